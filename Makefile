@@ -1,0 +1,35 @@
+# Two commands on a fresh machine with Python >= 3.11, pip and make:
+#   make bench    install what is pinned, then time everything that is selected by default
+#   make test     the same set-up, then every check and every test
+# Another index for torch (CPU-only or CUDA builds): make bench TORCH_INDEX=URL
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+TORCH := $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+ARGS ?=
+
+.PHONY: bench test lint types clean
+
+bench: $(VENV)/installed
+	$(BIN)/python -m pytest benchmarks --benchmark-only $(ARGS)
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest tests benchmarks --benchmark-skip $(ARGS)
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(TORCH)
+	$(PIP) -e '.[all,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,165 @@
+"""``cascade-bench``: what there is, and what came out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import cells, cost
+from benchmarks.harness.paths import RUNS
+from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, Scenario
+from results import storage
+from results.records import RecordError
+
+ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, or 2 with one line on stderr."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (cells.SelectionError, RecordError) as error:
+        print(f"cascade-bench: {error}", file=sys.stderr)
+        return ERROR
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cascade-bench",
+        description="Backward passes of cascades in PyTorch and JAX: what there is, what came out.",
+        epilog="Measure with: pytest benchmarks --benchmark-only",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="scenarios, variants, flows, strategies, sizes")
+    listing.add_argument("--json", action="store_true", help="a list of objects")
+    listing.add_argument("--cost", action="store_true", help="how long a selection takes")
+    for name in ("scenario", "variant", "size", "framework", "mode", "strategy", "phase"):
+        listing.add_argument(f"--{name}", action="append", metavar="NAME[,NAME]")
+    listing.add_argument("--device", default=None, choices=cells.DEVICES)
+    listing.add_argument("--all", action="store_true", dest="everything")
+    listing.add_argument("--launches", type=int, default=6)
+    listing.add_argument("--cell-seconds", type=float, default=0.1)
+    listing.set_defaults(run=_list)
+    report = commands.add_parser("report", help="tables of a saved run, as Markdown")
+    report.add_argument("runs", nargs="*", metavar="RUN", help="run files (default: the newest)")
+    report.add_argument("--out", metavar="DIR", help="write report.md there instead of printing")
+    report.add_argument("--results", default=str(RUNS), help="folder of runs")
+    report.set_defaults(run=_report)
+    return parser
+
+
+def _list(options: argparse.Namespace) -> int:
+    chosen = cells.Selection(
+        **{name: _listed(getattr(options, name)) for name in cells.OPTIONS},
+        device=options.device or "cpu",
+        everything=options.everything,
+    )
+    names = list(dict.fromkeys(scenario.name for scenario, _, _ in chosen.problems()))
+    if options.json:
+        print(json.dumps([described(CATALOGUE[name]) for name in names], indent=2))
+    elif options.cost:
+        _print_cost(cost.estimate(chosen, options.launches, options.cell_seconds))
+    else:
+        _print_scenarios([CATALOGUE[name] for name in names])
+    return 0
+
+
+def described(scenario: Scenario) -> dict[str, Any]:
+    """A scenario as plain data, for other programs."""
+    return {
+        "name": scenario.name,
+        "family": scenario.family,
+        "summary": scenario.summary,
+        "variants": list(scenario.variants),
+        "frameworks": list(FRAMEWORKS),
+        "strategies": {f: list(cells.STRATEGIES[f]) for f in FRAMEWORKS},
+        "recipes": {f: [] for f in FRAMEWORKS},
+        "sizes": {size: dict(arguments) for size, arguments in scenario.sizes.items()},
+        "flow": {
+            name: {loss: list(reached) for loss, reached in variant.flow.items()}
+            for name, variant in scenario.variants.items()
+        },
+        "frozen": {name: list(variant.frozen) for name, variant in scenario.variants.items()},
+        "unsupported": {
+            name: dict(variant.impossible) for name, variant in scenario.variants.items()
+        },
+        "optimizer": {"kind": scenario.optimizer.kind, **scenario.optimizer.settings},
+    }
+
+
+def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("scenario", "variant", "flow: loss → networks it may change"):
+        table.add_column(heading, overflow="fold")
+    for scenario in scenarios:
+        for i, (name, variant) in enumerate(scenario.variants.items()):
+            flow = "; ".join(
+                f"{loss} → {_span(variant.networks, reached)}"
+                for loss, reached in _shown(variant.flow)
+            )
+            frozen = f"  frozen: {', '.join(variant.frozen)}" if variant.frozen else ""
+            table.add_row(scenario.name if i == 0 else "", name, flow + frozen)
+    console.print(table)
+    console.print(f"\nsizes: {', '.join(cells.SIZES)}  (default: {', '.join(cells.DEFAULT_SIZES)})")
+    for framework in FRAMEWORKS:
+        console.print(f"{framework} strategies: {', '.join(cells.STRATEGIES[framework])}")
+    console.print(f"phases: {', '.join(cells.PHASES)}   measure: pytest benchmarks --benchmark-only")
+
+
+def _shown(flow: Any) -> list[tuple[str, Any]]:
+    """All losses, or the first and the last where there are many."""
+    pairs = list(flow.items())
+    return pairs if len(pairs) <= 4 else [pairs[0], ("…", ()), pairs[-1]]
+
+
+def _span(networks: Sequence[str], reached: Sequence[str]) -> str:
+    if not reached:
+        return "none"
+    if len(reached) > 3 and list(networks[: len(reached)]) == list(reached):
+        return f"{reached[0]} … {reached[-1]}"
+    return ", ".join(reached)
+
+
+def _print_cost(found: cost.Cost) -> None:
+    print(f"{found.cells} cells in {found.groups} groups, {found.unsupported} more cannot exist")
+    print(f"about {found.seconds / 60:.1f} min on 2 CPU cores (an estimate from nominal speeds)")
+
+
+def _report(options: argparse.Namespace) -> int:
+    from results.report import markdown
+
+    paths = [Path(run) for run in options.runs] or [storage.latest_run(Path(options.results))]
+    text = "\n".join(markdown(storage.load_run(path)) for path in paths)
+    if options.out is None:
+        print(text)
+        return 0
+    target = Path(options.out) / "report.md"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    except OSError as error:
+        raise RecordError(
+            f"cannot write {target}: {error.strerror}; give --out a folder you may write to"
+        ) from None
+    print(target)
+    return 0
+
+
+def _listed(values: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(name for value in values for name in value.split(",")) if values else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

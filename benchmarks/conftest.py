@@ -1,0 +1,168 @@
+"""Options, the selection they make, and the session that measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from benchmarks.harness import cells
+from benchmarks.harness.bench import Bench
+from benchmarks.harness.checks import Laboratory
+from benchmarks.harness.environment import installed
+from benchmarks.scenarios import FRAMEWORKS
+from results.records import RecordError
+
+CHECKED_FIRST = ("test_equivalence", "test_facts")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("cascade-bench", "what to compare, check and time")
+    for name in cells.OPTIONS:
+        group.addoption(
+            f"--{name}",
+            action="append",
+            metavar="NAME[,NAME]",
+            help=f"only these; see `cascade-bench list` ({name}; 'all' for every one)",
+        )
+    group.addoption("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    group.addoption("--all", action="store_true", dest="everything", help="every cell there is")
+    group.addoption("--launches", type=int, default=6, help="worker processes a framework (6)")
+    group.addoption(
+        "--cell-seconds", type=float, default=0.1, help="timing per cell and launch (0.1 s)"
+    )
+    group.addoption(
+        "--cell-limit", type=float, default=120.0, help="a cell that answers later is dead (120 s)"
+    )
+    group.addoption("--bench-seed", type=int, default=0, help="order of blocks (0)")
+    group.addoption("--results", default=None, help="folder of runs (results/runs)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        config.stash[SELECTION] = selection(config)
+    except cells.SelectionError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+SELECTION = pytest.StashKey[cells.Selection]()
+BENCH = pytest.StashKey[Bench]()
+
+
+def selection(config: pytest.Config) -> cells.Selection:
+    """What the options ask for. Raises `SelectionError` for a name that does not exist."""
+    chosen: dict[str, Any] = {name: _listed(config.getoption(name)) for name in cells.OPTIONS}
+    device = config.getoption("device") or cells.default_device()
+    cells.check_name("device", device, cells.DEVICES)
+    asked = [f for f in chosen["framework"] or () if f in FRAMEWORKS]
+    for framework in asked:
+        if installed(framework) is None:
+            raise cells.SelectionError(
+                f"--framework {framework!r} is not installed here; install it with: "
+                f"pip install -c constraints.txt -e '.[{framework}]'"
+            )
+    if chosen["framework"] is None:
+        chosen["framework"] = tuple(f for f in FRAMEWORKS if installed(f))
+    return cells.Selection(**chosen, device=device, everything=config.getoption("everything"))
+
+
+def _listed(values: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(name for value in values for name in value.split(",")) if values else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Cells for what is timed, problems for what is checked: strings only, all of them."""
+    chosen = metafunc.config.stash[SELECTION]
+    names = list(cells.Cell.__dataclass_fields__)[1:]
+    if "strategy" in metafunc.fixturenames and "phase" in metafunc.fixturenames:
+        steps = metafunc.function.__name__ == "test_step"
+        found = [cell for cell in chosen.cells() if (cell.phase == "step") == steps]
+        values = [[getattr(cell, name) for name in names] for cell in found]
+        metafunc.parametrize(names, values, ids=[cell.id for cell in found])
+    elif metafunc.module.__name__.endswith("test_equivalence"):
+        parametrize_checks(metafunc, chosen)
+
+
+def parametrize_checks(metafunc: pytest.Metafunc, chosen: cells.Selection) -> None:
+    """Problems at size ``seed`` unless a size was asked for, every variant unless some were."""
+    wide = cells.Selection(
+        scenario=chosen.scenario,
+        variant=chosen.variant or (cells.ALL,),
+        size=chosen.size or ("seed",),
+        framework=chosen.framework,
+        strategy=chosen.strategy or (cells.ALL,),
+        phase=("gradient", "backward"),
+    )
+    problems = [(s.name, variant, size) for s, variant, size in wide.problems()]
+    frameworks = list(chosen.framework or FRAMEWORKS)
+    if "problem" in metafunc.fixturenames:
+        metafunc.parametrize("problem", problems, ids=["-".join(p) for p in problems])
+    if "framework" in metafunc.fixturenames:
+        metafunc.parametrize("framework", frameworks)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Checks before any clock; drop what pytest makes of an empty selection."""
+    items[:] = [item for item in items if "NOTSET" not in item.name]
+    items.sort(key=lambda item: 0 if item.path.stem in CHECKED_FIRST else 1)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Open the bench over the cells that are left after ``-k`` and the like."""
+    config = session.config
+    if config.option.collectonly or config.getoption("benchmark_skip"):
+        return
+    chosen = [_cell(item) for item in session.items if is_timed(item)]
+    if chosen:
+        try:
+            config.stash[BENCH] = Bench(chosen, config)
+        except RecordError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+def is_timed(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "timed_cell" in item.fixturenames
+
+
+def _cell(item: pytest.Item) -> cells.Cell:
+    assert isinstance(item, pytest.Function)
+    return cells.Cell("backward", **item.callspec.params)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    bench = session.config.stash.get(BENCH, None)
+    if bench:
+        bench.finish()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    bench = terminalreporter.config.stash.get(BENCH, None)
+    if bench:
+        bench.summary(terminalreporter)
+
+
+@pytest.fixture
+def timed_cell(request: pytest.FixtureRequest) -> Any:
+    """The cell's measured samples, replayed into the native `benchmark` fixture.
+
+    Must be asked for before `benchmark`, which reads the marker set here. A cell without a time
+    fails or is skipped, with its reason.
+    """
+    bench, cell = request.config.stash[BENCH], _cell(request.node)
+    record, replay = bench.result(cell)
+    if record["outcome"] == "unsupported":
+        pytest.skip(record["equivalence"] or record["missing"]["seconds"])
+    if record["outcome"] != "ok":
+        pytest.fail(f"{record['outcome']}: {record['missing']['seconds']}\n{record['rerun']}", False)
+    group = " ".join(part for part in cell.group[1:] if part != "-")
+    request.node.add_marker(pytest.mark.benchmark(timer=replay.now, group=group))
+    return record, replay
+
+
+@pytest.fixture(scope="session")
+def laboratory() -> Iterator[Laboratory]:
+    """Workers for the checks, one for each framework and precision."""
+    room = Laboratory()
+    yield room
+    room.close()

@@ -1,0 +1,244 @@
+"""What can be measured, what is measured by default, and how a cell is named."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
+
+MODES = {"torch": ("eager",), "jax": ("jit",)}
+PHASES = ("backward", "gradient", "step")
+DEVICES = ("cpu", "cuda")
+STRATEGIES = {
+    "torch": (
+        "summed",
+        "multi_root",
+        "separate_retained",
+        "separate_grad",
+        "boundary_split",
+        "reforward",
+        "batched",
+        "functional",
+    ),
+    "jax": (
+        "summed",
+        "separate_retained",
+        "separate_grad",
+        "separate_pullbacks",
+        "boundary_split",
+        "reforward",
+        "batched",
+    ),
+}
+# these run a forward pass of their own, so a backward phase without one cannot exist for them
+OWN_FORWARD = {"torch": ("reforward",), "jax": ("reforward", "separate_grad")}
+
+DEFAULT_SIZES = ("seed", "medium")
+DEFAULT_VARIANTS = {"three_network_cascade": ("plain",), "stacked_cascade": ("n2", "n4")}
+DEFAULT_STRATEGIES = {
+    "backward": ("summed", "separate_retained", "boundary_split"),
+    "gradient": ("summed", "reforward"),
+}
+ALL = "all"
+OPTIONS = ("scenario", "variant", "size", "framework", "mode", "strategy", "phase")
+
+
+class SelectionError(ValueError):
+    """A name that is not in the catalogue: what was given, what is allowed."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One thing to measure; every field is a plain string and stands in the test's name."""
+
+    kind: str
+    scenario: str
+    variant: str
+    size: str
+    framework: str
+    mode: str
+    strategy: str
+    phase: str
+    device: str
+    dtype: str = "float32"
+
+    @property
+    def id(self) -> str:
+        """As it stands in a test's brackets."""
+        return "-".join(value for name, value in asdict(self).items() if name != "kind")
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """What is measured interleaved: all that differs in nothing but the strategy."""
+        return tuple(value for name, value in asdict(self).items() if name != "strategy")
+
+    @property
+    def spec(self) -> Scenario:
+        return CATALOGUE[self.scenario]
+
+    def unsupported(self) -> str | None:
+        """Why this cell cannot exist; None if it can."""
+        if self.phase == "backward" and self.strategy in OWN_FORWARD[self.framework]:
+            return f"{self.strategy} runs a forward pass of its own inside the backward phase"
+        return self.spec.variants[self.variant].reason_against(self.framework, self.strategy)
+
+    def baseline(self) -> Cell:
+        return replace(self, strategy=self.spec.baseline)
+
+    def rerun(self) -> str:
+        """The command that measures this cell again, beside what its ratio refers to."""
+        chosen = [
+            f"--{name}={shlex.quote(getattr(self, name))}"
+            for name in OPTIONS
+        ]
+        return " ".join(
+            ["pytest benchmarks --benchmark-only", *chosen, f"--device={self.device}"]
+        )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What was asked for; None stands for the default, ``("all",)`` for everything."""
+
+    scenario: tuple[str, ...] | None = None
+    variant: tuple[str, ...] | None = None
+    size: tuple[str, ...] | None = None
+    framework: tuple[str, ...] | None = None
+    mode: tuple[str, ...] | None = None
+    strategy: tuple[str, ...] | None = None
+    phase: tuple[str, ...] | None = None
+    device: str = "cpu"
+    everything: bool = False
+
+    def __post_init__(self) -> None:
+        for name, allowed in self.allowed().items():
+            for value in getattr(self, name) or ():
+                check_name(name, value, (*allowed, ALL))
+
+    def allowed(self) -> dict[str, list[str]]:
+        """The names that each option takes, given the scenarios chosen."""
+        scenarios = [CATALOGUE[n] for n in self.scenario or () if n in CATALOGUE]
+        scenarios = scenarios or list(CATALOGUE.values())
+        return {
+            "scenario": list(CATALOGUE),
+            "variant": _unique(v for scenario in scenarios for v in scenario.variants),
+            "size": list(SIZES),
+            "framework": list(FRAMEWORKS),
+            "mode": _unique(mode for modes in MODES.values() for mode in modes),
+            "strategy": _unique(s for names in STRATEGIES.values() for s in names),
+            "phase": list(PHASES),
+        }
+
+    def problems(self) -> Iterator[tuple[Scenario, str, str]]:
+        """(scenario, variant, size) of everything chosen, in the catalogue's order."""
+        for scenario in CATALOGUE.values():
+            if not _takes(self.scenario, scenario.name):
+                continue
+            for variant in self._variants(scenario):
+                for size in self._sizes():
+                    yield scenario, variant, size
+
+    def cells(self) -> list[Cell]:
+        """Every cell chosen, those included that cannot exist; a group's baseline comes along."""
+        found: dict[Cell, None] = {}
+        for scenario, variant, size in self.problems():
+            for framework in FRAMEWORKS:
+                if not _takes(self.framework, framework):
+                    continue
+                for mode in MODES[framework]:
+                    if _takes(self.mode, mode):
+                        for phase, strategy in self._ways(framework, scenario.baseline):
+                            cell = Cell(
+                                "backward",
+                                scenario.name,
+                                variant,
+                                size,
+                                framework,
+                                mode,
+                                strategy,
+                                phase,
+                                self.device,
+                            )
+                            found[cell] = None
+        return list(found)
+
+    def _variants(self, scenario: Scenario) -> list[str]:
+        default = DEFAULT_VARIANTS.get(scenario.name, tuple(scenario.variants))
+        chosen = (ALL,) if self.everything and self.variant is None else self.variant
+        if chosen is None:
+            return list(default)
+        return [v for v in scenario.variants if _takes(chosen, v)]
+
+    def _sizes(self) -> list[str]:
+        fitting = [size for size in SIZES if size != "gpu" or self.device != "cpu"]
+        chosen = (ALL,) if self.everything and self.size is None else self.size
+        return [s for s in fitting if _takes(chosen if chosen else DEFAULT_SIZES, s)]
+
+    def _ways(self, framework: str, baseline: str) -> list[tuple[str, str]]:
+        """(phase, strategy) pairs; a strategy asked for without a phase takes its natural one."""
+        strategies = STRATEGIES[framework]
+        phases = (ALL,) if self.everything and self.phase is None else self.phase
+        chosen = (ALL,) if self.everything and self.strategy is None else self.strategy
+        if phases is None and chosen is None:
+            pairs = [(p, s) for p, names in DEFAULT_STRATEGIES.items() for s in names]
+        elif phases is None:
+            own = OWN_FORWARD[framework]
+            picked = [s for s in strategies if _takes(chosen, s)]
+            pairs = [("gradient" if s in own else "backward", s) for s in picked]
+        else:
+            picked = [s for s in strategies if _takes(chosen, s)]
+            pairs = [(p, s) for p in PHASES if _takes(phases, p) for s in picked]
+            if chosen is None:
+                pairs = [(p, s) for p, s in pairs if s in _default_for(p)]
+        used = _unique(phase for phase, _ in pairs)
+        return [
+            (p, s)
+            for p in used
+            for s in strategies
+            if (p, s) in pairs or s == baseline
+        ]
+
+
+def _default_for(phase: str) -> Sequence[str]:
+    known = [s for names in DEFAULT_STRATEGIES.values() for s in names]
+    return DEFAULT_STRATEGIES[phase] if phase == "backward" else _unique(known)
+
+
+def check_name(option: str, value: str, allowed: Sequence[str]) -> None:
+    """Raises `SelectionError` with the nearest name where ``value`` is not allowed."""
+    if value not in allowed:
+        near = difflib.get_close_matches(value, allowed, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise SelectionError(
+            f"--{option} {value!r} is unknown{hint} (allowed: {', '.join(allowed)})"
+        )
+
+
+def groups(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:
+    """Cells by the group they are measured in."""
+    found: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell.group, []).append(cell)
+    return found
+
+
+def of_record(record: Mapping[str, str]) -> Cell:
+    """The cell of a saved record."""
+    return Cell(**{name: record[name] for name in Cell.__dataclass_fields__})
+
+
+def _takes(chosen: Sequence[str] | None, name: str) -> bool:
+    return chosen is None or ALL in chosen or name in chosen
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def default_device() -> str:
+    """``cuda`` where the driver shows a device file, else ``cpu``; asking a framework is slow."""
+    return "cuda" if Path("/dev/nvidia0").exists() else "cpu"

@@ -1,0 +1,94 @@
+"""Workers and problems for the checks: no clock here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.arrays import read_arrays, under
+from benchmarks.harness.launch import Launch, WorkerError
+from benchmarks.harness.problems import ProblemFiles
+
+Problem = tuple[str, str, str]
+
+
+class Laboratory:
+    """One worker for each framework and precision, and the problem that is open in each."""
+
+    def __init__(self) -> None:
+        self._launches: dict[tuple[str, str], Launch] = {}
+        self._open: dict[tuple[str, str], Problem] = {}
+        self._files: dict[Problem, ProblemFiles] = {}
+        self._gradients: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def files(self, problem: Problem) -> ProblemFiles:
+        """Weights, data and facts of a problem, drawn once."""
+        if problem not in self._files:
+            self._files[problem] = ProblemFiles(*problem)
+        return self._files[problem]
+
+    def worker(self, framework: str, dtype: str = "float64") -> Launch:
+        """A worker with nothing particular open."""
+        key = framework, dtype
+        if key not in self._launches:
+            self._launches[key] = Launch(framework, dtype=dtype)
+        return self._launches[key]
+
+    def at(self, problem: Problem, framework: str, dtype: str = "float64") -> Launch:
+        """A worker with this problem open, fresh from its weights."""
+        launch, key = self.worker(framework, dtype), (framework, dtype)
+        if self._open.get(key) != problem:
+            self.files(problem).open_in(launch)
+            self._open[key] = problem
+        return launch
+
+    def gradients(
+        self, problem: Problem, framework: str, strategy: str, phase: str, dtype: str
+    ) -> dict[str, Any]:
+        """Canonical gradients of one run of the strategy."""
+        key = (problem, framework, strategy, phase, dtype)
+        if key not in self._gradients:
+            launch = self.at(problem, framework, dtype)
+            arrays = self.files(problem).gradients(launch, strategy, phase)
+            self._gradients[key] = under(arrays, "gradient")
+        return self._gradients[key]
+
+    def loss_gradients(self, problem: Problem, framework: str) -> tuple[Any, dict[str, Any]]:
+        """(loss → parameter → absent, zero or value; loss → parameter → array), in float64."""
+        out = str(self.files(problem).folder / f"losses-{framework}.npz")
+        states = self.at(problem, framework).ask("loss_gradients", out=out)
+        arrays = read_arrays(out)
+        return states, {loss: under(arrays, loss) for loss in states}
+
+    def train(
+        self,
+        problem: Problem,
+        framework: str,
+        *,
+        steps: int,
+        losses: tuple[str, ...],
+        arrangement: str,
+        dtype: str = "float64",
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(weights, outputs) after training; the problem is opened afresh before and after."""
+        self._open.pop((framework, dtype), None)
+        launch = self.at(problem, framework, dtype)
+        out = str(self.files(problem).folder / f"trained-{framework}.npz")
+        launch.ask("train", steps=steps, losses=list(losses), arrangement=arrangement, out=out)
+        self._open.pop((framework, dtype), None)
+        arrays = read_arrays(out)
+        return under(arrays, "weights"), under(arrays, "outputs")
+
+    def scratch(self, problem: Problem, name: str) -> Path:
+        """A path beside the problem's files."""
+        return self.files(problem).folder / name
+
+    def close(self) -> None:
+        """End the workers and remove the files."""
+        for launch in self._launches.values():
+            launch.close()
+        for files in self._files.values():
+            files.close()
+
+
+__all__ = ["Laboratory", "Problem", "WorkerError"]

@@ -1,0 +1,89 @@
+"""The clock: exactly the phase, synchronised on every output, its cells in random order.
+
+A sample is the mean of a batch of calls that lasts at least a millisecond. For the phase
+``backward`` a graph for each call is built first, outside the clock.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+BATCH_SECONDS = 1e-3
+RESIDUAL_LIMIT = 256 * 2**20  # bytes of graphs that may wait for the clock at once
+WARM_CALLS, WARM_SECONDS = 3, 0.05
+
+
+class Timed(Protocol):
+    """What the clock needs of a program; see ``impl_*/program.py``."""
+
+    def prepare(self) -> Any: ...
+    def run(self, carry: Any) -> Any: ...
+    def wait(self, result: Any) -> None: ...
+    def reset(self) -> None: ...
+
+
+def batch(program: Timed, calls: int) -> float:
+    """Seconds per call over ``calls`` calls, each waited for."""
+    carries = [program.prepare() for _ in range(calls)]
+    carries.reverse()  # popped as they are used, so that a used graph is freed
+    run, wait, now = program.run, program.wait, time.perf_counter
+    start = now()
+    for _ in range(calls):
+        wait(run(carries.pop()))
+    return (now() - start) / calls
+
+
+def warm_up(program: Timed) -> float:
+    """Call until warm; returns the last call's seconds."""
+    program.reset()
+    calls, total, last = 0, 0.0, 0.0
+    while calls < WARM_CALLS or total < WARM_SECONDS:
+        last = batch(program, 1)
+        calls, total = calls + 1, total + last
+    return last
+
+
+def batch_size(seconds: float, residual_bytes: int | None) -> int:
+    """Calls in a sample: enough for a millisecond, no more graphs than memory is set aside for."""
+    wanted = max(1, math.ceil(BATCH_SECONDS / max(seconds, 1e-7)))
+    fits = max(1, RESIDUAL_LIMIT // residual_bytes) if residual_bytes else wanted
+    return min(wanted, fits)
+
+
+def interleave(
+    timed: Mapping[str, Callable[[], float]],
+    *,
+    seconds: float,
+    least: int,
+    rng: np.random.Generator,
+) -> dict[str, list[float]]:
+    """Blocks of one sample of each, in random order inside the block, until the time is up.
+
+    At least ``least`` blocks; the collector is held off while the clock runs.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in timed}
+    names, blocks, start = list(timed), 0, time.perf_counter()
+    with collector_off():
+        while blocks < least or time.perf_counter() - start < seconds:
+            for i in rng.permutation(len(names)):
+                samples[names[i]].append(timed[names[i]]())
+            blocks += 1
+    return samples
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Collect now, and not again until the block is left."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

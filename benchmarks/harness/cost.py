@@ -1,0 +1,49 @@
+"""How long a selection will take, said before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.harness.cells import Cell, Selection, groups
+
+# Nominal seconds on 2 CPU cores, read off runs of the default selection; only an estimate.
+CALL_SECONDS = {"seed": 4e-4, "small": 1.5e-3, "medium": 2e-2, "large": 2e-1, "gpu": 5e-2}
+START_SECONDS = 2.0  # a worker's, its framework imported; two start at a time
+PREPARE_SECONDS = {"torch": 0.05, "jax": 0.25}  # per cell and launch: trace, compile or load, gate
+REFERENCE_SECONDS = 1.0  # per problem, both frameworks, in float64
+WARM_SECONDS, LEAST_BLOCKS = 0.05, 4
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts, and the estimated wall time in seconds."""
+
+    cells: int
+    groups: int
+    unsupported: int
+    seconds: float
+
+
+def estimate(chosen: Selection, launches: int, cell_seconds: float) -> Cost:
+    """The cost of measuring a selection with so many launches."""
+    everything = chosen.cells()
+    possible = [cell for cell in everything if not cell.unsupported()]
+    found = groups(possible)
+    problems = {(cell.scenario, cell.variant, cell.size) for cell in possible}
+    frameworks = {cell.framework for cell in possible}
+    seconds = START_SECONDS * launches * len(frameworks) / 2 + REFERENCE_SECONDS * len(problems)
+    seconds += sum(_group_seconds(members, launches, cell_seconds) for members in found.values())
+    return Cost(len(possible), len(found), len(everything) - len(possible), seconds)
+
+
+def _group_seconds(members: Sequence[Cell], launches: int, cell_seconds: float) -> float:
+    cell = members[0]
+    call = CALL_SECONDS[cell.size] * _stages(cell) / 2
+    per_cell = max(cell_seconds, LEAST_BLOCKS * call) + max(WARM_SECONDS, 3 * call)
+    per_cell += PREPARE_SECONDS[cell.framework] / 2 + 2 * call
+    return launches * len(members) * per_cell
+
+
+def _stages(cell: Cell) -> int:
+    return len(cell.spec.variants[cell.variant].networks)

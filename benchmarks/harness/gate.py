@@ -1,0 +1,78 @@
+"""Gradients gate timing: what was run is held to the float64 reference before the clock starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness import equivalence
+from benchmarks.harness.arrays import under
+from benchmarks.harness.equivalence import EPS, Arrays
+
+# Adam turns a gradient near zero into a whole step of either sign, so a few elements differ
+UPDATE_TOLERANCE = {"sgd": 1e-3, "adam": 2e-2}
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A plain call in the form that the clock takes."""
+
+    call: Callable[[], Any]
+    wait: Callable[[Any], None]
+
+    def prepare(self) -> None: ...
+
+    def run(self, _: None) -> Any:
+        return self.call()
+
+    def reset(self) -> None: ...
+
+
+def judge(program: Any, true: Arrays, rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Hold the program's last run to the reference.
+
+    ``true`` holds ``gradient/…``, ``updated/…`` and ``start/…``; ``rules`` what is
+    ``allowed``, the dtype, phase, networks, zero gradients and optimizer. Returns ``equivalence`` ("pass", or what is
+    wrong) and ``gradient_error`` (relative, worst tensor; None where the program keeps none).
+    """
+    gradients = program.gradients()
+    problem, error = None, None
+    if gradients or rules["phase"] != "step":
+        difference = equivalence.compare(
+            gradients,
+            under(true, "gradient"),
+            allowed=rules["allowed"],
+            dtype=rules["dtype"],
+            networks=rules["networks"],
+            zero_gradient=tuple(rules["zero_gradient"]),
+        )
+        problem = difference.problem
+        error = {"relative": difference.relative, "tensor": difference.tensor}
+    if rules["phase"] == "step":
+        problem = problem or _wrong_update(program.updates(), true, rules)
+    return {"equivalence": problem or "pass", "gradient_error": error}
+
+
+def _wrong_update(updated: Arrays, true: Arrays, rules: Mapping[str, Any]) -> str | None:
+    """One step's change of each parameter against the reference's, as far as the dtype resolves."""
+    expected, start = under(true, "updated"), under(true, "start")
+    if set(updated) != set(expected):
+        return f"updated {sorted(updated)}, should be {sorted(expected)}"
+    allowed = UPDATE_TOLERANCE[rules["optimizer"]]
+    for name, target in expected.items():
+        if name in rules["zero_gradient"]:
+            continue  # its gradient is rounding noise, which Adam scales up to whole steps
+        change = target - start[name]
+        off = _norm(updated[name] - target)
+        limit = allowed * _norm(change) + EPS[rules["dtype"]] * _norm(start[name])
+        if not off <= limit:
+            return f"{name}: the update is off by {off:.2g} (norm), allowed {limit:.2g}"
+    return None
+
+
+def _norm(array: NDArray[Any]) -> float:
+    return float(np.linalg.norm(array.astype(np.float64)))

@@ -1,0 +1,180 @@
+"""A launch: one worker process as its parent sees it, with a time limit on every answer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 120.0
+
+
+class WorkerError(Exception):
+    """A worker did not give a proper answer. ``cell`` is what it was at, if it had said."""
+
+    outcome = "crashed"
+
+    def __init__(self, message: str, cell: str | None = None, out_of_memory: bool = False) -> None:
+        super().__init__(message)
+        self.cell = cell
+        if out_of_memory:
+            self.outcome = "out_of_memory"
+
+
+class WorkerFailed(WorkerError):
+    """An exception inside the request; the worker lives on. ``type`` is the exception's name."""
+
+    def __init__(self, error: dict[str, Any], cell: str | None) -> None:
+        super().__init__(f"{error['type']}: {error['message']}", cell, error.get("out_of_memory", False))
+        self.type, self.message = error["type"], error["message"]
+
+
+class WorkerCrashed(WorkerError):
+    """The process ended, or spoke something that is no answer."""
+
+
+class WorkerTimeout(WorkerError):
+    """No answer within the limit; the process has been killed."""
+
+    outcome = "timeout"
+
+
+class Launch:
+    """Starts a worker; `ask` sends a request and waits, `send` and `receive` do either alone."""
+
+    def __init__(
+        self, framework: str, *, device: str = "cpu", dtype: str = "float32", cache: str | None = None
+    ) -> None:
+        self.framework = framework
+        command = [sys.executable, "-m", "benchmarks.harness.worker", "--framework", framework]
+        command += ["--device", device, "--dtype", dtype]
+        if cache and framework == "jax":
+            command += ["--cache", cache]
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (as long-lived as the process)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            cwd=ROOT,
+            text=True,
+            start_new_session=True,  # Ctrl-C is the parent's to handle
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self._at: str | None = None
+        self.hello: dict[str, Any] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ready(self) -> dict[str, Any]:
+        """What the worker said of itself when its framework was loaded."""
+        if self.hello is None:
+            self.hello = self.receive(START_SECONDS)
+        return self.hello
+
+    def ask(self, op: str, timeout: float = 300.0, **arguments: Any) -> Any:
+        """Send a request and wait for its result.
+
+        Raises `WorkerFailed`, `WorkerCrashed` or `WorkerTimeout`; after the last two the process
+        is gone.
+        """
+        self.ready()
+        self.send(op, **arguments)
+        return self.receive(timeout)
+
+    def send(self, op: str, **arguments: Any) -> None:
+        """Send a request without waiting."""
+        self._at = None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps({"op": op, **arguments}) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._crash("the worker is gone") from None
+
+    def receive(self, timeout: float) -> Any:
+        """The next result; the limit is on each cell the worker says it has come to."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                at = self._at
+                self.kill()
+                raise WorkerTimeout(f"no answer within {timeout:.0f} s", at) from None
+            if line is None:
+                raise self._crash("the worker ended")
+            try:
+                message = json.loads(line)
+                if "event" in message:
+                    if message["cell"] != self._at:
+                        deadline = time.monotonic() + timeout
+                    self._at = message["cell"]
+                    continue
+                if message["ok"]:
+                    return message["result"]
+                error = message["error"]
+            except (ValueError, TypeError, KeyError):
+                raise self._crash(f"the worker said {line.strip()[:80]!r}, no answer") from None
+            raise WorkerFailed(error, self._at)
+
+    def kill(self) -> None:
+        """End the process and everything it started, and let go of its pipes."""
+        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # what was not yet read is lost with it
+            self._process.stdin.close()
+        self._reader.join(timeout=5.0)
+        self._stderr.close()
+
+    def close(self) -> None:
+        """Let the process end by itself, as it does when its requests end; else end it."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # already gone
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=2.0)
+        self.kill()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as answers:
+            for line in answers:
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def _crash(self, what: str) -> WorkerCrashed:
+        at = self._at
+        try:
+            code = self._process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            code = None  # it lives on and talks nonsense
+        last = self._last_words()
+        self.kill()
+        how = f" by signal {-code} ({signal.Signals(-code).name})" if code and code < 0 else ""
+        hint = "; the system may be out of memory" if code == -signal.SIGKILL else ""
+        return WorkerCrashed(f"{what}{how}{hint}{f'; last words: {last}' if last else ''}", at)
+
+    def _last_words(self) -> str:
+        if self._stderr.closed:
+            return ""
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return lines[-1][:200] if lines else ""

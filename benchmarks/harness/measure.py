@@ -1,0 +1,263 @@
+"""Measure one group: gate every cell, then time what passed, launch by launch, interleaved.
+
+`measure_group` takes and returns plain JSON data and keeps its workers in a pool of its own
+process, so that it can be submitted to any `concurrent.futures.Executor`: a thread here, or a
+cluster engine's process elsewhere.
+"""
+
+from __future__ import annotations
+
+import atexit
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.harness import equivalence
+from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed
+from benchmarks.harness.problems import ProblemFiles, ReferenceError
+
+# under this many FLOPs a call's time is dispatch, and its share of the GEMM peak says nothing
+PEAK_FLOPS = 1e8
+LEAST_BLOCKS = 4
+
+
+@dataclass
+class CellResult:
+    """What measuring a cell came to; ``samples`` is one list of seconds per call a launch."""
+
+    outcome: str = "ok"
+    why: str | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+    samples: list[list[float]] = field(default_factory=list)
+    peak_seconds: list[float] = field(default_factory=list)
+
+    def fail(self, outcome: str, why: str) -> None:
+        self.outcome, self.why, self.samples, self.peak_seconds = outcome, why, [], []
+
+
+class Pool:
+    """The launches of this process, started when first asked for and kept until it ends."""
+
+    def __init__(self) -> None:
+        self._launches: dict[tuple[str, str, str], list[Launch]] = {}
+        self._cache: tempfile.TemporaryDirectory[str] | None = None
+        self._files: ProblemFiles | None = None
+
+    def launches(self, framework: str, device: str, dtype: str, count: int) -> list[Launch]:
+        """``count`` workers, all starting at once where some are new."""
+        kept = self._launches.setdefault((framework, device, dtype), [])
+        if self._cache is None:  # fresh for each session, so that compile times mean something
+            self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-cache-")
+        while len(kept) < count:
+            kept.append(Launch(framework, device=device, dtype=dtype, cache=self._cache.name))
+        return kept[:count]
+
+    def replace(self, launch: Launch) -> Launch:
+        """A fresh worker in the place of one that crashed or hung."""
+        for (framework, device, dtype), kept in self._launches.items():
+            if launch in kept:
+                cache = self._cache.name if self._cache else None
+                fresh = Launch(framework, device=device, dtype=dtype, cache=cache)
+                kept[kept.index(launch)] = fresh
+                return fresh
+        raise ValueError("that launch is not of this pool")
+
+    def files(self, scenario: str, variant: str, size: str) -> ProblemFiles:
+        """The problem's files; those of the problem before are removed."""
+        kept = self._files
+        if kept and (kept.spec.name, kept.variant, kept.size) == (scenario, variant, size):
+            return kept
+        if kept:
+            kept.close()
+        self._files = ProblemFiles(scenario, variant, size)
+        return self._files
+
+    def close(self) -> None:
+        """End every worker and remove every file."""
+        for launch in [one for kept in self._launches.values() for one in kept]:
+            launch.kill()
+        self._launches = {}
+        if self._files:
+            self._files.close()
+        if self._cache:
+            self._cache.cleanup()
+        self._files = self._cache = None
+
+
+POOL = Pool()
+atexit.register(POOL.close)
+
+
+def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Gate and time the strategies of one group.
+
+    ``job``: ``scenario``, ``variant``, ``size``, ``framework``, ``phase``, ``device``, ``dtype``,
+    ``strategies``, ``references`` (frameworks), ``launches``, ``seconds`` (per launch), ``limit``
+    (seconds a cell may take to answer) and ``seed``. Returns a dict for each strategy: ``outcome``,
+    ``why``, ``figures``, ``samples``, ``peak_seconds``; and under ``""`` the worker's description.
+    """
+    group = _Group(job)
+    try:
+        group.run()
+    except (ReferenceError, WorkerError) as error:
+        outcome = "wrong_gradients" if isinstance(error, ReferenceError) else error.outcome
+        for strategy in group.alive():
+            group.results[strategy].fail(outcome, str(error))
+    return {"": group.described} | {name: vars(one) for name, one in group.results.items()}
+
+
+class _Group:
+    def __init__(self, job: Mapping[str, Any]) -> None:
+        self.job = job
+        self.results = {strategy: CellResult() for strategy in job["strategies"]}
+        self.described: dict[str, Any] = {}
+        self.products: dict[str, list[list[float]]] = {}
+        self.files = POOL.files(job["scenario"], job["variant"], job["size"])
+
+    def alive(self) -> list[str]:
+        return [name for name, result in self.results.items() if result.outcome == "ok"]
+
+    def run(self) -> None:
+        job = self.job
+        workers = POOL.launches(job["framework"], job["device"], job["dtype"], job["launches"])
+        references = {f: POOL.launches(f, "cpu", "float64", 1)[0] for f in job["references"]}
+        self.reference = self.files.reference(references)[job["framework"]]
+        self.described = workers[0].ready()
+        # the first launch compiles; the others then find its work in the cache, all at once
+        self._prepare(workers[:1])
+        self._prepare(workers[1:])
+        for index in range(job["launches"] if job["seconds"] > 0 else 0):
+            if not self.alive():
+                break
+            self._attempt(index, self._time)
+        for launch in POOL.launches(
+            job["framework"], job["device"], job["dtype"], job["launches"]
+        ):
+            self._quietly_close(launch)
+
+    def _prepare(self, workers: list[Launch]) -> None:
+        """Prepare on all of these at once; a worker that fails is replaced and tried again."""
+        sent = []
+        for launch in workers:
+            try:
+                launch.ready()
+                self.files.open_in(launch)
+                launch.send("prepare", **self._preparation(launch))
+                sent.append(launch)
+            except WorkerError as error:
+                self._blame(error)
+                self._again(launch)
+        for launch in sent:
+            try:
+                self._gated(launch.receive(self.job["limit"]), launch is workers[0])
+            except WorkerError as error:
+                self._blame(error)
+                self._again(launch)
+
+    def _again(self, launch: Launch) -> None:
+        """A fresh worker for what is left of the group."""
+        launch.kill()
+        fresh = POOL.replace(launch)
+        if self.alive():
+            self._prepare([fresh])
+
+    def _preparation(self, launch: Launch) -> dict[str, Any]:
+        job, spec = self.job, self.files.spec
+        rules = {
+            "allowed": equivalence.tolerance(
+                job["dtype"], off_kinks=spec.off_kinks(job["variant"], job["size"])
+            ),
+            "dtype": job["dtype"],
+            "phase": job["phase"],
+            "networks": list(spec.variants[job["variant"]].networks),
+            "zero_gradient": list(spec.zero_gradient),
+            "optimizer": spec.optimizer.kind,
+        }
+        cells = {name: [name, job["phase"]] for name in self.alive()}
+        big = job["size"] in ("medium", "large", "gpu")
+        return {"cells": cells, "reference": self.reference, "rules": rules, "products": big}
+
+    def _gated(self, prepared: Mapping[str, Any], first: bool) -> None:
+        for name, found in prepared.items():
+            result = self.results[name]
+            if "error" in found:
+                error = found["error"]
+                outcome = "out_of_memory" if error["out_of_memory"] else "crashed"
+                result.fail(outcome, f"{error['type']}: {error['message']}")
+            elif result.outcome == "ok":
+                self._note(name, result, found, first)
+
+    def _note(self, name: str, result: CellResult, found: Mapping[str, Any], first: bool) -> None:
+        if first or not result.figures:
+            result.figures = {k: v for k, v in found.items() if k != "products"}
+            if found["products"]:
+                self.products[name] = found["products"]
+        error, worst = found["gradient_error"], result.figures["gradient_error"]
+        if error and worst and error["relative"] > worst["relative"]:
+            result.figures["gradient_error"] = error
+        if found["equivalence"] != "pass":
+            result.figures["equivalence"] = found["equivalence"]
+            result.fail("wrong_gradients", found["equivalence"])
+
+    def _time(self, launch: Launch, index: int) -> None:
+        job, names = self.job, self.alive()
+        peaked = [n for n in names if self._peak_meant(n)]
+        ordered = [*peaked[:1], *(n for n in names if n not in peaked[:1])]
+        found = launch.ask(
+            "time",
+            job["limit"],
+            names=ordered,
+            seconds=job["seconds"] * len(names),
+            least=LEAST_BLOCKS,
+            seed=[job["seed"], index],
+            products=bool(peaked),
+        )
+        best = {key: min(times) for key, times in found.items() if key.startswith("product/")}
+        for name in names:
+            self.results[name].samples.append(found[name])
+            if peaked and name in peaked:
+                self.results[name].peak_seconds.append(self._peak_seconds(name, peaked[0], best))
+
+    def _peak_meant(self, name: str) -> bool:
+        """Whether this cell's work is matrix products, and large enough to speak of a peak."""
+        products, flops = self.products.get(name), self.results[name].figures.get("flops")
+        total = sum(each * count for each, count in products or [])
+        return bool(flops and total >= PEAK_FLOPS and abs(total / flops - 1) < 0.05)
+
+    def _peak_seconds(self, name: str, timed: str, best: Mapping[str, float]) -> float:
+        """The best times of each of the cell's products, summed: each of the same FLOPs is alike.
+
+        Only the first cell's products are timed; the others of the group compute the same ones in
+        other numbers, so their sum goes by FLOPs.
+        """
+        per_flop = sum(
+            best[f"product/{i}"] * count for i, (_, count) in enumerate(self.products[timed])
+        ) / sum(each * count for each, count in self.products[timed])
+        return per_flop * sum(each * count for each, count in self.products[name])
+
+    def _attempt(self, index: int, step: Callable[[Launch, int], None]) -> None:
+        """Time one launch; if it fails, blame its cell, replace it and time what is left."""
+        job = self.job
+        while self.alive():
+            workers = POOL.launches(job["framework"], job["device"], job["dtype"], job["launches"])
+            try:
+                return step(workers[index], index)
+            except WorkerError as error:
+                self._blame(error)
+                self._again(workers[index])
+
+    def _blame(self, error: WorkerError) -> None:
+        """The cell the worker was at; the whole group where it did not say."""
+        names = [error.cell] if error.cell in self.results else self.alive()
+        for name in names:
+            self.results[name].fail(error.outcome, str(error))
+
+    @staticmethod
+    def _quietly_close(launch: Launch) -> None:
+        try:
+            launch.ask("close")
+        except WorkerFailed:
+            raise
+        except WorkerError:
+            POOL.replace(launch)

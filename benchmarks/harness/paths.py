@@ -1,0 +1,7 @@
+"""Where runs are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RUNS = Path(__file__).resolve().parents[2] / "results" / "runs"

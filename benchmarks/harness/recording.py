@@ -1,0 +1,96 @@
+"""From what a worker measured to the record of a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness.cells import Cell
+from results.records import Record, explain, new_record
+
+LATER = {
+    "verdict": "verdicts are not given yet",
+    "steady": "the test for a steady state is not made yet",
+    "peak_bytes": "peak memory is not measured yet",
+}
+EAGER = "eager torch neither traces nor compiles"
+
+
+def failed(cell: Cell, outcome: str, why: str) -> Record:
+    """A record of a cell that has no time, every figure with the reason."""
+    record = new_record(
+        asdict(cell),
+        family=cell.spec.family,
+        baseline=cell.spec.baseline,
+        rerun=cell.rerun(),
+        outcome=outcome,
+    )
+    return explain(record, why)
+
+
+def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None) -> Record:
+    """A record of what `measure_group` returned for the cell; estimates come from the samples."""
+    figures = result["figures"]
+    known = {
+        "flops": figures.get("flops") or None,
+        "predicted_ratio": _ratio(figures.get("flops"), baseline_flops),
+        "peak_share": _peak_share(result),
+        "equivalence": figures.get("equivalence"),
+        "gradient_error": figures.get("gradient_error"),
+        **{
+            name: figures.get(name)
+            for name in (
+                "trace_seconds",
+                "compile_seconds",
+                "first_call_seconds",
+                "residual_bytes",
+                "optimizer_state_bytes",
+            )
+        },
+    }
+    if result["outcome"] != "ok":
+        return failed(cell, result["outcome"], result["why"]) | {
+            "equivalence": known["equivalence"],
+            "gradient_error": known["gradient_error"],
+        }
+    record = new_record(
+        asdict(cell),
+        family=cell.spec.family,
+        baseline=cell.spec.baseline,
+        rerun=cell.rerun(),
+        outcome="ok",
+        missing=_reasons(cell, figures, known),
+        **known,
+    )
+    return explain(record, "not timed in this run")
+
+
+def _reasons(cell: Cell, figures: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, str]:
+    eager = cell.mode == "eager"
+    fused = "forward and backward are one program: nothing is handed from one to the other"
+    unseen = "torch.func hides what it saves from saved-tensor hooks"
+    return LATER | {
+        "flops": "the counter saw no operation that it knows",
+        "predicted_ratio": "no FLOPs counted for this cell or its baseline",
+        "peak_share": "not dominated by matrix products large enough to have a peak",
+        "trace_seconds": EAGER if eager else "not traced",
+        "compile_seconds": EAGER if eager else "not compiled",
+        "residual_bytes": unseen if eager else fused,
+        "optimizer_state_bytes": "no optimizer in this phase",
+        "gradient_error": "the optimizer keeps no gradient; its update was checked instead",
+    }
+
+
+def _ratio(flops: float | None, baseline: float | None) -> float | None:
+    return flops / baseline if flops and baseline else None
+
+
+def _peak_share(result: Mapping[str, Any]) -> float | None:
+    """Median over launches of the products' best times over the lower quartile measured."""
+    if not result["peak_seconds"]:
+        return None
+    quartiles = [np.quantile(launch, 0.25) for launch in result["samples"]]
+    return float(np.median(np.array(result["peak_seconds"]) / np.array(quartiles)))

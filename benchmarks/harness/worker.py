@@ -1,0 +1,253 @@
+"""A worker: a fresh process for one framework that prepares cells, checks and times them.
+
+It is spoken to in JSON lines on stdin and answers in JSON lines on stdout; arrays travel as
+``.npz``, never pickled, so that a worker can come from another work tree, another interpreter or
+another machine. This module, like the whole harness, imports no framework: it reaches the
+implementation by name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from benchmarks.harness import clock, equivalence, gate
+from benchmarks.harness.arrays import read_arrays, under, write_arrays
+
+# telling the parent wakes it on a core that is being measured: only where a sample is long
+TELL_SECONDS = 0.05
+
+
+class Worker:
+    """One framework's session, the problem that is open in it, and its prepared programs."""
+
+    def __init__(self, framework: str, session: Any, say: Callable[[dict[str, Any]], None]) -> None:
+        self.framework = framework
+        self.session = session
+        self.say = say
+        self.opened: Any = None
+        self.facts: dict[str, Any] = {}
+        self.programs: dict[str, Any] = {}
+        self.residuals: dict[str, int | None] = {}
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one request; an exception inside becomes an answer that names it."""
+        try:
+            operation = getattr(self, f"do_{request.pop('op')}")
+            return {"ok": True, "result": operation(**request)}
+        except Exception as error:
+            return {"ok": False, "error": self._described(error)}
+
+    def do_hello(self) -> dict[str, Any]:
+        return {"pid": os.getpid(), **self.session.describe()}
+
+    def do_shapes(self, family: str, build: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return self.session.shapes(self._builder(family, build), arguments)
+
+    def do_open(self, facts: dict[str, Any], weights: str, data: str) -> dict[str, Any]:
+        self.do_close()
+        build = self._builder(facts["family"], facts["build"])
+        self.opened = self.session.open(build, facts, read_arrays(weights), read_arrays(data))
+        self.facts = facts
+        return {}
+
+    def do_close(self) -> dict[str, Any]:
+        self.opened, self.programs, self.residuals = None, {}, {}
+        return {}
+
+    def do_gradients(self, strategy: str, phase: str, out: str) -> dict[str, Any]:
+        """Run once; the gradients and, in phase ``step``, the updated parameters, into ``out``."""
+        program = self.opened.program(strategy, phase)
+        self._run(program)
+        arrays = {f"gradient/{name}": array for name, array in program.gradients().items()}
+        arrays |= {f"updated/{name}": array for name, array in program.updates().items()}
+        program.reset()
+        write_arrays(out, arrays)
+        return {}
+
+    def do_losses(self) -> dict[str, float]:
+        return self.opened.losses()
+
+    def do_losses_along(
+        self, weights: str, directions: str, step: float
+    ) -> dict[str, dict[str, float]]:
+        """Central difference of each loss along each direction in the file.
+
+        The file names its arrays ``direction/parameter``; a parameter it leaves out stays.
+        """
+        start, moves = read_arrays(weights), read_arrays(directions)
+        found = {}
+        for name in dict.fromkeys(key.partition("/")[0] for key in moves):
+            direction, ends = under(moves, name), []
+            for signed in (step, -step):
+                moved = {n: start[n] + signed * d for n, d in direction.items()}
+                self.opened.load({**start, **moved})
+                ends.append(self.opened.losses())
+            found[name] = {n: (ends[0][n] - ends[1][n]) / (2 * step) for n in ends[0]}
+        self.opened.load(start)
+        return found
+
+    def do_loss_gradients(self, out: str) -> dict[str, dict[str, str]]:
+        """Per loss and parameter ``absent``, ``zero`` or ``value``; what is there, into ``out``."""
+        found = self.opened.loss_gradients()
+        pairs = [(loss, n, a) for loss, arrays in found.items() for n, a in arrays.items()]
+        write_arrays(out, {f"{loss}/{n}": a for loss, n, a in pairs if a is not None})
+        states: dict[str, dict[str, str]] = {loss: {} for loss in found}
+        for loss, name, array in pairs:
+            states[loss][name] = equivalence.state(array)
+        return states
+
+    def do_gradient_of_nothing(self, loss: str) -> list[str]:
+        return sorted(self.opened.gradient_of_nothing(loss))
+
+    def do_kink_distance(self) -> float:
+        return self.opened.kink_distance()
+
+    def do_train(
+        self, steps: int, losses: list[str], arrangement: str, out: str
+    ) -> dict[str, Any]:
+        trained = self.opened.train(steps, losses, arrangement)
+        write_arrays(out, {f"{k}/{n}": a for k, arrays in trained.items() for n, a in arrays.items()})
+        return {}
+
+    def do_fact(self, name: str) -> dict[str, Any]:
+        """Let the implementation show a fact; see ``impl_*/facts.py``."""
+        facts = importlib.import_module(f"impl_{self.framework}.facts")
+        return getattr(facts, name)()
+
+    def do_prepare(
+        self, cells: Mapping[str, list[str]], reference: str, rules: dict[str, Any], products: bool
+    ) -> dict[str, Any]:
+        """Build each cell (name → strategy and phase), run it once, and hold it to the reference."""
+        true = read_arrays(reference)
+        prepared = {}
+        for name, (strategy, phase) in cells.items():
+            self.say({"event": "at", "cell": name})
+            try:
+                prepared[name] = self._prepare(name, strategy, phase, true, rules, products)
+            except Exception as error:
+                self.programs.pop(name, None)
+                prepared[name] = {"error": self._described(error)}
+        return prepared
+
+    def _prepare(
+        self, name: str, strategy: str, phase: str, true: Any, rules: Any, products: bool
+    ) -> dict[str, Any]:
+        program = self.programs[name] = self.opened.program(strategy, phase)
+        first_call = clock.batch(program, 1)
+        self._run(program)
+        verdict = gate.judge(program, true, rules)
+        program.reset()
+        counted = program.count()
+        self.residuals[name] = counted["residual_bytes"]
+        return {
+            "first_call_seconds": first_call,
+            "trace_seconds": program.trace_seconds,
+            "compile_seconds": program.compile_seconds,
+            "products": [[p.flops, p.count] for p in program.products()] if products else None,
+            **verdict,
+            **counted,
+        }
+
+    def do_time(
+        self, names: list[str], seconds: float, least: int, seed: list[int], products: bool
+    ) -> dict[str, Any]:
+        """Warm up, then sample all of ``names`` interleaved; seconds per call, in order."""
+        timed: dict[str, Callable[[], float]] = {}
+        for name in names:
+            self.say({"event": "at", "cell": name})
+            program = self.programs[name]
+            warm = clock.warm_up(program)
+            calls = clock.batch_size(warm, self.residuals[name])
+            timed[name] = self._sampler(name, calls, tell=warm * calls > TELL_SECONDS)
+        if products:
+            timed |= self._timed_products(names[0])
+        rng = np.random.default_rng(seed)
+        return clock.interleave(timed, seconds=seconds, least=least, rng=rng)
+
+    def _sampler(self, name: str, calls: int, *, tell: bool) -> Callable[[], float]:
+        program = self.programs[name]
+
+        def sample() -> float:
+            if tell:
+                self.say({"event": "at", "cell": name})
+            program.reset()
+            return clock.batch(program, calls)
+
+        return sample
+
+    def _timed_products(self, name: str) -> dict[str, Callable[[], float]]:
+        program = self.programs[name]
+        wait = program.wait
+
+        def one(product: Any) -> float:
+            return clock.batch(gate.Bare(product.run, wait), 1)
+
+        found = program.products()
+        return {f"product/{i}": lambda p=p: one(p) for i, p in enumerate(found)}
+
+    def _run(self, program: Any) -> None:
+        program.reset()
+        program.wait(program.run(program.prepare()))
+
+    def _builder(self, family: str, build: str) -> Callable[..., Any]:
+        return getattr(importlib.import_module(f"impl_{self.framework}.{family}"), build)
+
+    def _described(self, error: Exception) -> dict[str, Any]:
+        return {
+            "type": type(error).__name__,
+            "message": str(error),
+            "out_of_memory": bool(self.session.is_out_of_memory(error)),
+            "traceback": traceback.format_exc(limit=-6),
+        }
+
+
+def main() -> None:
+    """Open the framework's session, say hello, then answer one request a line until stdin ends."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--framework", required=True)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--cache")
+    options = parser.parse_args()
+    # whatever a library prints must not end up among the answers
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def say(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+
+    try:
+        session = _session(options)
+    except Exception as error:
+        say({"ok": False, "error": {"type": type(error).__name__, "message": str(error)}})
+        return
+    worker = Worker(options.framework, session, say)
+    say({"ok": True, "result": worker.do_hello()})
+    serve(worker, sys.stdin, say)
+
+
+def serve(worker: Worker, requests: TextIO, say: Callable[[dict[str, Any]], None]) -> None:
+    """Answer until the requests end."""
+    for line in requests:
+        say(worker.answer(json.loads(line)))
+
+
+def _session(options: argparse.Namespace) -> Any:
+    module = importlib.import_module(f"impl_{options.framework}.session")
+    extra = {"cache": options.cache} if options.cache else {}
+    return module.Session(options.device, options.dtype, **extra)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path.cwd()))
+    main()

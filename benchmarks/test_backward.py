@@ -1,0 +1,23 @@
+"""Summed against separate backward passes: one test a cell, timed after its gradients passed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.harness.bench import replay
+
+
+def test_backward(
+    timed_cell: Any,
+    benchmark: Any,
+    scenario: str,
+    variant: str,
+    size: str,
+    framework: str,
+    mode: str,
+    strategy: str,
+    phase: str,
+    device: str,
+    dtype: str,
+) -> None:
+    replay(timed_cell, benchmark)

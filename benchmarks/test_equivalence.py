@@ -1,0 +1,263 @@
+"""Gradients, flows and training agree, in both frameworks and in every strategy: no clock.
+
+At size ``seed`` unless ``--size`` says otherwise, since a rule that holds there holds for the same
+code at every size, and what is timed is held to its reference again where it is timed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.harness import cells, equivalence
+from benchmarks.harness.arrays import read_arrays, write_arrays
+from benchmarks.harness.checks import Laboratory, Problem
+from benchmarks.harness.launch import WorkerFailed
+from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
+from benchmarks.scenarios.spec import Scenario, Training, matches
+
+STEP, ALONG = 1e-6, 1e-6  # of the central differences; relative error they may leave
+BLOCKED = {"torch": "absent", "jax": "zero"}  # jax has no None once a parameter is differentiated
+
+
+def spec(problem: Problem) -> Scenario:
+    return CATALOGUE[problem[0]]
+
+
+def networks(problem: Problem) -> list[str]:
+    return list(spec(problem).variants[problem[1]].networks)
+
+
+def assert_same(found, reference, problem: Problem, allowed: float, dtype: str = "float64") -> None:
+    difference = equivalence.compare(
+        found,
+        reference,
+        allowed=allowed,
+        dtype=dtype,
+        networks=networks(problem),
+        zero_gradient=spec(problem).zero_gradient,
+    )
+    assert difference.problem is None, difference.problem
+
+
+def reference(laboratory: Laboratory, problem: Problem, framework: str):
+    return laboratory.gradients(problem, framework, spec(problem).baseline, "gradient", "float64")
+
+
+def test_names_and_shapes_are_the_specs(
+    laboratory: Laboratory, problem: Problem, framework: str
+) -> None:
+    scenario = spec(problem)
+    expected = {n: list(p.shape) for n, p in scenario.parameters_of(*problem[1:]).items()}
+    facts = laboratory.files(problem).facts
+    asked = {name: facts[name] for name in ("family", "build", "arguments")}
+    assert laboratory.worker(framework).ask("shapes", **asked) == expected
+
+
+def test_float64_references_agree_between_frameworks(
+    laboratory: Laboratory, problem: Problem
+) -> None:
+    first, second = (reference(laboratory, problem, framework) for framework in FRAMEWORKS)
+    assert_same(first, second, problem, equivalence.REFERENCES_AGREE)
+    trained = set(laboratory.files(problem).facts["frozen"]) ^ set(
+        spec(problem).parameters_of(*problem[1:])
+    )
+    assert set(first) == trained
+
+
+def test_reference_is_confirmed_by_central_differences(
+    laboratory: Laboratory, problem: Problem, framework: str
+) -> None:
+    """A direction of unit norm for each trained tensor; no automatic differentiation at all.
+
+    Only losses that may change the tensor are summed: where a gradient is stopped, a loss still
+    depends on what it must not change.
+    """
+    grads = reference(laboratory, problem, framework)
+    rng = np.random.default_rng(0)
+    directions = {name: rng.standard_normal(grad.shape) for name, grad in grads.items()}
+    directions = {name: d / np.linalg.norm(d) for name, d in directions.items()}
+    path = laboratory.scratch(problem, "directions.npz")
+    write_arrays(path, {f"{name}/{name}": d for name, d in directions.items()})
+    measured = laboratory.at(problem, framework).ask(
+        "losses_along",
+        weights=laboratory.files(problem).weights,
+        directions=str(path),
+        step=STEP,
+    )
+    assert list(measured) == list(grads)
+    flow = laboratory.files(problem).facts["flow"]
+    norm = np.sqrt(sum(float(np.sum(g**2)) for g in grads.values()))
+    for name, grad in grads.items():
+        predicted = float(np.sum(grad * directions[name]))
+        reaching = [loss for loss, names in flow.items() if name in names]
+        along = sum(measured[name][loss] for loss in reaching)
+        assert along == pytest.approx(predicted, rel=ALONG, abs=1e-8 * norm), name
+
+
+def test_every_tensor_is_alive_and_no_activation_at_a_kink(
+    laboratory: Laboratory, problem: Problem
+) -> None:
+    grads = reference(laboratory, problem, "torch")
+    assert equivalence.dead(grads, networks(problem), spec(problem).zero_gradient) == []
+    if spec(problem).off_kinks(*problem[1:]):
+        distance = laboratory.at(problem, "torch").ask("kink_distance")
+        assert distance >= equivalence.KINK_MARGIN, "choose another seed for this scenario"
+
+
+@pytest.mark.parametrize(("dtype", "preferred"), [("float64", "gradient"), ("float32", "backward")])
+def test_every_strategy_gives_the_reference(
+    laboratory: Laboratory, problem: Problem, framework: str, dtype: str, preferred: str
+) -> None:
+    """Whole in float64, and in float32 cut into its halves where it can be."""
+    true = reference(laboratory, problem, framework)
+    allowed = equivalence.tolerance(dtype, off_kinks=spec(problem).off_kinks(*problem[1:]))
+    variant = spec(problem).variants[problem[1]]
+    for strategy in cells.STRATEGIES[framework]:
+        if variant.reason_against(framework, strategy) is None:
+            phase = "gradient" if strategy in cells.OWN_FORWARD[framework] else preferred
+            found = laboratory.gradients(problem, framework, strategy, phase, dtype)
+            try:
+                assert_same(found, true, problem, allowed, dtype)
+            except AssertionError as error:
+                raise AssertionError(f"{strategy}: {error}") from None
+
+
+def test_what_cannot_exist_does_not(
+    laboratory: Laboratory, problem: Problem, framework: str
+) -> None:
+    """A forward of its own in phase ``backward`` is refused, so `unsupported` is no excuse."""
+    for strategy in cells.OWN_FORWARD[framework]:
+        with pytest.raises(WorkerFailed, match="forward pass of its own"):
+            laboratory.gradients(problem, framework, strategy, "backward", "float32")
+
+
+def test_flow_is_as_declared_per_loss(
+    laboratory: Laboratory, problem: Problem, framework: str
+) -> None:
+    """Absent, exact zero and value are three different things, and each stands where it should."""
+    variant = spec(problem).variants[problem[1]]
+    states, _ = laboratory.loss_gradients(problem, framework)
+    assert list(states) == [loss for loss, reached in variant.flow.items() if reached]
+    for loss, found in states.items():
+        for name, state in found.items():
+            if matches(name, variant.frozen):
+                expected = {"absent"}
+            elif not matches(name, variant.flow[loss]):
+                expected = {BLOCKED[framework]}
+            else:
+                noise = name in spec(problem).zero_gradient
+                expected = {"value", "zero"} if noise else {"value"}
+            assert state in expected, f"{loss} → {name}: {state}, should be {expected}"
+
+
+def test_gradient_of_the_sum_is_the_sum_of_the_gradients(
+    laboratory: Laboratory, problem: Problem, framework: str
+) -> None:
+    _, grads = laboratory.loss_gradients(problem, framework)
+    total: dict[str, np.ndarray] = {}
+    for arrays in grads.values():
+        for name, array in arrays.items():
+            total[name] = total.get(name, 0.0) + array
+    true = reference(laboratory, problem, framework)
+    assert_same(total, true, problem, equivalence.FLOAT64_TOLERANCE)
+
+
+@pytest.mark.parametrize("phase", ["gradient", "backward"])
+def test_multi_root_and_boundary_split_equal_summed_bit_for_bit(
+    laboratory: Laboratory, problem: Problem, phase: str
+) -> None:
+    true = laboratory.gradients(problem, "torch", "summed", phase, "float32")
+    variant = spec(problem).variants[problem[1]]
+    for strategy in ("multi_root", "boundary_split"):
+        if variant.reason_against("torch", strategy) is None:
+            found = laboratory.gradients(problem, "torch", strategy, phase, "float32")
+            for name, array in true.items():
+                assert np.array_equal(found[name], array), f"{strategy}: {name}"
+
+
+def test_one_module_or_two_makes_no_difference(laboratory: Laboratory, framework: str) -> None:
+    pair = laboratory.gradients(("conv_cascade", "-", "seed"), framework, "summed", "gradient", "float32")
+    single = laboratory.gradients(
+        ("conv_cascade_single", "-", "seed"), framework, "summed", "gradient", "float32"
+    )
+    assert len(pair) == len(single) == 4
+    for name, array in pair.items():
+        twin = single[name.replace("net1", "net.stage1").replace("net2", "net.stage2")]
+        if framework == "torch":
+            assert np.array_equal(twin, array), name
+        else:
+            ulp = np.spacing(np.max(np.abs(array)))
+            assert np.max(np.abs(twin - array)) <= 2 * ulp, name
+
+
+EXPECTED = [(s.name, e) for s in CATALOGUE.values() for e in s.expected]
+
+
+@pytest.mark.parametrize(("name", "expected"), EXPECTED, ids=[f"{n}-{e.framework}-{e.loss}" for n, e in EXPECTED])
+def test_gradient_of_a_loss_that_reaches_nothing(laboratory: Laboratory, name, expected) -> None:
+    launch = laboratory.at((name, expected.variant, "seed"), expected.framework)
+    if expected.error is None:
+        assert launch.ask("gradient_of_nothing", loss=expected.loss) == []
+        return
+    with pytest.raises(WorkerFailed, match=expected.message) as raised:
+        launch.ask("gradient_of_nothing", loss=expected.loss)
+    assert raised.value.type == expected.error
+
+
+TRAININGS = [(s.name, t) for s in CATALOGUE.values() for t in s.trainings]
+
+
+@pytest.mark.parametrize(
+    ("name", "training"), TRAININGS, ids=[f"{n}-{'+'.join(t.losses)}" for n, t in TRAININGS]
+)
+def test_training_agrees_and_does_what_its_row_says(
+    laboratory: Laboratory, name: str, training: Training
+) -> None:
+    problem = (name, "-", "seed")
+    start = read_arrays(laboratory.files(problem).weights)
+    ends = {}
+    for framework in FRAMEWORKS:
+        for dtype in ("float64", "float32"):
+            weights, outputs = laboratory.train(
+                problem,
+                framework,
+                steps=training.steps,
+                losses=training.losses,
+                arrangement="separate",
+                dtype=dtype,
+            )
+            for net, (target, tolerance) in training.reaches.items():
+                assert np.max(np.abs(outputs[net] - target)) <= tolerance, (framework, dtype, net)
+            for net in training.unmoved:
+                for key in (key for key in weights if key.startswith(f"{net}.")):
+                    assert np.array_equal(weights[key], start[key]), (framework, dtype, key)
+            ends[framework, dtype] = weights
+    for key, array in ends["torch", "float64"].items():
+        assert equivalence.relative(ends["jax", "float64"][key], array) <= 1e-9, key
+        # float32 rounds every one of thousands of steps; Adam's division keeps it from growing
+        for framework in FRAMEWORKS:
+            assert equivalence.relative(ends[framework, "float32"][key], array) <= 1e-3, key
+
+
+@pytest.mark.parametrize("name", ["conv_cascade", "linear_cascade"])
+def test_one_optimizer_over_groups_equals_two_and_one_over_all(
+    laboratory: Laboratory, framework: str, name: str
+) -> None:
+    problem, losses = (name, "-", "seed"), ("loss1", "loss2")
+    ends = {
+        arrangement: laboratory.train(
+            problem, framework, steps=20, losses=losses, arrangement=arrangement, dtype="float32"
+        )[0]
+        for arrangement in ("groups", "separate", "together")
+    }
+    start = read_arrays(laboratory.files(problem).weights)
+    for key, array in ends["together"].items():
+        assert not np.array_equal(array, start[key]), f"{key} never moved"
+        for arrangement in ("groups", "separate"):
+            other = ends[arrangement][key]
+            if framework == "torch":
+                assert np.array_equal(other, array), (arrangement, key)
+            elif key not in spec(problem).zero_gradient:
+                ulp = np.spacing(np.max(np.abs(array)))
+                assert np.max(np.abs(other - array)) <= 2 * ulp, (arrangement, key)

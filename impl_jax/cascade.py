@@ -1,0 +1,198 @@
+"""Networks in series with a loss at several places: rows 1 to 7 of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import Array
+from jax.lax import stop_gradient
+
+from impl_jax.problem import Data, Stage, as_it_is
+
+
+class ConvStage(nnx.Module):
+    """ConvTranspose(1→1, k=2) · InstanceNorm · ReLU: [batch, d, d, d, 1] → d + 1."""
+
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.conv = nnx.ConvTranspose(
+            1, 1, (2, 2, 2), padding="VALID", transpose_kernel=True, rngs=rngs
+        )
+        # torch's eps and no affine; the two-pass variance, for the fast one loses digits
+        self.norm = nnx.InstanceNorm(
+            1, epsilon=1e-5, use_bias=False, use_scale=False, use_fast_variance=False, rngs=rngs
+        )
+
+    def __call__(self, x: Array) -> Array:
+        return nnx.relu(self.norm(self.conv(x)))
+
+
+class ConvPair(nnx.Module):
+    """Both stages inside one network, which returns both outputs."""
+
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.stage1 = ConvStage(rngs)
+        self.stage2 = ConvStage(rngs)
+
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        first = self.stage1(x)
+        return first, self.stage2(first)
+
+
+def conv_cascade(*, rngs: nnx.Rngs) -> list[Stage]:
+    """Row 1: two 3-D stages in series, a SmoothL1 loss at each."""
+    return [
+        Stage("net1", ConvStage(rngs), {"loss1": against("target1", optax.huber_loss)}),
+        Stage("net2", ConvStage(rngs), {"loss2": against("target2", optax.huber_loss)}),
+    ]
+
+
+def conv_cascade_single(*, rngs: nnx.Rngs) -> list[Stage]:
+    """Row 2: the same stages and losses, inside one network."""
+    first, second = against("target1", optax.huber_loss), against("target2", optax.huber_loss)
+    losses = {
+        "loss1": lambda outputs, data: first(outputs[0], data),
+        "loss2": lambda outputs, data: second(outputs[1], data),
+    }
+    return [Stage("net", ConvPair(rngs), losses)]
+
+
+class LinearNet(nnx.Module):
+    """Linear(width → width)."""
+
+    def __init__(self, width: int, rngs: nnx.Rngs) -> None:
+        self.linear = nnx.Linear(width, width, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        return self.linear(x)
+
+
+def linear_cascade(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
+    """Row 3: two Linear layers in series, a squared error at each."""
+    return _linear_pair(width, enter=as_it_is, rngs=rngs)
+
+
+def scaled_cascade(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
+    """Row 4: net1's output is halved on its way; an operation does not cut the graph."""
+    return _linear_pair(width, enter=lambda value: value * 0.5, rngs=rngs)
+
+
+def severed_cascade(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
+    """Row 5: no host array survives tracing; stop_gradient severs the graph as one would."""
+
+    def without_gradient(value: Array) -> Array:
+        return stop_gradient(value) * 0.5
+
+    return _linear_pair(width, enter=without_gradient, rngs=rngs)
+
+
+def _linear_pair(width: int, enter: Callable[[Array], Array], rngs: nnx.Rngs) -> list[Stage]:
+    return [
+        Stage("net1", LinearNet(width, rngs), {"loss1": against("target1", squared_error)}),
+        Stage("net2", LinearNet(width, rngs), {"loss2": against("target2", squared_error)}, enter),
+    ]
+
+
+class Encoder(nnx.Module):
+    """[batch, s, s, 1] → [batch, s-5, s-5, 4·c], c channels wide."""
+
+    def __init__(self, channels: int, rngs: nnx.Rngs) -> None:
+        self.conv1 = nnx.Conv(1, channels, (3, 3), padding="VALID", rngs=rngs)
+        self.conv2 = nnx.Conv(channels, 4 * channels, (4, 4), padding="VALID", rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        return self.conv2(nnx.relu(self.conv1(x)))
+
+
+class Decoder(nnx.Module):
+    """[batch, s-5, s-5, 4·c] → [batch, s, s, 1], in (0, 1)."""
+
+    def __init__(self, channels: int, rngs: nnx.Rngs) -> None:
+        self.conv1 = nnx.ConvTranspose(
+            4 * channels, channels, (4, 4), padding="VALID", transpose_kernel=True, rngs=rngs
+        )
+        self.conv2 = nnx.ConvTranspose(
+            channels, 1, (3, 3), padding="VALID", transpose_kernel=True, rngs=rngs
+        )
+
+    def __call__(self, x: Array) -> Array:
+        return nnx.sigmoid(self.conv2(nnx.relu(self.conv1(x))))
+
+
+class Segmenter(nnx.Module):
+    """[batch, s, s, 1] → [batch, s-7, s-7, 2], in (0, 1)."""
+
+    def __init__(self, channels: int, rngs: nnx.Rngs) -> None:
+        self.conv1 = nnx.Conv(1, 4 * channels, (3, 3), padding="VALID", rngs=rngs)
+        self.conv2 = nnx.Conv(4 * channels, 8 * channels, (4, 4), padding="VALID", rngs=rngs)
+        self.conv3 = nnx.Conv(8 * channels, 2, (3, 3), padding="VALID", rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        hidden = nnx.relu(self.conv2(nnx.relu(self.conv1(x))))
+        return nnx.sigmoid(self.conv3(hidden))
+
+
+def three_network_cascade(
+    *, channels: int, stop_before_net2: bool = False, rngs: nnx.Rngs
+) -> list[Stage]:
+    """Row 6: three networks, a loss on the first and on the last."""
+    enter = stop_gradient if stop_before_net2 else as_it_is
+    return [
+        Stage("net1", Encoder(channels, rngs), {"loss1": against("target1", squared_error)}),
+        Stage("net2", Decoder(channels, rngs), enter=enter),
+        Stage("net3", Segmenter(channels, rngs), {"loss3": against("target3", cross_entropy)}),
+    ]
+
+
+def stacked_cascade(*, width: int, depths: list[int], rngs: nnx.Rngs) -> list[Stage]:
+    """Row 7: deep supervision; stage i is ``depths[i]`` × (Linear · ReLU) with a loss behind it."""
+    return [
+        Stage(f"net{i}", Stack(width, depth, rngs), {f"loss{i}": against(f"target{i}", squared_error)})
+        for i, depth in enumerate(depths, start=1)
+    ]
+
+
+class Stack(nnx.Module):
+    """depth × (Linear(width → width) · ReLU)."""
+
+    def __init__(self, width: int, depth: int, rngs: nnx.Rngs) -> None:
+        self.depth = depth
+        for i in range(1, depth + 1):
+            setattr(self, f"linear{i}", nnx.Linear(width, width, rngs=rngs))
+
+    def __call__(self, x: Array) -> Array:
+        for i in range(1, self.depth + 1):
+            x = nnx.relu(getattr(self, f"linear{i}")(x))
+        return x
+
+
+def squared_error(prediction: Array, target: Array) -> Array:
+    """Elementwise (prediction − target)²; optax's own carries a factor of one half in `l2_loss`."""
+    return jnp.square(prediction - target)
+
+
+def cross_entropy(probability: Array, target: Array) -> Array:
+    """Elementwise binary cross-entropy of probabilities, logarithms clamped at −100 as in torch.
+
+    The inner `where` keeps the branch that is not taken finite: its cotangent is 0, and 0 times
+    the infinite slope of a logarithm at 0 would be NaN.
+    """
+
+    def clamped_log(value: Array) -> Array:
+        inside = value > jnp.exp(-100.0)
+        return jnp.where(inside, jnp.log(jnp.where(inside, value, 1.0)), -100.0)
+
+    return -(target * clamped_log(probability) + (1 - target) * clamped_log(1 - probability))
+
+
+def against(target: str, loss: Callable[[Array, Array], Array]) -> Callable[..., Array]:
+    """The loss of an output against an entry of the data, averaged over all elements."""
+
+    def compare(output: Array, data: Data) -> Array:
+        return jnp.mean(loss(output, data[target]))
+
+    return compare
+
+

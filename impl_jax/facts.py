@@ -1,0 +1,142 @@
+"""What JAX does at the traps of several backward passes: shown, not asserted.
+
+Each function runs one trap and the right way beside it and returns what it saw as plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+WIDTH, BATCH = 64, 32
+PRODUCT = 2 * BATCH * WIDTH * WIDTH  # FLOPs of one Linear layer
+Networks = dict[str, list[Array]]
+
+
+def host_array_inside_jit() -> dict[str, Any]:
+    """A traced value has no numbers yet, so no NumPy array can be made of it."""
+
+    def through_the_host(x: Array) -> Array:
+        return jnp.asarray(np.asarray(x) * 0.5)
+
+    x = jnp.ones(3)
+    return {"inside": _raised(lambda: jax.jit(through_the_host)(x)), "outside": _raised(lambda: through_the_host(x))}
+
+
+def update_between_pullbacks() -> dict[str, Any]:
+    """Arrays are immutable: the second pullback is at the parameters of the forward pass."""
+    networks, data = _networks()
+    _, pull_first = jax.vjp(lambda n: _two_losses(n, data)[0], networks)
+    _, pull_second = jax.vjp(lambda n: _two_losses(n, data)[1], networks)
+    undisturbed = pull_second(jnp.ones(()))[0]
+    step = pull_first(jnp.ones(()))[0]
+    networks = jax.tree.map(lambda p, g: p - 0.1 * g, networks, step)
+    after = pull_second(jnp.ones(()))[0]
+    at_new = jax.grad(lambda n: _two_losses(n, data)[1])(networks)
+    return {
+        "equal_to_undisturbed": _equal(after, undisturbed),
+        "equal_to_new_parameters": _equal(after, at_new),
+    }
+
+
+def donated_residuals() -> dict[str, Any]:
+    """Donating the closure to its pullback frees it, as a backward pass frees torch's graph."""
+    networks, data = _networks()
+
+    @jax.jit
+    def forward(networks: Networks) -> Any:
+        return jax.vjp(lambda n: _two_losses(n, data)[1], networks)[1]
+
+    def pull(pullback: Any) -> Any:
+        return pullback(jnp.ones(()))[0]
+
+    kept = forward(networks)
+    keeping = jax.jit(pull)
+    keeping(kept)
+    given = forward(networks)
+    giving = jax.jit(pull, donate_argnums=0)
+    giving(given)
+    return {"kept": _raised(lambda: keeping(kept)), "donated": _raised(lambda: giving(given))}
+
+
+def only_the_loss_is_returned() -> dict[str, Any]:
+    """XLA removes what nobody receives: the backward pass is gone. In products of one layer."""
+    networks, data = _networks()
+
+    def both(networks: Networks) -> Any:
+        return jax.value_and_grad(lambda n: sum(_two_losses(n, data)))(networks)
+
+    return {
+        "loss_only": _products(lambda n: both(n)[0], networks),
+        "with_gradients": _products(both, networks),
+        "forward": _products(lambda n: sum(_two_losses(n, data)), networks),
+    }
+
+
+def cache_entries() -> dict[str, Any]:
+    """A vjp from a jit is a pytree and hits one entry; each kind of learning rate makes its own."""
+    networks, data = _networks()
+
+    @jax.jit
+    def forward(networks: Networks) -> Any:
+        return jax.vjp(lambda n: _two_losses(n, data)[1], networks)[1]
+
+    pull = jax.jit(lambda pullback: pullback(jnp.ones(()))[0])
+    for _ in range(3):
+        pull(forward(networks))
+
+    step = jax.jit(lambda weight, lr: weight - lr * weight)
+    traced: list[int] = []
+    counting = jax.jit(lambda weight, lr: (traced.append(1), weight - lr * weight)[1])
+    weight = jnp.ones(3)
+    for lr in (0.1, 0.2, jnp.float32(0.1), np.float32(0.1)):
+        step(weight, lr)
+        counting(weight, lr)
+    return {
+        "pullback_entries": pull._cache_size(),
+        "learning_rate_entries": step._cache_size(),
+        "learning_rate_traces": len(traced),
+    }
+
+
+def _networks() -> tuple[Networks, tuple[Array, Array]]:
+    keys = jax.random.split(jax.random.key(0), 7)
+    scale = (2.0 / WIDTH) ** 0.5
+    layers = [jax.random.normal(key, (WIDTH, WIDTH)) * scale for key in keys[:6]]
+    x = jax.random.normal(keys[6], (BATCH, WIDTH))
+    return {"net1": layers[:3], "net2": layers[3:]}, (x, jnp.ones((BATCH, WIDTH)))
+
+
+def _two_losses(networks: Networks, data: tuple[Array, Array]) -> tuple[Array, Array]:
+    between = _run(networks["net1"], data[0])
+    end = _run(networks["net2"], between)
+    return jnp.mean((between - data[1]) ** 2), jnp.mean((end - data[1]) ** 2)
+
+
+def _run(layers: list[Array], x: Array) -> Array:
+    for layer in layers:
+        x = jax.nn.relu(x @ layer)
+    return x
+
+
+def _products(function: Callable[[Networks], Any], networks: Networks) -> int:
+    cost = jax.jit(function).lower(networks).compile().cost_analysis() or {}
+    return round(cost["flops"] / PRODUCT)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return all(jax.tree.leaves(jax.tree.map(lambda a, b: bool(jnp.all(a == b)), one, other)))
+
+
+def _raised(call: Callable[[], Any]) -> dict[str, str] | None:
+    """Type and message of what the call raises; None if nothing."""
+    try:
+        jax.block_until_ready(call())
+    except Exception as error:
+        return {"type": type(error).__name__, "message": str(error)}
+    return None

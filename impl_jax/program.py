@@ -1,0 +1,207 @@
+"""A strategy in one phase, cut into what stands outside the clock and what stands inside."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from numpy.typing import NDArray
+
+from impl_jax import gemms, layout, optimizers, runtime
+from impl_jax.problem import Parameters, Problem, leaves_bytes
+from impl_jax.strategies import Constants, Jit, Strategy
+
+PHASES = ("backward", "gradient", "step")
+
+
+class Compiled:
+    """A function compiled ahead of time, at its first call, with its stages timed.
+
+    The executable takes only what it was compiled for, so a recompilation cannot hide in a timed
+    loop: another shape or type raises TypeError.
+    """
+
+    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> None:
+        self._jitted = jax.jit(function, donate_argnums=donate)
+        self.traced: Any = None
+        self.executable: Any = None
+        self.trace_seconds = self.compile_seconds = 0.0
+
+    def __call__(self, *args: Any) -> Any:
+        if self.executable is None:
+            self._compile(args)
+        return self.executable(*args)
+
+    def _compile(self, args: tuple[Any, ...]) -> None:
+        start = time.perf_counter()
+        self.traced = self._jitted.trace(*args)
+        lowered = self.traced.lower()
+        middle = time.perf_counter()
+        self.executable = lowered.compile()
+        self.trace_seconds = middle - start
+        self.compile_seconds = time.perf_counter() - middle
+
+    def flops(self) -> float:
+        """What XLA's own cost analysis counts for one call."""
+        return float((self.executable.cost_analysis() or {}).get("flops", 0.0))
+
+
+class Program(ABC):
+    """``prepare`` is not timed; ``run`` and ``wait`` are. ``wait`` blocks on every output."""
+
+    def __init__(
+        self, problem: Problem, make: Callable[[Problem, Jit], Strategy], device: jax.Device
+    ) -> None:
+        self.problem = problem
+        self.device = device
+        self.inside: list[Compiled] = []  # every compiled function the timed part calls
+        self.strategy = make(problem, self._jit)
+        self.result: Any = None
+
+    def _jit(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Compiled:
+        compiled = Compiled(function, donate)
+        self.inside.append(compiled)
+        return compiled
+
+    def prepare(self) -> Any:
+        """What the timed part needs and the phase does not count."""
+
+    @abstractmethod
+    def run(self, carry: Any) -> Any: ...
+
+    def wait(self, result: Any) -> None:
+        runtime.synchronize(result)
+        self.result = result
+
+    def reset(self) -> None:
+        """Back to the same start, before each block."""
+
+    def gradients(self) -> dict[str, NDArray[np.floating]]:
+        """What the last `run` returned; a parameter that was not differentiated is left out."""
+        return {n: layout.parameter_out(grad) for n, grad in self.result.items()}
+
+    def updates(self) -> dict[str, NDArray[np.floating]]:
+        """Trained parameters after the last `run`, where the phase updates them."""
+        return {}
+
+    def count(self) -> dict[str, Any]:
+        """FLOPs of the timed part and bytes saved for it, by XLA's own analysis."""
+        return {"flops": sum(one.flops() for one in self.inside), "residual_bytes": None}
+
+    def products(self) -> list[gemms.Product]:
+        """The matrix products of the timed part, to measure the machine's peak with."""
+        return gemms.record([one.traced.jaxpr for one in self.inside], self.device)
+
+    @property
+    def trace_seconds(self) -> float:
+        return sum(one.trace_seconds for one in self.inside)
+
+    @property
+    def compile_seconds(self) -> float:
+        return sum(one.compile_seconds for one in self.inside)
+
+
+class Backward(Program):
+    """The backward pass alone; the residuals are there already."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.forward, self.backward = self.strategy.forward, self.strategy.backward
+        if self.strategy.one_jit:
+            self.forward, self.backward = Compiled(self.forward), self._jit(self.backward)
+        elif self.forward in self.inside:
+            self.inside.remove(self.forward)
+
+    def prepare(self) -> Any:
+        carry = self.forward(self.problem.trainable, self.problem.constants)
+        runtime.synchronize(carry)
+        return carry
+
+    def run(self, carry: Any) -> Any:
+        return self.backward(carry)
+
+    def count(self) -> dict[str, Any]:
+        return super().count() | {"residual_bytes": leaves_bytes(self.prepare())}
+
+
+class Gradient(Program):
+    """Forward and backward, in one jit where the strategy allows it."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.gradient: Callable[..., Parameters] = self._composed
+        if self.strategy.one_jit:
+            self.gradient = self._jit(self._composed)
+
+    def _composed(self, parameters: Parameters, constants: Constants) -> Parameters:
+        return self.strategy.backward(self.strategy.forward(parameters, constants))
+
+    def run(self, carry: None) -> Any:
+        return self.gradient(self.problem.trainable, self.problem.constants)
+
+
+class Step(Program):
+    """Forward, backward and the update, from the same weights and optimizer state each block.
+
+    Parameters and optimizer state are donated: the update writes where they stood.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        make: Callable[[Problem, Jit], Strategy],
+        device: jax.Device,
+        optimizer: optax.GradientTransformation,
+    ) -> None:
+        super().__init__(problem, make, device)
+        self.optimizer = optimizer
+        if self.strategy.one_jit:
+            self.step = self._jit(self._composed, donate=(0, 1))
+        else:
+            self.update = self._jit(self._updated, donate=(0, 1))
+            self.step = self._in_parts
+        self.reset()
+
+    def _gradient(self, parameters: Parameters, constants: Constants) -> Parameters:
+        return self.strategy.backward(self.strategy.forward(parameters, constants))
+
+    def _updated(self, parameters: Parameters, state: Any, grads: Parameters) -> tuple[Any, Any]:
+        updates, state = self.optimizer.update(grads, state, parameters)
+        return optax.apply_updates(parameters, updates), state
+
+    def _composed(self, parameters: Parameters, state: Any, constants: Constants) -> Any:
+        return self._updated(parameters, state, self._gradient(parameters, constants))
+
+    def _in_parts(self, parameters: Parameters, state: Any, constants: Constants) -> Any:
+        return self.update(parameters, state, self._gradient(parameters, constants))
+
+    def run(self, carry: None) -> Any:
+        self.parameters, self.state = self.step(
+            self.parameters, self.state, self.problem.constants
+        )
+        return self.parameters, self.state
+
+    def reset(self) -> None:
+        self.parameters = jax.tree.map(jnp.copy, self.problem.trainable)
+        self.state = self.optimizer.init(self.parameters)
+        runtime.synchronize((self.parameters, self.state))
+
+    def gradients(self) -> dict[str, NDArray[np.floating]]:
+        """The gradient of the first step, as Adam's first moment holds it: m = (1 − β₁) g.
+
+        Empty for an optimizer that keeps nothing; its updates are then all there is to check.
+        """
+        moments = optimizers.first_moment(self.state) or {}
+        return {n: layout.parameter_out(m) / (1 - 0.9) for n, m in moments.items()}
+
+    def updates(self) -> dict[str, NDArray[np.floating]]:
+        return {n: layout.parameter_out(p) for n, p in self.parameters.items()}
+
+    def count(self) -> dict[str, Any]:
+        return super().count() | {"optimizer_state_bytes": optimizers.state_bytes(self.state)}

@@ -1,0 +1,133 @@
+"""A strategy in one phase, cut into what stands outside the clock and what stands inside."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from impl_torch import gemms, layout, optimizers, runtime
+from impl_torch.problem import Problem
+from impl_torch.strategies import Strategy
+
+PHASES = ("backward", "gradient", "step")
+
+
+class Program(ABC):
+    """``prepare`` is not timed; ``run`` and ``wait`` are. ``wait`` blocks on every output."""
+
+    trace_seconds = compile_seconds = None  # eager torch has neither
+
+    def __init__(self, problem: Problem, strategy: Strategy) -> None:
+        self.problem = problem
+        self.strategy = strategy
+        self.device = next(iter(problem.parameters.values())).device
+
+    def prepare(self) -> Any:
+        """What the timed part needs and the phase does not count."""
+
+    @abstractmethod
+    def run(self, carry: Any) -> None: ...
+
+    def wait(self, _: None) -> None:
+        runtime.synchronize(self.device)
+
+    def reset(self) -> None:
+        """Back to the same start, before each block."""
+
+    def gradients(self) -> dict[str, NDArray[np.floating]]:
+        """What the last `run` left in ``.grad``; a parameter without one is left out."""
+        parameters = self.problem.parameters.items()
+        return {n: layout.parameter_out(p.grad) for n, p in parameters if p.grad is not None}
+
+    def updates(self) -> dict[str, NDArray[np.floating]]:
+        """Trained parameters after the last `run`, where the phase updates them."""
+        return {}
+
+    def count(self) -> dict[str, Any]:
+        """FLOPs of the timed part and bytes saved for it, counted over one call, not timed."""
+        self.reset()
+        storages: dict[int, int] = {}
+        own = {p.untyped_storage().data_ptr() for p in self.problem.parameters.values()}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in own:
+                storages[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        hooks = saved_tensors_hooks(pack, lambda tensor: tensor)
+        with hooks if self.strategy.hookable else nullcontext():
+            carry = self.prepare()
+            with FlopCounterMode(display=False) as counter:
+                self.run(carry)
+        flops = counter.get_total_flops()
+        self.reset()
+        saved = sum(storages.values()) if self.strategy.hookable else None
+        return {"flops": flops, "residual_bytes": saved}
+
+    def products(self) -> list[gemms.Product]:
+        """The matrix products of the timed part, to measure the machine's peak with."""
+        self.reset()
+        carry = self.prepare()
+        found = gemms.record(lambda: self.run(carry))
+        self.reset()
+        return found
+
+    def _clear(self) -> None:
+        for parameter in self.problem.trainable.values():
+            parameter.grad = None
+
+
+class Backward(Program):
+    """The backward pass alone; the graph is there already."""
+
+    def prepare(self) -> Any:
+        return self.strategy.forward()
+
+    def run(self, carry: Any) -> None:
+        self._clear()
+        self.strategy.backward(carry)
+
+
+class Gradient(Program):
+    """Forward and backward."""
+
+    def run(self, carry: None) -> None:
+        self._clear()
+        self.strategy.backward(self.strategy.forward())
+
+
+class Step(Gradient):
+    """Forward, backward and the update, from the same weights and optimizer state each block."""
+
+    def __init__(
+        self, problem: Problem, strategy: Strategy, steppers: list[torch.optim.Optimizer]
+    ) -> None:
+        super().__init__(problem, strategy)
+        self.steppers = steppers
+        self.start = {n: p.detach().clone() for n, p in problem.trainable.items()}
+
+    def run(self, carry: None) -> None:
+        super().run(carry)
+        for stepper in self.steppers:
+            stepper.step()
+
+    def reset(self) -> None:
+        with torch.no_grad():
+            for name, parameter in self.problem.trainable.items():
+                parameter.copy_(self.start[name])
+        optimizers.reset(self.steppers)
+
+    def updates(self) -> dict[str, NDArray[np.floating]]:
+        return {n: layout.parameter_out(p) for n, p in self.problem.trainable.items()}
+
+    def count(self) -> dict[str, Any]:
+        counted = super().count()
+        return counted | {"optimizer_state_bytes": optimizers.state_bytes(self.steppers)}

@@ -1,0 +1,59 @@
+"""The machine as PyTorch sees it: device, threads, precision, synchronisation."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class Unavailable(RuntimeError):
+    """A device or a mode that this installation does not have."""
+
+
+def configure(threads: int | None = None) -> None:
+    """Use the cores this process may run on, and IEEE products on every device.
+
+    torch takes its thread count from ``OMP_NUM_THREADS`` or the machine, JAX from the process's
+    CPU affinity; taking the affinity here gives both the same cores.
+    """
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.backends.fp32_precision = "ieee"  # never mixed with the older allow_tf32 switches
+
+
+def device(name: str) -> torch.device:
+    """``cpu`` or ``cuda``. Raises `Unavailable` where this build or machine has no such device."""
+    if name == "cuda" and not torch.cuda.is_available():
+        built = torch.version.cuda
+        why = "this torch is a CPU-only build" if built is None else "torch finds no CUDA device"
+        raise Unavailable(f"device 'cuda' was asked for, but {why}; use --device cpu")
+    return torch.device(name)
+
+
+def synchronize(where: torch.device) -> None:
+    """Wait until everything queued on the device is done; on CPU torch has already waited."""
+    if where.type == "cuda":
+        torch.cuda.synchronize(where)
+
+
+def describe() -> dict[str, Any]:
+    """Versions, threads and precision of this process, for the record."""
+    return {
+        "torch": torch.__version__,
+        "torch_threads": torch.get_num_threads(),
+        "torch_blas": "mkl" if torch.backends.mkl.is_available() else "other",
+        "torch_cuda": torch.version.cuda,
+        "torch_precision": str(torch.backends.fp32_precision),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the error is the allocator's: torch raises a plain RuntimeError for the CPU's."""
+    text = str(error)
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        "can't allocate memory" in text or "not enough memory" in text
+    )

@@ -1,0 +1,1 @@
+"""After the clock: records, statistics, reports. Knows no framework, and no harness."""

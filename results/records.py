@@ -1,0 +1,196 @@
+"""What a benchmark record carries, how one is made, and what a run of them is.
+
+A record is a plain dictionary, since other programs read it. Its rule: a figure that
+could not be had is null, never 0, and ``missing`` says why, under the path of the null
+(``"flops"``, or ``"ratio.low"`` for a part of a figure). Times are in seconds, memory
+in bytes. This module imports the standard library only, so that tools start fast.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SCHEMA = 1
+
+CELL_FIELDS = (
+    "kind", "scenario", "variant", "size", "framework",
+    "mode", "strategy", "phase", "device", "dtype",
+)  # fmt: skip
+
+OUTCOMES = (
+    "ok", "wrong_gradients", "timeout", "crashed", "out_of_memory", "unsupported", "interrupted",
+)  # fmt: skip
+
+# The parts of the two figures which are estimated over launches.
+ESTIMATE_KEYS = ("estimate", "low", "high", "confidence", "launches")
+
+# What is measured or decided for a cell: each of these is null only with a reason.
+FIGURES = (
+    "seconds", "ratio", "verdict", "predicted_ratio", "flops", "peak_share",
+    "trace_seconds", "compile_seconds", "first_call_seconds", "steady",
+    "residual_bytes", "peak_bytes", "optimizer_state_bytes", "gradient_error", "equivalence",
+)  # fmt: skip
+
+RECORD_KEYS = (
+    "schema", *CELL_FIELDS, "family", "baseline", *FIGURES, "outcome", "rerun", "missing",
+)  # fmt: skip
+
+Record = dict[str, Any]
+
+
+class RecordError(Exception):
+    """A run that cannot be read, written or found: one line for the person who asked for it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One session of measuring: its records, their raw samples, the machine and the settings.
+
+    Attributes:
+        id: as `new_run_id` makes it; sorts by time.
+        started: ISO 8601, UTC.
+        finished: ISO 8601, UTC, or None while the run goes on.
+        machine: what was measured on; its ``"id"`` names the folder of its runs.
+        settings: how was measured (launches, rounds, seed, ...).
+        interrupted: whether the run was stopped before its last cell.
+        records: one a cell, whatever its outcome.
+        samples: ``sample_key(record)`` to one array [samples] a launch: seconds per call,
+            in the order measured.
+    """
+
+    id: str
+    started: str
+    finished: str | None
+    machine: dict[str, Any]
+    settings: dict[str, Any]
+    interrupted: bool = False
+    records: list[Record] = field(default_factory=list)
+    samples: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
+
+
+def utc_now() -> str:
+    """The time now as ISO 8601 in UTC, to the second: ``2026-11-21T01:02:03+00:00``."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def new_run_id() -> str:
+    """A name such as ``20261121T010203-ab12cd``: UTC, so that names sort by time, and
+    six random hexadecimal digits, so that two runs begun in one second differ."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def cell_id(record: Mapping[str, Any]) -> str:
+    """The cell as it stands in a test's brackets: all its fields but the kind, which is
+    the test's name. ``stacked_cascade-n4-large-torch-eager-summed-backward-cpu-float32``."""
+    return "-".join(record[name] for name in CELL_FIELDS if name != "kind")
+
+
+def sample_key(record: Mapping[str, Any]) -> str:
+    """The name of the cell's samples, ``<kind>/<cell id>``: two kinds may time cells of
+    one name, and their samples must not be taken for each other."""
+    return f"{record['kind']}/{cell_id(record)}"
+
+
+def new_record(
+    cell: Mapping[str, str], *, family: str, baseline: str | None, rerun: str, **known: Any
+) -> Record:
+    """A record of the cell with every key present; what is not given is null.
+
+    Args:
+        cell: the ten `CELL_FIELDS`.
+        family: the family of the scenario.
+        baseline: the strategy that the ratio refers to, or None.
+        rerun: the exact command which measures this cell again.
+        known: any of `FIGURES`, ``outcome`` and ``missing``.
+
+    Raises:
+        ValueError: a field of the cell is absent, empty or holds a ``-`` among others (which separates
+            the fields in `cell_id`, so that two cells never share a name), or a key is unknown.
+    """
+    for name in CELL_FIELDS:
+        value = cell.get(name)
+        if not isinstance(value, str) or not value or ("-" in value and value != "-"):
+            raise ValueError(
+                f"cell field {name!r} is {value!r}; it must be a string, not empty and without "
+                "'-', which separates the fields of a cell's name; use '_' instead"
+            )
+    unknown = sorted({*cell, *known} - {*CELL_FIELDS, *FIGURES, "outcome", "missing"})
+    if unknown:
+        allowed = ", ".join(RECORD_KEYS)
+        raise ValueError(f"unknown keys {', '.join(unknown)}; a record has {allowed}")
+    record: Record = dict.fromkeys(RECORD_KEYS)
+    record |= {"schema": SCHEMA, **cell, "family": family, "baseline": baseline, "rerun": rerun}
+    return record | known | {"missing": dict(known.get("missing", {}))}
+
+
+def explain(record: Mapping[str, Any], reason: str) -> Record:
+    """A copy in which every null figure that has no reason yet has this one."""
+    missing = dict.fromkeys(null_paths(record), reason) | record["missing"]
+    return {**record, "missing": missing}
+
+
+def finish(record: Mapping[str, Any]) -> Record:
+    """The record, checked and ready to be saved, as a copy.
+
+    Figures that are not finite become null with a reason; reasons of figures which are
+    there after all are dropped. `baseline` and `missing` are no figures: a null baseline
+    means that the cell is compared with none, and needs no reason.
+
+    Raises:
+        ValueError: the outcome is not one of `OUTCOMES`, or a null figure has no reason.
+    """
+    if record["outcome"] not in OUTCOMES:
+        raise ValueError(f"outcome is {record['outcome']!r}; allowed: {', '.join(OUTCOMES)}")
+    finished = finite(record)
+    nulls = list(null_paths(finished))
+    silent = [path for path in nulls if not finished["missing"].get(path)]
+    if silent:
+        raise ValueError(
+            f"{cell_id(record)}: null without a reason: {', '.join(silent)}; "
+            "say why in record['missing'], or for all at once with explain(record, reason)"
+        )
+    return {**finished, "missing": {path: finished["missing"][path] for path in nulls}}
+
+
+def null_paths(record: Mapping[str, Any]) -> Iterator[str]:
+    """The paths of all null figures and null parts of figures, such as ``"ratio.low"``."""
+    for key in FIGURES:
+        if record[key] is None:
+            yield key
+        elif isinstance(record[key], Mapping):
+            yield from (f"{key}.{part}" for part, value in record[key].items() if value is None)
+
+
+def finite(record: Mapping[str, Any]) -> Record:
+    """A copy in plain types, where NaN and infinity (no JSON has them) are null with a reason."""
+    lost: dict[str, str] = {}
+    cleaned: Record = plain(record, lost=lost)
+    return {**cleaned, "missing": {**cleaned["missing"], **lost}}
+
+
+def plain(value: Any, path: str = "", lost: dict[str, str] | None = None) -> Any:
+    """The value in types that JSON knows: mappings, lists, strings, finite numbers, null.
+
+    NumPy scalars become Python's; NaN and infinity become None, noted in `lost` by path.
+    """
+    if isinstance(value, Mapping):
+        prefix = f"{path}." if path else ""
+        return {str(key): plain(item, f"{prefix}{key}", lost) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, path, lost) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        if lost is not None:
+            lost[path] = f"not a finite number: {value}"
+        return None
+    return value

@@ -1,0 +1,205 @@
+"""A run as plain Markdown, and as a table for pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from results.formatting import (
+    NOTHING,
+    code,
+    escape,
+    gradient_error_text,
+    number_text,
+    ratio_text,
+    seconds_text,
+    share_text,
+)
+from results.records import CELL_FIELDS, Record, Run, cell_id
+
+if TYPE_CHECKING:
+    import pandas  # type: ignore[import-untyped]
+
+# What one table has in common; every other field of a cell is in its rows.
+_TABLE_FIELDS = ("scenario", "size", "kind", "device", "dtype")
+_VERSIONS = ("torch", "jax", "jaxlib", "flax", "optax")
+_NUMBERS = (
+    "seconds", "seconds_low", "seconds_high", "ratio", "ratio_low", "ratio_high", "confidence",
+    "launches", "predicted_ratio", "flops", "peak_share", "trace_seconds", "compile_seconds",
+    "first_call_seconds", "residual_bytes", "peak_bytes", "optimizer_state_bytes",
+    "gradient_error",
+)  # fmt: skip
+_PLAIN_COLUMNS = (
+    "verdict", "predicted_ratio", "flops", "peak_share", "trace_seconds", "compile_seconds",
+    "first_call_seconds", "steady", "residual_bytes", "peak_bytes", "optimizer_state_bytes",
+    "equivalence", "outcome", "rerun",
+)  # fmt: skip
+
+
+def markdown(run: Run) -> str:
+    """The run as Markdown: machine and settings, a section a scenario, a table a size, then
+    what did not go well and what does not apply.
+
+    A row of a table is a cell. Cells which differ in kind, device or dtype stand in tables
+    of their own. Everything that may come from a file is escaped.
+    """
+    lines = _head(run)
+    scenario = None
+    for records in _groups(run.records, _TABLE_FIELDS):
+        if records[0]["scenario"] != scenario:
+            scenario = records[0]["scenario"]
+            lines += [f"## {escape(scenario)}", ""]
+        lines += [*_table(records), ""]
+    lines += _failures(run.records) + _not_applicable(run.records)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def tidy(run: Run) -> pandas.DataFrame:
+    """The run as a table: one row a cell, flat columns, the same ones for every run.
+
+    ``seconds``, ``seconds_low``, ``seconds_high`` and likewise ``ratio``; numbers are floats,
+    nan where the record has null. ``reason`` says why a cell that is not ok has no time.
+    """
+    import pandas  # here, as nothing else in this module needs it and it is slow to import
+
+    rows = [_flat(run, record) for record in run.records]
+    table = pandas.DataFrame(rows, columns=_columns())
+    return table.astype(dict.fromkeys(_NUMBERS, float))
+
+
+def outcome_reason(record: Record) -> str:
+    """Why a cell that is not ok has no time, or an empty string where nothing says so."""
+    if record["outcome"] == "ok":
+        return ""
+    if record["equivalence"] not in (None, "pass"):
+        return str(record["equivalence"])
+    missing = record["missing"]
+    return str(missing.get("seconds") or next(iter(missing.values()), ""))
+
+
+def _groups(records: Iterable[Record], fields: Sequence[str]) -> list[list[Record]]:
+    """The records by these fields, groups of the first field together, in first-seen order."""
+    groups: dict[str, dict[tuple[str, ...], list[Record]]] = {}
+    for record in records:
+        key = tuple(record[name] for name in fields)
+        groups.setdefault(key[0], {}).setdefault(key, []).append(record)
+    return [members for inner in groups.values() for members in inner.values()]
+
+
+def _head(run: Run) -> list[str]:
+    machine = run.machine
+    parts = [machine.get("cpu") or machine["id"]]
+    parts += [f"{machine['cores']} cores"] if machine.get("cores") is not None else []
+    parts += [machine["gpu"]] if machine.get("gpu") else []
+    parts += [f"{name} {machine[name]}" for name in _VERSIONS if machine.get(name)]
+    launches = run.settings.get("launches", NOTHING)
+    about = f"Run {run.id}, started {run.started}, {launches} launches."
+    state = ""
+    if run.interrupted:
+        state = " **Interrupted: what follows is what was measured until then.**"
+    elif run.finished is None:
+        state = " **Not finished.**"
+    return [f"# {escape(', '.join(map(str, parts)))}", "", escape(about) + state, ""]
+
+
+def _table(records: Sequence[Record]) -> list[str]:
+    first = records[0]
+    about = escape(f"{first['size']} ({first['kind']}, {first['device']}, {first['dtype']})")
+    titles = (
+        "variant", "phase", "framework", "strategy", "time", _ratio_title(records), "predicted",
+        "gradient error", "peak share",
+    )  # fmt: skip
+    rows = [titles, ["---"] * 4 + ["---:"] * 3 + ["---", "---:"], *map(_row, records)]
+    return [f"### {about}", "", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _ratio_title(records: Sequence[Record]) -> str:
+    names = {record["baseline"] for record in records} - {None}
+    levels = {record["ratio"]["confidence"] for record in records if record["ratio"]}
+    name = escape(names.pop()) if len(names) == 1 else "baseline"
+    level = f"{100 * levels.pop():g} % " if len(levels) == 1 else ""
+    return f"vs {name} [{level}interval]"
+
+
+def _row(record: Record) -> list[str]:
+    names = (record["variant"], record["phase"], f"{record['framework']} {record['mode']}")
+    is_baseline = record["strategy"] == record["baseline"] and record["outcome"] == "ok"
+    return [
+        *(escape(name) for name in (*names, record["strategy"])),
+        _time(record),
+        "1" if is_baseline else ratio_text(record["ratio"]),
+        number_text(record["predicted_ratio"]),
+        gradient_error_text(record["gradient_error"]),
+        share_text(record["peak_share"]),
+    ]
+
+
+def _time(record: Record) -> str:
+    if record["outcome"] != "ok":
+        return escape(_outcome(record))
+    seconds = record["seconds"]
+    text = seconds_text(seconds["estimate"] if seconds else None)
+    return text if record["steady"] is not False else f"{text} (not steady)"
+
+
+def _outcome(record: Record) -> str:
+    reason = outcome_reason(record)
+    return f"{record['outcome']}: {reason}" if reason else str(record["outcome"])
+
+
+def _failures(records: Iterable[Record]) -> list[str]:
+    failed = [record for record in records if record["outcome"] not in ("ok", "unsupported")]
+    if not failed:
+        return []
+    lines = [
+        f"- {escape(record['kind'])} {escape(cell_id(record))}: {escape(_outcome(record))}. "
+        f"Again: {code(record['rerun'])}"
+        for record in failed
+    ]
+    return ["## What did not go well", "", *lines, ""]
+
+
+def _not_applicable(records: Iterable[Record]) -> list[str]:
+    cells: dict[str, list[Record]] = {}
+    for record in records:
+        if record["outcome"] == "unsupported":
+            cells.setdefault(outcome_reason(record) or "no reason given", []).append(record)
+    if not cells:
+        return []
+    lines = [f"- {escape(reason)}: {_brief(members)}" for reason, members in cells.items()]
+    return ["## Not applicable", "", *lines, ""]
+
+
+def _brief(records: Sequence[Record]) -> str:
+    """How many cells, and of what, without naming every one."""
+    names = dict.fromkeys(f"{record['framework']} {record['strategy']}" for record in records)
+    count = f"{len(records)} cell{'s' if len(records) > 1 else ''}"
+    return f"{count} ({escape(', '.join(names))})"
+
+
+def _columns() -> list[str]:
+    estimates = [f"{name}{part}" for name in ("seconds", "ratio") for part in ("", "_low", "_high")]
+    return [
+        "run", "machine", "cell", *CELL_FIELDS, "family", "baseline", *estimates, "confidence",
+        "launches", "gradient_error", "gradient_error_tensor", *_PLAIN_COLUMNS, "reason",
+    ]  # fmt: skip
+
+
+def _flat(run: Run, record: Record) -> dict[str, Any]:
+    row = {name: record[name] for name in (*CELL_FIELDS, "family", "baseline", *_PLAIN_COLUMNS)}
+    for name in ("seconds", "ratio"):
+        figure = record[name] or {}
+        row |= {name: figure.get("estimate")}
+        row |= {f"{name}_{part}": figure.get(part) for part in ("low", "high")}
+    estimate = record["seconds"] or record["ratio"] or {}
+    error = record["gradient_error"] or {}
+    return row | {
+        "run": run.id,
+        "machine": run.machine["id"],
+        "cell": cell_id(record),
+        "confidence": estimate.get("confidence"),
+        "launches": estimate.get("launches"),
+        "gradient_error": error.get("relative"),
+        "gradient_error_tensor": error.get("tensor"),
+        "reason": outcome_reason(record),
+    }

@@ -1,0 +1,44 @@
+"""Fixtures for the tests of the harness itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness import measure
+
+FAKES = Path(__file__).parent / "fakes"
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Measure strategies of the fake framework on row 3, in a pool of its own."""
+    path = os.pathsep.join(p for p in (str(FAKES), os.environ.get("PYTHONPATH")) if p)
+    monkeypatch.setenv("PYTHONPATH", path)
+    pool = measure.Pool()
+    monkeypatch.setattr(measure, "POOL", pool)
+
+    def run(*strategies: str, **changes: Any) -> dict[str, Any]:
+        job = {
+            "scenario": "linear_cascade",
+            "variant": "-",
+            "size": "seed",
+            "framework": "fake",
+            "phase": "gradient",
+            "device": "cpu",
+            "dtype": "float32",
+            "strategies": list(strategies),
+            "references": ["fake"],
+            "launches": 2,
+            "seconds": 0.02,
+            "limit": 20.0,
+            "seed": 0,
+        }
+        return measure.measure_group(job | changes)
+
+    yield run
+    pool.close()

@@ -1,0 +1,68 @@
+"""Faults survived: each is caused, gets its typed outcome, and costs the other cells nothing."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
+    assert found["summed"]["outcome"] == "ok", found["summed"]
+    assert len(found["summed"]["samples"]) == launches
+    assert all(len(launch) >= 4 for launch in found["summed"]["samples"])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "outcome", "why"),
+    [
+        ("crash", "crashed", "signal 9"),
+        ("crash_later", "crashed", "signal 9"),
+        ("greedy", "out_of_memory", "no room for 1 TiB"),
+        ("garbage", "crashed", "no answer"),
+        ("nan", "wrong_gradients", "net1.linear.bias: not finite"),
+        ("scaled", "wrong_gradients", "net2.linear.weight: relative difference 0.001"),
+    ],
+)
+def test_fault_is_typed_and_the_group_goes_on(
+    measured: Any, strategy: str, outcome: str, why: str
+) -> None:
+    found = measured("summed", strategy)
+    assert found[strategy]["outcome"] == outcome
+    assert why in found[strategy]["why"]
+    assert found[strategy]["samples"] == []
+    assert_others_timed(found)
+
+
+def test_hanging_worker_is_killed_at_its_limit(measured: Any) -> None:
+    found = measured("summed", "hang", limit=1.5)
+    assert found["hang"]["outcome"] == "timeout"
+    assert "no answer within 2 s" in found["hang"]["why"]
+    assert_others_timed(found)
+
+
+def test_what_a_library_prints_is_no_answer_and_does_no_harm(measured: Any) -> None:
+    found = measured("summed", "chatty")
+    assert found["chatty"]["outcome"] == "ok"
+    assert_others_timed(found)
+
+
+def test_framework_that_is_not_there_fails_every_cell_and_no_more(measured: Any) -> None:
+    found = measured("summed", framework="absent", references=["fake", "absent"])
+    assert found["summed"]["outcome"] == "crashed"
+    assert "impl_absent" in found["summed"]["why"]
+
+
+def test_work_done_twice_reads_twice_the_time(measured: Any) -> None:
+    found = measured("slow", "twice", launches=1, seconds=0.3)
+    slow, twice = (np.quantile(found[name]["samples"][0], 0.25) for name in ("slow", "twice"))
+    assert slow == pytest.approx(0.02, rel=0.25)
+    assert twice / slow == pytest.approx(2.0, rel=0.15)
+
+
+def test_group_can_be_measured_by_any_executor(measured: Any) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        found = executor.submit(measured, "summed").result()
+    assert_others_timed(found)
