@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.harness import cells, cost
 from benchmarks.harness.paths import RUNS
-from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, Scenario
+from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 from results import storage
 from results.records import RecordError
 
@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, or 2 with one line on stderr."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        code: int = options.run(options)
+        return code
     except (cells.SelectionError, RecordError) as error:
         print(f"cascade-bench: {error}", file=sys.stderr)
         return ERROR
@@ -46,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--device", default=None, choices=cells.DEVICES)
     listing.add_argument("--all", action="store_true", dest="everything")
     listing.add_argument("--launches", type=int, default=6)
-    listing.add_argument("--cell-seconds", type=float, default=0.1)
+    listing.add_argument("--cell-seconds", type=float, default=0.05)
     listing.set_defaults(run=_list)
     report = commands.add_parser("report", help="tables of a saved run, as Markdown")
     report.add_argument("runs", nargs="*", metavar="RUN", help="run files (default: the newest)")
@@ -112,10 +113,12 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
             frozen = f"  frozen: {', '.join(variant.frozen)}" if variant.frozen else ""
             table.add_row(scenario.name if i == 0 else "", name, flow + frozen)
     console.print(table)
-    console.print(f"\nsizes: {', '.join(cells.SIZES)}  (default: {', '.join(cells.DEFAULT_SIZES)})")
+    console.print(f"\nsizes: {', '.join(SIZES)}  (default: {', '.join(cells.DEFAULT_SIZES)})")
     for framework in FRAMEWORKS:
         console.print(f"{framework} strategies: {', '.join(cells.STRATEGIES[framework])}")
-    console.print(f"phases: {', '.join(cells.PHASES)}   measure: pytest benchmarks --benchmark-only")
+    console.print(
+        f"phases: {', '.join(cells.PHASES)}   measure: pytest benchmarks --benchmark-only"
+    )
 
 
 def _shown(flow: Any) -> list[tuple[str, Any]]:

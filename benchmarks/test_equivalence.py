@@ -177,7 +177,9 @@ def test_multi_root_and_boundary_split_equal_summed_bit_for_bit(
 
 
 def test_one_module_or_two_makes_no_difference(laboratory: Laboratory, framework: str) -> None:
-    pair = laboratory.gradients(("conv_cascade", "-", "seed"), framework, "summed", "gradient", "float32")
+    pair = laboratory.gradients(
+        ("conv_cascade", "-", "seed"), framework, "summed", "gradient", "float32"
+    )
     single = laboratory.gradients(
         ("conv_cascade_single", "-", "seed"), framework, "summed", "gradient", "float32"
     )
@@ -194,7 +196,9 @@ def test_one_module_or_two_makes_no_difference(laboratory: Laboratory, framework
 EXPECTED = [(s.name, e) for s in CATALOGUE.values() for e in s.expected]
 
 
-@pytest.mark.parametrize(("name", "expected"), EXPECTED, ids=[f"{n}-{e.framework}-{e.loss}" for n, e in EXPECTED])
+@pytest.mark.parametrize(
+    ("name", "expected"), EXPECTED, ids=[f"{n}-{e.framework}-{e.loss}" for n, e in EXPECTED]
+)
 def test_gradient_of_a_loss_that_reaches_nothing(laboratory: Laboratory, name, expected) -> None:
     launch = laboratory.at((name, expected.variant, "seed"), expected.framework)
     if expected.error is None:

@@ -149,7 +149,9 @@ def three_network_cascade(
 def stacked_cascade(*, width: int, depths: list[int], rngs: nnx.Rngs) -> list[Stage]:
     """Row 7: deep supervision; stage i is ``depths[i]`` × (Linear · ReLU) with a loss behind it."""
     return [
-        Stage(f"net{i}", Stack(width, depth, rngs), {f"loss{i}": against(f"target{i}", squared_error)})
+        Stage(
+            f"net{i}", Stack(width, depth, rngs), {f"loss{i}": against(f"target{i}", squared_error)}
+        )
         for i, depth in enumerate(depths, start=1)
     ]
 
@@ -194,5 +196,3 @@ def against(target: str, loss: Callable[[Array, Array], Array]) -> Callable[...,
         return jnp.mean(loss(output, data[target]))
 
     return compare
-
-

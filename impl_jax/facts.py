@@ -25,7 +25,10 @@ def host_array_inside_jit() -> dict[str, Any]:
         return jnp.asarray(np.asarray(x) * 0.5)
 
     x = jnp.ones(3)
-    return {"inside": _raised(lambda: jax.jit(through_the_host)(x)), "outside": _raised(lambda: through_the_host(x))}
+    return {
+        "inside": _raised(lambda: jax.jit(through_the_host)(x)),
+        "outside": _raised(lambda: through_the_host(x)),
+    }
 
 
 def update_between_pullbacks() -> dict[str, Any]:
@@ -90,16 +93,19 @@ def cache_entries() -> dict[str, Any]:
     for _ in range(3):
         pull(forward(networks))
 
-    step = jax.jit(lambda weight, lr: weight - lr * weight)
     traced: list[int] = []
-    counting = jax.jit(lambda weight, lr: (traced.append(1), weight - lr * weight)[1])
+
+    def update(weight: Array, lr: Any) -> Array:
+        traced.append(1)  # runs when it is traced, not when it is called
+        return weight - lr * weight
+
+    step = jax.jit(update)
     weight = jnp.ones(3)
     for lr in (0.1, 0.2, jnp.float32(0.1), np.float32(0.1)):
         step(weight, lr)
-        counting(weight, lr)
     return {
-        "pullback_entries": pull._cache_size(),
-        "learning_rate_entries": step._cache_size(),
+        "pullback_entries": _entries(pull),
+        "learning_rate_entries": _entries(step),
         "learning_rate_traces": len(traced),
     }
 
@@ -127,6 +133,10 @@ def _run(layers: list[Array], x: Array) -> Array:
 def _products(function: Callable[[Networks], Any], networks: Networks) -> int:
     cost = jax.jit(function).lower(networks).compile().cost_analysis() or {}
     return round(cost["flops"] / PRODUCT)
+
+
+def _entries(jitted: Any) -> int:
+    return jitted._cache_size()
 
 
 def _equal(one: Any, other: Any) -> bool:

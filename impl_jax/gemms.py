@@ -26,7 +26,7 @@ class Product:
     ) -> None:
         self.count = count
         (left, _), (right, _) = operands
-        (contracted, contracted_right), (batch, batch_right) = dimensions
+        (_, contracted_right), (_, batch_right) = dimensions
         free = [n for i, n in enumerate(right) if i not in (*contracted_right, *batch_right)]
         self.flops = 2 * prod(left) * prod(free)
         rng = np.random.default_rng(0)

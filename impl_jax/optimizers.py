@@ -63,11 +63,13 @@ def _separate(
 
 def first_moment(state: Any) -> Parameters | None:
     """Adam's first moment, wherever it stands in the state; None where there is none."""
-    is_adam = lambda node: isinstance(node, optax.ScaleByAdamState)  # noqa: E731
+
+    def is_adam(node: Any) -> bool:
+        return isinstance(node, optax.ScaleByAdamState)
+
     moments: Parameters = {}
-    for node in jax.tree.leaves(state, is_leaf=is_adam):
-        if is_adam(node):
-            moments |= {n: m for n, m in node.mu.items() if isinstance(m, jax.Array)}
+    for node in filter(is_adam, jax.tree.leaves(state, is_leaf=is_adam)):
+        moments |= {n: m for n, m in node.mu.items() if isinstance(m, jax.Array)}
     return moments or None
 
 

@@ -63,6 +63,7 @@ class Program(ABC):
         self.inside: list[Compiled] = []  # every compiled function the timed part calls
         self.strategy = make(problem, self._jit)
         self.result: Any = None
+        self._products: list[gemms.Product] | None = None
 
     def _jit(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Compiled:
         compiled = Compiled(function, donate)
@@ -71,6 +72,7 @@ class Program(ABC):
 
     def prepare(self) -> Any:
         """What the timed part needs and the phase does not count."""
+        return None
 
     @abstractmethod
     def run(self, carry: Any) -> Any: ...
@@ -81,6 +83,7 @@ class Program(ABC):
 
     def reset(self) -> None:
         """Back to the same start, before each block."""
+        return
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
         """What the last `run` returned; a parameter that was not differentiated is left out."""
@@ -96,7 +99,10 @@ class Program(ABC):
 
     def products(self) -> list[gemms.Product]:
         """The matrix products of the timed part, to measure the machine's peak with."""
-        return gemms.record([one.traced.jaxpr for one in self.inside], self.device)
+        if self._products is None:
+            programs = [one.traced.jaxpr for one in self.inside]
+            self._products = gemms.record(programs, self.device)
+        return self._products
 
     @property
     def trace_seconds(self) -> float:
@@ -161,6 +167,9 @@ class Step(Program):
     ) -> None:
         super().__init__(problem, make, device)
         self.optimizer = optimizer
+        self.parameters: Parameters
+        self.state: Any
+        self.step: Callable[..., tuple[Parameters, Any]]
         if self.strategy.one_jit:
             self.step = self._jit(self._composed, donate=(0, 1))
         else:
@@ -182,9 +191,7 @@ class Step(Program):
         return self.update(parameters, state, self._gradient(parameters, constants))
 
     def run(self, carry: None) -> Any:
-        self.parameters, self.state = self.step(
-            self.parameters, self.state, self.problem.constants
-        )
+        self.parameters, self.state = self.step(self.parameters, self.state, self.problem.constants)
         return self.parameters, self.state
 
     def reset(self) -> None:

@@ -11,7 +11,7 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import flax
 import jax
 import jax.numpy as jnp
-import jaxlib
+import jaxlib.version
 import optax
 
 DTYPES = {"float32": jnp.float32, "float64": jnp.float64}
@@ -54,10 +54,10 @@ def describe() -> dict[str, Any]:
     """Versions, threads and precision of this process, for the record."""
     return {
         "jax": jax.__version__,
-        "jaxlib": jaxlib.__version__,
+        "jaxlib": jaxlib.version.__version__,
         "flax": flax.__version__,
         "optax": optax.__version__,
-        "jax_precision": str(jax.config.jax_default_matmul_precision),
+        "jax_precision": str(jax.config.values["jax_default_matmul_precision"]),
         "xla_flags": os.environ.get("XLA_FLAGS"),
     }
 

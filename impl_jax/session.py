@@ -18,6 +18,7 @@ from impl_jax.problem import Parameters, Problem, Stage
 from impl_jax.strategies import STRATEGIES
 
 Arrays = Mapping[str, NDArray[Any]]
+Shapes = dict[str, list[int]]
 
 
 class Session:
@@ -31,7 +32,7 @@ class Session:
     describe = staticmethod(runtime.describe)
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
 
-    def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> dict:
+    def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
         """Name → shape of every parameter the scenario has, in the canonical layout."""
         return {
             name: list(shape if len(shape) < 2 else (shape[-1], shape[-2], *shape[:-2]))
@@ -40,7 +41,11 @@ class Session:
         }
 
     def open(
-        self, build: Callable[..., list[Stage]], facts: Mapping[str, Any], weights: Arrays, data: Arrays
+        self,
+        build: Callable[..., list[Stage]],
+        facts: Mapping[str, Any],
+        weights: Arrays,
+        data: Arrays,
     ) -> Opened:
         """A problem with these weights and data in it, on this session's device."""
         stages = _abstract(build, facts["arguments"])
@@ -147,7 +152,9 @@ class Opened:
         parameters = {**problem.constants["frozen"], **trained}
         return {
             "weights": {n: layout.parameter_out(p) for n, p in parameters.items()},
-            "outputs": {n: layout.data_out(v) for n, v in outputs.items() if isinstance(v, jax.Array)},
+            "outputs": {
+                n: layout.data_out(v) for n, v in outputs.items() if isinstance(v, jax.Array)
+            },
         }
 
     def _optimizer(self, arrangement: str | None = None) -> optax.GradientTransformation:

@@ -28,9 +28,11 @@ class Program(ABC):
         self.problem = problem
         self.strategy = strategy
         self.device = next(iter(problem.parameters.values())).device
+        self._products: list[gemms.Product] | None = None
 
     def prepare(self) -> Any:
         """What the timed part needs and the phase does not count."""
+        return None
 
     @abstractmethod
     def run(self, carry: Any) -> None: ...
@@ -40,6 +42,7 @@ class Program(ABC):
 
     def reset(self) -> None:
         """Back to the same start, before each block."""
+        return
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
         """What the last `run` left in ``.grad``; a parameter without one is left out."""
@@ -74,11 +77,12 @@ class Program(ABC):
 
     def products(self) -> list[gemms.Product]:
         """The matrix products of the timed part, to measure the machine's peak with."""
-        self.reset()
-        carry = self.prepare()
-        found = gemms.record(lambda: self.run(carry))
-        self.reset()
-        return found
+        if self._products is None:
+            self.reset()
+            carry = self.prepare()
+            self._products = gemms.record(lambda: self.run(carry))
+            self.reset()
+        return self._products
 
     def _clear(self) -> None:
         for parameter in self.problem.trainable.values():

@@ -21,7 +21,7 @@ def configure(threads: int | None = None) -> None:
     CPU affinity; taking the affinity here gives both the same cores.
     """
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
-    torch.backends.fp32_precision = "ieee"  # never mixed with the older allow_tf32 switches
+    torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # never mixed with the older allow_tf32 switches
 
 
 def device(name: str) -> torch.device:
@@ -46,7 +46,7 @@ def describe() -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "torch_blas": "mkl" if torch.backends.mkl.is_available() else "other",
         "torch_cuda": torch.version.cuda,
-        "torch_precision": str(torch.backends.fp32_precision),
+        "torch_precision": str(getattr(torch.backends, "fp32_precision", None)),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 

@@ -14,6 +14,7 @@ from impl_torch.problem import Problem, Stage
 from impl_torch.strategies import STRATEGIES
 
 Arrays = Mapping[str, NDArray[Any]]
+Shapes = dict[str, list[int]]
 
 
 class Session:
@@ -27,7 +28,7 @@ class Session:
     describe = staticmethod(runtime.describe)
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
 
-    def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> dict:
+    def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
         """Name → shape of every parameter the scenario has, in the canonical layout."""
         stages = build(**arguments)
         return {
@@ -37,7 +38,11 @@ class Session:
         }
 
     def open(
-        self, build: Callable[..., list[Stage]], facts: Mapping[str, Any], weights: Arrays, data: Arrays
+        self,
+        build: Callable[..., list[Stage]],
+        facts: Mapping[str, Any],
+        weights: Arrays,
+        data: Arrays,
     ) -> Opened:
         """A problem with these weights and data in it, on this session's device."""
         stages = build(**facts["arguments"])

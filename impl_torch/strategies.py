@@ -98,7 +98,9 @@ def boundary_split(problem: Problem) -> Strategy:
         for roots, leaf in reversed(segments):
             cotangents = [None] * len(roots) if leaf is None else [None] * (len(roots) - 1)
             if roots:
-                torch.autograd.backward(roots, [*cotangents, *([] if leaf is None else [leaf.grad])])
+                torch.autograd.backward(
+                    roots, [*cotangents, *([] if leaf is None else [leaf.grad])]
+                )
 
     return Strategy(forward, backward)
 
@@ -138,7 +140,7 @@ def functional(problem: Problem) -> Strategy:
 
     def forward() -> tuple[Tensor, Callable[..., Any]]:
         detached = {name: p.detach() for name, p in problem.trainable.items()}
-        value, pullback = torch.func.vjp(total, detached)
+        value, pullback, *_ = torch.func.vjp(total, detached)
         return torch.ones_like(value), pullback
 
     def backward(carry: tuple[Tensor, Callable[..., Any]]) -> None:

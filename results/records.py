@@ -113,8 +113,8 @@ def new_record(
         known: any of `FIGURES`, ``outcome`` and ``missing``.
 
     Raises:
-        ValueError: a field of the cell is absent, empty or holds a ``-`` among others (which separates
-            the fields in `cell_id`, so that two cells never share a name), or a key is unknown.
+        ValueError: a field of the cell is absent, empty or holds a ``-`` beside other characters
+            (it separates the fields in `cell_id`), or a key is unknown.
     """
     for name in CELL_FIELDS:
         value = cell.get(name)

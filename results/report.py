@@ -18,7 +18,7 @@ from results.formatting import (
 from results.records import CELL_FIELDS, Record, Run, cell_id
 
 if TYPE_CHECKING:
-    import pandas  # type: ignore[import-untyped]
+    import pandas
 
 # What one table has in common; every other field of a cell is in its rows.
 _TABLE_FIELDS = ("scenario", "size", "kind", "device", "dtype")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.special  # type: ignore[import-untyped]
+import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]

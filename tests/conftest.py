@@ -28,6 +28,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str
             "variant": "-",
             "size": "seed",
             "framework": "fake",
+            "mode": "eager",
             "phase": "gradient",
             "device": "cpu",
             "dtype": "float32",

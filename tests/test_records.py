@@ -82,7 +82,9 @@ def test_cells_that_differ_in_any_field_have_different_sample_keys() -> None:
 def test_a_new_record_has_every_key_in_order_and_null_for_what_is_not_known() -> None:
     fresh = new_record(CELL, family="cascade", baseline=None, rerun="again", flops=7)
     assert tuple(fresh) == RECORD_KEYS
-    assert fresh["schema"] == SCHEMA and fresh["flops"] == 7 and fresh["missing"] == {}
+    assert fresh["schema"] == SCHEMA
+    assert fresh["flops"] == 7
+    assert fresh["missing"] == {}
     assert all(fresh[key] is None for key in FIGURES if key != "flops")
 
 
@@ -106,8 +108,8 @@ def test_a_misspelt_figure_is_refused() -> None:
 
 
 def test_a_null_without_a_reason_is_named() -> None:
+    silent = {key: "why" for key in FIGURES if key not in ("flops", "steady")}
     with pytest.raises(ValueError, match=r"without a reason: flops, steady;"):
-        silent = {key: "why" for key in FIGURES if key not in ("flops", "steady")}
         finish(record(missing=silent))
 
 
@@ -136,7 +138,8 @@ def test_a_reason_for_a_figure_that_is_there_is_dropped() -> None:
 def test_a_figure_that_is_not_finite_becomes_null_with_the_reason() -> None:
     error = {"relative": np.float32("nan"), "tensor": "net1.weight"}
     finished = finish(record(flops=math.inf, gradient_error=error))
-    assert finished["flops"] is None and "inf" in finished["missing"]["flops"]
+    assert finished["flops"] is None
+    assert "inf" in finished["missing"]["flops"]
     assert finished["gradient_error"] == {"relative": None, "tensor": "net1.weight"}
     assert "nan" in finished["missing"]["gradient_error.relative"]
 
@@ -144,7 +147,8 @@ def test_a_figure_that_is_not_finite_becomes_null_with_the_reason() -> None:
 def test_finish_leaves_the_record_given_as_it_was() -> None:
     given = record(flops=math.inf)
     finish(given)
-    assert given["flops"] == math.inf and given["missing"]["flops"] == "not measured"
+    assert given["flops"] == math.inf
+    assert given["missing"]["flops"] == "not measured"
 
 
 def test_run_ids_begin_with_the_time_in_utc_and_two_of_one_second_differ() -> None:
@@ -204,13 +208,15 @@ def test_what_is_saved_is_strict_json_also_with_nan_and_numpy_scalars(tmp_path: 
     assert saved["settings"] == {"limit": None}
     assert saved["records"][0]["flops"] is None
     assert "nan" in saved["records"][0]["missing"]["flops"]
-    assert saved["records"][0]["peak_bytes"] == 3 and saved["records"][0]["steady"] is True
+    assert saved["records"][0]["peak_bytes"] == 3
+    assert saved["records"][0]["steady"] is True
 
 
 def test_a_checkpoint_replaces_the_one_before_and_leaves_nothing_else(tmp_path: Path) -> None:
     save_run(run(), tmp_path)
     path = save_run(run(finished=utc_now(), interrupted=True, samples={}), tmp_path)
-    assert load_run(path).interrupted and load_run(path).samples == {}
+    assert load_run(path).interrupted
+    assert load_run(path).samples == {}
     name = "box-1/20261121T010203-ab12cd"
     assert files_under(tmp_path) == [f"{name}.json", f"{name}.samples.npz"]
 
@@ -265,7 +271,8 @@ def test_samples_without_their_record_are_left_out(tmp_path: Path) -> None:
 def test_a_run_whose_samples_are_gone_still_loads(tmp_path: Path) -> None:
     path = save_run(run(), tmp_path)
     samples_path(path).unlink()
-    assert load_run(path).samples == {} and len(load_run(path).records) == 1
+    assert load_run(path).samples == {}
+    assert len(load_run(path).records) == 1
 
 
 def test_a_folder_under_a_file_cannot_be_written(tmp_path: Path) -> None:
@@ -278,7 +285,8 @@ def test_a_folder_under_a_file_cannot_be_written(tmp_path: Path) -> None:
 
 def test_check_writable_makes_the_folder_and_leaves_nothing_in_it(tmp_path: Path) -> None:
     check_writable(tmp_path / "a" / "b")
-    assert (tmp_path / "a" / "b").is_dir() and files_under(tmp_path) == []
+    assert (tmp_path / "a" / "b").is_dir()
+    assert files_under(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -343,7 +351,8 @@ def test_a_bad_file_is_refused_in_one_line(
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(RecordError, match=words) as caught:
         load_run(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_file_that_the_bad_ones_were_made_from_is_good(tmp_path: Path) -> None:

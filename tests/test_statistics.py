@@ -60,7 +60,8 @@ def test_the_interval_of_the_time_runs_between_order_statistics(
 @pytest.mark.parametrize(("count", "confidence"), [(5, 0.5), (6, 0.99)])
 def test_too_few_launches_give_no_interval_of_the_time(count: int, confidence: float) -> None:
     figure = time_estimate([[float(value)] for value in range(1, count + 1)], confidence)
-    assert figure["low"] is None and figure["high"] is None
+    assert figure["low"] is None
+    assert figure["high"] is None
 
 
 def test_the_interval_of_the_time_covers_the_median_of_a_skewed_distribution() -> None:
@@ -184,7 +185,9 @@ def test_no_interval_claims_more_degrees_than_the_cells_have_together() -> None:
 def test_five_launches_give_an_estimate_and_no_interval() -> None:
     figure = moderated_interval([math.log(2)] * 5, Prior(1.0, 4.0))
     assert figure["estimate"] == pytest.approx(2)
-    assert figure["low"] is None and figure["high"] is None and figure["launches"] == 5
+    assert figure["low"] is None
+    assert figure["high"] is None
+    assert figure["launches"] == 5
 
 
 def simulate(launches: int, d0: float, cells: int = 40, sessions: int = 75) -> dict[str, float]:
@@ -244,7 +247,8 @@ def estimated(*pairs: tuple[Record, Any]) -> list[Record]:
 
 def test_every_ok_cell_gets_its_time_and_its_ratio_to_the_baseline() -> None:
     base, other = estimated((cell("summed"), rows(1.0)), (cell("separate"), rows(1.5)))
-    assert base["ratio"] is None and base["missing"]["ratio"] == "this cell is the baseline"
+    assert base["ratio"] is None
+    assert base["missing"]["ratio"] == "this cell is the baseline"
     assert base["seconds"]["estimate"] == pytest.approx(1.25)
     assert other["ratio"]["estimate"] == pytest.approx(1.5)
     assert other["ratio"]["low"] == pytest.approx(1.5)  # each launch has the same ratio
@@ -261,7 +265,8 @@ def test_every_ok_cell_gets_its_time_and_its_ratio_to_the_baseline() -> None:
 )
 def test_a_cell_is_never_compared_outside_its_group(change: dict[str, str], why: str) -> None:
     _, other = estimated((cell("summed"), rows(1.0)), (cell("separate", **change), rows(2.0)))
-    assert other["ratio"] is None and other["missing"]["ratio"] == why
+    assert other["ratio"] is None
+    assert other["missing"]["ratio"] == why
     assert other["seconds"]["estimate"] == pytest.approx(2.5)
 
 
@@ -280,7 +285,8 @@ def test_samples_that_cannot_be_used_are_the_reason_and_stop_nothing() -> None:
         (cell("none"), None),
     )
     assert "6 launches and the cell 5" in short["missing"]["ratio"]
-    assert "above 0 s" in zero["missing"]["ratio"] and "above 0 s" in zero["missing"]["seconds"]
+    assert "above 0 s" in zero["missing"]["ratio"]
+    assert "above 0 s" in zero["missing"]["seconds"]
     assert none["missing"]["seconds"] == "no samples of 'none' are kept"
     assert base["seconds"]["launches"] == 6
 
@@ -310,7 +316,8 @@ def test_the_prior_is_shared_within_a_framework_and_not_across() -> None:
 def test_a_figure_that_is_there_loses_its_old_reason() -> None:
     pair = [cell("summed"), cell("separate")]
     done = estimate_run(pair, {sample_key(record): rows(1.0) for record in pair})
-    assert "seconds" not in done[1]["missing"] and "ratio" not in done[1]["missing"]
+    assert "seconds" not in done[1]["missing"]
+    assert "ratio" not in done[1]["missing"]
     assert done[1]["missing"]["flops"] == "not measured"
 
 
@@ -322,4 +329,5 @@ def test_samples_of_no_record_are_refused() -> None:
 def test_the_records_given_stay_as_they_were() -> None:
     given = cell("summed")
     estimate_run([given], {sample_key(given): rows(1.0)})
-    assert given["seconds"] is None and given["missing"]["seconds"] == "not measured"
+    assert given["seconds"] is None
+    assert given["missing"]["seconds"] == "not measured"

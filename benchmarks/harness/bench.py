@@ -38,10 +38,19 @@ class Replay:
 
 
 def replay(timed_cell: tuple[Record, Replay], benchmark: Any) -> None:
-    """Feed a cell's samples, all launches in order, into pytest-benchmark's own fixture."""
+    """Feed a cell's samples, all launches in order, into pytest-benchmark's own fixture.
+
+    A cell without a time fails, and leaves no entry in pytest-benchmark's tables and files.
+    """
     record, series = timed_cell
+    if record["outcome"] != "ok":
+        reason, rerun = record["missing"]["seconds"], record["rerun"]
+        pytest.fail(f"{record['outcome']}: {reason}\n{rerun}", pytrace=False)
     benchmark.extra_info.update(record)
-    benchmark.pedantic(series.advance, rounds=len(series.samples), iterations=1)
+    if benchmark.enabled:
+        benchmark.pedantic(series.advance, rounds=len(series.samples), iterations=1)
+    else:
+        benchmark.pedantic(lambda: None)  # --benchmark-disable: checked, not timed
 
 
 class Bench:
@@ -67,6 +76,7 @@ class Bench:
             "seed": config.getoption("bench_seed"),
             "arguments": list(config.invocation_params.args),
         }
+        self.spent: dict[str, float] = {}
         self.interrupted = False
         self.path: Path | None = None
         self.trouble: str | None = None
@@ -103,7 +113,12 @@ class Bench:
     def _measure(self, members: list[Cell]) -> None:
         future = self.executor.submit(measure.measure_group, self._job(members))
         found = future.result()
-        self.machine |= {k: v for k, v in found.pop("").items() if k != "pid" and v is not None}
+        about = found.pop("")
+        self.machine |= {
+            k: v for k, v in about["described"].items() if k != "pid" and v is not None
+        }
+        for what, seconds in about["spent"].items():
+            self.spent[what] = self.spent.get(what, 0.0) + seconds
         baseline = found.get(members[0].spec.baseline, {}).get("figures", {}).get("flops")
         for cell in members:
             result = found[cell.strategy]
@@ -122,7 +137,7 @@ class Bench:
     def _job(self, members: list[Cell]) -> dict[str, Any]:
         cell, frameworks = members[0], list(dict.fromkeys(c.framework for c in self.cells))
         return {
-            **{k: v for k, v in asdict(cell).items() if k not in ("strategy", "kind", "mode")},
+            **{k: v for k, v in asdict(cell).items() if k not in ("strategy", "kind")},
             "strategies": [cell.strategy for cell in members],
             "references": frameworks,
             "launches": self.settings["launches"] if self.timing else 1,
@@ -141,7 +156,8 @@ class Bench:
             started=self.started,
             finished=records.utc_now(),
             machine=self.machine,
-            settings=self.settings | {"wall_seconds": time.monotonic() - self._clock},
+            settings=self.settings
+            | {"wall_seconds": time.monotonic() - self._clock, "spent_seconds": self.spent},
             interrupted=self.interrupted,
             records=done,
             samples=self.samples,
@@ -174,6 +190,8 @@ class Bench:
         if self.trouble:
             terminal.write_line(f"NOT SAVED: {self.trouble}", red=True)
         elif self.path:
+            spent = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in self.spent.items())
+            terminal.write_line(f"time went to: {spent}")
             terminal.write_line(f"run saved: {self.path}")
             terminal.write_line(f"its report: cascade-bench report {self.path}")
         sys.stdout.flush()

@@ -91,13 +91,8 @@ class Cell:
 
     def rerun(self) -> str:
         """The command that measures this cell again, beside what its ratio refers to."""
-        chosen = [
-            f"--{name}={shlex.quote(getattr(self, name))}"
-            for name in OPTIONS
-        ]
-        return " ".join(
-            ["pytest benchmarks --benchmark-only", *chosen, f"--device={self.device}"]
-        )
+        chosen = [f"--{name}={shlex.quote(getattr(self, name))}" for name in OPTIONS]
+        return " ".join(["pytest benchmarks --benchmark-only", *chosen, f"--device={self.device}"])
 
 
 @dataclass(frozen=True)
@@ -195,12 +190,7 @@ class Selection:
             if chosen is None:
                 pairs = [(p, s) for p, s in pairs if s in _default_for(p)]
         used = _unique(phase for phase, _ in pairs)
-        return [
-            (p, s)
-            for p in used
-            for s in strategies
-            if (p, s) in pairs or s == baseline
-        ]
+        return [(p, s) for p in used for s in strategies if (p, s) in pairs or s == baseline]
 
 
 def _default_for(phase: str) -> Sequence[str]:

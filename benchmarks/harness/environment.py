@@ -1,4 +1,4 @@
-"""What was measured on: the stable part makes the machine's identity, the rest is noted beside it."""
+"""What was measured on: the stable part is the machine's identity, the rest stands beside it."""
 
 from __future__ import annotations
 

@@ -22,7 +22,10 @@ FLOAT64_TOLERANCE = 1e-11
 ROUNDING = 100 * EPS["float32"]  # where the seed keeps every activation off its kink
 KINKS = 1e-3  # elsewhere single activations may fall on the other side
 DEAD = 1e-6  # a tensor with less of its network's norm would prove nothing
-ZERO_GRADIENT = 10  # eps × the network's norm, for a tensor whose true gradient is 0
+# For a tensor whose true gradient is 0, in eps × the network's norm: a sum that cancels leaves the
+# rounding of its terms, and from `medium` up it has 6·10⁴ of them and more (28 eps were seen at
+# 125,000 terms, 98 at 1.9 million, both in torch).
+ZERO_GRADIENT, ZERO_GRADIENT_LONG = 10, 1000
 KINK_MARGIN = 1e-5
 
 
@@ -83,13 +86,17 @@ def compare(
     problem = next(_malformed(found, reference, dtype), None)
     if problem:
         return Difference(float("nan"), "", problem)
-    scales, worst, problem = norms(reference, networks), (0.0, ""), None
+    scales = norms(reference, networks) if zero_gradient else {}
+    worst, problem = (0.0, ""), None
     for name, true in reference.items():
         if name in zero_gradient:
-            limit = ZERO_GRADIENT * EPS[dtype] * scales[network_of(name, networks)]
+            times = ZERO_GRADIENT_LONG if allowed == KINKS else ZERO_GRADIENT
+            limit = times * EPS[dtype] * scales[network_of(name, networks)]
             size = float(np.max(np.abs(found[name])))
             if size > limit:
-                problem = problem or f"{name}: its true gradient is 0, found {size:.2g} > {limit:.2g}"
+                problem = (
+                    problem or f"{name}: its true gradient is 0, found {size:.2g} > {limit:.2g}"
+                )
             continue
         error = relative(found[name], true)
         worst = max(worst, (error, name))

@@ -35,9 +35,9 @@ class Bare:
 def judge(program: Any, true: Arrays, rules: Mapping[str, Any]) -> dict[str, Any]:
     """Hold the program's last run to the reference.
 
-    ``true`` holds ``gradient/…``, ``updated/…`` and ``start/…``; ``rules`` what is
-    ``allowed``, the dtype, phase, networks, zero gradients and optimizer. Returns ``equivalence`` ("pass", or what is
-    wrong) and ``gradient_error`` (relative, worst tensor; None where the program keeps none).
+    ``true`` holds ``gradient/…``, ``updated/…`` and ``start/…``; ``rules`` what is ``allowed``, the
+    dtype, phase, networks, zero gradients and optimizer. Returns ``equivalence`` ("pass", or what
+    is wrong) and ``gradient_error`` (relative, worst tensor; None where the program keeps none).
     """
     gradients = program.gradients()
     problem, error = None, None

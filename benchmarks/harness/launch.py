@@ -35,7 +35,9 @@ class WorkerFailed(WorkerError):
     """An exception inside the request; the worker lives on. ``type`` is the exception's name."""
 
     def __init__(self, error: dict[str, Any], cell: str | None) -> None:
-        super().__init__(f"{error['type']}: {error['message']}", cell, error.get("out_of_memory", False))
+        super().__init__(
+            f"{error['type']}: {error['message']}", cell, error.get("out_of_memory", False)
+        )
         self.type, self.message = error["type"], error["message"]
 
 
@@ -53,14 +55,19 @@ class Launch:
     """Starts a worker; `ask` sends a request and waits, `send` and `receive` do either alone."""
 
     def __init__(
-        self, framework: str, *, device: str = "cpu", dtype: str = "float32", cache: str | None = None
+        self,
+        framework: str,
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        cache: str | None = None,
     ) -> None:
         self.framework = framework
         command = [sys.executable, "-m", "benchmarks.harness.worker", "--framework", framework]
         command += ["--device", device, "--dtype", dtype]
         if cache and framework == "jax":
             command += ["--cache", cache]
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (as long-lived as the process)
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import atexit
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.harness import equivalence
-from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed
+from benchmarks.harness.launch import Launch, WorkerError
 from benchmarks.harness.problems import ProblemFiles, ReferenceError
 
 # under this many FLOPs a call's time is dispatch, and its share of the GEMM peak says nothing
@@ -92,10 +94,11 @@ atexit.register(POOL.close)
 def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     """Gate and time the strategies of one group.
 
-    ``job``: ``scenario``, ``variant``, ``size``, ``framework``, ``phase``, ``device``, ``dtype``,
-    ``strategies``, ``references`` (frameworks), ``launches``, ``seconds`` (per launch), ``limit``
-    (seconds a cell may take to answer) and ``seed``. Returns a dict for each strategy: ``outcome``,
-    ``why``, ``figures``, ``samples``, ``peak_seconds``; and under ``""`` the worker's description.
+    ``job`` holds the cells' fields but for ``kind`` and ``strategy``, and ``strategies``,
+    ``references`` (frameworks), ``launches``, ``seconds`` (per launch), ``limit`` (seconds a cell
+    may take to answer) and ``seed``. Returns a dict for each strategy: ``outcome``, ``why``,
+    ``figures``, ``samples``, ``peak_seconds``; and under ``""`` the worker's description and the
+    seconds spent on starting, references, preparing and timing.
     """
     group = _Group(job)
     try:
@@ -104,7 +107,8 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
         outcome = "wrong_gradients" if isinstance(error, ReferenceError) else error.outcome
         for strategy in group.alive():
             group.results[strategy].fail(outcome, str(error))
-    return {"": group.described} | {name: vars(one) for name, one in group.results.items()}
+    about = {"described": group.described, "spent": group.spent}
+    return {"": about} | {name: vars(one) for name, one in group.results.items()}
 
 
 class _Group:
@@ -113,6 +117,7 @@ class _Group:
         self.results = {strategy: CellResult() for strategy in job["strategies"]}
         self.described: dict[str, Any] = {}
         self.products: dict[str, list[list[float]]] = {}
+        self.spent: dict[str, float] = {}
         self.files = POOL.files(job["scenario"], job["variant"], job["size"])
 
     def alive(self) -> list[str]:
@@ -120,21 +125,42 @@ class _Group:
 
     def run(self) -> None:
         job = self.job
-        workers = POOL.launches(job["framework"], job["device"], job["dtype"], job["launches"])
-        references = {f: POOL.launches(f, "cpu", "float64", 1)[0] for f in job["references"]}
-        self.reference = self.files.reference(references)[job["framework"]]
-        self.described = workers[0].ready()
-        # the first launch compiles; the others then find its work in the cache, all at once
+        workers = self._workers()
+        with self._spending("starting"):
+            references = {f: POOL.launches(f, "cpu", "float64", 1)[0] for f in job["references"]}
+            for one in (*references.values(), *workers):
+                self.described = one.ready()
+        with self._spending("references"):
+            files = self.files.reference(references, job["phase"])
+            self.reference = files[job["framework"]]
+        with self._spending("preparing"):
+            self._prepare_all(workers)
+        with self._spending("timing"):
+            for index in range(job["launches"] if job["seconds"] > 0 else 0):
+                self._attempt(index, self._time)
+        for launch in self._workers():
+            self._close(launch)
+
+    def _prepare_all(self, workers: list[Launch]) -> None:
+        """The first launch compiles, the others find its work in the cache."""
         self._prepare(workers[:1])
-        self._prepare(workers[1:])
-        for index in range(job["launches"] if job["seconds"] > 0 else 0):
-            if not self.alive():
-                break
-            self._attempt(index, self._time)
-        for launch in POOL.launches(
-            job["framework"], job["device"], job["dtype"], job["launches"]
-        ):
-            self._quietly_close(launch)
+        if self.job["mode"] == "jit":
+            self._prepare(workers[1:])  # tracing takes one core each: all at once
+        else:
+            for one in workers[1:]:  # eager work takes every core: side by side they only spin
+                self._prepare([one])
+
+    def _workers(self) -> list[Launch]:
+        job = self.job
+        return POOL.launches(job["framework"], job["device"], job["dtype"], job["launches"])
+
+    @contextmanager
+    def _spending(self, what: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent[what] = time.perf_counter() - start
 
     def _prepare(self, workers: list[Launch]) -> None:
         """Prepare on all of these at once; a worker that fails is replaced and tried again."""
@@ -143,14 +169,14 @@ class _Group:
             try:
                 launch.ready()
                 self.files.open_in(launch)
-                launch.send("prepare", **self._preparation(launch))
+                launch.send("prepare", **self._preparation())
                 sent.append(launch)
             except WorkerError as error:
                 self._blame(error)
                 self._again(launch)
         for launch in sent:
             try:
-                self._gated(launch.receive(self.job["limit"]), launch is workers[0])
+                self._gated(launch.receive(self.job["limit"]))
             except WorkerError as error:
                 self._blame(error)
                 self._again(launch)
@@ -162,7 +188,7 @@ class _Group:
         if self.alive():
             self._prepare([fresh])
 
-    def _preparation(self, launch: Launch) -> dict[str, Any]:
+    def _preparation(self) -> dict[str, Any]:
         job, spec = self.job, self.files.spec
         rules = {
             "allowed": equivalence.tolerance(
@@ -176,9 +202,16 @@ class _Group:
         }
         cells = {name: [name, job["phase"]] for name in self.alive()}
         big = job["size"] in ("medium", "large", "gpu")
-        return {"cells": cells, "reference": self.reference, "rules": rules, "products": big}
+        uncounted = not any(self.results[name].figures for name in cells)
+        return {
+            "cells": cells,
+            "reference": self.reference,
+            "rules": rules,
+            "count": uncounted,
+            "products": big,
+        }
 
-    def _gated(self, prepared: Mapping[str, Any], first: bool) -> None:
+    def _gated(self, prepared: Mapping[str, Any]) -> None:
         for name, found in prepared.items():
             result = self.results[name]
             if "error" in found:
@@ -186,12 +219,13 @@ class _Group:
                 outcome = "out_of_memory" if error["out_of_memory"] else "crashed"
                 result.fail(outcome, f"{error['type']}: {error['message']}")
             elif result.outcome == "ok":
-                self._note(name, result, found, first)
+                self._note(name, result, found)
 
-    def _note(self, name: str, result: CellResult, found: Mapping[str, Any], first: bool) -> None:
-        if first or not result.figures:
+    def _note(self, name: str, result: CellResult, found: Mapping[str, Any]) -> None:
+        """Figures are the first launch's; the gradient error is the worst of all launches."""
+        if not result.figures:
             result.figures = {k: v for k, v in found.items() if k != "products"}
-            if found["products"]:
+            if found.get("products"):
                 self.products[name] = found["products"]
         error, worst = found["gradient_error"], result.figures["gradient_error"]
         if error and worst and error["relative"] > worst["relative"]:
@@ -202,16 +236,16 @@ class _Group:
 
     def _time(self, launch: Launch, index: int) -> None:
         job, names = self.job, self.alive()
-        peaked = [n for n in names if self._peak_meant(n)]
-        ordered = [*peaked[:1], *(n for n in names if n not in peaked[:1])]
+        peaked = [name for name in names if self._peak_meant(name)]
+        residuals = {name: self.results[name].figures.get("residual_bytes") for name in names}
         found = launch.ask(
             "time",
             job["limit"],
-            names=ordered,
+            calls=residuals,
             seconds=job["seconds"] * len(names),
             least=LEAST_BLOCKS,
             seed=[job["seed"], index],
-            products=bool(peaked),
+            products=peaked[0] if peaked else None,
         )
         best = {key: min(times) for key, times in found.items() if key.startswith("product/")}
         for name in names:
@@ -238,14 +272,14 @@ class _Group:
 
     def _attempt(self, index: int, step: Callable[[Launch, int], None]) -> None:
         """Time one launch; if it fails, blame its cell, replace it and time what is left."""
-        job = self.job
         while self.alive():
-            workers = POOL.launches(job["framework"], job["device"], job["dtype"], job["launches"])
+            launch = self._workers()[index]
             try:
-                return step(workers[index], index)
+                step(launch, index)
+                break
             except WorkerError as error:
                 self._blame(error)
-                self._again(workers[index])
+                self._again(launch)
 
     def _blame(self, error: WorkerError) -> None:
         """The cell the worker was at; the whole group where it did not say."""
@@ -254,10 +288,10 @@ class _Group:
             self.results[name].fail(error.outcome, str(error))
 
     @staticmethod
-    def _quietly_close(launch: Launch) -> None:
+    def _close(launch: Launch) -> None:
+        """Let the problem go; a worker that cannot is replaced, its times are taken already."""
         try:
             launch.ask("close")
-        except WorkerFailed:
-            raise
         except WorkerError:
+            launch.kill()
             POOL.replace(launch)

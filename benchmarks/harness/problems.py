@@ -29,7 +29,8 @@ class ProblemFiles:
         weights, data = self.spec.draw(variant, size)
         write_arrays(self.weights, weights)
         write_arrays(self.data, data)
-        self._references: dict[str, str] = {}
+        self._references: dict[tuple[str, bool], str] = {}
+        self._agreed: set[tuple[Any, ...]] = set()
 
     @property
     def weights(self) -> str:
@@ -49,35 +50,44 @@ class ProblemFiles:
         launch.ask("gradients", strategy=strategy, phase=phase, out=out)
         return read_arrays(out)
 
-    def reference(self, launches: Mapping[str, Launch]) -> dict[str, str]:
-        """Framework → file with its float64 ``gradient/…``, ``updated/…`` and ``start/…``.
+    def reference(self, launches: Mapping[str, Launch], phase: str) -> dict[str, str]:
+        """Framework → file with its float64 ``gradient/…``, to hold a cell of this phase to.
 
-        Raises `ReferenceError` where two frameworks' references differ by more than rounding.
+        For phase ``step`` also ``updated/…`` after one step and ``start/…`` before it. Raises
+        `ReferenceError` where two frameworks' references differ by more than rounding.
         """
+        step = phase == "step"
         for framework, launch in launches.items():
-            if framework not in self._references:
-                self._references[framework] = self._computed(framework, launch)
-        files = [self._references[framework] for framework in launches]
-        if len(files) == 2:
-            problem = disagreement(self, read_arrays(files[0]), read_arrays(files[1]))
+            if (framework, step) not in self._references:
+                self._references[framework, step] = self._computed(framework, launch, step)
+        files = {framework: self._references[framework, step] for framework in launches}
+        agreeing = (*sorted(files), step)
+        if len(files) == 2 and agreeing not in self._agreed:
+            problem = disagreement(self, *(read_arrays(path) for path in files.values()))
             if problem:
                 raise ReferenceError(f"the frameworks' float64 references differ: {problem}")
-        return {framework: self._references[framework] for framework in launches}
+            self._agreed.add(agreeing)
+        return files
 
-    def _computed(self, framework: str, launch: Launch) -> str:
+    def _computed(self, framework: str, launch: Launch, step: bool) -> str:
         self.open_in(launch)
-        baseline = self.spec.baseline
-        arrays = {f"start/{n}": a for n, a in read_arrays(self.weights).items()}
-        arrays |= self.gradients(launch, baseline, "step")  # torch's .grad is there afterwards
-        arrays |= self.gradients(launch, baseline, "gradient")
+        arrays = self.gradients(launch, self.spec.baseline, "gradient")
+        if step:
+            arrays |= under_again(self.gradients(launch, self.spec.baseline, "step"), "updated")
+            arrays |= {f"start/{n}": a for n, a in read_arrays(self.weights).items()}
         launch.ask("close")
-        path = self.folder / f"reference-{framework}.npz"
+        path = self.folder / f"reference-{framework}{'-step' if step else ''}.npz"
         write_arrays(path, arrays)
         return str(path)
 
     def close(self) -> None:
         """Remove the files."""
         self._folder.cleanup()
+
+
+def under_again(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Those whose name starts with ``prefix/``, with it."""
+    return {name: array for name, array in arrays.items() if name.startswith(f"{prefix}/")}
 
 
 def disagreement(

@@ -9,12 +9,14 @@ implementation by name.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -37,7 +39,6 @@ class Worker:
         self.opened: Any = None
         self.facts: dict[str, Any] = {}
         self.programs: dict[str, Any] = {}
-        self.residuals: dict[str, int | None] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out one request; an exception inside becomes an answer that names it."""
@@ -61,13 +62,14 @@ class Worker:
         return {}
 
     def do_close(self) -> dict[str, Any]:
-        self.opened, self.programs, self.residuals = None, {}, {}
+        self.opened, self.programs = None, {}
         return {}
 
     def do_gradients(self, strategy: str, phase: str, out: str) -> dict[str, Any]:
         """Run once; the gradients and, in phase ``step``, the updated parameters, into ``out``."""
         program = self.opened.program(strategy, phase)
-        self._run(program)
+        program.reset()
+        program.wait(program.run(program.prepare()))
         arrays = {f"gradient/{name}": array for name, array in program.gradients().items()}
         arrays |= {f"updated/{name}": array for name, array in program.updates().items()}
         program.reset()
@@ -112,11 +114,11 @@ class Worker:
     def do_kink_distance(self) -> float:
         return self.opened.kink_distance()
 
-    def do_train(
-        self, steps: int, losses: list[str], arrangement: str, out: str
-    ) -> dict[str, Any]:
+    def do_train(self, steps: int, losses: list[str], arrangement: str, out: str) -> dict[str, Any]:
         trained = self.opened.train(steps, losses, arrangement)
-        write_arrays(out, {f"{k}/{n}": a for k, arrays in trained.items() for n, a in arrays.items()})
+        write_arrays(
+            out, {f"{k}/{n}": a for k, arrays in trained.items() for n, a in arrays.items()}
+        )
         return {}
 
     def do_fact(self, name: str) -> dict[str, Any]:
@@ -125,52 +127,71 @@ class Worker:
         return getattr(facts, name)()
 
     def do_prepare(
-        self, cells: Mapping[str, list[str]], reference: str, rules: dict[str, Any], products: bool
+        self,
+        cells: Mapping[str, list[str]],
+        reference: str,
+        rules: dict[str, Any],
+        count: bool,
+        products: bool,
     ) -> dict[str, Any]:
-        """Build each cell (name → strategy and phase), run it once, and hold it to the reference."""
+        """Build each cell (name → strategy and phase), run it once, and hold it to the reference.
+
+        Where ``count``, its FLOPs and residuals are counted too, and with ``products`` its GEMMs.
+        """
         true = read_arrays(reference)
         prepared = {}
         for name, (strategy, phase) in cells.items():
             self.say({"event": "at", "cell": name})
             try:
-                prepared[name] = self._prepare(name, strategy, phase, true, rules, products)
+                prepared[name] = self._prepare(name, strategy, phase, true, rules)
+                if count:
+                    prepared[name] |= self._counted(name, products)
             except Exception as error:
                 self.programs.pop(name, None)
                 prepared[name] = {"error": self._described(error)}
         return prepared
 
     def _prepare(
-        self, name: str, strategy: str, phase: str, true: Any, rules: Any, products: bool
+        self, name: str, strategy: str, phase: str, true: Any, rules: Any
     ) -> dict[str, Any]:
         program = self.programs[name] = self.opened.program(strategy, phase)
+        program.reset()
         first_call = clock.batch(program, 1)
-        self._run(program)
         verdict = gate.judge(program, true, rules)
         program.reset()
-        counted = program.count()
-        self.residuals[name] = counted["residual_bytes"]
         return {
             "first_call_seconds": first_call,
             "trace_seconds": program.trace_seconds,
             "compile_seconds": program.compile_seconds,
-            "products": [[p.flops, p.count] for p in program.products()] if products else None,
             **verdict,
-            **counted,
         }
 
+    def _counted(self, name: str, products: bool) -> dict[str, Any]:
+        program = self.programs[name]
+        found = [[p.flops, p.count] for p in program.products()] if products else None
+        return {"products": found, **program.count()}
+
     def do_time(
-        self, names: list[str], seconds: float, least: int, seed: list[int], products: bool
+        self,
+        calls: Mapping[str, int | None],
+        seconds: float,
+        least: int,
+        seed: list[int],
+        products: str | None,
     ) -> dict[str, Any]:
-        """Warm up, then sample all of ``names`` interleaved; seconds per call, in order."""
+        """Warm up, then sample every cell interleaved; seconds per call, in order.
+
+        ``calls`` names the cells, each with its residual bytes; ``products`` the one whose matrix
+        products are sampled along.
+        """
         timed: dict[str, Callable[[], float]] = {}
-        for name in names:
+        for name, residual_bytes in calls.items():
             self.say({"event": "at", "cell": name})
-            program = self.programs[name]
-            warm = clock.warm_up(program)
-            calls = clock.batch_size(warm, self.residuals[name])
-            timed[name] = self._sampler(name, calls, tell=warm * calls > TELL_SECONDS)
+            warm = clock.warm_up(self.programs[name])
+            size = clock.batch_size(warm, residual_bytes)
+            timed[name] = self._sampler(name, size, tell=warm * size > TELL_SECONDS)
         if products:
-            timed |= self._timed_products(names[0])
+            timed |= self._timed_products(products)
         rng = np.random.default_rng(seed)
         return clock.interleave(timed, seconds=seconds, least=least, rng=rng)
 
@@ -190,14 +211,11 @@ class Worker:
         wait = program.wait
 
         def one(product: Any) -> float:
-            return clock.batch(gate.Bare(product.run, wait), 1)
+            # the best of a few: the peak is what the library can do, not what it did once
+            return min(clock.batch(gate.Bare(product.run, wait), 1) for _ in range(3))
 
         found = program.products()
-        return {f"product/{i}": lambda p=p: one(p) for i, p in enumerate(found)}
-
-    def _run(self, program: Any) -> None:
-        program.reset()
-        program.wait(program.run(program.prepare()))
+        return {f"product/{i}": partial(one, p) for i, p in enumerate(found)}
 
     def _builder(self, family: str, build: str) -> Callable[..., Any]:
         return getattr(importlib.import_module(f"impl_{self.framework}.{family}"), build)
@@ -231,6 +249,8 @@ def main() -> None:
     except Exception as error:
         say({"ok": False, "error": {"type": type(error).__name__, "message": str(error)}})
         return
+    gc.collect()
+    gc.freeze()  # the framework's own objects live on: walking them before each group costs 0.1 s
     worker = Worker(options.framework, session, say)
     say({"ok": True, "result": worker.do_hello()})
     serve(worker, sys.stdin, say)

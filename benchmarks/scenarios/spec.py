@@ -38,7 +38,9 @@ def linear(name: str, inputs: int, outputs: int, *, relu: bool) -> Parameters:
     return _layer(name, (outputs, inputs), inputs, outputs, relu)
 
 
-def conv(name: str, inputs: int, outputs: int, kernel: tuple[int, ...], *, relu: bool) -> Parameters:
+def conv(
+    name: str, inputs: int, outputs: int, kernel: tuple[int, ...], *, relu: bool
+) -> Parameters:
     """Weight [outputs, inputs, *kernel] and bias [outputs] of a convolution."""
     return _layer(name, (outputs, inputs, *kernel), inputs * math.prod(kernel), outputs, relu)
 
@@ -50,9 +52,7 @@ def conv_transpose(
     return _layer(name, (inputs, outputs, *kernel), inputs * math.prod(kernel), outputs, relu)
 
 
-def _layer(
-    name: str, shape: tuple[int, ...], fan_in: int, outputs: int, relu: bool
-) -> Parameters:
+def _layer(name: str, shape: tuple[int, ...], fan_in: int, outputs: int, relu: bool) -> Parameters:
     # uniform on ±b has variance b²/3; wanted is gain²/fan_in, gain √2 where a ReLU follows
     bound = math.sqrt(3.0 * (2.0 if relu else 1.0) / fan_in)
     return {

@@ -1,0 +1,107 @@
+"""What is selected, how a cell is named, and what a wrong name gets for an answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.harness import cells, cost
+from benchmarks.harness.cells import Selection, SelectionError
+
+
+def test_default_is_what_the_documentation_says() -> None:
+    chosen = Selection().cells()
+    assert {c.size for c in chosen} == {"seed", "medium"}
+    assert {c.variant for c in chosen if c.scenario == "three_network_cascade"} == {"plain"}
+    assert {c.variant for c in chosen if c.scenario == "stacked_cascade"} == {"n2", "n4"}
+    ways = {(c.phase, c.strategy) for c in chosen}
+    assert ways == {
+        ("backward", "summed"),
+        ("backward", "separate_retained"),
+        ("backward", "boundary_split"),
+        ("gradient", "summed"),
+        ("gradient", "reforward"),
+    }
+    assert len(chosen) == 160
+    assert sum(1 for c in chosen if c.unsupported()) == 8
+
+
+def test_every_cell_has_a_name_of_its_own() -> None:
+    everything = Selection(everything=True).cells()
+    assert len({cell.id for cell in everything}) == len(everything) > 1000
+
+
+def test_name_holds_every_field() -> None:
+    one = Selection(
+        scenario=("stacked_cascade",),
+        variant=("n4",),
+        size=("large",),
+        framework=("torch",),
+        strategy=("separate_retained",),
+    ).cells()[-1]
+    expected = "stacked_cascade-n4-large-torch-eager-separate_retained-backward-cpu-float32"
+    assert one.id == expected
+
+
+def test_strategy_takes_its_natural_phase_and_brings_its_baseline() -> None:
+    chosen = Selection(scenario=("linear_cascade",), strategy=("batched", "reforward")).cells()
+    ways = {(c.framework, c.phase, c.strategy) for c in chosen}
+    for framework in ("torch", "jax"):
+        for phase, strategy in (("backward", "batched"), ("gradient", "reforward")):
+            assert (framework, phase, strategy) in ways
+            assert (framework, phase, "summed") in ways
+    assert len(ways) == 8
+
+
+def test_rerun_selects_just_this_cell_and_its_baseline() -> None:
+    for cell in Selection(phase=("all",), strategy=("all",)).cells()[::37]:
+        words = dict(word[2:].split("=") for word in cell.rerun().split() if "=" in word)
+        device = words.pop("device")
+        again = Selection(**{name: (value,) for name, value in words.items()}, device=device)
+        assert {c.strategy for c in again.cells()} == {cell.strategy, "summed"}
+        assert cell in again.cells()
+
+
+def test_size_gpu_is_never_on_a_cpu() -> None:
+    assert Selection(size=("gpu",)).cells() == []
+    assert {c.size for c in Selection(size=("gpu",), device="cuda").cells()} == {"gpu"}
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "said"),
+    [
+        ("scenario", "linear_cascad", "did you mean 'linear_cascade'?"),
+        ("size", "huge", "allowed: seed, small, medium, large, gpu, all"),
+        ("strategy", "sumed", "did you mean 'summed'?"),
+        ("framework", "tensorflow", "allowed: torch, jax, all"),
+        ("variant", "n3", "--variant 'n3' is unknown"),
+        ("phase", "forward", "allowed: backward, gradient, step, all"),
+        ("mode", "compiled", "allowed: eager, jit, all"),
+    ],
+)
+def test_unknown_name_is_told_with_what_is_allowed(option: str, given: str, said: str) -> None:
+    with pytest.raises(SelectionError) as raised:
+        Selection(**{option: (given,)})  # type: ignore[arg-type]
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_reason_is_given_for_what_cannot_exist() -> None:
+    whole = Selection(everything=True).cells()
+    reasons = {c.strategy: c.unsupported() for c in whole if c.unsupported()}
+    assert "forward pass of its own" in (reasons["reforward"] or "")
+    severed = Selection(scenario=("severed_cascade",), strategy=("all",)).cells()
+    impossible = {(c.framework, c.strategy) for c in severed if c.unsupported()}
+    assert impossible == {
+        ("torch", "boundary_split"),
+        ("torch", "functional"),
+        ("jax", "boundary_split"),
+    }
+
+
+def test_cost_grows_with_what_is_selected() -> None:
+    default = cost.estimate(Selection(), 6, 0.05)
+    assert default.cells == 152
+    assert default.unsupported == 8
+    assert 120 < default.seconds < 420
+    assert cost.estimate(Selection(everything=True), 6, 0.05).seconds > 10 * default.seconds
+    assert cells.groups(Selection().cells()).keys() >= {c.group for c in Selection().cells()}

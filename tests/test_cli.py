@@ -1,0 +1,71 @@
+"""``cascade-bench`` as a stranger types it: output, exit codes, one line for each mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.cli import main
+
+
+def test_list_shows_every_scenario_with_its_flow(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    for text in ("conv_cascade_single", "loss2 → net1, net2", "loss1 → none", "frozen: net1"):
+        assert text in shown
+    assert "separate_pullbacks" in shown
+
+
+def test_list_json_is_a_list_of_objects_with_the_agreed_keys(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in listed] == [
+        "conv_cascade",
+        "conv_cascade_single",
+        "linear_cascade",
+        "scaled_cascade",
+        "severed_cascade",
+        "three_network_cascade",
+        "stacked_cascade",
+    ]
+    keys = {"name", "variants", "frameworks", "strategies", "recipes", "sizes"}
+    assert all(keys <= set(one) for one in listed)
+    assert listed[-1]["variants"] == ["n2", "n4", "n8", "n16", "front4", "back4"]
+
+
+def test_list_cost_says_how_long(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--cost", "--scenario", "linear_cascade", "--size", "seed"]) == 0
+    shown = capsys.readouterr().out
+    assert "10 cells in 4 groups" in shown
+    assert " min" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["list", "--scenario", "linear_cascad"], "did you mean 'linear_cascade'?"),
+        (["report", "no/such/run.json"], "no/such/run.json"),
+        (["report", "--results", "no/such/folder"], "pytest benchmarks --benchmark-only"),
+    ],
+)
+def test_mistake_gets_one_line_and_exit_code_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert said in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_report_of_a_file_that_is_no_run_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in {"cut.json": '{"schema": 1, "rec', "other.json": "[1, 2]"}.items():
+        (tmp_path / name).write_text(text)
+        assert main(["report", str(tmp_path / name)]) == 2
+        assert name in capsys.readouterr().err

@@ -1,0 +1,76 @@
+"""When two gradients are the same: the rules, each with the smallest case that breaks it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.harness import equivalence
+from benchmarks.harness.equivalence import compare, tolerance
+
+ONE = np.array([[3.0, 4.0]])
+
+
+def problem(found: dict, reference: dict | None = None, **changes: object) -> str | None:
+    options = {"allowed": 1e-6, "dtype": "float64", "networks": ["net1"]} | changes
+    return compare(found, reference or {"net1.w": ONE}, **options).problem  # type: ignore[arg-type]
+
+
+def test_equal_gradients_pass_and_the_worst_tensor_is_named() -> None:
+    assert problem({"net1.w": ONE.copy()}) is None
+    worse = {"net1.v": ONE * (1 + 2e-7), "net1.w": ONE * (1 + 1e-7)}
+    found = compare(
+        worse, {n: ONE for n in worse}, allowed=1e-6, dtype="float64", networks=["net1"]
+    )
+    assert found.problem is None
+    assert found.tensor == "net1.v"
+    assert found.relative == pytest.approx(2e-7, rel=1e-6)
+
+
+def test_difference_is_relative_to_the_tensors_own_norm() -> None:
+    moved = ONE + np.array([[0.0, 5e-6]])  # 1e-6 of the norm 5
+    assert problem({"net1.w": moved}, allowed=0.99e-6) is not None
+    assert problem({"net1.w": moved}, allowed=1.01e-6) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({}, "no gradient for net1.w"),
+        ({"net1.w": ONE, "net2.w": ONE}, "a gradient for net2.w, which should have none"),
+        ({"net1.w": ONE[0]}, "shape (2,), should be (1, 2)"),
+        ({"net1.w": ONE.astype(np.float32)}, "dtype float32, should be float64"),
+        ({"net1.w": np.array([[3.0, np.nan]])}, "not finite"),
+        ({"net1.w": np.array([[np.inf, 4.0]])}, "not finite"),
+        ({"net1.w": ONE * 1.001}, "relative difference 0.001, allowed 1e-06"),
+        ({"net1.w": np.zeros((1, 2))}, "relative difference 1, allowed 1e-06"),
+    ],
+)
+def test_what_is_not_the_same_is_said(found: dict, said: str) -> None:
+    assert said in (problem(found) or "")
+
+
+def test_zero_gradient_is_held_to_its_networks_norm() -> None:
+    reference = {"net1.w": ONE, "net1.b": np.array([1e-17])}
+    limit = 10 * equivalence.EPS["float64"] * 5.0
+    for factor, passes in ((0.9, True), (1.1, False)):
+        found = {"net1.w": ONE, "net1.b": np.array([factor * limit])}
+        said = problem(found, reference, zero_gradient=("net1.b",))
+        assert (said is None) == passes, said
+
+
+def test_absent_zero_and_value_are_three_things() -> None:
+    states = [equivalence.state(a) for a in (None, np.zeros(2), np.array([0.0, 1e-30]))]
+    assert states == ["absent", "zero", "value"]
+
+
+def test_dead_tensor_is_named_unless_declared_zero() -> None:
+    grads = {"net1.w": ONE, "net1.b": np.array([1e-7])}
+    assert equivalence.dead(grads, ["net1"], ()) == ["net1.b"]
+    assert equivalence.dead(grads, ["net1"], ("net1.b",)) == []
+
+
+def test_bounds_are_tighter_off_the_kinks() -> None:
+    assert tolerance("float64", off_kinks=False) == 1e-11
+    assert tolerance("float32", off_kinks=True) == pytest.approx(1.19e-5, rel=0.01)
+    assert tolerance("float32", off_kinks=False) == 1e-3

@@ -1,0 +1,149 @@
+"""Whole pytest sessions, as a user starts them: native output, bad input, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.cells import default_device
+
+ROOT = Path(__file__).parents[1]
+QUICK = ["--scenario=linear_cascade", "--size=seed", "--framework=torch", "--launches=2"]
+
+
+def command(*arguments: str) -> list[str]:
+    run = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider"]
+    return [*run, *arguments]
+
+
+def session(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def only_run(folder: Path) -> dict[str, Any]:
+    (path,) = folder.glob("*/*.json")
+    return json.loads(path.read_text())
+
+
+def test_session_saves_records_and_feeds_native_tables_and_json(tmp_path: Path) -> None:
+    runs, exported = tmp_path / "runs", tmp_path / "native.json"
+    done = session(
+        "--benchmark-only", *QUICK, f"--results={runs}", f"--benchmark-json={exported}"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "benchmark 'linear_cascade seed torch eager backward cpu float32': 3 tests" in done.stdout
+    assert "run saved:" in done.stdout
+    records = {r["strategy"] + r["phase"]: r for r in only_run(runs)["records"]}
+    assert len(records) == 5
+    for record in records.values():
+        assert record["outcome"] == "ok"
+        assert record["equivalence"] == "pass"
+        assert record["gradient_error"]["relative"] < 1.2e-5
+        assert record["seconds"]["estimate"] > 0
+    assert records["separate_retainedbackward"]["predicted_ratio"] == pytest.approx(4 / 3)
+    native = json.loads(exported.read_text())["benchmarks"]
+    assert len(native) == 5
+    for one in native:
+        record = one["extra_info"]
+        assert one["params"]["strategy"] == record["strategy"]
+        low, high = one["stats"]["min"], one["stats"]["max"]
+        assert low <= record["seconds"]["estimate"] <= high
+
+
+def test_group_by_and_k_are_native(tmp_path: Path) -> None:
+    done = session(
+        "--benchmark-only",
+        *QUICK,
+        f"--results={tmp_path}",
+        "--benchmark-group-by=param:strategy",
+        "-k",
+        "backward and not boundary",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "benchmark 'strategy=summed': 1 tests" in done.stdout
+    assert len(only_run(tmp_path)["records"]) == 2
+
+
+def test_without_its_baseline_a_cell_has_a_time_and_no_ratio(tmp_path: Path) -> None:
+    done = session("--benchmark-only", *QUICK, f"--results={tmp_path}", "-k", "separate_retained")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = only_run(tmp_path)["records"]
+    assert record["seconds"]["estimate"] > 0
+    assert record["ratio"] is None
+    assert record["missing"]["ratio"]
+
+
+def test_benchmark_disable_checks_and_takes_no_time(tmp_path: Path) -> None:
+    done = session("--benchmark-disable", *QUICK, f"--results={tmp_path}", "-k", "test_backward")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 passed" in done.stdout
+    assert list(tmp_path.glob("*/*.json")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--scenario=linear_cascad"], "did you mean 'linear_cascade'?"),
+        (["--size=huge"], "--size 'huge' is unknown"),
+        (["--strategy=sumed"], "did you mean 'summed'?"),
+        (["--framework=tensorflow"], "--framework 'tensorflow' is unknown"),
+        (["--device=tpu"], "--device 'tpu' is unknown (allowed: cpu, cuda)"),
+        (["--launches=0"], "--launches 0: at least 1"),
+    ],
+)
+def test_wrong_option_gets_one_line_and_exit_code_4(arguments: list[str], said: str) -> None:
+    done = session("--benchmark-only", *arguments)
+    assert done.returncode == 4
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.skipif(default_device() == "cuda", reason="there is a GPU here")
+def test_gpu_that_is_not_there_is_said() -> None:
+    done = session("--benchmark-only", "--device=cuda")
+    assert done.returncode == 4
+    assert "--device 'cuda'" in done.stderr
+    assert "use --device cpu" in done.stderr
+
+
+def test_results_folder_that_cannot_be_written_is_said_before_measuring(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    start = time.monotonic()
+    done = session("--benchmark-only", *QUICK, f"--results={tmp_path / 'file' / 'runs'}")
+    assert done.returncode == 4
+    assert str(tmp_path / "file") in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert time.monotonic() - start < 5.0
+
+
+def test_ctrl_c_keeps_what_was_measured_and_names_the_rest(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("--benchmark-only", "--framework=torch", "--size=seed", f"--results={tmp_path}"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 2, output
+    run = only_run(tmp_path)
+    outcomes = {record["outcome"] for record in run["records"]}
+    assert run["interrupted"]
+    assert {"ok", "interrupted"} <= outcomes, output
+    assert all(r["seconds"] for r in run["records"] if r["outcome"] == "ok")
+    assert len(run["records"]) == 40
