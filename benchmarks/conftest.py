@@ -90,16 +90,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def parametrize_checks(metafunc: pytest.Metafunc, chosen: cells.Selection) -> None:
-    """Problems at size ``seed`` unless a size was asked for, every variant unless some were."""
+    """Problems at their check sizes unless one was asked for, every variant unless some were."""
     wide = cells.Selection(
         scenario=chosen.scenario,
         variant=chosen.variant or (cells.ALL,),
-        size=chosen.size or ("seed",),
+        size=chosen.size or (cells.ALL,),
         framework=chosen.framework,
         strategy=chosen.strategy or (cells.ALL,),
         phase=("gradient", "backward"),
     )
-    problems = [(s.name, variant, size) for s, variant, size in wide.problems()]
+    problems = [
+        (s.name, variant, size)
+        for s, variant, size in wide.problems()
+        if chosen.size or size in s.check_sizes
+    ]
     frameworks = list(chosen.framework or FRAMEWORKS)
     if "problem" in metafunc.fixturenames:
         metafunc.parametrize("problem", problems, ids=["-".join(p) for p in problems])

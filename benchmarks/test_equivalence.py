@@ -1,7 +1,8 @@
 """Gradients, flows and training agree, in both frameworks and in every strategy: no clock.
 
-At size ``seed`` unless ``--size`` says otherwise, since a rule that holds there holds for the same
-code at every size, and what is timed is held to its reference again where it is timed.
+At the scenario's check sizes (``seed``, and ``small`` where that proves too little) unless
+``--size`` says otherwise: a rule that holds there holds for the same code at every size, and what is
+timed is held to its reference again where it is timed.
 """
 
 from __future__ import annotations
@@ -100,9 +101,10 @@ def test_every_tensor_is_alive_and_no_activation_at_a_kink(
 ) -> None:
     grads = reference(laboratory, problem, "torch")
     assert equivalence.dead(grads, networks(problem), spec(problem).zero_gradient) == []
-    if spec(problem).off_kinks(*problem[1:]):
+    margin = spec(problem).kink_margin(*problem[1:])
+    if margin is not None:
         distance = laboratory.at(problem, "torch").ask("kink_distance")
-        assert distance >= equivalence.KINK_MARGIN, "choose another seed for this scenario"
+        assert distance >= margin, "choose another seed for this scenario"
 
 
 @pytest.mark.parametrize(("dtype", "preferred"), [("float64", "gradient"), ("float32", "backward")])
@@ -111,7 +113,7 @@ def test_every_strategy_gives_the_reference(
 ) -> None:
     """Whole in float64, and in float32 cut into its halves where it can be."""
     true = reference(laboratory, problem, framework)
-    allowed = equivalence.tolerance(dtype, off_kinks=spec(problem).off_kinks(*problem[1:]))
+    allowed = equivalence.tolerance(dtype, spec(problem).kink_margin(*problem[1:]))
     variant = spec(problem).variants[problem[1]]
     for strategy in cells.STRATEGIES[framework]:
         if variant.reason_against(framework, strategy) is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from benchmarks.harness import cells, cost
@@ -56,7 +58,8 @@ def test_rerun_selects_just_this_cell_and_its_baseline() -> None:
     for cell in Selection(phase=("all",), strategy=("all",)).cells()[::37]:
         words = dict(word[2:].split("=") for word in cell.rerun().split() if "=" in word)
         device = words.pop("device")
-        again = Selection(**{name: (value,) for name, value in words.items()}, device=device)
+        chosen: dict[str, Any] = {name: (value,) for name, value in words.items()}
+        again = Selection(**chosen, device=device)
         assert {c.strategy for c in again.cells()} == {cell.strategy, "summed"}
         assert cell in again.cells()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,12 @@ def test_batch_lasts_a_millisecond_within_the_memory_set_aside(
 
 def test_blocks_hold_one_sample_of_each_in_random_order() -> None:
     order: list[str] = []
-    timed = {name: lambda n=name: order.append(n) or 1.0 for name in "abc"}
+
+    def sample(name: str) -> float:
+        order.append(name)
+        return 1.0
+
+    timed = {name: partial(sample, name) for name in "abc"}
     found = clock.interleave(timed, seconds=0.0, least=40, rng=np.random.default_rng(0))
     blocks = ["".join(order[i : i + 3]) for i in range(0, len(order), 3)]
     assert len(blocks) == 40
@@ -84,6 +90,9 @@ def test_blocks_hold_one_sample_of_each_in_random_order() -> None:
 
 
 def test_blocks_go_on_until_the_time_is_up() -> None:
-    timed = {"a": lambda: time.sleep(0.002) or 1.0}
-    found = clock.interleave(timed, seconds=0.1, least=1, rng=np.random.default_rng(0))
+    def sample() -> float:
+        time.sleep(0.002)
+        return 1.0
+
+    found = clock.interleave({"a": sample}, seconds=0.1, least=1, rng=np.random.default_rng(0))
     assert 20 <= len(found["a"]) <= 50

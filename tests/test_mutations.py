@@ -1,6 +1,6 @@
 """Faults seeded into a copy of the implementations: each must turn a check red, and that one.
 
-A check that stays green whatever is broken proves nothing. Each row is a fault somebody really makes.
+A check that stays green whatever is broken proves nothing. Each row is a fault somebody makes.
 """
 
 from __future__ import annotations
@@ -87,7 +87,15 @@ def test_seeded_fault_turns_its_check_red(name: str, tmp_path: Path) -> None:
     fault = FAULTS[name]
     copy_with(fault, tmp_path)
     command = [sys.executable, "-m", "pytest", "benchmarks/test_equivalence.py", "-q", "-x"]
-    command += ["--benchmark-skip", "-p", "no:cacheprovider", "--scenario", fault[3], "-k", fault[4]]
+    command += [
+        "--benchmark-skip",
+        "-p",
+        "no:cacheprovider",
+        "--scenario",
+        fault[3],
+        "-k",
+        fault[4],
+    ]
     done = subprocess.run(
         command,
         cwd=tmp_path,

@@ -37,11 +37,11 @@ def only_run(folder: Path) -> dict[str, Any]:
 
 def test_session_saves_records_and_feeds_native_tables_and_json(tmp_path: Path) -> None:
     runs, exported = tmp_path / "runs", tmp_path / "native.json"
-    done = session(
-        "--benchmark-only", *QUICK, f"--results={runs}", f"--benchmark-json={exported}"
-    )
+    done = session("--benchmark-only", *QUICK, f"--results={runs}", f"--benchmark-json={exported}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "benchmark 'linear_cascade seed torch eager backward cpu float32': 3 tests" in done.stdout
+    assert (
+        "benchmark 'linear_cascade seed torch eager backward cpu float32': 3 tests" in done.stdout
+    )
     assert "run saved:" in done.stdout
     records = {r["strategy"] + r["phase"]: r for r in only_run(runs)["records"]}
     assert len(records) == 5
@@ -67,7 +67,7 @@ def test_group_by_and_k_are_native(tmp_path: Path) -> None:
         f"--results={tmp_path}",
         "--benchmark-group-by=param:strategy",
         "-k",
-        "backward and not boundary",
+        "not gradient and not boundary",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "benchmark 'strategy=summed': 1 tests" in done.stdout
@@ -84,7 +84,7 @@ def test_without_its_baseline_a_cell_has_a_time_and_no_ratio(tmp_path: Path) -> 
 
 
 def test_benchmark_disable_checks_and_takes_no_time(tmp_path: Path) -> None:
-    done = session("--benchmark-disable", *QUICK, f"--results={tmp_path}", "-k", "test_backward")
+    done = session("--benchmark-disable", *QUICK, f"--results={tmp_path}", "-k", "eager")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 passed" in done.stdout
     assert list(tmp_path.glob("*/*.json")) == []
@@ -97,7 +97,7 @@ def test_benchmark_disable_checks_and_takes_no_time(tmp_path: Path) -> None:
         (["--size=huge"], "--size 'huge' is unknown"),
         (["--strategy=sumed"], "did you mean 'summed'?"),
         (["--framework=tensorflow"], "--framework 'tensorflow' is unknown"),
-        (["--device=tpu"], "--device 'tpu' is unknown (allowed: cpu, cuda)"),
+        (["--device=tpu"], "(allowed: cpu, cuda)"),
         (["--launches=0"], "--launches 0: at least 1"),
     ],
 )

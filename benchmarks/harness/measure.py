@@ -192,7 +192,7 @@ class _Group:
         job, spec = self.job, self.files.spec
         rules = {
             "allowed": equivalence.tolerance(
-                job["dtype"], off_kinks=spec.off_kinks(job["variant"], job["size"])
+                job["dtype"], spec.kink_margin(job["variant"], job["size"])
             ),
             "dtype": job["dtype"],
             "phase": job["phase"],

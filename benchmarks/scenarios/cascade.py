@@ -70,7 +70,9 @@ CONV_CASCADE = Scenario(
     variants={"-": Variant(networks=BOTH, flow=FORWARD_ONLY)},
     optimizer=Optimizer("adam", {"lr": 1e-3}, "groups"),
     zero_gradient=("net1.conv.bias", "net2.conv.bias"),  # InstanceNorm takes the mean out
-    seeds={("-", "small"): 3},
+    seeds={("-", "small"): 3, ("-", "large"): 5},
+    # with ones all over, a mirrored kernel gives a mirrored output and the very same gradient
+    check_sizes=("seed", "small"),
 )
 
 CONV_CASCADE_SINGLE = Scenario(
@@ -93,7 +95,9 @@ CONV_CASCADE_SINGLE = Scenario(
     optimizer=Optimizer("adam", {"lr": 1e-3}, "together"),
     zero_gradient=("net.stage1.conv.bias", "net.stage2.conv.bias"),
     draw_as="conv_cascade",
-    seeds={("-", "small"): 3},
+    seeds={("-", "small"): 3, ("-", "large"): 5},
+    # with ones all over, a mirrored kernel gives a mirrored output and the very same gradient
+    check_sizes=("seed", "small"),
 )
 
 
@@ -216,7 +220,9 @@ THREE_NETWORK_CASCADE = Scenario(
     },
     optimizer=Optimizer("sgd", {"lr": 1e-3}, "together"),
     seeds={
-        (name, "seed"): 224 for name in ("plain", "stop_before_net2", "frozen_net3", "frozen_net1")
+        (variant, size): seed
+        for variant in ("plain", "stop_before_net2", "frozen_net3", "frozen_net1")
+        for size, seed in {"seed": 224, "medium": 1}.items()
     },
     expected=(
         Expected("torch", "frozen_net1", "loss1", "RuntimeError", "does not require grad"),
@@ -267,9 +273,20 @@ STACKED_CASCADE = Scenario(
         "back4": _stacked_variant([3, 12]),
     },
     optimizer=Optimizer("adam", {"lr": 1e-3}, "together"),
-    seeds={("n2", "small"): 78},
-    # 300,000 activations and more: no seed keeps every one of them off its kink
-    kinked=tuple((name, "small") for name in ("n4", "n8", "n16", "front4", "back4")),
+    seeds={
+        ("n2", "small"): 78,
+        ("n2", "large"): 2,
+        ("n4", "medium"): 810,
+        ("n4", "large"): 14,
+        ("front4", "medium"): 600,
+        ("front4", "large"): 19,
+        ("back4", "medium"): 92,
+        ("back4", "large"): 18,
+    },
+    kinked=(
+        *((variant, "small") for variant in ("n4", "n8", "n16", "front4", "back4")),
+        *((variant, size) for variant in ("n8", "n16") for size in ("medium", "large")),
+    ),
 )
 
 SCENARIOS = (
