@@ -107,7 +107,7 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
     for scenario in scenarios:
         for i, (name, variant) in enumerate(scenario.variants.items()):
             flow = "; ".join(
-                f"{loss} → {_span(variant.networks, reached)}"
+                loss if loss == "…" else f"{loss} → {_span(variant.networks, reached)}"
                 for loss, reached in _shown(variant.flow)
             )
             frozen = f"  frozen: {', '.join(variant.frozen)}" if variant.frozen else ""

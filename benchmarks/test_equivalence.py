@@ -1,8 +1,8 @@
 """Gradients, flows and training agree, in both frameworks and in every strategy: no clock.
 
 At the scenario's check sizes (``seed``, and ``small`` where that proves too little) unless
-``--size`` says otherwise: a rule that holds there holds for the same code at every size, and what is
-timed is held to its reference again where it is timed.
+``--size`` says otherwise: a rule that holds there holds for the same code at every size, and what
+is timed is held to its reference again where it is timed.
 """
 
 from __future__ import annotations

@@ -66,3 +66,10 @@ def test_group_can_be_measured_by_any_executor(measured: Any) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
         found = executor.submit(measured, "summed").result()
     assert_others_timed(found)
+
+
+def test_device_that_the_framework_lacks_is_unsupported_with_its_reason(measured: Any) -> None:
+    for _ in range(2):  # the second group must hear the same, not that the worker is gone
+        found = measured("summed", device="moon")
+        assert found["summed"]["outcome"] == "unsupported"
+        assert "no device 'moon'" in found["summed"]["why"]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from benchmarks.harness import environment
 from benchmarks.harness.arrays import read_arrays, under
 from benchmarks.harness.launch import Launch, WorkerError
 from benchmarks.harness.problems import ProblemFiles
 
 Problem = tuple[str, str, str]
+
+# Nothing is timed here, and what is timed is checked again as it was compiled: most of the time
+# would otherwise go into making fast code of a program that runs once.
+QUICK_COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
 class Laboratory:
@@ -28,10 +36,13 @@ class Laboratory:
         return self._files[problem]
 
     def worker(self, framework: str, dtype: str = "float64") -> Launch:
-        """A worker with nothing particular open."""
+        """A worker with nothing particular open; skips the test without its framework."""
+        if environment.installed(framework) is None:
+            pytest.skip(f"{framework} is not installed")
         key = framework, dtype
         if key not in self._launches:
-            self._launches[key] = Launch(framework, dtype=dtype)
+            flags = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), QUICK_COMPILE)))
+            self._launches[key] = Launch(framework, dtype=dtype, environment={"XLA_FLAGS": flags})
         return self._launches[key]
 
     def at(self, problem: Problem, framework: str, dtype: str = "float64") -> Launch:

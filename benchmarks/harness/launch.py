@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class WorkerFailed(WorkerError):
             f"{error['type']}: {error['message']}", cell, error.get("out_of_memory", False)
         )
         self.type, self.message = error["type"], error["message"]
+        if self.type == "Unavailable":  # a device that this build or machine does not have
+            self.outcome = "unsupported"
 
 
 class WorkerCrashed(WorkerError):
@@ -61,6 +64,7 @@ class Launch:
         device: str = "cpu",
         dtype: str = "float32",
         cache: str | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.framework = framework
         command = [sys.executable, "-m", "benchmarks.harness.worker", "--framework", framework]
@@ -76,22 +80,32 @@ class Launch:
             cwd=ROOT,
             text=True,
             start_new_session=True,  # Ctrl-C is the parent's to handle
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
         )
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self._at: str | None = None
         self.hello: dict[str, Any] | None = None
+        self._stillborn: WorkerFailed | None = None
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def ready(self) -> dict[str, Any]:
-        """What the worker said of itself when its framework was loaded."""
+        """What the worker said of itself when its framework was loaded.
+
+        Raises `WorkerFailed` each time where it could not be loaded: not installed, no such device.
+        """
+        if self._stillborn:
+            raise self._stillborn
         if self.hello is None:
-            self.hello = self.receive(START_SECONDS)
+            try:
+                self.hello = self.receive(START_SECONDS)
+            except WorkerFailed as error:
+                self._stillborn = error
+                raise
         return self.hello
 
     def ask(self, op: str, timeout: float = 300.0, **arguments: Any) -> Any:

@@ -11,8 +11,13 @@ from typing import Any
 import numpy as np
 
 
+class Unavailable(RuntimeError): ...
+
+
 class Session:
     def __init__(self, device: str, dtype: str) -> None:
+        if device != "cpu":
+            raise Unavailable(f"no device {device!r}")
         self.dtype = np.dtype(dtype)
 
     def describe(self) -> dict[str, Any]:
