@@ -95,9 +95,6 @@ def parametrize_checks(metafunc: pytest.Metafunc, chosen: cells.Selection) -> No
         scenario=chosen.scenario,
         variant=chosen.variant or (cells.ALL,),
         size=chosen.size or (cells.ALL,),
-        framework=chosen.framework,
-        strategy=chosen.strategy or (cells.ALL,),
-        phase=("gradient", "backward"),
     )
     problems = [
         (s.name, variant, size)

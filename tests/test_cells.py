@@ -65,7 +65,9 @@ def test_rerun_selects_just_this_cell_and_its_baseline() -> None:
 
 
 def test_size_gpu_is_never_on_a_cpu() -> None:
-    assert Selection(size=("gpu",)).cells() == []
+    assert "gpu" not in {c.size for c in Selection(size=("all",)).cells()}
+    with pytest.raises(SelectionError, match="never on a CPU"):
+        Selection(size=("gpu",))
     assert {c.size for c in Selection(size=("gpu",), device="cuda").cells()} == {"gpu"}
 
 

@@ -74,6 +74,28 @@ def test_group_by_and_k_are_native(tmp_path: Path) -> None:
     assert len(only_run(tmp_path)["records"]) == 2
 
 
+def test_steps_are_timed_and_their_updates_checked(tmp_path: Path) -> None:
+    done = session(
+        "--benchmark-only",
+        "--scenario=linear_cascade,three_network_cascade",
+        "--size=seed",
+        "--phase=step",
+        "--strategy=separate_retained",
+        "--launches=1",
+        f"--results={tmp_path}",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_step[linear_cascade---seed-jax-jit-summed-step-cpu-float32]" in done.stdout
+    records = only_run(tmp_path)["records"]
+    assert len(records) == 8
+    for record in records:
+        assert (record["outcome"], record["equivalence"]) == ("ok", "pass")
+        keeps_state = record["scenario"] == "linear_cascade"  # Adam; the other is plain SGD
+        assert (record["optimizer_state_bytes"] > 0) == keeps_state
+        unseen = record["framework"] == "jax" and not keeps_state
+        assert (record["gradient_error"] is None) == unseen
+
+
 def test_without_its_baseline_a_cell_has_a_time_and_no_ratio(tmp_path: Path) -> None:
     done = session("--benchmark-only", *QUICK, f"--results={tmp_path}", "-k", "separate_retained")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -113,6 +113,10 @@ class Selection:
         for name, allowed in self.allowed().items():
             for value in getattr(self, name) or ():
                 check_name(name, value, (*allowed, ALL))
+        if self.size == ("gpu",) and self.device == "cpu":
+            raise SelectionError(
+                "--size 'gpu' is never on a CPU; use --device cuda, or --size large"
+            )
 
     def allowed(self) -> dict[str, list[str]]:
         """The names that each option takes, given the scenarios chosen."""

@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "affinity": sorted(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **_gpu(),
         **{name: installed(name) for name in PACKAGES},

@@ -27,8 +27,12 @@ class Progress:
         """The group that is measured now."""
         cell, now = members[0], time.monotonic()
         text = f"measuring {self._done + 1}/{self._total} {_name(cell)} ({len(members)} cells)"
-        if self._done:
-            left = (now - self._start) / self._done * (self._total - self._done)
+        if self._done == 1:
+            self._start = (
+                now  # the first group waits for every worker to start: no measure of the rest
+            )
+        elif self._done > 1:
+            left = (now - self._start) / (self._done - 1) * (self._total - self._done)
             text += f", {_minutes(left)} left"
         self._done += 1
         if self._terminal:
