@@ -147,10 +147,12 @@ class Bench:
         }
 
     def run(self) -> Run:
-        """The session so far, every selected cell with an outcome."""
-        left = [cell for cell in self.cells if cell not in self.records]
-        unmeasured = [recording.failed(c, "interrupted", "the run was stopped") for c in left]
-        done = [records.finish(record) for record in (*self.records.values(), *unmeasured)]
+        """The session so far: every selected cell with an outcome, in the order selected."""
+        stopped = "the run was stopped before this cell was measured"
+        done = [
+            records.finish(self.records.get(cell) or recording.failed(cell, "interrupted", stopped))
+            for cell in self.cells
+        ]
         return Run(
             id=self.id,
             started=self.started,
