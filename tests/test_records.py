@@ -8,7 +8,6 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,47 +17,14 @@ from results.records import (
     FIGURES,
     RECORD_KEYS,
     SCHEMA,
-    Record,
-    Run,
     cell_id,
     explain,
     finish,
     new_record,
     new_run_id,
     sample_key,
-    utc_now,
 )
-
-CELL = {
-    "kind": "backward", "scenario": "stacked_cascade", "variant": "n4", "size": "large",
-    "framework": "torch", "mode": "eager", "strategy": "separate_retained",
-    "phase": "backward", "device": "cpu", "dtype": "float32",
-}  # fmt: skip
-
-
-def record(cell: dict[str, str] = CELL, **known: Any) -> Record:
-    known = {"outcome": "ok", "missing": dict.fromkeys(FIGURES, "not measured"), **known}
-    return new_record(cell, family="cascade", baseline="summed", rerun="pytest -k x", **known)
-
-
-def run(run_id: str = "20261121T010203-ab12cd", **known: Any) -> Run:
-    cell = record()
-    standard: dict[str, Any] = {
-        "started": utc_now(),
-        "finished": None,
-        "machine": {"id": "box-1", "cpu": "a CPU", "cores": 2},
-        "settings": {"launches": 2},
-        "records": [cell],
-        "samples": {sample_key(cell): [np.array([1e-3, 2e-3]), np.array([3e-3])]},
-    }
-    return Run(run_id, **(standard | known))
-
-
-def files_under(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-# Records
+from tests.made import CELL, record
 
 
 def test_the_name_of_a_cell_holds_every_field_but_the_kind() -> None:

@@ -14,48 +14,18 @@ import numpy as np
 import pytest
 
 from results.records import (
-    FIGURES,
     SCHEMA,
-    Record,
     RecordError,
-    Run,
-    new_record,
     sample_key,
     utc_now,
 )
 from results.samples import samples_path
 from results.storage import check_writable, find_runs, latest_run, load_run, save_run
-
-CELL = {
-    "kind": "backward", "scenario": "stacked_cascade", "variant": "n4", "size": "large",
-    "framework": "torch", "mode": "eager", "strategy": "separate_retained",
-    "phase": "backward", "device": "cpu", "dtype": "float32",
-}  # fmt: skip
-
-
-def record(cell: dict[str, str] = CELL, **known: Any) -> Record:
-    known = {"outcome": "ok", "missing": dict.fromkeys(FIGURES, "not measured"), **known}
-    return new_record(cell, family="cascade", baseline="summed", rerun="pytest -k x", **known)
-
-
-def run(run_id: str = "20261121T010203-ab12cd", **known: Any) -> Run:
-    cell = record()
-    standard: dict[str, Any] = {
-        "started": utc_now(),
-        "finished": None,
-        "machine": {"id": "box-1", "cpu": "a CPU", "cores": 2},
-        "settings": {"launches": 2},
-        "records": [cell],
-        "samples": {sample_key(cell): [np.array([1e-3, 2e-3]), np.array([3e-3])]},
-    }
-    return Run(run_id, **(standard | known))
+from tests.made import CELL, record, run
 
 
 def files_under(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-# Runs on the disk
 
 
 def test_a_run_comes_back_from_the_disk_as_it_was(tmp_path: Path) -> None:
