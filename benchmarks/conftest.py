@@ -109,8 +109,18 @@ def parametrize_checks(metafunc: pytest.Metafunc, chosen: cells.Selection) -> No
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Checks before any clock; drop what pytest makes of an empty selection."""
-    items[:] = [item for item in items if "NOTSET" not in item.name]
+    """Checks before any clock; only one of the two where ``--benchmark-only`` or ``-skip`` says so.
+
+    pytest-benchmark would skip the others one by one, in hundreds of lines.
+    """
+    timed = {item for item in items if is_timed(item)}
+    unwanted = {item for item in items if "NOTSET" in item.name}  # of an empty selection
+    if config.getoption("benchmark_only"):
+        unwanted |= set(items) - timed
+    if config.getoption("benchmark_skip"):
+        unwanted |= timed
+    items[:] = [item for item in items if item not in unwanted]
+    config.hook.pytest_deselected(items=[item for item in unwanted if "NOTSET" not in item.name])
     items.sort(key=lambda item: 0 if item.path.stem in CHECKED_FIRST else 1)
 
 

@@ -150,7 +150,13 @@ def test_results_folder_that_cannot_be_written_is_said_before_measuring(tmp_path
 
 def test_ctrl_c_keeps_what_was_measured_and_names_the_rest(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        command("--benchmark-only", "--framework=torch", "--size=seed", f"--results={tmp_path}"),
+        command(
+            "--benchmark-only",
+            "--framework=torch",
+            "--size=seed",
+            "--launches=2",
+            f"--results={tmp_path}",
+        ),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
