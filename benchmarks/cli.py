@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(options: argparse.Namespace) -> int:
+    cells.check_positive("launches", options.launches)
+    cells.check_positive("cell-seconds", options.cell_seconds)
     chosen = cells.Selection(
         **{name: _listed(getattr(options, name)) for name in cells.OPTIONS},
         device=options.device or "cpu",

@@ -57,9 +57,8 @@ def selection(config: pytest.Config) -> cells.Selection:
     cells.check_name("device", device, cells.DEVICES)
     if device == "cuda" and cells.default_device() != "cuda":
         raise cells.SelectionError("--device 'cuda': no GPU is to be seen here; use --device cpu")
-    launches = config.getoption("launches")
-    if launches < 1:
-        raise cells.SelectionError(f"--launches {launches}: at least 1, and 6 for intervals")
+    for option in ("launches", "cell-seconds", "cell-limit"):
+        cells.check_positive(option, config.getoption(option.replace("-", "_")))
     asked = [f for f in chosen["framework"] or () if f in FRAMEWORKS]
     for framework in asked:
         if installed(framework) is None:
@@ -69,7 +68,10 @@ def selection(config: pytest.Config) -> cells.Selection:
             )
     if chosen["framework"] is None:
         chosen["framework"] = tuple(f for f in FRAMEWORKS if installed(f))
-    return cells.Selection(**chosen, device=device, everything=config.getoption("everything"))
+    made = cells.Selection(**chosen, device=device, everything=config.getoption("everything"))
+    if not config.getoption("benchmark_skip"):
+        made.demand()
+    return made
 
 
 def _listed(values: list[str] | None) -> tuple[str, ...] | None:

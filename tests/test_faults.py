@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
+import signal
 from typing import Any
 
 import numpy as np
 import pytest
+
+from benchmarks.harness import measure
 
 
 def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
@@ -73,3 +77,23 @@ def test_device_that_the_framework_lacks_is_unsupported_with_its_reason(measured
         found = measured("summed", device="moon")
         assert found["summed"]["outcome"] == "unsupported"
         assert "no device 'moon'" in found["summed"]["why"]
+
+
+def test_worker_killed_between_two_groups_is_replaced(measured: Any) -> None:
+    assert_others_timed(measured("summed"))
+    for dtype in ("float64", "float32"):  # the reference's worker, and one that is timed
+        measure.POOL.launches("fake", "cpu", dtype, 1)[0].kill()
+        assert_others_timed(measured("summed", variant="-", size="small"))
+        assert_others_timed(measured("summed"))
+
+
+def test_worker_that_dies_unseen_is_replaced_and_the_reference_taken_again(measured: Any) -> None:
+    assert_others_timed(measured("summed"))
+    os.kill(measure.POOL.launches("fake", "cpu", "float64", 1)[0].pid, signal.SIGKILL)
+    assert_others_timed(measured("summed", size="small"))
+
+
+def test_timing_longer_than_the_limit_of_an_answer_is_no_hang(measured: Any) -> None:
+    found = measured("summed", "chatty", launches=1, seconds=1.0, limit=1.5)
+    assert found["chatty"]["outcome"] == "ok"
+    assert_others_timed(found, launches=1)

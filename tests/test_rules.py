@@ -50,6 +50,12 @@ def test_what_is_not_the_same_is_said(found: Arrays, said: str) -> None:
     assert said in (problem(found) or "")
 
 
+def test_reference_that_is_not_finite_passes_nothing() -> None:
+    for wrong in (np.nan, np.inf):
+        said = problem({"net1.w": ONE}, {"net1.w": np.array([[3.0, wrong]])})
+        assert said == "net1.w: the reference is not finite"
+
+
 def test_zero_gradient_is_held_to_its_networks_norm() -> None:
     reference = {"net1.w": ONE, "net1.b": np.array([1e-17])}
     limit = 10 * equivalence.EPS["float64"] * 5.0

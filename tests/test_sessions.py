@@ -120,7 +120,9 @@ def test_benchmark_disable_checks_and_takes_no_time(tmp_path: Path) -> None:
         (["--strategy=sumed"], "did you mean 'summed'?"),
         (["--framework=tensorflow"], "--framework 'tensorflow' is unknown"),
         (["--device=tpu"], "(allowed: cpu, cuda)"),
-        (["--launches=0"], "--launches 0: at least 1"),
+        (["--cell-seconds=nan"], "--cell-seconds nan: must be a finite number above 0"),
+        (["--framework=jax", "--strategy=multi_root"], "leaves no cell to measure"),
+        (["--launches=0"], "--launches 0: must be a finite number above 0"),
     ],
 )
 def test_wrong_option_gets_one_line_and_exit_code_4(arguments: list[str], said: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -81,6 +82,8 @@ class Bench:
         self.path: Path | None = None
         self.trouble: str | None = None
         self._clock = time.monotonic()
+        for ending in (signal.SIGTERM, signal.SIGHUP):  # end as Ctrl-C does: saved, cleaned up
+            signal.signal(ending, signal.default_int_handler)
         self._measured = False
 
     def result(self, cell: Cell) -> tuple[Record, Replay]:
@@ -112,7 +115,12 @@ class Bench:
 
     def _measure(self, members: list[Cell]) -> None:
         future = self.executor.submit(measure.measure_group, self._job(members))
-        found = future.result()
+        try:
+            found = future.result()
+        except Exception as error:  # a fault of the harness itself must not cost the other groups
+            why = f"the harness failed: {type(error).__name__}: {error}"
+            self.records |= {cell: recording.failed(cell, "crashed", why) for cell in members}
+            return
         about = found.pop("")
         self.machine |= {
             k: v for k, v in about["described"].items() if k != "pid" and v is not None

@@ -113,10 +113,19 @@ class Selection:
         for name, allowed in self.allowed().items():
             for value in getattr(self, name) or ():
                 check_name(name, value, (*allowed, ALL))
-        if self.size == ("gpu",) and self.device == "cpu":
+        if "gpu" in (self.size or ()) and self.device == "cpu":
             raise SelectionError(
                 "--size 'gpu' is never on a CPU; use --device cuda, or --size large"
             )
+
+    def demand(self) -> list[Cell]:
+        """The cells; raises `SelectionError` where there are none."""
+        found = self.cells()
+        if not found:
+            chosen = {n: ",".join(getattr(self, n)) for n in OPTIONS if getattr(self, n)}
+            options = " ".join(f"--{name} {names}" for name, names in chosen.items())
+            raise SelectionError(f"{options} leaves no cell to measure; see `cascade-bench list`")
+        return found
 
     def allowed(self) -> dict[str, list[str]]:
         """The names that each option takes, given the scenarios chosen."""
@@ -231,6 +240,12 @@ def _takes(chosen: Sequence[str] | None, name: str) -> bool:
 
 def _unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
+
+
+def check_positive(option: str, value: float) -> None:
+    """Raises `SelectionError` unless ``value`` is a finite number above 0."""
+    if not 0 < value < float("inf"):
+        raise SelectionError(f"--{option} {value}: must be a finite number above 0")
 
 
 def default_device() -> str:

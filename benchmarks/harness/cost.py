@@ -27,7 +27,7 @@ class Cost:
 
 def estimate(chosen: Selection, launches: int, cell_seconds: float) -> Cost:
     """The cost of measuring a selection with so many launches."""
-    everything = chosen.cells()
+    everything = chosen.demand()
     possible = [cell for cell in everything if not cell.unsupported()]
     found = groups(possible)
     problems = {(cell.scenario, cell.variant, cell.size) for cell in possible}

@@ -97,14 +97,14 @@ def compare(
             times = ZERO_GRADIENT if allowed <= ROUNDING else ZERO_GRADIENT_LONG
             limit = times * EPS[dtype] * scales[network_of(name, networks)]
             size = float(np.max(np.abs(found[name])))
-            if size > limit:
+            if not size <= limit:
                 problem = (
                     problem or f"{name}: its true gradient is 0, found {size:.2g} > {limit:.2g}"
                 )
             continue
         error = relative(found[name], true)
         worst = max(worst, (error, name))
-        if error > allowed:
+        if not error <= allowed:
             problem = problem or f"{name}: relative difference {error:.2g}, allowed {allowed:.2g}"
     return Difference(worst[0], worst[1], problem)
 
@@ -122,6 +122,8 @@ def _malformed(found: Arrays, reference: Arrays, dtype: str) -> Iterator[str]:
             yield f"{name}: dtype {found[name].dtype}, should be {dtype}"
         elif not np.all(np.isfinite(found[name])):
             yield f"{name}: not finite"
+        elif not np.all(np.isfinite(reference[name])):
+            yield f"{name}: the reference is not finite"
 
 
 def dead(reference: Arrays, networks: list[str], zero_gradient: tuple[str, ...]) -> list[str]:

@@ -88,6 +88,7 @@ class Launch:
         self._at: str | None = None
         self.hello: dict[str, Any] | None = None
         self._stillborn: WorkerFailed | None = None
+        self.dead = False  # set when it is killed: whoever keeps launches replaces such a one
 
     @property
     def pid(self) -> int:
@@ -125,11 +126,11 @@ class Launch:
         try:
             self._process.stdin.write(json.dumps({"op": op, **arguments}) + "\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
+        except (BrokenPipeError, ValueError):  # its end of the pipe is closed, or ours
             raise self._crash("the worker is gone") from None
 
     def receive(self, timeout: float) -> Any:
-        """The next result; the limit is on each cell the worker says it has come to."""
+        """The next result; the limit begins anew with each word the worker says meanwhile."""
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -143,8 +144,7 @@ class Launch:
             try:
                 message = json.loads(line)
                 if "event" in message:
-                    if message["cell"] != self._at:
-                        deadline = time.monotonic() + timeout
+                    deadline = time.monotonic() + timeout
                     self._at = message["cell"]
                     continue
                 if message["ok"]:
@@ -156,6 +156,7 @@ class Launch:
 
     def kill(self) -> None:
         """End the process and everything it started, and let go of its pipes."""
+        self.dead = True
         with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.harness import equivalence
-from benchmarks.harness.launch import Launch, WorkerError
+from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.problems import ProblemFiles, ReferenceError
 
 # under this many FLOPs a call's time is dispatch, and its share of the GEMM peak says nothing
@@ -51,6 +51,9 @@ class Pool:
         kept = self._launches.setdefault((framework, device, dtype), [])
         if self._cache is None:  # fresh for each session, so that compile times mean something
             self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-cache-")
+        for launch in kept:
+            if launch.dead:
+                self.replace(launch)
         while len(kept) < count:
             kept.append(Launch(framework, device=device, dtype=dtype, cache=self._cache.name))
         return kept[:count]
@@ -127,12 +130,10 @@ class _Group:
         job = self.job
         workers = self._workers()
         with self._spending("starting"):
-            references = {f: POOL.launches(f, "cpu", "float64", 1)[0] for f in job["references"]}
-            for one in (*references.values(), *workers):
+            for one in (*self._reference_launches().values(), *workers):
                 self.described = one.ready()
         with self._spending("references"):
-            files = self.files.reference(references, job["phase"])
-            self.reference = files[job["framework"]]
+            self.reference = self._reference()
         with self._spending("preparing"):
             self._prepare_all(workers)
         with self._spending("timing"):
@@ -140,6 +141,19 @@ class _Group:
                 self._attempt(index, self._time)
         for launch in self._workers():
             self._close(launch)
+
+    def _reference_launches(self) -> dict[str, Launch]:
+        return {f: POOL.launches(f, "cpu", "float64", 1)[0] for f in self.job["references"]}
+
+    def _reference(self) -> str:
+        """The file to hold this group to; a reference worker that died is tried once more."""
+        try:
+            files = self.files.reference(self._reference_launches(), self.job["phase"])
+        except WorkerFailed:
+            raise
+        except WorkerError:
+            files = self.files.reference(self._reference_launches(), self.job["phase"])
+        return files[self.job["framework"]]
 
     def _prepare_all(self, workers: list[Launch]) -> None:
         """The first launch compiles, the others find its work in the cache."""
@@ -240,7 +254,7 @@ class _Group:
         residuals = {name: self.results[name].figures.get("residual_bytes") for name in names}
         found = launch.ask(
             "time",
-            job["limit"],
+            job["limit"] + job["seconds"] * len(names),
             calls=residuals,
             seconds=job["seconds"] * len(names),
             least=LEAST_BLOCKS,

@@ -192,6 +192,7 @@ class Worker:
             timed[name] = self._sampler(name, size, tell=warm * size > TELL_SECONDS)
         if products:
             timed |= self._timed_products(products)
+        self.say({"event": "at", "cell": None})  # from here on it could be any of them
         rng = np.random.default_rng(seed)
         return clock.interleave(timed, seconds=seconds, least=least, rng=rng)
 
