@@ -196,7 +196,7 @@ THREE_NETWORK_CASCADE = Scenario(
     summary="encoder, decoder, segmenter: a loss on the first and on the last",
     sizes={
         "seed": {"channels": 5, "batch": 1, "side": 56},
-        "small": {"channels": 5, "batch": 1, "side": 40},
+        "small": {"channels": 5, "batch": 1, "side": 24},
         "medium": {"channels": 5, "batch": 2, "side": 56},
         "large": {"channels": 5, "batch": 32, "side": 56},
         "gpu": {"channels": 10, "batch": 256, "side": 112},
@@ -259,7 +259,7 @@ STACKED_CASCADE = Scenario(
     summary="deep supervision: N separate passes walk N(N+1)/2 stages, the summed loss N",
     sizes={
         "seed": {"width": 8, "batch": 4},
-        "small": {"width": 384, "batch": 64},
+        "small": {"width": 256, "batch": 96},
         "medium": {"width": 512, "batch": 192},
         "large": {"width": 1024, "batch": 512},
         "gpu": {"width": 4096, "batch": 4096},
@@ -274,7 +274,7 @@ STACKED_CASCADE = Scenario(
     },
     optimizer=Optimizer("adam", {"lr": 1e-3}, "together"),
     seeds={
-        ("n2", "small"): 78,
+        ("n2", "small"): 215,
         ("n2", "large"): 2,
         ("n4", "medium"): 810,
         ("n4", "large"): 14,
