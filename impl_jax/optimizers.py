@@ -14,6 +14,7 @@ KINDS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "adam": lambda lr: optax.adam(lr),
     "sgd": lambda lr: optax.sgd(lr),
 }
+BETA1 = 0.9  # Adam's default, in optax as in torch
 ARRANGEMENTS = ("groups", "separate", "together")
 
 

@@ -205,7 +205,7 @@ class Step(Program):
         Empty for an optimizer that keeps nothing; its updates are then all there is to check.
         """
         moments = optimizers.first_moment(self.state) or {}
-        return {n: layout.parameter_out(m) / (1 - 0.9) for n, m in moments.items()}
+        return {n: layout.parameter_out(m) / (1 - optimizers.BETA1) for n, m in moments.items()}
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
         return {n: layout.parameter_out(p) for n, p in self.parameters.items()}

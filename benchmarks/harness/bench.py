@@ -83,7 +83,8 @@ class Bench:
         self.trouble: str | None = None
         self._clock = time.monotonic()
         for ending in (signal.SIGTERM, signal.SIGHUP):  # end as Ctrl-C does: saved, cleaned up
-            signal.signal(ending, signal.default_int_handler)
+            if signal.getsignal(ending) == signal.SIG_DFL:  # nohup has it ignored: leave that
+                signal.signal(ending, signal.default_int_handler)
         self._measured = False
 
     def result(self, cell: Cell) -> tuple[Record, Replay]:
