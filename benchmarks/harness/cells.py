@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -227,11 +227,6 @@ def groups(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:
     for cell in cells:
         found.setdefault(cell.group, []).append(cell)
     return found
-
-
-def of_record(record: Mapping[str, str]) -> Cell:
-    """The cell of a saved record."""
-    return Cell(**{name: record[name] for name in Cell.__dataclass_fields__})
 
 
 def _takes(chosen: Sequence[str] | None, name: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.harness import environment
 from benchmarks.harness.arrays import read_arrays, under
-from benchmarks.harness.launch import Launch, WorkerError
+from benchmarks.harness.launch import Launch
 from benchmarks.harness.problems import ProblemFiles
 
 Problem = tuple[str, str, str]
@@ -100,6 +100,3 @@ class Laboratory:
             launch.close()
         for files in self._files.values():
             files.close()
-
-
-__all__ = ["Laboratory", "Problem", "WorkerError"]

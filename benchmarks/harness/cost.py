@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.harness.cells import Cell, Selection, groups
 
-# Nominal seconds on 2 CPU cores, read off runs of the default selection; only an estimate.
+# Nominal seconds of a call on 2 CPU cores, rounded from runs there; `gpu` is a guess, not measured.
 CALL_SECONDS = {"seed": 4e-4, "small": 1.5e-3, "medium": 2e-2, "large": 2e-1, "gpu": 5e-2}
 START_SECONDS = 2.0  # a worker's, its framework imported; two start at a time
 PREPARE_SECONDS = {"torch": 0.05, "jax": 0.25}  # per cell and launch: trace, compile or load, gate

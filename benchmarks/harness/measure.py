@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.harness import equivalence
 from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed
-from benchmarks.harness.problems import ProblemFiles, ReferenceError
+from benchmarks.harness.problems import ProblemFiles, ReferencesDisagree
 
 # under this many FLOPs a call's time is dispatch, and its share of the GEMM peak says nothing
 PEAK_FLOPS = 1e8
@@ -106,8 +106,8 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     group = _Group(job)
     try:
         group.run()
-    except (ReferenceError, WorkerError) as error:
-        outcome = "wrong_gradients" if isinstance(error, ReferenceError) else error.outcome
+    except (ReferencesDisagree, WorkerError) as error:
+        outcome = "wrong_gradients" if isinstance(error, ReferencesDisagree) else error.outcome
         for strategy in group.alive():
             group.results[strategy].fail(outcome, str(error))
     about = {"described": group.described, "spent": group.spent}

@@ -13,8 +13,8 @@ from benchmarks.harness.launch import Launch
 from benchmarks.scenarios import CATALOGUE
 
 
-class ReferenceError(Exception):
-    """The float64 references cannot be had, or do not agree: nothing here can be checked."""
+class ReferencesDisagree(Exception):
+    """The two float64 references do not agree, so nothing can be held to either."""
 
 
 class ProblemFiles:
@@ -54,7 +54,7 @@ class ProblemFiles:
         """Framework → file with its float64 ``gradient/…``, to hold a cell of this phase to.
 
         For phase ``step`` also ``updated/…`` after one step and ``start/…`` before it. Raises
-        `ReferenceError` where two frameworks' references differ by more than rounding.
+        `ReferencesDisagree` where two frameworks' references differ by more than rounding.
         """
         step = phase == "step"
         for framework, launch in launches.items():
@@ -65,7 +65,7 @@ class ProblemFiles:
         if len(files) == 2 and agreeing not in self._agreed:
             problem = disagreement(self, *(read_arrays(path) for path in files.values()))
             if problem:
-                raise ReferenceError(f"the frameworks' float64 references differ: {problem}")
+                raise ReferencesDisagree(f"the frameworks' float64 references differ: {problem}")
             self._agreed.add(agreeing)
         return files
 
@@ -73,7 +73,7 @@ class ProblemFiles:
         self.open_in(launch)
         arrays = self.gradients(launch, self.spec.baseline, "gradient")
         if step:
-            arrays |= under_again(self.gradients(launch, self.spec.baseline, "step"), "updated")
+            arrays |= _keeping(self.gradients(launch, self.spec.baseline, "step"), "updated")
             arrays |= {f"start/{n}": a for n, a in read_arrays(self.weights).items()}
         launch.ask("close")
         path = self.folder / f"reference-{framework}{'-step' if step else ''}.npz"
@@ -85,7 +85,7 @@ class ProblemFiles:
         self._folder.cleanup()
 
 
-def under_again(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def _keeping(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Those whose name starts with ``prefix/``, with it."""
     return {name: array for name, array in arrays.items() if name.startswith(f"{prefix}/")}
 
