@@ -14,7 +14,7 @@ from benchmarks.harness.environment import installed
 from benchmarks.scenarios import FRAMEWORKS
 from results.records import RecordError
 
-CHECKED_FIRST = ("test_equivalence", "test_facts")
+CHECKED_FIRST = ("test_equivalence", "test_recipes", "test_training", "test_facts")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -82,32 +82,50 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Cells for what is timed, problems for what is checked: strings only, all of them."""
     chosen = metafunc.config.stash[SELECTION]
     names = list(cells.Cell.__dataclass_fields__)[1:]
-    if "strategy" in metafunc.fixturenames and "phase" in metafunc.fixturenames:
-        steps = metafunc.function.__name__ == "test_step"
-        found = [cell for cell in chosen.cells() if (cell.phase == "step") == steps]
+    if "timed_cell" in metafunc.fixturenames:
+        test = metafunc.function.__name__
+        found = [cell for cell in chosen.cells() if test_of(cell) == test]
         values = [[getattr(cell, name) for name in names] for cell in found]
         metafunc.parametrize(names, values, ids=[cell.id for cell in found])
-    elif metafunc.module.__name__.endswith("test_equivalence"):
+    else:
         parametrize_checks(metafunc, chosen)
 
 
+def test_of(cell: cells.Cell) -> str:
+    """The test whose cell this is."""
+    if cell.kind == "freeze":
+        return "test_freeze"
+    return "test_step" if cell.phase == "step" else "test_backward"
+
+
 def parametrize_checks(metafunc: pytest.Metafunc, chosen: cells.Selection) -> None:
-    """Problems at their check sizes unless one was asked for, every variant unless some were."""
+    """Problems at their check sizes unless one was asked for, every variant unless some were.
+
+    ``problem`` is any, ``several`` one of several losses, ``freezing`` one with something frozen,
+    at the size of those proofs.
+    """
     wide = cells.Selection(
         scenario=chosen.scenario,
         variant=chosen.variant or (cells.ALL,),
         size=chosen.size or (cells.ALL,),
     )
-    problems = [
-        (s.name, variant, size)
-        for s, variant, size in wide.problems()
-        if chosen.size or size in s.check_sizes
-    ]
-    frameworks = list(chosen.framework or FRAMEWORKS)
-    if "problem" in metafunc.fixturenames:
-        metafunc.parametrize("problem", problems, ids=["-".join(p) for p in problems])
+    problems = list(wide.problems())
+    checked = [p for p in problems if chosen.size or p[2] in p[0].check_sizes]
+    wanted = {
+        "problem": checked,
+        "several": [p for p in checked if len(p[0].variants[p[1]].flow) > 1],
+        "freezing": [
+            (s, variant, size)
+            for s, variant, size in problems
+            if s.variants[variant].frozen and (chosen.size or size == s.freeze_size)
+        ],
+    }
+    for name, found in wanted.items():
+        if name in metafunc.fixturenames:
+            values = [(s.name, variant, size) for s, variant, size in found]
+            metafunc.parametrize(name, values, ids=["-".join(value) for value in values])
     if "framework" in metafunc.fixturenames:
-        metafunc.parametrize("framework", frameworks)
+        metafunc.parametrize("framework", list(chosen.framework or FRAMEWORKS))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -145,7 +163,8 @@ def is_timed(item: pytest.Item) -> bool:
 
 def _cell(item: pytest.Item) -> cells.Cell:
     assert isinstance(item, pytest.Function)
-    return cells.Cell("backward", **{n: str(v) for n, v in item.callspec.params.items()})
+    kind = "freeze" if item.function.__name__ == "test_freeze" else "backward"
+    return cells.Cell(kind, **{n: str(v) for n, v in item.callspec.params.items()})
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -10,7 +10,7 @@ from flax import nnx
 from jax import Array
 from jax.lax import stop_gradient
 
-from impl_jax.problem import Data, Stage, as_it_is
+from impl_jax.problem import Data, Stage, against, as_it_is, cut
 
 
 class ConvStage(nnx.Module):
@@ -76,19 +76,19 @@ def linear_cascade(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
 
 def scaled_cascade(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
     """Row 4: net1's output is halved on its way; an operation does not cut the graph."""
-    return _linear_pair(width, enter=lambda value: value * 0.5, rngs=rngs)
+    return _linear_pair(width, enter=lambda value, _: value * 0.5, rngs=rngs)
 
 
 def severed_cascade(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
     """Row 5: no host array survives tracing; stop_gradient severs the graph as one would."""
 
-    def without_gradient(value: Array) -> Array:
+    def without_gradient(value: Array, _: Data) -> Array:
         return stop_gradient(value) * 0.5
 
     return _linear_pair(width, enter=without_gradient, rngs=rngs)
 
 
-def _linear_pair(width: int, enter: Callable[[Array], Array], rngs: nnx.Rngs) -> list[Stage]:
+def _linear_pair(width: int, enter: Callable[[Array, Data], Array], rngs: nnx.Rngs) -> list[Stage]:
     return [
         Stage("net1", LinearNet(width, rngs), {"loss1": against("target1", squared_error)}),
         Stage("net2", LinearNet(width, rngs), {"loss2": against("target2", squared_error)}, enter),
@@ -138,7 +138,7 @@ def three_network_cascade(
     *, channels: int, stop_before_net2: bool = False, rngs: nnx.Rngs
 ) -> list[Stage]:
     """Row 6: three networks, a loss on the first and on the last."""
-    enter = stop_gradient if stop_before_net2 else as_it_is
+    enter = cut if stop_before_net2 else as_it_is
     return [
         Stage("net1", Encoder(channels, rngs), {"loss1": against("target1", squared_error)}),
         Stage("net2", Decoder(channels, rngs), enter=enter),
@@ -187,12 +187,3 @@ def cross_entropy(probability: Array, target: Array) -> Array:
         return jnp.where(inside, jnp.log(jnp.where(inside, value, 1.0)), -100.0)
 
     return -(target * clamped_log(probability) + (1 - target) * clamped_log(1 - probability))
-
-
-def against(target: str, loss: Callable[[Array, Array], Array]) -> Callable[..., Array]:
-    """The loss of an output against an entry of the data, averaged over all elements."""
-
-    def compare(output: Array, data: Data) -> Array:
-        return jnp.mean(loss(output, data[target]))
-
-    return compare

@@ -1,10 +1,10 @@
-"""A strategy in one phase, cut into what stands outside the clock and what stands inside."""
+"""A strategy or recipe in one phase, cut into what is outside the clock and what is inside."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,8 +14,9 @@ import optax
 from numpy.typing import NDArray
 
 from impl_jax import gemms, layout, optimizers, runtime
-from impl_jax.problem import Parameters, Problem, leaves_bytes
-from impl_jax.strategies import Constants, Jit, Strategy
+from impl_jax.problem import Buffers, Constants, Parameters, Problem, leaves_bytes
+from impl_jax.recipes import Recipe
+from impl_jax.strategies import Jit, Strategy
 
 PHASES = ("backward", "gradient", "step")
 
@@ -55,13 +56,10 @@ class Compiled:
 class Program(ABC):
     """``prepare`` is not timed; ``run`` and ``wait`` are. ``wait`` blocks on every output."""
 
-    def __init__(
-        self, problem: Problem, make: Callable[[Problem, Jit], Strategy], device: jax.Device
-    ) -> None:
+    def __init__(self, problem: Problem, device: jax.Device) -> None:
         self.problem = problem
         self.device = device
         self.inside: list[Compiled] = []  # every compiled function the timed part calls
-        self.strategy = make(problem, self._jit)
         self.result: Any = None
         self._products: list[gemms.Product] | None = None
 
@@ -87,10 +85,10 @@ class Program(ABC):
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
         """What the last `run` returned; a parameter that was not differentiated is left out."""
-        return {n: layout.parameter_out(grad) for n, grad in self.result.items()}
+        return self._canonical(self.result)
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        """Trained parameters after the last `run`, where the phase updates them."""
+        """Every parameter after the last `run`, where the phase updates some."""
         return {}
 
     def count(self) -> dict[str, Any]:
@@ -104,6 +102,10 @@ class Program(ABC):
             self._products = gemms.record(programs, self.device)
         return self._products
 
+    def _canonical(self, arrays: Parameters) -> dict[str, NDArray[np.floating]]:
+        flattened = self.problem.flattened
+        return {n: layout.parameter_out(a, flattened.get(n)) for n, a in arrays.items()}
+
     @property
     def trace_seconds(self) -> float:
         return sum(one.trace_seconds for one in self.inside)
@@ -116,8 +118,11 @@ class Program(ABC):
 class Backward(Program):
     """The backward pass alone; the residuals are there already."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(
+        self, problem: Problem, device: jax.Device, make: Callable[[Problem, Jit], Strategy]
+    ) -> None:
+        super().__init__(problem, device)
+        self.strategy = make(problem, self._jit)
         self.forward, self.backward = self.strategy.forward, self.strategy.backward
         if self.strategy.one_jit:
             self.forward, self.backward = Compiled(self.forward), self._jit(self.backward)
@@ -137,78 +142,95 @@ class Backward(Program):
 
 
 class Gradient(Program):
-    """Forward and backward, in one jit where the strategy allows it."""
+    """Forward and backward, in one jit where the recipe allows it."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.gradient: Callable[..., Parameters] = self._composed
-        if self.strategy.one_jit:
-            self.gradient = self._jit(self._composed)
+    def __init__(
+        self, problem: Problem, device: jax.Device, make: Callable[[Problem, Jit], Recipe]
+    ) -> None:
+        super().__init__(problem, device)
+        self.recipe = make(problem, self._jit)
+        known = problem.everything
+        self.start = {name: known[name] for name in self.recipe.held}
+        self.gradient = self._jit(self._read) if self.recipe.one_jit else self._read
 
-    def _composed(self, parameters: Parameters, constants: Constants) -> Parameters:
-        return self.strategy.backward(self.strategy.forward(parameters, constants))
+    def _read(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
+        """What the update reads, and the buffers: what else is computed, XLA removes."""
+        grads, buffers = self.recipe.gradient(parameters, constants)
+        return {name: grads[name] for name in self.recipe.read}, buffers
 
     def run(self, carry: None) -> Any:
-        return self.gradient(self.problem.trainable, self.problem.constants)
+        return self.gradient(self.start, self.problem.constants)
+
+    def gradients(self) -> dict[str, NDArray[np.floating]]:
+        return self._canonical(self.result[0])
 
 
 class Step(Program):
     """Forward, backward and the update, from the same weights and optimizer state each block.
 
-    Parameters and optimizer state are donated: the update writes where they stood.
+    Parameters and optimizer state are donated: the update writes where they stood. ``optimizer``
+    is the kind and settings that ``transformation`` was made of.
     """
 
     def __init__(
         self,
         problem: Problem,
-        make: Callable[[Problem, Jit], Strategy],
         device: jax.Device,
-        optimizer: optax.GradientTransformation,
+        make: Callable[[Problem, Jit], Recipe],
+        optimizer: Mapping[str, Any],
+        transformation: Callable[[list[str]], optax.GradientTransformation],
     ) -> None:
-        super().__init__(problem, make, device)
+        super().__init__(problem, device)
+        self.recipe = make(problem, self._jit)
         self.optimizer = optimizer
+        own = transformation(list(self.recipe.held))
+        self.transformation = self.recipe.optimizer(own)
         self.parameters: Parameters
         self.state: Any
-        self.step: Callable[..., tuple[Parameters, Any]]
-        if self.strategy.one_jit:
+        self.buffers: Buffers
+        self.step: Callable[..., Any] = self._composed
+        self.update: Callable[..., tuple[Parameters, Any]] = self._updated
+        if self.recipe.one_jit:
             self.step = self._jit(self._composed, donate=(0, 1))
         else:
             self.update = self._jit(self._updated, donate=(0, 1))
-            self.step = self._in_parts
         self.reset()
 
-    def _gradient(self, parameters: Parameters, constants: Constants) -> Parameters:
-        return self.strategy.backward(self.strategy.forward(parameters, constants))
-
     def _updated(self, parameters: Parameters, state: Any, grads: Parameters) -> tuple[Any, Any]:
-        updates, state = self.optimizer.update(grads, state, parameters)
+        updates, state = self.transformation.update(grads, state, parameters)
         return optax.apply_updates(parameters, updates), state
 
     def _composed(self, parameters: Parameters, state: Any, constants: Constants) -> Any:
-        return self._updated(parameters, state, self._gradient(parameters, constants))
-
-    def _in_parts(self, parameters: Parameters, state: Any, constants: Constants) -> Any:
-        return self.update(parameters, state, self._gradient(parameters, constants))
+        grads, buffers = self.recipe.gradient(parameters, constants)
+        parameters, state = self.update(parameters, state, grads)
+        return parameters, state, buffers, grads if self.recipe.returned else {}
 
     def run(self, carry: None) -> Any:
-        self.parameters, self.state = self.step(self.parameters, self.state, self.problem.constants)
-        return self.parameters, self.state
+        constants = {**self.problem.constants, "buffers": self.buffers}
+        result = self.step(self.parameters, self.state, constants)
+        self.parameters, self.state, buffers, _ = result
+        self.buffers = {**self.buffers, **buffers}
+        return result
 
     def reset(self) -> None:
-        self.parameters = jax.tree.map(jnp.copy, self.problem.trainable)
-        self.state = self.optimizer.init(self.parameters)
+        known = self.problem.everything
+        self.parameters = {n: jnp.copy(known[n]) for n in self.recipe.held}
+        self.state = self.transformation.init(self.parameters)
+        self.buffers = self.problem.constants["buffers"]
         runtime.synchronize((self.parameters, self.state))
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
-        """The gradient of the first step, as Adam's first moment holds it: m = (1 − β₁) g.
+        """The gradient of the first step, as the optimizer's first moment holds it.
 
         Empty for an optimizer that keeps nothing; its updates are then all there is to check.
         """
-        moments = optimizers.first_moment(self.state) or {}
-        return {n: layout.parameter_out(m) / (1 - optimizers.BETA1) for n, m in moments.items()}
+        if self.recipe.returned:
+            return self._canonical(self.result[3])
+        known = self.problem.everything
+        return self._canonical(optimizers.gradient_of(self.state, self.optimizer, known))
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        return {n: layout.parameter_out(p) for n, p in self.parameters.items()}
+        return self._canonical({**self.problem.constants["frozen"], **self.parameters})
 
     def count(self) -> dict[str, Any]:
         return super().count() | {"optimizer_state_bytes": optimizers.state_bytes(self.state)}

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import reduce
-from operator import add
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 from flax import nnx
 from numpy.typing import NDArray
 
-from impl_jax import layout, optimizers, program, runtime
+from impl_jax import layout, optimizers, partial_freeze, program, recipes, runtime
 from impl_jax.problem import Parameters, Problem, Stage
-from impl_jax.strategies import STRATEGIES
+from impl_jax.recipes import RECIPES
+from impl_jax.strategies import STRATEGIES, Jit
+from impl_jax.training import Training
 
 Arrays = Mapping[str, NDArray[Any]]
 Shapes = dict[str, list[int]]
@@ -37,7 +37,7 @@ class Session:
         return {
             name: list(shape if len(shape) < 2 else (shape[-1], shape[-2], *shape[:-2]))
             for stage in _abstract(build, arguments)
-            for name, shape in stage.parameters().items()
+            for name, shape in _shapes(stage)
         }
 
     def open(
@@ -48,10 +48,10 @@ class Session:
         data: Arrays,
     ) -> Opened:
         """A problem with these weights and data in it, on this session's device."""
-        stages = _abstract(build, facts["arguments"])
         inputs = {n: self._put(layout.data_in(a, self.dtype)) for n, a in data.items()}
-        problem = Problem(stages, inputs, facts["flow"], facts["frozen"])
-        opened = Opened(problem, facts, self)
+        stages = _abstract(build, facts["arguments"])
+        problem = Problem(stages, inputs, facts["reach"], facts["frozen"])
+        opened = Opened(self, build, problem, facts)
         opened.load(weights)
         return opened
 
@@ -62,30 +62,82 @@ class Session:
 class Opened:
     """A problem and everything that a worker may ask of it."""
 
-    def __init__(self, problem: Problem, facts: Mapping[str, Any], session: Session) -> None:
+    def __init__(
+        self,
+        session: Session,
+        build: Callable[..., list[Stage]],
+        problem: Problem,
+        facts: Mapping[str, Any],
+    ) -> None:
+        self.session = session
+        self.build = build
         self.problem = problem
         self.facts = facts
-        self.session = session
         self._losses = jax.jit(problem.losses)
+        self._compiled: dict[recipes.Gradient, recipes.Gradient] = {}
+
+    @property
+    def built_frozen(self) -> list[str]:
+        """The parameters that the builder itself froze: of another type than `nnx.Param`."""
+        return [
+            name
+            for stage in self.problem.stages
+            for name, (_, variable) in stage.parameters.items()
+            if not isinstance(variable, nnx.Param)
+        ]
 
     def load(self, weights: Arrays) -> None:
-        """Put canonical weights into the parameters."""
-        put, dtype = self.session._put, self.session.dtype
-        self.problem.load(
-            {n: put(layout.parameter_in(weights[n], dtype)) for n in self.problem.names}
-        )
+        """Put canonical weights and buffers into the problem."""
+        arrays = self._native(weights)
+        buffers = {n: arrays[n] for stage in self.problem.stages for n in stage.buffers}
+        self.problem.load({n: arrays[n] for n in self.problem.names}, buffers)
 
-    def program(self, strategy: str, phase: str) -> program.Program:
-        """The strategy in this phase; raises ValueError where the two do not go together."""
-        make, device = STRATEGIES[strategy], self.session.device
-        if phase == "step":
-            return program.Step(self.problem, make, device, self._optimizer())
+    def _native(self, arrays: Arrays) -> Parameters:
+        flattened, dtype = self.problem.flattened, self.session.dtype
+        put = self.session._put
+        return {n: put(layout.parameter_in(a, dtype, flattened.get(n))) for n, a in arrays.items()}
+
+    def _canonical(self, arrays: Mapping[str, jax.Array]) -> dict[str, NDArray[Any]]:
+        flattened = self.problem.flattened
+        return {n: layout.parameter_out(a, flattened.get(n)) for n, a in arrays.items()}
+
+    def load_matching(self, pretrained: Arrays) -> dict[str, list[str]]:
+        """Load the part of a pretrained state whose names and shapes match; says what did not."""
+        problem = self.problem
+        state = self._native(pretrained)
+        parameters, report = partial_freeze.load_matching(problem.everything, state)
+        problem.load(parameters, problem.constants["buffers"])
+        return report
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Every parameter as it stands."""
+        return self._canonical(self.problem.everything)
+
+    def program(self, kind: str, name: str, phase: str) -> program.Program:
+        """The strategy or recipe in this phase; raises ValueError where they do not go together."""
+        device = self.session.device
+        if phase == "backward":
+            made = program.Backward(self.problem, device, STRATEGIES[name])
+            if made.strategy.own_forward:
+                raise ValueError(f"{name} runs a forward pass of its own inside the backward phase")
+            return made
+        make = self._recipe(kind, name)
         if phase == "gradient":
-            return program.Gradient(self.problem, make, device)
-        made = program.Backward(self.problem, make, device)
-        if made.strategy.own_forward:
-            raise ValueError(f"{strategy} runs a forward pass of its own inside the backward phase")
-        return made
+            return program.Gradient(self.problem, device, make)
+        optimizer = dict(self.facts["optimizer"])
+        if kind == "freeze":
+            optimizer["arrangement"] = "together"
+
+        def transformation(held: list[str]) -> optax.GradientTransformation:
+            return optimizers.build(optimizer, self.facts["networks"], held)
+
+        return program.Step(self.problem, device, make, optimizer, transformation)
+
+    @staticmethod
+    def _recipe(kind: str, name: str) -> Callable[[Problem, Jit], recipes.Recipe]:
+        if kind == "freeze":
+            return lambda problem, _: RECIPES[name](problem)
+        return lambda problem, jit: recipes.of(problem, STRATEGIES[name](problem, jit))
 
     def losses(self) -> dict[str, float]:
         """The value of each loss."""
@@ -108,11 +160,8 @@ class Opened:
 
         found = gradients(self.problem.trainable, self.problem.constants)
 
-        def canonical(grads: Parameters) -> dict[str, NDArray[Any] | None]:
-            names = self.problem.names
-            return {n: layout.parameter_out(grads[n]) if n in grads else None for n in names}
-
-        return {name: canonical(found[name]) for name in self.problem.flow}
+        absent = dict.fromkeys(self.problem.names)
+        return {name: absent | self._canonical(found[name]) for name in self.problem.flow}
 
     def gradient_of_nothing(self, loss: str) -> dict[str, Any]:
         """Ask for the gradient of a loss that reaches no parameter; returns what came."""
@@ -120,52 +169,60 @@ class Opened:
 
         def value(nothing: Parameters) -> jax.Array:
             parameters = {**problem.trainable, **nothing}
-            value = problem.constants["data"]["x"]
-            for stage in problem.stages:
-                known = {**problem.constants["frozen"], **parameters}
-                value = stage.call(known, stage.enter(value))
-                if loss in stage.losses:
-                    return stage.losses[loss](value, problem.constants["data"])
-            raise KeyError(loss)
+            return problem.forward(parameters, problem.constants, among=(loss,))[0][loss]
 
         return jax.grad(value)({})
 
-    def train(self, steps: int, losses: list[str], arrangement: str) -> dict[str, Any]:
-        """Train on the sum of the named losses; returns weights and outputs, canonical."""
-        problem, optimizer = self.problem, self._optimizer(arrangement)
+    def train(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Train by a plan, from the start; the problem stays as it is.
 
-        @jax.jit
-        def run(parameters: Parameters, constants: Any) -> Parameters:
-            def total(parameters: Parameters) -> jax.Array:
-                values = problem.losses(parameters, constants)
-                return reduce(add, (values[name] for name in losses))
-
-            def step(_: jax.Array, carry: tuple[Parameters, Any]) -> tuple[Parameters, Any]:
-                parameters, state = carry
-                updates, state = optimizer.update(jax.grad(total)(parameters), state, parameters)
-                return optax.apply_updates(parameters, updates), state
-
-            return jax.lax.fori_loop(0, steps, step, (parameters, optimizer.init(parameters)))[0]
-
-        trained = run(jax.tree.map(jnp.copy, problem.trainable), problem.constants)
-        outputs = problem.outputs(trained, problem.constants)
-        parameters = {**problem.constants["frozen"], **trained}
+        ``plan`` holds ``optimizer``, ``recipe`` (or None) and ``segments``, each with ``steps``,
+        ``rate``, ``renew`` and the facts of its ``turns``. Returns canonical ``weights``,
+        ``buffers``, ``outputs`` and ``moments``, the ``steps`` that the optimizer counted for each
+        parameter and its ``state_bytes``.
+        """
+        problem, constants = self.problem, self.problem.constants
+        training = Training(
+            plan["optimizer"],
+            self.facts["networks"],
+            problem.everything,
+            constants["buffers"],
+            plan["recipe"],
+            self._compiled,
+        )
+        for segment in plan["segments"]:
+            turns = [self._turn(facts) for facts in segment["turns"]]
+            changes = {name: segment[name] for name in ("steps", "rate", "renew")}
+            training.run(turns, **changes)
+        constants = {**constants, "buffers": training.buffers}
+        outputs = problem.outputs(training.parameters, constants)
+        moments, steps = optimizers.memory(training.state)
         return {
-            "weights": {n: layout.parameter_out(p) for n, p in parameters.items()},
+            "weights": self._canonical(training.parameters),
+            "buffers": self._canonical(training.buffers),
             "outputs": {
                 n: layout.data_out(v) for n, v in outputs.items() if isinstance(v, jax.Array)
             },
+            "moments": self._canonical(moments),
+            "steps": steps,
+            "state_bytes": optimizers.state_bytes(training.state),
         }
 
-    def _optimizer(self, arrangement: str | None = None) -> optax.GradientTransformation:
-        facts = self.facts["optimizer"]
-        return optimizers.build(
-            facts["kind"],
-            facts["settings"],
-            arrangement or facts["arrangement"],
-            self.facts["networks"],
-            self.problem.trainable,
-        )
+    def _turn(self, facts: Mapping[str, Any]) -> Problem:
+        """The problem of a turn, over the data of this one."""
+        if facts == self.facts:
+            return self.problem
+        stages = _abstract(self.build, facts["arguments"])
+        data = self.problem.constants["data"]
+        turn = Problem(stages, data, facts["reach"], facts["frozen"])
+        turn.load(self.problem.everything, self.problem.constants["buffers"])
+        return turn
+
+
+def _shapes(stage: Stage) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Name and native shape of every parameter and buffer of a network."""
+    for name, (_, variable) in {**stage.parameters, **stage.buffers}.items():
+        yield name, tuple(variable.shape)
 
 
 def _abstract(build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> list[Stage]:
@@ -177,7 +234,4 @@ def _abstract(build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -
         return [stage.network for stage in made]
 
     abstract = nnx.eval_shape(networks)
-    return [
-        Stage(stage.name, network, stage.losses, stage.enter)
-        for stage, network in zip(made, abstract, strict=True)
-    ]
+    return [replace(stage, network=network) for stage, network in zip(made, abstract, strict=True)]

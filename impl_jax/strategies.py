@@ -9,7 +9,7 @@ out, its 6 are counted in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -19,9 +19,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from impl_jax.problem import Losses, Parameters, Problem
+from impl_jax.problem import Constants, Losses, Parameters, Problem
 
-Constants = Mapping[str, Any]
 Jit = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -124,7 +123,7 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
 
             def run(own: Parameters, *entering: Any, stage=stage, value=value, out=crossed_out):  # type: ignore[no-untyped-def]
                 start = entering[0] if entering else value
-                output, losses = problem.run_stage(stage, start, own, constants)
+                output, losses, _ = problem.run_stage(stage, start, own, constants)
                 return (output if out else None, losses), output
 
             primals = (own, value) if crossed_in else (own,)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from impl_torch.problem import Data, Stage, as_it_is
+from impl_torch.problem import Data, Stage, against, as_it_is, cut
 
 
 class ConvStage(nn.Module):
@@ -74,20 +74,20 @@ def linear_cascade(*, width: int) -> list[Stage]:
 
 def scaled_cascade(*, width: int) -> list[Stage]:
     """Row 4: net1's output is halved on its way; an operation does not cut the graph."""
-    return _linear_pair(width, enter=lambda value: value * 0.5)
+    return _linear_pair(width, enter=lambda value, _: value * 0.5)
 
 
 def severed_cascade(*, width: int) -> list[Stage]:
     """Row 5: the value goes through a NumPy array and back; nothing of loss2 returns to net1."""
 
-    def through_the_host(value: Tensor) -> Tensor:
+    def through_the_host(value: Tensor, _: Data) -> Tensor:
         array = value.detach().cpu().numpy() * 0.5
         return torch.from_numpy(array).to(value.device).requires_grad_()
 
     return _linear_pair(width, enter=through_the_host)
 
 
-def _linear_pair(width: int, enter: Callable[[Tensor], Tensor]) -> list[Stage]:
+def _linear_pair(width: int, enter: Callable[[Tensor, Data], Tensor]) -> list[Stage]:
     return [
         Stage("net1", LinearNet(width), {"loss1": against("target1", F.mse_loss)}),
         Stage("net2", LinearNet(width), {"loss2": against("target2", F.mse_loss)}, enter),
@@ -137,7 +137,7 @@ class Segmenter(nn.Module):
 
 def three_network_cascade(*, channels: int, stop_before_net2: bool = False) -> list[Stage]:
     """Row 6: three networks, a loss on the first and on the last."""
-    enter = torch.detach if stop_before_net2 else as_it_is
+    enter = cut if stop_before_net2 else as_it_is
     return [
         Stage("net1", Encoder(channels), {"loss1": against("target1", F.mse_loss)}),
         Stage("net2", Decoder(channels), enter=enter),
@@ -159,12 +159,3 @@ def _stack(width: int, depth: int) -> nn.Module:
         layers[f"linear{i}"] = nn.Linear(width, width)
         layers[f"relu{i}"] = nn.ReLU()
     return nn.Sequential(layers)
-
-
-def against(target: str, loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
-    """The loss of an output against an entry of the data, averaged over all elements."""
-
-    def compare(output: Tensor, data: Data) -> Tensor:
-        return loss(output, data[target])
-
-    return compare

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +13,23 @@ Data = Mapping[str, Tensor]
 Losses = dict[str, Tensor]
 
 
-def as_it_is(value: Any) -> Any:
+def as_it_is(value: Any, data: Data) -> Any:
     """The link between two networks where nothing happens in between."""
     return value
+
+
+def cut(value: Tensor, data: Data) -> Tensor:
+    """The link that the value passes and its gradient does not."""
+    return value.detach()
+
+
+def against(target: str, loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """The loss of an output against an entry of the data, averaged over all elements."""
+
+    def compare(output: Tensor, data: Data) -> Tensor:
+        return loss(output, data[target])
+
+    return compare
 
 
 @dataclass(frozen=True)
@@ -28,31 +42,71 @@ class Stage:
     name: str
     network: nn.Module
     losses: Mapping[str, Callable[[Any, Data], Tensor]] = field(default_factory=dict)
-    enter: Callable[[Any], Any] = as_it_is
+    enter: Callable[[Any, Data], Any] = as_it_is
 
 
 class Problem:
     """Stages with their data, and the flow: which loss may change which parameter.
 
-    ``flow`` holds, for each loss, the names of the trained parameters that it reaches. A loss that
-    reaches none has no gradient to ask for and is left out of `losses`.
+    ``reach`` holds, for each loss, the names of the parameters that it would reach if nothing were
+    frozen; ``flow`` is what is left of it, the trained ones. A loss whose flow is empty has no
+    gradient to ask for and is left out of `losses`.
     """
 
     def __init__(
-        self, stages: list[Stage], data: Data, flow: Mapping[str, list[str]], frozen: list[str]
+        self, stages: list[Stage], data: Data, reach: Mapping[str, list[str]], frozen: list[str]
     ) -> None:
         self.stages = stages
         self.data = data
-        self.flow = {loss: names for loss, names in flow.items() if names}
-        self.parameters = dict(self._named_parameters())
-        for name in frozen:
-            self.parameters[name].requires_grad_(False)
+        self.reach = reach
+        kept = {loss: [n for n in names if n not in frozen] for loss, names in reach.items()}
+        self.flow = {loss: names for loss, names in kept.items() if names}
+        self.parameters = dict(self._named(nn.Module.named_parameters))
+        self.buffers = {n: b for n, b in self._named(nn.Module.named_buffers) if b.ndim}
         self.trainable = {n: p for n, p in self.parameters.items() if n not in set(frozen)}
+        self._buffers_at_start = {n: b.clone() for n, b in self.buffers.items()}
+        self.require_grad(self.trainable)
 
-    def _named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+    def _named(self, members: Callable[[nn.Module], Iterator[tuple[str, Any]]]) -> Iterator[Any]:
         for stage in self.stages:
-            for name, parameter in stage.network.named_parameters():
-                yield f"{stage.name}.{name}", parameter
+            for name, member in members(stage.network):
+                yield f"{stage.name}.{name}", member
+
+    def require_grad(self, names: Collection[str]) -> None:
+        """Let these parameters require a gradient, and no others; none keeps an old ``.grad``.
+
+        A stale ``.grad`` would be applied by the optimizer although its parameter is frozen.
+        """
+        for name, parameter in self.parameters.items():
+            parameter.requires_grad_(name in names)
+            parameter.grad = None
+
+    def load(self, arrays: Mapping[str, Tensor]) -> None:
+        """Put these into parameters and buffers, in place."""
+        with torch.no_grad():
+            for name, tensor in (self.parameters | self.buffers).items():
+                tensor.copy_(arrays[name])
+        self._buffers_at_start = {n: b.clone() for n, b in self.buffers.items()}
+
+    def share_with(self, stage: Stage) -> None:
+        """Put these parameters and buffers in the place of a stage's own."""
+        mine = self.parameters | self.buffers
+        own = [*stage.network.named_parameters(), *stage.network.named_buffers()]
+        for name, _ in own:
+            module, _, leaf = name.rpartition(".")
+            if f"{stage.name}.{name}" in mine:
+                setattr(stage.network.get_submodule(module), leaf, mine[f"{stage.name}.{name}"])
+
+    def restore_buffers(self) -> None:
+        """BatchNorm's running statistics back to where they were loaded."""
+        for name, start in self._buffers_at_start.items():
+            self.buffers[name].copy_(start)
+
+    @property
+    def front(self) -> int:
+        """How many networks stand in front of the first that is trained."""
+        learns = [any(n.startswith(f"{s.name}.") for n in self.trainable) for s in self.stages]
+        return learns.index(True)
 
     def reached(self, loss: str) -> dict[str, nn.Parameter]:
         """The trained parameters that this loss reaches, by name."""
@@ -67,35 +121,62 @@ class Problem:
         )
 
     def run_stage(
-        self, stage: Stage, value: Any, parameters: Mapping[str, Tensor] | None = None
+        self,
+        stage: Stage,
+        value: Any,
+        parameters: Mapping[str, Tensor] | None = None,
+        among: Collection[str] | None = None,
     ) -> tuple[Any, Losses]:
-        """One stage's output and its losses; ``parameters`` stand in for the modules' own."""
-        value = stage.enter(value)
+        """One stage's output and its losses; ``parameters`` stand in for the modules' own.
+
+        Of the losses only those ``among`` the given names, or else all that reach something.
+        """
+        value = stage.enter(value, self.data)
         if parameters is None:
             output = stage.network(value)
         else:
             prefix = f"{stage.name}."
             own = {n[len(prefix) :]: p for n, p in parameters.items() if n.startswith(prefix)}
             output = torch.func.functional_call(stage.network, own, (value,))
-        losses = {n: f(output, self.data) for n, f in stage.losses.items() if n in self.flow}
+        wanted = self.flow if among is None else among
+        losses = {n: f(output, self.data) for n, f in stage.losses.items() if n in wanted}
         return output, losses
 
     def losses(
-        self, parameters: Mapping[str, Tensor] | None = None, *, until: str | None = None
+        self,
+        parameters: Mapping[str, Tensor] | None = None,
+        *,
+        until: str | None = None,
+        among: Collection[str] | None = None,
     ) -> Losses:
         """Every loss that reaches something, in order; ``until`` stops behind that loss's stage."""
         value, losses = self.data["x"], Losses()
         for stage in self.stages:
-            value, here = self.run_stage(stage, value, parameters)
+            value, here = self.run_stage(stage, value, parameters, among)
             losses |= here
             if until in here:
                 break
+        return losses
+
+    def run_front(self) -> Any:
+        """The output of the networks in front of the first that is trained; no losses."""
+        value = self.data["x"]
+        for stage in self.stages[: self.front]:
+            value, _ = self.run_stage(stage, value, among=())
+        return value
+
+    def losses_behind(self, value: Any) -> Losses:
+        """Every loss that reaches something, from the front's output on."""
+        losses = Losses()
+        for stage in self.stages[self.front :]:
+            value, here = self.run_stage(stage, value)
+            losses |= here
         return losses
 
     def outputs(self) -> dict[str, Any]:
         """What each stage returns, by its name."""
         value, outputs = self.data["x"], {}
         for stage in self.stages:
-            value, _ = self.run_stage(stage, value)
+            value, _ = self.run_stage(stage, value, among=())
             outputs[stage.name] = value
         return outputs

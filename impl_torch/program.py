@@ -1,4 +1,4 @@
-"""A strategy in one phase, cut into what stands outside the clock and what stands inside."""
+"""A strategy or recipe in one phase, cut into what is outside the clock and what is inside."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from impl_torch import gemms, layout, optimizers, runtime
 from impl_torch.problem import Problem
-from impl_torch.strategies import Strategy
+from impl_torch.recipes import Recipe
 
 PHASES = ("backward", "gradient", "step")
 
@@ -24,9 +24,9 @@ class Program(ABC):
 
     trace_seconds = compile_seconds = None  # eager torch has neither
 
-    def __init__(self, problem: Problem, strategy: Strategy) -> None:
+    def __init__(self, problem: Problem, recipe: Recipe) -> None:
         self.problem = problem
-        self.strategy = strategy
+        self.recipe = recipe
         self.device = next(iter(problem.parameters.values())).device
         self._products: list[gemms.Product] | None = None
 
@@ -41,8 +41,9 @@ class Program(ABC):
         runtime.synchronize(self.device)
 
     def reset(self) -> None:
-        """Back to the same start, before each block."""
-        return
+        """Back to the same start, before each block; others use the same networks."""
+        self.problem.require_grad(self.recipe.requires_grad)
+        self.problem.restore_buffers()
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
         """What the last `run` left in ``.grad``; a parameter without one is left out."""
@@ -50,7 +51,7 @@ class Program(ABC):
         return {n: layout.parameter_out(p.grad) for n, p in parameters if p.grad is not None}
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        """Trained parameters after the last `run`, where the phase updates them."""
+        """Every parameter after the last `run`, where the phase updates some."""
         return {}
 
     def count(self) -> dict[str, Any]:
@@ -66,13 +67,13 @@ class Program(ABC):
             return tensor
 
         hooks = saved_tensors_hooks(pack, lambda tensor: tensor)
-        with hooks if self.strategy.hookable else nullcontext():
+        with hooks if self.recipe.hookable else nullcontext():
             carry = self.prepare()
             with FlopCounterMode(display=False) as counter:
                 self.run(carry)
         flops = counter.get_total_flops()
         self.reset()
-        saved = sum(storages.values()) if self.strategy.hookable else None
+        saved = sum(storages.values()) if self.recipe.hookable else None
         return {"flops": flops, "residual_bytes": saved}
 
     def products(self) -> list[gemms.Product]:
@@ -85,19 +86,19 @@ class Program(ABC):
         return self._products
 
     def _clear(self) -> None:
-        for parameter in self.problem.trainable.values():
-            parameter.grad = None
+        for name in self.recipe.requires_grad:
+            self.problem.parameters[name].grad = None
 
 
 class Backward(Program):
     """The backward pass alone; the graph is there already."""
 
     def prepare(self) -> Any:
-        return self.strategy.forward()
+        return self.recipe.forward()
 
     def run(self, carry: Any) -> None:
         self._clear()
-        self.strategy.backward(carry)
+        self.recipe.backward(carry)
 
 
 class Gradient(Program):
@@ -105,18 +106,18 @@ class Gradient(Program):
 
     def run(self, carry: None) -> None:
         self._clear()
-        self.strategy.backward(self.strategy.forward())
+        self.recipe.backward(self.recipe.forward())
 
 
 class Step(Gradient):
     """Forward, backward and the update, from the same weights and optimizer state each block."""
 
     def __init__(
-        self, problem: Problem, strategy: Strategy, steppers: list[torch.optim.Optimizer]
+        self, problem: Problem, recipe: Recipe, steppers: list[torch.optim.Optimizer]
     ) -> None:
-        super().__init__(problem, strategy)
+        super().__init__(problem, recipe)
         self.steppers = steppers
-        self.start = {n: p.detach().clone() for n, p in problem.trainable.items()}
+        self.start = {n: p.detach().clone() for n, p in recipe.optimized.items()}
 
     def run(self, carry: None) -> None:
         super().run(carry)
@@ -124,13 +125,14 @@ class Step(Gradient):
             stepper.step()
 
     def reset(self) -> None:
+        super().reset()
         with torch.no_grad():
-            for name, parameter in self.problem.trainable.items():
-                parameter.copy_(self.start[name])
+            for name, start in self.start.items():
+                self.problem.parameters[name].copy_(start)
         optimizers.reset(self.steppers)
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        return {n: layout.parameter_out(p) for n, p in self.problem.trainable.items()}
+        return {n: layout.parameter_out(p) for n, p in self.problem.parameters.items()}
 
     def count(self) -> dict[str, Any]:
         counted = super().count()

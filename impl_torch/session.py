@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import nn
 
-from impl_torch import layout, optimizers, program, runtime
+from impl_torch import layout, optimizers, partial_freeze, program, recipes, runtime
 from impl_torch.problem import Problem, Stage
+from impl_torch.recipes import RECIPES
 from impl_torch.strategies import STRATEGIES
+from impl_torch.training import Training
 
 Arrays = Mapping[str, NDArray[Any]]
 Shapes = dict[str, list[int]]
@@ -32,9 +36,9 @@ class Session:
         """Name → shape of every parameter the scenario has, in the canonical layout."""
         stages = build(**arguments)
         return {
-            f"{stage.name}.{name}": list(parameter.shape)
+            f"{stage.name}.{name}": list(tensor.shape)
             for stage in stages
-            for name, parameter in stage.network.named_parameters()
+            for name, tensor in _parameters_and_buffers(stage.network)
         }
 
     def open(
@@ -45,38 +49,75 @@ class Session:
         data: Arrays,
     ) -> Opened:
         """A problem with these weights and data in it, on this session's device."""
-        stages = build(**facts["arguments"])
         inputs = {n: layout.data_in(a, self.dtype).to(self.device) for n, a in data.items()}
-        for stage in stages:
-            stage.network.to(device=self.device, dtype=self.dtype)
-        problem = Problem(stages, inputs, facts["flow"], facts["frozen"])
-        opened = Opened(problem, facts)
+        stages = self.stages(build, facts)
+        built = [
+            f"{stage.name}.{name}"
+            for stage in stages
+            for name, parameter in stage.network.named_parameters()
+            if not parameter.requires_grad
+        ]
+        problem = Problem(stages, inputs, facts["reach"], facts["frozen"])
+        opened = Opened(self, build, problem, facts, built)
         opened.load(weights)
         return opened
 
+    def stages(self, build: Callable[..., list[Stage]], facts: Mapping[str, Any]) -> list[Stage]:
+        """The networks of these facts, on this session's device, in its dtype."""
+        stages = build(**facts["arguments"])
+        for stage in stages:
+            stage.network.to(device=self.device, dtype=self.dtype)
+        return stages
+
 
 class Opened:
-    """A problem and everything that a worker may ask of it."""
+    """A problem and everything that a worker may ask of it.
 
-    def __init__(self, problem: Problem, facts: Mapping[str, Any]) -> None:
+    ``built_frozen`` names the parameters that the builder itself froze.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        build: Callable[..., list[Stage]],
+        problem: Problem,
+        facts: Mapping[str, Any],
+        built_frozen: list[str],
+    ) -> None:
+        self.session = session
+        self.build = build
         self.problem = problem
         self.facts = facts
+        self.built_frozen = built_frozen
 
     def load(self, weights: Arrays) -> None:
-        """Put canonical weights into the parameters, in place."""
-        with torch.no_grad():
-            for name, parameter in self.problem.parameters.items():
-                parameter.copy_(layout.parameter_in(weights[name], parameter.dtype))
+        """Put canonical weights and buffers into the networks, in place."""
+        dtype = self.session.dtype
+        self.problem.load({n: layout.parameter_in(a, dtype) for n, a in weights.items()})
 
-    def program(self, strategy: str, phase: str) -> program.Program:
-        """The strategy in this phase; raises ValueError where the two do not go together."""
-        made = STRATEGIES[strategy](self.problem)
+    def load_matching(self, pretrained: Arrays) -> dict[str, list[str]]:
+        """Load the part of a pretrained state whose names and shapes match; says what did not."""
+        dtype = self.session.dtype
+        state = {n: layout.parameter_in(a, dtype) for n, a in pretrained.items()}
+        whole = nn.ModuleDict({stage.name: stage.network for stage in self.problem.stages})
+        return partial_freeze.load_matching(whole, state)
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Every parameter as it stands."""
+        return {n: layout.parameter_out(p) for n, p in self.problem.parameters.items()}
+
+    def program(self, kind: str, name: str, phase: str) -> program.Program:
+        """The strategy or recipe in this phase; raises ValueError where they do not go together."""
+        if kind == "freeze":
+            made = RECIPES[name](self.problem)
+        else:
+            made = recipes.of(self.problem, STRATEGIES[name](self.problem))
         if phase == "backward" and made.own_forward:
-            raise ValueError(f"{strategy} runs a forward pass of its own inside the backward phase")
+            raise ValueError(f"{name} runs a forward pass of its own inside the backward phase")
         if phase == "step":
-            return program.Step(self.problem, made, self._optimizers())
-        kind = program.Backward if phase == "backward" else program.Gradient
-        return kind(self.problem, made)
+            return program.Step(self.problem, made, self._optimizers(kind, made))
+        how = program.Backward if phase == "backward" else program.Gradient
+        return how(self.problem, made)
 
     def losses(self) -> dict[str, float]:
         """The value of each loss."""
@@ -98,64 +139,103 @@ class Opened:
     def gradient_of_nothing(self, loss: str) -> dict[str, Any]:
         """Ask for the gradient of a loss that reaches no parameter; returns what came."""
         self._clear()
-        value = self.problem.data["x"]
-        for stage in self.problem.stages:
-            value = stage.network(stage.enter(value))
-            if loss in stage.losses:
-                stage.losses[loss](value, self.problem.data).backward()
-                break
+        self.problem.losses(among=(loss,))[loss].backward()
         return {n: p.grad for n, p in self.problem.parameters.items() if p.grad is not None}
 
     def kink_distance(self) -> float:
-        """The smallest |pre-activation| of any ReLU, relative to its tensor's largest."""
-        nearest = [1.0]
-        with torch.no_grad(), _relu_inputs() as seen:
-            self.problem.losses()
-        for value in seen:
-            nearest.append((value.abs().min() / value.abs().max()).item())
-        return min(nearest)
+        """The smallest distance of any activation from a kink, relative to its tensor's largest.
 
-    def train(self, steps: int, losses: list[str], arrangement: str) -> dict[str, Any]:
-        """Train on the sum of the named losses; returns weights and outputs, canonical."""
-        steppers = self._optimizers(arrangement)
-        for _ in range(steps):
-            self._clear()
-            values = self.problem.losses()
-            torch.stack([values[name] for name in losses]).sum().backward()
-            for stepper in steppers:
-                stepper.step()
+        Kinks are a ReLU's and a LeakyReLU's at 0, and a max-pooling window's where its two largest
+        are equal; two zeros in a window behind a ReLU are none, for no gradient gets past the ReLU.
+        """
+        distances = [1.0]
+        with torch.no_grad(), _inputs_of_kinked() as seen:
+            self.problem.losses(among=self.problem.reach)
+        for module, value in seen:
+            distances.append(float(_nearest(module, value) / value.abs().max()))
+        return min(distances)
+
+    def train(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Train by a plan, from the start; the problem stays as it is.
+
+        ``plan`` holds ``optimizer``, ``recipe`` (or None) and ``segments``, each with ``steps``,
+        ``rate``, ``renew`` and the facts of its ``turns``. Returns canonical ``weights``,
+        ``buffers``, ``outputs`` and ``moments``, the ``steps`` that the optimizer counted for each
+        parameter and its ``state_bytes``.
+        """
+        problem = self.problem
+        start = {n: t.detach().clone() for n, t in (problem.parameters | problem.buffers).items()}
+        training = Training(plan["optimizer"], self.facts["networks"], plan["recipe"])
+        for segment in plan["segments"]:
+            turns = [self._turn(facts) for facts in segment["turns"]]
+            changes = {name: segment[name] for name in ("steps", "rate", "renew")}
+            training.run(turns, **changes)
+        trained = self._trained(training)
+        problem.load(start)
+        problem.require_grad(problem.trainable)
+        return trained
+
+    def _trained(self, training: Training) -> dict[str, Any]:
+        problem, weights = self.problem, self.weights()
+        buffers = {n: layout.parameter_out(b) for n, b in problem.buffers.items()}
         with torch.no_grad():
-            outputs = self.problem.outputs()
+            outputs = problem.outputs()  # in train mode this moves the buffers once more
+        moments, steps = optimizers.memory(training.steppers, problem.parameters)
         return {
-            "weights": {n: layout.parameter_out(p) for n, p in self.problem.parameters.items()},
-            "outputs": {n: layout.data_out(v) for n, v in outputs.items()},
+            "weights": weights,
+            "buffers": buffers,
+            "outputs": {
+                n: layout.data_out(v) for n, v in outputs.items() if isinstance(v, torch.Tensor)
+            },
+            "moments": {n: layout.parameter_out(m) for n, m in moments.items()},
+            "steps": steps,
+            "state_bytes": optimizers.state_bytes(training.steppers),
         }
 
-    def _optimizers(self, arrangement: str | None = None) -> list[torch.optim.Optimizer]:
-        facts = self.facts["optimizer"]
-        return optimizers.build(
-            facts["kind"],
-            facts["settings"],
-            arrangement or facts["arrangement"],
-            self.facts["networks"],
-            self.problem.trainable,
-        )
+    def _turn(self, facts: Mapping[str, Any]) -> Problem:
+        """The problem of a turn, over the parameters and buffers of this one."""
+        if facts == self.facts:
+            return self.problem
+        stages = self.session.stages(self.build, facts)
+        for stage in stages:
+            self.problem.share_with(stage)
+        return Problem(stages, self.problem.data, facts["reach"], facts["frozen"])
+
+    def _optimizers(self, kind: str, made: recipes.Recipe) -> list[torch.optim.Optimizer]:
+        optimizer = dict(self.facts["optimizer"])
+        if kind == "freeze":
+            optimizer["arrangement"] = "together"
+        return optimizers.build(optimizer, self.facts["networks"], made.optimized)
 
     def _clear(self) -> None:
         for parameter in self.problem.parameters.values():
             parameter.grad = None
 
 
+def _parameters_and_buffers(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """All but BatchNorm's count of batches, which nothing here uses."""
+    yield from network.named_parameters()
+    yield from ((name, b) for name, b in network.named_buffers() if b.ndim)
+
+
 @contextmanager
-def _relu_inputs() -> Iterator[list[torch.Tensor]]:
-    seen: list[torch.Tensor] = []
+def _inputs_of_kinked() -> Iterator[list[tuple[nn.Module, torch.Tensor]]]:
+    seen: list[tuple[nn.Module, torch.Tensor]] = []
 
-    def remember(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        if isinstance(module, torch.nn.ReLU):
-            seen.append(inputs[0].detach().clone())
+    def remember(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if isinstance(module, (nn.ReLU, nn.LeakyReLU, nn.MaxPool2d)):
+            seen.append((module, inputs[0].detach().clone()))
 
-    handle = torch.nn.modules.module.register_module_forward_pre_hook(remember)
+    handle = nn.modules.module.register_module_forward_pre_hook(remember)
     try:
         yield seen
     finally:
         handle.remove()
+
+
+def _nearest(module: nn.Module, value: torch.Tensor) -> torch.Tensor:
+    if not isinstance(module, nn.MaxPool2d):
+        return value.abs().min()
+    windows = F.unfold(value.flatten(0, 1)[:, None], module.kernel_size, stride=module.stride)
+    largest, second = windows.topk(2, dim=1).values.unbind(1)
+    return (largest - second)[largest > 0].min()

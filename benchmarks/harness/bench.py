@@ -128,7 +128,7 @@ class Bench:
         }
         for what, seconds in about["spent"].items():
             self.spent[what] = self.spent.get(what, 0.0) + seconds
-        baseline = found.get(members[0].spec.baseline, {}).get("figures", {}).get("flops")
+        baseline = found.get(members[0].baseline, {}).get("figures", {}).get("flops")
         for cell in members:
             result = found[cell.strategy]
             self.records[cell] = recording.measured(cell, result, baseline)
@@ -146,7 +146,7 @@ class Bench:
     def _job(self, members: list[Cell]) -> dict[str, Any]:
         cell, frameworks = members[0], list(dict.fromkeys(c.framework for c in self.cells))
         return {
-            **{k: v for k, v in asdict(cell).items() if k not in ("strategy", "kind")},
+            **{k: v for k, v in asdict(cell).items() if k != "strategy"},
             "strategies": [cell.strategy for cell in members],
             "references": frameworks,
             "launches": self.settings["launches"] if self.timing else 1,

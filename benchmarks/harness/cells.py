@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 
+KINDS = ("backward", "freeze")
 MODES = {"torch": ("eager",), "jax": ("jit",)}
 PHASES = ("backward", "gradient", "step")
 DEVICES = ("cpu", "cuda")
@@ -36,15 +37,47 @@ STRATEGIES = {
 }
 # these run a forward pass of their own, so a backward phase without one cannot exist for them
 OWN_FORWARD = {"torch": ("reforward",), "jax": ("reforward", "separate_grad")}
+RECIPES = {
+    "torch": (
+        "unfrozen",
+        "requires_grad_false",
+        "no_grad_forward",
+        "detach",
+        "grad_of_trainable",
+        "optimizer_only",
+    ),
+    "jax": (
+        "unfrozen",
+        "stop_gradient",
+        "grad_of_trainable",
+        "partition",
+        "selective_transform",
+        "masked",
+        "chain_freeze",
+        "all_gradients",
+    ),
+}
+UNFROZEN = "unfrozen"
+FRONT_ONLY = ("no_grad_forward", "detach")  # they cut between networks
+# these compute the gradients of what is frozen as well, and throw them away
+WASTEFUL = (UNFROZEN, "optimizer_only", "chain_freeze", "all_gradients")
 
 DEFAULT_SIZES = ("seed", "medium")
-DEFAULT_VARIANTS = {"three_network_cascade": ("plain",), "stacked_cascade": ("n2", "n4")}
+DEFAULT_VARIANTS = {
+    "three_network_cascade": ("plain",),
+    "stacked_cascade": ("n2", "n4"),
+    "attention_on_frozen_backbone": ("gamma05",),
+}
 DEFAULT_STRATEGIES = {
     "backward": ("summed", "separate_retained", "boundary_split"),
     "gradient": ("summed", "reforward"),
 }
+DEFAULT_RECIPES = {
+    "torch": (UNFROZEN, "requires_grad_false", "no_grad_forward", "optimizer_only"),
+    "jax": (UNFROZEN, "grad_of_trainable", "partition", "chain_freeze"),
+}
 ALL = "all"
-OPTIONS = ("scenario", "variant", "size", "framework", "mode", "strategy", "phase")
+OPTIONS = ("kind", "scenario", "variant", "size", "framework", "mode", "strategy", "phase")
 
 
 class SelectionError(ValueError):
@@ -53,7 +86,10 @@ class SelectionError(ValueError):
 
 @dataclass(frozen=True)
 class Cell:
-    """One thing to measure; every field is a plain string and stands in the test's name."""
+    """One thing to measure; every field is a plain string and stands in the test's name.
+
+    ``strategy`` is a recipe where ``kind`` is ``freeze``.
+    """
 
     kind: str
     scenario: str
@@ -82,12 +118,17 @@ class Cell:
 
     def unsupported(self) -> str | None:
         """Why this cell cannot exist; None if it can."""
+        variant = self.spec.variants[self.variant]
         if self.phase == "backward" and self.strategy in OWN_FORWARD[self.framework]:
             return f"{self.strategy} runs a forward pass of its own inside the backward phase"
-        return self.spec.variants[self.variant].reason_against(self.framework, self.strategy)
+        if self.strategy in FRONT_ONLY and not variant.frozen_in_front:
+            return "what is frozen does not stand in front of all that is trained"
+        return variant.reason_against(self.framework, self.strategy)
 
-    def baseline(self) -> Cell:
-        return replace(self, strategy=self.spec.baseline)
+    @property
+    def baseline(self) -> str:
+        """The strategy or recipe of its group that ratios refer to."""
+        return UNFROZEN if self.kind == "freeze" else self.spec.baseline
 
     def rerun(self) -> str:
         """The command that measures this cell again, beside what its ratio refers to."""
@@ -99,6 +140,7 @@ class Cell:
 class Selection:
     """What was asked for; None stands for the default, ``("all",)`` for everything."""
 
+    kind: tuple[str, ...] | None = None
     scenario: tuple[str, ...] | None = None
     variant: tuple[str, ...] | None = None
     size: tuple[str, ...] | None = None
@@ -132,12 +174,15 @@ class Selection:
         scenarios = [CATALOGUE[n] for n in self.scenario or () if n in CATALOGUE]
         scenarios = scenarios or list(CATALOGUE.values())
         return {
+            "kind": list(KINDS),
             "scenario": list(CATALOGUE),
             "variant": _unique(v for scenario in scenarios for v in scenario.variants),
             "size": list(SIZES),
             "framework": list(FRAMEWORKS),
             "mode": _unique(mode for modes in MODES.values() for mode in modes),
-            "strategy": _unique(s for names in STRATEGIES.values() for s in names),
+            "strategy": _unique(
+                s for ways in (STRATEGIES, RECIPES) for names in ways.values() for s in names
+            ),
             "phase": list(PHASES),
         }
 
@@ -159,19 +204,9 @@ class Selection:
                     continue
                 for mode in MODES[framework]:
                     if _takes(self.mode, mode):
-                        for phase, strategy in self._ways(framework, scenario.baseline):
-                            cell = Cell(
-                                "backward",
-                                scenario.name,
-                                variant,
-                                size,
-                                framework,
-                                mode,
-                                strategy,
-                                phase,
-                                self.device,
-                            )
-                            found[cell] = None
+                        where = (scenario.name, variant, size, framework, mode)
+                        for kind, phase, way in self._ways(scenario, variant, framework):
+                            found[Cell(kind, *where, way, phase, self.device)] = None
         return list(found)
 
     def _variants(self, scenario: Scenario) -> list[str]:
@@ -186,9 +221,27 @@ class Selection:
         chosen = (ALL,) if self.everything and self.size is None else self.size
         return [s for s in fitting if _takes(chosen if chosen else DEFAULT_SIZES, s)]
 
-    def _ways(self, framework: str, baseline: str) -> list[tuple[str, str]]:
-        """(phase, strategy) pairs; a strategy asked for without a phase takes its natural one."""
-        strategies = STRATEGIES[framework]
+    def _ways(
+        self, scenario: Scenario, variant: str, framework: str
+    ) -> Iterator[tuple[str, str, str]]:
+        """(kind, phase, strategy or recipe) of everything chosen for this variant."""
+        if _takes(self.kind, "backward"):
+            for phase, strategy in self._strategies(scenario, variant, framework):
+                yield "backward", phase, strategy
+        if _takes(self.kind, "freeze") and scenario.variants[variant].frozen:
+            for phase, recipe in self._recipes(framework):
+                yield "freeze", phase, recipe
+
+    def _strategies(
+        self, scenario: Scenario, variant: str, framework: str
+    ) -> list[tuple[str, str]]:
+        """(phase, strategy) pairs; a strategy asked for without a phase takes its natural one.
+
+        With one loss all strategies are the same: the baseline alone, and only if asked for.
+        """
+        strategies: tuple[str, ...] = STRATEGIES[framework]
+        if len(scenario.variants[variant].flow) < 2:
+            strategies = (scenario.baseline,) if self._asked(scenario) else ()
         phases = (ALL,) if self.everything and self.phase is None else self.phase
         chosen = (ALL,) if self.everything and self.strategy is None else self.strategy
         if phases is None and chosen is None:
@@ -202,8 +255,27 @@ class Selection:
             pairs = [(p, s) for p in PHASES if _takes(phases, p) for s in picked]
             if chosen is None:
                 pairs = [(p, s) for p, s in pairs if s in _default_for(p)]
-        used = _unique(phase for phase, _ in pairs)
-        return [(p, s) for p in used for s in strategies if (p, s) in pairs or s == baseline]
+        return _with_baseline(pairs, strategies, scenario.baseline)
+
+    def _asked(self, scenario: Scenario) -> bool:
+        """Whether just this scenario, or everything, was asked for."""
+        return self.everything or scenario.name in (self.scenario or ())
+
+    def _recipes(self, framework: str) -> list[tuple[str, str]]:
+        """(phase, recipe) pairs; phase ``step`` unless another is asked for."""
+        recipes = RECIPES[framework]
+        phases = (ALL,) if self.everything and self.phase is None else self.phase or ("step",)
+        chosen = (ALL,) if self.everything and self.strategy is None else self.strategy
+        picked = [r for r in recipes if _takes(chosen or DEFAULT_RECIPES[framework], r)]
+        pairs = [(p, r) for p in PHASES[1:] if _takes(phases, p) for r in picked]
+        return _with_baseline(pairs, recipes, UNFROZEN)
+
+
+def _with_baseline(
+    pairs: list[tuple[str, str]], ways: Sequence[str], baseline: str
+) -> list[tuple[str, str]]:
+    used = _unique(phase for phase, _ in pairs)
+    return [(p, s) for p in used for s in ways if (p, s) in pairs or s == baseline]
 
 
 def _default_for(phase: str) -> Sequence[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ from benchmarks.harness import environment
 from benchmarks.harness.arrays import read_arrays, under
 from benchmarks.harness.launch import Launch
 from benchmarks.harness.problems import ProblemFiles
+from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
 
 Problem = tuple[str, str, str]
+Way = tuple[str, str]  # kind, and strategy or recipe
+Plan = dict[str, Any]
 
 # Nothing is timed here, and what is timed is checked again as it was compiled: most of the time
 # would otherwise go into making fast code of a program that runs once.
@@ -24,10 +29,11 @@ class Laboratory:
     """One worker for each framework and precision, and the problem that is open in each."""
 
     def __init__(self) -> None:
+        self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-checks-")
         self._launches: dict[tuple[str, str], Launch] = {}
         self._open: dict[tuple[str, str], Problem] = {}
         self._files: dict[Problem, ProblemFiles] = {}
-        self._gradients: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._runs: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def files(self, problem: Problem) -> ProblemFiles:
         """Weights, data and facts of a problem, drawn once."""
@@ -42,7 +48,9 @@ class Laboratory:
         key = framework, dtype
         if key not in self._launches:
             flags = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), QUICK_COMPILE)))
-            self._launches[key] = Launch(framework, dtype=dtype, environment={"XLA_FLAGS": flags})
+            self._launches[key] = Launch(
+                framework, dtype=dtype, cache=self._cache.name, environment={"XLA_FLAGS": flags}
+            )
         return self._launches[key]
 
     def at(self, problem: Problem, framework: str, dtype: str = "float64") -> Launch:
@@ -54,15 +62,20 @@ class Laboratory:
         return launch
 
     def gradients(
-        self, problem: Problem, framework: str, strategy: str, phase: str, dtype: str
+        self, problem: Problem, framework: str, way: Way, phase: str, dtype: str
     ) -> dict[str, Any]:
-        """Canonical gradients of one run of the strategy."""
-        key = (problem, framework, strategy, phase, dtype)
-        if key not in self._gradients:
+        """Canonical gradients of one run of the strategy or recipe."""
+        return under(self.run(problem, framework, way, phase, dtype), "gradient")
+
+    def run(
+        self, problem: Problem, framework: str, way: Way, phase: str, dtype: str
+    ) -> dict[str, Any]:
+        """``gradient/…`` and, in phase ``step``, ``updated/…`` of one run."""
+        key = (problem, framework, way, phase, dtype)
+        if key not in self._runs:
             launch = self.at(problem, framework, dtype)
-            arrays = self.files(problem).gradients(launch, strategy, phase)
-            self._gradients[key] = under(arrays, "gradient")
-        return self._gradients[key]
+            self._runs[key] = self.files(problem).gradients(launch, *way, phase)
+        return self._runs[key]
 
     def loss_gradients(self, problem: Problem, framework: str) -> tuple[Any, dict[str, Any]]:
         """(loss → parameter → absent, zero or value; loss → parameter → array), in float64."""
@@ -72,23 +85,19 @@ class Laboratory:
         return states, {loss: under(arrays, loss) for loss in states}
 
     def train(
-        self,
-        problem: Problem,
-        framework: str,
-        *,
-        steps: int,
-        losses: tuple[str, ...],
-        arrangement: str,
-        dtype: str = "float64",
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(weights, outputs) after training; the problem is opened afresh before and after."""
-        self._open.pop((framework, dtype), None)
+        self, problem: Problem, framework: str, plan: Plan, dtype: str = "float64"
+    ) -> dict[str, Any]:
+        """What training from the problem's start came to.
+
+        ``weights``, ``buffers``, ``outputs`` and ``moments`` by name, ``steps`` and
+        ``state_bytes``.
+        """
         launch = self.at(problem, framework, dtype)
         out = str(self.files(problem).folder / f"trained-{framework}.npz")
-        launch.ask("train", steps=steps, losses=list(losses), arrangement=arrangement, out=out)
-        self._open.pop((framework, dtype), None)
+        counts = launch.ask("train", plan=plan, out=out)
         arrays = read_arrays(out)
-        return under(arrays, "weights"), under(arrays, "outputs")
+        kinds = ("weights", "buffers", "outputs", "moments")
+        return {kind: under(arrays, kind) for kind in kinds} | counts
 
     def scratch(self, problem: Problem, name: str) -> Path:
         """A path beside the problem's files."""
@@ -100,3 +109,32 @@ class Laboratory:
             launch.close()
         for files in self._files.values():
             files.close()
+        self._cache.cleanup()
+
+
+def plan(
+    scenario: Scenario,
+    size: str,
+    segments: tuple[Segment, ...],
+    *,
+    losses: tuple[str, ...] | None = None,
+    optimizer: Optimizer | None = None,
+    recipe: str | None = None,
+) -> Plan:
+    """A training as the workers take it: the facts of each turn spelled out."""
+
+    def turn(variant: str) -> dict[str, Any]:
+        facts = scenario.facts(variant, size)
+        if losses:
+            facts["reach"] = {n: names for n, names in facts["reach"].items() if n in losses}
+        return facts
+
+    first = segments[0].turns[0]
+    return {
+        "optimizer": (optimizer or scenario.optimizer_of(first)).facts(),
+        "recipe": recipe,
+        "segments": [
+            {**asdict(segment), "turns": [turn(variant) for variant in segment.turns]}
+            for segment in segments
+        ],
+    }

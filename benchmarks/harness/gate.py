@@ -14,7 +14,7 @@ from benchmarks.harness.arrays import under
 from benchmarks.harness.equivalence import EPS, Arrays
 
 # Adam turns a gradient near zero into a whole step of either sign, so a few elements differ
-UPDATE_TOLERANCE = {"sgd": 1e-3, "adam": 2e-2}
+UPDATE_TOLERANCE = {"sgd": 1e-3, "adam": 2e-2, "adamw": 2e-2}
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,17 @@ def judge(program: Any, true: Arrays, rules: Mapping[str, Any]) -> dict[str, Any
     """Hold the program's last run to the reference.
 
     ``true`` holds ``gradient/…``, ``updated/…`` and ``start/…``; ``rules`` what is ``allowed``, the
-    dtype, phase, networks, zero gradients and optimizer. Returns ``equivalence`` ("pass", or what
-    is wrong) and ``gradient_error`` (relative, worst tensor; None where the program keeps none).
+    dtype, phase, networks, zero gradients and optimizer, and the parameters that must keep
+    ``still`` and those that must have ``no_gradient``. Returns ``equivalence`` ("pass", or what is
+    wrong) and ``gradient_error`` (relative, worst tensor; None where the program keeps none).
     """
     gradients = program.gradients()
     problem, error = None, None
     if gradients or rules["phase"] != "step":
+        expected = under(true, "gradient")
         difference = equivalence.compare(
             gradients,
-            under(true, "gradient"),
+            {n: a for n, a in expected.items() if n not in set(rules["no_gradient"])},
             allowed=rules["allowed"],
             dtype=rules["dtype"],
             networks=rules["networks"],
@@ -58,16 +60,21 @@ def judge(program: Any, true: Arrays, rules: Mapping[str, Any]) -> dict[str, Any
 
 
 def _wrong_update(updated: Arrays, true: Arrays, rules: Mapping[str, Any]) -> str | None:
-    """One step's change of each parameter against the reference's, as far as the dtype resolves."""
+    """One step's change of each parameter against the reference's, as far as the dtype resolves.
+
+    What must keep still is held to its start bit by bit.
+    """
     expected, start = under(true, "updated"), under(true, "start")
     if set(updated) != set(expected):
         return f"updated {sorted(updated)}, should be {sorted(expected)}"
+    for name in rules["still"]:
+        if not np.array_equal(updated[name], start[name].astype(updated[name].dtype)):
+            return f"{name} is frozen and moved"
     allowed = UPDATE_TOLERANCE[rules["optimizer"]]
-    for name, target in expected.items():
-        if name in rules["zero_gradient"]:
-            continue  # its gradient is rounding noise, which Adam scales up to whole steps
-        change = target - start[name]
-        off = _norm(updated[name] - target)
+    for name in expected.keys() - set(rules["still"]) - set(rules["zero_gradient"]):
+        # a zero gradient is rounding noise, which Adam scales up to whole steps
+        change = expected[name] - start[name]
+        off = _norm(updated[name] - expected[name])
         limit = allowed * _norm(change) + EPS[rules["dtype"]] * _norm(start[name])
         if not off <= limit:
             return f"{name}: the update is off by {off:.2g} (norm), allowed {limit:.2g}"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.harness import equivalence
+from benchmarks.harness.cells import UNFROZEN, WASTEFUL
 from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.problems import ProblemFiles, ReferencesDisagree
 
@@ -97,7 +98,7 @@ atexit.register(POOL.close)
 def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     """Gate and time the strategies of one group.
 
-    ``job`` holds the cells' fields but for ``kind`` and ``strategy``, and ``strategies``,
+    ``job`` holds the cells' fields but for ``strategy``, and ``strategies`` (or recipes),
     ``references`` (frameworks), ``launches``, ``seconds`` (per launch), ``limit`` (seconds a cell
     may take to answer) and ``seed``. Returns a dict for each strategy: ``outcome``, ``why``,
     ``figures``, ``samples``, ``peak_seconds``; and under ``""`` the worker's description and the
@@ -147,12 +148,13 @@ class _Group:
 
     def _reference(self) -> str:
         """The file to hold this group to; a reference worker that died is tried once more."""
+        wanted = self.job["kind"], self.job["phase"]
         try:
-            files = self.files.reference(self._reference_launches(), self.job["phase"])
+            files = self.files.reference(self._reference_launches(), *wanted)
         except WorkerFailed:
             raise
         except WorkerError:
-            files = self.files.reference(self._reference_launches(), self.job["phase"])
+            files = self.files.reference(self._reference_launches(), *wanted)
         return files[self.job["framework"]]
 
     def _prepare_all(self, workers: list[Launch]) -> None:
@@ -204,25 +206,32 @@ class _Group:
 
     def _preparation(self) -> dict[str, Any]:
         job, spec = self.job, self.files.spec
+        margin = spec.kink_margin(job["variant"], job["size"])
         rules = {
-            "allowed": equivalence.tolerance(
-                job["dtype"], spec.kink_margin(job["variant"], job["size"])
-            ),
+            "allowed": equivalence.tolerance(job["dtype"], margin),
             "dtype": job["dtype"],
             "phase": job["phase"],
             "networks": list(spec.variants[job["variant"]].networks),
             "zero_gradient": list(spec.zero_gradient),
-            "optimizer": spec.optimizer.kind,
+            "optimizer": spec.optimizer_of(job["variant"]).kind,
         }
-        cells = {name: [name, job["phase"]] for name in self.alive()}
-        big = job["size"] in ("medium", "large", "gpu")
-        uncounted = not any(self.results[name].figures for name in cells)
+        cells = {name: self._frozen_for(name) for name in self.alive()}
         return {
+            "kind": job["kind"],
+            "phase": job["phase"],
             "cells": cells,
             "reference": self.reference,
             "rules": rules,
-            "count": uncounted,
-            "products": big,
+            "count": not any(self.results[name].figures for name in cells),
+            "products": job["size"] in ("medium", "large", "gpu"),
+        }
+
+    def _frozen_for(self, name: str) -> dict[str, list[str]]:
+        """What must keep ``still``, and what must have no gradient, for this strategy or recipe."""
+        frozen = self.files.facts["frozen"]
+        return {
+            "still": [] if name == UNFROZEN else frozen,
+            "no_gradient": [] if name in WASTEFUL else frozen,
         }
 
     def _gated(self, prepared: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.harness import equivalence
 from benchmarks.harness.arrays import read_arrays, under, write_arrays
+from benchmarks.harness.cells import UNFROZEN
 from benchmarks.harness.launch import Launch
 from benchmarks.scenarios import CATALOGUE
 
@@ -29,7 +30,7 @@ class ProblemFiles:
         weights, data = self.spec.draw(variant, size)
         write_arrays(self.weights, weights)
         write_arrays(self.data, data)
-        self._references: dict[tuple[str, bool], str] = {}
+        self._references: dict[tuple[str, str, bool], str] = {}
         self._agreed: set[tuple[Any, ...]] = set()
 
     @property
@@ -44,24 +45,25 @@ class ProblemFiles:
         """Open the problem in a worker."""
         launch.ask("open", timeout, facts=self.facts, weights=self.weights, data=self.data)
 
-    def gradients(self, launch: Launch, strategy: str, phase: str) -> dict[str, Any]:
-        """What one run of the strategy leaves: ``gradient/…`` and ``updated/…``."""
+    def gradients(self, launch: Launch, kind: str, name: str, phase: str) -> dict[str, Any]:
+        """What one run of the strategy or recipe leaves: ``gradient/…`` and ``updated/…``."""
         out = str(self.folder / "gradients.npz")
-        launch.ask("gradients", strategy=strategy, phase=phase, out=out)
+        launch.ask("gradients", kind=kind, name=name, phase=phase, out=out)
         return read_arrays(out)
 
-    def reference(self, launches: Mapping[str, Launch], phase: str) -> dict[str, str]:
+    def reference(self, launches: Mapping[str, Launch], kind: str, phase: str) -> dict[str, str]:
         """Framework → file with its float64 ``gradient/…``, to hold a cell of this phase to.
 
-        For phase ``step`` also ``updated/…`` after one step and ``start/…`` before it. Raises
-        `ReferencesDisagree` where two frameworks' references differ by more than rounding.
+        For phase ``step`` also ``updated/…`` after one step and ``start/…`` before it. For kind
+        ``freeze`` it is that of nothing frozen. Raises `ReferencesDisagree` where two frameworks'
+        references differ by more than rounding.
         """
         step = phase == "step"
         for framework, launch in launches.items():
-            if (framework, step) not in self._references:
-                self._references[framework, step] = self._computed(framework, launch, step)
-        files = {framework: self._references[framework, step] for framework in launches}
-        agreeing = (*sorted(files), step)
+            if (framework, kind, step) not in self._references:
+                self._references[framework, kind, step] = self._computed(launch, kind, step)
+        files = {framework: self._references[framework, kind, step] for framework in launches}
+        agreeing = (*sorted(files), kind, step)
         if len(files) == 2 and agreeing not in self._agreed:
             problem = disagreement(self, *(read_arrays(path) for path in files.values()))
             if problem:
@@ -69,14 +71,15 @@ class ProblemFiles:
             self._agreed.add(agreeing)
         return files
 
-    def _computed(self, framework: str, launch: Launch, step: bool) -> str:
+    def _computed(self, launch: Launch, kind: str, step: bool) -> str:
+        baseline = self.spec.baseline if kind == "backward" else UNFROZEN
         self.open_in(launch)
-        arrays = self.gradients(launch, self.spec.baseline, "gradient")
+        arrays = self.gradients(launch, kind, baseline, "gradient")
         if step:
-            arrays |= _keeping(self.gradients(launch, self.spec.baseline, "step"), "updated")
+            arrays |= _keeping(self.gradients(launch, kind, baseline, "step"), "updated")
             arrays |= {f"start/{n}": a for n, a in read_arrays(self.weights).items()}
         launch.ask("close")
-        path = self.folder / f"reference-{framework}{'-step' if step else ''}.npz"
+        path = self.folder / f"reference-{launch.framework}-{kind}{'-step' if step else ''}.npz"
         write_arrays(path, arrays)
         return str(path)
 

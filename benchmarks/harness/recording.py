@@ -24,7 +24,7 @@ def failed(cell: Cell, outcome: str, why: str) -> Record:
     record = new_record(
         asdict(cell),
         family=cell.spec.family,
-        baseline=cell.spec.baseline,
+        baseline=cell.baseline,
         rerun=cell.rerun(),
         outcome=outcome,
     )
@@ -59,7 +59,7 @@ def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
     record = new_record(
         asdict(cell),
         family=cell.spec.family,
-        baseline=cell.spec.baseline,
+        baseline=cell.baseline,
         rerun=cell.rerun(),
         outcome="ok",
         missing=_reasons(cell, figures, known),

@@ -65,9 +65,9 @@ class Worker:
         self.opened, self.programs = None, {}
         return {}
 
-    def do_gradients(self, strategy: str, phase: str, out: str) -> dict[str, Any]:
+    def do_gradients(self, kind: str, name: str, phase: str, out: str) -> dict[str, Any]:
         """Run once; the gradients and, in phase ``step``, the updated parameters, into ``out``."""
-        program = self.opened.program(strategy, phase)
+        program = self.opened.program(kind, name, phase)
         program.reset()
         program.wait(program.run(program.prepare()))
         arrays = {f"gradient/{name}": array for name, array in program.gradients().items()}
@@ -114,12 +114,23 @@ class Worker:
     def do_kink_distance(self) -> float:
         return self.opened.kink_distance()
 
-    def do_train(self, steps: int, losses: list[str], arrangement: str, out: str) -> dict[str, Any]:
-        trained = self.opened.train(steps, losses, arrangement)
+    def do_train(self, plan: dict[str, Any], out: str) -> dict[str, Any]:
+        """Train by the plan; arrays into ``out``, counts in the answer."""
+        trained = self.opened.train(plan)
+        counts = {key: trained.pop(key) for key in ("steps", "state_bytes")}
         write_arrays(
             out, {f"{k}/{n}": a for k, arrays in trained.items() for n, a in arrays.items()}
         )
-        return {}
+        return counts
+
+    def do_built_frozen(self) -> list[str]:
+        return self.opened.built_frozen
+
+    def do_load_matching(self, pretrained: str, out: str) -> dict[str, list[str]]:
+        """Load what fits; the weights as they are then into ``out``, the answer says what did."""
+        report = self.opened.load_matching(read_arrays(pretrained))
+        write_arrays(out, self.opened.weights())
+        return report
 
     def do_fact(self, name: str) -> dict[str, Any]:
         """Let the implementation show a fact; see ``impl_*/facts.py``."""
@@ -128,22 +139,26 @@ class Worker:
 
     def do_prepare(
         self,
-        cells: Mapping[str, list[str]],
+        kind: str,
+        phase: str,
+        cells: Mapping[str, dict[str, list[str]]],
         reference: str,
         rules: dict[str, Any],
         count: bool,
         products: bool,
     ) -> dict[str, Any]:
-        """Build each cell (name → strategy and phase), run it once, and hold it to the reference.
+        """Build each cell, run it once, and hold it to the reference.
+
+        ``cells`` are strategies or recipes with the rules of their own beside the common ``rules``.
 
         Where ``count``, its FLOPs and residuals are counted too, and with ``products`` its GEMMs.
         """
         true = read_arrays(reference)
         prepared = {}
-        for name, (strategy, phase) in cells.items():
+        for name, own in cells.items():
             self.say({"event": "at", "cell": name})
             try:
-                prepared[name] = self._prepare(name, strategy, phase, true, rules)
+                prepared[name] = self._prepare(kind, name, phase, true, rules | own)
                 if count:
                     prepared[name] |= self._counted(name, products)
             except Exception as error:
@@ -151,10 +166,8 @@ class Worker:
                 prepared[name] = {"error": self._described(error)}
         return prepared
 
-    def _prepare(
-        self, name: str, strategy: str, phase: str, true: Any, rules: Any
-    ) -> dict[str, Any]:
-        program = self.programs[name] = self.opened.program(strategy, phase)
+    def _prepare(self, kind: str, name: str, phase: str, true: Any, rules: Any) -> dict[str, Any]:
+        program = self.programs[name] = self.opened.program(kind, name, phase)
         program.reset()
         first_call = clock.batch(program, 1)
         verdict = gate.judge(program, true, rules)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks.scenarios import cascade
+from benchmarks.scenarios import alternation, cascade, parameter_groups, partial_freeze
 from benchmarks.scenarios.spec import FRAMEWORKS, SIZES, Scenario, Variant
 
-CATALOGUE: dict[str, Scenario] = {scenario.name: scenario for scenario in cascade.SCENARIOS}
+FAMILIES = (cascade, alternation, partial_freeze, parameter_groups)
+CATALOGUE: dict[str, Scenario] = {
+    scenario.name: scenario for family in FAMILIES for scenario in family.SCENARIOS
+}
 
 __all__ = ["CATALOGUE", "FRAMEWORKS", "SIZES", "Scenario", "Variant"]

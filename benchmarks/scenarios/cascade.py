@@ -13,6 +13,7 @@ from benchmarks.scenarios.spec import (
     Optimizer,
     Parameters,
     Scenario,
+    Segment,
     Training,
     Variant,
     conv,
@@ -113,6 +114,14 @@ def _linear_data(_: Rng, *, width: int, batch: int, **__: Any) -> dict[str, Arra
     return {"x": 0.2 * ones, "target1": 0.5 * ones, "target2": ones}
 
 
+def _reaching_targets(steps: int) -> Training:
+    return Training(
+        "both_reach_their_targets",
+        (Segment(steps),),
+        reaches={"net1": (0.5, 0.03), "net2": (1.0, 0.03)},
+    )
+
+
 LINEAR_SIZES = {
     "seed": {"width": 3, "batch": 2},
     "small": {"width": 384, "batch": 128},
@@ -131,18 +140,14 @@ LINEAR_CASCADE = Scenario(
     data=_linear_data,
     variants={"-": Variant(networks=BOTH, flow=FORWARD_ONLY)},
     optimizer=Optimizer("adam", {"lr": 2e-3}, "separate"),
-    trainings=(
-        Training(1000, ("loss1", "loss2"), reaches={"net1": (0.5, 0.03), "net2": (1.0, 0.03)}),
-    ),
+    trainings=(_reaching_targets(1000),),
 )
 
 SCALED_CASCADE = replace(
     LINEAR_CASCADE,
     name="scaled_cascade",
     summary="net1's output × 0.5 on its way to net2: an operation in between cuts nothing",
-    trainings=(
-        Training(3000, ("loss1", "loss2"), reaches={"net1": (0.5, 0.03), "net2": (1.0, 0.03)}),
-    ),
+    trainings=(_reaching_targets(3000),),
 )
 
 SEVERED_CASCADE = replace(
@@ -160,8 +165,14 @@ SEVERED_CASCADE = replace(
         )
     },
     trainings=(
-        Training(3000, ("loss1", "loss2"), reaches={"net1": (0.5, 0.03), "net2": (1.0, 0.03)}),
-        Training(3000, ("loss2",), reaches={"net2": (1.0, 0.03)}, unmoved=("net1",)),
+        _reaching_targets(3000),
+        Training(
+            "loss2_alone",
+            (Segment(3000),),
+            losses=("loss2",),
+            reaches={"net2": (1.0, 0.03)},
+            unmoved=("net1",),
+        ),
     ),
 )
 
@@ -212,10 +223,10 @@ THREE_NETWORK_CASCADE = Scenario(
             arguments={"stop_before_net2": True},
         ),
         "frozen_net3": Variant(
-            networks=THREE, flow={"loss1": ("net1",), "loss3": BOTH}, frozen=("net3",)
+            networks=THREE, flow={"loss1": ("net1",), "loss3": THREE}, frozen=("net3",)
         ),
         "frozen_net1": Variant(
-            networks=THREE, flow={"loss1": (), "loss3": ("net2", "net3")}, frozen=("net1",)
+            networks=THREE, flow={"loss1": ("net1",), "loss3": THREE}, frozen=("net1",)
         ),
     },
     optimizer=Optimizer("sgd", {"lr": 1e-3}, "together"),
@@ -224,6 +235,7 @@ THREE_NETWORK_CASCADE = Scenario(
         for variant in ("plain", "stop_before_net2", "frozen_net3", "frozen_net1")
         for size, seed in {"seed": 224, "medium": 1}.items()
     },
+    freeze_size="small",  # smaller images than at `seed`
     expected=(
         Expected("torch", "frozen_net1", "loss1", "RuntimeError", "does not require grad"),
         Expected("jax", "frozen_net1", "loss1", None),  # jax.grad by nothing returns nothing
@@ -247,10 +259,10 @@ def _stacked_data(
     return {name: rng.standard_normal((batch, width)) for name in names}
 
 
-def _stacked_variant(depths: list[int]) -> Variant:
+def _stacked_variant(depths: list[int], frozen: tuple[str, ...] = ()) -> Variant:
     networks = tuple(f"net{i}" for i in range(1, len(depths) + 1))
     flow = {f"loss{i}": networks[:i] for i in range(1, len(depths) + 1)}
-    return Variant(networks=networks, flow=flow, arguments={"depths": depths})
+    return Variant(networks=networks, flow=flow, frozen=frozen, arguments={"depths": depths})
 
 
 STACKED_CASCADE = Scenario(
@@ -271,11 +283,13 @@ STACKED_CASCADE = Scenario(
         **{f"n{n}": _stacked_variant([3] * n) for n in (2, 4, 8, 16)},
         "front4": _stacked_variant([12, 3]),
         "back4": _stacked_variant([3, 12]),
+        "frozen_net1": _stacked_variant([3, 3], frozen=("net1",)),
+        "frozen_net2": _stacked_variant([3, 3], frozen=("net2",)),
     },
     optimizer=Optimizer("adam", {"lr": 1e-3}, "together"),
     seeds={
-        ("n2", "small"): 215,
-        ("n2", "large"): 2,
+        **{(v, "small"): 215 for v in ("n2", "frozen_net1", "frozen_net2")},
+        **{(v, "large"): 2 for v in ("n2", "frozen_net1", "frozen_net2")},
         ("n4", "medium"): 810,
         ("n4", "large"): 14,
         ("front4", "medium"): 600,

@@ -21,7 +21,7 @@ KINK_MARGIN = {"seed": 1e-5, "small": 1e-5, "medium": 1e-6, "large": 1e-7}
 
 @dataclass(frozen=True)
 class Parameter:
-    """A tensor in torch's layout, drawn uniformly from [-bound, bound].
+    """A tensor in torch's layout, drawn uniformly from centre ± bound.
 
     ``draw_as`` is the name it is drawn under where that is not its own, so that two scenarios can
     start from the same weights.
@@ -30,6 +30,7 @@ class Parameter:
     shape: tuple[int, ...]
     bound: float
     draw_as: str | None = None
+    centre: float = 0.0
 
 
 Parameters = dict[str, Parameter]
@@ -41,10 +42,12 @@ def linear(name: str, inputs: int, outputs: int, *, relu: bool) -> Parameters:
 
 
 def conv(
-    name: str, inputs: int, outputs: int, kernel: tuple[int, ...], *, relu: bool
+    name: str, inputs: int, outputs: int, kernel: tuple[int, ...], *, relu: bool, bias: bool = True
 ) -> Parameters:
     """Weight [outputs, inputs, *kernel] and bias [outputs] of a convolution."""
-    return _layer(name, (outputs, inputs, *kernel), inputs * math.prod(kernel), outputs, relu)
+    fan_in = inputs * math.prod(kernel)
+    layer = _layer(name, (outputs, inputs, *kernel), fan_in, outputs, relu)
+    return layer if bias else {f"{name}.weight": layer[f"{name}.weight"]}
 
 
 def conv_transpose(
@@ -63,30 +66,78 @@ def _layer(name: str, shape: tuple[int, ...], fan_in: int, outputs: int, relu: b
     }
 
 
+def batch_norm(name: str, channels: int) -> Parameters:
+    """Scale and shift [channels] of a BatchNorm, around 1 and 0."""
+    return {
+        f"{name}.weight": Parameter((channels,), 0.2, centre=1.0),
+        f"{name}.bias": Parameter((channels,), 0.2),
+    }
+
+
+def batch_statistics(name: str, channels: int) -> Parameters:
+    """Running mean and variance [channels] of a BatchNorm, as if it had seen some batches."""
+    return {
+        f"{name}.running_mean": Parameter((channels,), 0.2),
+        f"{name}.running_var": Parameter((channels,), 0.3, centre=1.0),
+    }
+
+
 @dataclass(frozen=True)
 class Optimizer:
-    """``kind`` and its settings; ``arrangement`` is how it spreads over the networks."""
+    """``kind`` and its settings; ``arrangement`` is how it spreads over the networks.
+
+    ``rates`` gives layers or networks a learning rate of their own.
+    """
 
     kind: str
-    settings: Mapping[str, float]
+    settings: Mapping[str, Any]
     arrangement: str = "groups"
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "kind": self.kind,
+            "settings": dict(self.settings),
+            "arrangement": self.arrangement,
+            "rates": dict(self.rates),
+        }
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A sub-case of a row.
+    """A sub-case of a row; of an alternation, a turn.
 
     ``networks`` are the names that the flow speaks of, in order. ``flow`` lists for each loss the
-    networks it may change, ``frozen`` the networks that keep still, ``arguments`` what the builder
-    gets beside the size's, ``impossible`` the strategies that cannot exist here, by ``strategy``
-    or ``framework/strategy``, with the reason.
+    networks it reaches, ``frozen`` the networks or layers that keep still all the same: a loss may
+    change what it reaches and is not frozen. ``exact_zero`` are layers whose gradient is exactly 0
+    here, ``arguments`` what the builder gets beside the size's, ``drawing`` what only the drawing
+    of weights and data gets. ``impossible`` are the strategies and recipes that cannot exist here,
+    by ``strategy`` or ``framework/strategy``, with the reason.
     """
 
     networks: tuple[str, ...]
     flow: Mapping[str, tuple[str, ...]]
     frozen: tuple[str, ...] = ()
+    exact_zero: tuple[str, ...] = ()
     arguments: Arguments = field(default_factory=dict)
+    drawing: Arguments = field(default_factory=dict)
     impossible: Mapping[str, str] = field(default_factory=dict)
+    optimizer: Optimizer | None = None
+
+    @property
+    def allowed(self) -> dict[str, tuple[str, ...]]:
+        """For each loss the networks it may change: what it reaches and is not frozen whole."""
+        return {
+            loss: tuple(net for net in reached if net not in self.frozen)
+            for loss, reached in self.flow.items()
+        }
+
+    @property
+    def frozen_in_front(self) -> bool:
+        """Whether all that is frozen are networks, in front of all that is trained."""
+        front = len(self.frozen)
+        return front > 0 and set(self.networks[:front]) == set(self.frozen)
 
     def reason_against(self, framework: str, strategy: str) -> str | None:
         """Why this strategy cannot exist here; None if it can."""
@@ -95,17 +146,36 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Training:
-    """A run of the row's optimizer, and what it must end at.
+class Segment:
+    """A stretch of training: ``steps`` times each of the ``turns``, which are variants, in order.
 
-    ``reaches`` is {network: (target, tolerance)} for every element of its output; ``unmoved`` the
-    networks that must end bit-identical to where they began.
+    Before it the learning rates are multiplied by ``rate``, in place, or with ``renew`` by new
+    optimizers that remember nothing.
     """
 
     steps: int
-    losses: tuple[str, ...]
-    reaches: Mapping[str, tuple[float, float]]
+    turns: tuple[str, ...] = ("-",)
+    rate: float = 1.0
+    renew: bool = False
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run of the row's optimizer, and what it must end at.
+
+    Only ``losses`` are trained on, if named. ``reaches`` is {network: (target, tolerance)} for
+    every element of its output; ``unmoved`` the networks that must end bit-identical to where they
+    began; ``steps_counted`` {network: steps} what Adam must have counted; ``band`` how far, as a
+    share of the distance travelled, float32 may end from float64.
+    """
+
+    name: str
+    segments: tuple[Segment, ...]
+    losses: tuple[str, ...] | None = None
+    reaches: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     unmoved: tuple[str, ...] = ()
+    steps_counted: Mapping[str, int] = field(default_factory=dict)
+    band: float = 1e-3
 
 
 @dataclass(frozen=True)
@@ -127,7 +197,7 @@ class Scenario:
     is what the implementations are called with. ``seeds`` are chosen so that no pre-activation
     lies at a kink and no tensor is dead; the checks say so where they are not. ``kinked`` are the
     (variant, size) pairs for which no such seed is to be found. ``check_sizes`` are the sizes at
-    which the checks without a clock run.
+    which the checks without a clock run, ``freeze_size`` that of the proofs of a freeze.
     """
 
     name: str
@@ -142,11 +212,13 @@ class Scenario:
     zero_gradient: tuple[str, ...] = ()
     trainings: tuple[Training, ...] = ()
     expected: tuple[Expected, ...] = ()
+    buffers: Callable[..., Parameters] | None = None
     draw_as: str | None = None
     seed: int = 0
     seeds: Mapping[tuple[str, str], int] = field(default_factory=dict)
     kinked: tuple[tuple[str, str], ...] = ()
     check_sizes: tuple[str, ...] = ("seed",)
+    freeze_size: str = "seed"
     baseline: str = "summed"
 
     def kink_margin(self, variant: str, size: str) -> float | None:
@@ -161,23 +233,35 @@ class Scenario:
         shaping = {name: self.sizes[size][name] for name in self.structure}
         return {**shaping, **self.variants[variant].arguments}
 
+    def optimizer_of(self, variant: str) -> Optimizer:
+        """The variant's own optimizer, or else the row's."""
+        return self.variants[variant].optimizer or self.optimizer
+
     def parameters_of(self, variant: str, size: str) -> Parameters:
         """Every parameter by its canonical name."""
-        return self.parameters(**{**self.sizes[size], **self.variants[variant].arguments})
+        return self.parameters(**self._everything(variant, size))
+
+    def buffers_of(self, variant: str, size: str) -> Parameters:
+        """Every buffer, such as BatchNorm's running statistics, by its canonical name."""
+        return self.buffers(**self._everything(variant, size)) if self.buffers else {}
+
+    def _everything(self, variant: str, size: str) -> dict[str, Any]:
+        chosen = self.variants[variant]
+        return {**self.sizes[size], **chosen.arguments, **chosen.drawing}
 
     def draw(self, variant: str, size: str) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Weights and data, float64 values that float32 holds exactly.
+        """Weights (and buffers) and data, float64 values that float32 holds exactly.
 
         Both precisions then start from the same point, and what they differ by is arithmetic.
         """
         seed = self.seeds.get((variant, size), self.seed)
         key = self.draw_as or self.name
+        drawn = self.parameters_of(variant, size) | self.buffers_of(variant, size)
         weights = {
-            name: _rng(seed, key, p.draw_as or name).uniform(-p.bound, p.bound, p.shape)
-            for name, p in self.parameters_of(variant, size).items()
+            name: p.centre + _rng(seed, key, p.draw_as or name).uniform(-p.bound, p.bound, p.shape)
+            for name, p in drawn.items()
         }
-        everything = {**self.sizes[size], **self.variants[variant].arguments}
-        data = self.data(_rng(seed, key, "data"), **everything)
+        data = self.data(_rng(seed, key, "data"), **self._everything(variant, size))
         return _representable(weights), _representable(data)
 
     def facts(self, variant: str, size: str) -> dict[str, Any]:
@@ -185,23 +269,19 @@ class Scenario:
         chosen = self.variants[variant]
         names = list(self.parameters_of(variant, size))
         frozen = [name for name in names if matches(name, chosen.frozen)]
-        flow = {
-            loss: [n for n in names if matches(n, networks) and n not in frozen]
+        reach = {
+            loss: [name for name in names if matches(name, networks)]
             for loss, networks in chosen.flow.items()
         }
-        optimizer = self.optimizer
         return {
             "family": self.family,
             "build": self.name,
             "arguments": self.arguments(variant, size),
             "networks": list(chosen.networks),
-            "flow": flow,
+            "reach": reach,
+            "flow": {loss: [n for n in near if n not in frozen] for loss, near in reach.items()},
             "frozen": frozen,
-            "optimizer": {
-                "kind": optimizer.kind,
-                "settings": dict(optimizer.settings),
-                "arrangement": optimizer.arrangement,
-            },
+            "optimizer": self.optimizer_of(variant).facts(),
         }
 
 
@@ -209,8 +289,12 @@ def _rng(seed: int, scenario: str, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(scenario.encode()), zlib.crc32(name.encode())])
 
 
-def _representable(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: array.astype(np.float32).astype(np.float64) for name, array in arrays.items()}
+def _representable(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Floats as float32 holds them; labels are whole numbers and stay."""
+    return {
+        name: array.astype(np.float32).astype(np.float64) if array.dtype.kind == "f" else array
+        for name, array in arrays.items()
+    }
 
 
 def matches(name: str, prefixes: tuple[str, ...]) -> bool:

@@ -1,0 +1,175 @@
+"""Two players that take turns: rows 8 to 10 of the catalogue. A variant is a turn."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from benchmarks.scenarios.spec import (
+    Array,
+    Optimizer,
+    Parameters,
+    Scenario,
+    Segment,
+    Training,
+    Variant,
+    linear,
+)
+
+Rng = np.random.Generator
+
+
+def _two_player_parameters(*, hidden: int, **_: Any) -> Parameters:
+    return {
+        **linear("A.linear", 1, hidden, relu=False),
+        **linear("B.linear", hidden, 1, relu=False),
+    }
+
+
+def _two_player_data(rng: Rng, *, batch: int, **_: Any) -> dict[str, Array]:
+    return {"x": rng.standard_normal((batch, 1)), "ones": np.ones((batch, 1))}
+
+
+PLAYERS = ("A", "B")
+
+TWO_PLAYER = Scenario(
+    name="two_player",
+    family="alternation",
+    summary="B steps on A's detached output, then A through the updated B",
+    sizes={
+        "seed": {"hidden": 10, "batch": 2},
+        "small": {"hidden": 512, "batch": 512},
+        "medium": {"hidden": 2048, "batch": 1024},
+        "large": {"hidden": 8192, "batch": 2048},
+        "gpu": {"hidden": 32768, "batch": 16384},
+    },
+    structure=("hidden",),
+    parameters=_two_player_parameters,
+    data=_two_player_data,
+    variants={
+        "turn_b": Variant(PLAYERS, {"loss_b": PLAYERS}, frozen=("A",), arguments={"turn": "b"}),
+        "turn_a": Variant(PLAYERS, {"loss_a": PLAYERS}, frozen=("B",), arguments={"turn": "a"}),
+    },
+    optimizer=Optimizer("adam", {"lr": 0.1}, "separate"),
+    trainings=(
+        Training(
+            "b_then_a",
+            (Segment(50, ("turn_b", "turn_a")),),
+            steps_counted={"A": 50, "B": 50},
+        ),
+    ),
+)
+
+
+def _gan_parameters(*, noise: int, hidden: int, pixels: int, **_: Any) -> Parameters:
+    return {
+        **linear("G.linear1", noise, hidden, relu=True),
+        **linear("G.linear2", hidden, hidden, relu=True),
+        **linear("G.linear3", hidden, pixels, relu=False),
+        **linear("D.linear1", pixels, hidden, relu=True),
+        **linear("D.linear2", hidden, hidden, relu=True),
+        **linear("D.linear3", hidden, 1, relu=False),
+    }
+
+
+def _gan_data(rng: Rng, *, noise: int, pixels: int, batch: int, **_: Any) -> dict[str, Array]:
+    return {
+        "x": rng.standard_normal((batch, noise)),
+        "real": np.tanh(rng.standard_normal((batch, pixels))),
+    }
+
+
+GAN_PLAYERS = ("G", "D")
+
+GAN = Scenario(
+    name="gan",
+    family="alternation",
+    summary="D learns real from generated, G detached; then G through a locked D",
+    sizes={
+        "seed": {"noise": 100, "hidden": 256, "pixels": 784, "batch": 2},
+        "small": {"noise": 100, "hidden": 256, "pixels": 784, "batch": 16},
+        "medium": {"noise": 100, "hidden": 256, "pixels": 784, "batch": 512},
+        "large": {"noise": 100, "hidden": 1024, "pixels": 784, "batch": 2048},
+        "gpu": {"noise": 100, "hidden": 4096, "pixels": 784, "batch": 16384},
+    },
+    structure=("noise", "hidden", "pixels"),
+    parameters=_gan_parameters,
+    data=_gan_data,
+    variants={
+        "turn_d": Variant(
+            GAN_PLAYERS,
+            {"loss_real": ("D",), "loss_fake": GAN_PLAYERS},
+            frozen=("G",),
+            arguments={"turn": "d"},
+        ),
+        "turn_g": Variant(
+            GAN_PLAYERS, {"loss_g": GAN_PLAYERS}, frozen=("D",), arguments={"turn": "g"}
+        ),
+    },
+    optimizer=Optimizer("adam", {"lr": 3e-4}, "separate"),
+    trainings=(
+        Training(
+            "d_then_g", (Segment(50, ("turn_d", "turn_g")),), steps_counted={"G": 50, "D": 50}
+        ),
+    ),
+)
+
+SYMBOLS, BITS, SIGNAL_TO_NOISE = 7, 4, 7.0  # a codeword's, a message's, Eb/N0 in dB
+
+
+def _autoencoder_parameters(*, messages: int, hidden: int, symbols: int, **_: Any) -> Parameters:
+    return {
+        **linear("encoder.linear1", messages, hidden, relu=True),
+        **linear("encoder.linear2", hidden, symbols, relu=False),
+        **linear("decoder.linear1", symbols, hidden, relu=True),
+        **linear("decoder.linear2", hidden, messages, relu=False),
+    }
+
+
+def _autoencoder_data(
+    rng: Rng, *, messages: int, symbols: int, batch: int, **_: Any
+) -> dict[str, Any]:
+    """One-hot messages in turn, and noise of variance 1 / (2 · rate · Eb/N0)."""
+    sent = np.arange(batch) % messages
+    deviation = math.sqrt(1.0 / (2.0 * BITS / SYMBOLS * 10.0 ** (SIGNAL_TO_NOISE / 10.0)))
+    return {
+        "x": np.eye(messages)[sent],
+        "messages": sent,
+        "noise": deviation * rng.standard_normal((batch, symbols)),
+    }
+
+
+CODERS = ("encoder", "decoder")
+MESSAGES = {"messages": 2**BITS, "symbols": SYMBOLS}
+
+AUTOENCODER = Scenario(
+    name="autoencoder",
+    family="alternation",
+    summary="a code for a noisy channel: first jointly, then the decoder alone",
+    sizes={
+        "seed": {**MESSAGES, "hidden": 128, "batch": 16},
+        "small": {**MESSAGES, "hidden": 512, "batch": 128},
+        "medium": {**MESSAGES, "hidden": 1024, "batch": 2048},
+        "large": {**MESSAGES, "hidden": 4096, "batch": 8192},
+        "gpu": {**MESSAGES, "hidden": 16384, "batch": 65536},
+    },
+    structure=("messages", "hidden", "symbols"),
+    parameters=_autoencoder_parameters,
+    data=_autoencoder_data,
+    variants={
+        "joint": Variant(CODERS, {"loss": CODERS}),
+        "decoder_only": Variant(CODERS, {"loss": CODERS}, frozen=("encoder",)),
+    },
+    optimizer=Optimizer("adam", {"lr": 1e-3}, "separate"),
+    trainings=(
+        Training(
+            "jointly_then_the_decoder",
+            (Segment(25, ("joint",)), Segment(25, ("decoder_only",))),
+            steps_counted={"encoder": 25, "decoder": 50},
+        ),
+    ),
+)
+
+SCENARIOS = (TWO_PLAYER, GAN, AUTOENCODER)

@@ -1,0 +1,116 @@
+"""One optimizer, several learning rates: rows 17 to 19 of the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.scenarios.partial_freeze import (
+    LENET,
+    LENET_SIZES,
+    classifier,
+    convolutions,
+    images,
+)
+from benchmarks.scenarios.spec import (
+    Array,
+    Optimizer,
+    Parameters,
+    Scenario,
+    Segment,
+    Training,
+    Variant,
+    linear,
+)
+
+Rng = np.random.Generator
+
+
+def _lenet_parameters(*, width: int, **_: Any) -> Parameters:
+    return {**convolutions("features", 3, width), **classifier("classifier", width)}
+
+
+def _lenet_data(rng: Rng, *, batch: int, **_: Any) -> dict[str, Any]:
+    return images(rng, batch=batch, channels=3, side=32)
+
+
+LENET_MODULE_RATES = Scenario(
+    name="lenet_module_rates",
+    family="parameter_groups",
+    summary="LeNet's features learn a thousand times slower than its classifier",
+    sizes=LENET_SIZES,
+    structure=("width",),
+    parameters=_lenet_parameters,
+    data=_lenet_data,
+    variants={"-": Variant(LENET, {"loss": LENET})},
+    optimizer=Optimizer(
+        "sgd", {"lr": 1e-2}, "groups", rates={"features": 1e-5, "classifier": 1e-2}
+    ),
+    trainings=(Training("two_rates", (Segment(50),)),),
+)
+
+LENET_LAYER_RATES = replace(
+    LENET_MODULE_RATES,
+    name="lenet_layer_rates",
+    summary="the classifier's first and last Linear learn ten times faster than the rest",
+    optimizer=Optimizer(
+        "sgd",
+        {"lr": 1e-3},
+        "groups",
+        rates={"classifier.linear1": 1e-2, "classifier.linear3": 1e-2},
+    ),
+    draw_as="lenet_module_rates",
+)
+
+
+def _perceptron_parameters(*, hidden: int, **_: Any) -> Parameters:
+    return {
+        **linear("net.linear1", 16, hidden, relu=True),
+        **linear("net.linear2", hidden, hidden, relu=True),
+        **linear("net.linear3", hidden, 4, relu=False),
+    }
+
+
+def _perceptron_data(rng: Rng, *, batch: int, **_: Any) -> dict[str, Array]:
+    return {"x": rng.standard_normal((batch, 16)), "target": rng.standard_normal((batch, 4))}
+
+
+def _decayed(turn: str, *, renew: bool) -> Training:
+    return Training(
+        f"{turn}_state_{'lost' if renew else 'kept'}",
+        (Segment(25, (turn,)), Segment(25, (turn,), rate=0.1, renew=renew)),
+        steps_counted={"net": 25 if renew else 50} if turn == "adam" else {},
+    )
+
+
+NET = ("net",)
+
+RATE_DECAY = Scenario(
+    name="rate_decay",
+    family="parameter_groups",
+    summary="the rate falls to a tenth: in place, state kept, or by a new optimizer, state lost",
+    sizes={
+        "seed": {"hidden": 32, "batch": 8},
+        "small": {"hidden": 256, "batch": 128},
+        "medium": {"hidden": 1024, "batch": 512},
+        "large": {"hidden": 4096, "batch": 1024},
+        "gpu": {"hidden": 16384, "batch": 8192},
+    },
+    structure=("hidden",),
+    parameters=_perceptron_parameters,
+    data=_perceptron_data,
+    variants={
+        "sgd": Variant(
+            NET, {"loss": NET}, optimizer=Optimizer("sgd", {"lr": 0.1, "momentum": 0.9}, "together")
+        ),
+        "adam": Variant(NET, {"loss": NET}, optimizer=Optimizer("adam", {"lr": 1e-3}, "together")),
+    },
+    optimizer=Optimizer("adam", {"lr": 1e-3}, "together"),
+    trainings=tuple(
+        _decayed(turn, renew=renew) for turn in ("sgd", "adam") for renew in (False, True)
+    ),
+)
+
+SCENARIOS = (LENET_MODULE_RATES, LENET_LAYER_RATES, RATE_DECAY)

@@ -1,0 +1,23 @@
+"""Freeze recipes against each other, and against nothing frozen, one test a cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.harness.bench import replay
+
+
+def test_freeze(
+    timed_cell: Any,
+    benchmark: Any,
+    scenario: str,
+    variant: str,
+    size: str,
+    framework: str,
+    mode: str,
+    strategy: str,
+    phase: str,
+    device: str,
+    dtype: str,
+) -> None:
+    replay(timed_cell, benchmark)

@@ -1,0 +1,128 @@
+"""Two players that take turns: rows 8 to 10 of the catalogue.
+
+A turn is the networks as they stand in it, with its losses; who rests in it is frozen.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import Array
+
+from impl_jax.cascade import cross_entropy, squared_error
+from impl_jax.problem import Data, Stage, against
+
+
+class Player(nnx.Module):
+    """Linear(inputs → outputs)."""
+
+    def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs) -> None:
+        self.linear = nnx.Linear(inputs, outputs, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        return self.linear(x)
+
+
+def two_player(*, hidden: int, turn: str, rngs: nnx.Rngs) -> list[Stage]:
+    """Row 8: A: 1 → hidden, B: hidden → 1; both turns pull B's output to one."""
+    return [
+        Stage("A", Player(1, hidden, rngs)),
+        Stage("B", Player(hidden, 1, rngs), {f"loss_{turn}": against("ones", squared_error)}),
+    ]
+
+
+class Generator(nnx.Module):
+    """noise → hidden → hidden → pixels: Linear · ReLU twice, Linear · Tanh."""
+
+    def __init__(self, noise: int, hidden: int, pixels: int, rngs: nnx.Rngs) -> None:
+        self.linear1 = nnx.Linear(noise, hidden, rngs=rngs)
+        self.linear2 = nnx.Linear(hidden, hidden, rngs=rngs)
+        self.linear3 = nnx.Linear(hidden, pixels, rngs=rngs)
+
+    def __call__(self, z: Array) -> Array:
+        h = nnx.relu(self.linear2(nnx.relu(self.linear1(z))))
+        return jnp.tanh(self.linear3(h))
+
+
+class Discriminator(nnx.Module):
+    """Judges several batches one by one: pixels → hidden → hidden → 1, LeakyReLU, Sigmoid."""
+
+    def __init__(self, pixels: int, hidden: int, rngs: nnx.Rngs) -> None:
+        self.linear1 = nnx.Linear(pixels, hidden, rngs=rngs)
+        self.linear2 = nnx.Linear(hidden, hidden, rngs=rngs)
+        self.linear3 = nnx.Linear(hidden, 1, rngs=rngs)
+
+    def __call__(self, batches: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(self._judge(x) for x in batches)
+
+    def _judge(self, x: Array) -> Array:
+        h = nnx.leaky_relu(self.linear1(x), 0.2)
+        h = nnx.leaky_relu(self.linear2(h), 0.2)
+        return nnx.sigmoid(self.linear3(h))[:, 0]
+
+
+def gan(*, noise: int, hidden: int, pixels: int, turn: str, rngs: nnx.Rngs) -> list[Stage]:
+    """Row 9: D learns to tell real from generated in its turn, G to be taken for real in its."""
+    generator = Stage("G", Generator(noise, hidden, pixels, rngs))
+    discriminator = Discriminator(pixels, hidden, rngs)
+    if turn == "d":
+        losses = {"loss_real": _judged(0, real=True), "loss_fake": _judged(1, real=False)}
+        return [generator, Stage("D", discriminator, losses, _real_and_fake)]
+    return [generator, Stage("D", discriminator, {"loss_g": _judged(0, real=True)}, _fake)]
+
+
+def _real_and_fake(fake: Array, data: Data) -> tuple[Array, ...]:
+    return data["real"], fake
+
+
+def _fake(fake: Array, _: Data) -> tuple[Array, ...]:
+    return (fake,)
+
+
+def _judged(batch: int, *, real: bool):  # type: ignore[no-untyped-def]
+    """Binary cross-entropy of the judgement of one of the batches."""
+
+    def loss(judgements: tuple[Array, ...], _: Data) -> Array:
+        judged = judgements[batch]
+        target = jnp.ones_like(judged) if real else jnp.zeros_like(judged)
+        return jnp.mean(cross_entropy(judged, target))
+
+    return loss
+
+
+class ChannelEncoder(nnx.Module):
+    """messages → hidden → symbols, each codeword scaled to unit power per symbol."""
+
+    def __init__(self, messages: int, hidden: int, symbols: int, rngs: nnx.Rngs) -> None:
+        self.linear1 = nnx.Linear(messages, hidden, rngs=rngs)
+        self.linear2 = nnx.Linear(hidden, symbols, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        symbols = self.linear2(nnx.leaky_relu(self.linear1(x), 0.01))
+        return symbols / jnp.sqrt(jnp.mean(jnp.square(symbols), axis=1, keepdims=True))
+
+
+class ChannelDecoder(nnx.Module):
+    """symbols → hidden → a logit for each message."""
+
+    def __init__(self, messages: int, hidden: int, symbols: int, rngs: nnx.Rngs) -> None:
+        self.linear1 = nnx.Linear(symbols, hidden, rngs=rngs)
+        self.linear2 = nnx.Linear(hidden, messages, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        return self.linear2(nnx.leaky_relu(self.linear1(x), 0.01))
+
+
+def autoencoder(*, messages: int, hidden: int, symbols: int, rngs: nnx.Rngs) -> list[Stage]:
+    """Row 10: a message goes through a noisy channel; the noise is data."""
+    loss = against("messages", optax.softmax_cross_entropy_with_integer_labels)
+    return [
+        Stage("encoder", ChannelEncoder(messages, hidden, symbols, rngs)),
+        Stage(
+            "decoder",
+            ChannelDecoder(messages, hidden, symbols, rngs),
+            {"loss": loss},
+            enter=lambda codeword, data: codeword + data["noise"],
+        ),
+    ]
