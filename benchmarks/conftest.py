@@ -14,7 +14,7 @@ from benchmarks.harness.environment import installed
 from benchmarks.scenarios import FRAMEWORKS
 from results.records import RecordError
 
-CHECKED_FIRST = ("test_equivalence", "test_facts", "test_freeze_facts")
+CHECKED_FIRST = ("test_equivalence", "test_facts", "test_freeze_facts", "test_traps")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -42,12 +42,11 @@ def test_step_between_two_backward_passes_raises(laboratory: Laboratory) -> None
 def test_fused_step_between_two_backward_passes_is_silently_wrong(laboratory: Laboratory) -> None:
     """A fused step between two backward passes
 
-    Notice: nothing raises, and the loss may well fall. Take `fused=True` away for one step: the
-    same code now raises "modified by an inplace operation". Or look at `weight._version` before
-    and after the step: a fused step leaves it as it was.
+    Notice: Run one step without `fused=True`. If it raises "modified by an inplace operation", the
+    fused gradients were wrong too.
 
-    Instead: run every backward pass first, then step. Summing the losses,
-    `(loss1 + loss2).backward()`, leaves no room for the mistake and is cheaper.
+    Instead: Finish every backward pass, then step. `(loss1 + loss2).backward()` leaves no room for
+    the mistake, and costs less than two passes.
     """
     found = laboratory.shown("torch", "fused_step_between_backward_passes")
     for between in found["step_between"].values():
@@ -64,17 +63,17 @@ def test_update_through_data_between_two_backward_passes_is_silently_wrong(
 ) -> None:
     """An update through `.data` between two backward passes
 
-    Notice: search the training code for `.data`. Write `.detach()` in its place: if that raises,
+    Notice: Search the training code for `.data` and write `.detach()` in its place. If that raises,
     the gradients were wrong.
 
-    Instead: update after the last backward pass, under `torch.no_grad()` or through `.detach()`.
-    Both are counted, so that an update in the wrong place raises.
+    Instead: Update after the last backward pass, through `.detach()` or under `torch.no_grad()`.
+    Autograd counts both, so an update in the wrong place raises.
     """
     found = laboratory.shown("torch", "update_through_data_between_backward_passes")
     assert found["data"]["raised"] is None
     assert found["data"]["relative_error"] > 0.01
     assert_raised(found["detach"]["raised"], "RuntimeError", IN_PLACE)
-    assert found["nothing"] == {"raised": None, "relative_error": 0.0}
+    assert found["no_update"] == {"raised": None, "relative_error": 0.0}
 
 
 def test_step_of_one_linear_between_two_backward_passes_is_right(laboratory: Laboratory) -> None:
@@ -93,19 +92,18 @@ def test_in_place_relu_opening_net2_raises_or_silently_changes_loss1(
 ) -> None:
     """An in-place ReLU opens net2
 
-    Notice: loss1 has another value when its line moves from above the call of net2 to below, or
-    when `inplace=True` is taken away.
+    Notice: Take `inplace=True` away. If loss1 changes, it was computed from what net2 left over.
 
-    Instead: `nn.ReLU()` at the entrance of a network whose input anybody else reads. In place is
-    safe only on a tensor that nobody else needs, such as the output of the layer before it.
+    Instead: `nn.ReLU()`, wherever a network starts with it. Inside a network, after a layer whose
+    output nothing else reads, in place is fine.
     """
     found = laboratory.shown("torch", "in_place_relu_opening_net2")
     in_place, right = found["in_place"], found["out_of_place"]
-    assert_raised(in_place["its_backward_raised"], "RuntimeError", IN_PLACE)
-    assert in_place["backward_of_that_raised"] is None
+    assert_raised(in_place["backward_before_raised"], "RuntimeError", IN_PLACE)
+    assert in_place["backward_after_raised"] is None
     assert abs(in_place["loss1_after_net2"] - in_place["loss1_before_net2"]) > 0.1
     assert right["loss1_after_net2"] == right["loss1_before_net2"] == in_place["loss1_before_net2"]
-    assert right["its_backward_raised"] is right["backward_of_that_raised"] is None
+    assert right["backward_before_raised"] is right["backward_after_raised"] is None
 
 
 def test_checkpointed_network_runs_again_for_each_backward_pass(laboratory: Laboratory) -> None:

@@ -18,12 +18,12 @@ from benchmarks.harness.checks import Laboratory, assert_raised
 def test_zero_gradient_moves_frozen_parameters(laboratory: Laboratory) -> None:
     """A frozen parameter whose gradient is zero
 
-    Notice: copy the frozen weights when you freeze them and compare bit for bit after a few
-    steps. Gradient norms show nothing: they are 0.
+    Notice: Copy the frozen weights when you freeze them, and compare bit for bit after a few steps.
+    Gradient norms show nothing: they are 0.
 
-    Instead: give the optimizer only what is trained. In torch, also keep `zero_grad()` at its
-    default, `set_to_none=True`. In JAX, `optax.selective_transform(optimizer, freeze_mask=...)`,
-    or differentiate by the trained part and let the optimizer see nothing else.
+    Instead: Give the optimizer only what is trained. In JAX that is
+    `optax.selective_transform(optimizer, freeze_mask=frozen)`, or differentiating by the trained
+    part alone. In torch, also leave `zero_grad()` at its default, `set_to_none=True`.
     """
     torch = laboratory.shown("torch", "zero_gradients_of_frozen_parameters")
     jax = laboratory.shown("jax", "zero_gradients_of_frozen_parameters")
@@ -41,15 +41,14 @@ def test_stale_gradient_moves_parameters_frozen_after_a_backward_pass(
 ) -> None:
     """Freezing leaves the old gradient behind
 
-    Notice: after `net1.requires_grad_(False)`, look whether
-    `any(p.grad is not None for p in net1.parameters())`.
+    Notice: Once net1 is frozen, `all(p.grad is None for p in net1.parameters())` should hold.
 
-    Instead: freeze and clear in one place: `net1.requires_grad_(False)`, then `net1.zero_grad()`.
-    Better still, take net1 out of the optimizer.
+    Instead: Clear where you freeze: `net1.requires_grad_(False)`, then `net1.zero_grad()`. Or build
+    the optimizer anew from what is trained.
     """
     moved = laboratory.shown("torch", "stale_gradient_after_freezing")
-    assert moved["left"] > 0.5
-    assert moved["cleared"] == 0.0
+    assert moved["left"]["net1_moved"] > 0.5
+    assert moved["cleared"]["net1_moved"] == 0.0
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax"])
@@ -91,15 +90,14 @@ def test_gradients_of_two_players_add_up_until_cleared(laboratory: Laboratory) -
 def test_masked_alone_lets_frozen_parameters_climb(laboratory: Laboratory) -> None:
     """`optax.masked` alone does not freeze
 
-    Notice: the frozen weights move, by exactly their gradient, and the loss rises. It is meant
-    so: see optax issue 159.
+    Notice: Compare the frozen weights before and after a step: they move by their gradient. With a
+    small one the loss may still fall, so the loss alone does not show it.
 
-    Instead: `optax.selective_transform(optimizer, freeze_mask=...)`, or `optax.partition` with
-    `set_to_zero()` for the frozen label. Both also leave the optimizer no state for what is
-    frozen.
+    Instead: `optax.selective_transform(optimizer, freeze_mask=frozen)`, or `optax.partition` with
+    `set_to_zero()` for the frozen label.
     """
     found = laboratory.shown("jax", "masked_alone")
-    start, climbing = found.pop("loss_at_start"), found.pop("masked_alone")
+    start, climbing = found.pop("no_step")["loss"], found.pop("masked_alone")
     assert climbing["by_its_gradient"]
     assert climbing["net1_moved"] > 0.1
     assert climbing["loss"] > start + 1.0
@@ -112,14 +110,14 @@ def test_masked_alone_lets_frozen_parameters_climb(laboratory: Laboratory) -> No
 def test_freeze_must_stand_after_the_optimizer(laboratory: Laboratory) -> None:
     """`optax.freeze` in the wrong place
 
-    Notice: with weight decay the frozen weights shrink by a little at every step; alone, the
-    loss explodes.
+    Notice: Compare the frozen weights before and after a step: with weight decay they shrink a
+    little. Alone, the loss explodes.
 
-    Instead: `optax.chain(optimizer, optax.freeze(frozen))`, with the freeze last, or
+    Instead: `optax.chain(optimizer, optax.freeze(frozen))`, with the freeze last. Or
     `optax.selective_transform(optimizer, freeze_mask=frozen)`, which has no order to get wrong.
     """
     found = laboratory.shown("jax", "freeze_before_after_or_alone")
-    start = found["loss_at_start"]
+    start = found["no_step"]["loss"]
     assert found["freeze_then_adamw"]["net1_moved"] > 0.01
     assert found["freeze_alone"]["net1_moved"] == 0.0
     assert found["freeze_alone"]["loss"] > 10.0 * start
@@ -141,37 +139,35 @@ def test_optimizer_of_a_part_drops_gradients_silently_and_the_reverse_raises(
 ) -> None:
     """An nnx optimizer drops the gradients it has no parameters for
 
-    Notice: check that every network that should train has moved after the first step.
+    Notice: After the first step, check that every network that should train has moved.
 
-    Instead: one filter, used twice: `wrt=part` for the optimizer and
-    `argnums=nnx.DiffState(0, part)` for the gradient. The frozen gradients are then not even
-    computed.
+    Instead: One filter, used twice: `wrt=part` for the optimizer, and for the gradient
+    `argnums=nnx.DiffState(0, part)`, which then does not compute the frozen part's. A misspelt
+    filter still trains nothing: check.
     """
     found = laboratory.shown("jax", "optimizer_of_a_part")
-    dropped, nothing = (
-        found[f"all_gradients_{name}"] for name in ("optimizer_of_net2", "misspelt_optimizer")
-    )
-    right = found["net2_gradients_optimizer_of_net2"]
-    assert dropped == right
+    right = found["gradients of net2, optimizer of net2"]
+    assert found["gradients of all, optimizer of net2"] == right
     assert right["raised"] is None
     assert right["net1_moved"] == 0.0 < right["net2_moved"]
+    nothing = found["gradients of all, optimizer of a misspelt net"]
     assert nothing == {"raised": None, "net1_moved": 0.0, "net2_moved": 0.0}
-    raised = found["net2_gradients_optimizer_of_all"]["raised"]
+    raised = found["gradients of net2, optimizer of all"]["raised"]
     assert_raised(raised, "ValueError", "different numbers of pytree children")
 
 
 def test_plain_jit_drops_batch_norm_updates(laboratory: Laboratory) -> None:
     """Plain `jax.jit` over an nnx model drops its BatchNorm updates
 
-    Notice: the running statistics are still what they were before training (mean 0, variance
-    1), and the model is much worse in evaluation than in training.
+    Notice: The running statistics are still at their start, mean 0 and variance 1, and evaluation
+    normalizes by those.
 
-    Instead: `nnx.jit`, or split the model outside, merge it inside, and return its state.
+    Instead: `nnx.jit`. Or split the model outside, merge it inside, and return its state.
     """
     found = laboratory.shown("jax", "batch_norm_under_plain_jit")
-    assert found.pop("jax.jit") == 0.0
-    assert found.pop("no jit") > 0.01
-    assert len(found) == 2
+    assert found.pop("jax.jit") == {"mean_moved": 0.0}
+    assert set(found) == {"no jit", "nnx.jit", "split and merge"}
+    assert min(right["mean_moved"] for right in found.values()) > 0.01
 
 
 Trajectories = dict[tuple[str, str], NDArray[Any]]

@@ -35,10 +35,10 @@ LABELS = {"net1": "frozen", "net2": "trained"}
 
 
 def zero_gradients_of_frozen_parameters() -> dict[str, dict[str, float]]:
-    """``stop_gradient`` makes gradients 0, not absent, and the optimizer steps what it was given.
+    """``stop_gradient`` makes gradients 0, not absent, and the optimizer steps all it is given.
 
-    With a gradient of 0, momentum and Adam's first moment go on and weight decay pulls. Here net1
-    is frozen after one step of training; what counts is how far it moves in the next five.
+    With 0, momentum and Adam's moments go on and weight decay pulls. net1 is frozen after one step
+    of training; the table says how far its weights move in the next five.
     """
 
     def loss(networks: Networks) -> Array:
@@ -59,12 +59,13 @@ def zero_gradients_of_frozen_parameters() -> dict[str, dict[str, float]]:
 
 
 def masked_alone() -> dict[str, Any]:
-    """``optax.masked`` hands on what is masked out untouched: its update is the raw gradient.
+    """``optax.masked`` passes on what is masked out: its update is the raw gradient.
 
-    No minus sign, no learning rate: the frozen network climbs its loss. One step each.
+    That has no minus sign and no learning rate, so the frozen network climbs its loss. One step.
     """
     adam, zero = optax.adam(LR), optax.set_to_zero()
     optimizers = {
+        "no_step": zero,
         "masked_alone": optax.masked(adam, TRAINED),
         "masked_then_zero": optax.chain(optax.masked(adam, TRAINED), optax.masked(zero, FROZEN)),
         "partition": optax.partition({"trained": adam, "frozen": zero}, LABELS),
@@ -80,17 +81,18 @@ def masked_alone() -> dict[str, Any]:
             "by_its_gradient": bool(jnp.allclose(change, gradient["net1"])),
             "loss": float(_loss(networks)),
         }
-    return {"loss_at_start": float(_loss(start)), **found}
+    return found
 
 
 def freeze_before_after_or_alone() -> dict[str, Any]:
-    """``optax.freeze`` is ``masked(set_to_zero)``: a link of a chain, and no optimizer.
+    """``optax.freeze`` zeroes the frozen part of what reaches it and passes on the rest.
 
-    In front of AdamW it zeroes the gradient and AdamW's decay still moves net1; alone, it hands
-    net2 its raw gradient, so that net2 climbs. Three steps each.
+    Before AdamW it zeroes net1's gradient, and AdamW's decay still moves net1. Alone, it hands net2
+    its raw gradient, and net2 climbs the loss: it is no optimizer. Three steps.
     """
     adamw, freeze = optax.adamw(LR, weight_decay=DECAY), optax.freeze(FROZEN)
     optimizers = {
+        "no_step": optax.set_to_zero(),
         "freeze_then_adamw": optax.chain(freeze, adamw),
         "freeze_alone": freeze,
         "adamw_then_freeze": optax.chain(adamw, freeze),
@@ -102,7 +104,7 @@ def freeze_before_after_or_alone() -> dict[str, Any]:
             networks, state = _step(_loss, optimizer, networks, state)
         moved = _distance(networks["net1"], _networks()["net1"])
         found[name] = {"net1_moved": moved, "loss": float(_loss(networks))}
-    return {"loss_at_start": float(_loss(_networks())), **found}
+    return found
 
 
 def clipping_counts_frozen_gradients() -> dict[str, float]:
@@ -140,17 +142,17 @@ def frozen_batch_norm_moves_its_statistics() -> dict[str, Any]:
 
 
 def optimizer_of_a_part() -> dict[str, Any]:
-    """``nnx.Optimizer`` takes from the gradients what its filter ``wrt`` names, and drops the rest.
+    """``nnx.Optimizer`` steps what its filter ``wrt`` names and drops every other gradient.
 
-    Gradients of net1 are computed for nothing, and a misspelt filter trains nothing. The other
-    way round, gradients of a part for an optimizer of everything, raises.
+    So a frozen net1's gradients are computed for nothing, and a misspelt filter trains nothing at
+    all. Only the reverse, too few gradients, raises.
     """
     parts = {n: nnx.All(nnx.Param, nnx.PathContains(n)) for n in ("net1", "net2", "misspelt")}
     cases: dict[str, tuple[Any, Any]] = {
-        "all_gradients_optimizer_of_net2": (nnx.Param, parts["net2"]),
-        "all_gradients_misspelt_optimizer": (nnx.Param, parts["misspelt"]),
-        "net2_gradients_optimizer_of_all": (parts["net2"], nnx.Param),
-        "net2_gradients_optimizer_of_net2": (parts["net2"], parts["net2"]),
+        "gradients of all, optimizer of net2": (nnx.Param, parts["net2"]),
+        "gradients of all, optimizer of a misspelt net": (nnx.Param, parts["misspelt"]),
+        "gradients of net2, optimizer of all": (parts["net2"], nnx.Param),
+        "gradients of net2, optimizer of net2": (parts["net2"], parts["net2"]),
     }
     found = {}
     for name, (differentiated, wrt) in cases.items():
@@ -164,10 +166,10 @@ def optimizer_of_a_part() -> dict[str, Any]:
     return found
 
 
-def batch_norm_under_plain_jit() -> dict[str, float]:
-    """``jax.jit`` gives the function a copy of the model; what is written into it is dropped.
+def batch_norm_under_plain_jit() -> dict[str, Any]:
+    """``jax.jit`` gives the function a copy of the model and drops what is written into it.
 
-    How far a BatchNorm's running mean moves in one call, which should be the same everywhere.
+    One call in training mode; the running mean of net1's BatchNorm should move.
     """
 
     def run(model: _Normalized, x: Array) -> Array:
@@ -195,7 +197,7 @@ def batch_norm_under_plain_jit() -> dict[str, float]:
     for name, way in ways.items():
         model = _Normalized(nnx.Rngs(0))
         way(model, _batch())
-        moved[name] = _statistics_moved(model.net1)
+        moved[name] = {"mean_moved": _statistics_moved(model.net1)}
     return moved
 
 

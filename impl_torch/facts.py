@@ -76,9 +76,10 @@ def step_between_backward_passes() -> dict[str, Any]:
 
 
 def fused_step_between_backward_passes() -> dict[str, Any]:
-    """A fused step changes the weights and not their version counter, by which autograd notices.
+    """A fused step changes the weights but not their version counter, which autograd checks.
 
-    The second backward pass mixes new weights with old activations: the gradient of nothing.
+    So the second backward pass mixes new weights with old activations: the gradient of nothing.
+    The relative error is that of loss2's gradient in net1.
     """
     found: dict[str, Any] = {"step_between": {}, "no_step_between": {}}
     for when, kind in product(found, KINDS):
@@ -98,10 +99,11 @@ def fused_step_between_backward_passes() -> dict[str, Any]:
 def update_through_data_between_backward_passes() -> dict[str, Any]:
     """``.data`` has a version counter of its own: autograd does not notice what changes there.
 
-    ``.detach()`` shares the parameter's counter, and the same update raises.
+    ``.detach()`` shares the parameter's counter, so the same update raises. The relative error is
+    that of loss2's gradient in net1.
     """
     found = {}
-    for way in ("data", "detach", "nothing"):
+    for way in ("data", "detach", "no_update"):
         net1, net2, x = _networks()
         first, second = _two_losses(net1, net2, x)
         true = _true_grads(second, net1)
@@ -143,8 +145,8 @@ def last_network_steps_between_backward_passes() -> dict[str, Any]:
 def in_place_relu_opening_net2() -> dict[str, Any]:
     """An in-place ReLU overwrites net1's output, which loss1 is made of.
 
-    The order of two lines decides: loss1 computed before net2 raises in its backward pass, loss1
-    computed after net2 has another value.
+    The order of two lines decides. Computed before net2 runs, loss1 raises in its backward pass;
+    computed after, it has another value and raises nothing.
     """
     found = {}
     for inplace in (True, False):
@@ -157,9 +159,9 @@ def in_place_relu_opening_net2() -> dict[str, Any]:
         raised = _raised(partial(before.backward, retain_graph=True))
         found["in_place" if inplace else "out_of_place"] = {
             "loss1_before_net2": before.item(),
-            "its_backward_raised": raised,
+            "backward_before_raised": raised,
             "loss1_after_net2": after.item(),
-            "backward_of_that_raised": _raised(after.backward),
+            "backward_after_raised": _raised(after.backward),
         }
     return found
 

@@ -29,10 +29,10 @@ OPTIMIZERS: dict[str, Build] = {
 
 
 def zero_gradients_of_frozen_parameters() -> dict[str, dict[str, float]]:
-    """An optimizer steps whatever has a gradient, were it 0; what has None it leaves alone.
+    """An optimizer steps every parameter with a gradient, even of 0; only None is left alone.
 
-    With a gradient of 0, momentum and Adam's first moment go on and weight decay pulls. Here net1
-    is frozen after one step of training; what counts is how far it moves in the next five.
+    With 0, momentum and Adam's moments go on and weight decay pulls. net1 is frozen after one step
+    of training; the table says how far its weights move in the next five.
     """
     moved: dict[str, dict[str, float]] = {"zero": {}, "none": {}}
     for gradient, name in product(moved, OPTIMIZERS):
@@ -51,9 +51,10 @@ def zero_gradients_of_frozen_parameters() -> dict[str, dict[str, float]]:
 
 
 def stale_gradient_after_freezing() -> dict[str, Any]:
-    """``requires_grad_(False)`` leaves ``.grad`` where it is, and the optimizer applies it.
+    """``requires_grad_(False)`` leaves ``.grad`` in place, and the optimizer goes on applying it.
 
-    Every step again: whoever clears only the gradients of what is trained never clears this one.
+    Here the loop clears the gradients of net2, which is trained, and never those of net1. Five
+    steps.
     """
     moved = {}
     for way in ("left", "cleared"):
@@ -68,7 +69,7 @@ def stale_gradient_after_freezing() -> dict[str, Any]:
             net2.grad = None
             _loss(net1, net2).backward()
             optimizer.step()
-        moved[way] = _distance(net1, start)
+        moved[way] = {"net1_moved": _distance(net1, start)}
     return moved
 
 
