@@ -58,10 +58,9 @@ def test_frozen_batch_norm_moves_its_statistics_until_eval(
     moved = laboratory.shown(framework, "frozen_batch_norm_moves_its_statistics")
     assert set(moved) - {"no_grad"} == {"frozen", "eval", "eval_then_train"}
     assert ("no_grad" in moved) == (framework == "torch")
+    assert min(way["net2"] for way in moved.values()) > 0.001
     assert moved.pop("eval")["net1"] == 0.0
-    for way in moved.values():
-        assert way["net1"] > 0.01
-    assert all(way["net2"] > 0.001 for way in moved.values())
+    assert min(way["net1"] for way in moved.values()) > 0.01
 
 
 def test_generator_step_fills_discriminator_gradients(laboratory: Laboratory) -> None:
