@@ -14,8 +14,6 @@ from benchmarks.harness.environment import installed
 from benchmarks.scenarios import FRAMEWORKS
 from results.records import RecordError
 
-CHECKED_FIRST = ("test_equivalence", "test_recipes", "test_training", "test_facts")
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cascade-bench", "what to compare, check and time")
@@ -141,7 +139,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         unwanted |= timed
     items[:] = [item for item in items if item not in unwanted]
     config.hook.pytest_deselected(items=[item for item in unwanted if "NOTSET" not in item.name])
-    items.sort(key=lambda item: 0 if item.path.stem in CHECKED_FIRST else 1)
+    items.sort(key=is_timed)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

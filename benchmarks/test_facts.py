@@ -6,69 +6,141 @@ installed version does otherwise is declared beside its test, by version.
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from benchmarks.harness.checks import Laboratory, assert_raised
 
-from benchmarks.harness.checks import Laboratory
-
-
-def shown(laboratory: Laboratory, framework: str, name: str) -> dict[str, Any]:
-    return laboratory.worker(framework, "float32").ask("fact", name=name)
-
-
-def assert_raised(found: dict[str, str] | None, kind: str, message: str) -> None:
-    assert found is not None, f"nothing was raised; expected {kind} with {message!r}"
-    assert found["type"] == kind, found
-    assert re.search(message, found["message"]), found["message"]
+IN_PLACE = "modified by an inplace operation"
 
 
 def test_second_backward_without_retain_graph_raises(laboratory: Laboratory) -> None:
-    found = shown(laboratory, "torch", "second_backward_without_retain_graph")
+    found = laboratory.shown("torch", "second_backward_without_retain_graph")
     assert_raised(found["without"], "RuntimeError", "backward through the graph a second time")
     assert found["with"] is None
 
 
 def test_second_backward_through_additions_only_adds_up_silently(laboratory: Laboratory) -> None:
-    found = shown(laboratory, "torch", "second_backward_through_additions_only")
+    found = laboratory.shown("torch", "second_backward_through_additions_only")
     assert found == {"raised": None, "once": [1.0] * 3, "twice": [2.0] * 3}
 
 
 def test_sum_equals_multi_root_bit_for_bit_and_separate_differs_by_rounding(
     laboratory: Laboratory,
 ) -> None:
-    found = shown(laboratory, "torch", "sum_multi_root_and_separate")
+    found = laboratory.shown("torch", "sum_multi_root_and_separate")
     assert found["multi_root_equal"]
     assert found["largest_gradient"] > 0.01
     assert 0.0 < found["separate_difference"] <= 3e-8
 
 
+def test_step_between_two_backward_passes_raises(laboratory: Laboratory) -> None:
+    found = laboratory.shown("torch", "step_between_backward_passes")
+    assert len(found["step_between"]) == 6
+    for raised in found["step_between"].values():
+        assert_raised(raised, "RuntimeError", IN_PLACE)
+    assert set(found["no_step_between"].values()) == {None}
+
+
+def test_fused_step_between_two_backward_passes_is_silently_wrong(laboratory: Laboratory) -> None:
+    """A fused step between two backward passes
+
+    Notice: Run one step without `fused=True`. If it raises "modified by an inplace operation", the
+    fused gradients were wrong too.
+
+    Instead: Finish every backward pass, then step. `(loss1 + loss2).backward()` leaves no room for
+    the mistake, and costs less than two passes.
+    """
+    found = laboratory.shown("torch", "fused_step_between_backward_passes")
+    for between in found["step_between"].values():
+        assert between["same_version"]
+        assert between["raised"] is None
+        assert between["relative_error"] > 0.005
+    assert found["step_between"]["Adam"]["relative_error"] > 0.1
+    for right in found["no_step_between"].values():
+        assert right == {"same_version": True, "raised": None, "relative_error": 0.0}
+
+
+def test_update_through_data_between_two_backward_passes_is_silently_wrong(
+    laboratory: Laboratory,
+) -> None:
+    """An update through `.data` between two backward passes
+
+    Notice: Search the training code for `.data` and write `.detach()` in its place. If that raises,
+    the gradients were wrong.
+
+    Instead: Update after the last backward pass, through `.detach()` or under `torch.no_grad()`.
+    Autograd counts both, so an update in the wrong place raises.
+    """
+    found = laboratory.shown("torch", "update_through_data_between_backward_passes")
+    assert found["data"]["raised"] is None
+    assert found["data"]["relative_error"] > 0.01
+    assert_raised(found["detach"]["raised"], "RuntimeError", IN_PLACE)
+    assert found["no_update"] == {"raised": None, "relative_error": 0.0}
+
+
+def test_step_of_one_linear_between_two_backward_passes_is_right(laboratory: Laboratory) -> None:
+    found = laboratory.shown("torch", "step_of_one_linear_between_backward_passes")
+    assert found == {"raised": None, "relative_error": 0.0}
+
+
+def test_last_network_may_step_between_two_backward_passes(laboratory: Laboratory) -> None:
+    found = laboratory.shown("torch", "last_network_steps_between_backward_passes")
+    assert found["net2"] == {"raised": None, "relative_error": 0.0}
+    assert_raised(found["net1"]["raised"], "RuntimeError", IN_PLACE)
+
+
+def test_in_place_relu_opening_net2_raises_or_silently_changes_loss1(
+    laboratory: Laboratory,
+) -> None:
+    """An in-place ReLU opens net2
+
+    Notice: Take `inplace=True` away. If loss1 changes, it was computed from what net2 left over.
+
+    Instead: `nn.ReLU()`, wherever a network starts with it. Inside a network, after a layer whose
+    output nothing else reads, in place is fine.
+    """
+    found = laboratory.shown("torch", "in_place_relu_opening_net2")
+    in_place, right = found["in_place"], found["out_of_place"]
+    assert_raised(in_place["backward_before_raised"], "RuntimeError", IN_PLACE)
+    assert in_place["backward_after_raised"] is None
+    assert abs(in_place["loss1_after_net2"] - in_place["loss1_before_net2"]) > 0.1
+    assert right["loss1_after_net2"] == right["loss1_before_net2"] == in_place["loss1_before_net2"]
+    assert right["backward_before_raised"] is right["backward_after_raised"] is None
+
+
+def test_checkpointed_network_runs_again_for_each_backward_pass(laboratory: Laboratory) -> None:
+    found = laboratory.shown("torch", "checkpointed_network_in_two_backward_passes")
+    assert found == {
+        "checkpointed": {"separate": 3, "summed": 2},
+        "kept": {"separate": 1, "summed": 1},
+    }
+
+
 def test_host_array_inside_jit_raises(laboratory: Laboratory) -> None:
-    found = shown(laboratory, "jax", "host_array_inside_jit")
+    found = laboratory.shown("jax", "host_array_inside_jit")
     assert_raised(found["inside"], "TracerArrayConversionError", "called on traced array")
     assert found["outside"] is None
 
 
 def test_update_between_two_pullbacks_changes_neither(laboratory: Laboratory) -> None:
-    found = shown(laboratory, "jax", "update_between_pullbacks")
+    found = laboratory.shown("jax", "update_between_pullbacks")
     assert found == {"equal_to_undisturbed": True, "equal_to_new_parameters": False}
 
 
 def test_donated_residuals_raise_on_reuse(laboratory: Laboratory) -> None:
-    found = shown(laboratory, "jax", "donated_residuals")
+    found = laboratory.shown("jax", "donated_residuals")
     assert found["kept"] is None
     assert found["donated"] is not None, "the pullback of donated residuals ran a second time"
     assert "Buffer has been deleted or donated" in found["donated"]["message"]
 
 
 def test_backward_is_removed_where_only_the_loss_is_returned(laboratory: Laboratory) -> None:
-    found = shown(laboratory, "jax", "only_the_loss_is_returned")
+    found = laboratory.shown("jax", "only_the_loss_is_returned")
     assert found == {"loss_only": 6, "with_gradients": 17, "forward": 6}
 
 
 def test_pullback_hits_one_cache_entry_and_three_kinds_of_learning_rate_make_three(
     laboratory: Laboratory,
 ) -> None:
-    found = shown(laboratory, "jax", "cache_entries")
+    found = laboratory.shown("jax", "cache_entries")
     assert found["pullback_entries"] == 1
     assert found["learning_rate_entries"] == 3
     assert found["learning_rate_traces"] == 2  # jnp's and np's float32 share a program

@@ -5,12 +5,17 @@ Each function runs one trap and the right way beside it and returns what it saw 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+KINDS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 
 
 def second_backward_without_retain_graph() -> dict[str, Any]:
@@ -46,13 +51,141 @@ def sum_multi_root_and_separate() -> dict[str, Any]:
     for name, way in ways.items():
         net1, net2, x = _networks()
         way(*_two_losses(net1, net2, x))
-        grads[name] = [_grad(p) for p in (*net1.parameters(), *net2.parameters())]
+        grads[name] = _grads(net1) + _grads(net2)
     pairs = list(zip(grads["summed"], grads["separate"], strict=True))
     return {
         "multi_root_equal": all(map(torch.equal, grads["summed"], grads["multi_root"])),
         "separate_difference": max((a - b).abs().max().item() for a, b in pairs),
         "largest_gradient": max(a.abs().max().item() for a in grads["summed"]),
     }
+
+
+def step_between_backward_passes() -> dict[str, Any]:
+    """The second backward needs net1's weights as they were, and the step wrote over them."""
+    found: dict[str, Any] = {"step_between": {}, "no_step_between": {}}
+    for when, kind, foreach in product(found, KINDS, (None, True)):
+        net1, net2, x = _networks()
+        first, second = _two_losses(net1, net2, x)
+        optimizer = kind(net1.parameters(), lr=0.1, foreach=foreach)
+        first.backward(retain_graph=True)
+        if when == "step_between":
+            optimizer.step()
+        name = f"{kind.__name__} {'foreach' if foreach else 'default'}"
+        found[when][name] = _raised(second.backward)
+    return found
+
+
+def fused_step_between_backward_passes() -> dict[str, Any]:
+    """A fused step changes the weights but not their version counter, which autograd checks.
+
+    So the second backward pass mixes new weights with old activations: the gradient of nothing.
+    The relative error is that of loss2's gradient in net1.
+    """
+    found: dict[str, Any] = {"step_between": {}, "no_step_between": {}}
+    for when, kind in product(found, KINDS):
+        net1, net2, x = _networks()
+        first, second = _two_losses(net1, net2, x)
+        true = _true_grads(second, net1)
+        optimizer = kind(net1.parameters(), lr=0.1, fused=True)
+        first.backward(retain_graph=True)
+        versions = [parameter._version for parameter in net1.parameters()]
+        if when == "step_between":
+            optimizer.step()
+        same = versions == [parameter._version for parameter in net1.parameters()]
+        found[when][kind.__name__] = {"same_version": same, **_outcome(second, net1, true)}
+    return found
+
+
+def update_through_data_between_backward_passes() -> dict[str, Any]:
+    """``.data`` has a version counter of its own: autograd does not notice what changes there.
+
+    ``.detach()`` shares the parameter's counter, so the same update raises. The relative error is
+    that of loss2's gradient in net1.
+    """
+    found = {}
+    for way in ("data", "detach", "no_update"):
+        net1, net2, x = _networks()
+        first, second = _two_losses(net1, net2, x)
+        true = _true_grads(second, net1)
+        first.backward(retain_graph=True)
+        for parameter in net1.parameters():
+            if way == "data":
+                parameter.data.sub_(_grad(parameter))
+            elif way == "detach":
+                parameter.detach().sub_(_grad(parameter))
+        found[way] = _outcome(second, net1, true)
+    return found
+
+
+def step_of_one_linear_between_backward_passes() -> dict[str, Any]:
+    """One Linear on a plain input saves that input and not its weight: the weight may change."""
+    _, net2, x = _networks()
+    net1 = nn.Linear(8, 8)
+    first, second = _two_losses(net1, net2, x)
+    true = _true_grads(second, net1)
+    first.backward(retain_graph=True)
+    torch.optim.SGD(net1.parameters(), lr=0.1).step()
+    return _outcome(second, net1, true)
+
+
+def last_network_steps_between_backward_passes() -> dict[str, Any]:
+    """After loss2's backward only net1 is still needed: net2 may step before loss1's."""
+    found = {}
+    for stepped in ("net2", "net1"):
+        net1, net2, x = _networks()
+        first, second = _two_losses(net1, net2, x)
+        true = _true_grads(first, net1)
+        second.backward(retain_graph=True)
+        network = net2 if stepped == "net2" else net1
+        torch.optim.SGD(network.parameters(), lr=0.1).step()
+        found[stepped] = _outcome(first, net1, true)
+    return found
+
+
+def in_place_relu_opening_net2() -> dict[str, Any]:
+    """An in-place ReLU overwrites net1's output, which loss1 is made of.
+
+    The order of two lines decides. Computed before net2 runs, loss1 raises in its backward pass;
+    computed after, it has another value and raises nothing.
+    """
+    found = {}
+    for inplace in (True, False):
+        torch.manual_seed(0)
+        net1, net2 = nn.Linear(8, 8), nn.Sequential(nn.ReLU(inplace), nn.Linear(8, 8))
+        between, target = net1(torch.randn(4, 8)), torch.ones(4, 8)
+        before = F.mse_loss(between, target)
+        net2(between)
+        after = F.mse_loss(between, target)
+        raised = _raised(partial(before.backward, retain_graph=True))
+        found["in_place" if inplace else "out_of_place"] = {
+            "loss1_before_net2": before.item(),
+            "backward_before_raised": raised,
+            "loss1_after_net2": after.item(),
+            "backward_after_raised": _raised(after.backward),
+        }
+    return found
+
+
+def checkpointed_network_in_two_backward_passes() -> dict[str, Any]:
+    """A checkpointed net1 keeps no activations: each backward pass runs its forward again."""
+    found: dict[str, Any] = {"checkpointed": {}, "kept": {}}
+    for memory, way in product(found, ("separate", "summed")):
+        net1, net2, x = _networks()
+        runs: list[None] = []
+        net1.register_forward_pre_hook(partial(_note, runs))
+        run = partial(checkpoint, net1, use_reentrant=False) if memory == "checkpointed" else net1
+        first, second = _two_losses(run, net2, x)
+        if way == "separate":
+            first.backward(retain_graph=True)
+            second.backward()
+        else:
+            (first + second).backward()
+        found[memory][way] = len(runs)
+    return found
+
+
+def _note(runs: list[None], *_: Any) -> None:
+    runs.append(None)
 
 
 def _networks() -> tuple[nn.Module, nn.Module, Tensor]:
@@ -62,7 +195,9 @@ def _networks() -> tuple[nn.Module, nn.Module, Tensor]:
     return net1, net2, torch.randn(4, 8)
 
 
-def _two_losses(net1: nn.Module, net2: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+def _two_losses(
+    net1: Callable[[Tensor], Tensor], net2: Callable[[Tensor], Tensor], x: Tensor
+) -> tuple[Tensor, Tensor]:
     between = net1(x)
     ones = torch.ones_like(between)
     return F.mse_loss(between, ones), F.mse_loss(net2(between), ones)
@@ -71,6 +206,28 @@ def _two_losses(net1: nn.Module, net2: nn.Module, x: Tensor) -> tuple[Tensor, Te
 def _grad(tensor: Tensor) -> Tensor:
     assert tensor.grad is not None
     return tensor.grad.clone()
+
+
+def _grads(network: nn.Module) -> list[Tensor]:
+    return [_grad(parameter) for parameter in network.parameters()]
+
+
+def _true_grads(loss: Tensor, network: nn.Module) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(loss, list(network.parameters()), retain_graph=True)
+
+
+def _outcome(loss: Tensor, network: nn.Module, true: Sequence[Tensor]) -> dict[str, Any]:
+    """What the loss's backward raised; where it did not, its gradients' relative error."""
+    network.zero_grad()
+    raised = _raised(loss.backward)
+    error = None if raised else _relative_error(_grads(network), true)
+    return {"raised": raised, "relative_error": error}
+
+
+def _relative_error(found: Sequence[Tensor], true: Sequence[Tensor]) -> float:
+    """Norm of the difference over the norm of what is true, all tensors taken together."""
+    one, other = (torch.cat([t.flatten() for t in tensors]) for tensors in (found, true))
+    return ((one - other).norm() / other.norm()).item()
 
 
 def _raised(call: Callable[[], Any]) -> dict[str, str] | None:

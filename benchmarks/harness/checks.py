@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -52,6 +53,10 @@ class Laboratory:
                 framework, dtype=dtype, cache=self._cache.name, environment={"XLA_FLAGS": flags}
             )
         return self._launches[key]
+
+    def shown(self, framework: str, fact: str) -> dict[str, Any]:
+        """What the framework's implementation saw when it showed the fact, in float32."""
+        return self.worker(framework, "float32").ask("fact", name=fact)
 
     def at(self, problem: Problem, framework: str, dtype: str = "float64") -> Launch:
         """A worker with this problem open, fresh from its weights."""
@@ -138,3 +143,10 @@ def plan(
             for segment in segments
         ],
     }
+
+
+def assert_raised(found: dict[str, str] | None, kind: str, message: str) -> None:
+    """The fact raised this type of error, and its message matches the pattern."""
+    assert found is not None, f"nothing was raised; expected {kind} with {message!r}"
+    assert found["type"] == kind, found
+    assert re.search(message, found["message"]), found["message"]

@@ -27,6 +27,7 @@ from benchmarks.harness.arrays import read_arrays, under, write_arrays
 
 # telling the parent wakes it on a core that is being measured: only where a sample is long
 TELL_SECONDS = 0.05
+FACT_FILES = ("facts", "freeze_facts")  # where an implementation shows its facts
 
 
 class Worker:
@@ -133,9 +134,12 @@ class Worker:
         return report
 
     def do_fact(self, name: str) -> dict[str, Any]:
-        """Let the implementation show a fact; see ``impl_*/facts.py``."""
-        facts = importlib.import_module(f"impl_{self.framework}.facts")
-        return getattr(facts, name)()
+        """Let the implementation show a fact; see ``impl_*/facts.py`` and ``freeze_facts.py``."""
+        for file in FACT_FILES:
+            module = importlib.import_module(f"impl_{self.framework}.{file}")
+            if hasattr(module, name):
+                return getattr(module, name)()
+        raise ValueError(f"fact {name!r}: in none of {FACT_FILES} of impl_{self.framework}")
 
     def do_prepare(
         self,
