@@ -122,7 +122,8 @@ def parametrize_checks(metafunc: pytest.Metafunc, chosen: cells.Selection) -> No
         if name in metafunc.fixturenames:
             values = [(s.name, variant, size) for s, variant, size in found]
             metafunc.parametrize(name, values, ids=["-".join(value) for value in values])
-    if "framework" in metafunc.fixturenames:
+    marked = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "framework" in metafunc.fixturenames and "framework" not in marked:
         metafunc.parametrize("framework", list(chosen.framework or FRAMEWORKS))
 
 
