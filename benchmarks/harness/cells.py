@@ -66,7 +66,9 @@ DEFAULT_SIZES = ("seed", "medium")
 DEFAULT_VARIANTS = {
     "three_network_cascade": ("plain",),
     "stacked_cascade": ("n2", "n4"),
+    "two_player": ("turn_b",),
     "attention_on_frozen_backbone": ("gamma05",),
+    "staged_unfreeze": ("phase2",),  # phase 1 is the network of `frozen_in_constructor`
 }
 DEFAULT_STRATEGIES = {
     "backward": ("summed", "separate_retained", "boundary_split"),
@@ -225,7 +227,7 @@ class Selection:
         self, scenario: Scenario, variant: str, framework: str
     ) -> Iterator[tuple[str, str, str]]:
         """(kind, phase, strategy or recipe) of everything chosen for this variant."""
-        if _takes(self.kind, "backward"):
+        if _takes(self.kind, "backward") and self._compares(scenario, variant):
             for phase, strategy in self._strategies(scenario, variant, framework):
                 yield "backward", phase, strategy
         if _takes(self.kind, "freeze") and scenario.variants[variant].frozen:
@@ -237,11 +239,11 @@ class Selection:
     ) -> list[tuple[str, str]]:
         """(phase, strategy) pairs; a strategy asked for without a phase takes its natural one.
 
-        With one loss all strategies are the same: the baseline alone, and only if asked for.
+        With one loss all strategies are the same: the baseline alone.
         """
         strategies: tuple[str, ...] = STRATEGIES[framework]
         if len(scenario.variants[variant].flow) < 2:
-            strategies = (scenario.baseline,) if self._asked(scenario) else ()
+            strategies = (scenario.baseline,)
         phases = (ALL,) if self.everything and self.phase is None else self.phase
         chosen = (ALL,) if self.everything and self.strategy is None else self.strategy
         if phases is None and chosen is None:
@@ -257,9 +259,11 @@ class Selection:
                 pairs = [(p, s) for p, s in pairs if s in _default_for(p)]
         return _with_baseline(pairs, strategies, scenario.baseline)
 
-    def _asked(self, scenario: Scenario) -> bool:
-        """Whether just this scenario, or everything, was asked for."""
-        return self.everything or scenario.name in (self.scenario or ())
+    def _compares(self, scenario: Scenario, variant: str) -> bool:
+        """By default only where several losses meet and nothing is frozen; else if asked for."""
+        chosen = scenario.variants[variant]
+        asked = self.everything or self.kind or scenario.name in (self.scenario or ())
+        return bool(asked) or (len(chosen.flow) > 1 and not chosen.frozen)
 
     def _recipes(self, framework: str) -> list[tuple[str, str]]:
         """(phase, recipe) pairs; phase ``step`` unless another is asked for."""
