@@ -35,8 +35,8 @@ class Opened:
         self.weights = {n: a.astype(dtype) for n, a in weights.items()}
         self.data = {n: a.astype(dtype) for n, a in data.items()}
 
-    def program(self, strategy: str, phase: str) -> Program:
-        return Program(self, strategy)
+    def program(self, kind: str, name: str, phase: str) -> Program:
+        return Program(self, name)
 
     def gradients(self) -> dict[str, Any]:
         w, d = self.weights, self.data
