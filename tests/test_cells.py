@@ -97,6 +97,19 @@ def test_rerun_selects_just_this_cell_and_its_baseline() -> None:
         assert cell in again.cells()
 
 
+def test_what_asking_for_the_gradient_of_nothing_does_is_declared() -> None:
+    for scenario in cells.CATALOGUE.values():
+        empty = {
+            (framework, name, loss)
+            for name, variant in scenario.variants.items()
+            for loss, changed in variant.allowed.items()
+            if not changed
+            for framework in cells.FRAMEWORKS
+        }
+        declared = {(e.framework, e.variant, e.loss) for e in scenario.expected}
+        assert declared == empty, scenario.name
+
+
 def test_size_gpu_is_never_on_a_cpu() -> None:
     assert "gpu" not in {c.size for c in Selection(size=("all",)).cells()}
     with pytest.raises(SelectionError, match="never on a CPU"):
