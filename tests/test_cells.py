@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.harness import cells, cost
 from benchmarks.harness.cells import Selection, SelectionError
+from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 
 
 def test_default_is_what_the_documentation_says() -> None:
@@ -98,13 +99,13 @@ def test_rerun_selects_just_this_cell_and_its_baseline() -> None:
 
 
 def test_what_asking_for_the_gradient_of_nothing_does_is_declared() -> None:
-    for scenario in cells.CATALOGUE.values():
+    for scenario in CATALOGUE.values():
         empty = {
             (framework, name, loss)
             for name, variant in scenario.variants.items()
             for loss, changed in variant.allowed.items()
             if not changed
-            for framework in cells.FRAMEWORKS
+            for framework in FRAMEWORKS
         }
         declared = {(e.framework, e.variant, e.loss) for e in scenario.expected}
         assert declared == empty, scenario.name
