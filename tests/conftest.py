@@ -24,6 +24,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str
 
     def run(*strategies: str, **changes: Any) -> dict[str, Any]:
         job = {
+            "kind": "backward",
             "scenario": "linear_cascade",
             "variant": "-",
             "size": "seed",
