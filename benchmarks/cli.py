@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Measure with: pytest benchmarks --benchmark-only",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    listing = commands.add_parser("list", help="scenarios, variants, flows, strategies, sizes")
+    listing = commands.add_parser(
+        "list", help="scenarios, variants, flows, strategies, recipes, sizes"
+    )
     listing.add_argument("--json", action="store_true", help="a list of objects")
     listing.add_argument("--cost", action="store_true", help="how long a selection takes")
     for name in cells.OPTIONS:
@@ -83,6 +85,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def described(scenario: Scenario) -> dict[str, Any]:
     """A scenario as plain data, for other programs."""
+    freezing = any(variant.frozen for variant in scenario.variants.values())
     return {
         "name": scenario.name,
         "family": scenario.family,
@@ -90,17 +93,17 @@ def described(scenario: Scenario) -> dict[str, Any]:
         "variants": list(scenario.variants),
         "frameworks": [f for f in FRAMEWORKS if scenario.lacks(f) is None],
         "strategies": {f: list(cells.STRATEGIES[f]) for f in FRAMEWORKS},
-        "recipes": {f: [] for f in FRAMEWORKS},
+        "recipes": {f: list(cells.RECIPES[f]) if freezing else [] for f in FRAMEWORKS},
         "sizes": {size: dict(arguments) for size, arguments in scenario.sizes.items()},
         "flow": {
-            name: {loss: list(reached) for loss, reached in variant.flow.items()}
+            name: {loss: list(reached) for loss, reached in variant.allowed.items()}
             for name, variant in scenario.variants.items()
         },
         "frozen": {name: list(variant.frozen) for name, variant in scenario.variants.items()},
         "unsupported": {
             name: dict(variant.impossible) for name, variant in scenario.variants.items()
         },
-        "optimizer": {"kind": scenario.optimizer.kind, **scenario.optimizer.settings},
+        "optimizer": scenario.optimizer.facts(),
     }
 
 
@@ -116,7 +119,7 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
         for i, (name, variant) in enumerate(scenario.variants.items()):
             flow = "; ".join(
                 loss if loss == "…" else f"{loss} → {_span(variant.networks, reached)}"
-                for loss, reached in _shown(variant.flow)
+                for loss, reached in _shown(variant.allowed)
             )
             frozen = f"  frozen: {', '.join(variant.frozen)}" if variant.frozen else ""
             table.add_row(scenario.name if i == 0 else "", name, flow + frozen)
@@ -126,6 +129,7 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
     console.print(f"\nsizes: {', '.join(sizes)}  (default: {', '.join(default)})")
     for framework in FRAMEWORKS:
         console.print(f"{framework} strategies: {', '.join(cells.STRATEGIES[framework])}")
+        console.print(f"{framework} recipes: {', '.join(cells.RECIPES[framework])}")
     console.print(
         f"phases: {', '.join(cells.PHASES)}   measure: pytest benchmarks --benchmark-only"
     )

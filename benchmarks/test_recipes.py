@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.harness import cells, equivalence
-from benchmarks.harness.arrays import read_arrays
+from benchmarks.harness.arrays import read_arrays, write_arrays
 from benchmarks.harness.checks import Laboratory, Problem, plan
+from benchmarks.harness.launch import WorkerFailed
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
 
@@ -101,3 +102,139 @@ def trained(
     optimizer = DECAYING[decaying]
     made = plan(spec(problem), problem[2], segments, optimizer=optimizer, recipe=recipe)
     return laboratory.train(problem, framework, made)
+
+
+def test_what_stands_behind_cannot_be_frozen_by_cutting(
+    laboratory: Laboratory, freezing: Problem, framework: str
+) -> None:
+    """Refused by the recipe itself, so `unsupported` is no excuse."""
+    if framework == "torch" and not spec(freezing).variants[freezing[1]].frozen_in_front:
+        for recipe in cells.FRONT_ONLY:
+            with pytest.raises(WorkerFailed, match="must stand in front"):
+                laboratory.gradients(freezing, framework, ("freeze", recipe), "gradient", "float32")
+
+
+# products of one Linear layer in the forward and the backward pass, and activations saved, of two
+# networks of three Linear layers; in a step XLA counts Adam's arithmetic as well
+COSTS: dict[tuple[str, str], dict[str, tuple[int, int | None]]] = {
+    ("torch", "frozen_net1"): {
+        "unfrozen": (17, 7),
+        "requires_grad_false": (11, 4),
+        "no_grad_forward": (11, 4),
+        "detach": (11, 7),
+        "grad_of_trainable": (11, 7),
+        "optimizer_only": (17, 7),
+    },
+    ("torch", "frozen_net2"): {
+        "unfrozen": (17, 7),
+        "requires_grad_false": (14, 7),
+        "grad_of_trainable": (14, 7),
+        "optimizer_only": (17, 7),
+    },
+    ("jax", "frozen_net1"): {
+        "unfrozen": (17, None),
+        "stop_gradient": (11, None),
+        "grad_of_trainable": (11, None),
+        "partition": (11, None),
+        "selective_transform": (11, None),
+        "masked": (11, None),
+        "chain_freeze": (17, None),
+        "all_gradients": (17, None),
+    },
+}
+
+
+@pytest.mark.parametrize("case", COSTS, ids="-".join)
+def test_recipes_cost_what_is_predicted(laboratory: Laboratory, case: tuple[str, str]) -> None:
+    framework, variant = case
+    problem = ("stacked_cascade", variant, "small")
+    size = spec(problem).sizes["small"]
+    activation = 4 * size["batch"] * size["width"]  # bytes
+    product = 2 * size["batch"] * size["width"] ** 2
+    reaching = len([names for names in laboratory.files(problem).facts["flow"].values() if names])
+    for recipe, (products, saved) in COSTS[framework, variant].items():
+        launch = laboratory.at(problem, framework, "float32")
+        counted = launch.ask("count", kind="freeze", name=recipe, phase="step")
+        assert round(counted["flops"] / product, 0) == products, recipe
+        if saved is not None:
+            # a squared error keeps its target as well
+            losses = 2 if recipe in cells.WASTEFUL else reaching
+            assert counted["residual_bytes"] / activation == saved + losses, recipe
+
+
+def test_batch_norm_moves_its_statistics_in_train_mode_though_frozen(
+    laboratory: Laboratory,
+) -> None:
+    """torch keeps the unbiased variance, flax the biased one: n − 1 to n values of a channel."""
+    problem = ("attention_on_frozen_backbone", "batch_statistics", "seed")
+    start = read_arrays(laboratory.files(problem).weights)
+    torch, jax = (statistics(laboratory, problem, f) for f in ("torch", "jax"))
+    front = statistics(laboratory, problem, "torch", "no_grad_forward")
+    values = spec(problem).sizes["seed"]["batch"] * 7 * 7
+    assert set(torch) == set(jax) == set(spec(problem).buffers_of(*problem[1:]))
+    for name, array in torch.items():
+        before = 0.9**STEPS * start[name]  # what is left of where it began
+        share = (values - 1) / values if name.endswith("var") else 1.0
+        assert equivalence.relative(array, start[name]) > 1e-3, name
+        assert equivalence.relative(jax[name] - before, share * (array - before)) <= 1e-9, name
+        assert np.array_equal(front[name], array), f"{name}: no_grad holds no statistics"
+
+
+def test_batch_norm_keeps_its_statistics_in_eval_mode(
+    laboratory: Laboratory, framework: str
+) -> None:
+    problem = ("attention_on_frozen_backbone", "gamma05", "seed")
+    start = read_arrays(laboratory.files(problem).weights)
+    found = statistics(laboratory, problem, framework)
+    assert found
+    for name, array in found.items():
+        assert np.array_equal(array, start[name]), name
+
+
+def statistics(
+    laboratory: Laboratory, problem: Problem, framework: str, recipe: str | None = None
+) -> dict[str, Any]:
+    made = plan(spec(problem), problem[2], (Segment(STEPS, (problem[1],)),), recipe=recipe)
+    buffers: dict[str, Any] = laboratory.train(problem, framework, made)["buffers"]
+    return buffers
+
+
+def test_first_sixteen_tensors_are_what_is_frozen(laboratory: Laboratory, framework: str) -> None:
+    problem = ("frozen_prefix", "-", "seed")
+    facts = laboratory.files(problem).facts
+    asked = {name: facts[name] for name in ("family", "build", "arguments")}
+    names = list(laboratory.worker(framework).ask("shapes", **asked))
+    order = names if framework == "torch" else sorted(names, key=lambda n: (n[0] != "f", n))
+    assert len(facts["frozen"]) == 16
+    assert set(order[:16]) == set(facts["frozen"])
+
+
+def test_constructor_freezes_what_the_row_says(laboratory: Laboratory, framework: str) -> None:
+    for name, variant in (("frozen_in_constructor", "-"), ("staged_unfreeze", "phase1")):
+        problem = (name, variant, "seed")
+        built = laboratory.at(problem, framework).ask("built_frozen")
+        expected = frozen(laboratory, problem) if name == "frozen_in_constructor" else []
+        assert sorted(built) == sorted(expected), name
+
+
+def test_loading_what_fits_reports_what_does_not(laboratory: Laboratory, framework: str) -> None:
+    """A pretrained state with 100 classes, a layer too many and a bias too few."""
+    problem = ("only_new_layer", "-", "seed")
+    start = read_arrays(laboratory.files(problem).weights)
+    state = {name: array + 1.0 for name, array in start.items()}
+    state["last.linear.weight"] = np.ones((100, 84))
+    state["auxiliary.linear.weight"] = np.ones((3, 3))
+    del state["features.conv1.bias"]
+    path, out = (laboratory.scratch(problem, f"{n}.npz") for n in ("pretrained", "loaded"))
+    write_arrays(path, state)
+    launch = laboratory.at(problem, framework)
+    report = launch.ask("load_matching", pretrained=str(path), out=str(out))
+    loaded = read_arrays(str(out))
+    launch.ask("load", weights=laboratory.files(problem).weights)
+    assert report["mismatched"] == ["last.linear.weight"]
+    assert report["unexpected"] == ["auxiliary.linear.weight"]
+    assert report["missing"] == ["features.conv1.bias"]
+    assert set(report["loaded"]) == set(start) - {"last.linear.weight", "features.conv1.bias"}
+    for name, array in loaded.items():
+        expected = state[name] if name in report["loaded"] else start[name]
+        assert np.array_equal(array, expected), name

@@ -66,7 +66,9 @@ DEFAULT_SIZES = ("seed", "medium")
 DEFAULT_VARIANTS = {
     "three_network_cascade": ("plain",),
     "stacked_cascade": ("n2", "n4"),
+    "two_player": ("turn_b",),
     "attention_on_frozen_backbone": ("gamma05",),
+    "staged_unfreeze": ("phase2",),  # phase 1 is the network of `frozen_in_constructor`
 }
 DEFAULT_STRATEGIES = {
     "backward": ("summed", "separate_retained", "boundary_split"),
@@ -236,7 +238,7 @@ class Selection:
         self, scenario: Scenario, variant: str, framework: str
     ) -> Iterator[tuple[str, str, str]]:
         """(kind, phase, strategy or recipe) of everything chosen for this variant."""
-        if _takes(self.kind, "backward"):
+        if _takes(self.kind, "backward") and self._compares(scenario, variant):
             for phase, strategy in self._strategies(scenario, variant, framework):
                 yield "backward", phase, strategy
         if _takes(self.kind, "freeze") and scenario.variants[variant].frozen:
@@ -248,11 +250,11 @@ class Selection:
     ) -> list[tuple[str, str]]:
         """(phase, strategy) pairs; a strategy asked for without a phase takes its natural one.
 
-        With one loss all strategies are the same: the baseline alone, and only if asked for.
+        With one loss all strategies are the same: the baseline alone.
         """
         strategies: tuple[str, ...] = STRATEGIES[framework]
         if len(scenario.variants[variant].flow) < 2:
-            strategies = (scenario.baseline,) if self._asked(scenario) else ()
+            strategies = (scenario.baseline,)
         phases = (ALL,) if self.everything and self.phase is None else self.phase
         chosen = (ALL,) if self.everything and self.strategy is None else self.strategy
         if phases is None and chosen is None:
@@ -268,10 +270,15 @@ class Selection:
                 pairs = [(p, s) for p, s in pairs if s in _default_for(p)]
         return _with_baseline(pairs, strategies, scenario.baseline)
 
-    def _asked(self, scenario: Scenario) -> bool:
-        """Whether just this scenario, or everything, was asked for."""
-        named = scenario.name in (self.scenario or ())
-        return self.everything or named or scenario.file is not None
+    def _compares(self, scenario: Scenario, variant: str) -> bool:
+        """By default only where several losses meet and nothing is frozen; else if asked for.
+
+        A user's own with a single loss is timed all the same: it would else leave nothing at all.
+        """
+        chosen = scenario.variants[variant]
+        asked = self.everything or self.kind or scenario.name in (self.scenario or ())
+        meeting = len(chosen.flow) > 1 or scenario.file is not None
+        return bool(asked) or (meeting and not chosen.frozen)
 
     def _recipes(self, framework: str) -> list[tuple[str, str]]:
         """(phase, recipe) pairs; phase ``step`` unless another is asked for."""

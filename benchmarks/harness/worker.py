@@ -145,6 +145,19 @@ class Worker:
         )
         return counts
 
+    def do_load(self, weights: str) -> dict[str, Any]:
+        """Put weights and buffers into the problem that is open."""
+        self.opened.load(read_arrays(weights))
+        return {}
+
+    def do_count(self, kind: str, name: str, phase: str) -> dict[str, Any]:
+        """What one call of the strategy or recipe counts up to, after it ran once."""
+        program = self.opened.program(kind, name, phase)
+        program.reset()
+        program.wait(program.run(program.prepare()))
+        counted: dict[str, Any] = program.count()
+        return counted
+
     def do_built_frozen(self) -> list[str]:
         return self.opened.built_frozen
 

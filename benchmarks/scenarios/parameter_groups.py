@@ -49,6 +49,7 @@ LENET_MODULE_RATES = Scenario(
         "sgd", {"lr": 1e-2}, "groups", rates={"features": 1e-5, "classifier": 1e-2}
     ),
     trainings=(Training("two_rates", (Segment(50),)),),
+    seeds={("-", "seed"): 1},
 )
 
 LENET_LAYER_RATES = replace(

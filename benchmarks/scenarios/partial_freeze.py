@@ -189,7 +189,7 @@ def _lenet_data(rng: Rng, *, batch: int, **_: Any) -> dict[str, Any]:
 
 
 LENET_SIZES = {
-    "seed": {"width": 1, "batch": 2},
+    "seed": {"width": 1, "batch": 8},
     "small": {"width": 1, "batch": 4},
     "medium": {"width": 1, "batch": 128},
     "large": {"width": 4, "batch": 256},
@@ -207,6 +207,7 @@ FROZEN_IN_CONSTRUCTOR = Scenario(
     data=_lenet_data,
     variants={"-": Variant(LENET, {"loss": LENET}, frozen=("features",))},
     optimizer=Optimizer("sgd", {"lr": 1e-2}, "together"),
+    seeds={("-", "seed"): 4},
 )
 
 LAST = ("features", "hidden", "last")
@@ -223,6 +224,7 @@ ONLY_NEW_LAYER = Scenario(
     optimizer=Optimizer(
         "adam", {"lr": 1e-3, "betas": (0.9, 0.999), "weight_decay": 1e-5}, "together"
     ),
+    seeds={("-", "seed"): 6},
 )
 
 STAGED_UNFREEZE = Scenario(
@@ -245,6 +247,7 @@ STAGED_UNFREEZE = Scenario(
             steps_counted={"features": 25, "classifier": 50},
         ),
     ),
+    seeds={("phase1", "seed"): 2, ("phase2", "seed"): 2},
 )
 
 SCENARIOS = (

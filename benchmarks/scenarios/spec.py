@@ -167,7 +167,8 @@ class Training:
     Only ``losses`` are trained on, if named. ``reaches`` is {network: (target, tolerance)} for
     every element of its output; ``unmoved`` the networks that must end bit-identical to where they
     began; ``steps_counted`` {network: steps} what Adam must have counted; ``band`` how far, as a
-    share of the distance travelled, float32 may end from float64.
+    share of the distance travelled, float32 may end from float64, beside the rounding of the
+    weights themselves.
     """
 
     name: str
@@ -176,7 +177,7 @@ class Training:
     reaches: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     unmoved: tuple[str, ...] = ()
     steps_counted: Mapping[str, int] = field(default_factory=dict)
-    band: float = 1e-3
+    band: float = 1e-4
 
 
 @dataclass(frozen=True)
