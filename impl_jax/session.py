@@ -143,8 +143,8 @@ class Opened:
         values = self._losses(self.problem.trainable, self.problem.constants)
         return {name: float(values[name]) for name in self.problem.flow}
 
-    def loss_shapes(self) -> Shapes:
-        """The shape of each loss; that of a single number is empty."""
+    def loss_shapes(self) -> dict[str, list[int] | None]:
+        """The shape of each loss, empty for a single number."""
         problem = self.problem
 
         def losses(parameters: Parameters, constants: Any) -> dict[str, jax.Array]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -123,11 +122,12 @@ class Opened:
         with torch.no_grad():
             return {name: loss.item() for name, loss in self.problem.losses().items()}
 
-    def loss_shapes(self) -> Shapes:
-        """The shape of each loss; that of a single number is empty."""
+    def loss_shapes(self) -> dict[str, list[int] | None]:
+        """The shape of each loss, empty for a single number; None for what is no tensor."""
         with torch.no_grad():
             losses = self.problem.losses(among=self.problem.reach)
-        return {name: list(np.shape(loss)) for name, loss in losses.items()}
+        tensors = {n: isinstance(loss, torch.Tensor) for n, loss in losses.items()}
+        return {n: list(loss.shape) if tensors[n] else None for n, loss in losses.items()}
 
     def loss_gradients(self) -> dict[str, dict[str, NDArray[Any] | None]]:
         """Per loss, every parameter's gradient as autograd leaves it: an array, or None."""

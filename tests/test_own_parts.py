@@ -71,6 +71,18 @@ TORCH: dict[str, tuple[str, str, str, str]] = {
         "crashed", TARGET2, "lambda output, data: (output - data['target2']) ** 2",
         "not_scalar_torch.py: not_scalar: loss2 has shape [2, 3], should be a scalar; take its",
     ),
+    "no_tensor": (
+        "crashed", TARGET2, "lambda output, data: 1.0",
+        "no_tensor_torch.py: no_tensor: loss2 is no tensor, so nothing can be learned from it",
+    ),
+    "not_finite": (
+        "crashed", TARGET2, "lambda output, data: (output - output - 1).log().mean()",
+        "not_finite_torch.py: not_finite: loss2 is nan at the weights and data that the spec",
+    ),
+    "ends": (
+        "crashed", "    return [", "    import sys\n    sys.exit(3)\n    return [",
+        "ends_torch.py:18: SystemExit: 3",
+    ),
     "no_such_data": (
         "crashed", '"target2"', '"target"',
         "no_such_data_torch.py: no_such_data: a loss or a link asks the data for 'target'; "
@@ -89,8 +101,8 @@ TORCH: dict[str, tuple[str, str, str, str]] = {
 }  # fmt: skip
 UNCUT: Change = ('"loss2": BOTH', '"loss2": ("net2",)')
 TWO_PARTS: dict[str, dict[str, Any]] = {
-    "in_jax": {"jax": ("return self.linear(x)", "return self.linear(x[:, 1:])")},
-    "uncut_in_jax": {"spec": UNCUT, "torch": (TARGET2 + "}", TARGET2 + "}, cut")},
+    "raising": {"jax": ("return self.linear(x)", "return self.linear(x[:, 1:])")},
+    "uncut": {"spec": UNCUT, "torch": (TARGET2 + "}", TARGET2 + "}, cut")},
     "differ": {"jax": ("jnp.square(output - target)", "1.01 * jnp.square(output - target)")},
 }
 
@@ -159,13 +171,13 @@ def test_data_that_cannot_be_drawn_is_said_with_its_line(measured: Any) -> None:
 
 def test_mistake_in_one_part_leaves_the_other_its_times(measured: Any) -> None:
     records, output, _ = measured
-    assert records["in_jax", "torch"]["outcome"] == "ok", output
-    assert records["in_jax", "jax"]["outcome"] == "crashed"
-    assert records["in_jax", "jax"]["missing"]["seconds"].startswith("in_jax_jax.py:12: ")
-    assert records["uncut_in_jax", "torch"]["outcome"] == "ok", output
-    assert records["uncut_in_jax", "jax"]["outcome"] == "wrong_gradients"
-    reason = records["uncut_in_jax", "jax"]["missing"]["seconds"]
-    assert "loss2 → net1.linear.weight: value, should be zero" in reason
+    assert records["raising", "torch"]["outcome"] == "ok", output
+    assert records["raising", "jax"]["outcome"] == "crashed"
+    assert records["raising", "jax"]["missing"]["seconds"].startswith("raising_jax.py:12: ")
+    assert records["uncut", "torch"]["outcome"] == "ok", output
+    assert records["uncut", "jax"]["outcome"] == "wrong_gradients"
+    reason = records["uncut", "jax"]["missing"]["seconds"]
+    assert "loss2 → net1.linear.bias: value, should be zero" in reason
 
 
 def test_parts_that_differ_get_no_time_at_all(measured: Any) -> None:

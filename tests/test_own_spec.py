@@ -143,6 +143,16 @@ def test_spec_may_use_what_stands_beside_it(tmp_path: Path) -> None:
     assert [s.name for s in loading.load([tmp_path])] == ["mine"]
 
 
+def test_name_like_a_parts_is_a_part_only_beside_its_spec(tmp_path: Path) -> None:
+    write(tmp_path, "mine", parts=("torch", "jax"))
+    write(tmp_path, "only_jax", parts=("jax",))
+    assert [s.name for s in loading.load([tmp_path])] == ["mine", "only_jax"]
+    (tmp_path / "mine.py").unlink()
+    with pytest.raises(SpecError, match=r"part: no spec mine.py stands beside it") as raised:
+        loading.load([tmp_path])
+    assert str(raised.value).startswith("mine_jax.py:1: ImportError")
+
+
 def test_command_that_runs_a_cell_again_names_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,7 +48,7 @@ class Worker:
         try:
             operation = getattr(self, f"do_{request.pop('op')}")
             return {"ok": True, "result": operation(**request)}
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a user's part may end itself: say where
             return {"ok": False, "error": self._described(error)}
 
     def do_hello(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Worker:
         return {}
 
     def do_probe(self) -> dict[str, Any]:
-        """Run forward once, and see that each loss is a single number."""
+        """Run forward, and see that each loss is a single finite number."""
         try:
             shapes = self.opened.loss_shapes()
         except KeyError as error:
@@ -81,6 +81,7 @@ class Worker:
                 f"the spec's data is {', '.join(self.inputs)}"
             ) from None
         parts.check_scalars(self._who(), shapes)
+        parts.check_finite(self._who(), self.opened.losses())
         return {}
 
     def do_close(self) -> dict[str, Any]:
@@ -282,7 +283,7 @@ class Worker:
         file = self._part.name if self._part else f"impl_{self.framework}/{self.facts['family']}.py"
         return f"{file}: {self.facts['build']}"
 
-    def _described(self, error: Exception) -> dict[str, Any]:
+    def _described(self, error: BaseException) -> dict[str, Any]:
         return {
             "line": blame.told(error, self._part) if self._part else None,
             "type": type(error).__name__,

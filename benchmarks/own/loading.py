@@ -42,15 +42,14 @@ def load(paths: Iterable[str | Path]) -> list[Scenario]:
 
 
 def _specs(path: str | Path) -> list[Path]:
-    """The file, or the spec files of the folder: no parts, nothing that begins with ``_``."""
+    """The file, or the specs of the folder: neither another's part nor begun with ``_``."""
     whole = Path(path).expanduser().resolve()
     if whole.is_dir():
-        parts = tuple(f"_{framework}" for framework in FRAMEWORKS)
-        found = sorted(
-            f for f in whole.glob("*.py") if not f.stem.endswith(parts) and f.name[0] != "_"
-        )
+        there = sorted(file for file in whole.glob("*.py") if file.name[0] != "_")
+        parts = {part_of(file, framework) for file in there for framework in FRAMEWORKS}
+        found = [file for file in there if file not in parts]
         if not found:
-            raise SpecError(f"{OPTION} {path}: no spec in this folder: no *.py but for parts")
+            raise SpecError(f"{OPTION} {path}: no spec in this folder: no *.py without a leading _")
         return found
     if not whole.is_file():
         raise SpecError(f"{OPTION} {path}: no such file or folder")
@@ -93,7 +92,13 @@ def _executed(file: Path) -> ModuleType:
         try:
             return files.imported(file)
         except (Exception, SystemExit) as error:
-            raise SpecError(blame.told(error, file)) from error
+            raise SpecError(blame.told(error, file) + _orphaned(file)) from error
+
+
+def _orphaned(file: Path) -> str:
+    """What to add where the file looks like the part of a spec that is not there."""
+    whose = [file.stem.removesuffix(f"_{f}") for f in FRAMEWORKS if file.stem.endswith(f"_{f}")]
+    return f" (if this is a part: no spec {whose[0]}.py stands beside it)" if whose else ""
 
 
 class _Refusing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, wraps
 from pathlib import Path
@@ -70,15 +71,15 @@ def check_fit(
     ``shapes`` of parameters and buffers, and the names of the ``losses`` of all stages, are what
     the part has; ``weights`` and the losses in ``reach`` what the spec says. Raises `PartError`.
     """
-    shapes = {name: tuple(shape) for name, shape in shapes.items()}
     missing = [name for name in weights if name not in shapes]
     extra = [name for name in shapes if name not in weights]
     if missing or extra:
         raise PartError(f"{who}: {_names(missing, extra)}")
-    for name, shape in shapes.items():
-        if shape != weights[name].shape:
+    for name, array in weights.items():
+        found, should = list(shapes[name]), list(array.shape)
+        if found != should:
             raise PartError(
-                f"{who}: {name} is {list(shape)}, should be {list(weights[name].shape)} "
+                f"{who}: {name} is {found}, should be {should} "
                 "(in torch's layout: [outputs, inputs, *kernel])"
             )
     there = list(losses)
@@ -105,10 +106,19 @@ def _names(missing: list[str], extra: list[str]) -> str:
     return "; ".join(told)
 
 
-def check_scalars(who: str, shapes: Mapping[str, Iterable[int]]) -> None:
-    """Raises `PartError` where a loss is no single number."""
+def check_scalars(who: str, shapes: Mapping[str, list[int] | None]) -> None:
+    """Raises `PartError` where a loss is no single number, or (shape None) no tensor."""
     for loss, shape in shapes.items():
-        if tuple(shape):
+        if shape is None:
+            raise PartError(f"{who}: {loss} is no tensor, so nothing can be learned from it")
+        if shape:
             raise PartError(
-                f"{who}: {loss} has shape {list(shape)}, should be a scalar; take its mean or sum"
+                f"{who}: {loss} has shape {shape}, should be a scalar; take its mean or sum"
             )
+
+
+def check_finite(who: str, losses: Mapping[str, float]) -> None:
+    """Raises `PartError` where a loss is not a finite number."""
+    for loss, value in losses.items():
+        if not math.isfinite(value):
+            raise PartError(f"{who}: {loss} is {value} at the weights and data that the spec draws")
