@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.scenarios import CATALOGUE
 from tests.written import Change, write
 
 ROOT = Path(__file__).parents[1]
@@ -128,7 +129,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def measured(folder: Path) -> tuple[dict[tuple[str, str], dict[str, Any]], str, int]:
+def saved(folder: Path) -> tuple[dict[tuple[str, str], dict[str, Any]], str, int]:
     """(scenario, framework) → record of `separate_retained`; output; exit code."""
     chosen = ["--kind=backward", "--strategy=separate_retained", "--launches=1", "--size=all"]
     timing = ["--benchmark-only", "--cell-seconds=0.001", f"--results={folder / 'runs'}"]
@@ -142,9 +143,9 @@ def measured(folder: Path) -> tuple[dict[tuple[str, str], dict[str, Any]], str, 
 
 
 @pytest.mark.parametrize("name", TORCH)
-def test_mistake_in_a_part_is_its_cells_outcome_and_reason(measured: Any, name: str) -> None:
+def test_mistake_in_a_part_is_its_cells_outcome_and_reason(saved: Any, name: str) -> None:
     outcome, _, _, said = TORCH[name]
-    record = measured[0][name, "torch"]
+    record = saved[0][name, "torch"]
     reason = record["missing"]["seconds"]
     assert (record["outcome"], record["family"]) == (outcome, name)
     assert reason.startswith(said)
@@ -152,8 +153,8 @@ def test_mistake_in_a_part_is_its_cells_outcome_and_reason(measured: Any, name: 
     assert f"{name}.py --kind=backward" in record["rerun"]
 
 
-def test_session_goes_on_around_the_mistakes_and_says_them(measured: Any) -> None:
-    records, output, code = measured
+def test_session_goes_on_around_the_mistakes_and_says_them(saved: Any) -> None:
+    records, output, code = saved
     assert code == 1
     for name in ("right", "drawing"):
         assert records[name, "torch"]["outcome"] == "ok", output
@@ -163,14 +164,14 @@ def test_session_goes_on_around_the_mistakes_and_says_them(measured: Any) -> Non
     assert "Traceback" not in output
 
 
-def test_data_that_cannot_be_drawn_is_said_with_its_line(measured: Any) -> None:
-    reason = measured[0]["drawing", "small"]["missing"]["seconds"]
+def test_data_that_cannot_be_drawn_is_said_with_its_line(saved: Any) -> None:
+    reason = saved[0]["drawing", "small"]["missing"]["seconds"]
     assert reason.startswith("drawing.py:15: ValueError: negative dimensions are not allowed")
     assert "at size 'small'" in reason
 
 
-def test_mistake_in_one_part_leaves_the_other_its_times(measured: Any) -> None:
-    records, output, _ = measured
+def test_mistake_in_one_part_leaves_the_other_its_times(saved: Any) -> None:
+    records, output, _ = saved
     assert records["raising", "torch"]["outcome"] == "ok", output
     assert records["raising", "jax"]["outcome"] == "crashed"
     assert records["raising", "jax"]["missing"]["seconds"].startswith("raising_jax.py:12: ")
@@ -180,12 +181,22 @@ def test_mistake_in_one_part_leaves_the_other_its_times(measured: Any) -> None:
     assert "loss2 → net1.linear.bias: value, should be zero" in reason
 
 
-def test_parts_that_differ_get_no_time_at_all(measured: Any) -> None:
+def test_parts_that_differ_get_no_time_at_all(saved: Any) -> None:
     for framework in ("torch", "jax"):
-        record = measured[0]["differ", framework]
+        record = saved[0]["differ", framework]
         assert record["outcome"] == "wrong_gradients"
         reason = record["missing"]["seconds"]
         assert reason.startswith("the frameworks' float64 references differ: net")
+
+
+def test_group_measured_in_another_process_finds_the_spec(measured: Any, tmp_path: Path) -> None:
+    """`measure_group` gets plain data only, and its process has never heard of the scenario."""
+    file = write(tmp_path, "faraway")
+    (tmp_path / "faraway_fake.py").write_text("1 / 0\n")
+    found = measured("summed", scenario="faraway", file=str(file))
+    del CATALOGUE["faraway"]
+    assert found["summed"]["outcome"] == "crashed"
+    assert found["summed"]["why"] == "faraway_fake.py:1: ZeroDivisionError: division by zero"
 
 
 def test_checks_fail_with_the_same_line_and_pass_what_is_right(folder: Path) -> None:
