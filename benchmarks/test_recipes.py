@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness import cells, equivalence
-from benchmarks.harness.arrays import read_arrays, write_arrays
+from benchmarks.harness.arrays import read_arrays, under, write_arrays
 from benchmarks.harness.checks import Laboratory, Problem, plan
 from benchmarks.harness.launch import WorkerFailed
 from benchmarks.scenarios import CATALOGUE
@@ -238,3 +238,20 @@ def test_loading_what_fits_reports_what_does_not(laboratory: Laboratory, framewo
     for name, array in loaded.items():
         expected = state[name] if name in report["loaded"] else start[name]
         assert np.array_equal(array, expected), name
+
+
+def test_step_of_every_recipe_moves_the_statistics_alike(
+    laboratory: Laboratory, framework: str
+) -> None:
+    """As it is timed: one program. In train mode they move, whoever computes the gradients."""
+    problem = ("attention_on_frozen_backbone", "batch_statistics", "seed")
+    start = read_arrays(laboratory.files(problem).weights)
+    ways = [("freeze", recipe) for recipe in ["unfrozen", *recipes(problem, framework)]]
+    reference = None
+    for way in [("backward", "summed"), *ways]:
+        arrays = under(laboratory.run(problem, framework, way, "step", "float64"), "updated")
+        assert set(arrays) == set(start), way
+        reference = reference or arrays
+        for name in spec(problem).buffers_of(*problem[1:]):
+            assert equivalence.relative(arrays[name], start[name]) > 1e-4, (way, name)
+            assert equivalence.relative(arrays[name], reference[name]) <= 1e-12, (way, name)

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.interpreters.partial_eval import dce_jaxpr
 
 Layout = tuple[tuple[int, ...], np.dtype[Any]]
 
@@ -45,7 +46,9 @@ def record(programs: list[ClosedJaxpr], device: jax.Device) -> list[Product]:
     """The products in these traced programs, equal ones counted together."""
     found: Counter[tuple[tuple[Layout, Layout], Any]] = Counter()
     for program in programs:
-        for equation in _equations(program.jaxpr):
+        # XLA drops what no output needs; what was traced still has it
+        live, _ = dce_jaxpr(program.jaxpr, [True] * len(program.jaxpr.outvars))
+        for equation in _equations(live):
             if equation.primitive.name == "dot_general":
                 left, right = ((v.aval.shape, v.aval.dtype) for v in equation.invars)
                 found[(left, right), equation.params["dimension_numbers"]] += 1

@@ -88,7 +88,7 @@ class Program(ABC):
         return self._canonical(self.result)
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        """Every parameter after the last `run`, where the phase updates some."""
+        """Every parameter and buffer after the last `run`, where the phase updates some."""
         return {}
 
     def count(self) -> dict[str, Any]:
@@ -230,7 +230,8 @@ class Step(Program):
         return self._canonical(optimizers.gradient_of(self.state, self.optimizer, known))
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        return self._canonical({**self.problem.constants["frozen"], **self.parameters})
+        frozen = self.problem.constants["frozen"]
+        return self._canonical({**frozen, **self.parameters, **self.buffers})
 
     def count(self) -> dict[str, Any]:
         return super().count() | {"optimizer_state_bytes": optimizers.state_bytes(self.state)}

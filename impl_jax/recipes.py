@@ -18,7 +18,7 @@ import optax
 from jax import Array
 
 from impl_jax.problem import Buffers, Constants, Parameters, Problem
-from impl_jax.strategies import Strategy
+from impl_jax.strategies import Jit, Strategy
 
 Gradient = Callable[[Parameters, Constants], tuple[Parameters, Buffers]]
 Transformation: TypeAlias = optax.GradientTransformation
@@ -49,11 +49,18 @@ class Recipe:
     own_forward: bool = False
 
 
-def of(problem: Problem, strategy: Strategy) -> Recipe:
+def of(problem: Problem, strategy: Strategy, jit: Jit) -> Recipe:
     """A strategy as a recipe: what is trained is differentiated and held."""
 
+    def buffers(parameters: Parameters, constants: Constants) -> Buffers:
+        return problem.forward(parameters, constants)[1]
+
+    # strategies hand on losses alone: in the same jit XLA shares this forward pass with theirs
+    moved = buffers if strategy.one_jit else jit(buffers)
+
     def gradient(parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
-        return strategy.backward(strategy.forward(parameters, constants)), {}
+        grads = strategy.backward(strategy.forward(parameters, constants))
+        return grads, moved(parameters, constants) if constants["buffers"] else {}
 
     learning = list(problem.trainable)
     return Recipe(

@@ -136,7 +136,7 @@ class Opened:
     def _recipe(kind: str, name: str) -> Callable[[Problem, Jit], recipes.Recipe]:
         if kind == "freeze":
             return lambda problem, _: RECIPES[name](problem)
-        return lambda problem, jit: recipes.of(problem, STRATEGIES[name](problem, jit))
+        return lambda problem, jit: recipes.of(problem, STRATEGIES[name](problem, jit), jit)
 
     def losses(self) -> dict[str, float]:
         """The value of each loss."""

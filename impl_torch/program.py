@@ -51,7 +51,7 @@ class Program(ABC):
         return {n: layout.parameter_out(p.grad) for n, p in parameters if p.grad is not None}
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        """Every parameter after the last `run`, where the phase updates some."""
+        """Every parameter and buffer after the last `run`, where the phase updates some."""
         return {}
 
     def count(self) -> dict[str, Any]:
@@ -132,7 +132,8 @@ class Step(Gradient):
         optimizers.reset(self.steppers)
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        return {n: layout.parameter_out(p) for n, p in self.problem.parameters.items()}
+        kept = self.problem.parameters | self.problem.buffers
+        return {n: layout.parameter_out(tensor) for n, tensor in kept.items()}
 
     def count(self) -> dict[str, Any]:
         counted = super().count()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOTHING = "\N{EN DASH}"  # no figure, which is not the same as 0
@@ -28,6 +28,24 @@ def seconds_text(seconds: float | None) -> str:
     rounded = float(f"{seconds:.2e}")  # first, so that 999.9 µs becomes 1.00 ms
     unit, size = next((pair for pair in _UNITS if abs(rounded) >= pair[1]), _UNITS[-1])
     return f"{significant(rounded / size)} {unit}"
+
+
+def flops_text(flops: float | None) -> str:
+    """A count of floating-point operations in the power of a thousand that reads well: 1.23 G."""
+    return NOTHING if flops is None else _scaled(flops, ("", " k", " M", " G", " T", " P"), 1e3)
+
+
+def bytes_text(size: float | None) -> str:
+    """A size in the power of 1024 that reads well: 1.50 MiB."""
+    return NOTHING if size is None else _scaled(size, (" B", " KiB", " MiB", " GiB", " TiB"), 1024)
+
+
+def _scaled(value: float, units: Sequence[str], step: float) -> str:
+    power = 0
+    while abs(float(f"{value:.2e}")) >= step and power < len(units) - 1:
+        value, power = value / step, power + 1
+    # of the smallest unit there are no parts
+    return f"{significant(value) if power else round(value)}{units[power]}"
 
 
 def ratio_text(ratio: Mapping[str, Any] | None) -> str:

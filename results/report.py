@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from results.formatting import (
     NOTHING,
+    bytes_text,
     code,
     escape,
+    flops_text,
     gradient_error_text,
     number_text,
     ratio_text,
@@ -105,12 +107,27 @@ def _head(run: Run) -> list[str]:
 def _table(records: Sequence[Record]) -> list[str]:
     first = records[0]
     about = escape(f"{first['size']} ({first['kind']}, {first['device']}, {first['dtype']})")
-    titles = (
-        "variant", "phase", "framework", "strategy", "time", _ratio_title(records), "predicted",
-        "gradient error", "peak share",
-    )  # fmt: skip
-    rows = [titles, ["---"] * 4 + ["---:"] * 3 + ["---", "---:"], *map(_row, records)]
-    return [f"### {about}", "", *(f"| {' | '.join(row)} |" for row in rows)]
+    freeze = first["kind"] == "freeze"
+    titles = [
+        "variant", "phase", "framework", "recipe" if freeze else "strategy", "time",
+        _ratio_title(records), "predicted", "gradient error", "peak share",
+    ]  # fmt: skip
+    rules = ["---"] * 4 + ["---:"] * 3 + ["---", "---:"]
+    rows = [_row(record) for record in records]
+    if freeze:
+        titles += ["FLOPs", "saved for backward", "optimizer state"]
+        rules += ["---:"] * 3
+        rows = [row + _counted(record) for row, record in zip(rows, records, strict=True)]
+    return [f"### {about}", "", *(f"| {' | '.join(row)} |" for row in [titles, rules, *rows])]
+
+
+def _counted(record: Record) -> list[str]:
+    """What a recipe saves, counted: arithmetic, residuals, optimizer state."""
+    return [
+        flops_text(record["flops"]),
+        bytes_text(record["residual_bytes"]),
+        bytes_text(record["optimizer_state_bytes"]),
+    ]
 
 
 def _ratio_title(records: Sequence[Record]) -> str:

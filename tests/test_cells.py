@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.harness import cells, cost
 from benchmarks.harness.cells import Selection, SelectionError
+from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 
 
 def test_default_is_what_the_documentation_says() -> None:
@@ -15,7 +16,7 @@ def test_default_is_what_the_documentation_says() -> None:
     assert {c.size for c in chosen} == {"seed", "medium"}
     assert {c.variant for c in chosen if c.scenario == "three_network_cascade"} == {"plain"}
     assert {c.variant for c in chosen if c.scenario == "stacked_cascade"} == {"n2", "n4"}
-    ways = {(c.phase, c.strategy) for c in chosen}
+    ways = {(c.phase, c.strategy) for c in chosen if c.kind == "backward"}
     assert ways == {
         ("backward", "summed"),
         ("backward", "separate_retained"),
@@ -23,8 +24,41 @@ def test_default_is_what_the_documentation_says() -> None:
         ("gradient", "summed"),
         ("gradient", "reforward"),
     }
-    assert len(chosen) == 160
-    assert sum(1 for c in chosen if c.unsupported()) == 8
+    recipes = {(c.framework, c.strategy) for c in chosen if c.kind == "freeze"}
+    assert recipes == {
+        ("torch", "unfrozen"),
+        ("torch", "requires_grad_false"),
+        ("torch", "no_grad_forward"),
+        ("torch", "optimizer_only"),
+        ("jax", "unfrozen"),
+        ("jax", "grad_of_trainable"),
+        ("jax", "partition"),
+        ("jax", "chain_freeze"),
+    }
+    assert {c.phase for c in chosen if c.kind == "freeze"} == {"step"}
+    counts = {kind: sum(1 for c in chosen if c.kind == kind) for kind in cells.KINDS}
+    assert counts == {"backward": 160, "freeze": 144}
+    assert sum(1 for c in chosen if c.unsupported()) == 12
+
+
+def test_recipe_is_measured_in_a_step_unless_another_phase_is_asked_for() -> None:
+    chosen = Selection(scenario=("gan",), strategy=("detach",)).cells()
+    assert {(c.kind, c.phase, c.strategy) for c in chosen} == {
+        ("freeze", "step", "unfrozen"),
+        ("freeze", "step", "detach"),
+    }
+    other = Selection(scenario=("gan",), strategy=("detach",), phase=("all",)).cells()
+    assert {c.phase for c in other} == {"gradient", "step"}
+    reasons = {c.variant: c.unsupported() for c in chosen if c.strategy == "detach"}
+    assert reasons["turn_d"] is None
+    assert "does not stand in front" in (reasons["turn_g"] or "")
+
+
+def test_where_one_loss_is_all_there_is_only_the_baseline_is_measured_and_only_if_asked() -> None:
+    default = {c.scenario for c in Selection().cells()}
+    assert "rate_decay" not in default
+    asked = Selection(scenario=("rate_decay",), phase=("step",)).cells()
+    assert {(c.kind, c.strategy) for c in asked} == {("backward", "summed")}
 
 
 def test_every_cell_has_a_name_of_its_own() -> None:
@@ -60,8 +94,21 @@ def test_rerun_selects_just_this_cell_and_its_baseline() -> None:
         device = words.pop("device")
         chosen: dict[str, Any] = {name: (value,) for name, value in words.items()}
         again = Selection(**chosen, device=device)
-        assert {c.strategy for c in again.cells()} == {cell.strategy, "summed"}
+        assert {c.strategy for c in again.cells()} == {cell.strategy, cell.baseline}
         assert cell in again.cells()
+
+
+def test_what_asking_for_the_gradient_of_nothing_does_is_declared() -> None:
+    for scenario in CATALOGUE.values():
+        empty = {
+            (framework, name, loss)
+            for name, variant in scenario.variants.items()
+            for loss, changed in variant.allowed.items()
+            if not changed
+            for framework in FRAMEWORKS
+        }
+        declared = {(e.framework, e.variant, e.loss) for e in scenario.expected}
+        assert declared == empty, scenario.name
 
 
 def test_size_gpu_is_never_on_a_cpu() -> None:
@@ -105,8 +152,8 @@ def test_reason_is_given_for_what_cannot_exist() -> None:
 
 def test_cost_grows_with_what_is_selected() -> None:
     default = cost.estimate(Selection(), 6, 0.05)
-    assert default.cells == 152
-    assert default.unsupported == 8
-    assert 120 < default.seconds < 420
+    assert default.cells == 292
+    assert default.unsupported == 12
+    assert 240 < default.seconds < 600
     assert cost.estimate(Selection(everything=True), 6, 0.05).seconds > 10 * default.seconds
     assert cells.groups(Selection().cells()).keys() >= {c.group for c in Selection().cells()}

@@ -31,10 +31,28 @@ def test_list_json_is_a_list_of_objects_with_the_agreed_keys(
         "severed_cascade",
         "three_network_cascade",
         "stacked_cascade",
+        "two_player",
+        "gan",
+        "autoencoder",
+        "frozen_second_network",
+        "attention_on_frozen_backbone",
+        "frozen_prefix",
+        "frozen_in_constructor",
+        "only_new_layer",
+        "staged_unfreeze",
+        "lenet_module_rates",
+        "lenet_layer_rates",
+        "rate_decay",
     ]
     keys = {"name", "variants", "frameworks", "strategies", "recipes", "sizes"}
     assert all(keys <= set(one) for one in listed)
-    assert listed[-1]["variants"] == ["n2", "n4", "n8", "n16", "front4", "back4"]
+    described = {one["name"]: one for one in listed}
+    assert described["gan"]["variants"] == ["turn_d", "turn_g"]
+    assert described["gan"]["flow"]["turn_d"] == {"loss_real": ["D"], "loss_fake": ["D"]}
+    assert described["gan"]["frozen"]["turn_d"] == ["G"]
+    assert "requires_grad_false" in described["gan"]["recipes"]["torch"]
+    assert "partition" in described["gan"]["recipes"]["jax"]
+    assert described["rate_decay"]["recipes"] == {"torch": [], "jax": []}
 
 
 def test_list_cost_says_how_long(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness import cells
+
 ROOT = Path(__file__).parents[1]
 GROUND = ("impl_torch", "impl_jax", "results")
+TWINS = (
+    "cascade.py", "alternation.py", "partial_freeze.py", "parameter_groups.py", "strategies.py",
+    "recipes.py", "training.py", "session.py", "program.py", "optimizers.py",
+)  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 
 
@@ -43,11 +49,33 @@ def test_no_framework_is_imported_outside_the_implementations(package: str) -> N
 def test_implementations_have_the_same_files_and_builders() -> None:
     names = [{f.name for f in (ROOT / package).glob("*.py")} for package in GROUND[:2]]
     assert names[0] == names[1]
-    for name in ("cascade.py", "strategies.py", "session.py", "program.py", "optimizers.py"):
+    for name in TWINS:
         torch, jax = (public(ROOT / package / name) for package in GROUND[:2])
         shared = [n for n in torch if n in jax]
         assert shared == [n for n in jax if n in torch], f"{name}: another order"
         assert len(shared) >= len(torch) / 2, name
+
+
+@pytest.mark.parametrize(
+    ("table", "file", "listed"),
+    [
+        ("STRATEGIES", "strategies.py", cells.STRATEGIES),
+        ("RECIPES", "recipes.py", cells.RECIPES),
+    ],
+)
+def test_harness_lists_what_the_implementations_have(
+    table: str, file: str, listed: dict[str, tuple[str, ...]]
+) -> None:
+    for framework, names in listed.items():
+        path = ROOT / f"impl_{framework}" / file
+        kept = next(
+            node.value
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == table
+        )
+        assert kept is not None
+        named = {node.id for node in ast.walk(kept) if isinstance(node, ast.Name)}
+        assert named & set(public(path)) == set(names)
 
 
 def public(path: Path) -> list[str]:

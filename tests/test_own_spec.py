@@ -32,6 +32,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "wrong_type": ("(mine,)", "('mine',)", "SCENARIOS holds a str, should hold Scenario only"),
     "name": ('name="mine"', 'name="my-net"', "name 'my-net' must be that of a function"),
     "taken": ('name="mine"', 'name="gan"', "scenario 'gan' is already in the catalogue"),
+    "twice": ("(mine,)", "(mine, mine)", "scenario 'mine' is already of mine.py; give yours"),
     "no_variants": ('variants={"-"', 'variants={} and {"-"', "no variants; give at least"),
     "variant_name": ('{"-": V', '{"a-b": V', "name 'a-b' may hold letters, digits"),
     "no_networks": ("networks=BOTH", "networks=()", "no networks; name them in order"),

@@ -9,7 +9,16 @@ import numpy as np
 import pandas
 import pytest
 
-from results.formatting import code, escape, number_text, ratio_text, seconds_text, share_text
+from results.formatting import (
+    bytes_text,
+    code,
+    escape,
+    flops_text,
+    number_text,
+    ratio_text,
+    seconds_text,
+    share_text,
+)
 from results.records import FIGURES, Record, Run, new_record
 from results.report import markdown, tidy
 
@@ -118,6 +127,37 @@ def test_a_row_shows_every_figure_of_its_cell() -> None:
             "1.45", "2.1e-7 (net1.linear1.weight)", DASH,
         ],
     ]  # fmt: skip
+
+
+def test_a_table_of_recipes_shows_what_each_saves() -> None:
+    figures: dict[str, Any] = {
+        "flops": 1.5e9,
+        "residual_bytes": 3 * 2**20,
+        "optimizer_state_bytes": None,
+    }
+    page = markdown(run(cell("detach", kind="freeze", phase="step", **figures)))
+    titles, _, row = (line for line in page.splitlines() if line.startswith("|"))
+    assert "| recipe |" in titles
+    assert titles.endswith("| FLOPs | saved for backward | optimizer state |")
+    assert row.endswith(f"| 1.50 G | 3.00 MiB | {DASH} |")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (flops_text(None), DASH),
+        (flops_text(0), "0"),
+        (flops_text(999), "999"),
+        (flops_text(999_600), "1.00 M"),
+        (flops_text(1e19), "10000 P"),
+        (bytes_text(None), DASH),
+        (bytes_text(1000), "1000 B"),
+        (bytes_text(1536), "1.50 KiB"),
+        (bytes_text(5e12), "4.55 TiB"),
+    ],
+)
+def test_counts_and_sizes_have_a_unit_that_reads_well(text: str, shown: str) -> None:
+    assert text == shown
 
 
 def test_the_head_names_machine_versions_and_launches() -> None:

@@ -155,6 +155,7 @@ def test_ctrl_c_keeps_what_was_measured_and_names_the_rest(tmp_path: Path) -> No
         command(
             "--benchmark-only",
             "--framework=torch",
+            "--kind=backward",
             "--size=seed",
             "--launches=2",
             f"--results={tmp_path}",
@@ -176,4 +177,4 @@ def test_ctrl_c_keeps_what_was_measured_and_names_the_rest(tmp_path: Path) -> No
     assert run["interrupted"]
     assert {"ok", "interrupted"} <= outcomes, output
     assert all(r["seconds"] for r in run["records"] if r["outcome"] == "ok")
-    assert len(run["records"]) == 40
+    assert len(run["records"]) > 40

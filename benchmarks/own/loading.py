@@ -29,8 +29,9 @@ def load(paths: Iterable[str | Path]) -> list[Scenario]:
     added: dict[str, Scenario] = {}
     for file in specs:
         for scenario in _known(file) or _read(file):
-            other = added.get(scenario.name) or CATALOGUE.get(scenario.name)
-            if other and other.file != file:
+            known, other = CATALOGUE.get(scenario.name), added.get(scenario.name)
+            other = other or (known if known and known.file != file else None)
+            if other:
                 whose = f"of {other.file.name}" if other.file else "in the catalogue"
                 raise SpecError(
                     f"{file.name}: scenario {scenario.name!r} is already {whose}; "

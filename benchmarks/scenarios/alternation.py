@@ -40,9 +40,9 @@ TWO_PLAYER = Scenario(
     summary="B steps on A's detached output, then A through the updated B",
     sizes={
         "seed": {"hidden": 10, "batch": 2},
-        "small": {"hidden": 512, "batch": 512},
-        "medium": {"hidden": 2048, "batch": 1024},
-        "large": {"hidden": 8192, "batch": 2048},
+        "small": {"hidden": 2048, "batch": 1024},
+        "medium": {"hidden": 4096, "batch": 2048},
+        "large": {"hidden": 8192, "batch": 8192},
         "gpu": {"hidden": 32768, "batch": 16384},
     },
     structure=("hidden",),
@@ -89,7 +89,7 @@ GAN = Scenario(
     summary="D learns real from generated, G detached; then G through a locked D",
     sizes={
         "seed": {"noise": 100, "hidden": 256, "pixels": 784, "batch": 2},
-        "small": {"noise": 100, "hidden": 256, "pixels": 784, "batch": 16},
+        "small": {"noise": 100, "hidden": 256, "pixels": 784, "batch": 32},
         "medium": {"noise": 100, "hidden": 256, "pixels": 784, "batch": 512},
         "large": {"noise": 100, "hidden": 1024, "pixels": 784, "batch": 2048},
         "gpu": {"noise": 100, "hidden": 4096, "pixels": 784, "batch": 16384},
@@ -114,6 +114,14 @@ GAN = Scenario(
             "d_then_g", (Segment(50, ("turn_d", "turn_g")),), steps_counted={"G": 50, "D": 50}
         ),
     ),
+    seeds={
+        ("turn_d", "small"): 1,
+        ("turn_g", "small"): 1,
+        ("turn_d", "medium"): 33,
+        ("turn_g", "medium"): 2,
+        ("turn_g", "large"): 64,
+    },
+    kinked=(("turn_d", "large"),),
 )
 
 SYMBOLS, BITS, SIGNAL_TO_NOISE = 7, 4, 7.0  # a codeword's, a message's, Eb/N0 in dB
@@ -150,7 +158,7 @@ AUTOENCODER = Scenario(
     summary="a code for a noisy channel: first jointly, then the decoder alone",
     sizes={
         "seed": {**MESSAGES, "hidden": 128, "batch": 16},
-        "small": {**MESSAGES, "hidden": 512, "batch": 128},
+        "small": {**MESSAGES, "hidden": 512, "batch": 384},
         "medium": {**MESSAGES, "hidden": 1024, "batch": 2048},
         "large": {**MESSAGES, "hidden": 4096, "batch": 8192},
         "gpu": {**MESSAGES, "hidden": 16384, "batch": 65536},
@@ -169,6 +177,9 @@ AUTOENCODER = Scenario(
             (Segment(25, ("joint",)), Segment(25, ("decoder_only",))),
             steps_counted={"encoder": 25, "decoder": 50},
         ),
+    ),
+    kinked=tuple(
+        (turn, size) for turn in ("joint", "decoder_only") for size in ("small", "medium", "large")
     ),
 )
 

@@ -49,7 +49,7 @@ LENET_MODULE_RATES = Scenario(
         "sgd", {"lr": 1e-2}, "groups", rates={"features": 1e-5, "classifier": 1e-2}
     ),
     trainings=(Training("two_rates", (Segment(50),)),),
-    seeds={("-", "seed"): 1},
+    seeds={("-", "seed"): 1, ("-", "small"): 69, ("-", "medium"): 108, ("-", "large"): 6},
 )
 
 LENET_LAYER_RATES = replace(
@@ -94,9 +94,9 @@ RATE_DECAY = Scenario(
     summary="the rate falls to a tenth: in place, state kept, or by a new optimizer, state lost",
     sizes={
         "seed": {"hidden": 32, "batch": 8},
-        "small": {"hidden": 256, "batch": 128},
+        "small": {"hidden": 256, "batch": 256},
         "medium": {"hidden": 1024, "batch": 512},
-        "large": {"hidden": 4096, "batch": 1024},
+        "large": {"hidden": 4096, "batch": 512},
         "gpu": {"hidden": 16384, "batch": 8192},
     },
     structure=("hidden",),
@@ -112,6 +112,11 @@ RATE_DECAY = Scenario(
     trainings=tuple(
         _decayed(turn, renew=renew) for turn in ("sgd", "adam") for renew in (False, True)
     ),
+    seeds={
+        (turn, size): seed
+        for turn in ("sgd", "adam")
+        for size, seed in {"small": 263, "medium": 139, "large": 6}.items()
+    },
 )
 
 SCENARIOS = (LENET_MODULE_RATES, LENET_LAYER_RATES, RATE_DECAY)

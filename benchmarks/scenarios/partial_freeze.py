@@ -94,8 +94,8 @@ ATTENTION = Scenario(
     summary="self-attention on a frozen residual backbone, in eval mode and in train mode",
     sizes={
         "seed": {"channels": 8, "batch": 2},
-        "small": {"channels": 16, "batch": 4},
-        "medium": {"channels": 64, "batch": 16},
+        "small": {"channels": 16, "batch": 12},
+        "medium": {"channels": 64, "batch": 32},
         "large": {"channels": 256, "batch": 64},
         "gpu": {"channels": 2048, "batch": 64},
     },
@@ -119,6 +119,12 @@ ATTENTION = Scenario(
         Training("from_gamma0", (Segment(50, ("gamma0",)),), unmoved=("backbone",)),
         Training("train_mode", (Segment(50, ("batch_statistics",)),), unmoved=("backbone",)),
     ),
+    seeds={
+        ("batch_statistics", "small"): 4,
+        ("gamma0", "medium"): 12,
+        ("gamma05", "medium"): 12,
+        ("batch_statistics", "medium"): 1,
+    },
 )
 
 
@@ -144,7 +150,7 @@ FROZEN_PREFIX = Scenario(
         "seed": {"channels": 8, "batch": 1},
         "small": {"channels": 8, "batch": 2},
         "medium": {"channels": 8, "batch": 32},
-        "large": {"channels": 16, "batch": 128},
+        "large": {"channels": 16, "batch": 192},
         "gpu": {"channels": 64, "batch": 512},
     },
     structure=("channels",),
@@ -154,6 +160,8 @@ FROZEN_PREFIX = Scenario(
         "-": Variant(("front", "back"), {"loss": ("front", "back")}, frozen=("front",)),
     },
     optimizer=Optimizer("sgd", {"lr": 1e-3}, "together"),
+    seeds={("-", "medium"): 49, ("-", "large"): 15},
+    kinked=(("-", "large"),),
 )
 
 
@@ -190,7 +198,7 @@ def _lenet_data(rng: Rng, *, batch: int, **_: Any) -> dict[str, Any]:
 
 LENET_SIZES = {
     "seed": {"width": 1, "batch": 8},
-    "small": {"width": 1, "batch": 4},
+    "small": {"width": 1, "batch": 16},
     "medium": {"width": 1, "batch": 128},
     "large": {"width": 4, "batch": 256},
     "gpu": {"width": 16, "batch": 4096},
@@ -207,7 +215,7 @@ FROZEN_IN_CONSTRUCTOR = Scenario(
     data=_lenet_data,
     variants={"-": Variant(LENET, {"loss": LENET}, frozen=("features",))},
     optimizer=Optimizer("sgd", {"lr": 1e-2}, "together"),
-    seeds={("-", "seed"): 4},
+    seeds={("-", "seed"): 4, ("-", "small"): 72, ("-", "medium"): 34, ("-", "large"): 13},
 )
 
 LAST = ("features", "hidden", "last")
@@ -224,7 +232,7 @@ ONLY_NEW_LAYER = Scenario(
     optimizer=Optimizer(
         "adam", {"lr": 1e-3, "betas": (0.9, 0.999), "weight_decay": 1e-5}, "together"
     ),
-    seeds={("-", "seed"): 6},
+    seeds={("-", "seed"): 6, ("-", "small"): 6, ("-", "medium"): 184, ("-", "large"): 30},
 )
 
 STAGED_UNFREEZE = Scenario(
@@ -247,7 +255,11 @@ STAGED_UNFREEZE = Scenario(
             steps_counted={"features": 25, "classifier": 50},
         ),
     ),
-    seeds={("phase1", "seed"): 2, ("phase2", "seed"): 2},
+    seeds={
+        (phase, size): seed
+        for phase in ("phase1", "phase2")
+        for size, seed in {"seed": 2, "small": 222, "medium": 38, "large": 2}.items()
+    },
 )
 
 SCENARIOS = (

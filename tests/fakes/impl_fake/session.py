@@ -44,8 +44,8 @@ class Opened:
     def load(self, weights: Any) -> None:
         self.weights = {n: a.astype(self.dtype) for n, a in weights.items()}
 
-    def program(self, kind: str, strategy: str, phase: str) -> Program:
-        return Program(self, strategy)
+    def program(self, kind: str, name: str, phase: str) -> Program:
+        return Program(self, name)
 
     def gradients(self) -> dict[str, Any]:
         w, d = self.weights, self.data
