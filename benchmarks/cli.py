@@ -11,6 +11,8 @@ from typing import Any
 
 from benchmarks.harness import cells, cost
 from benchmarks.harness.paths import RUNS
+from benchmarks.own import loading
+from benchmarks.own.blame import SpecError
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 from results import storage
 from results.records import RecordError
@@ -24,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
         return code
-    except (cells.SelectionError, RecordError) as error:
+    except (cells.SelectionError, SpecError, RecordError) as error:
         print(f"cascade-bench: {error}", file=sys.stderr)
         return ERROR
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
@@ -46,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--cost", action="store_true", help="how long a selection takes")
     for name in cells.OPTIONS:
         listing.add_argument(f"--{name}", action="append", metavar="NAME[,NAME]")
+    listing.add_argument(
+        loading.OPTION, action="append", default=[], metavar="PATH", help="scenarios of your own"
+    )
     listing.add_argument("--device", default=None, choices=cells.DEVICES)
     listing.add_argument("--all", action="store_true", dest="everything")
     listing.add_argument("--launches", type=int, default=6)
@@ -60,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(options: argparse.Namespace) -> int:
+    loading.load(options.scenario_path)
     cells.check_positive("launches", options.launches)
     cells.check_positive("cell-seconds", options.cell_seconds)
     chosen = cells.Selection(
@@ -85,7 +91,7 @@ def described(scenario: Scenario) -> dict[str, Any]:
         "family": scenario.family,
         "summary": scenario.summary,
         "variants": list(scenario.variants),
-        "frameworks": list(FRAMEWORKS),
+        "frameworks": [f for f in FRAMEWORKS if scenario.lacks(f) is None],
         "strategies": {f: list(cells.STRATEGIES[f]) for f in FRAMEWORKS},
         "recipes": {f: list(cells.RECIPES[f]) if freezing else [] for f in FRAMEWORKS},
         "sizes": {size: dict(arguments) for size, arguments in scenario.sizes.items()},
@@ -118,7 +124,9 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
             frozen = f"  frozen: {', '.join(variant.frozen)}" if variant.frozen else ""
             table.add_row(scenario.name if i == 0 else "", name, flow + frozen)
     console.print(table)
-    console.print(f"\nsizes: {', '.join(SIZES)}  (default: {', '.join(cells.DEFAULT_SIZES)})")
+    sizes = [size for size in SIZES if any(size in scenario.sizes for scenario in scenarios)]
+    default = [size for size in cells.DEFAULT_SIZES if size in sizes]
+    console.print(f"\nsizes: {', '.join(sizes)}  (default: {', '.join(default)})")
     for framework in FRAMEWORKS:
         console.print(f"{framework} strategies: {', '.join(cells.STRATEGIES[framework])}")
         console.print(f"{framework} recipes: {', '.join(cells.RECIPES[framework])}")

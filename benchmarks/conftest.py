@@ -11,6 +11,8 @@ from benchmarks.harness import cells
 from benchmarks.harness.bench import Bench
 from benchmarks.harness.checks import Laboratory
 from benchmarks.harness.environment import installed
+from benchmarks.own import loading
+from benchmarks.own.blame import SpecError
 from benchmarks.scenarios import FRAMEWORKS
 from results.records import RecordError
 
@@ -24,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             metavar="NAME[,NAME]",
             help=f"only these; see `cascade-bench list` ({name}; 'all' for every one)",
         )
+    group.addoption(
+        loading.OPTION,
+        action="append",
+        metavar="PATH",
+        help="scenarios of your own: a spec file, or a folder of them (docs/your-own-network.md)",
+    )
     group.addoption("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
     group.addoption("--all", action="store_true", dest="everything", help="every cell there is")
     group.addoption("--launches", type=int, default=6, help="worker processes a framework (6)")
@@ -39,12 +47,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     try:
+        config.stash[OWN] = bool(loading.load(config.getoption("scenario_path") or ()))
         config.stash[SELECTION] = selection(config)
-    except cells.SelectionError as error:
+    except (cells.SelectionError, SpecError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
 SELECTION = pytest.StashKey[cells.Selection]()
+OWN = pytest.StashKey[bool]()  # whether there are scenarios of the user's own
 BENCH = pytest.StashKey[Bench]()
 
 
@@ -138,9 +148,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         unwanted |= set(items) - timed
     if config.getoption("benchmark_skip"):
         unwanted |= timed
+    if config.stash[OWN]:
+        unwanted |= {item for item in items if not _is_of(item, config.stash[SELECTION])}
     items[:] = [item for item in items if item not in unwanted]
     config.hook.pytest_deselected(items=[item for item in unwanted if "NOTSET" not in item.name])
     items.sort(key=is_timed)
+
+
+def _is_of(item: pytest.Item, chosen: cells.Selection) -> bool:
+    """Whether the test is of a chosen scenario, which is a parameter of it, or begins one.
+
+    Beside a user's own scenario the facts of the frameworks are none of its business.
+    """
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    first = [value[0] if isinstance(value, tuple) and value else value for value in values]
+    names = {scenario.name for scenario in chosen.scenarios()}
+    return any(isinstance(value, str) and value in names for value in first)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -56,7 +56,9 @@ def of(problem: Problem, strategy: Strategy, jit: Jit) -> Recipe:
         return problem.forward(parameters, constants)[1]
 
     # strategies hand on losses alone: in the same jit XLA shares this forward pass with theirs
-    moved = buffers if strategy.one_jit else jit(buffers)
+    # without buffers it is never called, and what is never compiled has no FLOPs to count
+    own_jit = bool(problem.constants["buffers"]) and not strategy.one_jit
+    moved = jit(buffers) if own_jit else buffers
 
     def gradient(parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
         grads = strategy.backward(strategy.forward(parameters, constants))

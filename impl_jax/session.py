@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,26 +34,16 @@ class Session:
 
     def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
         """Name → shape of every parameter the scenario has, in the canonical layout."""
-        return {
-            name: list(shape if len(shape) < 2 else (shape[-1], shape[-2], *shape[:-2]))
-            for stage in _abstract(build, arguments)
-            for name, shape in _shapes(stage)
-        }
+        return _shapes(_abstract(build, arguments))
 
     def open(
-        self,
-        build: Callable[..., list[Stage]],
-        facts: Mapping[str, Any],
-        weights: Arrays,
-        data: Arrays,
+        self, build: Callable[..., list[Stage]], facts: Mapping[str, Any], data: Arrays
     ) -> Opened:
-        """A problem with these weights and data in it, on this session's device."""
+        """A problem with this data in it, on this session's device; weights are not in it yet."""
         inputs = {n: self._put(layout.data_in(a, self.dtype)) for n, a in data.items()}
         stages = _abstract(build, facts["arguments"])
         problem = Problem(stages, inputs, facts["reach"], facts["frozen"])
-        opened = Opened(self, build, problem, facts)
-        opened.load(weights)
-        return opened
+        return Opened(self, build, problem, facts)
 
     def _put(self, array: NDArray[Any]) -> jax.Array:
         return jax.device_put(array, self.device)
@@ -85,6 +75,15 @@ class Opened:
             for name, (_, variable) in stage.parameters.items()
             if not isinstance(variable, nnx.Param)
         ]
+
+    def shapes(self) -> Shapes:
+        """Name → shape of every parameter and buffer, in the canonical layout."""
+        return _shapes(self.problem.stages)
+
+    @property
+    def loss_names(self) -> list[str]:
+        """Every loss of every stage."""
+        return [name for stage in self.problem.stages for name in stage.losses]
 
     def load(self, weights: Arrays) -> None:
         """Put canonical weights and buffers into the problem."""
@@ -143,6 +142,16 @@ class Opened:
         """The value of each loss."""
         values = self._losses(self.problem.trainable, self.problem.constants)
         return {name: float(values[name]) for name in self.problem.flow}
+
+    def loss_shapes(self) -> dict[str, list[int] | None]:
+        """The shape of each loss, empty for a single number."""
+        problem = self.problem
+
+        def losses(parameters: Parameters, constants: Any) -> dict[str, jax.Array]:
+            return problem.forward(parameters, constants, among=list(problem.reach))[0]
+
+        found = jax.eval_shape(losses, problem.trainable, problem.constants)
+        return {name: list(loss.shape) for name, loss in found.items()}
 
     def loss_gradients(self) -> dict[str, dict[str, NDArray[Any] | None]]:
         """Per loss, its gradient by everything that is trained; None where frozen.
@@ -219,10 +228,16 @@ class Opened:
         return turn
 
 
-def _shapes(stage: Stage) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name and native shape of every parameter and buffer of a network."""
-    for name, (_, variable) in {**stage.parameters, **stage.buffers}.items():
-        yield name, tuple(variable.shape)
+def _shapes(stages: list[Stage]) -> Shapes:
+    native = {
+        name: tuple(variable.shape)
+        for stage in stages
+        for name, (_, variable) in {**stage.parameters, **stage.buffers}.items()
+    }
+    return {
+        name: list(shape if len(shape) < 2 else (shape[-1], shape[-2], *shape[:-2]))
+        for name, shape in native.items()
+    }
 
 
 def _abstract(build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> list[Stage]:

@@ -34,21 +34,12 @@ class Session:
 
     def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
         """Name → shape of every parameter the scenario has, in the canonical layout."""
-        stages = build(**arguments)
-        return {
-            f"{stage.name}.{name}": list(tensor.shape)
-            for stage in stages
-            for name, tensor in _parameters_and_buffers(stage.network)
-        }
+        return _shapes(build(**arguments))
 
     def open(
-        self,
-        build: Callable[..., list[Stage]],
-        facts: Mapping[str, Any],
-        weights: Arrays,
-        data: Arrays,
+        self, build: Callable[..., list[Stage]], facts: Mapping[str, Any], data: Arrays
     ) -> Opened:
-        """A problem with these weights and data in it, on this session's device."""
+        """A problem with this data in it, on this session's device; weights are not in it yet."""
         inputs = {n: layout.data_in(a, self.dtype).to(self.device) for n, a in data.items()}
         stages = self.stages(build, facts)
         built = [
@@ -58,9 +49,7 @@ class Session:
             if not parameter.requires_grad
         ]
         problem = Problem(stages, inputs, facts["reach"], facts["frozen"])
-        opened = Opened(self, build, problem, facts, built)
-        opened.load(weights)
-        return opened
+        return Opened(self, build, problem, facts, built)
 
     def stages(self, build: Callable[..., list[Stage]], facts: Mapping[str, Any]) -> list[Stage]:
         """The networks of these facts, on this session's device, in its dtype."""
@@ -89,6 +78,15 @@ class Opened:
         self.problem = problem
         self.facts = facts
         self.built_frozen = built_frozen
+
+    def shapes(self) -> Shapes:
+        """Name → shape of every parameter and buffer, in the canonical layout."""
+        return _shapes(self.problem.stages)
+
+    @property
+    def loss_names(self) -> list[str]:
+        """Every loss of every stage."""
+        return [name for stage in self.problem.stages for name in stage.losses]
 
     def load(self, weights: Arrays) -> None:
         """Put canonical weights and buffers into the networks, in place."""
@@ -124,12 +122,21 @@ class Opened:
         with torch.no_grad():
             return {name: loss.item() for name, loss in self.problem.losses().items()}
 
+    def loss_shapes(self) -> dict[str, list[int] | None]:
+        """The shape of each loss, empty for a single number; None for what is no tensor."""
+        with torch.no_grad():
+            losses = self.problem.losses(among=self.problem.reach)
+        tensors = {n: isinstance(loss, torch.Tensor) for n, loss in losses.items()}
+        return {n: list(loss.shape) if tensors[n] else None for n, loss in losses.items()}
+
     def loss_gradients(self) -> dict[str, dict[str, NDArray[Any] | None]]:
         """Per loss, every parameter's gradient as autograd leaves it: an array, or None."""
         found = {}
         for name in self.problem.flow:
             self._clear()
-            self.problem.losses(until=name)[name].backward()
+            loss = self.problem.losses(until=name)[name]
+            if loss.requires_grad:  # else it reaches nothing at all
+                loss.backward()
             found[name] = {
                 n: None if p.grad is None else layout.parameter_out(p.grad)
                 for n, p in self.problem.parameters.items()
@@ -210,6 +217,14 @@ class Opened:
     def _clear(self) -> None:
         for parameter in self.problem.parameters.values():
             parameter.grad = None
+
+
+def _shapes(stages: list[Stage]) -> Shapes:
+    return {
+        f"{stage.name}.{name}": list(tensor.shape)
+        for stage in stages
+        for name, tensor in _parameters_and_buffers(stage.network)
+    }
 
 
 def _parameters_and_buffers(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

@@ -145,10 +145,12 @@ class Bench:
 
     def _job(self, members: list[Cell]) -> dict[str, Any]:
         cell, frameworks = members[0], list(dict.fromkeys(c.framework for c in self.cells))
+        file = cell.spec.file
         return {
             **{k: v for k, v in asdict(cell).items() if k != "strategy"},
             "strategies": [cell.strategy for cell in members],
-            "references": frameworks,
+            "references": [f for f in frameworks if cell.spec.lacks(f) is None],
+            "file": str(file) if file else None,
             "launches": self.settings["launches"] if self.timing else 1,
             "seconds": self.settings["cell_seconds"] if self.timing else 0.0,
             "limit": self.config.getoption("cell_limit"),

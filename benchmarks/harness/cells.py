@@ -120,7 +120,9 @@ class Cell:
 
     def unsupported(self) -> str | None:
         """Why this cell cannot exist; None if it can."""
-        variant = self.spec.variants[self.variant]
+        variant, lacking = self.spec.variants[self.variant], self.spec.lacks(self.framework)
+        if lacking:
+            return lacking
         if self.phase == "backward" and self.strategy in OWN_FORWARD[self.framework]:
             return f"{self.strategy} runs a forward pass of its own inside the backward phase"
         if self.strategy in FRONT_ONLY and not variant.frozen_in_front:
@@ -134,13 +136,17 @@ class Cell:
 
     def rerun(self) -> str:
         """The command that measures this cell again, beside what its ratio refers to."""
-        chosen = [f"--{name}={shlex.quote(getattr(self, name))}" for name in OPTIONS]
+        own = [f"--scenario-path={shlex.quote(_typed(self.spec.file))}"] if self.spec.file else []
+        chosen = own + [f"--{name}={shlex.quote(getattr(self, name))}" for name in OPTIONS]
         return " ".join(["pytest benchmarks --benchmark-only", *chosen, f"--device={self.device}"])
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What was asked for; None stands for the default, ``("all",)`` for everything."""
+    """What was asked for; None stands for the default, ``("all",)`` for everything.
+
+    The user's own scenarios, where there are any, are the default ones.
+    """
 
     kind: tuple[str, ...] | None = None
     scenario: tuple[str, ...] | None = None
@@ -173,13 +179,12 @@ class Selection:
 
     def allowed(self) -> dict[str, list[str]]:
         """The names that each option takes, given the scenarios chosen."""
-        scenarios = [CATALOGUE[n] for n in self.scenario or () if n in CATALOGUE]
-        scenarios = scenarios or list(CATALOGUE.values())
+        scenarios = self.scenarios() or list(CATALOGUE.values())  # a name may be unknown
         return {
             "kind": list(KINDS),
             "scenario": list(CATALOGUE),
             "variant": _unique(v for scenario in scenarios for v in scenario.variants),
-            "size": list(SIZES),
+            "size": [size for size in SIZES if any(size in s.sizes for s in scenarios)],
             "framework": list(FRAMEWORKS),
             "mode": _unique(mode for modes in MODES.values() for mode in modes),
             "strategy": _unique(
@@ -190,12 +195,18 @@ class Selection:
 
     def problems(self) -> Iterator[tuple[Scenario, str, str]]:
         """(scenario, variant, size) of everything chosen, in the catalogue's order."""
-        for scenario in CATALOGUE.values():
-            if not _takes(self.scenario, scenario.name):
-                continue
+        for scenario in self.scenarios():
             for variant in self._variants(scenario):
                 for size in self._sizes():
-                    yield scenario, variant, size
+                    if size in scenario.sizes:
+                        yield scenario, variant, size
+
+    def scenarios(self) -> list[Scenario]:
+        """The scenarios chosen; by default the user's own, or else every one."""
+        everything = list(CATALOGUE.values())
+        if self.scenario is None:
+            return [scenario for scenario in everything if scenario.file] or everything
+        return [scenario for scenario in everything if _takes(self.scenario, scenario.name)]
 
     def cells(self) -> list[Cell]:
         """Every cell chosen, those included that cannot exist; a group's baseline comes along."""
@@ -260,10 +271,14 @@ class Selection:
         return _with_baseline(pairs, strategies, scenario.baseline)
 
     def _compares(self, scenario: Scenario, variant: str) -> bool:
-        """By default only where several losses meet and nothing is frozen; else if asked for."""
+        """By default only where several losses meet and nothing is frozen; else if asked for.
+
+        A user's own with a single loss is timed all the same: it would else leave nothing at all.
+        """
         chosen = scenario.variants[variant]
         asked = self.everything or self.kind or scenario.name in (self.scenario or ())
-        return bool(asked) or (len(chosen.flow) > 1 and not chosen.frozen)
+        meeting = len(chosen.flow) > 1 or scenario.file is not None
+        return bool(asked) or (meeting and not chosen.frozen)
 
     def _recipes(self, framework: str) -> list[tuple[str, str]]:
         """(phase, recipe) pairs; phase ``step`` unless another is asked for."""
@@ -311,6 +326,12 @@ def _takes(chosen: Sequence[str] | None, name: str) -> bool:
 
 def _unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
+
+
+def _typed(file: Path) -> str:
+    """A path as short as it can be typed from here."""
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
 def check_positive(option: str, value: float) -> None:

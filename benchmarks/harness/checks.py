@@ -13,8 +13,10 @@ import pytest
 
 from benchmarks.harness import environment
 from benchmarks.harness.arrays import read_arrays, under
-from benchmarks.harness.launch import Launch
+from benchmarks.harness.launch import Launch, WorkerFailed
 from benchmarks.harness.problems import ProblemFiles
+from benchmarks.own.blame import SpecError
+from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
 
 Problem = tuple[str, str, str]
@@ -39,7 +41,10 @@ class Laboratory:
     def files(self, problem: Problem) -> ProblemFiles:
         """Weights, data and facts of a problem, drawn once."""
         if problem not in self._files:
-            self._files[problem] = ProblemFiles(*problem)
+            try:
+                self._files[problem] = ProblemFiles(*problem)
+            except SpecError as error:
+                pytest.fail(str(error), pytrace=False)
         return self._files[problem]
 
     def worker(self, framework: str, dtype: str = "float64") -> Launch:
@@ -59,12 +64,39 @@ class Laboratory:
         return self.worker(framework, "float32").ask("fact", name=fact)
 
     def at(self, problem: Problem, framework: str, dtype: str = "float64") -> Launch:
-        """A worker with this problem open, fresh from its weights."""
+        """A worker with this problem open, fresh from its weights.
+
+        Skips the test where the scenario has no part for the framework; fails it, with one line,
+        where a user's own part does not fit its spec.
+        """
+        lacking = CATALOGUE[problem[0]].lacks(framework)
+        if lacking:
+            pytest.skip(lacking)
         launch, key = self.worker(framework, dtype), (framework, dtype)
         if self._open.get(key) != problem:
-            self.files(problem).open_in(launch)
+            self._open.pop(key, None)
+            self._opened(problem, launch)
             self._open[key] = problem
         return launch
+
+    def _opened(self, problem: Problem, launch: Launch) -> None:
+        files = self.files(problem)
+        try:
+            files.open_in(launch)
+            if files.spec.file:
+                launch.ask("probe")
+        except WorkerFailed as error:
+            if files.spec.file is None:
+                raise
+            pytest.fail(str(error), pytrace=False)
+
+    def frameworks(self, problem: Problem) -> list[str]:
+        """Those that are installed and have a part of this scenario; skips where there is none."""
+        spec = CATALOGUE[problem[0]]
+        found = [f for f in FRAMEWORKS if environment.installed(f) and spec.lacks(f) is None]
+        if not found:
+            pytest.skip("no framework is installed that has a part of this scenario")
+        return found
 
     def gradients(
         self, problem: Problem, framework: str, way: Way, phase: str, dtype: str

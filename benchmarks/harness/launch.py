@@ -36,12 +36,15 @@ class WorkerFailed(WorkerError):
     """An exception inside the request; the worker lives on. ``type`` is the exception's name."""
 
     def __init__(self, error: dict[str, Any], cell: str | None) -> None:
-        super().__init__(
-            f"{error['type']}: {error['message']}", cell, error.get("out_of_memory", False)
-        )
+        super().__init__(told(error), cell, error.get("out_of_memory", False))
         self.type, self.message = error["type"], error["message"]
         if self.type == "Unavailable":  # a device that this build or machine does not have
             self.outcome = "unsupported"
+
+
+def told(error: Mapping[str, Any]) -> str:
+    """What went wrong inside a worker; for a user's own part one line that says where."""
+    return error.get("line") or f"{error['type']}: {error['message']}"
 
 
 class WorkerCrashed(WorkerError):

@@ -17,8 +17,10 @@ from typing import Any
 
 from benchmarks.harness import equivalence
 from benchmarks.harness.cells import UNFROZEN, WASTEFUL
-from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed
-from benchmarks.harness.problems import ProblemFiles, ReferencesDisagree
+from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed, told
+from benchmarks.harness.problems import ProblemFiles, Untrusted
+from benchmarks.own import loading
+from benchmarks.own.blame import SpecError
 
 # under this many FLOPs a call's time is dispatch, and its share of the GEMM peak says nothing
 PEAK_FLOPS = 1e8
@@ -99,16 +101,17 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     """Gate and time the strategies of one group.
 
     ``job`` holds the cells' fields but for ``strategy``, and ``strategies`` (or recipes),
-    ``references`` (frameworks), ``launches``, ``seconds`` (per launch), ``limit`` (seconds a cell
-    may take to answer) and ``seed``. Returns a dict for each strategy: ``outcome``, ``why``,
-    ``figures``, ``samples``, ``peak_seconds``; and under ``""`` the worker's description and the
-    seconds spent on starting, references, preparing and timing.
+    ``references`` (frameworks), ``file`` (where a user's own spec stands), ``launches``,
+    ``seconds`` (per launch), ``limit`` (seconds a cell may take to answer) and ``seed``. Returns a
+    dict for each strategy: ``outcome``, ``why``, ``figures``, ``samples``, ``peak_seconds``; and
+    under ``""`` the worker's description and the seconds spent on starting, references, preparing
+    and timing.
     """
     group = _Group(job)
     try:
         group.run()
-    except (ReferencesDisagree, WorkerError) as error:
-        outcome = "wrong_gradients" if isinstance(error, ReferencesDisagree) else error.outcome
+    except (Untrusted, WorkerError, SpecError) as error:
+        outcome = "crashed" if isinstance(error, SpecError) else error.outcome
         for strategy in group.alive():
             group.results[strategy].fail(outcome, str(error))
     about = {"described": group.described, "spent": group.spent}
@@ -122,13 +125,14 @@ class _Group:
         self.described: dict[str, Any] = {}
         self.products: dict[str, list[list[float]]] = {}
         self.spent: dict[str, float] = {}
-        self.files = POOL.files(job["scenario"], job["variant"], job["size"])
 
     def alive(self) -> list[str]:
         return [name for name, result in self.results.items() if result.outcome == "ok"]
 
     def run(self) -> None:
         job = self.job
+        loading.load([job["file"]] if job.get("file") else [])  # this may be another process
+        self.files = POOL.files(job["scenario"], job["variant"], job["size"])
         workers = self._workers()
         with self._spending("starting"):
             for one in (*self._reference_launches().values(), *workers):
@@ -155,7 +159,10 @@ class _Group:
             raise
         except WorkerError:
             files = self.files.reference(self._reference_launches(), *wanted)
-        return files[self.job["framework"]]
+        mine: str = self.job["framework"]
+        if mine in self.files.unsound:
+            raise self.files.unsound[mine]
+        return files[mine]
 
     def _prepare_all(self, workers: list[Launch]) -> None:
         """The first launch compiles, the others find its work in the cache."""
@@ -240,7 +247,7 @@ class _Group:
             if "error" in found:
                 error = found["error"]
                 outcome = "out_of_memory" if error["out_of_memory"] else "crashed"
-                result.fail(outcome, f"{error['type']}: {error['message']}")
+                result.fail(outcome, told(error))
             elif result.outcome == "ok":
                 self._note(name, result, found)
 

@@ -7,30 +7,48 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import equivalence
+from benchmarks.harness import equivalence, flow
 from benchmarks.harness.arrays import read_arrays, under, write_arrays
 from benchmarks.harness.cells import UNFROZEN
-from benchmarks.harness.launch import Launch
-from benchmarks.scenarios import CATALOGUE
+from benchmarks.harness.launch import Launch, WorkerFailed
+from benchmarks.own import blame
+from benchmarks.scenarios import CATALOGUE, Scenario
+from benchmarks.scenarios.spec import part_of
 
 
-class ReferencesDisagree(Exception):
-    """The two float64 references do not agree, so nothing can be held to either."""
+class Untrusted(Exception):
+    """A reference that nothing can be held to."""
+
+    outcome = "wrong_gradients"
+
+
+class ReferencesDisagree(Untrusted):
+    """The two float64 references do not agree."""
+
+
+class WrongFlow(Untrusted):
+    """In a user's own part a loss reaches what it should not, or does not reach what it should."""
 
 
 class ProblemFiles:
-    """Weights and data of (scenario, variant, size), drawn once, as files for the workers."""
+    """Weights and data of (scenario, variant, size), drawn once, as files for the workers.
+
+    ``unsound`` are the frameworks whose part of a user's own scenario was found wrong, and how.
+    Raises `SpecError` where a user's own spec cannot draw them.
+    """
 
     def __init__(self, scenario: str, variant: str, size: str) -> None:
         self.spec = CATALOGUE[scenario]
         self.variant, self.size = variant, size
         self.facts = self.spec.facts(variant, size)
+        self.unsound: dict[str, Exception] = {}
+        weights, data = _drawn(self.spec, variant, size)
         self._folder = tempfile.TemporaryDirectory(prefix="cascade-bench-")
         self.folder = Path(self._folder.name)
-        weights, data = self.spec.draw(variant, size)
         write_arrays(self.weights, weights)
         write_arrays(self.data, data)
         self._references: dict[tuple[str, str, bool], str] = {}
+        self._probed: set[str] = set()
         self._agreed: set[tuple[Any, ...]] = set()
 
     @property
@@ -56,13 +74,20 @@ class ProblemFiles:
 
         For phase ``step`` also ``updated/…`` after one step and ``start/…`` before it. For kind
         ``freeze`` it is that of nothing frozen. Raises `ReferencesDisagree` where two frameworks'
-        references differ by more than rounding.
+        references differ by more than rounding. A framework whose part of a user's own scenario is
+        wrong is left out, and `unsound` says how: the other part is no worse for it.
         """
         step = phase == "step"
         for framework, launch in launches.items():
-            if (framework, kind, step) not in self._references:
-                self._references[framework, kind, step] = self._computed(launch, kind, step)
-        files = {framework: self._references[framework, kind, step] for framework in launches}
+            if (framework, kind, step) not in self._references and framework not in self.unsound:
+                try:
+                    self._references[framework, kind, step] = self._computed(launch, kind, step)
+                except (WorkerFailed, WrongFlow) as error:
+                    if self.spec.file is None:
+                        raise
+                    self.unsound[framework] = error
+        sound = [framework for framework in launches if framework not in self.unsound]
+        files = {framework: self._references[framework, kind, step] for framework in sound}
         agreeing = (*sorted(files), kind, step)
         if len(files) == 2 and agreeing not in self._agreed:
             problem = disagreement(self, *(read_arrays(path) for path in files.values()))
@@ -74,6 +99,9 @@ class ProblemFiles:
     def _computed(self, launch: Launch, kind: str, step: bool) -> str:
         baseline = self.spec.baseline if kind == "backward" else UNFROZEN
         self.open_in(launch)
+        if self.spec.file and launch.framework not in self._probed:
+            self.probe(launch)
+            self._probed.add(launch.framework)
         arrays = self.gradients(launch, kind, baseline, "gradient")
         if step:
             arrays |= _keeping(self.gradients(launch, kind, baseline, "step"), "updated")
@@ -83,9 +111,34 @@ class ProblemFiles:
         write_arrays(path, arrays)
         return str(path)
 
+    def probe(self, launch: Launch) -> None:
+        """Hold the open problem's losses and flow to the spec.
+
+        Raises `WorkerFailed` where forward fails or a loss is no scalar, `WrongFlow` where a
+        gradient stands where it should not.
+        """
+        launch.ask("probe")
+        states = launch.ask("loss_gradients", out=str(self.folder / "flow.npz"))
+        wrong = list(flow.mistakes(states, self.spec, self.variant, launch.framework))
+        if wrong:
+            assert self.spec.file is not None
+            more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            who = f"{part_of(self.spec.file, launch.framework).name}: {self.spec.name}"
+            raise WrongFlow(f"{who}: the flow does not hold: {wrong[0]}{more}")
+
     def close(self) -> None:
         """Remove the files."""
         self._folder.cleanup()
+
+
+def _drawn(spec: Scenario, variant: str, size: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        return spec.draw(variant, size)
+    except Exception as error:
+        if spec.file is None:
+            raise
+        what = f"drawing {spec.name} at size {size!r}"
+        raise blame.SpecError(f"{blame.told(error, spec.file)} ({what})") from error
 
 
 def _keeping(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:

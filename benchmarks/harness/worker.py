@@ -24,6 +24,7 @@ import numpy as np
 
 from benchmarks.harness import clock, equivalence, gate
 from benchmarks.harness.arrays import read_arrays, under, write_arrays
+from benchmarks.own import blame, parts
 
 # telling the parent wakes it on a core that is being measured: only where a sample is long
 TELL_SECONDS = 0.05
@@ -39,6 +40,7 @@ class Worker:
         self.say = say
         self.opened: Any = None
         self.facts: dict[str, Any] = {}
+        self.inputs: list[str] = []  # names of the data
         self.programs: dict[str, Any] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -46,20 +48,40 @@ class Worker:
         try:
             operation = getattr(self, f"do_{request.pop('op')}")
             return {"ok": True, "result": operation(**request)}
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a user's part may end itself: say where
             return {"ok": False, "error": self._described(error)}
 
     def do_hello(self) -> dict[str, Any]:
         return {"pid": os.getpid(), **self.session.describe()}
 
     def do_shapes(self, family: str, build: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        return self.session.shapes(self._builder(family, build), arguments)
+        return self.session.shapes(parts.builder(self.framework, family, build), arguments)
 
     def do_open(self, facts: dict[str, Any], weights: str, data: str) -> dict[str, Any]:
+        """Build the scenario, hold its names, shapes and losses to the spec, load the weights."""
         self.do_close()
-        build = self._builder(facts["family"], facts["build"])
-        self.opened = self.session.open(build, facts, read_arrays(weights), read_arrays(data))
         self.facts = facts
+        build = parts.builder(self.framework, facts["family"], facts["build"])
+        arrays, inputs = read_arrays(weights), read_arrays(data)
+        opened = self.session.open(build, facts, inputs)
+        parts.check_fit(self._who(), opened.shapes(), opened.loss_names, arrays, facts["reach"])
+        opened.load(arrays)
+        self.opened, self.inputs = opened, list(inputs)
+        return {}
+
+    def do_probe(self) -> dict[str, Any]:
+        """Run forward, and see that each loss is a single finite number."""
+        try:
+            shapes = self.opened.loss_shapes()
+        except KeyError as error:
+            if error.args[0] in self.inputs or self._blames_part(error):
+                raise
+            raise blame.PartError(
+                f"{self._who()}: a loss or a link asks the data for {error}; "
+                f"the spec's data is {', '.join(self.inputs)}"
+            ) from None
+        parts.check_scalars(self._who(), shapes)
+        parts.check_finite(self._who(), self.opened.losses())
         return {}
 
     def do_close(self) -> dict[str, Any]:
@@ -248,11 +270,22 @@ class Worker:
         found = program.products()
         return {f"product/{i}": partial(one, p) for i, p in enumerate(found)}
 
-    def _builder(self, family: str, build: str) -> Callable[..., Any]:
-        return getattr(importlib.import_module(f"impl_{self.framework}.{family}"), build)
+    @property
+    def _part(self) -> Path | None:
+        """The user's file, where the scenario is the user's."""
+        return parts.own_part(self.framework, self.facts.get("family", ""))
 
-    def _described(self, error: Exception) -> dict[str, Any]:
+    def _blames_part(self, error: Exception) -> bool:
+        return self._part is not None and blame.reached(error, self._part)
+
+    def _who(self) -> str:
+        """The file and function that built what is open."""
+        file = self._part.name if self._part else f"impl_{self.framework}/{self.facts['family']}.py"
+        return f"{file}: {self.facts['build']}"
+
+    def _described(self, error: BaseException) -> dict[str, Any]:
         return {
+            "line": blame.told(error, self._part) if self._part else None,
             "type": type(error).__name__,
             "message": str(error),
             "out_of_memory": bool(self.session.is_out_of_memory(error)),

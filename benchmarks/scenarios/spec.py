@@ -6,6 +6,7 @@ import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -198,11 +199,11 @@ class Scenario:
     is what the implementations are called with. ``seeds`` are chosen so that no pre-activation
     lies at a kink and no tensor is dead; the checks say so where they are not. ``kinked`` are the
     (variant, size) pairs for which no such seed is to be found. ``check_sizes`` are the sizes at
-    which the checks without a clock run, ``freeze_size`` that of the proofs of a freeze.
+    which the checks without a clock run, ``freeze_size`` that of the proofs of a freeze. ``file``
+    is where a spec from outside this repository stands; its loader fills it in, and ``family``.
     """
 
     name: str
-    family: str
     summary: str
     sizes: Mapping[str, Arguments]
     structure: tuple[str, ...]
@@ -210,6 +211,7 @@ class Scenario:
     data: Callable[..., dict[str, Array]]
     variants: Mapping[str, Variant]
     optimizer: Optimizer
+    family: str = ""
     zero_gradient: tuple[str, ...] = ()
     trainings: tuple[Training, ...] = ()
     expected: tuple[Expected, ...] = ()
@@ -221,6 +223,7 @@ class Scenario:
     check_sizes: tuple[str, ...] = ("seed",)
     freeze_size: str = "seed"
     baseline: str = "summed"
+    file: Path | None = None
 
     def kink_margin(self, variant: str, size: str) -> float | None:
         """How far every pre-activation keeps off its kink, relative to its tensor's largest.
@@ -228,6 +231,12 @@ class Scenario:
         None where none is promised.
         """
         return None if (variant, size) in self.kinked else KINK_MARGIN.get(size)
+
+    def lacks(self, framework: str) -> str | None:
+        """Why there is no part for this framework; None if there is."""
+        if self.file is None or part_of(self.file, framework).is_file():
+            return None
+        return f"{self.file.name} has no {framework} part: no {part_of(self.file, framework).name}"
 
     def arguments(self, variant: str, size: str) -> dict[str, Any]:
         """What the implementations' function of this name is called with."""
@@ -240,13 +249,14 @@ class Scenario:
 
     def parameters_of(self, variant: str, size: str) -> Parameters:
         """Every parameter by its canonical name."""
-        return self.parameters(**self._everything(variant, size))
+        return self.parameters(**self.everything(variant, size))
 
     def buffers_of(self, variant: str, size: str) -> Parameters:
         """Every buffer, such as BatchNorm's running statistics, by its canonical name."""
-        return self.buffers(**self._everything(variant, size)) if self.buffers else {}
+        return self.buffers(**self.everything(variant, size)) if self.buffers else {}
 
-    def _everything(self, variant: str, size: str) -> dict[str, Any]:
+    def everything(self, variant: str, size: str) -> dict[str, Any]:
+        """What `parameters`, `buffers` and `data` are called with."""
         chosen = self.variants[variant]
         return {**self.sizes[size], **chosen.arguments, **chosen.drawing}
 
@@ -262,7 +272,7 @@ class Scenario:
             name: p.centre + _rng(seed, key, p.draw_as or name).uniform(-p.bound, p.bound, p.shape)
             for name, p in drawn.items()
         }
-        data = self.data(_rng(seed, key, "data"), **self._everything(variant, size))
+        data = self.data(_rng(seed, key, "data"), **self.everything(variant, size))
         return _representable(weights), _representable(data)
 
     def facts(self, variant: str, size: str) -> dict[str, Any]:
@@ -275,7 +285,7 @@ class Scenario:
             for loss, networks in chosen.flow.items()
         }
         return {
-            "family": self.family,
+            "family": str(self.file) if self.file else self.family,
             "build": self.name,
             "arguments": self.arguments(variant, size),
             "networks": list(chosen.networks),
@@ -284,6 +294,11 @@ class Scenario:
             "frozen": frozen,
             "optimizer": self.optimizer_of(variant).facts(),
         }
+
+
+def part_of(spec: Path, framework: str) -> Path:
+    """Where a framework's part of a spec from outside stands: ``net.py`` → ``net_torch.py``."""
+    return spec.with_name(f"{spec.stem}_{framework}.py")
 
 
 def _rng(seed: int, scenario: str, name: str) -> np.random.Generator:

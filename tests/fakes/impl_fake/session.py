@@ -26,14 +26,23 @@ class Session:
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, MemoryError)
 
-    def open(self, build: Any, facts: Any, weights: Any, data: Any) -> Opened:
-        return Opened(self.dtype, weights, data)
+    def open(self, build: Any, facts: Any, data: Any) -> Opened:
+        return Opened(self.dtype, build(**facts["arguments"]), data)
 
 
 class Opened:
-    def __init__(self, dtype: Any, weights: Any, data: Any) -> None:
-        self.weights = {n: a.astype(dtype) for n, a in weights.items()}
+    loss_names = ("loss1", "loss2")
+
+    def __init__(self, dtype: Any, width: int, data: Any) -> None:
+        self.dtype, self.width = dtype, width
         self.data = {n: a.astype(dtype) for n, a in data.items()}
+
+    def shapes(self) -> dict[str, list[int]]:
+        one = {"linear.weight": [self.width, self.width], "linear.bias": [self.width]}
+        return {f"{net}.{name}": shape for net in ("net1", "net2") for name, shape in one.items()}
+
+    def load(self, weights: Any) -> None:
+        self.weights = {n: a.astype(self.dtype) for n, a in weights.items()}
 
     def program(self, kind: str, name: str, phase: str) -> Program:
         return Program(self, name)

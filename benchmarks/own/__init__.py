@@ -1,0 +1,1 @@
+"""Your own network: scenarios that stand in files outside this repository."""
