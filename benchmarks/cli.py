@@ -130,6 +130,7 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
     for framework in FRAMEWORKS:
         console.print(f"{framework} strategies: {', '.join(cells.STRATEGIES[framework])}")
         console.print(f"{framework} recipes: {', '.join(cells.RECIPES[framework])}")
+    console.print(f"frameworks: {', '.join(FRAMEWORKS)}")
     console.print(
         f"phases: {', '.join(cells.PHASES)}   measure: pytest benchmarks --benchmark-only"
     )
