@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import cells, cost
+from benchmarks.harness import cells, cost, selection
 from benchmarks.harness.paths import RUNS
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
         return code
-    except (cells.SelectionError, SpecError, RecordError) as error:
+    except (selection.SelectionError, SpecError, RecordError) as error:
         print(f"cascade-bench: {error}", file=sys.stderr)
         return ERROR
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument(
         loading.OPTION, action="append", default=[], metavar="PATH", help="scenarios of your own"
     )
-    listing.add_argument("--device", default=None, choices=cells.DEVICES)
+    listing.add_argument("--device", default=None, choices=selection.DEVICES)
     listing.add_argument("--all", action="store_true", dest="everything")
     listing.add_argument("--launches", type=int, default=6)
     listing.add_argument("--cell-seconds", type=float, default=0.05)
@@ -66,9 +66,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(options: argparse.Namespace) -> int:
     loading.load(options.scenario_path)
-    cells.check_positive("launches", options.launches)
-    cells.check_positive("cell-seconds", options.cell_seconds)
-    chosen = cells.Selection(
+    selection.check_positive("launches", options.launches)
+    selection.check_positive("cell-seconds", options.cell_seconds)
+    chosen = selection.Selection(
         **{name: _listed(getattr(options, name)) for name in cells.OPTIONS},
         device=options.device or "cpu",
         everything=options.everything,
@@ -125,7 +125,7 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
             table.add_row(scenario.name if i == 0 else "", name, flow + frozen)
     console.print(table)
     sizes = [size for size in SIZES if any(size in scenario.sizes for scenario in scenarios)]
-    default = [size for size in cells.DEFAULT_SIZES if size in sizes]
+    default = [size for size in selection.DEFAULT_SIZES if size in sizes]
     console.print(f"\nsizes: {', '.join(sizes)}  (default: {', '.join(default)})")
     for framework in FRAMEWORKS:
         console.print(f"{framework} strategies: {', '.join(cells.STRATEGIES[framework])}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness import cells
+from benchmarks.harness import cells, selection
 from benchmarks.harness.bench import Bench
 from benchmarks.harness.checks import Laboratory
 from benchmarks.harness.environment import installed
@@ -48,35 +48,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     try:
         config.stash[OWN] = bool(loading.load(config.getoption("scenario_path") or ()))
-        config.stash[SELECTION] = selection(config)
-    except (cells.SelectionError, SpecError) as error:
+        config.stash[SELECTION] = chosen_by(config)
+    except (selection.SelectionError, SpecError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
-SELECTION = pytest.StashKey[cells.Selection]()
+SELECTION = pytest.StashKey[selection.Selection]()
 OWN = pytest.StashKey[bool]()  # whether there are scenarios of the user's own
 BENCH = pytest.StashKey[Bench]()
 
 
-def selection(config: pytest.Config) -> cells.Selection:
+def chosen_by(config: pytest.Config) -> selection.Selection:
     """What the options ask for. Raises `SelectionError` for a name that does not exist."""
     chosen: dict[str, Any] = {name: _listed(config.getoption(name)) for name in cells.OPTIONS}
-    device = config.getoption("device") or cells.default_device()
-    cells.check_name("device", device, cells.DEVICES)
-    if device == "cuda" and cells.default_device() != "cuda":
-        raise cells.SelectionError("--device 'cuda': no GPU is to be seen here; use --device cpu")
+    device = config.getoption("device") or selection.default_device()
+    selection.check_name("device", device, selection.DEVICES)
+    if device == "cuda" and selection.default_device() != "cuda":
+        raise selection.SelectionError(
+            "--device 'cuda': no GPU is to be seen here; use --device cpu"
+        )
     for option in ("launches", "cell-seconds", "cell-limit"):
-        cells.check_positive(option, config.getoption(option.replace("-", "_")))
+        selection.check_positive(option, config.getoption(option.replace("-", "_")))
     asked = [f for f in chosen["framework"] or () if f in FRAMEWORKS]
     for framework in asked:
         if installed(framework) is None:
-            raise cells.SelectionError(
+            raise selection.SelectionError(
                 f"--framework {framework!r} is not installed here; install it with: "
                 f"pip install -c constraints.txt -e '.[{framework}]'"
             )
     if chosen["framework"] is None:
         chosen["framework"] = tuple(f for f in FRAMEWORKS if installed(f))
-    made = cells.Selection(**chosen, device=device, everything=config.getoption("everything"))
+    made = selection.Selection(**chosen, device=device, everything=config.getoption("everything"))
     if not config.getoption("benchmark_skip"):
         made.demand()
     return made
@@ -106,16 +108,16 @@ def test_of(cell: cells.Cell) -> str:
     return "test_step" if cell.phase == "step" else "test_backward"
 
 
-def parametrize_checks(metafunc: pytest.Metafunc, chosen: cells.Selection) -> None:
+def parametrize_checks(metafunc: pytest.Metafunc, chosen: selection.Selection) -> None:
     """Problems at their check sizes unless one was asked for, every variant unless some were.
 
     ``problem`` is any, ``several`` one of several losses, ``freezing`` one with something frozen,
     at the size of those proofs.
     """
-    wide = cells.Selection(
+    wide = selection.Selection(
         scenario=chosen.scenario,
-        variant=chosen.variant or (cells.ALL,),
-        size=chosen.size or (cells.ALL,),
+        variant=chosen.variant or (selection.ALL,),
+        size=chosen.size or (selection.ALL,),
     )
     problems = list(wide.problems())
     checked = [p for p in problems if chosen.size or p[2] in p[0].check_sizes]
@@ -155,7 +157,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=is_timed)
 
 
-def _is_of(item: pytest.Item, chosen: cells.Selection) -> bool:
+def _is_of(item: pytest.Item, chosen: selection.Selection) -> bool:
     """Whether the test is of a chosen scenario, which is a parameter of it, or begins one.
 
     Beside a user's own scenario the facts of the frameworks are none of its business.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness import cells, cost
-from benchmarks.harness.cells import Selection, SelectionError
+from benchmarks.harness.selection import Selection, SelectionError
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 
 

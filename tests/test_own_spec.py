@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import cli
-from benchmarks.harness.cells import Selection, SelectionError
+from benchmarks.harness.selection import Selection, SelectionError
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
 from benchmarks.scenarios import CATALOGUE

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.cells import default_device
+from benchmarks.harness.selection import default_device
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["--scenario=linear_cascade", "--size=seed", "--framework=torch", "--launches=2"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.harness.cells import Cell, Selection, groups
+from benchmarks.harness.cells import Cell, groups
+from benchmarks.harness.selection import Selection
 
 # Nominal seconds of a call on 2 CPU cores, rounded from runs there; `gpu` is a guess, not measured.
 CALL_SECONDS = {"seed": 4e-4, "small": 1.5e-3, "medium": 2e-2, "large": 2e-1, "gpu": 5e-2}
