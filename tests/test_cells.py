@@ -61,6 +61,13 @@ def test_where_one_loss_is_all_there_is_only_the_baseline_is_measured_and_only_i
     assert {(c.kind, c.strategy) for c in asked} == {("backward", "summed")}
 
 
+def test_scenario_asked_for_by_name_brings_what_it_freezes() -> None:
+    for name in ("two_player", "staged_unfreeze"):
+        chosen = Selection(scenario=(name,), kind=("freeze",)).cells()
+        variants = CATALOGUE[name].variants
+        assert {c.variant for c in chosen} == {v for v in variants if variants[v].frozen}
+
+
 def test_every_cell_has_a_name_of_its_own() -> None:
     everything = Selection(everything=True).cells()
     assert len({cell.id for cell in everything}) == len(everything) > 1000

@@ -25,8 +25,11 @@ DEFAULT_SIZES = ("seed", "medium")
 DEFAULT_VARIANTS = {
     "three_network_cascade": ("plain",),
     "stacked_cascade": ("n2", "n4"),
-    "two_player": ("turn_b",),
     "attention_on_frozen_backbone": ("gamma05",),
+}
+# asked for by name, all of them are taken
+SHORTENED = {
+    "two_player": ("turn_b",),
     "staged_unfreeze": ("phase2",),  # phase 1 is the network of `frozen_in_constructor`
 }
 DEFAULT_STRATEGIES = {
@@ -126,7 +129,8 @@ class Selection:
         return list(found)
 
     def _variants(self, scenario: Scenario) -> list[str]:
-        default = DEFAULT_VARIANTS.get(scenario.name, tuple(scenario.variants))
+        known = DEFAULT_VARIANTS if self.scenario else DEFAULT_VARIANTS | SHORTENED
+        default = known.get(scenario.name, tuple(scenario.variants))
         chosen = (ALL,) if self.everything and self.variant is None else self.variant
         if chosen is None:
             return list(default)
