@@ -213,3 +213,11 @@ def test_rmsprop_matches_only_with_decay_and_epsilon_of_torch(trajectories: Traj
     assert apart(trajectories, "rmsprop", "rmsprop_decay_eps") < 1e-13
     for name in ("rmsprop", "rmsprop_decay", "rmsprop_eps"):
         assert apart(trajectories, "rmsprop", name) > 0.1
+
+
+def test_adam_over_all_that_requires_gradients_is_adam_over_net1_alone(
+    laboratory: Laboratory,
+) -> None:
+    found = laboratory.shown("torch", "adam_over_what_requires_gradients")
+    assert all(end["net2_still"] for end in found.values())
+    assert found["net1"] == found["requires_grad"] == found["everything"]

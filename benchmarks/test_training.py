@@ -90,7 +90,7 @@ def ended(
 def test_one_optimizer_over_groups_equals_two_and_one_over_all(
     laboratory: Laboratory, framework: str, name: str
 ) -> None:
-    """With net2 frozen the groups are net1's alone: the same as all that requires gradients."""
+    """With net2 frozen its group is left out, whatever the arrangement."""
     problem, scenario = (name, "-", "seed"), CATALOGUE[name]
     ends = {
         arrangement: ended(
@@ -186,3 +186,48 @@ def test_group_of_a_layer_without_parameters_is_an_error(
     with pytest.raises(WorkerFailed, match=r"'classifier\.relu1' selects no parameters") as raised:
         ended(laboratory, ("lenet_layer_rates", "-", "seed"), framework, (Segment(1),), optimizer)
     assert "classifier.linear1" in raised.value.message  # what could have been meant
+
+
+def test_second_player_steps_through_the_updated_first(
+    laboratory: Laboratory, framework: str
+) -> None:
+    """Row 8 by hand: one round of plain gradient descent, B first, then A through the new B."""
+    problem, rate = ("two_player", "turn_b", "seed"), 0.1
+    sgd = Optimizer("sgd", {"lr": rate}, "separate")
+    found = ended(laboratory, problem, framework, (Segment(1, ("turn_b", "turn_a")),), sgd)
+    a, a0, b, b0 = (
+        read_arrays(laboratory.files(problem).weights)[f"{player}.linear.{leaf}"]
+        for player in "AB"
+        for leaf in ("weight", "bias")
+    )
+    data = read_arrays(laboratory.files(problem).data)
+    x, ones = data["x"], data["ones"]
+    hidden = x @ a.T + a0
+    error = 2 * (hidden @ b.T + b0 - ones) / ones.size
+    b, b0 = b - rate * error.T @ hidden, b0 - rate * error.sum(0)
+    error = 2 * (hidden @ b.T + b0 - ones) / ones.size  # A has not moved, B has
+    back = error @ b
+    a, a0 = a - rate * back.T @ x, a0 - rate * back.sum(0)
+    by_hand = {"A.linear.weight": a, "A.linear.bias": a0, "B.linear.weight": b, "B.linear.bias": b0}
+    for name, array in by_hand.items():
+        assert equivalence.relative(found["weights"][name], array) <= AGREE, name
+
+
+@pytest.mark.parametrize("name", ["two_player", "gan"])
+def test_recipes_of_a_turn_train_alike(laboratory: Laboratory, framework: str, name: str) -> None:
+    """Whoever computes the resting player's gradients, or not: it rests."""
+    scenario = CATALOGUE[name]
+    turns = scenario.trainings[0].segments[0].turns
+    problem, segments = (name, turns[0], "seed"), (Segment(5, turns),)
+    other = "optimizer_only" if framework == "torch" else "stop_gradient"
+    ends = [
+        laboratory.train(problem, framework, plan(scenario, "seed", segments, recipe=recipe))
+        for recipe in (None, other)
+    ]
+    assert ends[0]["steps"] == ends[1]["steps"]
+    for key, array in ends[0]["weights"].items():
+        assert equivalence.relative(ends[1]["weights"][key], array) <= AGREE, key
+    if framework == "jax":
+        wrapped = plan(scenario, "seed", segments, recipe="partition")
+        with pytest.raises(WorkerFailed, match="partition wraps the optimizer"):
+            laboratory.train(problem, framework, wrapped)

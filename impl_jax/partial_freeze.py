@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax import Array
+from numpy.typing import NDArray
 
 from impl_jax.cascade import conv_cascade
-from impl_jax.problem import Parameters, Stage, against
+from impl_jax.problem import Stage, against
 
 CLASSIFY = against("labels", optax.softmax_cross_entropy_with_integer_labels)
 
@@ -242,17 +243,18 @@ def lenet(features: Convolutions, width: int, rngs: nnx.Rngs) -> list[Stage]:
 
 
 def load_matching(
-    parameters: Parameters, pretrained: Mapping[str, Array]
-) -> tuple[Parameters, dict[str, list[str]]]:
-    """Take what fits by name and shape; the parameters, and what was ``loaded`` and what not.
+    own: Mapping[str, NDArray[Any]], pretrained: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, NDArray[Any]], dict[str, list[str]]]:
+    """Take what fits by name and shape; the whole state, and what was ``loaded`` and what not.
+
+    Both are in the canonical layout: a transposed kernel must not fit by accident.
 
     ``missing`` are the network's own that the state lacks, ``unexpected`` those of the state that
     the network lacks, ``mismatched`` those of another shape: `nnx.update` would take these as they
     are, and the network would fail where it is called.
     """
-    own = parameters
     same = {n: a for n, a in pretrained.items() if n in own and a.shape == own[n].shape}
-    return {**parameters, **same}, {
+    return {**own, **same}, {
         "loaded": sorted(same),
         "missing": sorted(set(own) - set(pretrained)),
         "unexpected": sorted(set(pretrained) - set(own)),

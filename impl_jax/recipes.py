@@ -92,14 +92,15 @@ def unfrozen(problem: Problem) -> Recipe:
     return Recipe(held=problem.names, gradient=ByEverything(problem), read=problem.names)
 
 
-def stop_gradient(problem: Problem) -> Recipe:
-    """What is frozen passes ``stop_gradient``: 3 products.
+@dataclass(frozen=True)
+class Stopped:
+    """The gradient by every parameter, the frozen ones stopped; of it, the trained part."""
 
-    Its gradients are zeros, not absent, so the optimizer is over the trained part alone: over
-    everything, momentum and weight decay would move what is frozen.
-    """
+    problem: Problem
 
-    def gradient(parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
+    def __call__(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
+        problem = self.problem
+
         def total(everything: Parameters) -> tuple[Array, Buffers]:
             stopped = {n: jax.lax.stop_gradient(everything[n]) for n in problem.frozen}
             return _total(problem, {**everything, **stopped}, constants, problem.flow)
@@ -108,21 +109,34 @@ def stop_gradient(problem: Problem) -> Recipe:
         grads, buffers = jax.grad(total, has_aux=True)(everything)
         return {n: grads[n] for n in parameters}, buffers
 
+
+def stop_gradient(problem: Problem) -> Recipe:
+    """What is frozen passes ``stop_gradient``: 3 products.
+
+    Its gradients are zeros, not absent, so the optimizer is over the trained part alone: over
+    everything, momentum and weight decay would move what is frozen.
+    """
     learning = list(problem.trainable)
-    return Recipe(held=learning, gradient=gradient, read=learning)
+    return Recipe(held=learning, gradient=Stopped(problem), read=learning)
+
+
+@dataclass(frozen=True)
+class ByTrained:
+    """The gradient of the losses that still reach something, by what is trained."""
+
+    problem: Problem
+
+    def __call__(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
+        def total(parameters: Parameters) -> tuple[Array, Buffers]:
+            return _total(self.problem, parameters, constants, self.problem.flow)
+
+        return jax.grad(total, has_aux=True)(parameters)
 
 
 def grad_of_trainable(problem: Problem) -> Recipe:
     """Only what is trained is an argument that is differentiated: 3 products."""
-
-    def gradient(parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
-        def total(parameters: Parameters) -> tuple[Array, Buffers]:
-            return _total(problem, parameters, constants, problem.flow)
-
-        return jax.grad(total, has_aux=True)(parameters)
-
     learning = list(problem.trainable)
-    return Recipe(held=learning, gradient=gradient, read=learning)
+    return Recipe(held=learning, gradient=ByTrained(problem), read=learning)
 
 
 def partition(problem: Problem) -> Recipe:
@@ -166,6 +180,7 @@ def chain_freeze(problem: Problem) -> Recipe:
     """``optax.freeze`` behind the optimizer: it holds, and saves nothing: 5 products.
 
     The optimizer has read every gradient, and keeps a state for it, before the update is dropped.
+    Plain SGD keeps no state: in a step XLA then removes those gradients after all.
     """
 
     def optimizer(own: Transformation) -> Transformation:

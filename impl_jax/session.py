@@ -102,10 +102,9 @@ class Opened:
 
     def load_matching(self, pretrained: Arrays) -> dict[str, list[str]]:
         """Load the part of a pretrained state whose names and shapes match; says what did not."""
-        problem = self.problem
-        state = self._native(pretrained)
-        parameters, report = partial_freeze.load_matching(problem.everything, state)
-        problem.load(parameters, problem.constants["buffers"])
+        own = {**self.weights(), **self._canonical(self.problem.constants["buffers"])}
+        fitting, report = partial_freeze.load_matching(own, pretrained)
+        self.load(fitting)
         return report
 
     def weights(self) -> dict[str, NDArray[Any]]:

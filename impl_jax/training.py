@@ -12,7 +12,7 @@ import optax
 
 from impl_jax import optimizers
 from impl_jax.problem import Buffers, Parameters, Problem
-from impl_jax.recipes import RECIPES, Gradient, Recipe
+from impl_jax.recipes import RECIPES, Gradient, Recipe, as_it_is
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,11 @@ class Training:
         not before gets a state of its own beside the others'.
         """
         recipes = [self.recipe(problem) for problem in turns]
+        if len(turns) > 1 and any(r.optimizer is not as_it_is for r in recipes):
+            raise ValueError(
+                f"{self.recipe.__name__} wraps the optimizer, whose state the turns share; "
+                "use grad_of_trainable or stop_gradient for several turns"
+            )
         learning = {name: None for recipe in recipes for name in recipe.held}
         own = optimizers.build(self.optimizer, self.networks, learning, adjustable=True)
         made = [

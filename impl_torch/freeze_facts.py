@@ -170,6 +170,25 @@ def clipping_counts_frozen_gradients() -> dict[str, float]:
     return found
 
 
+def adam_over_what_requires_gradients() -> dict[str, Any]:
+    """A parameter without a gradient is passed over: three ways to name the rest are one."""
+    ends = {}
+    for way in ("net1", "requires_grad", "everything"):
+        torch.manual_seed(0)
+        net1, net2 = nn.Linear(4, 4), nn.Linear(4, 4).requires_grad_(False)
+        start = [parameter.clone() for parameter in net2.parameters()]
+        both = [*net1.parameters(), *net2.parameters()]
+        held = {"net1": [*net1.parameters()], "everything": both}
+        optimizer = OPTIMIZERS["adam_l2"](held.get(way, [p for p in both if p.requires_grad]))
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            net2(net1(torch.ones(2, 4))).square().mean().backward()
+            optimizer.step()
+        still = all(map(torch.equal, start, net2.parameters()))
+        ends[way] = {"net1": net1.weight.tolist(), "net2_still": still}
+    return ends
+
+
 def optimizer_trajectories() -> dict[str, list[list[float]]]:
     """Where optimizers go from one start along given gradients, 20 steps in float64."""
     optim = torch.optim

@@ -216,7 +216,7 @@ def load_matching(network: nn.Module, pretrained: Mapping[str, Tensor]) -> dict[
     the network lacks, ``mismatched`` those of another shape: ``load_state_dict`` would raise for
     these even where it is not strict.
     """
-    own = network.state_dict()
+    own = {n: t for n, t in network.state_dict().items() if "num_batches_tracked" not in n}
     same = {n: t for n, t in pretrained.items() if n in own and t.shape == own[n].shape}
     network.load_state_dict(same, strict=False)
     return {

@@ -117,7 +117,8 @@ class Step(Gradient):
     ) -> None:
         super().__init__(problem, recipe)
         self.steppers = steppers
-        self.start = {n: p.detach().clone() for n, p in recipe.optimized.items()}
+        # all of them: a sibling that shares the networks may move what is frozen here
+        self.start = {n: p.detach().clone() for n, p in problem.parameters.items()}
 
     def run(self, carry: None) -> None:
         super().run(carry)

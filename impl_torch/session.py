@@ -215,8 +215,8 @@ class Opened:
         return optimizers.build(optimizer, self.facts["networks"], made.optimized)
 
     def _clear(self) -> None:
-        for parameter in self.problem.parameters.values():
-            parameter.grad = None
+        """No gradients, and none required of what is frozen, whatever a recipe left behind."""
+        self.problem.require_grad(self.problem.trainable)
 
 
 def _shapes(stages: list[Stage]) -> Shapes:

@@ -47,6 +47,8 @@ class Training:
         # clears every gradient: what another turn left must not be applied in this one
         problem.require_grad(recipe.requires_grad)
         recipe.backward(recipe.forward())
+        for name in set(recipe.requires_grad) - set(recipe.optimized):
+            problem.parameters[name].grad = None  # an optimizer may hold who rests in this turn
         for stepper in optimizers.holding(self.steppers, recipe.optimized):
             stepper.step()
 

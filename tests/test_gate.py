@@ -36,6 +36,7 @@ def judged(ran: Ran, **changes: Any) -> str:
         "phase": "step",
         "networks": ["net1", "net2"],
         "zero_gradient": [],
+        "exact_zero": [],
         "optimizer": "sgd",
         "still": ["net1.w"],
         "no_gradient": ["net1.w"],

@@ -97,8 +97,8 @@ FAULTS = {
     ),
     "frozen_parameter_left_in_the_optimizer_with_decay": (
         "impl_jax/recipes.py",
-        "for n in parameters}, buffers\n\n    learning = list(problem.trainable)",
-        "for n in parameters}, buffers\n\n    learning = problem.names",
+        "learning = list(problem.trainable)\n    return Recipe(held=learning, gradient=Stopped",
+        "learning = problem.names\n    return Recipe(held=learning, gradient=Stopped",
         "two_player",
         RECIPES,
         "test_frozen_keeps_still_and_trained_agrees_in_every_recipe_and_framework",
@@ -142,6 +142,14 @@ FAULTS = {
         "two_player",
         RECIPES,
         "test_every_recipe_gives_the_gradients_it_should_and_no_others",
+    ),
+    "turns_in_the_wrong_order": (
+        "impl_jax/training.py",
+        "for turn in made:",
+        "for turn in reversed(made):",
+        "two_player",
+        TRAINING,
+        "test_second_player_steps_through_the_updated_first",
     ),
     "softmax_over_the_wrong_axis": (
         "impl_jax/partial_freeze.py",

@@ -150,6 +150,30 @@ def test_results_folder_that_cannot_be_written_is_said_before_measuring(tmp_path
     assert time.monotonic() - start < 5.0
 
 
+def test_exact_zero_under_l2_is_no_wrong_gradient(tmp_path: Path) -> None:
+    """Behind γ = 0 a JAX step keeps nothing but L2's rounding of a gradient of 0."""
+    done = subprocess.run(
+        command(
+            "--benchmark-only",
+            "--launches=1",
+            "--cell-seconds=0.001",
+            "--kind=freeze",
+            "--scenario=attention_on_frozen_backbone",
+            "--variant=gamma0",
+            "--size=seed",
+            "--framework=jax",
+            "--strategy=grad_of_trainable",
+            f"--results={tmp_path}",
+        ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+
+
 def test_ctrl_c_keeps_what_was_measured_and_names_the_rest(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command(

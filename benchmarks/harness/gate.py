@@ -36,21 +36,25 @@ def judge(program: Any, true: Arrays, rules: Mapping[str, Any]) -> dict[str, Any
     """Hold the program's last run to the reference.
 
     ``true`` holds ``gradient/…``, ``updated/…`` and ``start/…``; ``rules`` what is ``allowed``, the
-    dtype, phase, networks, zero gradients and optimizer, and the parameters that must keep
-    ``still`` and those that must have ``no_gradient``. Returns ``equivalence`` ("pass", or what is
-    wrong) and ``gradient_error`` (relative, worst tensor; None where the program keeps none).
+    dtype, phase, networks, zero gradients (by rounding, and exact) and optimizer, and the
+    parameters that must keep ``still`` and those that must have ``no_gradient``. Returns
+    ``equivalence`` ("pass", or what is wrong) and ``gradient_error`` (relative, worst tensor; None
+    where the program keeps none).
     """
     gradients = program.gradients()
     problem, error = None, None
     if gradients or rules["phase"] != "step":
-        expected = under(true, "gradient")
+        expected, zero = under(true, "gradient"), list(rules["zero_gradient"])
+        if rules["phase"] == "step":
+            # recovered from a moment that L2 was added to, an exact 0 is rounding
+            zero += rules["exact_zero"]
         difference = equivalence.compare(
             gradients,
             {n: a for n, a in expected.items() if n not in set(rules["no_gradient"])},
             allowed=rules["allowed"],
             dtype=rules["dtype"],
             networks=rules["networks"],
-            zero_gradient=tuple(rules["zero_gradient"]),
+            zero_gradient=tuple(zero),
         )
         problem = difference.problem
         error = {"relative": difference.relative, "tensor": difference.tensor}

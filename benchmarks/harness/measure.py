@@ -21,6 +21,7 @@ from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed, told
 from benchmarks.harness.problems import ProblemFiles, Untrusted
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
+from benchmarks.scenarios.spec import matches
 
 # under this many FLOPs a call's time is dispatch, and its share of the GEMM peak says nothing
 PEAK_FLOPS = 1e8
@@ -220,6 +221,7 @@ class _Group:
             "phase": job["phase"],
             "networks": list(spec.variants[job["variant"]].networks),
             "zero_gradient": list(spec.zero_gradient),
+            "exact_zero": self._exact_zero(),
             "optimizer": spec.optimizer_of(job["variant"]).kind,
         }
         cells = {name: self._frozen_for(name) for name in self.alive()}
@@ -232,6 +234,16 @@ class _Group:
             "count": not any(self.results[name].figures for name in cells),
             "products": job["size"] in ("medium", "large", "gpu"),
         }
+
+    def _exact_zero(self) -> list[str]:
+        """Parameters whose gradient is exactly 0 in this variant."""
+        layers = self.files.spec.variants[self.job["variant"]].exact_zero
+        return [
+            name
+            for reached in self.files.facts["reach"].values()
+            for name in reached
+            if matches(name, layers)
+        ]
 
     def _frozen_for(self, name: str) -> dict[str, list[str]]:
         """What must keep ``still``, and what must have no gradient, for this strategy or recipe."""
