@@ -94,14 +94,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = list(cells.Cell.__dataclass_fields__)[1:]
     if "timed_cell" in metafunc.fixturenames:
         test = metafunc.function.__name__
-        found = [cell for cell in chosen.cells() if test_of(cell) == test]
+        found = [cell for cell in chosen.cells() if timed_by(cell) == test]
         values = [[getattr(cell, name) for name in names] for cell in found]
         metafunc.parametrize(names, values, ids=[cell.id for cell in found])
     else:
         parametrize_checks(metafunc, chosen)
 
 
-def test_of(cell: cells.Cell) -> str:
+def timed_by(cell: cells.Cell) -> str:
     """The test whose cell this is."""
     if cell.kind == "freeze":
         return "test_freeze"

@@ -219,15 +219,19 @@ def test_recipes_of_a_turn_train_alike(laboratory: Laboratory, framework: str, n
     scenario = CATALOGUE[name]
     turns = scenario.trainings[0].segments[0].turns
     problem, segments = (name, turns[0], "seed"), (Segment(5, turns),)
+    together = replace(scenario.optimizer, arrangement="together")
     other = "optimizer_only" if framework == "torch" else "stop_gradient"
-    ends = [
-        laboratory.train(problem, framework, plan(scenario, "seed", segments, recipe=recipe))
-        for recipe in (None, other)
-    ]
-    assert ends[0]["steps"] == ends[1]["steps"]
-    for key, array in ends[0]["weights"].items():
-        assert equivalence.relative(ends[1]["weights"][key], array) <= AGREE, key
+    plans = [plan(scenario, "seed", segments, recipe=recipe) for recipe in (None, other)]
+    one = plan(scenario, "seed", segments, recipe=other, optimizer=together)
+    if framework == "torch":  # it passes over what has no gradient; optax would miss it
+        plans.append(one)
+    first, *others = (laboratory.train(problem, framework, made) for made in plans)
+    for end in others:
+        assert end["steps"] == first["steps"]
+        for key, array in first["weights"].items():
+            assert equivalence.relative(end["weights"][key], array) <= AGREE, key
     if framework == "jax":
         wrapped = plan(scenario, "seed", segments, recipe="partition")
-        with pytest.raises(WorkerFailed, match="partition wraps the optimizer"):
-            laboratory.train(problem, framework, wrapped)
+        for refused, why in ((wrapped, "partition wraps"), (one, "use 'separate'")):
+            with pytest.raises(WorkerFailed, match=why):
+                laboratory.train(problem, framework, refused)

@@ -36,7 +36,6 @@ def sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Transfor
 
 
 KINDS: dict[str, Callable[..., Transformation]] = {"adam": adam, "adamw": adamw, "sgd": sgd}
-ARRANGEMENTS = ("groups", "separate", "together")
 STATIC: dict[str, tuple[str, ...]] = {  # what no schedule changes
     "adam": ("betas", "eps", "weight_decay"),
     "adamw": ("betas", "eps", "weight_decay"),

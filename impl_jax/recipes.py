@@ -46,7 +46,6 @@ class Recipe:
     optimizer: Callable[[Transformation], Transformation] = as_it_is
     returned: bool = False
     one_jit: bool = True
-    own_forward: bool = False
 
 
 def of(problem: Problem, strategy: Strategy, jit: Jit) -> Recipe:
@@ -55,8 +54,8 @@ def of(problem: Problem, strategy: Strategy, jit: Jit) -> Recipe:
     def buffers(parameters: Parameters, constants: Constants) -> Buffers:
         return problem.forward(parameters, constants)[1]
 
-    # strategies hand on losses alone: in the same jit XLA shares this forward pass with theirs
-    # without buffers it is never called, and what is never compiled has no FLOPs to count
+    # Strategies hand on losses alone. In the same jit XLA shares this forward pass with theirs;
+    # outside it needs one of its own, but only where it is called: what never is has no FLOPs.
     own_jit = bool(problem.constants["buffers"]) and not strategy.one_jit
     moved = jit(buffers) if own_jit else buffers
 
@@ -65,13 +64,7 @@ def of(problem: Problem, strategy: Strategy, jit: Jit) -> Recipe:
         return grads, moved(parameters, constants) if constants["buffers"] else {}
 
     learning = list(problem.trainable)
-    return Recipe(
-        held=learning,
-        gradient=gradient,
-        read=learning,
-        one_jit=strategy.one_jit,
-        own_forward=strategy.own_forward,
-    )
+    return Recipe(held=learning, gradient=gradient, read=learning, one_jit=strategy.one_jit)
 
 
 @dataclass(frozen=True)

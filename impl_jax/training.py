@@ -75,6 +75,11 @@ class Training:
                 f"{self.recipe.__name__} wraps the optimizer, whose state the turns share; "
                 "use grad_of_trainable or stop_gradient for several turns"
             )
+        if len(turns) > 1 and self.optimizer["arrangement"] != "separate":
+            raise ValueError(
+                f"arrangement {self.optimizer['arrangement']!r} makes one update of all networks, "
+                "and a turn has gradients of some; use 'separate' for several turns"
+            )
         learning = {name: None for recipe in recipes for name in recipe.held}
         own = optimizers.build(self.optimizer, self.networks, learning, adjustable=True)
         made = [

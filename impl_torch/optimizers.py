@@ -13,7 +13,6 @@ KINDS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,  # decoupled: taken off the weight itself
     "sgd": torch.optim.SGD,
 }
-ARRANGEMENTS = ("groups", "separate", "together")
 
 
 def build(
