@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.harness.checks import Laboratory
 from benchmarks.harness.environment import installed
-from benchmarks.harness.worker import FACT_FILES
+from benchmarks.harness.worker_checks import FACT_FILES
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "traps.md"

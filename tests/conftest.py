@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness import measure
+from benchmarks.harness import measure, pool
 
 FAKES = Path(__file__).parent / "fakes"
 
@@ -19,8 +19,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str
     """Measure strategies of the fake framework on row 3, in a pool of its own."""
     path = os.pathsep.join(p for p in (str(FAKES), os.environ.get("PYTHONPATH")) if p)
     monkeypatch.setenv("PYTHONPATH", path)
-    pool = measure.Pool()
-    monkeypatch.setattr(measure, "POOL", pool)
+    fresh = pool.Pool()
+    monkeypatch.setattr(pool, "POOL", fresh)
 
     def run(*strategies: str, **changes: Any) -> dict[str, Any]:
         job = {
@@ -43,4 +43,4 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str
         return measure.measure_group(job | changes)
 
     yield run
-    pool.close()
+    fresh.close()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness import measure
+from benchmarks.harness import pool
 
 
 def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
@@ -82,14 +82,14 @@ def test_device_that_the_framework_lacks_is_unsupported_with_its_reason(measured
 def test_worker_killed_between_two_groups_is_replaced(measured: Any) -> None:
     assert_others_timed(measured("summed"))
     for dtype in ("float64", "float32"):  # the reference's worker, and one that is timed
-        measure.POOL.launches("fake", "cpu", dtype, 1)[0].kill()
+        pool.POOL.launches("fake", "cpu", dtype, 1)[0].kill()
         assert_others_timed(measured("summed", variant="-", size="small"))
         assert_others_timed(measured("summed"))
 
 
 def test_worker_that_dies_unseen_is_replaced_and_the_reference_taken_again(measured: Any) -> None:
     assert_others_timed(measured("summed"))
-    os.kill(measure.POOL.launches("fake", "cpu", "float64", 1)[0].pid, signal.SIGKILL)
+    os.kill(pool.POOL.launches("fake", "cpu", "float64", 1)[0].pid, signal.SIGKILL)
     assert_others_timed(measured("summed", size="small"))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness import environment, measure, recording
+from benchmarks.harness import environment, measure, pool, recording
 from benchmarks.harness.cells import Cell, groups
 from benchmarks.harness.paths import RUNS
 from benchmarks.harness.progress import Progress
@@ -190,7 +190,7 @@ class Bench:
         if self._measured:
             self._save()
         self.executor.shutdown(wait=False, cancel_futures=True)
-        measure.POOL.close()
+        pool.POOL.close()
 
     def summary(self, terminal: pytest.TerminalReporter) -> None:
         """What went wrong with its command, and where the run was saved."""

@@ -7,18 +7,16 @@ cluster engine's process elsewhere.
 
 from __future__ import annotations
 
-import atexit
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.harness import equivalence
+from benchmarks.harness import equivalence, pool
 from benchmarks.harness.cells import UNFROZEN, WASTEFUL
 from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed, told
-from benchmarks.harness.problems import ProblemFiles, Untrusted
+from benchmarks.harness.problems import Untrusted
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
 from benchmarks.scenarios.spec import matches
@@ -40,62 +38,6 @@ class CellResult:
 
     def fail(self, outcome: str, why: str) -> None:
         self.outcome, self.why, self.samples, self.peak_seconds = outcome, why, [], []
-
-
-class Pool:
-    """The launches of this process, started when first asked for and kept until it ends."""
-
-    def __init__(self) -> None:
-        self._launches: dict[tuple[str, str, str], list[Launch]] = {}
-        self._cache: tempfile.TemporaryDirectory[str] | None = None
-        self._files: ProblemFiles | None = None
-
-    def launches(self, framework: str, device: str, dtype: str, count: int) -> list[Launch]:
-        """``count`` workers, all starting at once where some are new."""
-        kept = self._launches.setdefault((framework, device, dtype), [])
-        if self._cache is None:  # fresh for each session, so that compile times mean something
-            self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-cache-")
-        for launch in kept:
-            if launch.dead:
-                self.replace(launch)
-        while len(kept) < count:
-            kept.append(Launch(framework, device=device, dtype=dtype, cache=self._cache.name))
-        return kept[:count]
-
-    def replace(self, launch: Launch) -> Launch:
-        """A fresh worker in the place of one that crashed or hung."""
-        for (framework, device, dtype), kept in self._launches.items():
-            if launch in kept:
-                cache = self._cache.name if self._cache else None
-                fresh = Launch(framework, device=device, dtype=dtype, cache=cache)
-                kept[kept.index(launch)] = fresh
-                return fresh
-        raise ValueError("that launch is not of this pool")
-
-    def files(self, scenario: str, variant: str, size: str) -> ProblemFiles:
-        """The problem's files; those of the problem before are removed."""
-        kept = self._files
-        if kept and (kept.spec.name, kept.variant, kept.size) == (scenario, variant, size):
-            return kept
-        if kept:
-            kept.close()
-        self._files = ProblemFiles(scenario, variant, size)
-        return self._files
-
-    def close(self) -> None:
-        """End every worker and remove every file."""
-        for launch in [one for kept in self._launches.values() for one in kept]:
-            launch.kill()
-        self._launches = {}
-        if self._files:
-            self._files.close()
-        if self._cache:
-            self._cache.cleanup()
-        self._files = self._cache = None
-
-
-POOL = Pool()
-atexit.register(POOL.close)
 
 
 def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +75,7 @@ class _Group:
     def run(self) -> None:
         job = self.job
         loading.load([job["file"]] if job.get("file") else [])  # this may be another process
-        self.files = POOL.files(job["scenario"], job["variant"], job["size"])
+        self.files = pool.POOL.files(job["scenario"], job["variant"], job["size"])
         workers = self._workers()
         with self._spending("starting"):
             for one in (*self._reference_launches().values(), *workers):
@@ -149,7 +91,7 @@ class _Group:
             self._close(launch)
 
     def _reference_launches(self) -> dict[str, Launch]:
-        return {f: POOL.launches(f, "cpu", "float64", 1)[0] for f in self.job["references"]}
+        return {f: pool.POOL.launches(f, "cpu", "float64", 1)[0] for f in self.job["references"]}
 
     def _reference(self) -> str:
         """The file to hold this group to; a reference worker that died is tried once more."""
@@ -176,7 +118,7 @@ class _Group:
 
     def _workers(self) -> list[Launch]:
         job = self.job
-        return POOL.launches(job["framework"], job["device"], job["dtype"], job["launches"])
+        return pool.POOL.launches(job["framework"], job["device"], job["dtype"], job["launches"])
 
     @contextmanager
     def _spending(self, what: str) -> Iterator[None]:
@@ -208,7 +150,7 @@ class _Group:
     def _again(self, launch: Launch) -> None:
         """A fresh worker for what is left of the group."""
         launch.kill()
-        fresh = POOL.replace(launch)
+        fresh = pool.POOL.replace(launch)
         if self.alive():
             self._prepare([fresh])
 
@@ -336,4 +278,4 @@ class _Group:
             launch.ask("close")
         except WorkerError:
             launch.kill()
-            POOL.replace(launch)
+            pool.POOL.replace(launch)

@@ -1,0 +1,65 @@
+"""The workers and the files that a measuring process keeps from group to group."""
+
+from __future__ import annotations
+
+import atexit
+import tempfile
+
+from benchmarks.harness.launch import Launch
+from benchmarks.harness.problems import ProblemFiles
+
+
+class Pool:
+    """The launches of this process, started when first asked for and kept until it ends."""
+
+    def __init__(self) -> None:
+        self._launches: dict[tuple[str, str, str], list[Launch]] = {}
+        self._cache: tempfile.TemporaryDirectory[str] | None = None
+        self._files: ProblemFiles | None = None
+
+    def launches(self, framework: str, device: str, dtype: str, count: int) -> list[Launch]:
+        """``count`` workers, all starting at once where some are new."""
+        kept = self._launches.setdefault((framework, device, dtype), [])
+        if self._cache is None:  # fresh for each session, so that compile times mean something
+            self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-cache-")
+        for launch in kept:
+            if launch.dead:
+                self.replace(launch)
+        while len(kept) < count:
+            kept.append(Launch(framework, device=device, dtype=dtype, cache=self._cache.name))
+        return kept[:count]
+
+    def replace(self, launch: Launch) -> Launch:
+        """A fresh worker in the place of one that crashed or hung."""
+        for (framework, device, dtype), kept in self._launches.items():
+            if launch in kept:
+                cache = self._cache.name if self._cache else None
+                fresh = Launch(framework, device=device, dtype=dtype, cache=cache)
+                kept[kept.index(launch)] = fresh
+                return fresh
+        raise ValueError("that launch is not of this pool")
+
+    def files(self, scenario: str, variant: str, size: str) -> ProblemFiles:
+        """The problem's files; those of the problem before are removed."""
+        kept = self._files
+        if kept and (kept.spec.name, kept.variant, kept.size) == (scenario, variant, size):
+            return kept
+        if kept:
+            kept.close()
+        self._files = ProblemFiles(scenario, variant, size)
+        return self._files
+
+    def close(self) -> None:
+        """End every worker and remove every file."""
+        for launch in [one for kept in self._launches.values() for one in kept]:
+            launch.kill()
+        self._launches = {}
+        if self._files:
+            self._files.close()
+        if self._cache:
+            self._cache.cleanup()
+        self._files = self._cache = None
+
+
+POOL = Pool()
+atexit.register(POOL.close)

@@ -1,0 +1,104 @@
+"""The requests of the checks: gradients, losses, flows, training, facts. No clock."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from benchmarks.harness import equivalence
+from benchmarks.harness.arrays import read_arrays, under, write_arrays
+from benchmarks.harness.worker_base import Base
+
+FACT_FILES = ("facts", "freeze_facts")  # where an implementation shows its facts
+
+
+class Checks(Base):
+    """What a worker is asked to prove something."""
+
+    def do_gradients(self, kind: str, name: str, phase: str, out: str) -> dict[str, Any]:
+        """Run once; the gradients and, in phase ``step``, the updated parameters, into ``out``."""
+        program = self.opened.program(kind, name, phase)
+        program.reset()
+        program.wait(program.run(program.prepare()))
+        arrays = {f"gradient/{name}": array for name, array in program.gradients().items()}
+        arrays |= {f"updated/{name}": array for name, array in program.updates().items()}
+        program.reset()
+        write_arrays(out, arrays)
+        return {}
+
+    def do_losses(self) -> dict[str, float]:
+        return self.opened.losses()
+
+    def do_losses_along(
+        self, weights: str, directions: str, step: float
+    ) -> dict[str, dict[str, float]]:
+        """Central difference of each loss along each direction in the file.
+
+        The file names its arrays ``direction/parameter``; a parameter it leaves out stays.
+        """
+        start, moves = read_arrays(weights), read_arrays(directions)
+        found = {}
+        for name in dict.fromkeys(key.partition("/")[0] for key in moves):
+            direction, ends = under(moves, name), []
+            for signed in (step, -step):
+                moved = {n: start[n] + signed * d for n, d in direction.items()}
+                self.opened.load({**start, **moved})
+                ends.append(self.opened.losses())
+            found[name] = {n: (ends[0][n] - ends[1][n]) / (2 * step) for n in ends[0]}
+        self.opened.load(start)
+        return found
+
+    def do_loss_gradients(self, out: str) -> dict[str, dict[str, str]]:
+        """Per loss and parameter ``absent``, ``zero`` or ``value``; what is there, into ``out``."""
+        found = self.opened.loss_gradients()
+        pairs = [(loss, n, a) for loss, arrays in found.items() for n, a in arrays.items()]
+        write_arrays(out, {f"{loss}/{n}": a for loss, n, a in pairs if a is not None})
+        states: dict[str, dict[str, str]] = {loss: {} for loss in found}
+        for loss, name, array in pairs:
+            states[loss][name] = equivalence.state(array)
+        return states
+
+    def do_gradient_of_nothing(self, loss: str) -> list[str]:
+        return sorted(self.opened.gradient_of_nothing(loss))
+
+    def do_kink_distance(self) -> float:
+        return self.opened.kink_distance()
+
+    def do_train(self, plan: dict[str, Any], out: str) -> dict[str, Any]:
+        """Train by the plan; arrays into ``out``, counts in the answer."""
+        trained = self.opened.train(plan)
+        counts = {key: trained.pop(key) for key in ("steps", "state_bytes")}
+        write_arrays(
+            out, {f"{k}/{n}": a for k, arrays in trained.items() for n, a in arrays.items()}
+        )
+        return counts
+
+    def do_load(self, weights: str) -> dict[str, Any]:
+        """Put weights and buffers into the problem that is open."""
+        self.opened.load(read_arrays(weights))
+        return {}
+
+    def do_count(self, kind: str, name: str, phase: str) -> dict[str, Any]:
+        """What one call of the strategy or recipe counts up to, after it ran once."""
+        program = self.opened.program(kind, name, phase)
+        program.reset()
+        program.wait(program.run(program.prepare()))
+        counted: dict[str, Any] = program.count()
+        return counted
+
+    def do_built_frozen(self) -> list[str]:
+        return self.opened.built_frozen
+
+    def do_load_matching(self, pretrained: str, out: str) -> dict[str, list[str]]:
+        """Load what fits; the weights as they are then into ``out``, the answer says what did."""
+        report = self.opened.load_matching(read_arrays(pretrained))
+        write_arrays(out, self.opened.weights())
+        return report
+
+    def do_fact(self, name: str) -> dict[str, Any]:
+        """Let the implementation show a fact; see ``impl_*/facts.py`` and ``freeze_facts.py``."""
+        for file in FACT_FILES:
+            module = importlib.import_module(f"impl_{self.framework}.{file}")
+            if hasattr(module, name):
+                return getattr(module, name)()
+        raise ValueError(f"fact {name!r}: in none of {FACT_FILES} of impl_{self.framework}")
