@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from benchmarks.harness import cells, selection
 from benchmarks.harness.bench import Bench
 from benchmarks.harness.checks import Laboratory
 from benchmarks.harness.environment import installed
+from benchmarks.harness.precision import parsed
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
 from benchmarks.scenarios import FRAMEWORKS
@@ -41,8 +43,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--cell-limit", type=float, default=120.0, help="a cell that answers later is dead (120 s)"
     )
+    group.addoption(
+        "--precision",
+        type=_precision,
+        default=None,
+        metavar="1%",
+        help="more launches until every ratio's 95 %% interval reaches no further than this",
+    )
+    group.addoption(
+        "--most-launches", type=int, default=24, help="no more launches for --precision (24)"
+    )
+    group.addoption(
+        "--group-seconds",
+        type=float,
+        default=60.0,
+        help="no further launches for --precision once a group took so long (60 s)",
+    )
     group.addoption("--bench-seed", type=int, default=0, help="order of blocks (0)")
     group.addoption("--results", default=None, help="folder of runs (results/runs)")
+
+
+def _precision(text: str) -> float:
+    try:
+        return parsed(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -67,7 +92,7 @@ def chosen_by(config: pytest.Config) -> selection.Selection:
         raise selection.SelectionError(
             "--device 'cuda': no GPU is to be seen here; use --device cpu"
         )
-    for option in ("launches", "cell-seconds", "cell-limit"):
+    for option in ("launches", "most-launches", "group-seconds", "cell-seconds", "cell-limit"):
         selection.check_positive(option, config.getoption(option.replace("-", "_")))
     asked = [f for f in chosen["framework"] or () if f in FRAMEWORKS]
     for framework in asked:
@@ -197,6 +222,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         bench.finish()
 
 
+@pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     bench = terminalreporter.config.stash.get(BENCH, None)
     if bench:

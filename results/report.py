@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from results import frameworks
 from results.formatting import (
     NOTHING,
     bytes_text,
@@ -52,6 +53,7 @@ def markdown(run: Run) -> str:
             scenario = records[0]["scenario"]
             lines += [f"## {escape(scenario)}", ""]
         lines += [*_table(records), ""]
+    lines += frameworks.section(run)
     lines += _failures(run.records) + _not_applicable(run.records)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -110,9 +112,9 @@ def _table(records: Sequence[Record]) -> list[str]:
     freeze = first["kind"] == "freeze"
     titles = [
         "variant", "phase", "framework", "recipe" if freeze else "strategy", "time",
-        _ratio_title(records), "predicted", "gradient error", "peak share",
+        _ratio_title(records), "verdict", "predicted", "gradient error", "peak share",
     ]  # fmt: skip
-    rules = ["---"] * 4 + ["---:"] * 3 + ["---", "---:"]
+    rules = ["---"] * 4 + ["---:"] * 2 + ["---", "---:", "---", "---:"]
     rows = [_row(record) for record in records]
     if freeze:
         titles += ["FLOPs", "saved for backward", "optimizer state"]
@@ -145,6 +147,7 @@ def _row(record: Record) -> list[str]:
         *(escape(name) for name in (*names, record["strategy"])),
         _time(record),
         "1" if is_baseline else ratio_text(record["ratio"]),
+        NOTHING if record["verdict"] is None else escape(record["verdict"]),
         number_text(record["predicted_ratio"]),
         gradient_error_text(record["gradient_error"]),
         share_text(record["peak_share"]),

@@ -78,7 +78,16 @@ def lower_quartiles(launches: Sequence[ArrayLike]) -> Array:
                 f"launch {index} holds {row.size} samples, shape {row.shape}; it must be one row "
                 "of at least one time, all finite and above 0 s; measure the cell again"
             )
-    return np.array([np.percentile(row, 25) for row in rows], dtype=np.float64)
+    return np.array([_lower_quartile(row) for row in rows], dtype=np.float64)
+
+
+def _lower_quartile(row: Array) -> float:
+    """As `np.percentile(row, 25)`, in a tenth of the time: runs hold thousands of launches."""
+    below, fraction = divmod(0.25 * (len(row) - 1), 1.0)
+    low = int(below)
+    high = min(low + 1, len(row) - 1)
+    ordered = np.partition(row, (low, high))
+    return float(ordered[low] + fraction * (ordered[high] - ordered[low]))
 
 
 def time_estimate(launches: Sequence[ArrayLike], confidence: float = 0.95) -> dict[str, Any]:
@@ -252,6 +261,38 @@ def moderated_interval(d: ArrayLike, prior: Prior, confidence: float = 0.95) -> 
     if count < LAUNCHES_FOR_INTERVAL:
         return _figure(math.exp(centre), None, None, confidence, count)
     half = float(scipy.special.stdtrit(dof, (1 + confidence) / 2)) * error
+    return _figure(
+        math.exp(centre), math.exp(centre - half), math.exp(centre + half), confidence, count
+    )
+
+
+def welch_interval(
+    baseline: Sequence[ArrayLike], cell: Sequence[ArrayLike], confidence: float = 0.95
+) -> dict[str, Any]:
+    """The ratio of two cells whose launches are not paired, as of two frameworks.
+
+    Welch's t over the logarithms of the launches' lower quartiles, with Satterthwaite's degrees
+    of freedom (Welch 1947). What makes a launch fast or slow does not cancel here, so that it is
+    much wider than a paired one. Null ends where either has fewer than 6 launches.
+
+    Returns:
+        As `moderated_interval`; ``launches`` is the smaller of the two counts.
+
+    Raises:
+        ValueError: no launch, or one that `lower_quartiles` refuses.
+    """
+    logs = [np.log(lower_quartiles(launches)) for launches in (baseline, cell)]
+    if not all(len(values) for values in logs):
+        raise ValueError("no launches; a ratio needs at least one of each; measure the cells again")
+    centre = float(logs[1].mean() - logs[0].mean())
+    count = min(len(values) for values in logs)
+    if count < LAUNCHES_FOR_INTERVAL:
+        return _figure(math.exp(centre), None, None, confidence, count)
+    errors = [float(values.var(ddof=1)) / len(values) for values in logs]
+    total = sum(errors)
+    spread = sum(e**2 / (len(v) - 1) for e, v in zip(errors, logs, strict=True))
+    dof = total**2 / spread if spread else math.inf
+    half = float(scipy.special.stdtrit(dof, (1 + confidence) / 2)) * math.sqrt(total)
     return _figure(
         math.exp(centre), math.exp(centre - half), math.exp(centre + half), confidence, count
     )

@@ -13,6 +13,7 @@ from benchmarks.harness import cells, selection
 
 def config(**options: Any) -> Any:
     defaults = dict.fromkeys(cells.OPTIONS) | {"device": "cpu", "launches": 6, "everything": False}
+    defaults |= {"most_launches": 24, "group_seconds": 60.0}
     defaults |= {"cell_seconds": 0.05, "cell_limit": 120.0, "benchmark_skip": False}
     return SimpleNamespace(getoption=(defaults | options).__getitem__)
 

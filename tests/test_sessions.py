@@ -43,6 +43,10 @@ def test_session_saves_records_and_feeds_native_tables_and_json(tmp_path: Path) 
         "benchmark 'linear_cascade seed torch eager backward cpu float32': 3 tests" in done.stdout
     )
     assert "run saved:" in done.stdout
+    native, _, ours = done.stdout.partition("ratios")
+    assert "benchmark 'linear_cascade" in native
+    assert "torch eager · seed · backward, phase backward · ratio to summed" in ours
+    assert "intervals and verdicts need 6 launches" in ours
     records = {r["strategy"] + r["phase"]: r for r in only_run(runs)["records"]}
     assert len(records) == 5
     for record in records.values():
@@ -122,6 +126,8 @@ def test_benchmark_disable_checks_and_takes_no_time(tmp_path: Path) -> None:
         (["--device=tpu"], "(allowed: cpu, cuda)"),
         (["--cell-seconds=nan"], "--cell-seconds nan: must be a finite number above 0"),
         (["--framework=jax", "--strategy=multi_root"], "leaves no cell to measure"),
+        (["--precision=2"], "--precision '2' must be above 0 and below 100 %"),
+        (["--group-seconds=0"], "--group-seconds 0.0: must be a finite number above 0"),
         (["--launches=0"], "--launches 0: must be a finite number above 0"),
     ],
 )
@@ -142,12 +148,11 @@ def test_gpu_that_is_not_there_is_said() -> None:
 
 def test_results_folder_that_cannot_be_written_is_said_before_measuring(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    start = time.monotonic()
     done = session("--benchmark-only", *QUICK, f"--results={tmp_path / 'file' / 'runs'}")
     assert done.returncode == 4
     assert str(tmp_path / "file") in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
-    assert time.monotonic() - start < 5.0
+    assert "measuring" not in done.stderr + done.stdout
 
 
 def test_exact_zero_under_l2_is_no_wrong_gradient(tmp_path: Path) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import scipy.stats
 
 from results import verdict
+from results.estimation import Comparison, estimate_run, margins_for
+from results.records import finish, sample_key
 from results.statistics import NO_PRIOR, Moderated, fit_prior, location, moderate
+from tests.made import CELL, record
 
 
 def estimate(percent: float, error: float = 0.2, dof: float = 20.0) -> Moderated:
@@ -101,3 +105,35 @@ def test_families_in_which_nothing_differs_raise_few_alarms() -> None:
         wrongly_equal += sum(verdict.decide(one, 0.01) == ["equal"] for one in shifted)
     assert 0.003 < alarms / families < 0.0165  # α = 0.01; both ends, or the test is not tested
     assert wrongly_equal / families < 0.0165
+
+
+def run_of(spreads: dict[str, float], launches: int = 8, ratio: float = 1.5) -> list[Any]:
+    """Records of one group, each strategy so much noisier than the baseline, from its samples."""
+    rng = np.random.default_rng(1)
+    cells = [record(CELL | {"strategy": name}) for name in ("summed", *spreads)]
+    samples = {sample_key(cells[0]): [[1e-3] * 4] * launches}
+    for one, spread in zip(cells[1:], spreads.values(), strict=True):
+        times = 1e-3 * ratio * np.exp(rng.normal(0.0, spread, launches))
+        samples[sample_key(one)] = [[time] * 4 for time in times]
+    return [finish(one) for one in estimate_run(cells, samples)]
+
+
+def test_every_compared_record_gets_its_verdict_and_the_baseline_none() -> None:
+    base, slow, vague = run_of({"separate_retained": 0.01, "reforward": 0.9})
+    assert (base["verdict"], base["missing"]["verdict"]) == (None, "this cell is the baseline")
+    assert (slow["verdict"], "verdict" in slow["missing"]) == ("slower", False)
+    assert vague["verdict"] == "inconclusive"
+
+
+def test_under_six_launches_there_is_no_verdict_and_the_reason() -> None:
+    _, few = run_of({"separate_retained": 0.001}, launches=5)
+    assert few["verdict"] is None
+    assert few["missing"]["verdict"] == "a verdict needs 6 launches; there were 5"
+    assert run_of({"separate_retained": 0.001}, launches=6)[1]["verdict"] == "slower"
+
+
+def test_margin_of_a_framework_is_wider_where_its_ratios_spread() -> None:
+    cell = record()
+    quiet, noisy = np.tile([0.0, 0.004], 4), np.tile([0.0, 0.2], 4)
+    found = margins_for([Comparison(cell, quiet), Comparison(cell | {"framework": "jax"}, noisy)])
+    assert found == {"torch": verdict.MARGIN, "jax": verdict.NOISY_MARGIN}

@@ -13,13 +13,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+import results.terminal
 from benchmarks.harness import environment, measure, pool, recording
 from benchmarks.harness.cells import Cell, groups
 from benchmarks.harness.paths import RUNS
+from benchmarks.harness.precision import Precision
 from benchmarks.harness.progress import Progress
 from results import records, storage
-from results.estimation import estimate_run
+from results.estimation import Comparison, compare, estimate_run, fit_priors, margins_for
 from results.records import Record, Run, sample_key
+from results.statistics import NO_PRIOR
+from results.verdict import ALPHA
+
+CHECKPOINT_SECONDS = 5.0  # what may be lost to a power cut
 
 
 class Replay:
@@ -75,13 +81,17 @@ class Bench:
             "launches": config.getoption("launches"),
             "cell_seconds": config.getoption("cell_seconds"),
             "seed": config.getoption("bench_seed"),
+            "precision": config.getoption("precision"),
+            "most_launches": config.getoption("most_launches"),
+            "group_seconds": config.getoption("group_seconds"),
             "arguments": list(config.invocation_params.args),
         }
         self.spent: dict[str, float] = {}
+        self.stopped: dict[str, str] = {}  # a group's name to why it took no further launch
         self.interrupted = False
         self.path: Path | None = None
         self.trouble: str | None = None
-        self._clock = time.monotonic()
+        self._clock = self._saved = time.monotonic()
         for ending in (signal.SIGTERM, signal.SIGHUP):  # end as Ctrl-C does: saved, cleaned up
             if signal.getsignal(ending) == signal.SIG_DFL:  # nohup has it ignored: leave that
                 signal.signal(ending, signal.default_int_handler)
@@ -107,7 +117,8 @@ class Bench:
             for members in waiting.values():
                 progress.at(members)
                 self._measure(members)
-                self._save()
+                self._checkpoint()
+            self._estimate()
         except KeyboardInterrupt:
             self.interrupted = True
             raise
@@ -128,6 +139,8 @@ class Bench:
         }
         for what, seconds in about["spent"].items():
             self.spent[what] = self.spent.get(what, 0.0) + seconds
+        if about["stopped"]:
+            self.stopped[" ".join(members[0].group)] = about["stopped"]
         baseline = found.get(members[0].baseline, {}).get("figures", {}).get("flops")
         for cell in members:
             result = found[cell.strategy]
@@ -135,13 +148,27 @@ class Bench:
             if result["outcome"] == "ok" and result["samples"]:
                 series = [np.asarray(launch) for launch in result["samples"]]
                 self.samples[sample_key(self.records[cell])] = series
-        self._estimate()
 
     def _estimate(self) -> None:
         """Ratios borrow strength from all cells of a framework, so all are estimated again."""
-        timed = [cell for cell, r in self.records.items() if sample_key(r) in self.samples]
+        timed = self._timed()
         estimated = estimate_run([self.records[cell] for cell in timed], self.samples)
         self.records |= dict(zip(timed, estimated, strict=True))
+
+    def _timed(self) -> list[Cell]:
+        return [cell for cell, record in self.records.items() if sample_key(record) in self.samples]
+
+    def _compared(self) -> list[Comparison]:
+        return compare([dict(self.records[cell]) for cell in self._timed()], self.samples)
+
+    def _precision(self, cell: Cell) -> dict[str, Any] | None:
+        """How precise the group of this cell is to be, with what is known of the spread so far."""
+        asked = self.settings["precision"]
+        if asked is None:
+            return None
+        most, seconds = self.settings["most_launches"], self.settings["group_seconds"]
+        prior = fit_priors(self._compared()).get(cell.framework, NO_PRIOR)
+        return Precision(asked, most, seconds, cell.baseline, prior).job()
 
     def _job(self, members: list[Cell]) -> dict[str, Any]:
         cell, frameworks = members[0], list(dict.fromkeys(c.framework for c in self.cells))
@@ -155,10 +182,12 @@ class Bench:
             "seconds": self.settings["cell_seconds"] if self.timing else 0.0,
             "limit": self.config.getoption("cell_limit"),
             "seed": self.settings["seed"],
+            "precision": self._precision(cell),
         }
 
     def run(self) -> Run:
         """The session so far: every selected cell with an outcome, in the order selected."""
+        self._estimate()
         stopped = "the run was stopped before this cell was measured"
         done = [
             records.finish(self.records.get(cell) or recording.failed(cell, "interrupted", stopped))
@@ -170,11 +199,23 @@ class Bench:
             finished=records.utc_now(),
             machine=self.machine,
             settings=self.settings
-            | {"wall_seconds": time.monotonic() - self._clock, "spent_seconds": self.spent},
+            | {
+                "wall_seconds": time.monotonic() - self._clock,
+                "spent_seconds": self.spent,
+                "stopped": self.stopped,
+                "alpha": ALPHA,
+                "margins": margins_for(self._compared()),
+            },
             interrupted=self.interrupted,
             records=done,
             samples=self.samples,
         )
+
+    def _checkpoint(self) -> None:
+        """Save now and then: each time costs as much as a small group."""
+        if time.monotonic() - self._saved > CHECKPOINT_SECONDS or self.path is None:
+            self._save()
+            self._saved = time.monotonic()
 
     def _save(self) -> None:
         if not self.timing:
@@ -193,7 +234,12 @@ class Bench:
         pool.POOL.close()
 
     def summary(self, terminal: pytest.TerminalReporter) -> None:
-        """What went wrong with its command, and where the run was saved."""
+        """The ratios with their verdicts, what went wrong and its command, where the run was saved.
+
+        Stands after pytest-benchmark's own tables.
+        """
+        if self.timing and self._measured:
+            self._tell_ratios(terminal)
         failed = [r for r in self.records.values() if r["outcome"] not in ("ok", "unsupported")]
         for record in failed:
             terminal.write_line(
@@ -208,3 +254,17 @@ class Bench:
             terminal.write_line(f"run saved: {self.path}")
             terminal.write_line(f"its report: cascade-bench report {self.path}")
         sys.stdout.flush()
+
+    def _tell_ratios(self, terminal: pytest.TerminalReporter) -> None:
+        run = self.run()
+        width = max(80, terminal._tw.fullwidth) if terminal.isatty else 100
+        lines = [
+            results.terminal.ratios(run.records, width, colour=terminal.hasmarkup),
+            results.terminal.counted(run.records, run.settings["margins"], run.settings["alpha"]),
+        ]
+        if self.stopped:
+            lines.append(results.terminal.stops(self.stopped, run.settings["precision"]))
+        if any(lines):
+            terminal.section("ratios")
+        for text in filter(None, lines):
+            terminal.write_line(text)

@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.harness import equivalence, pool
 from benchmarks.harness.cells import UNFROZEN, WASTEFUL
 from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed, told
+from benchmarks.harness.precision import Precision
 from benchmarks.harness.problems import Untrusted
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
@@ -45,10 +46,11 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
 
     ``job`` holds the cells' fields but for ``strategy``, and ``strategies`` (or recipes),
     ``references`` (frameworks), ``file`` (where a user's own spec stands), ``launches``,
-    ``seconds`` (per launch), ``limit`` (seconds a cell may take to answer) and ``seed``. Returns a
-    dict for each strategy: ``outcome``, ``why``, ``figures``, ``samples``, ``peak_seconds``; and
-    under ``""`` the worker's description and the seconds spent on starting, references, preparing
-    and timing.
+    ``seconds`` (per launch), ``limit`` (seconds a cell may take to answer), ``seed`` and, where
+    more launches may follow, ``precision`` (`Precision.job`). Returns a dict for each strategy:
+    ``outcome``, ``why``, ``figures``, ``samples``, ``peak_seconds``; and under ``""`` the worker's
+    description, the seconds spent on starting, references, preparing and timing, and why no
+    further launch was taken.
     """
     group = _Group(job)
     try:
@@ -57,7 +59,7 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
         outcome = "crashed" if isinstance(error, SpecError) else error.outcome
         for strategy in group.alive():
             group.results[strategy].fail(outcome, str(error))
-    about = {"described": group.described, "spent": group.spent}
+    about = {"described": group.described, "spent": group.spent, "stopped": group.stopped}
     return {"": about} | {name: vars(one) for name, one in group.results.items()}
 
 
@@ -68,12 +70,14 @@ class _Group:
         self.described: dict[str, Any] = {}
         self.products: dict[str, list[list[float]]] = {}
         self.spent: dict[str, float] = {}
+        self.count: int = job["launches"]  # launches so far
+        self.stopped: str | None = None
 
     def alive(self) -> list[str]:
         return [name for name, result in self.results.items() if result.outcome == "ok"]
 
     def run(self) -> None:
-        job = self.job
+        job, start = self.job, time.monotonic()
         loading.load([job["file"]] if job.get("file") else [])  # this may be another process
         self.files = pool.POOL.files(job["scenario"], job["variant"], job["size"])
         workers = self._workers()
@@ -84,11 +88,28 @@ class _Group:
             self.reference = self._reference()
         with self._spending("preparing"):
             self._prepare_all(workers)
-        with self._spending("timing"):
-            for index in range(job["launches"] if job["seconds"] > 0 else 0):
-                self._attempt(index, self._time)
+        self._time_all(range(job["launches"] if job["seconds"] > 0 else 0))
+        if job.get("precision") and job["seconds"] > 0:
+            self._go_on(Precision.of(job["precision"]), start)
         for launch in self._workers():
             self._close(launch)
+
+    def _time_all(self, indices: range) -> None:
+        with self._spending("timing"):
+            for index in indices:
+                self._attempt(index, self._time)
+
+    def _go_on(self, precision: Precision, start: float) -> None:
+        """More launches, step by step, until the ratios are precise enough or the time is up."""
+        for count in precision.steps(self.count):
+            samples = {name: self.results[name].samples for name in self.alive()}
+            self.stopped = precision.stop(samples, count, time.monotonic() - start)
+            if self.stopped or count is None:
+                break
+            done, self.count = self.count, count
+            with self._spending("preparing"):
+                self._prepare_more(self._workers()[done:])
+            self._time_all(range(done, count))
 
     def _reference_launches(self) -> dict[str, Launch]:
         return {f: pool.POOL.launches(f, "cpu", "float64", 1)[0] for f in self.job["references"]}
@@ -110,15 +131,18 @@ class _Group:
     def _prepare_all(self, workers: list[Launch]) -> None:
         """The first launch compiles, the others find its work in the cache."""
         self._prepare(workers[:1])
+        self._prepare_more(workers[1:])
+
+    def _prepare_more(self, workers: list[Launch]) -> None:
         if self.job["mode"] == "jit":
-            self._prepare(workers[1:])  # tracing takes one core each: all at once
+            self._prepare(workers)  # tracing takes one core each: all at once
         else:
-            for one in workers[1:]:  # eager work takes every core: side by side they only spin
+            for one in workers:  # eager work takes every core: side by side they only spin
                 self._prepare([one])
 
     def _workers(self) -> list[Launch]:
         job = self.job
-        return pool.POOL.launches(job["framework"], job["device"], job["dtype"], job["launches"])
+        return pool.POOL.launches(job["framework"], job["device"], job["dtype"], self.count)
 
     @contextmanager
     def _spending(self, what: str) -> Iterator[None]:
@@ -126,7 +150,7 @@ class _Group:
         try:
             yield
         finally:
-            self.spent[what] = time.perf_counter() - start
+            self.spent[what] = self.spent.get(what, 0.0) + time.perf_counter() - start
 
     def _prepare(self, workers: list[Launch]) -> None:
         """Prepare on all of these at once; a worker that fails is replaced and tried again."""

@@ -12,7 +12,6 @@ from benchmarks.harness.cells import Cell
 from results.records import Record, explain, new_record
 
 LATER = {
-    "verdict": "verdicts are not given yet",
     "steady": "the test for a steady state is not made yet",
     "peak_bytes": "peak memory is not measured yet",
 }

@@ -1,0 +1,88 @@
+"""The frameworks against each other: unpaired, and mode against its equal where it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from numpy.typing import ArrayLike
+
+from results.formatting import escape, ratio_text, seconds_text
+from results.records import CELL_FIELDS, Record, Run, sample_key
+from results.statistics import welch_interval
+
+# what the two have in common; framework and mode differ, and so may the strategy's name
+_SAME = tuple(name for name in CELL_FIELDS if name not in ("framework", "mode"))
+# compiled against compiled, operation by operation against operation by operation
+EQUAL_MODES = {("compile", "jit"), ("compile_networks", "jit"), ("eager", "eager")}
+# as each is used by most, and labelled as unequal
+USUAL_MODES = {("eager", "jit")}
+
+
+class Across(NamedTuple):
+    """A cell in both frameworks: jax's time over torch's, and whether their modes are equals."""
+
+    torch: Record
+    jax: Record
+    ratio: dict[str, Any]
+    equal_modes: bool
+
+
+def across(
+    records: Iterable[Record],
+    samples: Mapping[str, Sequence[ArrayLike]],
+    confidence: float = 0.95,
+) -> Iterator[Across]:
+    """Every pair of cells that differ in nothing but framework and mode, both with samples.
+
+    Recipes of a frozen part have names of their own in each framework; only those of one name
+    are paired.
+    """
+    timed = [r for r in records if r["outcome"] == "ok" and samples.get(sample_key(r))]
+    jax: dict[tuple[str, ...], list[Record]] = {}
+    for record in timed:
+        if record["framework"] == "jax":
+            jax.setdefault(_key(record), []).append(record)
+    for one in timed:
+        for other in jax.get(_key(one), []) if one["framework"] == "torch" else []:
+            modes = one["mode"], other["mode"]
+            if modes in EQUAL_MODES | USUAL_MODES:
+                pair = samples[sample_key(one)], samples[sample_key(other)]
+                ratio = welch_interval(*pair, confidence)
+                yield Across(one, other, ratio, modes in EQUAL_MODES)
+
+
+def section(run: Run) -> list[str]:
+    """The lines of a Markdown section; none where no cell was timed in both frameworks."""
+    found = list(across(run.records, run.samples))
+    if not found:
+        return []
+    titles = ["cell", "torch", "jax", "modes", "torch", "jax", "jax / torch, unpaired [interval]"]
+    rules = ["---"] * 4 + ["---:"] * 3
+    rows = [titles, rules, *(_row(one) for one in found)]
+    return [
+        "## The frameworks against each other",
+        "",
+        "Not paired: each framework has launches of its own (Welch's t over launches). Where the "
+        "modes are unequal, the difference is that of the modes too.",
+        "",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+    ]
+
+
+def _row(one: Across) -> list[str]:
+    names = [one.torch[name] for name in _SAME if name not in ("device", "dtype")]
+    times = [record["seconds"] for record in (one.torch, one.jax)]
+    return [
+        escape(" ".join(name for name in names if name != "-")),
+        escape(one.torch["mode"]),
+        escape(one.jax["mode"]),
+        "equal" if one.equal_modes else "unequal",
+        *(seconds_text(time["estimate"] if time else None) for time in times),
+        ratio_text(one.ratio),
+    ]
+
+
+def _key(record: Record) -> tuple[str, ...]:
+    return tuple(record[name] for name in _SAME)
