@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.precision import Precision, parsed
-from results.statistics import NO_PRIOR, Prior, moderated_interval
+from results.statistics import (
+    NO_PRIOR,
+    Prior,
+    fit_prior,
+    location,
+    moderate,
+    moderated_interval,
+)
+from results.verdict import decide, half_width
 
 ASKED = Precision(0.01, most=24, seconds=60.0, baseline="summed")
 
@@ -98,3 +106,21 @@ def test_worker_that_dies_in_a_further_launch_fails_its_cell_alone(measured: Any
     found = measured("summed", "chatty", "crash_later", precision=precision)
     assert found["crash_later"]["outcome"] == "crashed"
     assert len(found["summed"]["samples"]) == 4
+
+
+def test_stopping_by_width_keeps_coverage_and_alarms_near_what_is_claimed() -> None:
+    """Spreads that differ between cells, heavy tails, looks at 6, 10, 16 and 24 launches."""
+    rng = np.random.default_rng(0)
+    covered, alarms, cells = 0, 0, 0
+    for _ in range(20):
+        d = rng.standard_t(6, (60, 24)) * 0.02 * np.exp(rng.normal(0.0, 0.6, (60, 1)))
+        prior = fit_prior(*zip(*[location(row[:6])[1:] for row in d], strict=True))
+        for row in d:
+            looks = (k for k in (6, 10, 16, 24) if half_width(moderate(row[:k], prior)) <= 0.02)
+            taken = row[: next(looks, 24)]
+            figure = moderated_interval(taken, prior)
+            covered += figure["low"] <= 1 <= figure["high"]
+            alarms += decide([moderate(taken, prior)], 0.02) in (["slower"], ["faster"])
+            cells += 1
+    assert 0.92 < covered / cells < 0.97
+    assert 0.0 < alarms / cells < 0.015
