@@ -137,3 +137,28 @@ def test_margin_of_a_framework_is_wider_where_its_ratios_spread() -> None:
     quiet, noisy = np.tile([0.0, 0.004], 4), np.tile([0.0, 0.2], 4)
     found = margins_for([Comparison(cell, quiet), Comparison(cell | {"framework": "jax"}, noisy)])
     assert found == {"torch": verdict.MARGIN, "jax": verdict.NOISY_MARGIN}
+
+
+def test_family_is_one_group_and_its_baseline() -> None:
+    """Evidence that is enough alone is not enough beside a second strategy of the same group."""
+    base, one = (record(CELL | {"strategy": name}) for name in ("summed", "separate_retained"))
+    other, elsewhere = ({**one, "strategy": "reforward"}, {**one, "size": "seed"})
+    far_base = {**base, "size": "seed"}
+    # six launches around 3 %, so spread that the p of a plain t is 0.007
+    pattern = np.array([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
+    spread = next(
+        s
+        for s in np.arange(0.001, 0.1, 0.0001)
+        if verdict.difference_p(moderate(0.03 + s * pattern, NO_PRIOR)) > 0.007
+    )
+    rows = [[1e-3 * math.exp(0.03 + spread * move)] for move in pattern]
+
+    def said(*cells: Any) -> list[str]:
+        samples = {
+            sample_key(c): [[1e-3]] * 6 if c["strategy"] == "summed" else rows for c in cells
+        }
+        return [r["verdict"] for r in estimate_run(cells, samples) if r["verdict"]]
+
+    assert said(base, one) == ["slower"]
+    assert said(base, one, other) == ["inconclusive"] * 2
+    assert said(base, one, far_base, elsewhere) == ["slower"] * 2
