@@ -128,12 +128,15 @@ def test_busiest_processes_are_named_and_ours_are_not(tmp_path: Path) -> None:
 
 def test_another_session_that_measures_is_seen(tmp_path: Path) -> None:
     worker = "python -m benchmarks.harness.worker --framework torch"
-    files = process(50, "pytest", 1) | process(60, "editor", 1, command="vi harness.worker")
+    files = process(50, "pytest", 1) | process(
+        60, "editor", 1, command="vi benchmarks/harness/worker.py"
+    )
     files |= process(51, "python", 1, parent=50, command=worker)
     files |= process(71, "python", 1, parent=70, command=worker)
+    files |= process(81, "python", 1, parent=80, command="python -m benchmarks.other.worker")
     table = activity.processes(host(tmp_path, files))
     assert table is not None
-    assert activity.other_sessions(table, own=70) == {50: 1}
+    assert activity.other_sessions(table, own=70) == {50: 1, 80: 1}
     found = disturbances.of_sessions({50: 1, 1: 2})
     assert found.state == disturbances.WARNING
     assert "process 50 with 1 worker" in found.found

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.cli import main
-from benchmarks.harness import doctor, environment, unchanged
+from benchmarks.harness import doctor, environment, selection, unchanged
 from benchmarks.harness.doctor_text import printable
 
 Measured = Callable[..., dict[str, Any]]
@@ -21,6 +21,7 @@ def fake_only(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "FRAMEWORKS", ("fake",))
     monkeypatch.setattr(doctor, "NEEDED", {"fake": ()})
     monkeypatch.setattr(doctor, "LAUNCHES", 2)
+    monkeypatch.setattr(selection, "default_device", lambda: "cpu")  # also where a GPU is
     monkeypatch.setattr(doctor, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(unchanged, "SIZES", ("seed", "small"))  # quicker than the real ones
 
@@ -106,15 +107,18 @@ def test_one_framework_in_a_version_that_is_not_supported(
     assert states["torch"]["found"] == "2.9.1, not supported (>=2.11,<2.14)"
 
 
-@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
-def test_impossible_seconds_get_one_line_and_exit_code_2(
-    seconds: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "option", ["--seconds=0", "--seconds=-1", "--seconds=nan", "--seconds=inf", "--device=cuda"]
+)
+def test_impossible_option_gets_one_line_and_exit_code_2(
+    option: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(["doctor", f"--seconds={seconds}"]) == 2
+    monkeypatch.setattr(selection, "default_device", lambda: "cpu")
+    assert main(["doctor", option]) == 2
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.count("\n") == 1
-    assert "--seconds" in told.err
+    assert option.partition("=")[0] in told.err
 
 
 @pytest.mark.usefixtures("fake_only")

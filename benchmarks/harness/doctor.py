@@ -30,7 +30,9 @@ INTERRUPTED = 130  # what a shell makes of Ctrl-C
 def add_command(commands: Any) -> None:
     """``doctor`` among the commands of the command line."""
     parser = commands.add_parser("doctor", help="what this machine is, and how noisy just now")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of timing (20)")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="of timing, after the workers' start (20)"
+    )
     parser.add_argument("--json", action="store_true", help="one object")
     parser.add_argument("--device", default=None, choices=selection.DEVICES)
     parser.set_defaults(run=run)
@@ -41,11 +43,14 @@ def run(options: argparse.Namespace) -> int:
     from benchmarks.harness.doctor_text import Page
 
     selection.check_positive("seconds", options.seconds)
+    device = options.device or selection.default_device()
+    if device == "cuda" and selection.default_device() != "cuda":
+        raise selection.SelectionError("--device 'cuda': no GPU is to be seen; use --device cpu")
     host, page = Host(), Page(quiet=options.json)
     try:
         report = examine(host)
         page.before(report)
-        _measure(host, report, options.device or selection.default_device(), options.seconds, page)
+        _measure(host, report, device, options.seconds, page)
     except KeyboardInterrupt:
         print(f"{NAME}: stopped before the noise was measured", file=sys.stderr)
         return INTERRUPTED

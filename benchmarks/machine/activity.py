@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from benchmarks.machine.host import Host
 from benchmarks.machine.processor import CPUS
 
 LABEL_LETTERS = 40
-WORKER = "benchmarks.harness.worker"  # in the command line of every worker of every session
+WORKER = re.compile(r"benchmarks\.\S+\.worker")  # started as a module, by whatever of ours measures
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def other_sessions(table: Mapping[int, Process], own: int) -> dict[int, int]:
     """Sessions of this suite that are measuring beside ours: their process → its workers."""
     ours, found = family(table, own), dict[int, int]()
     for one in table.values():
-        if WORKER in one.command.split() and one.pid not in ours:
+        if any(map(WORKER.fullmatch, one.command.split())) and one.pid not in ours:
             found[one.parent] = found.get(one.parent, 0) + 1
     return found
 

@@ -137,7 +137,7 @@ def _load(machine: Machine) -> Finding:
     if machine["load"] is None:
         return _unknown("load", machine, "load")
     cpus, load = machine["usable"]["cpus"], machine["load"][0]
-    told = f"{load:.2f} over the last minute, on {cpus} CPUs"
+    told = f"{load:.2f} over the last minute; usable CPUs: {cpus}"
     if load <= LOAD_SHARE * cpus:
         return Finding("load", OK, told)
     return Finding("load", WARNING, told, "wait a minute and look again, or stop what runs")
@@ -182,9 +182,9 @@ def _threads(machine: Machine) -> Finding:
         told = f"NPROC={reserved} sets JAX's threads, torch has {cpus}"
         return Finding("threads", WARNING, told, f"unset NPROC; {TASKSET}")
     if idle:
-        told = f"{', '.join(idle)}: overruled, torch and JAX take all {cpus} usable CPUs"
+        told = f"{', '.join(idle)}: overruled, torch and JAX take every usable CPU"
         return Finding("threads", WARNING, told, f"unset it; {TASKSET}")
-    return Finding("threads", OK, f"torch and JAX take all {cpus} usable CPUs")
+    return Finding("threads", OK, f"torch and JAX take every usable CPU: {cpus}")
 
 
 def _waiting(machine: Machine) -> Finding:
