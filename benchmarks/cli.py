@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import cells, cost, selection
+from benchmarks.harness import cells, cost, doctor, selection
 from benchmarks.harness.paths import RUNS
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--launches", type=int, default=6)
     listing.add_argument("--cell-seconds", type=float, default=0.05)
     listing.set_defaults(run=_list)
+    doctor.add_command(commands)
     report = commands.add_parser("report", help="tables of a saved run, as Markdown")
     report.add_argument("runs", nargs="*", metavar="RUN", help="run files (default: the newest)")
     report.add_argument("--out", metavar="DIR", help="write report.md there instead of printing")

@@ -24,8 +24,9 @@ VERDICTS = (SLOWER, FASTER, EQUAL, INCONCLUSIVE)
 ALPHA = 0.01
 # What differs by less is the same to a reader: the margin on a quiet and on a noisy machine.
 MARGIN, NOISY_MARGIN = 0.01, 0.02
-# A machine is noisy where half of the cells' ratios spread by more than this from launch to launch.
-NOISY_SPREAD = 0.02
+# A machine is noisy where half of the cells' ratios spread by more than this from launch to launch:
+# six launches then do not tell a ratio to ±1 % (2.57 / √6 = 1.05 at 95 %).
+NOISY_SPREAD = 0.01
 
 
 def decide(family: Sequence[Moderated], margin: float = MARGIN, alpha: float = ALPHA) -> list[str]:

@@ -76,7 +76,7 @@ def test_margin_and_alpha_out_of_range_are_refused(margin: float, alpha: float) 
 
 
 def test_margin_follows_the_spread_and_not_the_estimates() -> None:
-    assert verdict.margin_for([0.005, 0.01, 0.3]) == verdict.MARGIN
+    assert verdict.margin_for([0.005, 0.009, 0.3]) == verdict.MARGIN
     assert verdict.margin_for([0.005, 0.03, 0.04]) == verdict.NOISY_MARGIN
     assert verdict.margin_for([math.nan, 0.03]) == verdict.NOISY_MARGIN
     assert verdict.margin_for([]) == verdict.MARGIN

@@ -117,6 +117,15 @@ class Cell:
         return " ".join(["pytest benchmarks --benchmark-only", *chosen, f"--device={self.device}"])
 
 
+def built(name: str) -> str:
+    """What is built for a cell of this name: ``summed@again`` is ``summed``, a second time.
+
+    Such copies are checked and timed as if they were strategies or recipes of their own; what they
+    differ by is noise.
+    """
+    return name.partition("@")[0]
+
+
 def groups(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:
     """Cells by the group they are measured in."""
     found: dict[tuple[str, ...], list[Cell]] = {}

@@ -5,37 +5,97 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
-import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import activity, graphics, processor
+from benchmarks.machine.host import Host
+
 PACKAGES = ("torch", "jax", "jaxlib", "flax", "optax", "numpy")
-STABLE = ("cpu", "cores", "affinity", "gpu", "driver", "threads", *PACKAGES)
-THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS")
+# what comes along with a framework and does its work on a GPU or in its matrix products
+LIBRARIES = ("nvidia-", "jax-cuda", "triton", "mkl", "intel-openmp")
+STABLE = (
+    "cpu", "cpu_revision", "instructions", "cores", "usable", "quota_cpus", "gpu", "gpus", "driver",
+    "threads", "precision", "python", "libraries", *PACKAGES,
+)  # fmt: skip
+THREAD_SETTINGS = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS", "NPROC", "OMP_DYNAMIC", "MKL_DYNAMIC",
+    "OMP_WAIT_POLICY", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY",
+    "KMP_AFFINITY", "KMP_BLOCKTIME",
+)  # fmt: skip
+PRECISION_SETTINGS = (
+    "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "JAX_DEFAULT_MATMUL_PRECISION",
+    "ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS",
+)  # fmt: skip
+XLA_WRITES = "--xla_dump"  # where XLA writes what it compiled: often another folder each time
+
+_NO_CPUFREQ = "the system shows no clock control (a virtual machine, or not Linux)"
+WHY_MISSING = {
+    "cpu_revision": "the system does not tell the processor's revision",
+    "instructions": "the system does not list the processor's instructions",
+    "quota_cpus": "no CPU quota is set",
+    "gpu": "no GPU is to be seen",
+    "driver": "no GPU driver is to be seen",
+    "governor": _NO_CPUFREQ,
+    "turbo": _NO_CPUFREQ,
+    "smt": "the system does not tell whether a core runs two threads",
+    "clock_mhz": "the system does not tell the clock",
+    "virtual": "the system does not tell whether it is a virtual machine",
+    "container": "no mark of a container",
+    "on_battery": "no battery is to be seen",
+    "memory_bytes": "the system does not tell its memory",
+    "memory_available_bytes": "the system does not tell its free memory",
+    "swap_used_bytes": "the system does not tell its swap",
+    "load": "the system does not tell its load",
+    "commit": "no git here, or not a work tree",
+    "dirty": "no git here, or not a work tree",
+    **dict.fromkeys(PACKAGES, "not installed"),
+}
 
 
-def describe() -> dict[str, Any]:
+def describe(host: Host | None = None) -> dict[str, Any]:
     """The machine part of a run, without asking any framework.
 
-    ``id`` hashes only what is stable: processor, cores, GPU and driver, versions, thread settings.
+    ``id`` hashes only what is stable, the keys named in ``stable``: processor and the share of it
+    that may be used, GPU and driver, versions, settings of threads and precision. What is null has
+    its reason in ``missing``.
     """
+    host = host or Host()
+    found_gpus = graphics.gpus(host)
     found: dict[str, Any] = {
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "affinity": sorted(os.sched_getaffinity(0)),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        **_gpu(),
+        **processor.stable(host),
+        **graphics.stable(found_gpus),
         **{name: installed(name) for name in PACKAGES},
-        "threads": {name: os.environ.get(name) for name in THREAD_SETTINGS},
-        "load": list(os.getloadavg()),
-        **_commit(),
+        "libraries": _libraries(),
+        "threads": {name: host.environ.get(name) for name in THREAD_SETTINGS},
+        "precision": {name: host.environ.get(name) for name in PRECISION_SETTINGS},
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "kernel": platform.release(),
+        **processor.settings(host),
+        "gpu_state": graphics.state(found_gpus),
+        **activity.memory(host),
+        "load": activity.load_average(host),
+        **_commit(host),
     }
-    text = json.dumps({name: found[name] for name in STABLE}, sort_keys=True)
-    return {"id": hashlib.sha256(text.encode()).hexdigest()[:12], **found}
+    missing = {name: WHY_MISSING[name] for name, value in found.items() if value is None}
+    return {"id": identity(found), **found, "stable": list(STABLE), "missing": missing}
+
+
+def identity(machine: Mapping[str, Any]) -> str:
+    """Twelve digits that are the same for as long as times may be compared."""
+    kept = {name: machine[name] for name in STABLE}
+    kept["threads"] = kept["threads"] | {"XLA_FLAGS": xla_flags(kept["threads"]["XLA_FLAGS"])}
+    text = json.dumps(kept, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def xla_flags(text: str | None) -> dict[str, str]:
+    """What the flags set, whatever their order; of a flag given twice the last counts."""
+    pairs = (flag.partition("=") for flag in (text or "").split())
+    return {name: value for name, _, value in pairs if not name.startswith(XLA_WRITES)}
 
 
 def installed(package: str) -> str | None:
@@ -46,31 +106,18 @@ def installed(package: str) -> str | None:
         return None
 
 
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def _libraries() -> dict[str, str]:
+    """The versions of what frameworks bring along: another cuDNN is another speed."""
+    found: dict[str, str] = {}
+    for package in importlib.metadata.distributions():
+        name = (package.name or "").lower().replace("_", "-")
+        if name.startswith(LIBRARIES):  # the first on the path is the one that is imported
+            found.setdefault(name, package.version)
+    return dict(sorted(found.items()))
 
 
-def _gpu() -> dict[str, str | None]:
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    lines = (_output(query) or "").splitlines()
-    name, _, driver = lines[0].partition(", ") if lines else ("", "", "")
-    return {"gpu": name or None, "driver": driver or None}
-
-
-def _commit() -> dict[str, Any]:
+def _commit(host: Host) -> dict[str, Any]:
     root = str(Path(__file__).resolve().parents[2])
-    commit = _output(["git", "-C", root, "rev-parse", "HEAD"])
-    changes = _output(["git", "-C", root, "status", "--porcelain"])
+    commit = host.call(["git", "-C", root, "rev-parse", "HEAD"])
+    changes = host.call(["git", "-C", root, "status", "--porcelain"])
     return {"commit": commit, "dirty": None if commit is None else bool(changes)}
-
-
-def _output(command: list[str]) -> str | None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

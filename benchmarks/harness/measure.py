@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.harness import equivalence, pool
-from benchmarks.harness.cells import UNFROZEN, WASTEFUL
+from benchmarks.harness.cells import UNFROZEN, WASTEFUL, built
 from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed, told
 from benchmarks.harness.precision import Precision
 from benchmarks.harness.problems import Untrusted
@@ -44,7 +44,8 @@ class CellResult:
 def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     """Gate and time the strategies of one group.
 
-    ``job`` holds the cells' fields but for ``strategy``, and ``strategies`` (or recipes),
+    ``job`` holds the cells' fields but for ``strategy``, and ``strategies`` (or recipes; what
+    stands before an ``@`` is what is built, so ``summed@again`` is a copy of ``summed``),
     ``references`` (frameworks), ``file`` (where a user's own spec stands), ``launches``,
     ``seconds`` (per launch), ``limit`` (seconds a cell may take to answer), ``seed`` and, where
     more launches may follow, ``precision`` (`Precision.job`). Returns a dict for each strategy:
@@ -215,8 +216,8 @@ class _Group:
         """What must keep ``still``, and what must have no gradient, for this strategy or recipe."""
         frozen = self.files.facts["frozen"]
         return {
-            "still": [] if name == UNFROZEN else frozen,
-            "no_gradient": [] if name in WASTEFUL else frozen,
+            "still": [] if built(name) == UNFROZEN else frozen,
+            "no_gradient": [] if built(name) in WASTEFUL else frozen,
         }
 
     def _gated(self, prepared: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.harness import clock, gate
 from benchmarks.harness.arrays import read_arrays
+from benchmarks.harness.cells import built
 from benchmarks.harness.worker_base import Base
 
 # telling the parent wakes it on a core that is being measured: only where a sample is long
@@ -49,7 +50,7 @@ class Timing(Base):
         return prepared
 
     def _prepare(self, kind: str, name: str, phase: str, true: Any, rules: Any) -> dict[str, Any]:
-        program = self.programs[name] = self.opened.program(kind, name, phase)
+        program = self.programs[name] = self.opened.program(kind, built(name), phase)
         program.reset()
         first_call = clock.batch(program, 1)
         verdict = gate.judge(program, true, rules)

@@ -1,0 +1,186 @@
+"""The processor: what it is, which of it may be used, and how it is set.
+
+Read from ``/proc`` and ``/sys`` on Linux (the kernel's ``admin-guide/pm/cpufreq`` and
+``admin-guide/cputopology``), from ``sysctl`` on macOS; what is not to be had is None.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from typing import Any
+
+from benchmarks.machine.cgroup import quota_cpus
+from benchmarks.machine.host import Host
+
+CPUS = "sys/devices/system/cpu"
+# what a library picks its code by; a hypervisor can hide some under the same name of a processor
+INSTRUCTIONS = (
+    "sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni",
+    "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimddp", "bf16", "i8mm", "sve", "sve2",
+)  # fmt: skip
+VIRTUAL_MAKERS = ("qemu", "kvm", "vmware", "virtualbox", "xen", "bochs", "openstack", "parallels")
+
+
+def stable(host: Host) -> dict[str, Any]:
+    """What only another machine, or another share of this one, has differently."""
+    blocks = _cpuinfo(host)
+    cpus = usable_cpus(host)
+    return {
+        "cpu": _name(host, blocks),
+        "cpu_revision": _revision(blocks),
+        "instructions": _instructions(blocks),
+        "cores": len(_online(host)),
+        "usable": {
+            "cpus": len(cpus),
+            "cores": _physical_cores(host, cpus),
+            "kinds": _kinds(host, blocks, cpus),
+        },
+        "quota_cpus": quota_cpus(host),
+    }
+
+
+def settings(host: Host) -> dict[str, Any]:
+    """What can be set or changes by itself: no part of the machine's identity."""
+    blocks, cpus = _cpuinfo(host), usable_cpus(host)
+    return {
+        "affinity": cpus,
+        "isolated": sorted(cpu_list(host.text(f"{CPUS}/isolated") or "") & set(cpus)),
+        "governor": _governors(host, cpus),
+        "turbo": _turbo(host),
+        "smt": _switch(host, f"{CPUS}/smt/active"),
+        "clock_mhz": _clock(host, blocks, cpus),
+        "virtual": _virtual(host, blocks),
+        "container": _container(host),
+        "on_battery": _on_battery(host),
+    }
+
+
+def usable_cpus(host: Host) -> list[int]:
+    """The numbers of the CPUs that this process may run on."""
+    online, allowed = _online(host), host.affinity()
+    return sorted(online if allowed is None else allowed)
+
+
+def cpu_list(text: str) -> set[int]:
+    """The kernel's way to list CPUs: ``0-3,8`` is 0, 1, 2, 3 and 8."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if first.strip().isdigit():
+            found |= set(range(int(first), int(last or first) + 1))
+    return found
+
+
+def _online(host: Host) -> set[int]:
+    return cpu_list(host.text(f"{CPUS}/online") or "") or set(range(os.cpu_count() or 1))
+
+
+def _cpuinfo(host: Host) -> list[dict[str, str]]:
+    """A mapping for each CPU; the order is theirs."""
+    blocks = (host.text("proc/cpuinfo") or "").split("\n\n")
+    pairs = ((line.partition(":") for line in block.splitlines()) for block in blocks)
+    return [{key.strip(): value.strip() for key, _, value in block} for block in pairs]
+
+
+def _name(host: Host, blocks: list[dict[str, str]]) -> str:
+    names = {block["model name"] for block in blocks if block.get("model name")}
+    if not names:  # ARM gives numbers instead, one pair for each kind of core
+        names = {
+            f"ARM implementer {block.get('CPU implementer', '?')} part {block['CPU part']}"
+            for block in blocks
+            if block.get("CPU part")
+        }
+    told = " + ".join(sorted(names))
+    if not told and host.real:
+        told = host.call(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor()
+    return told or platform.machine()
+
+
+def _revision(blocks: list[dict[str, str]]) -> str | None:
+    """Family, model and stepping: a cloud calls several generations by one name."""
+    for names in (("cpu family", "model", "stepping"), ("CPU variant", "CPU revision")):
+        found = [blocks[0].get(name) for name in names]
+        if all(found):
+            return "/".join(str(value) for value in found)
+    return None
+
+
+def _flags(blocks: list[dict[str, str]]) -> list[str]:
+    return (blocks[0].get("flags") or blocks[0].get("Features") or "").split()
+
+
+def _instructions(blocks: list[dict[str, str]]) -> list[str] | None:
+    flags = _flags(blocks)
+    return [name for name in INSTRUCTIONS if name in flags] if flags else None
+
+
+def _physical_cores(host: Host, cpus: list[int]) -> int | None:
+    """Cores behind the CPUs: two threads of one core are not two cores."""
+    groups = {host.text(f"{CPUS}/cpu{n}/topology/thread_siblings_list") for n in cpus}
+    return None if None in groups else len(groups)
+
+
+def _kinds(host: Host, blocks: list[dict[str, str]], cpus: list[int]) -> dict[str, int]:
+    """How many CPUs of each kind, where a processor has several (Intel's hybrids, ARM)."""
+    arm = (block for block in blocks if block.keys() >= {"processor", "CPU part"})
+    kind_of = {int(block["processor"]): block["CPU part"] for block in arm}
+    for kind in ("cpu_core", "cpu_atom"):
+        for n in cpu_list(host.text(f"sys/devices/{kind}/cpus") or ""):
+            kind_of[n] = kind
+    return dict(sorted(Counter(kind_of[n] for n in cpus if n in kind_of).items()))
+
+
+def _governors(host: Host, cpus: list[int]) -> list[str] | None:
+    found = {host.text(f"{CPUS}/cpu{n}/cpufreq/scaling_governor") for n in cpus} - {None}
+    return sorted(str(name) for name in found) or None
+
+
+def _turbo(host: Host) -> bool | None:
+    """Whether the clock may rise above the nominal one."""
+    off = _switch(host, f"{CPUS}/intel_pstate/no_turbo")
+    return _switch(host, f"{CPUS}/cpufreq/boost") if off is None else not off
+
+
+def _switch(host: Host, path: str) -> bool | None:
+    value = host.number(path)
+    return None if value is None else value == 1
+
+
+def _clock(host: Host, blocks: list[dict[str, str]], cpus: list[int]) -> dict[str, float] | None:
+    """The lowest and highest clock among the usable CPUs at this moment, in MHz."""
+    told = [host.number(f"{CPUS}/cpu{n}/cpufreq/scaling_cur_freq") for n in cpus]
+    clocks = [kilohertz / 1000 for kilohertz in told if kilohertz is not None]
+    if not clocks:
+        clocks = [float(block["cpu MHz"]) for block in blocks if block.get("cpu MHz")]
+    return {"low": min(clocks), "high": max(clocks)} if clocks else None
+
+
+def _virtual(host: Host, blocks: list[dict[str, str]]) -> bool | None:
+    """Whether this is a virtual machine: on x86 the processor says so, elsewhere its maker may."""
+    if "flags" in blocks[0]:
+        return "hypervisor" in _flags(blocks)
+    names = ("sys_vendor", "product_name")
+    maker = " ".join(host.text(f"sys/class/dmi/id/{name}") or "" for name in names).lower()
+    return any(name in maker for name in VIRTUAL_MAKERS) if maker.strip() else None
+
+
+def _container(host: Host) -> str | None:
+    """What this process is contained in, by the marks that container engines leave."""
+    for path, name in ((".dockerenv", "docker"), ("run/.containerenv", "podman")):
+        if host.text(path) is not None:
+            return name
+    if "KUBERNETES_SERVICE_HOST" in host.environ:
+        return "kubernetes"
+    return host.environ.get("container")
+
+
+def _on_battery(host: Host) -> bool | None:
+    """Whether a battery of the machine itself (not of a mouse) is being emptied."""
+    states = [
+        host.text(f"{supply}/status")
+        for supply in host.found("sys/class/power_supply/*")
+        if host.text(f"{supply}/type") == "Battery" and host.text(f"{supply}/scope") != "Device"
+    ]
+    return "Discharging" in states if states else None

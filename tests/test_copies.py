@@ -1,0 +1,27 @@
+"""A cell built a second time under another name: ``summed@again`` is ``summed``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.harness import cells, measure
+
+Measured = Callable[..., dict[str, Any]]
+
+
+def test_alias_builds_what_stands_before_the_at_and_the_gate_judges_it(measured: Measured) -> None:
+    found = measured("summed", "summed@again", "scaled@again")
+    assert [found[name]["outcome"] for name in ("summed", "summed@again")] == ["ok", "ok"]
+    assert [len(launch) > 0 for launch in found["summed@again"]["samples"]] == [True, True]
+    assert found["scaled@again"]["outcome"] == "wrong_gradients"
+    slow = measured("summed", "slow@again")["slow@again"]["samples"]
+    assert min(min(launch) for launch in slow) > 0.02
+
+
+def test_alias_of_a_recipe_is_held_to_what_the_recipe_is() -> None:
+    group = measure._Group({"strategies": [], "launches": 1})
+    group.files = type("Files", (), {"facts": {"frozen": ["net1"]}})()
+    for name in ("unfrozen", "requires_grad_false", *cells.WASTEFUL):
+        assert group._frozen_for(f"{name}@again") == group._frozen_for(name)
+    assert group._frozen_for("unfrozen@again") == {"still": [], "no_gradient": []}
