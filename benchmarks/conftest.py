@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness import cells, selection
+from benchmarks.harness import cells, limits, resume, selection
 from benchmarks.harness.bench import Bench
 from benchmarks.harness.checks import Laboratory
 from benchmarks.harness.environment import installed
+from benchmarks.harness.lock import Busy
 from benchmarks.harness.precision import parsed
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
@@ -61,6 +62,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--bench-seed", type=int, default=0, help="order of blocks (0)")
     group.addoption("--results", default=None, help="folder of runs (results/runs)")
+    group.addoption(
+        "--resume",
+        nargs="?",
+        const=resume.NEWEST,
+        metavar="RUN",
+        help="go on with a run that was stopped: a run file or id (this machine's newest)",
+    )
 
 
 def _precision(text: str) -> float:
@@ -74,8 +82,15 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         config.stash[OWN] = bool(loading.load(config.getoption("scenario_path") or ()))
         config.stash[SELECTION] = chosen_by(config)
-    except (selection.SelectionError, SpecError) as error:
+        limits.worker_memory()
+    except (selection.SelectionError, SpecError, limits.LimitError) as error:
         raise pytest.UsageError(str(error)) from None
+    if config.getoption("resume") and (
+        config.getoption("benchmark_disable") or config.getoption("benchmark_skip")
+    ):
+        raise pytest.UsageError(
+            "--resume goes on with measuring: leave out --benchmark-disable and --benchmark-skip"
+        )
 
 
 SELECTION = pytest.StashKey[selection.Selection]()
@@ -202,7 +217,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if chosen:
         try:
             config.stash[BENCH] = Bench(chosen, config)
-        except RecordError as error:
+        except (RecordError, resume.ResumeError, Busy) as error:
             raise pytest.UsageError(str(error)) from None
 
 
@@ -220,6 +235,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     bench = session.config.stash.get(BENCH, None)
     if bench:
         bench.finish()
+        if bench.trouble and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables

@@ -63,5 +63,8 @@ def describe() -> dict[str, Any]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the error is the allocator's: XLA reports it as a status."""
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    """Whether the error is the allocator's: XLA reports it as a status, on the CPU as any one."""
+    text = str(error)
+    return isinstance(error, MemoryError) or (
+        "RESOURCE_EXHAUSTED" in text or "Out of memory allocating" in text
+    )

@@ -5,18 +5,26 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.harness import pool
+from benchmarks.harness import environment, launch, limits, measure, pool
+from benchmarks.harness.problems import ProblemFiles
+from tests.conftest import FAKES
 
 
 def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
     assert found["summed"]["outcome"] == "ok", found["summed"]
     assert len(found["summed"]["samples"]) == launches
-    assert all(len(launch) >= 4 for launch in found["summed"]["samples"])
+    for samples in found["summed"]["samples"]:
+        assert len(samples) >= 4
+        assert all(isinstance(sample, float) for sample in samples)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +32,8 @@ def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
     [
         ("crash", "crashed", "signal 9"),
         ("crash_later", "crashed", "signal 9"),
+        ("crash_timed", "crashed", "the system may be out of memory"),
+        ("abort", "out_of_memory", "signal 6 (SIGABRT); last words: what():  std::bad_alloc"),
         ("greedy", "out_of_memory", "no room for 1 TiB"),
         ("garbage", "crashed", "no answer"),
         ("nan", "wrong_gradients", "net1.linear.bias: not finite"),
@@ -33,18 +43,177 @@ def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
 def test_fault_is_typed_and_the_group_goes_on(
     measured: Any, strategy: str, outcome: str, why: str
 ) -> None:
-    found = measured("summed", strategy)
+    found = measured(strategy, "summed")
     assert found[strategy]["outcome"] == outcome
     assert why in found[strategy]["why"]
     assert found[strategy]["samples"] == []
     assert_others_timed(found)
 
 
-def test_hanging_worker_is_killed_at_its_limit(measured: Any) -> None:
-    found = measured("summed", "hang", limit=1.5)
-    assert found["hang"]["outcome"] == "timeout"
-    assert "no answer within 2 s" in found["hang"]["why"]
+@pytest.mark.parametrize("strategy", ["hang", "hang_timed"])
+def test_hanging_worker_is_killed_at_its_limit(measured: Any, strategy: str) -> None:
+    found = measured(strategy, "summed", limit=1.5, launches=1)
+    assert found[strategy]["outcome"] == "timeout"
+    assert "no answer within 2 s" in found[strategy]["why"]
+    assert_others_timed(found, launches=1)
+
+
+def test_limit_is_for_each_cell_and_not_for_all_of_the_timing(measured: Any) -> None:
+    start = time.monotonic()
+    found = measured("hang_timed", limit=1.0, launches=1, seconds=60.0)
+    assert found["hang_timed"]["outcome"] == "timeout"
+    assert time.monotonic() - start < 30.0
+
+
+def test_memory_limit_set_on_the_process_is_out_of_memory(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(limits.VARIABLE, "384MiB")
+    found = measured("summed", "hungry")
+    assert found["hungry"]["outcome"] == "out_of_memory"
+    assert "MemoryError" in found["hungry"]["why"]
     assert_others_timed(found)
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_framework_that_gets_no_memory_from_the_system_says_so(
+    framework: str, tmp_path: Path
+) -> None:
+    """Whether it raises, as torch does, or aborts, as XLA may."""
+    if environment.installed(framework) is None:
+        pytest.skip(f"{framework} is not installed")
+    problem = ProblemFiles("linear_cascade", "-", "medium")
+    # what the framework itself takes is more than that, so that its first allocation fails
+    one = launch.Launch(framework, environment={limits.VARIABLE: "64MiB"})
+    try:
+        with pytest.raises(launch.WorkerError) as caught:
+            computed_by(one, problem)
+        assert caught.value.outcome == "out_of_memory", caught.value
+    finally:
+        one.kill()
+        problem.close()
+
+
+def computed_by(one: launch.Launch, problem: ProblemFiles) -> None:
+    problem.open_in(one)
+    problem.gradients(one, "backward", "separate_retained", "gradient")
+
+
+def test_xla_says_want_of_memory_on_the_cpu_as_an_internal_error() -> None:
+    script = (
+        "import jax; from impl_jax.runtime import is_out_of_memory as found;"
+        "said = 'INTERNAL: Error dispatching computation: Out of memory allocating 16777216 bytes';"
+        "print(found(jax.errors.JaxRuntimeError(said)),"
+        " found(jax.errors.JaxRuntimeError('INTERNAL: something else')))"
+    )
+    if environment.installed("jax") is None:
+        pytest.skip("jax is not installed")
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=launch.ROOT, check=True
+    )
+    assert done.stdout.split() == ["True", "False"]
+
+
+def test_group_whose_reference_finds_no_memory_is_out_of_memory(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(limits.VARIABLE, "8MiB")
+    found = measured("summed", size="medium")
+    assert found["summed"]["outcome"] == "out_of_memory"
+    assert "the float64 reference" in found["summed"]["why"]
+
+
+@pytest.mark.parametrize("text", ["8", "8GB", "-1GiB", "much"])
+def test_memory_limit_that_says_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv(limits.VARIABLE, text)
+    with pytest.raises(limits.LimitError, match="give whole MiB or GiB, such as 512MiB"):
+        limits.worker_memory()
+
+
+def test_workers_die_with_the_process_that_started_them_whatever_they_do(tmp_path: Path) -> None:
+    """One of them waits, the other hangs and would never read that its requests have ended."""
+    script = (
+        "from benchmarks.harness.launch import Launch\n"
+        "from benchmarks.harness.problems import ProblemFiles\n"
+        "import time\n"
+        "files, waits, hangs = ProblemFiles('linear_cascade', '-', 'seed'), Launch('fake'),"
+        " Launch('fake')\n"
+        "waits.ready(), files.open_in(hangs)\n"
+        "hangs.send('gradients', kind='backward', name='hang', phase='gradient', out='-')\n"
+        "print(waits.pid, hangs.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    path = os.pathsep.join(p for p in (str(FAKES), os.environ.get("PYTHONPATH")) if p)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=FAKES.parents[1],
+        env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(tmp_path)},
+    )
+    assert parent.stdout
+    with parent.stdout as said:
+        pids = [int(pid) for pid in said.readline().split()]
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 5.0
+    while any(running(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(pids) == 2
+    assert not any(running(pid) for pid in pids)
+
+
+def running(pid: int) -> bool:
+    """Whether the process has not ended; without a parent to wait for it, it may leave a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_timed_worker_that_dies_unseen_between_two_groups_costs_nothing(measured: Any) -> None:
+    assert_others_timed(measured("summed"))
+    for one in pool.POOL.launches("fake", "cpu", "float32", 2):
+        os.kill(one.pid, signal.SIGKILL)
+    assert_others_timed(measured("summed", size="small"))
+
+
+@pytest.mark.parametrize(("deaths", "outcome"), [(1, "ok"), (2, "crashed")])
+def test_worker_killed_at_no_cell_is_replaced_once(
+    measured: Any, monkeypatch: pytest.MonkeyPatch, deaths: int, outcome: str
+) -> None:
+    left, opened = [True] * deaths, ProblemFiles.open_in
+
+    def dying(files: ProblemFiles, one: launch.Launch, timeout: float = 300.0) -> None:
+        if one.hello and one in pool.POOL.launches("fake", "cpu", "float32", 1) and left:
+            left.pop()
+            os.kill(one.pid, signal.SIGKILL)
+        opened(files, one, timeout)
+
+    monkeypatch.setattr(ProblemFiles, "open_in", dying)
+    assert measured("summed", launches=1)["summed"]["outcome"] == outcome
+    assert left == []
+
+
+def test_fault_of_the_harness_leaves_no_answer_for_the_next_group(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It strikes at the second launch; the third has been asked too and has yet to answer."""
+    launches = iter(["first", "second"])
+    gated = measure._Group._gated
+
+    def broken(group: Any, prepared: Any) -> None:
+        if next(launches) == "second":
+            raise ZeroDivisionError
+        gated(group, prepared)
+
+    with monkeypatch.context() as breaking:
+        breaking.setattr(measure._Group, "_gated", broken)
+        with pytest.raises(ZeroDivisionError):
+            measured("summed", mode="jit", launches=3)
+    assert_others_timed(measured("summed", launches=3), launches=3)
 
 
 def test_what_a_library_prints_is_no_answer_and_does_no_harm(measured: Any) -> None:

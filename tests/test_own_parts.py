@@ -160,7 +160,9 @@ def test_session_goes_on_around_the_mistakes_and_says_them(saved: Any) -> None:
         assert records[name, "torch"]["outcome"] == "ok", output
         assert records[name, "jax"]["outcome"] == "unsupported"
     assert "right.py has no jax part" in records["right", "jax"]["missing"]["seconds"]
-    assert "crashed: forward---seed-torch-eager-separate_retained-backward-cpu-float32: " in output
+    told = output.partition("what failed")[2]
+    assert f"crashed, 2 cells: {records['forward', 'torch']['missing']['seconds']}" in told
+    assert "  backward forward seed torch eager backward cpu float32: summed, separate_ret" in told
     assert "Traceback" not in output
 
 

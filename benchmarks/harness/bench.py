@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict
@@ -13,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import results.terminal
-from benchmarks.harness import environment, measure, pool, recording
-from benchmarks.harness.cells import Cell, groups
+from benchmarks.harness import ending, environment, limits, measure, pool, recording, resume
+from benchmarks.harness.cells import Cell
+from benchmarks.harness.lock import Lock
 from benchmarks.harness.paths import RUNS
 from benchmarks.harness.precision import Precision
 from benchmarks.harness.progress import Progress
@@ -70,8 +69,10 @@ class Bench:
         self.config = config
         self.folder = Path(config.getoption("results") or RUNS)
         self.timing = not config.getoption("benchmark_disable")
+        self.lock = Lock()
         if self.timing:
             storage.check_writable(self.folder)
+            self.lock.take()
         self.executor = executor or ThreadPoolExecutor(1)
         self.records: dict[Cell, Record] = {}
         self.samples: dict[str, list[np.ndarray]] = {}
@@ -84,42 +85,59 @@ class Bench:
             "precision": config.getoption("precision"),
             "most_launches": config.getoption("most_launches"),
             "group_seconds": config.getoption("group_seconds"),
+            "worker_memory": limits.worker_memory(),
+            "code": resume.code_digest(chosen),
             "arguments": list(config.invocation_params.args),
         }
         self.spent: dict[str, float] = {}
         self.stopped: dict[str, str] = {}  # a group's name to why it took no further launch
         self.interrupted = False
         self.path: Path | None = None
+        self.rescued: Path | None = None
         self.trouble: str | None = None
         self._clock = self._saved = time.monotonic()
-        for ending in (signal.SIGTERM, signal.SIGHUP):  # end as Ctrl-C does: saved, cleaned up
-            if signal.getsignal(ending) == signal.SIG_DFL:  # nohup has it ignored: leave that
-                signal.signal(ending, signal.default_int_handler)
+        if config.getoption("resume"):
+            self._go_on(resume.find(config.getoption("resume"), self.folder, self.machine["id"]))
+        for stop in (signal.SIGTERM, signal.SIGHUP):  # end as Ctrl-C does: saved, cleaned up
+            if signal.getsignal(stop) == signal.SIG_DFL:  # nohup has it ignored: leave that
+                signal.signal(stop, signal.default_int_handler)
         self._measured = False
+
+    def _go_on(self, run: Run) -> None:
+        resume.check(run, self.machine, self.settings, self.cells)
+        self.id, self.started = run.id, run.started
+        self.machine = run.machine | self.machine
+        self.records = resume.kept(run, self.cells)
+        keys = {sample_key(r) for r in self.records.values() if r["outcome"] == "ok"}
+        self.samples = {key: series for key, series in run.samples.items() if key in keys}
+        self.spent = dict(run.settings["spent_seconds"])
+        self.stopped = dict(run.settings["stopped"])
+        self._clock -= run.settings["wall_seconds"]
+        self.settings["resumed"] = [*run.settings.get("resumed", []), records.utc_now()]
 
     def result(self, cell: Cell) -> tuple[Record, Replay]:
         """The cell's record and its samples; the first call measures everything."""
         if not self._measured:
             self._measured = True
             self._measure_all()
-        record = self.records[cell]
+        record = self._record(cell)
         series = self.samples.get(sample_key(record), [])
         return record, Replay([float(s) for launch in series for s in launch])
 
     def _measure_all(self) -> None:
-        waiting = groups(cell for cell in self.cells if not cell.unsupported())
+        waiting = resume.unfinished(self.cells, self.records, self.samples)
         for cell in self.cells:
             why = cell.unsupported()
             if why:
                 self.records[cell] = recording.failed(cell, "unsupported", why)
         progress = Progress(self.config, len(waiting), enabled=self.timing)
         try:
-            for members in waiting.values():
+            for members in waiting:
                 progress.at(members)
                 self._measure(members)
                 self._checkpoint()
             self._estimate()
-        except KeyboardInterrupt:
+        except BaseException:
             self.interrupted = True
             raise
         finally:
@@ -128,11 +146,19 @@ class Bench:
     def _measure(self, members: list[Cell]) -> None:
         future = self.executor.submit(measure.measure_group, self._job(members))
         try:
-            found = future.result()
+            self._take(members, future.result())
         except Exception as error:  # a fault of the harness itself must not cost the other groups
             why = f"the harness failed: {type(error).__name__}: {error}"
+            self._forget(members)
             self.records |= {cell: recording.failed(cell, "crashed", why) for cell in members}
-            return
+
+    def _forget(self, members: list[Cell]) -> None:
+        for cell in members:
+            self.records.pop(cell, None)
+            self.samples.pop(sample_key(asdict(cell)), None)
+
+    def _take(self, members: list[Cell], found: dict[str, Any]) -> None:
+        self._forget(members)  # what an earlier session had of them
         about = found.pop("")
         self.machine |= {
             k: v for k, v in about["described"].items() if k != "pid" and v is not None
@@ -185,18 +211,17 @@ class Bench:
             "precision": self._precision(cell),
         }
 
-    def run(self) -> Run:
+    def _record(self, cell: Cell) -> Record:
+        stopped = "the run was stopped before this cell was measured"
+        return self.records.get(cell) or recording.failed(cell, "interrupted", stopped)
+
+    def run(self, *, ended: bool) -> Run:
         """The session so far: every selected cell with an outcome, in the order selected."""
         self._estimate()
-        stopped = "the run was stopped before this cell was measured"
-        done = [
-            records.finish(self.records.get(cell) or recording.failed(cell, "interrupted", stopped))
-            for cell in self.cells
-        ]
         return Run(
             id=self.id,
             started=self.started,
-            finished=records.utc_now(),
+            finished=records.utc_now() if ended else None,
             machine=self.machine,
             settings=self.settings
             | {
@@ -207,7 +232,7 @@ class Bench:
                 "margins": margins_for(self._compared()),
             },
             interrupted=self.interrupted,
-            records=done,
+            records=[records.finish(self._record(cell)) for cell in self.cells],
             samples=self.samples,
         )
 
@@ -217,21 +242,24 @@ class Bench:
             self._save()
             self._saved = time.monotonic()
 
-    def _save(self) -> None:
+    def _save(self, *, ended: bool = False) -> None:
         if not self.timing:
             return
         try:
-            self.path = storage.save_run(self.run(), self.folder)
+            self.path = storage.save_run(self.run(ended=ended), self.folder)
             self.trouble = None
-        except records.RecordError as error:
+        except (records.RecordError, ValueError) as error:
             self.trouble = str(error)  # told at the end; measuring goes on
 
     def finish(self) -> None:
         """Save what there is, whatever ended the session, and let the workers go."""
         if self._measured:
-            self._save()
+            self._save(ended=True)
+        if self.trouble:
+            self.rescued = ending.rescue(self.run(ended=True))
         self.executor.shutdown(wait=False, cancel_futures=True)
         pool.POOL.close()
+        self.lock.release()
 
     def summary(self, terminal: pytest.TerminalReporter) -> None:
         """The ratios with their verdicts, what went wrong and its command, where the run was saved.
@@ -239,32 +267,21 @@ class Bench:
         Stands after pytest-benchmark's own tables.
         """
         if self.timing and self._measured:
-            self._tell_ratios(terminal)
-        failed = [r for r in self.records.values() if r["outcome"] not in ("ok", "unsupported")]
-        for record in failed:
-            terminal.write_line(
-                f"{record['outcome']}: {records.cell_id(record)}: {record['missing']['seconds']}"
-            )
-            terminal.write_line(f"    {record['rerun']}")
+            ending.tell_ratios(self.run(ended=True), terminal)
+        failed = ending.failed(self.records.values())
+        if failed:
+            terminal.section("what failed")
+        for line in ending.failures(failed):
+            terminal.write_line(line)
         if self.trouble:
-            terminal.write_line(f"NOT SAVED: {self.trouble}", red=True)
+            for line in ending.not_saved(self.trouble, self.path, self.rescued):
+                terminal.write_line(line, red=True)
         elif self.path:
             spent = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in self.spent.items())
             terminal.write_line(f"time went to: {spent}")
             terminal.write_line(f"run saved: {self.path}")
             terminal.write_line(f"its report: cascade-bench report {self.path}")
-        sys.stdout.flush()
-
-    def _tell_ratios(self, terminal: pytest.TerminalReporter) -> None:
-        run = self.run()
-        width = max(80, terminal._tw.fullwidth) if terminal.isatty else 100
-        lines = [
-            results.terminal.ratios(run.records, width, colour=terminal.hasmarkup),
-            results.terminal.counted(run.records, run.settings["margins"], run.settings["alpha"]),
-        ]
-        if self.stopped:
-            lines.append(results.terminal.stops(self.stopped, run.settings["precision"]))
-        if any(lines):
-            terminal.section("ratios")
-        for text in filter(None, lines):
-            terminal.write_line(text)
+        run = self.rescued or (self.path and self.id)
+        if run and (failed or self.interrupted):
+            what = "to go on" if self.interrupted else "all that failed again, in the same run"
+            terminal.write_line(f"{what}: {resume.again(self.settings['arguments'], run)}")

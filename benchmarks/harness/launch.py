@@ -16,12 +16,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import limits
+from benchmarks.harness.tether import Tether
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
 
 
 class WorkerError(Exception):
-    """A worker did not give a proper answer. ``cell`` is what it was at, if it had said."""
+    """A worker did not give a proper answer. ``cell`` is what it was at, if at any."""
 
     outcome = "crashed"
 
@@ -35,8 +38,8 @@ class WorkerError(Exception):
 class WorkerFailed(WorkerError):
     """An exception inside the request; the worker lives on. ``type`` is the exception's name."""
 
-    def __init__(self, error: dict[str, Any], cell: str | None) -> None:
-        super().__init__(told(error), cell, error.get("out_of_memory", False))
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(told(error), error.get("cell"), error.get("out_of_memory", False))
         self.type, self.message = error["type"], error["message"]
         if self.type == "Unavailable":  # a device that this build or machine does not have
             self.outcome = "unsupported"
@@ -75,6 +78,7 @@ class Launch:
         if cache and framework == "jax":
             command += ["--cache", cache]
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
+        self._tether = Tether()
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -83,15 +87,29 @@ class Launch:
             cwd=ROOT,
             text=True,
             start_new_session=True,  # Ctrl-C is the parent's to handle
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
+            pass_fds=self._tether.fds,
+            env={
+                **os.environ,
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+                **(environment or {}),
+                **self._tether.environment,
+            },
         )
+        self._tether.handed_over()
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._at: str | None = None
         self.hello: dict[str, Any] | None = None
         self._stillborn: WorkerFailed | None = None
-        self.dead = False  # set when it is killed: whoever keeps launches replaces such a one
+        self._killed = False
+
+    @property
+    def dead(self) -> bool:
+        """Whether the process is gone: whoever keeps launches replaces such a one.
+
+        One that ended before its hello says why each time it is asked: see `ready`.
+        """
+        return self._killed or (self.hello is not None and self._process.poll() is not None)
 
     @property
     def pid(self) -> int:
@@ -124,42 +142,51 @@ class Launch:
 
     def send(self, op: str, **arguments: Any) -> None:
         """Send a request without waiting."""
-        self._at = None
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps({"op": op, **arguments}) + "\n")
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError):  # its end of the pipe is closed, or ours
-            raise self._crash("the worker is gone") from None
+            raise self._crash("the worker is gone", None) from None
 
     def receive(self, timeout: float) -> Any:
-        """The next result; the limit begins anew with each word the worker says meanwhile."""
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                at = self._at
-                self.kill()
-                raise WorkerTimeout(f"no answer within {timeout:.0f} s", at) from None
-            if line is None:
-                raise self._crash("the worker ended")
+        """The next result; the limit begins anew with each cell that the worker comes to."""
+        said_at = None
+        while (line := self._line(timeout)) is not None:
             try:
                 message = json.loads(line)
                 if "event" in message:
-                    deadline = time.monotonic() + timeout
-                    self._at = message["cell"]
+                    said_at = message["cell"]
                     continue
                 if message["ok"]:
                     return message["result"]
-                error = message["error"]
+                failed = WorkerFailed(message["error"])
             except (ValueError, TypeError, KeyError):
-                raise self._crash(f"the worker said {line.strip()[:80]!r}, no answer") from None
-            raise WorkerFailed(error, self._at)
+                # the mark may have moved on since the line was written
+                what = f"the worker said {line.strip()[:80]!r}, no answer"
+                raise self._crash(what, said_at) from None
+            raise failed
+        raise self._crash("the worker ended", self._tether.mark.cell)
+
+    def _line(self, timeout: float) -> str | None:
+        """The worker's next line; None if it has ended."""
+        start, mark = time.monotonic(), self._tether.mark
+        while True:
+            try:
+                return self._lines.get(timeout=max(0.0, start + timeout - time.monotonic()))
+            except queue.Empty:
+                since, at = mark.since, mark.cell
+                if since > start:
+                    start = since
+                    continue
+                self.kill()
+                raise WorkerTimeout(f"no answer within {timeout:.0f} s", at) from None
 
     def kill(self) -> None:
         """End the process and everything it started, and let go of its pipes."""
-        self.dead = True
+        if self._killed:  # its number may be another's by now
+            return
+        self._killed = True
         with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -168,6 +195,7 @@ class Launch:
             self._process.stdin.close()
         self._reader.join(timeout=5.0)
         self._stderr.close()
+        self._tether.cut()
 
     def close(self) -> None:
         """Let the process end by itself, as it does when its requests end; else end it."""
@@ -185,21 +213,25 @@ class Launch:
                 self._lines.put(line)
         self._lines.put(None)
 
-    def _crash(self, what: str) -> WorkerCrashed:
-        at = self._at
+    def _crash(self, what: str, at: str | None) -> WorkerCrashed:
         try:
             code = self._process.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
             code = None  # it lives on and talks nonsense
-        last = self._last_words()
+        said = self._last_words()
+        last = said[-1].strip()[:200] if said else ""
         self.kill()
         how = f" by signal {-code} ({signal.Signals(-code).name})" if code and code < 0 else ""
         hint = "; the system may be out of memory" if code == -signal.SIGKILL else ""
-        return WorkerCrashed(f"{what}{how}{hint}{f'; last words: {last}' if last else ''}", at)
+        return WorkerCrashed(
+            f"{what}{how}{hint}{f'; last words: {last}' if last else ''}",
+            at,
+            out_of_memory=code == -signal.SIGABRT and limits.out_of_memory("\n".join(said)),
+        )
 
-    def _last_words(self) -> str:
+    def _last_words(self) -> list[str]:
+        """The last lines on stderr; C++ may say why it aborts in the line before its last."""
         if self._stderr.closed:
-            return ""
+            return []
         self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        return lines[-1][:200] if lines else ""
+        return self._stderr.read().decode(errors="replace").strip().splitlines()[-5:]

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.harness import equivalence, pool
 from benchmarks.harness.cells import UNFROZEN, WASTEFUL, built
-from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed, told
+from benchmarks.harness.launch import Launch, WorkerCrashed, WorkerError, WorkerFailed, told
 from benchmarks.harness.precision import Precision
 from benchmarks.harness.problems import Untrusted
 from benchmarks.own import loading
@@ -60,6 +60,9 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
         outcome = "crashed" if isinstance(error, SpecError) else error.outcome
         for strategy in group.alive():
             group.results[strategy].fail(outcome, str(error))
+    except BaseException:  # a worker may still owe an answer, which the next group would get
+        pool.POOL.end_workers()
+        raise
     about = {"described": group.described, "spent": group.spent, "stopped": group.stopped}
     return {"": about} | {name: vars(one) for name, one in group.results.items()}
 
@@ -73,6 +76,7 @@ class _Group:
         self.spent: dict[str, float] = {}
         self.count: int = job["launches"]  # launches so far
         self.stopped: str | None = None
+        self._excused = False
 
     def alive(self) -> list[str]:
         return [name for name, result in self.results.items() if result.outcome == "ok"]
@@ -119,11 +123,15 @@ class _Group:
         """The file to hold this group to; a reference worker that died is tried once more."""
         wanted = self.job["kind"], self.job["phase"]
         try:
-            files = self.files.reference(self._reference_launches(), *wanted)
-        except WorkerFailed:
+            try:
+                files = self.files.reference(self._reference_launches(), *wanted)
+            except WorkerFailed:
+                raise
+            except WorkerError:
+                files = self.files.reference(self._reference_launches(), *wanted)
+        except WorkerError as error:
+            error.args = (f"the float64 reference: {error}",)
             raise
-        except WorkerError:
-            files = self.files.reference(self._reference_launches(), *wanted)
         mine: str = self.job["framework"]
         if mine in self.files.unsound:
             raise self.files.unsound[mine]
@@ -249,7 +257,7 @@ class _Group:
         residuals = {name: self.results[name].figures.get("residual_bytes") for name in names}
         found = launch.ask(
             "time",
-            job["limit"] + job["seconds"] * len(names),
+            job["limit"],
             calls=residuals,
             seconds=job["seconds"] * len(names),
             least=LEAST_BLOCKS,
@@ -291,10 +299,18 @@ class _Group:
                 self._again(launch)
 
     def _blame(self, error: WorkerError) -> None:
-        """The cell the worker was at; the whole group where it did not say."""
-        names = [error.cell] if error.cell in self.results else self.alive()
-        for name in names:
-            self.results[name].fail(error.outcome, str(error))
+        """The cell the worker was at.
+
+        Where it was at none, the whole group; but one worker that dies so is only replaced, as it
+        may have been killed from outside.
+        """
+        if error.cell in self.results:
+            self.results[error.cell].fail(error.outcome, str(error))
+        elif isinstance(error, WorkerCrashed) and not self._excused:
+            self._excused = True
+        else:
+            for name in self.alive():
+                self.results[name].fail(error.outcome, str(error))
 
     @staticmethod
     def _close(launch: Launch) -> None:

@@ -9,6 +9,10 @@ from benchmarks.harness.launch import Launch
 from benchmarks.harness.problems import ProblemFiles
 
 
+class PoolClosed(Exception):
+    """A worker was asked of a pool that is closed."""
+
+
 class Pool:
     """The launches of this process, started when first asked for and kept until it ends."""
 
@@ -16,9 +20,15 @@ class Pool:
         self._launches: dict[tuple[str, str, str], list[Launch]] = {}
         self._cache: tempfile.TemporaryDirectory[str] | None = None
         self._files: ProblemFiles | None = None
+        self._closed = False
 
     def launches(self, framework: str, device: str, dtype: str, count: int) -> list[Launch]:
-        """``count`` workers, all starting at once where some are new."""
+        """``count`` workers, all starting at once where some are new.
+
+        Raises `PoolClosed` after the end, which Ctrl-C may bring while a group is measured.
+        """
+        if self._closed:
+            raise PoolClosed("no worker is started any more: the session has ended")
         kept = self._launches.setdefault((framework, device, dtype), [])
         if self._cache is None:  # fresh for each session, so that compile times mean something
             self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-cache-")
@@ -33,6 +43,7 @@ class Pool:
         """A fresh worker in the place of one that crashed or hung."""
         for (framework, device, dtype), kept in self._launches.items():
             if launch in kept:
+                launch.kill()
                 cache = self._cache.name if self._cache else None
                 fresh = Launch(framework, device=device, dtype=dtype, cache=cache)
                 kept[kept.index(launch)] = fresh
@@ -49,11 +60,17 @@ class Pool:
         self._files = ProblemFiles(scenario, variant, size)
         return self._files
 
-    def close(self) -> None:
-        """End every worker and remove every file."""
-        for launch in [one for kept in self._launches.values() for one in kept]:
-            launch.kill()
+    def end_workers(self) -> None:
+        """End every worker; who asks for launches again gets fresh ones."""
+        launches = [one for kept in self._launches.values() for one in kept]
         self._launches = {}
+        for launch in launches:
+            launch.kill()
+
+    def close(self) -> None:
+        """End every worker and remove every file, for good."""
+        self._closed = True
+        self.end_workers()
         if self._files:
             self._files.close()
         if self._cache:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from benchmarks.harness import limits, tether
 from benchmarks.harness.worker_checks import Checks
 from benchmarks.harness.worker_timing import Timing
 
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--cache")
     options = parser.parse_args()
+    mark = tether.tied()
     # whatever a library prints must not end up among the answers
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -48,7 +50,8 @@ def main() -> None:
         return
     gc.collect()
     gc.freeze()  # the framework's own objects live on: walking them before each group costs 0.1 s
-    worker = Worker(options.framework, session, say)
+    limits.obey()
+    worker = Worker(options.framework, session, mark, say)
     say({"ok": True, "result": worker.do_hello()})
     serve(worker, sys.stdin, say)
 

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.arrays import read_arrays
+from benchmarks.harness.tether import Mark
 from benchmarks.own import blame, parts
 
 
 class Base:
     """One framework's session, the problem that is open in it, and its prepared programs."""
 
-    def __init__(self, framework: str, session: Any, say: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, framework: str, session: Any, mark: Mark, say: Callable[[dict[str, Any]], None]
+    ) -> None:
         self.framework = framework
         self.session = session
-        self.say = say
+        self.mark, self.say = mark, say
         self.opened: Any = None
         self.facts: dict[str, Any] = {}
         self.inputs: list[str] = []  # names of the data
@@ -31,6 +34,8 @@ class Base:
             return {"ok": True, "result": operation(**request)}
         except (Exception, SystemExit) as error:  # a user's part may end itself: say where
             return {"ok": False, "error": self._described(error)}
+        finally:
+            self.mark.at(None)
 
     def do_hello(self) -> dict[str, Any]:
         return {"pid": os.getpid(), **self.session.describe()}
@@ -85,6 +90,7 @@ class Base:
     def _described(self, error: BaseException) -> dict[str, Any]:
         return {
             "line": blame.told(error, self._part) if self._part else None,
+            "cell": self.mark.cell,
             "type": type(error).__name__,
             "message": str(error),
             "out_of_memory": bool(self.session.is_out_of_memory(error)),

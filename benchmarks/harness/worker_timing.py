@@ -13,9 +13,6 @@ from benchmarks.harness.arrays import read_arrays
 from benchmarks.harness.cells import built
 from benchmarks.harness.worker_base import Base
 
-# telling the parent wakes it on a core that is being measured: only where a sample is long
-TELL_SECONDS = 0.05
-
 
 class Timing(Base):
     """What a worker is asked to measure something."""
@@ -39,7 +36,8 @@ class Timing(Base):
         true = read_arrays(reference)
         prepared = {}
         for name, own in cells.items():
-            self.say({"event": "at", "cell": name})
+            self.mark.at(name)
+            self.say({"event": "at", "cell": name})  # in order with all that is said; not timed yet
             try:
                 prepared[name] = self._prepare(kind, name, phase, true, rules | own)
                 if count:
@@ -82,22 +80,19 @@ class Timing(Base):
         """
         timed: dict[str, Callable[[], float]] = {}
         for name, residual_bytes in calls.items():
-            self.say({"event": "at", "cell": name})
+            self.mark.at(name)
             warm = clock.warm_up(self.programs[name])
-            size = clock.batch_size(warm, residual_bytes)
-            timed[name] = self._sampler(name, size, tell=warm * size > TELL_SECONDS)
+            timed[name] = self._sampler(name, clock.batch_size(warm, residual_bytes))
         if products:
             timed |= self._timed_products(products)
-        self.say({"event": "at", "cell": None})  # from here on it could be any of them
         rng = np.random.default_rng(seed)
         return clock.interleave(timed, seconds=seconds, least=least, rng=rng)
 
-    def _sampler(self, name: str, calls: int, *, tell: bool) -> Callable[[], float]:
+    def _sampler(self, name: str, calls: int) -> Callable[[], float]:
         program = self.programs[name]
 
         def sample() -> float:
-            if tell:
-                self.say({"event": "at", "cell": name})
+            self.mark.at(name)
             program.reset()
             return clock.batch(program, calls)
 
@@ -108,6 +103,7 @@ class Timing(Base):
         wait = program.wait
 
         def one(product: Any) -> float:
+            self.mark.at(name)
             # the best of a few: the peak is what the library can do, not what it did once
             return min(clock.batch(gate.Bare(product.run, wait), 1) for _ in range(3))
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+# a program is reset before and after it is judged, when it is warmed up, and before each sample
+WARM_RESETS = 3
+
 
 class Unavailable(RuntimeError): ...
 
@@ -45,7 +48,9 @@ class Opened:
         self.weights = {n: a.astype(self.dtype) for n, a in weights.items()}
 
     def program(self, kind: str, name: str, phase: str) -> Program:
-        return Program(self, name)
+        asked = os.environ.get("FAKE_FAULTS", "") if self.dtype == np.float32 else ""
+        faults = dict(fault.split("=") for fault in asked.split())
+        return Program(self, faults.get(f"{name}/{phase}", name))
 
     def gradients(self) -> dict[str, Any]:
         w, d = self.weights, self.data
@@ -63,7 +68,7 @@ class Opened:
 
 class Program:
     trace_seconds = compile_seconds = None
-    calls = 0
+    calls = resets = 0
 
     def __init__(self, opened: Opened, strategy: str) -> None:
         self.opened, self.strategy = opened, strategy
@@ -83,8 +88,24 @@ class Program:
         if self.calls > 6:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def be_crash_timed(self) -> None:
+        if self.resets > WARM_RESETS:
+            self.be_crash()
+
     def be_hang(self) -> None:
         time.sleep(600)
+
+    def be_hang_timed(self) -> None:
+        if self.resets > WARM_RESETS:
+            self.be_hang()
+
+    def be_abort(self) -> None:
+        os.write(2, b"terminate called\n  what():  std::bad_alloc\n")
+        os.abort()
+
+    def be_hungry(self) -> None:
+        taken = [np.ones(2**23) for _ in range(16)]  # 64 MiB each
+        raise RuntimeError(f"{len(taken)} blocks, and nobody held it back")
 
     def be_greedy(self) -> None:
         raise MemoryError("no room for 1 TiB")
@@ -114,7 +135,8 @@ class Program:
 
     def wait(self, result: None) -> None: ...
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        self.resets += 1
 
     def gradients(self) -> dict[str, Any]:
         return self.result

@@ -1,0 +1,66 @@
+"""A pytest plugin: a session whose workers, whatever framework they are for, are the fake one's.
+
+What goes wrong in it is said in the environment:
+
+- ``FAKE_FAULTS="summed/gradient=hang …"``: the float32 cells of that strategy and phase behave like
+  the fake strategy ``hang``.
+- ``FAKE_HARNESS_FAULT=gradient``: measuring a group of that phase raises.
+- ``FAKE_FULL_DISK="2 3"``: the kernel lets no file grow at these saves of the run; ``all``: at any.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import bench, launch, measure, pool
+from results import storage
+from results.records import Run
+
+measure_group, save_run = measure.measure_group, storage.save_run
+saves = 0
+
+
+class FakeLaunch(launch.Launch):
+    def __init__(self, framework: str, **options: Any) -> None:
+        super().__init__("fake", **options)
+        self.framework = framework
+
+
+def faulty_group(job: Mapping[str, Any]) -> dict[str, Any]:
+    if job["phase"] == os.environ.get("FAKE_HARNESS_FAULT"):
+        raise KeyError("a fault of the harness")
+    return measure_group(job)
+
+
+def save_on_a_full_disk(run: Run, folder: Path | str) -> Path:
+    global saves
+    saves += 1
+    full = os.environ.get("FAKE_FULL_DISK", "").split()
+    if "all" in full or str(saves) in full:
+        with no_room():
+            return save_run(run, folder)
+    return save_run(run, folder)
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Files larger than a few bytes are refused as on a full disk, but with EFBIG."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def pytest_configure() -> None:
+    """By now the harness has been imported, and looks these up where they stand."""
+    bench.CHECKPOINT_SECONDS = 0.0  # each group is saved at once
+    pool.Launch = FakeLaunch  # type: ignore[attr-defined]
+    measure.measure_group = faulty_group
+    storage.save_run = save_on_a_full_disk
