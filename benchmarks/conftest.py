@@ -41,6 +41,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--cell-limit", type=float, default=120.0, help="a cell that answers later is dead (120 s)"
     )
+    group.addoption(
+        "--memory", action="store_true", help="peak memory too, in a process of its own for each"
+    )
     group.addoption("--bench-seed", type=int, default=0, help="order of blocks (0)")
     group.addoption("--results", default=None, help="folder of runs (results/runs)")
 

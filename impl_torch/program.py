@@ -45,6 +45,10 @@ class Program(ABC):
         self.problem.require_grad(self.recipe.requires_grad)
         self.problem.restore_buffers()
 
+    def release(self) -> None:
+        """Let go of what the last `run` left."""
+        self._clear()
+
     def gradients(self) -> dict[str, NDArray[np.floating]]:
         """What the last `run` left in ``.grad``; a parameter without one is left out."""
         parameters = self.problem.parameters.items()

@@ -75,6 +75,7 @@ class Bench:
             "launches": config.getoption("launches"),
             "cell_seconds": config.getoption("cell_seconds"),
             "seed": config.getoption("bench_seed"),
+            "memory": config.getoption("memory"),
             "arguments": list(config.invocation_params.args),
         }
         self.spent: dict[str, float] = {}
@@ -155,6 +156,7 @@ class Bench:
             "seconds": self.settings["cell_seconds"] if self.timing else 0.0,
             "limit": self.config.getoption("cell_limit"),
             "seed": self.settings["seed"],
+            "memory": self.settings["memory"],
         }
 
     def run(self) -> Run:

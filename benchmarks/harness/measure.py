@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.harness import equivalence, pool
+from benchmarks.harness import equivalence, memory, pool
 from benchmarks.harness.cells import UNFROZEN, WASTEFUL
 from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed, told
 from benchmarks.harness.problems import Untrusted
@@ -45,10 +45,10 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
 
     ``job`` holds the cells' fields but for ``strategy``, and ``strategies`` (or recipes),
     ``references`` (frameworks), ``file`` (where a user's own spec stands), ``launches``,
-    ``seconds`` (per launch), ``limit`` (seconds a cell may take to answer) and ``seed``. Returns a
-    dict for each strategy: ``outcome``, ``why``, ``figures``, ``samples``, ``peak_seconds``; and
-    under ``""`` the worker's description and the seconds spent on starting, references, preparing
-    and timing.
+    ``seconds`` (per launch), ``limit`` (seconds a cell may take to answer), ``seed`` and ``memory``
+    (whether a process of its own measures each cell's). Returns a dict for each strategy:
+    ``outcome``, ``why``, ``figures``, ``samples``, ``peak_seconds``; and under ``""`` the worker's
+    description and the seconds spent on starting, references, preparing, timing and memory.
     """
     group = _Group(job)
     try:
@@ -87,6 +87,10 @@ class _Group:
         with self._spending("timing"):
             for index in range(job["launches"] if job["seconds"] > 0 else 0):
                 self._attempt(index, self._time)
+        if job["seconds"] > 0:
+            with self._spending("memory"):
+                for name in self.alive():
+                    self.results[name].figures |= memory.peak(job, self.files, name)
         for launch in self._workers():
             self._close(launch)
 

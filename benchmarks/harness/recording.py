@@ -14,7 +14,6 @@ from results.records import Record, explain, new_record
 LATER = {
     "verdict": "verdicts are not given yet",
     "steady": "the test for a steady state is not made yet",
-    "peak_bytes": "peak memory is not measured yet",
 }
 EAGER = "eager torch neither traces nor compiles"
 
@@ -47,6 +46,7 @@ def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
                 "compile_seconds",
                 "first_call_seconds",
                 "residual_bytes",
+                "peak_bytes",
                 "optimizer_state_bytes",
             )
         },
@@ -79,6 +79,7 @@ def _reasons(cell: Cell, figures: Mapping[str, Any], known: Mapping[str, Any]) -
         "trace_seconds": EAGER if eager else "not traced",
         "compile_seconds": EAGER if eager else "not compiled",
         "residual_bytes": unseen if eager else fused,
+        "peak_bytes": figures.get("peak_why") or "not timed in this run",
         "optimizer_state_bytes": "no optimizer in this phase",
         "gradient_error": "the optimizer keeps no gradient; its update was checked instead",
     }

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+HOARD: list[Any] = []
+BLOCK = 64 * 2**20  # bytes that a strategy holds
+
 
 class Unavailable(RuntimeError): ...
 
@@ -25,6 +28,16 @@ class Session:
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, MemoryError)
+
+    def gauge(self) -> None:
+        """A device whose memory is the process's."""
+
+    def hold(self, size: int) -> list[Any]:
+        if "FAKE_HOARDS" not in os.environ:
+            return [np.ones(size, np.uint8)]
+        if not HOARD:  # what was freed is handed out again
+            HOARD.append(np.ones(size, np.uint8))
+        return HOARD
 
     def open(self, build: Any, facts: Any, data: Any) -> Opened:
         return Opened(self.dtype, build(**facts["arguments"]), data)
@@ -69,15 +82,38 @@ class Program:
         self.opened, self.strategy = opened, strategy
         self.result: dict[str, Any] = {}
 
-    def prepare(self) -> None: ...
+    def prepare(self) -> Any:
+        if self.strategy == "building":
+            block(2)  # the forward pass's own: gone before the phase begins
+            return block()
+        return None
 
-    def run(self, carry: None) -> None:
+    def run(self, carry: Any) -> None:
         self.calls += 1
         self.result = self.opened.gradients()
         getattr(self, f"be_{self.strategy}", lambda: None)()
 
     def be_crash(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def be_holding(self) -> None:
+        block()
+
+    def be_holding_twice(self) -> None:
+        first, second = block(), block()
+        del first, second
+
+    def be_in_turn(self) -> None:
+        for _ in range(2):
+            block()
+
+    def be_crash_apart(self) -> None:
+        if "MALLOC_MMAP_THRESHOLD_" in os.environ:
+            self.be_crash()
+
+    def be_hang_apart(self) -> None:
+        if "MALLOC_MMAP_THRESHOLD_" in os.environ:
+            self.be_hang()
 
     def be_crash_later(self) -> None:
         if self.calls > 6:
@@ -116,6 +152,9 @@ class Program:
 
     def reset(self) -> None: ...
 
+    def release(self) -> None:
+        self.result = {}
+
     def gradients(self) -> dict[str, Any]:
         return self.result
 
@@ -127,3 +166,7 @@ class Program:
 
     def products(self) -> list[Any]:
         return []
+
+
+def block(count: int = 1) -> Any:
+    return np.ones(count * BLOCK, np.uint8)
