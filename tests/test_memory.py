@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,21 +26,35 @@ def figures(found: dict[str, Any], name: str) -> dict[str, Any]:
     return found[name]["figures"]
 
 
-def told(framework: str, name: str, *problem: str) -> tuple[int, int | None]:
-    """A cell's peak and what is counted as saved for its backward pass, neither gated nor timed."""
-    environment, cell = memory.ENVIRONMENT, {"kind": "backward", "name": name, "phase": "backward"}
-    with pool.POOL.apart(framework, "cpu", "float32", environment) as launch:
+Told = dict[str, dict[str, Any]]
+
+
+def told(framework: str, names: Iterable[str], *problem: str) -> Told:
+    """Each cell's peak and counts, neither gated nor timed, in one process apart."""
+    found: Told = {}
+    with pool.POOL.apart(framework, "cpu", "float32", memory.ENVIRONMENT) as launch:
         pool.POOL.files(*problem).open_in(launch)
-        return launch.ask("peak", 60.0, **cell), launch.ask("count", 60.0, **cell)["residual_bytes"]
+        for name in names:
+            cell = {"kind": "backward", "name": name, "phase": "backward"}
+            peak = launch.ask("peak", 60.0, **cell)
+            found[name] = {"peak_bytes": peak, **launch.ask("count", 60.0, **cell)}
+    return found
 
 
-@pytest.mark.parametrize(
-    ("name", "size"), [("holding", 64), ("holding_twice", 128), ("in_turn", 64), ("building", 64)]
-)
 @pytest.mark.usefixtures("measured")
-def test_memory_of_known_size_is_read_right(name: str, size: int) -> None:
-    peak, _ = told("fake", name, "linear_cascade", "-", "seed")
-    assert peak == pytest.approx(size * MIB, rel=0.05)
+def test_memory_of_known_size_is_read_right() -> None:
+    """``building`` holds its graph, lets go of it and then holds as much; the rest says itself."""
+    known = {
+        "holding": 64,
+        "holding_twice": 128,
+        "holding_in_turn": 64,
+        "holding_a_result": 64,
+        "building": 64,
+        "holding_in_a_thread": 8,  # glibc would keep it in the thread's part of the heap
+    }
+    found = told("fake", known, "linear_cascade", "-", "seed")
+    for name, size in known.items():
+        assert found[name]["peak_bytes"] == pytest.approx(size * MIB, rel=0.05), name
 
 
 def test_what_the_counter_does_not_resolve_is_null_with_its_reason(measured: Any) -> None:
@@ -152,9 +167,9 @@ def test_peak_that_xla_reached_before_the_phase_is_not_the_phases() -> None:
 def test_retained_graph_is_part_of_the_peak(framework: str) -> None:
     if installed(framework) is None:
         pytest.skip(f"{framework} is not installed")
-    peak, saved = told(framework, "separate_retained", "stacked_cascade", "n2", "medium")
-    assert saved is not None
-    assert 3 * MIB < saved <= peak
+    name = "separate_retained"
+    found = told(framework, [name], "stacked_cascade", "n2", "medium")[name]
+    assert 3 * MIB < found["residual_bytes"] <= found["peak_bytes"]
 
 
 @pytest.mark.parametrize(

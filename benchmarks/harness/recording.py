@@ -70,7 +70,7 @@ def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
 
 def _reasons(cell: Cell, figures: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, str]:
     eager = cell.mode == "eager"
-    fused = "forward and backward are one program: nothing is handed from one to the other"
+    fused = "XLA does not show what is saved inside a program; it is counted in phase backward"
     unseen = "torch.func hides what it saves from saved-tensor hooks"
     return LATER | {
         "flops": "the counter saw no operation that it knows",

@@ -6,11 +6,13 @@ import os
 import signal
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 HOARD: list[Any] = []
+THREAD = ThreadPoolExecutor(1)  # as XLA has, each with a part of the C library's heap to itself
 BLOCK = 64 * 2**20  # bytes that a strategy holds
 
 
@@ -90,6 +92,7 @@ class Program:
 
     def run(self, carry: Any) -> None:
         self.calls += 1
+        del carry  # what its backward pass has used
         self.result = self.opened.gradients()
         getattr(self, f"be_{self.strategy}", lambda: None)()
 
@@ -103,9 +106,18 @@ class Program:
         first, second = block(), block()
         del first, second
 
-    def be_in_turn(self) -> None:
+    def be_holding_in_turn(self) -> None:
         for _ in range(2):
             block()
+
+    def be_holding_a_result(self) -> None:
+        self.result["held"] = block()
+
+    def be_holding_in_a_thread(self) -> None:
+        THREAD.submit(lambda: np.ones(BLOCK // 8, np.uint8).sum()).result()
+
+    def be_building(self) -> None:
+        block()
 
     def be_crash_apart(self) -> None:
         if "MALLOC_MMAP_THRESHOLD_" in os.environ:
