@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--all", action="store_true", dest="everything")
     listing.add_argument("--launches", type=int, default=6)
     listing.add_argument("--cell-seconds", type=float, default=0.05)
+    listing.add_argument("--memory", action="store_true", help="with --cost: peak memory as well")
     listing.set_defaults(run=_list)
     doctor.add_command(commands)
     report = commands.add_parser("report", help="tables of a saved run, as Markdown")
@@ -78,7 +79,8 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([described(CATALOGUE[name]) for name in names], indent=2))
     elif options.cost:
-        _print_cost(cost.estimate(chosen, options.launches, options.cell_seconds))
+        asked = options.launches, options.cell_seconds, options.memory
+        _print_cost(cost.estimate(chosen, *asked))
     else:
         _print_scenarios([CATALOGUE[name] for name in names])
     return 0

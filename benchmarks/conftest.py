@@ -60,6 +60,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=60.0,
         help="no further launches for --precision once a group took so long (60 s)",
     )
+    group.addoption(
+        "--memory", action="store_true", help="peak memory too, in a process of its own for each"
+    )
     group.addoption("--bench-seed", type=int, default=0, help="order of blocks (0)")
     group.addoption("--results", default=None, help="folder of runs (results/runs)")
     group.addoption(

@@ -83,6 +83,10 @@ class Program(ABC):
         """Back to the same start, before each block."""
         return
 
+    def release(self) -> None:
+        """Let go of what the last `run` returned."""
+        self.result = None
+
     def gradients(self) -> dict[str, NDArray[np.floating]]:
         """What the last `run` returned; a parameter that was not differentiated is left out."""
         return self._canonical(self.result)

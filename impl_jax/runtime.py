@@ -15,6 +15,7 @@ import jaxlib.version
 import optax
 
 DTYPES = {"float32": jnp.float32, "float64": jnp.float64}
+BLOCK = 8 * 2**20  # bytes
 
 
 class Unavailable(RuntimeError):
@@ -60,6 +61,55 @@ def describe() -> dict[str, Any]:
         "jax_precision": str(jax.config.values["jax_default_matmul_precision"]),
         "xla_flags": os.environ.get("XLA_FLAGS"),
     }
+
+
+class Gauge:
+    """A GPU's memory as XLA's allocator counts it; its peak is that of the whole process.
+
+    Compiled programs should come from the cache: trying out kernels takes memory as well.
+    """
+
+    resettable = False
+    resolution = 1
+
+    def __init__(self, where: jax.Device) -> None:
+        self.where = where
+        self._earlier = 0
+
+    def held(self) -> int:
+        return self._figure("bytes_in_use")
+
+    def reset(self) -> None:
+        self._earlier = self._figure("peak_bytes_in_use")
+
+    def peak(self) -> int:
+        """The most held in this process. Raises `Unavailable` where that was before `reset`."""
+        peak = self._figure("peak_bytes_in_use")
+        if peak <= self._earlier:
+            raise Unavailable(
+                "the phase stayed under what its process had held before, and JAX tells no other "
+                "peak"
+            )
+        return peak
+
+    def _figure(self, name: str) -> int:
+        found = self.where.memory_stats() or {}
+        if name not in found:
+            raise Unavailable(f"jax's {self.where.platform} allocator does not tell its {name}")
+        return int(found[name])
+
+
+def gauge(where: jax.Device) -> Gauge | None:
+    """What tells the device's memory; on CPU it is the process's, which the system tells."""
+    return None if where.platform == "cpu" else Gauge(where)
+
+
+def hold(size: int, where: jax.Device) -> list[jax.Array]:
+    """So many bytes on the device, written to, in blocks of 8 MiB."""
+    sizes = [BLOCK] * (size // BLOCK)
+    blocks = [jnp.ones(size, dtype=jnp.uint8, device=where) for size in sizes]
+    synchronize(blocks)
+    return blocks
 
 
 def is_out_of_memory(error: BaseException) -> bool:

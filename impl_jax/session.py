@@ -32,6 +32,14 @@ class Session:
     describe = staticmethod(runtime.describe)
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
 
+    def gauge(self) -> runtime.Gauge | None:
+        """What tells this device's memory; None on CPU."""
+        return runtime.gauge(self.device)
+
+    def hold(self, size: int) -> list[Any]:
+        """So many bytes of memory on this device, to see that they are told right."""
+        return list(runtime.hold(size, self.device))
+
     def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
         """Name → shape of every parameter the scenario has, in the canonical layout."""
         return _shapes(_abstract(build, arguments))

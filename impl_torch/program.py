@@ -45,6 +45,10 @@ class Program(ABC):
         self.problem.require_grad(self.recipe.requires_grad)
         self.problem.restore_buffers()
 
+    def release(self) -> None:
+        """Let go of what the last `run` left."""
+        self._clear()
+
     def gradients(self) -> dict[str, NDArray[np.floating]]:
         """What the last `run` left in ``.grad``; a parameter without one is left out."""
         parameters = self.problem.parameters.items()
@@ -55,15 +59,19 @@ class Program(ABC):
         return {}
 
     def count(self) -> dict[str, Any]:
-        """FLOPs of the timed part and bytes saved for it, counted over one call, not timed."""
+        """FLOPs of the timed part and bytes saved for it, counted over one call, not timed.
+
+        All that is saved on the way, also what is let go before more is saved; parameters are not.
+        """
         self.reset()
-        storages: dict[int, int] = {}
+        # held on to, so that no address is given out again and two storages are taken for one
+        storages: dict[int, torch.UntypedStorage] = {}
         own = {p.untyped_storage().data_ptr() for p in self.problem.parameters.values()}
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:
             storage = tensor.untyped_storage()
             if storage.data_ptr() not in own:
-                storages[storage.data_ptr()] = storage.nbytes()
+                storages[storage.data_ptr()] = storage
             return tensor
 
         hooks = saved_tensors_hooks(pack, lambda tensor: tensor)
@@ -73,7 +81,7 @@ class Program(ABC):
                 self.run(carry)
         flops = counter.get_total_flops()
         self.reset()
-        saved = sum(storages.values()) if self.recipe.hookable else None
+        saved = sum(s.nbytes() for s in storages.values()) if self.recipe.hookable else None
         return {"flops": flops, "residual_bytes": saved}
 
     def products(self) -> list[gemms.Product]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+BLOCK = 8 * 2**20  # bytes
 
 
 class Unavailable(RuntimeError):
@@ -49,6 +50,37 @@ def describe() -> dict[str, Any]:
         "torch_precision": str(getattr(torch.backends, "fp32_precision", None)),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
+
+
+class Gauge:
+    """A GPU's memory as torch's allocator counts it: bytes of tensors, not of what it keeps."""
+
+    resettable = True
+    resolution = 1
+
+    def __init__(self, where: torch.device) -> None:
+        self.where = where
+
+    def held(self) -> int:
+        return torch.cuda.memory_allocated(self.where)
+
+    def reset(self) -> None:
+        torch.cuda.reset_peak_memory_stats(self.where)
+
+    def peak(self) -> int:
+        """The most held since `reset`."""
+        return torch.cuda.max_memory_allocated(self.where)
+
+
+def gauge(where: torch.device) -> Gauge | None:
+    """What tells the device's memory; on CPU it is the process's, which the system tells."""
+    return Gauge(where) if where.type == "cuda" else None
+
+
+def hold(size: int, where: torch.device) -> list[torch.Tensor]:
+    """So many bytes on the device, written to, in blocks of 8 MiB."""
+    sizes = [BLOCK] * (size // BLOCK)
+    return [torch.ones(size, dtype=torch.uint8, device=where) for size in sizes]
 
 
 def is_out_of_memory(error: BaseException) -> bool:

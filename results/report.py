@@ -118,8 +118,14 @@ def _table(records: Sequence[Record]) -> list[str]:
     rows = [_row(record) for record in records]
     if freeze:
         titles += ["FLOPs", "saved for backward", "optimizer state"]
-        rules += ["---:"] * 3
         rows = [row + _counted(record) for row, record in zip(rows, records, strict=True)]
+    if any(record["peak_bytes"] is not None for record in records):
+        titles += ["peak memory"]
+        rows = [
+            [*row, bytes_text(record["peak_bytes"])]
+            for row, record in zip(rows, records, strict=True)
+        ]
+    rules += ["---:"] * (len(titles) - len(rules))
     return [f"### {about}", "", *(f"| {' | '.join(row)} |" for row in [titles, rules, *rows])]
 
 

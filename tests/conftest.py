@@ -49,6 +49,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str
             "seconds": 0.02,
             "limit": 20.0,
             "seed": 0,
+            "memory": False,
         }
         return measure.measure_group(job | changes)
 

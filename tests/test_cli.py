@@ -62,6 +62,14 @@ def test_list_cost_says_how_long(capsys: pytest.CaptureFixture[str]) -> None:
     assert " min" in shown
 
 
+def test_list_cost_takes_memory_into_account(capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for extra in ([], ["--memory"]):
+        assert main(["list", "--cost", "--scenario", "linear_cascade", *extra]) == 0
+        said.append(float(capsys.readouterr().out.partition("about ")[2].split()[0]))
+    assert said[1] - said[0] == pytest.approx(20 * 2.3 / 60, abs=0.1)  # minutes, of 20 cells
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("benchmarks", "impl_torch", "impl_jax", "results")
 
 EQUIVALENCE, RECIPES, TRAINING = "test_equivalence", "test_recipes", "test_training"
+COUNTS = "test_counts"
 
 # name: (file, what stands there, what is put in its place, scenario, file and name of the check
 # that must turn red)
@@ -150,6 +151,22 @@ FAULTS = {
         "two_player",
         TRAINING,
         "test_second_player_steps_through_the_updated_first",
+    ),
+    "parameters_counted_as_saved": (
+        "impl_torch/program.py",
+        "if storage.data_ptr() not in own:",
+        "if storage.data_ptr():",
+        "linear_cascade",
+        COUNTS,
+        "test_products_and_saved_bytes_are_those_worked_out",
+    ),
+    "flops_of_the_first_program_alone": (
+        "impl_jax/program.py",
+        "sum(one.flops() for one in self.inside)",
+        "self.inside[0].flops()",
+        "linear_cascade",
+        COUNTS,
+        "test_products_and_saved_bytes_are_those_worked_out",
     ),
     "softmax_over_the_wrong_axis": (
         "impl_jax/partial_freeze.py",

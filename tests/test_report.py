@@ -143,6 +143,17 @@ def test_a_table_of_recipes_shows_what_each_saves() -> None:
     assert row.endswith(f"| 1.50 G | 3.00 MiB | {DASH} |")
 
 
+def test_peak_memory_has_a_column_where_any_cell_of_the_table_has_it() -> None:
+    large = cell("summed", size="large", peak_bytes=3 * 2**20)
+    bare = cell("separate_retained", size="large")
+    lines = markdown(run(BASE, large, bare)).splitlines()
+    titles = [line for line in lines if line.startswith("| variant")]
+    rules = [line for line in lines if line.startswith("| ---")]
+    assert [title.endswith("| peak share | peak memory |") for title in titles] == [False, True]
+    assert [rule.count("|") for rule in rules] == [title.count("|") for title in titles]
+    assert [row[10:] for row in table_rows("\n".join(lines))] == [[], ["3.00 MiB"], [DASH]]
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -87,6 +87,7 @@ class Bench:
             "group_seconds": config.getoption("group_seconds"),
             "worker_memory": limits.worker_memory(),
             "code": resume.code_digest(chosen),
+            "memory": config.getoption("memory"),
             "arguments": list(config.invocation_params.args),
         }
         self.spent: dict[str, float] = {}
@@ -209,6 +210,7 @@ class Bench:
             "limit": self.config.getoption("cell_limit"),
             "seed": self.settings["seed"],
             "precision": self._precision(cell),
+            "memory": self.settings["memory"],
         }
 
     def _record(self, cell: Cell) -> Record:

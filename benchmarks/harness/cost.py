@@ -12,6 +12,8 @@ from benchmarks.harness.selection import Selection
 CALL_SECONDS = {"seed": 4e-4, "small": 1.5e-3, "medium": 2e-2, "large": 2e-1, "gpu": 5e-2}
 START_SECONDS = 2.0  # a worker's, its framework imported; two start at a time
 PREPARE_SECONDS = {"torch": 0.05, "jax": 0.25}  # per cell and launch: trace, compile or load, gate
+MEMORY_SECONDS = {"torch": 2.0, "jax": 2.5}  # per cell: a process of its own, one at a time
+MEMORY_CALLS = 6
 REFERENCE_SECONDS = 1.0  # per problem, both frameworks, in float64
 WARM_SECONDS, LEAST_BLOCKS = 0.05, 4
 
@@ -26,8 +28,8 @@ class Cost:
     seconds: float
 
 
-def estimate(chosen: Selection, launches: int, cell_seconds: float) -> Cost:
-    """The cost of measuring a selection with so many launches."""
+def estimate(chosen: Selection, launches: int, cell_seconds: float, memory: bool = False) -> Cost:
+    """The cost of measuring a selection with so many launches, and peak memory where asked for."""
     everything = chosen.demand()
     possible = [cell for cell in everything if not cell.unsupported()]
     found = groups(possible)
@@ -35,16 +37,23 @@ def estimate(chosen: Selection, launches: int, cell_seconds: float) -> Cost:
     frameworks = {cell.framework for cell in possible}
     seconds = START_SECONDS * launches * len(frameworks) / 2 + REFERENCE_SECONDS * len(problems)
     seconds += sum(_group_seconds(members, launches, cell_seconds) for members in found.values())
+    if memory:
+        seconds += sum(map(_memory_seconds, possible))
     return Cost(len(possible), len(found), len(everything) - len(possible), seconds)
 
 
 def _group_seconds(members: Sequence[Cell], launches: int, cell_seconds: float) -> float:
-    cell = members[0]
-    call = CALL_SECONDS[cell.size] * _stages(cell) / 2
+    cell, call = members[0], _call_seconds(members[0])
     per_cell = max(cell_seconds, LEAST_BLOCKS * call) + max(WARM_SECONDS, 3 * call)
     per_cell += PREPARE_SECONDS[cell.framework] / 2 + 2 * call
     return launches * len(members) * per_cell
 
 
-def _stages(cell: Cell) -> int:
-    return len(cell.spec.variants[cell.variant].networks)
+def _memory_seconds(cell: Cell) -> float:
+    """Also on a GPU, where torch takes none of it: better too long than too short."""
+    return MEMORY_SECONDS[cell.framework] + MEMORY_CALLS * _call_seconds(cell)
+
+
+def _call_seconds(cell: Cell) -> float:
+    stages = len(cell.spec.variants[cell.variant].networks)
+    return CALL_SECONDS[cell.size] * stages / 2

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.harness import equivalence, pool
+from benchmarks.harness import equivalence, memory, pool
 from benchmarks.harness.cells import UNFROZEN, WASTEFUL, built
 from benchmarks.harness.launch import Launch, WorkerCrashed, WorkerError, WorkerFailed, told
 from benchmarks.harness.precision import Precision
@@ -47,11 +47,12 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     ``job`` holds the cells' fields but for ``strategy``, and ``strategies`` (or recipes; what
     stands before an ``@`` is what is built, so ``summed@again`` is a copy of ``summed``),
     ``references`` (frameworks), ``file`` (where a user's own spec stands), ``launches``,
-    ``seconds`` (per launch), ``limit`` (seconds a cell may take to answer), ``seed`` and, where
-    more launches may follow, ``precision`` (`Precision.job`). Returns a dict for each strategy:
-    ``outcome``, ``why``, ``figures``, ``samples``, ``peak_seconds``; and under ``""`` the worker's
-    description, the seconds spent on starting, references, preparing and timing, and why no
-    further launch was taken.
+    ``seconds`` (per launch), ``limit`` (seconds a cell may take to answer), ``seed``, ``memory``
+    (whether a process of its own measures each cell's) and, where more launches may follow,
+    ``precision`` (`Precision.job`). Returns a dict for each strategy: ``outcome``, ``why``,
+    ``figures``, ``samples``, ``peak_seconds``; and under ``""`` the worker's description, the
+    seconds spent on starting, references, preparing, timing and memory, and why no further launch
+    was taken.
     """
     group = _Group(job)
     try:
@@ -93,9 +94,13 @@ class _Group:
             self.reference = self._reference()
         with self._spending("preparing"):
             self._prepare_all(workers)
-        self._time_all(range(job["launches"] if job["seconds"] > 0 else 0))
-        if job.get("precision") and job["seconds"] > 0:
-            self._go_on(Precision.of(job["precision"]), start)
+        if job["seconds"] > 0:
+            self._time_all(range(job["launches"]))
+            if job.get("precision"):
+                self._go_on(Precision.of(job["precision"]), start)
+            with self._spending("memory"):
+                for name in self.alive():
+                    self.results[name].figures |= memory.peak(job, self.files, name)
         for launch in self._workers():
             self._close(launch)
 

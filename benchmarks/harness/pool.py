@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from benchmarks.harness.launch import Launch
 from benchmarks.harness.problems import ProblemFiles
@@ -18,6 +20,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._launches: dict[tuple[str, str, str], list[Launch]] = {}
+        self._apart: list[Launch] = []
         self._cache: tempfile.TemporaryDirectory[str] | None = None
         self._files: ProblemFiles | None = None
         self._closed = False
@@ -50,6 +53,23 @@ class Pool:
                 return fresh
         raise ValueError("that launch is not of this pool")
 
+    @contextmanager
+    def apart(
+        self, framework: str, device: str, dtype: str, environment: Mapping[str, str]
+    ) -> Iterator[Launch]:
+        """A worker for one errand, which ends with it.
+
+        Raises ValueError where the pool was closed meanwhile: nobody waits for the errand then.
+        """
+        cache = self._cache.name if self._cache else None
+        launch = Launch(framework, device=device, dtype=dtype, cache=cache, environment=environment)
+        self._apart.append(launch)
+        try:
+            yield launch
+        finally:
+            launch.kill()
+            self._apart.remove(launch)
+
     def files(self, scenario: str, variant: str, size: str) -> ProblemFiles:
         """The problem's files; those of the problem before are removed."""
         kept = self._files
@@ -62,8 +82,8 @@ class Pool:
 
     def end_workers(self) -> None:
         """End every worker; who asks for launches again gets fresh ones."""
-        launches = [one for kept in self._launches.values() for one in kept]
-        self._launches = {}
+        launches = [one for kept in (*self._launches.values(), self._apart) for one in kept]
+        self._launches, self._apart = {}, []
         for launch in launches:
             launch.kill()
 

@@ -13,7 +13,6 @@ from results.records import Record, explain, new_record
 
 LATER = {
     "steady": "the test for a steady state is not made yet",
-    "peak_bytes": "peak memory is not measured yet",
 }
 EAGER = "eager torch neither traces nor compiles"
 
@@ -46,6 +45,7 @@ def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
                 "compile_seconds",
                 "first_call_seconds",
                 "residual_bytes",
+                "peak_bytes",
                 "optimizer_state_bytes",
             )
         },
@@ -69,7 +69,7 @@ def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
 
 def _reasons(cell: Cell, figures: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, str]:
     eager = cell.mode == "eager"
-    fused = "forward and backward are one program: nothing is handed from one to the other"
+    fused = "XLA does not show what is saved inside a program; it is counted in phase backward"
     unseen = "torch.func hides what it saves from saved-tensor hooks"
     return LATER | {
         "flops": "the counter saw no operation that it knows",
@@ -78,6 +78,7 @@ def _reasons(cell: Cell, figures: Mapping[str, Any], known: Mapping[str, Any]) -
         "trace_seconds": EAGER if eager else "not traced",
         "compile_seconds": EAGER if eager else "not compiled",
         "residual_bytes": unseen if eager else fused,
+        "peak_bytes": figures.get("peak_why") or "not timed in this run",
         "optimizer_state_bytes": "no optimizer in this phase",
         "gradient_error": "the optimizer keeps no gradient; its update was checked instead",
     }

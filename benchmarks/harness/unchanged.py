@@ -59,6 +59,7 @@ def _job(framework: str, size: str, device: str, launches: int, seconds: float) 
         "seconds": seconds,
         "limit": 120.0,
         "seed": 0,
+        "memory": False,
     }
 
 

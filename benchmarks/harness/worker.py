@@ -20,10 +20,11 @@ from typing import Any, TextIO
 
 from benchmarks.harness import limits, tether
 from benchmarks.harness.worker_checks import Checks
+from benchmarks.harness.worker_memory import Memory
 from benchmarks.harness.worker_timing import Timing
 
 
-class Worker(Checks, Timing):
+class Worker(Checks, Timing, Memory):
     """Everything that can be asked of a framework's process."""
 
 

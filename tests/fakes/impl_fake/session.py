@@ -6,12 +6,16 @@ import os
 import signal
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 # a program is reset before and after it is judged, when it is warmed up, and before each sample
 WARM_RESETS = 3
+HOARD: list[Any] = []
+THREAD = ThreadPoolExecutor(1)  # as XLA has, each with a part of the C library's heap to itself
+BLOCK = 64 * 2**20  # bytes that a strategy holds
 
 
 class Unavailable(RuntimeError): ...
@@ -28,6 +32,16 @@ class Session:
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, MemoryError)
+
+    def gauge(self) -> None:
+        """A device whose memory is the process's."""
+
+    def hold(self, size: int) -> list[Any]:
+        if "FAKE_HOARDS" not in os.environ:
+            return [np.ones(size, np.uint8)]
+        if not HOARD:  # what was freed is handed out again
+            HOARD.append(np.ones(size, np.uint8))
+        return HOARD
 
     def open(self, build: Any, facts: Any, data: Any) -> Opened:
         return Opened(self.dtype, build(**facts["arguments"]), data)
@@ -74,15 +88,48 @@ class Program:
         self.opened, self.strategy = opened, strategy
         self.result: dict[str, Any] = {}
 
-    def prepare(self) -> None: ...
+    def prepare(self) -> Any:
+        if self.strategy == "building":
+            block(2)  # the forward pass's own: gone before the phase begins
+            return block()
+        return None
 
-    def run(self, carry: None) -> None:
+    def run(self, carry: Any) -> None:
         self.calls += 1
+        del carry  # what its backward pass has used
         self.result = self.opened.gradients()
         getattr(self, f"be_{self.strategy}", lambda: None)()
 
     def be_crash(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def be_holding(self) -> None:
+        block()
+
+    def be_holding_twice(self) -> None:
+        first, second = block(), block()
+        del first, second
+
+    def be_holding_in_turn(self) -> None:
+        for _ in range(2):
+            block()
+
+    def be_holding_a_result(self) -> None:
+        self.result["held"] = block()
+
+    def be_holding_in_a_thread(self) -> None:
+        THREAD.submit(lambda: np.ones(BLOCK // 8, np.uint8).sum()).result()
+
+    def be_building(self) -> None:
+        block()
+
+    def be_crash_apart(self) -> None:
+        if "MALLOC_MMAP_THRESHOLD_" in os.environ:
+            self.be_crash()
+
+    def be_hang_apart(self) -> None:
+        if "MALLOC_MMAP_THRESHOLD_" in os.environ:
+            self.be_hang()
 
     def be_crash_later(self) -> None:
         if self.calls > 6:
@@ -138,6 +185,9 @@ class Program:
     def reset(self) -> None:
         self.resets += 1
 
+    def release(self) -> None:
+        self.result = {}
+
     def gradients(self) -> dict[str, Any]:
         return self.result
 
@@ -149,3 +199,7 @@ class Program:
 
     def products(self) -> list[Any]:
         return []
+
+
+def block(count: int = 1) -> Any:
+    return np.ones(count * BLOCK, np.uint8)
