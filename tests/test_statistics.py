@@ -71,7 +71,27 @@ def test_the_interval_of_the_time_covers_the_median_of_a_skewed_distribution() -
     assert 0.955 <= covered <= 0.98  # 96.9 % in theory, standard deviation 0.4 %
 
 
+def test_the_interval_of_the_time_is_over_launches_and_not_over_rounds() -> None:
+    launches = [[float(value), *[1e3 * value] * 3] for value in range(1, 7)]
+    figure = time_estimate([sorted(launch) for launch in launches])
+    quartiles = [value + 0.75 * 999 * value for value in range(1, 7)]  # 3/4 of the first step
+    assert (figure["low"], figure["high"]) == pytest.approx((quartiles[0], quartiles[-1]))
+    assert figure["estimate"] == pytest.approx(np.median(quartiles))
+    assert figure["launches"] == 6
+
+
 # Ratios
+
+
+def test_launches_are_paired_as_measured_and_not_by_their_size() -> None:
+    """The second launch was slow for both: sorted, or against the mean, its ratio would change."""
+    d = log_ratios([[3.0], [10.0], [1.0]], [[9.0], [20.0], [1.0]])
+    np.testing.assert_allclose(d, np.log([3, 2, 1]))
+
+
+def test_rounds_of_a_launch_give_one_ratio() -> None:
+    d = log_ratios([[1.0, 2.0, 3.0, 4.0, 5.0]] * 2, [[2.0, 4.0, 6.0, 8.0, 10.0]] * 2)
+    np.testing.assert_allclose(d, [math.log(2)] * 2)
 
 
 def test_a_log_ratio_is_paired_by_launch() -> None:
@@ -124,6 +144,18 @@ def test_the_prior_is_found_again(d0: float) -> None:
     found = [fit_prior(draws(rng, dof, d0, 0.02), dof) for _ in range(20)]
     assert np.median([prior.dof for prior in found]) == pytest.approx(d0, rel=0.15)
     assert np.median([prior.variance for prior in found]) == pytest.approx(4e-4, rel=0.03)
+
+
+def test_the_prior_of_three_cells_is_that_of_the_two_moments() -> None:
+    """By hand: log s² are 0, log 4 and 2 log 4; their variance over n - 1 is (log 4)²."""
+    prior = fit_prior([1.0, 4.0, 16.0], [5, 5, 5])
+    half = prior.dof / 2
+    excess = math.log(4) ** 2 - scipy.special.polygamma(1, 2.5)
+    assert scipy.special.polygamma(1, half) == pytest.approx(excess)
+    mean = math.log(4) - scipy.special.digamma(2.5) + math.log(2.5)
+    shift = scipy.special.digamma(half) - math.log(half)
+    assert prior.variance == pytest.approx(math.exp(mean + shift))
+    assert prior.pooled_dof == 15
 
 
 def test_the_prior_is_found_again_from_cells_of_unequal_launches() -> None:
@@ -261,6 +293,11 @@ def test_every_ok_cell_gets_its_time_and_its_ratio_to_the_baseline() -> None:
         ({"size": "large"}, "its baseline 'summed' is not part of this run"),
         ({"kind": "freeze"}, "its baseline 'summed' is not part of this run"),
         ({"framework": "jax"}, "its baseline 'summed' is not part of this run"),
+        ({"scenario": "gan"}, "its baseline 'summed' is not part of this run"),
+        ({"variant": "n4"}, "its baseline 'summed' is not part of this run"),
+        ({"mode": "compile"}, "its baseline 'summed' is not part of this run"),
+        ({"device": "cuda"}, "its baseline 'summed' is not part of this run"),
+        ({"dtype": "float64"}, "its baseline 'summed' is not part of this run"),
     ],
 )
 def test_a_cell_is_never_compared_outside_its_group(change: dict[str, str], why: str) -> None:
@@ -270,9 +307,27 @@ def test_a_cell_is_never_compared_outside_its_group(change: dict[str, str], why:
     assert other["seconds"]["estimate"] == pytest.approx(2.5)
 
 
+def test_each_ratio_is_that_of_its_own_samples_to_its_own_baselines() -> None:
+    other = {"size": "large"}
+    pairs = [
+        (cell("summed"), rows(1.0)),
+        (cell("separate"), rows(1.5)),
+        (cell("batched"), rows(3.0)),
+        (cell("summed", **other), rows(10.0)),
+        (cell("separate", **other), rows(40.0)),
+    ]
+    found = estimated(*pairs)
+    ratios = [one["ratio"] and one["ratio"]["estimate"] for one in found]
+    assert ratios == [None, pytest.approx(1.5), pytest.approx(3.0), None, pytest.approx(4.0)]
+    assert [one["seconds"]["estimate"] for one in found] == pytest.approx(
+        [1.25, 1.875, 3.75, 12.5, 50.0]
+    )
+
+
 def test_a_baseline_that_failed_is_the_reason_for_no_ratio() -> None:
     failed = cell("summed", outcome="wrong_gradients")
     base, other = estimated((failed, rows(1.0)), (cell("separate"), rows(2.0)))
+    assert other["ratio"] is None
     assert other["missing"]["ratio"] == "its baseline 'summed' has outcome wrong_gradients"
     assert base["seconds"] is None  # wrong gradients: no number
 
