@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faults = [FAULTS[name] for name in asked.names] or list(FAULTS.values())
     runner = Runner()
     try:
-        with _stopping(runner, asked.jobs) as pool, tempfile.TemporaryDirectory() as folder:
+        # the folder is the outer one: what runs in it must have ended before it is removed
+        with tempfile.TemporaryDirectory() as folder, _stopping(runner, asked.jobs) as pool:
             _check_green(pool, runner, faults, Path(folder))
             verdicts = _seed(pool, runner, faults, Path(folder))
     except Untrusted as error:
