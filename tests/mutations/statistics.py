@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutations.fault import Fault
 
-HERE = "tests/test_statistics.py"
+HERE, WHOLE = "tests/test_statistics.py", "tests/test_estimation.py"
 FILE = "results/statistics.py"
 ESTIMATION = "results/estimation.py"
 QUARTILE = f"{HERE}::test_the_lower_quartile_is_taken_launch_by_launch"
@@ -14,9 +14,9 @@ TRIMMED = f"{HERE}::test_ten_launches_are_trimmed_and_their_squares_winsorized"
 RANKS = f"{HERE}::test_the_interval_of_the_time_runs_between_order_statistics"
 OVER_LAUNCHES = f"{HERE}::test_the_interval_of_the_time_is_over_launches_and_not_over_rounds"
 BY_HAND = f"{HERE}::test_the_prior_of_three_cells_is_that_of_the_two_moments"
-OUTSIDE = f"{HERE}::test_a_cell_is_never_compared_outside_its_group"
-OWN = f"{HERE}::test_each_ratio_is_that_of_its_own_samples_to_its_own_baselines"
-TOO_FEW = f"{HERE}::test_under_six_launches_the_ends_of_the_interval_are_null_with_the_reason"
+OUTSIDE = f"{WHOLE}::test_a_cell_is_never_compared_outside_its_group"
+OWN = f"{WHOLE}::test_each_ratio_is_that_of_its_own_samples_to_its_own_baselines"
+TOO_FEW = f"{WHOLE}::test_under_six_launches_the_ends_of_the_interval_are_null_with_the_reason"
 
 FAULTS = (
     Fault(
@@ -243,7 +243,7 @@ FAULTS = (
         'for each in ("torch", "jax"):\n'
         "            spreads.setdefault(each, []).append((variance, dof))",
         "one framework's noise widens the other's intervals",
-        (f"{HERE}::test_the_prior_is_shared_within_a_framework_and_not_across",),
+        (f"{WHOLE}::test_the_prior_is_shared_within_a_framework_and_not_across",),
     ),
     Fault(
         "compared_with_itself",
@@ -283,7 +283,7 @@ FAULTS = (
         'if baseline["outcome"] != "ok":',
         'if baseline["outcome"] is None:',
         "a ratio to a time that was thrown away",
-        (f"{HERE}::test_a_baseline_that_failed_is_the_reason_for_no_ratio",),
+        (f"{WHOLE}::test_a_baseline_that_failed_is_the_reason_for_no_ratio",),
     ),
     Fault(
         "time_for_wrong_gradients",
@@ -291,6 +291,6 @@ FAULTS = (
         'done = [record for record in records if record["outcome"] == "ok"]',
         'done = [record for record in records if record["outcome"] != "unsupported"]',
         "a cell that was refused a time gets one from its samples",
-        (f"{HERE}::test_a_baseline_that_failed_is_the_reason_for_no_ratio",),
+        (f"{WHOLE}::test_a_baseline_that_failed_is_the_reason_for_no_ratio",),
     ),
 )
