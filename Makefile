@@ -10,13 +10,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 TORCH := $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 ARGS ?=
 
-.PHONY: bench test docs lint types clean
+.PHONY: bench test audit docs lint types clean
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only $(ARGS)
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest tests benchmarks --benchmark-skip $(ARGS)
+
+audit: $(VENV)/installed
+	$(BIN)/python -m tests.audit $(ARGS)
 
 docs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.traps

@@ -164,6 +164,65 @@ def test_gradient_of_the_sum_is_the_sum_of_the_gradients(
     assert_same(total, true, several, equivalence.FLOAT64_TOLERANCE)
 
 
+# products of the timed part alone, over two networks of three Linear layers and a loss at each
+COSTS: dict[tuple[str, str], dict[str, int]] = {
+    ("torch", "backward"): {
+        "summed": 11,
+        "multi_root": 11,
+        "separate_retained": 16,
+        "separate_grad": 16,
+        "boundary_split": 11,
+        "batched": 22,
+        "functional": 11,
+    },
+    ("torch", "gradient"): {"summed": 17, "reforward": 3 + 6 + 16},
+    ("jax", "backward"): {
+        "summed": 11,
+        "separate_retained": 16,
+        "separate_pullbacks": 22,
+        "boundary_split": 11,
+        "batched": 22,
+    },
+    ("jax", "gradient"): {"summed": 17, "separate_grad": 22, "reforward": 3 + 6 + 16},
+}
+
+
+@pytest.mark.parametrize("case", COSTS, ids="-".join)
+def test_strategies_cost_what_is_predicted(laboratory: Laboratory, case: tuple[str, str]) -> None:
+    """No forward pass in phase ``backward``, and none more than it says in phase ``gradient``."""
+    framework, phase = case
+    problem = ("stacked_cascade", "n2", "small")
+    size = spec(problem).sizes["small"]
+    product = 2 * size["batch"] * size["width"] ** 2
+    launch = laboratory.at(problem, framework, "float32")
+    counted = {
+        strategy: launch.ask("count", kind="backward", name=strategy, phase=phase)["flops"]
+        for strategy in COSTS[case]
+    }
+    assert {n: round(flops / product) for n, flops in counted.items()} == COSTS[case]
+
+
+PRODUCTS = [  # kind, variant, phase, strategy or recipe in torch and in JAX, products
+    ("backward", "n2", "backward", "summed", "summed", 11),
+    # traced by everything, and of what is frozen nothing is left
+    ("freeze", "frozen_net1", "step", "requires_grad_false", "partition", 11),
+]
+
+
+@pytest.mark.parametrize("case", PRODUCTS, ids=[case[0] for case in PRODUCTS])
+def test_products_that_the_peak_is_taken_from_are_the_ones_computed(
+    laboratory: Laboratory, framework: str, case: tuple[str, str, str, str, str, int]
+) -> None:
+    """As many as the counter counts: a share of another cell's peak would mean nothing."""
+    kind, variant, phase, torch, jax, products = case
+    problem, name = ("stacked_cascade", variant, "small"), torch if framework == "torch" else jax
+    size = spec(problem).sizes["small"]
+    launch = laboratory.at(problem, framework, "float32")
+    found = launch.ask("products", kind=kind, name=name, phase=phase)
+    assert {flops for flops, _ in found} == {2 * size["batch"] * size["width"] ** 2}
+    assert sum(count for _, count in found) == products
+
+
 @pytest.mark.parametrize("phase", ["gradient", "backward"])
 def test_multi_root_and_boundary_split_equal_summed_bit_for_bit(
     laboratory: Laboratory, several: Problem, phase: str

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness import equivalence
-from benchmarks.harness.arrays import read_arrays
+from benchmarks.harness.arrays import read_arrays, under
 from benchmarks.harness.checks import Laboratory, Problem, plan
 from benchmarks.harness.launch import WorkerFailed
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
@@ -235,3 +235,62 @@ def test_recipes_of_a_turn_train_alike(laboratory: Laboratory, framework: str, n
         for refused, why in ((wrapped, "partition wraps"), (one, "use 'separate'")):
             with pytest.raises(WorkerFailed, match=why):
                 laboratory.train(problem, framework, refused)
+
+
+RECIPES = {
+    "torch": [("freeze", "requires_grad_false")],
+    "jax": [("freeze", "grad_of_trainable"), ("freeze", "partition")],
+}
+SEPARATE, SUMMED = (
+    {framework: [("backward", strategy)] for framework in FRAMEWORKS}
+    for strategy in ("separate_retained", "summed")
+)
+STEPPED = [
+    ("linear_cascade", "-", SEPARATE),  # Adam
+    ("only_new_layer", "-", RECIPES),  # with L2
+    # momentum: where the gradient is the same again, Adam's step is, whatever it remembers
+    ("rate_decay", "sgd", SUMMED),
+]
+
+
+@pytest.mark.parametrize(("name", "variant", "ways"), STEPPED, ids=[s[0] for s in STEPPED])
+def test_timed_step_is_the_first_step_of_training_every_time(
+    laboratory: Laboratory, framework: str, name: str, variant: str, ways: dict[str, Any]
+) -> None:
+    """Its gradients are the reference's too, read from ``.grad`` or found again in a moment."""
+    problem = (name, variant, "seed")
+    way = ("backward", CATALOGUE[name].baseline)
+    grads = laboratory.gradients(problem, framework, way, "gradient", "float64")
+    trained = ended(laboratory, problem, framework, (Segment(1, (variant,)),))["weights"]
+    for way in ways[framework]:
+        found = laboratory.run(problem, framework, way, "step", "float64")
+        updated, stepped = under(found, "updated"), under(found, "gradient")
+        for key, array in trained.items():
+            assert equivalence.relative(updated[key], array) <= AGREE, (way, key)
+        for key, array in grads.items():
+            assert equivalence.relative(stepped[key], array) <= AGREE, (way, key)
+
+
+RATES = [  # segments after which a rate that was lowered before must still hold
+    (
+        "staged_unfreeze",
+        (Segment(2, ("phase1",)), Segment(1, ("phase1",), 0.1), Segment(1, ("phase2",))),
+    ),
+    ("rate_decay", (Segment(1, ("adam",), 0.1), Segment(1, ("adam",), renew=True))),
+]
+
+
+@pytest.mark.parametrize(("name", "segments"), RATES, ids=[r[0] for r in RATES])
+def test_lowered_rate_holds_for_what_joins_later_and_for_new_optimizers(
+    laboratory: Laboratory, framework: str, name: str, segments: tuple[Segment, ...]
+) -> None:
+    """Adam's first step is its learning rate at most, and for most elements nearly that."""
+    problem = (name, segments[0].turns[0], "seed")
+    before = ended(laboratory, problem, framework, segments[:-1])["weights"]
+    after = ended(laboratory, problem, framework, segments)
+    rate = 0.1 * CATALOGUE[name].optimizer.settings["lr"]
+    fresh = [key for key, count in after["steps"].items() if count == 1]
+    assert fresh
+    for key in fresh:
+        moved = np.abs(after["weights"][key] - before[key])
+        assert np.max(moved) == pytest.approx(rate, rel=1e-3), key

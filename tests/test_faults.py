@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ import numpy as np
 import pytest
 
 from benchmarks.harness import environment, launch, limits, measure, pool
+from benchmarks.harness.launch import Launch
 from benchmarks.harness.problems import ProblemFiles
+from benchmarks.scenarios import CATALOGUE
+from benchmarks.scenarios.spec import Optimizer
 from tests.conftest import FAKES
 
 
@@ -266,3 +270,61 @@ def test_timing_longer_than_the_limit_of_an_answer_is_no_hang(measured: Any) -> 
     found = measured("summed", "chatty", launches=1, seconds=1.0, limit=1.5)
     assert found["chatty"]["outcome"] == "ok"
     assert_others_timed(found, launches=1)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "outcome"),
+    [
+        ("scaled_in_a_later_launch", "wrong_gradients"),
+        ("crash_in_a_later_launch", "crashed"),
+    ],
+)
+def test_fault_of_one_launch_takes_the_samples_of_all(
+    measured: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, strategy: str, outcome: str
+) -> None:
+    """The first launch was right, and was timed before the second one crashed."""
+    monkeypatch.setenv("FIRST_LAUNCH", str(tmp_path / "first"))
+    found = measured("summed", strategy)
+    assert found[strategy]["outcome"] == outcome, found[strategy]["why"]
+    assert found[strategy]["samples"] == []
+    assert_others_timed(found)
+
+
+def test_each_launch_is_a_process_of_its_own_with_an_order_of_its_own(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, list[int]]] = []
+    ask = Launch.ask
+
+    def watch(launch: Launch, op: str, *rest: Any, **arguments: Any) -> Any:
+        if op == "time":
+            asked.append((launch.pid, arguments["seed"]))
+        return ask(launch, op, *rest, **arguments)
+
+    monkeypatch.setattr(Launch, "ask", watch)
+    assert_others_timed(measured("summed", launches=3, seed=7), launches=3)
+    assert len({pid for pid, _ in asked}) == 3
+    assert [seed for _, seed in asked] == [[7, 0], [7, 1], [7, 2]]
+
+
+def test_freeze_is_gated_by_what_the_recipe_may_compute_and_nothing_may_move(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fake computes every gradient and moves everything: wrong unless that is the recipe."""
+    spec = CATALOGUE["linear_cascade"]
+    frozen = {"-": replace(spec.variants["-"], frozen=("net1",))}
+    sgd = Optimizer("sgd", {"lr": 0.1})
+    monkeypatch.setitem(CATALOGUE, spec.name, replace(spec, variants=frozen, optimizer=sgd))
+    recipes = ("unfrozen", "optimizer_only", "detach")
+    said = {
+        phase: {
+            name: one["why"]
+            for name, one in measured(*recipes, kind="freeze", phase=phase, launches=1).items()
+            if name
+        }
+        for phase in ("gradient", "step")
+    }
+    too_many = "a gradient for net1.linear.bias, net1.linear.weight, which should have none"
+    moved = "net1.linear.weight is frozen and moved"
+    assert said["gradient"] == {"unfrozen": None, "optimizer_only": None, "detach": too_many}
+    assert said["step"] == {"unfrozen": None, "optimizer_only": moved, "detach": too_many}

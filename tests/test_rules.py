@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from benchmarks.harness import equivalence
+from benchmarks.harness import equivalence, flow, gate
 from benchmarks.harness.equivalence import Arrays, compare, tolerance
+from benchmarks.scenarios import CATALOGUE
+from benchmarks.scenarios.spec import Scenario, Variant
 
 ONE = np.array([[3.0, 4.0]])
 
@@ -81,3 +85,62 @@ def test_bounds_are_tighter_off_the_kinks() -> None:
     assert tolerance("float32", 1e-5) == pytest.approx(1.19e-5, rel=0.01)
     assert tolerance("float32", 1e-6) == 1e-3
     assert tolerance("float32", 1e-7) == tolerance("float32", None) == 1e-2
+
+
+def test_zero_gradient_behind_long_sums_may_be_larger() -> None:
+    reference = {"net1.w": ONE, "net1.b": np.array([0.0])}
+    limit = 1000 * equivalence.EPS["float64"] * 5.0
+    for factor, passes in ((0.9, True), (1.1, False)):
+        found = {"net1.w": ONE, "net1.b": np.array([factor * limit])}
+        said = problem(found, reference, zero_gradient=("net1.b",), allowed=1e-3)
+        assert (said is None) == passes, said
+
+
+def test_bounds_are_those_that_the_documentation_gives() -> None:
+    assert equivalence.REFERENCES_AGREE == 1e-12
+    assert equivalence.FLOAT64_TOLERANCE == 1e-11
+    assert pytest.approx(1.1920929e-5) == equivalence.ROUNDING  # 100 eps
+    assert (equivalence.ROUNDING_OF_LONG_SUMS, equivalence.KINKS) == (1e-3, 1e-2)
+    assert gate.UPDATE_TOLERANCE == {"sgd": 1e-3, "adam": 2e-2, "adamw": 2e-2}
+
+
+def test_norms_of_networks_whose_names_begin_alike_are_kept_apart() -> None:
+    grads = {"net1.w": ONE, "net10.w": 2 * ONE}
+    for networks in (["net1", "net10"], ["net10", "net1"]):
+        assert equivalence.norms(grads, networks) == pytest.approx({"net1": 5.0, "net10": 10.0})
+
+
+# The flow
+
+
+def spec() -> Scenario:
+    """Row 3 with the flow of three losses, a frozen layer, and two that are 0 in other ways."""
+    networks = ("net1", "net2", "net10")
+    flow = {"loss1": ("net1",), "loss2": ("net1", "net2"), "loss10": networks}
+    variant = Variant(networks, flow, frozen=("net2.frozen",), exact_zero=("net1.exact",))
+    return replace(
+        CATALOGUE["linear_cascade"], variants={"-": variant}, zero_gradient=("net1.rounding",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "torch", "jax"),
+    [
+        ("loss1", "net1.w", "value", "value"),
+        ("loss1", "net2.w", "absent", "zero"),  # not reached: torch has none, JAX exact zeros
+        ("loss1", "net10.w", "absent", "zero"),  # and it does not belong to net1
+        ("loss2", "net2.w", "value", "value"),
+        ("loss2", "net2.frozen", "absent", "absent"),
+        ("loss2", "net1.exact", "zero", "zero"),
+        ("loss10", "net1.rounding", "value zero", "value zero"),
+    ],
+)
+def test_each_state_of_a_gradient_is_right_in_its_own_place(
+    loss: str, name: str, torch: str, jax: str
+) -> None:
+    for framework, expected in (("torch", torch), ("jax", jax)):
+        for state in ("absent", "zero", "value"):
+            said = list(flow.mistakes({loss: {name: state}}, spec(), "-", framework))
+            right = state in expected.split()
+            should = " or ".join(expected.split())
+            assert said == ([] if right else [f"{loss} → {name}: {state}, should be {should}"])

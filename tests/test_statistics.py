@@ -10,8 +10,6 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from results.estimation import estimate_run
-from results.records import FIGURES, Record, finish, new_record, sample_key
 from results.statistics import (
     NO_PRIOR,
     Prior,
@@ -71,7 +69,27 @@ def test_the_interval_of_the_time_covers_the_median_of_a_skewed_distribution() -
     assert 0.955 <= covered <= 0.98  # 96.9 % in theory, standard deviation 0.4 %
 
 
+def test_the_interval_of_the_time_is_over_launches_and_not_over_rounds() -> None:
+    launches = [[float(value), *[1e3 * value] * 3] for value in range(1, 7)]
+    figure = time_estimate([sorted(launch) for launch in launches])
+    quartiles = [value + 0.75 * 999 * value for value in range(1, 7)]  # 3/4 of the first step
+    assert (figure["low"], figure["high"]) == pytest.approx((quartiles[0], quartiles[-1]))
+    assert figure["estimate"] == pytest.approx(np.median(quartiles))
+    assert figure["launches"] == 6
+
+
 # Ratios
+
+
+def test_launches_are_paired_as_measured_and_not_by_their_size() -> None:
+    """The second launch was slow for both: sorted, or against the mean, its ratio would change."""
+    d = log_ratios([[3.0], [10.0], [1.0]], [[9.0], [20.0], [1.0]])
+    np.testing.assert_allclose(d, np.log([3, 2, 1]))
+
+
+def test_rounds_of_a_launch_give_one_ratio() -> None:
+    d = log_ratios([[1.0, 2.0, 3.0, 4.0, 5.0]] * 2, [[2.0, 4.0, 6.0, 8.0, 10.0]] * 2)
+    np.testing.assert_allclose(d, [math.log(2)] * 2)
 
 
 def test_a_log_ratio_is_paired_by_launch() -> None:
@@ -124,6 +142,18 @@ def test_the_prior_is_found_again(d0: float) -> None:
     found = [fit_prior(draws(rng, dof, d0, 0.02), dof) for _ in range(20)]
     assert np.median([prior.dof for prior in found]) == pytest.approx(d0, rel=0.15)
     assert np.median([prior.variance for prior in found]) == pytest.approx(4e-4, rel=0.03)
+
+
+def test_the_prior_of_three_cells_is_that_of_the_two_moments() -> None:
+    """By hand: log s² are 0, log 4 and 2 log 4; their variance over n - 1 is (log 4)²."""
+    prior = fit_prior([1.0, 4.0, 16.0], [5, 5, 5])
+    half = prior.dof / 2
+    excess = math.log(4) ** 2 - scipy.special.polygamma(1, 2.5)
+    assert scipy.special.polygamma(1, half) == pytest.approx(excess)
+    mean = math.log(4) - scipy.special.digamma(2.5) + math.log(2.5)
+    shift = scipy.special.digamma(half) - math.log(half)
+    assert prior.variance == pytest.approx(math.exp(mean + shift))
+    assert prior.pooled_dof == 15
 
 
 def test_the_prior_is_found_again_from_cells_of_unequal_launches() -> None:
@@ -219,115 +249,3 @@ def test_nominal_95_percent_intervals_cover_and_are_narrower_than_without_a_prio
     assert found["trials"] >= 2000
     assert 0.93 <= found["coverage"] <= 0.97
     assert found["width"] < 0.95 * found["plain width"]
-
-
-# A whole run
-
-
-def cell(strategy: str, framework: str = "torch", **known: Any) -> Record:
-    fields = {
-        "kind": "backward", "scenario": "stacked_cascade", "variant": "n2", "size": "seed",
-        "framework": framework, "mode": "eager", "strategy": strategy, "phase": "backward",
-        "device": "cpu", "dtype": "float32",
-    }  # fmt: skip
-    known = {"outcome": "ok", "missing": dict.fromkeys(FIGURES, "not measured")} | known
-    changed = {name: known.pop(name) for name in list(known) if name in fields}
-    return new_record(fields | changed, family="cascade", baseline="summed", rerun="x", **known)
-
-
-def rows(*times: float, launches: int = 6) -> list[list[float]]:
-    """Samples of launches, each a little slower than the one before, in equal steps."""
-    return [[time * (1 + 0.1 * index) for time in times] for index in range(launches)]
-
-
-def estimated(*pairs: tuple[Record, Any]) -> list[Record]:
-    samples = {sample_key(record): launches for record, launches in pairs if launches}
-    return [finish(one) for one in estimate_run([record for record, _ in pairs], samples)]
-
-
-def test_every_ok_cell_gets_its_time_and_its_ratio_to_the_baseline() -> None:
-    base, other = estimated((cell("summed"), rows(1.0)), (cell("separate"), rows(1.5)))
-    assert base["ratio"] is None
-    assert base["missing"]["ratio"] == "this cell is the baseline"
-    assert base["seconds"]["estimate"] == pytest.approx(1.25)
-    assert other["ratio"]["estimate"] == pytest.approx(1.5)
-    assert other["ratio"]["low"] == pytest.approx(1.5)  # each launch has the same ratio
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"phase": "gradient"}, "its baseline 'summed' is not part of this run"),
-        ({"size": "large"}, "its baseline 'summed' is not part of this run"),
-        ({"kind": "freeze"}, "its baseline 'summed' is not part of this run"),
-        ({"framework": "jax"}, "its baseline 'summed' is not part of this run"),
-    ],
-)
-def test_a_cell_is_never_compared_outside_its_group(change: dict[str, str], why: str) -> None:
-    _, other = estimated((cell("summed"), rows(1.0)), (cell("separate", **change), rows(2.0)))
-    assert other["ratio"] is None
-    assert other["missing"]["ratio"] == why
-    assert other["seconds"]["estimate"] == pytest.approx(2.5)
-
-
-def test_a_baseline_that_failed_is_the_reason_for_no_ratio() -> None:
-    failed = cell("summed", outcome="wrong_gradients")
-    base, other = estimated((failed, rows(1.0)), (cell("separate"), rows(2.0)))
-    assert other["missing"]["ratio"] == "its baseline 'summed' has outcome wrong_gradients"
-    assert base["seconds"] is None  # wrong gradients: no number
-
-
-def test_samples_that_cannot_be_used_are_the_reason_and_stop_nothing() -> None:
-    base, short, zero, none = estimated(
-        (cell("summed"), rows(1.0)),
-        (cell("short"), rows(1.0, launches=5)),
-        (cell("zero"), [[0.0]] * 6),
-        (cell("none"), None),
-    )
-    assert "6 launches and the cell 5" in short["missing"]["ratio"]
-    assert "above 0 s" in zero["missing"]["ratio"]
-    assert "above 0 s" in zero["missing"]["seconds"]
-    assert none["missing"]["seconds"] == "no samples of 'none' are kept"
-    assert base["seconds"]["launches"] == 6
-
-
-def test_under_six_launches_the_ends_of_the_interval_are_null_with_the_reason() -> None:
-    few = {"launches": 3}
-    _, other = estimated((cell("summed"), rows(1.0, **few)), (cell("other"), rows(2.0, **few)))
-    assert other["ratio"]["estimate"] == pytest.approx(2)
-    for path in ("seconds.low", "seconds.high", "ratio.low", "ratio.high"):
-        assert other["missing"][path] == "an interval needs 6 launches; there were 3"
-
-
-def test_the_prior_is_shared_within_a_framework_and_not_across() -> None:
-    rng = np.random.default_rng(7)
-
-    def noisy(spread: float) -> list[list[float]]:
-        return [[float(np.exp(rng.normal(0, spread)))] for _ in range(6)]
-
-    quiet = [(cell(f"s{index}"), noisy(0.001)) for index in range(8)]
-    alone = estimated((cell("summed"), rows(1.0)), *quiet)
-    loud = [(cell(f"s{index}", "jax"), noisy(0.5)) for index in range(8)]
-    jax = (cell("summed", "jax"), rows(1.0))
-    both = estimated((cell("summed"), rows(1.0)), *quiet, jax, *loud)
-    assert [one["ratio"] for one in both[: len(alone)]] == [one["ratio"] for one in alone]
-
-
-def test_a_figure_that_is_there_loses_its_old_reason() -> None:
-    pair = [cell("summed"), cell("separate")]
-    done = estimate_run(pair, {sample_key(record): rows(1.0) for record in pair})
-    assert "seconds" not in done[1]["missing"]
-    assert "ratio" not in done[1]["missing"]
-    assert done[1]["missing"]["flops"] == "not measured"
-
-
-def test_samples_of_no_record_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"samples of no record: \['other'\]"):
-        estimate_run([cell("summed")], {"other": rows(1.0)})
-
-
-def test_the_records_given_stay_as_they_were() -> None:
-    given = cell("summed")
-    estimate_run([given], {sample_key(given): rows(1.0)})
-    assert given["seconds"] is None
-    assert given["missing"]["seconds"] == "not measured"

@@ -107,11 +107,11 @@ class Laboratory:
     def run(
         self, problem: Problem, framework: str, way: Way, phase: str, dtype: str
     ) -> dict[str, Any]:
-        """``gradient/…`` and, in phase ``step``, ``updated/…`` of one run."""
+        """``gradient/…`` and, in phase ``step``, ``updated/…`` of a run that is not the first."""
         key = (problem, framework, way, phase, dtype)
         if key not in self._runs:
             launch = self.at(problem, framework, dtype)
-            self._runs[key] = self.files(problem).gradients(launch, *way, phase)
+            self._runs[key] = self.files(problem).gradients(launch, *way, phase, again=True)
         return self._runs[key]
 
     def loss_gradients(self, problem: Problem, framework: str) -> tuple[Any, dict[str, Any]]:

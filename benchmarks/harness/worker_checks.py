@@ -15,11 +15,21 @@ FACT_FILES = ("facts", "freeze_facts")  # where an implementation shows its fact
 class Checks(Base):
     """What a worker is asked to prove something."""
 
-    def do_gradients(self, kind: str, name: str, phase: str, out: str) -> dict[str, Any]:
-        """Run once; the gradients and, in phase ``step``, the updated parameters, into ``out``."""
+    def do_gradients(
+        self, kind: str, name: str, phase: str, out: str, again: bool = False
+    ) -> dict[str, Any]:
+        """Run once; the gradients and, in phase ``step``, the updated parameters, into ``out``.
+
+        With ``again`` it is the second call that counts, as a block makes it: the first must leave
+        nothing behind. A step goes back to its start in between.
+        """
         program = self.opened.program(kind, name, phase)
         program.reset()
         program.wait(program.run(program.prepare()))
+        if again:
+            if phase == "step":
+                program.reset()
+            program.wait(program.run(program.prepare()))
         arrays = {f"gradient/{name}": array for name, array in program.gradients().items()}
         arrays |= {f"updated/{name}": array for name, array in program.updates().items()}
         program.reset()
@@ -85,6 +95,13 @@ class Checks(Base):
         program.wait(program.run(program.prepare()))
         counted: dict[str, Any] = program.count()
         return counted
+
+    def do_products(self, kind: str, name: str, phase: str) -> list[list[float]]:
+        """FLOPs of each matrix product of the timed part, and how often it is computed."""
+        program = self.opened.program(kind, name, phase)
+        program.reset()
+        program.wait(program.run(program.prepare()))
+        return [[product.flops, product.count] for product in program.products()]
 
     def do_built_frozen(self) -> list[str]:
         return self.opened.built_frozen

@@ -1,0 +1,118 @@
+"""Faults of what measures: workers, launches, their pool, and what becomes of one that fails."""
+
+from __future__ import annotations
+
+from tests.mutations.fault import Fault
+
+HERE = "tests/test_faults.py"
+TYPED = f"{HERE}::test_fault_is_typed_and_the_group_goes_on"
+ONE_LAUNCH = f"{HERE}::test_fault_of_one_launch_takes_the_samples_of_all"
+OWN_PROCESS = f"{HERE}::test_each_launch_is_a_process_of_its_own_with_an_order_of_its_own"
+BETWEEN = f"{HERE}::test_worker_killed_between_two_groups_is_replaced"
+
+FAULTS = (
+    Fault(
+        "crash_ignored",
+        "benchmarks/harness/measure.py",
+        "            except WorkerError as error:\n"
+        "                self._blame(error)\n"
+        "                self._again(launch)\n\n"
+        "    def _blame",
+        "            except WorkerError:\n                break\n\n    def _blame",
+        "a launch that died is left out, and its cells are ok",
+        (TYPED,),
+        narrow="crash_later",
+    ),
+    Fault(
+        "samples_kept_after_a_failure",
+        "benchmarks/harness/measure.py",
+        "self.outcome, self.why, self.samples, self.peak_seconds = outcome, why, [], []",
+        "self.outcome, self.why = outcome, why",
+        "times of a cell that failed later, or was wrong, are kept",
+        (ONE_LAUNCH,),
+        narrow="crash",
+    ),
+    Fault(
+        "whole_group_blamed",
+        "benchmarks/harness/measure.py",
+        "names = [error.cell] if error.cell in self.results else self.alive()",
+        "names = self.alive()",
+        "a strategy that crashes costs the others their times",
+        (TYPED,),
+        narrow="crash_later",
+    ),
+    Fault(
+        "out_of_memory_called_a_crash",
+        "benchmarks/harness/measure.py",
+        'outcome = "out_of_memory" if error["out_of_memory"] else "crashed"',
+        'outcome = "crashed"',
+        "a typed failure loses its type",
+        (TYPED,),
+        narrow="greedy",
+    ),
+    Fault(
+        "one_process_for_all_launches",
+        "benchmarks/harness/measure.py",
+        "            launch = self._workers()[index]\n",
+        "            launch = self._workers()[0]\n",
+        "six rounds of one process are called six launches",
+        (OWN_PROCESS,),
+    ),
+    Fault(
+        "one_seed_for_all_launches",
+        "benchmarks/harness/measure.py",
+        'seed=[job["seed"], index],',
+        'seed=[job["seed"], 0],',
+        "every launch measures in the same random order",
+        (OWN_PROCESS,),
+    ),
+    Fault(
+        "dead_worker_kept",
+        "benchmarks/harness/pool.py",
+        "            if launch.dead:\n",
+        "            if launch.dead is None:\n",
+        "one crash fails every group that follows",
+        (BETWEEN,),
+    ),
+    Fault(
+        "reference_not_tried_again",
+        "benchmarks/harness/measure.py",
+        "        except WorkerError:\n            files = self.files.reference",
+        "        except ZeroDivisionError:\n            files = self.files.reference",
+        "the death of the reference's worker costs a group",
+        (f"{HERE}::test_worker_that_dies_unseen_is_replaced_and_the_reference_taken_again",),
+    ),
+    Fault(
+        "library_prints_among_the_answers",
+        "benchmarks/harness/worker.py",
+        "    os.dup2(2, 1)\n",
+        "",
+        "a line that a library prints is taken for an answer",
+        (f"{HERE}::test_what_a_library_prints_is_no_answer_and_does_no_harm",),
+    ),
+    Fault(
+        "nonsense_passed_over",
+        "benchmarks/harness/launch.py",
+        'raise self._crash(f"the worker said {line.strip()[:80]!r}, no answer") from None',
+        "continue",
+        "what cannot be read is skipped until something can",
+        (TYPED,),
+        narrow="garbage",
+    ),
+    Fault(
+        "no_limit_on_an_answer",
+        "benchmarks/harness/launch.py",
+        "line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))",
+        "line = self._lines.get(timeout=30.0 + timeout)",
+        "a worker that hangs is waited for",
+        (f"{HERE}::test_hanging_worker_is_killed_at_its_limit",),
+    ),
+    Fault(
+        "missing_device_called_a_crash",
+        "benchmarks/harness/launch.py",
+        'if self.type == "Unavailable":',
+        'if self.type == "unavailable":',
+        "a machine without a GPU looks broken",
+        (f"{HERE}::test_device_that_the_framework_lacks_is_unsupported_with_its_reason",),
+    ),
+)
