@@ -50,11 +50,11 @@ def test_stopping_before_the_wait_would_read_nothing() -> None:
 
 
 def test_warm_up_calls_at_least_three_times_and_fifty_milliseconds() -> None:
-    long, short = Sleeper(0.03), Sleeper(0.005)
+    long, short = Sleeper(0.1), Sleeper(0.005)
     clock.warm_up(long)
     clock.warm_up(short)
     assert long.log.count("run") == 3
-    assert 8 <= short.log.count("run") <= 10
+    assert short.log.count("run") >= 8
 
 
 @pytest.mark.parametrize(

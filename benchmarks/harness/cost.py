@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.harness import clock, steady
 from benchmarks.harness.cells import Cell, groups
 from benchmarks.harness.selection import Selection
 
@@ -13,7 +14,7 @@ CALL_SECONDS = {"seed": 4e-4, "small": 1.5e-3, "medium": 2e-2, "large": 2e-1, "g
 START_SECONDS = 2.0  # a worker's, its framework imported; two start at a time
 PREPARE_SECONDS = {"torch": 0.05, "jax": 0.25}  # per cell and launch: trace, compile or load, gate
 REFERENCE_SECONDS = 1.0  # per problem, both frameworks, in float64
-WARM_SECONDS, LEAST_BLOCKS = 0.05, 4
+LEAST_BLOCKS = 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ def estimate(chosen: Selection, launches: int, cell_seconds: float) -> Cost:
 def _group_seconds(members: Sequence[Cell], launches: int, cell_seconds: float) -> float:
     cell = members[0]
     call = CALL_SECONDS[cell.size] * _stages(cell) / 2
-    per_cell = max(cell_seconds, LEAST_BLOCKS * call) + max(WARM_SECONDS, 3 * call)
+    testable = steady.LEAST * call <= clock.WARM_LIMIT
+    warming = call * (steady.LEAST if testable else clock.WARM_CALLS)
+    per_cell = max(cell_seconds, LEAST_BLOCKS * call) + max(clock.WARM_SECONDS, warming)
     per_cell += PREPARE_SECONDS[cell.framework] / 2 + 2 * call
     return launches * len(members) * per_cell
 

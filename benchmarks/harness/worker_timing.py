@@ -74,22 +74,26 @@ class Timing(Base):
         seed: list[int],
         products: str | None,
     ) -> dict[str, Any]:
-        """Warm up, then sample every cell interleaved; seconds per call, in order.
+        """Warm up, then sample every cell interleaved.
+
+        Returns ``samples`` (seconds per call, in order) and whether each cell was ``steady``.
 
         ``calls`` names the cells, each with its residual bytes; ``products`` the one whose matrix
         products are sampled along.
         """
         timed: dict[str, Callable[[], float]] = {}
+        steady: dict[str, bool | None] = {}
         for name, residual_bytes in calls.items():
             self.say({"event": "at", "cell": name})
-            warm = clock.warm_up(self.programs[name])
+            warm, steady[name] = clock.warm_up(self.programs[name])
             size = clock.batch_size(warm, residual_bytes)
             timed[name] = self._sampler(name, size, tell=warm * size > TELL_SECONDS)
         if products:
             timed |= self._timed_products(products)
         self.say({"event": "at", "cell": None})  # from here on it could be any of them
         rng = np.random.default_rng(seed)
-        return clock.interleave(timed, seconds=seconds, least=least, rng=rng)
+        samples = clock.interleave(timed, seconds=seconds, least=least, rng=rng)
+        return {"samples": samples, "steady": steady}
 
     def _sampler(self, name: str, calls: int, *, tell: bool) -> Callable[[], float]:
         program = self.programs[name]
