@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,20 @@ from benchmarks.harness import measure, pool
 FAKES = Path(__file__).parent / "fakes"
 
 
-@pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Measure strategies of the fake framework on row 3, in a pool of its own."""
+@contextmanager
+def fake_framework(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Workers find the fake framework, in a pool of its own."""
     path = os.pathsep.join(p for p in (str(FAKES), os.environ.get("PYTHONPATH")) if p)
     monkeypatch.setenv("PYTHONPATH", path)
     fresh = pool.Pool()
     monkeypatch.setattr(pool, "POOL", fresh)
+    yield
+    fresh.close()
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Measure strategies of the fake framework on row 3."""
 
     def run(*strategies: str, **changes: Any) -> dict[str, Any]:
         job = {
@@ -42,5 +50,5 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str
         }
         return measure.measure_group(job | changes)
 
-    yield run
-    fresh.close()
+    with fake_framework(monkeypatch):
+        yield run

@@ -67,7 +67,7 @@ class Scripted:
     [
         (lambda told: 1e-3, True, 0.05, 0.052),
         (lambda told: 1e-3 * (1 + max(0.0, 0.1 - told) * 20), True, 0.1, 0.21),
-        (lambda told: 1e-3 * (2 - 2 * told), False, 0.44, 0.502),
+        (lambda told: 2e-3 / (1 + 2 * told), False, 0.44, 0.502),
         (lambda told: 1e-3 * (1 + told), False, 0.44, 0.502),
         (lambda told: 3e-3 if told < 0.03 else 1e-3, True, 0.05, 0.21),
         (lambda told: 0.3 if told == 0 else 1e-3, True, 0.3, 0.31),

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness import environment, measure, pool, recording
+from benchmarks.harness import canaries, environment, measure, pool, recording
 from benchmarks.harness.cells import Cell, groups
 from benchmarks.harness.paths import RUNS
 from benchmarks.harness.progress import Progress
-from results import records, storage
+from results import records, storage, trust
 from results.estimation import estimate_run
 from results.records import Record, Run, sample_key
 
@@ -104,6 +104,9 @@ class Bench:
                 self.records[cell] = recording.failed(cell, "unsupported", why)
         progress = Progress(self.config, len(waiting), enabled=self.timing)
         try:
+            if self.timing and waiting:
+                progress.begin("starting the workers and taking the canaries")
+                self._take_canaries([members[0] for members in waiting.values()])
             for members in waiting.values():
                 progress.at(members)
                 self._measure(members)
@@ -113,6 +116,22 @@ class Bench:
             raise
         finally:
             progress.done()
+
+    def _take_canaries(self, cells: list[Cell]) -> None:
+        """Before anything is measured: does the harness read right what is known?"""
+        job = {
+            "launches": self.settings["launches"],
+            "limit": self.config.getoption("cell_limit"),
+            "seed": self.settings["seed"],
+        }
+        taken = self.settings["canaries"] = []
+        for verdicts, spent in canaries.take(self.executor, cells, job):
+            taken += verdicts
+            self._spend(spent)
+
+    def _spend(self, seconds: dict[str, float]) -> None:
+        for what, added in seconds.items():
+            self.spent[what] = self.spent.get(what, 0.0) + added
 
     def _measure(self, members: list[Cell]) -> None:
         future = self.executor.submit(measure.measure_group, self._job(members))
@@ -126,8 +145,7 @@ class Bench:
         self.machine |= {
             k: v for k, v in about["described"].items() if k != "pid" and v is not None
         }
-        for what, seconds in about["spent"].items():
-            self.spent[what] = self.spent.get(what, 0.0) + seconds
+        self._spend(about["spent"])
         baseline = found.get(members[0].baseline, {}).get("figures", {}).get("flops")
         for cell in members:
             result = found[cell.strategy]
@@ -192,6 +210,11 @@ class Bench:
         self.executor.shutdown(wait=False, cancel_futures=True)
         pool.POOL.close()
 
+    @property
+    def distrusted(self) -> bool:
+        """Whether a canary failed."""
+        return bool(trust.failed(self.settings))
+
     def summary(self, terminal: pytest.TerminalReporter) -> None:
         """What went wrong with its command, and where the run was saved."""
         failed = [r for r in self.records.values() if r["outcome"] not in ("ok", "unsupported")]
@@ -200,6 +223,13 @@ class Bench:
                 f"{record['outcome']}: {records.cell_id(record)}: {record['missing']['seconds']}"
             )
             terminal.write_line(f"    {record['rerun']}")
+        told = trust.summary(self.settings)
+        if told:
+            terminal.write_line(f"canaries: {told}", red=self.distrusted)
+        for line in trust.failed(self.settings):
+            terminal.write_line(f"CANARY FAILED: {line}", red=True)
+        if self.distrusted:
+            terminal.write_line(trust.DISTRUST, red=True)
         if self.trouble:
             terminal.write_line(f"NOT SAVED: {self.trouble}", red=True)
         elif self.path:

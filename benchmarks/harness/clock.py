@@ -32,6 +32,23 @@ class Timed(Protocol):
     def reset(self) -> None: ...
 
 
+class Guarded(Timed, Protocol):
+    """What `guarded` needs: a program that can say whether everything it began is done."""
+
+    def finished(self) -> bool: ...
+
+
+class Unfinished(RuntimeError):
+    """The clock had stopped, at ``seconds``, and the work went on."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the clock stopped at {seconds:.3g} s and the work was not done: either the call is "
+            "not waited for, or an output of the timed part is hidden from `wait`"
+        )
+        self.seconds = seconds
+
+
 class Warm(NamedTuple):
     """The last call's seconds, and whether the times had no trend any more.
 
@@ -51,6 +68,26 @@ def batch(program: Timed, calls: int) -> float:
     for _ in range(calls):
         wait(run(carries.pop()))
     return (now() - start) / calls
+
+
+def guarded(program: Guarded) -> float:
+    """Seconds of one call, as `batch` takes them. Raises `Unfinished` if the work goes on after."""
+    seconds = batch(_Holding(program), 1)
+    if not program.finished():
+        raise Unfinished(seconds)
+    return seconds
+
+
+class _Holding:
+    """A program whose result is held: of one that is let go, nobody can say if it is there."""
+
+    def __init__(self, program: Timed) -> None:
+        self.program, self.held = program, None
+        self.prepare, self.wait, self.reset = program.prepare, program.wait, program.reset
+
+    def run(self, carry: Any) -> Any:
+        self.held = self.program.run(carry)
+        return self.held
 
 
 def warm_up(program: Timed) -> Warm:

@@ -12,6 +12,7 @@ from benchmarks.harness.selection import Selection
 # Nominal seconds of a call on 2 CPU cores, rounded from runs there; `gpu` is a guess, not measured.
 CALL_SECONDS = {"seed": 4e-4, "small": 1.5e-3, "medium": 2e-2, "large": 2e-1, "gpu": 5e-2}
 START_SECONDS = 2.0  # a worker's, its framework imported; two start at a time
+CANARY_SECONDS = 0.25  # a launch's
 PREPARE_SECONDS = {"torch": 0.05, "jax": 0.25}  # per cell and launch: trace, compile or load, gate
 REFERENCE_SECONDS = 1.0  # per problem, both frameworks, in float64
 LEAST_BLOCKS = 4
@@ -34,7 +35,8 @@ def estimate(chosen: Selection, launches: int, cell_seconds: float) -> Cost:
     found = groups(possible)
     problems = {(cell.scenario, cell.variant, cell.size) for cell in possible}
     frameworks = {cell.framework for cell in possible}
-    seconds = START_SECONDS * launches * len(frameworks) / 2 + REFERENCE_SECONDS * len(problems)
+    seconds = (START_SECONDS / 2 + CANARY_SECONDS) * launches * len(frameworks)
+    seconds += REFERENCE_SECONDS * len(problems)
     seconds += sum(_group_seconds(members, launches, cell_seconds) for members in found.values())
     return Cost(len(possible), len(found), len(everything) - len(possible), seconds)
 

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from benchmarks.harness.worker_canaries import Canaries
 from benchmarks.harness.worker_checks import Checks
-from benchmarks.harness.worker_timing import Timing
 
 
-class Worker(Checks, Timing):
+class Worker(Checks, Canaries):
     """Everything that can be asked of a framework's process."""
 
 

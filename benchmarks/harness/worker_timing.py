@@ -51,7 +51,7 @@ class Timing(Base):
     def _prepare(self, kind: str, name: str, phase: str, true: Any, rules: Any) -> dict[str, Any]:
         program = self.programs[name] = self.opened.program(kind, name, phase)
         program.reset()
-        first_call = clock.batch(program, 1)
+        first_call = clock.guarded(program)
         verdict = gate.judge(program, true, rules)
         program.reset()
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import threading
 import time
 from typing import Any
 
@@ -64,6 +65,7 @@ class Opened:
 class Program:
     trace_seconds = compile_seconds = None
     calls = 0
+    work: threading.Thread | None = None
 
     def __init__(self, opened: Opened, strategy: str) -> None:
         self.opened, self.strategy = opened, strategy
@@ -109,10 +111,18 @@ class Program:
     def be_slow(self) -> None:
         time.sleep(0.02)
 
+    def be_unwaited(self) -> None:
+        """The work goes on in the background, and `wait` does not know of it."""
+        self.work = threading.Thread(target=time.sleep, args=(0.3,), daemon=True)
+        self.work.start()
+
     def be_twice(self) -> None:
         time.sleep(0.04)
 
     def wait(self, result: None) -> None: ...
+
+    def finished(self) -> bool:
+        return self.work is None or not self.work.is_alive()
 
     def reset(self) -> None: ...
 
