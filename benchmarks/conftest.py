@@ -238,7 +238,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     bench = session.config.stash.get(BENCH, None)
     if bench:
         bench.finish()
-        if bench.trouble and session.exitstatus == pytest.ExitCode.OK:
+        if (bench.trouble or bench.distrusted) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

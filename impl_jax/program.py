@@ -79,6 +79,10 @@ class Program(ABC):
         runtime.synchronize(result)
         self.result = result
 
+    def finished(self) -> bool:
+        """Whether everything is done: asked when the clock has stopped, it must be."""
+        return runtime.finished(self.device)
+
     def reset(self) -> None:
         """Back to the same start, before each block."""
         return

@@ -51,6 +51,11 @@ def synchronize(outputs: Any) -> None:
     jax.block_until_ready(outputs)
 
 
+def finished(where: jax.Device) -> bool:
+    """Whether every array that is alive on the device's platform is there."""
+    return all(array.is_ready() for array in jax.live_arrays(where.platform))
+
+
 def describe() -> dict[str, Any]:
     """Versions, threads and precision of this process, for the record."""
     return {

@@ -40,6 +40,10 @@ class Program(ABC):
     def wait(self, _: None) -> None:
         runtime.synchronize(self.device)
 
+    def finished(self) -> bool:
+        """Whether everything is done: asked when the clock has stopped, it must be."""
+        return runtime.finished(self.device)
+
     def reset(self) -> None:
         """Back to the same start, before each block; others use the same networks."""
         self.problem.require_grad(self.recipe.requires_grad)

@@ -40,6 +40,11 @@ def synchronize(where: torch.device) -> None:
         torch.cuda.synchronize(where)
 
 
+def finished(where: torch.device) -> bool:
+    """Whether nothing that was queued on the device's current stream is still to be done."""
+    return where.type != "cuda" or torch.cuda.current_stream(where).query()
+
+
 def describe() -> dict[str, Any]:
     """Versions, threads and precision of this process, for the record."""
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from results import frameworks
+from results import frameworks, trust
 from results.formatting import (
     NOTHING,
     bytes_text,
@@ -103,7 +103,17 @@ def _head(run: Run) -> list[str]:
         state = " **Interrupted: what follows is what was measured until then.**"
     elif run.finished is None:
         state = " **Not finished.**"
-    return [f"# {escape(', '.join(map(str, parts)))}", "", escape(about) + state, ""]
+    title = f"# {escape(', '.join(map(str, parts)))}"
+    return [title, "", escape(about) + state, "", *_canaries(run)]
+
+
+def _canaries(run: Run) -> list[str]:
+    """One line where all is well; loudly, what the harness misread, where it is not."""
+    told, failed = trust.summary(run.settings), trust.failed(run.settings)
+    if told is None:
+        return []
+    loud = [f"**{trust.DISTRUST}**", "", *(f"- {escape(line)}" for line in failed), ""]
+    return [f"Canaries: {escape(told)}.", "", *(loud if failed else [])]
 
 
 def _table(records: Sequence[Record]) -> list[str]:

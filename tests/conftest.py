@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,20 @@ def temporary_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield
 
 
-@pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Measure strategies of the fake framework on row 3, in a pool of its own."""
+@contextmanager
+def fake_framework(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Workers find the fake framework, in a pool of its own."""
     path = os.pathsep.join(p for p in (str(FAKES), os.environ.get("PYTHONPATH")) if p)
     monkeypatch.setenv("PYTHONPATH", path)
     fresh = pool.Pool()
     monkeypatch.setattr(pool, "POOL", fresh)
+    yield
+    fresh.close()
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Measure strategies of the fake framework on row 3."""
 
     def run(*strategies: str, **changes: Any) -> dict[str, Any]:
         job = {
@@ -53,5 +61,5 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str
         }
         return measure.measure_group(job | changes)
 
-    yield run
-    fresh.close()
+    with fake_framework(monkeypatch):
+        yield run

@@ -41,6 +41,7 @@ def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
         ("greedy", "out_of_memory", "no room for 1 TiB"),
         ("garbage", "crashed", "no answer"),
         ("nan", "wrong_gradients", "net1.linear.bias: not finite"),
+        ("unwaited", "crashed", "Unfinished: the clock stopped at"),
         ("scaled", "wrong_gradients", "net2.linear.weight: relative difference 0.001"),
     ],
 )

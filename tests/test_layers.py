@@ -16,6 +16,7 @@ GROUND = ("impl_torch", "impl_jax", "results")
 TWINS = (
     "cascade.py", "alternation.py", "partial_freeze.py", "parameter_groups.py", "strategies.py",
     "recipes.py", "training.py", "session.py", "program.py", "optimizers.py",
+    "runtime.py", "canaries.py",
 )  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 

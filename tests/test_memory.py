@@ -186,7 +186,7 @@ def test_record_holds_the_peak_or_the_reason(
 ) -> None:
     where = ("backward", "linear_cascade", "-", "seed", "torch", "eager")
     cell = Cell(*where, "summed", "backward", "cpu")
-    result = {"outcome": "ok", "figures": figures, "samples": [], "peak_seconds": []}
+    result = {"outcome": "ok", "figures": figures, "samples": [], "peak_seconds": [], "steady": []}
     record = finish(recording.measured(cell, result, None))
     assert record["peak_bytes"] == bytes_
     assert record["missing"].get("peak_bytes") == why

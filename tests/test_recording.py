@@ -33,6 +33,7 @@ def result(**changes: Any) -> dict[str, Any]:
         "figures": figures,
         "samples": [[1.0, 2.0, 3.0, 4.0, 5.0], [2.0, 4.0, 6.0, 8.0, 10.0]],
         "peak_seconds": [],
+        "steady": [],
     }
     return standard | changes
 
@@ -123,7 +124,7 @@ def test_machine_is_known_by_what_is_stable_and_by_nothing_else(
 ) -> None:
     first = environment.describe()["id"]
     monkeypatch.setattr("os.getloadavg", lambda: (99.0, 99.0, 99.0))
-    monkeypatch.setattr(environment, "_commit", lambda: {"commit": "0" * 40, "dirty": True})
+    monkeypatch.setattr(environment, "_commit", lambda host: {"commit": "0" * 40, "dirty": True})
     assert environment.describe()["id"] == first
     monkeypatch.setattr(environment, "installed", lambda package: "0.0.1")
     assert environment.describe()["id"] != first

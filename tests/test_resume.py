@@ -95,7 +95,7 @@ def whole() -> Run:
         for phase in ("backward", "gradient")
         for strategy in ("summed", "separate_retained")
     ]
-    result = {"outcome": "ok", "figures": {}, "samples": [[1.0]], "peak_seconds": []}
+    result = {"outcome": "ok", "figures": {}, "samples": [[1.0]], "peak_seconds": [], "steady": []}
     done = [recording.measured(cell, result, None) for cell in cells]
     settings = {"launches": 1, "cell_seconds": 0.002, "seed": 0, "worker_memory": None}
     return Run(

@@ -47,6 +47,8 @@ def test_session_saves_records_and_feeds_native_tables_and_json(tmp_path: Path) 
     assert "benchmark 'linear_cascade" in native
     assert "torch eager · seed · backward, phase backward · ratio to summed" in ours
     assert "intervals and verdicts need 6 launches" in ours
+    assert "canaries: torch ok" in done.stdout
+    assert [one["passed"] is False for one in only_run(runs)["settings"]["canaries"]] == [False] * 4
     records = {r["strategy"] + r["phase"]: r for r in only_run(runs)["records"]}
     assert len(records) == 5
     for record in records.values():
@@ -89,6 +91,7 @@ def test_steps_are_timed_and_their_updates_checked(tmp_path: Path) -> None:
         f"--results={tmp_path}",
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert ", jax ok" in done.stdout
     assert "test_step[linear_cascade---seed-jax-jit-summed-step-cpu-float32]" in done.stdout
     records = only_run(tmp_path)["records"]
     assert len(records) == 8
@@ -113,6 +116,7 @@ def test_benchmark_disable_checks_and_takes_no_time(tmp_path: Path) -> None:
     done = session("--benchmark-disable", *QUICK, f"--results={tmp_path}", "-k", "eager")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 passed" in done.stdout
+    assert "canaries" not in done.stdout
     assert list(tmp_path.glob("*/*.json")) == []
 
 

@@ -12,13 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness import ending, environment, limits, measure, pool, recording, resume
+from benchmarks.harness import (
+    canaries,
+    ending,
+    environment,
+    limits,
+    measure,
+    pool,
+    recording,
+    resume,
+)
 from benchmarks.harness.cells import Cell
 from benchmarks.harness.lock import Lock
 from benchmarks.harness.paths import RUNS
 from benchmarks.harness.precision import Precision
 from benchmarks.harness.progress import Progress
-from results import records, storage
+from results import records, storage, trust
 from results.estimation import Comparison, compare, estimate_run, fit_priors, margins_for
 from results.records import Record, Run, sample_key
 from results.statistics import NO_PRIOR
@@ -114,6 +123,7 @@ class Bench:
         self.spent = dict(run.settings["spent_seconds"])
         self.stopped = dict(run.settings["stopped"])
         self._clock -= run.settings["wall_seconds"]
+        self.settings["canaries"] = list(run.settings.get("canaries", []))
         self.settings["resumed"] = [*run.settings.get("resumed", []), records.utc_now()]
 
     def result(self, cell: Cell) -> tuple[Record, Replay]:
@@ -133,6 +143,9 @@ class Bench:
                 self.records[cell] = recording.failed(cell, "unsupported", why)
         progress = Progress(self.config, len(waiting), enabled=self.timing)
         try:
+            if self.timing and waiting:
+                progress.begin("starting the workers and taking the canaries")
+                self._take_canaries([members[0] for members in waiting])
             for members in waiting:
                 progress.at(members)
                 self._measure(members)
@@ -143,6 +156,22 @@ class Bench:
             raise
         finally:
             progress.done()
+
+    def _take_canaries(self, cells: list[Cell]) -> None:
+        """Before anything is measured: does the harness read right what is known?"""
+        job = {
+            "launches": self.settings["launches"],
+            "limit": self.config.getoption("cell_limit"),
+            "seed": self.settings["seed"],
+        }
+        taken = self.settings.setdefault("canaries", [])
+        for verdicts, spent in canaries.take(self.executor, cells, job):
+            taken += verdicts
+            self._spend(spent)
+
+    def _spend(self, seconds: dict[str, float]) -> None:
+        for what, added in seconds.items():
+            self.spent[what] = self.spent.get(what, 0.0) + added
 
     def _measure(self, members: list[Cell]) -> None:
         future = self.executor.submit(measure.measure_group, self._job(members))
@@ -164,8 +193,7 @@ class Bench:
         self.machine |= {
             k: v for k, v in about["described"].items() if k != "pid" and v is not None
         }
-        for what, seconds in about["spent"].items():
-            self.spent[what] = self.spent.get(what, 0.0) + seconds
+        self._spend(about["spent"])
         if about["stopped"]:
             self.stopped[" ".join(members[0].group)] = about["stopped"]
         baseline = found.get(members[0].baseline, {}).get("figures", {}).get("flops")
@@ -263,6 +291,11 @@ class Bench:
         pool.POOL.close()
         self.lock.release()
 
+    @property
+    def distrusted(self) -> bool:
+        """Whether a canary failed."""
+        return bool(trust.failed(self.settings))
+
     def summary(self, terminal: pytest.TerminalReporter) -> None:
         """The ratios with their verdicts, what went wrong and its command, where the run was saved.
 
@@ -275,6 +308,7 @@ class Bench:
             terminal.section("what failed")
         for line in ending.failures(failed):
             terminal.write_line(line)
+        ending.tell_canaries(self.settings, terminal)
         if self.trouble:
             for line in ending.not_saved(self.trouble, self.path, self.rescued):
                 terminal.write_line(line, red=True)

@@ -11,13 +11,16 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+
+from benchmarks.harness import steady
 
 BATCH_SECONDS = 1e-3
 RESIDUAL_LIMIT = 256 * 2**20  # bytes of graphs that may wait for the clock at once
 WARM_CALLS, WARM_SECONDS = 3, 0.05
+WARM_LIMIT = 0.5  # seconds after which a cell that is not steady is taken as it is
 
 
 class Timed(Protocol):
@@ -27,6 +30,33 @@ class Timed(Protocol):
     def run(self, carry: Any) -> Any: ...
     def wait(self, result: Any) -> None: ...
     def reset(self) -> None: ...
+
+
+class Guarded(Timed, Protocol):
+    """What `guarded` needs: a program that can say whether everything it began is done."""
+
+    def finished(self) -> bool: ...
+
+
+class Unfinished(RuntimeError):
+    """The clock had stopped, at ``seconds``, and the work went on."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the clock stopped at {seconds:.3g} s and the work was not done: either the call is "
+            "not waited for, or an output of the timed part is hidden from `wait`"
+        )
+        self.seconds = seconds
+
+
+class Warm(NamedTuple):
+    """The last call's seconds, and whether the times had no trend any more.
+
+    ``steady`` is None where a call takes so long that no trend could show within the limit.
+    """
+
+    seconds: float
+    steady: bool | None
 
 
 def batch(program: Timed, calls: int) -> float:
@@ -40,14 +70,56 @@ def batch(program: Timed, calls: int) -> float:
     return (now() - start) / calls
 
 
-def warm_up(program: Timed) -> float:
-    """Call until warm; returns the last call's seconds."""
+def guarded(program: Guarded) -> float:
+    """Seconds of one call, as `batch` takes them. Raises `Unfinished` if the work goes on after."""
+    seconds = batch(_Holding(program), 1)
+    if not program.finished():
+        raise Unfinished(seconds)
+    return seconds
+
+
+class _Holding:
+    """A program whose result is held: of one that is let go, nobody can say if it is there."""
+
+    def __init__(self, program: Timed) -> None:
+        self.program, self.held = program, None
+        self.prepare, self.wait, self.reset = program.prepare, program.wait, program.reset
+
+    def run(self, carry: Any) -> Any:
+        self.held = self.program.run(carry)
+        return self.held
+
+
+def warm_up(program: Timed) -> Warm:
+    """Call until the times of the last 50 ms show no trend, for half a second at most.
+
+    Each look is at calls of its own: looking again at the same ones would find them steady by
+    chance sooner or later.
+    """
     program.reset()
-    calls, total, last = 0, 0.0, 0.0
-    while calls < WARM_CALLS or total < WARM_SECONDS:
-        last = batch(program, 1)
-        calls, total = calls + 1, total + last
-    return last
+    spent = 0.0
+    while True:
+        times = _window(program)
+        spent += sum(times)
+        found = steady.is_steady(times)
+        if found is not False or spent + sum(times) > WARM_LIMIT:
+            return Warm(times[-1], found)
+
+
+def _window(program: Timed) -> list[float]:
+    """Seconds of each call, for 50 ms or what a trend can show in, if that keeps to the limit."""
+    times: list[float] = []
+    total = 0.0
+    while len(times) < WARM_CALLS or total < WARM_SECONDS or _few(times, total):
+        times.append(batch(program, 1))
+        total += times[-1]
+    return times
+
+
+def _few(times: list[float], total: float) -> bool:
+    """Whether a trend cannot show yet, and could before the limit."""
+    wanted = steady.LEAST - len(times)
+    return wanted > 0 and total + wanted * times[-1] <= WARM_LIMIT
 
 
 def batch_size(seconds: float, residual_bytes: int | None) -> int:

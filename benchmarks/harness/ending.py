@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import results.terminal
-from results import storage
+from results import storage, trust
 from results.records import CELL_FIELDS, Record, RecordError, Run
 
 # many cells fail of one cause, and the first few tell it
@@ -96,3 +97,14 @@ def tell_ratios(run: Run, terminal: pytest.TerminalReporter) -> None:
         terminal.section("ratios")
     for text in filter(None, lines):
         terminal.write_line(text)
+
+
+def tell_canaries(settings: Mapping[str, Any], terminal: pytest.TerminalReporter) -> None:
+    """Whether the run is to be believed: one line when all is well, loud when it is not."""
+    told, wrong = trust.summary(settings), trust.failed(settings)
+    if told:
+        terminal.write_line(f"canaries: {told}", red=bool(wrong))
+    for line in wrong:
+        terminal.write_line(f"CANARY FAILED: {line}", red=True)
+    if wrong:
+        terminal.write_line(trust.DISTRUST, red=True)

@@ -29,16 +29,21 @@ LEAST_BLOCKS = 4
 
 @dataclass
 class CellResult:
-    """What measuring a cell came to; ``samples`` is one list of seconds per call a launch."""
+    """What measuring a cell came to; ``samples`` is one list of seconds per call a launch.
+
+    ``steady`` says of each of these launches whether its times had no trend left.
+    """
 
     outcome: str = "ok"
     why: str | None = None
     figures: dict[str, Any] = field(default_factory=dict)
     samples: list[list[float]] = field(default_factory=list)
+    steady: list[bool | None] = field(default_factory=list)
     peak_seconds: list[float] = field(default_factory=list)
 
     def fail(self, outcome: str, why: str) -> None:
-        self.outcome, self.why, self.samples, self.peak_seconds = outcome, why, [], []
+        self.outcome, self.why = outcome, why
+        self.samples, self.steady, self.peak_seconds = [], [], []
 
 
 def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,10 +54,9 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     ``references`` (frameworks), ``file`` (where a user's own spec stands), ``launches``,
     ``seconds`` (per launch), ``limit`` (seconds a cell may take to answer), ``seed``, ``memory``
     (whether a process of its own measures each cell's) and, where more launches may follow,
-    ``precision`` (`Precision.job`). Returns a dict for each strategy: ``outcome``, ``why``,
-    ``figures``, ``samples``, ``peak_seconds``; and under ``""`` the worker's description, the
-    seconds spent on starting, references, preparing, timing and memory, and why no further launch
-    was taken.
+    ``precision`` (`Precision.job`). Returns a dict for each strategy: the fields of `CellResult`;
+    and under ``""`` the worker's description, the seconds spent on starting, references, preparing,
+    timing and memory, and why no further launch was taken.
     """
     group = _Group(job)
     try:
@@ -269,9 +273,11 @@ class _Group:
             seed=[job["seed"], index],
             products=peaked[0] if peaked else None,
         )
-        best = {key: min(times) for key, times in found.items() if key.startswith("product/")}
+        samples = found["samples"]
+        best = {key: min(times) for key, times in samples.items() if key.startswith("product/")}
         for name in names:
-            self.results[name].samples.append(found[name])
+            self.results[name].samples.append(samples[name])
+            self.results[name].steady.append(found["steady"][name])
             if peaked and name in peaked:
                 self.results[name].peak_seconds.append(self._peak_seconds(name, peaked[0], best))
 

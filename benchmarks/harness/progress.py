@@ -23,6 +23,14 @@ class Progress:
         self._start = self._told = time.monotonic()
         self._width = 0
 
+    def begin(self, text: str) -> None:
+        """What goes on before the first group."""
+        if self._terminal:
+            self._write("\r" + text)
+            self._width = len(text)
+        else:
+            self._write("\n" + text, end="")
+
     def at(self, members: list[Cell]) -> None:
         """The group that is measured now."""
         cell, now = members[0], time.monotonic()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from benchmarks.harness import clock, steady
 from benchmarks.harness.cells import Cell
 from results.records import Record, explain, new_record
 
-LATER = {
-    "steady": "the test for a steady state is not made yet",
-}
+UNTESTED = (
+    f"a trend cannot show in fewer than {steady.LEAST} calls, "
+    f"which would take longer than the {clock.WARM_LIMIT} s of warming up"
+)
 EAGER = "eager torch neither traces nor compiles"
 
 
@@ -36,6 +38,7 @@ def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
         "flops": figures.get("flops") or None,
         "predicted_ratio": _ratio(figures.get("flops"), baseline_flops),
         "peak_share": _peak_share(result),
+        "steady": steady_in_all(result["steady"]),
         "equivalence": figures.get("equivalence"),
         "gradient_error": figures.get("gradient_error"),
         **{
@@ -61,7 +64,7 @@ def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
         baseline=cell.baseline,
         rerun=cell.rerun(),
         outcome="ok",
-        missing=_reasons(cell, figures, known),
+        missing=_reasons(cell, figures, known) | ({"steady": UNTESTED} if result["steady"] else {}),
         **known,
     )
     return explain(record, "not timed in this run")
@@ -71,7 +74,7 @@ def _reasons(cell: Cell, figures: Mapping[str, Any], known: Mapping[str, Any]) -
     eager = cell.mode == "eager"
     fused = "XLA does not show what is saved inside a program; it is counted in phase backward"
     unseen = "torch.func hides what it saves from saved-tensor hooks"
-    return LATER | {
+    return {
         "flops": "the counter saw no operation that it knows",
         "predicted_ratio": "no FLOPs counted for this cell or its baseline",
         "peak_share": "not dominated by matrix products large enough to have a peak",
@@ -82,6 +85,16 @@ def _reasons(cell: Cell, figures: Mapping[str, Any], known: Mapping[str, Any]) -
         "optimizer_state_bytes": "no optimizer in this phase",
         "gradient_error": "the optimizer keeps no gradient; its update was checked instead",
     }
+
+
+def steady_in_all(launches: Sequence[bool | None]) -> bool | None:
+    """Whether every launch was steady: one that was not may have moved a ratio's mean.
+
+    None where none showed a trend, but one or more could not be tested.
+    """
+    if False in launches:
+        return False
+    return None if None in launches or not launches else True
 
 
 def _ratio(flops: float | None, baseline: float | None) -> float | None:

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from benchmarks.harness import limits, tether
+from benchmarks.harness.worker_canaries import Canaries
 from benchmarks.harness.worker_checks import Checks
 from benchmarks.harness.worker_memory import Memory
-from benchmarks.harness.worker_timing import Timing
 
 
-class Worker(Checks, Timing, Memory):
+class Worker(Checks, Canaries, Memory):
     """Everything that can be asked of a framework's process."""
 
 

@@ -50,7 +50,7 @@ class Timing(Base):
     def _prepare(self, kind: str, name: str, phase: str, true: Any, rules: Any) -> dict[str, Any]:
         program = self.programs[name] = self.opened.program(kind, built(name), phase)
         program.reset()
-        first_call = clock.batch(program, 1)
+        first_call = clock.guarded(program)
         verdict = gate.judge(program, true, rules)
         program.reset()
         return {
@@ -73,20 +73,24 @@ class Timing(Base):
         seed: list[int],
         products: str | None,
     ) -> dict[str, Any]:
-        """Warm up, then sample every cell interleaved; seconds per call, in order.
+        """Warm up, then sample every cell interleaved.
+
+        Returns ``samples`` (seconds per call, in order) and whether each cell was ``steady``.
 
         ``calls`` names the cells, each with its residual bytes; ``products`` the one whose matrix
         products are sampled along.
         """
         timed: dict[str, Callable[[], float]] = {}
+        steady: dict[str, bool | None] = {}
         for name, residual_bytes in calls.items():
             self.mark.at(name)
-            warm = clock.warm_up(self.programs[name])
+            warm, steady[name] = clock.warm_up(self.programs[name])
             timed[name] = self._sampler(name, clock.batch_size(warm, residual_bytes))
         if products:
             timed |= self._timed_products(products)
         rng = np.random.default_rng(seed)
-        return clock.interleave(timed, seconds=seconds, least=least, rng=rng)
+        samples = clock.interleave(timed, seconds=seconds, least=least, rng=rng)
+        return {"samples": samples, "steady": steady}
 
     def _sampler(self, name: str, calls: int) -> Callable[[], float]:
         program = self.programs[name]

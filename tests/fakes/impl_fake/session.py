@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import stat
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -93,6 +94,7 @@ class Opened:
 class Program:
     trace_seconds = compile_seconds = None
     calls = resets = 0
+    work: threading.Thread | None = None
 
     def __init__(self, opened: Opened, strategy: str, phase: str = "gradient") -> None:
         self.opened, self.strategy, self.phase = opened, strategy, phase
@@ -195,10 +197,18 @@ class Program:
     def be_slow(self) -> None:
         time.sleep(0.02)
 
+    def be_unwaited(self) -> None:
+        """The work goes on in the background, and `wait` does not know of it."""
+        self.work = threading.Thread(target=time.sleep, args=(0.3,), daemon=True)
+        self.work.start()
+
     def be_twice(self) -> None:
         time.sleep(0.04)
 
     def wait(self, result: None) -> None: ...
+
+    def finished(self) -> bool:
+        return self.work is None or not self.work.is_alive()
 
     def reset(self) -> None:
         self.resets += 1

@@ -1,0 +1,114 @@
+"""For the canaries of the harness: work of a known amount, and a gradient known by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from impl_jax import layout, runtime
+from impl_jax.session import Session
+
+SIDE = {
+    "cpu": 256,
+    "gpu": 2048,
+}  # a product takes far longer than to be dispatched
+
+
+class Canaries:
+    """Makes the programs, on a session's device and in its dtype."""
+
+    def __init__(self, session: Session) -> None:
+        self.device, self.dtype = session.device, session.dtype
+        side = SIDE[self.device.platform]
+        # a reflection: its powers neither grow nor vanish
+        reflection = np.asarray(np.eye(side) - 2 / side, dtype=self.dtype)
+        self.operand = jax.device_put(reflection, self.device)
+        self.multiply = jax.jit(jnp.matmul).lower(self.operand, self.operand).compile()
+
+    def synchronous(self) -> str | None:
+        """Why no call here can return before its work is done; None where one can."""
+        ahead = jax.config.values.get("jax_cpu_enable_async_dispatch", True)
+        if self.device.platform == "cpu" and not ahead:
+            return "jax_cpu_enable_async_dispatch is off: a call returns when its work is done"
+        return None
+
+    def chain(self, count: int, *, waited: bool = True) -> Chain:
+        """So many products, waited for or not."""
+        return Chain(self, count, waited)
+
+    def gradient(self, arrays: Mapping[str, NDArray[Any]], scale: float) -> Gradient:
+        """The gradient of ½‖x wᵀ − t‖², times ``scale``; ``arrays`` are canonical w, x and t."""
+        return Gradient(self, arrays, scale)
+
+
+class Chain:
+    """``count`` products, each of the one before, so that no two of them can run side by side."""
+
+    def __init__(self, canaries: Canaries, count: int, waited: bool) -> None:
+        self.device, self.operand = canaries.device, canaries.operand
+        self.multiply = canaries.multiply
+        self.count, self.waited = count, waited
+        self.result = self.operand
+
+    def prepare(self) -> None:
+        runtime.synchronize(self.result)  # an unwaited call may have left work behind
+
+    def run(self, carry: None) -> jax.Array:
+        value = self.operand
+        for _ in range(self.count):
+            value = self.multiply(value, self.operand)
+        self.result = value
+        return value
+
+    def wait(self, result: jax.Array) -> None:
+        if self.waited:
+            runtime.synchronize(result)
+
+    def finished(self) -> bool:
+        return runtime.finished(self.device)
+
+    def reset(self) -> None: ...
+
+
+class Gradient:
+    """A gradient that can be worked out by hand: (x wᵀ − t)ᵀ x, times ``scale``."""
+
+    def __init__(
+        self, canaries: Canaries, arrays: Mapping[str, NDArray[Any]], scale: float
+    ) -> None:
+        self.device, dtype = canaries.device, canaries.dtype
+        self.scale = scale
+        self.w = jax.device_put(layout.parameter_in(arrays["w"], dtype), self.device)
+        self.x, self.t = (
+            jax.device_put(layout.data_in(arrays[n], dtype), self.device) for n in ("x", "t")
+        )
+        self.result = self.w
+
+    def prepare(self) -> None: ...
+
+    def run(self, carry: None) -> jax.Array:
+        return _gradient(self.w, self.x, self.t, self.scale)
+
+    def wait(self, result: jax.Array) -> None:
+        runtime.synchronize(result)
+        self.result = result
+
+    def finished(self) -> bool:
+        return runtime.finished(self.device)
+
+    def reset(self) -> None: ...
+
+    def gradients(self) -> dict[str, NDArray[Any]]:
+        """The last `run`'s, under ``w``."""
+        return {"w": layout.parameter_out(self.result)}
+
+
+@jax.jit
+@jax.grad
+def _gradient(w: jax.Array, x: jax.Array, t: jax.Array, scale: float) -> jax.Array:
+    return scale / 2 * jnp.square(x @ w - t).sum()

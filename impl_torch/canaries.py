@@ -1,0 +1,102 @@
+"""For the canaries of the harness: work of a known amount, and a gradient known by hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from impl_torch import layout, runtime
+from impl_torch.session import Session
+
+SIDE = {
+    "cpu": 256,
+    "cuda": 2048,
+}  # a product takes far longer than to be dispatched
+
+
+class Canaries:
+    """Makes the programs, on a session's device and in its dtype."""
+
+    def __init__(self, session: Session) -> None:
+        self.device, self.dtype = session.device, session.dtype
+        side = SIDE[self.device.type]
+        # a reflection: its powers neither grow nor vanish
+        self.operand = torch.eye(side, dtype=self.dtype, device=self.device) - 2 / side
+
+    def synchronous(self) -> str | None:
+        """Why no call here can return before its work is done; None where one can."""
+        if self.device.type == "cpu":
+            return "torch on CPU returns when its work is done"
+        if os.environ.get("CUDA_LAUNCH_BLOCKING", "0") != "0":
+            return "CUDA_LAUNCH_BLOCKING lets no call return before its work is done"
+        return None
+
+    def chain(self, count: int, *, waited: bool = True) -> Chain:
+        """So many products, waited for or not."""
+        return Chain(self, count, waited)
+
+    def gradient(self, arrays: Mapping[str, NDArray[Any]], scale: float) -> Gradient:
+        """The gradient of ½‖x wᵀ − t‖², times ``scale``; ``arrays`` are canonical w, x and t."""
+        return Gradient(self, arrays, scale)
+
+
+class Chain:
+    """``count`` products, each of the one before, so that no two of them can run side by side."""
+
+    def __init__(self, canaries: Canaries, count: int, waited: bool) -> None:
+        self.device, self.operand = canaries.device, canaries.operand
+        self.count, self.waited = count, waited
+
+    def prepare(self) -> None:
+        runtime.synchronize(self.device)  # an unwaited call may have left work behind
+
+    def run(self, carry: None) -> torch.Tensor:
+        value = self.operand
+        for _ in range(self.count):
+            value = value @ self.operand
+        return value
+
+    def wait(self, result: torch.Tensor) -> None:
+        if self.waited:
+            runtime.synchronize(self.device)
+
+    def finished(self) -> bool:
+        return runtime.finished(self.device)
+
+    def reset(self) -> None: ...
+
+
+class Gradient:
+    """A gradient that can be worked out by hand: (x wᵀ − t)ᵀ x, times ``scale``."""
+
+    def __init__(
+        self, canaries: Canaries, arrays: Mapping[str, NDArray[Any]], scale: float
+    ) -> None:
+        self.device, self.scale = canaries.device, scale
+        dtype = canaries.dtype
+        self.w = layout.parameter_in(arrays["w"], dtype).to(self.device).requires_grad_()
+        self.x, self.t = (layout.data_in(arrays[n], dtype).to(self.device) for n in ("x", "t"))
+
+    def prepare(self) -> None:
+        self.w.grad = None
+
+    def run(self, carry: None) -> None:
+        difference = self.x @ self.w.mT - self.t
+        (self.scale / 2 * difference.square().sum()).backward()
+
+    def wait(self, result: None) -> None:
+        runtime.synchronize(self.device)
+
+    def finished(self) -> bool:
+        return runtime.finished(self.device)
+
+    def reset(self) -> None: ...
+
+    def gradients(self) -> dict[str, NDArray[Any]]:
+        """The last `run`'s, under ``w``."""
+        assert self.w.grad is not None
+        return {"w": layout.parameter_out(self.w.grad)}
