@@ -62,6 +62,11 @@ def describe() -> dict[str, Any]:
     }
 
 
+def unsupported(error: BaseException) -> str | None:
+    """Why this cannot be had here, in one line; None if the error says something else."""
+    return str(error) if isinstance(error, Unavailable) else None
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the error is the allocator's: XLA reports it as a status."""
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.scenarios import FRAMEWORKS
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
 
@@ -25,21 +27,28 @@ class WorkerError(Exception):
 
     outcome = "crashed"
 
-    def __init__(self, message: str, cell: str | None = None, out_of_memory: bool = False) -> None:
+    def __init__(self, message: str, cell: str | None = None) -> None:
         super().__init__(message)
         self.cell = cell
-        if out_of_memory:
-            self.outcome = "out_of_memory"
 
 
 class WorkerFailed(WorkerError):
     """An exception inside the request; the worker lives on. ``type`` is the exception's name."""
 
     def __init__(self, error: dict[str, Any], cell: str | None) -> None:
-        super().__init__(told(error), cell, error.get("out_of_memory", False))
+        super().__init__(told(error), cell)
         self.type, self.message = error["type"], error["message"]
-        if self.type == "Unavailable":  # a device that this build or machine does not have
-            self.outcome = "unsupported"
+        self.outcome = outcome_of(error)
+
+
+def outcome_of(error: Mapping[str, Any]) -> str:
+    """What became of a cell at which a worker met this error.
+
+    ``Unavailable`` is a device, or a compiler, that this build or machine does not have.
+    """
+    if error["type"] == "Unavailable" or error.get("unsupported"):
+        return "unsupported"
+    return "out_of_memory" if error.get("out_of_memory") else "crashed"
 
 
 def told(error: Mapping[str, Any]) -> str:
@@ -72,7 +81,7 @@ class Launch:
         self.framework = framework
         command = [sys.executable, "-m", "benchmarks.harness.worker", "--framework", framework]
         command += ["--device", device, "--dtype", dtype]
-        if cache and framework == "jax":
+        if cache and framework in FRAMEWORKS:
             command += ["--cache", cache]
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(

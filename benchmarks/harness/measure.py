@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.harness import equivalence, pool
-from benchmarks.harness.cells import UNFROZEN, WASTEFUL
-from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed, told
+from benchmarks.harness.cells import EAGER, UNFROZEN, WASTEFUL
+from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed, outcome_of, told
 from benchmarks.harness.problems import Untrusted
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
@@ -110,7 +110,7 @@ class _Group:
     def _prepare_all(self, workers: list[Launch]) -> None:
         """The first launch compiles, the others find its work in the cache."""
         self._prepare(workers[:1])
-        if self.job["mode"] == "jit":
+        if self.job["mode"] != EAGER:
             self._prepare(workers[1:])  # tracing takes one core each: all at once
         else:
             for one in workers[1:]:  # eager work takes every core: side by side they only spin
@@ -170,6 +170,7 @@ class _Group:
         return {
             "kind": job["kind"],
             "phase": job["phase"],
+            "mode": job["mode"],
             "cells": cells,
             "reference": self.reference,
             "rules": rules,
@@ -200,8 +201,7 @@ class _Group:
             result = self.results[name]
             if "error" in found:
                 error = found["error"]
-                outcome = "out_of_memory" if error["out_of_memory"] else "crashed"
-                result.fail(outcome, told(error))
+                result.fail(outcome_of(error), error.get("unsupported") or told(error))
             elif result.outcome == "ok":
                 self._note(name, result, found)
 

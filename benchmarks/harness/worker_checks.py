@@ -9,15 +9,17 @@ from benchmarks.harness import equivalence
 from benchmarks.harness.arrays import read_arrays, under, write_arrays
 from benchmarks.harness.worker_base import Base
 
-FACT_FILES = ("facts", "freeze_facts")  # where an implementation shows its facts
+FACT_FILES = ("facts", "freeze_facts", "compile_facts")  # where an implementation shows its facts
 
 
 class Checks(Base):
     """What a worker is asked to prove something."""
 
-    def do_gradients(self, kind: str, name: str, phase: str, out: str) -> dict[str, Any]:
+    def do_gradients(
+        self, kind: str, name: str, phase: str, out: str, mode: str | None = None
+    ) -> dict[str, Any]:
         """Run once; the gradients and, in phase ``step``, the updated parameters, into ``out``."""
-        program = self.opened.program(kind, name, phase)
+        program = self._program(kind, name, phase, mode)
         program.reset()
         program.wait(program.run(program.prepare()))
         arrays = {f"gradient/{name}": array for name, array in program.gradients().items()}
@@ -78,9 +80,9 @@ class Checks(Base):
         self.opened.load(read_arrays(weights))
         return {}
 
-    def do_count(self, kind: str, name: str, phase: str) -> dict[str, Any]:
+    def do_count(self, kind: str, name: str, phase: str, mode: str | None = None) -> dict[str, Any]:
         """What one call of the strategy or recipe counts up to, after it ran once."""
-        program = self.opened.program(kind, name, phase)
+        program = self._program(kind, name, phase, mode)
         program.reset()
         program.wait(program.run(program.prepare()))
         counted: dict[str, Any] = program.count()
@@ -96,7 +98,7 @@ class Checks(Base):
         return report
 
     def do_fact(self, name: str) -> dict[str, Any]:
-        """Let the implementation show a fact; see ``impl_*/facts.py`` and ``freeze_facts.py``."""
+        """Let the implementation show a fact; see `FACT_FILES`."""
         for file in FACT_FILES:
             module = importlib.import_module(f"impl_{self.framework}.{file}")
             if hasattr(module, name):

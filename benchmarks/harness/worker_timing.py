@@ -16,6 +16,10 @@ from benchmarks.harness.worker_base import Base
 TELL_SECONDS = 0.05
 
 
+class Recompiled(RuntimeError):
+    """The clock ran while something was compiled."""
+
+
 class Timing(Base):
     """What a worker is asked to measure something."""
 
@@ -23,6 +27,7 @@ class Timing(Base):
         self,
         kind: str,
         phase: str,
+        mode: str,
         cells: Mapping[str, dict[str, list[str]]],
         reference: str,
         rules: dict[str, Any],
@@ -40,7 +45,7 @@ class Timing(Base):
         for name, own in cells.items():
             self.say({"event": "at", "cell": name})
             try:
-                prepared[name] = self._prepare(kind, name, phase, true, rules | own)
+                prepared[name] = self._prepare((kind, name, phase, mode), true, rules | own)
                 if count:
                     prepared[name] |= self._counted(name, products)
             except Exception as error:
@@ -48,8 +53,8 @@ class Timing(Base):
                 prepared[name] = {"error": self._described(error)}
         return prepared
 
-    def _prepare(self, kind: str, name: str, phase: str, true: Any, rules: Any) -> dict[str, Any]:
-        program = self.programs[name] = self.opened.program(kind, name, phase)
+    def _prepare(self, way: tuple[str, str, str, str], true: Any, rules: Any) -> dict[str, Any]:
+        program = self.programs[way[1]] = self._program(*way)
         program.reset()
         first_call = clock.batch(program, 1)
         verdict = gate.judge(program, true, rules)
@@ -79,6 +84,7 @@ class Timing(Base):
         ``calls`` names the cells, each with its residual bytes; ``products`` the one whose matrix
         products are sampled along.
         """
+        graphs = {name: self.programs[name].graphs for name in calls}
         timed: dict[str, Callable[[], float]] = {}
         for name, residual_bytes in calls.items():
             self.say({"event": "at", "cell": name})
@@ -89,7 +95,19 @@ class Timing(Base):
             timed |= self._timed_products(products)
         self.say({"event": "at", "cell": None})  # from here on it could be any of them
         rng = np.random.default_rng(seed)
-        return clock.interleave(timed, seconds=seconds, least=least, rng=rng)
+        found = clock.interleave(timed, seconds=seconds, least=least, rng=rng)
+        self._demand_no_recompilation(graphs)
+        return found
+
+    def _demand_no_recompilation(self, graphs: Mapping[str, int]) -> None:
+        """A call that was compiled anew, or fell back on something else, took another's time."""
+        for name, before in graphs.items():
+            after = self.programs[name].graphs
+            if after != before:
+                self.say({"event": "at", "cell": name})
+                raise Recompiled(
+                    f"compiled anew while it was timed: {before} graphs before, {after} after"
+                )
 
     def _sampler(self, name: str, calls: int, *, tell: bool) -> Callable[[], float]:
         program = self.programs[name]
