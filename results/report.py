@@ -17,6 +17,7 @@ from results.formatting import (
     seconds_text,
     share_text,
 )
+from results.payback import payback_lines
 from results.records import CELL_FIELDS, Record, Run, cell_id
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _PLAIN_COLUMNS = (
 
 def markdown(run: Run) -> str:
     """The run as Markdown: machine and settings, a section a scenario, a table a size, then
-    what did not go well and what does not apply.
+    when compiling pays, what did not go well and what does not apply.
 
     A row of a table is a cell. Cells which differ in kind, device or dtype stand in tables
     of their own. Everything that may come from a file is escaped.
@@ -52,7 +53,7 @@ def markdown(run: Run) -> str:
             scenario = records[0]["scenario"]
             lines += [f"## {escape(scenario)}", ""]
         lines += [*_table(records), ""]
-    lines += _failures(run.records) + _not_applicable(run.records)
+    lines += payback_lines(run.records) + _failures(run.records) + _not_applicable(run.records)
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -53,7 +53,8 @@ def outcome_of(error: Mapping[str, Any]) -> str:
 
 def told(error: Mapping[str, Any]) -> str:
     """What went wrong inside a worker; for a user's own part one line that says where."""
-    return error.get("line") or f"{error['type']}: {error['message']}"
+    known = error.get("unsupported") or error.get("line")
+    return known or f"{error['type']}: {error['message']}"
 
 
 class WorkerCrashed(WorkerError):

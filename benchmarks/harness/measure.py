@@ -201,7 +201,7 @@ class _Group:
             result = self.results[name]
             if "error" in found:
                 error = found["error"]
-                result.fail(outcome_of(error), error.get("unsupported") or told(error))
+                result.fail(outcome_of(error), told(error))
             elif result.outcome == "ok":
                 self._note(name, result, found)
 

@@ -63,10 +63,15 @@ class ProblemFiles:
         """Open the problem in a worker."""
         launch.ask("open", timeout, facts=self.facts, weights=self.weights, data=self.data)
 
-    def gradients(self, launch: Launch, kind: str, name: str, phase: str) -> dict[str, Any]:
-        """What one run of the strategy or recipe leaves: ``gradient/…`` and ``updated/…``."""
+    def gradients(
+        self, launch: Launch, kind: str, name: str, phase: str, mode: str | None = None
+    ) -> dict[str, Any]:
+        """What one run of the strategy or recipe leaves: ``gradient/…`` and ``updated/…``.
+
+        In the framework's own mode, unless another is named.
+        """
         out = str(self.folder / "gradients.npz")
-        launch.ask("gradients", kind=kind, name=name, phase=phase, out=out)
+        launch.ask("gradients", kind=kind, name=name, phase=phase, out=out, mode=mode)
         return read_arrays(out)
 
     def reference(self, launches: Mapping[str, Launch], kind: str, phase: str) -> dict[str, str]:
