@@ -40,7 +40,6 @@ def assert_reference(
     ("mode", "name", "phase"),
     [
         ("compile", "separate_retained", "backward"),
-        ("compile", "reforward", "gradient"),
         ("compile_networks", "boundary_split", "backward"),
     ],
 )
