@@ -56,7 +56,7 @@ def compile_cache_shared_by_two_settings() -> dict[str, Any]:
     for second, tag in (("same_cache", ""), ("cache_keyed_by_the_setting", "not donated")):
         with tempfile.TemporaryDirectory() as folder:
             _summed_and_donated(folder)
-            with torch.compiler.config.patch(cache_key_tag=tag):
+            with torch.compiler.config.patch(cache_key_tag=tag):  # type: ignore[attr-defined]
                 found[second] = _retained_twice(folder)
     return found
 

@@ -46,8 +46,6 @@ def check_compiler(where: torch.device) -> None:
     kept = os.environ.pop("TORCHINDUCTOR_CACHE_DIR", None)
     line = torch.compile(lambda value: (value + 1.0).sum(), fullgraph=True)
     try:
-        if where.type == "cpu":
-            _demand_cpp_compiler()
         line(torch.zeros(8, device=where, requires_grad=True)).backward()
     except Exception as error:
         why = next(filter(None, str(error).splitlines()), type(error).__name__)
@@ -58,13 +56,6 @@ def check_compiler(where: torch.device) -> None:
     finally:
         if kept is not None:
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = kept
-
-
-def _demand_cpp_compiler() -> None:
-    """Raises where there is none; a line that is in the folder already would not notice."""
-    from torch._inductor.cpp_builder import get_cpp_compiler
-
-    get_cpp_compiler()
 
 
 def synchronize(where: torch.device) -> None:
