@@ -144,3 +144,58 @@ def test_pullback_hits_one_cache_entry_and_three_kinds_of_learning_rate_make_thr
     assert found["pullback_entries"] == 1
     assert found["learning_rate_entries"] == 3
     assert found["learning_rate_traces"] == 2  # jnp's and np's float32 share a program
+
+
+def test_retained_second_backward_of_a_compiled_graph_raises_after_a_normal_one(
+    laboratory: Laboratory,
+) -> None:
+    found = laboratory.shown("torch", "retained_second_backward_when_compiled")
+    assert_raised(found["normal"]["retained_raised"], "RuntimeError", "non-empty donated buffers")
+    right = {"retained_raised": None, "last_raised": None}
+    assert found["retained"] == found["normal_not_donated"] == right
+
+
+def test_compile_cache_shared_by_two_settings_is_silently_wrong(laboratory: Laboratory) -> None:
+    """A compile cache shared by runs with and without `donated_buffer`
+
+    Notice: Delete the folder that `TORCHINDUCTOR_CACHE_DIR` names (by default `torchinductor_` and
+    your name, in the folder for temporary files) and run again. If the gradients change, they were
+    wrong.
+
+    Instead: A folder for each setting, or `torch.compiler.config.cache_key_tag` set to what the
+    setting is. `(loss1 + loss2).backward()` needs no such setting, and costs less.
+    """
+    found = laboratory.shown("torch", "compile_cache_shared_by_two_settings")
+    assert found["same_cache"]["raised"] is None
+    assert found["same_cache"]["relative_error"] > 0.1
+    assert found["cache_keyed_by_the_setting"]["raised"] is None
+    assert found["cache_keyed_by_the_setting"]["relative_error"] < 1e-6
+
+
+def test_one_loss_of_a_compiled_graph_leaves_zeros_that_momentum_steps_by(
+    laboratory: Laboratory,
+) -> None:
+    """One loss of two, pulled back through a compiled graph
+
+    Notice: After the backward pass look at `.grad` of a parameter that the loss cannot reach. Where
+    eager code has `None`, a tensor of zeros means that the optimizer will step it.
+
+    Instead: Compile each network on its own, or set `.grad` to `None` before the step wherever it
+    must not move.
+    """
+    found = laboratory.shown("torch", "one_loss_of_a_compiled_graph")
+    still = {"net2_gradient": "None", "net2_moved": 0.0}
+    assert found["eager"] == found["a_graph_for_each_network"] == still
+    assert found["one_graph"]["net2_gradient"] == "0"
+    assert found["one_graph"]["net2_moved"] > 0.01
+
+
+def test_two_retained_passes_through_one_compiled_graph_cost_22_products(
+    laboratory: Laboratory,
+) -> None:
+    found = laboratory.shown("torch", "products_of_two_retained_passes")
+    assert found == {
+        "eager": {"summed": 11, "separate_retained": 16},
+        "compile": {"summed": 11, "separate_retained": 22},
+        "compile_networks": {"summed": 11, "separate_retained": 16},
+    }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ import optax
 from numpy.typing import NDArray
 
 from impl_jax import gemms, layout, optimizers, runtime
+from impl_jax.compiling import Eager
 from impl_jax.problem import Buffers, Constants, Parameters, Problem, leaves_bytes
 from impl_jax.recipes import Recipe
 from impl_jax.strategies import Jit, Strategy
@@ -21,50 +21,21 @@ from impl_jax.strategies import Jit, Strategy
 PHASES = ("backward", "gradient", "step")
 
 
-class Compiled:
-    """A function compiled ahead of time, at its first call, with its stages timed.
-
-    The executable takes only what it was compiled for, so a recompilation cannot hide in a timed
-    loop: another shape or type raises TypeError.
-    """
-
-    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> None:
-        self._jitted = jax.jit(function, donate_argnums=donate)
-        self.traced: Any = None
-        self.executable: Any = None
-        self.trace_seconds = self.compile_seconds = 0.0
-
-    def __call__(self, *args: Any) -> Any:
-        if self.executable is None:
-            self._compile(args)
-        return self.executable(*args)
-
-    def _compile(self, args: tuple[Any, ...]) -> None:
-        start = time.perf_counter()
-        self.traced = self._jitted.trace(*args)
-        lowered = self.traced.lower()
-        middle = time.perf_counter()
-        self.executable = lowered.compile()
-        self.trace_seconds = middle - start
-        self.compile_seconds = time.perf_counter() - middle
-
-    def flops(self) -> float:
-        """What XLA's own cost analysis counts for one call."""
-        return float((self.executable.cost_analysis() or {}).get("flops", 0.0))
-
-
 class Program(ABC):
     """``prepare`` is not timed; ``run`` and ``wait`` are. ``wait`` blocks on every output."""
 
-    def __init__(self, problem: Problem, device: jax.Device) -> None:
+    graphs = 0  # none is ever compiled anew: another shape or type raises
+
+    def __init__(self, problem: Problem, device: jax.Device, mode: type[Eager]) -> None:
         self.problem = problem
         self.device = device
-        self.inside: list[Compiled] = []  # every compiled function the timed part calls
+        self.mode = mode
+        self.inside: list[Eager] = []  # every compiled function the timed part calls
         self.result: Any = None
         self._products: list[gemms.Product] | None = None
 
-    def _jit(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Compiled:
-        compiled = Compiled(function, donate)
+    def _jit(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Eager:
+        compiled = self.mode(function, donate)
         self.inside.append(compiled)
         return compiled
 
@@ -101,12 +72,12 @@ class Program(ABC):
 
     def count(self) -> dict[str, Any]:
         """FLOPs of the timed part and bytes saved for it, by XLA's own analysis."""
-        return {"flops": sum(one.flops() for one in self.inside), "residual_bytes": None}
+        return {"flops": _total(one.flops() for one in self.inside), "residual_bytes": None}
 
     def products(self) -> list[gemms.Product]:
         """The matrix products of the timed part, to measure the machine's peak with."""
         if self._products is None:
-            programs = [one.traced.jaxpr for one in self.inside]
+            programs = [one.traced.jaxpr for one in self.inside if one.traced]
             self._products = gemms.record(programs, self.device)
         return self._products
 
@@ -115,25 +86,35 @@ class Program(ABC):
         return {n: layout.parameter_out(a, flattened.get(n)) for n, a in arrays.items()}
 
     @property
-    def trace_seconds(self) -> float:
-        return sum(one.trace_seconds for one in self.inside)
+    def trace_seconds(self) -> float | None:
+        return _total(one.trace_seconds for one in self.inside)
 
     @property
-    def compile_seconds(self) -> float:
-        return sum(one.compile_seconds for one in self.inside)
+    def compile_seconds(self) -> float | None:
+        return _total(one.compile_seconds for one in self.inside)
+
+
+def _total(parts: Iterable[float | None]) -> float | None:
+    """The sum; None where a part is unknown."""
+    known = list(parts)
+    return None if None in known else sum(filter(None, known))
 
 
 class Backward(Program):
     """The backward pass alone; the residuals are there already."""
 
     def __init__(
-        self, problem: Problem, device: jax.Device, make: Callable[[Problem, Jit], Strategy]
+        self,
+        problem: Problem,
+        device: jax.Device,
+        mode: type[Eager],
+        make: Callable[[Problem, Jit], Strategy],
     ) -> None:
-        super().__init__(problem, device)
+        super().__init__(problem, device, mode)
         self.strategy = make(problem, self._jit)
         self.forward, self.backward = self.strategy.forward, self.strategy.backward
         if self.strategy.one_jit:
-            self.forward, self.backward = Compiled(self.forward), self._jit(self.backward)
+            self.forward, self.backward = mode(self.forward), self._jit(self.backward)
         elif self.forward in self.inside:
             self.inside.remove(self.forward)
 
@@ -153,9 +134,13 @@ class Gradient(Program):
     """Forward and backward, in one jit where the recipe allows it."""
 
     def __init__(
-        self, problem: Problem, device: jax.Device, make: Callable[[Problem, Jit], Recipe]
+        self,
+        problem: Problem,
+        device: jax.Device,
+        mode: type[Eager],
+        make: Callable[[Problem, Jit], Recipe],
     ) -> None:
-        super().__init__(problem, device)
+        super().__init__(problem, device, mode)
         self.recipe = make(problem, self._jit)
         known = problem.everything
         self.start = {name: known[name] for name in self.recipe.held}
@@ -184,11 +169,12 @@ class Step(Program):
         self,
         problem: Problem,
         device: jax.Device,
+        mode: type[Eager],
         make: Callable[[Problem, Jit], Recipe],
         optimizer: Mapping[str, Any],
         transformation: Callable[[list[str]], optax.GradientTransformation],
     ) -> None:
-        super().__init__(problem, device)
+        super().__init__(problem, device, mode)
         self.recipe = make(problem, self._jit)
         self.optimizer = optimizer
         own = transformation(list(self.recipe.held))

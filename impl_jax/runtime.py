@@ -68,6 +68,11 @@ def describe() -> dict[str, Any]:
     }
 
 
+def unsupported(error: BaseException) -> str | None:
+    """Why this cannot be had here, in one line; None if the error says something else."""
+    return str(error) if isinstance(error, Unavailable) else None
+
+
 class Gauge:
     """A GPU's memory as XLA's allocator counts it; its peak is that of the whole process.
 

@@ -11,7 +11,7 @@ import optax
 from flax import nnx
 from numpy.typing import NDArray
 
-from impl_jax import layout, optimizers, partial_freeze, program, recipes, runtime
+from impl_jax import compiling, layout, optimizers, partial_freeze, program, recipes, runtime
 from impl_jax.problem import Parameters, Problem, Stage
 from impl_jax.recipes import RECIPES
 from impl_jax.strategies import STRATEGIES, Jit
@@ -31,6 +31,7 @@ class Session:
 
     describe = staticmethod(runtime.describe)
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
+    unsupported = staticmethod(runtime.unsupported)
 
     def gauge(self) -> runtime.Gauge | None:
         """What tells this device's memory; None on CPU."""
@@ -119,17 +120,20 @@ class Opened:
         """Every parameter as it stands."""
         return self._canonical(self.problem.everything)
 
-    def program(self, kind: str, name: str, phase: str) -> program.Program:
-        """The strategy or recipe in this phase; raises ValueError where they do not go together."""
-        device = self.session.device
+    def program(self, kind: str, name: str, phase: str, mode: str = "jit") -> program.Program:
+        """The strategy or recipe in this phase and mode.
+
+        Raises ValueError where they do not go together.
+        """
+        where = self.problem, self.session.device, compiling.MODES[mode]
         if phase == "backward":
-            made = program.Backward(self.problem, device, STRATEGIES[name])
+            made = program.Backward(*where, STRATEGIES[name])
             if made.strategy.own_forward:
                 raise ValueError(f"{name} runs a forward pass of its own inside the backward phase")
             return made
         make = self._recipe(kind, name)
         if phase == "gradient":
-            return program.Gradient(self.problem, device, make)
+            return program.Gradient(*where, make)
         optimizer = dict(self.facts["optimizer"])
         if kind == "freeze":
             optimizer["arrangement"] = "together"
@@ -137,7 +141,7 @@ class Opened:
         def transformation(held: list[str]) -> optax.GradientTransformation:
             return optimizers.build(optimizer, self.facts["networks"], held)
 
-        return program.Step(self.problem, device, make, optimizer, transformation)
+        return program.Step(*where, make, optimizer, transformation)
 
     @staticmethod
     def _recipe(kind: str, name: str) -> Callable[[Problem, Jit], recipes.Recipe]:

@@ -47,6 +47,8 @@ class Canaries:
 class Chain:
     """``count`` products, each of the one before, so that no two of them can run side by side."""
 
+    graphs = 0  # none is compiled while it is timed
+
     def __init__(self, canaries: Canaries, count: int, waited: bool) -> None:
         self.device, self.operand = canaries.device, canaries.operand
         self.count, self.waited = count, waited

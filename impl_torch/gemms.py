@@ -7,7 +7,6 @@ framework's own GEMM reaches on operands of the same shapes and layouts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -32,7 +31,9 @@ class Product:
         return torch.mm(*self._operands)
 
 
-class _Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):
+    """Notes each product that is computed while it is entered."""
+
     def __init__(self) -> None:
         super().__init__()
         self.found: Counter[tuple[Layout, Layout]] = Counter()
@@ -47,12 +48,9 @@ class _Watch(TorchDispatchMode):
             self.found[left, right] += 1
         return func(*args, **(kwargs or {}))
 
-
-def record(call: Callable[[], object]) -> list[Product]:
-    """Run ``call`` once and return the products it computed, equal ones counted together."""
-    with _Watch() as watch:
-        call()
-    return [Product(operands, count) for operands, count in watch.found.items()]
+    def products(self) -> list[Product]:
+        """The products seen so far, equal ones counted together."""
+        return [Product(operands, count) for operands, count in self.found.items()]
 
 
 def _like(layout: Layout) -> torch.Tensor:

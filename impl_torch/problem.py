@@ -131,7 +131,16 @@ class Problem:
 
         Of the losses only those ``among`` the given names, or else all that reach something.
         """
-        value = stage.enter(value, self.data)
+        return self.pass_through(stage, stage.enter(value, self.data), parameters, among)
+
+    def pass_through(
+        self,
+        stage: Stage,
+        value: Any,
+        parameters: Mapping[str, Tensor] | None,
+        among: Collection[str] | None,
+    ) -> tuple[Any, Losses]:
+        """`run_stage` for a value that has entered: the network, and the losses at its output."""
         if parameters is None:
             output = stage.network(value)
         else:
@@ -150,7 +159,8 @@ class Problem:
         among: Collection[str] | None = None,
     ) -> Losses:
         """Every loss that reaches something, in order; ``until`` stops behind that loss's stage."""
-        value, losses = self.data["x"], Losses()
+        value = self.data["x"]
+        losses: Losses = {}  # Dynamo cannot call the alias
         for stage in self.stages:
             value, here = self.run_stage(stage, value, parameters, among)
             losses |= here
@@ -167,7 +177,7 @@ class Problem:
 
     def losses_behind(self, value: Any) -> Losses:
         """Every loss that reaches something, from the front's output on."""
-        losses = Losses()
+        losses: Losses = {}
         for stage in self.stages[self.front :]:
             value, here = self.run_stage(stage, value)
             losses |= here

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from impl_torch import gemms, layout, optimizers, runtime
+from impl_torch.compiling import Eager
 from impl_torch.problem import Problem
 from impl_torch.recipes import Recipe
 
@@ -22,11 +23,11 @@ PHASES = ("backward", "gradient", "step")
 class Program(ABC):
     """``prepare`` is not timed; ``run`` and ``wait`` are. ``wait`` blocks on every output."""
 
-    trace_seconds = compile_seconds = None  # eager torch has neither
-
-    def __init__(self, problem: Problem, recipe: Recipe) -> None:
+    def __init__(self, problem: Problem, recipe: Recipe, compiler: Eager) -> None:
         self.problem = problem
+        self.compiler = compiler
         self.recipe = recipe
+        self.forward = compiler.jit(recipe.forward) if recipe.one_jit else recipe.forward
         self.device = next(iter(problem.parameters.values())).device
         self._products: list[gemms.Product] | None = None
 
@@ -46,6 +47,7 @@ class Program(ABC):
 
     def reset(self) -> None:
         """Back to the same start, before each block; others use the same networks."""
+        self.compiler.claim(retains=self.recipe.retains)
         self.problem.require_grad(self.recipe.requires_grad)
         self.problem.restore_buffers()
 
@@ -63,11 +65,22 @@ class Program(ABC):
         return {}
 
     def count(self) -> dict[str, Any]:
-        """FLOPs of the timed part and bytes saved for it, counted over one call, not timed.
+        """FLOPs of the timed part and bytes saved for it, counted over a call each, not timed."""
+        return {"flops": self.flops(), "residual_bytes": self._saved_bytes()}
 
-        All that is saved on the way, also what is let go before more is saved; parameters are not.
+    def flops(self) -> int:
+        """FLOPs of the timed part's products and convolutions, counted over one call."""
+        flops = _Flops()
+        self._watched(flops)
+        return flops.total
+
+    def _saved_bytes(self) -> int | None:
+        """Bytes that one call saves for its backward pass, parameters left out.
+
+        All that is saved on the way, also what is let go before more is saved.
         """
-        self.reset()
+        if not self.recipe.hookable:
+            return None
         # held on to, so that no address is given out again and two storages are taken for one
         storages: dict[int, torch.UntypedStorage] = {}
         own = {p.untyped_storage().data_ptr() for p in self.problem.parameters.values()}
@@ -78,35 +91,67 @@ class Program(ABC):
                 storages[storage.data_ptr()] = storage
             return tensor
 
-        hooks = saved_tensors_hooks(pack, lambda tensor: tensor)
-        with hooks if self.recipe.hookable else nullcontext():
-            carry = self.prepare()
-            with FlopCounterMode(display=False) as counter:
-                self.run(carry)
-        flops = counter.get_total_flops()
         self.reset()
-        saved = sum(s.nbytes() for s in storages.values()) if self.recipe.hookable else None
-        return {"flops": flops, "residual_bytes": saved}
+        with saved_tensors_hooks(pack, lambda tensor: tensor):
+            self.run(self.prepare())
+        self.reset()
+        return sum(storage.nbytes() for storage in storages.values())
+
+    def _watched(self, mode: AbstractContextManager[Any]) -> None:
+        """Run the timed part once under a dispatch mode."""
+        self.reset()
+        with self.compiler.dissected():
+            carry = self.prepare()
+            with self.compiler.watching(mode):
+                self.run(carry)
+        self.reset()
 
     def products(self) -> list[gemms.Product]:
         """The matrix products of the timed part, to measure the machine's peak with."""
         if self._products is None:
-            self.reset()
-            carry = self.prepare()
-            self._products = gemms.record(lambda: self.run(carry))
-            self.reset()
+            watch = gemms.Watch()
+            self._watched(watch)
+            self._products = watch.products()
         return self._products
+
+    @property
+    def trace_seconds(self) -> float | None:
+        return self.compiler.trace_seconds
+
+    @property
+    def compile_seconds(self) -> float | None:
+        return self.compiler.compile_seconds
+
+    @property
+    def graphs(self) -> int:
+        """Graphs compiled so far; while the clock runs there must be no more."""
+        return self.compiler.graphs
 
     def _clear(self) -> None:
         for name in self.recipe.requires_grad:
             self.problem.parameters[name].grad = None
 
 
+class _Flops:
+    """Counts FLOPs each time it is entered; torch's own counter begins anew."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def __enter__(self) -> None:
+        self._counter = FlopCounterMode(display=False)
+        self._counter.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._counter.__exit__(*error)
+        self.total += self._counter.get_total_flops()
+
+
 class Backward(Program):
     """The backward pass alone; the graph is there already."""
 
     def prepare(self) -> Any:
-        return self.recipe.forward()
+        return self.forward()
 
     def run(self, carry: Any) -> None:
         self._clear()
@@ -118,16 +163,20 @@ class Gradient(Program):
 
     def run(self, carry: None) -> None:
         self._clear()
-        self.recipe.backward(self.recipe.forward())
+        self.recipe.backward(self.forward())
 
 
 class Step(Gradient):
     """Forward, backward and the update, from the same weights and optimizer state each block."""
 
     def __init__(
-        self, problem: Problem, recipe: Recipe, steppers: list[torch.optim.Optimizer]
+        self,
+        problem: Problem,
+        recipe: Recipe,
+        compiler: Eager,
+        steppers: list[torch.optim.Optimizer],
     ) -> None:
-        super().__init__(problem, recipe)
+        super().__init__(problem, recipe, compiler)
         self.steppers = steppers
         # all of them: a sibling that shares the networks may move what is frozen here
         self.start = {n: p.detach().clone() for n, p in problem.parameters.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 
 import torch
@@ -34,6 +35,30 @@ def device(name: str) -> torch.device:
     return torch.device(name)
 
 
+@cache
+def check_compiler(where: torch.device) -> None:
+    """Compile a line, so that what is compiled next need not find out what this machine has.
+
+    What Inductor finds out (the compiler, the processor's vector instructions, a precompiled
+    header) it keeps in its own folder: that is paid once a machine, not once a program. Raises
+    `Unavailable` where nothing can be compiled.
+    """
+    os.environ.setdefault("TORCH_WARM_POOL", "0")  # no compile processes waiting beside the clock
+    kept = os.environ.pop("TORCHINDUCTOR_CACHE_DIR", None)
+    line = torch.compile(lambda value: (value + 1.0).sum(), fullgraph=True)
+    try:
+        line(torch.zeros(8, device=where, requires_grad=True)).backward()
+    except Exception as error:
+        why = next(filter(None, str(error).splitlines()), type(error).__name__)
+        raise Unavailable(
+            f"torch.compile does not work here ({why}); it needs a C++ compiler: install g++, or "
+            "name one in CXX; or use --mode eager"
+        ) from error
+    finally:
+        if kept is not None:
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = kept
+
+
 def synchronize(where: torch.device) -> None:
     """Wait until everything queued on the device is done; on CPU torch has already waited."""
     if where.type == "cuda":
@@ -55,6 +80,18 @@ def describe() -> dict[str, Any]:
         "torch_precision": str(getattr(torch.backends, "fp32_precision", None)),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
+
+
+def unsupported(error: BaseException) -> str | None:
+    """Why this cannot be had here, in one line; None if the error says something else.
+
+    Dynamo raises ``Unsupported`` where a graph would break.
+    """
+    if isinstance(error, Unavailable):
+        return str(error)
+    if f"{type(error).__module__}.{type(error).__name__}" == "torch._dynamo.exc.Unsupported":
+        return f"no one graph can be made of it: {str(error).splitlines()[0]}"
+    return None
 
 
 class Gauge:

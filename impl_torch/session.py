@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from impl_torch import layout, optimizers, partial_freeze, program, recipes, runtime
+from impl_torch import compiling, layout, optimizers, partial_freeze, program, recipes, runtime
 from impl_torch.problem import Problem, Stage
 from impl_torch.recipes import RECIPES
 from impl_torch.strategies import STRATEGIES
@@ -24,13 +28,17 @@ Shapes = dict[str, list[int]]
 class Session:
     """One process's torch: a device, a dtype, and the problems opened on them."""
 
-    def __init__(self, device: str, dtype: str) -> None:
+    def __init__(self, device: str, dtype: str, cache: str | None = None) -> None:
         runtime.configure()
         self.device = runtime.device(device)
         self.dtype = runtime.DTYPES[dtype]
+        # kept as an object: without a cache given, this one is removed with the session
+        self._own_cache = None if cache else tempfile.TemporaryDirectory(prefix="cascade-bench-")
+        self.cache = Path(cache or self._own_cache.name)  # type: ignore[union-attr]
 
     describe = staticmethod(runtime.describe)
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
+    unsupported = staticmethod(runtime.unsupported)
 
     def gauge(self) -> runtime.Gauge | None:
         """What tells this device's memory; None on CPU."""
@@ -112,18 +120,31 @@ class Opened:
         """Every parameter as it stands."""
         return {n: layout.parameter_out(p) for n, p in self.problem.parameters.items()}
 
-    def program(self, kind: str, name: str, phase: str) -> program.Program:
-        """The strategy or recipe in this phase; raises ValueError where they do not go together."""
+    def program(self, kind: str, name: str, phase: str, mode: str = "eager") -> program.Program:
+        """The strategy or recipe in this phase and mode; nothing but what is called is compiled.
+
+        Raises ValueError where they do not go together, `runtime.Unavailable` where nothing can be
+        compiled here.
+        """
+        compiler = self._compiler(mode, f"{kind} {name} {phase}")
+        problem = compiler.problem(self.problem)
         if kind == "freeze":
-            made = RECIPES[name](self.problem)
+            made = RECIPES[name](problem)
         else:
-            made = recipes.of(self.problem, STRATEGIES[name](self.problem))
+            made = recipes.of(problem, STRATEGIES[name](problem, compiler.jit))
         if phase == "backward" and made.own_forward:
             raise ValueError(f"{name} runs a forward pass of its own inside the backward phase")
         if phase == "step":
-            return program.Step(self.problem, made, self._optimizers(kind, made))
+            return program.Step(self.problem, made, compiler, self._optimizers(kind, made))
         how = program.Backward if phase == "backward" else program.Gradient
-        return how(self.problem, made)
+        return how(self.problem, made, compiler)
+
+    def _compiler(self, mode: str, name: str) -> compiling.Eager:
+        if mode != "eager":
+            runtime.check_compiler(self.session.device)
+        facts = json.dumps([self.facts, name, mode, str(self.session.dtype)], sort_keys=True)
+        folder = self.session.cache / sha256(facts.encode()).hexdigest()[:16]
+        return compiling.MODES[mode](str(folder))
 
     def losses(self) -> dict[str, float]:
         """The value of each loss."""

@@ -2,6 +2,7 @@
 
 A strategy returns ``forward`` and ``backward``. ``forward()`` builds what the backward pass needs,
 ``backward(carry)`` leaves each trained parameter's gradient of the summed loss in its ``.grad``.
+``jit`` compiles a function, or hands it back where nothing is compiled.
 The costs quoted are products (GEMMs) of the backward pass over two networks of three Linear
 layers, the first of which needs no gradient of its input.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any
 
@@ -19,21 +20,28 @@ from torch import Tensor
 
 from impl_torch.problem import Losses, Problem
 
+Jit = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 
 @dataclass(frozen=True)
 class Strategy:
     """``own_forward``: the forward passes happen inside ``backward`` and cannot be taken out.
 
-    ``hookable``: saved-tensor hooks see what its forward saves; torch.func refuses them.
+    ``one_jit``: its forward is a plain function, to be compiled whole. The others compile what they
+    call themselves. ``retains``: some backward pass leaves the graph for another one, so a compiled
+    one must not write its results over what was saved. ``hookable``: saved-tensor hooks see what
+    its forward saves; torch.func refuses them.
     """
 
     forward: Callable[[], Any]
     backward: Callable[[Any], None]
     own_forward: bool = False
+    one_jit: bool = True
+    retains: bool = False
     hookable: bool = True
 
 
-def summed(problem: Problem) -> Strategy:
+def summed(problem: Problem, jit: Jit) -> Strategy:
     """One backward pass of the sum: 11 products."""
 
     def backward(losses: Losses) -> None:
@@ -42,7 +50,7 @@ def summed(problem: Problem) -> Strategy:
     return Strategy(problem.losses, backward)
 
 
-def multi_root(problem: Problem) -> Strategy:
+def multi_root(problem: Problem, jit: Jit) -> Strategy:
     """One backward pass from several roots: 11 products, equal to `summed` bit for bit."""
 
     def backward(losses: Losses) -> None:
@@ -51,7 +59,7 @@ def multi_root(problem: Problem) -> Strategy:
     return Strategy(problem.losses, backward)
 
 
-def separate_retained(problem: Problem) -> Strategy:
+def separate_retained(problem: Problem, jit: Jit) -> Strategy:
     """A backward pass for each loss over one graph, kept until the last: 16 products."""
 
     def backward(losses: Losses) -> None:
@@ -60,10 +68,10 @@ def separate_retained(problem: Problem) -> Strategy:
             loss.backward(retain_graph=True)
         last.backward()
 
-    return Strategy(problem.losses, backward)
+    return Strategy(problem.losses, backward, retains=True)
 
 
-def separate_grad(problem: Problem) -> Strategy:
+def separate_grad(problem: Problem, jit: Jit) -> Strategy:
     """``autograd.grad`` for each loss over one graph, added by hand: 16 products."""
 
     def backward(losses: Losses) -> None:
@@ -73,10 +81,10 @@ def separate_grad(problem: Problem) -> Strategy:
             grads = torch.autograd.grad(loss, list(reached.values()), retain_graph=name != last)
             _add(problem, dict(zip(reached, grads, strict=True)))
 
-    return Strategy(problem.losses, backward)
+    return Strategy(problem.losses, backward, retains=True)
 
 
-def boundary_split(problem: Problem) -> Strategy:
+def boundary_split(problem: Problem, jit: Jit) -> Strategy:
     """Cut between the networks, then walk each network once, last first: 11 products.
 
     Each network's output is detached as a leaf for the next one, whose backward pass leaves the
@@ -105,17 +113,19 @@ def boundary_split(problem: Problem) -> Strategy:
     return Strategy(forward, backward)
 
 
-def reforward(problem: Problem) -> Strategy:
+def reforward(problem: Problem, jit: Jit) -> Strategy:
     """A forward and a backward pass for each loss, nothing kept in between."""
 
+    forwards = {name: jit(partial(problem.losses, until=name)) for name in problem.flow}
+
     def backward(_: None) -> None:
-        for name in problem.flow:
-            problem.losses(until=name)[name].backward()
+        for name, forward in forwards.items():
+            forward()[name].backward()
 
-    return Strategy(lambda: None, backward, own_forward=True)
+    return Strategy(lambda: None, backward, own_forward=True, one_jit=False)
 
 
-def batched(problem: Problem) -> Strategy:
+def batched(problem: Problem, jit: Jit) -> Strategy:
     """All losses' cotangents as one batch: 22 products, for rows of zeros are computed too."""
 
     def backward(losses: Losses) -> None:
@@ -132,7 +142,7 @@ def batched(problem: Problem) -> Strategy:
     return Strategy(problem.losses, backward)
 
 
-def functional(problem: Problem) -> Strategy:
+def functional(problem: Problem, jit: Jit) -> Strategy:
     """``torch.func.vjp`` of the summed loss as a function of the parameters: 11 products."""
 
     def total(parameters: Mapping[str, Tensor]) -> Tensor:
@@ -157,7 +167,7 @@ def _add(problem: Problem, grads: Mapping[str, Tensor]) -> None:
         parameter.grad = grad if parameter.grad is None else parameter.grad + grad
 
 
-STRATEGIES: dict[str, Callable[[Problem], Strategy]] = {
+STRATEGIES: dict[str, Callable[[Problem, Jit], Strategy]] = {
     f.__name__: f
     for f in (
         summed,

@@ -18,6 +18,7 @@ from results.formatting import (
     seconds_text,
     share_text,
 )
+from results.payback import payback_lines
 from results.records import CELL_FIELDS, Record, Run, cell_id
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _PLAIN_COLUMNS = (
 
 def markdown(run: Run) -> str:
     """The run as Markdown: machine and settings, a section a scenario, a table a size, then
-    what did not go well and what does not apply.
+    when compiling pays, what did not go well and what does not apply.
 
     A row of a table is a cell. Cells which differ in kind, device or dtype stand in tables
     of their own. Everything that may come from a file is escaped.
@@ -53,7 +54,7 @@ def markdown(run: Run) -> str:
             scenario = records[0]["scenario"]
             lines += [f"## {escape(scenario)}", ""]
         lines += [*_table(records), ""]
-    lines += frameworks.section(run)
+    lines += frameworks.section(run) + payback_lines(run.records)
     lines += _failures(run.records) + _not_applicable(run.records)
     return "\n".join(lines).rstrip() + "\n"
 

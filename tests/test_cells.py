@@ -134,7 +134,7 @@ def test_size_gpu_is_never_on_a_cpu() -> None:
         ("framework", "tensorflow", "allowed: torch, jax, all"),
         ("variant", "n3", "--variant 'n3' is unknown"),
         ("phase", "forward", "allowed: backward, gradient, step, all"),
-        ("mode", "compiled", "allowed: eager, jit, all"),
+        ("mode", "compiled", "allowed: eager, compile, compile_networks, jit, all"),
     ],
 )
 def test_unknown_name_is_told_with_what_is_allowed(option: str, given: str, said: str) -> None:
@@ -142,6 +142,32 @@ def test_unknown_name_is_told_with_what_is_allowed(option: str, given: str, said
         Selection(**{option: (given,)})  # type: ignore[arg-type]
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_other_modes_are_measured_only_where_they_are_asked_for() -> None:
+    default = {("torch", "eager"), ("jax", "jit")}
+    every = default | {("torch", "compile"), ("torch", "compile_networks"), ("jax", "eager")}
+    for asked, expected in (
+        (Selection(), default),
+        (Selection(strategy=("all",)), default),
+        (Selection(mode=("all",)), every),
+        (Selection(everything=True), every),
+        (Selection(everything=True, mode=("jit",)), {("jax", "jit")}),
+        (Selection(mode=("eager",)), {("torch", "eager"), ("jax", "eager")}),
+    ):
+        assert {(c.framework, c.mode) for c in asked.cells()} == expected, asked
+
+
+def test_what_cannot_be_compiled_is_said_beforehand() -> None:
+    chosen = Selection(scenario=("linear_cascade",), mode=("all",), strategy=("all",)).cells()
+    impossible: dict[str, set[str]] = {}
+    for cell in chosen:
+        if cell.unsupported():
+            impossible.setdefault(f"{cell.framework} {cell.mode}", set()).add(cell.strategy)
+    assert impossible == {
+        "torch compile": {"batched", "functional", "boundary_split"},
+        "torch compile_networks": {"batched", "functional"},
+    }
 
 
 def test_reason_is_given_for_what_cannot_exist() -> None:

@@ -43,6 +43,8 @@ def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
         ("nan", "wrong_gradients", "net1.linear.bias: not finite"),
         ("unwaited", "crashed", "Unfinished: the clock stopped at"),
         ("scaled", "wrong_gradients", "net2.linear.weight: relative difference 0.001"),
+        ("recompiled", "crashed", "compiled anew while it was timed: 1 graphs before, 2 after"),
+        ("untraceable", "unsupported", "no one graph can be made of it"),
     ],
 )
 def test_fault_is_typed_and_the_group_goes_on(
@@ -225,6 +227,17 @@ def test_what_a_library_prints_is_no_answer_and_does_no_harm(measured: Any) -> N
     found = measured("summed", "chatty")
     assert found["chatty"]["outcome"] == "ok"
     assert_others_timed(found)
+
+
+def test_where_nothing_can_be_compiled_a_cell_says_so_in_one_line(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "/no/compiler")
+    where = {"framework": "torch", "references": ["torch"], "launches": 1, "seconds": 0.0}
+    found = measured("summed", mode="compile", limit=120.0, **where)
+    assert found["summed"]["outcome"] == "unsupported", found["summed"]
+    assert "it needs a C++ compiler: install g++" in found["summed"]["why"]
+    assert "\n" not in found["summed"]["why"]
 
 
 def test_framework_that_is_not_there_fails_every_cell_and_no_more(measured: Any) -> None:

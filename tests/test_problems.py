@@ -83,7 +83,7 @@ def test_another_scenario_variant_or_size_is_another_problem() -> None:
 
 
 def group(products: dict[str, Any], flops: dict[str, float]) -> measure._Group:
-    made = measure._Group({"strategies": list(flops)})
+    made = measure._Group({"strategies": list(flops), "launches": 1})
     made.products = products
     for name, counted in flops.items():
         made.results[name].figures = {"flops": counted}

@@ -10,7 +10,9 @@ from pathlib import Path
 from benchmarks.scenarios import CATALOGUE, Scenario
 
 KINDS = ("backward", "freeze")
-MODES = {"torch": ("eager",), "jax": ("jit",)}
+# the first is how the framework is used by default
+MODES = {"torch": ("eager", "compile", "compile_networks"), "jax": ("jit", "eager")}
+EAGER = "eager"
 PHASES = ("backward", "gradient", "step")
 STRATEGIES = {
     "torch": (
@@ -54,6 +56,14 @@ RECIPES = {
         "chain_freeze",
         "all_gradients",
     ),
+}
+# found by trying, in the one graph and in a graph for each network
+NOT_COMPILED = {
+    "batched": "torch.vmap of a compiled backward pass: the compiled code wants real memory",
+    "functional": "torch.func differentiates what it traces itself, not what is compiled already",
+}
+NOT_IN_ONE_GRAPH = {
+    "boundary_split": "one graph over all networks has no boundary left to cut at",
 }
 UNFROZEN = "unfrozen"
 FRONT_ONLY = ("no_grad_forward", "detach")  # they cut between networks
@@ -103,7 +113,15 @@ class Cell:
             return f"{self.strategy} runs a forward pass of its own inside the backward phase"
         if self.strategy in FRONT_ONLY and not variant.frozen_in_front:
             return "what is frozen does not stand in front of all that is trained"
-        return variant.reason_against(self.framework, self.strategy)
+        return self._uncompilable() or variant.reason_against(
+            self.framework, self.strategy, self.mode
+        )
+
+    def _uncompilable(self) -> str | None:
+        if self.framework != "torch" or self.mode == EAGER:
+            return None
+        joint = NOT_IN_ONE_GRAPH if self.mode == "compile" else {}
+        return (NOT_COMPILED | joint).get(self.strategy)
 
     @property
     def baseline(self) -> str:

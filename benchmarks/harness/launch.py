@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.harness import limits
 from benchmarks.harness.tether import Tether
+from benchmarks.scenarios import FRAMEWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
@@ -28,26 +29,34 @@ class WorkerError(Exception):
 
     outcome = "crashed"
 
-    def __init__(self, message: str, cell: str | None = None, out_of_memory: bool = False) -> None:
+    def __init__(self, message: str, cell: str | None = None) -> None:
         super().__init__(message)
         self.cell = cell
-        if out_of_memory:
-            self.outcome = "out_of_memory"
 
 
 class WorkerFailed(WorkerError):
     """An exception inside the request; the worker lives on. ``type`` is the exception's name."""
 
     def __init__(self, error: dict[str, Any]) -> None:
-        super().__init__(told(error), error.get("cell"), error.get("out_of_memory", False))
+        super().__init__(told(error), error.get("cell"))
         self.type, self.message = error["type"], error["message"]
-        if self.type == "Unavailable":  # a device that this build or machine does not have
-            self.outcome = "unsupported"
+        self.outcome = outcome_of(error)
+
+
+def outcome_of(error: Mapping[str, Any]) -> str:
+    """What became of a cell at which a worker met this error.
+
+    ``Unavailable`` is a device, or a compiler, that this build or machine does not have.
+    """
+    if error["type"] == "Unavailable" or error.get("unsupported"):
+        return "unsupported"
+    return "out_of_memory" if error.get("out_of_memory") else "crashed"
 
 
 def told(error: Mapping[str, Any]) -> str:
     """What went wrong inside a worker; for a user's own part one line that says where."""
-    return error.get("line") or f"{error['type']}: {error['message']}"
+    known = error.get("unsupported") or error.get("line")
+    return known or f"{error['type']}: {error['message']}"
 
 
 class WorkerCrashed(WorkerError):
@@ -75,7 +84,7 @@ class Launch:
         self.framework = framework
         command = [sys.executable, "-m", "benchmarks.harness.worker", "--framework", framework]
         command += ["--device", device, "--dtype", dtype]
-        if cache and framework == "jax":
+        if cache and framework in FRAMEWORKS:
             command += ["--cache", cache]
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self._tether = Tether()
@@ -223,11 +232,11 @@ class Launch:
         self.kill()
         how = f" by signal {-code} ({signal.Signals(-code).name})" if code and code < 0 else ""
         hint = "; the system may be out of memory" if code == -signal.SIGKILL else ""
-        return WorkerCrashed(
-            f"{what}{how}{hint}{f'; last words: {last}' if last else ''}",
-            at,
-            out_of_memory=code == -signal.SIGABRT and limits.out_of_memory("\n".join(said)),
-        )
+        words = f"; last words: {last}" if last else ""
+        crash = WorkerCrashed(f"{what}{how}{hint}{words}", at)
+        if code == -signal.SIGABRT and limits.out_of_memory("\n".join(said)):
+            crash.outcome = "out_of_memory"
+        return crash
 
     def _last_words(self) -> list[str]:
         """The last lines on stderr; C++ may say why it aborts in the line before its last."""

@@ -14,8 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.harness import equivalence, memory, pool
-from benchmarks.harness.cells import UNFROZEN, WASTEFUL, built
-from benchmarks.harness.launch import Launch, WorkerCrashed, WorkerError, WorkerFailed, told
+from benchmarks.harness.cells import EAGER, UNFROZEN, WASTEFUL, built
+from benchmarks.harness.launch import (
+    Launch,
+    WorkerCrashed,
+    WorkerError,
+    WorkerFailed,
+    outcome_of,
+    told,
+)
 from benchmarks.harness.precision import Precision
 from benchmarks.harness.problems import Untrusted
 from benchmarks.own import loading
@@ -152,7 +159,7 @@ class _Group:
         self._prepare_more(workers[1:])
 
     def _prepare_more(self, workers: list[Launch]) -> None:
-        if self.job["mode"] == "jit":
+        if self.job["mode"] != EAGER:
             self._prepare(workers)  # tracing takes one core each: all at once
         else:
             for one in workers:  # eager work takes every core: side by side they only spin
@@ -212,6 +219,7 @@ class _Group:
         return {
             "kind": job["kind"],
             "phase": job["phase"],
+            "mode": job["mode"],
             "cells": cells,
             "reference": self.reference,
             "rules": rules,
@@ -242,8 +250,7 @@ class _Group:
             result = self.results[name]
             if "error" in found:
                 error = found["error"]
-                outcome = "out_of_memory" if error["out_of_memory"] else "crashed"
-                result.fail(outcome, told(error))
+                result.fail(outcome_of(error), told(error))
             elif result.outcome == "ok":
                 self._note(name, result, found)
 

@@ -27,7 +27,7 @@ def peak(job: Mapping[str, Any], files: ProblemFiles, name: str) -> dict[str, An
     timed = (job["framework"], job["device"]) == ("torch", "cuda")
     if not (timed or job["memory"]):
         return {"peak_bytes": None, "peak_why": NOT_ASKED}
-    cell = {"kind": job["kind"], "name": name, "phase": job["phase"]}
+    cell = {"name": name} | {key: job[key] for key in ("kind", "phase", "mode")}
     try:
         with _timed(job) if timed else _apart(job) as launch:
             files.open_in(launch)

@@ -64,14 +64,22 @@ class ProblemFiles:
         launch.ask("open", timeout, facts=self.facts, weights=self.weights, data=self.data)
 
     def gradients(
-        self, launch: Launch, kind: str, name: str, phase: str, *, again: bool = False
+        self,
+        launch: Launch,
+        kind: str,
+        name: str,
+        phase: str,
+        mode: str | None = None,
+        *,
+        again: bool = False,
     ) -> dict[str, Any]:
         """What one run of the strategy or recipe leaves: ``gradient/…`` and ``updated/…``.
 
-        With ``again`` what a second run leaves, as those of a timed block follow each other.
+        In the framework's own mode, unless another is named. With ``again`` what a second run
+        leaves, as those of a timed block follow each other.
         """
         out = str(self.folder / "gradients.npz")
-        launch.ask("gradients", kind=kind, name=name, phase=phase, out=out, again=again)
+        launch.ask("gradients", kind=kind, name=name, phase=phase, mode=mode, out=out, again=again)
         return read_arrays(out)
 
     def reference(self, launches: Mapping[str, Launch], kind: str, phase: str) -> dict[str, str]:

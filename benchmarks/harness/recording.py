@@ -9,14 +9,20 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import clock, steady
-from benchmarks.harness.cells import Cell
+from benchmarks.harness.cells import EAGER, Cell
 from results.records import Record, explain, new_record
 
 UNTESTED = (
     f"a trend cannot show in fewer than {steady.LEAST} calls, "
     f"which would take longer than the {clock.WARM_LIMIT} s of warming up"
 )
-EAGER = "eager torch neither traces nor compiles"
+# why an eager cell has no time of tracing and compiling
+NOT_COMPILED = {
+    "torch": "eager torch neither traces nor compiles",
+    "jax": "eager JAX compiles each operation alone, at its first use: part of the first call",
+}
+NOT_TOLD = "torch does not tell how long a program took that it found in its cache"
+UNSEEN_BY_XLA = "no whole program for XLA to analyse: operations are dispatched one by one"
 
 
 def failed(cell: Cell, outcome: str, why: str) -> Record:
@@ -71,16 +77,19 @@ def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
 
 
 def _reasons(cell: Cell, figures: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, str]:
-    eager = cell.mode == "eager"
+    eager, torch = cell.mode == EAGER, cell.framework == "torch"
     fused = "XLA does not show what is saved inside a program; it is counted in phase backward"
     unseen = "torch.func hides what it saves from saved-tensor hooks"
+    inside = "what an eager call saves for its backward pass is not to be seen from outside"
+    unstaged = NOT_COMPILED.get(cell.framework, "not compiled") if eager else NOT_TOLD
+    uncounted = "the counter saw no operation that it knows"
     return {
-        "flops": "the counter saw no operation that it knows",
+        "flops": UNSEEN_BY_XLA if eager and not torch else uncounted,
         "predicted_ratio": "no FLOPs counted for this cell or its baseline",
         "peak_share": "not dominated by matrix products large enough to have a peak",
-        "trace_seconds": EAGER if eager else "not traced",
-        "compile_seconds": EAGER if eager else "not compiled",
-        "residual_bytes": unseen if eager else fused,
+        "trace_seconds": unstaged,
+        "compile_seconds": unstaged,
+        "residual_bytes": unseen if torch else inside if eager else fused,
         "peak_bytes": figures.get("peak_why") or "not timed in this run",
         "optimizer_state_bytes": "no optimizer in this phase",
         "gradient_error": "the optimizer keeps no gradient; its update was checked instead",

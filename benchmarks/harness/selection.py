@@ -121,11 +121,10 @@ class Selection:
             for framework in FRAMEWORKS:
                 if not _takes(self.framework, framework):
                     continue
-                for mode in MODES[framework]:
-                    if _takes(self.mode, mode):
-                        where = (scenario.name, variant, size, framework, mode)
-                        for kind, phase, way in self._ways(scenario, variant, framework):
-                            found[Cell(kind, *where, way, phase, self.device)] = None
+                for mode in self._modes(framework):
+                    where = (scenario.name, variant, size, framework, mode)
+                    for kind, phase, way in self._ways(scenario, variant, framework):
+                        found[Cell(kind, *where, way, phase, self.device)] = None
         return list(found)
 
     def _variants(self, scenario: Scenario) -> list[str]:
@@ -140,6 +139,11 @@ class Selection:
         fitting = [size for size in SIZES if size != "gpu" or self.device != "cpu"]
         chosen = (ALL,) if self.everything and self.size is None else self.size
         return [s for s in fitting if _takes(chosen if chosen else DEFAULT_SIZES, s)]
+
+    def _modes(self, framework: str) -> list[str]:
+        """The framework's own mode; others only where they are asked for."""
+        chosen = (ALL,) if self.everything and self.mode is None else self.mode
+        return [m for m in MODES[framework] if _takes(chosen or MODES[framework][:1], m)]
 
     def _ways(
         self, scenario: Scenario, variant: str, framework: str

@@ -74,6 +74,10 @@ class Base:
         self.opened, self.programs = None, {}
         return {}
 
+    def _program(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
+        """The strategy or recipe in this phase, and in this mode or the framework's own."""
+        return self.opened.program(kind, name, phase, **({"mode": mode} if mode else {}))
+
     @property
     def _part(self) -> Path | None:
         """The user's file, where the scenario is the user's."""
@@ -93,6 +97,7 @@ class Base:
             "cell": self.mark.cell,
             "type": type(error).__name__,
             "message": str(error),
+            "unsupported": self.session.unsupported(error),
             "out_of_memory": bool(self.session.is_out_of_memory(error)),
             "traceback": traceback.format_exc(limit=-6),
         }

@@ -28,6 +28,8 @@ class Sleeper:
     lasts depends on the kernel's timers; what the two clocks say of it must agree.
     """
 
+    graphs = 0
+
     def __init__(self) -> None:
         self.slept: list[list[float]] = []
 

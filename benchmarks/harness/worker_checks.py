@@ -9,21 +9,27 @@ from benchmarks.harness import equivalence
 from benchmarks.harness.arrays import read_arrays, under, write_arrays
 from benchmarks.harness.worker_base import Base
 
-FACT_FILES = ("facts", "freeze_facts")  # where an implementation shows its facts
+FACT_FILES = ("facts", "freeze_facts", "compile_facts")  # where an implementation shows its facts
 
 
 class Checks(Base):
     """What a worker is asked to prove something."""
 
     def do_gradients(
-        self, kind: str, name: str, phase: str, out: str, again: bool = False
+        self,
+        kind: str,
+        name: str,
+        phase: str,
+        out: str,
+        again: bool = False,
+        mode: str | None = None,
     ) -> dict[str, Any]:
         """Run once; the gradients and, in phase ``step``, the updated parameters, into ``out``.
 
         With ``again`` it is the second call that counts, as a block makes it: the first must leave
         nothing behind. A step goes back to its start in between.
         """
-        program = self.opened.program(kind, name, phase)
+        program = self._program(kind, name, phase, mode)
         program.reset()
         program.wait(program.run(program.prepare()))
         if again:
@@ -88,9 +94,9 @@ class Checks(Base):
         self.opened.load(read_arrays(weights))
         return {}
 
-    def do_count(self, kind: str, name: str, phase: str) -> dict[str, Any]:
+    def do_count(self, kind: str, name: str, phase: str, mode: str | None = None) -> dict[str, Any]:
         """What one call of the strategy or recipe counts up to, after it ran once."""
-        program = self.opened.program(kind, name, phase)
+        program = self._program(kind, name, phase, mode)
         program.reset()
         program.wait(program.run(program.prepare()))
         counted: dict[str, Any] = program.count()
@@ -113,7 +119,7 @@ class Checks(Base):
         return report
 
     def do_fact(self, name: str) -> dict[str, Any]:
-        """Let the implementation show a fact; see ``impl_*/facts.py`` and ``freeze_facts.py``."""
+        """Let the implementation show a fact; see `FACT_FILES`."""
         for file in FACT_FILES:
             module = importlib.import_module(f"impl_{self.framework}.{file}")
             if hasattr(module, name):

@@ -35,7 +35,7 @@ class Gauge(Protocol):
 class Memory(Base):
     """What a worker is asked about memory."""
 
-    def do_peak(self, kind: str, name: str, phase: str) -> int:
+    def do_peak(self, kind: str, name: str, phase: str, mode: str | None = None) -> int:
         """Bytes of the peak of one call above what is held before it.
 
         Weights, data, optimizer state, compiled programs and what a library keeps from call to call
@@ -45,7 +45,7 @@ class Memory(Base):
         Raises `Unmeasurable` where that cannot be told.
         """
         gauge: Gauge = self.session.gauge() or _resident()
-        program = self.opened.program(kind, name, phase)
+        program = self._program(kind, name, phase, mode)
         calls = WARM_CALLS + READINGS if gauge.resettable else 1
         with clock.collector_off():
             if gauge.resettable:

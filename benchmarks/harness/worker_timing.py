@@ -14,6 +14,10 @@ from benchmarks.harness.cells import built
 from benchmarks.harness.worker_base import Base
 
 
+class Recompiled(RuntimeError):
+    """The clock ran while something was compiled."""
+
+
 class Timing(Base):
     """What a worker is asked to measure something."""
 
@@ -21,6 +25,7 @@ class Timing(Base):
         self,
         kind: str,
         phase: str,
+        mode: str,
         cells: Mapping[str, dict[str, list[str]]],
         reference: str,
         rules: dict[str, Any],
@@ -39,7 +44,7 @@ class Timing(Base):
             self.mark.at(name)
             self.say({"event": "at", "cell": name})  # in order with all that is said; not timed yet
             try:
-                prepared[name] = self._prepare(kind, name, phase, true, rules | own)
+                prepared[name] = self._prepare((kind, name, phase, mode), true, rules | own)
                 if count:
                     prepared[name] |= self._counted(name, products)
             except Exception as error:
@@ -47,8 +52,9 @@ class Timing(Base):
                 prepared[name] = {"error": self._described(error)}
         return prepared
 
-    def _prepare(self, kind: str, name: str, phase: str, true: Any, rules: Any) -> dict[str, Any]:
-        program = self.programs[name] = self.opened.program(kind, built(name), phase)
+    def _prepare(self, way: tuple[str, str, str, str], true: Any, rules: Any) -> dict[str, Any]:
+        kind, name, phase, mode = way
+        program = self.programs[name] = self._program(kind, built(name), phase, mode)
         program.reset()
         first_call = clock.guarded(program)
         verdict = gate.judge(program, true, rules)
@@ -80,6 +86,7 @@ class Timing(Base):
         ``calls`` names the cells, each with its residual bytes; ``products`` the one whose matrix
         products are sampled along.
         """
+        graphs = {name: self.programs[name].graphs for name in calls}
         timed: dict[str, Callable[[], float]] = {}
         steady: dict[str, bool | None] = {}
         for name, residual_bytes in calls.items():
@@ -90,7 +97,18 @@ class Timing(Base):
             timed |= self._timed_products(products)
         rng = np.random.default_rng(seed)
         samples = clock.interleave(timed, seconds=seconds, least=least, rng=rng)
+        self._demand_no_recompilation(graphs)
         return {"samples": samples, "steady": steady}
+
+    def _demand_no_recompilation(self, graphs: Mapping[str, int]) -> None:
+        """A call that was compiled anew, or fell back on something else, took another's time."""
+        for name, before in graphs.items():
+            after = self.programs[name].graphs
+            if after != before:
+                self.mark.at(name)
+                raise Recompiled(
+                    f"compiled anew while it was timed: {before} graphs before, {after} after"
+                )
 
     def _sampler(self, name: str, calls: int) -> Callable[[], float]:
         program = self.programs[name]

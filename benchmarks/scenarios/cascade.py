@@ -168,6 +168,7 @@ SEVERED_CASCADE = replace(
             impossible={
                 "boundary_split": "the graph is severed: no cotangent crosses the boundary",
                 "torch/functional": "inside torch.func.vjp a tensor has no storage for NumPy",
+                "torch/compile": "what comes back from the host is a new leaf: no graph holds it",
             },
         )
     },

@@ -114,7 +114,7 @@ class Variant:
     change what it reaches and is not frozen. ``exact_zero`` are layers whose gradient is exactly 0
     here, ``arguments`` what the builder gets beside the size's, ``drawing`` what only the drawing
     of weights and data gets. ``impossible`` are the strategies and recipes that cannot exist here,
-    by ``strategy`` or ``framework/strategy``, with the reason.
+    by ``strategy``, ``framework/strategy`` or ``framework/mode``, with the reason.
     """
 
     networks: tuple[str, ...]
@@ -140,10 +140,12 @@ class Variant:
         front = len(self.frozen)
         return front > 0 and set(self.networks[:front]) == set(self.frozen)
 
-    def reason_against(self, framework: str, strategy: str) -> str | None:
-        """Why this strategy cannot exist here; None if it can."""
+    def reason_against(self, framework: str, strategy: str, mode: str = "") -> str | None:
+        """Why this strategy, or any in this mode, cannot exist here; None if it can."""
         specific = self.impossible.get(f"{framework}/{strategy}")
-        return specific or self.impossible.get(strategy)
+        return (
+            specific or self.impossible.get(strategy) or self.impossible.get(f"{framework}/{mode}")
+        )
 
 
 @dataclass(frozen=True)

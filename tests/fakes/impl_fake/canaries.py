@@ -59,6 +59,7 @@ class Canaries:
 
 class Program:
     due = 0.0  # when what was begun is done
+    graphs = 0
 
     def prepare(self) -> None:
         Now.seconds = max(Now.seconds, self.due)

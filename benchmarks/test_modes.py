@@ -1,0 +1,95 @@
+"""Other modes compute the same: compiled whole, network by network, operation by operation.
+
+A few cells of each: whatever is timed is held to its reference again, as it was compiled.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.harness import cells, equivalence
+from benchmarks.harness.arrays import read_arrays, under
+from benchmarks.harness.checks import Laboratory, Problem
+from benchmarks.harness.launch import WorkerFailed
+from benchmarks.scenarios import CATALOGUE
+
+LINEAR: Problem = ("linear_cascade", "-", "seed")
+# A is frozen, and stands in front
+PLAYERS: Problem = ("two_player", "turn_b", "seed")
+
+
+def assert_reference(
+    laboratory: Laboratory, problem: Problem, framework: str, name: str, phase: str, mode: str
+) -> None:
+    """The strategy's gradients in this mode, in float32, are those of the float64 baseline."""
+    true = laboratory.gradients(problem, framework, ("backward", "summed"), "gradient", "float64")
+    launch = laboratory.at(problem, framework, "float32")
+    found = laboratory.files(problem).gradients(launch, "backward", name, phase, mode)
+    difference = equivalence.compare(
+        under(found, "gradient"),
+        true,
+        allowed=equivalence.ROUNDING,
+        dtype="float32",
+        networks=list(CATALOGUE[problem[0]].variants[problem[1]].networks),
+    )
+    assert difference.problem is None, f"{mode} {name}: {difference.problem}"
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "phase"),
+    [
+        ("compile", "separate_retained", "backward"),
+        ("compile_networks", "boundary_split", "backward"),
+    ],
+)
+def test_compiled_strategy_gives_the_reference(
+    laboratory: Laboratory, mode: str, name: str, phase: str
+) -> None:
+    assert_reference(laboratory, LINEAR, "torch", name, phase, mode)
+
+
+def test_strategies_give_the_reference_operation_by_operation(laboratory: Laboratory) -> None:
+    for name in cells.STRATEGIES["jax"]:
+        assert_reference(laboratory, LINEAR, "jax", name, "gradient", "eager")
+
+
+@pytest.mark.parametrize(
+    "way", [("torch", "compile", "detach"), ("jax", "eager", "partition")], ids="-".join
+)
+def test_frozen_keeps_still_in_a_step_and_the_rest_moves_as_in_the_frameworks_own_mode(
+    laboratory: Laboratory, way: tuple[str, str, str]
+) -> None:
+    framework, mode, recipe = way
+    files, launch = laboratory.files(PLAYERS), laboratory.at(PLAYERS, framework, "float32")
+    own, other = (
+        under(files.gradients(launch, "freeze", recipe, "step", m), "updated") for m in (None, mode)
+    )
+    start = read_arrays(files.weights)
+    assert set(own) == set(other) == set(start)
+    for name, array in other.items():
+        if name in files.facts["frozen"]:
+            assert np.array_equal(array, start[name].astype("float32")), f"{name} moved"
+        else:
+            assert np.any(array != start[name].astype("float32")), f"{name} did not move"
+            assert equivalence.relative(array, own[name]) < equivalence.ROUNDING, name
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "said"),
+    [
+        ("compile", "boundary_split", "no one graph can be made of it"),
+        ("compile_networks", "functional", "no one graph can be made of it"),
+        ("compile_networks", "batched", "that doesn't have storage"),
+    ],
+)
+def test_what_is_said_not_to_compile_does_not(
+    laboratory: Laboratory, mode: str, name: str, said: str
+) -> None:
+    """So `unsupported` is no excuse; in one line where Dynamo says so itself."""
+    launch, files = laboratory.at(LINEAR, "torch", "float32"), laboratory.files(LINEAR)
+    with pytest.raises(WorkerFailed) as raised:
+        files.gradients(launch, "backward", name, "gradient", mode)
+    assert said in str(raised.value)
+    if raised.value.outcome == "unsupported":
+        assert "\n" not in str(raised.value)
