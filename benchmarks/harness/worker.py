@@ -26,7 +26,7 @@ class Worker(Checks, Timing):
     """Everything that can be asked of a framework's process."""
 
 
-def main() -> None:
+def main(kind: type[Worker] = Worker) -> None:
     """Open the framework's session, say hello, then answer one request a line until stdin ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--framework", required=True)
@@ -48,7 +48,7 @@ def main() -> None:
         return
     gc.collect()
     gc.freeze()  # the framework's own objects live on: walking them before each group costs 0.1 s
-    worker = Worker(options.framework, session, say)
+    worker = kind(options.framework, session, say)
     say({"ok": True, "result": worker.do_hello()})
     serve(worker, sys.stdin, say)
 

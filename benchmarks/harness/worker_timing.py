@@ -91,6 +91,22 @@ class Timing(Base):
         rng = np.random.default_rng(seed)
         return clock.interleave(timed, seconds=seconds, least=least, rng=rng)
 
+    def do_warm(self, calls: Mapping[str, int | None]) -> dict[str, int]:
+        """Warm up, to be measured in turns with another worker; the calls of a sample of each.
+
+        ``calls`` names the cells, each with its residual bytes.
+        """
+        sizes = {}
+        for name, residual_bytes in calls.items():
+            self.say({"event": "at", "cell": name})
+            sizes[name] = clock.batch_size(clock.warm_up(self.programs[name]), residual_bytes)
+        return sizes
+
+    def do_turn(self, name: str, calls: int, seconds: float) -> dict[str, list[float]]:
+        """One turn of a cell that is warm: seconds per call, on the wall and of the CPU."""
+        wall, cpu = clock.turn(self.programs[name], calls, seconds)
+        return {"wall": wall, "cpu": cpu}
+
     def _sampler(self, name: str, calls: int, *, tell: bool) -> Callable[[], float]:
         program = self.programs[name]
 
