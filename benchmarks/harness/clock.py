@@ -52,7 +52,8 @@ def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[
     what others took of the machine meanwhile. The collector is held off, and not run before:
     turns are short and many.
     """
-    wall, cpu = [], []
+    wall: list[float] = []
+    cpu: list[float] = []
     was_on, start = gc.isenabled(), time.perf_counter()
     gc.disable()
     try:
