@@ -83,27 +83,26 @@ def record_set(subjects: Subjects, meta: Meta) -> LaunchSet:
     rng = np.random.default_rng([plan.SEED, meta.index])
     long = plan.long_subjects(meta.index)
     began = time.perf_counter()
-    with neighbour(meta.condition, meta.index), _workers(subjects, found) as workers:
+    with neighbour(meta.condition, meta.index), fresh_workers(subjects, found) as workers:
         for subject in subjects.subjects:
             three = workers[subject.framework]
-            with _spending(found, "prepare"):
-                calls = [subjects.prepare(worker, subject) for worker in three]
-            found.meta.calls[subject.id] = max(calls)
-            with _spending(found, "turns"):
-                _take_turns(found, subject, three, rng)
-            with _spending(found, "solo"):
+            with spending(found, "prepare"):
+                found.meta.calls[subject.id] = subjects.prepare(three, subject)
+            with spending(found, "turns"):
+                take_turns(found, subject, three, rng)
+            with spending(found, "solo"):
                 for i, worker in enumerate(three):
                     alone = _alone(found, subject, worker, plan.SOLO_SECONDS)
                     found.rows[f"solo/{subject.id}/{i}"] = alone
             if subject in long:
-                with _spending(found, "long"):
+                with spending(found, "long"):
                     alone = _alone(found, subject, three[0], plan.LONG_SECONDS)
                     found.rows[f"long/{subject.id}"] = alone
     found.meta.seconds["total"] = time.perf_counter() - began
     return found
 
 
-def _take_turns(
+def take_turns(
     found: LaunchSet, subject: Subject, workers: list[Launch], rng: np.random.Generator
 ) -> None:
     """The workers in turns, in random order within a round, until each has had its time."""
@@ -134,14 +133,16 @@ def _turn(
 
 
 @contextlib.contextmanager
-def _workers(subjects: Subjects, found: LaunchSet) -> Iterator[dict[str, list[Launch]]]:
+def fresh_workers(subjects: Subjects, found: LaunchSet) -> Iterator[dict[str, list[Launch]]]:
     """Fresh workers of each framework that is needed, all starting at once."""
     frameworks = dict.fromkeys(subject.framework for subject in subjects.subjects)
     workers: dict[str, list[Launch]] = {f: [] for f in frameworks}
     try:
-        with _spending(found, "start"):
+        with spending(found, "start"):
             for framework, started in workers.items():
-                started += [subjects.launch(framework) for _ in range(plan.WORKERS)]
+                for i in range(plan.WORKERS):
+                    core = plan.CORES[i % len(plan.CORES)]  # of their own to start on, not to run
+                    started.append(subjects.launch(framework, core=core))
             for worker in [one for started in workers.values() for one in started]:
                 worker.ready()
         yield workers
@@ -151,7 +152,8 @@ def _workers(subjects: Subjects, found: LaunchSet) -> Iterator[dict[str, list[La
 
 
 @contextlib.contextmanager
-def _spending(found: LaunchSet, what: str) -> Iterator[None]:
+def spending(found: LaunchSet, what: str) -> Iterator[None]:
+    """Add the seconds inside to what the set took for that."""
     start = time.perf_counter()
     yield
     seconds = found.meta.seconds
@@ -187,7 +189,7 @@ def _time_lone_starts(folder: Path, subjects: Subjects) -> None:
             start = time.perf_counter()
             worker = subjects.launch(subject.framework)
             try:
-                subjects.prepare(worker, subject)
+                subjects.prepare([worker], subject)
             finally:
                 worker.kill()
             seconds[subject.id] = time.perf_counter() - start

@@ -223,6 +223,18 @@ class Others:
             found.append((base[:, None], head[:, None]))
         return found
 
+    def single_samples(self, seed: Sequence[int]) -> tuple[list[Array], list[Array]]:
+        """One comparison of two single processes a cell, whole: base and head, [1, samples]."""
+        if min(len(runs) for runs in self.single) < 2:
+            raise TraceError("a cell was measured long in fewer than two launches; record more")
+        rng = np.random.default_rng(seed)
+        picked = [rng.permutation(len(runs))[:2] for runs in self.single]
+        base, head = (
+            [runs[pair[side]][None] for runs, pair in zip(self.single, picked, strict=True)]
+            for side in (0, 1)
+        )
+        return base, head
+
     def scores(self, rule: tools.Rule, count: int, seed: Sequence[int], fraction: float) -> Array:
         """The rule's score of each cell with head slower by ``fraction``: [comparisons, cells]."""
         if rule.tool == tools.PYTEST_BENCHMARK:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -57,34 +60,50 @@ class Subjects:
             launches, "backward", subject.phase
         )
 
-    def launch(self, framework: str, dtype: str = "float32") -> Launch:
-        """A fresh worker on the trial's core; JAX programs come from the cache of this trial."""
-        prefix = ("taskset", "-c", str(plan.CORE))
-        cache = self._cache.name
-        return Launch(framework, dtype=dtype, cache=cache, prefix=prefix, module=WORKER)
+    def launch(self, framework: str, dtype: str = "float32", core: int = plan.CORE) -> Launch:
+        """A fresh worker on one core; JAX programs come from the cache of this trial."""
+        prefix = ("taskset", "-c", str(core))
+        return Launch(framework, dtype=dtype, cache=self.cache, prefix=prefix, module=WORKER)
 
-    def prepare(self, launch: Launch, subject: Subject) -> int:
-        """Open the cell in the worker, hold it to its reference, warm it; the calls of a sample.
+    @property
+    def cache(self) -> str:
+        """Where JAX keeps its compiled programs."""
+        return self._cache.name
+
+    def prepare(self, launches: Sequence[Launch], subject: Subject) -> int:
+        """Open the cell in each worker, hold it to its reference, warm it on the trial's core.
+
+        All at once, on whatever cores they were started on: it is work before the clock.
+
+        Returns:
+            The calls of a sample.
 
         Raises:
             WrongGradients: the gate says no.
         """
-        files = self.files[subject.problem]
-        files.open_in(launch)
-        found = launch.ask(
-            "prepare",
-            kind="backward",
-            phase=subject.phase,
-            cells={subject.strategy: {"still": [], "no_gradient": []}},
-            reference=self._references[subject.problem, subject.phase][subject.framework],
-            rules=self._rules(files, subject.phase),
-            count=False,
-            products=False,
-        )[subject.strategy]
-        if found.get("equivalence") != "pass":
-            raise WrongGradients(f"{subject.id}: {found.get('error') or found['equivalence']}")
-        size: int = launch.ask("warm", calls={subject.strategy: None})[subject.strategy]
-        return size
+        for i, launch in enumerate(launches):
+            keep_on(launch, plan.CORES[i % len(plan.CORES)])
+            self.files[subject.problem].open_in(launch)
+            launch.send("prepare", **self._preparation(subject))
+        for launch in launches:
+            found = launch.receive(300.0)[subject.strategy]
+            if found.get("equivalence") != "pass":
+                raise WrongGradients(f"{subject.id}: {found.get('error') or found['equivalence']}")
+            keep_on(launch, plan.CORE)
+        warm = [launch.ask("warm", calls={subject.strategy: None}) for launch in launches]
+        return max(sizes[subject.strategy] for sizes in warm)
+
+    def _preparation(self, subject: Subject) -> dict[str, Any]:
+        references = self._references[subject.problem, subject.phase]
+        return {
+            "kind": "backward",
+            "phase": subject.phase,
+            "cells": {subject.strategy: {"still": [], "no_gradient": []}},
+            "reference": references[subject.framework],
+            "rules": self._rules(self.files[subject.problem], subject.phase),
+            "count": False,
+            "products": False,
+        }
 
     @staticmethod
     def _rules(files: ProblemFiles, phase: str) -> dict[str, Any]:
@@ -100,3 +119,10 @@ class Subjects:
             "exact_zero": [],
             "optimizer": spec.optimizer_of(files.variant).kind,
         }
+
+
+def keep_on(launch: Launch, core: int) -> None:
+    """Move every thread of a worker to one core; Linux, as the whole trial is."""
+    for thread in Path(f"/proc/{launch.pid}/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.sched_setaffinity(int(thread.name), {core})
