@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,15 @@ from results.statistics import NO_PRIOR, Moderated, fit_prior, location, moderat
 
 CELLS = 8
 ONE_METRIC = versus.Design((0,) * CELLS)
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A level found on fewer sessions than a user's: the tests stay quick."""
+    monkeypatch.setattr(versus, "DRAWN_CELLS", 64_000)
+    versus.per_look_level.cache_clear()
+    yield
+    versus.per_look_level.cache_clear()
 
 
 def sessions(
@@ -162,8 +172,9 @@ def test_one_session_is_decided_as_many_are() -> None:
         assert one.pairs == many.pairs[i]
 
 
-def test_all_looks_together_alarm_as_often_as_they_may() -> None:
+def test_all_looks_together_alarm_as_often_as_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
     """The level holds on sessions drawn otherwise than those it was found on."""
+    monkeypatch.setattr(versus, "DRAWN_CELLS", 160_000)
     rng = np.random.default_rng(12)
     groups = (0,) * 6
     level = versus.per_look_level(groups, versus.LOOKS, 0.05)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness.launch import WorkerError
-from benchmarks.trial import agreement, evaluate, live, plan, real, recorder
+from benchmarks.trial import agreement, evaluate, live, plan, real, recorder, report
 from benchmarks.trial.subjects import WrongGradients
 from benchmarks.trial.traces import TraceError
 
@@ -68,8 +68,6 @@ def _run(stage: str, options: argparse.Namespace) -> None:
     elif stage == "live":
         live.run(options.traces, options.live_minutes)
     else:
-        from benchmarks.trial import report  # matplotlib is of the extra `trial`
-
         report.write(options.traces, options.docs)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.harness.launch import WorkerError
 from benchmarks.trial import plan, real, recorder, replay, tools, traces, tuning
-from benchmarks.trial.plan import SUBJECTS, Subject
+from benchmarks.trial.plan import OURS, SUBJECTS, Subject
 from benchmarks.trial.subjects import Subjects
 from benchmarks.trial.traces import LaunchSet, Meta
 from benchmarks.trial.tuning import Constants
@@ -28,7 +28,6 @@ from results.verdict import SLOWER
 FRACTION = 0.05
 # One of each framework that neither dispatch nor a long call rules.
 PAIR = tuple(s for s in SUBJECTS if (s.scenario, s.size) == ("conv_cascade", "small"))
-OURS = "this suite"
 PROCESSES, SECONDS = 3, 8.0
 LOOKS = versus.LOOKS[:1]
 

@@ -16,6 +16,7 @@ HALVES = ("tuning", "report")
 SLOWDOWNS = (0.02, 0.03, 0.05, 0.10)
 FRAMEWORKS = ("torch", "jax")
 METRICS = ("wall", "cpu")
+OURS = "this suite"  # beside the names of the other tools
 
 # Of each set of launches, all of the same code. Which of them plays base, head, and base again is
 # drawn anew for every replayed session: unchanged code has no roles.

@@ -42,8 +42,10 @@ class CommandFailed(Exception):
 
 
 def lacking() -> list[str]:
-    """The tools of the ``trial`` extra that are not installed."""
-    return [name for name in ("pyperf", "asv") if importlib.util.find_spec(name) is None]
+    """What of the ``trial`` extra is not installed."""
+    return [
+        name for name in ("pyperf", "asv", "matplotlib") if importlib.util.find_spec(name) is None
+    ]
 
 
 def write_job(folder: Path, job: Mapping[str, Any]) -> Path:

@@ -115,7 +115,7 @@ def rules(values: int) -> list[Rule]:
     return [
         Rule(PYTEST_BENCHMARK, "--benchmark-compare-fail=median:X%", 5.0, percent_slower),
         # ≥ in pyperf
-        Rule(PYPERF, "critical t", math.nextafter(critical_t(values), 0), t_score),
+        Rule(PYPERF, "critical t = X", math.nextafter(critical_t(values), 0), t_score),
         Rule(PYPERF, "--min-speed=X%", 0.0, significant_percent),
         Rule(ASV, "--factor=X", 1.1, factor),
         Rule(BENCHSTAT, "-alpha=1-X", 0.95, one_minus_p),
