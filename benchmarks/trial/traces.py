@@ -67,7 +67,7 @@ def load(path: Path) -> LaunchSet:
         TraceError: the file is cut short or none of ours.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             rows = {name: file[name] for name in file.files if name != "meta"}
             return LaunchSet(Meta(**json.loads(str(file["meta"]))), rows)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
