@@ -6,7 +6,9 @@ import importlib.util
 import itertools
 import json
 import math
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,12 @@ from benchmarks.trial import (
     traces,
     tuning,
 )
+from benchmarks.trial.subjects import Subjects, WrongGradients
 from benchmarks.trial.traces import LaunchSet, Meta, TraceError
 from benchmarks.trial.worker import Slowed
 from results import versus
 from tests import made_traces
+from tests.conftest import FAKES
 
 
 @pytest.fixture(autouse=True)
@@ -406,3 +410,58 @@ def test_told_processes_take_their_rows_in_turn(
     with pytest.raises(RuntimeError, match="more processes of base than the 2"):
         cell.opened("a")
     cell.job.cache_clear()
+
+
+# Real workers, of the fake framework
+
+
+@pytest.fixture
+def fake_subjects(monkeypatch: pytest.MonkeyPatch) -> Iterator[Subjects]:
+    """One cell of the fake framework, in the trial's own workers."""
+    path = os.pathsep.join(p for p in (str(FAKES), os.environ.get("PYTHONPATH")) if p)
+    monkeypatch.setenv("PYTHONPATH", path)
+    subject = plan.Subject("linear_cascade", "-", "seed", "gradient", "summed", "fake")
+    changes = {"FRAMEWORKS": ("fake",), "SUBJECTS": (subject,), "CELL_SECONDS": 0.02,
+               "SOLO_SECONDS": 0.02, "LONG_SECONDS": 0.05}  # fmt: skip
+    for name, value in changes.items():
+        monkeypatch.setattr(plan, name, value)
+    with Subjects([subject]) as subjects:
+        yield subjects
+
+
+def test_set_of_launches_holds_what_every_tool_takes(fake_subjects: Subjects) -> None:
+    found = recorder.record_set(fake_subjects, Meta(0, "bursty", "tuning", 0.002))
+    name = plan.SUBJECTS[0].id
+    assert set(found.meta.seconds) == {"start", "prepare", "turns", "solo", "long", "total"}
+    for worker in range(plan.WORKERS):
+        wall = found.turns(name, worker, "wall")
+        assert len(wall) == len(found.turns(name, worker, "cpu")) > 0
+        assert found.rows[f"turns/{name}/{worker}/lengths"].sum() == len(wall)
+        assert (wall > 0).all()
+        assert len(found.rows[f"solo/{name}/{worker}"]) > 0
+    assert len(found.rows[f"long/{name}"]) > 0
+
+
+def test_worker_measures_on_the_core_of_the_trial_and_can_be_slowed(
+    fake_subjects: Subjects,
+) -> None:
+    subject = plan.SUBJECTS[0]
+    worker = fake_subjects.launch("fake", core=plan.CORES[0])
+    try:
+        calls = fake_subjects.prepare([worker], subject)
+        assert os.sched_getaffinity(worker.pid) == {plan.CORE}
+        worker.ask("slow", name=subject.strategy, seconds=0.004)
+        taken = worker.ask("turn", name=subject.strategy, calls=calls, seconds=0.05)["wall"]
+        assert min(taken) >= 0.004
+    finally:
+        worker.kill()
+
+
+def test_wrong_gradients_are_not_timed(fake_subjects: Subjects) -> None:
+    wrong = replace(plan.SUBJECTS[0], strategy="scaled")
+    worker = fake_subjects.launch("fake")
+    try:
+        with pytest.raises(WrongGradients, match="fake-linear_cascade-seed-scaled-gradient"):
+            fake_subjects.prepare([worker], wrong)
+    finally:
+        worker.kill()
