@@ -38,6 +38,8 @@ MARGIN = NOISY_MARGIN
 # Cells drawn in all to find the level: 20,000 sessions of up to 16 cells, fewer of larger ones.
 DRAWN_CELLS = 320_000
 
+CONTROLS = ("group", "row")
+
 Words = NDArray[np.str_]
 
 
@@ -50,6 +52,9 @@ class Design:
         looks: after how many launch pairs the session looks, ascending.
         margin: the largest relative difference that counts as none: 0.02 is 2 %.
         alpha: the chance that an unchanged session calls anything slower or faster.
+        control: what base against base outside the margin makes inconclusive: the whole
+            ``group`` in which it happened, or that ``row`` alone (all of the group's rows where
+            it is the common mode).
 
     Raises:
         ValueError: one of them cannot be.
@@ -59,6 +64,7 @@ class Design:
     looks: tuple[int, ...] = LOOKS
     margin: float = MARGIN
     alpha: float = ALPHA
+    control: str = "group"
 
     def __post_init__(self) -> None:
         used = sorted(set(self.groups))
@@ -67,6 +73,8 @@ class Design:
         rising = all(a < b for a, b in zip(self.looks, self.looks[1:], strict=False))
         if not self.looks or self.looks[0] < 2 or not rising:
             raise ValueError(f"looks are {self.looks}; they must ascend from at least 2 pairs")
+        if self.control not in CONTROLS:
+            raise ValueError(f"control {self.control!r} must be one of {', '.join(CONTROLS)}")
         if not (0 < self.margin < math.inf and 0 < self.alpha < 1):
             raise ValueError(
                 f"margin {self.margin!r} must be above 0 and alpha {self.alpha!r} between 0 and 1"
@@ -86,7 +94,8 @@ class Design:
 class Look(NamedTuple):
     """What a session knows after so many pairs; rows are the cells, then each group's common mode.
 
-    ``control_held`` [..., groups] says whether base against base stayed inside the margin.
+    ``control_held`` [..., rows] says where base against base stayed inside the margin, or all
+    did that a row depends on.
     """
 
     rows: Moderates
@@ -164,7 +173,7 @@ def look(d: ArrayLike, control: ArrayLike, design: Design) -> Look:
     """The verdicts from these pairs alone.
 
     Where base against base leaves the margin, in any row of a group, the whole group is
-    inconclusive: what moves it would move head against base too.
+    inconclusive, or that row alone (`Design.control`): what moves it would move head too.
 
     Args:
         d: head against base, [..., cells, pairs].
@@ -177,8 +186,7 @@ def look(d: ArrayLike, control: ArrayLike, design: Design) -> Look:
     verdicts = np.where(same < level, EQUAL, INCONCLUSIVE)
     beyond = (differs < level) & (np.abs(rows.log_ratio) > design.bound)
     verdicts = np.where(beyond, np.where(rows.log_ratio > 0, SLOWER, FASTER), verdicts)
-    trusted = held[..., _group_of_rows(design)]
-    return Look(rows, differs, same, np.where(trusted, verdicts, INCONCLUSIVE), held)
+    return Look(rows, differs, same, np.where(held, verdicts, INCONCLUSIVE), held)
 
 
 def _group_of_rows(design: Design) -> list[int]:
@@ -188,9 +196,15 @@ def _group_of_rows(design: Design) -> list[int]:
 def _control_held(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
     rows = estimate(control, design.groups)
     inside = np.abs(rows.log_ratio) <= design.bound
-    owner = np.asarray(_group_of_rows(design))
-    held = [inside[..., owner == group].all(axis=-1) for group in range(owner.max() + 1)]
-    return np.stack(held, axis=-1)
+    owner, common = np.asarray(_group_of_rows(design)), len(design.groups)
+    held = np.empty_like(inside)
+    for group in range(owner.max() + 1):
+        members, shared = owner == group, inside[..., common + group, None]
+        if design.control == "group":
+            held[..., members] = inside[..., members].all(axis=-1, keepdims=True)
+        else:
+            held[..., members] = inside[..., members] & shared
+    return held
 
 
 def decide(d: ArrayLike, control: ArrayLike, design: Design) -> Session:

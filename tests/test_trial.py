@@ -194,13 +194,13 @@ def test_marks_name_the_cause_where_they_are_missed() -> None:
         "tools": {"asv": {"settings": {"--factor=X": setting}}},
         "missing": {"pyperf": "too few launches"},
         "coverage": {"wall": {"10": [0.95, 0.80]}},
-        "pair_seconds": 30.0, "looks": [10, 16], "level": 0.001,
+        "pair_seconds": 30.0, "looks": [10, 16], "normal_alarms": 18,
     }  # fmt: skip
     cells = {n: {"pair_sd_wall": 0.2, "pair_sd_cpu": 0.1} for n in ("even", "noisy")}
     found = rates.marks({"conditions": {"quiet": one, "bursty": one}}, {"bursty": cells})
     assert [mark.reached for mark in found] == [False] * 4
     causes = [mark.cause for mark in found]
-    assert "heavier tails" in causes[0]
+    assert "normal noise as wide as these launches' makes 18" in causes[0]
     assert "noisy: found 10%" in causes[1]
     assert "even" not in causes[1]
     assert "in 50% of the sessions" in causes[1]
@@ -318,6 +318,9 @@ def test_recording_goes_on_where_it_was(tmp_path: Path, made: list[Meta]) -> Non
     sets = traces.load_all(tmp_path)
     assert [one.meta.index for one in sets] == list(range(len(sets)))
     assert len(sets) > first
+    counts = [len(replay.chosen(sets, half, c)) for half in plan.HALVES for c in plan.CONDITIONS]
+    assert max(counts) - min(counts) <= 1  # a longer recording feeds both halves
+    assert len({one.meta.turn for one in sets if one.meta.half == "report"}) == 1
 
 
 @pytest.mark.parametrize("option", ["--minutes=0", "--live-minutes=nan"])

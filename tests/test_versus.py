@@ -136,8 +136,21 @@ def test_control_outside_the_margin_makes_its_group_inconclusive() -> None:
     session = versus.decide(d, control, design)
     assert (session.verdicts[:, [4, 5, 6, 7, 9]] == "inconclusive").all()
     assert (session.verdicts[:, 1] == "slower").all()
-    assert session.control_held.tolist() == [[True, False]] * 20
+    assert session.control_held.tolist() == [[True] * 4 + [False] * 4 + [True, False]] * 20
     assert (session.pairs == 24).all()
+
+
+def test_control_by_row_leaves_the_other_rows_alone() -> None:
+    d, control = sessions(np.random.default_rng(7), 20, spread=0.004)
+    d[:, 1] += 0.3
+    design = versus.Design((0,) * CELLS, control="row")
+    control[:, 6] += 0.1
+    session = versus.decide(d, control, design)
+    assert (session.verdicts[:, 6] == "inconclusive").all()
+    assert (session.verdicts[:, [0, 7]] == "equal").all()
+    assert (session.verdicts[:, 1] == "slower").all()
+    moved = versus.decide(d, control + 0.1, design)  # base again is slower as a whole
+    assert (moved.verdicts == "inconclusive").all()
 
 
 def test_session_ends_when_every_row_is_decided() -> None:
@@ -197,6 +210,7 @@ def test_all_looks_together_alarm_as_often_as_they_may(monkeypatch: pytest.Monke
         {"looks": (1,)},
         {"margin": 0.0},
         {"alpha": 1.0},
+        {"control": "none"},
     ],
 )
 def test_impossible_designs_are_refused(wrong: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.trial import plan, replay, traces, tuning
+from benchmarks.trial import plan, rates, replay, traces, tuning
 from benchmarks.trial.replay import Others, Ours
 from benchmarks.trial.traces import LaunchSet, TraceError
 from benchmarks.trial.tuning import Constants
@@ -82,7 +82,7 @@ def _condition(
     seconds = pair_seconds(halves["report"])
     looks = affordable(seconds)
     ours = {half: Ours.of(found, constants, looks[-1]) for half, found in halves.items()}
-    before = replay.our_alarms(ours["tuning"], "wall and CPU", looks, [*seed, 0])
+    before = replay.our_alarms(ours["tuning"], rates.MAIN, looks, [*seed, 0])
     rate = before["suite_slower"] / before["suites"]
     print(f"{condition}: {seconds:.1f} s a launch pair, looks after {looks}", flush=True)
     found: dict[str, Any] = {
@@ -90,6 +90,9 @@ def _condition(
         "looks": looks,
         "level": replay.design(plan.METRICS, looks).level,
         "rate_in_tuning": rate,
+        "normal_alarms": replay.our_alarms(
+            replay.as_normal(ours["report"], [*seed, 6]), rates.MAIN, looks, [*seed, 7]
+        )["suite_alarms"],
         "ours": {
             variant: {
                 "alarms": replay.our_alarms(ours["report"], variant, looks, [*seed, 1]),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.stats
 
-from benchmarks.trial import plan
+from benchmarks.trial import plan, tools
 from results import versus
 
 MAIN = "wall and CPU"  # the variant of this suite that the marks are about
@@ -87,8 +87,8 @@ def _alarm_causes(found: Mapping[str, Any]) -> list[str]:
         if alarms["suite_alarms"]:
             said.append(
                 f"{condition}: {alarms['suite_alarms']} alarms, {alarms['common_alarms']} of them "
-                f"by a common mode; the level {one['level']:.2g} was found on normal noise, and "
-                "these launches have heavier tails"
+                f"by a common mode; normal noise as wide as these launches' makes "
+                f"{one['normal_alarms']} in as many sessions, what is more comes from their tails"
             )
     return said
 
@@ -148,7 +148,9 @@ def _ahead(found: Mapping[str, Any]) -> Mark:
                 )
         said.append(f"{condition}: this suite {hits / of:.1%}, {', '.join(others)}")
         behind += [
-            f"{condition}: {tool} has no figure ({why})" for tool, why in one["missing"].items()
+            f"{condition}: {tool} has no figure ({why})"
+            for tool, why in one["missing"].items()
+            if tool in tools.TOOLS
         ]
     asked = "ahead of the other four at a matched alarm rate, +3 %"
     return Mark(asked, not behind, "; ".join(said), "; ".join(behind))

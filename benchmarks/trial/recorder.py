@@ -59,12 +59,18 @@ def _longest(kept: list[LaunchSet]) -> float:
 def _stage(kept: list[LaunchSet], spent: float, index: int, minutes: float) -> tuple[str, float]:
     """Which half a set belongs to, and the length of its turns.
 
-    The tuning half tries each length; the report half has the best of them.
+    The tuning half comes first and tries each length; the report half has the best of them. Where
+    a recording is made longer later, the halves grow side by side. Both conditions of a pair of
+    sets are alike.
     """
-    reporting = any(one.meta.half == "report" for one in kept)
-    if not reporting and (spent + _longest(kept) < minutes * 30 or index % 2 or len(kept) < 2):
-        return "tuning", plan.TURNS[(index // len(plan.CONDITIONS)) % len(plan.TURNS)]
-    return "report", tuning.best_turn([one for one in kept if one.meta.half == "tuning"])
+    if index % len(plan.CONDITIONS) and kept:
+        return kept[-1].meta.half, kept[-1].meta.turn
+    halves = {half: [one for one in kept if one.meta.half == half] for half in plan.HALVES}
+    tuned_on, reported = halves["tuning"], halves["report"]
+    first = not reported and spent + _longest(kept) < minutes * 30
+    if not tuned_on or first or len(tuned_on) < len(reported):
+        return "tuning", plan.TURNS[(len(tuned_on) // len(plan.CONDITIONS)) % len(plan.TURNS)]
+    return "report", reported[0].meta.turn if reported else tuning.best_turn(tuned_on)
 
 
 def _attempted(subjects: Subjects, meta: Meta) -> LaunchSet:

@@ -23,7 +23,13 @@ from results.verdict import FASTER, SLOWER
 from results.versus import Design, Session
 
 CELLS = len(plan.SUBJECTS)
-VARIANTS = {"wall and CPU": plan.METRICS, "wall": ("wall",), "CPU": ("cpu",)}
+# What the verdict is made of, and what a control that leaves the margin makes inconclusive.
+VARIANTS = {
+    "wall and CPU": (plan.METRICS, "group"),
+    "wall": (("wall",), "group"),
+    "CPU": (("cpu",), "group"),
+    "wall and CPU, control by row": (plan.METRICS, "row"),
+}
 PYPERF_VALUES, ASV_SAMPLES = 3, 30
 
 
@@ -60,9 +66,20 @@ class Ours:
         return d, control
 
 
-def design(metrics: Sequence[str], looks: tuple[int, ...]) -> Design:
+def as_normal(ours: Ours, seed: Sequence[int]) -> Ours:
+    """Launches of normal noise as wide as these: alarms that they do not make are the tails'."""
+    rng = np.random.default_rng(seed)
+    drawn = {}
+    for metric, logs in ours.logs.items():
+        wide = (logs - logs.mean(axis=1, keepdims=True)).std(axis=(0, 1)) * np.sqrt(1.5)
+        drawn[metric] = rng.normal(0.0, 1.0, (400, *logs.shape[1:])) * wide
+    return Ours(drawn, ours.pairs)
+
+
+def design(metrics: Sequence[str], looks: tuple[int, ...], control: str = "group") -> Design:
     """A group of rows for each metric."""
-    return Design(tuple(i for i in range(len(metrics)) for _ in range(CELLS)), looks)
+    groups = tuple(i for i in range(len(metrics)) for _ in range(CELLS))
+    return Design(groups, looks, control=control)
 
 
 def decided(
@@ -70,10 +87,11 @@ def decided(
     control: Mapping[str, Array],
     metrics: Sequence[str],
     looks: tuple[int, ...],
+    by: str = "group",
 ) -> Session:
-    """The sessions' verdicts from these metrics."""
+    """The sessions' verdicts from these metrics, controlled by group or by row."""
     joined = [np.concatenate([part[m] for m in metrics], axis=-2) for part in (d, control)]
-    return versus.decide(joined[0], joined[1], design(metrics, looks))
+    return versus.decide(joined[0], joined[1], design(metrics, looks, by))
 
 
 def slowed(d: Mapping[str, Array], cells: Sequence[int], fraction: float) -> dict[str, Array]:
@@ -93,9 +111,9 @@ def calls_slower(session: Session, cell: int, metrics: int) -> NDArray[np.bool_]
 
 def our_alarms(ours: Ours, variant: str, looks: tuple[int, ...], seed: Sequence[int]) -> Any:
     """Unchanged sessions: who was told slower or faster, and how the sessions ended."""
-    metrics = VARIANTS[variant]
+    metrics, by = VARIANTS[variant]
     d, control = ours.draw(plan.TRIALS, seed)
-    session = decided(d, control, metrics, looks)
+    session = decided(d, control, metrics, looks, by)
     either = np.isin(session.verdicts, (SLOWER, FASTER))
     slower = session.verdicts == SLOWER
     cells = len(metrics) * CELLS
@@ -115,16 +133,16 @@ def our_alarms(ours: Ours, variant: str, looks: tuple[int, ...], seed: Sequence[
 
 def our_power(ours: Ours, variant: str, looks: tuple[int, ...], seed: Sequence[int]) -> Any:
     """Slowdown → how often one slowed cell is found, per cell, and the shift of everything."""
-    metrics, count = VARIANTS[variant], plan.TRIALS // 4
+    (metrics, by), count = VARIANTS[variant], plan.TRIALS // 4
     found = {}
     for fraction in plan.SLOWDOWNS:
         cells = []
         for cell in range(CELLS):
             d, control = ours.draw(count, [*seed, cell])
-            session = decided(slowed(d, [cell], fraction), control, metrics, looks)
+            session = decided(slowed(d, [cell], fraction), control, metrics, looks, by)
             cells.append(int(calls_slower(session, cell, len(metrics)).sum()))
         d, control = ours.draw(count, [*seed, CELLS])
-        session = decided(slowed(d, range(CELLS), fraction), control, metrics, looks)
+        session = decided(slowed(d, range(CELLS), fraction), control, metrics, looks, by)
         common = session.verdicts[:, len(metrics) * CELLS :] == SLOWER
         found[str(fraction)] = {
             "of": count,

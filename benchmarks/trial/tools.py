@@ -76,10 +76,11 @@ def significant_percent(base: Array, head: Array) -> Array:
 def factor(base: Array, head: Array) -> Array:
     """asv 0.6.6, `_is_result_better`: head's median over base's, where a U test has p < 0.002.
 
-    The p is that of the normal approximation without correction, as asv has above 20 samples.
+    The p is that of the normal approximation without correction above 20 samples, else exact.
     """
     ratio = np.median(head, axis=-1) / np.median(base, axis=-1)
-    return np.where(u_test(base, head, exact=False) < 0.002, ratio, 1.0)
+    exact = max(base.shape[-1], head.shape[-1]) <= 20
+    return np.where(u_test(base, head, exact=exact) < 0.002, ratio, 1.0)
 
 
 def u_test(base: Array, head: Array, *, exact: bool) -> Array:
