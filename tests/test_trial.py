@@ -209,6 +209,15 @@ def test_marks_name_the_cause_where_they_are_missed() -> None:
     assert "87.5% over all rows, the least in one row 80.0%" in causes[3]
 
 
+@pytest.mark.parametrize(("hits", "suites", "reached"), [(0, 2000, True), (1, 2000, False),
+                                                         (0, 140, False)])  # fmt: skip
+def test_silence_takes_no_alarm_in_enough_suites(hits: int, suites: int, reached: bool) -> None:
+    alarms = {"suites": suites, "suite_alarms": hits, "common_alarms": 0}
+    one = {"ours": {rates.MAIN: {"alarms": alarms}}, "normal_alarms": 0,
+           "disjoint": {"suites": 1, "suite_alarms": 0}}  # fmt: skip
+    assert rates._silence({"conditions": {"quiet": one, "bursty": one}}).reached is reached
+
+
 def test_bounds_of_rates_are_those_of_the_tables() -> None:
     assert rates.upper_bound(0, 300) == pytest.approx(1 - 0.05 ** (1 / 300))  # just under 1 %
     assert rates.upper_bound(0, 0) == 1.0

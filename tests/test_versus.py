@@ -201,6 +201,17 @@ def test_all_looks_together_alarm_as_often_as_they_may(monkeypatch: pytest.Monke
     assert level < 0.05 / 2  # three looks at 5 % each would alarm in far more
 
 
+def test_unchanged_sessions_alarm_as_often_as_they_may_without_a_margin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(versus, "DRAWN_CELLS", 160_000)
+    d, _ = sessions(np.random.default_rng(14), 3000)
+    design = versus.Design((0,) * CELLS, margin=1e-12, alpha=0.05)
+    said = versus.decide(d, np.zeros_like(d), design).verdicts
+    alarms = np.isin(said, ("slower", "faster")).any(axis=-1).mean()
+    assert 0.035 < alarms < 0.065  # α = 0.05
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -52,6 +53,10 @@ def _check(stages: Sequence[str], options: argparse.Namespace) -> None:
         if not 0 < getattr(options, name) < float("inf"):
             given = getattr(options, name)
             raise TraceError(f"--{name.replace('_', '-')} {given}: must be a number above 0")
+    if shutil.which("taskset") is None:
+        raise TraceError(
+            "the trial keeps its workers on one core by taskset, of Linux's util-linux"
+        )
     lacking = real.lacking()
     if lacking and set(stages) - {"record"}:
         raise TraceError(

@@ -62,9 +62,13 @@ def _one(tool: str, others: Others, fraction: float) -> tuple[Any, Any]:
 
 
 def _sides(tool: str, others: Others) -> tuple[list[Array], list[Array]]:
+    """One comparison: of each cell a row for each process, all of the same length."""
     drawn = others.draw(tool, 1, [plan.SEED, 78])
-    base, head = zip(*drawn, strict=True)
-    return tuple([rows.reshape(others.count, -1) for rows in side] for side in (base, head))  # type: ignore[return-value]
+    base, head = (
+        [rows.reshape(others.count, -1) for rows in side] for side in zip(*drawn, strict=True)
+    )
+    shortest = min(rows.shape[-1] for rows in base)  # asv takes as many samples of every cell
+    return [rows[:, :shortest] for rows in base], [rows[:, :shortest] for rows in head]
 
 
 def answer(tool: str, folder: Path, series: Mapping[str, real.Series]) -> set[str]:

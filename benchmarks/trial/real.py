@@ -19,7 +19,9 @@ from benchmarks.trial import cell, plan
 COMMANDS = Path(__file__).parent / "commands"
 Series = Mapping[str, Sequence[Sequence[float]]]  # cell → a row of seconds for each process
 
-_IDENTITY = ("-c", "user.name=trial", "-c", "user.email=trial@localhost")
+_IDENTITY = (
+    "-c", "user.name=trial", "-c", "user.email=trial@localhost", "-c", "commit.gpgsign=false",
+)  # fmt: skip
 _ASV = {
     "version": 1,
     "project": "trial",
