@@ -168,7 +168,12 @@ def test_whole_replay_and_page(recorded: Path, monkeypatch: pytest.MonkeyPatch) 
     sets = traces.load_all(recorded)
     constants = {m: tuning.Constants(**c) for m, c in found["constants"].items()}
     about = summary.summarise(sets, constants)
-    page = report.page(found, about, None, None)
+    live = {"asv 0.05": {"missing": "no /opt/here/bin/asv |\n at all"},
+            "this suite 0": {"cells": 8, "slower": []}}  # fmt: skip
+    page = report.page(found, about, None, live)
+    assert "| asv | +5 % |" in page
+    assert "no …/asv / at all |" in page
+    assert "| this suite | unchanged | 0 of 8 |" in page
     assert page.count("| bursty | pyperf |") == 3
     assert "Not checked" in page
     assert all(len(line) < 100 for line in page.splitlines() if line[:1] != "|")

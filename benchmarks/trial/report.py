@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,7 @@ def _agreement(agreement: Mapping[str, Any] | None) -> list[str]:
     rows = []
     for tool, one in agreement.items():
         if "missing" in one:
-            rows.append([tool, NOTHING, NOTHING, one["missing"].replace("\n", " ")[-200:]])
+            rows.append([tool, NOTHING, NOTHING, _why(one["missing"])])
         else:
             rows.append([tool, f"{one['agree']} of {one['cells']}", str(one["slower"]), ""])
     return [
@@ -183,7 +184,7 @@ def _live(live: Mapping[str, Any] | None, found: Mapping[str, Any]) -> list[str]
         tool, fraction = key.rsplit(" ", 1)
         what = "unchanged" if float(fraction) == 0 else f"+{100 * float(fraction):.0f} %"
         if "missing" in one:
-            said = one["missing"].replace("\n", " ")[-200:]
+            said = _why(one["missing"])
             rows.append([tool, what, NOTHING, _replayed(found, tool, fraction), said])
             continue
         slower = ", ".join(one["slower"]) or "none"
@@ -204,6 +205,11 @@ def _live(live: Mapping[str, Any] | None, found: Mapping[str, Any]) -> list[str]
         "",
         *sections.table(titles, rows, 2),
     ]
+
+
+def _why(missing: str) -> str:
+    """The end of a reason, on one line, without the folders of this machine."""
+    return re.sub(r"(?:/[\w.+-]+)+/", "…/", " ".join(missing.split()))[-200:].replace("|", "/")
 
 
 def _replayed(found: Mapping[str, Any], tool: str, fraction: str) -> str:
