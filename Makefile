@@ -1,6 +1,7 @@
 # Two commands on a fresh machine with Python >= 3.11, pip and make:
 #   make bench    install what is pinned, then time everything that is selected by default
 #   make test     the same set-up, then every check and every test
+# And on a quiet machine, for an hour: make trial, this suite's verdicts beside other tools'
 # Another index for torch (CPU-only or CUDA builds): make bench TORCH_INDEX=URL
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 TORCH := $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 ARGS ?=
 
-.PHONY: bench test audit docs lint types clean
+.PHONY: bench test audit trial docs lint types clean
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only $(ARGS)
@@ -20,6 +21,10 @@ test: $(VENV)/installed
 
 audit: $(VENV)/installed
 	$(BIN)/python -m tests.audit $(ARGS)
+
+trial: $(VENV)/installed
+	$(PIP) -e '.[trial]'
+	$(BIN)/python -m benchmarks.trial all $(ARGS)
 
 docs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.traps

@@ -61,13 +61,41 @@ class Warm(NamedTuple):
 
 def batch(program: Timed, calls: int) -> float:
     """Seconds per call over ``calls`` calls, each waited for."""
+    return batch_times(program, calls)[0]
+
+
+def batch_times(program: Timed, calls: int) -> tuple[float, float]:
+    """The same, and the CPU seconds per call of all threads of this process."""
     carries = [program.prepare() for _ in range(calls)]
     carries.reverse()  # popped as they are used, so that a used graph is freed
     run, wait, now = program.run, program.wait, time.perf_counter
-    start = now()
+    used, start = time.process_time(), now()
     for _ in range(calls):
         wait(run(carries.pop()))
-    return (now() - start) / calls
+    return (now() - start) / calls, (time.process_time() - used) / calls
+
+
+def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[float]]:
+    """Samples taken one after another until the time is up, one at least: wall and CPU time.
+
+    Both in seconds per call. The CPU time is that of all threads of this process; it leaves out
+    what others took of the machine meanwhile. The collector is held off, and not run before:
+    turns are short and many.
+    """
+    wall: list[float] = []
+    cpu: list[float] = []
+    was_on, start = gc.isenabled(), time.perf_counter()
+    gc.disable()
+    try:
+        while not wall or time.perf_counter() - start < seconds:
+            program.reset()
+            on_the_wall, of_the_cpu = batch_times(program, calls)
+            wall.append(on_the_wall)
+            cpu.append(of_the_cpu)
+    finally:
+        if was_on:
+            gc.enable()
+    return wall, cpu
 
 
 def guarded(program: Guarded) -> float:

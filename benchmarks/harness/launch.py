@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from benchmarks.scenarios import FRAMEWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
+WORKER = "benchmarks.harness.worker"
 
 
 class WorkerError(Exception):
@@ -70,7 +71,11 @@ class WorkerTimeout(WorkerError):
 
 
 class Launch:
-    """Starts a worker; `ask` sends a request and waits, `send` and `receive` do either alone."""
+    """Starts a worker; `ask` sends a request and waits, `send` and `receive` do either alone.
+
+    ``prefix`` stands in front of the worker's command: ``("taskset", "-c", "1")`` keeps it, and
+    every thread that its framework starts, on one core.
+    """
 
     def __init__(
         self,
@@ -80,9 +85,11 @@ class Launch:
         dtype: str = "float32",
         cache: str | None = None,
         environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        module: str = WORKER,
     ) -> None:
         self.framework = framework
-        command = [sys.executable, "-m", "benchmarks.harness.worker", "--framework", framework]
+        command = [*prefix, sys.executable, "-m", module, "--framework", framework]
         command += ["--device", device, "--dtype", dtype]
         if cache and framework in FRAMEWORKS:
             command += ["--cache", cache]

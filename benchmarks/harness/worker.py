@@ -28,7 +28,7 @@ class Worker(Checks, Canaries, Memory):
     """Everything that can be asked of a framework's process."""
 
 
-def main() -> None:
+def main(kind: type[Worker] = Worker) -> None:
     """Open the framework's session, say hello, then answer one request a line until stdin ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--framework", required=True)
@@ -52,7 +52,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # the framework's own objects live on: walking them before each group costs 0.1 s
     limits.obey()
-    worker = Worker(options.framework, session, mark, say)
+    worker = kind(options.framework, session, mark, say)
     say({"ok": True, "result": worker.do_hello()})
     serve(worker, sys.stdin, say)
 

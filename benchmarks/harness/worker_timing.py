@@ -100,6 +100,24 @@ class Timing(Base):
         self._demand_no_recompilation(graphs)
         return {"samples": samples, "steady": steady}
 
+    def do_warm(self, calls: Mapping[str, int | None]) -> dict[str, int]:
+        """Warm up, to be measured in turns with another worker; the calls of a sample of each.
+
+        ``calls`` names the cells, each with its residual bytes.
+        """
+        sizes = {}
+        for name, residual_bytes in calls.items():
+            self.mark.at(name)
+            warm = clock.warm_up(self.programs[name])
+            sizes[name] = clock.batch_size(warm.seconds, residual_bytes)
+        return sizes
+
+    def do_turn(self, name: str, calls: int, seconds: float) -> dict[str, list[float]]:
+        """One turn of a cell that is warm: seconds per call, on the wall and of the CPU."""
+        self.mark.at(name)
+        wall, cpu = clock.turn(self.programs[name], calls, seconds)
+        return {"wall": wall, "cpu": cpu}
+
     def _demand_no_recompilation(self, graphs: Mapping[str, int]) -> None:
         """A call that was compiled anew, or fell back on something else, took another's time."""
         for name, before in graphs.items():

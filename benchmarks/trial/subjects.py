@@ -1,0 +1,128 @@
+"""The trial's cells in workers: problems and references once, workers again and again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from benchmarks.harness import equivalence
+from benchmarks.harness.launch import Launch
+from benchmarks.harness.problems import ProblemFiles
+from benchmarks.trial import plan
+from benchmarks.trial.plan import Subject
+
+WORKER = "benchmarks.trial.worker"
+
+
+class WrongGradients(Exception):
+    """A cell of the trial failed the gate; nothing is timed then."""
+
+
+class Subjects:
+    """Files and float64 references of these cells; use as a context."""
+
+    def __init__(self, subjects: Iterable[Subject] = plan.SUBJECTS) -> None:
+        self.subjects = list(subjects)
+        self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-trial-")
+        self.files: dict[tuple[str, str, str], ProblemFiles] = {}
+        self._references: dict[tuple[tuple[str, str, str], str], dict[str, str]] = {}
+
+    def __enter__(self) -> Subjects:
+        launches = {f: self.launch(f, dtype="float64") for f in plan.FRAMEWORKS}
+        try:
+            for subject in self.subjects:
+                self._refer(subject, launches)
+        finally:
+            for launch in launches.values():
+                launch.kill()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for files in self.files.values():
+            files.close()
+        self._cache.cleanup()
+
+    def _refer(self, subject: Subject, launches: Mapping[str, Launch]) -> None:
+        key = subject.problem
+        if key not in self.files:
+            self.files[key] = ProblemFiles(*key)
+        self._references[key, subject.phase] = self.files[key].reference(
+            launches, "backward", subject.phase
+        )
+
+    def launch(self, framework: str, dtype: str = "float32", core: int = plan.CORE) -> Launch:
+        """A fresh worker on one core; JAX programs come from the cache of this trial."""
+        prefix = ("taskset", "-c", str(core))
+        return Launch(framework, dtype=dtype, cache=self.cache, prefix=prefix, module=WORKER)
+
+    @property
+    def cache(self) -> str:
+        """Where JAX keeps its compiled programs."""
+        return self._cache.name
+
+    def prepare(self, launches: Sequence[Launch], subject: Subject) -> int:
+        """Open the cell in each worker, hold it to its reference, warm it on the trial's core.
+
+        All at once, on whatever cores they were started on: it is work before the clock.
+
+        Returns:
+            The calls of a sample.
+
+        Raises:
+            WrongGradients: the gate says no.
+        """
+        for i, launch in enumerate(launches):
+            keep_on(launch, plan.CORES[i % len(plan.CORES)])
+            self.files[subject.problem].open_in(launch)
+            launch.send("prepare", **self._preparation(subject))
+        for launch in launches:
+            found = launch.receive(300.0)[subject.strategy]
+            if found.get("equivalence") != "pass":
+                raise WrongGradients(f"{subject.id}: {found.get('error') or found['equivalence']}")
+            keep_on(launch, plan.CORE)
+        warm = [launch.ask("warm", calls={subject.strategy: None}) for launch in launches]
+        return max(sizes[subject.strategy] for sizes in warm)
+
+    def _preparation(self, subject: Subject) -> dict[str, Any]:
+        references = self._references[subject.problem, subject.phase]
+        return {
+            "kind": "backward",
+            "phase": subject.phase,
+            "cells": {subject.strategy: {"still": [], "no_gradient": []}},
+            "reference": references[subject.framework],
+            "rules": self._rules(self.files[subject.problem], subject.phase),
+            "count": False,
+            "products": False,
+        }
+
+    @staticmethod
+    def _rules(files: ProblemFiles, phase: str) -> dict[str, Any]:
+        spec = files.spec
+        return {
+            "allowed": equivalence.tolerance(
+                "float32", spec.kink_margin(files.variant, files.size)
+            ),
+            "dtype": "float32",
+            "phase": phase,
+            "networks": list(spec.variants[files.variant].networks),
+            "zero_gradient": list(spec.zero_gradient),
+            "exact_zero": [],
+            "optimizer": spec.optimizer_of(files.variant).kind,
+        }
+
+
+def keep_on(launch: Launch, core: int) -> None:
+    """Move every thread of a worker to one core; Linux, as the whole trial is."""
+    for thread in Path(f"/proc/{launch.pid}/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.sched_setaffinity(int(thread.name), {core})
