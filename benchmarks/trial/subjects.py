@@ -98,6 +98,7 @@ class Subjects:
         return {
             "kind": "backward",
             "phase": subject.phase,
+            "mode": "eager" if subject.framework == "torch" else "jit",
             "cells": {subject.strategy: {"still": [], "no_gradient": []}},
             "reference": references[subject.framework],
             "rules": self._rules(self.files[subject.problem], subject.phase),
