@@ -17,11 +17,11 @@ FAULTS = (
     Fault(
         "clock_stopped_before_the_wait",
         "benchmarks/harness/clock.py",
-        "        wait(run(carries.pop()))\n    return (now() - start) / calls\n",
+        "        wait(run(carries.pop()))\n    return (now() - start) / calls",
         "        result = run(carries.pop())\n"
         "    stop = now()\n"
         "    wait(result)\n"
-        "    return (stop - start) / calls\n",
+        "    return (stop - start) / calls",
         "asynchronous calls are timed up to their return, not to their end",
         (SAMPLE,),
     ),
@@ -44,14 +44,11 @@ FAULTS = (
     Fault(
         "clock_started_before_preparing",
         "benchmarks/harness/clock.py",
+        "now()\n    for _ in range(calls):\n",
+        "now()\n"
         "    carries = [program.prepare() for _ in range(calls)]\n"
-        "    carries.reverse()  # popped as they are used, so that a used graph is freed\n"
-        "    run, wait, now = program.run, program.wait, time.perf_counter\n"
-        "    start = now()\n",
-        "    run, wait, now = program.run, program.wait, time.perf_counter\n"
-        "    start = now()\n"
-        "    carries = [program.prepare() for _ in range(calls)]\n",
-        "two lines stand in the wrong order",
+        "    for _ in range(calls):\n",
+        "a line stands behind the one that starts the clock",
         (SAMPLE,),
     ),
     Fault(
@@ -131,16 +128,16 @@ FAULTS = (
     Fault(
         "collector_left_on",
         "benchmarks/harness/clock.py",
-        "    gc.disable()\n",
-        "",
+        "    gc.collect()\n    gc.disable()\n",
+        "    gc.collect()\n",
         "a collection falls into whichever sample is running",
         (COLLECTOR,),
     ),
     Fault(
         "collector_left_off",
         "benchmarks/harness/clock.py",
-        "        gc.enable()\n",
-        "        pass\n",
+        "        yield\n    finally:\n        gc.enable()\n",
+        "        yield\n    finally:\n        pass\n",
         "a worker's memory grows from the first group on",
         (COLLECTOR,),
     ),

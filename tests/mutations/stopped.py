@@ -199,4 +199,12 @@ FAULTS = (
         (TYPED,),
         narrow="untraceable",
     ),
+    Fault(
+        "run_that_was_not_saved_ends_green",
+        "benchmarks/conftest.py",
+        "(bench.trouble or bench.distrusted)",
+        "bench.distrusted",
+        "a job's exit code says that all is well, and its results are lost",
+        ("tests/test_endings.py::test_nowhere_to_save_is_said_and_costs_no_result_on_the_screen",),
+    ),
 )
