@@ -34,12 +34,25 @@ def functions(file: str) -> set[str]:
     return {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
 
 
+def code(text: str) -> str:
+    """What of a file is run: no docstring, no comment."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            body[:] = [one for one in body if not is_words(one)]
+    return ast.dump(tree)
+
+
+def is_words(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
 # The table
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_fault_can_be_put_in_and_its_checks_are_there(fault: Fault) -> None:
-    assert fault.seeded() != (ROOT / fault.file).read_text()
+    assert code(fault.seeded()) != code((ROOT / fault.file).read_text())
     for check in fault.checks:
         file, _, function = check.partition("::")
         assert function in functions(file), check

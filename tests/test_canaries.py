@@ -154,9 +154,12 @@ def test_without_an_interval_only_what_is_far_off_fails() -> None:
     ]  # fmt: skip
 
 
+SCATTERED = [3e-3] * 8 + [9e-3] * 4
+
+
 def test_samples_that_scatter_are_no_proof_of_a_fault() -> None:
     disturbed = answer(ratio=3.0)
-    disturbed["samples"]["twice"] = [3e-3] * 8 + [9e-3] * 4
+    disturbed["samples"]["twice"] = SCATTERED
     assert verdict("twice", [disturbed]) is None
 
 
@@ -165,7 +168,9 @@ def test_one_launch_whose_clock_is_off_fails_the_sleep() -> None:
     assert verdict("sleep", [right] * 6) is True
     assert verdict("sleep", [right] * 5 + [answer(late=1.03)]) is False
     assert verdict("sleep", [right] * 5 + [answer(late=0.99)]) is False
-    assert verdict("sleep", [right | {"slept": [1e-3]}]) is False  # no sleep ends early
+    # no sleep ends early, whatever two clocks agree on
+    early = {"slept": [1e-3], "samples": right["samples"] | {"sleep": [1.005e-3]}}
+    assert verdict("sleep", [right | early]) is False
 
 
 def test_only_a_quick_call_that_is_not_caught_is_a_fault() -> None:
@@ -173,6 +178,23 @@ def test_only_a_quick_call_that_is_not_caught_is_a_fault() -> None:
     assert verdict("unsynchronised", [answer()]) is True
     assert verdict("unsynchronised", [answer() | {"unwaited": [slow]}]) is None
     assert verdict("unsynchronised", [answer() | {"unwaited": [slow, quick]}]) is False
+    # one that is caught does not make up for one that is not
+    caught = quick | {"caught": True}
+    assert verdict("unsynchronised", [answer() | {"unwaited": [caught, quick]}]) is False
+
+
+@pytest.mark.parametrize(
+    ("again", "passed"), [([2e-3] * 12, True), (SCATTERED, False), ([3e-3] * 12, False)]
+)
+def test_what_failed_is_right_only_if_the_second_try_says_so(
+    monkeypatch: pytest.MonkeyPatch, again: list[float], passed: bool
+) -> None:
+    first, second = answer(ratio=3.0), answer()
+    second["samples"]["twice"] = again
+    answers = iter([[first], [second]])
+    monkeypatch.setattr(canaries, "_taken", lambda *_: next(answers))
+    found = canaries._settled([], {})[0]
+    assert (found["canary"], found["passed"], found["tries"]) == ("twice", passed, 2)
 
 
 def test_times_that_are_none_fail() -> None:
@@ -207,6 +229,11 @@ UNTOLD = canary("torch", None, "no such call", canary="unsynchronised")
 )
 def test_canaries_are_told_in_a_line(found: Any, said: str | None) -> None:
     assert trust.summary({"canaries": found}) == said
+
+
+def test_untold_canary_is_no_failure() -> None:
+    assert trust.failed({"canaries": [RIGHT, UNTOLD]}) == []
+    assert trust.failed({"canaries": [UNTOLD, WRONG]}) == ["jax: twice: reads 1.02 <b>"]
 
 
 def test_report_says_loudly_what_the_harness_misread() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+import weakref
 from functools import partial
 from typing import Any
 
@@ -121,6 +122,30 @@ def test_warm_up_tells_the_last_call_and_not_the_first(monkeypatch: pytest.Monke
     told = Told(run=0.02, first=5.0)
     monkeypatch.setattr(clock, "time", told)
     assert clock.warm_up(told).seconds == pytest.approx(0.02)
+
+
+class Result:
+    """What is not there yet."""
+
+
+class Forgetful(Told):
+    """A program whose result is never done, and which knows it only while somebody holds it.
+
+    So does JAX, which tells only of arrays that are alive.
+    """
+
+    def run(self, carry: None) -> Any:
+        result = Result()
+        self.known = weakref.ref(result)
+        return result
+
+    def finished(self) -> bool:
+        return self.known() is None
+
+
+def test_guard_holds_the_result_while_it_asks_for_it() -> None:
+    with pytest.raises(clock.Unfinished, match="the work was not done"):
+        clock.guarded(Forgetful())
 
 
 def test_every_sample_stands_under_the_name_of_its_own_cell() -> None:

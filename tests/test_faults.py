@@ -187,14 +187,17 @@ def test_timed_worker_that_dies_unseen_between_two_groups_costs_nothing(measured
     assert_others_timed(measured("summed", size="small"))
 
 
-@pytest.mark.parametrize(("deaths", "outcome"), [(1, "ok"), (2, "crashed")])
+@pytest.mark.parametrize(
+    ("dtype", "deaths", "outcome"),
+    [("float32", 1, "ok"), ("float32", 2, "crashed"), ("float64", 1, "ok")],  # 64: the reference's
+)
 def test_worker_killed_at_no_cell_is_replaced_once(
-    measured: Any, monkeypatch: pytest.MonkeyPatch, deaths: int, outcome: str
+    measured: Any, monkeypatch: pytest.MonkeyPatch, dtype: str, deaths: int, outcome: str
 ) -> None:
     left, opened = [True] * deaths, ProblemFiles.open_in
 
     def dying(files: ProblemFiles, one: launch.Launch, timeout: float = 300.0) -> None:
-        if one.hello and one in pool.POOL.launches("fake", "cpu", "float32", 1) and left:
+        if one.hello and one in pool.POOL.launches("fake", "cpu", dtype, 1) and left:
             left.pop()
             os.kill(one.pid, signal.SIGKILL)
         opened(files, one, timeout)

@@ -48,6 +48,7 @@ def test_lock_is_taken_by_one_and_free_again_once_released(
     with pytest.raises(Busy):
         other.take()
     one.release()
+    assert one.path.exists()  # who waits for the file must find the one that others will lock
     other.take()
     one.path.write_bytes(b"")
     with pytest.raises(Busy, match="it has just begun"):

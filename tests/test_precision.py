@@ -41,6 +41,12 @@ def test_precise_ratios_stop_it_whatever_the_ratio_is() -> None:
         assert ASKED.stop(samples, 10, 0.0) == "precision"
 
 
+def test_wide_ratio_goes_on_whatever_it_is() -> None:
+    for ratio in (0.5, 1.0, 2.0):
+        samples = {"summed": launches(6, 0.0), "other": launches(6, 0.05, ratio)}
+        assert ASKED.stop(samples, 10, 0.0) is None
+
+
 def test_one_wide_ratio_of_the_group_goes_on_until_launches_or_time_are_up() -> None:
     samples = {
         "summed": launches(6, 0.0), "good": launches(6, 0.001), "wide": launches(6, 0.05),

@@ -134,7 +134,7 @@ def test_under_six_launches_there_is_no_verdict_and_the_reason() -> None:
 
 def test_margin_of_a_framework_is_wider_where_its_ratios_spread() -> None:
     cell = record()
-    quiet, noisy = np.tile([0.0, 0.004], 4), np.tile([0.0, 0.2], 4)
+    quiet, noisy = np.tile([0.0, 0.004], 4), np.tile([0.0, 0.05], 4)
     found = margins_for([Comparison(cell, quiet), Comparison(cell | {"framework": "jax"}, noisy)])
     assert found == {"torch": verdict.MARGIN, "jax": verdict.NOISY_MARGIN}
 

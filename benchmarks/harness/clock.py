@@ -100,7 +100,8 @@ def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[
 
 def guarded(program: Guarded) -> float:
     """Seconds of one call, as `batch` takes them. Raises `Unfinished` if the work goes on after."""
-    seconds = batch(_Holding(program), 1)
+    holding = _Holding(program)  # by a name: it must live until `finished` has been asked
+    seconds = batch(holding, 1)
     if not program.finished():
         raise Unfinished(seconds)
     return seconds

@@ -7,7 +7,20 @@ fail. `python -m tests.audit NAME` tries it; `make audit` tries all and writes `
 
 from __future__ import annotations
 
-from tests.mutations import checks, clock, jax_side, records, statistics, torch_side, workers
+from tests.mutations import (
+    canaries,
+    checks,
+    clock,
+    jax_side,
+    machine,
+    modes,
+    records,
+    statistics,
+    stopped,
+    torch_side,
+    verdicts,
+    workers,
+)
 from tests.mutations.fault import Fault
 
 AREAS: dict[str, tuple[Fault, ...]] = {
@@ -15,8 +28,13 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "The implementation in JAX": jax_side.FAULTS,
     "The checks and the gate": checks.FAULTS,
     "The clock": clock.FAULTS,
+    "Canaries, the guard and the test for a trend": canaries.FAULTS,
+    "Modes, and when compiling pays": modes.FAULTS,
     "The statistics": statistics.FAULTS,
+    "Verdicts, precision, noise, and the frameworks' ratio": verdicts.FAULTS,
     "The records": records.FAULTS,
     "Workers, launches and their pool": workers.FAULTS,
+    "Runs that are stopped or fail": stopped.FAULTS,
+    "The machine and its memory": machine.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

@@ -298,7 +298,7 @@ FAULTS = (
     Fault(
         "every_recipe_may_compute_what_is_frozen",
         "benchmarks/harness/measure.py",
-        '"no_gradient": [] if name in WASTEFUL else frozen,',
+        '"no_gradient": [] if built(name) in WASTEFUL else frozen,',
         '"no_gradient": [],',
         "a recipe that saves nothing passes for one that does",
         (FREEZE_GATED,),
@@ -306,7 +306,7 @@ FAULTS = (
     Fault(
         "nothing_must_keep_still",
         "benchmarks/harness/measure.py",
-        '"still": [] if name == UNFROZEN else frozen,',
+        '"still": [] if built(name) == UNFROZEN else frozen,',
         '"still": [],',
         "what is frozen moves in a timed step",
         (FREEZE_GATED,),

@@ -17,11 +17,11 @@ FAULTS = (
     Fault(
         "clock_stopped_before_the_wait",
         "benchmarks/harness/clock.py",
-        "        wait(run(carries.pop()))\n    return (now() - start) / calls\n",
+        "        wait(run(carries.pop()))\n    return (now() - start) / calls",
         "        result = run(carries.pop())\n"
         "    stop = now()\n"
         "    wait(result)\n"
-        "    return (stop - start) / calls\n",
+        "    return (stop - start) / calls",
         "asynchronous calls are timed up to their return, not to their end",
         (SAMPLE,),
     ),
@@ -44,14 +44,11 @@ FAULTS = (
     Fault(
         "clock_started_before_preparing",
         "benchmarks/harness/clock.py",
+        "now()\n    for _ in range(calls):\n",
+        "now()\n"
         "    carries = [program.prepare() for _ in range(calls)]\n"
-        "    carries.reverse()  # popped as they are used, so that a used graph is freed\n"
-        "    run, wait, now = program.run, program.wait, time.perf_counter\n"
-        "    start = now()\n",
-        "    run, wait, now = program.run, program.wait, time.perf_counter\n"
-        "    start = now()\n"
-        "    carries = [program.prepare() for _ in range(calls)]\n",
-        "two lines stand in the wrong order",
+        "    for _ in range(calls):\n",
+        "a line stands behind the one that starts the clock",
         (SAMPLE,),
     ),
     Fault(
@@ -131,16 +128,16 @@ FAULTS = (
     Fault(
         "collector_left_on",
         "benchmarks/harness/clock.py",
-        "    gc.disable()\n",
-        "",
+        "    gc.collect()\n    gc.disable()\n",
+        "    gc.collect()\n",
         "a collection falls into whichever sample is running",
         (COLLECTOR,),
     ),
     Fault(
         "collector_left_off",
         "benchmarks/harness/clock.py",
-        "        gc.enable()\n",
-        "        pass\n",
+        "        yield\n    finally:\n        gc.enable()\n",
+        "        yield\n    finally:\n        pass\n",
         "a worker's memory grows from the first group on",
         (COLLECTOR,),
     ),
@@ -171,8 +168,8 @@ FAULTS = (
     Fault(
         "batch_sized_by_the_first_call",
         "benchmarks/harness/clock.py",
-        "    return last\n",
-        "    return total / calls\n",
+        "return Warm(times[-1], found)",
+        "return Warm(spent / len(times), found)",
         "the first, slow call makes batches too small",
         (f"{CLOCK}::test_warm_up_tells_the_last_call_and_not_the_first",),
     ),
@@ -187,8 +184,8 @@ FAULTS = (
     Fault(
         "memory_of_waiting_graphs_forgotten",
         "benchmarks/harness/worker_timing.py",
-        "size = clock.batch_size(warm, residual_bytes)",
-        "size = clock.batch_size(warm, None)",
+        "clock.batch_size(warm, residual_bytes)",
+        "clock.batch_size(warm, None)",
         "a thousand graphs are built before the clock starts",
         (f"{TIMING}::test_batch_holds_no_more_graphs_than_memory_is_set_aside_for",),
     ),
@@ -203,12 +200,12 @@ FAULTS = (
     Fault(
         "torch_forward_timed_with_the_backward_pass",
         "impl_torch/program.py",
-        "        return self.recipe.forward()\n\n"
+        "        return self.forward()\n\n"
         "    def run(self, carry: Any) -> None:\n"
         "        self._clear()\n",
         "        return None\n\n"
         "    def run(self, carry: Any) -> None:\n"
-        "        carry = self.recipe.forward()\n"
+        "        carry = self.forward()\n"
         "        self._clear()\n",
         "the graph is built where the clock runs",
         (COST,),
@@ -248,7 +245,7 @@ FAULTS = (
     ),
     Fault(
         "jax_recompiles_in_the_loop",
-        "impl_jax/program.py",
+        "impl_jax/compiling.py",
         "        return self.executable(*args)\n",
         "        return self._jitted(*args)\n",
         "another shape or type compiles again, unseen, inside the clock",
@@ -256,7 +253,7 @@ FAULTS = (
     ),
     Fault(
         "jax_tracing_counted_as_compiling",
-        "impl_jax/program.py",
+        "impl_jax/compiling.py",
         "self.compile_seconds = time.perf_counter() - middle",
         "self.compile_seconds = time.perf_counter() - start",
         "the compile time holds the trace as well",

@@ -17,6 +17,7 @@ NO_FIGURE = f"{RECORDING}::test_cell_that_failed_has_no_figure_but_what_is_wrong
 FAILS = f"{RECORDING}::test_cell_that_failed_fails_its_test_with_its_reason_and_command"
 NATIVE = f"{RECORDING}::test_native_tables_get_each_sample_once_and_in_order"
 MACHINE = f"{RECORDING}::test_machine_is_known_by_what_is_stable_and_by_nothing_else"
+SAME_MACHINE = "tests/test_environment.py::test_identity_is_the_same_whatever_goes_on"
 PRODUCTS = f"{EQUIVALENCE}::test_products_that_the_peak_is_taken_from_are_the_ones_computed"
 FULL_DISK = f"{STORAGE}::test_a_full_disk_is_said_in_one_line_and_keeps_the_last_checkpoint"
 
@@ -216,16 +217,16 @@ FAULTS = (
     Fault(
         "machine_known_by_its_load",
         "benchmarks/harness/environment.py",
-        'STABLE = ("cpu", "cores",',
-        'STABLE = ("load", "cpu", "cores",',
+        'STABLE = (\n    "cpu",',
+        'STABLE = (\n    "load", "cpu",',
         "every run is of another machine, and nothing can be compared",
-        (MACHINE,),
+        (SAME_MACHINE,),
     ),
     Fault(
         "machine_known_by_its_processor_alone",
         "benchmarks/harness/environment.py",
-        '"driver", "threads", *PACKAGES)',
-        '"driver", "threads")',
+        '"python", "libraries", *PACKAGES,',
+        '"python", "libraries",',
         "runs with another version of torch are taken for the same machine's",
         (MACHINE,),
     ),

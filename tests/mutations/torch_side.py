@@ -147,8 +147,8 @@ FAULTS = (
     Fault(
         "losses_behind_computed_for_every_loss",
         "impl_torch/strategies.py",
-        "problem.losses(until=name)[name].backward()",
-        "problem.losses()[name].backward()",
+        "jit(partial(problem.losses, until=name))",
+        "jit(problem.losses)",
         "a forward pass for loss1 runs all networks: right gradients, a wrong price",
         (STRATEGIES_COST,),
         narrow="torch",

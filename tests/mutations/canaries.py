@@ -1,0 +1,207 @@
+"""Faults of the canaries, of the guard beside the clock, and of the test for a trend."""
+
+from __future__ import annotations
+
+from tests.mutations.fault import Fault
+
+CANARIES, WORKER = "benchmarks/harness/canaries.py", "benchmarks/harness/worker_canaries.py"
+CLOCK, STEADY = "benchmarks/harness/clock.py", "benchmarks/harness/steady.py"
+HERE, TREND = "tests/test_canaries.py", "tests/test_steady.py"
+BROKEN = f"{HERE}::test_canary_fails_when_what_it_guards_is_broken"
+TYPED = "tests/test_faults.py::test_fault_is_typed_and_the_group_goes_on"
+TWICE = f"{HERE}::test_two_must_lie_in_the_interval_widened_by_the_margin"
+SLEEP = f"{HERE}::test_one_launch_whose_clock_is_off_fails_the_sleep"
+QUICK = f"{HERE}::test_only_a_quick_call_that_is_not_caught_is_a_fault"
+TOLD = f"{HERE}::test_canaries_are_told_in_a_line"
+WARMING = f"{TREND}::test_warming_goes_on_while_there_is_a_trend"
+LEAST = f"{TREND}::test_least_is_the_smallest_number_in_which_a_trend_can_show"
+EVERY_LAUNCH = f"{TREND}::test_record_is_steady_only_where_every_launch_was"
+
+FAULTS = (
+    Fault(
+        "unfinished_work_not_noticed",
+        CLOCK,
+        "    if not program.finished():\n",
+        "    if program.finished() is None:\n",
+        "the clock stops while the work goes on, and nobody asks",
+        (f"{HERE}::test_canaries_of_a_sound_framework_pass",),
+    ),
+    Fault(
+        "cell_timed_without_its_guard",
+        "benchmarks/harness/worker_timing.py",
+        "first_call = clock.guarded(program)",
+        "first_call = clock.batch(program, 1)",
+        "the guard is proved by canaries, and no cell goes through it",
+        (TYPED,),
+        narrow="unwaited",
+    ),
+    Fault(
+        "guard_lets_the_result_go",
+        CLOCK,
+        "seconds = batch(holding, 1)",
+        "seconds = batch(_Holding(program), 1)",
+        "of an array that is let go nobody can say whether it was there in time",
+        ("tests/test_clock.py::test_guard_holds_the_result_while_it_asks_for_it",),
+    ),
+    Fault(
+        "sleep_held_to_the_clock_it_tests",
+        WORKER,
+        "        start = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)\n"
+        "        time.sleep(SLEEP_SECONDS)\n"
+        "        self.slept[-1].append("
+        "(time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW) - start) / 1e9)\n",
+        "        start = time.perf_counter()\n"
+        "        time.sleep(SLEEP_SECONDS)\n"
+        "        self.slept[-1].append(time.perf_counter() - start)\n",
+        "a clock that runs fast agrees with itself",
+        (BROKEN,),
+        narrow="fast_clock",
+    ),
+    Fault(
+        "two_may_be_anywhere_near",
+        CANARIES,
+        "if not low / (1 + MARGIN) <= 2 <= high * (1 + MARGIN):",
+        "if not low / 2 <= 2 <= high * 2:",
+        "a clock that misses half of the work passes",
+        (TWICE,),
+    ),
+    Fault(
+        "wide_interval_passes_for_proof",
+        CANARIES,
+        '        return None, f"{said}, so wide that it proves nothing',
+        '        return True, f"{said}, so wide that it proves nothing',
+        "on a noisy machine every clock is right",
+        (f"{HERE}::test_interval_in_which_anything_lies_proves_nothing",),
+    ),
+    Fault(
+        "one_launch_with_a_right_clock_is_enough",
+        CANARIES,
+        "(late <= SLEEP_LATE)).all())",
+        "(late <= SLEEP_LATE)).any())",
+        "five workers vouch for the sixth",
+        (SLEEP,),
+    ),
+    Fault(
+        "sleep_that_ends_early_believed",
+        CANARIES,
+        "    if true.min() < SLEEP_SECONDS * (1 - SLEEP_EARLY):\n",
+        "    if true.min() < 0:\n",
+        "both clocks are wrong alike, and agree",
+        (SLEEP,),
+    ),
+    Fault(
+        "slow_call_must_be_caught_too",
+        CANARIES,
+        '        if call["seconds"] < QUICK * work\n',
+        "",
+        "a call whose work was done in time is called a hole in the guard",
+        (QUICK,),
+    ),
+    Fault(
+        "missed_call_forgiven",
+        CANARIES,
+        'return {"passed": not missed, "said": said}',
+        'return {"passed": missed < len(quick), "said": said}',
+        "a guard that catches one call in five is thought to work",
+        (QUICK,),
+    ),
+    Fault(
+        "wrong_gradient_let_pass_in_one_launch",
+        CANARIES,
+        'let = sum(one["gate"]["wrong"] == "pass" for one in launches)',
+        "let = 0",
+        "a gate that passes everything is proved by right gradients alone",
+        (BROKEN,),
+        narrow="lenient_gate",
+    ),
+    Fault(
+        "gate_that_refuses_everything_is_strict",
+        CANARIES,
+        'if one["gate"]["right"] != "pass"]',
+        'if one["gate"]["right"] is None]',
+        "a gate that refuses a right gradient as well refuses the wrong one",
+        (BROKEN,),
+        narrow="strict_gate",
+    ),
+    Fault(
+        "failure_dropped_by_a_second_try_that_told_nothing",
+        CANARIES,
+        '(two if two["passed"] else one)',
+        '(two if two["passed"] is not False else one)',
+        "what failed is no failure any more, for it could not be told again",
+        (f"{HERE}::test_what_failed_is_right_only_if_the_second_try_says_so",),
+    ),
+    Fault(
+        "canary_not_taken_reads_ok",
+        "results/trust.py",
+        'if one.get("passed") is not True:',
+        'if one.get("passed") is False:',
+        "null is taken for a pass",
+        (TOLD,),
+    ),
+    Fault(
+        "untold_canary_cries_wolf",
+        "results/trust.py",
+        '        if one.get("passed") is False\n    ]',
+        '        if not one.get("passed")\n    ]',
+        "a run is not to be believed because torch on a CPU waits by itself",
+        (f"{HERE}::test_untold_canary_is_no_failure",),
+    ),
+    Fault(
+        "session_with_a_lying_clock_ends_green",
+        "benchmarks/conftest.py",
+        "(bench.trouble or bench.distrusted)",
+        "bench.trouble",
+        "what is printed says not to believe the run, and its exit code says to",
+        (f"{HERE}::test_session_with_a_lying_clock_measures_on_says_so_and_fails",),
+    ),
+    Fault(
+        "trend_tested_on_one_side",
+        STEADY,
+        "return min(1.0, 2 * as_far / factorial(count))",
+        "return min(1.0, as_far / factorial(count))",
+        "twice as many steady cells are called unsteady",
+        (f"{TREND}::test_p_is_kendalls_exact_one",),
+    ),
+    Fault(
+        "rising_times_are_no_trend",
+        STEADY,
+        "abs(int(rising.sum()))",
+        "max(0, -int(rising.sum()))",
+        "a machine that heats up is steady",
+        (LEAST, WARMING),
+    ),
+    Fault(
+        "untested_called_steady",
+        STEADY,
+        "    if len(seconds) < LEAST:\n        return None\n",
+        "    if len(seconds) < LEAST:\n        return True\n",
+        "three calls that show no trend, as no three calls can",
+        (LEAST,),
+    ),
+    Fault(
+        "warmed_up_for_good_after_one_look",
+        CLOCK,
+        "if found is not False or spent",
+        "if found is not None or spent",
+        "the clock starts while the times still fall",
+        (WARMING,),
+        narrow="falls_for",
+    ),
+    Fault(
+        "steady_in_some_launch",
+        "benchmarks/harness/recording.py",
+        "    if False in launches:\n        return False\n",
+        "    if launches and not any(launches):\n        return False\n",
+        "one steady launch hides five that were not",
+        (EVERY_LAUNCH,),
+    ),
+    Fault(
+        "untested_launch_counted_as_steady",
+        "benchmarks/harness/recording.py",
+        "return None if None in launches or not launches else True",
+        "return True if launches else None",
+        "null is taken for true",
+        (EVERY_LAUNCH,),
+    ),
+)

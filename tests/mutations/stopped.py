@@ -1,0 +1,210 @@
+"""Faults around a run's end: going on with one that was stopped, one at a time, what is left."""
+
+from __future__ import annotations
+
+from tests.mutations.fault import Fault
+
+RESUME, LOCK = "benchmarks/harness/resume.py", "benchmarks/harness/lock.py"
+ENDING, LAUNCH = "benchmarks/harness/ending.py", "benchmarks/harness/launch.py"
+HERE, ONE_AT_A_TIME, FAULTY = (f"tests/test_{name}.py" for name in ("resume", "lock", "faults"))
+LOST = f"{HERE}::test_run_without_samples_of_an_ok_cell_is_measured_again"
+NEWEST = f"{HERE}::test_newest_of_this_machine_that_is_not_whole_is_found"
+JUST_LIKE = f"{HERE}::test_run_of_a_session_just_like_this_one_is_taken"
+TAKEN = f"{ONE_AT_A_TIME}::test_lock_is_taken_by_one_and_free_again_once_released"
+TYPED = f"{FAULTY}::test_fault_is_typed_and_the_group_goes_on"
+NO_CELL = f"{FAULTY}::test_worker_killed_at_no_cell_is_replaced_once"
+READABLE = "tests/test_endings.py::test_many_failures_stay_readable"
+
+FAULTS = (
+    Fault(
+        "gone_on_with_on_another_machine",
+        RESUME,
+        '    if run.machine["id"] == machine["id"]:\n',
+        '    if run.machine["cores"] == machine["cores"]:\n',
+        "half of a run is of this machine, half of another",
+        (f"{HERE}::test_other_machine_is_refused_and_what_differs_is_named",),
+    ),
+    Fault(
+        "code_known_by_its_length",
+        RESUME,
+        'digest.update(f"{path.name} {len(content)}\\n".encode() + content)',
+        'digest.update(f"{path.name} {len(content)}\\n".encode())',
+        "a digit changed in what is timed goes on with the old times",
+        (f"{HERE}::test_code_is_known_again_and_a_change_in_it_too",),
+    ),
+    Fault(
+        "gone_on_with_other_settings",
+        RESUME,
+        "if name not in HOW_ASKED and there != here:",
+        'if name == "launches" and there != here:',
+        "cells of one run are measured for another time each",
+        (f"{HERE}::test_other_setting_is_refused",),
+    ),
+    Fault(
+        "words_of_the_command_taken_for_settings",
+        RESUME,
+        "if name not in HOW_ASKED and there != here:",
+        "if there != here:",
+        "no run can be gone on with, for its command has --resume in it",
+        (JUST_LIKE,),
+    ),
+    Fault(
+        "fewer_cells_are_the_same_cells",
+        RESUME,
+        "    if there == here:\n",
+        "    if there & here:\n",
+        "a run loses the cells that were not selected again",
+        (f"{HERE}::test_other_cells_are_refused",),
+    ),
+    Fault(
+        "half_a_group_measured_again",
+        RESUME,
+        "if not all(map(well, members))]",
+        "if not any(map(well, members))]",
+        "a cell is compared with a baseline of another hour",
+        (LOST,),
+    ),
+    Fault(
+        "cell_without_samples_called_measured",
+        RESUME,
+        ' and record["outcome"] == "ok" and sample_key(record) in samples',
+        ' and record["outcome"] == "ok"',
+        "a record whose samples are lost stays without a time for good",
+        (LOST,),
+    ),
+    Fault(
+        "oldest_stopped_run_gone_on_with",
+        RESUME,
+        "for path in reversed(storage.find_runs(folder)):",
+        "for path in storage.find_runs(folder):",
+        "a run that was given up long ago is filled in place of the last one",
+        (NEWEST,),
+    ),
+    Fault(
+        "interrupted_run_thought_whole",
+        RESUME,
+        "if run.finished is None or run.interrupted:",
+        "if run.finished is None:",
+        "a run that Ctrl-C ended has an end, and is not found",
+        (NEWEST,),
+    ),
+    Fault(
+        "run_of_another_machine_found",
+        RESUME,
+        "        if path.parent.name == machine:\n",
+        "        if path.parent.name:\n",
+        "the newest run is of another machine, and is refused",
+        (NEWEST,),
+    ),
+    Fault(
+        "command_names_two_runs",
+        RESUME,
+        '        if word == "--resume" and words and not words[0].startswith("-"):\n'
+        "            words.pop(0)  # the run that was named then\n"
+        "        elif",
+        "        if",
+        "the command that goes on takes a run for a folder of tests",
+        (f"{HERE}::test_command_that_goes_on_names_the_run_once",),
+    ),
+    Fault(
+        "lock_shared_by_all",
+        LOCK,
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        "two runs measure at once, and each disturbs the other",
+        (TAKEN,),
+    ),
+    Fault(
+        "lock_file_removed_on_release",
+        LOCK,
+        "            os.close(self._fd)\n            self._fd = None\n",
+        "            os.close(self._fd)\n            self._fd = None\n"
+        "            self.path.unlink()\n",
+        "a third run locks a new file beside a second that waits for the old one",
+        (TAKEN,),
+    ),
+    Fault(
+        "lock_file_followed_through_a_link",
+        LOCK,
+        "os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC",
+        "os.O_CREAT | os.O_CLOEXEC",
+        "another user's link has us empty a file of our own",
+        (f"{ONE_AT_A_TIME}::test_lock_file_is_not_followed_through_a_link",),
+    ),
+    Fault(
+        "failures_told_without_end",
+        ENDING,
+        "for group, members in list(found.items())[:GROUPS]:",
+        "for group, members in list(found.items()):",
+        "one cause is told once for each of a hundred cells",
+        (READABLE,),
+    ),
+    Fault(
+        "other_failures_not_mentioned",
+        ENDING,
+        "    if others:\n",
+        "    if not reasons:\n",
+        "what is not shown is not even counted",
+        (READABLE,),
+    ),
+    Fault(
+        "mark_of_a_killed_worker_not_read",
+        LAUNCH,
+        'raise self._crash("the worker ended", self._tether.mark.cell)',
+        'raise self._crash("the worker ended", said_at)',
+        "what kills a worker while it is timed is blamed on its whole group",
+        (TYPED,),
+        narrow="crash_timed",
+    ),
+    Fault(
+        "limit_for_all_of_the_timing",
+        LAUNCH,
+        "                if since > start:\n",
+        "                if since < 0:\n",
+        "a group that is measured longer than an answer may take is killed",
+        (f"{FAULTY}::test_timing_longer_than_the_limit_of_an_answer_is_no_hang",),
+    ),
+    Fault(
+        "worker_outlives_its_parent",
+        "benchmarks/harness/tether.py",
+        "    _die_when_closed(lifeline)\n",
+        "",
+        "a worker that hangs is left behind, and disturbs the next run",
+        (f"{FAULTY}::test_workers_die_with_the_process_that_started_them_whatever_they_do",),
+    ),
+    Fault(
+        "every_death_excused",
+        "benchmarks/harness/measure.py",
+        "elif isinstance(error, WorkerCrashed) and not self._excused:",
+        "elif isinstance(error, WorkerCrashed):",
+        "a framework that dies at no cell is started again and again",
+        (NO_CELL,),
+        narrow="2-crashed",
+    ),
+    Fault(
+        "abort_for_want_of_memory_called_a_crash",
+        LAUNCH,
+        'if code == -signal.SIGABRT and limits.out_of_memory("\\n".join(said)):',
+        "if code is None:",
+        "C++ aborts where Python raises, and loses the type",
+        (TYPED,),
+        narrow="abort",
+    ),
+    Fault(
+        "unsupported_called_a_crash",
+        LAUNCH,
+        'if error["type"] == "Unavailable" or error.get("unsupported"):',
+        'if error["type"] == "Unavailable":',
+        "what a compiler cannot do looks like a fault of the suite",
+        (TYPED,),
+        narrow="untraceable",
+    ),
+    Fault(
+        "run_that_was_not_saved_ends_green",
+        "benchmarks/conftest.py",
+        "(bench.trouble or bench.distrusted)",
+        "bench.distrusted",
+        "a job's exit code says that all is well, and its results are lost",
+        ("tests/test_endings.py::test_nowhere_to_save_is_said_and_costs_no_result_on_the_screen",),
+    ),
+)
