@@ -127,7 +127,7 @@ def _legend(compared: Sequence[Record]) -> Any:
     levels = {r["ratio"]["confidence"] for r in compared if r["ratio"]}
     level = f"{100 * levels.pop():g} % " if len(levels) == 1 else ""
     marks = "  ".join(f"{mark} {word}" for word, mark in MARKS.items())
-    text = f"ratio ± half its {level}interval · {marks} · ratio of counted FLOPs"
+    text = f"ratio ± half its {level}interval · {marks} · ratio of FLOPs"
     if all(r["verdict"] is None for r in compared):
         text = "ratio, predicted ratio (FLOPs); intervals and verdicts need 6 launches"
     return _plain(text)
