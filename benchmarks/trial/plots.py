@@ -44,7 +44,7 @@ def _undated(suffix: str) -> dict[str, None] | None:
 
 def power(found: Mapping[str, Any]) -> Any:
     """How much of a slowdown is found: as the tools are, and at one alarm rate."""
-    figure, axes = plt.subplots(2, 2, figsize=(9, 7), sharex=True, sharey=True, layout="tight")
+    figure, axes = plt.subplots(2, 2, figsize=(9, 7), sharex=True, sharey=True, layout="constrained")
     for column, (condition, one) in enumerate(found["conditions"].items()):
         for row, matched in enumerate((False, True)):
             axis = axes[row][column]
@@ -61,7 +61,8 @@ def power(found: Mapping[str, Any]) -> Any:
         axis.set_xticks([100 * f for f in plan.SLOWDOWNS])
     for axis in axes[:, 0]:
         axis.set_ylabel("found, % of slowed cells")
-    axes[1][1].legend(fontsize=8, loc="lower right")
+    handles = axes[1][1].get_legend_handles_labels()
+    figure.legend(*handles, fontsize=8, loc="outside lower center", ncols=5)
     return figure
 
 

@@ -14,7 +14,9 @@ from results import versus
 MAIN = "wall and CPU"  # the variant of this suite that the marks are about
 POWER_AT, POWER_MARK = "0.03", 0.80
 COVERAGE = (0.93, 0.97)
-SUITES = 300  # without an alarm, the upper bound of the rate is just under 1 %
+# What no alarm in 300 unchanged suites would show: its rate's upper bound is just under 1 %. More
+# suites may show it with an alarm among them.
+SUITES, BOUND = 300, 0.01
 
 
 class Mark(NamedTuple):
@@ -75,9 +77,10 @@ def _silence(found: Mapping[str, Any]) -> Mark:
         f"independent, which they are not: they share launches); {few} in the {alone} that share "
         f"none (upper bound {upper_bound(few, alone):.0%})"
     )
-    reached = hits == 0 and of >= SUITES
+    reached = of >= SUITES and bound < BOUND
     cause = "" if reached else "; ".join(_alarm_causes(found))
-    return Mark(f"no alarm in at least {SUITES} unchanged suites", reached, seen, cause)
+    asked = f"no alarm in at least {SUITES} unchanged suites, which bounds the rate under 1 %"
+    return Mark(asked, reached, seen, cause)
 
 
 def _alarm_causes(found: Mapping[str, Any]) -> list[str]:
