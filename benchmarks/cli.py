@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import cells, cost, doctor, selection
+from benchmarks.harness import cells, cost, doctor, selection, show
 from benchmarks.harness.paths import RUNS
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 from results import storage
+from results.formatting import one_line
 from results.records import RecordError
 
 ERROR = 2
@@ -25,12 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()  # here, where it is no error that nobody reads on
         return code
     except (selection.SelectionError, SpecError, RecordError) as error:
-        print(f"cascade-bench: {error}", file=sys.stderr)
+        print(f"cascade-bench: {one_line(error)}", file=sys.stderr)
         return ERROR
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushed again at the end
         return 0
 
 
@@ -58,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--memory", action="store_true", help="with --cost: peak memory as well")
     listing.set_defaults(run=_list)
     doctor.add_command(commands)
+    show.add_command(commands)
     report = commands.add_parser("report", help="tables of a saved run, as Markdown")
     report.add_argument("runs", nargs="*", metavar="RUN", help="run files (default: the newest)")
     report.add_argument("--out", metavar="DIR", help="write report.md there instead of printing")

@@ -25,9 +25,26 @@ def seconds_text(seconds: float | None) -> str:
     """A time with the unit in which it reads well, three significant digits: 12.3 µs."""
     if seconds is None:
         return NOTHING
+    rounded, unit, size = _in_unit(seconds)
+    return f"{significant(rounded / size)} {unit}"
+
+
+def time_text(figure: Mapping[str, Any] | None) -> str:
+    """A time with its interval, all three in one unit: 1.23 ms [1.20, 1.26]."""
+    if figure is None or figure["estimate"] is None:
+        return NOTHING
+    text = seconds_text(figure["estimate"])
+    if figure["low"] is None or figure["high"] is None:
+        return text
+    _, _, size = _in_unit(figure["estimate"])
+    return f"{text} [{significant(figure['low'] / size)}, {significant(figure['high'] / size)}]"
+
+
+def _in_unit(seconds: float) -> tuple[float, str, float]:
+    """The time to three digits, and the unit in which it reads well."""
     rounded = float(f"{seconds:.2e}")  # first, so that 999.9 µs becomes 1.00 ms
     unit, size = next((pair for pair in _UNITS if abs(rounded) >= pair[1]), _UNITS[-1])
-    return f"{significant(rounded / size)} {unit}"
+    return rounded, unit, size
 
 
 def flops_text(flops: float | None) -> str:
@@ -42,7 +59,7 @@ def bytes_text(size: float | None) -> str:
 
 def _scaled(value: float, units: Sequence[str], step: float) -> str:
     power = 0
-    while abs(float(f"{value:.2e}")) >= step and power < len(units) - 1:
+    while max(abs(value), abs(float(f"{value:.2e}"))) >= step and power < len(units) - 1:
         value, power = value / step, power + 1
     # of the smallest unit there are no parts
     return f"{significant(value) if power else round(value)}{units[power]}"
@@ -83,7 +100,7 @@ def escape(text: object) -> str:
     Names come from files: none of them may end a cell, begin a tag, a link or a code
     span, or formula. An underscore inside a word stays, as it does nothing there.
     """
-    line = _one_line(text)
+    line = one_line(text)
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\`*\[\]|~#$])", r"\\\1", line)
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
@@ -92,12 +109,12 @@ def escape(text: object) -> str:
 def code(text: object) -> str:
     """The text as a code span, with a fence longer than any backticks inside. Not for
     tables, where a bar would still end the cell."""
-    line = _one_line(text)
+    line = one_line(text)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     return f"{fence} {line} {fence}" if "`" in line else f"{fence}{line}{fence}"
 
 
-def _one_line(text: object) -> str:
+def one_line(text: object) -> str:
     """Control characters and line breaks become spaces, lone surrogates question marks."""
     whole = str(text).encode("utf-8", "replace").decode()
     return "".join(letter if letter.isprintable() else " " for letter in whole).strip()

@@ -47,9 +47,19 @@ def across(
         for other in jax.get(_key(one), []) if one["framework"] == "torch" else []:
             modes = one["mode"], other["mode"]
             if modes in EQUAL_MODES | USUAL_MODES:
-                pair = samples[sample_key(one)], samples[sample_key(other)]
-                ratio = welch_interval(*pair, confidence)
-                yield Across(one, other, ratio, modes in EQUAL_MODES)
+                ratio = _ratio(samples[sample_key(one)], samples[sample_key(other)], confidence)
+                if ratio is not None:
+                    yield Across(one, other, ratio, modes in EQUAL_MODES)
+
+
+def _ratio(
+    torch: Sequence[ArrayLike], jax: Sequence[ArrayLike], confidence: float
+) -> dict[str, Any] | None:
+    """None where a launch holds no time that can be, such as 0: the records say so themselves."""
+    try:
+        return welch_interval(torch, jax, confidence)
+    except (ValueError, OverflowError):
+        return None
 
 
 def section(run: Run) -> list[str]:

@@ -1,11 +1,11 @@
-"""A run as plain Markdown, and as a table for pandas."""
+"""A run as plain Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from results import frameworks, trust
+from results.failures import outcome_reason
 from results.formatting import (
     NOTHING,
     bytes_text,
@@ -19,25 +19,11 @@ from results.formatting import (
     share_text,
 )
 from results.payback import payback_lines
-from results.records import CELL_FIELDS, Record, Run, cell_id
-
-if TYPE_CHECKING:
-    import pandas
+from results.records import Record, Run, cell_id
 
 # What one table has in common; every other field of a cell is in its rows.
 _TABLE_FIELDS = ("scenario", "size", "kind", "device", "dtype")
 _VERSIONS = ("torch", "jax", "jaxlib", "flax", "optax")
-_NUMBERS = (
-    "seconds", "seconds_low", "seconds_high", "ratio", "ratio_low", "ratio_high", "confidence",
-    "launches", "predicted_ratio", "flops", "peak_share", "trace_seconds", "compile_seconds",
-    "first_call_seconds", "residual_bytes", "peak_bytes", "optimizer_state_bytes",
-    "gradient_error",
-)  # fmt: skip
-_PLAIN_COLUMNS = (
-    "verdict", "predicted_ratio", "flops", "peak_share", "trace_seconds", "compile_seconds",
-    "first_call_seconds", "steady", "residual_bytes", "peak_bytes", "optimizer_state_bytes",
-    "equivalence", "outcome", "rerun",
-)  # fmt: skip
 
 
 def markdown(run: Run) -> str:
@@ -57,29 +43,6 @@ def markdown(run: Run) -> str:
     lines += frameworks.section(run) + payback_lines(run.records)
     lines += _failures(run.records) + _not_applicable(run.records)
     return "\n".join(lines).rstrip() + "\n"
-
-
-def tidy(run: Run) -> pandas.DataFrame:
-    """The run as a table: one row a cell, flat columns, the same ones for every run.
-
-    ``seconds``, ``seconds_low``, ``seconds_high`` and likewise ``ratio``; numbers are floats,
-    nan where the record has null. ``reason`` says why a cell that is not ok has no time.
-    """
-    import pandas  # here, as nothing else in this module needs it and it is slow to import
-
-    rows = [_flat(run, record) for record in run.records]
-    table = pandas.DataFrame(rows, columns=_columns())
-    return table.astype(dict.fromkeys(_NUMBERS, float))
-
-
-def outcome_reason(record: Record) -> str:
-    """Why a cell that is not ok has no time, or an empty string where nothing says so."""
-    if record["outcome"] == "ok":
-        return ""
-    if record["equivalence"] not in (None, "pass"):
-        return str(record["equivalence"])
-    missing = record["missing"]
-    return str(missing.get("seconds") or next(iter(missing.values()), ""))
 
 
 def _groups(records: Iterable[Record], fields: Sequence[str]) -> list[list[Record]]:
@@ -212,31 +175,3 @@ def _brief(records: Sequence[Record]) -> str:
     names = dict.fromkeys(f"{record['framework']} {record['strategy']}" for record in records)
     count = f"{len(records)} cell{'s' if len(records) > 1 else ''}"
     return f"{count} ({escape(', '.join(names))})"
-
-
-def _columns() -> list[str]:
-    estimates = [f"{name}{part}" for name in ("seconds", "ratio") for part in ("", "_low", "_high")]
-    return [
-        "run", "machine", "cell", *CELL_FIELDS, "family", "baseline", *estimates, "confidence",
-        "launches", "gradient_error", "gradient_error_tensor", *_PLAIN_COLUMNS, "reason",
-    ]  # fmt: skip
-
-
-def _flat(run: Run, record: Record) -> dict[str, Any]:
-    row = {name: record[name] for name in (*CELL_FIELDS, "family", "baseline", *_PLAIN_COLUMNS)}
-    for name in ("seconds", "ratio"):
-        figure = record[name] or {}
-        row |= {name: figure.get("estimate")}
-        row |= {f"{name}_{part}": figure.get(part) for part in ("low", "high")}
-    estimate = record["seconds"] or record["ratio"] or {}
-    error = record["gradient_error"] or {}
-    return row | {
-        "run": run.id,
-        "machine": run.machine["id"],
-        "cell": cell_id(record),
-        "confidence": estimate.get("confidence"),
-        "launches": estimate.get("launches"),
-        "gradient_error": error.get("relative"),
-        "gradient_error_tensor": error.get("tensor"),
-        "reason": outcome_reason(record),
-    }

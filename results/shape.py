@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,10 @@ RUN_KEYS: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def is_number(value: Any) -> bool:
+    """One that a float holds: 1e400 is JSON too, and read as infinite."""
+    whole = isinstance(value, int | float) and not isinstance(value, bool)
+    return whole and abs(value) <= sys.float_info.max
 
 
 def _text(value: Any) -> bool:
@@ -24,7 +27,7 @@ def _text(value: Any) -> bool:
 
 def _estimate(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        key in value and (value[key] is None or _number(value[key])) for key in ESTIMATE_KEYS
+        key in value and (value[key] is None or is_number(value[key])) for key in ESTIMATE_KEYS
     )
 
 
@@ -32,7 +35,7 @@ def _gradient_error(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and {"relative", "tensor"} <= value.keys()
-        and (value["relative"] is None or _number(value["relative"]))
+        and (value["relative"] is None or is_number(value["relative"]))
         and _text(value["tensor"])
     )
 
@@ -42,7 +45,7 @@ def _reasons(value: Any) -> bool:
 
 
 _Rule = tuple[Callable[[Any], bool], str]
-_NUMBER: _Rule = (_number, "a number")
+_NUMBER: _Rule = (is_number, "a number")
 _TEXT: _Rule = (_text, "a string")
 _ESTIMATE: _Rule = (_estimate, f"an object with numbers for {', '.join(ESTIMATE_KEYS)}")
 _REASONS: _Rule = (_reasons, "an object of reasons, all strings")

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +24,8 @@ from results.shape import RUN_KEYS, document_problem, record_problem
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MEASURE = "measure one with: pytest benchmarks --benchmark-only"
+NEWEST = 3  # ids that are named to who asked for one that is not there
 
 
 def check_writable(folder: Path | str) -> None:
@@ -56,18 +59,26 @@ def save_run(run: Run, folder: Path | str) -> Path:
     _check_run(run)
     target: Path = Path(folder) / run.machine["id"] / f"{run.id}.json"
     contents = {samples_path(target): packed(run.samples), target: _document(run)}
+    write_whole(contents)
+    return target
+
+
+def write_whole(contents: Mapping[Path, bytes]) -> None:
+    """Writes each file whole under another name in its folder, then moves all into place, in order.
+
+    Raises:
+        RecordError: a folder cannot be written, or the disk is full; nothing half written is
+            left, and what was there before stays as it was.
+    """
     mark = f".{secrets.token_hex(6)}.tmp"
     temporary = {path.with_name(f".{path.name}{mark}"): data for path, data in contents.items()}
     try:
         _write_all(temporary)
         for source, destination in zip(temporary, contents, strict=True):
-            os.replace(source, destination)
-    except OSError as error:
-        _cannot_write(target, error)
+            _move(source, destination)
     finally:
         for path in temporary:
             _remove(path)
-    return target
 
 
 def load_run(path: Path | str) -> Run:
@@ -105,10 +116,31 @@ def latest_run(folder: Path | str, machine_id: str | None = None) -> Path:
     runs = [path for path in find_runs(folder) if machine_id in (None, path.parent.name)]
     if not runs:
         whose = "" if machine_id is None else f" of machine {machine_id}"
-        raise RecordError(
-            f"no run{whose} under {folder}; measure one with: pytest benchmarks --benchmark-only"
-        )
+        raise RecordError(f"no run{whose} under {folder}; {MEASURE}")
     return runs[-1]
+
+
+def find_run(asked: str | None, folder: Path | str) -> Path:
+    """The JSON file of the run that is asked for: a file, the id of a run under the folder, or,
+    with None, the newest there.
+
+    Raises:
+        RecordError: there is none, or there are several of that id.
+    """
+    if asked is None:
+        return latest_run(folder)
+    if os.path.exists(asked):
+        return Path(asked)
+    runs = find_runs(folder)
+    found = [path for path in runs if path.stem == asked]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        files = ", ".join(map(str, found))
+        raise RecordError(f"{len(found)} runs under {folder} are {asked}; name one's file: {files}")
+    newest = ", ".join(path.stem for path in runs[: -NEWEST - 1 : -1])
+    there = f"the newest there: {newest}" if newest else f"there is none; {MEASURE}"
+    raise RecordError(f"{asked!r} is neither a file nor the id of a run under {folder}; {there}")
 
 
 def _check_run(run: Run) -> None:
@@ -150,6 +182,13 @@ def _write_all(contents: dict[Path, bytes]) -> None:
                 os.fsync(file.fileno())
         except OSError as error:
             _cannot_write(path.parent, error)
+
+
+def _move(source: Path, destination: Path) -> None:
+    try:
+        os.replace(source, destination)
+    except OSError as error:
+        _cannot_write(destination, error)
 
 
 def _cannot_write(path: Path, error: OSError) -> NoReturn:

@@ -2,55 +2,54 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, significant
+from results.grid import FIGURE, LINE, WIDTH, Names, cut, plain, printed, tables
 from results.records import Record
 from results.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER, VERDICTS
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
 MARKS = {SLOWER: "▲", FASTER: "▼", EQUAL: "=", INCONCLUSIVE: "?"}
 STYLES = {SLOWER: "red", FASTER: "green", EQUAL: "bold", INCONCLUSIVE: "dim"}
-COLUMNS = 3  # strategies side by side; further ones stand in a table of their own below
 
-_TABLE = ("kind", "framework", "mode", "size", "device", "dtype")
-_ROW = ("scenario", "variant")
-_COLUMN = ("strategy", "phase")
+TABLE = ("kind", "framework", "mode", "size", "device", "dtype")
+ROW = ("scenario", "variant")
 
 
-def ratios(records: Iterable[Record], width: int = 100, *, colour: bool = False) -> str:
+def ratios(records: Iterable[Record], width: int = WIDTH, *, colour: bool = False) -> str:
     """Every compared cell: its ratio ± half the interval, its verdict, the predicted ratio.
 
     A table holds what differs only in problem and strategy. Empty where nothing is compared.
     """
-    from rich.console import Console  # here: it takes a moment to import
+    return printed(ratio_parts(records), width, colour=colour)
 
+
+def ratio_parts(records: Iterable[Record]) -> Iterator[Any]:
+    """The tables of `ratios`, and their legend, for rich."""
     compared = [r for r in records if r["baseline"] and r["strategy"] != r["baseline"]]
-    console = Console(
-        file=io.StringIO(), width=width, force_terminal=colour, no_color=not colour, highlight=False
-    )
-    for members in _by(compared, _TABLE).values():
-        console.print(_title(members), style="bold", soft_wrap=True)
-        columns = list(_by(members, _COLUMN))
-        for start in range(0, len(columns), COLUMNS):
-            console.print(_table(members, columns[start : start + COLUMNS]))
-            console.print()
+    for members in by(compared, TABLE).values():
+        names = sorted({record["baseline"] for record in members})
+        yield title(members, f"ratio to {' or '.join(names)}")
+        yield from tables(cells(members, _cell))
     if compared:
-        console.print(_legend(compared), soft_wrap=False)
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in text.splitlines())
+        yield plain(_legend(compared), most=LINE)
 
 
-def counted(records: Iterable[Record], margins: Mapping[str, float], alpha: float) -> str:
+def counted(records: Iterable[Record], margins: Mapping[str, float], alpha: float | None) -> str:
     """How many verdicts of each kind, and what they rest on; empty where there is none."""
-    found = Counter(record["verdict"] for record in records if record["verdict"])
+    found = Counter(record["verdict"] for record in records if record["verdict"] in VERDICTS)
     if not found:
         return ""
     words = ", ".join(f"{found[word]} {word}" for word in VERDICTS if found[word])
-    each = ", ".join(f"{name} {100 * margin:g} %" for name, margin in margins.items())
-    return f"verdicts: {words} (margin: {each}; α = {alpha:g} over a group)"
+    each = ", ".join(f"{cut(name)} {100 * margin:g} %" for name, margin in margins.items())
+    rests = [f"margin: {each}"] if margins else []
+    rests += [] if alpha is None else [f"α = {alpha:g} over a group"]
+    return f"verdicts: {words}" + (f" ({'; '.join(rests)})" if rests else "")
 
 
 def stops(stopped: Mapping[str, str], asked: float) -> str:
@@ -62,49 +61,56 @@ def stops(stopped: Mapping[str, str], asked: float) -> str:
     return text + "".join(f"; {found[k]} stopped {said}" for k, said in why.items() if found[k])
 
 
-def _title(members: Sequence[Record]) -> Any:
+def title(members: Sequence[Record], last: str = "") -> Text:
+    """What the cells of a table have in common: framework, mode, size, kind and usual phase."""
     first = members[0]
     parts = [f"{first['framework']} {first['mode']}", first["size"]]
     parts += [f"{first['kind']}, phase {_usual_phase(members)}"]
     if first["device"] != "cpu" or first["dtype"] != "float32":
         parts += [f"{first['device']} {first['dtype']}"]
-    names = sorted({record["baseline"] for record in members})
-    return _plain(" · ".join([*parts, f"ratio to {' or '.join(names)}"]))
+    return plain(" · ".join(map(cut, [*parts, *filter(None, [last])])), "bold", LINE)
 
 
-def _table(members: Sequence[Record], columns: Sequence[tuple[str, ...]]) -> Any:
-    from rich.table import Table
+def cells(
+    members: Sequence[Record], shown: Callable[[Record], Text]
+) -> dict[tuple[Names, str], Text]:
+    """Each record as ``shown`` has it, by problem and strategy; an unusual phase is named."""
+    usual = _usual_phase(members)
+    return {(problem(record), _column(record, usual)): shown(record) for record in members}
 
-    phase = _usual_phase(members)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", overflow="fold")
-    for strategy, its_phase in columns:
-        table.add_column(_plain(strategy if its_phase == phase else f"{strategy} ({its_phase})"))
-    for row, cells in _by(members, _ROW).items():
-        at = {tuple(r[n] for n in _COLUMN): r for r in cells}
-        label = " ".join(part for part in row if part != "-")
-        table.add_row(_plain(label), *(_cell(at.get(column)) for column in columns))
-    return table
+
+def problem(record: Record) -> Names:
+    """What a row goes by."""
+    return tuple(record[name] for name in ROW)
+
+
+def _column(record: Record, usual: str) -> str:
+    strategy, phase = cut(record["strategy"]), record["phase"]
+    return strategy if phase == usual else f"{strategy} ({cut(phase)})"
 
 
 def _usual_phase(members: Sequence[Record]) -> str:
     return Counter(record["phase"] for record in members).most_common(1)[0][0]
 
 
-def _cell(record: Record | None) -> Any:
-    from rich.text import Text
+def untimed(record: Record) -> Text | None:
+    """What stands where a figure of a cell would: why there is none. None where it is ok."""
+    if record["outcome"] == "unsupported":
+        return plain(NOTHING, "dim")
+    return None if record["outcome"] == "ok" else plain(record["outcome"], "bold red")
 
-    if record is None or record["outcome"] == "unsupported":
-        return Text(NOTHING, style="dim")
-    if record["outcome"] != "ok":
-        return Text(record["outcome"], style="bold red")
+
+def _cell(record: Record) -> Text:
     ratio, verdict = record["ratio"], record["verdict"]
-    if ratio is None:
-        return Text("no ratio", style="dim")
-    text = Text(f"{_measured(ratio['estimate'], ratio['high']):<11} ")
+    if (why := untimed(record)) is not None:
+        return why
+    if ratio is None or ratio["estimate"] is None:
+        return plain("no ratio", "dim")
+    text = plain(_measured(ratio["estimate"], ratio["high"]), most=2 * FIGURE)
+    text.pad_right(max(0, 12 - len(text)))
+    text.append(" ").append(MARKS.get(verdict, " "), style=STYLES.get(verdict, ""))
     predicted = record["predicted_ratio"]
-    text.append(MARKS.get(verdict, " "), style=STYLES.get(verdict, ""))
-    text.append(f" {significant(predicted) if predicted else NOTHING}", style="dim")
+    text.append(f" {cut(significant(predicted), FIGURE) if predicted else NOTHING}", style="dim")
     return text
 
 
@@ -116,24 +122,16 @@ def _measured(estimate: float, high: float | None) -> str:
     return f"{estimate:.{decimals}f} ±{high - estimate:.{decimals}f}"
 
 
-def _plain(text: str) -> Any:
-    """Names may come from a user's files: none is markup."""
-    from rich.text import Text
-
-    return Text(text)
-
-
-def _legend(compared: Sequence[Record]) -> Any:
-    levels = {r["ratio"]["confidence"] for r in compared if r["ratio"]}
+def _legend(compared: Sequence[Record]) -> str:
+    levels = {r["ratio"]["confidence"] for r in compared if r["ratio"]} - {None}
     level = f"{100 * levels.pop():g} % " if len(levels) == 1 else ""
     marks = "  ".join(f"{mark} {word}" for word, mark in MARKS.items())
-    text = f"ratio ± half its {level}interval · {marks} · ratio of FLOPs"
     if all(r["verdict"] is None for r in compared):
-        text = "ratio, predicted ratio (FLOPs); intervals and verdicts need 6 launches"
-    return _plain(text)
+        return "ratio, predicted ratio (FLOPs); intervals and verdicts need 6 launches"
+    return f"ratio ± half its {level}interval · {marks} · ratio of FLOPs"
 
 
-def _by(records: Iterable[Record], fields: Sequence[str]) -> dict[tuple[str, ...], list[Record]]:
+def by(records: Iterable[Record], fields: Sequence[str]) -> dict[tuple[str, ...], list[Record]]:
     """The records by these fields, in first-seen order."""
     found: dict[tuple[str, ...], list[Record]] = {}
     for record in records:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness import ending
 from benchmarks.harness.cells import Cell
 from benchmarks.harness.recording import failed
+from results.failures import failures
 from results.records import Run
 from results.storage import load_run
 from tests.fake_sessions import only_run, pasted, session, shell
@@ -73,12 +73,12 @@ def test_many_failures_stay_readable() -> None:
     cell = Cell(*names.split())
     sizes = [f"size{i}" for i in range(40)]
     same = [failed(replace(cell, size=size), "crashed", "one reason") for size in sizes]
-    lines = list(ending.failures(same))
+    lines = list(failures(same))
     assert lines[0] == "crashed, 40 cells: one reason"
     assert lines[-1] == "  and 37 cells more"
     assert len(lines) == 8
     own = [failed(replace(cell, size=size), "crashed", f"reason {size}") for size in sizes]
-    lines = list(ending.failures(own))
+    lines = list(failures(own))
     assert lines[-1] == "and 30 cells more, for 30 other reasons"
     assert len(lines) == 31
 

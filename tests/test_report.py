@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-import pandas
 import pytest
 
 from results.formatting import (
@@ -18,9 +15,10 @@ from results.formatting import (
     ratio_text,
     seconds_text,
     share_text,
+    time_text,
 )
 from results.records import FIGURES, Record, Run, new_record
-from results.report import markdown, tidy
+from results.report import markdown
 
 DASH = "\N{EN DASH}"
 FIELDS = {
@@ -85,6 +83,12 @@ def table_rows(page: str) -> list[list[str]]:
 )  # fmt: skip
 def test_a_time_has_a_unit_and_three_digits(seconds: float | None, text: str) -> None:
     assert seconds_text(seconds) == text
+
+
+def test_a_time_and_its_interval_have_one_unit() -> None:
+    assert time_text(figure(1.234e-3, 0.987e-3, 1.3e-3)) == "1.23 ms [0.987, 1.30]"
+    assert time_text(figure(12.3e-6, None, None)) == "12.3 µs"
+    assert time_text(None) == DASH
 
 
 def test_a_ratio_shows_its_interval_and_without_one_only_itself() -> None:
@@ -165,6 +169,8 @@ def test_peak_memory_has_a_column_where_any_cell_of_the_table_has_it() -> None:
         (bytes_text(None), DASH),
         (bytes_text(1000), "1000 B"),
         (bytes_text(1536), "1.50 KiB"),
+        (bytes_text(1023), "1023 B"),
+        (bytes_text(2**20), "1.00 MiB"),
         (bytes_text(5e12), "4.55 TiB"),
     ],
 )
@@ -256,30 +262,3 @@ def test_hostile_names_change_neither_the_columns_nor_the_markup() -> None:
 
 def test_a_run_without_records_is_a_page_all_the_same() -> None:
     assert markdown(run()).startswith("# Some CPU")
-
-
-# The table for pandas
-
-
-def test_a_tidy_row_holds_the_flat_figures() -> None:
-    table = tidy(run(BASE, OTHER))
-    assert table["ratio_low"].tolist()[1] == 1.441
-    assert math.isnan(table["ratio"][0])
-    assert table["seconds_high"].tolist() == [1.3e-3, 1.9e-3]
-    assert table["gradient_error_tensor"][1] == "net1.linear1.weight"
-    assert table["launches"].tolist() == [6, 6]
-    assert table["predicted_ratio"][1] == 1.45
-    assert table["strategy"].tolist() == ["summed", "separate_retained"]
-
-
-def test_numbers_are_floats_also_where_no_cell_has_one() -> None:
-    table = tidy(run(cell("summed", outcome="timeout", missing={"seconds": "120 s passed"})))
-    assert table["seconds"].dtype == np.float64
-    assert table["flops"].isna().all()
-    assert table["reason"].tolist() == ["120 s passed"]
-
-
-def test_every_run_has_the_same_columns() -> None:
-    assert isinstance(tidy(run()), pandas.DataFrame)
-    assert list(tidy(run()).columns) == list(tidy(run(BASE, OTHER)).columns)
-    assert len(tidy(run())) == 0

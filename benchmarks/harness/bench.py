@@ -27,7 +27,7 @@ from benchmarks.harness.lock import Lock
 from benchmarks.harness.paths import RUNS
 from benchmarks.harness.precision import Precision
 from benchmarks.harness.progress import Progress
-from results import records, storage, trust
+from results import failures, records, storage, trust
 from results.estimation import Comparison, compare, estimate_run, fit_priors, margins_for
 from results.records import Record, Run, sample_key
 from results.statistics import NO_PRIOR
@@ -303,10 +303,10 @@ class Bench:
         """
         if self.timing and self._measured:
             ending.tell_ratios(self.run(ended=True), terminal)
-        failed = ending.failed(self.records.values())
+        failed = failures.failed(self.records.values())
         if failed:
             terminal.section("what failed")
-        for line in ending.failures(failed):
+        for line in failures.failures(failed):
             terminal.write_line(line)
         ending.tell_canaries(self.settings, terminal)
         if self.trouble:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutations.fault import Fault
 
 RESUME, LOCK = "benchmarks/harness/resume.py", "benchmarks/harness/lock.py"
-ENDING, LAUNCH = "benchmarks/harness/ending.py", "benchmarks/harness/launch.py"
+FAILURES, LAUNCH = "results/failures.py", "benchmarks/harness/launch.py"
 HERE, ONE_AT_A_TIME, FAULTY = (f"tests/test_{name}.py" for name in ("resume", "lock", "faults"))
 LOST = f"{HERE}::test_run_without_samples_of_an_ok_cell_is_measured_again"
 NEWEST = f"{HERE}::test_newest_of_this_machine_that_is_not_whole_is_found"
@@ -133,7 +133,7 @@ FAULTS = (
     ),
     Fault(
         "failures_told_without_end",
-        ENDING,
+        FAILURES,
         "for group, members in list(found.items())[:GROUPS]:",
         "for group, members in list(found.items()):",
         "one cause is told once for each of a hundred cells",
@@ -141,7 +141,7 @@ FAULTS = (
     ),
     Fault(
         "other_failures_not_mentioned",
-        ENDING,
+        FAILURES,
         "    if others:\n",
         "    if not reasons:\n",
         "what is not shown is not even counted",

@@ -1,0 +1,113 @@
+"""What is printed on a terminal is read and does nothing else, and is no wider than asked."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from results import grid
+from tests.hostile import NAMES
+
+Cells = dict[tuple[grid.Names, str], Any]
+MARKS = "\N{FIRST STRONG ISOLATE}\N{POP DIRECTIONAL ISOLATE}"
+
+
+def unprintable(text: str) -> str:
+    """The letters of the text that a terminal might obey, but for line ends and our own marks."""
+    return "".join(c for c in text if not c.isprintable() and c not in f"\n{MARKS}")
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_any_name_is_one_line_of_printable_letters(name: str) -> None:
+    shown = grid.cut(name, 20)
+    assert shown.isprintable() or not shown
+    assert cell_len(shown) <= 20
+    assert len(shown) <= 20
+
+
+def test_long_name_keeps_both_of_its_ends() -> None:
+    assert grid.cut("stacked_cascade_of_many_networks_n4", 15) == "stacked…orks_n4"
+    assert grid.cut("fifteen letters", 15) == "fifteen letters"
+    assert grid.cut("网络网络网络", 9) == "网络…网络"
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("width", [60, 100])
+def test_any_name_in_row_column_and_cell_leaves_the_table_in_place(name: str, width: int) -> None:
+    text = grid.printed(
+        grid.tables(
+            {
+                ((name, "-"), name): grid.plain(name),
+                ((name, "-"), "after"): grid.plain("first"),
+                (("usual", "n4"), name): grid.plain(1),
+                (("usual", "n4"), "after"): grid.plain("second"),
+            }
+        ),
+        width,
+    )
+    lines = text.split("\n")
+    assert max(map(cell_len, lines)) <= width
+    assert unprintable(text) == ""
+    (one,), (two,) = ([line for line in lines if word in line] for word in ("first", "second"))
+    title = next(line for line in lines if "after" in line)
+    starts = {
+        cell_len(line.partition(word)[0])
+        for line, word in ((one, "first"), (two, "second"), (title, "after"))
+    }
+    assert len(starts) == 1
+
+
+def test_right_to_left_name_turns_round_only_itself() -> None:
+    name = NAMES["Arabic"]
+    cells: Cells = {((name,), "a"): grid.plain("1.46"), (("b",), "a"): grid.plain(2)}
+    text = grid.printed(grid.tables(cells))
+    (line,) = [line for line in text.split("\n") if name in line]
+    before, _, after = line.partition(name)
+    assert before == MARKS[0]
+    assert after.split() == [MARKS[1], "1.46"]
+    assert text.count(MARKS[0]) == text.count(MARKS[1]) == 1
+
+
+def test_markup_is_text_and_colour_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert grid.printed([grid.plain("[red]x[/red]", "red")]) == "[red]x[/red]"
+    assert "\x1b[31m[red]x[/red]" in grid.printed([grid.plain("[red]x[/red]", "red")], colour=True)
+
+
+def test_fourth_column_begins_another_table_of_the_rows_that_have_it() -> None:
+    cells: Cells = {(("one",), f"c{i}"): grid.plain(i) for i in range(4)}
+    cells[("two",), "c0"] = grid.plain(0)
+    lines = grid.printed(grid.tables(cells)).split("\n")
+    assert [line.split() for line in lines] == [
+        ["c0", "c1", "c2"], ["one", "0", "1", "2"], ["two", "0", "–", "–"], [],
+        ["c3"], ["one", "3"],
+    ]  # fmt: skip
+
+
+def test_long_command_goes_on_in_the_next_line_and_is_the_same_to_a_shell() -> None:
+    words = ["printf", "%s|", "two words", "$HOME", *(f"--option{i}=value{i}" for i in range(20))]
+    lines = grid.printed(grid.command(shlex.join(words), 60, lead=""), 60).split("\n")
+    assert len(lines) > 5
+    assert max(map(len, lines)) <= 60
+    assert pasted("\n".join(lines)).split("|")[:-1] == words[2:]
+
+
+def test_word_longer_than_a_line_is_broken_and_one_word_to_a_shell() -> None:
+    path = "/" + "/".join(f"folder{i}" for i in range(40))
+    lines = grid.printed(grid.command(f"printf %s {path} after", 60, lead=""), 60).split("\n")
+    assert max(map(len, lines)) == 60
+    assert pasted("\n".join(lines)) == f"{path}after"
+
+
+def pasted(command: str) -> str:
+    return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
+
+
+def test_short_command_stands_on_one_line_also_where_it_is_none() -> None:
+    assert grid.printed(grid.command("pytest -k x")) == "  pytest -k x"
+    assert grid.printed(grid.command("it's \x1b[31m")) == "  it's [31m"
+    assert grid.printed(grid.command("", lead="again: ")) == "again:"

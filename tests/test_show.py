@@ -1,0 +1,529 @@
+"""``cascade-bench show``: what it says of a run, of a bad one too, and that a name does nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+
+from benchmarks.cli import main
+from benchmarks.harness.launch import ROOT
+from results import essentials, show, trust
+from results.formatting import time_text
+from results.records import (
+    CELL_FIELDS,
+    FIGURES,
+    OUTCOMES,
+    Record,
+    Run,
+    explain,
+    new_record,
+    sample_key,
+)
+from results.samples import samples_path
+from results.storage import find_run, save_run
+from results.verdict import VERDICTS
+from tests.hostile import NAMES
+from tests.made import CELL, record, run
+from tests.made_runs import whole_run
+from tests.test_grid import unprintable
+
+Out = pytest.CaptureFixture[str]
+REPORT = "cascade-bench report x.json"
+
+
+@pytest.fixture(scope="module")
+def whole() -> Run:
+    return whole_run()
+
+
+def shown(of: Run, **asked: Any) -> str:
+    return show.text(of, REPORT, **asked)
+
+
+def widest(text: str) -> int:
+    return max(map(cell_len, text.split("\n")))
+
+
+def with_settings(of: Run, **changes: Any) -> Run:
+    return replace(of, settings=of.settings | changes)
+
+
+def failing(outcome: str, why: str, **changes: str) -> Record:
+    cell = CELL | changes
+    known = {"outcome": outcome, "rerun": f"pytest benchmarks --strategy={cell['strategy']} "}
+    made = new_record(cell, family="cascade", baseline="summed", **known)
+    return explain(made, why)
+
+
+# What it says
+
+
+def test_head_names_run_machine_versions_and_how_it_was_measured(whole: Run) -> None:
+    assert shown(whole).split("\n")[:6] == [
+        "run 20261121T010203-ab12cd on machine 0123456789ab",
+        "AMD EPYC 7763 64-Core Processor, 2 cores, Linux x86_64",
+        "torch 2.13.0, jax 0.10.2, jaxlib 0.10.2, flax 0.12.8, optax 0.2.8, numpy 2.4.6, "
+        "Python 3.11.9",
+        "2026-11-21 01:02 UTC, took 8 min 12 s, 6 launches, commit e7177d6f00ba with changes",
+        "cells: 308 ok",
+        "canaries: torch ok, jax ok",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_no_line_is_wider_than_the_terminal(whole: Run, width: int) -> None:
+    assert 0.8 * width < widest(shown(whole, width=width, times=True)) <= width
+
+
+def test_three_hundred_cells_are_read_without_scrolling_for_ever(whole: Run) -> None:
+    assert len(shown(whole).split("\n")) < 250
+
+
+def test_ratios_and_verdicts_are_those_of_the_session(whole: Run) -> None:
+    text = shown(whole)
+    assert "torch eager · medium · backward, phase backward · ratio to summed" in text
+    assert "jax jit · seed · freeze, phase step · ratio to unfrozen" in text
+    said = [word for word in VERDICTS if f" {word}" in text.partition("verdicts:")[2]]
+    assert "slower" in said
+    assert "(margin: torch 1 %, jax 1 %; α = 0.01 over a group)" in " ".join(text.split())
+
+
+def test_frameworks_are_compared_and_their_modes_named(whole: Run) -> None:
+    section = shown(whole).partition("torch against jax: jax's time over torch's [95 % ")[2]
+    title = "torch eager, jax jit: unequal modes · medium · backward, phase backward"
+    table = section.partition(f"{title}\n")[2].split("\n\n")[0].split("\n")
+    assert table[0].split() == ["summed", "separate_retained", "boundary_split"]
+    row = next(line for line in table if line.startswith("stacked_cascade n4"))
+    ratios = row.replace(" [", "[").replace(", ", ",").split()[2:]
+    assert [float(ratio.partition("[")[0]) for ratio in ratios] == pytest.approx(
+        [1.2] * 3, abs=0.03
+    )
+    assert all(ratio.endswith("]") for ratio in ratios)
+
+
+def test_pair_of_equal_modes_is_called_equal(whole: Run) -> None:
+    eager = {sample_key(r): sample_key(r | {"mode": "eager"}) for r in whole.records}
+    records = [r | {"mode": "eager"} for r in whole.records]
+    samples = {eager[key]: rows for key, rows in whole.samples.items()}
+    text = shown(replace(whole, records=records, samples=samples))
+    assert "torch eager, jax eager: equal modes" in text
+    assert "unequal" not in text
+
+
+def test_without_samples_it_says_why_the_frameworks_are_not_compared(whole: Run) -> None:
+    text = shown(replace(whole, samples={}))
+    assert "torch against jax: nothing to show, the samples are not beside the run" in text
+
+
+def test_run_of_one_framework_says_nothing_of_the_other(whole: Run) -> None:
+    torch = [r for r in whole.records if r["framework"] == "torch"]
+    assert "against jax" not in shown(replace(whole, records=torch))
+
+
+def test_recipes_have_a_line_each_over_all_problems(whole: Run) -> None:
+    text = shown(whole)
+    title = "torch eager · medium · freeze, phase step · shares of unfrozen, 6 problems\n"
+    table = text.partition(title)[2].split("\n\n")[0].split("\n")
+    assert table[0].split() == ["FLOPs", "saved", "for", "backward", "optimizer", "state"]
+    assert table[1].split() == ["requires_grad_false", "0.65", "0.50", "0.50"]
+    assert len(table) == 1 + 5
+    jax = text.partition(title.replace("torch eager", "jax jit"))[2].split("\n\n")[0]
+    assert "stop_gradient" in jax
+    assert "  –  " in jax
+
+
+def test_shares_that_differ_are_a_range_and_one_problem_has_its_own_figures(whole: Run) -> None:
+    names = ("unfrozen", "detach")
+    cells = [r for r in whole.records if r["framework"] == "torch" and r["strategy"] in names]
+    gan, only = ([r for r in cells if r["scenario"] == s and r["size"] == "medium"]
+                 for s in ("gan", "only_new_layer"))  # fmt: skip
+    less = [r | {"flops": 1.2e9} if r["strategy"] == "detach" else r for r in only]
+    assert " 0.65 to 0.80 " in shown(replace(whole, records=gan + less, samples={}))
+    text = shown(replace(whole, records=less, samples={})).partition("what freezing saves")[2]
+    (line,) = [line for line in text.split("\n") if line.startswith("detach")]
+    assert " ".join(line.split()) == "detach 1.20 G 1.00 MiB 3.00 MiB"
+
+
+def test_recipes_without_what_they_are_shares_of_have_no_share(whole: Run) -> None:
+    cells = [r for r in whole.records if r["kind"] == "freeze" and r["strategy"] == "detach"]
+    text = shown(replace(whole, records=cells, samples={})).partition("what freezing saves")[2]
+    assert {" ".join(li.split()) for li in text.split("\n") if "detach" in li} == {"detach – – –"}
+
+
+def test_times_are_shown_where_they_are_asked_for(whole: Run) -> None:
+    cell = whole.records[0]
+    said = time_text(cell["seconds"])
+    assert cell["scenario"] == "conv_cascade"
+    assert said not in shown(whole)
+    assert said in shown(whole, times=True)
+    assert "not steady" not in shown(whole, times=True)
+
+
+def test_time_that_is_not_steady_or_not_there_says_so() -> None:
+    seconds = {"estimate": 1e-3, "low": None, "high": None, "confidence": 0.95, "launches": 2}
+    cells = [
+        record(CELL | {"strategy": "summed"}, seconds=seconds, steady=False),
+        record(CELL | {"strategy": "b"}, seconds=None),
+        failing("crashed", "signal 9", strategy="c"),
+    ]
+    text = shown(run(records=cells, samples={}), times=True).partition("the time of one call")[2]
+    assert "1.00 ms ~" in text
+    assert "no time" in text
+    assert "crashed" in text
+    assert "~ not steady" in text
+
+
+def test_peak_memory_is_shown_where_it_was_measured(whole: Run) -> None:
+    assert "peak memory" not in shown(whole)
+    records = [r | {"peak_bytes": 3 * 2**20} for r in whole.records]
+    section = shown(replace(whole, records=records)).partition("\npeak memory\n")[2]
+    assert section.split("\n\n")[0].count("3.00 MiB") == 7 * 3
+
+
+def test_end_says_where_the_rest_is(whole: Run) -> None:
+    assert shown(whole, go_on="pytest --resume=x").split("\n")[-2:] == [
+        "the whole report: cascade-bench report x.json",
+        "the time of each cell: --times; all of it for programs: --json",
+    ]
+
+
+# What went wrong
+
+
+def test_failed_canary_is_loud(whole: Run) -> None:
+    wrong = whole.settings["canaries"][0] | {"passed": False, "said": "twice reads 1.0"}
+    text = shown(with_settings(whole, canaries=[wrong]))
+    assert "canaries: torch FAILED\nCANARY FAILED: torch: twice: twice reads 1.0\n" in text
+    assert " ".join(trust.DISTRUST.split()[:6]) in text
+    assert "canaries: none were taken" in shown(with_settings(whole, canaries=None))
+
+
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        ({"interrupted": True}, "INTERRUPTED: what follows is what was measured until then"),
+        ({"finished": None}, "NOT FINISHED: it is still measuring, or was killed"),
+    ],
+)
+def test_run_that_is_not_whole_says_so_and_how_to_go_on(
+    whole: Run, ended: dict[str, Any], said: str
+) -> None:
+    left = [failing("interrupted", "stopped before", size="gpu")]
+    cut = replace(whole, records=[*whole.records, *left], **ended)
+    text = shown(cut, go_on="pytest benchmarks --resume=x")
+    assert f"\n{said}\ncells: 308 ok, 1 interrupted\n" in text
+    assert "\nto go on: pytest benchmarks --resume=x\n" in text
+    assert "what failed" not in text
+    assert "NOT FINISHED" not in shown(whole)
+
+
+def test_what_failed_stands_with_the_command_that_measures_it_again() -> None:
+    cells = [failing("timeout", "120 s passed", strategy=name) for name in ("a", "b")]
+    cells += [failing("unsupported", "cannot exist", size="seed")]
+    text = shown(run(records=cells, samples={}, finished=""), go_on="pytest --resume=x")
+    section = text.partition("what failed\n")[2].split("\n")
+    assert section[:3] == [
+        "timeout, 2 cells: 120 s passed",
+        "  backward stacked_cascade n4 large torch eager backward cpu float32: a, b",
+        "    pytest benchmarks --strategy=a,b",
+    ]
+    assert "all that failed again, in the same run: pytest --resume=x" in text
+    assert "cannot exist" not in text
+
+
+def test_run_without_figures_settings_or_versions_is_shown_all_the_same() -> None:
+    bare = run(records=[record()], settings={}, machine={"id": "m"}, samples={})
+    text = shown(bare, times=True)
+    assert "processor unknown\nversions unknown\n" in text
+    assert "launches unknown" in text
+    assert "no ratio" in text
+    assert "no time" in text
+    assert "None" not in text
+    assert "nan" not in text
+
+
+def test_figures_and_settings_of_any_shape_are_shown() -> None:
+    nothing = dict.fromkeys(("estimate", "low", "high", "confidence", "launches"))
+    huge = dict.fromkeys(nothing, 1e300)
+    cells = [
+        record(CELL | {"strategy": "a"}, seconds=nothing, ratio=nothing),
+        record(CELL | {"strategy": "b"}, seconds=huge, ratio=huge, verdict="unheard of",
+               flops=1e300, peak_bytes=10**300, predicted_ratio=-1e-300),
+    ]  # fmt: skip
+    odd: dict[str, Any] = {key: ["odd", {}] for key in [*essentials.SETTINGS, "canaries"]}
+    names = ("cpu", "cores", "gpu", "torch", "commit")
+    machine = {"id": "m"} | {name: ["odd", {}] for name in names}
+    of = run(records=cells, settings=odd, machine=machine, samples={}, started="then")
+    text = shown(of, times=True)
+    assert widest(text) <= 100
+    assert "then, launches unknown" in text
+    assert json.loads(json.dumps(essentials.document(of), allow_nan=False))["settings"] == (
+        dict.fromkeys(essentials.SETTINGS)
+    )
+
+
+# Names
+
+
+def hostile(name: str) -> Run:
+    """A run in which everything that a file may name is this."""
+
+    def cell(strategy: str, framework: str, **known: Any) -> Record:
+        fields = dict.fromkeys(CELL_FIELDS, name) | {"strategy": strategy, "framework": framework}
+        known = {"missing": dict.fromkeys(FIGURES, name)} | known
+        modes = {"mode": {"torch": "eager", "jax": "jit"}.get(framework, name), "kind": "freeze"}
+        return new_record(fields | modes, family=name, baseline=name, rerun=name, **known)
+
+    ratio = {"estimate": 1.5, "low": 1.4, "high": 1.6, "confidence": 0.95, "launches": 6}
+    ok = {"outcome": "ok", "ratio": ratio, "seconds": ratio, "verdict": name, "peak_bytes": 5}
+    cells = [cell(s, f, **ok) for s in (name, "b") for f in ("torch", "jax", name)]
+    cells += [cell("c", "torch", outcome="crashed", equivalence=name)]
+    told = {"framework": name, "canary": name, "passed": False, "said": name, "dtype": name}
+    settings = {
+        "canaries": [told, told | {"passed": None, "device": name}], "margins": {name: 0.01},
+        "alpha": 0.01, "stopped": {name: name}, "precision": 0.01, "arguments": [name],
+    }  # fmt: skip
+    names = ("id", "cpu", "cores", "gpu", "torch", "python", "commit", "platform")
+    samples = {sample_key(c): [np.array([1.0, 2.0])] * 6 for c in cells[:6]}
+    return Run(
+        name, name, None, dict.fromkeys(names, name), settings, records=cells,
+        samples=samples,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("width", [60, 100])
+def test_no_name_writes_on_the_terminal_or_breaks_the_page(name: str, width: int) -> None:
+    text = shown(hostile(name), go_on=f"pytest {name}", width=width, times=True)
+    assert unprintable(text) == ""
+    assert widest(text) <= width
+    assert text.count("\N{FIRST STRONG ISOLATE}") == text.count("\N{POP DIRECTIONAL ISOLATE}")
+    for line in ("canaries:", "CANARY FAILED", "torch against jax", "what freezing saves",
+                 "peak memory", "the time of one call", "what failed", "to go on:"):  # fmt: skip
+        assert f"\n{line}" in text, line
+
+
+@pytest.mark.parametrize("name", ["a colour", "a title", "a cursor", "a C1 code"])
+def test_no_name_writes_on_a_terminal_in_colour(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but rich's own colours: what is left of the text without them is as without any."""
+    monkeypatch.setenv("TERM", "xterm")
+    of = hostile(NAMES[name])
+    coloured = shown(of, colour=True)
+    assert coloured != shown(of)
+    codes = {code.partition("m")[0] for code in coloured.split("\x1b[")[1:]}
+    assert codes <= {"0", "1", "1;31", "2", "33"}
+    assert "\x07" not in coloured
+    assert "\x9b" not in coloured
+
+
+@pytest.mark.parametrize("name", ["markup", "a closing tag", "a page's tag"])
+def test_markup_in_a_name_is_shown_as_it_is(name: str) -> None:
+    assert shown(hostile(NAMES[name])).count(NAMES[name]) > 10
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_json_of_any_name_is_ascii(name: str) -> None:
+    text = json.dumps(essentials.document(hostile(name)), allow_nan=False)
+    assert text.isascii()
+    assert text.isprintable()
+    assert json.loads(text)["run"] == name
+
+
+# For programs
+
+
+def strict(text: str) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_json_has_the_agreed_keys_and_the_records_as_they_are(whole: Run) -> None:
+    found = strict(json.dumps(essentials.document(whole)))
+    assert list(found) == [
+        "schema", "run", "started", "finished", "interrupted", "machine", "settings", "counts",
+        "canaries", "cells", "frameworks",
+    ]  # fmt: skip
+    assert found["cells"] == whole.records
+    assert found["machine"] == whole.machine
+    assert list(found["settings"]) == list(essentials.SETTINGS)
+    assert found["settings"]["launches"] == 6
+    assert found["counts"]["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"ok": 308}
+    verdicts = [r["verdict"] for r in whole.records]
+    assert found["counts"]["verdicts"] == {w: verdicts.count(w) for w in VERDICTS}
+    assert found["canaries"]["summary"] == "torch ok, jax ok"
+    assert found["canaries"]["failed"] == []
+    assert len(found["canaries"]["taken"]) == 8
+
+
+def test_json_holds_each_pair_of_the_frameworks_with_its_interval(whole: Run) -> None:
+    pairs = essentials.document(whole)["frameworks"]
+    # 2 sizes of 7 problems in 5 ways and of 6 in the 2 recipes of one name
+    assert len(pairs) == 2 * (7 * 5 + 6 * 2)
+    assert list(pairs[0]) == [
+        "kind", "scenario", "variant", "size", "strategy", "phase", "device", "dtype",
+        "torch_mode", "jax_mode", "equal_modes", "ratio",
+    ]  # fmt: skip
+    assert pairs[0]["equal_modes"] is False
+    assert 0 < pairs[0]["ratio"]["low"] < pairs[0]["ratio"]["estimate"] < pairs[0]["ratio"]["high"]
+
+
+def test_json_has_no_number_that_json_does_not_know() -> None:
+    cell = record(flops=float("nan"))
+    of = run(records=[cell], settings={"alpha": float("inf")}, machine={"id": "m", "x": 1e999})
+    found = strict(json.dumps(essentials.document(of), allow_nan=False))
+    assert found["cells"][0]["flops"] is None
+    assert "nan" in found["cells"][0]["missing"]["flops"]
+    assert found["settings"]["alpha"] is None
+    assert found["machine"]["x"] is None
+
+
+# The command
+
+
+def test_newest_run_is_shown_and_one_by_its_id_or_file(tmp_path: Path, capsys: Out) -> None:
+    old = save_run(run("20261121T010203-aaaaaa"), tmp_path)
+    save_run(run("20261122T010203-bbbbbb", finished="2026-11-22T01:02:03+00:00"), tmp_path)
+    for asked, told in (
+        ([], "20261122T010203-bbbbbb"),
+        (["20261121T010203-aaaaaa"], "20261121T010203-aaaaaa"),
+        ([str(old)], "20261121T010203-aaaaaa"),
+    ):
+        assert main(["show", *asked, f"--results={tmp_path}"]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith(f"run {told} on machine box-1\n")
+        assert widest(out) <= 100
+        report = out.partition("the whole report: ")[2].replace("\\\n", "")
+        assert report.split()[:2] == ["cascade-bench", "report"]
+        assert find_run(report.split()[2], tmp_path).stem == told
+
+
+def test_json_of_the_command_is_one_strict_object(tmp_path: Path, capsys: Out, whole: Run) -> None:
+    path = save_run(whole, tmp_path)
+    assert main(["show", str(path), "--json"]) == 0
+    found = strict(capsys.readouterr().out)
+    assert found["run"] == whole.id
+    assert len(found["cells"]) == 308
+    assert len(found["frameworks"]) == 94
+
+
+def test_times_are_an_option(tmp_path: Path, capsys: Out, whole: Run) -> None:
+    path = str(save_run(whole, tmp_path))
+    assert main(["show", path]) == 0
+    assert "the time of one call" not in capsys.readouterr().out
+    assert main(["show", path, "--times"]) == 0
+    assert "the time of one call" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["a", "b b"], "show takes one run, and these are 2; .*cascade-bench report a 'b b'$"),
+        (
+            ["nosuch"],
+            "'nosuch' is neither a file nor the id .* newest there: 2.*-bbbbbb, 2.*-aaaaaa$",
+        ),
+        (["no/such.json"], "'no/such.json' is neither a file nor the id"),
+        (["\x1b[31m"], r"'\\x1b\[31m' is neither"),
+        (["y" * 5000], "y' is neither a file nor the id"),
+        (["."], r"^cascade-bench: \. is a folder; give the JSON file of a run"),
+    ],
+)
+def test_mistake_gets_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: Out, arguments: list[str], said: str
+) -> None:
+    for ending in ("aaaaaa", "bbbbbb"):
+        save_run(run(f"20261121T010203-{ending}"), tmp_path)
+    assert main(["show", *arguments, f"--results={tmp_path}"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert unprintable(told.err) == ""
+    assert re.search(said, told.err.strip())
+
+
+def test_where_no_run_is_the_way_to_one_is_said(tmp_path: Path, capsys: Out) -> None:
+    for asked in ([], ["20261121T010203-ab12cd"]):
+        assert main(["show", *asked, f"--results={tmp_path}"]) == 2
+        assert "pytest benchmarks --benchmark-only" in capsys.readouterr().err
+
+
+def test_id_of_two_machines_runs_names_their_files(tmp_path: Path, capsys: Out) -> None:
+    paths = [save_run(run(machine={"id": name}), tmp_path) for name in ("a", "b")]
+    assert main(["show", "20261121T010203-ab12cd", f"--results={tmp_path}"]) == 2
+    told = capsys.readouterr().err
+    assert all(str(path) in told for path in paths)
+
+
+def test_run_cut_short_or_with_figures_that_are_none_is_refused(
+    tmp_path: Path, capsys: Out
+) -> None:
+    path = save_run(run(), tmp_path)
+    whole = path.read_text()
+    for text in (whole[: len(whole) // 2], whole.replace('"flops": null', '"flops": 1e999')):
+        assert text != whole
+        path.write_text(text)
+        assert main(["show", str(path)]) == 2
+        assert str(path) in capsys.readouterr().err
+
+
+def test_samples_that_hold_no_time_cost_only_their_comparison(
+    tmp_path: Path, capsys: Out, whole: Run
+) -> None:
+    key = sample_key(whole.records[0])
+    samples = whole.samples | {key: [np.zeros(1)] * 6}
+    path = save_run(replace(whole, samples=samples), tmp_path)
+    assert main(["show", str(path), "--json"]) == 0
+    assert len(strict(capsys.readouterr().out)["frameworks"]) == 93
+    samples_path(path).unlink()
+    assert main(["show", str(path)]) == 0
+    assert "the samples are not beside the run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--json"], []])
+def test_reader_that_has_seen_enough_is_no_error(
+    tmp_path: Path, whole: Run, arguments: list[str]
+) -> None:
+    """Nobody reads: neither what fills the pipe, nor the little that is written at the end."""
+    path = save_run(whole if arguments else run(), tmp_path)
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "benchmarks.cli", "show", str(path), *arguments]
+    done = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_letters_that_the_terminal_lacks_are_question_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_run(run(), tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.cli", "show", str(path)],
+        cwd=ROOT, capture_output=True, check=True, env={"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert b"torch eager ? large ? backward" in done.stdout
+
+
+def test_no_framework_is_imported(tmp_path: Path) -> None:
+    path = save_run(run(), tmp_path)
+    script = (
+        "import sys; from benchmarks.cli import main; "
+        f"main(['show', {str(path)!r}]); main(['show', {str(path)!r}, '--json']); "
+        "print(sorted({'torch', 'jax', 'flax', 'optax', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
