@@ -7,15 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import cells, cost, doctor, selection, show
-from benchmarks.harness.paths import RUNS
+from benchmarks.harness import cells, cost, doctor, report_command, selection, show
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
-from results import storage
 from results.formatting import one_line
 from results.records import RecordError
 
@@ -62,11 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(run=_list)
     doctor.add_command(commands)
     show.add_command(commands)
-    report = commands.add_parser("report", help="tables of a saved run, as Markdown")
-    report.add_argument("runs", nargs="*", metavar="RUN", help="run files (default: the newest)")
-    report.add_argument("--out", metavar="DIR", help="write report.md there instead of printing")
-    report.add_argument("--results", default=str(RUNS), help="folder of runs")
-    report.set_defaults(run=_report)
+    report_command.add_command(commands)
     return parser
 
 
@@ -160,26 +153,6 @@ def _span(networks: Sequence[str], reached: Sequence[str]) -> str:
 def _print_cost(found: cost.Cost) -> None:
     print(f"{found.cells} cells in {found.groups} groups, {found.unsupported} more cannot exist")
     print(f"about {found.seconds / 60:.1f} min on 2 CPU cores (an estimate from nominal speeds)")
-
-
-def _report(options: argparse.Namespace) -> int:
-    from results.report import markdown
-
-    paths = [Path(run) for run in options.runs] or [storage.latest_run(Path(options.results))]
-    text = "\n".join(markdown(storage.load_run(path)) for path in paths)
-    if options.out is None:
-        print(text)
-        return 0
-    target = Path(options.out) / "report.md"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-    except OSError as error:
-        raise RecordError(
-            f"cannot write {target}: {error.strerror}; give --out a folder you may write to"
-        ) from None
-    print(target)
-    return 0
 
 
 def _listed(values: list[str] | None) -> tuple[str, ...] | None:

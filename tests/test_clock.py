@@ -174,3 +174,21 @@ def test_collector_works_again_after_a_sample_that_failed() -> None:
     with pytest.raises(RuntimeError):
         clock.interleave({"a": fails}, seconds=0.0, least=1, rng=np.random.default_rng(0))
     assert gc.isenabled()
+
+
+class Worker(Sleeper):
+    """Waits by working all the time."""
+
+    def wait(self, result: Any) -> None:
+        end = time.process_time() + self.seconds
+        while time.process_time() < end:
+            pass
+
+
+def test_a_turn_takes_wall_and_cpu_time_apart() -> None:
+    wall, cpu = clock.turn(Sleeper(), 2, 0.05)
+    assert len(wall) == len(cpu) >= 2
+    assert min(wall) >= 0.004
+    assert max(cpu) < 0.002
+    wall, cpu = clock.turn(Worker(), 2, 0.05)
+    assert min(cpu) == pytest.approx(0.004, rel=0.1)

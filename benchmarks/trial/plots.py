@@ -44,7 +44,9 @@ def _undated(suffix: str) -> dict[str, None] | None:
 
 def power(found: Mapping[str, Any]) -> Any:
     """How much of a slowdown is found: as the tools are, and at one alarm rate."""
-    figure, axes = plt.subplots(2, 2, figsize=(9, 7), sharex=True, sharey=True, layout="constrained")
+    figure, axes = plt.subplots(
+        2, 2, figsize=(9, 7), sharex=True, sharey=True, layout="constrained"
+    )
     for column, (condition, one) in enumerate(found["conditions"].items()):
         for row, matched in enumerate((False, True)):
             axis = axes[row][column]

@@ -19,6 +19,7 @@ from tests.mutations import (
     stopped,
     torch_side,
     verdicts,
+    versions,
     workers,
 )
 from tests.mutations.fault import Fault
@@ -32,6 +33,7 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "Modes, and when compiling pays": modes.FAULTS,
     "The statistics": statistics.FAULTS,
     "Verdicts, precision, noise, and the frameworks' ratio": verdicts.FAULTS,
+    "Two versions, and the report": versions.FAULTS,
     "The records": records.FAULTS,
     "Workers, launches and their pool": workers.FAULTS,
     "Runs that are stopped or fail": stopped.FAULTS,

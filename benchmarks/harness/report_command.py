@@ -1,0 +1,48 @@
+"""``cascade-bench report``: saved runs as one page, as Markdown, as charts and as tidy data."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.paths import REPORTS, RUNS
+from results import storage
+
+
+def add_command(commands: Any) -> None:
+    """Add ``report`` to the commands of `cascade-bench`."""
+    report = commands.add_parser(
+        "report", help="the comparison: a page, Markdown, charts, tables; of one run or several"
+    )
+    report.add_argument(
+        "runs", nargs="*", metavar="RUN", help="files or ids of runs (default: the newest)"
+    )
+    report.add_argument(
+        "--out", metavar="DIR", help="folder for the report (default: results/reports/<newest run>)"
+    )
+    report.add_argument(
+        "--markdown", action="store_true", help="print it as Markdown and write nothing"
+    )
+    report.add_argument("--results", default=str(RUNS), help="folder of runs")
+    report.set_defaults(run=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
+    results = Path(options.results)
+    paths = [storage.find_run(run, results) for run in options.runs or [None]]
+    runs = [storage.load_run(path) for path in paths]
+    if options.markdown:
+        from results.pages.markdown import markdown
+        from results.pages.report import build
+
+        print(markdown(build(runs), pictures=False), end="")
+        return 0
+    from results.pages.writing import demand_libraries, write
+
+    demand_libraries()
+    folder = Path(options.out) if options.out else REPORTS / max(run.id for run in runs)
+    for path in write(runs, folder):
+        if path.parent == folder:
+            print(path)
+    return 0

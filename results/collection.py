@@ -1,0 +1,82 @@
+"""Several runs as one: by machine, of each cell its newest record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from results.frameworks import Across, across
+from results.records import Record, Run, sample_key
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The runs of one machine, oldest first."""
+
+    id: str
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def newest(self) -> Run:
+        return self.runs[-1]
+
+    @cached_property
+    def run_of(self) -> dict[str, Run]:
+        """Cell → the run that its newest record is of.
+
+        A run that was stopped before it came to a cell does not stand for it, if another did.
+        """
+        found: dict[str, Run] = {}
+        for finished in (False, True):
+            for run in self.runs:
+                for record in run.records:
+                    if (record["outcome"] != "interrupted") == finished:
+                        found[sample_key(record)] = run
+        return found
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """The newest record of each cell: in the order of the newest run that has most of them."""
+        return [
+            record
+            for run in reversed(self.runs)
+            for record in run.records
+            if self.run_of[sample_key(record)] is run
+        ]
+
+    @cached_property
+    def pairs(self) -> list[Across]:
+        """Torch against jax: both of the pair from one run, and that the newest of each."""
+        found = []
+        for run in reversed(self.runs):
+            mine = [r for r in run.records if self.run_of[sample_key(r)] is run]
+            found += list(across(mine, run.samples))
+        return found
+
+    @property
+    def repeated(self) -> list[str]:
+        """Cells that were timed in more than one run."""
+        counts: dict[str, int] = {}
+        for run in self.runs:
+            for record in run.records:
+                if record["outcome"] == "ok" and record["seconds"]:
+                    key = sample_key(record)
+                    counts[key] = counts.get(key, 0) + 1
+        return [key for key, count in counts.items() if count > 1]
+
+
+def collect(runs: Iterable[Run]) -> list[Machine]:
+    """The machines of these runs, each with its own, in the order in which they first appear.
+
+    A run that is given twice counts once.
+    """
+    machines: dict[str, Machine] = {}
+    seen: set[tuple[str, str]] = set()
+    for run in sorted(runs, key=lambda one: one.id):
+        name = run.machine["id"], run.id
+        if name not in seen:
+            seen.add(name)
+            machine = machines.setdefault(run.machine["id"], Machine(run.machine["id"]))
+            machine.runs.append(run)
+    return list(machines.values())

@@ -1,0 +1,1 @@
+"""The comparison report: from saved runs to one page, to Markdown, to charts."""

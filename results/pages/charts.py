@@ -1,0 +1,159 @@
+"""The charts: each from records or marks to one specification, the same for page, SVG and PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from results.pages.drawing import (
+    Mark,
+    based_on,
+    drawn,
+    few_colours,
+    frameworks_scale,
+    lines_high,
+    one_line,
+    tooltip,
+)
+
+# an Altair chart and its height in pixels
+Drawing = tuple[Any, int]
+
+
+@drawn
+def ratios(marks: Sequence[Mark], *, colour: str, axis: str) -> Drawing:
+    """A line a network: ratios with their intervals on a logarithmic axis, by colour."""
+    import altair as alt
+
+    chosen = alt.selection_point(fields=[colour], bind="legend", name="chosen")
+    opacity = alt.condition(chosen, alt.value(1.0), alt.value(0.1))
+    base = based_on(marks).encode(
+        y=alt.Y("line:N", title=None, sort=None, axis=alt.Axis(labelLimit=260)),
+        yOffset=alt.YOffset(f"{colour}:N", sort=None),
+        color=alt.Color(f"{colour}:N", title=colour, scale=few_colours(), sort=None),
+        opacity=opacity,
+        tooltip=tooltip(),
+    )
+    scale = alt.Scale(type="log", nice=False, padding=10)
+    dots = base.mark_point(filled=True, size=45).encode(
+        x=alt.X("ratio:Q", title=axis, scale=scale), shape=alt.Shape("size:N", sort=None)
+    )
+    bars = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q", title=axis), x2="high:Q")
+    ticks = base.mark_tick(thickness=1.5, size=9, color="gray").encode(x="predicted:Q")
+    counted = [ticks] if any(mark["predicted"] for mark in marks) else []
+    layers = [one_line(), bars, *counted, dots.add_params(chosen)]
+    different = len({mark[colour] for mark in marks})
+    return alt.layer(*layers), lines_high(marks, "line", 11 + 4 * min(different, 4))
+
+
+@drawn
+def predicted(marks: Sequence[Mark]) -> Drawing:
+    """Measured against predicted ratio, both logarithmic; on the diagonal the count is right."""
+    import altair as alt
+
+    chosen = alt.selection_point(fields=["strategy"], bind="legend", name="chosen")
+    scale = alt.Scale(type="log", nice=False, padding=12)
+    base = based_on(marks).encode(
+        x=alt.X("predicted:Q", title="predicted by counted FLOPs", scale=scale),
+        color=alt.Color("strategy:N", scale=few_colours(), sort=None),
+        opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
+        tooltip=tooltip(),
+    )
+    y = alt.Y("ratio:Q", title="measured ratio", scale=scale)
+    dots = base.mark_point(filled=True, size=50).encode(y=y, shape=alt.Shape("framework:N"))
+    bars = base.mark_rule().encode(y=alt.Y("low:Q", title="measured ratio"), y2="high:Q")
+    ends = [mark["predicted"] for mark in marks]
+    corner = alt.InlineData(values=[{"end": min(ends)}, {"end": max(ends)}])
+    line = alt.Chart(corner).mark_line(strokeDash=[4, 3], opacity=0.6)
+    diagonal = line.encode(x="end:Q", y="end:Q", color=alt.value("gray"))
+    layers = [diagonal, bars, dots.add_params(chosen)]
+    return alt.layer(*layers), 380
+
+
+@drawn
+def heat(marks: Sequence[Mark], *, x: Sequence[str], y: str) -> Drawing:
+    """A field for each (variant, ``y``): the ratio as colour and as text."""
+    import altair as alt
+
+    base = based_on(marks).encode(
+        x=alt.X(
+            "variant:N", title="stages, or depth ratio", sort=list(x), axis=alt.Axis(labelAngle=0)
+        ),
+        y=alt.Y("line:N", title=y, sort=None, axis=alt.Axis(labelLimit=260)),
+        tooltip=tooltip(),
+    )
+    most = max(2.0, *_ratios(marks))  # or noise would have every colour
+    scale = alt.Scale(scheme="viridis", type="log", domain=[min(1.0, *_ratios(marks)), most])
+    colour = alt.Color("ratio:Q", title="ratio", scale=scale)
+    fields = base.mark_rect().encode(color=colour)
+    words = base.mark_text(fontWeight="bold").encode(
+        text="told_short:N",
+        color=alt.condition(f"datum.ratio > {most**0.6}", alt.value("black"), alt.value("white")),
+    )
+    height = 44 * len({mark["line"] for mark in marks}) + 50
+    return alt.layer(fields, words), height
+
+
+def _ratios(marks: Sequence[Mark]) -> list[float]:
+    return [mark["ratio"] for mark in marks]
+
+
+@drawn
+def growth(marks: Sequence[Mark], *, x: str, y: str, axes: tuple[str, str]) -> Drawing:
+    """Lines over ``x``: what was measured with its interval, dashed what the law predicts."""
+    import altair as alt
+
+    chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
+    order = list(dict.fromkeys(mark[x] for mark in marks))
+    base = based_on(marks).encode(
+        x=alt.X(f"{x}:O", title=axes[0], sort=order, axis=alt.Axis(labelAngle=0)),
+        color=alt.Color("framework:N", scale=frameworks_scale()),
+        detail="line:N",
+        opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
+        tooltip=tooltip(),
+    )
+    scale = alt.Scale(type="log", nice=False, padding=12)
+    measured = base.mark_line(point=True).encode(y=alt.Y(f"{y}:Q", title=axes[1], scale=scale))
+    bars = base.mark_rule().encode(y=alt.Y("low:Q", title=axes[1]), y2="high:Q")
+    law = base.mark_line(strokeDash=[5, 4]).encode(y=alt.Y("law:Q", title=axes[1]))
+    layers = [law, *([bars] if y == "ratio" else []), measured.add_params(chosen)]
+    return alt.layer(*layers), 340
+
+
+@drawn
+def errors(marks: Sequence[Mark]) -> Drawing:
+    """A tick a parameter, a line a network: the gradient's error in epsilons, logarithmic."""
+    import altair as alt
+
+    titles = {"problem": "network", "size": "size", "framework": "framework",
+              "parameter": "parameter", "told": "error in eps", "strategy": "worst in"}  # fmt: skip
+    base = (
+        based_on(marks)
+        .mark_tick(thickness=2)
+        .encode(
+            x=alt.X("eps:Q", title="relative error in eps", scale=alt.Scale(type="log")),
+            y=alt.Y("problem:N", title=None, sort=None, axis=alt.Axis(labelLimit=260)),
+            color=alt.Color("framework:N", scale=frameworks_scale()),
+            tooltip=tooltip(titles),
+        )
+    )
+    return base, lines_high(marks, "problem")
+
+
+@drawn
+def drift(marks: Sequence[Mark]) -> Drawing:
+    """Over the runs: times against those of the first run, the geometric mean of each line."""
+    import altair as alt
+
+    titles = {"run": "run", "line": "cells", "told": "time ÷ first run", "cells": "cells in common"}
+    base = (
+        based_on(marks)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("run:O", title="run", sort=None, axis=alt.Axis(labelLimit=120)),
+            y=alt.Y("ratio:Q", title="time ÷ first run", scale=alt.Scale(type="log")),
+            color=alt.Color("line:N", title=None, scale=few_colours(), sort=None),
+            tooltip=tooltip(titles),
+        )
+    )
+    return base, 300

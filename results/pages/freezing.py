@@ -1,0 +1,98 @@
+"""Section 4: recipes for freezing a part, what they save, and whether the freeze holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from results.collection import Machine
+from results.formatting import bytes_text, flops_text, ratio_text, seconds_text, significant
+from results.pages import charts
+from results.pages.answers import FREEZE
+from results.pages.drawing import mark_of
+from results.pages.layout import Cell, Row, Section, Table, about, missing, of, problem, way
+from results.records import Record
+
+COLUMNS = (
+    "network", "size", "phase", "recipe", "time", "÷ unfrozen [interval]", "verdict", "counted",
+    "FLOPs", "saved for backward", "peak memory", "optimizer state", "does the freeze hold?",
+)  # fmt: skip
+
+
+def section(machine: Machine) -> Section | None:
+    """None where no recipe was measured."""
+    records = [r for r in machine.records if r["kind"] == FREEZE and r["outcome"] != "unsupported"]
+    if not records:
+        return None
+    blocks: list[Any] = [
+        [
+            "What is frozen must not move: in phase step every recipe makes a step of its "
+            "optimizer, and the frozen parameters are then held to their start, bit by bit, before "
+            "anything is timed. Whether freezing saves anything is another question: a recipe that "
+            "only keeps the optimizer away computes every gradient and throws it away.",
+        ]
+    ]
+    for framework in dict.fromkeys(record["framework"] for record in records):
+        mine = [record for record in records if record["framework"] == framework]
+        blocks += _chart(framework, mine)
+        for mode in dict.fromkeys(record["mode"] for record in mine):
+            members = [record for record in mine if record["mode"] == mode]
+            rows = [_row(record) for record in members]
+            blocks.append(Table(way(members[0]), COLUMNS, rows, (4, 5, 7, 8, 9, 10, 11), True))
+    return Section("freezing", "Freeze recipes", blocks)
+
+
+def _chart(framework: str, records: Sequence[Record]) -> list[Any]:
+    marks = [
+        mark_of(r) | {"line": f"{problem(r)} {r['size']}", "recipe": r["strategy"]}
+        for r in records
+        if r["ratio"] and r["strategy"] != r["baseline"]
+    ]
+    if not marks:
+        return []
+    about = (
+        "Ratio to the same step with nothing frozen: left is cheaper. Bars are 95 % intervals, the "
+        "grey ticks what counted FLOPs predict."
+    )
+    title = f"What freezing saves in {framework}"
+    name = f"freezing-{framework}"
+    return [charts.ratios(name, title, about, marks, colour="recipe", axis="time ÷ unfrozen")]
+
+
+def _row(record: Record) -> Row:
+    names = (problem(record), record["size"], record["phase"], record["strategy"])
+    if record["outcome"] != "ok":
+        why = str(record["missing"].get("seconds", ""))
+        cells = [*map(Cell, names), Cell(record["outcome"], why, "failed")]
+        return Row([*cells, *[missing(why)] * 7, _holds(record)], about(record))
+    base, verdict = record["strategy"] == record["baseline"], record["verdict"]
+    seconds = record["seconds"]["estimate"] if record["seconds"] else None
+    cells = [
+        *map(Cell, names),
+        of(record, "seconds", seconds_text(seconds)),
+        Cell("1") if base else of(record, "ratio", ratio_text(record["ratio"])),
+        Cell("") if base else of(record, "verdict", str(verdict))._replace(kind=verdict or ""),
+        of(record, "predicted_ratio", significant(record["predicted_ratio"] or 0)),
+        of(record, "flops", flops_text(record["flops"])),
+        of(record, "residual_bytes", bytes_text(record["residual_bytes"])),
+        of(record, "peak_bytes", bytes_text(record["peak_bytes"])),
+        of(record, "optimizer_state_bytes", bytes_text(record["optimizer_state_bytes"])),
+        _holds(record),
+    ]
+    return Row(cells, about(record))
+
+
+def _holds(record: Record) -> Cell:
+    """Read off the gate, which holds what is frozen to its start."""
+    if record["strategy"] == record["baseline"]:
+        return Cell("nothing is frozen")
+    if record["equivalence"] is None:
+        return missing(str(record["missing"].get("equivalence", "not checked")))
+    if record["equivalence"] != "pass":
+        return Cell("no", str(record["equivalence"]), "failed")
+    moved = (
+        "yes, bit for bit"
+        if record["phase"] == "step"
+        else "gradients right; no step in this phase"
+    )
+    return Cell(moved)

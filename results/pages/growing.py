@@ -1,0 +1,162 @@
+"""Section 7: how cost grows with size and number of losses, and when compiling pays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from results.collection import Machine
+from results.formatting import NOTHING, seconds_text, significant
+from results.pages import charts
+from results.pages.answers import SIZES
+from results.pages.drawing import mark_of
+from results.pages.layout import Cell, Code, Row, Section, Table, about, missing, problem, way
+from results.pages.passes import SEPARATE, STACKED
+from results.payback import Payback, paybacks
+from results.records import Record, sample_key
+
+
+def section(machine: Machine) -> Section:
+    """What there is of: the law of the losses, the growth with size, the payback."""
+    blocks: list[Any] = [*_losses(machine.records), *_sizes(machine.records)]
+    blocks += _payback(machine)
+    if not blocks:
+        blocks = [["One size and one number of losses were measured: nothing to compare."]]
+    return Section("growth", "How cost grows", blocks)
+
+
+def _losses(records: Sequence[Record]) -> list[Any]:
+    """Separate over summed against the number of stages; the law is the count of FLOPs."""
+    chosen = [
+        r for r in records
+        if r["scenario"] == STACKED and r["strategy"] == SEPARATE and r["ratio"]
+        and r["variant"][:1] == "n" and r["variant"][1:].isdigit() and r["phase"] == "backward"
+    ]  # fmt: skip
+    if len({record["variant"] for record in chosen}) < 2:
+        return []
+    chosen.sort(key=lambda record: int(record["variant"][1:]))
+    marks = [
+        mark_of(r)
+        | {"losses": int(r["variant"][1:]), "law": r["predicted_ratio"]}
+        | {"line": f"{way(r)} {r['size']}"}
+        for r in chosen
+    ]
+    text = (
+        "N separate passes walk N(N+1)/2 stages, the summed loss N: the ratio tends to (N+1)/2. "
+        "Dashed: what the FLOPs counted predict. Solid: measured, with its interval."
+    )
+    axes = ("losses (stages)", "separate ÷ summed")
+    title = "Separate passes by the number of losses"
+    return [charts.growth("losses", title, text, marks, x="losses", y="ratio", axes=axes)]
+
+
+def _sizes(records: Sequence[Record]) -> list[Any]:
+    """Time of the baseline against size; the law scales the largest size's time by FLOPs."""
+    lines: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        if record["strategy"] == record["baseline"] and record["seconds"]:
+            key = problem(record), record["kind"], record["phase"], way(record)
+            lines.setdefault(key, []).append(record)
+    found = [sorted(line, key=_place) for line in lines.values() if len(line) > 1]
+    if not found:
+        return []
+    marks = [mark for line in found for mark in _line(line)]
+    marks.sort(key=lambda mark: SIZES.index(mark["size"]) if mark["size"] in SIZES else 99)
+    text = (
+        "The baseline of each network. Dashed: the largest size's time, scaled by FLOPs. Where the "
+        "line stays above the dashes, dispatch and not arithmetic takes the time."
+    )
+    axes = ("size", "seconds a call")
+    chart = charts.growth("sizes", "Time by size", text, marks, x="size", y="seconds", axes=axes)
+    return [chart, _growth_table(found)]
+
+
+def _place(record: Record) -> int:
+    return SIZES.index(record["size"]) if record["size"] in SIZES else len(SIZES)
+
+
+def _line(line: Sequence[Record]) -> list[dict[str, Any]]:
+    top = line[-1]
+    name = f"{problem(top)} {way(top)} {top['phase']} {top['kind']}"
+    return [mark_of(record) | {"line": name, "law": _law(record, top)} for record in line]
+
+
+def _law(record: Record, top: Record) -> float | None:
+    if not record["flops"] or not top["flops"]:
+        return None
+    seconds: float = top["seconds"]["estimate"]
+    return seconds * record["flops"] / top["flops"]
+
+
+def _growth_table(lines: Sequence[Sequence[Record]]) -> Table:
+    rows = []
+    for line in lines:
+        small, large = line[0], line[-1]
+        times = [record["seconds"]["estimate"] for record in (small, large)]
+        flops = [record["flops"] for record in (small, large)]
+        grown = significant(flops[1] / flops[0]) if all(flops) else NOTHING
+        cells = [
+            *(Cell(text) for text in (problem(large), way(large), large["phase"])),
+            *(Cell(text) for text in (small["size"], large["size"])),
+            *(Cell(seconds_text(time)) for time in times),
+            Cell(significant(times[1] / times[0])),
+            Cell(grown) if all(flops) else missing("no FLOPs counted for both"),
+            Cell(_dispatch(small, large)) if all(flops) else missing("no FLOPs counted"),
+        ]
+        rows.append(Row(cells, {k: v for k, v in about(large).items() if k != "size"}))
+    columns = [
+        "network", "framework", "phase", "from", "to", "time", "time", "times the time",
+        "times the FLOPs", "dispatch at the smaller",
+    ]  # fmt: skip
+    return Table("From the smallest to the largest size", columns, rows, (5, 6, 7, 8, 9), True)
+
+
+def _dispatch(small: Record, large: Record) -> str:
+    """What of the smaller one's time the FLOPs do not explain, at the larger one's speed."""
+    law = _law(small, large) or math.nan
+    share = 1 - law / small["seconds"]["estimate"]
+    return f"{100 * share:.0f} %" if share > 0 else "none"
+
+
+def _payback(machine: Machine) -> list[Any]:
+    """Both modes in one run: times of different sessions decide no payback."""
+    found = [
+        one
+        for run in machine.runs
+        for one in paybacks(r for r in machine.records if machine.run_of[sample_key(r)] is run)
+        if one.eager is not None
+    ]
+    if not found:
+        return [
+            [
+                "When compiling pays is told by a run of both modes: ",
+                Code("pytest benchmarks --benchmark-only --mode all"),
+                ".",
+            ]
+        ]
+    columns = [
+        "network", "size", "phase", "framework", "strategy", "eager", "compiled", "trace",
+        "compile", "first call", "pays from call [interval]",
+    ]  # fmt: skip
+    text = (
+        "The first call at which the compiled mode has taken less time in all than the eager one, "
+        "tracing and compiling counted in."
+    )
+    rows = [_paid(one) for one in found]
+    return [Table("When compiling pays", columns, rows, (5, 6, 7, 8, 9), about=text)]
+
+
+def _paid(one: Payback) -> Row:
+    record, eager = one.record, one.eager
+    stages = ("trace_seconds", "compile_seconds", "first_call_seconds")
+    pays = Cell(f"{one.calls} [{one.low}, {one.high}]") if one.calls else missing(one.missing or "")
+    cells = [
+        *(Cell(text) for text in (problem(record), record["size"], record["phase"])),
+        *(Cell(text) for text in (way(record), record["strategy"])),
+        *(Cell(seconds_text(r["seconds"]["estimate"] if r and r["seconds"] else None))
+          for r in (eager, record)),
+        *(Cell(seconds_text(record[stage])) for stage in stages),
+        pays,
+    ]  # fmt: skip
+    return Row(cells, about(record))

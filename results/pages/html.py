@@ -1,0 +1,110 @@
+"""A report as one HTML file: everything inside it, no request to anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from results.pages.layout import FILTERS, Chart, Code, Points, Report, Row, Section, Strong, Table
+
+ORDER = ("seed", "small", "medium", "large", "large_batch32", "gpu")
+
+
+def html(report: Report) -> str:
+    """The page. Needs jinja2 and vl-convert.
+
+    Every text is escaped by jinja2; specifications and data of charts stand in a JSON block in
+    which no ``<`` can occur.
+    """
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            choices=_choices(report),
+            specs=_json({chart.name: chart.spec for chart in charts(report)}),
+            scripts=library() if any(charts(report)) else "",
+        )
+    )
+
+
+def charts(report: Report) -> Iterator[Chart]:
+    """Every chart of the report."""
+    for part in report.parts:
+        for section in part.sections:
+            yield from _charts(section)
+
+
+def _charts(section: Section) -> Iterator[Chart]:
+    for block in section.blocks:
+        if isinstance(block, Chart):
+            yield block
+        elif isinstance(block, Section):
+            yield from _charts(block)
+
+
+@lru_cache(maxsize=1)
+def library() -> str:
+    """Vega, Vega-Lite and Vega-Embed in one script, as vl-convert brings them."""
+    import altair
+    import vl_convert
+
+    version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+    bundle: Any = vl_convert.javascript_bundle  # its stub calls for a snippet, which it needs not
+    script: str = bundle(vl_version=version)
+    return script.replace("</script", "<\\/script")
+
+
+def _environment() -> Any:
+    import jinja2
+
+    loader = jinja2.PackageLoader("results.pages", "templates")
+    environment = jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests |= {
+        "section": lambda block: isinstance(block, Section),
+        "table": lambda block: isinstance(block, Table),
+        "chart": lambda block: isinstance(block, Chart),
+        "points": lambda block: isinstance(block, Points),
+        "code": lambda piece: isinstance(piece, Code),
+        "strong": lambda piece: isinstance(piece, Strong),
+    }
+    return environment
+
+
+def _json(value: Any) -> str:
+    """JSON for a script block: nothing in it can end the block or begin a comment."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _choices(report: Report) -> dict[str, list[str]]:
+    """What can be filtered by: the values that rows of tables have, sizes by size."""
+    found: dict[str, dict[str, None]] = {name: {} for name in FILTERS}
+    for row in _rows(report):
+        for name in FILTERS:
+            if name in row.about:
+                found[name][row.about[name]] = None
+    sizes = sorted(found["size"], key=lambda s: ORDER.index(s) if s in ORDER else len(ORDER))
+    return {name: list(values) for name, values in found.items()} | {"size": sizes}
+
+
+def _rows(report: Report) -> Iterator[Row]:
+    for part in report.parts:
+        for section in part.sections:
+            yield from _inside(section)
+
+
+def _inside(section: Section) -> Iterator[Row]:
+    for block in section.blocks:
+        if isinstance(block, Table):
+            yield from block.rows
+        elif isinstance(block, Section):
+            yield from _inside(block)

@@ -1,0 +1,118 @@
+"""From runs to a report: every section, machine by machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from results import trust
+from results.collection import Machine, collect
+from results.pages import (
+    conditions,
+    every_cell,
+    flows,
+    freezing,
+    gradients,
+    growing,
+    passes,
+    what_to_write,
+    who_wins,
+)
+from results.pages.layout import Chart, Paragraph, Part, Report, Section, Strong
+from results.records import Run
+
+TITLE = "Cascades and partial freezing: PyTorch and JAX"
+_VERSIONS = ("torch", "jax", "flax", "optax")
+
+
+def build(runs: Iterable[Run]) -> Report:
+    """The report of these runs: a part a machine, no ratio across machines.
+
+    Raises:
+        ValueError: there is no run.
+    """
+    machines = collect(runs)
+    if not machines:
+        raise ValueError("a report needs a run")
+    warnings = [*_machines(machines), *(w for machine in machines for w in _distrust(machine))]
+    return Report(TITLE, warnings, [_part(machine, i) for i, machine in enumerate(machines)])
+
+
+def _machines(machines: Sequence[Machine]) -> list[Paragraph]:
+    if len(machines) == 1:
+        return []
+    names = "; ".join(f"{machine.id} ({_name(machine)})" for machine in machines)
+    return [
+        [
+            Strong(f"These runs are of {len(machines)} machines: {names}. "),
+            "Versions of the frameworks are part of what a machine is. Times of different machines "
+            "are not compared: each has a part of its own, and no ratio here is across them.",
+        ]
+    ]
+
+
+def _distrust(machine: Machine) -> list[Paragraph]:
+    found: list[Paragraph] = []
+    for run in machine.runs:
+        failed = trust.failed(run.settings)
+        if failed:
+            found.append([Strong(f"Run {run.id}: {trust.DISTRUST} "), "; ".join(failed)])
+        if run.interrupted:
+            found.append([Strong(f"Run {run.id} was interrupted"), ": some cells have no time."])
+    return found
+
+
+def _name(machine: Machine) -> str:
+    about = machine.newest.machine
+    parts = [str(about.get("cpu") or "processor not told")]
+    parts += [f"{about['cores']} cores"] if about.get("cores") is not None else []
+    parts += [str(about["gpu"])] if about.get("gpu") else []
+    parts += [f"{name} {about[name]}" for name in _VERSIONS if about.get(name)]
+    return ", ".join(parts)
+
+
+def _part(machine: Machine, place: int) -> Part:
+    newest = machine.newest
+    count = f"{len(machine.runs)} runs, the newest" if len(machine.runs) > 1 else "run"
+    about = [f"{count} {newest.id} of {newest.started}, machine {machine.id}"]
+    sections = [
+        what_to_write.section(machine, _told(machine, "summary", str)),
+        who_wins.section(machine),
+        passes.section(machine, _told(machine, "sizes", dict).get(passes.STACKED, {})),
+        freezing.section(machine),
+        flows.section(machine),
+        gradients.section(machine),
+        growing.section(machine),
+        every_cell.side_by_side(machine),
+        conditions.section(machine),
+        every_cell.section(machine),
+    ]
+    kept = [section for section in sections if section]
+    return Part(_name(machine), about, [_named(section, place) for section in kept])
+
+
+def _named(section: Section, place: int) -> Section:
+    """Sections and charts of further machines must not have the first one's names."""
+    if place == 0:
+        return section
+    blocks = [
+        _named(block, place)
+        if isinstance(block, Section)
+        else replace(block, name=f"{block.name}-{place + 1}")
+        if isinstance(block, Chart)
+        else block
+        for block in section.blocks
+    ]
+    return Section(f"{section.name}-{place + 1}", section.title, blocks)
+
+
+def _told(machine: Machine, key: str, kind: type) -> dict[str, Any]:
+    """What the runs say of their scenarios: name → its ``summary``, or its ``sizes``."""
+    found: dict[str, Any] = {}
+    for run in machine.runs:
+        scenarios = run.settings.get("scenarios")
+        for name, about in (scenarios if isinstance(scenarios, Mapping) else {}).items():
+            if isinstance(about, Mapping) and isinstance(about.get(key), kind):
+                found[name] = about[key]
+    return found

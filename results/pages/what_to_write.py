@@ -1,0 +1,212 @@
+"""Section 1: the verdict in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from results.collection import Machine
+from results.formatting import NOTHING, ratio_text, significant
+from results.pages.answers import Answer, Way, answers, largest, usual
+from results.pages.layout import Cell, Code, Paragraph, Points, Row, Section, Strong, Table, problem
+from results.pages.words import FAMILIES, KINDS, code_of
+from results.records import Record
+from results.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
+
+IN_FRONT = (
+    "A group is what was measured side by side: one network, size, framework, mode and phase. In "
+    "front is what has the lowest ratio there, and what cannot be told from it and has a verdict."
+)
+TO = {"freeze": ", to freeze a part"}
+MARKS = {SLOWER: "▲", FASTER: "▼", EQUAL: "=", INCONCLUSIVE: "?"}
+
+
+def section(machine: Machine, summaries: dict[str, str]) -> Section:
+    """What to write in each framework for each kind of network, and what the other ways cost.
+
+    ``summaries`` says what the scenarios are: name → a line.
+    """
+    families = dict.fromkeys(record["family"] for record in machine.records)
+    blocks: list[Any] = [
+        Points([right_or_wrong(machine.records), *_headlines(machine.records)]),
+        [IN_FRONT],
+    ]
+    for family in families:
+        members = [record for record in machine.records if record["family"] == family]
+        inside = [*_ways(members), by_network(members, summaries)]
+        blocks.append(Section(f"write-{family}", FAMILIES.get(family, family), inside))
+    return Section("write", "What to write", blocks)
+
+
+def right_or_wrong(records: Sequence[Record]) -> Paragraph:
+    """Whether every gradient was right, and how many cells came to nothing."""
+    outcomes = Counter(record["outcome"] for record in records)
+    wrong, ok = outcomes["wrong_gradients"], outcomes["ok"]
+    said: list[str] = []
+    if wrong:
+        said += [Strong(f"Wrong: the gradients of {_cells(wrong)} are not those of the reference.")]
+    else:
+        said += [f"Right: all {_cells(ok)} that were timed have the float64 reference's gradients."]
+    failed = {k: n for k, n in outcomes.items() if k not in ("ok", "unsupported")}
+    failed.pop("wrong_gradients", None)
+    if failed:
+        what = ", ".join(f"{count} {name}" for name, count in failed.items())
+        said += [Strong(f" No time for {_cells(sum(failed.values()))}: {what}.")]
+    verdicts = Counter(record["verdict"] for record in records if record["verdict"])
+    if verdicts:
+        told = sum(verdicts.values()) - verdicts[INCONCLUSIVE]
+        said += [
+            f" Of {sum(verdicts.values())} comparisons {told} are decided, "
+            f"{verdicts[INCONCLUSIVE]} inconclusive."
+        ]
+    return said
+
+
+def _headlines(records: Iterable[Record]) -> list[Paragraph]:
+    """A sentence for each kind of network and framework, in the mode that is used most."""
+    families: dict[str, list[Record]] = {}
+    for record in records:
+        families.setdefault(record["family"], []).append(record)
+    return [
+        [
+            f"{_short(family)}, {answer.framework} {answer.mode}{TO.get(answer.kind, '')}: ",
+            *sentence(answer),
+        ]
+        for family, members in families.items()
+        for answer in usual(answers(members))
+    ]
+
+
+def _short(family: str) -> str:
+    return FAMILIES.get(family, family).partition(":")[0]
+
+
+def sentence(answer: Answer) -> Paragraph:
+    """What to write, and what the most expensive of the other ways costs."""
+    best, baseline = answer.best, Code(answer.baseline)
+    if best is None:
+        return ["nothing can be told: there is no second way with an interval to compare with."]
+    said: list[str] = ["write ", Code(best.strategy)]
+    if best.strategy == answer.baseline:
+        said += [f", in front in {best.front} of {best.groups} groups"]
+    else:
+        said += [f", {_times(best)} of ", baseline, f", in front in {best.front} of {best.groups}"]
+    dear = [w for w in answer.others if w.verdicts[SLOWER] and w.records]
+    if answer.kind == "freeze":  # the dearest recipe is the one that saves least
+        dear = [w for w in answer.others if w.records and w.middle and w.strategy != baseline]
+    if dear:
+        worst = max(dear, key=lambda way: way.middle or 0.0)
+        said += ["; ", Code(worst.strategy), " takes ", _span(worst), " the time of ", baseline]
+    return [*said, "."]
+
+
+def _times(way: Way) -> str:
+    return f"{significant(way.middle or 1.0)} times the time"
+
+
+def _span(way: Way) -> str:
+    """From its least to its greatest ratio, each with its interval."""
+    least, most = (ratio_text(way.records[i]["ratio"]) for i in (0, -1))
+    return f"{most} times" if least == most else f"{least} to {most} times"
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'' if count == 1 else 's'}"
+
+
+def _ways(records: Sequence[Record]) -> list[Table]:
+    """A table for each framework and mode: every way, what it is, what it costs."""
+    return [_table(answer) for answer in answers(records)]
+
+
+def _table(answer: Answer) -> Table:
+    ways = [answer.best, *answer.others] if answer.best else list(answer.others)
+    columns = [
+        "recipe" if answer.kind == "freeze" else "strategy", "in code", "in front",
+        f"÷ {answer.baseline}", "counted", "from", "to", "slower / faster / equal / open",
+    ]  # fmt: skip
+    return Table(
+        title=f"{answer.framework} {answer.mode}, {KINDS.get(answer.kind, answer.kind)}",
+        columns=columns,
+        rows=[_row(answer, way) for way in ways if way],
+        numbers=(2, 3, 4),
+        folded=answer.mode not in ("eager", "jit") or (answer.framework, answer.mode) == UNUSUAL,
+    )
+
+
+UNUSUAL = ("jax", "eager")
+
+
+def _row(answer: Answer, way: Way) -> Row:
+    told = "write this" if way is answer.best else ""
+    first = Cell(way.strategy, told, "best" if told else "")
+    front = f"{way.front} of {way.groups}" if way.groups else NOTHING
+    about = {"framework": answer.framework}
+    code = Cell(code_of(answer.framework, way.strategy), "", "code")
+    if not way.records:
+        return Row([first, code, Cell(front), Cell("1"), *[Cell("")] * 4], about)
+    verdicts = " / ".join(str(way.verdicts[v]) for v in (SLOWER, FASTER, EQUAL, INCONCLUSIVE))
+    cells = [
+        first,
+        code,
+        Cell(front),
+        Cell(significant(way.middle or 1.0)),
+        Cell(significant(way.counted) if way.counted else NOTHING),
+        _placed(way.records[0]),
+        _placed(way.records[-1]),
+        Cell(verdicts if sum(way.verdicts.values()) else "no verdicts: too few launches"),
+    ]
+    return Row(cells, about)
+
+
+def _placed(record: Record) -> Cell:
+    where = f"{problem(record)}, {record['size']}"
+    return Cell(f"{ratio_text(record['ratio'])} ({where})", record["phase"])
+
+
+def by_network(records: Sequence[Record], summaries: dict[str, str]) -> Table:
+    """Each scenario: what to write in torch and in jax, and what the other ways cost there.
+
+    At the largest size that was measured, in the mode that is used most.
+    """
+    names = dict.fromkeys((record["scenario"], record["kind"]) for record in records)
+    rows = [
+        _network(
+            [r for r in records if (r["scenario"], r["kind"]) == (scenario, kind)],
+            summaries.get(scenario, ""),
+        )
+        for scenario, kind in names
+    ]
+    return Table(
+        title="Network by network, at the largest size measured",
+        columns=["network", "", "in torch", "in jax"],
+        rows=[row for row in rows if row],
+        about="The way in front, then the others: ratio [interval] verdict (ratio of FLOPs).",
+    )
+
+
+def _network(records: Sequence[Record], summary: str) -> Row:
+    top = largest(records)
+    found = {answer.framework: answer for answer in usual(answers(top))}
+    first = records[0]
+    name = Cell(first["scenario"], summary)
+    what = Cell(f"{KINDS.get(first['kind'], first['kind'])}, {top[0]['size']}")
+    cells = [_told(found.get(framework)) for framework in ("torch", "jax")]
+    return Row([name, what, *cells], {"scenario": first["scenario"]})
+
+
+def _told(answer: Answer | None) -> Cell:
+    if answer is None:
+        return Cell(NOTHING, "not measured, or nothing to compare", "missing")
+    write = answer.best.strategy if answer.best else "not told"
+    others = [_others(way) for way in answer.others if way.records]
+    return Cell("; ".join([f"{write}", *others]))
+
+
+def _others(way: Way) -> str:
+    """The ratio in the middle of those there are, with its verdict."""
+    record = way.records[len(way.records) // 2]
+    mark, predicted = MARKS.get(record["verdict"], ""), record["predicted_ratio"]
+    counted = f" ({significant(predicted)})" if predicted else ""
+    return f"{way.strategy} {ratio_text(record['ratio'])} {mark}{counted}"

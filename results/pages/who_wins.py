@@ -1,0 +1,166 @@
+"""Section 2: torch and jax side by side, and whose merit a difference is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from results.collection import Machine
+from results.formatting import NOTHING, ratio_text, seconds_text, share_text, significant
+from results.frameworks import Across
+from results.pages import charts
+from results.pages.drawing import Mark, mark_of
+from results.pages.layout import Cell, Paragraph, Points, Row, Section, Table, missing, problem
+
+COLUMNS = (
+    "network", "size", "phase", "strategy", "modes", "torch", "jax", "jax ÷ torch [interval]",
+    "faster", "torch's share of its peak", "jax's share of its peak", "GEMM libraries alone",
+)  # fmt: skip
+
+
+def section(machine: Machine) -> Section | None:
+    """None where no cell was timed in both frameworks."""
+    pairs = machine.pairs
+    if not pairs:
+        return None
+    blocks: list[Any] = [
+        [
+            "Each framework has launches of its own, so these ratios are not paired: Welch's "
+            "interval over launches, each at 95 % on its own. Equal modes are compiled against "
+            "compiled, or operation by operation against operation by operation; eager torch "
+            "against jitted JAX is how most people use them, and no like for like.",
+        ],
+        Points([_sentence(modes, found) for modes, found in _by_modes(pairs).items()]),
+        [
+            "A difference can be the framework's, or that of the library it multiplies matrices "
+            "with. The share of the peak is the time that the cell's products alone take at best, "
+            "each in its own shape and layout, over the cell's time. Where both are near 100 % the "
+            "ratio is that of the libraries, which the last column gives.",
+        ],
+    ]
+    base = [pair for pair in pairs if pair.torch["strategy"] == pair.torch["baseline"]]
+    marks = [_mark(pair) for pair in base or pairs]
+    if marks:
+        blocks.append(_chart(marks))
+    if base:
+        blocks.append(_table("The baseline of each network", base))
+    rest = [pair for pair in pairs if pair not in base]
+    if rest:
+        blocks.append(_table("Every other way that both have", rest, folded=True))
+    return Section("frameworks", "Who wins where: PyTorch and JAX", blocks)
+
+
+def winner(pair: Across) -> str:
+    """The framework whose times are lower, the interval leaving out 1; empty where none is."""
+    low, high = pair.ratio["low"], pair.ratio["high"]
+    if low is None or high is None:
+        return ""
+    return "torch" if low > 1 else "jax" if high < 1 else ""
+
+
+def _by_modes(pairs: Iterable[Across]) -> dict[tuple[str, str, bool], list[Across]]:
+    found: dict[tuple[str, str, bool], list[Across]] = {}
+    for pair in pairs:
+        modes = pair.torch["mode"], pair.jax["mode"], pair.equal_modes
+        found.setdefault(modes, []).append(pair)
+    return found
+
+
+def _sentence(modes: tuple[str, str, bool], pairs: Sequence[Across]) -> Paragraph:
+    torch, jax, equal = modes
+    counts = {name: sum(winner(pair) == name for pair in pairs) for name in ("torch", "jax", "")}
+    said = [
+        f"torch {torch} against jax {jax} ({'equal' if equal else 'unequal'} modes), "
+        f"{len(pairs)} pairs: torch is faster in {counts['torch']}, jax in {counts['jax']}, "
+        f"{counts['']} cannot be told."
+    ]
+    told = [pair for pair in pairs if winner(pair)]
+    if told:
+        ends = min(told, key=_estimate), max(told, key=_estimate)
+        said += [f" From {_extreme(ends[0])} to {_extreme(ends[1])}."]
+    return said
+
+
+def _estimate(pair: Across) -> float:
+    estimate: float = pair.ratio["estimate"]
+    return estimate
+
+
+def _extreme(pair: Across) -> str:
+    ratio = _estimate(pair)
+    who, times = ("torch", ratio) if ratio > 1 else ("jax", 1 / ratio)
+    return (
+        f"{who} {significant(times, 2)} times as fast ({problem(pair.torch)}, {pair.torch['size']})"
+    )
+
+
+def _mark(pair: Across) -> Mark:
+    mark = mark_of(pair.torch) | {k: pair.ratio[k] for k in ("low", "high")}
+    modes = f"{pair.torch['mode']} / {pair.jax['mode']}"
+    del mark["framework"]
+    return mark | {
+        "line": f"{mark['problem']} {mark['size']}"
+        + ("" if pair.torch["phase"] == "backward" else f", {pair.torch['phase']}"),
+        "ratio": _estimate(pair),
+        "modes": modes + ("" if pair.equal_modes else " (unequal)"),
+        "way": modes,
+        "predicted": None,
+        "told_ratio": ratio_text(pair.ratio),
+        "told_time": f"{_time(pair.torch)} torch, {_time(pair.jax)} jax",
+        "told_peak": f"{share_text(pair.torch['peak_share'])} torch, "
+        f"{share_text(pair.jax['peak_share'])} jax",
+        "verdict": winner(pair) or "not told",
+    }
+
+
+def _chart(marks: Sequence[Mark]) -> Any:
+    return charts.ratios(
+        "frameworks",
+        "JAX's time over torch's",
+        "Left of 1 JAX is faster, right of it torch. Bars are 95 % intervals over launches.",
+        marks,
+        colour="modes",
+        axis="jax ÷ torch",
+    )
+
+
+def _time(record: Any) -> str:
+    return seconds_text(record["seconds"]["estimate"] if record["seconds"] else None)
+
+
+def _table(title: str, pairs: Sequence[Across], *, folded: bool = False) -> Table:
+    return Table(title, COLUMNS, [_row(pair) for pair in pairs], (5, 6, 7, 9, 10, 11), folded)
+
+
+def _row(pair: Across) -> Row:
+    torch, jax, won = pair.torch, pair.jax, winner(pair)
+    modes = f"{torch['mode']} / {jax['mode']}" + ("" if pair.equal_modes else ", unequal")
+    cells = [
+        *(
+            Cell(text)
+            for text in (problem(torch), torch["size"], torch["phase"], torch["strategy"])
+        ),
+        Cell(modes),
+        Cell(_time(torch)),
+        Cell(_time(jax)),
+        Cell(ratio_text(pair.ratio)),
+        Cell(won, "", won) if won else missing("the interval holds 1, or there is none"),
+        _share(torch),
+        _share(jax),
+        _libraries(torch, jax),
+    ]
+    return Row(cells, {name: torch[name] for name in ("scenario", "size")})
+
+
+def _share(record: Any) -> Cell:
+    if record["peak_share"] is None:
+        return missing(record["missing"].get("peak_share", "not measured"))
+    return Cell(share_text(record["peak_share"]))
+
+
+def _libraries(torch: Any, jax: Any) -> Cell:
+    """The ratio of the two libraries' best times for the cell's products."""
+    if not torch["peak_share"] or not jax["peak_share"]:
+        return Cell(NOTHING, "no share of the peak on both sides", "missing")
+    best = [one["peak_share"] * one["seconds"]["estimate"] for one in (torch, jax)]
+    return Cell(significant(best[1] / best[0]))

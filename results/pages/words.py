@@ -1,0 +1,67 @@
+"""What the names mean: families, strategies and recipes, each in a line of code or two."""
+
+from __future__ import annotations
+
+FAMILIES = {
+    "cascade": "Cascades: networks in series, a loss at several places",
+    "alternation": "Alternation: players that take turns",
+    "partial_freeze": "Partial freezing: a part of the network stays as it is",
+    "parameter_groups": "Parameter groups: parts that learn at different rates",
+}
+KINDS = {"backward": "backward pass", "freeze": "freezing a part"}
+PHASES = {
+    "backward": "the backward pass alone; the forward pass is done before the clock starts",
+    "gradient": "forward and backward pass",
+    "step": "forward pass, backward pass and the optimizer's update",
+}
+# how each framework is used by most
+USUAL_MODES = {"torch": "eager", "jax": "jit"}
+
+STRATEGIES = {
+    "torch": {
+        "summed": "(loss1 + loss2).backward()",
+        "multi_root": "torch.autograd.backward([loss1, loss2])",
+        "separate_retained": "loss1.backward(retain_graph=True); loss2.backward()",
+        "separate_grad": "torch.autograd.grad(loss, ...) a loss, added by hand",
+        "boundary_split": "net2(out1.detach().requires_grad_()); backward a network, last first",
+        "reforward": "a forward and a backward pass a loss",
+        "batched": "torch.autograd.grad(..., is_grads_batched=True)",
+        "functional": "torch.func.vjp of the sum",
+    },
+    "jax": {
+        "summed": "jax.grad(lambda p: loss1(p) + loss2(p))",
+        "separate_retained": "a jax.vjp a loss over one jitted forward, each pulled back in a jit",
+        "separate_grad": "two jax.grad in one jit",
+        "separate_pullbacks": "one jax.vjp of both losses, pulled back once a loss",
+        "boundary_split": "a jax.vjp a network, the cotangent handed on, last first",
+        "reforward": "a jitted jax.grad a loss",
+        "batched": "jax.vmap of the vjp over unit cotangents",
+    },
+}
+RECIPES = {
+    "torch": {
+        "unfrozen": "everything is trained: what the others are compared with",
+        "requires_grad_false": "frozen.requires_grad_(False)",
+        "no_grad_forward": "with torch.no_grad(): out1 = frozen(x)",
+        "detach": "net2(frozen(x).detach())",
+        "grad_of_trainable": "torch.autograd.grad(loss, trainable)",
+        "optimizer_only": "optimizer over the trainable parameters, gradients of all",
+    },
+    "jax": {
+        "unfrozen": "everything is trained: what the others are compared with",
+        "stop_gradient": "jax.lax.stop_gradient(frozen), optimizer over the rest",
+        "grad_of_trainable": "jax.grad with respect to the trainable part alone",
+        "partition": "optax.partition({'train': adam, 'freeze': optax.set_to_zero()}, labels)",
+        "selective_transform": "optax.selective_transform(adam, freeze_mask=frozen)",
+        "masked": "optax.chain(optax.masked(adam, trainable), "
+        "optax.masked(optax.set_to_zero(), frozen))",
+        "chain_freeze": "optax.chain(adam, optax.freeze(frozen))",
+        "all_gradients": "optax.partition, and the gradients of everything returned from the jit",
+    },
+}
+
+
+def code_of(framework: str, strategy: str) -> str:
+    """How the strategy or recipe is written, empty where it is not one of ours."""
+    name = strategy.partition("@")[0]
+    return STRATEGIES.get(framework, {}).get(name) or RECIPES.get(framework, {}).get(name, "")

@@ -1,0 +1,54 @@
+"""The report as files in a folder: page, Markdown, charts, tidy data."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from results.pages.html import charts, html
+from results.pages.markdown import PICTURES, markdown
+from results.pages.pictures import png, svg
+from results.pages.report import build
+from results.records import RecordError, Run
+from results.storage import write_whole
+from results.tidy import write_tables
+
+NEEDED = {
+    "jinja2": "jinja2",
+    "altair": "altair",
+    "vl_convert": "vl-convert-python",
+    "pyarrow": "pyarrow",
+}
+
+
+def write(runs: Sequence[Run], folder: Path) -> list[Path]:
+    """Write ``report.html``, ``report.md``, ``charts/``, ``cells.csv`` and ``cells.parquet``.
+
+    Returns:
+        What was written, the page first.
+
+    Raises:
+        RecordError: the folder cannot be written, or what draws the charts is not installed.
+    """
+    demand_libraries()
+    report = build(runs)
+    contents: dict[Path, bytes] = {
+        folder / "report.html": html(report).encode(),
+        folder / "report.md": markdown(report).encode(),
+    }
+    for chart in charts(report):
+        contents[folder / PICTURES / f"{chart.name}.svg"] = svg(chart).encode()
+        contents[folder / PICTURES / f"{chart.name}.png"] = png(chart)
+    write_whole(contents)
+    return [*contents, *write_tables(runs, folder)]
+
+
+def demand_libraries(found: Callable[[str], object] = importlib.util.find_spec) -> None:
+    """Say what is not installed, all of it at once."""
+    lacking = [name for module, name in NEEDED.items() if not found(module)]
+    if lacking:
+        raise RecordError(
+            f"the report needs {', '.join(lacking)}, not installed here; install what it needs: "
+            "pip install -e '.[report]', or print it as Markdown: cascade-bench report --markdown"
+        )

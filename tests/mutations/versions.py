@@ -1,0 +1,126 @@
+"""Faults of the comparison of two versions, of the turns it measures by, and of the page."""
+
+from __future__ import annotations
+
+from tests.mutations.fault import Fault
+
+HERE, PAGES, ANSWERS = "tests/test_versus.py", "tests/test_pages.py", "tests/test_answers.py"
+VERSUS, CLOCK = "results/versus.py", "benchmarks/harness/clock.py"
+CHOICE, REPORT = "results/pages/answers.py", "results/pages/report.py"
+IN_FRONT = f"{ANSWERS}::test_what_is_inconclusive_is_not_in_front_however_wide_its_interval"
+
+FAULTS = (
+    Fault(
+        "versions_swapped",
+        VERSUS,
+        "math.log(above / below)",
+        "math.log(below / above)",
+        "what got slower is told as faster",
+        (f"{HERE}::test_pair_ratio_is_that_of_the_quantiles",),
+    ),
+    Fault(
+        "common_mode_left_in",
+        VERSUS,
+        "own[..., members, :] -= shared[..., None, :]",
+        "own[..., members, :] -= 0 * shared[..., None, :]",
+        "a neighbour's load is a finding in every cell",
+        (f"{HERE}::test_common_mode_is_taken_out_and_kept",),
+    ),
+    Fault(
+        "common_mode_forgotten",
+        VERSUS,
+        "return own, np.stack(common, axis=-2)",
+        "return own, 0 * np.stack(common, axis=-2)",
+        "a framework that got slower as a whole is hidden",
+        (f"{HERE}::test_slowdown_of_everything_is_the_common_mode_and_no_cell",),
+    ),
+    Fault(
+        "control_ignored",
+        VERSUS,
+        "np.where(held, verdicts, INCONCLUSIVE), held)",
+        "verdicts, held)",
+        "base differs from base, and head is judged all the same",
+        (f"{HERE}::test_control_outside_the_margin_makes_its_group_inconclusive",),
+    ),
+    Fault(
+        "every_look_at_the_full_level",
+        VERSUS,
+        "return float(np.quantile(np.concatenate(lowest), alpha))",
+        "return alpha",
+        "each look is one more chance of a false alarm",
+        (f"{HERE}::test_all_looks_together_alarm_as_often_as_they_may",),
+    ),
+    Fault(
+        "margin_of_versions_dropped",
+        VERSUS,
+        "beyond = (differs < level) & (np.abs(rows.log_ratio) > design.bound)",
+        "beyond = differs < level",
+        "a change too small to matter is an alarm",
+        (f"{HERE}::test_change_inside_the_margin_is_no_finding",),
+    ),
+    Fault(
+        "finding_forgotten_at_the_next_look",
+        VERSUS,
+        "np.where(on[..., None] & ~found, seen.verdicts, before.verdicts)",
+        "np.where(on[..., None], seen.verdicts, before.verdicts)",
+        "what a test at its own level found is lost to a later one",
+        (f"{HERE}::test_what_one_look_found_stays_found",),
+    ),
+    Fault(
+        "cpu_time_is_wall_time",
+        CLOCK,
+        "(time.process_time() - used) / calls",
+        "(now() - start) / calls",
+        "the second metric says what the first does",
+        ("tests/test_clock.py::test_a_turn_takes_wall_and_cpu_time_apart",),
+    ),
+    Fault(
+        "unfrozen_competes",
+        CHOICE,
+        'return record["kind"] != FREEZE or record["strategy"] != record["baseline"]',
+        "return True",
+        "not to freeze is recommended as a way to freeze",
+        (f"{ANSWERS}::test_the_unfrozen_network_never_competes_with_recipes_that_freeze",),
+    ),
+    Fault(
+        "inconclusive_is_in_front",
+        CHOICE,
+        'return verdict in (FASTER, EQUAL) or (members[0]["kind"] == FREEZE and '
+        "verdict != INCONCLUSIVE)",
+        "return True",
+        "a cell too noisy to be told is recommended",
+        (IN_FRONT,),
+    ),
+    Fault(
+        "machines_in_one_part",
+        "results/collection.py",
+        'machine = machines.setdefault(run.machine["id"], Machine(run.machine["id"]))',
+        'machine = machines.setdefault("", Machine(run.machine["id"]))',
+        "times of two machines are compared",
+        (f"{PAGES}::test_two_machines_are_warned_of_and_no_ratio_crosses_them",),
+    ),
+    Fault(
+        "distrust_left_off_the_page",
+        REPORT,
+        "(w for machine in machines for w in _distrust(machine))]",
+        "()]",
+        "a run whose canaries failed looks like any other",
+        (f"{PAGES}::test_a_failed_canary_stands_at_the_top",),
+    ),
+    Fault(
+        "names_unescaped_on_the_page",
+        "results/pages/html.py",
+        "autoescape=True,",
+        "autoescape=False,",
+        "a name from a file runs as a script",
+        (f"{PAGES}::test_hostile_names_are_text_in_html",),
+    ),
+    Fault(
+        "scripts_end_in_data",
+        "results/pages/html.py",
+        'return text.replace("<", "\\\\u003c")',
+        "return text",
+        "a name in a chart's data ends the block it stands in",
+        (f"{PAGES}::test_hostile_names_are_text_in_html",),
+    ),
+)

@@ -1,0 +1,131 @@
+"""What to write, decided from verdicts: who is in front, and what the others cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from results.collection import collect
+from results.pages.answers import answers, in_front, largest, usual
+from results.pages.what_to_write import right_or_wrong, sentence
+from results.records import Record
+from tests.made import CELL, record
+from tests.made_sessions import whole_run
+
+
+def member(
+    strategy: str, low: float, estimate: float, high: float, verdict: str, **cell: str
+) -> Record:
+    ratio = {"estimate": estimate, "low": low, "high": high, "confidence": 0.95, "launches": 6}
+    return record({**CELL, "strategy": strategy, **cell}, ratio=ratio, verdict=verdict)
+
+
+BASELINE = record({**CELL, "strategy": "summed"})
+
+
+def test_the_baseline_is_in_front_of_what_is_slower() -> None:
+    slower = member("separate_retained", 1.4, 1.5, 1.6, "slower")
+    assert in_front([BASELINE, slower]) == ["summed"]
+
+
+def test_what_is_equal_is_in_front_beside_the_baseline() -> None:
+    equal = member("boundary_split", 0.995, 1.001, 1.006, "equal")
+    assert in_front([BASELINE, equal]) == ["summed", "boundary_split"]
+
+
+def test_what_is_faster_leaves_the_baseline_behind() -> None:
+    faster = member("multi_root", 0.80, 0.85, 0.90, "faster")
+    assert in_front([BASELINE, faster]) == ["multi_root"]
+
+
+def test_what_is_inconclusive_is_not_in_front_however_wide_its_interval() -> None:
+    wide = member("separate_retained", 0.7, 1.2, 2.1, "inconclusive")
+    assert in_front([BASELINE, wide]) == ["summed"]
+
+
+def test_nothing_is_in_front_where_there_are_no_intervals() -> None:
+    bare = record({**CELL, "strategy": "separate_retained"})
+    assert in_front([BASELINE, bare]) == []
+
+
+def test_the_unfrozen_network_never_competes_with_recipes_that_freeze() -> None:
+    freeze: dict[str, Any] = {"kind": "freeze", "phase": "step"}
+    base = record({**CELL, **freeze, "strategy": "unfrozen"}) | {"baseline": "unfrozen"}
+    wasteful = member("optimizer_only", 1.01, 1.05, 1.09, "slower", **freeze)
+    detach = member("detach", 1.02, 1.06, 1.10, "slower", **freeze)
+    members = [one | {"baseline": "unfrozen"} for one in (base, wasteful, detach)]
+    assert in_front(members) == ["optimizer_only", "detach"]
+
+
+def test_an_answer_names_what_is_in_front_most_often_and_sorts_the_others() -> None:
+    found = {(a.kind, a.framework): a for a in usual(answers(whole_run().records))}
+    torch = found["backward", "torch"]
+    assert torch.best is not None
+    assert torch.best.strategy == "summed"
+    assert [way.strategy for way in torch.others] == ["boundary_split", "separate_retained"]
+    assert torch.others[1].middle == pytest.approx(1.5, rel=0.01)
+    assert torch.others[1].counted == pytest.approx(1.45)
+    frozen = found["freeze", "jax"]
+    assert frozen.best is not None
+    assert frozen.best.strategy == "partition"
+
+
+def test_the_usual_mode_answers_before_another() -> None:
+    both = whole_run(modes={"jax": "eager"}).records + whole_run().records
+    assert [a.mode for a in usual(answers(both)) if a.framework == "jax"] == ["jit", "jit"]
+
+
+def test_the_sentence_says_what_to_write_and_what_the_dearest_costs() -> None:
+    (torch,) = [
+        a for a in answers(whole_run().records) if (a.kind, a.framework) == ("backward", "torch")
+    ]
+    said = "".join(sentence(torch))
+    assert said.startswith("write summed, in front in 4 of 4 groups; separate_retained takes 1.")
+    assert said.endswith("the time of summed.")
+
+
+def test_an_answer_is_not_made_up_where_nothing_was_compared() -> None:
+    alone = [r for r in whole_run().records if r["strategy"] == "summed"]
+    (torch, _) = answers(alone)
+    assert torch.best is None
+    assert "nothing can be told" in "".join(sentence(torch))
+
+
+def test_a_wrong_gradient_is_told_first() -> None:
+    wrong = record(outcome="wrong_gradients", equivalence="net1.weight: relative difference 1")
+    said = "".join(right_or_wrong([BASELINE, wrong]))
+    assert said.startswith("Wrong: the gradients of 1 cell ")
+    assert "".join(right_or_wrong([BASELINE])).startswith("Right: all 1 cell")
+
+
+def test_a_cell_that_failed_is_told_beside_what_went_right() -> None:
+    said = "".join(right_or_wrong([BASELINE, record(outcome="timeout")]))
+    assert "No time for 1 cell: 1 timeout." in said
+
+
+def test_the_largest_size_goes_by_size_and_not_by_name() -> None:
+    sizes = [record({**CELL, "size": size}) for size in ("seed", "large", "medium")]
+    assert [r["size"] for r in largest(sizes)] == ["large"]
+
+
+def test_of_each_cell_the_newest_record_counts() -> None:
+    old, new = whole_run(), whole_run("20261122T010203-ab12cd", drift=1.1, seed=1)
+    (machine,) = collect([new, old, old])
+    assert [run.id for run in machine.runs] == [old.id, new.id]
+    assert machine.records == new.records
+    assert len(machine.repeated) == len(new.records)
+
+
+def test_an_interrupted_run_does_not_stand_for_cells_that_another_measured() -> None:
+    old, new = whole_run(), whole_run("20261122T010203-ab12cd")
+    new.records[0] = new.records[0] | {"outcome": "interrupted"}
+    (machine,) = collect([old, new])
+    assert machine.records[0]["outcome"] == "ok"
+    assert sum(r in old.records for r in machine.records) >= 1
+    assert {r["outcome"] for r in machine.records} == {"ok"}
+
+
+def test_runs_of_two_machines_are_never_one() -> None:
+    one, other = whole_run(), whole_run("20261122T010203-ab12cd", machine="box-2")
+    assert [m.id for m in collect([one, other])] == ["box-1", "box-2"]
