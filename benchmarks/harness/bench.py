@@ -61,11 +61,18 @@ def replay(timed_cell: tuple[Record, Replay], benchmark: Any) -> None:
     if record["outcome"] != "ok":
         reason, rerun = record["missing"]["seconds"], record["rerun"]
         pytest.fail(f"{record['outcome']}: {reason}\n{rerun}", pytrace=False)
-    benchmark.extra_info.update(record)
+    benchmark.extra_info.update(_brief(record))
     if benchmark.enabled:
         benchmark.pedantic(series.advance, rounds=len(series.samples), iterations=1)
     else:
         benchmark.pedantic(lambda: None)  # --benchmark-disable: checked, not timed
+
+
+def _brief(record: Record) -> Record:
+    """Without the error of every single parameter: pytest-benchmark's JSON stays short."""
+    error = record["gradient_error"]
+    kept = error and {name: part for name, part in error.items() if name != "parameters"}
+    return {**record, "gradient_error": kept}
 
 
 class Bench:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.harness import equivalence, memory, pool
+from benchmarks.harness import equivalence, gate, memory, pool
 from benchmarks.harness.cells import EAGER, UNFROZEN, WASTEFUL, built
 from benchmarks.harness.launch import (
     Launch,
@@ -255,14 +255,14 @@ class _Group:
                 self._note(name, result, found)
 
     def _note(self, name: str, result: CellResult, found: Mapping[str, Any]) -> None:
-        """Figures are the first launch's; the gradient error is the worst of all launches."""
+        """Figures are the first launch's; the gradient errors are the worst of all launches."""
         if not result.figures:
             result.figures = {k: v for k, v in found.items() if k != "products"}
             if found.get("products"):
                 self.products[name] = found["products"]
         error, worst = found["gradient_error"], result.figures["gradient_error"]
-        if error and worst and error["relative"] > worst["relative"]:
-            result.figures["gradient_error"] = error
+        if error and worst:
+            result.figures["gradient_error"] = gate.worst(error, worst)
         if found["equivalence"] != "pass":
             result.figures["equivalence"] = found["equivalence"]
             result.fail("wrong_gradients", found["equivalence"])
