@@ -63,7 +63,8 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     (whether a process of its own measures each cell's) and, where more launches may follow,
     ``precision`` (`Precision.job`). Returns a dict for each strategy: the fields of `CellResult`;
     and under ``""`` the worker's description, the seconds spent on starting, references, preparing,
-    timing and memory, and why no further launch was taken.
+    timing and memory, for how long of them workers worked (`effort`) and why no further
+    launch was taken.
     """
     group = _Group(job)
     try:
@@ -75,7 +76,12 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     except BaseException:  # a worker may still owe an answer, which the next group would get
         pool.POOL.end_workers()
         raise
-    about = {"described": group.described, "spent": group.spent, "stopped": group.stopped}
+    about = {
+        "described": group.described,
+        "spent": group.spent,
+        "worker_seconds": pool.POOL.worker_seconds(),
+        "stopped": group.stopped,
+    }
     return {"": about} | {name: vars(one) for name, one in group.results.items()}
 
 

@@ -29,13 +29,14 @@ class Checks(Base):
         With ``again`` it is the second call that counts, as a block makes it: the first must leave
         nothing behind. A step goes back to its start in between.
         """
-        program = self._program(kind, name, phase, mode)
-        program.reset()
-        program.wait(program.run(program.prepare()))
-        if again:
-            if phase == "step":
-                program.reset()
+        with self.working():
+            program = self._program(kind, name, phase, mode)
+            program.reset()
             program.wait(program.run(program.prepare()))
+            if again:
+                if phase == "step":
+                    program.reset()
+                program.wait(program.run(program.prepare()))
         arrays = {f"gradient/{name}": array for name, array in program.gradients().items()}
         arrays |= {f"updated/{name}": array for name, array in program.updates().items()}
         program.reset()
