@@ -108,6 +108,8 @@ class Bench:
         }
         self.spent: dict[str, float] = {}
         self.worker_seconds = 0.0  # of all that was spent, see `effort`
+        # "scenario/variant" → framework → loss → network → value, zero or absent
+        self.flows: dict[str, dict[str, Any]] = {}
         self.stopped: dict[str, str] = {}  # a group's name to why it took no further launch
         self.interrupted = False
         self.path: Path | None = None
@@ -130,6 +132,7 @@ class Bench:
         self.samples = {key: series for key, series in run.samples.items() if key in keys}
         self.spent = dict(run.settings["spent_seconds"])
         self.worker_seconds = run.settings["worker_seconds"]
+        self.flows = {name: dict(proven) for name, proven in run.settings["flows"].items()}
         self.stopped = dict(run.settings["stopped"])
         self._clock -= run.settings["wall_seconds"]
         self.settings["canaries"] = list(run.settings.get("canaries", []))
@@ -204,6 +207,9 @@ class Bench:
             k: v for k, v in about["described"].items() if k != "pid" and v is not None
         }
         self._spend(about["spent"], about["worker_seconds"])
+        if about["flows"]:
+            which = f"{members[0].scenario}/{members[0].variant}"
+            self.flows.setdefault(which, {}).update(about["flows"])
         if about["stopped"]:
             self.stopped[" ".join(members[0].group)] = about["stopped"]
         baseline = found.get(members[0].baseline, {}).get("figures", {}).get("flops")
@@ -268,6 +274,7 @@ class Bench:
                 "wall_seconds": time.monotonic() - self._clock,
                 "spent_seconds": self.spent,
                 "worker_seconds": self.worker_seconds,
+                "flows": self.flows,
                 "stopped": self.stopped,
                 "alpha": ALPHA,
                 "margins": margins_for(self._compared()),

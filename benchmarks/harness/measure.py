@@ -63,8 +63,8 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     (whether a process of its own measures each cell's) and, where more launches may follow,
     ``precision`` (`Precision.job`). Returns a dict for each strategy: the fields of `CellResult`;
     and under ``""`` the worker's description, the seconds spent on starting, references, preparing,
-    timing and memory, for how long of them workers worked (`effort`) and why no further
-    launch was taken.
+    timing and memory, for how long of them workers worked (`effort`), why no further launch was
+    taken, and by framework the flow of this variant as it was proven (`flow.matrix`).
     """
     group = _Group(job)
     try:
@@ -81,6 +81,7 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
         "spent": group.spent,
         "worker_seconds": pool.POOL.worker_seconds(),
         "stopped": group.stopped,
+        "flows": dict(group.flows),
     }
     return {"": about} | {name: vars(one) for name, one in group.results.items()}
 
@@ -89,6 +90,7 @@ class _Group:
     def __init__(self, job: Mapping[str, Any]) -> None:
         self.job = job
         self.results = {strategy: CellResult() for strategy in job["strategies"]}
+        self.flows: Mapping[str, Any] = {}
         self.described: dict[str, Any] = {}
         self.products: dict[str, list[list[float]]] = {}
         self.spent: dict[str, float] = {}
@@ -103,6 +105,7 @@ class _Group:
         job, start = self.job, time.monotonic()
         loading.load([job["file"]] if job.get("file") else [])  # this may be another process
         self.files = pool.POOL.files(job["scenario"], job["variant"], job["size"])
+        self.flows = self.files.flows
         workers = self._workers()
         with self._spending("starting"):
             for one in (*self._reference_launches().values(), *workers):

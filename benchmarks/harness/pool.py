@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from benchmarks.harness import effort
 from benchmarks.harness.effort import Span
 from benchmarks.harness.launch import Launch
-from benchmarks.harness.problems import ProblemFiles
+from benchmarks.harness.problems import Flows, ProblemFiles
 
 
 class PoolClosed(Exception):
@@ -25,6 +25,7 @@ class Pool:
         self._apart: list[Launch] = []
         self._cache: tempfile.TemporaryDirectory[str] | None = None
         self._files: ProblemFiles | None = None
+        self._flows: Flows = {}  # proven once in a session
         self._worked: list[Span] = []
         self._closed = False
 
@@ -78,7 +79,7 @@ class Pool:
             return kept
         if kept:
             kept.close()
-        self._files = ProblemFiles(scenario, variant, size)
+        self._files = ProblemFiles(scenario, variant, size, self._flows)
         return self._files
 
     def _launch(
