@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import nnx
 from numpy.typing import NDArray
@@ -170,18 +171,36 @@ class Opened:
         JAX has no gradient that is absent once a parameter is differentiated: what a loss does not
         reach comes out as exact zeros.
         """
+        found = self._by_loss(lambda gradient: gradient)
+        absent = dict.fromkeys(self.problem.names)
+        return {name: absent | self._canonical(found[name]) for name in self.problem.flow}
+
+    def flow(self) -> dict[str, dict[str, bool | None]]:
+        """Per loss and parameter: whether its gradient is not 0 everywhere; None where it has none.
+
+        Also of losses that reach nothing that is trained: for those nothing is differentiated.
+        """
+        found = self._by_loss(jnp.any)  # inside the program: no gradient need leave it
+        absent = dict.fromkeys(self.problem.names)
+        return {
+            loss: absent | {n: bool(flows) for n, flows in found.get(loss, {}).items()}
+            for loss in self.problem.reach
+        }
+
+    def _by_loss(self, of: Callable[[jax.Array], jax.Array]) -> dict[str, Parameters]:
+        problem = self.problem
 
         @jax.jit
         def gradients(parameters: Parameters, constants: Any) -> dict[str, Parameters]:
-            return {
-                name: jax.grad(lambda p, n=name: self.problem.losses(p, constants)[n])(parameters)
-                for name in self.problem.flow
+            by_loss = {
+                name: jax.grad(lambda p, n=name: problem.losses(p, constants, until=n)[n])(
+                    parameters
+                )
+                for name in problem.flow
             }
+            return jax.tree.map(of, by_loss)
 
-        found = gradients(self.problem.trainable, self.problem.constants)
-
-        absent = dict.fromkeys(self.problem.names)
-        return {name: absent | self._canonical(found[name]) for name in self.problem.flow}
+        return gradients(problem.trainable, problem.constants)
 
     def gradient_of_nothing(self, loss: str) -> dict[str, Any]:
         """Ask for the gradient of a loss that reaches no parameter; returns what came."""

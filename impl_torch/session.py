@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -160,17 +160,30 @@ class Opened:
 
     def loss_gradients(self) -> dict[str, dict[str, NDArray[Any] | None]]:
         """Per loss, every parameter's gradient as autograd leaves it: an array, or None."""
-        found = {}
-        for name in self.problem.flow:
+        return {
+            loss: {n: None if g is None else layout.parameter_out(g) for n, g in grads.items()}
+            for loss, grads in self._by_loss(self.problem.flow)
+        }
+
+    def flow(self) -> dict[str, dict[str, bool | None]]:
+        """Per loss and parameter: whether its gradient is not 0 everywhere; None where it has none.
+
+        Also of losses that reach nothing that is trained.
+        """
+        return {
+            loss: {n: None if g is None else bool(g.any()) for n, g in grads.items()}
+            for loss, grads in self._by_loss(self.problem.reach)
+        }
+
+    def _by_loss(
+        self, losses: Collection[str]
+    ) -> Iterator[tuple[str, dict[str, torch.Tensor | None]]]:
+        for name in losses:
             self._clear()
-            loss = self.problem.losses(until=name)[name]
+            loss = self.problem.losses(until=name, among=losses)[name]
             if loss.requires_grad:  # else it reaches nothing at all
                 loss.backward()
-            found[name] = {
-                n: None if p.grad is None else layout.parameter_out(p.grad)
-                for n, p in self.problem.parameters.items()
-            }
-        return found
+            yield name, {n: p.grad for n, p in self.problem.parameters.items()}
 
     def gradient_of_nothing(self, loss: str) -> dict[str, Any]:
         """Ask for the gradient of a loss that reaches no parameter; returns what came."""

@@ -34,6 +34,7 @@ OUTCOMES = (
 ESTIMATE_KEYS = ("estimate", "low", "high", "confidence", "launches")
 
 # What is measured or decided for a cell: each of these is null only with a reason.
+# `gradient_error` holds `relative`, that of the worst `tensor`, and those of all `parameters`.
 FIGURES = (
     "seconds", "ratio", "verdict", "predicted_ratio", "flops", "peak_share",
     "trace_seconds", "compile_seconds", "first_call_seconds", "steady",

@@ -31,12 +31,17 @@ def _estimate(value: Any) -> bool:
     )
 
 
+def _numbers(value: Any) -> bool:
+    return isinstance(value, dict) and all(one is None or _number(one) for one in value.values())
+
+
 def _gradient_error(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and {"relative", "tensor"} <= value.keys()
         and (value["relative"] is None or is_number(value["relative"]))
         and _text(value["tensor"])
+        and _numbers(value.get("parameters", {}))  # older runs lack it
     )
 
 
@@ -64,7 +69,10 @@ _OR_NULL: dict[str, _Rule] = {
     **dict.fromkeys(("baseline", "verdict", "equivalence"), _TEXT),
     **dict.fromkeys(("seconds", "ratio"), _ESTIMATE),
     "steady": (lambda value: isinstance(value, bool), "true or false"),
-    "gradient_error": (_gradient_error, "an object with a number 'relative' and a name 'tensor'"),
+    "gradient_error": (
+        _gradient_error,
+        "an object with a number 'relative', a name 'tensor' and numbers for 'parameters'",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,6 +40,13 @@ def test_canaries_of_a_sound_framework_pass(taken: Take) -> None:
     found = taken()
     assert tuple(found) == canaries.NAMES
     assert {name: one["passed"] for name, one in found.items()} == dict.fromkeys(found, True)
+
+
+def test_canaries_tell_how_long_the_workers_worked(taken: Take) -> None:
+    start = time.monotonic()
+    job = {"framework": "fake", "device": "cpu", "dtype": "float32", "launches": 1}
+    found = canaries.measure_canaries(job | {"limit": 20.0, "seed": 0})
+    assert 0.0 < found["worker_seconds"] < time.monotonic() - start
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,8 @@ def test_fault_of_the_harness_itself_is_null_too(monkeypatch: pytest.MonkeyPatch
 
     job = {"launches": 1, "limit": 1.0, "seed": 0}
     with ThreadPoolExecutor(1) as executor:
-        ((verdicts, _),) = canaries.take(executor, [Cell(), Cell()], job)  # type: ignore[list-item]
+        ((verdicts, _, worked),) = canaries.take(executor, [Cell(), Cell()], job)  # type: ignore[list-item]
+    assert worked == 0.0
     assert [one["passed"] for one in verdicts] == [None] * 4
     assert "ZeroDivisionError" in verdicts[0]["said"]
 

@@ -97,6 +97,7 @@ def test_wrong_gradient_is_told_with_the_worst_tensor() -> None:
     assert found["equivalence"].startswith("net2.w: relative difference 0.5")
     assert found["gradient_error"]["tensor"] == "net2.w"
     assert found["gradient_error"]["relative"] == pytest.approx(0.5)
+    assert found["gradient_error"]["parameters"] == pytest.approx({"net1.w": 0.0, "net2.w": 0.5})
 
 
 def test_no_gradient_at_all_passes_only_in_a_step() -> None:

@@ -110,9 +110,11 @@ def test_gradient_error_is_the_worst_of_all_launches_and_figures_the_firsts() ->
     made = group({}, {"summed": 0.0})
     made.results["summed"].figures = {}
     for first_call, relative in ((9.0, 1e-7), (1.0, 3e-7), (2.0, 2e-7)):
-        error = {"relative": relative, "tensor": "net1.w"}
+        parameters = {"net1.w": relative, "net1.b": 1e-9 / first_call}
+        error = {"relative": relative, "tensor": "net1.w", "parameters": parameters}
         found = {"first_call_seconds": first_call, "equivalence": "pass", "gradient_error": error}
         made._gated({"summed": found})
     figures = made.results["summed"].figures
     assert figures["gradient_error"]["relative"] == 3e-7
+    assert figures["gradient_error"]["parameters"] == {"net1.w": 3e-7, "net1.b": 1e-9}
     assert figures["first_call_seconds"] == 9.0

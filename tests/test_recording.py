@@ -15,7 +15,11 @@ from results.records import FIGURES, finish
 CELL = Cell(
     "backward", "linear_cascade", "-", "seed", "torch", "eager", "batched", "backward", "cpu"
 )
-ERROR = {"relative": 1e-7, "tensor": "net1.linear.weight"}
+ERROR = {
+    "relative": 1e-7,
+    "tensor": "net1.linear.weight",
+    "parameters": {"net1.linear.weight": 1e-7, "net2.linear.weight": 2.5e-8},
+}
 FOUND: dict[str, Any] = {
     "flops": 220.0,
     "first_call_seconds": 0.5,
@@ -65,6 +69,19 @@ def test_figure_that_could_not_be_had_is_null_with_its_reason_and_never_0() -> N
         assert record["missing"][name].startswith(reason), name
 
 
+def test_errors_of_the_parameters_are_kept_with_three_digits() -> None:
+    parameters = {"net1.w": 1.23456e-7, "net2.w": 0.0}
+    figures = {
+        "gradient_error": {"relative": 1.23456e-7, "tensor": "net1.w", "parameters": parameters}
+    }
+    kept = measured(CELL, result(figures=figures), 110.0)["gradient_error"]
+    assert kept == {
+        "relative": 1.23456e-7,
+        "tensor": "net1.w",
+        "parameters": {"net1.w": 1.23e-7, "net2.w": 0.0},
+    }
+
+
 def test_cell_that_failed_has_no_figure_but_what_is_wrong_with_its_gradients() -> None:
     wrong = {"outcome": "wrong_gradients", "why": "net1.linear.bias: not finite"}
     found = result(figures={"equivalence": wrong["why"]}, peak_seconds=[1.0, 1.0], **wrong)
@@ -106,7 +123,8 @@ def test_native_tables_get_each_sample_once_and_in_order() -> None:
     record = measured(CELL, result(), 110.0)
     replay((record, series), fixture)
     assert fixture.times == [1.0, 4.0, 2.0]
-    assert fixture.extra_info == record
+    short = {"relative": 1e-7, "tensor": "net1.linear.weight"}
+    assert fixture.extra_info == record | {"gradient_error": short}
 
 
 @pytest.mark.parametrize("outcome", ["wrong_gradients", "timeout", "crashed", "out_of_memory"])

@@ -55,6 +55,9 @@ def test_stopped_run_goes_on_from_what_it_had_saved(tmp_path: Path, how: int, co
         assert (record["ratio"] is None) == (record["strategy"] == "summed")
     assert len(after.settings["resumed"]) == 1
     assert after.settings["wall_seconds"] > before.settings["wall_seconds"]
+    assert after.settings["worker_seconds"] > before.settings["worker_seconds"] > 0
+    assert list(before.settings["flows"]) == ["linear_cascade/-"]
+    assert after.settings["flows"] == before.settings["flows"]
 
 
 def test_group_in_which_a_cell_failed_is_measured_again_whole(tmp_path: Path) -> None:
@@ -69,6 +72,8 @@ def test_group_in_which_a_cell_failed_is_measured_again_whole(tmp_path: Path) ->
     assert code == 2
     stopped_again = only_run(tmp_path)
     assert outcomes(stopped_again) == {"ok": 6, "crashed": 2}
+    for told in ("worker_seconds", "flows"):  # no group was measured, and nothing of it forgotten
+        assert stopped_again.settings[told] == before.settings[told] != 0.0
     for phase in ("backward", "gradient"):
         for size in ("seed", "small"):
             kept = samples_of(stopped_again, size, phase)

@@ -29,6 +29,7 @@ def test_equal_gradients_pass_and_the_worst_tensor_is_named() -> None:
     assert found.problem is None
     assert found.tensor == "net1.v"
     assert found.relative == pytest.approx(2e-7, rel=1e-6)
+    assert found.parameters == pytest.approx({"net1.v": 2e-7, "net1.w": 1e-7}, rel=1e-6)
 
 
 def test_difference_is_relative_to_the_tensors_own_norm() -> None:
@@ -67,6 +68,19 @@ def test_zero_gradient_is_held_to_its_networks_norm() -> None:
         found = {"net1.w": ONE, "net1.b": np.array([factor * limit])}
         said = problem(found, reference, zero_gradient=("net1.b",))
         assert (said is None) == passes, said
+
+
+def test_each_parameter_has_its_own_error_but_one_whose_true_gradient_is_0() -> None:
+    reference = {"net1.w": ONE, "net1.b": np.array([1e-17]), "net2.w": ONE}
+    found = {"net1.w": ONE * 1.5, "net1.b": np.array([0.0]), "net2.w": ONE}
+    for zero, named in ((("net1.b",), {"net1.w", "net2.w"}), ((), set(reference))):
+        difference = compare(
+            found, reference, allowed=1.0, dtype="float64", networks=["net1"], zero_gradient=zero
+        )
+        assert set(difference.parameters) == named
+        assert difference.parameters["net1.w"] == pytest.approx(0.5)
+        assert difference.parameters["net2.w"] == 0.0
+    assert compare({}, reference, allowed=1.0, dtype="float64", networks=[]).parameters == {}
 
 
 def test_absent_zero_and_value_are_three_things() -> None:

@@ -43,18 +43,23 @@ def test_session_saves_records_and_feeds_native_tables_and_json(tmp_path: Path) 
         "benchmark 'linear_cascade seed torch eager backward cpu float32': 3 tests" in done.stdout
     )
     assert "run saved:" in done.stdout
+    assert "; workers measured, warmed up, traced or compiled for " in done.stdout
+    settings = only_run(runs)["settings"]
+    assert 0 < settings["worker_seconds"] < settings["wall_seconds"]
     native, _, ours = done.stdout.partition("ratios")
     assert "benchmark 'linear_cascade" in native
     assert "torch eager · seed · backward, phase backward · ratio to summed" in ours
     assert "intervals and verdicts need 6 launches" in ours
     assert "canaries: torch ok" in done.stdout
-    assert [one["passed"] is False for one in only_run(runs)["settings"]["canaries"]] == [False] * 4
+    assert [one["passed"] is False for one in settings["canaries"]] == [False] * 4
     records = {r["strategy"] + r["phase"]: r for r in only_run(runs)["records"]}
     assert len(records) == 5
     for record in records.values():
         assert record["outcome"] == "ok"
         assert record["equivalence"] == "pass"
         assert record["gradient_error"]["relative"] < 1.2e-5
+        worst = max(record["gradient_error"]["parameters"].values())
+        assert worst == pytest.approx(record["gradient_error"]["relative"], rel=0.01)
         assert record["seconds"]["estimate"] > 0
     assert records["separate_retainedbackward"]["predicted_ratio"] == pytest.approx(4 / 3)
     native = json.loads(exported.read_text())["benchmarks"]
@@ -62,6 +67,7 @@ def test_session_saves_records_and_feeds_native_tables_and_json(tmp_path: Path) 
     for one in native:
         record = one["extra_info"]
         assert one["params"]["strategy"] == record["strategy"]
+        assert "parameters" not in record["gradient_error"]
         low, high = one["stats"]["min"], one["stats"]["max"]
         assert low <= record["seconds"]["estimate"] <= high
 

@@ -179,6 +179,10 @@ def broken(change: Any) -> str:
     return json.dumps(document)
 
 
+def error(**more: Any) -> dict[str, Any]:
+    return {"relative": 1e-7, "tensor": "net1.w"} | more
+
+
 BAD_FILES = {
     "empty": ("", "is not JSON, or was cut short"),
     "cut short": (broken(lambda d: None)[:-40], "is not JSON, or was cut short"),
@@ -197,6 +201,10 @@ BAD_FILES = {
     "flops": (broken(lambda d: d["records"][0].update(flops="7")), "'flops' is not a number or"),
     "kind": (broken(lambda d: d["records"][0].update(kind=None)), "'kind' is not a string;"),
     "ratio": (broken(lambda d: d["records"][0].update(ratio={})), "'ratio' is not an object"),
+    "parameters": (
+        broken(lambda d: d["records"][0].update(gradient_error=error(parameters={"net1.w": "1"}))),
+        "'gradient_error' is not an object with .* numbers for 'parameters'",
+    ),
 }
 
 
@@ -216,6 +224,13 @@ def test_the_file_that_the_bad_ones_were_made_from_is_good(tmp_path: Path) -> No
     path = tmp_path / "run.json"
     path.write_text(broken(lambda document: None))
     assert len(load_run(path).records) == 1
+
+
+def test_run_from_before_each_parameter_had_its_error_loads(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    for given in (error(), error(parameters={"net1.w": 1e-7, "net2.w": None})):
+        path.write_text(broken(lambda d, e=given: d["records"][0].update(gradient_error=e)))
+        assert load_run(path).records[0]["gradient_error"] == given
 
 
 def test_keys_of_a_later_version_do_no_harm(tmp_path: Path) -> None:

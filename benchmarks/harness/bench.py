@@ -61,11 +61,18 @@ def replay(timed_cell: tuple[Record, Replay], benchmark: Any) -> None:
     if record["outcome"] != "ok":
         reason, rerun = record["missing"]["seconds"], record["rerun"]
         pytest.fail(f"{record['outcome']}: {reason}\n{rerun}", pytrace=False)
-    benchmark.extra_info.update(record)
+    benchmark.extra_info.update(_brief(record))
     if benchmark.enabled:
         benchmark.pedantic(series.advance, rounds=len(series.samples), iterations=1)
     else:
         benchmark.pedantic(lambda: None)  # --benchmark-disable: checked, not timed
+
+
+def _brief(record: Record) -> Record:
+    """Without the error of every single parameter: pytest-benchmark's JSON stays short."""
+    error = record["gradient_error"]
+    kept = error and {name: part for name, part in error.items() if name != "parameters"}
+    return {**record, "gradient_error": kept}
 
 
 class Bench:
@@ -100,6 +107,9 @@ class Bench:
             "arguments": list(config.invocation_params.args),
         }
         self.spent: dict[str, float] = {}
+        self.worker_seconds = 0.0  # of all that was spent, see `effort`
+        # "scenario/variant" → framework → loss → network → value, zero or absent
+        self.flows: dict[str, dict[str, Any]] = {}
         self.stopped: dict[str, str] = {}  # a group's name to why it took no further launch
         self.interrupted = False
         self.path: Path | None = None
@@ -121,6 +131,8 @@ class Bench:
         keys = {sample_key(r) for r in self.records.values() if r["outcome"] == "ok"}
         self.samples = {key: series for key, series in run.samples.items() if key in keys}
         self.spent = dict(run.settings["spent_seconds"])
+        self.worker_seconds = run.settings["worker_seconds"]
+        self.flows = {name: dict(proven) for name, proven in run.settings["flows"].items()}
         self.stopped = dict(run.settings["stopped"])
         self._clock -= run.settings["wall_seconds"]
         self.settings["canaries"] = list(run.settings.get("canaries", []))
@@ -165,11 +177,12 @@ class Bench:
             "seed": self.settings["seed"],
         }
         taken = self.settings.setdefault("canaries", [])
-        for verdicts, spent in canaries.take(self.executor, cells, job):
+        for verdicts, spent, worked in canaries.take(self.executor, cells, job):
             taken += verdicts
-            self._spend(spent)
+            self._spend(spent, worked)
 
-    def _spend(self, seconds: dict[str, float]) -> None:
+    def _spend(self, seconds: dict[str, float], worked: float) -> None:
+        self.worker_seconds += worked
         for what, added in seconds.items():
             self.spent[what] = self.spent.get(what, 0.0) + added
 
@@ -193,7 +206,10 @@ class Bench:
         self.machine |= {
             k: v for k, v in about["described"].items() if k != "pid" and v is not None
         }
-        self._spend(about["spent"])
+        self._spend(about["spent"], about["worker_seconds"])
+        if about["flows"]:
+            which = f"{members[0].scenario}/{members[0].variant}"
+            self.flows.setdefault(which, {}).update(about["flows"])
         if about["stopped"]:
             self.stopped[" ".join(members[0].group)] = about["stopped"]
         baseline = found.get(members[0].baseline, {}).get("figures", {}).get("flops")
@@ -257,6 +273,8 @@ class Bench:
             | {
                 "wall_seconds": time.monotonic() - self._clock,
                 "spent_seconds": self.spent,
+                "worker_seconds": self.worker_seconds,
+                "flows": self.flows,
                 "stopped": self.stopped,
                 "alpha": ALPHA,
                 "margins": margins_for(self._compared()),
@@ -313,8 +331,8 @@ class Bench:
             for line in ending.not_saved(self.trouble, self.path, self.rescued):
                 terminal.write_line(line, red=True)
         elif self.path:
-            spent = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in self.spent.items())
-            terminal.write_line(f"time went to: {spent}")
+            wall = time.monotonic() - self._clock
+            terminal.write_line(ending.told_time(self.spent, self.worker_seconds, wall))
             terminal.write_line(f"run saved: {self.path}")
             terminal.write_line(f"its report: cascade-bench report {self.path}")
         run = self.rescued or (self.path and self.id)

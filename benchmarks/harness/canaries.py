@@ -43,16 +43,19 @@ Answer = Mapping[str, Any]  # a launch's
 
 def take(
     executor: Executor, cells: Iterable[Cell], job: Mapping[str, Any]
-) -> Iterator[tuple[list[Verdict], dict[str, float]]]:
-    """The verdicts and the seconds spent for each framework, device and dtype of these cells."""
+) -> Iterator[tuple[list[Verdict], dict[str, float], float]]:
+    """Verdicts, seconds spent, and those of them that workers worked, for each framework.
+
+    And for each device and dtype of these cells.
+    """
     for what in dict.fromkeys((cell.framework, cell.device, cell.dtype) for cell in cells):
         mine = dict(zip(("framework", "device", "dtype"), what, strict=True)) | dict(job)
         try:
             found = executor.submit(measure_canaries, mine).result()
         except Exception as error:  # a fault of the harness itself must not cost the cells
             why = f"the harness failed: {type(error).__name__}: {error}"
-            found = {"verdicts": _named(mine, _not_taken(why)), "spent": {}}
-        yield found["verdicts"], found["spent"]
+            found = {"verdicts": _named(mine, _not_taken(why)), "spent": {}, "worker_seconds": 0.0}
+        yield found["verdicts"], found["spent"], found["worker_seconds"]
 
 
 def measure_canaries(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +63,8 @@ def measure_canaries(job: Mapping[str, Any]) -> dict[str, Any]:
 
     ``job`` holds ``framework``, ``device``, ``dtype``, ``launches``, ``limit`` (seconds a launch
     may take to answer) and ``seed``. Returns plain data: ``verdicts`` in the order of `NAMES`, each
-    with ``passed``, ``said``, ``ratio`` (of ``twice``) and ``tries``; and the seconds ``spent``.
+    with ``passed``, ``said``, ``ratio`` (of ``twice``) and ``tries``; the seconds ``spent``; and
+    ``worker_seconds``, for how long of them workers worked (`effort`).
     """
     start = time.perf_counter()
     ready = start
@@ -73,7 +77,8 @@ def measure_canaries(job: Mapping[str, Any]) -> dict[str, Any]:
     except WorkerError as error:
         verdicts = _not_taken(str(error))
     spent = {"starting": ready - start, "canaries": time.perf_counter() - ready}
-    return {"verdicts": _named(job, verdicts), "spent": spent}
+    worked = pool.POOL.worker_seconds()
+    return {"verdicts": _named(job, verdicts), "spent": spent, "worker_seconds": worked}
 
 
 def _settled(workers: Sequence[Launch], job: Mapping[str, Any]) -> list[Verdict]:

@@ -114,12 +114,17 @@ class Laboratory:
             self._runs[key] = self.files(problem).gradients(launch, *way, phase, again=True)
         return self._runs[key]
 
-    def loss_gradients(self, problem: Problem, framework: str) -> tuple[Any, dict[str, Any]]:
-        """(loss → parameter → absent, zero or value; loss → parameter → array), in float64."""
+    def loss_gradients(self, problem: Problem, framework: str) -> dict[str, dict[str, Any]]:
+        """Loss → parameter → its gradient, in float64, of what is there."""
         out = str(self.files(problem).folder / f"losses-{framework}.npz")
-        states = self.at(problem, framework).ask("loss_gradients", out=out)
+        losses = self.at(problem, framework).ask("loss_gradients", out=out)
         arrays = read_arrays(out)
-        return states, {loss: under(arrays, loss) for loss in states}
+        return {loss: under(arrays, loss) for loss in losses}
+
+    def flow(self, problem: Problem, framework: str) -> dict[str, dict[str, str]]:
+        """Loss → parameter → ``absent``, ``zero`` or ``value``, in float64."""
+        states: dict[str, dict[str, str]] = self.at(problem, framework).ask("flow")
+        return states
 
     def train(
         self, problem: Problem, framework: str, plan: Plan, dtype: str = "float64"

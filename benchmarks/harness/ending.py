@@ -34,6 +34,15 @@ def not_saved(trouble: str, checkpoint: Path | None, rescued: Path | None) -> It
         yield "nor could it be saved in the temporary folder"
 
 
+def told_time(spent: Mapping[str, float], worked: float, wall: float) -> str:
+    """What the session's time went to, and how much of it workers worked; in seconds."""
+    each = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in spent.items())
+    return (
+        f"time went to: {each}; workers measured, warmed up, traced or compiled "
+        f"for {worked:.0f} of {wall:.0f} s"
+    )
+
+
 def tell_ratios(run: Run, terminal: pytest.TerminalReporter) -> None:
     """The ratios of the run with their verdicts, and why measuring stopped where precision counted.
 

@@ -8,7 +8,7 @@ and what is not finite never passes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,11 +33,16 @@ ZERO_GRADIENT, ZERO_GRADIENT_LONG = 10, 1000
 
 @dataclass(frozen=True)
 class Difference:
-    """The worst tensor, relative to itself; ``problem`` is None where all is within bounds."""
+    """The worst tensor, relative to itself, and what each of the ``parameters`` differs by.
+
+    One whose true gradient is 0 has nothing to be relative to and is left out. ``problem`` is None
+    where all is within bounds.
+    """
 
     relative: float
     tensor: str
     problem: str | None
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 def tolerance(dtype: str, kink_margin: float | None) -> float:
@@ -92,6 +97,7 @@ def compare(
         return Difference(float("nan"), "", problem)
     scales = norms(reference, networks) if zero_gradient else {}
     worst, problem = (0.0, ""), None
+    parameters: dict[str, float] = {}
     for name, true in reference.items():
         if name in zero_gradient:
             times = ZERO_GRADIENT if allowed <= ROUNDING else ZERO_GRADIENT_LONG
@@ -103,10 +109,11 @@ def compare(
                 )
             continue
         error = relative(found[name], true)
+        parameters[name] = error
         worst = max(worst, (error, name))
         if not error <= allowed:
             problem = problem or f"{name}: relative difference {error:.2g}, allowed {allowed:.2g}"
-    return Difference(worst[0], worst[1], problem)
+    return Difference(worst[0], worst[1], problem, parameters)
 
 
 def _malformed(found: Arrays, reference: Arrays, dtype: str) -> Iterator[str]:

@@ -38,8 +38,8 @@ def judge(program: Any, true: Arrays, rules: Mapping[str, Any]) -> dict[str, Any
     ``true`` holds ``gradient/…``, ``updated/…`` and ``start/…``; ``rules`` what is ``allowed``, the
     dtype, phase, networks, zero gradients (by rounding, and exact) and optimizer, and the
     parameters that must keep ``still`` and those that must have ``no_gradient``. Returns
-    ``equivalence`` ("pass", or what is wrong) and ``gradient_error`` (relative, worst tensor; None
-    where the program keeps none).
+    ``equivalence`` ("pass", or what is wrong) and ``gradient_error`` (``relative`` of the worst
+    ``tensor``, and of every one of the ``parameters``; None where the program keeps none).
     """
     gradients = program.gradients()
     problem, error = None, None
@@ -57,10 +57,22 @@ def judge(program: Any, true: Arrays, rules: Mapping[str, Any]) -> dict[str, Any
             zero_gradient=tuple(zero),
         )
         problem = difference.problem
-        error = {"relative": difference.relative, "tensor": difference.tensor}
+        error = {
+            "relative": difference.relative,
+            "tensor": difference.tensor,
+            "parameters": dict(difference.parameters),
+        }
     if rules["phase"] == "step":
         problem = problem or _wrong_update(program.updates(), true, rules)
     return {"equivalence": problem or "pass", "gradient_error": error}
+
+
+def worst(error: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Of two gradient errors the larger one, and for each parameter the larger of its two."""
+    larger = error if error["relative"] > known["relative"] else known
+    both = [one["parameters"] for one in (known, error)]
+    each = {name: max(one.get(name, 0.0) for one in both) for name in both[0] | both[1]}
+    return {**larger, "parameters": each}
 
 
 def _wrong_update(updated: Arrays, true: Arrays, rules: Mapping[str, Any]) -> str | None:

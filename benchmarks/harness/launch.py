@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import limits
+from benchmarks.harness.effort import Span
 from benchmarks.harness.tether import Tether
 from benchmarks.scenarios import FRAMEWORKS
 
@@ -74,7 +75,8 @@ class Launch:
     """Starts a worker; `ask` sends a request and waits, `send` and `receive` do either alone.
 
     ``prefix`` stands in front of the worker's command: ``("taskset", "-c", "1")`` keeps it, and
-    every thread that its framework starts, on one core.
+    every thread that its framework starts, on one core. ``worked`` is a list to which is added when
+    the worker worked, as it tells of it: see `effort`.
     """
 
     def __init__(
@@ -87,8 +89,10 @@ class Launch:
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
         module: str = WORKER,
+        worked: list[Span] | None = None,
     ) -> None:
         self.framework = framework
+        self._worked: list[Span] = [] if worked is None else worked
         command = [*prefix, sys.executable, "-m", module, "--framework", framework]
         command += ["--device", device, "--dtype", dtype]
         if cache and framework in FRAMEWORKS:
@@ -174,6 +178,8 @@ class Launch:
                 if "event" in message:
                     said_at = message["cell"]
                     continue
+                if "worked" in message:
+                    self._worked += [(float(begin), float(end)) for begin, end in message["worked"]]
                 if message["ok"]:
                     return message["result"]
                 failed = WorkerFailed(message["error"])

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.harness import equivalence, memory, pool
+from benchmarks.harness import equivalence, gate, memory, pool
 from benchmarks.harness.cells import EAGER, UNFROZEN, WASTEFUL, built
 from benchmarks.harness.launch import (
     Launch,
@@ -63,7 +63,8 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     (whether a process of its own measures each cell's) and, where more launches may follow,
     ``precision`` (`Precision.job`). Returns a dict for each strategy: the fields of `CellResult`;
     and under ``""`` the worker's description, the seconds spent on starting, references, preparing,
-    timing and memory, and why no further launch was taken.
+    timing and memory, for how long of them workers worked (`effort`), why no further launch was
+    taken, and by framework the flow of this variant as it was proven (`flow.matrix`).
     """
     group = _Group(job)
     try:
@@ -75,7 +76,13 @@ def measure_group(job: Mapping[str, Any]) -> dict[str, Any]:
     except BaseException:  # a worker may still owe an answer, which the next group would get
         pool.POOL.end_workers()
         raise
-    about = {"described": group.described, "spent": group.spent, "stopped": group.stopped}
+    about = {
+        "described": group.described,
+        "spent": group.spent,
+        "worker_seconds": pool.POOL.worker_seconds(),
+        "stopped": group.stopped,
+        "flows": dict(group.flows),
+    }
     return {"": about} | {name: vars(one) for name, one in group.results.items()}
 
 
@@ -83,6 +90,7 @@ class _Group:
     def __init__(self, job: Mapping[str, Any]) -> None:
         self.job = job
         self.results = {strategy: CellResult() for strategy in job["strategies"]}
+        self.flows: Mapping[str, Any] = {}
         self.described: dict[str, Any] = {}
         self.products: dict[str, list[list[float]]] = {}
         self.spent: dict[str, float] = {}
@@ -97,6 +105,7 @@ class _Group:
         job, start = self.job, time.monotonic()
         loading.load([job["file"]] if job.get("file") else [])  # this may be another process
         self.files = pool.POOL.files(job["scenario"], job["variant"], job["size"])
+        self.flows = self.files.flows
         workers = self._workers()
         with self._spending("starting"):
             for one in (*self._reference_launches().values(), *workers):
@@ -255,14 +264,14 @@ class _Group:
                 self._note(name, result, found)
 
     def _note(self, name: str, result: CellResult, found: Mapping[str, Any]) -> None:
-        """Figures are the first launch's; the gradient error is the worst of all launches."""
+        """Figures are the first launch's; the gradient errors are the worst of all launches."""
         if not result.figures:
             result.figures = {k: v for k, v in found.items() if k != "products"}
             if found.get("products"):
                 self.products[name] = found["products"]
         error, worst = found["gradient_error"], result.figures["gradient_error"]
-        if error and worst and error["relative"] > worst["relative"]:
-            result.figures["gradient_error"] = error
+        if error and worst:
+            result.figures["gradient_error"] = gate.worst(error, worst)
         if found["equivalence"] != "pass":
             result.figures["equivalence"] = found["equivalence"]
             result.fail("wrong_gradients", found["equivalence"])

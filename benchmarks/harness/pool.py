@@ -7,8 +7,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from benchmarks.harness import effort
+from benchmarks.harness.effort import Span
 from benchmarks.harness.launch import Launch
-from benchmarks.harness.problems import ProblemFiles
+from benchmarks.harness.problems import Flows, ProblemFiles
 
 
 class PoolClosed(Exception):
@@ -23,6 +25,8 @@ class Pool:
         self._apart: list[Launch] = []
         self._cache: tempfile.TemporaryDirectory[str] | None = None
         self._files: ProblemFiles | None = None
+        self._flows: Flows = {}  # proven once in a session
+        self._worked: list[Span] = []
         self._closed = False
 
     def launches(self, framework: str, device: str, dtype: str, count: int) -> list[Launch]:
@@ -39,7 +43,7 @@ class Pool:
             if launch.dead:
                 self.replace(launch)
         while len(kept) < count:
-            kept.append(Launch(framework, device=device, dtype=dtype, cache=self._cache.name))
+            kept.append(self._launch(framework, device, dtype))
         return kept[:count]
 
     def replace(self, launch: Launch) -> Launch:
@@ -47,8 +51,7 @@ class Pool:
         for (framework, device, dtype), kept in self._launches.items():
             if launch in kept:
                 launch.kill()
-                cache = self._cache.name if self._cache else None
-                fresh = Launch(framework, device=device, dtype=dtype, cache=cache)
+                fresh = self._launch(framework, device, dtype)
                 kept[kept.index(launch)] = fresh
                 return fresh
         raise ValueError("that launch is not of this pool")
@@ -61,8 +64,7 @@ class Pool:
 
         Raises ValueError where the pool was closed meanwhile: nobody waits for the errand then.
         """
-        cache = self._cache.name if self._cache else None
-        launch = Launch(framework, device=device, dtype=dtype, cache=cache, environment=environment)
+        launch = self._launch(framework, device, dtype, environment)
         self._apart.append(launch)
         try:
             yield launch
@@ -77,8 +79,34 @@ class Pool:
             return kept
         if kept:
             kept.close()
-        self._files = ProblemFiles(scenario, variant, size)
+        self._files = ProblemFiles(scenario, variant, size, self._flows)
         return self._files
+
+    def _launch(
+        self,
+        framework: str,
+        device: str,
+        dtype: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> Launch:
+        cache = self._cache.name if self._cache else None
+        return Launch(
+            framework,
+            device=device,
+            dtype=dtype,
+            cache=cache,
+            environment=environment,
+            worked=self._worked,
+        )
+
+    def worker_seconds(self) -> float:
+        """For how long a worker worked, and told of it, since this was last asked: see `effort`.
+
+        Also one that has been replaced, or was for one errand; two at once count once.
+        """
+        seconds = effort.seconds(self._worked)
+        self._worked.clear()
+        return seconds
 
     def end_workers(self) -> None:
         """End every worker; who asks for launches again gets fresh ones."""

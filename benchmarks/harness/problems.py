@@ -15,6 +15,9 @@ from benchmarks.own import blame
 from benchmarks.scenarios import CATALOGUE, Scenario
 from benchmarks.scenarios.spec import part_of
 
+Matrix = dict[str, dict[str, str]]  # loss → network → value, zero or absent
+Flows = dict[tuple[str, str], dict[str, Matrix]]  # (scenario, variant) → framework → its matrix
+
 
 class Untrusted(Exception):
     """A reference that nothing can be held to."""
@@ -27,21 +30,23 @@ class ReferencesDisagree(Untrusted):
 
 
 class WrongFlow(Untrusted):
-    """In a user's own part a loss reaches what it should not, or does not reach what it should."""
+    """A loss reaches what it should not, or does not reach what it should."""
 
 
 class ProblemFiles:
     """Weights and data of (scenario, variant, size), drawn once, as files for the workers.
 
     ``unsound`` are the frameworks whose part of a user's own scenario was found wrong, and how.
-    Raises `SpecError` where a user's own spec cannot draw them.
+    ``flows`` are the flows proven so far, of this problem and of any other: see `Flows`. Raises
+    `SpecError` where a user's own spec cannot draw them.
     """
 
-    def __init__(self, scenario: str, variant: str, size: str) -> None:
+    def __init__(self, scenario: str, variant: str, size: str, flows: Flows | None = None) -> None:
         self.spec = CATALOGUE[scenario]
         self.variant, self.size = variant, size
         self.facts = self.spec.facts(variant, size)
         self.unsound: dict[str, Exception] = {}
+        self._flows: Flows = {} if flows is None else flows
         weights, data = _drawn(self.spec, variant, size)
         self._folder = tempfile.TemporaryDirectory(prefix="cascade-bench-")
         self.folder = Path(self._folder.name)
@@ -112,9 +117,8 @@ class ProblemFiles:
     def _computed(self, launch: Launch, kind: str, step: bool) -> str:
         baseline = self.spec.baseline if kind == "backward" else UNFROZEN
         self.open_in(launch)
-        if self.spec.file and launch.framework not in self._probed:
+        if self._to_be_probed(launch.framework):
             self.probe(launch)
-            self._probed.add(launch.framework)
         arrays = self.gradients(launch, kind, baseline, "gradient")
         if step:
             arrays |= self._updated(launch, kind, baseline)
@@ -138,20 +142,39 @@ class ProblemFiles:
                 return {f"updated/{name}": taken[name] for name in names}
         return _keeping(self.gradients(launch, kind, baseline, "step"), "updated")
 
+    def _to_be_probed(self, framework: str) -> bool:
+        """Ours once a session and variant, whatever the size; a user's own in every problem."""
+        if self.spec.file:
+            return framework not in self._probed
+        return framework not in self.flows
+
     def probe(self, launch: Launch) -> None:
-        """Hold the open problem's losses and flow to the spec.
+        """Hold the open problem's flow to the spec, and of a user's own its losses first.
 
         Raises `WorkerFailed` where forward fails or a loss is no scalar, `WrongFlow` where a
         gradient stands where it should not.
         """
-        launch.ask("probe")
-        states = launch.ask("loss_gradients", out=str(self.folder / "flow.npz"))
+        if self.spec.file:
+            launch.ask("probe")
+        states = launch.ask("flow")
         wrong = list(flow.mistakes(states, self.spec, self.variant, launch.framework))
         if wrong:
-            assert self.spec.file is not None
             more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            who = f"{part_of(self.spec.file, launch.framework).name}: {self.spec.name}"
-            raise WrongFlow(f"{who}: the flow does not hold: {wrong[0]}{more}")
+            raise WrongFlow(f"{self._part(launch)}: the flow does not hold: {wrong[0]}{more}")
+        proven = flow.matrix(states, self.spec.variants[self.variant].networks)
+        self.flows[launch.framework] = proven
+        self._probed.add(launch.framework)
+
+    @property
+    def flows(self) -> dict[str, Matrix]:
+        """Framework → the flow of this scenario and variant as it was proven, at whatever size."""
+        return self._flows.setdefault((self.spec.name, self.variant), {})
+
+    def _part(self, launch: Launch) -> str:
+        """Where the scenario stands in this framework, and its name."""
+        if self.spec.file:
+            return f"{part_of(self.spec.file, launch.framework).name}: {self.spec.name}"
+        return f"impl_{launch.framework}/{self.spec.family}.py: {self.spec.name}"
 
     def close(self) -> None:
         """Remove the files."""

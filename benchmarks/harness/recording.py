@@ -46,7 +46,7 @@ def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
         "peak_share": _peak_share(result),
         "steady": steady_in_all(result["steady"]),
         "equivalence": figures.get("equivalence"),
-        "gradient_error": figures.get("gradient_error"),
+        "gradient_error": _rounded(figures.get("gradient_error")),
         **{
             name: figures.get(name)
             for name in (
@@ -74,6 +74,14 @@ def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
         **known,
     )
     return explain(record, "not timed in this run")
+
+
+def _rounded(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The error of each parameter in three digits: there may be a hundred of them in each cell."""
+    if error is None:
+        return None
+    rounded = {name: float(f"{e:.3g}") for name, e in error["parameters"].items()}
+    return {**error, "parameters": rounded}
 
 
 def _reasons(cell: Cell, figures: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.arrays import read_arrays
+from benchmarks.harness.effort import Notes
 from benchmarks.harness.tether import Mark
 from benchmarks.own import blame, parts
 
@@ -26,16 +27,22 @@ class Base:
         self.facts: dict[str, Any] = {}
         self.inputs: list[str] = []  # names of the data
         self.programs: dict[str, Any] = {}
+        self.notes = Notes()
+        self.working = self.notes.working
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one request; an exception inside becomes an answer that names it."""
+        """Carry out one request; an exception inside becomes an answer that names it.
+
+        Beside the result ``worked`` tells when this process was `working`: see `effort`.
+        """
         try:
             operation = getattr(self, f"do_{request.pop('op')}")
-            return {"ok": True, "result": operation(**request)}
+            found = {"ok": True, "result": operation(**request)}
         except (Exception, SystemExit) as error:  # a user's part may end itself: say where
-            return {"ok": False, "error": self._described(error)}
+            found = {"ok": False, "error": self._described(error)}
         finally:
             self.mark.at(None)
+        return found | {"worked": self.notes.told()}
 
     def do_hello(self) -> dict[str, Any]:
         return {"pid": os.getpid(), **self.session.describe()}

@@ -67,24 +67,25 @@ class Canaries(Timing):
         ``synchronous``, why nothing could be unwaited here, or None; and ``gate``, its word on a
         ``right`` and on a ``wrong`` gradient.
         """
-        self.do_close()
-        made = importlib.import_module(f"impl_{self.framework}.canaries").Canaries(self.session)
-        count, sleeper = self._products_for(made), Sleeper()
-        self.programs = {"once": made.chain(count), "twice": made.chain(2 * count)}
-        early = [why for why in map(_unfinished, self.programs.values()) if why]
-        self.programs["sleep"] = sleeper
-        calls = dict.fromkeys(self.programs)
-        samples = self.do_time(calls, 0.0, least, seed, products=None)["samples"]
-        self.do_close()
-        synchronous = made.synchronous()
-        return {
-            "samples": samples,
-            "slept": [float(np.mean(calls)) for calls in sleeper.slept[-least:]],
-            "early": early,
-            "synchronous": synchronous,
-            "unwaited": [] if synchronous else self._unwaited(made, UNWAITED_TIMES * count),
-            "gate": self._gated(made, dtype),
-        }
+        with self.working():
+            self.do_close()
+            made = importlib.import_module(f"impl_{self.framework}.canaries").Canaries(self.session)
+            count, sleeper = self._products_for(made), Sleeper()
+            self.programs = {"once": made.chain(count), "twice": made.chain(2 * count)}
+            early = [why for why in map(_unfinished, self.programs.values()) if why]
+            self.programs["sleep"] = sleeper
+            calls = dict.fromkeys(self.programs)
+            samples = self.do_time(calls, 0.0, least, seed, products=None)["samples"]
+            self.do_close()
+            synchronous = made.synchronous()
+            return {
+                "samples": samples,
+                "slept": [float(np.mean(calls)) for calls in sleeper.slept[-least:]],
+                "early": early,
+                "synchronous": synchronous,
+                "unwaited": [] if synchronous else self._unwaited(made, UNWAITED_TIMES * count),
+                "gate": self._gated(made, dtype),
+            }
 
     def _products_for(self, made: Any) -> int:
         """How many products take `WORK_SECONDS` here."""

@@ -29,13 +29,14 @@ class Checks(Base):
         With ``again`` it is the second call that counts, as a block makes it: the first must leave
         nothing behind. A step goes back to its start in between.
         """
-        program = self._program(kind, name, phase, mode)
-        program.reset()
-        program.wait(program.run(program.prepare()))
-        if again:
-            if phase == "step":
-                program.reset()
+        with self.working():
+            program = self._program(kind, name, phase, mode)
+            program.reset()
             program.wait(program.run(program.prepare()))
+            if again:
+                if phase == "step":
+                    program.reset()
+                program.wait(program.run(program.prepare()))
         arrays = {f"gradient/{name}": array for name, array in program.gradients().items()}
         arrays |= {f"updated/{name}": array for name, array in program.updates().items()}
         program.reset()
@@ -64,15 +65,21 @@ class Checks(Base):
         self.opened.load(start)
         return found
 
-    def do_loss_gradients(self, out: str) -> dict[str, dict[str, str]]:
-        """Per loss and parameter ``absent``, ``zero`` or ``value``; what is there, into ``out``."""
+    def do_loss_gradients(self, out: str) -> list[str]:
+        """The losses that reach something; the gradients of each that are there, into ``out``."""
         found = self.opened.loss_gradients()
         pairs = [(loss, n, a) for loss, arrays in found.items() for n, a in arrays.items()]
         write_arrays(out, {f"{loss}/{n}": a for loss, n, a in pairs if a is not None})
-        states: dict[str, dict[str, str]] = {loss: {} for loss in found}
-        for loss, name, array in pairs:
-            states[loss][name] = equivalence.state(array)
-        return states
+        return list(found)
+
+    def do_flow(self) -> dict[str, dict[str, str]]:
+        """Per loss, also one that reaches nothing, and parameter: its state, see `equivalence`."""
+        with self.working():
+            found = self.opened.flow()
+        return {
+            loss: {name: equivalence.state(flowing) for name, flowing in parameters.items()}
+            for loss, parameters in found.items()
+        }
 
     def do_gradient_of_nothing(self, loss: str) -> list[str]:
         return sorted(self.opened.gradient_of_nothing(loss))

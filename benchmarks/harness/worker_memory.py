@@ -44,8 +44,11 @@ class Memory(Base):
 
         Raises `Unmeasurable` where that cannot be told.
         """
-        gauge: Gauge = self.session.gauge() or _resident()
-        program = self._program(kind, name, phase, mode)
+        with self.working():
+            gauge: Gauge = self.session.gauge() or _resident()
+            return self._peak_of(self._program(kind, name, phase, mode), gauge)
+
+    def _peak_of(self, program: Any, gauge: Gauge) -> int:
         calls = WARM_CALLS + READINGS if gauge.resettable else 1
         with clock.collector_off():
             if gauge.resettable:

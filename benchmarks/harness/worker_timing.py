@@ -54,9 +54,10 @@ class Timing(Base):
 
     def _prepare(self, way: tuple[str, str, str, str], true: Any, rules: Any) -> dict[str, Any]:
         kind, name, phase, mode = way
-        program = self.programs[name] = self._program(kind, built(name), phase, mode)
-        program.reset()
-        first_call = clock.guarded(program)
+        with self.working():
+            program = self.programs[name] = self._program(kind, built(name), phase, mode)
+            program.reset()
+            first_call = clock.guarded(program)
         verdict = gate.judge(program, true, rules)
         program.reset()
         return {
@@ -68,8 +69,9 @@ class Timing(Base):
 
     def _counted(self, name: str, products: bool) -> dict[str, Any]:
         program = self.programs[name]
-        found = [[p.flops, p.count] for p in program.products()] if products else None
-        return {"products": found, **program.count()}
+        with self.working():
+            found = [[p.flops, p.count] for p in program.products()] if products else None
+            return {"products": found, **program.count()}
 
     def do_time(
         self,
@@ -86,19 +88,20 @@ class Timing(Base):
         ``calls`` names the cells, each with its residual bytes; ``products`` the one whose matrix
         products are sampled along.
         """
-        graphs = {name: self.programs[name].graphs for name in calls}
-        timed: dict[str, Callable[[], float]] = {}
-        steady: dict[str, bool | None] = {}
-        for name, residual_bytes in calls.items():
-            self.mark.at(name)
-            warm, steady[name] = clock.warm_up(self.programs[name])
-            timed[name] = self._sampler(name, clock.batch_size(warm, residual_bytes))
-        if products:
-            timed |= self._timed_products(products)
-        rng = np.random.default_rng(seed)
-        samples = clock.interleave(timed, seconds=seconds, least=least, rng=rng)
-        self._demand_no_recompilation(graphs)
-        return {"samples": samples, "steady": steady}
+        with self.working():
+            graphs = {name: self.programs[name].graphs for name in calls}
+            timed: dict[str, Callable[[], float]] = {}
+            steady: dict[str, bool | None] = {}
+            for name, residual_bytes in calls.items():
+                self.mark.at(name)
+                warm, steady[name] = clock.warm_up(self.programs[name])
+                timed[name] = self._sampler(name, clock.batch_size(warm, residual_bytes))
+            if products:
+                timed |= self._timed_products(products)
+            rng = np.random.default_rng(seed)
+            samples = clock.interleave(timed, seconds=seconds, least=least, rng=rng)
+            self._demand_no_recompilation(graphs)
+            return {"samples": samples, "steady": steady}
 
     def do_warm(self, calls: Mapping[str, int | None]) -> dict[str, int]:
         """Warm up, to be measured in turns with another worker; the calls of a sample of each.
@@ -106,16 +109,18 @@ class Timing(Base):
         ``calls`` names the cells, each with its residual bytes.
         """
         sizes = {}
-        for name, residual_bytes in calls.items():
-            self.mark.at(name)
-            warm = clock.warm_up(self.programs[name])
-            sizes[name] = clock.batch_size(warm.seconds, residual_bytes)
+        with self.working():
+            for name, residual_bytes in calls.items():
+                self.mark.at(name)
+                warm = clock.warm_up(self.programs[name])
+                sizes[name] = clock.batch_size(warm.seconds, residual_bytes)
         return sizes
 
     def do_turn(self, name: str, calls: int, seconds: float) -> dict[str, list[float]]:
         """One turn of a cell that is warm: seconds per call, on the wall and of the CPU."""
         self.mark.at(name)
-        wall, cpu = clock.turn(self.programs[name], calls, seconds)
+        with self.working():
+            wall, cpu = clock.turn(self.programs[name], calls, seconds)
         return {"wall": wall, "cpu": cpu}
 
     def _demand_no_recompilation(self, graphs: Mapping[str, int]) -> None:

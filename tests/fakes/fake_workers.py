@@ -5,6 +5,7 @@ What goes wrong in it is said in the environment:
 - ``FAKE_FAULTS="summed/gradient=hang …"``: the float32 cells of that strategy and phase behave like
   the fake strategy ``hang``.
 - ``FAKE_HARNESS_FAULT=gradient``: measuring a group of that phase raises.
+- ``FAKE_FLOW=severed``: in the flow as it is proven, loss2 does not reach net1.
 - ``FAKE_FULL_DISK="2 3"``: the kernel lets no file grow at these saves of the run; ``all``: at any.
 """
 

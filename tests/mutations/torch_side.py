@@ -127,8 +127,8 @@ FAULTS = (
     Fault(
         "flow_shown_as_zeros_where_there_is_none",
         "impl_torch/session.py",
-        "n: None if p.grad is None else layout.parameter_out(p.grad)",
-        "n: layout.parameter_out(p * 0 if p.grad is None else p.grad)",
+        "yield name, {n: p.grad for",
+        "yield name, {n: p * 0 if p.grad is None else p.grad for",
         "None and 0 are taken for the same where the flow is probed",
         (f"{EQUIVALENCE}::test_flow_is_as_declared_per_loss",),
         scenario="severed_cascade",

@@ -50,7 +50,7 @@ class Session:
         return str(error) if isinstance(error, NotImplementedError) else None
 
     def open(self, build: Any, facts: Any, data: Any) -> Opened:
-        return Opened(self.dtype, build(**facts["arguments"]), data)
+        return Opened(self.dtype, build(**facts["arguments"]), data, facts["flow"])
 
 
 def later_launch() -> bool:
@@ -64,8 +64,8 @@ def later_launch() -> bool:
 class Opened:
     loss_names = ("loss1", "loss2")
 
-    def __init__(self, dtype: Any, width: int, data: Any) -> None:
-        self.dtype, self.width = dtype, width
+    def __init__(self, dtype: Any, width: int, data: Any, flow: Any) -> None:
+        self.dtype, self.width, self.allowed = dtype, width, flow
         self.data = {n: a.astype(dtype) for n, a in data.items()}
 
     def shapes(self) -> dict[str, list[int]]:
@@ -79,6 +79,15 @@ class Opened:
         asked = os.environ.get("FAKE_FAULTS", "") if self.dtype == np.float32 else ""
         faults = dict(fault.split("=") for fault in asked.split())
         return Program(self, faults.get(f"{name}/{phase}", name), phase)
+
+    def flow(self) -> dict[str, dict[str, bool | None]]:
+        """As torch has it: a value, or nothing. ``FAKE_FLOW=severed``: loss2 never gets to net1."""
+        severed = os.environ.get("FAKE_FLOW") == "severed"
+        cut = {"loss2": [n for n in self.shapes() if severed and n.startswith("net1")]}
+        return {
+            loss: {n: (n in names and n not in cut.get(loss, ())) or None for n in self.shapes()}
+            for loss, names in self.allowed.items()
+        }
 
     def gradients(self) -> dict[str, Any]:
         w, d = self.weights, self.data
@@ -206,6 +215,10 @@ class Program:
     def be_slow(self) -> None:
         time.sleep(0.02)
 
+    def be_slow_and_greedy(self) -> None:
+        self.be_slow()
+        self.be_greedy()
+
     def be_unwaited(self) -> None:
         """The work goes on in the background, and `wait` does not know of it."""
         self.work = threading.Thread(target=time.sleep, args=(0.3,), daemon=True)
@@ -226,6 +239,8 @@ class Program:
         self.result = {}
 
     def gradients(self) -> dict[str, Any]:
+        if self.strategy == "slow_to_read":
+            time.sleep(0.5)
         return self.result
 
     def updates(self) -> dict[str, Any]:
