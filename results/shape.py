@@ -32,7 +32,7 @@ def _estimate(value: Any) -> bool:
 
 
 def _numbers(value: Any) -> bool:
-    return isinstance(value, dict) and all(one is None or _number(one) for one in value.values())
+    return isinstance(value, dict) and all(one is None or is_number(one) for one in value.values())
 
 
 def _gradient_error(value: Any) -> bool:

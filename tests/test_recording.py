@@ -9,7 +9,7 @@ import pytest
 from benchmarks.harness import environment
 from benchmarks.harness.bench import Replay, replay
 from benchmarks.harness.cells import Cell
-from benchmarks.harness.recording import failed, measured
+from benchmarks.harness.recording import failed, measured, scenarios
 from results.records import FIGURES, finish
 
 CELL = Cell(
@@ -146,3 +146,10 @@ def test_machine_is_known_by_what_is_stable_and_by_nothing_else(
     assert environment.describe()["id"] == first
     monkeypatch.setattr(environment, "installed", lambda package: "0.0.1")
     assert environment.describe()["id"] != first
+
+
+def test_a_run_says_what_its_scenarios_are() -> None:
+    found = scenarios([CELL, CELL])
+    assert list(found) == [CELL.scenario]
+    assert found[CELL.scenario]["summary"] == CELL.spec.summary
+    assert found[CELL.scenario]["sizes"]["seed"] == dict(CELL.spec.sizes["seed"])

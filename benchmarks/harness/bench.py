@@ -105,6 +105,7 @@ class Bench:
             "code": resume.code_digest(chosen),
             "memory": config.getoption("memory"),
             "arguments": list(config.invocation_params.args),
+            "scenarios": recording.scenarios(chosen),
         }
         self.spent: dict[str, float] = {}
         self.worker_seconds = 0.0  # of all that was spent, see `effort`

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +23,15 @@ NOT_COMPILED = {
 }
 NOT_TOLD = "torch does not tell how long a program took that it found in its cache"
 UNSEEN_BY_XLA = "no whole program for XLA to analyse: operations are dispatched one by one"
+
+
+def scenarios(cells: Iterable[Cell]) -> dict[str, dict[str, Any]]:
+    """What a reader of the run alone must know of each scenario: what it is, and its sizes."""
+    found = {cell.scenario: cell.spec for cell in cells}
+    return {
+        name: {"summary": spec.summary, "sizes": {s: dict(a) for s, a in spec.sizes.items()}}
+        for name, spec in found.items()
+    }
 
 
 def failed(cell: Cell, outcome: str, why: str) -> Record:
