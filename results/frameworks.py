@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
-from results.formatting import escape, ratio_text, seconds_text
-from results.records import CELL_FIELDS, Record, Run, sample_key
+from results.records import CELL_FIELDS, Record, sample_key
 from results.statistics import welch_interval
 
 # what the two have in common; framework and mode differ, and so may the strategy's name
@@ -60,38 +59,6 @@ def _ratio(
         return welch_interval(torch, jax, confidence)
     except (ValueError, OverflowError):
         return None
-
-
-def section(run: Run) -> list[str]:
-    """The lines of a Markdown section; none where no cell was timed in both frameworks."""
-    found = list(across(run.records, run.samples))
-    if not found:
-        return []
-    titles = ["cell", "torch", "jax", "modes", "torch", "jax", "jax / torch, unpaired [interval]"]
-    rules = ["---"] * 4 + ["---:"] * 3
-    rows = [titles, rules, *(_row(one) for one in found)]
-    return [
-        "## The frameworks against each other",
-        "",
-        "Not paired: each framework has launches of its own (Welch's t over launches). Where the "
-        "modes are unequal, the difference is that of the modes too.",
-        "",
-        *(f"| {' | '.join(row)} |" for row in rows),
-        "",
-    ]
-
-
-def _row(one: Across) -> list[str]:
-    names = [one.torch[name] for name in _SAME if name not in ("device", "dtype")]
-    times = [record["seconds"] for record in (one.torch, one.jax)]
-    return [
-        escape(" ".join(name for name in names if name != "-")),
-        escape(one.torch["mode"]),
-        escape(one.jax["mode"]),
-        "equal" if one.equal_modes else "unequal",
-        *(seconds_text(time["estimate"] if time else None) for time in times),
-        ratio_text(one.ratio),
-    ]
 
 
 def _key(record: Record) -> tuple[str, ...]:

@@ -7,11 +7,10 @@ measured in different groups, so it belongs to neither of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from results.formatting import NOTHING, escape, seconds_text
 from results.records import CELL_FIELDS, Record
 
 EAGER = "eager"
@@ -111,51 +110,3 @@ def _not_faster(compiled: Mapping[str, Any], eager: Mapping[str, Any]) -> str | 
 def _twin(record: Mapping[str, Any]) -> tuple[str, ...]:
     """What a cell and its eager twin have in common."""
     return tuple(record[name] for name in CELL_FIELDS if name != "mode")
-
-
-def payback_lines(records: Iterable[Record]) -> list[str]:
-    """The section of the Markdown report; empty where no eager cell was measured beside another.
-
-    A row for each compiled cell with an eager twin.
-    """
-    found = [one for one in paybacks(records) if one.eager is not None]
-    if not found:
-        return []
-    titles = ["scenario", "variant", "size", "phase", "framework", "strategy"]
-    titles += ["eager", "compiled", "trace", "compile", "first call", "pays from call"]
-    rules = ["---"] * 6 + ["---:"] * 5 + ["---"]
-    rows = [titles, rules, *(_row(one) for one in found)]
-    about = (
-        "The first call at which the compiled mode has taken less time in all than the eager one, "
-        "tracing and compiling counted in."
-    )
-    return ["## When compiling pays", "", about, "", *map(_line, rows), ""]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _row(one: Payback) -> list[str]:
-    record = one.record
-    names = [record[name] for name in ("scenario", "variant", "size", "phase")]
-    names += [f"{record['framework']} {record['mode']}", record["strategy"]]
-    stages = ("trace_seconds", "compile_seconds", "first_call_seconds")
-    return [
-        *map(escape, names),
-        _seconds(one.eager),
-        _seconds(record),
-        *(seconds_text(record[stage]) for stage in stages),
-        _pays(one),
-    ]
-
-
-def _seconds(record: Record | None) -> str:
-    figure = record["seconds"] if record else None
-    return seconds_text(figure["estimate"] if figure else None)
-
-
-def _pays(one: Payback) -> str:
-    if one.calls is None:
-        return f"{NOTHING} ({escape(one.missing)})"
-    return f"{one.calls} [{one.low}, {one.high}]"

@@ -14,7 +14,8 @@ import pytest
 
 from benchmarks.harness import canaries, pool
 from results import trust
-from results.report import markdown
+from results.pages.markdown import markdown
+from results.pages.report import build
 from tests.conftest import fake_framework
 from tests.made import run
 
@@ -246,17 +247,16 @@ def test_untold_canary_is_no_failure() -> None:
 
 
 def test_report_says_loudly_what_the_harness_misread() -> None:
-    page = markdown(run(settings={"launches": 6, "canaries": [RIGHT, WRONG]}))
-    assert "Canaries: torch ok, jax FAILED." in page
-    assert f"**{trust.DISTRUST}**" in page
-    assert "- jax: twice: reads 1.02 &lt;b&gt;" in page
+    page = markdown(build([run(settings={"launches": 6, "canaries": [RIGHT, WRONG]})]))
+    assert "canaries: torch ok, jax FAILED." in page
+    assert f": {trust.DISTRUST}** jax: twice: reads 1.02 &lt;b&gt;" in page
 
 
 def test_report_has_one_line_where_all_is_well_and_none_of_an_old_run() -> None:
-    page = markdown(run(settings={"launches": 6, "canaries": [RIGHT]}))
-    assert "\n\nCanaries: torch ok.\n\n" in page
+    page = markdown(build([run(settings={"launches": 6, "canaries": [RIGHT]})]))
+    assert "; canaries: torch ok." in page
     assert trust.DISTRUST not in page
-    assert "anaries" not in markdown(run(settings={"launches": 6}))
+    assert "; it has no canaries." in markdown(build([run(settings={"launches": 6})]))
 
 
 # A whole session

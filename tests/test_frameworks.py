@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from results.frameworks import across, section
+from results.frameworks import across
 from results.records import Record, Run, sample_key
 from results.statistics import welch_interval
 from tests.made import CELL, record, run
@@ -65,10 +65,3 @@ def test_compiled_is_never_compared_with_operation_by_operation() -> None:
     assert [(a.jax["mode"], a.equal_modes) for a in across(made.records, made.samples)] == [
         ("jit", True)
     ]
-
-
-def test_section_labels_the_modes_and_escapes_names() -> None:
-    pair = cell("torch", "eager", scenario="a|b"), cell("jax", "jit", scenario="a|b")
-    page = "\n".join(section(timed(*pair)))
-    assert r"| backward a\|b n4 large summed backward | eager | jit | unequal |" in page
-    assert section(timed(pair[0])) == []

@@ -318,3 +318,45 @@ def test_growing_pays_only_within_one_run() -> None:
     (part,) = build([jit, eager]).parts
     (section,) = [one for one in part.sections if one.name == "growth"]
     assert not [t for t in tables(section) if t.title == "When compiling pays"]
+
+
+def test_a_row_of_every_cell_shows_its_time_ratio_verdict_and_count() -> None:
+    (table,) = tables(named(whole_run(), "cells"))
+    row = next(row for row in texts(table) if row[5] == "separate_retained")
+    assert row[:6] == [
+        "stacked_cascade n2", "seed", "backward", "backward", "torch eager", "separate_retained",
+    ]  # fmt: skip
+    assert re.fullmatch(r"7\d\.\d µs", row[6])
+    assert re.fullmatch(r"1\.\d+ \[1\.\d+, 1\.\d+\]", row[7])
+    assert row[8:] == ["slower", "1.45"]
+
+
+def test_a_cell_that_is_not_steady_says_so() -> None:
+    run = whole_run()
+    run.records[0]["steady"] = False
+    (table,) = tables(named(run, "cells"))
+    assert [row[6].endswith("(not steady)") for row in texts(table)].count(True) == 1
+    assert texts(table)[0][6].endswith("µs (not steady)")
+
+
+def test_an_interrupted_run_and_one_that_goes_on_say_so_at_the_top() -> None:
+    stopped = dataclasses.replace(whole_run(), interrupted=True)
+    assert "was interrupted" in str(build([stopped]).warnings)
+    assert "is not finished" in str(
+        build([dataclasses.replace(whole_run(), finished=None)]).warnings
+    )
+    assert build([whole_run()]).warnings == []
+
+
+def test_what_cannot_exist_is_listed_once_a_reason_and_in_no_table_of_times() -> None:
+    run = whole_run()
+    for record in run.records[:2]:
+        record |= {"outcome": "unsupported", "missing": {"seconds": "no GPU"}}
+    (table,) = [t for t in tables(named(run, "conditions")) if t.title == "What cannot exist"]
+    assert texts(table) == [["2", "torch summed, torch separate_retained", "no GPU"]]
+    assert len(tables(named(run, "cells"))[0].rows) == len(run.records) - 2
+
+
+def test_a_run_without_records_is_a_page_all_the_same() -> None:
+    empty = dataclasses.replace(whole_run(), records=[], samples={})
+    assert markdown.markdown(build([empty])).startswith("# Cascades")

@@ -12,8 +12,9 @@ import pytest
 
 from benchmarks.harness import environment, recording, resume
 from benchmarks.harness.cells import Cell
+from results.pages.markdown import markdown
+from results.pages.report import build
 from results.records import Run, cell_id, new_run_id, sample_key, utc_now
-from results.report import markdown
 from results.storage import save_run
 from tests.fake_sessions import only_run, pasted, session, shell, stopped
 
@@ -39,7 +40,7 @@ def test_stopped_run_goes_on_from_what_it_had_saved(tmp_path: Path, how: int, co
     assert outcomes(before) == {"ok": 2, "interrupted": 6}
     killed = how == signal.SIGKILL
     assert (before.finished is None, before.interrupted) == (killed, not killed)
-    assert ("**Not finished.**" in markdown(before)) == killed
+    assert ("is not finished**" in markdown(build([before]))) == killed
 
     command = pasted(output, "to go on:") if not killed else None
     done = shell(command) if command else session(f"--results={tmp_path}", "--resume")

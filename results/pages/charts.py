@@ -84,7 +84,7 @@ def heat(marks: Sequence[Mark], *, x: Sequence[str], y: str) -> Drawing:
     )
     most = max(2.0, *_ratios(marks))  # or noise would have every colour
     scale = alt.Scale(scheme="viridis", type="log", domain=[min(1.0, *_ratios(marks)), most])
-    colour = alt.Color("ratio:Q", title="ratio", scale=scale)
+    colour = alt.Color("ratio:Q", title="ratio", scale=scale, legend=alt.Legend(format=".2f"))
     fields = base.mark_rect().encode(color=colour)
     words = base.mark_text(fontWeight="bold").encode(
         text="told_short:N",

@@ -81,13 +81,13 @@ def _run(run: Run) -> Paragraph:
         said.append(f", of which {100 * worked / wall:.0f} % in workers at work")
     said.append(_precision(settings))
     if run.interrupted:
-        said.append(Strong(", interrupted: it holds what was measured until then"))
+        said += ["; ", Strong("interrupted: it holds what was measured until then")]
     elif run.finished is None:
-        said.append(Strong(", not finished"))
+        said += ["; ", Strong("not finished")]
     told = trust.summary(settings)
     said.append(f"; canaries: {told}." if told else "; it has no canaries.")
     if trust.failed(settings):
-        said.append(Strong(f" {trust.DISTRUST}"))
+        said += [" ", Strong(trust.DISTRUST)]
     return [piece for piece in said if piece]
 
 

@@ -51,8 +51,8 @@ def _chart(framework: str, records: Sequence[Record]) -> list[Any]:
     if not marks:
         return []
     about = (
-        "Ratio to the same step with nothing frozen: left is cheaper. Bars are 95 % intervals, the "
-        "grey ticks what counted FLOPs predict."
+        "Ratio to the same step with nothing frozen: left is cheaper. Bars are 95 % intervals, "
+        "upright ticks what counted FLOPs predict."
     )
     title = f"What freezing saves in {framework}"
     name = f"freezing-{framework}"

@@ -86,8 +86,8 @@ def _cell(record: Record | None) -> Cell:
     if record["ratio"] is None:
         return missing(str(record["missing"].get("ratio", "no ratio")))
     predicted, verdict = record["predicted_ratio"], record["verdict"]
-    counted = f" ({significant(predicted)})" if predicted else ""
-    text = f"{ratio_text(record['ratio'])} {MARKS.get(verdict, '')}{counted}"
+    counted = f"({significant(predicted)})" if predicted else ""
+    text = " ".join(filter(None, [ratio_text(record["ratio"]), MARKS.get(verdict), counted]))
     return Cell(text, "" if verdict else record["missing"].get("verdict", ""), verdict or "")
 
 

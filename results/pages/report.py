@@ -60,6 +60,8 @@ def _distrust(machine: Machine) -> list[Paragraph]:
             found.append([Strong(f"Run {run.id}: {trust.DISTRUST} "), "; ".join(failed)])
         if run.interrupted:
             found.append([Strong(f"Run {run.id} was interrupted"), ": some cells have no time."])
+        elif run.finished is None:
+            found.append([Strong(f"Run {run.id} is not finished"), ": it goes on, or was killed."])
     return found
 
 

@@ -52,7 +52,7 @@ def right_or_wrong(records: Sequence[Record]) -> Paragraph:
     failed.pop("wrong_gradients", None)
     if failed:
         what = ", ".join(f"{count} {name}" for name, count in failed.items())
-        said += [Strong(f" No time for {_cells(sum(failed.values()))}: {what}.")]
+        said += [" ", Strong(f"No time for {_cells(sum(failed.values()))}: {what}.")]
     verdicts = Counter(record["verdict"] for record in records if record["verdict"])
     if verdicts:
         told = sum(verdicts.values()) - verdicts[INCONCLUSIVE]
@@ -83,7 +83,7 @@ def _short(family: str) -> str:
 
 
 def sentence(answer: Answer) -> Paragraph:
-    """What to write, and what the most expensive of the other ways costs."""
+    """What to write, and what the other ways cost, the most expensive first."""
     best, baseline = answer.best, Code(answer.baseline)
     if best is None:
         return ["nothing can be told: there is no second way with an interval to compare with."]
@@ -92,12 +92,9 @@ def sentence(answer: Answer) -> Paragraph:
         said += [f", in front in {best.front} of {best.groups} groups"]
     else:
         said += [f", {_times(best)} of ", baseline, f", in front in {best.front} of {best.groups}"]
-    dear = [w for w in answer.others if w.verdicts[SLOWER] and w.records]
-    if answer.kind == "freeze":  # the dearest recipe is the one that saves least
-        dear = [w for w in answer.others if w.records and w.middle and w.strategy != baseline]
-    if dear:
-        worst = max(dear, key=lambda way: way.middle or 0.0)
-        said += ["; ", Code(worst.strategy), " takes ", _span(worst), " the time of ", baseline]
+    others = [way for way in answer.others if way.records]
+    for way in sorted(others, key=lambda way: -(way.middle or 0.0)):
+        said += ["; ", Code(way.strategy), f" {_span(way)}"]
     return [*said, "."]
 
 
@@ -106,9 +103,11 @@ def _times(way: Way) -> str:
 
 
 def _span(way: Way) -> str:
-    """From its least to its greatest ratio, each with its interval."""
+    """The mean of its ratios; of several also the least and the greatest, with intervals."""
     least, most = (ratio_text(way.records[i]["ratio"]) for i in (0, -1))
-    return f"{most} times" if least == most else f"{least} to {most} times"
+    if len(way.records) == 1:
+        return f"{most} times"
+    return f"{significant(way.middle or 1.0)} times (from {least} to {most})"
 
 
 def _cells(count: int) -> str:
@@ -207,6 +206,7 @@ def _told(answer: Answer | None) -> Cell:
 def _others(way: Way) -> str:
     """The ratio in the middle of those there are, with its verdict."""
     record = way.records[len(way.records) // 2]
-    mark, predicted = MARKS.get(record["verdict"], ""), record["predicted_ratio"]
-    counted = f" ({significant(predicted)})" if predicted else ""
-    return f"{way.strategy} {ratio_text(record['ratio'])} {mark}{counted}"
+    mark, predicted = MARKS.get(record["verdict"]), record["predicted_ratio"]
+    counted = f"({significant(predicted)})" if predicted else ""
+    told = [way.strategy, ratio_text(record["ratio"]), mark, counted]
+    return " ".join(filter(None, told))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutations.fault import EQUIVALENCE, Fault
 
 RECORDS, RECORDING, STORAGE, REPORT = (
-    f"tests/test_{name}.py" for name in ("records", "recording", "storage", "report")
+    f"tests/test_{name}.py" for name in ("records", "recording", "storage", "formatting")
 )
 NULL_WITH_REASON = (
     f"{RECORDING}::test_figure_that_could_not_be_had_is_null_with_its_reason_and_never_0"
@@ -240,11 +240,11 @@ FAULTS = (
     ),
     Fault(
         "failures_left_off_the_page",
-        "results/report.py",
-        'if record["outcome"] not in ("ok", "unsupported")]',
-        'if record["outcome"] == "crashed"]',
+        "results/pages/conditions.py",
+        'if r["outcome"] not in ("ok", "unsupported")]',
+        'if r["outcome"] == "crashed"]',
         "what timed out or was wrong does not show",
-        (f"{REPORT}::test_a_failed_cell_shows_why_in_its_row_and_how_to_run_it_again",),
+        ("tests/test_pages.py::test_a_failed_cell_has_its_reason_and_its_command",),
     ),
     Fault(
         "null_shown_as_zero",
