@@ -144,7 +144,7 @@ def _flat(run: Run, record: Record) -> dict[str, Any]:
         "launches": (seconds or ratio).get("launches"),
         "gradient_error": error.get("relative"),
         "gradient_error_tensor": error.get("tensor"),
-        "reason": outcome_reason(record) or None,
+        "reason": outcome_reason(record),
     }
 
 

@@ -89,7 +89,7 @@ def test_fourth_column_begins_another_table_of_the_rows_that_have_it() -> None:
 
 
 def test_long_command_goes_on_in_the_next_line_and_is_the_same_to_a_shell() -> None:
-    words = ["printf", "%s|", "two words", "$HOME", *(f"--option{i}=value{i}" for i in range(20))]
+    words = ["printf", "%s|", "two words", "$HOME", *(f"a b c d e f g {i}" for i in range(20))]
     lines = grid.printed(grid.command(shlex.join(words), 60, lead=""), 60).split("\n")
     assert len(lines) > 5
     assert max(map(len, lines)) <= 60

@@ -80,9 +80,15 @@ def test_head_names_run_machine_versions_and_how_it_was_measured(whole: Run) -> 
     ]
 
 
+def test_start_is_told_in_utc(whole: Run) -> None:
+    assert "2026-11-21 01:02 UTC" in shown(replace(whole, started="2026-11-21T03:02:03+02:00"))
+
+
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_no_line_is_wider_than_the_terminal(whole: Run, width: int) -> None:
-    assert 0.8 * width < widest(shown(whole, width=width, times=True)) <= width
+    text = shown(whole, width=width, times=True)
+    assert 0.8 * width < widest(text) <= width
+    assert "…" not in text  # fewer columns side by side, and each whole
 
 
 def test_three_hundred_cells_are_read_without_scrolling_for_ever(whole: Run) -> None:
@@ -191,7 +197,8 @@ def test_peak_memory_is_shown_where_it_was_measured(whole: Run) -> None:
 
 
 def test_end_says_where_the_rest_is(whole: Run) -> None:
-    assert shown(whole, go_on="pytest --resume=x").split("\n")[-2:] == [
+    assert shown(whole, go_on="pytest --resume=x").split("\n")[-3:] == [
+        "",
         "the whole report: cascade-bench report x.json",
         "the time of each cell: --times; all of it for programs: --json",
     ]
@@ -241,6 +248,12 @@ def test_what_failed_stands_with_the_command_that_measures_it_again() -> None:
     assert "cannot exist" not in text
 
 
+def test_failure_without_a_reason_says_that() -> None:
+    assert "\ncrashed, 1 cell: no reason given\n" in shown(
+        run(records=[record(outcome="crashed", missing={})], samples={})
+    )
+
+
 def test_run_without_figures_settings_or_versions_is_shown_all_the_same() -> None:
     bare = run(records=[record()], settings={}, machine={"id": "m"}, samples={})
     text = shown(bare, times=True)
@@ -267,6 +280,8 @@ def test_figures_and_settings_of_any_shape_are_shown() -> None:
     text = shown(of, times=True)
     assert widest(text) <= 100
     assert "then, launches unknown" in text
+    assert "verdicts:" not in text
+    assert "ratio ± half its interval" not in shown(replace(of, records=cells[:1]))
     assert json.loads(json.dumps(essentials.document(of), allow_nan=False))["settings"] == (
         dict.fromkeys(essentials.SETTINGS)
     )
@@ -459,6 +474,13 @@ def test_where_no_run_is_the_way_to_one_is_said(tmp_path: Path, capsys: Out) -> 
         assert "pytest benchmarks --benchmark-only" in capsys.readouterr().err
 
 
+def test_folder_whose_name_is_an_escape_sequence_writes_nothing(
+    tmp_path: Path, capsys: Out
+) -> None:
+    assert main(["show", f"--results={tmp_path}/\x1b[31m"]) == 2
+    assert unprintable(capsys.readouterr().err) == ""
+
+
 def test_id_of_two_machines_runs_names_their_files(tmp_path: Path, capsys: Out) -> None:
     paths = [save_run(run(machine={"id": name}), tmp_path) for name in ("a", "b")]
     assert main(["show", "20261121T010203-ab12cd", f"--results={tmp_path}"]) == 2
@@ -500,7 +522,10 @@ def test_reader_that_has_seen_enough_is_no_error(
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", "benchmarks.cli", "show", str(path), *arguments]
-    done = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False)
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False, env=buffered
+    )
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
 

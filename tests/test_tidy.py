@@ -78,6 +78,8 @@ def test_columns_are_explained_at_the_head_of_the_module() -> None:
 @pytest.mark.parametrize("of", [[], [run()], [run(records=[])], [run(), run()]])
 def test_columns_and_types_are_the_same_for_every_run(of: list[Run]) -> None:
     table = tidy(*of)
+    kinds = {"seconds": "float64", "launches": "Int64", "steady": "boolean", "rerun": "string"}
+    assert COLUMNS | kinds == COLUMNS
     assert {name: str(kind) for name, kind in table.dtypes.items()} == COLUMNS
     assert len(table) == sum(len(one.records) for one in of)
 
