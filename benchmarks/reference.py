@@ -20,10 +20,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import cost, ending, environment, resume
+from benchmarks.harness import cost, environment, resume
 from benchmarks.harness.launch import ROOT
 from benchmarks.harness.selection import Selection
-from results import storage, trust
+from results import failures, storage, trust
 from results.records import RecordError, Run
 
 OUT = ROOT / "results" / "reference"
@@ -194,7 +194,7 @@ def _asked(run: Run) -> list[str]:
 def whole(run: Run) -> bool:
     """Whether there is nothing in it to be measured again."""
     ended = run.finished is not None and not run.interrupted
-    return ended and not ending.failed(run.records) and not trust.failed(run.settings)
+    return ended and not failures.failed(run.records) and not trust.failed(run.settings)
 
 
 def _reported(folder: Path, out: Path) -> bool:

@@ -187,7 +187,7 @@ def test_second_batch_of_size_large_is_of_one_scenario_and_in_no_default() -> No
     narrow = Selection(size=("large_batch32",)).cells()
     assert {c.scenario for c in narrow} == {"stacked_cascade"}
     sizes = CATALOGUE["stacked_cascade"].sizes
-    assert sizes["large_batch32"] == sizes["large"] | {"batch": 32}
+    assert sizes["large_batch32"] == {**sizes["large"], "batch": 32}
     for chosen in (Selection(), Selection(scenario=("stacked_cascade",), kind=("backward",))):
         assert "large_batch32" not in {c.size for c in chosen.cells()}
 
