@@ -1,7 +1,8 @@
 # Two commands on a fresh machine with Python >= 3.11, pip and make:
 #   make bench    install what is pinned, then time everything that is selected by default
 #   make test     the same set-up, then every check and every test
-# And on a quiet machine, for an hour: make trial, this suite's verdicts beside other tools'
+# And on a quiet machine, for an hour each: make trial, this suite's verdicts beside other tools';
+# make reference, every run that results/reference/ is made of (ARGS=--list shows them first)
 # Another index for torch (CPU-only or CUDA builds): make bench TORCH_INDEX=URL
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 TORCH := $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 ARGS ?=
 
-.PHONY: bench test audit trial docs lint types clean
+.PHONY: bench test audit trial reference docs lint types clean
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only $(ARGS)
@@ -25,6 +26,9 @@ audit: $(VENV)/installed
 trial: $(VENV)/installed
 	$(PIP) -e '.[trial]'
 	$(BIN)/python -m benchmarks.trial all $(ARGS)
+
+reference: $(VENV)/installed
+	$(BIN)/python -m benchmarks.reference $(ARGS)
 
 docs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.traps

@@ -129,7 +129,7 @@ def test_size_gpu_is_never_on_a_cpu() -> None:
     ("option", "given", "said"),
     [
         ("scenario", "linear_cascad", "did you mean 'linear_cascade'?"),
-        ("size", "huge", "allowed: seed, small, medium, large, gpu, all"),
+        ("size", "huge", "allowed: seed, small, medium, large, large_batch32, gpu, all"),
         ("strategy", "sumed", "did you mean 'summed'?"),
         ("framework", "tensorflow", "allowed: torch, jax, all"),
         ("variant", "n3", "--variant 'n3' is unknown"),
@@ -181,6 +181,41 @@ def test_reason_is_given_for_what_cannot_exist() -> None:
         ("torch", "functional"),
         ("jax", "boundary_split"),
     }
+
+
+def test_second_batch_of_size_large_is_of_one_scenario_and_in_no_default() -> None:
+    narrow = Selection(size=("large_batch32",)).cells()
+    assert {c.scenario for c in narrow} == {"stacked_cascade"}
+    sizes = CATALOGUE["stacked_cascade"].sizes
+    assert sizes["large_batch32"] == {**sizes["large"], "batch": 32}
+    for chosen in (Selection(), Selection(scenario=("stacked_cascade",), kind=("backward",))):
+        assert "large_batch32" not in {c.size for c in chosen.cells()}
+
+
+def test_cost_knows_what_compiling_takes() -> None:
+    where = {"scenario": ("linear_cascade",), "framework": ("torch",)}
+    eager, compiled, by_network = (
+        cost.estimate(Selection(mode=(mode,), **where), 6, 0.05)  # type: ignore[arg-type]
+        for mode in ("eager", "compile", "compile_networks")
+    )
+    for found in (compiled, by_network):
+        assert found.seconds > eager.seconds + 5.0 * found.cells  # of the first launch alone
+
+
+def test_cost_counts_what_each_strategy_and_mode_walks_and_dispatches() -> None:
+    chosen = Selection(
+        scenario=("stacked_cascade",),
+        variant=("n2", "n16"),
+        size=("large",),
+        framework=("jax",),
+        mode=("all",),
+        strategy=("summed", "separate_retained"),
+    ).cells()
+    seconds = {(c.variant, c.mode, c.strategy): cost._call_seconds(c) for c in chosen}
+    for variant, times in (("n2", 3 / 2), ("n16", 136 / 16)):  # N(N + 1) / 2 stages against N
+        summed = seconds[variant, "jit", "summed"]
+        assert seconds[variant, "jit", "separate_retained"] == pytest.approx(times * summed)
+        assert seconds[variant, "eager", "summed"] > summed
 
 
 def test_cost_grows_with_what_is_selected() -> None:

@@ -233,7 +233,7 @@ class _Group:
             "reference": self.reference,
             "rules": rules,
             "count": not any(self.results[name].figures for name in cells),
-            "products": job["size"] in ("medium", "large", "gpu"),
+            "products": job["size"] not in ("seed", "small"),
         }
 
     def _exact_zero(self) -> list[str]:

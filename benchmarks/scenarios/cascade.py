@@ -279,6 +279,7 @@ STACKED_CASCADE = Scenario(
         "small": {"width": 256, "batch": 96},
         "medium": {"width": 512, "batch": 192},
         "large": {"width": 1024, "batch": 512},
+        "large_batch32": {"width": 1024, "batch": 32},
         "gpu": {"width": 4096, "batch": 4096},
     },
     structure=("width",),
@@ -301,10 +302,14 @@ STACKED_CASCADE = Scenario(
         ("front4", "large"): 19,
         ("back4", "medium"): 92,
         ("back4", "large"): 18,
+        ("n16", "large_batch32"): 239,
+        ("front4", "large_batch32"): 2,
+        ("back4", "large_batch32"): 10,
     },
     kinked=(
         *((variant, "small") for variant in ("n4", "n8", "n16", "front4", "back4")),
         *((variant, size) for variant in ("n8", "n16") for size in ("medium", "large")),
+        ("n16", "large_batch32"),  # 1.0e-6, which 48 layers of rounding could bridge
     ),
     expected=NOTHING_LEFT_OF_LOSS1,
 )

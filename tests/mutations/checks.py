@@ -7,6 +7,7 @@ from tests.mutations.fault import Fault
 RULES, GATE, PROBLEMS, FAULTS_TEST = (
     f"tests/test_{name}.py" for name in ("rules", "gate", "problems", "faults")
 )
+FLOWS = "tests/test_flows.py"
 NOT_THE_SAME = f"{RULES}::test_what_is_not_the_same_is_said"
 OWN_NORM = f"{RULES}::test_difference_is_relative_to_the_tensors_own_norm"
 BOUNDS = f"{RULES}::test_bounds_are_those_that_the_documentation_gives"
@@ -173,6 +174,22 @@ FAULTS = (
         (STATES,),
     ),
     Fault(
+        "flow_of_ours_taken_for_proven",
+        "benchmarks/harness/problems.py",
+        "        return framework not in self.flows\n",
+        "        return False\n",
+        "only a stranger's scenarios are held to what they declare",
+        (f"{FLOWS}::test_loss_of_ours_that_reaches_less_than_declared_gets_no_times",),
+    ),
+    Fault(
+        "network_as_weak_as_its_weakest_parameter",
+        "benchmarks/harness/flow.py",
+        "return max(own, key=",
+        "return min(own, key=",
+        "a network that a loss changes is shown as one that it leaves alone",
+        (f"{FLOWS}::test_network_is_as_strong_as_the_strongest_of_its_parameters",),
+    ),
+    Fault(
         "tiny_value_taken_for_zero",
         "benchmarks/harness/equivalence.py",
         'return "value" if np.any(array) else "zero"',
@@ -228,6 +245,14 @@ FAULTS = (
         'error["relative"] > known["relative"]',
         'error["relative"] < known["relative"]',
         "the best launch's error stands for all",
+        (f"{PROBLEMS}::test_gradient_error_is_the_worst_of_all_launches_and_figures_the_firsts",),
+    ),
+    Fault(
+        "last_launchs_errors_of_the_parameters",
+        "benchmarks/harness/gate.py",
+        "max(one.get(name, 0.0) for one in both)",
+        "both[1].get(name, 0.0)",
+        "one launch's errors stand for those of all",
         (f"{PROBLEMS}::test_gradient_error_is_the_worst_of_all_launches_and_figures_the_firsts",),
     ),
     Fault(

@@ -9,6 +9,7 @@ TYPED = f"{HERE}::test_fault_is_typed_and_the_group_goes_on"
 ONE_LAUNCH = f"{HERE}::test_fault_of_one_launch_takes_the_samples_of_all"
 OWN_PROCESS = f"{HERE}::test_each_launch_is_a_process_of_its_own_with_an_order_of_its_own"
 BETWEEN = f"{HERE}::test_worker_killed_between_two_groups_is_replaced"
+EFFORT = "tests/test_effort.py"
 
 FAULTS = (
     Fault(
@@ -116,5 +117,21 @@ FAULTS = (
         'if error["type"] == "unavailable" or',
         "a machine without a GPU looks broken",
         (f"{HERE}::test_device_that_the_framework_lacks_is_unsupported_with_its_reason",),
+    ),
+    Fault(
+        "gates_time_counted_as_work",
+        "benchmarks/harness/worker_timing.py",
+        "        verdict = gate.judge(program, true, rules)\n",
+        "        with self.working():\n            verdict = gate.judge(program, true, rules)\n",
+        "what the harness does for itself is hidden in its workers' time",
+        (f"{EFFORT}::test_time_of_the_gate_is_none_of_a_workers",),
+    ),
+    Fault(
+        "two_workers_at_once_counted_twice",
+        "benchmarks/harness/effort.py",
+        "end - max(begin, reached)",
+        "end - begin",
+        "workers work for longer than the session lasts",
+        (f"{EFFORT}::test_second_in_which_several_worked_counts_once",),
     ),
 )
