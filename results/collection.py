@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from results.frameworks import Across, across
 from results.records import Record, Run, sample_key
+from results.storage import load_run
 
 
 @dataclass(frozen=True)
@@ -80,3 +82,14 @@ def collect(runs: Iterable[Run]) -> list[Machine]:
             machine = machines.setdefault(run.machine["id"], Machine(run.machine["id"]))
             machine.runs.append(run)
     return list(machines.values())
+
+
+def load(paths: Iterable[Path]) -> list[Run]:
+    """The runs of these files, with samples only where a run has the newest record of a cell.
+
+    Raises:
+        RecordError: one of them cannot be read.
+    """
+    bare = {path: load_run(path, samples=False) for path in paths}
+    newest = {id(run) for machine in collect(bare.values()) for run in machine.run_of.values()}
+    return [load_run(path) if id(run) in newest else run for path, run in bare.items()]

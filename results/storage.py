@@ -81,8 +81,9 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
             _remove(path)
 
 
-def load_run(path: Path | str) -> Run:
-    """The run of that JSON with its samples; with none where the file beside it is gone.
+def load_run(path: Path | str, *, samples: bool = True) -> Run:
+    """The run of that JSON with its samples; with none where the file beside it is gone, or where
+    they are not asked for (they take most of the time).
 
     Samples of cells which the JSON does not hold are left out (a run stopped between
     the two moves of a checkpoint has such).
@@ -97,8 +98,9 @@ def load_run(path: Path | str) -> Run:
     if problem:
         raise RecordError(f"{path} {problem}")
     known = {sample_key(record) for record in document["records"]}
-    samples = {key: value for key, value in read_samples(path).items() if key in known}
-    return Run(**{key: document[key] for key in RUN_KEYS}, samples=samples)
+    read = read_samples(path) if samples else {}
+    kept = {key: rows for key, rows in read.items() if key in known}
+    return Run(**{key: document[key] for key in RUN_KEYS}, samples=kept)
 
 
 def find_runs(folder: Path | str) -> list[Path]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from results.collection import collect
+from results.collection import collect, load
 from results.pages.answers import answers, in_front, largest, usual
 from results.pages.what_to_write import right_or_wrong, sentence
 from results.records import Record
+from results.samples import samples_path
+from results.storage import save_run
 from tests.made import CELL, record
 from tests.made_sessions import whole_run
 
@@ -132,3 +135,12 @@ def test_an_interrupted_run_does_not_stand_for_cells_that_another_measured() -> 
 def test_runs_of_two_machines_are_never_one() -> None:
     one, other = whole_run(), whole_run("20261122T010203-ab12cd", machine="box-2")
     assert [m.id for m in collect([one, other])] == ["box-1", "box-2"]
+
+
+def test_samples_are_read_of_no_run_that_a_newer_one_stands_for(tmp_path: Path) -> None:
+    old, new = whole_run(), whole_run("20261122T010203-ab12cd", seed=1)
+    paths = [save_run(run, tmp_path) for run in (old, new)]
+    samples_path(paths[0]).write_bytes(b"no archive, and nobody looks")
+    found = load(paths)
+    assert [len(run.samples) for run in found] == [0, len(new.records)]
+    assert [run.records for run in found] == [old.records, new.records]

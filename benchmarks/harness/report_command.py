@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.paths import REPORTS, RUNS
-from results import storage
+from results import collection, storage
 
 
 def add_command(commands: Any) -> None:
@@ -31,7 +31,7 @@ def add_command(commands: Any) -> None:
 def _report(options: argparse.Namespace) -> int:
     results = Path(options.results)
     paths = [storage.find_run(run, results) for run in options.runs or [None]]
-    runs = [storage.load_run(path) for path in paths]
+    runs = collection.load(paths)
     if options.markdown:
         from results.pages.markdown import markdown
         from results.pages.report import build
