@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from results.pages.html import html
+from results.pages.pictures import library
 from results.pages.report import build
 from tests import browser
 from tests.made_sessions import whole_run
@@ -37,8 +39,13 @@ def page_file(folder: Path) -> Path:
     return written(folder / "report.html", [run])
 
 
+@cache
+def scripts() -> str:
+    return library()
+
+
 def written(path: Path, runs: list[Any]) -> Path:
-    path.write_text(html(build(runs)))
+    path.write_text(html(build(runs), scripts()))
     return path
 
 
@@ -158,7 +165,7 @@ def test_a_thousand_cells_and_fifty_runs_in_ten_seconds(chrome: Any, folder: Pat
         runs.append(_named(runs[i % 2], f"20261120T01{i:02}03-ab12cd"))
     assert len(runs[0].records) >= 1000
     start = time.perf_counter()
-    page = html(build(runs))
+    page = html(build(runs), library())
     assert time.perf_counter() - start < 10
     assert len(page.encode()) < 6e6
     path = folder / "many.html"

@@ -235,8 +235,7 @@ def test_hostile_names_are_text_in_markdown(name: str) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_text_in_html(name: str) -> None:
     pytest.importorskip("vl_convert")
-    page = html.html(build([hostile_run(name)]))
-    ours = page.replace(html.library(), "")
+    ours = html.html(build([hostile_run(name)]), "/* the library */")
     assert "<script>alert" not in ours
     assert "<img" not in ours
     assert ours.count("<script") == ours.count("</script>") == 3

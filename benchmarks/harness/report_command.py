@@ -31,18 +31,16 @@ def add_command(commands: Any) -> None:
 def _report(options: argparse.Namespace) -> int:
     results = Path(options.results)
     paths = [storage.find_run(run, results) for run in options.runs or [None]]
-    runs = collection.load(paths)
     if options.markdown:
         from results.pages.markdown import markdown
         from results.pages.report import build
 
-        print(markdown(build(runs), pictures=False), end="")
+        print(markdown(build(collection.load(paths)), pictures=False), end="")
         return 0
-    from results.pages.writing import demand_libraries, write
+    from results.pages.writing import write
 
-    demand_libraries()
-    folder = Path(options.out) if options.out else REPORTS / max(run.id for run in runs)
-    for path in write(runs, folder):
+    folder = Path(options.out) if options.out else REPORTS / max(path.stem for path in paths)
+    for path in write(lambda: collection.load(paths), folder):
         if path.parent == folder:
             print(path)
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from results.pages.layout import FILTERS, Chart, Code, Points, Report, Row, Section, Strong, Table
@@ -12,8 +11,8 @@ from results.pages.layout import FILTERS, Chart, Code, Points, Report, Row, Sect
 ORDER = ("seed", "small", "medium", "large", "large_batch32", "gpu")
 
 
-def html(report: Report) -> str:
-    """The page. Needs jinja2 and vl-convert.
+def html(report: Report, scripts: str) -> str:
+    """The page, with the ``scripts`` of `pictures.library` in it. Needs jinja2.
 
     Every text is escaped by jinja2; specifications and data of charts stand in a JSON block in
     which no ``<`` can occur.
@@ -25,7 +24,7 @@ def html(report: Report) -> str:
             report=report,
             choices=_choices(report),
             specs=_json({chart.name: chart.spec for chart in charts(report)}),
-            scripts=library() if any(charts(report)) else "",
+            scripts=scripts if any(charts(report)) else "",
         )
     )
 
@@ -43,18 +42,6 @@ def _charts(section: Section) -> Iterator[Chart]:
             yield block
         elif isinstance(block, Section):
             yield from _charts(block)
-
-
-@lru_cache(maxsize=1)
-def library() -> str:
-    """Vega, Vega-Lite and Vega-Embed in one script, as vl-convert brings them."""
-    import altair
-    import vl_convert
-
-    version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    bundle: Any = vl_convert.javascript_bundle  # its stub calls for a snippet, which it needs not
-    script: str = bundle(vl_version=version)
-    return script.replace("</script", "<\\/script")
 
 
 def _environment() -> Any:

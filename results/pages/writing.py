@@ -8,7 +8,7 @@ from pathlib import Path
 
 from results.pages.html import charts, html
 from results.pages.markdown import PICTURES, markdown
-from results.pages.pictures import png, svg
+from results.pages.pictures import Workshop
 from results.pages.report import build
 from results.records import RecordError, Run
 from results.storage import write_whole
@@ -22,26 +22,32 @@ NEEDED = {
 }
 
 
-def write(runs: Sequence[Run], folder: Path) -> list[Path]:
+def write(load: Callable[[], Sequence[Run]], folder: Path) -> list[Path]:
     """Write ``report.html``, ``report.md``, ``charts/``, ``cells.csv`` and ``cells.parquet``.
+
+    Args:
+        load: what brings the runs; another process begins to work meanwhile.
 
     Returns:
         What was written, the page first.
 
     Raises:
-        RecordError: the folder cannot be written, or what draws the charts is not installed.
+        RecordError: a run cannot be read, the folder cannot be written, or what draws the charts
+            is not installed.
     """
     demand_libraries()
-    report = build(runs)
-    contents: dict[Path, bytes] = {
-        folder / "report.html": html(report).encode(),
-        folder / "report.md": markdown(report).encode(),
-    }
-    for chart in charts(report):
-        contents[folder / PICTURES / f"{chart.name}.svg"] = svg(chart).encode()
-        contents[folder / PICTURES / f"{chart.name}.png"] = png(chart)
+    with Workshop() as workshop:
+        runs = load()
+        report = build(runs)
+        pictures = workshop.draw(charts(report))
+        tables = write_tables(runs, folder)
+        contents = {
+            folder / "report.html": html(report, workshop.scripts.result()).encode(),
+            folder / "report.md": markdown(report).encode(),
+        }
+        contents |= {folder / PICTURES / name: data for name, data in pictures.result().items()}
     write_whole(contents)
-    return [*contents, *write_tables(runs, folder)]
+    return [*contents, *tables]
 
 
 def demand_libraries(found: Callable[[str], object] = importlib.util.find_spec) -> None:
