@@ -156,7 +156,7 @@ def _measured(sessions: Iterable[Session], folder: Path) -> list[str]:
             print(f"== {session.name}: there already, run {run.id}", flush=True)
             continue
         command = pytest_command(session, folder, run)
-        about = f"about {session.cost().seconds / 60:.0f} min"
+        about = f"about {session.cost().seconds / 60:.1f} min"
         print(f"== {session.name}, {about}: {shlex.join(command[2:])}", flush=True)
         code = execute(command)
         print(f"== {session.name}: {(time.monotonic() - start) / 60:.1f} min", flush=True)
