@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from results.pages.layout import FILTERS, Chart, Code, Points, Report, Row, Section, Strong, Table
-
-ORDER = ("seed", "small", "medium", "large", "large_batch32", "gpu")
+from results.pages.answers import SIZES
+from results.pages.layout import FILTERS, Chart, Code, Points, Report, Section, Strong, Table
 
 
 def html(report: Report, scripts: str) -> str:
@@ -31,17 +30,18 @@ def html(report: Report, scripts: str) -> str:
 
 def charts(report: Report) -> Iterator[Chart]:
     """Every chart of the report."""
-    for part in report.parts:
-        for section in part.sections:
-            yield from _charts(section)
+    return (block for block in _blocks(report) if isinstance(block, Chart))
 
 
-def _charts(section: Section) -> Iterator[Chart]:
-    for block in section.blocks:
-        if isinstance(block, Chart):
+def _blocks(report: Report) -> Iterator[Any]:
+    """Everything that stands in a section, of whatever depth."""
+    waiting: list[Any] = [section for part in report.parts for section in part.sections]
+    while waiting:
+        block = waiting.pop(0)
+        if isinstance(block, Section):
+            waiting = [*block.blocks, *waiting]
+        else:
             yield block
-        elif isinstance(block, Section):
-            yield from _charts(block)
 
 
 def _environment() -> Any:
@@ -75,23 +75,10 @@ def _json(value: Any) -> str:
 def _choices(report: Report) -> dict[str, list[str]]:
     """What can be filtered by: the values that rows of tables have, sizes by size."""
     found: dict[str, dict[str, None]] = {name: {} for name in FILTERS}
-    for row in _rows(report):
+    rows = (row for block in _blocks(report) if isinstance(block, Table) for row in block.rows)
+    for row in rows:
         for name in FILTERS:
             if name in row.about:
                 found[name][row.about[name]] = None
-    sizes = sorted(found["size"], key=lambda s: ORDER.index(s) if s in ORDER else len(ORDER))
+    sizes = sorted(found["size"], key=lambda s: SIZES.index(s) if s in SIZES else len(SIZES))
     return {name: list(values) for name, values in found.items()} | {"size": sizes}
-
-
-def _rows(report: Report) -> Iterator[Row]:
-    for part in report.parts:
-        for section in part.sections:
-            yield from _inside(section)
-
-
-def _inside(section: Section) -> Iterator[Row]:
-    for block in section.blocks:
-        if isinstance(block, Table):
-            yield from block.rows
-        elif isinstance(block, Section):
-            yield from _inside(block)
