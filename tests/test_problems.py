@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,16 @@ def shown(
     """The references of two frameworks, the second of which is off by this share."""
     arrays = {"torch": WEIGHT, "jax": WEIGHT * (1 + off)}
 
-    def computed(framework: Any, kind: str, step: bool) -> str:
+    def begun(framework: Any, kind: str) -> dict[str, Any]:
+        return {"gradient/net1.w": arrays[framework]}
+
+    def kept(framework: Any, kind: str, step: bool, found: dict[str, Any]) -> str:
         path = tmp_path / f"{framework}-{kind}-{step}.npz"
-        write_arrays(path, {"gradient/net1.w": arrays[framework]})
+        write_arrays(path, found)
         return str(path)
 
-    monkeypatch.setattr(files, "_computed", computed)
+    monkeypatch.setattr(files, "_begun", begun)
+    monkeypatch.setattr(files, "_kept", kept)
     return files.reference({name: name for name in arrays}, "backward", "gradient")  # type: ignore[misc]
 
 
@@ -52,6 +57,21 @@ def test_each_framework_is_held_to_its_own_reference(
     first, second = (read_arrays(found[name])["gradient/net1.w"] for name in ("torch", "jax"))
     assert np.array_equal(first, WEIGHT)
     assert not np.array_equal(second, WEIGHT)
+
+
+def test_references_of_both_frameworks_are_computed_at_once(
+    files: ProblemFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def begun(framework: Any, kind: str) -> dict[str, Any]:
+        both.wait()  # for the other one: raises where that has not begun
+        return {}
+
+    monkeypatch.setattr(files, "_begun", begun)
+    monkeypatch.setattr(files, "_kept", lambda *_: files.weights)
+    found = files.reference({"torch": "torch", "jax": "jax"}, "backward", "gradient")  # type: ignore[dict-item]
+    assert set(found) == {"torch", "jax"}
 
 
 def test_disagreement_is_found_in_any_tensor(files: ProblemFiles) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ class ProblemFiles:
         In the framework's own mode, unless another is named. With ``again`` what a second run
         leaves, as those of a timed block follow each other.
         """
-        out = str(self.folder / "gradients.npz")
+        out = str(self.folder / f"gradients-{launch.framework}.npz")
         launch.ask("gradients", kind=kind, name=name, phase=phase, mode=mode, out=out, again=again)
         return read_arrays(out)
 
@@ -96,14 +97,14 @@ class ProblemFiles:
         wrong is left out, and `unsound` says how: the other part is no worse for it.
         """
         step = phase == "step"
-        for framework, launch in launches.items():
-            if (framework, kind, step) not in self._references and framework not in self.unsound:
-                try:
-                    self._references[framework, kind, step] = self._computed(launch, kind, step)
-                except (WorkerFailed, WrongFlow) as error:
-                    if self.spec.file is None:
-                        raise
-                    self.unsound[framework] = error
+        for framework, begun in self._all_begun(launches, kind, step).items():
+            try:
+                kept = self._kept(launches[framework], kind, step, begun.result())
+                self._references[framework, kind, step] = kept
+            except (WorkerFailed, WrongFlow) as error:
+                if self.spec.file is None:
+                    raise
+                self.unsound[framework] = error
         sound = [framework for framework in launches if framework not in self.unsound]
         files = {framework: self._references[framework, kind, step] for framework in sound}
         agreeing = (*sorted(files), kind, step)
@@ -114,14 +115,30 @@ class ProblemFiles:
             self._agreed.add(agreeing)
         return files
 
-    def _computed(self, launch: Launch, kind: str, step: bool) -> str:
-        baseline = self.spec.baseline if kind == "backward" else UNFROZEN
+    def _all_begun(
+        self, launches: Mapping[str, Launch], kind: str, step: bool
+    ) -> dict[str, Future[dict[str, Any]]]:
+        """The gradients of every framework that lacks a reference; all at once, a core each."""
+        lacking = [
+            framework
+            for framework in launches
+            if (framework, kind, step) not in self._references and framework not in self.unsound
+        ]
+        with ThreadPoolExecutor(max(1, len(lacking))) as pool:
+            return {f: pool.submit(self._begun, launches[f], kind) for f in lacking}
+
+    def _begun(self, launch: Launch, kind: str) -> dict[str, Any]:
         self.open_in(launch)
         if self._to_be_probed(launch.framework):
             self.probe(launch)
-        arrays = self.gradients(launch, kind, baseline, "gradient")
+        return self.gradients(launch, kind, self._baseline(kind), "gradient")
+
+    def _baseline(self, kind: str) -> str:
+        return self.spec.baseline if kind == "backward" else UNFROZEN
+
+    def _kept(self, launch: Launch, kind: str, step: bool, arrays: dict[str, Any]) -> str:
         if step:
-            arrays |= self._updated(launch, kind, baseline)
+            arrays |= self._updated(launch, kind, self._baseline(kind))
             arrays |= {f"start/{n}": a for n, a in read_arrays(self.weights).items()}
         launch.ask("close")
         path = self.folder / f"reference-{launch.framework}-{kind}{'-step' if step else ''}.npz"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.pages.drawing import (
@@ -99,25 +99,54 @@ def _ratios(marks: Sequence[Mark]) -> list[float]:
 
 
 @drawn
-def growth(marks: Sequence[Mark], *, x: str, y: str, axes: tuple[str, str]) -> Drawing:
-    """Lines over ``x``: what was measured with its interval, dashed what the law predicts."""
+def losses(marks: Sequence[Mark]) -> Drawing:
+    """Ratios over the number of losses: measured with the interval, dashed what is counted."""
     import altair as alt
 
     chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
-    order = list(dict.fromkeys(mark[x] for mark in marks))
+    order = list(dict.fromkeys(mark["losses"] for mark in marks))
+    title, scale = "separate ÷ summed", alt.Scale(type="log", nice=False, padding=12)
     base = based_on(marks).encode(
-        x=alt.X(f"{x}:O", title=axes[0], sort=order, axis=alt.Axis(labelAngle=0)),
+        x=alt.X("losses:O", title="losses (stages)", sort=order, axis=alt.Axis(labelAngle=0)),
         color=alt.Color("framework:N", scale=frameworks_scale()),
         detail="line:N",
         opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
         tooltip=tooltip(),
     )
+    measured = base.mark_line(point=True).encode(y=alt.Y("ratio:Q", title=title, scale=scale))
+    bars = base.mark_rule().encode(y=alt.Y("low:Q", title=title), y2="high:Q")
+    law = base.mark_line(strokeDash=[5, 4]).encode(y=alt.Y("predicted:Q", title=title))
+    return alt.layer(law, bars, measured.add_params(chosen)), 340
+
+
+@drawn
+def work(marks: Sequence[Mark], *, speeds: Mapping[str, float]) -> Drawing:
+    """Times over counted FLOPs, both logarithmic; the sizes of one network are joined.
+
+    ``speeds`` is each framework's best, in FLOPs a second: dashed, where time is arithmetic alone.
+    """
+    import altair as alt
+
+    chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
     scale = alt.Scale(type="log", nice=False, padding=12)
-    measured = base.mark_line(point=True).encode(y=alt.Y(f"{y}:Q", title=axes[1], scale=scale))
-    bars = base.mark_rule().encode(y=alt.Y("low:Q", title=axes[1]), y2="high:Q")
-    law = base.mark_line(strokeDash=[5, 4]).encode(y=alt.Y("law:Q", title=axes[1]))
-    layers = [law, *([bars] if y == "ratio" else []), measured.add_params(chosen)]
-    return alt.layer(*layers), 340
+    colour = alt.Color("framework:N", scale=frameworks_scale())
+    x, y = (
+        alt.X("flops:Q", title="FLOPs of a call, counted", scale=scale, axis=alt.Axis(format="~s")),
+        alt.Y("seconds:Q", title="seconds a call", scale=scale, axis=alt.Axis(format="~s")),
+    )
+    base = based_on(marks).encode(x=x, y=y, color=colour, tooltip=tooltip())
+    base = base.encode(opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)))
+    dots = base.mark_point(filled=True, size=40).encode(shape=alt.Shape("size:N", sort=None))
+    joined = base.mark_line(strokeWidth=0.7).encode(detail="line:N", tooltip=alt.value(None))
+    least = min(mark["seconds"] for mark in marks)
+    most = max(mark["flops"] for mark in marks)
+    ends = [
+        {"framework": name, "flops": flops, "seconds": flops / speed}
+        for name, speed in speeds.items()
+        for flops in (least * speed, most)
+    ]
+    law = alt.Chart(alt.InlineData(values=ends)).mark_line(strokeDash=[5, 4])
+    return alt.layer(law.encode(x=x, y=y, color=colour), joined, dots.add_params(chosen)), 380
 
 
 @drawn
@@ -145,13 +174,14 @@ def drift(marks: Sequence[Mark]) -> Drawing:
     """Over the runs: times against those of the first run, the geometric mean of each line."""
     import altair as alt
 
+    scale = alt.Scale(type="log", nice=False, padding=16)
     titles = {"run": "run", "line": "cells", "told": "time ÷ first run", "cells": "cells in common"}
     base = (
         based_on(marks)
         .mark_line(point=True)
         .encode(
             x=alt.X("run:O", title="run", sort=None, axis=alt.Axis(labelLimit=120)),
-            y=alt.Y("ratio:Q", title="time ÷ first run", scale=alt.Scale(type="log")),
+            y=alt.Y("ratio:Q", title="time ÷ first run", scale=scale),
             color=alt.Color("line:N", title=None, scale=few_colours(), sort=None),
             tooltip=tooltip(titles),
         )

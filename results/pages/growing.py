@@ -37,39 +37,37 @@ def _losses(records: Sequence[Record]) -> list[Any]:
         return []
     chosen.sort(key=lambda record: int(record["variant"][1:]))
     marks = [
-        mark_of(r)
-        | {"losses": int(r["variant"][1:]), "law": r["predicted_ratio"]}
-        | {"line": f"{way(r)} {r['size']}"}
+        mark_of(r) | {"losses": int(r["variant"][1:]), "line": f"{way(r)} {r['size']}"}
         for r in chosen
     ]
     text = (
         "N separate passes walk N(N+1)/2 stages, the summed loss N: the ratio tends to (N+1)/2. "
         "Dashed: what the FLOPs counted predict. Solid: measured, with its interval."
     )
-    axes = ("losses (stages)", "separate ÷ summed")
-    title = "Separate passes by the number of losses"
-    return [charts.growth("losses", title, text, marks, x="losses", y="ratio", axes=axes)]
+    return [charts.losses("losses", "Separate passes by the number of losses", text, marks)]
 
 
 def _sizes(records: Sequence[Record]) -> list[Any]:
-    """Time of the baseline against size; the law scales the largest size's time by FLOPs."""
+    """Time of the baseline against size; the law is time in proportion to FLOPs."""
     lines: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         if record["strategy"] == record["baseline"] and record["seconds"]:
             key = problem(record), record["kind"], record["phase"], way(record)
             lines.setdefault(key, []).append(record)
     found = [sorted(line, key=_place) for line in lines.values() if len(line) > 1]
-    if not found:
-        return []
-    marks = [mark for line in found for mark in _line(line)]
-    marks.sort(key=lambda mark: SIZES.index(mark["size"]) if mark["size"] in SIZES else 99)
+    marks = [mark for line in found for mark in _line(line) if mark["flops"]]
+    if not marks:
+        return [_growth_table(found)] if found else []
+    speeds: dict[str, float] = {}
+    for mark in marks:
+        speed = mark["flops"] / mark["seconds"]
+        speeds[mark["framework"]] = max(speeds.get(mark["framework"], 0.0), speed)
     text = (
-        "The baseline of each network. Dashed: the largest size's time, scaled by FLOPs. Where the "
-        "line stays above the dashes, dispatch and not arithmetic takes the time."
+        "The baseline of each network; its sizes are joined. Dashed: the most FLOPs a second that "
+        "any of them reached in that framework. On the dashes time is arithmetic; high above them "
+        "it is dispatch or memory, and stays almost the same however small the network."
     )
-    axes = ("size", "seconds a call")
-    chart = charts.growth("sizes", "Time by size", text, marks, x="size", y="seconds", axes=axes)
-    return [chart, _growth_table(found)]
+    return [charts.work("sizes", "Time by size", text, marks, speeds=speeds), _growth_table(found)]
 
 
 def _place(record: Record) -> int:
@@ -79,7 +77,7 @@ def _place(record: Record) -> int:
 def _line(line: Sequence[Record]) -> list[dict[str, Any]]:
     top = line[-1]
     name = f"{problem(top)} {way(top)} {top['phase']} {top['kind']}"
-    return [mark_of(record) | {"line": name, "law": _law(record, top)} for record in line]
+    return [mark_of(record) | {"line": name, "flops": record["flops"]} for record in line]
 
 
 def _law(record: Record, top: Record) -> float | None:

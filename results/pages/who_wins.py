@@ -134,7 +134,7 @@ def _table(title: str, pairs: Sequence[Across], *, folded: bool = False) -> Tabl
 
 def _row(pair: Across) -> Row:
     torch, jax, won = pair.torch, pair.jax, winner(pair)
-    modes = f"{torch['mode']} / {jax['mode']}" + ("" if pair.equal_modes else ", unequal")
+    modes = f"{torch['mode']}/{jax['mode']}" + ("" if pair.equal_modes else " (unequal)")
     cells = [
         *(
             Cell(text)
