@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from benchmarks.cli import main
-from results.pages import gradients, html, markdown, passes, who_wins
+from results.collection import collect
+from results.pages import every_cell, gradients, html, markdown, passes, who_wins
 from results.pages.layout import Chart, Points, Section, Table
 from results.pages.report import build
 from results.records import RecordError, Run
@@ -359,3 +360,28 @@ def test_what_cannot_exist_is_listed_once_a_reason_and_in_no_table_of_times() ->
 def test_a_run_without_records_is_a_page_all_the_same() -> None:
     empty = dataclasses.replace(whole_run(), records=[], samples={})
     assert markdown.markdown(build([empty])).startswith("# Cascades")
+
+
+def test_two_runs_are_held_against_each_other_verdict_by_verdict() -> None:
+    old, new = whole_run(), whole_run("20261122T010203-ab12cd", drift=1.3, seed=1)
+    turned = next(r for r in new.records if r["verdict"] == "slower")
+    turned["verdict"] = "faster"
+    (machine,) = collect([old, new])
+    said = ["".join(one) for one in every_cell.agreement(machine)]
+    decided = sum(r["verdict"] is not None for r in new.records)
+    assert said[0].endswith(f"of {decided} comparisons with a verdict other than inconclusive in "
+                            "both, 1 have another one.")  # fmt: skip
+    assert said[1] == (
+        "Another verdict: stacked_cascade n2 seed, torch eager separate_retained backward, now "
+        "faster."
+    )
+    assert re.fullmatch(r"Of \d+ ratios to the baseline half .* and 0 by more than 17 %\.", said[2])
+    times = len(new.records)
+    assert re.fullmatch(rf"Of {times} times half .* and {times} by more than 17 %\.", said[3])
+
+
+def test_the_map_tells_of_no_variant_that_was_not_measured() -> None:
+    (about, *_) = passes.crossover(whole_run().records, {})
+    assert "front4" not in about[0]
+    (about, *_) = passes.crossover(whole_run(variants=("n2", "back4")).records, {})
+    assert "front4" in about[0]

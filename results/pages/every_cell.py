@@ -12,8 +12,22 @@ from results.collection import Machine
 from results.failures import outcome_reason
 from results.formatting import ratio_text, seconds_text, significant
 from results.pages import charts
-from results.pages.layout import Cell, Row, Section, Table, about, missing, of, problem, way
+from results.pages.layout import (
+    Cell,
+    Paragraph,
+    Points,
+    Row,
+    Section,
+    Table,
+    about,
+    missing,
+    of,
+    problem,
+    time_of,
+    way,
+)
 from results.records import Record, Run, sample_key
+from results.verdict import EQUAL, FASTER, SLOWER
 
 COLUMNS = (
     "network", "size", "kind", "phase", "framework", "strategy", "time", "÷ baseline [interval]",
@@ -21,6 +35,8 @@ COLUMNS = (
 )  # fmt: skip
 SIDE_BY_SIDE = 4  # runs in columns; more are a chart and a list of what moved most
 MOVED = 30
+DRIFT = math.log(1.17)  # what the machine alone may do to a time from one session to another
+DECIDED = (SLOWER, FASTER, EQUAL)
 
 
 def section(machine: Machine) -> Section:
@@ -38,13 +54,9 @@ def _row(record: Record) -> Row:
         why = outcome_reason(record)
         cells += [Cell(record["outcome"], why, "failed"), *[missing(why)] * 3]
         return Row(cells, about(record))
-    base, seconds = record["strategy"] == record["baseline"], record["seconds"]
-    time = seconds_text(seconds["estimate"] if seconds else None)
-    unsteady = "times still had a trend when they were taken"
+    base = record["strategy"] == record["baseline"]
     cells += [
-        Cell(f"{time} (not steady)", unsteady)
-        if record["steady"] is False
-        else of(record, "seconds", time),
+        time_of(record),
         Cell("1") if base else of(record, "ratio", ratio_text(record["ratio"])),
         Cell("") if base else _verdict(record),
         of(record, "predicted_ratio", significant(record["predicted_ratio"] or 0)),
@@ -70,8 +82,9 @@ def side_by_side(machine: Machine) -> Section | None:
         [
             "Times of several sessions on one machine. Between sessions the machine itself drifts: "
             "what differs here by less than some 17 % means nothing, and no verdict is given. "
-            "Ratios of strategies, made within a session, are steadier, and stand above.",
-        ]
+            "Ratios of strategies, made within a session, are steadier.",
+        ],
+        Points(agreement(machine)),
     ]
     drift = _drift(machine.runs, times)
     if drift:
@@ -81,6 +94,40 @@ def side_by_side(machine: Machine) -> Section | None:
     else:
         blocks.append(_moved(machine, repeated, times))
     return Section("runs", "The runs side by side", blocks)
+
+
+def agreement(machine: Machine) -> list[Paragraph]:
+    """How the newest run agrees with the one before it: verdicts, ratios, times."""
+    before, newest = machine.runs[-2:]
+    old = {sample_key(r): r for r in before.records if r["outcome"] == "ok"}
+    pairs = [
+        (old[sample_key(r)], r)
+        for r in newest.records
+        if r["outcome"] == "ok" and sample_key(r) in old
+    ]
+    told = [(a, b) for a, b in pairs if a["verdict"] in DECIDED and b["verdict"] in DECIDED]
+    changed = [b for a, b in told if a["verdict"] != b["verdict"]]
+    said: list[Paragraph] = [
+        [
+            f"The two newest, {before.id} and {newest.id}: of {len(told)} comparisons with a "
+            f"verdict other than inconclusive in both, {len(changed)} have another one."
+        ]
+    ]
+    said += [[f"Another verdict: {_name(record)}, now {record['verdict']}."] for record in changed]
+    for key, what in (("ratio", "ratios to the baseline"), ("seconds", "times")):
+        moved = [_moved_by(a[key], b[key]) for a, b in pairs if a[key] and b[key]]
+        if moved:
+            far = sum(one > DRIFT for one in moved)
+            middle = significant(100 * math.expm1(float(np.median(moved))), 2)
+            said.append([
+                f"Of {len(moved)} {what} half moved by less than {middle} %, and {far} by more "
+                f"than {100 * math.expm1(DRIFT):.0f} %."
+            ])  # fmt: skip
+    return said
+
+
+def _moved_by(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    return abs(math.log(other["estimate"] / one["estimate"]))
 
 
 def _times(run: Run) -> dict[str, float]:

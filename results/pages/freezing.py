@@ -6,11 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from results.collection import Machine
-from results.formatting import bytes_text, flops_text, ratio_text, seconds_text, significant
+from results.formatting import bytes_text, flops_text, ratio_text, significant
 from results.pages import charts
 from results.pages.answers import FREEZE
 from results.pages.drawing import mark_of
-from results.pages.layout import Cell, Row, Section, Table, about, missing, of, problem, way
+from results.pages.layout import (
+    Cell,
+    Row,
+    Section,
+    Table,
+    about,
+    missing,
+    of,
+    problem,
+    time_of,
+    way,
+)
 from results.records import Record
 
 COLUMNS = (
@@ -66,10 +77,9 @@ def _row(record: Record) -> Row:
         cells = [*map(Cell, names), Cell(record["outcome"], why, "failed")]
         return Row([*cells, *[missing(why)] * 7, _holds(record)], about(record))
     base, verdict = record["strategy"] == record["baseline"], record["verdict"]
-    seconds = record["seconds"]["estimate"] if record["seconds"] else None
     cells = [
         *map(Cell, names),
-        of(record, "seconds", seconds_text(seconds)),
+        time_of(record),
         Cell("1") if base else of(record, "ratio", ratio_text(record["ratio"])),
         Cell("") if base else of(record, "verdict", str(verdict))._replace(kind=verdict or ""),
         of(record, "predicted_ratio", significant(record["predicted_ratio"] or 0)),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from results.formatting import NOTHING
+from results.formatting import NOTHING, seconds_text
 from results.records import Record
 
 # what a reader filters by: every row of a table and every mark of a chart may say these of itself
@@ -118,6 +118,15 @@ def of(record: Record, key: str, text: str) -> Cell:
     if record[key] is None:
         return missing(str(record["missing"].get(key, "not measured")))
     return Cell(text)
+
+
+def time_of(record: Record) -> Cell:
+    """The record's time, marked where it still had a trend; or why there is none."""
+    seconds = record["seconds"]
+    text = seconds_text(seconds["estimate"] if seconds else None)
+    if record["steady"] is False:
+        return Cell(f"{text} (not steady)", "times still had a trend when they were taken")
+    return of(record, "seconds", text)
 
 
 def about(record: Mapping[str, Any]) -> dict[str, str]:

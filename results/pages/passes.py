@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from results.collection import Machine
@@ -100,15 +100,7 @@ def crossover(records: Sequence[Record], sizes: Mapping[str, Mapping[str, Any]])
     ]  # fmt: skip
     if len({record["variant"] for record in mapped}) < 2:
         return []
-    blocks: list[Any] = [
-        [
-            "The crossover map: what ", "separate passes cost by the number of losses (n2 to n16 "
-            "stages of three layers) and by where the depth is: in front4 the first of two stages "
-            "has 12 layers and the second 3, in back4 the other way round. A separate pass walks "
-            "every stage before its loss again, so much depth in front is dear, and much behind "
-            "costs little.",
-        ]
-    ]  # fmt: skip
+    blocks: list[Any] = [[_about_map({record["variant"] for record in mapped})]]
     for name, members in _by_way(mapped).items():
         marks = [mark_of(r) | _mapped(r, sizes) for r in members]
         order = [variant for variant in MAPPED if variant in {m["variant"] for m in marks}]
@@ -119,6 +111,21 @@ def crossover(records: Sequence[Record], sizes: Mapping[str, Mapping[str, Any]])
         )
         blocks += [chart, _map_table(title, members, order, sizes)]
     return blocks
+
+
+def _about_map(variants: Collection[str]) -> str:
+    """Of what the map is, naming nothing that was not measured."""
+    said = (
+        "The crossover map: what separate passes cost by the number of losses; n2 is two stages of "
+        "three layers each."
+    )
+    if {"front4", "back4"} & set(variants):
+        said += (
+            " In front4 the first of two stages has 12 layers and the second 3, in back4 the other "
+            "way round: a separate pass walks every stage before its loss again, so depth in "
+            "front costs much and depth behind little."
+        )
+    return said
 
 
 def _mapped(record: Record, sizes: Mapping[str, Mapping[str, Any]]) -> Mark:

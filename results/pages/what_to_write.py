@@ -16,7 +16,10 @@ from results.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
 
 IN_FRONT = (
     "A group is what was measured side by side: one network, size, framework, mode and phase. In "
-    "front is what has the lowest ratio there, and what cannot be told from it and has a verdict."
+    "front of it is each way whose interval reaches the lowest ratio there, if it is the baseline "
+    "or has a verdict other than inconclusive. Ratios are to the baseline of the group, the mean "
+    "over launches of the log ratio within a launch, with 95 % intervals; over several groups the "
+    "geometric mean, each way over the groups that it was measured in."
 )
 TO = {"freeze": ", to freeze a part"}
 MARKS = {SLOWER: "▲", FASTER: "▼", EQUAL: "=", INCONCLUSIVE: "?"}

@@ -28,14 +28,19 @@ def section(machine: Machine) -> Section | None:
             "Each framework has launches of its own, so these ratios are not paired: Welch's "
             "interval over launches, each at 95 % on its own. Equal modes are compiled against "
             "compiled, or operation by operation against operation by operation; eager torch "
-            "against jitted JAX is how most people use them, and no like for like.",
+            "against jitted JAX is how most people use them, and not like for like. "
+            "The intervals hold for one session: how the machine drifts from session to session is "
+            "not in them, so a ratio near 1 may come out on the other side another day.",
         ],
         Points([_sentence(modes, found) for modes, found in _by_modes(pairs).items()]),
         [
             "A difference can be the framework's, or that of the library it multiplies matrices "
             "with. The share of the peak is the time that the cell's products alone take at best, "
-            "each in its own shape and layout, over the cell's time. Where both are near 100 % the "
-            "ratio is that of the libraries, which the last column gives.",
+            "each in its own shape and layout, over the cell's time; a product alone may find its "
+            "operands elsewhere in the caches, so a little more than 100 % is possible. Where both "
+            "are near 100 % the ratio is that of the libraries, which the last column gives. Cells "
+            "whose work is not matrix products, convolutions among them, have no such share, and "
+            "whose merit the difference is cannot be told from these figures.",
         ],
     ]
     base = [pair for pair in pairs if pair.torch["strategy"] == pair.torch["baseline"]]
