@@ -28,7 +28,7 @@ def ratios(marks: Sequence[Mark], *, colour: str, axis: str) -> Drawing:
     chosen = alt.selection_point(fields=[colour], bind="legend", name="chosen")
     opacity = alt.condition(chosen, alt.value(1.0), alt.value(0.1))
     base = based_on(marks).encode(
-        y=alt.Y("line:N", title=None, sort=None, axis=alt.Axis(labelLimit=260)),
+        y=alt.Y("line:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
         yOffset=alt.YOffset(f"{colour}:N", sort=None),
         color=alt.Color(f"{colour}:N", title=colour, scale=few_colours(), sort=None),
         opacity=opacity,
@@ -79,7 +79,7 @@ def heat(marks: Sequence[Mark], *, x: Sequence[str], y: str) -> Drawing:
         x=alt.X(
             "variant:N", title="stages, or depth ratio", sort=list(x), axis=alt.Axis(labelAngle=0)
         ),
-        y=alt.Y("line:N", title=y, sort=None, axis=alt.Axis(labelLimit=260)),
+        y=alt.Y("line:N", title=y, sort=None, axis=alt.Axis(labelLimit=340)),
         tooltip=tooltip(),
     )
     most = max(2.0, *_ratios(marks))  # or noise would have every colour
@@ -161,7 +161,7 @@ def errors(marks: Sequence[Mark]) -> Drawing:
         .mark_tick(thickness=2)
         .encode(
             x=alt.X("eps:Q", title="relative error in eps", scale=alt.Scale(type="log")),
-            y=alt.Y("problem:N", title=None, sort=None, axis=alt.Axis(labelLimit=260)),
+            y=alt.Y("problem:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
             color=alt.Color("framework:N", scale=frameworks_scale()),
             tooltip=tooltip(titles),
         )

@@ -126,7 +126,7 @@ def _table(answer: Answer) -> Table:
     ways = [answer.best, *answer.others] if answer.best else list(answer.others)
     columns = [
         "recipe" if answer.kind == "freeze" else "strategy", "in code", "in front",
-        f"÷ {answer.baseline}", "counted", "from", "to", "slower / faster / equal / open",
+        f"÷ {answer.baseline}", "counted", "from", "to", "▲ / ▼ / = / ?",
     ]  # fmt: skip
     return Table(
         title=f"{answer.framework} {answer.mode}, {KINDS.get(answer.kind, answer.kind)}",
@@ -184,7 +184,9 @@ def by_network(records: Sequence[Record], summaries: dict[str, str]) -> Table:
         title="Network by network, at the largest size measured",
         columns=["network", "", "in torch", "in jax"],
         rows=[row for row in rows if row],
-        about="The way in front, then the others: ratio [interval] verdict (ratio of FLOPs).",
+        about="The way in front, then the others: ratio [interval] verdict (ratio of FLOPs). "
+        "▲ slower, ▼ faster, = equal within the margin, ? inconclusive; of several variants the "
+        "one in the middle.",
     )
 
 
@@ -201,9 +203,9 @@ def _network(records: Sequence[Record], summary: str) -> Row:
 def _told(answer: Answer | None) -> Cell:
     if answer is None:
         return Cell(NOTHING, "not measured, or nothing to compare", "missing")
-    write = answer.best.strategy if answer.best else "not told"
-    others = [_others(way) for way in answer.others if way.records]
-    return Cell("; ".join([f"{write}", *others]))
+    best, others = answer.best, [_others(way) for way in answer.others if way.records]
+    write = "not told" if best is None else _others(best) if best.records else best.strategy
+    return Cell("; ".join([write, *others]))
 
 
 def _others(way: Way) -> str:
