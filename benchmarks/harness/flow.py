@@ -43,7 +43,7 @@ def allowed(
     if matches(name, chosen.frozen):
         return ("absent",)
     if not matches(name, chosen.flow[loss]):
-        return (BLOCKED[framework],)
+        return (BLOCKED[framework],) if framework in BLOCKED else ("absent", "zero")
     if matches(name, chosen.exact_zero):
         return ("zero",)
     return ("value", "zero") if name in scenario.zero_gradient else ("value",)
