@@ -37,6 +37,9 @@ class Subjects:
         try:
             for subject in self.subjects:
                 self._refer(subject, launches)
+        except BaseException:
+            self._remove_files()  # nobody leaves a context that was never entered
+            raise
         finally:
             for launch in launches.values():
                 launch.kill()
@@ -48,6 +51,9 @@ class Subjects:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._remove_files()
+
+    def _remove_files(self) -> None:
         for files in self.files.values():
             files.close()
         self._cache.cleanup()
