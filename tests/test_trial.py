@@ -202,10 +202,9 @@ def test_marks_name_the_cause_where_they_are_missed() -> None:
     assert "87.5% over all rows, the least in one row 80.0%" in causes[3]
 
 
-@pytest.mark.parametrize(("hits", "suites", "reached"), [(0, 2000, True), (2, 2000, True),
-                                                         (20, 2000, False), (0, 140, False),
-                                                         (1, 160, False)])  # fmt: skip
-def test_silence_is_a_rate_bounded_under_one_percent(hits: int, suites: int, reached: bool) -> None:
+@pytest.mark.parametrize(("hits", "suites", "reached"), [(0, 2000, True), (1, 2000, False),
+                                                         (0, 140, False)])  # fmt: skip
+def test_silence_takes_no_alarm_in_enough_suites(hits: int, suites: int, reached: bool) -> None:
     alarms = {"suites": suites, "suite_alarms": hits, "common_alarms": 0}
     one = {"ours": {rates.MAIN: {"alarms": alarms}}, "normal_alarms": 0,
            "disjoint": {"suites": 1, "suite_alarms": 0}}  # fmt: skip
