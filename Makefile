@@ -2,7 +2,8 @@
 #   make bench    install what is pinned, then time everything that is selected by default
 #   make test     the same set-up, then every check and every test
 # And on a quiet machine, for an hour each: make trial, this suite's verdicts beside other tools';
-# make reference, every run that results/reference/ is made of (ARGS=--list shows them first)
+# make reference, every run that results/reference/ is made of (ARGS=--list shows them first);
+# for two: make demonstration, what `cascade-bench regress` says of what is known
 # Another index for torch (CPU-only or CUDA builds): make bench TORCH_INDEX=URL
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 TORCH := $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 ARGS ?=
 
-.PHONY: bench test audit trial reference docs lint types clean
+.PHONY: bench test audit trial reference demonstration docs lint types clean
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only $(ARGS)
@@ -29,6 +30,9 @@ trial: $(VENV)/installed
 
 reference: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reference $(ARGS)
+
+demonstration: $(VENV)/installed
+	$(BIN)/python -m benchmarks.regress.demonstrate $(ARGS)
 
 docs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.traps

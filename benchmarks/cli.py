@@ -9,9 +9,18 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.harness import cells, cost, doctor, report_command, selection, show
+from benchmarks.harness import (
+    cells,
+    cost,
+    doctor,
+    history_command,
+    report_command,
+    selection,
+    show,
+)
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
+from benchmarks.regress import command as regress
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 from results.formatting import one_line
 from results.records import RecordError
@@ -60,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_command(commands)
     show.add_command(commands)
     report_command.add_command(commands)
+    regress.add_command(commands)
+    history_command.add_command(commands)
     return parser
 
 

@@ -16,6 +16,7 @@ from benchmarks.harness.lock import Busy
 from benchmarks.harness.precision import parsed
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
+from benchmarks.regress import within_pytest
 from benchmarks.scenarios import FRAMEWORKS
 from results.records import RecordError
 
@@ -72,6 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="RUN",
         help="go on with a run that was stopped: a run file or id (this machine's newest)",
     )
+    within_pytest.add_options(group)
 
 
 def _precision(text: str) -> float:
@@ -218,6 +220,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     chosen = [_cell(item) for item in session.items if is_timed(item)]
     if chosen:
+        within_pytest.check(config, chosen)
         try:
             config.stash[BENCH] = Bench(chosen, config)
         except (RecordError, resume.ResumeError, Busy) as error:
@@ -240,6 +243,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         bench.finish()
         if (bench.trouble or bench.distrusted) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        within_pytest.compare(session, bench.cells)
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables
@@ -247,6 +251,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     bench = terminalreporter.config.stash.get(BENCH, None)
     if bench:
         bench.summary(terminalreporter)
+        within_pytest.summary(terminalreporter)
 
 
 @pytest.fixture

@@ -267,13 +267,21 @@ def moderated_interval(d: ArrayLike, prior: Prior, confidence: float = 0.95) -> 
 
 
 def welch_interval(
-    baseline: Sequence[ArrayLike], cell: Sequence[ArrayLike], confidence: float = 0.95
+    baseline: Sequence[ArrayLike],
+    cell: Sequence[ArrayLike],
+    confidence: float = 0.95,
+    between: float = 0.0,
 ) -> dict[str, Any]:
     """The ratio of two cells whose launches are not paired, as of two frameworks.
 
     Welch's t over the logarithms of the launches' lower quartiles, with Satterthwaite's degrees
     of freedom (Welch 1947). What makes a launch fast or slow does not cancel here, so that it is
     much wider than a paired one. Null ends where either has fewer than 6 launches.
+
+    Args:
+        between: the standard deviation of the log ratio from session to session, where it is
+            known: the launches of one session share what it does, and cannot show it. Counted as
+            known exactly, so with no degrees of freedom to lose.
 
     Returns:
         As `moderated_interval`; ``launches`` is the smaller of the two counts.
@@ -289,7 +297,7 @@ def welch_interval(
     if count < LAUNCHES_FOR_INTERVAL:
         return _figure(math.exp(centre), None, None, confidence, count)
     errors = [float(values.var(ddof=1)) / len(values) for values in logs]
-    total = sum(errors)
+    total = sum(errors) + between**2
     spread = sum(e**2 / (len(v) - 1) for e, v in zip(errors, logs, strict=True))
     dof = total**2 / spread if spread else math.inf
     half = float(scipy.special.stdtrit(dof, (1 + confidence) / 2)) * math.sqrt(total)

@@ -35,6 +35,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,9 +166,12 @@ def _count(value: Any) -> int | None:
 
 def _text(value: Any) -> str | None:
     """What no file can hold, half a surrogate pair or a NUL, is a question mark; "" is null."""
-    if value is None:
-        return None
-    return str(value).encode("utf-8", "replace").decode().replace("\0", "?") or None
+    return None if value is None else _clean(str(value))
+
+
+@lru_cache(maxsize=2**16)  # the same few names stand in every row
+def _clean(text: str) -> str | None:
+    return text.encode("utf-8", "replace").decode().replace("\0", "?") or None
 
 
 _AS: dict[str, Callable[[Any], Any]] = {
@@ -190,12 +194,14 @@ def _as_csv(rows: Iterable[Row]) -> bytes:
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    writer.writerows(map(_harmless, row.values()) for row in rows)
+    texts = [name for name, kind in COLUMNS.items() if kind == TEXT]
+    writer.writerows({**row, **{n: _harmless(row[n]) for n in texts}}.values() for row in rows)
     return file.getvalue().encode()
 
 
-def _harmless(value: Any) -> Any:
-    if isinstance(value, str) and value != "-" and value.startswith((*FORMULA, QUOTE)):
+@lru_cache(maxsize=2**16)
+def _harmless(value: str | None) -> str | None:
+    if value is not None and value != "-" and value.startswith((*FORMULA, QUOTE)):
         return QUOTE + value
     return value
 

@@ -38,6 +38,9 @@ MARGIN = NOISY_MARGIN
 # Cells drawn in all to find the level: 20,000 sessions of up to 16 cells, fewer of larger ones.
 DRAWN_CELLS = 320_000
 
+# of fewer nothing is taken out: half of a lone cell's change would go
+CELLS_FOR_COMMON = 3
+
 CONTROLS = ("group", "row")
 
 Words = NDArray[np.str_]
@@ -142,17 +145,27 @@ def pair_ratios(
 def take_out_common(d: ArrayLike, groups: Sequence[int]) -> tuple[Array, Array]:
     """The cells' own d [..., cells, pairs], and the common mode [..., groups, pairs].
 
-    A group of fewer than 3 cells keeps what it has: half of a lone cell's change would go.
+    A group of fewer than `CELLS_FOR_COMMON` keeps what it has. Of an even number the one of the two
+    in the middle that is nearer to no change counts, not their mean: with two of four cells slower,
+    half of what they are would else pass for common.
     """
     whole = np.asarray(d, dtype=np.float64)
     own, common = whole.copy(), []
     for group in range(max(groups) + 1):
         members = np.flatnonzero(np.asarray(groups) == group)
-        shared = np.median(whole[..., members, :], axis=-2)
+        shared = _middle(whole[..., members, :])
         common.append(shared)
-        if len(members) >= 3:
+        if len(members) >= CELLS_FOR_COMMON:
             own[..., members, :] -= shared[..., None, :]
     return own, np.stack(common, axis=-2)
+
+
+def _middle(d: Array) -> Array:
+    """The median over the cells [..., cells, pairs], of two the one nearer to 0."""
+    ordered = np.sort(d, axis=-2)
+    count = ordered.shape[-2]
+    low, high = ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :]
+    return np.where(np.abs(low) <= np.abs(high), low, high)
 
 
 def estimate(d: ArrayLike, groups: Sequence[int]) -> Moderates:
@@ -207,11 +220,17 @@ def _control_held(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
     return held
 
 
-def decide(d: ArrayLike, control: ArrayLike, design: Design) -> Session:
+def decide(
+    d: ArrayLike, control: ArrayLike, design: Design, taken: Sequence[int] | None = None
+) -> Session:
     """The whole procedure: look, go on while a row is inconclusive, stop at the last look.
 
     A row once found slower or faster stays so: that look was a test at its own level. With
     fewer pairs than a look asks for, the session ends at the look before.
+
+    Args:
+        taken: after how many pairs the session did look, where its time ran out before a look of
+            the design that it then had early: that asks no more of the level than the design's.
 
     Raises:
         ValueError: fewer pairs than the first look takes, or shapes that do not fit.
@@ -222,7 +241,8 @@ def decide(d: ArrayLike, control: ArrayLike, design: Design) -> Session:
             f"d has shape {pairs.shape} and the control {against.shape}; both must be "
             f"[..., {len(design.groups)} cells, pairs]"
         )
-    taken = [count for count in design.looks if count <= pairs.shape[-1]]
+    wanted = design.looks if taken is None else taken
+    taken = [count for count in wanted if count <= pairs.shape[-1]]
     if not taken:
         raise ValueError(
             f"{pairs.shape[-1]} launch pairs; the first look takes {design.looks[0]}: measure more"

@@ -115,8 +115,9 @@ def test_fault_of_the_harness_itself_is_null_too(monkeypatch: pytest.MonkeyPatch
 
     job = {"launches": 1, "limit": 1.0, "seed": 0}
     with ThreadPoolExecutor(1) as executor:
-        ((verdicts, _, worked),) = canaries.take(executor, [Cell(), Cell()], job)  # type: ignore[list-item]
-    assert worked == 0.0
+        (found,) = canaries.take(executor, [Cell(), Cell()], job)  # type: ignore[list-item]
+    verdicts = found["verdicts"]
+    assert (found["worker_seconds"], found["frozen"]) == (0.0, {})
     assert [one["passed"] for one in verdicts] == [None] * 4
     assert "ZeroDivisionError" in verdicts[0]["said"]
 
@@ -128,6 +129,7 @@ def answer(once: float = 1e-3, ratio: float = 2.0, late: float = 1.005) -> dict[
     unwaited = [{"seconds": 1e-4, "caught": True}, {"seconds": 4e-3, "caught": False}]
     return {
         "samples": {"once": [once] * 12, "twice": [once * ratio] * 12, "sleep": [late * 2.06e-3]},
+        "products": 3,
         "slept": [2.06e-3],
         "early": [],
         "synchronous": None,
@@ -203,8 +205,13 @@ def test_what_failed_is_right_only_if_the_second_try_says_so(
     second["samples"]["twice"] = again
     answers = iter([[first], [second]])
     monkeypatch.setattr(canaries, "_taken", lambda *_: next(answers))
-    found = canaries._settled([], {})[0]
+    found = canaries._settled([], {})[0][0]
     assert (found["canary"], found["passed"], found["tries"]) == ("twice", passed, 2)
+
+
+def test_the_frozen_reference_is_the_time_of_one_product() -> None:
+    assert canaries._frozen([answer(once=6e-4), answer(once=9e-4)]) == pytest.approx([2e-4, 3e-4])
+    assert canaries._frozen([answer(once=0.0)]) == []
 
 
 def test_times_that_are_none_fail() -> None:

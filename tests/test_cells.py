@@ -211,7 +211,7 @@ def test_cost_counts_what_each_strategy_and_mode_walks_and_dispatches() -> None:
         mode=("all",),
         strategy=("summed", "separate_retained"),
     ).cells()
-    seconds = {(c.variant, c.mode, c.strategy): cost._call_seconds(c) for c in chosen}
+    seconds = {(c.variant, c.mode, c.strategy): cost.call_seconds(c) for c in chosen}
     for variant, times in (("n2", 3 / 2), ("n16", 136 / 16)):  # N(N + 1) / 2 stages against N
         summed = seconds[variant, "jit", "summed"]
         assert seconds[variant, "jit", "separate_retained"] == pytest.approx(times * summed)

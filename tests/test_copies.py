@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.harness import cells, measure
+from benchmarks.harness import cells, preparation
+from benchmarks.harness.problems import ProblemFiles
 
 Measured = Callable[..., dict[str, Any]]
 
@@ -20,8 +21,13 @@ def test_alias_builds_what_stands_before_the_at_and_the_gate_judges_it(measured:
 
 
 def test_alias_of_a_recipe_is_held_to_what_the_recipe_is() -> None:
-    group = measure._Group({"strategies": [], "launches": 1})
-    group.files = type("Files", (), {"facts": {"frozen": ["net1"]}})()
-    for name in ("unfrozen", "requires_grad_false", *cells.WASTEFUL):
-        assert group._frozen_for(f"{name}@again") == group._frozen_for(name)
-    assert group._frozen_for("unfrozen@again") == {"still": [], "no_gradient": []}
+    files = ProblemFiles("frozen_prefix", "-", "seed")
+    way = {"kind": "freeze", "phase": "step", "mode": "eager", "dtype": "float32"}
+    names = ("unfrozen", "requires_grad_false", *cells.WASTEFUL)
+    again = [f"{name}@again" for name in names]
+    asked = preparation.request(way, files, "reference.npz", [*names, *again])["cells"]
+    files.close()
+    for name, copy in zip(names, again, strict=True):
+        assert asked[copy] == asked[name]
+    assert asked["unfrozen@again"] == {"still": [], "no_gradient": []}
+    assert asked["requires_grad_false"]["still"] == files.facts["frozen"]

@@ -109,8 +109,12 @@ def test_the_crossover_map_has_a_field_a_variant_and_size() -> None:
 
 def test_the_flow_shows_absent_and_exact_zero_apart() -> None:
     (table,) = tables(named(whole_run(), "flow"))
-    assert table.columns == ["loss", "net1", "net2"]
-    assert texts(table) == [["loss1", "✓", "– / 0"], ["loss2", "✓", "✓"]]
+    assert table.columns == ["network", "loss", "part 1", "part 2"]
+    name = "stacked_cascade n2"
+    assert texts(table) == [
+        [name, "loss1", "net1 ✓", "net2 – / 0"],
+        [name, "loss2", "net1 ✓", "net2 ✓"],
+    ]
 
 
 def test_where_no_flow_was_proven_the_page_says_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,16 @@ def test_zero_gradient_behind_long_sums_may_be_larger() -> None:
         found = {"net1.w": ONE, "net1.b": np.array([factor * limit])}
         said = problem(found, reference, zero_gradient=("net1.b",), allowed=1e-3)
         assert (said is None) == passes, said
+
+
+def test_references_of_long_sums_may_leave_more_where_the_true_gradient_is_0() -> None:
+    reference = {"net1.w": ONE, "net1.b": np.array([0.0])}
+    found = {"net1.w": ONE, "net1.b": np.array([36 * equivalence.EPS["float64"] * 5.0])}
+    asked: dict[str, Any] = {"allowed": 1e-12, "dtype": "float64", "networks": ["net1"]}
+    for long, passes in ((False, False), (True, True), (None, False)):
+        said = compare(found, reference, **asked, zero_gradient=("net1.b",), long_sums=long).problem
+        assert (said is None) == passes, said
+    assert [equivalence.long_sums(margin) for margin in (1e-5, 1e-6, None)] == [False, True, True]
 
 
 def test_bounds_are_those_that_the_documentation_gives() -> None:

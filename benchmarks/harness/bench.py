@@ -137,6 +137,7 @@ class Bench:
         self.stopped = dict(run.settings["stopped"])
         self._clock -= run.settings["wall_seconds"]
         self.settings["canaries"] = list(run.settings.get("canaries", []))
+        self.settings["frozen_seconds"] = dict(run.settings.get("frozen_seconds", {}))
         self.settings["resumed"] = [*run.settings.get("resumed", []), records.utc_now()]
 
     def result(self, cell: Cell) -> tuple[Record, Replay]:
@@ -178,9 +179,11 @@ class Bench:
             "seed": self.settings["seed"],
         }
         taken = self.settings.setdefault("canaries", [])
-        for verdicts, spent, worked in canaries.take(self.executor, cells, job):
-            taken += verdicts
-            self._spend(spent, worked)
+        frozen = self.settings.setdefault("frozen_seconds", {})
+        for found in canaries.take(self.executor, cells, job):
+            taken += found["verdicts"]
+            frozen |= found["frozen"]
+            self._spend(found["spent"], found["worker_seconds"])
 
     def _spend(self, seconds: dict[str, float], worked: float) -> None:
         self.worker_seconds += worked

@@ -26,6 +26,7 @@ from results.statistics import (
     moderated_interval,
 )
 
+WHOSE = ("framework", "device", "dtype")
 NAMES = ("twice", "unsynchronised", "sleep", "wrong_gradient")
 SAMPLES = 12  # of each program in each launch
 # A 95 % interval would miss a true 2.0 in one session of twenty. At 99.9 % it is one in a thousand.
@@ -43,19 +44,17 @@ Answer = Mapping[str, Any]  # a launch's
 
 def take(
     executor: Executor, cells: Iterable[Cell], job: Mapping[str, Any]
-) -> Iterator[tuple[list[Verdict], dict[str, float], float]]:
-    """Verdicts, seconds spent, and those of them that workers worked, for each framework.
-
-    And for each device and dtype of these cells.
-    """
-    for what in dict.fromkeys((cell.framework, cell.device, cell.dtype) for cell in cells):
-        mine = dict(zip(("framework", "device", "dtype"), what, strict=True)) | dict(job)
+) -> Iterator[dict[str, Any]]:
+    """What `measure_canaries` returns, for each framework, device and dtype of these cells."""
+    for what in dict.fromkeys(tuple(getattr(cell, name) for name in WHOSE) for cell in cells):
+        mine = dict(zip(WHOSE, what, strict=True)) | dict(job)
         try:
             found = executor.submit(measure_canaries, mine).result()
         except Exception as error:  # a fault of the harness itself must not cost the cells
             why = f"the harness failed: {type(error).__name__}: {error}"
-            found = {"verdicts": _named(mine, _not_taken(why)), "spent": {}, "worker_seconds": 0.0}
-        yield found["verdicts"], found["spent"], found["worker_seconds"]
+            verdicts = _named(mine, _not_taken(why))
+            found = {"verdicts": verdicts, "frozen": {}, "spent": {}, "worker_seconds": 0.0}
+        yield found
 
 
 def measure_canaries(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,30 +66,55 @@ def measure_canaries(job: Mapping[str, Any]) -> dict[str, Any]:
     ``worker_seconds``, for how long of them workers worked (`effort`).
     """
     start = time.perf_counter()
-    ready = start
+    ready, frozen = start, {}
     try:
         workers = pool.POOL.launches(job["framework"], job["device"], job["dtype"], job["launches"])
         for launch in workers:
             launch.ready()
         ready = time.perf_counter()
-        verdicts = _settled(workers, job)
+        verdicts, answers = _settled(workers, job)
+        frozen = {" ".join(job[name] for name in WHOSE): _frozen(answers)}
     except WorkerError as error:
         verdicts = _not_taken(str(error))
     spent = {"starting": ready - start, "canaries": time.perf_counter() - ready}
     worked = pool.POOL.worker_seconds()
-    return {"verdicts": _named(job, verdicts), "spent": spent, "worker_seconds": worked}
+    return {
+        "verdicts": _named(job, verdicts),
+        "frozen": frozen,
+        "spent": spent,
+        "worker_seconds": worked,
+    }
 
 
-def _settled(workers: Sequence[Launch], job: Mapping[str, Any]) -> list[Verdict]:
-    """The verdicts. What fails is taken once more: a neighbour's burst passes, a fault stays."""
-    first = judge(_taken(workers, job, 0))
+def _settled(
+    workers: Sequence[Launch], job: Mapping[str, Any]
+) -> tuple[list[Verdict], list[dict[str, Any]]]:
+    """The verdicts, and the answers they were first taken from.
+
+    What fails is taken once more: a neighbour's burst passes, a fault stays.
+    """
+    answers = _taken(workers, job, 0)
+    first = judge(answers)
     if all(verdict["passed"] is not False for verdict in first):
-        return first
+        return first, answers
     again = judge(_taken(workers, job, 1))
-    return [
+    verdicts = [
         one if one["passed"] is not False else (two if two["passed"] else one) | {"tries": 2}
         for one, two in zip(first, again, strict=True)
     ]
+    return verdicts, answers
+
+
+def _frozen(answers: Sequence[Answer]) -> list[float]:
+    """Seconds of one product in each launch: what runs are held to over months (`history`).
+
+    Empty where a time is none, which the verdicts say.
+    """
+    try:
+        once = lower_quartiles([one["samples"]["once"] for one in answers])
+    except ValueError:
+        return []
+    return [float(t) / one["products"] for t, one in zip(once, answers, strict=True)]
 
 
 def _taken(workers: Sequence[Launch], job: Mapping[str, Any], attempt: int) -> list[dict[str, Any]]:
@@ -210,5 +234,5 @@ def _not_taken(why: str) -> list[Verdict]:
 
 
 def _named(job: Mapping[str, Any], verdicts: Iterable[Verdict]) -> list[Verdict]:
-    whose = {name: job[name] for name in ("framework", "device", "dtype")}
+    whose = {name: job[name] for name in WHOSE}
     return [{**whose, **verdict} for verdict in verdicts]

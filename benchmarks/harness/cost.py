@@ -70,7 +70,7 @@ def _group_seconds(members: Sequence[Cell], launches: int, cell_seconds: float) 
 
 
 def _cell_seconds(cell: Cell, launches: int, cell_seconds: float) -> float:
-    call = _call_seconds(cell)
+    call = call_seconds(cell)
     testable = steady.LEAST * call <= clock.WARM_LIMIT
     warming = call * (steady.LEAST if testable else clock.WARM_CALLS)
     each = max(cell_seconds, LEAST_BLOCKS * call) + max(clock.WARM_SECONDS, warming)
@@ -88,10 +88,11 @@ def _compile_seconds(cell: Cell, launches: int) -> float:
 
 def _memory_seconds(cell: Cell) -> float:
     """Also on a GPU, where torch takes none of it: better too long than too short."""
-    return MEMORY_SECONDS[cell.framework] + MEMORY_CALLS * _call_seconds(cell)
+    return MEMORY_SECONDS[cell.framework] + MEMORY_CALLS * call_seconds(cell)
 
 
-def _call_seconds(cell: Cell) -> float:
+def call_seconds(cell: Cell) -> float:
+    """Nominal seconds of one call on 2 CPU cores."""
     by_operation = cell.framework == "jax" and cell.mode == EAGER
     dispatch = DISPATCH_SECONDS * len(_networks(cell)) / 2 if by_operation else 0.0
     return _walk_seconds(cell) + dispatch

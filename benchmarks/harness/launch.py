@@ -76,7 +76,8 @@ class Launch:
 
     ``prefix`` stands in front of the worker's command: ``("taskset", "-c", "1")`` keeps it, and
     every thread that its framework starts, on one core. ``worked`` is a list to which is added when
-    the worker worked, as it tells of it: see `effort`.
+    the worker worked, as it tells of it: see `effort`. ``root`` is the tree of code that it runs,
+    ``python`` the interpreter that runs it.
     """
 
     def __init__(
@@ -90,10 +91,12 @@ class Launch:
         prefix: Sequence[str] = (),
         module: str = WORKER,
         worked: list[Span] | None = None,
+        root: Path = ROOT,
+        python: str = sys.executable,
     ) -> None:
         self.framework = framework
         self._worked: list[Span] = [] if worked is None else worked
-        command = [*prefix, sys.executable, "-m", module, "--framework", framework]
+        command = [*prefix, python, "-m", module, "--framework", framework]
         command += ["--device", device, "--dtype", dtype]
         if cache and framework in FRAMEWORKS:
             command += ["--cache", cache]
@@ -104,7 +107,7 @@ class Launch:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            cwd=ROOT,
+            cwd=root,
             text=True,
             start_new_session=True,  # Ctrl-C is the parent's to handle
             pass_fds=self._tether.fds,

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.harness import equivalence, gate, memory, pool
-from benchmarks.harness.cells import EAGER, UNFROZEN, WASTEFUL, built
+from benchmarks.harness import gate, memory, pool, preparation, room
+from benchmarks.harness.cells import EAGER
 from benchmarks.harness.launch import (
     Launch,
     WorkerCrashed,
@@ -27,7 +27,6 @@ from benchmarks.harness.precision import Precision
 from benchmarks.harness.problems import Untrusted
 from benchmarks.own import loading
 from benchmarks.own.blame import SpecError
-from benchmarks.scenarios.spec import matches
 
 # under this many FLOPs a call's time is dispatch, and its share of the GEMM peak says nothing
 PEAK_FLOPS = 1e8
@@ -97,6 +96,8 @@ class _Group:
         self.count: int = job["launches"]  # launches so far
         self.stopped: str | None = None
         self._excused = False
+        self._prepared: set[Launch] = set()
+        self._crowded = False  # whether memory is too short for the problem in all launches at once
 
     def alive(self) -> list[str]:
         return [name for name, result in self.results.items() if result.outcome == "ok"]
@@ -125,9 +126,21 @@ class _Group:
             self._close(launch)
 
     def _time_all(self, indices: range) -> None:
-        with self._spending("timing"):
-            for index in indices:
+        for index in indices:
+            with self._spending("preparing"):
+                self._assure(self._workers()[index])
+            with self._spending("timing"):
                 self._attempt(index, self._time)
+            if self._crowded:
+                launch = self._workers()[index]
+                self._close(launch)
+                self._prepared.discard(launch)
+
+    def _assure(self, launch: Launch) -> None:
+        """Prepare it if it is not: where memory is short its turn comes only now, and one that died
+        since it was prepared has been replaced by a fresh one."""
+        if launch not in self._prepared and self.alive():
+            self._prepare([launch])
 
     def _go_on(self, precision: Precision, start: float) -> None:
         """More launches, step by step, until the ratios are precise enough or the time is up."""
@@ -137,8 +150,9 @@ class _Group:
             if self.stopped or count is None:
                 break
             done, self.count = self.count, count
-            with self._spending("preparing"):
-                self._prepare_more(self._workers()[done:])
+            if not self._crowded:
+                with self._spending("preparing"):
+                    self._prepare_more(self._workers()[done:])
             self._time_all(range(done, count))
 
     def _reference_launches(self) -> dict[str, Launch]:
@@ -163,9 +177,15 @@ class _Group:
         return files[mine]
 
     def _prepare_all(self, workers: list[Launch]) -> None:
-        """The first launch compiles, the others find its work in the cache."""
+        """The first launch compiles, the others find its work in the cache.
+
+        Where they would not fit into memory beside each other, each is prepared when it is timed.
+        """
         self._prepare(workers[:1])
-        self._prepare_more(workers[1:])
+        if self.job["device"] == "cpu" and self.job["seconds"] > 0:
+            self._crowded = room.crowded(self._workers()[0].pid, len(workers) - 1)
+        if not self._crowded:
+            self._prepare_more(workers[1:])
 
     def _prepare_more(self, workers: list[Launch]) -> None:
         if self.job["mode"] != EAGER:
@@ -201,6 +221,7 @@ class _Group:
         for launch in sent:
             try:
                 self._gated(launch.receive(self.job["limit"]))
+                self._prepared.add(launch)
             except WorkerError as error:
                 self._blame(error)
                 self._again(launch)
@@ -213,46 +234,15 @@ class _Group:
             self._prepare([fresh])
 
     def _preparation(self) -> dict[str, Any]:
-        job, spec = self.job, self.files.spec
-        margin = spec.kink_margin(job["variant"], job["size"])
-        rules = {
-            "allowed": equivalence.tolerance(job["dtype"], margin),
-            "dtype": job["dtype"],
-            "phase": job["phase"],
-            "networks": list(spec.variants[job["variant"]].networks),
-            "zero_gradient": list(spec.zero_gradient),
-            "exact_zero": self._exact_zero(),
-            "optimizer": spec.optimizer_of(job["variant"]).kind,
-        }
-        cells = {name: self._frozen_for(name) for name in self.alive()}
-        return {
-            "kind": job["kind"],
-            "phase": job["phase"],
-            "mode": job["mode"],
-            "cells": cells,
-            "reference": self.reference,
-            "rules": rules,
-            "count": not any(self.results[name].figures for name in cells),
-            "products": job["size"] not in ("seed", "small"),
-        }
-
-    def _exact_zero(self) -> list[str]:
-        """Parameters whose gradient is exactly 0 in this variant."""
-        layers = self.files.spec.variants[self.job["variant"]].exact_zero
-        return [
-            name
-            for reached in self.files.facts["reach"].values()
-            for name in reached
-            if matches(name, layers)
-        ]
-
-    def _frozen_for(self, name: str) -> dict[str, list[str]]:
-        """What must keep ``still``, and what must have no gradient, for this strategy or recipe."""
-        frozen = self.files.facts["frozen"]
-        return {
-            "still": [] if built(name) == UNFROZEN else frozen,
-            "no_gradient": [] if built(name) in WASTEFUL else frozen,
-        }
+        names = self.alive()
+        return preparation.request(
+            self.job,
+            self.files,
+            self.reference,
+            names,
+            count=not any(self.results[name].figures for name in names),
+            products=self.job["size"] not in ("seed", "small"),
+        )
 
     def _gated(self, prepared: Mapping[str, Any]) -> None:
         for name, found in prepared.items():
@@ -319,6 +309,7 @@ class _Group:
         while self.alive():
             launch = self._workers()[index]
             try:
+                self._assure(launch)
                 step(launch, index)
                 break
             except WorkerError as error:

@@ -6,3 +6,4 @@ from pathlib import Path
 
 RUNS = Path(__file__).resolve().parents[2] / "results" / "runs"
 REPORTS = RUNS.parent / "reports"
+REGRESSIONS = RUNS.parent / "regressions"

@@ -224,4 +224,5 @@ def disagreement(
         dtype="float64",
         networks=list(files.spec.variants[files.variant].networks),
         zero_gradient=files.spec.zero_gradient,
+        long_sums=equivalence.long_sums(files.spec.kink_margin(files.variant, files.size)),
     ).problem

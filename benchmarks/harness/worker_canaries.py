@@ -61,9 +61,10 @@ class Canaries(Timing):
         """Time, guard and gate programs whose right answers are known.
 
         Returns ``samples`` of ``once``, ``twice`` (the same work two times) and ``sleep`` (seconds
-        per call, ``least`` of each); ``slept``, the same sleeps by another clock; ``early``, what
-        the guard has against programs that are waited for; ``unwaited``, of calls with
-        `UNWAITED_TIMES` the work of ``once`` the seconds and whether the guard caught it;
+        per call, ``least`` of each); ``products``, how many of them ``once`` is; ``slept``, the
+        same sleeps by another clock; ``early``, what the guard has against programs that are waited
+        for; ``unwaited``, of calls with `UNWAITED_TIMES` the work of ``once`` the seconds and
+        whether the guard caught it;
         ``synchronous``, why nothing could be unwaited here, or None; and ``gate``, its word on a
         ``right`` and on a ``wrong`` gradient.
         """
@@ -80,6 +81,7 @@ class Canaries(Timing):
             synchronous = made.synchronous()
             return {
                 "samples": samples,
+                "products": count,
                 "slept": [float(np.mean(calls)) for calls in sleeper.slept[-least:]],
                 "early": early,
                 "synchronous": synchronous,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from benchmarks.harness import equivalence
+from benchmarks.harness import preparation
+from benchmarks.harness.cores import keep_on
 from benchmarks.harness.launch import Launch
 from benchmarks.harness.problems import ProblemFiles
 from benchmarks.trial import plan
@@ -100,36 +98,12 @@ class Subjects:
         return max(sizes[subject.strategy] for sizes in warm)
 
     def _preparation(self, subject: Subject) -> dict[str, Any]:
-        references = self._references[subject.problem, subject.phase]
-        return {
+        way = {
             "kind": "backward",
             "phase": subject.phase,
             "mode": "eager" if subject.framework == "torch" else "jit",
-            "cells": {subject.strategy: {"still": [], "no_gradient": []}},
-            "reference": references[subject.framework],
-            "rules": self._rules(self.files[subject.problem], subject.phase),
-            "count": False,
-            "products": False,
-        }
-
-    @staticmethod
-    def _rules(files: ProblemFiles, phase: str) -> dict[str, Any]:
-        spec = files.spec
-        return {
-            "allowed": equivalence.tolerance(
-                "float32", spec.kink_margin(files.variant, files.size)
-            ),
             "dtype": "float32",
-            "phase": phase,
-            "networks": list(spec.variants[files.variant].networks),
-            "zero_gradient": list(spec.zero_gradient),
-            "exact_zero": [],
-            "optimizer": spec.optimizer_of(files.variant).kind,
         }
-
-
-def keep_on(launch: Launch, core: int) -> None:
-    """Move every thread of a worker to one core; Linux, as the whole trial is."""
-    for thread in Path(f"/proc/{launch.pid}/task").iterdir():
-        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
-            os.sched_setaffinity(int(thread.name), {core})
+        reference = self._references[subject.problem, subject.phase][subject.framework]
+        files = self.files[subject.problem]
+        return preparation.request(way, files, reference, [subject.strategy])

@@ -187,3 +187,25 @@ def drift(marks: Sequence[Mark]) -> Drawing:
         )
     )
     return base, 300
+
+
+@drawn
+def over_time(marks: Sequence[Mark]) -> Drawing:
+    """A line a cell over the runs; a dot where a new level begins."""
+    import altair as alt
+
+    titles = {"line": "cell", "run": "run", "commit": "commit", "told": "time",
+              "begins": "level begins, times the one before"}  # fmt: skip
+    chosen = alt.selection_point(fields=["line"], name="chosen", on="click")
+    scale = alt.Scale(type="log", nice=False, padding=16)
+    base = based_on(marks).encode(
+        x=alt.X("run:O", title="run", sort=None, axis=alt.Axis(labelLimit=90, labelOverlap=True)),
+        y=alt.Y("ratio:Q", title="time ÷ first runs", scale=scale),
+        color=alt.Color("framework:N", scale=frameworks_scale()),
+        detail="line:N",
+        opacity=alt.condition(chosen, alt.value(0.85), alt.value(0.06)),
+        tooltip=tooltip(titles),
+    )
+    drawn_lines = base.mark_line(point=alt.OverlayMarkDef(size=14))
+    dots = base.mark_point(filled=True, size=90).transform_filter("datum.begins != ''")
+    return alt.layer(drawn_lines.add_params(chosen), dots), 340

@@ -51,7 +51,9 @@ def _words(machine: Machine) -> list[Paragraph]:
             "Each launch is a fresh process of one framework; the strategies of a group are "
             "measured in it side by side, in random order inside each block, each call waited for "
             "on all of its outputs. A time is the median over launches of each launch's lower "
-            "quartile; a ratio is made within each launch, and its interval is over launches.",
+            "quartile; a ratio is made within each launch, and its interval is over launches. So a "
+            "ratio is not the quotient of the two times shown: where launches scatter, the "
+            "two may even lie on different sides of 1, and the ratio is the one to go by.",
         ],
         [
             "Verdicts are taken at α = "

@@ -7,7 +7,7 @@ from typing import Any
 
 from results.collection import Machine
 from results.formatting import NOTHING
-from results.pages.layout import Cell, Row, Section, Table, missing
+from results.pages.layout import Cell, Row, Section, Table
 
 # what the gradient of a loss by a network was found to be
 VALUE, ZERO, ABSENT = "value", "zero", "absent"
@@ -22,7 +22,7 @@ Flow = Mapping[str, Mapping[str, str]]  # loss → network → what was found
 
 
 def section(machine: Machine) -> Section:
-    """A table a scenario and variant: losses down, networks across, both frameworks in a cell."""
+    """One table: a row a loss of each scenario and variant, a field a network of it."""
     flows = proven(machine)
     if not flows:
         told = "None of these runs says which loss reached which network."
@@ -36,8 +36,7 @@ def section(machine: Machine) -> Section:
             f"{NOTHING}: there is none. Where the frameworks differ, torch stands before jax.",
         ]
     ]
-    blocks += [_table(name, flow) for name, flow in flows.items()]
-    return Section("flow", "Who may change whom", blocks)
+    return Section("flow", "Who may change whom", [*blocks, _table(flows)])
 
 
 def proven(machine: Machine) -> dict[str, dict[str, Flow]]:
@@ -50,32 +49,37 @@ def proven(machine: Machine) -> dict[str, dict[str, Flow]]:
     return found
 
 
-def _table(name: str, flow: Mapping[str, Flow]) -> Table:
+def _table(flows: Mapping[str, Mapping[str, Flow]]) -> Table:
+    rows = [row for name, flow in flows.items() for row in _rows(name, flow)]
+    most = max(len(row.cells) for row in rows) - 2
+    columns = ["network", "loss", *(f"part {place + 1}" for place in range(most))]
+    return Table("Each loss, and what it does to each part of the network", columns, rows)
+
+
+def _rows(name: str, flow: Mapping[str, Flow]) -> list[Row]:
+    """A row a loss, each field named, as every scenario has parts of its own."""
     scenario, _, variant = name.partition("/")
+    title = f"{scenario} {variant}" if variant not in ("", "-") else scenario
     frameworks = sorted(flow, reverse=True)  # torch before jax, as everywhere
-    losses = list(dict.fromkeys(loss for one in flow.values() for loss in one))
-    networks = list(
-        dict.fromkeys(net for one in flow.values() for row in one.values() for net in row)
-    )
-    rows = [
+    losses = dict.fromkeys(loss for one in flow.values() for loss in one)
+    networks = dict.fromkeys(net for one in flow.values() for row in one.values() for net in row)
+    return [
         Row(
-            [Cell(loss), *(_cell(flow, frameworks, loss, net) for net in networks)],
+            [Cell(title), Cell(loss), *(_cell(flow, frameworks, loss, net) for net in networks)],
             {"scenario": scenario},
         )
         for loss in losses
     ]
-    title = f"{scenario} {variant}" if variant not in ("", "-") else scenario
-    return Table(title, ["loss", *networks], rows, about=f"proven in {' and '.join(frameworks)}")
 
 
 def _cell(flow: Mapping[str, Flow], frameworks: list[str], loss: str, network: str) -> Cell:
     found = {f: flow[f].get(loss, {}).get(network) for f in frameworks}
     states = {state for state in found.values() if state}
     if not states:
-        return missing("not told")
+        return Cell(f"{network} ?", "not told", "missing")
     words = " / ".join(WORDS.get(state or "", "?") for state in found.values())
     note = "; ".join(f"{f}: {NOTES.get(s or '', 'not told')}" for f, s in found.items())
     if len(states) == 1:
         state = states.pop()
-        return Cell(WORDS.get(state, "?"), note, KINDS.get(state, ""))
-    return Cell(words, note, "absent" if VALUE not in states else "failed")
+        return Cell(f"{network} {WORDS.get(state, '?')}", note, KINDS.get(state, ""))
+    return Cell(f"{network} {words}", note, "absent" if VALUE not in states else "failed")

@@ -12,6 +12,7 @@ from results.pages.answers import FREEZE
 from results.pages.drawing import mark_of
 from results.pages.layout import (
     Cell,
+    Code,
     Row,
     Section,
     Table,
@@ -29,6 +30,17 @@ COLUMNS = (
     "FLOPs", "saved for backward", "peak memory", "optimizer state", "does the freeze hold?",
 )  # fmt: skip
 
+JAX = [
+    "In JAX the recipe is not the whole story: one jitted step drops whatever reaches no output. "
+    "An optimizer that keeps moments of every gradient (",
+    Code("chain_freeze"),
+    " or ",
+    Code("masked(set_to_zero)"),
+    " behind Adam) keeps the frozen gradients alive; behind plain SGD, which keeps none, they are "
+    "dead and cost nothing. Returning all gradients from the jit, or clipping by their global "
+    "norm, brings them back.",
+]
+
 
 def section(machine: Machine) -> Section | None:
     """None where no recipe was measured."""
@@ -43,6 +55,8 @@ def section(machine: Machine) -> Section | None:
             "only keeps the optimizer away computes every gradient and throws it away.",
         ]
     ]
+    if any(record["framework"] == "jax" for record in records):
+        blocks.append(JAX)
     for framework in dict.fromkeys(record["framework"] for record in records):
         mine = [record for record in records if record["framework"] == framework]
         blocks += _chart(framework, mine)

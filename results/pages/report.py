@@ -15,6 +15,7 @@ from results.pages import (
     freezing,
     gradients,
     growing,
+    over_time,
     passes,
     what_to_write,
     who_wins,
@@ -79,14 +80,15 @@ def _part(machine: Machine, place: int) -> Part:
     count = f"{len(machine.runs)} runs, the newest" if len(machine.runs) > 1 else "run"
     about = [f"{count} {newest.id} of {newest.started}, machine {machine.id}"]
     sections = [
-        what_to_write.section(machine, _told(machine, "summary", str)),
+        what_to_write.section(machine, scenarios(machine)),
         who_wins.section(machine),
-        passes.section(machine, _told(machine, "sizes", dict).get(passes.STACKED, {})),
+        passes.section(machine, _stacked(machine)),
         freezing.section(machine),
         flows.section(machine),
         gradients.section(machine),
         growing.section(machine),
         every_cell.side_by_side(machine),
+        over_time.section(machine),
         conditions.section(machine),
         every_cell.section(machine),
     ]
@@ -109,12 +111,21 @@ def _named(section: Section, place: int) -> Section:
     return Section(f"{section.name}-{place + 1}", section.title, blocks)
 
 
-def _told(machine: Machine, key: str, kind: type) -> dict[str, Any]:
-    """What the runs say of their scenarios: name → its ``summary``, or its ``sizes``."""
-    found: dict[str, Any] = {}
+def scenarios(machine: Machine) -> dict[str, dict[str, Any]]:
+    """What the runs say of their scenarios: name → ``summary``, a line, and ``sizes``, a mapping.
+
+    Only what is of that type; the newest run that says it.
+    """
+    found: dict[str, dict[str, Any]] = {}
     for run in machine.runs:
-        scenarios = run.settings.get("scenarios")
-        for name, about in (scenarios if isinstance(scenarios, Mapping) else {}).items():
-            if isinstance(about, Mapping) and isinstance(about.get(key), kind):
-                found[name] = about[key]
+        told = run.settings.get("scenarios")
+        for name, about in (told if isinstance(told, Mapping) else {}).items():
+            for key, kind in (("summary", str), ("sizes", Mapping)):
+                if isinstance(about, Mapping) and isinstance(about.get(key), kind):
+                    found.setdefault(name, {})[key] = about[key]
     return found
+
+
+def _stacked(machine: Machine) -> Mapping[str, Mapping[str, Any]]:
+    sizes: Mapping[str, Mapping[str, Any]] = scenarios(machine).get(passes.STACKED, {})
+    return sizes.get("sizes", {})

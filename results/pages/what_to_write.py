@@ -8,6 +8,7 @@ from typing import Any
 
 from results.collection import Machine
 from results.formatting import NOTHING, ratio_text, significant
+from results.pages import belief, glossary
 from results.pages.answers import Answer, Way, answers, largest, usual
 from results.pages.layout import Cell, Code, Paragraph, Points, Row, Section, Strong, Table, problem
 from results.pages.words import FAMILIES, KINDS, code_of
@@ -25,16 +26,19 @@ TO = {"freeze": ", to freeze a part"}
 MARKS = {SLOWER: "▲", FASTER: "▼", EQUAL: "=", INCONCLUSIVE: "?"}
 
 
-def section(machine: Machine, summaries: dict[str, str]) -> Section:
+def section(machine: Machine, scenarios: glossary.About) -> Section:
     """What to write in each framework for each kind of network, and what the other ways cost.
 
-    ``summaries`` says what the scenarios are: name → a line.
+    ``scenarios`` says what they are: name → its ``summary`` and its ``sizes``.
     """
     families = dict.fromkeys(record["family"] for record in machine.records)
     blocks: list[Any] = [
         Points([right_or_wrong(machine.records), *_headlines(machine.records)]),
+        belief.section(machine),
+        glossary.section(machine.records, scenarios),
         [IN_FRONT],
     ]
+    summaries = {name: about.get("summary", "") for name, about in scenarios.items()}
     for family in families:
         members = [record for record in machine.records if record["family"] == family]
         inside = [*_ways(members), by_network(members, summaries)]

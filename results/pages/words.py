@@ -14,6 +14,12 @@ PHASES = {
     "gradient": "forward and backward pass",
     "step": "forward pass, backward pass and the optimizer's update",
 }
+MODES = {
+    "eager": "operation by operation, torch's usual way; JAX without jit",
+    "compile": "torch.compile over networks and losses at once",
+    "compile_networks": "torch.compile of each network on its own",
+    "jit": "jax.jit over everything that is timed",
+}
 # how each framework is used by most
 USUAL_MODES = {"torch": "eager", "jax": "jit"}
 

@@ -128,7 +128,7 @@ FAULTS = (
     Fault(
         "zero_gradient_held_to_the_wide_bound",
         "benchmarks/harness/equivalence.py",
-        "times = ZERO_GRADIENT if allowed <= ROUNDING else ZERO_GRADIENT_LONG",
+        "times = ZERO_GRADIENT_LONG if long else ZERO_GRADIENT",
         "times = ZERO_GRADIENT_LONG",
         "the bound of long sums everywhere",
         (f"{RULES}::test_zero_gradient_is_held_to_its_networks_norm",),
@@ -322,7 +322,7 @@ FAULTS = (
     ),
     Fault(
         "every_recipe_may_compute_what_is_frozen",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/preparation.py",
         '"no_gradient": [] if built(name) in WASTEFUL else frozen,',
         '"no_gradient": [],',
         "a recipe that saves nothing passes for one that does",
@@ -330,7 +330,7 @@ FAULTS = (
     ),
     Fault(
         "nothing_must_keep_still",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/preparation.py",
         '"still": [] if built(name) == UNFROZEN else frozen,',
         '"still": [],',
         "what is frozen moves in a timed step",

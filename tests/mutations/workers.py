@@ -134,4 +134,23 @@ FAULTS = (
         "workers work for longer than the session lasts",
         (f"{EFFORT}::test_second_in_which_several_worked_counts_once",),
     ),
+    Fault(
+        "replaced_worker_not_prepared",
+        "benchmarks/harness/measure.py",
+        "                self._assure(launch)\n                step(launch, index)\n",
+        "                step(launch, index)\n",
+        "a worker that died unseen costs the cells that its successor was never told of",
+        (
+            "tests/test_room.py::"
+            "test_a_worker_that_died_since_it_was_prepared_is_replaced_by_a_prepared_one",
+        ),
+    ),
+    Fault(
+        "all_launches_hold_what_one_hardly_can",
+        "benchmarks/harness/measure.py",
+        "            if self._crowded:\n                launch = self._workers()[index]\n",
+        "            if False:\n                launch = self._workers()[index]\n",
+        "six launches of a large problem fill the memory, and the kernel kills one",
+        ("tests/test_room.py::test_where_memory_is_short_one_launch_at_a_time_holds_the_problem",),
+    ),
 )

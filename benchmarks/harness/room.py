@@ -1,0 +1,30 @@
+"""Whether all launches of a group can hold their problem in memory at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.machine import activity
+from benchmarks.machine.host import Host
+
+SHARE = 0.8  # of what is to be had: what is measured needs some beside
+
+
+def crowded(pid: int, others: int, host: Host | None = None) -> bool:
+    """Whether so many ``others`` like this process would not fit beside it.
+
+    By the most that it held so far, while it compiled too. False where the system does not tell:
+    then as if there were room.
+    """
+    machine = host or Host(Path("/"))
+    peak = _kilobytes(machine.text(f"proc/{pid}/status") or "", "VmHWM")
+    free = activity.memory(machine)["memory_available_bytes"]
+    return peak is not None and free is not None and others * peak * 1024 > SHARE * free
+
+
+def _kilobytes(status: str, name: str) -> int | None:
+    for line in status.splitlines():
+        key, _, value = line.partition(":")
+        if key == name and value.split()[:1] and value.split()[0].isdigit():
+            return int(value.split()[0])
+    return None

@@ -1,0 +1,175 @@
+"""The workers of one launch pair: base, head, and base again, of every framework."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import cores, preparation
+from benchmarks.harness.cells import Cell
+from benchmarks.harness.launch import Launch, WorkerError, WorkerFailed, outcome_of, told
+from benchmarks.harness.problems import ProblemFiles
+from benchmarks.regress import plan
+from benchmarks.regress.sides import Side
+
+ROLES = ("base", "head", "again")  # the last is the control: base against base
+METRICS = ("wall", "cpu")
+ANSWER_SECONDS = 300.0
+
+
+class CellFailed(Exception):
+    """A cell came to nothing in one role: ``outcome`` as a record's, and whether it will again."""
+
+    def __init__(self, cell: Cell, role: str, outcome: str, why: str, *, again: bool) -> None:
+        super().__init__(why)
+        self.cell, self.role, self.outcome, self.again = cell, role, outcome, again
+
+
+class Cast:
+    """Fresh workers of both sides; those of a framework measure in turns, on one core."""
+
+    def __init__(self, launches: Mapping[str, Mapping[str, Launch]], device: str) -> None:
+        self.launches = launches
+        self.device = device
+
+    def measure(
+        self,
+        cell: Cell,
+        files: Mapping[str, ProblemFiles],
+        reference: str,
+        rng: np.random.Generator,
+        limit: float = ANSWER_SECONDS,
+    ) -> dict[str, dict[str, list[list[float]]]]:
+        """Gate the cell in every role, then time it in turns, in random order within a round.
+
+        Args:
+            files: the problem, for ``base`` and ``head``.
+            reference: the float64 gradients that every role is held to.
+
+        Returns:
+            Role → metric → the samples of each turn, seconds per call.
+
+        Raises:
+            CellFailed: wrong gradients, an exception, or a worker that is gone.
+        """
+        three = self.launches[cell.framework]
+        self._prepare(cell, files, reference, limit)
+        calls = self._warm(cell, limit)
+        taken: dict[str, dict[str, list[list[float]]]]
+        taken = {role: {metric: [] for metric in METRICS} for role in ROLES}
+        spent, rounds = 0.0, 0
+        while rounds < plan.LEAST_TURNS or spent < plan.CELL_SECONDS * len(ROLES):
+            for place in rng.permutation(len(ROLES)):
+                role = ROLES[place]
+                with _blaming(cell, role):
+                    turn = three[role].ask(
+                        "turn", limit, name=cell.strategy, calls=calls, seconds=plan.TURN
+                    )
+                for metric in METRICS:
+                    taken[role][metric].append(turn[metric])
+                spent += calls * sum(turn["wall"])
+            rounds += 1
+        return taken
+
+    def _prepare(
+        self, cell: Cell, files: Mapping[str, ProblemFiles], reference: str, limit: float
+    ) -> None:
+        """All three at once, each on any core: it is work before the clock."""
+        three, usable = self.launches[cell.framework], cores.usable()
+        way = vars(cell)
+        for place, role in enumerate(ROLES):
+            with _blaming(cell, role):
+                if self.device == "cpu":
+                    cores.keep_on(three[role], usable[place % len(usable)])
+                problem = files["head" if role == "head" else "base"]
+                problem.open_in(three[role])
+                asked = preparation.request(way, problem, reference, [cell.strategy])
+                three[role].send("prepare", **asked)
+        found = {}
+        for role in ROLES:
+            with _blaming(cell, role):
+                found[role] = three[role].receive(limit)[cell.strategy]
+                if self.device == "cpu":
+                    cores.keep_on(three[role], usable[-1])
+        for role in ROLES:
+            _demand_right(cell, role, found[role])
+
+    def _warm(self, cell: Cell, limit: float) -> int:
+        """The calls of a sample: as many for each role."""
+        sizes = []
+        for role, launch in self.launches[cell.framework].items():
+            with _blaming(cell, role):
+                sizes.append(launch.ask("warm", limit, calls={cell.strategy: None})[cell.strategy])
+        return int(max(sizes))
+
+    def close(self, cell: Cell) -> None:
+        """Let the problem go; a worker that cannot is gone with its launch pair."""
+        for launch in self.launches[cell.framework].values():
+            with contextlib.suppress(WorkerError):
+                launch.ask("close")
+
+
+def _demand_right(cell: Cell, role: str, found: Mapping[str, Any]) -> None:
+    if "error" in found:
+        error = found["error"]
+        raise CellFailed(cell, role, outcome_of(error), told(error), again=True)
+    if found["equivalence"] != "pass":
+        raise CellFailed(cell, role, "wrong_gradients", str(found["equivalence"]), again=True)
+
+
+@contextlib.contextmanager
+def _blaming(cell: Cell, role: str) -> Iterator[None]:
+    """What the worker of this role does wrong is this cell's failure."""
+    try:
+        yield
+    except WorkerError as error:
+        surely = isinstance(error, WorkerFailed)  # a worker that died may have been killed
+        raise CellFailed(cell, role, error.outcome, str(error), again=surely) from error
+
+
+@contextlib.contextmanager
+def started(
+    sides: Mapping[str, Side], frameworks: Sequence[str], device: str, index: int
+) -> Iterator[Cast]:
+    """The cast of launch pair ``index``; who starts first goes round.
+
+    Raises:
+        WorkerError: a worker does not start.
+    """
+    launches: dict[str, dict[str, Launch]] = {framework: {} for framework in frameworks}
+    usable = cores.usable()
+    order = [ROLES[(place + index) % len(ROLES)] for place in range(len(ROLES))]
+    try:
+        for framework in frameworks:
+            for place, role in enumerate(order):
+                core = usable[place % len(usable)] if device == "cpu" else None
+                side = sides["head" if role == "head" else "base"]
+                launches[framework][role] = launch(side, framework, device, core=core)
+        for one in _all(launches):
+            one.ready()
+        yield Cast(launches, device)
+    finally:
+        for one in _all(launches):
+            one.kill()
+
+
+def launch(
+    side: Side, framework: str, device: str, dtype: str = "float32", core: int | None = None
+) -> Launch:
+    """A fresh worker of this side: its code, its interpreter, its cache."""
+    return Launch(
+        framework,
+        device=device,
+        dtype=dtype,
+        cache=side.cache,
+        prefix=() if core is None else cores.started_on(core),
+        root=side.root,
+        python=side.python,
+    )
+
+
+def _all(launches: Mapping[str, Mapping[str, Launch]]) -> list[Launch]:
+    return [one for roles in launches.values() for one in roles.values()]

@@ -1,0 +1,126 @@
+"""The strong way from question to document: both sides made, the budget weighed, all measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import environment
+from benchmarks.harness.cells import Cell
+from benchmarks.harness.lock import Busy, Lock
+from benchmarks.harness.selection import SelectionError
+from benchmarks.regress import plan, session, sides, telling
+from benchmarks.regress.sides import Asked, Side
+from benchmarks.regress.trees import TreeError
+from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
+from results import regression, storage, versus
+from results.records import new_run_id, utc_now
+
+# what keeps a comparison from being made: one line for the person who asked
+ERRORS = (TreeError, Busy, session.CannotStart)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is compared with what.
+
+    ``choose`` is given the frameworks that are installed on either side and returns the cells;
+    ``arguments`` are those of `cascade-bench regress` that ask the same.
+    """
+
+    base: Asked
+    head: Asked
+    choose: Callable[[Sequence[str]], Sequence[Cell]]
+    budget: float  # seconds, from `began`
+    folder: Path  # of comparisons
+    arguments: Sequence[str]
+    seed: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+
+def compare(question: Question) -> tuple[dict[str, Any], bool]:
+    """The document, also where Ctrl-C ended it, and whether it could be saved where it should.
+
+    Raises:
+        SelectionError: nothing to compare, or no time for it.
+        RecordError: the folder cannot be written.
+        one of `ERRORS`: a side that cannot be had or does not run, or another session goes on.
+    """
+    storage.check_writable(question.folder)
+    own = [scenario.file for scenario in CATALOGUE.values() if scenario.file]
+    lock, keeper = Lock(), telling.Keeper(question.folder)
+    lock.take()
+    try:
+        with sides.made(question.base, question.head, own) as made:
+            chosen = question.choose([f for f in FRAMEWORKS if any(s.versions[f] for s in made)])
+            weigh(chosen, question.budget)
+            document = _document(question, made, chosen)
+            _measure(document, made, chosen, question.began, keeper)
+    finally:
+        lock.release()
+    return document, keeper.told()
+
+
+def _measure(
+    document: dict[str, Any],
+    made: Sequence[Side],
+    chosen: Sequence[Cell],
+    began: float,
+    keeper: telling.Keeper,
+) -> None:
+    measuring = session.Session(
+        {side.name: side for side in made}, chosen, document,
+        began=began, save=keeper.save, tell=telling.progress,
+    )  # fmt: skip
+    try:
+        measuring.run()
+    except KeyboardInterrupt:
+        document["stopped"] = telling.INTERRUPTED
+        keeper.save(document)
+    finally:
+        telling.ended()
+
+
+def _document(question: Question, made: Sequence[Side], chosen: Sequence[Cell]) -> dict[str, Any]:
+    design = regression.new_design(
+        quantile=plan.QUANTILE, dropped=plan.DROPPED, turn=plan.TURN, cell_seconds=plan.CELL_SECONDS
+    )
+    return regression.new_document(
+        plan.described(chosen),
+        id=new_run_id(),
+        started=utc_now(),
+        machine=environment.describe(),
+        arguments=list(question.arguments),
+        sides={side.name: side.described() for side in made},
+        seed=question.seed,
+        budget_seconds=question.budget,
+        design=design,
+    )
+
+
+def weigh(chosen: Sequence[Cell], budget: float) -> None:
+    """Say what the budget can and cannot see.
+
+    Raises:
+        SelectionError: it cannot come to a verdict at all.
+    """
+    pair = plan.pair_seconds(chosen)
+    pairs = plan.pairs_within(budget - plan.SESSION_SECONDS, pair)
+    if pairs < plan.LOOKS[0]:
+        needed = (plan.LOOKS[0] * pair + plan.SESSION_SECONDS) / 60
+        raise SelectionError(
+            f"a budget of {budget / 60:.3g}m has time for about {pairs} launch pairs of "
+            f"{len(chosen)} cells, and the first verdict takes {plan.LOOKS[0]}: give "
+            f"{needed + 0.5:.0f}m, or select fewer cells"
+        )
+    looks = plan.looks_within(pairs)
+    metrics = 2 if chosen[0].device == "cpu" else 1
+    owners = [(metric, cell.framework) for metric in range(metrics) for cell in chosen]
+    names = list(dict.fromkeys(owners))
+    design = versus.Design(tuple(names.index(owner) for owner in owners), looks)
+    rows = len(owners) + len(names)
+    seen = plan.smallest_seen(looks[-1], rows, design.level, design.margin)
+    telling.say(telling.forecast(len(chosen), pairs, looks, seen, pair))

@@ -1,0 +1,150 @@
+"""``python -m benchmarks.regress.demonstrate``: what `regress` says of what is known.
+
+``replay`` decides over the recorded traces of the trial, which are of unchanged code; ``live``
+measures: a comment edited, and the faults of `faults.py` slipped in, some sessions of each; what is
+there already is not measured again. ``page`` writes docs/regress-trial.md of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness.launch import ROOT
+from benchmarks.regress import demonstrated
+from benchmarks.regress.faults import COMMENT, FAULTS, Fault, slip_in
+from benchmarks.trial import plan, replay, traces
+from benchmarks.trial.plan import SUBJECTS
+from benchmarks.trial.tuning import Constants
+from results import versus
+from results.verdict import FASTER, SLOWER
+from results.versus import Design
+
+OUT = ROOT / "results" / "demonstration"
+TRACES = ROOT / "results" / "reference" / "trial"
+PAGE = ROOT / "docs" / "regress-trial.md"
+RUNS, BUDGET = 5, "10m"
+KINDS: dict[str, tuple[Fault, ...]] = {"unchanged": (COMMENT,), "faulty": FAULTS}
+SLOWED = (0.03, 0.05, 0.10)
+
+
+def main() -> int:
+    """Run the parts asked for; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["replay", "live", "page"])
+    parser.add_argument(
+        "--traces", default=str(TRACES), help="recorded by python -m benchmarks.trial"
+    )
+    parser.add_argument("--out", default=str(OUT), help="folder of what was found")
+    parser.add_argument(
+        "--runs", type=int, default=RUNS, help=f"live sessions of each kind ({RUNS})"
+    )
+    parser.add_argument("--budget", default=BUDGET, help=f"of a live session ({BUDGET})")
+    options = parser.parse_args()
+    unknown = set(options.parts) - {"replay", "live", "page"}
+    if unknown:
+        parser.error(f"{', '.join(sorted(unknown))}: the parts are replay, live and page")
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    if "replay" in options.parts:
+        found = replayed(Path(options.traces))
+        (out / "replay.json").write_text(json.dumps(found, indent=1) + "\n")
+    if "live" in options.parts:
+        for index in range(options.runs):
+            for kind, faults in KINDS.items():
+                live(out / f"{kind}-{index}.json", faults, options.budget)
+    if "page" in options.parts:
+        PAGE.write_text(demonstrated.page(out))
+        print(PAGE)
+    return 0
+
+
+def replayed(folder: Path) -> dict[str, Any]:
+    """Alarms over unchanged code, and slowdowns found, by condition."""
+    kept = traces.load_all(folder)
+    told = json.loads((folder / "replay.json").read_text())["constants"]
+    constants = {metric: Constants(**told[metric]) for metric in plan.METRICS}
+    found = {}
+    for place, condition in enumerate(plan.CONDITIONS):
+        sets = replay.chosen(kept, "report", condition)
+        ours = replay.Ours.of(sets, constants, versus.LOOKS[-1])
+        found[condition] = {"sets": len(sets), **_alarms(ours, place), "found": _power(ours, place)}
+    return found
+
+
+def design() -> Design:
+    """As `results.regression`: what a framework's cells share is one group a metric."""
+    owners = [(metric, subject.framework) for metric in plan.METRICS for subject in SUBJECTS]
+    names = list(dict.fromkeys(owners))
+    return Design(tuple(names.index(one) for one in owners), versus.LOOKS, control="row")
+
+
+def _decided(d: Any, control: Any) -> Any:
+    both = [np.concatenate([part[m] for m in plan.METRICS], axis=-2) for part in (d, control)]
+    return versus.decide(both[0], both[1], design())
+
+
+def _alarms(ours: replay.Ours, place: int) -> dict[str, Any]:
+    session = _decided(*ours.draw(plan.TRIALS, [plan.SEED, 70, place]))
+    slower, faster = session.verdicts == SLOWER, session.verdicts == FASTER
+    cells = 2 * len(SUBJECTS)
+    return {
+        "comparisons": len(slower),
+        "alarms": int((slower | faster).any(axis=-1).sum()),
+        "regressions": int(slower.any(axis=-1).sum()),
+        "shifts": int((slower | faster)[:, cells:].any(axis=-1).sum()),
+        "pairs": float(session.pairs.mean()),
+    }
+
+
+def _power(ours: replay.Ours, place: int) -> dict[str, Any]:
+    """How often one slowed cell is found, the mean over cells, and every torch cell slowed."""
+    found = {}
+    torch = [i for i, subject in enumerate(SUBJECTS) if subject.framework == "torch"]
+    for fraction in SLOWED:
+        times, count = [], plan.TRIALS // 4
+        for cell in range(len(SUBJECTS)):
+            d, control = ours.draw(count, [plan.SEED, 71, place, cell])
+            session = _decided(replay.slowed(d, [cell], fraction), control)
+            said = replay.calls_slower(session, cell, len(plan.METRICS))
+            times.append(float(said.mean()))
+        d, control = ours.draw(count, [plan.SEED, 72, place])
+        session = _decided(replay.slowed(d, torch, fraction), control)
+        rows = [2 * len(SUBJECTS) + i for i in (0, 2)]  # wall and CPU of torch; see `design`
+        shifted = (session.verdicts[:, rows] == SLOWER).any(axis=-1)
+        found[str(fraction)] = {"cells": times, "everything": float(shifted.mean())}
+    return found
+
+
+def live(path: Path, faults: tuple[Fault, ...], budget: str) -> None:
+    """One session of the real command, on a clone with its work tree changed."""
+    if path.exists():
+        print(f"{path.stem}: there already")
+        return
+    with tempfile.TemporaryDirectory(prefix="cascade-bench-demonstration-") as kept:
+        clone = Path(kept) / "clone"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        slip_in(faults, clone)
+        command = [sys.executable, "-m", "benchmarks.cli", "regress", "HEAD"]
+        command += [f"--budget={budget}", f"--json={path}.partial", f"--results={kept}/kept"]
+        start = time.monotonic()
+        code = subprocess.run(command, cwd=clone, check=False).returncode
+        minutes = (time.monotonic() - start) / 60
+    print(f"{path.stem}: exit code {code}, {minutes:.1f} min", flush=True)
+    partial = Path(f"{path}.partial")
+    if partial.exists():
+        told = json.loads(partial.read_text()) | {"code": code, "minutes": minutes}
+        path.write_text(json.dumps(told, indent=1) + "\n")
+        partial.unlink()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

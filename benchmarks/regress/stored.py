@@ -1,0 +1,53 @@
+"""``cascade-bench regress --stored``: two saved runs of one machine against each other."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from benchmarks.regress import telling
+from results import between, storage
+from results.records import RecordError, Run
+from results.regression import PACKAGES
+
+HOW = (
+    "two saved sessions: what changes from session to session is in every interval, as measured "
+    "on unchanged code; to be sure, measure both sides in one: cascade-bench regress BASE"
+)
+
+
+def run(options: argparse.Namespace, folder: Path) -> int:
+    """Compare; returns the exit code.
+
+    Raises:
+        RecordError: a run is not there, both are one, or they are of different machines.
+    """
+    wanted = [name for name in (options.base, options.head) if name]
+    if len(wanted) > 1:
+        raise RecordError(
+            f"--stored {options.stored} takes one more run, the newest by default, and these are "
+            f"{len(wanted)}: {', '.join(wanted)}"
+        )
+    paths = [storage.find_run(name, folder) for name in (options.stored, *(wanted or [None]))]
+    base, head = (storage.load_run(path) for path in paths)
+    if (base.id, base.machine["id"]) == (head.id, head.machine["id"]):
+        raise RecordError(f"run {base.id} is both sides; name two runs, or measure another first")
+    return telling.show_found(document(base, head), between.compared(base, head), options)
+
+
+def document(base: Run, head: Run) -> dict[str, Any]:
+    """What the tables say of the two runs."""
+    return {
+        "sides": {"base": _side(base), "head": _side(head)},
+        "how": HOW,
+        "arguments": ["--stored", base.id, head.id],
+        "ids": [base.id, head.id],
+    }
+
+
+def _side(run: Run) -> dict[str, Any]:
+    commit = str(run.machine.get("commit") or "commit not told")[:9]
+    changed = " with changes" if run.machine.get("dirty") else ""
+    label = f"run {run.id} of {run.started} ({commit}{changed})"
+    return {"label": label, "versions": {n: run.machine.get(n) for n in PACKAGES}}

@@ -1,0 +1,140 @@
+"""What a comparison tells while it runs and when it ends, and where it is kept."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import cells
+from results import regression, storage
+from results.records import RecordError
+
+NARROWEST = 80
+INTERRUPTED = "it was interrupted"
+
+
+def say(line: str) -> None:
+    """Beside the result, which is all that stands on stdout."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def progress(line: str) -> None:
+    """What is being done: one line that is written over in a terminal, else a line each."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+    else:
+        say(line)
+
+
+def ended() -> None:
+    """Remove the line of `progress`."""
+    if sys.stderr.isatty():
+        print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
+
+def forecast(
+    count: int, pairs: int, looks: Sequence[int], seen: Sequence[float], pair: float
+) -> str:
+    """What the budget can see, before it starts."""
+    quiet, busy = (f"{100 * part:.1f} %" for part in seen)
+    return (
+        f"{count} cells; the budget has time for about {pairs} launch pairs of {pair:.0f} s, "
+        f"looked at after {', '.join(map(str, looks))}. With {looks[-1]} of them, 4 of 5 cells "
+        f"that got slower by {quiet} are found on a quiet machine, by {busy} on a busy one "
+        "(cells of a millisecond or more; shorter ones are noisier). Less is lost in noise."
+    )
+
+
+def typed(options: argparse.Namespace) -> list[str]:
+    """The arguments, as they can be typed again."""
+    found = [part for part in (options.base, options.head) if part is not None]
+    names = ("base_python", "head_python", "budget", *cells.OPTIONS, "scenario_path", "device")
+    for name in names:
+        value = getattr(options, name)
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                found += [f"--{name.replace('_', '-')}", str(one)]
+    return found
+
+
+class Keeper:
+    """Saves a document again and again in one file; elsewhere where that fails."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path: Path | None = None
+        self.trouble: str | None = None
+
+    def save(self, document: Mapping[str, Any]) -> None:
+        """Save it; what cannot be saved is told at the end, measuring goes on."""
+        try:
+            self.path = write(document, self.folder)
+            self.trouble = None
+        except RecordError as error:
+            self.trouble, self.last = str(error), dict(document)
+
+    def told(self) -> bool:
+        """Say where it is kept; returns whether it is where it should be."""
+        if self.trouble is None:
+            say(f"comparison saved: {self.path}")
+            return True
+        say(f"NOT SAVED: {self.trouble}")
+        try:
+            say(f"it is here instead: {write(self.last, Path(tempfile.mkdtemp()))}")
+        except (OSError, RecordError):
+            say("nor could it be saved in the temporary folder")
+        return False
+
+
+def write(document: Mapping[str, Any], folder: Path) -> Path:
+    """Save under ``<machine id>/<id>.json``; raises `RecordError`."""
+    path = folder / document["machine"]["id"] / f"{document['id']}.json"
+    data = json.dumps(document, indent=1, default=str).encode() + b"\n"
+    storage.write_whole({path: data})
+    return path
+
+
+def show(document: Mapping[str, Any], options: argparse.Namespace) -> int:
+    """Print the outcome in the forms asked for; returns the exit code."""
+    return show_found(document, regression.analysis(document), options)
+
+
+def show_found(
+    document: Mapping[str, Any], found: regression.Analysis, options: argparse.Namespace
+) -> int:
+    """As `show`, of what was found already."""
+    from results import regression_table
+
+    forms: dict[str, Callable[[], str]] = {
+        "markdown": lambda: regression_table.markdown(document, found),
+        "json": lambda: (
+            json.dumps(regression_table.document_json(document, found), indent=2) + "\n"
+        ),
+    }
+    printed = False
+    for name, make in forms.items():
+        target = getattr(options, name)
+        if target == "-":
+            print(make(), end="")
+            printed = True
+        elif target:
+            storage.write_whole({Path(target): make().encode()})
+    if not printed:
+        print(_table(document, found))
+    return found.exit_code
+
+
+def _table(document: Mapping[str, Any], found: regression.Analysis) -> str:
+    from rich.console import Console
+
+    from results import regression_table
+
+    console = Console()
+    width = max(console.width, NARROWEST) if console.is_terminal else regression_table.WIDTH
+    colour = console.color_system is not None and not console.no_color
+    return regression_table.text(document, found, width, colour=colour)

@@ -1,0 +1,110 @@
+"""``pytest benchmarks --benchmark-only --regress-against REF``: the cells of this session, in turns
+with those of a git ref, when all else is done; pytest-benchmark's own comparison stays what it is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness import selection
+from benchmarks.harness.cells import Cell
+from benchmarks.harness.paths import REGRESSIONS
+from benchmarks.own import loading
+from benchmarks.regress import comparing, plan
+from benchmarks.regress.sides import Asked
+from results import regression, regression_table
+from results.records import RecordError
+
+Found = tuple[dict[str, Any], regression.Analysis]
+FOUND = pytest.StashKey[Found]()
+WHY_NOT = pytest.StashKey[str]()
+
+
+def add_options(group: Any) -> None:
+    """Add the options to pytest's group."""
+    group.addoption(
+        "--regress-against",
+        metavar="REF",
+        help="then compare the cells timed with those of this git ref, in turns (docs/regress.md)",
+    )
+    group.addoption(
+        "--regress-budget", default="10m", metavar="TIME", help="of that comparison (10m)"
+    )
+
+
+def check(config: pytest.Config, cells: Sequence[Cell]) -> None:
+    """Before anything is measured: is there a ref, and time enough? Raises `UsageError`."""
+    ref = config.getoption("regress_against")
+    if ref is None:
+        return
+    try:
+        comparing.weigh(_possible(cells), plan.seconds_of(config.getoption("regress_budget")))
+    except selection.SelectionError as error:
+        raise pytest.UsageError(f"--regress-against {ref}: {error}") from None
+
+
+def compare(session: pytest.Session, cells: Sequence[Cell]) -> None:
+    """Compare, and make the session fail where something regressed or could not be compared."""
+    config = session.config
+    ref = config.getoption("regress_against")
+    if ref is None or session.exitstatus == pytest.ExitCode.INTERRUPTED:
+        return
+    try:
+        document, saved = comparing.compare(_question(config, ref, cells))
+    except (*comparing.ERRORS, selection.SelectionError, RecordError) as error:
+        config.stash[WHY_NOT] = f"--regress-against {ref}: {error}"
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return
+    found = regression.analysis(document)
+    config.stash[FOUND] = document, found
+    bad = found.exit_code in (regression.REGRESSION, regression.ERROR) or not saved
+    if bad and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _question(config: pytest.Config, ref: str, cells: Sequence[Cell]) -> comparing.Question:
+    own = [f"{loading.OPTION}={path}" for path in config.getoption("scenario_path") or ()]
+    budget = config.getoption("regress_budget")
+    given = config.getoption("results")
+    return comparing.Question(
+        base=Asked(ref, sys.executable),
+        head=Asked(None, sys.executable),
+        choose=lambda _: _possible(cells),
+        budget=plan.seconds_of(budget),
+        folder=Path(given) / "regressions" if given else REGRESSIONS,
+        arguments=[ref, f"--budget={budget}", *_options(cells), *own],
+        seed=config.getoption("bench_seed"),
+    )
+
+
+def _options(cells: Sequence[Cell]) -> list[str]:
+    """What asks for these cells by name."""
+    names = ("kind", "scenario", "variant", "size", "framework", "mode", "strategy", "phase")
+    return [
+        f"--{name}={','.join(dict.fromkeys(getattr(cell, name) for cell in cells))}"
+        for name in names
+    ]
+
+
+def _possible(cells: Sequence[Cell]) -> list[Cell]:
+    return [cell for cell in cells if cell.unsupported() is None]
+
+
+def summary(terminal: pytest.TerminalReporter) -> None:
+    """The comparison's table, or why there is none."""
+    stash = terminal.config.stash
+    why = stash.get(WHY_NOT, None)
+    if why:
+        terminal.section("regressions")
+        terminal.write_line(why, red=True)
+    if FOUND in stash:
+        terminal.section("regressions")
+        width = max(80, terminal._tw.fullwidth) if terminal.isatty else regression_table.WIDTH
+        told = regression_table.text(*stash[FOUND], width, colour=terminal.hasmarkup)
+        for line in told.splitlines():
+            terminal.write_line(line)

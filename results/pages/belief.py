@@ -1,0 +1,104 @@
+"""Whether the figures can be believed: what was checked, what the noise hides, in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from results import trust
+from results.collection import Machine
+from results.formatting import significant
+from results.frameworks import SESSION_SPREAD
+from results.pages.gradients import errors
+from results.pages.layout import Paragraph, Points, Section, Strong, problem
+from results.records import Record
+
+
+def section(machine: Machine) -> Section:
+    """Gradients, clock, noise, warm-up, machine: a line each."""
+    lines = [
+        _gradients(machine.records),
+        _canaries(machine),
+        _noise(machine.records),
+        _steady(machine.records),
+        _machine(machine),
+    ]
+    points = Points([line for line in lines if line])
+    return Section("belief", "Can these figures be believed?", [points])
+
+
+def _gradients(records: Sequence[Record]) -> Paragraph:
+    checked = [record for record in records if record["equivalence"] == "pass"]
+    found = errors(checked)
+    said = (
+        f"Gradients: in {len(checked)} cells the program that was timed was first held to the "
+        "scenario's float64 gradients, tensor by tensor; one that fails has no time."
+    )
+    if not found:
+        return [said]
+    worst, middle = found[0], found[len(found) // 2]
+    return [
+        f"{said} Half of the tensors are within {significant(middle.eps, 2)} epsilons; the worst "
+        f"is {worst.parameter} of {problem(worst.record)}, {worst.record['size']}, "
+        f"{significant(worst.eps, 2)} epsilons off."
+    ]
+
+
+def _canaries(machine: Machine) -> Paragraph:
+    told = [trust.summary(run.settings) for run in machine.runs]
+    failed = sum(bool(trust.failed(run.settings)) for run in machine.runs)
+    have = sum(text is not None for text in told)
+    said = (
+        "Clock: each session first measures what is known, work done twice, a call not waited "
+        f"for, a sleep. {have} of {len(told)} runs here did"
+    )
+    if failed:
+        return [said, "; ", Strong(f"{failed} failed"), ": see the warning at the top."]
+    return [f"{said}, and none failed."]
+
+
+def half_widths(records: Iterable[Record]) -> list[float]:
+    """Half of each ratio's interval, relative: 0.01 is ±1 %."""
+    ratios = [record["ratio"] for record in records if record["ratio"]]
+    ends = [(r["low"], r["high"]) for r in ratios if r["low"] and r["high"]]
+    return [float(np.expm1(np.log(high / low) / 2)) for low, high in ends]
+
+
+def _noise(records: Sequence[Record]) -> Paragraph:
+    halves = half_widths(records)
+    if not halves:
+        return ["Noise: no ratio has an interval; verdicts need 6 launches or more."]
+    middle, most = (f"±{significant(100 * q, 2)} %" for q in np.quantile(halves, [0.5, 0.9]))
+    return [
+        f"Noise: half of the {len(halves)} ratios of ways to their baseline are known to {middle} "
+        f"or better, nine of ten to {most}. A smaller difference cannot be seen here, and is "
+        "called inconclusive, not equal. Torch against JAX is coarser: beside what launches show, "
+        f"±{significant(100 * float(np.expm1(1.96 * SESSION_SPREAD)), 2)} % are added for what "
+        "changes from session to session."
+    ]
+
+
+def _steady(records: Sequence[Record]) -> Paragraph | None:
+    told = [record["steady"] for record in records if record["steady"] is not None]
+    if not told:
+        return None
+    still = told.count(False)
+    return [
+        f"Warm-up: {still} of {len(told)} times still had a trend when they were taken, and are "
+        "marked." if still else f"Warm-up: all {len(told)} times had settled before they counted."
+    ]  # fmt: skip
+
+
+def _machine(machine: Machine) -> Paragraph:
+    about = machine.newest.machine
+    said = ["Machine: "]
+    said.append("a virtual one" if about.get("virtual") else "not known to be a virtual one")
+    load = about.get("load")
+    if isinstance(load, list) and load and isinstance(load[0], int | float):
+        said.append(f", load {load[0]:g} before the newest run")
+    said.append(
+        ". Figures hold for this machine and these versions; ratios of ways carry over to others "
+        "better than times do, and torch against JAX least of all."
+    )
+    return ["".join(said)]

@@ -1,0 +1,126 @@
+"""Two saved runs: the weak way says how weak it is, and names what it cannot compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.cli import main
+from results import between
+from results.records import RecordError, Run, sample_key
+from results.regression import FAILED, GONE, NEW, WRONG
+from results.storage import save_run
+from results.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
+from tests.made_sessions import whole_run
+
+LATER = "20261122T010203-ab12cd"
+
+
+def later(drift: float = 1.0, seed: int = 1, machine: str = "box-1") -> Run:
+    return whole_run(LATER, drift=drift, seed=seed, machine=machine)
+
+
+def slowed(run: Run, place: int, times: float) -> Run:
+    key = sample_key(run.records[place])
+    run.samples[key] = [np.asarray(launch) * times for launch in run.samples[key]]
+    return run
+
+
+def test_unchanged_code_is_inconclusive_not_equal() -> None:
+    found = between.compared(whole_run(), later())
+    assert {one.verdict for one in found.findings} == {INCONCLUSIVE}
+    assert EQUAL not in {shift.verdict for shift in found.shifts}
+    assert found.exit_code == 3
+
+
+def test_every_cell_says_what_it_could_have_seen() -> None:
+    found = between.compared(whole_run(), later())
+    assert all(one.why.startswith("nothing under ") for one in found.findings)
+    few, many = (between.needed([0.07] * count)[0] for count in (1, 300))
+    assert 0.1 < few < many < 0.5
+
+
+def test_a_change_far_beyond_what_sessions_do_is_found() -> None:
+    found = between.compared(whole_run(), slowed(later(), 4, 2.0))
+    first = found.findings[0]
+    assert first.verdict == SLOWER
+    assert first.ratios["wall"].estimate == pytest.approx(2.0, rel=0.1)
+    assert [one.verdict for one in found.findings[1:]].count(SLOWER) == 0
+    assert found.exit_code == 1
+
+
+def test_a_drift_of_everything_is_no_cell_s_change() -> None:
+    found = between.compared(whole_run(), later(drift=1.6))
+    assert {one.verdict for one in found.findings} == {INCONCLUSIVE}
+    assert [shift.verdict for shift in found.shifts] == [SLOWER, SLOWER]
+    faster = between.compared(later(drift=1.6), whole_run())
+    assert {shift.verdict for shift in faster.shifts} == {FASTER}
+
+
+def test_cells_that_one_run_lacks_are_named() -> None:
+    base, head = whole_run(), later()
+    gone, new = head.records.pop(0), base.records.pop(3)
+    found = {sample_key(dict(one.cell)): one for one in between.compared(base, head).findings}
+    assert found[sample_key(gone)].verdict == GONE
+    assert found[sample_key(new)].verdict == NEW
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict"), [("wrong_gradients", WRONG), ("crashed", FAILED), ("timeout", FAILED)]
+)
+def test_what_fails_now_is_no_gap(outcome: str, verdict: str) -> None:
+    head = later()
+    head.records[2] |= {"outcome": outcome, "seconds": None}
+    head.records[2]["missing"]["seconds"] = "because"
+    first = between.compared(whole_run(), head).findings[0]
+    assert (first.verdict, "because" in first.why) == (verdict, True)
+
+
+def test_runs_of_two_machines_are_never_compared() -> None:
+    base, head = whole_run(), later(machine="box-2")
+    for run, version in ((base, "2.12.0"), (head, "2.13.0")):
+        run.machine.update({"torch": version, "stable": ["cpu", "torch"]})
+    with pytest.raises(
+        RecordError, match=r"box-1 .* of box-2 \(torch: 2.12.0 and 2.13.0\).*regress"
+    ):
+        between.compared(base, head)
+
+
+def test_runs_with_nothing_in_common_are_refused() -> None:
+    base = whole_run(scenarios=("gan",))
+    with pytest.raises(RecordError, match="no timed cell in common"):
+        between.compared(base, later())
+
+
+def test_the_command_compares_with_the_newest_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, head = whole_run(), slowed(later(), 4, 2.0)
+    for run in (base, head):
+        save_run(run, tmp_path)
+    assert main(["regress", "--stored", base.id, f"--results={tmp_path}"]) == 1
+    told = capsys.readouterr().out
+    assert f"base: run {base.id} of" in told
+    assert f"head: run {head.id} of" in told
+    assert "▲ slower" in told
+    assert "two saved sessions" in told
+    assert main(["regress", "--stored", base.id, head.id, f"--results={tmp_path}", "--json"]) == 1
+    assert main(["regress", "--stored", base.id, f"--results={tmp_path}", "--markdown"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--stored", "nowhere"], "neither a file nor the id"),
+        (["--stored", LATER], "is both sides"),
+        (["--stored", LATER, LATER, "x"], "takes one more run"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    save_run(later(), tmp_path)
+    assert main(["regress", *arguments, f"--results={tmp_path}"]) == 2
+    assert said in capsys.readouterr().err
