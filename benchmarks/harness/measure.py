@@ -330,11 +330,10 @@ class _Group:
             for name in self.alive():
                 self.results[name].fail(error.outcome, str(error))
 
-    @staticmethod
-    def _close(launch: Launch) -> None:
+    def _close(self, launch: Launch) -> None:
         """Let the problem go; a worker that cannot is replaced, its times are taken already."""
         try:
-            launch.ask("close")
+            launch.ask("close", trim=self._crowded)
         except WorkerError:
             launch.kill()
             pool.POOL.replace(launch)

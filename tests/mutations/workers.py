@@ -55,8 +55,8 @@ FAULTS = (
     Fault(
         "one_process_for_all_launches",
         "benchmarks/harness/measure.py",
-        "            launch = self._workers()[index]\n",
-        "            launch = self._workers()[0]\n",
+        "            launch = self._workers()[index]\n            try:\n",
+        "            launch = self._workers()[0]\n            try:\n",
         "six rounds of one process are called six launches",
         (OWN_PROCESS,),
     ),
