@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness import measure, room
+from benchmarks.harness import measure, pool, room
 from benchmarks.machine.host import Host
 
 Measured = Callable[..., dict[str, Any]]
@@ -37,19 +37,20 @@ def test_what_the_system_does_not_tell_is_room(tmp_path: Path) -> None:
 def test_where_memory_is_short_one_launch_at_a_time_holds_the_problem(
     measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    for name in ("_prepare", "_time", "_close"):
-        known = getattr(measure._Group, name)
+    holding: list[int] = []
+    known = measure._Group._time
 
-        def spied(self: Any, *rest: Any, name: str = name, known: Any = known) -> Any:
-            said.append(name)
-            return known(self, *rest)
+    def time(self: Any, launch: Any, index: int) -> None:
+        known(self, launch, index)
+        kept = pool.POOL._launches["fake", "cpu", "float32"]
+        holding.append(sum(one in self._prepared and not one.dead for one in kept))
 
-        monkeypatch.setattr(measure._Group, name, spied)
+    monkeypatch.setattr(measure._Group, "_time", time)
     monkeypatch.setattr(room, "crowded", lambda *_: True)
     found = measured("summed", launches=3)
     assert [len(launch) > 0 for launch in found["summed"]["samples"]] == [True] * 3
-    assert said[:6] == ["_prepare", "_time", "_close"] * 2
+    assert holding == [1, 1, 1]
+    assert measured("summed")["summed"]["outcome"] == "ok"  # and the next group has its workers
 
 
 def test_a_worker_that_died_since_it_was_prepared_is_replaced_by_a_prepared_one(

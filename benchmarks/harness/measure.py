@@ -122,19 +122,17 @@ class _Group:
             with self._spending("memory"):
                 for name in self.alive():
                     self.results[name].figures |= memory.peak(job, self.files, name)
-        for launch in self._workers():
+        for launch in self._workers() if not self._crowded else ():  # else they are gone
             self._close(launch)
 
     def _time_all(self, indices: range) -> None:
         for index in indices:
             with self._spending("preparing"):
-                self._assure(self._workers()[index])
+                self._assure(self._worker(index))
             with self._spending("timing"):
                 self._attempt(index, self._time)
-            if self._crowded:
-                launch = self._workers()[index]
-                self._close(launch)
-                self._prepared.discard(launch)
+            if self._crowded:  # closing alone gives nothing back: the C library keeps it
+                self._worker(index).kill()
 
     def _assure(self, launch: Launch) -> None:
         """Prepare it if it is not: where memory is short its turn comes only now, and one that died
@@ -197,6 +195,11 @@ class _Group:
     def _workers(self) -> list[Launch]:
         job = self.job
         return pool.POOL.launches(job["framework"], job["device"], job["dtype"], self.count)
+
+    def _worker(self, index: int) -> Launch:
+        """That launch alone: where memory is short, those whose turn is over are not replaced."""
+        job = self.job
+        return pool.POOL.launch(job["framework"], job["device"], job["dtype"], index)
 
     @contextmanager
     def _spending(self, what: str) -> Iterator[None]:
@@ -307,7 +310,7 @@ class _Group:
     def _attempt(self, index: int, step: Callable[[Launch, int], None]) -> None:
         """Time one launch; if it fails, blame its cell, replace it and time what is left."""
         while self.alive():
-            launch = self._workers()[index]
+            launch = self._worker(index)
             try:
                 self._assure(launch)
                 step(launch, index)
@@ -330,10 +333,11 @@ class _Group:
             for name in self.alive():
                 self.results[name].fail(error.outcome, str(error))
 
-    def _close(self, launch: Launch) -> None:
+    @staticmethod
+    def _close(launch: Launch) -> None:
         """Let the problem go; a worker that cannot is replaced, its times are taken already."""
         try:
-            launch.ask("close", trim=self._crowded)
+            launch.ask("close")
         except WorkerError:
             launch.kill()
             pool.POOL.replace(launch)

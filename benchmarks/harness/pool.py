@@ -46,6 +46,15 @@ class Pool:
             kept.append(self._launch(framework, device, dtype))
         return kept[:count]
 
+    def launch(self, framework: str, device: str, dtype: str, index: int) -> Launch:
+        """One of those that `launches` starts, alone; a fresh one in its place if it is dead."""
+        if self._closed:
+            raise PoolClosed("no worker is started any more: the session has ended")
+        kept = self._launches.setdefault((framework, device, dtype), [])
+        while len(kept) <= index:
+            kept.append(self._launch(framework, device, dtype))
+        return self.replace(kept[index]) if kept[index].dead else kept[index]
+
     def replace(self, launch: Launch) -> Launch:
         """A fresh worker in the place of one that crashed or hung."""
         for (framework, device, dtype), kept in self._launches.items():

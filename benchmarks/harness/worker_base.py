@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import os
 import traceback
 from collections.abc import Callable
@@ -80,16 +77,8 @@ class Base:
         parts.check_finite(self._who(), self.opened.losses())
         return {}
 
-    def do_close(self, trim: bool = False) -> dict[str, Any]:
-        """Let go of the problem; with ``trim`` what it held goes back to the system at once.
-
-        The C library else keeps gigabytes for the next one, which another process needs now.
-        """
+    def do_close(self) -> dict[str, Any]:
         self.opened, self.programs = None, {}
-        if trim:
-            gc.collect()
-            with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
-                ctypes.CDLL(None).malloc_trim(0)
         return {}
 
     def _program(self, kind: str, name: str, phase: str, mode: str | None) -> Any:

@@ -55,8 +55,8 @@ FAULTS = (
     Fault(
         "one_process_for_all_launches",
         "benchmarks/harness/measure.py",
-        "            launch = self._workers()[index]\n            try:\n",
-        "            launch = self._workers()[0]\n            try:\n",
+        "            launch = self._worker(index)\n            try:\n",
+        "            launch = self._worker(0)\n            try:\n",
         "six rounds of one process are called six launches",
         (OWN_PROCESS,),
     ),
@@ -148,8 +148,8 @@ FAULTS = (
     Fault(
         "all_launches_hold_what_one_hardly_can",
         "benchmarks/harness/measure.py",
-        "            if self._crowded:\n                launch = self._workers()[index]\n",
-        "            if False:\n                launch = self._workers()[index]\n",
+        "            if self._crowded:  #",
+        "            if False:  #",
         "six launches of a large problem fill the memory, and the kernel kills one",
         ("tests/test_room.py::test_where_memory_is_short_one_launch_at_a_time_holds_the_problem",),
     ),
