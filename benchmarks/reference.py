@@ -172,7 +172,8 @@ def pytest_command(session: Session, folder: Path, run: Run | None) -> list[str]
     """
     going_on = [f"--resume={run.id}"] if run and not trust.failed(run.settings) else []
     pytest = [sys.executable, "-m", "pytest"]
-    return [*pytest, *session.arguments, f"--results={folder}", *going_on]
+    kept = _short(folder) if folder.is_relative_to(ROOT) else folder  # runs are shared: no path
+    return [*pytest, *session.arguments, f"--results={kept}", *going_on]
 
 
 def newest(session: Session, folder: Path) -> Run | None:

@@ -19,6 +19,7 @@ from results.records import RecordError
 from tests.made_comparisons import comparison
 from tests.test_trees import git
 
+HERE = f"--base-python={sys.executable}"  # the same files: needs no repository
 NONE: dict[str, Any] = dict.fromkeys(
     ("kind", "scenario", "variant", "size", "framework", "mode", "strategy", "phase")
 )
@@ -167,25 +168,25 @@ def ending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 def test_a_regression_is_told_and_saved(ending: Any, capsys: pytest.CaptureFixture[str]) -> None:
     folder = ending(comparison({0: 0.2}))
-    assert main(["regress", "HEAD", f"--results={folder}"]) == 1
+    assert main(["regress", HERE, f"--results={folder}"]) == 1
     told = capsys.readouterr()
     assert "▲ slower" in told.out
     assert "a regression (exit code 1)" in told.out
     (path,) = folder.glob("*/*.json")
     assert f"comparison saved: {path}" in told.err
-    assert json.loads(path.read_text())["sides"]["base"]["label"].startswith("HEAD (")
+    assert json.loads(path.read_text())["sides"]["base"]["label"].startswith("the ")
 
 
 def test_unchanged_code_ends_with_0(ending: Any) -> None:
     folder = ending(comparison())
-    assert main(["regress", "HEAD", f"--results={folder}"]) == 0
+    assert main(["regress", HERE, f"--results={folder}"]) == 0
 
 
 def test_stopped_by_ctrl_c_it_shows_and_keeps_what_there_is(
     ending: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = ending(comparison(pairs=7, taken=()), KeyboardInterrupt())
-    assert main(["regress", "HEAD", f"--results={folder}"]) == 130
+    assert main(["regress", HERE, f"--results={folder}"]) == 130
     told = capsys.readouterr()
     assert "it was interrupted" in told.out
     (path,) = folder.glob("*/*.json")
@@ -198,9 +199,7 @@ def test_a_base_that_does_not_run_is_an_error(
     ending: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = ending(comparison(), session.CannotStart("nothing of this selection runs on BASE: x"))
-    assert "nothing of this selection runs on BASE" in refused(
-        capsys, "HEAD", f"--results={folder}"
-    )
+    assert "nothing of this selection runs on BASE" in refused(capsys, HERE, f"--results={folder}")
 
 
 def test_trees_are_gone_however_it_ends(
@@ -210,7 +209,7 @@ def test_trees_are_gone_however_it_ends(
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     for error in (None, KeyboardInterrupt(), session.CannotStart("x")):
-        main(["regress", "HEAD", f"--results={ending(comparison(), error)}"])
+        main(["regress", HERE, f"--results={ending(comparison(), error)}"])
         assert not list(temporary.glob("cascade-bench-regress-*"))
 
 
@@ -227,7 +226,7 @@ def test_what_cannot_be_saved_is_told_and_kept_elsewhere(
         return known(document, into)
 
     monkeypatch.setattr(telling, "write", write)
-    assert main(["regress", "HEAD", f"--results={folder}"]) == 2
+    assert main(["regress", HERE, f"--results={folder}"]) == 2
     told = capsys.readouterr()
     assert "= equal" in told.out  # nothing measured is lost
     assert "NOT SAVED: cannot write results" in told.err
@@ -239,19 +238,28 @@ def test_markdown_and_json_go_where_they_are_asked(
     ending: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     folder, file = ending(comparison({0: 0.2})), tmp_path / "out" / "comment.md"
-    assert main(["regress", "HEAD", f"--results={folder}", f"--markdown={file}"]) == 1
+    assert main(["regress", HERE, f"--results={folder}", f"--markdown={file}"]) == 1
     assert file.read_text().startswith("### A regression")
     assert "▲ slower" in capsys.readouterr().out
-    assert main(["regress", "HEAD", f"--results={folder}", "--json"]) == 1
+    assert main(["regress", HERE, f"--results={folder}", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["exit_code"] == 1
 
 
 def test_the_command_is_told_as_it_can_be_typed_again(ending: Any) -> None:
     folder = ending(comparison())
-    main(["regress", "HEAD", f"--results={folder}", "--framework=torch", "--budget=9m"])
+    main(["regress", HERE, f"--results={folder}", "--framework=torch", "--budget=9m"])
     (path,) = folder.glob("*/*.json")
     arguments = json.loads(path.read_text())["arguments"]
-    assert arguments == ["HEAD", "--budget", "9m", "--framework", "torch", "--device", "cpu"]
+    assert arguments == [
+        "--base-python",
+        sys.executable,
+        "--budget",
+        "9m",
+        "--framework",
+        "torch",
+        "--device",
+        "cpu",
+    ]
 
 
 # With the real frameworks: a clone whose work tree has a wrong gradient
