@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from results.collection import collect, load
-from results.pages.answers import answers, in_front, largest, usual
+from results.pages.answers import answers, in_front, largest, largest_of_each, usual
 from results.pages.what_to_write import right_or_wrong, sentence
 from results.records import Record
 from results.samples import samples_path
@@ -111,8 +111,39 @@ def test_a_cell_that_failed_is_told_beside_what_went_right() -> None:
 
 
 def test_the_largest_size_goes_by_size_and_not_by_name() -> None:
-    sizes = [record({**CELL, "size": size}) for size in ("seed", "large", "medium")]
+    names = ("seed", "large", "large_batch32", "medium")
+    sizes = [record({**CELL, "size": size}) for size in names]
     assert [r["size"] for r in largest(sizes)] == ["large"]
+
+
+def test_each_way_of_timing_a_network_has_a_largest_size_of_its_own() -> None:
+    cells = [
+        {"size": "large"}, {"size": "seed"},
+        {"size": "medium", "mode": "compile"}, {"size": "seed", "mode": "compile"},
+        {"size": "medium", "phase": "gradient"},
+    ]  # fmt: skip
+    found = largest_of_each(record({**CELL, **cell}) for cell in cells)
+    assert [r["size"] for r in found] == ["large", "medium", "medium"]
+
+
+def test_a_way_counts_over_every_group_that_it_was_timed_in() -> None:
+    told = [BASELINE, member("separate_retained", 1.4, 1.5, 1.6, "slower")]
+    bare = [
+        record({**CELL, "size": "tiny", "strategy": name})
+        for name in ("summed", "separate_retained")
+    ]
+    (answer,) = answers([*told, *bare])
+    assert answer.best is not None
+    assert (answer.best.front, answer.best.groups) == (1, 2)
+
+
+def test_phases_are_never_averaged_together() -> None:
+    forward = member("separate_retained", 1.1, 1.2, 1.3, "slower", phase="gradient")
+    both = [BASELINE, member("separate_retained", 1.4, 1.5, 1.6, "slower"), forward]
+    found = answers([*both, record({**CELL, "phase": "gradient", "strategy": "summed"})])
+    assert [a.phase for a in found] == ["backward", "gradient"]
+    assert [a.others[0].middle for a in found] == pytest.approx([1.5, 1.2])
+    assert [a.phase for a in usual(found)] == ["backward"]
 
 
 def test_of_each_cell_the_newest_record_counts() -> None:

@@ -27,6 +27,10 @@ def test_the_worst_gradient_is_named_with_its_error() -> None:
     gradients = lines(run)[0]
     assert f"in {checked} cells" in gradients
     assert "net2.linear1.bias of stacked_cascade n2, seed, 77 epsilons off" in gradients
+    assert "(0.00092 % of its norm)" in gradients
+    assert "kink" not in gradients
+    run.records[7]["gradient_error"]["parameters"]["net2.linear1.bias"] = 2e-3
+    assert "(0.2 % of its norm). More than rounding" in lines(run)[0]
 
 
 def test_a_wrong_cell_does_not_count_as_checked() -> None:
@@ -40,7 +44,9 @@ def test_a_wrong_cell_does_not_count_as_checked() -> None:
 
 def test_a_failed_canary_is_not_passed_over() -> None:
     run = whole_run()
-    assert "1 of 1 runs here did, and none failed." in lines(run)[1]
+    assert "1 of 1 runs here did, and none failed; 0 of 2 canaries" in lines(run)[1]
+    run.settings["canaries"][1]["passed"] = None
+    assert "1 of 2 canaries could not be told" in lines(run)[1]
     run.settings["canaries"][0]["passed"] = False
     (machine,) = collect([run])
     (points,) = belief.section(machine).blocks

@@ -56,7 +56,8 @@ def test_where_memory_is_short_one_launch_at_a_time_holds_the_problem(
 def test_a_worker_that_died_since_it_was_prepared_is_replaced_by_a_prepared_one(
     measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known, killed = measure._Group._time, []
+    known = measure._Group._time
+    killed: list[int] = []
 
     def time(self: Any, launch: Any, index: int) -> None:
         known(self, launch, index)

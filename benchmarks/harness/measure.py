@@ -312,7 +312,6 @@ class _Group:
         while self.alive():
             launch = self._worker(index)
             try:
-                self._assure(launch)
                 step(launch, index)
                 break
             except WorkerError as error:

@@ -21,15 +21,16 @@ from results.verdict import EQUAL, FASTER, INCONCLUSIVE, VERDICTS
 FREEZE = "freeze"
 BASE: Mapping[str, Any] = {"estimate": 1.0, "low": 1.0, "high": 1.0}
 # sizes from where arithmetic, not dispatch, makes the time; the largest that was measured counts
-SIZES = ("seed", "small", "medium", "large", "large_batch32", "gpu")
+SIZES = ("seed", "small", "medium", "large_batch32", "large", "gpu")
+PHASES = ("backward", "gradient", "step")  # what tells ways apart most comes first
 
 
 @dataclass(frozen=True)
 class Way:
     """A strategy or recipe over several groups.
 
-    ``front`` counts the groups in which it is in front, of the ``groups`` in which that can be told
-    at all; ``records`` are those with a ratio, by ascending ratio.
+    ``front`` counts the groups in which it is in front, of the ``groups`` in which it was timed;
+    ``records`` are those with a ratio, by ascending ratio.
     """
 
     strategy: str
@@ -53,12 +54,13 @@ class Way:
 
 @dataclass(frozen=True)
 class Answer:
-    """What to write for networks of one kind in one framework and mode.
+    """What to write for networks of one kind in one framework and mode, by one phase.
 
     ``best`` is None where nothing could be told: no intervals, or a single way.
     """
 
     kind: str
+    phase: str
     framework: str
     mode: str
     baseline: str
@@ -78,20 +80,22 @@ class Answer:
 
 
 def answers(records: Iterable[Record]) -> list[Answer]:
-    """An answer for each kind, framework and mode among these records; the usual modes first."""
-    found: dict[tuple[str, str, str], list[Record]] = {}
+    """An answer for each kind, phase, framework and mode among these records.
+
+    The usual modes come first, and of the phases the backward pass alone, where it was timed.
+    """
+    found: dict[tuple[str, str, str, str], list[Record]] = {}
     for record in records:
         if record["outcome"] == "ok" and record["baseline"]:
-            key = record["kind"], record["framework"], record["mode"]
+            key = record["kind"], record["phase"], record["framework"], record["mode"]
             found.setdefault(key, []).append(record)
-    ordered = sorted(found, key=lambda key: USUAL_MODES.get(key[1]) != key[2])
+    ordered = sorted(found, key=lambda key: (USUAL_MODES.get(key[2]) != key[3], _phase(key[1])))
     return [answer for key in ordered for answer in _answer(*key, found[key])]
 
 
 def usual(found: Iterable[Answer]) -> list[Answer]:
-    """Of each kind and framework the answer in the mode that is used most, or the first there is.
-
-    `answers` has them in that order.
+    """Of each kind and framework the answer in the mode that is used most, or the first there is,
+    by the first phase: `answers` has them in that order.
     """
     first: dict[tuple[str, str], Answer] = {}
     for answer in found:
@@ -99,7 +103,13 @@ def usual(found: Iterable[Answer]) -> list[Answer]:
     return list(first.values())
 
 
-def _answer(kind: str, framework: str, mode: str, records: Sequence[Record]) -> list[Answer]:
+def _phase(name: str) -> int:
+    return PHASES.index(name) if name in PHASES else len(PHASES)
+
+
+def _answer(
+    kind: str, phase: str, framework: str, mode: str, records: Sequence[Record]
+) -> list[Answer]:
     answers = []
     for baseline in dict.fromkeys(record["baseline"] for record in records):
         ways = _ways([record for record in records if record["baseline"] == baseline])
@@ -107,7 +117,7 @@ def _answer(kind: str, framework: str, mode: str, records: Sequence[Record]) -> 
         best = min(telling, key=lambda way: _rank(way, baseline)) if telling else None
         others = [way for way in ways if way is not best]
         others.sort(key=lambda way: way.middle or 1.0)
-        answers.append(Answer(kind, framework, mode, baseline, best, others))
+        answers.append(Answer(kind, phase, framework, mode, baseline, best, others))
     return answers
 
 
@@ -128,9 +138,8 @@ def _ways(records: Sequence[Record]) -> list[Way]:
     front: Counter[str] = Counter()
     told: Counter[str] = Counter()
     for members in groups.values():
-        ahead = in_front(members)
-        front.update(ahead)
-        told.update(record["strategy"] for record in members if ahead)
+        front.update(in_front(members))
+        told.update(record["strategy"] for record in members)
     by_name: dict[str, list[Record]] = {}
     for record in records:
         by_name.setdefault(record["strategy"], []).append(record)
@@ -180,6 +189,16 @@ def _conclusive(verdict: str | None, name: str, members: Sequence[Record]) -> bo
     if name == members[0]["baseline"]:
         return True
     return verdict in (FASTER, EQUAL) or (members[0]["kind"] == FREEZE and verdict != INCONCLUSIVE)
+
+
+def largest_of_each(records: Iterable[Record]) -> list[Record]:
+    """Of each scenario, in each way of timing it, the records of its largest size: there
+    arithmetic makes the time, and not dispatch."""
+    networks: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        key = tuple(record[k] for k in ("scenario", "kind", "phase", "framework", "mode"))
+        networks.setdefault(key, []).append(record)
+    return [record for members in networks.values() for record in largest(members)]
 
 
 def largest(records: Sequence[Record]) -> list[Record]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +11,16 @@ from results import trust
 from results.collection import Machine
 from results.formatting import significant
 from results.frameworks import SESSION_SPREAD
-from results.pages.gradients import errors
+from results.pages.gradients import EPS, Error, errors
 from results.pages.layout import Paragraph, Points, Section, Strong, problem
-from results.records import Record
+from results.records import Record, Run
+
+# of more than rounding leaves; see benchmarks/harness/equivalence.py
+KINK_EPS = 1000.0
+KINKED = (
+    " More than rounding: single activations on the other side of a kink in float32, allowed up to "
+    "1 % where the scenario says that it happens."
+)
 
 
 def section(machine: Machine) -> Section:
@@ -38,11 +46,17 @@ def _gradients(records: Sequence[Record]) -> Paragraph:
     if not found:
         return [said]
     worst, middle = found[0], found[len(found) // 2]
-    return [
-        f"{said} Half of the tensors are within {significant(middle.eps, 2)} epsilons; the worst "
-        f"is {worst.parameter} of {problem(worst.record)}, {worst.record['size']}, "
-        f"{significant(worst.eps, 2)} epsilons off."
-    ]
+    told = (
+        f"{said} Half of the tensors are within {significant(middle.eps, 2)} epsilons "
+        f"({_percent(middle)}); the worst is {worst.parameter} of {problem(worst.record)}, "
+        f"{worst.record['size']}, {significant(worst.eps, 2)} epsilons off ({_percent(worst)} of "
+        "its norm)."
+    )
+    return [told + (KINKED if worst.eps > KINK_EPS else "")]
+
+
+def _percent(error: Error) -> str:
+    return f"{100 * error.eps * EPS[error.record['dtype']]:.2g} %"
 
 
 def _canaries(machine: Machine) -> Paragraph:
@@ -55,7 +69,20 @@ def _canaries(machine: Machine) -> Paragraph:
     )
     if failed:
         return [said, "; ", Strong(f"{failed} failed"), ": see the warning at the top."]
-    return [f"{said}, and none failed."]
+    each = [one for run in machine.runs for one in _each(run)]
+    untold = sum(passed is None for passed in each)
+    return [
+        f"{said}, and none failed; {untold} of {len(each)} canaries could not be told, as where "
+        "the machine was not quiet just then, or a call cannot return before its work is done. "
+        "Each run's own stand under how it was measured."
+    ]
+
+
+def _each(run: Run) -> list[Any]:
+    """Whether each canary passed: true, false or null."""
+    found = run.settings.get("canaries")
+    ones = found if isinstance(found, list) else []
+    return [one.get("passed") for one in ones if isinstance(one, Mapping)]
 
 
 def half_widths(records: Iterable[Record]) -> list[float]:

@@ -197,9 +197,12 @@ def over_time(marks: Sequence[Mark]) -> Drawing:
     titles = {"line": "cell", "run": "run", "commit": "commit", "told": "time",
               "begins": "level begins, times the one before"}  # fmt: skip
     chosen = alt.selection_point(fields=["line"], name="chosen", on="click")
-    scale = alt.Scale(type="log", nice=False, padding=16)
+    # not read off the marks: a filter may leave none, of which there is no range
+    runs, ratios = sorted({mark["run"] for mark in marks}), _ratios(marks)
+    scale = alt.Scale(type="log", nice=False, domain=[0.9 * min(ratios), 1.1 * max(ratios)])
+    axis = alt.Axis(labelLimit=90, labelOverlap=True)
     base = based_on(marks).encode(
-        x=alt.X("run:O", title="run", sort=None, axis=alt.Axis(labelLimit=90, labelOverlap=True)),
+        x=alt.X("run:O", title="run", sort=None, scale=alt.Scale(domain=runs), axis=axis),
         y=alt.Y("ratio:Q", title="time ÷ first runs", scale=scale),
         color=alt.Color("framework:N", scale=frameworks_scale()),
         detail="line:N",

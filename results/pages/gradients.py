@@ -31,10 +31,10 @@ def section(machine: Machine) -> Section:
         [
             "Relative to each tensor's own norm (Euclidean), against the float64 reference, of the "
             "very program that was timed, in units of the dtype's epsilon. Rounding alone leaves "
-            "some ten of them; from size medium up single activations may fall on the other side "
-            "of a kink in float32, which shows as thousands and is allowed up to a bound that the "
-            "scenario states. A tensor whose true gradient is 0 has no relative error and is held "
-            "to its network's norm instead.",
+            "some ten of them, long sums some hundred; where single activations fall on the other "
+            "side of a kink in float32 it shows as thousands, and is allowed up to 1 %, in sizes "
+            "that the scenario names. A tensor whose true gradient is 0 has no relative error and "
+            "is held to its network's norm instead.",
         ]
     ]
     if wrong:

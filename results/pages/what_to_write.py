@@ -9,18 +9,23 @@ from typing import Any
 from results.collection import Machine
 from results.formatting import NOTHING, ratio_text, significant
 from results.pages import belief, glossary
-from results.pages.answers import Answer, Way, answers, largest, usual
+from results.pages.answers import Answer, Way, answers, largest, largest_of_each, usual
 from results.pages.layout import Cell, Code, Paragraph, Points, Row, Section, Strong, Table, problem
 from results.pages.words import FAMILIES, KINDS, code_of
 from results.records import Record
 from results.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
 
 IN_FRONT = (
-    "A group is what was measured side by side: one network, size, framework, mode and phase. In "
-    "front of it is each way whose interval reaches the lowest ratio there, if it is the baseline "
-    "or has a verdict other than inconclusive. Ratios are to the baseline of the group, the mean "
-    "over launches of the log ratio within a launch, with 95 % intervals; over several groups the "
-    "geometric mean, each way over the groups that it was measured in."
+    "Of each network its largest size counts here, where arithmetic makes the time; smaller ones "
+    "stand under every cell. A group is what was measured side by side: one network, size, "
+    "framework, mode and phase. In front of it is each way whose interval reaches the lowest ratio "
+    "there, if it is the baseline or has a verdict other than inconclusive; it counts over all "
+    "groups that the way was timed in. Ratios are to the baseline of the group, the mean over "
+    "launches of the log ratio within a launch, with 95 % intervals; over several groups the "
+    "geometric mean, each way over its own groups, so that two ways of one line may be means over "
+    "different networks: the last table of each kind has them network by network. A verdict is a "
+    "test over all ways of a group at 1 %, and asks for a difference beyond the margin: an "
+    "interval at 95 % that leaves out 1 may well be inconclusive."
 )
 TO = {"freeze": ", to freeze a part"}
 MARKS = {SLOWER: "▲", FASTER: "▼", EQUAL: "=", INCONCLUSIVE: "?"}
@@ -33,14 +38,16 @@ def section(machine: Machine, scenarios: glossary.About) -> Section:
     """
     families = dict.fromkeys(record["family"] for record in machine.records)
     blocks: list[Any] = [
-        Points([right_or_wrong(machine.records), *_headlines(machine.records)]),
+        Points([right_or_wrong(machine.records), *_headlines(largest_of_each(machine.records))]),
         belief.section(machine),
         glossary.section(machine.records, scenarios),
         [IN_FRONT],
     ]
     summaries = {name: about.get("summary", "") for name, about in scenarios.items()}
     for family in families:
-        members = [record for record in machine.records if record["family"] == family]
+        members = [
+            record for record in largest_of_each(machine.records) if record["family"] == family
+        ]
         inside = [*_ways(members), by_network(members, summaries)]
         blocks.append(Section(f"write-{family}", FAMILIES.get(family, family), inside))
     return Section("write", "What to write", blocks)
@@ -77,7 +84,8 @@ def _headlines(records: Iterable[Record]) -> list[Paragraph]:
         families.setdefault(record["family"], []).append(record)
     return [
         [
-            f"{_short(family)}, {answer.framework} {answer.mode}{TO.get(answer.kind, '')}: ",
+            f"{_short(family)}{TO.get(answer.kind, '')}, {answer.framework} {answer.mode}, "
+            f"phase {answer.phase}: ",
             *sentence(answer),
         ]
         for family, members in families.items()
@@ -98,15 +106,12 @@ def sentence(answer: Answer) -> Paragraph:
     if best.strategy == answer.baseline:
         said += [f", in front in {best.front} of {best.groups} groups"]
     else:
-        said += [f", {_times(best)} of ", baseline, f", in front in {best.front} of {best.groups}"]
+        said += [f", {_span(best)} the time of ", baseline]
+        said += [f", in front in {best.front} of {best.groups} groups"]
     others = [way for way in answer.others if way.records]
     for way in sorted(others, key=lambda way: -(way.middle or 0.0)):
         said += ["; ", Code(way.strategy), f" {_span(way)}"]
     return [*said, "."]
-
-
-def _times(way: Way) -> str:
-    return f"{significant(way.middle or 1.0)} times the time"
 
 
 def _span(way: Way) -> str:
@@ -133,7 +138,8 @@ def _table(answer: Answer) -> Table:
         f"÷ {answer.baseline}", "counted", "from", "to", "▲ / ▼ / = / ?",
     ]  # fmt: skip
     return Table(
-        title=f"{answer.framework} {answer.mode}, {KINDS.get(answer.kind, answer.kind)}",
+        title=f"{answer.framework} {answer.mode}, {KINDS.get(answer.kind, answer.kind)}, phase "
+        f"{answer.phase}",
         columns=columns,
         rows=[_row(answer, way) for way in ways if way],
         numbers=(2, 3, 4),
@@ -176,21 +182,21 @@ def by_network(records: Sequence[Record], summaries: dict[str, str]) -> Table:
 
     At the largest size that was measured, in the mode that is used most.
     """
-    names = dict.fromkeys((record["scenario"], record["kind"]) for record in records)
+    keys = ("scenario", "variant", "kind")
+    names = dict.fromkeys(tuple(record[key] for key in keys) for record in records)
     rows = [
         _network(
-            [r for r in records if (r["scenario"], r["kind"]) == (scenario, kind)],
-            summaries.get(scenario, ""),
+            [r for r in records if tuple(r[key] for key in keys) == name],
+            summaries.get(name[0], ""),
         )
-        for scenario, kind in names
+        for name in names
     ]
     return Table(
         title="Network by network, at the largest size measured",
         columns=["network", "", "in torch", "in jax"],
         rows=[row for row in rows if row],
         about="The way in front, then the others: ratio [interval] verdict (ratio of FLOPs). "
-        "▲ slower, ▼ faster, = equal within the margin, ? inconclusive; of several variants the "
-        "one in the middle.",
+        "▲ slower, ▼ faster, = equal within the margin, ? inconclusive.",
     )
 
 
@@ -198,8 +204,9 @@ def _network(records: Sequence[Record], summary: str) -> Row:
     top = largest(records)
     found = {answer.framework: answer for answer in usual(answers(top))}
     first = records[0]
-    name = Cell(first["scenario"], summary)
-    what = Cell(f"{KINDS.get(first['kind'], first['kind'])}, {top[0]['size']}")
+    name = Cell(problem(first), summary)
+    phases = ", ".join(dict.fromkeys(answer.phase for answer in found.values()))
+    what = Cell(f"{KINDS.get(first['kind'], first['kind'])}, {top[0]['size']}, phase {phases}")
     cells = [_told(found.get(framework)) for framework in ("torch", "jax")]
     return Row([name, what, *cells], {"scenario": first["scenario"]})
 

@@ -29,10 +29,11 @@ def section(machine: Machine) -> Section | None:
             "Each framework has launches of its own, so these ratios are not paired: Welch's "
             "interval over launches, each at 95 % on its own, widened by what this ratio moves "
             f"from session to session (a standard deviation of {100 * SESSION_SPREAD:.0f} %, as "
-            "measured on a 2-core virtual machine), so that a winner is one on another day too. "
+            "measured on a 2-core virtual machine), as launches of one session cannot show it. "
             "Equal modes are compiled against compiled, or operation by operation against "
             "operation by operation; eager torch against jitted JAX is how most people use them, "
-            "and not like for like.",
+            "and not like for like. Pairs are made within a run: what was timed in two different "
+            "ones is not here.",
         ],
         Points(
             [

@@ -137,8 +137,8 @@ FAULTS = (
     Fault(
         "replaced_worker_not_prepared",
         "benchmarks/harness/measure.py",
-        "                self._assure(launch)\n                step(launch, index)\n",
-        "                step(launch, index)\n",
+        "                self._assure(self._worker(index))\n",
+        "                self._worker(index)\n",
         "a worker that died unseen costs the cells that its successor was never told of",
         (
             "tests/test_room.py::"
