@@ -7,7 +7,7 @@ The document of a comparison, one JSON file:
 | ``schema``, ``kind`` | 1, ``regression`` |
 | ``id``, ``started``, ``finished`` | as a run's; ``finished`` is null where it was interrupted |
 | ``machine``, ``arguments``, ``seed``, ``budget_seconds`` | where, how asked |
-| ``sides`` | ``base`` and ``head``: label, commit, files changed, interpreter, versions |
+| ``sides`` | ``base`` and ``head``: label, commit, files changed, versions, interpreter |
 | ``design`` | margin, alpha, quantile, ``looks`` planned and ``taken``, in launch pairs |
 | ``pairs`` | launch pairs taken |
 | ``stopped`` | why no more were |

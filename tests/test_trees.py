@@ -137,6 +137,7 @@ def test_interpreters_alone_need_no_repository(
     with sides.made(HERE, HERE) as (base, head):
         assert base.root == head.root == tmp_path
         assert base.versions["numpy"]
+        assert base.described()["python"] is None
         assert base.described().keys() == {
             "name", "label", "commit", "changed", "python", "versions"
         }  # fmt: skip

@@ -28,7 +28,7 @@ from results import versus
 from results.verdict import FASTER, SLOWER
 from results.versus import Design
 
-OUT = ROOT / "results" / "demonstration"
+OUT = ROOT / "results" / "reference" / "demonstration"
 TRACES = ROOT / "results" / "reference" / "trial"
 PAGE = ROOT / "docs" / "regress-trial.md"
 RUNS, BUDGET = 5, "10m"

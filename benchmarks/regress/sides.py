@@ -21,7 +21,7 @@ NAMES = ("base", "head")
 ASKING = """
 import json, sys
 from importlib.metadata import PackageNotFoundError, version
-found = {"python": sys.version.split()[0], "prefix": sys.prefix}
+found = {"python": sys.version.split()[0]}
 for name in sys.argv[1:]:
     try:
         found[name] = version(name)
@@ -60,9 +60,11 @@ class Side:
     moved: Mapping[str, str]
 
     def described(self) -> dict[str, Any]:
-        """What is kept of it: nothing that is gone when the session ends."""
+        """What is kept of it: nothing that is gone when the session ends, no path of this machine
+        but an interpreter's that was asked for."""
         gone = ("root", "cache", "moved")
-        return {key: value for key, value in asdict(self).items() if key not in gone}
+        kept = {key: value for key, value in asdict(self).items() if key not in gone}
+        return kept | {"python": None if self.python == sys.executable else self.python}
 
 
 @contextlib.contextmanager
