@@ -97,12 +97,22 @@ def test_a_slower_head_is_found(measure: Measure) -> None:
 
 
 @pytest.mark.parametrize(("side", "state"), [("head", "wrong_in_head"), ("base", "wrong_in_base")])
-def test_wrong_gradients_take_no_time(measure: Measure, side: str, state: str) -> None:
+def test_wrong_gradients_take_no_time(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch, side: str, state: str
+) -> None:
+    known, started = cast.started, []
+
+    def counted(*rest: Any) -> Any:
+        started.append(rest)
+        return known(*rest)
+
+    monkeypatch.setattr(cast, "started", counted)
     document = measure(cell("summed"), cell("other"), **{side: "summed/gradient=scaled"})
     entry = document["cells"][0]
     assert (entry["state"], entry["seconds"]) == (state, {})
     assert "net2.linear.weight" in entry["why"]
     assert len(document["cells"][1]["seconds"]["wall"]) == document["pairs"] >= LOOKS[0]
+    assert len(started) == document["pairs"]  # the other cell went on in the same workers
 
 
 def test_a_cell_that_raises_in_head_failed_there(measure: Measure) -> None:

@@ -21,11 +21,24 @@ ANSWER_SECONDS = 300.0
 
 
 class CellFailed(Exception):
-    """A cell came to nothing in one role: ``outcome`` as a record's, and whether it will again."""
+    """A cell came to nothing in one role: ``outcome`` as a record's, and whether it will ``again``.
 
-    def __init__(self, cell: Cell, role: str, outcome: str, why: str, *, again: bool) -> None:
+    Where it is ``settled`` no worker owes an answer, so the next cell can be measured in them.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        role: str,
+        outcome: str,
+        why: str,
+        *,
+        again: bool,
+        settled: bool = False,
+    ) -> None:
         super().__init__(why)
-        self.cell, self.role, self.outcome, self.again = cell, role, outcome, again
+        self.cell, self.role, self.outcome = cell, role, outcome
+        self.again, self.settled = again, settled
 
 
 class Cast:
@@ -115,9 +128,10 @@ class Cast:
 def _demand_right(cell: Cell, role: str, found: Mapping[str, Any]) -> None:
     if "error" in found:
         error = found["error"]
-        raise CellFailed(cell, role, outcome_of(error), told(error), again=True)
+        raise CellFailed(cell, role, outcome_of(error), told(error), again=True, settled=True)
     if found["equivalence"] != "pass":
-        raise CellFailed(cell, role, "wrong_gradients", str(found["equivalence"]), again=True)
+        why = str(found["equivalence"])
+        raise CellFailed(cell, role, "wrong_gradients", why, again=True, settled=True)
 
 
 @contextlib.contextmanager

@@ -150,24 +150,35 @@ class Session:
             try:
                 with cast.started(self.sides, names, self.device, index) as workers:
                     taken = self._measured(workers, refs, index)
+                if not taken:
+                    break
                 self._keep(taken)
                 return
             except CellFailed as error:
                 self._failed(error)
                 if not self.alive():
-                    self._demand_base()
-                    return
+                    break
             except WorkerError as error:
                 if attempt == STARTS - 1:
                     raise CannotStart(f"the workers do not start: {error}") from None
-        self._pair(refs, index)  # so far only cells failed, and each time one fewer is left
+        if self.alive():  # so far only cells failed, and each time one fewer is left
+            self._pair(refs, index)
+        else:
+            self._demand_base()
 
     def _measured(self, workers: cast.Cast, refs: References, index: int) -> dict[Cell, Any]:
         rng = np.random.default_rng([self.seed, index])
         taken = {}
         for cell in self.alive():
             files = refs.files[cell.scenario, cell.variant, cell.size]
-            turns = workers.measure(cell, files, refs.of[cell], rng)
+            try:
+                turns = workers.measure(cell, files, refs.of[cell], rng)
+            except CellFailed as error:
+                if not error.settled:  # some worker still owes an answer
+                    raise
+                self._failed(error)
+                workers.close(cell)
+                continue
             workers.close(cell)
             taken[cell] = {
                 metric: [
