@@ -16,7 +16,6 @@ from benchmarks.regress.sides import Side
 from benchmarks.scenarios import FRAMEWORKS
 
 Problem = tuple[str, str, str]  # scenario, variant, size
-STATES = ("ok", "wrong_in_head", "wrong_in_base", "only_in_head", "failed_in_head", "failed")
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class Trouble:
 class References:
     """Files of every problem for each side, and the reference of every cell that has one.
 
-    ``state`` has every cell that will not be timed, with one of `STATES` and the reason.
+    ``state`` has every cell that will not be timed, with one of
+    `results.regression.OF_STATE` and the reason.
     """
 
     files: dict[Problem, dict[str, ProblemFiles]] = field(default_factory=dict)
