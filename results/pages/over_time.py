@@ -21,8 +21,6 @@ DRAWN = 24  # cells; the chart of more is a thicket
 
 def section(machine: Machine) -> Section | None:
     """None where there are too few runs for a change to be told."""
-    if len(machine.runs) < LEAST:
-        return None
     found = [
         line for line in lines(history.of_runs(machine.runs)) if len(line.series.runs) >= LEAST
     ]
