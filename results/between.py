@@ -10,6 +10,7 @@ and told apart: it is the machine's drift or the framework's, and two runs canno
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,10 +36,11 @@ from results.statistics import lower_quartiles
 from results.verdict import ALPHA, FASTER, INCONCLUSIVE, NOISY_MARGIN, SLOWER, holm
 
 # Standard deviation of a cell's log time from session to session, and of what all cells of a
-# framework share: measured on unchanged code on a 2-core virtual machine, see docs/regress.md.
+# framework share: measured on unchanged code on a 2-core virtual machine, see docs/report.md.
 CELL_SPREAD, COMMON_SPREAD = 0.09, 0.06
 CONFIDENCE = 0.95
 LEAST = 3  # launches on each side, and cells that can have something in common
+OF_A_MEDIAN = math.sqrt(math.pi / 2)  # its standard error over a mean's, of normal values
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def _judged(changes: Sequence[Change]) -> tuple[list[Finding], list[Shift]]:
         logs = [c.log for c in changes if c.record["framework"] == framework]
         common[framework] = float(np.median(logs)) if len(logs) >= LEAST else 0.0
     own = [change.log - common[change.record["framework"]] for change in changes]
-    errors = [math.hypot(change.within, math.sqrt(2) * CELL_SPREAD) for change in changes]
+    counts = Counter(change.record["framework"] for change in changes)
+    errors = [_error(change, alone=counts[change.record["framework"]] < LEAST)
+              for change in changes]  # fmt: skip
     ratios = _verdicts(own, errors)
     seen = needed(errors)
     found = [
@@ -128,13 +132,28 @@ def _judged(changes: Sequence[Change]) -> tuple[list[Finding], list[Shift]]:
         )
         for change, ratio, least in zip(changes, ratios, seen, strict=True)
     ]  # fmt: skip
-    return found, _shifts(changes, common)
+    return found, _shifts(changes, errors, common)
 
 
-def _shifts(changes: Sequence[Change], common: Mapping[str, float]) -> list[Shift]:
-    counts = {f: sum(c.record["framework"] == f for c in changes) for f in common}
+def _error(change: Change, *, alone: bool) -> float:
+    """Of a cell's log ratio; where too few cells are there to take out what they share, with it."""
+    shared = math.sqrt(2) * COMMON_SPREAD if alone else 0.0
+    return math.hypot(change.within, math.sqrt(2) * CELL_SPREAD, shared)
+
+
+def _shifts(
+    changes: Sequence[Change], errors: Sequence[float], common: Mapping[str, float]
+) -> list[Shift]:
+    """What the cells of a framework share: the spread of sessions, and that of a median of few."""
+    of = {f: [e for e, c in zip(errors, changes, strict=True) if c.record["framework"] == f]
+          for f in common}  # fmt: skip
+    counts = {framework: len(mine) for framework, mine in of.items()}
     kept = [framework for framework in common if counts[framework] >= LEAST]
-    errors = [math.sqrt(2) * COMMON_SPREAD] * len(kept)
+    errors = [
+        math.hypot(math.sqrt(2) * COMMON_SPREAD,
+                   OF_A_MEDIAN * float(np.median(of[f])) / math.sqrt(counts[f]))
+        for f in kept
+    ]  # fmt: skip
     ratios = _verdicts([common[framework] for framework in kept], errors)
     return [Shift(f, counts[f], {WALL: ratio}) for f, ratio in zip(kept, ratios, strict=True)]
 

@@ -93,7 +93,9 @@ def load(folder: Path | str) -> History:
     whole: Any = pa.concat_tables(tables, promote_options="permissive") if tables else _table([{}])
     if fresh or stale:
         _keep(whole, {n: s for n, s in stamps.items() if n not in unread}, top / CACHE)
-    rows = whole.to_pandas(strings_to_categorical=True).sort_values("run", kind="stable")
+    rows = whole.to_pandas(strings_to_categorical=True)
+    # by the ids' own order: a category's is that in which it was first met, by the cache maybe
+    rows = rows.sort_values("run", kind="stable", key=lambda ids: ids.astype(str))
     return History(rows.reset_index(drop=True), unread, len(fresh))
 
 

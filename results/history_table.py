@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 WIDTH = 100
+COMMAND = "  "  # in front of one
+SHOWN = 5  # commands
 BARS = "▁▂▃▄▅▆▇█"
 MOST = 24  # runs in a sparkline
 FLAT = (
@@ -60,7 +62,8 @@ def changed(line: Line) -> str:
     if change is None:
         return ""
     run, commit = line.series.runs[change.at], line.series.commits[change.at]
-    at = f" ({commit[:9]})" if commit else ""
+    dirty = "+" if commit.endswith("+") else ""
+    at = f" ({commit[:9]}{dirty})" if commit else ""
     return f"{100 * (change.ratio - 1):+.0f} % since {run.partition('-')[0]}{at}"
 
 
@@ -74,7 +77,7 @@ def command(line: Line) -> str | None:
     if not clean or before == after:
         return None
     cell = line.series.cell
-    chosen = [f"--{name}={cell[name]}" for name in ("kind", *NAMED)]
+    chosen = [f"--{name}={cell[name]}" for name in ("kind", *NAMED, "device")]
     return shlex.join(["cascade-bench", "regress", before[:12], after[:12], *chosen])
 
 
@@ -88,7 +91,8 @@ def text(found: Sequence[Line], about: str, width: int = WIDTH, *, colour: bool 
     )  # fmt: skip
     with console.capture() as captured:
         for part in _parts(found, about):
-            console.print(part)
+            # a command must stay in one line, or it cannot be pasted
+            console.print(part, soft_wrap=isinstance(part, str) and part.startswith(COMMAND))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
@@ -111,8 +115,10 @@ def _parts(found: Sequence[Line], about: str) -> Iterator[RenderableType]:
     sure = [(line, asked) for line in moved if (asked := command(line))]
     if sure:
         yield "to be sure, measure both commits in one session:"
-    for _, asked in sure[:5]:
-        yield f"  {asked}"
+    for _, asked in sure[:SHOWN]:
+        yield f"{COMMAND}{asked}"
+    if len(sure) > SHOWN:
+        yield f"and {len(sure) - SHOWN} more: --json has them all"
     if moved and not sure:
         yield "No two commits tell these changes apart, so there is nothing to measure again."
 

@@ -15,6 +15,9 @@ from results.records import CELL_FIELDS, Record
 
 EAGER = "eager"
 MARGIN = 0.01  # of a time: what is nearer than this is called equal
+# two reasons of which a reader asks for the word
+NEVER = "never: compiled is slower"
+NOT_TOLD = "no difference that can be told from noise"
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,10 @@ def _not_faster(compiled: Mapping[str, Any], eager: Mapping[str, Any]) -> str | 
     if None in (compiled["low"], compiled["high"], eager["low"], eager["high"]):
         return f"no verdict without intervals; there were {compiled['launches']} launches"
     if compiled["low"] > eager["high"]:
-        return "never: compiled is slower"
+        return NEVER
     near = compiled["estimate"] > (1 - MARGIN) * eager["estimate"]
     if near or compiled["high"] >= eager["low"]:
-        return "no difference that can be told from noise"
+        return NOT_TOLD
     return None
 
 

@@ -11,6 +11,7 @@ The document of a comparison, one JSON file:
 | ``design`` | margin, alpha, quantile, ``looks`` planned and ``taken``, in launch pairs |
 | ``pairs`` | launch pairs taken |
 | ``stopped`` | why no more were |
+| ``broke_off`` | in a document that an error ended after some launch pairs: what |
 | ``cells`` | each with ``cell`` (its fields), ``state``, ``why``, and its ``seconds`` |
 
 ``seconds`` holds for each metric (``wall``, ``cpu``) a row a launch pair, of the quantile of base,
@@ -44,6 +45,7 @@ OF_STATE = {
     "failed": FAILED,
 }
 NOTHING_SLOWER, REGRESSION, ERROR, UNDECIDED = 0, 1, 2, 3
+INTERRUPTED = "it was interrupted"  # why a comparison `stopped`
 WALL = "wall"
 # what a side is run by
 PACKAGES = ("python", "torch", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -256,12 +258,12 @@ def _ratios(session: versus.Session) -> list[Ratio]:
 
 
 def joined(verdicts: Mapping[str, str]) -> str:
-    """One verdict of several metrics': slower in any is slower, equal is what wall time says."""
-    said = set(verdicts.values())
-    if SLOWER in said:
+    """One verdict of several metrics': slower in any is slower, else what wall time says.
+
+    Less CPU time alone is no "faster": who waits longer for a result may use less of it.
+    """
+    if SLOWER in verdicts.values():
         return SLOWER
-    if FASTER in said:
-        return FASTER
     return verdicts.get(WALL, INCONCLUSIVE)
 
 

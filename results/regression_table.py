@@ -13,6 +13,7 @@ from results.regression import (
     FAILED,
     FIXED,
     GONE,
+    INTERRUPTED,
     NEW,
     NOTHING_SLOWER,
     PACKAGES,
@@ -45,8 +46,13 @@ OUTCOMES = {
 }
 
 
-def outcome(found: Analysis) -> str:
+def outcome(document: Mapping[str, Any], found: Analysis) -> str:
     """The exit code in words: ``a regression (exit code 1)``."""
+    if document.get("stopped") == INTERRUPTED:
+        return f"stopped by Ctrl-C, until then: {OUTCOMES[found.exit_code]} (exit code 130)"
+    if document.get("broke_off"):
+        code = REGRESSION if found.exit_code == REGRESSION else ERROR
+        return f"broken off, until then: {OUTCOMES[found.exit_code]} (exit code {code})"
     return f"{OUTCOMES[found.exit_code]} (exit code {found.exit_code})"
 
 
@@ -121,8 +127,10 @@ def _parts(document: Mapping[str, Any], found: Analysis) -> Iterator[RenderableT
     for one in found.findings:
         if one.why:
             yield one_line(f"{one.verdict}: {one.name}: {one.why}")
+    if document.get("broke_off"):
+        yield one_line(f"broken off: {document['broke_off']}")
     yield one_line(summary(document, found))
-    yield outcome(found)
+    yield outcome(document, found)
 
 
 def _table(findings: Sequence[Finding]) -> RenderableType:
@@ -151,10 +159,12 @@ def _short(ratio: Ratio | None) -> str:
 
 def markdown(document: Mapping[str, Any], found: Analysis) -> str:
     """The same for a pull request; what is equal is folded away."""
-    lines = [f"### {outcome(found)[0].upper()}{outcome(found)[1:]}", ""]
+    title = outcome(document, found)
+    lines = [f"### {title[0].upper()}{title[1:]}", ""]
+    lines += [escape(f"Broken off: {document['broke_off']}"), ""] if "broke_off" in document else []
     lines += [f"- {escape(line)}" for line in sides(document)]
     lines += [f"- {escape(summary(document, found))}", ""]
-    loud = [one for one in found.findings if one.verdict not in (EQUAL, FASTER, INCONCLUSIVE)]
+    loud = [one for one in found.findings if one.verdict not in (EQUAL, FASTER)]
     quiet = [one for one in found.findings if one not in loud]
     if loud:
         lines += [*_rows(loud), ""]

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from results.collection import collect, load
+from results.pages import headlines
 from results.pages.answers import answers, in_front, largest, largest_of_each, usual
-from results.pages.what_to_write import right_or_wrong, sentence
+from results.pages.headlines import right_or_wrong, sentence
 from results.records import Record
 from results.samples import samples_path
 from results.storage import save_run
@@ -75,6 +76,53 @@ def test_an_answer_names_what_is_in_front_most_often_and_sorts_the_others() -> N
     assert frozen.best.strategy == "partition"
 
 
+def test_of_ways_that_cannot_be_told_apart_the_plainest_is_named_and_the_others_as_good() -> None:
+    freeze: dict[str, Any] = {"kind": "freeze", "phase": "step", "framework": "jax", "mode": "jit"}
+    base = record({**CELL, **freeze, "strategy": "unfrozen"})
+    # which of the two has the lower mean is chance
+    ways = [
+        member("partition", 0.59, 0.60, 0.61, "faster", **freeze),
+        member("grad_of_trainable", 0.60, 0.61, 0.62, "faster", **freeze),
+        member("all_gradients", 0.97, 0.99, 1.01, "inconclusive", **freeze),
+    ]
+    (answer,) = answers([one | {"baseline": "unfrozen"} for one in (base, *ways)])
+    assert "".join(sentence(answer)) == (
+        "write grad_of_trainable, 0.610 [0.600, 0.620] times the time of unfrozen, in front in 1 "
+        "of 1 groups; as good wherever it was timed: partition; all_gradients 0.990 [0.970, 1.01] "
+        "times."
+    )
+
+
+def said(records: list[Record]) -> list[str]:
+    return ["".join(line) for line in headlines.of(records)]
+
+
+def test_what_is_faster_than_its_baseline_anywhere_is_named() -> None:
+    slower = member("separate_retained", 1.4, 1.5, 1.6, "slower")
+    assert "In none of 1 comparisons was another way told to be faster." in said([BASELINE, slower])
+    small = {"size": "seed", "phase": "gradient"}
+    exception = member("reforward", 0.82, 0.86, 0.89, "faster", **small)
+    found = said([BASELINE, slower, record({**CELL, "strategy": "summed", **small}), exception])
+    assert found[2] == (
+        "Faster than their baseline in 1 of 2 comparisons: reforward 0.860 [0.820, 0.890] "
+        "(stacked_cascade n4, seed, torch eager, gradient)."
+    )
+
+
+def test_the_smallest_size_has_an_answer_of_its_own() -> None:
+    small = {"size": "seed"}
+    both = [
+        BASELINE, member("boundary_split", 0.99, 1.0, 1.01, "equal"),
+        record({**CELL, "strategy": "summed", **small}),
+        member("boundary_split", 1.28, 1.32, 1.36, "slower", **small),
+    ]  # fmt: skip
+    (line,) = [one for one in said(both) if one.startswith("At size seed, where dispatch")]
+    assert line.endswith(
+        "write summed, in front in 1 of 1 groups; boundary_split 1.32 [1.28, 1.36] times."
+    )
+    assert not [one for one in said(both[:2]) if one.startswith("At size")]
+
+
 def test_the_usual_mode_answers_before_another() -> None:
     both = whole_run(modes={"jax": "eager"}).records + whole_run().records
     assert [a.mode for a in usual(answers(both)) if a.framework == "jax"] == ["jit", "jit"]
@@ -85,10 +133,12 @@ def test_the_sentence_says_what_to_write_and_what_the_dearest_costs() -> None:
         a for a in answers(whole_run().records) if (a.kind, a.framework) == ("backward", "torch")
     ]
     said = "".join(sentence(torch))
-    assert said.startswith("write summed, in front in 4 of 4 groups; separate_retained 1.5")
+    said_first = "write summed, in front in 4 of 4 groups; as good wherever it was timed: "
+    assert said.startswith(f"{said_first}boundary_split; separate_retained 1.5")
     number = r"\d\.\d+"
-    span = rf"{number} times \(from {number} \[{number}, {number}\] to {number} \[.*\]\)"
-    assert re.search(rf"; separate_retained {span}; boundary_split {span}\.$", said)
+    end = rf"{number} \[{number}, {number}\] \(stacked_cascade n\d\)"
+    span = rf"{end} to {end} times"
+    assert re.search(rf"; separate_retained {span}\.$", said)
 
 
 def test_an_answer_is_not_made_up_where_nothing_was_compared() -> None:

@@ -26,7 +26,7 @@ def test_the_worst_gradient_is_named_with_its_error() -> None:
     checked = sum(record["equivalence"] == "pass" for record in run.records)
     gradients = lines(run)[0]
     assert f"in {checked} cells" in gradients
-    assert "net2.linear1.bias of stacked_cascade n2, seed, 77 epsilons off" in gradients
+    assert "net2.linear1.bias of stacked_cascade n2, seed, 77.0 epsilons off" in gradients
     assert "(0.00092 % of its norm)" in gradients
     assert "kink" not in gradients
     run.records[7]["gradient_error"]["parameters"]["net2.linear1.bias"] = 2e-3
@@ -56,6 +56,19 @@ def test_a_failed_canary_is_not_passed_over() -> None:
     assert "0 of 1 runs here did" in lines(run)[1]
 
 
+def test_what_work_done_twice_read_is_told_over_all_sessions() -> None:
+    runs = [whole_run(), whole_run("20261122T010203-ab12cd")]
+    for run, jax in zip(runs, (1.82, 1.91), strict=True):
+        for one, read in zip(run.settings["canaries"], (2.0, jax), strict=True):
+            one["ratio"] = {"estimate": read, "low": 1.8, "high": 2.1}
+    (machine,) = collect(runs)
+    (points,) = belief.section(machine).blocks
+    assert isinstance(points, Points)
+    said = "".join(points.items[1])
+    assert "2.00 to 2.00 times as long in torch, 1.82 to 1.91 times as long in jax;" in said
+    assert "1.82 times as long in jax; what" in lines(runs[0])[1]
+
+
 def test_the_noise_is_half_the_interval_of_the_ratios() -> None:
     run = whole_run()
     rated = [record for record in run.records if record["ratio"]]
@@ -73,6 +86,12 @@ def test_what_had_not_settled_is_counted() -> None:
     assert f"all {len(run.records)} times had settled" in lines(run)[3]
     run.records[0]["steady"] = False
     assert f"1 of {len(run.records)} times still had a trend" in lines(run)[3]
+    assert "not known" not in lines(run)[3]
+    for record in run.records[1:3]:
+        record["steady"] = None
+    known = len(run.records) - 2
+    assert f"1 of {known} times still had a trend" in lines(run)[3]
+    assert "Of 2 more it is not known" in lines(run)[3]
 
 
 @pytest.mark.parametrize("load", [None, [], "high", [0.5, 0.4, 0.3]])

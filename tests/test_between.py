@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,31 @@ def test_a_drift_of_everything_is_no_cell_s_change() -> None:
     assert {shift.verdict for shift in faster.shifts} == {FASTER}
 
 
+def test_a_few_cells_know_less_of_what_all_share() -> None:
+    """By hand: the spread of two sessions, and a median's error of as many cells as there are."""
+    base, head = whole_run(), later()
+    few = [r for r in head.records if r["framework"] == "torch"][:3]
+    many = {s.framework: s for s in between.compared(base, head).shifts}["torch"]
+    head.records[:] = few
+    (alone,) = between.compared(base, head).shifts
+    width = [
+        math.log(s.ratios["wall"].high / s.ratios["wall"].low) / 2 / 1.96 for s in (alone, many)
+    ]
+    shared = math.sqrt(2) * between.COMMON_SPREAD
+    cell = math.sqrt(2) * between.CELL_SPREAD
+    assert width[0] == pytest.approx(math.hypot(shared, 1.2533 * cell / math.sqrt(3)), rel=0.01)
+    assert shared < width[1] < width[0]
+
+
+def test_where_nothing_shared_can_be_taken_out_it_stays_in_the_interval() -> None:
+    base, head = whole_run(), later()
+    head.records[:] = head.records[:1]
+    (found,) = [f for f in between.compared(base, head).findings if f.ratios]
+    ratio = found.ratios["wall"]
+    spread = math.sqrt(2) * math.hypot(between.CELL_SPREAD, between.COMMON_SPREAD)
+    assert math.log(ratio.high / ratio.low) / 2 / 1.96 == pytest.approx(spread, rel=0.01)
+
+
 def test_cells_that_one_run_lacks_are_named() -> None:
     base, head = whole_run(), later()
     gone, new = head.records.pop(0), base.records.pop(3)
@@ -109,6 +135,26 @@ def test_the_command_compares_with_the_newest_run(
     assert "two saved sessions" in told
     assert main(["regress", "--stored", base.id, head.id, f"--results={tmp_path}", "--json"]) == 1
     assert main(["regress", "--stored", base.id, f"--results={tmp_path}", "--markdown"]) == 1
+
+
+def test_the_command_compares_what_is_chosen_of_runs_of_one_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The newest run may be another machine's; a cell that was not asked for decides nothing."""
+    base, head = whole_run(), later()
+    place = next(i for i, r in enumerate(head.records) if r["framework"] == "jax")
+    slowed(head, place, 3.0)
+    for run in (base, head, whole_run("20261123T010203-ab12cd", machine="box-2")):
+        save_run(run, tmp_path)
+    asked = ["regress", "--stored", base.id, f"--results={tmp_path}"]
+    assert main(asked) == 1
+    assert f"head: run {head.id} of" in capsys.readouterr().out
+    assert main([*asked, "--framework=torch"]) == 3
+    assert "jax" not in capsys.readouterr().out.partition("\n\n")[2]
+    assert main([*asked, "--scenario=gan"]) == 2
+    assert "has no cell of --scenario=gan" in capsys.readouterr().err
+    assert main([*asked, "--base-python=python"]) == 2
+    assert "no interpreter to choose" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -147,10 +147,11 @@ def twice(ratios: list[float]) -> Any:
     return verdict("twice", [answer(ratio=ratio) for ratio in ratios])
 
 
-def test_two_must_lie_in_the_interval_widened_by_the_margin() -> None:
+def test_two_must_lie_in_the_interval_or_a_little_less_for_what_a_call_costs() -> None:
     assert twice([2.0 * f for f in (0.99, 1.0, 1.01, 1.0, 1.02, 0.98)]) is True
     assert twice([1.95] * 6) is True  # within the margin: a call costs something beside its work
-    assert twice([1.9] * 6) is False
+    assert twice([1.77] * 6) is True  # waking a thread
+    assert twice([1.7] * 6) is False
     assert twice([2.1] * 6) is False
     assert twice([1.9 * f for f in (0.9, 1.1, 1.0, 0.95, 1.05, 1.0)]) is True
 
@@ -255,15 +256,19 @@ def test_untold_canary_is_no_failure() -> None:
 
 def test_report_says_loudly_what_the_harness_misread() -> None:
     page = markdown(build([run(settings={"launches": 6, "canaries": [RIGHT, WRONG]})]))
-    assert "canaries: torch ok, jax FAILED." in page
+    assert "torch ok, jax FAILED" in page
     assert f": {trust.DISTRUST}** jax: twice: reads 1.02 &lt;b&gt;" in page
 
 
 def test_report_has_one_line_where_all_is_well_and_none_of_an_old_run() -> None:
     page = markdown(build([run(settings={"launches": 6, "canaries": [RIGHT]})]))
-    assert "; canaries: torch ok." in page
+    assert "| torch ok |" in page
     assert trust.DISTRUST not in page
-    assert "; it has no canaries." in markdown(build([run(settings={"launches": 6})]))
+    row = next(
+        line for line in markdown(build([run(settings={"launches": 6})])).splitlines()
+        if line.startswith("| 20261121T010203-ab12cd |")
+    )  # fmt: skip
+    assert row.endswith("| \N{EN DASH} |")
 
 
 # A whole session

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.harness.launch import ROOT
-from benchmarks.regress import demonstrate, demonstrated, plan
+from benchmarks.regress import demonstrate, demonstrated, plan, releases
 from benchmarks.regress.faults import COMMENT, FAULTS, slip_in
 from benchmarks.trial import change_points
 from results import regression_table
@@ -59,7 +62,10 @@ def test_the_replay_is_silent_on_unchanged_code_and_finds_what_is_slower(
     page = demonstrated.page(tmp_path / "out")
     assert "| quiet | 40 |" in page
     assert "| bursty | 40 |" in page
-    assert page.count("Not run yet") == 2
+    assert page.count("Not run yet") == 3
+
+
+VERSIONS = {"torch": "2.13.0", "jax": "0.10.2", "jaxlib": "0.10.2", "flax": "0.12.8"}
 
 
 def told(found: dict[str, Any], **about: Any) -> str:
@@ -70,12 +76,34 @@ def test_the_page_says_what_was_found_and_what_was_not(tmp_path: Path) -> None:
     (tmp_path / "unchanged-0.json").write_text(told(comparison(), code=0, minutes=9.5))
     (tmp_path / "unchanged-1.json").write_text(told(comparison({2: 0.3}), code=1, minutes=9.0))
     (tmp_path / "faulty-0.json").write_text(told(comparison({3: 0.3}), code=1, minutes=9.0))
+    upgraded = comparison({8: 0.3})
+    sides = {"base": {"versions": {**VERSIONS, "jax": "0.10.0"}}, "head": {"versions": VERSIONS}}
+    upgraded["sides"] = sides
+    (tmp_path / "upgrade-0.json").write_text(told(upgraded, code=1, minutes=9.0))
     page = demonstrated.page(tmp_path)
+    assert "Base: torch 2.13.0, jax 0.10.0, jaxlib 0.10.2, flax 0.12.8. Head: torch 2.13.0" in page
+    assert "| everything in torch | equal | " in page
+    assert len(re.findall(r"\| slower \| 1\.2[89]", page)) == 1
     assert "2 sessions of the default ten cells; 1 raised an alarm." in page
     assert "| 1 | 0 | 24 | 9.5 | 10 | 0 | 0 | 0 |" in page
     assert "torch gan small eager gradient summed" in page  # called slower, and none of the faults
     assert "**not found:** equal" in page
     assert "**not measured**" in page
+
+
+def test_another_release_stands_before_all_that_is_the_same(tmp_path: Path) -> None:
+    """A package that both environments have is the new one's; what it lacks is this one's."""
+    wheel = tmp_path / "rich-0.0.1-py3-none-any.whl"
+    about = "rich-0.0.1.dist-info"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("rich.py", "")
+        file.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: rich\nVersion: 0.0.1\n")
+        file.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        file.writestr(f"{about}/RECORD", f"rich.py,,\n{about}/METADATA,,\n{about}/WHEEL,,\n")
+    python = releases.environment(tmp_path / "older", (str(wheel),))
+    code = "import numpy, rich; from importlib.metadata import version; print(version('rich'))"
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "0.0.1\n", done.stderr
 
 
 def test_the_table_of_change_points_tells_alarms_from_finds() -> None:

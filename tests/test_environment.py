@@ -13,6 +13,7 @@ from benchmarks.harness import environment
 from benchmarks.machine import activity
 from benchmarks.machine.host import Host
 from tests.machines import CPU, FILES, NOTHING, PROCESS, SLICE, gpu, host
+from tests.test_trees import git
 
 CARD = {"nvidia-smi": gpu()}
 
@@ -130,6 +131,25 @@ def test_what_is_stable_is_named_and_what_is_null_has_its_reason(tmp_path: Path)
     assert {"gpu", "driver", "quota_cpus", "on_battery", "commit"} <= nulls
     assert machine["usable"] == {"cpus": 4, "cores": 4, "kinds": {}}
     assert machine["instructions"] == ["avx", "avx2", "fma", "avx512f"]
+
+
+def test_runs_and_reports_are_no_change_of_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    git(tmp_path, "init", "-q", "-b", "main")
+    for name in ("results/reference/report.md", "results/show.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    (tmp_path / "results" / "reference" / "report.md").unlink()
+    (tmp_path / "results" / "runs").mkdir()
+    (tmp_path / "results" / "runs" / "new.json").write_text("")
+    found = environment._commit(Host())
+    assert (len(found["commit"]), found["dirty"]) == (40, False)
+    (tmp_path / "results" / "show.py").write_text("changed\n")
+    assert environment._commit(Host())["dirty"] is True
 
 
 def test_without_proc_and_affinity_all_is_null_and_nothing_raises(

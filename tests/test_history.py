@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import cli
 from benchmarks.cli import main
 from results import changes, history_table, storage
 from results.records import RecordError, Run
@@ -45,6 +47,16 @@ def test_the_cache_holds_what_the_runs_hold(tmp_path: Path) -> None:
     assert cell.seconds[0] == record["seconds"]["estimate"]
     assert len(cell.runs) == 3
     assert cell.runs[0] < cell.runs[2]
+
+
+def test_an_older_run_that_comes_later_has_its_own_place(tmp_path: Path) -> None:
+    """Of another machine's folder, or of a branch: the cache met the newer ones first."""
+    for day in (2, 3):
+        storage.save_run(run_of(day), tmp_path)
+    history.load(tmp_path)
+    storage.save_run(run_of(1), tmp_path)
+    (cell, *_) = history.series(history.load(tmp_path), "box-1")
+    assert [run[:8] for run in cell.runs] == ["20261101", "20261102", "20261103"]
 
 
 def test_a_run_that_changed_is_read_again_and_one_that_is_gone_is_dropped(tmp_path: Path) -> None:
@@ -180,12 +192,17 @@ def test_a_change_is_shown_with_the_command_that_makes_sure(
 ) -> None:
     assert main(["history", f"--results={stepped}", "--framework=torch"]) == 0
     told = capsys.readouterr().out
-    assert max(map(len, told.splitlines()[:-5])) <= 100
+    lines = [line for line in told.splitlines() if "cascade-bench" not in line]
+    assert max(map(len, lines)) <= 100
     assert "since 20261113T010203 (bbbbbbbbb)" in told
-    asked = f"cascade-bench regress {'a' * 12} {'b' * 12} --kind="
-    assert asked in told
-    assert "--framework=torch" in told
+    asked = [line.strip() for line in told.splitlines() if "cascade-bench regress" in line]
+    assert len(asked) == history_table.SHOWN
+    assert "more: --json has them all" in told
     assert "jax" not in told.split("to be sure")[0]
+    found = cli._parser().parse_args(shlex.split(asked[0])[1:])  # whole, however long the line
+    assert (found.base, found.head) == ("a" * 12, "b" * 12)
+    assert (found.framework, found.device) == (["torch"], "cpu")
+    assert None not in (found.kind, found.scenario, found.variant, found.size, found.strategy)
 
 
 def test_the_json_has_every_time(stepped: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,6 +233,17 @@ def test_without_runs_it_says_how_to_get_one(
 ) -> None:
     assert main(["history", f"--results={tmp_path}"]) == 2
     assert "measure one with" in capsys.readouterr().err
+
+
+def test_where_no_run_can_be_read_it_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in saved(tmp_path):
+        path.write_text("{")
+    assert main(["history", f"--results={tmp_path}"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("left out") == 3
+    assert told.rstrip().splitlines()[-1].startswith("cascade-bench: no run under ")
 
 
 def test_a_selection_without_a_time_says_so(

@@ -165,9 +165,11 @@ def test_a_failed_cell_has_its_reason_and_its_command() -> None:
 def test_a_missing_figure_says_why() -> None:
     run = whole_run()
     for one in [r for r in run.records if r["kind"] == "freeze"]:
-        one["peak_bytes"], one["missing"]["peak_bytes"] = None, "measured with --memory only"
-    cell = tables(named(run, "freezing"))[0].rows[1].cells[10]
-    assert (cell.text, cell.note, cell.kind) == ("–", "measured with --memory only", "missing")
+        key = "optimizer_state_bytes"
+        one[key], one["missing"][key] = None, "the recipe has no optimizer"
+    table = tables(named(run, "freezing"))[0]
+    cell = table.rows[1].cells[table.columns.index("optimizer state")]
+    assert (cell.text, cell.note, cell.kind) == ("–", "the recipe has no optimizer", "missing")
 
 
 def test_a_recipe_that_lets_the_frozen_part_move_does_not_hold() -> None:
@@ -291,6 +293,36 @@ def test_a_cell_that_is_not_steady_says_so() -> None:
     assert texts(table)[0][6].endswith("µs (not steady)")
 
 
+def test_every_run_is_told_with_its_code_and_what_of_it_is_shown() -> None:
+    old, new = whole_run(), whole_run("20261122T010203-ab12cd", sizes=("seed",))
+    old.machine.update({"commit": "a" * 40, "dirty": True})
+    new = dataclasses.replace(new, interrupted=True)
+    (part,) = build([old, new]).parts
+    (section,) = [one for one in part.sections if one.name == "conditions"]
+    (table,) = [t for t in tables(section) if t.title == "The runs"]
+    half = len(old.records) // 2
+    launches = ["6", "7.0", "90 %"]
+    assert texts(table) == [
+        [old.id, "aaaaaaaaa with changes", *launches, str(half), "", "torch ok, jax ok"],
+        [new.id, "\N{EN DASH}", *launches, str(half),
+         "interrupted: it holds what was measured until then", "torch ok, jax ok"],
+    ]  # fmt: skip
+    new.settings["canaries"][0]["passed"] = False
+    (part,) = build([old, new]).parts
+    (section,) = [one for one in part.sections if one.name == "conditions"]
+    assert f"{new.id}: " in str(section.blocks[0])
+
+
+def test_the_column_of_peak_memory_is_there_where_it_was_measured() -> None:
+    run = whole_run()
+    tabled = tables(named(run, "freezing"))
+    assert all("peak memory" not in table.columns for table in tabled)
+    assert {len(row.cells) for table in tabled for row in table.rows} == {len(tabled[0].columns)}
+    run.records[-1]["peak_bytes"] = 3 * 2**20
+    (table,) = [t for t in tables(named(run, "freezing")) if "peak memory" in t.columns]
+    assert texts(table)[-1][table.columns.index("peak memory")] == "3.00 MiB"
+
+
 def test_an_interrupted_run_and_one_that_goes_on_say_so_at_the_top() -> None:
     stopped = dataclasses.replace(whole_run(), interrupted=True)
     assert "was interrupted" in str(build([stopped]).warnings)
@@ -321,8 +353,10 @@ def test_two_runs_are_held_against_each_other_verdict_by_verdict() -> None:
     (machine,) = collect([old, new])
     said = ["".join(one) for one in every_cell.agreement(machine)]
     decided = sum(r["verdict"] is not None for r in new.records)
-    assert said[0].endswith(f"of {decided} comparisons with a verdict other than inconclusive in "
-                            "both, 1 have another one.")  # fmt: skip
+    assert said[0] == (
+        f"The two newest sessions of each cell: of {decided} comparisons with a verdict other than "
+        "inconclusive in both, 1 have another one."
+    )
     assert said[1] == (
         "Another verdict: stacked_cascade n2 seed, torch eager separate_retained backward, now "
         "faster."

@@ -83,8 +83,10 @@ def test_page_has_a_row_for_each_cell_beside_its_eager_twin() -> None:
     strategy = "separate_retained"
     assert rows == [
         f"{names} compile | {strategy} | 3.00 s | 1.00 s | {stages} | 5 \\[5, 5\\] |",
-        f"{names} compile_networks | {strategy} | 3.00 s | 4.00 s | {stages} | \N{EN DASH} |",
+        f"{names} compile_networks | {strategy} | 3.00 s | 4.00 s | {stages} | never |",
     ]
+    near = markdown(build([run(records=[EAGER, cell("compile", 2.985)])]))
+    assert f"| 3.00 s | 2.98 s | {stages} | not told |" in near
 
 
 def test_page_says_how_to_learn_of_it_where_one_mode_was_measured() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,6 +72,19 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure
         yield run
 
 
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """One thing for each time that a launch pair's workers were started."""
+    known, found = cast.started, []
+
+    def counted(*rest: Any) -> Any:
+        found.append(rest)
+        return known(*rest)
+
+    monkeypatch.setattr(cast, "started", counted)
+    return found
+
+
 def verdicts(document: dict[str, Any]) -> dict[str, str]:
     found = regression.analysis(document).findings
     return {one.cell["strategy"]: one.verdict for one in found}
@@ -88,7 +103,9 @@ def test_unchanged_code_is_measured_in_every_role_and_saved_after_each_pair(
     assert regression.analysis(document).exit_code in (0, 3)
 
 
-def test_a_slower_head_is_found(measure: Measure) -> None:
+def test_a_slower_head_is_found(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
+    # calls of 13 µs: base against base may leave 2 %, and then nothing would be told
+    monkeypatch.setattr(versus, "MARGIN", 0.5)
     document = measure(cell("summed"), cell("other"), head="summed/gradient=slow")
     found = verdicts(document)
     assert found["summed"] == SLOWER
@@ -98,21 +115,97 @@ def test_a_slower_head_is_found(measure: Measure) -> None:
 
 @pytest.mark.parametrize(("side", "state"), [("head", "wrong_in_head"), ("base", "wrong_in_base")])
 def test_wrong_gradients_take_no_time(
-    measure: Measure, monkeypatch: pytest.MonkeyPatch, side: str, state: str
+    measure: Measure, started: list[Any], side: str, state: str
 ) -> None:
-    known, started = cast.started, []
-
-    def counted(*rest: Any) -> Any:
-        started.append(rest)
-        return known(*rest)
-
-    monkeypatch.setattr(cast, "started", counted)
     document = measure(cell("summed"), cell("other"), **{side: "summed/gradient=scaled"})
     entry = document["cells"][0]
     assert (entry["state"], entry["seconds"]) == (state, {})
     assert "net2.linear.weight" in entry["why"]
     assert len(document["cells"][1]["seconds"]["wall"]) == document["pairs"] >= LOOKS[0]
     assert len(started) == document["pairs"]  # the other cell went on in the same workers
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "state"),
+    [
+        ("untraceable", "scaled", "wrong_in_head"),  # new in head, and wrong there
+        ("scaled", "scaled", "failed"),
+        ("untraceable", "untraceable", "failed"),
+        ("scaled", "untraceable", "failed"),
+    ],
+)
+def test_what_head_does_is_judged_whatever_base_does(
+    measure: Measure, base: str, head: str, state: str
+) -> None:
+    faults = {"base": f"summed/gradient={base}", "head": f"summed/gradient={head}"}
+    document = measure(cell("summed"), cell("other"), **faults)
+    entry = document["cells"][0]
+    assert entry["state"] == state, entry["why"]
+    assert ("base: " in entry["why"] and "head: " in entry["why"]) == (state == "failed")
+    assert regression.analysis(document).exit_code == (1 if state == "wrong_in_head" else 2)
+
+
+def test_a_base_that_dies_is_no_new_cell_of_head(measure: Measure) -> None:
+    document = measure(cell("summed"), cell("other"), base="summed/gradient=crash")
+    assert document["cells"][0]["state"] == "failed"
+    assert "SIGKILL" in document["cells"][0]["why"]
+    assert regression.analysis(document).exit_code == 2
+
+
+def test_a_reference_whose_worker_is_killed_is_taken_again(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = references._Launches.of
+    killed: list[int] = []
+
+    def of(self: references._Launches, side: str, framework: str) -> Any:
+        launch = known(self, side, framework)
+        if side == "base" and len(killed) < times:
+            launch.ready()
+            killed.append(launch.pid)
+            os.kill(launch.pid, 9)
+        return launch
+
+    monkeypatch.setattr(references._Launches, "of", of)
+    times = 1
+    assert measure(cell())["cells"][0]["state"] == "ok"
+    killed.clear()
+    times = 2
+    document = measure(cell())
+    assert document["cells"][0]["state"] == "failed"  # not "not in base"
+    assert regression.analysis(document).exit_code == 2
+
+
+def test_stopped_while_references_are_taken_it_ends_at_once(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C comes to the main thread, which waits for one of each side."""
+    known, begun = ProblemFiles.reference, threading.Event()
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+
+    def reference(self: ProblemFiles, launches: Any, *rest: Any) -> Any:
+        (launch,) = launches.values()
+        begun.set()
+        os.kill(launch.pid, signal.SIGSTOP)  # a reference that takes long
+        return known(self, launches, *rest)
+
+    monkeypatch.setattr(ProblemFiles, "reference", reference)
+
+    def stop() -> None:
+        begun.wait(60)
+        time.sleep(0.3)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    threading.Thread(target=stop, daemon=True).start()
+    known_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    start = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            measure(cell())
+    finally:
+        signal.signal(signal.SIGINT, known_handler)
+    assert time.monotonic() - start < 60  # and not the 300 s that an answer may take
 
 
 def test_a_cell_that_raises_in_head_failed_there(measure: Measure) -> None:
@@ -152,6 +245,17 @@ def test_a_cell_that_kills_its_worker_again_and_again_failed(measure: Measure) -
     assert document["cells"][0]["state"] == "failed_in_head"
     assert "SIGKILL" in document["cells"][0]["why"]
     assert verdicts(document)["other"] != "failed"
+
+
+def test_a_cell_that_hangs_in_head_has_had_its_time(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch, started: list[Any]
+) -> None:
+    monkeypatch.setattr(cast, "ANSWER_SECONDS", 4.0)
+    document = measure(cell("summed"), cell("other"), head="summed/gradient=hang")
+    assert document["cells"][0]["state"] == "failed_in_head"
+    assert "no answer within 4 s" in document["cells"][0]["why"]
+    assert verdicts(document)["other"] != "failed"
+    assert len(started) == document["pairs"] + 1  # not tried again
 
 
 def test_the_budget_ends_it_and_nothing_is_told_too_early(measure: Measure) -> None:
@@ -204,7 +308,7 @@ def test_a_base_of_another_protocol_is_named(
 ) -> None:
     def warm(*_: Any) -> int:
         why = "AttributeError: 'Worker' object has no attribute 'do_warm'"
-        raise cast.CellFailed(cell(), "base", "crashed", why, again=True)
+        raise cast.CellFailed(cell(), "base", "crashed", why, again=True, said=True)
 
     monkeypatch.setattr(cast.Cast, "_warm", warm)
     with pytest.raises(CannotStart, match="BASE: its workers speak an older protocol"):

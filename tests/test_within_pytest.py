@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.cells import Cell
-from benchmarks.regress import comparing, plan, within_pytest
+from benchmarks.regress import comparing, plan, sides, within_pytest
 from benchmarks.regress.session import CannotStart
 from results import regression
 from tests.made_comparisons import comparison
+from tests.test_trees import git
 
 OPTIONS: dict[str, Any] = {
     "regress_against": "main", "regress_budget": "10m", "scenario_path": None, "results": None,
@@ -56,7 +57,7 @@ def compared(
 
     def compare(question: comparing.Question) -> Any:
         asked.append(question)
-        if isinstance(found, Exception):
+        if isinstance(found, BaseException):
             raise found
         return found, saved
 
@@ -78,7 +79,10 @@ def test_without_the_option_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> 
     within_pytest.check(session.config, CELLS * 100)
 
 
-def test_too_many_cells_for_the_budget_are_refused_before_anything_is_measured() -> None:
+def test_too_many_cells_for_the_budget_are_refused_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sides, "demand_ref", lambda *_: None)
     config: Any = Config()
     within_pytest.check(config, CELLS)
     with pytest.raises(
@@ -129,6 +133,31 @@ def test_an_interrupted_session_is_not_followed_by_a_comparison(
     assert compared(monkeypatch, session, comparison({0: 0.5})) == []
 
 
+def test_a_comparison_that_is_stopped_ends_as_a_stopped_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session: Any = Session()
+    compared(monkeypatch, session, comparison() | {"stopped": regression.INTERRUPTED})
+    assert session.exitstatus == pytest.ExitCode.INTERRUPTED
+    assert "stopped by Ctrl-C" in told(session)
+    session = Session()
+    compared(monkeypatch, session, KeyboardInterrupt())
+    assert session.exitstatus == pytest.ExitCode.INTERRUPTED
+
+
+def test_a_ref_that_is_none_is_refused_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
+    monkeypatch.setattr(sides, "ROOT", tmp_path)
+    config: Any = Config()
+    within_pytest.check(config, CELLS)
+    config = Config(regress_against="nowhere")
+    with pytest.raises(pytest.UsageError, match=r"'nowhere' is no commit of .*it has main"):
+        within_pytest.check(config, CELLS)
+
+
 def test_the_command_that_asks_the_same_is_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -136,7 +165,7 @@ def test_the_command_that_asks_the_same_is_kept(
     (question,) = compared(monkeypatch, session, comparison())
     assert question.folder == tmp_path / "regressions"
     assert question.arguments[:2] == ["main", "--budget=10m"]
-    assert "--framework=torch,jax" in question.arguments
+    assert {"--framework=torch,jax", "--device=cpu"} <= set(question.arguments)
     assert question.arguments[-1] == "--scenario-path=net.py"
 
 

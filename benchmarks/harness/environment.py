@@ -30,6 +30,8 @@ PRECISION_SETTINGS = (
     "ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS",
 )  # fmt: skip
 XLA_WRITES = "--xla_dump"  # where XLA writes what it compiled: often another folder each time
+ROOT = Path(__file__).resolve().parents[2]
+MADE = ("reference", "runs", "reports", "regressions")  # by sessions, under results/
 
 _NO_CPUFREQ = "the system shows no clock control (a virtual machine, or not Linux)"
 WHY_MISSING = {
@@ -117,7 +119,9 @@ def _libraries() -> dict[str, str]:
 
 
 def _commit(host: Host) -> dict[str, Any]:
-    root = str(Path(__file__).resolve().parents[2])
-    commit = host.call(["git", "-C", root, "rev-parse", "HEAD"])
-    changes = host.call(["git", "-C", root, "status", "--porcelain"])
+    """What was measured is code: runs and reports that were made meanwhile are no change of it."""
+    git = ["git", "--no-optional-locks", "-C", str(ROOT)]
+    made = [f":(exclude)results/{name}" for name in MADE]
+    commit = host.call([*git, "rev-parse", "HEAD"])
+    changes = host.call([*git, "status", "--porcelain", "--", ".", *made])
     return {"commit": commit, "dirty": None if commit is None else bool(changes)}

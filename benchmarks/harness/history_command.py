@@ -46,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
         ) from None
     for name, why in kept.unread.items():
         print(f"cascade-bench: left out {name}: {one_line(why)}", file=sys.stderr)
+    if not history.machines(kept):
+        raise RecordError(f"no run under {options.results} can be read, or has a cell")
     machine = _machine(options.machine, history.machines(kept))
     wanted = {n: _listed(getattr(options, n)) for n in cells.OPTIONS}
     found = history_table.lines(history.series(kept, machine, **wanted))

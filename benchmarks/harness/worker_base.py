@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from benchmarks.harness.arrays import read_arrays
 from benchmarks.harness.effort import Notes
 from benchmarks.harness.tether import Mark
 from benchmarks.own import blame, parts
+
+INSTALLED = {"site-packages", "dist-packages"}  # an environment may stand in a repository
 
 
 class Base:
@@ -77,6 +80,14 @@ class Base:
         parts.check_finite(self._who(), self.opened.losses())
         return {}
 
+    def do_loaded(self, folder: str) -> list[str]:
+        """The files under a folder that modules were loaded from; installed packages not."""
+        files = {Path(file) for m in list(sys.modules.values()) if (file := _file_of(m))}
+        return sorted(
+            str(file) for file in files
+            if file.is_relative_to(folder) and not INSTALLED & set(file.parts)
+        )  # fmt: skip
+
     def do_close(self) -> dict[str, Any]:
         self.opened, self.programs = None, {}
         return {}
@@ -108,3 +119,8 @@ class Base:
             "out_of_memory": bool(self.session.is_out_of_memory(error)),
             "traceback": traceback.format_exc(limit=-6),
         }
+
+
+def _file_of(module: Any) -> str | None:
+    file = getattr(module, "__file__", None)
+    return file if isinstance(file, str) else None

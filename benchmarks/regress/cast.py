@@ -17,13 +17,17 @@ from benchmarks.regress.sides import Side
 
 ROLES = ("base", "head", "again")  # the last is the control: base against base
 METRICS = ("wall", "cpu")
-ANSWER_SECONDS = 300.0
+WRONG = "wrong_gradients"
+ANSWER_SECONDS = 300.0  # compiling takes minutes; longer than that, a cell hangs
 
 
 class CellFailed(Exception):
-    """A cell came to nothing in one role: ``outcome`` as a record's, and whether it will ``again``.
+    """A cell came to nothing in a role, or in ``both``: ``outcome`` as a record's, and whether it
+    will ``again``.
 
     Where it is ``settled`` no worker owes an answer, so the next cell can be measured in them.
+    ``said`` is whether the worker itself gave the reason: else it died, hung or had no memory,
+    which says nothing of what its code can do.
     """
 
     def __init__(
@@ -35,10 +39,11 @@ class CellFailed(Exception):
         *,
         again: bool,
         settled: bool = False,
+        said: bool = False,
     ) -> None:
         super().__init__(why)
         self.cell, self.role, self.outcome = cell, role, outcome
-        self.again, self.settled = again, settled
+        self.again, self.settled, self.said = again, settled, said
 
 
 class Cast:
@@ -54,7 +59,6 @@ class Cast:
         files: Mapping[str, ProblemFiles],
         reference: str,
         rng: np.random.Generator,
-        limit: float = ANSWER_SECONDS,
     ) -> dict[str, dict[str, list[list[float]]]]:
         """Gate the cell in every role, then time it in turns, in random order within a round.
 
@@ -68,7 +72,7 @@ class Cast:
         Raises:
             CellFailed: wrong gradients, an exception, or a worker that is gone.
         """
-        three = self.launches[cell.framework]
+        three, limit = self.launches[cell.framework], ANSWER_SECONDS
         self._prepare(cell, files, reference, limit)
         calls = self._warm(cell, limit)
         taken: dict[str, dict[str, list[list[float]]]]
@@ -107,8 +111,7 @@ class Cast:
                 found[role] = three[role].receive(limit)[cell.strategy]
                 if self.device == "cpu":
                     cores.keep_on(three[role], usable[-1])
-        for role in ROLES:
-            _demand_right(cell, role, found[role])
+        _demand_right(cell, found)
 
     def _warm(self, cell: Cell, limit: float) -> int:
         """The calls of a sample: as many for each role."""
@@ -125,13 +128,30 @@ class Cast:
                 launch.ask("close")
 
 
-def _demand_right(cell: Cell, role: str, found: Mapping[str, Any]) -> None:
+def _demand_right(cell: Cell, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise what is to be said of the cell, where all is not well in every role.
+
+    Wrong gradients in head go before whatever base cannot do; what both cannot is neither's gain.
+    """
+    failures = {role: _failure(cell, role, found[role]) for role in ROLES}
+    head, base = failures["head"], failures["base"] or failures["again"]
+    if head and base and (head.outcome != WRONG or base.outcome == WRONG):
+        why = f"base: {base}; head: {head}"
+        raise CellFailed(cell, "both", head.outcome, why, again=True, settled=True)
+    if head or base:
+        raise head or base  # type: ignore[misc]  # one of them is there
+
+
+def _failure(cell: Cell, role: str, found: Mapping[str, Any]) -> CellFailed | None:
     if "error" in found:
         error = found["error"]
-        raise CellFailed(cell, role, outcome_of(error), told(error), again=True, settled=True)
+        outcome = outcome_of(error)
+        said = outcome != "out_of_memory"
+        return CellFailed(cell, role, outcome, told(error), again=True, settled=True, said=said)
     if found["equivalence"] != "pass":
         why = str(found["equivalence"])
-        raise CellFailed(cell, role, "wrong_gradients", why, again=True, settled=True)
+        return CellFailed(cell, role, WRONG, why, again=True, settled=True, said=True)
+    return None
 
 
 @contextlib.contextmanager
@@ -140,8 +160,13 @@ def _blaming(cell: Cell, role: str) -> Iterator[None]:
     try:
         yield
     except WorkerError as error:
-        surely = isinstance(error, WorkerFailed)  # a worker that died may have been killed
-        raise CellFailed(cell, role, error.outcome, str(error), again=surely) from error
+        # a worker that died may have been killed; one that hangs has had its time
+        said = isinstance(error, WorkerFailed)
+        surely = said or error.outcome == "timeout"
+        raise CellFailed(cell, role, error.outcome, str(error), again=surely, said=said) from error
+    except OSError as error:  # its process is gone, or there is no room for what it is to read
+        why = f"{type(error).__name__}: {error}"
+        raise CellFailed(cell, role, "crashed", why, again=False) from error
 
 
 @contextlib.contextmanager

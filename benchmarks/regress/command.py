@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import cells, selection
 from benchmarks.harness.paths import REGRESSIONS, RUNS
 from benchmarks.own import loading
+from benchmarks.own.blame import SpecError
 from benchmarks.regress import comparing, plan, telling
 from benchmarks.regress.sides import Asked
 from results import regression
 from results.formatting import one_line
+from results.records import RecordError
 
 BUDGET = "10m"
 INTERRUPTED = 130
@@ -72,17 +76,24 @@ def run(options: argparse.Namespace) -> int:
         if signal.getsignal(stop) == signal.SIG_DFL:
             signal.signal(stop, signal.default_int_handler)
     try:
+        telling.demand_writable(options)
         document, saved = comparing.compare(_question(options))
-    except comparing.ERRORS as error:
+        code = telling.show(document, options)
+    except KeyboardInterrupt:
+        print("cascade-bench: stopped", file=sys.stderr)
+        return INTERRUPTED
+    except (BrokenPipeError, SpecError, RecordError, selection.SelectionError):
+        raise  # `cli.main` says them in a line
+    except (*comparing.ERRORS, OSError) as error:
         print(f"cascade-bench: {one_line(error)}", file=sys.stderr)
         return regression.ERROR
-    except KeyboardInterrupt:
-        print("cascade-bench: stopped before anything was measured", file=sys.stderr)
-        return INTERRUPTED
-    code = telling.show(document, options)
+    except Exception:  # a fault of ours must not end as Python ends it: 1 is a regression
+        traceback.print_exc()
+        return regression.ERROR
     if document["stopped"] == telling.INTERRUPTED:
         return INTERRUPTED
-    return code if saved or code else regression.ERROR
+    whole = saved and "broke_off" not in document
+    return code if whole or code == regression.REGRESSION else regression.ERROR
 
 
 def _question(options: argparse.Namespace) -> comparing.Question:
@@ -93,10 +104,10 @@ def _question(options: argparse.Namespace) -> comparing.Question:
             "interpreter, --base-python PATH"
         )
     loading.load(options.scenario_path)
-    head_python = options.head_python or sys.executable
+    head_python = _interpreter(options.head_python) or sys.executable
     asked = _chosen(options)
     return comparing.Question(
-        base=Asked(options.base, options.base_python or head_python),
+        base=Asked(options.base, _interpreter(options.base_python) or head_python),
         head=Asked(options.head, head_python),
         choose=lambda installed: plan.cells(asked, options.device, installed),
         budget=plan.seconds_of(options.budget),
@@ -105,6 +116,12 @@ def _question(options: argparse.Namespace) -> comparing.Question:
         seed=options.seed,
         began=began,
     )
+
+
+def _interpreter(path: str | None) -> str | None:
+    """From the root, as workers stand in other folders; a link is kept, or a virtual environment's
+    interpreter would be the one that it was made of."""
+    return os.path.abspath(path) if path and os.sep in path else path
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, tuple[str, ...] | None]:

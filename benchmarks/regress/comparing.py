@@ -50,7 +50,7 @@ def compare(question: Question) -> tuple[dict[str, Any], bool]:
         one of `ERRORS`: a side that cannot be had or does not run, or another session goes on.
     """
     storage.check_writable(question.folder)
-    own = [scenario.file for scenario in CATALOGUE.values() if scenario.file]
+    own = own_files()
     lock, keeper = Lock(), telling.Keeper(question.folder)
     lock.take()
     try:
@@ -62,6 +62,11 @@ def compare(question: Question) -> tuple[dict[str, Any], bool]:
     finally:
         lock.release()
     return document, keeper.told()
+
+
+def own_files() -> list[Path]:
+    """The user's own specs."""
+    return [scenario.file for scenario in CATALOGUE.values() if scenario.file]
 
 
 def _measure(
@@ -79,6 +84,11 @@ def _measure(
         measuring.run()
     except KeyboardInterrupt:
         document["stopped"] = telling.INTERRUPTED
+        keeper.save(document)
+    except session.CannotStart as error:
+        if not document["pairs"]:
+            raise
+        document["broke_off"] = str(error)  # what was measured until then is told
         keeper.save(document)
     finally:
         telling.ended()

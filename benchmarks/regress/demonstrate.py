@@ -1,8 +1,9 @@
 """``python -m benchmarks.regress.demonstrate``: what `regress` says of what is known.
 
 ``replay`` decides over the recorded traces of the trial, which are of unchanged code; ``live``
-measures: a comment edited, and the faults of `faults.py` slipped in, some sessions of each; what is
-there already is not measured again. ``page`` writes docs/regress-trial.md of both.
+measures: a comment edited, and the faults of `faults.py` slipped in, some sessions of each;
+``upgrade`` compares two environments, with an older release of jax and with this one. What is there
+already is not measured again. ``page`` writes docs/regress-trial.md of all.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.launch import ROOT
-from benchmarks.regress import demonstrated
+from benchmarks.regress import demonstrated, releases
 from benchmarks.regress.faults import COMMENT, FAULTS, Fault, slip_in
 from benchmarks.trial import plan, replay, traces
 from benchmarks.trial.plan import SUBJECTS
@@ -31,6 +32,7 @@ from results.versus import Design
 OUT = ROOT / "results" / "reference" / "demonstration"
 TRACES = ROOT / "results" / "reference" / "trial"
 PAGE = ROOT / "docs" / "regress-trial.md"
+PARTS = ("replay", "live", "upgrade", "page")
 RUNS, BUDGET = 5, "10m"
 KINDS: dict[str, tuple[Fault, ...]] = {"unchanged": (COMMENT,), "faulty": FAULTS}
 SLOWED = (0.03, 0.05, 0.10)
@@ -39,7 +41,7 @@ SLOWED = (0.03, 0.05, 0.10)
 def main() -> int:
     """Run the parts asked for; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["replay", "live", "page"])
+    parser.add_argument("parts", nargs="*", default=list(PARTS), help=", ".join(PARTS))
     parser.add_argument(
         "--traces", default=str(TRACES), help="recorded by python -m benchmarks.trial"
     )
@@ -49,9 +51,9 @@ def main() -> int:
     )
     parser.add_argument("--budget", default=BUDGET, help=f"of a live session ({BUDGET})")
     options = parser.parse_args()
-    unknown = set(options.parts) - {"replay", "live", "page"}
+    unknown = set(options.parts) - set(PARTS)
     if unknown:
-        parser.error(f"{', '.join(sorted(unknown))}: the parts are replay, live and page")
+        parser.error(f"{', '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}")
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     if "replay" in options.parts:
@@ -61,6 +63,8 @@ def main() -> int:
         for index in range(options.runs):
             for kind, faults in KINDS.items():
                 live(out / f"{kind}-{index}.json", faults, options.budget)
+    if "upgrade" in options.parts:
+        upgrade(out / "upgrade-0.json", options.budget)
     if "page" in options.parts:
         PAGE.write_text(demonstrated.page(out))
         print(PAGE)
@@ -133,16 +137,31 @@ def live(path: Path, faults: tuple[Fault, ...], budget: str) -> None:
         clone = Path(kept) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         slip_in(faults, clone)
-        command = [sys.executable, "-m", "benchmarks.cli", "regress", "HEAD"]
-        command += [f"--budget={budget}", f"--json={path}.partial", f"--results={kept}/kept"]
-        start = time.monotonic()
-        code = subprocess.run(command, cwd=clone, check=False).returncode
-        minutes = (time.monotonic() - start) / 60
-    print(f"{path.stem}: exit code {code}, {minutes:.1f} min", flush=True)
+        _session(path, ["HEAD", f"--budget={budget}"], clone, kept)
+
+
+def upgrade(path: Path, budget: str) -> None:
+    """One session of the real command, with another release of a framework for BASE."""
+    if path.exists():
+        print(f"{path.stem}: there already")
+        return
+    with tempfile.TemporaryDirectory(prefix="cascade-bench-demonstration-") as kept:
+        python = releases.environment(Path(kept) / "older")
+        _session(path, [f"--base-python={python}", f"--budget={budget}"], ROOT, kept)
+
+
+def _session(path: Path, asked: list[str], folder: Path, kept: str) -> None:
+    """Run `regress` in the folder, and keep what it told; paths under ``kept`` are gone after."""
     partial = Path(f"{path}.partial")
+    command = [sys.executable, "-m", "benchmarks.cli", "regress", *asked]
+    command += [f"--json={partial}", f"--results={kept}/kept"]
+    start = time.monotonic()
+    code = subprocess.run(command, cwd=folder, check=False).returncode
+    minutes = (time.monotonic() - start) / 60
+    print(f"{path.stem}: exit code {code}, {minutes:.1f} min", flush=True)
     if partial.exists():
-        told = json.loads(partial.read_text()) | {"code": code, "minutes": minutes}
-        path.write_text(json.dumps(told, indent=1) + "\n")
+        told = json.loads(partial.read_text().replace(f"{kept}/", ""))
+        path.write_text(json.dumps(told | {"code": code, "minutes": minutes}, indent=1) + "\n")
         partial.unlink()
 
 

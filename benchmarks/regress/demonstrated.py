@@ -25,6 +25,7 @@ def page(folder: Path) -> str:
         *_replayed(folder / "replay.json"),
         *_unchanged(_live(folder, "unchanged")),
         *_faulty(_live(folder, "faulty")),
+        *_upgraded(_live(folder, "upgrade")),
     ]
     return "\n".join(lines) + "\n"
 
@@ -70,7 +71,8 @@ def _unchanged(runs: list[dict[str, Any]]) -> Iterator[str]:
         yield from (NONE.format("live"), "")
         return
     alarms = sum(run["code"] not in (0, 3) for run in runs)
-    yield f"{len(runs)} sessions of the default ten cells; {alarms} raised an alarm."
+    count = f"{len(runs)} session{'s' if len(runs) > 1 else ''}"
+    yield f"{count} of the default ten cells; {alarms} raised an alarm."
     yield ""
     yield "| session | exit code | launch pairs | min | equal | faster | not told | slower |"
     yield "|--:|--:|--:|--:|--:|--:|--:|--:|"
@@ -105,6 +107,38 @@ def _faulty(runs: list[dict[str, Any]]) -> Iterator[str]:
             f"{', '.join(others) or 'none'} |"
         )
     yield ""
+
+
+def _upgraded(runs: list[dict[str, Any]]) -> Iterator[str]:
+    yield from ("## Another release of a framework, live", "")
+    if not runs:
+        yield from (NONE.format("upgrade"), "")
+        return
+    for run in runs:
+        yield (
+            f"Base: {_versions(run, 'base')}. Head: {_versions(run, 'head')}. The rest of the two "
+            f"environments is the same. Exit code {run['code']}, {run['launch_pairs']} launch "
+            f"pairs, {run['minutes']:.1f} min."
+        )
+        yield from ("", "| cell | verdict | head / base [95 %] |", "|---|---|---|")
+        for shift in run["shifts"]:
+            yield f"| everything in {shift['framework']} | {_verdict_and_ratio(shift)} |"
+        for one in run["findings"]:
+            yield f"| {_name(one['cell'])} | {_verdict_and_ratio(one)} |"
+        yield ""
+
+
+def _versions(run: dict[str, Any], side: str) -> str:
+    found = run["comparison"]["sides"][side]["versions"]
+    return ", ".join(f"{name} {found[name]}" for name in ("torch", "jax", "jaxlib", "flax"))
+
+
+def _verdict_and_ratio(one: dict[str, Any]) -> str:
+    ratio = one["ratios"].get("wall")
+    if not ratio:
+        return f"{one['verdict']} | {one['why'] or ''}"
+    ends = f"{ratio['low']:.3f}, {ratio['high']:.3f}"
+    return f"{one['verdict']} | {ratio['estimate']:.3f} [{ends}]"
 
 
 def _told(one: dict[str, Any] | None, wanted: str) -> str:

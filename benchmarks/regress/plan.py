@@ -12,7 +12,7 @@ import scipy.special
 from benchmarks.harness import cost
 from benchmarks.harness.cells import Cell
 from benchmarks.harness.selection import Selection, SelectionError
-from benchmarks.scenarios import CATALOGUE, SIZES
+from benchmarks.scenarios import CATALOGUE, SIZES, Scenario
 from results import versus
 
 # In the order of kind, scenario, variant, phase, and the strategy in torch and in jax: cells that
@@ -78,7 +78,7 @@ def cells(
         found = _default(device)
         wanted = asked.get("framework") or tuple(installed)
     else:
-        size = asked.get("size") or _size(asked.get("scenario"))
+        size = asked.get("size") or _size(Selection(scenario=asked.get("scenario")).scenarios())
         named: dict[str, Any] = {**asked, "size": size}
         found = Selection(**named, device=device).demand()
         wanted = asked.get("framework") or tuple(installed)
@@ -107,8 +107,7 @@ def _default(device: str) -> list[Cell]:
     ]
 
 
-def _size(scenarios: Sequence[str] | None) -> tuple[str, ...]:
-    chosen = [s for s in CATALOGUE.values() if not scenarios or s.name in scenarios]
+def _size(chosen: Sequence[Scenario]) -> tuple[str, ...]:
     if any(SIZE in scenario.sizes for scenario in chosen):
         return (SIZE,)
     return tuple(size for size in SIZES if any(size in scenario.sizes for scenario in chosen))[:1]

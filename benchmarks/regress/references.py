@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks.harness.arrays import read_arrays
 from benchmarks.harness.cells import Cell
-from benchmarks.harness.launch import Launch, WorkerError
+from benchmarks.harness.launch import ROOT, Launch, WorkerError, WorkerFailed
 from benchmarks.harness.problems import ProblemFiles, Untrusted, disagreement
 from benchmarks.own.blame import SpecError
 from benchmarks.regress import cast, plan
 from benchmarks.regress.sides import Side
+from benchmarks.regress.trees import TreeError
 from benchmarks.scenarios import FRAMEWORKS
 
 Problem = tuple[str, str, str]  # scenario, variant, size
+ATTEMPTS = 2  # at a reference whose worker died: it may have been killed
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why a side has no reference: ``outcome`` as a record's."""
+    """Why a side has no reference: ``outcome`` as a record's.
+
+    ``absent`` is whether the side does not have it; else it died, hung or had no memory.
+    """
 
     outcome: str
     why: str
+    absent: bool = True
 
 
 @dataclass
@@ -82,21 +90,31 @@ def _files(problem: Problem, side: Side) -> ProblemFiles:
 
 
 class _Launches:
-    """The float64 worker of each side and framework, started when first needed."""
+    """The float64 worker of each side and framework, started when first needed.
+
+    Both sides' threads ask for theirs; from `end` on none is started.
+    """
 
     def __init__(self, sides: Mapping[str, Side]) -> None:
         self.sides = sides
         self.kept: dict[tuple[str, str], Launch] = {}
+        self.ended = False
+        self.changing = threading.Lock()
 
     def of(self, side: str, framework: str) -> Launch:
         key = side, framework
-        if key not in self.kept or self.kept[key].dead:
-            self.kept[key] = cast.launch(self.sides[side], framework, "cpu", "float64")
-        return self.kept[key]
+        with self.changing:
+            if self.ended:
+                raise WorkerError("the session was stopped")
+            if key not in self.kept or self.kept[key].dead:
+                self.kept[key] = cast.launch(self.sides[side], framework, "cpu", "float64")
+            return self.kept[key]
 
     def end(self) -> None:
-        for one in self.kept.values():
-            one.kill()
+        with self.changing:
+            self.ended = True
+            for one in self.kept.values():
+                one.kill()
 
 
 def _refer(
@@ -112,7 +130,11 @@ def _refer(
         }
 
     with ThreadPoolExecutor(len(files)) as pool:  # both sides at once, a core each
-        got = {key: one for found_on in pool.map(of, files) for key, one in found_on.items()}
+        try:
+            got = {key: one for found_on in pool.map(of, files) for key, one in found_on.items()}
+        except BaseException:  # Ctrl-C: the threads wait for workers, minutes maybe
+            launches.end()
+            raise
     for cell in cells:
         base, head = got["base", cell.framework], got["head", cell.framework]
         others = [one for (side, f), one in got.items() if side == "head" and f != cell.framework]
@@ -132,18 +154,46 @@ def _reference(
     if framework in FRAMEWORKS and not (tree / f"impl_{framework}" / "session.py").is_file():
         # else an installed one would be found in its place
         return Trouble("crashed", f"this tree has no impl_{framework}/session.py")
-    try:
+    for attempt in range(ATTEMPTS):
         launch = launches.of(side, framework)
-        launch.ready()
-        found = files.reference({framework: launch}, cell.kind, cell.phase)
-    except (Untrusted, WorkerError) as error:
-        return Trouble(error.outcome, str(error))
-    except SpecError as error:
-        return Trouble("crashed", str(error))
+        try:
+            launch.ready()
+            found = files.reference({framework: launch}, cell.kind, cell.phase)
+            _demand_own_tree(launches.sides[side], launch)
+        except (Untrusted, SpecError, WorkerFailed) as error:
+            return Trouble(getattr(error, "outcome", "crashed"), str(error))
+        except WorkerError as error:  # killed, maybe; where it never began, its code is at fault
+            began = launch.hello is not None
+            trouble = Trouble(error.outcome, str(error), absent=not began)
+            if not began or attempt == ATTEMPTS - 1:
+                return trouble
+            continue
+        break
     if framework in files.unsound:
         wrong = files.unsound[framework]
         return Trouble(getattr(wrong, "outcome", "crashed"), str(wrong))
     return found[framework]
+
+
+def _demand_own_tree(side: Side, launch: Launch) -> None:
+    """A user's network must come from its side's tree with all that it imports of its repository:
+    a package that is installed from there is the same on both sides.
+
+    Raises:
+        TreeError: something was loaded from the repository itself.
+    """
+    if side.origin is None:
+        return
+    ours = [str(ROOT / name) for name in ("benchmarks", "results", "impl_torch", "impl_jax")]
+    loaded = launch.ask("loaded", folder=side.origin)
+    theirs = [file for file in loaded if not any(Path(file).is_relative_to(o) for o in ours)]
+    if theirs:
+        more = f" and {len(theirs) - 1} more" if len(theirs) > 1 else ""
+        raise TreeError(
+            f"your network loads {theirs[0]}{more}, which would be the same on both sides; only "
+            "what stands beside the spec comes from each side's tree: while you compare, take the "
+            "package out of the interpreter (pip uninstall) and of PYTHONPATH"
+        )
 
 
 def _state(
@@ -157,6 +207,8 @@ def _state(
         return ("wrong_in_head" if wrong else "failed_in_head"), head.why
     if isinstance(base, Trouble):
         wrong = base.outcome == "wrong_gradients"
+        if not base.absent:
+            return "failed", f"base: {base.why}"
         return ("wrong_in_base" if wrong else "only_in_head"), base.why
     mine, theirs = read_arrays(head), read_arrays(base)
     differ = disagreement(files, theirs, mine)

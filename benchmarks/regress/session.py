@@ -29,6 +29,8 @@ STATES = {
     ("base", False): "only_in_head",
     ("again", False): "failed",
     ("head", False): "failed_in_head",
+    ("both", True): "failed",
+    ("both", False): "failed",
 }
 UNKNOWN_REQUEST = "has no attribute 'do_"  # what a worker says that does not know a request
 STARTS = 3  # of a launch pair whose workers do not start
@@ -201,7 +203,7 @@ class Session:
         key = error.cell, error.role
         self.failures[key] = self.failures.get(key, 0) + 1
         if error.again or self.failures[key] > 1:
-            state = STATES[error.role, error.outcome == "wrong_gradients"]
-            if state == "only_in_head" and self.document["pairs"]:
-                state = "failed"  # it has run on base before
+            state = STATES[error.role, error.outcome == cast.WRONG]
+            if state == "only_in_head" and (self.document["pairs"] or not error.said):
+                state = "failed"  # it has run on base before, or base was never heard on it
             self._drop(error.cell, state, str(error))

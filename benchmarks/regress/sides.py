@@ -46,7 +46,7 @@ class Side:
     """What a side is.
 
     ``root`` is the tree of this suite whose workers run; ``moved`` is where a user's own files
-    stand in this side, by where they stand for who asked.
+    stand in this side, by where they stand for who asked, and ``origin`` their repository.
     """
 
     name: str
@@ -58,11 +58,12 @@ class Side:
     root: Path
     cache: str
     moved: Mapping[str, str]
+    origin: str | None = None
 
     def described(self) -> dict[str, Any]:
         """What is kept of it: nothing that is gone when the session ends, no path of this machine
         but an interpreter's that was asked for."""
-        gone = ("root", "cache", "moved")
+        gone = ("root", "cache", "moved", "origin")
         kept = {key: value for key, value in asdict(self).items() if key not in gone}
         return kept | {"python": None if self.python == sys.executable else self.python}
 
@@ -79,7 +80,7 @@ def made(base: Asked, head: Asked, own: Sequence[Path] = ()) -> Iterator[tuple[S
         TreeError: a ref, a repository or an interpreter is not there, or the disk is full.
     """
     versions = {asked.python: _versions(asked.python) for asked in (base, head)}
-    folder = own[0].parent if own else ROOT
+    folder = _folder(own)
     plain = base.ref is None and head.ref is None
     with tempfile.TemporaryDirectory(
         prefix="cascade-bench-regress-", ignore_cleanup_errors=True
@@ -90,6 +91,15 @@ def made(base: Asked, head: Asked, own: Sequence[Path] = ()) -> Iterator[tuple[S
             for name, asked in zip(NAMES, (base, head), strict=True)
         ]
         yield sides[0], sides[1]
+
+
+def _folder(own: Sequence[Path]) -> Path:
+    return own[0].parent if own else ROOT
+
+
+def demand_ref(ref: str, own: Sequence[Path] = ()) -> None:
+    """Raise `TreeError` where the repository that is meant has no such ref, or is none."""
+    trees.commit_of(trees.repository(_folder(own)), ref)
 
 
 def _repository(folder: Path, own: Sequence[Path], *, needed: bool) -> Path | None:
@@ -137,7 +147,10 @@ def _side(
     moved = {str(f): str(into / f.relative_to(repo)) for f in own} if repo else {}
     cache = kept / f"{name}.cache"
     cache.mkdir()
-    return Side(name, label, commit, changed, asked.python, versions, root, str(cache), moved)
+    origin = str(repo) if moved else None
+    return Side(
+        name, label, commit, changed, asked.python, versions, root, str(cache), moved, origin
+    )
 
 
 def _versions(python: str) -> dict[str, str | None]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import cells
 from benchmarks.regress import telling
 from results import between, storage
 from results.records import RecordError, Run
@@ -29,11 +31,35 @@ def run(options: argparse.Namespace, folder: Path) -> int:
             f"--stored {options.stored} takes one more run, the newest by default, and these are "
             f"{len(wanted)}: {', '.join(wanted)}"
         )
-    paths = [storage.find_run(name, folder) for name in (options.stored, *(wanted or [None]))]
-    base, head = (storage.load_run(path) for path in paths)
+    if options.base_python or options.head_python:
+        raise RecordError(
+            "--stored compares what was measured already, so there is no interpreter to choose; "
+            "to compare two, leave it out: cascade-bench regress --base-python PATH"
+        )
+    base = storage.load_run(storage.find_run(options.stored, folder))
+    path = (
+        storage.find_run(wanted[0], folder) if wanted
+        else storage.latest_run(folder, base.machine["id"])
+    )  # fmt: skip
+    head = storage.load_run(path)
     if (base.id, base.machine["id"]) == (head.id, head.machine["id"]):
         raise RecordError(f"run {base.id} is both sides; name two runs, or measure another first")
+    base, head = (_chosen(run, options) for run in (base, head))
     return telling.show_found(document(base, head), between.compared(base, head), options)
+
+
+def _chosen(run: Run, options: argparse.Namespace) -> Run:
+    """The run with those cells that are asked for."""
+    wanted = {name: getattr(options, name) for name in cells.OPTIONS}
+    named = {name: ",".join(given).split(",") for name, given in wanted.items() if given}
+    kept = [
+        record for record in run.records
+        if all(record[name] in names or "all" in names for name, names in named.items())
+    ]  # fmt: skip
+    if named and not kept:
+        told = " ".join(f"--{name}={','.join(names)}" for name, names in named.items())
+        raise RecordError(f"run {run.id} has no cell of {told}")
+    return replace(run, records=kept)
 
 
 def document(base: Run, head: Run) -> dict[str, Any]:

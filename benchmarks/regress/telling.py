@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,8 @@ from results import regression, storage
 from results.records import RecordError
 
 NARROWEST = 80
-INTERRUPTED = "it was interrupted"
+FORMS = ("markdown", "json")
+INTERRUPTED = regression.INTERRUPTED
 
 
 def say(line: str) -> None:
@@ -54,7 +56,7 @@ def typed(options: argparse.Namespace) -> list[str]:
     """The arguments, as they can be typed again."""
     found = [part for part in (options.base, options.head) if part is not None]
     names = ("base_python", "head_python", "budget", *cells.OPTIONS, "scenario_path", "device")
-    for name in names:
+    for name in (*names, *(["seed"] if options.seed else [])):
         value = getattr(options, name)
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
@@ -99,6 +101,14 @@ def write(document: Mapping[str, Any], folder: Path) -> Path:
     return path
 
 
+def demand_writable(options: argparse.Namespace) -> None:
+    """Before anything is measured: can what is asked for be written? Raises `RecordError`."""
+    for form in FORMS:
+        target = getattr(options, form)
+        if target and target != "-":
+            storage.check_writable(Path(target).absolute().parent)
+
+
 def show(document: Mapping[str, Any], options: argparse.Namespace) -> int:
     """Print the outcome in the forms asked for; returns the exit code."""
     return show_found(document, regression.analysis(document), options)
@@ -107,7 +117,7 @@ def show(document: Mapping[str, Any], options: argparse.Namespace) -> int:
 def show_found(
     document: Mapping[str, Any], found: regression.Analysis, options: argparse.Namespace
 ) -> int:
-    """As `show`, of what was found already."""
+    """As `show`, of what was found already; printed first, so that it is seen whatever follows."""
     from results import regression_table
 
     forms: dict[str, Callable[[], str]] = {
@@ -116,16 +126,15 @@ def show_found(
             json.dumps(regression_table.document_json(document, found), indent=2) + "\n"
         ),
     }
-    printed = False
-    for name, make in forms.items():
-        target = getattr(options, name)
-        if target == "-":
-            print(make(), end="")
-            printed = True
-        elif target:
-            storage.write_whole({Path(target): make().encode()})
-    if not printed:
-        print(_table(document, found))
+    targets = {name: getattr(options, name) for name in FORMS}
+    printed = [forms[name]() for name, target in targets.items() if target == "-"]
+    try:
+        print("".join(printed) if printed else f"{_table(document, found)}\n", end="", flush=True)
+    except BrokenPipeError:  # nobody reads on, `head` maybe; the exit code counts all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for name, target in targets.items():
+        if target and target != "-":
+            storage.write_whole({Path(target): forms[name]().encode()})
     return found.exit_code
 
 

@@ -12,6 +12,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+FREE_SPACE = "free some space there, or set TMPDIR to another folder"
+
 
 class TreeError(Exception):
     """A tree that cannot be had: one line for the person who asked for it."""
@@ -65,6 +67,11 @@ def write_out(repo: Path, commit: str, into: Path) -> None:
     try:
         _git(repo, "read-tree", commit, more=own)
         _git(repo, "checkout-index", "--all", f"--prefix={into}/", more=own)
+    except TreeError as error:
+        raise TreeError(
+            f"cannot write commit {commit[:9]} into {into.parent}: {error}; if its disk is full, "
+            f"{FREE_SPACE}"
+        ) from None
     finally:
         index.unlink(missing_ok=True)
 
@@ -88,7 +95,7 @@ def copy(repo: Path, into: Path) -> None:
     except OSError as error:
         raise TreeError(
             f"cannot copy the work tree {repo} into {into.parent}: {error.strerror or error}; "
-            "free some space there, or set TMPDIR to another folder"
+            f"{FREE_SPACE}"
         ) from error
 
 
@@ -97,7 +104,8 @@ def _git(folder: Path, *arguments: str, more: Mapping[str, str] | None = None) -
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            # so that asking what has changed writes no fresher index
+            ["git", "--no-optional-locks", "-C", str(folder), *arguments],
             env={**kept, **(more or {})},
             capture_output=True,
             text=True,

@@ -15,8 +15,9 @@ from benchmarks.harness import selection
 from benchmarks.harness.cells import Cell
 from benchmarks.harness.paths import REGRESSIONS
 from benchmarks.own import loading
-from benchmarks.regress import comparing, plan
+from benchmarks.regress import comparing, plan, sides
 from benchmarks.regress.sides import Asked
+from benchmarks.regress.trees import TreeError
 from results import regression, regression_table
 from results.records import RecordError
 
@@ -38,13 +39,14 @@ def add_options(group: Any) -> None:
 
 
 def check(config: pytest.Config, cells: Sequence[Cell]) -> None:
-    """Before anything is measured: is there a ref, and time enough? Raises `UsageError`."""
+    """Before anything is measured: is there such a ref, and time enough? Raises `UsageError`."""
     ref = config.getoption("regress_against")
     if ref is None:
         return
     try:
+        sides.demand_ref(ref, comparing.own_files())
         comparing.weigh(_possible(cells), plan.seconds_of(config.getoption("regress_budget")))
-    except selection.SelectionError as error:
+    except (TreeError, selection.SelectionError) as error:
         raise pytest.UsageError(f"--regress-against {ref}: {error}") from None
 
 
@@ -56,13 +58,19 @@ def compare(session: pytest.Session, cells: Sequence[Cell]) -> None:
         return
     try:
         document, saved = comparing.compare(_question(config, ref, cells))
-    except (*comparing.ERRORS, selection.SelectionError, RecordError) as error:
+    except KeyboardInterrupt:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+        return
+    except (*comparing.ERRORS, selection.SelectionError, RecordError, OSError) as error:
         config.stash[WHY_NOT] = f"--regress-against {ref}: {error}"
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return
     found = regression.analysis(document)
     config.stash[FOUND] = document, found
-    bad = found.exit_code in (regression.REGRESSION, regression.ERROR) or not saved
+    if document["stopped"] == regression.INTERRUPTED:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+    failed = found.exit_code in (regression.REGRESSION, regression.ERROR)
+    bad = failed or not saved or "broke_off" in document
     if bad and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -84,7 +92,9 @@ def _question(config: pytest.Config, ref: str, cells: Sequence[Cell]) -> compari
 
 def _options(cells: Sequence[Cell]) -> list[str]:
     """What asks for these cells by name."""
-    names = ("kind", "scenario", "variant", "size", "framework", "mode", "strategy", "phase")
+    names = (
+        "kind", "scenario", "variant", "size", "framework", "mode", "strategy", "phase", "device",
+    )  # fmt: skip
     return [
         f"--{name}={','.join(dict.fromkeys(getattr(cell, name) for cell in cells))}"
         for name in names

@@ -2,7 +2,8 @@
 
 A *group* is what was measured side by side: everything of a cell but its strategy. In each group
 the strategies *in front* are the one with the lowest ratio and those that cannot be told from it.
-What is in front in most groups is what to write.
+What is in front in most groups is what to write; of several that are, the one that stands first in
+`words`, which has the plainest first: which of them has the lowest mean is chance.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from results.pages.words import USUAL_MODES
+from results.pages.words import RECIPES, STRATEGIES, USUAL_MODES
 from results.records import CELL_FIELDS, Record
 from results.verdict import EQUAL, FASTER, INCONCLUSIVE, VERDICTS
 
 FREEZE = "freeze"
 BASE: Mapping[str, Any] = {"estimate": 1.0, "low": 1.0, "high": 1.0}
-# sizes from where arithmetic, not dispatch, makes the time; the largest that was measured counts
+# from where dispatch makes the time to where arithmetic has its largest share
 SIZES = ("seed", "small", "medium", "large_batch32", "large", "gpu")
 PHASES = ("backward", "gradient", "step")  # what tells ways apart most comes first
 
@@ -38,6 +39,11 @@ class Way:
     verdicts: Counter[str]
     front: int
     groups: int
+
+    @property
+    def always(self) -> bool:
+        """Whether it is in front wherever it was timed."""
+        return 0 < self.groups == self.front
 
     @property
     def middle(self) -> float | None:
@@ -114,7 +120,7 @@ def _answer(
     for baseline in dict.fromkeys(record["baseline"] for record in records):
         ways = _ways([record for record in records if record["baseline"] == baseline])
         telling = [way for way in ways if way.front and _may_be_best(kind, way, baseline)]
-        best = min(telling, key=lambda way: _rank(way, baseline)) if telling else None
+        best = min(telling, key=lambda way: _rank(way, baseline, framework)) if telling else None
         others = [way for way in ways if way is not best]
         others.sort(key=lambda way: way.middle or 1.0)
         answers.append(Answer(kind, phase, framework, mode, baseline, best, others))
@@ -126,8 +132,11 @@ def _may_be_best(kind: str, way: Way, baseline: str) -> bool:
     return kind != FREEZE or way.strategy != baseline
 
 
-def _rank(way: Way, baseline: str) -> tuple[float, bool, float]:
-    return -way.front, way.strategy != baseline, way.middle or 1.0
+def _rank(way: Way, baseline: str, framework: str) -> tuple[int, bool, int]:
+    plainest = [*STRATEGIES.get(framework, ()), *RECIPES.get(framework, ())]
+    known = way.strategy in plainest
+    place = plainest.index(way.strategy) if known else len(plainest)
+    return -way.front, way.strategy != baseline, place
 
 
 def _ways(records: Sequence[Record]) -> list[Way]:
@@ -191,9 +200,23 @@ def _conclusive(verdict: str | None, name: str, members: Sequence[Record]) -> bo
     return verdict in (FASTER, EQUAL) or (members[0]["kind"] == FREEZE and verdict != INCONCLUSIVE)
 
 
+def faster(records: Iterable[Record]) -> tuple[list[Record], int]:
+    """Backward passes that were told to be faster than their baseline; of how many with a verdict,
+    over all sizes, phases and modes."""
+    told = [r for r in records if r["kind"] != FREEZE and r["verdict"]]
+    return [record for record in told if record["verdict"] == FASTER], len(told)
+
+
+def smallest(records: Iterable[Record]) -> list[Record]:
+    """The records of the smallest size, where there are several sizes: dispatch makes its time."""
+    found = list(records)
+    sizes = [size for size in SIZES if any(record["size"] == size for record in found)]
+    return [r for r in found if r["size"] == sizes[0]] if len(sizes) > 1 else []
+
+
 def largest_of_each(records: Iterable[Record]) -> list[Record]:
     """Of each scenario, in each way of timing it, the records of its largest size: there
-    arithmetic makes the time, and not dispatch."""
+    arithmetic has its largest share of the time, and dispatch its smallest."""
     networks: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         key = tuple(record[k] for k in ("scenario", "kind", "phase", "framework", "mode"))

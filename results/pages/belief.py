@@ -49,7 +49,7 @@ def _gradients(records: Sequence[Record]) -> Paragraph:
     told = (
         f"{said} Half of the tensors are within {significant(middle.eps, 2)} epsilons "
         f"({_percent(middle)}); the worst is {worst.parameter} of {problem(worst.record)}, "
-        f"{worst.record['size']}, {significant(worst.eps, 2)} epsilons off ({_percent(worst)} of "
+        f"{worst.record['size']}, {significant(worst.eps)} epsilons off ({_percent(worst)} of "
         "its norm)."
     )
     return [told + (KINKED if worst.eps > KINK_EPS else "")]
@@ -67,22 +67,48 @@ def _canaries(machine: Machine) -> Paragraph:
         "Clock: each session first measures what is known, work done twice, a call not waited "
         f"for, a sleep. {have} of {len(told)} runs here did"
     )
+    twice = _twice(machine.runs)
     if failed:
         return [said, "; ", Strong(f"{failed} failed"), ": see the warning at the top."]
     each = [one for run in machine.runs for one in _each(run)]
     untold = sum(passed is None for passed in each)
     return [
         f"{said}, and none failed; {untold} of {len(each)} canaries could not be told, as where "
-        "the machine was not quiet just then, or a call cannot return before its work is done. "
-        "Each run's own stand under how it was measured."
+        f"the machine was not quiet just then, or a call cannot return before its work is done. "
+        f"{twice}Each run's own stand under how it was measured."
     ]
+
+
+def _twice(runs: Iterable[Run]) -> str:
+    """What work done twice read, the least and the most of each framework's sessions."""
+    read: dict[str, list[float]] = {}
+    for run in runs:
+        for one in _canaries_of(run):
+            ratio = one.get("ratio")
+            if isinstance(ratio, Mapping) and isinstance(ratio.get("estimate"), int | float):
+                read.setdefault(str(one.get("framework")), []).append(ratio["estimate"])
+    if not read:
+        return ""
+    told = [
+        f"{significant(min(ones))} to {significant(max(ones))} times as long in {framework}"
+        if len(ones) > 1 else f"{significant(ones[0])} times as long in {framework}"
+        for framework, ones in read.items()
+    ]  # fmt: skip
+    return (
+        f"Work done twice read {', '.join(told)}; what a call costs beside its work is not done "
+        "twice. "
+    )
 
 
 def _each(run: Run) -> list[Any]:
     """Whether each canary passed: true, false or null."""
+    return [one.get("passed") for one in _canaries_of(run)]
+
+
+def _canaries_of(run: Run) -> list[Mapping[str, Any]]:
     found = run.settings.get("canaries")
     ones = found if isinstance(found, list) else []
-    return [one.get("passed") for one in ones if isinstance(one, Mapping)]
+    return [one for one in ones if isinstance(one, Mapping)]
 
 
 def half_widths(records: Iterable[Record]) -> list[float]:
@@ -107,14 +133,17 @@ def _noise(records: Sequence[Record]) -> Paragraph:
 
 
 def _steady(records: Sequence[Record]) -> Paragraph | None:
-    told = [record["steady"] for record in records if record["steady"] is not None]
+    timed = [record["steady"] for record in records if record["seconds"]]
+    told = [steady for steady in timed if steady is not None]
     if not told:
         return None
-    still = told.count(False)
-    return [
+    still, left = told.count(False), len(timed) - len(told)
+    said = (
         f"Warm-up: {still} of {len(told)} times still had a trend when they were taken, and are "
         "marked." if still else f"Warm-up: all {len(told)} times had settled before they counted."
-    ]  # fmt: skip
+    )  # fmt: skip
+    few = f" Of {left} more it is not known: too few samples, of calls that take long."
+    return [said + (few if left else "")]
 
 
 def _machine(machine: Machine) -> Paragraph:

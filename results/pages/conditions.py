@@ -13,7 +13,7 @@ from results.collection import Machine
 from results.failures import outcome_reason
 from results.formatting import NOTHING, significant
 from results.pages.layout import Cell, Paragraph, Points, Row, Section, Strong, Table, missing
-from results.records import CELL_FIELDS, Record, Run
+from results.records import CELL_FIELDS, Record, Run, sample_key
 from results.verdict import ALPHA
 
 FACTS = {
@@ -23,18 +23,19 @@ FACTS = {
     "virtual": "virtual machine", "container": "container", "governor": "clock governor",
     "turbo": "turbo", "smt": "threads a core", "load": "load before", "python": "Python",
     "torch": "torch", "jax": "jax", "jaxlib": "jaxlib",
-    "flax": "flax", "optax": "optax", "numpy": "numpy", "commit": "commit",
-    "dirty": "with uncommitted changes", "threads": "thread settings",
+    "flax": "flax", "optax": "optax", "numpy": "numpy", "threads": "thread settings",
     "precision": "precision settings",
 }  # fmt: skip
 SHOWN_REASONS = 30
+RUNS_OPEN = 12  # of more the table is folded
 NO_REASON = "no reason given"
 
 
 def section(machine: Machine) -> Section:
     """The machine, each run's settings and trust, the noise, the failures with their commands."""
     blocks: list[Any] = [
-        Points([*_words(machine), *(_run(run) for run in machine.runs[-5:])]),
+        Points([*_words(machine), *_distrusted(machine.runs)]),
+        _runs(machine),
         _machine(machine.newest),
         _noise(machine.records),
         *_failures(machine.records),
@@ -45,7 +46,7 @@ def section(machine: Machine) -> Section:
 
 def _words(machine: Machine) -> list[Paragraph]:
     settings = machine.newest.settings
-    margins = settings.get("margins")
+    margins = _margins(machine.runs)
     said: list[Paragraph] = [
         [
             "Each launch is a fresh process of one framework; the strategies of a group are "
@@ -58,47 +59,77 @@ def _words(machine: Machine) -> list[Paragraph]:
         [
             "Verdicts are taken at α = "
             f"{settings.get('alpha', ALPHA):g} over the strategies of a group"
-            + (f", with margins of {_margins(margins)}." if isinstance(margins, Mapping) else "."),
+            + (f", with margins of {margins}." if margins else "."),
         ],
     ]
     if len(machine.runs) > 1:
-        many = f"{len(machine.runs)} runs; of each cell its newest record is shown"
-        said.append([f"{many}, the last five runs are named here."])
+        said.append([f"{len(machine.runs)} runs; of each cell its newest record is shown."])
     return said
 
 
-def _margins(margins: Mapping[str, Any]) -> str:
-    told = [f"{100 * m:g} % ({f})" for f, m in margins.items() if isinstance(m, int | float)]
-    return ", ".join(told) or "none told"
+def _margins(runs: Iterable[Run]) -> str:
+    """Of every framework, as the newest run has it that measured it."""
+    found: dict[str, float] = {}
+    for run in runs:
+        told = run.settings.get("margins")
+        margins = told.items() if isinstance(told, Mapping) else ()
+        found |= {f: m for f, m in margins if isinstance(m, int | float)}
+    return ", ".join(f"{100 * m:g} % ({f})" for f, m in found.items())
 
 
-def _run(run: Run) -> Paragraph:
+def _distrusted(runs: Iterable[Run]) -> list[Paragraph]:
+    wrong = [run.id for run in runs if trust.failed(run.settings)]
+    return [[f"{', '.join(wrong)}: ", Strong(trust.DISTRUST)]] if wrong else []
+
+
+def _runs(machine: Machine) -> Table:
+    """Each run: which code, how long, what of it is shown here, what its canaries said."""
+    shown = Counter(machine.run_of[sample_key(r)].id for r in machine.records)
+    columns = ["run", "commit", "launches", "min", "workers at work", "cells shown", "", "canaries"]
+    rows = [Row(_run(run, shown[run.id])) for run in machine.runs]
+    return Table("The runs", columns, rows, (2, 3, 4, 5), folded=len(rows) > RUNS_OPEN)
+
+
+def _run(run: Run, shown: int) -> list[Cell]:
     settings = run.settings
-    said: list[str] = [f"Run {run.id}, started {run.started}"]
-    said.append(f", {settings['launches']} launches" if "launches" in settings else "")
-    wall, worked = settings.get("wall_seconds"), settings.get("worker_seconds")
-    if isinstance(wall, int | float):
-        said.append(f", {wall / 60:.1f} min")
-    if isinstance(wall, int | float) and isinstance(worked, int | float) and wall > 0:
-        said.append(f", of which {100 * worked / wall:.0f} % in workers at work")
-    said.append(_precision(settings))
-    if run.interrupted:
-        said += ["; ", Strong("interrupted: it holds what was measured until then")]
-    elif run.finished is None:
-        said += ["; ", Strong("not finished")]
+    wall, worked = (_number(settings.get(f"{name}_seconds")) for name in ("wall", "worker"))
     told = trust.summary(settings)
-    said.append(f"; canaries: {told}." if told else "; it has no canaries.")
-    if trust.failed(settings):
-        said += [" ", Strong(trust.DISTRUST)]
-    return [piece for piece in said if piece]
+    return [
+        Cell(run.id, f"started {run.started}"),
+        _commit(run.machine),
+        Cell(str(settings.get("launches", NOTHING))),
+        Cell(f"{wall / 60:.1f}") if wall else missing("not told"),
+        Cell(f"{100 * worked / wall:.0f} %") if wall and worked else missing("not told"),
+        Cell(str(shown)),
+        Cell(_ending(run)),
+        Cell(told, kind="failed" if trust.failed(settings) else "") if told else missing("none"),
+    ]
 
 
-def _precision(settings: Mapping[str, Any]) -> str:
-    asked, stopped = settings.get("precision"), settings.get("stopped")
-    if not isinstance(asked, int | float) or not isinstance(stopped, Mapping):
-        return ""
-    reached = sum(why == "precision" for why in stopped.values())
-    return f", precision {100 * asked:g} % reached in {reached} of {len(stopped)} groups"
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _commit(machine: Mapping[str, Any]) -> Cell:
+    commit = machine.get("commit")
+    if not commit:
+        return missing("not from a repository")
+    changed = machine.get("dirty") is True
+    return Cell(f"{str(commit)[:9]}{' with changes' if changed else ''}", str(commit))
+
+
+def _ending(run: Run) -> str:
+    """How it ended, where that is not as usual, and whether it came to its precision."""
+    said = []
+    if run.interrupted:
+        said.append("interrupted: it holds what was measured until then")
+    elif run.finished is None:
+        said.append("not finished")
+    asked, stopped = run.settings.get("precision"), run.settings.get("stopped")
+    if isinstance(asked, int | float) and isinstance(stopped, Mapping):
+        reached = sum(why == "precision" for why in stopped.values())
+        said.append(f"precision {100 * asked:g} % reached in {reached} of {len(stopped)} groups")
+    return "; ".join(said)
 
 
 def _machine(run: Run) -> Table:

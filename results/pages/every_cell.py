@@ -72,7 +72,8 @@ def side_by_side(machine: Machine) -> Section | None:
     """The runs of one machine beside each other; None where no cell was timed twice.
 
     No verdict stands here: between sessions the machine itself changes, by some 17 % on a shared
-    one, and only a session that measures both versions can tell a change of the code from that.
+    one (twice the standard deviation of a session), and only a session that measures both versions
+    can tell a change of the code from that.
     """
     repeated = machine.repeated
     if not repeated:
@@ -81,7 +82,8 @@ def side_by_side(machine: Machine) -> Section | None:
     blocks: list[Any] = [
         [
             "Times of several sessions on one machine. Between sessions the machine itself drifts: "
-            "what differs here by less than some 17 % means nothing, and no verdict is given. "
+            "what differs here by less than some 17 %, twice what unchanged cells spread by, means "
+            "nothing, and no verdict is given. "
             "Ratios of strategies, made within a session, are steadier.",
         ],
         Points(agreement(machine)),
@@ -97,22 +99,21 @@ def side_by_side(machine: Machine) -> Section | None:
 
 
 def agreement(machine: Machine) -> list[Paragraph]:
-    """How the newest run agrees with the one before it: verdicts, ratios, times."""
-    before, newest = machine.runs[-2:]
-    old = {sample_key(r): r for r in before.records if r["outcome"] == "ok"}
-    pairs = [
-        (old[sample_key(r)], r)
-        for r in newest.records
-        if r["outcome"] == "ok" and sample_key(r) in old
-    ]
+    """How the two newest measurements of each cell agree: verdicts, ratios, times."""
+    measured: dict[str, list[Record]] = {}
+    for run in machine.runs:
+        for record in run.records:
+            if record["outcome"] == "ok":
+                measured.setdefault(sample_key(record), []).append(record)
+    pairs = [(ones[-2], ones[-1]) for ones in measured.values() if len(ones) > 1]
     told = [(a, b) for a, b in pairs if a["verdict"] in DECIDED and b["verdict"] in DECIDED]
     changed = [b for a, b in told if a["verdict"] != b["verdict"]]
-    said: list[Paragraph] = [
-        [
-            f"The two newest, {before.id} and {newest.id}: of {len(told)} comparisons with a "
-            f"verdict other than inconclusive in both, {len(changed)} have another one."
-        ]
-    ]
+    said: list[Paragraph] = []
+    if told:
+        said += [[
+            f"The two newest sessions of each cell: of {len(told)} comparisons with a verdict "
+            f"other than inconclusive in both, {len(changed)} have another one."
+        ]]  # fmt: skip
     said += [[f"Another verdict: {_name(record)}, now {record['verdict']}."] for record in changed]
     for key, what in (("ratio", "ratios to the baseline"), ("seconds", "times")):
         moved = [_moved_by(a[key], b[key]) for a, b in pairs if a[key] and b[key]]

@@ -25,9 +25,10 @@ from results.pages.layout import (
 )
 from results.records import Record
 
+PEAK = "peak memory"
 COLUMNS = (
     "network", "size", "phase", "recipe", "time", "÷ unfrozen [interval]", "verdict", "counted",
-    "FLOPs", "saved for backward", "peak memory", "optimizer state", "does the freeze hold?",
+    "FLOPs", "saved for backward", PEAK, "optimizer state", "does the freeze hold?",
 )  # fmt: skip
 
 JAX = [
@@ -62,9 +63,18 @@ def section(machine: Machine) -> Section | None:
         blocks += _chart(framework, mine)
         for mode in dict.fromkeys(record["mode"] for record in mine):
             members = [record for record in mine if record["mode"] == mode]
-            rows = [_row(record) for record in members]
-            blocks.append(Table(way(members[0]), COLUMNS, rows, (4, 5, 7, 8, 9, 10, 11), True))
+            blocks.append(_table(way(members[0]), members))
     return Section("freezing", "Freeze recipes", blocks)
+
+
+def _table(title: str, records: Sequence[Record]) -> Table:
+    """Without the column of peak memory where nobody asked for it (``--memory``)."""
+    rows = [_row(record) for record in records]
+    if any(record["peak_bytes"] is not None for record in records):
+        return Table(title, COLUMNS, rows, (4, 5, 7, 8, 9, 10, 11), True)
+    at = COLUMNS.index(PEAK)
+    rows = [Row([*row.cells[:at], *row.cells[at + 1 :]], row.about) for row in rows]
+    return Table(title, [*COLUMNS[:at], *COLUMNS[at + 1 :]], rows, (4, 5, 7, 8, 9, 10), True)
 
 
 def _chart(framework: str, records: Sequence[Record]) -> list[Any]:

@@ -13,7 +13,7 @@ from results.pages.answers import SIZES
 from results.pages.drawing import mark_of
 from results.pages.layout import Cell, Code, Row, Section, Table, about, missing, problem, way
 from results.pages.passes import SEPARATE, STACKED
-from results.payback import Payback, paybacks
+from results.payback import NEVER, NOT_TOLD, Payback, paybacks
 from results.records import Record, sample_key
 
 
@@ -100,17 +100,22 @@ def _growth_table(lines: Sequence[Sequence[Record]]) -> Table:
             *(Cell(seconds_text(time)) for time in times),
             Cell(significant(times[1] / times[0])),
             Cell(grown) if all(flops) else missing("no FLOPs counted for both"),
-            Cell(_dispatch(small, large)) if all(flops) else missing("no FLOPs counted"),
+            Cell(_not_arithmetic(small, large)) if all(flops) else missing("no FLOPs counted"),
         ]
         rows.append(Row(cells, {k: v for k, v in about(large).items() if k != "size"}))
     columns = [
         "network", "framework", "phase", "from", "to", "time", "time", "times the time",
-        "times the FLOPs", "dispatch at the smaller",
+        "times the FLOPs", "not arithmetic at the smaller",
     ]  # fmt: skip
-    return Table("From the smallest to the largest size", columns, rows, (5, 6, 7, 8, 9), True)
+    text = (
+        "The last column is the share of the smaller one's time that its FLOPs do not explain at "
+        "the larger one's speed: dispatch, memory, or a library that is slower on small arrays."
+    )
+    title = "From the smallest to the largest size"
+    return Table(title, columns, rows, (5, 6, 7, 8, 9), True, text)
 
 
-def _dispatch(small: Record, large: Record) -> str:
+def _not_arithmetic(small: Record, large: Record) -> str:
     """What of the smaller one's time the FLOPs do not explain, at the larger one's speed."""
     law = _law(small, large) or math.nan
     share = 1 - law / small["seconds"]["estimate"]
@@ -139,7 +144,8 @@ def _payback(machine: Machine) -> list[Any]:
     ]  # fmt: skip
     text = (
         "The first call at which the compiled mode has taken less time in all than the eager one, "
-        "tracing and compiling counted in."
+        "tracing and compiling counted in. Never: compiled is slower. Not told: the two are too "
+        "near each other for noise."
     )
     rows = [_paid(one) for one in found]
     return [Table("When compiling pays", columns, rows, (5, 6, 7, 8, 9), about=text)]
@@ -148,13 +154,22 @@ def _payback(machine: Machine) -> list[Any]:
 def _paid(one: Payback) -> Row:
     record, eager = one.record, one.eager
     stages = ("trace_seconds", "compile_seconds", "first_call_seconds")
-    pays = Cell(f"{one.calls} [{one.low}, {one.high}]") if one.calls else missing(one.missing or "")
     cells = [
         *(Cell(text) for text in (problem(record), record["size"], record["phase"])),
         *(Cell(text) for text in (way(record), record["strategy"])),
         *(Cell(seconds_text(r["seconds"]["estimate"] if r and r["seconds"] else None))
           for r in (eager, record)),
         *(Cell(seconds_text(record[stage])) for stage in stages),
-        pays,
+        _pays(one),
     ]  # fmt: skip
     return Row(cells, about(record))
+
+
+def _pays(one: Payback) -> Cell:
+    """From which call; in a word why not, and the reason beside it."""
+    if one.calls:
+        return Cell(f"{one.calls} [{one.low}, {one.high}]")
+    words = {NEVER: "never", NOT_TOLD: "not told"}
+    if one.missing in words:
+        return Cell(words[one.missing], one.missing, "missing")
+    return missing(one.missing or "")

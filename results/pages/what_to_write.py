@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from results.collection import Machine
 from results.formatting import NOTHING, ratio_text, significant
-from results.pages import belief, glossary
+from results.pages import belief, glossary, headlines
 from results.pages.answers import Answer, Way, answers, largest, largest_of_each, usual
-from results.pages.layout import Cell, Code, Paragraph, Points, Row, Section, Strong, Table, problem
+from results.pages.layout import Cell, Points, Row, Section, Table, problem
 from results.pages.words import FAMILIES, KINDS, code_of
 from results.records import Record
 from results.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
 
 IN_FRONT = (
-    "Of each network its largest size counts here, where arithmetic makes the time; smaller ones "
-    "stand under every cell. A group is what was measured side by side: one network, size, "
-    "framework, mode and phase. In front of it is each way whose interval reaches the lowest ratio "
-    "there, if it is the baseline or has a verdict other than inconclusive; it counts over all "
-    "groups that the way was timed in. Ratios are to the baseline of the group, the mean over "
-    "launches of the log ratio within a launch, with 95 % intervals; over several groups the "
-    "geometric mean, each way over its own groups, so that two ways of one line may be means over "
-    "different networks: the last table of each kind has them network by network. A verdict is a "
-    "test over all ways of a group at 1 %, and asks for a difference beyond the margin: an "
-    "interval at 95 % that leaves out 1 may well be inconclusive."
+    "Of each network its largest size counts here, where arithmetic has its largest share of the "
+    "time; smaller ones stand under every cell. A group is what was measured side by side: one "
+    "network, size, framework, mode and phase. In front of it is each way whose interval reaches "
+    "the lowest ratio there, if it is the baseline or has a verdict other than inconclusive; it "
+    "counts over all groups that the way was timed in. Of ways that are in front equally often the "
+    "plainest to write is named first. Ratios are to the baseline of the group, the mean over "
+    "launches of the log ratio within a launch, with 95 % intervals. In the tables the mean over "
+    "several groups is the geometric one, each way over its own groups, so that two ways may be "
+    "means over different networks: the last table of each kind has them network by network. A "
+    "verdict is a test over all ways of a group at 1 %, and asks for a difference beyond the "
+    "margin: an interval at 95 % that leaves out 1 may well be inconclusive."
 )
-TO = {"freeze": ", to freeze a part"}
 MARKS = {SLOWER: "▲", FASTER: "▼", EQUAL: "=", INCONCLUSIVE: "?"}
 
 
@@ -38,7 +37,7 @@ def section(machine: Machine, scenarios: glossary.About) -> Section:
     """
     families = dict.fromkeys(record["family"] for record in machine.records)
     blocks: list[Any] = [
-        Points([right_or_wrong(machine.records), *_headlines(largest_of_each(machine.records))]),
+        Points(headlines.of(machine.records)),
         belief.section(machine),
         glossary.section(machine.records, scenarios),
         [IN_FRONT],
@@ -53,79 +52,6 @@ def section(machine: Machine, scenarios: glossary.About) -> Section:
     return Section("write", "What to write", blocks)
 
 
-def right_or_wrong(records: Sequence[Record]) -> Paragraph:
-    """Whether every gradient was right, and how many cells came to nothing."""
-    outcomes = Counter(record["outcome"] for record in records)
-    wrong, ok = outcomes["wrong_gradients"], outcomes["ok"]
-    said: list[str] = []
-    if wrong:
-        said += [Strong(f"Wrong: the gradients of {_cells(wrong)} are not those of the reference.")]
-    else:
-        said += [f"Right: all {_cells(ok)} that were timed have the float64 reference's gradients."]
-    failed = {k: n for k, n in outcomes.items() if k not in ("ok", "unsupported")}
-    failed.pop("wrong_gradients", None)
-    if failed:
-        what = ", ".join(f"{count} {name}" for name, count in failed.items())
-        said += [" ", Strong(f"No time for {_cells(sum(failed.values()))}: {what}.")]
-    verdicts = Counter(record["verdict"] for record in records if record["verdict"])
-    if verdicts:
-        told = sum(verdicts.values()) - verdicts[INCONCLUSIVE]
-        said += [
-            f" Of {sum(verdicts.values())} comparisons {told} are decided, "
-            f"{verdicts[INCONCLUSIVE]} inconclusive."
-        ]
-    return said
-
-
-def _headlines(records: Iterable[Record]) -> list[Paragraph]:
-    """A sentence for each kind of network and framework, in the mode that is used most."""
-    families: dict[str, list[Record]] = {}
-    for record in records:
-        families.setdefault(record["family"], []).append(record)
-    return [
-        [
-            f"{_short(family)}{TO.get(answer.kind, '')}, {answer.framework} {answer.mode}, "
-            f"phase {answer.phase}: ",
-            *sentence(answer),
-        ]
-        for family, members in families.items()
-        for answer in usual(answers(members))
-    ]
-
-
-def _short(family: str) -> str:
-    return FAMILIES.get(family, family).partition(":")[0]
-
-
-def sentence(answer: Answer) -> Paragraph:
-    """What to write, and what the other ways cost, the most expensive first."""
-    best, baseline = answer.best, Code(answer.baseline)
-    if best is None:
-        return ["nothing can be told: there is no second way with an interval to compare with."]
-    said: list[str] = ["write ", Code(best.strategy)]
-    if best.strategy == answer.baseline:
-        said += [f", in front in {best.front} of {best.groups} groups"]
-    else:
-        said += [f", {_span(best)} the time of ", baseline]
-        said += [f", in front in {best.front} of {best.groups} groups"]
-    others = [way for way in answer.others if way.records]
-    for way in sorted(others, key=lambda way: -(way.middle or 0.0)):
-        said += ["; ", Code(way.strategy), f" {_span(way)}"]
-    return [*said, "."]
-
-
-def _span(way: Way) -> str:
-    """The mean of its ratios; of several also the least and the greatest, with intervals."""
-    least, most = (ratio_text(way.records[i]["ratio"]) for i in (0, -1))
-    if len(way.records) == 1:
-        return f"{most} times"
-    return f"{significant(way.middle or 1.0)} times (from {least} to {most})"
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell{'' if count == 1 else 's'}"
-
-
 def _ways(records: Sequence[Record]) -> list[Table]:
     """A table for each framework and mode: every way, what it is, what it costs."""
     return [_table(answer) for answer in answers(records)]
@@ -135,7 +61,7 @@ def _table(answer: Answer) -> Table:
     ways = [answer.best, *answer.others] if answer.best else list(answer.others)
     columns = [
         "recipe" if answer.kind == "freeze" else "strategy", "in code", "in front",
-        f"÷ {answer.baseline}", "counted", "from", "to", "▲ / ▼ / = / ?",
+        f"mean ÷ {answer.baseline}", "counted", "from", "to", "▲ / ▼ / = / ?",
     ]  # fmt: skip
     return Table(
         title=f"{answer.framework} {answer.mode}, {KINDS.get(answer.kind, answer.kind)}, phase "

@@ -23,6 +23,7 @@ MODES = {
 # how each framework is used by most
 USUAL_MODES = {"torch": "eager", "jax": "jit"}
 
+# the plainest first: of ways that cannot be told apart the first is named
 STRATEGIES = {
     "torch": {
         "summed": "(loss1 + loss2).backward()",
@@ -55,9 +56,9 @@ RECIPES = {
     },
     "jax": {
         "unfrozen": "everything is trained: what the others are compared with",
-        "stop_gradient": "jax.lax.stop_gradient(frozen), optimizer over the rest",
         "grad_of_trainable": "jax.grad with respect to the trainable part alone",
         "partition": "optax.partition({'train': adam, 'freeze': optax.set_to_zero()}, labels)",
+        "stop_gradient": "jax.lax.stop_gradient(frozen), optimizer over the rest",
         "selective_transform": "optax.selective_transform(adam, freeze_mask=frozen)",
         "masked": "optax.chain(optax.masked(adam, trainable), "
         "optax.masked(optax.set_to_zero(), frozen))",
