@@ -95,7 +95,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def left(tmp_path: Path) -> list[str]:
     """What a command left behind: folders, and processes that it started."""
     mark = f"TMPDIR={tmp_path / 'temporary'}".encode()
-    folders = [str(p) for p in (tmp_path / "temporary").glob("cascade-bench-regress-*")]
+    ours = (tmp_path / "temporary").glob("cascade-bench-*")
+    folders = [str(path) for path in ours if path.suffix != ".lock"]
     return folders + [pid for pid in os.listdir("/proc") if pid.isdigit() and _has(pid, mark)]
 
 

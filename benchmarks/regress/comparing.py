@@ -58,7 +58,12 @@ def compare(question: Question) -> tuple[dict[str, Any], bool]:
             chosen = question.choose([f for f in FRAMEWORKS if any(s.versions[f] for s in made)])
             weigh(chosen, question.budget)
             document = _document(question, made, chosen)
-            _measure(document, made, chosen, question.began, keeper)
+            try:
+                _measure(document, made, chosen, question.began, keeper)
+            except Exception:
+                if document["pairs"]:
+                    keeper.told()  # where what was measured until then is
+                raise
     finally:
         lock.release()
     return document, keeper.told()

@@ -129,8 +129,8 @@ FAULTS = (
     Fault(
         "sessions_taken_for_exact",
         BETWEEN,
-        "errors = [math.hypot(change.within, math.sqrt(2) * CELL_SPREAD) for change in changes]",
-        "errors = [change.within for change in changes]",
+        "return math.hypot(change.within, math.sqrt(2) * CELL_SPREAD, shared)",
+        "return change.within",
         "what the machine does from day to day is called a regression",
         (f"{STORED}::test_unchanged_code_is_inconclusive_not_equal",),
     ),
@@ -161,8 +161,8 @@ FAULTS = (
     Fault(
         "hanging_cell_tried_again",
         CAST,
-        'isinstance(error, WorkerFailed) or error.outcome == "timeout"',
-        "isinstance(error, WorkerFailed)",
+        'surely = said or error.outcome == "timeout"',
+        "surely = said",
         "a cell that hangs takes ten minutes, which is the whole budget",
         (f"{SESSION}::test_a_cell_that_hangs_in_head_has_had_its_time",),
     ),
