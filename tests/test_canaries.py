@@ -147,11 +147,10 @@ def twice(ratios: list[float]) -> Any:
     return verdict("twice", [answer(ratio=ratio) for ratio in ratios])
 
 
-def test_two_must_lie_in_the_interval_or_a_little_less_for_what_a_call_costs() -> None:
+def test_two_must_lie_in_the_interval_widened_by_the_margin() -> None:
     assert twice([2.0 * f for f in (0.99, 1.0, 1.01, 1.0, 1.02, 0.98)]) is True
     assert twice([1.95] * 6) is True  # within the margin: a call costs something beside its work
-    assert twice([1.77] * 6) is True  # waking a thread
-    assert twice([1.7] * 6) is False
+    assert twice([1.9] * 6) is False
     assert twice([2.1] * 6) is False
     assert twice([1.9 * f for f in (0.9, 1.1, 1.0, 0.95, 1.05, 1.0)]) is True
 

@@ -293,36 +293,6 @@ def test_a_cell_that_is_not_steady_says_so() -> None:
     assert texts(table)[0][6].endswith("µs (not steady)")
 
 
-def test_every_run_is_told_with_its_code_and_what_of_it_is_shown() -> None:
-    old, new = whole_run(), whole_run("20261122T010203-ab12cd", sizes=("seed",))
-    old.machine.update({"commit": "a" * 40, "dirty": True})
-    new = dataclasses.replace(new, interrupted=True)
-    (part,) = build([old, new]).parts
-    (section,) = [one for one in part.sections if one.name == "conditions"]
-    (table,) = [t for t in tables(section) if t.title == "The runs"]
-    half = len(old.records) // 2
-    launches = ["6", "7.0", "90 %"]
-    assert texts(table) == [
-        [old.id, "aaaaaaaaa with changes", *launches, str(half), "", "torch ok, jax ok"],
-        [new.id, "\N{EN DASH}", *launches, str(half),
-         "interrupted: it holds what was measured until then", "torch ok, jax ok"],
-    ]  # fmt: skip
-    new.settings["canaries"][0]["passed"] = False
-    (part,) = build([old, new]).parts
-    (section,) = [one for one in part.sections if one.name == "conditions"]
-    assert f"{new.id}: " in str(section.blocks[0])
-
-
-def test_the_column_of_peak_memory_is_there_where_it_was_measured() -> None:
-    run = whole_run()
-    tabled = tables(named(run, "freezing"))
-    assert all("peak memory" not in table.columns for table in tabled)
-    assert {len(row.cells) for table in tabled for row in table.rows} == {len(tabled[0].columns)}
-    run.records[-1]["peak_bytes"] = 3 * 2**20
-    (table,) = [t for t in tables(named(run, "freezing")) if "peak memory" in t.columns]
-    assert texts(table)[-1][table.columns.index("peak memory")] == "3.00 MiB"
-
-
 def test_an_interrupted_run_and_one_that_goes_on_say_so_at_the_top() -> None:
     stopped = dataclasses.replace(whole_run(), interrupted=True)
     assert "was interrupted" in str(build([stopped]).warnings)
