@@ -202,6 +202,7 @@ def test_a_change_is_shown_with_the_command_that_makes_sure(
     found = cli._parser().parse_args(shlex.split(asked[0])[1:])  # whole, however long the line
     assert (found.base, found.head) == ("a" * 12, "b" * 12)
     assert (found.framework, found.device) == (["torch"], "cpu")
+    assert "--device=cpu" in asked[0]  # the default, and not that of every cell
     assert None not in (found.kind, found.scenario, found.variant, found.size, found.strategy)
 
 
