@@ -22,6 +22,7 @@ ARGUMENTS = [
     "--framework=torch", "--strategy=summed,separate_retained", "--phase=backward,gradient",
     "--size=seed,small", "--launches=1", "--cell-seconds=0.002",
 ]  # fmt: skip
+WAIT = 300.0  # seconds after which something hangs: never a machine that is merely busy
 
 
 def environment(**faults: str) -> dict[str, str]:
@@ -53,7 +54,7 @@ def started(*arguments: str, **faults: str) -> Iterator[subprocess.Popen[str]]:
 def session(*arguments: str, **faults: str) -> subprocess.CompletedProcess[str]:
     """One that is waited for."""
     with started(*arguments, **faults) as process:
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=WAIT)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
@@ -61,7 +62,7 @@ def shell(command: str, **faults: str) -> subprocess.CompletedProcess[str]:
     """A command line as a user pastes it."""
     return subprocess.run(
         command, shell=True, cwd=ROOT, env=environment(**faults), capture_output=True, text=True,
-        check=False, timeout=60,
+        check=False, timeout=WAIT,
     )  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def stopped(folder: Path, signal: int, *arguments: str, **faults: str) -> tuple[
         assert any("measuring 1/" in line for line in process.stderr), "it ended before measuring"
         wait_for(lambda: measured(folder) >= 2)
         process.send_signal(signal)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=WAIT)
         return output, process.returncode
 
 
@@ -87,9 +88,9 @@ def only_run(folder: Path) -> Run:
 
 
 def wait_for(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + WAIT
     while not condition():
-        assert time.monotonic() < deadline, "waited 30 s in vain"
+        assert time.monotonic() < deadline, f"waited {WAIT:.0f} s in vain"
         time.sleep(0.02)
 
 

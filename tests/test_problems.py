@@ -62,7 +62,7 @@ def test_each_framework_is_held_to_its_own_reference(
 def test_references_of_both_frameworks_are_computed_at_once(
     files: ProblemFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def begun(framework: Any, kind: str) -> dict[str, Any]:
         both.wait()  # for the other one: raises where that has not begun

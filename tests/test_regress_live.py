@@ -220,7 +220,7 @@ def test_stopped_in_the_middle_it_keeps_what_was_measured_and_nothing_else(
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
-    told, more = process.communicate(timeout=60)
+    told, more = process.communicate(timeout=WAIT)
 
     assert process.returncode == 130, more
     assert "it was interrupted" in told

@@ -193,7 +193,7 @@ def test_stopped_while_references_are_taken_it_ends_at_once(
     monkeypatch.setattr(ProblemFiles, "reference", reference)
 
     def stop() -> None:
-        begun.wait(60)
+        begun.wait(300)
         time.sleep(0.3)
         signal.pthread_kill(main_thread, signal.SIGINT)
 

@@ -16,6 +16,7 @@ from benchmarks.harness import (
     canaries,
     ending,
     environment,
+    interruptible,
     limits,
     measure,
     pool,
@@ -193,7 +194,7 @@ class Bench:
     def _measure(self, members: list[Cell]) -> None:
         future = self.executor.submit(measure.measure_group, self._job(members))
         try:
-            self._take(members, future.result())
+            self._take(members, interruptible.result(future))
         except Exception as error:  # a fault of the harness itself must not cost the other groups
             why = f"the harness failed: {type(error).__name__}: {error}"
             self._forget(members)

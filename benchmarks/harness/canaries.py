@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import pool
+from benchmarks.harness import interruptible, pool
 from benchmarks.harness.cells import Cell
 from benchmarks.harness.launch import Launch, WorkerError
 from benchmarks.harness.worker_canaries import SLEEP_SECONDS, UNWAITED_TIMES, WRONG
@@ -49,7 +49,7 @@ def take(
     for what in dict.fromkeys(tuple(getattr(cell, name) for name in WHOSE) for cell in cells):
         mine = dict(zip(WHOSE, what, strict=True)) | dict(job)
         try:
-            found = executor.submit(measure_canaries, mine).result()
+            found = interruptible.result(executor.submit(measure_canaries, mine))
         except Exception as error:  # a fault of the harness itself must not cost the cells
             why = f"the harness failed: {type(error).__name__}: {error}"
             verdicts = _named(mine, _not_taken(why))

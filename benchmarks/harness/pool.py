@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -18,7 +19,12 @@ class PoolClosed(Exception):
 
 
 class Pool:
-    """The launches of this process, started when first asked for and kept until it ends."""
+    """The launches of this process, started when first asked for and kept until it ends.
+
+    One thread asks for them while another, at Ctrl-C, may close the pool. Whatever starts a launch
+    holds ``_changing`` until the launch is kept, so that `close` finds every one there is: a worker
+    that it missed would be waited for until its time limit.
+    """
 
     def __init__(self) -> None:
         self._launches: dict[tuple[str, str, str], list[Launch]] = {}
@@ -28,41 +34,47 @@ class Pool:
         self._flows: Flows = {}  # proven once in a session
         self._worked: list[Span] = []
         self._closed = False
+        self._changing = threading.RLock()
 
     def launches(self, framework: str, device: str, dtype: str, count: int) -> list[Launch]:
         """``count`` workers, all starting at once where some are new.
 
         Raises `PoolClosed` after the end, which Ctrl-C may bring while a group is measured.
         """
-        if self._closed:
-            raise PoolClosed("no worker is started any more: the session has ended")
-        kept = self._launches.setdefault((framework, device, dtype), [])
-        if self._cache is None:  # fresh for each session, so that compile times mean something
-            self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-cache-")
-        for launch in kept:
-            if launch.dead:
-                self.replace(launch)
-        while len(kept) < count:
-            kept.append(self._launch(framework, device, dtype))
-        return kept[:count]
+        with self._changing:
+            self._demand_open()
+            kept = self._launches.setdefault((framework, device, dtype), [])
+            if self._cache is None:  # fresh for each session, so that compile times mean something
+                self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-cache-")
+            for launch in kept:
+                if launch.dead:
+                    self.replace(launch)
+            while len(kept) < count:
+                kept.append(self._launch(framework, device, dtype))
+            return kept[:count]
 
     def launch(self, framework: str, device: str, dtype: str, index: int) -> Launch:
         """One of those that `launches` starts, alone; a fresh one in its place if it is dead."""
+        with self._changing:
+            self._demand_open()
+            kept = self._launches.setdefault((framework, device, dtype), [])
+            while len(kept) <= index:
+                kept.append(self._launch(framework, device, dtype))
+            return self.replace(kept[index]) if kept[index].dead else kept[index]
+
+    def _demand_open(self) -> None:
         if self._closed:
             raise PoolClosed("no worker is started any more: the session has ended")
-        kept = self._launches.setdefault((framework, device, dtype), [])
-        while len(kept) <= index:
-            kept.append(self._launch(framework, device, dtype))
-        return self.replace(kept[index]) if kept[index].dead else kept[index]
 
     def replace(self, launch: Launch) -> Launch:
         """A fresh worker in the place of one that crashed or hung."""
-        for (framework, device, dtype), kept in self._launches.items():
-            if launch in kept:
-                launch.kill()
-                fresh = self._launch(framework, device, dtype)
-                kept[kept.index(launch)] = fresh
-                return fresh
+        with self._changing:
+            for (framework, device, dtype), kept in self._launches.items():
+                if launch in kept:
+                    launch.kill()
+                    fresh = self._launch(framework, device, dtype)
+                    kept[kept.index(launch)] = fresh
+                    return fresh
         raise ValueError("that launch is not of this pool")
 
     @contextmanager
@@ -71,10 +83,13 @@ class Pool:
     ) -> Iterator[Launch]:
         """A worker for one errand, which ends with it.
 
-        Raises ValueError where the pool was closed meanwhile: nobody waits for the errand then.
+        Raises `PoolClosed` after the end, and ValueError where the pool was closed meanwhile:
+        nobody waits for the errand then.
         """
-        launch = self._launch(framework, device, dtype, environment)
-        self._apart.append(launch)
+        with self._changing:
+            self._demand_open()
+            launch = self._launch(framework, device, dtype, environment)
+            self._apart.append(launch)
         try:
             yield launch
         finally:
@@ -119,14 +134,16 @@ class Pool:
 
     def end_workers(self) -> None:
         """End every worker; who asks for launches again gets fresh ones."""
-        launches = [one for kept in (*self._launches.values(), self._apart) for one in kept]
-        self._launches, self._apart = {}, []
+        with self._changing:
+            launches = [one for kept in (*self._launches.values(), self._apart) for one in kept]
+            self._launches, self._apart = {}, []
         for launch in launches:
             launch.kill()
 
     def close(self) -> None:
         """End every worker and remove every file, for good."""
-        self._closed = True
+        with self._changing:
+            self._closed = True
         self.end_workers()
         if self._files:
             self._files.close()

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.harness import interruptible
 from benchmarks.harness.arrays import read_arrays
 from benchmarks.harness.cells import Cell
 from benchmarks.harness.launch import ROOT, Launch, WorkerError, WorkerFailed
@@ -131,7 +132,8 @@ def _refer(
 
     with ThreadPoolExecutor(len(files)) as pool:  # both sides at once, a core each
         try:
-            got = {key: one for found_on in pool.map(of, files) for key, one in found_on.items()}
+            begun = [pool.submit(of, side) for side in files]
+            got = {key: one for each in begun for key, one in interruptible.result(each).items()}
         except BaseException:  # Ctrl-C: the threads wait for workers, minutes maybe
             launches.end()
             raise

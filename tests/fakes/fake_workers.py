@@ -5,6 +5,8 @@ What goes wrong in it is said in the environment:
 - ``FAKE_FAULTS="summed/gradient=hang …"``: the float32 cells of that strategy and phase behave like
   the fake strategy ``hang``.
 - ``FAKE_HARNESS_FAULT=gradient``: measuring a group of that phase raises.
+- ``FAKE_STOP=thread``: SIGTERM comes while a group of phase gradient is measured, and to the thread
+  that measures it; ``process``: to whichever the kernel chooses.
 - ``FAKE_FLOW=severed``: in the flow as it is proven, loss2 does not reach net1.
 - ``FAKE_FULL_DISK="2 3"``: the kernel lets no file grow at these saves of the run; ``all``: at any.
 """
@@ -13,6 +15,9 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +40,19 @@ class FakeLaunch(launch.Launch):
 def faulty_group(job: Mapping[str, Any]) -> dict[str, Any]:
     if job["phase"] == os.environ.get("FAKE_HARNESS_FAULT"):
         raise KeyError("a fault of the harness")
+    if job["phase"] == "gradient":
+        stop()
     return measure_group(job)
+
+
+def stop() -> None:
+    """Half a second from now, so that the main thread waits by then."""
+    if where := os.environ.get("FAKE_STOP"):
+        time.sleep(0.5)
+        if where == "thread":
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def save_on_a_full_disk(run: Run, folder: Path | str) -> Path:

@@ -13,6 +13,7 @@ JUST_LIKE = f"{HERE}::test_run_of_a_session_just_like_this_one_is_taken"
 TAKEN = f"{ONE_AT_A_TIME}::test_lock_is_taken_by_one_and_free_again_once_released"
 TYPED = f"{FAULTY}::test_fault_is_typed_and_the_group_goes_on"
 NO_CELL = f"{FAULTY}::test_worker_killed_at_no_cell_is_replaced_once"
+POOL, CLOSING = "benchmarks/harness/pool.py", "tests/test_pool.py"
 READABLE = "tests/test_endings.py::test_many_failures_stay_readable"
 
 FAULTS = (
@@ -206,5 +207,34 @@ FAULTS = (
         "bench.distrusted",
         "a job's exit code says that all is well, and its results are lost",
         ("tests/test_endings.py::test_nowhere_to_save_is_said_and_costs_no_result_on_the_screen",),
+    ),
+    Fault(
+        "signal_given_to_another_thread_missed",
+        "benchmarks/harness/bench.py",
+        "self._take(members, interruptible.result(future))",
+        "self._take(members, future.result())",
+        "Ctrl-C is lost where it comes while a thread is being started",
+        ("tests/test_interruptible.py::test_session_ends_whichever_thread_a_signal_is_given_to",),
+        narrow="thread",
+    ),
+    Fault(
+        "worker_started_after_the_end",
+        POOL,
+        "        with self._changing:\n            self._demand_open()\n            kept = "
+        "self._launches.setdefault((framework, device, dtype), [])\n            if",
+        "        with threading.RLock():\n            self._demand_open()\n            kept = "
+        "self._launches.setdefault((framework, device, dtype), [])\n            if",
+        "a worker that nobody knows of is waited for when all else has ended",
+        (f"{CLOSING}::test_worker_that_starts_while_the_pool_is_closed_is_ended",),
+        narrow="several",
+    ),
+    Fault(
+        "errand_begun_after_the_end",
+        POOL,
+        "            self._demand_open()\n            launch = self._launch(",
+        "            launch = self._launch(",
+        "a worker is started for a session that has ended",
+        (f"{CLOSING}::test_closed_pool_starts_no_worker",),
+        narrow="errand",
     ),
 )
