@@ -125,10 +125,18 @@ def test_fault_of_the_harness_itself_is_null_too(monkeypatch: pytest.MonkeyPatch
 # The verdicts, over answers that are made up
 
 
-def answer(once: float = 1e-3, ratio: float = 2.0, late: float = 1.005) -> dict[str, Any]:
+def answer(
+    once: float = 1e-3, ratio: float = 2.0, late: float = 1.005, call: float = 2e-4
+) -> dict[str, Any]:
+    """Of a launch in which the work took ``once``, beside what each ``call`` takes."""
     unwaited = [{"seconds": 1e-4, "caught": True}, {"seconds": 4e-3, "caught": False}]
     return {
-        "samples": {"once": [once] * 12, "twice": [once * ratio] * 12, "sleep": [late * 2.06e-3]},
+        "samples": {
+            "call": [call] * 12,
+            "once": [call + once] * 12,
+            "twice": [call + once * ratio] * 12,
+            "sleep": [late * 2.06e-3],
+        },
         "products": 3,
         "slept": [2.06e-3],
         "early": [],
@@ -149,10 +157,23 @@ def twice(ratios: list[float]) -> Any:
 
 def test_two_must_lie_in_the_interval_widened_by_the_margin() -> None:
     assert twice([2.0 * f for f in (0.99, 1.0, 1.01, 1.0, 1.02, 0.98)]) is True
-    assert twice([1.95] * 6) is True  # within the margin: a call costs something beside its work
+    assert twice([1.95] * 6) is True  # within the margin
     assert twice([1.9] * 6) is False
     assert twice([2.1] * 6) is False
     assert twice([1.9 * f for f in (0.9, 1.1, 1.0, 0.95, 1.05, 1.0)]) is True
+
+
+@pytest.mark.parametrize("call", [1e-6, 2e-4, 1e-3, 1e-2])
+def test_what_a_call_costs_beside_its_work_is_not_done_twice(call: float) -> None:
+    right, wrong = ([answer(ratio=ratio, call=call)] * 6 for ratio in (2.0, 1.9))
+    assert verdict("twice", right) is True
+    assert verdict("twice", wrong) is False
+    assert verdict("unsynchronised", right) is True
+    assert canaries._frozen(right) == pytest.approx([1e-3 / 3] * 6)
+
+
+def test_more_work_that_takes_no_longer_fails() -> None:
+    assert verdict("twice", [answer(ratio=0.0)] * 6) is False
 
 
 def test_interval_in_which_anything_lies_proves_nothing() -> None:
@@ -166,7 +187,7 @@ def test_without_an_interval_only_what_is_far_off_fails() -> None:
     ]  # fmt: skip
 
 
-SCATTERED = [3e-3] * 8 + [9e-3] * 4
+SCATTERED = [3.2e-3] * 8 + [9e-3] * 4
 
 
 def test_samples_that_scatter_are_no_proof_of_a_fault() -> None:
@@ -196,7 +217,7 @@ def test_only_a_quick_call_that_is_not_caught_is_a_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("again", "passed"), [([2e-3] * 12, True), (SCATTERED, False), ([3e-3] * 12, False)]
+    ("again", "passed"), [([2.2e-3] * 12, True), (SCATTERED, False), ([3.2e-3] * 12, False)]
 )
 def test_what_failed_is_right_only_if_the_second_try_says_so(
     monkeypatch: pytest.MonkeyPatch, again: list[float], passed: bool

@@ -160,14 +160,30 @@ def test_session_ends_when_every_row_is_decided() -> None:
     assert (versus.decide(noisy, control, ONE_METRIC).pairs > 10).all()
 
 
-def test_what_one_look_found_stays_found() -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("later", "stays"),
+    [
+        (0.05, True),  # too noisy for a verdict of its own, and the mean is beyond the margin
+        (-0.13, False),  # … within the margin
+        (-0.3, False),  # … beyond it, but the other way
+    ],
+)
+def test_what_one_look_found_stays_unless_more_pairs_take_it_back(
+    later: float, stays: bool, sign: int
+) -> None:
     d, control = sessions(np.random.default_rng(9), 10, spread=0.004)
-    d[:, 0] += 0.1
-    d[:, 0, 10:] -= 0.2  # the later pairs say the opposite
+    d[:, 0, :10] += sign * 0.1
+    d[:, 0, 10:] += sign * later + 0.3 * np.resize([1, -1], 14)
     d[:, 1, ::2] += 0.1  # never decided: the session goes on to the last look
+    first = versus.decide(d, control, ONE_METRIC, taken=(10,))
     session = versus.decide(d, control, ONE_METRIC)
+    found = "slower" if sign > 0 else "faster"
     assert (session.pairs == 24).all()
-    assert (session.verdicts[:, 0] == "slower").all()
+    assert (first.verdicts[:, 0] == found).all()
+    assert (session.verdicts[:, 0] == (found if stays else "inconclusive")).all()
+    beyond = sign * session.rows.log_ratio[:, 0] > ONE_METRIC.bound
+    assert (beyond == stays).all()
 
 
 def test_change_inside_the_margin_is_no_finding() -> None:

@@ -12,10 +12,10 @@ import numpy as np
 from benchmarks.harness import clock, equivalence, gate
 from benchmarks.harness.worker_timing import Timing
 
-# Of "once". A call costs some 20 µs beside its work, in JAX; and under a millisecond two calls make
-# a sample, so that one of "twice" lasts as long and is interrupted as often.
+# Of what "once" does more than "call"; one of "twice" is to be interrupted about as often.
 WORK_SECONDS = 6e-4
 MOST_PRODUCTS = 256
+BLOCKS = 4  # times as many samples of a chain as of a sleep
 SLEEP_SECONDS = 2e-3
 UNWAITED_CALLS, UNWAITED_TIMES = 5, 4  # how often, and how many times the work of "once"
 WRONG = 1.001  # what a gradient is scaled by that must be refused
@@ -60,23 +60,27 @@ class Canaries(Timing):
     def do_canaries(self, dtype: str, least: int, seed: list[int]) -> dict[str, Any]:
         """Time, guard and gate programs whose right answers are known.
 
-        Returns ``samples`` of ``once``, ``twice`` (the same work two times) and ``sleep`` (seconds
-        per call, ``least`` of each); ``products``, how many of them ``once`` is; ``slept``, the
+        Returns ``samples`` of ``call`` (one product), ``once`` (so many products more), ``twice``
+        (the same number more again) and ``sleep``: seconds per call, ``least`` of the sleep and
+        `BLOCKS` times as many of each chain; ``products``, how many more that is; ``slept``, the
         same sleeps by another clock; ``early``, what the guard has against programs that are waited
-        for; ``unwaited``, of calls with `UNWAITED_TIMES` the work of ``once`` the seconds and
-        whether the guard caught it;
-        ``synchronous``, why nothing could be unwaited here, or None; and ``gate``, its word on a
-        ``right`` and on a ``wrong`` gradient.
+        for; ``unwaited``, of calls with `UNWAITED_TIMES` the work the seconds and whether the guard
+        caught it; ``synchronous``, why nothing could be unwaited here, or None; and ``gate``, its
+        word on a ``right`` and on a ``wrong`` gradient.
         """
         with self.working():
             self.do_close()
             made = importlib.import_module(f"impl_{self.framework}.canaries").Canaries(self.session)
             count, sleeper = self._products_for(made), Sleeper()
-            self.programs = {"once": made.chain(count), "twice": made.chain(2 * count)}
+            self.programs = {
+                "call": made.chain(1),
+                "once": made.chain(1 + count),
+                "twice": made.chain(1 + 2 * count),
+            }
             early = [why for why in map(_unfinished, self.programs.values()) if why]
-            self.programs["sleep"] = sleeper
-            calls = dict.fromkeys(self.programs)
-            samples = self.do_time(calls, 0.0, least, seed, products=None)["samples"]
+            samples = self._sampled(BLOCKS * least, seed)
+            self.programs = {"sleep": sleeper}  # apart: what a thread slept through is cold
+            samples |= self._sampled(least, seed)
             self.do_close()
             synchronous = made.synchronous()
             return {
@@ -88,6 +92,13 @@ class Canaries(Timing):
                 "unwaited": [] if synchronous else self._unwaited(made, UNWAITED_TIMES * count),
                 "gate": self._gated(made, dtype),
             }
+
+    def _sampled(self, least: int, seed: list[int]) -> dict[str, list[float]]:
+        calls = dict.fromkeys(self.programs)
+        samples: dict[str, list[float]] = self.do_time(calls, 0.0, least, seed, products=None)[
+            "samples"
+        ]
+        return samples
 
     def _products_for(self, made: Any) -> int:
         """How many products take `WORK_SECONDS` here."""

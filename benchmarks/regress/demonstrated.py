@@ -51,8 +51,11 @@ def _replayed(path: Path) -> Iterator[str]:
         f" +{100 * float(f):g} % found | all torch +{100 * float(f):g} % |" for f in slowed
     )
     yield ""
-    yield f"| condition | comparisons | alarms (slower or faster) | at most, 95 % |{heads}"
-    yield f"|---|--:|--:|--:|{'--:|--:|' * len(slowed)}"
+    yield (
+        "| condition | comparisons | alarms (slower or faster) | at most, 95 % | "
+        f"of them slower (exit code 1) |{heads}"
+    )
+    yield f"|---|--:|--:|--:|--:|{'--:|--:|' * len(slowed)}"
     for condition, one in found.items():
         most = binomtest(one["alarms"], one["comparisons"]).proportion_ci().high
         cells = "".join(
@@ -60,7 +63,8 @@ def _replayed(path: Path) -> Iterator[str]:
             for p in one["found"].values()
         )
         yield (
-            f"| {condition} | {one['comparisons']} | {one['alarms']} | {100 * most:.2f} % |{cells}"
+            f"| {condition} | {one['comparisons']} | {one['alarms']} | {100 * most:.2f} % | "
+            f"{one['regressions']} |{cells}"
         )
     yield ""
 

@@ -66,6 +66,14 @@ FAULTS = (
         (TWICE,),
     ),
     Fault(
+        "cost_of_a_call_thought_done_twice",
+        CANARIES,
+        "    return once - call, twice - call\n",
+        "    return once, twice\n",
+        "where a thread must be woken for each call, a right clock fails",
+        (f"{HERE}::test_what_a_call_costs_beside_its_work_is_not_done_twice",),
+    ),
+    Fault(
         "wide_interval_passes_for_proof",
         CANARIES,
         '        return None, f"{said}, so wide that it proves nothing',
