@@ -36,8 +36,8 @@ from results.statistics import lower_quartiles
 from results.verdict import ALPHA, FASTER, INCONCLUSIVE, NOISY_MARGIN, SLOWER, holm
 
 # Standard deviation of a cell's log time from session to session, and of what all cells of a
-# framework share: measured on unchanged code on a 2-core virtual machine, see docs/report.md.
-CELL_SPREAD, COMMON_SPREAD = 0.09, 0.06
+# framework share: measured on unchanged code on a 2-core virtual machine, see docs/history.md.
+CELL_SPREAD, COMMON_SPREAD = 0.12, 0.12
 CONFIDENCE = 0.95
 LEAST = 3  # launches on each side, and cells that can have something in common
 OF_A_MEDIAN = math.sqrt(math.pi / 2)  # its standard error over a mean's, of normal values

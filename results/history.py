@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CACHE = ".history.parquet"
-LAYOUT = 1  # of the cache; another one's is made anew
+LAYOUT = 2  # of the cache; another one's is made anew
 TEXTS = ("machine", "run", "started", "commit", "code", "outcome", *CELL_FIELDS)
 NUMBERS = ("seconds", "low", "high", "frozen")
 RUN = ("machine", "run")
@@ -134,7 +134,8 @@ def _without(table: pa.Table, files: Iterable[str]) -> pa.Table:
 
 def _rows(run: Run, file: str) -> dict[str, list[Any]]:
     """A column each, of all its records."""
-    frozen = run.settings.get("frozen_seconds")
+    # runs of before have "frozen_seconds", in which the cost of a call is too: not comparable
+    frozen = run.settings.get("product_seconds")
     kept = frozen if isinstance(frozen, Mapping) else {}
     columns: dict[str, list[Any]] = {name: [] for name in ("file", *TEXTS, *NUMBERS)}
     about = {

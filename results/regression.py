@@ -12,6 +12,7 @@ The document of a comparison, one JSON file:
 | ``pairs`` | launch pairs taken |
 | ``stopped`` | why no more were |
 | ``broke_off`` | in a document that an error ended after some launch pairs: what |
+| ``unsaved`` | true in one that could not be saved where it should be |
 | ``cells`` | each with ``cell`` (its fields), ``state``, ``why``, and its ``seconds`` |
 
 ``seconds`` holds for each metric (``wall``, ``cpu``) a row a launch pair, of the quantile of base,
@@ -44,7 +45,7 @@ OF_STATE = {
     "failed_in_head": FAILED,
     "failed": FAILED,
 }
-NOTHING_SLOWER, REGRESSION, ERROR, UNDECIDED = 0, 1, 2, 3
+NOTHING_SLOWER, REGRESSION, ERROR, UNDECIDED, STOPPED = 0, 1, 2, 3, 130
 INTERRUPTED = "it was interrupted"  # why a comparison `stopped`
 WALL = "wall"
 # what a side is run by
@@ -119,6 +120,18 @@ class Analysis:
             return ERROR
         told = verdicts & {EQUAL, FASTER} and INCONCLUSIVE not in verdicts
         return NOTHING_SLOWER if told else UNDECIDED
+
+
+def ending(document: Mapping[str, Any], found: Analysis) -> int:
+    """The exit code of the session that came to this; see docs/regress.md.
+
+    One that did not come to its end, or was not saved, is an error whatever it found, but for a
+    regression, which stays one.
+    """
+    if document.get("stopped") == INTERRUPTED:
+        return STOPPED
+    whole = not (document.get("broke_off") or document.get("unsaved"))
+    return found.exit_code if whole or found.exit_code == REGRESSION else ERROR
 
 
 def new_document(cells: Sequence[Mapping[str, str]], **about: Any) -> dict[str, Any]:

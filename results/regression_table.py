@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, code, escape, one_line, seconds_text
@@ -13,11 +15,11 @@ from results.regression import (
     FAILED,
     FIXED,
     GONE,
-    INTERRUPTED,
     NEW,
     NOTHING_SLOWER,
     PACKAGES,
     REGRESSION,
+    STOPPED,
     UNDECIDED,
     WALL,
     WRONG,
@@ -25,6 +27,7 @@ from results.regression import (
     Finding,
     Ratio,
     Shift,
+    ending,
 )
 from results.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
 
@@ -48,12 +51,14 @@ OUTCOMES = {
 
 def outcome(document: Mapping[str, Any], found: Analysis) -> str:
     """The exit code in words: ``a regression (exit code 1)``."""
-    if document.get("stopped") == INTERRUPTED:
-        return f"stopped by Ctrl-C, until then: {OUTCOMES[found.exit_code]} (exit code 130)"
-    if document.get("broke_off"):
-        code = REGRESSION if found.exit_code == REGRESSION else ERROR
-        return f"broken off, until then: {OUTCOMES[found.exit_code]} (exit code {code})"
-    return f"{OUTCOMES[found.exit_code]} (exit code {found.exit_code})"
+    said, ends = OUTCOMES[found.exit_code], ending(document, found)
+    if ends == STOPPED:
+        said = f"stopped by Ctrl-C, until then: {said}"
+    elif document.get("broke_off"):
+        said = f"broken off, until then: {said}"
+    elif document.get("unsaved"):
+        said = f"not saved; {said}"
+    return f"{said} (exit code {ends})"
 
 
 def change(ratio: Ratio | None) -> str:
@@ -173,8 +178,18 @@ def markdown(document: Mapping[str, Any], found: Analysis) -> str:
     if quiet:
         title = f"{len(quiet)} cells that are no regression"
         lines += [f"<details><summary>{title}</summary>", "", *_rows(quiet), "", "</details>", ""]
-    asked = shlex.join(["cascade-bench", "regress", *document["arguments"]])
+    asked = shlex.join(["cascade-bench", "regress", *_arguments(document)])
     return "\n".join([*lines, f"Again: {code(asked)}"]) + "\n"
+
+
+def _arguments(document: Mapping[str, Any]) -> list[str]:
+    """As they were, with a commit for what is another one elsewhere: ``HEAD^1``."""
+    given = list(document["arguments"])
+    refs = list(takewhile(lambda one: not one.startswith("-"), given))
+    for place, (ref, side) in enumerate(zip(refs, document["sides"].values(), strict=False)):
+        if side.get("commit") and re.search(r"HEAD|[@^~]", ref):
+            given[place] = side["commit"][:9]
+    return given
 
 
 def _rows(findings: Sequence[Finding]) -> Iterator[str]:
@@ -196,8 +211,8 @@ def _rows(findings: Sequence[Finding]) -> Iterator[str]:
 def document_json(document: Mapping[str, Any], found: Analysis) -> dict[str, Any]:
     """For programs: what was concluded, and beside it all that was taken."""
     return {
-        "exit_code": found.exit_code,
-        "outcome": OUTCOMES[found.exit_code],
+        "exit_code": ending(document, found),
+        "outcome": outcome(document, found),
         "launch_pairs": found.pairs,
         "findings": [_plain(one) for one in found.findings],
         "shifts": [

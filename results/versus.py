@@ -226,8 +226,9 @@ def decide(
     """The whole procedure: look, go on while a row is inconclusive, stop at the last look.
 
     A row once found slower or faster stays so, as that look was a test at its own level, unless
-    more pairs bring its estimate back within the margin: what is reported as slower by 0.3 % is
-    none. With fewer pairs than a look asks for, the session ends at the look before.
+    more pairs bring its estimate back within the margin, or its control out of it: what is
+    reported as slower by 0.3 % is none. With fewer pairs than a look asks for, the session ends
+    at the look before.
 
     Args:
         taken: after how many pairs the session did look, where its time ran out before a look of
@@ -262,7 +263,8 @@ def _gone_on(before: Session | None, seen: Look, count: int, bound: float) -> Se
         pairs = np.full(seen.verdicts.shape[:-1], count)
         return Session(seen.verdicts, seen.rows, pairs, seen.control_held)
     on = (before.verdicts == INCONCLUSIVE).any(axis=-1)
-    now = np.where(np.abs(seen.rows.log_ratio) > bound, np.sign(seen.rows.log_ratio), 0)
+    beyond = (np.abs(seen.rows.log_ratio) > bound) & seen.control_held
+    now = np.where(beyond, np.sign(seen.rows.log_ratio), 0)
     still = ((before.verdicts == SLOWER) & (now > 0)) | ((before.verdicts == FASTER) & (now < 0))
     verdicts = np.where(on[..., None] & ~still, seen.verdicts, before.verdicts)
     rows = [

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
 from benchmarks.cli import main
+from benchmarks.regress import stored
 from results import between
 from results.records import RecordError, Run, sample_key
 from results.regression import FAILED, GONE, NEW, WRONG
@@ -54,10 +56,10 @@ def test_a_change_far_beyond_what_sessions_do_is_found() -> None:
 
 
 def test_a_drift_of_everything_is_no_cell_s_change() -> None:
-    found = between.compared(whole_run(), later(drift=1.6))
+    found = between.compared(whole_run(), later(drift=1.8))
     assert {one.verdict for one in found.findings} == {INCONCLUSIVE}
     assert [shift.verdict for shift in found.shifts] == [SLOWER, SLOWER]
-    faster = between.compared(later(drift=1.6), whole_run())
+    faster = between.compared(later(drift=1.8), whole_run())
     assert {shift.verdict for shift in faster.shifts} == {FASTER}
 
 
@@ -171,3 +173,16 @@ def test_what_cannot_be_compared_is_one_line(
     save_run(later(), tmp_path)
     assert main(["regress", *arguments, f"--results={tmp_path}"]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(ZeroDivisionError("x"), 2), (KeyboardInterrupt(), 130)]
+)
+def test_a_fault_in_the_weak_way_is_no_regression_either(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    def run(*_: Any) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(stored, "run", run)
+    assert main(["regress", "--stored=run"]) == code

@@ -117,7 +117,7 @@ def test_machines_are_never_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_the_frozen_reference_is_that_of_the_session(tmp_path: Path) -> None:
     for day in (1, 2):
         run = run_of(day)
-        run.settings["frozen_seconds"] = {"torch cpu float32": [2e-4, 3e-4 * day, 9e-4]}
+        run.settings["product_seconds"] = {"torch cpu float32": [2e-4, 3e-4 * day, 9e-4]}
         storage.save_run(run, tmp_path)
     found = {one.cell["framework"]: one for one in history.series(history.load(tmp_path), "box-1")}
     assert found["torch"].frozen.tolist() == pytest.approx([3e-4, 6e-4])

@@ -5,22 +5,25 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
 
-from benchmarks.harness import interruptible
+from benchmarks.harness import canaries, interruptible
+from benchmarks.regress import references
 from tests.fake_sessions import only_run, session
 
+CELL = {"framework": "torch", "device": "cpu", "dtype": "float32"}
 AT = 0.2  # seconds from the beginning to the signal
 LATEST = 20.0  # … and to the end of what is waited for
-LIMIT = 90.0  # … of a session's cell that hangs
+LIMIT = 150.0  # … of a session's cell that hangs
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     pass
 
 
@@ -41,16 +44,47 @@ def taken_by_this_thread(ended: threading.Event) -> str:
     return "done"
 
 
+def stopped_soon(wait: Callable[[], Any], ended: threading.Event) -> bool:
+    """Whether it ends by the signal, and long before what it waits for."""
+    before, stopped = time.monotonic(), False
+    try:
+        wait()
+    except Stopped:
+        stopped = True
+    waited = time.monotonic() - before
+    ended.set()
+    return stopped and waited < LATEST / 2
+
+
 def test_signal_given_to_another_thread_ends_the_waiting() -> None:
-    ended, before = threading.Event(), time.monotonic()
+    ended, futures = threading.Event(), []
+
+    def wait() -> None:
+        futures.append(pool.submit(taken_by_this_thread, ended))
+        interruptible.result(futures[0])
+
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(taken_by_this_thread, ended)
-        with pytest.raises(Stopped):
-            interruptible.result(future)
-        waited = time.monotonic() - before
-        ended.set()
-    assert future.result() == "done"
-    assert waited < LATEST / 2
+        assert stopped_soon(wait, ended)
+    assert futures[0].result() == "done"
+
+
+def test_canaries_are_waited_for_in_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(canaries, "measure_canaries", lambda _: taken_by_this_thread(ended))
+    with ThreadPoolExecutor(1) as pool:
+        cells: Any = [SimpleNamespace(**CELL)]
+        taken = canaries.take(pool, cells, {})
+        assert stopped_soon(lambda: list(taken), ended)
+
+
+def test_float64_references_are_waited_for_in_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    launches: Any = SimpleNamespace(end=ended.set)
+    monkeypatch.setattr(references, "_reference", lambda *_: taken_by_this_thread(ended))
+    cells: Any = [SimpleNamespace(**CELL)]
+    files: Any = {"base": None, "head": None}
+    found: Any = None
+    assert stopped_soon(lambda: references._refer(cells, files, launches, found), ended)
 
 
 def test_result_and_error_of_what_was_waited_for_come_through() -> None:

@@ -88,3 +88,27 @@ def test_closed_pool_starts_no_worker(slow: type[Slow], ask: Callable[[Pool], An
     with pytest.raises(PoolClosed, match="the session has ended"):
         ask(pool.POOL)
     assert not slow.made
+
+
+def test_a_second_interrupt_while_it_closes_leaves_no_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(self: Launch) -> None:
+        monkeypatch.setattr(Launch, "kill", kill)
+        raise KeyboardInterrupt
+
+    kill = Launch.kill
+    with fake_framework(monkeypatch):
+        kept, launches = pool.POOL, list(pool.POOL.launches(*WHERE, 3))
+        for one in launches:
+            one.ready()
+        monkeypatch.setattr(Launch, "kill", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            kept.close()
+        kept.close()  # as at the interpreter's end
+        dead = [one.dead for one in launches]
+        for one in launches:
+            one.kill()
+    assert dead == [True] * 3
+    with pytest.raises(PoolClosed):
+        kept.launches(*WHERE, 1)

@@ -53,7 +53,9 @@ def test_a_budget_for_no_verdict_is_refused_with_one_that_does(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     line = refused(capsys, "HEAD", "--budget=1m", f"--results={tmp_path}")
-    assert "10 cells, and the first verdict takes 10: give 4m, or select fewer cells" in line
+    assert (
+        "10 cells, and the first verdict takes 10: give --budget 4m, or select fewer cells" in line
+    )
 
 
 def test_what_a_budget_can_see_is_said_before_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -300,6 +302,17 @@ def test_where_the_comment_cannot_be_written_is_said_before_measuring(
     (tmp_path / "file").write_text("")
     line = refused(capsys, HERE, f"--markdown={tmp_path}/file/comment.md", "--budget=1s")
     assert "cannot write results" in line
+
+
+def test_what_an_earlier_comparison_wrote_does_not_pass_for_this_ones(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    old = [tmp_path / name for name in ("comment.md", "regression.json")]
+    for path in old:
+        path.write_text("### Nothing got slower")
+    forms = [f"--markdown={old[0]}", f"--json={old[1]}"]
+    refused(capsys, HERE, *forms, "--budget=1s")
+    assert not any(path.exists() for path in old)
 
 
 def test_a_reader_who_has_seen_enough_does_not_change_the_exit_code(ending: Any) -> None:

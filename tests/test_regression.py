@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -209,3 +210,47 @@ def test_the_json_is_plain_data_with_all_that_was_taken() -> None:
     assert (told["exit_code"], told["findings"][0]["verdict"]) == (1, "slower")
     assert told["findings"][0]["ratios"]["wall"]["estimate"] == pytest.approx(1.05, abs=0.01)
     assert told["comparison"]["cells"][0]["seconds"]["wall"][23]
+
+
+@pytest.mark.parametrize(
+    ("more", "unchanged", "slower", "said"),
+    [
+        ({}, 0, 1, ""),
+        ({"unsaved": True}, 2, 1, "not saved; "),
+        ({"broke_off": "no more workers"}, 2, 1, "broken off, until then: "),
+        ({"stopped": regression.INTERRUPTED}, 130, 130, "stopped by Ctrl-C, until then: "),
+    ],
+)
+def test_one_exit_code_in_every_form(
+    more: dict[str, Any], unchanged: int, slower: int, said: str
+) -> None:
+    for changes, code in (({}, unchanged), ({0: 0.3}, slower)):
+        document = comparison(changes) | more
+        found = regression.analysis(document)
+        assert regression.ending(document, found) == code
+        told = regression_table.document_json(document, found)
+        assert told["exit_code"] == code
+        assert told["outcome"].startswith(said)
+        last = f"(exit code {code})"
+        assert told["outcome"].endswith(last)
+        assert regression_table.text(document, found).rstrip().endswith(last)
+        assert last in regression_table.markdown(document, found).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "again"),
+    [
+        (["HEAD^1", "--budget", "10m"], "000000000 --budget 10m"),
+        (["main~2", "@"], "000000000 111111111"),
+        (["main", "HEAD"], "main 111111111"),
+        (["main", "--json", "HEAD.json"], "main --json HEAD.json"),
+        (["--base-python", "HEAD"], "--base-python HEAD"),
+    ],
+)
+def test_the_command_that_asks_the_same_means_the_same_elsewhere(
+    arguments: list[str], again: str
+) -> None:
+    document = comparison() | {"arguments": arguments}
+    document["sides"]["head"]["commit"] = "1" * 40
+    told = regression_table.markdown(document, regression.analysis(document))
+    assert f"Again: `cascade-bench regress {again}`" in told

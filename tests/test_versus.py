@@ -186,6 +186,17 @@ def test_what_one_look_found_stays_unless_more_pairs_take_it_back(
     assert (beyond == stays).all()
 
 
+def test_finding_whose_control_breaks_later_is_taken_back() -> None:
+    d, control = sessions(np.random.default_rng(9), 10, spread=0.004)
+    d[:, 0] += 0.1
+    d[:, 1, ::2] += 0.1  # never decided: the session goes on to the last look
+    design = versus.Design((0,) * CELLS, control="row")
+    assert (versus.decide(d, control, design).verdicts[:, 0] == "slower").all()
+    control[:, 0, 10:] += 0.2
+    assert (versus.decide(d, control, design, taken=(10,)).verdicts[:, 0] == "slower").all()
+    assert (versus.decide(d, control, design).verdicts[:, 0] == "inconclusive").all()
+
+
 def test_change_inside_the_margin_is_no_finding() -> None:
     d, control = sessions(np.random.default_rng(10), 50, spread=0.002)
     d[:, 0] += math.log(1.015)

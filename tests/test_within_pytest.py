@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.harness.cells import OPTIONS as SELECTING
 from benchmarks.harness.cells import Cell
+from benchmarks.harness.selection import Selection
 from benchmarks.regress import comparing, plan, sides, within_pytest
 from benchmarks.regress.session import CannotStart
 from results import regression
@@ -16,7 +18,8 @@ from tests.test_trees import git
 
 OPTIONS: dict[str, Any] = {
     "regress_against": "main", "regress_budget": "10m", "scenario_path": None, "results": None,
-    "bench_seed": 3,
+    "bench_seed": 3, "everything": False, "keyword": "", **dict.fromkeys(SELECTING),
+    "size": ["small"],
 }  # fmt: skip
 CELLS = plan.cells(dict.fromkeys(("kind", "size")), "cpu", ["torch", "jax"])
 
@@ -86,7 +89,8 @@ def test_too_many_cells_for_the_budget_are_refused_before_anything_is_measured(
     config: Any = Config()
     within_pytest.check(config, CELLS)
     with pytest.raises(
-        pytest.UsageError, match=r"--regress-against main: a budget of 10m has time"
+        pytest.UsageError,
+        match=r"--regress-against main: a budget of 10m .* give --regress-budget \d+m, or select",
     ):
         within_pytest.check(config, CELLS * 10)
     config = Config(regress_budget="soon")
@@ -176,7 +180,24 @@ def test_cells_that_cannot_exist_are_not_compared(monkeypatch: pytest.MonkeyPatc
     )
     assert impossible.unsupported()
     monkeypatch.setattr(comparing, "compare", lambda question: (comparison(), True))
-    assert within_pytest._possible([*CELLS, impossible]) == CELLS
+    config: Any = Config()
+    assert within_pytest._compared(config, [*CELLS, impossible]) == CELLS
     assert regression.analysis(comparison()).exit_code == 0
     within_pytest.compare(session, [*CELLS, impossible])
     assert session.exitstatus == 0
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_a_session_that_selects_nothing_is_compared_by_the_default_cells(
+    monkeypatch: pytest.MonkeyPatch, framework: str
+) -> None:
+    """It times hundreds, and no budget is enough for them."""
+    monkeypatch.setattr(sides, "demand_ref", lambda *_: None)
+    hundreds = Selection(framework=(framework,)).demand()
+    config: Any = Config(size=None)
+    within_pytest.check(config, hundreds)
+    chosen = within_pytest._compared(config, hundreds)
+    assert chosen == [cell for cell in CELLS if cell.framework == framework]
+    for selecting in ({"scenario": ["gan"]}, {"keyword": "gan"}, {"scenario_path": ["net.py"]}):
+        config = Config(size=None, **selecting)
+        assert within_pytest._compared(config, hundreds[:3]) == hundreds[:3]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from benchmarks import cli
 from benchmarks.harness.launch import ROOT
+from results.pages import writing
 from tests.test_trees import git
 
 WORKFLOW = ROOT / "docs" / "github-workflow.yml"
@@ -83,7 +86,9 @@ def test_a_pull_request_fails_where_it_is_slower_and_is_told_so(
 ) -> None:
     assert shell("regress", tmp_path, CODE=str(code)) == ends
     assert (tmp_path / "summary.md").read_text() == "### what came out\n"
-    assert [line[:3] for line in asked(tmp_path) if line[0] == "gh"] == [["gh", "pr", "comment"]]
+    (line,) = (line for line in asked(tmp_path) if line[0] == "gh")
+    assert line[:3] == ["gh", "pr", "comment"]
+    assert "--edit-last" in line  # not a comment more with every push
 
 
 def test_every_push_is_a_run_more_of_the_history(shell: Shell, tmp_path: Path) -> None:
@@ -120,3 +125,16 @@ def test_its_commands_are_ones_that_there_are(shell: Shell, tmp_path: Path) -> N
     assert [line[1] for line in lines] == ["regress", "report", "history"]
     for line in lines:
         cli._parser().parse_args(line[1:])
+
+
+def test_each_job_installs_what_its_commands_need(jobs: dict[str, Any]) -> None:
+    """`report` and `history` refuse to work without the extra `report`."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for name, needed in (("regress", ["all"]), ("history", ["all", "report"])):
+        shell = "\n".join(step.get("run", "") for step in jobs[name]["steps"])
+        assert f"-e '.[{','.join(needed)}]'" in shell
+        assert set(needed) <= extras.keys()
+    brought = {re.split("[<>=]", one)[0] for one in extras["report"]}
+    assert {*writing.NEEDED.values(), "ruptures"} <= brought

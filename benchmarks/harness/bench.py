@@ -138,7 +138,7 @@ class Bench:
         self.stopped = dict(run.settings["stopped"])
         self._clock -= run.settings["wall_seconds"]
         self.settings["canaries"] = list(run.settings.get("canaries", []))
-        self.settings["frozen_seconds"] = dict(run.settings.get("frozen_seconds", {}))
+        self.settings["product_seconds"] = dict(run.settings.get("product_seconds", {}))
         self.settings["resumed"] = [*run.settings.get("resumed", []), records.utc_now()]
 
     def result(self, cell: Cell) -> tuple[Record, Replay]:
@@ -180,7 +180,7 @@ class Bench:
             "seed": self.settings["seed"],
         }
         taken = self.settings.setdefault("canaries", [])
-        frozen = self.settings.setdefault("frozen_seconds", {})
+        frozen = self.settings.setdefault("product_seconds", {})
         for found in canaries.take(self.executor, cells, job):
             taken += found["verdicts"]
             frozen |= found["frozen"]

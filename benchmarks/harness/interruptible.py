@@ -9,7 +9,7 @@ A byte in a pipe does wake it: see ``signal.set_wakeup_fd``, by which asyncio do
 from __future__ import annotations
 
 import contextlib
-import select
+import selectors
 import signal
 import socket
 import threading
@@ -38,12 +38,16 @@ def _wait(future: Future[T]) -> None:
     with near, far:
         near.setblocking(False)
         far.setblocking(False)
-        before = signal.set_wakeup_fd(far.fileno(), warn_on_full_buffer=False)
+        ready = selectors.DefaultSelector()
+        ready.register(near, selectors.EVENT_READ)
+        before = -1
         try:
+            before = signal.set_wakeup_fd(far.fileno(), warn_on_full_buffer=False)
             future.add_done_callback(wake)
             while not future.done():
-                select.select([near], [], [])
+                ready.select()
                 with contextlib.suppress(BlockingIOError):
                     near.recv(4096)
         finally:
             signal.set_wakeup_fd(before)
+            ready.close()

@@ -211,9 +211,8 @@ class Launch:
         """End the process and everything it started, and let go of its pipes."""
         if self._killed:  # its number may be another's by now
             return
+        self.strike()
         self._killed = True
-        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
-            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # what was not yet read is lost with it
@@ -221,6 +220,12 @@ class Launch:
         self._reader.join(timeout=5.0)
         self._stderr.close()
         self._tether.cut()
+
+    def strike(self) -> None:
+        """End the process and everything it started without waiting; `kill` is still to come."""
+        if not self._killed:
+            with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let the process end by itself, as it does when its requests end; else end it."""

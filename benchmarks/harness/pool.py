@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -67,8 +68,12 @@ class Pool:
             raise PoolClosed("no worker is started any more: the session has ended")
 
     def replace(self, launch: Launch) -> Launch:
-        """A fresh worker in the place of one that crashed or hung."""
+        """A fresh worker in the place of one that crashed or hung.
+
+        Raises `PoolClosed` after the end.
+        """
         with self._changing:
+            self._demand_open()
             for (framework, device, dtype), kept in self._launches.items():
                 if launch in kept:
                     launch.kill()
@@ -83,8 +88,7 @@ class Pool:
     ) -> Iterator[Launch]:
         """A worker for one errand, which ends with it.
 
-        Raises `PoolClosed` after the end, and ValueError where the pool was closed meanwhile:
-        nobody waits for the errand then.
+        Raises `PoolClosed` after the end; where the pool is closed meanwhile, the worker is gone.
         """
         with self._changing:
             self._demand_open()
@@ -94,7 +98,8 @@ class Pool:
             yield launch
         finally:
             launch.kill()
-            self._apart.remove(launch)
+            with self._changing, contextlib.suppress(ValueError):  # closed meanwhile
+                self._apart.remove(launch)
 
     def files(self, scenario: str, variant: str, size: str) -> ProblemFiles:
         """The problem's files; those of the problem before are removed."""
@@ -133,17 +138,22 @@ class Pool:
         return seconds
 
     def end_workers(self) -> None:
-        """End every worker; who asks for launches again gets fresh ones."""
+        """End every worker; who asks for launches again gets fresh ones.
+
+        All are struck before any is waited for, and forgotten only then: a second Ctrl-C, which
+        may break off this, leaves none that lives on.
+        """
         with self._changing:
             launches = [one for kept in (*self._launches.values(), self._apart) for one in kept]
+            for launch in launches:
+                launch.strike()
+            for launch in launches:
+                launch.kill()
             self._launches, self._apart = {}, []
-        for launch in launches:
-            launch.kill()
 
     def close(self) -> None:
         """End every worker and remove every file, for good."""
-        with self._changing:
-            self._closed = True
+        self._closed = True  # before the lock is waited for, which Ctrl-C may break off
         self.end_workers()
         if self._files:
             self._files.close()

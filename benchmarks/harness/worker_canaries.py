@@ -16,6 +16,7 @@ from benchmarks.harness.worker_timing import Timing
 WORK_SECONDS = 6e-4
 MOST_PRODUCTS = 256
 BLOCKS = 4  # times as many samples of a chain as of a sleep
+LONG = 4  # products that are timed to know what one takes
 SLEEP_SECONDS = 2e-3
 UNWAITED_CALLS, UNWAITED_TIMES = 5, 4  # how often, and how many times the work of "once"
 WRONG = 1.001  # what a gradient is scaled by that must be refused
@@ -44,6 +45,10 @@ class Sleeper:
 
     def reset(self) -> None:
         self.slept.append([])
+
+
+def _quickest(program: clock.Timed) -> float:
+    return min(clock.batch(program, 1) for _ in range(4))
 
 
 def _unfinished(program: clock.Guarded) -> str | None:
@@ -78,7 +83,8 @@ class Canaries(Timing):
                 "twice": made.chain(1 + 2 * count),
             }
             early = [why for why in map(_unfinished, self.programs.values()) if why]
-            samples = self._sampled(BLOCKS * least, seed)
+            # a product that takes longer than the work that is wanted needs no more samples of it
+            samples = self._sampled(least if count == 1 else BLOCKS * least, seed)
             self.programs = {"sleep": sleeper}  # apart: what a thread slept through is cold
             samples |= self._sampled(least, seed)
             self.do_close()
@@ -93,18 +99,17 @@ class Canaries(Timing):
                 "gate": self._gated(made, dtype),
             }
 
-    def _sampled(self, least: int, seed: list[int]) -> dict[str, list[float]]:
+    def _sampled(self, least: int, seed: list[int]) -> Any:
         calls = dict.fromkeys(self.programs)
-        samples: dict[str, list[float]] = self.do_time(calls, 0.0, least, seed, products=None)[
-            "samples"
-        ]
-        return samples
+        return self.do_time(calls, 0.0, least, seed, products=None)["samples"]
 
     def _products_for(self, made: Any) -> int:
-        """How many products take `WORK_SECONDS` here."""
-        one = made.chain(1)
-        quickest = min(clock.batch(one, 1) for _ in range(3))
-        return min(MOST_PRODUCTS, math.ceil(WORK_SECONDS / max(quickest, 1e-7)))
+        """How many products take `WORK_SECONDS` here, beside what a call costs."""
+        one = _quickest(made.chain(1))
+        if one > LONG * WORK_SECONDS:
+            return 1
+        product = (_quickest(made.chain(1 + LONG)) - one) / LONG
+        return max(1, min(MOST_PRODUCTS, math.ceil(WORK_SECONDS / max(product, 1e-7))))
 
     def _unwaited(self, made: Any, count: int) -> list[dict[str, Any]]:
         program, found = made.chain(count, waited=False), []

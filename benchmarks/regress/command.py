@@ -22,7 +22,6 @@ from results.formatting import one_line
 from results.records import RecordError
 
 BUDGET = "10m"
-INTERRUPTED = 130
 ABOUT = """
 Exit codes: 0 nothing got slower, 1 a regression (slower, or wrong gradients), 2 an error (bad
 arguments, a base that does not run, a cell that failed), 3 inconclusive, 130 stopped by Ctrl-C.
@@ -68,20 +67,20 @@ def add_command(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code."""
-    if options.stored:
-        from benchmarks.regress import stored
-
-        return stored.run(options, Path(options.results or RUNS))
     for stop in (signal.SIGTERM, signal.SIGHUP):  # end as Ctrl-C does: saved, trees removed
         if signal.getsignal(stop) == signal.SIG_DFL:
             signal.signal(stop, signal.default_int_handler)
     try:
         telling.demand_writable(options)
+        if options.stored:
+            from benchmarks.regress import stored
+
+            return stored.run(options, Path(options.results or RUNS))
         document, saved = comparing.compare(_question(options))
-        code = telling.show(document, options)
+        return telling.show(document if saved else document | {"unsaved": True}, options)
     except KeyboardInterrupt:
         print("cascade-bench: stopped", file=sys.stderr)
-        return INTERRUPTED
+        return regression.STOPPED
     except (BrokenPipeError, SpecError, RecordError, selection.SelectionError):
         raise  # `cli.main` says them in a line
     except (*comparing.ERRORS, OSError) as error:
@@ -90,10 +89,6 @@ def run(options: argparse.Namespace) -> int:
     except Exception:  # a fault of ours must not end as Python ends it: 1 is a regression
         traceback.print_exc()
         return regression.ERROR
-    if document["stopped"] == telling.INTERRUPTED:
-        return INTERRUPTED
-    whole = saved and "broke_off" not in document
-    return code if whole or code == regression.REGRESSION else regression.ERROR
 
 
 def _question(options: argparse.Namespace) -> comparing.Question:

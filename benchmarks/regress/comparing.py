@@ -116,8 +116,8 @@ def _document(question: Question, made: Sequence[Side], chosen: Sequence[Cell]) 
     )
 
 
-def weigh(chosen: Sequence[Cell], budget: float) -> None:
-    """Say what the budget can and cannot see.
+def weigh(chosen: Sequence[Cell], budget: float, option: str = "--budget") -> None:
+    """Say what the budget, given by this option, can and cannot see.
 
     Raises:
         SelectionError: it cannot come to a verdict at all.
@@ -129,7 +129,7 @@ def weigh(chosen: Sequence[Cell], budget: float) -> None:
         raise SelectionError(
             f"a budget of {budget / 60:.3g}m has time for about {pairs} launch pairs of "
             f"{len(chosen)} cells, and the first verdict takes {plan.LOOKS[0]}: give "
-            f"{needed + 0.5:.0f}m, or select fewer cells"
+            f"{option} {needed + 0.5:.0f}m, or select fewer cells"
         )
     looks = plan.looks_within(pairs)
     metrics = 2 if chosen[0].device == "cpu" else 1

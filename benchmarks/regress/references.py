@@ -112,8 +112,10 @@ class _Launches:
             return self.kept[key]
 
     def end(self) -> None:
+        self.ended = True  # before the lock is waited for, which a second Ctrl-C may break off
         with self.changing:
-            self.ended = True
+            for one in self.kept.values():
+                one.strike()
             for one in self.kept.values():
                 one.kill()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -102,11 +103,16 @@ def write(document: Mapping[str, Any], folder: Path) -> Path:
 
 
 def demand_writable(options: argparse.Namespace) -> None:
-    """Before anything is measured: can what is asked for be written? Raises `RecordError`."""
+    """Before anything is measured: can what is asked for be written? Raises `RecordError`.
+
+    What stands there from before is removed: after an error it would pass for this comparison's.
+    """
     for form in FORMS:
         target = getattr(options, form)
         if target and target != "-":
             storage.check_writable(Path(target).absolute().parent)
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+                Path(target).unlink()
 
 
 def show(document: Mapping[str, Any], options: argparse.Namespace) -> int:
@@ -135,7 +141,7 @@ def show_found(
     for name, target in targets.items():
         if target and target != "-":
             storage.write_whole({Path(target): forms[name]().encode()})
-    return found.exit_code
+    return regression.ending(document, found)
 
 
 def _table(document: Mapping[str, Any], found: regression.Analysis) -> str:

@@ -1,5 +1,8 @@
 """``pytest benchmarks --benchmark-only --regress-against REF``: the cells of this session, in turns
 with those of a git ref, when all else is done; pytest-benchmark's own comparison stays what it is.
+
+The cells compared are those of the session. One that selects nothing times hundreds, which no
+budget is enough for: then they are the ten of `plan.DEFAULT`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness import selection
+from benchmarks.harness.cells import OPTIONS as SELECTING
 from benchmarks.harness.cells import Cell
 from benchmarks.harness.paths import REGRESSIONS
 from benchmarks.own import loading
@@ -45,7 +49,8 @@ def check(config: pytest.Config, cells: Sequence[Cell]) -> None:
         return
     try:
         sides.demand_ref(ref, comparing.own_files())
-        comparing.weigh(_possible(cells), plan.seconds_of(config.getoption("regress_budget")))
+        budget = plan.seconds_of(config.getoption("regress_budget"))
+        comparing.weigh(_compared(config, cells), budget, option="--regress-budget")
     except (TreeError, selection.SelectionError) as error:
         raise pytest.UsageError(f"--regress-against {ref}: {error}") from None
 
@@ -65,27 +70,27 @@ def compare(session: pytest.Session, cells: Sequence[Cell]) -> None:
         config.stash[WHY_NOT] = f"--regress-against {ref}: {error}"
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return
+    document = document if saved else document | {"unsaved": True}
     found = regression.analysis(document)
     config.stash[FOUND] = document, found
     if document["stopped"] == regression.INTERRUPTED:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
-    failed = found.exit_code in (regression.REGRESSION, regression.ERROR)
-    bad = failed or not saved or "broke_off" in document
+    bad = regression.ending(document, found) in (regression.REGRESSION, regression.ERROR)
     if bad and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _question(config: pytest.Config, ref: str, cells: Sequence[Cell]) -> comparing.Question:
     own = [f"{loading.OPTION}={path}" for path in config.getoption("scenario_path") or ()]
-    budget = config.getoption("regress_budget")
+    budget, compared = config.getoption("regress_budget"), _compared(config, cells)
     given = config.getoption("results")
     return comparing.Question(
         base=Asked(ref, sys.executable),
         head=Asked(None, sys.executable),
-        choose=lambda _: _possible(cells),
+        choose=lambda _: compared,
         budget=plan.seconds_of(budget),
         folder=Path(given) / "regressions" if given else REGRESSIONS,
-        arguments=[ref, f"--budget={budget}", *_options(cells), *own],
+        arguments=[ref, f"--budget={budget}", *_options(compared), *own],
         seed=config.getoption("bench_seed"),
     )
 
@@ -101,8 +106,15 @@ def _options(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def _possible(cells: Sequence[Cell]) -> list[Cell]:
-    return [cell for cell in cells if cell.unsupported() is None]
+def _compared(config: pytest.Config, cells: Sequence[Cell]) -> list[Cell]:
+    """Those that can be measured; of a session that selects nothing, the default ones."""
+    possible = [cell for cell in cells if cell.unsupported() is None]
+    if any(
+        config.getoption(name) for name in (*SELECTING, "scenario_path", "everything", "keyword")
+    ):
+        return possible
+    frameworks = list(dict.fromkeys(cell.framework for cell in possible))
+    return plan.cells(dict.fromkeys(SELECTING), possible[0].device, frameworks)
 
 
 def summary(terminal: pytest.TerminalReporter) -> None:

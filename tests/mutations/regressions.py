@@ -239,4 +239,42 @@ FAULTS = (
         "code that waits instead of computing ends with 0",
         (f"{SAID}::test_one_verdict_of_two_metrics",),
     ),
+    Fault(
+        "json_says_all_is_well_where_the_session_was_stopped",
+        "results/regression_table.py",
+        '"exit_code": ending(document, found),',
+        '"exit_code": found.exit_code,',
+        "a script believes the file, and the process ended with 130",
+        ("tests/test_regression.py::test_one_exit_code_in_every_form",),
+    ),
+    Fault(
+        "comment_of_another_day_posted",
+        "benchmarks/regress/telling.py",
+        "                Path(target).unlink()\n",
+        "                Path(target)\n",
+        "after an error the table of an earlier comparison is the comment",
+        (
+            "tests/test_regress_command.py::"
+            "test_what_an_earlier_comparison_wrote_does_not_pass_for_this_ones",
+        ),
+    ),
+    Fault(
+        "head_told_as_head_to_others",
+        "results/regression_table.py",
+        'if side.get("commit") and re.search(r"HEAD|[@^~]", ref):',
+        'if side.get("commit") and ref == "":',
+        "who pastes the command compares other commits",
+        ("tests/test_regression.py::test_the_command_that_asks_the_same_means_the_same_elsewhere",),
+    ),
+    Fault(
+        "plain_session_refused_for_its_hundreds_of_cells",
+        "benchmarks/regress/within_pytest.py",
+        "    if any(\n",
+        "    if possible or any(\n",
+        "pytest benchmarks --benchmark-only --regress-against main never runs",
+        (
+            "tests/test_within_pytest.py::"
+            "test_a_session_that_selects_nothing_is_compared_by_the_default_cells",
+        ),
+    ),
 )

@@ -218,6 +218,30 @@ FAULTS = (
         narrow="thread",
     ),
     Fault(
+        "signal_missed_while_references_are_taken",
+        "benchmarks/regress/references.py",
+        "interruptible.result(each).items()",
+        "each.result().items()",
+        "Ctrl-C is lost where it comes while a thread is being started",
+        ("tests/test_interruptible.py::test_float64_references_are_waited_for_in_this_way",),
+    ),
+    Fault(
+        "signal_missed_while_canaries_are_taken",
+        "benchmarks/harness/canaries.py",
+        "interruptible.result(executor.submit(measure_canaries, mine))",
+        "executor.submit(measure_canaries, mine).result()",
+        "Ctrl-C is lost where it comes while a thread is being started",
+        ("tests/test_interruptible.py::test_canaries_are_waited_for_in_this_way",),
+    ),
+    Fault(
+        "workers_forgotten_before_they_are_ended",
+        POOL,
+        "            for launch in launches:\n                launch.strike()\n",
+        "            self._launches = {}\n",
+        "a second Ctrl-C leaves workers that nobody knows of",
+        (f"{CLOSING}::test_a_second_interrupt_while_it_closes_leaves_no_worker",),
+    ),
+    Fault(
         "worker_started_after_the_end",
         POOL,
         "        with self._changing:\n            self._demand_open()\n            kept = "

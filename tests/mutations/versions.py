@@ -69,10 +69,18 @@ FAULTS = (
     Fault(
         "finding_kept_against_all_that_followed",
         VERSUS,
-        "np.where(np.abs(seen.rows.log_ratio) > bound, np.sign(seen.rows.log_ratio), 0)",
+        "np.where(beyond, np.sign(seen.rows.log_ratio), 0)",
         "np.where(before.verdicts == SLOWER, 1, -1)",
         "slower by 0.3 %, says the table, for ten pairs of 24 said more",
         (f"{HERE}::test_what_one_look_found_stays_unless_more_pairs_take_it_back",),
+    ),
+    Fault(
+        "finding_kept_though_its_control_broke",
+        VERSUS,
+        "(np.abs(seen.rows.log_ratio) > bound) & seen.control_held",
+        "np.abs(seen.rows.log_ratio) > bound",
+        "a cell is slower, and beside it stands that something disturbed it",
+        (f"{HERE}::test_finding_whose_control_breaks_later_is_taken_back",),
     ),
     Fault(
         "finding_kept_though_it_turned_round",
