@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WIDTH = 100
 COMMAND = "  "  # in front of one
 SHOWN = 5  # commands
+NEAR = 2  # runs: how near a change is found to where it is (docs/history.md)
 BARS = "▁▂▃▄▅▆▇█"
 MOST = 24  # runs in a sparkline
 FLAT = (
@@ -68,17 +69,38 @@ def changed(line: Line) -> str:
 
 
 def command(line: Line) -> str | None:
-    """What would confirm the last change by the strong way; None where commits do not tell it."""
+    """What would confirm the last change by the strong way; None where commits do not tell it.
+
+    The run in which a level changes is found to within `NEAR`, so the commits are those of runs
+    further apart, where there are such from a tree without changes.
+    """
     change = line.newest
     if change is None:
         return None
-    before, after = (line.series.commits[change.at + step] for step in (-1, 0))
-    clean = all(commit and not commit.endswith("+") for commit in (before, after))
-    if not clean or before == after:
+    commits, at = line.series.commits, change.at
+    before = _clean(commits, [*range(at - 1 - NEAR, -1, -1), *range(max(0, at - NEAR), at)])
+    after = _clean(commits, [*range(at + NEAR, len(commits)), *range(at + NEAR - 1, at - 1, -1)])
+    if before is None or after is None or before == after:
         return None
     cell = line.series.cell
     chosen = [f"--{name}={cell[name]}" for name in ("kind", *NAMED, "device")]
     return shlex.join(["cascade-bench", "regress", before[:12], after[:12], *chosen])
+
+
+def _clean(commits: Sequence[str], places: Iterable[int]) -> str | None:
+    """The first of these that is of a tree without changes."""
+    found = (commits[place] for place in places if place < len(commits))
+    return next((commit for commit in found if commit and not commit.endswith("+")), None)
+
+
+def drift(found: Sequence[Line]) -> str:
+    """Of how many cells the machine's drift is taken out, and why of the others not."""
+    out = sum(bool(np.isfinite(line.series.frozen).all()) for line in found)
+    why = "" if out == len(found) else "; of the others some run has no frozen reference"
+    return (
+        f"The machine's drift is taken out of {out} of these {len(found)} before a change is "
+        f"looked for{why}."
+    )
 
 
 def text(found: Sequence[Line], about: str, width: int = WIDTH, *, colour: bool = False) -> str:
@@ -112,6 +134,7 @@ def _parts(found: Sequence[Line], about: str) -> Iterator[RenderableType]:
         )
         + ". A change over sessions is a suspicion: the machine changes too."
     )
+    yield drift(found)
     sure = [(line, asked) for line in moved if (asked := command(line))]
     if sure:
         yield "to be sure, measure both commits in one session:"

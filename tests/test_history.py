@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shlex
 import time
 from pathlib import Path
@@ -220,6 +221,44 @@ def test_a_change_within_one_commit_has_no_command() -> None:
     assert history_table.command(line) is None
     dirty = history.Series({}, "box", ["r1", "r2"], ["", ""], ["c", "d+"], np.ones(2), np.ones(2))
     assert history_table.command(history_table.Line(dirty, [changes.Change(1, 1.5)])) is None
+
+
+@pytest.mark.parametrize(
+    ("commits", "asked"),
+    [
+        ("aaaa bbbb", ("a", "b")),
+        ("abcd efgh", ("b", "g")),  # two runs further apart than where it was found
+        ("abcd+ e+f+gh", ("b", "g")),
+        ("ab+cd efg+h", ("a", "h")),  # … and from a tree without changes
+        ("a+b+cd ef+g+h+", ("c", "e")),  # else nearer
+        ("aaaa aaaa", None),
+        ("a+b+c+d+ efgh", None),
+    ],
+)
+def test_the_commits_to_measure_are_on_either_side_for_sure(
+    commits: str, asked: tuple[str, str] | None
+) -> None:
+    of_runs = [12 * one[0] + one[1:] for one in re.findall(r"\w\+?", commits)]
+    assert len(of_runs) == 8
+    whose = dict.fromkeys(("kind", *history_table.NAMED, "device"), "x")
+    one = history.Series(whose, "box", ["r"] * 8, [""] * 8, of_runs, np.ones(8), np.ones(8))
+    told = history_table.command(history_table.Line(one, [changes.Change(4, 1.5)]))
+    assert told is None if asked is None else shlex.split(str(told))[2:4] == [12 * c for c in asked]
+
+
+def test_of_how_many_cells_the_drift_is_out_is_told() -> None:
+    def line(frozen: list[float]) -> history_table.Line:
+        nothing = [""] * len(frozen)
+        ones = np.ones(len(frozen))
+        return history_table.Line(
+            history.Series({}, "box", nothing, nothing, nothing, ones, np.array(frozen)), []
+        )
+
+    whole, gap = line([1.0, 2.0]), line([1.0, np.nan])
+    assert "out of 2 of these 2 before a change is looked for." in history_table.drift([whole] * 2)
+    told = history_table.drift([whole, gap, gap])
+    assert "out of 1 of these 3 before" in told
+    assert "of the others some run has no frozen reference" in told
 
 
 def test_sparklines_show_steps_and_leave_noise_flat() -> None:

@@ -37,6 +37,7 @@ def cell(strategy: str = "summed") -> Cell:
 def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure]:
     """Measure cells of the fake framework; ``base`` and ``head`` are their faults."""
     monkeypatch.setattr(plan, "LOOKS", LOOKS)
+    monkeypatch.setattr(plan, "FURTHER", ())
     monkeypatch.setattr(versus, "LOOKS", LOOKS)
     monkeypatch.setattr(plan, "CELL_SECONDS", 0.02)
 
@@ -61,6 +62,7 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure
         measuring = Session(
             made, cells, document, began=hooks.get("began", time.monotonic()),
             save=lambda one: saved.append(one["pairs"]), tell=hooks.get("tell", lambda _: None),
+            remark=hooks.get("remark", lambda _: None),
         )  # fmt: skip
         try:
             measuring.run()
@@ -265,6 +267,25 @@ def test_the_budget_ends_it_and_nothing_is_told_too_early(measure: Measure) -> N
     assert regression.analysis(document).exit_code == 3
 
 
+def test_a_budget_that_turns_out_too_small_is_said_once_it_is_known(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(plan, "pairs_within", lambda *_: 0)
+    document = measure(cell(), remark=said.append)
+    (line,) = said
+    assert "the budget has time for about 2 of them, and the first verdict takes 3; give" in line
+    assert (document["design"]["looks"], document["pairs"]) == ([3], 3)
+
+
+def test_a_session_that_leaves_something_undecided_says_why_it_ended(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regression, "undecided", lambda _: True)
+    document = measure(cell())
+    assert (document["pairs"], document["stopped"]) == (LOOKS[-1], "no further look was planned")
+
+
 def test_stopped_in_the_middle_what_was_measured_is_saved(measure: Measure) -> None:
     saved: list[int] = []
 
@@ -318,6 +339,7 @@ def test_a_base_of_another_protocol_is_named(
 def test_looks_are_chosen_by_the_time_a_pair_takes() -> None:
     assert plan.looks_within(25) == (10, 16, 24)
     assert plan.looks_within(17) == (10, 16)
+    assert plan.looks_within(60) == (10, 16, 24, 36, 54)
     assert plan.looks_within(9) == ()
     assert plan.pairs_within(100.0, 9.0) == 11
-    assert plan.pairs_within(1e9, 9.0) == 24
+    assert plan.pairs_within(1e9, 9.0) == 80

@@ -160,6 +160,9 @@ def test_a_user_s_own_files_are_those_of_each_side(repo: Path) -> None:
         assert Path(base.moved[str(spec)]).read_text() == "one\n"
         assert Path(head.moved[str(spec)]).read_text() == "three\n"
         assert base.root == head.root == ROOT
+        assert base.origin == head.origin == str(repo)
+    with sides.made(HERE, HERE, [spec]) as two:  # two interpreters, say, and the same files
+        assert [side.origin for side in two] == [None, None]
 
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "/bin/false", "/bin/echo"])

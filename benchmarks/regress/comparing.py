@@ -83,7 +83,7 @@ def _measure(
 ) -> None:
     measuring = session.Session(
         {side.name: side for side in made}, chosen, document,
-        began=began, save=keeper.save, tell=telling.progress,
+        began=began, save=keeper.save, tell=telling.progress, remark=telling.remark,
     )  # fmt: skip
     try:
         measuring.run()
@@ -138,4 +138,4 @@ def weigh(chosen: Sequence[Cell], budget: float, option: str = "--budget") -> No
     design = versus.Design(tuple(names.index(owner) for owner in owners), looks)
     rows = len(owners) + len(names)
     seen = plan.smallest_seen(looks[-1], rows, design.level, design.margin)
-    telling.say(telling.forecast(len(chosen), pairs, looks, seen, pair))
+    telling.say(telling.forecast(len(chosen), looks, seen, pair))

@@ -122,7 +122,8 @@ def _upgraded(runs: list[dict[str, Any]]) -> Iterator[str]:
         yield (
             f"Base: {_versions(run, 'base')}. Head: {_versions(run, 'head')}. The rest of the two "
             f"environments is the same. Exit code {run['code']}, {run['launch_pairs']} launch "
-            f"pairs, {run['minutes']:.1f} min."
+            f"pairs, {run['minutes']:.1f} min of a budget of "
+            f"{run['comparison']['budget_seconds'] / 60:g}."
         )
         yield from ("", "| cell | verdict | head / base [95 %] |", "|---|---|---|")
         for shift in run["shifts"]:

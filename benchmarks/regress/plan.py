@@ -29,6 +29,7 @@ SIZE = "small"
 USUAL = {"torch": "eager", "jax": "jit"}
 
 LOOKS = versus.LOOKS
+FURTHER = (36, 54, 80)  # looks that a larger budget has time for
 # The turns of a cell in one launch pair, as the trial found them best: see docs/trial.md.
 TURN, CELL_SECONDS, LEAST_TURNS = 0.008, 0.25, 4
 QUANTILE, DROPPED = 5.0, 3
@@ -136,12 +137,12 @@ def _cell_seconds(cell: Cell) -> float:
 
 def looks_within(pairs: int) -> tuple[int, ...]:
     """The looks that so many launch pairs allow; empty under the first."""
-    return tuple(count for count in LOOKS if count <= pairs)
+    return tuple(count for count in (*LOOKS, *FURTHER) if count <= pairs)
 
 
 def pairs_within(seconds: float, pair: float) -> int:
-    """How many launch pairs fit, of those that are ever needed."""
-    return max(0, min(LOOKS[-1], math.floor(seconds / pair)))
+    """How many launch pairs fit, of those that are ever looked at."""
+    return max(0, min((*LOOKS, *FURTHER)[-1], math.floor(seconds / pair)))
 
 
 def smallest_seen(pairs: int, rows: int, level: float, margin: float) -> tuple[float, ...]:

@@ -43,7 +43,7 @@ class CannotStart(Exception):
 class Session:
     """Measures a document's cells; ``save`` is called with it after every launch pair.
 
-    ``tell`` is given a line now and then, of what is being done.
+    ``tell`` is given a line now and then, of what is being done; ``remark`` one that must be read.
     """
 
     def __init__(
@@ -55,9 +55,10 @@ class Session:
         began: float,
         save: Callable[[dict[str, Any]], None],
         tell: Callable[[str], None],
+        remark: Callable[[str], None],
     ) -> None:
         self.sides, self.cells, self.document = sides, list(cells), document
-        self.save, self.tell = save, tell
+        self.save, self.tell, self.remark = save, tell, remark
         self.began, self.budget = began, float(document["budget_seconds"])
         self.device = cells[0].device
         self.seed = int(document["seed"])
@@ -121,13 +122,22 @@ class Session:
             if self._decided():
                 self.document["stopped"] = "every cell was decided"
                 break
+        else:
+            if self.alive():
+                self.document["stopped"] = "no further look was planned"
         self._last_look()
 
     def _choose_looks(self, left: float, pair: float) -> None:
         """Before any ratio is looked at: by how long a launch pair takes, and nothing else."""
         total = self.document["pairs"] + plan.pairs_within(left, pair)
-        looks = plan.looks_within(total) or plan.LOOKS[:1]
-        self.document["design"]["looks"] = list(looks)
+        looks = plan.looks_within(total)
+        if not looks:
+            self.remark(
+                f"a launch pair takes {pair:.0f} s here: the budget has time for about {total} of "
+                f"them, and the first verdict takes {plan.LOOKS[0]}; give a larger --budget, or "
+                "select fewer cells"
+            )
+        self.document["design"]["looks"] = list(looks or plan.LOOKS[:1])
 
     def _decided(self) -> bool:
         """At a look: whether it leaves nothing to be decided."""

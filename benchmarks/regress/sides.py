@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ class Side:
     """What a side is.
 
     ``root`` is the tree of this suite whose workers run; ``moved`` is where a user's own files
-    stand in this side, by where they stand for who asked, and ``origin`` their repository.
+    stand in this side, by where they stand for who asked, and ``origin`` their repository, of which
+    nothing may come from elsewhere where two refs are compared.
     """
 
     name: str
@@ -90,6 +91,8 @@ def made(base: Asked, head: Asked, own: Sequence[Path] = ()) -> Iterator[tuple[S
             _side(name, asked, versions[asked.python], Path(kept), repo, own)
             for name, asked in zip(NAMES, (base, head), strict=True)
         ]
+        if plain:  # the same files on both sides: what is installed of them is so too
+            sides = [replace(side, origin=None) for side in sides]
         yield sides[0], sides[1]
 
 

@@ -34,19 +34,23 @@ def progress(line: str) -> None:
         say(line)
 
 
+def remark(line: str) -> None:
+    """What must be read: a line of its own, which `progress` does not write over."""
+    ended()
+    say(line)
+
+
 def ended() -> None:
     """Remove the line of `progress`."""
     if sys.stderr.isatty():
         print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
 
-def forecast(
-    count: int, pairs: int, looks: Sequence[int], seen: Sequence[float], pair: float
-) -> str:
+def forecast(count: int, looks: Sequence[int], seen: Sequence[float], pair: float) -> str:
     """What the budget can see, before it starts."""
     quiet, busy = (f"{100 * part:.1f} %" for part in seen)
     return (
-        f"{count} cells; the budget has time for about {pairs} launch pairs of {pair:.0f} s, "
+        f"{count} cells; the budget has time for about {looks[-1]} launch pairs of {pair:.0f} s, "
         f"looked at after {', '.join(map(str, looks))}. With {looks[-1]} of them, 4 of 5 cells "
         f"that got slower by {quiet} are found on a quiet machine, by {busy} on a busy one "
         "(cells of a millisecond or more; shorter ones are noisier). Less is lost in noise."

@@ -277,4 +277,31 @@ FAULTS = (
             "test_a_session_that_selects_nothing_is_compared_by_the_default_cells",
         ),
     ),
+    Fault(
+        "neighbouring_runs_said_to_hold_the_change",
+        "results/history_table.py",
+        "[*range(at - 1 - NEAR, -1, -1), *range(max(0, at - NEAR), at)]",
+        "range(at - 1, -1, -1)",
+        "the command that makes sure measures two commits after the change",
+        (f"{HISTORY}::test_the_commits_to_measure_are_on_either_side_for_sure",),
+    ),
+    Fault(
+        "budget_spent_for_no_verdict_in_silence",
+        "benchmarks/regress/session.py",
+        "        if not looks:\n            self.remark(",
+        "        if looks is None:\n            self.remark(",
+        "ten minutes later it says that ten more are needed",
+        (
+            "tests/test_regress_session.py::"
+            "test_a_budget_that_turns_out_too_small_is_said_once_it_is_known",
+        ),
+    ),
+    Fault(
+        "two_interpreters_refused_for_the_same_files",
+        "benchmarks/regress/sides.py",
+        "        if plain:  # the same",
+        "        if repo is None:  # the same",
+        "a package of one's own that is installed keeps one from comparing two releases of torch",
+        ("tests/test_trees.py::test_a_user_s_own_files_are_those_of_each_side",),
+    ),
 )
