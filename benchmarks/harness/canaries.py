@@ -119,7 +119,7 @@ def _frozen(answers: Sequence[Answer]) -> list[float]:
 def _work(launches: Sequence[Answer]) -> tuple[Array, Array]:
     """Seconds that a launch took for the work, and for twice as much, without those of a call.
 
-    What a call costs beside its work, in JAX some 60 µs to wake a thread, is not done twice, so the
+    What a call costs beside its work, in JAX some 55 µs to wake a thread, is not done twice, so the
     time of a call with little work is taken from both.
 
     Raises:

@@ -30,9 +30,8 @@ def _wait(future: Future[T]) -> None:
     near, far = socket.socketpair()
 
     def wake(_: Future[T]) -> None:
-        with contextlib.suppress(
-            OSError
-        ):  # nobody waits any more; or the pipe is full, which wakes
+        # nobody waits any more; or the pipe is full, which wakes as well
+        with contextlib.suppress(OSError):
             far.send(b"\0")
 
     with near, far:

@@ -73,7 +73,10 @@ def _plain(one: Series) -> dict[str, Any]:
 
 
 def figures(kept: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """By framework: standard deviations from session to session, of log times, robust ones."""
+    """By framework: standard deviations of log times from session to session.
+
+    Of ``own``, ``cell`` and ``cell_out`` the median over the cells.
+    """
     found = {}
     for framework in dict.fromkeys(one["framework"] for one in kept):
         mine = [one for one in kept if one["framework"] == framework]
