@@ -26,16 +26,16 @@ audit: $(VENV)/installed
 
 trial: $(VENV)/installed
 	$(PIP) -e '.[trial]'
-	$(BIN)/python -m benchmarks.trial all $(ARGS)
+	$(BIN)/python -m benchmarks.evaluation.trial all $(ARGS)
 
 reference: $(VENV)/installed
-	$(BIN)/python -m benchmarks.reference $(ARGS)
+	$(BIN)/python -m benchmarks.evaluation.reference $(ARGS)
 
 demonstration: $(VENV)/installed
-	$(BIN)/python -m benchmarks.regress.demonstrate $(ARGS)
+	$(BIN)/python -m benchmarks.evaluation.demonstration.demonstrate $(ARGS)
 
 docs: $(VENV)/installed
-	$(BIN)/python -m benchmarks.traps
+	$(BIN)/python -m benchmarks.evaluation.traps_page
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

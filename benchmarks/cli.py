@@ -9,21 +9,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.harness import (
-    cells,
-    cost,
-    doctor,
-    history_command,
-    report_command,
-    selection,
-    show,
-)
-from benchmarks.own import loading
-from benchmarks.own.blame import SpecError
-from benchmarks.regress import command as regress
+from benchmarks.commands import doctor, history, report, show
+from benchmarks.commands import regress as regress
+from benchmarks.harness.protocol import cells
+from benchmarks.harness.selection import cost
+from benchmarks.harness.selection import options as selection
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
+from benchmarks.scenarios.external import loading
+from benchmarks.scenarios.external.errors import SpecError
 from results.formatting import one_line
-from results.records import RecordError
+from results.records.record import RecordError
 
 ERROR = 2
 
@@ -68,9 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(run=_list)
     doctor.add_command(commands)
     show.add_command(commands)
-    report_command.add_command(commands)
+    report.add_command(commands)
     regress.add_command(commands)
-    history_command.add_command(commands)
+    history.add_command(commands)
     return parser
 
 

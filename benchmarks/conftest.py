@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness import cells, limits, resume, selection
-from benchmarks.harness.bench import Bench
-from benchmarks.harness.checks import Laboratory
-from benchmarks.harness.environment import installed
-from benchmarks.harness.lock import Busy
-from benchmarks.harness.precision import parsed
-from benchmarks.own import loading
-from benchmarks.own.blame import SpecError
-from benchmarks.regress import within_pytest
+from benchmarks.harness.launches.check_workers import Laboratory
+from benchmarks.harness.measurement.stopping import parsed
+from benchmarks.harness.protocol import cells, memory_limit
+from benchmarks.harness.selection import options
+from benchmarks.harness.session import resume
+from benchmarks.harness.session.lock import Busy
+from benchmarks.harness.session.session import Bench
+from benchmarks.machine.environment import installed
+from benchmarks.regression import within_pytest
 from benchmarks.scenarios import FRAMEWORKS
-from results.records import RecordError
+from benchmarks.scenarios.external import loading
+from benchmarks.scenarios.external.errors import SpecError
+from results.records.record import RecordError
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -87,8 +89,8 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         config.stash[OWN] = bool(loading.load(config.getoption("scenario_path") or ()))
         config.stash[SELECTION] = chosen_by(config)
-        limits.worker_memory()
-    except (selection.SelectionError, SpecError, limits.LimitError) as error:
+        memory_limit.worker_memory()
+    except (options.SelectionError, SpecError, memory_limit.LimitError) as error:
         raise pytest.UsageError(str(error)) from None
     if config.getoption("resume") and (
         config.getoption("benchmark_disable") or config.getoption("benchmark_skip")
@@ -98,32 +100,30 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
-SELECTION = pytest.StashKey[selection.Selection]()
+SELECTION = pytest.StashKey[options.Selection]()
 OWN = pytest.StashKey[bool]()  # whether there are scenarios of the user's own
 BENCH = pytest.StashKey[Bench]()
 
 
-def chosen_by(config: pytest.Config) -> selection.Selection:
+def chosen_by(config: pytest.Config) -> options.Selection:
     """What the options ask for. Raises `SelectionError` for a name that does not exist."""
     chosen: dict[str, Any] = {name: _listed(config.getoption(name)) for name in cells.OPTIONS}
-    device = config.getoption("device") or selection.default_device()
-    selection.check_name("device", device, selection.DEVICES)
-    if device == "cuda" and selection.default_device() != "cuda":
-        raise selection.SelectionError(
-            "--device 'cuda': no GPU is to be seen here; use --device cpu"
-        )
+    device = config.getoption("device") or options.default_device()
+    options.check_name("device", device, options.DEVICES)
+    if device == "cuda" and options.default_device() != "cuda":
+        raise options.SelectionError("--device 'cuda': no GPU is to be seen here; use --device cpu")
     for option in ("launches", "most-launches", "group-seconds", "cell-seconds", "cell-limit"):
-        selection.check_positive(option, config.getoption(option.replace("-", "_")))
+        options.check_positive(option, config.getoption(option.replace("-", "_")))
     asked = [f for f in chosen["framework"] or () if f in FRAMEWORKS]
     for framework in asked:
         if installed(framework) is None:
-            raise selection.SelectionError(
+            raise options.SelectionError(
                 f"--framework {framework!r} is not installed here; install it with: "
                 f"pip install -c constraints.txt -e '.[{framework}]'"
             )
     if chosen["framework"] is None:
         chosen["framework"] = tuple(f for f in FRAMEWORKS if installed(f))
-    made = selection.Selection(**chosen, device=device, everything=config.getoption("everything"))
+    made = options.Selection(**chosen, device=device, everything=config.getoption("everything"))
     if not config.getoption("benchmark_skip"):
         made.demand()
     return made
@@ -153,16 +153,16 @@ def timed_by(cell: cells.Cell) -> str:
     return "test_step" if cell.phase == "step" else "test_backward"
 
 
-def parametrize_checks(metafunc: pytest.Metafunc, chosen: selection.Selection) -> None:
+def parametrize_checks(metafunc: pytest.Metafunc, chosen: options.Selection) -> None:
     """Problems at their check sizes unless one was asked for, every variant unless some were.
 
     ``problem`` is any, ``several`` one of several losses, ``freezing`` one with something frozen,
     at the size of those proofs.
     """
-    wide = selection.Selection(
+    wide = options.Selection(
         scenario=chosen.scenario,
-        variant=chosen.variant or (selection.ALL,),
-        size=chosen.size or (selection.ALL,),
+        variant=chosen.variant or (options.ALL,),
+        size=chosen.size or (options.ALL,),
     )
     problems = list(wide.problems())
     checked = [p for p in problems if chosen.size or p[2] in p[0].check_sizes]
@@ -202,7 +202,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=is_timed)
 
 
-def _is_of(item: pytest.Item, chosen: selection.Selection) -> bool:
+def _is_of(item: pytest.Item, chosen: options.Selection) -> bool:
     """Whether the test is of a chosen scenario, which is a parameter of it, or begins one.
 
     Beside a user's own scenario the facts of the frameworks are none of its business.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.checks import Laboratory
+from benchmarks.harness.launches.check_workers import Laboratory
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.spec import Optimizer
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.harness import cells, equivalence, flow
-from benchmarks.harness.arrays import write_arrays
-from benchmarks.harness.checks import Laboratory, Problem
-from benchmarks.harness.launch import WorkerFailed
+from benchmarks.harness.launches.check_workers import Laboratory, Problem
+from benchmarks.harness.launches.launch import WorkerFailed
+from benchmarks.harness.protocol import cells, equivalence, flow
+from benchmarks.harness.protocol.arrays import write_arrays
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from benchmarks.scenarios.spec import Scenario, matches
 

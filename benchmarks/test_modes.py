@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.harness import cells, equivalence
-from benchmarks.harness.arrays import read_arrays, under
-from benchmarks.harness.checks import Laboratory, Problem
-from benchmarks.harness.launch import WorkerFailed
+from benchmarks.harness.launches.check_workers import Laboratory, Problem
+from benchmarks.harness.launches.launch import WorkerFailed
+from benchmarks.harness.protocol import cells, equivalence
+from benchmarks.harness.protocol.arrays import read_arrays, under
 from benchmarks.scenarios import CATALOGUE
 
 LINEAR: Problem = ("linear_cascade", "-", "seed")

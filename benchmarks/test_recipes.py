@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness import cells, equivalence
-from benchmarks.harness.arrays import read_arrays, under, write_arrays
-from benchmarks.harness.checks import Laboratory, Problem, plan
-from benchmarks.harness.launch import WorkerFailed
+from benchmarks.harness.launches.check_workers import Laboratory, Problem, plan
+from benchmarks.harness.launches.launch import WorkerFailed
+from benchmarks.harness.protocol import cells, equivalence
+from benchmarks.harness.protocol.arrays import read_arrays, under, write_arrays
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from benchmarks.harness.checks import Laboratory
+from benchmarks.harness.launches.check_workers import Laboratory
 
 
 def test_both_get_the_same_cores_and_full_precision(laboratory: Laboratory) -> None:

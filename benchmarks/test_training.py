@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness import equivalence
-from benchmarks.harness.arrays import read_arrays, under
-from benchmarks.harness.checks import Laboratory, Problem, plan
-from benchmarks.harness.launch import WorkerFailed
+from benchmarks.harness.launches.check_workers import Laboratory, Problem, plan
+from benchmarks.harness.launches.launch import WorkerFailed
+from benchmarks.harness.protocol import equivalence
+from benchmarks.harness.protocol.arrays import read_arrays, under
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from benchmarks.scenarios.spec import Optimizer, Segment, Training, matches
 

@@ -59,7 +59,7 @@ class Whole(Eager):
 
     ``folder`` is where Inductor keeps what it compiled, for this program alone: the code of a
     backward pass that may overwrite what was saved and of one that may not is kept under one key
-    (`compile_facts.compile_cache_shared_by_two_settings`), and a program that finds another's
+    (`compile_traps.compile_cache_shared_by_two_settings`), and a program that finds another's
     kernels has no compile time of its own.
     """
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness import flow, measure, pool
+from benchmarks.harness.launches import pool
+from benchmarks.harness.measurement import group
+from benchmarks.harness.protocol import flow
 
 FAKES = Path(__file__).parent / "fakes"
 
@@ -60,7 +62,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str
             "seed": 0,
             "memory": False,
         }
-        return measure.measure_group(job | changes)
+        return group.measure_group(job | changes)
 
     with fake_framework(monkeypatch):
         yield run

@@ -23,11 +23,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import bench, canaries, launch, measure, pool
-from results import storage
-from results.records import Run
+from benchmarks.harness.launches import launch, pool
+from benchmarks.harness.measurement import canaries, group
+from benchmarks.harness.session import session
+from results.records import storage
+from results.records.record import Run
 
-measure_group, save_run = measure.measure_group, storage.save_run
+measure_group, save_run = group.measure_group, storage.save_run
 saves = 0
 
 
@@ -78,8 +80,8 @@ def no_room() -> Iterator[None]:
 
 def pytest_configure() -> None:
     """By now the harness has been imported, and looks these up where they stand."""
-    bench.CHECKPOINT_SECONDS = 0.0  # each group is saved at once
+    session.CHECKPOINT_SECONDS = 0.0  # each group is saved at once
     canaries.take = lambda *_: iter(())  # the fake's canaries live in a time of their own
     pool.Launch = FakeLaunch  # type: ignore[attr-defined]
-    measure.measure_group = faulty_group
+    group.measure_group = faulty_group
     storage.save_run = save_on_a_full_disk

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from tests.mutations.fault import Fault
 
-CANARIES, WORKER = "benchmarks/harness/canaries.py", "benchmarks/harness/worker_canaries.py"
-CLOCK, STEADY = "benchmarks/harness/clock.py", "benchmarks/harness/steady.py"
-HERE, TREND = "tests/test_canaries.py", "tests/test_steady.py"
+CANARIES, WORKER = (
+    "benchmarks/harness/measurement/canaries.py",
+    "benchmarks/harness/worker/canaries.py",
+)
+CLOCK, STEADY = "benchmarks/harness/worker/clock.py", "benchmarks/harness/worker/trend.py"
+HERE, TREND = "tests/integration/test_canaries.py", "tests/unit/harness/worker/test_trend.py"
 BROKEN = f"{HERE}::test_canary_fails_when_what_it_guards_is_broken"
-TYPED = "tests/test_faults.py::test_fault_is_typed_and_the_group_goes_on"
+TYPED = "tests/integration/test_worker_faults.py::test_fault_is_typed_and_the_group_goes_on"
 TWICE = f"{HERE}::test_two_must_lie_in_the_interval_widened_by_the_margin"
 SLEEP = f"{HERE}::test_one_launch_whose_clock_is_off_fails_the_sleep"
 QUICK = f"{HERE}::test_only_a_quick_call_that_is_not_caught_is_a_fault"
@@ -28,7 +31,7 @@ FAULTS = (
     ),
     Fault(
         "cell_timed_without_its_guard",
-        "benchmarks/harness/worker_timing.py",
+        "benchmarks/harness/worker/timing.py",
         "first_call = clock.guarded(program)",
         "first_call = clock.batch(program, 1)",
         "the guard is proved by canaries, and no cell goes through it",
@@ -41,7 +44,9 @@ FAULTS = (
         "seconds = batch(holding, 1)",
         "seconds = batch(_Holding(program), 1)",
         "of an array that is let go nobody can say whether it was there in time",
-        ("tests/test_clock.py::test_guard_holds_the_result_while_it_asks_for_it",),
+        (
+            "tests/unit/harness/worker/test_clock.py::test_guard_holds_the_result_while_it_asks_for_it",
+        ),
     ),
     Fault(
         "sleep_held_to_the_clock_it_tests",
@@ -141,7 +146,7 @@ FAULTS = (
     ),
     Fault(
         "canary_not_taken_reads_ok",
-        "results/trust.py",
+        "results/records/canary_status.py",
         'if one.get("passed") is not True:',
         'if one.get("passed") is False:',
         "null is taken for a pass",
@@ -149,7 +154,7 @@ FAULTS = (
     ),
     Fault(
         "untold_canary_cries_wolf",
-        "results/trust.py",
+        "results/records/canary_status.py",
         '        if one.get("passed") is False\n    ]',
         '        if not one.get("passed")\n    ]',
         "a run is not to be believed because torch on a CPU waits by itself",
@@ -198,7 +203,7 @@ FAULTS = (
     ),
     Fault(
         "steady_in_some_launch",
-        "benchmarks/harness/recording.py",
+        "benchmarks/harness/session/recording.py",
         "    if False in launches:\n        return False\n",
         "    if launches and not any(launches):\n        return False\n",
         "one steady launch hides five that were not",
@@ -206,7 +211,7 @@ FAULTS = (
     ),
     Fault(
         "untested_launch_counted_as_steady",
-        "benchmarks/harness/recording.py",
+        "benchmarks/harness/session/recording.py",
         "return None if None in launches or not launches else True",
         "return True if launches else None",
         "null is taken for true",

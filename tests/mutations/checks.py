@@ -5,9 +5,12 @@ from __future__ import annotations
 from tests.mutations.fault import Fault
 
 RULES, GATE, PROBLEMS, FAULTS_TEST = (
-    f"tests/test_{name}.py" for name in ("rules", "gate", "problems", "faults")
+    "tests/unit/harness/protocol/test_equivalence.py",
+    "tests/unit/harness/worker/test_gate.py",
+    "tests/integration/test_problems.py",
+    "tests/integration/test_worker_faults.py",
 )
-FLOWS = "tests/test_flows.py"
+FLOWS = "tests/integration/test_flows.py"
 NOT_THE_SAME = f"{RULES}::test_what_is_not_the_same_is_said"
 OWN_NORM = f"{RULES}::test_difference_is_relative_to_the_tensors_own_norm"
 BOUNDS = f"{RULES}::test_bounds_are_those_that_the_documentation_gives"
@@ -21,7 +24,7 @@ FREEZE_GATED = (
 FAULTS = (
     Fault(
         "tolerance_widened_a_thousandfold",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "if not error <= allowed:",
         "if not error <= 1000 * allowed:",
         "a bound is loosened until the check is green",
@@ -29,7 +32,7 @@ FAULTS = (
     ),
     Fault(
         "references_may_differ_by_a_thousandth",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "REFERENCES_AGREE = 1e-12",
         "REFERENCES_AGREE = 1e-3",
         "two implementations that differ are both called the truth",
@@ -37,7 +40,7 @@ FAULTS = (
     ),
     Fault(
         "float64_held_to_float32s_bound",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "FLOAT64_TOLERANCE = 1e-11",
         "FLOAT64_TOLERANCE = 1e-5",
         "a systematic error of one in a million passes as rounding",
@@ -45,7 +48,7 @@ FAULTS = (
     ),
     Fault(
         "kinks_excuse_anything",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "KINKS = 1e-2",
         "KINKS = 1.0",
         "a gradient of zeros passes wherever an activation is near its kink",
@@ -53,7 +56,7 @@ FAULTS = (
     ),
     Fault(
         "only_norms_compared",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "float(np.linalg.norm(found.astype(np.float64) - reference))",
         "abs(float(np.linalg.norm(found.astype(np.float64))) - scale)",
         "gradients that point elsewhere pass if they are as long",
@@ -61,7 +64,7 @@ FAULTS = (
     ),
     Fault(
         "difference_relative_to_the_largest_tensor",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "error = relative(found[name], true)",
         "error = relative(found[name], true) * float(np.linalg.norm(true)) / 10",
         "an absolute difference is taken for a relative one",
@@ -69,7 +72,7 @@ FAULTS = (
     ),
     Fault(
         "missing_gradient_passes",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "    problem = next(_malformed(found, reference, dtype), None)\n",
         "    reference = {name: true for name, true in reference.items() if name in found}\n"
         "    problem = next(_malformed(found, reference, dtype), None)\n",
@@ -78,7 +81,7 @@ FAULTS = (
     ),
     Fault(
         "absent_gradient_taken_for_zero",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "    problem = next(_malformed(found, reference, dtype), None)\n",
         "    found = {n: np.zeros(a.shape, dtype) for n, a in reference.items()} | dict(found)\n"
         "    problem = next(_malformed(found, reference, dtype), None)\n",
@@ -87,7 +90,7 @@ FAULTS = (
     ),
     Fault(
         "gradient_that_should_not_be_passes",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "    if extra:\n",
         "    if extra and missing:\n",
         "only the gradients that are asked for are looked at",
@@ -95,7 +98,7 @@ FAULTS = (
     ),
     Fault(
         "half_precision_passes",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "elif found[name].dtype != np.dtype(dtype):",
         "elif found[name].dtype.kind != np.dtype(dtype).kind:",
         "float32 is compared where float64 was meant",
@@ -103,7 +106,7 @@ FAULTS = (
     ),
     Fault(
         "not_a_number_passes",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "elif not np.all(np.isfinite(found[name])):",
         "elif np.all(np.isnan(found[name])):",
         "NaN compares false with every bound",
@@ -111,7 +114,7 @@ FAULTS = (
     ),
     Fault(
         "reference_that_is_not_finite_passes",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "elif not np.all(np.isfinite(reference[name])):",
         "elif np.all(np.isnan(reference[name])):",
         "a truth of infinities is held to be one",
@@ -119,7 +122,7 @@ FAULTS = (
     ),
     Fault(
         "zero_gradient_may_be_anything",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "            if not size <= limit:",
         "            if not size <= limit and allowed < EPS[dtype]:",
         "a tensor that is declared zero is not looked at",
@@ -127,7 +130,7 @@ FAULTS = (
     ),
     Fault(
         "zero_gradient_held_to_the_wide_bound",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "times = ZERO_GRADIENT_LONG if long else ZERO_GRADIENT",
         "times = ZERO_GRADIENT_LONG",
         "the bound of long sums everywhere",
@@ -135,7 +138,7 @@ FAULTS = (
     ),
     Fault(
         "networks_mixed_up_by_their_first_letters",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         'if name.startswith(f"{net}.")',
         "if name.startswith(net)",
         "net10 is taken for a part of net1",
@@ -151,7 +154,7 @@ FAULTS = (
     ),
     Fault(
         "zero_or_absent_is_all_the_same_to_the_flow",
-        "benchmarks/harness/flow.py",
+        "benchmarks/harness/protocol/flow.py",
         "return (BLOCKED[framework],)",
         'return ("absent", "zero")',
         "a gradient of zeros passes where there must be none",
@@ -159,7 +162,7 @@ FAULTS = (
     ),
     Fault(
         "value_passes_where_nothing_flows",
-        "benchmarks/harness/flow.py",
+        "benchmarks/harness/protocol/flow.py",
         "    if not matches(name, chosen.flow[loss]):\n",
         "    if not chosen.flow[loss]:\n",
         "a loss that reaches too far is not noticed",
@@ -167,7 +170,7 @@ FAULTS = (
     ),
     Fault(
         "frozen_may_have_a_gradient",
-        "benchmarks/harness/flow.py",
+        "benchmarks/harness/protocol/flow.py",
         '        return ("absent",)\n',
         '        return ("absent", "value")\n',
         "what is frozen has a gradient and nobody minds",
@@ -175,7 +178,7 @@ FAULTS = (
     ),
     Fault(
         "flow_of_ours_taken_for_proven",
-        "benchmarks/harness/problems.py",
+        "benchmarks/harness/launches/problems.py",
         "        return framework not in self.flows\n",
         "        return False\n",
         "only a stranger's scenarios are held to what they declare",
@@ -183,7 +186,7 @@ FAULTS = (
     ),
     Fault(
         "network_as_weak_as_its_weakest_parameter",
-        "benchmarks/harness/flow.py",
+        "benchmarks/harness/protocol/flow.py",
         "return max(own, key=",
         "return min(own, key=",
         "a network that a loss changes is shown as one that it leaves alone",
@@ -191,7 +194,7 @@ FAULTS = (
     ),
     Fault(
         "tiny_value_taken_for_zero",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         'return "value" if np.any(array) else "zero"',
         'return "value" if np.any(np.abs(array) > 1e-12) else "zero"',
         "almost 0 is taken for exactly 0",
@@ -199,7 +202,7 @@ FAULTS = (
     ),
     Fault(
         "disagreement_of_the_references_ignored",
-        "benchmarks/harness/problems.py",
+        "benchmarks/harness/launches/problems.py",
         "            if problem:\n                raise ReferencesDisagree",
         "            if problem is NotImplemented:\n                raise ReferencesDisagree",
         "whichever framework ran first is the truth",
@@ -207,7 +210,7 @@ FAULTS = (
     ),
     Fault(
         "one_reference_for_both",
-        "benchmarks/harness/problems.py",
+        "benchmarks/harness/launches/problems.py",
         "files = {framework: self._references[framework, kind, step] for framework in sound}",
         "files = {framework: self._references[sound[0], kind, step] for framework in sound}",
         "a framework is held to the other's reference, and agrees with itself",
@@ -215,7 +218,7 @@ FAULTS = (
     ),
     Fault(
         "problem_of_another_variant_kept",
-        "benchmarks/harness/pool.py",
+        "benchmarks/harness/launches/pool.py",
         "(kept.spec.name, kept.variant, kept.size) == (scenario, variant, size)",
         "(kept.spec.name, kept.size) == (scenario, size)",
         "a cache is keyed by too little",
@@ -223,7 +226,7 @@ FAULTS = (
     ),
     Fault(
         "gates_verdict_ignored",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         'if found["equivalence"] != "pass":',
         'if found["equivalence"] is None:',
         "wrong gradients are noted and timed all the same",
@@ -232,7 +235,7 @@ FAULTS = (
     ),
     Fault(
         "only_the_first_launch_gated",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         'elif result.outcome == "ok":',
         'elif result.outcome == "ok" and not result.figures:',
         "a launch that compiled something else is timed",
@@ -241,7 +244,7 @@ FAULTS = (
     ),
     Fault(
         "least_gradient_error_kept",
-        "benchmarks/harness/gate.py",
+        "benchmarks/harness/worker/gate.py",
         'error["relative"] > known["relative"]',
         'error["relative"] < known["relative"]',
         "the best launch's error stands for all",
@@ -249,7 +252,7 @@ FAULTS = (
     ),
     Fault(
         "last_launchs_errors_of_the_parameters",
-        "benchmarks/harness/gate.py",
+        "benchmarks/harness/worker/gate.py",
         "max(one.get(name, 0.0) for one in both)",
         "both[1].get(name, 0.0)",
         "one launch's errors stand for those of all",
@@ -257,7 +260,7 @@ FAULTS = (
     ),
     Fault(
         "update_not_compared",
-        "benchmarks/harness/gate.py",
+        "benchmarks/harness/worker/gate.py",
         "problem = problem or _wrong_update(program.updates(), true, rules)",
         "problem = problem or None",
         "a step with right gradients and a wrong optimizer passes",
@@ -265,7 +268,7 @@ FAULTS = (
     ),
     Fault(
         "update_may_be_off_ten_times_as_far",
-        "benchmarks/harness/gate.py",
+        "benchmarks/harness/worker/gate.py",
         "allowed = UPDATE_TOLERANCE[rules",
         "allowed = 10 * UPDATE_TOLERANCE[rules",
         "a bound is loosened until the check is green",
@@ -273,7 +276,7 @@ FAULTS = (
     ),
     Fault(
         "update_held_to_the_weight_and_not_to_its_change",
-        "benchmarks/harness/gate.py",
+        "benchmarks/harness/worker/gate.py",
         "limit = allowed * _norm(change)",
         "limit = allowed * _norm(expected[name])",
         "a step that does nothing is close enough to the right weights",
@@ -281,7 +284,7 @@ FAULTS = (
     ),
     Fault(
         "frozen_may_move_a_little",
-        "benchmarks/harness/gate.py",
+        "benchmarks/harness/worker/gate.py",
         "if not np.array_equal(updated[name], start[name].astype(updated[name].dtype)):",
         "if not np.allclose(updated[name], start[name]):",
         "weight decay moves what is frozen by less than a tolerance",
@@ -289,7 +292,7 @@ FAULTS = (
     ),
     Fault(
         "parameters_that_were_not_updated_pass",
-        "benchmarks/harness/gate.py",
+        "benchmarks/harness/worker/gate.py",
         'expected, start = under(true, "updated"), under(true, "start")',
         "expected, start = ({n: a for n, a in under(true, kind).items() if n in updated}"
         ' for kind in ("updated", "start"))',
@@ -298,7 +301,7 @@ FAULTS = (
     ),
     Fault(
         "gradients_not_compared_in_a_step",
-        "benchmarks/harness/gate.py",
+        "benchmarks/harness/worker/gate.py",
         'if gradients or rules["phase"] != "step":',
         'if rules["phase"] != "step":',
         "Adam's first step hides the size of a gradient, so the update alone passes",
@@ -306,7 +309,7 @@ FAULTS = (
     ),
     Fault(
         "nothing_returned_is_nothing_wrong",
-        "benchmarks/harness/gate.py",
+        "benchmarks/harness/worker/gate.py",
         'if gradients or rules["phase"] != "step":',
         "if gradients:",
         "a program without gradients is not compared",
@@ -314,7 +317,7 @@ FAULTS = (
     ),
     Fault(
         "exact_zero_may_be_rounding_everywhere",
-        "benchmarks/harness/gate.py",
+        "benchmarks/harness/worker/gate.py",
         '        if rules["phase"] == "step":\n            # recovered',
         "        if rules:\n            # recovered",
         "an exception for one phase is made for all",
@@ -322,7 +325,7 @@ FAULTS = (
     ),
     Fault(
         "every_recipe_may_compute_what_is_frozen",
-        "benchmarks/harness/preparation.py",
+        "benchmarks/harness/launches/requests.py",
         '"no_gradient": [] if built(name) in WASTEFUL else frozen,',
         '"no_gradient": [],',
         "a recipe that saves nothing passes for one that does",
@@ -330,7 +333,7 @@ FAULTS = (
     ),
     Fault(
         "nothing_must_keep_still",
-        "benchmarks/harness/preparation.py",
+        "benchmarks/harness/launches/requests.py",
         '"still": [] if built(name) == UNFROZEN else frozen,',
         '"still": [],',
         "what is frozen moves in a timed step",
@@ -338,7 +341,7 @@ FAULTS = (
     ),
     Fault(
         "dead_tensors_pass",
-        "benchmarks/harness/equivalence.py",
+        "benchmarks/harness/protocol/equivalence.py",
         "if name not in zero_gradient\n        and",
         "if name in zero_gradient\n        and",
         "a tensor behind a dead ReLU proves nothing, and is counted as proven",

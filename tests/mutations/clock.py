@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from tests.mutations.fault import EQUIVALENCE, Fault
 
-CLOCK, TIMING, WAITING = (f"tests/test_{name}.py" for name in ("clock", "timing", "waiting"))
+CLOCK, TIMING, WAITING = (
+    "tests/unit/harness/worker/test_clock.py",
+    "tests/unit/harness/worker/test_timing.py",
+    "tests/integration/test_waiting.py",
+)
 SAMPLE = f"{CLOCK}::test_sample_is_running_and_waiting_a_call_and_nothing_else"
 BLOCKS = f"{CLOCK}::test_blocks_hold_one_sample_of_each_in_random_order"
 OWN_NAME = f"{CLOCK}::test_every_sample_stands_under_the_name_of_its_own_cell"
@@ -16,7 +20,7 @@ JAX_WAITS = f"{WAITING}::test_jax_is_waited_for_on_every_output"
 FAULTS = (
     Fault(
         "clock_stopped_before_the_wait",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "        wait(run(carries.pop()))\n    return (now() - start) / calls",
         "        result = run(carries.pop())\n"
         "    stop = now()\n"
@@ -27,7 +31,7 @@ FAULTS = (
     ),
     Fault(
         "only_the_last_call_waited_for",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "        wait(run(carries.pop()))\n    return",
         "        result = run(carries.pop())\n    wait(result)\n    return",
         "the calls of a batch overlap where a framework is asynchronous",
@@ -35,7 +39,7 @@ FAULTS = (
     ),
     Fault(
         "graphs_built_inside_the_clock",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "        wait(run(carries.pop()))\n",
         "        wait(run(program.prepare()))\n",
         "a backward pass is timed with its forward pass",
@@ -43,7 +47,7 @@ FAULTS = (
     ),
     Fault(
         "clock_started_before_preparing",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "now()\n    for _ in range(calls):\n",
         "now()\n"
         "    carries = [program.prepare() for _ in range(calls)]\n"
@@ -53,7 +57,7 @@ FAULTS = (
     ),
     Fault(
         "batch_not_divided_by_its_calls",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "return (now() - start) / calls",
         "return now() - start",
         "a batch is taken for a call",
@@ -61,7 +65,7 @@ FAULTS = (
     ),
     Fault(
         "batch_divided_by_one_call_too_many",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "return (now() - start) / calls",
         "return (now() - start) / (calls + 1)",
         "fence posts are counted",
@@ -69,7 +73,7 @@ FAULTS = (
     ),
     Fault(
         "processor_time_for_wall_time",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "program.wait, time.perf_counter\n",
         "program.wait, time.process_time\n",
         "waiting costs nothing, and work on two cores counts twice",
@@ -77,7 +81,7 @@ FAULTS = (
     ),
     Fault(
         "reset_inside_the_clock",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "        wait(run(carries.pop()))\n",
         "        program.reset()\n        wait(run(carries.pop()))\n",
         "copying weights back is timed as a part of the step",
@@ -85,7 +89,7 @@ FAULTS = (
     ),
     Fault(
         "no_reset_before_a_block",
-        "benchmarks/harness/worker_timing.py",
+        "benchmarks/harness/worker/timing.py",
         "            program.reset()\n            return clock.batch(program, calls)",
         "            return clock.batch(program, calls)",
         "a block goes on from wherever the blocks before have led",
@@ -93,7 +97,7 @@ FAULTS = (
     ),
     Fault(
         "blocks_not_shuffled",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "rng.permutation(len(names))",
         "range(len(names))",
         "the second cell always runs in the caches that the first has filled",
@@ -101,7 +105,7 @@ FAULTS = (
     ),
     Fault(
         "blocks_shuffled_once_for_all",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "rng.permutation(len(names))",
         "np.random.default_rng(0).permutation(len(names))",
         "one order for all blocks is no random order",
@@ -109,7 +113,7 @@ FAULTS = (
     ),
     Fault(
         "same_order_in_every_launch",
-        "benchmarks/harness/worker_timing.py",
+        "benchmarks/harness/worker/timing.py",
         "rng = np.random.default_rng(seed)",
         "rng = np.random.default_rng(seed[0])",
         "what an order costs is the same in every launch, so no interval shows it",
@@ -117,7 +121,7 @@ FAULTS = (
     ),
     Fault(
         "samples_under_another_cells_name",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "            for i in rng.permutation(len(names)):\n"
         "                samples[names[i]].append(timed[names[i]]())\n",
         "            for name, i in zip(names, rng.permutation(len(names)), strict=True):\n"
@@ -127,7 +131,7 @@ FAULTS = (
     ),
     Fault(
         "collector_left_on",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "    gc.collect()\n    gc.disable()\n",
         "    gc.collect()\n",
         "a collection falls into whichever sample is running",
@@ -135,7 +139,7 @@ FAULTS = (
     ),
     Fault(
         "collector_left_off",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "        yield\n    finally:\n        gc.enable()\n",
         "        yield\n    finally:\n        pass\n",
         "a worker's memory grows from the first group on",
@@ -143,7 +147,7 @@ FAULTS = (
     ),
     Fault(
         "collector_left_off_after_a_failure",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "    try:\n        yield\n    finally:\n        gc.enable()\n",
         "    yield\n    gc.enable()\n",
         "the collector is switched on again only if all goes well",
@@ -151,7 +155,7 @@ FAULTS = (
     ),
     Fault(
         "too_few_blocks",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "while blocks < least or",
         "while blocks < least and",
         "a slow cell gets a single sample, or none",
@@ -159,7 +163,7 @@ FAULTS = (
     ),
     Fault(
         "warm_up_left_out",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "WARM_CALLS, WARM_SECONDS = 3, 0.05",
         "WARM_CALLS, WARM_SECONDS = 1, 0.0",
         "the first samples pay for what happens once",
@@ -167,7 +171,7 @@ FAULTS = (
     ),
     Fault(
         "batch_sized_by_the_first_call",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "return Warm(times[-1], found)",
         "return Warm(spent / len(times), found)",
         "the first, slow call makes batches too small",
@@ -175,7 +179,7 @@ FAULTS = (
     ),
     Fault(
         "batch_rounded_down",
-        "benchmarks/harness/clock.py",
+        "benchmarks/harness/worker/clock.py",
         "math.ceil(BATCH_SECONDS / max(seconds, 1e-7))",
         "int(BATCH_SECONDS / max(seconds, 1e-7))",
         "a sample lasts less than the clock can tell well",
@@ -183,7 +187,7 @@ FAULTS = (
     ),
     Fault(
         "memory_of_waiting_graphs_forgotten",
-        "benchmarks/harness/worker_timing.py",
+        "benchmarks/harness/worker/timing.py",
         "clock.batch_size(warm, residual_bytes)",
         "clock.batch_size(warm, None)",
         "a thousand graphs are built before the clock starts",
@@ -191,7 +195,7 @@ FAULTS = (
     ),
     Fault(
         "peak_taken_from_one_run",
-        "benchmarks/harness/worker_timing.py",
+        "benchmarks/harness/worker/timing.py",
         "return min(clock.batch(gate.Bare(product.run, wait), 1) for _ in range(3))",
         "return clock.batch(gate.Bare(product.run, wait), 1)",
         "what the library did once is taken for what it can do",

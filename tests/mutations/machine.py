@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from tests.mutations.fault import Fault
 
-ENVIRONMENT, PROCESSOR = "benchmarks/harness/environment.py", "benchmarks/machine/processor.py"
+ENVIRONMENT, PROCESSOR = "benchmarks/machine/environment.py", "benchmarks/machine/processor.py"
 GRAPHICS, ACTIVITY = "benchmarks/machine/graphics.py", "benchmarks/machine/activity.py"
 DISTURBANCES = "benchmarks/machine/disturbances.py"
-RESIDENT, PEAK = "benchmarks/harness/resident.py", "benchmarks/harness/worker_memory.py"
-KNOWN_BY, MEMORY = "tests/test_environment.py", "tests/test_memory.py"
+RESIDENT, PEAK = (
+    "benchmarks/harness/worker/process_memory.py",
+    "benchmarks/harness/worker/memory.py",
+)
+KNOWN_BY, MEMORY = "tests/unit/machine/test_environment.py", "tests/integration/test_peak_memory.py"
 SAME = f"{KNOWN_BY}::test_identity_is_the_same_whatever_goes_on"
 ANOTHER = f"{KNOWN_BY}::test_identity_is_another_where_times_would_be"
 FLAGS = f"{KNOWN_BY}::test_identity_does_not_depend_on_the_order_of_flags"
-DISTURBED = "tests/test_disturbances.py::test_disturbance_is_seen_with_what_to_do"
-BUSIEST = "tests/test_disturbances.py::test_busiest_processes_are_named_and_ours_are_not"
+DISTURBED = "tests/unit/machine/test_disturbances.py::test_disturbance_is_seen_with_what_to_do"
+BUSIEST = (
+    "tests/unit/machine/test_disturbances.py::test_busiest_processes_are_named_and_ours_are_not"
+)
 READ_RIGHT = f"{MEMORY}::test_memory_of_known_size_is_read_right"
 CANNOT_RESET = f"{MEMORY}::test_gauge_that_cannot_be_reset_sees_one_call_and_nothing_before_it"
 
@@ -189,7 +194,7 @@ FAULTS = (
     ),
     Fault(
         "freed_memory_left_to_the_library",
-        "benchmarks/harness/memory.py",
+        "benchmarks/harness/measurement/peak_memory.py",
         '{"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}',
         '{"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}',
         "glibc keeps a thread's blocks, and the next call's peak is not seen",

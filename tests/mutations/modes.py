@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from tests.mutations.fault import Fault
 
-COMPILING, PAYBACK = "impl_torch/compiling.py", "results/payback.py"
-HERE, PAYS = "tests/test_compiling.py", "tests/test_payback.py"
+COMPILING, PAYBACK = "impl_torch/compiling.py", "results/estimates/break_even.py"
+HERE, PAYS = (
+    "tests/integration/test_compiling.py",
+    "tests/unit/results/estimates/test_break_even.py",
+)
 CACHE = f"{HERE}::test_each_program_has_a_cache_and_a_setting_of_its_own"
 STAGES = f"{HERE}::test_compile_time_is_known_whole_or_not_at_all"
 BY_OPERATION = f"{HERE}::test_jax_operation_by_operation_traces_and_compiles_no_whole"
@@ -13,7 +16,7 @@ CALLS = f"{PAYS}::test_payback_is_the_first_call_at_which_the_totals_meet"
 ENDS = f"{PAYS}::test_interval_of_the_times_is_that_of_the_calls"
 REASONS = f"{PAYS}::test_payback_is_null_with_the_reason"
 TWIN = f"{PAYS}::test_twin_differs_in_nothing_but_the_mode"
-CELLS = "tests/test_cells.py"
+CELLS = "tests/unit/harness/protocol/test_cells.py"
 
 FAULTS = (
     Fault(
@@ -82,16 +85,16 @@ FAULTS = (
     ),
     Fault(
         "recompilation_not_noticed",
-        "benchmarks/harness/worker_timing.py",
+        "benchmarks/harness/worker/timing.py",
         "            if after != before:\n",
         "            if after < before:\n",
         "seconds of compiling stand among microseconds of running",
-        ("tests/test_faults.py::test_fault_is_typed_and_the_group_goes_on",),
+        ("tests/integration/test_worker_faults.py::test_fault_is_typed_and_the_group_goes_on",),
         narrow="recompiled",
     ),
     Fault(
         "compiled_modes_measured_by_default",
-        "benchmarks/harness/selection.py",
+        "benchmarks/harness/selection/options.py",
         "chosen = (ALL,) if self.everything and self.mode is None else self.mode",
         "chosen = (ALL,) if self.mode is None else self.mode",
         "a default run takes in every mode, and half an hour of compiling",
@@ -99,7 +102,7 @@ FAULTS = (
     ),
     Fault(
         "one_graph_thought_to_have_boundaries",
-        "benchmarks/harness/cells.py",
+        "benchmarks/harness/protocol/cells.py",
         'joint = NOT_IN_ONE_GRAPH if self.mode == "compile" else {}',
         'joint = NOT_IN_ONE_GRAPH if self.mode == "compile_networks" else {}',
         "what cannot exist is measured, and what can be is left out",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from tests.mutations.fault import EQUIVALENCE, Fault
 
 RECORDS, RECORDING, STORAGE, REPORT = (
-    f"tests/test_{name}.py" for name in ("records", "recording", "storage", "formatting")
+    "tests/unit/results/records/test_record.py",
+    "tests/unit/harness/session/test_recording.py",
+    "tests/unit/results/records/test_storage.py",
+    "tests/unit/results/test_formatting.py",
 )
 NULL_WITH_REASON = (
     f"{RECORDING}::test_figure_that_could_not_be_had_is_null_with_its_reason_and_never_0"
@@ -17,14 +20,14 @@ NO_FIGURE = f"{RECORDING}::test_cell_that_failed_has_no_figure_but_what_is_wrong
 FAILS = f"{RECORDING}::test_cell_that_failed_fails_its_test_with_its_reason_and_command"
 NATIVE = f"{RECORDING}::test_native_tables_get_each_sample_once_and_in_order"
 MACHINE = f"{RECORDING}::test_machine_is_known_by_what_is_stable_and_by_nothing_else"
-SAME_MACHINE = "tests/test_environment.py::test_identity_is_the_same_whatever_goes_on"
+SAME_MACHINE = "tests/unit/machine/test_environment.py::test_identity_is_the_same_whatever_goes_on"
 PRODUCTS = f"{EQUIVALENCE}::test_products_that_the_peak_is_taken_from_are_the_ones_computed"
 FULL_DISK = f"{STORAGE}::test_a_full_disk_is_said_in_one_line_and_keeps_the_last_checkpoint"
 
 FAULTS = (
     Fault(
         "null_becomes_zero",
-        "benchmarks/harness/recording.py",
+        "benchmarks/harness/session/recording.py",
         '"flops": figures.get("flops") or None,',
         '"flops": figures.get("flops") or 0,',
         "what was not counted is shown as none at all",
@@ -32,7 +35,7 @@ FAULTS = (
     ),
     Fault(
         "not_finite_becomes_zero",
-        "results/records.py",
+        "results/records/record.py",
         '            lost[path] = f"not a finite number: {value}"\n        return None\n',
         '            lost[path] = f"not a finite number: {value}"\n        return 0.0\n',
         "NaN is written as 0, since JSON has none",
@@ -40,7 +43,7 @@ FAULTS = (
     ),
     Fault(
         "reason_of_a_null_dropped",
-        "results/records.py",
+        "results/records/record.py",
         '{**finished, "missing": {path: finished["missing"][path] for path in nulls}}',
         '{**finished, "missing": {path: "" for path in nulls}}',
         "a figure is not there, and nobody knows why",
@@ -48,7 +51,7 @@ FAULTS = (
     ),
     Fault(
         "null_without_a_reason_passes",
-        "results/records.py",
+        "results/records/record.py",
         "        if record[key] is None:\n            yield key\n        elif",
         '        if record[key] is None and key in record["missing"]:\n'
         "            yield key\n"
@@ -58,7 +61,7 @@ FAULTS = (
     ),
     Fault(
         "general_reason_over_the_particular",
-        "results/records.py",
+        "results/records/record.py",
         'dict.fromkeys(null_paths(record), reason) | record["missing"]',
         'record["missing"] | dict.fromkeys(null_paths(record), reason)',
         "every figure's own reason is overwritten by one for all",
@@ -66,7 +69,7 @@ FAULTS = (
     ),
     Fault(
         "failed_cell_counted_as_ok",
-        "benchmarks/harness/recording.py",
+        "benchmarks/harness/session/recording.py",
         'if result["outcome"] != "ok":',
         'if result["outcome"] == "unsupported":',
         "a cell with wrong gradients is recorded as measured",
@@ -74,7 +77,7 @@ FAULTS = (
     ),
     Fault(
         "failed_cell_passes_its_test",
-        "benchmarks/harness/bench.py",
+        "benchmarks/harness/session/session.py",
         "        pytest.fail(f\"{record['outcome']}: {reason}\\n{rerun}\", pytrace=False)",
         "        pytest.skip(f\"{record['outcome']}: {reason}\\n{rerun}\")",
         "a failure is skipped, and the session ends with 0",
@@ -82,7 +85,7 @@ FAULTS = (
     ),
     Fault(
         "prediction_upside_down",
-        "benchmarks/harness/recording.py",
+        "benchmarks/harness/session/recording.py",
         "return flops / baseline if flops and baseline else None",
         "return baseline / flops if flops and baseline else None",
         "predicted and measured ratio point opposite ways",
@@ -90,7 +93,7 @@ FAULTS = (
     ),
     Fault(
         "share_of_the_peak_by_the_mean",
-        "benchmarks/harness/recording.py",
+        "benchmarks/harness/session/recording.py",
         "np.quantile(launch, 0.25)",
         "np.mean(launch)",
         "a share of another time than the one that is quoted",
@@ -98,23 +101,23 @@ FAULTS = (
     ),
     Fault(
         "peak_of_what_is_no_matrix_product",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         "abs(total / flops - 1) < 0.05",
         "total / flops <= 1.05",
         "a convolution's time is held to the GEMM beside it",
         (
-            "tests/test_problems.py::"
+            "tests/integration/test_problems.py::"
             "test_peak_is_meant_only_where_matrix_products_are_the_work_and_large",
         ),
     ),
     Fault(
         "peak_counts_each_shape_once",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         'best[f"product/{i}"] * count for',
         'best[f"product/{i}"] for',
         "ten products of one shape are taken for one",
         (
-            "tests/test_problems.py::"
+            "tests/integration/test_problems.py::"
             "test_peak_seconds_are_the_best_times_of_each_product_as_often_as_it_is_computed",
         ),
     ),
@@ -156,7 +159,7 @@ FAULTS = (
     ),
     Fault(
         "first_sample_told_for_all",
-        "benchmarks/harness/bench.py",
+        "benchmarks/harness/session/session.py",
         "        self._next += 1\n",
         "",
         "pytest-benchmark's own tables show one sample again and again",
@@ -164,7 +167,7 @@ FAULTS = (
     ),
     Fault(
         "two_kinds_under_one_name",
-        "results/records.py",
+        "results/records/record.py",
         "return f\"{record['kind']}/{cell_id(record)}\"",
         "return cell_id(record)",
         "the samples of one kind are taken for the other's",
@@ -172,7 +175,7 @@ FAULTS = (
     ),
     Fault(
         "launches_read_in_alphabetical_order",
-        "results/samples.py",
+        "results/records/samples.py",
         "return [launches[index] for index in range(len(launches))]",
         "return [launches[index] for index in sorted(launches, key=str)]",
         "launch 10 stands before launch 2, and the wrong ones are paired",
@@ -180,7 +183,7 @@ FAULTS = (
     ),
     Fault(
         "missing_launch_passes",
-        "results/samples.py",
+        "results/records/samples.py",
         "    if sorted(launches) != list(range(len(launches))):\n",
         "    launches = dict(enumerate(launches.values()))\n"
         "    if sorted(launches) != list(range(len(launches))):\n",
@@ -189,7 +192,7 @@ FAULTS = (
     ),
     Fault(
         "samples_unpickled",
-        "results/samples.py",
+        "results/records/samples.py",
         "row = np.lib.format.read_array(entry, allow_pickle=False)",
         "row = np.lib.format.read_array(entry, allow_pickle=True)",
         "a results file runs code",
@@ -197,7 +200,7 @@ FAULTS = (
     ),
     Fault(
         "json_before_its_samples",
-        "results/storage.py",
+        "results/records/storage.py",
         "contents = {samples_path(target): packed(run.samples), target: _document(run)}",
         "contents = {target: _document(run), samples_path(target): packed(run.samples)}",
         "a run that is stopped between the two has a record and no samples",
@@ -205,7 +208,7 @@ FAULTS = (
     ),
     Fault(
         "written_over_the_last_checkpoint",
-        "results/storage.py",
+        "results/records/storage.py",
         "        _write_all(temporary)\n",
         "        for path, data in contents.items():\n"
         "            path.parent.mkdir(parents=True, exist_ok=True)\n"
@@ -216,7 +219,7 @@ FAULTS = (
     ),
     Fault(
         "machine_known_by_its_load",
-        "benchmarks/harness/environment.py",
+        "benchmarks/machine/environment.py",
         'STABLE = (\n    "cpu",',
         'STABLE = (\n    "load", "cpu",',
         "every run is of another machine, and nothing can be compared",
@@ -224,7 +227,7 @@ FAULTS = (
     ),
     Fault(
         "machine_known_by_its_processor_alone",
-        "benchmarks/harness/environment.py",
+        "benchmarks/machine/environment.py",
         '"python", "libraries", *PACKAGES,',
         '"python", "libraries",',
         "runs with another version of torch are taken for the same machine's",
@@ -240,11 +243,13 @@ FAULTS = (
     ),
     Fault(
         "failures_left_off_the_page",
-        "results/pages/conditions.py",
+        "results/report/sections/conditions.py",
         'if r["outcome"] not in ("ok", "unsupported")]',
         'if r["outcome"] == "crashed"]',
         "what timed out or was wrong does not show",
-        ("tests/test_pages.py::test_a_failed_cell_has_its_reason_and_its_command",),
+        (
+            "tests/unit/results/report/test_pages.py::test_a_failed_cell_has_its_reason_and_its_command",
+        ),
     ),
     Fault(
         "null_shown_as_zero",

@@ -5,13 +5,21 @@ from __future__ import annotations
 from tests.mutations.fault import Fault
 
 SAID, TREES, SESSION = (
-    "tests/test_regression.py", "tests/test_trees.py", "tests/test_regress_session.py"
-)  # fmt: skip
+    "tests/unit/results/regression/test_document.py",
+    "tests/integration/test_worktrees.py",
+    "tests/integration/test_regress_session.py",
+)
 COMMAND, STORED, HISTORY = (
-    "tests/test_regress_command.py", "tests/test_between.py", "tests/test_history.py"
-)  # fmt: skip
-RESULT, BETWEEN, CHANGES = "results/regression.py", "results/between.py", "results/changes.py"
-CAST, RUNNING = "benchmarks/regress/cast.py", "benchmarks/regress/session.py"
+    "tests/integration/test_regress_command.py",
+    "tests/unit/results/regression/test_stored_runs.py",
+    "tests/unit/results/regression/test_history.py",
+)
+RESULT, BETWEEN, CHANGES = (
+    "results/regression/document.py",
+    "results/regression/stored_runs.py",
+    "results/statistics/change_points.py",
+)
+CAST, RUNNING = "benchmarks/regression/worker_pairs.py", "benchmarks/regression/session.py"
 
 FAULTS = (
     Fault(
@@ -56,7 +64,7 @@ FAULTS = (
     ),
     Fault(
         "mean_of_the_two_in_the_middle",
-        "results/versus.py",
+        "results/statistics/launch_pairs.py",
         "return np.where(np.abs(low) <= np.abs(high), low, high)",
         "return (low + high) / 2",
         "with two of four cells slower, half of it is taken for common",
@@ -104,7 +112,7 @@ FAULTS = (
     ),
     Fault(
         "new_files_left_behind",
-        "benchmarks/regress/trees.py",
+        "benchmarks/regression/worktrees.py",
         '"--cached", "--others", "--exclude-standard"',
         '"--cached"',
         "what is not committed yet is not measured",
@@ -112,7 +120,7 @@ FAULTS = (
     ),
     Fault(
         "index_of_the_repository_used",
-        "benchmarks/regress/trees.py",
+        "benchmarks/regression/worktrees.py",
         'own = {"GIT_INDEX_FILE": str(index)}',
         "own: dict[str, str] = {}",
         "writing out base unstages what the user has staged",
@@ -120,8 +128,8 @@ FAULTS = (
     ),
     Fault(
         "interruption_forgotten",
-        "benchmarks/regress/comparing.py",
-        'document["stopped"] = telling.INTERRUPTED',
+        "benchmarks/regression/comparison.py",
+        'document["stopped"] = output.INTERRUPTED',
         'document["stopped"] = None',
         "a session stopped by Ctrl-C passes for a whole one",
         (f"{COMMAND}::test_stopped_by_ctrl_c_it_shows_and_keeps_what_there_is",),
@@ -152,7 +160,7 @@ FAULTS = (
     ),
     Fault(
         "cache_believed_over_the_runs",
-        "results/history.py",
+        "results/regression/history.py",
         "if known.get(name) != stamp:",
         "if name not in known:",
         "a run that was written again is not read again",
@@ -168,20 +176,24 @@ FAULTS = (
     ),
     Fault(
         "payback_without_a_word",
-        "results/pages/growing.py",
+        "results/report/sections/scaling.py",
         "if one.missing in words:",
         "if one.missing in ():",
         "a dash where compiling never pays, as where nothing was measured",
-        ("tests/test_payback.py::test_page_has_a_row_for_each_cell_beside_its_eager_twin",),
+        (
+            "tests/unit/results/estimates/test_break_even.py::test_page_has_a_row_for_each_cell_beside_its_eager_twin",
+        ),
     ),
     Fault(
         "another_release_is_the_same",
-        "benchmarks/regress/releases.py",
+        "benchmarks/evaluation/demonstration/releases.py",
         '(own / "all_else.pth").write_text(sysconfig.get_path("purelib") + "\\n")',
         '(own / "all_else.pth").write_text("import sys; sys.path.insert(1, "'
         ' + repr(sysconfig.get_path("purelib")) + ")\\n")',
         "the demonstration of an upgrade compares a release with itself",
-        ("tests/test_demonstration.py::test_another_release_stands_before_all_that_is_the_same",),
+        (
+            "tests/unit/evaluation/test_demonstration.py::test_another_release_stands_before_all_that_is_the_same",
+        ),
     ),
     Fault(
         "base_judged_before_head",
@@ -201,7 +213,7 @@ FAULTS = (
     ),
     Fault(
         "fault_of_ours_ends_as_a_regression",
-        "benchmarks/regress/command.py",
+        "benchmarks/commands/regress.py",
         "except Exception:  # a fault",
         "except ImportError:  # a fault",
         "a full disk or a bug blocks a pull request as if it were slower",
@@ -209,7 +221,7 @@ FAULTS = (
     ),
     Fault(
         "interpreter_sought_where_the_worker_stands",
-        "benchmarks/regress/command.py",
+        "benchmarks/commands/regress.py",
         "return os.path.abspath(path) if path and os.sep in path else path",
         "return path",
         "--base-python ../old/bin/python is found by nobody",
@@ -217,7 +229,7 @@ FAULTS = (
     ),
     Fault(
         "runs_in_the_order_the_cache_met_them",
-        "results/history.py",
+        "results/regression/history.py",
         'rows.sort_values("run", kind="stable", key=lambda ids: ids.astype(str))',
         'rows.sort_values("run", kind="stable")',
         "an old run that is added later passes for the newest",
@@ -241,45 +253,47 @@ FAULTS = (
     ),
     Fault(
         "json_says_all_is_well_where_the_session_was_stopped",
-        "results/regression_table.py",
+        "results/terminal/regression_table.py",
         '"exit_code": ending(document, found),',
         '"exit_code": found.exit_code,',
         "a script believes the file, and the process ended with 130",
-        ("tests/test_regression.py::test_one_exit_code_in_every_form",),
+        ("tests/unit/results/regression/test_document.py::test_one_exit_code_in_every_form",),
     ),
     Fault(
         "comment_of_another_day_posted",
-        "benchmarks/regress/telling.py",
+        "benchmarks/regression/output.py",
         "                Path(target).unlink()\n",
         "                Path(target)\n",
         "after an error the table of an earlier comparison is the comment",
         (
-            "tests/test_regress_command.py::"
+            "tests/integration/test_regress_command.py::"
             "test_what_an_earlier_comparison_wrote_does_not_pass_for_this_ones",
         ),
     ),
     Fault(
         "head_told_as_head_to_others",
-        "results/regression_table.py",
+        "results/terminal/regression_table.py",
         'if side.get("commit") and re.search(r"HEAD|[@^~]", ref):',
         'if side.get("commit") and ref == "":',
         "who pastes the command compares other commits",
-        ("tests/test_regression.py::test_the_command_that_asks_the_same_means_the_same_elsewhere",),
+        (
+            "tests/unit/results/regression/test_document.py::test_the_command_that_asks_the_same_means_the_same_elsewhere",
+        ),
     ),
     Fault(
         "plain_session_refused_for_its_hundreds_of_cells",
-        "benchmarks/regress/within_pytest.py",
+        "benchmarks/regression/within_pytest.py",
         "    if any(\n",
         "    if possible or any(\n",
         "pytest benchmarks --benchmark-only --regress-against main never runs",
         (
-            "tests/test_within_pytest.py::"
+            "tests/integration/test_within_pytest.py::"
             "test_a_session_that_selects_nothing_is_compared_by_the_default_cells",
         ),
     ),
     Fault(
         "neighbouring_runs_said_to_hold_the_change",
-        "results/history_table.py",
+        "results/terminal/history_table.py",
         "[*range(at - 1 - NEAR, -1, -1), *range(max(0, at - NEAR), at)]",
         "range(at - 1, -1, -1)",
         "the command that makes sure measures two commits after the change",
@@ -287,21 +301,21 @@ FAULTS = (
     ),
     Fault(
         "budget_spent_for_no_verdict_in_silence",
-        "benchmarks/regress/session.py",
+        "benchmarks/regression/session.py",
         "        if not looks:\n            self.remark(",
         "        if looks is None:\n            self.remark(",
         "ten minutes later it says that ten more are needed",
         (
-            "tests/test_regress_session.py::"
+            "tests/integration/test_regress_session.py::"
             "test_a_budget_that_turns_out_too_small_is_said_once_it_is_known",
         ),
     ),
     Fault(
         "two_interpreters_refused_for_the_same_files",
-        "benchmarks/regress/sides.py",
+        "benchmarks/regression/versions.py",
         "        if plain:  # the same",
         "        if repo is None:  # the same",
         "a package of one's own that is installed keeps one from comparing two releases of torch",
-        ("tests/test_trees.py::test_a_user_s_own_files_are_those_of_each_side",),
+        ("tests/integration/test_worktrees.py::test_a_user_s_own_files_are_those_of_each_side",),
     ),
 )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from tests.mutations.fault import Fault
 
-HERE, WHOLE = "tests/test_statistics.py", "tests/test_estimation.py"
-FILE = "results/statistics.py"
-ESTIMATION = "results/estimation.py"
+HERE, WHOLE = (
+    "tests/unit/results/statistics/test_estimators.py",
+    "tests/unit/results/estimates/test_run_estimates.py",
+)
+FILE = "results/statistics/estimators.py"
+ESTIMATION = "results/estimates/run_estimates.py"
 QUARTILE = f"{HERE}::test_the_lower_quartile_is_taken_launch_by_launch"
 PLAIN_T = f"{HERE}::test_without_a_prior_the_interval_is_that_of_the_ordinary_t"
 WEIGHTED = f"{HERE}::test_the_moderated_variance_is_weighted_by_degrees_of_freedom"

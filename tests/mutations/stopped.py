@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from tests.mutations.fault import Fault
 
-RESUME, LOCK = "benchmarks/harness/resume.py", "benchmarks/harness/lock.py"
-FAILURES, LAUNCH = "results/failures.py", "benchmarks/harness/launch.py"
-HERE, ONE_AT_A_TIME, FAULTY = (f"tests/test_{name}.py" for name in ("resume", "lock", "faults"))
+RESUME, LOCK = "benchmarks/harness/session/resume.py", "benchmarks/harness/session/lock.py"
+FAILURES, LAUNCH = "results/records/failures.py", "benchmarks/harness/launches/launch.py"
+HERE, ONE_AT_A_TIME, FAULTY = (
+    "tests/system/test_resume.py",
+    "tests/system/test_lock.py",
+    "tests/integration/test_worker_faults.py",
+)
 LOST = f"{HERE}::test_run_without_samples_of_an_ok_cell_is_measured_again"
 NEWEST = f"{HERE}::test_newest_of_this_machine_that_is_not_whole_is_found"
 JUST_LIKE = f"{HERE}::test_run_of_a_session_just_like_this_one_is_taken"
 TAKEN = f"{ONE_AT_A_TIME}::test_lock_is_taken_by_one_and_free_again_once_released"
 TYPED = f"{FAULTY}::test_fault_is_typed_and_the_group_goes_on"
 NO_CELL = f"{FAULTY}::test_worker_killed_at_no_cell_is_replaced_once"
-POOL, CLOSING = "benchmarks/harness/pool.py", "tests/test_pool.py"
-READABLE = "tests/test_endings.py::test_many_failures_stay_readable"
+POOL, CLOSING = "benchmarks/harness/launches/pool.py", "tests/unit/harness/launches/test_pool.py"
+READABLE = "tests/system/test_endings.py::test_many_failures_stay_readable"
 
 FAULTS = (
     Fault(
@@ -167,7 +171,7 @@ FAULTS = (
     ),
     Fault(
         "worker_outlives_its_parent",
-        "benchmarks/harness/tether.py",
+        "benchmarks/harness/protocol/heartbeat.py",
         "    _die_when_closed(lifeline)\n",
         "",
         "a worker that hangs is left behind, and disturbs the next run",
@@ -175,7 +179,7 @@ FAULTS = (
     ),
     Fault(
         "every_death_excused",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         "elif isinstance(error, WorkerCrashed) and not self._excused:",
         "elif isinstance(error, WorkerCrashed):",
         "a framework that dies at no cell is started again and again",
@@ -185,7 +189,7 @@ FAULTS = (
     Fault(
         "abort_for_want_of_memory_called_a_crash",
         LAUNCH,
-        'if code == -signal.SIGABRT and limits.out_of_memory("\\n".join(said)):',
+        'if code == -signal.SIGABRT and memory_limit.out_of_memory("\\n".join(said)):',
         "if code is None:",
         "C++ aborts where Python raises, and loses the type",
         (TYPED,),
@@ -206,32 +210,38 @@ FAULTS = (
         "(bench.trouble or bench.distrusted)",
         "bench.distrusted",
         "a job's exit code says that all is well, and its results are lost",
-        ("tests/test_endings.py::test_nowhere_to_save_is_said_and_costs_no_result_on_the_screen",),
+        (
+            "tests/system/test_endings.py::test_nowhere_to_save_is_said_and_costs_no_result_on_the_screen",
+        ),
     ),
     Fault(
         "signal_given_to_another_thread_missed",
-        "benchmarks/harness/bench.py",
-        "self._take(members, interruptible.result(future))",
+        "benchmarks/harness/session/session.py",
+        "self._take(members, signal_safe_wait.result(future))",
         "self._take(members, future.result())",
         "Ctrl-C is lost where it comes while a thread is being started",
-        ("tests/test_interruptible.py::test_session_ends_whichever_thread_a_signal_is_given_to",),
+        (
+            "tests/system/test_signal_safe_wait.py::test_session_ends_whichever_thread_a_signal_is_given_to",
+        ),
         narrow="thread",
     ),
     Fault(
         "signal_missed_while_references_are_taken",
-        "benchmarks/regress/references.py",
-        "interruptible.result(each).items()",
+        "benchmarks/regression/references.py",
+        "signal_safe_wait.result(each).items()",
         "each.result().items()",
         "Ctrl-C is lost where it comes while a thread is being started",
-        ("tests/test_interruptible.py::test_float64_references_are_waited_for_in_this_way",),
+        (
+            "tests/system/test_signal_safe_wait.py::test_float64_references_are_waited_for_in_this_way",
+        ),
     ),
     Fault(
         "signal_missed_while_canaries_are_taken",
-        "benchmarks/harness/canaries.py",
-        "interruptible.result(executor.submit(measure_canaries, mine))",
+        "benchmarks/harness/measurement/canaries.py",
+        "signal_safe_wait.result(executor.submit(measure_canaries, mine))",
         "executor.submit(measure_canaries, mine).result()",
         "Ctrl-C is lost where it comes while a thread is being started",
-        ("tests/test_interruptible.py::test_canaries_are_waited_for_in_this_way",),
+        ("tests/system/test_signal_safe_wait.py::test_canaries_are_waited_for_in_this_way",),
     ),
     Fault(
         "workers_forgotten_before_they_are_ended",

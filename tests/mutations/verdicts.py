@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from tests.mutations.fault import Fault
 
-VERDICT, ESTIMATION = "results/verdict.py", "results/estimation.py"
-STATISTICS, FRAMEWORKS = "results/statistics.py", "results/frameworks.py"
-NOISE, PRECISION = "results/noise.py", "benchmarks/harness/precision.py"
+VERDICT, ESTIMATION = "results/statistics/verdict.py", "results/estimates/run_estimates.py"
+STATISTICS, FRAMEWORKS = "results/statistics/estimators.py", "results/estimates/cross_framework.py"
+NOISE, PRECISION = "results/statistics/noise.py", "benchmarks/harness/measurement/stopping.py"
 SAID, STOPS, NOISY, ACROSS = (
-    f"tests/test_{name}.py" for name in ("verdict", "precision", "noise", "frameworks")
+    "tests/unit/results/statistics/test_verdict.py",
+    "tests/unit/harness/measurement/test_stopping.py",
+    "tests/unit/results/statistics/test_noise.py",
+    "tests/unit/results/estimates/test_cross_framework.py",
 )
 P_VALUES = f"{SAID}::test_p_values_are_those_of_scipys_t_tests"
 OWN_TEST = f"{SAID}::test_each_claim_needs_its_own_test"
@@ -171,7 +174,7 @@ FAULTS = (
     ),
     Fault(
         "launches_of_a_step_timed_again",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         "self._time_all(range(done, count))",
         "self._time_all(range(count))",
         "the first launches count twice, and the interval is too narrow",
@@ -231,7 +234,9 @@ FAULTS = (
         "below, fraction = divmod(0.25 * (len(row) - 1), 1.0)",
         "below, fraction = divmod(0.25 * len(row), 1.0)",
         "another definition of the quartile than the one that is documented",
-        ("tests/test_statistics.py::test_the_lower_quartile_is_taken_launch_by_launch",),
+        (
+            "tests/unit/results/statistics/test_estimators.py::test_the_lower_quartile_is_taken_launch_by_launch",
+        ),
     ),
     Fault(
         "noise_of_a_time_for_that_of_a_ratio",

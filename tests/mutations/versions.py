@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from tests.mutations.fault import Fault
 
-HERE, PAGES, ANSWERS = "tests/test_versus.py", "tests/test_pages.py", "tests/test_answers.py"
-VERSUS, CLOCK = "results/versus.py", "benchmarks/harness/clock.py"
-CHOICE, REPORT = "results/pages/answers.py", "results/pages/report.py"
+HERE, PAGES, ANSWERS = (
+    "tests/unit/results/statistics/test_launch_pairs.py",
+    "tests/unit/results/report/test_pages.py",
+    "tests/unit/results/report/test_answers.py",
+)
+VERSUS, CLOCK = "results/statistics/launch_pairs.py", "benchmarks/harness/worker/clock.py"
+CHOICE, REPORT = "results/report/answers.py", "results/report/build.py"
 IN_FRONT = f"{ANSWERS}::test_what_is_inconclusive_is_not_in_front_however_wide_its_interval"
 
 FAULTS = (
@@ -97,7 +101,7 @@ FAULTS = (
         "(time.process_time() - used) / calls",
         "(now() - start) / calls",
         "the second metric says what the first does",
-        ("tests/test_clock.py::test_a_turn_takes_wall_and_cpu_time_apart",),
+        ("tests/unit/harness/worker/test_clock.py::test_a_turn_takes_wall_and_cpu_time_apart",),
     ),
     Fault(
         "unfrozen_competes",
@@ -118,7 +122,7 @@ FAULTS = (
     ),
     Fault(
         "machines_in_one_part",
-        "results/collection.py",
+        "results/report/collection.py",
         'machine = machines.setdefault(run.machine["id"], Machine(run.machine["id"]))',
         'machine = machines.setdefault("", Machine(run.machine["id"]))',
         "times of two machines are compared",
@@ -134,7 +138,7 @@ FAULTS = (
     ),
     Fault(
         "names_unescaped_on_the_page",
-        "results/pages/html.py",
+        "results/report/html.py",
         "autoescape=True,",
         "autoescape=False,",
         "a name from a file runs as a script",
@@ -142,7 +146,7 @@ FAULTS = (
     ),
     Fault(
         "scripts_end_in_data",
-        "results/pages/html.py",
+        "results/report/html.py",
         'return text.replace("<", "\\\\u003c")',
         "return text",
         "a name in a chart's data ends the block it stands in",

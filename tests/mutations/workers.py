@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from tests.mutations.fault import Fault
 
-HERE = "tests/test_faults.py"
+HERE = "tests/integration/test_worker_faults.py"
 TYPED = f"{HERE}::test_fault_is_typed_and_the_group_goes_on"
 ONE_LAUNCH = f"{HERE}::test_fault_of_one_launch_takes_the_samples_of_all"
 OWN_PROCESS = f"{HERE}::test_each_launch_is_a_process_of_its_own_with_an_order_of_its_own"
 BETWEEN = f"{HERE}::test_worker_killed_between_two_groups_is_replaced"
-EFFORT = "tests/test_effort.py"
+EFFORT = "tests/unit/harness/protocol/test_busy_time.py"
 
 FAULTS = (
     Fault(
         "crash_ignored",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         "            except WorkerError as error:\n"
         "                self._blame(error)\n"
         "                self._again(launch)\n\n"
@@ -26,7 +26,7 @@ FAULTS = (
     ),
     Fault(
         "samples_kept_after_a_failure",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         "        self.samples, self.steady, self.peak_seconds = [], [], []\n",
         "",
         "times of a cell that failed later, or was wrong, are kept",
@@ -35,7 +35,7 @@ FAULTS = (
     ),
     Fault(
         "whole_group_blamed",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         "            self.results[error.cell].fail(error.outcome, str(error))\n",
         "            for name in self.alive():\n"
         "                self.results[name].fail(error.outcome, str(error))\n",
@@ -45,7 +45,7 @@ FAULTS = (
     ),
     Fault(
         "out_of_memory_called_a_crash",
-        "benchmarks/harness/launch.py",
+        "benchmarks/harness/launches/launch.py",
         'return "out_of_memory" if error.get("out_of_memory") else "crashed"',
         'return "crashed"',
         "a typed failure loses its type",
@@ -54,7 +54,7 @@ FAULTS = (
     ),
     Fault(
         "one_process_for_all_launches",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         "            launch = self._worker(index)\n            try:\n",
         "            launch = self._worker(0)\n            try:\n",
         "six rounds of one process are called six launches",
@@ -62,7 +62,7 @@ FAULTS = (
     ),
     Fault(
         "one_seed_for_all_launches",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         'seed=[job["seed"], index],',
         'seed=[job["seed"], 0],',
         "every launch measures in the same random order",
@@ -70,7 +70,7 @@ FAULTS = (
     ),
     Fault(
         "dead_worker_kept",
-        "benchmarks/harness/pool.py",
+        "benchmarks/harness/launches/pool.py",
         "            if launch.dead:\n",
         "            if launch.dead is None:\n",
         "one crash fails every group that follows",
@@ -78,7 +78,7 @@ FAULTS = (
     ),
     Fault(
         "reference_not_tried_again",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         "            except WorkerError:\n                files =",
         "            except ZeroDivisionError:\n                files =",
         "the death of the reference's worker costs a group",
@@ -87,7 +87,7 @@ FAULTS = (
     ),
     Fault(
         "library_prints_among_the_answers",
-        "benchmarks/harness/worker.py",
+        "benchmarks/harness/worker/server.py",
         "    os.dup2(2, 1)\n",
         "",
         "a line that a library prints is taken for an answer",
@@ -95,7 +95,7 @@ FAULTS = (
     ),
     Fault(
         "nonsense_passed_over",
-        "benchmarks/harness/launch.py",
+        "benchmarks/harness/launches/launch.py",
         "                raise self._crash(what, said_at) from None\n",
         "                continue\n",
         "what cannot be read is skipped until something can",
@@ -104,7 +104,7 @@ FAULTS = (
     ),
     Fault(
         "no_limit_on_an_answer",
-        "benchmarks/harness/launch.py",
+        "benchmarks/harness/launches/launch.py",
         "self._lines.get(timeout=max(0.0, start + timeout - time.monotonic()))",
         "self._lines.get(timeout=30.0 + timeout)",
         "a worker that hangs is waited for",
@@ -112,7 +112,7 @@ FAULTS = (
     ),
     Fault(
         "missing_device_called_a_crash",
-        "benchmarks/harness/launch.py",
+        "benchmarks/harness/launches/launch.py",
         'if error["type"] == "Unavailable" or',
         'if error["type"] == "unavailable" or',
         "a machine without a GPU looks broken",
@@ -120,7 +120,7 @@ FAULTS = (
     ),
     Fault(
         "gates_time_counted_as_work",
-        "benchmarks/harness/worker_timing.py",
+        "benchmarks/harness/worker/timing.py",
         "        verdict = gate.judge(program, true, rules)\n",
         "        with self.working():\n            verdict = gate.judge(program, true, rules)\n",
         "what the harness does for itself is hidden in its workers' time",
@@ -128,7 +128,7 @@ FAULTS = (
     ),
     Fault(
         "two_workers_at_once_counted_twice",
-        "benchmarks/harness/effort.py",
+        "benchmarks/harness/protocol/busy_time.py",
         "end - max(begin, reached)",
         "end - begin",
         "workers work for longer than the session lasts",
@@ -136,21 +136,23 @@ FAULTS = (
     ),
     Fault(
         "replaced_worker_not_prepared",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         "                self._assure(self._worker(index))\n",
         "                self._worker(index)\n",
         "a worker that died unseen costs the cells that its successor was never told of",
         (
-            "tests/test_room.py::"
+            "tests/integration/test_capacity.py::"
             "test_a_worker_that_died_since_it_was_prepared_is_replaced_by_a_prepared_one",
         ),
     ),
     Fault(
         "all_launches_hold_what_one_hardly_can",
-        "benchmarks/harness/measure.py",
+        "benchmarks/harness/measurement/group.py",
         "            if self._crowded:  #",
         "            if False:  #",
         "six launches of a large problem fill the memory, and the kernel kills one",
-        ("tests/test_room.py::test_where_memory_is_short_one_launch_at_a_time_holds_the_problem",),
+        (
+            "tests/integration/test_capacity.py::test_where_memory_is_short_one_launch_at_a_time_holds_the_problem",
+        ),
     ),
 )

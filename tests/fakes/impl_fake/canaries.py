@@ -7,7 +7,7 @@ import signal
 import time
 from typing import Any
 
-from benchmarks.harness import clock, gate
+from benchmarks.harness.worker import clock, gate
 
 FAULT = os.environ.get("FAKE_FAULT")
 PRODUCT, DISPATCH = 2e-4, 1e-6  # seconds

@@ -1,0 +1,1 @@
+"""The commands of ``cascade-bench``, one file each."""

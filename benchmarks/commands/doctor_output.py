@@ -1,0 +1,156 @@
+"""What the doctor says, for a reader at a terminal of 100 columns or fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.harness.measurement.aa_comparison import LAUNCHES
+from results.formatting import NOTHING, seconds_text, significant
+
+WIDTH = 100
+STATES = {"ok": ("OK", "green"), "warning": ("WARNING", "bold yellow"), "unknown": ("?", "dim")}
+PARTS = ("frameworks", "findings", "while_measuring")
+LEVELS = {
+    "quiet": "6 launches tell a ratio to ±1 %",
+    "noisy": "6 launches tell a ratio to ±2 %",
+    "very noisy": "6 launches do not tell a ratio to ±2 %",
+}
+Report = Mapping[str, Any]
+
+
+class Page:
+    """Writes the report in two parts, as measuring between them takes its time."""
+
+    def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
+        self._out = console or Console(quiet=quiet)
+        self._out.width = min(self._out.width, WIDTH) if self._out.is_terminal else WIDTH
+        self._err = Console(stderr=True, quiet=quiet)
+
+    def before(self, report: Report) -> None:
+        """What is known without measuring."""
+        self._title(f"this machine: {report['machine']['id']}")
+        for line in _machine(report["machine"]):
+            self._out.print(Text(printable(line)))
+        self._title("frameworks")
+        self._findings(report["frameworks"])
+        self._title("what disturbs measuring")
+        self._findings(report["findings"])
+
+    def at(self, what: str) -> None:
+        """What is measured now; on a terminal only, and not among the output."""
+        if self._err.is_terminal:
+            self._err.print(f"measuring {what} …", style="dim")
+
+    def after(self, report: Report) -> None:
+        """How noisy it was."""
+        self._title("how noisy it is just now: one strategy against copies of itself")
+        if report["noise"]:
+            self._out.print(_table(report["noise"]))
+            for one in report["noise"]:
+                if one["outcome"] != "ok":
+                    told = f"{one['framework']} {one['size']}: {one['outcome']}: {one['why']}"
+                    self._out.print(Text(printable(told)))
+            self._findings(report["while_measuring"])
+        for line in _conclusion(report):
+            self._out.print(Text(line))
+
+    def _title(self, text: str) -> None:
+        self._out.print()
+        self._out.print(Text(text, style="bold"))
+
+    def _findings(self, findings: Iterable[Mapping[str, Any]]) -> None:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for _ in range(2):
+            table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for one in findings:
+            word, style = STATES[one["state"]]
+            told = Text(printable(one["found"]))
+            if one["advice"]:
+                told.append(f"\n→ {printable(one['advice'])}", style="dim")
+            table.add_row(Text(word, style=style), Text(one["name"]), told)
+        self._out.print(table)
+
+
+def printable(text: str) -> str:
+    """On one line and without control characters: names of processes may hold anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _machine(machine: Report) -> list[str]:
+    usable, memory = machine["usable"], machine["memory_bytes"]
+    cores = "" if usable["cores"] is None else f" ({_plural(usable['cores'], 'core')})"
+    size = "memory unknown" if memory is None else f"{memory / 2**30:.1f} GiB"
+    inside = f", in {machine['container']}" if machine["container"] else ""
+    driver = f" (driver {machine['driver']})" if machine["driver"] else ""
+    return [
+        f"{machine['cpu']}, {machine['cores']} CPUs, {usable['cpus']} usable{cores}, {size}",
+        f"{machine['platform']}, kernel {machine['kernel']}, Python {machine['python']}{inside}",
+        f"GPU: {machine['gpu'] or 'none to be seen'}{driver}",
+    ]
+
+
+def _plural(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def percent(log: float | None) -> str:
+    """A small log ratio as a percentage, two significant digits."""
+    return NOTHING if log is None else f"{significant(100 * log, 2)} %"
+
+
+def _table(noise: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    titles = [
+        "cell",
+        "one call",
+        "SD of a\nlaunch's ratio",
+        "between\nprocesses",
+        "within a\nlaunch",
+    ]
+    titles += [f"± with\n{count}" for count in LAUNCHES]
+    titles += ["6 launches\nfind"]
+    for index, title in enumerate(titles):
+        table.add_column(title, justify="right" if index else "left")
+    for one in noise:
+        table.add_row(*_row(one))
+    return table
+
+
+def _row(one: Mapping[str, Any]) -> list[str]:
+    widths = one["half_width"] or {}
+    spread = percent(one["sd"])
+    if one["sd"] is not None:
+        low, high = (significant(100 * one[end], 2) for end in ("sd_low", "sd_high"))
+        spread += f" [{low}, {high}]"
+    return [
+        f"{one['framework']} {one['size']}",
+        seconds_text(one["seconds"]),
+        spread,
+        percent(one["across_processes"]),
+        percent(one["within_launch"]),
+        *(percent(widths.get(str(count))) for count in LAUNCHES),
+        percent(one["smallest_change"]),
+    ]
+
+
+def _conclusion(report: Report) -> list[str]:
+    margin = report["margin"]
+    if margin is None:
+        return [report["missing"]["margin"]]
+    warned = sum(one["state"] == "warning" for part in PARTS for one in report[part])
+    lines = ["", "seed is a call of microseconds (dispatch), medium of milliseconds (products)."]
+    for level, meaning in LEVELS.items():
+        cells = [f"{o['framework']} {o['size']}" for o in report["noise"] if o["level"] == level]
+        lines += [f"{level}, {meaning}: {', '.join(cells)}."] if cells else []
+    lines.append(f"So cells count as equal within ±{margin:.0%} here (the margin m).")
+    if warned:
+        lines.append(
+            f"{_plural(warned, 'warning')} above: see docs/doctor.md for why each matters."
+        )
+    return lines

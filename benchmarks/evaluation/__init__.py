@@ -1,0 +1,1 @@
+"""Evaluate the suite itself: trial, demonstrations, reference, page of traps. Not installed."""

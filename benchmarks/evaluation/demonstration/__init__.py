@@ -1,0 +1,1 @@
+"""Demonstrate ``cascade-bench regress`` on faults and on unchanged code."""

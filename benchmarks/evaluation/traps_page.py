@@ -1,0 +1,146 @@
+"""Make ``docs/traps.md`` from the tests that prove it (``make docs``).
+
+A test whose docstring has a title, ``Notice:`` and ``Instead:`` gets a section there, with the code
+of each fact that the test asks for and what that returned.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.harness.launches.check_workers import Laboratory
+from benchmarks.harness.worker.checks import TRAP_FILES
+from benchmarks.machine.environment import installed
+from benchmarks.paths import ROOT
+
+PAGE = ROOT / "docs" / "traps.md"
+TESTS = ("benchmarks/test_backward_traps.py", "benchmarks/test_freeze_traps.py")
+HEAD = """\
+# Silent traps
+
+Training code that runs without an error and trains the wrong thing. Every trap is a test of this
+suite: the code is what the test runs, the table is what that returned, and the right way is run
+beside the wrong one. Names that begin with an underscore are helpers in the same file.
+
+Measured with {versions}, on a CPU, in float32. `make docs` writes this page anew.
+"""
+SECTION = """
+## {title}
+
+{facts}
+
+**How to notice it.** {Notice}
+
+**What to write.** {Instead}
+
+Proven by `{test}` in [{file}](../{file}).
+"""
+FACT = """\
+**{framework}:** {about}
+
+```python
+{code}
+```
+
+{table}
+
+Code: [{file}](../{file})."""
+
+
+def page(laboratory: Laboratory) -> str:
+    """The page, as Markdown; runs every fact on it."""
+    versions = ((n, installed(n) or "") for n in ("torch", "jax", "flax", "optax"))
+    head = HEAD.format(versions=", ".join(f"{n} {v.partition('+')[0]}" for n, v in versions))
+    return head + "".join(section(test, file, laboratory) for test, file in _traps())
+
+
+def section(test: ast.FunctionDef, file: str, laboratory: Laboratory) -> str:
+    """One trap: title and advice from the test's docstring, facts from the test's calls."""
+    title, *advice = (ast.get_docstring(test) or "").split("\n\n")
+    facts = "\n\n".join(_fact(*asked, laboratory) for asked in _asked(test))
+    parts = dict(paragraph.split(": ", 1) for paragraph in advice)
+    return SECTION.format(title=title, facts=facts, test=test.name, file=file, **parts)
+
+
+def table(found: dict[str, Any]) -> str:
+    """What a fact returned: a row for each case, a column for each value."""
+    rows = list(_rows(found))
+    columns = list(dict.fromkeys(name for _, values in rows for name in values))
+    lines = [["", *map(_words, columns)], ["---"] * (len(columns) + 1)]
+    for path, values in rows:
+        lines.append([", ".join(map(_words, path)), *(_cell(n, values.get(n)) for n in columns)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _traps() -> Iterator[tuple[ast.FunctionDef, str]]:
+    for file in TESTS:
+        for node in ast.parse((ROOT / file).read_text()).body:
+            if isinstance(node, ast.FunctionDef) and "Notice: " in (ast.get_docstring(node) or ""):
+                yield node, file
+
+
+def _asked(test: ast.FunctionDef) -> Iterator[tuple[str, str]]:
+    """(framework, fact) of every ``laboratory.shown(framework, fact)`` in the test."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "shown":
+            framework, fact = map(ast.literal_eval, node.args)
+            yield framework, fact
+
+
+def _fact(framework: str, name: str, laboratory: Laboratory) -> str:
+    for file in (f"impl_{framework}/{stem}.py" for stem in TRAP_FILES):
+        text = (ROOT / file).read_text()
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef) and node.name == name:
+                about, code = _about_and_code(node, text.splitlines())
+                seen = table(laboratory.shown(framework, name))
+                return FACT.format(
+                    framework=framework, about=about, code=code, table=seen, file=file
+                )
+    raise LookupError(f"fact {name!r}: in none of {TRAP_FILES} of impl_{framework}")
+
+
+def _about_and_code(function: ast.FunctionDef, lines: list[str]) -> tuple[str, str]:
+    docstring = function.body[0]
+    head = lines[function.lineno - 1 : docstring.lineno - 1]
+    body = "\n".join(lines[docstring.end_lineno : function.end_lineno])
+    about = (ast.get_docstring(function) or "").replace("``", "`")
+    return about, "\n".join([*head, body.lstrip("\n")])
+
+
+def _rows(
+    found: dict[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    cases = {n: v for n, v in found.items() if isinstance(v, dict) and "message" not in v}
+    values = {n: v for n, v in found.items() if n not in cases}
+    if values:
+        yield path, values
+    for name, case in cases.items():
+        yield from _rows(case, (*path, name))
+
+
+def _cell(name: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value["type"])  # an error that was raised
+    if value is None:
+        return "nothing" if "raised" in name else "–"
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def main() -> None:
+    """Write the page."""
+    laboratory = Laboratory()
+    try:
+        PAGE.write_text(page(laboratory))
+    finally:
+        laboratory.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Run the trial, a stage at a time: record, replay, live, report, or all (``make trial``)."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.evaluation.trial import agreement, evaluate, live, plan, real, recorder, report
+from benchmarks.evaluation.trial.subjects import WrongGradients
+from benchmarks.evaluation.trial.traces import TraceError
+from benchmarks.harness.launches.launch import WorkerError
+
+STAGES = ("record", "replay", "live", "report")
+ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one stage, or all of them; returns the exit code: 0, or 2 with one line on stderr."""
+    options = _parser().parse_args(arguments)
+    stages = STAGES if options.stage == "all" else (options.stage,)
+    try:
+        _check(stages, options)
+        for stage in stages:
+            start = time.monotonic()
+            print(f"== {stage}", flush=True)
+            _run(stage, options)
+            print(f"== {stage}: {(time.monotonic() - start) / 60:.1f} min", flush=True)
+    except (TraceError, WrongGradients, WorkerError, OSError) as error:
+        print(f"trial: {error}", file=sys.stderr)
+        return ERROR
+    except KeyboardInterrupt:
+        print("trial: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.evaluation.trial", description=__doc__
+    )
+    parser.add_argument("stage", choices=(*STAGES, "all"))
+    parser.add_argument("--minutes", type=float, default=plan.MINUTES, help="of recording")
+    parser.add_argument("--live-minutes", type=float, default=plan.LIVE_MINUTES)
+    parser.add_argument("--traces", type=Path, default=plan.FOLDER, help="folder of raw traces")
+    parser.add_argument("--docs", type=Path, default=plan.DOCS, help="where the report goes")
+    return parser
+
+
+def _check(stages: Sequence[str], options: argparse.Namespace) -> None:
+    for name in ("minutes", "live_minutes"):
+        if not 0 < getattr(options, name) < float("inf"):
+            given = getattr(options, name)
+            raise TraceError(f"--{name.replace('_', '-')} {given}: must be a number above 0")
+    if shutil.which("taskset") is None:
+        raise TraceError(
+            "the trial keeps its workers on one core by taskset, of Linux's util-linux"
+        )
+    lacking = real.lacking()
+    if lacking and set(stages) - {"record"}:
+        raise TraceError(
+            f"{' and '.join(lacking)} not installed; install them: pip install -e '.[all,trial]'"
+        )
+
+
+def _run(stage: str, options: argparse.Namespace) -> None:
+    if stage == "record":
+        recorder.record(options.traces, options.minutes)
+    elif stage == "replay":
+        evaluate.main(options.traces)
+        agreement.check(options.traces)
+    elif stage == "live":
+        live.run(options.traces, options.live_minutes)
+    else:
+        report.write(options.traces, options.docs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""What the trial measures, how long, and where it is kept: every constant of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.paths import ROOT
+
+FOLDER = ROOT / "results" / "trial"  # raw traces: not committed
+DOCS = ROOT / "docs"  # the report, and beside it the plots and the summary
+
+CONDITIONS = ("quiet", "bursty")
+HALVES = ("tuning", "report")
+SLOWDOWNS = (0.02, 0.03, 0.05, 0.10)
+FRAMEWORKS = ("torch", "jax")
+METRICS = ("wall", "cpu")
+OURS = "this suite"  # beside the names of the other tools
+
+# Of each set of launches, all of the same code. Which of them plays base, head, and base again is
+# drawn anew for every replayed session: unchanged code has no roles.
+WORKERS = 3
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One cell of the trial: a problem, a phase, a strategy; kind ``backward``, on the CPU."""
+
+    scenario: str
+    variant: str
+    size: str
+    phase: str
+    strategy: str
+    framework: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.framework}-{self.scenario}-{self.size}-{self.strategy}-{self.phase}"
+
+    @property
+    def problem(self) -> tuple[str, str, str]:
+        return self.scenario, self.variant, self.size
+
+
+_SHAPES = (
+    ("conv_cascade", "-", "seed", "gradient", "summed"),  # dispatch: about 0.1 ms
+    ("stacked_cascade", "n2", "seed", "step", "separate_retained"),  # some 0.4 ms
+    ("conv_cascade", "-", "small", "gradient", "summed"),  # 1 to 2 ms
+    ("stacked_cascade", "n2", "small", "step", "summed"),  # 3 to 5 ms
+)
+SUBJECTS = tuple(Subject(*shape, framework) for framework in FRAMEWORKS for shape in _SHAPES)
+
+# The workers measure on one core, one thread each: with as many threads as cores, a neighbour that
+# takes one core makes torch's threads wait for each other, hundreds of times the cell's own time.
+CORES = sorted(os.sched_getaffinity(0))
+CORE = CORES[-1]
+
+# Seconds of a cell and worker, in turns with the other workers; and the lengths of a turn that are
+# tried in the tuning half. The report half has the one that spread least there.
+CELL_SECONDS = 0.25
+TURNS = (0.02, 0.008, 0.05)
+# Seconds of a cell in one process, one sample after the other, as the other tools measure: of
+# every worker for those that use many processes, and of one worker and a quarter of the cells in
+# each set for the one that uses a single process.
+SOLO_SECONDS = 0.42
+LONG_SECONDS = 5.0
+LONG_CYCLE = 4
+
+# Wall time of one decision, and so of a whole-suite comparison, the same for every tool.
+DECISION_SECONDS = 60.0
+SUITE_SECONDS = DECISION_SECONDS * len(SUBJECTS)
+
+# Bursts of the second process, seconds; drawn log-uniformly, on and off alike.
+BURST = (0.2, 3.0)
+
+MINUTES = 35.0  # of recording
+LIVE_MINUTES = 12.0  # of the live subset
+TRIALS = 2000  # replayed whole-suite comparisons for each figure
+SEED = 11
+
+
+def traces_at(folder: Path, index: int) -> Path:
+    """Where the traces of a set of launches stand."""
+    return folder / f"set-{index:03d}.npz"
+
+
+def condition_of(index: int) -> str:
+    """Sets are quiet and under load in turn, so that a drift of the machine falls on both."""
+    return CONDITIONS[index % 2]
+
+
+def long_subjects(index: int) -> list[Subject]:
+    """Whose turn it is to be measured long in this set: one of each framework, in a cycle."""
+    place = (index // len(CONDITIONS)) % LONG_CYCLE
+    return [subject for i, subject in enumerate(SUBJECTS) if i % LONG_CYCLE == place]

@@ -1,0 +1,172 @@
+"""The other tools' real commands, given traces or real cells: what do they call slower?"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.evaluation.trial import cell, plan
+from benchmarks.paths import ROOT
+
+COMMANDS = Path(__file__).parent / "commands"
+Series = Mapping[str, Sequence[Sequence[float]]]  # cell → a row of seconds for each process
+
+_IDENTITY = (
+    "-c", "user.name=trial", "-c", "user.email=trial@localhost", "-c", "commit.gpgsign=false",
+)  # fmt: skip
+_ASV = {
+    "version": 1,
+    "project": "trial",
+    "repo": ".",
+    "branches": ["HEAD"],
+    "environment_type": "virtualenv",
+    "benchmark_dir": "bench",
+    "env_dir": "../env",
+    "results_dir": "../results",
+    "html_dir": "../html",
+    "build_command": [],
+    "install_command": [],
+    "uninstall_command": [],
+    "matrix": {},
+}
+
+
+class CommandFailed(Exception):
+    """A tool's command ended in another way than its two answers, and what it said."""
+
+
+def lacking() -> list[str]:
+    """What of the ``trial`` extra is not installed."""
+    return [
+        name for name in ("pyperf", "asv", "matplotlib") if importlib.util.find_spec(name) is None
+    ]
+
+
+def write_job(folder: Path, job: Mapping[str, Any]) -> Path:
+    """The job's file, in a folder of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "job.json"
+    path.write_text(json.dumps(job))
+    return path
+
+
+def pytest_benchmark(folder: Path, job: Mapping[str, Any], options: Sequence[str] = ()) -> set[str]:
+    """Two runs, then ``--benchmark-compare-fail=median:5%``: the cells that it fails."""
+    path = write_job(folder, job)
+    shutil.copy(COMMANDS / "cells_pytest.py", folder / "test_cells.py")
+    command = [sys.executable, "-m", "pytest", "test_cells.py", "-q", "-p", "no:cacheprovider"]
+    command += ["--rootdir", str(folder), "--benchmark-storage", str(folder / "runs"), *options]
+    _run([*command, "--benchmark-save=base"], path, "base", folder, (0,))
+    compare = ["--benchmark-compare=0001", "--benchmark-compare-fail=median:5%"]
+    said = _run([*command, *compare], path, "head", folder, (0, 1))
+    # _pytest's own failures are no answers
+    if "failed" in said and "Performance has regressed" not in said:
+        raise CommandFailed(said[-2000:])
+    return set(re.findall(r"test_cell\[([^\]]+)\] \([^)]*\) - Field 'median' has failed", said))
+
+
+def pyperf_files(folder: Path, series: Mapping[str, Series]) -> list[str]:
+    """Files of both sides, written by pyperf's own classes: a run for each process."""
+    import pyperf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, cells in series.items():
+        suite = pyperf.BenchmarkSuite(
+            [
+                pyperf.Benchmark(
+                    [
+                        pyperf.Run(row, metadata={"name": key}, collect_metadata=False)
+                        for row in rows
+                    ]
+                )
+                for key, rows in cells.items()
+            ]
+        )
+        files.append(str(folder / f"{name}.json"))
+        suite.dump(files[-1], replace=True)
+    return files
+
+
+def pyperf_compare(files: Sequence[str], folder: Path) -> set[str]:
+    """``python -m pyperf compare_to``: the cells that it calls slower; of several cells only.
+
+    A lone one is compared without its name.
+    """
+    said = _run([sys.executable, "-m", "pyperf", "compare_to", *files], None, "", folder, (0,))
+    return set(re.findall(r"^(\S+): Mean \+- std dev: .* slower$", said, re.MULTILINE))
+
+
+def pyperf_run(folder: Path, job: Mapping[str, Any], processes: int) -> set[str]:
+    """Real runs of both sides, then the comparison."""
+    path = write_job(folder, job)
+    shutil.copy(COMMANDS / "cells_pyperf.py", folder / "cells.py")
+    files = [str(folder / f"{side}.json") for side in ("base", "head")]
+    for side, file in zip(("base", "head"), files, strict=True):
+        options = [f"--processes={processes}", "--copy-env", f"--affinity={plan.CORE}", "-o", file]
+        _run([sys.executable, "cells.py", *options], path, side, folder, (0,))
+    return pyperf_compare(files, folder)
+
+
+def asv_continuous(folder: Path, job: Mapping[str, Any]) -> set[str]:
+    """``asv continuous`` between two commits of a throw-away repository: what got worse."""
+    repository = folder / "repository"
+    (repository / "bench").mkdir(parents=True)
+    (repository / "bench" / "__init__.py").touch()
+    shutil.copy(COMMANDS / "cells_asv.py", repository / "bench" / "cells.py")
+    (repository / "asv.conf.json").write_text(json.dumps(_ASV))
+    _git(repository, "init", "-q")
+    for side in ("base", "head"):
+        (repository / "side").write_text(side)
+        _git(repository, "add", "-A")
+        _git(repository, *_IDENTITY, "commit", "-q", "-m", side)
+    head = _git(repository, "rev-parse", "HEAD").strip()
+    path = write_job(folder, {**job, "head": head})
+    asv = [sys.executable, "-m", "asv"]
+    _run([*asv, "machine", "--yes"], path, "", repository, (0,))
+    # without its samples on record asv compares confidence intervals, and no U test is made
+    options = ["--interleave-rounds", "--record-samples", "HEAD~1", "HEAD"]
+    said = _run([*asv, "continuous", *options], path, "", repository, (0, 1))
+    (folder / "said").write_text(said)
+    if "BENCHMARKS" not in said.upper() or "failed" in said:
+        raise CommandFailed(said[-2000:])
+    return set(re.findall(r"^\| \+ .*time_cell\('([^']+)'\)", said, re.MULTILINE))
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def _run(
+    command: Sequence[str], job: Path | None, side: str, folder: Path, allowed: Sequence[int]
+) -> str:
+    """What a command says on both of its outputs; raises `CommandFailed` on another exit code."""
+    packages = os.pathsep.join([str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))])
+    home = folder if job is None else job.parent
+    environment = {
+        **os.environ,
+        "PYTHONPATH": packages,
+        "CASCADE_TRIAL_PACKAGES": packages,
+        "HOME": str(home),  # asv keeps the machine's name there
+        cell.JOB: str(job or ""),
+        cell.SIDE: side,
+    }
+    pinned = ["taskset", "-c", str(plan.CORE), *command]
+    done = subprocess.run(
+        pinned, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    said = done.stdout + done.stderr
+    if done.returncode not in allowed:
+        raise CommandFailed(f"{' '.join(command)} ended with {done.returncode}: {said[-2000:]}")
+    return said

@@ -1,0 +1,109 @@
+"""The trial's cells in workers: problems and references once, workers again and again."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from benchmarks.evaluation.trial import plan
+from benchmarks.evaluation.trial.plan import Subject
+from benchmarks.harness.launches import requests
+from benchmarks.harness.launches.affinity import keep_on
+from benchmarks.harness.launches.launch import Launch
+from benchmarks.harness.launches.problems import ProblemFiles
+
+WORKER = "benchmarks.evaluation.trial.worker"
+
+
+class WrongGradients(Exception):
+    """A cell of the trial failed the gate; nothing is timed then."""
+
+
+class Subjects:
+    """Files and float64 references of these cells; use as a context."""
+
+    def __init__(self, subjects: Iterable[Subject] = plan.SUBJECTS) -> None:
+        self.subjects = list(subjects)
+        self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-trial-")
+        self.files: dict[tuple[str, str, str], ProblemFiles] = {}
+        self._references: dict[tuple[tuple[str, str, str], str], dict[str, str]] = {}
+
+    def __enter__(self) -> Subjects:
+        launches = {f: self.launch(f, dtype="float64") for f in plan.FRAMEWORKS}
+        try:
+            for subject in self.subjects:
+                self._refer(subject, launches)
+        except BaseException:
+            self._remove_files()  # nobody leaves a context that was never entered
+            raise
+        finally:
+            for launch in launches.values():
+                launch.kill()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._remove_files()
+
+    def _remove_files(self) -> None:
+        for files in self.files.values():
+            files.close()
+        self._cache.cleanup()
+
+    def _refer(self, subject: Subject, launches: Mapping[str, Launch]) -> None:
+        key = subject.problem
+        if key not in self.files:
+            self.files[key] = ProblemFiles(*key)
+        self._references[key, subject.phase] = self.files[key].reference(
+            launches, "backward", subject.phase
+        )
+
+    def launch(self, framework: str, dtype: str = "float32", core: int = plan.CORE) -> Launch:
+        """A fresh worker on one core; JAX programs come from the cache of this trial."""
+        prefix = ("taskset", "-c", str(core))
+        return Launch(framework, dtype=dtype, cache=self.cache, prefix=prefix, module=WORKER)
+
+    @property
+    def cache(self) -> str:
+        """Where JAX keeps its compiled programs."""
+        return self._cache.name
+
+    def prepare(self, launches: Sequence[Launch], subject: Subject) -> int:
+        """Open the cell in each worker, hold it to its reference, warm it on the trial's core.
+
+        All at once, on whatever cores they were started on: it is work before the clock.
+
+        Returns:
+            The calls of a sample.
+
+        Raises:
+            WrongGradients: the gate says no.
+        """
+        for i, launch in enumerate(launches):
+            keep_on(launch, plan.CORES[i % len(plan.CORES)])
+            self.files[subject.problem].open_in(launch)
+            launch.send("prepare", **self._preparation(subject))
+        for launch in launches:
+            found = launch.receive(300.0)[subject.strategy]
+            if found.get("equivalence") != "pass":
+                raise WrongGradients(f"{subject.id}: {found.get('error') or found['equivalence']}")
+            keep_on(launch, plan.CORE)
+        warm = [launch.ask("warm", calls={subject.strategy: None}) for launch in launches]
+        return max(sizes[subject.strategy] for sizes in warm)
+
+    def _preparation(self, subject: Subject) -> dict[str, Any]:
+        way = {
+            "kind": "backward",
+            "phase": subject.phase,
+            "mode": "eager" if subject.framework == "torch" else "jit",
+            "dtype": "float32",
+        }
+        reference = self._references[subject.problem, subject.phase][subject.framework]
+        files = self.files[subject.problem]
+        return requests.request(way, files, reference, [subject.strategy])

@@ -1,0 +1,90 @@
+"""What the raw traces look like, cell by cell, small enough to be committed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.evaluation.trial import plan, tuning
+from benchmarks.evaluation.trial.plan import Subject
+from benchmarks.evaluation.trial.traces import LaunchSet
+from benchmarks.evaluation.trial.tuning import Constants
+from benchmarks.machine import environment
+from results.statistics.estimators import Array
+
+PACKAGES = ("torch", "jax", "flax", "numpy", "scipy", "pytest-benchmark", "pyperf", "asv")
+
+
+def summarise(sets: Sequence[LaunchSet], constants: Mapping[str, Constants]) -> dict[str, Any]:
+    """Condition → cell → figures; ``*_sd`` and ``*_cv`` are relative, 0.01 is 1 %."""
+    found: dict[str, Any] = {"machine": machine(), "seconds": _seconds(sets), "conditions": {}}
+    for condition in plan.CONDITIONS:
+        chosen = [one for one in sets if one.meta.condition == condition]
+        logs = {m: tuning.quantile_logs(chosen, m, constants[m]) for m in plan.METRICS}
+        pairs = {m: tuning.spreads(logs[m]) for m in plan.METRICS}
+        found["conditions"][condition] = {
+            subject.id: _cell(chosen, subject, i, logs, pairs)
+            for i, subject in enumerate(plan.SUBJECTS)
+        }
+    return found
+
+
+def _cell(
+    sets: Sequence[LaunchSet],
+    subject: Subject,
+    index: int,
+    logs: Mapping[str, Array],
+    pairs: Mapping[str, Array],
+) -> dict[str, Any]:
+    alone = [one.rows[f"solo/{subject.id}/{w}"] for one in sets for w in range(plan.WORKERS)]
+    rows = [row.astype(float) for row in alone if len(row) > 3]
+    wall, cpu = (logs[metric][..., index] for metric in plan.METRICS)
+    return {
+        "launches": wall.size,
+        "seconds": float(np.exp(np.median(wall))),
+        "launch_sd": float(wall.std(ddof=1)),
+        "pair_sd_wall": float(pairs["wall"][index]),
+        "pair_sd_cpu": float(pairs["cpu"][index]),
+        "within_launch_cv": float(np.median([row.std(ddof=1) / row.mean() for row in rows])),
+        "autocorrelation": float(np.median([_lag_one(row) for row in rows])),
+        "cpu_over_wall": float(np.exp(np.median(cpu - wall))),
+    }
+
+
+def _lag_one(row: Array) -> float:
+    """The correlation of each sample with the next; 0 where nothing varies."""
+    centred = row - row.mean()
+    total = float((centred**2).sum())
+    return float((centred[1:] * centred[:-1]).sum()) / total if total else 0.0
+
+
+def _seconds(sets: Sequence[LaunchSet]) -> dict[str, float]:
+    """What the recording's time went into."""
+    parts: dict[str, float] = {}
+    for one in sets:
+        for part, seconds in one.meta.seconds.items():
+            parts[part] = parts.get(part, 0.0) + seconds
+    return {part: round(seconds, 1) for part, seconds in parts.items()}
+
+
+def machine() -> dict[str, Any]:
+    """Where it was recorded, without a name that says whose it is."""
+    described = environment.describe()
+    versions = {name: _version(name) for name in PACKAGES}
+    return {
+        "cpu": described.get("cpu"),
+        "cores": described.get("cores"),
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""Choose the cells to measure, and estimate how long measuring them takes."""

@@ -1,0 +1,111 @@
+"""How long a selection will take, said before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from benchmarks.harness.protocol.cells import EAGER, Cell, groups
+from benchmarks.harness.selection.options import Selection
+from benchmarks.harness.worker import clock, trend
+
+# Nominal seconds of a call over two networks on 2 CPU cores, rounded from runs there; `gpu` is a
+# guess, not measured.
+CALL_SECONDS = {
+    "seed": 4e-4,
+    "small": 1.5e-3,
+    "medium": 2e-2,
+    "large": 2e-1,
+    "large_batch32": 3e-2,
+    "gpu": 5e-2,
+}
+LIGHT = {"stacked_cascade": 0.4}  # above `small`, what its networks take of that
+SEPARATE = ("separate_retained", "separate_grad", "separate_pullbacks")  # a walk back for each loss
+DISPATCH_SECONDS = 3e-2  # of a call over two networks in eager JAX, whatever the size
+# per cell and two networks, once in a session: traced, compiled, counted in its graphs
+COMPILE_SECONDS = {"compile": 7.0, "compile_networks": 5.0}
+FOUND_SECONDS = 0.4  # in every launch after the first, which finds what was compiled
+START_SECONDS = 2.0  # a worker's, its framework imported; two start at a time
+CANARY_SECONDS = 0.25  # a launch's
+PREPARE_SECONDS = {"torch": 0.05, "jax": 0.25}  # per cell and launch: trace, compile or load, gate
+MEMORY_SECONDS = {"torch": 2.0, "jax": 2.5}  # per cell: a process of its own, one at a time
+MEMORY_CALLS = 6
+REFERENCE_SECONDS = 1.0  # per problem, both frameworks, in float64, the flow proven
+REFERENCE_CALLS = 5  # as long as so many in float32, of the summed loss and of each loss alone
+LEAST_BLOCKS = 4
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts, and the estimated wall time in seconds."""
+
+    cells: int
+    groups: int
+    unsupported: int
+    seconds: float
+
+
+def estimate(chosen: Selection, launches: int, cell_seconds: float, memory: bool = False) -> Cost:
+    """The cost of measuring a selection with so many launches, and peak memory where asked for."""
+    everything = chosen.demand()
+    possible = [cell for cell in everything if not cell.unsupported()]
+    found = groups(possible)
+    problems = {(cell.scenario, cell.variant, cell.size): cell for cell in possible}
+    frameworks = {cell.framework for cell in possible}
+    seconds = (START_SECONDS / 2 + CANARY_SECONDS) * launches * len(frameworks)
+    seconds += sum(map(_reference_seconds, problems.values()))
+    seconds += sum(_group_seconds(members, launches, cell_seconds) for members in found.values())
+    if memory:
+        seconds += sum(map(_memory_seconds, possible))
+    return Cost(len(possible), len(found), len(everything) - len(possible), seconds)
+
+
+def _reference_seconds(cell: Cell) -> float:
+    summed, separate = (replace(cell, strategy=way) for way in ("summed", SEPARATE[0]))
+    return REFERENCE_SECONDS + REFERENCE_CALLS * (_walk_seconds(summed) + _walk_seconds(separate))
+
+
+def _group_seconds(members: Sequence[Cell], launches: int, cell_seconds: float) -> float:
+    return sum(_cell_seconds(cell, launches, cell_seconds) for cell in members)
+
+
+def _cell_seconds(cell: Cell, launches: int, cell_seconds: float) -> float:
+    call = call_seconds(cell)
+    testable = trend.LEAST * call <= clock.WARM_LIMIT
+    warming = call * (trend.LEAST if testable else clock.WARM_CALLS)
+    each = max(cell_seconds, LEAST_BLOCKS * call) + max(clock.WARM_SECONDS, warming)
+    each += PREPARE_SECONDS[cell.framework] / 2 + 2 * call
+    return launches * each + _compile_seconds(cell, launches)
+
+
+def _compile_seconds(cell: Cell, launches: int) -> float:
+    """Of a cell in one of torch's compiled modes; JAX's is part of preparing."""
+    if cell.mode not in COMPILE_SECONDS:
+        return 0.0
+    each = COMPILE_SECONDS[cell.mode] + (launches - 1) * FOUND_SECONDS
+    return each * len(_networks(cell)) / 2
+
+
+def _memory_seconds(cell: Cell) -> float:
+    """Also on a GPU, where torch takes none of it: better too long than too short."""
+    return MEMORY_SECONDS[cell.framework] + MEMORY_CALLS * call_seconds(cell)
+
+
+def call_seconds(cell: Cell) -> float:
+    """Nominal seconds of one call on 2 CPU cores."""
+    by_operation = cell.framework == "jax" and cell.mode == EAGER
+    dispatch = DISPATCH_SECONDS * len(_networks(cell)) / 2 if by_operation else 0.0
+    return _walk_seconds(cell) + dispatch
+
+
+def _walk_seconds(cell: Cell) -> float:
+    """Of all the networks that the strategy walks back through, some of them several times."""
+    walked = len(_networks(cell))
+    if cell.strategy in SEPARATE:
+        walked = sum(map(len, cell.spec.variants[cell.variant].flow.values()))
+    light = 1.0 if cell.size in ("seed", "small") else LIGHT.get(cell.scenario, 1.0)
+    return light * CALL_SECONDS[cell.size] * walked / 2
+
+
+def _networks(cell: Cell) -> tuple[str, ...]:
+    return cell.spec.variants[cell.variant].networks

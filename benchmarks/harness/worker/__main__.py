@@ -1,0 +1,12 @@
+"""Start a worker: ``python -m benchmarks.harness.worker --framework torch``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path.cwd()))
+    from benchmarks.harness.worker.server import main
+
+    main()

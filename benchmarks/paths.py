@@ -1,0 +1,10 @@
+"""Folders of this project: its root, and where runs and reports are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = ROOT / "results" / "runs"
+REPORTS = ROOT / "results" / "reports"
+REGRESSIONS = ROOT / "results" / "regressions"

@@ -1,0 +1,196 @@
+"""What PyTorch does at the traps of compiled backward passes: shown, not asserted.
+
+Each function runs one trap and the right way beside it and returns what it saw as plain data.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from impl_torch import compiling, program, recipes, runtime, strategies
+from impl_torch.backward_traps import _grad, _grads, _raised, _relative_error
+from impl_torch.problem import Problem, Stage, against
+
+SHALLOW = 1  # layers: the fewer kernels to compile, the sooner the trap is shown
+Losses = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def retained_second_backward_when_compiled() -> dict[str, Any]:
+    """A normal backward pass compiles code that writes over what was saved; a retained one may not.
+
+    Which of the two comes first decides: a backward pass that is compiled for a retained graph
+    leaves the saved tensors alone, and ``donated_buffer=False`` asks for that from the start. No
+    code is generated here: AOTAutograd, in front of every backend, decides it.
+    """
+    found = {}
+    for first in ("normal", "retained", "normal_not_donated"):
+        _forget()
+        net1, net2, x = _two_networks()
+        losses = torch.compile(_two_losses(net1, net2), backend="aot_eager")
+        with _donating(first != "normal_not_donated"):
+            if first != "retained":
+                sum(losses(x)).backward()  # type: ignore[union-attr]
+            one, other = losses(x)
+            one_raised = _raised(partial(one.backward, retain_graph=True))
+            other_raised = None if one_raised else _raised(other.backward)
+        found[first] = {"retained_raised": one_raised, "last_raised": other_raised}
+    return found
+
+
+def compile_cache_shared_by_two_settings() -> dict[str, Any]:
+    """The kernels of a backward pass that may overwrite what was saved are kept, by graph alone.
+
+    ``donated_buffer`` is no part of the key. Two retained passes over a backward that an earlier
+    run compiled with the setting on read what the first one has written over. The relative error
+    is that of all gradients of net2.
+    """
+    found = {}
+    for second, tag in (("same_cache", ""), ("cache_keyed_by_the_setting", "not donated")):
+        with tempfile.TemporaryDirectory() as folder:
+            _summed_and_donated(folder)
+            with torch.compiler.config.patch(cache_key_tag=tag):  # type: ignore[attr-defined]
+                found[second] = _retained_twice(folder)
+    return found
+
+
+def one_loss_of_a_compiled_graph() -> dict[str, Any]:
+    """The backward pass of one graph returns a gradient for every input: zeros, not None.
+
+    So a parameter that the loss does not reach is stepped: by momentum from another loss's step.
+    ``net2_moved`` is its largest change in a step of loss1, after one of both losses.
+    """
+    found = {}
+    for way in ("eager", "one_graph", "a_graph_for_each_network"):
+        _forget()
+        net1, net2, x = _two_networks()
+        if way == "a_graph_for_each_network":
+            net1.compile(backend="aot_eager")
+            net2.compile(backend="aot_eager")
+        losses = _two_losses(net1, net2)
+        if way == "one_graph":
+            losses = torch.compile(losses, backend="aot_eager")
+        optimizer = torch.optim.Adam([*net1.parameters(), *net2.parameters()], lr=0.1)
+        sum(losses(x)).backward()  # type: ignore[union-attr]
+        optimizer.step()
+        optimizer.zero_grad()
+        weight = next(net2.parameters())
+        before = weight.detach().clone()
+        losses(x)[0].backward()
+        gradient = "None" if weight.grad is None else f"{_grad(weight).abs().max().item():g}"
+        optimizer.step()
+        moved = (weight - before).abs().max().item()
+        found[way] = {"net2_gradient": gradient, "net2_moved": moved}
+    return found
+
+
+def products_of_two_retained_passes() -> dict[str, dict[str, float]]:
+    """One backward pass of a joint graph runs whole for each loss: zeros are multiplied too.
+
+    Counted in products of one Linear layer; two networks of three. With a graph for each network
+    the second pass skips nothing either, and the first leaves net2 out.
+    """
+    product = 2 * 4 * 8 * 8  # FLOPs
+    problem = _problem()
+    found: dict[str, dict[str, float]] = {}
+    for mode, make in compiling.MODES.items():
+        found[mode] = {}
+        for strategy in (strategies.summed, strategies.separate_retained):
+            with tempfile.TemporaryDirectory() as folder:
+                compiler = make(folder)
+                view = compiler.problem(problem)
+                recipe = recipes.of(view, strategy(view, compiler.jit))
+                flops = program.Backward(problem, recipe, compiler).flops()
+            found[mode][strategy.__name__] = flops / product
+    return found
+
+
+def _problem() -> Problem:
+    """The two networks and losses, as the scenarios have them."""
+    net1, net2, x = _two_networks()
+    losses = [{f"loss{i}": against("ones", F.mse_loss)} for i in (1, 2)]
+    stages = [Stage("net1", net1, losses[0]), Stage("net2", net2, losses[1])]
+    names = {s.name: [f"{s.name}.{n}" for n, _ in s.network.named_parameters()] for s in stages}
+    reach = {"loss1": names["net1"], "loss2": names["net1"] + names["net2"]}
+    return Problem(stages, {"x": x, "ones": torch.ones_like(x)}, reach, [])
+
+
+def _two_networks(depth: int = 3) -> tuple[nn.Module, nn.Module, Tensor]:
+    torch.manual_seed(0)
+    return _stack(depth), _stack(depth), torch.randn(4, 8)
+
+
+def _stack(depth: int) -> nn.Module:
+    """depth × (Linear(8 → 8) · ReLU)."""
+    layers = [layer for _ in range(depth) for layer in (nn.Linear(8, 8), nn.ReLU())]
+    return nn.Sequential(*layers)
+
+
+def _two_losses(net1: Any, net2: Any) -> Losses:
+    def losses(x: Tensor) -> tuple[Tensor, Tensor]:
+        between = net1(x)
+        ones = torch.ones_like(between)
+        return F.mse_loss(between, ones), F.mse_loss(net2(between), ones)
+
+    return losses
+
+
+def _summed_and_donated(folder: str) -> None:
+    """What an earlier run leaves in the folder: one backward pass of the sum, compiled."""
+    net1, net2, x = _two_networks(SHALLOW)
+    with _donating(True), _CompilingInto(folder):
+        sum(torch.compile(_two_losses(net1, net2))(x)).backward()  # type: ignore[union-attr]
+
+
+def _retained_twice(folder: str) -> dict[str, Any]:
+    net1, net2, x = _two_networks(SHALLOW)
+    losses = _two_losses(net1, net2)
+    sum(losses(x)).backward()  # type: ignore[union-attr]
+    true = _grads(net2)
+    net1.zero_grad()
+    net2.zero_grad()
+    with _donating(False), _CompilingInto(folder):
+        one, other = torch.compile(losses)(x)
+        one.backward(retain_graph=True)
+        raised = _raised(other.backward)
+    return {"raised": raised, "relative_error": _relative_error(_grads(net2), true)}
+
+
+def _donating(donate: bool) -> Any:
+    import torch._functorch.config
+
+    return torch._functorch.config.patch(donated_buffer=donate)
+
+
+class _CompilingInto:
+    """As another process would: nothing is known but what is in the folder."""
+
+    def __init__(self, folder: str) -> None:
+        runtime.check_compiler(torch.device("cpu"))
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        from torch._inductor.utils import clear_caches
+
+        _forget()
+        clear_caches()
+        self.before = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = self.folder
+
+    def __exit__(self, *_: object) -> None:
+        if self.before is None:
+            del os.environ["TORCHINDUCTOR_CACHE_DIR"]
+        else:
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = self.before
+
+
+def _forget() -> None:
+    """Dynamo keeps what it compiled with the code: here the same code is compiled again."""
+    torch._dynamo.reset()

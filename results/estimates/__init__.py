@@ -1,0 +1,1 @@
+"""Estimate the times and ratios of a whole run."""

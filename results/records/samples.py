@@ -1,0 +1,84 @@
+"""The raw samples of a run: a compressed ``.npz`` beside its JSON, a row of times a launch.
+
+Rows stand under ``<kind>/<cell id>/<launch index>``, in seconds per call and in the order
+measured. Objects are neither written nor read: nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from results.records.record import RecordError
+
+Samples = dict[str, list[NDArray[np.float64]]]
+
+_UNREADABLE = (
+    OSError, ValueError, EOFError, MemoryError, RuntimeError, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
+
+
+def samples_path(path: Path) -> Path:
+    """Where the samples of the run of that JSON stand."""
+    return path.with_name(f"{path.stem}.samples.npz")
+
+
+def packed(samples: Samples) -> bytes:
+    """The samples as the bytes of an ``.npz``.
+
+    Raises:
+        ValueError: the samples of a launch are not one row [samples].
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for key, launches in samples.items():
+            for index, launch in enumerate(launches):
+                row = np.asarray(launch, dtype=np.float64)
+                if row.ndim != 1:
+                    raise ValueError(f"{key}: launch {index} has shape {row.shape}; give one row")
+                with archive.open(f"{key}/{index}.npy", "w") as entry:
+                    np.lib.format.write_array(entry, row, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def read_samples(path: Path) -> Samples:
+    """The samples beside that JSON; none where there is no such file.
+
+    Raises:
+        RecordError: the file is there and is not whole, or is none of ours.
+    """
+    source = samples_path(path)
+    if not source.exists():
+        return {}
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return _unpacked(archive)
+    except _UNREADABLE as error:
+        raise RecordError(
+            f"{source} cannot be read as the samples of a run ({error}); "
+            "copy it again, or move it away to read the run without its samples"
+        ) from error
+
+
+def _unpacked(archive: zipfile.ZipFile) -> Samples:
+    found: dict[str, dict[int, NDArray[np.float64]]] = {}
+    for name in archive.namelist():
+        key, _, index = name.removesuffix(".npy").rpartition("/")
+        with archive.open(name) as entry:
+            row = np.lib.format.read_array(entry, allow_pickle=False)
+        if row.ndim != 1 or row.dtype != np.float64:
+            raise ValueError(f"{name} is not a row of times")
+        found.setdefault(key, {})[int(index)] = row
+    return {key: _in_order(key, launches) for key, launches in found.items()}
+
+
+def _in_order(key: str, launches: dict[int, NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    # Cells are paired by launch: with one gone, the wrong ones would be paired.
+    if sorted(launches) != list(range(len(launches))):
+        raise ValueError(f"{key} lacks a launch; it has {sorted(launches)}")
+    return [launches[index] for index in range(len(launches))]

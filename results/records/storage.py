@@ -1,0 +1,229 @@
+"""Runs on disk: ``<folder>/<machine id>/<run id>.json``, raw samples beside it.
+
+The samples stand in ``<run id>.samples.npz`` under ``<kind>/<cell id>/<launch index>``.
+Both files are first written whole under another name in the same folder, then moved into
+place, the JSON last: a JSON that exists is whole, also when the run is stopped at any
+moment. Nothing read here is unpickled or evaluated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from results.records.record import SCHEMA, RecordError, Run, finite, plain, sample_key
+from results.records.samples import packed, read_samples, samples_path
+from results.records.schema import RUN_KEYS, document_problem, record_problem
+
+_RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MEASURE = "measure one with: pytest benchmarks --benchmark-only"
+NEWEST = 3  # ids that are named to who asked for one that is not there
+
+
+def check_writable(folder: Path | str) -> None:
+    """Creates the folder if need be, and writes and removes a small file in it: before any
+    measuring, so that hours of it are not lost at the end.
+
+    Raises:
+        RecordError: the folder cannot be made or written to.
+    """
+    probe = Path(folder) / f".probe-{secrets.token_hex(6)}.tmp"
+    try:
+        _write_all({probe: b"can this be written?"})
+    finally:
+        _remove(probe)
+
+
+def save_run(run: Run, folder: Path | str) -> Path:
+    """Writes the run, or writes it again: a long run calls this as its checkpoint.
+
+    Figures that are not finite are saved as null with a reason; in the settings and the
+    machine, as null.
+
+    Returns:
+        The path of the JSON.
+
+    Raises:
+        RecordError: the folder cannot be written, or the disk is full; nothing half
+            written is left, and what was saved before stays as it was.
+        ValueError: the run is not of our shape (a mistake in the caller).
+    """
+    _check_run(run)
+    target: Path = Path(folder) / run.machine["id"] / f"{run.id}.json"
+    contents = {samples_path(target): packed(run.samples), target: _document(run)}
+    write_whole(contents)
+    return target
+
+
+def write_whole(contents: Mapping[Path, bytes]) -> None:
+    """Writes each file whole under another name in its folder, then moves all into place, in order.
+
+    Raises:
+        RecordError: a folder cannot be written, or the disk is full; nothing half written is
+            left, and what was there before stays as it was.
+    """
+    mark = f".{secrets.token_hex(6)}.tmp"
+    temporary = {path.with_name(f".{path.name}{mark}"): data for path, data in contents.items()}
+    try:
+        _write_all(temporary)
+        for source, destination in zip(temporary, contents, strict=True):
+            _move(source, destination)
+    finally:
+        for path in temporary:
+            _remove(path)
+
+
+def load_run(path: Path | str, *, samples: bool = True) -> Run:
+    """The run of that JSON with its samples; with none where the file beside it is gone, or where
+    they are not asked for (they take most of the time).
+
+    Samples of cells which the JSON does not hold are left out (a run stopped between
+    the two moves of a checkpoint has such).
+
+    Raises:
+        RecordError: no such file, a folder, not JSON or cut short, not one of ours, of a
+            newer schema, or its samples cannot be read.
+    """
+    path = Path(path)
+    document = _read_json(path)
+    problem = document_problem(document)
+    if problem:
+        raise RecordError(f"{path} {problem}")
+    known = {sample_key(record) for record in document["records"]}
+    read = read_samples(path) if samples else {}
+    kept = {key: rows for key, rows in read.items() if key in known}
+    return Run(**{key: document[key] for key in RUN_KEYS}, samples=kept)
+
+
+def find_runs(folder: Path | str) -> list[Path]:
+    """The JSON files of all runs under the folder, of all machines, newest last (by run id)."""
+    found = (path for path in Path(folder).glob("*/*.json") if _RUN_ID.fullmatch(path.stem))
+    return sorted(found, key=lambda path: (path.stem, path.parent.name))
+
+
+def latest_run(folder: Path | str, machine_id: str | None = None) -> Path:
+    """The JSON file of the newest run, of that machine if one is given.
+
+    Raises:
+        RecordError: there is none.
+    """
+    runs = [path for path in find_runs(folder) if machine_id in (None, path.parent.name)]
+    if not runs:
+        whose = "" if machine_id is None else f" of machine {machine_id}"
+        raise RecordError(f"no run{whose} under {folder}; {MEASURE}")
+    return runs[-1]
+
+
+def find_run(asked: str | None, folder: Path | str) -> Path:
+    """The JSON file of the run that is asked for: a file, the id of a run under the folder, or,
+    with None, the newest there.
+
+    Raises:
+        RecordError: there is none, or there are several of that id.
+    """
+    if asked is None:
+        return latest_run(folder)
+    if os.path.exists(asked):
+        return Path(asked)
+    runs = find_runs(folder)
+    found = [path for path in runs if path.stem == asked]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        files = ", ".join(map(str, found))
+        raise RecordError(f"{len(found)} runs under {folder} are {asked}; name one's file: {files}")
+    newest = ", ".join(path.stem for path in runs[: -NEWEST - 1 : -1])
+    there = f"the newest there: {newest}" if newest else f"there is none; {MEASURE}"
+    raise RecordError(f"{asked!r} is neither a file nor the id of a run under {folder}; {there}")
+
+
+def _check_run(run: Run) -> None:
+    if not _RUN_ID.fullmatch(run.id):
+        raise ValueError(f"run id {run.id!r} is not like 20261121T010203-ab12cd; use new_run_id()")
+    machine_id = run.machine.get("id")
+    if not isinstance(machine_id, str) or not _FOLDER_NAME.fullmatch(machine_id):
+        raise ValueError(
+            f"machine id {machine_id!r} names a folder; use letters, digits, '.', '_' and '-'"
+        )
+    for record in run.records:
+        problem = record_problem(plain(record))
+        if problem:
+            raise ValueError(f"record {record!r:.200}: {problem}; make records with new_record()")
+    counts = Counter(sample_key(record) for record in run.records)
+    repeated = [key for key, count in counts.items() if count > 1]
+    unknown = sorted(run.samples.keys() - counts.keys())
+    if repeated or unknown:
+        raise ValueError(
+            f"cells recorded twice: {repeated}; samples of no record: {unknown}; "
+            "give one record a cell, and samples under sample_key(record)"
+        )
+
+
+def _document(run: Run) -> bytes:
+    document = {"schema": SCHEMA} | {key: plain(getattr(run, key)) for key in RUN_KEYS}
+    document["records"] = [finite(record) for record in run.records]
+    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _write_all(contents: dict[Path, bytes]) -> None:
+    """Writes each file to the disk itself: a full disk must show here, before any move."""
+    for path, data in contents.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            _cannot_write(path.parent, error)
+
+
+def _move(source: Path, destination: Path) -> None:
+    try:
+        os.replace(source, destination)
+    except OSError as error:
+        _cannot_write(destination, error)
+
+
+def _cannot_write(path: Path, error: OSError) -> NoReturn:
+    raise RecordError(
+        f"cannot write results to {path}: {error.strerror or error}; "
+        "free some space there, or name a folder that can be written"
+    ) from error
+
+
+def _remove(path: Path) -> None:
+    # Where even this fails, the error that matters is already on its way.
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        _unreadable(path, "does not exist")
+    except IsADirectoryError:
+        _unreadable(path, "is a folder")
+    except OSError as error:
+        _unreadable(path, f"cannot be read ({error.strerror or error})")
+    except (ValueError, RecursionError):
+        _unreadable(path, "is not JSON, or was cut short")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _unreadable(path: Path, what: str) -> NoReturn:
+    raise RecordError(
+        f"{path} {what}; give the JSON file of a run: <folder>/<machine id>/<run id>.json"
+    )

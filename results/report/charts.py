@@ -1,0 +1,214 @@
+"""The charts: each from records or marks to one specification, the same for page, SVG and PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from results.report.drawing import (
+    Mark,
+    based_on,
+    drawn,
+    few_colours,
+    frameworks_scale,
+    lines_high,
+    one_line,
+    tooltip,
+)
+
+# an Altair chart and its height in pixels
+Drawing = tuple[Any, int]
+
+
+@drawn
+def ratios(marks: Sequence[Mark], *, colour: str, axis: str) -> Drawing:
+    """A line a network: ratios with their intervals on a logarithmic axis, by colour."""
+    import altair as alt
+
+    chosen = alt.selection_point(fields=[colour], bind="legend", name="chosen")
+    opacity = alt.condition(chosen, alt.value(1.0), alt.value(0.1))
+    base = based_on(marks).encode(
+        y=alt.Y("line:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
+        yOffset=alt.YOffset(f"{colour}:N", sort=None),
+        color=alt.Color(f"{colour}:N", title=colour, scale=few_colours(), sort=None),
+        opacity=opacity,
+        tooltip=tooltip(),
+    )
+    scale = alt.Scale(type="log", nice=False, padding=10)
+    dots = base.mark_point(filled=True, size=45).encode(
+        x=alt.X("ratio:Q", title=axis, scale=scale), shape=alt.Shape("size:N", sort=None)
+    )
+    bars = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q", title=axis), x2="high:Q")
+    ticks = base.mark_tick(thickness=1.5, size=9, color="gray").encode(x="predicted:Q")
+    counted = [ticks] if any(mark["predicted"] for mark in marks) else []
+    layers = [one_line(), bars, *counted, dots.add_params(chosen)]
+    different = len({mark[colour] for mark in marks})
+    return alt.layer(*layers), lines_high(marks, "line", 11 + 4 * min(different, 4))
+
+
+@drawn
+def predicted(marks: Sequence[Mark]) -> Drawing:
+    """Measured against predicted ratio, both logarithmic; on the diagonal the count is right."""
+    import altair as alt
+
+    chosen = alt.selection_point(fields=["strategy"], bind="legend", name="chosen")
+    scale = alt.Scale(type="log", nice=False, padding=12)
+    base = based_on(marks).encode(
+        x=alt.X("predicted:Q", title="predicted by counted FLOPs", scale=scale),
+        color=alt.Color("strategy:N", scale=few_colours(), sort=None),
+        opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
+        tooltip=tooltip(),
+    )
+    y = alt.Y("ratio:Q", title="measured ratio", scale=scale)
+    dots = base.mark_point(filled=True, size=50).encode(y=y, shape=alt.Shape("framework:N"))
+    bars = base.mark_rule().encode(y=alt.Y("low:Q", title="measured ratio"), y2="high:Q")
+    ends = [mark["predicted"] for mark in marks]
+    corner = alt.InlineData(values=[{"end": min(ends)}, {"end": max(ends)}])
+    line = alt.Chart(corner).mark_line(strokeDash=[4, 3], opacity=0.6)
+    diagonal = line.encode(x="end:Q", y="end:Q", color=alt.value("gray"))
+    layers = [diagonal, bars, dots.add_params(chosen)]
+    return alt.layer(*layers), 380
+
+
+@drawn
+def heat(marks: Sequence[Mark], *, x: Sequence[str], y: str) -> Drawing:
+    """A field for each (variant, ``y``): the ratio as colour and as text."""
+    import altair as alt
+
+    base = based_on(marks).encode(
+        x=alt.X(
+            "variant:N", title="stages, or depth ratio", sort=list(x), axis=alt.Axis(labelAngle=0)
+        ),
+        y=alt.Y("line:N", title=y, sort=None, axis=alt.Axis(labelLimit=340)),
+        tooltip=tooltip(),
+    )
+    most = max(2.0, *_ratios(marks))  # or noise would have every colour
+    scale = alt.Scale(scheme="viridis", type="log", domain=[min(1.0, *_ratios(marks)), most])
+    colour = alt.Color("ratio:Q", title="ratio", scale=scale, legend=alt.Legend(format=".2f"))
+    fields = base.mark_rect().encode(color=colour)
+    words = base.mark_text(fontWeight="bold").encode(
+        text="told_short:N",
+        color=alt.condition(f"datum.ratio > {most**0.6}", alt.value("black"), alt.value("white")),
+    )
+    height = 44 * len({mark["line"] for mark in marks}) + 50
+    return alt.layer(fields, words), height
+
+
+def _ratios(marks: Sequence[Mark]) -> list[float]:
+    return [mark["ratio"] for mark in marks]
+
+
+@drawn
+def losses(marks: Sequence[Mark]) -> Drawing:
+    """Ratios over the number of losses: measured with the interval, dashed what is counted."""
+    import altair as alt
+
+    chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
+    order = list(dict.fromkeys(mark["losses"] for mark in marks))
+    title, scale = "separate ÷ summed", alt.Scale(type="log", nice=False, padding=12)
+    base = based_on(marks).encode(
+        x=alt.X("losses:O", title="losses (stages)", sort=order, axis=alt.Axis(labelAngle=0)),
+        color=alt.Color("framework:N", scale=frameworks_scale()),
+        detail="line:N",
+        opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
+        tooltip=tooltip(),
+    )
+    measured = base.mark_line(point=True).encode(y=alt.Y("ratio:Q", title=title, scale=scale))
+    bars = base.mark_rule().encode(y=alt.Y("low:Q", title=title), y2="high:Q")
+    law = base.mark_line(strokeDash=[5, 4]).encode(y=alt.Y("predicted:Q", title=title))
+    return alt.layer(law, bars, measured.add_params(chosen)), 340
+
+
+@drawn
+def work(marks: Sequence[Mark], *, speeds: Mapping[str, float]) -> Drawing:
+    """Times over counted FLOPs, both logarithmic; the sizes of one network are joined.
+
+    ``speeds`` is each framework's best, in FLOPs a second: dashed, where time is arithmetic alone.
+    """
+    import altair as alt
+
+    chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
+    scale = alt.Scale(type="log", nice=False, padding=12)
+    colour = alt.Color("framework:N", scale=frameworks_scale())
+    x, y = (
+        alt.X("flops:Q", title="FLOPs of a call, counted", scale=scale, axis=alt.Axis(format="~s")),
+        alt.Y("seconds:Q", title="seconds a call", scale=scale, axis=alt.Axis(format="~s")),
+    )
+    base = based_on(marks).encode(x=x, y=y, color=colour, tooltip=tooltip())
+    base = base.encode(opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)))
+    dots = base.mark_point(filled=True, size=40).encode(shape=alt.Shape("size:N", sort=None))
+    joined = base.mark_line(strokeWidth=0.7).encode(detail="line:N", tooltip=alt.value(None))
+    least = min(mark["seconds"] for mark in marks)
+    most = max(mark["flops"] for mark in marks)
+    ends = [
+        {"framework": name, "flops": flops, "seconds": flops / speed}
+        for name, speed in speeds.items()
+        for flops in (least * speed, most)
+    ]
+    law = alt.Chart(alt.InlineData(values=ends)).mark_line(strokeDash=[5, 4])
+    return alt.layer(law.encode(x=x, y=y, color=colour), joined, dots.add_params(chosen)), 380
+
+
+@drawn
+def errors(marks: Sequence[Mark]) -> Drawing:
+    """A tick a parameter, a line a network: the gradient's error in epsilons, logarithmic."""
+    import altair as alt
+
+    titles = {"problem": "network", "size": "size", "framework": "framework",
+              "parameter": "parameter", "told": "error in eps", "strategy": "worst in"}  # fmt: skip
+    base = (
+        based_on(marks)
+        .mark_tick(thickness=2)
+        .encode(
+            x=alt.X("eps:Q", title="relative error in eps", scale=alt.Scale(type="log")),
+            y=alt.Y("problem:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
+            color=alt.Color("framework:N", scale=frameworks_scale()),
+            tooltip=tooltip(titles),
+        )
+    )
+    return base, lines_high(marks, "problem")
+
+
+@drawn
+def drift(marks: Sequence[Mark]) -> Drawing:
+    """Over the runs: times against those of the first run, the geometric mean of each line."""
+    import altair as alt
+
+    scale = alt.Scale(type="log", nice=False, padding=16)
+    titles = {"run": "run", "line": "cells", "told": "time ÷ first run", "cells": "cells in common"}
+    base = (
+        based_on(marks)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("run:O", title="run", sort=None, axis=alt.Axis(labelLimit=120)),
+            y=alt.Y("ratio:Q", title="time ÷ first run", scale=scale),
+            color=alt.Color("line:N", title=None, scale=few_colours(), sort=None),
+            tooltip=tooltip(titles),
+        )
+    )
+    return base, 300
+
+
+@drawn
+def over_time(marks: Sequence[Mark]) -> Drawing:
+    """A line a cell over the runs; a dot where a new level begins."""
+    import altair as alt
+
+    titles = {"line": "cell", "run": "run", "commit": "commit", "told": "time",
+              "begins": "level begins, times the one before"}  # fmt: skip
+    chosen = alt.selection_point(fields=["line"], name="chosen", on="click")
+    # not read off the marks: a filter may leave none, of which there is no range
+    runs, ratios = sorted({mark["run"] for mark in marks}), _ratios(marks)
+    scale = alt.Scale(type="log", nice=False, domain=[0.9 * min(ratios), 1.1 * max(ratios)])
+    axis = alt.Axis(labelLimit=90, labelOverlap=True)
+    base = based_on(marks).encode(
+        x=alt.X("run:O", title="run", sort=None, scale=alt.Scale(domain=runs), axis=axis),
+        y=alt.Y("ratio:Q", title="time ÷ first runs", scale=scale),
+        color=alt.Color("framework:N", scale=frameworks_scale()),
+        detail="line:N",
+        opacity=alt.condition(chosen, alt.value(0.85), alt.value(0.06)),
+        tooltip=tooltip(titles),
+    )
+    drawn_lines = base.mark_line(point=alt.OverlayMarkDef(size=14))
+    dots = base.mark_point(filled=True, size=90).transform_filter("datum.begins != ''")
+    return alt.layer(drawn_lines.add_params(chosen), dots), 340

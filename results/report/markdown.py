@@ -1,0 +1,116 @@
+"""A report as Markdown for GitHub: the same tables, the charts as pictures beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from results.formatting import NOTHING, code, escape
+from results.report.model import (
+    Cell,
+    Chart,
+    Code,
+    Paragraph,
+    Points,
+    Report,
+    Section,
+    Strong,
+    Table,
+)
+
+ROWS = 400  # of one table; GitHub shows half a megabyte of a file
+PICTURES = "charts"
+
+
+def markdown(report: Report, *, pictures: bool = True) -> str:
+    """The whole report; with ``pictures`` it points to ``charts/<name>.svg`` beside it."""
+    lines = [f"# {escape(report.title)}", ""]
+    for warning in report.warnings:
+        lines += [f"> {text(warning)}", ""]
+    for part in report.parts:
+        lines += [f"## {escape(part.title)}", "", text(part.about), ""]
+        for section in part.sections:
+            lines += _section(section, 3, pictures)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def text(paragraph: Paragraph) -> str:
+    """A paragraph on one line, whatever its pieces hold."""
+    return "".join(_piece(piece) for piece in paragraph)
+
+
+def _piece(piece: str) -> str:
+    if isinstance(piece, Code):
+        return code(piece)
+    lead, trail = (" " if piece[:1] == " " else ""), (" " if piece[-1:] == " " else "")
+    plain = escape(piece)
+    if isinstance(piece, Strong):
+        plain = f"**{plain}**"
+    return f"{lead}{plain}{trail if plain else ''}"
+
+
+def _section(section: Section, level: int, pictures: bool) -> Iterator[str]:
+    yield f"{'#' * level} {escape(section.title)}"
+    yield ""
+    for block in section.blocks:
+        if isinstance(block, Section):
+            yield from _section(block, level + 1, pictures)
+        elif isinstance(block, Table):
+            yield from _table(block)
+        elif isinstance(block, Chart):
+            yield from _chart(block) if pictures else ()
+        elif isinstance(block, Points):
+            yield from (f"- {text(item)}" for item in block.items)
+            yield ""
+        else:
+            yield text(block)
+            yield ""
+
+
+def _chart(chart: Chart) -> Iterator[str]:
+    yield f"![{escape(chart.title)}]({PICTURES}/{chart.name}.svg)"
+    yield ""
+    yield f"*{escape(chart.about)}*"
+    yield ""
+
+
+def _table(table: Table) -> Iterator[str]:
+    title = escape(table.title)
+    folded = table.folded and len(table.rows) > 8
+    yield f"<details><summary>{title}</summary>" if folded else f"**{title}**"
+    yield ""
+    if table.about:
+        yield escape(table.about)
+        yield ""
+    yield from _lines(table)
+    if len(table.rows) > ROWS:
+        yield ""
+        yield f"{len(table.rows) - ROWS} more rows stand in cells.csv."
+    yield ""
+    if folded:
+        yield "</details>"
+        yield ""
+
+
+def _lines(table: Table) -> Iterator[str]:
+    rules = ["---:" if i in table.numbers else "---" for i in range(len(table.columns))]
+    yield _row([escape(column) for column in table.columns])
+    yield _row(rules)
+    for row in table.rows[:ROWS]:
+        cells = [_cell(cell) for cell in row.cells]
+        yield _row([*cells, *[""] * (len(table.columns) - len(cells))])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(cell: Cell) -> str:
+    """What failed says why at once; the reasons of other gaps stand in the tidy data."""
+    shown = escape(cell.text)
+    if cell.kind == "failed":
+        return f"**{shown}**" + (f": {escape(cell.note)}" if cell.note else "")
+    if cell.kind == "best":
+        return f"**{shown}**"
+    if cell.kind == "code" and shown:
+        return f"<code>{shown}</code>"
+    return shown or ("" if not cell.note else NOTHING)

@@ -1,0 +1,1 @@
+"""Statistics of samples: estimators, verdicts, launch pairs, change points."""

@@ -1,0 +1,1 @@
+"""Show runs and comparisons in a terminal."""

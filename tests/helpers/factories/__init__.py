@@ -1,0 +1,1 @@
+"""Factories of records, runs and comparisons to test with."""

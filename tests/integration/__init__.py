@@ -1,0 +1,1 @@
+"""Tests of modules together with worker processes or real frameworks."""

@@ -1,0 +1,199 @@
+"""A mistake in a user's own spec: one line that names the file and the mistake, before any run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import cli
+from benchmarks.harness.selection.options import Selection, SelectionError
+from benchmarks.paths import ROOT
+from benchmarks.scenarios import CATALOGUE
+from benchmarks.scenarios.external import loading
+from benchmarks.scenarios.external.errors import SpecError
+from tests.helpers.external_scenarios import Change, write
+
+FLOW = '{"loss1": ("net1",), "loss2": BOTH}'
+ADAM = '"adam", {"lr": 1e-3}'
+
+# what: (what stands in the spec, what is put in its place, what is said)
+MISTAKES: dict[str, tuple[str, str, str]] = {
+    "syntax": ("BOTH = (", "BOTH = ((", "mine.py:18: SyntaxError: '(' was never closed"),
+    "exception": ("BOTH =", "both =", "mine.py:26: NameError: name 'BOTH' is not defined"),
+    "missing_field": ("    data=data,\n", "", "missing 1 required positional argument: 'data'"),
+    "imports_torch": ("import numpy as np", "import torch", "mine.py:1: ImportError: a spec must"),
+    "no_scenarios": ("SCENARIOS =", "SCENARIO =", "no SCENARIOS; end the file with SCENARIOS"),
+    "not_a_tuple": ("SCENARIOS = (mine,)", "SCENARIOS = mine", "SCENARIOS is Scenario, should be"),
+    "empty": ("(mine,)", "()", "SCENARIOS is empty, should be a tuple"),
+    "wrong_type": ("(mine,)", "('mine',)", "SCENARIOS holds a str, should hold Scenario only"),
+    "name": ('name="mine"', 'name="my-net"', "name 'my-net' must be that of a function"),
+    "taken": ('name="mine"', 'name="gan"', "scenario 'gan' is already in the catalogue"),
+    "twice": ("(mine,)", "(mine, mine)", "scenario 'mine' is already of mine.py; give yours"),
+    "no_variants": ('variants={"-"', 'variants={} and {"-"', "no variants; give at least"),
+    "variant_name": ('{"-": V', '{"a-b": V', "name 'a-b' may hold letters, digits"),
+    "no_networks": ("networks=BOTH", "networks=()", "no networks; name them in order"),
+    "string": ("networks=BOTH", 'networks="net1"', "networks is 'net1', should be a tuple:"),
+    "unknown_network": ("networks=BOTH", 'networks=("net1", "net3")', "networks names 'net3'"),
+    "no_flow": (FLOW, "{}", "no flow; say for each loss the networks it reaches"),
+    "flow": (FLOW, '{"loss1": ("net7",)}', "flow['loss1'] names 'net7', which no parameter has"),
+    "frozen": (FLOW, f'{FLOW}, frozen=("net1.conv",)', "frozen names 'net1.conv', which no"),
+    "all_frozen": (FLOW, f"{FLOW}, frozen=BOTH", "nothing is left to train"),
+    "outside": ("networks=BOTH", 'networks=("net1",)', "'net2.linear.weight' is in none of"),
+    "optimizer": (ADAM, '"adagrad", {"lr": 1e-3}', "the optimizer is 'adagrad'; allowed: adam, "),
+    "setting": (ADAM, '"sgd", {"lr": 1, "nesterov": True}', "sgd is given 'nesterov'; allowed:"),
+    "no_lr": (ADAM, '"adam", {}', "adam is given no lr"),
+    "size_name": ('{"seed": ', '{"tiny": ', "sizes has 'tiny'; allowed: seed, small, medium"),
+    "no_seed": ('{"seed": ', '{"medium": ', "sizes lacks 'seed', at which the checks run"),
+    "structure": ('("width",)', '("depth",)', "size 'seed' lacks 'depth', which structure names"),
+    "argument": (', "width": 3}', "}", "size 'seed' lacks 'width', which structure names"),
+    "unused": (
+        '"width": 3}',
+        '"width": 3, "depth": 1}',
+        "data() at size 'seed': got an unexpected",
+    ),
+    "parameters": ("*, width, **_", "*, wide, **_", "missing 1 required keyword-only argument"),
+    "no_parameter": (
+        '**linear("net2.linear", width, width, relu=False)',
+        '"net2.w": 1.0',
+        "net2.w is a float, should be a Parameter",
+    ),
+    "no_x": ('("x", "t', '("y", "t', "the first network's input must be there as 'x'"),
+    "lists": ("rng.standard_normal(shape) for", "[1.0] for", "'x' as a list, should be a NumPy"),
+    "raises": ("shape = (batch,", "shape = 1 / 0, (batch,", "mine.py:14: ZeroDivisionError"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _catalogue() -> Iterator[None]:
+    """As it was, whatever a test loads."""
+    before = dict(CATALOGUE)
+    yield
+    CATALOGUE.clear()
+    CATALOGUE.update(before)
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_mistake_is_said_in_one_line_that_names_the_file(what: str, tmp_path: Path) -> None:
+    before, there, given, said = dict(CATALOGUE), *MISTAKES[what]
+    with pytest.raises(SpecError) as raised:
+        loading.load([write(tmp_path, "mine", spec=(there, given))])
+    line = str(raised.value)
+    assert line.startswith("mine.py:")
+    assert said in line
+    assert "\n" not in line
+    assert before == CATALOGUE
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("nowhere.py", "no such file or folder"),
+        ("empty", "no spec in this folder"),
+        ("notes.txt", "a spec is a Python file"),
+        ("alone.py", "neither alone_torch.py nor alone_jax.py stands beside it"),
+    ],
+)
+def test_path_without_a_scenario_is_said(path: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("")
+    write(tmp_path, "alone", parts=())
+    with pytest.raises(SpecError, match=said) as raised:
+        loading.load([str(tmp_path / path)])
+    assert path in str(raised.value)
+
+
+def test_right_spec_is_loaded_once_and_chosen_by_default(tmp_path: Path) -> None:
+    file = write(tmp_path, "mine")
+    assert [s.name for s in loading.load([file, tmp_path])] == ["mine"]
+    (first,) = loading.load([file])
+    assert loading.load([file])[0] is first
+    assert {s.name for s, _, _ in Selection().problems()} == {"mine"}
+    assert {s.name for s, _, _ in Selection(scenario=("gan",)).problems()} == {"gan"}
+    assert {s.name for s, _, _ in Selection(scenario=("all",)).problems()} == set(CATALOGUE)
+    assert {c.size for c in Selection().cells()} == {"seed"}
+    with pytest.raises(SelectionError, match="'large' is unknown"):
+        Selection(size=("large",))
+
+
+def test_framework_without_a_part_is_unsupported_with_the_reason(tmp_path: Path) -> None:
+    loading.load([write(tmp_path, "mine")])
+    found = Selection(strategy=("separate_retained",)).cells()
+    lacking = "mine.py has no jax part: no mine_jax.py"
+    assert {(c.framework, c.unsupported()) for c in found} == {("torch", None), ("jax", lacking)}
+
+
+def test_two_files_cannot_have_one_name_and_neither_is_taken(tmp_path: Path) -> None:
+    files = [
+        write(tmp_path, "mine"),
+        write(tmp_path, "other", spec=('name="other"', 'name="mine"')),
+    ]
+    with pytest.raises(SpecError, match=r"other.py: scenario 'mine' is already of mine.py"):
+        loading.load(files)
+    assert "mine" not in CATALOGUE
+
+
+def test_spec_may_use_what_stands_beside_it(tmp_path: Path) -> None:
+    """A file that begins with ``_`` is no spec, and the folder's specs can import it."""
+    (tmp_path / "_widths_of_mine.py").write_text("WIDTH = 3\n")
+    change: Change = ("import numpy as np", "from _widths_of_mine import WIDTH")
+    write(tmp_path, "mine", spec=change)
+    assert [s.name for s in loading.load([tmp_path])] == ["mine"]
+
+
+def test_name_like_a_parts_is_a_part_only_beside_its_spec(tmp_path: Path) -> None:
+    write(tmp_path, "mine", parts=("torch", "jax"))
+    write(tmp_path, "only_jax", parts=("jax",))
+    assert [s.name for s in loading.load([tmp_path])] == ["mine", "only_jax"]
+    (tmp_path / "mine.py").unlink()
+    with pytest.raises(SpecError, match=r"part: no spec mine.py stands beside it") as raised:
+        loading.load([tmp_path])
+    assert str(raised.value).startswith("mine_jax.py:1: ImportError")
+
+
+def test_command_that_runs_a_cell_again_names_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my nets").mkdir()
+    loading.load([write(tmp_path / "my nets", "mine")])
+    monkeypatch.chdir(tmp_path)
+    assert "--scenario-path='my nets/mine.py' " in Selection().cells()[0].rerun()
+    monkeypatch.chdir("/")
+    absolute = str(tmp_path / "my nets" / "mine.py").removeprefix("/")
+    assert f"--scenario-path='{absolute}' " in Selection().cells()[0].rerun()
+
+
+def test_list_shows_ones_own_and_says_a_mistake_with_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, "mine")
+    assert cli.main(["list", "--scenario-path", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "loss2 → net1, net2" in shown
+    assert "linear_cascade" not in shown
+    broken = write(tmp_path, "broken", spec=("networks=BOTH", "networks=()"))
+    assert cli.main(["list", "--scenario-path", str(file), "--scenario-path", str(broken)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        "cascade-bench: broken.py: broken: no networks; name them in order, "
+        "such as networks=('net1', 'net2')\n"
+    )
+
+
+def test_pytest_ends_with_exit_code_4_and_the_same_line(tmp_path: Path) -> None:
+    file = write(tmp_path, "broken", spec=("networks=BOTH", "networks=()"))
+    command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, "--benchmark-only", f"--scenario-path={file}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[0].startswith("ERROR: broken.py: broken: no networks; name")
+    assert "Traceback" not in done.stderr + done.stdout

@@ -1,0 +1,219 @@
+"""Peak memory: what is known is read right, what cannot be told is said, and the time is kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.launches import pool
+from benchmarks.harness.measurement import peak_memory
+from benchmarks.harness.protocol.cells import Cell
+from benchmarks.harness.protocol.heartbeat import Mark
+from benchmarks.harness.session import recording
+from benchmarks.harness.worker import process_memory
+from benchmarks.harness.worker.memory import Memory
+from benchmarks.harness.worker.process_memory import Resident, Unmeasurable
+from benchmarks.machine.environment import installed
+from benchmarks.paths import ROOT
+from results.records.record import finish
+
+MIB = 2**20
+ONCE = {"launches": 1, "seconds": 1e-4}  # the time is of no interest here
+
+
+def figures(found: dict[str, Any], name: str) -> dict[str, Any]:
+    assert found[name]["outcome"] == "ok", found[name]
+    assert len(found[name]["samples"]) == 1
+    return found[name]["figures"]
+
+
+Told = dict[str, dict[str, Any]]
+
+
+def told(framework: str, names: Iterable[str], *problem: str) -> Told:
+    """Each cell's peak and counts, neither gated nor timed, in one process apart."""
+    found: Told = {}
+    with pool.POOL.apart(framework, "cpu", "float32", peak_memory.ENVIRONMENT) as launch:
+        pool.POOL.files(*problem).open_in(launch)
+        for name in names:
+            cell = {"kind": "backward", "name": name, "phase": "backward"}
+            peak = launch.ask("peak", 60.0, **cell)
+            found[name] = {"peak_bytes": peak, **launch.ask("count", 60.0, **cell)}
+    return found
+
+
+@pytest.mark.usefixtures("measured")
+def test_memory_of_known_size_is_read_right() -> None:
+    """``building`` holds its graph, lets go of it and then holds as much; the rest says itself."""
+    known = {
+        "holding": 64,
+        "holding_twice": 128,
+        "holding_in_turn": 64,
+        "holding_a_result": 64,
+        "building": 64,
+        "holding_in_a_thread": 8,  # glibc would keep it in the thread's part of the heap
+    }
+    found = told("fake", known, "linear_cascade", "-", "seed")
+    for name, size in known.items():
+        assert found[name]["peak_bytes"] == pytest.approx(size * MIB, rel=0.05), name
+
+
+def test_what_the_counter_does_not_resolve_is_null_with_its_reason(measured: Any) -> None:
+    found = figures(measured("summed", memory=True, **ONCE), "summed")
+    assert found["peak_bytes"] is None
+    assert "less than the kernel's counter resolves" in found["peak_why"]
+
+
+def test_nothing_is_measured_where_nobody_asked(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool.Pool, "apart", None)  # would raise
+    found = figures(measured("holding", **ONCE), "holding")
+    assert found["peak_bytes"] is None
+    assert "--memory" in found["peak_why"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "why"), [("crash_apart", "signal 9"), ("hang_apart", "no answer within 1 s")]
+)
+def test_fault_while_measuring_memory_costs_that_figure_alone(
+    measured: Any, strategy: str, why: str
+) -> None:
+    found = measured(strategy, memory=True, limit=1.4, **ONCE)
+    assert figures(found, strategy)["peak_bytes"] is None
+    assert why in figures(found, strategy)["peak_why"]
+
+
+def test_allocator_that_keeps_what_is_freed_is_not_believed(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_HOARDS", "1")
+    found = figures(measured("holding", memory=True, **ONCE), "holding")
+    assert found["peak_bytes"] is None
+    assert "64 MiB of memory read as 0.0 MiB" in found["peak_why"]
+
+
+def test_system_that_does_not_count_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_memory, "CLEAR", tmp_path / "no" / "clear_refs")
+    with pytest.raises(Unmeasurable, match="clear_refs cannot be written here: No such file"):
+        Resident().reset()
+    status = tmp_path / "status"
+    monkeypatch.setattr(process_memory, "STATUS", status)
+    with pytest.raises(Unmeasurable, match="only Linux counts a process's peak"):
+        Resident()
+    status.write_text("VmRSS:\t  12 kB\n")
+    assert Resident().held() == 12 * 1024
+    with pytest.raises(Unmeasurable, match="has no VmHWM"):
+        Resident().peak()
+
+
+class Lifelong:
+    """A gauge like XLA's on a GPU: its peak is that of the whole process."""
+
+    resettable, resolution = False, 1
+
+    def __init__(self) -> None:
+        self.now, self.most, self.earlier = 100, 100, 0
+
+    def held(self) -> int:
+        return self.now
+
+    def reset(self) -> None:
+        self.earlier = self.most
+
+    def peak(self) -> int:
+        return self.most
+
+    def take(self, size: int) -> None:
+        self.now += size
+        self.most = max(self.most, self.now)
+
+
+def test_gauge_that_cannot_be_reset_sees_one_call_and_nothing_before_it() -> None:
+    gauge, calls = Lifelong(), []
+
+    def run(_: None) -> None:
+        calls.append("run")
+        gauge.take(50)
+        gauge.take(-50)
+
+    program = SimpleNamespace(
+        release=lambda: None, reset=lambda: None, prepare=lambda: None, run=run, wait=lambda _: None
+    )
+    session = SimpleNamespace(gauge=lambda: gauge, hold=calls.append)
+    worker = Memory("fake", session, Mark(), lambda _: None)
+    worker.opened = SimpleNamespace(program=lambda *_: program)
+    assert worker.do_peak("backward", "summed", "backward") == 50
+    assert calls == ["run"]
+
+
+GAUGE = """
+from types import SimpleNamespace
+from impl_jax.runtime import Gauge, Unavailable
+
+
+def refused(take):
+    try:
+        take()
+    except Unavailable as error:
+        return str(error)
+
+
+told = {"bytes_in_use": 10, "peak_bytes_in_use": 80}
+gauge = Gauge(SimpleNamespace(platform="gpu", memory_stats=lambda: told))
+gauge.reset()
+print(refused(gauge.peak))
+told["peak_bytes_in_use"] = 90
+print(gauge.held(), gauge.peak())
+told.clear()
+print(refused(gauge.held))
+"""
+
+
+@pytest.mark.skipif(installed("jax") is None, reason="jax is not installed")
+def test_peak_that_xla_reached_before_the_phase_is_not_the_phases() -> None:
+    """In a process of its own: no test may leave a framework behind in this one."""
+    done = subprocess.run(
+        [sys.executable, "-c", GAUGE], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    early, figures, silent = done.stdout.splitlines()
+    assert early.startswith("the phase stayed under what its process had held before")
+    assert figures == "10 90"
+    assert silent == "jax's gpu allocator does not tell its bytes_in_use"
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+@pytest.mark.usefixtures("measured")
+def test_retained_graph_is_part_of_the_peak(framework: str) -> None:
+    if installed(framework) is None:
+        pytest.skip(f"{framework} is not installed")
+    name = "separate_retained"
+    found = told(framework, [name], "stacked_cascade", "n2", "medium")[name]
+    assert 3 * MIB < found["residual_bytes"] <= found["peak_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("figures", "bytes_", "why"),
+    [
+        ({"peak_bytes": 7, "peak_why": None}, 7, None),
+        ({"peak_bytes": None, "peak_why": "no counter"}, None, "no counter"),
+        ({}, None, "not timed in this run"),
+    ],
+)
+def test_record_holds_the_peak_or_the_reason(
+    figures: dict[str, Any], bytes_: int | None, why: str | None
+) -> None:
+    where = ("backward", "linear_cascade", "-", "seed", "torch", "eager")
+    cell = Cell(*where, "summed", "backward", "cpu")
+    result = {"outcome": "ok", "figures": figures, "samples": [], "peak_seconds": [], "steady": []}
+    record = finish(recording.measured(cell, result, None))
+    assert record["peak_bytes"] == bytes_
+    assert record["missing"].get("peak_bytes") == why

@@ -1,0 +1,346 @@
+"""Comparing as it is measured, with a framework whose faults are known; and what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.protocol.cells import Cell
+from benchmarks.paths import ROOT
+from benchmarks.regression import plan, references, worker_pairs
+from benchmarks.regression.session import CannotStart, Session
+from benchmarks.regression.versions import Side
+from results.regression import document as regression
+from results.statistics import launch_pairs
+from results.statistics.verdict import INCONCLUSIVE, SLOWER
+from tests.conftest import fake_framework
+
+LOOKS = (3, 4)
+Measure = Callable[..., dict[str, Any]]
+
+
+def cell(strategy: str = "summed") -> Cell:
+    return Cell(
+        "backward", "linear_cascade", "-", "seed", "fake", "eager", strategy, "gradient", "cpu"
+    )
+
+
+@pytest.fixture
+def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure]:
+    """Measure cells of the fake framework; ``base`` and ``head`` are their faults."""
+    monkeypatch.setattr(plan, "LOOKS", LOOKS)
+    monkeypatch.setattr(plan, "FURTHER", ())
+    monkeypatch.setattr(launch_pairs, "LOOKS", LOOKS)
+    monkeypatch.setattr(plan, "CELL_SECONDS", 0.02)
+
+    def side(name: str, faults: str) -> Side:
+        python = tmp_path / f"{name}-python"
+        python.write_text(f"#!/bin/sh\nFAKE_FAULTS='{faults}' exec {sys.executable} \"$@\"\n")
+        python.chmod(0o755)
+        cache = tmp_path / f"{name}.cache"
+        cache.mkdir(exist_ok=True)
+        return Side(name, name, None, 0, str(python), {}, ROOT, str(cache), {})
+
+    def run(
+        *cells: Cell, base: str = "", head: str = "", budget: float = 120.0, **hooks: Any
+    ) -> dict[str, Any]:
+        document = regression.new_document(
+            plan.described(cells),
+            sides={}, machine={"id": "box"}, seed=0, budget_seconds=budget,
+            design=regression.new_design(), arguments=[],
+        )  # fmt: skip
+        made = {"base": side("base", base), "head": side("head", head)}
+        saved: list[int] = hooks.get("saved", [])
+        measuring = Session(
+            made, cells, document, began=hooks.get("began", time.monotonic()),
+            save=lambda one: saved.append(one["pairs"]), tell=hooks.get("tell", lambda _: None),
+            remark=hooks.get("remark", lambda _: None),
+        )  # fmt: skip
+        try:
+            measuring.run()
+        finally:
+            document["saved"] = saved
+        return document
+
+    with fake_framework(monkeypatch):
+        yield run
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """One thing for each time that a launch pair's workers were started."""
+    known, found = worker_pairs.started, []
+
+    def counted(*rest: Any) -> Any:
+        found.append(rest)
+        return known(*rest)
+
+    monkeypatch.setattr(worker_pairs, "started", counted)
+    return found
+
+
+def verdicts(document: dict[str, Any]) -> dict[str, str]:
+    found = regression.analysis(document).findings
+    return {one.cell["strategy"]: one.verdict for one in found}
+
+
+def test_unchanged_code_is_measured_in_every_role_and_saved_after_each_pair(
+    measure: Measure,
+) -> None:
+    document = measure(cell())
+    assert document["pairs"] in LOOKS
+    assert document["design"]["looks"] == list(LOOKS)
+    assert document["saved"][: document["pairs"]] == list(range(1, document["pairs"] + 1))
+    wall = document["cells"][0]["seconds"]["wall"]
+    assert len(wall) == document["pairs"]
+    assert all(len(row) == 3 and min(row) > 0 for row in wall)
+    assert regression.analysis(document).exit_code in (0, 3)
+
+
+def test_a_slower_head_is_found(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
+    # calls of 13 µs: base against base may leave 2 %, and then nothing would be told
+    monkeypatch.setattr(launch_pairs, "MARGIN", 0.5)
+    document = measure(cell("summed"), cell("other"), head="summed/gradient=slow")
+    found = verdicts(document)
+    assert found["summed"] == SLOWER
+    assert found["other"] != SLOWER
+    assert regression.analysis(document).exit_code == 1
+
+
+@pytest.mark.parametrize(("side", "state"), [("head", "wrong_in_head"), ("base", "wrong_in_base")])
+def test_wrong_gradients_take_no_time(
+    measure: Measure, started: list[Any], side: str, state: str
+) -> None:
+    document = measure(cell("summed"), cell("other"), **{side: "summed/gradient=scaled"})
+    entry = document["cells"][0]
+    assert (entry["state"], entry["seconds"]) == (state, {})
+    assert "net2.linear.weight" in entry["why"]
+    assert len(document["cells"][1]["seconds"]["wall"]) == document["pairs"] >= LOOKS[0]
+    assert len(started) == document["pairs"]  # the other cell went on in the same workers
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "state"),
+    [
+        ("untraceable", "scaled", "wrong_in_head"),  # new in head, and wrong there
+        ("scaled", "scaled", "failed"),
+        ("untraceable", "untraceable", "failed"),
+        ("scaled", "untraceable", "failed"),
+    ],
+)
+def test_what_head_does_is_judged_whatever_base_does(
+    measure: Measure, base: str, head: str, state: str
+) -> None:
+    faults = {"base": f"summed/gradient={base}", "head": f"summed/gradient={head}"}
+    document = measure(cell("summed"), cell("other"), **faults)
+    entry = document["cells"][0]
+    assert entry["state"] == state, entry["why"]
+    assert ("base: " in entry["why"] and "head: " in entry["why"]) == (state == "failed")
+    assert regression.analysis(document).exit_code == (1 if state == "wrong_in_head" else 2)
+
+
+def test_a_base_that_dies_is_no_new_cell_of_head(measure: Measure) -> None:
+    document = measure(cell("summed"), cell("other"), base="summed/gradient=crash")
+    assert document["cells"][0]["state"] == "failed"
+    assert "SIGKILL" in document["cells"][0]["why"]
+    assert regression.analysis(document).exit_code == 2
+
+
+def test_a_reference_whose_worker_is_killed_is_taken_again(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = references._Launches.of
+    killed: list[int] = []
+
+    def of(self: references._Launches, side: str, framework: str) -> Any:
+        launch = known(self, side, framework)
+        if side == "base" and len(killed) < times:
+            launch.ready()
+            killed.append(launch.pid)
+            os.kill(launch.pid, 9)
+        return launch
+
+    monkeypatch.setattr(references._Launches, "of", of)
+    times = 1
+    assert measure(cell())["cells"][0]["state"] == "ok"
+    killed.clear()
+    times = 2
+    document = measure(cell())
+    assert document["cells"][0]["state"] == "failed"  # not "not in base"
+    assert regression.analysis(document).exit_code == 2
+
+
+def test_stopped_while_references_are_taken_it_ends_at_once(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C comes to the main thread, which waits for one of each side."""
+    known, begun = ProblemFiles.reference, threading.Event()
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+
+    def reference(self: ProblemFiles, launches: Any, *rest: Any) -> Any:
+        (launch,) = launches.values()
+        begun.set()
+        os.kill(launch.pid, signal.SIGSTOP)  # a reference that takes long
+        return known(self, launches, *rest)
+
+    monkeypatch.setattr(ProblemFiles, "reference", reference)
+
+    def stop() -> None:
+        begun.wait(300)
+        time.sleep(0.3)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    threading.Thread(target=stop, daemon=True).start()
+    known_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    start = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            measure(cell())
+    finally:
+        signal.signal(signal.SIGINT, known_handler)
+    assert time.monotonic() - start < 60  # and not the 300 s that an answer may take
+
+
+def test_a_cell_that_raises_in_head_failed_there(measure: Measure) -> None:
+    document = measure(cell("summed"), cell("other"), head="summed/gradient=untraceable")
+    assert document["cells"][0]["state"] == "failed_in_head"
+    assert document["cells"][0]["why"] == "no one graph can be made of it"
+    assert regression.analysis(document).exit_code == 2
+
+
+def test_a_cell_that_base_cannot_do_is_new(measure: Measure) -> None:
+    document = measure(cell("summed"), cell("other"), base="summed/gradient=untraceable")
+    assert document["cells"][0]["state"] == "only_in_head"
+    assert regression.analysis(document).exit_code in (0, 3)
+
+
+def test_a_worker_that_dies_once_is_excused(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    died: list[str] = []
+    known = worker_pairs.Cast._warm
+
+    def warm(self: worker_pairs.Cast, one: Cell, limit: float) -> int:
+        if not died:
+            died.append(one.strategy)
+            os.kill(self.launches["fake"]["head"].pid, 9)
+        return known(self, one, limit)
+
+    monkeypatch.setattr(worker_pairs.Cast, "_warm", warm)
+    document = measure(cell())
+    assert died
+    assert document["cells"][0]["state"] == "ok"
+    assert len(document["cells"][0]["seconds"]["wall"]) == document["pairs"] >= LOOKS[0]
+
+
+def test_a_cell_that_kills_its_worker_again_and_again_failed(measure: Measure) -> None:
+    document = measure(cell("summed"), cell("other"), head="summed/gradient=crash")
+    assert document["cells"][0]["state"] == "failed_in_head"
+    assert "SIGKILL" in document["cells"][0]["why"]
+    assert verdicts(document)["other"] != "failed"
+
+
+def test_a_cell_that_hangs_in_head_has_had_its_time(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch, started: list[Any]
+) -> None:
+    monkeypatch.setattr(worker_pairs, "ANSWER_SECONDS", 4.0)
+    document = measure(cell("summed"), cell("other"), head="summed/gradient=hang")
+    assert document["cells"][0]["state"] == "failed_in_head"
+    assert "no answer within 4 s" in document["cells"][0]["why"]
+    assert verdicts(document)["other"] != "failed"
+    assert len(started) == document["pairs"] + 1  # not tried again
+
+
+def test_the_budget_ends_it_and_nothing_is_told_too_early(measure: Measure) -> None:
+    document = measure(cell(), budget=1.0, began=time.monotonic() - 10.0)
+    assert (document["pairs"], document["stopped"]) == (1, "the budget was spent")
+    assert verdicts(document) == {"summed": INCONCLUSIVE}
+    assert regression.analysis(document).exit_code == 3
+
+
+def test_a_budget_that_turns_out_too_small_is_said_once_it_is_known(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(plan, "pairs_within", lambda *_: 0)
+    document = measure(cell(), remark=said.append)
+    (line,) = said
+    assert "the budget has time for about 2 of them, and the first verdict takes 3; give" in line
+    assert (document["design"]["looks"], document["pairs"]) == ([3], 3)
+
+
+def test_a_session_that_leaves_something_undecided_says_why_it_ended(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regression, "undecided", lambda _: True)
+    document = measure(cell())
+    assert (document["pairs"], document["stopped"]) == (LOOKS[-1], "no further look was planned")
+
+
+def test_stopped_in_the_middle_what_was_measured_is_saved(measure: Measure) -> None:
+    saved: list[int] = []
+
+    def tell(line: str) -> None:
+        if line.startswith("launch pair 3"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(cell(), tell=tell, saved=saved)
+    assert saved == [1, 2, 2]  # after each pair, and once more at the end
+
+
+def test_a_base_on_which_nothing_runs_is_named(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = worker_pairs.launch
+
+    def launch(side: Side, *rest: Any, **named: Any) -> Any:
+        if side.name == "base":
+            side = Side(**{**vars(side), "python": "/bin/false"})
+        return known(side, *rest, **named)
+
+    monkeypatch.setattr(worker_pairs, "launch", launch)
+    with pytest.raises(CannotStart, match="nothing of this selection runs on BASE: the worker"):
+        measure(cell())
+
+
+def test_a_tree_without_the_framework_does_not_run_the_installed_one(tmp_path: Path) -> None:
+    side = Side("base", "base", None, 0, sys.executable, {}, tmp_path, str(tmp_path), {})
+    launches = references._Launches({"base": side})
+    files = ProblemFiles("linear_cascade", "-", "seed")
+    found = references._reference(cell(), files, launches, "base", "torch")
+    files.close()
+    assert isinstance(found, references.Trouble)
+    assert found.why == "this tree has no impl_torch/session.py"
+    assert launches.kept == {}
+
+
+def test_a_base_of_another_protocol_is_named(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warm(*_: Any) -> int:
+        why = "AttributeError: 'Worker' object has no attribute 'do_warm'"
+        raise worker_pairs.CellFailed(cell(), "base", "crashed", why, again=True, said=True)
+
+    monkeypatch.setattr(worker_pairs.Cast, "_warm", warm)
+    with pytest.raises(CannotStart, match="BASE: its workers speak an older protocol"):
+        measure(cell())
+
+
+def test_looks_are_chosen_by_the_time_a_pair_takes() -> None:
+    assert plan.looks_within(25) == (10, 16, 24)
+    assert plan.looks_within(17) == (10, 16)
+    assert plan.looks_within(60) == (10, 16, 24, 36, 54)
+    assert plan.looks_within(9) == ()
+    assert plan.pairs_within(100.0, 9.0) == 11
+    assert plan.pairs_within(1e9, 9.0) == 80

@@ -1,0 +1,234 @@
+"""``cascade-bench show`` for programs, and the command itself: runs found, mistakes, pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.cli import main
+from benchmarks.paths import ROOT
+from results.records.record import OUTCOMES, Run, sample_key
+from results.records.samples import samples_path
+from results.records.storage import find_run, save_run
+from results.statistics.verdict import VERDICTS
+from results.terminal import run_summary
+from tests.helpers.factories.records import record, run
+from tests.helpers.factories.whole_runs import whole_run
+from tests.unit.results.terminal.test_run_page import widest
+from tests.unit.results.terminal.test_tables import unprintable
+
+Out = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def whole() -> Run:
+    return whole_run()
+
+
+# For programs
+
+
+def strict(text: str) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_json_has_the_agreed_keys_and_the_records_as_they_are(whole: Run) -> None:
+    found = strict(json.dumps(run_summary.document(whole)))
+    assert list(found) == [
+        "schema", "run", "started", "finished", "interrupted", "machine", "settings", "counts",
+        "canaries", "cells", "frameworks",
+    ]  # fmt: skip
+    assert found["cells"] == whole.records
+    assert found["machine"] == whole.machine
+    assert list(found["settings"]) == list(run_summary.SETTINGS)
+    assert found["settings"]["launches"] == 6
+    assert found["counts"]["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"ok": 308}
+    verdicts = [r["verdict"] for r in whole.records]
+    assert found["counts"]["verdicts"] == {w: verdicts.count(w) for w in VERDICTS}
+    assert found["canaries"]["summary"] == "torch ok, jax ok"
+    assert found["canaries"]["failed"] == []
+    assert len(found["canaries"]["taken"]) == 8
+
+
+def test_json_holds_each_pair_of_the_frameworks_with_its_interval(whole: Run) -> None:
+    pairs = run_summary.document(whole)["frameworks"]
+    # 2 sizes of 7 problems in 5 ways and of 6 in the 2 recipes of one name
+    assert len(pairs) == 2 * (7 * 5 + 6 * 2)
+    assert list(pairs[0]) == [
+        "kind", "scenario", "variant", "size", "strategy", "phase", "device", "dtype",
+        "torch_mode", "jax_mode", "equal_modes", "ratio",
+    ]  # fmt: skip
+    assert pairs[0]["equal_modes"] is False
+    assert 0 < pairs[0]["ratio"]["low"] < pairs[0]["ratio"]["estimate"] < pairs[0]["ratio"]["high"]
+
+
+def test_json_has_no_number_that_json_does_not_know() -> None:
+    cell = record(flops=float("nan"))
+    of = run(records=[cell], settings={"alpha": float("inf")}, machine={"id": "m", "x": 1e999})
+    found = strict(json.dumps(run_summary.document(of), allow_nan=False))
+    assert found["cells"][0]["flops"] is None
+    assert "nan" in found["cells"][0]["missing"]["flops"]
+    assert found["settings"]["alpha"] is None
+    assert found["machine"]["x"] is None
+
+
+# The command
+
+
+def test_newest_run_is_shown_and_one_by_its_id_or_file(tmp_path: Path, capsys: Out) -> None:
+    old = save_run(run("20261121T010203-aaaaaa"), tmp_path)
+    save_run(run("20261122T010203-bbbbbb", finished="2026-11-22T01:02:03+00:00"), tmp_path)
+    for asked, told in (
+        ([], "20261122T010203-bbbbbb"),
+        (["20261121T010203-aaaaaa"], "20261121T010203-aaaaaa"),
+        ([str(old)], "20261121T010203-aaaaaa"),
+    ):
+        assert main(["show", *asked, f"--results={tmp_path}"]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith(f"run {told} on machine box-1\n")
+        assert widest(out) <= 100
+        report = out.partition("the whole report: ")[2].replace("\\\n", "")
+        assert report.split()[:2] == ["cascade-bench", "report"]
+        assert find_run(report.split()[2], tmp_path).stem == told
+
+
+def test_json_of_the_command_is_one_strict_object(tmp_path: Path, capsys: Out, whole: Run) -> None:
+    path = save_run(whole, tmp_path)
+    assert main(["show", str(path), "--json"]) == 0
+    found = strict(capsys.readouterr().out)
+    assert found["run"] == whole.id
+    assert len(found["cells"]) == 308
+    assert len(found["frameworks"]) == 94
+
+
+def test_times_are_an_option(tmp_path: Path, capsys: Out, whole: Run) -> None:
+    path = str(save_run(whole, tmp_path))
+    assert main(["show", path]) == 0
+    assert "the time of one call" not in capsys.readouterr().out
+    assert main(["show", path, "--times"]) == 0
+    assert "the time of one call" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["a", "b b"], "show takes one run, and these are 2; .*cascade-bench report a 'b b'$"),
+        (
+            ["nosuch"],
+            "'nosuch' is neither a file nor the id .* newest there: 2.*-bbbbbb, 2.*-aaaaaa$",
+        ),
+        (["no/such.json"], "'no/such.json' is neither a file nor the id"),
+        (["\x1b[31m"], r"'\\x1b\[31m' is neither"),
+        (["y" * 5000], "y' is neither a file nor the id"),
+        (["."], r"^cascade-bench: \. is a folder; give the JSON file of a run"),
+    ],
+)
+def test_mistake_gets_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: Out, arguments: list[str], said: str
+) -> None:
+    for ending in ("aaaaaa", "bbbbbb"):
+        save_run(run(f"20261121T010203-{ending}"), tmp_path)
+    assert main(["show", *arguments, f"--results={tmp_path}"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert unprintable(told.err) == ""
+    assert re.search(said, told.err.strip())
+
+
+def test_where_no_run_is_the_way_to_one_is_said(tmp_path: Path, capsys: Out) -> None:
+    for asked in ([], ["20261121T010203-ab12cd"]):
+        assert main(["show", *asked, f"--results={tmp_path}"]) == 2
+        assert "pytest benchmarks --benchmark-only" in capsys.readouterr().err
+
+
+def test_folder_whose_name_is_an_escape_sequence_writes_nothing(
+    tmp_path: Path, capsys: Out
+) -> None:
+    assert main(["show", f"--results={tmp_path}/\x1b[31m"]) == 2
+    assert unprintable(capsys.readouterr().err) == ""
+
+
+def test_id_of_two_machines_runs_names_their_files(tmp_path: Path, capsys: Out) -> None:
+    paths = [save_run(run(machine={"id": name}), tmp_path) for name in ("a", "b")]
+    assert main(["show", "20261121T010203-ab12cd", f"--results={tmp_path}"]) == 2
+    told = capsys.readouterr().err
+    assert all(str(path) in told for path in paths)
+
+
+def test_run_cut_short_or_with_figures_that_are_none_is_refused(
+    tmp_path: Path, capsys: Out
+) -> None:
+    path = save_run(run(), tmp_path)
+    whole = path.read_text()
+    for text in (whole[: len(whole) // 2], whole.replace('"flops": null', '"flops": 1e999')):
+        assert text != whole
+        path.write_text(text)
+        assert main(["show", str(path)]) == 2
+        assert str(path) in capsys.readouterr().err
+
+
+def test_samples_that_hold_no_time_cost_only_their_comparison(
+    tmp_path: Path, capsys: Out, whole: Run
+) -> None:
+    key = sample_key(whole.records[0])
+    samples = whole.samples | {key: [np.zeros(1)] * 6}
+    path = save_run(replace(whole, samples=samples), tmp_path)
+    assert main(["show", str(path), "--json"]) == 0
+    assert len(strict(capsys.readouterr().out)["frameworks"]) == 93
+    samples_path(path).unlink()
+    assert main(["show", str(path)]) == 0
+    assert "the samples are not beside the run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--json"], []])
+def test_reader_that_has_seen_enough_is_no_error(
+    tmp_path: Path, whole: Run, arguments: list[str]
+) -> None:
+    """Nobody reads: neither what fills the pipe, nor the little that is written at the end."""
+    path = save_run(whole if arguments else run(), tmp_path)
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "benchmarks.cli", "show", str(path), *arguments]
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False, env=buffered
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_letters_that_the_terminal_lacks_are_question_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_run(run(), tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.cli", "show", str(path)],
+        cwd=ROOT, capture_output=True, check=True, env={"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert b"torch eager ? large ? backward" in done.stdout
+
+
+def test_no_framework_is_imported(tmp_path: Path) -> None:
+    path = save_run(run(), tmp_path)
+    script = (
+        "import sys; from benchmarks.cli import main; "
+        f"main(['show', {str(path)!r}]); main(['show', {str(path)!r}, '--json']); "
+        "print(sorted({'torch', 'jax', 'flax', 'optax', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,41 @@
+"""The page of traps is what its generator makes of the tests now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.evaluation import traps_page
+from benchmarks.harness.launches.check_workers import Laboratory
+
+NUMBER = re.compile(r"(?<!\w)-?\d[\d.]*(e[-+]\d+)?(?!\w)")
+
+
+@pytest.fixture(scope="module")
+def laboratory() -> Iterator[Laboratory]:
+    """Workers for the checks, which end with this file's tests."""
+    workers = Laboratory()
+    yield workers
+    workers.close()
+
+
+def without_measurements(page: str) -> list[str]:
+    """Lines of the page; in what was measured, machines and versions may differ by a number."""
+    measured = ("| ", "Measured with ")
+    return [
+        NUMBER.sub("#", line) if line.startswith(measured) else line for line in page.splitlines()
+    ]
+
+
+def test_page_of_traps_is_what_the_tests_say(laboratory: Laboratory) -> None:
+    made, kept = traps_page.page(laboratory), traps_page.PAGE.read_text()
+    assert without_measurements(made) == without_measurements(kept), "run: make docs"
+
+
+def test_only_measured_numbers_may_differ() -> None:
+    lines = without_measurements(
+        "| net2 moved | 2.1e+06 | -0.5 |\nadam 0.1\nMeasured with jax 0.10.2"
+    )
+    assert lines == ["| net2 moved | # | # |", "adam 0.1", "Measured with jax #"]

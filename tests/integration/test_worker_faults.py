@@ -1,0 +1,351 @@
+"""Faults survived: each is caused, gets its typed outcome, and costs the other cells nothing."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.harness.launches import launch, pool
+from benchmarks.harness.launches.launch import Launch
+from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.measurement import group as measure
+from benchmarks.harness.protocol import memory_limit
+from benchmarks.machine import environment
+from benchmarks.paths import ROOT
+from benchmarks.scenarios import CATALOGUE
+from benchmarks.scenarios.spec import Optimizer
+from tests.conftest import FAKES
+
+
+def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
+    assert found["summed"]["outcome"] == "ok", found["summed"]
+    assert len(found["summed"]["samples"]) == launches
+    for samples in found["summed"]["samples"]:
+        assert len(samples) >= 4
+        assert all(isinstance(sample, float) for sample in samples)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "outcome", "why"),
+    [
+        ("crash", "crashed", "signal 9"),
+        ("crash_later", "crashed", "signal 9"),
+        ("crash_timed", "crashed", "the system may be out of memory"),
+        ("abort", "out_of_memory", "signal 6 (SIGABRT); last words: what():  std::bad_alloc"),
+        ("greedy", "out_of_memory", "no room for 1 TiB"),
+        ("garbage", "crashed", "no answer"),
+        ("nan", "wrong_gradients", "net1.linear.bias: not finite"),
+        ("unwaited", "crashed", "Unfinished: the clock stopped at"),
+        ("scaled", "wrong_gradients", "net2.linear.weight: relative difference 0.001"),
+        ("recompiled", "crashed", "compiled anew while it was timed: 1 graphs before, 2 after"),
+        ("untraceable", "unsupported", "no one graph can be made of it"),
+    ],
+)
+def test_fault_is_typed_and_the_group_goes_on(
+    measured: Any, strategy: str, outcome: str, why: str
+) -> None:
+    found = measured(strategy, "summed")
+    assert found[strategy]["outcome"] == outcome
+    assert why in found[strategy]["why"]
+    assert found[strategy]["samples"] == []
+    assert_others_timed(found)
+
+
+@pytest.mark.parametrize("strategy", ["hang", "hang_timed"])
+def test_hanging_worker_is_killed_at_its_limit(measured: Any, strategy: str) -> None:
+    found = measured(strategy, "summed", limit=1.5, launches=1)
+    assert found[strategy]["outcome"] == "timeout"
+    assert "no answer within 2 s" in found[strategy]["why"]
+    assert_others_timed(found, launches=1)
+
+
+def test_limit_is_for_each_cell_and_not_for_all_of_the_timing(measured: Any) -> None:
+    start = time.monotonic()
+    found = measured("hang_timed", limit=1.0, launches=1, seconds=60.0)
+    assert found["hang_timed"]["outcome"] == "timeout"
+    assert time.monotonic() - start < 30.0
+
+
+def test_memory_limit_set_on_the_process_is_out_of_memory(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(memory_limit.VARIABLE, "384MiB")
+    found = measured("summed", "hungry")
+    assert found["hungry"]["outcome"] == "out_of_memory"
+    assert "MemoryError" in found["hungry"]["why"]
+    assert_others_timed(found)
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_framework_that_gets_no_memory_from_the_system_says_so(
+    framework: str, tmp_path: Path
+) -> None:
+    """Whether it raises, as torch does, or aborts, as XLA may."""
+    if environment.installed(framework) is None:
+        pytest.skip(f"{framework} is not installed")
+    problem = ProblemFiles("linear_cascade", "-", "medium")
+    # what the framework itself takes is more than that, so that its first allocation fails
+    one = launch.Launch(framework, environment={memory_limit.VARIABLE: "64MiB"})
+    try:
+        with pytest.raises(launch.WorkerError) as caught:
+            computed_by(one, problem)
+        assert caught.value.outcome == "out_of_memory", caught.value
+    finally:
+        one.kill()
+        problem.close()
+
+
+def computed_by(one: launch.Launch, problem: ProblemFiles) -> None:
+    problem.open_in(one)
+    problem.gradients(one, "backward", "separate_retained", "gradient")
+
+
+def test_xla_says_want_of_memory_on_the_cpu_as_an_internal_error() -> None:
+    script = (
+        "import jax; from impl_jax.runtime import is_out_of_memory as found;"
+        "said = 'INTERNAL: Error dispatching computation: Out of memory allocating 16777216 bytes';"
+        "print(found(jax.errors.JaxRuntimeError(said)),"
+        " found(jax.errors.JaxRuntimeError('INTERNAL: something else')))"
+    )
+    if environment.installed("jax") is None:
+        pytest.skip("jax is not installed")
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.split() == ["True", "False"]
+
+
+def test_group_whose_reference_finds_no_memory_is_out_of_memory(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(memory_limit.VARIABLE, "8MiB")
+    found = measured("summed", size="medium")
+    assert found["summed"]["outcome"] == "out_of_memory"
+    assert "the float64 reference" in found["summed"]["why"]
+
+
+@pytest.mark.parametrize("text", ["8", "8GB", "-1GiB", "much"])
+def test_memory_limit_that_says_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv(memory_limit.VARIABLE, text)
+    with pytest.raises(memory_limit.LimitError, match="give whole MiB or GiB, such as 512MiB"):
+        memory_limit.worker_memory()
+
+
+def test_workers_die_with_the_process_that_started_them_whatever_they_do(tmp_path: Path) -> None:
+    """One of them waits, the other hangs and would never read that its requests have ended."""
+    script = (
+        "from benchmarks.harness.launches.launch import Launch\n"
+        "from benchmarks.harness.launches.problems import ProblemFiles\n"
+        "import time\n"
+        "files, waits, hangs = ProblemFiles('linear_cascade', '-', 'seed'), Launch('fake'),"
+        " Launch('fake')\n"
+        "waits.ready(), files.open_in(hangs)\n"
+        "hangs.send('gradients', kind='backward', name='hang', phase='gradient', out='-')\n"
+        "print(waits.pid, hangs.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    path = os.pathsep.join(p for p in (str(FAKES), os.environ.get("PYTHONPATH")) if p)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=FAKES.parents[1],
+        env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(tmp_path)},
+    )
+    assert parent.stdout
+    with parent.stdout as said:
+        pids = [int(pid) for pid in said.readline().split()]
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 60.0
+    while any(running(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(pids) == 2
+    assert not any(running(pid) for pid in pids)
+
+
+def running(pid: int) -> bool:
+    """Whether the process has not ended; without a parent to wait for it, it may leave a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_timed_worker_that_dies_unseen_between_two_groups_costs_nothing(measured: Any) -> None:
+    assert_others_timed(measured("summed"))
+    for one in pool.POOL.launches("fake", "cpu", "float32", 2):
+        os.kill(one.pid, signal.SIGKILL)
+    assert_others_timed(measured("summed", size="small"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "deaths", "outcome"),
+    [("float32", 1, "ok"), ("float32", 2, "crashed"), ("float64", 1, "ok")],  # 64: the reference's
+)
+def test_worker_killed_at_no_cell_is_replaced_once(
+    measured: Any, monkeypatch: pytest.MonkeyPatch, dtype: str, deaths: int, outcome: str
+) -> None:
+    left, opened = [True] * deaths, ProblemFiles.open_in
+
+    def dying(files: ProblemFiles, one: launch.Launch, timeout: float = 300.0) -> None:
+        if one.hello and one in pool.POOL.launches("fake", "cpu", dtype, 1) and left:
+            left.pop()
+            os.kill(one.pid, signal.SIGKILL)
+        opened(files, one, timeout)
+
+    monkeypatch.setattr(ProblemFiles, "open_in", dying)
+    assert measured("summed", launches=1)["summed"]["outcome"] == outcome
+    assert left == []
+
+
+def test_fault_of_the_harness_leaves_no_answer_for_the_next_group(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It strikes at the second launch; the third has been asked too and has yet to answer."""
+    launches = iter(["first", "second"])
+    gated = measure._Group._gated
+
+    def broken(group: Any, prepared: Any) -> None:
+        if next(launches) == "second":
+            raise ZeroDivisionError
+        gated(group, prepared)
+
+    with monkeypatch.context() as breaking:
+        breaking.setattr(measure._Group, "_gated", broken)
+        with pytest.raises(ZeroDivisionError):
+            measured("summed", mode="jit", launches=3)
+    assert_others_timed(measured("summed", launches=3), launches=3)
+
+
+def test_what_a_library_prints_is_no_answer_and_does_no_harm(measured: Any) -> None:
+    found = measured("summed", "chatty")
+    assert found["chatty"]["outcome"] == "ok"
+    assert_others_timed(found)
+
+
+def test_where_nothing_can_be_compiled_a_cell_says_so_in_one_line(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "/no/compiler")
+    where = {"framework": "torch", "references": ["torch"], "launches": 1, "seconds": 0.0}
+    found = measured("summed", mode="compile", limit=120.0, **where)
+    assert found["summed"]["outcome"] == "unsupported", found["summed"]
+    assert "it needs a C++ compiler: install g++" in found["summed"]["why"]
+    assert "\n" not in found["summed"]["why"]
+
+
+def test_framework_that_is_not_there_fails_every_cell_and_no_more(measured: Any) -> None:
+    found = measured("summed", framework="absent", references=["fake", "absent"])
+    assert found["summed"]["outcome"] == "crashed"
+    assert "impl_absent" in found["summed"]["why"]
+
+
+def test_work_done_twice_reads_twice_the_time(measured: Any) -> None:
+    found = measured("slow", "twice", launches=1, seconds=0.3)
+    slow, twice = (np.quantile(found[name]["samples"][0], 0.25) for name in ("slow", "twice"))
+    assert slow == pytest.approx(0.02, rel=0.25)
+    assert twice / slow == pytest.approx(2.0, rel=0.15)
+
+
+def test_group_can_be_measured_by_any_executor(measured: Any) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        found = executor.submit(measured, "summed").result()
+    assert_others_timed(found)
+
+
+def test_device_that_the_framework_lacks_is_unsupported_with_its_reason(measured: Any) -> None:
+    for _ in range(2):  # the second group must hear the same, not that the worker is gone
+        found = measured("summed", device="moon")
+        assert found["summed"]["outcome"] == "unsupported"
+        assert "no device 'moon'" in found["summed"]["why"]
+
+
+def test_worker_killed_between_two_groups_is_replaced(measured: Any) -> None:
+    assert_others_timed(measured("summed"))
+    for dtype in ("float64", "float32"):  # the reference's worker, and one that is timed
+        pool.POOL.launches("fake", "cpu", dtype, 1)[0].kill()
+        assert_others_timed(measured("summed", variant="-", size="small"))
+        assert_others_timed(measured("summed"))
+
+
+def test_worker_that_dies_unseen_is_replaced_and_the_reference_taken_again(measured: Any) -> None:
+    assert_others_timed(measured("summed"))
+    os.kill(pool.POOL.launches("fake", "cpu", "float64", 1)[0].pid, signal.SIGKILL)
+    assert_others_timed(measured("summed", size="small"))
+
+
+def test_timing_longer_than_the_limit_of_an_answer_is_no_hang(measured: Any) -> None:
+    found = measured("summed", "chatty", launches=1, seconds=1.0, limit=1.5)
+    assert found["chatty"]["outcome"] == "ok"
+    assert_others_timed(found, launches=1)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "outcome"),
+    [
+        ("scaled_in_a_later_launch", "wrong_gradients"),
+        ("crash_in_a_later_launch", "crashed"),
+    ],
+)
+def test_fault_of_one_launch_takes_the_samples_of_all(
+    measured: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, strategy: str, outcome: str
+) -> None:
+    """The first launch was right, and was timed before the second one crashed."""
+    monkeypatch.setenv("FIRST_LAUNCH", str(tmp_path / "first"))
+    found = measured("summed", strategy)
+    assert found[strategy]["outcome"] == outcome, found[strategy]["why"]
+    assert found[strategy]["samples"] == []
+    assert_others_timed(found)
+
+
+def test_each_launch_is_a_process_of_its_own_with_an_order_of_its_own(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, list[int]]] = []
+    ask = Launch.ask
+
+    def watch(launch: Launch, op: str, *rest: Any, **arguments: Any) -> Any:
+        if op == "time":
+            asked.append((launch.pid, arguments["seed"]))
+        return ask(launch, op, *rest, **arguments)
+
+    monkeypatch.setattr(Launch, "ask", watch)
+    assert_others_timed(measured("summed", launches=3, seed=7), launches=3)
+    assert len({pid for pid, _ in asked}) == 3
+    assert [seed for _, seed in asked] == [[7, 0], [7, 1], [7, 2]]
+
+
+def test_freeze_is_gated_by_what_the_recipe_may_compute_and_nothing_may_move(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fake computes every gradient and moves everything: wrong unless that is the recipe."""
+    spec = CATALOGUE["linear_cascade"]
+    frozen = {"-": replace(spec.variants["-"], frozen=("net1",))}
+    sgd = Optimizer("sgd", {"lr": 0.1})
+    monkeypatch.setitem(CATALOGUE, spec.name, replace(spec, variants=frozen, optimizer=sgd))
+    recipes = ("unfrozen", "optimizer_only", "detach")
+    said = {
+        phase: {
+            name: one["why"]
+            for name, one in measured(*recipes, kind="freeze", phase=phase, launches=1).items()
+            if name
+        }
+        for phase in ("gradient", "step")
+    }
+    too_many = "a gradient for net1.linear.bias, net1.linear.weight, which should have none"
+    moved = "net1.linear.weight is frozen and moved"
+    assert said["gradient"] == {"unfrozen": None, "optimizer_only": None, "detach": too_many}
+    assert said["step"] == {"unfrozen": None, "optimizer_only": moved, "detach": too_many}

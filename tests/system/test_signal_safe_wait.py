@@ -1,0 +1,127 @@
+"""A signal that the kernel gives to another thread ends the main thread's waiting all the same."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import pytest
+
+from benchmarks.harness.launches import signal_safe_wait
+from benchmarks.harness.measurement import canaries
+from benchmarks.regression import references
+from tests.helpers.fake_sessions import only_run, session
+
+CELL = {"framework": "torch", "device": "cpu", "dtype": "float32"}
+AT = 0.2  # seconds from the beginning to the signal
+LATEST = 20.0  # … and to the end of what is waited for
+LIMIT = 150.0  # … of a session's cell that hangs
+
+
+class Stopped(BaseException):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def handler() -> Iterator[None]:
+    def stop(*_: object) -> NoReturn:
+        raise Stopped
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+def taken_by_this_thread(ended: threading.Event) -> str:
+    time.sleep(AT)
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+    ended.wait(LATEST)
+    return "done"
+
+
+def stopped_soon(wait: Callable[[], Any], ended: threading.Event) -> bool:
+    """Whether it ends by the signal, and long before what it waits for."""
+    before, stopped = time.monotonic(), False
+    try:
+        wait()
+    except Stopped:
+        stopped = True
+    waited = time.monotonic() - before
+    ended.set()
+    return stopped and waited < LATEST / 2
+
+
+def test_signal_given_to_another_thread_ends_the_waiting() -> None:
+    ended, futures = threading.Event(), []
+
+    def wait() -> None:
+        futures.append(pool.submit(taken_by_this_thread, ended))
+        signal_safe_wait.result(futures[0])
+
+    with ThreadPoolExecutor(1) as pool:
+        assert stopped_soon(wait, ended)
+    assert futures[0].result() == "done"
+
+
+def test_canaries_are_waited_for_in_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(canaries, "measure_canaries", lambda _: taken_by_this_thread(ended))
+    with ThreadPoolExecutor(1) as pool:
+        cells: Any = [SimpleNamespace(**CELL)]
+        taken = canaries.take(pool, cells, {})
+        assert stopped_soon(lambda: list(taken), ended)
+
+
+def test_float64_references_are_waited_for_in_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    launches: Any = SimpleNamespace(end=ended.set)
+    monkeypatch.setattr(references, "_reference", lambda *_: taken_by_this_thread(ended))
+    cells: Any = [SimpleNamespace(**CELL)]
+    files: Any = {"base": None, "head": None}
+    found: Any = None
+    assert stopped_soon(lambda: references._refer(cells, files, launches, found), ended)
+
+
+def test_result_and_error_of_what_was_waited_for_come_through() -> None:
+    def late(value: int) -> float:
+        time.sleep(AT)
+        return 1 / value
+
+    with ThreadPoolExecutor(1) as pool:
+        assert signal_safe_wait.result(pool.submit(late, 2)) == 0.5
+        with pytest.raises(ZeroDivisionError):
+            signal_safe_wait.result(pool.submit(late, 0))
+    done: Future[int] = Future()
+    done.set_result(3)
+    assert signal_safe_wait.result(done) == 3
+
+
+def test_who_waits_in_another_thread_waits_too() -> None:
+    """Its signals are the main thread's business."""
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(time.sleep, AT)
+        assert pool.submit(signal_safe_wait.result, first).result() is None
+
+
+def test_wakeup_pipe_of_before_is_in_place_again() -> None:
+    before = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(before)
+    with ThreadPoolExecutor(1) as pool:
+        signal_safe_wait.result(pool.submit(time.sleep, AT))
+    assert signal.set_wakeup_fd(before) == before
+
+
+@pytest.mark.parametrize("where", ["thread", "process"])
+def test_session_ends_whichever_thread_a_signal_is_given_to(tmp_path: Path, where: str) -> None:
+    faults: dict[str, Any] = {"FAKE_STOP": where, "FAKE_FAULTS": "summed/gradient=hang"}
+    before = time.monotonic()
+    ended = session(f"--results={tmp_path}", f"--cell-limit={LIMIT}", **faults)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert time.monotonic() - before < LIMIT
+    assert only_run(tmp_path).interrupted

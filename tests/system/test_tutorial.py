@@ -1,0 +1,100 @@
+"""docs/your-own-network.md as written: its files, its commands, and what it says they print."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.paths import ROOT
+
+PAGE = ROOT / "docs" / "your-own-network.md"
+PACKAGES = ("benchmarks", "impl_torch", "impl_jax", "results")
+FILE = re.compile(r"^`(\S+)`\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def files() -> dict[str, str]:
+    """Path → text of every file that the page gives, its name on the line before it."""
+    return dict(FILE.findall(PAGE.read_text()))
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Every command of the page, in order, with the lines that it says are printed."""
+    found: list[tuple[str, list[str]]] = []
+    for block in CONSOLE.findall(PAGE.read_text()):
+        for line in filter(None, block.splitlines()):
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            else:
+                found[-1][1].append(line)
+    return found
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of the project, and beside it the files of the page."""
+    for package in PACKAGES:
+        ignored = shutil.ignore_patterns("__pycache__", "runs", "reports")
+        shutil.copytree(ROOT / package, tmp_path / "clone" / package, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path / "clone")
+    for name, text in files().items():
+        path = (tmp_path / "clone" / name).resolve()
+        assert path.parent == tmp_path / "nets"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "clone"
+
+
+def output(command: str, folder: Path) -> str:
+    """What the command prints there; the two programs are those of this interpreter."""
+    python = sys.executable
+    programs = {"pytest": f"{python} -m pytest", "cascade-bench": f"{python} -m benchmarks.cli"}
+    name, _, rest = command.partition(" ")
+    done = subprocess.run(
+        f"{programs.get(name, name)} {rest}",
+        shell=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "100"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+def assert_printed(lines: list[str], printed: str, command: str) -> None:
+    """The lines stand in the output in this order; ``…`` is anything, and so is the spacing."""
+    rest = printed.splitlines()
+    for line in lines:
+        pattern = re.compile(r"\s+".join(map(re.escape, line.split())).replace("…", ".*"))
+        at = next((i for i, found in enumerate(rest) if pattern.search(found)), None)
+        assert at is not None, f"$ {command}\nnot there: {line}\n{printed[-3000:]}"
+        rest = rest[at + 1 :]
+
+
+def test_page_does_what_it_says(clone: Path) -> None:
+    said = commands()
+    assert len(files()) == 3
+    assert [command.split()[0] for command, lines in said if lines] == [
+        "cascade-bench", "pytest", "pytest", "cascade-bench", "cascade-bench", "pytest",
+    ]  # fmt: skip
+    for command, lines in said:
+        printed = output(command, clone)
+        assert_printed(lines, printed, command)
+        if command.startswith("pytest benchmarks --benchmark-skip"):
+            assert " failed" not in printed
+
+
+def test_line_that_is_not_printed_is_noticed() -> None:
+    assert_printed(["a … c"], "x\n  a  b c\n", "")
+    with pytest.raises(AssertionError, match="not there: a … d"):
+        assert_printed(["a … d"], "a b c", "")
+    with pytest.raises(AssertionError, match="not there: first"):
+        assert_printed(["second", "first"], "first\nsecond", "")

@@ -1,0 +1,1 @@
+"""Tests of single modules: no worker process is started. Folders mirror the packages."""

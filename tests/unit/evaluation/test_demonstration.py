@@ -1,0 +1,119 @@
+"""What is demonstrated can be: faults fit the sources, the replay and its page hold together."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.evaluation.demonstration import demonstrate, releases
+from benchmarks.evaluation.demonstration import page as demonstrated
+from benchmarks.evaluation.demonstration.faults import COMMENT, FAULTS, slip_in
+from benchmarks.evaluation.trial import change_points
+from benchmarks.paths import ROOT
+from benchmarks.regression import plan
+from results.regression.document import Finding, analysis
+from results.terminal import regression_table
+from tests.helpers.factories.comparisons import comparison
+from tests.helpers.factories.traces import recording
+
+
+def test_every_fault_has_its_place_and_its_cell(tmp_path: Path) -> None:
+    for fault in (COMMENT, *FAULTS):
+        target = tmp_path / fault.file
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / fault.file, target)
+    slip_in((COMMENT, *FAULTS), tmp_path)
+    for fault in FAULTS:
+        compile((tmp_path / fault.file).read_text(), fault.file, "exec")
+    names = {
+        Finding(vars(cell), "", "", {}, None, None).name
+        for cell in plan.cells(dict.fromkeys(("kind", "size")), "cpu", ["torch", "jax"])
+    }
+    assert {fault.cell for fault in FAULTS} <= names
+    with pytest.raises(ValueError, match="has 0 places for"):
+        slip_in(FAULTS, tmp_path)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.evaluation.trial.plan.TRIALS", 40)
+    monkeypatch.setattr(demonstrate, "SLOWED", (0.10,))
+
+
+def test_the_replay_is_silent_on_unchanged_code_and_finds_what_is_slower(
+    tmp_path: Path, small: None
+) -> None:
+    recording(tmp_path, 16)
+    constants = {"constants": {metric: {"quantile": 5.0, "drop": 3} for metric in ("wall", "cpu")}}
+    (tmp_path / "replay.json").write_text(json.dumps(constants))
+    found = demonstrate.replayed(tmp_path)
+    for one in found.values():
+        assert one["comparisons"] == 40
+        assert one["alarms"] <= 2
+        assert min(one["found"]["0.1"]["cells"]) > 0.9
+        assert one["found"]["0.1"]["everything"] > 0.9
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "replay.json").write_text(json.dumps(found))
+    page = demonstrated.page(tmp_path / "out")
+    assert "| quiet | 40 |" in page
+    assert "| bursty | 40 |" in page
+    assert page.count("Not run yet") == 3
+
+
+VERSIONS = {"torch": "2.13.0", "jax": "0.10.2", "jaxlib": "0.10.2", "flax": "0.12.8"}
+
+
+def told(found: dict[str, Any], **about: Any) -> str:
+    return json.dumps(regression_table.document_json(found, analysis(found)) | about)
+
+
+def test_the_page_says_what_was_found_and_what_was_not(tmp_path: Path) -> None:
+    (tmp_path / "unchanged-0.json").write_text(told(comparison(), code=0, minutes=9.5))
+    (tmp_path / "unchanged-1.json").write_text(told(comparison({2: 0.3}), code=1, minutes=9.0))
+    (tmp_path / "faulty-0.json").write_text(told(comparison({3: 0.3}), code=1, minutes=9.0))
+    upgraded = comparison({8: 0.3})
+    sides = {"base": {"versions": {**VERSIONS, "jax": "0.10.0"}}, "head": {"versions": VERSIONS}}
+    upgraded["sides"] = sides
+    (tmp_path / "upgrade-0.json").write_text(told(upgraded, code=1, minutes=9.0))
+    page = demonstrated.page(tmp_path)
+    assert "Base: torch 2.13.0, jax 0.10.0, jaxlib 0.10.2, flax 0.12.8. Head: torch 2.13.0" in page
+    assert "| everything in torch | equal | " in page
+    assert len(re.findall(r"\| slower \| 1\.2[89]", page)) == 1
+    assert "2 sessions of the default ten cells; 1 raised an alarm." in page
+    assert "| 1 | 0 | 24 | 9.5 | 10 | 0 | 0 | 0 |" in page
+    assert "torch gan small eager gradient summed" in page  # called slower, and none of the faults
+    assert "**not found:** equal" in page
+    assert "**not measured**" in page
+
+
+def test_another_release_stands_before_all_that_is_the_same(tmp_path: Path) -> None:
+    """A package that both environments have is the new one's; what it lacks is this one's."""
+    wheel = tmp_path / "rich-0.0.1-py3-none-any.whl"
+    about = "rich-0.0.1.dist-info"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("rich.py", "")
+        file.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: rich\nVersion: 0.0.1\n")
+        file.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        file.writestr(f"{about}/RECORD", f"rich.py,,\n{about}/METADATA,,\n{about}/WHEEL,,\n")
+    python = releases.environment(tmp_path / "older", (str(wheel),))
+    code = "import numpy, rich; from importlib.metadata import version; print(version('rich'))"
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "0.0.1\n", done.stderr
+
+
+def test_the_table_of_change_points_tells_alarms_from_finds() -> None:
+    case = change_points.Case(0.0, 60, 0.20, 30)
+    assert change_points.share(change_points.ours, case, 20) > 0.8
+    assert change_points.share(change_points.ours, case._replace(at=None, step=0.0), 20) < 0.2
+    assert change_points.share(lambda _: [(5, 0.2)], case, 5) == 0.0
+    assert change_points.share(lambda _: [(31, -0.2)], case, 5) == 0.0
+    assert change_points.share(lambda _: [(5, 0.2)], case._replace(at=None), 5) == 1.0
+    drawn = change_points.drawn(case, 2000)
+    assert drawn[:, :30].std() == pytest.approx(change_points.NOISE, rel=0.05)

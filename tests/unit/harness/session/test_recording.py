@@ -1,0 +1,155 @@
+"""What a cell's record says: figures as measured, null with its reason, no time for a failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.protocol.cells import Cell
+from benchmarks.harness.session.recording import failed, measured, scenarios
+from benchmarks.harness.session.session import Replay, replay
+from benchmarks.machine import environment
+from results.records.record import FIGURES, finish
+
+CELL = Cell(
+    "backward", "linear_cascade", "-", "seed", "torch", "eager", "batched", "backward", "cpu"
+)
+ERROR = {
+    "relative": 1e-7,
+    "tensor": "net1.linear.weight",
+    "parameters": {"net1.linear.weight": 1e-7, "net2.linear.weight": 2.5e-8},
+}
+FOUND: dict[str, Any] = {
+    "flops": 220.0,
+    "first_call_seconds": 0.5,
+    "residual_bytes": 64,
+    "equivalence": "pass",
+    "gradient_error": ERROR,
+}
+
+
+def result(**changes: Any) -> dict[str, Any]:
+    figures = FOUND | changes.pop("figures", {})
+    standard: dict[str, Any] = {
+        "outcome": "ok",
+        "why": None,
+        "figures": figures,
+        "samples": [[1.0, 2.0, 3.0, 4.0, 5.0], [2.0, 4.0, 6.0, 8.0, 10.0]],
+        "peak_seconds": [],
+        "steady": [],
+    }
+    return standard | changes
+
+
+def test_figures_are_the_ones_measured_and_the_prediction_is_cell_over_baseline() -> None:
+    record = finish(measured(CELL, result(), 110.0))
+    known = {"flops": 220.0, "first_call_seconds": 0.5, "residual_bytes": 64}
+    assert {name: record[name] for name in known} == known
+    assert record["predicted_ratio"] == 2.0
+    assert (record["outcome"], record["baseline"]) == ("ok", "summed")
+    assert (record["equivalence"], record["gradient_error"]) == ("pass", ERROR)
+
+
+def test_figure_that_could_not_be_had_is_null_with_its_reason_and_never_0() -> None:
+    figures = {"flops": 0, "residual_bytes": None, "gradient_error": None}
+    record = finish(measured(CELL, result(figures=figures), 110.0))
+    reasons = {
+        "flops": "the counter saw no operation",
+        "predicted_ratio": "no FLOPs counted",
+        "residual_bytes": "torch.func hides",
+        "gradient_error": "the optimizer keeps no gradient",
+        "trace_seconds": "eager torch neither",
+        "peak_share": "not dominated by matrix products",
+        "optimizer_state_bytes": "no optimizer in this phase",
+        "seconds": "not timed in this run",
+    }
+    for name, reason in reasons.items():
+        assert record[name] is None, name
+        assert record["missing"][name].startswith(reason), name
+
+
+def test_errors_of_the_parameters_are_kept_with_three_digits() -> None:
+    parameters = {"net1.w": 1.23456e-7, "net2.w": 0.0}
+    figures = {
+        "gradient_error": {"relative": 1.23456e-7, "tensor": "net1.w", "parameters": parameters}
+    }
+    kept = measured(CELL, result(figures=figures), 110.0)["gradient_error"]
+    assert kept == {
+        "relative": 1.23456e-7,
+        "tensor": "net1.w",
+        "parameters": {"net1.w": 1.23e-7, "net2.w": 0.0},
+    }
+
+
+def test_cell_that_failed_has_no_figure_but_what_is_wrong_with_its_gradients() -> None:
+    wrong = {"outcome": "wrong_gradients", "why": "net1.linear.bias: not finite"}
+    found = result(figures={"equivalence": wrong["why"]}, peak_seconds=[1.0, 1.0], **wrong)
+    record = finish(measured(CELL, found, 110.0))
+    assert record["outcome"] == "wrong_gradients"
+    assert (record["equivalence"], record["gradient_error"]) == (wrong["why"], ERROR)
+    left = [name for name in FIGURES if record[name] is not None]
+    assert sorted(left) == ["equivalence", "gradient_error"]
+    assert record["missing"]["seconds"] == wrong["why"]
+
+
+def test_share_of_the_peak_is_the_products_over_each_launchs_lower_quartile() -> None:
+    """Quartiles 2 and 4 s; products 1 and 3 s: 50 % and 75 %."""
+    record = measured(CELL, result(peak_seconds=[1.0, 3.0]), 110.0)
+    assert record["peak_share"] == pytest.approx(0.625)
+
+
+class Fixture:
+    """pytest-benchmark's fixture, as far as it is used."""
+
+    enabled = True
+
+    def __init__(self, series: Replay) -> None:
+        self.series = series
+        self.times: list[float] = []
+        self.extra_info: dict[str, Any] = {}
+
+    def pedantic(self, target: Any, rounds: int = 1, iterations: int = 1) -> None:
+        for _ in range(rounds):
+            start = self.series.now()
+            for _ in range(iterations):
+                target()
+            self.times.append(self.series.now() - start)
+
+
+def test_native_tables_get_each_sample_once_and_in_order() -> None:
+    series = Replay([1.0, 4.0, 2.0])
+    fixture = Fixture(series)
+    record = measured(CELL, result(), 110.0)
+    replay((record, series), fixture)
+    assert fixture.times == [1.0, 4.0, 2.0]
+    short = {"relative": 1e-7, "tensor": "net1.linear.weight"}
+    assert fixture.extra_info == record | {"gradient_error": short}
+
+
+@pytest.mark.parametrize("outcome", ["wrong_gradients", "timeout", "crashed", "out_of_memory"])
+def test_cell_that_failed_fails_its_test_with_its_reason_and_command(outcome: str) -> None:
+    record = failed(CELL, outcome, "the worker ended")
+    # a skip that got through would skip this very test
+    endings = (pytest.fail.Exception, pytest.skip.Exception)
+    with pytest.raises(endings, match=f"{outcome}: the worker ended\npytest bench") as raised:
+        replay((record, Replay([1.0])), Fixture(Replay([1.0])))
+    assert raised.type is pytest.fail.Exception
+
+
+def test_machine_is_known_by_what_is_stable_and_by_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = environment.describe()["id"]
+    monkeypatch.setattr("os.getloadavg", lambda: (99.0, 99.0, 99.0))
+    monkeypatch.setattr(environment, "_commit", lambda host: {"commit": "0" * 40, "dirty": True})
+    assert environment.describe()["id"] == first
+    monkeypatch.setattr(environment, "installed", lambda package: "0.0.1")
+    assert environment.describe()["id"] != first
+
+
+def test_a_run_says_what_its_scenarios_are() -> None:
+    found = scenarios([CELL, CELL])
+    assert list(found) == [CELL.scenario]
+    assert found[CELL.scenario]["summary"] == CELL.spec.summary
+    assert found[CELL.scenario]["sizes"]["seed"] == dict(CELL.spec.sizes["seed"])

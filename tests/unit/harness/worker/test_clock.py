@@ -1,0 +1,194 @@
+"""The clock: what it surrounds, how often it is read, and in what order."""
+
+from __future__ import annotations
+
+import gc
+import time
+import weakref
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.harness.worker import clock
+from tests.helpers.fake_clock import Told
+
+
+class Sleeper:
+    """Prepares slowly, runs for a known time, and logs what is done to it."""
+
+    def __init__(self, seconds: float = 0.004) -> None:
+        self.seconds, self.log = seconds, []  # type: tuple[float, list[str]]
+
+    def prepare(self) -> int:
+        time.sleep(0.01)
+        self.log.append("prepare")
+        return len(self.log)
+
+    def run(self, carry: Any) -> Any:
+        self.log.append("run")
+        return carry
+
+    def wait(self, result: Any) -> None:
+        time.sleep(self.seconds)  # the work goes on until it is waited for
+        self.log.append("wait")
+
+    def reset(self) -> None:
+        self.log.append("reset")
+
+
+def test_sleep_of_known_length_is_read_right_and_preparing_is_not_timed() -> None:
+    sleeper = Sleeper()
+    best = min(clock.batch(sleeper, 3) for _ in range(5))  # a busy machine makes some sleeps longer
+    assert best == pytest.approx(0.004, rel=0.25)
+    assert sleeper.log == (["prepare"] * 3 + ["run", "wait"] * 3) * 5
+
+
+def test_stopping_before_the_wait_would_read_nothing() -> None:
+    sleeper = Sleeper()
+    start = time.perf_counter()
+    sleeper.run(None)
+    unsynchronised = time.perf_counter() - start
+    assert unsynchronised < 0.1 * clock.batch(sleeper, 1)
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(2.0**-3, 3), (2.0**-5, 6), (2.0**-8, 13)])
+def test_warm_up_calls_at_least_three_times_and_fifty_milliseconds(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, calls: int
+) -> None:
+    told = Told(run=seconds)
+    monkeypatch.setattr(clock, "time", told)
+    clock.warm_up(told)
+    assert told.log[0] == "reset"
+    assert told.log.count("run") == calls
+
+
+@pytest.mark.parametrize(
+    ("seconds", "residual_bytes", "calls"),
+    [
+        (1e-4, None, 10),
+        (3e-4, None, 4),  # three would last less than a millisecond
+        (1e-2, None, 1),
+        (0.0, None, 10_000),
+        (1e-5, 2**26, 4),  # 256 MB hold four graphs of 64 MB
+        (1e-5, 2**30, 1),  # one graph there must be
+    ],
+)
+def test_batch_lasts_a_millisecond_within_the_memory_set_aside(
+    seconds: float, residual_bytes: int | None, calls: int
+) -> None:
+    assert clock.batch_size(seconds, residual_bytes) == calls
+
+
+def test_blocks_hold_one_sample_of_each_in_random_order() -> None:
+    order: list[str] = []
+
+    def sample(name: str) -> float:
+        order.append(name)
+        return 1.0
+
+    timed = {name: partial(sample, name) for name in "abc"}
+    found = clock.interleave(timed, seconds=0.0, least=40, rng=np.random.default_rng(0))
+    blocks = ["".join(order[i : i + 3]) for i in range(0, len(order), 3)]
+    assert len(blocks) == 40
+    assert {"".join(sorted(block)) for block in blocks} == {"abc"}
+    assert len(set(blocks)) == 6
+    assert [len(found[name]) for name in "abc"] == [40] * 3
+
+
+@pytest.mark.parametrize(("seconds", "blocks"), [(0.125, 64), (0.0, 1)])
+def test_blocks_go_on_until_the_time_is_up(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, blocks: int
+) -> None:
+    told = Told(run=2.0**-9)
+    monkeypatch.setattr(clock, "time", told)
+    timed = {"a": partial(clock.batch, told, 1)}
+    found = clock.interleave(timed, seconds=seconds, least=1, rng=np.random.default_rng(0))
+    assert found["a"] == [2.0**-9] * blocks
+
+
+@pytest.mark.parametrize("calls", [1, 3, 8])
+def test_sample_is_running_and_waiting_a_call_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    told = Told(prepare=100.0, run=1.0, wait=0.5, reset=1000.0)
+    monkeypatch.setattr(clock, "time", told)
+    assert clock.batch(told, calls) == 1.5
+
+
+def test_warm_up_tells_the_last_call_and_not_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first call compiles, or reads its code from the disk: batches would be too small."""
+    told = Told(run=0.02, first=5.0)
+    monkeypatch.setattr(clock, "time", told)
+    assert clock.warm_up(told).seconds == pytest.approx(0.02)
+
+
+class Result:
+    """What is not there yet."""
+
+
+class Forgetful(Told):
+    """A program whose result is never done, and which knows it only while somebody holds it.
+
+    So does JAX, which tells only of arrays that are alive.
+    """
+
+    def run(self, carry: None) -> Any:
+        result = Result()
+        self.known = weakref.ref(result)
+        return result
+
+    def finished(self) -> bool:
+        return self.known() is None
+
+
+def test_guard_holds_the_result_while_it_asks_for_it() -> None:
+    with pytest.raises(clock.Unfinished, match="the work was not done"):
+        clock.guarded(Forgetful())
+
+
+def test_every_sample_stands_under_the_name_of_its_own_cell() -> None:
+    own = {"a": 1.0, "b": 2.0, "c": 3.0}
+    timed = {name: partial(float, seconds) for name, seconds in own.items()}
+    found = clock.interleave(timed, seconds=0.0, least=20, rng=np.random.default_rng(0))
+    assert found == {name: [seconds] * 20 for name, seconds in own.items()}
+
+
+def test_collector_rests_while_samples_are_taken_and_works_again_after() -> None:
+    assert gc.isenabled()
+    found = clock.interleave(
+        {"a": lambda: float(gc.isenabled())},
+        seconds=0.0,
+        least=2,
+        rng=np.random.default_rng(0),
+    )
+    assert found["a"] == [0.0, 0.0]
+    assert gc.isenabled()
+
+
+def test_collector_works_again_after_a_sample_that_failed() -> None:
+    def fails() -> float:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        clock.interleave({"a": fails}, seconds=0.0, least=1, rng=np.random.default_rng(0))
+    assert gc.isenabled()
+
+
+class Worker(Sleeper):
+    """Waits by working all the time."""
+
+    def wait(self, result: Any) -> None:
+        end = time.process_time() + self.seconds
+        while time.process_time() < end:
+            pass
+
+
+def test_a_turn_takes_wall_and_cpu_time_apart() -> None:
+    wall, cpu = clock.turn(Sleeper(), 2, 0.05)
+    assert len(wall) == len(cpu) >= 2
+    assert min(wall) >= 0.004
+    assert max(cpu) < 0.002
+    wall, cpu = clock.turn(Worker(), 2, 0.05)
+    assert min(cpu) == pytest.approx(0.004, rel=0.1)

@@ -1,0 +1,257 @@
+"""What is said of a comparison: verdicts, their order, the exit code, the tables."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from results.records.record import RecordError
+from results.regression import document as regression
+from results.regression.document import FAILED, FIXED, NEW, WRONG, Ratio
+from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
+from results.terminal import regression_table
+from tests.helpers.factories.comparisons import comparison
+
+
+def named(found: regression.Analysis, framework: str, scenario: str) -> regression.Finding:
+    (one,) = [
+        f
+        for f in found.findings
+        if f.cell["framework"] == framework and scenario in f.cell["scenario"]
+    ]
+    return one
+
+
+def test_unchanged_code_is_no_regression() -> None:
+    found = regression.analysis(comparison())
+    assert {one.verdict for one in found.findings} == {EQUAL}
+    assert [shift.verdict for shift in found.shifts] == [EQUAL, EQUAL]
+    assert (found.exit_code, found.pairs) == (regression.NOTHING_SLOWER, 24)
+
+
+def test_a_slower_cell_comes_first_and_is_a_regression() -> None:
+    found = regression.analysis(comparison({3: 0.05, 7: 0.4}))
+    first, second = found.findings[:2]
+    assert (first.cell["framework"], first.cell["scenario"]) == ("jax", "stacked_cascade")
+    assert (second.cell["framework"], second.cell["scenario"]) == ("torch", "gan")
+    assert [one.verdict for one in found.findings[:3]] == [SLOWER, SLOWER, EQUAL]
+    assert second.ratios["wall"].low < 1.05 < second.ratios["wall"].high
+    assert found.exit_code == regression.REGRESSION
+
+
+def test_two_changed_cells_of_four_do_not_pass_for_a_common_shift() -> None:
+    document = comparison({0: 0.05, 1: 0.4}, frameworks=("torch",))
+    document["cells"][4] |= {"state": "wrong_in_head", "why": "net1.weight", "seconds": {}}
+    found = regression.analysis(document)
+    assert [one.verdict for one in found.findings] == [WRONG, SLOWER, SLOWER, EQUAL, EQUAL]
+    (shift,) = found.shifts
+    assert shift.verdict != SLOWER
+
+
+def test_what_all_cells_of_a_framework_share_is_a_row_of_its_own() -> None:
+    found = regression.analysis(comparison(dict.fromkeys(range(5), 0.06)))
+    torch, jax = sorted(found.shifts, key=lambda shift: shift.framework, reverse=True)
+    assert (torch.verdict, jax.verdict) == (SLOWER, EQUAL)
+    assert torch.ratios["wall"].estimate == pytest.approx(1.06, abs=0.01)
+    assert SLOWER not in {one.verdict for one in found.findings}
+    assert found.exit_code == regression.REGRESSION
+
+
+def test_two_cells_have_nothing_in_common_to_speak_of() -> None:
+    document = comparison(frameworks=("jax",))
+    for entry in document["cells"][2:]:
+        entry |= {"state": "only_in_head", "why": "gone", "seconds": {}}
+    assert regression.analysis(document).shifts == []
+
+
+def test_wrong_gradients_come_before_everything_slower() -> None:
+    document = comparison({1: 0.3})
+    document["cells"][9] |= {"state": "wrong_in_head", "why": "net1.weight: 0.1", "seconds": {}}
+    found = regression.analysis(document)
+    assert [one.verdict for one in found.findings[:2]] == [WRONG, SLOWER]
+    assert (found.findings[0].why, found.findings[0].base) == ("net1.weight: 0.1", None)
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict", "code"),
+    [
+        ("wrong_in_head", WRONG, 1),
+        ("failed_in_head", FAILED, 2),
+        ("failed", FAILED, 2),
+        ("wrong_in_base", FIXED, 0),
+        ("only_in_head", NEW, 0),
+    ],
+)
+def test_the_exit_code_of_what_was_not_compared(state: str, verdict: str, code: int) -> None:
+    document = comparison()
+    document["cells"][0] |= {"state": state, "why": "because", "seconds": {}}
+    found = regression.analysis(document)
+    assert verdict in {one.verdict for one in found.findings}
+    assert found.exit_code == code
+
+
+def test_where_nothing_was_compared_nothing_was_told() -> None:
+    document = comparison()
+    for entry in document["cells"]:
+        entry |= {"state": "only_in_head", "why": "new", "seconds": {}}
+    assert regression.analysis(document).exit_code == regression.UNDECIDED
+
+
+def test_before_the_first_look_there_are_times_and_no_verdict() -> None:
+    found = regression.analysis(comparison({0: 1.0}, pairs=7, taken=()))
+    assert {one.verdict for one in found.findings} == {INCONCLUSIVE}
+    assert found.exit_code == regression.UNDECIDED
+    slowest = max(one.head or 0.0 for one in found.findings)
+    assert slowest == pytest.approx(4e-3, rel=0.02)
+
+
+def test_base_against_base_that_differs_makes_its_cell_inconclusive() -> None:
+    found = regression.analysis(comparison({2: 0.1}, control={2: 0.08}))
+    assert found.findings[0].verdict == INCONCLUSIVE
+    assert "base against base differs" in found.findings[0].why
+    assert found.exit_code == regression.UNDECIDED
+
+
+def test_noise_that_hides_a_change_is_inconclusive_not_equal() -> None:
+    found = regression.analysis(comparison(spread=0.08))
+    assert {one.verdict for one in found.findings} == {INCONCLUSIVE}
+
+
+def test_a_look_that_was_had_early_counts() -> None:
+    found = regression.analysis(comparison({0: 0.3}, pairs=19, taken=(10, 16, 19)))
+    assert found.pairs == 19
+    assert found.findings[0].verdict == SLOWER
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        ({"wall": EQUAL, "cpu": INCONCLUSIVE}, EQUAL),
+        ({"wall": EQUAL, "cpu": SLOWER}, SLOWER),
+        ({"wall": FASTER, "cpu": SLOWER}, SLOWER),
+        ({"wall": INCONCLUSIVE, "cpu": FASTER}, INCONCLUSIVE),  # it may wait instead
+        ({"wall": FASTER, "cpu": INCONCLUSIVE}, FASTER),
+        ({"wall": INCONCLUSIVE, "cpu": EQUAL}, INCONCLUSIVE),
+    ],
+)
+def test_one_verdict_of_two_metrics(verdicts: dict[str, str], said: str) -> None:
+    assert regression.joined(verdicts) == said
+
+
+def test_a_launch_is_a_low_quantile_of_its_turns_without_their_first_samples() -> None:
+    turns = [[9.0, 9.0, 9.0, 1.0, 2.0], [9.0, 3.0], [4.0]]
+    assert regression.launch_quantile(turns, 0.0, 3) == 1.0
+    assert regression.launch_quantile(turns, 100.0, 3) == 4.0  # the last of a turn is kept
+    wrong: list[list[list[float]]] = [[], [[]], [[0.0]], [[float("nan")]]]
+    for bad in wrong:
+        with pytest.raises(ValueError, match="above 0"):
+            regression.launch_quantile(bad, 5.0, 3)
+
+
+def test_what_is_none_of_ours_is_named() -> None:
+    with pytest.raises(RecordError, match="no comparison"):
+        regression.analysis({"cells": [{}]})
+
+
+def test_changes_read_as_percent() -> None:
+    assert regression_table.change(Ratio(1.051, 1.042, 1.0604, SLOWER)) == "+5.1 % [+4.2, +6.0]"
+    assert regression_table.change(Ratio(2.51, 2.4, 2.6, SLOWER)) == "+151 % [+140, +160]"
+    assert regression_table.change(None) == "–"
+
+
+def test_the_terminal_s_table_fits_and_says_everything() -> None:
+    document = comparison({3: 0.05})
+    document["cells"][0] |= {"state": "wrong_in_head", "why": "net1.weight: 0.1", "seconds": {}}
+    told = regression_table.text(document, regression.analysis(document))
+    assert max(map(len, told.splitlines())) <= 100
+    lines = told.splitlines()
+    places = [next(i for i, line in enumerate(lines) if line.startswith(mark))
+              for mark in ("✗ wrong gradients", "▲ slower", "= equal")]  # fmt: skip
+    assert places == sorted(places)
+    assert "all 5 jax cells together: " in told
+    assert (
+        "wrong gradients: torch conv_cascade small eager gradient summed: net1.weight: 0.1" in told
+    )
+    assert "a regression (exit code 1)" in told
+    assert "both: python 3.11.7, torch 2.13.0, jax 0.10.2" in told
+
+
+def test_versions_that_differ_stand_beside_their_side() -> None:
+    document = comparison()
+    document["sides"]["base"] = {**document["sides"]["base"]}
+    document["sides"]["base"]["versions"] = {"python": "3.11.7", "torch": "2.12.1", "jax": "0.10.2"}
+    assert list(regression_table.sides(document)) == [
+        "both: python 3.11.7, jax 0.10.2",
+        "base: main, torch 2.12.1",
+        "head: the work tree, torch 2.13.0",
+    ]
+
+
+def test_markdown_folds_what_is_equal_and_escapes_names() -> None:
+    document = comparison({3: 0.05})
+    document["sides"]["head"] = {**document["sides"]["head"], "label": "<b>|x`"}
+    told = regression_table.markdown(document, regression.analysis(document))
+    assert told.startswith("### A regression (exit code 1)\n")
+    loud, folded = told.split("<details>")
+    assert "▲ slower | torch gan small" in loud
+    assert "= equal" not in loud.split("all 5")[0]
+    assert folded.count("= equal") == 9
+    assert "<b>" not in told
+    assert "&lt;b&gt;\\|x\\`" in told
+    assert "cascade-bench regress main --budget 10m" in told
+
+
+def test_the_json_is_plain_data_with_all_that_was_taken() -> None:
+    document = comparison({3: 0.05})
+    told = json.loads(
+        json.dumps(regression_table.document_json(document, regression.analysis(document)))
+    )
+    assert (told["exit_code"], told["findings"][0]["verdict"]) == (1, "slower")
+    assert told["findings"][0]["ratios"]["wall"]["estimate"] == pytest.approx(1.05, abs=0.01)
+    assert told["comparison"]["cells"][0]["seconds"]["wall"][23]
+
+
+@pytest.mark.parametrize(
+    ("more", "unchanged", "slower", "said"),
+    [
+        ({}, 0, 1, ""),
+        ({"unsaved": True}, 2, 1, "not saved; "),
+        ({"broke_off": "no more workers"}, 2, 1, "broken off, until then: "),
+        ({"stopped": regression.INTERRUPTED}, 130, 130, "stopped by Ctrl-C, until then: "),
+    ],
+)
+def test_one_exit_code_in_every_form(
+    more: dict[str, Any], unchanged: int, slower: int, said: str
+) -> None:
+    for changes, code in (({}, unchanged), ({0: 0.3}, slower)):
+        document = comparison(changes) | more
+        found = regression.analysis(document)
+        assert regression.ending(document, found) == code
+        told = regression_table.document_json(document, found)
+        assert told["exit_code"] == code
+        assert told["outcome"].startswith(said)
+        last = f"(exit code {code})"
+        assert told["outcome"].endswith(last)
+        assert regression_table.text(document, found).rstrip().endswith(last)
+        assert last in regression_table.markdown(document, found).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "again"),
+    [
+        (["HEAD^1", "--budget", "10m"], "000000000 --budget 10m"),
+        (["main~2", "@"], "000000000 111111111"),
+        (["main", "HEAD"], "main 111111111"),
+        (["main", "--json", "HEAD.json"], "main --json HEAD.json"),
+        (["--base-python", "HEAD"], "--base-python HEAD"),
+    ],
+)
+def test_the_command_that_asks_the_same_means_the_same_elsewhere(
+    arguments: list[str], again: str
+) -> None:
+    document = comparison() | {"arguments": arguments}
+    document["sides"]["head"]["commit"] = "1" * 40
+    told = regression_table.markdown(document, regression.analysis(document))
+    assert f"Again: `cascade-bench regress {again}`" in told
