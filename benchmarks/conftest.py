@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.launches.check_workers import Laboratory
+from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.harness.measurement.stopping import parsed
 from benchmarks.harness.protocol import cells, memory_limit
 from benchmarks.harness.selection import options
 from benchmarks.harness.session import resume
 from benchmarks.harness.session.lock import Busy
-from benchmarks.harness.session.session import Bench
+from benchmarks.harness.session.session import BenchmarkSession
 from benchmarks.machine.environment import installed
 from benchmarks.regression import within_pytest
 from benchmarks.scenarios import FRAMEWORKS
@@ -102,7 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 SELECTION = pytest.StashKey[options.Selection]()
 OWN = pytest.StashKey[bool]()  # whether there are scenarios of the user's own
-BENCH = pytest.StashKey[Bench]()
+BENCH = pytest.StashKey[BenchmarkSession]()
 
 
 def chosen_by(config: pytest.Config) -> options.Selection:
@@ -222,7 +222,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if chosen:
         within_pytest.check(config, chosen)
         try:
-            config.stash[BENCH] = Bench(chosen, config)
+            config.stash[BENCH] = BenchmarkSession(chosen, config)
         except (RecordError, resume.ResumeError, Busy) as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -271,8 +271,8 @@ def timed_cell(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(scope="session")
-def laboratory() -> Iterator[Laboratory]:
+def workers() -> Iterator[CheckWorkers]:
     """Workers for the checks, one for each framework and precision."""
-    room = Laboratory()
+    room = CheckWorkers()
     yield room
     room.close()

@@ -6,40 +6,44 @@ installed version does otherwise is declared beside its test, by version.
 
 from __future__ import annotations
 
-from benchmarks.harness.launches.check_workers import Laboratory, assert_raised
+from benchmarks.harness.launches.check_workers import CheckWorkers, assert_raised
 
 IN_PLACE = "modified by an inplace operation"
 
 
-def test_second_backward_without_retain_graph_raises(laboratory: Laboratory) -> None:
-    found = laboratory.shown("torch", "second_backward_without_retain_graph")
+def test_second_backward_without_retain_graph_raises(workers: CheckWorkers) -> None:
+    found = workers.shown("torch", "second_backward_without_retain_graph")
     assert_raised(found["without"], "RuntimeError", "backward through the graph a second time")
     assert found["with"] is None
 
 
-def test_second_backward_through_additions_only_adds_up_silently(laboratory: Laboratory) -> None:
-    found = laboratory.shown("torch", "second_backward_through_additions_only")
+def test_second_backward_through_additions_only_adds_up_silently(
+    workers: CheckWorkers,
+) -> None:
+    found = workers.shown("torch", "second_backward_through_additions_only")
     assert found == {"raised": None, "once": [1.0] * 3, "twice": [2.0] * 3}
 
 
 def test_sum_equals_multi_root_bit_for_bit_and_separate_differs_by_rounding(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
 ) -> None:
-    found = laboratory.shown("torch", "sum_multi_root_and_separate")
+    found = workers.shown("torch", "sum_multi_root_and_separate")
     assert found["multi_root_equal"]
     assert found["largest_gradient"] > 0.01
     assert 0.0 < found["separate_difference"] <= 3e-8
 
 
-def test_step_between_two_backward_passes_raises(laboratory: Laboratory) -> None:
-    found = laboratory.shown("torch", "step_between_backward_passes")
+def test_step_between_two_backward_passes_raises(workers: CheckWorkers) -> None:
+    found = workers.shown("torch", "step_between_backward_passes")
     assert len(found["step_between"]) == 6
     for raised in found["step_between"].values():
         assert_raised(raised, "RuntimeError", IN_PLACE)
     assert set(found["no_step_between"].values()) == {None}
 
 
-def test_fused_step_between_two_backward_passes_is_silently_wrong(laboratory: Laboratory) -> None:
+def test_fused_step_between_two_backward_passes_is_silently_wrong(
+    workers: CheckWorkers,
+) -> None:
     """A fused step between two backward passes
 
     Notice: Run one step without `fused=True`. If it raises "modified by an inplace operation", the
@@ -48,7 +52,7 @@ def test_fused_step_between_two_backward_passes_is_silently_wrong(laboratory: La
     Instead: Finish every backward pass, then step. `(loss1 + loss2).backward()` leaves no room for
     the mistake, and costs less than two passes.
     """
-    found = laboratory.shown("torch", "fused_step_between_backward_passes")
+    found = workers.shown("torch", "fused_step_between_backward_passes")
     for between in found["step_between"].values():
         assert between["same_version"]
         assert between["raised"] is None
@@ -59,7 +63,7 @@ def test_fused_step_between_two_backward_passes_is_silently_wrong(laboratory: La
 
 
 def test_update_through_data_between_two_backward_passes_is_silently_wrong(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
 ) -> None:
     """An update through `.data` between two backward passes
 
@@ -69,26 +73,28 @@ def test_update_through_data_between_two_backward_passes_is_silently_wrong(
     Instead: Update after the last backward pass, through `.detach()` or under `torch.no_grad()`.
     Autograd counts both, so an update in the wrong place raises.
     """
-    found = laboratory.shown("torch", "update_through_data_between_backward_passes")
+    found = workers.shown("torch", "update_through_data_between_backward_passes")
     assert found["data"]["raised"] is None
     assert found["data"]["relative_error"] > 0.01
     assert_raised(found["detach"]["raised"], "RuntimeError", IN_PLACE)
     assert found["no_update"] == {"raised": None, "relative_error": 0.0}
 
 
-def test_step_of_one_linear_between_two_backward_passes_is_right(laboratory: Laboratory) -> None:
-    found = laboratory.shown("torch", "step_of_one_linear_between_backward_passes")
+def test_step_of_one_linear_between_two_backward_passes_is_right(
+    workers: CheckWorkers,
+) -> None:
+    found = workers.shown("torch", "step_of_one_linear_between_backward_passes")
     assert found == {"raised": None, "relative_error": 0.0}
 
 
-def test_last_network_may_step_between_two_backward_passes(laboratory: Laboratory) -> None:
-    found = laboratory.shown("torch", "last_network_steps_between_backward_passes")
+def test_last_network_may_step_between_two_backward_passes(workers: CheckWorkers) -> None:
+    found = workers.shown("torch", "last_network_steps_between_backward_passes")
     assert found["net2"] == {"raised": None, "relative_error": 0.0}
     assert_raised(found["net1"]["raised"], "RuntimeError", IN_PLACE)
 
 
 def test_in_place_relu_opening_net2_raises_or_silently_changes_loss1(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
 ) -> None:
     """An in-place ReLU opens net2
 
@@ -97,7 +103,7 @@ def test_in_place_relu_opening_net2_raises_or_silently_changes_loss1(
     Instead: `nn.ReLU()`, wherever a network starts with it. Inside a network, after a layer whose
     output nothing else reads, in place is fine.
     """
-    found = laboratory.shown("torch", "in_place_relu_opening_net2")
+    found = workers.shown("torch", "in_place_relu_opening_net2")
     in_place, right = found["in_place"], found["out_of_place"]
     assert_raised(in_place["backward_before_raised"], "RuntimeError", IN_PLACE)
     assert in_place["backward_after_raised"] is None
@@ -106,56 +112,60 @@ def test_in_place_relu_opening_net2_raises_or_silently_changes_loss1(
     assert right["backward_before_raised"] is right["backward_after_raised"] is None
 
 
-def test_checkpointed_network_runs_again_for_each_backward_pass(laboratory: Laboratory) -> None:
-    found = laboratory.shown("torch", "checkpointed_network_in_two_backward_passes")
+def test_checkpointed_network_runs_again_for_each_backward_pass(
+    workers: CheckWorkers,
+) -> None:
+    found = workers.shown("torch", "checkpointed_network_in_two_backward_passes")
     assert found == {
         "checkpointed": {"separate": 3, "summed": 2},
         "kept": {"separate": 1, "summed": 1},
     }
 
 
-def test_host_array_inside_jit_raises(laboratory: Laboratory) -> None:
-    found = laboratory.shown("jax", "host_array_inside_jit")
+def test_host_array_inside_jit_raises(workers: CheckWorkers) -> None:
+    found = workers.shown("jax", "host_array_inside_jit")
     assert_raised(found["inside"], "TracerArrayConversionError", "called on traced array")
     assert found["outside"] is None
 
 
-def test_update_between_two_pullbacks_changes_neither(laboratory: Laboratory) -> None:
-    found = laboratory.shown("jax", "update_between_pullbacks")
+def test_update_between_two_pullbacks_changes_neither(workers: CheckWorkers) -> None:
+    found = workers.shown("jax", "update_between_pullbacks")
     assert found == {"equal_to_undisturbed": True, "equal_to_new_parameters": False}
 
 
-def test_donated_residuals_raise_on_reuse(laboratory: Laboratory) -> None:
-    found = laboratory.shown("jax", "donated_residuals")
+def test_donated_residuals_raise_on_reuse(workers: CheckWorkers) -> None:
+    found = workers.shown("jax", "donated_residuals")
     assert found["kept"] is None
     assert found["donated"] is not None, "the pullback of donated residuals ran a second time"
     assert "Buffer has been deleted or donated" in found["donated"]["message"]
 
 
-def test_backward_is_removed_where_only_the_loss_is_returned(laboratory: Laboratory) -> None:
-    found = laboratory.shown("jax", "only_the_loss_is_returned")
+def test_backward_is_removed_where_only_the_loss_is_returned(workers: CheckWorkers) -> None:
+    found = workers.shown("jax", "only_the_loss_is_returned")
     assert found == {"loss_only": 6, "with_gradients": 17, "forward": 6}
 
 
 def test_pullback_hits_one_cache_entry_and_three_kinds_of_learning_rate_make_three(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
 ) -> None:
-    found = laboratory.shown("jax", "cache_entries")
+    found = workers.shown("jax", "cache_entries")
     assert found["pullback_entries"] == 1
     assert found["learning_rate_entries"] == 3
     assert found["learning_rate_traces"] == 2  # jnp's and np's float32 share a program
 
 
 def test_retained_second_backward_of_a_compiled_graph_raises_after_a_normal_one(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
 ) -> None:
-    found = laboratory.shown("torch", "retained_second_backward_when_compiled")
+    found = workers.shown("torch", "retained_second_backward_when_compiled")
     assert_raised(found["normal"]["retained_raised"], "RuntimeError", "non-empty donated buffers")
     right = {"retained_raised": None, "last_raised": None}
     assert found["retained"] == found["normal_not_donated"] == right
 
 
-def test_compile_cache_shared_by_two_settings_is_silently_wrong(laboratory: Laboratory) -> None:
+def test_compile_cache_shared_by_two_settings_is_silently_wrong(
+    workers: CheckWorkers,
+) -> None:
     """A compile cache shared by runs with and without `donated_buffer`
 
     Notice: Delete the folder that `TORCHINDUCTOR_CACHE_DIR` names (by default `torchinductor_` and
@@ -165,7 +175,7 @@ def test_compile_cache_shared_by_two_settings_is_silently_wrong(laboratory: Labo
     Instead: A folder for each setting, or `torch.compiler.config.cache_key_tag` set to what the
     setting is. `(loss1 + loss2).backward()` needs no such setting, and costs less.
     """
-    found = laboratory.shown("torch", "compile_cache_shared_by_two_settings")
+    found = workers.shown("torch", "compile_cache_shared_by_two_settings")
     assert found["same_cache"]["raised"] is None
     assert found["same_cache"]["relative_error"] > 0.1
     assert found["cache_keyed_by_the_setting"]["raised"] is None
@@ -173,7 +183,7 @@ def test_compile_cache_shared_by_two_settings_is_silently_wrong(laboratory: Labo
 
 
 def test_one_loss_of_a_compiled_graph_leaves_zeros_that_momentum_steps_by(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
 ) -> None:
     """One loss of two, pulled back through a compiled graph
 
@@ -183,7 +193,7 @@ def test_one_loss_of_a_compiled_graph_leaves_zeros_that_momentum_steps_by(
     Instead: Compile each network on its own, or set `.grad` to `None` before the step wherever it
     must not move.
     """
-    found = laboratory.shown("torch", "one_loss_of_a_compiled_graph")
+    found = workers.shown("torch", "one_loss_of_a_compiled_graph")
     still = {"net2_gradient": "None", "net2_moved": 0.0}
     assert found["eager"] == found["a_graph_for_each_network"] == still
     assert found["one_graph"]["net2_gradient"] == "0"
@@ -191,9 +201,9 @@ def test_one_loss_of_a_compiled_graph_leaves_zeros_that_momentum_steps_by(
 
 
 def test_two_retained_passes_through_one_compiled_graph_cost_22_products(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
 ) -> None:
-    found = laboratory.shown("torch", "products_of_two_retained_passes")
+    found = workers.shown("torch", "products_of_two_retained_passes")
     assert found == {
         "eager": {"summed": 11, "separate_retained": 16},
         "compile": {"summed": 11, "separate_retained": 22},

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.launches.check_workers import Laboratory
+from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.spec import Optimizer
 
@@ -50,12 +50,12 @@ COUNTS: dict[str, dict[tuple[str, str], tuple[int, tuple[int, int, int] | None]]
 
 
 def test_products_and_saved_bytes_are_those_worked_out(
-    laboratory: Laboratory, framework: str
+    workers: CheckWorkers, framework: str
 ) -> None:
     size = CATALOGUE[ROW_3].sizes["small"]
     product = 2 * size["batch"] * size["width"] ** 2
     activation, weight = 4 * size["batch"] * size["width"], 4 * size["width"] ** 2
-    launch = laboratory.at((ROW_3, "-", "small"), framework, "float32")
+    launch = workers.at((ROW_3, "-", "small"), framework, "float32")
     for (phase, strategy), (products, saved) in COUNTS[framework].items():
         counted = launch.ask("count", kind="backward", name=strategy, phase=phase)
         assert_products(counted["flops"] / product, products, framework, phase, strategy)
@@ -69,14 +69,14 @@ def assert_products(found: float, products: int, framework: str, phase: str, str
     assert products <= found <= products + elementwise, (phase, strategy)
 
 
-def test_what_is_let_go_on_the_way_is_counted_all_the_same(laboratory: Laboratory) -> None:
+def test_what_is_let_go_on_the_way_is_counted_all_the_same(workers: CheckWorkers) -> None:
     """Its memory is handed out again: two storages at one address are two.
 
     Four forward passes through 1, 2, 3 and 4 networks of three layers, x in all, a target in each.
     """
     problem = ("stacked_cascade", "n4", "small")
     size = CATALOGUE[problem[0]].sizes["small"]
-    launch = laboratory.at(problem, "torch", "float32")
+    launch = workers.at(problem, "torch", "float32")
     counted = launch.ask("count", kind="backward", name="reforward", phase="gradient")
     activations = 3 * (1 + 2 + 3 + 4) + 1 + 4
     assert counted["residual_bytes"] == activations * 4 * size["batch"] * size["width"]
@@ -108,12 +108,12 @@ STATES: dict[str, tuple[Optimizer, dict[str, int]]] = {
 
 @pytest.mark.parametrize("name", STATES)
 def test_optimizer_keeps_the_bytes_worked_out(
-    laboratory: Laboratory, framework: str, name: str
+    workers: CheckWorkers, framework: str, name: str
 ) -> None:
     """None is null and nothing is 0: plain gradient descent keeps exactly nothing."""
     problem = (ROW_3, "-", "seed")
     optimizer, expected = STATES[name]
-    files, launch = laboratory.files(problem), laboratory.at(problem, framework, "float32")
+    files, launch = workers.files(problem), workers.at(problem, framework, "float32")
     facts: dict[str, Any] = {**files.facts, "optimizer": optimizer.facts()}
     try:
         launch.ask("open", facts=facts, weights=files.weights, data=files.data)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.harness.launches.check_workers import Laboratory, Problem
+from benchmarks.harness.launches.check_workers import CheckWorkers, Problem
 from benchmarks.harness.launches.launch import WorkerFailed
 from benchmarks.harness.protocol import cells, equivalence, flow
 from benchmarks.harness.protocol.arrays import write_arrays
@@ -41,55 +41,55 @@ def assert_same(found, reference, problem: Problem, allowed: float, dtype: str =
     assert difference.problem is None, difference.problem
 
 
-def reference(laboratory: Laboratory, problem: Problem, framework: str):
+def reference(workers: CheckWorkers, problem: Problem, framework: str):
     way = ("backward", spec(problem).baseline)
-    return laboratory.gradients(problem, framework, way, "gradient", "float64")
+    return workers.gradients(problem, framework, way, "gradient", "float64")
 
 
 def test_names_and_shapes_are_the_specs(
-    laboratory: Laboratory, problem: Problem, framework: str
+    workers: CheckWorkers, problem: Problem, framework: str
 ) -> None:
     scenario = spec(problem)
     drawn = scenario.parameters_of(*problem[1:]) | scenario.buffers_of(*problem[1:])
     expected = {n: list(p.shape) for n, p in drawn.items()}
-    facts = laboratory.files(problem).facts
+    facts = workers.files(problem).facts
     asked = {name: facts[name] for name in ("family", "build", "arguments")}
-    assert laboratory.at(problem, framework).ask("shapes", **asked) == expected
+    assert workers.at(problem, framework).ask("shapes", **asked) == expected
 
 
 def test_float64_references_agree_between_frameworks(
-    laboratory: Laboratory, problem: Problem
+    workers: CheckWorkers, problem: Problem
 ) -> None:
-    first, second = (reference(laboratory, problem, framework) for framework in FRAMEWORKS)
+    first, second = (reference(workers, problem, framework) for framework in FRAMEWORKS)
     assert_same(first, second, problem, equivalence.REFERENCES_AGREE)
-    trained = set(laboratory.files(problem).facts["frozen"]) ^ set(
+    trained = set(workers.files(problem).facts["frozen"]) ^ set(
         spec(problem).parameters_of(*problem[1:])
     )
     assert set(first) == trained
 
 
 def test_reference_is_confirmed_by_central_differences(
-    laboratory: Laboratory, problem: Problem, framework: str
+    workers: CheckWorkers, problem: Problem, framework: str
 ) -> None:
     """A direction of unit norm for each trained tensor; no automatic differentiation at all.
 
     Only losses that may change the tensor are summed: where a gradient is stopped, a loss still
     depends on what it must not change.
     """
-    grads = reference(laboratory, problem, framework)
+    grads = reference(workers, problem, framework)
     rng = np.random.default_rng(0)
     directions = {name: rng.standard_normal(grad.shape) for name, grad in grads.items()}
     directions = {name: d / np.linalg.norm(d) for name, d in directions.items()}
-    path = laboratory.scratch(problem, "directions.npz")
+    path = workers.scratch(problem, "directions.npz")
     write_arrays(path, {f"{name}/{name}": d for name, d in directions.items()})
-    measured = laboratory.at(problem, framework).ask(
+    measured = workers.at(problem, framework).ask(
         "losses_along",
-        weights=laboratory.files(problem).weights,
+        weights=workers.files(problem).weights,
         directions=str(path),
         step=STEP,
     )
     assert list(measured) == list(grads)
-    declared = laboratory.files(problem).facts["flow"]
+    declared = workers.files(problem).facts["flow"]
     norm = np.sqrt(sum(float(np.sum(g**2)) for g in grads.values()))
     for name, grad in grads.items():
         predicted = float(np.sum(grad * directions[name]))
@@ -99,10 +99,10 @@ def test_reference_is_confirmed_by_central_differences(
 
 
 def test_every_tensor_is_alive_and_no_activation_at_a_kink(
-    laboratory: Laboratory, problem: Problem
+    workers: CheckWorkers, problem: Problem
 ) -> None:
-    frameworks = laboratory.frameworks(problem)
-    grads = reference(laboratory, problem, frameworks[0])
+    frameworks = workers.frameworks(problem)
+    grads = reference(workers, problem, frameworks[0])
     exact = spec(problem).variants[problem[1]].exact_zero
     dead = equivalence.dead(grads, networks(problem), spec(problem).zero_gradient)
     assert [name for name in dead if not matches(name, exact)] == []
@@ -110,22 +110,22 @@ def test_every_tensor_is_alive_and_no_activation_at_a_kink(
     if margin is not None:
         if "torch" not in frameworks:
             pytest.skip("every tensor is alive; only torch shows how near a kink is")
-        distance = laboratory.at(problem, "torch").ask("kink_distance")
+        distance = workers.at(problem, "torch").ask("kink_distance")
         assert distance >= margin, "choose another seed for this scenario"
 
 
 @pytest.mark.parametrize(("dtype", "preferred"), [("float64", "gradient"), ("float32", "backward")])
 def test_every_strategy_gives_the_reference(
-    laboratory: Laboratory, several: Problem, framework: str, dtype: str, preferred: str
+    workers: CheckWorkers, several: Problem, framework: str, dtype: str, preferred: str
 ) -> None:
     """Whole in float64, and in float32 cut into its halves where it can be."""
-    true = reference(laboratory, several, framework)
+    true = reference(workers, several, framework)
     allowed = equivalence.tolerance(dtype, spec(several).kink_margin(*several[1:]))
     variant = spec(several).variants[several[1]]
     for strategy in cells.STRATEGIES[framework]:
         if variant.reason_against(framework, strategy) is None:
             phase = "gradient" if strategy in cells.OWN_FORWARD[framework] else preferred
-            found = laboratory.gradients(several, framework, ("backward", strategy), phase, dtype)
+            found = workers.gradients(several, framework, ("backward", strategy), phase, dtype)
             try:
                 assert_same(found, true, several, allowed, dtype)
             except AssertionError as error:
@@ -133,33 +133,33 @@ def test_every_strategy_gives_the_reference(
 
 
 def test_what_cannot_exist_does_not(
-    laboratory: Laboratory, several: Problem, framework: str
+    workers: CheckWorkers, several: Problem, framework: str
 ) -> None:
     """A forward of its own in phase ``backward`` is refused, so `unsupported` is no excuse."""
     for strategy in cells.OWN_FORWARD[framework]:
         with pytest.raises(WorkerFailed, match="forward pass of its own"):
-            laboratory.gradients(several, framework, ("backward", strategy), "backward", "float32")
+            workers.gradients(several, framework, ("backward", strategy), "backward", "float32")
 
 
 def test_flow_is_as_declared_per_loss(
-    laboratory: Laboratory, problem: Problem, framework: str
+    workers: CheckWorkers, problem: Problem, framework: str
 ) -> None:
     """Absent, exact zero and value are three different things, and each stands where it should."""
-    states = laboratory.flow(problem, framework)
-    assert list(states) == list(laboratory.files(problem).facts["reach"])
+    states = workers.flow(problem, framework)
+    assert list(states) == list(workers.files(problem).facts["reach"])
     wrong = list(flow.mistakes(states, spec(problem), problem[1], framework))
     assert not wrong, "\n".join(wrong)
 
 
 def test_gradient_of_the_sum_is_the_sum_of_the_gradients(
-    laboratory: Laboratory, several: Problem, framework: str
+    workers: CheckWorkers, several: Problem, framework: str
 ) -> None:
-    grads = laboratory.loss_gradients(several, framework)
+    grads = workers.loss_gradients(several, framework)
     total: dict[str, np.ndarray] = {}
     for arrays in grads.values():
         for name, array in arrays.items():
             total[name] = total.get(name, 0.0) + array
-    true = reference(laboratory, several, framework)
+    true = reference(workers, several, framework)
     assert_same(total, true, several, equivalence.FLOAT64_TOLERANCE)
 
 
@@ -187,13 +187,13 @@ COSTS: dict[tuple[str, str], dict[str, int]] = {
 
 
 @pytest.mark.parametrize("case", COSTS, ids="-".join)
-def test_strategies_cost_what_is_predicted(laboratory: Laboratory, case: tuple[str, str]) -> None:
+def test_strategies_cost_what_is_predicted(workers: CheckWorkers, case: tuple[str, str]) -> None:
     """No forward pass in phase ``backward``, and none more than it says in phase ``gradient``."""
     framework, phase = case
     problem = ("stacked_cascade", "n2", "small")
     size = spec(problem).sizes["small"]
     product = 2 * size["batch"] * size["width"] ** 2
-    launch = laboratory.at(problem, framework, "float32")
+    launch = workers.at(problem, framework, "float32")
     counted = {
         strategy: launch.ask("count", kind="backward", name=strategy, phase=phase)["flops"]
         for strategy in COSTS[case]
@@ -210,13 +210,13 @@ PRODUCTS = [  # kind, variant, phase, strategy or recipe in torch and in JAX, pr
 
 @pytest.mark.parametrize("case", PRODUCTS, ids=[case[0] for case in PRODUCTS])
 def test_products_that_the_peak_is_taken_from_are_the_ones_computed(
-    laboratory: Laboratory, framework: str, case: tuple[str, str, str, str, str, int]
+    workers: CheckWorkers, framework: str, case: tuple[str, str, str, str, str, int]
 ) -> None:
     """As many as the counter counts: a share of another cell's peak would mean nothing."""
     kind, variant, phase, torch, jax, products = case
     problem, name = ("stacked_cascade", variant, "small"), torch if framework == "torch" else jax
     size = spec(problem).sizes["small"]
-    launch = laboratory.at(problem, framework, "float32")
+    launch = workers.at(problem, framework, "float32")
     found = launch.ask("products", kind=kind, name=name, phase=phase)
     assert {flops for flops, _ in found} == {2 * size["batch"] * size["width"] ** 2}
     assert sum(count for _, count in found) == products
@@ -224,22 +224,22 @@ def test_products_that_the_peak_is_taken_from_are_the_ones_computed(
 
 @pytest.mark.parametrize("phase", ["gradient", "backward"])
 def test_multi_root_and_boundary_split_equal_summed_bit_for_bit(
-    laboratory: Laboratory, several: Problem, phase: str
+    workers: CheckWorkers, several: Problem, phase: str
 ) -> None:
-    true = laboratory.gradients(several, "torch", ("backward", "summed"), phase, "float32")
+    true = workers.gradients(several, "torch", ("backward", "summed"), phase, "float32")
     variant = spec(several).variants[several[1]]
     for strategy in ("multi_root", "boundary_split"):
         if variant.reason_against("torch", strategy) is None:
-            found = laboratory.gradients(several, "torch", ("backward", strategy), phase, "float32")
+            found = workers.gradients(several, "torch", ("backward", strategy), phase, "float32")
             for name, array in true.items():
                 assert np.array_equal(found[name], array), f"{strategy}: {name}"
 
 
-def test_one_module_or_two_makes_no_difference(laboratory: Laboratory, framework: str) -> None:
-    pair = laboratory.gradients(
+def test_one_module_or_two_makes_no_difference(workers: CheckWorkers, framework: str) -> None:
+    pair = workers.gradients(
         ("conv_cascade", "-", "seed"), framework, SUMMED, "gradient", "float32"
     )
-    single = laboratory.gradients(
+    single = workers.gradients(
         ("conv_cascade_single", "-", "seed"), framework, SUMMED, "gradient", "float32"
     )
     assert len(pair) == len(single) == 4
@@ -258,8 +258,8 @@ EXPECTED = [(s.name, e) for s in CATALOGUE.values() for e in s.expected]
 @pytest.mark.parametrize(
     ("name", "expected"), EXPECTED, ids=[f"{n}-{e.framework}-{e.loss}" for n, e in EXPECTED]
 )
-def test_gradient_of_a_loss_that_reaches_nothing(laboratory: Laboratory, name, expected) -> None:
-    launch = laboratory.at((name, expected.variant, "seed"), expected.framework)
+def test_gradient_of_a_loss_that_reaches_nothing(workers: CheckWorkers, name, expected) -> None:
+    launch = workers.at((name, expected.variant, "seed"), expected.framework)
     if expected.error is None:
         assert launch.ask("gradient_of_nothing", loss=expected.loss) == []
         return

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.harness.launches.check_workers import Laboratory, assert_raised
+from benchmarks.harness.launches.check_workers import CheckWorkers, assert_raised
 
 
-def test_zero_gradient_moves_frozen_parameters(laboratory: Laboratory) -> None:
+def test_zero_gradient_moves_frozen_parameters(workers: CheckWorkers) -> None:
     """A frozen parameter whose gradient is zero
 
     Notice: Copy the frozen weights when you freeze them, and compare bit for bit after a few steps.
@@ -25,8 +25,8 @@ def test_zero_gradient_moves_frozen_parameters(laboratory: Laboratory) -> None:
     `optax.selective_transform(optimizer, freeze_mask=frozen)`, or differentiating by the trained
     part alone. In torch, also leave `zero_grad()` at its default, `set_to_none=True`.
     """
-    torch = laboratory.shown("torch", "zero_gradients_of_frozen_parameters")
-    jax = laboratory.shown("jax", "zero_gradients_of_frozen_parameters")
+    torch = workers.shown("torch", "zero_gradients_of_frozen_parameters")
+    jax = workers.shown("jax", "zero_gradients_of_frozen_parameters")
     for moved in (torch["zero"], jax["optimizer_of_both"]):
         assert moved.pop("sgd") == 0.0
         assert len(moved) == 5
@@ -37,7 +37,7 @@ def test_zero_gradient_moves_frozen_parameters(laboratory: Laboratory) -> None:
 
 
 def test_stale_gradient_moves_parameters_frozen_after_a_backward_pass(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
 ) -> None:
     """Freezing leaves the old gradient behind
 
@@ -46,16 +46,16 @@ def test_stale_gradient_moves_parameters_frozen_after_a_backward_pass(
     Instead: Clear where you freeze: `net1.requires_grad_(False)`, then `net1.zero_grad()`. Or build
     the optimizer anew from what is trained.
     """
-    moved = laboratory.shown("torch", "stale_gradient_after_freezing")
+    moved = workers.shown("torch", "stale_gradient_after_freezing")
     assert moved["left"]["net1_moved"] > 0.5
     assert moved["cleared"]["net1_moved"] == 0.0
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_frozen_batch_norm_moves_its_statistics_until_eval(
-    laboratory: Laboratory, framework: str
+    workers: CheckWorkers, framework: str
 ) -> None:
-    moved = laboratory.shown(framework, "frozen_batch_norm_moves_its_statistics")
+    moved = workers.shown(framework, "frozen_batch_norm_moves_its_statistics")
     assert set(moved) - {"no_grad"} == {"frozen", "eval", "eval_then_train"}
     assert ("no_grad" in moved) == (framework == "torch")
     assert min(way["net2"] for way in moved.values()) > 0.001
@@ -63,8 +63,8 @@ def test_frozen_batch_norm_moves_its_statistics_until_eval(
     assert min(way["net1"] for way in moved.values()) > 0.01
 
 
-def test_generator_step_fills_discriminator_gradients(laboratory: Laboratory) -> None:
-    found = laboratory.shown("torch", "generator_step_fills_discriminator_gradients")
+def test_generator_step_fills_discriminator_gradients(workers: CheckWorkers) -> None:
+    found = workers.shown("torch", "generator_step_fills_discriminator_gradients")
     assert found["nothing"]["left_by_g"] > 0.1
     assert found["nothing"]["relative_error"] > 0.1
     assert found["zero_grad_before_turn"]["left_by_g"] == found["nothing"]["left_by_g"]
@@ -72,21 +72,21 @@ def test_generator_step_fills_discriminator_gradients(laboratory: Laboratory) ->
     assert found["freeze_in_turn_of_g"] == {"left_by_g": None, "relative_error": 0.0}
 
 
-def test_discriminator_graph_raises_after_its_step(laboratory: Laboratory) -> None:
-    raised = laboratory.shown("torch", "discriminator_graph_after_its_step")
+def test_discriminator_graph_raises_after_its_step(workers: CheckWorkers) -> None:
+    raised = workers.shown("torch", "discriminator_graph_after_its_step")
     assert_raised(raised["reused"], "RuntimeError", "modified by an inplace operation")
     assert raised["new"] is None
 
 
-def test_gradients_of_two_players_add_up_until_cleared(laboratory: Laboratory) -> None:
-    found = laboratory.shown("torch", "gradients_of_two_players_add_up")
+def test_gradients_of_two_players_add_up_until_cleared(workers: CheckWorkers) -> None:
+    found = workers.shown("torch", "gradients_of_two_players_add_up")
     a, b = (np.array(found[name]) for name in ("a_alone", "b_alone"))
     assert min(abs(a).min(), abs(b).min()) > 0.1
     np.testing.assert_allclose(found["after_both_turns"], a + b, rtol=1e-6)
     assert found["cleared_before_b"] == found["b_alone"]
 
 
-def test_masked_alone_lets_frozen_parameters_climb(laboratory: Laboratory) -> None:
+def test_masked_alone_lets_frozen_parameters_climb(workers: CheckWorkers) -> None:
     """`optax.masked` alone does not freeze
 
     Notice: Compare the frozen weights before and after a step: they move by their gradient. With a
@@ -95,7 +95,7 @@ def test_masked_alone_lets_frozen_parameters_climb(laboratory: Laboratory) -> No
     Instead: `optax.selective_transform(optimizer, freeze_mask=frozen)`, or `optax.partition` with
     `set_to_zero()` for the frozen label.
     """
-    found = laboratory.shown("jax", "masked_alone")
+    found = workers.shown("jax", "masked_alone")
     start, climbing = found.pop("no_step")["loss"], found.pop("masked_alone")
     assert climbing["by_its_gradient"]
     assert climbing["net1_moved"] > 0.1
@@ -106,7 +106,7 @@ def test_masked_alone_lets_frozen_parameters_climb(laboratory: Laboratory) -> No
         assert right["loss"] < start - 0.5
 
 
-def test_freeze_must_stand_after_the_optimizer(laboratory: Laboratory) -> None:
+def test_freeze_must_stand_after_the_optimizer(workers: CheckWorkers) -> None:
     """`optax.freeze` in the wrong place
 
     Notice: Compare the frozen weights before and after a step: with weight decay they shrink a
@@ -115,7 +115,7 @@ def test_freeze_must_stand_after_the_optimizer(laboratory: Laboratory) -> None:
     Instead: `optax.chain(optimizer, optax.freeze(frozen))`, with the freeze last. Or
     `optax.selective_transform(optimizer, freeze_mask=frozen)`, which has no order to get wrong.
     """
-    found = laboratory.shown("jax", "freeze_before_after_or_alone")
+    found = workers.shown("jax", "freeze_before_after_or_alone")
     start = found["no_step"]["loss"]
     assert found["freeze_then_adamw"]["net1_moved"] > 0.01
     assert found["freeze_alone"]["net1_moved"] == 0.0
@@ -126,15 +126,15 @@ def test_freeze_must_stand_after_the_optimizer(laboratory: Laboratory) -> None:
 
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_clipping_by_global_norm_counts_frozen_gradients(
-    laboratory: Laboratory, framework: str
+    workers: CheckWorkers, framework: str
 ) -> None:
-    found = laboratory.shown(framework, "clipping_counts_frozen_gradients")
+    found = workers.shown(framework, "clipping_counts_frozen_gradients")
     assert found["both"] == pytest.approx(3.0 / np.hypot(40.0, 3.0), rel=1e-5)
     assert found["trained_only"] == pytest.approx(1.0, rel=1e-5)
 
 
 def test_optimizer_of_a_part_drops_gradients_silently_and_the_reverse_raises(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
 ) -> None:
     """An nnx optimizer drops the gradients it has no parameters for
 
@@ -144,7 +144,7 @@ def test_optimizer_of_a_part_drops_gradients_silently_and_the_reverse_raises(
     `argnums=nnx.DiffState(0, part)`, which then does not compute the frozen part's. A misspelt
     filter still trains nothing: check.
     """
-    found = laboratory.shown("jax", "optimizer_of_a_part")
+    found = workers.shown("jax", "optimizer_of_a_part")
     right = found["gradients of net2, optimizer of net2"]
     assert found["gradients of all, optimizer of net2"] == right
     assert right["raised"] is None
@@ -155,7 +155,7 @@ def test_optimizer_of_a_part_drops_gradients_silently_and_the_reverse_raises(
     assert_raised(raised, "ValueError", "different numbers of pytree children")
 
 
-def test_plain_jit_drops_batch_norm_updates(laboratory: Laboratory) -> None:
+def test_plain_jit_drops_batch_norm_updates(workers: CheckWorkers) -> None:
     """Plain `jax.jit` over an nnx model drops its BatchNorm updates
 
     Notice: The running statistics are still at their start, mean 0 and variance 1, and evaluation
@@ -163,7 +163,7 @@ def test_plain_jit_drops_batch_norm_updates(laboratory: Laboratory) -> None:
 
     Instead: `nnx.jit`. Or split the model outside, merge it inside, and return its state.
     """
-    found = laboratory.shown("jax", "batch_norm_under_plain_jit")
+    found = workers.shown("jax", "batch_norm_under_plain_jit")
     assert found.pop("jax.jit") == {"mean_moved": 0.0}
     assert set(found) == {"no jit", "nnx.jit", "split and merge"}
     assert min(right["mean_moved"] for right in found.values()) > 0.01
@@ -173,7 +173,7 @@ Trajectories = dict[tuple[str, str], NDArray[Any]]
 
 
 @pytest.fixture(scope="module")
-def trajectories(laboratory: Laboratory) -> Trajectories:
+def trajectories(workers: CheckWorkers) -> Trajectories:
     """(framework, optimizer) → its path, ``[steps, weights]``, in float64.
 
     In float32 the two Adams are 1e-5 apart: optax corrects the bias in the moments' precision,
@@ -182,7 +182,7 @@ def trajectories(laboratory: Laboratory) -> Trajectories:
     return {
         (framework, name): np.array(path)
         for framework in ("torch", "jax")
-        for name, path in laboratory.shown(framework, "optimizer_trajectories").items()
+        for name, path in workers.shown(framework, "optimizer_trajectories").items()
     }
 
 
@@ -216,8 +216,8 @@ def test_rmsprop_matches_only_with_decay_and_epsilon_of_torch(trajectories: Traj
 
 
 def test_adam_over_all_that_requires_gradients_is_adam_over_net1_alone(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
 ) -> None:
-    found = laboratory.shown("torch", "adam_over_what_requires_gradients")
+    found = workers.shown("torch", "adam_over_what_requires_gradients")
     assert all(end["net2_still"] for end in found.values())
     assert found["net1"] == found["requires_grad"] == found["everything"]

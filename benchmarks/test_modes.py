@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.harness.launches.check_workers import Laboratory, Problem
+from benchmarks.harness.launches.check_workers import CheckWorkers, Problem
 from benchmarks.harness.launches.launch import WorkerFailed
 from benchmarks.harness.protocol import cells, equivalence
 from benchmarks.harness.protocol.arrays import read_arrays, under
@@ -20,12 +20,12 @@ PLAYERS: Problem = ("two_player", "turn_b", "seed")
 
 
 def assert_reference(
-    laboratory: Laboratory, problem: Problem, framework: str, name: str, phase: str, mode: str
+    workers: CheckWorkers, problem: Problem, framework: str, name: str, phase: str, mode: str
 ) -> None:
     """The strategy's gradients in this mode, in float32, are those of the float64 baseline."""
-    true = laboratory.gradients(problem, framework, ("backward", "summed"), "gradient", "float64")
-    launch = laboratory.at(problem, framework, "float32")
-    found = laboratory.files(problem).gradients(launch, "backward", name, phase, mode)
+    true = workers.gradients(problem, framework, ("backward", "summed"), "gradient", "float64")
+    launch = workers.at(problem, framework, "float32")
+    found = workers.files(problem).gradients(launch, "backward", name, phase, mode)
     difference = equivalence.compare(
         under(found, "gradient"),
         true,
@@ -44,24 +44,24 @@ def assert_reference(
     ],
 )
 def test_compiled_strategy_gives_the_reference(
-    laboratory: Laboratory, mode: str, name: str, phase: str
+    workers: CheckWorkers, mode: str, name: str, phase: str
 ) -> None:
-    assert_reference(laboratory, LINEAR, "torch", name, phase, mode)
+    assert_reference(workers, LINEAR, "torch", name, phase, mode)
 
 
-def test_strategies_give_the_reference_operation_by_operation(laboratory: Laboratory) -> None:
+def test_strategies_give_the_reference_operation_by_operation(workers: CheckWorkers) -> None:
     for name in cells.STRATEGIES["jax"]:
-        assert_reference(laboratory, LINEAR, "jax", name, "gradient", "eager")
+        assert_reference(workers, LINEAR, "jax", name, "gradient", "eager")
 
 
 @pytest.mark.parametrize(
     "way", [("torch", "compile", "detach"), ("jax", "eager", "partition")], ids="-".join
 )
 def test_frozen_keeps_still_in_a_step_and_the_rest_moves_as_in_the_frameworks_own_mode(
-    laboratory: Laboratory, way: tuple[str, str, str]
+    workers: CheckWorkers, way: tuple[str, str, str]
 ) -> None:
     framework, mode, recipe = way
-    files, launch = laboratory.files(PLAYERS), laboratory.at(PLAYERS, framework, "float32")
+    files, launch = workers.files(PLAYERS), workers.at(PLAYERS, framework, "float32")
     own, other = (
         under(files.gradients(launch, "freeze", recipe, "step", m), "updated") for m in (None, mode)
     )
@@ -84,10 +84,10 @@ def test_frozen_keeps_still_in_a_step_and_the_rest_moves_as_in_the_frameworks_ow
     ],
 )
 def test_what_is_said_not_to_compile_does_not(
-    laboratory: Laboratory, mode: str, name: str, said: str
+    workers: CheckWorkers, mode: str, name: str, said: str
 ) -> None:
     """So `unsupported` is no excuse; in one line where Dynamo says so itself."""
-    launch, files = laboratory.at(LINEAR, "torch", "float32"), laboratory.files(LINEAR)
+    launch, files = workers.at(LINEAR, "torch", "float32"), workers.files(LINEAR)
     with pytest.raises(WorkerFailed) as raised:
         files.gradients(launch, "backward", name, "gradient", mode)
     assert said in str(raised.value)

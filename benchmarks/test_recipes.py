@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness.launches.check_workers import Laboratory, Problem, plan
+from benchmarks.harness.launches.check_workers import CheckWorkers, Problem, plan
 from benchmarks.harness.launches.launch import WorkerFailed
 from benchmarks.harness.protocol import cells, equivalence
 from benchmarks.harness.protocol.arrays import read_arrays, under, write_arrays
@@ -37,21 +37,21 @@ def recipes(problem: Problem, framework: str) -> list[str]:
     return [r for r in possible[1:] if front or r not in cells.FRONT_ONLY]
 
 
-def frozen(laboratory: Laboratory, problem: Problem) -> list[str]:
-    return list(laboratory.files(problem).facts["frozen"])
+def frozen(workers: CheckWorkers, problem: Problem) -> list[str]:
+    return list(workers.files(problem).facts["frozen"])
 
 
 def test_every_recipe_gives_the_gradients_it_should_and_no_others(
-    laboratory: Laboratory, freezing: Problem, framework: str
+    workers: CheckWorkers, freezing: Problem, framework: str
 ) -> None:
     """Absent where frozen, unless the recipe computes it all the same and throws it away."""
-    first, unfrozen = laboratory.frameworks(freezing)[0], ("freeze", "unfrozen")
-    whole = laboratory.gradients(freezing, first, unfrozen, "gradient", "float64")
-    still = frozen(laboratory, freezing)
+    first, unfrozen = workers.frameworks(freezing)[0], ("freeze", "unfrozen")
+    whole = workers.gradients(freezing, first, unfrozen, "gradient", "float64")
+    still = frozen(workers, freezing)
     allowed = equivalence.tolerance("float32", spec(freezing).kink_margin(*freezing[1:]))
     for recipe in ["unfrozen", *recipes(freezing, framework)]:
         wasted = recipe in cells.WASTEFUL
-        found = laboratory.gradients(freezing, framework, ("freeze", recipe), "gradient", "float32")
+        found = workers.gradients(freezing, framework, ("freeze", recipe), "gradient", "float32")
         difference = equivalence.compare(
             found,
             {n: a for n, a in whole.items() if wasted or n not in still},
@@ -65,13 +65,13 @@ def test_every_recipe_gives_the_gradients_it_should_and_no_others(
 
 @pytest.mark.parametrize("decaying", DECAYING)
 def test_frozen_keeps_still_and_trained_agrees_in_every_recipe_and_framework(
-    laboratory: Laboratory, freezing: Problem, decaying: str
+    workers: CheckWorkers, freezing: Problem, decaying: str
 ) -> None:
-    start = read_arrays(laboratory.files(freezing).weights)
-    still = frozen(laboratory, freezing)
+    start = read_arrays(workers.files(freezing).weights)
+    still = frozen(workers, freezing)
     ends = {
-        (framework, recipe): trained(laboratory, freezing, framework, recipe, decaying)
-        for framework in laboratory.frameworks(freezing)
+        (framework, recipe): trained(workers, freezing, framework, recipe, decaying)
+        for framework in workers.frameworks(freezing)
         for recipe in recipes(freezing, framework)
     }
     reference = next(iter(ends.values()))["weights"]
@@ -98,27 +98,27 @@ def assert_bytes(found: dict[str, Any], moments: int, who: str) -> None:
 
 
 def trained(
-    laboratory: Laboratory, problem: Problem, framework: str, recipe: str, decaying: str
+    workers: CheckWorkers, problem: Problem, framework: str, recipe: str, decaying: str
 ) -> dict[str, Any]:
     segments = (Segment(STEPS, (problem[1],)),)
     optimizer = DECAYING[decaying]
     made = plan(spec(problem), problem[2], segments, optimizer=optimizer, recipe=recipe)
-    return laboratory.train(problem, framework, made)
+    return workers.train(problem, framework, made)
 
 
 def test_cutting_freezes_just_what_stands_in_front(
-    laboratory: Laboratory, freezing: Problem
+    workers: CheckWorkers, freezing: Problem
 ) -> None:
     """Refused by the recipe itself where it cannot be, so `unsupported` is no excuse."""
     possible = spec(freezing).variants[freezing[1]].frozen_in_front
-    learning = set(spec(freezing).parameters_of(*freezing[1:])) - set(frozen(laboratory, freezing))
+    learning = set(spec(freezing).parameters_of(*freezing[1:])) - set(frozen(workers, freezing))
     for recipe in cells.FRONT_ONLY:
         asked = (freezing, "torch", ("freeze", recipe), "gradient", "float32")
         if possible:
-            assert set(laboratory.gradients(*asked)) == learning, recipe
+            assert set(workers.gradients(*asked)) == learning, recipe
         else:
             with pytest.raises(WorkerFailed, match="must stand in front"):
-                laboratory.gradients(*asked)
+                workers.gradients(*asked)
 
 
 # products of one Linear layer in the forward and the backward pass, and activations saved, of two
@@ -160,15 +160,15 @@ COSTS: dict[tuple[str, str], dict[str, tuple[int, int | None]]] = {
 
 
 @pytest.mark.parametrize("case", COSTS, ids="-".join)
-def test_recipes_cost_what_is_predicted(laboratory: Laboratory, case: tuple[str, str]) -> None:
+def test_recipes_cost_what_is_predicted(workers: CheckWorkers, case: tuple[str, str]) -> None:
     framework, variant = case
     problem = ("stacked_cascade", variant, "small")
     size = spec(problem).sizes["small"]
     activation = 4 * size["batch"] * size["width"]  # bytes
     product = 2 * size["batch"] * size["width"] ** 2
-    reaching = len([names for names in laboratory.files(problem).facts["flow"].values() if names])
+    reaching = len([names for names in workers.files(problem).facts["flow"].values() if names])
     for recipe, (products, saved) in COSTS[framework, variant].items():
-        launch = laboratory.at(problem, framework, "float32")
+        launch = workers.at(problem, framework, "float32")
         counted = launch.ask("count", kind="freeze", name=recipe, phase="step")
         assert round(counted["flops"] / product, 0) == products, recipe
         if saved is not None:
@@ -178,13 +178,13 @@ def test_recipes_cost_what_is_predicted(laboratory: Laboratory, case: tuple[str,
 
 
 def test_batch_norm_moves_its_statistics_in_train_mode_though_frozen(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
 ) -> None:
     """torch keeps the unbiased variance, flax the biased one: n − 1 to n values of a channel."""
     problem = ("attention_on_frozen_backbone", "batch_statistics", "seed")
-    start = read_arrays(laboratory.files(problem).weights)
-    torch, jax = (statistics(laboratory, problem, f) for f in ("torch", "jax"))
-    front = statistics(laboratory, problem, "torch", "no_grad_forward")
+    start = read_arrays(workers.files(problem).weights)
+    torch, jax = (statistics(workers, problem, f) for f in ("torch", "jax"))
+    front = statistics(workers, problem, "torch", "no_grad_forward")
     values = spec(problem).sizes["seed"]["batch"] * 7 * 7
     assert set(torch) == set(jax) == set(spec(problem).buffers_of(*problem[1:]))
     for name, array in torch.items():
@@ -196,58 +196,58 @@ def test_batch_norm_moves_its_statistics_in_train_mode_though_frozen(
 
 
 def test_batch_norm_keeps_its_statistics_in_eval_mode(
-    laboratory: Laboratory, framework: str
+    workers: CheckWorkers, framework: str
 ) -> None:
     problem = ("attention_on_frozen_backbone", "gamma05", "seed")
-    start = read_arrays(laboratory.files(problem).weights)
-    found = statistics(laboratory, problem, framework)
+    start = read_arrays(workers.files(problem).weights)
+    found = statistics(workers, problem, framework)
     assert found
     for name, array in found.items():
         assert np.array_equal(array, start[name]), name
 
 
 def statistics(
-    laboratory: Laboratory, problem: Problem, framework: str, recipe: str | None = None
+    workers: CheckWorkers, problem: Problem, framework: str, recipe: str | None = None
 ) -> dict[str, Any]:
     made = plan(spec(problem), problem[2], (Segment(STEPS, (problem[1],)),), recipe=recipe)
-    buffers: dict[str, Any] = laboratory.train(problem, framework, made)["buffers"]
+    buffers: dict[str, Any] = workers.train(problem, framework, made)["buffers"]
     return buffers
 
 
-def test_first_sixteen_tensors_are_what_is_frozen(laboratory: Laboratory, framework: str) -> None:
+def test_first_sixteen_tensors_are_what_is_frozen(workers: CheckWorkers, framework: str) -> None:
     problem = ("frozen_prefix", "-", "seed")
-    facts = laboratory.files(problem).facts
+    facts = workers.files(problem).facts
     asked = {name: facts[name] for name in ("family", "build", "arguments")}
-    names = list(laboratory.worker(framework).ask("shapes", **asked))
+    names = list(workers.worker(framework).ask("shapes", **asked))
     if framework == "jax":  # nnx sorts by name: conv10 before conv2
         names.sort(key=lambda name: int(re.sub(r"\D", "", name) or 99))
     assert len(facts["frozen"]) == 16
     assert set(names[:16]) == set(facts["frozen"])
 
 
-def test_constructor_freezes_what_the_row_says(laboratory: Laboratory, framework: str) -> None:
+def test_constructor_freezes_what_the_row_says(workers: CheckWorkers, framework: str) -> None:
     for name, variant in (("frozen_in_constructor", "-"), ("staged_unfreeze", "phase1")):
         problem = (name, variant, "seed")
-        built = laboratory.at(problem, framework).ask("built_frozen")
-        expected = frozen(laboratory, problem) if name == "frozen_in_constructor" else []
+        built = workers.at(problem, framework).ask("built_frozen")
+        expected = frozen(workers, problem) if name == "frozen_in_constructor" else []
         assert sorted(built) == sorted(expected), name
 
 
-def test_loading_what_fits_reports_what_does_not(laboratory: Laboratory, framework: str) -> None:
+def test_loading_what_fits_reports_what_does_not(workers: CheckWorkers, framework: str) -> None:
     """A pretrained state with 100 classes, a layer too many and a bias too few."""
     problem = ("only_new_layer", "-", "seed")
-    start = read_arrays(laboratory.files(problem).weights)
+    start = read_arrays(workers.files(problem).weights)
     state = {name: array + 1.0 for name, array in start.items()}
     state["last.linear.weight"] = np.ones((100, 84))
     state["hidden.linear1.weight"] = np.ones((120, 256))  # behind another image
     state["auxiliary.linear.weight"] = np.ones((3, 3))
     del state["features.conv1.bias"]
-    path, out = (laboratory.scratch(problem, f"{n}.npz") for n in ("pretrained", "loaded"))
+    path, out = (workers.scratch(problem, f"{n}.npz") for n in ("pretrained", "loaded"))
     write_arrays(path, state)
-    launch = laboratory.at(problem, framework)
+    launch = workers.at(problem, framework)
     report = launch.ask("load_matching", pretrained=str(path), out=str(out))
     loaded = read_arrays(str(out))
-    launch.ask("load", weights=laboratory.files(problem).weights)
+    launch.ask("load", weights=workers.files(problem).weights)
     other = ["hidden.linear1.weight", "last.linear.weight"]
     assert report["mismatched"] == other
     assert report["unexpected"] == ["auxiliary.linear.weight"]
@@ -259,15 +259,15 @@ def test_loading_what_fits_reports_what_does_not(laboratory: Laboratory, framewo
 
 
 def test_step_of_every_recipe_moves_the_statistics_alike(
-    laboratory: Laboratory, framework: str
+    workers: CheckWorkers, framework: str
 ) -> None:
     """As it is timed: one program. In train mode they move, whoever computes the gradients."""
     problem = ("attention_on_frozen_backbone", "batch_statistics", "seed")
-    start = read_arrays(laboratory.files(problem).weights)
+    start = read_arrays(workers.files(problem).weights)
     ways = [("freeze", recipe) for recipe in ["unfrozen", *recipes(problem, framework)]]
     reference = None
     for way in [("backward", "summed"), *ways]:
-        arrays = under(laboratory.run(problem, framework, way, "step", "float64"), "updated")
+        arrays = under(workers.run(problem, framework, way, "step", "float64"), "updated")
         assert set(arrays) == set(start), way
         reference = reference or arrays
         for name in spec(problem).buffers_of(*problem[1:]):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness.launches.check_workers import Laboratory, Problem, plan
+from benchmarks.harness.launches.check_workers import CheckWorkers, Problem, plan
 from benchmarks.harness.launches.launch import WorkerFailed
 from benchmarks.harness.protocol import equivalence
 from benchmarks.harness.protocol.arrays import read_arrays, under
@@ -21,24 +21,24 @@ PRECISIONS = ("float64", "float32")
 
 
 def trained(
-    laboratory: Laboratory, name: str, training: Training, framework: str, dtype: str
+    workers: CheckWorkers, name: str, training: Training, framework: str, dtype: str
 ) -> dict[str, Any]:
     scenario = CATALOGUE[name]
     made = plan(scenario, "seed", training.segments, losses=training.losses)
     problem = (name, training.segments[0].turns[0], "seed")
-    return laboratory.train(problem, framework, made, dtype)
+    return workers.train(problem, framework, made, dtype)
 
 
 @pytest.mark.parametrize(
     ("name", "training"), TRAININGS, ids=[f"{n}-{t.name}" for n, t in TRAININGS]
 )
 def test_training_agrees_and_does_what_its_row_says(
-    laboratory: Laboratory, name: str, training: Training
+    workers: CheckWorkers, name: str, training: Training
 ) -> None:
     scenario = CATALOGUE[name]
-    start = read_arrays(laboratory.files((name, training.segments[0].turns[0], "seed")).weights)
+    start = read_arrays(workers.files((name, training.segments[0].turns[0], "seed")).weights)
     ends = {
-        (framework, dtype): trained(laboratory, name, training, framework, dtype)
+        (framework, dtype): trained(workers, name, training, framework, dtype)
         for framework in FRAMEWORKS
         for dtype in PRECISIONS
     }
@@ -75,7 +75,7 @@ def within(training: Training, start: np.ndarray, end: np.ndarray) -> float:
 
 
 def ended(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
     problem: Problem,
     framework: str,
     segments: tuple[Segment, ...],
@@ -83,18 +83,18 @@ def ended(
     dtype: str = "float64",
 ) -> dict[str, Any]:
     made = plan(CATALOGUE[problem[0]], problem[2], segments, optimizer=optimizer)
-    return laboratory.train(problem, framework, made, dtype)
+    return workers.train(problem, framework, made, dtype)
 
 
 @pytest.mark.parametrize("name", ["conv_cascade", "linear_cascade", "frozen_second_network"])
 def test_one_optimizer_over_groups_equals_two_and_one_over_all(
-    laboratory: Laboratory, framework: str, name: str
+    workers: CheckWorkers, framework: str, name: str
 ) -> None:
     """With net2 frozen its group is left out, whatever the arrangement."""
     problem, scenario = (name, "-", "seed"), CATALOGUE[name]
     ends = {
         arrangement: ended(
-            laboratory,
+            workers,
             problem,
             framework,
             (Segment(20),),
@@ -103,8 +103,8 @@ def test_one_optimizer_over_groups_equals_two_and_one_over_all(
         )["weights"]
         for arrangement in ("groups", "separate", "together")
     }
-    start = read_arrays(laboratory.files(problem).weights)
-    still = laboratory.files(problem).facts["frozen"]
+    start = read_arrays(workers.files(problem).weights)
+    still = workers.files(problem).facts["frozen"]
     for key, array in ends["together"].items():
         assert np.array_equal(array, start[key]) == (key in still), key
         for arrangement in ("groups", "separate"):
@@ -127,7 +127,7 @@ CHANGES = [  # what happens after 25 steps, state kept; and with new optimizers,
     ("name", "before", "after", "rate", "counted"), CHANGES, ids=[f"{c[0]}-{c[1]}" for c in CHANGES]
 )
 def test_state_is_kept_in_place_and_lost_with_a_new_optimizer(
-    laboratory: Laboratory,
+    workers: CheckWorkers,
     framework: str,
     name: str,
     before: str,
@@ -138,10 +138,10 @@ def test_state_is_kept_in_place_and_lost_with_a_new_optimizer(
     """One step later the old part's first moment is mostly memory, or nothing but this step's."""
     problem, first = (name, before, "seed"), Segment(25, (before,))
     kept, lost = (
-        ended(laboratory, problem, framework, (first, Segment(1, (after,), rate, renew)))
+        ended(workers, problem, framework, (first, Segment(1, (after,), rate, renew)))
         for renew in (False, True)
     )
-    old = ended(laboratory, problem, framework, (first,))["moments"]
+    old = ended(workers, problem, framework, (first,))["moments"]
     assert old
     share = 1.0 if before == "sgd" else 0.1  # of the new gradient in the first moment
     for key, moment in old.items():
@@ -153,11 +153,11 @@ def test_state_is_kept_in_place_and_lost_with_a_new_optimizer(
     assert set(lost["steps"].values()) == ({1} if counted else set())
 
 
-def test_kept_and_lost_state_lead_elsewhere(laboratory: Laboratory, framework: str) -> None:
+def test_kept_and_lost_state_lead_elsewhere(workers: CheckWorkers, framework: str) -> None:
     for turn in ("sgd", "adam"):
         problem, first = ("rate_decay", turn, "seed"), Segment(25, (turn,))
         kept, lost = (
-            ended(laboratory, problem, framework, (first, Segment(25, (turn,), 0.1, renew)))
+            ended(workers, problem, framework, (first, Segment(25, (turn,), 0.1, renew)))
             for renew in (False, True)
         )
         apart = [equivalence.relative(lost["weights"][k], a) for k, a in kept["weights"].items()]
@@ -166,13 +166,13 @@ def test_kept_and_lost_state_lead_elsewhere(laboratory: Laboratory, framework: s
 
 @pytest.mark.parametrize("name", ["lenet_module_rates", "lenet_layer_rates"])
 def test_every_parameter_learns_at_the_rate_of_its_group(
-    laboratory: Laboratory, framework: str, name: str
+    workers: CheckWorkers, framework: str, name: str
 ) -> None:
     problem, optimizer = (name, "-", "seed"), CATALOGUE[name].optimizer
-    start = read_arrays(laboratory.files(problem).weights)
+    start = read_arrays(workers.files(problem).weights)
     way = ("backward", "summed")
-    grads = laboratory.gradients(problem, framework, way, "gradient", "float64")
-    end = ended(laboratory, problem, framework, (Segment(1),))["weights"]
+    grads = workers.gradients(problem, framework, way, "gradient", "float64")
+    end = ended(workers, problem, framework, (Segment(1),))["weights"]
     for key, array in end.items():
         own = [rate for layer, rate in optimizer.rates.items() if matches(key, (layer,))]
         rate = own[0] if own else optimizer.settings["lr"]
@@ -180,27 +180,27 @@ def test_every_parameter_learns_at_the_rate_of_its_group(
 
 
 def test_group_of_a_layer_without_parameters_is_an_error(
-    laboratory: Laboratory, framework: str
+    workers: CheckWorkers, framework: str
 ) -> None:
     optimizer = replace(CATALOGUE["lenet_layer_rates"].optimizer, rates={"classifier.relu1": 1e-2})
     with pytest.raises(WorkerFailed, match=r"'classifier\.relu1' selects no parameters") as raised:
-        ended(laboratory, ("lenet_layer_rates", "-", "seed"), framework, (Segment(1),), optimizer)
+        ended(workers, ("lenet_layer_rates", "-", "seed"), framework, (Segment(1),), optimizer)
     assert "classifier.linear1" in raised.value.message  # what could have been meant
 
 
 def test_second_player_steps_through_the_updated_first(
-    laboratory: Laboratory, framework: str
+    workers: CheckWorkers, framework: str
 ) -> None:
     """Row 8 by hand: one round of plain gradient descent, B first, then A through the new B."""
     problem, rate = ("two_player", "turn_b", "seed"), 0.1
     sgd = Optimizer("sgd", {"lr": rate}, "separate")
-    found = ended(laboratory, problem, framework, (Segment(1, ("turn_b", "turn_a")),), sgd)
+    found = ended(workers, problem, framework, (Segment(1, ("turn_b", "turn_a")),), sgd)
     a, a0, b, b0 = (
-        read_arrays(laboratory.files(problem).weights)[f"{player}.linear.{leaf}"]
+        read_arrays(workers.files(problem).weights)[f"{player}.linear.{leaf}"]
         for player in "AB"
         for leaf in ("weight", "bias")
     )
-    data = read_arrays(laboratory.files(problem).data)
+    data = read_arrays(workers.files(problem).data)
     x, ones = data["x"], data["ones"]
     hidden = x @ a.T + a0
     error = 2 * (hidden @ b.T + b0 - ones) / ones.size
@@ -214,7 +214,7 @@ def test_second_player_steps_through_the_updated_first(
 
 
 @pytest.mark.parametrize("name", ["two_player", "gan"])
-def test_recipes_of_a_turn_train_alike(laboratory: Laboratory, framework: str, name: str) -> None:
+def test_recipes_of_a_turn_train_alike(workers: CheckWorkers, framework: str, name: str) -> None:
     """Whoever computes the resting player's gradients, or not: it rests."""
     scenario = CATALOGUE[name]
     turns = scenario.trainings[0].segments[0].turns
@@ -225,7 +225,7 @@ def test_recipes_of_a_turn_train_alike(laboratory: Laboratory, framework: str, n
     one = plan(scenario, "seed", segments, recipe=other, optimizer=together)
     if framework == "torch":  # it passes over what has no gradient; optax would miss it
         plans.append(one)
-    first, *others = (laboratory.train(problem, framework, made) for made in plans)
+    first, *others = (workers.train(problem, framework, made) for made in plans)
     for end in others:
         assert end["steps"] == first["steps"]
         for key, array in first["weights"].items():
@@ -234,7 +234,7 @@ def test_recipes_of_a_turn_train_alike(laboratory: Laboratory, framework: str, n
         wrapped = plan(scenario, "seed", segments, recipe="partition")
         for refused, why in ((wrapped, "partition wraps"), (one, "use 'separate'")):
             with pytest.raises(WorkerFailed, match=why):
-                laboratory.train(problem, framework, refused)
+                workers.train(problem, framework, refused)
 
 
 RECIPES = {
@@ -255,15 +255,15 @@ STEPPED = [
 
 @pytest.mark.parametrize(("name", "variant", "ways"), STEPPED, ids=[s[0] for s in STEPPED])
 def test_timed_step_is_the_first_step_of_training_every_time(
-    laboratory: Laboratory, framework: str, name: str, variant: str, ways: dict[str, Any]
+    workers: CheckWorkers, framework: str, name: str, variant: str, ways: dict[str, Any]
 ) -> None:
     """Its gradients are the reference's too, read from ``.grad`` or found again in a moment."""
     problem = (name, variant, "seed")
     way = ("backward", CATALOGUE[name].baseline)
-    grads = laboratory.gradients(problem, framework, way, "gradient", "float64")
-    trained = ended(laboratory, problem, framework, (Segment(1, (variant,)),))["weights"]
+    grads = workers.gradients(problem, framework, way, "gradient", "float64")
+    trained = ended(workers, problem, framework, (Segment(1, (variant,)),))["weights"]
     for way in ways[framework]:
-        found = laboratory.run(problem, framework, way, "step", "float64")
+        found = workers.run(problem, framework, way, "step", "float64")
         updated, stepped = under(found, "updated"), under(found, "gradient")
         for key, array in trained.items():
             assert equivalence.relative(updated[key], array) <= AGREE, (way, key)
@@ -282,12 +282,12 @@ RATES = [  # segments after which a rate that was lowered before must still hold
 
 @pytest.mark.parametrize(("name", "segments"), RATES, ids=[r[0] for r in RATES])
 def test_lowered_rate_holds_for_what_joins_later_and_for_new_optimizers(
-    laboratory: Laboratory, framework: str, name: str, segments: tuple[Segment, ...]
+    workers: CheckWorkers, framework: str, name: str, segments: tuple[Segment, ...]
 ) -> None:
     """Adam's first step is its learning rate at most, and for most elements nearly that."""
     problem = (name, segments[0].turns[0], "seed")
-    before = ended(laboratory, problem, framework, segments[:-1])["weights"]
-    after = ended(laboratory, problem, framework, segments)
+    before = ended(workers, problem, framework, segments[:-1])["weights"]
+    after = ended(workers, problem, framework, segments)
     rate = 0.1 * CATALOGUE[name].optimizer.settings["lr"]
     fresh = [key for key, count in after["steps"].items() if count == 1]
     assert fresh

@@ -48,18 +48,18 @@ class Session:
 
     def open(
         self, build: Callable[..., list[Stage]], facts: Mapping[str, Any], data: Arrays
-    ) -> Opened:
+    ) -> OpenProblem:
         """A problem with this data in it, on this session's device; weights are not in it yet."""
         inputs = {n: self._put(layout.data_in(a, self.dtype)) for n, a in data.items()}
         stages = _abstract(build, facts["arguments"])
         problem = Problem(stages, inputs, facts["reach"], facts["frozen"])
-        return Opened(self, build, problem, facts)
+        return OpenProblem(self, build, problem, facts)
 
     def _put(self, array: NDArray[Any]) -> jax.Array:
         return jax.device_put(array, self.device)
 
 
-class Opened:
+class OpenProblem:
     """A problem and everything that a worker may ask of it."""
 
     def __init__(

@@ -54,7 +54,7 @@ class Session:
 
     def open(
         self, build: Callable[..., list[Stage]], facts: Mapping[str, Any], data: Arrays
-    ) -> Opened:
+    ) -> OpenProblem:
         """A problem with this data in it, on this session's device; weights are not in it yet."""
         inputs = {n: layout.data_in(a, self.dtype).to(self.device) for n, a in data.items()}
         stages = self.stages(build, facts)
@@ -65,7 +65,7 @@ class Session:
             if not parameter.requires_grad
         ]
         problem = Problem(stages, inputs, facts["reach"], facts["frozen"])
-        return Opened(self, build, problem, facts, built)
+        return OpenProblem(self, build, problem, facts, built)
 
     def stages(self, build: Callable[..., list[Stage]], facts: Mapping[str, Any]) -> list[Stage]:
         """The networks of these facts, on this session's device, in its dtype."""
@@ -75,7 +75,7 @@ class Session:
         return stages
 
 
-class Opened:
+class OpenProblem:
     """A problem and everything that a worker may ask of it.
 
     ``built_frozen`` names the parameters that the builder itself froze.

@@ -15,7 +15,7 @@ from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection import options as selection
 from benchmarks.paths import REGRESSIONS, RUNS
 from benchmarks.regression import comparison, output, plan
-from benchmarks.regression.versions import Asked
+from benchmarks.regression.versions import VersionRequest
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
 from results.formatting import one_line
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         return regression.ERROR
 
 
-def _question(options: argparse.Namespace) -> comparison.Question:
+def _question(options: argparse.Namespace) -> comparison.ComparisonRequest:
     began = time.monotonic()
     if options.base is None and options.base_python is None:
         raise selection.SelectionError(
@@ -102,9 +102,9 @@ def _question(options: argparse.Namespace) -> comparison.Question:
     loading.load(options.scenario_path)
     head_python = _interpreter(options.head_python) or sys.executable
     asked = _chosen(options)
-    return comparison.Question(
-        base=Asked(options.base, _interpreter(options.base_python) or head_python),
-        head=Asked(options.head, head_python),
+    return comparison.ComparisonRequest(
+        base=VersionRequest(options.base, _interpreter(options.base_python) or head_python),
+        head=VersionRequest(options.head, head_python),
         choose=lambda installed: plan.cells(asked, options.device, installed),
         budget=plan.seconds_of(options.budget),
         folder=Path(options.results or REGRESSIONS),

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.harness.launches.check_workers import Laboratory
+from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.harness.worker.checks import TRAP_FILES
 from benchmarks.machine.environment import installed
 from benchmarks.paths import ROOT
@@ -49,17 +49,17 @@ FACT = """\
 Code: [{file}](../{file})."""
 
 
-def page(laboratory: Laboratory) -> str:
+def page(workers: CheckWorkers) -> str:
     """The page, as Markdown; runs every fact on it."""
     versions = ((n, installed(n) or "") for n in ("torch", "jax", "flax", "optax"))
     head = HEAD.format(versions=", ".join(f"{n} {v.partition('+')[0]}" for n, v in versions))
-    return head + "".join(section(test, file, laboratory) for test, file in _traps())
+    return head + "".join(section(test, file, workers) for test, file in _traps())
 
 
-def section(test: ast.FunctionDef, file: str, laboratory: Laboratory) -> str:
+def section(test: ast.FunctionDef, file: str, workers: CheckWorkers) -> str:
     """One trap: title and advice from the test's docstring, facts from the test's calls."""
     title, *advice = (ast.get_docstring(test) or "").split("\n\n")
-    facts = "\n\n".join(_fact(*asked, laboratory) for asked in _asked(test))
+    facts = "\n\n".join(_fact(*asked, workers) for asked in _asked(test))
     parts = dict(paragraph.split(": ", 1) for paragraph in advice)
     return SECTION.format(title=title, facts=facts, test=test.name, file=file, **parts)
 
@@ -82,20 +82,20 @@ def _traps() -> Iterator[tuple[ast.FunctionDef, str]]:
 
 
 def _asked(test: ast.FunctionDef) -> Iterator[tuple[str, str]]:
-    """(framework, fact) of every ``laboratory.shown(framework, fact)`` in the test."""
+    """(framework, fact) of every ``workers.shown(framework, fact)`` in the test."""
     for node in ast.walk(test):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "shown":
             framework, fact = map(ast.literal_eval, node.args)
             yield framework, fact
 
 
-def _fact(framework: str, name: str, laboratory: Laboratory) -> str:
+def _fact(framework: str, name: str, workers: CheckWorkers) -> str:
     for file in (f"impl_{framework}/{stem}.py" for stem in TRAP_FILES):
         text = (ROOT / file).read_text()
         for node in ast.parse(text).body:
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 about, code = _about_and_code(node, text.splitlines())
-                seen = table(laboratory.shown(framework, name))
+                seen = table(workers.shown(framework, name))
                 return FACT.format(
                     framework=framework, about=about, code=code, table=seen, file=file
                 )
@@ -135,11 +135,11 @@ def _words(name: str) -> str:
 
 def main() -> None:
     """Write the page."""
-    laboratory = Laboratory()
+    workers = CheckWorkers()
     try:
-        PAGE.write_text(page(laboratory))
+        PAGE.write_text(page(workers))
     finally:
-        laboratory.close()
+        workers.close()
 
 
 if __name__ == "__main__":

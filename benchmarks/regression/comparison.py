@@ -13,7 +13,7 @@ from benchmarks.harness.selection.options import SelectionError
 from benchmarks.harness.session.lock import Busy, Lock
 from benchmarks.machine import environment
 from benchmarks.regression import output, plan, session, versions
-from benchmarks.regression.versions import Asked, Side
+from benchmarks.regression.versions import Side, VersionRequest
 from benchmarks.regression.worktrees import TreeError
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from results.records import storage
@@ -26,15 +26,15 @@ ERRORS = (TreeError, Busy, session.CannotStart)
 
 
 @dataclass(frozen=True)
-class Question:
+class ComparisonRequest:
     """What is compared with what.
 
     ``choose`` is given the frameworks that are installed on either side and returns the cells;
     ``arguments`` are those of `cascade-bench regress` that ask the same.
     """
 
-    base: Asked
-    head: Asked
+    base: VersionRequest
+    head: VersionRequest
     choose: Callable[[Sequence[str]], Sequence[Cell]]
     budget: float  # seconds, from `began`
     folder: Path  # of comparisons
@@ -43,7 +43,7 @@ class Question:
     began: float = field(default_factory=time.monotonic)
 
 
-def compare(question: Question) -> tuple[dict[str, Any], bool]:
+def compare(question: ComparisonRequest) -> tuple[dict[str, Any], bool]:
     """The document, also where Ctrl-C ended it, and whether it could be saved where it should.
 
     Raises:
@@ -53,7 +53,7 @@ def compare(question: Question) -> tuple[dict[str, Any], bool]:
     """
     storage.check_writable(question.folder)
     own = own_files()
-    lock, keeper = Lock(), output.Keeper(question.folder)
+    lock, keeper = Lock(), output.DocumentStore(question.folder)
     lock.take()
     try:
         with versions.made(question.base, question.head, own) as made:
@@ -81,7 +81,7 @@ def _measure(
     made: Sequence[Side],
     chosen: Sequence[Cell],
     began: float,
-    keeper: output.Keeper,
+    keeper: output.DocumentStore,
 ) -> None:
     measuring = session.Session(
         {side.name: side for side in made}, chosen, document,
@@ -101,7 +101,9 @@ def _measure(
         output.ended()
 
 
-def _document(question: Question, made: Sequence[Side], chosen: Sequence[Cell]) -> dict[str, Any]:
+def _document(
+    question: ComparisonRequest, made: Sequence[Side], chosen: Sequence[Cell]
+) -> dict[str, Any]:
     design = regression.new_design(
         quantile=plan.QUANTILE, dropped=plan.DROPPED, turn=plan.TURN, cell_seconds=plan.CELL_SECONDS
     )

@@ -70,7 +70,7 @@ def typed(options: argparse.Namespace) -> list[str]:
     return found
 
 
-class Keeper:
+class DocumentStore:
     """Saves a document again and again in one file; elsewhere where that fails."""
 
     def __init__(self, folder: Path) -> None:

@@ -25,7 +25,7 @@ ATTEMPTS = 2  # at a reference whose worker died: it may have been killed
 
 
 @dataclass(frozen=True)
-class Trouble:
+class ReferenceFailure:
     """Why a side has no reference: ``outcome`` as a record's.
 
     ``absent`` is whether the side does not have it; else it died, hung or had no memory.
@@ -116,7 +116,7 @@ class _Launches:
         self.ended = True  # before the lock is waited for, which a second Ctrl-C may break off
         with self.changing:
             for one in self.kept.values():
-                one.strike()
+                one.kill_nowait()
             for one in self.kept.values():
                 one.kill()
 
@@ -127,7 +127,7 @@ def _refer(
     launches: _Launches,
     found: References,
 ) -> None:
-    def of(side: str) -> dict[tuple[str, str], str | Trouble]:
+    def of(side: str) -> dict[tuple[str, str], str | ReferenceFailure]:
         return {
             (side, framework): _reference(cells[0], files[side], launches, side, framework)
             for framework in plan.frameworks(cells)
@@ -154,11 +154,11 @@ def _refer(
 
 def _reference(
     cell: Cell, files: ProblemFiles, launches: _Launches, side: str, framework: str
-) -> str | Trouble:
+) -> str | ReferenceFailure:
     tree = launches.sides[side].root
     if framework in FRAMEWORKS and not (tree / f"impl_{framework}" / "session.py").is_file():
         # else an installed one would be found in its place
-        return Trouble("crashed", f"this tree has no impl_{framework}/session.py")
+        return ReferenceFailure("crashed", f"this tree has no impl_{framework}/session.py")
     for attempt in range(ATTEMPTS):
         launch = launches.of(side, framework)
         try:
@@ -166,17 +166,17 @@ def _reference(
             found = files.reference({framework: launch}, cell.kind, cell.phase)
             _demand_own_tree(launches.sides[side], launch)
         except (Untrusted, SpecError, WorkerFailed) as error:
-            return Trouble(getattr(error, "outcome", "crashed"), str(error))
+            return ReferenceFailure(getattr(error, "outcome", "crashed"), str(error))
         except WorkerError as error:  # killed, maybe; where it never began, its code is at fault
             began = launch.hello is not None
-            trouble = Trouble(error.outcome, str(error), absent=not began)
+            trouble = ReferenceFailure(error.outcome, str(error), absent=not began)
             if not began or attempt == ATTEMPTS - 1:
                 return trouble
             continue
         break
     if framework in files.unsound:
         wrong = files.unsound[framework]
-        return Trouble(getattr(wrong, "outcome", "crashed"), str(wrong))
+        return ReferenceFailure(getattr(wrong, "outcome", "crashed"), str(wrong))
     return found[framework]
 
 
@@ -202,15 +202,18 @@ def _demand_own_tree(side: Side, launch: Launch) -> None:
 
 
 def _state(
-    files: ProblemFiles, base: str | Trouble, head: str | Trouble, other: str | None
+    files: ProblemFiles,
+    base: str | ReferenceFailure,
+    head: str | ReferenceFailure,
+    other: str | None,
 ) -> tuple[str, str] | None:
     """None where the cell can be held to base's reference."""
-    if isinstance(head, Trouble):
+    if isinstance(head, ReferenceFailure):
         wrong = head.outcome == "wrong_gradients"
-        if isinstance(base, Trouble):
+        if isinstance(base, ReferenceFailure):
             return "failed", f"head: {head.why}; base: {base.why}"
         return ("wrong_in_head" if wrong else "failed_in_head"), head.why
-    if isinstance(base, Trouble):
+    if isinstance(base, ReferenceFailure):
         wrong = base.outcome == "wrong_gradients"
         if not base.absent:
             return "failed", f"base: {base.why}"

@@ -179,7 +179,7 @@ class Session:
             self._demand_base()
 
     def _measured(
-        self, workers: worker_pairs.Cast, refs: References, index: int
+        self, workers: worker_pairs.WorkerPairs, refs: References, index: int
     ) -> dict[Cell, Any]:
         rng = np.random.default_rng([self.seed, index])
         taken = {}

@@ -35,7 +35,7 @@ WORKERS = ("benchmarks/harness/worker/__main__.py", "benchmarks/harness/worker.p
 
 
 @dataclass(frozen=True)
-class Asked:
+class VersionRequest:
     """What a side is to be: a git ``ref``, or None for the work tree; and an interpreter."""
 
     ref: str | None
@@ -71,7 +71,9 @@ class Side:
 
 
 @contextlib.contextmanager
-def made(base: Asked, head: Asked, own: Sequence[Path] = ()) -> Iterator[tuple[Side, Side]]:
+def made(
+    base: VersionRequest, head: VersionRequest, own: Sequence[Path] = ()
+) -> Iterator[tuple[Side, Side]]:
     """Both sides, their trees in a temporary folder that is removed in the end.
 
     Args:
@@ -122,7 +124,7 @@ def _repository(folder: Path, own: Sequence[Path], *, needed: bool) -> Path | No
 
 def _side(
     name: str,
-    asked: Asked,
+    asked: VersionRequest,
     versions: Mapping[str, str | None],
     kept: Path,
     repo: Path | None,

@@ -19,7 +19,7 @@ from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.selection import options
 from benchmarks.paths import REGRESSIONS
 from benchmarks.regression import comparison, plan, versions
-from benchmarks.regression.versions import Asked
+from benchmarks.regression.versions import VersionRequest
 from benchmarks.regression.worktrees import TreeError
 from benchmarks.scenarios.external import loading
 from results.records.record import RecordError
@@ -81,13 +81,15 @@ def compare(session: pytest.Session, cells: Sequence[Cell]) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _question(config: pytest.Config, ref: str, cells: Sequence[Cell]) -> comparison.Question:
+def _question(
+    config: pytest.Config, ref: str, cells: Sequence[Cell]
+) -> comparison.ComparisonRequest:
     own = [f"{loading.OPTION}={path}" for path in config.getoption("scenario_path") or ()]
     budget, compared = config.getoption("regress_budget"), _compared(config, cells)
     given = config.getoption("results")
-    return comparison.Question(
-        base=Asked(ref, sys.executable),
-        head=Asked(None, sys.executable),
+    return comparison.ComparisonRequest(
+        base=VersionRequest(ref, sys.executable),
+        head=VersionRequest(None, sys.executable),
         choose=lambda _: compared,
         budget=plan.seconds_of(budget),
         folder=Path(given) / "regressions" if given else REGRESSIONS,

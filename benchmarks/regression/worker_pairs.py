@@ -46,7 +46,7 @@ class CellFailed(Exception):
         self.again, self.settled, self.said = again, settled, said
 
 
-class Cast:
+class WorkerPairs:
     """Fresh workers of both sides; those of a framework measure in turns, on one core."""
 
     def __init__(self, launches: Mapping[str, Mapping[str, Launch]], device: str) -> None:
@@ -172,7 +172,7 @@ def _blaming(cell: Cell, role: str) -> Iterator[None]:
 @contextlib.contextmanager
 def started(
     sides: Mapping[str, Side], frameworks: Sequence[str], device: str, index: int
-) -> Iterator[Cast]:
+) -> Iterator[WorkerPairs]:
     """The cast of launch pair ``index``; who starts first goes round.
 
     Raises:
@@ -189,7 +189,7 @@ def started(
                 launches[framework][role] = launch(side, framework, device, core=core)
         for one in _all(launches):
             one.ready()
-        yield Cast(launches, device)
+        yield WorkerPairs(launches, device)
     finally:
         for one in _all(launches):
             one.kill()

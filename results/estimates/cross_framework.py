@@ -27,7 +27,7 @@ USUAL_MODES = {("eager", "jit")}
 SESSION_SPREAD = 0.09
 
 
-class Across(NamedTuple):
+class FrameworkRatio(NamedTuple):
     """A cell in both frameworks: jax's time over torch's, and whether their modes are equals."""
 
     torch: Record
@@ -36,11 +36,11 @@ class Across(NamedTuple):
     equal_modes: bool
 
 
-def across(
+def framework_ratios(
     records: Iterable[Record],
     samples: Mapping[str, Sequence[ArrayLike]],
     confidence: float = 0.95,
-) -> Iterator[Across]:
+) -> Iterator[FrameworkRatio]:
     """Every pair of cells that differ in nothing but framework and mode, both with samples.
 
     Recipes of a frozen part have names of their own in each framework; only those of one name
@@ -57,7 +57,7 @@ def across(
             if modes in EQUAL_MODES | USUAL_MODES:
                 ratio = _ratio(samples[sample_key(one)], samples[sample_key(other)], confidence)
                 if ratio is not None:
-                    yield Across(one, other, ratio, modes in EQUAL_MODES)
+                    yield FrameworkRatio(one, other, ratio, modes in EQUAL_MODES)
 
 
 def _ratio(

@@ -85,7 +85,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Shift:
+class FrameworkShift:
     """What all cells of a framework have in common: "everything shifted by x %"."""
 
     framework: str
@@ -103,7 +103,7 @@ class Analysis:
     """``pairs`` are those that count; ``findings`` and ``shifts``, the worst first."""
 
     findings: Sequence[Finding]
-    shifts: Sequence[Shift]
+    shifts: Sequence[FrameworkShift]
     pairs: int
 
     @property
@@ -197,7 +197,7 @@ def _analysis(document: Mapping[str, Any]) -> Analysis:
     return ordered(found, shifts, taken[-1] if taken else 0)
 
 
-def ordered(findings: Iterable[Finding], shifts: Iterable[Shift], pairs: int) -> Analysis:
+def ordered(findings: Iterable[Finding], shifts: Iterable[FrameworkShift], pairs: int) -> Analysis:
     """The worst first, of the same verdict the slowest."""
     by_verdict = sorted(shifts, key=lambda shift: ORDER.index(shift.verdict))
     return Analysis(sorted(findings, key=_place), by_verdict, pairs)
@@ -222,7 +222,7 @@ def _untold(entries: Sequence[Mapping[str, Any]]) -> list[Finding]:
 
 def _judged(
     document: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]
-) -> tuple[list[Finding], list[Shift]]:
+) -> tuple[list[Finding], list[FrameworkShift]]:
     metrics = list(entries[0]["seconds"])
     frameworks = list(dict.fromkeys(one["cell"]["framework"] for one in entries))
     owners = [(one["cell"]["framework"], metric) for metric in metrics for one in entries]
@@ -240,7 +240,7 @@ def _judged(
         found.append(_finding(entry, mine, joined({m: r.verdict for m, r in mine.items()}), why))
     shared = ratios[len(owners) :]
     shifts = [
-        Shift(
+        FrameworkShift(
             framework,
             sum(one["cell"]["framework"] == framework for one in entries),
             {metric: shared[names.index((framework, metric))] for metric in metrics},

@@ -28,8 +28,8 @@ from results.regression.document import (
     WRONG,
     Analysis,
     Finding,
+    FrameworkShift,
     Ratio,
-    Shift,
     ordered,
 )
 from results.statistics.estimators import lower_quartiles
@@ -109,7 +109,7 @@ def _change(record: Record, base: Sequence[ArrayLike], head: Sequence[ArrayLike]
     return Change(record, float(logs[1].mean() - logs[0].mean()), within, *middle)
 
 
-def _judged(changes: Sequence[Change]) -> tuple[list[Finding], list[Shift]]:
+def _judged(changes: Sequence[Change]) -> tuple[list[Finding], list[FrameworkShift]]:
     common: dict[str, float] = {}
     for framework in dict.fromkeys(change.record["framework"] for change in changes):
         logs = [c.log for c in changes if c.record["framework"] == framework]
@@ -143,7 +143,7 @@ def _error(change: Change, *, alone: bool) -> float:
 
 def _shifts(
     changes: Sequence[Change], errors: Sequence[float], common: Mapping[str, float]
-) -> list[Shift]:
+) -> list[FrameworkShift]:
     """What the cells of a framework share: the spread of sessions, and that of a median of few."""
     of = {f: [e for e, c in zip(errors, changes, strict=True) if c.record["framework"] == f]
           for f in common}  # fmt: skip
@@ -155,7 +155,9 @@ def _shifts(
         for f in kept
     ]  # fmt: skip
     ratios = _verdicts([common[framework] for framework in kept], errors)
-    return [Shift(f, counts[f], {WALL: ratio}) for f, ratio in zip(kept, ratios, strict=True)]
+    return [
+        FrameworkShift(f, counts[f], {WALL: ratio}) for f, ratio in zip(kept, ratios, strict=True)
+    ]
 
 
 def _verdicts(logs: Sequence[float], errors: Sequence[float]) -> list[Ratio]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from results.estimates.cross_framework import Across, across
+from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.records.record import Record, Run, sample_key
 from results.records.storage import load_run
 
@@ -48,12 +48,12 @@ class Machine:
         ]
 
     @cached_property
-    def pairs(self) -> list[Across]:
+    def pairs(self) -> list[FrameworkRatio]:
         """Torch against jax: both of the pair from one run, and that the newest of each."""
         found = []
         for run in reversed(self.runs):
             mine = [r for r in run.records if self.run_of[sample_key(r)] is run]
-            found += list(across(mine, run.samples))
+            found += list(framework_ratios(mine, run.samples))
         return found
 
     @property

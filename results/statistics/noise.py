@@ -99,12 +99,12 @@ def unchanged(samples: Sequence[Sequence[ArrayLike]], stretches: int = 1) -> Unc
         for i in range(stretches)
     ]
     each = [spread_of_copies(table) for table in tables]
-    across = [2 * table.var(axis=1, ddof=1).mean() for table in tables]
+    framework_ratios = [2 * table.var(axis=1, ddof=1).mean() for table in tables]
     single = [np.std(np.log(np.asarray(row))) for copy in samples for row in copy]
     return Unchanged(
         Spread(math.sqrt(np.mean([one.sd**2 for one in each])), each[0].dof),
         float(np.median(single)),
-        math.sqrt(np.mean(across)),
+        math.sqrt(np.mean(framework_ratios)),
     )
 
 

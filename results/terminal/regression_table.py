@@ -25,8 +25,8 @@ from results.regression.document import (
     WRONG,
     Analysis,
     Finding,
+    FrameworkShift,
     Ratio,
-    Shift,
     ending,
 )
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
@@ -99,7 +99,7 @@ def summary(document: Mapping[str, Any], found: Analysis) -> str:
     )
 
 
-def shift_text(shift: Shift) -> str:
+def shift_text(shift: FrameworkShift) -> str:
     """``all 5 torch cells together: +0.1 % [-0.2, +0.4], = equal``."""
     wall = change(shift.ratios[WALL])
     return f"all {shift.cells} {shift.framework} cells together: {wall}, {MARKS[shift.verdict]}"

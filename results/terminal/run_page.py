@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from results.estimates.cross_framework import Across, across
+from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.formatting import NOTHING, bytes_text, ratio_text, time_text
 from results.records.failures import COMMAND, failed, failures
 from results.records.record import Record, Run
@@ -64,7 +64,7 @@ def _verdicts(run: Run) -> Iterator[Text]:
 
 def _frameworks(run: Run) -> Iterator[Any]:
     """jax's time over torch's, a table for what differs only in problem and strategy."""
-    pairs = list(across(run.records, run.samples))
+    pairs = list(framework_ratios(run.records, run.samples))
     timed = {record["framework"] for record in run.records if record["outcome"] == "ok"}
     if pairs:
         level = f"{100 * pairs[0].ratio['confidence']:g} %"
@@ -73,7 +73,7 @@ def _frameworks(run: Run) -> Iterator[Any]:
     elif {"torch", "jax"} <= timed:
         why = "no cell was timed in both" if run.samples else "the samples are not beside the run"
         yield plain(f"torch against jax: nothing to show, {why}", "bold", LINE)
-    tabled: dict[str, list[Across]] = {}
+    tabled: dict[str, list[FrameworkRatio]] = {}
     for pair in pairs:
         tabled.setdefault(_paired(pair), []).append(pair)
     for about, members in tabled.items():
@@ -81,7 +81,7 @@ def _frameworks(run: Run) -> Iterator[Any]:
         yield from tables({_at(pair.torch): _interval(pair) for pair in members})
 
 
-def _paired(pair: Across) -> str:
+def _paired(pair: FrameworkRatio) -> str:
     size, kind, phase, device, dtype = (cut(pair.torch[name]) for name in _PAIRED)
     modes = f"torch {cut(pair.torch['mode'])}, jax {cut(pair.jax['mode'])}"
     equal = "equal modes" if pair.equal_modes else "unequal modes"
@@ -93,7 +93,7 @@ def _at(record: Record) -> tuple[tuple[str, ...], str]:
     return problem(record), cut(record["strategy"])
 
 
-def _interval(pair: Across) -> Text:
+def _interval(pair: FrameworkRatio) -> Text:
     low, high = pair.ratio["low"], pair.ratio["high"]
     within = low is not None and low <= 1 <= high
     return plain(ratio_text(pair.ratio), "dim" if within else "", 2 * FIGURE)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from results.estimates.cross_framework import Across, across
+from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.records import canary_status
 from results.records.record import CELL_FIELDS, OUTCOMES, SCHEMA, Run, finite, plain
 from results.records.schema import is_number
@@ -66,7 +66,7 @@ def document(run: Run) -> dict[str, Any]:
                 "taken": run.settings.get("canaries"),
             },
             "cells": [finite(record) for record in run.records],
-            "frameworks": [_pair(pair) for pair in across(run.records, run.samples)],
+            "frameworks": [_pair(pair) for pair in framework_ratios(run.records, run.samples)],
         }
     )
     return found
@@ -79,7 +79,7 @@ def counts(run: Run, key: str) -> dict[str, int]:
     return {word: found[word] for word in words}
 
 
-def _pair(pair: Across) -> dict[str, Any]:
+def _pair(pair: FrameworkRatio) -> dict[str, Any]:
     cell = {name: pair.torch[name] for name in CELL_FIELDS if name not in ("framework", "mode")}
     modes = {"torch_mode": pair.torch["mode"], "jax_mode": pair.jax["mode"]}
     return cell | modes | {"equal_modes": pair.equal_modes, "ratio": pair.ratio}

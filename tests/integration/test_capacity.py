@@ -27,12 +27,12 @@ def host(folder: Path, available: int, peak: int) -> Host:
 def test_it_is_crowded_where_the_others_would_not_fit(
     tmp_path: Path, others: int, short: bool
 ) -> None:
-    assert capacity.crowded(7, others, host(tmp_path, 10_000, 2_000)) is short
+    assert capacity.exceeds_memory(7, others, host(tmp_path, 10_000, 2_000)) is short
 
 
 def test_what_the_system_does_not_tell_is_room(tmp_path: Path) -> None:
-    assert capacity.crowded(7, 99, Host(tmp_path)) is False
-    assert capacity.crowded(os.getpid(), 0) is False
+    assert capacity.exceeds_memory(7, 99, Host(tmp_path)) is False
+    assert capacity.exceeds_memory(os.getpid(), 0) is False
 
 
 def test_where_memory_is_short_one_launch_at_a_time_holds_the_problem(
@@ -47,7 +47,7 @@ def test_where_memory_is_short_one_launch_at_a_time_holds_the_problem(
         holding.append(sum(one in self._prepared and not one.dead for one in kept))
 
     monkeypatch.setattr(group._Group, "_time", time)
-    monkeypatch.setattr(capacity, "crowded", lambda *_: True)
+    monkeypatch.setattr(capacity, "exceeds_memory", lambda *_: True)
     found = measured("summed", launches=3)
     assert [len(launch) > 0 for launch in found["summed"]["samples"]] == [True] * 3
     assert holding == [1, 1, 1]

@@ -14,11 +14,11 @@ import pytest
 from benchmarks.harness.launches import pool
 from benchmarks.harness.measurement import peak_memory
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.harness.protocol.heartbeat import Mark
+from benchmarks.harness.protocol.heartbeat import Heartbeat
 from benchmarks.harness.session import recording
 from benchmarks.harness.worker import process_memory
 from benchmarks.harness.worker.memory import Memory
-from benchmarks.harness.worker.process_memory import Resident, Unmeasurable
+from benchmarks.harness.worker.process_memory import ProcessMemory, Unmeasurable
 from benchmarks.machine.environment import installed
 from benchmarks.paths import ROOT
 from results.records.record import finish
@@ -104,15 +104,15 @@ def test_system_that_does_not_count_says_so(
 ) -> None:
     monkeypatch.setattr(process_memory, "CLEAR", tmp_path / "no" / "clear_refs")
     with pytest.raises(Unmeasurable, match="clear_refs cannot be written here: No such file"):
-        Resident().reset()
+        ProcessMemory().reset()
     status = tmp_path / "status"
     monkeypatch.setattr(process_memory, "STATUS", status)
     with pytest.raises(Unmeasurable, match="only Linux counts a process's peak"):
-        Resident()
+        ProcessMemory()
     status.write_text("VmRSS:\t  12 kB\n")
-    assert Resident().held() == 12 * 1024
+    assert ProcessMemory().held() == 12 * 1024
     with pytest.raises(Unmeasurable, match="has no VmHWM"):
-        Resident().peak()
+        ProcessMemory().peak()
 
 
 class Lifelong:
@@ -149,7 +149,7 @@ def test_gauge_that_cannot_be_reset_sees_one_call_and_nothing_before_it() -> Non
         release=lambda: None, reset=lambda: None, prepare=lambda: None, run=run, wait=lambda _: None
     )
     session = SimpleNamespace(gauge=lambda: gauge, hold=calls.append)
-    worker = Memory("fake", session, Mark(), lambda _: None)
+    worker = Memory("fake", session, Heartbeat(), lambda _: None)
     worker.opened = SimpleNamespace(program=lambda *_: program)
     assert worker.do_peak("backward", "summed", "backward") == 50
     assert calls == ["run"]

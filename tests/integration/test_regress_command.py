@@ -154,9 +154,9 @@ def test_an_interpreter_may_be_given_from_where_one_stands(
     (tmp_path / "env").mkdir()
     (tmp_path / "env" / "python").symlink_to(sys.executable)
     monkeypatch.chdir(tmp_path)
-    asked: list[comparing.Question] = []
+    asked: list[comparing.ComparisonRequest] = []
 
-    def compare(question: comparing.Question) -> Any:
+    def compare(question: comparing.ComparisonRequest) -> Any:
         asked.append(question)
         raise session.CannotStart("seen")
 

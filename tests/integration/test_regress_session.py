@@ -228,15 +228,15 @@ def test_a_worker_that_dies_once_is_excused(
     measure: Measure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     died: list[str] = []
-    known = worker_pairs.Cast._warm
+    known = worker_pairs.WorkerPairs._warm
 
-    def warm(self: worker_pairs.Cast, one: Cell, limit: float) -> int:
+    def warm(self: worker_pairs.WorkerPairs, one: Cell, limit: float) -> int:
         if not died:
             died.append(one.strategy)
             os.kill(self.launches["fake"]["head"].pid, 9)
         return known(self, one, limit)
 
-    monkeypatch.setattr(worker_pairs.Cast, "_warm", warm)
+    monkeypatch.setattr(worker_pairs.WorkerPairs, "_warm", warm)
     document = measure(cell())
     assert died
     assert document["cells"][0]["state"] == "ok"
@@ -320,7 +320,7 @@ def test_a_tree_without_the_framework_does_not_run_the_installed_one(tmp_path: P
     files = ProblemFiles("linear_cascade", "-", "seed")
     found = references._reference(cell(), files, launches, "base", "torch")
     files.close()
-    assert isinstance(found, references.Trouble)
+    assert isinstance(found, references.ReferenceFailure)
     assert found.why == "this tree has no impl_torch/session.py"
     assert launches.kept == {}
 
@@ -332,7 +332,7 @@ def test_a_base_of_another_protocol_is_named(
         why = "AttributeError: 'Worker' object has no attribute 'do_warm'"
         raise worker_pairs.CellFailed(cell(), "base", "crashed", why, again=True, said=True)
 
-    monkeypatch.setattr(worker_pairs.Cast, "_warm", warm)
+    monkeypatch.setattr(worker_pairs.WorkerPairs, "_warm", warm)
     with pytest.raises(CannotStart, match="BASE: its workers speak an older protocol"):
         measure(cell())
 

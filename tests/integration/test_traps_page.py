@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.evaluation import traps_page
-from benchmarks.harness.launches.check_workers import Laboratory
+from benchmarks.harness.launches.check_workers import CheckWorkers
 
 NUMBER = re.compile(r"(?<!\w)-?\d[\d.]*(e[-+]\d+)?(?!\w)")
 
 
 @pytest.fixture(scope="module")
-def laboratory() -> Iterator[Laboratory]:
+def workers() -> Iterator[CheckWorkers]:
     """Workers for the checks, which end with this file's tests."""
-    workers = Laboratory()
+    workers = CheckWorkers()
     yield workers
     workers.close()
 
@@ -29,8 +29,8 @@ def without_measurements(page: str) -> list[str]:
     ]
 
 
-def test_page_of_traps_is_what_the_tests_say(laboratory: Laboratory) -> None:
-    made, kept = traps_page.page(laboratory), traps_page.PAGE.read_text()
+def test_page_of_traps_is_what_the_tests_say(workers: CheckWorkers) -> None:
+    made, kept = traps_page.page(workers), traps_page.PAGE.read_text()
     assert without_measurements(made) == without_measurements(kept), "run: make docs"
 
 

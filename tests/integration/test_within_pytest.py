@@ -55,11 +55,11 @@ class Terminal:
 
 def compared(
     monkeypatch: pytest.MonkeyPatch, session: Any, found: Any, *, saved: bool = True
-) -> list[comparing.Question]:
+) -> list[comparing.ComparisonRequest]:
     """Have the comparison find this, or raise it; the questions that were asked."""
-    asked: list[comparing.Question] = []
+    asked: list[comparing.ComparisonRequest] = []
 
-    def compare(question: comparing.Question) -> Any:
+    def compare(question: comparing.ComparisonRequest) -> Any:
         asked.append(question)
         if isinstance(found, BaseException):
             raise found

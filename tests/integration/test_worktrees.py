@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks.paths import ROOT
 from benchmarks.regression import versions, worktrees
-from benchmarks.regression.versions import WORKERS, Asked
+from benchmarks.regression.versions import WORKERS, VersionRequest
 from benchmarks.regression.worktrees import TreeError
 
-HERE = Asked(None, sys.executable)
+HERE = VersionRequest(None, sys.executable)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -112,7 +112,7 @@ def test_sides_are_there_inside_and_gone_after(repo: Path, monkeypatch: pytest.M
     kept: list[Path] = []
 
     def stopped() -> None:
-        with versions.made(Asked("v1", sys.executable), HERE) as (base, head):
+        with versions.made(VersionRequest("v1", sys.executable), HERE) as (base, head):
             kept.extend([base.root, head.root])
             assert (base.root / "code.py").read_text() == "one\n"
             assert (head.root / "code.py").read_text() == "three\n"
@@ -149,14 +149,14 @@ def test_a_tree_that_is_no_version_of_this_suite_is_named(
     git(repo, "rm", "-q", "--cached", WORKERS[0])
     git(repo, "commit", "-q", "-m", "another project")
     monkeypatch.setattr(versions, "ROOT", repo)
-    made = versions.made(Asked("HEAD", sys.executable), HERE)
+    made = versions.made(VersionRequest("HEAD", sys.executable), HERE)
     with pytest.raises(TreeError, match=rf"HEAD \(.* has no {WORKERS[0]}"):
         made.__enter__()
 
 
 def test_a_user_s_own_files_are_those_of_each_side(repo: Path) -> None:
     spec = repo / "code.py"
-    with versions.made(Asked("v1", sys.executable), HERE, [spec]) as (base, head):
+    with versions.made(VersionRequest("v1", sys.executable), HERE, [spec]) as (base, head):
         assert Path(base.moved[str(spec)]).read_text() == "one\n"
         assert Path(head.moved[str(spec)]).read_text() == "three\n"
         assert base.root == head.root == ROOT

@@ -246,7 +246,7 @@ FAULTS = (
     Fault(
         "workers_forgotten_before_they_are_ended",
         POOL,
-        "            for launch in launches:\n                launch.strike()\n",
+        "            for launch in launches:\n                launch.kill_nowait()\n",
         "            self._launches = {}\n",
         "a second Ctrl-C leaves workers that nobody knows of",
         (f"{CLOSING}::test_a_second_interrupt_while_it_closes_leaves_no_worker",),

@@ -148,7 +148,7 @@ FAULTS = (
     Fault(
         "all_launches_hold_what_one_hardly_can",
         "benchmarks/harness/measurement/group.py",
-        "            if self._crowded:  #",
+        "            if self._exceeds_memory:  #",
         "            if False:  #",
         "six launches of a large problem fill the memory, and the kernel kills one",
         (

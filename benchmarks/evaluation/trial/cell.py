@@ -101,14 +101,14 @@ def _process(name: str) -> int:
 def _call(entry: dict[str, Any]) -> Callable[[], object]:
     """The real cell, opened in this process; head spins where the job says so."""
     from benchmarks.evaluation.trial.worker import spin
-    from benchmarks.harness.protocol.heartbeat import Mark
+    from benchmarks.harness.protocol.heartbeat import Heartbeat
     from benchmarks.harness.worker.timing import Timing
 
     framework = entry["framework"]
     module = importlib.import_module(f"impl_{framework}.session")
     cache = {"cache": entry["cache"]} if framework == "jax" else {}
     session = module.Session("cpu", "float32", **cache)
-    worker = Timing(framework, session, Mark(), lambda _: None)
+    worker = Timing(framework, session, Heartbeat(), lambda _: None)
     worker.do_open(entry["facts"], entry["weights"], entry["data"])
     program = worker.opened.program("backward", entry["strategy"], entry["phase"])
     program.reset()

@@ -28,7 +28,7 @@ Plan = dict[str, Any]
 QUICK_COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
-class Laboratory:
+class CheckWorkers:
     """One worker for each framework and precision, and the problem that is open in each."""
 
     def __init__(self) -> None:

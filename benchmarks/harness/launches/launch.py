@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.harness.protocol import memory_limit
 from benchmarks.harness.protocol.busy_time import Span
-from benchmarks.harness.protocol.heartbeat import Tether
+from benchmarks.harness.protocol.heartbeat import WorkerLink
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import FRAMEWORKS
 
@@ -101,7 +101,7 @@ class Launch:
         if cache and framework in FRAMEWORKS:
             command += ["--cache", cache]
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        self._tether = Tether()
+        self._tether = WorkerLink()
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -211,7 +211,7 @@ class Launch:
         """End the process and everything it started, and let go of its pipes."""
         if self._killed:  # its number may be another's by now
             return
-        self.strike()
+        self.kill_nowait()
         self._killed = True
         self._process.wait()
         assert self._process.stdin is not None
@@ -221,7 +221,7 @@ class Launch:
         self._stderr.close()
         self._tether.cut()
 
-    def strike(self) -> None:
+    def kill_nowait(self) -> None:
         """End the process and everything it started without waiting; `kill` is still to come."""
         if not self._killed:
             with contextlib.suppress(ProcessLookupError):  # it may have ended by itself

@@ -146,7 +146,7 @@ class Pool:
         with self._changing:
             launches = [one for kept in (*self._launches.values(), self._apart) for one in kept]
             for launch in launches:
-                launch.strike()
+                launch.kill_nowait()
             for launch in launches:
                 launch.kill()
             self._launches, self._apart = {}, []

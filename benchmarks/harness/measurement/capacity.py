@@ -10,7 +10,7 @@ from benchmarks.machine.host import Host
 SHARE = 0.8  # of what is to be had: what is measured needs some beside
 
 
-def crowded(pid: int, others: int, host: Host | None = None) -> bool:
+def exceeds_memory(pid: int, others: int, host: Host | None = None) -> bool:
     """Whether so many ``others`` like this process would not fit beside it.
 
     By the most that it held so far, while it compiled too. False where the system does not tell:

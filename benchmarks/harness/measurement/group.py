@@ -24,7 +24,7 @@ from benchmarks.harness.launches.launch import (
 )
 from benchmarks.harness.launches.problems import Untrusted
 from benchmarks.harness.measurement import capacity, peak_memory
-from benchmarks.harness.measurement.stopping import Precision
+from benchmarks.harness.measurement.stopping import PrecisionGoal
 from benchmarks.harness.protocol.cells import EAGER
 from benchmarks.harness.worker import gate
 from benchmarks.scenarios.external import loading
@@ -99,7 +99,9 @@ class _Group:
         self.stopped: str | None = None
         self._excused = False
         self._prepared: set[Launch] = set()
-        self._crowded = False  # whether memory is too short for the problem in all launches at once
+        self._exceeds_memory = (
+            False  # whether memory is too short for the problem in all launches at once
+        )
 
     def alive(self) -> list[str]:
         return [name for name, result in self.results.items() if result.outcome == "ok"]
@@ -120,11 +122,11 @@ class _Group:
         if job["seconds"] > 0:
             self._time_all(range(job["launches"]))
             if job.get("precision"):
-                self._go_on(Precision.of(job["precision"]), start)
+                self._go_on(PrecisionGoal.of(job["precision"]), start)
             with self._spending("memory"):
                 for name in self.alive():
                     self.results[name].figures |= peak_memory.peak(job, self.files, name)
-        for launch in self._workers() if not self._crowded else ():  # else they are gone
+        for launch in self._workers() if not self._exceeds_memory else ():  # else they are gone
             self._close(launch)
 
     def _time_all(self, indices: range) -> None:
@@ -133,7 +135,7 @@ class _Group:
                 self._assure(self._worker(index))
             with self._spending("timing"):
                 self._attempt(index, self._time)
-            if self._crowded:  # closing alone gives nothing back: the C library keeps it
+            if self._exceeds_memory:  # closing alone gives nothing back: the C library keeps it
                 self._worker(index).kill()
 
     def _assure(self, launch: Launch) -> None:
@@ -142,7 +144,7 @@ class _Group:
         if launch not in self._prepared and self.alive():
             self._prepare([launch])
 
-    def _go_on(self, precision: Precision, start: float) -> None:
+    def _go_on(self, precision: PrecisionGoal, start: float) -> None:
         """More launches, step by step, until the ratios are precise enough or the time is up."""
         for count in precision.steps(self.count):
             samples = {name: self.results[name].samples for name in self.alive()}
@@ -150,7 +152,7 @@ class _Group:
             if self.stopped or count is None:
                 break
             done, self.count = self.count, count
-            if not self._crowded:
+            if not self._exceeds_memory:
                 with self._spending("preparing"):
                     self._prepare_more(self._workers()[done:])
             self._time_all(range(done, count))
@@ -183,8 +185,8 @@ class _Group:
         """
         self._prepare(workers[:1])
         if self.job["device"] == "cpu" and self.job["seconds"] > 0:
-            self._crowded = capacity.crowded(self._workers()[0].pid, len(workers) - 1)
-        if not self._crowded:
+            self._exceeds_memory = capacity.exceeds_memory(self._workers()[0].pid, len(workers) - 1)
+        if not self._exceeds_memory:
             self._prepare_more(workers[1:])
 
     def _prepare_more(self, workers: list[Launch]) -> None:

@@ -30,7 +30,7 @@ Samples = Mapping[str, Launches]
 
 
 @dataclass(frozen=True)
-class Precision:
+class PrecisionGoal:
     """What was asked for: half the 95 % interval's width, relative, of every ratio of a group.
 
     ``most`` launches at most, and no new step after ``seconds`` in a group.
@@ -49,7 +49,7 @@ class Precision:
         return {**asdict(self), "prior": prior if self.prior.dof else None}
 
     @classmethod
-    def of(cls, job: Mapping[str, Any]) -> Precision:
+    def of(cls, job: Mapping[str, Any]) -> PrecisionGoal:
         prior = Prior(*job["prior"]) if job["prior"] else NO_PRIOR
         return cls(**{**job, "prior": prior})
 

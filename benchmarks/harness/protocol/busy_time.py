@@ -13,7 +13,7 @@ from contextlib import contextmanager
 Span = tuple[float, float]  # begin and end, by the clock that all processes of a machine share
 
 
-class Notes:
+class BusyTimer:
     """What a worker has noted of its work since it last told."""
 
     def __init__(self) -> None:

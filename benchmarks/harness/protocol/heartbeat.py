@@ -20,7 +20,7 @@ VARIABLE = "CASCADE_BENCH_TETHER"
 _LAYOUT = struct.Struct("=d120s")  # since when (monotonic seconds), the cell's name
 
 
-class Mark:
+class Heartbeat:
     """Where a worker is: ``since`` when, and at which ``cell`` (None: at none)."""
 
     def __init__(self, fd: int | None = None) -> None:
@@ -43,11 +43,11 @@ class Mark:
         return name.rstrip(b"\0").decode(errors="replace") or None
 
 
-class Tether:
+class WorkerLink:
     """The parent's ends: the mark to read, the lifeline to hold."""
 
     def __init__(self) -> None:
-        self.mark = Mark()
+        self.mark = Heartbeat()
         self._far, near = os.pipe()
         self._lifeline = os.fdopen(near, "wb", buffering=0)
 
@@ -70,14 +70,14 @@ class Tether:
         self._lifeline.close()
 
 
-def tied() -> Mark:
+def tied() -> Heartbeat:
     """The worker's part: die with the parent; the mark, which nobody reads if there is none."""
     given = os.environ.pop(VARIABLE, None)
     if given is None:
-        return Mark()
+        return Heartbeat()
     mark, lifeline = map(int, given.split(","))
     _die_when_closed(lifeline)
-    return Mark(mark)
+    return Heartbeat(mark)
 
 
 def _die_when_closed(pipe: int) -> None:

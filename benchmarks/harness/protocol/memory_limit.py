@@ -33,7 +33,7 @@ def worker_memory() -> int | None:
     return int(found[1]) * _UNITS[found[2]]
 
 
-def obey() -> None:
+def apply_limit() -> None:
     """Hold this process to `worker_memory`: private memory that it writes to, see getrlimit(2).
 
     Not its address space, of which XLA reserves far more than it uses. A limit that is there

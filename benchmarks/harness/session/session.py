@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.harness.launches import pool, signal_safe_wait
 from benchmarks.harness.measurement import canaries, group
-from benchmarks.harness.measurement.stopping import Precision
+from benchmarks.harness.measurement.stopping import PrecisionGoal
 from benchmarks.harness.protocol import memory_limit
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.session import recording, resume
@@ -78,7 +78,7 @@ def _brief(record: Record) -> Record:
     return {**record, "gradient_error": kept}
 
 
-class Bench:
+class BenchmarkSession:
     """All cells of this session; measuring starts when the first result is asked for."""
 
     def __init__(
@@ -246,7 +246,7 @@ class Bench:
             return None
         most, seconds = self.settings["most_launches"], self.settings["group_seconds"]
         prior = fit_priors(self._compared()).get(cell.framework, NO_PRIOR)
-        return Precision(asked, most, seconds, cell.baseline, prior).job()
+        return PrecisionGoal(asked, most, seconds, cell.baseline, prior).job()
 
     def _job(self, members: list[Cell]) -> dict[str, Any]:
         cell, frameworks = members[0], list(dict.fromkeys(c.framework for c in self.cells))

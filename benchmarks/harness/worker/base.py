@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.protocol.arrays import read_arrays
-from benchmarks.harness.protocol.busy_time import Notes
-from benchmarks.harness.protocol.heartbeat import Mark
+from benchmarks.harness.protocol.busy_time import BusyTimer
+from benchmarks.harness.protocol.heartbeat import Heartbeat
 from benchmarks.scenarios.external import errors, parts
 
 INSTALLED = {"site-packages", "dist-packages"}  # an environment may stand in a repository
@@ -21,7 +21,7 @@ class Base:
     """One framework's session, the problem that is open in it, and its prepared programs."""
 
     def __init__(
-        self, framework: str, session: Any, mark: Mark, say: Callable[[dict[str, Any]], None]
+        self, framework: str, session: Any, mark: Heartbeat, say: Callable[[dict[str, Any]], None]
     ) -> None:
         self.framework = framework
         self.session = session
@@ -30,7 +30,7 @@ class Base:
         self.facts: dict[str, Any] = {}
         self.inputs: list[str] = []  # names of the data
         self.programs: dict[str, Any] = {}
-        self.notes = Notes()
+        self.notes = BusyTimer()
         self.working = self.notes.working
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ UPDATE_TOLERANCE = {"sgd": 1e-3, "adam": 2e-2, "adamw": 2e-2}
 
 
 @dataclass(frozen=True)
-class Bare:
+class CallProgram:
     """A plain call in the form that the clock takes."""
 
     call: Callable[[], Any]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from benchmarks.harness.worker import clock
 from benchmarks.harness.worker.base import Base
-from benchmarks.harness.worker.process_memory import Resident, Unmeasurable, forbid_huge_pages
+from benchmarks.harness.worker.process_memory import ProcessMemory, Unmeasurable, forbid_huge_pages
 
 WARM_CALLS, READINGS = 2, 3
 KNOWN = 64 * 2**20  # bytes that must be read right before anything else is believed
@@ -79,8 +79,8 @@ class Memory(Base):
             )
 
 
-def _resident() -> Resident:
-    gauge = Resident()
+def _resident() -> ProcessMemory:
+    gauge = ProcessMemory()
     forbid_huge_pages()
     return gauge
 

@@ -22,7 +22,7 @@ class Unmeasurable(RuntimeError):
     """Why this system's memory cannot be told."""
 
 
-class Resident:
+class ProcessMemory:
     """The pages of this process that stand in memory, in bytes.
 
     Raises `Unmeasurable` where the kernel does not count them, or not for this process.

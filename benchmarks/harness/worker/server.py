@@ -50,7 +50,7 @@ def main(kind: type[Worker] = Worker) -> None:
         return
     gc.collect()
     gc.freeze()  # the framework's own objects live on: walking them before each group costs 0.1 s
-    memory_limit.obey()
+    memory_limit.apply_limit()
     worker = kind(options.framework, session, mark, say)
     say({"ok": True, "result": worker.do_hello()})
     serve(worker, sys.stdin, say)

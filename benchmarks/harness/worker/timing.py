@@ -150,7 +150,7 @@ class Timing(Base):
         def one(product: Any) -> float:
             self.mark.at(name)
             # the best of a few: the peak is what the library can do, not what it did once
-            return min(clock.batch(gate.Bare(product.run, wait), 1) for _ in range(3))
+            return min(clock.batch(gate.CallProgram(product.run, wait), 1) for _ in range(3))
 
         found = program.products()
         return {f"product/{i}": partial(one, p) for i, p in enumerate(found)}

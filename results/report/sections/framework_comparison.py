@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from results.estimates.cross_framework import SESSION_SPREAD, Across
+from results.estimates.cross_framework import SESSION_SPREAD, FrameworkRatio
 from results.formatting import NOTHING, ratio_text, seconds_text, share_text, significant
 from results.report import charts
 from results.report.answers import largest
@@ -65,7 +65,7 @@ def section(machine: Machine) -> Section | None:
     return Section("frameworks", "Who wins where: PyTorch and JAX", blocks)
 
 
-def winner(pair: Across) -> str:
+def winner(pair: FrameworkRatio) -> str:
     """The framework whose times are lower, the interval leaving out 1; empty where none is."""
     low, high = pair.ratio["low"], pair.ratio["high"]
     if low is None or high is None:
@@ -73,15 +73,15 @@ def winner(pair: Across) -> str:
     return "torch" if low > 1 else "jax" if high < 1 else ""
 
 
-def _by_modes(pairs: Iterable[Across]) -> dict[tuple[str, str, bool], list[Across]]:
-    found: dict[tuple[str, str, bool], list[Across]] = {}
+def _by_modes(pairs: Iterable[FrameworkRatio]) -> dict[tuple[str, str, bool], list[FrameworkRatio]]:
+    found: dict[tuple[str, str, bool], list[FrameworkRatio]] = {}
     for pair in pairs:
         modes = pair.torch["mode"], pair.jax["mode"], pair.equal_modes
         found.setdefault(modes, []).append(pair)
     return found
 
 
-def _sentence(modes: tuple[str, str, bool], pairs: Sequence[Across]) -> Paragraph:
+def _sentence(modes: tuple[str, str, bool], pairs: Sequence[FrameworkRatio]) -> Paragraph:
     counts = {name: sum(winner(pair) == name for pair in pairs) for name in ("torch", "jax", "")}
     said = [
         f"{_modes(modes)}, {len(pairs)} pairs: torch is faster in {counts['torch']}, "
@@ -94,7 +94,7 @@ def _sentence(modes: tuple[str, str, bool], pairs: Sequence[Across]) -> Paragrap
     return said
 
 
-def _networks(pairs: Sequence[Across]) -> Paragraph:
+def _networks(pairs: Sequence[FrameworkRatio]) -> Paragraph:
     """Which networks each framework is faster on, at the largest size that was measured."""
     told: dict[str, list[str]] = {"torch": [], "jax": [], "": []}
     for name in dict.fromkeys(pair.torch["scenario"] for pair in pairs):
@@ -111,7 +111,7 @@ def _networks(pairs: Sequence[Across]) -> Paragraph:
     return [f"Network by network, the baseline at its largest size: {'; '.join(said)}."]
 
 
-def _telling(pairs: Sequence[Across]) -> Across:
+def _telling(pairs: Sequence[FrameworkRatio]) -> FrameworkRatio:
     """The one pair that stands for a network: largest size, the baseline, both passes timed."""
     top = largest([pair.torch for pair in pairs])
     places = {phase: place for place, phase in enumerate(("gradient", "step", "backward"))}
@@ -129,12 +129,12 @@ def _modes(modes: tuple[str, str, bool]) -> str:
     return f"torch {torch} against jax {jax} ({'equal' if equal else 'unequal'} modes)"
 
 
-def _estimate(pair: Across) -> float:
+def _estimate(pair: FrameworkRatio) -> float:
     estimate: float = pair.ratio["estimate"]
     return estimate
 
 
-def _extreme(pair: Across) -> str:
+def _extreme(pair: FrameworkRatio) -> str:
     ratio = _estimate(pair)
     who, times = ("torch", ratio) if ratio > 1 else ("jax", 1 / ratio)
     return (
@@ -142,7 +142,7 @@ def _extreme(pair: Across) -> str:
     )
 
 
-def _mark(pair: Across) -> Mark:
+def _mark(pair: FrameworkRatio) -> Mark:
     mark = mark_of(pair.torch) | {k: pair.ratio[k] for k in ("low", "high")}
     modes = f"{pair.torch['mode']} / {pair.jax['mode']}"
     del mark["framework"]
@@ -175,11 +175,11 @@ def _time(record: Any) -> str:
     return seconds_text(record["seconds"]["estimate"] if record["seconds"] else None)
 
 
-def _table(title: str, pairs: Sequence[Across], *, folded: bool = False) -> Table:
+def _table(title: str, pairs: Sequence[FrameworkRatio], *, folded: bool = False) -> Table:
     return Table(title, COLUMNS, [_row(pair) for pair in pairs], (4, 5, 6, 8, 9, 10), folded)
 
 
-def _row(pair: Across) -> Row:
+def _row(pair: FrameworkRatio) -> Row:
     torch, jax, won = pair.torch, pair.jax, winner(pair)
     cells = [
         *(

@@ -49,8 +49,8 @@ class Session:
     def unsupported(self, error: BaseException) -> str | None:
         return str(error) if isinstance(error, NotImplementedError) else None
 
-    def open(self, build: Any, facts: Any, data: Any) -> Opened:
-        return Opened(self.dtype, build(**facts["arguments"]), data, facts["flow"])
+    def open(self, build: Any, facts: Any, data: Any) -> OpenProblem:
+        return OpenProblem(self.dtype, build(**facts["arguments"]), data, facts["flow"])
 
 
 def later_launch() -> bool:
@@ -61,7 +61,7 @@ def later_launch() -> bool:
     return first.read_text() != str(os.getpid())
 
 
-class Opened:
+class OpenProblem:
     loss_names = ("loss1", "loss2")
 
     def __init__(self, dtype: Any, width: int, data: Any, flow: Any) -> None:
@@ -108,7 +108,7 @@ class Program:
     calls = resets = graphs = 0
     work: threading.Thread | None = None
 
-    def __init__(self, opened: Opened, strategy: str, phase: str = "gradient") -> None:
+    def __init__(self, opened: OpenProblem, strategy: str, phase: str = "gradient") -> None:
         self.opened, self.strategy, self.phase = opened, strategy, phase
         self.result: dict[str, Any] = {}
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness.measurement.stopping import Precision, parsed
+from benchmarks.harness.measurement.stopping import PrecisionGoal, parsed
 from results.statistics.estimators import (
     NO_PRIOR,
     Prior,
@@ -20,7 +20,7 @@ from results.statistics.estimators import (
 )
 from results.statistics.verdict import decide, half_width
 
-ASKED = Precision(0.01, most=24, seconds=60.0, baseline="summed")
+ASKED = PrecisionGoal(0.01, most=24, seconds=60.0, baseline="summed")
 
 
 def launches(count: int, spread: float, ratio: float = 1.0) -> list[list[float]]:
@@ -31,7 +31,7 @@ def launches(count: int, spread: float, ratio: float = 1.0) -> list[list[float]]
 def test_steps_go_from_what_there_is_to_the_most_allowed() -> None:
     assert list(ASKED.steps(6)) == [10, 16, 24, None]
     assert list(ASKED.steps(12)) == [16, 24, None]
-    assert list(Precision(0.01, 12, 60.0, "summed").steps(6)) == [10, 12, None]
+    assert list(PrecisionGoal(0.01, 12, 60.0, "summed").steps(6)) == [10, 12, None]
     assert list(ASKED.steps(30)) == [None]
 
 
@@ -62,7 +62,7 @@ def test_width_is_that_of_the_interval_that_is_reported() -> None:
     width = figure["high"] / figure["estimate"] - 1
     samples = {"summed": launches(8, 0.0), "other": cell}
     for factor, said in ((1.001, "precision"), (0.999, None)):
-        asked = Precision(width * factor, 24, 60.0, "summed")
+        asked = PrecisionGoal(width * factor, 24, 60.0, "summed")
         assert asked.stop(samples, 10, 0.0) == said
 
 
@@ -78,11 +78,11 @@ def test_without_a_baseline_or_another_there_is_nothing_to_compare() -> None:
 
 @pytest.mark.parametrize("prior", [NO_PRIOR, Prior(1e-4, 7.0, 40.0), Prior(1e-4, math.inf, 40.0)])
 def test_travels_as_json(prior: Prior) -> None:
-    sent = Precision(0.01, 24, 60.0, "summed", prior)
-    back = Precision.of(json.loads(json.dumps(sent.job(), allow_nan=False)))
+    sent = PrecisionGoal(0.01, 24, 60.0, "summed", prior)
+    back = PrecisionGoal.of(json.loads(json.dumps(sent.job(), allow_nan=False)))
     samples = {"summed": launches(6, 0.0), "other": launches(6, 0.01)}
     for asked in (0.005, 0.01, 0.02):
-        one, other = (Precision(asked, 24, 60.0, "summed", p) for p in (prior, back.prior))
+        one, other = (PrecisionGoal(asked, 24, 60.0, "summed", p) for p in (prior, back.prior))
         assert one.stop(samples, 10, 0.0) == other.stop(samples, 10, 0.0)
 
 
@@ -94,21 +94,21 @@ def test_text_is_a_share_or_a_percentage() -> None:
 
 
 def test_group_takes_more_launches_and_says_why_it_stopped(measured: Any) -> None:
-    precision = Precision(1e-6, most=3, seconds=60.0, baseline="summed").job()
+    precision = PrecisionGoal(1e-6, most=3, seconds=60.0, baseline="summed").job()
     found = measured("summed", "chatty", precision=precision)
     assert found[""]["stopped"] == "launches"
     assert [len(found[name]["samples"]) for name in ("summed", "chatty")] == [3, 3]
 
 
 def test_group_stops_when_its_time_is_up(measured: Any) -> None:
-    precision = Precision(1e-6, most=9, seconds=0.0, baseline="summed").job()
+    precision = PrecisionGoal(1e-6, most=9, seconds=0.0, baseline="summed").job()
     found = measured("summed", "chatty", precision=precision)
     assert found[""]["stopped"] == "time"
     assert len(found["summed"]["samples"]) == 2
 
 
 def test_worker_that_dies_in_a_further_launch_fails_its_cell_alone(measured: Any) -> None:
-    precision = Precision(1e-6, most=4, seconds=60.0, baseline="summed").job()
+    precision = PrecisionGoal(1e-6, most=4, seconds=60.0, baseline="summed").job()
     found = measured("summed", "chatty", "crash_later", precision=precision)
     assert found["crash_later"]["outcome"] == "crashed"
     assert len(found["summed"]["samples"]) == 4

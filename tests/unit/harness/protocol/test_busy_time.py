@@ -40,7 +40,7 @@ def nap_and_fail() -> None:
 
 
 def test_work_is_noted_however_it_ends_and_told_once() -> None:
-    notes = busy_time.Notes()
+    notes = busy_time.BusyTimer()
     with pytest.raises(RuntimeError), notes.working(), notes.working():
         nap_and_fail()
     inner, outer = notes.told()

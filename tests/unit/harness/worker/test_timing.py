@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.protocol.heartbeat import Mark
+from benchmarks.harness.protocol.heartbeat import Heartbeat
 from benchmarks.harness.worker import clock
 from benchmarks.harness.worker.server import Worker
 from tests.helpers.fake_clock import Told
@@ -56,7 +56,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 def timed(told: Told, *names: str, **changes: Any) -> tuple[dict[str, list[float]], Worker]:
     """Samples of these cells, and the worker that took them."""
     order: list[str] = []
-    worker = Worker("fake", None, Mark(), lambda message: None)
+    worker = Worker("fake", None, Heartbeat(), lambda message: None)
     worker.programs = {name: Logged(name, order, told) for name in names}
     asked: dict[str, Any] = {"seconds": 0.0, "least": 8, "seed": [0, 0], "products": None}
     found = worker.do_time(**(asked | {"calls": dict.fromkeys(names)} | changes))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from results.estimates.cross_framework import across
+from results.estimates.cross_framework import framework_ratios
 from results.records.record import Record, Run, sample_key
 from results.statistics.estimators import welch_interval
 from tests.helpers.factories.records import CELL, record, run
@@ -50,7 +50,7 @@ def test_only_cells_that_differ_in_framework_and_mode_are_paired() -> None:
         cell("jax", "jit") | {"strategy": "reforward", "outcome": "crashed"},
     ]
     made = timed(one, *others)
-    found = list(across(made.records, made.samples))
+    found = list(framework_ratios(made.records, made.samples))
     assert [(a.torch, a.jax, a.equal_modes) for a in found] == [
         (one, others[0], False),
         (one, others[1], True),
@@ -62,6 +62,6 @@ def test_only_cells_that_differ_in_framework_and_mode_are_paired() -> None:
 
 def test_compiled_is_never_compared_with_operation_by_operation() -> None:
     made = timed(cell("torch", "compile"), cell("jax", "jit"), cell("jax", "eager"))
-    assert [(a.jax["mode"], a.equal_modes) for a in across(made.records, made.samples)] == [
-        ("jit", True)
-    ]
+    assert [
+        (a.jax["mode"], a.equal_modes) for a in framework_ratios(made.records, made.samples)
+    ] == [("jit", True)]
