@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.harness.session.session import replay
+from benchmarks.harness.session.replay import replay
 
 
 def test_step(

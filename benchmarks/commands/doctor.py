@@ -13,7 +13,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from benchmarks.harness.launches import pool
+from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement import aa_comparison
 from benchmarks.harness.selection import options as selection
 from benchmarks.machine import activity, disturbances, environment, graphics
@@ -56,8 +56,6 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"{NAME}: stopped before the noise was measured", file=sys.stderr)
         return INTERRUPTED
-    finally:
-        pool.POOL.close()
     page.after(report)
     if options.json:
         print(json.dumps(plain(report), indent=2))
@@ -140,10 +138,11 @@ def _measure(host: Host, report: dict[str, Any], device: str, seconds: float, pa
         report["missing"]["margin"] = "no framework is installed, so nothing can be measured"
         return
     before = activity.counters(host)
-    found = aa_comparison.compare(
-        frameworks, device=device, seconds=seconds, launches=LAUNCHES, at=page.at
-    )
-    report["noise"] = list(found)
+    with Pool() as pool:
+        compared = aa_comparison.compare(
+            frameworks, pool, device=device, seconds=seconds, launches=LAUNCHES, at=page.at
+        )
+        report["noise"] = list(compared)
     grown = activity.difference(before, activity.counters(host))
     report["while_measuring"] = [asdict(one) for one in disturbances.while_measuring(grown)]
     _conclude(report)

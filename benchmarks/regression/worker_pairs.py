@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.launches import affinity, requests
-from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed, outcome_of, told
+from benchmarks.harness.launches.launch import (
+    Launch,
+    WorkerError,
+    WorkerFailed,
+    format_error,
+    outcome_of,
+)
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.regression import plan
@@ -103,7 +109,7 @@ class WorkerPairs:
                     affinity.keep_on(three[role], usable[place % len(usable)])
                 problem = files["head" if role == "head" else "base"]
                 problem.open_in(three[role])
-                asked = requests.request(way, problem, reference, [cell.strategy])
+                asked = requests.prepare_request(way, problem, reference, [cell.strategy])
                 three[role].send("prepare", **asked)
         found = {}
         for role in ROLES:
@@ -147,7 +153,9 @@ def _failure(cell: Cell, role: str, found: Mapping[str, Any]) -> CellFailed | No
         error = found["error"]
         outcome = outcome_of(error)
         said = outcome != "out_of_memory"
-        return CellFailed(cell, role, outcome, told(error), again=True, settled=True, said=said)
+        return CellFailed(
+            cell, role, outcome, format_error(error), again=True, settled=True, said=said
+        )
     if found["equivalence"] != "pass":
         why = str(found["equivalence"])
         return CellFailed(cell, role, WRONG, why, again=True, settled=True, said=True)

@@ -18,14 +18,17 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.launches import launch, pool
+from benchmarks.harness.launches import launch
+from benchmarks.harness.launches import pool as pools
+from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement import canaries, group
-from benchmarks.harness.session import session
+from benchmarks.harness.measurement.job import GroupJob, GroupResult
+from benchmarks.harness.session import checkpoint
 from results.records import storage
 from results.records.record import Run
 
@@ -39,12 +42,12 @@ class FakeLaunch(launch.Launch):
         self.framework = framework
 
 
-def faulty_group(job: Mapping[str, Any]) -> dict[str, Any]:
+def faulty_group(job: GroupJob, pool: Pool) -> GroupResult:
     if job["phase"] == os.environ.get("FAKE_HARNESS_FAULT"):
         raise KeyError("a fault of the harness")
     if job["phase"] == "gradient":
         stop()
-    return measure_group(job)
+    return measure_group(job, pool)
 
 
 def stop() -> None:
@@ -80,8 +83,8 @@ def no_room() -> Iterator[None]:
 
 def pytest_configure() -> None:
     """By now the harness has been imported, and looks these up where they stand."""
-    session.CHECKPOINT_SECONDS = 0.0  # each group is saved at once
+    checkpoint.CHECKPOINT_SECONDS = 0.0  # each group is saved at once
     canaries.take = lambda *_: iter(())  # the fake's canaries live in a time of their own
-    pool.Launch = FakeLaunch  # type: ignore[attr-defined]
+    pools.Launch = FakeLaunch  # type: ignore[attr-defined]
     group.measure_group = faulty_group
     storage.save_run = save_on_a_full_disk

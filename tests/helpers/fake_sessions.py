@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.paths import ROOT
 from results.records.record import Run
 from results.records.storage import find_runs, load_run
-from tests.conftest import FAKES
+from tests.helpers.fake_framework import FAKES
 
 # 4 groups of 2 cells: each size in each phase
 ARGUMENTS = [

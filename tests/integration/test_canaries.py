@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +13,38 @@ import pytest
 
 from benchmarks.harness.launches import pool
 from benchmarks.harness.measurement import canaries
+from benchmarks.harness.measurement.job import CanaryJob
+from benchmarks.harness.measurement.measurer import Measurer
 from benchmarks.paths import ROOT
 from results.records import canary_status
 from results.report.build import build
 from results.report.markdown import markdown
-from tests.conftest import fake_framework
 from tests.helpers.factories.records import run
+from tests.helpers.fake_framework import fake_framework
 
 Take = Callable[..., dict[str, Any]]
+
+
+def job_of(framework: str) -> CanaryJob:
+    return {
+        "framework": framework,
+        "device": "cpu",
+        "dtype": "float32",
+        "launches": 1,
+        "limit": 20.0,
+        "seed": 0,
+    }
 
 
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Take]:
     """The verdicts of the fake framework's canaries by name, with a fault in it."""
-    with fake_framework(monkeypatch):
+    with fake_framework(monkeypatch) as workers:
 
         def take(fault: str | None = None, framework: str = "fake") -> dict[str, Any]:
             monkeypatch.setenv("FAKE_FAULT", fault or "")
-            job = {"framework": framework, "device": "cpu", "dtype": "float32"}
-            found = canaries.measure_canaries(job | {"launches": 1, "limit": 20.0, "seed": 0})
-            return {verdict["canary"]: verdict for verdict in found["verdicts"]}
+            found = canaries.measure_canaries(job_of(framework), workers)
+            return {verdict["canary"]: dict(verdict) for verdict in found["verdicts"]}
 
         yield take
 
@@ -44,10 +55,10 @@ def test_canaries_of_a_sound_framework_pass(taken: Take) -> None:
     assert {name: one["passed"] for name, one in found.items()} == dict.fromkeys(found, True)
 
 
-def test_canaries_tell_how_long_the_workers_worked(taken: Take) -> None:
-    start = time.monotonic()
-    job = {"framework": "fake", "device": "cpu", "dtype": "float32", "launches": 1}
-    found = canaries.measure_canaries(job | {"limit": 20.0, "seed": 0})
+def test_canaries_tell_how_long_the_workers_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_framework(monkeypatch) as workers:
+        start = time.monotonic()
+        found = canaries.measure_canaries(job_of("fake"), workers)
     assert 0.0 < found["worker_seconds"] < time.monotonic() - start
 
 
@@ -115,10 +126,12 @@ def test_fault_of_the_harness_itself_is_null_too(monkeypatch: pytest.MonkeyPatch
         framework, device, dtype = "torch", "cpu", "float32"
 
     job = {"launches": 1, "limit": 1.0, "seed": 0}
-    with ThreadPoolExecutor(1) as executor:
-        (found,) = canaries.take(executor, [Cell(), Cell()], job)  # type: ignore[list-item]
+    measurer = Measurer()
+    cells: Any = [Cell(), Cell()]
+    (found,) = canaries.take(measurer.measure_canaries, cells, job)
+    measurer.close()
     verdicts = found["verdicts"]
-    assert (found["worker_seconds"], found["frozen"]) == (0.0, {})
+    assert (found["worker_seconds"], found["product_seconds"]) == (0.0, {})
     assert [one["passed"] for one in verdicts] == [None] * 4
     assert "ZeroDivisionError" in verdicts[0]["said"]
 
@@ -126,9 +139,7 @@ def test_fault_of_the_harness_itself_is_null_too(monkeypatch: pytest.MonkeyPatch
 # The verdicts, over answers that are made up
 
 
-def answer(
-    once: float = 1e-3, ratio: float = 2.0, late: float = 1.005, call: float = 2e-4
-) -> dict[str, Any]:
+def answer(once: float = 1e-3, ratio: float = 2.0, late: float = 1.005, call: float = 2e-4) -> Any:
     """Of a launch in which the work took ``once``, beside what each ``call`` takes."""
     unwaited = [{"seconds": 1e-4, "caught": True}, {"seconds": 4e-3, "caught": False}]
     return {
@@ -147,7 +158,7 @@ def answer(
     }
 
 
-def verdict(canary: str, launches: list[dict[str, Any]]) -> Any:
+def verdict(canary: str, launches: Any) -> Any:
     (one,) = [one for one in canaries.judge(launches) if one["canary"] == canary]
     return one["passed"]
 
@@ -170,7 +181,7 @@ def test_what_a_call_costs_beside_its_work_is_not_done_twice(call: float) -> Non
     assert verdict("twice", right) is True
     assert verdict("twice", wrong) is False
     assert verdict("unsynchronised", right) is True
-    assert canaries._frozen(right) == pytest.approx([1e-3 / 3] * 6)
+    assert canaries._product_seconds(right) == pytest.approx([1e-3 / 3] * 6)
 
 
 def test_more_work_that_takes_no_longer_fails() -> None:
@@ -226,14 +237,16 @@ def test_what_failed_is_right_only_if_the_second_try_says_so(
     first, second = answer(ratio=3.0), answer()
     second["samples"]["twice"] = again
     answers = iter([[first], [second]])
-    monkeypatch.setattr(canaries, "_taken", lambda *_: next(answers))
-    found = canaries._settled([], {})[0][0]
+    monkeypatch.setattr(canaries, "_answers", lambda *_: next(answers))
+    found = canaries._measure_until_settled([], job_of("fake"))[0][0]
     assert (found["canary"], found["passed"], found["tries"]) == ("twice", passed, 2)
 
 
 def test_the_frozen_reference_is_the_time_of_one_product() -> None:
-    assert canaries._frozen([answer(once=6e-4), answer(once=9e-4)]) == pytest.approx([2e-4, 3e-4])
-    assert canaries._frozen([answer(once=0.0)]) == []
+    assert canaries._product_seconds([answer(once=6e-4), answer(once=9e-4)]) == pytest.approx(
+        [2e-4, 3e-4]
+    )
+    assert canaries._product_seconds([answer(once=0.0)]) == []
 
 
 def test_times_that_are_none_fail() -> None:

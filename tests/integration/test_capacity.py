@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from benchmarks.harness.launches import pool
-from benchmarks.harness.measurement import capacity, group
+from benchmarks.harness.launches.launch import Launch
+from benchmarks.harness.measurement import capacity
+from benchmarks.harness.measurement.group import GroupMeasurement
 from benchmarks.machine.host import Host
-
-Measured = Callable[..., dict[str, Any]]
+from tests.helpers.fake_framework import Measure
 
 
 def host(folder: Path, available: int, peak: int) -> Host:
@@ -36,17 +34,17 @@ def test_what_the_system_does_not_tell_is_room(tmp_path: Path) -> None:
 
 
 def test_where_memory_is_short_one_launch_at_a_time_holds_the_problem(
-    measured: Measured, monkeypatch: pytest.MonkeyPatch
+    measured: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holding: list[int] = []
-    known = group._Group._time
+    known = GroupMeasurement._time
 
-    def time(self: Any, launch: Any, index: int) -> None:
+    def time(self: GroupMeasurement, launch: Launch, index: int) -> None:
         known(self, launch, index)
-        kept = pool.POOL._launches["fake", "cpu", "float32"]
-        holding.append(sum(one in self._prepared and not one.dead for one in kept))
+        launches = measured.pool._launches["fake", "cpu", "float32"]
+        holding.append(sum(self.preparation.is_prepared(one) and not one.dead for one in launches))
 
-    monkeypatch.setattr(group._Group, "_time", time)
+    monkeypatch.setattr(GroupMeasurement, "_time", time)
     monkeypatch.setattr(capacity, "exceeds_memory", lambda *_: True)
     found = measured("summed", launches=3)
     assert [len(launch) > 0 for launch in found["summed"]["samples"]] == [True] * 3
@@ -55,20 +53,20 @@ def test_where_memory_is_short_one_launch_at_a_time_holds_the_problem(
 
 
 def test_a_worker_that_died_since_it_was_prepared_is_replaced_by_a_prepared_one(
-    measured: Measured, monkeypatch: pytest.MonkeyPatch
+    measured: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = group._Group._time
+    known = GroupMeasurement._time
     killed: list[int] = []
 
-    def time(self: Any, launch: Any, index: int) -> None:
+    def time(self: GroupMeasurement, launch: Launch, index: int) -> None:
         known(self, launch, index)
         if index == 0 and not killed:
-            other = self._workers()[1]
+            other = self.workers.all()[1]
             killed.append(other.pid)
             os.kill(other.pid, 9)
             other._process.wait()
 
-    monkeypatch.setattr(group._Group, "_time", time)
+    monkeypatch.setattr(GroupMeasurement, "_time", time)
     found = measured("summed")
     assert killed
     assert (found["summed"]["outcome"], found["summed"]["why"]) == ("ok", None)

@@ -37,7 +37,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str | None]
         monkeypatch.setattr(environment, "installed", versions.get)
 
     monkeypatch.setattr(doctor, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(aa_comparison, "compare", lambda frameworks, **_: iter(()))
+    monkeypatch.setattr(aa_comparison, "compare", lambda *_, **__: iter(()))
     return install
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.protocol import flow
 from benchmarks.machine.environment import installed
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
+from tests.helpers.fake_framework import Measure
 from tests.helpers.fake_sessions import only_run, session
 
-Measured = Callable[..., dict[str, Any]]
 UNTIMED: dict[str, Any] = {"launches": 1, "seconds": 0.0}
 ROW_3 = {"loss1": {"net1": "value", "net2": "absent"}, "loss2": {"net1": "value", "net2": "value"}}
 
@@ -46,7 +45,7 @@ def test_loss_that_reaches_nothing_trained_must_be_absent_everywhere() -> None:
 
 
 def test_flow_is_proven_once_for_each_variant_whatever_the_size_kind_and_phase(
-    measured: Measured, monkeypatch: pytest.MonkeyPatch
+    measured: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
     ask = Launch.ask
@@ -58,11 +57,12 @@ def test_flow_is_proven_once_for_each_variant_whatever_the_size_kind_and_phase(
     monkeypatch.setattr(Launch, "ask", watch)
     groups: list[dict[str, str]] = [{}, {"phase": "step"}, {"size": "small"}, {"size": "seed"}]
     for changes in groups:
-        assert measured("summed", **UNTIMED, **changes)[""]["flows"] == {"fake": ROW_3}
+        measured("summed", **UNTIMED, **changes)
+        assert measured.about["flows"] == {"fake": ROW_3}
     assert asked.count("flow") == 1
 
 
-def test_flow_of_both_frameworks_is_told_in_their_own_words(measured: Measured) -> None:
+def test_flow_of_both_frameworks_is_told_in_their_own_words(measured: Measure) -> None:
     if not all(installed(framework) for framework in FRAMEWORKS):
         pytest.skip("it takes both frameworks")
     where = UNTIMED | {"framework": "torch", "references": list(FRAMEWORKS)}
@@ -70,17 +70,17 @@ def test_flow_of_both_frameworks_is_told_in_their_own_words(measured: Measured) 
     whole = measured("summed", variant="n2", **where)
     assert whole["summed"]["outcome"] == "ok", whole["summed"]["why"]
     in_jax = {**ROW_3, "loss1": {"net1": "value", "net2": "zero"}}
-    assert whole[""]["flows"] == {"torch": ROW_3, "jax": in_jax}
-    frozen = measured("unfrozen", variant="frozen_net1", kind="freeze", **where)
+    assert measured.about["flows"] == {"torch": ROW_3, "jax": in_jax}
+    measured("unfrozen", variant="frozen_net1", kind="freeze", **where)
     proven = {
         "loss1": {"net1": "absent", "net2": "absent"},  # left out of every strategy
         "loss2": {"net1": "absent", "net2": "value"},
     }
-    assert frozen[""]["flows"] == {"torch": proven, "jax": proven}
+    assert measured.about["flows"] == {"torch": proven, "jax": proven}
 
 
 def test_loss_of_ours_that_reaches_less_than_declared_gets_no_times(
-    measured: Measured, monkeypatch: pytest.MonkeyPatch
+    measured: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gradients are right: what is wrong is what the scenario says of them."""
     if installed("torch") is None:
@@ -95,7 +95,7 @@ def test_loss_of_ours_that_reaches_less_than_declared_gets_no_times(
         "impl_torch/cascade.py: linear_cascade: the flow does not hold: "
         "loss1 → net2.linear.weight: absent, should be value, and 1 more"
     )
-    assert found[""]["flows"] == {}
+    assert measured.about["flows"] == {}
 
 
 def test_session_keeps_the_flow_that_it_proved(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.launches import pool
+from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement import peak_memory
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.protocol.heartbeat import Heartbeat
@@ -39,8 +39,11 @@ Told = dict[str, dict[str, Any]]
 def told(framework: str, names: Iterable[str], *problem: str) -> Told:
     """Each cell's peak and counts, neither gated nor timed, in one process apart."""
     found: Told = {}
-    with pool.POOL.apart(framework, "cpu", "float32", peak_memory.ENVIRONMENT) as launch:
-        pool.POOL.files(*problem).open_in(launch)
+    with (
+        Pool() as pool,
+        pool.apart(framework, "cpu", "float32", peak_memory.ENVIRONMENT) as launch,
+    ):
+        pool.files(*problem).open_in(launch)
         for name in names:
             cell = {"kind": "backward", "name": name, "phase": "backward"}
             peak = launch.ask("peak", 60.0, **cell)
@@ -73,7 +76,7 @@ def test_what_the_counter_does_not_resolve_is_null_with_its_reason(measured: Any
 def test_nothing_is_measured_where_nobody_asked(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool.Pool, "apart", None)  # would raise
+    monkeypatch.setattr(Pool, "apart", None)  # would raise
     found = figures(measured("holding", **ONCE), "holding")
     assert found["peak_bytes"] is None
     assert "--memory" in found["peak_why"]

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.harness.launches import pool
 from benchmarks.harness.launches.problems import ProblemFiles, ReferencesDisagree, disagreement
-from benchmarks.harness.measurement import group as measure
+from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.protocol.arrays import read_arrays, write_arrays
 
 WEIGHT = np.array([[3.0, 4.0]])
@@ -103,39 +103,42 @@ def test_another_scenario_variant_or_size_is_another_problem() -> None:
 # The peak
 
 
-def group(products: dict[str, Any], flops: dict[str, float]) -> measure._Group:
-    made = measure._Group({"strategies": list(flops), "launches": 1})
+def results(products: dict[str, Any], flops: dict[str, float]) -> CellResults:
+    made = CellResults(flops)
     made.products = products
     for name, counted in flops.items():
-        made.results[name].figures = {"flops": counted}
+        made[name].figures = {"flops": counted}
     return made
 
 
 def test_peak_is_meant_only_where_matrix_products_are_the_work_and_large() -> None:
     products = {"all": [[5e7, 2]], "small": [[4e7, 2]], "half": [[5e7, 2]]}
-    made = group(products, {"all": 1.04e8, "small": 0.8e8, "half": 2e8, "none": 1e9})
-    meant = [name for name in made.results if made._peak_meant(name)]
-    assert meant == ["all"]
+    made = results(products, {"all": 1.04e8, "small": 0.8e8, "half": 2e8, "none": 1e9})
+    assert [name for name in made.alive() if made.has_matrix_peak(name)] == ["all"]
 
 
 def test_peak_seconds_are_the_best_times_of_each_product_as_often_as_it_is_computed() -> None:
     """Two of 1 s and one of 4 s; a sibling with half the FLOPs takes half of that."""
     products = {"whole": [[100.0, 2], [300.0, 1]], "half": [[250.0, 1]]}
-    made = group(products, {"whole": 500.0, "half": 250.0})
+    made = results(products, {"whole": 500.0, "half": 250.0})
     best = {"product/0": 1.0, "product/1": 4.0}
-    assert made._peak_seconds("whole", "whole", best) == pytest.approx(6.0)
-    assert made._peak_seconds("half", "whole", best) == pytest.approx(3.0)
+    assert made.peak_seconds("whole", "whole", best) == pytest.approx(6.0)
+    assert made.peak_seconds("half", "whole", best) == pytest.approx(3.0)
 
 
 def test_gradient_error_is_the_worst_of_all_launches_and_figures_the_firsts() -> None:
-    made = group({}, {"summed": 0.0})
-    made.results["summed"].figures = {}
+    made = results({}, {"summed": 0.0})
+    made["summed"].figures = {}
     for first_call, relative in ((9.0, 1e-7), (1.0, 3e-7), (2.0, 2e-7)):
         parameters = {"net1.w": relative, "net1.b": 1e-9 / first_call}
         error = {"relative": relative, "tensor": "net1.w", "parameters": parameters}
-        found = {"first_call_seconds": first_call, "equivalence": "pass", "gradient_error": error}
-        made._gated({"summed": found})
-    figures = made.results["summed"].figures
+        found: Any = {
+            "first_call_seconds": first_call,
+            "equivalence": "pass",
+            "gradient_error": error,
+        }
+        made.add_prepared({"summed": found})
+    figures = made["summed"].figures
     assert figures["gradient_error"]["relative"] == 3e-7
     assert figures["gradient_error"]["parameters"] == {"net1.w": 3e-7, "net1.b": 1e-9}
     assert figures["first_call_seconds"] == 9.0

@@ -22,7 +22,7 @@ from benchmarks.regression.versions import Side
 from results.regression import document as regression
 from results.statistics import launch_pairs
 from results.statistics.verdict import INCONCLUSIVE, SLOWER
-from tests.conftest import fake_framework
+from tests.helpers.fake_framework import fake_framework
 
 LOOKS = (3, 4)
 Measure = Callable[..., dict[str, Any]]

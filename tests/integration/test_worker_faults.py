@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness.launches import launch, pool
+from benchmarks.harness.launches import launch
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.problems import ProblemFiles
-from benchmarks.harness.measurement import group as measure
+from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.protocol import memory_limit
 from benchmarks.machine import environment
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.spec import Optimizer
-from tests.conftest import FAKES
+from tests.helpers.fake_framework import FAKES
 
 
 def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
@@ -186,7 +186,7 @@ def running(pid: int) -> bool:
 
 def test_timed_worker_that_dies_unseen_between_two_groups_costs_nothing(measured: Any) -> None:
     assert_others_timed(measured("summed"))
-    for one in pool.POOL.launches("fake", "cpu", "float32", 2):
+    for one in measured.pool.launches("fake", "cpu", "float32", 2):
         os.kill(one.pid, signal.SIGKILL)
     assert_others_timed(measured("summed", size="small"))
 
@@ -201,7 +201,7 @@ def test_worker_killed_at_no_cell_is_replaced_once(
     left, opened = [True] * deaths, ProblemFiles.open_in
 
     def dying(files: ProblemFiles, one: launch.Launch, timeout: float = 300.0) -> None:
-        if one.hello and one in pool.POOL.launches("fake", "cpu", dtype, 1) and left:
+        if one.hello and one in measured.pool.launches("fake", "cpu", dtype, 1) and left:
             left.pop()
             os.kill(one.pid, signal.SIGKILL)
         opened(files, one, timeout)
@@ -216,15 +216,15 @@ def test_fault_of_the_harness_leaves_no_answer_for_the_next_group(
 ) -> None:
     """It strikes at the second launch; the third has been asked too and has yet to answer."""
     launches = iter(["first", "second"])
-    gated = measure._Group._gated
+    add_prepared = CellResults.add_prepared
 
-    def broken(group: Any, prepared: Any) -> None:
+    def broken(results: CellResults, prepared: Any) -> None:
         if next(launches) == "second":
             raise ZeroDivisionError
-        gated(group, prepared)
+        add_prepared(results, prepared)
 
     with monkeypatch.context() as breaking:
-        breaking.setattr(measure._Group, "_gated", broken)
+        breaking.setattr(CellResults, "add_prepared", broken)
         with pytest.raises(ZeroDivisionError):
             measured("summed", mode="jit", launches=3)
     assert_others_timed(measured("summed", launches=3), launches=3)
@@ -276,14 +276,14 @@ def test_device_that_the_framework_lacks_is_unsupported_with_its_reason(measured
 def test_worker_killed_between_two_groups_is_replaced(measured: Any) -> None:
     assert_others_timed(measured("summed"))
     for dtype in ("float64", "float32"):  # the reference's worker, and one that is timed
-        pool.POOL.launches("fake", "cpu", dtype, 1)[0].kill()
+        measured.pool.launches("fake", "cpu", dtype, 1)[0].kill()
         assert_others_timed(measured("summed", variant="-", size="small"))
         assert_others_timed(measured("summed"))
 
 
 def test_worker_that_dies_unseen_is_replaced_and_the_reference_taken_again(measured: Any) -> None:
     assert_others_timed(measured("summed"))
-    os.kill(pool.POOL.launches("fake", "cpu", "float64", 1)[0].pid, signal.SIGKILL)
+    os.kill(measured.pool.launches("fake", "cpu", "float64", 1)[0].pid, signal.SIGKILL)
     assert_others_timed(measured("summed", size="small"))
 
 

@@ -77,7 +77,7 @@ FAULTS = (
     ),
     Fault(
         "failed_cell_passes_its_test",
-        "benchmarks/harness/session/session.py",
+        "benchmarks/harness/session/replay.py",
         "        pytest.fail(f\"{record['outcome']}: {reason}\\n{rerun}\", pytrace=False)",
         "        pytest.skip(f\"{record['outcome']}: {reason}\\n{rerun}\")",
         "a failure is skipped, and the session ends with 0",
@@ -101,7 +101,7 @@ FAULTS = (
     ),
     Fault(
         "peak_of_what_is_no_matrix_product",
-        "benchmarks/harness/measurement/group.py",
+        "benchmarks/harness/measurement/cell_results.py",
         "abs(total / flops - 1) < 0.05",
         "total / flops <= 1.05",
         "a convolution's time is held to the GEMM beside it",
@@ -112,7 +112,7 @@ FAULTS = (
     ),
     Fault(
         "peak_counts_each_shape_once",
-        "benchmarks/harness/measurement/group.py",
+        "benchmarks/harness/measurement/cell_results.py",
         'best[f"product/{i}"] * count for',
         'best[f"product/{i}"] for',
         "ten products of one shape are taken for one",
@@ -159,7 +159,7 @@ FAULTS = (
     ),
     Fault(
         "first_sample_told_for_all",
-        "benchmarks/harness/session/session.py",
+        "benchmarks/harness/session/replay.py",
         "        self._next += 1\n",
         "",
         "pytest-benchmark's own tables show one sample again and again",

@@ -179,7 +179,7 @@ FAULTS = (
     ),
     Fault(
         "every_death_excused",
-        "benchmarks/harness/measurement/group.py",
+        "benchmarks/harness/measurement/cell_results.py",
         "elif isinstance(error, WorkerCrashed) and not self._excused:",
         "elif isinstance(error, WorkerCrashed):",
         "a framework that dies at no cell is started again and again",
@@ -217,8 +217,8 @@ FAULTS = (
     Fault(
         "signal_given_to_another_thread_missed",
         "benchmarks/harness/session/session.py",
-        "self._take(members, signal_safe_wait.result(future))",
-        "self._take(members, future.result())",
+        "self.measured.add_group(members, signal_safe_wait.result(future))",
+        "self.measured.add_group(members, future.result())",
         "Ctrl-C is lost where it comes while a thread is being started",
         (
             "tests/system/test_signal_safe_wait.py::test_session_ends_whichever_thread_a_signal_is_given_to",
@@ -238,8 +238,8 @@ FAULTS = (
     Fault(
         "signal_missed_while_canaries_are_taken",
         "benchmarks/harness/measurement/canaries.py",
-        "signal_safe_wait.result(executor.submit(measure_canaries, mine))",
-        "executor.submit(measure_canaries, mine).result()",
+        "signal_safe_wait.result(submit(job))",
+        "submit(job).result()",
         "Ctrl-C is lost where it comes while a thread is being started",
         ("tests/system/test_signal_safe_wait.py::test_canaries_are_waited_for_in_this_way",),
     ),
@@ -254,9 +254,9 @@ FAULTS = (
     Fault(
         "worker_started_after_the_end",
         POOL,
-        "        with self._changing:\n            self._demand_open()\n            kept = "
+        "        with self._changing:\n            self._demand_open()\n            launches = "
         "self._launches.setdefault((framework, device, dtype), [])\n            if",
-        "        with threading.RLock():\n            self._demand_open()\n            kept = "
+        "        with threading.RLock():\n            self._demand_open()\n            launches = "
         "self._launches.setdefault((framework, device, dtype), [])\n            if",
         "a worker that nobody knows of is waited for when all else has ended",
         (f"{CLOSING}::test_worker_that_starts_while_the_pool_is_closed_is_ended",),

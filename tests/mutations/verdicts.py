@@ -175,8 +175,8 @@ FAULTS = (
     Fault(
         "launches_of_a_step_timed_again",
         "benchmarks/harness/measurement/group.py",
-        "self._time_all(range(done, count))",
-        "self._time_all(range(count))",
+        "self._time_launches(range(timed, count))",
+        "self._time_launches(range(count))",
         "the first launches count twice, and the interval is too narrow",
         (f"{STOPS}::test_group_takes_more_launches_and_says_why_it_stopped",),
     ),

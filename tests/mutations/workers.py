@@ -15,18 +15,16 @@ FAULTS = (
     Fault(
         "crash_ignored",
         "benchmarks/harness/measurement/group.py",
-        "            except WorkerError as error:\n"
-        "                self._blame(error)\n"
-        "                self._again(launch)\n\n"
-        "    def _blame",
-        "            except WorkerError:\n                break\n\n    def _blame",
+        "                self.results.blame(error)\n"
+        "                self.preparation.replace_and_prepare(launch)\n",
+        "                break\n",
         "a launch that died is left out, and its cells are ok",
         (TYPED,),
         narrow="crash_later",
     ),
     Fault(
         "samples_kept_after_a_failure",
-        "benchmarks/harness/measurement/group.py",
+        "benchmarks/harness/measurement/cell_results.py",
         "        self.samples, self.steady, self.peak_seconds = [], [], []\n",
         "",
         "times of a cell that failed later, or was wrong, are kept",
@@ -35,10 +33,9 @@ FAULTS = (
     ),
     Fault(
         "whole_group_blamed",
-        "benchmarks/harness/measurement/group.py",
-        "            self.results[error.cell].fail(error.outcome, str(error))\n",
-        "            for name in self.alive():\n"
-        "                self.results[name].fail(error.outcome, str(error))\n",
+        "benchmarks/harness/measurement/cell_results.py",
+        "            self._results[error.cell].fail(error.outcome, str(error))\n",
+        "            self.fail_all(error.outcome, str(error))\n",
         "a strategy that crashes costs the others their times",
         (TYPED,),
         narrow="crash_later",
@@ -55,8 +52,8 @@ FAULTS = (
     Fault(
         "one_process_for_all_launches",
         "benchmarks/harness/measurement/group.py",
-        "            launch = self._worker(index)\n            try:\n",
-        "            launch = self._worker(0)\n            try:\n",
+        "            launch = self.workers.one(index)\n            try:\n",
+        "            launch = self.workers.one(0)\n            try:\n",
         "six rounds of one process are called six launches",
         (OWN_PROCESS,),
     ),
@@ -79,8 +76,8 @@ FAULTS = (
     Fault(
         "reference_not_tried_again",
         "benchmarks/harness/measurement/group.py",
-        "            except WorkerError:\n                files =",
-        "            except ZeroDivisionError:\n                files =",
+        "        except WorkerError:\n            return self.files.reference(",
+        "        except ZeroDivisionError:\n            return self.files.reference(",
         "the death of the reference's worker costs a group",
         (f"{HERE}::test_worker_killed_at_no_cell_is_replaced_once",),
         narrow="float64",
@@ -137,8 +134,8 @@ FAULTS = (
     Fault(
         "replaced_worker_not_prepared",
         "benchmarks/harness/measurement/group.py",
-        "                self._assure(self._worker(index))\n",
-        "                self._worker(index)\n",
+        "                self.preparation.ensure_prepared(self.workers.one(index))\n",
+        "                self.workers.one(index)\n",
         "a worker that died unseen costs the cells that its successor was never told of",
         (
             "tests/integration/test_capacity.py::"
@@ -148,8 +145,8 @@ FAULTS = (
     Fault(
         "all_launches_hold_what_one_hardly_can",
         "benchmarks/harness/measurement/group.py",
-        "            if self._exceeds_memory:  #",
-        "            if False:  #",
+        "            if self.preparation.exceeds_memory:\n",
+        "            if False:\n",
         "six launches of a large problem fill the memory, and the kernel kills one",
         (
             "tests/integration/test_capacity.py::test_where_memory_is_short_one_launch_at_a_time_holds_the_problem",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
 
 from benchmarks.evaluation.trial import plan
 from benchmarks.evaluation.trial.plan import Subject
@@ -13,6 +12,7 @@ from benchmarks.harness.launches import requests
 from benchmarks.harness.launches.affinity import keep_on
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.protocol.messages import PrepareRequest
 
 WORKER = "benchmarks.evaluation.trial.worker"
 
@@ -97,7 +97,7 @@ class Subjects:
         warm = [launch.ask("warm", calls={subject.strategy: None}) for launch in launches]
         return max(sizes[subject.strategy] for sizes in warm)
 
-    def _preparation(self, subject: Subject) -> dict[str, Any]:
+    def _preparation(self, subject: Subject) -> PrepareRequest:
         way = {
             "kind": "backward",
             "phase": subject.phase,
@@ -106,4 +106,4 @@ class Subjects:
         }
         reference = self._references[subject.problem, subject.phase][subject.framework]
         files = self.files[subject.problem]
-        return requests.request(way, files, reference, [subject.strategy])
+        return requests.prepare_request(way, files, reference, [subject.strategy])

@@ -40,7 +40,7 @@ class WorkerFailed(WorkerError):
     """An exception inside the request; the worker lives on. ``type`` is the exception's name."""
 
     def __init__(self, error: dict[str, Any]) -> None:
-        super().__init__(told(error), error.get("cell"))
+        super().__init__(format_error(error), error.get("cell"))
         self.type, self.message = error["type"], error["message"]
         self.outcome = outcome_of(error)
 
@@ -55,7 +55,7 @@ def outcome_of(error: Mapping[str, Any]) -> str:
     return "out_of_memory" if error.get("out_of_memory") else "crashed"
 
 
-def told(error: Mapping[str, Any]) -> str:
+def format_error(error: Mapping[str, Any]) -> str:
     """What went wrong inside a worker; for a user's own part one line that says where."""
     known = error.get("unsupported") or error.get("line")
     return known or f"{error['type']}: {error['message']}"

@@ -1,4 +1,4 @@
-"""The workers and the files that a measuring process keeps from group to group."""
+"""The worker processes and problem files that one measuring thread keeps from group to group."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from benchmarks.harness.protocol.busy_time import Span
 
 
 class PoolClosed(Exception):
-    """A worker was asked of a pool that is closed."""
+    """Raised when a closed pool is asked for a worker."""
 
 
 class Pool:
-    """The launches of this process, started when first asked for and kept until it ends.
+    """Start worker processes when they are first asked for, and keep them until the pool closes.
 
-    One thread asks for them while another, at Ctrl-C, may close the pool. Whatever starts a launch
-    holds ``_changing`` until the launch is kept, so that `close` finds every one there is: a worker
-    that it missed would be waited for until its time limit.
+    Whoever measures is handed a pool: `pool_of_this_thread` where nobody else owns one. Two threads
+    that measure at the same time need a pool each, or one's requests reach the other's workers.
+
+    One thread may ask for workers while another closes the pool, at Ctrl-C. Whatever starts a
+    worker holds ``_changing`` until the worker is kept, so that `close` finds every worker there
+    is: one that it missed would be waited for until its time limit.
     """
 
     def __init__(self) -> None:
@@ -32,53 +35,63 @@ class Pool:
         self._apart: list[Launch] = []
         self._cache: tempfile.TemporaryDirectory[str] | None = None
         self._files: ProblemFiles | None = None
-        self._flows: Flows = {}  # proven once in a session
+        self._flows: Flows = {}  # proven once for each pool
         self._worked: list[Span] = []
         self._closed = False
         self._changing = threading.RLock()
+        atexit.register(self.close)
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def launches(self, framework: str, device: str, dtype: str, count: int) -> list[Launch]:
-        """``count`` workers, all starting at once where some are new.
+        """Return ``count`` workers; those that are missing or dead all start at once.
 
-        Raises `PoolClosed` after the end, which Ctrl-C may bring while a group is measured.
+        Raises:
+            PoolClosed: the pool has been closed, which Ctrl-C may do while a group is measured.
         """
         with self._changing:
             self._demand_open()
-            kept = self._launches.setdefault((framework, device, dtype), [])
-            if self._cache is None:  # fresh for each session, so that compile times mean something
+            launches = self._launches.setdefault((framework, device, dtype), [])
+            if self._cache is None:  # fresh for each pool, so that compile times mean something
                 self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-cache-")
-            for launch in kept:
+            for launch in launches:
                 if launch.dead:
                     self.replace(launch)
-            while len(kept) < count:
-                kept.append(self._launch(framework, device, dtype))
-            return kept[:count]
+            while len(launches) < count:
+                launches.append(self._launch(framework, device, dtype))
+            return launches[:count]
 
     def launch(self, framework: str, device: str, dtype: str, index: int) -> Launch:
-        """One of those that `launches` starts, alone; a fresh one in its place if it is dead."""
+        """Return one of the workers of `launches`, alive; the others are left as they are."""
         with self._changing:
             self._demand_open()
-            kept = self._launches.setdefault((framework, device, dtype), [])
-            while len(kept) <= index:
-                kept.append(self._launch(framework, device, dtype))
-            return self.replace(kept[index]) if kept[index].dead else kept[index]
+            launches = self._launches.setdefault((framework, device, dtype), [])
+            while len(launches) <= index:
+                launches.append(self._launch(framework, device, dtype))
+            return self.replace(launches[index]) if launches[index].dead else launches[index]
 
     def _demand_open(self) -> None:
         if self._closed:
             raise PoolClosed("no worker is started any more: the session has ended")
 
     def replace(self, launch: Launch) -> Launch:
-        """A fresh worker in the place of one that crashed or hung.
+        """Start a fresh worker in the place of one that crashed or hung, and return it.
 
-        Raises `PoolClosed` after the end.
+        Raises:
+            PoolClosed: the pool has been closed.
+            ValueError: the worker is not of this pool.
         """
         with self._changing:
             self._demand_open()
-            for (framework, device, dtype), kept in self._launches.items():
-                if launch in kept:
+            for (framework, device, dtype), launches in self._launches.items():
+                if launch in launches:
                     launch.kill()
                     fresh = self._launch(framework, device, dtype)
-                    kept[kept.index(launch)] = fresh
+                    launches[launches.index(launch)] = fresh
                     return fresh
         raise ValueError("that launch is not of this pool")
 
@@ -86,9 +99,10 @@ class Pool:
     def apart(
         self, framework: str, device: str, dtype: str, environment: Mapping[str, str]
     ) -> Iterator[Launch]:
-        """A worker for one errand, which ends with it.
+        """Start a worker with environment variables of its own; it ends with the context.
 
-        Raises `PoolClosed` after the end; where the pool is closed meanwhile, the worker is gone.
+        Raises:
+            PoolClosed: the pool has been closed. Where it is closed meanwhile, the worker is gone.
         """
         with self._changing:
             self._demand_open()
@@ -102,12 +116,12 @@ class Pool:
                 self._apart.remove(launch)
 
     def files(self, scenario: str, variant: str, size: str) -> ProblemFiles:
-        """The problem's files; those of the problem before are removed."""
-        kept = self._files
-        if kept and (kept.spec.name, kept.variant, kept.size) == (scenario, variant, size):
-            return kept
-        if kept:
-            kept.close()
+        """Return the files of a problem; those of the problem before it are removed."""
+        current = self._files
+        if current and current.problem == (scenario, variant, size):
+            return current
+        if current:
+            current.close()
         self._files = ProblemFiles(scenario, variant, size, self._flows)
         return self._files
 
@@ -118,30 +132,30 @@ class Pool:
         dtype: str,
         environment: Mapping[str, str] | None = None,
     ) -> Launch:
-        cache = self._cache.name if self._cache else None
         return Launch(
             framework,
             device=device,
             dtype=dtype,
-            cache=cache,
+            cache=self._cache.name if self._cache else None,
             environment=environment,
             worked=self._worked,
         )
 
     def worker_seconds(self) -> float:
-        """For how long a worker worked, and told of it, since this was last asked: see `effort`.
+        """Return for how many seconds any worker was busy since this was last called.
 
-        Also one that has been replaced, or was for one errand; two at once count once.
+        Workers that have been replaced count too; two that worked at once count once. See
+        `busy_time`.
         """
         seconds = busy_time.seconds(self._worked)
         self._worked.clear()
         return seconds
 
     def end_workers(self) -> None:
-        """End every worker; who asks for launches again gets fresh ones.
+        """End every worker; whoever asks for launches again gets fresh ones.
 
-        All are struck before any is waited for, and forgotten only then: a second Ctrl-C, which
-        may break off this, leaves none that lives on.
+        All are sent SIGKILL before any is waited for, and forgotten only then: a second Ctrl-C,
+        which may break this off, leaves no worker that lives on.
         """
         with self._changing:
             launches = [one for kept in (*self._launches.values(), self._apart) for one in kept]
@@ -152,7 +166,7 @@ class Pool:
             self._launches, self._apart = {}, []
 
     def close(self) -> None:
-        """End every worker and remove every file, for good."""
+        """End every worker and remove every file, for good. May be called again."""
         self._closed = True  # before the lock is waited for, which Ctrl-C may break off
         self.end_workers()
         if self._files:
@@ -160,7 +174,19 @@ class Pool:
         if self._cache:
             self._cache.cleanup()
         self._files = self._cache = None
+        atexit.unregister(self.close)
 
 
-POOL = Pool()
-atexit.register(POOL.close)
+_OF_THREAD = threading.local()
+
+
+def pool_of_this_thread() -> Pool:
+    """Return the pool that this thread keeps until its process ends.
+
+    For work that is submitted to an executor of another process or machine, where no session owns
+    the workers: tasks that run one after the other on a thread share its workers.
+    """
+    pool: Pool | None = getattr(_OF_THREAD, "pool", None)
+    if pool is None:
+        pool = _OF_THREAD.pool = Pool()
+    return pool

@@ -58,6 +58,11 @@ class ProblemFiles:
         self._agreed: set[tuple[Any, ...]] = set()
 
     @property
+    def problem(self) -> tuple[str, str, str]:
+        """Return scenario, variant and size."""
+        return self.spec.name, self.variant, self.size
+
+    @property
     def weights(self) -> str:
         return str(self.folder / "weights.npz")
 

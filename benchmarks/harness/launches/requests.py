@@ -1,4 +1,4 @@
-"""What a worker is told to prepare: which cells, and what each is held to before it is timed."""
+"""Make the request by which a worker prepares cells, with the rules that each is held to."""
 
 from __future__ import annotations
 
@@ -8,52 +8,57 @@ from typing import Any
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol import equivalence
 from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, built
+from benchmarks.harness.protocol.messages import GateRules, PrepareRequest
 from benchmarks.scenarios.spec import matches
 
 
-def request(
-    way: Mapping[str, Any],
+def prepare_request(
+    group: Mapping[str, Any],
     files: ProblemFiles,
     reference: str,
     names: Iterable[str],
     *,
     count: bool = False,
     products: bool = False,
-) -> dict[str, Any]:
-    """The arguments of a worker's ``prepare``.
+) -> PrepareRequest:
+    """Return the arguments of a worker's operation ``prepare``.
 
     Args:
-        way: ``kind``, ``phase``, ``mode`` and ``dtype`` of the cells, which are all of one group.
+        group: ``kind``, ``phase``, ``mode`` and ``dtype`` of the cells, which are all of one group.
         files: the problem, open in the worker.
         reference: the file of float64 gradients that the cells are held to.
-        names: their strategies or recipes.
-        count, products: whether FLOPs are counted, and matrix products listed.
+        names: the strategies or recipes to prepare.
+        count: whether FLOPs and saved bytes are counted.
+        products: whether matrix products are listed.
     """
-    spec = files.spec
-    margin = spec.kink_margin(files.variant, files.size)
-    rules = {
-        "allowed": equivalence.tolerance(way["dtype"], margin),
-        "dtype": way["dtype"],
-        "phase": way["phase"],
-        "networks": list(spec.variants[files.variant].networks),
-        "zero_gradient": list(spec.zero_gradient),
-        "exact_zero": _exact_zero(files),
-        "optimizer": spec.optimizer_of(files.variant).kind,
-    }
     return {
-        "kind": way["kind"],
-        "phase": way["phase"],
-        "mode": way["mode"],
-        "cells": {name: _frozen_for(name, files) for name in names},
+        "kind": group["kind"],
+        "phase": group["phase"],
+        "mode": group["mode"],
+        "cells": {name: _rules_of_cell(name, files) for name in names},
         "reference": reference,
-        "rules": rules,
+        "rules": _rules_of_group(group, files),
         "count": count,
         "products": products,
     }
 
 
+def _rules_of_group(group: Mapping[str, Any], files: ProblemFiles) -> GateRules:
+    spec = files.spec
+    margin = spec.kink_margin(files.variant, files.size)
+    return {
+        "allowed": equivalence.tolerance(group["dtype"], margin),
+        "dtype": group["dtype"],
+        "phase": group["phase"],
+        "networks": list(spec.variants[files.variant].networks),
+        "zero_gradient": list(spec.zero_gradient),
+        "exact_zero": _exact_zero(files),
+        "optimizer": spec.optimizer_of(files.variant).kind,
+    }
+
+
 def _exact_zero(files: ProblemFiles) -> list[str]:
-    """Parameters whose gradient is exactly 0 in this variant."""
+    """Return the parameters whose gradient is exactly 0 in this variant."""
     layers = files.spec.variants[files.variant].exact_zero
     return [
         name
@@ -63,8 +68,8 @@ def _exact_zero(files: ProblemFiles) -> list[str]:
     ]
 
 
-def _frozen_for(name: str, files: ProblemFiles) -> dict[str, list[str]]:
-    """What must keep ``still``, and what must have no gradient, for this strategy or recipe."""
+def _rules_of_cell(name: str, files: ProblemFiles) -> GateRules:
+    """Return what must keep still and what must have no gradient, for one strategy or recipe."""
     frozen = files.facts["frozen"]
     return {
         "still": [] if built(name) == UNFROZEN else frozen,

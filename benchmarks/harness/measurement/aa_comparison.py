@@ -1,15 +1,17 @@
-"""The unchanged comparison: one strategy, built several times, timed against itself.
+"""Measure noise by an A/A comparison: one strategy, built several times, timed against itself.
 
-Nothing differs, so what comes out is noise. It is measured as everything else is, by
-`measure_group`: gated, warmed up, in interleaved blocks, launch by launch.
+Nothing differs between the copies, so what comes out is noise. They are measured as every other
+group is, by `measure_group`: checked, warmed up, in interleaved blocks, launch by launch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement import group
+from benchmarks.harness.measurement.job import CellOutcome, GroupJob
 from benchmarks.harness.protocol.cells import MODES
 
 # four, as most groups hold about so many: their order in a block and the time between them count
@@ -19,30 +21,47 @@ SCENARIO, PHASE = "linear_cascade", "backward"
 SIZES = ("seed", "medium")
 RUN_SECONDS = 0.05  # what a run measures of a cell in each launch, by default
 LAUNCHES = (6, 10, 16)  # how many a run may have, to say what each is good for
+FIGURES = (
+    "seconds",
+    "sd",
+    "sd_low",
+    "sd_high",
+    "within_launch",
+    "across_processes",
+    "half_width",
+    "smallest_change",
+    "level",
+)
 
 
 def compare(
     frameworks: Sequence[str],
+    pool: Pool,
     *,
     device: str,
     seconds: float,
     launches: int,
     at: Callable[[str], None] = lambda _: None,
 ) -> Iterator[dict[str, Any]]:
-    """One dict for each framework and size, as it is measured: see `_told`.
+    """Measure each framework and size, and yield a dict of `FIGURES` for each as it is measured.
 
-    ``seconds`` of timing are spent on them in all; starting and warming up come on top. ``at`` is
-    told what is measured next.
+    Args:
+        frameworks: names of frameworks that are installed.
+        pool: the workers to measure with.
+        device: ``cpu`` or ``cuda``.
+        seconds: of sampling in all; starting and warming up come on top.
+        launches: worker processes for each framework.
+        at: called with what is measured next.
     """
     each = seconds / (len(frameworks) * len(SIZES) * launches * len(COPIES))
     for framework in frameworks:
         for size in SIZES:
             at(f"{framework} {size}")
             job = _job(framework, size, device, launches, each)
-            yield _told(job, group.measure_group(job))
+            yield _figures(job, group.measure_group(job, pool)["cells"])
 
 
-def _job(framework: str, size: str, device: str, launches: int, seconds: float) -> dict[str, Any]:
+def _job(framework: str, size: str, device: str, launches: int, seconds: float) -> GroupJob:
     return {
         "kind": "backward",
         "scenario": SCENARIO,
@@ -63,30 +82,35 @@ def _job(framework: str, size: str, device: str, launches: int, seconds: float) 
     }
 
 
-def _told(job: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """What a group came to.
+def _figures(job: GroupJob, cells: dict[str, CellOutcome]) -> dict[str, Any]:
+    """Return the noise of one framework and size.
 
-    ``seconds`` of one call, ``sd`` of a launch's log ratio with ``sd_low`` and ``sd_high`` (95 %),
-    ``within_launch`` and ``across_processes`` (SDs of logs), ``level``; by number of launches the
-    ``half_width`` of a 95 % interval; and the ``smallest_change`` that 6 can find. All null, and
-    ``why`` says why, where a copy could not be timed.
+    ``seconds`` of one call, ``sd`` of a launch's log ratio with its 95 % interval ``sd_low`` to
+    ``sd_high``, ``within_launch`` and ``across_processes`` (SDs of logs), ``level``; by number of
+    launches the ``half_width`` of a 95 % interval; and the ``smallest_change`` that 6 launches can
+    find. Where a copy could not be timed they are all null, and ``why`` says why.
     """
-    from results.statistics import (  # here, as they load SciPy, and `list` need not wait
-        estimators,
-        noise,
-    )
+    from results.statistics import estimators, noise  # they load SciPy, and `list` need not wait
 
-    about = {name: job[name] for name in ("framework", "size", "phase", "device", "mode")}
-    about |= {"scenario": SCENARIO, "strategy": COPIES[0], "launches": job["launches"]}
-    nothing = dict.fromkeys((*FIGURES, "why"))
-    bad = next((found[name] for name in COPIES if found[name]["outcome"] != "ok"), None)
-    if bad:
-        return about | nothing | {"outcome": bad["outcome"], "why": bad["why"]}
-    samples = [found[name]["samples"] for name in COPIES]
+    about: dict[str, Any] = {
+        "framework": job["framework"],
+        "size": job["size"],
+        "phase": job["phase"],
+        "device": job["device"],
+        "mode": job["mode"],
+        "scenario": SCENARIO,
+        "strategy": COPIES[0],
+        "launches": job["launches"],
+        **dict.fromkeys((*FIGURES, "why")),
+    }
+    failed = next((cells[name] for name in COPIES if cells[name]["outcome"] != "ok"), None)
+    if failed:
+        return about | {"outcome": failed["outcome"], "why": failed["why"]}
+    samples = [cells[name]["samples"] for name in COPIES]
     result = noise.unchanged(samples, _stretches(samples, job["seconds"]))
     sd = result.ratio.sd
     low, high = noise.sd_interval(result.ratio)
-    return about | nothing | {
+    return about | {
         "outcome": "ok",
         "seconds": estimators.time_estimate(samples[0])["estimate"],
         "sd": sd,
@@ -99,19 +123,13 @@ def _told(job: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
             sd, noise.DEFAULT_LAUNCHES, margin=noise.margin([sd])
         ),
         "level": noise.level(sd),
-    }  # fmt: skip
-
-
-FIGURES = (
-    "seconds", "sd", "sd_low", "sd_high", "within_launch", "across_processes", "half_width",
-    "smallest_change", "level",
-)  # fmt: skip
+    }
 
 
 def _stretches(samples: Sequence[Sequence[Sequence[float]]], seconds: float) -> int:
-    """How many times over a launch was measured as long as a run would have.
+    """Return into how many parts, each as long as a run's launch, the samples can be divided.
 
-    Never so many that one holds fewer blocks than a run's least.
+    No part may hold fewer blocks than a run's least.
     """
     fewest = min(len(launch) for copy in samples for launch in copy)
     return max(1, min(int(seconds / RUN_SECONDS), fewest // group.LEAST_BLOCKS))

@@ -1,22 +1,26 @@
-"""Canaries: before any cell is measured, the harness must read right what is known.
+"""Measure canaries: before any cell is timed, the harness must read right what is known.
 
-In every launch of every framework that is timed, through the clock, the guard and the gate that the
-cells go through: work done twice, a call that nobody waits for, a sleep, a wrong gradient. A canary
-has ``passed``: true, false, or null where it could not be told, which is no pass.
+A canary is a program whose right answer is known. They are measured in every launch of every
+framework that is timed, through the clock, the guard and the gate that the cells go through: work
+done twice, a call that nobody waits for, a sleep, a wrong gradient. A canary has ``passed``: true,
+false, or null where the machine was too noisy to tell, which is no pass.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, cast
 
 import numpy as np
 
-from benchmarks.harness.launches import pool, signal_safe_wait
+from benchmarks.harness.launches import signal_safe_wait
 from benchmarks.harness.launches.launch import Launch, WorkerError
+from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
+from benchmarks.harness.measurement.job import CanaryJob, CanaryResult, CanaryVerdict
 from benchmarks.harness.protocol.cells import Cell
+from benchmarks.harness.protocol.messages import CanaryAnswers
 from benchmarks.harness.worker.canaries import SLEEP_SECONDS, UNWAITED_TIMES, WRONG
 from results.statistics.estimators import (
     LAUNCHES_FOR_INTERVAL,
@@ -37,66 +41,80 @@ SCATTERED = 1.5  # upper over lower quartile of a launch's samples
 SLEEP_LATE, SLEEP_EARLY = 0.02, 0.002  # Python around a sleep; how far the system's clock is slewed
 QUICK = 0.5  # an unwaited call that reads less than this of its work's time shows what it must
 
-Verdict = dict[str, Any]
-Answer = Mapping[str, Any]  # a launch's
+Verdict = dict[str, Any]  # ``passed`` and ``said``, and ``ratio`` where there is one
+Judge = Callable[[Sequence[CanaryAnswers]], Verdict]
 
 
 def take(
-    executor: Executor, cells: Iterable[Cell], job: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """What `measure_canaries` returns, for each framework, device and dtype of these cells."""
-    for what in dict.fromkeys(tuple(getattr(cell, name) for name in WHOSE) for cell in cells):
-        mine = dict(zip(WHOSE, what, strict=True)) | dict(job)
-        try:
-            found = signal_safe_wait.result(executor.submit(measure_canaries, mine))
-        except Exception as error:  # a fault of the harness itself must not cost the cells
-            why = f"the harness failed: {type(error).__name__}: {error}"
-            verdicts = _named(mine, _not_taken(why))
-            found = {"verdicts": verdicts, "frozen": {}, "spent": {}, "worker_seconds": 0.0}
-        yield found
+    submit: Callable[[CanaryJob], Future[CanaryResult]],
+    cells: Iterable[Cell],
+    settings: Mapping[str, Any],
+) -> Iterator[CanaryResult]:
+    """Yield the canaries' results for each framework, device and dtype of these cells.
 
-
-def measure_canaries(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the canaries of one framework in all its launches.
-
-    ``job`` holds ``framework``, ``device``, ``dtype``, ``launches``, ``limit`` (seconds a launch
-    may take to answer) and ``seed``. Returns plain data: ``verdicts`` in the order of `NAMES`, each
-    with ``passed``, ``said``, ``ratio`` (of ``twice``) and ``tries``; the seconds ``spent``; and
-    ``worker_seconds``, for how long of them workers worked (`effort`).
+    Args:
+        submit: begins to measure, see `Measurer.measure_canaries`.
+        cells: the cells that are to be timed afterwards.
+        settings: the other keys of `CanaryJob`: ``launches``, ``limit`` and ``seed``.
     """
-    start = time.perf_counter()
-    ready, frozen = start, {}
+    for values in dict.fromkeys(tuple(getattr(cell, name) for name in WHOSE) for cell in cells):
+        job = cast("CanaryJob", dict(zip(WHOSE, values, strict=True)) | dict(settings))
+        try:
+            result = signal_safe_wait.result(submit(job))
+        except Exception as error:  # a fault of the harness itself must not cost the cells
+            reason = f"the harness failed: {type(error).__name__}: {error}"
+            result = {
+                "verdicts": _of_job(job, _not_taken(reason)),
+                "product_seconds": {},
+                "spent": {},
+                "worker_seconds": 0.0,
+            }
+        yield result
+
+
+def measure_canaries_anywhere(job: CanaryJob) -> CanaryResult:
+    """Measure the canaries with the workers of this thread, whichever process it runs in."""
+    return measure_canaries(job, pool_of_this_thread())
+
+
+def measure_canaries(job: CanaryJob, pool: Pool) -> CanaryResult:
+    """Measure and judge the canaries of one framework in all its launches.
+
+    The verdicts come in the order of `NAMES`; those of a worker that failed are null with the
+    reason.
+    """
+    start = ready = time.perf_counter()
+    product_seconds: dict[str, list[float]] = {}
     try:
-        workers = pool.POOL.launches(job["framework"], job["device"], job["dtype"], job["launches"])
+        workers = pool.launches(job["framework"], job["device"], job["dtype"], job["launches"])
         for launch in workers:
             launch.ready()
         ready = time.perf_counter()
-        verdicts, answers = _settled(workers, job)
-        frozen = {" ".join(job[name] for name in WHOSE): _frozen(answers)}
+        verdicts, answers = _measure_until_settled(workers, job)
+        key = " ".join((job["framework"], job["device"], job["dtype"]))
+        product_seconds = {key: _product_seconds(answers)}
     except WorkerError as error:
         verdicts = _not_taken(str(error))
-    spent = {"starting": ready - start, "canaries": time.perf_counter() - ready}
-    worked = pool.POOL.worker_seconds()
     return {
-        "verdicts": _named(job, verdicts),
-        "frozen": frozen,
-        "spent": spent,
-        "worker_seconds": worked,
+        "verdicts": _of_job(job, verdicts),
+        "product_seconds": product_seconds,
+        "spent": {"starting": ready - start, "canaries": time.perf_counter() - ready},
+        "worker_seconds": pool.worker_seconds(),
     }
 
 
-def _settled(
-    workers: Sequence[Launch], job: Mapping[str, Any]
-) -> tuple[list[Verdict], list[dict[str, Any]]]:
-    """The verdicts, and the answers they were first taken from.
+def _measure_until_settled(
+    workers: Sequence[Launch], job: CanaryJob
+) -> tuple[list[Verdict], list[CanaryAnswers]]:
+    """Return the verdicts, and the answers of the first try.
 
-    What fails is taken once more: a neighbour's burst passes, a fault stays.
+    A canary that fails is measured once more: a burst of a neighbour's load passes, a fault stays.
     """
-    answers = _taken(workers, job, 0)
+    answers = _answers(workers, job, 0)
     first = judge(answers)
     if all(verdict["passed"] is not False for verdict in first):
         return first, answers
-    again = judge(_taken(workers, job, 1))
+    again = judge(_answers(workers, job, 1))
     verdicts = [
         one if one["passed"] is not False else (two if two["passed"] else one) | {"tries": 2}
         for one, two in zip(first, again, strict=True)
@@ -104,10 +122,11 @@ def _settled(
     return verdicts, answers
 
 
-def _frozen(answers: Sequence[Answer]) -> list[float]:
-    """Seconds of one product in each launch: what runs are held to over months (`history`).
+def _product_seconds(answers: Sequence[CanaryAnswers]) -> list[float]:
+    """Return the seconds of one matrix product in each launch.
 
-    Empty where a time is none, which the verdicts say.
+    Runs of many months are compared by this machine reference (`results.regression.history`). The
+    list is empty where a time is not positive, which the verdicts say.
     """
     try:
         once, _ = _work(answers)
@@ -116,14 +135,14 @@ def _frozen(answers: Sequence[Answer]) -> list[float]:
     return [float(t) / one["products"] for t, one in zip(once, answers, strict=True)]
 
 
-def _work(launches: Sequence[Answer]) -> tuple[Array, Array]:
-    """Seconds that a launch took for the work, and for twice as much, without those of a call.
+def _work(launches: Sequence[CanaryAnswers]) -> tuple[Array, Array]:
+    """Return the seconds of the work and of twice the work, each an array over launches.
 
     What a call costs beside its work, in JAX some 55 µs to wake a thread, is not done twice, so the
-    time of a call with little work is taken from both.
+    time of a call with little work is subtracted from both.
 
     Raises:
-        ValueError: a time is none, or more work took no longer.
+        ValueError: a time is not positive, or more work took no longer.
     """
     call, once, twice = (
         lower_quartiles([one["samples"][name] for one in launches])
@@ -134,8 +153,8 @@ def _work(launches: Sequence[Answer]) -> tuple[Array, Array]:
     return once - call, twice - call
 
 
-def _taken(workers: Sequence[Launch], job: Mapping[str, Any], attempt: int) -> list[dict[str, Any]]:
-    """What each launch answers, one after the other: the machine is one worker's at a time."""
+def _answers(workers: Sequence[Launch], job: CanaryJob, attempt: int) -> list[CanaryAnswers]:
+    """Ask the launches one after the other: the machine belongs to one worker at a time."""
     return [
         launch.ask(
             "canaries",
@@ -148,8 +167,8 @@ def _taken(workers: Sequence[Launch], job: Mapping[str, Any], attempt: int) -> l
     ]
 
 
-def judge(launches: Sequence[Answer]) -> list[Verdict]:
-    """The verdict of each canary over what the launches answered; see `worker_canaries`."""
+def judge(launches: Sequence[CanaryAnswers]) -> list[Verdict]:
+    """Return the verdict of each canary over the answers of all launches."""
     judges = (_twice, _unsynchronised, _sleep, _wrong_gradient)
     return [
         {"canary": name, "ratio": None, "tries": 1, **_judged(by, launches)}
@@ -157,48 +176,48 @@ def judge(launches: Sequence[Answer]) -> list[Verdict]:
     ]
 
 
-def _judged(by: Callable[[Sequence[Answer]], Verdict], launches: Sequence[Answer]) -> Verdict:
+def _judged(by: Judge, launches: Sequence[CanaryAnswers]) -> Verdict:
     try:
         return by(launches)
-    except ValueError as error:  # times that are none: 0, or not finite
+    except ValueError as error:  # a time that is 0, negative, or not finite
         return {"passed": False, "said": str(error)}
 
 
-def _twice(launches: Sequence[Answer]) -> Verdict:
+def _twice(launches: Sequence[CanaryAnswers]) -> Verdict:
     once, twice = _work(launches)
     ratio = moderated_interval(np.log(twice / once), NO_PRIOR, CONFIDENCE)
-    passed, said = _two(ratio) if ratio["low"] is not None else _about_two(ratio, launches)
-    beside = 1e6 * float(np.median(_beside(launches)))
-    said = (
+    passed, message = _two(ratio) if ratio["low"] is not None else _about_two(ratio, launches)
+    beside = 1e6 * float(np.median(_call_overhead(launches)))
+    message = (
         f"work done twice reads {ratio['estimate']:.3g} times as long, without the {beside:.0f} µs "
-        f"that a call costs beside it; {said}"
+        f"that a call costs beside it; {message}"
     )
-    return {"passed": passed, "said": said, "ratio": ratio}
+    return {"passed": passed, "said": message, "ratio": ratio}
 
 
 def _two(ratio: Mapping[str, Any]) -> tuple[bool | None, str]:
     low, high = ratio["low"], ratio["high"]
-    said = (
+    message = (
         f"2 must lie within {MARGIN:.0%} of its {CONFIDENCE:.1%} interval [{low:.3g}, {high:.3g}]"
     )
     if not low / (1 + MARGIN) <= 2 <= high * (1 + MARGIN):
-        return False, said
+        return False, message
     if low < NEAREST or high > FURTHEST:
-        return None, f"{said}, so wide that it proves nothing: the machine is not quiet"
-    return True, said
+        return None, f"{message}, so wide that it proves nothing: the machine is not quiet"
+    return True, message
 
 
-def _beside(launches: Sequence[Answer]) -> Array:
-    """Seconds of a call with one product that the product does not take."""
+def _call_overhead(launches: Sequence[CanaryAnswers]) -> Array:
+    """Return for each launch the seconds of a call that its matrix product does not take."""
     call = lower_quartiles([one["samples"]["call"] for one in launches])
     return call - _work(launches)[0] / [one["products"] for one in launches]
 
 
-def _about_two(ratio: Mapping[str, Any], launches: Sequence[Answer]) -> tuple[Any, str]:
-    """Without an interval: what is far off is a fault only where the samples keep together."""
-    said = f"{NEAREST:.2f} to {FURTHEST:.2f} is let pass under {LAUNCHES_FOR_INTERVAL} launches"
+def _about_two(ratio: Mapping[str, Any], launches: Sequence[CanaryAnswers]) -> tuple[Any, str]:
+    """Judge a ratio without an interval: far from 2, it is a fault if the samples are close."""
+    message = f"{NEAREST:.2f} to {FURTHEST:.2f} is let pass under {LAUNCHES_FOR_INTERVAL} launches"
     if NEAREST < ratio["estimate"] < FURTHEST:
-        return True, said
+        return True, message
     call = lower_quartiles([one["samples"]["call"] for one in launches])
     over = [
         np.percentile(one["samples"][name], (25, 75)) - least
@@ -206,11 +225,11 @@ def _about_two(ratio: Mapping[str, Any], launches: Sequence[Answer]) -> tuple[An
         for name in ("once", "twice")
     ]
     if max(upper / lower for lower, upper in over) > SCATTERED:
-        return None, f"{said}, but the samples scatter so widely that this proves nothing"
-    return False, said
+        return None, f"{message}, but the samples scatter so widely that this proves nothing"
+    return False, message
 
 
-def _unsynchronised(launches: Sequence[Answer]) -> Verdict:
+def _unsynchronised(launches: Sequence[CanaryAnswers]) -> Verdict:
     early = [why for one in launches for why in one["early"]]
     if early:
         return {"passed": False, "said": f"of a call that is waited for: {early[0]}"}
@@ -227,36 +246,40 @@ def _unsynchronised(launches: Sequence[Answer]) -> Verdict:
     if not quick:
         return {"passed": None, "said": "no call returned before its work was done"}
     missed = sum(not call["caught"] for call in quick)
-    said = (
+    message = (
         f"{len(quick)} calls that nobody waited for read "
         f"{1e3 * np.median([call['seconds'] for call in quick]):.3g} ms, work of "
         f"{1e3 * np.median(due):.3g} ms; the guard let {missed or 'none'} of them pass"
     )
-    return {"passed": not missed, "said": said}
+    return {"passed": not missed, "said": message}
 
 
-def _sleep(launches: Sequence[Answer]) -> Verdict:
+def _sleep(launches: Sequence[CanaryAnswers]) -> Verdict:
     read = lower_quartiles([one["samples"]["sleep"] for one in launches])
     true = lower_quartiles([one["slept"] for one in launches])
     if true.min() < SLEEP_SECONDS * (1 - SLEEP_EARLY):
-        said = f"a sleep of {1e3 * SLEEP_SECONDS:g} ms took {1e3 * true.min():.4g} by the raw clock"
-        return {"passed": False, "said": said}
+        message = (
+            f"a sleep of {1e3 * SLEEP_SECONDS:g} ms took {1e3 * true.min():.4g} by the raw clock"
+        )
+        return {"passed": False, "said": message}
     late = read / true - 1
     worst = float(late[np.argmax(np.abs(late))])
-    said = (
+    message = (
         f"a sleep of {1e3 * np.median(true):.4g} ms by the kernel's raw clock reads {worst:+.2%} "
         f"in the worst launch; {-SLEEP_EARLY:+.1%} to {SLEEP_LATE:+.1%} is let pass"
     )
-    return {"passed": bool(((late >= -SLEEP_EARLY) & (late <= SLEEP_LATE)).all()), "said": said}
+    return {"passed": bool(((late >= -SLEEP_EARLY) & (late <= SLEEP_LATE)).all()), "said": message}
 
 
-def _wrong_gradient(launches: Sequence[Answer]) -> Verdict:
+def _wrong_gradient(launches: Sequence[CanaryAnswers]) -> Verdict:
     refused = [one["gate"]["right"] for one in launches if one["gate"]["right"] != "pass"]
     if refused:
         return {"passed": False, "said": f"the gate refused a right gradient: {refused[0]}"}
-    let = sum(one["gate"]["wrong"] == "pass" for one in launches)
-    said = f"the gate let a gradient scaled by {WRONG} pass in {let or 'none'} of the launches"
-    return {"passed": not let, "said": said}
+    passed = sum(one["gate"]["wrong"] == "pass" for one in launches)
+    message = (
+        f"the gate let a gradient scaled by {WRONG} pass in {passed or 'none'} of the launches"
+    )
+    return {"passed": not passed, "said": message}
 
 
 def _not_taken(why: str) -> list[Verdict]:
@@ -265,6 +288,6 @@ def _not_taken(why: str) -> list[Verdict]:
     ]
 
 
-def _named(job: Mapping[str, Any], verdicts: Iterable[Verdict]) -> list[Verdict]:
-    whose = {name: job[name] for name in WHOSE}
-    return [{**whose, **verdict} for verdict in verdicts]
+def _of_job(job: CanaryJob, verdicts: Iterable[Verdict]) -> list[CanaryVerdict]:
+    whose = {"framework": job["framework"], "device": job["device"], "dtype": job["dtype"]}
+    return [cast("CanaryVerdict", {**whose, **verdict}) for verdict in verdicts]

@@ -1,4 +1,4 @@
-"""Whether all launches of a group can hold their problem in memory at once."""
+"""Find out whether all launches of a group can hold their problem in memory at once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from benchmarks.machine import activity
 from benchmarks.machine.host import Host
 
-SHARE = 0.8  # of what is to be had: what is measured needs some beside
+SHARE = 0.8  # of the available memory; the rest is for what is being measured
 
 
 def exceeds_memory(pid: int, others: int, host: Host | None = None) -> bool:
-    """Whether so many ``others`` like this process would not fit beside it.
+    """Return whether ``others`` more processes like this one would not fit into memory.
 
-    By the most that it held so far, while it compiled too. False where the system does not tell:
-    then as if there were room.
+    The process counts with the most that it has held so far, which includes compiling. Where the
+    system does not tell, the processes are taken to fit.
     """
     machine = host or Host(Path("/"))
     peak = _kilobytes(machine.text(f"proc/{pid}/status") or "", "VmHWM")

@@ -1,7 +1,7 @@
-"""Going on until the ratios are as precise as was asked for, or the time is up.
+"""Decide when a group has been measured enough: its ratios are as precise as was asked for.
 
-What differs from launch to launch is most of the noise, so more launches are taken, in steps, and
-after each the widths of the intervals are looked at, never the ratios: a rule that stopped at a
+Most of the noise is what differs from launch to launch, so more launches are taken, in steps. After
+each step only the widths of the intervals are looked at, never the ratios: a rule that stopped at a
 welcome ratio would find one.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
+from benchmarks.harness.measurement.job import StoppingRule
 from results.statistics.estimators import (
     LAUNCHES_FOR_INTERVAL,
     NO_PRIOR,
@@ -31,9 +31,14 @@ Samples = Mapping[str, Launches]
 
 @dataclass(frozen=True)
 class PrecisionGoal:
-    """What was asked for: half the 95 % interval's width, relative, of every ratio of a group.
+    """How precise the ratios of one group are to be.
 
-    ``most`` launches at most, and no new step after ``seconds`` in a group.
+    Args:
+        asked: half the width of every ratio's 95 % interval, relative.
+        most: launches at most.
+        seconds: no further step is begun after so many seconds in a group.
+        baseline: the strategy or recipe that the ratios refer to.
+        prior: the spread of the framework's ratios so far.
     """
 
     asked: float
@@ -42,31 +47,38 @@ class PrecisionGoal:
     baseline: str
     prior: Prior = NO_PRIOR
 
-    def job(self) -> dict[str, Any]:
-        """As plain JSON data."""
-        # JSON has no infinity: what many cells agree on counts for very many
+    def rule(self) -> StoppingRule:
+        """Return the goal as plain JSON data."""
+        # JSON has no infinity: a variance that many cells agree on has very many degrees of freedom
         prior = [value if math.isfinite(value) else 1e9 for value in self.prior]
-        return {**asdict(self), "prior": prior if self.prior.dof else None}
+        return {
+            "asked": self.asked,
+            "most": self.most,
+            "seconds": self.seconds,
+            "baseline": self.baseline,
+            "prior": prior if self.prior.dof else None,
+        }
 
     @classmethod
-    def of(cls, job: Mapping[str, Any]) -> PrecisionGoal:
-        prior = Prior(*job["prior"]) if job["prior"] else NO_PRIOR
-        return cls(**{**job, "prior": prior})
+    def of(cls, rule: StoppingRule) -> PrecisionGoal:
+        """Make a goal from plain JSON data."""
+        prior = Prior(*rule["prior"]) if rule["prior"] else NO_PRIOR
+        return cls(rule["asked"], rule["most"], rule["seconds"], rule["baseline"], prior)
 
     def steps(self, launches: int) -> Iterator[int | None]:
-        """How many launches there are to be after each further step; at last None, for no more."""
+        """Yield how many launches there are to be after each further step; at last None."""
         for step in (*(s for s in STEPS if s < self.most), self.most):
             if step > launches:
                 yield step
         yield None
 
     def stop(self, samples: Samples, following: int | None, seconds: float) -> str | None:
-        """Why the group stops here, None to go on.
+        """Return why the group stops here; None to go on.
 
         Args:
-            samples: strategy to one row of times a launch, of what went well so far.
+            samples: strategy → one row of times for each launch, of the cells that are alive.
             following: launches after the next step, None if there is none.
-            seconds: what the group took so far.
+            seconds: how long the group has taken so far.
         """
         compared = self._compared(samples)
         if not compared:
@@ -87,7 +99,11 @@ class PrecisionGoal:
 
 
 def parsed(text: str) -> float:
-    """``1%`` or ``0.01`` as a fraction. Raises ValueError where it is neither, or not in (0, 1)."""
+    """Return the fraction that ``1%`` or ``0.01`` stands for.
+
+    Raises:
+        ValueError: the text is neither, or not between 0 and 1.
+    """
     try:
         value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:

@@ -1,348 +1,252 @@
-"""The benchmark session: measures every selected group once, keeps the records, replays them."""
+"""Run a benchmark session: measure every selected group once, keep and show what was measured."""
 
 from __future__ import annotations
 
 import signal
 import time
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from benchmarks.harness.launches import pool, signal_safe_wait
-from benchmarks.harness.measurement import canaries, group
+from benchmarks.harness.launches import signal_safe_wait
+from benchmarks.harness.measurement import canaries
+from benchmarks.harness.measurement.job import GroupJob, StoppingRule
+from benchmarks.harness.measurement.measurer import Measurer
 from benchmarks.harness.measurement.stopping import PrecisionGoal
 from benchmarks.harness.protocol import memory_limit
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.harness.session import recording, resume
-from benchmarks.harness.session import summary as ending
+from benchmarks.harness.session import recording, resume, summary
+from benchmarks.harness.session.checkpoint import Checkpoint
 from benchmarks.harness.session.lock import Lock
+from benchmarks.harness.session.measurements import Measurements
 from benchmarks.harness.session.progress import Progress
+from benchmarks.harness.session.replay import Replay
 from benchmarks.machine import environment
 from benchmarks.paths import RUNS
-from results.estimates.run_estimates import (
-    Comparison,
-    compare,
-    estimate_run,
-    fit_priors,
-    margins_for,
-)
-from results.records import canary_status, failures, storage
-from results.records import record as records
-from results.records.record import Record, Run, sample_key
+from results.estimates.run_estimates import fit_priors, margins_for
+from results.records import canary_status, storage
+from results.records.record import Record, Run, finish, new_run_id, sample_key, utc_now
 from results.statistics.estimators import NO_PRIOR
 from results.statistics.verdict import ALPHA
 
-CHECKPOINT_SECONDS = 5.0  # what may be lost to a power cut
-
-
-class Replay:
-    """A clock that tells the measured series: each call of `advance` takes its next sample."""
-
-    def __init__(self, samples: list[float]) -> None:
-        self.samples = samples
-        self._told = 0.0
-        self._next = 0
-
-    def now(self) -> float:
-        return self._told
-
-    def advance(self) -> None:
-        self._told += self.samples[self._next % len(self.samples)]
-        self._next += 1
-
-
-def replay(timed_cell: tuple[Record, Replay], benchmark: Any) -> None:
-    """Feed a cell's samples, all launches in order, into pytest-benchmark's own fixture.
-
-    A cell without a time fails, and leaves no entry in pytest-benchmark's tables and files.
-    """
-    record, series = timed_cell
-    if record["outcome"] != "ok":
-        reason, rerun = record["missing"]["seconds"], record["rerun"]
-        pytest.fail(f"{record['outcome']}: {reason}\n{rerun}", pytrace=False)
-    benchmark.extra_info.update(_brief(record))
-    if benchmark.enabled:
-        benchmark.pedantic(series.advance, rounds=len(series.samples), iterations=1)
-    else:
-        benchmark.pedantic(lambda: None)  # --benchmark-disable: checked, not timed
-
-
-def _brief(record: Record) -> Record:
-    """Without the error of every single parameter: pytest-benchmark's JSON stays short."""
-    error = record["gradient_error"]
-    kept = error and {name: part for name, part in error.items() if name != "parameters"}
-    return {**record, "gradient_error": kept}
-
 
 class BenchmarkSession:
-    """All cells of this session; measuring starts when the first result is asked for."""
+    """All cells of one pytest session; measuring starts when the first result is asked for.
+
+    Args:
+        cells: the selected cells.
+        config: pytest's, with the options of ``benchmarks/conftest.py``.
+        executor: where groups are measured; None: on a thread of this process.
+
+    Raises:
+        RecordError: the folder of runs cannot be written, or the run to resume cannot be read.
+        ResumeError: there is no run to resume, or its times would not be comparable.
+        Busy: another session is measuring on this machine.
+    """
 
     def __init__(
-        self, chosen: list[Cell], config: pytest.Config, executor: Executor | None = None
+        self, cells: list[Cell], config: pytest.Config, executor: Executor | None = None
     ) -> None:
-        self.cells = chosen
+        self.cells = cells
         self.config = config
-        self.folder = Path(config.getoption("results") or RUNS)
+        folder = Path(config.getoption("results") or RUNS)
         self.timing = not config.getoption("benchmark_disable")
-        self.lock = Lock()
+        self._lock = Lock()
         if self.timing:
-            storage.check_writable(self.folder)
-            self.lock.take()
-        self.executor = executor or ThreadPoolExecutor(1)
-        self.records: dict[Cell, Record] = {}
-        self.samples: dict[str, list[np.ndarray]] = {}
+            storage.check_writable(folder)
+            self._lock.take()
+        self.measured = Measurements()
+        self.checkpoint = Checkpoint(folder, enabled=self.timing)
+        self.measurer = Measurer(executor)
         self.machine = environment.describe()
-        self.id, self.started = records.new_run_id(), records.utc_now()
-        self.settings = {
-            "launches": config.getoption("launches"),
-            "cell_seconds": config.getoption("cell_seconds"),
-            "seed": config.getoption("bench_seed"),
-            "precision": config.getoption("precision"),
-            "most_launches": config.getoption("most_launches"),
-            "group_seconds": config.getoption("group_seconds"),
-            "worker_memory": memory_limit.worker_memory(),
-            "code": resume.code_digest(chosen),
-            "memory": config.getoption("memory"),
-            "arguments": list(config.invocation_params.args),
-            "scenarios": recording.scenarios(chosen),
-        }
-        self.spent: dict[str, float] = {}
-        self.worker_seconds = 0.0  # of all that was spent, see `effort`
-        # "scenario/variant" → framework → loss → network → value, zero or absent
-        self.flows: dict[str, dict[str, Any]] = {}
-        self.stopped: dict[str, str] = {}  # a group's name to why it took no further launch
+        self.id, self.started = new_run_id(), utc_now()
+        self.settings = self._settings()
         self.interrupted = False
-        self.path: Path | None = None
-        self.rescued: Path | None = None
-        self.trouble: str | None = None
-        self._clock = self._saved = time.monotonic()
+        self._begin = time.monotonic()
         if config.getoption("resume"):
-            self._go_on(resume.find(config.getoption("resume"), self.folder, self.machine["id"]))
-        for stop in (signal.SIGTERM, signal.SIGHUP):  # end as Ctrl-C does: saved, cleaned up
-            if signal.getsignal(stop) == signal.SIG_DFL:  # nohup has it ignored: leave that
-                signal.signal(stop, signal.default_int_handler)
-        self._measured = False
+            self._resume(resume.find(config.getoption("resume"), folder, self.machine["id"]))
+        _end_as_ctrl_c_does(signal.SIGTERM, signal.SIGHUP)
+        self._complete = False
 
-    def _go_on(self, run: Run) -> None:
+    def _settings(self) -> dict[str, Any]:
+        option = self.config.getoption
+        return {
+            "launches": option("launches"),
+            "cell_seconds": option("cell_seconds"),
+            "seed": option("bench_seed"),
+            "precision": option("precision"),
+            "most_launches": option("most_launches"),
+            "group_seconds": option("group_seconds"),
+            "worker_memory": memory_limit.worker_memory(),
+            "code": resume.code_digest(self.cells),
+            "memory": option("memory"),
+            "arguments": list(self.config.invocation_params.args),
+            "scenarios": recording.scenarios(self.cells),
+        }
+
+    def _resume(self, run: Run) -> None:
+        """Go on with a stopped run, under its own id."""
         resume.check(run, self.machine, self.settings, self.cells)
         self.id, self.started = run.id, run.started
         self.machine = run.machine | self.machine
-        self.records = resume.kept(run, self.cells)
-        keys = {sample_key(r) for r in self.records.values() if r["outcome"] == "ok"}
-        self.samples = {key: series for key, series in run.samples.items() if key in keys}
-        self.spent = dict(run.settings["spent_seconds"])
-        self.worker_seconds = run.settings["worker_seconds"]
-        self.flows = {name: dict(proven) for name, proven in run.settings["flows"].items()}
-        self.stopped = dict(run.settings["stopped"])
-        self._clock -= run.settings["wall_seconds"]
+        self.measured.restore(run, self.cells)
+        self._begin -= run.settings["wall_seconds"]
         self.settings["canaries"] = list(run.settings.get("canaries", []))
         self.settings["product_seconds"] = dict(run.settings.get("product_seconds", {}))
-        self.settings["resumed"] = [*run.settings.get("resumed", []), records.utc_now()]
+        self.settings["resumed"] = [*run.settings.get("resumed", []), utc_now()]
 
     def result(self, cell: Cell) -> tuple[Record, Replay]:
-        """The cell's record and its samples; the first call measures everything."""
-        if not self._measured:
-            self._measured = True
+        """Return the cell's record and its samples; the first call measures every cell."""
+        if not self._complete:
+            self._complete = True
             self._measure_all()
-        record = self._record(cell)
-        series = self.samples.get(sample_key(record), [])
-        return record, Replay([float(s) for launch in series for s in launch])
+        record = self.measured.record(cell)
+        launches = self.measured.samples.get(sample_key(record), [])
+        return record, Replay([float(sample) for launch in launches for sample in launch])
 
     def _measure_all(self) -> None:
-        waiting = resume.unfinished(self.cells, self.records, self.samples)
+        measured = self.measured
+        waiting = resume.unfinished(self.cells, measured.records, measured.samples)
         for cell in self.cells:
-            why = cell.unsupported()
-            if why:
-                self.records[cell] = recording.failed(cell, "unsupported", why)
+            reason = cell.unsupported()
+            if reason:
+                measured.records[cell] = recording.failed(cell, "unsupported", reason)
         progress = Progress(self.config, len(waiting), enabled=self.timing)
         try:
             if self.timing and waiting:
                 progress.begin("starting the workers and taking the canaries")
-                self._take_canaries([members[0] for members in waiting])
+                self._measure_canaries([members[0] for members in waiting])
             for members in waiting:
                 progress.at(members)
-                self._measure(members)
-                self._checkpoint()
-            self._estimate()
+                self._measure_group(members)
+                self.checkpoint.save_now_and_then(self.run)
+            measured.estimate()
         except BaseException:
             self.interrupted = True
             raise
         finally:
             progress.done()
 
-    def _take_canaries(self, cells: list[Cell]) -> None:
-        """Before anything is measured: does the harness read right what is known?"""
-        job = {
+    def _measure_canaries(self, cells: list[Cell]) -> None:
+        """Find out, before anything is timed, whether the harness reads right what is known."""
+        settings = {
             "launches": self.settings["launches"],
             "limit": self.config.getoption("cell_limit"),
             "seed": self.settings["seed"],
         }
-        taken = self.settings.setdefault("canaries", [])
-        frozen = self.settings.setdefault("product_seconds", {})
-        for found in canaries.take(self.executor, cells, job):
-            taken += found["verdicts"]
-            frozen |= found["frozen"]
-            self._spend(found["spent"], found["worker_seconds"])
+        verdicts = self.settings.setdefault("canaries", [])
+        product_seconds = self.settings.setdefault("product_seconds", {})
+        for result in canaries.take(self.measurer.measure_canaries, cells, settings):
+            verdicts += result["verdicts"]
+            product_seconds |= result["product_seconds"]
+            self.measured.add_time(result["spent"], result["worker_seconds"])
 
-    def _spend(self, seconds: dict[str, float], worked: float) -> None:
-        self.worker_seconds += worked
-        for what, added in seconds.items():
-            self.spent[what] = self.spent.get(what, 0.0) + added
-
-    def _measure(self, members: list[Cell]) -> None:
-        future = self.executor.submit(group.measure_group, self._job(members))
+    def _measure_group(self, members: list[Cell]) -> None:
+        future = self.measurer.measure_group(self._job(members))
         try:
-            self._take(members, signal_safe_wait.result(future))
+            self.machine |= self.measured.add_group(members, signal_safe_wait.result(future))
         except Exception as error:  # a fault of the harness itself must not cost the other groups
-            why = f"the harness failed: {type(error).__name__}: {error}"
-            self._forget(members)
-            self.records |= {cell: recording.failed(cell, "crashed", why) for cell in members}
+            reason = f"the harness failed: {type(error).__name__}: {error}"
+            self.measured.fail(members, "crashed", reason)
 
-    def _forget(self, members: list[Cell]) -> None:
-        for cell in members:
-            self.records.pop(cell, None)
-            self.samples.pop(sample_key(asdict(cell)), None)
+    def _job(self, members: list[Cell]) -> GroupJob:
+        cell, frameworks = members[0], list(dict.fromkeys(c.framework for c in self.cells))
+        fields = {name: value for name, value in asdict(cell).items() if name != "strategy"}
+        return GroupJob(
+            **fields,  # type: ignore[typeddict-item]  # the fields of a cell are keys of a job
+            strategies=[cell.strategy for cell in members],
+            references=[f for f in frameworks if cell.spec.lacks(f) is None],
+            file=str(cell.spec.file) if cell.spec.file else None,
+            launches=self.settings["launches"] if self.timing else 1,
+            seconds=self.settings["cell_seconds"] if self.timing else 0.0,
+            limit=self.config.getoption("cell_limit"),
+            seed=self.settings["seed"],
+            precision=self._stopping_rule(cell),
+            memory=self.settings["memory"],
+        )
 
-    def _take(self, members: list[Cell], found: dict[str, Any]) -> None:
-        self._forget(members)  # what an earlier session had of them
-        about = found.pop("")
-        self.machine |= {
-            k: v for k, v in about["described"].items() if k != "pid" and v is not None
-        }
-        self._spend(about["spent"], about["worker_seconds"])
-        if about["flows"]:
-            which = f"{members[0].scenario}/{members[0].variant}"
-            self.flows.setdefault(which, {}).update(about["flows"])
-        if about["stopped"]:
-            self.stopped[" ".join(members[0].group)] = about["stopped"]
-        baseline = found.get(members[0].baseline, {}).get("figures", {}).get("flops")
-        for cell in members:
-            result = found[cell.strategy]
-            self.records[cell] = recording.measured(cell, result, baseline)
-            if result["outcome"] == "ok" and result["samples"]:
-                series = [np.asarray(launch) for launch in result["samples"]]
-                self.samples[sample_key(self.records[cell])] = series
-
-    def _estimate(self) -> None:
-        """Ratios borrow strength from all cells of a framework, so all are estimated again."""
-        timed = self._timed()
-        estimated = estimate_run([self.records[cell] for cell in timed], self.samples)
-        self.records |= dict(zip(timed, estimated, strict=True))
-
-    def _timed(self) -> list[Cell]:
-        return [cell for cell, record in self.records.items() if sample_key(record) in self.samples]
-
-    def _compared(self) -> list[Comparison]:
-        return compare([dict(self.records[cell]) for cell in self._timed()], self.samples)
-
-    def _precision(self, cell: Cell) -> dict[str, Any] | None:
-        """How precise the group of this cell is to be, with what is known of the spread so far."""
+    def _stopping_rule(self, cell: Cell) -> StoppingRule | None:
+        """Return how precise the group of this cell is to be, with the spread known so far."""
         asked = self.settings["precision"]
         if asked is None:
             return None
         most, seconds = self.settings["most_launches"], self.settings["group_seconds"]
-        prior = fit_priors(self._compared()).get(cell.framework, NO_PRIOR)
-        return PrecisionGoal(asked, most, seconds, cell.baseline, prior).job()
+        prior = fit_priors(self.measured.comparisons()).get(cell.framework, NO_PRIOR)
+        return PrecisionGoal(asked, most, seconds, cell.baseline, prior).rule()
 
-    def _job(self, members: list[Cell]) -> dict[str, Any]:
-        cell, frameworks = members[0], list(dict.fromkeys(c.framework for c in self.cells))
-        file = cell.spec.file
-        return {
-            **{k: v for k, v in asdict(cell).items() if k != "strategy"},
-            "strategies": [cell.strategy for cell in members],
-            "references": [f for f in frameworks if cell.spec.lacks(f) is None],
-            "file": str(file) if file else None,
-            "launches": self.settings["launches"] if self.timing else 1,
-            "seconds": self.settings["cell_seconds"] if self.timing else 0.0,
-            "limit": self.config.getoption("cell_limit"),
-            "seed": self.settings["seed"],
-            "precision": self._precision(cell),
-            "memory": self.settings["memory"],
-        }
-
-    def _record(self, cell: Cell) -> Record:
-        stopped = "the run was stopped before this cell was measured"
-        return self.records.get(cell) or recording.failed(cell, "interrupted", stopped)
-
-    def run(self, *, ended: bool) -> Run:
-        """The session so far: every selected cell with an outcome, in the order selected."""
-        self._estimate()
+    def run(self, *, ended: bool = False) -> Run:
+        """Return the session so far: every selected cell with an outcome, in order of selection."""
+        measured = self.measured
+        measured.estimate()
         return Run(
             id=self.id,
             started=self.started,
-            finished=records.utc_now() if ended else None,
+            finished=utc_now() if ended else None,
             machine=self.machine,
             settings=self.settings
             | {
-                "wall_seconds": time.monotonic() - self._clock,
-                "spent_seconds": self.spent,
-                "worker_seconds": self.worker_seconds,
-                "flows": self.flows,
-                "stopped": self.stopped,
+                "wall_seconds": time.monotonic() - self._begin,
+                "spent_seconds": measured.spent,
+                "worker_seconds": measured.worker_seconds,
+                "flows": measured.flows,
+                "stopped": measured.stopped,
                 "alpha": ALPHA,
-                "margins": margins_for(self._compared()),
+                "margins": margins_for(measured.comparisons()),
             },
             interrupted=self.interrupted,
-            records=[records.finish(self._record(cell)) for cell in self.cells],
-            samples=self.samples,
+            records=[finish(measured.record(cell)) for cell in self.cells],
+            samples=measured.samples,
         )
 
-    def _checkpoint(self) -> None:
-        """Save now and then: each time costs as much as a small group."""
-        if time.monotonic() - self._saved > CHECKPOINT_SECONDS or self.path is None:
-            self._save()
-            self._saved = time.monotonic()
-
-    def _save(self, *, ended: bool = False) -> None:
-        if not self.timing:
-            return
-        try:
-            self.path = storage.save_run(self.run(ended=ended), self.folder)
-            self.trouble = None
-        except (records.RecordError, ValueError) as error:
-            self.trouble = str(error)  # told at the end; measuring goes on
+    def _whole_run(self) -> Run:
+        return self.run(ended=True)
 
     def finish(self) -> None:
-        """Save what there is, whatever ended the session, and let the workers go."""
-        if self._measured:
-            self._save(ended=True)
-        if self.trouble:
-            self.rescued = ending.rescue(self.run(ended=True))
-        self.executor.shutdown(wait=False, cancel_futures=True)
-        pool.POOL.close()
-        self.lock.release()
+        """Save the run, whatever ended the session, end the workers and release the lock."""
+        if self._complete:
+            self.checkpoint.save(self._whole_run)
+        self.checkpoint.rescue(self._whole_run)
+        self.measurer.close()
+        self._lock.release()
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why the run could not be saved, None if it was."""
+        return self.checkpoint.trouble
 
     @property
     def distrusted(self) -> bool:
-        """Whether a canary failed."""
+        """Return whether a canary failed."""
         return bool(canary_status.failed(self.settings))
 
     def summary(self, terminal: pytest.TerminalReporter) -> None:
-        """The ratios with their verdicts, what went wrong and its command, where the run was saved.
+        """Print ratios with verdicts, failures with their commands, and where the run was saved.
 
-        Stands after pytest-benchmark's own tables.
+        This stands after pytest-benchmark's own tables.
         """
-        if self.timing and self._measured:
-            ending.tell_ratios(self.run(ended=True), terminal)
-        failed = failures.failed(self.records.values())
-        if failed:
-            terminal.section("what failed")
-        for line in failures.failures(failed):
-            terminal.write_line(line)
-        ending.tell_canaries(self.settings, terminal)
-        if self.trouble:
-            for line in ending.not_saved(self.trouble, self.path, self.rescued):
+        if self.timing and self._complete:
+            summary.print_ratios(self._whole_run(), terminal)
+        summary.print_failures(self.measured.records.values(), terminal)
+        summary.print_canaries(self.settings, terminal)
+        saved = self.checkpoint
+        if saved.trouble:
+            for line in summary.not_saved(saved.trouble, saved.path, saved.rescued):
                 terminal.write_line(line, red=True)
-        elif self.path:
-            wall = time.monotonic() - self._clock
-            terminal.write_line(ending.told_time(self.spent, self.worker_seconds, wall))
-            terminal.write_line(f"run saved: {self.path}")
-            terminal.write_line(f"its report: cascade-bench report {self.path}")
-        run = self.rescued or (self.path and self.id)
-        if run and (failed or self.interrupted):
-            what = "to go on" if self.interrupted else "all that failed again, in the same run"
-            terminal.write_line(f"{what}: {resume.again(self.settings['arguments'], run)}")
+        elif saved.path:
+            wall = time.monotonic() - self._begin
+            measured = self.measured
+            terminal.write_line(summary.time_text(measured.spent, measured.worker_seconds, wall))
+            terminal.write_line(f"run saved: {saved.path}")
+
+
+def _end_as_ctrl_c_does(*signals: signal.Signals) -> None:
+    """Have these signals raise `KeyboardInterrupt`, unless somebody handles or ignores them.
+
+    The run is then saved and the workers are ended; ``nohup`` has SIGHUP ignored, which stays so.
+    """
+    for number in signals:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)

@@ -1,21 +1,21 @@
-"""What a session tells at its end: the ratios, the canaries, and what was saved."""
+"""Print the end of a session: ratios, failures, canaries, and where the run was saved."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from results.records import canary_status, storage
-from results.records.record import RecordError, Run
+from results.records import canary_status, failures, storage
+from results.records.record import Record, RecordError, Run
 from results.terminal import ratios
 
 
 def rescue(run: Run) -> Path | None:
-    """Save the run in a new temporary folder, where its own cannot be had; None if that fails."""
+    """Save a run in a new temporary folder, as its own cannot be written; None if that fails."""
     try:
         return storage.save_run(run, tempfile.mkdtemp(prefix="cascade-bench-rescued-"))
     except (OSError, RecordError, ValueError):
@@ -23,7 +23,7 @@ def rescue(run: Run) -> Path | None:
 
 
 def not_saved(trouble: str, checkpoint: Path | None, rescued: Path | None) -> Iterator[str]:
-    """What could not be saved, and what there is of it."""
+    """Yield lines that say why a run could not be saved, and what was saved of it elsewhere."""
     yield f"NOT SAVED: {trouble}"
     if checkpoint:
         yield f"what could be saved before that: {checkpoint}"
@@ -34,17 +34,17 @@ def not_saved(trouble: str, checkpoint: Path | None, rescued: Path | None) -> It
         yield "nor could it be saved in the temporary folder"
 
 
-def told_time(spent: Mapping[str, float], worked: float, wall: float) -> str:
-    """What the session's time went to, and how much of it workers worked; in seconds."""
-    each = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in spent.items())
+def time_text(spent: Mapping[str, float], worked: float, wall: float) -> str:
+    """Say what a session's seconds went to, and for how many of them workers were busy."""
+    each = ", ".join(f"{activity} {seconds:.0f} s" for activity, seconds in spent.items())
     return (
         f"time went to: {each}; workers measured, warmed up, traced or compiled "
         f"for {worked:.0f} of {wall:.0f} s"
     )
 
 
-def tell_ratios(run: Run, terminal: pytest.TerminalReporter) -> None:
-    """The ratios of the run with their verdicts, and why measuring stopped where precision counted.
+def print_ratios(run: Run, terminal: pytest.TerminalReporter) -> None:
+    """Print the run's ratios with their verdicts, and why measuring stopped with ``--precision``.
 
     At the width of the terminal, 100 columns where there is none.
     """
@@ -62,11 +62,20 @@ def tell_ratios(run: Run, terminal: pytest.TerminalReporter) -> None:
         terminal.write_line(text)
 
 
-def tell_canaries(settings: Mapping[str, Any], terminal: pytest.TerminalReporter) -> None:
-    """Whether the run is to be believed: one line when all is well, loud when it is not."""
-    told, wrong = canary_status.summary(settings), canary_status.failed(settings)
-    if told:
-        terminal.write_line(f"canaries: {told}", red=bool(wrong))
+def print_failures(records: Iterable[Record], terminal: pytest.TerminalReporter) -> None:
+    """Print each cell without a time: its outcome, the reason, the command to measure it again."""
+    failed = failures.failed(records)
+    if failed:
+        terminal.section("what failed")
+    for line in failures.failures(failed):
+        terminal.write_line(line)
+
+
+def print_canaries(settings: Mapping[str, Any], terminal: pytest.TerminalReporter) -> None:
+    """Print whether the run can be trusted: one line where it can, in red where it cannot."""
+    text, wrong = canary_status.summary(settings), canary_status.failed(settings)
+    if text:
+        terminal.write_line(f"canaries: {text}", red=bool(wrong))
     for line in wrong:
         terminal.write_line(f"CANARY FAILED: {line}", red=True)
     if wrong:

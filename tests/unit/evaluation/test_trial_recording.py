@@ -18,8 +18,8 @@ from benchmarks.evaluation.trial.traces import LaunchSet, Meta
 from benchmarks.evaluation.trial.worker import Slowed
 from benchmarks.harness.launches.launch import WorkerCrashed
 from benchmarks.harness.worker import clock
-from tests.conftest import FAKES
 from tests.helpers.factories import traces as made_traces
+from tests.helpers.fake_framework import FAKES
 
 # Recording
 

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.harness.launches import pool
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.pool import Pool, PoolClosed
-from tests.conftest import fake_framework
+from tests.helpers.fake_framework import fake_framework
 
 WHERE = ("fake", "cpu", "float32")
 STARTING = 0.5  # seconds between a worker's start and its being kept
@@ -22,6 +22,7 @@ STARTING = 0.5  # seconds between a worker's start and its being kept
 class Slow(Launch):
     """One whose start takes long enough for something to happen meanwhile."""
 
+    pool: Pool
     begun = threading.Event()
     made: list[Launch] = []  # noqa: RUF012
 
@@ -37,7 +38,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Slow]]:
     monkeypatch.setattr(pool, "Launch", Slow)
     Slow.begun.clear()
     Slow.made.clear()
-    with fake_framework(monkeypatch):
+    with fake_framework(monkeypatch) as created:
+        Slow.pool = created
         yield Slow
     for one in Slow.made:
         one.kill()
@@ -69,7 +71,7 @@ def test_worker_that_starts_while_the_pool_is_closed_is_ended(
     slow: type[Slow], ask: Callable[[Pool], Any]
 ) -> None:
     """Else the session waits for it, to its time limit, before it ends."""
-    kept = pool.POOL
+    kept = slow.pool
     if ask is one_in_the_place_of_another:
         kept.launches(*WHERE, 1)
         slow.begun.clear()
@@ -84,9 +86,9 @@ def test_worker_that_starts_while_the_pool_is_closed_is_ended(
 
 @pytest.mark.parametrize("ask", ASKING)
 def test_closed_pool_starts_no_worker(slow: type[Slow], ask: Callable[[Pool], Any]) -> None:
-    pool.POOL.close()
+    slow.pool.close()
     with pytest.raises(PoolClosed, match="the session has ended"):
-        ask(pool.POOL)
+        ask(slow.pool)
     assert not slow.made
 
 
@@ -98,8 +100,8 @@ def test_a_second_interrupt_while_it_closes_leaves_no_worker(
         raise KeyboardInterrupt
 
     kill = Launch.kill
-    with fake_framework(monkeypatch):
-        kept, launches = pool.POOL, list(pool.POOL.launches(*WHERE, 3))
+    with fake_framework(monkeypatch) as kept:
+        launches = list(kept.launches(*WHERE, 3))
         for one in launches:
             one.ready()
         monkeypatch.setattr(Launch, "kill", interrupted)

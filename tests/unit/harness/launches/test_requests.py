@@ -26,7 +26,7 @@ def test_alias_of_a_recipe_is_held_to_what_the_recipe_is() -> None:
     way = {"kind": "freeze", "phase": "step", "mode": "eager", "dtype": "float32"}
     names = ("unfrozen", "requires_grad_false", *cells.WASTEFUL)
     again = [f"{name}@again" for name in names]
-    asked = requests.request(way, files, "reference.npz", [*names, *again])["cells"]
+    asked = requests.prepare_request(way, files, "reference.npz", [*names, *again])["cells"]
     files.close()
     for name, copy in zip(names, again, strict=True):
         assert asked[copy] == asked[name]

@@ -79,7 +79,7 @@ def test_without_a_baseline_or_another_there_is_nothing_to_compare() -> None:
 @pytest.mark.parametrize("prior", [NO_PRIOR, Prior(1e-4, 7.0, 40.0), Prior(1e-4, math.inf, 40.0)])
 def test_travels_as_json(prior: Prior) -> None:
     sent = PrecisionGoal(0.01, 24, 60.0, "summed", prior)
-    back = PrecisionGoal.of(json.loads(json.dumps(sent.job(), allow_nan=False)))
+    back = PrecisionGoal.of(json.loads(json.dumps(sent.rule(), allow_nan=False)))
     samples = {"summed": launches(6, 0.0), "other": launches(6, 0.01)}
     for asked in (0.005, 0.01, 0.02):
         one, other = (PrecisionGoal(asked, 24, 60.0, "summed", p) for p in (prior, back.prior))
@@ -94,21 +94,21 @@ def test_text_is_a_share_or_a_percentage() -> None:
 
 
 def test_group_takes_more_launches_and_says_why_it_stopped(measured: Any) -> None:
-    precision = PrecisionGoal(1e-6, most=3, seconds=60.0, baseline="summed").job()
+    precision = PrecisionGoal(1e-6, most=3, seconds=60.0, baseline="summed").rule()
     found = measured("summed", "chatty", precision=precision)
-    assert found[""]["stopped"] == "launches"
+    assert measured.about["stopped"] == "launches"
     assert [len(found[name]["samples"]) for name in ("summed", "chatty")] == [3, 3]
 
 
 def test_group_stops_when_its_time_is_up(measured: Any) -> None:
-    precision = PrecisionGoal(1e-6, most=9, seconds=0.0, baseline="summed").job()
+    precision = PrecisionGoal(1e-6, most=9, seconds=0.0, baseline="summed").rule()
     found = measured("summed", "chatty", precision=precision)
-    assert found[""]["stopped"] == "time"
+    assert measured.about["stopped"] == "time"
     assert len(found["summed"]["samples"]) == 2
 
 
 def test_worker_that_dies_in_a_further_launch_fails_its_cell_alone(measured: Any) -> None:
-    precision = PrecisionGoal(1e-6, most=4, seconds=60.0, baseline="summed").job()
+    precision = PrecisionGoal(1e-6, most=4, seconds=60.0, baseline="summed").rule()
     found = measured("summed", "chatty", "crash_later", precision=precision)
     assert found["crash_later"]["outcome"] == "crashed"
     assert len(found["summed"]["samples"]) == 4

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from benchmarks.harness.launches import pool
 from benchmarks.harness.launches.launch import Launch, WorkerFailed
+from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.protocol import busy_time
+from tests.helpers.fake_framework import Measure
 
 NAP = 0.02  # seconds of a call of the fake strategy `slow`
 
@@ -49,44 +49,45 @@ def test_work_is_noted_however_it_ends_and_told_once() -> None:
     assert notes.told() == []
 
 
-def test_group_tells_how_long_its_workers_worked(measured: Any) -> None:
+def test_group_tells_how_long_its_workers_worked(measured: Measure) -> None:
     """In each launch at least one call is made, three warm up and four are timed."""
     start = time.monotonic()
-    found = measured("slow")
-    wall = time.monotonic() - start
-    assert 2 * 8 * NAP <= found[""]["worker_seconds"] < wall
-    again = measured("summed")  # an answer tells of its own group only
-    assert again[""]["worker_seconds"] < found[""]["worker_seconds"]
+    measured("slow")
+    wall, worked = time.monotonic() - start, measured.about["worker_seconds"]
+    assert 2 * 8 * NAP <= worked < wall
+    measured("summed")  # an answer tells of its own group only
+    assert measured.about["worker_seconds"] < worked
 
 
-def test_time_of_the_gate_is_none_of_a_workers(measured: Any) -> None:
+def test_time_of_the_gate_is_none_of_a_workers(measured: Measure) -> None:
     """It reads the gradients, which takes this strategy half a second in each launch."""
-    about = measured("slow_to_read")[""]
+    measured("slow_to_read")
+    about = measured.about
     assert about["spent"]["preparing"] > 1.0
     assert 0.0 < about["worker_seconds"] < 1.0
 
 
-def worked_in(launch: Launch, strategy: str, out: Path) -> None:
+def worked_in(pool: Pool, launch: Launch, strategy: str, out: Path) -> None:
     """Have the worker call the strategy once."""
-    pool.POOL.files("linear_cascade", "-", "seed").open_in(launch)
+    pool.files("linear_cascade", "-", "seed").open_in(launch)
     cell = {"kind": "backward", "name": strategy, "phase": "gradient"}
     launch.ask("gradients", 20.0, **cell, out=str(out))
 
 
-@pytest.mark.usefixtures("measured")
-def test_worker_that_was_replaced_or_had_one_errand_counts(tmp_path: Path) -> None:
-    (one,) = pool.POOL.launches("fake", "cpu", "float32", 1)
-    worked_in(one, "slow", tmp_path / "one.npz")
-    pool.POOL.replace(one)
-    with pool.POOL.apart("fake", "cpu", "float32", {}) as other:
-        worked_in(other, "slow", tmp_path / "other.npz")
-    assert pool.POOL.worker_seconds() >= 2 * NAP
-    assert pool.POOL.worker_seconds() == 0.0
+def test_worker_that_was_replaced_or_had_one_errand_counts(
+    measured: Measure, tmp_path: Path
+) -> None:
+    (one,) = measured.pool.launches("fake", "cpu", "float32", 1)
+    worked_in(measured.pool, one, "slow", tmp_path / "one.npz")
+    measured.pool.replace(one)
+    with measured.pool.apart("fake", "cpu", "float32", {}) as other:
+        worked_in(measured.pool, other, "slow", tmp_path / "other.npz")
+    assert measured.pool.worker_seconds() >= 2 * NAP
+    assert measured.pool.worker_seconds() == 0.0
 
 
-@pytest.mark.usefixtures("measured")
-def test_work_that_failed_counts(tmp_path: Path) -> None:
-    (one,) = pool.POOL.launches("fake", "cpu", "float32", 1)
+def test_work_that_failed_counts(measured: Measure, tmp_path: Path) -> None:
+    (one,) = measured.pool.launches("fake", "cpu", "float32", 1)
     with pytest.raises(WorkerFailed, match="no room"):
-        worked_in(one, "slow_and_greedy", tmp_path / "none.npz")
-    assert pool.POOL.worker_seconds() >= NAP
+        worked_in(measured.pool, one, "slow_and_greedy", tmp_path / "none.npz")
+    assert measured.pool.worker_seconds() >= NAP

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.session.recording import failed, measured, scenarios
-from benchmarks.harness.session.session import Replay, replay
+from benchmarks.harness.session.replay import Replay, replay
 from benchmarks.machine import environment
 from results.records.record import FIGURES, finish
 

@@ -1,0 +1,41 @@
+"""Give a group its workers: those that are timed, and those that compute the references."""
+
+from __future__ import annotations
+
+from benchmarks.harness.launches.launch import Launch, WorkerError
+from benchmarks.harness.launches.pool import Pool
+from benchmarks.harness.measurement.job import GroupJob
+
+
+class GroupWorkers:
+    """The workers of a pool that one group needs; ``count`` of them are timed."""
+
+    def __init__(self, job: GroupJob, pool: Pool) -> None:
+        self.pool = pool
+        self.count = job["launches"]
+        self._where = job["framework"], job["device"], job["dtype"]
+        self._references = job["references"]
+
+    def all(self) -> list[Launch]:
+        """Return every launch that is timed, alive."""
+        return self.pool.launches(*self._where, self.count)
+
+    def one(self, index: int) -> Launch:
+        """Return that launch, alive; where memory is short, the others are not started for it."""
+        return self.pool.launch(*self._where, index)
+
+    def references(self) -> dict[str, Launch]:
+        """Return for each framework the worker that computes its float64 reference."""
+        return {name: self.pool.launches(name, "cpu", "float64", 1)[0] for name in self._references}
+
+    def replace(self, launch: Launch) -> Launch:
+        """End a worker that failed and start a fresh one in its place."""
+        launch.kill()
+        return self.pool.replace(launch)
+
+    def close_problem(self, launch: Launch) -> None:
+        """Drop the open problem; a worker that cannot is replaced, as its times are taken."""
+        try:
+            launch.ask("close")
+        except WorkerError:
+            self.replace(launch)

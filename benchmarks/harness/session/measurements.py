@@ -1,0 +1,97 @@
+"""Collect what a session has measured: records, samples, proven flows, and where time went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness.measurement.job import GroupResult
+from benchmarks.harness.protocol.cells import Cell
+from benchmarks.harness.session import recording, resume
+from results.estimates.run_estimates import Comparison, compare, estimate_run
+from results.records.record import Record, Run, sample_key
+
+NOT_OF_THE_MACHINE = ("pid", "protocol")  # keys of a worker's hello that differ between workers
+STOPPED = "the run was stopped before this cell was measured"
+
+
+class Measurements:
+    """The cells measured so far, each with its record and its samples."""
+
+    def __init__(self) -> None:
+        self.records: dict[Cell, Record] = {}
+        # sample key → for each launch the seconds per call, in the order taken
+        self.samples: dict[str, list[np.ndarray]] = {}
+        self.spent: dict[str, float] = {}  # wall seconds by activity
+        self.worker_seconds = 0.0  # for how long of them a worker was busy, see `busy_time`
+        # "scenario/variant" → framework → loss → network → value, zero or absent
+        self.flows: dict[str, dict[str, Any]] = {}
+        self.stopped: dict[str, str] = {}  # a group's name → why it took no further launch
+
+    def restore(self, run: Run, cells: Iterable[Cell]) -> None:
+        """Take over the cells that a stopped run has measured already."""
+        self.records = resume.kept(run, cells)
+        keys = {sample_key(r) for r in self.records.values() if r["outcome"] == "ok"}
+        self.samples = {key: series for key, series in run.samples.items() if key in keys}
+        self.spent = dict(run.settings["spent_seconds"])
+        self.worker_seconds = run.settings["worker_seconds"]
+        self.flows = {name: dict(proven) for name, proven in run.settings["flows"].items()}
+        self.stopped = dict(run.settings["stopped"])
+
+    def add_time(self, spent: Mapping[str, float], worker_seconds: float) -> None:
+        """Add the seconds that a job spent on each activity."""
+        self.worker_seconds += worker_seconds
+        for activity, seconds in spent.items():
+            self.spent[activity] = self.spent.get(activity, 0.0) + seconds
+
+    def add_group(self, members: list[Cell], result: GroupResult) -> dict[str, Any]:
+        """Record every cell of a group, and return what its worker says of the machine."""
+        self.forget(members)  # what an earlier session had of them
+        about, cells = result["about"], result["cells"]
+        self.add_time(about["spent"], about["worker_seconds"])
+        if about["flows"]:
+            problem = f"{members[0].scenario}/{members[0].variant}"
+            self.flows.setdefault(problem, {}).update(about["flows"])
+        if about["stopped"]:
+            self.stopped[" ".join(members[0].group)] = about["stopped"]
+        baseline = cells.get(members[0].baseline)
+        baseline_flops = baseline["figures"].get("flops") if baseline else None
+        for cell in members:
+            outcome = cells[cell.strategy]
+            self.records[cell] = recording.measured(cell, outcome, baseline_flops)
+            if outcome["outcome"] == "ok" and outcome["samples"]:
+                series = [np.asarray(launch) for launch in outcome["samples"]]
+                self.samples[sample_key(self.records[cell])] = series
+        described = about["described"].items()
+        return {k: v for k, v in described if k not in NOT_OF_THE_MACHINE and v is not None}
+
+    def fail(self, members: list[Cell], outcome: str, reason: str) -> None:
+        """Record cells that have no time."""
+        self.forget(members)
+        self.records |= {cell: recording.failed(cell, outcome, reason) for cell in members}
+
+    def forget(self, members: Iterable[Cell]) -> None:
+        """Drop the records and samples of cells."""
+        for cell in members:
+            self.records.pop(cell, None)
+            self.samples.pop(sample_key(asdict(cell)), None)
+
+    def estimate(self) -> None:
+        """Estimate all ratios: they borrow strength from every cell of a framework."""
+        timed = self._timed()
+        estimated = estimate_run([self.records[cell] for cell in timed], self.samples)
+        self.records |= dict(zip(timed, estimated, strict=True))
+
+    def comparisons(self) -> list[Comparison]:
+        """Compare every timed cell with its baseline."""
+        return compare([dict(self.records[cell]) for cell in self._timed()], self.samples)
+
+    def record(self, cell: Cell) -> Record:
+        """Return the cell's record; of one that was never reached, that it was interrupted."""
+        return self.records.get(cell) or recording.failed(cell, "interrupted", STOPPED)
+
+    def _timed(self) -> list[Cell]:
+        return [cell for cell, record in self.records.items() if sample_key(record) in self.samples]
