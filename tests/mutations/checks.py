@@ -211,8 +211,8 @@ FAULTS = (
     Fault(
         "one_reference_for_both",
         "benchmarks/harness/launches/problems.py",
-        "files = {framework: self._references[framework, kind, step] for framework in sound}",
-        "files = {framework: self._references[sound[0], kind, step] for framework in sound}",
+        "paths = {framework: self._paths[framework, kind, step] for framework in sound}",
+        "paths = {framework: self._paths[sound[0], kind, step] for framework in sound}",
         "a framework is held to the other's reference, and agrees with itself",
         (f"{PROBLEMS}::test_references_that_differ_by_more_than_rounding_stop_the_group",),
     ),

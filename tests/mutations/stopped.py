@@ -155,8 +155,8 @@ FAULTS = (
     Fault(
         "mark_of_a_killed_worker_not_read",
         LAUNCH,
-        'raise self._crash("the worker ended", self._tether.mark.cell)',
-        'raise self._crash("the worker ended", said_at)',
+        'raise self._crash_error("the worker ended", self._link.mark.cell)',
+        'raise self._crash_error("the worker ended", announced_cell)',
         "what kills a worker while it is timed is blamed on its whole group",
         (TYPED,),
         narrow="crash_timed",
@@ -189,7 +189,7 @@ FAULTS = (
     Fault(
         "abort_for_want_of_memory_called_a_crash",
         LAUNCH,
-        'if code == -signal.SIGABRT and memory_limit.out_of_memory("\\n".join(said)):',
+        'if code == -signal.SIGABRT and memory_limit.out_of_memory("\\n".join(lines)):',
         "if code is None:",
         "C++ aborts where Python raises, and loses the type",
         (TYPED,),

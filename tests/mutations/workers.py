@@ -76,8 +76,8 @@ FAULTS = (
     Fault(
         "reference_not_tried_again",
         "benchmarks/harness/measurement/group.py",
-        "        except WorkerError:\n            return self.files.reference(",
-        "        except ZeroDivisionError:\n            return self.files.reference(",
+        "        except WorkerError:\n            return compute(",
+        "        except ZeroDivisionError:\n            return compute(",
         "the death of the reference's worker costs a group",
         (f"{HERE}::test_worker_killed_at_no_cell_is_replaced_once",),
         narrow="float64",
@@ -93,7 +93,7 @@ FAULTS = (
     Fault(
         "nonsense_passed_over",
         "benchmarks/harness/launches/launch.py",
-        "                raise self._crash(what, said_at) from None\n",
+        "                raise self._crash_error(reason, announced_cell) from None\n",
         "                continue\n",
         "what cannot be read is skipped until something can",
         (TYPED,),

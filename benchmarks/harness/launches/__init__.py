@@ -1,1 +1,1 @@
-"""Worker processes as their parent sees them: started, asked, kept in a pool, ended."""
+"""Start, question, pool and end the worker processes, as their parent sees them."""

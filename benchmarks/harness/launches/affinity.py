@@ -1,4 +1,4 @@
-"""Workers on chosen cores, so that two that take turns do so on the same one. Linux only."""
+"""Pin workers to cores, so that two that are timed in turns use the same one. Linux only."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from benchmarks.harness.launches.launch import Launch
 
 
 def usable() -> list[int]:
-    """The cores that this process may use."""
+    """Return the numbers of the cores that this process may use, in order."""
     return sorted(os.sched_getaffinity(0))
 
 
 def started_on(core: int) -> tuple[str, ...]:
-    """What stands in front of a worker's command, so that all its threads start on that core."""
+    """Return the words before a worker's command that start all its threads on one core.
+
+    This is the argument ``prefix`` of `Launch`.
+    """
     return "taskset", "-c", str(core)
 
 
 def keep_on(launch: Launch, core: int) -> None:
-    """Move every thread of a worker to one core."""
+    """Move every thread of a running worker to one core."""
     for thread in Path(f"/proc/{launch.pid}/task").iterdir():
-        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+        with contextlib.suppress(ProcessLookupError):  # the thread has ended meanwhile
             os.sched_setaffinity(int(thread.name), {core})

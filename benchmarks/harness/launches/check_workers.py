@@ -1,4 +1,4 @@
-"""Workers and problems for the checks: no clock here."""
+"""Run the checks of correctness in workers, without a clock."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from benchmarks.scenarios.external.errors import SpecError
 from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
 
 Problem = tuple[str, str, str]
-Way = tuple[str, str]  # kind, and strategy or recipe
-Plan = dict[str, Any]
+Method = tuple[str, str]  # kind, and name of the strategy or recipe
+Plan = dict[str, Any]  # of a training, see `plan`
 
-# Nothing is timed here, and what is timed is checked again as it was compiled: most of the time
-# would otherwise go into making fast code of a program that runs once.
+# The programs of the checks run once and are not timed: optimizing them would cost more than it
+# gains. Timed programs are checked again, as they were compiled.
 QUICK_COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
 class CheckWorkers:
-    """One worker for each framework and precision, and the problem that is open in each."""
+    """Hold one worker for each framework and precision, and the problem that is open in each."""
 
     def __init__(self) -> None:
         self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-checks-")
@@ -39,7 +39,7 @@ class CheckWorkers:
         self._runs: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def files(self, problem: Problem) -> ProblemFiles:
-        """Weights, data and facts of a problem, drawn once."""
+        """Return the files of a problem, whose arrays are drawn once."""
         if problem not in self._files:
             try:
                 self._files[problem] = ProblemFiles(*problem)
@@ -48,7 +48,7 @@ class CheckWorkers:
         return self._files[problem]
 
     def worker(self, framework: str, dtype: str = "float64") -> Launch:
-        """A worker with nothing particular open; skips the test without its framework."""
+        """Return a worker, whatever problem is open in it; skip the test without its framework."""
         if environment.installed(framework) is None:
             pytest.skip(f"{framework} is not installed")
         key = framework, dtype
@@ -60,26 +60,26 @@ class CheckWorkers:
         return self._launches[key]
 
     def shown(self, framework: str, fact: str) -> dict[str, Any]:
-        """What the framework's implementation saw when it showed the fact, in float32."""
+        """Run a trap's demonstration in a framework, in float32, and return what it observed."""
         return self.worker(framework, "float32").ask("fact", name=fact)
 
     def at(self, problem: Problem, framework: str, dtype: str = "float64") -> Launch:
-        """A worker with this problem open, fresh from its weights.
+        """Return a worker in which this problem is open with its initial weights.
 
-        Skips the test where the scenario has no part for the framework; fails it, with one line,
-        where a user's own part does not fit its spec.
+        The test is skipped if the scenario has no part for the framework, and fails with one line
+        if a user's own part does not fit its spec.
         """
-        lacking = CATALOGUE[problem[0]].lacks(framework)
-        if lacking:
-            pytest.skip(lacking)
+        reason = CATALOGUE[problem[0]].lacks(framework)
+        if reason:
+            pytest.skip(reason)
         launch, key = self.worker(framework, dtype), (framework, dtype)
         if self._open.get(key) != problem:
             self._open.pop(key, None)
-            self._opened(problem, launch)
+            self._open_problem(problem, launch)
             self._open[key] = problem
         return launch
 
-    def _opened(self, problem: Problem, launch: Launch) -> None:
+    def _open_problem(self, problem: Problem, launch: Launch) -> None:
         files = self.files(problem)
         try:
             files.open_in(launch)
@@ -91,48 +91,55 @@ class CheckWorkers:
             pytest.fail(str(error), pytrace=False)
 
     def frameworks(self, problem: Problem) -> list[str]:
-        """Those that are installed and have a part of this scenario; skips where there is none."""
+        """Return the installed frameworks that have a part of this scenario.
+
+        The test is skipped if there is none.
+        """
         spec = CATALOGUE[problem[0]]
-        found = [f for f in FRAMEWORKS if environment.installed(f) and spec.lacks(f) is None]
-        if not found:
+        names = [f for f in FRAMEWORKS if environment.installed(f) and spec.lacks(f) is None]
+        if not names:
             pytest.skip("no framework is installed that has a part of this scenario")
-        return found
+        return names
 
     def gradients(
-        self, problem: Problem, framework: str, way: Way, phase: str, dtype: str
+        self, problem: Problem, framework: str, method: Method, phase: str, dtype: str
     ) -> dict[str, Any]:
-        """Canonical gradients of one run of the strategy or recipe."""
-        return under(self.run(problem, framework, way, phase, dtype), "gradient")
+        """Return parameter → gradient of a run of the strategy or recipe; see `run`."""
+        return under(self.run(problem, framework, method, phase, dtype), "gradient")
 
     def run(
-        self, problem: Problem, framework: str, way: Way, phase: str, dtype: str
+        self, problem: Problem, framework: str, method: Method, phase: str, dtype: str
     ) -> dict[str, Any]:
-        """``gradient/…`` and, in phase ``step``, ``updated/…`` of a run that is not the first."""
-        key = (problem, framework, way, phase, dtype)
+        """Return ``gradient/…``, and in phase ``step`` ``updated/…``, of a second run.
+
+        A second run is what a timed block repeats.
+        """
+        key = (problem, framework, method, phase, dtype)
         if key not in self._runs:
             launch = self.at(problem, framework, dtype)
-            self._runs[key] = self.files(problem).gradients(launch, *way, phase, again=True)
+            self._runs[key] = self.files(problem).gradients(launch, *method, phase, again=True)
         return self._runs[key]
 
     def loss_gradients(self, problem: Problem, framework: str) -> dict[str, dict[str, Any]]:
-        """Loss → parameter → its gradient, in float64, of what is there."""
+        """Return loss → parameter → gradient in float64, of the gradients that are there."""
         out = str(self.files(problem).folder / f"losses-{framework}.npz")
         losses = self.at(problem, framework).ask("loss_gradients", out=out)
         arrays = read_arrays(out)
         return {loss: under(arrays, loss) for loss in losses}
 
     def flow(self, problem: Problem, framework: str) -> dict[str, dict[str, str]]:
-        """Loss → parameter → ``absent``, ``zero`` or ``value``, in float64."""
+        """Return loss → parameter → ``absent``, ``zero`` or ``value``, in float64."""
         states: dict[str, dict[str, str]] = self.at(problem, framework).ask("flow")
         return states
 
     def train(
         self, problem: Problem, framework: str, plan: Plan, dtype: str = "float64"
     ) -> dict[str, Any]:
-        """What training from the problem's start came to.
+        """Train from the problem's initial weights by a plan, and return the final state.
 
-        ``weights``, ``buffers``, ``outputs`` and ``moments`` by name, ``steps`` and
-        ``state_bytes``.
+        Returns:
+            ``weights``, ``buffers``, ``outputs`` and ``moments``, each name → array; the number of
+            ``steps``; and ``state_bytes``, the size of the optimizer's state.
         """
         launch = self.at(problem, framework, dtype)
         out = str(self.files(problem).folder / f"trained-{framework}.npz")
@@ -142,11 +149,11 @@ class CheckWorkers:
         return {kind: under(arrays, kind) for kind in kinds} | counts
 
     def scratch(self, problem: Problem, name: str) -> Path:
-        """A path beside the problem's files."""
+        """Return a path for a file of the caller's, removed together with the problem's files."""
         return self.files(problem).folder / name
 
     def close(self) -> None:
-        """End the workers and remove the files."""
+        """End the workers and remove all files."""
         for launch in self._launches.values():
             launch.close()
         for files in self._files.values():
@@ -163,13 +170,23 @@ def plan(
     optimizer: Optimizer | None = None,
     recipe: str | None = None,
 ) -> Plan:
-    """A training as the workers take it: the facts of each turn spelled out."""
+    """Return the plan of a training, as the operation ``train`` of a worker takes it.
+
+    Args:
+        scenario: what is trained.
+        size: of the scenario.
+        segments: stretches of training, each of some steps whose turns are variants.
+        losses: those to train with; None for all.
+        optimizer: None for the scenario's own.
+        recipe: how frozen parameters are frozen; None for the framework's default.
+    """
 
     def turn(variant: str) -> dict[str, Any]:
-        facts = scenario.facts(variant, size)
+        problem = scenario.facts(variant, size)
         if losses:
-            facts["reach"] = {n: names for n, names in facts["reach"].items() if n in losses}
-        return facts
+            reach = problem["reach"].items()
+            problem["reach"] = {loss: names for loss, names in reach if loss in losses}
+        return problem
 
     first = segments[0].turns[0]
     return {
@@ -182,8 +199,14 @@ def plan(
     }
 
 
-def assert_raised(found: dict[str, str] | None, kind: str, message: str) -> None:
-    """The fact raised this type of error, and its message matches the pattern."""
-    assert found is not None, f"nothing was raised; expected {kind} with {message!r}"
-    assert found["type"] == kind, found
-    assert re.search(message, found["message"]), found["message"]
+def assert_raised(error: dict[str, str] | None, kind: str, message: str) -> None:
+    """Assert that an error of this type was raised, whose message matches the pattern.
+
+    Args:
+        error: ``type`` and ``message`` of the exception; None if there was none.
+        kind: name of the exception's class.
+        message: a regular expression.
+    """
+    assert error is not None, f"nothing was raised; expected {kind} with {message!r}"
+    assert error["type"] == kind, error
+    assert re.search(message, error["message"]), error["message"]

@@ -1,4 +1,4 @@
-"""A launch: one worker process as its parent sees it, with a time limit on every answer."""
+"""Start a worker process and exchange requests and answers with it, within time limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ WORKER = "benchmarks.harness.worker"
 
 
 class WorkerError(Exception):
-    """A worker did not give a proper answer. ``cell`` is what it was at, if at any."""
+    """Raised when a worker gives no proper answer.
+
+    ``cell`` is the strategy or recipe that the worker was working on, None if there was none;
+    ``outcome`` is the outcome that a record gives that cell.
+    """
 
     outcome = "crashed"
 
@@ -37,18 +41,23 @@ class WorkerError(Exception):
 
 
 class WorkerFailed(WorkerError):
-    """An exception inside the request; the worker lives on. ``type`` is the exception's name."""
+    """Raised when a request raised an exception inside the worker, which lives on.
 
-    def __init__(self, error: dict[str, Any]) -> None:
+    ``type`` is the name of that exception's class, ``message`` its text.
+    """
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
         super().__init__(format_error(error), error.get("cell"))
         self.type, self.message = error["type"], error["message"]
         self.outcome = outcome_of(error)
 
 
 def outcome_of(error: Mapping[str, Any]) -> str:
-    """What became of a cell at which a worker met this error.
+    """Return the outcome of a cell whose request raised an exception inside the worker.
 
-    ``Unavailable`` is a device, or a compiler, that this build or machine does not have.
+    Args:
+        error: see `benchmarks.harness.protocol.messages.ErrorMessage`. Its type ``Unavailable``
+            says that this build or machine lacks a device or a compiler.
     """
     if error["type"] == "Unavailable" or error.get("unsupported"):
         return "unsupported"
@@ -56,28 +65,43 @@ def outcome_of(error: Mapping[str, Any]) -> str:
 
 
 def format_error(error: Mapping[str, Any]) -> str:
-    """What went wrong inside a worker; for a user's own part one line that says where."""
-    known = error.get("unsupported") or error.get("line")
-    return known or f"{error['type']}: {error['message']}"
+    """Return the text of an exception inside a worker.
+
+    For an exception in a user's own scenario the text is one line with its file and line number.
+    """
+    text = error.get("unsupported") or error.get("line")
+    return text or f"{error['type']}: {error['message']}"
 
 
 class WorkerCrashed(WorkerError):
-    """The process ended, or spoke something that is no answer."""
+    """Raised when the worker process ended, or wrote a line that is no answer."""
 
 
 class WorkerTimeout(WorkerError):
-    """No answer within the limit; the process has been killed."""
+    """Raised when there is no answer within the time limit; the worker has been killed."""
 
     outcome = "timeout"
 
 
 class Launch:
-    """Starts a worker; `ask` sends a request and waits, `send` and `receive` do either alone.
+    """Hold one worker process, which starts with this object.
 
-    ``prefix`` stands in front of the worker's command: ``("taskset", "-c", "1")`` keeps it, and
-    every thread that its framework starts, on one core. ``worked`` is a list to which is added when
-    the worker worked, as it tells of it: see `effort`. ``root`` is the tree of code that it runs,
-    ``python`` the interpreter that runs it.
+    `ask` sends a request and waits for its result; `send` and `receive` do either alone, so that
+    several workers can be at work at once.
+
+    Args:
+        framework: what the worker loads is ``impl_<framework>``.
+        device: ``cpu`` or ``cuda``.
+        dtype: of weights and data.
+        cache: a folder for compiled programs, which several workers may share.
+        environment: variables that the worker gets beside those of this process.
+        prefix: words before the worker's command; ``("taskset", "-c", "1")`` keeps it, and every
+            thread that its framework starts, on one core.
+        module: the module that the worker runs.
+        busy_spans: a list to which the worker's spans of work are added; see
+            `benchmarks.harness.protocol.busy_time`.
+        root: the folder of the code that the worker runs.
+        python: the interpreter that runs it.
     """
 
     def __init__(
@@ -90,18 +114,27 @@ class Launch:
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
         module: str = WORKER,
-        worked: list[Span] | None = None,
+        busy_spans: list[Span] | None = None,
         root: Path = ROOT,
         python: str = sys.executable,
     ) -> None:
         self.framework = framework
-        self._worked: list[Span] = [] if worked is None else worked
+        self._busy_spans: list[Span] = [] if busy_spans is None else busy_spans
         command = [*prefix, python, "-m", module, "--framework", framework]
         command += ["--device", device, "--dtype", dtype]
         if cache and framework in FRAMEWORKS:
             command += ["--cache", cache]
+        self._start(command, root, environment or {})
+        self._lines: queue.Queue[str | None] = queue.Queue()  # None after the worker's last line
+        self._reader = threading.Thread(target=self._read_lines, daemon=True)
+        self._reader.start()
+        self.hello: dict[str, Any] | None = None
+        self._start_error: WorkerFailed | None = None
+        self._killed = False
+
+    def _start(self, command: Sequence[str], root: Path, environment: Mapping[str, str]) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        self._tether = WorkerLink()
+        self._link = WorkerLink()
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -110,125 +143,150 @@ class Launch:
             cwd=root,
             text=True,
             start_new_session=True,  # Ctrl-C is the parent's to handle
-            pass_fds=self._tether.fds,
+            pass_fds=self._link.fds,
             env={
                 **os.environ,
                 "TF_CPP_MIN_LOG_LEVEL": "3",
-                **(environment or {}),
-                **self._tether.environment,
+                **environment,
+                **self._link.environment,
             },
         )
-        self._tether.handed_over()
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self.hello: dict[str, Any] | None = None
-        self._stillborn: WorkerFailed | None = None
-        self._killed = False
+        self._link.handed_over()
 
     @property
     def dead(self) -> bool:
-        """Whether the process is gone: whoever keeps launches replaces such a one.
+        """Return whether the process is gone and should be replaced.
 
-        One that ended before its hello says why each time it is asked: see `ready`.
+        A worker that could not start is not dead in this sense: a new one would fail in the same
+        way, and `ready` raises its error each time.
         """
         return self._killed or (self.hello is not None and self._process.poll() is not None)
 
     @property
     def pid(self) -> int:
+        """Return the number of the worker's process."""
         return self._process.pid
 
     def ready(self) -> dict[str, Any]:
-        """What the worker said of itself when its framework was loaded.
+        """Wait until the framework is loaded, and return the worker's description of itself.
 
-        Raises `WorkerFailed` each time where it could not be loaded: not installed, no such device.
+        Returns:
+            See `benchmarks.harness.protocol.messages.Hello`.
+
+        Raises:
+            WorkerFailed: the framework cannot be loaded: it is not installed, or it lacks the
+                device. Every later call raises the same error.
+            WorkerCrashed: the process ended.
+            WorkerTimeout: the process did not start within `START_SECONDS`.
         """
-        if self._stillborn:
-            raise self._stillborn
+        if self._start_error:
+            raise self._start_error
         if self.hello is None:
             try:
                 self.hello = self.receive(START_SECONDS)
             except WorkerFailed as error:
-                self._stillborn = error
+                self._start_error = error
                 raise
         return self.hello
 
     def ask(self, op: str, timeout: float = 300.0, **arguments: Any) -> Any:
         """Send a request and wait for its result.
 
-        Raises `WorkerFailed`, `WorkerCrashed` or `WorkerTimeout`; after the last two the process
-        is gone.
+        Args:
+            op: the operation, a key of `benchmarks.harness.protocol.messages.OPERATIONS`.
+            timeout: seconds without an answer or the beginning of another cell.
+            arguments: of the operation; they are sent as JSON.
+
+        Raises:
+            WorkerFailed: the request raised an exception; the worker lives on.
+            WorkerCrashed: the process ended, or wrote a line that is no answer.
+            WorkerTimeout: there was no answer in time; the process has been killed.
         """
         self.ready()
         self.send(op, **arguments)
         return self.receive(timeout)
 
     def send(self, op: str, **arguments: Any) -> None:
-        """Send a request without waiting."""
+        """Send a request without waiting for its result.
+
+        Raises:
+            WorkerCrashed: the process is gone.
+        """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps({"op": op, **arguments}) + "\n")
             self._process.stdin.flush()
-        except (BrokenPipeError, ValueError):  # its end of the pipe is closed, or ours
-            raise self._crash("the worker is gone", None) from None
+        except (BrokenPipeError, ValueError):  # the pipe is closed at the worker's end, or at ours
+            raise self._crash_error("the worker is gone", None) from None
 
     def receive(self, timeout: float) -> Any:
-        """The next result; the limit begins anew with each cell that the worker comes to."""
-        said_at = None
-        while (line := self._line(timeout)) is not None:
+        """Wait for the result of the oldest request that has none yet.
+
+        Args:
+            timeout: in seconds; it begins anew with each cell that the worker comes to.
+
+        Raises:
+            WorkerError: as `ask`.
+        """
+        announced_cell = None
+        while (line := self._next_line(timeout)) is not None:
             try:
                 message = json.loads(line)
                 if "event" in message:
-                    said_at = message["cell"]
+                    announced_cell = message["cell"]
                     continue
                 if "worked" in message:
-                    self._worked += [(float(begin), float(end)) for begin, end in message["worked"]]
+                    spans = [(float(begin), float(end)) for begin, end in message["worked"]]
+                    self._busy_spans += spans
                 if message["ok"]:
                     return message["result"]
-                failed = WorkerFailed(message["error"])
+                failure = WorkerFailed(message["error"])
             except (ValueError, TypeError, KeyError):
-                # the mark may have moved on since the line was written
-                what = f"the worker said {line.strip()[:80]!r}, no answer"
-                raise self._crash(what, said_at) from None
-            raise failed
-        raise self._crash("the worker ended", self._tether.mark.cell)
+                reason = f"the worker said {line.strip()[:80]!r}, no answer"
+                # the heartbeat may have moved to another cell since the line was written
+                raise self._crash_error(reason, announced_cell) from None
+            raise failure
+        raise self._crash_error("the worker ended", self._link.mark.cell)
 
-    def _line(self, timeout: float) -> str | None:
-        """The worker's next line; None if it has ended."""
-        start, mark = time.monotonic(), self._tether.mark
+    def _next_line(self, timeout: float) -> str | None:
+        """Return the worker's next line; None if the worker has ended."""
+        start, heartbeat = time.monotonic(), self._link.mark
         while True:
             try:
                 return self._lines.get(timeout=max(0.0, start + timeout - time.monotonic()))
             except queue.Empty:
-                since, at = mark.since, mark.cell
+                since, cell = heartbeat.since, heartbeat.cell
                 if since > start:
                     start = since
                     continue
                 self.kill()
-                raise WorkerTimeout(f"no answer within {timeout:.0f} s", at) from None
+                raise WorkerTimeout(f"no answer within {timeout:.0f} s", cell) from None
 
     def kill(self) -> None:
-        """End the process and everything it started, and let go of its pipes."""
-        if self._killed:  # its number may be another's by now
+        """End the process and every process that it started, and close its pipes."""
+        if self._killed:  # the system may have given its number to another process
             return
         self.kill_nowait()
         self._killed = True
         self._process.wait()
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # what was not yet read is lost with it
+        with contextlib.suppress(BrokenPipeError):  # a request that the worker has not read is lost
             self._process.stdin.close()
         self._reader.join(timeout=5.0)
         self._stderr.close()
-        self._tether.cut()
+        self._link.cut()
 
     def kill_nowait(self) -> None:
-        """End the process and everything it started without waiting; `kill` is still to come."""
+        """Send SIGKILL to the process and every process that it started, without waiting.
+
+        `kill` must follow, which closes the pipes.
+        """
         if not self._killed:
             with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let the process end by itself, as it does when its requests end; else end it."""
+        """Let the worker end by itself, as it does when its requests end; kill it after 2 s."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # already gone
             self._process.stdin.close()
@@ -236,31 +294,36 @@ class Launch:
             self._process.wait(timeout=2.0)
         self.kill()
 
-    def _read(self) -> None:
+    def _read_lines(self) -> None:
+        """Queue every line that the worker writes; this runs in a thread of its own."""
         assert self._process.stdout is not None
         with self._process.stdout as answers:
             for line in answers:
                 self._lines.put(line)
         self._lines.put(None)
 
-    def _crash(self, what: str, at: str | None) -> WorkerCrashed:
+    def _crash_error(self, reason: str, cell: str | None) -> WorkerCrashed:
+        """Kill the worker and return an error that says how it ended and what it wrote last."""
         try:
             code = self._process.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
-            code = None  # it lives on and talks nonsense
-        said = self._last_words()
-        last = said[-1].strip()[:200] if said else ""
+            code = None  # it lives on, and writes lines that are no answers
+        lines = self._last_stderr_lines()
+        last = lines[-1].strip()[:200] if lines else ""
         self.kill()
         how = f" by signal {-code} ({signal.Signals(-code).name})" if code and code < 0 else ""
         hint = "; the system may be out of memory" if code == -signal.SIGKILL else ""
         words = f"; last words: {last}" if last else ""
-        crash = WorkerCrashed(f"{what}{how}{hint}{words}", at)
-        if code == -signal.SIGABRT and memory_limit.out_of_memory("\n".join(said)):
-            crash.outcome = "out_of_memory"
-        return crash
+        error = WorkerCrashed(f"{reason}{how}{hint}{words}", cell)
+        if code == -signal.SIGABRT and memory_limit.out_of_memory("\n".join(lines)):
+            error.outcome = "out_of_memory"
+        return error
 
-    def _last_words(self) -> list[str]:
-        """The last lines on stderr; C++ may say why it aborts in the line before its last."""
+    def _last_stderr_lines(self) -> list[str]:
+        """Return the last five lines on stderr.
+
+        One line is not enough: C++ may name the reason for an abort in the line before its last.
+        """
         if self._stderr.closed:
             return []
         self._stderr.seek(0)

@@ -1,4 +1,4 @@
-"""The worker processes and problem files that one measuring thread keeps from group to group."""
+"""Keep the worker processes and problem files of one measuring thread from group to group."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ class PoolClosed(Exception):
 
 
 class Pool:
-    """Start worker processes when they are first asked for, and keep them until the pool closes.
+    """Start worker processes when they are first needed, and keep them until the pool closes.
 
-    Whoever measures is handed a pool: `pool_of_this_thread` where nobody else owns one. Two threads
-    that measure at the same time need a pool each, or one's requests reach the other's workers.
+    Two threads that measure at the same time need a pool each: they would otherwise send requests
+    to the same workers. Code that owns no pool uses `pool_of_this_thread`.
 
-    One thread may ask for workers while another closes the pool, at Ctrl-C. Whatever starts a
-    worker holds ``_changing`` until the worker is kept, so that `close` finds every worker there
-    is: one that it missed would be waited for until its time limit.
+    One thread may ask for workers while another closes the pool after Ctrl-C. Every method that
+    starts a worker holds the lock ``_changing`` until the worker is registered, so that `close`
+    finds every worker: the session would wait for a forgotten one until its time limit.
     """
 
     def __init__(self) -> None:
         self._launches: dict[tuple[str, str, str], list[Launch]] = {}
-        self._apart: list[Launch] = []
+        self._separate: list[Launch] = []
         self._cache: tempfile.TemporaryDirectory[str] | None = None
         self._files: ProblemFiles | None = None
-        self._flows: Flows = {}  # proven once for each pool
-        self._worked: list[Span] = []
+        self._flows: Flows = {}  # each is proven once for each pool
+        self._busy_spans: list[Span] = []
         self._closed = False
         self._changing = threading.RLock()
         atexit.register(self.close)
@@ -48,15 +48,15 @@ class Pool:
         self.close()
 
     def launches(self, framework: str, device: str, dtype: str, count: int) -> list[Launch]:
-        """Return ``count`` workers; those that are missing or dead all start at once.
+        """Return ``count`` workers of this kind; missing or dead ones all start at once.
 
         Raises:
-            PoolClosed: the pool has been closed, which Ctrl-C may do while a group is measured.
+            PoolClosed: the pool has been closed, for example by Ctrl-C during measuring.
         """
         with self._changing:
             self._demand_open()
             launches = self._launches.setdefault((framework, device, dtype), [])
-            if self._cache is None:  # fresh for each pool, so that compile times mean something
+            if self._cache is None:  # empty for each pool, so that compile times mean something
                 self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-cache-")
             for launch in launches:
                 if launch.dead:
@@ -66,7 +66,7 @@ class Pool:
             return launches[:count]
 
     def launch(self, framework: str, device: str, dtype: str, index: int) -> Launch:
-        """Return one of the workers of `launches`, alive; the others are left as they are."""
+        """Return worker ``index`` of `launches`, alive, without starting those before it again."""
         with self._changing:
             self._demand_open()
             launches = self._launches.setdefault((framework, device, dtype), [])
@@ -79,7 +79,7 @@ class Pool:
             raise PoolClosed("no worker is started any more: the session has ended")
 
     def replace(self, launch: Launch) -> Launch:
-        """Start a fresh worker in the place of one that crashed or hung, and return it.
+        """Start a new worker in place of one that crashed or hung, and return it.
 
         Raises:
             PoolClosed: the pool has been closed.
@@ -90,33 +90,34 @@ class Pool:
             for (framework, device, dtype), launches in self._launches.items():
                 if launch in launches:
                     launch.kill()
-                    fresh = self._launch(framework, device, dtype)
-                    launches[launches.index(launch)] = fresh
-                    return fresh
+                    successor = self._launch(framework, device, dtype)
+                    launches[launches.index(launch)] = successor
+                    return successor
         raise ValueError("that launch is not of this pool")
 
     @contextmanager
     def apart(
         self, framework: str, device: str, dtype: str, environment: Mapping[str, str]
     ) -> Iterator[Launch]:
-        """Start a worker with environment variables of its own; it ends with the context.
+        """Start a worker with environment variables of its own, and kill it after the context.
 
         Raises:
-            PoolClosed: the pool has been closed. Where it is closed meanwhile, the worker is gone.
+            PoolClosed: the pool has been closed. If it is closed inside the context, the worker
+                is killed.
         """
         with self._changing:
             self._demand_open()
             launch = self._launch(framework, device, dtype, environment)
-            self._apart.append(launch)
+            self._separate.append(launch)
         try:
             yield launch
         finally:
             launch.kill()
             with self._changing, contextlib.suppress(ValueError):  # closed meanwhile
-                self._apart.remove(launch)
+                self._separate.remove(launch)
 
     def files(self, scenario: str, variant: str, size: str) -> ProblemFiles:
-        """Return the files of a problem; those of the problem before it are removed."""
+        """Return the files of a problem, after removing those of any other problem."""
         current = self._files
         if current and current.problem == (scenario, variant, size):
             return current
@@ -138,36 +139,41 @@ class Pool:
             dtype=dtype,
             cache=self._cache.name if self._cache else None,
             environment=environment,
-            worked=self._worked,
+            busy_spans=self._busy_spans,
         )
 
     def worker_seconds(self) -> float:
-        """Return for how many seconds any worker was busy since this was last called.
+        """Return the seconds in which at least one worker was busy since the last call.
 
-        Workers that have been replaced count too; two that worked at once count once. See
-        `busy_time`.
+        Workers that have been replaced count too. See `benchmarks.harness.protocol.busy_time`.
         """
-        seconds = busy_time.seconds(self._worked)
-        self._worked.clear()
+        seconds = busy_time.seconds(self._busy_spans)
+        self._busy_spans.clear()
         return seconds
 
-    def end_workers(self) -> None:
-        """End every worker; whoever asks for launches again gets fresh ones.
+    def workers(self) -> list[Launch]:
+        """Return every worker of the pool, dead ones included; none is started."""
+        with self._changing:
+            groups = (*self._launches.values(), self._separate)
+            return [launch for launches in groups for launch in launches]
 
-        All are sent SIGKILL before any is waited for, and forgotten only then: a second Ctrl-C,
-        which may break this off, leaves no worker that lives on.
+    def end_workers(self) -> None:
+        """Kill every worker; later calls of `launches` start new ones.
+
+        All workers get SIGKILL before any is waited for, and are forgotten only after that: a
+        second Ctrl-C, which may interrupt this method, leaves no worker alive.
         """
         with self._changing:
-            launches = [one for kept in (*self._launches.values(), self._apart) for one in kept]
+            launches = self.workers()
             for launch in launches:
                 launch.kill_nowait()
             for launch in launches:
                 launch.kill()
-            self._launches, self._apart = {}, []
+            self._launches, self._separate = {}, []
 
     def close(self) -> None:
-        """End every worker and remove every file, for good. May be called again."""
-        self._closed = True  # before the lock is waited for, which Ctrl-C may break off
+        """Kill every worker, remove every file, and refuse to start more. May be called again."""
+        self._closed = True  # before waiting for the lock, which Ctrl-C may interrupt
         self.end_workers()
         if self._files:
             self._files.close()
@@ -181,10 +187,10 @@ _OF_THREAD = threading.local()
 
 
 def pool_of_this_thread() -> Pool:
-    """Return the pool that this thread keeps until its process ends.
+    """Return the pool that belongs to this thread until its process ends.
 
-    For work that is submitted to an executor of another process or machine, where no session owns
-    the workers: tasks that run one after the other on a thread share its workers.
+    Use it for tasks of an executor in another process or on another machine, where no session owns
+    the workers: tasks that run one after another on a thread share its workers.
     """
     pool: Pool | None = getattr(_OF_THREAD, "pool", None)
     if pool is None:

@@ -1,4 +1,4 @@
-"""The problem that is being measured: its arrays on disk and its float64 references."""
+"""Write the arrays of a problem to files, and compute its float64 reference gradients."""
 
 from __future__ import annotations
 
@@ -21,41 +21,46 @@ Flows = dict[tuple[str, str], dict[str, Matrix]]  # (scenario, variant) → fram
 
 
 class Untrusted(Exception):
-    """A reference that nothing can be held to."""
+    """Raised when a float64 reference cannot be relied on, so that no cell can be checked."""
 
     outcome = "wrong_gradients"
 
 
 class ReferencesDisagree(Untrusted):
-    """The two float64 references do not agree."""
+    """Raised when the float64 references of the two frameworks differ by more than rounding."""
 
 
 class WrongFlow(Untrusted):
-    """A loss reaches what it should not, or does not reach what it should."""
+    """Raised when a loss changes a network that it must not change, or does not change one."""
 
 
 class ProblemFiles:
-    """Weights and data of (scenario, variant, size), drawn once, as files for the workers.
+    """Draw the weights and data of a problem once, and write them to files for all workers.
 
-    ``unsound`` are the frameworks whose part of a user's own scenario was found wrong, and how.
-    ``flows`` are the flows proven so far, of this problem and of any other: see `Flows`. Raises
-    `SpecError` where a user's own spec cannot draw them.
+    ``references`` computes the problem's float64 references. The folder of the files is removed
+    by `close`.
+
+    Args:
+        scenario: its name in the catalogue.
+        variant: of the scenario.
+        size: of the scenario.
+        flows: the flows proven so far, of this problem and of others, which several problems may
+            share; see `Float64References`.
+
+    Raises:
+        SpecError: a user's own spec cannot draw the arrays.
     """
 
     def __init__(self, scenario: str, variant: str, size: str, flows: Flows | None = None) -> None:
         self.spec = CATALOGUE[scenario]
         self.variant, self.size = variant, size
         self.facts = self.spec.facts(variant, size)
-        self.unsound: dict[str, Exception] = {}
-        self._flows: Flows = {} if flows is None else flows
-        weights, data = _drawn(self.spec, variant, size)
+        weights, data = _draw(self.spec, variant, size)
         self._folder = tempfile.TemporaryDirectory(prefix="cascade-bench-")
         self.folder = Path(self._folder.name)
         write_arrays(self.weights, weights)
         write_arrays(self.data, data)
-        self._references: dict[tuple[str, str, bool], str] = {}
-        self._probed: set[str] = set()
-        self._agreed: set[tuple[Any, ...]] = set()
+        self.references = Float64References(self, flows)
 
     @property
     def problem(self) -> tuple[str, str, str]:
@@ -64,14 +69,16 @@ class ProblemFiles:
 
     @property
     def weights(self) -> str:
+        """Return the path of the initial weights, parameter → array."""
         return str(self.folder / "weights.npz")
 
     @property
     def data(self) -> str:
+        """Return the path of the data, input → array."""
         return str(self.folder / "data.npz")
 
     def open_in(self, launch: Launch, timeout: float = 300.0) -> None:
-        """Open the problem in a worker."""
+        """Have a worker build the problem and load its weights and data."""
         launch.ask("open", timeout, facts=self.facts, weights=self.weights, data=self.data)
 
     def gradients(
@@ -84,144 +91,215 @@ class ProblemFiles:
         *,
         again: bool = False,
     ) -> dict[str, Any]:
-        """What one run of the strategy or recipe leaves: ``gradient/…`` and ``updated/…``.
+        """Run a strategy or recipe in a worker in which the problem is open.
 
-        In the framework's own mode, unless another is named. With ``again`` what a second run
-        leaves, as those of a timed block follow each other.
+        Args:
+            launch: the worker.
+            kind: ``backward`` for a strategy, ``freeze`` for a recipe.
+            name: of the strategy or recipe.
+            phase: ``backward``, ``gradient`` or ``step``.
+            mode: how the framework runs it; None for the framework's own mode.
+            again: whether to return the results of a second run, as the runs of a timed block
+                follow each other.
+
+        Returns:
+            ``gradient/…`` of every parameter, and in phase ``step`` ``updated/…``.
         """
         out = str(self.folder / f"gradients-{launch.framework}.npz")
         launch.ask("gradients", kind=kind, name=name, phase=phase, mode=mode, out=out, again=again)
         return read_arrays(out)
 
     def reference(self, launches: Mapping[str, Launch], kind: str, phase: str) -> dict[str, str]:
-        """Framework → file with its float64 ``gradient/…``, to hold a cell of this phase to.
-
-        For phase ``step`` also ``updated/…`` after one step and ``start/…`` before it. For kind
-        ``freeze`` it is that of nothing frozen. Raises `ReferencesDisagree` where two frameworks'
-        references differ by more than rounding. A framework whose part of a user's own scenario is
-        wrong is left out, and `unsound` says how: the other part is no worse for it.
-        """
-        step = phase == "step"
-        for framework, begun in self._all_begun(launches, kind, step).items():
-            try:
-                kept = self._kept(launches[framework], kind, step, begun.result())
-                self._references[framework, kind, step] = kept
-            except (WorkerFailed, WrongFlow) as error:
-                if self.spec.file is None:
-                    raise
-                self.unsound[framework] = error
-        sound = [framework for framework in launches if framework not in self.unsound]
-        files = {framework: self._references[framework, kind, step] for framework in sound}
-        agreeing = (*sorted(files), kind, step)
-        if len(files) == 2 and agreeing not in self._agreed:
-            problem = disagreement(self, *(read_arrays(path) for path in files.values()))
-            if problem:
-                raise ReferencesDisagree(f"the frameworks' float64 references differ: {problem}")
-            self._agreed.add(agreeing)
-        return files
-
-    def _all_begun(
-        self, launches: Mapping[str, Launch], kind: str, step: bool
-    ) -> dict[str, Future[dict[str, Any]]]:
-        """The gradients of every framework that lacks a reference; all at once, a core each."""
-        lacking = [
-            framework
-            for framework in launches
-            if (framework, kind, step) not in self._references and framework not in self.unsound
-        ]
-        with ThreadPoolExecutor(max(1, len(lacking))) as pool:
-            return {f: pool.submit(self._begun, launches[f], kind) for f in lacking}
-
-    def _begun(self, launch: Launch, kind: str) -> dict[str, Any]:
-        self.open_in(launch)
-        if self._to_be_probed(launch.framework):
-            self.probe(launch)
-        return self.gradients(launch, kind, self._baseline(kind), "gradient")
-
-    def _baseline(self, kind: str) -> str:
-        return self.spec.baseline if kind == "backward" else UNFROZEN
-
-    def _kept(self, launch: Launch, kind: str, step: bool, arrays: dict[str, Any]) -> str:
-        if step:
-            arrays |= self._updated(launch, kind, self._baseline(kind))
-            arrays |= {f"start/{n}": a for n, a in read_arrays(self.weights).items()}
-        launch.ask("close")
-        path = self.folder / f"reference-{launch.framework}-{kind}{'-step' if step else ''}.npz"
-        write_arrays(path, arrays)
-        return str(path)
-
-    def _updated(self, launch: Launch, kind: str, baseline: str) -> dict[str, Any]:
-        """``updated/…`` after one step; another framework's, where that has been taken.
-
-        Their gradients must agree here, and their optimizers are proven to agree by the checks;
-        compiling one more step would cost JAX a second. Running statistics differ between the
-        frameworks by design and are left out then.
-        """
-        for (framework, of_kind, step), path in self._references.items():
-            if step and of_kind == kind and framework != launch.framework:
-                names = self.spec.parameters_of(self.variant, self.size)
-                taken = under(read_arrays(path), "updated")
-                return {f"updated/{name}": taken[name] for name in names}
-        return _keeping(self.gradients(launch, kind, baseline, "step"), "updated")
-
-    def _to_be_probed(self, framework: str) -> bool:
-        """Ours once a session and variant, whatever the size; a user's own in every problem."""
-        if self.spec.file:
-            return framework not in self._probed
-        return framework not in self.flows
-
-    def probe(self, launch: Launch) -> None:
-        """Hold the open problem's flow to the spec, and of a user's own its losses first.
-
-        Raises `WorkerFailed` where forward fails or a loss is no scalar, `WrongFlow` where a
-        gradient stands where it should not.
-        """
-        if self.spec.file:
-            launch.ask("probe")
-        states = launch.ask("flow")
-        wrong = list(flow.mistakes(states, self.spec, self.variant, launch.framework))
-        if wrong:
-            more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            raise WrongFlow(f"{self._part(launch)}: the flow does not hold: {wrong[0]}{more}")
-        proven = flow.matrix(states, self.spec.variants[self.variant].networks)
-        self.flows[launch.framework] = proven
-        self._probed.add(launch.framework)
+        """Return ``references.compute(launches, kind, phase)``."""
+        return self.references.compute(launches, kind, phase)
 
     @property
-    def flows(self) -> dict[str, Matrix]:
-        """Framework → the flow of this scenario and variant as it was proven, at whatever size."""
-        return self._flows.setdefault((self.spec.name, self.variant), {})
-
-    def _part(self, launch: Launch) -> str:
-        """Where the scenario stands in this framework, and its name."""
-        if self.spec.file:
-            return f"{part_of(self.spec.file, launch.framework).name}: {self.spec.name}"
-        return f"impl_{launch.framework}/{self.spec.family}.py: {self.spec.name}"
+    def unsound(self) -> dict[str, Exception]:
+        """Return ``references.failures``."""
+        return self.references.failures
 
     def close(self) -> None:
         """Remove the files."""
         self._folder.cleanup()
 
 
-def _drawn(spec: Scenario, variant: str, size: str) -> tuple[dict[str, Any], dict[str, Any]]:
+class Float64References:
+    """Compute the float64 gradients of a problem that every timed cell is compared with.
+
+    Each framework computes a reference of its own, and the two must agree. Before its reference is
+    taken, a framework must show that each loss changes the networks that the scenario declares,
+    and no others. The scenarios of this suite are examined once for each variant, at whatever size
+    comes first; a user's own scenario is examined in every problem.
+
+    Args:
+        files: the problem.
+        flows: the flows proven so far, of this problem and of others.
+
+    Attributes:
+        failures: framework → why its part of a user's own scenario is wrong. It has no reference
+            then, but the other framework's part can still be measured.
+    """
+
+    def __init__(self, files: ProblemFiles, flows: Flows | None = None) -> None:
+        self.files = files
+        self.failures: dict[str, Exception] = {}
+        self._flows: Flows = {} if flows is None else flows
+        self._paths: dict[tuple[str, str, bool], str] = {}  # framework, kind, whether of a step
+        self._examined: set[str] = set()
+        self._agreeing: set[tuple[Any, ...]] = set()
+
+    @property
+    def flows(self) -> dict[str, Matrix]:
+        """Return framework → the proven flow of this scenario and variant, at whatever size."""
+        return self._flows.setdefault((self.files.spec.name, self.files.variant), {})
+
+    def compute(self, launches: Mapping[str, Launch], kind: str, phase: str) -> dict[str, str]:
+        """Return the reference file of each framework for the cells of one kind and phase.
+
+        Args:
+            launches: framework → a float64 worker. Workers compute the references that are still
+                missing, all at once.
+            kind: ``backward`` or ``freeze``. The reference of ``freeze`` has nothing frozen.
+            phase: of the cells.
+
+        Returns:
+            Framework → path of an .npz file with ``gradient/…``, and in phase ``step`` also with
+            ``start/…`` before the step and ``updated/…`` after it. The frameworks in `failures`
+            are left out.
+
+        Raises:
+            ReferencesDisagree: the references of two frameworks differ by more than rounding.
+            WrongFlow: the flow of a scenario of this suite is not the one declared.
+            WorkerError: a worker failed over a scenario of this suite, or is gone.
+        """
+        step = phase == "step"
+        self._compute_missing(launches, kind, step)
+        sound = [framework for framework in launches if framework not in self.failures]
+        paths = {framework: self._paths[framework, kind, step] for framework in sound}
+        self._demand_agreement(paths, kind, step)
+        return paths
+
+    def _compute_missing(self, launches: Mapping[str, Launch], kind: str, step: bool) -> None:
+        for framework, future in self._run_missing(launches, kind, step).items():
+            try:
+                path = self._save(launches[framework], kind, step, future.result())
+                self._paths[framework, kind, step] = path
+            except (WorkerFailed, WrongFlow) as error:
+                if self.files.spec.file is None:
+                    raise
+                self.failures[framework] = error
+
+    def _run_missing(
+        self, launches: Mapping[str, Launch], kind: str, step: bool
+    ) -> dict[str, Future[dict[str, Any]]]:
+        """Run the baseline in every framework that lacks a reference, all at once."""
+        missing = [
+            framework
+            for framework in launches
+            if (framework, kind, step) not in self._paths and framework not in self.failures
+        ]
+        with ThreadPoolExecutor(max(1, len(missing))) as pool:
+            return {f: pool.submit(self._run_baseline, launches[f], kind) for f in missing}
+
+    def _run_baseline(self, launch: Launch, kind: str) -> dict[str, Any]:
+        self.files.open_in(launch)
+        if self._must_examine(launch.framework):
+            self.check_flow(launch)
+        return self.files.gradients(launch, kind, self._baseline(kind), "gradient")
+
+    def _baseline(self, kind: str) -> str:
+        return self.files.spec.baseline if kind == "backward" else UNFROZEN
+
+    def _save(self, launch: Launch, kind: str, step: bool, arrays: dict[str, Any]) -> str:
+        """Write a reference to a file, close the problem in the worker, and return the path."""
+        if step:
+            arrays |= self._updated(launch, kind)
+            start = read_arrays(self.files.weights)
+            arrays |= {f"start/{name}": array for name, array in start.items()}
+        launch.ask("close")
+        name = f"reference-{launch.framework}-{kind}{'-step' if step else ''}.npz"
+        path = self.files.folder / name
+        write_arrays(path, arrays)
+        return str(path)
+
+    def _updated(self, launch: Launch, kind: str) -> dict[str, Any]:
+        """Return ``updated/…`` after one step, from the other framework if it has made the step.
+
+        That is as good: the gradients of both must agree here, and checks prove that the optimizers
+        agree. One more compiled step would cost JAX a second. Running statistics are left out then,
+        as they differ between the frameworks by design.
+        """
+        for (framework, of_kind, step), path in self._paths.items():
+            if step and of_kind == kind and framework != launch.framework:
+                names = self.files.spec.parameters_of(self.files.variant, self.files.size)
+                updated = under(read_arrays(path), "updated")
+                return {f"updated/{name}": updated[name] for name in names}
+        arrays = self.files.gradients(launch, kind, self._baseline(kind), "step")
+        return {name: array for name, array in arrays.items() if name.startswith("updated/")}
+
+    def _must_examine(self, framework: str) -> bool:
+        if self.files.spec.file:
+            return framework not in self._examined
+        return framework not in self.flows
+
+    def check_flow(self, launch: Launch) -> None:
+        """Compare the flow of the problem that is open in a worker with the scenario's spec.
+
+        The losses of a user's own scenario are run first.
+
+        Raises:
+            WorkerFailed: forward fails, or a loss is no scalar.
+            WrongFlow: a loss has a gradient where it must have none, or has none.
+        """
+        spec, variant = self.files.spec, self.files.variant
+        if spec.file:
+            launch.ask("probe")
+        states = launch.ask("flow")
+        wrong = list(flow.mistakes(states, spec, variant, launch.framework))
+        if wrong:
+            more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            place = _implementation(spec, launch.framework)
+            raise WrongFlow(f"{place}: the flow does not hold: {wrong[0]}{more}")
+        self.flows[launch.framework] = flow.matrix(states, spec.variants[variant].networks)
+        self._examined.add(launch.framework)
+
+    def _demand_agreement(self, paths: Mapping[str, str], kind: str, step: bool) -> None:
+        key = (*sorted(paths), kind, step)
+        if len(paths) == 2 and key not in self._agreeing:
+            problem = disagreement(self.files, *(read_arrays(path) for path in paths.values()))
+            if problem:
+                raise ReferencesDisagree(f"the frameworks' float64 references differ: {problem}")
+            self._agreeing.add(key)
+
+
+def _implementation(spec: Scenario, framework: str) -> str:
+    """Return the file that implements a scenario in a framework, and the scenario's name."""
+    if spec.file:
+        return f"{part_of(spec.file, framework).name}: {spec.name}"
+    return f"impl_{framework}/{spec.family}.py: {spec.name}"
+
+
+def _draw(spec: Scenario, variant: str, size: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return weights and data; an exception in a user's own spec becomes one line."""
     try:
         return spec.draw(variant, size)
     except Exception as error:
         if spec.file is None:
             raise
-        what = f"drawing {spec.name} at size {size!r}"
-        raise errors.SpecError(f"{errors.told(error, spec.file)} ({what})") from error
-
-
-def _keeping(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Those whose name starts with ``prefix/``, with it."""
-    return {name: array for name, array in arrays.items() if name.startswith(f"{prefix}/")}
+        task = f"drawing {spec.name} at size {size!r}"
+        raise errors.SpecError(f"{errors.told(error, spec.file)} ({task})") from error
 
 
 def disagreement(
     files: ProblemFiles, one: Mapping[str, Any], other: Mapping[str, Any]
 ) -> str | None:
-    """What is wrong between two float64 references; None if they agree."""
+    """Return how two float64 references of a problem differ; None if they agree.
+
+    Args:
+        files: the problem.
+        one: ``gradient/…`` of every parameter.
+        other: the same, of another framework or version.
+    """
     return equivalence.compare(
         under(one, "gradient"),
         under(other, "gradient"),

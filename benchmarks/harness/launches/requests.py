@@ -1,4 +1,4 @@
-"""Make the request by which a worker prepares cells, with the rules that each is held to."""
+"""Build the request that makes a worker prepare cells, with the rules that each must obey."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def prepare_request(
     count: bool = False,
     products: bool = False,
 ) -> PrepareRequest:
-    """Return the arguments of a worker's operation ``prepare``.
+    """Return the arguments of the operation ``prepare``, which builds and checks cells.
 
     Args:
-        group: ``kind``, ``phase``, ``mode`` and ``dtype`` of the cells, which are all of one group.
+        group: ``kind``, ``phase``, ``mode`` and ``dtype``, which all cells share.
         files: the problem, open in the worker.
-        reference: the file of float64 gradients that the cells are held to.
+        reference: the file of float64 gradients that the cells are compared with.
         names: the strategies or recipes to prepare.
-        count: whether FLOPs and saved bytes are counted.
-        products: whether matrix products are listed.
+        count: whether to count FLOPs and saved bytes.
+        products: whether to list the matrix products.
     """
     return {
         "kind": group["kind"],
@@ -44,6 +44,7 @@ def prepare_request(
 
 
 def _rules_of_group(group: Mapping[str, Any], files: ProblemFiles) -> GateRules:
+    """Return the rules that hold for every cell of a group."""
     spec = files.spec
     margin = spec.kink_margin(files.variant, files.size)
     return {
@@ -62,14 +63,17 @@ def _exact_zero(files: ProblemFiles) -> list[str]:
     layers = files.spec.variants[files.variant].exact_zero
     return [
         name
-        for reached in files.facts["reach"].values()
-        for name in reached
+        for parameters in files.facts["reach"].values()
+        for name in parameters
         if matches(name, layers)
     ]
 
 
 def _rules_of_cell(name: str, files: ProblemFiles) -> GateRules:
-    """Return what must keep still and what must have no gradient, for one strategy or recipe."""
+    """Return the parameters that a cell must leave unchanged, and those without a gradient.
+
+    Both are the frozen ones, except for the recipes that freeze nothing or waste gradients.
+    """
     frozen = files.facts["frozen"]
     return {
         "still": [] if built(name) == UNFROZEN else frozen,

@@ -81,7 +81,7 @@ class GroupMeasurement:
         file = job.get("file")
         loading.load([file] if file else [])  # this may be another process
         self.files = self.workers.pool.files(job["scenario"], job["variant"], job["size"])
-        self._flows = self.files.flows
+        self._flows = self.files.references.flows
         self._start_workers()
         with self._spending("references"):
             reference = self._reference()
@@ -108,19 +108,20 @@ class GroupMeasurement:
             error.args = (f"the float64 reference: {error}",)
             raise
         framework = self.job["framework"]
-        if framework in self.files.unsound:
-            raise self.files.unsound[framework]
+        failures = self.files.references.failures
+        if framework in failures:
+            raise failures[framework]
         return files[framework]
 
     def _references(self) -> dict[str, str]:
         """Compute the references; where a worker died over them, once more in a fresh one."""
-        phase = self.job["kind"], self.job["phase"]
+        compute, cells = self.files.references.compute, (self.job["kind"], self.job["phase"])
         try:
-            return self.files.reference(self.workers.references(), *phase)
+            return compute(self.workers.references(), *cells)
         except WorkerFailed:
             raise
         except WorkerError:
-            return self.files.reference(self.workers.references(), *phase)
+            return compute(self.workers.references(), *cells)
 
     def _measure(self, start: float) -> None:
         self._time_launches(range(self.job["launches"]))

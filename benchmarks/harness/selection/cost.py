@@ -1,4 +1,4 @@
-"""How long a selection will take, said before it starts."""
+"""Estimate how long measuring a selection of cells takes, before it starts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from benchmarks.harness.protocol.cells import EAGER, Cell, groups
 from benchmarks.harness.selection.options import Selection
 from benchmarks.harness.worker import clock, trend
 
-# Nominal seconds of a call over two networks on 2 CPU cores, rounded from runs there; `gpu` is a
-# guess, not measured.
+# Nominal seconds of a call over two networks on 2 CPU cores, rounded from measured runs; only `gpu`
+# is a guess.
 CALL_SECONDS = {
     "seed": 4e-4,
     "small": 1.5e-3,
@@ -19,25 +19,30 @@ CALL_SECONDS = {
     "large_batch32": 3e-2,
     "gpu": 5e-2,
 }
-LIGHT = {"stacked_cascade": 0.4}  # above `small`, what its networks take of that
-SEPARATE = ("separate_retained", "separate_grad", "separate_pullbacks")  # a walk back for each loss
-DISPATCH_SECONDS = 3e-2  # of a call over two networks in eager JAX, whatever the size
-# per cell and two networks, once in a session: traced, compiled, counted in its graphs
+LIGHT = {"stacked_cascade": 0.4}  # at sizes above `small`, the share of those seconds that it takes
+# strategies with a backward pass for each loss
+SEPARATE = ("separate_retained", "separate_grad", "separate_pullbacks")
+DISPATCH_SECONDS = 3e-2  # of a call over two networks in eager JAX, at any size
+# per cell and two networks, once in a session: to trace, to compile and to count
 COMPILE_SECONDS = {"compile": 7.0, "compile_networks": 5.0}
-FOUND_SECONDS = 0.4  # in every launch after the first, which finds what was compiled
-START_SECONDS = 2.0  # a worker's, its framework imported; two start at a time
-CANARY_SECONDS = 0.25  # a launch's
-PREPARE_SECONDS = {"torch": 0.05, "jax": 0.25}  # per cell and launch: trace, compile or load, gate
+CACHED_COMPILE_SECONDS = 0.4  # in every launch after the first, from the cache of compiled programs
+START_SECONDS = 2.0  # to start a worker and import its framework; two start at a time
+CANARY_SECONDS = 0.25  # per launch
+# per cell and launch: trace, compile or load, check the gradients
+PREPARE_SECONDS = {"torch": 0.05, "jax": 0.25}
 MEMORY_SECONDS = {"torch": 2.0, "jax": 2.5}  # per cell: a process of its own, one at a time
 MEMORY_CALLS = 6
-REFERENCE_SECONDS = 1.0  # per problem, both frameworks, in float64, the flow proven
-REFERENCE_CALLS = 5  # as long as so many in float32, of the summed loss and of each loss alone
-LEAST_BLOCKS = 4
+REFERENCE_SECONDS = 1.0  # per problem: references of both frameworks in float64, flow proven
+REFERENCE_CALLS = 5  # float32 calls, of the summed loss and of each loss alone, that take as long
+LEAST_BLOCKS = 4  # of a cell in each launch
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Counts, and the estimated wall time in seconds."""
+    """Count cells and groups, with the estimated wall time in seconds.
+
+    ``unsupported`` cells were selected but cannot exist; they are not among ``cells``.
+    """
 
     cells: int
     groups: int
@@ -46,23 +51,34 @@ class Cost:
 
 
 def estimate(chosen: Selection, launches: int, cell_seconds: float, memory: bool = False) -> Cost:
-    """The cost of measuring a selection with so many launches, and peak memory where asked for."""
-    everything = chosen.demand()
-    possible = [cell for cell in everything if not cell.unsupported()]
-    found = groups(possible)
+    """Estimate the cost of measuring a selection.
+
+    Args:
+        chosen: the selected cells.
+        launches: worker processes for each group.
+        cell_seconds: of sampling, for each cell and launch.
+        memory: whether peak memory is measured too.
+
+    Raises:
+        SelectionError: the selection has no cell.
+    """
+    selected = chosen.demand()
+    possible = [cell for cell in selected if not cell.unsupported()]
+    by_group = groups(possible)
     problems = {(cell.scenario, cell.variant, cell.size): cell for cell in possible}
     frameworks = {cell.framework for cell in possible}
     seconds = (START_SECONDS / 2 + CANARY_SECONDS) * launches * len(frameworks)
     seconds += sum(map(_reference_seconds, problems.values()))
-    seconds += sum(_group_seconds(members, launches, cell_seconds) for members in found.values())
+    seconds += sum(_group_seconds(members, launches, cell_seconds) for members in by_group.values())
     if memory:
         seconds += sum(map(_memory_seconds, possible))
-    return Cost(len(possible), len(found), len(everything) - len(possible), seconds)
+    return Cost(len(possible), len(by_group), len(selected) - len(possible), seconds)
 
 
 def _reference_seconds(cell: Cell) -> float:
-    summed, separate = (replace(cell, strategy=way) for way in ("summed", SEPARATE[0]))
-    return REFERENCE_SECONDS + REFERENCE_CALLS * (_walk_seconds(summed) + _walk_seconds(separate))
+    summed, separate = (replace(cell, strategy=name) for name in ("summed", SEPARATE[0]))
+    walks = _walk_seconds(summed) + _walk_seconds(separate)
+    return REFERENCE_SECONDS + REFERENCE_CALLS * walks
 
 
 def _group_seconds(members: Sequence[Cell], launches: int, cell_seconds: float) -> float:
@@ -79,27 +95,27 @@ def _cell_seconds(cell: Cell, launches: int, cell_seconds: float) -> float:
 
 
 def _compile_seconds(cell: Cell, launches: int) -> float:
-    """Of a cell in one of torch's compiled modes; JAX's is part of preparing."""
+    """Estimate compiling in torch's compiled modes; JAX compiles as part of preparing."""
     if cell.mode not in COMPILE_SECONDS:
         return 0.0
-    each = COMPILE_SECONDS[cell.mode] + (launches - 1) * FOUND_SECONDS
+    each = COMPILE_SECONDS[cell.mode] + (launches - 1) * CACHED_COMPILE_SECONDS
     return each * len(_networks(cell)) / 2
 
 
 def _memory_seconds(cell: Cell) -> float:
-    """Also on a GPU, where torch takes none of it: better too long than too short."""
+    """Estimate measuring peak memory; for torch on a GPU, which needs none of it, too much."""
     return MEMORY_SECONDS[cell.framework] + MEMORY_CALLS * call_seconds(cell)
 
 
 def call_seconds(cell: Cell) -> float:
-    """Nominal seconds of one call on 2 CPU cores."""
+    """Return the nominal seconds of one call on 2 CPU cores."""
     by_operation = cell.framework == "jax" and cell.mode == EAGER
     dispatch = DISPATCH_SECONDS * len(_networks(cell)) / 2 if by_operation else 0.0
     return _walk_seconds(cell) + dispatch
 
 
 def _walk_seconds(cell: Cell) -> float:
-    """Of all the networks that the strategy walks back through, some of them several times."""
+    """Estimate forward and backward through the networks, some several times, without dispatch."""
     walked = len(_networks(cell))
     if cell.strategy in SEPARATE:
         walked = sum(map(len, cell.spec.variants[cell.variant].flow.values()))

@@ -1,9 +1,9 @@
-"""What is measured by default, and what the options make of it."""
+"""Turn the options of a session into the cells that it measures."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from benchmarks.harness.protocol.cells import (
     KINDS,
     MODES,
     OPTIONS,
-    OWN_FORWARD,
     PHASES,
     RECIPES,
     STRATEGIES,
-    UNFROZEN,
     Cell,
 )
+from benchmarks.harness.selection import choices
+from benchmarks.harness.selection.choices import choose_recipes, choose_strategies, includes, unique
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 
 DEVICES = ("cpu", "cuda")
@@ -27,31 +27,30 @@ DEFAULT_VARIANTS = {
     "stacked_cascade": ("n2", "n4"),
     "attention_on_frozen_backbone": ("gamma05",),
 }
-# asked for by name, all of them are taken
-SHORTENED = {
+# variants measured by default unless the user names the scenario, which measures all its variants
+DEFAULT_VARIANTS_OF_UNNAMED = {
     "two_player": ("turn_b",),
     "staged_unfreeze": ("phase2",),  # phase 1 is the network of `frozen_in_constructor`
 }
-DEFAULT_STRATEGIES = {
-    "backward": ("summed", "separate_retained", "boundary_split"),
-    "gradient": ("summed", "reforward"),
-}
-DEFAULT_RECIPES = {
-    "torch": (UNFROZEN, "requires_grad_false", "no_grad_forward", "optimizer_only"),
-    "jax": (UNFROZEN, "grad_of_trainable", "partition", "chain_freeze"),
-}
-ALL = "all"
+ALL = choices.ALL
 
 
 class SelectionError(ValueError):
-    """A name that is not in the catalogue: what was given, what is allowed."""
+    """Raised when an option has a value that is not allowed, or when no cell is selected."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What was asked for; None stands for the default, ``("all",)`` for everything.
+    """Hold the names given for each option, and select cells by them.
 
-    The user's own scenarios, where there are any, are the default ones.
+    None stands for an option's default, ``("all",)`` for every name. By default the scenarios are
+    the user's own, or those of this suite if there are none.
+
+    Args:
+        everything: whether an option without names selects every name rather than its default.
+
+    Raises:
+        SelectionError: a name is unknown.
     """
 
     kind: tuple[str, ...] | None = None
@@ -75,32 +74,35 @@ class Selection:
             )
 
     def demand(self) -> list[Cell]:
-        """The cells; raises `SelectionError` where there are none."""
-        found = self.cells()
-        if not found:
-            chosen = {n: ",".join(getattr(self, n)) for n in OPTIONS if getattr(self, n)}
-            options = " ".join(f"--{name} {names}" for name, names in chosen.items())
+        """Return `cells`, of which there must be at least one.
+
+        Raises:
+            SelectionError: the options leave no cell.
+        """
+        cells = self.cells()
+        if not cells:
+            given = {n: ",".join(getattr(self, n)) for n in OPTIONS if getattr(self, n)}
+            options = " ".join(f"--{name} {names}" for name, names in given.items())
             raise SelectionError(f"{options} leaves no cell to measure; see `cascade-bench list`")
-        return found
+        return cells
 
     def allowed(self) -> dict[str, list[str]]:
-        """The names that each option takes, given the scenarios chosen."""
+        """Return the names that each option accepts, given the selected scenarios."""
         scenarios = self.scenarios() or list(CATALOGUE.values())  # a name may be unknown
+        strategies = [*STRATEGIES.values(), *RECIPES.values()]
         return {
             "kind": list(KINDS),
             "scenario": list(CATALOGUE),
-            "variant": _unique(v for scenario in scenarios for v in scenario.variants),
+            "variant": unique(v for scenario in scenarios for v in scenario.variants),
             "size": [size for size in SIZES if any(size in s.sizes for s in scenarios)],
             "framework": list(FRAMEWORKS),
-            "mode": _unique(mode for modes in MODES.values() for mode in modes),
-            "strategy": _unique(
-                s for ways in (STRATEGIES, RECIPES) for names in ways.values() for s in names
-            ),
+            "mode": unique(mode for modes in MODES.values() for mode in modes),
+            "strategy": unique(name for names in strategies for name in names),
             "phase": list(PHASES),
         }
 
     def problems(self) -> Iterator[tuple[Scenario, str, str]]:
-        """(scenario, variant, size) of everything chosen, in the catalogue's order."""
+        """Yield scenario, variant and size of every selected problem, in the catalogue's order."""
         for scenario in self.scenarios():
             for variant in self._variants(scenario):
                 for size in self._sizes():
@@ -108,113 +110,77 @@ class Selection:
                         yield scenario, variant, size
 
     def scenarios(self) -> list[Scenario]:
-        """The scenarios chosen; by default the user's own, or else every one."""
-        everything = list(CATALOGUE.values())
+        """Return the selected scenarios."""
+        catalogue = list(CATALOGUE.values())
         if self.scenario is None:
-            return [scenario for scenario in everything if scenario.file] or everything
-        return [scenario for scenario in everything if _takes(self.scenario, scenario.name)]
+            return [scenario for scenario in catalogue if scenario.file] or catalogue
+        return [scenario for scenario in catalogue if includes(self.scenario, scenario.name)]
 
     def cells(self) -> list[Cell]:
-        """Every cell chosen, those included that cannot exist; a group's baseline comes along."""
-        found: dict[Cell, None] = {}
+        """Return every selected cell, and the baseline of its group.
+
+        Cells that cannot exist are among them, see `Cell.unsupported`.
+        """
+        cells: dict[Cell, None] = {}
         for scenario, variant, size in self.problems():
             for framework in FRAMEWORKS:
-                if not _takes(self.framework, framework):
+                if not includes(self.framework, framework):
                     continue
                 for mode in self._modes(framework):
                     where = (scenario.name, variant, size, framework, mode)
-                    for kind, phase, way in self._ways(scenario, variant, framework):
-                        found[Cell(kind, *where, way, phase, self.device)] = None
-        return list(found)
+                    for kind, phase, name in self._methods(scenario, variant, framework):
+                        cells[Cell(kind, *where, name, phase, self.device)] = None
+        return list(cells)
+
+    def _names(self, option: str) -> tuple[str, ...] | None:
+        """Return the names given for an option, with ``everything`` taken into account."""
+        names: tuple[str, ...] | None = getattr(self, option)
+        return (ALL,) if self.everything and names is None else names
 
     def _variants(self, scenario: Scenario) -> list[str]:
-        known = DEFAULT_VARIANTS if self.scenario else DEFAULT_VARIANTS | SHORTENED
-        default = known.get(scenario.name, tuple(scenario.variants))
-        chosen = (ALL,) if self.everything and self.variant is None else self.variant
-        if chosen is None:
-            return list(default)
-        return [v for v in scenario.variants if _takes(chosen, v)]
+        names = self._names("variant")
+        if names is not None:
+            return [variant for variant in scenario.variants if includes(names, variant)]
+        defaults = DEFAULT_VARIANTS
+        if not self.scenario:
+            defaults = DEFAULT_VARIANTS | DEFAULT_VARIANTS_OF_UNNAMED
+        return list(defaults.get(scenario.name, tuple(scenario.variants)))
 
     def _sizes(self) -> list[str]:
-        fitting = [size for size in SIZES if size != "gpu" or self.device != "cpu"]
-        chosen = (ALL,) if self.everything and self.size is None else self.size
-        return [s for s in fitting if _takes(chosen if chosen else DEFAULT_SIZES, s)]
+        possible = [size for size in SIZES if size != "gpu" or self.device != "cpu"]
+        return [size for size in possible if includes(self._names("size") or DEFAULT_SIZES, size)]
 
     def _modes(self, framework: str) -> list[str]:
-        """The framework's own mode; others only where they are asked for."""
-        chosen = (ALL,) if self.everything and self.mode is None else self.mode
-        return [m for m in MODES[framework] if _takes(chosen or MODES[framework][:1], m)]
+        """Return the framework's own mode, and other modes only if they are named."""
+        names = self._names("mode") or MODES[framework][:1]
+        return [mode for mode in MODES[framework] if includes(names, mode)]
 
-    def _ways(
+    def _methods(
         self, scenario: Scenario, variant: str, framework: str
     ) -> Iterator[tuple[str, str, str]]:
-        """(kind, phase, strategy or recipe) of everything chosen for this variant."""
-        if _takes(self.kind, "backward") and self._compares(scenario, variant):
-            for phase, strategy in self._strategies(scenario, variant, framework):
-                yield "backward", phase, strategy
-        if _takes(self.kind, "freeze") and scenario.variants[variant].frozen:
-            for phase, recipe in self._recipes(framework):
-                yield "freeze", phase, recipe
+        """Yield kind, phase, and strategy or recipe of every cell of this variant."""
+        names, phases = self._names("strategy"), self._names("phase")
+        if includes(self.kind, "backward") and self._compares_strategies(scenario, variant):
+            for choice in choose_strategies(scenario, variant, framework, phases, names):
+                yield "backward", *choice
+        if includes(self.kind, "freeze") and scenario.variants[variant].frozen:
+            for choice in choose_recipes(framework, phases, names):
+                yield "freeze", *choice
 
-    def _strategies(
-        self, scenario: Scenario, variant: str, framework: str
-    ) -> list[tuple[str, str]]:
-        """(phase, strategy) pairs; a strategy asked for without a phase takes its natural one.
+    def _compares_strategies(self, scenario: Scenario, variant: str) -> bool:
+        """Return whether strategies are measured: by default for several losses, nothing frozen.
 
-        With one loss all strategies are the same: the baseline alone.
+        A user's own scenario with a single loss is measured too: nothing would be left of it
+        otherwise.
         """
-        strategies: tuple[str, ...] = STRATEGIES[framework]
-        if len(scenario.variants[variant].flow) < 2:
-            strategies = (scenario.baseline,)
-        phases = (ALL,) if self.everything and self.phase is None else self.phase
-        chosen = (ALL,) if self.everything and self.strategy is None else self.strategy
-        if phases is None and chosen is None:
-            pairs = [(p, s) for p, names in DEFAULT_STRATEGIES.items() for s in names]
-        elif phases is None:
-            own = OWN_FORWARD[framework]
-            picked = [s for s in strategies if _takes(chosen, s)]
-            pairs = [("gradient" if s in own else "backward", s) for s in picked]
-        else:
-            picked = [s for s in strategies if _takes(chosen, s)]
-            pairs = [(p, s) for p in PHASES if _takes(phases, p) for s in picked]
-            if chosen is None:
-                pairs = [(p, s) for p, s in pairs if s in _default_for(p)]
-        return _with_baseline(pairs, strategies, scenario.baseline)
-
-    def _compares(self, scenario: Scenario, variant: str) -> bool:
-        """By default only where several losses meet and nothing is frozen; else if asked for.
-
-        A user's own with a single loss is timed all the same: it would else leave nothing at all.
-        """
+        named = self.everything or self.kind or scenario.name in (self.scenario or ())
         chosen = scenario.variants[variant]
-        asked = self.everything or self.kind or scenario.name in (self.scenario or ())
-        meeting = len(chosen.flow) > 1 or scenario.file is not None
-        return bool(asked) or (meeting and not chosen.frozen)
-
-    def _recipes(self, framework: str) -> list[tuple[str, str]]:
-        """(phase, recipe) pairs; phase ``step`` unless another is asked for."""
-        recipes = RECIPES[framework]
-        phases = (ALL,) if self.everything and self.phase is None else self.phase or ("step",)
-        chosen = (ALL,) if self.everything and self.strategy is None else self.strategy
-        picked = [r for r in recipes if _takes(chosen or DEFAULT_RECIPES[framework], r)]
-        pairs = [(p, r) for p in PHASES[1:] if _takes(phases, p) for r in picked]
-        return _with_baseline(pairs, recipes, UNFROZEN)
-
-
-def _with_baseline(
-    pairs: list[tuple[str, str]], ways: Sequence[str], baseline: str
-) -> list[tuple[str, str]]:
-    used = _unique(phase for phase, _ in pairs)
-    return [(p, s) for p in used for s in ways if (p, s) in pairs or s == baseline]
-
-
-def _default_for(phase: str) -> Sequence[str]:
-    known = [s for names in DEFAULT_STRATEGIES.values() for s in names]
-    return DEFAULT_STRATEGIES[phase] if phase == "backward" else _unique(known)
+        worthwhile = len(chosen.flow) > 1 or scenario.file is not None
+        return bool(named) or (worthwhile and not chosen.frozen)
 
 
 def check_name(option: str, value: str, allowed: Sequence[str]) -> None:
-    """Raises `SelectionError` with the nearest name where ``value`` is not allowed."""
+    """Raise `SelectionError`, with the nearest allowed name, where a value is not allowed."""
     if value not in allowed:
         near = difflib.get_close_matches(value, allowed, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -223,20 +189,15 @@ def check_name(option: str, value: str, allowed: Sequence[str]) -> None:
         )
 
 
-def _takes(chosen: Sequence[str] | None, name: str) -> bool:
-    return chosen is None or ALL in chosen or name in chosen
-
-
-def _unique(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
-
-
 def check_positive(option: str, value: float) -> None:
-    """Raises `SelectionError` unless ``value`` is a finite number above 0."""
+    """Raise `SelectionError` unless a value is a finite number above 0."""
     if not 0 < value < float("inf"):
         raise SelectionError(f"--{option} {value}: must be a finite number above 0")
 
 
 def default_device() -> str:
-    """``cuda`` where the driver shows a device file, else ``cpu``; asking a framework is slow."""
+    """Return ``cuda`` if the driver shows a device file, else ``cpu``.
+
+    Asking a framework would be slow.
+    """
     return "cuda" if Path("/dev/nvidia0").exists() else "cpu"
