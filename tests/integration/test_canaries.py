@@ -1,4 +1,4 @@
-"""Canaries: each turns red when what it guards is broken, and none passes that was not taken."""
+"""Test that each canary fails when what it guards is broken, and passes only if measured."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def job_of(framework: str) -> CanaryJob:
 
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Take]:
-    """The verdicts of the fake framework's canaries by name, with a fault in it."""
+    """Measure the fake framework's canaries with a fault in it; return the verdicts by name."""
     with fake_framework(monkeypatch) as workers:
 
         def take(fault: str | None = None, framework: str = "fake") -> dict[str, Any]:
@@ -136,11 +136,18 @@ def test_fault_of_the_harness_itself_is_null_too(monkeypatch: pytest.MonkeyPatch
     assert "ZeroDivisionError" in verdicts[0]["said"]
 
 
-# The verdicts, over answers that are made up
+# Verdicts on made-up answers
 
 
 def answer(once: float = 1e-3, ratio: float = 2.0, late: float = 1.005, call: float = 2e-4) -> Any:
-    """Of a launch in which the work took ``once``, beside what each ``call`` takes."""
+    """Return the answers of a made-up launch.
+
+    Args:
+        once: seconds of the work.
+        ratio: how many times as long work done twice takes.
+        late: how many times as long a sleep reads.
+        call: seconds of a call without its work.
+    """
     unwaited = [{"seconds": 1e-4, "caught": True}, {"seconds": 4e-3, "caught": False}]
     return {
         "samples": {
@@ -181,7 +188,7 @@ def test_what_a_call_costs_beside_its_work_is_not_done_twice(call: float) -> Non
     assert verdict("twice", right) is True
     assert verdict("twice", wrong) is False
     assert verdict("unsynchronised", right) is True
-    assert canaries._product_seconds(right) == pytest.approx([1e-3 / 3] * 6)
+    assert canaries.product_seconds(right) == pytest.approx([1e-3 / 3] * 6)
 
 
 def test_more_work_that_takes_no_longer_fails() -> None:
@@ -232,21 +239,21 @@ def test_only_a_quick_call_that_is_not_caught_is_a_fault() -> None:
     ("again", "passed"), [([2.2e-3] * 12, True), (SCATTERED, False), ([3.2e-3] * 12, False)]
 )
 def test_what_failed_is_right_only_if_the_second_try_says_so(
-    monkeypatch: pytest.MonkeyPatch, again: list[float], passed: bool
+    again: list[float], passed: bool
 ) -> None:
     first, second = answer(ratio=3.0), answer()
     second["samples"]["twice"] = again
-    answers = iter([[first], [second]])
-    monkeypatch.setattr(canaries, "_answers", lambda *_: next(answers))
-    found = canaries._measure_until_settled([], job_of("fake"))[0][0]
-    assert (found["canary"], found["passed"], found["tries"]) == ("twice", passed, 2)
+    verdicts, answers = canaries.judge_twice(lambda attempt: [(first, second)[attempt]])
+    twice = verdicts[0]
+    assert (twice["canary"], twice["passed"], twice["tries"]) == ("twice", passed, 2)
+    assert answers == [first]
 
 
 def test_the_frozen_reference_is_the_time_of_one_product() -> None:
-    assert canaries._product_seconds([answer(once=6e-4), answer(once=9e-4)]) == pytest.approx(
+    assert canaries.product_seconds([answer(once=6e-4), answer(once=9e-4)]) == pytest.approx(
         [2e-4, 3e-4]
     )
-    assert canaries._product_seconds([answer(once=0.0)]) == []
+    assert canaries.product_seconds([answer(once=0.0)]) == []
 
 
 def test_times_that_are_none_fail() -> None:
@@ -254,7 +261,7 @@ def test_times_that_are_none_fail() -> None:
     assert verdict("sleep", [answer(late=float("nan"))]) is False
 
 
-# What is said of them
+# The lines that are printed
 
 
 def canary(framework: str, passed: bool | None, said: str, **more: str) -> dict[str, Any]:

@@ -1,20 +1,23 @@
-"""Memory that is short, and a worker that died unseen: each launch is prepared before its turn."""
+"""Test groups that do not fit into memory in all launches at once, and workers that die unseen."""
 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.measurement import capacity
-from benchmarks.harness.measurement.group import GroupMeasurement
 from benchmarks.machine.host import Host
 from tests.helpers.fake_framework import Measure
+from tests.helpers.fake_sessions import wait_for
 
 
 def host(folder: Path, available: int, peak: int) -> Host:
+    """Return a made-up machine with kB of available memory, and of process 7's peak."""
     (folder / "proc" / "7").mkdir(parents=True)
     (folder / "proc" / "meminfo").write_text(f"MemAvailable:   {available} kB\n")
     (folder / "proc" / "7" / "status").write_text(f"Name:\tx\nVmHWM:\t   {peak} kB\n")
@@ -22,13 +25,13 @@ def host(folder: Path, available: int, peak: int) -> Host:
 
 
 @pytest.mark.parametrize(("others", "short"), [(0, False), (3, False), (4, False), (5, True)])
-def test_it_is_crowded_where_the_others_would_not_fit(
+def test_memory_is_exceeded_where_the_other_launches_would_not_fit(
     tmp_path: Path, others: int, short: bool
 ) -> None:
     assert capacity.exceeds_memory(7, others, host(tmp_path, 10_000, 2_000)) is short
 
 
-def test_what_the_system_does_not_tell_is_room(tmp_path: Path) -> None:
+def test_unknown_memory_counts_as_enough(tmp_path: Path) -> None:
     assert capacity.exceeds_memory(7, 99, Host(tmp_path)) is False
     assert capacity.exceeds_memory(os.getpid(), 0) is False
 
@@ -36,15 +39,23 @@ def test_what_the_system_does_not_tell_is_room(tmp_path: Path) -> None:
 def test_where_memory_is_short_one_launch_at_a_time_holds_the_problem(
     measured: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    holding: list[int] = []
-    known = GroupMeasurement._time
+    prepared: list[Launch] = []
+    holding: list[int] = []  # at each timing, how many live workers hold the problem
+    ask, send = Launch.ask, Launch.send
 
-    def time(self: GroupMeasurement, launch: Launch, index: int) -> None:
-        known(self, launch, index)
-        launches = measured.pool._launches["fake", "cpu", "float32"]
-        holding.append(sum(self.preparation.is_prepared(one) and not one.dead for one in launches))
+    def watch_send(launch: Launch, op: str, **arguments: Any) -> None:
+        send(launch, op, **arguments)
+        if op == "prepare":
+            prepared.append(launch)
 
-    monkeypatch.setattr(GroupMeasurement, "_time", time)
+    def watch_ask(launch: Launch, op: str, *rest: Any, **arguments: Any) -> Any:
+        result = ask(launch, op, *rest, **arguments)
+        if op == "time":
+            holding.append(sum(not one.dead for one in prepared))
+        return result
+
+    monkeypatch.setattr(Launch, "send", watch_send)
+    monkeypatch.setattr(Launch, "ask", watch_ask)
     monkeypatch.setattr(capacity, "exceeds_memory", lambda *_: True)
     found = measured("summed", launches=3)
     assert [len(launch) > 0 for launch in found["summed"]["samples"]] == [True] * 3
@@ -55,18 +66,19 @@ def test_where_memory_is_short_one_launch_at_a_time_holds_the_problem(
 def test_a_worker_that_died_since_it_was_prepared_is_replaced_by_a_prepared_one(
     measured: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = GroupMeasurement._time
     killed: list[int] = []
+    ask = Launch.ask
 
-    def time(self: GroupMeasurement, launch: Launch, index: int) -> None:
-        known(self, launch, index)
-        if index == 0 and not killed:
-            other = self.workers.all()[1]
-            killed.append(other.pid)
-            os.kill(other.pid, 9)
-            other._process.wait()
+    def kill_the_second(launch: Launch, op: str, *rest: Any, **arguments: Any) -> Any:
+        result = ask(launch, op, *rest, **arguments)
+        if op == "time" and not killed:
+            _, second = measured.pool.launches("fake", "cpu", "float32", 2)
+            killed.append(second.pid)
+            os.kill(second.pid, signal.SIGKILL)
+            wait_for(lambda: second.dead)
+        return result
 
-    monkeypatch.setattr(GroupMeasurement, "_time", time)
+    monkeypatch.setattr(Launch, "ask", kill_the_second)
     found = measured("summed")
     assert killed
     assert (found["summed"]["outcome"], found["summed"]["why"]) == ("ok", None)

@@ -40,7 +40,7 @@ FAULTS = (
     Fault(
         "gone_on_with_other_settings",
         RESUME,
-        "if name not in HOW_ASKED and there != here:",
+        "if name not in NOT_COMPARED and there != here:",
         'if name == "launches" and there != here:',
         "cells of one run are measured for another time each",
         (f"{HERE}::test_other_setting_is_refused",),
@@ -48,7 +48,7 @@ FAULTS = (
     Fault(
         "words_of_the_command_taken_for_settings",
         RESUME,
-        "if name not in HOW_ASKED and there != here:",
+        "if name not in NOT_COMPARED and there != here:",
         "if there != here:",
         "no run can be gone on with, for its command has --resume in it",
         (JUST_LIKE,),
@@ -64,8 +64,8 @@ FAULTS = (
     Fault(
         "half_a_group_measured_again",
         RESUME,
-        "if not all(map(well, members))]",
-        "if not any(map(well, members))]",
+        "if not all(map(complete, members))]",
+        "if not any(map(complete, members))]",
         "a cell is compared with a baseline of another hour",
         (LOST,),
     ),
@@ -105,7 +105,7 @@ FAULTS = (
         "command_names_two_runs",
         RESUME,
         '        if word == "--resume" and words and not words[0].startswith("-"):\n'
-        "            words.pop(0)  # the run that was named then\n"
+        "            words.pop(0)  # the run that the session itself continued\n"
         "        elif",
         "        if",
         "the command that goes on takes a run for a folder of tests",
@@ -217,8 +217,8 @@ FAULTS = (
     Fault(
         "signal_given_to_another_thread_missed",
         "benchmarks/harness/session/session.py",
-        "self.measured.add_group(members, signal_safe_wait.result(future))",
-        "self.measured.add_group(members, future.result())",
+        "self.measurements.add_group(members, signal_safe_wait.result(future))",
+        "self.measurements.add_group(members, future.result())",
         "Ctrl-C is lost where it comes while a thread is being started",
         (
             "tests/system/test_signal_safe_wait.py::test_session_ends_whichever_thread_a_signal_is_given_to",
@@ -269,6 +269,6 @@ FAULTS = (
         "            launch = self._launch(",
         "a worker is started for a session that has ended",
         (f"{CLOSING}::test_closed_pool_starts_no_worker",),
-        narrow="errand",
+        narrow="separate",
     ),
 )

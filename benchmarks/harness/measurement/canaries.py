@@ -1,9 +1,9 @@
-"""Measure canaries: before any cell is timed, the harness must read right what is known.
+"""Measure canaries: before any cell is timed, the harness must measure known programs correctly.
 
-A canary is a program whose right answer is known. They are measured in every launch of every
-framework that is timed, through the clock, the guard and the gate that the cells go through: work
-done twice, a call that nobody waits for, a sleep, a wrong gradient. A canary has ``passed``: true,
-false, or null where the machine was too noisy to tell, which is no pass.
+A canary is a program whose right answer is known: work done twice, a call that is not waited for, a
+sleep, a wrong gradient. Canaries are measured in every launch of every framework that is timed, by
+the same clock, guard and gate as the cells. A canary has ``passed``: true, false, or null where the
+machine was too noisy to tell, which does not count as a pass.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ from results.statistics.estimators import (
     moderated_interval,
 )
 
-WHOSE = ("framework", "device", "dtype")
+WORKER_KEYS = ("framework", "device", "dtype")  # of a job, which name the kind of worker
 NAMES = ("twice", "unsynchronised", "sleep", "wrong_gradient")
 SAMPLES = 12  # of each program in each launch
 # A 95 % interval would miss a true 2.0 in one session of twenty. At 99.9 % it is one in a thousand.
 CONFIDENCE = 0.999
 MARGIN = 0.03
-NEAREST, FURTHEST = 2**0.5, 2**1.5  # half-way, in log, from 2 to 1 and to 4
+NEAREST, FURTHEST = 2**0.5, 2**1.5  # halfway, on a log scale, from 2 to 1 and from 2 to 4
 SCATTERED = 1.5  # upper over lower quartile of a launch's samples
-SLEEP_LATE, SLEEP_EARLY = 0.02, 0.002  # Python around a sleep; how far the system's clock is slewed
-QUICK = 0.5  # an unwaited call that reads less than this of its work's time shows what it must
+# how much longer a sleep may read, for Python's share, and how much shorter, for a slewed clock
+SLEEP_LATE, SLEEP_EARLY = 0.02, 0.002
+QUICK = 0.5  # share of the work's time; only a call that reads less was not waited for
 
 Verdict = dict[str, Any]  # ``passed`` and ``said``, and ``ratio`` where there is one
 Judge = Callable[[Sequence[CanaryAnswers]], Verdict]
@@ -54,17 +55,18 @@ def take(
 
     Args:
         submit: begins to measure, see `Measurer.measure_canaries`.
-        cells: the cells that are to be timed afterwards.
+        cells: those that will be timed afterwards.
         settings: the other keys of `CanaryJob`: ``launches``, ``limit`` and ``seed``.
     """
-    for values in dict.fromkeys(tuple(getattr(cell, name) for name in WHOSE) for cell in cells):
-        job = cast("CanaryJob", dict(zip(WHOSE, values, strict=True)) | dict(settings))
+    kinds = (tuple(getattr(cell, name) for name in WORKER_KEYS) for cell in cells)
+    for kind in dict.fromkeys(kinds):
+        job = cast("CanaryJob", dict(zip(WORKER_KEYS, kind, strict=True)) | dict(settings))
         try:
             result = signal_safe_wait.result(submit(job))
-        except Exception as error:  # a fault of the harness itself must not cost the cells
+        except Exception as error:  # a bug of the harness must not cost the cells
             reason = f"the harness failed: {type(error).__name__}: {error}"
             result = {
-                "verdicts": _of_job(job, _not_taken(reason)),
+                "verdicts": _add_worker(job, _not_taken(reason)),
                 "product_seconds": {},
                 "spent": {},
                 "worker_seconds": 0.0,
@@ -84,45 +86,51 @@ def measure_canaries(job: CanaryJob, pool: Pool) -> CanaryResult:
     reason.
     """
     start = ready = time.perf_counter()
-    product_seconds: dict[str, list[float]] = {}
+    reference_seconds: dict[str, list[float]] = {}
     try:
         workers = pool.launches(job["framework"], job["device"], job["dtype"], job["launches"])
         for launch in workers:
             launch.ready()
         ready = time.perf_counter()
-        verdicts, answers = _measure_until_settled(workers, job)
+        verdicts, answers = judge_twice(lambda attempt: _answers(workers, job, attempt))
         key = " ".join((job["framework"], job["device"], job["dtype"]))
-        product_seconds = {key: _product_seconds(answers)}
+        reference_seconds = {key: product_seconds(answers)}
     except WorkerError as error:
         verdicts = _not_taken(str(error))
     return {
-        "verdicts": _of_job(job, verdicts),
-        "product_seconds": product_seconds,
+        "verdicts": _add_worker(job, verdicts),
+        "product_seconds": reference_seconds,
         "spent": {"starting": ready - start, "canaries": time.perf_counter() - ready},
         "worker_seconds": pool.worker_seconds(),
     }
 
 
-def _measure_until_settled(
-    workers: Sequence[Launch], job: CanaryJob
+def judge_twice(
+    measure: Callable[[int], list[CanaryAnswers]],
 ) -> tuple[list[Verdict], list[CanaryAnswers]]:
-    """Return the verdicts, and the answers of the first try.
+    """Judge the canaries, and once more those that fail.
 
-    A canary that fails is measured once more: a burst of a neighbour's load passes, a fault stays.
+    A short disturbance by another process is over by the second time, a fault is not.
+
+    Args:
+        measure: takes the number of the attempt, 0 or 1, and returns the answers of all launches.
+
+    Returns:
+        The verdict of each canary, and the answers of the first attempt.
     """
-    answers = _answers(workers, job, 0)
+    answers = measure(0)
     first = judge(answers)
     if all(verdict["passed"] is not False for verdict in first):
         return first, answers
-    again = judge(_answers(workers, job, 1))
+    second = judge(measure(1))
     verdicts = [
         one if one["passed"] is not False else (two if two["passed"] else one) | {"tries": 2}
-        for one, two in zip(first, again, strict=True)
+        for one, two in zip(first, second, strict=True)
     ]
     return verdicts, answers
 
 
-def _product_seconds(answers: Sequence[CanaryAnswers]) -> list[float]:
+def product_seconds(answers: Sequence[CanaryAnswers]) -> list[float]:
     """Return the seconds of one matrix product in each launch.
 
     Runs of many months are compared by this machine reference (`results.regression.history`). The
@@ -168,7 +176,7 @@ def _answers(workers: Sequence[Launch], job: CanaryJob, attempt: int) -> list[Ca
 
 
 def judge(launches: Sequence[CanaryAnswers]) -> list[Verdict]:
-    """Return the verdict of each canary over the answers of all launches."""
+    """Return the verdict of each canary, from the answers of all launches."""
     judges = (_twice, _unsynchronised, _sleep, _wrong_gradient)
     return [
         {"canary": name, "ratio": None, "tries": 1, **_judged(by, launches)}
@@ -283,11 +291,12 @@ def _wrong_gradient(launches: Sequence[CanaryAnswers]) -> Verdict:
 
 
 def _not_taken(why: str) -> list[Verdict]:
+    """Return verdicts that say why no canary could be measured."""
     return [
         {"canary": name, "passed": None, "said": why, "ratio": None, "tries": 0} for name in NAMES
     ]
 
 
-def _of_job(job: CanaryJob, verdicts: Iterable[Verdict]) -> list[CanaryVerdict]:
-    whose = {"framework": job["framework"], "device": job["device"], "dtype": job["dtype"]}
-    return [cast("CanaryVerdict", {**whose, **verdict}) for verdict in verdicts]
+def _add_worker(job: CanaryJob, verdicts: Iterable[Verdict]) -> list[CanaryVerdict]:
+    worker = {"framework": job["framework"], "device": job["device"], "dtype": job["dtype"]}
+    return [cast("CanaryVerdict", {**worker, **verdict}) for verdict in verdicts]

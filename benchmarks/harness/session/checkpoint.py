@@ -1,4 +1,4 @@
-"""Save a run while it goes on, so that no failure costs what was measured before it."""
+"""Save a run during measuring, so that a failure costs nothing that was measured before it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,36 @@ from benchmarks.harness.session import summary
 from results.records import storage
 from results.records.record import RecordError, Run
 
-CHECKPOINT_SECONDS = 5.0  # what a power cut may cost
+CHECKPOINT_SECONDS = 5.0  # between saves; a power cut costs as much
 
 
 class Checkpoint:
     """Write one run to its folder, again and again.
 
-    ``path`` is where it was last saved; ``trouble`` why the last try failed, which is said at the
-    end of the session, as measuring goes on; ``rescued`` where it was saved instead.
+    Measuring goes on if the run cannot be written; the session reports the failure at its end.
+
+    Args:
+        folder: of all runs.
+        enabled: whether anything is written.
+
+    Attributes:
+        path: where the run was last saved.
+        error: why the last save failed, None if it did not.
+        rescued: where the run was saved instead, after a failed save.
     """
 
     def __init__(self, folder: Path, *, enabled: bool) -> None:
         self.folder, self._enabled = folder, enabled
         self.path: Path | None = None
         self.rescued: Path | None = None
-        self.trouble: str | None = None
+        self.error: str | None = None
         self._saved = time.monotonic()
 
     def save_now_and_then(self, run: Callable[[], Run]) -> None:
-        """Save unless that was done a moment ago: saving costs as much as a small group."""
+        """Save the run if the last save is `CHECKPOINT_SECONDS` ago.
+
+        A save takes as long as a small group.
+        """
         if time.monotonic() - self._saved > CHECKPOINT_SECONDS or self.path is None:
             self.save(run)
             self._saved = time.monotonic()
@@ -39,11 +50,11 @@ class Checkpoint:
             return
         try:
             self.path = storage.save_run(run(), self.folder)
-            self.trouble = None
+            self.error = None
         except (RecordError, ValueError) as error:
-            self.trouble = str(error)
+            self.error = str(error)
 
     def rescue(self, run: Callable[[], Run]) -> None:
-        """Save the run in a temporary folder, where the last save has failed."""
-        if self.trouble:
+        """Save the run in a temporary folder if the last save failed."""
+        if self.error:
             self.rescued = summary.rescue(run())

@@ -1,4 +1,4 @@
-"""One run of measuring at a time: two on one machine would each disturb the other's times."""
+"""Let only one session measure on a machine: two would disturb each other's times."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from results.records.record import utc_now
 
 
 class Busy(Exception):
-    """Another run has the machine, or nobody can tell: one line for the person who asked."""
+    """Raised when another session holds the lock, or its file cannot be opened.
+
+    The message is one line for the user.
+    """
 
 
 class Lock:
-    """Held by a process from `take` to `release`, or to its death: then the kernel releases it.
+    """Lock a file from `take` to `release`; the kernel releases it if the process dies.
 
-    The file stands in the temporary folder, one for each user, so that runs of different check-outs
-    meet at it too; it is never removed, since removing it would let a third run in beside a second
-    that waits for it.
+    The file is in the temporary folder, one for each user, so that sessions of different check-outs
+    use the same one. It is never removed: a third session would create and lock a new file, while a
+    second one still waits for the lock on the removed one.
     """
 
     def __init__(self) -> None:
@@ -28,11 +31,12 @@ class Lock:
         self._fd: int | None = None
 
     def take(self) -> None:
-        """Take the lock and note in the file whose it is.
+        """Take the lock, and write into the file which process holds it.
 
-        Raises `Busy` where another has it, or where the file cannot be opened.
+        Raises:
+            Busy: another process holds the lock, or the file cannot be opened.
         """
-        try:  # not through a link that another user may have laid there
+        try:  # do not follow a link: another user may have put it there
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise Busy(
@@ -54,14 +58,14 @@ class Lock:
         os.pwrite(fd, json.dumps(note).encode(), 0)
 
     def release(self) -> None:
-        """Let the next one in; nothing happens where the lock was not taken."""
+        """Release the lock, if this object holds it."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
 
 def _holder(fd: int) -> str:
-    """Who has the lock, as it wrote; it may be just about to."""
+    """Return the description that the holder of the lock wrote, if it has done so already."""
     try:
         note = json.loads(os.pread(fd, 4096, 0))
         return f"process {note['pid']} since {note['since']} in {note['folder']}"

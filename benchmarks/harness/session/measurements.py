@@ -1,4 +1,4 @@
-"""Collect what a session has measured: records, samples, proven flows, and where time went."""
+"""Collect the results of a session: records, samples, proven flows, and the time spent."""
 
 from __future__ import annotations
 
@@ -19,20 +19,25 @@ STOPPED = "the run was stopped before this cell was measured"
 
 
 class Measurements:
-    """The cells measured so far, each with its record and its samples."""
+    """Hold the record and the samples of every cell measured so far."""
 
     def __init__(self) -> None:
         self.records: dict[Cell, Record] = {}
         # sample key → for each launch the seconds per call, in the order taken
         self.samples: dict[str, list[np.ndarray]] = {}
         self.spent: dict[str, float] = {}  # wall seconds by activity
-        self.worker_seconds = 0.0  # for how long of them a worker was busy, see `busy_time`
+        self.worker_seconds = 0.0  # during which a worker was busy, see `busy_time`
         # "scenario/variant" → framework → loss → network → value, zero or absent
         self.flows: dict[str, dict[str, Any]] = {}
-        self.stopped: dict[str, str] = {}  # a group's name → why it took no further launch
+        self.stopped: dict[str, str] = {}  # name of a group → why it got no further launch
 
     def restore(self, run: Run, cells: Iterable[Cell]) -> None:
-        """Take over the cells that a stopped run has measured already."""
+        """Take over the results of a run that is being continued.
+
+        Args:
+            run: the stopped run.
+            cells: of this session, all of which the run has a record of.
+        """
         self.records = resume.kept(run, cells)
         keys = {sample_key(r) for r in self.records.values() if r["outcome"] == "ok"}
         self.samples = {key: series for key, series in run.samples.items() if key in keys}
@@ -42,14 +47,14 @@ class Measurements:
         self.stopped = dict(run.settings["stopped"])
 
     def add_time(self, spent: Mapping[str, float], worker_seconds: float) -> None:
-        """Add the seconds that a job spent on each activity."""
+        """Add the seconds that a job spent on each activity, and those its workers were busy."""
         self.worker_seconds += worker_seconds
         for activity, seconds in spent.items():
             self.spent[activity] = self.spent.get(activity, 0.0) + seconds
 
     def add_group(self, members: list[Cell], result: GroupResult) -> dict[str, Any]:
-        """Record every cell of a group, and return what its worker says of the machine."""
-        self.forget(members)  # what an earlier session had of them
+        """Record every cell of a group, and return the machine as its worker describes it."""
+        self.forget(members)  # an earlier session may have recorded them
         about, cells = result["about"], result["cells"]
         self.add_time(about["spent"], about["worker_seconds"])
         if about["flows"]:
@@ -69,7 +74,7 @@ class Measurements:
         return {k: v for k, v in described if k not in NOT_OF_THE_MACHINE and v is not None}
 
     def fail(self, members: list[Cell], outcome: str, reason: str) -> None:
-        """Record cells that have no time."""
+        """Record cells that could not be timed, all for the same reason."""
         self.forget(members)
         self.records |= {cell: recording.failed(cell, outcome, reason) for cell in members}
 
@@ -80,17 +85,20 @@ class Measurements:
             self.samples.pop(sample_key(asdict(cell)), None)
 
     def estimate(self) -> None:
-        """Estimate all ratios: they borrow strength from every cell of a framework."""
+        """Estimate the ratios of all timed cells anew.
+
+        An estimate uses the spread of every other cell of its framework.
+        """
         timed = self._timed()
         estimated = estimate_run([self.records[cell] for cell in timed], self.samples)
         self.records |= dict(zip(timed, estimated, strict=True))
 
     def comparisons(self) -> list[Comparison]:
-        """Compare every timed cell with its baseline."""
+        """Return the comparison of every timed cell with its baseline."""
         return compare([dict(self.records[cell]) for cell in self._timed()], self.samples)
 
     def record(self, cell: Cell) -> Record:
-        """Return the cell's record; of one that was never reached, that it was interrupted."""
+        """Return the cell's record; its outcome is ``interrupted`` if it was never measured."""
         return self.records.get(cell) or recording.failed(cell, "interrupted", STOPPED)
 
     def _timed(self) -> list[Cell]:

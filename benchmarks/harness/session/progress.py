@@ -1,4 +1,4 @@
-"""How far the measuring is, and how long it still takes."""
+"""Show how many groups have been measured, and how long the rest will take."""
 
 from __future__ import annotations
 
@@ -13,44 +13,52 @@ EVERY_SECONDS = 10.0  # between lines where the output is no terminal
 
 
 class Progress:
-    """One line that rewrites itself in a terminal; a line now and then in a log."""
+    """Print progress to stderr: one line that rewrites itself, or some lines in a log.
+
+    Args:
+        config: pytest's; with ``-q`` nothing is printed.
+        total: number of groups to measure.
+        enabled: whether anything is printed.
+    """
 
     def __init__(self, config: pytest.Config, total: int, *, enabled: bool) -> None:
         self._manager = config.pluginmanager.getplugin("capturemanager")
         self._enabled = enabled and config.get_verbosity() >= 0
         self._terminal = sys.__stderr__ is not None and sys.__stderr__.isatty()
         self._total, self._done = total, 0
-        self._start = self._told = time.monotonic()
+        self._start = self._last_line = time.monotonic()
         self._width = 0
 
     def begin(self, text: str) -> None:
-        """What goes on before the first group."""
+        """Show a text until the first group begins."""
         if self._terminal:
             self._write("\r" + text)
             self._width = len(text)
         else:
             self._write("\n" + text, end="")
 
-    def at(self, members: list[Cell]) -> None:
-        """The group that is measured now."""
+    def begin_group(self, members: list[Cell]) -> None:
+        """Show that measuring a group begins.
+
+        Args:
+            members: the cells of the group.
+        """
         cell, now = members[0], time.monotonic()
         text = f"measuring {self._done + 1}/{self._total} {_name(cell)} ({len(members)} cells)"
         if self._done == 1:
-            self._start = (
-                now  # the first group waits for every worker to start: no measure of the rest
-            )
+            self._start = now  # the first group also started the workers, so it predicts nothing
         elif self._done > 1:
-            left = (now - self._start) / (self._done - 1) * (self._total - self._done)
-            text += f", {_minutes(left)} left"
+            each = (now - self._start) / (self._done - 1)
+            text += f", {_minutes(each * (self._total - self._done))} left"
         self._done += 1
         if self._terminal:
             self._write("\r" + text.ljust(self._width))
             self._width = len(text)
-        elif self._done == 1 or now - self._told >= EVERY_SECONDS:
-            self._told = now
+        elif self._done == 1 or now - self._last_line >= EVERY_SECONDS:
+            self._last_line = now
             self._write("\n" + text if self._done == 1 else text, end="\n")
 
-    def done(self) -> None:
+    def clear(self) -> None:
         """Clear the line."""
         if self._terminal and self._width:
             self._write("\r" + " " * self._width + "\r")

@@ -1,4 +1,4 @@
-"""From what a worker measured to the record of a cell."""
+"""Build the record of a cell from the results of its workers."""
 
 from __future__ import annotations
 
@@ -12,30 +12,57 @@ from benchmarks.harness.protocol.cells import EAGER, Cell
 from benchmarks.harness.worker import clock, trend
 from results.records.record import Record, explain, new_record
 
+# Why a figure is missing
 UNTESTED = (
     f"a trend cannot show in fewer than {trend.LEAST} calls, "
     f"which would take longer than the {clock.WARM_LIMIT} s of warming up"
 )
-# why an eager cell has no time of tracing and compiling
-NOT_COMPILED = {
+NOT_COMPILED = {  # an eager cell has no time of tracing and compiling
     "torch": "eager torch neither traces nor compiles",
     "jax": "eager JAX compiles each operation alone, at its first use: part of the first call",
 }
-NOT_TOLD = "torch does not tell how long a program took that it found in its cache"
-UNSEEN_BY_XLA = "no whole program for XLA to analyse: operations are dispatched one by one"
+COMPILE_TIMES_UNKNOWN = "torch does not tell how long a program took that it found in its cache"
+NO_WHOLE_PROGRAM = "no whole program for XLA to analyse: operations are dispatched one by one"
+NOTHING_COUNTED = "the counter saw no operation that it knows"
+RESIDUALS_INSIDE_PROGRAM = (
+    "XLA does not show what is saved inside a program; it is counted in phase backward"
+)
+RESIDUALS_HIDDEN = "torch.func hides what it saves from saved-tensor hooks"
+RESIDUALS_OF_EAGER_JAX = (
+    "what an eager call saves for its backward pass is not to be seen from outside"
+)
+NOT_TIMED = "not timed in this run"
+
+# figures that a worker reports under the name that they have in a record
+REPORTED = (
+    "trace_seconds",
+    "compile_seconds",
+    "first_call_seconds",
+    "residual_bytes",
+    "peak_bytes",
+    "optimizer_state_bytes",
+)
 
 
 def scenarios(cells: Iterable[Cell]) -> dict[str, dict[str, Any]]:
-    """What a reader of the run alone must know of each scenario: what it is, and its sizes."""
-    found = {cell.scenario: cell.spec for cell in cells}
+    """Describe each scenario of the cells, for readers who have the run and not this project.
+
+    Returns:
+        Scenario → ``summary``, one sentence, and ``sizes``, size → the arguments that it stands
+        for.
+    """
+    specs = {cell.scenario: cell.spec for cell in cells}
     return {
-        name: {"summary": spec.summary, "sizes": {s: dict(a) for s, a in spec.sizes.items()}}
-        for name, spec in found.items()
+        name: {
+            "summary": spec.summary,
+            "sizes": {size: dict(arguments) for size, arguments in spec.sizes.items()},
+        }
+        for name, spec in specs.items()
     }
 
 
 def failed(cell: Cell, outcome: str, why: str) -> Record:
-    """A record of a cell that has no time, every figure with the reason."""
+    """Return the record of a cell without a time; every figure is null for the same reason."""
     record = new_record(
         asdict(cell),
         family=cell.spec.family,
@@ -47,76 +74,93 @@ def failed(cell: Cell, outcome: str, why: str) -> Record:
 
 
 def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None) -> Record:
-    """A record of what `measure_group` returned for the cell; estimates come from the samples."""
-    figures = result["figures"]
-    known = {
-        "flops": figures.get("flops") or None,
-        "predicted_ratio": _ratio(figures.get("flops"), baseline_flops),
-        "peak_share": _peak_share(result),
-        "steady": steady_in_all(result["steady"]),
-        "equivalence": figures.get("equivalence"),
-        "gradient_error": _rounded(figures.get("gradient_error")),
-        **{
-            name: figures.get(name)
-            for name in (
-                "trace_seconds",
-                "compile_seconds",
-                "first_call_seconds",
-                "residual_bytes",
-                "peak_bytes",
-                "optimizer_state_bytes",
-            )
-        },
-    }
+    """Return the record of a cell that was measured; it gets no estimates yet.
+
+    Args:
+        cell: the cell.
+        result: its outcome, see `benchmarks.harness.measurement.job.CellOutcome`.
+        baseline_flops: FLOPs of one call of the group's baseline, None where they are unknown.
+    """
     if result["outcome"] != "ok":
-        return failed(cell, result["outcome"], result["why"]) | {
-            "equivalence": known["equivalence"],
-            "gradient_error": known["gradient_error"],
-        }
+        checked = _checked(result["figures"])
+        return failed(cell, result["outcome"], result["why"]) | checked
+    figures = _figures(result, baseline_flops)
     record = new_record(
         asdict(cell),
         family=cell.spec.family,
         baseline=cell.baseline,
         rerun=cell.rerun(),
         outcome="ok",
-        missing=_reasons(cell, figures, known) | ({"steady": UNTESTED} if result["steady"] else {}),
-        **known,
+        missing=_reasons(cell, result),
+        **figures,
     )
-    return explain(record, "not timed in this run")
+    return explain(record, NOT_TIMED)
+
+
+def _checked(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of the check against the reference, which a failed cell has too."""
+    return {
+        "equivalence": figures.get("equivalence"),
+        "gradient_error": _rounded(figures.get("gradient_error")),
+    }
+
+
+def _figures(result: Mapping[str, Any], baseline_flops: float | None) -> dict[str, Any]:
+    figures = result["figures"]
+    return {
+        "flops": figures.get("flops") or None,
+        "predicted_ratio": _ratio(figures.get("flops"), baseline_flops),
+        "peak_share": _peak_share(result),
+        "steady": steady_in_all(result["steady"]),
+        **_checked(figures),
+        **{name: figures.get(name) for name in REPORTED},
+    }
 
 
 def _rounded(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The error of each parameter in three digits: there may be a hundred of them in each cell."""
+    """Round the error of each parameter to three digits: a cell may have a hundred of them."""
     if error is None:
         return None
     rounded = {name: float(f"{e:.3g}") for name, e in error["parameters"].items()}
     return {**error, "parameters": rounded}
 
 
-def _reasons(cell: Cell, figures: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, str]:
+def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
+    """Return for each figure that may be missing why it would be."""
     eager, torch = cell.mode == EAGER, cell.framework == "torch"
-    fused = "XLA does not show what is saved inside a program; it is counted in phase backward"
-    unseen = "torch.func hides what it saves from saved-tensor hooks"
-    inside = "what an eager call saves for its backward pass is not to be seen from outside"
-    unstaged = NOT_COMPILED.get(cell.framework, "not compiled") if eager else NOT_TOLD
-    uncounted = "the counter saw no operation that it knows"
-    return {
-        "flops": UNSEEN_BY_XLA if eager and not torch else uncounted,
+    untraced = COMPILE_TIMES_UNKNOWN
+    if eager:
+        untraced = NOT_COMPILED.get(cell.framework, "not compiled")
+    reasons = {
+        "flops": NO_WHOLE_PROGRAM if eager and not torch else NOTHING_COUNTED,
         "predicted_ratio": "no FLOPs counted for this cell or its baseline",
         "peak_share": "not dominated by matrix products large enough to have a peak",
-        "trace_seconds": unstaged,
-        "compile_seconds": unstaged,
-        "residual_bytes": unseen if torch else inside if eager else fused,
-        "peak_bytes": figures.get("peak_why") or "not timed in this run",
+        "trace_seconds": untraced,
+        "compile_seconds": untraced,
+        "residual_bytes": _why_no_residuals(cell),
+        "peak_bytes": result["figures"].get("peak_why") or NOT_TIMED,
         "optimizer_state_bytes": "no optimizer in this phase",
         "gradient_error": "the optimizer keeps no gradient; its update was checked instead",
     }
+    return reasons | ({"steady": UNTESTED} if result["steady"] else {})
+
+
+def _why_no_residuals(cell: Cell) -> str:
+    if cell.framework == "torch":
+        return RESIDUALS_HIDDEN
+    return RESIDUALS_OF_EAGER_JAX if cell.mode == EAGER else RESIDUALS_INSIDE_PROGRAM
 
 
 def steady_in_all(launches: Sequence[bool | None]) -> bool | None:
-    """Whether every launch was steady: one that was not may have moved a ratio's mean.
+    """Return whether the times had no trend in any launch.
 
-    None where none showed a trend, but one or more could not be tested.
+    One launch with a trend may have moved a ratio's mean.
+
+    Args:
+        launches: for each launch whether its times had no trend; None: too few calls to test.
+
+    Returns:
+        None where no launch showed a trend, but at least one could not be tested.
     """
     if False in launches:
         return False
@@ -128,7 +172,11 @@ def _ratio(flops: float | None, baseline: float | None) -> float | None:
 
 
 def _peak_share(result: Mapping[str, Any]) -> float | None:
-    """Median over launches of the products' best times over the lower quartile measured."""
+    """Return the share of a call's time that its matrix products would take at their best.
+
+    This is the median over launches of that best time over the lower quartile of the samples; None
+    where the best time was not measured.
+    """
     if not result["peak_seconds"]:
         return None
     quartiles = [np.quantile(launch, 0.25) for launch in result["samples"]]

@@ -10,7 +10,11 @@ from results.records.record import Record
 
 
 class Replay:
-    """A clock that shows a measured series: each call of `advance` moves it by the next sample."""
+    """Be a clock that each call of `advance` moves on by the next sample of a series.
+
+    Args:
+        samples: seconds per call, in the order measured.
+    """
 
     def __init__(self, samples: list[float]) -> None:
         self.samples = samples
@@ -28,10 +32,14 @@ class Replay:
 
 
 def replay(timed_cell: tuple[Record, Replay], benchmark: Any) -> None:
-    """Feed a cell's samples, those of all launches in order, into the fixture ``benchmark``.
+    """Pass a cell's samples, those of all launches in order, to the fixture ``benchmark``.
 
-    A cell without a time fails its test, with the reason and the command that measures it again;
-    it leaves no entry in pytest-benchmark's tables and files.
+    A cell without a time fails the test, with the reason and the command that measures it again,
+    and gets no entry in pytest-benchmark's tables and files.
+
+    Args:
+        timed_cell: record and samples of the cell.
+        benchmark: pytest-benchmark's fixture.
     """
     record, series = timed_cell
     if record["outcome"] != "ok":
@@ -45,7 +53,7 @@ def replay(timed_cell: tuple[Record, Replay], benchmark: Any) -> None:
 
 
 def _brief(record: Record) -> Record:
-    """Return a record without the gradient error of every parameter, which would be long."""
+    """Return a record without the long list of every parameter's gradient error."""
     error = record["gradient_error"]
     brief = error and {name: part for name, part in error.items() if name != "parameters"}
     return {**record, "gradient_error": brief}

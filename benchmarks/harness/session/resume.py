@@ -1,8 +1,8 @@
-"""Going on with a run that was stopped: which one, whether it may be, and what of it is kept.
+"""Continue a run that was stopped: find it, check that it is comparable, and reuse its cells.
 
-It goes on under its own id: there is then one run with every cell, and no half of it beside. What
-a group needs whole, all its strategies in the same launches, is taken over whole or measured again
-whole.
+The run continues under its own id, so that one run has every cell and no half of it is left beside.
+All strategies of a group must be timed in the same launches: a group is either reused as a whole or
+measured again as a whole.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from results.records import storage
 from results.records.record import CELL_FIELDS, Record, Run, plain, sample_key
 
 NEWEST = "newest"
-# The code that a time depends on. How times become estimates does not count: estimates are made
-# anew from the samples whenever a run is read.
+# The code that a time depends on. The code that turns times into estimates is not part of it:
+# estimates are computed anew from the samples whenever a run is read.
 MEASURING = (
     "benchmarks/harness/protocol",
     "benchmarks/harness/worker",
@@ -33,20 +33,27 @@ MEASURING = (
     "impl_torch",
     "impl_jax",
 )
-HOW_ASKED = ("arguments",)  # of the settings, what says how the cells were named, not measured
+NOT_COMPARED = ("arguments",)  # settings that say how cells were selected, not how measured
 
 
 class ResumeError(Exception):
-    """A run that cannot be gone on with: one line for the person who asked for it."""
+    """Raised when a run cannot be continued; the message is one line for the user."""
 
 
-def find(asked: str, folder: Path, machine: str) -> Run:
-    """The run of that path or id; for ``newest`` this machine's newest that is not whole.
+def find(name: str, folder: Path, machine: str) -> Run:
+    """Load the run to continue.
 
-    Raises `ResumeError` where there is none, `RecordError` where it cannot be read.
+    Args:
+        name: path or id of a run, or ``newest`` for this machine's newest incomplete run.
+        folder: of all runs.
+        machine: id of this machine.
+
+    Raises:
+        ResumeError: there is no such run.
+        RecordError: the run cannot be read.
     """
-    if asked != NEWEST:
-        return storage.load_run(_path(asked, folder))
+    if name != NEWEST:
+        return storage.load_run(_path(name, folder))
     for path in reversed(storage.find_runs(folder)):
         if path.parent.name == machine:
             run = storage.load_run(path)
@@ -58,30 +65,37 @@ def find(asked: str, folder: Path, machine: str) -> Run:
     )
 
 
-def _path(asked: str, folder: Path) -> Path:
-    if Path(asked).is_file():
-        return Path(asked)
-    found = [path for path in storage.find_runs(folder) if path.stem == asked]
-    if not found:
+def _path(name: str, folder: Path) -> Path:
+    if Path(name).is_file():
+        return Path(name)
+    paths = [path for path in storage.find_runs(folder) if path.stem == name]
+    if not paths:
         raise ResumeError(
-            f"--resume={asked}: neither a file nor the id of a run under {folder}; "
+            f"--resume={name}: neither a file nor the id of a run under {folder}; "
             "give one of these, or --resume alone, as the last argument, for the newest"
         )
-    return found[0]
+    return paths[0]
 
 
 def check(
     run: Run, machine: Mapping[str, Any], settings: Mapping[str, Any], cells: Sequence[Cell]
 ) -> None:
-    """Raises `ResumeError` where what is still to be measured would not be comparable."""
-    why = (
+    """Raise `ResumeError` unless new times would be comparable with those of the run.
+
+    Args:
+        run: the run to continue.
+        machine: description of this machine.
+        settings: of this session.
+        cells: selected in this session.
+    """
+    reason = (
         _other_machine(run, machine)
         or _other_code(run, settings["code"])
         or _other_settings(run, settings)
         or _other_cells(run, cells)
     )
-    if why:
-        raise ResumeError(f"--resume: cannot go on with run {run.id}: {why}")
+    if reason:
+        raise ResumeError(f"--resume: cannot go on with run {run.id}: {reason}")
 
 
 def _other_machine(run: Run, machine: Mapping[str, Any]) -> str | None:
@@ -106,7 +120,7 @@ def _other_code(run: Run, code: str) -> str | None:
 def _other_settings(run: Run, settings: Mapping[str, Any]) -> str | None:
     for name, value in settings.items():
         there, here = run.settings.get(name), plain(value)
-        if name not in HOW_ASKED and there != here:
+        if name not in NOT_COMPARED and there != here:
             return f"{name} is {there} there, {here} here; repeat its command: {command(run)}"
     return None
 
@@ -122,51 +136,63 @@ def _other_cells(run: Run, cells: Sequence[Cell]) -> str | None:
 
 
 def command(run: Run) -> str:
-    """The command line that goes on with the run."""
+    """Return the command line that continues a run."""
     return again(run.settings.get("arguments", ["benchmarks", "--benchmark-only"]), run.id)
 
 
 def again(arguments: Iterable[str], run: str | Path) -> str:
-    """The arguments of a session as a command line that goes on with its run, an id or a file."""
-    kept: list[str] = []
+    """Return a command line that continues a session's run.
+
+    Args:
+        arguments: of the session, without ``pytest``.
+        run: id or file of its run.
+    """
+    others: list[str] = []
     words = list(arguments)
     while words:
         word = words.pop(0)
         if word == "--resume" and words and not words[0].startswith("-"):
-            words.pop(0)  # the run that was named then
+            words.pop(0)  # the run that the session itself continued
         elif word != "--resume" and not word.startswith("--resume="):
-            kept.append(word)
-    return shlex.join(["pytest", *kept, f"--resume={run}"])
+            others.append(word)
+    return shlex.join(["pytest", *others, f"--resume={run}"])
 
 
 def kept(run: Run, cells: Iterable[Cell]) -> dict[Cell, Record]:
-    """What the run knows of each cell; a cell it never came to is left out."""
-    known = {cell_of(record): record for record in run.records}
-    return {cell: known[cell] for cell in cells if known[cell]["outcome"] != "interrupted"}
+    """Return the records of the cells that the run has measured, with or without success."""
+    records = {cell_of(record): record for record in run.records}
+    return {cell: records[cell] for cell in cells if records[cell]["outcome"] != "interrupted"}
 
 
 def unfinished(
     cells: Iterable[Cell], records: Mapping[Cell, Record], samples: Mapping[str, Any]
 ) -> list[list[Cell]]:
-    """The groups that are to be measured: all but those whose every cell went well."""
+    """Return the groups to measure: those in which a cell failed, or was not measured.
 
-    def well(cell: Cell) -> bool:
+    Args:
+        cells: the selected ones; those that cannot exist are left out.
+        records: of the cells measured so far.
+        samples: of the cells measured so far, by `sample_key`.
+    """
+
+    def complete(cell: Cell) -> bool:
         record = records.get(cell)
         return record is not None and record["outcome"] == "ok" and sample_key(record) in samples
 
     possible = (cell for cell in cells if not cell.unsupported())
-    return [members for members in groups(possible).values() if not all(map(well, members))]
+    return [members for members in groups(possible).values() if not all(map(complete, members))]
 
 
 def cell_of(record: Mapping[str, Any]) -> Cell:
+    """Return the cell that a record is about."""
     return Cell(**{name: record[name] for name in CELL_FIELDS})
 
 
 def code_digest(cells: Iterable[Cell]) -> str:
-    """A hash of all the code that a time depends on, a user's own included.
+    """Return a hash of all code that the times of these cells depend on, a user's own included.
 
-    Not the commit: a work tree has changes that no commit knows, and a commit changes much on which
-    no time depends.
+    The commit would not do: a work tree may have uncommitted changes, and most commits change
+    nothing that a time depends on.
     """
     files = sorted(path for part in MEASURING for path in (ROOT / part).rglob("*.py"))
     for spec in sorted({cell.spec.file for cell in cells if cell.spec.file}):

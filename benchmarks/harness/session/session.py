@@ -1,4 +1,4 @@
-"""Run a benchmark session: measure every selected group once, keep and show what was measured."""
+"""Run a benchmark session: measure every selected group once, save and print the results."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from results.statistics.verdict import ALPHA
 
 
 class BenchmarkSession:
-    """All cells of one pytest session; measuring starts when the first result is asked for.
+    """Measure all cells of one pytest session, when the first result is needed.
 
     Args:
         cells: the selected cells.
         config: pytest's, with the options of ``benchmarks/conftest.py``.
-        executor: where groups are measured; None: on a thread of this process.
+        executor: runs the jobs of measuring; None: a thread of this process does.
 
     Raises:
         RecordError: the folder of runs cannot be written, or the run to resume cannot be read.
@@ -58,7 +58,7 @@ class BenchmarkSession:
         if self.timing:
             storage.check_writable(folder)
             self._lock.take()
-        self.measured = Measurements()
+        self.measurements = Measurements()
         self.checkpoint = Checkpoint(folder, enabled=self.timing)
         self.measurer = Measurer(executor)
         self.machine = environment.describe()
@@ -68,7 +68,7 @@ class BenchmarkSession:
         self._begin = time.monotonic()
         if config.getoption("resume"):
             self._resume(resume.find(config.getoption("resume"), folder, self.machine["id"]))
-        _end_as_ctrl_c_does(signal.SIGTERM, signal.SIGHUP)
+        _interrupt_at(signal.SIGTERM, signal.SIGHUP)
         self._complete = False
 
     def _settings(self) -> dict[str, Any]:
@@ -88,11 +88,11 @@ class BenchmarkSession:
         }
 
     def _resume(self, run: Run) -> None:
-        """Go on with a stopped run, under its own id."""
+        """Continue a stopped run under its own id."""
         resume.check(run, self.machine, self.settings, self.cells)
         self.id, self.started = run.id, run.started
         self.machine = run.machine | self.machine
-        self.measured.restore(run, self.cells)
+        self.measurements.restore(run, self.cells)
         self._begin -= run.settings["wall_seconds"]
         self.settings["canaries"] = list(run.settings.get("canaries", []))
         self.settings["product_seconds"] = dict(run.settings.get("product_seconds", {}))
@@ -103,35 +103,39 @@ class BenchmarkSession:
         if not self._complete:
             self._complete = True
             self._measure_all()
-        record = self.measured.record(cell)
-        launches = self.measured.samples.get(sample_key(record), [])
+        record = self.measurements.record(cell)
+        launches = self.measurements.samples.get(sample_key(record), [])
         return record, Replay([float(sample) for launch in launches for sample in launch])
 
     def _measure_all(self) -> None:
-        measured = self.measured
-        waiting = resume.unfinished(self.cells, measured.records, measured.samples)
+        measurements = self.measurements
+        groups = resume.unfinished(self.cells, measurements.records, measurements.samples)
         for cell in self.cells:
             reason = cell.unsupported()
             if reason:
-                measured.records[cell] = recording.failed(cell, "unsupported", reason)
-        progress = Progress(self.config, len(waiting), enabled=self.timing)
+                measurements.records[cell] = recording.failed(cell, "unsupported", reason)
+        progress = Progress(self.config, len(groups), enabled=self.timing)
         try:
-            if self.timing and waiting:
+            if self.timing and groups:
                 progress.begin("starting the workers and taking the canaries")
-                self._measure_canaries([members[0] for members in waiting])
-            for members in waiting:
-                progress.at(members)
+                self._measure_canaries([members[0] for members in groups])
+            for members in groups:
+                progress.begin_group(members)
                 self._measure_group(members)
                 self.checkpoint.save_now_and_then(self.run)
-            measured.estimate()
+            measurements.estimate()
         except BaseException:
             self.interrupted = True
             raise
         finally:
-            progress.done()
+            progress.clear()
 
     def _measure_canaries(self, cells: list[Cell]) -> None:
-        """Find out, before anything is timed, whether the harness reads right what is known."""
+        """Check, before any cell is timed, that the harness measures known programs correctly.
+
+        Args:
+            cells: one of each group that will be timed.
+        """
         settings = {
             "launches": self.settings["launches"],
             "limit": self.config.getoption("cell_limit"),
@@ -142,15 +146,15 @@ class BenchmarkSession:
         for result in canaries.take(self.measurer.measure_canaries, cells, settings):
             verdicts += result["verdicts"]
             product_seconds |= result["product_seconds"]
-            self.measured.add_time(result["spent"], result["worker_seconds"])
+            self.measurements.add_time(result["spent"], result["worker_seconds"])
 
     def _measure_group(self, members: list[Cell]) -> None:
         future = self.measurer.measure_group(self._job(members))
         try:
-            self.machine |= self.measured.add_group(members, signal_safe_wait.result(future))
-        except Exception as error:  # a fault of the harness itself must not cost the other groups
+            self.machine |= self.measurements.add_group(members, signal_safe_wait.result(future))
+        except Exception as error:  # a bug of the harness must not cost the other groups
             reason = f"the harness failed: {type(error).__name__}: {error}"
-            self.measured.fail(members, "crashed", reason)
+            self.measurements.fail(members, "crashed", reason)
 
     def _job(self, members: list[Cell]) -> GroupJob:
         cell, frameworks = members[0], list(dict.fromkeys(c.framework for c in self.cells))
@@ -169,18 +173,25 @@ class BenchmarkSession:
         )
 
     def _stopping_rule(self, cell: Cell) -> StoppingRule | None:
-        """Return how precise the group of this cell is to be, with the spread known so far."""
-        asked = self.settings["precision"]
-        if asked is None:
+        """Return how precise the group of this cell must be, or None without ``--precision``.
+
+        The rule includes the spread of the framework's ratios so far.
+        """
+        precision = self.settings["precision"]
+        if precision is None:
             return None
         most, seconds = self.settings["most_launches"], self.settings["group_seconds"]
-        prior = fit_priors(self.measured.comparisons()).get(cell.framework, NO_PRIOR)
-        return PrecisionGoal(asked, most, seconds, cell.baseline, prior).rule()
+        prior = fit_priors(self.measurements.comparisons()).get(cell.framework, NO_PRIOR)
+        return PrecisionGoal(precision, most, seconds, cell.baseline, prior).rule()
 
     def run(self, *, ended: bool = False) -> Run:
-        """Return the session so far: every selected cell with an outcome, in order of selection."""
-        measured = self.measured
-        measured.estimate()
+        """Return the run so far: a record of every selected cell, in the order of selection.
+
+        Args:
+            ended: whether the session is over, so that the run gets the time of its end.
+        """
+        measurements = self.measurements
+        measurements.estimate()
         return Run(
             id=self.id,
             started=self.started,
@@ -189,23 +200,23 @@ class BenchmarkSession:
             settings=self.settings
             | {
                 "wall_seconds": time.monotonic() - self._begin,
-                "spent_seconds": measured.spent,
-                "worker_seconds": measured.worker_seconds,
-                "flows": measured.flows,
-                "stopped": measured.stopped,
+                "spent_seconds": measurements.spent,
+                "worker_seconds": measurements.worker_seconds,
+                "flows": measurements.flows,
+                "stopped": measurements.stopped,
                 "alpha": ALPHA,
-                "margins": margins_for(measured.comparisons()),
+                "margins": margins_for(measurements.comparisons()),
             },
             interrupted=self.interrupted,
-            records=[finish(measured.record(cell)) for cell in self.cells],
-            samples=measured.samples,
+            records=[finish(measurements.record(cell)) for cell in self.cells],
+            samples=measurements.samples,
         )
 
     def _whole_run(self) -> Run:
         return self.run(ended=True)
 
     def finish(self) -> None:
-        """Save the run, whatever ended the session, end the workers and release the lock."""
+        """Save the run, end the workers and release the lock, however the session ended."""
         if self._complete:
             self.checkpoint.save(self._whole_run)
         self.checkpoint.rescue(self._whole_run)
@@ -215,7 +226,7 @@ class BenchmarkSession:
     @property
     def trouble(self) -> str | None:
         """Return why the run could not be saved, None if it was."""
-        return self.checkpoint.trouble
+        return self.checkpoint.error
 
     @property
     def distrusted(self) -> bool:
@@ -225,27 +236,29 @@ class BenchmarkSession:
     def summary(self, terminal: pytest.TerminalReporter) -> None:
         """Print ratios with verdicts, failures with their commands, and where the run was saved.
 
-        This stands after pytest-benchmark's own tables.
+        The lines come after pytest-benchmark's own tables.
         """
         if self.timing and self._complete:
             summary.print_ratios(self._whole_run(), terminal)
-        summary.print_failures(self.measured.records.values(), terminal)
+        summary.print_failures(self.measurements.records.values(), terminal)
         summary.print_canaries(self.settings, terminal)
-        saved = self.checkpoint
-        if saved.trouble:
-            for line in summary.not_saved(saved.trouble, saved.path, saved.rescued):
+        checkpoint, measurements = self.checkpoint, self.measurements
+        if checkpoint.error:
+            lines = summary.not_saved(checkpoint.error, checkpoint.path, checkpoint.rescued)
+            for line in lines:
                 terminal.write_line(line, red=True)
-        elif saved.path:
+        elif checkpoint.path:
             wall = time.monotonic() - self._begin
-            measured = self.measured
-            terminal.write_line(summary.time_text(measured.spent, measured.worker_seconds, wall))
-            terminal.write_line(f"run saved: {saved.path}")
+            spent, busy = measurements.spent, measurements.worker_seconds
+            terminal.write_line(summary.time_text(spent, busy, wall))
+            terminal.write_line(f"run saved: {checkpoint.path}")
 
 
-def _end_as_ctrl_c_does(*signals: signal.Signals) -> None:
-    """Have these signals raise `KeyboardInterrupt`, unless somebody handles or ignores them.
+def _interrupt_at(*signals: signal.Signals) -> None:
+    """Make these signals raise `KeyboardInterrupt`, unless they are already handled or ignored.
 
-    The run is then saved and the workers are ended; ``nohup`` has SIGHUP ignored, which stays so.
+    The run is then saved and the workers are ended. A process started by ``nohup`` goes on ignoring
+    SIGHUP.
     """
     for number in signals:
         if signal.getsignal(number) == signal.SIG_DFL:

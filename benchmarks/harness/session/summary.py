@@ -1,4 +1,4 @@
-"""Print the end of a session: ratios, failures, canaries, and where the run was saved."""
+"""Print the summary of a session: ratios, failures, canaries, and where the run was saved."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ from results.terminal import ratios
 
 
 def rescue(run: Run) -> Path | None:
-    """Save a run in a new temporary folder, as its own cannot be written; None if that fails."""
+    """Save a run in a new temporary folder, and return its path; None if that fails too."""
     try:
         return storage.save_run(run, tempfile.mkdtemp(prefix="cascade-bench-rescued-"))
     except (OSError, RecordError, ValueError):
         return None
 
 
-def not_saved(trouble: str, checkpoint: Path | None, rescued: Path | None) -> Iterator[str]:
-    """Yield lines that say why a run could not be saved, and what was saved of it elsewhere."""
-    yield f"NOT SAVED: {trouble}"
+def not_saved(error: str, checkpoint: Path | None, rescued: Path | None) -> Iterator[str]:
+    """Yield the lines to print about a run that could not be saved.
+
+    Args:
+        error: why the last save failed.
+        checkpoint: where an earlier state of the run was saved, if anywhere.
+        rescued: where the whole run was saved instead, if anywhere.
+    """
+    yield f"NOT SAVED: {error}"
     if checkpoint:
         yield f"what could be saved before that: {checkpoint}"
     if rescued:
@@ -34,19 +40,26 @@ def not_saved(trouble: str, checkpoint: Path | None, rescued: Path | None) -> It
         yield "nor could it be saved in the temporary folder"
 
 
-def time_text(spent: Mapping[str, float], worked: float, wall: float) -> str:
-    """Say what a session's seconds went to, and for how many of them workers were busy."""
+def time_text(spent: Mapping[str, float], worker_seconds: float, wall: float) -> str:
+    """Return a sentence about where a session's time went.
+
+    Args:
+        spent: activity → wall seconds.
+        worker_seconds: of the session in which a worker was busy.
+        wall: seconds of the whole session.
+    """
     each = ", ".join(f"{activity} {seconds:.0f} s" for activity, seconds in spent.items())
     return (
         f"time went to: {each}; workers measured, warmed up, traced or compiled "
-        f"for {worked:.0f} of {wall:.0f} s"
+        f"for {worker_seconds:.0f} of {wall:.0f} s"
     )
 
 
 def print_ratios(run: Run, terminal: pytest.TerminalReporter) -> None:
-    """Print the run's ratios with their verdicts, and why measuring stopped with ``--precision``.
+    """Print the ratios of a run with their verdicts, at the width of the terminal.
 
-    At the width of the terminal, 100 columns where there is none.
+    With ``--precision``, print also why measuring each group stopped. If the output is no terminal,
+    the width is 100 columns.
     """
     width = max(80, terminal._tw.fullwidth) if terminal.isatty else 100
     lines = [
@@ -54,8 +67,7 @@ def print_ratios(run: Run, terminal: pytest.TerminalReporter) -> None:
         ratios.counted(run.records, run.settings["margins"], run.settings["alpha"]),
     ]
     if run.settings["stopped"]:
-        stopped, asked = run.settings["stopped"], run.settings["precision"]
-        lines.append(ratios.stops(stopped, asked))
+        lines.append(ratios.stops(run.settings["stopped"], run.settings["precision"]))
     if any(lines):
         terminal.section("ratios")
     for text in filter(None, lines):
@@ -63,7 +75,7 @@ def print_ratios(run: Run, terminal: pytest.TerminalReporter) -> None:
 
 
 def print_failures(records: Iterable[Record], terminal: pytest.TerminalReporter) -> None:
-    """Print each cell without a time: its outcome, the reason, the command to measure it again."""
+    """Print the outcome, the reason and the command to measure again of each cell that failed."""
     failed = failures.failed(records)
     if failed:
         terminal.section("what failed")
@@ -72,7 +84,7 @@ def print_failures(records: Iterable[Record], terminal: pytest.TerminalReporter)
 
 
 def print_canaries(settings: Mapping[str, Any], terminal: pytest.TerminalReporter) -> None:
-    """Print whether the run can be trusted: one line where it can, in red where it cannot."""
+    """Print in one line whether the canaries passed, and in red each canary that failed."""
     text, wrong = canary_status.summary(settings), canary_status.failed(settings)
     if text:
         terminal.write_line(f"canaries: {text}", red=bool(wrong))

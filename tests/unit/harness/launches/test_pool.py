@@ -1,4 +1,4 @@
-"""A pool that is closed by one thread while another asks it for workers, as Ctrl-C may do."""
+"""Test a pool that one thread closes while another asks it for workers, as after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,86 +10,86 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.launches import pool
+from benchmarks.harness.launches import pool as pool_module
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.pool import Pool, PoolClosed
 from tests.helpers.fake_framework import fake_framework
 
 WHERE = ("fake", "cpu", "float32")
-STARTING = 0.5  # seconds between a worker's start and its being kept
+STARTING = 0.5  # seconds between the start of a worker and the end of its constructor
 
 
-class Slow(Launch):
-    """One whose start takes long enough for something to happen meanwhile."""
+class SlowLaunch(Launch):
+    """Start so slowly that another thread can close the pool meanwhile."""
 
     pool: Pool
     begun = threading.Event()
-    made: list[Launch] = []  # noqa: RUF012
+    started: list[Launch] = []  # noqa: RUF012
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.made.append(self)
+        self.started.append(self)
         self.begun.set()
         time.sleep(STARTING)
 
 
 @pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Slow]]:
-    monkeypatch.setattr(pool, "Launch", Slow)
-    Slow.begun.clear()
-    Slow.made.clear()
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[SlowLaunch]]:
+    monkeypatch.setattr(pool_module, "Launch", SlowLaunch)
+    SlowLaunch.begun.clear()
+    SlowLaunch.started.clear()
     with fake_framework(monkeypatch) as created:
-        Slow.pool = created
-        yield Slow
-    for one in Slow.made:
+        SlowLaunch.pool = created
+        yield SlowLaunch
+    for one in SlowLaunch.started:
         one.kill()
 
 
-def one_of_several(kept: Pool) -> Launch:
-    return kept.launches(*WHERE, 2)[0]
+def ask_for_several(pool: Pool) -> Launch:
+    return pool.launches(*WHERE, 2)[0]
 
 
-def one_alone(kept: Pool) -> Launch:
-    return kept.launch(*WHERE, 0)
+def ask_for_one(pool: Pool) -> Launch:
+    return pool.launch(*WHERE, 0)
 
 
-def one_for_an_errand(kept: Pool) -> None:
-    with kept.apart(*WHERE, environment={}) as launch:
+def ask_for_a_separate_one(pool: Pool) -> None:
+    with pool.apart(*WHERE, environment={}) as launch:
         launch.ready()
 
 
-def one_in_the_place_of_another(kept: Pool) -> Launch:
-    (old,) = next(iter(kept._launches.values()))
-    return kept.replace(old)
+def ask_for_a_replacement(pool: Pool) -> Launch:
+    (old,) = pool.workers()
+    return pool.replace(old)
 
 
-ASKING = [one_of_several, one_alone, one_for_an_errand]
+ASKING = [ask_for_several, ask_for_one, ask_for_a_separate_one]
 
 
-@pytest.mark.parametrize("ask", [*ASKING, one_in_the_place_of_another])
+@pytest.mark.parametrize("ask", [*ASKING, ask_for_a_replacement])
 def test_worker_that_starts_while_the_pool_is_closed_is_ended(
-    slow: type[Slow], ask: Callable[[Pool], Any]
+    slow: type[SlowLaunch], ask: Callable[[Pool], Any]
 ) -> None:
-    """Else the session waits for it, to its time limit, before it ends."""
-    kept = slow.pool
-    if ask is one_in_the_place_of_another:
-        kept.launches(*WHERE, 1)
+    """A session would otherwise wait for that worker until its time limit."""
+    pool = slow.pool
+    if ask is ask_for_a_replacement:
+        pool.launches(*WHERE, 1)
         slow.begun.clear()
     with ThreadPoolExecutor(1) as other:
-        asked = other.submit(ask, kept)
+        asked = other.submit(ask, pool)
         assert slow.begun.wait(60.0)
-        kept.close()
-        assert asked.exception(60.0) is None or ask is one_for_an_errand
-    assert slow.made
-    assert all(one.dead for one in slow.made)
+        pool.close()
+        assert asked.exception(60.0) is None or ask is ask_for_a_separate_one
+    assert slow.started
+    assert all(one.dead for one in slow.started)
 
 
 @pytest.mark.parametrize("ask", ASKING)
-def test_closed_pool_starts_no_worker(slow: type[Slow], ask: Callable[[Pool], Any]) -> None:
+def test_closed_pool_starts_no_worker(slow: type[SlowLaunch], ask: Callable[[Pool], Any]) -> None:
     slow.pool.close()
     with pytest.raises(PoolClosed, match="the session has ended"):
         ask(slow.pool)
-    assert not slow.made
+    assert not slow.started
 
 
 def test_a_second_interrupt_while_it_closes_leaves_no_worker(
@@ -100,17 +100,17 @@ def test_a_second_interrupt_while_it_closes_leaves_no_worker(
         raise KeyboardInterrupt
 
     kill = Launch.kill
-    with fake_framework(monkeypatch) as kept:
-        launches = list(kept.launches(*WHERE, 3))
+    with fake_framework(monkeypatch) as pool:
+        launches = list(pool.launches(*WHERE, 3))
         for one in launches:
             one.ready()
         monkeypatch.setattr(Launch, "kill", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            kept.close()
-        kept.close()  # as at the interpreter's end
+            pool.close()
+        pool.close()  # as at the interpreter's end
         dead = [one.dead for one in launches]
         for one in launches:
             one.kill()
     assert dead == [True] * 3
     with pytest.raises(PoolClosed):
-        kept.launches(*WHERE, 1)
+        pool.launches(*WHERE, 1)
