@@ -1,1 +1,1 @@
-"""Helpers that several tests share."""
+"""Provide made-up machines, frameworks, sessions and runs to tests of several modules."""

@@ -1,4 +1,4 @@
-"""The system's Chromium, driven by playwright: which requests a page made, what it said."""
+"""Open pages in the system's Chromium, and record their requests and console messages."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def chromium() -> str:
-    """Where it is; skips the test, with the reason, where there is none."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if not found:
+    """Return the path of Chromium; skip the test if there is none, or no playwright."""
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if not path:
         pytest.skip("no Chromium on this system (Debian: apt install chromium; or set CHROMIUM)")
     pytest.importorskip(
         "playwright", reason="playwright drives the browser: pip install playwright"
     )
-    return found
+    return path
 
 
 @dataclass
 class Seen:
-    """A page that is ready, what it requested beside itself, and what its console said."""
+    """Hold an open page, the addresses that it requested, and its errors and warnings."""
 
     page: Any
     requests: list[str] = field(default_factory=list)
@@ -37,35 +37,39 @@ class Seen:
 
 @contextmanager
 def started() -> Iterator[Any]:
-    """A browser for as many pages as are wanted."""
+    """Start a browser for any number of pages."""
     executable = chromium()
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield found
-        found.close()
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @contextmanager
 def opened(browser: Any, path: Path, **context: Any) -> Iterator[Seen]:
-    """The file in a fresh context with no network, its charts drawn.
+    """Open a file without a network, and wait until its charts are drawn.
 
-    ``context`` is playwright's: ``viewport``, ``color_scheme``, ``java_script_enabled``.
+    Args:
+        browser: from `started`.
+        path: of the page.
+        context: options of playwright's context: ``viewport``, ``color_scheme``,
+            ``java_script_enabled``.
     """
-    inside = browser.new_context(offline=True, **context)
-    page = inside.new_page()
+    browser_context = browser.new_context(offline=True, **context)
+    page = browser_context.new_page()
     seen = Seen(page)
     page.on("request", lambda request: seen.requests.append(request.url))
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
-    page.on("console", lambda said: _note(seen, said))
+    page.on("console", lambda message: _note(seen, message))
     page.goto(path.resolve().as_uri())
     if context.get("java_script_enabled", True):
         page.wait_for_selector("body[data-ready=yes]", timeout=60_000)
     yield seen
-    inside.close()
+    browser_context.close()
 
 
-def _note(seen: Seen, said: Any) -> None:
-    if said.type in ("error", "warning"):
-        seen.errors.append(said.text)
+def _note(seen: Seen, message: Any) -> None:
+    if message.type in ("error", "warning"):
+        seen.errors.append(message.text)

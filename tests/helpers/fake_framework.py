@@ -1,4 +1,4 @@
-"""Measure with the fake framework of ``tests/fakes``: its strategies are right or wrong by name."""
+"""Measure with the fake framework of ``tests/fakes``, whose strategies fail as their names say."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ JOB: dict[str, Any] = {
 
 @contextmanager
 def fake_framework(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
-    """Have workers find the fake framework, and yield a pool that is closed in the end."""
+    """Let workers import the fake framework, and yield a pool that is closed in the end."""
     path = os.pathsep.join(p for p in (str(FAKES), os.environ.get("PYTHONPATH")) if p)
     monkeypatch.setenv("PYTHONPATH", path)
     monkeypatch.setitem(flow.BLOCKED, "fake", "absent")
@@ -47,9 +47,13 @@ def fake_framework(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
 
 
 class Measure:
-    """Measure strategies of the fake framework on `linear_cascade`.
+    """Measure strategies of the fake framework on `linear_cascade`, when it is called.
 
-    ``about`` is the report of the group that was measured last.
+    Args:
+        pool: of workers.
+
+    Attributes:
+        about: the report of the group that was measured last.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -57,7 +61,15 @@ class Measure:
         self.about: GroupReport
 
     def __call__(self, *strategies: str, **changes: Any) -> dict[str, Any]:
-        """Return each strategy's outcome; ``changes`` are keys of the job."""
+        """Measure a group of strategies.
+
+        Args:
+            strategies: of the group.
+            changes: keys of the job that differ from `JOB`.
+
+        Returns:
+            Strategy → its outcome, see `benchmarks.harness.measurement.job.CellOutcome`.
+        """
         job: Any = JOB | {"strategies": list(strategies)} | changes
         result = group.measure_group(job, self.pool)
         self.about = result["about"]

@@ -1,4 +1,4 @@
-"""A made-up machine: files under a folder in the place of ``/proc`` and ``/sys``."""
+"""Make up machines: files under a folder take the place of ``/proc`` and ``/sys``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,11 @@ PROCESS = (
 
 
 def gpu(**changes: Any) -> str:
-    """What nvidia-smi would say of one card."""
+    """Return what ``nvidia-smi -q -x`` prints about one card.
+
+    Args:
+        changes: fields of `GPU` that differ from those of an idle card.
+    """
     standard = {
         "driver": "570.1", "name": "A GPU", "persistence": "Enabled", "slices": "", "busy": 0,
         "reasons": "clocks_event_reason", "capped": "Not Active", "clock": 345, "processes": "",
@@ -73,7 +77,15 @@ def host(
     programs: Mapping[str, str] = NOTHING,
     cpus: Collection[int] = (0, 1, 2, 3),
 ) -> Host:
-    """A quiet machine of 4 cores but for ``files`` (None removes one) and ``programs``."""
+    """Write the files of a quiet machine with 4 cores, and return it.
+
+    Args:
+        root: the folder for its files.
+        files: path → text of files that differ; None leaves a file out.
+        environ: environment variables.
+        programs: name → output of the programs that are installed.
+        cpus: those that this process may use.
+    """
     for path, text in (FILES | dict(files)).items():
         if text is not None:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +100,15 @@ def host(
 def process(
     pid: int, name: str, ticks: int, *, parent: int = 1, command: str = ""
 ) -> dict[str, str]:
-    """The files of a process that has used so many ticks."""
+    """Return path → text of the files of a process.
+
+    Args:
+        pid: number of the process.
+        name: of its program.
+        ticks: of CPU time that it has used.
+        parent: number of its parent.
+        command: its command line, words separated by spaces.
+    """
     rest = f"R {parent} 1 1 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 9"
     return {
         f"proc/{pid}/stat": f"{pid} ({name}) {rest}",

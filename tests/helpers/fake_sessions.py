@@ -1,4 +1,4 @@
-"""Whole pytest sessions on the fake framework: quick, and with a fault wherever one is wanted."""
+"""Run whole pytest sessions on the fake framework: quick, and with faults where tests need them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ARGUMENTS = [
     "--framework=torch", "--strategy=summed,separate_retained", "--phase=backward,gradient",
     "--size=seed,small", "--launches=1", "--cell-seconds=0.002",
 ]  # fmt: skip
-WAIT = 300.0  # seconds after which something hangs: never a machine that is merely busy
+WAIT = 300.0  # seconds after which a session hangs; a busy machine needs less
 
 
 def environment(**faults: str) -> dict[str, str]:
-    """Of a session with these faults: see the plugin."""
+    """Return the environment of a session with these faults: see plugin ``fake_workers``."""
     path = os.pathsep.join(p for p in (str(FAKES), os.environ.get("PYTHONPATH")) if p)
     bin_first = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     options = {"PYTEST_ADDOPTS": "-p fake_workers -p no:cacheprovider"}
@@ -35,7 +35,7 @@ def environment(**faults: str) -> dict[str, str]:
 
 @contextmanager
 def started(*arguments: str, **faults: str) -> Iterator[subprocess.Popen[str]]:
-    """A session with the `ARGUMENTS` of every such one and these; it is killed at the end."""
+    """Start a session with `ARGUMENTS` and these, and kill it at the end of the context."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", *ARGUMENTS, *arguments],
         cwd=ROOT,
@@ -52,14 +52,14 @@ def started(*arguments: str, **faults: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def session(*arguments: str, **faults: str) -> subprocess.CompletedProcess[str]:
-    """One that is waited for."""
+    """Run a session with `ARGUMENTS` and these to its end."""
     with started(*arguments, **faults) as process:
         output, errors = process.communicate(timeout=WAIT)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def shell(command: str, **faults: str) -> subprocess.CompletedProcess[str]:
-    """A command line as a user pastes it."""
+    """Run a command line as a user would paste it."""
     return subprocess.run(
         command, shell=True, cwd=ROOT, env=environment(**faults), capture_output=True, text=True,
         check=False, timeout=WAIT,
@@ -67,7 +67,17 @@ def shell(command: str, **faults: str) -> subprocess.CompletedProcess[str]:
 
 
 def stopped(folder: Path, signal: int, *arguments: str, **faults: str) -> tuple[str, int]:
-    """Start a session in which something hangs, stop it there; its output and exit code."""
+    """Start a session that hangs, stop it once it has measured two cells, and wait for its end.
+
+    Args:
+        folder: of its runs.
+        signal: sent to stop it.
+        arguments: of the session.
+        faults: must make it hang after two cells.
+
+    Returns:
+        Its output and its exit code.
+    """
     with started(f"--results={folder}", *arguments, **faults) as process:
         assert process.stderr is not None
         assert any("measuring 1/" in line for line in process.stderr), "it ended before measuring"
@@ -78,16 +88,18 @@ def stopped(folder: Path, signal: int, *arguments: str, **faults: str) -> tuple[
 
 
 def measured(folder: Path) -> int:
-    """How many cells of the one run in the folder are measured."""
+    """Return how many cells of the runs in a folder are measured."""
     return sum(r["outcome"] == "ok" for path in find_runs(folder) for r in load_run(path).records)
 
 
 def only_run(folder: Path) -> Run:
+    """Load the only run in a folder."""
     (path,) = find_runs(folder)
     return load_run(path)
 
 
 def wait_for(condition: Callable[[], Any]) -> None:
+    """Wait until a condition is true, `WAIT` seconds at most."""
     deadline = time.monotonic() + WAIT
     while not condition():
         assert time.monotonic() < deadline, f"waited {WAIT:.0f} s in vain"
@@ -95,7 +107,7 @@ def wait_for(condition: Callable[[], Any]) -> None:
 
 
 def pasted(output: str, beginning: str) -> str:
-    """The command that follows in the output's first line that begins so."""
+    """Return the pytest command that follows these first words of a line of the output."""
     for line in map(str.strip, output.splitlines()):
         command = line.removeprefix(beginning).strip()
         if line.startswith(beginning) and command.startswith("pytest "):

@@ -1,7 +1,13 @@
-"""Names that a file may hold and that may do nothing but be read."""
+"""Names that a run file may hold, and that must have no effect on a terminal or a page."""
 
 from __future__ import annotations
 
+# texts that would change a page of a report if they were not escaped
+HOSTILE = [
+    "<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", 'a"b\'c', "x" * 300,
+    "\N{ARABIC LETTER ALEF}\N{ARABIC LETTER BEH}", "[red]{{ 7*7 }}|x`",
+]  # fmt: skip
+# description → text that would disturb a terminal if it were printed as it is
 NAMES = {
     "markup": "[red]x[/red]",
     "a closing tag": "[/]",

@@ -43,27 +43,28 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Take]:
 
         def take(fault: str | None = None, framework: str = "fake") -> dict[str, Any]:
             monkeypatch.setenv("FAKE_FAULT", fault or "")
-            found = canaries.measure_canaries(job_of(framework), workers)
-            return {verdict["canary"]: dict(verdict) for verdict in found["verdicts"]}
+            result = canaries.measure_canaries(job_of(framework), workers)
+            return {verdict["canary"]: dict(verdict) for verdict in result["verdicts"]}
 
         yield take
 
 
 def test_canaries_of_a_sound_framework_pass(taken: Take) -> None:
-    found = taken()
-    assert tuple(found) == canaries.NAMES
-    assert {name: one["passed"] for name, one in found.items()} == dict.fromkeys(found, True)
+    verdicts = taken()
+    assert tuple(verdicts) == canaries.NAMES
+    passed = {name: verdict["passed"] for name, verdict in verdicts.items()}
+    assert passed == dict.fromkeys(verdicts, True)
 
 
 def test_canaries_tell_how_long_the_workers_worked(monkeypatch: pytest.MonkeyPatch) -> None:
     with fake_framework(monkeypatch) as workers:
         start = time.monotonic()
-        found = canaries.measure_canaries(job_of("fake"), workers)
-    assert 0.0 < found["worker_seconds"] < time.monotonic() - start
+        result = canaries.measure_canaries(job_of("fake"), workers)
+    assert 0.0 < result["worker_seconds"] < time.monotonic() - start
 
 
 @pytest.mark.parametrize(
-    ("fault", "failing", "said"),
+    ("fault", "failing", "message"),
     [
         ("done_once", "twice", "work done twice reads 1"),
         ("blind_guard", "unsynchronised", "the guard let 5 of them pass"),
@@ -78,40 +79,41 @@ def test_canaries_tell_how_long_the_workers_worked(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_canary_fails_when_what_it_guards_is_broken(
-    taken: Take, fault: str, failing: str, said: str
+    taken: Take, fault: str, failing: str, message: str
 ) -> None:
-    failed = {name: one for name, one in taken(fault).items() if one["passed"] is False}
+    verdicts = taken(fault)
+    failed = {name: one for name, one in verdicts.items() if one["passed"] is False}
     assert " ".join(failed) == failing
     last = failed[failing.split()[-1]]
-    assert said in last["said"]
+    assert message in last["said"]
     assert last["tries"] == 2
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         ("synchronous", "the fake waits"),
         ("never_early", "no call returned before its work was done"),
     ],
 )
 def test_where_nothing_can_be_unsynchronised_that_is_null_and_no_pass(
-    taken: Take, fault: str, said: str
+    taken: Take, fault: str, message: str
 ) -> None:
-    one = taken(fault)["unsynchronised"]
-    assert one["passed"] is None
-    assert one["said"] == said
+    verdict = taken(fault)["unsynchronised"]
+    assert verdict["passed"] is None
+    assert verdict["said"] == message
 
 
 @pytest.mark.parametrize(
-    ("fault", "framework", "said"),
+    ("fault", "framework", "message"),
     [("crash", "fake", "signal 9"), (None, "absent", "impl_absent")],
 )
 def test_canaries_that_cannot_be_taken_are_null_with_the_reason(
-    taken: Take, fault: str | None, framework: str, said: str
+    taken: Take, fault: str | None, framework: str, message: str
 ) -> None:
-    for one in taken(fault, framework).values():
-        assert one["passed"] is None
-        assert said in one["said"]
+    for verdict in taken(fault, framework).values():
+        assert verdict["passed"] is None
+        assert message in verdict["said"]
 
 
 def test_worker_lost_to_a_canary_is_replaced(taken: Take) -> None:
@@ -128,11 +130,11 @@ def test_fault_of_the_harness_itself_is_null_too(monkeypatch: pytest.MonkeyPatch
     job = {"launches": 1, "limit": 1.0, "seed": 0}
     measurer = Measurer()
     cells: Any = [Cell(), Cell()]
-    (found,) = canaries.take(measurer.measure_canaries, cells, job)
+    (result,) = canaries.take(measurer.measure_canaries, cells, job)
     measurer.close()
-    verdicts = found["verdicts"]
-    assert (found["worker_seconds"], found["product_seconds"]) == (0.0, {})
-    assert [one["passed"] for one in verdicts] == [None] * 4
+    verdicts = result["verdicts"]
+    assert (result["worker_seconds"], result["product_seconds"]) == (0.0, {})
+    assert [verdict["passed"] for verdict in verdicts] == [None] * 4
     assert "ZeroDivisionError" in verdicts[0]["said"]
 
 
@@ -165,43 +167,45 @@ def answer(once: float = 1e-3, ratio: float = 2.0, late: float = 1.005, call: fl
     }
 
 
-def verdict(canary: str, launches: Any) -> Any:
-    (one,) = [one for one in canaries.judge(launches) if one["canary"] == canary]
-    return one["passed"]
+def passed(canary: str, launches: Any) -> Any:
+    """Return whether a canary passes with these answers of its launches."""
+    (verdict,) = [one for one in canaries.judge(launches) if one["canary"] == canary]
+    return verdict["passed"]
 
 
-def twice(ratios: list[float]) -> Any:
-    return verdict("twice", [answer(ratio=ratio) for ratio in ratios])
+def twice_passes(ratios: list[float]) -> Any:
+    """Return whether work done twice passes with these ratios, one of each launch."""
+    return passed("twice", [answer(ratio=ratio) for ratio in ratios])
 
 
 def test_two_must_lie_in_the_interval_widened_by_the_margin() -> None:
-    assert twice([2.0 * f for f in (0.99, 1.0, 1.01, 1.0, 1.02, 0.98)]) is True
-    assert twice([1.95] * 6) is True  # within the margin
-    assert twice([1.9] * 6) is False
-    assert twice([2.1] * 6) is False
-    assert twice([1.9 * f for f in (0.9, 1.1, 1.0, 0.95, 1.05, 1.0)]) is True
+    assert twice_passes([2.0 * f for f in (0.99, 1.0, 1.01, 1.0, 1.02, 0.98)]) is True
+    assert twice_passes([1.95] * 6) is True  # within the margin
+    assert twice_passes([1.9] * 6) is False
+    assert twice_passes([2.1] * 6) is False
+    assert twice_passes([1.9 * f for f in (0.9, 1.1, 1.0, 0.95, 1.05, 1.0)]) is True
 
 
 @pytest.mark.parametrize("call", [1e-6, 2e-4, 1e-3, 1e-2])
 def test_what_a_call_costs_beside_its_work_is_not_done_twice(call: float) -> None:
     right, wrong = ([answer(ratio=ratio, call=call)] * 6 for ratio in (2.0, 1.9))
-    assert verdict("twice", right) is True
-    assert verdict("twice", wrong) is False
-    assert verdict("unsynchronised", right) is True
+    assert passed("twice", right) is True
+    assert passed("twice", wrong) is False
+    assert passed("unsynchronised", right) is True
     assert canaries.product_seconds(right) == pytest.approx([1e-3 / 3] * 6)
 
 
 def test_more_work_that_takes_no_longer_fails() -> None:
-    assert verdict("twice", [answer(ratio=0.0)] * 6) is False
+    assert passed("twice", [answer(ratio=0.0)] * 6) is False
 
 
 def test_interval_in_which_anything_lies_proves_nothing() -> None:
-    assert twice([0.5, 1.0, 2.0, 4.0, 8.0, 3.0]) is None
-    assert twice([1.0, 1.01, 0.99, 1.0, 1.0, 1.0]) is False
+    assert twice_passes([0.5, 1.0, 2.0, 4.0, 8.0, 3.0]) is None
+    assert twice_passes([1.0, 1.01, 0.99, 1.0, 1.0, 1.0]) is False
 
 
 def test_without_an_interval_only_what_is_far_off_fails() -> None:
-    assert [twice([ratio] * 5) for ratio in (1.0, 1.4, 1.5, 2.0, 2.8, 2.9)] == [
+    assert [twice_passes([ratio] * 5) for ratio in (1.0, 1.4, 1.5, 2.0, 2.8, 2.9)] == [
         False, False, True, True, True, False,
     ]  # fmt: skip
 
@@ -212,27 +216,27 @@ SCATTERED = [3.2e-3] * 8 + [9e-3] * 4
 def test_samples_that_scatter_are_no_proof_of_a_fault() -> None:
     disturbed = answer(ratio=3.0)
     disturbed["samples"]["twice"] = SCATTERED
-    assert verdict("twice", [disturbed]) is None
+    assert passed("twice", [disturbed]) is None
 
 
 def test_one_launch_whose_clock_is_off_fails_the_sleep() -> None:
     right = answer()
-    assert verdict("sleep", [right] * 6) is True
-    assert verdict("sleep", [right] * 5 + [answer(late=1.03)]) is False
-    assert verdict("sleep", [right] * 5 + [answer(late=0.99)]) is False
+    assert passed("sleep", [right] * 6) is True
+    assert passed("sleep", [right] * 5 + [answer(late=1.03)]) is False
+    assert passed("sleep", [right] * 5 + [answer(late=0.99)]) is False
     # no sleep ends early, whatever two clocks agree on
     early = {"slept": [1e-3], "samples": right["samples"] | {"sleep": [1.005e-3]}}
-    assert verdict("sleep", [right | early]) is False
+    assert passed("sleep", [right | early]) is False
 
 
 def test_only_a_quick_call_that_is_not_caught_is_a_fault() -> None:
     slow, quick = ({"seconds": s, "caught": False} for s in (3e-3, 1e-3))
-    assert verdict("unsynchronised", [answer()]) is True
-    assert verdict("unsynchronised", [answer() | {"unwaited": [slow]}]) is None
-    assert verdict("unsynchronised", [answer() | {"unwaited": [slow, quick]}]) is False
+    assert passed("unsynchronised", [answer()]) is True
+    assert passed("unsynchronised", [answer() | {"unwaited": [slow]}]) is None
+    assert passed("unsynchronised", [answer() | {"unwaited": [slow, quick]}]) is False
     # one that is caught does not make up for one that is not
     caught = quick | {"caught": True}
-    assert verdict("unsynchronised", [answer() | {"unwaited": [caught, quick]}]) is False
+    assert passed("unsynchronised", [answer() | {"unwaited": [caught, quick]}]) is False
 
 
 @pytest.mark.parametrize(
@@ -257,16 +261,17 @@ def test_the_frozen_reference_is_the_time_of_one_product() -> None:
 
 
 def test_times_that_are_none_fail() -> None:
-    assert verdict("twice", [answer(once=0.0)]) is False
-    assert verdict("sleep", [answer(late=float("nan"))]) is False
+    assert passed("twice", [answer(once=0.0)]) is False
+    assert passed("sleep", [answer(late=float("nan"))]) is False
 
 
 # The lines that are printed
 
 
-def canary(framework: str, passed: bool | None, said: str, **more: str) -> dict[str, Any]:
-    whose = {"framework": framework, "device": "cpu", "dtype": "float32", "canary": "twice"}
-    return whose | {"passed": passed, "said": said} | more
+def canary(framework: str, passed: bool | None, message: str, **more: str) -> dict[str, Any]:
+    """Return a verdict as a run holds it."""
+    of = {"framework": framework, "device": "cpu", "dtype": "float32", "canary": "twice"}
+    return of | {"passed": passed, "said": message} | more
 
 
 RIGHT, WRONG = canary("torch", True, "reads 2.01"), canary("jax", False, "reads 1.02 <b>")
@@ -274,7 +279,7 @@ UNTOLD = canary("torch", None, "no such call", canary="unsynchronised")
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("verdicts", "line"),
     [
         ([RIGHT, canary("jax", True, "")], "torch ok, jax ok"),
         ([RIGHT, UNTOLD], "torch ok (unsynchronised not told: no such call)"),
@@ -286,8 +291,8 @@ UNTOLD = canary("torch", None, "no such call", canary="unsynchronised")
         ([1, {"framework": []}], "[] NOT TAKEN (None)"),
     ],
 )
-def test_canaries_are_told_in_a_line(found: Any, said: str | None) -> None:
-    assert canary_status.summary({"canaries": found}) == said
+def test_canaries_are_told_in_a_line(verdicts: Any, line: str | None) -> None:
+    assert canary_status.summary({"canaries": verdicts}) == line
 
 
 def test_untold_canary_is_no_failure() -> None:

@@ -1,4 +1,4 @@
-"""Who may change whom, as proven: in every session, once for each variant, for ours as well."""
+"""Test that every session proves, once for each variant, which loss changes which network."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ ROW_3 = {"loss1": {"net1": "value", "net2": "absent"}, "loss2": {"net1": "value"
 
 
 def test_network_is_as_strong_as_the_strongest_of_its_parameters() -> None:
-    found = {"net1.w": "zero", "net1.b": "absent", "net10.w": "value", "net2.w": "absent"}
+    states = {"net1.w": "zero", "net1.b": "absent", "net10.w": "value", "net2.w": "absent"}
     networks = ("net1", "net10", "net2")
-    assert flow.matrix({"loss1": found}, networks) == {
+    assert flow.matrix({"loss1": states}, networks) == {
         "loss1": {"net1": "zero", "net10": "value", "net2": "absent"}
     }
     assert flow.matrix({"loss1": {}}, ("net1",)) == {"loss1": {"net1": "absent"}}
@@ -40,18 +40,18 @@ def test_loss_that_reaches_nothing_trained_must_be_absent_everywhere() -> None:
     for framework in FRAMEWORKS:
         for state, right in (("absent", True), ("zero", False), ("value", False)):
             states = {"loss1": {"net2.linear1.weight": state}}
-            said = list(flow.mistakes(states, by_layer, "-", framework))
-            assert (said == []) == right
+            mistakes = list(flow.mistakes(states, by_layer, "-", framework))
+            assert (mistakes == []) == right
 
 
 def test_flow_is_proven_once_for_each_variant_whatever_the_size_kind_and_phase(
     measured: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    operations: list[str] = []
     ask = Launch.ask
 
     def watch(launch: Launch, op: str, *rest: Any, **arguments: Any) -> Any:
-        asked.append(op)
+        operations.append(op)
         return ask(launch, op, *rest, **arguments)
 
     monkeypatch.setattr(Launch, "ask", watch)
@@ -59,7 +59,7 @@ def test_flow_is_proven_once_for_each_variant_whatever_the_size_kind_and_phase(
     for changes in groups:
         measured("summed", **UNTIMED, **changes)
         assert measured.about["flows"] == {"fake": ROW_3}
-    assert asked.count("flow") == 1
+    assert operations.count("flow") == 1
 
 
 def test_flow_of_both_frameworks_is_told_in_their_own_words(measured: Measure) -> None:
@@ -82,16 +82,16 @@ def test_flow_of_both_frameworks_is_told_in_their_own_words(measured: Measure) -
 def test_loss_of_ours_that_reaches_less_than_declared_gets_no_times(
     measured: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The gradients are right: what is wrong is what the scenario says of them."""
+    """Declare a wrong flow, so that the gradients are right and the scenario is not."""
     if installed("torch") is None:
         pytest.skip("torch is not installed")
     spec = CATALOGUE["linear_cascade"]
     both = dict.fromkeys(("loss1", "loss2"), ("net1", "net2"))
-    lying = {"-": replace(spec.variants["-"], flow=both)}
-    monkeypatch.setitem(CATALOGUE, spec.name, replace(spec, variants=lying))
-    found = measured("summed", **UNTIMED, framework="torch", references=["torch"])
-    assert found["summed"]["outcome"] == "wrong_gradients"
-    assert found["summed"]["why"] == (
+    wrong_variant = {"-": replace(spec.variants["-"], flow=both)}
+    monkeypatch.setitem(CATALOGUE, spec.name, replace(spec, variants=wrong_variant))
+    outcomes = measured("summed", **UNTIMED, framework="torch", references=["torch"])
+    assert outcomes["summed"]["outcome"] == "wrong_gradients"
+    assert outcomes["summed"]["why"] == (
         "impl_torch/cascade.py: linear_cascade: the flow does not hold: "
         "loss1 → net2.linear.weight: absent, should be value, and 1 more"
     )

@@ -1,4 +1,4 @@
-"""Peak memory: what is known is read right, what cannot be told is said, and the time is kept."""
+"""Test that peak memory is read correctly or is null with a reason, and never costs the time."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ MIB = 2**20
 ONCE = {"launches": 1, "seconds": 1e-4}  # the time is of no interest here
 
 
-def figures(found: dict[str, Any], name: str) -> dict[str, Any]:
-    assert found[name]["outcome"] == "ok", found[name]
-    assert len(found[name]["samples"]) == 1
-    return found[name]["figures"]
+def figures(outcomes: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the figures of a cell that was timed once."""
+    assert outcomes[name]["outcome"] == "ok", outcomes[name]
+    assert len(outcomes[name]["samples"]) == 1
+    return outcomes[name]["figures"]
 
 
-Told = dict[str, dict[str, Any]]
+Figures = dict[str, dict[str, Any]]
 
 
-def told(framework: str, names: Iterable[str], *problem: str) -> Told:
-    """Each cell's peak and counts, neither gated nor timed, in one process apart."""
-    found: Told = {}
+def measure_separately(framework: str, names: Iterable[str], *problem: str) -> Figures:
+    """Measure the peak and the counts of cells in a separate worker, neither checked nor timed."""
+    by_name: Figures = {}
     with (
         Pool() as pool,
         pool.apart(framework, "cpu", "float32", peak_memory.ENVIRONMENT) as launch,
@@ -47,14 +48,14 @@ def told(framework: str, names: Iterable[str], *problem: str) -> Told:
         for name in names:
             cell = {"kind": "backward", "name": name, "phase": "backward"}
             peak = launch.ask("peak", 60.0, **cell)
-            found[name] = {"peak_bytes": peak, **launch.ask("count", 60.0, **cell)}
-    return found
+            by_name[name] = {"peak_bytes": peak, **launch.ask("count", 60.0, **cell)}
+    return by_name
 
 
 @pytest.mark.usefixtures("measured")
 def test_memory_of_known_size_is_read_right() -> None:
-    """``building`` holds its graph, lets go of it and then holds as much; the rest says itself."""
-    known = {
+    """Strategy ``building`` holds its graph, frees it, and then holds as much."""
+    sizes = {
         "holding": 64,
         "holding_twice": 128,
         "holding_in_turn": 64,
@@ -62,24 +63,24 @@ def test_memory_of_known_size_is_read_right() -> None:
         "building": 64,
         "holding_in_a_thread": 8,  # glibc would keep it in the thread's part of the heap
     }
-    found = told("fake", known, "linear_cascade", "-", "seed")
-    for name, size in known.items():
-        assert found[name]["peak_bytes"] == pytest.approx(size * MIB, rel=0.05), name
+    by_name = measure_separately("fake", sizes, "linear_cascade", "-", "seed")
+    for name, size in sizes.items():
+        assert by_name[name]["peak_bytes"] == pytest.approx(size * MIB, rel=0.05), name
 
 
 def test_what_the_counter_does_not_resolve_is_null_with_its_reason(measured: Any) -> None:
-    found = figures(measured("summed", memory=True, **ONCE), "summed")
-    assert found["peak_bytes"] is None
-    assert "less than the kernel's counter resolves" in found["peak_why"]
+    cell = figures(measured("summed", memory=True, **ONCE), "summed")
+    assert cell["peak_bytes"] is None
+    assert "less than the kernel's counter resolves" in cell["peak_why"]
 
 
 def test_nothing_is_measured_where_nobody_asked(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Pool, "apart", None)  # would raise
-    found = figures(measured("holding", **ONCE), "holding")
-    assert found["peak_bytes"] is None
-    assert "--memory" in found["peak_why"]
+    cell = figures(measured("holding", **ONCE), "holding")
+    assert cell["peak_bytes"] is None
+    assert "--memory" in cell["peak_why"]
 
 
 @pytest.mark.parametrize(
@@ -88,18 +89,18 @@ def test_nothing_is_measured_where_nobody_asked(
 def test_fault_while_measuring_memory_costs_that_figure_alone(
     measured: Any, strategy: str, why: str
 ) -> None:
-    found = measured(strategy, memory=True, limit=1.4, **ONCE)
-    assert figures(found, strategy)["peak_bytes"] is None
-    assert why in figures(found, strategy)["peak_why"]
+    outcomes = measured(strategy, memory=True, limit=1.4, **ONCE)
+    assert figures(outcomes, strategy)["peak_bytes"] is None
+    assert why in figures(outcomes, strategy)["peak_why"]
 
 
 def test_allocator_that_keeps_what_is_freed_is_not_believed(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_HOARDS", "1")
-    found = figures(measured("holding", memory=True, **ONCE), "holding")
-    assert found["peak_bytes"] is None
-    assert "64 MiB of memory read as 0.0 MiB" in found["peak_why"]
+    cell = figures(measured("holding", memory=True, **ONCE), "holding")
+    assert cell["peak_bytes"] is None
+    assert "64 MiB of memory read as 0.0 MiB" in cell["peak_why"]
 
 
 def test_system_that_does_not_count_says_so(
@@ -119,7 +120,7 @@ def test_system_that_does_not_count_says_so(
 
 
 class Lifelong:
-    """A gauge like XLA's on a GPU: its peak is that of the whole process."""
+    """Stand for XLA's gauge on a GPU, whose peak is that of the whole process."""
 
     resettable, resolution = False, 1
 
@@ -183,7 +184,7 @@ print(refused(gauge.held))
 
 @pytest.mark.skipif(installed("jax") is None, reason="jax is not installed")
 def test_peak_that_xla_reached_before_the_phase_is_not_the_phases() -> None:
-    """In a process of its own: no test may leave a framework behind in this one."""
+    """Use a process of its own: no test may import a framework into this one."""
     done = subprocess.run(
         [sys.executable, "-c", GAUGE], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -199,8 +200,8 @@ def test_retained_graph_is_part_of_the_peak(framework: str) -> None:
     if installed(framework) is None:
         pytest.skip(f"{framework} is not installed")
     name = "separate_retained"
-    found = told(framework, [name], "stacked_cascade", "n2", "medium")[name]
-    assert 3 * MIB < found["residual_bytes"] <= found["peak_bytes"]
+    cell = measure_separately(framework, [name], "stacked_cascade", "n2", "medium")[name]
+    assert 3 * MIB < cell["residual_bytes"] <= cell["peak_bytes"]
 
 
 @pytest.mark.parametrize(

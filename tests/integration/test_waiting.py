@@ -1,4 +1,4 @@
-"""A call is waited for on all of its outputs: seen from inside; a clock would show it by luck."""
+"""Test that a call is waited for on all of its outputs, by counting them; a clock is too coarse."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ print(json.dumps(waited))
 """
 
 
-def ran(script: str) -> Any:
+def run_script(script: str) -> Any:
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -70,31 +70,31 @@ def ran(script: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def jax_seen() -> Any:
-    return ran(JAX)
+def jax_output() -> Any:
+    return run_script(JAX)
 
 
-def test_jax_is_waited_for_on_every_output(jax_seen: Any) -> None:
-    """Four gradients; a step returns weights, Adam's two moments of each and its counts as well."""
+def test_jax_is_waited_for_on_every_output(jax_output: Any) -> None:
+    """Expect four gradients; a step returns weights, Adam's two moments of each and counts too."""
     for phase, least in (("backward", 4), ("gradient", 4), ("step", 12)):
-        leaves, waited = jax_seen[phase]["ran"]
+        leaves, waited = jax_output[phase]["ran"]
         assert leaves >= least, phase
         assert waited == [leaves], phase
 
 
-def test_jax_residuals_are_there_before_the_clock_starts(jax_seen: Any) -> None:
-    leaves, waited = jax_seen["backward"]["prepared"]
+def test_jax_residuals_are_there_before_the_clock_starts(jax_output: Any) -> None:
+    leaves, waited = jax_output["backward"]["prepared"]
     assert leaves > 0
     assert waited == [leaves]
 
 
-def test_jax_tracing_and_compiling_are_told_apart(jax_seen: Any) -> None:
-    assert jax_seen["seconds"] == [1.0, 4.0]
+def test_jax_tracing_and_compiling_are_told_apart(jax_output: Any) -> None:
+    assert jax_output["seconds"] == [1.0, 4.0]
 
 
-def test_jax_recompilation_cannot_hide_in_a_timed_loop(jax_seen: Any) -> None:
-    assert jax_seen.get("another shape") == "TypeError"
+def test_jax_recompilation_cannot_hide_in_a_timed_loop(jax_output: Any) -> None:
+    assert jax_output.get("another shape") == "TypeError"
 
 
 def test_torch_waits_for_the_device_where_there_is_one_to_wait_for() -> None:
-    assert ran(TORCH) == ["cuda"]
+    assert run_script(TORCH) == ["cuda"]

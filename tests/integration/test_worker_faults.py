@@ -1,4 +1,4 @@
-"""Faults survived: each is caused, gets its typed outcome, and costs the other cells nothing."""
+"""Cause faults in workers: each gets its typed outcome, and the other cells keep their times."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from benchmarks.scenarios.spec import Optimizer
 from tests.helpers.fake_framework import FAKES
 
 
-def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
-    assert found["summed"]["outcome"] == "ok", found["summed"]
-    assert len(found["summed"]["samples"]) == launches
-    for samples in found["summed"]["samples"]:
+def assert_others_timed(outcomes: dict[str, Any], launches: int = 2) -> None:
+    assert outcomes["summed"]["outcome"] == "ok", outcomes["summed"]
+    assert len(outcomes["summed"]["samples"]) == launches
+    for samples in outcomes["summed"]["samples"]:
         assert len(samples) >= 4
         assert all(isinstance(sample, float) for sample in samples)
 
@@ -54,25 +54,25 @@ def assert_others_timed(found: dict[str, Any], launches: int = 2) -> None:
 def test_fault_is_typed_and_the_group_goes_on(
     measured: Any, strategy: str, outcome: str, why: str
 ) -> None:
-    found = measured(strategy, "summed")
-    assert found[strategy]["outcome"] == outcome
-    assert why in found[strategy]["why"]
-    assert found[strategy]["samples"] == []
-    assert_others_timed(found)
+    outcomes = measured(strategy, "summed")
+    assert outcomes[strategy]["outcome"] == outcome
+    assert why in outcomes[strategy]["why"]
+    assert outcomes[strategy]["samples"] == []
+    assert_others_timed(outcomes)
 
 
 @pytest.mark.parametrize("strategy", ["hang", "hang_timed"])
 def test_hanging_worker_is_killed_at_its_limit(measured: Any, strategy: str) -> None:
-    found = measured(strategy, "summed", limit=1.5, launches=1)
-    assert found[strategy]["outcome"] == "timeout"
-    assert "no answer within 2 s" in found[strategy]["why"]
-    assert_others_timed(found, launches=1)
+    outcomes = measured(strategy, "summed", limit=1.5, launches=1)
+    assert outcomes[strategy]["outcome"] == "timeout"
+    assert "no answer within 2 s" in outcomes[strategy]["why"]
+    assert_others_timed(outcomes, launches=1)
 
 
 def test_limit_is_for_each_cell_and_not_for_all_of_the_timing(measured: Any) -> None:
     start = time.monotonic()
-    found = measured("hang_timed", limit=1.0, launches=1, seconds=60.0)
-    assert found["hang_timed"]["outcome"] == "timeout"
+    outcomes = measured("hang_timed", limit=1.0, launches=1, seconds=60.0)
+    assert outcomes["hang_timed"]["outcome"] == "timeout"
     assert time.monotonic() - start < 30.0
 
 
@@ -80,42 +80,42 @@ def test_memory_limit_set_on_the_process_is_out_of_memory(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(memory_limit.VARIABLE, "384MiB")
-    found = measured("summed", "hungry")
-    assert found["hungry"]["outcome"] == "out_of_memory"
-    assert "MemoryError" in found["hungry"]["why"]
-    assert_others_timed(found)
+    outcomes = measured("summed", "hungry")
+    assert outcomes["hungry"]["outcome"] == "out_of_memory"
+    assert "MemoryError" in outcomes["hungry"]["why"]
+    assert_others_timed(outcomes)
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_framework_that_gets_no_memory_from_the_system_says_so(
     framework: str, tmp_path: Path
 ) -> None:
-    """Whether it raises, as torch does, or aborts, as XLA may."""
+    """Accept an exception, as torch raises it, or an abort, as XLA may end."""
     if environment.installed(framework) is None:
         pytest.skip(f"{framework} is not installed")
     problem = ProblemFiles("linear_cascade", "-", "medium")
-    # what the framework itself takes is more than that, so that its first allocation fails
-    one = launch.Launch(framework, environment={memory_limit.VARIABLE: "64MiB"})
+    # the framework alone needs more than that, so that its first allocation fails
+    worker = launch.Launch(framework, environment={memory_limit.VARIABLE: "64MiB"})
     try:
         with pytest.raises(launch.WorkerError) as caught:
-            computed_by(one, problem)
+            run_gradients(worker, problem)
         assert caught.value.outcome == "out_of_memory", caught.value
     finally:
-        one.kill()
+        worker.kill()
         problem.close()
 
 
-def computed_by(one: launch.Launch, problem: ProblemFiles) -> None:
-    problem.open_in(one)
-    problem.gradients(one, "backward", "separate_retained", "gradient")
+def run_gradients(worker: launch.Launch, problem: ProblemFiles) -> None:
+    problem.open_in(worker)
+    problem.gradients(worker, "backward", "separate_retained", "gradient")
 
 
 def test_xla_says_want_of_memory_on_the_cpu_as_an_internal_error() -> None:
     script = (
-        "import jax; from impl_jax.runtime import is_out_of_memory as found;"
-        "said = 'INTERNAL: Error dispatching computation: Out of memory allocating 16777216 bytes';"
-        "print(found(jax.errors.JaxRuntimeError(said)),"
-        " found(jax.errors.JaxRuntimeError('INTERNAL: something else')))"
+        "import jax; from impl_jax.runtime import is_out_of_memory;"
+        "text = 'INTERNAL: Error dispatching computation: Out of memory allocating 16777216 bytes';"
+        "print(is_out_of_memory(jax.errors.JaxRuntimeError(text)),"
+        " is_out_of_memory(jax.errors.JaxRuntimeError('INTERNAL: something else')))"
     )
     if environment.installed("jax") is None:
         pytest.skip("jax is not installed")
@@ -129,9 +129,9 @@ def test_group_whose_reference_finds_no_memory_is_out_of_memory(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(memory_limit.VARIABLE, "8MiB")
-    found = measured("summed", size="medium")
-    assert found["summed"]["outcome"] == "out_of_memory"
-    assert "the float64 reference" in found["summed"]["why"]
+    outcomes = measured("summed", size="medium")
+    assert outcomes["summed"]["outcome"] == "out_of_memory"
+    assert "the float64 reference" in outcomes["summed"]["why"]
 
 
 @pytest.mark.parametrize("text", ["8", "8GB", "-1GiB", "much"])
@@ -144,7 +144,7 @@ def test_memory_limit_that_says_nothing_is_refused(
 
 
 def test_workers_die_with_the_process_that_started_them_whatever_they_do(tmp_path: Path) -> None:
-    """One of them waits, the other hangs and would never read that its requests have ended."""
+    """Start one worker that waits, and one that hangs and would never read the end of requests."""
     script = (
         "from benchmarks.harness.launches.launch import Launch\n"
         "from benchmarks.harness.launches.problems import ProblemFiles\n"
@@ -165,8 +165,8 @@ def test_workers_die_with_the_process_that_started_them_whatever_they_do(tmp_pat
         env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(tmp_path)},
     )
     assert parent.stdout
-    with parent.stdout as said:
-        pids = [int(pid) for pid in said.readline().split()]
+    with parent.stdout as output:
+        pids = [int(pid) for pid in output.readline().split()]
     parent.kill()
     parent.wait()
     deadline = time.monotonic() + 60.0
@@ -177,7 +177,7 @@ def test_workers_die_with_the_process_that_started_them_whatever_they_do(tmp_pat
 
 
 def running(pid: int) -> bool:
-    """Whether the process has not ended; without a parent to wait for it, it may leave a zombie."""
+    """Return whether a process lives; a zombie, which no parent has waited for, does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:
@@ -186,8 +186,8 @@ def running(pid: int) -> bool:
 
 def test_timed_worker_that_dies_unseen_between_two_groups_costs_nothing(measured: Any) -> None:
     assert_others_timed(measured("summed"))
-    for one in measured.pool.launches("fake", "cpu", "float32", 2):
-        os.kill(one.pid, signal.SIGKILL)
+    for worker in measured.pool.launches("fake", "cpu", "float32", 2):
+        os.kill(worker.pid, signal.SIGKILL)
     assert_others_timed(measured("summed", size="small"))
 
 
@@ -198,15 +198,15 @@ def test_timed_worker_that_dies_unseen_between_two_groups_costs_nothing(measured
 def test_worker_killed_at_no_cell_is_replaced_once(
     measured: Any, monkeypatch: pytest.MonkeyPatch, dtype: str, deaths: int, outcome: str
 ) -> None:
-    left, opened = [True] * deaths, ProblemFiles.open_in
+    left, open_in = [True] * deaths, ProblemFiles.open_in
 
-    def dying(files: ProblemFiles, one: launch.Launch, timeout: float = 300.0) -> None:
-        if one.hello and one in measured.pool.launches("fake", "cpu", dtype, 1) and left:
+    def open_after_death(files: ProblemFiles, worker: Launch, timeout: float = 300.0) -> None:
+        if worker.hello and worker in measured.pool.launches("fake", "cpu", dtype, 1) and left:
             left.pop()
-            os.kill(one.pid, signal.SIGKILL)
-        opened(files, one, timeout)
+            os.kill(worker.pid, signal.SIGKILL)
+        open_in(files, worker, timeout)
 
-    monkeypatch.setattr(ProblemFiles, "open_in", dying)
+    monkeypatch.setattr(ProblemFiles, "open_in", open_after_death)
     assert measured("summed", launches=1)["summed"]["outcome"] == outcome
     assert left == []
 
@@ -214,7 +214,7 @@ def test_worker_killed_at_no_cell_is_replaced_once(
 def test_fault_of_the_harness_leaves_no_answer_for_the_next_group(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It strikes at the second launch; the third has been asked too and has yet to answer."""
+    """Raise at the second launch, when the third has its request too and has yet to answer."""
     launches = iter(["first", "second"])
     add_prepared = CellResults.add_prepared
 
@@ -231,9 +231,9 @@ def test_fault_of_the_harness_leaves_no_answer_for_the_next_group(
 
 
 def test_what_a_library_prints_is_no_answer_and_does_no_harm(measured: Any) -> None:
-    found = measured("summed", "chatty")
-    assert found["chatty"]["outcome"] == "ok"
-    assert_others_timed(found)
+    outcomes = measured("summed", "chatty")
+    assert outcomes["chatty"]["outcome"] == "ok"
+    assert_others_timed(outcomes)
 
 
 def test_where_nothing_can_be_compiled_a_cell_says_so_in_one_line(
@@ -241,36 +241,36 @@ def test_where_nothing_can_be_compiled_a_cell_says_so_in_one_line(
 ) -> None:
     monkeypatch.setenv("CXX", "/no/compiler")
     where = {"framework": "torch", "references": ["torch"], "launches": 1, "seconds": 0.0}
-    found = measured("summed", mode="compile", limit=120.0, **where)
-    assert found["summed"]["outcome"] == "unsupported", found["summed"]
-    assert "it needs a C++ compiler: install g++" in found["summed"]["why"]
-    assert "\n" not in found["summed"]["why"]
+    outcomes = measured("summed", mode="compile", limit=120.0, **where)
+    assert outcomes["summed"]["outcome"] == "unsupported", outcomes["summed"]
+    assert "it needs a C++ compiler: install g++" in outcomes["summed"]["why"]
+    assert "\n" not in outcomes["summed"]["why"]
 
 
 def test_framework_that_is_not_there_fails_every_cell_and_no_more(measured: Any) -> None:
-    found = measured("summed", framework="absent", references=["fake", "absent"])
-    assert found["summed"]["outcome"] == "crashed"
-    assert "impl_absent" in found["summed"]["why"]
+    outcomes = measured("summed", framework="absent", references=["fake", "absent"])
+    assert outcomes["summed"]["outcome"] == "crashed"
+    assert "impl_absent" in outcomes["summed"]["why"]
 
 
 def test_work_done_twice_reads_twice_the_time(measured: Any) -> None:
-    found = measured("slow", "twice", launches=1, seconds=0.3)
-    slow, twice = (np.quantile(found[name]["samples"][0], 0.25) for name in ("slow", "twice"))
+    outcomes = measured("slow", "twice", launches=1, seconds=0.3)
+    slow, twice = (np.quantile(outcomes[name]["samples"][0], 0.25) for name in ("slow", "twice"))
     assert slow == pytest.approx(0.02, rel=0.25)
     assert twice / slow == pytest.approx(2.0, rel=0.15)
 
 
 def test_group_can_be_measured_by_any_executor(measured: Any) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
-        found = executor.submit(measured, "summed").result()
-    assert_others_timed(found)
+        outcomes = executor.submit(measured, "summed").result()
+    assert_others_timed(outcomes)
 
 
 def test_device_that_the_framework_lacks_is_unsupported_with_its_reason(measured: Any) -> None:
     for _ in range(2):  # the second group must hear the same, not that the worker is gone
-        found = measured("summed", device="moon")
-        assert found["summed"]["outcome"] == "unsupported"
-        assert "no device 'moon'" in found["summed"]["why"]
+        outcomes = measured("summed", device="moon")
+        assert outcomes["summed"]["outcome"] == "unsupported"
+        assert "no device 'moon'" in outcomes["summed"]["why"]
 
 
 def test_worker_killed_between_two_groups_is_replaced(measured: Any) -> None:
@@ -288,9 +288,9 @@ def test_worker_that_dies_unseen_is_replaced_and_the_reference_taken_again(measu
 
 
 def test_timing_longer_than_the_limit_of_an_answer_is_no_hang(measured: Any) -> None:
-    found = measured("summed", "chatty", launches=1, seconds=1.0, limit=1.5)
-    assert found["chatty"]["outcome"] == "ok"
-    assert_others_timed(found, launches=1)
+    outcomes = measured("summed", "chatty", launches=1, seconds=1.0, limit=1.5)
+    assert outcomes["chatty"]["outcome"] == "ok"
+    assert_others_timed(outcomes, launches=1)
 
 
 @pytest.mark.parametrize(
@@ -303,49 +303,48 @@ def test_timing_longer_than_the_limit_of_an_answer_is_no_hang(measured: Any) -> 
 def test_fault_of_one_launch_takes_the_samples_of_all(
     measured: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, strategy: str, outcome: str
 ) -> None:
-    """The first launch was right, and was timed before the second one crashed."""
+    """The first launch is right, and is timed before the second one crashes."""
     monkeypatch.setenv("FIRST_LAUNCH", str(tmp_path / "first"))
-    found = measured("summed", strategy)
-    assert found[strategy]["outcome"] == outcome, found[strategy]["why"]
-    assert found[strategy]["samples"] == []
-    assert_others_timed(found)
+    outcomes = measured("summed", strategy)
+    assert outcomes[strategy]["outcome"] == outcome, outcomes[strategy]["why"]
+    assert outcomes[strategy]["samples"] == []
+    assert_others_timed(outcomes)
 
 
 def test_each_launch_is_a_process_of_its_own_with_an_order_of_its_own(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[int, list[int]]] = []
+    requests: list[tuple[int, list[int]]] = []
     ask = Launch.ask
 
     def watch(launch: Launch, op: str, *rest: Any, **arguments: Any) -> Any:
         if op == "time":
-            asked.append((launch.pid, arguments["seed"]))
+            requests.append((launch.pid, arguments["seed"]))
         return ask(launch, op, *rest, **arguments)
 
     monkeypatch.setattr(Launch, "ask", watch)
     assert_others_timed(measured("summed", launches=3, seed=7), launches=3)
-    assert len({pid for pid, _ in asked}) == 3
-    assert [seed for _, seed in asked] == [[7, 0], [7, 1], [7, 2]]
+    assert len({pid for pid, _ in requests}) == 3
+    assert [seed for _, seed in requests] == [[7, 0], [7, 1], [7, 2]]
 
 
 def test_freeze_is_gated_by_what_the_recipe_may_compute_and_nothing_may_move(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fake computes every gradient and moves everything: wrong unless that is the recipe."""
+    """The fake computes every gradient and moves every parameter: wrong for most recipes."""
     spec = CATALOGUE["linear_cascade"]
     frozen = {"-": replace(spec.variants["-"], frozen=("net1",))}
     sgd = Optimizer("sgd", {"lr": 0.1})
     monkeypatch.setitem(CATALOGUE, spec.name, replace(spec, variants=frozen, optimizer=sgd))
     recipes = ("unfrozen", "optimizer_only", "detach")
-    said = {
+    reasons = {
         phase: {
-            name: one["why"]
-            for name, one in measured(*recipes, kind="freeze", phase=phase, launches=1).items()
-            if name
+            name: outcome["why"]
+            for name, outcome in measured(*recipes, kind="freeze", phase=phase, launches=1).items()
         }
         for phase in ("gradient", "step")
     }
     too_many = "a gradient for net1.linear.bias, net1.linear.weight, which should have none"
     moved = "net1.linear.weight is frozen and moved"
-    assert said["gradient"] == {"unfrozen": None, "optimizer_only": None, "detach": too_many}
-    assert said["step"] == {"unfrozen": None, "optimizer_only": moved, "detach": too_many}
+    assert reasons["gradient"] == {"unfrozen": None, "optimizer_only": None, "detach": too_many}
+    assert reasons["step"] == {"unfrozen": None, "optimizer_only": moved, "detach": too_many}

@@ -1,1 +1,1 @@
-"""Factories of records, runs and comparisons to test with."""
+"""Make records, runs and comparisons as sessions would have saved them, without measuring."""

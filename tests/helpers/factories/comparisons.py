@@ -1,4 +1,4 @@
-"""Comparisons as `regress` would have taken them: times drawn, no worker started."""
+"""Make comparisons of two versions, as `regress` would have saved them, from drawn times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCENARIOS = ("conv_cascade", "linear_cascade", "stacked_cascade", "gan", "autoen
 
 
 def cells(frameworks: Sequence[str] = ("torch", "jax")) -> list[dict[str, str]]:
-    """Five cells of each framework."""
+    """Return five cells of each framework, in the order of `SCENARIOS`."""
     return [
         {
             "kind": "backward", "scenario": scenario, "variant": "-", "size": "small",
@@ -35,7 +35,17 @@ def comparison(
     frameworks: Sequence[str] = ("torch", "jax"),
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Head takes 1 + ``slower`` times base in these cells; base again 1 + ``control``."""
+    """Return a comparison with drawn times.
+
+    Args:
+        slower: index of a cell → by what share head takes longer than base.
+        pairs: launch pairs measured.
+        taken: the numbers of pairs at which the comparison was looked at.
+        spread: standard deviation of the logarithm of a time.
+        control: index of a cell → by what share the second measurement of base takes longer.
+        frameworks: whose cells there are.
+        seed: of the drawn times.
+    """
     rng = np.random.default_rng(seed)
     side = {"label": "main", "commit": "0" * 40, "changed": 0, "python": "python",
             "versions": {"python": "3.11.7", "torch": "2.13.0", "jax": "0.10.2"}}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Records and runs to test with: one cell, as it might have been measured."""
+"""Make a record of one cell and a run with it, as they might have been measured."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ CELL = {
 
 
 def record(cell: dict[str, str] = CELL, **known: Any) -> Record:
+    """Return the record of a cell; figures that are not ``known`` are missing."""
     known = {"outcome": "ok", "missing": dict.fromkeys(FIGURES, "not measured"), **known}
     return new_record(cell, family="cascade", baseline="summed", rerun="pytest -k x", **known)
 
 
 def run(run_id: str = "20261121T010203-ab12cd", **known: Any) -> Run:
+    """Return an unfinished run of one cell; ``known`` are fields that differ."""
     cell = record()
     standard: dict[str, Any] = {
         "started": utc_now(),

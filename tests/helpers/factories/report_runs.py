@@ -1,7 +1,8 @@
-"""A whole run to report on, as a session would have saved it: times drawn, verdicts computed."""
+"""Make whole runs to report on, as a session would have saved them, from drawn times."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -35,7 +36,19 @@ def whole_run(
     drift: float = 1.0,
     seed: int = 0,
 ) -> Run:
-    """A run in which JAX takes 0.8 of torch's time and each strategy its true ratio."""
+    """Return a run in which JAX takes 0.8 of torch's time and each strategy its true ratio.
+
+    Args:
+        run_id: of the run.
+        scenarios: measured.
+        variants: of each scenario.
+        sizes: of each scenario, keys of `SECONDS`.
+        launches: of each group.
+        machine: id of the machine.
+        modes: framework → mode.
+        drift: by which every time is multiplied.
+        seed: of the drawn times.
+    """
     rng = np.random.default_rng(seed)
     records, samples = [], {}
     for cell, true, counted in _cells(scenarios, variants, sizes, modes or MODES):
@@ -55,9 +68,10 @@ def whole_run(
 
 
 def settings(scenarios: Sequence[str], launches: int) -> dict[str, Any]:
-    found = {"net1": "value", "net2": "absent"}
+    """Return the settings of a session that measured these scenarios."""
+    first = {"net1": "value", "net2": "absent"}
     both = {"net1": "value", "net2": "value"}
-    flow = {"torch": {"loss1": found, "loss2": both}}
+    flow = {"torch": {"loss1": first, "loss2": both}}
     flow["jax"] = {"loss1": {"net1": "value", "net2": "zero"}, "loss2": both}
     return {
         "launches": launches,
@@ -116,6 +130,39 @@ def _record(cell: dict[str, str], counted: float) -> Record:
         residual_bytes=2**20,
         missing=dict.fromkeys(FIGURES, "not measured"),
     )
+
+
+LATER = "20261122T010203-ab12cd"
+
+
+def later(drift: float = 1.0, seed: int = 1, machine: str = "box-1") -> Run:
+    """Return a run that a later session measured; see `whole_run`."""
+    return whole_run(LATER, drift=drift, seed=seed, machine=machine)
+
+
+def slowed(run: Run, place: int, times: float) -> Run:
+    """Multiply the samples of one record of a run, and return the run."""
+    key = sample_key(run.records[place])
+    run.samples[key] = [np.asarray(launch) * times for launch in run.samples[key]]
+    return run
+
+
+def hostile_run(name: str) -> Run:
+    """Return a run in which every text that may come from a file is this name."""
+    run = whole_run(sizes=("medium",))
+    dashless = name.replace("-", "_")
+    scenarios = {dashless: {"summary": name}}
+    flow = {f"{dashless}/n2": {name: {name: {name: name}}}}
+    settings = run.settings | {"scenarios": scenarios, "flows": flow}
+    machine = run.machine | {"cpu": name, "kernel": name}
+    records = [
+        record | {"scenario": dashless, "family": name, "rerun": name,
+                  "missing": dict.fromkeys(record["missing"], name),
+                  "gradient_error": {"relative": 1e-6, "tensor": name, "parameters": {name: 1e-6}}}
+        for record in run.records
+    ]  # fmt: skip
+    records[1] |= {"outcome": "crashed", "equivalence": None}
+    return dataclasses.replace(run, settings=settings, machine=machine, records=records, samples={})
 
 
 def _samples(rng: np.random.Generator, time: float, launches: int) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Traces of no machine: launches with a known spread, samples with a known noise."""
+"""Make traces that no machine measured: launches of known spread, samples of known noise."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ SAMPLES = 60
 
 
 def launch_set(index: int, half: str, rng: np.random.Generator) -> LaunchSet:
-    """One set: each worker of each cell is faster or slower as a whole, its samples vary."""
+    """Return one set of launches: each worker is faster or slower as a whole, and samples vary."""
     meta = Meta(index, plan.condition_of(index), half, plan.TURNS[0])
     meta.seconds = {"start": 4.0, "prepare": 4.0, "turns": 6.0, "total": 40.0}
-    found = LaunchSet(meta)
+    launches = LaunchSet(meta)
     for subject in plan.SUBJECTS:
         meta.calls[subject.id] = 1
         for worker in range(plan.WORKERS):
             shift = rng.normal(0, LAUNCH_SPREAD)
             for metric in plan.METRICS:
                 row = _row(rng, shift, SAMPLES)
-                found.rows[f"turns/{subject.id}/{worker}/{metric}"] = row
-            found.rows[f"turns/{subject.id}/{worker}/lengths"] = np.full(6, 10, np.float32)
-            found.rows[f"solo/{subject.id}/{worker}"] = _row(rng, shift, 90)
+                launches.rows[f"turns/{subject.id}/{worker}/{metric}"] = row
+            launches.rows[f"turns/{subject.id}/{worker}/lengths"] = np.full(6, 10, np.float32)
+            launches.rows[f"solo/{subject.id}/{worker}"] = _row(rng, shift, 90)
     for subject in plan.long_subjects(index):
-        found.rows[f"long/{subject.id}"] = _row(rng, rng.normal(0, LAUNCH_SPREAD), 200)
-    return found
+        launches.rows[f"long/{subject.id}"] = _row(rng, rng.normal(0, LAUNCH_SPREAD), 200)
+    return launches
 
 
 def _row(rng: np.random.Generator, shift: float, count: int) -> np.ndarray:
@@ -39,7 +39,7 @@ def _row(rng: np.random.Generator, shift: float, count: int) -> np.ndarray:
 
 
 def recording(folder: Path, sets: int, seed: int = 0) -> None:
-    """A folder of traces as the recorder leaves it: the first half tuning, the second report."""
+    """Write a folder of traces as the recorder does: the first half tuning, the second report."""
     rng = np.random.default_rng(seed)
     for index in range(sets):
         half = plan.HALVES[index * 2 // sets]

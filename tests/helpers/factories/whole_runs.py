@@ -1,4 +1,4 @@
-"""A whole run to test with: hundreds of cells of both kinds and frameworks, estimated as ours."""
+"""Make a whole run: hundreds of cells of both kinds and frameworks, estimated as in a session."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ FACTORS = {"separate_retained": 1.5, "reforward": 1.9, "boundary_split": 1.01}
 
 
 def cells() -> Iterator[dict[str, str]]:
+    """Yield the cells of the run."""
     for size in ("seed", "medium"):
         for framework, mode in MODES.items():
             same = {"size": size, "framework": framework, "mode": mode}
@@ -55,7 +56,7 @@ def cells() -> Iterator[dict[str, str]]:
 
 
 def whole_run(**known: Any) -> Run:
-    """308 cells, six launches of each; what is given replaces what a run has."""
+    """Return a run of 308 cells with six launches each; ``known`` are fields that differ."""
     rng = np.random.default_rng(7)
     records, samples = [], {}
     for cell in cells():

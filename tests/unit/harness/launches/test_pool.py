@@ -41,8 +41,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[SlowLaunch]]:
     with fake_framework(monkeypatch) as created:
         SlowLaunch.pool = created
         yield SlowLaunch
-    for one in SlowLaunch.started:
-        one.kill()
+    for worker in SlowLaunch.started:
+        worker.kill()
 
 
 def ask_for_several(pool: Pool) -> Launch:
@@ -76,12 +76,12 @@ def test_worker_that_starts_while_the_pool_is_closed_is_ended(
         pool.launches(*WHERE, 1)
         slow.begun.clear()
     with ThreadPoolExecutor(1) as other:
-        asked = other.submit(ask, pool)
+        future = other.submit(ask, pool)
         assert slow.begun.wait(60.0)
         pool.close()
-        assert asked.exception(60.0) is None or ask is ask_for_a_separate_one
+        assert future.exception(60.0) is None or ask is ask_for_a_separate_one
     assert slow.started
-    assert all(one.dead for one in slow.started)
+    assert all(worker.dead for worker in slow.started)
 
 
 @pytest.mark.parametrize("ask", ASKING)
@@ -102,15 +102,15 @@ def test_a_second_interrupt_while_it_closes_leaves_no_worker(
     kill = Launch.kill
     with fake_framework(monkeypatch) as pool:
         launches = list(pool.launches(*WHERE, 3))
-        for one in launches:
-            one.ready()
+        for worker in launches:
+            worker.ready()
         monkeypatch.setattr(Launch, "kill", interrupted)
         with pytest.raises(KeyboardInterrupt):
             pool.close()
         pool.close()  # as at the interpreter's end
-        dead = [one.dead for one in launches]
-        for one in launches:
-            one.kill()
+        dead = [worker.dead for worker in launches]
+        for worker in launches:
+            worker.kill()
     assert dead == [True] * 3
     with pytest.raises(PoolClosed):
         pool.launches(*WHERE, 1)

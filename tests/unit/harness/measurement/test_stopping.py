@@ -1,4 +1,4 @@
-"""Going on until the interval is narrow enough: what is looked at, and why it stops."""
+"""Test when a group stops taking launches: precise enough, too many, or out of time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from results.statistics.estimators import (
 )
 from results.statistics.verdict import decide, half_width
 
-ASKED = PrecisionGoal(0.01, most=24, seconds=60.0, baseline="summed")
+GOAL = PrecisionGoal(0.01, most=24, seconds=60.0, baseline="summed")
 
 
 def launches(count: int, spread: float, ratio: float = 1.0) -> list[list[float]]:
@@ -29,31 +29,31 @@ def launches(count: int, spread: float, ratio: float = 1.0) -> list[list[float]]
 
 
 def test_steps_go_from_what_there_is_to_the_most_allowed() -> None:
-    assert list(ASKED.steps(6)) == [10, 16, 24, None]
-    assert list(ASKED.steps(12)) == [16, 24, None]
+    assert list(GOAL.steps(6)) == [10, 16, 24, None]
+    assert list(GOAL.steps(12)) == [16, 24, None]
     assert list(PrecisionGoal(0.01, 12, 60.0, "summed").steps(6)) == [10, 12, None]
-    assert list(ASKED.steps(30)) == [None]
+    assert list(GOAL.steps(30)) == [None]
 
 
 def test_precise_ratios_stop_it_whatever_the_ratio_is() -> None:
     for ratio in (1.0, 1.004, 2.0):
         samples = {"summed": launches(6, 0.0), "other": launches(6, 0.001, ratio)}
-        assert ASKED.stop(samples, 10, 0.0) == "precision"
+        assert GOAL.stop(samples, 10, 0.0) == "precision"
 
 
 def test_wide_ratio_goes_on_whatever_it_is() -> None:
     for ratio in (0.5, 1.0, 2.0):
         samples = {"summed": launches(6, 0.0), "other": launches(6, 0.05, ratio)}
-        assert ASKED.stop(samples, 10, 0.0) is None
+        assert GOAL.stop(samples, 10, 0.0) is None
 
 
 def test_one_wide_ratio_of_the_group_goes_on_until_launches_or_time_are_up() -> None:
     samples = {
         "summed": launches(6, 0.0), "good": launches(6, 0.001), "wide": launches(6, 0.05),
     }  # fmt: skip
-    assert ASKED.stop(samples, 10, 59.0) is None
-    assert ASKED.stop(samples, None, 59.0) == "launches"
-    assert ASKED.stop(samples, 10, 61.0) == "time"
+    assert GOAL.stop(samples, 10, 59.0) is None
+    assert GOAL.stop(samples, None, 59.0) == "launches"
+    assert GOAL.stop(samples, 10, 61.0) == "time"
 
 
 def test_width_is_that_of_the_interval_that_is_reported() -> None:
@@ -61,19 +61,19 @@ def test_width_is_that_of_the_interval_that_is_reported() -> None:
     figure = moderated_interval([math.log(row[0] / 1e-3) for row in cell], NO_PRIOR)
     width = figure["high"] / figure["estimate"] - 1
     samples = {"summed": launches(8, 0.0), "other": cell}
-    for factor, said in ((1.001, "precision"), (0.999, None)):
-        asked = PrecisionGoal(width * factor, 24, 60.0, "summed")
-        assert asked.stop(samples, 10, 0.0) == said
+    for factor, reason in ((1.001, "precision"), (0.999, None)):
+        goal = PrecisionGoal(width * factor, 24, 60.0, "summed")
+        assert goal.stop(samples, 10, 0.0) == reason
 
 
 def test_under_six_launches_nothing_is_precise() -> None:
     samples = {"summed": launches(5, 0.0), "other": launches(5, 1e-6)}
-    assert ASKED.stop(samples, 10, 0.0) is None
+    assert GOAL.stop(samples, 10, 0.0) is None
 
 
 def test_without_a_baseline_or_another_there_is_nothing_to_compare() -> None:
     for samples in ({"summed": launches(6, 0.0)}, {"other": launches(6, 0.0)}, {}):
-        assert ASKED.stop(samples, 10, 0.0) == "nothing to compare"
+        assert GOAL.stop(samples, 10, 0.0) == "nothing to compare"
 
 
 @pytest.mark.parametrize("prior", [NO_PRIOR, Prior(1e-4, 7.0, 40.0), Prior(1e-4, math.inf, 40.0)])
@@ -81,8 +81,8 @@ def test_travels_as_json(prior: Prior) -> None:
     sent = PrecisionGoal(0.01, 24, 60.0, "summed", prior)
     back = PrecisionGoal.of(json.loads(json.dumps(sent.rule(), allow_nan=False)))
     samples = {"summed": launches(6, 0.0), "other": launches(6, 0.01)}
-    for asked in (0.005, 0.01, 0.02):
-        one, other = (PrecisionGoal(asked, 24, 60.0, "summed", p) for p in (prior, back.prior))
+    for width in (0.005, 0.01, 0.02):
+        one, other = (PrecisionGoal(width, 24, 60.0, "summed", p) for p in (prior, back.prior))
         assert one.stop(samples, 10, 0.0) == other.stop(samples, 10, 0.0)
 
 
@@ -95,27 +95,27 @@ def test_text_is_a_share_or_a_percentage() -> None:
 
 def test_group_takes_more_launches_and_says_why_it_stopped(measured: Any) -> None:
     precision = PrecisionGoal(1e-6, most=3, seconds=60.0, baseline="summed").rule()
-    found = measured("summed", "chatty", precision=precision)
+    outcomes = measured("summed", "chatty", precision=precision)
     assert measured.about["stopped"] == "launches"
-    assert [len(found[name]["samples"]) for name in ("summed", "chatty")] == [3, 3]
+    assert [len(outcomes[name]["samples"]) for name in ("summed", "chatty")] == [3, 3]
 
 
 def test_group_stops_when_its_time_is_up(measured: Any) -> None:
     precision = PrecisionGoal(1e-6, most=9, seconds=0.0, baseline="summed").rule()
-    found = measured("summed", "chatty", precision=precision)
+    outcomes = measured("summed", "chatty", precision=precision)
     assert measured.about["stopped"] == "time"
-    assert len(found["summed"]["samples"]) == 2
+    assert len(outcomes["summed"]["samples"]) == 2
 
 
 def test_worker_that_dies_in_a_further_launch_fails_its_cell_alone(measured: Any) -> None:
     precision = PrecisionGoal(1e-6, most=4, seconds=60.0, baseline="summed").rule()
-    found = measured("summed", "chatty", "crash_later", precision=precision)
-    assert found["crash_later"]["outcome"] == "crashed"
-    assert len(found["summed"]["samples"]) == 4
+    outcomes = measured("summed", "chatty", "crash_later", precision=precision)
+    assert outcomes["crash_later"]["outcome"] == "crashed"
+    assert len(outcomes["summed"]["samples"]) == 4
 
 
 def test_stopping_by_width_keeps_coverage_and_alarms_near_what_is_claimed() -> None:
-    """Spreads that differ between cells, heavy tails, looks at 6, 10, 16 and 24 launches."""
+    """Draw heavy-tailed ratios of unequal spread, and stop at 6, 10, 16 or 24 launches."""
     rng = np.random.default_rng(0)
     covered, alarms, cells = 0, 0, 0
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""What the options make of themselves where no whole session is needed to see it."""
+"""Test how option values become a selection, without a whole session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cell's record says: figures as measured, null with its reason, no time for a failure."""
+"""Test records of cells: figures as measured, null with its reason, no time for a failure."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ def test_cell_that_failed_has_no_figure_but_what_is_wrong_with_its_gradients() -
 
 
 def test_share_of_the_peak_is_the_products_over_each_launchs_lower_quartile() -> None:
-    """Quartiles 2 and 4 s; products 1 and 3 s: 50 % and 75 %."""
+    """Take quartiles of 2 and 4 s, and products of 1 and 3 s: shares of 50 % and 75 %."""
     record = measured(CELL, result(peak_seconds=[1.0, 3.0]), 110.0)
     assert record["peak_share"] == pytest.approx(0.625)
 
 
 class Fixture:
-    """pytest-benchmark's fixture, as far as it is used."""
+    """Stand for pytest-benchmark's fixture, as far as it is used."""
 
     enabled = True
 

@@ -1,0 +1,34 @@
+"""Look into the model of a report: its sections, tables and texts."""
+
+from __future__ import annotations
+
+from results.records.record import Run
+from results.report.build import build
+from results.report.model import Section, Table
+
+# of a report on one run, in order
+SECTIONS = [
+    "write", "frameworks", "passes", "freezing", "flow", "gradients", "growth", "conditions",
+    "cells",
+]  # fmt: skip
+
+
+def section_of(run: Run, name: str) -> Section:
+    """Return the section of this name in a report on one run."""
+    (part,) = build([run]).parts
+    (section,) = [section for section in part.sections if section.name == name]
+    return section
+
+
+def tables(section: Section) -> list[Table]:
+    """Return the tables of a section, and then those of the sections in it."""
+    own = [block for block in section.blocks if isinstance(block, Table)]
+    for block in section.blocks:
+        if isinstance(block, Section):
+            own += tables(block)
+    return own
+
+
+def texts(table: Table) -> list[list[str]]:
+    """Return the text of every cell of a table, row by row."""
+    return [[cell.text for cell in row.cells] for row in table.rows]
