@@ -7,14 +7,19 @@ from pathlib import Path
 from benchmarks.machine import activity
 from benchmarks.machine.host import Host
 
-SHARE = 0.8  # of the available memory; the rest is for what is being measured
+SHARE = 0.8  # of the available memory that may be used; the rest is a reserve for timed calls
 
 
 def exceeds_memory(pid: int, others: int, host: Host | None = None) -> bool:
     """Return whether ``others`` more processes like this one would not fit into memory.
 
-    The process counts with the most that it has held so far, which includes compiling. Where the
-    system does not tell, the processes are taken to fit.
+    Each is expected to need as much as this one has used at its peak so far, compiling included.
+    Where the system does not report memory, the processes are assumed to fit.
+
+    Args:
+        pid: number of the process.
+        others: how many more processes there would be.
+        host: where to read memory from; None: this machine.
     """
     machine = host or Host(Path("/"))
     peak = _kilobytes(machine.text(f"proc/{pid}/status") or "", "VmHWM")

@@ -1,4 +1,4 @@
-"""Hold the results of a group's cells, and put the blame for a worker's failure on its cell."""
+"""Hold the results of a group's cells, and find the cell that made a worker fail."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Products = list[list[float]]  # FLOPs of a matrix product, and how often a call 
 
 @dataclass
 class CellResult:
-    """The outcome of one cell, with one list of samples (seconds per call) for each launch.
+    """Hold the outcome of one cell, with a list of samples (seconds per call) for each launch.
 
-    ``steady`` says of each launch whether its times had no trend left after warming up.
+    ``steady`` says for each launch whether its times had no trend left after warming up.
     ``peak_seconds`` is, for each launch, how long the cell's matrix products take at their best.
     """
 
@@ -39,7 +39,7 @@ class CellResult:
 
 
 class CellResults:
-    """The results of all cells of a group, by strategy or recipe."""
+    """Hold the results of all cells of a group, by strategy or recipe."""
 
     def __init__(self, strategies: Iterable[str]) -> None:
         self._results = {strategy: CellResult() for strategy in strategies}
@@ -63,10 +63,10 @@ class CellResults:
             self._results[name].fail(outcome, why)
 
     def blame(self, error: WorkerError) -> None:
-        """Fail the cell that the worker was at when it failed.
+        """Fail the cell that the worker was working on when it failed.
 
-        Where it was at none, the whole group fails; but the first worker that dies so is excused,
-        as somebody may have killed it from outside.
+        If it was working on none, the whole group fails. The first worker that dies like that is
+        excused: something outside may have killed it.
         """
         if error.cell in self._results:
             self._results[error.cell].fail(error.outcome, str(error))

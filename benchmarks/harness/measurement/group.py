@@ -36,9 +36,9 @@ def measure_group_anywhere(job: GroupJob) -> GroupResult:
 def measure_group(job: GroupJob, pool: Pool) -> GroupResult:
     """Check and time the strategies or recipes of one group in the workers of a pool.
 
-    What goes wrong with a worker or a reference is the outcome of cells; no exception is raised for
-    it. Any other exception, such as `KeyboardInterrupt`, ends the pool's workers: one of them may
-    still owe an answer, which the next group would get.
+    A failure of a worker or a reference becomes the outcome of cells and raises nothing. Any other
+    exception, such as `KeyboardInterrupt`, ends the pool's workers before it is raised again: one
+    of them may still owe an answer, which the next group would receive.
     """
     group = GroupMeasurement(job, pool)
     try:
@@ -54,7 +54,7 @@ def measure_group(job: GroupJob, pool: Pool) -> GroupResult:
 
 
 class GroupMeasurement:
-    """The measuring of one group, from starting its workers to closing its problem."""
+    """Measure one group, from starting its workers to closing its problem."""
 
     def __init__(self, job: GroupJob, pool: Pool) -> None:
         self.job = job
@@ -66,7 +66,7 @@ class GroupMeasurement:
         self._spent: dict[str, float] = {}
 
     def report(self) -> GroupReport:
-        """Return what concerns the group as a whole; the pool's busy seconds are counted anew."""
+        """Return what concerns the group as a whole, and begin to count busy seconds anew."""
         return {
             "described": self._described,
             "spent": self._spent,
@@ -90,7 +90,7 @@ class GroupMeasurement:
             self.preparation.prepare_all()
         if job["seconds"] > 0:
             self._measure(start)
-        if not self.preparation.exceeds_memory:  # else the workers have been ended, one by one
+        if not self.preparation.exceeds_memory:  # otherwise each worker was ended after its turn
             for launch in self.workers.all():
                 self.workers.close_problem(launch)
 
@@ -101,7 +101,7 @@ class GroupMeasurement:
                 self._described = launch.ready()
 
     def _reference(self) -> str:
-        """Return the file of the float64 reference that this group is held to."""
+        """Return the file of the float64 reference that the cells are compared with."""
         try:
             files = self._references()
         except WorkerError as error:
@@ -114,7 +114,7 @@ class GroupMeasurement:
         return files[framework]
 
     def _references(self) -> dict[str, str]:
-        """Compute the references; where a worker died over them, once more in a fresh one."""
+        """Compute the references, and a second time with a new worker if one died over them."""
         compute, cells = self.files.references.compute, (self.job["kind"], self.job["phase"])
         try:
             return compute(self.workers.references(), *cells)
@@ -127,14 +127,14 @@ class GroupMeasurement:
         self._time_launches(range(self.job["launches"]))
         rule = self.job.get("precision")
         if rule:
-            self._add_launches(PrecisionGoal.of(rule), start)
+            self._add_launches(PrecisionGoal.from_rule(rule), start)
         with self._spending("memory"):
             for name in self.results.alive():
                 peak = peak_memory.measure(self.job, self.files, name, self.workers.pool)
                 self.results[name].figures |= peak
 
     def _add_launches(self, goal: PrecisionGoal, start: float) -> None:
-        """Take more launches, in steps, until the ratios are precise enough or the time is up."""
+        """Add launches, in steps, until the ratios are precise enough or the time is up."""
         for count in goal.steps(self.workers.count):
             samples = {name: self.results[name].samples for name in self.results.alive()}
             self.stopped = goal.stop(samples, count, time.monotonic() - start)
@@ -153,11 +153,11 @@ class GroupMeasurement:
             with self._spending("timing"):
                 self._time_launch(index)
             if self.preparation.exceeds_memory:
-                # closing the problem alone gives nothing back: the C library keeps the memory
+                # closing the problem is not enough: the C library would keep the memory
                 self.workers.one(index).kill()
 
     def _time_launch(self, index: int) -> None:
-        """Time one launch; if it fails, fail its cell, and time the others in a fresh worker."""
+        """Time one launch; if it fails, fail its cell, and time the other cells in a new worker."""
         while self.results.alive():
             launch = self.workers.one(index)
             try:

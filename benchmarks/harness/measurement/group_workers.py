@@ -8,7 +8,7 @@ from benchmarks.harness.measurement.job import GroupJob
 
 
 class GroupWorkers:
-    """The workers of a pool that one group needs; ``count`` of them are timed."""
+    """Hold the workers of a pool that one group needs; ``count`` of them are timed."""
 
     def __init__(self, job: GroupJob, pool: Pool) -> None:
         self.pool = pool
@@ -21,7 +21,7 @@ class GroupWorkers:
         return self.pool.launches(*self._where, self.count)
 
     def one(self, index: int) -> Launch:
-        """Return that launch, alive; where memory is short, the others are not started for it."""
+        """Return one of the timed launches, alive, without starting the others."""
         return self.pool.launch(*self._where, index)
 
     def references(self) -> dict[str, Launch]:
@@ -34,7 +34,7 @@ class GroupWorkers:
         return self.pool.replace(launch)
 
     def close_problem(self, launch: Launch) -> None:
-        """Drop the open problem; a worker that cannot is replaced, as its times are taken."""
+        """Drop the open problem in a worker that has been timed; replace it if that fails."""
         try:
             launch.ask("close")
         except WorkerError:

@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 
 class StoppingRule(TypedDict):
-    """How precise the ratios of a group are to be; see `stopping.PrecisionGoal`."""
+    """How precise the ratios of a group must be; see `stopping.PrecisionGoal`."""
 
     asked: float  # half the width of a 95 % interval, relative
     most: int  # launches at most
@@ -39,7 +39,7 @@ class GroupJob(TypedDict):
 
 
 class CellOutcome(TypedDict):
-    """What measuring a cell came to; see `cell_results.CellResult`."""
+    """The result of measuring a cell; see `cell_results.CellResult`."""
 
     outcome: str
     why: str | None
@@ -54,8 +54,8 @@ class GroupReport(TypedDict):
 
     described: dict[str, Any]  # the hello of a worker, see `messages.Hello`
     spent: dict[str, float]  # wall seconds by activity: starting, references, preparing, timing …
-    worker_seconds: float  # for how long of them a worker was busy, see `busy_time`
-    stopped: str | None  # why no further launch was taken, where `precision` was asked for
+    worker_seconds: float  # of them, in which a worker was busy, see `busy_time`
+    stopped: str | None  # why no further launch was added, if `precision` was given
     flows: dict[str, dict[str, dict[str, str]]]  # framework → loss → network → proven state
 
 
@@ -78,13 +78,13 @@ class CanaryJob(TypedDict):
 
 
 class CanaryVerdict(TypedDict):
-    """Whether the harness read one canary right."""
+    """Whether the harness measured one canary correctly."""
 
     framework: str
     device: str
     dtype: str
     canary: str
-    passed: bool | None  # None where it could not be told
+    passed: bool | None  # None where it could not be decided
     said: str  # the figures that it was judged by
     ratio: dict[str, Any] | None  # of work done twice
     tries: int

@@ -1,4 +1,4 @@
-"""Submit jobs of measuring to an executor: a thread of this process, or one that is handed over."""
+"""Submit jobs of measuring to an executor: a thread of this process, or the caller's own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Measurer:
     """Run the jobs of one session, by default one after another on a thread of its own.
 
     That thread uses a pool of workers that belongs to this object, so that two sessions of one
-    process share no worker. Jobs that are submitted to an ``executor`` of somebody else, which may
-    run them on another machine, use the pool of the thread that they come to.
+    process share no worker. With an ``executor`` of the caller, which may run jobs on another
+    machine, each job uses the pool of the thread that it runs in.
     """
 
     def __init__(self, executor: Executor | None = None) -> None:
@@ -34,7 +34,7 @@ class Measurer:
         return self._executor.submit(canaries.measure_canaries_anywhere, job)
 
     def close(self) -> None:
-        """Begin no further job, and end the workers, whatever they are at."""
+        """Begin no further job, and end the workers at once."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         if self.pool:
             self.pool.close()

@@ -1,4 +1,4 @@
-"""Measure the peak memory of a cell, after its time: neither measurement costs the other."""
+"""Measure the peak memory of a cell, after its time, so that neither disturbs the other."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.measurement.job import GroupJob
 
-# For the worker that measures memory, never for one that is timed: glibc returns every block of
-# 64 KiB and more to the system when it is freed. Otherwise it would keep some of them, and what the
-# next call takes from those would not be seen.
+# Only for the worker that measures memory, never for a timed one: glibc then returns every freed
+# block of 64 KiB and more to the system. Otherwise it would keep some blocks, and memory that the
+# next call takes from them would not be counted.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 NOT_ASKED = "not asked for: --memory measures it, in a process of its own for each cell"
 # exceptions of a worker whose message is the whole reason
@@ -22,8 +22,8 @@ COMPLETE_REASONS = ("Unmeasurable", "Unavailable")
 def measure(job: GroupJob, files: ProblemFiles, name: str, pool: Pool) -> dict[str, Any]:
     """Return ``peak_bytes`` of a cell that was timed; where that is None, ``peak_why`` too.
 
-    torch's allocator on a GPU is asked in a process that was timed. Everything else takes a process
-    of its own, and is measured only where ``job["memory"]`` says so.
+    For torch on a GPU the allocator counts in a process that was timed. Every other measurement
+    needs a process of its own, and is made only if ``job["memory"]`` is true.
     """
     in_timed_process = (job["framework"], job["device"]) == ("torch", "cuda")
     if not (in_timed_process or job["memory"]):

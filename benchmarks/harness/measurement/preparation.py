@@ -1,4 +1,4 @@
-"""Prepare the cells of a group in its launches: build them, compile them, hold them to the gate."""
+"""Prepare the cells of a group in its launches: build, compile, and check their gradients."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class Preparation:
         if self.job["mode"] != EAGER:
             self.prepare(launches)  # tracing takes one core each: all at once
         else:
-            for launch in launches:  # eager work takes every core: side by side they only spin
+            for launch in launches:  # eager work uses every core: two at once would slow each other
                 self.prepare([launch])
 
     def ensure_prepared(self, launch: Launch) -> None:
         """Prepare a launch unless it is prepared.
 
-        Where memory is short its turn comes only now; and one that died since it was prepared has
-        been replaced by a fresh process.
+        Where memory is short, a launch is prepared just before it is timed. One that died after it
+        was prepared has been replaced by a new process, which is not prepared either.
         """
         if launch not in self._prepared:
             self.prepare([launch])
@@ -70,8 +70,8 @@ class Preparation:
     def prepare(self, launches: list[Launch]) -> None:
         """Prepare these launches at once; one that fails is replaced, and its successor prepared.
 
-        Each failure fails at least one cell, or uses up the one excuse of `CellResults.blame`, so
-        that this ends: without a cell that is alive nothing is prepared.
+        This ends: each failure fails at least one cell, or uses up the one excuse of
+        `CellResults.blame`, and without a cell that has not failed nothing is prepared.
         """
         waiting = launches
         while waiting and self.results.alive():
@@ -83,17 +83,17 @@ class Preparation:
 
     def _prepare_once(self, launches: list[Launch]) -> list[Launch]:
         """Ask all launches to prepare, then wait for each; return those that failed."""
-        asked, failed = [], []
+        preparing, failed = [], []
         for launch in launches:
             try:
                 launch.ready()
                 self.files.open_in(launch)
                 launch.send("prepare", **self._request())
-                asked.append(launch)
+                preparing.append(launch)
             except WorkerError as error:
                 self.results.blame(error)
                 failed.append(launch)
-        for launch in asked:
+        for launch in preparing:
             try:
                 self.results.add_prepared(launch.receive(self.job["limit"]))
                 self._prepared.add(launch)

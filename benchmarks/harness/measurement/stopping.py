@@ -1,8 +1,8 @@
-"""Decide when a group has been measured enough: its ratios are as precise as was asked for.
+"""Decide when a group has been measured enough: when its ratios are as precise as required.
 
-Most of the noise is what differs from launch to launch, so more launches are taken, in steps. After
-each step only the widths of the intervals are looked at, never the ratios: a rule that stopped at a
-welcome ratio would find one.
+Most of the noise differs from launch to launch, so launches are added, in steps. The rule looks
+only at the widths of the intervals, never at the ratios themselves: a rule that could stop at a
+ratio that somebody hopes for would report such ratios too often.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from results.statistics.estimators import (
 from results.statistics.verdict import half_width
 
 STEPS = (10, 16, 24)  # launches at which the widths are looked at again
-# why measuring a group stopped
+# reasons to stop measuring a group
 REACHED, LAUNCHES, TIME, NOTHING = "precision", "launches", "time", "nothing to compare"
 
 Launches = Sequence[Sequence[float]]
@@ -31,14 +31,14 @@ Samples = Mapping[str, Launches]
 
 @dataclass(frozen=True)
 class PrecisionGoal:
-    """How precise the ratios of one group are to be.
+    """State how precise the ratios of one group must be.
 
     Args:
         asked: half the width of every ratio's 95 % interval, relative.
-        most: launches at most.
-        seconds: no further step is begun after so many seconds in a group.
+        most: the largest number of launches.
+        seconds: after so many in a group, no further step begins.
         baseline: the strategy or recipe that the ratios refer to.
-        prior: the spread of the framework's ratios so far.
+        prior: the spread of the framework's ratios so far in the session.
     """
 
     asked: float
@@ -60,13 +60,13 @@ class PrecisionGoal:
         }
 
     @classmethod
-    def of(cls, rule: StoppingRule) -> PrecisionGoal:
+    def from_rule(cls, rule: StoppingRule) -> PrecisionGoal:
         """Make a goal from plain JSON data."""
         prior = Prior(*rule["prior"]) if rule["prior"] else NO_PRIOR
         return cls(rule["asked"], rule["most"], rule["seconds"], rule["baseline"], prior)
 
     def steps(self, launches: int) -> Iterator[int | None]:
-        """Yield how many launches there are to be after each further step; at last None."""
+        """Yield the number of launches after each further step, and finally None."""
         for step in (*(s for s in STEPS if s < self.most), self.most):
             if step > launches:
                 yield step
@@ -76,9 +76,9 @@ class PrecisionGoal:
         """Return why the group stops here; None to go on.
 
         Args:
-            samples: strategy → one row of times for each launch, of the cells that are alive.
-            following: launches after the next step, None if there is none.
-            seconds: how long the group has taken so far.
+            samples: strategy → seconds per call [launches, samples], of the cells without failure.
+            following: number of launches after the next step, None if there is no such step.
+            seconds: spent on the group so far.
         """
         compared = self._compared(samples)
         if not compared:

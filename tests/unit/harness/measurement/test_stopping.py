@@ -79,7 +79,7 @@ def test_without_a_baseline_or_another_there_is_nothing_to_compare() -> None:
 @pytest.mark.parametrize("prior", [NO_PRIOR, Prior(1e-4, 7.0, 40.0), Prior(1e-4, math.inf, 40.0)])
 def test_travels_as_json(prior: Prior) -> None:
     sent = PrecisionGoal(0.01, 24, 60.0, "summed", prior)
-    back = PrecisionGoal.of(json.loads(json.dumps(sent.rule(), allow_nan=False)))
+    back = PrecisionGoal.from_rule(json.loads(json.dumps(sent.rule(), allow_nan=False)))
     samples = {"summed": launches(6, 0.0), "other": launches(6, 0.01)}
     for width in (0.005, 0.01, 0.02):
         one, other = (PrecisionGoal(width, 24, 60.0, "summed", p) for p in (prior, back.prior))
