@@ -34,7 +34,7 @@ def test_every_fault_has_its_place_and_its_cell(tmp_path: Path) -> None:
         compile((tmp_path / fault.file).read_text(), fault.file, "exec")
     names = {
         Finding(vars(cell), "", "", {}, None, None).name
-        for cell in plan.cells(dict.fromkeys(("kind", "size")), "cpu", ["torch", "jax"])
+        for cell in plan.choose_cells(dict.fromkeys(("kind", "size")), "cpu", ["torch", "jax"])
     }
     assert {fault.cell for fault in FAULTS} <= names
     with pytest.raises(ValueError, match="has 0 places for"):
