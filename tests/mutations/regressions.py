@@ -187,8 +187,8 @@ FAULTS = (
     Fault(
         "another_release_is_the_same",
         "benchmarks/evaluation/demonstration/releases.py",
-        '(own / "all_else.pth").write_text(sysconfig.get_path("purelib") + "\\n")',
-        '(own / "all_else.pth").write_text("import sys; sys.path.insert(1, "'
+        '(site_packages / "all_else.pth").write_text(sysconfig.get_path("purelib") + "\\n")',
+        '(site_packages / "all_else.pth").write_text("import sys; sys.path.insert(1, "'
         ' + repr(sysconfig.get_path("purelib")) + ")\\n")',
         "the demonstration of an upgrade compares a release with itself",
         (

@@ -99,10 +99,10 @@ def test_warmup_goes_by_time_and_not_by_samples() -> None:
 # Replay
 
 
-def ours(spread: float, sets: int = 40) -> replay.Ours:
+def ours(spread: float, sets: int = 40) -> replay.OurSessions:
     rng = np.random.default_rng(3)
     logs = {m: rng.normal(0, spread, (sets, 3, replay.CELLS)) for m in plan.METRICS}
-    return replay.Ours(logs, 24)
+    return replay.OurSessions(logs, 24)
 
 
 def test_replayed_sessions_find_a_slowdown_and_nothing_else() -> None:
@@ -117,7 +117,7 @@ def test_replayed_sessions_find_a_slowdown_and_nothing_else() -> None:
 def test_cpu_time_finds_what_wall_time_cannot() -> None:
     drawn = ours(0.007)
     noise = np.random.default_rng(4).normal(0, 0.3, (40, 3, replay.CELLS))
-    drawn = replay.Ours({"wall": drawn.logs["wall"] + noise, "cpu": drawn.logs["cpu"]}, 24)
+    drawn = replay.OurSessions({"wall": drawn.logs["wall"] + noise, "cpu": drawn.logs["cpu"]}, 24)
     power = {
         v: replay.our_power(drawn, v, launch_pairs.LOOKS, [5])["0.05"]
         for v in ("wall", "wall and CPU")
@@ -136,8 +136,8 @@ def test_intervals_of_replayed_sessions_cover_the_truth() -> None:
 
 
 def test_base_and_head_of_the_other_tools_share_no_process(recorded: Path) -> None:
-    sets = replay.chosen(traces.load_all(recorded), "report", "quiet")
-    others = replay.Others.of(sets, 8)
+    sets = replay.select_sets(traces.load_all(recorded), "report", "quiet")
+    others = replay.OtherTools.from_sets(sets, 8)
     for base, head in others.draw(tools.BENCHSTAT, 50, [1]):
         for left, right in zip(base, head, strict=True):
             assert not set(left) & set(right)
@@ -145,9 +145,9 @@ def test_base_and_head_of_the_other_tools_share_no_process(recorded: Path) -> No
 
 
 def test_single_process_tool_needs_two_runs(recorded: Path) -> None:
-    sets = replay.chosen(traces.load_all(recorded), "report", "quiet")[: plan.LONG_CYCLE]
+    sets = replay.select_sets(traces.load_all(recorded), "report", "quiet")[: plan.LONG_CYCLE]
     with pytest.raises(TraceError, match="fewer than two launches; record more"):
-        replay.Others.of(sets, 8).medians(10, [1])
+        replay.OtherTools.from_sets(sets, 8).medians(10, [1])
 
 
 def test_whole_replay_and_page(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,9 +247,9 @@ def test_tuning_prefers_what_spreads_least(recorded: Path) -> None:
         rng = np.random.default_rng(one.meta.index)
         for key in [k for k in one.rows if k.startswith("turns/") and k.endswith("/wall")]:
             one.rows[key][::10] *= rng.uniform(0.3, 1)
-    found = tuning.grid(sets, "wall")
+    found = tuning.spread_by_constants(sets, "wall")
     assert found[tuning.Constants(5.0, 0)] > 5 * found[tuning.Constants(5.0, 1)]
-    assert found[tuning.best(found)] == min(found.values())
+    assert found[tuning.least_spread(found)] == min(found.values())
 
 
 # The rules and the real commands
@@ -281,7 +281,7 @@ def test_rule_says_what_the_real_command_says(
     if tool in (tools.PYPERF, tools.ASV) and importlib.util.find_spec(tool) is None:
         pytest.skip(f"{tool} is of the extra 'trial': pip install -e '.[all,trial]'")
     told = series(processes, values)
-    assert agreement.answer(tool, tmp_path, told) == slower
+    assert agreement.ask_command(tool, tmp_path, told) == slower
     rule = next(r for r in tools.rules(processes * values) if r.tool == tool)
     rows = {side: np.array(list(cells.values())) for side, cells in told.items()}
     said = rule.alarms(rows["base"].reshape(4, -1), rows["head"].reshape(4, -1))
@@ -298,11 +298,11 @@ def test_told_processes_take_their_rows_in_turn(
     seen = []
     for commit in ("b", "h", "b"):
         monkeypatch.setenv("ASV_COMMIT", commit)
-        call, now, count = cell.opened("a")
+        call, now, count = cell.open_cell("a")
         start = now()
         call()
         seen.append((now() - start, count))
     assert seen == [(1.0, 1), (3.0, 1), (2.0, 1)]
     with pytest.raises(RuntimeError, match="more processes of base than the 2"):
-        cell.opened("a")
+        cell.open_cell("a")
     cell.job.cache_clear()

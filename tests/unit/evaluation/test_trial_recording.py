@@ -74,7 +74,9 @@ def test_recording_keeps_to_its_time_and_halves(tmp_path: Path, made: list[Meta]
     sets = traces.load_all(tmp_path)
     assert sum(one.meta.seconds["total"] for one in sets) <= 12 * 60
     assert len(made) == len(sets) + 1  # one crashed, and was tried again
-    counts = [len(replay.chosen(sets, half, c)) for half in plan.HALVES for c in plan.CONDITIONS]
+    counts = [
+        len(replay.select_sets(sets, half, c)) for half in plan.HALVES for c in plan.CONDITIONS
+    ]
     assert max(counts) - min(counts) <= 1
     assert {one.meta.turn for one in sets if one.meta.half == "tuning"} == set(plan.TURNS)
     assert len({one.meta.turn for one in sets if one.meta.half == "report"}) == 1
@@ -90,7 +92,9 @@ def test_recording_goes_on_where_it_was(tmp_path: Path, made: list[Meta]) -> Non
     sets = traces.load_all(tmp_path)
     assert [one.meta.index for one in sets] == list(range(len(sets)))
     assert len(sets) > first
-    counts = [len(replay.chosen(sets, half, c)) for half in plan.HALVES for c in plan.CONDITIONS]
+    counts = [
+        len(replay.select_sets(sets, half, c)) for half in plan.HALVES for c in plan.CONDITIONS
+    ]
     assert max(counts) - min(counts) <= 1  # a longer recording feeds both halves
     assert len({one.meta.turn for one in sets if one.meta.half == "report"}) == 1
 

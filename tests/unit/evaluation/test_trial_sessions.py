@@ -64,23 +64,23 @@ def test_table_has_a_row_a_framework_and_as_many_cells_as_heads() -> None:
     found = sessions.figures(series(0.1, 0.01, 0.0))
     head, rule, *rows = sessions.table(found | {"jax": found["torch"]})
     assert [row.split()[1] for row in rows] == ["torch", "jax"]
-    assert {line.count("|") for line in (head, rule, *rows)} == {len(sessions.HEADS) + 1}
+    assert {line.count("|") for line in (head, rule, *rows)} == {len(sessions.HEADINGS) + 1}
 
 
 def test_series_and_pairs_are_of_the_runs_that_there_are(tmp_path: Path) -> None:
     for run in (whole_run(), later()):
         save_run(run, tmp_path)
-    found = sessions.series_of(tmp_path)
+    found = sessions.load_series(tmp_path)
     assert {len(one["seconds"]) for one in found} == {2}
     assert {len(one["frozen"]) for one in found} == {2}
-    assert sessions.pairs_of(tmp_path) == {"pairs": 1, "slower": 0, "faster": 0}
+    assert sessions.compare_pairs(tmp_path) == {"pairs": 1, "slower": 0, "faster": 0}
     save_run(slowed(whole_run("20261123T010203-ab12cd", seed=3), 4, 3.0), tmp_path)
-    assert sessions.pairs_of(tmp_path) == {"pairs": 3, "slower": 2, "faster": 0}
+    assert sessions.compare_pairs(tmp_path) == {"pairs": 3, "slower": 2, "faster": 0}
 
 
 def test_figures_of_the_docs_are_those_of_the_series_that_are_kept() -> None:
     page = (ROOT / "docs" / "history.md").read_text()
-    kept = json.loads(sessions.KEPT.read_text())
+    kept = json.loads(sessions.SERIES_FILE.read_text())
     for line in sessions.table(sessions.figures(kept["series"])):
         assert line in page
     assert sessions.stored_text(kept["stored"]) in page.replace("\n", " ")
