@@ -328,13 +328,13 @@ def test_a_reader_who_has_seen_enough_does_not_change_the_exit_code(ending: Any)
     folder = ending(comparisons.comparison({0: 0.2}))
     read, write = os.pipe()
     os.close(read)
-    kept = os.dup(1)
+    stdout_copy = os.dup(1)
     try:
         os.dup2(write, 1)
         with open(1, "w", closefd=False) as stdout, contextlib.redirect_stdout(stdout):
             assert main(["regress", HERE, f"--results={folder}"]) == 1
     finally:
-        os.dup2(kept, 1)
+        os.dup2(stdout_copy, 1)
         os.close(write)
 
 

@@ -22,7 +22,7 @@ class Mark(NamedTuple):
 
     requirement: str
     reached: bool
-    seen: str
+    evidence: str
     cause: str
 
 
@@ -70,14 +70,14 @@ def _silence(replayed: Mapping[str, Any]) -> Mark:
     hits, of = (sum(a[key] for a in alarms) for key in ("suite_alarms", "suites"))
     few, alone = (sum(a[key] for a in apart) for key in ("suite_alarms", "suites"))
     bound = upper_bound(hits, of)
-    seen = (
+    evidence = (
         f"{hits} alarms in {of} replayed sessions (upper bound {bound:.2%} if they were "
         f"independent, which they are not: they share launches); {few} in the {alone} that share "
         f"none (upper bound {upper_bound(few, alone):.0%})"
     )
     reached = hits == 0 and of >= SUITES
     cause = "" if reached else "; ".join(_alarm_causes(replayed))
-    return Mark(f"no alarm in at least {SUITES} unchanged suites", reached, seen, cause)
+    return Mark(f"no alarm in at least {SUITES} unchanged suites", reached, evidence, cause)
 
 
 def _alarm_causes(replayed: Mapping[str, Any]) -> list[str]:
@@ -107,13 +107,13 @@ def _power(bursty: Mapping[str, Any], cells: Mapping[str, Any]) -> Mark:
     hits, of = power_of(ours["power"], POWER_AT)
     low, high = wilson(hits, of)
     seconds = bursty["pair_seconds"] * bursty["looks"][-1] / len(plan.SUBJECTS)
-    seen = (
+    evidence = (
         f"{hits / of:.1%} [{low:.1%}, {high:.1%}] of the cells slowed by 3 %, in at most "
         f"{seconds:.0f} s a decision ({bursty['looks'][-1]} launch pairs)"
     )
     reached = hits / of >= POWER_MARK and seconds <= plan.DECISION_SECONDS
     cause = "" if reached else _power_cause(bursty, ours, cells, seconds)
-    return Mark(f"≥ {POWER_MARK:.0%} of +3 % found under bursty load", reached, seen, cause)
+    return Mark(f"≥ {POWER_MARK:.0%} of +3 % found under bursty load", reached, evidence, cause)
 
 
 def _power_cause(
@@ -179,8 +179,8 @@ def _covered(replayed: Mapping[str, Any]) -> Mark:
                         f"least in one row {min(rows):.1%}"
                     )
     span = f"{min(shares):.1%} to {max(shares):.1%}"
-    seen = f"{span} over condition, metric and look, {plan.TRIALS} sessions each"
+    evidence = f"{span} over condition, metric and look, {plan.TRIALS} sessions each"
     cause = "; ".join(outside)
     if cause:
         cause += "; the rows' spreads differ more than their common prior allows for, or have tails"
-    return Mark("nominal 95 % intervals cover in 93–97 %", not outside, seen, cause)
+    return Mark("nominal 95 % intervals cover in 93–97 %", not outside, evidence, cause)

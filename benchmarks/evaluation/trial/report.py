@@ -144,7 +144,7 @@ def _processes(replayed: Mapping[str, Any]) -> str:
 
 def _marks(marks: Sequence[rates.Mark]) -> list[str]:
     lines = ["## What was asked for", ""]
-    rows = [[m.requirement, "yes" if m.reached else "**no**", m.seen] for m in marks]
+    rows = [[m.requirement, "yes" if m.reached else "**no**", m.evidence] for m in marks]
     lines += sections.table(["mark", "reached", "seen"], rows, 3)
     missed = [m for m in marks if not m.reached]
     if missed:

@@ -63,7 +63,10 @@ def compare_pairs(folder: Path) -> dict[str, int]:
     runs = [storage.load_run(path) for path in storage.find_runs(folder)]
     runs.sort(key=lambda run: run.id)
     analyses = [stored_runs.compared(*pair) for pair in itertools.combinations(runs, 2)]
-    verdicts = [{finding.verdict for finding in (*one.findings, *one.shifts)} for one in analyses]
+    verdicts = [
+        {finding.verdict for finding in one.findings} | {shift.verdict for shift in one.shifts}
+        for one in analyses
+    ]
     return {
         "pairs": len(analyses),
         "slower": sum(SLOWER in of_pair for of_pair in verdicts),
@@ -87,10 +90,10 @@ def figures(series: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
         mine = [one for one in series if one["framework"] == framework]
         raw = np.array([np.log(one["seconds"]) for one in mine])
         out = np.array([level_of(one["seconds"], one["frozen"]) for one in mine])
-        frozen = np.log(mine[0]["frozen"])
+        machine_reference = np.log(mine[0]["frozen"])
         by_framework[framework] = {
             "cells": len(mine),
-            "frozen": _spread(frozen),
+            "frozen": _spread(machine_reference),
             "common": _spread(_common(raw)),
             "common_out": _spread(_common(out)),
             "own": _median_spread(raw - _common(raw)),

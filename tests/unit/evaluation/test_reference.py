@@ -166,9 +166,9 @@ def test_budget_leaves_out_from_the_end_and_says_what(
 def test_list_shows_each_session_its_cost_and_its_run_and_runs_nothing(
     executed: Executed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there = run_of(SMALL[0], executed.folder)
+    complete = run_of(SMALL[0], executed.folder)
     stopped = run_of(SMALL[1], executed.folder, interrupted=True)
-    for one in (there, stopped):
+    for one in (complete, stopped):
         save_run(one, executed.folder)
     assert run_main(executed, "--list") == 0
     assert (executed.sessions, executed.reports) == ([], [])
@@ -176,7 +176,7 @@ def test_list_shows_each_session_its_cost_and_its_run_and_runs_nothing(
     rows = {line.split()[0]: line.split() for line in lines[1::2]}
     assert [rows[name][1] for name in ("one", "two", "three")] == ["10", "10", "10"]
     assert float(rows["three"][3]) == pytest.approx(sum(float(r[2]) for r in rows.values()), 0.2)
-    assert rows["one"][4:] == [there.id]
+    assert rows["one"][4:] == [complete.id]
     assert rows["two"][4:] == [f"{stopped.id},", "not", "whole"]
     assert rows["three"][4:] == ["none"]
 
@@ -258,5 +258,5 @@ def test_pytest_takes_a_sessions_arguments_and_finds_its_cells() -> None:
     command = [sys.executable, "-m", "pytest", *session.arguments, "--collect-only", "-q"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    found = [line for line in done.stdout.splitlines() if "::test_backward[" in line]
-    assert len(found) == len(selected(session)) == session.cost().cells
+    collected = [line for line in done.stdout.splitlines() if "::test_backward[" in line]
+    assert len(collected) == len(selected(session)) == session.cost().cells
