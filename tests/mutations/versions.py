@@ -1,4 +1,4 @@
-"""Faults of the comparison of two versions, of the turns it measures by, and of the page."""
+"""Faults of the comparison of two versions, of its turns, and of the report page."""
 
 from __future__ import annotations
 
