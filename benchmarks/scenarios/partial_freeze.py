@@ -39,7 +39,7 @@ FROZEN_SECOND_NETWORK = replace(
     CONV_CASCADE,
     name="frozen_second_network",
     family="partial_freeze",
-    summary="row 1 with net2 frozen: net1 still learns from loss2, through net2",
+    summary="conv_cascade with net2 frozen: net1 still learns from loss2, through net2",
     variants={"-": replace(CONV_CASCADE.variants["-"], frozen=("net2",))},
     draw_as="conv_cascade",
 )
@@ -223,7 +223,7 @@ LAST = ("features", "hidden", "last")
 ONLY_NEW_LAYER = Scenario(
     name="only_new_layer",
     family="partial_freeze",
-    summary="a new last layer is trained on what was loaded and keeps still",
+    summary="a new last layer is trained on pretrained layers that keep still",
     sizes=LENET_SIZES,
     structure=("width",),
     parameters=_last_layer_parameters,
