@@ -62,7 +62,7 @@ CASCADES = {
             "loss1": "smooth L1 (β = 1) of net1's output to 1",
             "loss2": "smooth L1 (β = 1) of net2's output to 1",
         },
-        data="A volume with edges of `side`: ones at size `seed`, normal noise above. "
+        data="A volume with edges of `side`: ones at size `seed`, normal noise at larger sizes. "
         "Each stage makes every edge longer by one.",
     ),
     "conv_cascade_single": Description(
