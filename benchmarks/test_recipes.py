@@ -264,7 +264,7 @@ def test_loading_what_fits_reports_what_does_not(workers: CheckWorkers, framewor
 def test_step_of_every_recipe_moves_the_statistics_alike(
     workers: CheckWorkers, framework: str
 ) -> None:
-    """A timed step in train mode moves the running statistics by the same amount in every recipe."""
+    """A timed step in train mode moves the running statistics alike in every recipe."""
     problem = ("attention_on_frozen_backbone", "batch_statistics", "seed")
     start = read_arrays(workers.files(problem).weights)
     ways = [("freeze", recipe) for recipe in ["unfrozen", *recipes(problem, framework)]]
