@@ -22,10 +22,12 @@ SUMMED = ("backward", "summed")
 
 
 def spec(problem: Problem) -> Scenario:
+    """Return the scenario of a problem."""
     return CATALOGUE[problem[0]]
 
 
 def networks(problem: Problem) -> list[str]:
+    """Return the names of a problem's networks, in order."""
     return list(spec(problem).variants[problem[1]].networks)
 
 

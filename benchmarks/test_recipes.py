@@ -26,6 +26,7 @@ DECAYING = {
 
 
 def spec(problem: Problem) -> Scenario:
+    """Return the scenario of a problem."""
     return CATALOGUE[problem[0]]
 
 

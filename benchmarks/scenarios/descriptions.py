@@ -311,9 +311,7 @@ FREEZES = {
 
 PARAMETER_GROUPS = {
     "lenet_module_rates": Description(
-        shows=(
-            "Every parameter learns at the rate of its module, and both frameworks train alike.",
-        ),
+        shows=("Every parameter learns at the rate of its module, alike in both frameworks.",),
         networks={
             "features": LENET_COLOUR_FEATURES,
             "classifier": LENET_CLASSIFIER,
