@@ -153,6 +153,7 @@ ARROWS = {
         "benchmarks.harness.worker",
         "benchmarks.machine",
         "benchmarks.paths",
+        "benchmarks.scenarios",
         "results",
         "results.records",
         "results.regression",
