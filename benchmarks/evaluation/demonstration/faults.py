@@ -21,9 +21,9 @@ class Fault:
 COMMENT = Fault(
     "an edited comment",
     "impl_torch/strategies.py",
-    '''    """One backward pass of the sum: 11 products."""
+    '''    """Run one backward pass of the summed loss: 11 products."""
 ''',
-    '''    """One backward pass of the sum: 11 products in all."""
+    '''    """Run one backward pass of the summed loss: 11 products in all."""
 ''',
     "",
     "",
