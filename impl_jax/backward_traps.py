@@ -18,38 +18,6 @@ WIDTH, BATCH = 64, 32
 Networks = dict[str, list[Array]]
 
 
-def host_array_inside_jit() -> dict[str, Any]:
-    """Convert a value to a NumPy array inside jit, where it is traced and has no numbers yet."""
-
-    def through_the_host(x: Array) -> Array:
-        return jnp.asarray(np.asarray(x) * 0.5)
-
-    x = jnp.ones(3)
-    return {
-        "inside": _raised(lambda: jax.jit(through_the_host)(x)),
-        "outside": _raised(lambda: through_the_host(x)),
-    }
-
-
-def update_between_pullbacks() -> dict[str, Any]:
-    """Update the parameters between two pullbacks.
-
-    Arrays are immutable, so the second pullback is still at the parameters of the forward pass.
-    """
-    networks, data = _networks()
-    _, pull_first = jax.vjp(lambda n: _two_losses(n, data)[0], networks)
-    _, pull_second = jax.vjp(lambda n: _two_losses(n, data)[1], networks)
-    undisturbed = pull_second(jnp.ones(()))[0]
-    step = pull_first(jnp.ones(()))[0]
-    networks = jax.tree.map(lambda p, g: p - 0.1 * g, networks, step)
-    after = pull_second(jnp.ones(()))[0]
-    at_new = jax.grad(lambda n: _two_losses(n, data)[1])(networks)
-    return {
-        "equal_to_undisturbed": _equal(after, undisturbed),
-        "equal_to_new_parameters": _equal(after, at_new),
-    }
-
-
 def donated_residuals() -> dict[str, Any]:
     """Run a second pullback through residuals that the first one freed or retained.
 
@@ -72,6 +40,38 @@ def donated_residuals() -> dict[str, Any]:
     return {
         "kept": _raised(lambda: pull_reused(reused)),
         "donated": _raised(lambda: pull_donated(donated)),
+    }
+
+
+def update_between_pullbacks() -> dict[str, Any]:
+    """Update the parameters between two pullbacks.
+
+    Arrays are immutable, so the second pullback is still at the parameters of the forward pass.
+    """
+    networks, data = _networks()
+    _, pull_first = jax.vjp(lambda n: _two_losses(n, data)[0], networks)
+    _, pull_second = jax.vjp(lambda n: _two_losses(n, data)[1], networks)
+    undisturbed = pull_second(jnp.ones(()))[0]
+    step = pull_first(jnp.ones(()))[0]
+    networks = jax.tree.map(lambda p, g: p - 0.1 * g, networks, step)
+    after = pull_second(jnp.ones(()))[0]
+    at_new = jax.grad(lambda n: _two_losses(n, data)[1])(networks)
+    return {
+        "equal_to_undisturbed": _equal(after, undisturbed),
+        "equal_to_new_parameters": _equal(after, at_new),
+    }
+
+
+def host_array_inside_jit() -> dict[str, Any]:
+    """Convert a value to a NumPy array inside jit, where it is traced and has no numbers yet."""
+
+    def through_the_host(x: Array) -> Array:
+        return jnp.asarray(np.asarray(x) * 0.5)
+
+    x = jnp.ones(3)
+    return {
+        "inside": _raised(lambda: jax.jit(through_the_host)(x)),
+        "outside": _raised(lambda: through_the_host(x)),
     }
 
 

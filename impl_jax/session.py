@@ -264,12 +264,11 @@ class OpenProblem:
         ``weights``, ``buffers``, ``outputs`` and ``moments`` in the canonical layout, the ``steps``
         that the optimizer counted for each parameter, and the bytes of its state, ``state_bytes``.
         """
-        problem, constants = self.problem, self.problem.constants
         training = Training(
             plan["optimizer"],
             self.problem_spec["networks"],
-            problem.parameters,
-            constants["buffers"],
+            self.problem.parameters,
+            self.problem.constants["buffers"],
             plan["recipe"],
             self._compiled,
         )
@@ -277,8 +276,11 @@ class OpenProblem:
             turns = [self._turn(problem_spec) for problem_spec in segment["turns"]]
             changes = {name: segment[name] for name in ("steps", "rate", "renew")}
             training.run(turns, **changes)
-        constants = {**constants, "buffers": training.buffers}
-        outputs = problem.outputs(training.parameters, constants)
+        return self._trained(training)
+
+    def _trained(self, training: Training) -> dict[str, Any]:
+        constants = {**self.problem.constants, "buffers": training.buffers}
+        outputs = self.problem.outputs(training.parameters, constants)
         moments, steps = optimizers.memory(training.state)
         return {
             "weights": self._canonical(training.parameters),
