@@ -151,8 +151,8 @@ FAULTS = (
     Fault(
         "product_of_one_shape_counted_once",
         "impl_jax/gemms.py",
-        'found[(left, right), equation.params["dimension_numbers"]] += 1',
-        'found[(left, right), equation.params["dimension_numbers"]] = 1',
+        'counts[(left, right), equation.params["dimension_numbers"]] += 1',
+        'counts[(left, right), equation.params["dimension_numbers"]] = 1',
         "equal products of a cell are taken for one",
         (PRODUCTS,),
         narrow="jax",

@@ -26,6 +26,7 @@ TWINS = (
     "recipes.py",
     "training.py",
     "optimizers.py",
+    "compiling.py",
     "program.py",
     "layout.py",
     "gemms.py",
