@@ -12,13 +12,15 @@ from results.records.record import Record, sample_key
 from results.statistics.estimators import (
     LAUNCHES_FOR_INTERVAL,
     Array,
+    log_ratios,
+    time_estimate,
+)
+from results.statistics.moderation import (
     Prior,
     fit_prior,
     location,
-    log_ratios,
     moderate,
     moderated_interval,
-    time_estimate,
 )
 from results.statistics.verdict import decide, margin_for
 

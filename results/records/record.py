@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# The version of the files of a run: of the run itself and of each record in it.
 SCHEMA = 1
 
 CELL_FIELDS = (

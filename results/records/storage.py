@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from results.records.record import SCHEMA, RecordError, Run, finite, plain, sample_key
 from results.records.samples import packed, read_samples, samples_path
-from results.records.schema import RUN_KEYS, document_problem, record_problem
+from results.records.validation import RUN_KEYS, document_problem, record_problem
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 
 from results.records.record import RecordError
-from results.statistics import batched, launch_pairs
+from results.statistics import launch_pairs
 from results.statistics.launch_pairs import Design
-from results.statistics.verdict import ALPHA, EQUAL, FASTER, INCONCLUSIVE, SLOWER
+from results.statistics.verdict import ALPHA, EQUAL, FASTER, INCONCLUSIVE, SLOWER, half_widths
 
 SCHEMA, KIND = 1, "regression"
 WRONG, FAILED = "wrong gradients", "failed"
@@ -263,7 +263,7 @@ def design_of(document: Mapping[str, Any], groups: Sequence[int]) -> Design:
 
 
 def _ratios(session: launch_pairs.Session) -> list[Ratio]:
-    halves = batched.half_widths(session.rows)
+    halves = half_widths(session.rows)
     return [
         Ratio(math.exp(log), math.exp(log - half), math.exp(log + half), str(verdict))
         for log, half, verdict in zip(session.rows.log_ratio, halves, session.verdicts, strict=True)

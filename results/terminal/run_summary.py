@@ -9,7 +9,7 @@ from typing import Any
 from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.records import canary_status
 from results.records.record import CELL_FIELDS, OUTCOMES, SCHEMA, Run, finite, plain
-from results.records.schema import is_number
+from results.records.validation import is_number
 from results.statistics.verdict import VERDICTS
 
 

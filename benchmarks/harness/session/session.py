@@ -33,7 +33,7 @@ from results.estimates.run_estimates import (
 from results.records import canary_status, failures, storage
 from results.records import record as records
 from results.records.record import Record, Run, sample_key
-from results.statistics.estimators import NO_PRIOR
+from results.statistics.moderation import NO_PRIOR
 from results.statistics.verdict import ALPHA
 
 CHECKPOINT_SECONDS = 5.0  # what may be lost to a power cut

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.measurement.stopping import PrecisionGoal, parsed
-from results.statistics.estimators import (
+from results.statistics.moderation import (
     NO_PRIOR,
     Prior,
     fit_prior,

@@ -9,15 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from results.statistics import batched, launch_pairs, verdict
-from results.statistics.estimators import (
-    NO_PRIOR,
-    Moderated,
-    fit_prior,
-    location,
-    moderate,
-    trigamma_inverse,
-)
+from results.statistics import launch_pairs, verdict
 
 CELLS = 8
 ONE_METRIC = launch_pairs.Design((0,) * CELLS)
@@ -38,52 +30,6 @@ def sessions(
     """Unchanged sessions: d and its control, [sessions, cells, pairs], sharing their base."""
     base, head, again = rng.normal(0, spread / math.sqrt(2), (3, count, CELLS, pairs))
     return head - base, again - base
-
-
-# The batched estimator is the one of `statistics` and `verdict`
-
-
-@pytest.mark.parametrize("launches", [2, 6, 10, 24])
-@pytest.mark.parametrize("unlike", [0.0, 1.0], ids=["one spread", "spreads of their own"])
-def test_batched_estimates_are_those_of_one_session(launches: int, unlike: float) -> None:
-    rng = np.random.default_rng(1)
-    d = rng.normal(0.01, 0.02, (5, CELLS, launches))
-    d *= np.exp(rng.normal(0, unlike, (5, CELLS, 1)))
-    found = batched.moderated(d)
-    for i, session in enumerate(d):
-        prior = fit_prior(*zip(*[location(row)[1:] for row in session], strict=True))
-        for j, row in enumerate(session):
-            one = moderate(row, prior)
-            got = [float(part[i, j]) for part in found]
-            assert got == pytest.approx(list(one), rel=1e-9)
-
-
-def test_batched_estimates_without_a_prior_are_the_ordinary_t() -> None:
-    rng = np.random.default_rng(2)
-    for d in (rng.normal(0, 1, (2, 8)), np.vstack([np.zeros((6, 8)), rng.normal(0, 1, (2, 8))])):
-        found = batched.moderated(d)  # two cells only; a median variance of 0
-        for j, row in enumerate(d):
-            assert [float(p[j]) for p in found] == pytest.approx(list(moderate(row, NO_PRIOR)))
-
-
-def test_batched_p_values_and_holm_are_those_of_verdict() -> None:
-    rng = np.random.default_rng(3)
-    rows = batched.moderated(rng.normal(0.01, 0.02, (4, 5, 12)))
-    bound = math.log1p(0.02)
-    differs, same = batched.difference_ps(rows), batched.equality_ps(rows, bound)
-    for index in np.ndindex(4, 5):
-        one = Moderated(*[float(part[index]) for part in rows])
-        assert differs[index] == pytest.approx(verdict.difference_p(one))
-        assert same[index] == pytest.approx(verdict.equality_p(one, bound))
-        half = math.log1p(verdict.half_width(one))
-        assert batched.half_widths(rows)[index] == pytest.approx(half)
-    for row, adjusted in zip(differs, batched.holms(differs), strict=True):
-        assert adjusted == pytest.approx(verdict.holm(row))
-
-
-def test_batched_inverse_of_trigamma_is_the_scalar_one() -> None:
-    x = np.logspace(-9, 9, 40)
-    assert batched.trigamma_inverses(x) == pytest.approx([trigamma_inverse(v) for v in x])
 
 
 # The session
@@ -233,7 +179,7 @@ def test_all_looks_together_alarm_as_often_as_they_may(monkeypatch: pytest.Monke
     alarms = np.zeros(4000, bool)
     for count in launch_pairs.LOOKS:
         rows = launch_pairs.estimate(d[..., :count], groups)
-        alarms |= batched.holms(batched.difference_ps(rows)).min(axis=-1) < level
+        alarms |= verdict.holm(verdict.difference_ps(rows)).min(axis=-1) < level
     assert 0.038 < alarms.mean() < 0.062  # α = 0.05; both ends, or the test is not tested
     assert level < 0.05 / 2  # three looks at 5 % each would alarm in far more
 

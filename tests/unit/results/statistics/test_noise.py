@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from results.statistics import noise, verdict
-from results.statistics.estimators import NO_PRIOR, moderated_interval
+from results.statistics.moderation import NO_PRIOR, moderated_interval
 
 RNG = np.random.default_rng(20)
 

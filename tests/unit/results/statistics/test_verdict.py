@@ -12,7 +12,14 @@ import scipy.stats
 from results.estimates.run_estimates import Comparison, estimate_run, margins_for
 from results.records.record import finish, sample_key
 from results.statistics import verdict
-from results.statistics.estimators import NO_PRIOR, Moderated, fit_prior, location, moderate
+from results.statistics.moderation import (
+    NO_PRIOR,
+    Moderated,
+    fit_prior,
+    location,
+    moderate,
+    moderate_cells,
+)
 from tests.helpers.factories.records import CELL, record
 
 
@@ -52,6 +59,22 @@ def test_holm_is_scipys_step_down() -> None:
     assert verdict.holm([0.02, 0.005, 0.04, 0.01]) == pytest.approx([0.04, 0.02, 0.04, 0.03])
     assert verdict.holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
     assert verdict.holm([]).size == 0
+
+
+def test_p_values_of_many_rows_are_those_of_each() -> None:
+    d = np.random.default_rng(3).normal(0.01, 0.02, (4, 5, 8))
+    rows = moderate_cells(d, NO_PRIOR)
+    bound = math.log1p(0.02)
+    differs, same = verdict.difference_ps(rows), verdict.equality_ps(rows, bound)
+    halves = verdict.half_widths(rows)
+    for index in np.ndindex(4, 5):
+        one = Moderated(*[float(part[index]) for part in rows])
+        assert differs[index] == pytest.approx(verdict.difference_p(one))
+        assert differs[index] == pytest.approx(scipy.stats.ttest_1samp(d[index], 0.0).pvalue)
+        assert same[index] == pytest.approx(verdict.equality_p(one, bound))
+        assert halves[index] == pytest.approx(math.log1p(verdict.half_width(one)))
+    for row, adjusted in zip(differs, verdict.holm(differs), strict=True):
+        assert adjusted == pytest.approx(verdict.holm(row))
 
 
 def test_larger_family_needs_stronger_evidence() -> None:
