@@ -1,4 +1,7 @@
-"""Whether what was read from a file has the shape of ours: keys, types, known outcomes."""
+"""Check that what was read from a file is a run or a record: its keys, types and outcomes.
+
+`results.records.schema` has the same as types.
+"""
 
 from __future__ import annotations
 
@@ -8,52 +11,60 @@ from typing import Any
 
 from results.records.record import CELL_FIELDS, ESTIMATE_KEYS, OUTCOMES, RECORD_KEYS, SCHEMA
 
-# What a run's JSON holds beside its schema.
+# The keys of a run's JSON beside its schema, and their types; see `schema.RunFile`.
 RUN_KEYS: dict[str, type | tuple[type, ...]] = {
-    "id": str, "started": str, "finished": (str, type(None)), "interrupted": bool,
-    "settings": dict, "machine": dict, "records": list,
-}  # fmt: skip
+    "id": str,
+    "started": str,
+    "finished": (str, type(None)),
+    "interrupted": bool,
+    "settings": dict,
+    "machine": dict,
+    "records": list,
+}
 
 
 def is_number(value: Any) -> bool:
-    """One that a float holds: 1e400 is JSON too, and read as infinite."""
-    whole = isinstance(value, int | float) and not isinstance(value, bool)
-    return whole and abs(value) <= sys.float_info.max
+    """Return whether a value is a number that a float holds: JSON's 1e400 is read as infinite."""
+    is_real = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_real and abs(value) <= sys.float_info.max
 
 
-def _text(value: Any) -> bool:
+def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _estimate(value: Any) -> bool:
+def _is_number_or_null(value: Any) -> bool:
+    return value is None or is_number(value)
+
+
+def _is_estimate(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        key in value and (value[key] is None or is_number(value[key])) for key in ESTIMATE_KEYS
+        key in value and _is_number_or_null(value[key]) for key in ESTIMATE_KEYS
     )
 
 
-def _numbers(value: Any) -> bool:
-    return isinstance(value, dict) and all(one is None or is_number(one) for one in value.values())
-
-
-def _gradient_error(value: Any) -> bool:
+def _is_gradient_error(value: Any) -> bool:
+    if not isinstance(value, dict) or not {"relative", "tensor"} <= value.keys():
+        return False
+    parameters = value.get("parameters", {})  # older runs lack it
     return (
-        isinstance(value, dict)
-        and {"relative", "tensor"} <= value.keys()
-        and (value["relative"] is None or is_number(value["relative"]))
-        and _text(value["tensor"])
-        and _numbers(value.get("parameters", {}))  # older runs lack it
+        _is_number_or_null(value["relative"])
+        and _is_text(value["tensor"])
+        and isinstance(parameters, dict)
+        and all(map(_is_number_or_null, parameters.values()))
     )
 
 
-def _reasons(value: Any) -> bool:
-    return isinstance(value, dict) and all(_text(reason) for reason in value.values())
+def _are_reasons(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
+# A check of a value, and its name in messages.
 _Rule = tuple[Callable[[Any], bool], str]
 _NUMBER: _Rule = (is_number, "a number")
-_TEXT: _Rule = (_text, "a string")
-_ESTIMATE: _Rule = (_estimate, f"an object with numbers for {', '.join(ESTIMATE_KEYS)}")
-_REASONS: _Rule = (_reasons, "an object of reasons, all strings")
+_TEXT: _Rule = (_is_text, "a string")
+_ESTIMATE: _Rule = (_is_estimate, f"an object with numbers for {', '.join(ESTIMATE_KEYS)}")
+_REASONS: _Rule = (_are_reasons, "an object of reasons, all strings")
 
 _NEVER_NULL: dict[str, _Rule] = {
     "schema": _NUMBER,
@@ -65,21 +76,21 @@ _NEVER_NULL: dict[str, _Rule] = {
 }
 
 _OR_NULL: dict[str, _Rule] = {
-    **dict.fromkeys(RECORD_KEYS, _NUMBER),  # all that is not named below or above
+    **dict.fromkeys(RECORD_KEYS, _NUMBER),  # all keys that are not named below or above
     **dict.fromkeys(("baseline", "verdict", "equivalence"), _TEXT),
     **dict.fromkeys(("seconds", "ratio"), _ESTIMATE),
     "steady": (lambda value: isinstance(value, bool), "true or false"),
     "gradient_error": (
-        _gradient_error,
+        _is_gradient_error,
         "an object with a number 'relative', a name 'tensor' and numbers for 'parameters'",
     ),
 }
 
 
 def record_problem(record: Any) -> str | None:
-    """What is wrong with the record, in a few words, or None when it has our shape.
+    """Return in a few words why a value is no record, or None when it is one.
 
-    Keys that we do not know are no problem: a later version may have added them.
+    Unknown keys are no problem: a later version may have added them.
     """
     if not isinstance(record, dict):
         return "it is not an object"
@@ -87,15 +98,18 @@ def record_problem(record: Any) -> str | None:
     if absent:
         return f"it lacks {', '.join(absent)}"
     for key in RECORD_KEYS:
-        fits, wanted = _NEVER_NULL.get(key, _OR_NULL[key])
+        fits, expected = _NEVER_NULL.get(key, _OR_NULL[key])
         nullable = key not in _NEVER_NULL
         if not fits(record[key]) and not (nullable and record[key] is None):
-            return f"its {key!r} is not {wanted}{' or null' if nullable else ''}"
+            return f"its {key!r} is not {expected}{' or null' if nullable else ''}"
     return None
 
 
 def document_problem(document: Any) -> str | None:
-    """What keeps the parsed JSON from being a run of ours, to follow the name of its file."""
+    """Return why parsed JSON is no run of this suite, or None when it is one.
+
+    The text is meant to follow the name of the file.
+    """
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
         return "is JSON, but not a run of this suite; give a file that a run has written"
@@ -106,8 +120,8 @@ def document_problem(document: Any) -> str | None:
         )
     wrong = [name for name, kind in RUN_KEYS.items() if not isinstance(document.get(name), kind)]
     if wrong or not isinstance(document["machine"].get("id"), str):
-        what = ", ".join(wrong) or "machine.id"
-        return f"is not a whole run: {what} absent or of the wrong type; measure the run again"
+        names = ", ".join(wrong) or "machine.id"
+        return f"is not a whole run: {names} absent or of the wrong type; measure the run again"
     for index, record in enumerate(document["records"]):
         problem = record_problem(record)
         if problem:
