@@ -12,7 +12,7 @@ COMMAND = "    "  # what a line with a command begins with
 
 
 def failed(records: Iterable[Record]) -> list[Record]:
-    """Return the records without a time that might have had one: neither unsupported nor stopped."""
+    """Return the records of cells that failed: no time, and neither unsupported nor interrupted."""
     return [r for r in records if r["outcome"] not in ("ok", "unsupported", "interrupted")]
 
 

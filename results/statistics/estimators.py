@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 
 # Under this many launches there are estimates, and no intervals.
 LAUNCHES_FOR_INTERVAL = 6
+# The usual confidence of an interval.
+CONFIDENCE = 0.95
 
 
 def lower_quartiles(launches: Sequence[ArrayLike]) -> Array:
@@ -54,7 +56,7 @@ def _lower_quartile(row: Array) -> float:
     return float(ordered[low] + fraction * (ordered[high] - ordered[low]))
 
 
-def time_estimate(launches: Sequence[ArrayLike], confidence: float = 0.95) -> Estimate:
+def time_estimate(launches: Sequence[ArrayLike], confidence: float = CONFIDENCE) -> Estimate:
     """Return the time of a cell in seconds: the median over launches of their lower quartiles.
 
     The interval runs between two order statistics and assumes no distribution (Thompson
@@ -114,7 +116,7 @@ def log_ratios(baseline: Sequence[ArrayLike], cell: Sequence[ArrayLike]) -> Arra
 def welch_interval(
     baseline: Sequence[ArrayLike],
     cell: Sequence[ArrayLike],
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
     between: float = 0.0,
 ) -> Estimate:
     """Return the ratio of two cells whose launches are not paired, as of two frameworks.

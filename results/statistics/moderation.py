@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from results.records.schema import Estimate
 from results.statistics.estimators import (
+    CONFIDENCE,
     LAUNCHES_FOR_INTERVAL,
     Array,
     ratio_estimate,
@@ -253,7 +254,7 @@ def _shrunk(located: Locations, priors: Prior | Priors, launches: int) -> Modera
     return ModeratedRows(located.estimate, error, np.broadcast_to(freedom, error.shape))
 
 
-def moderated_interval(d: ArrayLike, prior: Prior, confidence: float = 0.95) -> Estimate:
+def moderated_interval(d: ArrayLike, prior: Prior, confidence: float = CONFIDENCE) -> Estimate:
     """Return the ratio to the baseline, with the interval of the moderated t.
 
     The ends are null under 6 launches.

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike
 
-from results.statistics.estimators import Array, lower_quartiles
+from results.statistics.estimators import CONFIDENCE, Array, lower_quartiles
 from results.statistics.moderation import NO_PRIOR, moderate_cells
 from results.statistics.verdict import MARGIN, NOISY_MARGIN, half_widths, margin_for
 
@@ -113,14 +113,14 @@ def unchanged(samples: Sequence[Sequence[ArrayLike]], stretches: int = 1) -> Unc
     )
 
 
-def sd_interval(spread: Spread, confidence: float = 0.95) -> tuple[float, float]:
+def sd_interval(spread: Spread, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the interval of the true standard deviation, by the chi-squared distribution."""
     tail = (1 - confidence) / 2
     high, low = scipy.special.chdtri(spread.dof, [tail, 1 - tail])
     return spread.sd * math.sqrt(spread.dof / high), spread.sd * math.sqrt(spread.dof / low)
 
 
-def half_width(sd: float, launches: int, confidence: float = 0.95) -> float:
+def half_width(sd: float, launches: int, confidence: float = CONFIDENCE) -> float:
     """Return half the interval of a log ratio of that spread; half of the intervals are narrower.
 
     Raises:

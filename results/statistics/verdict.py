@@ -18,7 +18,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
-from results.statistics.estimators import Array
+from results.statistics.estimators import CONFIDENCE, Array
 from results.statistics.moderation import Moderated, ModeratedRows
 
 SLOWER, FASTER, EQUAL, INCONCLUSIVE = "slower", "faster", "equal", "inconclusive"
@@ -140,7 +140,7 @@ def margin_for(spreads: ArrayLike) -> float:
     return NOISY_MARGIN if len(known) and np.median(known) > NOISY_SPREAD else MARGIN
 
 
-def half_width(one: Moderated, confidence: float = 0.95) -> float:
+def half_width(one: Moderated, confidence: float = CONFIDENCE) -> float:
     """Return how far the interval of the ratio reaches above its estimate: 0.01 is ±1 %.
 
     The upper side is the wider one. Infinite where there is no interval.
@@ -148,7 +148,7 @@ def half_width(one: Moderated, confidence: float = 0.95) -> float:
     return math.expm1(half_widths(_stacked([one]), confidence)[0])
 
 
-def half_widths(rows: ModeratedRows, confidence: float = 0.95) -> Array:
+def half_widths(rows: ModeratedRows, confidence: float = CONFIDENCE) -> Array:
     """Return half the interval of each log ratio; infinite where there is no interval."""
     tested = _testable(rows)
     quantile = scipy.special.stdtrit(np.where(tested, rows.dof, 1.0), (1 + confidence) / 2)

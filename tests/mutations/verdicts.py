@@ -223,8 +223,8 @@ FAULTS = (
     Fault(
         "frameworks_compared_at_another_size",
         FRAMEWORKS,
-        'name not in ("framework", "mode"))',
-        'name not in ("framework", "mode", "size"))',
+        'cell_fields(record, without=("framework", "mode"))',
+        'cell_fields(record, without=("framework", "mode", "size"))',
         "a small cell of the one against a large one of the other",
         (PAIRED,),
     ),
