@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from numpy.typing import ArrayLike
 
-from results.records.record import Record, cell_fields, sample_key
+from results.records.record import Record, cell_fields, null_paths, sample_key
 from results.records.schema import Estimate
 from results.statistics.estimators import (
     CONFIDENCE,
@@ -190,6 +190,4 @@ def _put(
     for path in (key, f"{key}.low", f"{key}.high"):
         missing.pop(path, None)
     record[key] = value
-    parts = value if isinstance(value, dict) else {}
-    nulls = [key] if value is None else [f"{key}.{n}" for n, part in parts.items() if part is None]
-    missing.update(dict.fromkeys(nulls, reason))
+    missing.update({path: reason for path in null_paths(record) if path.partition(".")[0] == key})

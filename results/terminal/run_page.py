@@ -95,7 +95,7 @@ def _at(record: Record) -> tuple[tuple[str, ...], str]:
 
 def _interval(pair: FrameworkRatio) -> Text:
     low, high = pair.ratio["low"], pair.ratio["high"]
-    within = low is not None and low <= 1 <= high
+    within = low is not None and high is not None and low <= 1 <= high
     return plain(ratio_text(pair.ratio), "dim" if within else "", 2 * FIGURE)
 
 

@@ -41,7 +41,7 @@ FAULTS = (
     Fault(
         "nothing_compared_is_nothing_slower",
         RESULT,
-        "return NOTHING_SLOWER if told else UNDECIDED",
+        "return NOTHING_SLOWER if decided else UNDECIDED",
         "return UNDECIDED if INCONCLUSIVE in verdicts else NOTHING_SLOWER",
         "a base without any of the cells ends with 0",
         (f"{SAID}::test_where_nothing_was_compared_nothing_was_told",),

@@ -137,7 +137,7 @@ def test_a_look_that_was_had_early_counts() -> None:
     ],
 )
 def test_one_verdict_of_two_metrics(verdicts: dict[str, str], said: str) -> None:
-    assert regression.joined(verdicts) == said
+    assert regression.joint_verdict(verdicts) == said
 
 
 def test_a_launch_is_a_low_quantile_of_its_turns_without_their_first_samples() -> None:

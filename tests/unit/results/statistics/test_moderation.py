@@ -144,11 +144,13 @@ def test_five_launches_give_an_estimate_and_no_interval() -> None:
     assert figure["launches"] == 5
 
 
-def simulate(launches: int, d0: float, cells: int = 40, sessions: int = 75) -> dict[str, float]:
+def simulate(launches: int, d0: float, cells: int = 40, sessions: int = 75) -> dict[str, Any]:
     """Coverage and mean width of the intervals, moderated and not, over many sessions in
     which the cells' true variances come from one distribution and the true ratio is 1.5."""
     rng = np.random.default_rng([launches, int(min(d0, 99))])
-    truth, figures, plain = math.log(1.5), [], []
+    truth = math.log(1.5)
+    figures: list[Any] = []
+    plain: list[Any] = []
     for _ in range(sessions):
         spread = 0.03 * np.sqrt(d0 / rng.chisquare(d0, cells)) if d0 < math.inf else 0.03
         d = truth + rng.standard_normal((launches, cells)) * spread

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_what_processes_differ_by_is_across_and_not_in_the_ratio() -> None:
 def test_half_of_the_intervals_are_narrower_than_promised(launches: int) -> None:
     promised, narrower = noise.half_width(0.03, launches), 0
     for d in 0.03 * RNG.standard_normal((2000, launches)):
-        figure = moderated_interval(d, NO_PRIOR)
+        figure: Any = moderated_interval(d, NO_PRIOR)
         narrower += math.log(figure["high"] / figure["low"]) / 2 < promised
     assert 0.46 < narrower / 2000 < 0.54
 
@@ -80,7 +81,7 @@ def test_half_of_the_intervals_are_narrower_than_promised(launches: int) -> None
 def test_smallest_change_is_found_as_often_as_promised(sd: float, launches: int) -> None:
     change, found = noise.smallest_change(sd, launches), 0
     for d in change + sd * RNG.standard_normal((2000, launches)):
-        figure = moderated_interval(d, NO_PRIOR)
+        figure: Any = moderated_interval(d, NO_PRIOR)
         found += figure["low"] > 1 and math.log(figure["estimate"]) > verdict.MARGIN
     assert 0.76 < found / 2000 < 0.84
 
