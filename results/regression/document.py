@@ -206,8 +206,8 @@ def analysis(document: Mapping[str, Any]) -> Analysis:
 def undecided(document: Mapping[str, Any]) -> bool:
     """Return whether more launch pairs could decide anything."""
     conclusions = _analysis(cast(Document, document))
-    rows = [*conclusions.findings, *conclusions.shifts]
-    return INCONCLUSIVE in {row.verdict for row in rows}
+    verdicts = {one.verdict for one in conclusions.findings}
+    return INCONCLUSIVE in verdicts | {shift.verdict for shift in conclusions.shifts}
 
 
 def _analysis(document: Document) -> Analysis:

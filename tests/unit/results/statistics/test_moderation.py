@@ -118,7 +118,7 @@ def test_the_moderated_variance_is_weighted_by_degrees_of_freedom() -> None:
 
 def test_without_a_prior_the_interval_is_that_of_the_ordinary_t() -> None:
     d = np.random.default_rng(5).normal(0.1, 0.02, 7)
-    figure = moderated_interval(d, NO_PRIOR)
+    figure: Any = moderated_interval(d, NO_PRIOR)
     test = scipy.stats.ttest_1samp(d, 0).confidence_interval(0.95)
     expected = np.exp([d.mean(), test.low, test.high])
     np.testing.assert_allclose([figure[key] for key in ("estimate", "low", "high")], expected)
