@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from benchmarks.harness.protocol import cells
 from benchmarks.regression import output
 from results.records import storage
-from results.records.record import RecordError, Run
+from results.records.record import AnyRecord, RecordError, Run
 from results.regression import stored_runs
 from results.regression.document import PACKAGES
 
@@ -53,14 +54,15 @@ def _chosen(run: Run, options: argparse.Namespace) -> Run:
     """The run with those cells that are asked for."""
     wanted = {name: getattr(options, name) for name in cells.OPTIONS}
     named = {name: ",".join(given).split(",") for name, given in wanted.items() if given}
-    kept = [
-        record for record in run.records
-        if all(record[name] in names or "all" in names for name, names in named.items())
-    ]  # fmt: skip
+    kept = [record for record in run.records if _matches(record, named)]
     if named and not kept:
         told = " ".join(f"--{name}={','.join(names)}" for name, names in named.items())
         raise RecordError(f"run {run.id} has no cell of {told}")
     return replace(run, records=kept)
+
+
+def _matches(record: AnyRecord, named: Mapping[str, Sequence[str]]) -> bool:
+    return all(record[name] in names or "all" in names for name, names in named.items())
 
 
 def document(base: Run, head: Run) -> dict[str, Any]:

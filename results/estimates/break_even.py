@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from results.records.record import Record, cell_fields
+from results.records.record import AnyRecord, cell_fields
 from results.records.schema import Estimate
 from results.statistics.verdict import MARGIN
 
@@ -34,15 +34,15 @@ class Payback:
     ``missing`` says why.
     """
 
-    record: Record
-    eager: Record | None
+    record: AnyRecord
+    eager: AnyRecord | None
     calls: int | None = None
     low: int | None = None
     high: int | None = None
     missing: str | None = None
 
 
-def paybacks(records: Iterable[Record]) -> list[Payback]:
+def paybacks(records: Iterable[AnyRecord]) -> list[Payback]:
     """Return the break-even of each ``ok`` cell that is not eager, in the order of the records."""
     records = list(records)
     eager = {_without_mode(record): record for record in records if record["mode"] == EAGER}
@@ -50,21 +50,19 @@ def paybacks(records: Iterable[Record]) -> list[Payback]:
     return [payback(record, eager.get(_without_mode(record))) for record in compiled]
 
 
-def payback(record: Record, eager: Record | None) -> Payback:
+def payback(record: AnyRecord, eager: AnyRecord | None) -> Payback:
     """Return the break-even of a compiled cell with its eager twin, or why there is none."""
     missing = _missing_times(record, eager) or _no_first_call(record)
     if missing is not None:
         return Payback(record, eager, missing=missing)
     assert eager is not None
-    slow, fast, first = eager["seconds"], record["seconds"], record["first_call_seconds"]
-    assert slow is not None
-    assert fast is not None
-    assert first is not None
-    return _break_even(record, eager, slow, fast, first)
+    return _break_even(
+        record, eager, eager["seconds"], record["seconds"], record["first_call_seconds"]
+    )
 
 
 def _break_even(
-    record: Record, eager: Record, slow: Estimate, fast: Estimate, first: float
+    record: AnyRecord, eager: AnyRecord, slow: Estimate, fast: Estimate, first: float
 ) -> Payback:
     """Return the break-even of an eager time, ``slow``, and a compiled one, ``fast``.
 
@@ -93,7 +91,7 @@ def _calls(first: float, eager: float, compiled: float) -> int:
     return max(1, math.ceil((first - compiled) / (eager - compiled)))
 
 
-def _missing_times(record: Record, eager: Record | None) -> str | None:
+def _missing_times(record: AnyRecord, eager: AnyRecord | None) -> str | None:
     """Return why one of the two times is not known; None if both are."""
     if eager is None:
         return "its eager twin is not part of this run"
@@ -105,7 +103,7 @@ def _missing_times(record: Record, eager: Record | None) -> str | None:
     return None
 
 
-def _no_first_call(record: Record) -> str | None:
+def _no_first_call(record: AnyRecord) -> str | None:
     """Return why the cost of compiling is not known; None if it is."""
     first, missing = record["first_call_seconds"], record["missing"]
     trace, compiling = record["trace_seconds"], record["compile_seconds"]
@@ -118,5 +116,5 @@ def _no_first_call(record: Record) -> str | None:
     return None
 
 
-def _without_mode(record: Record) -> tuple[str, ...]:
+def _without_mode(record: AnyRecord) -> tuple[str, ...]:
     return cell_fields(record, without=("mode",))

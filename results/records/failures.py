@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
-from results.records.record import Record, cell_fields
+from results.records.record import AnyRecord, cell_fields
 
 # Many cells fail for one reason, and the first few of them show it.
 REASONS, GROUPS = 10, 3  # how many are shown: reasons in all, groups under one reason
 COMMAND = "    "  # what a line with a command begins with
 
+R = TypeVar("R", bound=AnyRecord)
 
-def failed(records: Iterable[Record]) -> list[Record]:
+
+def failed(records: Iterable[R]) -> list[R]:
     """Return the records of cells that failed: no time, and neither unsupported nor interrupted."""
     return [r for r in records if r["outcome"] not in ("ok", "unsupported", "interrupted")]
 
 
-def outcome_reason(record: Record) -> str:
+def outcome_reason(record: AnyRecord) -> str:
     """Return why a cell has no time; an empty string if it has one or no reason is recorded."""
     if record["outcome"] == "ok":
         return ""
@@ -26,12 +29,12 @@ def outcome_reason(record: Record) -> str:
     return str(missing.get("seconds") or next(iter(missing.values()), ""))
 
 
-def failures(records: Sequence[Record]) -> Iterator[str]:
+def failures(records: Sequence[AnyRecord]) -> Iterator[str]:
     """Yield a line for each reason, under it the groups with their commands; at most the first few.
 
     Every cell's own command is in its record, in the report and in pytest's list of failures.
     """
-    reasons: dict[tuple[str, str], dict[tuple[str, ...], list[Record]]] = {}
+    reasons: dict[tuple[str, str], dict[tuple[str, ...], list[AnyRecord]]] = {}
     for record in records:
         reason = record["outcome"], outcome_reason(record) or "no reason given"
         group = cell_fields(record, without=("strategy",))
@@ -44,7 +47,7 @@ def failures(records: Sequence[Record]) -> Iterator[str]:
         yield f"and {_count(others)} more, for {len(reasons) - REASONS} other reasons"
 
 
-def _groups(groups: dict[tuple[str, ...], list[Record]]) -> Iterator[str]:
+def _groups(groups: dict[tuple[str, ...], list[AnyRecord]]) -> Iterator[str]:
     for group, members in list(groups.items())[:GROUPS]:
         strategies = ", ".join(record["strategy"] for record in members)
         yield f"  {' '.join(part for part in group if part != '-')}: {strategies}"
@@ -53,12 +56,12 @@ def _groups(groups: dict[tuple[str, ...], list[Record]]) -> Iterator[str]:
         yield f"  and {_count(list(groups.values())[GROUPS:])} more"
 
 
-def _count(groups: Iterable[Sequence[Record]]) -> str:
+def _count(groups: Iterable[Sequence[AnyRecord]]) -> str:
     cells = sum(len(members) for members in groups)
     return f"{cells} cell{'s' if cells > 1 else ''}"
 
 
-def _command(members: Sequence[Record]) -> str:
+def _command(members: Sequence[AnyRecord]) -> str:
     """Return one command for the cells of a group, which differ in nothing but the strategy."""
     first: str = members[0]["rerun"]
     one, every = members[0]["strategy"], ",".join(record["strategy"] for record in members)

@@ -82,6 +82,8 @@ RECORD_KEYS = (
 )
 
 Record = dict[str, Any]
+# A record that is only read, by keys that may be chosen at run time.
+AnyRecord = Mapping[str, Any]
 
 
 class RecordError(Exception):
@@ -128,7 +130,7 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
-def cell_id(record: Mapping[str, Any]) -> str:
+def cell_id(record: AnyRecord) -> str:
     """Return the name of a cell as in a test's brackets, without the kind, which names the test.
 
     For example ``stacked_cascade-n4-large-torch-eager-summed-backward-cpu-float32``.
@@ -136,12 +138,12 @@ def cell_id(record: Mapping[str, Any]) -> str:
     return "-".join(cell_fields(record, without=("kind",)))
 
 
-def cell_fields(record: Mapping[str, Any], without: Collection[str] = ()) -> tuple[str, ...]:
+def cell_fields(record: AnyRecord, without: Collection[str] = ()) -> tuple[str, ...]:
     """Return the values of `CELL_FIELDS`, in that order, but for those named in ``without``."""
     return tuple(record[name] for name in CELL_FIELDS if name not in without)
 
 
-def sample_key(record: Mapping[str, Any]) -> str:
+def sample_key(record: AnyRecord) -> str:
     """Return the name of a cell's samples, ``<kind>/<cell id>``.
 
     Two kinds may time cells of one name, and their samples must not be mixed up.
@@ -176,18 +178,18 @@ def new_record(
     if unknown:
         allowed = ", ".join(RECORD_KEYS)
         raise ValueError(f"unknown keys {', '.join(unknown)}; a record has {allowed}")
-    record: Record = dict.fromkeys(RECORD_KEYS)
+    record: Any = dict.fromkeys(RECORD_KEYS)
     record |= {"schema": SCHEMA, **cell, "family": family, "baseline": baseline, "rerun": rerun}
     return record | known | {"missing": dict(known.get("missing", {}))}
 
 
-def explain(record: Mapping[str, Any], reason: str) -> Record:
+def explain(record: Record, reason: str) -> Record:
     """Return a copy in which every null figure without a reason has this one."""
     missing = dict.fromkeys(null_paths(record), reason) | record["missing"]
     return {**record, "missing": missing}
 
 
-def finish(record: Mapping[str, Any]) -> Record:
+def finish(record: AnyRecord) -> Record:
     """Check a record and return a copy that is ready to be saved.
 
     Figures that are not finite become null with a reason; reasons of figures that have a value
@@ -210,7 +212,7 @@ def finish(record: Mapping[str, Any]) -> Record:
     return {**finished, "missing": {path: finished["missing"][path] for path in nulls}}
 
 
-def null_paths(record: Mapping[str, Any]) -> Iterator[str]:
+def null_paths(record: AnyRecord) -> Iterator[str]:
     """Yield the paths of all null figures and null parts of figures, such as ``"ratio.low"``."""
     for key in FIGURES:
         if record[key] is None:
@@ -219,7 +221,7 @@ def null_paths(record: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{key}.{part}" for part, value in record[key].items() if value is None)
 
 
-def finite(record: Mapping[str, Any]) -> Record:
+def finite(record: AnyRecord) -> Record:
     """Return a copy in plain types, in which NaN and infinity are null with a reason.
 
     JSON has neither of them.

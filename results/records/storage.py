@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 
 from results.records.record import SCHEMA, RecordError, Run, finite, plain, sample_key
 from results.records.samples import packed, read_samples, samples_path
-from results.records.schema import RunFile
 from results.records.validation import RUN_KEYS, document_problem, record_problem
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
@@ -97,22 +96,14 @@ def load_run(path: Path | str, *, samples: bool = True) -> Run:
             newer schema, or its samples cannot be read.
     """
     path = Path(path)
-    document: RunFile = _read_json(path)
+    document = _read_json(path)
     problem = document_problem(document)
     if problem:
         raise RecordError(f"{path} {problem}")
     known = {sample_key(record) for record in document["records"]}
     stored = read_samples(path) if samples else {}
-    return Run(
-        id=document["id"],
-        started=document["started"],
-        finished=document["finished"],
-        machine=document["machine"],
-        settings=document["settings"],
-        interrupted=document["interrupted"],
-        records=document["records"],
-        samples={key: rows for key, rows in stored.items() if key in known},
-    )
+    kept = {key: rows for key, rows in stored.items() if key in known}
+    return Run(**{key: document[key] for key in RUN_KEYS}, samples=kept)
 
 
 def find_runs(folder: Path | str) -> list[Path]:

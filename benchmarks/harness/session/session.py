@@ -71,7 +71,7 @@ def replay(timed_cell: tuple[Record, Replay], benchmark: Any) -> None:
         benchmark.pedantic(lambda: None)  # --benchmark-disable: checked, not timed
 
 
-def _brief(record: Record) -> Record:
+def _brief(record: Record) -> dict[str, Any]:
     """Without the error of every single parameter: pytest-benchmark's JSON stays short."""
     error = record["gradient_error"]
     kept = error and {name: part for name, part in error.items() if name != "parameters"}
@@ -237,7 +237,7 @@ class BenchmarkSession:
         return [cell for cell, record in self.records.items() if sample_key(record) in self.samples]
 
     def _compared(self) -> list[Comparison]:
-        return compare([dict(self.records[cell]) for cell in self._timed()], self.samples)
+        return compare([self.records[cell].copy() for cell in self._timed()], self.samples)
 
     def _precision(self, cell: Cell) -> dict[str, Any] | None:
         """How precise the group of this cell is to be, with what is known of the spread so far."""

@@ -24,14 +24,15 @@ def lines(run: Run) -> list[str]:
 
 def test_the_worst_gradient_is_named_with_its_error() -> None:
     run = whole_run()
-    run.records[7]["gradient_error"]["parameters"]["net2.linear1.bias"] = 2.0**-23 * 77
+    seventh: Any = run.records[7]
+    seventh["gradient_error"]["parameters"]["net2.linear1.bias"] = 2.0**-23 * 77
     checked = sum(record["equivalence"] == "pass" for record in run.records)
     gradients = lines(run)[0]
     assert f"in {checked} cells" in gradients
     assert "net2.linear1.bias of stacked_cascade n2, seed, 77.0 epsilons off" in gradients
     assert "(0.00092 % of its norm)" in gradients
     assert "kink" not in gradients
-    run.records[7]["gradient_error"]["parameters"]["net2.linear1.bias"] = 2e-3
+    seventh["gradient_error"]["parameters"]["net2.linear1.bias"] = 2e-3
     assert "(0.2 % of its norm). More than rounding" in lines(run)[0]
 
 
@@ -73,7 +74,7 @@ def test_what_work_done_twice_read_is_told_over_all_sessions() -> None:
 
 def test_the_noise_is_half_the_interval_of_the_ratios() -> None:
     run = whole_run()
-    rated = [record for record in run.records if record["ratio"]]
+    rated: list[Any] = [record for record in run.records if record["ratio"]]
     for record in rated:
         record["ratio"] |= {"estimate": 1.0, "low": 1 / 1.05, "high": 1.05}
     assert f"half of the {len(rated)} ratios" in lines(run)[2]
