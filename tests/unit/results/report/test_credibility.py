@@ -144,7 +144,7 @@ def test_the_words_of_what_was_measured_are_explained() -> None:
     scenarios = {
         "stacked_cascade": {"summary": "deep supervision", "sizes": {"medium": {"w": 512}}}
     }
-    words, networks = tables(glossary.section(run.records, scenarios))
+    words, networks = tables(glossary.section(list(run.records), scenarios))
     assert [row.cells[0].text for row in words.rows] == ["backward", "step", "eager", "jit"]
     assert [[cell.text for cell in row.cells] for row in networks.rows] == [
         ["stacked_cascade", "deep supervision", "seed: not told; medium: w 512"]
