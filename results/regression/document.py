@@ -129,7 +129,7 @@ class Analysis:
         return NOTHING_SLOWER if decided else UNDECIDED
 
 
-def ending(document: Mapping[str, Any], found: Analysis) -> int:
+def ending(document: Mapping[str, Any], result: Analysis) -> int:
     """Return the exit code of the session that made this document; see docs/regress.md.
 
     A session that broke off or was not saved ends with an error, whatever was concluded, except for
@@ -138,7 +138,7 @@ def ending(document: Mapping[str, Any], found: Analysis) -> int:
     if document.get("stopped") == INTERRUPTED:
         return STOPPED
     whole = not (document.get("broke_off") or document.get("unsaved"))
-    return found.exit_code if whole or found.exit_code == REGRESSION else ERROR
+    return result.exit_code if whole or result.exit_code == REGRESSION else ERROR
 
 
 def new_document(cells: Sequence[Mapping[str, str]], **known: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Change:
     ratio: float
 
 
-def level_of(seconds: ArrayLike, frozen: ArrayLike) -> Array:
+def level_of(seconds: ArrayLike, reference_seconds: ArrayLike) -> Array:
     """Return the log times [runs] with the drift of the machine subtracted.
 
     The drift is that of a reference program that never changes, measured in every run. Where a run
@@ -50,10 +50,10 @@ def level_of(seconds: ArrayLike, frozen: ArrayLike) -> Array:
 
     Args:
         seconds: the cell's times, [runs].
-        frozen: the times of the machine reference in the same runs, nan where a run lacks it.
+        reference_seconds: the times of the machine reference in the same runs, nan where a run lacks it.
     """
     logs = np.log(np.asarray(seconds, dtype=np.float64))
-    reference = np.asarray(frozen, dtype=np.float64)
+    reference = np.asarray(reference_seconds, dtype=np.float64)
     if not np.isfinite(reference).all():
         return logs
     drift = np.log(reference)
