@@ -59,8 +59,8 @@ class Series:
         started: when each run started.
         commits: the commit of each run, with a ``+`` where files differed from it.
         seconds: the cell's time in each run, in seconds per call.
-        frozen: the time of the machine reference of its framework, a program that never changes, in
-            the same sessions, in seconds; nan where a run has none.
+        frozen: the time of the machine reference of its framework, a program that never
+            changes, in the same sessions, in seconds; nan where a run has none.
     """
 
     cell: Mapping[str, str]

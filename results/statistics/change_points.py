@@ -50,7 +50,8 @@ def level_of(seconds: ArrayLike, reference_seconds: ArrayLike) -> Array:
 
     Args:
         seconds: the cell's times, [runs].
-        reference_seconds: the times of the machine reference in the same runs, nan where a run lacks it.
+        reference_seconds: the times of the machine reference in the same runs, nan where a run
+            lacks it.
     """
     logs = np.log(np.asarray(seconds, dtype=np.float64))
     reference = np.asarray(reference_seconds, dtype=np.float64)

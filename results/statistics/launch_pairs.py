@@ -112,8 +112,8 @@ class InterimAnalysis(NamedTuple):
     Attributes:
         rows: the estimates, [..., rows]: the cells, then the common mode of each group.
         verdicts: the verdict of each row, [..., rows].
-        control_held: whether base against base stayed inside the margin, in all rows that this row
-            depends on, [..., rows].
+        control_held: whether base against base stayed inside the margin, in all rows that this
+            row depends on, [..., rows].
     """
 
     rows: ModeratedRows
