@@ -102,8 +102,8 @@ def load_run(path: Path | str, *, samples: bool = True) -> Run:
         raise RecordError(f"{path} {problem}")
     known = {sample_key(record) for record in document["records"]}
     stored = read_samples(path) if samples else {}
-    kept = {key: rows for key, rows in stored.items() if key in known}
-    return Run(**{key: document[key] for key in RUN_KEYS}, samples=kept)
+    matching = {key: rows for key, rows in stored.items() if key in known}
+    return Run(**{key: document[key] for key in RUN_KEYS}, samples=matching)
 
 
 def find_runs(folder: Path | str) -> list[Path]:

@@ -213,11 +213,11 @@ def undecided(document: Mapping[str, Any]) -> bool:
 def _analysis(document: Document) -> Analysis:
     measured = [one for one in document["cells"] if one["state"] == "ok" and one["seconds"]]
     others = [one for one in document["cells"] if one not in measured]
-    taken = document["design"]["taken"]
+    looks = document["design"]["taken"]
     findings, shifts = (
-        _decided(document, measured) if measured and taken else (_before_first_look(measured), [])
+        _decided(document, measured) if measured and looks else (_before_first_look(measured), [])
     )
-    return worst_first([*findings, *map(_not_compared, others)], shifts, taken[-1] if taken else 0)
+    return worst_first([*findings, *map(_not_compared, others)], shifts, looks[-1] if looks else 0)
 
 
 def worst_first(

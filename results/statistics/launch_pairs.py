@@ -232,26 +232,26 @@ def interim_analysis(d: ArrayLike, control: ArrayLike, design: Design) -> Interi
     differs = holm(difference_ps(rows)) < level
     same = holm(equality_ps(rows, design.bound)) < level
     verdicts = verdicts_of(rows, differs, same, design.bound)
-    held = _control_held(control, design)
-    return InterimAnalysis(rows, np.where(held, verdicts, INCONCLUSIVE), held)
+    passed = _control_held(control, design)
+    return InterimAnalysis(rows, np.where(passed, verdicts, INCONCLUSIVE), passed)
 
 
 def _control_held(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
     inside = np.abs(estimate(control, design.groups).log_ratio) <= design.bound
     cells, group_count = len(design.groups), max(design.groups) + 1
     group_of_row = np.asarray([*design.groups, *range(group_count)])
-    held = np.empty_like(inside)
+    passed = np.empty_like(inside)
     for group in range(group_count):
         members, shared = group_of_row == group, inside[..., cells + group, None]
         if design.control == "group":
-            held[..., members] = inside[..., members].all(axis=-1, keepdims=True)
+            passed[..., members] = inside[..., members].all(axis=-1, keepdims=True)
         else:
-            held[..., members] = inside[..., members] & shared
-    return held
+            passed[..., members] = inside[..., members] & shared
+    return passed
 
 
 def decide(
-    d: ArrayLike, control: ArrayLike, design: Design, taken: Sequence[int] | None = None
+    d: ArrayLike, control: ArrayLike, design: Design, looks: Sequence[int] | None = None
 ) -> Session:
     """Run the whole procedure: look, go on while a row is inconclusive, stop at the last look.
 
@@ -263,7 +263,7 @@ def decide(
     Args:
         d: head against base, [..., cells, pairs].
         control: base against base, of the same shape.
-        taken: after how many pairs the looks were in fact, where time ran out before a planned look
+        looks: after how many pairs the looks were in fact, where time ran out before a planned look
             and it came early: that asks no more of the level than the design's looks.
 
     Raises:
@@ -275,7 +275,7 @@ def decide(
             f"d has shape {pairs.shape} and the control {against.shape}; both must be "
             f"[..., {len(design.groups)} cells, pairs]"
         )
-    counts = [n for n in (design.looks if taken is None else taken) if n <= pairs.shape[-1]]
+    counts = [n for n in (design.looks if looks is None else looks) if n <= pairs.shape[-1]]
     if not counts:
         raise ValueError(
             f"{pairs.shape[-1]} launch pairs; the first look takes {design.looks[0]}: measure more"
@@ -302,8 +302,8 @@ def _continued(
     rows = ModeratedRows(
         *(np.where(row_on, new, old) for new, old in zip(latest.rows, before.rows, strict=True))
     )
-    held = np.where(row_on, latest.control_held, before.control_held)
-    return Session(verdicts, rows, np.where(going_on, count, before.pairs), held)
+    passed = np.where(row_on, latest.control_held, before.control_held)
+    return Session(verdicts, rows, np.where(going_on, count, before.pairs), passed)
 
 
 def _confirmed(before: Session, latest: InterimAnalysis, bound: float) -> NDArray[np.bool_]:

@@ -41,8 +41,8 @@ FAULTS = (
     Fault(
         "control_ignored",
         PAIRS,
-        "np.where(held, verdicts, INCONCLUSIVE), held)",
-        "verdicts, held)",
+        "np.where(passed, verdicts, INCONCLUSIVE), passed)",
+        "verdicts, passed)",
         "base differs from base, and head is judged all the same",
         (f"{HERE}::test_control_outside_the_margin_makes_its_group_inconclusive",),
     ),

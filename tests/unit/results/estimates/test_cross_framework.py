@@ -1,4 +1,4 @@
-"""Torch against jax: unpaired, and never as if unequal modes were equal."""
+"""Check that frameworks are compared unpaired, and that unequal modes are marked as such."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs over time: the cache is only a cache, changes are found and noise is not, the table fits."""
+"""Check the history of runs: its cache, the detection of changes, and the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between two versions: known truths go in, the verdicts that they call for come out."""
+"""Simulate launch pairs of two versions with a known change, and check the verdicts on them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ONE_METRIC = launch_pairs.Design((0,) * CELLS)
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A level found on fewer sessions than a user's: the tests stay quick."""
+    """Compute the level from fewer sessions than a user's, so that the tests stay quick."""
     monkeypatch.setattr(launch_pairs, "DRAWN_CELLS", 64_000)
     launch_pairs.per_look_level.cache_clear()
     yield
@@ -27,9 +27,9 @@ def few_draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def sessions(
     rng: np.random.Generator, count: int, spread: float = 0.01, pairs: int = 24
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Unchanged sessions: d and its control, [sessions, cells, pairs], sharing their base."""
-    base, head, again = rng.normal(0, spread / math.sqrt(2), (3, count, CELLS, pairs))
-    return head - base, again - base
+    """Return d and control of unchanged sessions, [sessions, cells, pairs], sharing their base."""
+    base, head, control = rng.normal(0, spread / math.sqrt(2), (3, count, CELLS, pairs))
+    return head - base, control - base
 
 
 # The session
@@ -60,16 +60,16 @@ def test_common_mode_is_taken_out_and_kept() -> None:
 def test_one_slowed_cell_is_found_and_the_others_are_equal() -> None:
     d, control = sessions(np.random.default_rng(4), 50)
     d[:, 2] += math.log(1.05)
-    said = launch_pairs.decide(d, control, ONE_METRIC).verdicts
-    assert np.mean(said[:, 2] == "slower") > 0.95
-    assert np.mean(np.delete(said, 2, axis=1) == "equal") > 0.95
+    verdicts = launch_pairs.decide(d, control, ONE_METRIC).verdicts
+    assert np.mean(verdicts[:, 2] == "slower") > 0.95
+    assert np.mean(np.delete(verdicts, 2, axis=1) == "equal") > 0.95
 
 
 def test_slowdown_of_everything_is_the_common_mode_and_no_cell() -> None:
     d, control = sessions(np.random.default_rng(5), 50)
-    said = launch_pairs.decide(d + math.log(1.05), control, ONE_METRIC).verdicts
-    assert (said[:, -1] == "slower").all()
-    assert not (said[:, :-1] == "slower").any()
+    verdicts = launch_pairs.decide(d + math.log(1.05), control, ONE_METRIC).verdicts
+    assert (verdicts[:, -1] == "slower").all()
+    assert not (verdicts[:, :-1] == "slower").any()
 
 
 def test_shifting_load_hides_no_cell() -> None:
@@ -132,12 +132,12 @@ def test_what_one_look_found_stays_unless_more_pairs_take_it_back(
     d[:, 0, :10] += sign * 0.1
     d[:, 0, 10:] += sign * later + 0.3 * np.resize([1, -1], 14)
     d[:, 1, ::2] += 0.1  # never decided: the session goes on to the last look
-    first = launch_pairs.decide(d, control, ONE_METRIC, taken=(10,))
+    first = launch_pairs.decide(d, control, ONE_METRIC, looks=(10,))
     session = launch_pairs.decide(d, control, ONE_METRIC)
-    found = "slower" if sign > 0 else "faster"
+    early = "slower" if sign > 0 else "faster"
     assert (session.pairs == 24).all()
-    assert (first.verdicts[:, 0] == found).all()
-    assert (session.verdicts[:, 0] == (found if stays else "inconclusive")).all()
+    assert (first.verdicts[:, 0] == early).all()
+    assert (session.verdicts[:, 0] == (early if stays else "inconclusive")).all()
     beyond = sign * session.rows.log_ratio[:, 0] > ONE_METRIC.bound
     assert (beyond == stays).all()
 
@@ -149,7 +149,7 @@ def test_finding_whose_control_breaks_later_is_taken_back() -> None:
     design = launch_pairs.Design((0,) * CELLS, control="row")
     assert (launch_pairs.decide(d, control, design).verdicts[:, 0] == "slower").all()
     control[:, 0, 10:] += 0.2
-    assert (launch_pairs.decide(d, control, design, taken=(10,)).verdicts[:, 0] == "slower").all()
+    assert (launch_pairs.decide(d, control, design, looks=(10,)).verdicts[:, 0] == "slower").all()
     assert (launch_pairs.decide(d, control, design).verdicts[:, 0] == "inconclusive").all()
 
 
@@ -169,7 +169,7 @@ def test_one_session_is_decided_as_many_are() -> None:
 
 
 def test_all_looks_together_alarm_as_often_as_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The level holds on sessions drawn otherwise than those it was found on."""
+    """Check the level on sessions from another distribution than it was computed from."""
     monkeypatch.setattr(launch_pairs, "DRAWN_CELLS", 160_000)
     rng = np.random.default_rng(12)
     groups = (0,) * 6
@@ -190,8 +190,8 @@ def test_unchanged_sessions_alarm_as_often_as_they_may_without_a_margin(
     monkeypatch.setattr(launch_pairs, "DRAWN_CELLS", 160_000)
     d, _ = sessions(np.random.default_rng(14), 3000)
     design = launch_pairs.Design((0,) * CELLS, margin=1e-12, alpha=0.05)
-    said = launch_pairs.decide(d, np.zeros_like(d), design).verdicts
-    alarms = np.isin(said, ("slower", "faster")).any(axis=-1).mean()
+    verdicts = launch_pairs.decide(d, np.zeros_like(d), design).verdicts
+    alarms = np.isin(verdicts, ("slower", "faster")).any(axis=-1).mean()
     assert 0.035 < alarms < 0.065  # α = 0.05
 
 

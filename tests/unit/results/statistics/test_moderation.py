@@ -63,9 +63,9 @@ def draws(rng: np.random.Generator, dof: Any, d0: float, s0: float) -> Any:
 @pytest.mark.parametrize("d0", [3.0, 8.0, 20.0])
 def test_the_prior_is_found_again(d0: float) -> None:
     rng, dof = np.random.default_rng(3), np.full(4000, 5)
-    found = [fit_prior(draws(rng, dof, d0, 0.02), dof) for _ in range(20)]
-    assert np.median([prior.dof for prior in found]) == pytest.approx(d0, rel=0.15)
-    assert np.median([prior.variance for prior in found]) == pytest.approx(4e-4, rel=0.03)
+    priors = [fit_prior(draws(rng, dof, d0, 0.02), dof) for _ in range(20)]
+    assert np.median([prior.dof for prior in priors]) == pytest.approx(d0, rel=0.15)
+    assert np.median([prior.variance for prior in priors]) == pytest.approx(4e-4, rel=0.03)
 
 
 def test_the_prior_of_three_cells_is_that_of_the_two_moments() -> None:
@@ -171,10 +171,10 @@ def simulate(launches: int, d0: float, cells: int = 40, sessions: int = 75) -> d
 def test_nominal_95_percent_intervals_cover_and_are_narrower_than_without_a_prior(
     launches: int, d0: float
 ) -> None:
-    found = simulate(launches, d0)
-    assert found["trials"] >= 2000
-    assert 0.93 <= found["coverage"] <= 0.97
-    assert found["width"] < 0.95 * found["plain width"]
+    simulated = simulate(launches, d0)
+    assert simulated["trials"] >= 2000
+    assert 0.93 <= simulated["coverage"] <= 0.97
+    assert simulated["width"] < 0.95 * simulated["plain width"]
 
 
 # Many sessions at once
