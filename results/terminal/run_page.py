@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.formatting import NOTHING, bytes_text, ratio_text, time_text
 from results.records.failures import COMMAND, failed, failures
-from results.records.record import Record, Run
+from results.records.record import AnyRecord, Record, Run
 from results.terminal import ratios, run_summary
 from results.terminal.ratios import TABLE, by, cells, problem, title, untimed
 from results.terminal.show_head import LOUD, head
@@ -82,7 +82,8 @@ def _frameworks(run: Run) -> Iterator[Any]:
 
 
 def _paired(pair: FrameworkRatio) -> str:
-    size, kind, phase, device, dtype = (cut(pair.torch[name]) for name in _PAIRED)
+    torch: AnyRecord = pair.torch
+    size, kind, phase, device, dtype = (cut(torch[name]) for name in _PAIRED)
     modes = f"torch {cut(pair.torch['mode'])}, jax {cut(pair.jax['mode'])}"
     equal = "equal modes" if pair.equal_modes else "unequal modes"
     where = [] if (device, dtype) == ("cpu", "float32") else [f"{device} {dtype}"]
@@ -95,7 +96,7 @@ def _at(record: Record) -> tuple[tuple[str, ...], str]:
 
 def _interval(pair: FrameworkRatio) -> Text:
     low, high = pair.ratio["low"], pair.ratio["high"]
-    within = low is not None and low <= 1 <= high
+    within = low is not None and high is not None and low <= 1 <= high
     return plain(ratio_text(pair.ratio), "dim" if within else "", 2 * FIGURE)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.records import canary_status
-from results.records.record import CELL_FIELDS, OUTCOMES, SCHEMA, Run, finite, plain
-from results.records.schema import is_number
+from results.records.record import CELL_FIELDS, OUTCOMES, SCHEMA, AnyRecord, Run, finite, plain
+from results.records.validation import is_number
 from results.statistics.verdict import VERDICTS
 
 
@@ -75,11 +75,13 @@ def document(run: Run) -> dict[str, Any]:
 def counts(run: Run, key: str) -> dict[str, int]:
     """How many cells came to each ``outcome``, or have each ``verdict``; 0 where none."""
     words = {"outcome": OUTCOMES, "verdict": VERDICTS}[key]
-    found = Counter(record[key] for record in run.records)
+    records: Sequence[AnyRecord] = run.records
+    found = Counter(record[key] for record in records)
     return {word: found[word] for word in words}
 
 
 def _pair(pair: FrameworkRatio) -> dict[str, Any]:
-    cell = {name: pair.torch[name] for name in CELL_FIELDS if name not in ("framework", "mode")}
+    torch: AnyRecord = pair.torch
+    cell = {name: torch[name] for name in CELL_FIELDS if name not in ("framework", "mode")}
     modes = {"torch_mode": pair.torch["mode"], "jax_mode": pair.jax["mode"]}
     return cell | modes | {"equal_modes": pair.equal_modes, "ratio": pair.ratio}

@@ -137,7 +137,7 @@ FAULTS = (
     Fault(
         "pays_though_the_intervals_overlap",
         PAYBACK,
-        'if near or compiled["high"] >= eager["low"]:',
+        'if near or fast["high"] >= slow["low"]:',
         "if near:",
         "a number of calls is made of noise",
         (REASONS,),
@@ -145,7 +145,7 @@ FAULTS = (
     Fault(
         "compiling_that_serves_the_forward_pass_not_seen",
         PAYBACK,
-        "    if first < sum(parts):",
+        "    if first < trace + compiling:",
         "    if first < 0:",
         "a phase that times no forward pass pays for compiling it, or does not",
         (REASONS,),
@@ -161,8 +161,8 @@ FAULTS = (
     Fault(
         "eager_twin_of_another_strategy",
         PAYBACK,
-        'if name != "mode")',
-        'if name not in ("mode", "strategy"))',
+        'cell_fields(record, without=("mode",))',
+        'cell_fields(record, without=("mode", "strategy"))',
         "a cell pays against whatever was measured eagerly",
         (TWIN,),
     ),

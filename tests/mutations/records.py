@@ -36,8 +36,8 @@ FAULTS = (
     Fault(
         "not_finite_becomes_zero",
         "results/records/record.py",
-        '            lost[path] = f"not a finite number: {value}"\n        return None\n',
-        '            lost[path] = f"not a finite number: {value}"\n        return 0.0\n',
+        '            reasons[path] = f"not a finite number: {value}"\n        return None\n',
+        '            reasons[path] = f"not a finite number: {value}"\n        return 0.0\n',
         "NaN is written as 0, since JSON has none",
         (f"{RECORDS}::test_a_figure_that_is_not_finite_becomes_null_with_the_reason",),
     ),

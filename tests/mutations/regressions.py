@@ -14,7 +14,7 @@ COMMAND, STORED, HISTORY = (
     "tests/unit/results/regression/test_stored_runs.py",
     "tests/unit/results/regression/test_history.py",
 )
-RESULT, BETWEEN, CHANGES = (
+RESULT, STORED_RUNS, CHANGES = (
     "results/regression/document.py",
     "results/regression/stored_runs.py",
     "results/statistics/change_points.py",
@@ -41,7 +41,7 @@ FAULTS = (
     Fault(
         "nothing_compared_is_nothing_slower",
         RESULT,
-        "return NOTHING_SLOWER if told else UNDECIDED",
+        "return NOTHING_SLOWER if decided else UNDECIDED",
         "return UNDECIDED if INCONCLUSIVE in verdicts else NOTHING_SLOWER",
         "a base without any of the cells ends with 0",
         (f"{SAID}::test_where_nothing_was_compared_nothing_was_told",),
@@ -136,7 +136,7 @@ FAULTS = (
     ),
     Fault(
         "sessions_taken_for_exact",
-        BETWEEN,
+        STORED_RUNS,
         "return math.hypot(change.within, math.sqrt(2) * CELL_SPREAD, shared)",
         "return change.within",
         "what the machine does from day to day is called a regression",
@@ -144,7 +144,7 @@ FAULTS = (
     ),
     Fault(
         "machines_mixed",
-        BETWEEN,
+        STORED_RUNS,
         'if one["id"] == other["id"]:',
         "if True:",
         "times of two machines are compared",
@@ -161,8 +161,8 @@ FAULTS = (
     Fault(
         "cache_believed_over_the_runs",
         "results/regression/history.py",
-        "if known.get(name) != stamp:",
-        "if name not in known:",
+        "if cached_stamps.get(name) != stamp:",
+        "if name not in cached_stamps:",
         "a run that was written again is not read again",
         (f"{HISTORY}::test_a_run_that_changed_is_read_again_and_one_that_is_gone_is_dropped",),
     ),
@@ -238,7 +238,7 @@ FAULTS = (
     ),
     Fault(
         "median_of_three_as_sure_as_of_all",
-        BETWEEN,
+        STORED_RUNS,
         "OF_A_MEDIAN * float(np.median(of[f])) / math.sqrt(counts[f])",
         "0.0",
         "of a few cells everything is told to have shifted, of unchanged code",

@@ -139,8 +139,8 @@ FAULTS = (
     Fault(
         "failures_told_without_end",
         FAILURES,
-        "for group, members in list(found.items())[:GROUPS]:",
-        "for group, members in list(found.items()):",
+        "for group, members in list(groups.items())[:GROUPS]:",
+        "for group, members in list(groups.items()):",
         "one cause is told once for each of a hundred cells",
         (READABLE,),
     ),

@@ -42,7 +42,7 @@ FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 ARROWS = {
     "results": (),
     "results.records": (),
-    "results.statistics": (),
+    "results.statistics": ("results.records",),
     "results.estimates": ("results.records", "results.statistics"),
     "results.regression": ("results.records", "results.statistics"),
     "results.terminal": (

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.evaluation.trial import plan
 from benchmarks.evaluation.trial.traces import LaunchSet
-from results.statistics import batched, launch_pairs
+from results.statistics import launch_pairs, moderation
 from results.statistics.estimators import Array
 
 QUANTILES = (5.0, 10.0, 25.0, 50.0)
@@ -53,7 +53,7 @@ def spreads(logs: Array) -> Array:
     pairs = list(permutations(range(logs.shape[1]), 2))
     d = np.concatenate([logs[:, b] - logs[:, a] for a, b in pairs]).T
     own, _ = launch_pairs.take_out_common(d, (0,) * len(d))
-    _, variance, _ = batched.locations(own)
+    variance = moderation.locations(own).variance
     return np.sqrt(variance)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from results.estimates import cross_framework
@@ -22,14 +24,15 @@ def lines(run: Run) -> list[str]:
 
 def test_the_worst_gradient_is_named_with_its_error() -> None:
     run = whole_run()
-    run.records[7]["gradient_error"]["parameters"]["net2.linear1.bias"] = 2.0**-23 * 77
+    seventh: Any = run.records[7]
+    seventh["gradient_error"]["parameters"]["net2.linear1.bias"] = 2.0**-23 * 77
     checked = sum(record["equivalence"] == "pass" for record in run.records)
     gradients = lines(run)[0]
     assert f"in {checked} cells" in gradients
     assert "net2.linear1.bias of stacked_cascade n2, seed, 77.0 epsilons off" in gradients
     assert "(0.00092 % of its norm)" in gradients
     assert "kink" not in gradients
-    run.records[7]["gradient_error"]["parameters"]["net2.linear1.bias"] = 2e-3
+    seventh["gradient_error"]["parameters"]["net2.linear1.bias"] = 2e-3
     assert "(0.2 % of its norm). More than rounding" in lines(run)[0]
 
 
@@ -71,7 +74,7 @@ def test_what_work_done_twice_read_is_told_over_all_sessions() -> None:
 
 def test_the_noise_is_half_the_interval_of_the_ratios() -> None:
     run = whole_run()
-    rated = [record for record in run.records if record["ratio"]]
+    rated: list[Any] = [record for record in run.records if record["ratio"]]
     for record in rated:
         record["ratio"] |= {"estimate": 1.0, "low": 1 / 1.05, "high": 1.05}
     assert f"half of the {len(rated)} ratios" in lines(run)[2]
@@ -103,7 +106,8 @@ def test_a_load_of_any_shape_is_no_error(load: object) -> None:
 
 def test_what_sessions_differ_by_widens_the_interval_between_frameworks() -> None:
     torch, jax = [[1.0], [1.02]] * 3, [[1.1], [1.12]] * 3
-    within, whole = (welch_interval(torch, jax, between=sd) for sd in (0.0, 0.1))
+    intervals: list[Any] = [welch_interval(torch, jax, between=sd) for sd in (0.0, 0.1)]
+    within, whole = intervals
     assert whole["estimate"] == within["estimate"]
     # 0.1 is far above what these launches spread, so it makes the interval alone: ±1.96 × 0.1
     assert whole["high"] / whole["estimate"] == pytest.approx(1.22, rel=0.01)
@@ -140,7 +144,7 @@ def test_the_words_of_what_was_measured_are_explained() -> None:
     scenarios = {
         "stacked_cascade": {"summary": "deep supervision", "sizes": {"medium": {"w": 512}}}
     }
-    words, networks = tables(glossary.section(run.records, scenarios))
+    words, networks = tables(glossary.section(list(run.records), scenarios))
     assert [row.cells[0].text for row in words.rows] == ["backward", "step", "eager", "jit"]
     assert [[cell.text for cell in row.cells] for row in networks.rows] == [
         ["stacked_cascade", "deep supervision", "seed: not told; medium: w 512"]

@@ -140,7 +140,8 @@ def test_gradient_errors_are_in_epsilons_worst_first() -> None:
 
 def test_an_old_record_without_parameters_shows_its_worst_tensor() -> None:
     run = whole_run()
-    for record in run.records:
+    records: list[Any] = list(run.records)
+    for record in records:
         del record["gradient_error"]["parameters"]
     assert {one.parameter for one in gradients.errors(run.records)} == {"net1.linear1.weight"}
 
@@ -167,7 +168,8 @@ def test_a_failed_cell_has_its_reason_and_its_command() -> None:
 
 def test_a_missing_figure_says_why() -> None:
     run = whole_run()
-    for one in [r for r in run.records if r["kind"] == "freeze"]:
+    frozen: list[Any] = [r for r in run.records if r["kind"] == "freeze"]
+    for one in frozen:
         key = "optimizer_state_bytes"
         one[key], one["missing"][key] = None, "the recipe has no optimizer"
     table = tables(named(run, "freezing"))[0]
