@@ -1,4 +1,4 @@
-"""What the page says about its own figures, and what its words mean."""
+"""Test the lines on the credibility of the figures, and the glossary."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_failed_canary_is_not_passed_over() -> None:
     assert "0 of 1 runs here did" in lines(run)[1]
 
 
-def test_what_work_done_twice_read_is_told_over_all_sessions() -> None:
+def test_the_ratio_of_the_canary_that_works_twice_is_shown_over_all_sessions() -> None:
     runs = [whole_run(), whole_run("20261122T010203-ab12cd")]
     for run, jax in zip(runs, (1.82, 1.91), strict=True):
         for one, read in zip(run.settings["canaries"], (2.0, jax), strict=True):
@@ -64,8 +64,8 @@ def test_what_work_done_twice_read_is_told_over_all_sessions() -> None:
     (machine,) = collect(runs)
     (points,) = credibility.section(machine).blocks
     assert isinstance(points, Points)
-    said = "".join(points.items[1])
-    assert "2.00 to 2.00 times as long in torch, 1.82 to 1.91 times as long in jax;" in said
+    text = "".join(points.items[1])
+    assert "2.00 to 2.00 times as long in torch, 1.82 to 1.91 times as long in jax;" in text
     assert "1.82 times as long in jax; what" in lines(runs[0])[1]
 
 
@@ -127,12 +127,12 @@ def networks(machine: Machine) -> str:
     return "".join(points.items[1])
 
 
-def test_each_network_s_winner_is_told_in_words() -> None:
+def test_each_network_s_winner_is_named() -> None:
     (machine,) = collect([whole_run(scenarios=("stacked_cascade", "gan"))])
-    told = networks(machine)
-    assert "jax is faster on stacked_cascade (medium, 1.3 times)" in told
-    assert "gan (medium, 1.3 times)" in told
-    assert "torch is faster" not in told
+    text = networks(machine)
+    assert "jax is faster on stacked_cascade (medium, 1.3 times)" in text
+    assert "gan (medium, 1.3 times)" in text
+    assert "torch is faster" not in text
 
 
 def test_the_words_of_what_was_measured_are_explained() -> None:
