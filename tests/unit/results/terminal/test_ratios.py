@@ -1,4 +1,4 @@
-"""What stands after the native tables: ratios, verdicts and predictions, at 100 columns."""
+"""Test the tables of ratios, verdicts and predictions, which fit 100 columns."""
 
 from __future__ import annotations
 
@@ -71,14 +71,20 @@ def test_phase_of_its_own_is_named_and_markup_is_text() -> None:
 def test_verdicts_are_counted_with_what_they_rest_on() -> None:
     found = [cell("a", verdict="slower"), cell("b", verdict="slower"), cell("c", verdict="equal")]
     text = ratios.counted(found, {"torch": 0.01, "jax": 0.02}, 0.01)
-    said = "verdicts: 2 slower, 1 equal (margin: torch 1 %, jax 2 %; α = 0.01 over a group)"
-    assert text == said
+    line = "verdicts: 2 slower, 1 equal (margin: torch 1 %, jax 2 %; α = 0.01 over a group)"
+    assert text == line
     assert ratios.counted([cell("a")], {}, 0.01) == ""
 
 
 def test_stops_say_how_often_and_why() -> None:
-    why = {"a": "precision", "b": "time", "c": "launches", "d": "nothing to compare", "e": "time"}
-    assert ratios.stops(why, 0.01) == (
+    reasons = {
+        "a": "precision",
+        "b": "time",
+        "c": "launches",
+        "d": "nothing to compare",
+        "e": "time",
+    }
+    assert ratios.stops(reasons, 0.01) == (
         "precision 1 %: reached in 1 of 4 groups; 1 stopped at the last launch allowed; "
         "2 stopped at the time limit of a group"
     )

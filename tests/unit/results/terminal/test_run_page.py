@@ -1,4 +1,4 @@
-"""``cascade-bench show``: what it says of a run, of a bad one too, and that a name does nothing."""
+"""Test ``cascade-bench show``: complete and damaged runs, and names that must have no effect."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def whole() -> Run:
     return whole_run()
 
 
-def shown(of: Run, **asked: Any) -> str:
-    return run_page.text(of, REPORT, **asked)
+def shown(of: Run, **options: Any) -> str:
+    return run_page.text(of, REPORT, **options)
 
 
 def widest(text: str) -> int:
@@ -48,14 +48,11 @@ def with_settings(of: Run, **changes: Any) -> Run:
     return replace(of, settings=of.settings | changes)
 
 
-def failing(outcome: str, why: str, **changes: str) -> Record:
+def failing(outcome: str, reason: str, **changes: str) -> Record:
     cell = CELL | changes
     known = {"outcome": outcome, "rerun": f"pytest benchmarks --strategy={cell['strategy']} "}
-    made = new_record(cell, family="cascade", baseline="summed", **known)
-    return explain(made, why)
-
-
-# What it says
+    failed = new_record(cell, family="cascade", baseline="summed", **known)
+    return explain(failed, reason)
 
 
 def test_head_names_run_machine_versions_and_how_it_was_measured(whole: Run) -> None:
@@ -89,8 +86,8 @@ def test_ratios_and_verdicts_are_those_of_the_session(whole: Run) -> None:
     text = shown(whole)
     assert "torch eager · medium · backward, phase backward · ratio to summed" in text
     assert "jax jit · seed · freeze, phase step · ratio to unfrozen" in text
-    said = [word for word in VERDICTS if f" {word}" in text.partition("verdicts:")[2]]
-    assert "slower" in said
+    words = [word for word in VERDICTS if f" {word}" in text.partition("verdicts:")[2]]
+    assert "slower" in words
     assert "(margin: torch 1 %, jax 1 %; α = 0.01 over a group)" in " ".join(text.split())
 
 
@@ -158,10 +155,10 @@ def test_recipes_without_what_they_are_shares_of_have_no_share(whole: Run) -> No
 
 def test_times_are_shown_where_they_are_asked_for(whole: Run) -> None:
     cell = whole.records[0]
-    said = time_text(cell["seconds"])
+    time = time_text(cell["seconds"])
     assert cell["scenario"] == "conv_cascade"
-    assert said not in shown(whole)
-    assert said in shown(whole, times=True)
+    assert time not in shown(whole)
+    assert time in shown(whole, times=True)
     assert "not steady" not in shown(whole, times=True)
 
 
@@ -206,19 +203,19 @@ def test_failed_canary_is_loud(whole: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ended", "said"),
+    ("ending", "line"),
     [
         ({"interrupted": True}, "INTERRUPTED: what follows is what was measured until then"),
         ({"finished": None}, "NOT FINISHED: it is still measuring, or was killed"),
     ],
 )
 def test_run_that_is_not_whole_says_so_and_how_to_go_on(
-    whole: Run, ended: dict[str, Any], said: str
+    whole: Run, ending: dict[str, Any], line: str
 ) -> None:
     left = [failing("interrupted", "stopped before", size="gpu")]
-    cut = replace(whole, records=[*whole.records, *left], **ended)
+    cut = replace(whole, records=[*whole.records, *left], **ending)
     text = shown(cut, go_on="pytest benchmarks --resume=x")
-    assert f"\n{said}\ncells: 308 ok, 1 interrupted\n" in text
+    assert f"\n{line}\ncells: 308 ok, 1 interrupted\n" in text
     assert "\nto go on: pytest benchmarks --resume=x\n" in text
     assert "what failed" not in text
     assert "NOT FINISHED" not in shown(whole)
@@ -281,7 +278,7 @@ def test_figures_and_settings_of_any_shape_are_shown() -> None:
 
 
 def hostile(name: str) -> Run:
-    """A run in which everything that a file may name is this."""
+    """Return a run in which every text that a file may hold is this name."""
 
     def cell(strategy: str, framework: str, **known: Any) -> Record:
         fields = dict.fromkeys(CELL_FIELDS, name) | {"strategy": strategy, "framework": framework}
@@ -293,9 +290,9 @@ def hostile(name: str) -> Run:
     ok = {"outcome": "ok", "ratio": ratio, "seconds": ratio, "verdict": name, "peak_bytes": 5}
     cells = [cell(s, f, **ok) for s in (name, "b") for f in ("torch", "jax", name)]
     cells += [cell("c", "torch", outcome="crashed", equivalence=name)]
-    told = {"framework": name, "canary": name, "passed": False, "said": name, "dtype": name}
+    canary = {"framework": name, "canary": name, "passed": False, "said": name, "dtype": name}
     settings = {
-        "canaries": [told, told | {"passed": None, "device": name}], "margins": {name: 0.01},
+        "canaries": [canary, canary | {"passed": None, "device": name}], "margins": {name: 0.01},
         "alpha": 0.01, "stopped": {name: name}, "precision": 0.01, "arguments": [name],
     }  # fmt: skip
     names = ("id", "cpu", "cores", "gpu", "torch", "python", "commit", "platform")
@@ -320,7 +317,7 @@ def test_no_name_writes_on_the_terminal_or_breaks_the_page(name: str, width: int
 
 @pytest.mark.parametrize("name", ["a colour", "a title", "a cursor", "a C1 code"])
 def test_no_name_writes_on_a_terminal_in_colour(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but rich's own colours: what is left of the text without them is as without any."""
+    """Check that all codes in the text are colours of rich itself."""
     monkeypatch.setenv("TERM", "xterm")
     of = hostile(NAMES[name])
     coloured = shown(of, colour=True)
