@@ -56,9 +56,7 @@ def seen(chrome: Any, page_file: Path) -> Iterator[browser.Seen]:
         yield found
 
 
-def test_the_page_asks_nobody_for_anything_and_has_no_errors(
-    seen: browser.Seen, page_file: Path
-) -> None:
+def test_the_page_sends_no_request_and_has_no_errors(seen: browser.Seen, page_file: Path) -> None:
     assert seen.requests == [page_file.resolve().as_uri()]
     assert seen.errors == []
 
@@ -114,7 +112,7 @@ def test_the_keyboard_reaches_filters_and_contents(seen: browser.Seen) -> None:
 @pytest.mark.parametrize(
     ("scheme", "ground"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(20, 23, 28)")]
 )
-def test_the_system_s_scheme_is_kept_to(
+def test_the_page_follows_the_scheme_of_the_system(
     chrome: Any, page_file: Path, scheme: str, ground: str
 ) -> None:
     with browser.opened(chrome, page_file, color_scheme=scheme) as seen:
@@ -143,7 +141,7 @@ def test_without_javascript_every_table_is_there(chrome: Any, page_file: Path) -
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_runs_nothing_and_widens_nothing(
+def test_a_hostile_name_runs_no_script_and_widens_no_page(
     chrome: Any, folder: Path, name: str
 ) -> None:
     path = write_page(folder / "hostile.html", [hostile_run(name)])

@@ -42,7 +42,7 @@ def test_a_wrong_cell_does_not_count_as_checked() -> None:
     assert f"in {count} cells" in lines(run)[0] != right
 
 
-def test_a_failed_canary_is_not_passed_over() -> None:
+def test_failed_and_undecided_canaries_are_counted() -> None:
     run = whole_run()
     assert "1 of 1 runs here did, and none failed; 0 of 2 canaries" in lines(run)[1]
     run.settings["canaries"][1]["passed"] = None
@@ -81,7 +81,7 @@ def test_the_noise_is_half_the_interval_of_the_ratios() -> None:
     assert "no ratio has an interval" in lines(run)[2]
 
 
-def test_what_had_not_settled_is_counted() -> None:
+def test_times_with_a_trend_are_counted() -> None:
     run = whole_run()
     assert f"all {len(run.records)} times had settled" in lines(run)[3]
     run.records[0]["steady"] = False
@@ -101,7 +101,7 @@ def test_a_load_of_any_shape_is_no_error(load: object) -> None:
     assert ("load 0.5" in lines(run)[4]) == (load == [0.5, 0.4, 0.3])
 
 
-def test_what_sessions_differ_by_widens_the_interval_between_frameworks() -> None:
+def test_the_spread_between_sessions_widens_the_interval_between_frameworks() -> None:
     torch, jax = [[1.0], [1.02]] * 3, [[1.1], [1.12]] * 3
     within, whole = (welch_interval(torch, jax, between=sd) for sd in (0.0, 0.1))
     assert whole["estimate"] == within["estimate"]
@@ -110,7 +110,9 @@ def test_what_sessions_differ_by_widens_the_interval_between_frameworks() -> Non
     assert within["low"] > 1 > whole["low"]
 
 
-def test_a_session_s_own_launches_name_no_winner(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_winner_is_named_by_less_than_the_spread_between_sessions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def winners() -> set[str]:
         (machine,) = collect([whole_run()])  # JAX takes 0.8 of torch's time
         return {framework_comparison.winner(pair) for pair in machine.pairs}
@@ -135,7 +137,7 @@ def test_each_network_s_winner_is_named() -> None:
     assert "torch is faster" not in text
 
 
-def test_the_words_of_what_was_measured_are_explained() -> None:
+def test_the_glossary_explains_the_names_that_were_measured() -> None:
     run = whole_run()
     scenarios = {
         "stacked_cascade": {"summary": "deep supervision", "sizes": {"medium": {"w": 512}}}

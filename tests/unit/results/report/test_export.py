@@ -47,18 +47,35 @@ def test_row_holds_the_flat_figures() -> None:
         "predicted_ratio": 1.45, "verdict": "slower", "steady": False, "peak_bytes": 3,
     }  # fmt: skip
     machine = {"id": "m", "commit": "e7177d6", "dirty": True}
-    of = run(records=[record(**known)], machine=machine, started="2026-11-21T01:02:03+00:00")
-    (row,) = tidy(of).to_dict("records")
-    found = {name: value for name, value in row.items() if not pandas.isna(value)}
-    assert found == CELL | {
-        "run": of.id, "machine": "m", "started": "2026-11-21T01:02:03+00:00", "commit": "e7177d6",
-        "dirty": True, "cell": cell_id(CELL), "family": "cascade", "baseline": "summed",
-        "seconds": 1e-3, "seconds_low": 9e-4, "seconds_high": 1.1e-3, "ratio": 1.5,
-        "ratio_low": 1.4, "ratio_high": 1.6, "confidence": 0.95, "launches": 6,
-        "verdict": "slower", "predicted_ratio": 1.45, "steady": False, "peak_bytes": 3,
-        "gradient_error": 2.1e-7, "gradient_error_tensor": "net1.weight", "outcome": "ok",
+    measured = run(records=[record(**known)], machine=machine, started="2026-11-21T01:02:03+00:00")
+    (row,) = tidy(measured).to_dict("records")
+    known_values = {name: value for name, value in row.items() if not pandas.isna(value)}
+    assert known_values == CELL | {
+        "run": measured.id,
+        "machine": "m",
+        "started": "2026-11-21T01:02:03+00:00",
+        "commit": "e7177d6",
+        "dirty": True,
+        "cell": cell_id(CELL),
+        "family": "cascade",
+        "baseline": "summed",
+        "seconds": 1e-3,
+        "seconds_low": 9e-4,
+        "seconds_high": 1.1e-3,
+        "ratio": 1.5,
+        "ratio_low": 1.4,
+        "ratio_high": 1.6,
+        "confidence": 0.95,
+        "launches": 6,
+        "verdict": "slower",
+        "predicted_ratio": 1.45,
+        "steady": False,
+        "peak_bytes": 3,
+        "gradient_error": 2.1e-7,
+        "gradient_error_tensor": "net1.weight",
+        "outcome": "ok",
         "rerun": "pytest -k x",
-    }  # fmt: skip
+    }
 
 
 def test_every_figure_of_a_record_has_a_column() -> None:
@@ -74,16 +91,16 @@ def test_columns_are_explained_at_the_head_of_the_module() -> None:
     assert unexplained == [name for name in CELL if name != "kind"][:-1]  # "kind to dtype"
 
 
-@pytest.mark.parametrize("of", [[], [run()], [run(records=[])], [run(), run()]])
-def test_columns_and_types_are_the_same_for_every_run(of: list[Run]) -> None:
-    table = tidy(*of)
+@pytest.mark.parametrize("runs", [[], [run()], [run(records=[])], [run(), run()]])
+def test_columns_and_types_are_the_same_for_every_run(runs: list[Run]) -> None:
+    table = tidy(*runs)
     kinds = {"seconds": "float64", "launches": "Int64", "steady": "boolean", "rerun": "string"}
     assert COLUMNS | kinds == COLUMNS
     assert {name: str(kind) for name, kind in table.dtypes.items()} == COLUMNS
-    assert len(table) == sum(len(one.records) for one in of)
+    assert len(table) == sum(len(one.records) for one in runs)
 
 
-def test_what_could_not_be_had_is_null_and_never_0_or_empty() -> None:
+def test_a_missing_figure_is_null_and_never_0_or_empty() -> None:
     failed = record(outcome="timeout", missing=dict.fromkeys(FIGURES, "120 s passed"))
     table = tidy(run(records=[failed, record()]))
     for name in ("seconds", "flops", "launches", "peak_bytes", "steady", "verdict", "commit"):
@@ -111,9 +128,9 @@ def test_tables_come_back_as_they_were(write_and_read: Any, whole: Run) -> None:
     assert_frame_equal(from_parquet, table, check_exact=True)
 
 
-@pytest.mark.parametrize("of", [[], [run(records=[])], [run()]])
-def test_tables_without_rows_or_figures_come_back_too(write_and_read: Any, of: list[Run]) -> None:
-    from_csv, from_parquet, table = write_and_read(*of)
+@pytest.mark.parametrize("runs", [[], [run(records=[])], [run()]])
+def test_tables_without_rows_or_figures_come_back_too(write_and_read: Any, runs: list[Run]) -> None:
+    from_csv, from_parquet, table = write_and_read(*runs)
     assert_frame_equal(from_csv, table)
     assert_frame_equal(from_parquet, table)
 
@@ -128,7 +145,7 @@ def test_any_name_comes_back(write_and_read: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_csv_is_one_that_any_reader_splits_alike(
+def test_a_strict_csv_reader_finds_the_same_columns(
     write_and_read: Any, tmp_path: Path, name: str
 ) -> None:
     write_and_read(run(records=[record(CELL | {"scenario": name}), record()]))
@@ -183,7 +200,7 @@ def test_full_disk_keeps_the_tables_before(
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RecordError, match=r"^cannot write results to [^\n]*file[^\n]*$"):
         write_tables([run()], tmp_path / "file")
@@ -196,7 +213,7 @@ def test_folder_is_made(tmp_path: Path) -> None:
     assert all(path.is_file() for path in paths)
 
 
-def test_without_pyarrow_the_csv_is_there_and_the_extra_is_named(
+def test_without_pyarrow_the_csv_is_written_and_the_extra_to_install_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)

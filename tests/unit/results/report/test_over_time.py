@@ -41,12 +41,12 @@ def blocks(runs: list[Run], kind: type) -> list[Any]:
     return [block for block in section.blocks if isinstance(block, kind)] if section else []
 
 
-def test_few_runs_have_no_such_section() -> None:
+def test_few_runs_have_no_section_over_time() -> None:
     (machine,) = collect(daily_runs(LEAST - 1))
     assert over_time.section(machine) is None
 
 
-def test_a_change_is_dated_with_its_size_and_its_command() -> None:
+def test_a_change_has_its_date_size_and_confirming_command() -> None:
     (table,) = blocks(daily_runs(24, slower_from=13), Table)
     assert len(table.rows) == len(whole_run(variants=("n2",)).records)
     for row in table.rows:
@@ -58,11 +58,11 @@ def test_a_change_is_dated_with_its_size_and_its_command() -> None:
         assert row.filters["framework"] in name
 
 
-def test_unchanged_runs_are_drawn_and_nothing_is_said_to_have_changed() -> None:
+def test_unchanged_runs_are_drawn_without_a_change() -> None:
     assert blocks(daily_runs(12), Table) == []
     (chart,) = blocks(daily_runs(12), Chart)
     assert chart.spec["height"] == 340
-    found = history_table.lines(history.of_runs(daily_runs(12)))
-    marks = [mark for line in found for mark in over_time._marks(line)]
+    cells = history_table.lines(history.of_runs(daily_runs(12)))
+    marks = [mark for line in cells for mark in over_time._marks(line)]
     assert {mark["begins"] for mark in marks} == {""}
     assert {mark["run"][:8] for mark in marks} == {f"202611{day:02d}" for day in range(1, 13)}

@@ -29,17 +29,17 @@ HOSTILE = [
 
 
 def tables(section: Section) -> list[Table]:
-    found = [block for block in section.blocks if isinstance(block, Table)]
+    own = [block for block in section.blocks if isinstance(block, Table)]
     for block in section.blocks:
         if isinstance(block, Section):
-            found += tables(block)
-    return found
+            own += tables(block)
+    return own
 
 
 def section_of(run: Run, name: str) -> Section:
     (part,) = build([run]).parts
-    (found,) = [section for section in part.sections if section.name == name]
-    return found
+    (section,) = [section for section in part.sections if section.name == name]
+    return section
 
 
 def texts(table: Table) -> list[list[str]]:
@@ -62,7 +62,7 @@ def test_every_section_has_content(name: str) -> None:
         assert all(len(row.cells) <= len(table.columns) for row in table.rows), table.title
 
 
-def test_the_frameworks_are_compared_by_what_was_measured() -> None:
+def test_the_ratio_of_the_frameworks_and_the_winner_are_shown() -> None:
     base = tables(section_of(whole_run(), "frameworks"))[0]
     for row in texts(base):
         assert 0.78 < float(row[6].split()[0]) < 0.82
@@ -84,7 +84,7 @@ def framework_pairs(run: Run) -> list[Any]:
     return collect([run])[0].pairs
 
 
-def test_the_library_s_part_of_a_difference_is_the_ratio_of_best_times() -> None:
+def test_the_libraries_column_is_the_ratio_of_the_best_times_of_the_products() -> None:
     run = whole_run(sizes=("medium",), variants=("n2",))
     for record in run.records:
         record["peak_share"] = 0.5 if record["framework"] == "torch" else 0.25
@@ -92,7 +92,7 @@ def test_the_library_s_part_of_a_difference_is_the_ratio_of_best_times() -> None
     assert row[8:] == ["50 %", "25 %", "0.400"]  # half of each other's share at 0.8 of the time
 
 
-def test_separate_passes_stand_beside_their_count() -> None:
+def test_a_ratio_stands_beside_its_verdict_and_prediction() -> None:
     table = tables(section_of(whole_run(), "passes"))[0]
     assert table.columns == ["network", "size", "phase", "separate_retained", "boundary_split"]
     for row in texts(table):
@@ -102,8 +102,8 @@ def test_separate_passes_stand_beside_their_count() -> None:
 
 def test_the_crossover_map_has_a_field_a_variant_and_size() -> None:
     run = whole_run(variants=("n2", "n4", "back4"), sizes=("medium", "large"))
-    found = backward_passes.crossover_map(run.records, {"large": {"width": 1024, "batch": 512}})
-    maps = [block for block in found if isinstance(block, Table)]
+    blocks = backward_passes.crossover_map(run.records, {"large": {"width": 1024, "batch": 512}})
+    maps = [block for block in blocks if isinstance(block, Table)]
     assert [table.columns for table in maps] == [["size", "n2", "n4", "back4"]] * 2
     assert [row[0] for row in texts(maps[0])] == ["medium", "large (width 1024, batch 512)"]
     assert backward_passes.crossover_map(whole_run(variants=("n2",)).records, {}) == []
@@ -131,10 +131,10 @@ def test_gradient_errors_are_in_epsilons_worst_first() -> None:
     run.records[3]["gradient_error"] = {
         "relative": 1e-3, "tensor": "net2.linear1.bias", "parameters": {"net2.linear1.bias": 1e-3},
     }  # fmt: skip
-    found = gradient_errors(run.records)
-    assert found[0].parameter == "net2.linear1.bias"
-    assert found[0].epsilons == pytest.approx(1e-3 * 2**23)
-    assert found[1].epsilons == pytest.approx(3e-7 * 2**23)
+    errors = gradient_errors(run.records)
+    assert errors[0].parameter == "net2.linear1.bias"
+    assert errors[0].epsilons == pytest.approx(1e-3 * 2**23)
+    assert errors[1].epsilons == pytest.approx(3e-7 * 2**23)
 
 
 def test_an_old_record_without_parameters_shows_its_worst_tensor() -> None:
@@ -144,7 +144,7 @@ def test_an_old_record_without_parameters_shows_its_worst_tensor() -> None:
     assert {one.parameter for one in gradient_errors(run.records)} == {"net1.linear1.weight"}
 
 
-def test_growth_is_held_against_the_count_of_flops() -> None:
+def test_growth_of_time_is_compared_with_growth_of_flops() -> None:
     run = whole_run()
     for record in run.records:
         record["flops"] = 1e6 if record["size"] == "seed" else 4e9
@@ -159,8 +159,8 @@ def test_growth_is_held_against_the_count_of_flops() -> None:
 def test_a_failed_cell_has_its_reason_and_its_command() -> None:
     run = whole_run()
     run.records[0] |= {"outcome": "timeout", "missing": {"seconds": "no answer within 60 s"}}
-    found = [t for t in tables(section_of(run, "conditions")) if t.title == "What failed"]
-    rows = [row[1:] for table in found for row in texts(table)]
+    failures = [t for t in tables(section_of(run, "conditions")) if t.title == "What failed"]
+    rows = [row[1:] for table in failures for row in texts(table)]
     assert rows == [["timeout", "no answer within 60 s", run.records[0]["rerun"]]]
 
 
@@ -255,12 +255,12 @@ def test_hostile_names_are_text_in_html(name: str) -> None:
 
 def test_a_chart_is_the_same_on_the_page_and_as_a_file() -> None:
     pytest.importorskip("vl_convert")
-    found = list(html.charts_of(build([whole_run(variants=("n2", "n4", "n8"))])))
-    assert {chart.name for chart in found} == {
+    charts = list(html.charts_of(build([whole_run(variants=("n2", "n4", "n8"))])))
+    assert {chart.name for chart in charts} == {
         "frameworks", "passes", "freezing-torch", "freezing-jax", "gradients", "losses", "sizes",
         "crossover-torch-eager", "crossover-jax-jit",
     }  # fmt: skip
-    for chart in found:
+    for chart in charts:
         assert isinstance(chart, Chart)
         assert chart.spec["width"] == "container"
         assert "http" not in json.dumps(chart.spec).replace("https://vega.github.io/schema", "")
@@ -304,7 +304,7 @@ def test_an_interrupted_run_and_one_that_goes_on_say_so_at_the_top() -> None:
     assert build([whole_run()]).warnings == []
 
 
-def test_what_cannot_exist_is_listed_once_a_reason_and_in_no_table_of_times() -> None:
+def test_unsupported_cells_are_listed_by_reason_and_in_no_table_of_times() -> None:
     run = whole_run()
     for record in run.records[:2]:
         record |= {"outcome": "unsupported", "missing": {"seconds": "no GPU"}}
@@ -313,12 +313,12 @@ def test_what_cannot_exist_is_listed_once_a_reason_and_in_no_table_of_times() ->
     assert len(tables(section_of(run, "cells"))[0].rows) == len(run.records) - 2
 
 
-def test_a_run_without_records_is_a_page_all_the_same() -> None:
+def test_a_run_without_records_still_makes_a_page() -> None:
     empty = dataclasses.replace(whole_run(), records=[], samples={})
     assert markdown.markdown(build([empty])).startswith("# Cascades")
 
 
-def test_two_runs_are_held_against_each_other_verdict_by_verdict() -> None:
+def test_the_verdicts_of_two_runs_are_compared() -> None:
     old, new = whole_run(), whole_run("20261122T010203-ab12cd", drift=1.3, seed=1)
     changed = next(r for r in new.records if r["verdict"] == "slower")
     changed["verdict"] = "faster"

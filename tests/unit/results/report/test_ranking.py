@@ -35,17 +35,17 @@ def compared(
 BASELINE = record({**CELL, "strategy": "summed"})
 
 
-def test_the_baseline_is_in_front_of_what_is_slower() -> None:
+def test_the_baseline_is_in_front_of_a_slower_strategy() -> None:
     slower = compared("separate_retained", 1.4, 1.5, 1.6, "slower")
     assert in_front([BASELINE, slower]) == ["summed"]
 
 
-def test_what_is_equal_is_in_front_beside_the_baseline() -> None:
+def test_an_equal_strategy_is_in_front_beside_the_baseline() -> None:
     equal = compared("boundary_split", 0.995, 1.001, 1.006, "equal")
     assert in_front([BASELINE, equal]) == ["summed", "boundary_split"]
 
 
-def test_what_is_faster_leaves_the_baseline_behind() -> None:
+def test_a_faster_strategy_is_in_front_alone() -> None:
     faster = compared("multi_root", 0.80, 0.85, 0.90, "faster")
     assert in_front([BASELINE, faster]) == ["multi_root"]
 
@@ -69,20 +69,20 @@ def test_the_unfrozen_network_never_competes_with_recipes_that_freeze() -> None:
     assert in_front(members) == ["optimizer_only", "detach"]
 
 
-def test_an_answer_names_what_is_in_front_most_often_and_sorts_the_others() -> None:
-    found = {(a.kind, a.framework): a for a in first_of_each(recommend(whole_run().records))}
-    torch = found["backward", "torch"]
+def test_the_strategy_most_often_in_front_is_recommended_and_the_others_are_sorted() -> None:
+    recommended = {(a.kind, a.framework): a for a in first_of_each(recommend(whole_run().records))}
+    torch = recommended["backward", "torch"]
     assert torch.best is not None
     assert torch.best.strategy == "summed"
     assert [way.strategy for way in torch.others] == ["boundary_split", "separate_retained"]
     assert torch.others[1].mean_ratio == pytest.approx(1.5, rel=0.01)
     assert torch.others[1].mean_predicted_ratio == pytest.approx(1.45)
-    frozen = found["freeze", "jax"]
+    frozen = recommended["freeze", "jax"]
     assert frozen.best is not None
     assert frozen.best.strategy == "partition"
 
 
-def test_of_ways_that_cannot_be_told_apart_the_plainest_is_named_and_the_others_as_good() -> None:
+def test_of_equally_fast_recipes_the_simplest_is_recommended_and_the_others_are_as_good() -> None:
     freeze: dict[str, Any] = {"kind": "freeze", "phase": "step", "framework": "jax", "mode": "jit"}
     base = record({**CELL, **freeze, "strategy": "unfrozen"})
     # which of the two has the lower mean is chance
@@ -103,23 +103,23 @@ def headline_texts(records: list[Record]) -> list[str]:
     return ["".join(line) for line in headlines.paragraphs(records)]
 
 
-def test_what_is_faster_than_its_baseline_anywhere_is_named() -> None:
+def test_each_strategy_faster_than_its_baseline_is_named() -> None:
     slower = compared("separate_retained", 1.4, 1.5, 1.6, "slower")
     assert "In none of 1 comparisons was another way told to be faster." in headline_texts(
         [BASELINE, slower]
     )
     small = {"size": "seed", "phase": "gradient"}
     exception = compared("reforward", 0.82, 0.86, 0.89, "faster", **small)
-    found = headline_texts(
+    texts = headline_texts(
         [BASELINE, slower, record({**CELL, "strategy": "summed", **small}), exception]
     )
-    assert found[2] == (
+    assert texts[2] == (
         "Faster than their baseline in 1 of 2 comparisons: reforward 0.860 [0.820, 0.890] "
         "(stacked_cascade n4, seed, torch eager, gradient)."
     )
 
 
-def test_the_smallest_size_has_an_answer_of_its_own() -> None:
+def test_the_smallest_size_has_a_recommendation_of_its_own() -> None:
     small = {"size": "seed"}
     both = [
         BASELINE, compared("boundary_split", 0.99, 1.0, 1.01, "equal"),
@@ -135,7 +135,7 @@ def test_the_smallest_size_has_an_answer_of_its_own() -> None:
     assert not [one for one in headline_texts(both[:2]) if one.startswith("At size")]
 
 
-def test_the_usual_mode_answers_before_another() -> None:
+def test_the_usual_mode_is_recommended_first() -> None:
     both = whole_run(modes={"jax": "eager"}).records + whole_run().records
     assert [a.mode for a in first_of_each(recommend(both)) if a.framework == "jax"] == [
         "jit",
@@ -143,7 +143,7 @@ def test_the_usual_mode_answers_before_another() -> None:
     ]
 
 
-def test_the_sentence_says_what_to_write_and_what_the_dearest_costs() -> None:
+def test_the_sentence_names_the_recommended_strategy_and_the_cost_of_the_others() -> None:
     (torch,) = [
         a for a in recommend(whole_run().records) if (a.kind, a.framework) == ("backward", "torch")
     ]
@@ -156,21 +156,21 @@ def test_the_sentence_says_what_to_write_and_what_the_dearest_costs() -> None:
     assert re.search(rf"; separate_retained {span}\.$", text)
 
 
-def test_an_answer_is_not_made_up_where_nothing_was_compared() -> None:
+def test_without_a_comparison_there_is_no_recommendation() -> None:
     alone = [r for r in whole_run().records if r["strategy"] == "summed"]
     (torch, _) = recommend(alone)
     assert torch.best is None
     assert "nothing can be told" in "".join(sentence(torch))
 
 
-def test_a_wrong_gradient_is_told_first() -> None:
+def test_wrong_gradients_come_first_in_the_headlines() -> None:
     wrong = record(outcome="wrong_gradients", equivalence="net1.weight: relative difference 1")
     text = "".join(right_or_wrong([BASELINE, wrong]))
     assert text.startswith("Wrong: the gradients of 1 cell ")
     assert "".join(right_or_wrong([BASELINE])).startswith("Right: all 1 cell")
 
 
-def test_a_cell_that_failed_is_told_beside_what_went_right() -> None:
+def test_failed_cells_are_counted_in_the_headlines() -> None:
     text = "".join(right_or_wrong([BASELINE, record(outcome="timeout")]))
     assert "No time for 1 cell: 1 timeout." in text
 
@@ -187,11 +187,11 @@ def test_each_way_of_timing_a_network_has_a_largest_size_of_its_own() -> None:
         {"size": "medium", "mode": "compile"}, {"size": "seed", "mode": "compile"},
         {"size": "medium", "phase": "gradient"},
     ]  # fmt: skip
-    found = largest_size_of_each_scenario(record({**CELL, **cell}) for cell in cells)
-    assert [r["size"] for r in found] == ["large", "medium", "medium"]
+    records = largest_size_of_each_scenario(record({**CELL, **cell}) for cell in cells)
+    assert [r["size"] for r in records] == ["large", "medium", "medium"]
 
 
-def test_a_way_counts_over_every_group_that_it_was_timed_in() -> None:
+def test_a_strategy_counts_over_every_group_in_which_it_was_timed() -> None:
     timed = [BASELINE, compared("separate_retained", 1.4, 1.5, 1.6, "slower")]
     bare = [
         record({**CELL, "size": "tiny", "strategy": name})
@@ -205,13 +205,13 @@ def test_a_way_counts_over_every_group_that_it_was_timed_in() -> None:
 def test_phases_are_never_averaged_together() -> None:
     forward = compared("separate_retained", 1.1, 1.2, 1.3, "slower", phase="gradient")
     both = [BASELINE, compared("separate_retained", 1.4, 1.5, 1.6, "slower"), forward]
-    found = recommend([*both, record({**CELL, "phase": "gradient", "strategy": "summed"})])
-    assert [a.phase for a in found] == ["backward", "gradient"]
-    assert [a.others[0].mean_ratio for a in found] == pytest.approx([1.5, 1.2])
-    assert [a.phase for a in first_of_each(found)] == ["backward"]
+    recommended = recommend([*both, record({**CELL, "phase": "gradient", "strategy": "summed"})])
+    assert [a.phase for a in recommended] == ["backward", "gradient"]
+    assert [a.others[0].mean_ratio for a in recommended] == pytest.approx([1.5, 1.2])
+    assert [a.phase for a in first_of_each(recommended)] == ["backward"]
 
 
-def test_of_each_cell_the_newest_record_counts() -> None:
+def test_the_newest_record_of_each_cell_counts() -> None:
     old, new = whole_run(), whole_run("20261122T010203-ab12cd", drift=1.1, seed=1)
     (machine,) = collect([new, old, old])
     assert [run.id for run in machine.runs] == [old.id, new.id]
@@ -228,15 +228,15 @@ def test_an_interrupted_run_does_not_stand_for_cells_that_another_measured() -> 
     assert {r["outcome"] for r in machine.records} == {"ok"}
 
 
-def test_runs_of_two_machines_are_never_one() -> None:
+def test_runs_are_grouped_by_machine() -> None:
     one, other = whole_run(), whole_run("20261122T010203-ab12cd", machine="box-2")
     assert [m.id for m in collect([one, other])] == ["box-1", "box-2"]
 
 
-def test_samples_are_read_of_no_run_that_a_newer_one_stands_for(tmp_path: Path) -> None:
+def test_samples_are_not_loaded_for_a_run_that_newer_runs_replace(tmp_path: Path) -> None:
     old, new = whole_run(), whole_run("20261122T010203-ab12cd", seed=1)
     paths = [save_run(run, tmp_path) for run in (old, new)]
     samples_path(paths[0]).write_bytes(b"no archive, and nobody looks")
-    found = load(paths)
-    assert [len(run.samples) for run in found] == [0, len(new.records)]
-    assert [run.records for run in found] == [old.records, new.records]
+    runs = load(paths)
+    assert [len(run.samples) for run in runs] == [0, len(new.records)]
+    assert [run.records for run in runs] == [old.records, new.records]

@@ -61,7 +61,7 @@ def test_any_name_in_row_column_and_cell_leaves_the_table_in_place(name: str, wi
     assert len(starts) == 1
 
 
-def test_right_to_left_name_turns_round_only_itself() -> None:
+def test_right_to_left_name_leaves_the_rest_of_the_line_in_order() -> None:
     name = NAMES["Arabic"]
     cells: Cells = {((name,), "a"): tables.plain_text("1.46"), (("b",), "a"): tables.plain_text(2)}
     text = tables.rendered(tables.tables(cells))
@@ -72,7 +72,7 @@ def test_right_to_left_name_turns_round_only_itself() -> None:
     assert text.count(ISOLATES[0]) == text.count(ISOLATES[1]) == 1
 
 
-def test_markup_is_text_and_colour_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_markup_is_text_and_colour_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     assert tables.rendered([tables.plain_text("[red]x[/red]", "red")]) == "[red]x[/red]"
     assert "\x1b[31m[red]x[/red]" in tables.rendered(
@@ -90,7 +90,7 @@ def test_fourth_column_begins_another_table_of_the_rows_that_have_it() -> None:
     ]  # fmt: skip
 
 
-def test_long_command_goes_on_in_the_next_line_and_is_the_same_to_a_shell() -> None:
+def test_long_command_is_wrapped_and_the_same_to_a_shell() -> None:
     words = ["printf", "%s|", "two words", "$HOME", *(f"a b c d e f g {i}" for i in range(20))]
     lines = tables.rendered(tables.command_lines(shlex.join(words), 60, lead=""), 60).split("\n")
     assert len(lines) > 5
@@ -112,7 +112,7 @@ def pasted(command: str) -> str:
     return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
 
 
-def test_short_command_stands_on_one_line_also_where_it_is_none() -> None:
+def test_short_or_invalid_command_stands_on_one_line() -> None:
     assert tables.rendered(tables.command_lines("pytest -k x")) == "  pytest -k x"
     assert tables.rendered(tables.command_lines("it's \x1b[31m")) == "  it's [31m"
     assert tables.rendered(tables.command_lines("", lead="again: ")) == "again:"
