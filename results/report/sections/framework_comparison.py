@@ -32,6 +32,26 @@ COLUMNS = (
 # the phase that represents a network: both passes say more of a framework than one of them
 PHASE_PREFERENCE = ("gradient", "step", "backward")
 
+PAIRING = (
+    "Each framework has launches of its own, so these ratios are not paired: Welch's "
+    "interval over launches, each at 95 % on its own, widened by what this ratio moves "
+    f"from session to session (a standard deviation of {100 * SESSION_SPREAD:.0f} %, as "
+    "measured on a 2-core virtual machine), as launches of one session cannot show it. "
+    "Equal modes are compiled against compiled, or operation by operation against "
+    "operation by operation; eager torch against jitted JAX is how most people use them, "
+    "and not like for like. Pairs are made within a run: what was timed in two different "
+    "ones is not here."
+)
+SHARE_OF_PEAK = (
+    "A difference can be the framework's, or that of the library it multiplies matrices "
+    "with. The share of the peak is the time that the cell's products alone take at best, "
+    "each in its own shape and layout, over the cell's time; a product alone may find its "
+    "operands elsewhere in the caches, so a little more than 100 % is possible. Where both "
+    "are near 100 % the ratio is that of the libraries, which the last column gives. Cells "
+    "whose work is not matrix products, convolutions among them, have no such share, and "
+    "whose merit the difference is cannot be told from these figures."
+)
+
 
 class _Modes(NamedTuple):
     """Hold the modes of both frameworks, and whether both compile or neither."""
@@ -53,16 +73,7 @@ def section(machine: Machine) -> Section | None:
     baselines = [pair for pair in pairs if is_baseline(pair.torch)]
     others = [pair for pair in pairs if not is_baseline(pair.torch)]
     blocks: list[Any] = [
-        [
-            "Each framework has launches of its own, so these ratios are not paired: Welch's "
-            "interval over launches, each at 95 % on its own, widened by what this ratio moves "
-            f"from session to session (a standard deviation of {100 * SESSION_SPREAD:.0f} %, as "
-            "measured on a 2-core virtual machine), as launches of one session cannot show it. "
-            "Equal modes are compiled against compiled, or operation by operation against "
-            "operation by operation; eager torch against jitted JAX is how most people use them, "
-            "and not like for like. Pairs are made within a run: what was timed in two different "
-            "ones is not here.",
-        ],
+        [PAIRING],
         Points(
             [
                 paragraph
@@ -70,15 +81,7 @@ def section(machine: Machine) -> Section | None:
                 for paragraph in (_counts(modes, members), _networks(members))
             ]
         ),
-        [
-            "A difference can be the framework's, or that of the library it multiplies matrices "
-            "with. The share of the peak is the time that the cell's products alone take at best, "
-            "each in its own shape and layout, over the cell's time; a product alone may find its "
-            "operands elsewhere in the caches, so a little more than 100 % is possible. Where both "
-            "are near 100 % the ratio is that of the libraries, which the last column gives. Cells "
-            "whose work is not matrix products, convolutions among them, have no such share, and "
-            "whose merit the difference is cannot be told from these figures.",
-        ],
+        [SHARE_OF_PEAK],
         _chart([_mark(pair) for pair in baselines or pairs]),
     ]
     for modes, members in _by_modes(baselines).items():

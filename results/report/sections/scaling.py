@@ -21,6 +21,20 @@ from results.report.record_cells import (
 )
 from results.report.vocabulary import SEPARATE, STACKED, size_rank
 
+BREAK_EVEN_COLUMNS = (
+    "network",
+    "size",
+    "phase",
+    "framework",
+    "strategy",
+    "eager",
+    "compiled",
+    "trace",
+    "compile",
+    "first call",
+    "pays from call [interval]",
+)
+
 
 def section(machine: Machine) -> Section:
     """Return the section, with those of its three topics that were measured."""
@@ -174,26 +188,13 @@ def _break_even(machine: Machine) -> list[Any]:
     if not found:
         command = Code("pytest benchmarks --benchmark-only --mode all")
         return [["When compiling pays is told by a run of both modes: ", command, "."]]
-    columns = [
-        "network",
-        "size",
-        "phase",
-        "framework",
-        "strategy",
-        "eager",
-        "compiled",
-        "trace",
-        "compile",
-        "first call",
-        "pays from call [interval]",
-    ]
     text = (
         "The first call at which the compiled mode has taken less time in all than the eager one, "
         "tracing and compiling counted in. Never: compiled is slower. Not told: the two are too "
         "near each other for noise."
     )
     rows = [_break_even_row(payback) for payback in found]
-    return [Table("When compiling pays", columns, rows, (5, 6, 7, 8, 9), about=text)]
+    return [Table("When compiling pays", BREAK_EVEN_COLUMNS, rows, (5, 6, 7, 8, 9), about=text)]
 
 
 def _break_even_row(payback: Payback) -> Row:
