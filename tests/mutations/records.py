@@ -254,9 +254,9 @@ FAULTS = (
     Fault(
         "null_shown_as_zero",
         "results/formatting.py",
-        "    return NOTHING if value is None else significant(value)\n",
-        "    return significant(value or 0)\n",
+        '    return NOTHING if share is None else f"{significant(100 * share, 2)} %"\n',
+        '    return f"{significant(100 * (share or 0), 2)} %"\n',
         "no figure and 0 look the same on the page",
-        (f"{REPORT}::test_numbers_and_shares_are_rounded_and_null_is_a_dash",),
+        (f"{REPORT}::test_shares_are_rounded_and_null_is_a_dash",),
     ),
 )

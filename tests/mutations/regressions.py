@@ -177,8 +177,8 @@ FAULTS = (
     Fault(
         "payback_without_a_word",
         "results/report/sections/scaling.py",
-        "if one.missing in words:",
-        "if one.missing in ():",
+        "if payback.missing in words:",
+        "if payback.missing in ():",
         "a dash where compiling never pays, as where nothing was measured",
         (
             "tests/unit/results/estimates/test_break_even.py::test_page_has_a_row_for_each_cell_beside_its_eager_twin",
@@ -255,8 +255,8 @@ FAULTS = (
     Fault(
         "json_says_all_is_well_where_the_session_was_stopped",
         "results/terminal/regression_table.py",
-        '"exit_code": ending(document, found),',
-        '"exit_code": found.exit_code,',
+        '"exit_code": ending(document, analysis),',
+        '"exit_code": analysis.exit_code,',
         "a script believes the file, and the process ended with 130",
         ("tests/unit/results/regression/test_document.py::test_one_exit_code_in_every_form",),
     ),

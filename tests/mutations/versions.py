@@ -7,10 +7,10 @@ from tests.mutations.fault import Fault
 HERE, PAGES, ANSWERS = (
     "tests/unit/results/statistics/test_launch_pairs.py",
     "tests/unit/results/report/test_pages.py",
-    "tests/unit/results/report/test_answers.py",
+    "tests/unit/results/report/test_ranking.py",
 )
 PAIRS, CLOCK = "results/statistics/launch_pairs.py", "benchmarks/harness/worker/clock.py"
-CHOICE, REPORT = "results/report/answers.py", "results/report/build.py"
+CHOICE, REPORT = "results/report/ranking.py", "results/report/build.py"
 IN_FRONT = f"{ANSWERS}::test_what_is_inconclusive_is_not_in_front_however_wide_its_interval"
 
 FAULTS = (
@@ -106,7 +106,7 @@ FAULTS = (
     Fault(
         "unfrozen_competes",
         CHOICE,
-        'return record["kind"] != FREEZE or record["strategy"] != record["baseline"]',
+        'return record["kind"] != FREEZE or not is_baseline(record)',
         "return True",
         "not to freeze is recommended as a way to freeze",
         (f"{ANSWERS}::test_the_unfrozen_network_never_competes_with_recipes_that_freeze",),
@@ -131,8 +131,8 @@ FAULTS = (
     Fault(
         "distrust_left_off_the_page",
         REPORT,
-        "(w for machine in machines for w in _distrust(machine))]",
-        "()]",
+        "*(warning for machine in machines for warning in _warnings_of_runs(machine)),",
+        "*(),",
         "a run whose canaries failed looks like any other",
         (f"{PAGES}::test_a_failed_canary_stands_at_the_top",),
     ),
