@@ -23,8 +23,7 @@ from results.statistics.verdict import VERDICTS
 from results.terminal import run_summary
 from tests.helpers.factories.records import record, run
 from tests.helpers.factories.whole_runs import whole_run
-from tests.unit.results.terminal.test_run_page import widest
-from tests.unit.results.terminal.test_tables import unprintable
+from tests.helpers.terminal_text import unprintable, widest
 
 Out = pytest.CaptureFixture[str]
 

@@ -14,7 +14,7 @@ from benchmarks.regression import comparison, plan, versions, within_pytest
 from benchmarks.regression.session import CannotStart
 from results.regression import document
 from tests.helpers.factories import comparisons
-from tests.integration.test_worktrees import git
+from tests.helpers.git_repositories import git
 
 OPTIONS: dict[str, Any] = {
     "regress_against": "main", "regress_budget": "10m", "scenario_path": None, "results": None,

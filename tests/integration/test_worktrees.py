@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,16 +11,9 @@ from benchmarks.paths import ROOT
 from benchmarks.regression import versions, worktrees
 from benchmarks.regression.versions import WORKER_FILES, VersionRequest
 from benchmarks.regression.worktrees import VersionError
+from tests.helpers.git_repositories import git
 
 HERE = VersionRequest(None, sys.executable)
-
-
-def git(folder: Path, *arguments: str) -> str:
-    named = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    done = subprocess.run(
-        ["git", "-C", str(folder), *named, *arguments], capture_output=True, text=True, check=True
-    )
-    return done.stdout
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from results.report.build import build
 from results.report.html import html
 from results.report.images import vega_scripts
 from tests.helpers import browser
-from tests.helpers.factories.report_runs import whole_run
-from tests.unit.results.report.test_pages import HOSTILE, SECTIONS, hostile_run
+from tests.helpers.factories.report_runs import hostile_run, whole_run
+from tests.helpers.hostile_names import HOSTILE
+from tests.helpers.report_pages import SECTIONS
 
 pytest.importorskip("vl_convert")
 

@@ -16,8 +16,8 @@ from typing import IO
 import pytest
 
 from benchmarks.paths import ROOT
-from tests.integration.test_worktrees import git
-from tests.system.test_tutorial import files
+from tests.helpers.git_repositories import git
+from tests.helpers.tutorial import files
 
 ONE_CELL = (
     "--scenario=linear_cascade", "--size=seed", "--phase=gradient", "--strategy=summed",

@@ -12,16 +12,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.paths import ROOT
+from tests.helpers.tutorial import PAGE, files
 
-PAGE = ROOT / "docs" / "your-own-network.md"
 PACKAGES = ("benchmarks", "impl_torch", "impl_jax", "results")
-FILE = re.compile(r"^`(\S+)`\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def files() -> dict[str, str]:
-    """Path → text of every file that the page gives, its name on the line before it."""
-    return dict(FILE.findall(PAGE.read_text()))
 
 
 def commands() -> list[tuple[str, list[str]]]:

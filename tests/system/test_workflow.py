@@ -16,7 +16,7 @@ import pytest
 from benchmarks import cli
 from benchmarks.paths import ROOT
 from results.report import writing
-from tests.integration.test_worktrees import git
+from tests.helpers.git_repositories import git
 
 WORKFLOW = ROOT / "docs" / "github-workflow.yml"
 NOTE = """#!/usr/bin/env python3

@@ -12,8 +12,7 @@ import pytest
 from benchmarks.evaluation.trial import sessions
 from benchmarks.paths import ROOT
 from results.records.storage import save_run
-from tests.helpers.factories.report_runs import whole_run
-from tests.unit.results.regression.test_stored_runs import later, slowed
+from tests.helpers.factories.report_runs import later, slowed, whole_run
 
 COUNT = 40
 

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.machine import activity, environment
 from benchmarks.machine.host import Host
 from tests.helpers.fake_machines import CPU, FILES, NOTHING, PROCESS, SLICE, gpu, host
-from tests.integration.test_worktrees import git
+from tests.helpers.git_repositories import git
 
 CARD = {"nvidia-smi": gpu()}
 

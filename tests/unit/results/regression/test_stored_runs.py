@@ -6,29 +6,16 @@ import math
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import pytest
 
 from benchmarks.cli import main
 from benchmarks.regression import stored_comparison
-from results.records.record import RecordError, Run, sample_key
+from results.records.record import RecordError, sample_key
 from results.records.storage import save_run
 from results.regression import stored_runs
 from results.regression.document import FAILED, GONE, NEW, WRONG
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
-from tests.helpers.factories.report_runs import whole_run
-
-LATER = "20261122T010203-ab12cd"
-
-
-def later(drift: float = 1.0, seed: int = 1, machine: str = "box-1") -> Run:
-    return whole_run(LATER, drift=drift, seed=seed, machine=machine)
-
-
-def slowed(run: Run, place: int, times: float) -> Run:
-    key = sample_key(run.records[place])
-    run.samples[key] = [np.asarray(launch) * times for launch in run.samples[key]]
-    return run
+from tests.helpers.factories.report_runs import LATER, later, slowed, whole_run
 
 
 def test_unchanged_code_is_inconclusive_not_equal() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 
 from results.report.build import build
 from tests.helpers.factories.report_runs import whole_run
-from tests.unit.results.report.test_pages import section_of, tables, texts
+from tests.helpers.report_pages import section_of, tables, texts
 
 
 def test_every_run_is_listed_with_its_commit_and_the_count_of_cells_shown() -> None:

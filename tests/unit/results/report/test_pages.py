@@ -14,36 +14,11 @@ from results.report import html, markdown
 from results.report.build import build
 from results.report.collection import collect
 from results.report.gradient_errors import gradient_errors
-from results.report.model import Chart, Points, Section, Table
+from results.report.model import Chart, Points, Table
 from results.report.sections import backward_passes, every_cell, framework_comparison
-from tests.helpers.factories.report_runs import whole_run
-
-SECTIONS = [
-    "write", "frameworks", "passes", "freezing", "flow", "gradients", "growth", "conditions",
-    "cells",
-]  # fmt: skip
-HOSTILE = [
-    "<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", 'a"b\'c', "x" * 300,
-    "\N{ARABIC LETTER ALEF}\N{ARABIC LETTER BEH}", "[red]{{ 7*7 }}|x`",
-]  # fmt: skip
-
-
-def tables(section: Section) -> list[Table]:
-    own = [block for block in section.blocks if isinstance(block, Table)]
-    for block in section.blocks:
-        if isinstance(block, Section):
-            own += tables(block)
-    return own
-
-
-def section_of(run: Run, name: str) -> Section:
-    (part,) = build([run]).parts
-    (section,) = [section for section in part.sections if section.name == name]
-    return section
-
-
-def texts(table: Table) -> list[list[str]]:
-    return [[cell.text for cell in row.cells] for row in table.rows]
+from tests.helpers.factories.report_runs import hostile_run, whole_run
+from tests.helpers.hostile_names import HOSTILE
+from tests.helpers.report_pages import SECTIONS, section_of, tables, texts
 
 
 def test_the_sections_stand_in_the_order_in_which_a_reader_asks() -> None:
@@ -211,24 +186,6 @@ def test_a_failed_canary_stands_at_the_top() -> None:
     run = whole_run()
     run.settings["canaries"][0] |= {"passed": False, "said": "1.3 instead of 2"}
     assert "not to be believed" in str(build([run]).warnings)
-
-
-def hostile_run(name: str) -> Run:
-    """Return a run in which every text that may come from a file is this name."""
-    run = whole_run(sizes=("medium",))
-    dashless = name.replace("-", "_")
-    scenarios = {dashless: {"summary": name}}
-    flow = {f"{dashless}/n2": {name: {name: {name: name}}}}
-    settings = run.settings | {"scenarios": scenarios, "flows": flow}
-    machine = run.machine | {"cpu": name, "kernel": name}
-    records = [
-        record | {"scenario": dashless, "family": name, "rerun": name,
-                  "missing": dict.fromkeys(record["missing"], name),
-                  "gradient_error": {"relative": 1e-6, "tensor": name, "parameters": {name: 1e-6}}}
-        for record in run.records
-    ]  # fmt: skip
-    records[1] |= {"outcome": "crashed", "equivalence": None}
-    return dataclasses.replace(run, settings=settings, machine=machine, records=records, samples={})
 
 
 @pytest.mark.parametrize("name", HOSTILE)

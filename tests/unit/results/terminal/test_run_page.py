@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.cells import cell_len
 
 from results.formatting import time_text
 from results.records import canary_status
@@ -26,7 +25,7 @@ from results.terminal import run_page, run_summary
 from tests.helpers.factories.records import CELL, record, run
 from tests.helpers.factories.whole_runs import whole_run
 from tests.helpers.hostile_names import NAMES
-from tests.unit.results.terminal.test_tables import unprintable
+from tests.helpers.terminal_text import unprintable, widest
 
 REPORT = "cascade-bench report x.json"
 
@@ -38,10 +37,6 @@ def whole() -> Run:
 
 def shown(measured: Run, **options: Any) -> str:
     return run_page.text(measured, REPORT, **options)
-
-
-def widest(text: str) -> int:
-    return max(map(cell_len, text.split("\n")))
 
 
 def with_settings(measured: Run, **changes: Any) -> Run:

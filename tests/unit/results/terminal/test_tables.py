@@ -11,14 +11,9 @@ from rich.cells import cell_len
 
 from results.terminal import tables
 from tests.helpers.hostile_names import NAMES
+from tests.helpers.terminal_text import ISOLATES, unprintable
 
 Cells = dict[tuple[tables.Names, str], Any]
-ISOLATES = "\N{FIRST STRONG ISOLATE}\N{POP DIRECTIONAL ISOLATE}"
-
-
-def unprintable(text: str) -> str:
-    """Return the letters of a text that a terminal might obey, but for line ends and isolates."""
-    return "".join(c for c in text if not c.isprintable() and c not in f"\n{ISOLATES}")
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
