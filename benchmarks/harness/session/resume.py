@@ -121,7 +121,8 @@ def _other_settings(run: Run, settings: Mapping[str, Any]) -> str | None:
     for name, value in settings.items():
         there, here = run.settings.get(name), plain(value)
         if name not in NOT_COMPARED and there != here:
-            return f"{name} is {there} there, {here} here; repeat its command: {command(run)}"
+            repeat = f"repeat its command: {command(run)}"
+            return f"{name} is {there} there, {here} here; {repeat}"
     return None
 
 
@@ -137,7 +138,8 @@ def _other_cells(run: Run, cells: Sequence[Cell]) -> str | None:
 
 def command(run: Run) -> str:
     """Return the command line that continues a run."""
-    return again(run.settings.get("arguments", ["benchmarks", "--benchmark-only"]), run.id)
+    arguments = run.settings.get("arguments", ["benchmarks", "--benchmark-only"])
+    return again(arguments, run.id)
 
 
 def again(arguments: Iterable[str], run: str | Path) -> str:
