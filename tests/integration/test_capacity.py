@@ -57,8 +57,8 @@ def test_where_memory_is_short_one_launch_at_a_time_holds_the_problem(
     monkeypatch.setattr(Launch, "send", watch_send)
     monkeypatch.setattr(Launch, "ask", watch_ask)
     monkeypatch.setattr(capacity, "exceeds_memory", lambda *_: True)
-    found = measured("summed", launches=3)
-    assert [len(launch) > 0 for launch in found["summed"]["samples"]] == [True] * 3
+    outcomes = measured("summed", launches=3)
+    assert [len(launch) > 0 for launch in outcomes["summed"]["samples"]] == [True] * 3
     assert holding == [1, 1, 1]
     assert measured("summed")["summed"]["outcome"] == "ok"  # and the next group has its workers
 
@@ -79,7 +79,7 @@ def test_a_worker_that_died_since_it_was_prepared_is_replaced_by_a_prepared_one(
         return result
 
     monkeypatch.setattr(Launch, "ask", kill_the_second)
-    found = measured("summed")
+    outcomes = measured("summed")
     assert killed
-    assert (found["summed"]["outcome"], found["summed"]["why"]) == ("ok", None)
-    assert len(found["summed"]["samples"]) == 2
+    assert (outcomes["summed"]["outcome"], outcomes["summed"]["why"]) == ("ok", None)
+    assert len(outcomes["summed"]["samples"]) == 2

@@ -26,23 +26,23 @@ opened = session.Session("cpu", "float32").open(
     cascade.linear_cascade, spec.facts("-", "seed"), data)
 opened.load(weights)
 names = ("summed", "separate_retained")
-made = {name: opened.program("backward", name, "gradient", "compile") for name in names}
-found = {"claimed": []}
+programs = {name: opened.program("backward", name, "gradient", "compile") for name in names}
+output = {"claimed": []}
 for name in (*names, *names):
-    made[name].reset()
-    found["claimed"].append(
+    programs[name].reset()
+    output["claimed"].append(
         [name, os.environ.get("TORCHINDUCTOR_CACHE_DIR"), functorch.donated_buffer])
 
-def told(**known):
-    return SimpleNamespace(**known)
+def metric(**fields):
+    return SimpleNamespace(**fields)
 
-one = told(duration_us=5_000_000, inductor_cumulative_compile_time_us=3_000_000)
-cached = told(duration_us=5_000_000, inductor_cumulative_compile_time_us=None)
-found["times"] = [
+one = metric(duration_us=5_000_000, inductor_cumulative_compile_time_us=3_000_000)
+cached = metric(duration_us=5_000_000, inductor_cumulative_compile_time_us=None)
+output["times"] = [
     compiling.compile_times(metrics)
     for metrics in ([one], [one, one], [one, cached], [], [one] * compiling.METRICS_KEPT)
 ]
-print(json.dumps(found))
+print(json.dumps(output))
 """
 
 JAX = """

@@ -171,13 +171,13 @@ def refused(take):
         return str(error)
 
 
-told = {"bytes_in_use": 10, "peak_bytes_in_use": 80}
-gauge = Gauge(SimpleNamespace(platform="gpu", memory_stats=lambda: told))
+stats = {"bytes_in_use": 10, "peak_bytes_in_use": 80}
+gauge = Gauge(SimpleNamespace(platform="gpu", memory_stats=lambda: stats))
 gauge.reset()
 print(refused(gauge.peak))
-told["peak_bytes_in_use"] = 90
+stats["peak_bytes_in_use"] = 90
 print(gauge.held(), gauge.peak())
-told.clear()
+stats.clear()
 print(refused(gauge.held))
 """
 

@@ -25,27 +25,27 @@ weights, data = spec.draw("-", "seed")
 opened = session.Session("cpu", "float32").open(
     cascade.linear_cascade, spec.facts("-", "seed"), data)
 opened.load(weights)
-found = {}
+output = {}
 for phase in ("backward", "gradient", "step"):
-    made = opened.program("backward", "summed", phase)
+    cell = opened.program("backward", "summed", phase)
     waited.clear()
-    carry = made.prepare()
+    carry = cell.prepare()
     prepared = [len(jax.tree.leaves(carry)), list(waited)]
-    result = made.run(carry)
+    result = cell.run(carry)
     waited.clear()
-    made.wait(result)
-    found[phase] = {"prepared": prepared, "ran": [len(jax.tree.leaves(result)), list(waited)]}
+    cell.wait(result)
+    output[phase] = {"prepared": prepared, "ran": [len(jax.tree.leaves(result)), list(waited)]}
 
 clock = iter((0.0, 1.0, 5.0))
 compiling.time.perf_counter = lambda: next(clock)
 compiled = compiling.CompiledFunction(lambda x: x + 1)
 compiled(jnp.ones(2))
-found["seconds"] = [compiled.trace_seconds, compiled.compile_seconds]
+output["seconds"] = [compiled.trace_seconds, compiled.compile_seconds]
 try:
     compiled(jnp.ones(3))
 except TypeError:
-    found["another shape"] = "TypeError"
-print(json.dumps(found))
+    output["another shape"] = "TypeError"
+print(json.dumps(output))
 """
 
 TORCH = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.session.recording import failed, measured, scenarios
 from benchmarks.harness.session.replay import Replay, replay
 from benchmarks.machine import environment
+from benchmarks.machine.host import Host
 from results.records.record import FIGURES, finish
 
 CELL = Cell(
@@ -20,7 +23,7 @@ ERROR = {
     "tensor": "net1.linear.weight",
     "parameters": {"net1.linear.weight": 1e-7, "net2.linear.weight": 2.5e-8},
 }
-FOUND: dict[str, Any] = {
+FIGURES_OF_CELL: dict[str, Any] = {
     "flops": 220.0,
     "first_call_seconds": 0.5,
     "residual_bytes": 64,
@@ -30,7 +33,7 @@ FOUND: dict[str, Any] = {
 
 
 def result(**changes: Any) -> dict[str, Any]:
-    figures = FOUND | changes.pop("figures", {})
+    figures = FIGURES_OF_CELL | changes.pop("figures", {})
     standard: dict[str, Any] = {
         "outcome": "ok",
         "why": None,
@@ -74,8 +77,8 @@ def test_errors_of_the_parameters_are_kept_with_three_digits() -> None:
     figures = {
         "gradient_error": {"relative": 1.23456e-7, "tensor": "net1.w", "parameters": parameters}
     }
-    kept = measured(CELL, result(figures=figures), 110.0)["gradient_error"]
-    assert kept == {
+    error = measured(CELL, result(figures=figures), 110.0)["gradient_error"]
+    assert error == {
         "relative": 1.23456e-7,
         "tensor": "net1.w",
         "parameters": {"net1.w": 1.23e-7, "net2.w": 0.0},
@@ -84,8 +87,8 @@ def test_errors_of_the_parameters_are_kept_with_three_digits() -> None:
 
 def test_cell_that_failed_has_no_figure_but_what_is_wrong_with_its_gradients() -> None:
     wrong = {"outcome": "wrong_gradients", "why": "net1.linear.bias: not finite"}
-    found = result(figures={"equivalence": wrong["why"]}, peak_seconds=[1.0, 1.0], **wrong)
-    record: Any = finish(measured(CELL, found, 110.0))
+    wrong_result = result(figures={"equivalence": wrong["why"]}, peak_seconds=[1.0, 1.0], **wrong)
+    record: Any = finish(measured(CELL, wrong_result, 110.0))
     assert record["outcome"] == "wrong_gradients"
     assert (record["equivalence"], record["gradient_error"]) == (wrong["why"], ERROR)
     left = [name for name in FIGURES if record[name] is not None]
@@ -142,14 +145,20 @@ def test_machine_is_known_by_what_is_stable_and_by_nothing_else(
 ) -> None:
     first = environment.describe()["id"]
     monkeypatch.setattr("os.getloadavg", lambda: (99.0, 99.0, 99.0))
-    monkeypatch.setattr(environment, "_commit", lambda host: {"commit": "0" * 40, "dirty": True})
-    assert environment.describe()["id"] == first
+    host = Host()
+
+    def call(command: Sequence[str]) -> str | None:
+        return "0" * 40 if command[0] == "git" else host.call(command)
+
+    another_commit = environment.describe(replace(host, call=call))
+    assert another_commit["commit"] == "0" * 40
+    assert another_commit["id"] == first
     monkeypatch.setattr(environment, "installed", lambda package: "0.0.1")
     assert environment.describe()["id"] != first
 
 
 def test_a_run_says_what_its_scenarios_are() -> None:
-    found = scenarios([CELL, CELL])
-    assert list(found) == [CELL.scenario]
-    assert found[CELL.scenario]["summary"] == CELL.spec.summary
-    assert found[CELL.scenario]["sizes"]["seed"] == dict(CELL.spec.sizes["seed"])
+    described = scenarios([CELL, CELL])
+    assert list(described) == [CELL.scenario]
+    assert described[CELL.scenario]["summary"] == CELL.spec.summary
+    assert described[CELL.scenario]["sizes"]["seed"] == dict(CELL.spec.sizes["seed"])
