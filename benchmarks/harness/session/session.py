@@ -27,7 +27,7 @@ from benchmarks.harness.session.replay import Replay
 from benchmarks.machine import environment
 from benchmarks.paths import RUNS
 from results.estimates.run_estimates import fit_priors, margins_for
-from results.records import canary_status, storage
+from results.records import canary_status, failures, storage
 from results.records.record import Record, Run, finish, new_run_id, sample_key, utc_now
 from results.statistics.moderation import NO_PRIOR
 from results.statistics.verdict import ALPHA
@@ -252,6 +252,16 @@ class BenchmarkSession:
             spent, busy = measurements.spent, measurements.worker_seconds
             terminal.write_line(summary.time_text(spent, busy, wall))
             terminal.write_line(f"run saved: {checkpoint.path}")
+            terminal.write_line(f"its report: cascade-bench report {checkpoint.path}")
+        self._print_resuming_command(terminal)
+
+    def _print_resuming_command(self, terminal: pytest.TerminalReporter) -> None:
+        """Print the command that continues the run, if it was saved and is not whole."""
+        run = self.checkpoint.rescued or (self.checkpoint.path and self.id)
+        if run and (self.interrupted or failures.failed(self.measurements.records.values())):
+            purpose = "to go on" if self.interrupted else "all that failed again, in the same run"
+            command = resume.again(self.settings["arguments"], run)
+            terminal.write_line(f"{purpose}: {command}")
 
 
 def _interrupt_at(*signals: signal.Signals) -> None:
