@@ -42,7 +42,7 @@ FAULTS = (
         "guard_lets_the_result_go",
         CLOCK,
         "seconds = batch(holding, 1)",
-        "seconds = batch(_Holding(program), 1)",
+        "seconds = batch(_ResultHolder(program), 1)",
         "of an array that is let go nobody can say whether it was there in time",
         (
             "tests/unit/harness/worker/test_clock.py::test_guard_holds_the_result_while_it_asks_for_it",
@@ -195,8 +195,8 @@ FAULTS = (
     Fault(
         "warmed_up_for_good_after_one_look",
         CLOCK,
-        "if found is not False or spent",
-        "if found is not None or spent",
+        "if is_steady is not False or spent",
+        "if is_steady is not None or spent",
         "the clock starts while the times still fall",
         (WARMING,),
         narrow="falls_for",

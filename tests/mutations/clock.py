@@ -172,8 +172,8 @@ FAULTS = (
     Fault(
         "batch_sized_by_the_first_call",
         "benchmarks/harness/worker/clock.py",
-        "return Warm(times[-1], found)",
-        "return Warm(spent / len(times), found)",
+        "return Warm(times[-1], is_steady)",
+        "return Warm(spent / len(times), is_steady)",
         "the first, slow call makes batches too small",
         (f"{CLOCK}::test_warm_up_tells_the_last_call_and_not_the_first",),
     ),
