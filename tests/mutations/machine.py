@@ -179,8 +179,8 @@ FAULTS = (
     Fault(
         "address_space_taken_for_memory",
         RESIDENT,
-        'return _figure("VmHWM")',
-        'return _figure("VmPeak")',
+        'return _read_bytes("VmHWM")',
+        'return _read_bytes("VmPeak")',
         "what was reserved and never touched counts as held",
         (READ_RIGHT,),
     ),

@@ -66,12 +66,12 @@ RECIPES = {
         "all_gradients",
     ),
 }
-# Strategies that torch.compile cannot handle, in any compiled mode, with the reason; found by trying.
+# Strategies that torch.compile cannot handle in any mode, with the reason; found by trying.
 NOT_COMPILED = {
     "batched": "torch.vmap of a compiled backward pass: the compiled code wants real memory",
     "functional": "torch.func differentiates what it traces itself, not what is compiled already",
 }
-# Strategies that mode "compile" cannot handle beside those.
+# More strategies that it cannot handle in mode "compile".
 NOT_IN_ONE_GRAPH = {
     "boundary_split": "one graph over all networks has no boundary left to cut at",
 }

@@ -61,7 +61,7 @@ class WorkerLink:
 
     @property
     def fds(self) -> tuple[int, int]:
-        """Return the file descriptors that the worker must inherit, in the order of `environment`."""
+        """Return the file descriptors for the worker to inherit, in the order of `environment`."""
         return self.mark.fd, self._worker_end
 
     @property

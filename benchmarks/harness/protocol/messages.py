@@ -267,7 +267,7 @@ class TimeRequest(TypedDict):
 class TimedCells(TypedDict):
     """Samples of each cell."""
 
-    samples: dict[str, list[float]]  # cell or product/<index> → seconds per call, in the order taken
+    samples: dict[str, list[float]]  # cell, product/<index> → seconds per call, in order
     steady: dict[str, bool | None]  # cell → whether its times had no trend left; null: not testable
 
 

@@ -71,16 +71,12 @@ class Base:
         described = {"pid": os.getpid(), "protocol": messages.VERSION, **self.session.describe()}
         return cast("messages.Hello", described)
 
-    def do_shapes(
-        self, family: str, build: str, arguments: dict[str, Any]
-    ) -> dict[str, list[int]]:
+    def do_shapes(self, family: str, build: str, arguments: dict[str, Any]) -> dict[str, list[int]]:
         """Return the shape of each parameter and buffer that a scenario builds."""
         builder = parts.builder(self.framework, family, build)
         return cast("dict[str, list[int]]", self.session.shapes(builder, arguments))
 
-    def do_open(
-        self, facts: messages.ProblemSpec, weights: str, data: str
-    ) -> messages.NoResult:
+    def do_open(self, facts: messages.ProblemSpec, weights: str, data: str) -> messages.NoResult:
         """Build the problem, compare names, shapes and losses with its spec, load the weights."""
         self.do_close()
         self.problem_spec = facts

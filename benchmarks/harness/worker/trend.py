@@ -3,8 +3,8 @@
 S is the number of pairs of values that rise with time, less the number that fall (Mann 1945,
 *Nonparametric tests against trend*, Econometrica 13). Without a trend every order is equally
 likely, and S follows from the number of inversions of a permutation (Kendall 1938).
-`scipy.stats.kendalltau` with ``method="exact"`` gives the same p, but importing it takes longer than
-a worker takes to warm up.
+`scipy.stats.kendalltau` with ``method="exact"`` gives the same p, but importing it takes longer
+than a worker takes to warm up.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from math import factorial
 
 import numpy as np
 
-LEVEL = 0.01  # share of series without a trend that are taken for one
+LEVEL = 0.01  # share of series without a trend in which the test finds one all the same
 LEAST = 6  # of 5 values even the steepest order has p = 2 / 5! = 0.017, of 6 it has 0.0028
 MOST = 10  # neighbours of more and shorter batches are correlated, which looks like a trend
 
@@ -33,7 +33,7 @@ def is_steady(seconds: Sequence[float]) -> bool | None:
 
 
 def p_of_trend(values: Sequence[float]) -> float:
-    """Return the two-sided p of Mann and Kendall's S; equal values make it larger, never smaller."""
+    """Return the two-sided p of Mann and Kendall's S; equal values only make it larger."""
     count = len(values)
     rising = np.sign(np.subtract.outer(values, values))[np.tril_indices(count, -1)]
     pairs, score = len(rising), abs(int(rising.sum()))
