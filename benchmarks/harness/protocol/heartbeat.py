@@ -19,7 +19,7 @@ import time
 # Holds the worker's file descriptors of the heartbeat and of the pipe, as in "7,8". Workers of
 # older versions read the same variable, so its name stays.
 VARIABLE = "CASCADE_BENCH_TETHER"
-_LAYOUT = struct.Struct("=d120s")  # when the cell began (monotonic seconds), the cell's name
+LAYOUT = struct.Struct("=d120s")  # when the cell began (monotonic seconds), the cell's name
 
 
 class Heartbeat:
@@ -32,22 +32,22 @@ class Heartbeat:
     def __init__(self, fd: int | None = None) -> None:
         self.fd = os.memfd_create("cascade-bench-heartbeat") if fd is None else fd
         if fd is None:
-            os.ftruncate(self.fd, _LAYOUT.size)
-        self._shared = mmap.mmap(self.fd, _LAYOUT.size)
+            os.ftruncate(self.fd, LAYOUT.size)
+        self._shared = mmap.mmap(self.fd, LAYOUT.size)
 
     def set_cell(self, cell: str | None) -> None:
         """Note that the worker is at this cell from now on; None is for no cell."""
-        _LAYOUT.pack_into(self._shared, 0, time.monotonic(), (cell or "").encode())
+        LAYOUT.pack_into(self._shared, 0, time.monotonic(), (cell or "").encode())
 
     @property
     def since(self) -> float:
         """Return when `cell` was set last, in seconds of the monotonic clock."""
-        return float(_LAYOUT.unpack_from(self._shared)[0])
+        return float(LAYOUT.unpack_from(self._shared)[0])
 
     @property
     def cell(self) -> str | None:
         """Return the strategy or recipe that the worker is at."""
-        name: bytes = _LAYOUT.unpack_from(self._shared)[1]
+        name: bytes = LAYOUT.unpack_from(self._shared)[1]
         return name.rstrip(b"\0").decode(errors="replace") or None
 
 

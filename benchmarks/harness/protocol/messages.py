@@ -30,22 +30,22 @@ class ErrorMessage(StartError):
     cell: str | None  # the strategy or recipe that the worker was at
     unsupported: str | None  # why the framework cannot do this at all
     out_of_memory: bool  # whether the framework ran out of memory
-    traceback: str  # its last six frames
+    traceback: str  # the last six frames
 
 
 class Answer(TypedDict):
     """The answer to a request, and the first message of a worker, whose result is a `Hello`."""
 
-    ok: bool  # whether there is a result; else there is an error
+    ok: bool  # true: there is a result; false: there is an error
     result: NotRequired[Any]  # of the type that the table of operations names
-    error: NotRequired[ErrorMessage | StartError]
-    worked: NotRequired[list[Span]]  # when the worker prepared, compiled, warmed up or measured
+    error: NotRequired[ErrorMessage | StartError]  # an exception in the worker
+    worked: NotRequired[list[Span]]  # begin and end of each piece of work, by the monotonic clock
 
 
 class CellEvent(TypedDict):
     """Sent before an answer: the worker has come to this cell, and its time limit begins anew."""
 
-    event: Literal["at"]
+    event: Literal["at"]  # the only kind of event
     cell: str  # strategy or recipe
 
 
@@ -71,7 +71,7 @@ class ShapesRequest(TypedDict):
     """The scenario of which to list parameters and buffers."""
 
     family: str  # module of the implementation, or path of a user's own spec
-    build: str  # function in it
+    build: str  # function in this module that builds the networks
     arguments: dict[str, Any]  # sizes that the function takes
 
 
@@ -79,19 +79,19 @@ class ProblemSpec(TypedDict):
     """A problem as an implementation sees it: a scenario in one variant and size."""
 
     family: str  # module of the implementation, or path of a user's own spec
-    build: str  # function in it that builds the networks
+    build: str  # function in this module that builds the networks
     arguments: dict[str, Any]  # sizes that the function takes
-    networks: list[str]  # in the order of the data flow
+    networks: list[str]  # names, in the order of the data flow
     reach: dict[str, list[str]]  # loss → parameters that it depends on, frozen ones too
     flow: dict[str, list[str]]  # loss → parameters that it may change
-    frozen: list[str]  # parameters
+    frozen: list[str]  # parameters that must not change
     optimizer: dict[str, Any]  # kind, settings, arrangement over networks, rates of layers
 
 
 class OpenRequest(TypedDict):
     """The problem to build, and the files of its weights and data."""
 
-    facts: ProblemSpec
+    facts: ProblemSpec  # the problem
     weights: str  # .npz: parameter or buffer → array
     data: str  # .npz: input or target → array
 
@@ -99,7 +99,7 @@ class OpenRequest(TypedDict):
 class LoadedRequest(TypedDict):
     """The folder of which to list the source files that this process has loaded."""
 
-    folder: str  # absolute path
+    folder: str  # absolute path of the folder
 
 
 class CellName(TypedDict):
@@ -114,7 +114,7 @@ class CellName(TypedDict):
 class GradientsRequest(CellName):
     """The cell to run, and the file for its gradients and, in phase step, its parameters."""
 
-    out: str  # .npz to write: gradient/<parameter> and updated/<parameter>
+    out: str  # .npz to write: `gradient/…` and `updated/…`, by parameter
     again: NotRequired[bool]  # write the result of a second call; default false
 
 
@@ -122,51 +122,51 @@ class LossesAlongRequest(TypedDict):
     """The directions in parameter space along which to differentiate every loss."""
 
     weights: str  # .npz of the point at which to differentiate
-    directions: str  # .npz: direction/parameter → array
-    step: float  # of the central difference
+    directions: str  # .npz: `direction/parameter` → array
+    step: float  # half the length of a difference, in units of the direction
 
 
 class OutRequest(TypedDict):
-    """The file to write."""
+    """The file for the gradients of each loss."""
 
-    out: str  # .npz: loss/parameter → gradient
+    out: str  # .npz to write: `loss/parameter` → gradient
 
 
 class LossRequest(TypedDict):
     """The loss to differentiate."""
 
-    loss: str
+    loss: str  # name of the loss
 
 
 class TrainSegment(TypedDict):
     """A stretch of training: some steps of each turn, one turn after the other."""
 
-    steps: int  # of each turn
+    steps: int  # how often each turn is taken
     turns: list[ProblemSpec]  # what each turn of an alternation trains and freezes
-    rate: float  # that learning rates are multiplied by before this segment
-    renew: bool  # begin with new optimizers, without the state of the old ones
+    rate: float  # factor of all learning rates, applied before this segment
+    renew: bool  # whether to begin with new optimizers, which have no state
 
 
 class TrainPlan(TypedDict):
     """A training of the open problem."""
 
     optimizer: dict[str, Any]  # kind, settings, arrangement over networks, rates of layers
-    recipe: str | None  # by which frozen parameters are left out; null: the framework's usual one
-    segments: list[TrainSegment]
+    recipe: str | None  # how parameters are frozen; null: the framework's usual recipe
+    segments: list[TrainSegment]  # in order
 
 
 class TrainRequest(TypedDict):
     """The training to run, and the file for the arrays that it ends with."""
 
-    plan: TrainPlan
-    out: str  # .npz to write: weights/…, buffers/…, outputs/… and moments/…
+    plan: TrainPlan  # the training
+    out: str  # .npz to write: `weights/…`, `buffers/…`, `outputs/…` and `moments/…`
 
 
 class TrainCounts(TypedDict):
     """Counts of a training."""
 
     steps: dict[str, int]  # parameter → updates that the optimizer has counted for it
-    state_bytes: int  # of the optimizer's state in the end
+    state_bytes: int  # size of the optimizer's state in the end
 
 
 class LoadRequest(TypedDict):
@@ -178,16 +178,16 @@ class LoadRequest(TypedDict):
 class ProductsRequest(TypedDict):
     """A strategy or recipe in a phase, in the framework's default mode."""
 
-    kind: str
-    name: str
-    phase: str
+    kind: str  # backward (strategies) or freeze (recipes)
+    name: str  # strategy or recipe
+    phase: str  # backward, gradient or step
 
 
 class LoadMatchingRequest(TypedDict):
     """A pretrained state to load as far as it fits, and the file for the weights afterwards."""
 
     pretrained: str  # .npz: parameter → array
-    out: str  # .npz to write
+    out: str  # .npz to write: parameter → array
 
 
 class FactRequest(TypedDict):
@@ -199,21 +199,21 @@ class FactRequest(TypedDict):
 class Counts(TypedDict):
     """What one call of a cell computes and saves, counted and not timed."""
 
-    flops: int | float | None
+    flops: int | float | None  # of matrix products and convolutions; null where not countable
     residual_bytes: int | None  # saved for the backward pass; null where it cannot be counted
-    optimizer_state_bytes: NotRequired[int | None]
+    optimizer_state_bytes: NotRequired[int | None]  # in phase step, after one step
 
 
 class GateRules(TypedDict):
     """The bounds of gradients and update: those of a group, and beside them those of a cell."""
 
     allowed: NotRequired[float]  # largest relative difference of a tensor
-    dtype: NotRequired[str]  # that gradients must have
-    phase: NotRequired[str]  # in `step` the update is checked too
-    networks: NotRequired[list[str]]  # whose norms a zero gradient is compared with
+    dtype: NotRequired[str]  # dtype that gradients must have
+    phase: NotRequired[str]  # backward, gradient or step, in which the update is checked too
+    networks: NotRequired[list[str]]  # networks, whose norms are the scale of zero gradients
     zero_gradient: NotRequired[list[str]]  # parameters whose true gradient is 0
     exact_zero: NotRequired[list[str]]  # parameters whose gradient is 0 bit by bit
-    optimizer: NotRequired[str]  # kind, which the bound of the update depends on
+    optimizer: NotRequired[str]  # sgd, adam or adamw; the bound of an update depends on it
     still: NotRequired[list[str]]  # parameters that a step must leave bit-identical
     no_gradient: NotRequired[list[str]]  # parameters that must have no gradient
 
@@ -227,16 +227,16 @@ class PrepareRequest(TypedDict):
     cells: dict[str, GateRules]  # strategy or recipe → its own bounds
     reference: str  # .npz of the float64 reference
     rules: GateRules  # bounds of all cells
-    count: bool  # whether FLOPs and saved bytes are counted
-    products: bool  # whether matrix products are listed, too
+    count: bool  # whether to count FLOPs and saved bytes
+    products: bool  # whether to list matrix products as well
 
 
 class GradientError(TypedDict):
     """Relative differences between gradients and reference."""
 
-    relative: float  # of the worst tensor
+    relative: float  # difference of the worst tensor
     tensor: str  # name of the worst tensor
-    parameters: dict[str, float]  # of each parameter whose true gradient is not 0
+    parameters: dict[str, float]  # difference of each parameter whose true gradient is not 0
 
 
 class PreparedCell(TypedDict):
@@ -244,30 +244,30 @@ class PreparedCell(TypedDict):
 
     error: NotRequired[ErrorMessage]  # then every other key is absent
     first_call_seconds: NotRequired[float]  # with compilation, where the first call compiles
-    trace_seconds: NotRequired[float | None]
-    compile_seconds: NotRequired[float | None]
+    trace_seconds: NotRequired[float | None]  # null where tracing is not timed apart
+    compile_seconds: NotRequired[float | None]  # null where compiling is not timed apart
     equivalence: NotRequired[str]  # "pass", or a sentence about the wrong tensor
     gradient_error: NotRequired[GradientError | None]  # null where the program keeps no gradient
-    products: NotRequired[list[list[float]] | None]  # [FLOPs of a product, how often], …
+    products: NotRequired[list[list[float]] | None]  # FLOPs of each matrix product, its count
     flops: NotRequired[int | float | None]  # this and the following as in `Counts`
-    residual_bytes: NotRequired[int | None]
-    optimizer_state_bytes: NotRequired[int | None]
+    residual_bytes: NotRequired[int | None]  # bytes saved for the backward pass
+    optimizer_state_bytes: NotRequired[int | None]  # bytes of optimizer state
 
 
 class TimeRequest(TypedDict):
     """The prepared cells to sample interleaved, in blocks of random order."""
 
     calls: dict[str, int | None]  # cell → bytes that one call saves; bounds the calls in a batch
-    seconds: float  # to spend on samples
-    least: int  # blocks at least
-    seed: list[int]  # of the order of cells
+    seconds: float  # time to spend on samples
+    least: int  # blocks to take in any case
+    seed: list[int]  # seed of the order of cells
     products: str | None  # the cell whose matrix products are sampled as well
 
 
 class TimedCells(TypedDict):
     """Samples of each cell."""
 
-    samples: dict[str, list[float]]  # cell, product/<index> → seconds per call, in order
+    samples: dict[str, list[float]]  # cell or `product/index` → seconds per call, in order
     steady: dict[str, bool | None]  # cell → whether its times had no trend left; null: not testable
 
 
@@ -281,32 +281,32 @@ class TurnRequest(TypedDict):
     """The warm cell to sample, and for how long."""
 
     name: str  # strategy or recipe
-    calls: int  # in a sample
-    seconds: float  # to spend; one sample is taken at least
+    calls: int  # calls in a sample
+    seconds: float  # time to spend; at least one sample is taken
 
 
 class TurnTimes(TypedDict):
     """Samples of one turn, in seconds per call."""
 
-    wall: list[float]
-    cpu: list[float]  # of all threads of the worker
+    wall: list[float]  # wall time
+    cpu: list[float]  # CPU time of all threads of the worker
 
 
 class CanariesRequest(TypedDict):
     """How often to run programs whose right answers are known."""
 
-    dtype: str
-    least: int  # samples of the sleep; there are four times as many of each product chain
-    seed: list[int]  # of the order of programs
+    dtype: str  # of the session, on which the bounds of the gate depend
+    least: int  # samples of the sleep; four times as many are taken of each chain of products
+    seed: list[int]  # seed of the order of programs
 
 
 class CanaryAnswers(TypedDict):
     """What clock, guard and gate of one worker say of programs whose right answers are known."""
 
-    samples: dict[str, list[float]]  # call, once, twice, sleep → seconds per call
+    samples: dict[str, list[float]]  # `call`, `once`, `twice`, `sleep` → seconds per call
     products: int  # matrix products that `once` has more than `call`, and `twice` more than `once`
     slept: list[float]  # seconds of the same sleeps by the kernel's raw clock
-    early: list[str]  # complaints of the guard about programs that are waited for
-    synchronous: str | None  # why a call cannot return before its work is done here
-    unwaited: list[dict[str, Any]]  # seconds and caught, of calls that are not waited for
-    gate: dict[str, str]  # right, wrong → the gate's word on such a gradient
+    early: list[str]  # what the guard reports of calls that are waited for; should be empty
+    synchronous: str | None  # why calls on this device always wait; null where they do not
+    unwaited: list[dict[str, Any]]  # calls that are not waited for: seconds, and caught or not
+    gate: dict[str, str]  # `right`, `wrong` → what the gate says of such a gradient
