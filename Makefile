@@ -37,6 +37,7 @@ demonstration: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.evaluation.traps_page
 	$(BIN)/python -m benchmarks.evaluation.protocol_page
+	$(BIN)/python -m benchmarks.evaluation.scenario_page
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -1,9 +1,9 @@
-"""Options, the selection they make, and the session that measures it."""
+"""Connect pytest with the suite: its options, the parameters of the tests, and the session."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +17,24 @@ from benchmarks.harness.session.lock import Busy
 from benchmarks.harness.session.session import BenchmarkSession
 from benchmarks.machine.environment import installed
 from benchmarks.regression import within_pytest
-from benchmarks.scenarios import FRAMEWORKS
+from benchmarks.scenarios import FRAMEWORKS, Scenario
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
 from results.records.record import RecordError
 
+SELECTION = pytest.StashKey[options.Selection]()
+HAS_EXTERNAL = pytest.StashKey[bool]()  # whether --scenario-path has loaded scenarios
+BENCH = pytest.StashKey[BenchmarkSession]()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cascade-bench", "what to compare, check and time")
+    _add_selection_options(group)
+    _add_measurement_options(group)
+    within_pytest.add_options(group)
+
+
+def _add_selection_options(group: pytest.OptionGroup) -> None:
     for name in cells.OPTIONS:
         group.addoption(
             f"--{name}",
@@ -40,6 +50,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
     group.addoption("--all", action="store_true", dest="everything", help="every cell there is")
+
+
+def _add_measurement_options(group: pytest.OptionGroup) -> None:
     group.addoption("--launches", type=int, default=6, help="worker processes a framework (6)")
     group.addoption(
         "--cell-seconds", type=float, default=0.05, help="timing per cell and launch (0.05 s)"
@@ -75,10 +88,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="RUN",
         help="go on with a run that was stopped: a run file or id (this machine's newest)",
     )
-    within_pytest.add_options(group)
 
 
 def _precision(text: str) -> float:
+    """Return the value of ``--precision``; its errors become pytest's."""
     try:
         return parsed(text)
     except ValueError as error:
@@ -87,7 +100,7 @@ def _precision(text: str) -> float:
 
 def pytest_configure(config: pytest.Config) -> None:
     try:
-        config.stash[OWN] = bool(loading.load(config.getoption("scenario_path") or ()))
+        config.stash[HAS_EXTERNAL] = bool(loading.load(config.getoption("scenario_path") or ()))
         config.stash[SELECTION] = chosen_by(config)
         memory_limit.worker_memory()
     except (options.SelectionError, SpecError, memory_limit.LimitError) as error:
@@ -100,138 +113,160 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
-SELECTION = pytest.StashKey[options.Selection]()
-OWN = pytest.StashKey[bool]()  # whether there are scenarios of the user's own
-BENCH = pytest.StashKey[BenchmarkSession]()
-
-
 def chosen_by(config: pytest.Config) -> options.Selection:
-    """What the options ask for. Raises `SelectionError` for a name that does not exist."""
-    chosen: dict[str, Any] = {name: _listed(config.getoption(name)) for name in cells.OPTIONS}
-    device = config.getoption("device") or options.default_device()
+    """Return the selection that the options make.
+
+    Raises `SelectionError` for a name that does not exist, a value that is out of range, and for
+    options that leave no cell (unless ``--benchmark-skip`` says that nothing is timed).
+    """
+    names: dict[str, Any] = {name: _listed(config.getoption(name)) for name in cells.OPTIONS}
+    device = _device(config)
+    for option in ("launches", "most-launches", "group-seconds", "cell-seconds", "cell-limit"):
+        options.check_positive(option, config.getoption(option.replace("-", "_")))
+    _refuse_missing_frameworks(names["framework"] or ())
+    if names["framework"] is None:
+        names["framework"] = tuple(f for f in FRAMEWORKS if installed(f))
+    selection = options.Selection(**names, device=device, everything=config.getoption("everything"))
+    if not config.getoption("benchmark_skip"):
+        selection.demand()
+    return selection
+
+
+def _device(config: pytest.Config) -> str:
+    device: str = config.getoption("device") or options.default_device()
     options.check_name("device", device, options.DEVICES)
     if device == "cuda" and options.default_device() != "cuda":
         raise options.SelectionError("--device 'cuda': no GPU is to be seen here; use --device cpu")
-    for option in ("launches", "most-launches", "group-seconds", "cell-seconds", "cell-limit"):
-        options.check_positive(option, config.getoption(option.replace("-", "_")))
-    asked = [f for f in chosen["framework"] or () if f in FRAMEWORKS]
-    for framework in asked:
-        if installed(framework) is None:
+    return device
+
+
+def _refuse_missing_frameworks(names: Iterable[str]) -> None:
+    for framework in names:
+        if framework in FRAMEWORKS and installed(framework) is None:
             raise options.SelectionError(
                 f"--framework {framework!r} is not installed here; install it with: "
                 f"pip install -c constraints.txt -e '.[{framework}]'"
             )
-    if chosen["framework"] is None:
-        chosen["framework"] = tuple(f for f in FRAMEWORKS if installed(f))
-    made = options.Selection(**chosen, device=device, everything=config.getoption("everything"))
-    if not config.getoption("benchmark_skip"):
-        made.demand()
-    return made
 
 
 def _listed(values: list[str] | None) -> tuple[str, ...] | None:
+    """Return the names of an option that may be repeated and takes commas; None if not given."""
     return tuple(name for value in values for name in value.split(",")) if values else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Cells for what is timed, problems for what is checked: strings only, all of them."""
-    chosen = metafunc.config.stash[SELECTION]
+    """Give each timed test its cells and each check its problems, as strings only."""
+    selection = metafunc.config.stash[SELECTION]
     names = list(cells.Cell.__dataclass_fields__)[1:]
     if "timed_cell" in metafunc.fixturenames:
         test = metafunc.function.__name__
-        found = [cell for cell in chosen.cells() if timed_by(cell) == test]
-        values = [[getattr(cell, name) for name in names] for cell in found]
-        metafunc.parametrize(names, values, ids=[cell.id for cell in found])
+        own_cells = [cell for cell in selection.cells() if timed_by(cell) == test]
+        values = [[getattr(cell, name) for name in names] for cell in own_cells]
+        metafunc.parametrize(names, values, ids=[cell.id for cell in own_cells])
     else:
-        parametrize_checks(metafunc, chosen)
+        parametrize_checks(metafunc, selection)
 
 
 def timed_by(cell: cells.Cell) -> str:
-    """The test whose cell this is."""
+    """Return the name of the test that times the cell."""
     if cell.kind == "freeze":
         return "test_freeze"
     return "test_step" if cell.phase == "step" else "test_backward"
 
 
-def parametrize_checks(metafunc: pytest.Metafunc, chosen: options.Selection) -> None:
-    """Problems at their check sizes unless one was asked for, every variant unless some were.
+def parametrize_checks(metafunc: pytest.Metafunc, selection: options.Selection) -> None:
+    """Give a check every problem that fits each of its arguments, and each chosen framework.
 
-    ``problem`` is any, ``several`` one of several losses, ``freezing`` one with something frozen,
-    at the size of those proofs.
+    Every variant is checked unless ``--variant`` names some, at the check sizes unless ``--size``
+    names others.
     """
-    wide = options.Selection(
-        scenario=chosen.scenario,
-        variant=chosen.variant or (options.ALL,),
-        size=chosen.size or (options.ALL,),
+    for name, problems in problems_by_argument(selection).items():
+        if name in metafunc.fixturenames:
+            values = [(s.name, variant, size) for s, variant, size in problems]
+            metafunc.parametrize(name, values, ids=["-".join(value) for value in values])
+    marked = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "framework" in metafunc.fixturenames and "framework" not in marked:
+        metafunc.parametrize("framework", list(selection.framework or FRAMEWORKS))
+
+
+def problems_by_argument(
+    selection: options.Selection,
+) -> dict[str, list[tuple[Scenario, str, str]]]:
+    """Return the problems of each argument of a check: (scenario, variant, size) each.
+
+    ``problem`` is any problem, ``several`` one with several losses, ``freezing`` one with something
+    frozen, at the size at which freezes are proven.
+    """
+    every_variant = options.Selection(
+        scenario=selection.scenario,
+        variant=selection.variant or (options.ALL,),
+        size=selection.size or (options.ALL,),
     )
-    problems = list(wide.problems())
-    checked = [p for p in problems if chosen.size or p[2] in p[0].check_sizes]
-    wanted = {
+    problems = list(every_variant.problems())
+    checked = [p for p in problems if selection.size or p[2] in p[0].check_sizes]
+    return {
         "problem": checked,
         "several": [p for p in checked if len(p[0].variants[p[1]].flow) > 1],
         "freezing": [
             (s, variant, size)
             for s, variant, size in problems
-            if s.variants[variant].frozen and (chosen.size or size == s.freeze_size)
+            if s.variants[variant].frozen and (selection.size or size == s.freeze_size)
         ],
     }
-    for name, found in wanted.items():
-        if name in metafunc.fixturenames:
-            values = [(s.name, variant, size) for s, variant, size in found]
-            metafunc.parametrize(name, values, ids=["-".join(value) for value in values])
-    marked = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
-    if "framework" in metafunc.fixturenames and "framework" not in marked:
-        metafunc.parametrize("framework", list(chosen.framework or FRAMEWORKS))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Checks before any clock; only one of the two where ``--benchmark-only`` or ``-skip`` says so.
+    """Put checks before timed tests, and deselect those that the options exclude.
 
-    pytest-benchmark would skip the others one by one, in hundreds of lines.
+    ``--benchmark-only`` excludes checks, ``--benchmark-skip`` timed tests: pytest-benchmark would
+    skip them one by one, in hundreds of lines.
     """
     timed = {item for item in items if is_timed(item)}
-    unwanted = {item for item in items if "NOTSET" in item.name}  # of an empty selection
+    unwanted = {item for item in items if "NOTSET" in item.name}  # no problem or cell fits
     if config.getoption("benchmark_only"):
         unwanted |= set(items) - timed
     if config.getoption("benchmark_skip"):
         unwanted |= timed
-    if config.stash[OWN]:
+    if config.stash[HAS_EXTERNAL]:
         unwanted |= {item for item in items if not _is_of(item, config.stash[SELECTION])}
     items[:] = [item for item in items if item not in unwanted]
     config.hook.pytest_deselected(items=[item for item in unwanted if "NOTSET" not in item.name])
     items.sort(key=is_timed)
 
 
-def _is_of(item: pytest.Item, chosen: options.Selection) -> bool:
-    """Whether the test is of a chosen scenario, which is a parameter of it, or begins one.
+def _is_of(item: pytest.Item, selection: options.Selection) -> bool:
+    """Return whether a parameter of the test names, or begins with, a selected scenario.
 
-    Beside a user's own scenario the facts of the frameworks are none of its business.
+    Tests without such a parameter show how the frameworks behave, and say nothing about scenarios
+    from ``--scenario-path``.
     """
     values = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    first = [value[0] if isinstance(value, tuple) and value else value for value in values]
-    names = {scenario.name for scenario in chosen.scenarios()}
-    return any(isinstance(value, str) and value in names for value in first)
+    candidates = [value[0] if isinstance(value, tuple) and value else value for value in values]
+    names = {scenario.name for scenario in selection.scenarios()}
+    return any(isinstance(value, str) and value in names for value in candidates)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Open the bench over the cells that are left after ``-k`` and the like."""
+    """Start a session over the cells that are left after ``-k`` and the like."""
     config = session.config
     if config.option.collectonly or config.getoption("benchmark_skip"):
         return
-    chosen = [_cell(item) for item in session.items if is_timed(item)]
-    if chosen:
-        within_pytest.check(config, chosen)
+    timed_cells = [_cell(item) for item in session.items if is_timed(item)]
+    if timed_cells:
+        within_pytest.check(config, timed_cells)
         try:
-            config.stash[BENCH] = BenchmarkSession(chosen, config)
+            config.stash[BENCH] = BenchmarkSession(timed_cells, config)
         except (RecordError, resume.ResumeError, Busy) as error:
             raise pytest.UsageError(str(error)) from None
 
 
 def is_timed(item: pytest.Item) -> bool:
+    """Return whether the test times a cell; every other test is a check."""
     return isinstance(item, pytest.Function) and "timed_cell" in item.fixturenames
 
 
 def _cell(item: pytest.Item) -> cells.Cell:
+    """Return the cell that a timed test measures."""
     assert isinstance(item, pytest.Function)
     kind = "freeze" if item.function.__name__ == "test_freeze" else "backward"
     return cells.Cell(kind, **{n: str(v) for n, v in item.callspec.params.items()})
@@ -256,10 +291,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def timed_cell(request: pytest.FixtureRequest) -> Any:
-    """The cell's measured samples, replayed into the native `benchmark` fixture.
+    """Return the cell's record and its samples, which the test replays into `benchmark`.
 
-    Must be asked for before `benchmark`, which reads the marker set here. A cell that cannot exist
-    is skipped, with its reason.
+    A test must request this fixture before `benchmark`, which reads the marker that is set here. A
+    cell that cannot exist is skipped, with the reason.
     """
     bench, cell = request.config.stash[BENCH], _cell(request.node)
     record, series = bench.result(cell)
@@ -272,7 +307,7 @@ def timed_cell(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="session")
 def workers() -> Iterator[CheckWorkers]:
-    """Workers for the checks, one for each framework and precision."""
-    room = CheckWorkers()
-    yield room
-    room.close()
+    """Hold the workers of the checks, one for each framework and precision."""
+    started = CheckWorkers()
+    yield started
+    started.close()

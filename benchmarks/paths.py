@@ -1,4 +1,4 @@
-"""Folders of this project: its root, and where runs and reports are kept."""
+"""Name the folders of this project: its root, and those of runs, reports and comparisons."""
 
 from __future__ import annotations
 

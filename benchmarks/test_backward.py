@@ -1,4 +1,4 @@
-"""Summed against separate backward passes: one test a cell, timed after its gradients passed."""
+"""Time summed against separate backward passes: one cell a test, after its gradients passed."""
 
 from __future__ import annotations
 
@@ -20,4 +20,5 @@ def test_backward(
     device: str,
     dtype: str,
 ) -> None:
+    """Report the cell's measured samples through pytest-benchmark."""
     replay(timed_cell, benchmark)

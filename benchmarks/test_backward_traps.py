@@ -1,7 +1,8 @@
-"""The facts of several backward passes, each a test named after what it says.
+"""Check how torch and JAX behave in several backward passes: one behaviour a test, and its name.
 
-The implementations show them in their own processes; what is expected is judged here. What an
-installed version does otherwise is declared beside its test, by version.
+The code under test is in ``backward_traps.py`` and ``compile_traps.py`` of each implementation. It
+runs in a worker process and returns plain data, which is judged here. A docstring with ``Notice:``
+and ``Instead:`` marks a silent trap; ``docs/traps.md`` is made from it.
 """
 
 from __future__ import annotations
@@ -12,33 +13,33 @@ IN_PLACE = "modified by an inplace operation"
 
 
 def test_second_backward_without_retain_graph_raises(workers: CheckWorkers) -> None:
-    found = workers.shown("torch", "second_backward_without_retain_graph")
-    assert_raised(found["without"], "RuntimeError", "backward through the graph a second time")
-    assert found["with"] is None
+    result = workers.shown("torch", "second_backward_without_retain_graph")
+    assert_raised(result["without"], "RuntimeError", "backward through the graph a second time")
+    assert result["with"] is None
 
 
 def test_second_backward_through_additions_only_adds_up_silently(
     workers: CheckWorkers,
 ) -> None:
-    found = workers.shown("torch", "second_backward_through_additions_only")
-    assert found == {"raised": None, "once": [1.0] * 3, "twice": [2.0] * 3}
+    result = workers.shown("torch", "second_backward_through_additions_only")
+    assert result == {"raised": None, "once": [1.0] * 3, "twice": [2.0] * 3}
 
 
 def test_sum_equals_multi_root_bit_for_bit_and_separate_differs_by_rounding(
     workers: CheckWorkers,
 ) -> None:
-    found = workers.shown("torch", "sum_multi_root_and_separate")
-    assert found["multi_root_equal"]
-    assert found["largest_gradient"] > 0.01
-    assert 0.0 < found["separate_difference"] <= 3e-8
+    result = workers.shown("torch", "sum_multi_root_and_separate")
+    assert result["multi_root_equal"]
+    assert result["largest_gradient"] > 0.01
+    assert 0.0 < result["separate_difference"] <= 3e-8
 
 
 def test_step_between_two_backward_passes_raises(workers: CheckWorkers) -> None:
-    found = workers.shown("torch", "step_between_backward_passes")
-    assert len(found["step_between"]) == 6
-    for raised in found["step_between"].values():
+    result = workers.shown("torch", "step_between_backward_passes")
+    assert len(result["step_between"]) == 6
+    for raised in result["step_between"].values():
         assert_raised(raised, "RuntimeError", IN_PLACE)
-    assert set(found["no_step_between"].values()) == {None}
+    assert set(result["no_step_between"].values()) == {None}
 
 
 def test_fused_step_between_two_backward_passes_is_silently_wrong(
@@ -52,13 +53,13 @@ def test_fused_step_between_two_backward_passes_is_silently_wrong(
     Instead: Finish every backward pass, then step. `(loss1 + loss2).backward()` leaves no room for
     the mistake, and costs less than two passes.
     """
-    found = workers.shown("torch", "fused_step_between_backward_passes")
-    for between in found["step_between"].values():
+    result = workers.shown("torch", "fused_step_between_backward_passes")
+    for between in result["step_between"].values():
         assert between["same_version"]
         assert between["raised"] is None
         assert between["relative_error"] > 0.005
-    assert found["step_between"]["Adam"]["relative_error"] > 0.1
-    for right in found["no_step_between"].values():
+    assert result["step_between"]["Adam"]["relative_error"] > 0.1
+    for right in result["no_step_between"].values():
         assert right == {"same_version": True, "raised": None, "relative_error": 0.0}
 
 
@@ -73,24 +74,24 @@ def test_update_through_data_between_two_backward_passes_is_silently_wrong(
     Instead: Update after the last backward pass, through `.detach()` or under `torch.no_grad()`.
     Autograd counts both, so an update in the wrong place raises.
     """
-    found = workers.shown("torch", "update_through_data_between_backward_passes")
-    assert found["data"]["raised"] is None
-    assert found["data"]["relative_error"] > 0.01
-    assert_raised(found["detach"]["raised"], "RuntimeError", IN_PLACE)
-    assert found["no_update"] == {"raised": None, "relative_error": 0.0}
+    result = workers.shown("torch", "update_through_data_between_backward_passes")
+    assert result["data"]["raised"] is None
+    assert result["data"]["relative_error"] > 0.01
+    assert_raised(result["detach"]["raised"], "RuntimeError", IN_PLACE)
+    assert result["no_update"] == {"raised": None, "relative_error": 0.0}
 
 
 def test_step_of_one_linear_between_two_backward_passes_is_right(
     workers: CheckWorkers,
 ) -> None:
-    found = workers.shown("torch", "step_of_one_linear_between_backward_passes")
-    assert found == {"raised": None, "relative_error": 0.0}
+    result = workers.shown("torch", "step_of_one_linear_between_backward_passes")
+    assert result == {"raised": None, "relative_error": 0.0}
 
 
 def test_last_network_may_step_between_two_backward_passes(workers: CheckWorkers) -> None:
-    found = workers.shown("torch", "last_network_steps_between_backward_passes")
-    assert found["net2"] == {"raised": None, "relative_error": 0.0}
-    assert_raised(found["net1"]["raised"], "RuntimeError", IN_PLACE)
+    result = workers.shown("torch", "last_network_steps_between_backward_passes")
+    assert result["net2"] == {"raised": None, "relative_error": 0.0}
+    assert_raised(result["net1"]["raised"], "RuntimeError", IN_PLACE)
 
 
 def test_in_place_relu_opening_net2_raises_or_silently_changes_loss1(
@@ -103,8 +104,8 @@ def test_in_place_relu_opening_net2_raises_or_silently_changes_loss1(
     Instead: `nn.ReLU()`, wherever a network starts with it. Inside a network, after a layer whose
     output nothing else reads, in place is fine.
     """
-    found = workers.shown("torch", "in_place_relu_opening_net2")
-    in_place, right = found["in_place"], found["out_of_place"]
+    result = workers.shown("torch", "in_place_relu_opening_net2")
+    in_place, right = result["in_place"], result["out_of_place"]
     assert_raised(in_place["backward_before_raised"], "RuntimeError", IN_PLACE)
     assert in_place["backward_after_raised"] is None
     assert abs(in_place["loss1_after_net2"] - in_place["loss1_before_net2"]) > 0.1
@@ -115,52 +116,52 @@ def test_in_place_relu_opening_net2_raises_or_silently_changes_loss1(
 def test_checkpointed_network_runs_again_for_each_backward_pass(
     workers: CheckWorkers,
 ) -> None:
-    found = workers.shown("torch", "checkpointed_network_in_two_backward_passes")
-    assert found == {
+    result = workers.shown("torch", "checkpointed_network_in_two_backward_passes")
+    assert result == {
         "checkpointed": {"separate": 3, "summed": 2},
         "kept": {"separate": 1, "summed": 1},
     }
 
 
 def test_host_array_inside_jit_raises(workers: CheckWorkers) -> None:
-    found = workers.shown("jax", "host_array_inside_jit")
-    assert_raised(found["inside"], "TracerArrayConversionError", "called on traced array")
-    assert found["outside"] is None
+    result = workers.shown("jax", "host_array_inside_jit")
+    assert_raised(result["inside"], "TracerArrayConversionError", "called on traced array")
+    assert result["outside"] is None
 
 
 def test_update_between_two_pullbacks_changes_neither(workers: CheckWorkers) -> None:
-    found = workers.shown("jax", "update_between_pullbacks")
-    assert found == {"equal_to_undisturbed": True, "equal_to_new_parameters": False}
+    result = workers.shown("jax", "update_between_pullbacks")
+    assert result == {"equal_to_undisturbed": True, "equal_to_new_parameters": False}
 
 
 def test_donated_residuals_raise_on_reuse(workers: CheckWorkers) -> None:
-    found = workers.shown("jax", "donated_residuals")
-    assert found["kept"] is None
-    assert found["donated"] is not None, "the pullback of donated residuals ran a second time"
-    assert "Buffer has been deleted or donated" in found["donated"]["message"]
+    result = workers.shown("jax", "donated_residuals")
+    assert result["kept"] is None
+    assert result["donated"] is not None, "the pullback of donated residuals ran a second time"
+    assert "Buffer has been deleted or donated" in result["donated"]["message"]
 
 
 def test_backward_is_removed_where_only_the_loss_is_returned(workers: CheckWorkers) -> None:
-    found = workers.shown("jax", "only_the_loss_is_returned")
-    assert found == {"loss_only": 6, "with_gradients": 17, "forward": 6}
+    result = workers.shown("jax", "only_the_loss_is_returned")
+    assert result == {"loss_only": 6, "with_gradients": 17, "forward": 6}
 
 
 def test_pullback_hits_one_cache_entry_and_three_kinds_of_learning_rate_make_three(
     workers: CheckWorkers,
 ) -> None:
-    found = workers.shown("jax", "cache_entries")
-    assert found["pullback_entries"] == 1
-    assert found["learning_rate_entries"] == 3
-    assert found["learning_rate_traces"] == 2  # jnp's and np's float32 share a program
+    result = workers.shown("jax", "cache_entries")
+    assert result["pullback_entries"] == 1
+    assert result["learning_rate_entries"] == 3
+    assert result["learning_rate_traces"] == 2  # the float32 of jnp and of np share a program
 
 
 def test_retained_second_backward_of_a_compiled_graph_raises_after_a_normal_one(
     workers: CheckWorkers,
 ) -> None:
-    found = workers.shown("torch", "retained_second_backward_when_compiled")
-    assert_raised(found["normal"]["retained_raised"], "RuntimeError", "non-empty donated buffers")
+    result = workers.shown("torch", "retained_second_backward_when_compiled")
+    assert_raised(result["normal"]["retained_raised"], "RuntimeError", "non-empty donated buffers")
     right = {"retained_raised": None, "last_raised": None}
-    assert found["retained"] == found["normal_not_donated"] == right
+    assert result["retained"] == result["normal_not_donated"] == right
 
 
 def test_compile_cache_shared_by_two_settings_is_silently_wrong(
@@ -175,11 +176,11 @@ def test_compile_cache_shared_by_two_settings_is_silently_wrong(
     Instead: A folder for each setting, or `torch.compiler.config.cache_key_tag` set to what the
     setting is. `(loss1 + loss2).backward()` needs no such setting, and costs less.
     """
-    found = workers.shown("torch", "compile_cache_shared_by_two_settings")
-    assert found["same_cache"]["raised"] is None
-    assert found["same_cache"]["relative_error"] > 0.1
-    assert found["cache_keyed_by_the_setting"]["raised"] is None
-    assert found["cache_keyed_by_the_setting"]["relative_error"] < 1e-6
+    result = workers.shown("torch", "compile_cache_shared_by_two_settings")
+    assert result["same_cache"]["raised"] is None
+    assert result["same_cache"]["relative_error"] > 0.1
+    assert result["cache_keyed_by_the_setting"]["raised"] is None
+    assert result["cache_keyed_by_the_setting"]["relative_error"] < 1e-6
 
 
 def test_one_loss_of_a_compiled_graph_leaves_zeros_that_momentum_steps_by(
@@ -193,18 +194,18 @@ def test_one_loss_of_a_compiled_graph_leaves_zeros_that_momentum_steps_by(
     Instead: Compile each network on its own, or set `.grad` to `None` before the step wherever it
     must not move.
     """
-    found = workers.shown("torch", "one_loss_of_a_compiled_graph")
+    result = workers.shown("torch", "one_loss_of_a_compiled_graph")
     still = {"net2_gradient": "None", "net2_moved": 0.0}
-    assert found["eager"] == found["a_graph_for_each_network"] == still
-    assert found["one_graph"]["net2_gradient"] == "0"
-    assert found["one_graph"]["net2_moved"] > 0.01
+    assert result["eager"] == result["a_graph_for_each_network"] == still
+    assert result["one_graph"]["net2_gradient"] == "0"
+    assert result["one_graph"]["net2_moved"] > 0.01
 
 
 def test_two_retained_passes_through_one_compiled_graph_cost_22_products(
     workers: CheckWorkers,
 ) -> None:
-    found = workers.shown("torch", "products_of_two_retained_passes")
-    assert found == {
+    result = workers.shown("torch", "products_of_two_retained_passes")
+    assert result == {
         "eager": {"summed": 11, "separate_retained": 16},
         "compile": {"summed": 11, "separate_retained": 22},
         "compile_networks": {"summed": 11, "separate_retained": 16},

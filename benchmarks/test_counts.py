@@ -1,7 +1,7 @@
-"""What is counted, held to numbers worked out by hand: FLOPs, saved bytes, optimizer state.
+"""Compare counted FLOPs, saved bytes and optimizer state with numbers worked out by hand.
 
-Row 3 is two Linear layers with a squared error at each output: the smallest cascade there is, so
-every product and every saved tensor can be named. What recipes cost stands in test_recipes.py.
+`linear_cascade`, two Linear layers with a squared error at each output, is the smallest cascade:
+every product and every saved tensor can be named. ``test_recipes.py`` does the same for recipes.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.spec import Optimizer
 
-ROW_3 = "linear_cascade"
-ONES = 8  # bytes: the cotangents of two losses, handed on beside what is saved
+LINEAR = "linear_cascade"
+ONES = 8  # bytes of the cotangents of two losses, passed on beside the saved tensors
 
-# (phase, strategy): products, then activations, weights and further bytes saved.
-# Products: a forward pass is 2. A backward pass of loss1 is 1, for net1's input needs no gradient;
-# of loss2 3: two weights and net2's input. One of their sum is 3: net1's two cotangents meet first.
-# torch saves references: x, out1, out2 and both targets. Run again, loss2's forward saves another
-# out1. JAX's residuals are copies: x, out1, the two differences, and net2's weight; each of two
-# pullbacks has an x of its own. Within one program nobody sees what is saved.
+# (phase, strategy): matrix products, then saved activations, saved weights and further saved bytes;
+# None where the saved tensors are inside one program and cannot be counted.
+# Products: a forward pass takes 2. The backward pass of loss1 takes 1, as net1's input needs no
+# gradient; that of loss2 takes 3, for two weights and net2's input; that of their sum takes 3, as
+# the two cotangents at net1's output are added before they go on.
+# Saved: torch keeps references to x, out1, out2 and both targets; a second forward pass for loss2
+# adds another out1. JAX's residuals are copies: x, out1, the two differences, and net2's weight; of
+# two pullbacks each has its own x.
 COUNTS: dict[str, dict[tuple[str, str], tuple[int, tuple[int, int, int] | None]]] = {
     "torch": {
         ("backward", "summed"): (3, (5, 0, 0)),
@@ -52,10 +54,10 @@ COUNTS: dict[str, dict[tuple[str, str], tuple[int, tuple[int, int, int] | None]]
 def test_products_and_saved_bytes_are_those_worked_out(
     workers: CheckWorkers, framework: str
 ) -> None:
-    size = CATALOGUE[ROW_3].sizes["small"]
+    size = CATALOGUE[LINEAR].sizes["small"]
     product = 2 * size["batch"] * size["width"] ** 2
     activation, weight = 4 * size["batch"] * size["width"], 4 * size["width"] ** 2
-    launch = workers.at((ROW_3, "-", "small"), framework, "float32")
+    launch = workers.at((LINEAR, "-", "small"), framework, "float32")
     for (phase, strategy), (products, saved) in COUNTS[framework].items():
         counted = launch.ask("count", kind="backward", name=strategy, phase=phase)
         assert_products(counted["flops"] / product, products, framework, phase, strategy)
@@ -63,16 +65,19 @@ def test_products_and_saved_bytes_are_those_worked_out(
         assert counted["residual_bytes"] == expected, (phase, strategy)
 
 
-def assert_products(found: float, products: int, framework: str, phase: str, strategy: str) -> None:
-    """torch counts products and nothing else, XLA adding and updating as well."""
+def assert_products(
+    counted: float, products: int, framework: str, phase: str, strategy: str
+) -> None:
+    """Compare counted with expected products: XLA counts additions and updates as well."""
     elementwise = {"torch": 0.0, "jax": 0.15 if phase == "step" else 0.03}[framework]
-    assert products <= found <= products + elementwise, (phase, strategy)
+    assert products <= counted <= products + elementwise, (phase, strategy)
 
 
 def test_what_is_let_go_on_the_way_is_counted_all_the_same(workers: CheckWorkers) -> None:
-    """Its memory is handed out again: two storages at one address are two.
+    """Two tensors that occupy one address after each other count twice.
 
-    Four forward passes through 1, 2, 3 and 4 networks of three layers, x in all, a target in each.
+    `reforward` runs four forward passes through 1, 2, 3 and 4 networks of three layers. Each saves
+    its activations and its target; all share x. Memory that one pass frees, the next one uses.
     """
     problem = ("stacked_cascade", "n4", "small")
     size = CATALOGUE[problem[0]].sizes["small"]
@@ -82,8 +87,8 @@ def test_what_is_let_go_on_the_way_is_counted_all_the_same(workers: CheckWorkers
     assert counted["residual_bytes"] == activations * 4 * size["batch"] * size["width"]
 
 
-# bytes for row 3 at size seed, whose four tensors hold 24 numbers: moments, and counts of steps,
-# which torch keeps for each tensor, optax for each optimizer
+# Bytes of `linear_cascade` at size seed, whose four tensors hold 24 numbers: each moment of all of
+# them, and a count of steps, which torch has for each tensor and optax for each optimizer.
 MOMENT, COUNT = 24 * 4, 4
 STATES: dict[str, tuple[Optimizer, dict[str, int]]] = {
     "adam": (
@@ -110,14 +115,14 @@ STATES: dict[str, tuple[Optimizer, dict[str, int]]] = {
 def test_optimizer_keeps_the_bytes_worked_out(
     workers: CheckWorkers, framework: str, name: str
 ) -> None:
-    """None is null and nothing is 0: plain gradient descent keeps exactly nothing."""
-    problem = (ROW_3, "-", "seed")
+    """Plain gradient descent has a state of 0 bytes, which is a count and not a missing figure."""
+    problem = (LINEAR, "-", "seed")
     optimizer, expected = STATES[name]
     files, launch = workers.files(problem), workers.at(problem, framework, "float32")
-    facts: dict[str, Any] = {**files.facts, "optimizer": optimizer.facts()}
+    changed: dict[str, Any] = {**files.facts, "optimizer": optimizer.facts()}
     try:
-        launch.ask("open", facts=facts, weights=files.weights, data=files.data)
+        launch.ask("open", facts=changed, weights=files.weights, data=files.data)
         counted = launch.ask("count", kind="backward", name="summed", phase="step")
     finally:
-        files.open_in(launch)  # as the other tests expect it
+        files.open_in(launch)  # with the optimizer that the other tests expect
     assert counted["optimizer_state_bytes"] == expected[framework]

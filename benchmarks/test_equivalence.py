@@ -1,8 +1,8 @@
-"""Gradients, flows and training agree, in both frameworks and in every strategy: no clock.
+"""Check that gradients and flows agree in both frameworks and in every strategy, without a clock.
 
-At the scenario's check sizes (``seed``, and ``small`` where that proves too little) unless
-``--size`` says otherwise: a rule that holds there holds for the same code at every size, and what
-is timed is held to its reference again where it is timed.
+The checks run at the scenario's check sizes (``seed``, and ``small`` where that proves too little)
+unless ``--size`` names others. The same code runs at every size, and a session compares each cell
+with its reference again before it is timed.
 """
 
 from __future__ import annotations
@@ -17,21 +17,26 @@ from benchmarks.harness.protocol.arrays import write_arrays
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from benchmarks.scenarios.spec import Scenario, matches
 
-STEP, ALONG = 1e-6, 1e-6  # of the central differences; relative error they may leave
+STEP, ALONG = 1e-6, 1e-6  # step of the central differences, and their allowed relative error
 SUMMED = ("backward", "summed")
 
 
 def spec(problem: Problem) -> Scenario:
+    """Return the scenario of a problem."""
     return CATALOGUE[problem[0]]
 
 
 def networks(problem: Problem) -> list[str]:
+    """Return the names of a problem's networks, in order."""
     return list(spec(problem).variants[problem[1]].networks)
 
 
-def assert_same(found, reference, problem: Problem, allowed: float, dtype: str = "float64") -> None:
+def assert_same(
+    gradients, reference, problem: Problem, allowed: float, dtype: str = "float64"
+) -> None:
+    """Fail if a gradient differs from the reference by more than allowed, or is missing."""
     difference = equivalence.compare(
-        found,
+        gradients,
         reference,
         allowed=allowed,
         dtype=dtype,
@@ -42,6 +47,7 @@ def assert_same(found, reference, problem: Problem, allowed: float, dtype: str =
 
 
 def reference(workers: CheckWorkers, problem: Problem, framework: str):
+    """Return the float64 gradients of the baseline strategy."""
     way = ("backward", spec(problem).baseline)
     return workers.gradients(problem, framework, way, "gradient", "float64")
 
@@ -50,11 +56,11 @@ def test_names_and_shapes_are_the_specs(
     workers: CheckWorkers, problem: Problem, framework: str
 ) -> None:
     scenario = spec(problem)
-    drawn = scenario.parameters_of(*problem[1:]) | scenario.buffers_of(*problem[1:])
-    expected = {n: list(p.shape) for n, p in drawn.items()}
-    facts = workers.files(problem).facts
-    asked = {name: facts[name] for name in ("family", "build", "arguments")}
-    assert workers.at(problem, framework).ask("shapes", **asked) == expected
+    tensors = scenario.parameters_of(*problem[1:]) | scenario.buffers_of(*problem[1:])
+    expected = {n: list(p.shape) for n, p in tensors.items()}
+    problem_spec = workers.files(problem).facts
+    builder = {name: problem_spec[name] for name in ("family", "build", "arguments")}
+    assert workers.at(problem, framework).ask("shapes", **builder) == expected
 
 
 def test_float64_references_agree_between_frameworks(
@@ -71,10 +77,10 @@ def test_float64_references_agree_between_frameworks(
 def test_reference_is_confirmed_by_central_differences(
     workers: CheckWorkers, problem: Problem, framework: str
 ) -> None:
-    """A direction of unit norm for each trained tensor; no automatic differentiation at all.
+    """The reference agrees with finite differences, which need no automatic differentiation.
 
-    Only losses that may change the tensor are summed: where a gradient is stopped, a loss still
-    depends on what it must not change.
+    Each trained tensor moves along a random direction of unit norm. Only losses that may change the
+    tensor are summed: a loss whose gradient is stopped still depends on the tensor's value.
     """
     grads = reference(workers, problem, framework)
     rng = np.random.default_rng(0)
@@ -89,11 +95,11 @@ def test_reference_is_confirmed_by_central_differences(
         step=STEP,
     )
     assert list(measured) == list(grads)
-    declared = workers.files(problem).facts["flow"]
+    flow_of = workers.files(problem).facts["flow"]
     norm = np.sqrt(sum(float(np.sum(g**2)) for g in grads.values()))
     for name, grad in grads.items():
         predicted = float(np.sum(grad * directions[name]))
-        reaching = [loss for loss, names in declared.items() if name in names]
+        reaching = [loss for loss, names in flow_of.items() if name in names]
         along = sum(measured[name][loss] for loss in reaching)
         assert along == pytest.approx(predicted, rel=ALONG, abs=1e-8 * norm), name
 
@@ -118,16 +124,16 @@ def test_every_tensor_is_alive_and_no_activation_at_a_kink(
 def test_every_strategy_gives_the_reference(
     workers: CheckWorkers, several: Problem, framework: str, dtype: str, preferred: str
 ) -> None:
-    """Whole in float64, and in float32 cut into its halves where it can be."""
+    """In float64 in phase ``gradient``; in float32 in phase ``backward``, where that can exist."""
     true = reference(workers, several, framework)
     allowed = equivalence.tolerance(dtype, spec(several).kink_margin(*several[1:]))
     variant = spec(several).variants[several[1]]
     for strategy in cells.STRATEGIES[framework]:
         if variant.reason_against(framework, strategy) is None:
             phase = "gradient" if strategy in cells.OWN_FORWARD[framework] else preferred
-            found = workers.gradients(several, framework, ("backward", strategy), phase, dtype)
+            grads = workers.gradients(several, framework, ("backward", strategy), phase, dtype)
             try:
-                assert_same(found, true, several, allowed, dtype)
+                assert_same(grads, true, several, allowed, dtype)
             except AssertionError as error:
                 raise AssertionError(f"{strategy}: {error}") from None
 
@@ -135,7 +141,7 @@ def test_every_strategy_gives_the_reference(
 def test_what_cannot_exist_does_not(
     workers: CheckWorkers, several: Problem, framework: str
 ) -> None:
-    """A forward of its own in phase ``backward`` is refused, so `unsupported` is no excuse."""
+    """A strategy with a forward pass of its own really is refused in phase ``backward``."""
     for strategy in cells.OWN_FORWARD[framework]:
         with pytest.raises(WorkerFailed, match="forward pass of its own"):
             workers.gradients(several, framework, ("backward", strategy), "backward", "float32")
@@ -144,7 +150,7 @@ def test_what_cannot_exist_does_not(
 def test_flow_is_as_declared_per_loss(
     workers: CheckWorkers, problem: Problem, framework: str
 ) -> None:
-    """Absent, exact zero and value are three different things, and each stands where it should."""
+    """Each gradient is absent, exactly zero or a value, as the scenario declares for each loss."""
     states = workers.flow(problem, framework)
     assert list(states) == list(workers.files(problem).facts["reach"])
     wrong = list(flow.mistakes(states, spec(problem), problem[1], framework))
@@ -163,7 +169,7 @@ def test_gradient_of_the_sum_is_the_sum_of_the_gradients(
     assert_same(total, true, several, equivalence.FLOAT64_TOLERANCE)
 
 
-# products of the timed part alone, over two networks of three Linear layers and a loss at each
+# matrix products of the timed part, for two networks of three Linear layers with a loss at each
 COSTS: dict[tuple[str, str], dict[str, int]] = {
     ("torch", "backward"): {
         "summed": 11,
@@ -188,7 +194,7 @@ COSTS: dict[tuple[str, str], dict[str, int]] = {
 
 @pytest.mark.parametrize("case", COSTS, ids="-".join)
 def test_strategies_cost_what_is_predicted(workers: CheckWorkers, case: tuple[str, str]) -> None:
-    """No forward pass in phase ``backward``, and none more than it says in phase ``gradient``."""
+    """Phase ``backward`` runs no forward pass, and phase ``gradient`` no more than it should."""
     framework, phase = case
     problem = ("stacked_cascade", "n2", "small")
     size = spec(problem).sizes["small"]
@@ -203,7 +209,7 @@ def test_strategies_cost_what_is_predicted(workers: CheckWorkers, case: tuple[st
 
 PRODUCTS = [  # kind, variant, phase, strategy or recipe in torch and in JAX, products
     ("backward", "n2", "backward", "summed", "summed", 11),
-    # traced by everything, and of what is frozen nothing is left
+    # traced over all parameters; no product of the frozen ones is left
     ("freeze", "frozen_net1", "step", "requires_grad_false", "partition", 11),
 ]
 
@@ -212,14 +218,18 @@ PRODUCTS = [  # kind, variant, phase, strategy or recipe in torch and in JAX, pr
 def test_products_that_the_peak_is_taken_from_are_the_ones_computed(
     workers: CheckWorkers, framework: str, case: tuple[str, str, str, str, str, int]
 ) -> None:
-    """As many as the counter counts: a share of another cell's peak would mean nothing."""
+    """The listed matrix products are as many as the counted ones.
+
+    The machine's peak is measured on these products; with others a cell's share of it would mean
+    nothing.
+    """
     kind, variant, phase, torch, jax, products = case
     problem, name = ("stacked_cascade", variant, "small"), torch if framework == "torch" else jax
     size = spec(problem).sizes["small"]
     launch = workers.at(problem, framework, "float32")
-    found = launch.ask("products", kind=kind, name=name, phase=phase)
-    assert {flops for flops, _ in found} == {2 * size["batch"] * size["width"] ** 2}
-    assert sum(count for _, count in found) == products
+    listed = launch.ask("products", kind=kind, name=name, phase=phase)
+    assert {flops for flops, _ in listed} == {2 * size["batch"] * size["width"] ** 2}
+    assert sum(count for _, count in listed) == products
 
 
 @pytest.mark.parametrize("phase", ["gradient", "backward"])
@@ -230,9 +240,9 @@ def test_multi_root_and_boundary_split_equal_summed_bit_for_bit(
     variant = spec(several).variants[several[1]]
     for strategy in ("multi_root", "boundary_split"):
         if variant.reason_against("torch", strategy) is None:
-            found = workers.gradients(several, "torch", ("backward", strategy), phase, "float32")
+            grads = workers.gradients(several, "torch", ("backward", strategy), phase, "float32")
             for name, array in true.items():
-                assert np.array_equal(found[name], array), f"{strategy}: {name}"
+                assert np.array_equal(grads[name], array), f"{strategy}: {name}"
 
 
 def test_one_module_or_two_makes_no_difference(workers: CheckWorkers, framework: str) -> None:

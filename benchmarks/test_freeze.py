@@ -1,4 +1,4 @@
-"""Freeze recipes against each other, and against nothing frozen, one test a cell."""
+"""Time freeze recipes against each other and against nothing frozen: one cell a test."""
 
 from __future__ import annotations
 
@@ -20,4 +20,5 @@ def test_freeze(
     device: str,
     dtype: str,
 ) -> None:
+    """Report the cell's measured samples through pytest-benchmark."""
     replay(timed_cell, benchmark)

@@ -1,7 +1,8 @@
-"""The facts of freezing and of optimizers, each a test named after what it says.
+"""Check how torch and JAX freeze and optimize: one behaviour a test, and its name.
 
-The implementations show them in their own processes; what is expected is judged here. What an
-installed version does otherwise is declared beside its test, by version.
+The code under test is in ``freeze_traps.py`` of each implementation. It runs in a worker process
+and returns plain data, which is judged here. A docstring with ``Notice:`` and ``Instead:`` marks a
+silent trap; ``docs/traps.md`` is made from it.
 """
 
 from __future__ import annotations
@@ -64,12 +65,12 @@ def test_frozen_batch_norm_moves_its_statistics_until_eval(
 
 
 def test_generator_step_fills_discriminator_gradients(workers: CheckWorkers) -> None:
-    found = workers.shown("torch", "generator_step_fills_discriminator_gradients")
-    assert found["nothing"]["left_by_g"] > 0.1
-    assert found["nothing"]["relative_error"] > 0.1
-    assert found["zero_grad_before_turn"]["left_by_g"] == found["nothing"]["left_by_g"]
-    assert found["zero_grad_before_turn"]["relative_error"] == 0.0
-    assert found["freeze_in_turn_of_g"] == {"left_by_g": None, "relative_error": 0.0}
+    result = workers.shown("torch", "generator_step_fills_discriminator_gradients")
+    assert result["nothing"]["left_by_g"] > 0.1
+    assert result["nothing"]["relative_error"] > 0.1
+    assert result["zero_grad_before_turn"]["left_by_g"] == result["nothing"]["left_by_g"]
+    assert result["zero_grad_before_turn"]["relative_error"] == 0.0
+    assert result["freeze_in_turn_of_g"] == {"left_by_g": None, "relative_error": 0.0}
 
 
 def test_discriminator_graph_raises_after_its_step(workers: CheckWorkers) -> None:
@@ -79,11 +80,11 @@ def test_discriminator_graph_raises_after_its_step(workers: CheckWorkers) -> Non
 
 
 def test_gradients_of_two_players_add_up_until_cleared(workers: CheckWorkers) -> None:
-    found = workers.shown("torch", "gradients_of_two_players_add_up")
-    a, b = (np.array(found[name]) for name in ("a_alone", "b_alone"))
+    result = workers.shown("torch", "gradients_of_two_players_add_up")
+    a, b = (np.array(result[name]) for name in ("a_alone", "b_alone"))
     assert min(abs(a).min(), abs(b).min()) > 0.1
-    np.testing.assert_allclose(found["after_both_turns"], a + b, rtol=1e-6)
-    assert found["cleared_before_b"] == found["b_alone"]
+    np.testing.assert_allclose(result["after_both_turns"], a + b, rtol=1e-6)
+    assert result["cleared_before_b"] == result["b_alone"]
 
 
 def test_masked_alone_lets_frozen_parameters_climb(workers: CheckWorkers) -> None:
@@ -95,13 +96,13 @@ def test_masked_alone_lets_frozen_parameters_climb(workers: CheckWorkers) -> Non
     Instead: `optax.selective_transform(optimizer, freeze_mask=frozen)`, or `optax.partition` with
     `set_to_zero()` for the frozen label.
     """
-    found = workers.shown("jax", "masked_alone")
-    start, climbing = found.pop("no_step")["loss"], found.pop("masked_alone")
+    result = workers.shown("jax", "masked_alone")
+    start, climbing = result.pop("no_step")["loss"], result.pop("masked_alone")
     assert climbing["by_its_gradient"]
     assert climbing["net1_moved"] > 0.1
     assert climbing["loss"] > start + 1.0
-    assert set(found) == {"masked_then_zero", "partition", "selective_transform"}
-    for right in found.values():
+    assert set(result) == {"masked_then_zero", "partition", "selective_transform"}
+    for right in result.values():
         assert right["net1_moved"] == 0.0
         assert right["loss"] < start - 0.5
 
@@ -115,22 +116,22 @@ def test_freeze_must_stand_after_the_optimizer(workers: CheckWorkers) -> None:
     Instead: `optax.chain(optimizer, optax.freeze(frozen))`, with the freeze last. Or
     `optax.selective_transform(optimizer, freeze_mask=frozen)`, which has no order to get wrong.
     """
-    found = workers.shown("jax", "freeze_before_after_or_alone")
-    start = found["no_step"]["loss"]
-    assert found["freeze_then_adamw"]["net1_moved"] > 0.01
-    assert found["freeze_alone"]["net1_moved"] == 0.0
-    assert found["freeze_alone"]["loss"] > 10.0 * start
-    assert found["adamw_then_freeze"]["net1_moved"] == 0.0
-    assert found["adamw_then_freeze"]["loss"] < start
+    result = workers.shown("jax", "freeze_before_after_or_alone")
+    start = result["no_step"]["loss"]
+    assert result["freeze_then_adamw"]["net1_moved"] > 0.01
+    assert result["freeze_alone"]["net1_moved"] == 0.0
+    assert result["freeze_alone"]["loss"] > 10.0 * start
+    assert result["adamw_then_freeze"]["net1_moved"] == 0.0
+    assert result["adamw_then_freeze"]["loss"] < start
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_clipping_by_global_norm_counts_frozen_gradients(
     workers: CheckWorkers, framework: str
 ) -> None:
-    found = workers.shown(framework, "clipping_counts_frozen_gradients")
-    assert found["both"] == pytest.approx(3.0 / np.hypot(40.0, 3.0), rel=1e-5)
-    assert found["trained_only"] == pytest.approx(1.0, rel=1e-5)
+    result = workers.shown(framework, "clipping_counts_frozen_gradients")
+    assert result["both"] == pytest.approx(3.0 / np.hypot(40.0, 3.0), rel=1e-5)
+    assert result["trained_only"] == pytest.approx(1.0, rel=1e-5)
 
 
 def test_optimizer_of_a_part_drops_gradients_silently_and_the_reverse_raises(
@@ -144,14 +145,14 @@ def test_optimizer_of_a_part_drops_gradients_silently_and_the_reverse_raises(
     `argnums=nnx.DiffState(0, part)`, which then does not compute the frozen part's. A misspelt
     filter still trains nothing: check.
     """
-    found = workers.shown("jax", "optimizer_of_a_part")
-    right = found["gradients of net2, optimizer of net2"]
-    assert found["gradients of all, optimizer of net2"] == right
+    result = workers.shown("jax", "optimizer_of_a_part")
+    right = result["gradients of net2, optimizer of net2"]
+    assert result["gradients of all, optimizer of net2"] == right
     assert right["raised"] is None
     assert right["net1_moved"] == 0.0 < right["net2_moved"]
-    nothing = found["gradients of all, optimizer of a misspelt net"]
+    nothing = result["gradients of all, optimizer of a misspelt net"]
     assert nothing == {"raised": None, "net1_moved": 0.0, "net2_moved": 0.0}
-    raised = found["gradients of net2, optimizer of all"]["raised"]
+    raised = result["gradients of net2, optimizer of all"]["raised"]
     assert_raised(raised, "ValueError", "different numbers of pytree children")
 
 
@@ -163,10 +164,10 @@ def test_plain_jit_drops_batch_norm_updates(workers: CheckWorkers) -> None:
 
     Instead: `nnx.jit`. Or split the model outside, merge it inside, and return its state.
     """
-    found = workers.shown("jax", "batch_norm_under_plain_jit")
-    assert found.pop("jax.jit") == {"mean_moved": 0.0}
-    assert set(found) == {"no jit", "nnx.jit", "split and merge"}
-    assert min(right["mean_moved"] for right in found.values()) > 0.01
+    result = workers.shown("jax", "batch_norm_under_plain_jit")
+    assert result.pop("jax.jit") == {"mean_moved": 0.0}
+    assert set(result) == {"no jit", "nnx.jit", "split and merge"}
+    assert min(right["mean_moved"] for right in result.values()) > 0.01
 
 
 Trajectories = dict[tuple[str, str], NDArray[Any]]
@@ -174,10 +175,10 @@ Trajectories = dict[tuple[str, str], NDArray[Any]]
 
 @pytest.fixture(scope="module")
 def trajectories(workers: CheckWorkers) -> Trajectories:
-    """(framework, optimizer) → its path, ``[steps, weights]``, in float64.
+    """Return the weights after each step, ``[steps, weights]``, by (framework, optimizer).
 
-    In float32 the two Adams are 1e-5 apart: optax corrects the bias in the moments' precision,
-    torch in that of Python's float.
+    They are float64: in float32 the two Adams are 1e-5 apart, as optax corrects the bias in the
+    precision of the moments, torch in that of Python's float.
     """
     return {
         (framework, name): np.array(path)
@@ -187,7 +188,7 @@ def trajectories(workers: CheckWorkers) -> Trajectories:
 
 
 def apart(trajectories: Trajectories, torch: str, jax: str) -> float:
-    """The largest difference of any weight at any step."""
+    """Return the largest difference of any weight at any step."""
     return float(abs(trajectories["torch", torch] - trajectories["jax", jax]).max())
 
 
@@ -218,6 +219,6 @@ def test_rmsprop_matches_only_with_decay_and_epsilon_of_torch(trajectories: Traj
 def test_adam_over_all_that_requires_gradients_is_adam_over_net1_alone(
     workers: CheckWorkers,
 ) -> None:
-    found = workers.shown("torch", "adam_over_what_requires_gradients")
-    assert all(end["net2_still"] for end in found.values())
-    assert found["net1"] == found["requires_grad"] == found["everything"]
+    result = workers.shown("torch", "adam_over_what_requires_gradients")
+    assert all(end["net2_still"] for end in result.values())
+    assert result["net1"] == result["requires_grad"] == result["everything"]

@@ -1,6 +1,7 @@
-"""Other modes compute the same: compiled whole, network by network, operation by operation.
+"""Check that the other modes compute the same: compiled as a whole or by network, and eager JAX.
 
-A few cells of each: whatever is timed is held to its reference again, as it was compiled.
+A few cells of each mode are enough here: a session compares every cell that it times with its
+reference, as it was compiled.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from benchmarks.harness.protocol.arrays import read_arrays, under
 from benchmarks.scenarios import CATALOGUE
 
 LINEAR: Problem = ("linear_cascade", "-", "seed")
-# A is frozen, and stands in front
+# the frozen network A is in front
 PLAYERS: Problem = ("two_player", "turn_b", "seed")
 
 
 def assert_reference(
     workers: CheckWorkers, problem: Problem, framework: str, name: str, phase: str, mode: str
 ) -> None:
-    """The strategy's gradients in this mode, in float32, are those of the float64 baseline."""
+    """Compare a strategy's float32 gradients in this mode with those of the float64 baseline."""
     true = workers.gradients(problem, framework, ("backward", "summed"), "gradient", "float64")
     launch = workers.at(problem, framework, "float32")
-    found = workers.files(problem).gradients(launch, "backward", name, phase, mode)
+    arrays = workers.files(problem).gradients(launch, "backward", name, phase, mode)
     difference = equivalence.compare(
-        under(found, "gradient"),
+        under(arrays, "gradient"),
         true,
         allowed=equivalence.ROUNDING,
         dtype="float32",
@@ -62,21 +63,21 @@ def test_frozen_keeps_still_in_a_step_and_the_rest_moves_as_in_the_frameworks_ow
 ) -> None:
     framework, mode, recipe = way
     files, launch = workers.files(PLAYERS), workers.at(PLAYERS, framework, "float32")
-    own, other = (
+    by_default, in_mode = (
         under(files.gradients(launch, "freeze", recipe, "step", m), "updated") for m in (None, mode)
     )
     start = read_arrays(files.weights)
-    assert set(own) == set(other) == set(start)
-    for name, array in other.items():
+    assert set(by_default) == set(in_mode) == set(start)
+    for name, array in in_mode.items():
         if name in files.facts["frozen"]:
             assert np.array_equal(array, start[name].astype("float32")), f"{name} moved"
         else:
             assert np.any(array != start[name].astype("float32")), f"{name} did not move"
-            assert equivalence.relative(array, own[name]) < equivalence.ROUNDING, name
+            assert equivalence.relative(array, by_default[name]) < equivalence.ROUNDING, name
 
 
 @pytest.mark.parametrize(
-    ("mode", "name", "said"),
+    ("mode", "name", "message"),
     [
         ("compile", "boundary_split", "no one graph can be made of it"),
         ("compile_networks", "functional", "no one graph can be made of it"),
@@ -84,12 +85,15 @@ def test_frozen_keeps_still_in_a_step_and_the_rest_moves_as_in_the_frameworks_ow
     ],
 )
 def test_what_is_said_not_to_compile_does_not(
-    workers: CheckWorkers, mode: str, name: str, said: str
+    workers: CheckWorkers, mode: str, name: str, message: str
 ) -> None:
-    """So `unsupported` is no excuse; in one line where Dynamo says so itself."""
+    """A strategy is declared `unsupported` in a mode only if it really fails there.
+
+    Where Dynamo itself refuses, the reason is one line.
+    """
     launch, files = workers.at(LINEAR, "torch", "float32"), workers.files(LINEAR)
     with pytest.raises(WorkerFailed) as raised:
         files.gradients(launch, "backward", name, "gradient", mode)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     if raised.value.outcome == "unsupported":
         assert "\n" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""A freeze holds: every recipe trains what is trained, and leaves the rest alone bit by bit."""
+"""Check that every freeze recipe trains what it should and leaves the rest alone bit by bit."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ DECAYING = {
 
 
 def spec(problem: Problem) -> Scenario:
+    """Return the scenario of a problem."""
     return CATALOGUE[problem[0]]
 
 
 def recipes(problem: Problem, framework: str) -> list[str]:
-    """Those that can exist, without the baseline."""
+    """Return the recipes that can exist for the problem, without the baseline."""
     variant = spec(problem).variants[problem[1]]
     possible = [r for r in cells.RECIPES[framework] if not variant.reason_against(framework, r)]
     front = variant.frozen_in_front
@@ -38,22 +39,23 @@ def recipes(problem: Problem, framework: str) -> list[str]:
 
 
 def frozen(workers: CheckWorkers, problem: Problem) -> list[str]:
+    """Return the names of the frozen parameters."""
     return list(workers.files(problem).facts["frozen"])
 
 
 def test_every_recipe_gives_the_gradients_it_should_and_no_others(
     workers: CheckWorkers, freezing: Problem, framework: str
 ) -> None:
-    """Absent where frozen, unless the recipe computes it all the same and throws it away."""
+    """A frozen parameter has no gradient, unless the recipe computes and then discards it."""
     first, unfrozen = workers.frameworks(freezing)[0], ("freeze", "unfrozen")
     whole = workers.gradients(freezing, first, unfrozen, "gradient", "float64")
     still = frozen(workers, freezing)
     allowed = equivalence.tolerance("float32", spec(freezing).kink_margin(*freezing[1:]))
     for recipe in ["unfrozen", *recipes(freezing, framework)]:
         wasted = recipe in cells.WASTEFUL
-        found = workers.gradients(freezing, framework, ("freeze", recipe), "gradient", "float32")
+        grads = workers.gradients(freezing, framework, ("freeze", recipe), "gradient", "float32")
         difference = equivalence.compare(
-            found,
+            grads,
             {n: a for n, a in whole.items() if wasted or n not in still},
             allowed=allowed,
             dtype="float32",
@@ -75,54 +77,55 @@ def test_frozen_keeps_still_and_trained_agrees_in_every_recipe_and_framework(
         for recipe in recipes(freezing, framework)
     }
     reference = next(iter(ends.values()))["weights"]
-    for (framework, recipe), found in ends.items():
+    for (framework, recipe), end in ends.items():
         who = f"{framework} {recipe}"
-        for name, array in found["weights"].items():
+        for name, array in end["weights"].items():
             if name in still:
                 assert np.array_equal(array, start[name]), f"{who}: {name} is frozen and moved"
             elif name not in spec(freezing).zero_gradient:
                 assert not np.array_equal(array, start[name]), f"{who}: {name} did not move"
                 off = equivalence.relative(array, reference[name])
                 assert off <= 1e-9, f"{who}: {name} is off by {off:.2g}"
-        # chain_freeze holds, and still remembers what it never applies
+        # chain_freeze freezes, but keeps moments of the frozen parameters as well
         remembered = set(start) if recipe == "chain_freeze" else set(start) - set(still)
-        assert set(found["moments"]) == remembered & set(found["weights"]), who
-        assert_bytes(found, 1 if decaying == "momentum_with_decay" else 2, who)
+        assert set(end["moments"]) == remembered & set(end["weights"]), who
+        assert_bytes(end, 1 if decaying == "momentum_with_decay" else 2, who)
 
 
-def assert_bytes(found: dict[str, Any], moments: int, who: str) -> None:
-    """The moments, and a few numbers a tensor at most: counts of steps, a learning rate."""
-    expected = moments * sum(array.nbytes for array in found["moments"].values())
-    few = 64 * len(found["weights"])
-    assert expected <= found["state_bytes"] <= expected + few, who
+def assert_bytes(end: dict[str, Any], moments: int, who: str) -> None:
+    """Check that the state is the moments and at most 64 bytes a tensor: counts, learning rates."""
+    expected = moments * sum(array.nbytes for array in end["moments"].values())
+    few = 64 * len(end["weights"])
+    assert expected <= end["state_bytes"] <= expected + few, who
 
 
 def trained(
     workers: CheckWorkers, problem: Problem, framework: str, recipe: str, decaying: str
 ) -> dict[str, Any]:
+    """Return the end of a training of `STEPS` steps with a recipe and a decaying optimizer."""
     segments = (Segment(STEPS, (problem[1],)),)
     optimizer = DECAYING[decaying]
-    made = plan(spec(problem), problem[2], segments, optimizer=optimizer, recipe=recipe)
-    return workers.train(problem, framework, made)
+    training = plan(spec(problem), problem[2], segments, optimizer=optimizer, recipe=recipe)
+    return workers.train(problem, framework, training)
 
 
 def test_cutting_freezes_just_what_stands_in_front(
     workers: CheckWorkers, freezing: Problem
 ) -> None:
-    """Refused by the recipe itself where it cannot be, so `unsupported` is no excuse."""
+    """A recipe that cuts between networks really refuses a freeze behind the trained part."""
     possible = spec(freezing).variants[freezing[1]].frozen_in_front
     learning = set(spec(freezing).parameters_of(*freezing[1:])) - set(frozen(workers, freezing))
     for recipe in cells.FRONT_ONLY:
-        asked = (freezing, "torch", ("freeze", recipe), "gradient", "float32")
+        arguments = (freezing, "torch", ("freeze", recipe), "gradient", "float32")
         if possible:
-            assert set(workers.gradients(*asked)) == learning, recipe
+            assert set(workers.gradients(*arguments)) == learning, recipe
         else:
             with pytest.raises(WorkerFailed, match="must stand in front"):
-                workers.gradients(*asked)
+                workers.gradients(*arguments)
 
 
-# products of one Linear layer in the forward and the backward pass, and activations saved, of two
-# networks of three Linear layers; in a step XLA counts Adam's arithmetic as well
+# (matrix products of a step, saved activations) for two networks of three Linear layers; XLA counts
+# Adam's arithmetic as well, which is less than one product
 COSTS: dict[tuple[str, str], dict[str, tuple[int, int | None]]] = {
     ("torch", "frozen_net1"): {
         "unfrozen": (17, 7),
@@ -172,7 +175,7 @@ def test_recipes_cost_what_is_predicted(workers: CheckWorkers, case: tuple[str, 
         counted = launch.ask("count", kind="freeze", name=recipe, phase="step")
         assert round(counted["flops"] / product, 0) == products, recipe
         if saved is not None:
-            # a squared error keeps its target as well
+            # each squared error that is computed saves its target as well
             losses = 2 if recipe in cells.WASTEFUL else reaching
             assert counted["residual_bytes"] / activation == saved + losses, recipe
 
@@ -180,7 +183,7 @@ def test_recipes_cost_what_is_predicted(workers: CheckWorkers, case: tuple[str, 
 def test_batch_norm_moves_its_statistics_in_train_mode_though_frozen(
     workers: CheckWorkers,
 ) -> None:
-    """torch keeps the unbiased variance, flax the biased one: n − 1 to n values of a channel."""
+    """The statistics agree once torch's unbiased variance is scaled by (n − 1) / n to flax's."""
     problem = ("attention_on_frozen_backbone", "batch_statistics", "seed")
     start = read_arrays(workers.files(problem).weights)
     torch, jax = (statistics(workers, problem, f) for f in ("torch", "jax"))
@@ -188,7 +191,7 @@ def test_batch_norm_moves_its_statistics_in_train_mode_though_frozen(
     values = spec(problem).sizes["seed"]["batch"] * 7 * 7
     assert set(torch) == set(jax) == set(spec(problem).buffers_of(*problem[1:]))
     for name, array in torch.items():
-        before = 0.9**STEPS * start[name]  # what is left of where it began
+        before = 0.9**STEPS * start[name]  # the share of the start that is left
         share = (values - 1) / values if name.endswith("var") else 1.0
         assert equivalence.relative(array, start[name]) > 1e-3, name
         assert equivalence.relative(jax[name] - before, share * (array - before)) <= 1e-9, name
@@ -200,29 +203,30 @@ def test_batch_norm_keeps_its_statistics_in_eval_mode(
 ) -> None:
     problem = ("attention_on_frozen_backbone", "gamma05", "seed")
     start = read_arrays(workers.files(problem).weights)
-    found = statistics(workers, problem, framework)
-    assert found
-    for name, array in found.items():
+    end = statistics(workers, problem, framework)
+    assert end
+    for name, array in end.items():
         assert np.array_equal(array, start[name]), name
 
 
 def statistics(
     workers: CheckWorkers, problem: Problem, framework: str, recipe: str | None = None
 ) -> dict[str, Any]:
-    made = plan(spec(problem), problem[2], (Segment(STEPS, (problem[1],)),), recipe=recipe)
-    buffers: dict[str, Any] = workers.train(problem, framework, made)["buffers"]
+    """Return the running statistics after `STEPS` steps."""
+    training = plan(spec(problem), problem[2], (Segment(STEPS, (problem[1],)),), recipe=recipe)
+    buffers: dict[str, Any] = workers.train(problem, framework, training)["buffers"]
     return buffers
 
 
 def test_first_sixteen_tensors_are_what_is_frozen(workers: CheckWorkers, framework: str) -> None:
     problem = ("frozen_prefix", "-", "seed")
-    facts = workers.files(problem).facts
-    asked = {name: facts[name] for name in ("family", "build", "arguments")}
-    names = list(workers.worker(framework).ask("shapes", **asked))
+    problem_spec = workers.files(problem).facts
+    builder = {name: problem_spec[name] for name in ("family", "build", "arguments")}
+    names = list(workers.worker(framework).ask("shapes", **builder))
     if framework == "jax":  # nnx sorts by name: conv10 before conv2
         names.sort(key=lambda name: int(re.sub(r"\D", "", name) or 99))
-    assert len(facts["frozen"]) == 16
-    assert set(names[:16]) == set(facts["frozen"])
+    assert len(problem_spec["frozen"]) == 16
+    assert set(names[:16]) == set(problem_spec["frozen"])
 
 
 def test_constructor_freezes_what_the_row_says(workers: CheckWorkers, framework: str) -> None:
@@ -234,12 +238,12 @@ def test_constructor_freezes_what_the_row_says(workers: CheckWorkers, framework:
 
 
 def test_loading_what_fits_reports_what_does_not(workers: CheckWorkers, framework: str) -> None:
-    """A pretrained state with 100 classes, a layer too many and a bias too few."""
+    """The state has another number of classes, another input size, an extra layer and no bias."""
     problem = ("only_new_layer", "-", "seed")
     start = read_arrays(workers.files(problem).weights)
     state = {name: array + 1.0 for name, array in start.items()}
     state["last.linear.weight"] = np.ones((100, 84))
-    state["hidden.linear1.weight"] = np.ones((120, 256))  # behind another image
+    state["hidden.linear1.weight"] = np.ones((120, 256))  # of a network for smaller images
     state["auxiliary.linear.weight"] = np.ones((3, 3))
     del state["features.conv1.bias"]
     path, out = (workers.scratch(problem, f"{n}.npz") for n in ("pretrained", "loaded"))
@@ -248,11 +252,11 @@ def test_loading_what_fits_reports_what_does_not(workers: CheckWorkers, framewor
     report = launch.ask("load_matching", pretrained=str(path), out=str(out))
     loaded = read_arrays(str(out))
     launch.ask("load", weights=workers.files(problem).weights)
-    other = ["hidden.linear1.weight", "last.linear.weight"]
-    assert report["mismatched"] == other
+    mismatched = ["hidden.linear1.weight", "last.linear.weight"]
+    assert report["mismatched"] == mismatched
     assert report["unexpected"] == ["auxiliary.linear.weight"]
     assert report["missing"] == ["features.conv1.bias"]
-    assert set(report["loaded"]) == set(start) - {*other, "features.conv1.bias"}
+    assert set(report["loaded"]) == set(start) - {*mismatched, "features.conv1.bias"}
     for name, array in loaded.items():
         expected = state[name] if name in report["loaded"] else start[name]
         assert np.array_equal(array, expected), name
@@ -261,7 +265,7 @@ def test_loading_what_fits_reports_what_does_not(workers: CheckWorkers, framewor
 def test_step_of_every_recipe_moves_the_statistics_alike(
     workers: CheckWorkers, framework: str
 ) -> None:
-    """As it is timed: one program. In train mode they move, whoever computes the gradients."""
+    """A timed step in train mode moves the running statistics alike in every recipe."""
     problem = ("attention_on_frozen_backbone", "batch_statistics", "seed")
     start = read_arrays(workers.files(problem).weights)
     ways = [("freeze", recipe) for recipe in ["unfrozen", *recipes(problem, framework)]]

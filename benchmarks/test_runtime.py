@@ -1,4 +1,4 @@
-"""Both frameworks run as the page of the method says: cores, precision, 64-bit types."""
+"""Check that both frameworks run with the same cores and precision (``docs/method.md``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.harness.launches.check_workers import CheckWorkers
 
 
 def test_both_get_the_same_cores_and_full_precision(workers: CheckWorkers) -> None:
-    """JAX takes its threads from the process's affinity; torch is told to."""
+    """Torch is set to as many threads as JAX takes by itself: one for each usable CPU."""
     torch = workers.worker("torch", "float32").ready()
     assert torch["torch_threads"] == len(os.sched_getaffinity(0))
     assert torch["torch_precision"] == "ieee"

@@ -1,4 +1,4 @@
-"""Whole training steps: forward, backward and update, one test a cell."""
+"""Time whole training steps, forward, backward and update: one cell a test."""
 
 from __future__ import annotations
 
@@ -20,4 +20,5 @@ def test_step(
     device: str,
     dtype: str,
 ) -> None:
+    """Report the cell's measured samples through pytest-benchmark."""
     replay(timed_cell, benchmark)

@@ -1,4 +1,4 @@
-"""Trajectories: both frameworks train alike, and end where the row says."""
+"""Check that both frameworks train alike, and come to the end that the scenario declares."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.harness.protocol.arrays import read_arrays, under
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from benchmarks.scenarios.spec import Optimizer, Segment, Training, matches
 
-AGREE = 1e-9  # two frameworks in float64, relative to each tensor
+AGREE = 1e-9  # allowed difference of the two frameworks in float64, relative to each tensor
 TRAININGS = [(s.name, t) for s in CATALOGUE.values() for t in s.trainings]
 PRECISIONS = ("float64", "float32")
 
@@ -23,10 +23,10 @@ PRECISIONS = ("float64", "float32")
 def trained(
     workers: CheckWorkers, name: str, training: Training, framework: str, dtype: str
 ) -> dict[str, Any]:
-    scenario = CATALOGUE[name]
-    made = plan(scenario, "seed", training.segments, losses=training.losses)
+    """Return the end of one of the scenario's trainings."""
+    steps = plan(CATALOGUE[name], "seed", training.segments, losses=training.losses)
     problem = (name, training.segments[0].turns[0], "seed")
-    return workers.train(problem, framework, made, dtype)
+    return workers.train(problem, framework, steps, dtype)
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_training_agrees_and_does_what_its_row_says(
 
 
 def within(training: Training, start: np.ndarray, end: np.ndarray) -> float:
-    """How far float32 may end from float64, in the norm.
+    """Return how far float32 may end from float64, as the norm of the difference.
 
-    A share of the distance travelled; and each step rounds each weight by half an ulp at most, to
-    either side: a random walk.
+    It is a share of the distance travelled, and the rounding of the weights: each step rounds each
+    weight by half an ulp at most, to either side, which makes a random walk.
     """
     steps = sum(segment.steps for segment in training.segments)
     rounding = equivalence.EPS["float32"] / 2 * np.sqrt(steps) * np.linalg.norm(end)
@@ -82,15 +82,16 @@ def ended(
     optimizer: Optimizer | None = None,
     dtype: str = "float64",
 ) -> dict[str, Any]:
-    made = plan(CATALOGUE[problem[0]], problem[2], segments, optimizer=optimizer)
-    return workers.train(problem, framework, made, dtype)
+    """Return the end of a training by these segments."""
+    training = plan(CATALOGUE[problem[0]], problem[2], segments, optimizer=optimizer)
+    return workers.train(problem, framework, training, dtype)
 
 
 @pytest.mark.parametrize("name", ["conv_cascade", "linear_cascade", "frozen_second_network"])
 def test_one_optimizer_over_groups_equals_two_and_one_over_all(
     workers: CheckWorkers, framework: str, name: str
 ) -> None:
-    """With net2 frozen its group is left out, whatever the arrangement."""
+    """Groups, separate optimizers and one over all take the same steps, also with net2 frozen."""
     problem, scenario = (name, "-", "seed"), CATALOGUE[name]
     ends = {
         arrangement: ended(
@@ -116,7 +117,7 @@ def test_one_optimizer_over_groups_equals_two_and_one_over_all(
                 assert np.max(np.abs(other - array)) <= 2 * ulp, (arrangement, key)
 
 
-CHANGES = [  # what happens after 25 steps, state kept; and with new optimizers, state lost
+CHANGES = [  # scenario, turn before and after step 25, factor of the rate, steps that Adam counts
     ("staged_unfreeze", "phase1", "phase2", 1.0, {"classifier": 26, "features": 1}),
     ("rate_decay", "adam", "adam", 0.1, {"net": 26}),
     ("rate_decay", "sgd", "sgd", 0.1, {}),
@@ -135,9 +136,9 @@ def test_state_is_kept_in_place_and_lost_with_a_new_optimizer(
     rate: float,
     counted: dict[str, int],
 ) -> None:
-    """One step later the old part's first moment is mostly memory, or nothing but this step's."""
+    """One step later the kept first moment is mostly old, the new one this step's gradient."""
     problem, first = (name, before, "seed"), Segment(25, (before,))
-    kept, lost = (
+    continued, restarted = (
         ended(workers, problem, framework, (first, Segment(1, (after,), rate, renew)))
         for renew in (False, True)
     )
@@ -145,22 +146,25 @@ def test_state_is_kept_in_place_and_lost_with_a_new_optimizer(
     assert old
     share = 1.0 if before == "sgd" else 0.1  # of the new gradient in the first moment
     for key, moment in old.items():
-        fresh = lost["moments"][key]  # share · gradient, for it began at nothing
-        assert equivalence.relative(kept["moments"][key], 0.9 * moment + fresh) <= AGREE, key
-        assert equivalence.relative(fresh, kept["moments"][key]) > share / 2, key
+        fresh = restarted["moments"][key]  # share · gradient, as it began at 0
+        assert equivalence.relative(continued["moments"][key], 0.9 * moment + fresh) <= AGREE, key
+        assert equivalence.relative(fresh, continued["moments"][key]) > share / 2, key
     for net, steps in counted.items():
-        assert {n for k, n in kept["steps"].items() if k.startswith(f"{net}.")} == {steps}
-    assert set(lost["steps"].values()) == ({1} if counted else set())
+        assert {n for k, n in continued["steps"].items() if k.startswith(f"{net}.")} == {steps}
+    assert set(restarted["steps"].values()) == ({1} if counted else set())
 
 
 def test_kept_and_lost_state_lead_elsewhere(workers: CheckWorkers, framework: str) -> None:
     for turn in ("sgd", "adam"):
         problem, first = ("rate_decay", turn, "seed"), Segment(25, (turn,))
-        kept, lost = (
+        continued, restarted = (
             ended(workers, problem, framework, (first, Segment(25, (turn,), 0.1, renew)))
             for renew in (False, True)
         )
-        apart = [equivalence.relative(lost["weights"][k], a) for k, a in kept["weights"].items()]
+        apart = [
+            equivalence.relative(restarted["weights"][k], a)
+            for k, a in continued["weights"].items()
+        ]
         assert min(apart) > 1e-4, turn
 
 
@@ -174,8 +178,8 @@ def test_every_parameter_learns_at_the_rate_of_its_group(
     grads = workers.gradients(problem, framework, way, "gradient", "float64")
     end = ended(workers, problem, framework, (Segment(1),))["weights"]
     for key, array in end.items():
-        own = [rate for layer, rate in optimizer.rates.items() if matches(key, (layer,))]
-        rate = own[0] if own else optimizer.settings["lr"]
+        rates = [rate for layer, rate in optimizer.rates.items() if matches(key, (layer,))]
+        rate = rates[0] if rates else optimizer.settings["lr"]
         assert equivalence.relative(start[key] - array, rate * grads[key]) <= 1e-7, key
 
 
@@ -185,16 +189,16 @@ def test_group_of_a_layer_without_parameters_is_an_error(
     optimizer = replace(CATALOGUE["lenet_layer_rates"].optimizer, rates={"classifier.relu1": 1e-2})
     with pytest.raises(WorkerFailed, match=r"'classifier\.relu1' selects no parameters") as raised:
         ended(workers, ("lenet_layer_rates", "-", "seed"), framework, (Segment(1),), optimizer)
-    assert "classifier.linear1" in raised.value.message  # what could have been meant
+    assert "classifier.linear1" in raised.value.message  # the names that exist
 
 
 def test_second_player_steps_through_the_updated_first(
     workers: CheckWorkers, framework: str
 ) -> None:
-    """Row 8 by hand: one round of plain gradient descent, B first, then A through the new B."""
+    """`two_player` by hand: one round of gradient descent, B first, then A through the new B."""
     problem, rate = ("two_player", "turn_b", "seed"), 0.1
     sgd = Optimizer("sgd", {"lr": rate}, "separate")
-    found = ended(workers, problem, framework, (Segment(1, ("turn_b", "turn_a")),), sgd)
+    end = ended(workers, problem, framework, (Segment(1, ("turn_b", "turn_a")),), sgd)
     a, a0, b, b0 = (
         read_arrays(workers.files(problem).weights)[f"{player}.linear.{leaf}"]
         for player in "AB"
@@ -210,12 +214,12 @@ def test_second_player_steps_through_the_updated_first(
     a, a0 = a - rate * back.T @ x, a0 - rate * back.sum(0)
     by_hand = {"A.linear.weight": a, "A.linear.bias": a0, "B.linear.weight": b, "B.linear.bias": b0}
     for name, array in by_hand.items():
-        assert equivalence.relative(found["weights"][name], array) <= AGREE, name
+        assert equivalence.relative(end["weights"][name], array) <= AGREE, name
 
 
 @pytest.mark.parametrize("name", ["two_player", "gan"])
 def test_recipes_of_a_turn_train_alike(workers: CheckWorkers, framework: str, name: str) -> None:
-    """Whoever computes the resting player's gradients, or not: it rests."""
+    """The resting player rests, whether or not its gradients are computed."""
     scenario = CATALOGUE[name]
     turns = scenario.trainings[0].segments[0].turns
     problem, segments = (name, turns[0], "seed"), (Segment(5, turns),)
@@ -223,9 +227,9 @@ def test_recipes_of_a_turn_train_alike(workers: CheckWorkers, framework: str, na
     other = "optimizer_only" if framework == "torch" else "stop_gradient"
     plans = [plan(scenario, "seed", segments, recipe=recipe) for recipe in (None, other)]
     one = plan(scenario, "seed", segments, recipe=other, optimizer=together)
-    if framework == "torch":  # it passes over what has no gradient; optax would miss it
+    if framework == "torch":  # torch's optimizers skip what has no gradient, optax's do not
         plans.append(one)
-    first, *others = (workers.train(problem, framework, made) for made in plans)
+    first, *others = (workers.train(problem, framework, training) for training in plans)
     for end in others:
         assert end["steps"] == first["steps"]
         for key, array in first["weights"].items():
@@ -248,7 +252,7 @@ SEPARATE, SUMMED = (
 STEPPED = [
     ("linear_cascade", "-", SEPARATE),  # Adam
     ("only_new_layer", "-", RECIPES),  # with L2
-    # momentum: where the gradient is the same again, Adam's step is, whatever it remembers
+    # momentum, as Adam's step does not show its state where the gradient stays the same
     ("rate_decay", "sgd", SUMMED),
 ]
 
@@ -257,21 +261,21 @@ STEPPED = [
 def test_timed_step_is_the_first_step_of_training_every_time(
     workers: CheckWorkers, framework: str, name: str, variant: str, ways: dict[str, Any]
 ) -> None:
-    """Its gradients are the reference's too, read from ``.grad`` or found again in a moment."""
+    """Its gradients are those of the reference; some are recovered from the optimizer's moments."""
     problem = (name, variant, "seed")
     way = ("backward", CATALOGUE[name].baseline)
     grads = workers.gradients(problem, framework, way, "gradient", "float64")
     trained = ended(workers, problem, framework, (Segment(1, (variant,)),))["weights"]
     for way in ways[framework]:
-        found = workers.run(problem, framework, way, "step", "float64")
-        updated, stepped = under(found, "updated"), under(found, "gradient")
+        arrays = workers.run(problem, framework, way, "step", "float64")
+        updated, stepped = under(arrays, "updated"), under(arrays, "gradient")
         for key, array in trained.items():
             assert equivalence.relative(updated[key], array) <= AGREE, (way, key)
         for key, array in grads.items():
             assert equivalence.relative(stepped[key], array) <= AGREE, (way, key)
 
 
-RATES = [  # segments after which a rate that was lowered before must still hold
+RATES = [  # trainings that lower the rate before a part joins or the optimizers are renewed
     (
         "staged_unfreeze",
         (Segment(2, ("phase1",)), Segment(1, ("phase1",), 0.1), Segment(1, ("phase2",))),
@@ -284,7 +288,7 @@ RATES = [  # segments after which a rate that was lowered before must still hold
 def test_lowered_rate_holds_for_what_joins_later_and_for_new_optimizers(
     workers: CheckWorkers, framework: str, name: str, segments: tuple[Segment, ...]
 ) -> None:
-    """Adam's first step is its learning rate at most, and for most elements nearly that."""
+    """Adam's first step moves an element by at most the learning rate, and most by nearly that."""
     problem = (name, segments[0].turns[0], "seed")
     before = ended(workers, problem, framework, segments[:-1])["weights"]
     after = ended(workers, problem, framework, segments)

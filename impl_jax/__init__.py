@@ -1,1 +1,1 @@
-"""Every scenario in JAX: the twin of ``impl_torch``, file by file and name by name."""
+"""Implement every scenario in JAX, with the same files and names as ``impl_torch``."""

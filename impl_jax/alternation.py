@@ -1,6 +1,8 @@
-"""Two players that take turns: rows 8 to 10 of the catalogue.
+"""Build the scenarios of the family "alternation": two networks that are trained in turns.
 
-A turn is the networks as they stand in it, with its losses; who rests in it is frozen.
+Each function returns the stages of one turn: the networks with the losses of that turn. The
+network whose turn it is not is frozen. The specification of the scenarios stands in
+``benchmarks/scenarios/alternation.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from impl_jax.problem import Data, Stage, against
 
 
 class Player(nnx.Module):
-    """Linear(inputs → outputs)."""
+    """A single Linear(inputs → outputs)."""
 
     def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs) -> None:
         self.linear = nnx.Linear(inputs, outputs, rngs=rngs)
@@ -25,7 +27,11 @@ class Player(nnx.Module):
 
 
 def two_player(*, hidden: int, turn: str, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 8: A: 1 → hidden, B: hidden → 1; both turns pull B's output to one."""
+    """Build two Linear networks, A: 1 → hidden and B: hidden → 1, that take turns.
+
+    In either turn the loss is the mean squared error of B's output against ones. The scenario shows
+    B stepping on A's detached output, and then A learning through the B that has just been updated.
+    """
     return [
         Stage("A", Player(1, hidden, rngs)),
         Stage("B", Player(hidden, 1, rngs), {f"loss_{turn}": against("ones", squared_error)}),
@@ -33,7 +39,7 @@ def two_player(*, hidden: int, turn: str, rngs: nnx.Rngs) -> list[Stage]:
 
 
 class Generator(nnx.Module):
-    """noise → hidden → hidden → pixels: Linear · ReLU twice, Linear · Tanh."""
+    """Linear and ReLU twice, then Linear and Tanh: [batch, noise] → [batch, pixels]."""
 
     def __init__(self, noise: int, hidden: int, pixels: int, rngs: nnx.Rngs) -> None:
         self.linear1 = nnx.Linear(noise, hidden, rngs=rngs)
@@ -46,7 +52,10 @@ class Generator(nnx.Module):
 
 
 class Discriminator(nnx.Module):
-    """Judges several batches one by one: pixels → hidden → hidden → 1, LeakyReLU, Sigmoid."""
+    """Linear and LeakyReLU twice, then Linear and Sigmoid: [batch, pixels] → [batch].
+
+    It takes a tuple of batches, such as real and generated examples, and judges one after another.
+    """
 
     def __init__(self, pixels: int, hidden: int, rngs: nnx.Rngs) -> None:
         self.linear1 = nnx.Linear(pixels, hidden, rngs=rngs)
@@ -63,7 +72,12 @@ class Discriminator(nnx.Module):
 
 
 def gan(*, noise: int, hidden: int, pixels: int, turn: str, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 9: D learns to tell real from generated in its turn, G to be taken for real in its."""
+    """Build a generator G and a discriminator D that take turns (a GAN).
+
+    In turn ``d`` D learns to tell real examples from generated ones while G is frozen. In turn
+    ``g`` G learns to be taken for real while D is frozen. The scenario shows that G's gradient must
+    pass through a D that does not change.
+    """
     generator = Stage("G", Generator(noise, hidden, pixels, rngs))
     discriminator = Discriminator(pixels, hidden, rngs)
     if turn == "d":
@@ -81,7 +95,7 @@ def _fake(fake: Array, _: Data) -> tuple[Array, ...]:
 
 
 def _judged(batch: int, *, real: bool):  # type: ignore[no-untyped-def]
-    """Binary cross-entropy of the judgement of one of the batches."""
+    """Return the loss that is the binary cross-entropy of D's judgements of one of its batches."""
 
     def loss(judgements: tuple[Array, ...], _: Data) -> Array:
         judged = judgements[batch]
@@ -92,7 +106,10 @@ def _judged(batch: int, *, real: bool):  # type: ignore[no-untyped-def]
 
 
 class ChannelEncoder(nnx.Module):
-    """messages → hidden → symbols, each codeword scaled to unit power per symbol."""
+    """Linear, LeakyReLU and Linear, then each codeword is scaled to unit power per symbol.
+
+    It maps one-hot messages [batch, messages] to codewords [batch, symbols].
+    """
 
     def __init__(self, messages: int, hidden: int, symbols: int, rngs: nnx.Rngs) -> None:
         self.linear1 = nnx.Linear(messages, hidden, rngs=rngs)
@@ -104,7 +121,7 @@ class ChannelEncoder(nnx.Module):
 
 
 class ChannelDecoder(nnx.Module):
-    """symbols → hidden → a logit for each message."""
+    """Linear, LeakyReLU and Linear: [batch, symbols] → one logit for each message."""
 
     def __init__(self, messages: int, hidden: int, symbols: int, rngs: nnx.Rngs) -> None:
         self.linear1 = nnx.Linear(symbols, hidden, rngs=rngs)
@@ -115,7 +132,11 @@ class ChannelDecoder(nnx.Module):
 
 
 def autoencoder(*, messages: int, hidden: int, symbols: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 10: a message goes through a noisy channel; the noise is data."""
+    """Build an encoder and a decoder with a noisy channel between them.
+
+    The noise is an entry of the data, so both frameworks add the same. The scenario shows first
+    joint training, and then training of the decoder alone.
+    """
     loss = against("messages", optax.softmax_cross_entropy_with_integer_labels)
     return [
         Stage("encoder", ChannelEncoder(messages, hidden, symbols, rngs)),

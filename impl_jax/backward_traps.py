@@ -1,6 +1,7 @@
-"""What JAX does at the traps of several backward passes: shown, not asserted.
+"""Demonstrate the traps of several backward passes in JAX.
 
-Each function runs one trap and the right way beside it and returns what it saw as plain data.
+Each function runs the wrong way and the right way side by side and returns the results as plain
+data. The test of the same subject in ``benchmarks/test_backward_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -17,21 +18,36 @@ WIDTH, BATCH = 64, 32
 Networks = dict[str, list[Array]]
 
 
-def host_array_inside_jit() -> dict[str, Any]:
-    """A traced value has no numbers yet, so no NumPy array can be made of it."""
+def donated_residuals() -> dict[str, Any]:
+    """Run a second pullback through residuals that the first one freed or retained.
 
-    def through_the_host(x: Array) -> Array:
-        return jnp.asarray(np.asarray(x) * 0.5)
+    Donating a pullback to the jit that calls it frees its residuals, as a backward pass frees the
+    tensors that torch's graph has saved.
+    """
+    networks, data = _networks()
 
-    x = jnp.ones(3)
+    @jax.jit
+    def forward(networks: Networks) -> Any:
+        return jax.vjp(lambda n: _two_losses(n, data)[1], networks)[1]
+
+    def pull(pullback: Any) -> Any:
+        return pullback(jnp.ones(()))[0]
+
+    reused, pull_reused = forward(networks), jax.jit(pull)
+    pull_reused(reused)
+    donated, pull_donated = forward(networks), jax.jit(pull, donate_argnums=0)
+    pull_donated(donated)
     return {
-        "inside": _raised(lambda: jax.jit(through_the_host)(x)),
-        "outside": _raised(lambda: through_the_host(x)),
+        "kept": _raised(lambda: pull_reused(reused)),
+        "donated": _raised(lambda: pull_donated(donated)),
     }
 
 
 def update_between_pullbacks() -> dict[str, Any]:
-    """Arrays are immutable: the second pullback is at the parameters of the forward pass."""
+    """Update the parameters between two pullbacks.
+
+    Arrays are immutable, so the second pullback is still at the parameters of the forward pass.
+    """
     networks, data = _networks()
     _, pull_first = jax.vjp(lambda n: _two_losses(n, data)[0], networks)
     _, pull_second = jax.vjp(lambda n: _two_losses(n, data)[1], networks)
@@ -46,24 +62,17 @@ def update_between_pullbacks() -> dict[str, Any]:
     }
 
 
-def donated_residuals() -> dict[str, Any]:
-    """Donating the closure to its pullback frees it, as a backward pass frees torch's graph."""
-    networks, data = _networks()
+def host_array_inside_jit() -> dict[str, Any]:
+    """Convert a value to a NumPy array inside jit, where it is traced and has no numbers yet."""
 
-    @jax.jit
-    def forward(networks: Networks) -> Any:
-        return jax.vjp(lambda n: _two_losses(n, data)[1], networks)[1]
+    def through_the_host(x: Array) -> Array:
+        return jnp.asarray(np.asarray(x) * 0.5)
 
-    def pull(pullback: Any) -> Any:
-        return pullback(jnp.ones(()))[0]
-
-    kept = forward(networks)
-    keeping = jax.jit(pull)
-    keeping(kept)
-    given = forward(networks)
-    giving = jax.jit(pull, donate_argnums=0)
-    giving(given)
-    return {"kept": _raised(lambda: keeping(kept)), "donated": _raised(lambda: giving(given))}
+    x = jnp.ones(3)
+    return {
+        "inside": _raised(lambda: jax.jit(through_the_host)(x)),
+        "outside": _raised(lambda: through_the_host(x)),
+    }
 
 
 def _networks() -> tuple[Networks, tuple[Array, Array]]:
@@ -91,7 +100,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _raised(call: Callable[[], Any]) -> dict[str, str] | None:
-    """Type and message of what the call raises; None if nothing."""
+    """Return type and message of the error that the call raises; None if it raises none."""
     try:
         jax.block_until_ready(call())
     except Exception as error:

@@ -1,4 +1,7 @@
-"""For the canaries of the harness: work of a known amount, and a gradient known by hand."""
+"""Make programs for the harness's canaries, checks of the measurement itself.
+
+They are work of a known amount, and a gradient that is known by hand.
+"""
 
 from __future__ import annotations
 
@@ -13,41 +16,42 @@ from numpy.typing import NDArray
 from impl_jax import layout, runtime
 from impl_jax.session import Session
 
-SIDE = {
-    "cpu": 256,
-    "gpu": 2048,
-}  # a product takes far longer than to be dispatched
+# rows of the square operand: its product takes far longer than the dispatch of a call
+SIDE = {"cpu": 256, "gpu": 2048}
 
 
 class Canaries:
-    """Makes the programs, on a session's device and in its dtype."""
+    """Make the canaries' programs on a session's device and in its dtype."""
 
     def __init__(self, session: Session) -> None:
         self.device, self.dtype = session.device, session.dtype
         side = SIDE[self.device.platform]
-        # a reflection: its powers neither grow nor vanish
+        # a reflection: its powers neither overflow nor vanish
         reflection = np.asarray(np.eye(side) - 2 / side, dtype=self.dtype)
         self.operand = jax.device_put(reflection, self.device)
         self.multiply = jax.jit(jnp.matmul).lower(self.operand, self.operand).compile()
 
     def synchronous(self) -> str | None:
-        """Why no call here can return before its work is done; None where one can."""
+        """Return why no call returns before its work is done here; None where one may."""
         ahead = jax.config.values.get("jax_cpu_enable_async_dispatch", True)
         if self.device.platform == "cpu" and not ahead:
             return "jax_cpu_enable_async_dispatch is off: a call returns when its work is done"
         return None
 
     def chain(self, count: int, *, waited: bool = True) -> Chain:
-        """So many products, waited for or not."""
+        """Return a program of ``count`` products, whose `wait` waits only if ``waited``."""
         return Chain(self, count, waited)
 
     def gradient(self, arrays: Mapping[str, NDArray[Any]], scale: float) -> Gradient:
-        """The gradient of ½‖x wᵀ − t‖², times ``scale``; ``arrays`` are canonical w, x and t."""
+        """Return a program that computes the gradient of ½‖x wᵀ − t‖² by w, times ``scale``.
+
+        ``arrays`` are w, x and t in the canonical layout.
+        """
         return Gradient(self, arrays, scale)
 
 
 class Chain:
-    """``count`` products, each of the one before, so that no two of them can run side by side."""
+    """Multiply ``count`` times, each product by the one before, so that no two run in parallel."""
 
     graphs = 0  # none is compiled while it is timed
 
@@ -78,7 +82,7 @@ class Chain:
 
 
 class Gradient:
-    """A gradient that can be worked out by hand: (x wᵀ − t)ᵀ x, times ``scale``."""
+    """Compute a gradient that can be worked out by hand: (x wᵀ − t)ᵀ x, times ``scale``."""
 
     def __init__(
         self, canaries: Canaries, arrays: Mapping[str, NDArray[Any]], scale: float
@@ -106,7 +110,7 @@ class Gradient:
     def reset(self) -> None: ...
 
     def gradients(self) -> dict[str, NDArray[Any]]:
-        """The last `run`'s, under ``w``."""
+        """Return the gradient of the last `run`, under the name ``w``."""
         return {"w": layout.parameter_out(self.result)}
 
 

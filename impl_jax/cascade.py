@@ -1,4 +1,8 @@
-"""Networks in series with a loss at several places: rows 1 to 7 of the catalogue."""
+"""Build the scenarios of the family "cascade": networks in series with losses at several places.
+
+Each function returns the stages of one scenario. What a scenario is (its sizes, weights, data and
+which loss may change which network) stands in ``benchmarks/scenarios/cascade.py``.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,17 @@ from impl_jax.problem import Data, Stage, against, as_it_is, cut
 
 
 class ConvStage(nnx.Module):
-    """ConvTranspose(1→1, k=2) · InstanceNorm · ReLU: [batch, d, d, d, 1] → d + 1."""
+    """ConvTranspose(1 → 1, kernel 2), InstanceNorm and ReLU.
+
+    It maps [batch, d, d, d, 1] to [batch, d+1, d+1, d+1, 1].
+    """
 
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.conv = nnx.ConvTranspose(
             1, 1, (2, 2, 2), padding="VALID", transpose_kernel=True, rngs=rngs
         )
-        # torch's eps and no affine; the two-pass variance, for the fast one loses digits
+        # torch's defaults: eps 1e-5 and no affine parameters. The fast variance, E[x²] − E[x]²,
+        # subtracts two nearly equal numbers and loses digits; torch uses the two-pass one.
         self.norm = nnx.InstanceNorm(
             1, epsilon=1e-5, use_bias=False, use_scale=False, use_fast_variance=False, rngs=rngs
         )
@@ -30,7 +38,7 @@ class ConvStage(nnx.Module):
 
 
 class ConvPair(nnx.Module):
-    """Both stages inside one network, which returns both outputs."""
+    """Two `ConvStage` in series inside one network, which returns the outputs of both."""
 
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.stage1 = ConvStage(rngs)
@@ -42,7 +50,11 @@ class ConvPair(nnx.Module):
 
 
 def conv_cascade(*, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 1: two 3-D stages in series, a SmoothL1 loss at each."""
+    """Build two networks of 3-D convolutions in series, with a SmoothL1 loss after each.
+
+    The scenario shows that one backward pass of the summed loss gives the same gradients as a
+    backward pass for each loss.
+    """
     return [
         Stage("net1", ConvStage(rngs), {"loss1": against("target1", optax.huber_loss)}),
         Stage("net2", ConvStage(rngs), {"loss2": against("target2", optax.huber_loss)}),
@@ -50,7 +62,11 @@ def conv_cascade(*, rngs: nnx.Rngs) -> list[Stage]:
 
 
 def conv_cascade_single(*, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 2: the same stages and losses, inside one network."""
+    """Build the stages and losses of `conv_cascade` inside one network with two outputs.
+
+    The scenario shows that a loss on an inner output needs no second network. The graph has no
+    boundary between networks, so it cannot be cut there.
+    """
     first, second = against("target1", optax.huber_loss), against("target2", optax.huber_loss)
     losses = {
         "loss1": lambda outputs, data: first(outputs[0], data),
@@ -60,7 +76,7 @@ def conv_cascade_single(*, rngs: nnx.Rngs) -> list[Stage]:
 
 
 class LinearNet(nnx.Module):
-    """Linear(width → width)."""
+    """A single Linear(width → width)."""
 
     def __init__(self, width: int, rngs: nnx.Rngs) -> None:
         self.linear = nnx.Linear(width, width, rngs=rngs)
@@ -70,17 +86,28 @@ class LinearNet(nnx.Module):
 
 
 def linear_cascade(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 3: two Linear layers in series, a squared error at each."""
+    """Build two Linear layers in series, with a mean squared error after each.
+
+    The scenario shows that training by the summed loss brings both outputs to their targets.
+    """
     return _linear_pair(width, enter=as_it_is, rngs=rngs)
 
 
 def scaled_cascade(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 4: net1's output is halved on its way; an operation does not cut the graph."""
+    """Build `linear_cascade` with net1's output multiplied by 0.5 before it enters net2.
+
+    The scenario shows that an operation between two networks does not cut the graph.
+    """
     return _linear_pair(width, enter=lambda value, _: value * 0.5, rngs=rngs)
 
 
 def severed_cascade(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 5: no host array survives tracing; stop_gradient severs the graph as one would."""
+    """Build `linear_cascade` with net1's output cut by ``stop_gradient`` before net2.
+
+    The scenario shows that loss2 then leaves no gradient in net1. A traced value has no numbers to
+    copy to a NumPy array, as the PyTorch twin does; ``stop_gradient`` severs the graph as that
+    copy would.
+    """
 
     def without_gradient(value: Array, _: Data) -> Array:
         return stop_gradient(value) * 0.5
@@ -96,7 +123,7 @@ def _linear_pair(width: int, enter: Callable[[Array, Data], Array], rngs: nnx.Rn
 
 
 class Encoder(nnx.Module):
-    """[batch, s, s, 1] → [batch, s-5, s-5, 4·c], c channels wide."""
+    """Two convolutions: [batch, s, s, 1] → [batch, s-5, s-5, 4·channels]."""
 
     def __init__(self, channels: int, rngs: nnx.Rngs) -> None:
         self.conv1 = nnx.Conv(1, channels, (3, 3), padding="VALID", rngs=rngs)
@@ -107,7 +134,7 @@ class Encoder(nnx.Module):
 
 
 class Decoder(nnx.Module):
-    """[batch, s-5, s-5, 4·c] → [batch, s, s, 1], in (0, 1)."""
+    """Two transposed convolutions: [batch, s-5, s-5, 4·channels] → [batch, s, s, 1], in (0, 1)."""
 
     def __init__(self, channels: int, rngs: nnx.Rngs) -> None:
         self.conv1 = nnx.ConvTranspose(
@@ -122,7 +149,7 @@ class Decoder(nnx.Module):
 
 
 class Segmenter(nnx.Module):
-    """[batch, s, s, 1] → [batch, s-7, s-7, 2], in (0, 1)."""
+    """Three convolutions: [batch, s, s, 1] → [batch, s-7, s-7, 2], in (0, 1)."""
 
     def __init__(self, channels: int, rngs: nnx.Rngs) -> None:
         self.conv1 = nnx.Conv(1, 4 * channels, (3, 3), padding="VALID", rngs=rngs)
@@ -137,7 +164,11 @@ class Segmenter(nnx.Module):
 def three_network_cascade(
     *, channels: int, stop_before_net2: bool = False, rngs: nnx.Rngs
 ) -> list[Stage]:
-    """Row 6: three networks, a loss on the first and on the last."""
+    """Build encoder, decoder and segmenter in series, with a loss on the first and on the last.
+
+    The scenario shows how far each loss reaches back. With ``stop_before_net2`` the encoder's
+    output is detached, so loss3 changes the decoder and the segmenter alone.
+    """
     enter = cut if stop_before_net2 else as_it_is
     return [
         Stage("net1", Encoder(channels, rngs), {"loss1": against("target1", squared_error)}),
@@ -147,7 +178,11 @@ def three_network_cascade(
 
 
 def stacked_cascade(*, width: int, depths: list[int], rngs: nnx.Rngs) -> list[Stage]:
-    """Row 7: deep supervision; stage i is ``depths[i]`` × (Linear · ReLU) with a loss behind it."""
+    """Build N networks in series with a loss after each, as in deep supervision.
+
+    Network i is ``depths[i - 1]`` times Linear and ReLU. The scenario shows what a backward pass
+    for each loss costs: N(N+1)/2 walks through a network, where the summed loss needs N.
+    """
     return [
         Stage(
             f"net{i}", Stack(width, depth, rngs), {f"loss{i}": against(f"target{i}", squared_error)}
@@ -157,7 +192,7 @@ def stacked_cascade(*, width: int, depths: list[int], rngs: nnx.Rngs) -> list[St
 
 
 class Stack(nnx.Module):
-    """depth × (Linear(width → width) · ReLU)."""
+    """Linear(width → width) and ReLU, ``depth`` times in series."""
 
     def __init__(self, width: int, depth: int, rngs: nnx.Rngs) -> None:
         self.depth = depth
@@ -171,15 +206,19 @@ class Stack(nnx.Module):
 
 
 def squared_error(prediction: Array, target: Array) -> Array:
-    """Elementwise (prediction − target)²; optax's own carries a factor of one half in `l2_loss`."""
+    """Return (prediction − target)² of each element.
+
+    `optax.squared_error` is the same; `optax.l2_loss` has a factor of one half in front of it.
+    """
     return jnp.square(prediction - target)
 
 
 def cross_entropy(probability: Array, target: Array) -> Array:
-    """Elementwise binary cross-entropy of probabilities, logarithms clamped at −100 as in torch.
+    """Return the binary cross-entropy of each probability, elementwise.
 
-    The inner `where` keeps the branch that is not taken finite: its cotangent is 0, and 0 times
-    the infinite slope of a logarithm at 0 would be NaN.
+    As in torch, the logarithms are clamped at −100. The inner ``where`` keeps the argument of the
+    logarithm positive. ``where`` differentiates both of its branches; the cotangent of the branch
+    that is not selected is 0, and 0 times the infinite slope of a logarithm at 0 would be NaN.
     """
 
     def clamped_log(value: Array) -> Array:

@@ -1,6 +1,7 @@
-"""What JAX does at the traps of compiled backward passes: shown, not asserted.
+"""Demonstrate the traps of compiled backward passes in JAX.
 
-Each function runs one trap and the right way beside it and returns what it saw as plain data.
+Each function runs the wrong way and the right way side by side and returns the results as plain
+data. The test of the same subject in ``benchmarks/test_backward_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ PRODUCT = 2 * BATCH * WIDTH * WIDTH  # FLOPs of one Linear layer
 
 
 def only_the_loss_is_returned() -> dict[str, Any]:
-    """XLA removes what nobody receives: the backward pass is gone. In products of one layer."""
+    """Count the products (GEMMs) of a jitted loss and gradient of which only the loss is returned.
+
+    XLA removes computations that no output needs, so no backward pass is left.
+    """
     networks, data = _networks()
 
     def both(networks: Networks) -> Any:
@@ -33,7 +37,11 @@ def only_the_loss_is_returned() -> dict[str, Any]:
 
 
 def cache_entries() -> dict[str, Any]:
-    """A vjp from a jit is a pytree and hits one entry; each kind of learning rate makes its own."""
+    """Count the entries of the jit cache for pullbacks, and for learning rates of several types.
+
+    A pullback from a jit is a pytree, so every pullback of the same function hits one entry. A
+    Python float, a JAX scalar and a NumPy scalar make an entry each.
+    """
     networks, data = _networks()
 
     @jax.jit
@@ -47,7 +55,7 @@ def cache_entries() -> dict[str, Any]:
     traced: list[int] = []
 
     def update(weight: Array, lr: Any) -> Array:
-        traced.append(1)  # runs when it is traced, not when it is called
+        traced.append(1)  # Python code runs when the function is traced, not when it is called
         return weight - lr * weight
 
     step = jax.jit(update)

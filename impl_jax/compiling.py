@@ -1,9 +1,13 @@
-"""What a program calls, compiled ahead of time, or operation by operation as it is written."""
+"""Compile what a program calls ahead of time, or leave it to run operation by operation.
+
+A compiler is made for one program. In the mode ``jit`` each function that the program hands it is
+compiled as a whole; in the mode ``eager`` none is.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -11,34 +15,82 @@ import jax
 Function = Callable[..., Any]
 
 
-class Eager:
-    """The function itself: JAX dispatches, and compiles at its first use, each operation alone.
+class EagerCompiler:
+    """Compile nothing: JAX runs the program operation by operation, as it is written."""
 
-    What is handed from call to call is the same as in `Compiled`, and so is what is waited for. No
-    part of its time is a trace's or a compilation's alone, and of what it computes XLA never sees
-    the whole. Nothing can be donated.
+    graphs = 0  # no function is compiled a second time: another shape or type raises TypeError
+
+    def __init__(self) -> None:
+        self.functions: list[EagerFunction] = []  # those that the timed part of the program calls
+
+    def jit(self, function: Function, donate: tuple[int, ...] = ()) -> EagerFunction:
+        """Return the function as the program is to call it.
+
+        ``donate`` are the positions of the arguments whose memory the outputs may overwrite.
+        """
+        prepared = self._prepared(function, donate)
+        self.functions.append(prepared)
+        return prepared
+
+    def _prepared(self, function: Function, donate: tuple[int, ...]) -> EagerFunction:
+        return EagerFunction(function)
+
+    def exclude(self, function: Function) -> None:
+        """Leave a function out of times and counts: the timed part does not call it."""
+        self.functions = [one for one in self.functions if one is not function]
+
+    @property
+    def trace_seconds(self) -> float | None:
+        """Seconds of tracing and lowering; None where nothing is traced whole."""
+        return _total(one.trace_seconds for one in self.functions)
+
+    @property
+    def compile_seconds(self) -> float | None:
+        """Seconds of XLA's compilation; None where nothing is compiled whole."""
+        return _total(one.compile_seconds for one in self.functions)
+
+    def flops(self) -> float | None:
+        """Return the FLOPs of one call of each function; None where XLA never saw the whole."""
+        return _total(one.flops() for one in self.functions)
+
+
+class WholeCompiler(EagerCompiler):
+    """Compile each function of the program as a whole."""
+
+    def _prepared(self, function: Function, donate: tuple[int, ...]) -> EagerFunction:
+        return CompiledFunction(function, donate)
+
+
+MODES: dict[str, type[EagerCompiler]] = {"jit": WholeCompiler, "eager": EagerCompiler}
+
+
+class EagerFunction:
+    """Call the function itself: JAX dispatches each operation alone, compiled at its first use.
+
+    What passes from call to call is the same as with `CompiledFunction`, and so is what is waited
+    for. No arguments are donated.
     """
 
     trace_seconds: float | None = None
     compile_seconds: float | None = None
     traced: Any = None
 
-    def __init__(self, function: Function, donate: tuple[int, ...] = ()) -> None:
+    def __init__(self, function: Function) -> None:
         self.function = function
 
     def __call__(self, *args: Any) -> Any:
         return self.function(*args)
 
     def flops(self) -> float | None:
-        """Unknown: there is no whole program to analyse."""
+        """Return None, for unknown: there is no whole program to analyse."""
         return None
 
 
-class Compiled(Eager):
-    """A function compiled ahead of time, at its first call, with its stages timed.
+class CompiledFunction(EagerFunction):
+    """Compile a function ahead of time, at its first call, and measure the stages of compiling.
 
-    The executable takes only what it was compiled for, so a recompilation cannot hide in a timed
-    loop: another shape or type raises TypeError.
+    The executable takes only the shapes and types that it was compiled for, others raise TypeError.
+    So no recompilation can hide in a timed loop, as it could behind `jax.jit`.
     """
 
     def __init__(self, function: Function, donate: tuple[int, ...] = ()) -> None:
@@ -62,8 +114,11 @@ class Compiled(Eager):
         self.compile_seconds = time.perf_counter() - middle
 
     def flops(self) -> float:
-        """What XLA's own cost analysis counts for one call."""
+        """Return the FLOPs of one call by XLA's own cost analysis."""
         return float((self.executable.cost_analysis() or {}).get("flops", 0.0))
 
 
-MODES: dict[str, type[Eager]] = {"jit": Compiled, "eager": Eager}
+def _total(parts: Iterable[float | None]) -> float | None:
+    """Return the sum; None where a part is unknown."""
+    known = list(parts)
+    return None if None in known else sum(filter(None, known))

@@ -1,6 +1,7 @@
-"""What optax and flax do where a part of the networks is frozen: shown, not asserted.
+"""Demonstrate the traps of freezing a part of the networks in JAX, flax and optax.
 
-Each function runs one trap and the right way beside it and returns what it saw as plain data.
+Each function runs the wrong way and the right way side by side and returns the results as plain
+data. The test of the same subject in ``benchmarks/test_freeze_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ LABELS = {"net1": "frozen", "net2": "trained"}
 
 
 def zero_gradients_of_frozen_parameters() -> dict[str, dict[str, float]]:
-    """``stop_gradient`` makes gradients 0, not absent, and the optimizer steps all it is given.
+    """``stop_gradient`` makes gradients 0, not absent, and the optimizer steps every one of them.
 
-    With 0, momentum and Adam's moments go on and weight decay pulls. net1 is frozen after one step
-    of training; the table says how far its weights move in the next five.
+    With a gradient of 0, momentum and Adam's moments still move a parameter, and so does weight
+    decay. net1 is frozen after one step of training; the table shows how far its weights move in
+    the next five.
     """
 
     def loss(networks: Networks) -> Array:
@@ -59,9 +61,10 @@ def zero_gradients_of_frozen_parameters() -> dict[str, dict[str, float]]:
 
 
 def masked_alone() -> dict[str, Any]:
-    """``optax.masked`` passes on what is masked out: its update is the raw gradient.
+    """``optax.masked`` returns the raw gradient as the update of a parameter that is masked out.
 
-    That has no minus sign and no learning rate, so the frozen network climbs its loss. One step.
+    That update has no minus sign and no learning rate, so the frozen network climbs its loss. The
+    table shows one step.
     """
     adam, zero = optax.adam(LR), optax.set_to_zero()
     optimizers = {
@@ -72,23 +75,24 @@ def masked_alone() -> dict[str, Any]:
         "selective_transform": optax.selective_transform(adam, freeze_mask=FROZEN),
     }
     start, gradient = _networks(), jax.grad(_loss)(_networks())
-    found = {}
+    results = {}
     for name, optimizer in optimizers.items():
         networks, _ = _step(_loss, optimizer, start, optimizer.init(start))
         change = networks["net1"] - start["net1"]
-        found[name] = {
+        results[name] = {
             "net1_moved": float(jnp.abs(change).max()),
             "by_its_gradient": bool(jnp.allclose(change, gradient["net1"])),
             "loss": float(_loss(networks)),
         }
-    return found
+    return results
 
 
 def freeze_before_after_or_alone() -> dict[str, Any]:
-    """``optax.freeze`` zeroes the frozen part of what reaches it and passes on the rest.
+    """``optax.freeze`` zeroes the frozen part of the updates it receives and returns the rest.
 
-    Before AdamW it zeroes net1's gradient, and AdamW's decay still moves net1. Alone, it hands net2
-    its raw gradient, and net2 climbs the loss: it is no optimizer. Three steps.
+    Before AdamW it zeroes net1's gradient, and AdamW's decay still moves net1. Alone, it is no
+    optimizer: it returns net2's raw gradient as the update, and net2 climbs the loss. The table
+    shows three steps.
     """
     adamw, freeze = optax.adamw(LR, weight_decay=DECAY), optax.freeze(FROZEN)
     optimizers = {
@@ -97,36 +101,38 @@ def freeze_before_after_or_alone() -> dict[str, Any]:
         "freeze_alone": freeze,
         "adamw_then_freeze": optax.chain(adamw, freeze),
     }
-    found = {}
+    results = {}
     for name, optimizer in optimizers.items():
         networks, state = _networks(), optimizer.init(_networks())
         for _ in range(3):
             networks, state = _step(_loss, optimizer, networks, state)
         moved = _distance(networks["net1"], _networks()["net1"])
-        found[name] = {"net1_moved": moved, "loss": float(_loss(networks))}
-    return found
+        results[name] = {"net1_moved": moved, "loss": float(_loss(networks))}
+    return results
 
 
 def clipping_counts_frozen_gradients() -> dict[str, float]:
-    """The global norm is over every gradient handed in; a large frozen one shrinks the rest.
+    """Clip gradients to a global norm of 1 over both networks, and over the trained one alone.
 
-    Norm of net2's gradient, which is 3, after clipping to 1.
+    The norm is over every gradient passed in, so a large one of a frozen network shrinks the rest.
+    Returned is the norm of net2's gradient after clipping; before, it is 3.
     """
     clip, freeze = optax.clip_by_global_norm(1.0), optax.freeze(FROZEN)
     ways = {"both": optax.chain(clip, freeze), "trained_only": optax.chain(freeze, clip)}
     networks = {"net1": jnp.zeros(1), "net2": jnp.zeros(1)}
     gradients = jax.grad(lambda n: (40.0 * n["net1"] + 3.0 * n["net2"]).sum())(networks)
-    found = {}
+    results = {}
     for way, clipped in ways.items():
         updates, _ = clipped.update(gradients, clipped.init(networks))
-        found[way] = float(jnp.linalg.norm(updates["net2"]))
-    return found
+        results[way] = float(jnp.linalg.norm(updates["net2"]))
+    return results
 
 
 def frozen_batch_norm_moves_its_statistics() -> dict[str, Any]:
-    """Running statistics are no parameters: leaving net1 out of what is differentiated moves them.
+    """Run a frozen BatchNorm forward and see whether its running statistics change.
 
-    ``.eval()`` holds them, until somebody calls ``.train()`` on the whole model again.
+    They are no parameters: not differentiating net1 does not freeze them. ``.eval()`` does, until
+    ``.train()`` is called on the whole model again.
     """
     trained = nnx.All(nnx.Param, nnx.PathContains("net2"))
     moved = {}
@@ -142,10 +148,10 @@ def frozen_batch_norm_moves_its_statistics() -> dict[str, Any]:
 
 
 def optimizer_of_a_part() -> dict[str, Any]:
-    """``nnx.Optimizer`` steps what its filter ``wrt`` names and drops every other gradient.
+    """``nnx.Optimizer`` steps what its filter ``wrt`` selects and drops every other gradient.
 
     So a frozen net1's gradients are computed for nothing, and a misspelt filter trains nothing at
-    all. Only the reverse, too few gradients, raises.
+    all. Only the reverse, gradients of too few variables, raises.
     """
     parts = {n: nnx.All(nnx.Param, nnx.PathContains(n)) for n in ("net1", "net2", "misspelt")}
     cases: dict[str, tuple[Any, Any]] = {
@@ -154,7 +160,7 @@ def optimizer_of_a_part() -> dict[str, Any]:
         "gradients of net2, optimizer of all": (parts["net2"], nnx.Param),
         "gradients of net2, optimizer of net2": (parts["net2"], parts["net2"]),
     }
-    found = {}
+    results = {}
     for name, (differentiated, wrt) in cases.items():
         model = _Normalized(nnx.Rngs(0))
         start = nnx.clone(model)
@@ -162,14 +168,14 @@ def optimizer_of_a_part() -> dict[str, Any]:
         grads = nnx.grad(_squares, argnums=nnx.DiffState(0, differentiated))(model, _batch())
         raised = _raised(partial(optimizer.update, model, grads))
         moved = {f"{n}_moved": _moved(model, start, parts[n]) for n in ("net1", "net2")}
-        found[name] = {"raised": raised, **moved}
-    return found
+        results[name] = {"raised": raised, **moved}
+    return results
 
 
 def batch_norm_under_plain_jit() -> dict[str, Any]:
-    """``jax.jit`` gives the function a copy of the model and drops what is written into it.
+    """``jax.jit`` gives the function a copy of the model and drops every change to it.
 
-    One call in training mode; the running mean of net1's BatchNorm should move.
+    After one call in training mode the running mean of net1's BatchNorm should have moved.
     """
 
     def run(model: _Normalized, x: Array) -> Array:
@@ -202,7 +208,7 @@ def batch_norm_under_plain_jit() -> dict[str, Any]:
 
 
 def optimizer_trajectories() -> dict[str, list[list[float]]]:
-    """Where optimizers go from one start along given gradients, 20 steps in float64."""
+    """Return the path of each optimizer from one start along the same 20 gradients, in float64."""
     l2 = optax.add_decayed_weights(DECAY)
     optimizers = {
         "sgd_nesterov": optax.sgd(LR, momentum=0.9, nesterov=True),
@@ -217,8 +223,8 @@ def optimizer_trajectories() -> dict[str, list[list[float]]]:
         "rmsprop_decay_eps": optax.rmsprop(LR, decay=0.99, eps_in_sqrt=False),
     }
     with jax.enable_x64(True):
-        found = {name: _trajectory(optimizer) for name, optimizer in optimizers.items()}
-    return {"gradients": _gradients(), **found}
+        results = {name: _trajectory(optimizer) for name, optimizer in optimizers.items()}
+    return {"gradients": _gradients(), **results}
 
 
 def _trajectory(optimizer: optax.GradientTransformation) -> list[list[float]]:
@@ -233,12 +239,15 @@ def _trajectory(optimizer: optax.GradientTransformation) -> list[list[float]]:
 
 
 def _gradients() -> list[list[float]]:
-    """The last is small enough for the place of RMSprop's epsilon to count."""
+    """Return three gradients for each of 20 steps.
+
+    The last is so small that it matters whether RMSprop's epsilon is inside the square root.
+    """
     return [[math.sin(step), 0.1 * math.cos(3 * step), 1e-4 * (1 + step % 3)] for step in range(20)]
 
 
 def _networks() -> Networks:
-    """Each a network of one layer: three weights, multiplied element by element."""
+    """Return two networks of one layer each: three weights that multiply its input elementwise."""
     return {"net1": jnp.array([0.5, -1.0, 2.0]), "net2": jnp.array([1.0, 0.5, -0.5])}
 
 
@@ -278,12 +287,12 @@ def _squares(model: _Normalized, x: Array) -> Array:
 
 
 def _distance(one: Array, other: Array) -> float:
-    """The largest difference of any element."""
+    """Return the largest difference of any element."""
     return float(jnp.abs(one - other).max())
 
 
 def _moved(model: nnx.Module, start: nnx.Module, part: Any) -> float:
-    """The largest change of any element in that part."""
+    """Return the largest change of any element in that part."""
     before, after = (nnx.state(m, part) for m in (start, model))
     return max(jax.tree.leaves(jax.tree.map(_distance, before, after)))
 

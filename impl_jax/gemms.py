@@ -1,7 +1,7 @@
-"""The matrix products inside a cell, found by watching it, to measure the machine's peak with.
+"""Collect the matrix products inside a cell, to measure the peak of the machine with them.
 
-A share of a vendor's peak would mix the machine with the library. The peak meant here is what this
-framework's own GEMM reaches on operands of the same shapes and layouts.
+The peak is the rate that this framework's own GEMM reaches on operands of the same shapes and
+layouts. A share of the vendor's peak would mix the machine's speed with the library's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Layout = tuple[tuple[int, ...], np.dtype[Any]]
 
 
 class Product:
-    """``count`` products of one shape and layout; ``run`` computes one, into fresh memory."""
+    """Hold ``count`` products of the same shapes and layouts; `run` computes one of them anew."""
 
     def __init__(
         self, operands: tuple[Layout, Layout], dimensions: Any, count: int, device: jax.Device
@@ -43,19 +43,20 @@ class Product:
 
 
 def record(programs: list[ClosedJaxpr], device: jax.Device) -> list[Product]:
-    """The products in these traced programs, equal ones counted together."""
-    found: Counter[tuple[tuple[Layout, Layout], Any]] = Counter()
+    """Return the products in these traced programs, equal ones together."""
+    counts: Counter[tuple[tuple[Layout, Layout], Any]] = Counter()
     for program in programs:
-        # XLA drops what no output needs; what was traced still has it
+        # XLA removes computations that no output needs; the traced program still has them
         live, _ = dce_jaxpr(program.jaxpr, [True] * len(program.jaxpr.outvars))
         for equation in _equations(live):
             if equation.primitive.name == "dot_general":
                 left, right = ((v.aval.shape, v.aval.dtype) for v in equation.invars)
-                found[(left, right), equation.params["dimension_numbers"]] += 1
-    return [Product(ops, dims, count, device) for (ops, dims), count in found.items()]
+                counts[(left, right), equation.params["dimension_numbers"]] += 1
+    return [Product(ops, dims, count, device) for (ops, dims), count in counts.items()]
 
 
 def _equations(jaxpr: Jaxpr) -> Iterator[Any]:
+    """Yield every equation, also those of nested jaxprs such as a jit inside a jit."""
     for equation in jaxpr.eqns:
         yield equation
         for value in jax.tree.leaves(

@@ -1,4 +1,4 @@
-"""Canonical arrays in and out: channels last, as JAX's users keep them."""
+"""Convert arrays from and to the canonical layout, which is torch's; in JAX channels are last."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ Image = tuple[int, int, int]  # channels, height, width
 def parameter_in(
     array: NDArray[np.floating], dtype: jax.typing.DTypeLike, flattened: Image | None = None
 ) -> NDArray[np.floating]:
-    """A weight [outputs, inputs, *kernel] → [*kernel, inputs, outputs]; a bias as it is.
+    """Transpose a weight [outputs, inputs, *kernel] to [*kernel, inputs, outputs].
 
-    The same turn serves Linear, Conv and ConvTranspose, whose canonical weight is
-    [inputs, outputs, *kernel] and whose nnx kernel, with ``transpose_kernel``, is
-    [*kernel, outputs, inputs]. ``flattened`` is the image that a Linear layer's inputs come from:
-    C·H·W in the canonical order, H·W·C here.
+    A bias is returned as it is. The same permutation serves Linear, Conv and ConvTranspose: the
+    canonical weight of the last is [inputs, outputs, *kernel], and its nnx kernel with
+    ``transpose_kernel`` is [*kernel, outputs, inputs]. ``flattened`` is the image that is flattened
+    to a Linear layer's inputs: in the canonical layout its pixels are ordered channels · height ·
+    width, in JAX height · width · channels.
     """
     if flattened:
         images = array.reshape(len(array), *flattened)
@@ -29,24 +30,24 @@ def parameter_in(
 def parameter_out(
     array: jax.Array | NDArray[np.floating], flattened: Image | None = None
 ) -> NDArray[np.floating]:
-    """The inverse of `parameter_in`, for weights and for their gradients."""
+    """Return a weight or its gradient in the canonical layout, the inverse of `parameter_in`."""
     last = (array.ndim - 1, array.ndim - 2)
     axes = (*last, *range(array.ndim - 2)) if array.ndim > 1 else tuple(range(array.ndim))
-    turned = np.asarray(array).transpose(axes)
+    weight = np.asarray(array).transpose(axes)
     if flattened:
         channels, height, width = flattened
-        images = turned.reshape(len(turned), height, width, channels)
-        turned = images.transpose(0, 3, 1, 2).reshape(turned.shape)
-    return np.asarray(turned, order="C")
+        images = weight.reshape(len(weight), height, width, channels)
+        weight = images.transpose(0, 3, 1, 2).reshape(weight.shape)
+    return np.asarray(weight, order="C")
 
 
 def data_in(array: NDArray[np.generic], dtype: jax.typing.DTypeLike) -> NDArray[np.generic]:
-    """An input or target [batch, channels, *space] → [batch, *space, channels]."""
+    """Transpose an input or target [batch, channels, *space] to [batch, *space, channels]."""
     moved = np.moveaxis(array, 1, -1) if array.ndim > 2 else array
     return np.ascontiguousarray(moved, dtype=dtype if array.dtype.kind == "f" else None)
 
 
 def data_out(array: jax.Array) -> NDArray[np.floating]:
-    """The inverse of `data_in`, for outputs."""
-    moved = np.asarray(array)
-    return np.ascontiguousarray(np.moveaxis(moved, -1, 1) if moved.ndim > 2 else moved)
+    """Return an output in the canonical layout, the inverse of `data_in`."""
+    output = np.asarray(array)
+    return np.ascontiguousarray(np.moveaxis(output, -1, 1) if output.ndim > 2 else output)

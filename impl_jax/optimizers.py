@@ -1,4 +1,7 @@
-"""The optimizer of a scenario: one over groups, one for each network, or one over everything."""
+"""Build a scenario's optimizer, change its learning rates, and read its state.
+
+It is one optimizer with parameter groups, one for each network, or one over all parameters.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ BETAS, EPS = (0.9, 0.999), 1e-8  # Adam's defaults, in optax as in torch
 def adam(
     lr: float, betas: tuple[float, float] = BETAS, eps: float = EPS, weight_decay: float = 0.0
 ) -> Transformation:
-    """Adam; ``weight_decay`` is L2, added to the gradient, as torch's ``Adam`` has it."""
+    """Build Adam; ``weight_decay`` is L2, added to the gradient, as in torch's ``Adam``."""
     inner = optax.adam(lr, *betas, eps=eps)
     return optax.chain(optax.add_decayed_weights(weight_decay), inner) if weight_decay else inner
 
@@ -25,18 +28,18 @@ def adam(
 def adamw(
     lr: float, betas: tuple[float, float] = BETAS, eps: float = EPS, weight_decay: float = 0.0
 ) -> Transformation:
-    """Adam with decoupled decay, taken off the weight itself."""
+    """Build AdamW; ``weight_decay`` is decoupled, subtracted from the weight."""
     return optax.adamw(lr, *betas, eps=eps, weight_decay=weight_decay)
 
 
 def sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Transformation:
-    """Gradient descent; ``weight_decay`` is added to the gradient before the momentum."""
+    """Build SGD; ``weight_decay`` is L2, added to the gradient before the momentum."""
     inner = optax.sgd(lr, momentum or None)
     return optax.chain(optax.add_decayed_weights(weight_decay), inner) if weight_decay else inner
 
 
 KINDS: dict[str, Callable[..., Transformation]] = {"adam": adam, "adamw": adamw, "sgd": sgd}
-STATIC: dict[str, tuple[str, ...]] = {  # what no schedule changes
+STATIC: dict[str, tuple[str, ...]] = {  # settings that are no arrays in the state
     "adam": ("betas", "eps", "weight_decay"),
     "adamw": ("betas", "eps", "weight_decay"),
     "sgd": ("momentum", "weight_decay"),
@@ -44,7 +47,7 @@ STATIC: dict[str, tuple[str, ...]] = {  # what no schedule changes
 
 
 def make(kind: str, settings: Mapping[str, Any], *, adjustable: bool = False) -> Transformation:
-    """A transformation of this kind; ``adjustable`` keeps its learning rate in its state."""
+    """Build an optimizer of this kind, with its learning rate in its state if ``adjustable``."""
     factory = KINDS[kind]
     if adjustable:
         return optax.inject_hyperparams(factory, STATIC[kind])(**settings)
@@ -58,34 +61,42 @@ def build(
     *,
     adjustable: bool = False,
 ) -> Transformation:
-    """The transformation of the gradients of ``trainable``, named canonically.
+    """Return the transformation of the gradients of the trained parameters.
 
-    ``optimizer`` is its kind, settings, ``rates`` (layer → learning rate of a group of its own;
-    the rest has that of the settings) and arrangement: ``groups`` is one optimizer with a group
-    for each network or rate (`optax.partition`), ``separate`` an optimizer with a state of its own
-    for each, ``together`` one over all parameters. Raises ValueError where a rate is given for
-    what has no parameters.
+    Args:
+        optimizer: a dict of four entries. ``kind`` is a key of `KINDS`, ``settings`` are its
+            keyword arguments. ``rates`` maps a layer or network to the learning rate of a group of
+            its own; all other parameters have that of the settings. ``arrangement`` is ``groups``
+            for one optimizer with a group for each network or rate (`optax.partition`),
+            ``separate`` for an optimizer with a state of its own for each, ``together`` for one
+            over all parameters.
+        networks: the names of the networks, first parts of the names of their parameters.
+        trainable: the canonical names of the parameters to optimize.
+        adjustable: whether `scale_rates` may change the learning rates later.
+
+    Raises ValueError where a rate is given for a layer without parameters.
     """
     kind, settings, rates = optimizer["kind"], optimizer["settings"], optimizer["rates"]
     if optimizer["arrangement"] == "together":
         return make(kind, settings, adjustable=adjustable)
     members = split(trainable, rates or networks, complain=bool(rates))
     each = {label: settings | {"lr": rates.get(label, settings["lr"])} for label in members}
-    made = {label: make(kind, own, adjustable=adjustable) for label, own in each.items()}
+    transformations = {n: make(kind, own, adjustable=adjustable) for n, own in each.items()}
     if optimizer["arrangement"] == "groups":
         labels = {n: label for label, names in members.items() for n in names}
-        return optax.partition(made, labels)
-    return _separate(made, members)
+        return optax.partition(transformations, labels)
+    return _separate(transformations, members)
 
 
 def split(
     names: Iterable[str], prefixes: Iterable[str], *, complain: bool = False
 ) -> dict[str, list[str]]:
-    """Label → names: a group for each prefix that has any, and ``rest`` for what is under none.
+    """Group names by their prefix, and by the label ``rest`` where they have none of these.
 
-    optax takes a label without parameters without a word; with ``complain`` it is a ValueError.
+    A prefix without names makes no group. optax accepts a label without parameters silently; with
+    ``complain`` it raises ValueError.
     """
-    left, found = list(names), {}
+    left, groups = list(names), {}
     for prefix in prefixes:
         under = [name for name in left if name == prefix or name.startswith(f"{prefix}.")]
         if complain and not under:
@@ -93,9 +104,9 @@ def split(
                 f"parameter group {prefix!r} selects no parameters: a layer such as an activation "
                 f"has none; name one of {', '.join(dict.fromkeys(map(_layer, names)))}"
             )
-        found[prefix] = under
+        groups[prefix] = under
         left = [name for name in left if name not in under]
-    return {label: under for label, under in (found | {"rest": left}).items() if under}
+    return {label: under for label, under in (groups | {"rest": left}).items() if under}
 
 
 def _layer(name: str) -> str:
@@ -105,7 +116,7 @@ def _layer(name: str) -> str:
 def _separate(
     optimizers: Mapping[str, Transformation], members: Mapping[str, list[str]]
 ) -> Transformation:
-    """An optimizer for each label, its state under that label; those without gradients rest."""
+    """Join an optimizer for each label; one whose parameters have no gradients is not stepped."""
 
     def part(tree: Parameters, label: str) -> Parameters:
         return {name: tree[name] for name in members[label] if name in tree}
@@ -120,8 +131,8 @@ def _separate(
         for label, one in optimizers.items():
             mine = part(grads, label)
             if mine:
-                held = None if parameters is None else part(parameters, label)
-                changed, after[label] = one.update(mine, states[label], held)
+                own = None if parameters is None else part(parameters, label)
+                changed, after[label] = one.update(mine, states[label], own)
                 updates |= changed
         return updates, after
 
@@ -129,7 +140,11 @@ def _separate(
 
 
 def scale_rates(state: Any, factor: float) -> Any:
-    """Multiply every learning rate that stands in the state; the rest of it stays."""
+    """Return the state with every learning rate multiplied; all other state is kept.
+
+    Only an optimizer that was built ``adjustable`` has its learning rate in the state
+    (`optax.inject_hyperparams`).
+    """
 
     def adjusts(node: Any) -> bool:
         return hasattr(node, "hyperparams")
@@ -144,29 +159,29 @@ def scale_rates(state: Any, factor: float) -> Any:
 
 
 def memory(state: Any) -> tuple[Parameters, dict[str, int]]:
-    """What is remembered of past gradients, by name: the first moment, and the steps counted.
+    """Return the first moments and the counted steps of an optimizer's state, by parameter name.
 
-    Momentum is SGD's first moment; SGD counts no steps.
+    SGD's first moment is its momentum; SGD counts no steps.
     """
 
-    def remembers(node: Any) -> bool:
+    def has_moments(node: Any) -> bool:
         return isinstance(node, (optax.ScaleByAdamState, optax.TraceState))
 
     moments: Parameters = {}
     steps: dict[str, int] = {}
-    for node in filter(remembers, jax.tree.leaves(state, is_leaf=remembers)):
+    for node in filter(has_moments, jax.tree.leaves(state, is_leaf=has_moments)):
         adam_state = isinstance(node, optax.ScaleByAdamState)
-        kept = node.mu if adam_state else node.trace
-        held = {n: m for n, m in kept.items() if isinstance(m, jax.Array)}
-        moments |= held
-        steps |= {n: int(node.count) for n in held} if adam_state else {}
+        tree = node.mu if adam_state else node.trace
+        arrays = {n: m for n, m in tree.items() if isinstance(m, jax.Array)}
+        moments |= arrays
+        steps |= {n: int(node.count) for n in arrays} if adam_state else {}
     return moments, steps
 
 
 def gradient_of(state: Any, optimizer: Mapping[str, Any], start: Parameters) -> Parameters:
-    """The gradients of the first step, as the first moment holds them; empty where none is kept.
+    """Recover the gradients of the first step from the first moments; empty where there are none.
 
-    Adam's is m = (1 − β₁) g, momentum's is g; L2 has been added to either.
+    Adam's moment is then m = (1 − β₁) g and SGD's is g. L2 decay has been added to g in both.
     """
     settings, moments = optimizer["settings"], memory(state)[0]
     share = 1.0 if optimizer["kind"] == "sgd" else 1.0 - settings.get("betas", BETAS)[0]
@@ -175,5 +190,5 @@ def gradient_of(state: Any, optimizer: Mapping[str, Any], start: Parameters) -> 
 
 
 def state_bytes(state: Any) -> int:
-    """Bytes of all arrays that the optimizer keeps between steps."""
+    """Return the bytes of all arrays that the optimizer keeps between steps."""
     return leaves_bytes(state)

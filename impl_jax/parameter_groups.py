@@ -1,4 +1,8 @@
-"""One optimizer, several learning rates: rows 17 to 19 of the catalogue."""
+"""Build the scenarios of the family "parameter_groups": learning rates that differ or change.
+
+The networks are ordinary; the rates are settings of the optimizer and stand in
+``benchmarks/scenarios/parameter_groups.py``.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,23 @@ from impl_jax.problem import Stage, against
 
 
 def lenet_module_rates(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 17: LeNet; its features learn a thousand times slower than its classifier."""
+    """Build LeNet, whose features learn a thousand times slower than its classifier.
+
+    The scenario shows one optimizer with a learning rate for each network.
+    """
     return lenet(Convolutions(3, width, rngs=rngs), width, rngs)
 
 
 def lenet_layer_rates(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 18: LeNet; the first and last Linear learn ten times faster than the rest."""
+    """Build LeNet, whose first and last Linear learn ten times faster than everything else.
+
+    The scenario shows one optimizer with learning rates for single layers, and one for the rest.
+    """
     return lenet_module_rates(width=width, rngs=rngs)
 
 
 class Perceptron(nnx.Module):
-    """inputs → hidden → hidden → outputs, ReLU in between."""
+    """Three Linear layers with ReLU in between: [batch, inputs] → [batch, outputs]."""
 
     def __init__(self, inputs: int, hidden: int, outputs: int, rngs: nnx.Rngs) -> None:
         self.linear1 = nnx.Linear(inputs, hidden, rngs=rngs)
@@ -33,6 +43,10 @@ class Perceptron(nnx.Module):
 
 
 def rate_decay(*, hidden: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 19: a perceptron whose learning rate falls to a tenth half-way."""
+    """Build a perceptron whose learning rate falls to a tenth half-way through training.
+
+    The scenario shows the rate changed in place, which keeps the optimizer's state, and by a new
+    optimizer, which loses it.
+    """
     loss = against("target", squared_error)
     return [Stage("net", Perceptron(16, hidden, 4, rngs), {"loss": loss})]

@@ -1,4 +1,8 @@
-"""A part of the network keeps still: rows 11 to 16 of the catalogue."""
+"""Build the scenarios of the family "partial_freeze": a part of the networks is frozen.
+
+Which part, and for how long, stands in ``benchmarks/scenarios/partial_freeze.py``; the recipes in
+``recipes.py`` freeze it. Only `frozen_in_constructor` freezes here.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +23,26 @@ CLASSIFY = against("labels", optax.softmax_cross_entropy_with_integer_labels)
 
 
 def frozen_second_network(*, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 11: row 1's networks; net1 learns from loss2 through a net2 that keeps still."""
+    """Build the networks of the scenario conv_cascade, of which net2 is frozen.
+
+    The scenario shows net1 learning from loss2 through the frozen net2.
+    """
     return conv_cascade(rngs=rngs)
 
 
 class ResidualBlock(nnx.Module):
-    """Conv3 · BN · ReLU · Conv3 · BN, the input added, ReLU: [batch, h, w, C] → the same."""
+    """Conv 3×3, BatchNorm, ReLU, Conv 3×3, BatchNorm; the input is added; ReLU.
+
+    Input and output are [batch, height, width, channels].
+    """
 
     def __init__(self, channels: int, train: bool, rngs: nnx.Rngs) -> None:
         def conv() -> nnx.Conv:
             return nnx.Conv(channels, channels, (3, 3), use_bias=False, rngs=rngs)
 
         def norm() -> nnx.BatchNorm:
-            # torch's momentum 0.1 is 0.9 here; the two-pass variance, for the fast one loses digits
+            # flax's momentum is one minus torch's, 0.1. The fast variance, E[x²] − E[x]², subtracts
+            # two nearly equal numbers and loses digits; torch uses the two-pass one.
             return nnx.BatchNorm(
                 channels,
                 use_running_average=not train,
@@ -50,7 +61,7 @@ class ResidualBlock(nnx.Module):
 
 
 class Backbone(nnx.Module):
-    """A stem Conv(3→C, 3) and two residual blocks: [batch, h, w, 3] → [batch, h, w, C]."""
+    """Conv 3×3 and two residual blocks: [batch, h, w, 3] → [batch, h, w, channels]."""
 
     def __init__(self, channels: int, train: bool, rngs: nnx.Rngs) -> None:
         self.stem = nnx.Conv(3, channels, (3, 3), rngs=rngs)
@@ -62,10 +73,10 @@ class Backbone(nnx.Module):
 
 
 class SelfAttention(nnx.Module):
-    """y = x + γ · Σⱼ h(x)ⱼ softmaxⱼ(f(x)ᵢ · g(x)ⱼ) over the pixels j of each image.
+    """Self-attention: y = x + γ · Σⱼ h(x)ⱼ softmaxⱼ(f(x)ᵢ · g(x)ⱼ), j over an image's pixels.
 
-    f and g are 1×1 convolutions C → C/4, h is C → C, γ a scalar (Zhang et al. 2019, "Self-attention
-    generative adversarial networks").
+    f and g are 1×1 convolutions of C → C/4 channels, h one of C → C; γ is a scalar (Zhang et al.
+    2019, "Self-attention generative adversarial networks").
     """
 
     def __init__(self, channels: int, rngs: nnx.Rngs) -> None:
@@ -85,7 +96,7 @@ def _pixels(image: Array) -> Array:
 
 
 class PooledClassifier(nnx.Module):
-    """Average over the image, Linear(C → classes)."""
+    """Average over the pixels, then Linear(channels → classes)."""
 
     def __init__(self, channels: int, classes: int, rngs: nnx.Rngs) -> None:
         self.linear = nnx.Linear(channels, classes, rngs=rngs)
@@ -95,10 +106,12 @@ class PooledClassifier(nnx.Module):
 
 
 def attention_on_frozen_backbone(*, channels: int, statistics: str, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 12: self-attention is trained on top of a frozen backbone.
+    """Build self-attention and a classifier on top of a frozen residual backbone.
 
-    ``statistics`` says which BatchNorm normalises with: ``running`` in eval mode, which leaves
-    them, or those of the ``batch`` in train mode, which moves the running ones along.
+    With ``statistics="running"`` the backbone's BatchNorm is in eval mode and normalises by its
+    running statistics. With ``"batch"`` it is in train mode: it normalises by the statistics of the
+    batch and updates the running ones. The scenario shows that frozen parameters do not freeze
+    statistics.
     """
     return [
         Stage("backbone", Backbone(channels, statistics == "batch", rngs)),
@@ -108,7 +121,7 @@ def attention_on_frozen_backbone(*, channels: int, statistics: str, rngs: nnx.Rn
 
 
 class VggFront(nnx.Module):
-    """The first eight convolutions, each with ReLU, and three poolings: 32×32 → 4×4."""
+    """Eight 3×3 convolutions with ReLU and three max-poolings: 32×32 pixels → 4×4."""
 
     def __init__(self, c: int, rngs: nnx.Rngs) -> None:
         self.conv1, self.conv2 = _conv3(3, c, rngs), _conv3(c, c, rngs)
@@ -117,26 +130,30 @@ class VggFront(nnx.Module):
         self.conv7, self.conv8 = _conv3(4 * c, 4 * c, rngs), _conv3(4 * c, 4 * c, rngs)
 
     def __call__(self, x: Array) -> Array:
-        x = _pool(_relus(x, self.conv1, self.conv2))
-        x = _pool(_relus(x, self.conv3, self.conv4))
-        x = _pool(_relus(x, self.conv5, self.conv6, self.conv7))
-        return _relus(x, self.conv8)
+        x = nnx.relu(self.conv2(nnx.relu(self.conv1(x))))
+        x = nnx.relu(self.conv4(nnx.relu(self.conv3(_pool(x)))))
+        x = nnx.relu(self.conv6(nnx.relu(self.conv5(_pool(x)))))
+        x = _pool(nnx.relu(self.conv7(x)))
+        return nnx.relu(self.conv8(x))
 
 
 class VggBack(nnx.Module):
-    """The last two convolutions and the Linear to 10."""
+    """Two 3×3 convolutions with ReLU, a max-pooling and Linear to 10 classes."""
 
     def __init__(self, c: int, rngs: nnx.Rngs) -> None:
         self.conv9, self.conv10 = _conv3(4 * c, 4 * c, rngs), _conv3(4 * c, 4 * c, rngs)
         self.linear = nnx.Linear(4 * c * 2 * 2, 10, rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
-        x = _pool(_relus(x, self.conv9, self.conv10))
+        x = _pool(nnx.relu(self.conv10(nnx.relu(self.conv9(x)))))
         return self.linear(x.reshape(len(x), -1))
 
 
 def frozen_prefix(*, channels: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 13: a VGG-like network whose first 16 tensors, 8 convolutions, keep still."""
+    """Build a VGG-like network whose first 16 parameter tensors, 8 convolutions, are frozen.
+
+    The scenario shows a freeze that is given by a number of tensors from the front.
+    """
     image = (4 * channels, 2, 2)
     back = Stage("back", VggBack(channels, rngs), {"loss": CLASSIFY}, flattened={"linear": image})
     return [Stage("front", VggFront(channels, rngs)), back]
@@ -146,24 +163,22 @@ def _conv3(inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Conv:
     return nnx.Conv(inputs, outputs, (3, 3), rngs=rngs)
 
 
-def _relus(x: Array, *convs: nnx.Conv) -> Array:
-    for conv in convs:
-        x = nnx.relu(conv(x))
-    return x
-
-
 def _pool(x: Array) -> Array:
     return nnx.max_pool(x, (2, 2), strides=(2, 2))
 
 
 class Frozen(nnx.Variable[Any]):
-    """A parameter that is none to `nnx.grad` and `nnx.Optimizer`: they look for `nnx.Param`."""
+    """Hold a parameter that is not trained.
+
+    `nnx.grad` and `nnx.Optimizer` select variables of the type `nnx.Param` by default, and this is
+    another type.
+    """
 
 
 class Convolutions(nnx.Module):
-    """Conv(c→6, 5) · ReLU · pool · Conv(6→16, 5) · ReLU · pool: 32×32 → 5×5×16, flattened.
+    """Conv 5×5, ReLU and max-pooling, twice: [batch, 32, 32, channels] → [batch, 5·5·16·width].
 
-    ``frozen`` makes its parameters of another type while it is being built.
+    With ``frozen`` the constructor makes its parameters variables of the type `Frozen`.
     """
 
     def __init__(
@@ -182,7 +197,7 @@ class Convolutions(nnx.Module):
 
 
 class Hidden(nnx.Module):
-    """Linear(400 → 120) · ReLU · Linear(120 → 84) · ReLU."""
+    """Linear(400·width → 120), ReLU, Linear(120 → 84) and ReLU."""
 
     def __init__(self, width: int = 1, *, rngs: nnx.Rngs) -> None:
         self.linear1 = nnx.Linear(400 * width, 120, rngs=rngs)
@@ -193,7 +208,7 @@ class Hidden(nnx.Module):
 
 
 class Classifier(Hidden):
-    """`Hidden`, and Linear(84 → 10)."""
+    """The layers of `Hidden`, then Linear(84 → 10)."""
 
     def __init__(self, width: int = 1, *, rngs: nnx.Rngs) -> None:
         super().__init__(width, rngs=rngs)
@@ -204,7 +219,7 @@ class Classifier(Hidden):
 
 
 class LastLayer(nnx.Module):
-    """Linear(84 → 10)."""
+    """A single Linear(84 → 10)."""
 
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.linear = nnx.Linear(84, 10, rngs=rngs)
@@ -214,12 +229,18 @@ class LastLayer(nnx.Module):
 
 
 def frozen_in_constructor(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 14: the convolutions are frozen while the network is being built."""
+    """Build LeNet with convolutions that their constructor freezes.
+
+    The scenario shows a freeze that is part of the network itself.
+    """
     return lenet(Convolutions(1, width, frozen=True, rngs=rngs), width, rngs)
 
 
 def only_new_layer(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 15: row 14's network, of which only a new last layer is trained."""
+    """Build LeNet as features, hidden layers and a last layer, of which only the last is trained.
+
+    The scenario shows fine-tuning: a new layer on pretrained and frozen networks.
+    """
     return [
         Stage("features", Convolutions(1, width, rngs=rngs)),
         Stage("hidden", Hidden(width, rngs=rngs), flattened={"linear1": (16 * width, 5, 5)}),
@@ -228,12 +249,15 @@ def only_new_layer(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
 
 
 def staged_unfreeze(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Row 16: row 14's network; its convolutions join the optimizer later."""
+    """Build LeNet, whose convolutions are frozen at first and trained later.
+
+    The scenario shows parameters that join a running optimizer, whose state is kept.
+    """
     return lenet(Convolutions(1, width, rngs=rngs), width, rngs)
 
 
 def lenet(features: Convolutions, width: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Convolutions and the classifier behind them."""
+    """Build the stages of LeNet from its convolutions and a new classifier."""
     image = {"linear1": (16 * width, 5, 5)}
     classifier = Classifier(width, rngs=rngs)
     return [
@@ -245,13 +269,16 @@ def lenet(features: Convolutions, width: int, rngs: nnx.Rngs) -> list[Stage]:
 def load_matching(
     own: Mapping[str, NDArray[Any]], pretrained: Mapping[str, NDArray[Any]]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, list[str]]]:
-    """Take what fits by name and shape; the whole state, and what was ``loaded`` and what not.
+    """Merge the arrays of a pretrained state whose names and shapes match; return state and report.
 
-    Both are in the canonical layout: a transposed kernel must not fit by accident.
+    Both states are in the canonical layout: in nnx's a transposed kernel could match by accident.
 
-    ``missing`` are the network's own that the state lacks, ``unexpected`` those of the state that
-    the network lacks, ``mismatched`` those of another shape: `nnx.update` would take these as they
-    are, and the network would fail where it is called.
+    Report:
+        ``loaded``: names of the arrays that match.
+        ``missing``: names that only the network has.
+        ``unexpected``: names that only the state has.
+        ``mismatched``: names of arrays of different shapes. `nnx.update` would accept them, and the
+            network would fail when it is called, so they are filtered out first.
     """
     same = {n: a for n, a in pretrained.items() if n in own and a.shape == own[n].shape}
     return {**own, **same}, {

@@ -1,4 +1,4 @@
-"""A scenario ready to run: networks in series, the losses between them, and who may learn."""
+"""Hold a scenario ready to run: networks in series, their losses, and what is trained."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ Parameters = dict[str, Array]
 Buffers = dict[str, Array]
 Constants = Mapping[str, Any]
 
-Path = tuple[Any, ...]  # nnx's, to a parameter
+Path = tuple[Any, ...]  # nnx's path to a variable
 
-# torch's names are the canonical ones
+# nnx's name of a variable → its canonical name, which is torch's
 LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 
 
 def as_it_is(value: Any, data: Data) -> Any:
-    """The link between two networks where nothing happens in between."""
+    """Return the value unchanged: the link between two networks that does nothing."""
     return value
 
 
 def cut(value: Array, data: Data) -> Array:
-    """The link that the value passes and its gradient does not."""
+    """Apply ``stop_gradient``: the link between two networks that stops the gradient."""
     return jax.lax.stop_gradient(value)
 
 
 def against(target: str, loss: Callable[[Array, Array], Array]) -> Callable[..., Array]:
-    """The loss of an output against an entry of the data, averaged over all elements."""
+    """Return the loss of a stage's output against the entry ``target`` of the data.
+
+    ``loss(output, target)`` may be elementwise, as optax's losses are: its mean is taken.
+    """
 
     def compare(output: Array, data: Data) -> Array:
         return jnp.mean(loss(output, data[target]))
@@ -45,11 +48,16 @@ def against(target: str, loss: Callable[[Array, Array], Array]) -> Callable[...,
 
 @dataclass(frozen=True)
 class Stage:
-    """One network of a series and the losses taken at its output.
+    """Hold one network of a series and the losses taken at its output.
 
-    ``enter`` is what the value passes through on its way from the network before. ``flattened``
-    names each Linear layer whose input was an image (channels, height, width): torch flattens it
-    channels first, JAX channels last, so its weight's input axis is permuted once, at loading.
+    Attributes:
+        name: the first part of the canonical names of its parameters.
+        network: called with the value that enters the stage.
+        losses: loss name → function of the network's output and the data.
+        enter: the link from the network before, a function of that network's output and the data.
+        flattened: Linear layer → (channels, height, width) of the image that is flattened in front
+            of it. torch flattens an image channels first and JAX channels last, so the input axis
+            of that layer's weight is permuted once, when it is loaded.
     """
 
     name: str
@@ -60,7 +68,7 @@ class Stage:
 
     @cached_property
     def _split(self) -> Any:
-        # the graph, BatchNorm's statistics, and what is left: the parameters
+        # graph definition, BatchNorm's statistics, and everything else: the parameters
         return nnx.split(self.network, nnx.BatchStat, ...)
 
     def _named(self, state: Any) -> dict[str, tuple[Path, Any]]:
@@ -71,40 +79,53 @@ class Stage:
 
     @cached_property
     def parameters(self) -> dict[str, tuple[Path, Any]]:
-        """Canonical name → (nnx's path, variable) of every parameter."""
+        """Map the canonical name of every parameter to nnx's path and variable."""
         return self._named(self._split[2])
 
     @cached_property
     def buffers(self) -> dict[str, tuple[Path, Any]]:
-        """The same for what is kept but not learned: BatchNorm's running statistics."""
+        """Map the canonical name of each of BatchNorm's running statistics to path and variable."""
         return self._named(self._split[1])
 
     def call(self, parameters: Parameters, buffers: Buffers, value: Any) -> tuple[Any, Buffers]:
-        """The network as a pure function: its output, and its buffers afterwards."""
+        """Run the network as a pure function; return its output and its buffers afterwards."""
 
         def state(named: Mapping[str, Any], arrays: Mapping[str, Array]) -> Any:
             return nnx.from_flat_state([(path, arrays[n]) for n, (path, _) in named.items()])
 
-        kept, learned = state(self.buffers, buffers), state(self.parameters, parameters)
-        network = nnx.merge(self._split[0], kept, learned)
+        statistics, weights = state(self.buffers, buffers), state(self.parameters, parameters)
+        network = nnx.merge(self._split[0], statistics, weights)
         output = network(value)
         after = self._named(nnx.state(network, nnx.BatchStat)) if self.buffers else {}
         return output, {name: leaf[...] for name, (_, leaf) in after.items()}
 
 
 def canonical(path: Iterable[Any]) -> str:
-    """nnx's path to a parameter as a canonical name: ``('linear', 'kernel')`` → linear.weight."""
+    """Turn nnx's path to a variable into a canonical name.
+
+    >>> canonical(("linear", "kernel"))
+    'linear.weight'
+    """
     *layers, leaf = (str(part) for part in path)
     return ".".join([*layers, LEAVES.get(leaf, leaf)])
 
 
 class Problem:
-    """Stages with their data, and the flow: which loss may change which parameter.
+    """Hold stages, their data and the flow: which loss may change which parameter.
 
-    ``reach`` holds, for each loss, the names of the parameters that it would reach if nothing were
-    frozen; ``flow`` is what is left of it, the trained ones. A loss whose flow is empty has no
-    gradient to ask for and is left out of `losses`. Arrays are handed to every pure function as
-    arguments: closed over, XLA would fold them into the program as constants.
+    Args:
+        stages: the networks, first to last.
+        data: the arrays of the scenario; ``x`` enters the first network.
+        reach: loss → names of the parameters that it would reach if nothing were frozen.
+        frozen: names of the parameters that must not change.
+
+    ``flow`` is ``reach`` without the frozen parameters. A loss whose flow is empty has no gradient
+    and is left out of `losses`. ``built_frozen`` names the parameters that the networks froze
+    themselves when they were built: their variables are of another type than `nnx.Param`.
+
+    Every pure function takes the arrays as arguments (trained ``parameters``, and ``constants``,
+    which hold data, frozen parameters and buffers). An array that a jitted function closes over is
+    a constant to XLA, which may fold computations on it into the program.
     """
 
     def __init__(
@@ -112,9 +133,11 @@ class Problem:
     ) -> None:
         self.stages = stages
         self.reach = reach
-        kept = {loss: [n for n in names if n not in frozen] for loss, names in reach.items()}
-        self.flow = {loss: names for loss, names in kept.items() if names}
-        self.names = [name for stage in stages for name in stage.parameters]
+        trained = {loss: [n for n in names if n not in frozen] for loss, names in reach.items()}
+        self.flow = {loss: names for loss, names in trained.items() if names}
+        variables = {n: v for stage in stages for n, (_, v) in stage.parameters.items()}
+        self.names = list(variables)
+        self.built_frozen = [n for n, v in variables.items() if not isinstance(v, nnx.Param)]
         self.frozen = [name for name in self.names if name in set(frozen)]
         self.flattened = {
             f"{stage.name}.{layer}.weight": shape
@@ -124,24 +147,24 @@ class Problem:
         self.trainable: Parameters = {}
         self.constants: dict[str, Any] = {"data": data, "frozen": {}, "buffers": {}}
 
+    @property
+    def parameters(self) -> Parameters:
+        """All parameters, trained or frozen, in order."""
+        both = {**self.constants["frozen"], **self.trainable}
+        return {name: both[name] for name in self.names}
+
     def load(self, parameters: Parameters, buffers: Buffers) -> None:
-        """Take these, already in the native layout."""
+        """Hold these arrays, which must be in JAX's layout, as parameters and buffers."""
         self.trainable = {n: parameters[n] for n in self.names if n not in set(self.frozen)}
         frozen = {n: parameters[n] for n in self.frozen}
         self.constants = {**self.constants, "frozen": frozen, "buffers": buffers}
 
-    @property
-    def everything(self) -> Parameters:
-        """All parameters, trained or not, in order."""
-        known = {**self.constants["frozen"], **self.trainable}
-        return {name: known[name] for name in self.names}
-
     def reached(self, parameters: Parameters, loss: str) -> Parameters:
-        """The trained parameters that this loss reaches, by name."""
+        """Return the trained parameters that this loss reaches, by name."""
         return {name: parameters[name] for name in self.flow[loss]}
 
-    def crossed(self, boundary: int) -> bool:
-        """Whether a gradient crosses from stage ``boundary + 1`` back into the stages before."""
+    def gradient_crosses(self, boundary: int) -> bool:
+        """Return whether a gradient passes from stage ``boundary + 1`` back into earlier stages."""
         before = tuple(f"{stage.name}." for stage in self.stages[: boundary + 1])
         behind = {loss for stage in self.stages[boundary + 1 :] for loss in stage.losses}
         return any(
@@ -156,14 +179,19 @@ class Problem:
         constants: Constants,
         among: Collection[str] | None = None,
     ) -> tuple[Any, Losses, Buffers]:
-        """One stage's output, its losses, and its buffers afterwards.
+        """Return one stage's output, its losses, and its buffers afterwards.
 
-        Of the losses only those ``among`` the given names, or else all that reach something.
+        Args:
+            stage: one of ``stages``.
+            value: the output of the stage before, or the data's ``x``.
+            parameters: the trained parameters, by canonical name.
+            constants: data, frozen parameters and buffers.
+            among: the losses to compute; by default those that reach a trained parameter.
         """
-        data, known = constants["data"], {**constants["frozen"], **parameters}
-        output, buffers = stage.call(known, constants["buffers"], stage.enter(value, data))
-        wanted = self.flow if among is None else among
-        losses = {n: f(output, data) for n, f in stage.losses.items() if n in wanted}
+        data, both = constants["data"], {**constants["frozen"], **parameters}
+        output, buffers = stage.call(both, constants["buffers"], stage.enter(value, data))
+        selected = self.flow if among is None else among
+        losses = {n: f(output, data) for n, f in stage.losses.items() if n in selected}
         return output, losses, buffers
 
     def forward(
@@ -174,24 +202,27 @@ class Problem:
         until: str | None = None,
         among: Collection[str] | None = None,
     ) -> tuple[Losses, Buffers]:
-        """`losses`, and the buffers as the forward pass leaves them."""
+        """Return `losses`, of those ``among`` the names, and the buffers after the forward pass."""
         value, losses, buffers = constants["data"]["x"], Losses(), Buffers()
         for stage in self.stages:
-            value, here, kept = self.run_stage(stage, value, parameters, constants, among)
-            losses |= here
-            buffers |= kept
-            if until in here:
+            value, stage_losses, moved = self.run_stage(stage, value, parameters, constants, among)
+            losses |= stage_losses
+            buffers |= moved
+            if until in stage_losses:
                 break
         return losses, buffers
 
     def losses(
         self, parameters: Parameters, constants: Constants, *, until: str | None = None
     ) -> Losses:
-        """Every loss that reaches something, in order; ``until`` stops behind that loss's stage."""
+        """Return every loss that reaches a trained parameter, in order; see `run_stage`.
+
+        With ``until`` no stage behind that loss's own is run.
+        """
         return self.forward(parameters, constants, until=until)[0]
 
     def outputs(self, parameters: Parameters, constants: Constants) -> dict[str, Any]:
-        """What each stage returns, by its name."""
+        """Return the output of each stage, by the stage's name."""
         value, outputs = constants["data"]["x"], {}
         for stage in self.stages:
             value, _, _ = self.run_stage(stage, value, parameters, constants, among=())
@@ -200,6 +231,6 @@ class Problem:
 
 
 def leaves_bytes(tree: Any) -> int:
-    """Bytes of every array in a pytree; a leaf that stands in it twice is counted once."""
+    """Return the bytes of every array in a pytree; an array that occurs twice is counted once."""
     leaves = {id(leaf): leaf.nbytes for leaf in jax.tree.leaves(tree)}
     return sum(leaves.values())

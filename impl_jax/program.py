@@ -1,9 +1,9 @@
-"""A strategy or recipe in one phase, cut into what is outside the clock and what is inside."""
+"""Run a strategy or recipe in one phase, split into an untimed part and the part that is timed."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -13,71 +13,72 @@ import optax
 from numpy.typing import NDArray
 
 from impl_jax import gemms, layout, optimizers, runtime
-from impl_jax.compiling import Eager
+from impl_jax.compiling import EagerCompiler
 from impl_jax.problem import Buffers, Constants, Parameters, Problem, leaves_bytes
 from impl_jax.recipes import Recipe
 from impl_jax.strategies import Jit, Strategy
 
-PHASES = ("backward", "gradient", "step")
-
 
 class Program(ABC):
-    """``prepare`` is not timed; ``run`` and ``wait`` are. ``wait`` blocks on every output."""
+    """Hold one phase of a strategy or recipe.
 
-    graphs = 0  # none is ever compiled anew: another shape or type raises
+    `prepare` is not timed; `run` and `wait` are. `wait` blocks until every output is computed.
+    """
 
-    def __init__(self, problem: Problem, device: jax.Device, mode: type[Eager]) -> None:
+    def __init__(self, problem: Problem, device: jax.Device, compiler: EagerCompiler) -> None:
         self.problem = problem
         self.device = device
-        self.mode = mode
-        self.inside: list[Eager] = []  # every compiled function the timed part calls
+        self.compiler = compiler
         self.result: Any = None
         self._products: list[gemms.Product] | None = None
 
-    def _jit(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Eager:
-        compiled = self.mode(function, donate)
-        self.inside.append(compiled)
-        return compiled
-
     def prepare(self) -> Any:
-        """What the timed part needs and the phase does not count."""
+        """Return what `run` needs and the phase does not count, such as the forward pass."""
         return None
 
     @abstractmethod
-    def run(self, carry: Any) -> Any: ...
+    def run(self, carry: Any) -> Any:
+        """Run the phase once, given what `prepare` returned."""
 
     def wait(self, result: Any) -> None:
+        """Block until every output of `run` is computed: JAX returns before that."""
         runtime.synchronize(result)
         self.result = result
 
     def finished(self) -> bool:
-        """Whether everything is done: asked when the clock has stopped, it must be."""
+        """Return whether all queued work is done; after `wait`, it must be."""
         return runtime.finished(self.device)
 
     def reset(self) -> None:
-        """Back to the same start, before each block."""
+        """Restore the state that every block starts from."""
         return
 
     def release(self) -> None:
-        """Let go of what the last `run` returned."""
+        """Drop the arrays that the last `run` returned."""
         self.result = None
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
-        """What the last `run` returned; a parameter that was not differentiated is left out."""
+        """Return the gradients of the last `run`, in the canonical layout.
+
+        A parameter that was not differentiated is left out.
+        """
         return self._canonical(self.result)
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        """Every parameter and buffer after the last `run`, where the phase updates some."""
+        """Return every parameter and buffer after the last `run`; empty unless it is a step."""
         return {}
 
     def count(self) -> dict[str, Any]:
-        """FLOPs of the timed part and bytes saved for it, by XLA's own analysis."""
-        return {"flops": _total(one.flops() for one in self.inside), "residual_bytes": None}
+        """Return FLOPs of the timed part and bytes saved for it, by XLA's own analysis.
+
+        ``residual_bytes`` is None where the forward pass is inside the same jit.
+        """
+        return {"flops": self.compiler.flops(), "residual_bytes": None}
 
     def products(self) -> list[gemms.Product]:
-        """The matrix products of the timed part, to measure the machine's peak with."""
+        """Return the matrix products of the timed part, to measure the machine's peak with."""
         if self._products is None:
-            programs = [one.traced.jaxpr for one in self.inside if one.traced]
+            programs = [one.traced.jaxpr for one in self.compiler.functions if one.traced]
             self._products = gemms.record(programs, self.device)
         return self._products
 
@@ -87,36 +88,36 @@ class Program(ABC):
 
     @property
     def trace_seconds(self) -> float | None:
-        return _total(one.trace_seconds for one in self.inside)
+        """Seconds of tracing; None if unknown."""
+        return self.compiler.trace_seconds
 
     @property
     def compile_seconds(self) -> float | None:
-        return _total(one.compile_seconds for one in self.inside)
+        """Seconds of compiling; None if unknown."""
+        return self.compiler.compile_seconds
 
-
-def _total(parts: Iterable[float | None]) -> float | None:
-    """The sum; None where a part is unknown."""
-    known = list(parts)
-    return None if None in known else sum(filter(None, known))
+    @property
+    def graphs(self) -> int:
+        """Number of graphs compiled so far; it must not rise while the clock runs."""
+        return self.compiler.graphs
 
 
 class Backward(Program):
-    """The backward pass alone; the residuals are there already."""
+    """Time the backward pass alone; `prepare` computes the residuals."""
 
     def __init__(
         self,
         problem: Problem,
         device: jax.Device,
-        mode: type[Eager],
+        compiler: EagerCompiler,
         make: Callable[[Problem, Jit], Strategy],
     ) -> None:
-        super().__init__(problem, device, mode)
-        self.strategy = make(problem, self._jit)
+        super().__init__(problem, device, compiler)
+        self.strategy = make(problem, compiler.jit)
         self.forward, self.backward = self.strategy.forward, self.strategy.backward
         if self.strategy.one_jit:
-            self.forward, self.backward = mode(self.forward), self._jit(self.backward)
-        elif self.forward in self.inside:
-            self.inside.remove(self.forward)
+            self.forward, self.backward = compiler.jit(self.forward), compiler.jit(self.backward)
+        compiler.exclude(self.forward)
 
     def prepare(self) -> Any:
         carry = self.forward(self.problem.trainable, self.problem.constants)
@@ -131,25 +132,27 @@ class Backward(Program):
 
 
 class Gradient(Program):
-    """Forward and backward, in one jit where the recipe allows it."""
+    """Time forward and backward pass, in one jit where the recipe allows it."""
 
     def __init__(
         self,
         problem: Problem,
         device: jax.Device,
-        mode: type[Eager],
+        compiler: EagerCompiler,
         make: Callable[[Problem, Jit], Recipe],
     ) -> None:
-        super().__init__(problem, device, mode)
-        self.recipe = make(problem, self._jit)
-        known = problem.everything
-        self.start = {name: known[name] for name in self.recipe.held}
-        self.gradient = self._jit(self._read) if self.recipe.one_jit else self._read
+        super().__init__(problem, device, compiler)
+        self.recipe = make(problem, compiler.jit)
+        self.start = {name: problem.parameters[name] for name in self.recipe.step_parameters}
+        one_jit = self.recipe.one_jit
+        self.gradient = compiler.jit(self._update_gradients) if one_jit else self._update_gradients
 
-    def _read(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
-        """What the update reads, and the buffers: what else is computed, XLA removes."""
+    def _update_gradients(
+        self, parameters: Parameters, constants: Constants
+    ) -> tuple[Parameters, Buffers]:
+        """Return the gradients that an update reads, and the buffers; XLA removes all others."""
         grads, buffers = self.recipe.gradient(parameters, constants)
-        return {name: grads[name] for name in self.recipe.read}, buffers
+        return {name: grads[name] for name in self.recipe.update_gradients}, buffers
 
     def run(self, carry: None) -> Any:
         return self.gradient(self.start, self.problem.constants)
@@ -159,45 +162,45 @@ class Gradient(Program):
 
 
 class Step(Program):
-    """Forward, backward and the update, from the same weights and optimizer state each block.
+    """Time forward pass, backward pass and update, each block from the same weights and state.
 
-    Parameters and optimizer state are donated: the update writes where they stood. ``optimizer``
-    is the kind and settings that ``transformation`` was made of.
+    Parameters and optimizer state are donated: the update overwrites them. ``transformation`` makes
+    the optimizer over the named parameters; ``optimizer`` is the kind and the settings of it.
     """
 
     def __init__(
         self,
         problem: Problem,
         device: jax.Device,
-        mode: type[Eager],
+        compiler: EagerCompiler,
         make: Callable[[Problem, Jit], Recipe],
         optimizer: Mapping[str, Any],
         transformation: Callable[[list[str]], optax.GradientTransformation],
     ) -> None:
-        super().__init__(problem, device, mode)
-        self.recipe = make(problem, self._jit)
+        super().__init__(problem, device, compiler)
+        self.recipe = make(problem, compiler.jit)
         self.optimizer = optimizer
-        own = transformation(list(self.recipe.held))
-        self.transformation = self.recipe.optimizer(own)
+        own = transformation(list(self.recipe.step_parameters))
+        self.transformation = self.recipe.wrap_optimizer(own)
         self.parameters: Parameters
         self.state: Any
         self.buffers: Buffers
-        self.step: Callable[..., Any] = self._composed
-        self.update: Callable[..., tuple[Parameters, Any]] = self._updated
+        self.step: Callable[..., Any] = self._step
+        self.update: Callable[..., tuple[Parameters, Any]] = self._update
         if self.recipe.one_jit:
-            self.step = self._jit(self._composed, donate=(0, 1))
+            self.step = compiler.jit(self._step, donate=(0, 1))
         else:
-            self.update = self._jit(self._updated, donate=(0, 1))
+            self.update = compiler.jit(self._update, donate=(0, 1))
         self.reset()
 
-    def _updated(self, parameters: Parameters, state: Any, grads: Parameters) -> tuple[Any, Any]:
+    def _update(self, parameters: Parameters, state: Any, grads: Parameters) -> tuple[Any, Any]:
         updates, state = self.transformation.update(grads, state, parameters)
         return optax.apply_updates(parameters, updates), state
 
-    def _composed(self, parameters: Parameters, state: Any, constants: Constants) -> Any:
+    def _step(self, parameters: Parameters, state: Any, constants: Constants) -> Any:
         grads, buffers = self.recipe.gradient(parameters, constants)
         parameters, state = self.update(parameters, state, grads)
-        return parameters, state, buffers, grads if self.recipe.returned else {}
+        return parameters, state, buffers, grads if self.recipe.return_gradients else {}
 
     def run(self, carry: None) -> Any:
         constants = {**self.problem.constants, "buffers": self.buffers}
@@ -207,21 +210,22 @@ class Step(Program):
         return result
 
     def reset(self) -> None:
-        known = self.problem.everything
-        self.parameters = {n: jnp.copy(known[n]) for n in self.recipe.held}
+        start = self.problem.parameters
+        self.parameters = {n: jnp.copy(start[n]) for n in self.recipe.step_parameters}
         self.state = self.transformation.init(self.parameters)
         self.buffers = self.problem.constants["buffers"]
         runtime.synchronize((self.parameters, self.state))
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
-        """The gradient of the first step, as the optimizer's first moment holds it.
+        """Return the gradients of the first step, recovered from the optimizer's first moment.
 
-        Empty for an optimizer that keeps nothing; its updates are then all there is to check.
+        Where the step returns its gradients, return those. Empty for an optimizer without moments:
+        its updates are then all that can be checked.
         """
-        if self.recipe.returned:
+        if self.recipe.return_gradients:
             return self._canonical(self.result[3])
-        known = self.problem.everything
-        return self._canonical(optimizers.gradient_of(self.state, self.optimizer, known))
+        start = self.problem.parameters
+        return self._canonical(optimizers.gradient_of(self.state, self.optimizer, start))
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
         frozen = self.problem.constants["frozen"]

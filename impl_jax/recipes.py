@@ -1,8 +1,9 @@
-"""Ways to freeze a part of the networks, one short function each, for any scenario.
+"""Define the ways to freeze a part of the networks, one short function each, for any scenario.
 
-A recipe says what is differentiated, what the step holds and updates, and what the optimizer
-makes of it. The costs quoted are products (GEMMs) of one jitted step, forward and backward, of two
-networks of one Linear layer, the front one frozen; with nothing frozen they are 5.
+A recipe decides which gradients are computed, which parameters the step updates, and what the
+optimizer makes of them. The costs quoted are those of two networks of three Linear layers each with
+a loss after each, the front network frozen: products (GEMMs) of the backward pass. With nothing
+frozen they are 11 products. One jitted step also has the 6 products of the forward pass.
 """
 
 from __future__ import annotations
@@ -24,52 +25,72 @@ Gradient = Callable[[Parameters, Constants], tuple[Parameters, Buffers]]
 Transformation: TypeAlias = optax.GradientTransformation
 
 
-def as_it_is(optimizer: Transformation) -> Transformation:
-    """The optimizer itself, where it holds nothing that is frozen."""
+def unwrapped(optimizer: Transformation) -> Transformation:
+    """Return the optimizer itself, which is over no frozen parameter."""
     return optimizer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One way to freeze.
+    """Hold one way to freeze: how gradients are computed, and what the optimizer makes of them.
 
-    ``held`` names the parameters that the step takes and updates; ``gradient(held, constants)``
-    returns gradients and buffers; ``read`` names the gradients that the update looks at, which are
-    those that a jit without the update must return. ``optimizer`` wraps the scenario's own;
-    ``returned`` says that the step hands all gradients out as well; ``one_jit`` that the gradient
-    is a plain function, to be compiled together with the update.
+    A gradient function stands where the recipe of ``impl_torch`` has a strategy: in JAX forward
+    pass, backward pass and update are one jitted function, which has to return the buffers that
+    the forward pass moves.
+
+    Attributes:
+        gradient: (step parameters, constants) → (gradients, buffers after the forward pass).
+        step_parameters: names of the parameters that the step takes and returns updated.
+        update_gradients: names of the gradients that the update reads. A jit without the update
+            must return just these: XLA removes the computation of the others, as it does in a step.
+        wrap_optimizer: makes of the scenario's optimizer the one that leaves frozen parameters.
+        return_gradients: whether the step returns all gradients beside the updated parameters.
+        one_jit: whether ``gradient`` is a plain function, to be compiled together with the update.
+            Otherwise it calls functions that are compiled already.
     """
 
-    held: Collection[str]
     gradient: Gradient
-    read: Collection[str]
-    optimizer: Callable[[Transformation], Transformation] = as_it_is
-    returned: bool = False
+    step_parameters: Collection[str]
+    update_gradients: Collection[str]
+    wrap_optimizer: Callable[[Transformation], Transformation] = unwrapped
+    return_gradients: bool = False
     one_jit: bool = True
 
 
-def of(problem: Problem, strategy: Strategy, jit: Jit) -> Recipe:
-    """A strategy as a recipe: what is trained is differentiated and held."""
+def from_strategy(problem: Problem, strategy: Strategy, jit: Jit) -> Recipe:
+    """Make a strategy a recipe: gradients and optimizer are over the trained parameters alone."""
 
-    def buffers(parameters: Parameters, constants: Constants) -> Buffers:
+    def moved_buffers(parameters: Parameters, constants: Constants) -> Buffers:
         return problem.forward(parameters, constants)[1]
 
-    # Strategies hand on losses alone. In the same jit XLA shares this forward pass with theirs;
-    # outside it needs one of its own, but only where it is called: what never is has no FLOPs.
+    # A strategy returns no buffers, so they take a forward pass of their own. In the same jit XLA
+    # shares it with the strategy's. Otherwise it is a jit of its own, made only where there are
+    # buffers: a jit that is never called has no FLOPs that could be counted.
     own_jit = bool(problem.constants["buffers"]) and not strategy.one_jit
-    moved = jit(buffers) if own_jit else buffers
+    buffers_after = jit(moved_buffers) if own_jit else moved_buffers
 
     def gradient(parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
         grads = strategy.backward(strategy.forward(parameters, constants))
-        return grads, moved(parameters, constants) if constants["buffers"] else {}
+        return grads, buffers_after(parameters, constants) if constants["buffers"] else {}
 
-    learning = list(problem.trainable)
-    return Recipe(held=learning, gradient=gradient, read=learning, one_jit=strategy.one_jit)
+    trained = list(problem.trainable)
+    return Recipe(
+        gradient=gradient,
+        step_parameters=trained,
+        update_gradients=trained,
+        one_jit=strategy.one_jit,
+    )
+
+
+# The gradients below are instances of frozen dataclasses and not closures, because `jax.jit` keys
+# its cache on the function's hash and equality. A closure that is made anew for each recipe is a
+# new key each time, and is traced and compiled again. Two instances over the same problem are
+# equal, so whoever makes the same recipe twice finds the program of the first (see `Training`).
 
 
 @dataclass(frozen=True)
-class ByEverything:
-    """The gradient of every loss by every parameter."""
+class GradientOfAll:
+    """Compute the gradient of every loss by every parameter."""
 
     problem: Problem
 
@@ -81,41 +102,50 @@ class ByEverything:
 
 
 def unfrozen(problem: Problem) -> Recipe:
-    """The baseline: everything is trained, by every loss: 5 products."""
-    return Recipe(held=problem.names, gradient=ByEverything(problem), read=problem.names)
+    """Train everything by every loss, the baseline: 11 products."""
+    return Recipe(
+        gradient=GradientOfAll(problem),
+        step_parameters=problem.names,
+        update_gradients=problem.names,
+    )
 
 
 @dataclass(frozen=True)
-class Stopped:
-    """The gradient by every parameter, the frozen ones stopped; of it, the trained part."""
+class StoppedGradient:
+    """Differentiate by every parameter, the frozen ones behind ``stop_gradient``.
+
+    Return the gradients of the trained parameters.
+    """
 
     problem: Problem
 
     def __call__(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
         problem = self.problem
 
-        def total(everything: Parameters) -> tuple[Array, Buffers]:
-            stopped = {n: jax.lax.stop_gradient(everything[n]) for n in problem.frozen}
-            return _total(problem, {**everything, **stopped}, constants, problem.flow)
+        def total(both: Parameters) -> tuple[Array, Buffers]:
+            stopped = {n: jax.lax.stop_gradient(both[n]) for n in problem.frozen}
+            return _total(problem, {**both, **stopped}, constants, problem.flow)
 
-        everything = {**constants["frozen"], **parameters}
-        grads, buffers = jax.grad(total, has_aux=True)(everything)
+        both = {**constants["frozen"], **parameters}
+        grads, buffers = jax.grad(total, has_aux=True)(both)
         return {n: grads[n] for n in parameters}, buffers
 
 
 def stop_gradient(problem: Problem) -> Recipe:
-    """What is frozen passes ``stop_gradient``: 3 products.
+    """Apply ``stop_gradient`` to the frozen parameters: 5 products.
 
-    Its gradients are zeros, not absent, so the optimizer is over the trained part alone: over
-    everything, momentum and weight decay would move what is frozen.
+    Their gradients are zeros, not absent, so the optimizer is over the trained parameters alone:
+    with a gradient of 0, momentum and weight decay still move a parameter.
     """
-    learning = list(problem.trainable)
-    return Recipe(held=learning, gradient=Stopped(problem), read=learning)
+    trained = list(problem.trainable)
+    return Recipe(
+        gradient=StoppedGradient(problem), step_parameters=trained, update_gradients=trained
+    )
 
 
 @dataclass(frozen=True)
-class ByTrained:
-    """The gradient of the losses that still reach something, by what is trained."""
+class GradientOfTrained:
+    """Compute the gradient by the trained parameters of the losses that reach one of them."""
 
     problem: Problem
 
@@ -127,73 +157,91 @@ class ByTrained:
 
 
 def grad_of_trainable(problem: Problem) -> Recipe:
-    """Only what is trained is an argument that is differentiated: 3 products."""
-    learning = list(problem.trainable)
-    return Recipe(held=learning, gradient=ByTrained(problem), read=learning)
+    """Differentiate by the trained parameters alone (``jax.grad``): 5 products.
+
+    With the back network frozen instead there are 8 products: the gradients of its weights are
+    left out, those of its inputs are needed on the way to the front network.
+    """
+    trained = list(problem.trainable)
+    return Recipe(
+        gradient=GradientOfTrained(problem), step_parameters=trained, update_gradients=trained
+    )
 
 
 def partition(problem: Problem) -> Recipe:
-    """``optax.partition`` sends what is frozen to ``set_to_zero``: 3 products.
+    """Send the frozen parameters to ``set_to_zero`` by ``optax.partition``: 5 products.
 
-    XLA removes the gradients that nothing reads, as long as they stay inside the jit.
+    All gradients are computed by the program as written; XLA removes those that the update does not
+    read, as long as they do not leave the jit.
     """
     labels = {n: "frozen" if n in problem.frozen else "trained" for n in problem.names}
 
-    def optimizer(own: Transformation) -> Transformation:
+    def wrap(own: Transformation) -> Transformation:
         return optax.partition({"trained": own, "frozen": optax.set_to_zero()}, labels)
 
-    return _by_the_optimizer(problem, optimizer, read=list(problem.trainable))
+    return _by_the_optimizer(problem, wrap, update_gradients=list(problem.trainable))
 
 
 def selective_transform(problem: Problem) -> Recipe:
-    """``optax.selective_transform`` by a mask of what is frozen: the same as `partition`."""
+    """Mask the frozen parameters by ``optax.selective_transform``: 5 products, as `partition`."""
 
-    def optimizer(own: Transformation) -> Transformation:
+    def wrap(own: Transformation) -> Transformation:
         return optax.selective_transform(own, freeze_mask=_mask(problem, frozen=True))
 
-    return _by_the_optimizer(problem, optimizer, read=list(problem.trainable))
+    return _by_the_optimizer(problem, wrap, update_gradients=list(problem.trainable))
 
 
 def masked(problem: Problem) -> Recipe:
-    """``optax.masked``, and ``set_to_zero`` on the rest: 3 products.
+    """Mask the frozen parameters by ``optax.masked``, and set their updates to 0: 5 products.
 
-    `masked` alone does not freeze: it hands the gradients of the rest on as their updates.
+    `optax.masked` alone does not freeze: it returns the raw gradients of the parameters that it
+    masks out as their updates.
     """
 
-    def optimizer(own: Transformation) -> Transformation:
+    def wrap(own: Transformation) -> Transformation:
         return optax.chain(
             optax.masked(own, _mask(problem, frozen=False)),
             optax.masked(optax.set_to_zero(), _mask(problem, frozen=True)),
         )
 
-    return _by_the_optimizer(problem, optimizer, read=list(problem.trainable))
+    return _by_the_optimizer(problem, wrap, update_gradients=list(problem.trainable))
 
 
 def chain_freeze(problem: Problem) -> Recipe:
-    """``optax.freeze`` behind the optimizer: it holds, and saves nothing: 5 products.
+    """Set frozen parameters' updates to 0 by ``optax.freeze`` behind the optimizer: 11 products.
 
-    The optimizer has read every gradient, and keeps a state for it, before the update is dropped.
-    Plain SGD keeps no state: in a step XLA then removes those gradients after all.
+    Nothing is saved: the optimizer has read every gradient, and has a state for each, before the
+    update is dropped. Plain SGD has no state, so in a step XLA removes those gradients after all.
     """
 
-    def optimizer(own: Transformation) -> Transformation:
+    def wrap(own: Transformation) -> Transformation:
         return optax.chain(own, optax.freeze(_mask(problem, frozen=True)))
 
-    return _by_the_optimizer(problem, optimizer, read=problem.names)
+    return _by_the_optimizer(problem, wrap, update_gradients=problem.names)
 
 
 def all_gradients(problem: Problem) -> Recipe:
-    """As `partition`, but every gradient leaves the jit, to be looked at: 5 products."""
-    optimizer = partition(problem).optimizer
-    return replace(_by_the_optimizer(problem, optimizer, read=problem.names), returned=True)
+    """Freeze as `partition` does and return every gradient from the jit: 11 products.
+
+    Nothing is saved: XLA must compute what is returned.
+    """
+    wrap = partition(problem).wrap_optimizer
+    recipe = _by_the_optimizer(problem, wrap, update_gradients=problem.names)
+    return replace(recipe, return_gradients=True)
 
 
 def _by_the_optimizer(
-    problem: Problem, optimizer: Callable[[Transformation], Transformation], read: list[str]
+    problem: Problem,
+    wrap_optimizer: Callable[[Transformation], Transformation],
+    update_gradients: list[str],
 ) -> Recipe:
-    """Everything is differentiated and held; the optimizer lets only the trained part move."""
-    gradient = ByEverything(problem)
-    return Recipe(held=problem.names, gradient=gradient, read=read, optimizer=optimizer)
+    """Make a recipe that differentiates by everything; the optimizer leaves what is frozen."""
+    return Recipe(
+        gradient=GradientOfAll(problem),
+        step_parameters=problem.names,
+        update_gradients=update_gradients,
+        wrap_optimizer=wrap_optimizer,
+    )
 
 
 def _total(

@@ -1,11 +1,11 @@
-"""The machine as JAX sees it: device, threads, precision, synchronisation."""
+"""Configure JAX on this machine: device, threads, precision, synchronisation, memory."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-# must stand before jax is imported: the GPU allocator otherwise takes three quarters of the card
+# before jax is imported: otherwise XLA reserves three quarters of a GPU's memory at its first use
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import flax
@@ -19,25 +19,30 @@ BLOCK = 8 * 2**20  # bytes
 
 
 class Unavailable(RuntimeError):
-    """A device or a mode that this installation does not have."""
+    """Report a device, a mode or a figure that this installation or machine does not have."""
 
 
 def configure(dtype: str, cache: str | None = None) -> None:
-    """IEEE products on every device, 64-bit types only where asked for, a compile cache if given.
+    """Use full float32 precision on every device, 64-bit types for float64, and a compile cache.
 
-    XLA takes its thread count from the process's CPU affinity, as `impl_torch.runtime` does too.
+    By default a GPU multiplies float32 numbers in TF32; precision ``highest`` forbids it. JAX takes
+    its thread count from the process's CPU affinity, and `impl_torch.runtime` does the same.
+
+    Args:
+        dtype: ``float32`` or ``float64``; without ``jax_enable_x64`` JAX makes the latter float32.
+        cache: the folder for compiled programs; None for no cache.
     """
     jax.config.update("jax_enable_x64", dtype == "float64")
     jax.config.update("jax_default_matmul_precision", "highest")
     if cache:
         jax.config.update("jax_compilation_cache_dir", cache)
-        # the default stores only what took a second to compile
+        # by default only programs that took a second to compile are stored
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
 def device(name: str) -> jax.Device:
-    """``cpu`` or ``cuda``. Raises `Unavailable` where this build or machine has no such device."""
+    """Return the device ``cpu`` or ``cuda``; raise `Unavailable` where there is none."""
     try:
         return jax.devices(name)[0]
     except RuntimeError as error:
@@ -47,17 +52,17 @@ def device(name: str) -> jax.Device:
 
 
 def synchronize(outputs: Any) -> None:
-    """Wait until every leaf is there: JAX returns before it is done."""
+    """Wait until every array of a pytree is computed: a JAX call returns before that."""
     jax.block_until_ready(outputs)
 
 
 def finished(where: jax.Device) -> bool:
-    """Whether every array that is alive on the device's platform is there."""
+    """Return whether every live array on the device's platform is computed."""
     return all(array.is_ready() for array in jax.live_arrays(where.platform))
 
 
 def describe() -> dict[str, Any]:
-    """Versions, threads and precision of this process, for the record."""
+    """Return versions, threads and precision of this process, for the record."""
     return {
         "jax": jax.__version__,
         "jaxlib": jaxlib.version.__version__,
@@ -69,14 +74,14 @@ def describe() -> dict[str, Any]:
 
 
 def unsupported(error: BaseException) -> str | None:
-    """Why this cannot be had here, in one line; None if the error says something else."""
+    """Return in one line why a mode or device is not available here; None for any other error."""
     return str(error) if isinstance(error, Unavailable) else None
 
 
 class Gauge:
-    """A GPU's memory as XLA's allocator counts it; its peak is that of the whole process.
+    """Read a GPU's memory from XLA's allocator, whose peak is that of the whole process.
 
-    Compiled programs should come from the cache: trying out kernels takes memory as well.
+    Programs should come from the compile cache: XLA's autotuning of kernels uses memory as well.
     """
 
     resettable = False
@@ -87,13 +92,15 @@ class Gauge:
         self._earlier = 0
 
     def held(self) -> int:
+        """Return the bytes in use now."""
         return self._figure("bytes_in_use")
 
     def reset(self) -> None:
+        """Remember the peak so far: XLA cannot start a new one."""
         self._earlier = self._figure("peak_bytes_in_use")
 
     def peak(self) -> int:
-        """The most held in this process. Raises `Unavailable` where that was before `reset`."""
+        """Return the process's peak in bytes; raise `Unavailable` if it was before `reset`."""
         peak = self._figure("peak_bytes_in_use")
         if peak <= self._earlier:
             raise Unavailable(
@@ -103,19 +110,19 @@ class Gauge:
         return peak
 
     def _figure(self, name: str) -> int:
-        found = self.where.memory_stats() or {}
-        if name not in found:
+        statistics = self.where.memory_stats() or {}
+        if name not in statistics:
             raise Unavailable(f"jax's {self.where.platform} allocator does not tell its {name}")
-        return int(found[name])
+        return int(statistics[name])
 
 
 def gauge(where: jax.Device) -> Gauge | None:
-    """What tells the device's memory; on CPU it is the process's, which the system tells."""
+    """Return the gauge of a GPU's memory; None on a CPU, where the process's memory is read."""
     return None if where.platform == "cpu" else Gauge(where)
 
 
 def hold(size: int, where: jax.Device) -> list[jax.Array]:
-    """So many bytes on the device, written to, in blocks of 8 MiB."""
+    """Allocate ``size`` bytes on the device in blocks of 8 MiB, and write to them."""
     sizes = [BLOCK] * (size // BLOCK)
     blocks = [jnp.ones(size, dtype=jnp.uint8, device=where) for size in sizes]
     synchronize(blocks)
@@ -123,7 +130,7 @@ def hold(size: int, where: jax.Device) -> list[jax.Array]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the error is the allocator's: XLA reports it as a status, on the CPU as any one."""
+    """Return whether an allocation failed: XLA reports it as a status in an error's message."""
     text = str(error)
     return isinstance(error, MemoryError) or (
         "RESOURCE_EXHAUSTED" in text or "Out of memory allocating" in text

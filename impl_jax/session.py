@@ -1,4 +1,4 @@
-"""What a worker talks to: open a problem, get its programs, probe its flow, train it."""
+"""Serve a worker process: open a problem, make its programs, probe its flow, train it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ Shapes = dict[str, list[int]]
 
 
 class Session:
-    """One process's JAX: a device, a dtype, and the problems opened on them."""
+    """Hold this process's JAX: the device, the dtype and the compile cache of its problems.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        dtype: ``float32`` or ``float64``.
+        cache: the folder that compiled code is stored in; by default none is stored.
+
+    Raises `runtime.Unavailable` where this installation or machine has no such device.
+    """
 
     def __init__(self, device: str, dtype: str, cache: str | None = None) -> None:
         runtime.configure(dtype, cache)
@@ -35,68 +43,89 @@ class Session:
     unsupported = staticmethod(runtime.unsupported)
 
     def gauge(self) -> runtime.Gauge | None:
-        """What tells this device's memory; None on CPU."""
+        """Return the gauge that reads this device's memory; None on a CPU."""
         return runtime.gauge(self.device)
 
     def hold(self, size: int) -> list[Any]:
-        """So many bytes of memory on this device, to see that they are told right."""
+        """Allocate ``size`` bytes on this device, by which the harness checks what is read."""
         return list(runtime.hold(size, self.device))
 
     def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
-        """Name → shape of every parameter the scenario has, in the canonical layout."""
-        return _shapes(_abstract(build, arguments))
+        """Return the shape of every parameter and buffer by its name, in the canonical layout."""
+        return _shapes(self.build_stages(build, arguments))
 
     def open(
-        self, build: Callable[..., list[Stage]], facts: Mapping[str, Any], data: Arrays
+        self, build: Callable[..., list[Stage]], problem_spec: Mapping[str, Any], data: Arrays
     ) -> OpenProblem:
-        """A problem with this data in it, on this session's device; weights are not in it yet."""
+        """Build a problem with this data on the session's device; its weights are loaded later.
+
+        Args:
+            build: the function that returns the scenario's stages.
+            problem_spec: the scenario as plain data: ``arguments``, ``networks``, ``reach``,
+                ``frozen``, ``optimizer``.
+            data: arrays in the canonical layout, by name.
+        """
         inputs = {n: self._put(layout.data_in(a, self.dtype)) for n, a in data.items()}
-        stages = _abstract(build, facts["arguments"])
-        problem = Problem(stages, inputs, facts["reach"], facts["frozen"])
-        return OpenProblem(self, build, problem, facts)
+        stages = self.build_stages(build, problem_spec["arguments"])
+        problem = Problem(stages, inputs, problem_spec["reach"], problem_spec["frozen"])
+        return OpenProblem(self, build, problem, problem_spec)
+
+    @staticmethod
+    def build_stages(
+        build: Callable[..., list[Stage]], arguments: Mapping[str, Any]
+    ) -> list[Stage]:
+        """Build the stages with shapes in place of weights, which are loaded later.
+
+        Nothing is initialised: `nnx.eval_shape` only traces the constructors.
+        """
+        stages: list[Stage] = []
+
+        def networks() -> list[nnx.Module]:
+            stages[:] = build(**arguments, rngs=nnx.Rngs(0))
+            return [stage.network for stage in stages]
+
+        abstract = nnx.eval_shape(networks)
+        pairs = zip(stages, abstract, strict=True)
+        return [replace(stage, network=network) for stage, network in pairs]
 
     def _put(self, array: NDArray[Any]) -> jax.Array:
         return jax.device_put(array, self.device)
 
 
 class OpenProblem:
-    """A problem and everything that a worker may ask of it."""
+    """Hold a problem and answer everything that a worker may ask about it."""
 
     def __init__(
         self,
         session: Session,
         build: Callable[..., list[Stage]],
         problem: Problem,
-        facts: Mapping[str, Any],
+        problem_spec: Mapping[str, Any],
     ) -> None:
         self.session = session
         self.build = build
         self.problem = problem
-        self.facts = facts
+        self.problem_spec = problem_spec
         self._losses = jax.jit(problem.losses)
+        # a recipe's gradient → the same, jitted, so that each training does not compile it anew
         self._compiled: dict[recipes.Gradient, recipes.Gradient] = {}
 
     @property
     def built_frozen(self) -> list[str]:
-        """The parameters that the builder itself froze: of another type than `nnx.Param`."""
-        return [
-            name
-            for stage in self.problem.stages
-            for name, (_, variable) in stage.parameters.items()
-            if not isinstance(variable, nnx.Param)
-        ]
+        """The parameters that the networks froze themselves when they were built."""
+        return self.problem.built_frozen
 
     def shapes(self) -> Shapes:
-        """Name → shape of every parameter and buffer, in the canonical layout."""
+        """Return the shape of every parameter and buffer by its name, in the canonical layout."""
         return _shapes(self.problem.stages)
 
     @property
     def loss_names(self) -> list[str]:
-        """Every loss of every stage."""
+        """The names of the losses of all stages."""
         return [name for stage in self.problem.stages for name in stage.losses]
 
     def load(self, weights: Arrays) -> None:
-        """Put canonical weights and buffers into the problem."""
+        """Load parameters and buffers, given in the canonical layout."""
         arrays = self._native(weights)
         buffers = {n: arrays[n] for stage in self.problem.stages for n in stage.buffers}
         self.problem.load({n: arrays[n] for n in self.problem.names}, buffers)
@@ -111,83 +140,98 @@ class OpenProblem:
         return {n: layout.parameter_out(a, flattened.get(n)) for n, a in arrays.items()}
 
     def load_matching(self, pretrained: Arrays) -> dict[str, list[str]]:
-        """Load the part of a pretrained state whose names and shapes match; says what did not."""
+        """Load the part of a pretrained state whose names and shapes match.
+
+        Return a report of what matched; see `partial_freeze.load_matching`.
+        """
         own = {**self.weights(), **self._canonical(self.problem.constants["buffers"])}
         fitting, report = partial_freeze.load_matching(own, pretrained)
         self.load(fitting)
         return report
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Every parameter as it stands."""
-        return self._canonical(self.problem.everything)
+        """Return the current value of every parameter, in the canonical layout."""
+        return self._canonical(self.problem.parameters)
 
     def program(self, kind: str, name: str, phase: str, mode: str = "jit") -> program.Program:
-        """The strategy or recipe in this phase and mode.
+        """Return the program of a strategy or recipe in this phase and mode.
+
+        Args:
+            kind: ``freeze`` for a recipe, ``backward`` for a strategy.
+            name: a key of `RECIPES` or `STRATEGIES`.
+            phase: ``backward``, ``gradient`` or ``step``.
+            mode: a key of `compiling.MODES`.
 
         Raises ValueError where they do not go together.
         """
-        where = self.problem, self.session.device, compiling.MODES[mode]
+        start = self.problem, self.session.device, compiling.MODES[mode]()
         if phase == "backward":
-            made = program.Backward(*where, STRATEGIES[name])
-            if made.strategy.own_forward:
+            backward = program.Backward(*start, STRATEGIES[name])
+            if backward.strategy.own_forward:
                 raise ValueError(f"{name} runs a forward pass of its own inside the backward phase")
-            return made
+            return backward
         make = self._recipe(kind, name)
         if phase == "gradient":
-            return program.Gradient(*where, make)
-        optimizer = dict(self.facts["optimizer"])
+            return program.Gradient(*start, make)
+        return program.Step(*start, make, *self._optimizer(kind))
+
+    def _optimizer(
+        self, kind: str
+    ) -> tuple[dict[str, Any], Callable[[list[str]], optax.GradientTransformation]]:
+        """Return the optimizer's settings, and the function that builds it over some parameters."""
+        settings = dict(self.problem_spec["optimizer"])
         if kind == "freeze":
-            optimizer["arrangement"] = "together"
-
-        def transformation(held: list[str]) -> optax.GradientTransformation:
-            return optimizers.build(optimizer, self.facts["networks"], held)
-
-        return program.Step(*where, make, optimizer, transformation)
+            settings["arrangement"] = "together"
+        networks = self.problem_spec["networks"]
+        return settings, lambda names: optimizers.build(settings, networks, names)
 
     @staticmethod
     def _recipe(kind: str, name: str) -> Callable[[Problem, Jit], recipes.Recipe]:
         if kind == "freeze":
             return lambda problem, _: RECIPES[name](problem)
-        return lambda problem, jit: recipes.of(problem, STRATEGIES[name](problem, jit), jit)
+        strategy = STRATEGIES[name]
+        return lambda problem, jit: recipes.from_strategy(problem, strategy(problem, jit), jit)
 
     def losses(self) -> dict[str, float]:
-        """The value of each loss."""
+        """Return the value of each loss."""
         values = self._losses(self.problem.trainable, self.problem.constants)
         return {name: float(values[name]) for name in self.problem.flow}
 
     def loss_shapes(self) -> dict[str, list[int] | None]:
-        """The shape of each loss, empty for a single number."""
+        """Return the shape of each loss, empty for a single number."""
         problem = self.problem
 
         def losses(parameters: Parameters, constants: Any) -> dict[str, jax.Array]:
             return problem.forward(parameters, constants, among=list(problem.reach))[0]
 
-        found = jax.eval_shape(losses, problem.trainable, problem.constants)
-        return {name: list(loss.shape) for name, loss in found.items()}
+        abstract = jax.eval_shape(losses, problem.trainable, problem.constants)
+        return {name: list(loss.shape) for name, loss in abstract.items()}
 
     def loss_gradients(self) -> dict[str, dict[str, NDArray[Any] | None]]:
-        """Per loss, its gradient by everything that is trained; None where frozen.
+        """Return for each loss the gradient by each trained parameter, and None by a frozen one.
 
-        JAX has no gradient that is absent once a parameter is differentiated: what a loss does not
-        reach comes out as exact zeros.
+        In JAX no gradient is absent once a parameter is differentiated: the gradient by a parameter
+        that the loss does not reach is exactly 0.
         """
-        found = self._by_loss(lambda gradient: gradient)
+        gradients = self._by_loss(lambda gradient: gradient)
         absent = dict.fromkeys(self.problem.names)
-        return {name: absent | self._canonical(found[name]) for name in self.problem.flow}
+        return {name: absent | self._canonical(gradients[name]) for name in self.problem.flow}
 
     def flow(self) -> dict[str, dict[str, bool | None]]:
-        """Per loss and parameter: whether its gradient is not 0 everywhere; None where it has none.
+        """Return for each loss and parameter whether the gradient has an element that is not 0.
 
-        Also of losses that reach nothing that is trained: for those nothing is differentiated.
+        None stands for no gradient. Losses that reach no trained parameter are included; they are
+        not differentiated.
         """
-        found = self._by_loss(jnp.any)  # inside the program: no gradient need leave it
+        nonzero = self._by_loss(jnp.any)  # inside the jit, so that no gradient has to leave it
         absent = dict.fromkeys(self.problem.names)
         return {
-            loss: absent | {n: bool(flows) for n, flows in found.get(loss, {}).items()}
+            loss: absent | {n: bool(flows) for n, flows in nonzero.get(loss, {}).items()}
             for loss in self.problem.reach
         }
 
-    def _by_loss(self, of: Callable[[jax.Array], jax.Array]) -> dict[str, Parameters]:
+    def _by_loss(self, reduce: Callable[[jax.Array], jax.Array]) -> dict[str, Parameters]:
+        """Return for each loss ``reduce`` of its gradient by each trained parameter."""
         problem = self.problem
 
         @jax.jit
@@ -198,12 +242,12 @@ class OpenProblem:
                 )
                 for name in problem.flow
             }
-            return jax.tree.map(of, by_loss)
+            return jax.tree.map(reduce, by_loss)
 
         return gradients(problem.trainable, problem.constants)
 
     def gradient_of_nothing(self, loss: str) -> dict[str, Any]:
-        """Ask for the gradient of a loss that reaches no parameter; returns what came."""
+        """Differentiate a loss that reaches no trained parameter; return the gradients, if any."""
         problem = self.problem
 
         def value(nothing: Parameters) -> jax.Array:
@@ -213,28 +257,30 @@ class OpenProblem:
         return jax.grad(value)({})
 
     def train(self, plan: Mapping[str, Any]) -> dict[str, Any]:
-        """Train by a plan, from the start; the problem stays as it is.
+        """Train by a plan from the loaded weights, and leave the problem unchanged.
 
         ``plan`` holds ``optimizer``, ``recipe`` (or None) and ``segments``, each with ``steps``,
-        ``rate``, ``renew`` and the facts of its ``turns``. Returns canonical ``weights``,
-        ``buffers``, ``outputs`` and ``moments``, the ``steps`` that the optimizer counted for each
-        parameter and its ``state_bytes``.
+        ``rate``, ``renew`` and a problem specification for each of its ``turns``. Return
+        ``weights``, ``buffers``, ``outputs`` and ``moments`` in the canonical layout, the ``steps``
+        that the optimizer counted for each parameter, and the bytes of its state, ``state_bytes``.
         """
-        problem, constants = self.problem, self.problem.constants
         training = Training(
             plan["optimizer"],
-            self.facts["networks"],
-            problem.everything,
-            constants["buffers"],
+            self.problem_spec["networks"],
+            self.problem.parameters,
+            self.problem.constants["buffers"],
             plan["recipe"],
             self._compiled,
         )
         for segment in plan["segments"]:
-            turns = [self._turn(facts) for facts in segment["turns"]]
+            turns = [self._turn(problem_spec) for problem_spec in segment["turns"]]
             changes = {name: segment[name] for name in ("steps", "rate", "renew")}
             training.run(turns, **changes)
-        constants = {**constants, "buffers": training.buffers}
-        outputs = problem.outputs(training.parameters, constants)
+        return self._trained(training)
+
+    def _trained(self, training: Training) -> dict[str, Any]:
+        constants = {**self.problem.constants, "buffers": training.buffers}
+        outputs = self.problem.outputs(training.parameters, constants)
         moments, steps = optimizers.memory(training.state)
         return {
             "weights": self._canonical(training.parameters),
@@ -247,14 +293,14 @@ class OpenProblem:
             "state_bytes": optimizers.state_bytes(training.state),
         }
 
-    def _turn(self, facts: Mapping[str, Any]) -> Problem:
-        """The problem of a turn, over the data of this one."""
-        if facts == self.facts:
+    def _turn(self, problem_spec: Mapping[str, Any]) -> Problem:
+        """Return the problem of a turn, over the parameters, buffers and data of this one."""
+        if problem_spec == self.problem_spec:
             return self.problem
-        stages = _abstract(self.build, facts["arguments"])
+        stages = self.session.build_stages(self.build, problem_spec["arguments"])
         data = self.problem.constants["data"]
-        turn = Problem(stages, data, facts["reach"], facts["frozen"])
-        turn.load(self.problem.everything, self.problem.constants["buffers"])
+        turn = Problem(stages, data, problem_spec["reach"], problem_spec["frozen"])
+        turn.load(self.problem.parameters, self.problem.constants["buffers"])
         return turn
 
 
@@ -268,15 +314,3 @@ def _shapes(stages: list[Stage]) -> Shapes:
         name: list(shape if len(shape) < 2 else (shape[-1], shape[-2], *shape[:-2]))
         for name, shape in native.items()
     }
-
-
-def _abstract(build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> list[Stage]:
-    """The stages with shapes in place of weights: these are loaded, never initialised."""
-    made: list[Stage] = []
-
-    def networks() -> list[nnx.Module]:
-        made[:] = build(**arguments, rngs=nnx.Rngs(0))
-        return [stage.network for stage in made]
-
-    abstract = nnx.eval_shape(networks)
-    return [replace(stage, network=network) for stage, network in zip(made, abstract, strict=True)]

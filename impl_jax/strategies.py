@@ -1,10 +1,13 @@
-"""Ways to get the gradients of several losses, one short function each, for any scenario.
+"""Define the ways to compute the gradients of several losses, one short function each.
 
-A strategy returns ``forward`` and ``backward``. ``forward(parameters, constants)`` builds what the
-backward pass needs, ``backward(carry)`` returns each trained parameter's gradient of the summed
-loss. The costs quoted are products (GEMMs) of the backward pass over two networks of three Linear
-layers, the first of which needs no gradient of its input; where the forward pass cannot be taken
-out, its 6 are counted in.
+A strategy works for any scenario. Its ``forward(parameters, constants)`` returns the residuals that
+the backward pass needs, as pullbacks; its ``backward(carry)`` takes these and returns, for each
+trained parameter, the gradient of the sum of all losses. The argument ``jit`` compiles a function,
+or returns it unchanged where nothing is compiled.
+
+The costs quoted are products (GEMMs) of the backward pass over two networks of three Linear layers
+each with a loss after each. The very first layer needs no gradient of its input. Where the forward
+pass cannot be separated, its 6 products are included.
 """
 
 from __future__ import annotations
@@ -26,10 +29,15 @@ Jit = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 @dataclass(frozen=True)
 class Strategy:
-    """``own_forward``: the forward passes happen inside ``backward`` and cannot be taken out.
+    """Hold the two functions of a strategy, and how they may be compiled.
 
-    ``one_jit``: the two are plain functions, to be compiled, together where both are timed. The
-    others call what they compiled themselves.
+    Attributes:
+        forward: returns the pullbacks, which are the argument of ``backward``.
+        backward: returns the gradients.
+        own_forward: whether ``backward`` runs the forward passes, so that they cannot be left out
+            of its time.
+        one_jit: whether both are plain functions, to be compiled, together where both are timed.
+            Otherwise they call functions that are compiled already.
     """
 
     forward: Callable[[Parameters, Constants], Any]
@@ -39,7 +47,7 @@ class Strategy:
 
 
 def summed(problem: Problem, jit: Jit) -> Strategy:
-    """One pullback of the sum: 11 products."""
+    """Run one pullback of the summed loss: 11 products."""
 
     def forward(parameters: Parameters, constants: Constants) -> Any:
         def total(parameters: Parameters) -> Array:
@@ -54,10 +62,11 @@ def summed(problem: Problem, jit: Jit) -> Strategy:
 
 
 def separate_retained(problem: Problem, jit: Jit) -> Strategy:
-    """A pullback for each loss over one forward, residuals kept in memory: 16 products.
+    """Run a pullback for each loss over one forward pass: 16 products.
 
-    The counterpart of a retained graph: the closures leave the jit, so their residuals are its
-    outputs; each is then pulled back by a call of its own that adds to the gradients so far.
+    This is the counterpart of a retained graph. The pullbacks leave the jit of the forward pass, so
+    their residuals are its outputs and stay in memory. A jitted call for each pullback adds its
+    gradients to the sum so far.
     """
 
     def forward(parameters: Parameters, constants: Constants) -> list[Any]:
@@ -81,7 +90,10 @@ def separate_retained(problem: Problem, jit: Jit) -> Strategy:
 
 
 def separate_grad(problem: Problem, jit: Jit) -> Strategy:
-    """``jax.grad`` for each loss in one jit, the forward shared by XLA: 22 products with it."""
+    """Call ``jax.grad`` for each loss in one jit: 22 products, the forward pass included.
+
+    XLA computes the forward passes of all losses once, where they are the same.
+    """
 
     def backward(inputs: tuple[Parameters, Constants]) -> Parameters:
         parameters, constants = inputs
@@ -95,7 +107,10 @@ def separate_grad(problem: Problem, jit: Jit) -> Strategy:
 
 
 def separate_pullbacks(problem: Problem, jit: Jit) -> Strategy:
-    """One vjp of all losses, pulled back once for each: 22 products, zeros are multiplied too."""
+    """Take one vjp of all losses and pull it back once for each: 22 products.
+
+    Each pullback walks both networks, also where its cotangents are zeros.
+    """
 
     def backward(pullback: Any) -> Parameters:
         pulled = [
@@ -108,10 +123,10 @@ def separate_pullbacks(problem: Problem, jit: Jit) -> Strategy:
 
 
 def boundary_split(problem: Problem, jit: Jit) -> Strategy:
-    """A vjp for each network, pulled back once, last first: 11 products.
+    """Take a vjp of each network and pull each back once, last first: 11 products.
 
-    The cotangent that a network's pullback returns for its input joins the cotangents of the
-    losses of the network before.
+    A network's pullback returns the cotangent of its input. This is the cotangent of the output of
+    the network before, beside those of that network's own losses.
     """
 
     def forward(parameters: Parameters, constants: Constants) -> list[Any]:
@@ -119,7 +134,8 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
         for i, stage in enumerate(problem.stages):
             prefix = f"{stage.name}."
             own = {n: p for n, p in parameters.items() if n.startswith(prefix)}
-            crossed_in, crossed_out = i > 0 and problem.crossed(i - 1), problem.crossed(i)
+            crossed_in = i > 0 and problem.gradient_crosses(i - 1)
+            crossed_out = problem.gradient_crosses(i)
 
             def run(own: Parameters, *entering: Any, stage=stage, value=value, out=crossed_out):  # type: ignore[no-untyped-def]
                 start = entering[0] if entering else value
@@ -144,7 +160,10 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
 
 
 def reforward(problem: Problem, jit: Jit) -> Strategy:
-    """A jit for each loss, each with a forward pass of its own, nothing kept in between."""
+    """Run a forward and a backward pass for each loss in a jit of its own: 25 products.
+
+    9 of them are forward.
+    """
 
     def call(name: str) -> Callable[..., Parameters]:
         def grad(parameters: Parameters, constants: Constants, grads: Parameters) -> Parameters:
@@ -165,7 +184,10 @@ def reforward(problem: Problem, jit: Jit) -> Strategy:
 
 
 def batched(problem: Problem, jit: Jit) -> Strategy:
-    """``vmap`` of the pullback over all losses' cotangents: 22 products."""
+    """Pull back a batch of cotangents, one row for each loss (``vmap``): 22 products.
+
+    Each row walks both networks, also where its cotangents are zeros.
+    """
 
     def backward(pullback: Any) -> Parameters:
         rows = jnp.eye(len(problem.flow))
@@ -193,7 +215,7 @@ def _each(problem: Problem, parameters: Parameters) -> list[tuple[str, Parameter
 def _loss(
     problem: Problem, parameters: Parameters, constants: Constants, name: str
 ) -> Callable[[Parameters], Array]:
-    """One loss as a function of the parameters it reaches, the others held."""
+    """Return one loss as a function of the parameters that it reaches, all others fixed."""
 
     def loss(reached: Parameters) -> Array:
         losses: Losses = problem.losses({**parameters, **reached}, constants, until=name)

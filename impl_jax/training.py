@@ -1,4 +1,7 @@
-"""Training by a plan: segments of steps, each step one turn after the other."""
+"""Train by a plan: segments of steps, in each of which the turns step one after another.
+
+A turn is a problem over the networks' parameters: which losses it has, and what is frozen in it.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ import optax
 
 from impl_jax import optimizers
 from impl_jax.problem import Buffers, Parameters, Problem
-from impl_jax.recipes import RECIPES, Gradient, Recipe, as_it_is
+from impl_jax.recipes import RECIPES, Gradient, Recipe, unwrapped
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A problem that is stepped: its gradient, and what the optimizer makes of it."""
+    """Hold a problem that is stepped, its gradient, and the optimizer of its recipe."""
 
     problem: Problem
     recipe: Recipe
@@ -26,7 +29,7 @@ class Turn:
 
     @cached_property
     def update(self) -> Any:
-        """The update, compiled; (gradients, state, parameters) → (parameters, state)."""
+        """The compiled update: (gradients, state, parameters) → (parameters, state)."""
 
         def update(grads: Parameters, state: Any, parameters: Parameters) -> Any:
             updates, state = self.transformation.update(grads, state, parameters)
@@ -36,12 +39,20 @@ class Turn:
 
 
 class Training:
-    """Problems over the same parameters, taken in turns, and the optimizer that outlives them.
+    """Hold parameters and optimizer state, which outlive the segments, and step problems in turns.
 
-    ``optimizer`` is kind, settings, rates and arrangement; ``networks`` are the names that make
-    its groups; ``recipe`` how the turns freeze what they do not train; ``compiled`` the gradients
-    that were compiled before. Arrays are immutable, so ``parameters``, ``buffers`` and ``state``
-    are what the training has come to so far.
+    Args:
+        optimizer: kind, settings, rates and arrangement; see `optimizers.build`.
+        networks: the names of the networks, of which the optimizer makes its groups.
+        parameters: all parameters at the start.
+        buffers: all buffers at the start.
+        recipe: the name of the recipe by which each turn freezes, ``grad_of_trainable`` by default.
+        compiled: gradients → the same, jitted. A caller that passes the same dict again finds the
+            programs of an earlier training in it: the gradients of recipes are hashable, and equal
+            where their problems are.
+
+    Arrays are immutable: each step replaces ``parameters``, ``buffers`` and ``state``. ``factor``
+    is the product of all changes of the learning rate so far.
     """
 
     def __init__(
@@ -63,14 +74,16 @@ class Training:
         self.factor = 1.0
 
     def run(self, turns: list[Problem], *, steps: int, rate: float, renew: bool) -> None:
-        """One segment: ``steps`` times all turns.
+        """Run one segment: ``steps`` times all turns.
 
-        Before it the learning rates are multiplied by ``rate``: in the state, the rest of it kept,
-        or with ``renew`` by a new optimizer, that state lost. What is trained from here on and was
-        not before gets a state of its own beside the others'.
+        First the learning rates are multiplied by ``rate``. This happens in the state, which keeps
+        the rest of it, or with ``renew`` by a new optimizer, which loses it. Parameters that are
+        trained for the first time get a state of their own beside those of the others.
+
+        Raises ValueError for several turns that would need one common update.
         """
         recipes = [self.recipe(problem) for problem in turns]
-        if len(turns) > 1 and any(r.optimizer is not as_it_is for r in recipes):
+        if len(turns) > 1 and any(r.wrap_optimizer is not unwrapped for r in recipes):
             raise ValueError(
                 f"{self.recipe.__name__} wraps the optimizer, whose state the turns share; "
                 "use grad_of_trainable or stop_gradient for several turns"
@@ -80,38 +93,38 @@ class Training:
                 f"arrangement {self.optimizer['arrangement']!r} makes one update of all networks, "
                 "and a turn has gradients of some; use 'separate' for several turns"
             )
-        learning = {name: None for recipe in recipes for name in recipe.held}
-        own = optimizers.build(self.optimizer, self.networks, learning, adjustable=True)
-        made = [
-            Turn(problem, recipe, recipe.optimizer(own), self._jitted(recipe.gradient))
+        trained = list(dict.fromkeys(name for r in recipes for name in r.step_parameters))
+        own = optimizers.build(self.optimizer, self.networks, trained, adjustable=True)
+        compiled = [
+            Turn(problem, recipe, recipe.wrap_optimizer(own), self._jitted(recipe.gradient))
             for problem, recipe in zip(turns, recipes, strict=True)
         ]
-        self._adjust(made[0].transformation, list(learning), rate, renew)
+        self._adjust(compiled[0].transformation, trained, rate, renew)
         for _ in range(steps):
-            for turn in made:
+            for turn in compiled:
                 self._turn(turn)
 
     def _jitted(self, gradient: Gradient) -> Gradient:
         return self.compiled.setdefault(gradient, jax.jit(gradient))
 
     def _turn(self, turn: Turn) -> None:
-        held = {name: self.parameters[name] for name in turn.recipe.held}
-        rest = {n: p for n, p in self.parameters.items() if n not in held}
+        stepped = {name: self.parameters[name] for name in turn.recipe.step_parameters}
+        rest = {n: p for n, p in self.parameters.items() if n not in stepped}
         constants = {**turn.problem.constants, "frozen": rest, "buffers": self.buffers}
-        grads, buffers = turn.gradient(held, constants)
-        held, self.state = turn.update(grads, self.state, held)
-        self.parameters = {**self.parameters, **held}
+        grads, buffers = turn.gradient(stepped, constants)
+        stepped, self.state = turn.update(grads, self.state, stepped)
+        self.parameters = {**self.parameters, **stepped}
         self.buffers = {**self.buffers, **buffers}
 
     def _adjust(
-        self, optimizer: optax.GradientTransformation, learning: list[str], rate: float, renew: bool
+        self, optimizer: optax.GradientTransformation, trained: list[str], rate: float, renew: bool
     ) -> None:
-        """Bring the state to what this segment starts from."""
-        held = {name: self.parameters[name] for name in learning}
-        fresh = optimizers.scale_rates(optimizer.init(held), self.factor)
+        """Bring the optimizer's state to the one that a segment starts from."""
+        parameters = {name: self.parameters[name] for name in trained}
+        fresh = optimizers.scale_rates(optimizer.init(parameters), self.factor)
         if renew or self.state is None:
             self.state = fresh
         elif self.optimizer["arrangement"] == "separate":
-            self.state = {**fresh, **self.state}  # an old label keeps its moments and its count
+            self.state = {**fresh, **self.state}  # a label that is there keeps its moments
         self.state = optimizers.scale_rates(self.state, rate)
         self.factor *= rate

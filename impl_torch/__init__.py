@@ -1,1 +1,1 @@
-"""Every scenario in PyTorch: the twin of ``impl_jax``, file by file and name by name."""
+"""Implement every scenario in PyTorch, with the same files and names as ``impl_jax``."""

@@ -1,6 +1,7 @@
-"""What PyTorch does at the traps of several backward passes: shown, not asserted.
+"""Demonstrate the traps of several backward passes in PyTorch.
 
-Each function runs one trap and the right way beside it and returns what it saw as plain data.
+Each function runs the wrong way and the right way side by side and returns the results as plain
+data. The test of the same subject in ``benchmarks/test_backward_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ KINDS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 
 
 def second_backward_without_retain_graph() -> dict[str, Any]:
-    """Two losses share net1; the first backward frees what the second needs."""
+    """Run a second backward pass through tensors that the first one freed or retained."""
     net1, net2, x = _networks()
     first, second = _two_losses(net1, net2, x)
     first.backward()
@@ -31,7 +32,10 @@ def second_backward_without_retain_graph() -> dict[str, Any]:
 
 
 def second_backward_through_additions_only() -> dict[str, Any]:
-    """Additions save nothing, so there is nothing freed to miss: the gradient adds up silently."""
+    """Run two backward passes through a graph of additions, which save no tensors.
+
+    Nothing is freed, so the second pass raises no error, and the gradient adds up.
+    """
     leaf = torch.zeros(3, requires_grad=True)
     total = (leaf + 1.0).sum()
     total.backward()
@@ -41,7 +45,10 @@ def second_backward_through_additions_only() -> dict[str, Any]:
 
 
 def sum_multi_root_and_separate() -> dict[str, Any]:
-    """The sum and several roots walk the graph once; separate passes add in another order."""
+    """Compare the gradients of the summed loss, of several roots and of separate backward passes.
+
+    The first two walk the graph once; separate passes add up the gradients in another order.
+    """
     ways: dict[str, Callable[[Tensor, Tensor], None]] = {
         "summed": lambda a, b: (a + b).backward(),
         "multi_root": lambda a, b: torch.autograd.backward([a, b]),
@@ -61,9 +68,12 @@ def sum_multi_root_and_separate() -> dict[str, Any]:
 
 
 def step_between_backward_passes() -> dict[str, Any]:
-    """The second backward needs net1's weights as they were, and the step wrote over them."""
-    found: dict[str, Any] = {"step_between": {}, "no_step_between": {}}
-    for when, kind, foreach in product(found, KINDS, (None, True)):
+    """Step net1's optimizer between two backward passes.
+
+    The second pass needs the weights of the forward pass, and the step has overwritten them.
+    """
+    results: dict[str, Any] = {"step_between": {}, "no_step_between": {}}
+    for when, kind, foreach in product(results, KINDS, (None, True)):
         net1, net2, x = _networks()
         first, second = _two_losses(net1, net2, x)
         optimizer = kind(net1.parameters(), lr=0.1, foreach=foreach)
@@ -71,18 +81,18 @@ def step_between_backward_passes() -> dict[str, Any]:
         if when == "step_between":
             optimizer.step()
         name = f"{kind.__name__} {'foreach' if foreach else 'default'}"
-        found[when][name] = _raised(second.backward)
-    return found
+        results[when][name] = _raised(second.backward)
+    return results
 
 
 def fused_step_between_backward_passes() -> dict[str, Any]:
     """A fused step changes the weights but not their version counter, which autograd checks.
 
-    So the second backward pass mixes new weights with old activations: the gradient of nothing.
-    The relative error is that of loss2's gradient in net1.
+    So the second backward pass mixes new weights with old activations and returns no function's
+    gradient. The relative error is that of loss2's gradient in net1.
     """
-    found: dict[str, Any] = {"step_between": {}, "no_step_between": {}}
-    for when, kind in product(found, KINDS):
+    results: dict[str, Any] = {"step_between": {}, "no_step_between": {}}
+    for when, kind in product(results, KINDS):
         net1, net2, x = _networks()
         first, second = _two_losses(net1, net2, x)
         true = _true_grads(second, net1)
@@ -92,17 +102,17 @@ def fused_step_between_backward_passes() -> dict[str, Any]:
         if when == "step_between":
             optimizer.step()
         same = versions == [parameter._version for parameter in net1.parameters()]
-        found[when][kind.__name__] = {"same_version": same, **_outcome(second, net1, true)}
-    return found
+        results[when][kind.__name__] = {"same_version": same, **_outcome(second, net1, true)}
+    return results
 
 
 def update_through_data_between_backward_passes() -> dict[str, Any]:
-    """``.data`` has a version counter of its own: autograd does not notice what changes there.
+    """``.data`` has a version counter of its own: autograd does not notice an update through it.
 
     ``.detach()`` shares the parameter's counter, so the same update raises. The relative error is
     that of loss2's gradient in net1.
     """
-    found = {}
+    results = {}
     for way in ("data", "detach", "no_update"):
         net1, net2, x = _networks()
         first, second = _two_losses(net1, net2, x)
@@ -113,12 +123,16 @@ def update_through_data_between_backward_passes() -> dict[str, Any]:
                 parameter.data.sub_(_grad(parameter))
             elif way == "detach":
                 parameter.detach().sub_(_grad(parameter))
-        found[way] = _outcome(second, net1, true)
-    return found
+        results[way] = _outcome(second, net1, true)
+    return results
 
 
 def step_of_one_linear_between_backward_passes() -> dict[str, Any]:
-    """One Linear on a plain input saves that input and not its weight: the weight may change."""
+    """Step a net1 of one Linear layer between two backward passes.
+
+    A Linear whose input needs no gradient saves that input and not its weight, so the weight may
+    change.
+    """
     _, net2, x = _networks()
     net1 = nn.Linear(8, 8)
     first, second = _two_losses(net1, net2, x)
@@ -129,8 +143,11 @@ def step_of_one_linear_between_backward_passes() -> dict[str, Any]:
 
 
 def last_network_steps_between_backward_passes() -> dict[str, Any]:
-    """After loss2's backward only net1 is still needed: net2 may step before loss1's."""
-    found = {}
+    """Run loss2's backward pass first, then step net2 or net1, then run loss1's.
+
+    The last pass needs net1 alone, so net2 may step before it.
+    """
+    results = {}
     for stepped in ("net2", "net1"):
         net1, net2, x = _networks()
         first, second = _two_losses(net1, net2, x)
@@ -138,17 +155,17 @@ def last_network_steps_between_backward_passes() -> dict[str, Any]:
         second.backward(retain_graph=True)
         network = net2 if stepped == "net2" else net1
         torch.optim.SGD(network.parameters(), lr=0.1).step()
-        found[stepped] = _outcome(first, net1, true)
-    return found
+        results[stepped] = _outcome(first, net1, true)
+    return results
 
 
 def in_place_relu_opening_net2() -> dict[str, Any]:
-    """An in-place ReLU overwrites net1's output, which loss1 is made of.
+    """An in-place ReLU overwrites net1's output, of which loss1 is computed.
 
     The order of two lines decides. Computed before net2 runs, loss1 raises in its backward pass;
     computed after, it has another value and raises nothing.
     """
-    found = {}
+    results = {}
     for inplace in (True, False):
         torch.manual_seed(0)
         net1, net2 = nn.Linear(8, 8), nn.Sequential(nn.ReLU(inplace), nn.Linear(8, 8))
@@ -157,19 +174,22 @@ def in_place_relu_opening_net2() -> dict[str, Any]:
         net2(between)
         after = F.mse_loss(between, target)
         raised = _raised(partial(before.backward, retain_graph=True))
-        found["in_place" if inplace else "out_of_place"] = {
+        results["in_place" if inplace else "out_of_place"] = {
             "loss1_before_net2": before.item(),
             "backward_before_raised": raised,
             "loss1_after_net2": after.item(),
             "backward_after_raised": _raised(after.backward),
         }
-    return found
+    return results
 
 
 def checkpointed_network_in_two_backward_passes() -> dict[str, Any]:
-    """A checkpointed net1 keeps no activations: each backward pass runs its forward again."""
-    found: dict[str, Any] = {"checkpointed": {}, "kept": {}}
-    for memory, way in product(found, ("separate", "summed")):
+    """Count how often a checkpointed net1 runs forward in one and in two backward passes.
+
+    It saves no activations, so each backward pass runs it forward again.
+    """
+    results: dict[str, Any] = {"checkpointed": {}, "kept": {}}
+    for memory, way in product(results, ("separate", "summed")):
         net1, net2, x = _networks()
         runs: list[None] = []
         net1.register_forward_pre_hook(partial(_note, runs))
@@ -180,11 +200,12 @@ def checkpointed_network_in_two_backward_passes() -> dict[str, Any]:
             second.backward()
         else:
             (first + second).backward()
-        found[memory][way] = len(runs)
-    return found
+        results[memory][way] = len(runs)
+    return results
 
 
 def _note(runs: list[None], *_: Any) -> None:
+    """Add an element for each call, as a forward hook."""
     runs.append(None)
 
 
@@ -217,21 +238,21 @@ def _true_grads(loss: Tensor, network: nn.Module) -> tuple[Tensor, ...]:
 
 
 def _outcome(loss: Tensor, network: nn.Module, true: Sequence[Tensor]) -> dict[str, Any]:
-    """What the loss's backward raised; where it did not, its gradients' relative error."""
+    """Return the error of a loss's backward pass, or else the relative error of its gradients."""
     network.zero_grad()
     raised = _raised(loss.backward)
     error = None if raised else _relative_error(_grads(network), true)
     return {"raised": raised, "relative_error": error}
 
 
-def _relative_error(found: Sequence[Tensor], true: Sequence[Tensor]) -> float:
-    """Norm of the difference over the norm of what is true, all tensors taken together."""
-    one, other = (torch.cat([t.flatten() for t in tensors]) for tensors in (found, true))
+def _relative_error(gradients: Sequence[Tensor], true: Sequence[Tensor]) -> float:
+    """Return the norm of the difference over the norm of the true gradients, all taken together."""
+    one, other = (torch.cat([t.flatten() for t in tensors]) for tensors in (gradients, true))
     return ((one - other).norm() / other.norm()).item()
 
 
 def _raised(call: Callable[[], Any]) -> dict[str, str] | None:
-    """Type and message of what the call raises; None if nothing."""
+    """Return type and message of the error that the call raises; None if it raises none."""
     try:
         call()
     except Exception as error:

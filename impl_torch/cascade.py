@@ -1,4 +1,8 @@
-"""Networks in series with a loss at several places: rows 1 to 7 of the catalogue."""
+"""Build the scenarios of the family "cascade": networks in series with losses at several places.
+
+Each function returns the stages of one scenario. What a scenario is (its sizes, weights, data and
+which loss may change which network) stands in ``benchmarks/scenarios/cascade.py``.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,15 @@ from impl_torch.problem import Data, Stage, against, as_it_is, cut
 
 
 class ConvStage(nn.Module):
-    """ConvTranspose3d(1→1, k=2) · InstanceNorm3d · ReLU: [batch, 1, d, d, d] → d + 1."""
+    """ConvTranspose3d(1 → 1, kernel 2), InstanceNorm3d and ReLU.
+
+    It maps [batch, 1, d, d, d] to [batch, 1, d+1, d+1, d+1].
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.ConvTranspose3d(1, 1, kernel_size=2)
-        self.norm = nn.InstanceNorm3d(1)  # no affine, eps 1e-5
+        self.norm = nn.InstanceNorm3d(1)  # by default no affine parameters, eps 1e-5
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -26,7 +33,7 @@ class ConvStage(nn.Module):
 
 
 class ConvPair(nn.Module):
-    """Both stages inside one network, which returns both outputs."""
+    """Two `ConvStage` in series inside one network, which returns the outputs of both."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +46,11 @@ class ConvPair(nn.Module):
 
 
 def conv_cascade() -> list[Stage]:
-    """Row 1: two 3-D stages in series, a SmoothL1 loss at each."""
+    """Build two networks of 3-D convolutions in series, with a SmoothL1 loss after each.
+
+    The scenario shows that one backward pass of the summed loss gives the same gradients as a
+    backward pass for each loss.
+    """
     return [
         Stage("net1", ConvStage(), {"loss1": against("target1", F.smooth_l1_loss)}),
         Stage("net2", ConvStage(), {"loss2": against("target2", F.smooth_l1_loss)}),
@@ -47,7 +58,11 @@ def conv_cascade() -> list[Stage]:
 
 
 def conv_cascade_single() -> list[Stage]:
-    """Row 2: the same stages and losses, inside one network."""
+    """Build the stages and losses of `conv_cascade` inside one network with two outputs.
+
+    The scenario shows that a loss on an inner output needs no second network. The graph has no
+    boundary between networks, so it cannot be cut there.
+    """
     first, second = against("target1", F.smooth_l1_loss), against("target2", F.smooth_l1_loss)
     losses = {
         "loss1": lambda outputs, data: first(outputs[0], data),
@@ -57,7 +72,7 @@ def conv_cascade_single() -> list[Stage]:
 
 
 class LinearNet(nn.Module):
-    """Linear(width → width)."""
+    """A single Linear(width → width)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -68,17 +83,27 @@ class LinearNet(nn.Module):
 
 
 def linear_cascade(*, width: int) -> list[Stage]:
-    """Row 3: two Linear layers in series, a squared error at each."""
+    """Build two Linear layers in series, with a mean squared error after each.
+
+    The scenario shows that training by the summed loss brings both outputs to their targets.
+    """
     return _linear_pair(width, enter=as_it_is)
 
 
 def scaled_cascade(*, width: int) -> list[Stage]:
-    """Row 4: net1's output is halved on its way; an operation does not cut the graph."""
+    """Build `linear_cascade` with net1's output multiplied by 0.5 before it enters net2.
+
+    The scenario shows that an operation between two networks does not cut the graph.
+    """
     return _linear_pair(width, enter=lambda value, _: value * 0.5)
 
 
 def severed_cascade(*, width: int) -> list[Stage]:
-    """Row 5: the value goes through a NumPy array and back; nothing of loss2 returns to net1."""
+    """Build `linear_cascade` with net1's output copied to a NumPy array and back before net2.
+
+    The scenario shows that autograd ends where a tensor becomes an array: loss2 leaves no gradient
+    in net1. The new tensor is a leaf; it requires a gradient, as net2's input does elsewhere.
+    """
 
     def through_the_host(value: Tensor, _: Data) -> Tensor:
         array = value.detach().cpu().numpy() * 0.5
@@ -95,7 +120,7 @@ def _linear_pair(width: int, enter: Callable[[Tensor, Data], Tensor]) -> list[St
 
 
 class Encoder(nn.Module):
-    """[batch, 1, s, s] → [batch, 4·c, s-5, s-5], c channels wide."""
+    """Two convolutions: [batch, 1, s, s] → [batch, 4·channels, s-5, s-5]."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -108,7 +133,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """[batch, 4·c, s-5, s-5] → [batch, 1, s, s], in (0, 1)."""
+    """Two transposed convolutions: [batch, 4·channels, s-5, s-5] → [batch, 1, s, s], in (0, 1)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -121,7 +146,7 @@ class Decoder(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """[batch, 1, s, s] → [batch, 2, s-7, s-7], in (0, 1)."""
+    """Three convolutions: [batch, 1, s, s] → [batch, 2, s-7, s-7], in (0, 1)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -136,7 +161,11 @@ class Segmenter(nn.Module):
 
 
 def three_network_cascade(*, channels: int, stop_before_net2: bool = False) -> list[Stage]:
-    """Row 6: three networks, a loss on the first and on the last."""
+    """Build encoder, decoder and segmenter in series, with a loss on the first and on the last.
+
+    The scenario shows how far each loss reaches back. With ``stop_before_net2`` the encoder's
+    output is detached, so loss3 changes the decoder and the segmenter alone.
+    """
     enter = cut if stop_before_net2 else as_it_is
     return [
         Stage("net1", Encoder(channels), {"loss1": against("target1", F.mse_loss)}),
@@ -146,16 +175,23 @@ def three_network_cascade(*, channels: int, stop_before_net2: bool = False) -> l
 
 
 def stacked_cascade(*, width: int, depths: list[int]) -> list[Stage]:
-    """Row 7: deep supervision; stage i is ``depths[i]`` × (Linear · ReLU) with a loss behind it."""
+    """Build N networks in series with a loss after each, as in deep supervision.
+
+    Network i is ``depths[i - 1]`` times Linear and ReLU. The scenario shows what a backward pass
+    for each loss costs: N(N+1)/2 walks through a network, where the summed loss needs N.
+    """
     return [
-        Stage(f"net{i}", _stack(width, depth), {f"loss{i}": against(f"target{i}", F.mse_loss)})
+        Stage(f"net{i}", Stack(width, depth), {f"loss{i}": against(f"target{i}", F.mse_loss)})
         for i, depth in enumerate(depths, start=1)
     ]
 
 
-def _stack(width: int, depth: int) -> nn.Module:
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for i in range(1, depth + 1):
-        layers[f"linear{i}"] = nn.Linear(width, width)
-        layers[f"relu{i}"] = nn.ReLU()
-    return nn.Sequential(layers)
+class Stack(nn.Sequential):
+    """Linear(width → width) and ReLU, ``depth`` times in series."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for i in range(1, depth + 1):
+            layers[f"linear{i}"] = nn.Linear(width, width)
+            layers[f"relu{i}"] = nn.ReLU()
+        super().__init__(layers)

@@ -1,6 +1,7 @@
-"""What PyTorch does at the traps of compiled backward passes: shown, not asserted.
+"""Demonstrate the traps of compiled backward passes in PyTorch.
 
-Each function runs one trap and the right way beside it and returns what it saw as plain data.
+Each function runs the wrong way and the right way side by side and returns the results as plain
+data. The test of the same subject in ``benchmarks/test_backward_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -19,18 +20,19 @@ from impl_torch import compiling, program, recipes, runtime, strategies
 from impl_torch.backward_traps import _grad, _grads, _raised, _relative_error
 from impl_torch.problem import Problem, Stage, against
 
-SHALLOW = 1  # layers: the fewer kernels to compile, the sooner the trap is shown
+SHALLOW = 1  # layers, where kernels are compiled: the fewer, the quicker
 Losses = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def retained_second_backward_when_compiled() -> dict[str, Any]:
-    """A normal backward pass compiles code that writes over what was saved; a retained one may not.
+    """Run a compiled backward pass with ``retain_graph`` after a normal one, and as the first one.
 
-    Which of the two comes first decides: a backward pass that is compiled for a retained graph
-    leaves the saved tensors alone, and ``donated_buffer=False`` asks for that from the start. No
-    code is generated here: AOTAutograd, in front of every backend, decides it.
+    A normal backward pass is compiled to code that may overwrite the saved tensors (donated
+    buffers), and that code then refuses to retain the graph. A backward pass that is compiled for a
+    retained graph leaves the saved tensors alone, and so does any with ``donated_buffer=False``.
+    AOTAutograd decides this in front of every backend, so no code has to be generated here.
     """
-    found = {}
+    results = {}
     for first in ("normal", "retained", "normal_not_donated"):
         _forget()
         net1, net2, x = _two_networks()
@@ -41,33 +43,33 @@ def retained_second_backward_when_compiled() -> dict[str, Any]:
             one, other = losses(x)
             one_raised = _raised(partial(one.backward, retain_graph=True))
             other_raised = None if one_raised else _raised(other.backward)
-        found[first] = {"retained_raised": one_raised, "last_raised": other_raised}
-    return found
+        results[first] = {"retained_raised": one_raised, "last_raised": other_raised}
+    return results
 
 
 def compile_cache_shared_by_two_settings() -> dict[str, Any]:
-    """The kernels of a backward pass that may overwrite what was saved are kept, by graph alone.
+    """Inductor stores the kernels of a backward pass under a key without ``donated_buffer``.
 
-    ``donated_buffer`` is no part of the key. Two retained passes over a backward that an earlier
-    run compiled with the setting on read what the first one has written over. The relative error
-    is that of all gradients of net2.
+    With that setting on, they may overwrite the saved tensors. A later run with the setting off
+    finds them in the cache, and its second retained backward pass reads overwritten tensors. The
+    relative error is that of all gradients of net2.
     """
-    found = {}
+    results = {}
     for second, tag in (("same_cache", ""), ("cache_keyed_by_the_setting", "not donated")):
         with tempfile.TemporaryDirectory() as folder:
             _summed_and_donated(folder)
             with torch.compiler.config.patch(cache_key_tag=tag):  # type: ignore[attr-defined]
-                found[second] = _retained_twice(folder)
-    return found
+                results[second] = _retained_twice(folder)
+    return results
 
 
 def one_loss_of_a_compiled_graph() -> dict[str, Any]:
-    """The backward pass of one graph returns a gradient for every input: zeros, not None.
+    """The backward pass of one compiled graph returns a gradient for every input: zeros, not None.
 
-    So a parameter that the loss does not reach is stepped: by momentum from another loss's step.
-    ``net2_moved`` is its largest change in a step of loss1, after one of both losses.
+    So the optimizer also steps a parameter that the loss does not reach, by the momentum of an
+    earlier step. ``net2_moved`` is its largest change in a step of loss1, after a step of both.
     """
-    found = {}
+    results = {}
     for way in ("eager", "one_graph", "a_graph_for_each_network"):
         _forget()
         net1, net2, x = _two_networks()
@@ -87,33 +89,34 @@ def one_loss_of_a_compiled_graph() -> dict[str, Any]:
         gradient = "None" if weight.grad is None else f"{_grad(weight).abs().max().item():g}"
         optimizer.step()
         moved = (weight - before).abs().max().item()
-        found[way] = {"net2_gradient": gradient, "net2_moved": moved}
-    return found
+        results[way] = {"net2_gradient": gradient, "net2_moved": moved}
+    return results
 
 
 def products_of_two_retained_passes() -> dict[str, dict[str, float]]:
-    """One backward pass of a joint graph runs whole for each loss: zeros are multiplied too.
+    """Count the products (GEMMs) of one and of two backward passes in each mode.
 
-    Counted in products of one Linear layer; two networks of three. With a graph for each network
-    the second pass skips nothing either, and the first leaves net2 out.
+    The networks are two of three Linear layers each. The compiled backward pass of one graph runs
+    as a whole for each loss and multiplies zeros too. With a graph for each network, loss1's pass
+    leaves out net2.
     """
     product = 2 * 4 * 8 * 8  # FLOPs
     problem = _problem()
-    found: dict[str, dict[str, float]] = {}
+    results: dict[str, dict[str, float]] = {}
     for mode, make in compiling.MODES.items():
-        found[mode] = {}
+        results[mode] = {}
         for strategy in (strategies.summed, strategies.separate_retained):
             with tempfile.TemporaryDirectory() as folder:
                 compiler = make(folder)
                 view = compiler.problem(problem)
-                recipe = recipes.of(view, strategy(view, compiler.jit))
+                recipe = recipes.from_strategy(view, strategy(view, compiler.jit))
                 flops = program.Backward(problem, recipe, compiler).flops()
-            found[mode][strategy.__name__] = flops / product
-    return found
+            results[mode][strategy.__name__] = flops / product
+    return results
 
 
 def _problem() -> Problem:
-    """The two networks and losses, as the scenarios have them."""
+    """Make the two networks and losses a problem, as those of the scenarios."""
     net1, net2, x = _two_networks()
     losses = [{f"loss{i}": against("ones", F.mse_loss)} for i in (1, 2)]
     stages = [Stage("net1", net1, losses[0]), Stage("net2", net2, losses[1])]
@@ -128,7 +131,7 @@ def _two_networks(depth: int = 3) -> tuple[nn.Module, nn.Module, Tensor]:
 
 
 def _stack(depth: int) -> nn.Module:
-    """depth × (Linear(8 → 8) · ReLU)."""
+    """Return Linear(8 → 8) and ReLU, ``depth`` times in series."""
     layers = [layer for _ in range(depth) for layer in (nn.Linear(8, 8), nn.ReLU())]
     return nn.Sequential(*layers)
 
@@ -143,13 +146,14 @@ def _two_losses(net1: Any, net2: Any) -> Losses:
 
 
 def _summed_and_donated(folder: str) -> None:
-    """What an earlier run leaves in the folder: one backward pass of the sum, compiled."""
+    """Compile one backward pass of the summed loss into the folder, as an earlier run would."""
     net1, net2, x = _two_networks(SHALLOW)
     with _donating(True), _CompilingInto(folder):
         sum(torch.compile(_two_losses(net1, net2))(x)).backward()  # type: ignore[union-attr]
 
 
 def _retained_twice(folder: str) -> dict[str, Any]:
+    """Run two backward passes over one retained graph, compiled into the folder."""
     net1, net2, x = _two_networks(SHALLOW)
     losses = _two_losses(net1, net2)
     sum(losses(x)).backward()  # type: ignore[union-attr]
@@ -170,7 +174,7 @@ def _donating(donate: bool) -> Any:
 
 
 class _CompilingInto:
-    """As another process would: nothing is known but what is in the folder."""
+    """Compile as a new process would, which has nothing in its caches but the folder."""
 
     def __init__(self, folder: str) -> None:
         runtime.check_compiler(torch.device("cpu"))
@@ -192,5 +196,5 @@ class _CompilingInto:
 
 
 def _forget() -> None:
-    """Dynamo keeps what it compiled with the code: here the same code is compiled again."""
+    """Drop all that Dynamo has compiled and stored with the code, which is compiled again here."""
     torch._dynamo.reset()

@@ -1,8 +1,9 @@
-"""What a program runs forward, compiled: all of it in one graph, or each network on its own.
+"""Compile what a program runs forward, whole or each network on its own, or nothing of it.
 
-The backward pass of a compiled forward is compiled with it; what joins losses, adds gradients or
-steps an optimizer stays eager, as it does for those who write ``torch.compile(model)``. Every
-graph is whole (``fullgraph``): where one would break, or be compiled anew, an error is raised.
+A compiler is made for one program. The backward pass of a compiled forward pass is compiled with
+it. Summing the losses, adding gradients and the optimizer's step stay eager, as they do for those
+who write ``torch.compile(model)``. Every graph is whole (``fullgraph``): where it would break, or
+would be compiled anew, an error is raised.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from torch import Tensor
 from impl_torch.problem import Losses, Problem, Stage
 
 Function = Callable[..., Any]
-METRICS_KEPT = 64  # torch forgets older ones
+METRICS_KEPT = 64  # torch drops the metrics of older compilations
 
 
-class Eager:
-    """Nothing is compiled: operation by operation, as the program is written."""
+class EagerCompiler:
+    """Compile nothing: torch runs the program operation by operation, as it is written."""
 
     trace_seconds: float | None = None
     compile_seconds: float | None = None
@@ -35,63 +36,66 @@ class Eager:
         self.folder = folder
 
     def problem(self, problem: Problem) -> Problem:
-        """The problem that strategies and recipes are to call."""
+        """Return the problem that strategies and recipes are to call."""
         return problem
 
     def jit(self, function: Function) -> Function:
-        """What a strategy or recipe wants compiled whole."""
+        """Return the function as the program is to call it."""
         return function
 
-    def claim(self, *, retains: bool) -> None:
-        """Make the process's settings this program's own, before it compiles or runs."""
+    def apply_settings(self, *, retains: bool) -> None:
+        """Set the process's settings to those of this program, before it compiles or runs.
 
-    def dissected(self) -> AbstractContextManager[None]:
-        """While it lasts, what is called can be watched by `watching`."""
+        ``retains`` says that a backward pass must leave the saved tensors for another one.
+        """
+
+    def by_operation(self) -> AbstractContextManager[None]:
+        """Run compiled graphs operation by operation while the context lasts; see `watching`."""
         return nullcontext()
 
     def watching(self, mode: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
-        """Run every operation under this dispatch mode."""
+        """Run every operation under this dispatch mode while the context lasts."""
         return mode
 
 
-class Whole(Eager):
-    """All that one call runs forward, all networks and losses, is one graph.
+class WholeCompiler(EagerCompiler):
+    """Compile all that one call runs forward, all networks and losses, as one graph.
 
-    ``folder`` is where Inductor keeps what it compiled, for this program alone: the code of a
-    backward pass that may overwrite what was saved and of one that may not is kept under one key
-    (`compile_traps.compile_cache_shared_by_two_settings`), and a program that finds another's
-    kernels has no compile time of its own.
+    ``folder`` is Inductor's cache for this program alone, for two reasons. Inductor's key does not
+    tell code of a backward pass that may overwrite the saved tensors from code of one that may not
+    (see `compile_traps.compile_cache_shared_by_two_settings`). And a program that finds the kernels
+    of another one in the cache has no compile time of its own.
     """
 
     def __init__(self, folder: str) -> None:
         super().__init__(folder)
         self.graphs = 0
         self.watch: AbstractContextManager[Any] = nullcontext()
-        self.is_dissected = False
+        self.runs_by_operation = False
         self._seconds: tuple[float | None, float | None] | None = None
         from torch._dynamo.utils import clear_compilation_metrics  # slow to import
         from torch._inductor.utils import clear_caches
 
-        clear_caches()  # those in memory: a kernel that is there would be compiled in no time
+        clear_caches()  # in memory: kernels that are there already would compile in no time
         clear_compilation_metrics()
 
     def jit(self, function: Function) -> Function:
-        return Compiled(self, function)
+        return CompiledFunction(self, function)
 
-    def claim(self, *, retains: bool) -> None:
-        # no config.patch around each call: Inductor reads both again in the backward pass
+    def apply_settings(self, *, retains: bool) -> None:
+        # not `config.patch` around each call: Inductor reads both again in the backward pass
         import torch._functorch.config
 
         torch._functorch.config.donated_buffer = not retains
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = self.folder
 
     @contextmanager
-    def dissected(self) -> Iterator[None]:
-        self.is_dissected = True
+    def by_operation(self) -> Iterator[None]:
+        self.runs_by_operation = True
         try:
             yield
         finally:
-            self.is_dissected = False
+            self.runs_by_operation = False
 
     @contextmanager
     def watching(self, mode: AbstractContextManager[Any]) -> Iterator[Any]:
@@ -103,16 +107,16 @@ class Whole(Eager):
 
     @property
     def trace_seconds(self) -> float | None:  # type: ignore[override]
-        """Dynamo's, AOTAutograd's and the partitioner's part of compiling; None if unknown."""
+        """Seconds of Dynamo, AOTAutograd and the partitioner; None if unknown."""
         return self._measured()[0]
 
     @property
     def compile_seconds(self) -> float | None:  # type: ignore[override]
-        """Inductor's part, the C++ or Triton compiler included; None if unknown."""
+        """Seconds of Inductor, the C++ or Triton compiler included; None if unknown."""
         return self._measured()[1]
 
     def _measured(self) -> tuple[float | None, float | None]:
-        """Read once, after the first call: torch keeps the whole process's metrics together."""
+        """Read the seconds once, after the first call: torch mixes all metrics of a process."""
         from torch._dynamo.utils import get_compilation_metrics
 
         if self._seconds is None:
@@ -120,8 +124,8 @@ class Whole(Eager):
         return self._seconds
 
 
-class EachNetwork(Whole):
-    """Each stage's network, with the losses at its output, is a graph of its own."""
+class NetworkCompiler(WholeCompiler):
+    """Compile each stage's network, with the losses at its output, as a graph of its own."""
 
     def problem(self, problem: Problem) -> Problem:
         return _ByNetwork(problem, super().jit)
@@ -130,23 +134,30 @@ class EachNetwork(Whole):
         return function
 
 
-MODES: dict[str, type[Eager]] = {"eager": Eager, "compile": Whole, "compile_networks": EachNetwork}
+MODES: dict[str, type[EagerCompiler]] = {
+    "eager": EagerCompiler,
+    "compile": WholeCompiler,
+    "compile_networks": NetworkCompiler,
+}
+# No shape ever changes: Dynamo must not make one dynamic on a guess.
+WHOLE: dict[str, Any] = {"fullgraph": True, "dynamic": False}
 
 
-class Compiled:
-    """A function compiled by Inductor, and beside it its graphs as they reach Inductor.
+class CompiledFunction:
+    """Compile a function by Inductor, and beside it into graphs that run operation by operation.
 
-    The latter run operation by operation, so that a dispatch mode sees them: around a compiled
-    function it would make Dynamo step aside, and count what the eager function does.
+    The latter are the graphs as they reach Inductor, and a dispatch mode sees their operations.
+    Around a function that is compiled by Inductor a dispatch mode would make Dynamo fall back to
+    the eager function, and would count that one's operations.
     """
 
-    def __init__(self, compiler: Whole, function: Function) -> None:
+    def __init__(self, compiler: WholeCompiler, function: Function) -> None:
         self.compiler = compiler
-        self.fast = torch.compile(_own(function), backend=self._inductor, **WHOLE)
-        self.slow = torch.compile(_own(function), backend=self._graphs, **WHOLE)
+        self.compiled = torch.compile(_copied(function), backend=self._inductor, **WHOLE)
+        self.by_operation = torch.compile(_copied(function), backend=self._graphs, **WHOLE)
 
     def __call__(self, *args: Any) -> Any:
-        return self.slow(*args) if self.compiler.is_dissected else self.fast(*args)
+        return self.by_operation(*args) if self.compiler.runs_by_operation else self.compiled(*args)
 
     def _inductor(self, graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Any:
         from torch._inductor.compile_fx import compile_fx
@@ -159,7 +170,7 @@ class Compiled:
         import torch._inductor.config
         from torch._inductor.compile_fx import compile_fx
 
-        # what runs operation by operation must not be kept as if Inductor had compiled it
+        # these graphs must not enter the caches as if Inductor had compiled them
         with (
             torch._functorch.config.patch(enable_autograd_cache=False),
             torch._inductor.config.patch(fx_graph_cache=False),
@@ -168,28 +179,24 @@ class Compiled:
 
     def _watched(self, graph: torch.fx.GraphModule, *_: Any, **__: Any) -> Any:
         def run(args: list[Tensor]) -> Any:
-            given = list(args)
-            args.clear()  # boxed: what the graph has used up is freed
+            inputs = list(args)
+            args.clear()  # the boxed calling convention: the graph frees inputs it no longer needs
             with self.compiler.watch:
-                return graph(*given)
+                return graph(*inputs)
 
         run._boxed_call = True  # type: ignore[attr-defined]
         return run
 
 
-# Shapes never change; where Dynamo thinks of making one dynamic, it is mistaken.
-WHOLE: dict[str, Any] = {"fullgraph": True, "dynamic": False}
-
-
 class _ByNetwork(Problem):
-    """A problem, its parameters, buffers and data the same, whose networks are compiled."""
+    """Call compiled networks in the place of another problem's, with all its tensors."""
 
     def __init__(self, problem: Problem, jit: Callable[[Function], Function]) -> None:
         vars(self).update(vars(problem))
         self._jit = jit
         self._compiled: dict[Any, Function] = {}
 
-    def pass_through(
+    def run_network(
         self,
         stage: Stage,
         value: Any,
@@ -198,28 +205,31 @@ class _ByNetwork(Problem):
     ) -> tuple[Any, Losses]:
         key = stage.name, among if among is None else tuple(among)
         if key not in self._compiled:
-            run = partial(super().pass_through, stage, parameters=parameters, among=among)
+            run = partial(super().run_network, stage, parameters=parameters, among=among)
             self._compiled[key] = self._jit(run)
         return self._compiled[key](value)
 
 
 def compile_times(metrics: list[Any]) -> tuple[float | None, float | None]:
-    """(trace, compile) seconds of these compilations, forward and backward; None if not all told.
+    """Return the seconds of tracing and of compiling, forward and backward together.
 
-    A program that was found in the cache tells nothing of Inductor.
+    ``metrics`` are torch's of each compilation so far. Both results are None if a part is missing:
+    for a program that was found in the cache there is no time of Inductor, and torch drops the
+    metrics of old compilations.
     """
-    told = ("duration_us", "inductor_cumulative_compile_time_us")
-    known = [[getattr(one, name, None) for name in told] for one in metrics]
-    if not known or len(known) >= METRICS_KEPT or None in itertools.chain(*known):
+    fields = ("duration_us", "inductor_cumulative_compile_time_us")
+    durations = [[getattr(one, name, None) for name in fields] for one in metrics]
+    if not durations or len(durations) >= METRICS_KEPT or None in itertools.chain(*durations):
         return None, None
-    whole, compiling = (sum(each) / 1e6 for each in zip(*known, strict=True))
+    whole, compiling = (sum(each) / 1e6 for each in zip(*durations, strict=True))
     return whole - compiling, compiling
 
 
-def _own(function: Function) -> Function:
-    """The function, as code that Dynamo has not seen: it keeps what it compiled with the code.
+def _copied(function: Function) -> Function:
+    """Return the function as a new code object, since Dynamo stores what it compiled by the code.
 
-    Else one program's graphs would stand in another's way, or in its place.
+    With the same code object, one program would find the graphs of another one in its way, or run
+    them in place of its own.
     """
 
     def call(*args: Any) -> Any:

@@ -1,6 +1,7 @@
-"""What PyTorch does where a part of the networks is frozen: shown, not asserted.
+"""Demonstrate the traps of freezing a part of the networks in PyTorch.
 
-Each function runs one trap and the right way beside it and returns what it saw as plain data.
+Each function runs the wrong way and the right way side by side and returns the results as plain
+data. The test of the same subject in ``benchmarks/test_freeze_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ OPTIMIZERS: dict[str, Build] = {
 
 
 def zero_gradients_of_frozen_parameters() -> dict[str, dict[str, float]]:
-    """An optimizer steps every parameter with a gradient, even of 0; only None is left alone.
+    """An optimizer steps every parameter that has a gradient, even of 0, and skips only None.
 
-    With 0, momentum and Adam's moments go on and weight decay pulls. net1 is frozen after one step
-    of training; the table says how far its weights move in the next five.
+    With a gradient of 0, momentum and Adam's moments still move a parameter, and so does weight
+    decay. net1 is frozen after one step of training; the table shows how far its weights move in
+    the next five.
     """
     moved: dict[str, dict[str, float]] = {"zero": {}, "none": {}}
     for gradient, name in product(moved, OPTIMIZERS):
@@ -53,8 +55,8 @@ def zero_gradients_of_frozen_parameters() -> dict[str, dict[str, float]]:
 def stale_gradient_after_freezing() -> dict[str, Any]:
     """``requires_grad_(False)`` leaves ``.grad`` in place, and the optimizer goes on applying it.
 
-    Here the loop clears the gradients of net2, which is trained, and never those of net1. Five
-    steps.
+    Here the loop clears the gradients of net2, which is trained, and never those of net1. The table
+    shows five steps.
     """
     moved = {}
     for way in ("left", "cleared"):
@@ -74,9 +76,10 @@ def stale_gradient_after_freezing() -> dict[str, Any]:
 
 
 def frozen_batch_norm_moves_its_statistics() -> dict[str, Any]:
-    """Running statistics are buffers: neither ``requires_grad`` nor ``no_grad`` holds them.
+    """Run a frozen BatchNorm forward and see whether its running statistics change.
 
-    ``.eval()`` does, until somebody calls ``.train()`` on the whole model again.
+    They are buffers: neither ``requires_grad`` nor ``no_grad`` freezes them. ``.eval()`` does,
+    until ``.train()`` is called on the whole model again.
     """
     moved = {}
     for way in ("frozen", "no_grad", "eval", "eval_then_train"):
@@ -95,11 +98,12 @@ def frozen_batch_norm_moves_its_statistics() -> dict[str, Any]:
 
 
 def generator_step_fills_discriminator_gradients() -> dict[str, Any]:
-    """G's loss goes through D and leaves gradients in it, which D's next turn adds to.
+    """Compare D's gradient in its turn with the gradient of its own loss alone.
 
-    How far D's gradient is from its own loss's, by what is done before or during G's turn.
+    G's loss passes through D and leaves gradients in it, to which D's next turn adds, unless they
+    are cleared or D is frozen in G's turn.
     """
-    found = {}
+    results = {}
     for way in ("nothing", "zero_grad_before_turn", "freeze_in_turn_of_g"):
         g, d, noise, real = _players()
         true = torch.autograd.grad(_loss_d(g, d, noise, real), d.weight)[0]
@@ -111,12 +115,15 @@ def generator_step_fills_discriminator_gradients() -> dict[str, Any]:
             d.zero_grad()
         _loss_d(g, d, noise, real).backward()
         error = (_grad(d.weight) - true).norm() / true.norm()
-        found[way] = {"left_by_g": left, "relative_error": error.item()}
-    return found
+        results[way] = {"left_by_g": left, "relative_error": error.item()}
+    return results
 
 
 def discriminator_graph_after_its_step() -> dict[str, Any]:
-    """D's scores of the fakes belong to D's old weights: after D's step, G needs new ones."""
+    """Run G's backward pass through D's scores of before D's step, and through new ones.
+
+    The old scores need D's old weights, which the step has overwritten.
+    """
     raised = {}
     for scores in ("reused", "new"):
         g, d, noise, real = _players()
@@ -132,7 +139,10 @@ def discriminator_graph_after_its_step() -> dict[str, Any]:
 
 
 def gradients_of_two_players_add_up() -> dict[str, list[float]]:
-    """B takes part in A's turn and in its own: its gradient is the sum, until it is cleared."""
+    """Add up B's gradients of A's turn and of its own turn, and clear them in between.
+
+    A's loss passes through B, so B's gradient after both turns is the sum of two losses'.
+    """
     net1, net2 = _networks()
 
     def turn_of_a() -> Tensor:
@@ -156,30 +166,38 @@ def gradients_of_two_players_add_up() -> dict[str, list[float]]:
 
 
 def clipping_counts_frozen_gradients() -> dict[str, float]:
-    """The global norm is over every gradient handed in; a large frozen one shrinks the rest.
+    """Clip gradients to a global norm of 1 over both networks, and over the trained one alone.
 
-    Here the optimizer leaves net1 out, but net1 still has gradients. Norm of net2's gradient,
-    which is 3, after clipping to 1.
+    The norm is over every gradient passed in, so a large one of a frozen network shrinks the rest.
+    Here the optimizer leaves out net1, but net1 still has gradients. Returned is the norm of net2's
+    gradient after clipping; before, it is 3.
     """
-    found = {}
+    results = {}
     for way in ("both", "trained_only"):
         net1, net2 = (nn.Parameter(torch.zeros(1)) for _ in range(2))
         (40.0 * net1 + 3.0 * net2).backward()
         nn.utils.clip_grad_norm_([net1, net2] if way == "both" else [net2], 1.0)
-        found[way] = _grad(net2).norm().item()
-    return found
+        results[way] = _grad(net2).norm().item()
+    return results
 
 
 def adam_over_what_requires_gradients() -> dict[str, Any]:
-    """A parameter without a gradient is passed over: three ways to name the rest are one."""
+    """Train net1 by optimizers over net1, over all that requires gradients, and over everything.
+
+    Adam skips a parameter without a gradient, so the three are the same.
+    """
     ends = {}
     for way in ("net1", "requires_grad", "everything"):
         torch.manual_seed(0)
         net1, net2 = nn.Linear(4, 4), nn.Linear(4, 4).requires_grad_(False)
         start = [parameter.clone() for parameter in net2.parameters()]
         both = [*net1.parameters(), *net2.parameters()]
-        held = {"net1": [*net1.parameters()], "everything": both}
-        optimizer = OPTIMIZERS["adam_l2"](held.get(way, [p for p in both if p.requires_grad]))
+        over = {
+            "net1": [*net1.parameters()],
+            "requires_grad": [p for p in both if p.requires_grad],
+            "everything": both,
+        }
+        optimizer = OPTIMIZERS["adam_l2"](over[way])
         for _ in range(STEPS):
             optimizer.zero_grad()
             net2(net1(torch.ones(2, 4))).square().mean().backward()
@@ -190,7 +208,7 @@ def adam_over_what_requires_gradients() -> dict[str, Any]:
 
 
 def optimizer_trajectories() -> dict[str, list[list[float]]]:
-    """Where optimizers go from one start along given gradients, 20 steps in float64."""
+    """Return the path of each optimizer from one start along the same 20 gradients, in float64."""
     optim = torch.optim
     optimizers: dict[str, Build] = {
         "sgd_nesterov": partial(optim.SGD, lr=LR, momentum=0.9, nesterov=True),
@@ -216,12 +234,15 @@ def _trajectory(build: Build) -> list[list[float]]:
 
 
 def _gradients() -> list[list[float]]:
-    """The last is small enough for the place of RMSprop's epsilon to count."""
+    """Return three gradients for each of 20 steps.
+
+    The last is so small that it matters whether RMSprop's epsilon is inside the square root.
+    """
     return [[math.sin(step), 0.1 * math.cos(3 * step), 1e-4 * (1 + step % 3)] for step in range(20)]
 
 
 def _networks() -> tuple[nn.Parameter, nn.Parameter]:
-    """Each a network of one layer: three weights, multiplied element by element."""
+    """Return two networks of one layer each: three weights that multiply its input elementwise."""
     starts = ([0.5, -1.0, 2.0], [1.0, 0.5, -0.5])
     net1, net2 = (nn.Parameter(torch.tensor(start)) for start in starts)
     return net1, net2
@@ -232,7 +253,7 @@ def _loss(net1: Tensor, net2: Tensor) -> Tensor:
 
 
 def _players() -> tuple[nn.Linear, nn.Linear, Tensor, Tensor]:
-    """G and D of a GAN, noise and real examples."""
+    """Return G and D of a GAN, noise and real examples."""
     torch.manual_seed(0)
     return nn.Linear(2, 3), nn.Linear(3, 1), torch.randn(4, 2), torch.randn(4, 3)
 
@@ -247,7 +268,7 @@ def _grad(tensor: Tensor) -> Tensor:
 
 
 def _distance(one: Tensor, other: Tensor) -> float:
-    """The largest difference of any element."""
+    """Return the largest difference of any element."""
     return (one - other).abs().max().item()
 
 

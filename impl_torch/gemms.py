@@ -1,7 +1,7 @@
-"""The matrix products inside a cell, found by watching it, to measure the machine's peak with.
+"""Collect the matrix products inside a cell, to measure the peak of the machine with them.
 
-A share of a vendor's peak would mix the machine with the library. The peak meant here is what this
-framework's own GEMM reaches on operands of the same shapes and layouts.
+The peak is the rate that this framework's own GEMM reaches on operands of the same shapes and
+layouts. A share of the vendor's peak would mix the machine's speed with the library's.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 aten = torch.ops.aten
 PRODUCTS = {aten.mm.default: slice(0, 2), aten.addmm.default: slice(1, 3)}
 
-Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype, torch.device]  # shape, strides, …
+Layout = tuple[
+    tuple[int, ...], tuple[int, ...], torch.dtype, torch.device
+]  # shape, strides, dtype, device
 
 
 class Product:
-    """``count`` products of one shape and layout; ``run`` computes one, into fresh memory."""
+    """Hold ``count`` products of the same shapes and layouts; `run` computes one of them anew."""
 
     def __init__(self, operands: tuple[Layout, Layout], count: int) -> None:
         self.count = count
@@ -32,11 +34,11 @@ class Product:
 
 
 class Watch(TorchDispatchMode):
-    """Notes each product that is computed while it is entered."""
+    """Count each product that is computed while this dispatch mode is active."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: Counter[tuple[Layout, Layout]] = Counter()
+        self.counts: Counter[tuple[Layout, Layout]] = Counter()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -45,14 +47,15 @@ class Watch(TorchDispatchMode):
             left, right = (
                 (tuple(t.shape), tuple(t.stride()), t.dtype, t.device) for t in args[PRODUCTS[func]]
             )
-            self.found[left, right] += 1
+            self.counts[left, right] += 1
         return func(*args, **(kwargs or {}))
 
     def products(self) -> list[Product]:
-        """The products seen so far, equal ones counted together."""
-        return [Product(operands, count) for operands, count in self.found.items()]
+        """Return the products counted so far, equal ones together."""
+        return [Product(operands, count) for operands, count in self.counts.items()]
 
 
 def _like(layout: Layout) -> torch.Tensor:
+    """Return a random tensor of this layout."""
     shape, strides, dtype, device = layout
     return torch.empty_strided(shape, strides, dtype=dtype, device=device).normal_()

@@ -1,4 +1,4 @@
-"""Canonical arrays in and out: torch's own layout is the canonical one."""
+"""Convert arrays from and to the canonical layout, which is torch's: channels first."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 
 
 def parameter_in(array: NDArray[np.floating], dtype: torch.dtype) -> torch.Tensor:
-    """A weight [outputs, inputs, *kernel], or a bias, as torch keeps it."""
+    """Return a weight [outputs, inputs, *kernel] or a bias as a tensor of this dtype."""
     return torch.tensor(array, dtype=dtype)
 
 
 def parameter_out(tensor: torch.Tensor) -> NDArray[np.floating]:
-    """The inverse of `parameter_in`, for weights and for their gradients."""
+    """Return a weight or its gradient in the canonical layout, the inverse of `parameter_in`."""
     return tensor.detach().cpu().numpy().copy()
 
 
 def data_in(array: NDArray[np.generic], dtype: torch.dtype) -> torch.Tensor:
-    """An input or target [batch, features] or [batch, channels, *space]: channels first."""
+    """Return an input or target [batch, features] or [batch, channels, *space] as a tensor."""
     return torch.tensor(array, dtype=dtype if array.dtype.kind == "f" else None)
 
 
 def data_out(tensor: torch.Tensor) -> NDArray[np.floating]:
-    """The inverse of `data_in`, for outputs."""
+    """Return an output in the canonical layout, the inverse of `data_in`."""
     return tensor.detach().cpu().numpy().copy()

@@ -1,4 +1,7 @@
-"""The optimizer of a scenario: one over groups, one for each network, or one over everything."""
+"""Build a scenario's optimizer, change its learning rates, and read its state.
+
+It is one optimizer with parameter groups, one for each network, or one over all parameters.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ import torch
 from torch import nn
 
 KINDS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,  # its weight_decay is L2: added to the gradient
-    "adamw": torch.optim.AdamW,  # decoupled: taken off the weight itself
+    "adam": torch.optim.Adam,  # weight_decay is L2: it is added to the gradient
+    "adamw": torch.optim.AdamW,  # weight_decay is decoupled: it is subtracted from the weight
     "sgd": torch.optim.SGD,
 }
 
@@ -20,13 +23,18 @@ def build(
     networks: list[str],
     trainable: Mapping[str, nn.Parameter],
 ) -> list[torch.optim.Optimizer]:
-    """The optimizers to step, in order, over whatever of ``networks`` is trained.
+    """Return the optimizers over the trained parameters, in the order in which they are stepped.
 
-    ``optimizer`` is its kind, settings, ``rates`` (layer → learning rate of a group of its own;
-    the rest has that of the settings) and arrangement: ``groups`` is one optimizer with a
-    parameter group for each network or rate, ``separate`` an optimizer for each, ``together`` one
-    over the concatenated list of parameters. Raises ValueError where a rate is given for what has
-    no parameters.
+    Args:
+        optimizer: a dict of four entries. ``kind`` is a key of `KINDS`, ``settings`` are its
+            keyword arguments. ``rates`` maps a layer or network to the learning rate of a group of
+            its own; all other parameters have that of the settings. ``arrangement`` is ``groups``
+            for one optimizer with a parameter group for each network or rate, ``separate`` for an
+            optimizer for each, ``together`` for one over a single list of all parameters.
+        networks: the names of the networks, first parts of the names of their parameters.
+        trainable: the parameters to optimize, by name.
+
+    Raises ValueError where a rate is given for a layer without parameters.
     """
     make, settings, rates = KINDS[optimizer["kind"]], optimizer["settings"], optimizer["rates"]
     arrangement = optimizer["arrangement"]
@@ -45,11 +53,12 @@ def build(
 def split(
     names: Iterable[str], prefixes: Iterable[str], *, complain: bool = False
 ) -> dict[str, list[str]]:
-    """Label → names: a group for each prefix that has any, and ``rest`` for what is under none.
+    """Group names by their prefix, and by the label ``rest`` where they have none of these.
 
-    torch takes an empty group without a word; with ``complain`` it is a ValueError.
+    A prefix without names makes no group. torch accepts an empty group silently; with ``complain``
+    it raises ValueError.
     """
-    left, found = list(names), {}
+    left, groups = list(names), {}
     for prefix in prefixes:
         under = [name for name in left if name == prefix or name.startswith(f"{prefix}.")]
         if complain and not under:
@@ -57,9 +66,9 @@ def split(
                 f"parameter group {prefix!r} selects no parameters: a layer such as an activation "
                 f"has none; name one of {', '.join(dict.fromkeys(map(_layer, names)))}"
             )
-        found[prefix] = under
+        groups[prefix] = under
         left = [name for name in left if name not in under]
-    return {label: under for label, under in (found | {"rest": left}).items() if under}
+    return {label: under for label, under in (groups | {"rest": left}).items() if under}
 
 
 def _layer(name: str) -> str:
@@ -69,36 +78,37 @@ def _layer(name: str) -> str:
 def extend(
     optimizers: list[torch.optim.Optimizer], trainable: Mapping[str, nn.Parameter], factor: float
 ) -> None:
-    """Add what none of them holds yet to the first, as a new group; the others' state lives on.
+    """Add the parameters that no optimizer is over yet to the first one, as a new group.
 
-    ``factor`` is by what the learning rates were multiplied so far.
+    The state of all other parameters is kept. ``factor`` is the product of all changes of the
+    learning rate so far.
     """
-    held = {id(p) for o in optimizers for group in o.param_groups for p in group["params"]}
-    added = [parameter for parameter in trainable.values() if id(parameter) not in held]
+    present = {id(p) for o in optimizers for group in o.param_groups for p in group["params"]}
+    added = [parameter for parameter in trainable.values() if id(parameter) not in present]
     if added:
         lr = optimizers[0].defaults["lr"] * factor
         optimizers[0].add_param_group({"params": added, "lr": lr})
 
 
 def scale_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
-    """Multiply every learning rate in place; the state stays."""
+    """Multiply every learning rate in place; all other state is kept."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] *= factor
 
 
-def holding(
+def containing(
     optimizers: list[torch.optim.Optimizer], trainable: Mapping[str, nn.Parameter]
 ) -> list[torch.optim.Optimizer]:
-    """Those of the optimizers that hold one of these parameters."""
-    wanted = {id(parameter) for parameter in trainable.values()}
+    """Return the optimizers that are over one of these parameters."""
+    stepped = {id(parameter) for parameter in trainable.values()}
     return [
-        o for o in optimizers if any(id(p) in wanted for g in o.param_groups for p in g["params"])
+        o for o in optimizers if any(id(p) in stepped for g in o.param_groups for p in g["params"])
     ]
 
 
 def reset(optimizers: list[torch.optim.Optimizer]) -> None:
-    """Back to the state before the first step, keeping the memory that holds it."""
+    """Set all state to zero, as before the first step, without allocating it anew."""
     for optimizer in optimizers:
         for state in optimizer.state.values():
             for value in state.values():
@@ -109,18 +119,18 @@ def reset(optimizers: list[torch.optim.Optimizer]) -> None:
 def memory(
     optimizers: list[torch.optim.Optimizer], parameters: Mapping[str, nn.Parameter]
 ) -> tuple[dict[str, torch.Tensor], dict[str, int]]:
-    """What is remembered of past gradients, by name: the first moment, and the steps counted.
+    """Return the first moments and the counted steps of an optimizer's state, by parameter name.
 
-    Momentum is SGD's first moment; SGD counts no steps.
+    SGD's first moment is its momentum; SGD counts no steps.
     """
     names = {id(parameter): name for name, parameter in parameters.items()}
-    kept = [(names[id(p)], state) for o in optimizers for p, state in o.state.items()]
-    moments = {n: s[k] for n, s in kept for k in ("exp_avg", "momentum_buffer") if k in s}
-    steps = {n: int(s["step"]) for n, s in kept if "step" in s}
+    states = [(names[id(p)], state) for o in optimizers for p, state in o.state.items()]
+    moments = {n: s[k] for n, s in states for k in ("exp_avg", "momentum_buffer") if k in s}
+    steps = {n: int(s["step"]) for n, s in states if "step" in s}
     return moments, steps
 
 
 def state_bytes(optimizers: list[torch.optim.Optimizer]) -> int:
-    """Bytes of all tensors that the optimizers keep between steps."""
+    """Return the bytes of all tensors that the optimizers keep between steps."""
     values = [v for o in optimizers for state in o.state.values() for v in state.values()]
     return sum(v.numel() * v.element_size() for v in values if isinstance(v, torch.Tensor))

@@ -1,4 +1,8 @@
-"""One optimizer, several learning rates: rows 17 to 19 of the catalogue."""
+"""Build the scenarios of the family "parameter_groups": learning rates that differ or change.
+
+The networks are ordinary; the rates are settings of the optimizer and stand in
+``benchmarks/scenarios/parameter_groups.py``.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,23 @@ from impl_torch.problem import Stage, against
 
 
 def lenet_module_rates(*, width: int) -> list[Stage]:
-    """Row 17: LeNet; its features learn a thousand times slower than its classifier."""
+    """Build LeNet, whose features learn a thousand times slower than its classifier.
+
+    The scenario shows one optimizer with a learning rate for each network.
+    """
     return lenet(Convolutions(3, width), width)
 
 
 def lenet_layer_rates(*, width: int) -> list[Stage]:
-    """Row 18: LeNet; the first and last Linear learn ten times faster than the rest."""
+    """Build LeNet, whose first and last Linear learn ten times faster than everything else.
+
+    The scenario shows one optimizer with learning rates for single layers, and one for the rest.
+    """
     return lenet_module_rates(width=width)
 
 
 class Perceptron(nn.Module):
-    """inputs → hidden → hidden → outputs, ReLU in between."""
+    """Three Linear layers with ReLU in between: [batch, inputs] → [batch, outputs]."""
 
     def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
         super().__init__()
@@ -34,5 +44,9 @@ class Perceptron(nn.Module):
 
 
 def rate_decay(*, hidden: int) -> list[Stage]:
-    """Row 19: a perceptron whose learning rate falls to a tenth half-way."""
+    """Build a perceptron whose learning rate falls to a tenth half-way through training.
+
+    The scenario shows the rate changed in place, which keeps the optimizer's state, and by a new
+    optimizer, which loses it.
+    """
     return [Stage("net", Perceptron(16, hidden, 4), {"loss": against("target", F.mse_loss)})]

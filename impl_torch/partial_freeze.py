@@ -1,8 +1,11 @@
-"""A part of the network keeps still: rows 11 to 16 of the catalogue."""
+"""Build the scenarios of the family "partial_freeze": a part of the networks is frozen.
+
+Which part, and for how long, stands in ``benchmarks/scenarios/partial_freeze.py``; the recipes in
+``recipes.py`` freeze it. Only `frozen_in_constructor` freezes here.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 
 import torch
@@ -16,12 +19,18 @@ CLASSIFY = against("labels", F.cross_entropy)
 
 
 def frozen_second_network() -> list[Stage]:
-    """Row 11: row 1's networks; net1 learns from loss2 through a net2 that keeps still."""
+    """Build the networks of the scenario conv_cascade, of which net2 is frozen.
+
+    The scenario shows net1 learning from loss2 through the frozen net2.
+    """
     return conv_cascade()
 
 
 class ResidualBlock(nn.Module):
-    """Conv3 · BN · ReLU · Conv3 · BN, the input added, ReLU: [batch, C, h, w] → the same."""
+    """Conv 3×3, BatchNorm, ReLU, Conv 3×3, BatchNorm; the input is added; ReLU.
+
+    Input and output are [batch, channels, height, width].
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -37,7 +46,7 @@ class ResidualBlock(nn.Module):
 
 
 class Backbone(nn.Module):
-    """A stem Conv(3→C, 3) and two residual blocks: [batch, 3, h, w] → [batch, C, h, w]."""
+    """Conv 3×3 and two residual blocks: [batch, 3, h, w] → [batch, channels, h, w]."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -50,10 +59,10 @@ class Backbone(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """y = x + γ · Σⱼ h(x)ⱼ softmaxⱼ(f(x)ᵢ · g(x)ⱼ) over the pixels j of each image.
+    """Self-attention: y = x + γ · Σⱼ h(x)ⱼ softmaxⱼ(f(x)ᵢ · g(x)ⱼ), j over an image's pixels.
 
-    f and g are 1×1 convolutions C → C/4, h is C → C, γ a scalar (Zhang et al. 2019, "Self-attention
-    generative adversarial networks").
+    f and g are 1×1 convolutions of C → C/4 channels, h one of C → C; γ is a scalar (Zhang et al.
+    2019, "Self-attention generative adversarial networks").
     """
 
     def __init__(self, channels: int) -> None:
@@ -70,7 +79,7 @@ class SelfAttention(nn.Module):
 
 
 class PooledClassifier(nn.Module):
-    """Average over the image, Linear(C → classes)."""
+    """Average over the pixels, then Linear(channels → classes)."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -81,10 +90,12 @@ class PooledClassifier(nn.Module):
 
 
 def attention_on_frozen_backbone(*, channels: int, statistics: str) -> list[Stage]:
-    """Row 12: self-attention is trained on top of a frozen backbone.
+    """Build self-attention and a classifier on top of a frozen residual backbone.
 
-    ``statistics`` says which BatchNorm normalises with: ``running`` in eval mode, which leaves
-    them, or those of the ``batch`` in train mode, which moves the running ones along.
+    With ``statistics="running"`` the backbone's BatchNorm is in eval mode and normalises by its
+    running statistics. With ``"batch"`` it is in train mode: it normalises by the statistics of the
+    batch and updates the running ones. The scenario shows that frozen parameters do not freeze
+    statistics.
     """
     backbone = Backbone(channels).train(statistics == "batch")
     return [
@@ -94,43 +105,56 @@ def attention_on_frozen_backbone(*, channels: int, statistics: str) -> list[Stag
     ]
 
 
-POOL = None
-Plan = list[tuple[int, int] | None]
+class VggFront(nn.Module):
+    """Eight 3×3 convolutions with ReLU and three max-poolings: 32×32 pixels → 4×4."""
+
+    def __init__(self, c: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = _conv3(3, c), _conv3(c, c)
+        self.conv3, self.conv4 = _conv3(c, 2 * c), _conv3(2 * c, 2 * c)
+        self.conv5, self.conv6 = _conv3(2 * c, 4 * c), _conv3(4 * c, 4 * c)
+        self.conv7, self.conv8 = _conv3(4 * c, 4 * c), _conv3(4 * c, 4 * c)
+        self.relu, self.pool = nn.ReLU(), nn.MaxPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.conv2(self.relu(self.conv1(x))))
+        x = self.relu(self.conv4(self.relu(self.conv3(self.pool(x)))))
+        x = self.relu(self.conv6(self.relu(self.conv5(self.pool(x)))))
+        x = self.pool(self.relu(self.conv7(x)))
+        return self.relu(self.conv8(x))
+
+
+class VggBack(nn.Module):
+    """Two 3×3 convolutions with ReLU, a max-pooling and Linear to 10 classes."""
+
+    def __init__(self, c: int) -> None:
+        super().__init__()
+        self.conv9, self.conv10 = _conv3(4 * c, 4 * c), _conv3(4 * c, 4 * c)
+        self.relu, self.pool = nn.ReLU(), nn.MaxPool2d(2)
+        self.linear = nn.Linear(4 * c * 2 * 2, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(self.relu(self.conv10(self.relu(self.conv9(x)))))
+        return self.linear(x.flatten(1))
 
 
 def frozen_prefix(*, channels: int) -> list[Stage]:
-    """Row 13: a VGG-like network whose first 16 tensors, 8 convolutions, keep still."""
-    c = channels
-    front: Plan = [(3, c), (c, c), POOL, (c, 2 * c), (2 * c, 2 * c), POOL]
-    front += [(2 * c, 4 * c), (4 * c, 4 * c), (4 * c, 4 * c), POOL, (4 * c, 4 * c)]
-    back: Plan = [(4 * c, 4 * c), (4 * c, 4 * c), POOL]
-    layers = _convolutions(back, first=9)
-    layers["flatten"] = nn.Flatten()
-    layers["linear"] = nn.Linear(4 * c * 2 * 2, 10)
-    return [
-        Stage("front", nn.Sequential(_convolutions(front, first=1))),
-        Stage("back", nn.Sequential(layers), {"loss": CLASSIFY}),
-    ]
+    """Build a VGG-like network whose first 16 parameter tensors, 8 convolutions, are frozen.
+
+    The scenario shows a freeze that is given by a number of tensors from the front.
+    """
+    back = Stage("back", VggBack(channels), {"loss": CLASSIFY})
+    return [Stage("front", VggFront(channels)), back]
 
 
-def _convolutions(plan: Plan, first: int) -> OrderedDict[str, nn.Module]:
-    """conv3×3 · ReLU for each pair of channels, 2×2 max-pooling for each `POOL`."""
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    number = first
-    for entry in plan:
-        if entry is POOL:
-            layers[f"pool{number}"] = nn.MaxPool2d(2)
-        else:
-            layers[f"conv{number}"] = nn.Conv2d(*entry, 3, padding=1)
-            layers[f"relu{number}"] = nn.ReLU()
-            number += 1
-    return layers
+def _conv3(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
 class Convolutions(nn.Module):
-    """Conv(c→6, 5) · ReLU · pool · Conv(6→16, 5) · ReLU · pool: 32×32 → 16×5×5, flattened.
+    """Conv 5×5, ReLU and max-pooling, twice: [batch, channels, 32, 32] → [batch, 16·width·5·5].
 
-    ``frozen`` switches its gradients off while it is being built.
+    With ``frozen`` the constructor switches its gradients off.
     """
 
     def __init__(self, channels: int, width: int = 1, *, frozen: bool = False) -> None:
@@ -148,7 +172,7 @@ class Convolutions(nn.Module):
 
 
 class Hidden(nn.Module):
-    """Linear(400 → 120) · ReLU · Linear(120 → 84) · ReLU."""
+    """Linear(400·width → 120), ReLU, Linear(120 → 84) and ReLU."""
 
     def __init__(self, width: int = 1) -> None:
         super().__init__()
@@ -161,7 +185,7 @@ class Hidden(nn.Module):
 
 
 class Classifier(Hidden):
-    """`Hidden`, and Linear(84 → 10)."""
+    """The layers of `Hidden`, then Linear(84 → 10)."""
 
     def __init__(self, width: int = 1) -> None:
         super().__init__(width)
@@ -172,7 +196,7 @@ class Classifier(Hidden):
 
 
 class LastLayer(nn.Module):
-    """Linear(84 → 10)."""
+    """A single Linear(84 → 10)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,12 +207,18 @@ class LastLayer(nn.Module):
 
 
 def frozen_in_constructor(*, width: int) -> list[Stage]:
-    """Row 14: the convolutions are frozen while the network is being built."""
+    """Build LeNet with convolutions that their constructor freezes.
+
+    The scenario shows a freeze that is part of the network itself.
+    """
     return lenet(Convolutions(1, width, frozen=True), width)
 
 
 def only_new_layer(*, width: int) -> list[Stage]:
-    """Row 15: row 14's network, of which only a new last layer is trained."""
+    """Build LeNet as features, hidden layers and a last layer, of which only the last is trained.
+
+    The scenario shows fine-tuning: a new layer on pretrained and frozen networks.
+    """
     return [
         Stage("features", Convolutions(1, width)),
         Stage("hidden", Hidden(width)),
@@ -197,12 +227,15 @@ def only_new_layer(*, width: int) -> list[Stage]:
 
 
 def staged_unfreeze(*, width: int) -> list[Stage]:
-    """Row 16: row 14's network; its convolutions join the optimizer later."""
+    """Build LeNet, whose convolutions are frozen at first and trained later.
+
+    The scenario shows parameters that join a running optimizer, whose state is kept.
+    """
     return lenet(Convolutions(1, width), width)
 
 
 def lenet(features: Convolutions, width: int) -> list[Stage]:
-    """Convolutions and the classifier behind them."""
+    """Build the stages of LeNet from its convolutions and a new classifier."""
     return [
         Stage("features", features),
         Stage("classifier", Classifier(width), {"loss": CLASSIFY}),
@@ -210,11 +243,14 @@ def lenet(features: Convolutions, width: int) -> list[Stage]:
 
 
 def load_matching(network: nn.Module, pretrained: Mapping[str, Tensor]) -> dict[str, list[str]]:
-    """Load what fits by name and shape, and say what was ``loaded`` and what was not.
+    """Load the tensors of a pretrained state whose names and shapes match, and return a report.
 
-    ``missing`` are the network's own that the state lacks, ``unexpected`` those of the state that
-    the network lacks, ``mismatched`` those of another shape: ``load_state_dict`` would raise for
-    these even where it is not strict.
+    Report:
+        ``loaded``: names of the tensors that match.
+        ``missing``: names that only the network has.
+        ``unexpected``: names that only the state has.
+        ``mismatched``: names of tensors of different shapes. ``load_state_dict`` raises for them
+            even with ``strict=False``, so they are filtered out first.
     """
     own = {n: t for n, t in network.state_dict().items() if "num_batches_tracked" not in n}
     same = {n: t for n, t in pretrained.items() if n in own and t.shape == own[n].shape}

@@ -1,4 +1,4 @@
-"""A scenario ready to run: networks in series, the losses between them, and who may learn."""
+"""Hold a scenario ready to run: networks in series, their losses, and what is trained."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ Losses = dict[str, Tensor]
 
 
 def as_it_is(value: Any, data: Data) -> Any:
-    """The link between two networks where nothing happens in between."""
+    """Return the value unchanged: the link between two networks that does nothing."""
     return value
 
 
 def cut(value: Tensor, data: Data) -> Tensor:
-    """The link that the value passes and its gradient does not."""
+    """Detach the value: the link between two networks that stops the gradient."""
     return value.detach()
 
 
 def against(target: str, loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
-    """The loss of an output against an entry of the data, averaged over all elements."""
+    """Return the loss of a stage's output against the entry ``target`` of the data.
+
+    ``loss(output, target)`` returns a single number, as torch's losses do by default.
+    """
 
     def compare(output: Tensor, data: Data) -> Tensor:
         return loss(output, data[target])
@@ -34,9 +37,13 @@ def against(target: str, loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[.
 
 @dataclass(frozen=True)
 class Stage:
-    """One network of a series and the losses taken at its output.
+    """Hold one network of a series and the losses taken at its output.
 
-    ``enter`` is what the value passes through on its way from the network before.
+    Attributes:
+        name: the first part of the canonical names of its parameters.
+        network: called with the value that enters the stage.
+        losses: loss name → function of the network's output and the data.
+        enter: the link from the network before, a function of that network's output and the data.
     """
 
     name: str
@@ -46,11 +53,17 @@ class Stage:
 
 
 class Problem:
-    """Stages with their data, and the flow: which loss may change which parameter.
+    """Hold stages, their data and the flow: which loss may change which parameter.
 
-    ``reach`` holds, for each loss, the names of the parameters that it would reach if nothing were
-    frozen; ``flow`` is what is left of it, the trained ones. A loss whose flow is empty has no
-    gradient to ask for and is left out of `losses`.
+    Args:
+        stages: the networks, first to last.
+        data: the arrays of the scenario; ``x`` enters the first network.
+        reach: loss → names of the parameters that it would reach if nothing were frozen.
+        frozen: names of the parameters that must not change.
+
+    ``flow`` is ``reach`` without the frozen parameters. A loss whose flow is empty has no gradient
+    and is left out of `losses`. ``built_frozen`` names the parameters that the networks froze
+    themselves when they were built.
     """
 
     def __init__(
@@ -59,10 +72,11 @@ class Problem:
         self.stages = stages
         self.data = data
         self.reach = reach
-        kept = {loss: [n for n in names if n not in frozen] for loss, names in reach.items()}
-        self.flow = {loss: names for loss, names in kept.items() if names}
+        trained = {loss: [n for n in names if n not in frozen] for loss, names in reach.items()}
+        self.flow = {loss: names for loss, names in trained.items() if names}
         self.parameters = dict(self._named(nn.Module.named_parameters))
         self.buffers = {n: b for n, b in self._named(nn.Module.named_buffers) if b.ndim}
+        self.built_frozen = [n for n, p in self.parameters.items() if not p.requires_grad]
         self.trainable = {n: p for n, p in self.parameters.items() if n not in set(frozen)}
         self._buffers_at_start = {n: b.clone() for n, b in self.buffers.items()}
         self.require_grad(self.trainable)
@@ -73,47 +87,41 @@ class Problem:
                 yield f"{stage.name}.{name}", member
 
     def require_grad(self, names: Collection[str]) -> None:
-        """Let these parameters require a gradient, and no others; none keeps an old ``.grad``.
+        """Let these parameters require a gradient, and no others; clear every ``.grad``.
 
-        A stale ``.grad`` would be applied by the optimizer although its parameter is frozen.
+        An optimizer applies a stale ``.grad`` although its parameter is frozen by now.
         """
         for name, parameter in self.parameters.items():
             parameter.requires_grad_(name in names)
             parameter.grad = None
 
     def load(self, arrays: Mapping[str, Tensor]) -> None:
-        """Put these into parameters and buffers, in place."""
+        """Copy these arrays into the parameters and buffers of the same names, in place."""
         with torch.no_grad():
             for name, tensor in (self.parameters | self.buffers).items():
                 tensor.copy_(arrays[name])
         self._buffers_at_start = {n: b.clone() for n, b in self.buffers.items()}
 
     def share_with(self, stage: Stage) -> None:
-        """Put these parameters and buffers in the place of a stage's own."""
-        mine = self.parameters | self.buffers
+        """Replace the stage's own parameters and buffers by those of this problem."""
+        shared = self.parameters | self.buffers
         own = [*stage.network.named_parameters(), *stage.network.named_buffers()]
         for name, _ in own:
             module, _, leaf = name.rpartition(".")
-            if f"{stage.name}.{name}" in mine:
-                setattr(stage.network.get_submodule(module), leaf, mine[f"{stage.name}.{name}"])
+            if f"{stage.name}.{name}" in shared:
+                setattr(stage.network.get_submodule(module), leaf, shared[f"{stage.name}.{name}"])
 
     def restore_buffers(self) -> None:
-        """BatchNorm's running statistics back to where they were loaded."""
+        """Set BatchNorm's running statistics back to the values that were loaded."""
         for name, start in self._buffers_at_start.items():
             self.buffers[name].copy_(start)
 
-    @property
-    def front(self) -> int:
-        """How many networks stand in front of the first that is trained."""
-        learns = [any(n.startswith(f"{s.name}.") for n in self.trainable) for s in self.stages]
-        return learns.index(True)
-
     def reached(self, loss: str) -> dict[str, nn.Parameter]:
-        """The trained parameters that this loss reaches, by name."""
+        """Return the trained parameters that this loss reaches, by name."""
         return {name: self.trainable[name] for name in self.flow[loss]}
 
-    def crossed(self, boundary: int) -> bool:
-        """Whether a gradient crosses from stage ``boundary + 1`` back into the stages before."""
+    def gradient_crosses(self, boundary: int) -> bool:
+        """Return whether a gradient passes from stage ``boundary + 1`` back into earlier stages."""
         before = tuple(f"{stage.name}." for stage in self.stages[: boundary + 1])
         behind = {loss for stage in self.stages[boundary + 1 :] for loss in stage.losses}
         return any(
@@ -127,28 +135,32 @@ class Problem:
         parameters: Mapping[str, Tensor] | None = None,
         among: Collection[str] | None = None,
     ) -> tuple[Any, Losses]:
-        """One stage's output and its losses; ``parameters`` stand in for the modules' own.
+        """Return one stage's output and its losses.
 
-        Of the losses only those ``among`` the given names, or else all that reach something.
+        Args:
+            stage: one of ``stages``.
+            value: the output of the stage before, or the data's ``x``.
+            parameters: tensors to use in place of the modules' own, by canonical name.
+            among: the losses to compute; by default those that reach a trained parameter.
         """
-        return self.pass_through(stage, stage.enter(value, self.data), parameters, among)
+        return self.run_network(stage, stage.enter(value, self.data), parameters, among)
 
-    def pass_through(
+    def run_network(
         self,
         stage: Stage,
         value: Any,
         parameters: Mapping[str, Tensor] | None,
         among: Collection[str] | None,
     ) -> tuple[Any, Losses]:
-        """`run_stage` for a value that has entered: the network, and the losses at its output."""
+        """Return the same as `run_stage` for a value that has passed the stage's link already."""
         if parameters is None:
             output = stage.network(value)
         else:
             prefix = f"{stage.name}."
             own = {n[len(prefix) :]: p for n, p in parameters.items() if n.startswith(prefix)}
             output = torch.func.functional_call(stage.network, own, (value,))
-        wanted = self.flow if among is None else among
-        losses = {n: f(output, self.data) for n, f in stage.losses.items() if n in wanted}
+        selected = self.flow if among is None else among
+        losses = {n: f(output, self.data) for n, f in stage.losses.items() if n in selected}
         return output, losses
 
     def losses(
@@ -158,33 +170,21 @@ class Problem:
         until: str | None = None,
         among: Collection[str] | None = None,
     ) -> Losses:
-        """Every loss that reaches something, in order; ``until`` stops behind that loss's stage."""
+        """Return every loss that reaches a trained parameter, in order; see `run_stage`.
+
+        With ``until`` no stage behind that loss's own is run.
+        """
         value = self.data["x"]
-        losses: Losses = {}  # Dynamo cannot call the alias
+        losses: Losses = {}  # not `Losses()`: Dynamo cannot trace a call of the type alias
         for stage in self.stages:
-            value, here = self.run_stage(stage, value, parameters, among)
-            losses |= here
-            if until in here:
+            value, stage_losses = self.run_stage(stage, value, parameters, among)
+            losses |= stage_losses
+            if until in stage_losses:
                 break
         return losses
 
-    def run_front(self) -> Any:
-        """The output of the networks in front of the first that is trained; no losses."""
-        value = self.data["x"]
-        for stage in self.stages[: self.front]:
-            value, _ = self.run_stage(stage, value, among=())
-        return value
-
-    def losses_behind(self, value: Any) -> Losses:
-        """Every loss that reaches something, from the front's output on."""
-        losses: Losses = {}
-        for stage in self.stages[self.front :]:
-            value, here = self.run_stage(stage, value)
-            losses |= here
-        return losses
-
     def outputs(self) -> dict[str, Any]:
-        """What each stage returns, by its name."""
+        """Return the output of each stage, by the stage's name."""
         value, outputs = self.data["x"], {}
         for stage in self.stages:
             value, _ = self.run_stage(stage, value, among=())

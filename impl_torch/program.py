@@ -1,4 +1,4 @@
-"""A strategy or recipe in one phase, cut into what is outside the clock and what is inside."""
+"""Run a strategy or recipe in one phase, split into an untimed part and the part that is timed."""
 
 from __future__ import annotations
 
@@ -13,75 +13,85 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from impl_torch import gemms, layout, optimizers, runtime
-from impl_torch.compiling import Eager
+from impl_torch.compiling import EagerCompiler
 from impl_torch.problem import Problem
 from impl_torch.recipes import Recipe
 
-PHASES = ("backward", "gradient", "step")
-
 
 class Program(ABC):
-    """``prepare`` is not timed; ``run`` and ``wait`` are. ``wait`` blocks on every output."""
+    """Hold one phase of a strategy or recipe.
 
-    def __init__(self, problem: Problem, recipe: Recipe, compiler: Eager) -> None:
+    `prepare` is not timed; `run` and `wait` are. `wait` blocks until every output is computed.
+    """
+
+    def __init__(self, problem: Problem, recipe: Recipe, compiler: EagerCompiler) -> None:
         self.problem = problem
         self.compiler = compiler
         self.recipe = recipe
-        self.forward = compiler.jit(recipe.forward) if recipe.one_jit else recipe.forward
+        self.strategy = recipe.strategy
+        self.forward, self.backward = self.strategy.forward, self.strategy.backward
+        if self.strategy.one_jit:
+            self.forward = compiler.jit(self.forward)
         self.device = next(iter(problem.parameters.values())).device
         self._products: list[gemms.Product] | None = None
 
     def prepare(self) -> Any:
-        """What the timed part needs and the phase does not count."""
+        """Return what `run` needs and the phase does not count, such as the forward pass."""
         return None
 
     @abstractmethod
-    def run(self, carry: Any) -> None: ...
+    def run(self, carry: Any) -> None:
+        """Run the phase once, given what `prepare` returned."""
 
     def wait(self, _: None) -> None:
+        """Block until every output of `run` is computed: on a GPU torch returns before that."""
         runtime.synchronize(self.device)
 
     def finished(self) -> bool:
-        """Whether everything is done: asked when the clock has stopped, it must be."""
+        """Return whether all queued work is done; after `wait`, it must be."""
         return runtime.finished(self.device)
 
     def reset(self) -> None:
-        """Back to the same start, before each block; others use the same networks."""
-        self.compiler.claim(retains=self.recipe.retains)
+        """Restore the state that every block starts from; other programs use the same networks."""
+        self.compiler.apply_settings(retains=self.strategy.retains)
         self.problem.require_grad(self.recipe.requires_grad)
         self.problem.restore_buffers()
 
     def release(self) -> None:
-        """Let go of what the last `run` left."""
+        """Drop the gradients that the last `run` left."""
         self._clear()
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
-        """What the last `run` left in ``.grad``; a parameter without one is left out."""
+        """Return the gradients of the last `run`, in the canonical layout.
+
+        A parameter whose ``.grad`` is None is left out.
+        """
         parameters = self.problem.parameters.items()
         return {n: layout.parameter_out(p.grad) for n, p in parameters if p.grad is not None}
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        """Every parameter and buffer after the last `run`, where the phase updates some."""
+        """Return every parameter and buffer after the last `run`; empty unless it is a step."""
         return {}
 
     def count(self) -> dict[str, Any]:
-        """FLOPs of the timed part and bytes saved for it, counted over a call each, not timed."""
+        """Return FLOPs of the timed part and bytes saved for it, each counted over one call."""
         return {"flops": self.flops(), "residual_bytes": self._saved_bytes()}
 
     def flops(self) -> int:
-        """FLOPs of the timed part's products and convolutions, counted over one call."""
+        """Return the FLOPs of the timed part's products and convolutions, over one call."""
         flops = _Flops()
         self._watched(flops)
         return flops.total
 
     def _saved_bytes(self) -> int | None:
-        """Bytes that one call saves for its backward pass, parameters left out.
+        """Return the bytes that one call saves for its backward pass, parameters left out.
 
-        All that is saved on the way, also what is let go before more is saved.
+        The sum is over all that is saved, also where some is freed before more is saved.
         """
-        if not self.recipe.hookable:
+        if not self.strategy.hookable:
             return None
-        # held on to, so that no address is given out again and two storages are taken for one
+        # The storages stay alive, so that no address is used twice: two storages at one address
+        # would be counted once.
         storages: dict[int, torch.UntypedStorage] = {}
         own = {p.untyped_storage().data_ptr() for p in self.problem.parameters.values()}
 
@@ -100,14 +110,14 @@ class Program(ABC):
     def _watched(self, mode: AbstractContextManager[Any]) -> None:
         """Run the timed part once under a dispatch mode."""
         self.reset()
-        with self.compiler.dissected():
+        with self.compiler.by_operation():
             carry = self.prepare()
             with self.compiler.watching(mode):
                 self.run(carry)
         self.reset()
 
     def products(self) -> list[gemms.Product]:
-        """The matrix products of the timed part, to measure the machine's peak with."""
+        """Return the matrix products of the timed part, to measure the machine's peak with."""
         if self._products is None:
             watch = gemms.Watch()
             self._watched(watch)
@@ -116,15 +126,17 @@ class Program(ABC):
 
     @property
     def trace_seconds(self) -> float | None:
+        """Seconds of tracing; None if unknown."""
         return self.compiler.trace_seconds
 
     @property
     def compile_seconds(self) -> float | None:
+        """Seconds of compiling; None if unknown."""
         return self.compiler.compile_seconds
 
     @property
     def graphs(self) -> int:
-        """Graphs compiled so far; while the clock runs there must be no more."""
+        """Number of graphs compiled so far; it must not rise while the clock runs."""
         return self.compiler.graphs
 
     def _clear(self) -> None:
@@ -133,7 +145,7 @@ class Program(ABC):
 
 
 class _Flops:
-    """Counts FLOPs each time it is entered; torch's own counter begins anew."""
+    """Sum up the FLOPs of every time it is entered; torch's counter starts again each time."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -148,37 +160,40 @@ class _Flops:
 
 
 class Backward(Program):
-    """The backward pass alone; the graph is there already."""
+    """Time the backward pass alone; `prepare` builds the graph."""
 
     def prepare(self) -> Any:
         return self.forward()
 
     def run(self, carry: Any) -> None:
         self._clear()
-        self.recipe.backward(carry)
+        self.backward(carry)
 
 
 class Gradient(Program):
-    """Forward and backward."""
+    """Time forward and backward pass."""
 
     def run(self, carry: None) -> None:
         self._clear()
-        self.recipe.backward(self.forward())
+        self.backward(self.forward())
 
 
 class Step(Gradient):
-    """Forward, backward and the update, from the same weights and optimizer state each block."""
+    """Time forward pass, backward pass and update, each block from the same weights and state.
+
+    ``steppers`` are the optimizers, stepped one after another.
+    """
 
     def __init__(
         self,
         problem: Problem,
         recipe: Recipe,
-        compiler: Eager,
+        compiler: EagerCompiler,
         steppers: list[torch.optim.Optimizer],
     ) -> None:
         super().__init__(problem, recipe, compiler)
         self.steppers = steppers
-        # all of them: a sibling that shares the networks may move what is frozen here
+        # of every parameter: another program over the same networks may train what is frozen here
         self.start = {n: p.detach().clone() for n, p in problem.parameters.items()}
 
     def run(self, carry: None) -> None:
@@ -194,9 +209,9 @@ class Step(Gradient):
         optimizers.reset(self.steppers)
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        kept = self.problem.parameters | self.problem.buffers
-        return {n: layout.parameter_out(tensor) for n, tensor in kept.items()}
+        tensors = self.problem.parameters | self.problem.buffers
+        return {n: layout.parameter_out(tensor) for n, tensor in tensors.items()}
 
     def count(self) -> dict[str, Any]:
-        counted = super().count()
-        return counted | {"optimizer_state_bytes": optimizers.state_bytes(self.steppers)}
+        counts = super().count()
+        return counts | {"optimizer_state_bytes": optimizers.state_bytes(self.steppers)}

@@ -1,9 +1,10 @@
-"""Ways to freeze a part of the networks, one short function each, for any scenario.
+"""Define the ways to freeze a part of the networks, one short function each, for any scenario.
 
-A recipe says what requires a gradient, how the losses are computed and pulled back, and what the
-optimizer is over. The costs quoted are products (GEMMs) of the backward pass, and activations
-saved by the forward pass, of two networks of three Linear layers, the front one frozen; with
-nothing frozen they are 11 and 7.
+A recipe decides which parameters require a gradient, how the losses are computed and pulled back,
+and which parameters the optimizer is over. The costs quoted are those of two networks of three
+Linear layers each with a loss after each, the front network frozen: products (GEMMs) of the
+backward pass, and activations that the forward pass saves for it. With nothing frozen they are 11
+products and 7 activations.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,76 +23,89 @@ from impl_torch.strategies import Strategy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Strategy):
-    """A strategy, with the parameters that require a gradient and those the optimizer is over."""
+class Recipe:
+    """Hold one way to freeze: how gradients are computed, and what the optimizer makes of them.
 
+    Attributes:
+        strategy: how the losses are computed and pulled back.
+        requires_grad: names of the parameters that require a gradient.
+        optimized: the parameters that the optimizer is over, by name.
+    """
+
+    strategy: Strategy
     requires_grad: Collection[str]
     optimized: Mapping[str, nn.Parameter]
 
 
-def of(problem: Problem, strategy: Strategy) -> Recipe:
-    """A strategy as a recipe: what is trained requires gradients and is what is optimized."""
-    learning = problem.trainable
-    return Recipe(**vars(strategy), requires_grad=learning, optimized=learning)
+def from_strategy(problem: Problem, strategy: Strategy) -> Recipe:
+    """Make a strategy a recipe: gradients and optimizer are over the trained parameters alone."""
+    trained = problem.trainable
+    return Recipe(strategy=strategy, requires_grad=trained, optimized=trained)
 
 
 def unfrozen(problem: Problem) -> Recipe:
-    """The baseline: everything is trained, by every loss: 11 products, 7 activations."""
+    """Train everything by every loss, the baseline: 11 products, 7 activations."""
     return Recipe(
-        forward=lambda: problem.losses(among=problem.reach),
-        backward=_backward,
+        strategy=Strategy(lambda: problem.losses(among=problem.reach), _backward),
         requires_grad=problem.parameters,
         optimized=problem.parameters,
     )
 
 
 def requires_grad_false(problem: Problem) -> Recipe:
-    """``requires_grad_(False)`` on what is frozen: 5 products, 4 activations.
+    """Call ``requires_grad_(False)`` on the frozen parameters: 5 products, 4 activations.
 
-    Where what is frozen stands behind, 8: its weights' gradients are left out, those of its inputs
-    are needed on the way.
+    With the back network frozen instead there are 8 products: the gradients of its weights are
+    left out, those of its inputs are needed on the way to the front network.
     """
     return Recipe(
-        forward=problem.losses,
-        backward=_backward,
+        strategy=Strategy(problem.losses, _backward),
         requires_grad=problem.trainable,
         optimized=problem.trainable,
     )
 
 
 def no_grad_forward(problem: Problem) -> Recipe:
-    """What is frozen stands in front and runs under ``no_grad``: 5 products, 4 activations."""
+    """Run the frozen front networks under ``torch.no_grad``: 5 products, 4 activations.
+
+    Raises:
+        ValueError: a frozen parameter does not stand in front of everything that is trained.
+    """
     _check_front(problem, "no_grad_forward")
 
     def forward() -> Losses:
         with torch.no_grad():
-            value = problem.run_front()
-        return problem.losses_behind(value)
+            value = _run_front(problem)
+        return _losses_behind(problem, value)
 
     return Recipe(
-        forward=forward,
-        backward=_backward,
+        strategy=Strategy(forward, _backward),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )
 
 
 def detach(problem: Problem) -> Recipe:
-    """What is frozen stands in front, its output is detached: 5 products, 7 activations.
+    """Detach the output of the frozen front networks: 5 products, 7 activations.
 
-    The front's graph is built all the same, and let go at the boundary.
+    The graph of the front networks is built all the same, and freed when its output is detached.
+
+    Raises:
+        ValueError: a frozen parameter does not stand in front of everything that is trained.
     """
     _check_front(problem, "detach")
     return Recipe(
-        forward=lambda: problem.losses_behind(problem.run_front().detach()),
-        backward=_backward,
+        strategy=Strategy(lambda: _losses_behind(problem, _run_front(problem).detach()), _backward),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )
 
 
 def grad_of_trainable(problem: Problem) -> Recipe:
-    """``autograd.grad`` of the trained part alone: 5 products, but 7 activations are kept."""
+    """Differentiate by the trained parameters alone (``autograd.grad``): 5 products, 7 activations.
+
+    Every parameter requires a gradient, so the forward pass saves the activations of all.
+    """
 
     def backward(losses: Losses) -> None:
         inputs = list(problem.trainable.values())
@@ -99,18 +114,19 @@ def grad_of_trainable(problem: Problem) -> Recipe:
             parameter.grad = grad
 
     return Recipe(
-        forward=problem.losses,
-        backward=backward,
+        strategy=Strategy(problem.losses, backward),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )
 
 
 def optimizer_only(problem: Problem) -> Recipe:
-    """Only the optimizer leaves the frozen part out: 11 products, 7 activations, nothing saved."""
+    """Leave the frozen parameters out of the optimizer alone: 11 products, 7 activations.
+
+    Nothing is saved: every gradient is computed, and those of the frozen parameters are not read.
+    """
     return Recipe(
-        forward=lambda: problem.losses(among=problem.reach),
-        backward=_backward,
+        strategy=Strategy(lambda: problem.losses(among=problem.reach), _backward),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )
@@ -120,12 +136,37 @@ def _backward(losses: Losses) -> None:
     reduce(add, losses.values()).backward()
 
 
+def _front(problem: Problem) -> int:
+    """Return how many networks stand in front of the first one that is trained."""
+    trained = [
+        any(n.startswith(f"{stage.name}.") for n in problem.trainable) for stage in problem.stages
+    ]
+    return trained.index(True)
+
+
 def _check_front(problem: Problem, recipe: str) -> None:
-    """Raises ValueError unless all that is frozen stands in front of all that is trained."""
-    front = tuple(f"{stage.name}." for stage in problem.stages[: problem.front])
+    """Raise ValueError unless all frozen parameters stand in front of all trained ones."""
+    front = tuple(f"{stage.name}." for stage in problem.stages[: _front(problem)])
     frozen = [name for name in problem.parameters if name not in problem.trainable]
     if not front or not all(name.startswith(front) for name in frozen):
         raise ValueError(f"{recipe}: what is frozen must stand in front, in networks of its own")
+
+
+def _run_front(problem: Problem) -> Any:
+    """Return the output of the networks in front of the first one that is trained."""
+    value = problem.data["x"]
+    for stage in problem.stages[: _front(problem)]:
+        value, _ = problem.run_stage(stage, value, among=())
+    return value
+
+
+def _losses_behind(problem: Problem, value: Any) -> Losses:
+    """Return every loss that reaches a trained parameter, from the output of the front on."""
+    losses: Losses = {}
+    for stage in problem.stages[_front(problem) :]:
+        value, stage_losses = problem.run_stage(stage, value)
+        losses |= stage_losses
+    return losses
 
 
 RECIPES: dict[str, Callable[[Problem], Recipe]] = {

@@ -1,4 +1,4 @@
-"""The machine as PyTorch sees it: device, threads, precision, synchronisation."""
+"""Configure PyTorch on this machine: device, threads, precision, synchronisation, memory."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ BLOCK = 8 * 2**20  # bytes
 
 
 class Unavailable(RuntimeError):
-    """A device or a mode that this installation does not have."""
+    """Report a device, a mode or a figure that this installation or machine does not have."""
 
 
 def configure(threads: int | None = None) -> None:
-    """Use the cores this process may run on, and IEEE products on every device.
+    """Use the cores that this process may run on, and full float32 precision on every device.
 
-    torch takes its thread count from ``OMP_NUM_THREADS`` or the machine, JAX from the process's
-    CPU affinity; taking the affinity here gives both the same cores.
+    By default torch takes its thread count from ``OMP_NUM_THREADS`` or the number of cores of the
+    machine, and JAX from the process's CPU affinity. The affinity gives both the same cores. Full
+    precision (``ieee``) means that no GPU multiplies float32 numbers in TF32.
     """
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # never mixed with the older allow_tf32 switches
 
 
 def device(name: str) -> torch.device:
-    """``cpu`` or ``cuda``. Raises `Unavailable` where this build or machine has no such device."""
+    """Return the device ``cpu`` or ``cuda``; raise `Unavailable` where there is none."""
     if name == "cuda" and not torch.cuda.is_available():
         built = torch.version.cuda
         why = "this torch is a CPU-only build" if built is None else "torch finds no CUDA device"
@@ -37,14 +38,16 @@ def device(name: str) -> torch.device:
 
 @cache
 def check_compiler(where: torch.device) -> None:
-    """Compile a line, so that what is compiled next need not find out what this machine has.
+    """Compile one line of code on the device; raise `Unavailable` where that fails.
 
-    What Inductor finds out (the compiler, the processor's vector instructions, a precompiled
-    header) it keeps in its own folder: that is paid once a machine, not once a program. Raises
-    `Unavailable` where nothing can be compiled.
+    At its first compilation Inductor looks for the C++ compiler, tests the processor's vector
+    instructions and precompiles a header, and stores the results in its default folder. So this
+    happens once on a machine, and not in the compile time of the first program.
     """
-    os.environ.setdefault("TORCH_WARM_POOL", "0")  # no compile processes waiting beside the clock
-    kept = os.environ.pop("TORCHINDUCTOR_CACHE_DIR", None)
+    os.environ.setdefault(
+        "TORCH_WARM_POOL", "0"
+    )  # no pool of compile processes that idles beside the clock
+    folder = os.environ.pop("TORCHINDUCTOR_CACHE_DIR", None)
     line = torch.compile(lambda value: (value + 1.0).sum(), fullgraph=True)
     try:
         line(torch.zeros(8, device=where, requires_grad=True)).backward()
@@ -55,23 +58,23 @@ def check_compiler(where: torch.device) -> None:
             "name one in CXX; or use --mode eager"
         ) from error
     finally:
-        if kept is not None:
-            os.environ["TORCHINDUCTOR_CACHE_DIR"] = kept
+        if folder is not None:
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
 
 
 def synchronize(where: torch.device) -> None:
-    """Wait until everything queued on the device is done; on CPU torch has already waited."""
+    """Wait until all queued work on the device is done; on a CPU no work is queued."""
     if where.type == "cuda":
         torch.cuda.synchronize(where)
 
 
 def finished(where: torch.device) -> bool:
-    """Whether nothing that was queued on the device's current stream is still to be done."""
+    """Return whether all work queued on the device's current stream is done."""
     return where.type != "cuda" or torch.cuda.current_stream(where).query()
 
 
 def describe() -> dict[str, Any]:
-    """Versions, threads and precision of this process, for the record."""
+    """Return versions, threads and precision of this process, for the record."""
     return {
         "torch": torch.__version__,
         "torch_threads": torch.get_num_threads(),
@@ -83,9 +86,9 @@ def describe() -> dict[str, Any]:
 
 
 def unsupported(error: BaseException) -> str | None:
-    """Why this cannot be had here, in one line; None if the error says something else.
+    """Return in one line why a mode or device is not available here; None for any other error.
 
-    Dynamo raises ``Unsupported`` where a graph would break.
+    Dynamo raises ``Unsupported`` where it would have to break a graph.
     """
     if isinstance(error, Unavailable):
         return str(error)
@@ -95,7 +98,10 @@ def unsupported(error: BaseException) -> str | None:
 
 
 class Gauge:
-    """A GPU's memory as torch's allocator counts it: bytes of tensors, not of what it keeps."""
+    """Read a GPU's memory from torch's allocator: bytes of live tensors.
+
+    Freed blocks that the caching allocator reserves are not counted.
+    """
 
     resettable = True
     resolution = 1
@@ -104,29 +110,31 @@ class Gauge:
         self.where = where
 
     def held(self) -> int:
+        """Return the bytes in use now."""
         return torch.cuda.memory_allocated(self.where)
 
     def reset(self) -> None:
+        """Start a new peak."""
         torch.cuda.reset_peak_memory_stats(self.where)
 
     def peak(self) -> int:
-        """The most held since `reset`."""
+        """Return the most bytes in use since `reset`."""
         return torch.cuda.max_memory_allocated(self.where)
 
 
 def gauge(where: torch.device) -> Gauge | None:
-    """What tells the device's memory; on CPU it is the process's, which the system tells."""
+    """Return the gauge of a GPU's memory; None on a CPU, where the process's memory is read."""
     return Gauge(where) if where.type == "cuda" else None
 
 
 def hold(size: int, where: torch.device) -> list[torch.Tensor]:
-    """So many bytes on the device, written to, in blocks of 8 MiB."""
+    """Allocate ``size`` bytes on the device in blocks of 8 MiB, and write to them."""
     sizes = [BLOCK] * (size // BLOCK)
     return [torch.ones(size, dtype=torch.uint8, device=where) for size in sizes]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the error is the allocator's: torch raises a plain RuntimeError for the CPU's."""
+    """Return whether an allocation failed: on a CPU torch raises a plain RuntimeError for it."""
     text = str(error)
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
         "can't allocate memory" in text or "not enough memory" in text

@@ -1,4 +1,4 @@
-"""What a worker talks to: open a problem, get its programs, probe its flow, train it."""
+"""Serve a worker process: open a problem, make its programs, probe its flow, train it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,21 @@ Shapes = dict[str, list[int]]
 
 
 class Session:
-    """One process's torch: a device, a dtype, and the problems opened on them."""
+    """Hold this process's torch: the device, the dtype and the compile cache of its problems.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        dtype: ``float32`` or ``float64``.
+        cache: the folder that compiled code is stored in; by default a temporary one.
+
+    Raises `runtime.Unavailable` where this installation or machine has no such device.
+    """
 
     def __init__(self, device: str, dtype: str, cache: str | None = None) -> None:
         runtime.configure()
         self.device = runtime.device(device)
         self.dtype = runtime.DTYPES[dtype]
-        # kept as an object: without a cache given, this one is removed with the session
+        # an attribute, because the folder is removed when this object is deleted
         self._own_cache = None if cache else tempfile.TemporaryDirectory(prefix="cascade-bench-")
         self.cache = Path(cache or self._own_cache.name)  # type: ignore[union-attr]
 
@@ -41,87 +49,99 @@ class Session:
     unsupported = staticmethod(runtime.unsupported)
 
     def gauge(self) -> runtime.Gauge | None:
-        """What tells this device's memory; None on CPU."""
+        """Return the gauge that reads this device's memory; None on a CPU."""
         return runtime.gauge(self.device)
 
     def hold(self, size: int) -> list[Any]:
-        """So many bytes of memory on this device, to see that they are told right."""
+        """Allocate ``size`` bytes on this device, by which the harness checks what is read."""
         return list(runtime.hold(size, self.device))
 
     def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
-        """Name → shape of every parameter the scenario has, in the canonical layout."""
+        """Return the shape of every parameter and buffer by its name, in the canonical layout."""
         return _shapes(build(**arguments))
 
     def open(
-        self, build: Callable[..., list[Stage]], facts: Mapping[str, Any], data: Arrays
+        self, build: Callable[..., list[Stage]], problem_spec: Mapping[str, Any], data: Arrays
     ) -> OpenProblem:
-        """A problem with this data in it, on this session's device; weights are not in it yet."""
-        inputs = {n: layout.data_in(a, self.dtype).to(self.device) for n, a in data.items()}
-        stages = self.stages(build, facts)
-        built = [
-            f"{stage.name}.{name}"
-            for stage in stages
-            for name, parameter in stage.network.named_parameters()
-            if not parameter.requires_grad
-        ]
-        problem = Problem(stages, inputs, facts["reach"], facts["frozen"])
-        return OpenProblem(self, build, problem, facts, built)
+        """Build a problem with this data on the session's device; its weights are loaded later.
 
-    def stages(self, build: Callable[..., list[Stage]], facts: Mapping[str, Any]) -> list[Stage]:
-        """The networks of these facts, on this session's device, in its dtype."""
-        stages = build(**facts["arguments"])
+        Args:
+            build: the function that returns the scenario's stages.
+            problem_spec: the scenario as plain data: ``arguments``, ``networks``, ``reach``,
+                ``frozen``, ``optimizer``.
+            data: arrays in the canonical layout, by name.
+        """
+        inputs = {n: layout.data_in(a, self.dtype).to(self.device) for n, a in data.items()}
+        stages = self.build_stages(build, problem_spec["arguments"])
+        problem = Problem(stages, inputs, problem_spec["reach"], problem_spec["frozen"])
+        return OpenProblem(self, build, problem, problem_spec)
+
+    def build_stages(
+        self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]
+    ) -> list[Stage]:
+        """Build the stages with their networks on this session's device, in its dtype."""
+        stages = build(**arguments)
         for stage in stages:
             stage.network.to(device=self.device, dtype=self.dtype)
         return stages
 
 
 class OpenProblem:
-    """A problem and everything that a worker may ask of it.
-
-    ``built_frozen`` names the parameters that the builder itself froze.
-    """
+    """Hold a problem and answer everything that a worker may ask about it."""
 
     def __init__(
         self,
         session: Session,
         build: Callable[..., list[Stage]],
         problem: Problem,
-        facts: Mapping[str, Any],
-        built_frozen: list[str],
+        problem_spec: Mapping[str, Any],
     ) -> None:
         self.session = session
         self.build = build
         self.problem = problem
-        self.facts = facts
-        self.built_frozen = built_frozen
+        self.problem_spec = problem_spec
+
+    @property
+    def built_frozen(self) -> list[str]:
+        """The parameters that the networks froze themselves when they were built."""
+        return self.problem.built_frozen
 
     def shapes(self) -> Shapes:
-        """Name → shape of every parameter and buffer, in the canonical layout."""
+        """Return the shape of every parameter and buffer by its name, in the canonical layout."""
         return _shapes(self.problem.stages)
 
     @property
     def loss_names(self) -> list[str]:
-        """Every loss of every stage."""
+        """The names of the losses of all stages."""
         return [name for stage in self.problem.stages for name in stage.losses]
 
     def load(self, weights: Arrays) -> None:
-        """Put canonical weights and buffers into the networks, in place."""
+        """Load parameters and buffers, given in the canonical layout, in place."""
         dtype = self.session.dtype
         self.problem.load({n: layout.parameter_in(a, dtype) for n, a in weights.items()})
 
     def load_matching(self, pretrained: Arrays) -> dict[str, list[str]]:
-        """Load the part of a pretrained state whose names and shapes match; says what did not."""
+        """Load the part of a pretrained state whose names and shapes match.
+
+        Return a report of what matched; see `partial_freeze.load_matching`.
+        """
         dtype = self.session.dtype
         state = {n: layout.parameter_in(a, dtype) for n, a in pretrained.items()}
         whole = nn.ModuleDict({stage.name: stage.network for stage in self.problem.stages})
         return partial_freeze.load_matching(whole, state)
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Every parameter as it stands."""
+        """Return the current value of every parameter, in the canonical layout."""
         return {n: layout.parameter_out(p) for n, p in self.problem.parameters.items()}
 
     def program(self, kind: str, name: str, phase: str, mode: str = "eager") -> program.Program:
-        """The strategy or recipe in this phase and mode; nothing but what is called is compiled.
+        """Return the program of a strategy or recipe in this phase and mode.
+
+        Args:
+            kind: ``freeze`` for a recipe, ``backward`` for a strategy.
+            name: a key of `RECIPES` or `STRATEGIES`.
+            phase: ``backward``, ``gradient`` or ``step``.
+            mode: a key of `compiling.MODES`.
 
         Raises ValueError where they do not go together, `runtime.Unavailable` where nothing can be
         compiled here.
@@ -129,46 +149,46 @@ class OpenProblem:
         compiler = self._compiler(mode, f"{kind} {name} {phase}")
         problem = compiler.problem(self.problem)
         if kind == "freeze":
-            made = RECIPES[name](problem)
+            recipe = RECIPES[name](problem)
         else:
-            made = recipes.of(problem, STRATEGIES[name](problem, compiler.jit))
-        if phase == "backward" and made.own_forward:
+            recipe = recipes.from_strategy(problem, STRATEGIES[name](problem, compiler.jit))
+        if phase == "backward" and recipe.strategy.own_forward:
             raise ValueError(f"{name} runs a forward pass of its own inside the backward phase")
         if phase == "step":
-            return program.Step(self.problem, made, compiler, self._optimizers(kind, made))
-        how = program.Backward if phase == "backward" else program.Gradient
-        return how(self.problem, made, compiler)
+            return program.Step(self.problem, recipe, compiler, self._optimizers(kind, recipe))
+        make = program.Backward if phase == "backward" else program.Gradient
+        return make(self.problem, recipe, compiler)
 
-    def _compiler(self, mode: str, name: str) -> compiling.Eager:
+    def _compiler(self, mode: str, name: str) -> compiling.EagerCompiler:
         if mode != "eager":
             runtime.check_compiler(self.session.device)
-        facts = json.dumps([self.facts, name, mode, str(self.session.dtype)], sort_keys=True)
-        folder = self.session.cache / sha256(facts.encode()).hexdigest()[:16]
+        key = json.dumps([self.problem_spec, name, mode, str(self.session.dtype)], sort_keys=True)
+        folder = self.session.cache / sha256(key.encode()).hexdigest()[:16]
         return compiling.MODES[mode](str(folder))
 
     def losses(self) -> dict[str, float]:
-        """The value of each loss."""
+        """Return the value of each loss."""
         with torch.no_grad():
             return {name: loss.item() for name, loss in self.problem.losses().items()}
 
     def loss_shapes(self) -> dict[str, list[int] | None]:
-        """The shape of each loss, empty for a single number; None for what is no tensor."""
+        """Return the shape of each loss, empty for a single number, None if it is no tensor."""
         with torch.no_grad():
             losses = self.problem.losses(among=self.problem.reach)
         tensors = {n: isinstance(loss, torch.Tensor) for n, loss in losses.items()}
         return {n: list(loss.shape) if tensors[n] else None for n, loss in losses.items()}
 
     def loss_gradients(self) -> dict[str, dict[str, NDArray[Any] | None]]:
-        """Per loss, every parameter's gradient as autograd leaves it: an array, or None."""
+        """Return for each loss the gradient that autograd leaves in each parameter, or None."""
         return {
             loss: {n: None if g is None else layout.parameter_out(g) for n, g in grads.items()}
             for loss, grads in self._by_loss(self.problem.flow)
         }
 
     def flow(self) -> dict[str, dict[str, bool | None]]:
-        """Per loss and parameter: whether its gradient is not 0 everywhere; None where it has none.
+        """Return for each loss and parameter whether the gradient has an element that is not 0.
 
-        Also of losses that reach nothing that is trained.
+        None stands for no gradient. Losses that reach no trained parameter are included.
         """
         return {
             loss: {n: None if g is None else bool(g.any()) for n, g in grads.items()}
@@ -181,42 +201,43 @@ class OpenProblem:
         for name in losses:
             self._clear()
             loss = self.problem.losses(until=name, among=losses)[name]
-            if loss.requires_grad:  # else it reaches nothing at all
+            if loss.requires_grad:  # otherwise it reaches no trained parameter
                 loss.backward()
             yield name, {n: p.grad for n, p in self.problem.parameters.items()}
 
     def gradient_of_nothing(self, loss: str) -> dict[str, Any]:
-        """Ask for the gradient of a loss that reaches no parameter; returns what came."""
+        """Differentiate a loss that reaches no trained parameter; return the gradients, if any."""
         self._clear()
         self.problem.losses(among=(loss,))[loss].backward()
         return {n: p.grad for n, p in self.problem.parameters.items() if p.grad is not None}
 
     def kink_distance(self) -> float:
-        """The smallest distance of any activation from a kink, relative to its tensor's largest.
+        """Return the smallest distance of any activation from a kink.
 
-        Kinks are a ReLU's and a LeakyReLU's at 0, and a max-pooling window's where its two largest
-        are equal; two zeros in a window behind a ReLU are none, for no gradient gets past the ReLU.
+        It is relative to the largest absolute value of the activation's tensor. ReLU and LeakyReLU
+        have a kink at 0; max-pooling has one where the two largest values of a window are equal.
+        Two zeros in a window behind a ReLU are no kink: the ReLU stops the gradient of either.
         """
         distances = [1.0]
-        with torch.no_grad(), _inputs_of_kinked() as seen:
+        with torch.no_grad(), _inputs_of_kinked() as inputs:
             self.problem.losses(among=self.problem.reach)
-        for module, value in seen:
-            distances.append(float(_nearest(module, value) / value.abs().max()))
+        for module, value in inputs:
+            distances.append(float(_kink_distance(module, value) / value.abs().max()))
         return min(distances)
 
     def train(self, plan: Mapping[str, Any]) -> dict[str, Any]:
-        """Train by a plan, from the start; the problem stays as it is.
+        """Train by a plan from the loaded weights, and leave the problem unchanged.
 
         ``plan`` holds ``optimizer``, ``recipe`` (or None) and ``segments``, each with ``steps``,
-        ``rate``, ``renew`` and the facts of its ``turns``. Returns canonical ``weights``,
-        ``buffers``, ``outputs`` and ``moments``, the ``steps`` that the optimizer counted for each
-        parameter and its ``state_bytes``.
+        ``rate``, ``renew`` and a problem specification for each of its ``turns``. Return
+        ``weights``, ``buffers``, ``outputs`` and ``moments`` in the canonical layout, the ``steps``
+        that the optimizer counted for each parameter, and the bytes of its state, ``state_bytes``.
         """
         problem = self.problem
         start = {n: t.detach().clone() for n, t in (problem.parameters | problem.buffers).items()}
-        training = Training(plan["optimizer"], self.facts["networks"], plan["recipe"])
+        training = Training(plan["optimizer"], self.problem_spec["networks"], plan["recipe"])
         for segment in plan["segments"]:
-            turns = [self._turn(facts) for facts in segment["turns"]]
+            turns = [self._turn(problem_spec) for problem_spec in segment["turns"]]
             changes = {name: segment[name] for name in ("steps", "rate", "renew")}
             training.run(turns, **changes)
         trained = self._trained(training)
@@ -241,23 +262,23 @@ class OpenProblem:
             "state_bytes": optimizers.state_bytes(training.steppers),
         }
 
-    def _turn(self, facts: Mapping[str, Any]) -> Problem:
-        """The problem of a turn, over the parameters and buffers of this one."""
-        if facts == self.facts:
+    def _turn(self, problem_spec: Mapping[str, Any]) -> Problem:
+        """Return the problem of a turn, over the parameters, buffers and data of this one."""
+        if problem_spec == self.problem_spec:
             return self.problem
-        stages = self.session.stages(self.build, facts)
+        stages = self.session.build_stages(self.build, problem_spec["arguments"])
         for stage in stages:
             self.problem.share_with(stage)
-        return Problem(stages, self.problem.data, facts["reach"], facts["frozen"])
+        return Problem(stages, self.problem.data, problem_spec["reach"], problem_spec["frozen"])
 
-    def _optimizers(self, kind: str, made: recipes.Recipe) -> list[torch.optim.Optimizer]:
-        optimizer = dict(self.facts["optimizer"])
+    def _optimizers(self, kind: str, recipe: recipes.Recipe) -> list[torch.optim.Optimizer]:
+        settings = dict(self.problem_spec["optimizer"])
         if kind == "freeze":
-            optimizer["arrangement"] = "together"
-        return optimizers.build(optimizer, self.facts["networks"], made.optimized)
+            settings["arrangement"] = "together"
+        return optimizers.build(settings, self.problem_spec["networks"], recipe.optimized)
 
     def _clear(self) -> None:
-        """No gradients, and none required of what is frozen, whatever a recipe left behind."""
+        """Drop all gradients, and undo what a recipe has set to require one."""
         self.problem.require_grad(self.problem.trainable)
 
 
@@ -270,27 +291,29 @@ def _shapes(stages: list[Stage]) -> Shapes:
 
 
 def _parameters_and_buffers(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """All but BatchNorm's count of batches, which nothing here uses."""
+    """Yield all but BatchNorm's ``num_batches_tracked``, which nothing here uses."""
     yield from network.named_parameters()
     yield from ((name, b) for name, b in network.named_buffers() if b.ndim)
 
 
 @contextmanager
 def _inputs_of_kinked() -> Iterator[list[tuple[nn.Module, torch.Tensor]]]:
-    seen: list[tuple[nn.Module, torch.Tensor]] = []
+    """Record the input of every module with a kink that runs while the context lasts."""
+    recorded: list[tuple[nn.Module, torch.Tensor]] = []
 
-    def remember(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    def record(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         if isinstance(module, (nn.ReLU, nn.LeakyReLU, nn.MaxPool2d)):
-            seen.append((module, inputs[0].detach().clone()))
+            recorded.append((module, inputs[0].detach().clone()))
 
-    handle = nn.modules.module.register_module_forward_pre_hook(remember)
+    handle = nn.modules.module.register_module_forward_pre_hook(record)
     try:
-        yield seen
+        yield recorded
     finally:
         handle.remove()
 
 
-def _nearest(module: nn.Module, value: torch.Tensor) -> torch.Tensor:
+def _kink_distance(module: nn.Module, value: torch.Tensor) -> torch.Tensor:
+    """Return the smallest distance of any element of the module's input from a kink."""
     if not isinstance(module, nn.MaxPool2d):
         return value.abs().min()
     windows = F.unfold(value.flatten(0, 1)[:, None], module.kernel_size, stride=module.stride)

@@ -1,10 +1,12 @@
-"""Ways to get the gradients of several losses, one short function each, for any scenario.
+"""Define the ways to compute the gradients of several losses, one short function each.
 
-A strategy returns ``forward`` and ``backward``. ``forward()`` builds what the backward pass needs,
-``backward(carry)`` leaves each trained parameter's gradient of the summed loss in its ``.grad``.
-``jit`` compiles a function, or hands it back where nothing is compiled.
-The costs quoted are products (GEMMs) of the backward pass over two networks of three Linear
-layers, the first of which needs no gradient of its input.
+A strategy works for any scenario. Its ``forward()`` builds the graph that the backward pass needs
+and returns the roots of it; its ``backward(carry)`` takes these and leaves, in the ``.grad`` of
+each trained parameter, the gradient of the sum of all losses. The argument ``jit`` compiles a
+function, or returns it unchanged where nothing is compiled.
+
+The costs quoted are products (GEMMs) of the backward pass over two networks of three Linear layers
+each with a loss after each. The very first layer needs no gradient of its input.
 """
 
 from __future__ import annotations
@@ -25,12 +27,18 @@ Jit = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 @dataclass(frozen=True)
 class Strategy:
-    """``own_forward``: the forward passes happen inside ``backward`` and cannot be taken out.
+    """Hold the two functions of a strategy, and how they may be compiled and counted.
 
-    ``one_jit``: its forward is a plain function, to be compiled whole. The others compile what they
-    call themselves. ``retains``: some backward pass leaves the graph for another one, so a compiled
-    one must not write its results over what was saved. ``hookable``: saved-tensor hooks see what
-    its forward saves; torch.func refuses them.
+    Attributes:
+        forward: builds the graph; returns the argument of ``backward``.
+        backward: leaves the gradients in ``.grad``.
+        own_forward: whether ``backward`` runs the forward passes, so that they cannot be left out
+            of its time.
+        one_jit: whether ``forward`` is a plain function, to be compiled as a whole. Otherwise it
+            calls functions that are compiled already.
+        retains: whether a backward pass leaves the graph for another one (``retain_graph``), so
+            that compiled code must not overwrite the saved tensors.
+        hookable: whether saved-tensor hooks see what ``forward`` saves; torch.func rejects them.
     """
 
     forward: Callable[[], Any]
@@ -42,7 +50,7 @@ class Strategy:
 
 
 def summed(problem: Problem, jit: Jit) -> Strategy:
-    """One backward pass of the sum: 11 products."""
+    """Run one backward pass of the summed loss: 11 products."""
 
     def backward(losses: Losses) -> None:
         reduce(add, losses.values()).backward()
@@ -51,7 +59,10 @@ def summed(problem: Problem, jit: Jit) -> Strategy:
 
 
 def multi_root(problem: Problem, jit: Jit) -> Strategy:
-    """One backward pass from several roots: 11 products, equal to `summed` bit for bit."""
+    """Run one backward pass from several roots: 11 products.
+
+    The gradients are equal to those of `summed` bit for bit.
+    """
 
     def backward(losses: Losses) -> None:
         torch.autograd.backward(list(losses.values()))
@@ -60,7 +71,7 @@ def multi_root(problem: Problem, jit: Jit) -> Strategy:
 
 
 def separate_retained(problem: Problem, jit: Jit) -> Strategy:
-    """A backward pass for each loss over one graph, kept until the last: 16 products."""
+    """Run a backward pass for each loss over one graph that is retained: 16 products."""
 
     def backward(losses: Losses) -> None:
         *earlier, last = losses.values()
@@ -72,7 +83,7 @@ def separate_retained(problem: Problem, jit: Jit) -> Strategy:
 
 
 def separate_grad(problem: Problem, jit: Jit) -> Strategy:
-    """``autograd.grad`` for each loss over one graph, added by hand: 16 products."""
+    """Call ``autograd.grad`` for each loss over one graph and add the gradients: 16 products."""
 
     def backward(losses: Losses) -> None:
         last = list(losses)[-1]
@@ -85,18 +96,18 @@ def separate_grad(problem: Problem, jit: Jit) -> Strategy:
 
 
 def boundary_split(problem: Problem, jit: Jit) -> Strategy:
-    """Cut between the networks, then walk each network once, last first: 11 products.
+    """Cut the graph between the networks and walk each network once, last first: 11 products.
 
-    Each network's output is detached as a leaf for the next one, whose backward pass leaves the
-    cotangent there; it joins the network's own losses as one more root. Equal to `summed` bit for
-    bit.
+    The next network is run on a detached copy of a network's output, a leaf. Its backward pass
+    leaves the cotangent in the ``.grad`` of the leaf. The output with this cotangent is one more
+    root beside the network's own losses. The gradients are equal to those of `summed` bit for bit.
     """
 
     def forward() -> list[tuple[list[Tensor], Tensor | None]]:
         value, segments = problem.data["x"], []
         for i, stage in enumerate(problem.stages):
             output, losses = problem.run_stage(stage, value)
-            crossed = problem.crossed(i)
+            crossed = problem.gradient_crosses(i)
             value = output.detach().requires_grad_() if crossed else output
             roots = [*losses.values(), output] if crossed else [*losses.values()]
             segments.append((roots, value if crossed else None))
@@ -114,7 +125,10 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
 
 
 def reforward(problem: Problem, jit: Jit) -> Strategy:
-    """A forward and a backward pass for each loss, nothing kept in between."""
+    """Run a forward and a backward pass for each loss: 25 products.
+
+    9 of them are forward.
+    """
 
     forwards = {name: jit(partial(problem.losses, until=name)) for name in problem.flow}
 
@@ -126,7 +140,10 @@ def reforward(problem: Problem, jit: Jit) -> Strategy:
 
 
 def batched(problem: Problem, jit: Jit) -> Strategy:
-    """All losses' cotangents as one batch: 22 products, for rows of zeros are computed too."""
+    """Pull back a batch of cotangents, one row for each loss (``is_grads_batched``): 22 products.
+
+    Each row walks both networks, also where its cotangents are zeros.
+    """
 
     def backward(losses: Losses) -> None:
         roots, names = list(losses.values()), list(problem.trainable)
@@ -143,7 +160,7 @@ def batched(problem: Problem, jit: Jit) -> Strategy:
 
 
 def functional(problem: Problem, jit: Jit) -> Strategy:
-    """``torch.func.vjp`` of the summed loss as a function of the parameters: 11 products."""
+    """Call ``torch.func.vjp`` of the summed loss as a function of the parameters: 11 products."""
 
     def total(parameters: Mapping[str, Tensor]) -> Tensor:
         return reduce(add, problem.losses(parameters).values())
@@ -163,7 +180,7 @@ def functional(problem: Problem, jit: Jit) -> Strategy:
 def _add(problem: Problem, grads: Mapping[str, Tensor]) -> None:
     for name, grad in grads.items():
         parameter = problem.trainable[name]
-        # never in place: autograd.grad may hand one tensor to several parameters
+        # never in place: autograd.grad may return the same tensor for several parameters
         parameter.grad = grad if parameter.grad is None else parameter.grad + grad
 
 

@@ -1,4 +1,7 @@
-"""Training by a plan: segments of steps, each step one turn after the other."""
+"""Train by a plan: segments of steps, in each of which the turns step one after another.
+
+A turn is a problem over the networks' parameters: which losses it has, and what is frozen in it.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,15 @@ Steppers = list[torch.optim.Optimizer]
 
 
 class Training:
-    """Problems over the same parameters, taken in turns, and the optimizers that outlive them.
+    """Hold the optimizers that outlive the segments, and step problems in turns.
 
-    ``optimizer`` is kind, settings, rates and arrangement; ``networks`` are the names that make
-    its groups; ``recipe`` how the turns freeze what they do not train.
+    Args:
+        optimizer: kind, settings, rates and arrangement; see `optimizers.build`.
+        networks: the names of the networks, of which the optimizer makes its groups.
+        recipe: the name of the recipe by which each turn freezes, ``requires_grad_false`` by
+            default.
+
+    ``factor`` is the product of all changes of the learning rate so far.
     """
 
     def __init__(
@@ -31,11 +39,11 @@ class Training:
         self.factor = 1.0
 
     def run(self, turns: list[Problem], *, steps: int, rate: float, renew: bool) -> None:
-        """One segment: ``steps`` times all turns.
+        """Run one segment: ``steps`` times all turns.
 
-        Before it the learning rates are multiplied by ``rate``: in place, their optimizer's state
-        kept, or with ``renew`` by new optimizers, that state lost. What is trained from here on
-        and was not before joins the first optimizer as a new group.
+        First the learning rates are multiplied by ``rate``. This happens in place, which keeps the
+        optimizers' state, or with ``renew`` by new optimizers, which loses it. Parameters that are
+        trained for the first time join the first optimizer as a new group.
         """
         recipes = [(problem, self.recipe(problem)) for problem in turns]
         self._adjust(recipes, rate, renew)
@@ -44,19 +52,20 @@ class Training:
                 self._turn(problem, recipe)
 
     def _turn(self, problem: Problem, recipe: Recipe) -> None:
-        # clears every gradient: what another turn left must not be applied in this one
+        # also clears every gradient: one left by another turn must not be applied in this turn
         problem.require_grad(recipe.requires_grad)
-        recipe.backward(recipe.forward())
+        recipe.strategy.backward(recipe.strategy.forward())
         for name in set(recipe.requires_grad) - set(recipe.optimized):
-            problem.parameters[name].grad = None  # an optimizer may hold who rests in this turn
-        for stepper in optimizers.holding(self.steppers, recipe.optimized):
+            problem.parameters[name].grad = None  # an optimizer may be over frozen parameters too
+        for stepper in optimizers.containing(self.steppers, recipe.optimized):
             stepper.step()
 
     def _adjust(self, recipes: list[tuple[Problem, Recipe]], rate: float, renew: bool) -> None:
-        learning = {n: p for _, recipe in recipes for n, p in recipe.optimized.items()}
+        """Bring the optimizers to the state that a segment starts from."""
+        trained = {n: p for _, recipe in recipes for n, p in recipe.optimized.items()}
         if renew or not self.steppers:
-            self.steppers = optimizers.build(self.optimizer, self.networks, learning)
+            self.steppers = optimizers.build(self.optimizer, self.networks, trained)
             optimizers.scale_rates(self.steppers, self.factor)
-        optimizers.extend(self.steppers, learning, self.factor)
+        optimizers.extend(self.steppers, trained, self.factor)
         optimizers.scale_rates(self.steppers, rate)
         self.factor *= rate

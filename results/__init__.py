@@ -1,1 +1,4 @@
-"""After the clock: records, statistics, reports. Knows no framework, and no harness."""
+"""Save, analyse and report measurements.
+
+Nothing here imports a framework, or the harness that measures.
+"""

@@ -1,4 +1,4 @@
-"""Figures and names as text: units, significant digits, and escapes for Markdown."""
+"""Format figures and names as text: units, significant digits, and escapes for Markdown."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-NOTHING = "\N{EN DASH}"  # no figure, which is not the same as 0
+NOTHING = "\N{EN DASH}"  # shown where there is no figure, so that null does not read as 0
 
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """The number with that many significant digits and no exponent: 1.46, 0.987, 1230."""
+    """Round the number to that many significant digits, without exponent: 1.46, 0.987, 1230."""
     if value == 0:
         return "0"
     rounded = float(f"{value:.{digits - 1}e}")
@@ -22,51 +22,59 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def seconds_text(seconds: float | None) -> str:
-    """A time with the unit in which it reads well, three significant digits: 12.3 µs."""
+    """Format a time with three significant digits, in the unit that suits its size: 12.3 µs."""
     if seconds is None:
         return NOTHING
-    rounded, unit, size = _in_unit(seconds)
+    rounded, unit, size = _rounded_with_unit(seconds)
     return f"{significant(rounded / size)} {unit}"
 
 
 def time_text(figure: Mapping[str, Any] | None) -> str:
-    """A time with its interval, all three in one unit: 1.23 ms [1.20, 1.26]."""
+    """Format a time with its interval, all in the unit of the estimate: 1.23 ms [1.20, 1.26].
+
+    Args:
+        figure: ``estimate``, ``low`` and ``high`` in seconds; the interval may be null.
+    """
     if figure is None or figure["estimate"] is None:
         return NOTHING
     text = seconds_text(figure["estimate"])
     if figure["low"] is None or figure["high"] is None:
         return text
-    _, _, size = _in_unit(figure["estimate"])
+    _, _, size = _rounded_with_unit(figure["estimate"])
     return f"{text} [{significant(figure['low'] / size)}, {significant(figure['high'] / size)}]"
 
 
-def _in_unit(seconds: float) -> tuple[float, str, float]:
-    """The time to three digits, and the unit in which it reads well."""
-    rounded = float(f"{seconds:.2e}")  # first, so that 999.9 µs becomes 1.00 ms
+def _rounded_with_unit(seconds: float) -> tuple[float, str, float]:
+    """Return the time rounded to three digits, the unit that suits it, and the unit in seconds."""
+    rounded = float(f"{seconds:.2e}")  # before the unit is chosen, so that 999.9 µs is 1.00 ms
     unit, size = next((pair for pair in _UNITS if abs(rounded) >= pair[1]), _UNITS[-1])
     return rounded, unit, size
 
 
 def flops_text(flops: float | None) -> str:
-    """A count of floating-point operations in the power of a thousand that reads well: 1.23 G."""
+    """Format a count of floating-point operations with a decimal prefix: 1.23 G."""
     return NOTHING if flops is None else _scaled(flops, ("", " k", " M", " G", " T", " P"), 1e3)
 
 
 def bytes_text(size: float | None) -> str:
-    """A size in the power of 1024 that reads well: 1.50 MiB."""
+    """Format a size in bytes with a binary prefix: 1.50 MiB."""
     return NOTHING if size is None else _scaled(size, (" B", " KiB", " MiB", " GiB", " TiB"), 1024)
 
 
 def _scaled(value: float, units: Sequence[str], step: float) -> str:
+    """Divide by ``step`` until the value is below it, and append the unit reached."""
     power = 0
     while max(abs(value), abs(float(f"{value:.2e}"))) >= step and power < len(units) - 1:
         value, power = value / step, power + 1
-    # of the smallest unit there are no parts
+    # the smallest unit is counted in whole numbers: there is no half byte
     return f"{significant(value) if power else round(value)}{units[power]}"
 
 
 def ratio_text(ratio: Mapping[str, Any] | None) -> str:
-    """A ratio with its interval, or without one where there were too few launches."""
+    """Format a ratio with its interval, or alone where there is no interval: 1.46 [1.44, 1.48].
+
+    An interval needs several launches, so a short run has ratios without one.
+    """
     if ratio is None or ratio["estimate"] is None:
         return NOTHING
     text = significant(ratio["estimate"])
@@ -75,30 +83,16 @@ def ratio_text(ratio: Mapping[str, Any] | None) -> str:
     return f"{text} [{significant(ratio['low'])}, {significant(ratio['high'])}]"
 
 
-def number_text(value: float | None) -> str:
-    """A number with three significant digits."""
-    return NOTHING if value is None else significant(value)
-
-
 def share_text(share: float | None) -> str:
-    """A share as a percentage with two significant digits."""
+    """Format a share of 1 as a percentage with two significant digits: 37 %."""
     return NOTHING if share is None else f"{significant(100 * share, 2)} %"
 
 
-def gradient_error_text(error: Mapping[str, Any] | None) -> str:
-    """The worst relative error and, escaped, the tensor it was found in."""
-    if error is None:
-        return NOTHING
-    relative = error["relative"]
-    size = NOTHING if relative is None else re.sub(r"e([+-])0", r"e\1", f"{relative:.1e}")
-    return f"{size} ({escape(error['tensor'])})"
-
-
 def escape(text: object) -> str:
-    """The text as Markdown shows it literally, on one line, also in a cell of a table.
+    """Escape the text so that Markdown shows it literally, on one line, also in a table.
 
-    Names come from files: none of them may end a cell, begin a tag, a link or a code
-    span, or formula. An underscore inside a word stays, as it does nothing there.
+    Names come from files: none of them may end a cell of a table or begin a tag, a link, a code
+    span or a formula. An underscore inside a word stays, as Markdown ignores it there.
     """
     line = one_line(text)
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -107,14 +101,16 @@ def escape(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """The text as a code span, with a fence longer than any backticks inside. Not for
-    tables, where a bar would still end the cell."""
+    """Format the text as a Markdown code span, fenced by more backticks than it holds.
+
+    Do not use it in a table: a vertical bar in the text would still end the cell.
+    """
     line = one_line(text)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     return f"{fence} {line} {fence}" if "`" in line else f"{fence}{line}{fence}"
 
 
 def one_line(text: object) -> str:
-    """Control characters and line breaks become spaces, lone surrogates question marks."""
+    """Replace control characters and line breaks by spaces, and lone surrogates by ``?``."""
     whole = str(text).encode("utf-8", "replace").decode()
     return "".join(letter if letter.isprintable() else " " for letter in whole).strip()

@@ -1,4 +1,4 @@
-"""``cascade-bench doctor``: what this machine is, what disturbs measuring, how noisy it is."""
+"""``cascade-bench doctor``: describe this machine, what disturbs timing on it, and its noise."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from benchmarks.commands import options as shared
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement import aa_comparison
-from benchmarks.harness.selection import options as selection
+from benchmarks.harness.selection.options import SelectionError, check_positive, default_device
 from benchmarks.machine import activity, disturbances, environment, graphics
 from benchmarks.machine.disturbances import OK, UNKNOWN, WARNING, Finding
 from benchmarks.machine.host import Host
@@ -24,49 +25,59 @@ from results.records.record import plain
 
 NAME = "cascade-bench"
 NEEDED = {"torch": ("torch",), "jax": ("jax", "flax", "optax")}
-LOOK_SECONDS = 1.0  # over which it is seen who keeps the CPUs busy
+LOOK_SECONDS = 1.0  # between two readings of the CPU time that each process has used
 LAUNCHES = 6
-INTERRUPTED = 130  # what a shell makes of Ctrl-C
+INTERRUPTED = 130  # the exit code that a shell gives to Ctrl-C
 
 
 def add_command(commands: Any) -> None:
-    """``doctor`` among the commands of the command line."""
+    """Add ``doctor`` to the commands of `cascade-bench`."""
     parser = commands.add_parser("doctor", help="what this machine is, and how noisy just now")
     parser.add_argument(
         "--seconds", type=float, default=20.0, help="of timing, after the workers' start (20)"
     )
-    parser.add_argument("--json", action="store_true", help="one object")
-    parser.add_argument("--device", default=None, choices=selection.DEVICES)
+    shared.add_json(parser, "one object")
+    shared.add_device(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look, measure and say so. 0 whatever was found; raises `SelectionError` for bad options."""
+    """Examine the machine, measure its noise and print both.
+
+    Returns:
+        0, whatever the findings are; 130 if Ctrl-C ended the measurement.
+
+    Raises:
+        SelectionError: the time is not above 0, or there is no GPU for ``--device cuda``.
+    """
     from benchmarks.commands.doctor_output import Page
 
-    selection.check_positive("seconds", options.seconds)
-    device = options.device or selection.default_device()
-    if device == "cuda" and selection.default_device() != "cuda":
-        raise selection.SelectionError("--device 'cuda': no GPU is to be seen; use --device cpu")
+    check_positive("seconds", options.seconds)
+    device = options.device or default_device()
+    if device == "cuda" and default_device() != "cuda":
+        raise SelectionError("--device 'cuda': no GPU is to be seen; use --device cpu")
     host, page = Host(), Page(quiet=options.json)
     try:
         report = examine(host)
-        page.before(report)
-        _measure(host, report, device, options.seconds, page)
+        page.print_machine(report)
+        _measure_noise(host, report, device, options.seconds, page)
     except KeyboardInterrupt:
         print(f"{NAME}: stopped before the noise was measured", file=sys.stderr)
         return INTERRUPTED
-    page.after(report)
+    page.print_noise(report)
     if options.json:
         print(json.dumps(plain(report), indent=2))
     return 0
 
 
 def examine(host: Host) -> dict[str, Any]:
-    """Everything that is known without measuring: machine, frameworks, and what disturbs."""
+    """Return the report of all that is known without measuring; the noise is still empty.
+
+    ``findings`` say what disturbs timing on this machine, see `benchmarks.machine.disturbances`.
+    """
     machine, gpus = environment.describe(host), graphics.gpus(host)
-    busy, sessions = _others(host)
-    found = [
+    busy, sessions = _other_activity(host)
+    findings = [
         *disturbances.of_machine(machine),
         disturbances.of_processes(busy),
         disturbances.of_sessions(sessions),
@@ -74,8 +85,8 @@ def examine(host: Host) -> dict[str, Any]:
     ]
     return {
         "machine": machine,
-        "frameworks": [asdict(one) for name in FRAMEWORKS for one in supported(name)],
-        "findings": [asdict(one) for one in found],
+        "frameworks": [asdict(one) for name in FRAMEWORKS for one in check_packages(name)],
+        "findings": [asdict(one) for one in findings],
         "noise": [],
         "while_measuring": [],
         "margin": None,
@@ -83,10 +94,14 @@ def examine(host: Host) -> dict[str, Any]:
     }
 
 
-def _others(
+def _other_activity(
     host: Host,
 ) -> tuple[list[tuple[activity.Process, float]] | None, dict[int, int] | None]:
-    """Who else keeps the CPUs busy, looked at twice, and which other sessions there are."""
+    """Return the busiest other processes with their CPU use, and other sessions of this suite.
+
+    CPU use is the difference of two readings. Both results are None where processes cannot be
+    listed.
+    """
     before, start = activity.processes(host), time.monotonic()
     if before is None:
         return None, None
@@ -97,58 +112,68 @@ def _others(
     return activity.busiest(before, after, elapsed, own), activity.other_sessions(after, own)
 
 
-def supported(framework: str) -> list[Finding]:
-    """Whether the packages of a framework are installed, in versions that we support."""
-    ranges = _ranges()
-    return [_supported(package, framework, ranges.get(package)) for package in NEEDED[framework]]
+def check_packages(framework: str) -> list[Finding]:
+    """Return for each package of a framework whether a supported version is installed."""
+    ranges = _supported_ranges()
+    return [
+        _check_package(package, framework, ranges.get(package)) for package in NEEDED[framework]
+    ]
 
 
-def _supported(package: str, framework: str, wanted: Requirement | None) -> Finding:
+def _check_package(package: str, framework: str, supported: Requirement | None) -> Finding:
     version = environment.installed(package)
     advice = f"pip install -c constraints.txt -e '.[{framework}]'"
     if version is None:
         return Finding(package, WARNING, "not installed", advice)
-    if wanted is None:
+    if supported is None:
         return Finding(package, UNKNOWN, f"{version}; {NAME} itself is not installed", advice)
-    told = ",".join(sorted(map(str, wanted.specifier), reverse=True))
-    if wanted.specifier.contains(version, prereleases=True):
-        return Finding(package, OK, f"{version} (supported: {told})")
-    return Finding(package, WARNING, f"{version}, not supported ({told})", advice)
+    versions = ",".join(sorted(map(str, supported.specifier), reverse=True))
+    if supported.specifier.contains(version, prereleases=True):
+        return Finding(package, OK, f"{version} (supported: {versions})")
+    return Finding(package, WARNING, f"{version}, not supported ({versions})", advice)
 
 
-def _ranges() -> dict[str, Requirement]:
-    """What our own package asks for; where it is not installed nobody says."""
+def _supported_ranges() -> dict[str, Requirement]:
+    """Return the versions that our own package requires; empty where it is not installed."""
     try:
         lines = importlib.metadata.requires(NAME) or []
     except importlib.metadata.PackageNotFoundError:
         return {}
-    wanted = (Requirement(line) for line in lines)
-    return {one.name: one for one in wanted if one.specifier}
+    requirements = (Requirement(line) for line in lines)
+    return {one.name: one for one in requirements if one.specifier}
 
 
-def present() -> list[str]:
-    """The frameworks of which every package is installed."""
+def present_frameworks() -> list[str]:
+    """Return the frameworks that have all their packages installed."""
     return [name for name in FRAMEWORKS if all(map(environment.installed, NEEDED[name]))]
 
 
-def _measure(host: Host, report: dict[str, Any], device: str, seconds: float, page: Any) -> None:
-    """The unchanged comparison of every framework that is there, into the report."""
-    frameworks = present()
+def _measure_noise(
+    host: Host, report: dict[str, Any], device: str, seconds: float, page: Any
+) -> None:
+    """Compare copies of one strategy in every installed framework; write the report's noise."""
+    frameworks = present_frameworks()
     if not frameworks:
         report["missing"]["margin"] = "no framework is installed, so nothing can be measured"
         return
     before = activity.counters(host)
     with Pool() as pool:
-        compared = aa_comparison.compare(
-            frameworks, pool, device=device, seconds=seconds, launches=LAUNCHES, at=page.at
+        noise = aa_comparison.compare(
+            frameworks,
+            pool,
+            device=device,
+            seconds=seconds,
+            launches=LAUNCHES,
+            at=page.print_progress,
         )
-        report["noise"] = list(compared)
+        report["noise"] = list(noise)
     grown = activity.difference(before, activity.counters(host))
     report["while_measuring"] = [asdict(one) for one in disturbances.while_measuring(grown)]
-    _conclude(report)
+    _set_margin(report)
 
 
-def _conclude(report: dict[str, Any]) -> None:
+def _set_margin(report: dict[str, Any]) -> None:
+    """Write into the report the margin within which two times count as equal on this machine."""
     from results.statistics import noise
 
     sds = [one["sd"] for one in report["noise"] if one["sd"] is not None]

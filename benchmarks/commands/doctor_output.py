@@ -1,4 +1,4 @@
-"""What the doctor says, for a reader at a terminal of 100 columns or fewer."""
+"""Print the report of ``cascade-bench doctor`` in a terminal of 100 columns or fewer."""
 
 from __future__ import annotations
 
@@ -24,39 +24,44 @@ Report = Mapping[str, Any]
 
 
 class Page:
-    """Writes the report in two parts, as measuring between them takes its time."""
+    """Print the report in two parts, as the measurement between them takes a while.
+
+    Args:
+        quiet: print nothing.
+        console: where to print; None for standard output.
+    """
 
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
         self._out = console or Console(quiet=quiet)
         self._out.width = min(self._out.width, WIDTH) if self._out.is_terminal else WIDTH
         self._err = Console(stderr=True, quiet=quiet)
 
-    def before(self, report: Report) -> None:
-        """What is known without measuring."""
+    def print_machine(self, report: Report) -> None:
+        """Print what is known before measuring: machine, frameworks, and what disturbs timing."""
         self._title(f"this machine: {report['machine']['id']}")
-        for line in _machine(report["machine"]):
+        for line in _machine_lines(report["machine"]):
             self._out.print(Text(printable(line)))
         self._title("frameworks")
         self._findings(report["frameworks"])
         self._title("what disturbs measuring")
         self._findings(report["findings"])
 
-    def at(self, what: str) -> None:
-        """What is measured now; on a terminal only, and not among the output."""
+    def print_progress(self, subject: str) -> None:
+        """Print on stderr what is being measured, if stderr is a terminal."""
         if self._err.is_terminal:
-            self._err.print(f"measuring {what} …", style="dim")
+            self._err.print(f"measuring {subject} …", style="dim")
 
-    def after(self, report: Report) -> None:
-        """How noisy it was."""
+    def print_noise(self, report: Report) -> None:
+        """Print the measured noise, and the changes that can be seen through it."""
         self._title("how noisy it is just now: one strategy against copies of itself")
         if report["noise"]:
-            self._out.print(_table(report["noise"]))
+            self._out.print(_noise_table(report["noise"]))
             for one in report["noise"]:
                 if one["outcome"] != "ok":
-                    told = f"{one['framework']} {one['size']}: {one['outcome']}: {one['why']}"
-                    self._out.print(Text(printable(told)))
+                    line = f"{one['framework']} {one['size']}: {one['outcome']}: {one['why']}"
+                    self._out.print(Text(printable(line)))
             self._findings(report["while_measuring"])
-        for line in _conclusion(report):
+        for line in _conclusion_lines(report):
             self._out.print(Text(line))
 
     def _title(self, text: str) -> None:
@@ -70,19 +75,19 @@ class Page:
         table.add_column(overflow="fold")
         for one in findings:
             word, style = STATES[one["state"]]
-            told = Text(printable(one["found"]))
+            text = Text(printable(one["found"]))
             if one["advice"]:
-                told.append(f"\n→ {printable(one['advice'])}", style="dim")
-            table.add_row(Text(word, style=style), Text(one["name"]), told)
+                text.append(f"\n→ {printable(one['advice'])}", style="dim")
+            table.add_row(Text(word, style=style), Text(one["name"]), text)
         self._out.print(table)
 
 
 def printable(text: str) -> str:
-    """On one line and without control characters: names of processes may hold anything."""
+    """Replace line breaks and control characters: the name of a process may hold any of them."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _machine(machine: Report) -> list[str]:
+def _machine_lines(machine: Report) -> list[str]:
     usable, memory = machine["usable"], machine["memory_bytes"]
     cores = "" if usable["cores"] is None else f" ({_plural(usable['cores'], 'core')})"
     size = "memory unknown" if memory is None else f"{memory / 2**30:.1f} GiB"
@@ -100,11 +105,11 @@ def _plural(count: int, thing: str) -> str:
 
 
 def percent(log: float | None) -> str:
-    """A small log ratio as a percentage, two significant digits."""
+    """Format a small log ratio as a percentage with two significant digits."""
     return NOTHING if log is None else f"{significant(100 * log, 2)} %"
 
 
-def _table(noise: Iterable[Mapping[str, Any]]) -> Table:
+def _noise_table(noise: Iterable[Mapping[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     titles = [
         "cell",
@@ -139,7 +144,7 @@ def _row(one: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _conclusion(report: Report) -> list[str]:
+def _conclusion_lines(report: Report) -> list[str]:
     margin = report["margin"]
     if margin is None:
         return [report["missing"]["margin"]]

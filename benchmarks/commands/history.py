@@ -1,91 +1,86 @@
-"""``cascade-bench history``: every cell over all the runs of a machine."""
+"""``cascade-bench history``: show the time of each cell over all the runs of a machine."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.protocol import cells
-from benchmarks.paths import RUNS
+from benchmarks.commands import options as shared
 from results.formatting import one_line
 from results.records.record import RecordError
+from results.terminal.stdout import width_and_colour
 
 NARROWEST = 80
 
 
 def add_command(commands: Any) -> None:
     """Add ``history`` to the commands of `cascade-bench`."""
-    history = commands.add_parser(
+    parser = commands.add_parser(
         "history", help="each cell over all runs of this machine, and where its time changed"
     )
-    history.add_argument("--results", default=str(RUNS), help="folder of runs")
-    history.add_argument("--machine", metavar="ID", help="whose runs (default: the newest run's)")
-    for name in cells.OPTIONS:
-        history.add_argument(f"--{name}", action="append", metavar="NAME[,NAME]")
-    history.add_argument("--changed", action="store_true", help="only cells that changed")
-    history.add_argument("--json", action="store_true", help="a list of objects")
-    history.set_defaults(run=run)
+    shared.add_results(parser)
+    parser.add_argument("--machine", metavar="ID", help="whose runs (default: the newest run's)")
+    shared.add_selection(parser)
+    parser.add_argument("--changed", action="store_true", help="only cells that changed")
+    shared.add_json(parser, "a list of objects")
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show it; returns 0.
+    """Print the history of the selected cells; return 0.
 
     Raises:
-        RecordError: no run, no such machine, or nothing of this selection.
+        RecordError: there is no run, no such machine, or no time of the selected cells.
     """
     try:
         from results.regression import history
         from results.terminal import history_table
 
-        kept = history.load(Path(options.results))
+        loaded = history.load(Path(options.results))
     except ModuleNotFoundError as error:
         raise RecordError(
             f"history needs {error.name}, not installed here: pip install -e '.[report]'"
         ) from None
-    for name, why in kept.unread.items():
+    for name, why in loaded.unread.items():
         print(f"cascade-bench: left out {name}: {one_line(why)}", file=sys.stderr)
-    if not history.machines(kept):
+    machines = history.machines(loaded)
+    if not machines:
         raise RecordError(f"no run under {options.results} can be read, or has a cell")
-    machine = _machine(options.machine, history.machines(kept))
-    wanted = {n: _listed(getattr(options, n)) for n in cells.OPTIONS}
-    found = history_table.lines(history.series(kept, machine, **wanted))
-    found = [line for line in found if line.found or not options.changed]
+    machine = _chosen_machine(options.machine, machines)
+    series = history.series(loaded, machine, **shared.selected_names(options))
+    lines = history_table.lines(series)
+    lines = [line for line in lines if line.found or not options.changed]
     if options.json:
-        print(json.dumps([history_table.plain(line) for line in found], indent=1))
+        print(json.dumps([history_table.plain(line) for line in lines], indent=1))
         return 0
-    if not found and not options.changed:
+    if not lines and not options.changed:
         raise RecordError(f"no cell of this selection has a time on machine {machine}")
-    print(_text(found, _about(machine, history.machines(kept))))
+    print(_text(lines, _title(machine, machines)))
     return 0
 
 
-def _machine(asked: str | None, known: dict[str, int]) -> str:
-    if asked is None:
-        return next(iter(known))
-    if asked not in known:
-        raise RecordError(f"no run of machine {asked!r}; there are runs of {', '.join(known)}")
-    return asked
+def _chosen_machine(name: str | None, machines: Mapping[str, int]) -> str:
+    """Return the machine to show: the named one, or the newest run's for None."""
+    if name is None:
+        return next(iter(machines))
+    if name not in machines:
+        raise RecordError(f"no run of machine {name!r}; there are runs of {', '.join(machines)}")
+    return name
 
 
-def _about(machine: str, known: dict[str, int]) -> str:
-    others = {name: count for name, count in known.items() if name != machine}
+def _title(machine: str, machines: Mapping[str, int]) -> str:
+    """Return the machine and its count of runs, and the same of the machines not shown."""
+    others = {name: count for name, count in machines.items() if name != machine}
     more = ", ".join(f"{name} ({count})" for name, count in others.items())
-    return f"machine {machine}: {known[machine]} runs" + (f"; others: {more}" if more else "")
+    return f"machine {machine}: {machines[machine]} runs" + (f"; others: {more}" if more else "")
 
 
-def _listed(values: list[str] | None) -> list[str] | None:
-    return [name for value in values for name in value.split(",")] if values else None
-
-
-def _text(found: Any, about: str) -> str:
-    from rich.console import Console
-
+def _text(lines: Any, title: str) -> str:
     from results.terminal import history_table
 
-    console = Console()
-    width = max(console.width, NARROWEST) if console.is_terminal else history_table.WIDTH
-    colour = console.color_system is not None and not console.no_color
-    return history_table.text(found, about, width, colour=colour)
+    width, colour = width_and_colour(history_table.WIDTH, narrowest=NARROWEST)
+    return history_table.text(lines, title, width, colour=colour)

@@ -1,4 +1,4 @@
-"""``cascade-bench regress``: base against head in one session, or against a saved run."""
+"""``cascade-bench regress``: compare base and head in one session, or two saved runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.protocol import cells
-from benchmarks.harness.selection import options as selection
+from benchmarks.commands import options as shared
+from benchmarks.harness.selection.options import SelectionError
 from benchmarks.paths import REGRESSIONS, RUNS
 from benchmarks.regression import comparison, output, plan
 from benchmarks.regression.versions import VersionRequest
@@ -20,10 +20,10 @@ from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
 from results.formatting import one_line
 from results.records.record import RecordError
-from results.regression import document as regression
+from results.regression.document import ERROR, STOPPED
 
 BUDGET = "10m"
-ABOUT = """
+EXIT_CODES = """
 Exit codes: 0 nothing got slower, 1 a regression (slower, or wrong gradients), 2 an error (bad
 arguments, a base that does not run, a cell that failed), 3 inconclusive, 130 stopped by Ctrl-C.
 """
@@ -31,98 +31,101 @@ arguments, a base that does not run, a cell that failed), 3 inconclusive, 130 st
 
 def add_command(commands: Any) -> None:
     """Add ``regress`` to the commands of `cascade-bench`."""
-    regress = commands.add_parser(
+    parser = commands.add_parser(
         "regress",
         help="did this change, or this upgrade, make it slower? base against head, in turns",
         description="Measure BASE and HEAD in one session, their workers in turns on one core.",
-        epilog=ABOUT,
+        epilog=EXIT_CODES,
     )
-    regress.add_argument("base", nargs="?", metavar="BASE", help="a git ref, such as main")
-    regress.add_argument("head", nargs="?", metavar="HEAD", help="a git ref (default: the files)")
-    regress.add_argument("--base-python", metavar="PATH", help="the interpreter that runs BASE")
-    regress.add_argument("--head-python", metavar="PATH", help="the interpreter that runs HEAD")
-    regress.add_argument(
+    parser.add_argument("base", nargs="?", metavar="BASE", help="a git ref, such as main")
+    parser.add_argument("head", nargs="?", metavar="HEAD", help="a git ref (default: the files)")
+    parser.add_argument("--base-python", metavar="PATH", help="the interpreter that runs BASE")
+    parser.add_argument("--head-python", metavar="PATH", help="the interpreter that runs HEAD")
+    parser.add_argument(
         "--budget", default=BUDGET, metavar="TIME", help=f"of the whole session ({BUDGET})"
     )
-    for name in cells.OPTIONS:
-        regress.add_argument(f"--{name}", action="append", metavar="NAME[,NAME]")
-    regress.add_argument(
-        loading.OPTION, action="append", default=[], metavar="PATH",
-        help="scenarios of your own; BASE and HEAD are then refs of the repository they are in",
-    )  # fmt: skip
-    regress.add_argument("--device", default="cpu", choices=selection.DEVICES)
-    regress.add_argument("--seed", type=int, default=0, help="of the order of turns (0)")
-    regress.add_argument(
+    shared.add_selection(parser)
+    shared.add_scenario_path(
+        parser, "scenarios of your own; BASE and HEAD are then refs of the repository they are in"
+    )
+    shared.add_device(parser, default="cpu")
+    parser.add_argument("--seed", type=int, default=0, help="of the order of turns (0)")
+    parser.add_argument(
         "--stored", metavar="RUN", help="the weak way: two saved runs, RUN and HEAD or the newest"
     )
-    for form in ("markdown", "json"):
-        regress.add_argument(
-            f"--{form}", nargs="?", const="-", metavar="FILE",
+    for form in output.FORMS:
+        parser.add_argument(
+            f"--{form}",
+            nargs="?",
+            const="-",
+            metavar="FILE",
             help=f"as {form}, into a file; without FILE printed instead of the table",
-        )  # fmt: skip
-    regress.add_argument(
+        )
+    parser.add_argument(
         "--results", metavar="DIR", help="folder of comparisons, or of runs with --stored"
     )
-    regress.set_defaults(run=run)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare; returns the exit code."""
-    for stop in (signal.SIGTERM, signal.SIGHUP):  # end as Ctrl-C does: saved, trees removed
+    """Compare, show the result, and return the exit code; see `EXIT_CODES`.
+
+    Python ends with 1 after an exception, which would pass for a regression. Therefore every
+    unexpected exception ends with 2 here.
+
+    Raises:
+        SelectionError, SpecError, RecordError: mistakes of the user, which `cli.main` reports.
+    """
+    for stop in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: save, and remove temporary folders
         if signal.getsignal(stop) == signal.SIG_DFL:
             signal.signal(stop, signal.default_int_handler)
     try:
-        output.demand_writable(options)
+        output.prepare_files(options)
         if options.stored:
             from benchmarks.regression import stored_comparison
 
             return stored_comparison.run(options, Path(options.results or RUNS))
-        document, saved = comparison.compare(_question(options))
+        document, saved = comparison.compare(_request(options))
         return output.show(document if saved else document | {"unsaved": True}, options)
     except KeyboardInterrupt:
         print("cascade-bench: stopped", file=sys.stderr)
-        return regression.STOPPED
-    except (BrokenPipeError, SpecError, RecordError, selection.SelectionError):
-        raise  # `cli.main` says them in a line
+        return STOPPED
+    except (BrokenPipeError, SpecError, RecordError, SelectionError):
+        raise  # `cli.main` handles these
     except (*comparison.ERRORS, OSError) as error:
         print(f"cascade-bench: {one_line(error)}", file=sys.stderr)
-        return regression.ERROR
-    except Exception:  # a fault of ours must not end as Python ends it: 1 is a regression
+        return ERROR
+    except Exception:  # a bug in this suite
         traceback.print_exc()
-        return regression.ERROR
+        return ERROR
 
 
-def _question(options: argparse.Namespace) -> comparison.ComparisonRequest:
+def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
     began = time.monotonic()
     if options.base is None and options.base_python is None:
-        raise selection.SelectionError(
+        raise SelectionError(
             "regress needs a BASE to compare with: a git ref, such as main, or another "
             "interpreter, --base-python PATH"
         )
     loading.load(options.scenario_path)
     head_python = _interpreter(options.head_python) or sys.executable
-    asked = _chosen(options)
+    selected = shared.selected_names(options)
     return comparison.ComparisonRequest(
         base=VersionRequest(options.base, _interpreter(options.base_python) or head_python),
         head=VersionRequest(options.head, head_python),
-        choose=lambda installed: plan.cells(asked, options.device, installed),
-        budget=plan.seconds_of(options.budget),
+        choose_cells=lambda installed: plan.choose_cells(selected, options.device, installed),
+        budget=plan.parse_seconds(options.budget),
         folder=Path(options.results or REGRESSIONS),
-        arguments=output.typed(options),
+        arguments=output.retypable(options),
         seed=options.seed,
         began=began,
     )
 
 
 def _interpreter(path: str | None) -> str | None:
-    """From the root, as workers stand in other folders; a link is kept, or a virtual environment's
-    interpreter would be the one that it was made of."""
+    """Make an interpreter's path absolute, as workers run in other folders.
+
+    A command such as ``python3`` stays as it is. Links are not resolved: the interpreter of a
+    virtual environment is a link to the one it was made from.
+    """
     return os.path.abspath(path) if path and os.sep in path else path
-
-
-def _chosen(options: argparse.Namespace) -> dict[str, tuple[str, ...] | None]:
-    given = {name: getattr(options, name) for name in cells.OPTIONS}
-    return {
-        name: tuple(part for value in values for part in value.split(",")) if values else None
-        for name, values in given.items()
-    }

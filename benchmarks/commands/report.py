@@ -1,4 +1,4 @@
-"""``cascade-bench report``: saved runs as one page, as Markdown, as charts and as tidy data."""
+"""``cascade-bench report``: write saved runs as a web page, Markdown, charts and tidy tables."""
 
 from __future__ import annotations
 
@@ -6,30 +6,36 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paths import REPORTS, RUNS
+from benchmarks.commands import options as shared
+from benchmarks.paths import REPORTS
 from results.records import storage
 from results.report import collection
 
 
 def add_command(commands: Any) -> None:
     """Add ``report`` to the commands of `cascade-bench`."""
-    report = commands.add_parser(
+    parser = commands.add_parser(
         "report", help="the comparison: a page, Markdown, charts, tables; of one run or several"
     )
-    report.add_argument(
+    parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="files or ids of runs (default: the newest)"
     )
-    report.add_argument(
+    parser.add_argument(
         "--out", metavar="DIR", help="folder for the report (default: results/reports/<newest run>)"
     )
-    report.add_argument(
+    parser.add_argument(
         "--markdown", action="store_true", help="print it as Markdown and write nothing"
     )
-    report.add_argument("--results", default=str(RUNS), help="folder of runs")
-    report.set_defaults(run=_report)
+    shared.add_results(parser)
+    parser.set_defaults(run=run)
 
 
-def _report(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    """Write the report and print the files of its folder, or print it as Markdown; return 0.
+
+    Raises:
+        RecordError: there is no such run, or the report cannot be written.
+    """
     results = Path(options.results)
     paths = [storage.find_run(run, results) for run in options.runs or [None]]
     if options.markdown:

@@ -1,4 +1,4 @@
-"""``cascade-bench show``: the essentials of one saved run, here in the terminal."""
+"""``cascade-bench show``: print a summary of one saved run in the terminal."""
 
 from __future__ import annotations
 
@@ -9,29 +9,34 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.commands import options as shared
 from benchmarks.harness.session import resume
-from benchmarks.paths import RUNS
 from results.records import storage
 from results.records.record import RecordError, Run
+from results.terminal.stdout import width_and_colour
 from results.terminal.tables import WIDTH
 
-NARROWEST = 60  # columns; a terminal that has fewer breaks the lines itself
+NARROWEST = 60  # columns; a narrower terminal breaks the lines itself
 
 
 def add_command(commands: Any) -> None:
-    """``show`` among the commands of the command line."""
+    """Add ``show`` to the commands of `cascade-bench`."""
     parser = commands.add_parser("show", help="the essentials of one saved run, in the terminal")
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="file or id of a run (default: the newest)"
     )
     parser.add_argument("--times", action="store_true", help="the time of each cell as well")
-    parser.add_argument("--json", action="store_true", help="one object, with every record")
-    parser.add_argument("--results", default=str(RUNS), help="folder of runs")
+    shared.add_json(parser, "one object, with every record")
+    shared.add_results(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show it; returns 0. Raises `RecordError` where there is no such run, or not one."""
+    """Print one run as text or as JSON; return 0.
+
+    Raises:
+        RecordError: there is no such run, or several were named.
+    """
     if len(options.runs) > 1:
         files = " ".join(map(shlex.quote, options.runs))
         raise RecordError(
@@ -39,43 +44,39 @@ def run(options: argparse.Namespace) -> int:
             f"or have them all in a report: cascade-bench report {files}"
         )
     path = storage.find_run(next(iter(options.runs), None), Path(options.results))
-    found = storage.load_run(path)
-    _write(_json(found) if options.json else _page(found, path, times=options.times))
+    saved = storage.load_run(path)
+    _print(_json(saved) if options.json else _page(saved, path, times=options.times))
     return 0
 
 
-def _json(found: Run) -> str:
-    from results.terminal.run_summary import document  # here, as all of SciPy comes with it
+def _json(saved: Run) -> str:
+    from results.terminal.run_summary import document  # here, as this imports all of SciPy
 
-    return json.dumps(document(found), indent=2, allow_nan=False)
+    return json.dumps(document(saved), indent=2, allow_nan=False)
 
 
-def _page(found: Run, path: Path, *, times: bool) -> str:
-    from rich.console import Console
-
+def _page(saved: Run, path: Path, *, times: bool) -> str:
     from results.terminal.run_page import text
 
-    console = Console()
-    width = min(max(console.width, NARROWEST), WIDTH) if console.is_terminal else WIDTH
-    colour = console.color_system is not None and not console.no_color
-    report = f"cascade-bench report {shlex.quote(str(_short(path)))}"
-    return text(found, report, _go_on(found), width, colour=colour, times=times)
+    width, colour = width_and_colour(WIDTH, narrowest=NARROWEST, widest=WIDTH)
+    report = f"cascade-bench report {shlex.quote(str(_relative(path)))}"
+    return text(saved, report, _resume_command(saved), width, colour=colour, times=times)
 
 
-def _short(path: Path) -> Path:
-    """The path as it can be typed from here."""
+def _relative(path: Path) -> Path:
+    """Return the path relative to the current folder if it is inside."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _go_on(found: Run) -> str | None:
-    """The command that goes on with the run; None where its file does not say how it began."""
+def _resume_command(saved: Run) -> str | None:
+    """Return the command that resumes the run; None where its file does not say how it began."""
     from results.terminal.run_summary import settings
 
-    return resume.command(found) if settings(found)["arguments"] is not None else None
+    return resume.command(saved) if settings(saved)["arguments"] is not None else None
 
 
-def _write(text: str) -> None:
-    """Where the terminal's encoding lacks a letter, a question mark."""
+def _print(text: str) -> None:
+    """Print the text, with ``?`` for characters that the terminal's encoding lacks."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "replace").decode(encoding))

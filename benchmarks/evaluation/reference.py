@@ -1,8 +1,8 @@
-"""Run every session that the committed reference needs, in a row (``make reference``).
+"""Measure every session that the committed reference needs, one after another (``make reference``).
 
-A session is a plain pytest command line. One whose run is there and whole is not measured again,
-one that was stopped is gone on with, so the same command can be given until all are there. The
-report of all of them is written at the end.
+A session is one pytest command line. A session that has a complete run already is not measured
+again, and one that was stopped is resumed, so the same command can be repeated until all sessions
+are complete. At the end a report of all runs is written.
 
 Exit codes: 0 all went well, 1 a session or the report failed, 2 bad arguments or a run that cannot
 be read, 130 stopped by Ctrl-C.
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.selection import cost
+from benchmarks.harness.selection.names import split_names
 from benchmarks.harness.selection.options import Selection
 from benchmarks.harness.session import resume
 from benchmarks.machine import environment
@@ -30,28 +31,31 @@ from results.records.record import RecordError, Run
 
 OUT = ROOT / "results" / "reference"
 RUNS = OUT / "runs"
-MINUTES = 60.0  # what all of it may take on 2 CPU cores
+MINUTES = 60.0  # for all sessions together, on 2 CPU cores
 LAUNCHES, CELL_SECONDS = 6, 0.05  # pytest's defaults, for the estimate
-ENDING_SECONDS = 60.0  # a session that is stopped saves what it has, and lets its workers go
+ENDING_SECONDS = 60.0  # in which a stopped session saves its records and ends its workers
 FAILED, ERROR, STOPPED = 1, 2, 130
 
 
 @dataclass(frozen=True)
-class Session:
-    """One run: what is ``chosen`` of it, by pytest's options, each with its names."""
+class ReferenceSession:
+    """Name one session and the pytest options that select its cells.
+
+    ``selection`` maps an option, without its dashes, to names separated by commas.
+    """
 
     name: str
-    chosen: Mapping[str, str]
+    selection: Mapping[str, str]
 
     @property
     def arguments(self) -> list[str]:
-        """What pytest is given beside the folder: a run that was asked for so is this session's."""
-        chosen = (f"--{option}={names}" for option, names in self.chosen.items())
-        return ["benchmarks", "--benchmark-only", "--device=cpu", *chosen]
+        """Return pytest's arguments without the folder; they identify the runs of this session."""
+        selected = (f"--{option}={names}" for option, names in self.selection.items())
+        return ["benchmarks", "--benchmark-only", "--device=cpu", *selected]
 
     def cost(self) -> cost.Cost:
-        """How long it will take on 2 CPU cores."""
-        names = {option: tuple(given.split(",")) for option, given in self.chosen.items()}
+        """Estimate how long the session takes on 2 CPU cores."""
+        names = {option: split_names([value]) for option, value in self.selection.items()}
         return cost.estimate(Selection(**names), LAUNCHES, CELL_SECONDS)  # type: ignore[arg-type]
 
 
@@ -61,11 +65,11 @@ CROSSOVER = {
     "strategy": "summed,separate_retained",
     "phase": "backward",
 }
-MAPPED = "n8,n16,front4,back4"  # beside the two that `large` has
-# in the order of what would be missed most: `--minutes` leaves out from the end
+MAPPED = "n8,n16,front4,back4"  # the variants that session `large` does not measure
+# the most important sessions first: `--minutes` leaves out sessions from the end
 PLAN = (
-    Session("default", {}),
-    Session(
+    ReferenceSession("default", {}),
+    ReferenceSession(
         "modes",
         {
             "kind": "backward",
@@ -73,11 +77,11 @@ PLAN = (
             "size": "medium",
             "mode": "all",
             "strategy": "summed,separate_retained",
-            "phase": "gradient",  # of which a compiled mode has a time when it has paid for itself
+            "phase": "gradient",  # the phase whose time says when compiling has paid for itself
         },
     ),
-    Session("small", {"size": "small"}),
-    Session(
+    ReferenceSession("small", {"size": "small"}),
+    ReferenceSession(
         "large",
         {
             "scenario": "conv_cascade,linear_cascade,three_network_cascade,stacked_cascade",
@@ -85,7 +89,7 @@ PLAN = (
             "phase": "backward",
         },
     ),
-    Session(
+    ReferenceSession(
         "freeze_large",
         {
             "kind": "freeze",
@@ -96,27 +100,27 @@ PLAN = (
             "phase": "step",
         },
     ),
-    Session(
+    ReferenceSession(
         "crossover_batch32", CROSSOVER | {"variant": f"n2,n4,{MAPPED}", "size": "large_batch32"}
     ),
-    Session("crossover_batch512", CROSSOVER | {"variant": MAPPED, "size": "large"}),
+    ReferenceSession("crossover_batch512", CROSSOVER | {"variant": MAPPED, "size": "large"}),
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what is not there yet, write the report; returns the exit code."""
+    """Measure the sessions that are not complete, write the report, and return the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    folder, sessions = Path(options.results).resolve(), list(_within(options.minutes))
+    folder, sessions = Path(options.results).resolve(), list(_sessions_within(options.minutes))
     if not sessions:
         parser.error(f"--minutes {options.minutes:g}: not even the first session fits; see --list")
     try:
         if options.list:
-            _list(folder, sessions)
+            _print_plan(folder, sessions)
             return 0
         storage.check_writable(folder)
-        failed = _measured(sessions, folder)
-        if not _reported(folder, Path(options.out).resolve()):
+        failed = _measure(sessions, folder)
+        if not _write_report(folder, Path(options.out).resolve()):
             failed.append("report")
     except RecordError as error:
         print(f"reference: {error}", file=sys.stderr)
@@ -149,8 +153,8 @@ def _short(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def _within(minutes: float) -> Iterator[Session]:
-    """The sessions that fit into so many minutes; says which are left out."""
+def _sessions_within(minutes: float) -> Iterator[ReferenceSession]:
+    """Yield the sessions that fit into this many minutes, and print which are left out."""
     total = 0.0
     for index, session in enumerate(PLAN):
         total += session.cost().seconds / 60
@@ -161,12 +165,12 @@ def _within(minutes: float) -> Iterator[Session]:
         yield session
 
 
-def _measured(sessions: Iterable[Session], folder: Path) -> list[str]:
-    """Measure each that is not there; the names of those that failed."""
+def _measure(sessions: Iterable[ReferenceSession], folder: Path) -> list[str]:
+    """Measure every session that has no complete run; return the names of those that failed."""
     failed = []
     for session in sessions:
-        run, start = newest(session, folder), time.monotonic()
-        if run and whole(run):
+        run, start = newest_run(session, folder), time.monotonic()
+        if run and is_complete(run):
             print(f"== {session.name}: there already, run {run.id}", flush=True)
             continue
         command = pytest_command(session, folder, run)
@@ -179,42 +183,44 @@ def _measured(sessions: Iterable[Session], folder: Path) -> list[str]:
     return failed
 
 
-def pytest_command(session: Session, folder: Path, run: Run | None) -> list[str]:
-    """The command line that measures the session, or goes on with its run.
+def pytest_command(session: ReferenceSession, folder: Path, run: Run | None) -> list[str]:
+    """Return the command line that measures the session, or resumes its run.
 
-    One whose canaries failed is measured anew: nothing in it is to be believed.
+    A run with a failed canary is not resumed: its times cannot be trusted.
     """
-    going_on = [f"--resume={run.id}"] if run and not canary_status.failed(run.settings) else []
+    resuming = [f"--resume={run.id}"] if run and not canary_status.failed(run.settings) else []
     pytest = [sys.executable, "-m", "pytest"]
-    kept = _short(folder) if folder.is_relative_to(ROOT) else folder  # runs are shared: no path
-    return [*pytest, *session.arguments, f"--results={kept}", *going_on]
+    # a run records its arguments and is published, so it should name no path of this machine
+    results = _short(folder) if folder.is_relative_to(ROOT) else folder
+    return [*pytest, *session.arguments, f"--results={results}", *resuming]
 
 
-def newest(session: Session, folder: Path) -> Run | None:
-    """The newest run of the session on this machine, measured by the code as it is now."""
+def newest_run(session: ReferenceSession, folder: Path) -> Run | None:
+    """Return the session's newest run on this machine that the present code has measured."""
     machine, code = environment.describe()["id"], resume.code_digest([])
     for path in reversed(storage.find_runs(folder)):
         if path.parent.name == machine:
             run = storage.load_run(path)
-            if run.settings.get("code") == code and _asked(run) == session.arguments:
+            if run.settings.get("code") == code and _arguments_of(run) == session.arguments:
                 return run
     return None
 
 
-def _asked(run: Run) -> list[str]:
-    beside = ("--results=", "--resume=")
-    return [a for a in run.settings.get("arguments", []) if not str(a).startswith(beside)]
+def _arguments_of(run: Run) -> list[str]:
+    """Return a run's arguments without its folder and without ``--resume``."""
+    own = ("--results=", "--resume=")
+    return [a for a in run.settings.get("arguments", []) if not str(a).startswith(own)]
 
 
-def whole(run: Run) -> bool:
-    """Whether there is nothing in it to be measured again."""
+def is_complete(run: Run) -> bool:
+    """Return whether the run has finished, without a failed cell or a failed canary."""
     ended = run.finished is not None and not run.interrupted
     return ended and not failures.failed(run.records) and not canary_status.failed(run.settings)
 
 
-def _reported(folder: Path, out: Path) -> bool:
-    """Have the report written of every session that there is a run of."""
-    runs = [run for session in PLAN if (run := newest(session, folder))]
+def _write_report(folder: Path, out: Path) -> bool:
+    """Write the report of every session that has a run; return whether that succeeded."""
+    runs = [run for session in PLAN if (run := newest_run(session, folder))]
     if not runs:
         return True
     paths = [str(folder / run.machine["id"] / f"{run.id}.json") for run in runs]
@@ -223,11 +229,12 @@ def _reported(folder: Path, out: Path) -> bool:
 
 
 def execute(command: Sequence[str]) -> int:
-    """Run it in the root of the project and wait; its exit code.
+    """Run a command in the root of the project and return its exit code.
 
-    Where this process is stopped, the other one is, too, and has time to save what it has.
+    If this process is stopped, the command is interrupted as well, and has `ENDING_SECONDS` to
+    save its records.
     """
-    # in a session of its own Ctrl-C reaches it once, from here
+    # in a process group of its own, so that Ctrl-C reaches it only once, from here
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
     try:
         return process.wait()
@@ -240,14 +247,15 @@ def execute(command: Sequence[str]) -> int:
         raise
 
 
-def _list(folder: Path, sessions: Iterable[Session]) -> None:
+def _print_plan(folder: Path, sessions: Iterable[ReferenceSession]) -> None:
+    """Print each session with its cells, its estimated minutes and the state of its run."""
     total = 0.0
     print(f"{'session':20}{'cells':>7}{'minutes':>9}{'so far':>8}  run")
     for session in sessions:
-        estimated, run = session.cost(), newest(session, folder)
+        estimated, run = session.cost(), newest_run(session, folder)
         total += estimated.seconds
         minutes = f"{estimated.seconds / 60:9.1f}{total / 60:8.1f}"
-        state = "none" if run is None else f"{run.id}{'' if whole(run) else ', not whole'}"
+        state = "none" if run is None else f"{run.id}{'' if is_complete(run) else ', not whole'}"
         print(f"{session.name:20}{estimated.cells:7}{minutes}  {state}")
         print(f"  pytest {shlex.join([*session.arguments, f'--results={folder}'])}")
 

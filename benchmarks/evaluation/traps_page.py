@@ -1,7 +1,8 @@
-"""Make ``docs/traps.md`` from the tests that prove it (``make docs``).
+"""Write ``docs/traps.md`` from the tests that prove the traps (``make docs``).
 
-A test whose docstring has a title, ``Notice:`` and ``Instead:`` gets a section there, with the code
-of each fact that the test asks for and what that returned.
+A trap is training code that runs without an error and trains the wrong thing. A test whose
+docstring has a title, ``Notice:`` and ``Instead:`` gets a section on the page. The section shows
+the code of each experiment that the test runs, and the values which it returned.
 """
 
 from __future__ import annotations
@@ -50,23 +51,23 @@ Code: [{file}](../{file})."""
 
 
 def page(workers: CheckWorkers) -> str:
-    """The page, as Markdown; runs every fact on it."""
+    """Return the page as Markdown; every experiment on it is run anew by ``workers``."""
     versions = ((n, installed(n) or "") for n in ("torch", "jax", "flax", "optax"))
     head = HEAD.format(versions=", ".join(f"{n} {v.partition('+')[0]}" for n, v in versions))
     return head + "".join(section(test, file, workers) for test, file in _traps())
 
 
 def section(test: ast.FunctionDef, file: str, workers: CheckWorkers) -> str:
-    """One trap: title and advice from the test's docstring, facts from the test's calls."""
+    """Return one trap: title and advice from the test's docstring, experiments from its calls."""
     title, *advice = (ast.get_docstring(test) or "").split("\n\n")
-    facts = "\n\n".join(_fact(*asked, workers) for asked in _asked(test))
+    facts = "\n\n".join(_fact(*shown, workers) for shown in _shown_facts(test))
     parts = dict(paragraph.split(": ", 1) for paragraph in advice)
     return SECTION.format(title=title, facts=facts, test=test.name, file=file, **parts)
 
 
-def table(found: dict[str, Any]) -> str:
-    """What a fact returned: a row for each case, a column for each value."""
-    rows = list(_rows(found))
+def table(result: dict[str, Any]) -> str:
+    """Return an experiment's result as a table: a row for each case, a column for each value."""
+    rows = list(_rows(result))
     columns = list(dict.fromkeys(name for _, values in rows for name in values))
     lines = [["", *map(_words, columns)], ["---"] * (len(columns) + 1)]
     for path, values in rows:
@@ -75,14 +76,15 @@ def table(found: dict[str, Any]) -> str:
 
 
 def _traps() -> Iterator[tuple[ast.FunctionDef, str]]:
+    """Yield every test that has a section on the page, with its file."""
     for file in TESTS:
         for node in ast.parse((ROOT / file).read_text()).body:
             if isinstance(node, ast.FunctionDef) and "Notice: " in (ast.get_docstring(node) or ""):
                 yield node, file
 
 
-def _asked(test: ast.FunctionDef) -> Iterator[tuple[str, str]]:
-    """(framework, fact) of every ``workers.shown(framework, fact)`` in the test."""
+def _shown_facts(test: ast.FunctionDef) -> Iterator[tuple[str, str]]:
+    """Yield the arguments of every ``workers.shown(framework, name)`` in the test."""
     for node in ast.walk(test):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "shown":
             framework, fact = map(ast.literal_eval, node.args)
@@ -90,19 +92,21 @@ def _asked(test: ast.FunctionDef) -> Iterator[tuple[str, str]]:
 
 
 def _fact(framework: str, name: str, workers: CheckWorkers) -> str:
+    """Run an experiment of a framework's trap files; return its docstring, code and values."""
     for file in (f"impl_{framework}/{stem}.py" for stem in TRAP_FILES):
         text = (ROOT / file).read_text()
         for node in ast.parse(text).body:
             if isinstance(node, ast.FunctionDef) and node.name == name:
-                about, code = _about_and_code(node, text.splitlines())
-                seen = table(workers.shown(framework, name))
+                about, code = _docstring_and_code(node, text.splitlines())
+                values = table(workers.shown(framework, name))
                 return FACT.format(
-                    framework=framework, about=about, code=code, table=seen, file=file
+                    framework=framework, about=about, code=code, table=values, file=file
                 )
     raise LookupError(f"fact {name!r}: in none of {TRAP_FILES} of impl_{framework}")
 
 
-def _about_and_code(function: ast.FunctionDef, lines: list[str]) -> tuple[str, str]:
+def _docstring_and_code(function: ast.FunctionDef, lines: list[str]) -> tuple[str, str]:
+    """Return a function's docstring, and its source without that docstring."""
     docstring = function.body[0]
     head = lines[function.lineno - 1 : docstring.lineno - 1]
     body = "\n".join(lines[docstring.end_lineno : function.end_lineno])
@@ -111,10 +115,11 @@ def _about_and_code(function: ast.FunctionDef, lines: list[str]) -> tuple[str, s
 
 
 def _rows(
-    found: dict[str, Any], path: tuple[str, ...] = ()
+    result: dict[str, Any], path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    cases = {n: v for n, v in found.items() if isinstance(v, dict) and "message" not in v}
-    values = {n: v for n, v in found.items() if n not in cases}
+    """Yield the path of keys to every case of a nested result, with the values of that case."""
+    cases = {n: v for n, v in result.items() if isinstance(v, dict) and "message" not in v}
+    values = {n: v for n, v in result.items() if n not in cases}
     if values:
         yield path, values
     for name, case in cases.items():
@@ -122,6 +127,7 @@ def _rows(
 
 
 def _cell(name: str, value: Any) -> str:
+    """Format one value; an error that was raised becomes its type."""
     if isinstance(value, dict):
         return str(value["type"])  # an error that was raised
     if value is None:

@@ -1,1 +1,1 @@
-"""What is measured on: the machine's stable facts, its settings, and what else goes on in it."""
+"""Describe the machine: its hardware, its settings, its load, and all that disturbs timing."""

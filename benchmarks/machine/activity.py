@@ -1,4 +1,4 @@
-"""What else goes on in the machine: load, memory, busy processes, and counters over a while."""
+"""Read the load of the machine: memory, busy processes, and counters that only grow."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from benchmarks.machine.host import Host
 from benchmarks.machine.processor import CPUS
 
 LABEL_LETTERS = 40
-WORKER = re.compile(r"benchmarks\.\S+\.worker")  # started as a module, by whatever of ours measures
+WORKER = re.compile(r"benchmarks\.\S+\.worker")  # the module name of a worker, in its command
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process with the CPU seconds it has used so far."""
+    """Hold a process and the CPU seconds that it has used so far."""
 
     pid: int
     parent: int
@@ -28,58 +28,73 @@ class Process:
 
     @property
     def label(self) -> str:
-        """The name with the first words after it: that of an interpreter alone says little."""
+        """Return the name and two words of the command: an interpreter's name alone says little."""
         words = self.command.split()[1:3]
         return " ".join([self.name, *words])[:LABEL_LETTERS]
 
 
 def load_average(host: Host) -> list[float] | None:
-    """Processes that ran or wanted to, on average over 1, 5 and 15 minutes."""
-    told = (host.text("proc/loadavg") or "").split()[:3]
-    if told:
-        return [float(value) for value in told]
-    asked = getattr(os, "getloadavg", None)
+    """Return the average number of runnable processes over 1, 5 and 15 minutes; None if unknown."""
+    averages = (host.text("proc/loadavg") or "").split()[:3]
+    if averages:
+        return [float(value) for value in averages]
+    getloadavg = getattr(os, "getloadavg", None)
     try:
-        return list(asked()) if asked and host.real else None
+        return list(getloadavg()) if getloadavg and host.real else None
     except OSError:
         return None
 
 
 def memory(host: Host) -> dict[str, int | None]:
-    """Bytes of memory in all, to be had now, and of swap in use."""
+    """Return the bytes of memory in total, of memory available now, and of swap in use."""
     lines = (line.partition(":") for line in (host.text("proc/meminfo") or "").splitlines())
-    told = {name: int(value.split()[0]) * 1024 for name, _, value in lines if value.split()}
-    total, free = told.get("SwapTotal"), told.get("SwapFree")
+    sizes = {name: int(value.split()[0]) * 1024 for name, _, value in lines if value.split()}
+    total, free = sizes.get("SwapTotal"), sizes.get("SwapFree")
     return {
-        "memory_bytes": told.get("MemTotal") or _physical(host),
-        "memory_available_bytes": told.get("MemAvailable"),
+        "memory_bytes": sizes.get("MemTotal") or _physical(host),
+        "memory_available_bytes": sizes.get("MemAvailable"),
         "swap_used_bytes": None if total is None or free is None else total - free,
     }
 
 
+def process_memory(host: Host, pid: int | str, field: str) -> int | None:
+    """Return a memory figure of a process in bytes, such as ``VmRSS`` or ``VmHWM``.
+
+    It is read from ``/proc/PID/status`` (proc(5)), whose unit kB is 1024 bytes; ``pid`` may be
+    ``self``. None if the system does not count it.
+    """
+    for line in (host.text(f"proc/{pid}/status") or "").splitlines():
+        name, _, value = line.partition(":")
+        number = value.split()[:1]
+        if name == field and number and number[0].isdigit():
+            return int(number[0]) * 1024
+    return None
+
+
 def _physical(host: Host) -> int | None:
+    """Return the bytes of physical memory by POSIX; None if the system does not say."""
     try:
         pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # a system without these names
+    except (AttributeError, ValueError, OSError):  # the system does not know these names
         return None
     return pages if host.real else None
 
 
 def processes(host: Host) -> dict[int, Process] | None:
-    """Every process to be seen, by number; None on a system without ``/proc``."""
-    found = {}
-    for path in host.found("proc/[0-9]*"):
+    """Return every visible process by its id; None on a system without ``/proc``."""
+    table = {}
+    for path in host.glob("proc/[0-9]*"):
         one = _process(host, path)
         if one:
-            found[one.pid] = one
-    return found or None
+            table[one.pid] = one
+    return table or None
 
 
 def _process(host: Host, path: str) -> Process | None:
     # the name stands in brackets and may hold any character, brackets too (proc(5), stat)
     front, _, back = (host.text(f"{path}/stat") or "").rpartition(")")
     fields = back.split()
-    if len(fields) < 13:  # it ended meanwhile
+    if len(fields) < 13:  # the process has ended meanwhile
         return None
     ticks = int(fields[11]) + int(fields[12])
     return Process(
@@ -92,7 +107,7 @@ def _process(host: Host, path: str) -> Process | None:
 
 
 def family(table: Mapping[int, Process], pid: int) -> set[int]:
-    """A process and everything that came from it."""
+    """Return the ids of a process and of all its descendants."""
     members, added = {pid}, True
     while added:
         more = {one.pid for one in table.values() if one.parent in members} - members
@@ -103,7 +118,14 @@ def family(table: Mapping[int, Process], pid: int) -> set[int]:
 def busiest(
     before: Mapping[int, Process], after: Mapping[int, Process], elapsed: float, own: int
 ) -> list[tuple[Process, float]]:
-    """The processes that are not ours, with the CPUs they kept busy over ``elapsed`` seconds."""
+    """Return foreign processes, busiest first, each with the number of CPUs that it kept busy.
+
+    Args:
+        before: The processes at the start of the interval.
+        after: The processes at its end.
+        elapsed: The length of the interval in seconds.
+        own: The id of our process, which is left out together with its descendants.
+    """
     ours = family(after, own)
     used = [
         (one, (one.seconds - before[pid].seconds) / elapsed)
@@ -114,21 +136,21 @@ def busiest(
 
 
 def other_sessions(table: Mapping[int, Process], own: int) -> dict[int, int]:
-    """Sessions of this suite that are measuring beside ours: their process → its workers."""
-    ours, found = family(table, own), dict[int, int]()
+    """Return the sessions of this suite beside ours: process id → number of its workers."""
+    ours, workers_of = family(table, own), dict[int, int]()
     for one in table.values():
         if any(map(WORKER.fullmatch, one.command.split())) and one.pid not in ours:
-            found[one.parent] = found.get(one.parent, 0) + 1
-    return found
+            workers_of[one.parent] = workers_of.get(one.parent, 0) + 1
+    return workers_of
 
 
 def counters(host: Host) -> dict[str, int | None]:
-    """What only ever grows: take it before and after a while, and see `difference`."""
+    """Return counters that only grow; `difference` of two readings says what happened between."""
     cpu = (host.text("proc/stat") or "").partition("\n")[0].split()[1:9]
     ticks = [int(value) for value in cpu]
     events = dict(line.split()[:2] for line in (host.text("proc/vmstat") or "").splitlines())
     swapped = [int(events[name]) for name in ("pswpin", "pswpout") if name in events]
-    heat = [host.number(path) for path in host.found(f"{CPUS}/cpu*/thermal_throttle/core_*_count")]
+    heat = [host.number(path) for path in host.glob(f"{CPUS}/cpu*/thermal_throttle/core_*_count")]
     counted = [count for count in heat if count is not None]
     return {
         "cpu_ticks": sum(ticks) if len(ticks) == 8 else None,
@@ -140,7 +162,7 @@ def counters(host: Host) -> dict[str, int | None]:
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, int | None]:
-    """By how much each counter grew; None where it is not to be had."""
+    """Return by how much each counter grew; None where the system does not count it."""
     return {
         name: None if after[name] is None or before[name] is None else after[name] - before[name]
         for name in after

@@ -1,6 +1,6 @@
-"""What disturbs measuring: each thing looked at is a finding, with what to do about it.
+"""Find what disturbs timing on this machine, with advice for each disturbance.
 
-Why each matters, and where the advice comes from, stands in ``docs/doctor.md``.
+``docs/doctor.md`` says why each matters and where the advice comes from.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from benchmarks.machine.activity import Process
 from benchmarks.machine.graphics import HARMLESS
 
 OK, WARNING, UNKNOWN = "ok", "warning", "unknown"
-LOAD_SHARE = 0.25  # of the usable CPUs: above, what ran lately is more than a desktop's murmur
+LOAD_SHARE = 0.25  # of the usable CPUs; an idle desktop stays below
 BUSY_CPUS = 0.1  # a process that keeps a tenth of a CPU busy is named
-SWAP_SHARE = 0.01  # of the memory: below, what lies in swap is forgotten pages
-NEEDED_BYTES = 5 * 2**30  # for a default run: 14 workers, of which each took about 0.3 GiB
-STOLEN_SHARE = 0.01
+SWAP_SHARE = 0.01  # of the memory; less than that in swap is pages that nobody uses
+NEEDED_BYTES = 5 * 2**30  # by a default run: 14 workers of about 0.3 GiB each
+STOLEN_SHARE = 0.01  # of the time; more taken by the host disturbs
 TASKSET = "give both the same CPUs with: taskset -c 0-3 cascade-bench …"
 LOCK_CLOCK = "sudo nvidia-smi -lgc MHZ,MHZ (nvidia-smi -q -d SUPPORTED_CLOCKS; undo it with -rgc)"
 
@@ -26,7 +26,10 @@ Machine = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: ``state`` is ok, warning or unknown, ``advice`` what to do, if any."""
+    """Hold the result of one check.
+
+    ``state`` is ok, warning or unknown, ``found`` the value that was read, in words.
+    """
 
     name: str
     state: str
@@ -35,7 +38,7 @@ class Finding:
 
 
 def of_machine(machine: Machine) -> list[Finding]:
-    """What the machine and its settings disturb, from what `environment.describe` found."""
+    """Return a finding for each setting of the machine that `environment.describe` returns."""
     return [
         _governor(machine),
         _turbo(machine),
@@ -58,14 +61,14 @@ def _unknown(name: str, machine: Machine, key: str) -> Finding:
 
 
 def _governor(machine: Machine) -> Finding:
-    found = machine["governor"]
-    if found is None:
+    governors = machine["governor"]
+    if governors is None:
         return _unknown("clock governor", machine, "governor")
-    told = ", ".join(found)
-    if found == ["performance"]:
-        return Finding("clock governor", OK, told)
+    text = ", ".join(governors)
+    if governors == ["performance"]:
+        return Finding("clock governor", OK, text)
     advice = "sudo cpupower frequency-set --governor performance"
-    return Finding("clock governor", WARNING, f"{told}: the clock follows the load", advice)
+    return Finding("clock governor", WARNING, f"{text}: the clock follows the load", advice)
 
 
 def _turbo(machine: Machine) -> Finding:
@@ -119,7 +122,7 @@ def _quota(machine: Machine) -> Finding:
 
 
 def _isolated(machine: Machine) -> Finding:
-    """CPUs set apart by ``isolcpus``: a process's threads are not spread over them."""
+    """Warn of CPUs set apart by ``isolcpus``: the kernel does not spread threads over them."""
     isolated = machine["isolated"]
     if len(isolated) < 2:
         return Finding("isolated CPUs", OK, "one" if isolated else "none of those usable")
@@ -137,10 +140,10 @@ def _load(machine: Machine) -> Finding:
     if machine["load"] is None:
         return _unknown("load", machine, "load")
     cpus, load = machine["usable"]["cpus"], machine["load"][0]
-    told = f"{load:.2f} over the last minute; usable CPUs: {cpus}"
+    text = f"{load:.2f} over the last minute; usable CPUs: {cpus}"
     if load <= LOAD_SHARE * cpus:
-        return Finding("load", OK, told)
-    return Finding("load", WARNING, told, "wait a minute and look again, or stop what runs")
+        return Finding("load", OK, text)
+    return Finding("load", WARNING, text, "wait a minute and look again, or stop what runs")
 
 
 def _memory(machine: Machine) -> Finding:
@@ -173,31 +176,33 @@ def _gib(size: float) -> str:
 
 
 def _threads(machine: Machine) -> Finding:
-    """What sets a number of threads for one framework and not for the other."""
+    """Warn of variables that set the number of threads for one framework alone."""
     threads, cpus = machine["threads"], machine["usable"]["cpus"]
-    given = {name: threads[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    idle = [f"{name}={value}" for name, value in given.items() if value not in (None, str(cpus))]
+    counts = {name: threads[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    overruled = [
+        f"{name}={value}" for name, value in counts.items() if value not in (None, str(cpus))
+    ]
     reserved = threads["NPROC"]
     if reserved is not None and reserved != str(cpus):
-        told = f"NPROC={reserved} sets JAX's threads, torch has {cpus}"
-        return Finding("threads", WARNING, told, f"unset NPROC; {TASKSET}")
-    if idle:
-        told = f"{', '.join(idle)}: overruled, torch and JAX take every usable CPU"
-        return Finding("threads", WARNING, told, f"unset it; {TASKSET}")
+        text = f"NPROC={reserved} sets JAX's threads, torch has {cpus}"
+        return Finding("threads", WARNING, text, f"unset NPROC; {TASKSET}")
+    if overruled:
+        text = f"{', '.join(overruled)}: overruled, torch and JAX take every usable CPU"
+        return Finding("threads", WARNING, text, f"unset it; {TASKSET}")
     return Finding("threads", OK, f"torch and JAX take every usable CPU: {cpus}")
 
 
 def _waiting(machine: Machine) -> Finding:
-    """How OpenMP's threads wait: asleep, each parallel piece begins with waking them."""
+    """Warn of OpenMP threads that sleep while they wait: each parallel region must wake them."""
     threads = machine["threads"]
     policy = threads["OMP_WAIT_POLICY"] or ""
     asleep = policy.strip().lower() == "passive"
     hurried = [f"{n}=0" for n in ("GOMP_SPINCOUNT", "KMP_BLOCKTIME") if threads[n] == "0"]
     if not asleep and not hurried:
         return Finding("waiting threads", OK, f"OMP_WAIT_POLICY={policy}" if policy else "default")
-    told = ", ".join(["OMP_WAIT_POLICY=PASSIVE"] * asleep + hurried)
+    text = ", ".join(["OMP_WAIT_POLICY=PASSIVE"] * asleep + hurried)
     advice = "unset it: it made torch's ratios far noisier where we tried it"
-    return Finding("waiting threads", WARNING, f"{told}: torch's threads sleep", advice)
+    return Finding("waiting threads", WARNING, f"{text}: torch's threads sleep", advice)
 
 
 def _xla(machine: Machine) -> Finding:
@@ -205,8 +210,8 @@ def _xla(machine: Machine) -> Finding:
     if not flags:
         return Finding("XLA_FLAGS", OK, "unset")
     if not flags[0].startswith("--"):
-        told = f"{flags[0]} has no -- in front: XLA takes it for a file's name"
-        return Finding("XLA_FLAGS", WARNING, told, "JAX ends where there is no such file: unset it")
+        text = f"{flags[0]} has no -- in front: XLA takes it for a file's name"
+        return Finding("XLA_FLAGS", WARNING, text, "JAX ends where there is no such file: unset it")
     threading = [flag for flag in flags if _sets_threads(flag)]
     if threading:
         advice = f"unset it: torch knows nothing of it; {TASKSET}"
@@ -222,36 +227,39 @@ def _sets_threads(flag: str) -> bool:
 
 
 def of_processes(busy: Sequence[tuple[Process, float]] | None) -> Finding:
-    """Who else computes: (process, CPUs it keeps busy), busiest first; None where unseen."""
+    """Check for other processes that compute.
+
+    ``busy`` holds (process, CPUs that it keeps busy), busiest first; None if they are not visible.
+    """
     if busy is None:
         return Finding("other processes", UNKNOWN, "the system does not show them here")
     named = [(one, share) for one, share in busy if share >= BUSY_CPUS]
     if not named:
         return Finding("other processes", OK, f"none keeps {BUSY_CPUS:.0%} of a CPU busy")
-    told = ", ".join(f"{one.label} ({one.pid}) {share:.1f}" for one, share in named[:3])
+    text = ", ".join(f"{one.label} ({one.pid}) {share:.1f}" for one, share in named[:3])
     more = f", and {len(named) - 3} more" if len(named) > 3 else ""
     advice = "stop them while measuring"
-    return Finding("other processes", WARNING, f"CPUs kept busy: {told}{more}", advice)
+    return Finding("other processes", WARNING, f"CPUs kept busy: {text}{more}", advice)
 
 
 def of_sessions(sessions: Mapping[int, int] | None) -> Finding:
-    """Whether another session of this suite is measuring: its process → how many workers."""
+    """Check for other sessions of this suite, given as process id → number of workers."""
     if sessions is None:
         return Finding("other runs", UNKNOWN, "the system does not show them here")
     if not sessions:
         return Finding("other runs", OK, "none is measuring")
-    told = ", ".join(_session(pid, count) for pid, count in sorted(sessions.items()))
-    return Finding("other runs", WARNING, told, "one run at a time: wait until it has ended")
+    text = ", ".join(_session(pid, count) for pid, count in sorted(sessions.items()))
+    return Finding("other runs", WARNING, text, "one run at a time: wait until it has ended")
 
 
 def _session(pid: int, workers: int) -> str:
     many = f"{workers} worker{'' if workers == 1 else 's'}"
-    # the system gives those who lost their parent to process 1
+    # processes whose parent has ended become children of process 1
     return f"{many} left over by a run that is gone" if pid == 1 else f"process {pid} with {many}"
 
 
 def of_gpus(gpus: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """What disturbs each GPU that may be used."""
+    """Yield the findings for each GPU that may be used."""
     for index, gpu in enumerate(gpus):
         name = f"GPU {index}"
         yield _gpu_clock(name, gpu)
@@ -269,10 +277,10 @@ def _gpu_clock(name: str, gpu: Mapping[str, Any]) -> Finding:
     now, most = gpu["sm_clock_mhz"], gpu["max_sm_clock_mhz"]
     if now is None or most is None:
         return Finding(name, UNKNOWN, "its clock is not to be seen")
-    told = f"{now:.0f} of {most:.0f} MHz now"
+    text = f"{now:.0f} of {most:.0f} MHz now"
     if "applications_clocks_setting" in gpu["throttle_reasons"]:
-        return Finding(name, OK, f"{told}, set by hand")
-    return Finding(name, OK, told, f"if its clock is not locked yet: {LOCK_CLOCK}")
+        return Finding(name, OK, f"{text}, set by hand")
+    return Finding(name, OK, text, f"if its clock is not locked yet: {LOCK_CLOCK}")
 
 
 def _gpu_sharing(name: str, gpu: Mapping[str, Any]) -> Finding:
@@ -282,13 +290,16 @@ def _gpu_sharing(name: str, gpu: Mapping[str, Any]) -> Finding:
     busy = gpu["utilization_percent"] or 0
     others = [f"{p['process_name']} ({p['pid']}, {p['type']})" for p in gpu["processes"]]
     if others or busy > 0:
-        told = f"in use by {', '.join(others[:3]) or 'somebody out of sight'}, {busy:.0f} % busy"
-        return Finding(name, WARNING, told, "stop them; a screen goes to another GPU")
+        text = f"in use by {', '.join(others[:3]) or 'somebody out of sight'}, {busy:.0f} % busy"
+        return Finding(name, WARNING, text, "stop them; a screen goes to another GPU")
     return Finding(name, OK, "nobody else uses it")
 
 
 def while_measuring(grown: Mapping[str, int | None]) -> list[Finding]:
-    """What happened meanwhile, by how much each counter of `activity.counters` grew."""
+    """Return a finding for each disturbance during a measurement.
+
+    ``grown`` says by how much each counter of `activity.counters` has grown meanwhile.
+    """
     return [
         _stolen(grown),
         _happened(grown, "heat_throttles", "heat", "let the machine cool; lower the clock"),
@@ -301,10 +312,10 @@ def _stolen(grown: Mapping[str, int | None]) -> Finding:
     name, ticks, stolen = "time stolen by the host", grown["cpu_ticks"], grown["stolen_ticks"]
     if not ticks or stolen is None:
         return Finding(name, UNKNOWN, "the system does not count it")
-    told = f"{stolen / ticks:.1%} while measuring"
+    text = f"{stolen / ticks:.1%} while measuring"
     if stolen / ticks <= STOLEN_SHARE:
-        return Finding(name, OK, told)
-    return Finding(name, WARNING, told, "neighbours on the host are busy: measure at another hour")
+        return Finding(name, OK, text)
+    return Finding(name, WARNING, text, "neighbours on the host are busy: measure at another hour")
 
 
 def _happened(grown: Mapping[str, int | None], key: str, name: str, advice: str) -> Finding:

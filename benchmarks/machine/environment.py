@@ -1,4 +1,4 @@
-"""What was measured on: the stable part is the machine's identity, the rest stands beside it."""
+"""Describe the machine of a run: a stable part, which is its identity, and its present state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.machine.host import Host
 from benchmarks.paths import ROOT
 
 PACKAGES = ("torch", "jax", "jaxlib", "flax", "optax", "numpy")
-# what comes along with a framework and does its work on a GPU or in its matrix products
+# prefixes of packages that frameworks bring along for GPUs and matrix products
 LIBRARIES = ("nvidia-", "jax-cuda", "triton", "mkl", "intel-openmp")
 STABLE = (
     "cpu", "cpu_revision", "instructions", "cores", "usable", "quota_cpus", "gpu", "gpus", "driver",
@@ -29,8 +29,9 @@ PRECISION_SETTINGS = (
     "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "JAX_DEFAULT_MATMUL_PRECISION",
     "ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS",
 )  # fmt: skip
-XLA_WRITES = "--xla_dump"  # where XLA writes what it compiled: often another folder each time
-MADE = ("reference", "runs", "reports", "regressions")  # by sessions, under results/
+XLA_WRITES = "--xla_dump"  # the folder for compiled programs, which often differs each time
+# folders under results/ that sessions and reports write into
+MADE = ("reference", "runs", "reports", "regressions")
 
 _NO_CPUFREQ = "the system shows no clock control (a virtual machine, or not Linux)"
 WHY_MISSING = {
@@ -57,17 +58,17 @@ WHY_MISSING = {
 
 
 def describe(host: Host | None = None) -> dict[str, Any]:
-    """The machine part of a run, without asking any framework.
+    """Return the description of the machine that a run records; no framework is imported.
 
-    ``id`` hashes only what is stable, the keys named in ``stable``: processor and the share of it
-    that may be used, GPU and driver, versions, settings of threads and precision. What is null has
-    its reason in ``missing``.
+    ``id`` hashes the stable keys alone, which ``stable`` names: processor and the share of it that
+    may be used, GPU and driver, versions, settings of threads and precision. ``missing`` holds the
+    reason for each key that is None.
     """
     host = host or Host()
-    found_gpus = graphics.gpus(host)
-    found: dict[str, Any] = {
+    gpus = graphics.gpus(host)
+    machine: dict[str, Any] = {
         **processor.stable(host),
-        **graphics.stable(found_gpus),
+        **graphics.stable(gpus),
         **{name: installed(name) for name in PACKAGES},
         "libraries": _libraries(),
         "threads": {name: host.environ.get(name) for name in THREAD_SETTINGS},
@@ -76,31 +77,34 @@ def describe(host: Host | None = None) -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "kernel": platform.release(),
         **processor.settings(host),
-        "gpu_state": graphics.state(found_gpus),
+        "gpu_state": graphics.state(gpus),
         **activity.memory(host),
         "load": activity.load_average(host),
         **_commit(host),
     }
-    missing = {name: WHY_MISSING[name] for name, value in found.items() if value is None}
-    return {"id": identity(found), **found, "stable": list(STABLE), "missing": missing}
+    missing = {name: WHY_MISSING[name] for name, value in machine.items() if value is None}
+    return {"id": identity(machine), **machine, "stable": list(STABLE), "missing": missing}
 
 
 def identity(machine: Mapping[str, Any]) -> str:
-    """Twelve digits that are the same for as long as times may be compared."""
-    kept = {name: machine[name] for name in STABLE}
-    kept["threads"] = kept["threads"] | {"XLA_FLAGS": xla_flags(kept["threads"]["XLA_FLAGS"])}
-    text = json.dumps(kept, sort_keys=True)
+    """Return twelve hexadecimal digits that stay the same as long as times can be compared."""
+    stable = {name: machine[name] for name in STABLE}
+    stable["threads"] = stable["threads"] | {"XLA_FLAGS": xla_flags(stable["threads"]["XLA_FLAGS"])}
+    text = json.dumps(stable, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def xla_flags(text: str | None) -> dict[str, str]:
-    """What the flags set, whatever their order; of a flag given twice the last counts."""
+    """Return the flags' values by name; of a flag that is set twice the last counts."""
     pairs = (flag.partition("=") for flag in (text or "").split())
     return {name: value for name, _, value in pairs if not name.startswith(XLA_WRITES)}
 
 
 def installed(package: str) -> str | None:
-    """The version of an installed package, from its metadata: importing it would take seconds."""
+    """Return the version of a package; None if it is not installed.
+
+    It is read from the metadata, as importing the package would take seconds.
+    """
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -108,17 +112,20 @@ def installed(package: str) -> str | None:
 
 
 def _libraries() -> dict[str, str]:
-    """The versions of what frameworks bring along: another cuDNN is another speed."""
-    found: dict[str, str] = {}
+    """Return the versions of libraries that frameworks bring along: another cuDNN, other times."""
+    versions: dict[str, str] = {}
     for package in importlib.metadata.distributions():
         name = (package.name or "").lower().replace("_", "-")
         if name.startswith(LIBRARIES):  # the first on the path is the one that is imported
-            found.setdefault(name, package.version)
-    return dict(sorted(found.items()))
+            versions.setdefault(name, package.version)
+    return dict(sorted(versions.items()))
 
 
 def _commit(host: Host) -> dict[str, Any]:
-    """What was measured is code: runs and reports that were made meanwhile are no change of it."""
+    """Return the commit of this repository, and whether its code has changed since.
+
+    Runs and reports that were written meanwhile are no change of the code.
+    """
     git = ["git", "--no-optional-locks", "-C", str(ROOT)]
     made = [f":(exclude)results/{name}" for name in MADE]
     commit = host.call([*git, "rev-parse", "HEAD"])

@@ -1,4 +1,4 @@
-"""The GPUs as ``nvidia-smi -q -x`` tells them: one call, and a field that is absent harms nothing.
+"""Describe the GPUs from one call of ``nvidia-smi -q -x``; an absent field harms nothing.
 
 A query of named fields fails as a whole when a driver has renamed one of them, as it did with the
 throttle reasons (``clocks_throttle_reasons`` up to 535, ``clocks_event_reasons`` later).
@@ -16,12 +16,12 @@ from benchmarks.machine.host import Host
 QUERY = ("nvidia-smi", "-q", "-x")
 REASON = re.compile(r"clocks_(?:throttle|event)_reason_(.+)")
 PROC = "proc/driver/nvidia"
-# no sign of trouble: nothing runs, or somebody set the clocks on purpose
+# reasons for a low clock that disturb nothing: idle, or clocks that somebody set on purpose
 HARMLESS = ("gpu_idle", "applications_clocks_setting", "display_clocks_setting")
 
 
 def gpus(host: Host) -> list[dict[str, Any]]:
-    """Every GPU that ``CUDA_VISIBLE_DEVICES`` leaves; none where there is none."""
+    """Return every GPU that ``CUDA_VISIBLE_DEVICES`` leaves visible, in nvidia-smi's order."""
     text = host.call(QUERY)
     try:
         root = ElementTree.fromstring(text) if text else None
@@ -30,53 +30,56 @@ def gpus(host: Host) -> list[dict[str, Any]]:
     if root is None:
         return visible(_from_driver(host), host.environ)
     driver = _text(root, "driver_version")
-    return visible([_one(gpu, driver) for gpu in root.iter("gpu")], host.environ)
+    return visible([_described(gpu, driver) for gpu in root.iter("gpu")], host.environ)
 
 
-def stable(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """What belongs to the machine's identity; ``gpu`` is the first one's name."""
+def stable(cards: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what belongs to the machine's identity; ``gpu`` is the name of the first one."""
     return {
-        "gpu": found[0]["name"] if found else None,
-        "driver": found[0]["driver"] if found else None,
-        "gpus": [{"name": gpu["name"], "slices": gpu["slices"]} for gpu in found],
+        "gpu": cards[0]["name"] if cards else None,
+        "driver": cards[0]["driver"] if cards else None,
+        "gpus": [{"name": gpu["name"], "slices": gpu["slices"]} for gpu in cards],
     }
 
 
-def state(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Clocks and the like for the record, which names neither the card nor who else uses it."""
+def state(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return clocks and the like for the record, without the card's UUID and its users' names."""
     return [
         {name: value for name, value in gpu.items() if name not in ("uuid", "processes")}
         | {"processes": len(gpu["processes"])}
-        for gpu in found
+        for gpu in cards
     ]
 
 
-def visible(found: list[dict[str, Any]], environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Those that ``CUDA_VISIBLE_DEVICES`` names, up to the first name that fits none (as CUDA)."""
+def visible(cards: list[dict[str, Any]], environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the GPUs that ``CUDA_VISIBLE_DEVICES`` names, up to the first unknown name.
+
+    CUDA too ignores every name after an unknown one.
+    """
     chosen = environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
-        return found
-    kept: list[dict[str, Any]] = []
+        return cards
+    named: list[dict[str, Any]] = []
     for name in (part.strip() for part in chosen.split(",")):
-        fitting = [gpu for index, gpu in enumerate(found) if _is_named(gpu, index, name)]
+        fitting = [gpu for index, gpu in enumerate(cards) if _is_named(gpu, index, name)]
         if not fitting:
             break
-        kept += [gpu for gpu in fitting if gpu not in kept]
-    return kept
+        named += [gpu for gpu in fitting if gpu not in named]
+    return named
 
 
 def _is_named(gpu: Mapping[str, Any], index: int, name: str) -> bool:
-    """By number, by the beginning of its UUID, or as one that is cut into slices.
+    """Return whether the name means this GPU: by number, start of its UUID, or a slice of it.
 
-    Numbers are nvidia-smi's, in the order of the bus; CUDA's own order is that only where
-    ``CUDA_DEVICE_ORDER=PCI_BUS_ID``, or where all GPUs are alike.
+    Numbers are nvidia-smi's, in the order of the bus. CUDA's own order is the same only with
+    ``CUDA_DEVICE_ORDER=PCI_BUS_ID``, or if all GPUs are alike.
     """
     if name.startswith("MIG-"):
         return bool(gpu["slices"])
     return name == str(index) or (name.startswith("GPU-") and gpu["uuid"].startswith(name))
 
 
-def _one(gpu: ElementTree.Element, driver: str | None) -> dict[str, Any]:
+def _described(gpu: ElementTree.Element, driver: str | None) -> dict[str, Any]:
     reasons = (REASON.fullmatch(e.tag) for e in gpu.iter() if _is_active(e))
     return {
         "name": _text(gpu, "product_name"),
@@ -90,7 +93,7 @@ def _one(gpu: ElementTree.Element, driver: str | None) -> dict[str, Any]:
         "max_sm_clock_mhz": _number(gpu, "max_clocks/sm_clock"),
         "temperature_c": _number(gpu, "temperature/gpu_temp"),
         "utilization_percent": _number(gpu, "utilization/gpu_util"),
-        "throttle_reasons": [found[1] for found in reasons if found],
+        "throttle_reasons": [match[1] for match in reasons if match],
         "processes": [_process(one) for one in gpu.iter("process_info")],
     }
 
@@ -100,7 +103,7 @@ def _is_active(element: ElementTree.Element) -> bool:
 
 
 def _slice(part: ElementTree.Element) -> dict[str, float | None]:
-    """A slice's size: the document has no name of its profile."""
+    """Return the size of a MIG slice; the document does not name its profile."""
     return {
         "multiprocessors": _number(part, "device_attributes/shared/multiprocessor_count"),
         "memory_mib": _number(part, "fb_memory_usage/total"),
@@ -117,7 +120,7 @@ def _text(element: ElementTree.Element, path: str) -> str | None:
 
 
 def _number(element: ElementTree.Element, path: str) -> float | None:
-    """The number in front of its unit: ``1980 MHz``."""
+    """Return the number in front of a unit, as in ``1980 MHz``; None if there is none."""
     try:
         return float((_text(element, path) or "").split()[0])
     except (ValueError, IndexError):
@@ -125,18 +128,18 @@ def _number(element: ElementTree.Element, path: str) -> float | None:
 
 
 def _from_driver(host: Host) -> list[dict[str, Any]]:
-    """Names and version from the driver's own files, where nvidia-smi is absent or too slow.
+    """Return names and version from the driver's own files, for when nvidia-smi fails.
 
-    So that a session in which it fails is not taken for another machine.
+    A session in which nvidia-smi is too slow is then not taken for another machine.
     """
     version = re.search(
         r"Module\D*?(?:x86_64\D*)?(\d+\.[\d.]*\d)", host.text(f"{PROC}/version") or ""
     )
-    found = []
-    for path in host.found(f"{PROC}/gpus/*/information"):
+    cards = []
+    for path in host.glob(f"{PROC}/gpus/*/information"):
         about = (line.partition(":") for line in (host.text(path) or "").splitlines())
         fields = {key.strip(): value.strip() for key, _, value in about}
-        nothing = ElementTree.Element("gpu")
-        gpu = _one(nothing, version[1] if version else None)
-        found.append(gpu | {"name": fields.get("Model"), "uuid": fields.get("GPU UUID", "")})
-    return found
+        empty = ElementTree.Element("gpu")
+        gpu = _described(empty, version[1] if version else None)
+        cards.append(gpu | {"name": fields.get("Model"), "uuid": fields.get("GPU UUID", "")})
+    return cards

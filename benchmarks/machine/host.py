@@ -1,4 +1,4 @@
-"""Where the facts of a machine are read from: files, environment variables, programs."""
+"""Read what describes a machine: files, environment variables, the output of programs."""
 
 from __future__ import annotations
 
@@ -12,25 +12,32 @@ CALL_SECONDS = 30.0  # nvidia-smi wakes every GPU first where no daemon keeps th
 
 
 def output(command: Sequence[str]) -> str | None:
-    """What a program prints; None where it is absent, fails or takes too long."""
+    """Return what a program prints; None if it is absent, fails or takes over `CALL_SECONDS`."""
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, capture_output=True, text=True, timeout=CALL_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return completed.stdout.strip() if completed.returncode == 0 else None
 
 
 def allowed_cpus() -> set[int] | None:
-    """The CPUs this process may run on; None on a system that does not say (macOS, Windows)."""
-    asked: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return asked(0) if asked else None
+    """Return the CPUs this process may run on; None where the system has no affinity (macOS)."""
+    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    return affinity(0) if affinity else None
 
 
 @dataclass(frozen=True)
 class Host:
-    """``root`` is the folder that holds ``proc`` and ``sys``: tests give made-up ones."""
+    """Access to a machine; tests replace all four fields to make up another machine.
+
+    Attributes:
+        root: The folder that holds ``proc`` and ``sys``.
+        environ: The environment variables.
+        call: Runs a program and returns what it prints, or None.
+        affinity: Returns the CPUs that may be used, or None.
+    """
 
     root: Path = Path("/")
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -39,24 +46,24 @@ class Host:
 
     @property
     def real(self) -> bool:
-        """Whether this is the machine we run on, so that the system itself may be asked too."""
+        """Return whether this is the machine we run on, so that system calls describe it too."""
         return self.root == Path("/")
 
     def text(self, path: str) -> str | None:
-        """The stripped text of a file under the root; None where it cannot be read."""
+        """Return the stripped text of a file under the root; None if it cannot be read."""
         try:
             return (self.root / path).read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:  # absent, not allowed, or a device that has no answer
+        except OSError:  # absent, not permitted, or a device that does not answer
             return None
 
     def number(self, path: str) -> int | None:
-        """A file that holds one whole number; None where it does not."""
+        """Return the whole number that a file holds; None if it holds anything else."""
         text = self.text(path)
         try:
             return None if text is None else int(text)
         except ValueError:
             return None
 
-    def found(self, pattern: str) -> list[str]:
-        """The paths under the root that match, in order."""
+    def glob(self, pattern: str) -> list[str]:
+        """Return the paths under the root that match the pattern, sorted."""
         return sorted(str(path.relative_to(self.root)) for path in self.root.glob(pattern))

@@ -1,7 +1,7 @@
-"""The processor: what it is, which of it may be used, and how it is set.
+"""Describe the processor: its model, the CPUs that may be used, and its settings.
 
-Read from ``/proc`` and ``/sys`` on Linux (the kernel's ``admin-guide/pm/cpufreq`` and
-``admin-guide/cputopology``), from ``sysctl`` on macOS; what is not to be had is None.
+The source is ``/proc`` and ``/sys`` on Linux (the kernel's ``admin-guide/pm/cpufreq`` and
+``admin-guide/cputopology``), ``sysctl`` on macOS. Whatever the system does not say is None.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from benchmarks.machine.cgroup import quota_cpus
 from benchmarks.machine.host import Host
 
 CPUS = "sys/devices/system/cpu"
-# what a library picks its code by; a hypervisor can hide some under the same name of a processor
+# libraries choose their code by these; a hypervisor can hide some of them although the name of the
+# processor stays the same
 INSTRUCTIONS = (
     "sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni",
     "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimddp", "bf16", "i8mm", "sve", "sve2",
@@ -24,7 +25,7 @@ VIRTUAL_MAKERS = ("qemu", "kvm", "vmware", "virtualbox", "xen", "bochs", "openst
 
 
 def stable(host: Host) -> dict[str, Any]:
-    """What only another machine, or another share of this one, has differently."""
+    """Return what identifies the machine and the share of it that may be used."""
     blocks = _cpuinfo(host)
     cpus = usable_cpus(host)
     return {
@@ -42,7 +43,7 @@ def stable(host: Host) -> dict[str, Any]:
 
 
 def settings(host: Host) -> dict[str, Any]:
-    """What can be set or changes by itself: no part of the machine's identity."""
+    """Return settings and states, which can change and are no part of the machine's identity."""
     blocks, cpus = _cpuinfo(host), usable_cpus(host)
     return {
         "affinity": cpus,
@@ -58,19 +59,19 @@ def settings(host: Host) -> dict[str, Any]:
 
 
 def usable_cpus(host: Host) -> list[int]:
-    """The numbers of the CPUs that this process may run on."""
+    """Return the numbers of the CPUs that this process may run on, sorted."""
     online, allowed = _online(host), host.affinity()
     return sorted(online if allowed is None else allowed)
 
 
 def cpu_list(text: str) -> set[int]:
-    """The kernel's way to list CPUs: ``0-3,8`` is 0, 1, 2, 3 and 8."""
-    found: set[int] = set()
+    """Return the CPUs of a list as the kernel writes it: ``0-3,8`` is 0, 1, 2, 3 and 8."""
+    numbers: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
         if first.strip().isdigit():
-            found |= set(range(int(first), int(last or first) + 1))
-    return found
+            numbers |= set(range(int(first), int(last or first) + 1))
+    return numbers
 
 
 def _online(host: Host) -> set[int]:
@@ -78,32 +79,33 @@ def _online(host: Host) -> set[int]:
 
 
 def _cpuinfo(host: Host) -> list[dict[str, str]]:
-    """A mapping for each CPU; the order is theirs."""
+    """Return the fields of each CPU's block in ``/proc/cpuinfo``, in the order of the file."""
     blocks = (host.text("proc/cpuinfo") or "").split("\n\n")
     pairs = ((line.partition(":") for line in block.splitlines()) for block in blocks)
     return [{key.strip(): value.strip() for key, _, value in block} for block in pairs]
 
 
 def _name(host: Host, blocks: list[dict[str, str]]) -> str:
+    """Return the model of the processor, or of each kind of core that it has."""
     names = {block["model name"] for block in blocks if block.get("model name")}
-    if not names:  # ARM gives numbers instead, one pair for each kind of core
+    if not names:  # ARM has numbers instead, a pair for each kind of core
         names = {
             f"ARM implementer {block.get('CPU implementer', '?')} part {block['CPU part']}"
             for block in blocks
             if block.get("CPU part")
         }
-    told = " + ".join(sorted(names))
-    if not told and host.real:
-        told = host.call(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor()
-    return told or platform.machine()
+    name = " + ".join(sorted(names))
+    if not name and host.real:
+        name = host.call(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor()
+    return name or platform.machine()
 
 
 def _revision(blocks: list[dict[str, str]]) -> str | None:
-    """Family, model and stepping: a cloud calls several generations by one name."""
+    """Return family, model and stepping: a cloud gives several generations the same name."""
     for names in (("cpu family", "model", "stepping"), ("CPU variant", "CPU revision")):
-        found = [blocks[0].get(name) for name in names]
-        if all(found):
-            return "/".join(str(value) for value in found)
+        values = [blocks[0].get(name) for name in names]
+        if all(values):
+            return "/".join(str(value) for value in values)
     return None
 
 
@@ -117,13 +119,13 @@ def _instructions(blocks: list[dict[str, str]]) -> list[str] | None:
 
 
 def _physical_cores(host: Host, cpus: list[int]) -> int | None:
-    """Cores behind the CPUs: two threads of one core are not two cores."""
+    """Return the number of cores behind the CPUs: two threads of one core are one core."""
     groups = {host.text(f"{CPUS}/cpu{n}/topology/thread_siblings_list") for n in cpus}
     return None if None in groups else len(groups)
 
 
 def _kinds(host: Host, blocks: list[dict[str, str]], cpus: list[int]) -> dict[str, int]:
-    """How many CPUs of each kind, where a processor has several (Intel's hybrids, ARM)."""
+    """Return the number of CPUs of each kind of core, for Intel's hybrids and ARM; else nothing."""
     arm = (block for block in blocks if block.keys() >= {"processor", "CPU part"})
     kind_of = {int(block["processor"]): block["CPU part"] for block in arm}
     for kind in ("cpu_core", "cpu_atom"):
@@ -133,32 +135,33 @@ def _kinds(host: Host, blocks: list[dict[str, str]], cpus: list[int]) -> dict[st
 
 
 def _governors(host: Host, cpus: list[int]) -> list[str] | None:
-    found = {host.text(f"{CPUS}/cpu{n}/cpufreq/scaling_governor") for n in cpus} - {None}
-    return sorted(str(name) for name in found) or None
+    governors = {host.text(f"{CPUS}/cpu{n}/cpufreq/scaling_governor") for n in cpus} - {None}
+    return sorted(str(name) for name in governors) or None
 
 
 def _turbo(host: Host) -> bool | None:
-    """Whether the clock may rise above the nominal one."""
+    """Return whether the clock may rise above the nominal one; None if the system does not say."""
     off = _switch(host, f"{CPUS}/intel_pstate/no_turbo")
     return _switch(host, f"{CPUS}/cpufreq/boost") if off is None else not off
 
 
 def _switch(host: Host, path: str) -> bool | None:
+    """Return whether the file holds 1; None if it holds no number."""
     value = host.number(path)
     return None if value is None else value == 1
 
 
 def _clock(host: Host, blocks: list[dict[str, str]], cpus: list[int]) -> dict[str, float] | None:
-    """The lowest and highest clock among the usable CPUs at this moment, in MHz."""
-    told = [host.number(f"{CPUS}/cpu{n}/cpufreq/scaling_cur_freq") for n in cpus]
-    clocks = [kilohertz / 1000 for kilohertz in told if kilohertz is not None]
+    """Return the lowest and highest clock of the usable CPUs at this moment, in MHz."""
+    readings = [host.number(f"{CPUS}/cpu{n}/cpufreq/scaling_cur_freq") for n in cpus]
+    clocks = [kilohertz / 1000 for kilohertz in readings if kilohertz is not None]
     if not clocks:
         clocks = [float(block["cpu MHz"]) for block in blocks if block.get("cpu MHz")]
     return {"low": min(clocks), "high": max(clocks)} if clocks else None
 
 
 def _virtual(host: Host, blocks: list[dict[str, str]]) -> bool | None:
-    """Whether this is a virtual machine: on x86 the processor says so, elsewhere its maker may."""
+    """Return whether this is a virtual machine: on x86 by a processor flag, else by the maker."""
     if "flags" in blocks[0]:
         return "hypervisor" in _flags(blocks)
     names = ("sys_vendor", "product_name")
@@ -167,7 +170,7 @@ def _virtual(host: Host, blocks: list[dict[str, str]]) -> bool | None:
 
 
 def _container(host: Host) -> str | None:
-    """What this process is contained in, by the marks that container engines leave."""
+    """Return the container engine that this process runs under, by the marks that it leaves."""
     for path, name in ((".dockerenv", "docker"), ("run/.containerenv", "podman")):
         if host.text(path) is not None:
             return name
@@ -177,10 +180,10 @@ def _container(host: Host) -> str | None:
 
 
 def _on_battery(host: Host) -> bool | None:
-    """Whether a battery of the machine itself (not of a mouse) is being emptied."""
+    """Return whether a battery of the machine, not of a mouse, is discharging; None if none."""
     states = [
         host.text(f"{supply}/status")
-        for supply in host.found("sys/class/power_supply/*")
+        for supply in host.glob("sys/class/power_supply/*")
         if host.text(f"{supply}/type") == "Battery" and host.text(f"{supply}/scope") != "Device"
     ]
     return "Discharging" in states if states else None

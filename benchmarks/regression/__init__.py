@@ -1,1 +1,1 @@
-"""Did this change, or this upgrade, make it slower? Two versions in one session, in turns."""
+"""Compare two versions of the code, or of its packages, in one session and in alternating turns."""

@@ -1,4 +1,4 @@
-"""The strong way from question to document: both sides made, the budget weighed, all measured."""
+"""Compare two versions in one session, from the request to the saved document."""
 
 from __future__ import annotations
 
@@ -14,132 +14,166 @@ from benchmarks.harness.session.lock import Busy, Lock
 from benchmarks.machine import environment
 from benchmarks.regression import output, plan, session, versions
 from benchmarks.regression.versions import Side, VersionRequest
-from benchmarks.regression.worktrees import TreeError
+from benchmarks.regression.worktrees import VersionError
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from results.records import storage
 from results.records.record import new_run_id, utc_now
-from results.regression import document as regression
+from results.regression.document import INTERRUPTED, new_design, new_document
 from results.statistics import launch_pairs
 
-# what keeps a comparison from being made: one line for the person who asked
-ERRORS = (TreeError, Busy, session.CannotStart)
+# errors that keep a comparison from being made; each message is one line for the user
+ERRORS = (VersionError, Busy, session.CannotStart)
 
 
 @dataclass(frozen=True)
 class ComparisonRequest:
-    """What is compared with what.
+    """Say which two versions to compare, and how.
 
-    ``choose`` is given the frameworks that are installed on either side and returns the cells;
-    ``arguments`` are those of `cascade-bench regress` that ask the same.
+    Args:
+        base: the version to compare with.
+        head: the version that is judged.
+        choose_cells: returns the cells, given the frameworks that are installed on either side.
+        budget: seconds for the whole session, counted from ``began``.
+        folder: where comparisons are saved.
+        arguments: those of `cascade-bench regress` that make the same request.
+        seed: draws the order of turns.
+        began: when the request was made, by ``time.monotonic``.
     """
 
     base: VersionRequest
     head: VersionRequest
-    choose: Callable[[Sequence[str]], Sequence[Cell]]
-    budget: float  # seconds, from `began`
-    folder: Path  # of comparisons
+    choose_cells: Callable[[Sequence[str]], Sequence[Cell]]
+    budget: float
+    folder: Path
     arguments: Sequence[str]
     seed: int = 0
     began: float = field(default_factory=time.monotonic)
 
 
-def compare(question: ComparisonRequest) -> tuple[dict[str, Any], bool]:
-    """The document, also where Ctrl-C ended it, and whether it could be saved where it should.
+def compare(request: ComparisonRequest) -> tuple[dict[str, Any], bool]:
+    """Measure and save a comparison.
+
+    Returns:
+        The document, see `results.regression.document`, also if Ctrl-C ended the session; and
+        whether it is saved in the folder of the request.
 
     Raises:
-        SelectionError: nothing to compare, or no time for it.
+        SelectionError: nothing to compare, or a budget too small for any verdict.
         RecordError: the folder cannot be written.
-        one of `ERRORS`: a side that cannot be had or does not run, or another session goes on.
+        one of `ERRORS`: a version cannot be prepared or does not run, or another session is
+            measuring on this machine.
     """
-    storage.check_writable(question.folder)
-    own = own_files()
-    lock, keeper = Lock(), output.DocumentStore(question.folder)
+    storage.check_writable(request.folder)
+    specs = external_specs()
+    lock, store = Lock(), output.DocumentStore(request.folder)
     lock.take()
     try:
-        with versions.made(question.base, question.head, own) as made:
-            chosen = question.choose([f for f in FRAMEWORKS if any(s.versions[f] for s in made)])
-            weigh(chosen, question.budget)
-            document = _document(question, made, chosen)
+        with versions.prepare_sides(request.base, request.head, specs) as sides:
+            installed = [f for f in FRAMEWORKS if any(side.versions[f] for side in sides)]
+            chosen = request.choose_cells(installed)
+            check_budget(chosen, request.budget)
+            document = _new_document(request, sides, chosen)
             try:
-                _measure(document, made, chosen, question.began, keeper)
+                _measure(document, sides, chosen, request.began, store)
             except Exception:
                 if document["pairs"]:
-                    keeper.told()  # where what was measured until then is
+                    store.report()  # the launch pairs measured before the error
                 raise
     finally:
         lock.release()
-    return document, keeper.told()
+    return document, store.report()
 
 
-def own_files() -> list[Path]:
-    """The user's own specs."""
+def external_specs() -> list[Path]:
+    """Return the spec files of the user's own scenarios."""
     return [scenario.file for scenario in CATALOGUE.values() if scenario.file]
 
 
 def _measure(
     document: dict[str, Any],
-    made: Sequence[Side],
+    sides: Sequence[Side],
     chosen: Sequence[Cell],
     began: float,
-    keeper: output.DocumentStore,
+    store: output.DocumentStore,
 ) -> None:
-    measuring = session.Session(
-        {side.name: side for side in made}, chosen, document,
-        began=began, save=keeper.save, tell=output.progress, remark=output.remark,
-    )  # fmt: skip
+    measuring = session.ComparisonSession(
+        {side.name: side for side in sides},
+        chosen,
+        document,
+        began=began,
+        save=store.save,
+        report=output.print_progress,
+        warn=output.print_warning,
+    )
     try:
         measuring.run()
     except KeyboardInterrupt:
-        document["stopped"] = output.INTERRUPTED
-        keeper.save(document)
+        document["stopped"] = INTERRUPTED
+        store.save(document)
     except session.CannotStart as error:
         if not document["pairs"]:
             raise
-        document["broke_off"] = str(error)  # what was measured until then is told
-        keeper.save(document)
+        document["broke_off"] = str(error)  # the result is shown, with this reason beside it
+        store.save(document)
     finally:
-        output.ended()
+        output.clear_progress()
 
 
-def _document(
-    question: ComparisonRequest, made: Sequence[Side], chosen: Sequence[Cell]
+def _new_document(
+    request: ComparisonRequest, sides: Sequence[Side], chosen: Sequence[Cell]
 ) -> dict[str, Any]:
-    design = regression.new_design(
-        quantile=plan.QUANTILE, dropped=plan.DROPPED, turn=plan.TURN, cell_seconds=plan.CELL_SECONDS
-    )
-    return regression.new_document(
-        plan.described(chosen),
+    return new_document(
+        plan.plain_cells(chosen),
         id=new_run_id(),
         started=utc_now(),
         machine=environment.describe(),
-        arguments=list(question.arguments),
-        sides={side.name: side.described() for side in made},
-        seed=question.seed,
-        budget_seconds=question.budget,
-        design=design,
+        arguments=list(request.arguments),
+        sides={side.name: side.document_entry() for side in sides},
+        seed=request.seed,
+        budget_seconds=request.budget,
+        design=new_design(
+            quantile=plan.QUANTILE,
+            dropped=plan.DROPPED,
+            turn=plan.TURN_SECONDS,
+            cell_seconds=plan.CELL_SECONDS,
+        ),
     )
 
 
-def weigh(chosen: Sequence[Cell], budget: float, option: str = "--budget") -> None:
-    """Say what the budget, given by this option, can and cannot see.
+def check_budget(chosen: Sequence[Cell], budget: float, option: str = "--budget") -> None:
+    """Print which slowdowns the budget can detect.
+
+    Args:
+        chosen: the cells to measure.
+        budget: seconds.
+        option: the command-line option that sets the budget, for the error.
 
     Raises:
-        SelectionError: it cannot come to a verdict at all.
+        SelectionError: the budget is too small for the first verdict.
     """
-    pair = plan.pair_seconds(chosen)
-    pairs = plan.pairs_within(budget - plan.SESSION_SECONDS, pair)
+    pair_seconds = plan.estimate_pair_seconds(chosen)
+    pairs = plan.pairs_within(budget - plan.SESSION_SECONDS, pair_seconds)
     if pairs < plan.LOOKS[0]:
-        needed = (plan.LOOKS[0] * pair + plan.SESSION_SECONDS) / 60
+        needed = (plan.LOOKS[0] * pair_seconds + plan.SESSION_SECONDS) / 60
         raise SelectionError(
             f"a budget of {budget / 60:.3g}m has time for about {pairs} launch pairs of "
             f"{len(chosen)} cells, and the first verdict takes {plan.LOOKS[0]}: give "
             f"{option} {needed + 0.5:.0f}m, or select fewer cells"
         )
     looks = plan.looks_within(pairs)
+    smallest = _smallest_detectable(chosen, looks)
+    output.print_line(output.forecast(len(chosen), looks, smallest, pair_seconds))
+
+
+def _smallest_detectable(chosen: Sequence[Cell], looks: tuple[int, ...]) -> tuple[float, ...]:
+    """Return the slowdowns that the last look can detect among the tests of all cells.
+
+    For each metric there is one test of every cell, and one of the shift that the cells of a
+    framework have in common.
+    """
     metrics = 2 if chosen[0].device == "cpu" else 1
     owners = [(metric, cell.framework) for metric in range(metrics) for cell in chosen]
-    names = list(dict.fromkeys(owners))
-    design = launch_pairs.Design(tuple(names.index(owner) for owner in owners), looks)
-    rows = len(owners) + len(names)
-    seen = plan.smallest_seen(looks[-1], rows, design.level, design.margin)
-    output.say(output.forecast(len(chosen), looks, seen, pair))
+    shifts = list(dict.fromkeys(owners))
+    design = launch_pairs.Design(tuple(shifts.index(owner) for owner in owners), looks)
+    rows = len(owners) + len(shifts)
+    return plan.smallest_detectable(looks[-1], rows, design.level, design.margin)

@@ -1,4 +1,7 @@
-"""What a comparison tells while it runs and when it ends, and where it is kept."""
+"""Print and save a comparison: progress while it runs, then the result in the forms asked for.
+
+The result goes to stdout, everything else to stderr.
+"""
 
 from __future__ import annotations
 
@@ -15,63 +18,73 @@ from typing import Any
 from benchmarks.harness.protocol import cells
 from results.records import storage
 from results.records.record import RecordError
-from results.regression import document as regression
+from results.regression.document import Analysis, analysis, ending
+from results.terminal.stdout import width_and_colour
 
 NARROWEST = 80
 FORMS = ("markdown", "json")
-INTERRUPTED = regression.INTERRUPTED
 
 
-def say(line: str) -> None:
-    """Beside the result, which is all that stands on stdout."""
+def print_line(line: str) -> None:
+    """Print a line on stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
-def progress(line: str) -> None:
-    """What is being done: one line that is written over in a terminal, else a line each."""
+def print_progress(line: str) -> None:
+    """Print what is done now: in a terminal over the last such line, else on a line of its own."""
     if sys.stderr.isatty():
         print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
     else:
-        say(line)
+        print_line(line)
 
 
-def remark(line: str) -> None:
-    """What must be read: a line of its own, which `progress` does not write over."""
-    ended()
-    say(line)
+def print_warning(line: str) -> None:
+    """Print a line that `print_progress` does not overwrite."""
+    clear_progress()
+    print_line(line)
 
 
-def ended() -> None:
-    """Remove the line of `progress`."""
+def clear_progress() -> None:
+    """Remove the line of `print_progress` from the terminal."""
     if sys.stderr.isatty():
         print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
 
-def forecast(count: int, looks: Sequence[int], seen: Sequence[float], pair: float) -> str:
-    """What the budget can see, before it starts."""
-    quiet, busy = (f"{100 * part:.1f} %" for part in seen)
+def forecast(
+    count: int, looks: Sequence[int], smallest: Sequence[float], pair_seconds: float
+) -> str:
+    """Return what the budget can detect, in a sentence to print before measuring.
+
+    Args:
+        count: cells to measure.
+        looks: planned looks, in launch pairs.
+        smallest: the smallest detectable slowdown on a quiet and on a busy machine.
+        pair_seconds: estimated time of a launch pair.
+    """
+    quiet, busy = (f"{100 * part:.1f} %" for part in smallest)
+    last = looks[-1]
     return (
-        f"{count} cells; the budget has time for about {looks[-1]} launch pairs of {pair:.0f} s, "
-        f"looked at after {', '.join(map(str, looks))}. With {looks[-1]} of them, 4 of 5 cells "
+        f"{count} cells; the budget has time for about {last} launch pairs of {pair_seconds:.0f} "
+        f"s, looked at after {', '.join(map(str, looks))}. With {last} of them, 4 of 5 cells "
         f"that got slower by {quiet} are found on a quiet machine, by {busy} on a busy one "
         "(cells of a millisecond or more; shorter ones are noisier). Less is lost in noise."
     )
 
 
-def typed(options: argparse.Namespace) -> list[str]:
-    """The arguments, as they can be typed again."""
-    found = [part for part in (options.base, options.head) if part is not None]
+def retypable(options: argparse.Namespace) -> list[str]:
+    """Return the arguments that select the same comparison when typed again."""
+    arguments = [ref for ref in (options.base, options.head) if ref is not None]
     names = ("base_python", "head_python", "budget", *cells.OPTIONS, "scenario_path", "device")
     for name in (*names, *(["seed"] if options.seed else [])):
         value = getattr(options, name)
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
-                found += [f"--{name.replace('_', '-')}", str(one)]
-    return found
+                arguments += [f"--{name.replace('_', '-')}", str(one)]
+    return arguments
 
 
 class DocumentStore:
-    """Saves a document again and again in one file; elsewhere where that fails."""
+    """Save a document again and again in one file, and in a temporary folder if that fails."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -79,38 +92,39 @@ class DocumentStore:
         self.trouble: str | None = None
 
     def save(self, document: Mapping[str, Any]) -> None:
-        """Save it; what cannot be saved is told at the end, measuring goes on."""
+        """Save the document; a failure is only reported at the end, so that measuring goes on."""
         try:
             self.path = write(document, self.folder)
             self.trouble = None
         except RecordError as error:
-            self.trouble, self.last = str(error), dict(document)
+            self.trouble, self.unsaved = str(error), dict(document)
 
-    def told(self) -> bool:
-        """Say where it is kept; returns whether it is where it should be."""
+    def report(self) -> bool:
+        """Print where the document is saved; return whether that is the folder asked for."""
         if self.trouble is None:
-            say(f"comparison saved: {self.path}")
+            print_line(f"comparison saved: {self.path}")
             return True
-        say(f"NOT SAVED: {self.trouble}")
+        print_line(f"NOT SAVED: {self.trouble}")
         try:
-            say(f"it is here instead: {write(self.last, Path(tempfile.mkdtemp()))}")
+            path = write(self.unsaved, Path(tempfile.mkdtemp()))
+            print_line(f"it is here instead: {path}")
         except (OSError, RecordError):
-            say("nor could it be saved in the temporary folder")
+            print_line("nor could it be saved in the temporary folder")
         return False
 
 
 def write(document: Mapping[str, Any], folder: Path) -> Path:
-    """Save under ``<machine id>/<id>.json``; raises `RecordError`."""
+    """Save a document as ``<machine id>/<id>.json`` and return its path; raise `RecordError`."""
     path = folder / document["machine"]["id"] / f"{document['id']}.json"
     data = json.dumps(document, indent=1, default=str).encode() + b"\n"
     storage.write_whole({path: data})
     return path
 
 
-def demand_writable(options: argparse.Namespace) -> None:
-    """Before anything is measured: can what is asked for be written? Raises `RecordError`.
+def prepare_files(options: argparse.Namespace) -> None:
+    """Check before measuring that the files asked for can be written; raise `RecordError` if not.
 
-    What stands there from before is removed: after an error it would pass for this comparison's.
+    Files from an earlier comparison are removed: after an error they would pass for this one's.
     """
     for form in FORMS:
         target = getattr(options, form)
@@ -121,40 +135,40 @@ def demand_writable(options: argparse.Namespace) -> None:
 
 
 def show(document: Mapping[str, Any], options: argparse.Namespace) -> int:
-    """Print the outcome in the forms asked for; returns the exit code."""
-    return show_found(document, regression.analysis(document), options)
+    """Analyse a document, then print and write it as asked; return the exit code."""
+    return show_analysis(document, analysis(document), options)
 
 
-def show_found(
-    document: Mapping[str, Any], found: regression.Analysis, options: argparse.Namespace
+def show_analysis(
+    document: Mapping[str, Any], findings: Analysis, options: argparse.Namespace
 ) -> int:
-    """As `show`, of what was found already; printed first, so that it is seen whatever follows."""
+    """Print and write an analysed document as asked; return the exit code.
+
+    Printing comes first, so that the result is seen even if a file cannot be written.
+    """
     from results.terminal import regression_table
 
     forms: dict[str, Callable[[], str]] = {
-        "markdown": lambda: regression_table.markdown(document, found),
+        "markdown": lambda: regression_table.markdown(document, findings),
         "json": lambda: (
-            json.dumps(regression_table.document_json(document, found), indent=2) + "\n"
+            json.dumps(regression_table.document_json(document, findings), indent=2) + "\n"
         ),
     }
     targets = {name: getattr(options, name) for name in FORMS}
     printed = [forms[name]() for name, target in targets.items() if target == "-"]
+    text = "".join(printed) if printed else f"{_table(document, findings)}\n"
     try:
-        print("".join(printed) if printed else f"{_table(document, found)}\n", end="", flush=True)
-    except BrokenPipeError:  # nobody reads on, `head` maybe; the exit code counts all the same
+        print(text, end="", flush=True)
+    except BrokenPipeError:  # the reader, such as `head`, has ended; the exit code still counts
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     for name, target in targets.items():
         if target and target != "-":
             storage.write_whole({Path(target): forms[name]().encode()})
-    return regression.ending(document, found)
+    return ending(document, findings)
 
 
-def _table(document: Mapping[str, Any], found: regression.Analysis) -> str:
-    from rich.console import Console
-
+def _table(document: Mapping[str, Any], findings: Analysis) -> str:
     from results.terminal import regression_table
 
-    console = Console()
-    width = max(console.width, NARROWEST) if console.is_terminal else regression_table.WIDTH
-    colour = console.color_system is not None and not console.no_color
-    return regression_table.text(document, found, width, colour=colour)
+    width, colour = width_and_colour(regression_table.WIDTH, narrowest=NARROWEST)
+    return regression_table.text(document, findings, width, colour=colour)

@@ -1,133 +1,153 @@
-"""What a comparison measures, how long that takes, and what it can then see."""
+"""Plan a comparison: its cells, its duration, and the slowdowns that it can detect."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import scipy.special
 
-from benchmarks.harness.protocol.cells import Cell
+from benchmarks.harness.protocol.cells import MODES, Cell
 from benchmarks.harness.selection import cost
-from benchmarks.harness.selection.options import Selection, SelectionError
-from benchmarks.scenarios import CATALOGUE, SIZES, Scenario
+from benchmarks.harness.selection.options import ALL, Selection, SelectionError
+from benchmarks.scenarios import CATALOGUE, SIZES
 from results.statistics import launch_pairs
 
-# In the order of kind, scenario, variant, phase, and the strategy in torch and in jax: cells that
-# dispatch, matrix products, convolutions, an optimizer and a freeze each have a part in. At size
-# small a call takes a millisecond or more, so that a few per cent can be told from noise.
-DEFAULT = (
-    ("backward", "conv_cascade", "-", "gradient", "summed", "summed"),
-    ("backward", "linear_cascade", "-", "gradient", "summed", "summed"),
-    ("backward", "stacked_cascade", "n4", "gradient", "separate_retained", "separate_retained"),
-    ("backward", "stacked_cascade", "n2", "step", "summed", "summed"),
-    ("freeze", "frozen_prefix", "-", "step", "requires_grad_false", "partition"),
+
+class DefaultCell(NamedTuple):
+    """Name one of the default cells, once for both frameworks.
+
+    ``torch`` and ``jax`` are the strategy or recipe of that framework.
+    """
+
+    kind: str
+    scenario: str
+    variant: str
+    phase: str
+    torch: str
+    jax: str
+
+
+# Each of these is limited by something else: dispatch, matrix products, convolutions, an
+# optimizer, a freeze. At size small a call takes a millisecond or more, so that a few per cent can
+# be told from noise.
+DEFAULT_CELLS = (
+    DefaultCell("backward", "conv_cascade", "-", "gradient", "summed", "summed"),
+    DefaultCell("backward", "linear_cascade", "-", "gradient", "summed", "summed"),
+    DefaultCell(
+        "backward", "stacked_cascade", "n4", "gradient", "separate_retained", "separate_retained"
+    ),
+    DefaultCell("backward", "stacked_cascade", "n2", "step", "summed", "summed"),
+    DefaultCell("freeze", "frozen_prefix", "-", "step", "requires_grad_false", "partition"),
 )
-SIZE = "small"
-USUAL = {"torch": "eager", "jax": "jit"}
+DEFAULT_SIZE = "small"
 
 LOOKS = launch_pairs.LOOKS
-FURTHER = (36, 54, 80)  # looks that a larger budget has time for
-# The turns of a cell in one launch pair, as the trial found them best: see docs/trial.md.
-TURN, CELL_SECONDS, LEAST_TURNS = 0.008, 0.25, 4
+FURTHER = (36, 54, 80)  # looks that only a larger budget has time for
+# The turns of a cell in one launch pair, in seconds: the best of those tried in docs/trial.md.
+TURN_SECONDS, CELL_SECONDS, LEAST_TURNS = 0.008, 0.25, 4
 QUANTILE, DROPPED = 5.0, 3
-ROLES = 3  # base, head, and base again
-# of a launch pair, seconds: the three workers of a framework, on two cores; a cell in them
+ROLES = 3  # workers of each framework in a launch pair: base, head, and the control
+# Estimates in seconds on two cores: starting the three workers of a framework; preparing a cell
+# in all of them; and, once a session, the worktrees, references, compilations and verdicts.
 START_SECONDS, PREPARE_SECONDS = 2.6, 0.75
-SESSION_SECONDS = 15.0  # trees, references, the first compilation, the verdicts
-# What the ratio of a launch pair spreads by, its standard deviation: cells of a millisecond and
-# more on a 2-core virtual machine, quiet and beside a bursty neighbour (docs/trial.md).
+SESSION_SECONDS = 15.0
+# Standard deviations of the log ratio of a launch pair: cells of a millisecond and more on a
+# 2-core virtual machine, quiet and beside a bursty neighbour (docs/trial.md).
 SPREADS = (0.011, 0.018)
 POWER = 0.8
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def seconds_of(text: str) -> float:
-    """``90``, ``90s``, ``10m`` or ``1h`` in seconds.
+def parse_seconds(text: str) -> float:
+    """Convert a duration such as ``90``, ``90s``, ``10m`` or ``1h`` to seconds.
 
     Raises:
-        SelectionError: it is none of these, or not above 0.
+        SelectionError: the text is no such duration, or not above 0.
     """
-    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(s|m|min|h|)\s*", text)
-    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(s|m|min|h|)\s*", text)
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
     if not 0 < seconds < math.inf:
         raise SelectionError(f"--budget {text!r}: give a time such as 10m, 90s or 1h")
     return seconds
 
 
-def cells(
-    asked: Mapping[str, tuple[str, ...] | None], device: str, installed: Collection[str]
+def choose_cells(
+    selected: Mapping[str, tuple[str, ...] | None], device: str, installed: Collection[str]
 ) -> list[Cell]:
-    """The cells to compare: those asked for, or `DEFAULT`.
+    """Return the cells to compare: the selected ones, or `DEFAULT_CELLS` if none are selected.
 
-    Of a selection that names no size, `SIZE`, where the scenario has it. A baseline comes along
-    only where it was asked for: here no cell is compared with another.
+    A selection without a size takes `DEFAULT_SIZE`, where the scenario has that size. A baseline
+    strategy is only included if it was selected: cells are not compared with each other here.
 
     Args:
-        asked: `Selection`'s fields, None where nothing was said.
-        installed: the frameworks that at least one side has; others are left out unless they
-            were asked for by name.
+        selected: names by field of `Selection`, None for a field that was left open.
+        device: ``cpu`` or ``cuda``.
+        installed: frameworks that at least one side has; cells of others are left out, unless
+            their framework was selected by name.
 
     Raises:
-        SelectionError: nothing is left to compare.
+        SelectionError: no cell is left to compare.
     """
-    own = [scenario for scenario in CATALOGUE.values() if scenario.file]
-    if not own and not any(value for name, value in asked.items() if name != "framework"):
-        found = _default(device)
-        wanted = asked.get("framework") or tuple(installed)
+    external = any(scenario.file for scenario in CATALOGUE.values())
+    if not external and not any(names for field, names in selected.items() if field != "framework"):
+        cells = _default_cells(device)
     else:
-        size = asked.get("size") or _size(Selection(scenario=asked.get("scenario")).scenarios())
-        named: dict[str, Any] = {**asked, "size": size}
-        found = Selection(**named, device=device).demand()
-        wanted = asked.get("framework") or tuple(installed)
-    strategies = asked.get("strategy")
-    found = [
+        size = selected.get("size") or _size(Selection(scenario=selected.get("scenario")))
+        fields: dict[str, Any] = {**selected, "size": size}
+        cells = Selection(**fields, device=device).demand()
+    frameworks = selected.get("framework") or tuple(installed)
+    strategies = selected.get("strategy") or (ALL,)
+    cells = [
         cell
-        for cell in found
-        if (cell.framework in wanted or "all" in wanted)
-        and (not strategies or cell.strategy in strategies or "all" in strategies)
+        for cell in cells
+        if (cell.framework in frameworks or ALL in frameworks)
+        and (cell.strategy in strategies or ALL in strategies)
         and cell.unsupported() is None
     ]
-    if not found:
+    if not cells:
         raise SelectionError(
             "nothing to compare: no cell of this selection can be measured with what is installed "
             f"({', '.join(installed) or 'neither torch nor jax'}); see `cascade-bench list`"
         )
-    return found
+    return cells
 
 
-def _default(device: str) -> list[Cell]:
-    ways = [("torch", 4), ("jax", 5)]
+def _default_cells(device: str) -> list[Cell]:
     return [
-        Cell(row[0], row[1], row[2], SIZE, framework, USUAL[framework], row[place], row[3], device)
-        for framework, place in ways
-        for row in DEFAULT
-    ]
+        Cell(
+            cell.kind, cell.scenario, cell.variant, DEFAULT_SIZE, framework, MODES[framework][0],
+            getattr(cell, framework), cell.phase, device,
+        )
+        for framework in ("torch", "jax")
+        for cell in DEFAULT_CELLS
+    ]  # fmt: skip
 
 
-def _size(chosen: Sequence[Scenario]) -> tuple[str, ...]:
-    if any(SIZE in scenario.sizes for scenario in chosen):
-        return (SIZE,)
-    return tuple(size for size in SIZES if any(size in scenario.sizes for scenario in chosen))[:1]
+def _size(selection: Selection) -> tuple[str, ...]:
+    """Return `DEFAULT_SIZE` if a selected scenario has it, else the first size that one has."""
+    scenarios = selection.scenarios()
+    if any(DEFAULT_SIZE in scenario.sizes for scenario in scenarios):
+        return (DEFAULT_SIZE,)
+    return tuple(size for size in SIZES if any(size in one.sizes for one in scenarios))[:1]
 
 
-def problems(chosen: Iterable[Cell]) -> list[tuple[str, str, str]]:
-    """Scenario, variant and size, each once."""
-    return list(dict.fromkeys((cell.scenario, cell.variant, cell.size) for cell in chosen))
+def distinct_problems(cells: Iterable[Cell]) -> list[tuple[str, str, str]]:
+    """Return the (scenario, variant, size) of the cells, each once."""
+    return list(dict.fromkeys((cell.scenario, cell.variant, cell.size) for cell in cells))
 
 
-def frameworks(chosen: Iterable[Cell]) -> list[str]:
-    """Those of the cells, each once."""
-    return list(dict.fromkeys(cell.framework for cell in chosen))
+def distinct_frameworks(cells: Iterable[Cell]) -> list[str]:
+    """Return the frameworks of the cells, each once."""
+    return list(dict.fromkeys(cell.framework for cell in cells))
 
 
-def pair_seconds(chosen: Sequence[Cell]) -> float:
-    """About how long a launch pair takes on 2 CPU cores."""
-    each = sum(_cell_seconds(cell) for cell in chosen)
-    return START_SECONDS * len(frameworks(chosen)) + each
+def estimate_pair_seconds(cells: Sequence[Cell]) -> float:
+    """Estimate the seconds that one launch pair of all cells takes on 2 CPU cores."""
+    return START_SECONDS * len(distinct_frameworks(cells)) + sum(map(_cell_seconds, cells))
 
 
 def _cell_seconds(cell: Cell) -> float:
@@ -136,32 +156,39 @@ def _cell_seconds(cell: Cell) -> float:
 
 
 def looks_within(pairs: int) -> tuple[int, ...]:
-    """The looks that so many launch pairs allow; empty under the first."""
-    return tuple(count for count in (*LOOKS, *FURTHER) if count <= pairs)
+    """Return the planned looks up to this number of launch pairs; empty if there are too few."""
+    return tuple(look for look in (*LOOKS, *FURTHER) if look <= pairs)
 
 
-def pairs_within(seconds: float, pair: float) -> int:
-    """How many launch pairs fit, of those that are ever looked at."""
-    return max(0, min((*LOOKS, *FURTHER)[-1], math.floor(seconds / pair)))
+def pairs_within(seconds: float, pair_seconds: float) -> int:
+    """Return how many launch pairs fit into a time, at most as many as the last planned look."""
+    return max(0, min((*LOOKS, *FURTHER)[-1], math.floor(seconds / pair_seconds)))
 
 
-def smallest_seen(pairs: int, rows: int, level: float, margin: float) -> tuple[float, ...]:
-    """The smallest slowdown of one cell that is found with `POWER`, for each of `SPREADS`.
+def smallest_detectable(pairs: int, rows: int, level: float, margin: float) -> tuple[float, ...]:
+    """Return the smallest slowdown of one cell that is found with `POWER`, for each of `SPREADS`.
 
-    A cell must be beyond the margin, and its adjusted p under the level of a look: of ``rows``
-    tests Holm's first step takes the level over their number. An approximation by the normal
-    distribution of what the trial measured, and about as good.
+    A slowdown of 0.02 means 2 per cent. A cell is found if its ratio is beyond the margin and its
+    p-value, adjusted by Holm's method, is below the level. The first step of Holm's method
+    multiplies the smallest p-value by the number of tests. This uses a normal approximation, which
+    is as good as the spreads, measured in docs/trial.md.
+
+    Args:
+        pairs: launch pairs measured by then.
+        rows: tests that are made at once.
+        level: the significance level of one look.
+        margin: the relative change below which two times count as equal.
     """
     quantile = -float(scipy.special.ndtri(level / rows / 2))
     power = float(scipy.special.ndtri(POWER))
-    found = []
+    slowdowns = []
     for spread in SPREADS:
         error = spread / math.sqrt(pairs)
         needed = max(math.log1p(margin) + power * error, (quantile + power) * error)
-        found.append(math.expm1(needed))
-    return tuple(found)
+        slowdowns.append(math.expm1(needed))
+    return tuple(slowdowns)
 
 
-def described(chosen: Iterable[Cell]) -> list[dict[str, Any]]:
-    """The cells as plain data."""
-    return [vars(cell).copy() for cell in chosen]
+def plain_cells(cells: Iterable[Cell]) -> list[dict[str, Any]]:
+    """Return the cells as dictionaries of their fields."""
+    return [vars(cell).copy() for cell in cells]

@@ -1,4 +1,8 @@
-"""What right gradients are: each side's float64 ones, held to each other before any clock."""
+"""Compute the float64 gradients of both sides and decide which cells can be timed.
+
+This comes before any timing: a cell whose gradients are wrong on one side, or that one side lacks,
+has no times to compare.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +20,20 @@ from benchmarks.harness.protocol.cells import Cell
 from benchmarks.paths import ROOT
 from benchmarks.regression import plan, worker_pairs
 from benchmarks.regression.versions import Side
-from benchmarks.regression.worktrees import TreeError
+from benchmarks.regression.worktrees import VersionError
 from benchmarks.scenarios import FRAMEWORKS
 from benchmarks.scenarios.external.errors import SpecError
 
 Problem = tuple[str, str, str]  # scenario, variant, size
-ATTEMPTS = 2  # at a reference whose worker died: it may have been killed
+ATTEMPTS = 2  # to compute a reference: something outside may have killed the first worker
 
 
 @dataclass(frozen=True)
 class ReferenceFailure:
-    """Why a side has no reference: ``outcome`` as a record's.
+    """Say why a side has no reference for a cell.
 
-    ``absent`` is whether the side does not have it; else it died, hung or had no memory.
+    ``outcome`` is one of the outcomes of a record. ``absent`` says that the side's code lacks the
+    cell or computes it wrongly; otherwise its worker died, hung or ran out of memory.
     """
 
     outcome: str
@@ -38,52 +43,56 @@ class ReferenceFailure:
 
 @dataclass
 class References:
-    """Files of every problem for each side, and the reference of every cell that has one.
+    """Hold the files of every problem and the references of the cells that can be timed.
 
-    ``state`` has every cell that will not be timed, with one of
-    `results.regression.OF_STATE` and the reason.
+    ``files`` maps a problem to its files by side, ``paths`` a cell to its file of float64
+    gradients, and ``excluded`` every other cell to its state, a key of
+    `results.regression.document.OF_STATE`, and the reason.
     """
 
     files: dict[Problem, dict[str, ProblemFiles]] = field(default_factory=dict)
-    of: dict[Cell, str] = field(default_factory=dict)
-    state: dict[Cell, tuple[str, str]] = field(default_factory=dict)
+    paths: dict[Cell, str] = field(default_factory=dict)
+    excluded: dict[Cell, tuple[str, str]] = field(default_factory=dict)
 
     def close(self) -> None:
         """Remove the files."""
         for sides in self.files.values():
-            for one in sides.values():
-                one.close()
+            for files in sides.values():
+                files.close()
 
 
-def taken(sides: Mapping[str, Side], chosen: Sequence[Cell], found: References) -> None:
-    """Put the references of all cells into ``found``, and the state of those that have none.
+def compute_references(
+    sides: Mapping[str, Side], cells: Sequence[Cell], references: References
+) -> None:
+    """Fill ``references`` for all cells.
 
-    A cell is held to base's reference. Where head's is another, the other framework's decides, if
-    it is there: either head's gradients are wrong now, or base's were.
+    Every role is later compared with base's reference. If head's reference differs from it, head's
+    other framework decides, where there is one: if it agrees with head, base was wrong, else head
+    is.
     """
     launches = _Launches(sides)
     try:
-        for problem in plan.problems(chosen):
-            members = [c for c in chosen if (c.scenario, c.variant, c.size) == problem]
-            found.files[problem] = {}
+        for problem in plan.distinct_problems(cells):
+            members = [c for c in cells if (c.scenario, c.variant, c.size) == problem]
+            references.files[problem] = {}
             for name, side in sides.items():
-                found.files[problem][name] = _files(problem, side)
-            for cells in _alike(members):
-                _refer(cells, found.files[problem], launches, found)
+                references.files[problem][name] = _problem_files(problem, side)
+            for group in _same_reference(members):
+                _refer(group, references.files[problem], launches, references)
     finally:
         launches.end()
 
 
-def _alike(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells of one kind, and of one side of the step: their references are the same files."""
+def _same_reference(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Group the cells of one problem whose references are the same files."""
     groups: dict[tuple[str, bool], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.kind, cell.phase == "step"), []).append(cell)
     return list(groups.values())
 
 
-def _files(problem: Problem, side: Side) -> ProblemFiles:
-    """The problem's arrays; of a user's own, the part is this side's."""
+def _problem_files(problem: Problem, side: Side) -> ProblemFiles:
+    """Write the problem's arrays; a user's own spec is read from its copy in this side."""
     files = ProblemFiles(*problem)
     family = files.facts["family"]
     if family in side.moved:
@@ -92,100 +101,129 @@ def _files(problem: Problem, side: Side) -> ProblemFiles:
 
 
 class _Launches:
-    """The float64 worker of each side and framework, started when first needed.
+    """Start the float64 worker of each side and framework when it is first needed.
 
-    Both sides' threads ask for theirs; from `end` on none is started.
+    One thread per side asks for workers. After `end` no worker is started any more.
     """
 
     def __init__(self, sides: Mapping[str, Side]) -> None:
         self.sides = sides
-        self.kept: dict[tuple[str, str], Launch] = {}
+        self.started: dict[tuple[str, str], Launch] = {}
         self.ended = False
-        self.changing = threading.Lock()
+        self.lock = threading.Lock()
 
-    def of(self, side: str, framework: str) -> Launch:
+    def get(self, side: str, framework: str) -> Launch:
+        """Return the worker, a new one if there is none or if it died."""
         key = side, framework
-        with self.changing:
+        with self.lock:
             if self.ended:
                 raise WorkerError("the session was stopped")
-            if key not in self.kept or self.kept[key].dead:
-                self.kept[key] = worker_pairs.launch(self.sides[side], framework, "cpu", "float64")
-            return self.kept[key]
+            if key not in self.started or self.started[key].dead:
+                self.started[key] = worker_pairs.start_worker(
+                    self.sides[side], framework, "cpu", "float64"
+                )
+            return self.started[key]
 
     def end(self) -> None:
-        self.ended = True  # before the lock is waited for, which a second Ctrl-C may break off
-        with self.changing:
-            for one in self.kept.values():
-                one.kill_nowait()
-            for one in self.kept.values():
-                one.kill()
+        """Kill all workers."""
+        self.ended = True  # before waiting for the lock: a second Ctrl-C may interrupt the wait
+        with self.lock:
+            for launch in self.started.values():
+                launch.kill_nowait()
+            for launch in self.started.values():
+                launch.kill()
+
+
+Result = str | ReferenceFailure  # the file of float64 gradients, or why there is none
 
 
 def _refer(
     cells: Sequence[Cell],
     files: Mapping[str, ProblemFiles],
     launches: _Launches,
-    found: References,
+    references: References,
 ) -> None:
-    def of(side: str) -> dict[tuple[str, str], str | ReferenceFailure]:
-        return {
-            (side, framework): _reference(cells[0], files[side], launches, side, framework)
-            for framework in plan.frameworks(cells)
-        }
-
-    with ThreadPoolExecutor(len(files)) as pool:  # both sides at once, a core each
-        try:
-            begun = [pool.submit(of, side) for side in files]
-            got = {key: one for each in begun for key, one in signal_safe_wait.result(each).items()}
-        except BaseException:  # Ctrl-C: the threads wait for workers, minutes maybe
-            launches.end()
-            raise
+    """Compute the reference that these cells share on each side, and decide on every cell."""
+    results = _both_sides(cells, files, launches)
     for cell in cells:
-        base, head = got["base", cell.framework], got["head", cell.framework]
-        others = [one for (side, f), one in got.items() if side == "head" and f != cell.framework]
-        other = next((one for one in others if isinstance(one, str)), None)
-        state = _state(files["head"], base, head, other)
-        if state:
-            found.state[cell] = state
+        base, head = results["base", cell.framework], results["head", cell.framework]
+        other = next(
+            (
+                result
+                for (side, framework), result in results.items()
+                if side == "head" and framework != cell.framework and isinstance(result, str)
+            ),
+            None,
+        )
+        excluded = _exclusion(files["head"], base, head, other)
+        if excluded:
+            references.excluded[cell] = excluded
         else:
             assert isinstance(base, str)
-            found.of[cell] = base
+            references.paths[cell] = base
+
+
+def _both_sides(
+    cells: Sequence[Cell], files: Mapping[str, ProblemFiles], launches: _Launches
+) -> dict[tuple[str, str], Result]:
+    """Return the result of each (side, framework); both sides run at once, on a core each."""
+
+    def of_side(side: str) -> dict[tuple[str, str], Result]:
+        return {
+            (side, framework): _reference(cells[0], files[side], launches, side, framework)
+            for framework in plan.distinct_frameworks(cells)
+        }
+
+    results: dict[tuple[str, str], Result] = {}
+    with ThreadPoolExecutor(len(files)) as pool:
+        try:
+            futures = [pool.submit(of_side, side) for side in files]
+            for future in futures:
+                of_one_side = signal_safe_wait.result(future)
+                results |= of_one_side
+        except BaseException:  # Ctrl-C: else the threads may wait minutes for their workers
+            launches.end()
+            raise
+    return results
 
 
 def _reference(
     cell: Cell, files: ProblemFiles, launches: _Launches, side: str, framework: str
-) -> str | ReferenceFailure:
-    tree = launches.sides[side].root
-    if framework in FRAMEWORKS and not (tree / f"impl_{framework}" / "session.py").is_file():
-        # else an installed one would be found in its place
+) -> Result:
+    """Compute a side's reference, a second time if the worker died at the first attempt."""
+    root = launches.sides[side].root
+    if framework in FRAMEWORKS and not (root / f"impl_{framework}" / "session.py").is_file():
+        # without this check Python would import an installed implementation instead
         return ReferenceFailure("crashed", f"this tree has no impl_{framework}/session.py")
     for attempt in range(ATTEMPTS):
-        launch = launches.of(side, framework)
+        launch = launches.get(side, framework)
         try:
             launch.ready()
-            found = files.reference({framework: launch}, cell.kind, cell.phase)
-            _demand_own_tree(launches.sides[side], launch)
+            references = files.reference({framework: launch}, cell.kind, cell.phase)
+            _check_origin(launches.sides[side], launch)
         except (Untrusted, SpecError, WorkerFailed) as error:
             return ReferenceFailure(getattr(error, "outcome", "crashed"), str(error))
-        except WorkerError as error:  # killed, maybe; where it never began, its code is at fault
+        except WorkerError as error:
+            # a worker that never began shows that its code is at fault; one that died later may
+            # have been killed from outside
             began = launch.hello is not None
-            trouble = ReferenceFailure(error.outcome, str(error), absent=not began)
             if not began or attempt == ATTEMPTS - 1:
-                return trouble
+                return ReferenceFailure(error.outcome, str(error), absent=not began)
             continue
         break
     if framework in files.unsound:
-        wrong = files.unsound[framework]
-        return ReferenceFailure(getattr(wrong, "outcome", "crashed"), str(wrong))
-    return found[framework]
+        unsound = files.unsound[framework]
+        return ReferenceFailure(getattr(unsound, "outcome", "crashed"), str(unsound))
+    return references[framework]
 
 
-def _demand_own_tree(side: Side, launch: Launch) -> None:
-    """A user's network must come from its side's tree with all that it imports of its repository:
-    a package that is installed from there is the same on both sides.
+def _check_origin(side: Side, launch: Launch) -> None:
+    """Check that a worker loads a user's network from its side's tree only.
+
+    A package that is installed from the repository itself would be the same on both sides.
 
     Raises:
-        TreeError: something was loaded from the repository itself.
+        VersionError: the worker has loaded a file from the repository itself.
     """
     if side.origin is None:
         return
@@ -194,34 +232,34 @@ def _demand_own_tree(side: Side, launch: Launch) -> None:
     theirs = [file for file in loaded if not any(Path(file).is_relative_to(o) for o in ours)]
     if theirs:
         more = f" and {len(theirs) - 1} more" if len(theirs) > 1 else ""
-        raise TreeError(
+        raise VersionError(
             f"your network loads {theirs[0]}{more}, which would be the same on both sides; only "
             "what stands beside the spec comes from each side's tree: while you compare, take the "
             "package out of the interpreter (pip uninstall) and of PYTHONPATH"
         )
 
 
-def _state(
-    files: ProblemFiles,
-    base: str | ReferenceFailure,
-    head: str | ReferenceFailure,
-    other: str | None,
+def _exclusion(
+    files: ProblemFiles, base: Result, head: Result, other: str | None
 ) -> tuple[str, str] | None:
-    """None where the cell can be held to base's reference."""
+    """Return the state of a cell that is not timed, and the reason; None for one that is.
+
+    ``other`` is the file of float64 gradients of head's other framework, if there is one.
+    """
     if isinstance(head, ReferenceFailure):
-        wrong = head.outcome == "wrong_gradients"
+        wrong = head.outcome == worker_pairs.WRONG_GRADIENTS
         if isinstance(base, ReferenceFailure):
             return "failed", f"head: {head.why}; base: {base.why}"
         return ("wrong_in_head" if wrong else "failed_in_head"), head.why
     if isinstance(base, ReferenceFailure):
-        wrong = base.outcome == "wrong_gradients"
+        wrong = base.outcome == worker_pairs.WRONG_GRADIENTS
         if not base.absent:
             return "failed", f"base: {base.why}"
         return ("wrong_in_base" if wrong else "only_in_head"), base.why
-    mine, theirs = read_arrays(head), read_arrays(base)
-    differ = disagreement(files, theirs, mine)
-    if differ is None:
+    of_head, of_base = read_arrays(head), read_arrays(base)
+    difference = disagreement(files, of_base, of_head)
+    if difference is None:
         return None
-    if other is not None and disagreement(files, mine, read_arrays(other)) is None:
-        return "wrong_in_base", f"base's float64 gradients are not those of head: {differ}"
-    return "wrong_in_head", f"head's float64 gradients are not those of base: {differ}"
+    if other is not None and disagreement(files, of_head, read_arrays(other)) is None:
+        return "wrong_in_base", f"base's float64 gradients are not those of head: {difference}"
+    return "wrong_in_head", f"head's float64 gradients are not those of base: {difference}"

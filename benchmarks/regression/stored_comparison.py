@@ -1,4 +1,4 @@
-"""``cascade-bench regress --stored``: two saved runs of one machine against each other."""
+"""Compare two saved runs of one machine, for ``cascade-bench regress --stored``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.protocol import cells
+from benchmarks.harness.selection.names import split_names
+from benchmarks.harness.selection.options import ALL
 from benchmarks.regression import output
 from results.records import storage
 from results.records.record import RecordError, Run
@@ -21,16 +23,20 @@ HOW = (
 
 
 def run(options: argparse.Namespace, folder: Path) -> int:
-    """Compare; returns the exit code.
+    """Compare the runs named by the options and show the result; return the exit code.
+
+    Args:
+        options: those of ``cascade-bench regress``.
+        folder: where runs are saved.
 
     Raises:
-        RecordError: a run is not there, both are one, or they are of different machines.
+        RecordError: a run does not exist, both are the same, or their machines differ.
     """
-    wanted = [name for name in (options.base, options.head) if name]
-    if len(wanted) > 1:
+    names = [name for name in (options.base, options.head) if name]
+    if len(names) > 1:
         raise RecordError(
             f"--stored {options.stored} takes one more run, the newest by default, and these are "
-            f"{len(wanted)}: {', '.join(wanted)}"
+            f"{len(names)}: {', '.join(names)}"
         )
     if options.base_python or options.head_python:
         raise RecordError(
@@ -38,33 +44,35 @@ def run(options: argparse.Namespace, folder: Path) -> int:
             "to compare two, leave it out: cascade-bench regress --base-python PATH"
         )
     base = storage.load_run(storage.find_run(options.stored, folder))
-    path = (
-        storage.find_run(wanted[0], folder) if wanted
-        else storage.latest_run(folder, base.machine["id"])
-    )  # fmt: skip
+    if names:
+        path = storage.find_run(names[0], folder)
+    else:
+        path = storage.latest_run(folder, base.machine["id"])
     head = storage.load_run(path)
     if (base.id, base.machine["id"]) == (head.id, head.machine["id"]):
         raise RecordError(f"run {base.id} is both sides; name two runs, or measure another first")
-    base, head = (_chosen(run, options) for run in (base, head))
-    return output.show_found(document(base, head), stored_runs.compared(base, head), options)
+    base, head = (_selected(one, options) for one in (base, head))
+    findings = stored_runs.compared(base, head)
+    return output.show_analysis(document(base, head), findings, options)
 
 
-def _chosen(run: Run, options: argparse.Namespace) -> Run:
-    """The run with those cells that are asked for."""
-    wanted = {name: getattr(options, name) for name in cells.OPTIONS}
-    named = {name: ",".join(given).split(",") for name, given in wanted.items() if given}
-    kept = [
-        record for record in run.records
-        if all(record[name] in names or "all" in names for name, names in named.items())
-    ]  # fmt: skip
-    if named and not kept:
-        told = " ".join(f"--{name}={','.join(names)}" for name, names in named.items())
-        raise RecordError(f"run {run.id} has no cell of {told}")
-    return replace(run, records=kept)
+def _selected(run: Run, options: argparse.Namespace) -> Run:
+    """Return the run with only the records that the options select."""
+    given = {field: split_names(getattr(options, field)) for field in cells.OPTIONS}
+    selected = {field: names for field, names in given.items() if names}
+    records = [
+        record
+        for record in run.records
+        if all(record[field] in names or ALL in names for field, names in selected.items())
+    ]
+    if selected and not records:
+        arguments = " ".join(f"--{field}={','.join(names)}" for field, names in selected.items())
+        raise RecordError(f"run {run.id} has no cell of {arguments}")
+    return replace(run, records=records)
 
 
 def document(base: Run, head: Run) -> dict[str, Any]:
-    """What the tables say of the two runs."""
+    """Return the part of a comparison's document that tables need to describe the two runs."""
     return {
         "sides": {"base": _side(base), "head": _side(head)},
         "how": HOW,
@@ -77,4 +85,4 @@ def _side(run: Run) -> dict[str, Any]:
     commit = str(run.machine.get("commit") or "commit not told")[:9]
     changed = " with changes" if run.machine.get("dirty") else ""
     label = f"run {run.id} of {run.started} ({commit}{changed})"
-    return {"label": label, "versions": {n: run.machine.get(n) for n in PACKAGES}}
+    return {"label": label, "versions": {name: run.machine.get(name) for name in PACKAGES}}

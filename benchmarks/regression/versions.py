@@ -1,4 +1,4 @@
-"""The two sides of a comparison: which tree of code, run by which interpreter."""
+"""Prepare the two sides of a comparison: a folder of code and an interpreter for base and head."""
 
 from __future__ import annotations
 
@@ -14,29 +14,33 @@ from typing import Any
 
 from benchmarks.paths import ROOT
 from benchmarks.regression import worktrees
-from benchmarks.regression.worktrees import TreeError
+from benchmarks.regression.worktrees import VersionError
 from results.regression.document import PACKAGES
 
-NAMES = ("base", "head")
-ASKING = """
+SIDES = ("base", "head")
+# Run by the interpreter of a side, which may be another version of Python than ours.
+PACKAGE_VERSIONS_SCRIPT = """
 import json, sys
 from importlib.metadata import PackageNotFoundError, version
-found = {"python": sys.version.split()[0]}
+versions = {"python": sys.version.split()[0]}
 for name in sys.argv[1:]:
     try:
-        found[name] = version(name)
+        versions[name] = version(name)
     except PackageNotFoundError:
-        found[name] = None
-print(json.dumps(found))
+        versions[name] = None
+print(json.dumps(versions))
 """
-ASKING_SECONDS = 60.0
+SCRIPT_SECONDS = 60.0
 # Where a version of this suite keeps its worker: a package now, one module before.
-WORKERS = ("benchmarks/harness/worker/__main__.py", "benchmarks/harness/worker.py")
+WORKER_FILES = ("benchmarks/harness/worker/__main__.py", "benchmarks/harness/worker.py")
 
 
 @dataclass(frozen=True)
 class VersionRequest:
-    """What a side is to be: a git ``ref``, or None for the work tree; and an interpreter."""
+    """Name the code and the interpreter of one side.
+
+    ``ref`` is a git ref, or None for the work tree as it is; ``python`` is a path or a command.
+    """
 
     ref: str | None
     python: str
@@ -44,11 +48,14 @@ class VersionRequest:
 
 @dataclass(frozen=True)
 class Side:
-    """What a side is.
+    """Describe one side of a comparison, ready to start workers from.
 
-    ``root`` is the tree of this suite whose workers run; ``moved`` is where a user's own files
-    stand in this side, by where they stand for who asked, and ``origin`` their repository, of which
-    nothing may come from elsewhere where two refs are compared.
+    ``name`` is ``base`` or ``head``; ``label`` describes the code to a reader, ``changed`` counts
+    the uncommitted files, and ``versions`` maps each package to its version, None where it is not
+    installed. Workers run from ``root``, this side's copy of the suite, and keep compiled code in
+    ``cache``. ``moved`` maps each of the user's own spec files to its copy in this side. ``origin``
+    is the repository these specs come from; where it is set, both sides are different commits, and
+    a worker that loads a file from the repository itself would measure the same code twice.
     """
 
     name: str
@@ -62,134 +69,145 @@ class Side:
     moved: Mapping[str, str]
     origin: str | None = None
 
-    def described(self) -> dict[str, Any]:
-        """What is kept of it: nothing that is gone when the session ends, no path of this machine
-        but an interpreter's that was asked for."""
-        gone = ("root", "cache", "moved", "origin")
-        kept = {key: value for key, value in asdict(self).items() if key not in gone}
-        return kept | {"python": None if self.python == sys.executable else self.python}
+    def document_entry(self) -> dict[str, Any]:
+        """Return the fields that the saved document keeps.
+
+        Temporary folders are left out. So is the interpreter's path, unless one was asked for:
+        nothing else in the document names a path of this machine.
+        """
+        temporary = ("root", "cache", "moved", "origin")
+        entry = {key: value for key, value in asdict(self).items() if key not in temporary}
+        return entry | {"python": None if self.python == sys.executable else self.python}
 
 
 @contextlib.contextmanager
-def made(
-    base: VersionRequest, head: VersionRequest, own: Sequence[Path] = ()
+def prepare_sides(
+    base: VersionRequest, head: VersionRequest, specs: Sequence[Path] = ()
 ) -> Iterator[tuple[Side, Side]]:
-    """Both sides, their trees in a temporary folder that is removed in the end.
+    """Prepare both sides in a temporary folder, and remove the folder at the end.
 
     Args:
-        own: a user's own specs; where there are any, refs are those of the repository that holds
-            them, and this suite's own code is the same on both sides.
+        base: the version to compare with.
+        head: the version that is judged.
+        specs: spec files of the user's own scenarios. If there are any, refs belong to the
+            repository that contains them, and both sides run this suite's own code.
+
+    Yields:
+        Base and head.
 
     Raises:
-        TreeError: a ref, a repository or an interpreter is not there, or the disk is full.
+        VersionError: a ref, a repository or an interpreter does not exist, or the disk is full.
     """
-    versions = {asked.python: _versions(asked.python) for asked in (base, head)}
-    folder = _folder(own)
-    plain = base.ref is None and head.ref is None
+    versions = {request.python: _package_versions(request.python) for request in (base, head)}
+    same_files = base.ref is None and head.ref is None
     with tempfile.TemporaryDirectory(
         prefix="cascade-bench-regress-", ignore_cleanup_errors=True
-    ) as kept:
-        repo = _repository(folder, own, needed=not plain)
+    ) as temporary:
+        repo = _repository(specs, required=not same_files)
         sides = [
-            _side(name, asked, versions[asked.python], Path(kept), repo, own)
-            for name, asked in zip(NAMES, (base, head), strict=True)
+            _prepare_side(name, request, versions[request.python], Path(temporary), repo, specs)
+            for name, request in zip(SIDES, (base, head), strict=True)
         ]
-        if plain:  # the same files on both sides: what is installed of them is so too
+        if same_files:  # a package installed from the repository is then no mistake
             sides = [replace(side, origin=None) for side in sides]
         yield sides[0], sides[1]
 
 
-def _folder(own: Sequence[Path]) -> Path:
-    return own[0].parent if own else ROOT
+def check_ref(ref: str, specs: Sequence[Path] = ()) -> None:
+    """Raise `VersionError` unless the repository of the specs, or of this suite, has this ref."""
+    worktrees.resolve_commit(worktrees.repository(_folder(specs)), ref)
 
 
-def demand_ref(ref: str, own: Sequence[Path] = ()) -> None:
-    """Raise `TreeError` where the repository that is meant has no such ref, or is none."""
-    worktrees.commit_of(worktrees.repository(_folder(own)), ref)
+def _folder(specs: Sequence[Path]) -> Path:
+    """Return a folder in the repository that refs belong to."""
+    return specs[0].parent if specs else ROOT
 
 
-def _repository(folder: Path, own: Sequence[Path], *, needed: bool) -> Path | None:
-    """The repository whose refs are meant; None where there is none and none is needed."""
+def _repository(specs: Sequence[Path], *, required: bool) -> Path | None:
+    """Return the repository that refs belong to, or None where none exists and none is required."""
     try:
-        repo = worktrees.repository(folder)
-    except TreeError:
-        if needed:
+        repo = worktrees.repository(_folder(specs))
+    except VersionError:
+        if required:
             raise
         return None
-    outside = [str(file) for file in own if not file.is_relative_to(repo)]
+    outside = [str(file) for file in specs if not file.is_relative_to(repo)]
     if outside:
-        raise TreeError(f"{', '.join(outside)}: not in {repo}, where the first spec is")
+        raise VersionError(f"{', '.join(outside)}: not in {repo}, where the first spec is")
     return repo
 
 
-def _side(
+def _prepare_side(
     name: str,
-    asked: VersionRequest,
+    request: VersionRequest,
     versions: Mapping[str, str | None],
-    kept: Path,
+    temporary: Path,
     repo: Path | None,
-    own: Sequence[Path],
+    specs: Sequence[Path],
 ) -> Side:
-    into = kept / name
-    commit, changed = None, 0
-    if repo is None:
-        label = "the files as they are"
-    else:
-        commit = worktrees.commit_of(repo, asked.ref or "HEAD")
-        if asked.ref is None:
-            changed = worktrees.changes(repo)
-            worktrees.copy(repo, into)
-            edited = f" with {changed} file{'s' if changed != 1 else ''} changed" if changed else ""
-            label = f"the work tree ({commit[:9]}{edited})"
-        else:
-            worktrees.write_out(repo, commit, into)
-            label = asked.ref if commit.startswith(asked.ref) else f"{asked.ref} ({commit[:9]})"
-    root = ROOT if repo is None or own else into / ROOT.relative_to(repo)
-    # without a worker of its own, an installed suite would be found in its place
-    if not any((root / file).is_file() for file in WORKERS):
-        raise TreeError(
-            f"{label} has no {WORKERS[0]}, so it is no version of this suite that can be compared; "
-            "for networks of your own say where they are: --scenario-path PATH"
+    into = temporary / name
+    commit, changed, label = None, 0, "the files as they are"
+    if repo is not None:
+        commit, changed, label = _write_code(request.ref, repo, into)
+    root = ROOT if repo is None or specs else into / ROOT.relative_to(repo)
+    # Without a worker in this folder, Python would silently start an installed suite's worker.
+    if not any((root / file).is_file() for file in WORKER_FILES):
+        raise VersionError(
+            f"{label} has no {WORKER_FILES[0]}, so it is no version of this suite that can be "
+            "compared; for networks of your own say where they are: --scenario-path PATH"
         )
-    moved = {str(f): str(into / f.relative_to(repo)) for f in own} if repo else {}
-    cache = kept / f"{name}.cache"
+    cache = temporary / f"{name}.cache"
     cache.mkdir()
-    origin = str(repo) if moved else None
+    moved = {str(file): str(into / file.relative_to(repo)) for file in specs} if repo else {}
     return Side(
-        name, label, commit, changed, asked.python, versions, root, str(cache), moved, origin
-    )
+        name, label, commit, changed, request.python, versions, root, str(cache), moved,
+        origin=str(repo) if moved else None,
+    )  # fmt: skip
 
 
-def _versions(python: str) -> dict[str, str | None]:
-    """What an interpreter has installed, without importing it.
+def _write_code(ref: str | None, repo: Path, into: Path) -> tuple[str, int, str]:
+    """Write a ref, or the work tree for None, into a folder; return commit, changes and label."""
+    commit = worktrees.resolve_commit(repo, ref or "HEAD")
+    if ref is not None:
+        worktrees.export_commit(repo, commit, into)
+        return commit, 0, ref if commit.startswith(ref) else f"{ref} ({commit[:9]})"
+    changed = worktrees.count_changes(repo)
+    worktrees.copy_work_tree(repo, into)
+    edited = f" with {changed} file{'s' if changed != 1 else ''} changed" if changed else ""
+    return commit, changed, f"the work tree ({commit[:9]}{edited})"
+
+
+def _package_versions(python: str) -> dict[str, str | None]:
+    """Return the package versions that an interpreter has installed, without importing any.
 
     Raises:
-        TreeError: it cannot be run, or is none.
+        VersionError: the interpreter cannot be run, or is no Python.
     """
     try:
         done = subprocess.run(
-            [python, "-c", ASKING, *PACKAGES[1:]],
+            [python, "-c", PACKAGE_VERSIONS_SCRIPT, *PACKAGES[1:]],
             capture_output=True,
             text=True,
             check=True,
-            timeout=ASKING_SECONDS,
+            timeout=SCRIPT_SECONDS,
         )
-        found: dict[str, str | None] = json.loads(done.stdout)
+        versions: dict[str, str | None] = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise TreeError(
-            f"{python!r} is no Python interpreter that can be run ({_why(error)}); "
+        raise VersionError(
+            f"{python!r} is no Python interpreter that can be run ({_reason(error)}); "
             f"give the path of one, such as {sys.executable}"
         ) from None
-    if found["numpy"] is None:
-        raise TreeError(
+    if versions["numpy"] is None:
+        raise VersionError(
             f"{python} has no numpy: install this suite's packages there, with the torch or jax "
             "that is to be compared"
         )
-    return found
+    return versions
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """Return one line that says why a program could not be run."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-    return said[-1] if said else type(error).__name__
+    lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

@@ -1,8 +1,10 @@
-"""``pytest benchmarks --benchmark-only --regress-against REF``: the cells of this session, in turns
-with those of a git ref, when all else is done; pytest-benchmark's own comparison stays what it is.
+"""Compare the cells of a pytest session with another git ref, after the session itself.
 
-The cells compared are those of the session. One that selects nothing times hundreds, which no
-budget is enough for: then they are the ten of `plan.DEFAULT`.
+``pytest benchmarks --benchmark-only --regress-against REF`` first measures as usual, then measures
+the same cells in turns with those of the ref. pytest-benchmark's own comparison is unaffected.
+
+A session that selects nothing times hundreds of cells, too many for any budget. It compares
+`plan.DEFAULT_CELLS` instead.
 """
 
 from __future__ import annotations
@@ -16,23 +18,23 @@ import pytest
 
 from benchmarks.harness.protocol.cells import OPTIONS as SELECTING
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.harness.selection import options
+from benchmarks.harness.selection.options import SelectionError
 from benchmarks.paths import REGRESSIONS
 from benchmarks.regression import comparison, plan, versions
 from benchmarks.regression.versions import VersionRequest
-from benchmarks.regression.worktrees import TreeError
+from benchmarks.regression.worktrees import VersionError
 from benchmarks.scenarios.external import loading
 from results.records.record import RecordError
-from results.regression import document as regression
+from results.regression.document import ERROR, INTERRUPTED, REGRESSION, Analysis, analysis, ending
 from results.terminal import regression_table
 
-Found = tuple[dict[str, Any], regression.Analysis]
-FOUND = pytest.StashKey[Found]()
-WHY_NOT = pytest.StashKey[str]()
+Result = tuple[dict[str, Any], Analysis]
+RESULT = pytest.StashKey[Result]()
+FAILURE = pytest.StashKey[str]()
 
 
 def add_options(group: Any) -> None:
-    """Add the options to pytest's group."""
+    """Add the options of this comparison to a group of pytest's options."""
     group.addoption(
         "--regress-against",
         metavar="REF",
@@ -44,92 +46,95 @@ def add_options(group: Any) -> None:
 
 
 def check(config: pytest.Config, cells: Sequence[Cell]) -> None:
-    """Before anything is measured: is there such a ref, and time enough? Raises `UsageError`."""
+    """Check before measuring that the ref exists and that the budget suffices.
+
+    Raises:
+        pytest.UsageError: one of them does not hold.
+    """
     ref = config.getoption("regress_against")
     if ref is None:
         return
     try:
-        versions.demand_ref(ref, comparison.own_files())
-        budget = plan.seconds_of(config.getoption("regress_budget"))
-        comparison.weigh(_compared(config, cells), budget, option="--regress-budget")
-    except (TreeError, options.SelectionError) as error:
+        versions.check_ref(ref, comparison.external_specs())
+        budget = plan.parse_seconds(config.getoption("regress_budget"))
+        comparison.check_budget(_compared_cells(config, cells), budget, option="--regress-budget")
+    except (VersionError, SelectionError) as error:
         raise pytest.UsageError(f"--regress-against {ref}: {error}") from None
 
 
 def compare(session: pytest.Session, cells: Sequence[Cell]) -> None:
-    """Compare, and make the session fail where something regressed or could not be compared."""
+    """Compare if the options ask for it, and keep the result for `summary`.
+
+    The session fails if a cell got slower or could not be compared.
+    """
     config = session.config
     ref = config.getoption("regress_against")
     if ref is None or session.exitstatus == pytest.ExitCode.INTERRUPTED:
         return
     try:
-        document, saved = comparison.compare(_question(config, ref, cells))
+        document, saved = comparison.compare(_request(config, ref, cells))
     except KeyboardInterrupt:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
         return
-    except (*comparison.ERRORS, options.SelectionError, RecordError, OSError) as error:
-        config.stash[WHY_NOT] = f"--regress-against {ref}: {error}"
+    except (*comparison.ERRORS, SelectionError, RecordError, OSError) as error:
+        config.stash[FAILURE] = f"--regress-against {ref}: {error}"
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return
     document = document if saved else document | {"unsaved": True}
-    found = regression.analysis(document)
-    config.stash[FOUND] = document, found
-    if document["stopped"] == regression.INTERRUPTED:
+    findings = analysis(document)
+    config.stash[RESULT] = document, findings
+    if document["stopped"] == INTERRUPTED:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
-    bad = regression.ending(document, found) in (regression.REGRESSION, regression.ERROR)
-    if bad and session.exitstatus == pytest.ExitCode.OK:
+    failed = ending(document, findings) in (REGRESSION, ERROR)
+    if failed and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _question(
+def _request(
     config: pytest.Config, ref: str, cells: Sequence[Cell]
 ) -> comparison.ComparisonRequest:
-    own = [f"{loading.OPTION}={path}" for path in config.getoption("scenario_path") or ()]
-    budget, compared = config.getoption("regress_budget"), _compared(config, cells)
-    given = config.getoption("results")
+    specs = [f"{loading.OPTION}={path}" for path in config.getoption("scenario_path") or ()]
+    budget, compared = config.getoption("regress_budget"), _compared_cells(config, cells)
+    results = config.getoption("results")
     return comparison.ComparisonRequest(
         base=VersionRequest(ref, sys.executable),
         head=VersionRequest(None, sys.executable),
-        choose=lambda _: compared,
-        budget=plan.seconds_of(budget),
-        folder=Path(given) / "regressions" if given else REGRESSIONS,
-        arguments=[ref, f"--budget={budget}", *_options(compared), *own],
+        choose_cells=lambda _: compared,
+        budget=plan.parse_seconds(budget),
+        folder=Path(results) / "regressions" if results else REGRESSIONS,
+        arguments=[ref, f"--budget={budget}", *_selecting_arguments(compared), *specs],
         seed=config.getoption("bench_seed"),
     )
 
 
-def _options(cells: Sequence[Cell]) -> list[str]:
-    """What asks for these cells by name."""
-    names = (
-        "kind", "scenario", "variant", "size", "framework", "mode", "strategy", "phase", "device",
-    )  # fmt: skip
+def _selecting_arguments(cells: Sequence[Cell]) -> list[str]:
+    """Return the command-line arguments that select these cells by name."""
     return [
         f"--{name}={','.join(dict.fromkeys(getattr(cell, name) for cell in cells))}"
-        for name in names
+        for name in (*SELECTING, "device")
     ]
 
 
-def _compared(config: pytest.Config, cells: Sequence[Cell]) -> list[Cell]:
-    """Those that can be measured; of a session that selects nothing, the default ones."""
+def _compared_cells(config: pytest.Config, cells: Sequence[Cell]) -> list[Cell]:
+    """Return the session's cells that can be measured, or default ones if it selects nothing."""
     possible = [cell for cell in cells if cell.unsupported() is None]
-    if any(
-        config.getoption(name) for name in (*SELECTING, "scenario_path", "everything", "keyword")
-    ):
+    selecting = (*SELECTING, "scenario_path", "everything", "keyword")
+    if any(config.getoption(name) for name in selecting):
         return possible
-    frameworks = list(dict.fromkeys(cell.framework for cell in possible))
-    return plan.cells(dict.fromkeys(SELECTING), possible[0].device, frameworks)
+    frameworks = plan.distinct_frameworks(possible)
+    return plan.choose_cells(dict.fromkeys(SELECTING), possible[0].device, frameworks)
 
 
 def summary(terminal: pytest.TerminalReporter) -> None:
-    """The comparison's table, or why there is none."""
+    """Print the comparison's table, or why there is none."""
     stash = terminal.config.stash
-    why = stash.get(WHY_NOT, None)
-    if why:
+    failure = stash.get(FAILURE, None)
+    if failure:
         terminal.section("regressions")
-        terminal.write_line(why, red=True)
-    if FOUND in stash:
+        terminal.write_line(failure, red=True)
+    if RESULT in stash:
         terminal.section("regressions")
         width = max(80, terminal._tw.fullwidth) if terminal.isatty else regression_table.WIDTH
-        told = regression_table.text(*stash[FOUND], width, colour=terminal.hasmarkup)
-        for line in told.splitlines():
+        text = regression_table.text(*stash[RESULT], width, colour=terminal.hasmarkup)
+        for line in text.splitlines():
             terminal.write_line(line)

@@ -1,4 +1,8 @@
-"""The workers of one launch pair: base, head, and base again, of every framework."""
+"""Run the workers of one launch pair: base, head and a control for every framework.
+
+The control is a second worker of base. Base against the control shows how far two launches of the
+same code differ.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +24,24 @@ from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.regression import plan
 from benchmarks.regression.versions import Side
+from results.regression.document import launch_quantile
 
-ROLES = ("base", "head", "again")  # the last is the control: base against base
+ROLES = ("base", "head", "control")
 METRICS = ("wall", "cpu")
-WRONG = "wrong_gradients"
-ANSWER_SECONDS = 300.0  # compiling takes minutes; longer than that, a cell hangs
+WRONG_GRADIENTS = "wrong_gradients"
+ANSWER_SECONDS = 300.0  # compiling takes minutes; a cell that takes longer than this hangs
+
+Turns = dict[str, list[list[float]]]  # metric → the samples of each turn, seconds per call
 
 
 class CellFailed(Exception):
-    """A cell came to nothing in a role, or in ``both``: ``outcome`` as a record's, and whether it
-    will ``again``.
+    """Report that a cell cannot be timed in this launch pair; the message says why.
 
-    Where it is ``settled`` no worker owes an answer, so the next cell can be measured in them.
-    ``said`` is whether the worker itself gave the reason: else it died, hung or had no memory,
-    which says nothing of what its code can do.
+    ``role`` is one of `ROLES`, or ``both`` where base and head fail; ``outcome`` is one of the
+    outcomes of a record. ``repeatable`` says that another attempt would fail as well. After an
+    error with ``idle`` every worker has answered, so the same workers can go on with the next
+    cell. ``reported`` says that the worker itself gave the reason. Otherwise it died, hung or ran
+    out of memory, which does not show that its code lacks the cell.
     """
 
     def __init__(
@@ -41,19 +49,22 @@ class CellFailed(Exception):
         cell: Cell,
         role: str,
         outcome: str,
-        why: str,
+        message: str,
         *,
-        again: bool,
-        settled: bool = False,
-        said: bool = False,
+        repeatable: bool,
+        idle: bool = False,
+        reported: bool = False,
     ) -> None:
-        super().__init__(why)
+        super().__init__(message)
         self.cell, self.role, self.outcome = cell, role, outcome
-        self.again, self.settled, self.said = again, settled, said
+        self.repeatable, self.idle, self.reported = repeatable, idle, reported
 
 
 class WorkerPairs:
-    """Fresh workers of both sides; those of a framework measure in turns, on one core."""
+    """Measure cells in fresh workers of both sides, which take turns on one core.
+
+    ``launches`` maps each framework to its workers by role.
+    """
 
     def __init__(self, launches: Mapping[str, Mapping[str, Launch]], device: str) -> None:
         self.launches = launches
@@ -65,148 +76,172 @@ class WorkerPairs:
         files: Mapping[str, ProblemFiles],
         reference: str,
         rng: np.random.Generator,
-    ) -> dict[str, dict[str, list[list[float]]]]:
-        """Gate the cell in every role, then time it in turns, in random order within a round.
+    ) -> dict[str, Turns]:
+        """Check the gradients of the cell in every role, then time it in alternating turns.
 
         Args:
-            files: the problem, for ``base`` and ``head``.
-            reference: the float64 gradients that every role is held to.
+            cell: what to measure.
+            files: the problem's arrays, for ``base`` and for ``head``.
+            reference: the file of float64 gradients that every role must agree with.
+            rng: draws the order of the roles, anew in each round.
 
         Returns:
-            Role → metric → the samples of each turn, seconds per call.
+            The turns of each role, in `ROLES`.
 
         Raises:
-            CellFailed: wrong gradients, an exception, or a worker that is gone.
+            CellFailed: wrong gradients, an exception, or a worker that died or hangs.
         """
-        three, limit = self.launches[cell.framework], ANSWER_SECONDS
+        limit = ANSWER_SECONDS
         self._prepare(cell, files, reference, limit)
         calls = self._warm(cell, limit)
-        taken: dict[str, dict[str, list[list[float]]]]
-        taken = {role: {metric: [] for metric in METRICS} for role in ROLES}
+        turns: dict[str, Turns] = {role: {metric: [] for metric in METRICS} for role in ROLES}
         spent, rounds = 0.0, 0
         while rounds < plan.LEAST_TURNS or spent < plan.CELL_SECONDS * len(ROLES):
             for place in rng.permutation(len(ROLES)):
                 role = ROLES[place]
-                with _blaming(cell, role):
-                    turn = three[role].ask(
-                        "turn", limit, name=cell.strategy, calls=calls, seconds=plan.TURN
-                    )
+                samples = self._turn(cell, role, calls, limit)
                 for metric in METRICS:
-                    taken[role][metric].append(turn[metric])
-                spent += calls * sum(turn["wall"])
+                    turns[role][metric].append(samples[metric])
+                spent += calls * sum(samples["wall"])
             rounds += 1
-        return taken
+        return turns
+
+    def _turn(self, cell: Cell, role: str, calls: int, limit: float) -> dict[str, list[float]]:
+        """Time one turn of one role; return the samples of each metric, seconds per call."""
+        with _attribute_failure(cell, role):
+            samples: dict[str, list[float]] = self.launches[cell.framework][role].ask(
+                "turn", limit, name=cell.strategy, calls=calls, seconds=plan.TURN_SECONDS
+            )
+        return samples
 
     def _prepare(
         self, cell: Cell, files: Mapping[str, ProblemFiles], reference: str, limit: float
     ) -> None:
-        """All three at once, each on any core: it is work before the clock."""
-        three, usable = self.launches[cell.framework], affinity.usable()
-        way = vars(cell)
+        """Prepare the cell in all roles at once, each on its own core, as nothing is timed yet."""
+        launches, cores = self.launches[cell.framework], affinity.usable()
         for place, role in enumerate(ROLES):
-            with _blaming(cell, role):
+            with _attribute_failure(cell, role):
                 if self.device == "cpu":
-                    affinity.keep_on(three[role], usable[place % len(usable)])
-                problem = files["head" if role == "head" else "base"]
-                problem.open_in(three[role])
-                asked = requests.prepare_request(way, problem, reference, [cell.strategy])
-                three[role].send("prepare", **asked)
-        found = {}
+                    affinity.keep_on(launches[role], cores[place % len(cores)])
+                problem = files[side_of(role)]
+                problem.open_in(launches[role])
+                request = requests.prepare_request(vars(cell), problem, reference, [cell.strategy])
+                launches[role].send("prepare", **request)
+        answers = {}
         for role in ROLES:
-            with _blaming(cell, role):
-                found[role] = three[role].receive(limit)[cell.strategy]
+            with _attribute_failure(cell, role):
+                answers[role] = launches[role].receive(limit)[cell.strategy]
                 if self.device == "cpu":
-                    affinity.keep_on(three[role], usable[-1])
-        _demand_right(cell, found)
+                    affinity.keep_on(launches[role], cores[-1])
+        _check_answers(cell, answers)
 
     def _warm(self, cell: Cell, limit: float) -> int:
-        """The calls of a sample: as many for each role."""
-        sizes = []
+        """Warm the cell up in every role; return the calls of a sample, the same for all roles."""
+        calls = []
         for role, launch in self.launches[cell.framework].items():
-            with _blaming(cell, role):
-                sizes.append(launch.ask("warm", limit, calls={cell.strategy: None})[cell.strategy])
-        return int(max(sizes))
+            with _attribute_failure(cell, role):
+                calls.append(launch.ask("warm", limit, calls={cell.strategy: None})[cell.strategy])
+        return int(max(calls))
 
     def close(self, cell: Cell) -> None:
-        """Let the problem go; a worker that cannot is gone with its launch pair."""
+        """Close the cell's problem in every worker; one that fails to ends with its launch pair."""
         for launch in self.launches[cell.framework].values():
             with contextlib.suppress(WorkerError):
                 launch.ask("close")
 
 
-def _demand_right(cell: Cell, found: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise what is to be said of the cell, where all is not well in every role.
+def side_of(role: str) -> str:
+    """Return the side whose code runs in a role: ``head``, or ``base`` for the other two."""
+    return "head" if role == "head" else "base"
 
-    Wrong gradients in head go before whatever base cannot do; what both cannot is neither's gain.
+
+def launch_times(turns: Mapping[str, Turns], metrics: Sequence[str]) -> dict[str, list[float]]:
+    """Return for each metric the time of base, head and the control, seconds per call."""
+    return {
+        metric: [
+            launch_quantile(turns[role][metric], plan.QUANTILE, plan.DROPPED) for role in ROLES
+        ]
+        for metric in metrics
+    }
+
+
+def _check_answers(cell: Cell, answers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `CellFailed` unless the cell's gradients are right in every role.
+
+    Wrong gradients in head are reported first, even if base cannot run the cell. If neither side
+    can run it, the failure belongs to both: head has gained and lost nothing.
     """
-    failures = {role: _failure(cell, role, found[role]) for role in ROLES}
-    head, base = failures["head"], failures["base"] or failures["again"]
-    if head and base and (head.outcome != WRONG or base.outcome == WRONG):
-        why = f"base: {base}; head: {head}"
-        raise CellFailed(cell, "both", head.outcome, why, again=True, settled=True)
-    if head or base:
-        raise head or base  # type: ignore[misc]  # one of them is there
+    failures = {role: _failure(cell, role, answers[role]) for role in ROLES}
+    head, base = failures["head"], failures["base"] or failures["control"]
+    if head and base and (head.outcome != WRONG_GRADIENTS or base.outcome == WRONG_GRADIENTS):
+        message = f"base: {base}; head: {head}"
+        raise CellFailed(cell, "both", head.outcome, message, repeatable=True, idle=True)
+    failure = head or base
+    if failure:
+        raise failure
 
 
-def _failure(cell: Cell, role: str, found: Mapping[str, Any]) -> CellFailed | None:
-    if "error" in found:
-        error = found["error"]
-        outcome = outcome_of(error)
-        said = outcome != "out_of_memory"
-        return CellFailed(
-            cell, role, outcome, format_error(error), again=True, settled=True, said=said
-        )
-    if found["equivalence"] != "pass":
-        why = str(found["equivalence"])
-        return CellFailed(cell, role, WRONG, why, again=True, settled=True, said=True)
-    return None
+def _failure(cell: Cell, role: str, answer: Mapping[str, Any]) -> CellFailed | None:
+    """Return the failure that a worker's answer reports, or None."""
+    if "error" in answer:
+        outcome, message = outcome_of(answer["error"]), format_error(answer["error"])
+        reported = outcome != "out_of_memory"
+    elif answer["equivalence"] != "pass":
+        outcome, message, reported = WRONG_GRADIENTS, str(answer["equivalence"]), True
+    else:
+        return None
+    return CellFailed(cell, role, outcome, message, repeatable=True, idle=True, reported=reported)
 
 
 @contextlib.contextmanager
-def _blaming(cell: Cell, role: str) -> Iterator[None]:
-    """What the worker of this role does wrong is this cell's failure."""
+def _attribute_failure(cell: Cell, role: str) -> Iterator[None]:
+    """Turn an error of the worker of this role into a `CellFailed` of this cell."""
     try:
         yield
     except WorkerError as error:
-        # a worker that died may have been killed; one that hangs has had its time
-        said = isinstance(error, WorkerFailed)
-        surely = said or error.outcome == "timeout"
-        raise CellFailed(cell, role, error.outcome, str(error), again=surely, said=said) from error
-    except OSError as error:  # its process is gone, or there is no room for what it is to read
-        why = f"{type(error).__name__}: {error}"
-        raise CellFailed(cell, role, "crashed", why, again=False) from error
+        reported = isinstance(error, WorkerFailed)
+        # something outside may have killed a worker that died; one that hung had all its time
+        repeatable = reported or error.outcome == "timeout"
+        raise CellFailed(
+            cell, role, error.outcome, str(error), repeatable=repeatable, reported=reported
+        ) from error
+    except OSError as error:  # the process is gone, or the disk is full
+        message = f"{type(error).__name__}: {error}"
+        raise CellFailed(cell, role, "crashed", message, repeatable=False) from error
 
 
 @contextlib.contextmanager
-def started(
+def start_worker_pairs(
     sides: Mapping[str, Side], frameworks: Sequence[str], device: str, index: int
 ) -> Iterator[WorkerPairs]:
-    """The cast of launch pair ``index``; who starts first goes round.
+    """Start the workers of launch pair ``index``, and kill them at the end.
+
+    The role that starts first changes from one launch pair to the next.
 
     Raises:
         WorkerError: a worker does not start.
     """
     launches: dict[str, dict[str, Launch]] = {framework: {} for framework in frameworks}
-    usable = affinity.usable()
+    cores = affinity.usable()
     order = [ROLES[(place + index) % len(ROLES)] for place in range(len(ROLES))]
     try:
         for framework in frameworks:
             for place, role in enumerate(order):
-                core = usable[place % len(usable)] if device == "cpu" else None
-                side = sides["head" if role == "head" else "base"]
-                launches[framework][role] = launch(side, framework, device, core=core)
-        for one in _all(launches):
-            one.ready()
+                core = cores[place % len(cores)] if device == "cpu" else None
+                side = sides[side_of(role)]
+                launches[framework][role] = start_worker(side, framework, device, core=core)
+        for launch in _all(launches):
+            launch.ready()
         yield WorkerPairs(launches, device)
     finally:
-        for one in _all(launches):
-            one.kill()
+        for launch in _all(launches):
+            launch.kill()
 
 
-def launch(
+def start_worker(
     side: Side, framework: str, device: str, dtype: str = "float32", core: int | None = None
 ) -> Launch:
-    """A fresh worker of this side: its code, its interpreter, its cache."""
+    """Start a fresh worker of a side, with that side's code, interpreter and cache."""
     return Launch(
         framework,
         device=device,
@@ -219,4 +254,4 @@ def launch(
 
 
 def _all(launches: Mapping[str, Mapping[str, Launch]]) -> list[Launch]:
-    return [one for roles in launches.values() for one in roles.values()]
+    return [launch for roles in launches.values() for launch in roles.values()]

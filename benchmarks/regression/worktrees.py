@@ -1,7 +1,7 @@
-"""Trees of code out of git: a commit written out, or the work tree copied as it is now.
+"""Write versions of the code out of git: a commit, or a copy of the work tree as it is now.
 
-Nothing of the repository is touched: no work tree is registered, no index changed, so that a
-session which is killed leaves nothing behind but a folder in the temporary directory.
+Nothing in the repository changes: no git worktree is registered and no index is written. A session
+that is killed leaves nothing behind but a folder in the temporary directory.
 """
 
 from __future__ import annotations
@@ -15,60 +15,62 @@ from pathlib import Path
 FREE_SPACE = "free some space there, or set TMPDIR to another folder"
 
 
-class TreeError(Exception):
-    """A tree that cannot be had: one line for the person who asked for it."""
+class VersionError(Exception):
+    """A version cannot be prepared; the message is one line for the person who asked for it."""
 
 
 def repository(folder: Path) -> Path:
-    """The top of the git repository that this folder is in.
+    """Return the top folder of the git repository that contains ``folder``.
 
     Raises:
-        TreeError: git is absent, or this is no repository.
+        VersionError: git is not installed, or the folder is in no repository.
     """
     if not folder.is_dir():
-        raise TreeError(f"{folder} is no folder")
+        raise VersionError(f"{folder} is no folder")
     try:
         return Path(_git(folder, "rev-parse", "--show-toplevel").strip())
-    except TreeError as error:
-        raise TreeError(f"{folder} is in no git repository, so it has no refs: {error}") from None
+    except VersionError as error:
+        raise VersionError(
+            f"{folder} is in no git repository, so it has no refs: {error}"
+        ) from None
 
 
-def commit_of(repo: Path, ref: str) -> str:
-    """The commit that a ref names.
+def resolve_commit(repo: Path, ref: str) -> str:
+    """Return the full hash of the commit that a ref names.
 
     Raises:
-        TreeError: the repository has no such ref; says which it has.
+        VersionError: the repository has no such ref; the message lists some that exist.
     """
     try:
         return _git(repo, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}").strip()
-    except TreeError:
-        there = _git(repo, "for-each-ref", "--format=%(refname:short)", "--count=8").split()
-        have = f"it has {', '.join(there)}" if there else "it has none"
-        raise TreeError(
+    except VersionError:
+        refs = _git(repo, "for-each-ref", "--format=%(refname:short)", "--count=8").split()
+        have = f"it has {', '.join(refs)}" if refs else "it has none"
+        raise VersionError(
             f"{ref!r} is no commit of {repo}; give a branch, a tag or a commit ({have}); "
             "where only a part was cloned, fetch the rest: git fetch --unshallow"
         ) from None
 
 
-def changes(repo: Path) -> int:
-    """How many files of the work tree are not as they were committed, new ones included."""
+def count_changes(repo: Path) -> int:
+    """Count the files of the work tree that differ from the last commit, new files included."""
     return len(_git(repo, "status", "--porcelain", "-z", "--no-renames").split("\0")) - 1
 
 
-def write_out(repo: Path, commit: str, into: Path) -> None:
-    """All files of a commit, as a check-out would have them.
+def export_commit(repo: Path, commit: str, into: Path) -> None:
+    """Write all files of a commit into a new folder, as a check-out would.
 
     Raises:
-        TreeError: the disk is full, or git fails.
+        VersionError: the disk is full, or git fails.
     """
     into.mkdir(parents=True)
     index = into.with_name(f"{into.name}.index")
-    own = {"GIT_INDEX_FILE": str(index)}  # not the repository's
+    own = {"GIT_INDEX_FILE": str(index)}  # the repository's own index stays as it is
     try:
-        _git(repo, "read-tree", commit, more=own)
-        _git(repo, "checkout-index", "--all", f"--prefix={into}/", more=own)
-    except TreeError as error:
-        raise TreeError(
+        _git(repo, "read-tree", commit, variables=own)
+        _git(repo, "checkout-index", "--all", f"--prefix={into}/", variables=own)
+    except VersionError as error:
+        raise VersionError(
             f"cannot write commit {commit[:9]} into {into.parent}: {error}; if its disk is full, "
             f"{FREE_SPACE}"
         ) from None
@@ -76,48 +78,53 @@ def write_out(repo: Path, commit: str, into: Path) -> None:
         index.unlink(missing_ok=True)
 
 
-def copy(repo: Path, into: Path) -> None:
-    """The work tree as it is now: what is tracked, and what is new and not ignored.
+def copy_work_tree(repo: Path, into: Path) -> None:
+    """Copy the work tree into a new folder: tracked files, and new files that git does not ignore.
 
-    A copy, so that nobody changes it while it is measured.
+    The workers run a copy so that edits during the session cannot change what is measured.
 
     Raises:
-        TreeError: the disk is full, or git fails.
+        VersionError: the disk is full, or git fails.
     """
     names = _git(repo, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     try:
         into.mkdir(parents=True)
         for name in filter(None, dict.fromkeys(names.split("\0"))):
             source, target = repo / name, into / name
-            if source.is_file():  # a submodule is a folder, what was removed is not there
+            if source.is_file():  # git also lists submodules, which are folders, and removed files
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
     except OSError as error:
-        raise TreeError(
+        raise VersionError(
             f"cannot copy the work tree {repo} into {into.parent}: {error.strerror or error}; "
             f"{FREE_SPACE}"
         ) from error
 
 
-def _git(folder: Path, *arguments: str, more: Mapping[str, str] | None = None) -> str:
-    """What git says; its variables that a hook has set, to another repository, do not count."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+def _git(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
+    """Run git in a folder and return its standard output.
+
+    Git variables of our own environment are removed: a hook may have pointed them at another
+    repository.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
-            # so that asking what has changed writes no fresher index
+            # --no-optional-locks: `git status` must not refresh the repository's index
             ["git", "--no-optional-locks", "-C", str(folder), *arguments],
-            env={**kept, **(more or {})},
+            env={**inherited, **(variables or {})},
             capture_output=True,
             text=True,
             errors="surrogateescape",
             check=False,
         )
     except FileNotFoundError:
-        raise TreeError(
+        raise VersionError(
             "git is not installed, and BASE and HEAD are its refs; install it, or compare "
             "interpreters on one tree: --base-python PATH"
         ) from None
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise TreeError(f"git {arguments[0]}: {said[-1] if said else f'code {done.returncode}'}")
+        lines = done.stderr.strip().splitlines()
+        reason = lines[-1] if lines else f"code {done.returncode}"
+        raise VersionError(f"git {arguments[0]}: {reason}")
     return done.stdout

@@ -1,4 +1,7 @@
-"""The catalogue: every scenario by its name, a family a file."""
+"""Hold the catalogue: every scenario by its name, one file for each family.
+
+The order is that of ``docs/scenarios.md``, which numbers the scenarios by it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two players that take turns: rows 8 to 10 of the catalogue. A variant is a turn."""
+"""Specify the alternations: two players that are trained in turns. A variant is one turn."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ GAN = Scenario(
     kinked=(("turn_d", "large"),),
 )
 
-SYMBOLS, BITS, SIGNAL_TO_NOISE = 7, 4, 7.0  # a codeword's, a message's, Eb/N0 in dB
+# symbols of a codeword, bits of a message, Eb/N0 in dB
+SYMBOLS, BITS, SIGNAL_TO_NOISE = 7, 4, 7.0
 
 
 def _autoencoder_parameters(*, messages: int, hidden: int, symbols: int, **_: Any) -> Parameters:
@@ -139,12 +140,12 @@ def _autoencoder_parameters(*, messages: int, hidden: int, symbols: int, **_: An
 def _autoencoder_data(
     rng: Rng, *, messages: int, symbols: int, batch: int, **_: Any
 ) -> dict[str, Any]:
-    """One-hot messages in turn, and noise of variance 1 / (2 · rate · Eb/N0)."""
-    sent = np.arange(batch) % messages
+    """Return one-hot messages, each in turn, and noise of variance 1 / (2 · rate · Eb/N0)."""
+    numbers = np.arange(batch) % messages
     deviation = math.sqrt(1.0 / (2.0 * BITS / SYMBOLS * 10.0 ** (SIGNAL_TO_NOISE / 10.0)))
     return {
-        "x": np.eye(messages)[sent],
-        "messages": sent,
+        "x": np.eye(messages)[numbers],
+        "messages": numbers,
         "noise": deviation * rng.standard_normal((batch, symbols)),
     }
 

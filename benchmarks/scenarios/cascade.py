@@ -1,4 +1,4 @@
-"""Networks in series with a loss at several places: rows 1 to 7 of the catalogue."""
+"""Specify the cascades: networks in series with losses at several of their outputs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from benchmarks.scenarios.spec import (
 
 Rng = np.random.Generator
 BOTH = ("net1", "net2")
-FORWARD_ONLY = {"loss1": ("net1",), "loss2": BOTH}  # loss2 reaches back, loss1 never ahead
+FORWARD_ONLY = {"loss1": ("net1",), "loss2": BOTH}
 
 
-# asking for the gradient of a loss that reaches nothing but what is frozen
+# outcomes of asking for the gradient of loss1 where all that it reaches is frozen
 NOTHING_LEFT_OF_LOSS1 = (
     Expected("torch", "frozen_net1", "loss1", "RuntimeError", "does not require grad"),
     Expected("jax", "frozen_net1", "loss1", None),  # jax.grad by nothing returns nothing
@@ -34,13 +34,13 @@ NOTHING_LEFT_OF_LOSS1 = (
 
 
 def _conv_parameters(first: str = "net1", second: str = "net2", **_: Any) -> Parameters:
-    own = {
+    layers_of = {
         "net1": conv_transpose("conv", 1, 1, (2, 2, 2), relu=True),
         "net2": conv_transpose("conv", 1, 1, (2, 2, 2), relu=True),
     }
     return {
         f"{network}.{name}": replace(parameter, draw_as=f"{key}.{name}")
-        for (key, layers), network in zip(own.items(), (first, second), strict=True)
+        for (key, layers), network in zip(layers_of.items(), (first, second), strict=True)
         for name, parameter in layers.items()
     }
 
@@ -52,7 +52,7 @@ def _conv_single_parameters(**_: Any) -> Parameters:
 def _conv_data(rng: Rng, *, batch: int, side: int, ones: bool, **_: Any) -> dict[str, Array]:
     shape = (batch, 1, side, side, side)
     return {
-        # above `seed` ones would make the whole inside of the volume one single value
+        # at larger sizes an input of ones would leave all of a volume's inside at one value
         "x": np.ones(shape) if ones else rng.standard_normal(shape),
         "target1": np.ones((batch, 1, *[side + 1] * 3)),
         "target2": np.ones((batch, 1, *[side + 2] * 3)),
@@ -77,9 +77,9 @@ CONV_CASCADE = Scenario(
     data=_conv_data,
     variants={"-": Variant(networks=BOTH, flow=FORWARD_ONLY)},
     optimizer=Optimizer("adam", {"lr": 1e-3}, "groups"),
-    zero_gradient=("net1.conv.bias", "net2.conv.bias"),  # InstanceNorm takes the mean out
+    zero_gradient=("net1.conv.bias", "net2.conv.bias"),  # InstanceNorm subtracts the mean
     seeds={("-", "small"): 3, ("-", "large"): 5},
-    # with ones all over, a mirrored kernel gives a mirrored output and the very same gradient
+    # an input of ones hides a mirrored kernel: the output is mirrored, the gradient is the same
     check_sizes=("seed", "small"),
 )
 
@@ -104,7 +104,7 @@ CONV_CASCADE_SINGLE = Scenario(
     zero_gradient=("net.stage1.conv.bias", "net.stage2.conv.bias"),
     draw_as="conv_cascade",
     seeds={("-", "small"): 3, ("-", "large"): 5},
-    # with ones all over, a mirrored kernel gives a mirrored output and the very same gradient
+    # an input of ones hides a mirrored kernel: the output is mirrored, the gradient is the same
     check_sizes=("seed", "small"),
 )
 
@@ -243,7 +243,7 @@ THREE_NETWORK_CASCADE = Scenario(
         for variant in ("plain", "stop_before_net2", "frozen_net3", "frozen_net1")
         for size, seed in {"seed": 224, "medium": 1}.items()
     },
-    freeze_size="small",  # smaller images than at `seed`
+    freeze_size="small",  # its images are smaller than those of `seed`
     expected=NOTHING_LEFT_OF_LOSS1,
 )
 
@@ -309,7 +309,7 @@ STACKED_CASCADE = Scenario(
     kinked=(
         *((variant, "small") for variant in ("n4", "n8", "n16", "front4", "back4")),
         *((variant, size) for variant in ("n8", "n16") for size in ("medium", "large")),
-        ("n16", "large_batch32"),  # 1.0e-6, which 48 layers of rounding could bridge
+        ("n16", "large_batch32"),  # the best seed leaves 1.0e-6, within the rounding of 48 layers
     ),
     expected=NOTHING_LEFT_OF_LOSS1,
 )

@@ -1,4 +1,4 @@
-"""One optimizer, several learning rates: rows 17 to 19 of the catalogue."""
+"""Specify the parameter groups: several learning rates, or one that changes in training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A part of the network keeps still: rows 11 to 16 of the catalogue."""
+"""Specify the partial freezes: a part of the network keeps still while the rest is trained."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLASSES = 10
 
 
 def images(rng: Rng, *, batch: int, channels: int, side: int) -> dict[str, Any]:
-    """Normal images [batch, channels, side, side], and a label each."""
+    """Draw normal images [batch, channels, side, side] with a random label each."""
     return {
         "x": rng.standard_normal((batch, channels, side, side)),
         "labels": rng.integers(CLASSES, size=batch),
@@ -39,7 +39,7 @@ FROZEN_SECOND_NETWORK = replace(
     CONV_CASCADE,
     name="frozen_second_network",
     family="partial_freeze",
-    summary="row 1 with net2 frozen: net1 still learns from loss2, through net2",
+    summary="conv_cascade with net2 frozen: net1 still learns from loss2, through net2",
     variants={"-": replace(CONV_CASCADE.variants["-"], frozen=("net2",))},
     draw_as="conv_cascade",
 )
@@ -83,7 +83,7 @@ def _attention_variant(gamma: float, statistics: str) -> Variant:
         frozen=("backbone",),
         arguments={"statistics": statistics},
         drawing={"gamma": gamma},
-        # behind a factor of 0 nothing comes back
+        # attention is multiplied by gamma: at 0 no gradient passes back into it
         exact_zero=() if gamma else ("attention.f", "attention.g", "attention.h"),
     )
 
@@ -113,7 +113,7 @@ ATTENTION = Scenario(
         {"lr": 1e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-5},
         "together",
     ),
-    # g's bias adds the same to every pixel j, which the softmax over j takes out again
+    # g's bias adds the same number for every pixel j, which the softmax over j cancels
     zero_gradient=("attention.g.bias",),
     trainings=(
         Training("from_gamma0", (Segment(50, ("gamma0",)),), unmoved=("backbone",)),
@@ -166,7 +166,7 @@ FROZEN_PREFIX = Scenario(
 
 
 def convolutions(network: str, channels: int, width: int) -> Parameters:
-    """LeNet's two convolutions."""
+    """Return the parameters of LeNet's two convolutions."""
     return {
         **conv(f"{network}.conv1", channels, 6 * width, (5, 5), relu=True),
         **conv(f"{network}.conv2", 6 * width, 16 * width, (5, 5), relu=True),
@@ -174,7 +174,7 @@ def convolutions(network: str, channels: int, width: int) -> Parameters:
 
 
 def classifier(network: str, width: int) -> Parameters:
-    """LeNet's three Linear layers."""
+    """Return the parameters of LeNet's three Linear layers."""
     return {
         **linear(f"{network}.linear1", 400 * width, 120, relu=True),
         **linear(f"{network}.linear2", 120, 84, relu=True),
@@ -223,7 +223,7 @@ LAST = ("features", "hidden", "last")
 ONLY_NEW_LAYER = Scenario(
     name="only_new_layer",
     family="partial_freeze",
-    summary="a new last layer is trained on what was loaded and keeps still",
+    summary="a new last layer is trained on pretrained layers that keep still",
     sizes=LENET_SIZES,
     structure=("width",),
     parameters=_last_layer_parameters,

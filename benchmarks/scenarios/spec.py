@@ -1,8 +1,11 @@
-"""The form of a scenario's facts: what both implementations must agree on, and neither decides."""
+"""Define the form of a scenario's spec: everything that both implementations must agree on.
+
+A spec is plain Python and NumPy. It holds sizes, parameters, data, flows, frozen parts, optimizers
+and trainings; the networks themselves stand in ``impl_torch/`` and ``impl_jax/``.
+"""
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,82 +15,54 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.scenarios.layers import (
+    Parameter,
+    Parameters,
+    batch_norm,
+    batch_statistics,
+    conv,
+    conv_transpose,
+    linear,
+)
+
+__all__ = [
+    "FRAMEWORKS",
+    "KINK_MARGIN",
+    "SIZES",
+    "Array",
+    "Expected",
+    "Optimizer",
+    "Parameter",
+    "Parameters",
+    "Scenario",
+    "Segment",
+    "Training",
+    "Variant",
+    "batch_norm",
+    "batch_statistics",
+    "conv",
+    "conv_transpose",
+    "linear",
+    "matches",
+    "part_of",
+]
+
 Arguments = Mapping[str, Any]
 Array = NDArray[np.float64]
 SIZES = ("seed", "small", "medium", "large", "large_batch32", "gpu")
 FRAMEWORKS = ("torch", "jax")
-# The more activations a size has, the nearer to 0 the nearest of them comes, whatever the seed.
+# The least relative distance from a kink that a seed must leave, by size: the more activations, the
+# nearer to 0 the nearest of them comes, whatever the seed.
 KINK_MARGIN = {"seed": 1e-5, "small": 1e-5, "medium": 1e-6, "large": 1e-7, "large_batch32": 1e-6}
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """A tensor in torch's layout, drawn uniformly from centre ± bound.
-
-    ``draw_as`` is the name it is drawn under where that is not its own, so that two scenarios can
-    start from the same weights.
-    """
-
-    shape: tuple[int, ...]
-    bound: float
-    draw_as: str | None = None
-    centre: float = 0.0
-
-
-Parameters = dict[str, Parameter]
-
-
-def linear(name: str, inputs: int, outputs: int, *, relu: bool) -> Parameters:
-    """Weight [outputs, inputs] and bias [outputs]; ``relu`` says whether one follows."""
-    return _layer(name, (outputs, inputs), inputs, outputs, relu)
-
-
-def conv(
-    name: str, inputs: int, outputs: int, kernel: tuple[int, ...], *, relu: bool, bias: bool = True
-) -> Parameters:
-    """Weight [outputs, inputs, *kernel] and bias [outputs] of a convolution."""
-    fan_in = inputs * math.prod(kernel)
-    layer = _layer(name, (outputs, inputs, *kernel), fan_in, outputs, relu)
-    return layer if bias else {f"{name}.weight": layer[f"{name}.weight"]}
-
-
-def conv_transpose(
-    name: str, inputs: int, outputs: int, kernel: tuple[int, ...], *, relu: bool
-) -> Parameters:
-    """Weight [inputs, outputs, *kernel] and bias [outputs] of a transposed convolution."""
-    return _layer(name, (inputs, outputs, *kernel), inputs * math.prod(kernel), outputs, relu)
-
-
-def _layer(name: str, shape: tuple[int, ...], fan_in: int, outputs: int, relu: bool) -> Parameters:
-    # uniform on ±b has variance b²/3; wanted is gain²/fan_in, gain √2 where a ReLU follows
-    bound = math.sqrt(3.0 * (2.0 if relu else 1.0) / fan_in)
-    return {
-        f"{name}.weight": Parameter(shape, bound),
-        f"{name}.bias": Parameter((outputs,), 1.0 / math.sqrt(fan_in)),
-    }
-
-
-def batch_norm(name: str, channels: int) -> Parameters:
-    """Scale and shift [channels] of a BatchNorm, around 1 and 0."""
-    return {
-        f"{name}.weight": Parameter((channels,), 0.2, centre=1.0),
-        f"{name}.bias": Parameter((channels,), 0.2),
-    }
-
-
-def batch_statistics(name: str, channels: int) -> Parameters:
-    """Running mean and variance [channels] of a BatchNorm, as if it had seen some batches."""
-    return {
-        f"{name}.running_mean": Parameter((channels,), 0.2),
-        f"{name}.running_var": Parameter((channels,), 0.3, centre=1.0),
-    }
-
-
-@dataclass(frozen=True)
 class Optimizer:
-    """``kind`` and its settings; ``arrangement`` is how it spreads over the networks.
+    """Describe an optimizer: its kind, its settings, and how it is spread over the networks.
 
-    ``rates`` gives layers or networks a learning rate of their own.
+    ``arrangement`` is ``groups`` (one optimizer, a parameter group for each network), ``separate``
+    (one optimizer for each network) or ``together`` (one over everything that is trained).
+    ``rates`` gives networks or layers a learning rate of their own, by name.
     """
 
     kind: str
@@ -96,7 +71,7 @@ class Optimizer:
     rates: Mapping[str, float] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return the settings as plain data, for the worker protocol."""
         return {
             "kind": self.kind,
             "settings": dict(self.settings),
@@ -107,14 +82,18 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Variant:
-    """A sub-case of a row; of an alternation, a turn.
+    """Describe a sub-case of a scenario; of an alternation, the turn of one player.
 
-    ``networks`` are the names that the flow speaks of, in order. ``flow`` lists for each loss the
-    networks it reaches, ``frozen`` the networks or layers that keep still all the same: a loss may
-    change what it reaches and is not frozen. ``exact_zero`` are layers whose gradient is exactly 0
-    here, ``arguments`` what the builder gets beside the size's, ``drawing`` what only the drawing
-    of weights and data gets. ``impossible`` are the strategies and recipes that cannot exist here,
-    by ``strategy``, ``framework/strategy`` or ``framework/mode``, with the reason.
+    Attributes:
+        networks: The names of the networks, in the order in which the data passes them.
+        flow: For each loss the networks that its gradient reaches.
+        frozen: Networks or layers whose parameters must not change, although a loss reaches them.
+        exact_zero: Layers whose gradient is exactly 0 in this variant.
+        arguments: Arguments of the builder beside those of the size.
+        drawing: Arguments of the drawing of weights and data alone.
+        impossible: Reasons why strategies and recipes cannot exist in this variant, by
+            ``strategy``, ``framework/strategy`` or ``framework/mode``.
+        optimizer: An optimizer in place of the scenario's.
     """
 
     networks: tuple[str, ...]
@@ -128,7 +107,7 @@ class Variant:
 
     @property
     def allowed(self) -> dict[str, tuple[str, ...]]:
-        """For each loss the networks it may change: what it reaches and is not frozen whole."""
+        """Return for each loss the networks that it may change: reached, and not frozen."""
         return {
             loss: tuple(net for net in reached if net not in self.frozen)
             for loss, reached in self.flow.items()
@@ -136,12 +115,12 @@ class Variant:
 
     @property
     def frozen_in_front(self) -> bool:
-        """Whether all that is frozen are networks, in front of all that is trained."""
+        """Return whether whole networks are frozen, all of them in front of all trained ones."""
         front = len(self.frozen)
         return front > 0 and set(self.networks[:front]) == set(self.frozen)
 
     def reason_against(self, framework: str, strategy: str, mode: str = "") -> str | None:
-        """Why this strategy, or any in this mode, cannot exist here; None if it can."""
+        """Return why this strategy, or this mode, cannot exist in the variant; None if it can."""
         specific = self.impossible.get(f"{framework}/{strategy}")
         return (
             specific or self.impossible.get(strategy) or self.impossible.get(f"{framework}/{mode}")
@@ -150,10 +129,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of training: ``steps`` times each of the ``turns``, which are variants, in order.
+    """Describe a part of a training: ``steps`` rounds, each of which takes every turn in order.
 
-    Before it the learning rates are multiplied by ``rate``, in place, or with ``renew`` by new
-    optimizers that remember nothing.
+    ``turns`` are names of variants. Before the first round the learning rates are multiplied by
+    ``rate``: in place, or with ``renew`` by starting new optimizers without state.
     """
 
     steps: int
@@ -164,13 +143,17 @@ class Segment:
 
 @dataclass(frozen=True)
 class Training:
-    """A run of the row's optimizer, and what it must end at.
+    """Describe a training with the scenario's optimizer, and the end that it must come to.
 
-    Only ``losses`` are trained on, if named. ``reaches`` is {network: (target, tolerance)} for
-    every element of its output; ``unmoved`` the networks that must end bit-identical to where they
-    began; ``steps_counted`` {network: steps} what Adam must have counted; ``band`` how far, as a
-    share of the distance travelled, float32 may end from float64, beside the rounding of the
-    weights themselves.
+    Attributes:
+        name: The name of the training, which stands in the id of its test.
+        segments: The parts of the training, in order.
+        losses: The losses that are summed; None for all of them.
+        reaches: {network: (target, tolerance)} for every element of the network's output.
+        unmoved: Networks that must end bit-identical to their start.
+        steps_counted: {network: steps} that Adam must have counted.
+        band: How far the weights may end in float32 from those in float64, as a share of the
+            distance travelled; the rounding of the weights themselves comes on top.
     """
 
     name: str
@@ -184,7 +167,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Expected:
-    """What asking for the gradient of a loss that reaches nothing does: raise, or return."""
+    """Describe the outcome of asking for the gradient of a loss that reaches nothing trainable.
+
+    ``error`` is the type that is raised, with ``message`` in its text; None where nothing is
+    raised.
+    """
 
     framework: str
     variant: str
@@ -195,14 +182,33 @@ class Expected:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A row of the catalogue: one spec here, one function of its name in each implementation.
+    """Describe a scenario of the catalogue, or one from a file of the user's.
 
-    ``sizes`` hold every number of a size; ``structure`` names those that shape the networks, which
-    is what the implementations are called with. ``seeds`` are chosen so that no pre-activation
-    lies at a kink and no tensor is dead; the checks say so where they are not. ``kinked`` are the
-    (variant, size) pairs for which no such seed is to be found. ``check_sizes`` are the sizes at
-    which the checks without a clock run, ``freeze_size`` that of the proofs of a freeze. ``file``
-    is where a spec from outside this repository stands; its loader fills it in, and ``family``.
+    In each implementation a function of the scenario's name builds the networks.
+
+    Attributes:
+        name: The name of the scenario and of its builder in each implementation.
+        summary: One line that says what it is.
+        sizes: Every number of each size, by name.
+        structure: The names of those numbers that shape the networks; the builders get these.
+        parameters: Returns every parameter by its canonical name ``network.layer.weight``.
+        data: Returns inputs and targets as arrays, drawn from a NumPy generator.
+        variants: The sub-cases by name; ``-`` is the name of an only one.
+        optimizer: The optimizer of every variant that has none of its own.
+        family: The module of each implementation that holds the builder.
+        zero_gradient: Parameters whose gradient is 0 by mathematics, and noise when computed.
+        trainings: Trainings that the checks run, with the end that they must come to.
+        expected: Outcomes of asking for a gradient that does not exist.
+        buffers: Returns running statistics and the like, as ``parameters`` does.
+        draw_as: The scenario whose weights and data this one shares.
+        seed: The seed of the drawing; ``seeds`` replaces it by (variant, size). Seeds are chosen so
+            that no pre-activation lies at a kink of its activation function and no tensor is dead.
+        kinked: The (variant, size) pairs for which there is no such seed.
+        check_sizes: The sizes at which the checks without a clock run.
+        freeze_size: The size at which a freeze is proven.
+        baseline: The strategy that ratios refer to.
+        file: The file of a spec from outside this repository; the loader fills it in, and
+            ``family``.
     """
 
     name: str
@@ -228,57 +234,61 @@ class Scenario:
     file: Path | None = None
 
     def kink_margin(self, variant: str, size: str) -> float | None:
-        """How far every pre-activation keeps off its kink, relative to its tensor's largest.
+        """Return the least distance of every pre-activation from its kink; None if unknown.
 
-        None where none is promised.
+        The distance is relative to the largest value of the pre-activation's tensor.
         """
         return None if (variant, size) in self.kinked else KINK_MARGIN.get(size)
 
     def lacks(self, framework: str) -> str | None:
-        """Why there is no part for this framework; None if there is."""
+        """Return why the scenario has no file for this framework; None if it has."""
         if self.file is None or part_of(self.file, framework).is_file():
             return None
         return f"{self.file.name} has no {framework} part: no {part_of(self.file, framework).name}"
 
     def arguments(self, variant: str, size: str) -> dict[str, Any]:
-        """What the implementations' function of this name is called with."""
+        """Return the arguments of the builder in both implementations."""
         shaping = {name: self.sizes[size][name] for name in self.structure}
         return {**shaping, **self.variants[variant].arguments}
 
     def optimizer_of(self, variant: str) -> Optimizer:
-        """The variant's own optimizer, or else the row's."""
+        """Return the variant's own optimizer, or else the scenario's."""
         return self.variants[variant].optimizer or self.optimizer
 
     def parameters_of(self, variant: str, size: str) -> Parameters:
-        """Every parameter by its canonical name."""
-        return self.parameters(**self.everything(variant, size))
+        """Return every parameter by its canonical name."""
+        return self.parameters(**self.drawing_arguments(variant, size))
 
     def buffers_of(self, variant: str, size: str) -> Parameters:
-        """Every buffer, such as BatchNorm's running statistics, by its canonical name."""
-        return self.buffers(**self.everything(variant, size)) if self.buffers else {}
+        """Return every buffer, such as BatchNorm's running statistics, by its canonical name."""
+        return self.buffers(**self.drawing_arguments(variant, size)) if self.buffers else {}
 
-    def everything(self, variant: str, size: str) -> dict[str, Any]:
-        """What `parameters`, `buffers` and `data` are called with."""
+    def drawing_arguments(self, variant: str, size: str) -> dict[str, Any]:
+        """Return the arguments of `parameters`, `buffers` and `data`."""
         chosen = self.variants[variant]
         return {**self.sizes[size], **chosen.arguments, **chosen.drawing}
 
     def draw(self, variant: str, size: str) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Weights (and buffers) and data, float64 values that float32 holds exactly.
+        """Draw weights with buffers, and data: float64 values that float32 holds exactly.
 
-        Both precisions then start from the same point, and what they differ by is arithmetic.
+        Both precisions then start from the same point and differ by their arithmetic alone.
         """
         seed = self.seeds.get((variant, size), self.seed)
         key = self.draw_as or self.name
-        drawn = self.parameters_of(variant, size) | self.buffers_of(variant, size)
+        tensors = self.parameters_of(variant, size) | self.buffers_of(variant, size)
         weights = {
             name: p.centre + _rng(seed, key, p.draw_as or name).uniform(-p.bound, p.bound, p.shape)
-            for name, p in drawn.items()
+            for name, p in tensors.items()
         }
-        data = self.data(_rng(seed, key, "data"), **self.everything(variant, size))
+        data = self.data(_rng(seed, key, "data"), **self.drawing_arguments(variant, size))
         return _representable(weights), _representable(data)
 
     def facts(self, variant: str, size: str) -> dict[str, Any]:
-        """Plain facts for an implementation: names spelled out, nothing but JSON."""
+        """Return the description of a problem that goes to a worker: names and numbers, JSON only.
+
+        ``reach`` lists for each loss the parameters that its gradient reaches, ``flow`` those of
+        them that are not frozen.
+        """
         chosen = self.variants[variant]
         names = list(self.parameters_of(variant, size))
         frozen = [name for name in names if matches(name, chosen.frozen)]
@@ -292,14 +302,17 @@ class Scenario:
             "arguments": self.arguments(variant, size),
             "networks": list(chosen.networks),
             "reach": reach,
-            "flow": {loss: [n for n in near if n not in frozen] for loss, near in reach.items()},
+            "flow": {
+                loss: [name for name in reached if name not in frozen]
+                for loss, reached in reach.items()
+            },
             "frozen": frozen,
             "optimizer": self.optimizer_of(variant).facts(),
         }
 
 
 def part_of(spec: Path, framework: str) -> Path:
-    """Where a framework's part of a spec from outside stands: ``net.py`` → ``net_torch.py``."""
+    """Return the file of a framework's part of an external spec: ``net.py`` → ``net_torch.py``."""
     return spec.with_name(f"{spec.stem}_{framework}.py")
 
 
@@ -308,7 +321,7 @@ def _rng(seed: int, scenario: str, name: str) -> np.random.Generator:
 
 
 def _representable(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Floats as float32 holds them; labels are whole numbers and stay."""
+    """Round floats to float32; labels are whole numbers and stay."""
     return {
         name: array.astype(np.float32).astype(np.float64) if array.dtype.kind == "f" else array
         for name, array in arrays.items()
@@ -316,5 +329,5 @@ def _representable(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def matches(name: str, prefixes: tuple[str, ...]) -> bool:
-    """Whether a parameter belongs to one of these networks, by whole parts of its name."""
+    """Return whether a parameter's name begins with one of the prefixes, by whole parts of it."""
     return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)

@@ -1,28 +1,28 @@
-"""After how many calls a compiled mode has paid for being compiled, against the eager mode.
+"""Compute after how many calls a compiled mode has made up for the time of compiling.
 
-A figure of its own, made from a run's records: two cells that differ in nothing but the mode are
-measured in different groups, so it belongs to neither of them.
+Break-even is computed from the records of one run and belongs to no single record: two cells that
+differ in nothing but the mode are measured in different groups.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from results.records.record import CELL_FIELDS, Record
+from results.records.record import AnyRecord, cell_fields
+from results.records.schema import Estimate
+from results.statistics.verdict import MARGIN
 
 EAGER = "eager"
-MARGIN = 0.01  # of a time: what is nearer than this is called equal
-# two reasons of which a reader asks for the word
+# Two reasons for which a page has a word of its own.
 NEVER = "never: compiled is slower"
 NOT_TOLD = "no difference that can be told from noise"
 
 
 @dataclass(frozen=True)
 class Payback:
-    """A cell in a compiled mode beside its eager twin.
+    """The break-even of a cell in a compiled mode with its eager twin.
 
     ``calls`` is the smallest number of calls N, the first included, after which the compiled mode
     has taken no more time than the eager one:
@@ -34,29 +34,50 @@ class Payback:
     ``missing`` says why.
     """
 
-    record: Record
-    eager: Record | None
+    record: AnyRecord
+    eager: AnyRecord | None
     calls: int | None = None
     low: int | None = None
     high: int | None = None
     missing: str | None = None
 
 
-def paybacks(records: Iterable[Record]) -> list[Payback]:
-    """One for each ``ok`` cell that is not eager, in the order of the records."""
+def paybacks(records: Iterable[AnyRecord]) -> list[Payback]:
+    """Return the break-even of each ``ok`` cell that is not eager, in the order of the records."""
     records = list(records)
-    eager = {_twin(record): record for record in records if record["mode"] == EAGER}
+    eager = {_without_mode(record): record for record in records if record["mode"] == EAGER}
     compiled = [r for r in records if r["mode"] != EAGER and r["outcome"] == "ok"]
-    return [payback(record, eager.get(_twin(record))) for record in compiled]
+    return [payback(record, eager.get(_without_mode(record))) for record in compiled]
 
 
-def payback(record: Record, eager: Record | None) -> Payback:
-    """When this cell pays for being compiled, against its eager twin, or why that is not known."""
-    why = _reason(record, eager)
-    if why is not None:
-        return Payback(record, eager, missing=why)
+def payback(record: AnyRecord, eager: AnyRecord | None) -> Payback:
+    """Return the break-even of a compiled cell with its eager twin, or why there is none."""
+    missing = _missing_times(record, eager) or _no_first_call(record)
+    if missing is not None:
+        return Payback(record, eager, missing=missing)
     assert eager is not None
-    slow, fast, first = eager["seconds"], record["seconds"], record["first_call_seconds"]
+    return _break_even(
+        record, eager, eager["seconds"], record["seconds"], record["first_call_seconds"]
+    )
+
+
+def _break_even(
+    record: AnyRecord, eager: AnyRecord, slow: Estimate, fast: Estimate, first: float
+) -> Payback:
+    """Return the break-even of an eager time, ``slow``, and a compiled one, ``fast``.
+
+    The two intervals must lie apart, the compiled one below, and the times beyond a margin. This is
+    stricter than a test of the difference: two times whose intervals touch may differ all the same.
+    But the two were not measured interleaved, and a number of calls should not rest on noise.
+    """
+    if fast["low"] is None or fast["high"] is None or slow["low"] is None or slow["high"] is None:
+        few = f"no verdict without intervals; there were {fast['launches']} launches"
+        return Payback(record, eager, missing=few)
+    if fast["low"] > slow["high"]:
+        return Payback(record, eager, missing=NEVER)
+    near = fast["estimate"] > (1 - MARGIN) * slow["estimate"]
+    if near or fast["high"] >= slow["low"]:
+        return Payback(record, eager, missing=NOT_TOLD)
     return Payback(
         record,
         eager,
@@ -70,8 +91,8 @@ def _calls(first: float, eager: float, compiled: float) -> int:
     return max(1, math.ceil((first - compiled) / (eager - compiled)))
 
 
-def _reason(record: Record, eager: Record | None) -> str | None:
-    """Why there is no number of calls; None if there is one."""
+def _missing_times(record: AnyRecord, eager: AnyRecord | None) -> str | None:
+    """Return why one of the two times is not known; None if both are."""
     if eager is None:
         return "its eager twin is not part of this run"
     if eager["outcome"] != "ok":
@@ -79,37 +100,21 @@ def _reason(record: Record, eager: Record | None) -> str | None:
     for one in (record, eager):
         if one["seconds"] is None:
             return f"{one['mode']} has no time: {one['missing'].get('seconds', 'not measured')}"
-    return _no_first_call(record) or _not_faster(record["seconds"], eager["seconds"])
+    return None
 
 
-def _no_first_call(record: Record) -> str | None:
-    first = record["first_call_seconds"]
+def _no_first_call(record: AnyRecord) -> str | None:
+    """Return why the cost of compiling is not known; None if it is."""
+    first, missing = record["first_call_seconds"], record["missing"]
+    trace, compiling = record["trace_seconds"], record["compile_seconds"]
     if first is None:
-        return f"no first call: {record['missing'].get('first_call_seconds', 'not measured')}"
-    parts = [record["trace_seconds"], record["compile_seconds"]]
-    if None in parts:
-        return f"no compile time: {record['missing'].get('compile_seconds', 'not measured')}"
-    if first < sum(parts):  # phase `backward` of a graph that is compiled with its forward pass
+        return f"no first call: {missing.get('first_call_seconds', 'not measured')}"
+    if trace is None or compiling is None:
+        return f"no compile time: {missing.get('compile_seconds', 'not measured')}"
+    if first < trace + compiling:  # phase `backward`: compiled together with its forward pass
         return "compiling serves the forward pass too, which this phase does not time"
     return None
 
 
-def _not_faster(compiled: Mapping[str, Any], eager: Mapping[str, Any]) -> str | None:
-    """The two intervals must lie apart, the compiled one below, and the times beyond a margin.
-
-    Stricter than a test of the difference: two times whose intervals touch may differ all the
-    same. But the two were not measured interleaved, and a payback is no place for a guess.
-    """
-    if None in (compiled["low"], compiled["high"], eager["low"], eager["high"]):
-        return f"no verdict without intervals; there were {compiled['launches']} launches"
-    if compiled["low"] > eager["high"]:
-        return NEVER
-    near = compiled["estimate"] > (1 - MARGIN) * eager["estimate"]
-    if near or compiled["high"] >= eager["low"]:
-        return NOT_TOLD
-    return None
-
-
-def _twin(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a cell and its eager twin have in common."""
-    return tuple(record[name] for name in CELL_FIELDS if name != "mode")
+def _without_mode(record: AnyRecord) -> tuple[str, ...]:
+    return cell_fields(record, without=("mode",))

@@ -1,50 +1,58 @@
-"""The frameworks against each other: unpaired, and mode against its equal where it has one.
+"""Compare the two frameworks with each other, each mode with its counterpart in the other.
 
-The launches of a session share what that session does to a framework: where its memory lies, how
-its threads are placed, what the machine's neighbours do. They cannot show it, so an interval made
-of them alone names winners that the next session does not confirm. `SESSION_SPREAD` is added.
+The launches of one session share the session's effects on a framework: where its memory lies, how
+its threads are placed, what else the machine does. Launches cannot show these effects, so an
+interval from launches alone names winners that the next session does not confirm. The interval
+therefore includes `SESSION_SPREAD`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
-from results.records.record import CELL_FIELDS, Record, sample_key
-from results.statistics.estimators import welch_interval
+from results.records.record import Record, cell_fields, sample_key
+from results.records.schema import Estimate
+from results.statistics.estimators import CONFIDENCE, welch_interval
 
-# what the two have in common; framework and mode differ, and so may the strategy's name
-_SAME = tuple(name for name in CELL_FIELDS if name not in ("framework", "mode"))
-# compiled against compiled, operation by operation against operation by operation
+# Modes of torch and jax that are alike: compiled both, or dispatched operation by operation both.
 EQUAL_MODES = {("compile", "jit"), ("compile_networks", "jit"), ("eager", "eager")}
-# as each is used by most, and labelled as unequal
+# The mode in which each framework is mostly used; pages mark the comparison as unequal.
 USUAL_MODES = {("eager", "jit")}
 
-# how far the log ratio of the two frameworks moves from session to session, beyond what launches
-# show: its standard deviation. Measured on a 2-core virtual machine, see docs/report.md
+# The standard deviation of the log ratio of the two frameworks from session to session, beyond what
+# launches show. Measured on a 2-core virtual machine, see docs/report.md.
 SESSION_SPREAD = 0.09
 
 
 class FrameworkRatio(NamedTuple):
-    """A cell in both frameworks: jax's time over torch's, and whether their modes are equals."""
+    """The comparison of a cell in both frameworks.
+
+    Attributes:
+        ratio: jax's time over torch's.
+        equal_modes: whether the two modes are in `EQUAL_MODES`.
+    """
 
     torch: Record
     jax: Record
-    ratio: dict[str, Any]
+    ratio: Estimate
     equal_modes: bool
 
 
 def framework_ratios(
     records: Iterable[Record],
     samples: Mapping[str, Sequence[ArrayLike]],
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> Iterator[FrameworkRatio]:
-    """Every pair of cells that differ in nothing but framework and mode, both with samples.
+    """Yield every pair of cells that differ in nothing but framework and mode, both with samples.
 
-    Recipes of a frozen part have names of their own in each framework; only those of one name
+    Recipes of a frozen part have their own names in each framework; only those with the same name
     are paired.
+
+    Args:
+        samples: `sample_key` of a record to one row [samples] a launch, in seconds per call.
     """
     timed = [r for r in records if r["outcome"] == "ok" and samples.get(sample_key(r))]
     jax: dict[tuple[str, ...], list[Record]] = {}
@@ -62,8 +70,8 @@ def framework_ratios(
 
 def _ratio(
     torch: Sequence[ArrayLike], jax: Sequence[ArrayLike], confidence: float
-) -> dict[str, Any] | None:
-    """None where a launch holds no time that can be, such as 0: the records say so themselves."""
+) -> Estimate | None:
+    """Return None where a launch holds an impossible time, such as 0: the records say so."""
     try:
         return welch_interval(torch, jax, confidence, SESSION_SPREAD)
     except (ValueError, OverflowError):
@@ -71,4 +79,5 @@ def _ratio(
 
 
 def _key(record: Record) -> tuple[str, ...]:
-    return tuple(record[name] for name in _SAME)
+    """Return the fields of the cell that both frameworks must share."""
+    return cell_fields(record, without=("framework", "mode"))

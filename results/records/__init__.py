@@ -1,1 +1,1 @@
-"""Records and runs: what they hold, how they are stored, read and validated."""
+"""Define records and runs: what they hold, how they are stored, read and validated."""

@@ -1,9 +1,8 @@
-"""Whether a run is to be believed: what its canaries said, in a line each.
+"""Tell whether a run is to be believed, from the results of its canaries.
 
-A canary is a program whose right answer is known, measured in the session itself. They stand in a
-run's settings under ``canaries``, one dictionary each: ``framework``, ``device``, ``dtype``,
-``canary`` (its name), ``passed`` (true, false, or null where it could not be told) and ``said``.
-Runs made before there were any have none. What a file holds may be of any shape.
+A canary is a program whose right answer is known, measured in the session itself. The results are
+in a run's settings under ``canaries``, one `CanaryResult` each. Runs made before there were any
+have none. A file may hold values of any shape, so that nothing is taken for granted here.
 """
 
 from __future__ import annotations
@@ -18,44 +17,47 @@ DISTRUST = (
 
 
 def failed(settings: Mapping[str, Any]) -> list[str]:
-    """A line for each canary that failed."""
+    """Return a line for each canary that failed: framework, name, and what it measured."""
     return [
-        f"{whose}: {one.get('canary')}: {one.get('said')}"
-        for whose, ones in _grouped(settings).items()
-        for one in ones
-        if one.get("passed") is False
+        f"{group}: {result.get('canary')}: {result.get('said')}"
+        for group, results in _grouped(settings).items()
+        for result in results
+        if result.get("passed") is False
     ]
 
 
 def summary(settings: Mapping[str, Any]) -> str | None:
-    """One line on all of them: ``torch ok, jax ok``; what could not be told has its reason.
+    """Return one line on all canaries, such as ``torch ok, jax ok``; None where there are none.
 
-    None where there are none.
+    Canaries that could not be judged are named with the reason.
     """
-    told = [f"{whose} {_state(ones)}" for whose, ones in _grouped(settings).items()]
-    return ", ".join(told) or None
+    states = [f"{group} {_state(results)}" for group, results in _grouped(settings).items()]
+    return ", ".join(states) or None
 
 
 def _grouped(settings: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """Framework → its canaries; device and dtype are named too where there are several."""
-    found = settings.get("canaries")
-    ones = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+    """Group the results by framework, and by device and dtype where there are several of them."""
+    canaries = settings.get("canaries")
+    results = (
+        [one for one in canaries if isinstance(one, Mapping)] if isinstance(canaries, list) else []
+    )
     names = ["framework"]
-    names += [n for n in ("device", "dtype") if len({str(one.get(n)) for one in ones}) > 1]
-    grouped: dict[str, list[Mapping[str, Any]]] = {}
-    for one in ones:
-        grouped.setdefault(" ".join(str(one.get(name)) for name in names), []).append(one)
-    return grouped
+    names += [n for n in ("device", "dtype") if len({str(one.get(n)) for one in results}) > 1]
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for result in results:
+        group = " ".join(str(result.get(name)) for name in names)
+        groups.setdefault(group, []).append(result)
+    return groups
 
 
-def _state(ones: list[Mapping[str, Any]]) -> str:
-    if any(one.get("passed") is False for one in ones):
+def _state(results: list[Mapping[str, Any]]) -> str:
+    if any(result.get("passed") is False for result in results):
         return "FAILED"
-    untold: dict[str, list[str]] = {}
-    for one in ones:
-        if one.get("passed") is not True:
-            untold.setdefault(str(one.get("said")), []).append(str(one.get("canary")))
-    if sum(map(len, untold.values())) == len(ones):
-        return f"NOT TAKEN ({'; '.join(untold)})"
-    left = "; ".join(f"{', '.join(names)} not told: {why}" for why, names in untold.items())
-    return f"ok ({left})" if left else "ok"
+    unjudged: dict[str, list[str]] = {}  # reason to the names of the canaries
+    for result in results:
+        if result.get("passed") is not True:
+            unjudged.setdefault(str(result.get("said")), []).append(str(result.get("canary")))
+    if sum(map(len, unjudged.values())) == len(results):
+        return f"NOT TAKEN ({'; '.join(unjudged)})"
+    rest = "; ".join(f"{', '.join(names)} not told: {why}" for why, names in unjudged.items())
+    return f"ok ({rest})" if rest else "ok"

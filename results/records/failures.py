@@ -1,23 +1,26 @@
-"""What came to something else than a time: why, and the command that measures it again."""
+"""List the cells of a run that have no time: why, and the command that measures them again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
-from results.records.record import CELL_FIELDS, Record
+from results.records.record import AnyRecord, cell_fields
 
-# many cells fail of one cause, and the first few tell it
-REASONS, GROUPS = 10, 3  # shown of all, and under one reason
+# Many cells fail for one reason, and the first few of them show it.
+REASONS, GROUPS = 10, 3  # how many are shown: reasons in all, groups under one reason
 COMMAND = "    "  # what a line with a command begins with
 
+R = TypeVar("R", bound=AnyRecord)
 
-def failed(records: Iterable[Record]) -> list[Record]:
-    """Those that came to something else than a time, and might have had one."""
+
+def failed(records: Iterable[R]) -> list[R]:
+    """Return the records of cells that failed: no time, and neither unsupported nor interrupted."""
     return [r for r in records if r["outcome"] not in ("ok", "unsupported", "interrupted")]
 
 
-def outcome_reason(record: Record) -> str:
-    """Why a cell that is not ok has no time, or an empty string where nothing says so."""
+def outcome_reason(record: AnyRecord) -> str:
+    """Return why a cell has no time; an empty string if it has one or no reason is recorded."""
     if record["outcome"] == "ok":
         return ""
     if record["equivalence"] not in (None, "pass"):
@@ -26,39 +29,40 @@ def outcome_reason(record: Record) -> str:
     return str(missing.get("seconds") or next(iter(missing.values()), ""))
 
 
-def failures(records: Sequence[Record]) -> Iterator[str]:
-    """A line a reason, under it the groups with their commands; of many, the first few.
+def failures(records: Sequence[AnyRecord]) -> Iterator[str]:
+    """Yield a line for each reason, under it the groups with their commands; at most the first few.
 
-    Every cell's own command stands in its record, in the report and in pytest's list of failures.
+    Every cell's own command is in its record, in the report and in pytest's list of failures.
     """
-    reasons: dict[tuple[str, str], dict[tuple[str, ...], list[Record]]] = {}
+    reasons: dict[tuple[str, str], dict[tuple[str, ...], list[AnyRecord]]] = {}
     for record in records:
         reason = record["outcome"], outcome_reason(record) or "no reason given"
-        reasons.setdefault(reason, {}).setdefault(_group(record), []).append(record)
-    for (outcome, why), found in list(reasons.items())[:REASONS]:
-        yield f"{outcome}, {_count(found.values())}: {why}"
-        for group, members in list(found.items())[:GROUPS]:
-            strategies = ", ".join(record["strategy"] for record in members)
-            yield f"  {' '.join(part for part in group if part != '-')}: {strategies}"
-            yield f"{COMMAND}{_command(members)}"
-        if len(found) > GROUPS:
-            yield f"  and {_count(list(found.values())[GROUPS:])} more"
-    others = [members for found in list(reasons.values())[REASONS:] for members in found.values()]
+        group = cell_fields(record, without=("strategy",))
+        reasons.setdefault(reason, {}).setdefault(group, []).append(record)
+    for (outcome, why), groups in list(reasons.items())[:REASONS]:
+        yield f"{outcome}, {_count(groups.values())}: {why}"
+        yield from _groups(groups)
+    others = [members for groups in list(reasons.values())[REASONS:] for members in groups.values()]
     if others:
         yield f"and {_count(others)} more, for {len(reasons) - REASONS} other reasons"
 
 
-def _group(record: Record) -> tuple[str, ...]:
-    return tuple(record[name] for name in CELL_FIELDS if name != "strategy")
+def _groups(groups: dict[tuple[str, ...], list[AnyRecord]]) -> Iterator[str]:
+    for group, members in list(groups.items())[:GROUPS]:
+        strategies = ", ".join(record["strategy"] for record in members)
+        yield f"  {' '.join(part for part in group if part != '-')}: {strategies}"
+        yield f"{COMMAND}{_command(members)}"
+    if len(groups) > GROUPS:
+        yield f"  and {_count(list(groups.values())[GROUPS:])} more"
 
 
-def _count(groups: Iterable[Sequence[Record]]) -> str:
+def _count(groups: Iterable[Sequence[AnyRecord]]) -> str:
     cells = sum(len(members) for members in groups)
     return f"{cells} cell{'s' if cells > 1 else ''}"
 
 
-def _command(members: Sequence[Record]) -> str:
-    """One command for the cells of a group: they differ in nothing but the strategy."""
+def _command(members: Sequence[AnyRecord]) -> str:
+    """Return one command for the cells of a group, which differ in nothing but the strategy."""
     first: str = members[0]["rerun"]
     one, every = members[0]["strategy"], ",".join(record["strategy"] for record in members)
     return first.replace(f" --strategy={one} ", f" --strategy={every} ")

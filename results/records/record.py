@@ -1,16 +1,17 @@
-"""What a benchmark record carries, how one is made, and what a run of them is.
+"""Make, check and name benchmark records, and define the run that holds them.
 
-A record is a plain dictionary, since other programs read it. Its rule: a figure that
-could not be had is null, never 0, and ``missing`` says why, under the path of the null
-(``"flops"``, or ``"ratio.low"`` for a part of a figure). Times are in seconds, memory
-in bytes. This module imports the standard library only, so that tools start fast.
+A record is a plain dictionary, since other programs read it; `results.records.schema.Record` has
+its keys with their types and units. Its rule: a figure that could not be had is null, never 0, and
+``missing`` says why, under the path of the null (``"flops"``, or ``"ratio.low"`` for a part of a
+figure). Times are in seconds, memory in bytes. This module imports the standard library only, so
+that tools start fast.
 """
 
 from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,51 +20,88 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# The version of the files of a run: of the run itself and of each record in it.
 SCHEMA = 1
 
+# The fields that name a cell.
 CELL_FIELDS = (
-    "kind", "scenario", "variant", "size", "framework",
-    "mode", "strategy", "phase", "device", "dtype",
-)  # fmt: skip
+    "kind",
+    "scenario",
+    "variant",
+    "size",
+    "framework",
+    "mode",
+    "strategy",
+    "phase",
+    "device",
+    "dtype",
+)
 
 OUTCOMES = (
-    "ok", "wrong_gradients", "timeout", "crashed", "out_of_memory", "unsupported", "interrupted",
-)  # fmt: skip
+    "ok",
+    "wrong_gradients",
+    "timeout",
+    "crashed",
+    "out_of_memory",
+    "unsupported",
+    "interrupted",
+)
 
-# The parts of the two figures which are estimated over launches.
+# The keys of an `Estimate`.
 ESTIMATE_KEYS = ("estimate", "low", "high", "confidence", "launches")
 
 # What is measured or decided for a cell: each of these is null only with a reason.
-# `gradient_error` holds `relative`, that of the worst `tensor`, and those of all `parameters`.
 FIGURES = (
-    "seconds", "ratio", "verdict", "predicted_ratio", "flops", "peak_share",
-    "trace_seconds", "compile_seconds", "first_call_seconds", "steady",
-    "residual_bytes", "peak_bytes", "optimizer_state_bytes", "gradient_error", "equivalence",
-)  # fmt: skip
+    "seconds",
+    "ratio",
+    "verdict",
+    "predicted_ratio",
+    "flops",
+    "peak_share",
+    "trace_seconds",
+    "compile_seconds",
+    "first_call_seconds",
+    "steady",
+    "residual_bytes",
+    "peak_bytes",
+    "optimizer_state_bytes",
+    "gradient_error",
+    "equivalence",
+)
 
+# The keys of a `Record`, in the order in which files hold them.
 RECORD_KEYS = (
-    "schema", *CELL_FIELDS, "family", "baseline", *FIGURES, "outcome", "rerun", "missing",
-)  # fmt: skip
+    "schema",
+    *CELL_FIELDS,
+    "family",
+    "baseline",
+    *FIGURES,
+    "outcome",
+    "rerun",
+    "missing",
+)
 
 Record = dict[str, Any]
+# A record that is only read, by keys that may be chosen at run time.
+AnyRecord = Mapping[str, Any]
 
 
 class RecordError(Exception):
-    """A run that cannot be read, written or found: one line for the person who asked for it."""
+    """Raised where a run cannot be read, written or found, with one line for the user."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One session of measuring: its records, their raw samples, the machine and the settings.
+    """Hold one session of measuring: its records, raw samples, machine and settings.
 
     Attributes:
         id: as `new_run_id` makes it; sorts by time.
         started: ISO 8601, UTC.
         finished: ISO 8601, UTC, or None while the run goes on.
-        machine: what was measured on; its ``"id"`` names the folder of its runs.
-        settings: how was measured (launches, rounds, seed, ...).
+        machine: the machine that was measured on; its ``"id"`` names the folder of its runs.
+        settings: how it was measured (launches, rounds, seed, ...).
         interrupted: whether the run was stopped before its last cell.
-        records: one a cell, whatever its outcome.
+        records: one for each cell, whatever its outcome.
         samples: ``sample_key(record)`` to one array [samples] a launch: seconds per call,
             in the order measured.
     """
@@ -79,38 +117,50 @@ class Run:
 
 
 def utc_now() -> str:
-    """The time now as ISO 8601 in UTC, to the second: ``2026-11-21T01:02:03+00:00``."""
+    """Return the time now as ISO 8601 in UTC, to the second: ``2026-11-21T01:02:03+00:00``."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def new_run_id() -> str:
-    """A name such as ``20261121T010203-ab12cd``: UTC, so that names sort by time, and
-    six random hexadecimal digits, so that two runs begun in one second differ."""
+    """Return a new name for a run, such as ``20261121T010203-ab12cd``.
+
+    The time is in UTC, so that names sort by time; six random hexadecimal digits make two runs
+    begun in one second differ.
+    """
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
-def cell_id(record: Mapping[str, Any]) -> str:
-    """The cell as it stands in a test's brackets: all its fields but the kind, which is
-    the test's name. ``stacked_cascade-n4-large-torch-eager-summed-backward-cpu-float32``."""
-    return "-".join(record[name] for name in CELL_FIELDS if name != "kind")
+def cell_id(record: AnyRecord) -> str:
+    """Return the name of a cell as in a test's brackets, without the kind, which names the test.
+
+    For example ``stacked_cascade-n4-large-torch-eager-summed-backward-cpu-float32``.
+    """
+    return "-".join(cell_fields(record, without=("kind",)))
 
 
-def sample_key(record: Mapping[str, Any]) -> str:
-    """The name of the cell's samples, ``<kind>/<cell id>``: two kinds may time cells of
-    one name, and their samples must not be taken for each other."""
+def cell_fields(record: AnyRecord, without: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the values of `CELL_FIELDS`, in that order, but for those named in ``without``."""
+    return tuple(record[name] for name in CELL_FIELDS if name not in without)
+
+
+def sample_key(record: AnyRecord) -> str:
+    """Return the name of a cell's samples, ``<kind>/<cell id>``.
+
+    Two kinds may time cells of one name, and their samples must not be mixed up.
+    """
     return f"{record['kind']}/{cell_id(record)}"
 
 
 def new_record(
     cell: Mapping[str, str], *, family: str, baseline: str | None, rerun: str, **known: Any
 ) -> Record:
-    """A record of the cell with every key present; what is not given is null.
+    """Return a record of the cell with every key present, null where no value is passed.
 
     Args:
         cell: the ten `CELL_FIELDS`.
         family: the family of the scenario.
         baseline: the strategy that the ratio refers to, or None.
-        rerun: the exact command which measures this cell again.
+        rerun: the exact command that measures this cell again.
         known: any of `FIGURES`, ``outcome`` and ``missing``.
 
     Raises:
@@ -128,23 +178,23 @@ def new_record(
     if unknown:
         allowed = ", ".join(RECORD_KEYS)
         raise ValueError(f"unknown keys {', '.join(unknown)}; a record has {allowed}")
-    record: Record = dict.fromkeys(RECORD_KEYS)
+    record: Any = dict.fromkeys(RECORD_KEYS)
     record |= {"schema": SCHEMA, **cell, "family": family, "baseline": baseline, "rerun": rerun}
     return record | known | {"missing": dict(known.get("missing", {}))}
 
 
-def explain(record: Mapping[str, Any], reason: str) -> Record:
-    """A copy in which every null figure that has no reason yet has this one."""
+def explain(record: Record, reason: str) -> Record:
+    """Return a copy in which every null figure without a reason has this one."""
     missing = dict.fromkeys(null_paths(record), reason) | record["missing"]
     return {**record, "missing": missing}
 
 
-def finish(record: Mapping[str, Any]) -> Record:
-    """The record, checked and ready to be saved, as a copy.
+def finish(record: AnyRecord) -> Record:
+    """Check a record and return a copy that is ready to be saved.
 
-    Figures that are not finite become null with a reason; reasons of figures which are
-    there after all are dropped. `baseline` and `missing` are no figures: a null baseline
-    means that the cell is compared with none, and needs no reason.
+    Figures that are not finite become null with a reason; reasons of figures that have a value
+    after all are dropped. `baseline` and `missing` are no figures: a null baseline means that the
+    cell is compared with none, and needs no reason.
 
     Raises:
         ValueError: the outcome is not one of `OUTCOMES`, or a null figure has no reason.
@@ -162,8 +212,8 @@ def finish(record: Mapping[str, Any]) -> Record:
     return {**finished, "missing": {path: finished["missing"][path] for path in nulls}}
 
 
-def null_paths(record: Mapping[str, Any]) -> Iterator[str]:
-    """The paths of all null figures and null parts of figures, such as ``"ratio.low"``."""
+def null_paths(record: AnyRecord) -> Iterator[str]:
+    """Yield the paths of all null figures and null parts of figures, such as ``"ratio.low"``."""
     for key in FIGURES:
         if record[key] is None:
             yield key
@@ -171,27 +221,34 @@ def null_paths(record: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{key}.{part}" for part, value in record[key].items() if value is None)
 
 
-def finite(record: Mapping[str, Any]) -> Record:
-    """A copy in plain types, where NaN and infinity (no JSON has them) are null with a reason."""
-    lost: dict[str, str] = {}
-    cleaned: Record = plain(record, lost=lost)
-    return {**cleaned, "missing": {**cleaned["missing"], **lost}}
+def finite(record: AnyRecord) -> Record:
+    """Return a copy in plain types, in which NaN and infinity are null with a reason.
+
+    JSON has neither of them.
+    """
+    reasons: dict[str, str] = {}
+    cleaned: Record = plain(record, reasons=reasons)
+    return {**cleaned, "missing": {**cleaned["missing"], **reasons}}
 
 
-def plain(value: Any, path: str = "", lost: dict[str, str] | None = None) -> Any:
-    """The value in types that JSON knows: mappings, lists, strings, finite numbers, null.
+def plain(value: Any, path: str = "", reasons: dict[str, str] | None = None) -> Any:
+    """Return a value in types that JSON has: mappings, lists, strings, finite numbers, null.
 
-    NumPy scalars become Python's; NaN and infinity become None, noted in `lost` by path.
+    NumPy scalars become Python's; NaN and infinity become None.
+
+    Args:
+        path: where the value stands in a record, such as ``"ratio.low"``.
+        reasons: filled with path and reason of each number that became None.
     """
     if isinstance(value, Mapping):
         prefix = f"{path}." if path else ""
-        return {str(key): plain(item, f"{prefix}{key}", lost) for key, item in value.items()}
+        return {str(key): plain(item, f"{prefix}{key}", reasons) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item, path, lost) for item in value]
+        return [plain(item, path, reasons) for item in value]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
-        if lost is not None:
-            lost[path] = f"not a finite number: {value}"
+        if reasons is not None:
+            reasons[path] = f"not a finite number: {value}"
         return None
     return value

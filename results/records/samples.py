@@ -1,7 +1,8 @@
-"""The raw samples of a run: a compressed ``.npz`` beside its JSON, a row of times a launch.
+"""Read and write the raw samples of a run: a compressed ``.npz`` beside its JSON.
 
-Rows stand under ``<kind>/<cell id>/<launch index>``, in seconds per call and in the order
-measured. Objects are neither written nor read: nothing is ever unpickled.
+The file holds one row of times for each launch (worker process), named
+``<kind>/<cell id>/<launch index>``, in seconds per call and in the order measured. Objects are
+neither written nor read: nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -16,20 +17,28 @@ from numpy.typing import NDArray
 
 from results.records.record import RecordError
 
+# `sample_key` of a record to one array [samples] a launch.
 Samples = dict[str, list[NDArray[np.float64]]]
 
+# What reading a damaged archive may raise.
 _UNREADABLE = (
-    OSError, ValueError, EOFError, MemoryError, RuntimeError, zlib.error, zipfile.BadZipFile,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 def samples_path(path: Path) -> Path:
-    """Where the samples of the run of that JSON stand."""
+    """Return the path of the samples of the run that is stored in that JSON file."""
     return path.with_name(f"{path.stem}.samples.npz")
 
 
 def packed(samples: Samples) -> bytes:
-    """The samples as the bytes of an ``.npz``.
+    """Return the samples as the bytes of an ``.npz`` file.
 
     Raises:
         ValueError: the samples of a launch are not one row [samples].
@@ -47,10 +56,10 @@ def packed(samples: Samples) -> bytes:
 
 
 def read_samples(path: Path) -> Samples:
-    """The samples beside that JSON; none where there is no such file.
+    """Read the samples beside that JSON file; return none where there is no such file.
 
     Raises:
-        RecordError: the file is there and is not whole, or is none of ours.
+        RecordError: the file exists, but is damaged or no file of samples.
     """
     source = samples_path(path)
     if not source.exists():
@@ -66,15 +75,15 @@ def read_samples(path: Path) -> Samples:
 
 
 def _unpacked(archive: zipfile.ZipFile) -> Samples:
-    found: dict[str, dict[int, NDArray[np.float64]]] = {}
+    samples: dict[str, dict[int, NDArray[np.float64]]] = {}
     for name in archive.namelist():
         key, _, index = name.removesuffix(".npy").rpartition("/")
         with archive.open(name) as entry:
             row = np.lib.format.read_array(entry, allow_pickle=False)
         if row.ndim != 1 or row.dtype != np.float64:
             raise ValueError(f"{name} is not a row of times")
-        found.setdefault(key, {})[int(index)] = row
-    return {key: _in_order(key, launches) for key, launches in found.items()}
+        samples.setdefault(key, {})[int(index)] = row
+    return {key: _in_order(key, launches) for key, launches in samples.items()}
 
 
 def _in_order(key: str, launches: dict[int, NDArray[np.float64]]) -> list[NDArray[np.float64]]:

@@ -1,115 +1,97 @@
-"""Whether what was read from a file has the shape of ours: keys, types, known outcomes."""
+"""Describe the types of everything that a run's files hold: records, estimates, canaries, the run.
+
+These are contracts for readers and for the type checker; at run time they are plain dictionaries,
+since other programs read the files. `results.records.validation` checks what was read from a file.
+This module imports the standard library only, so that tools start fast.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from typing import Any
-
-from results.records.record import CELL_FIELDS, ESTIMATE_KEYS, OUTCOMES, RECORD_KEYS, SCHEMA
-
-# What a run's JSON holds beside its schema.
-RUN_KEYS: dict[str, type | tuple[type, ...]] = {
-    "id": str, "started": str, "finished": (str, type(None)), "interrupted": bool,
-    "settings": dict, "machine": dict, "records": list,
-}  # fmt: skip
+from typing import Any, NotRequired, TypedDict
 
 
-def is_number(value: Any) -> bool:
-    """One that a float holds: 1e400 is JSON too, and read as infinite."""
-    whole = isinstance(value, int | float) and not isinstance(value, bool)
-    return whole and abs(value) <= sys.float_info.max
+class Estimate(TypedDict):
+    """An estimate over launches (worker processes), with its confidence interval."""
+
+    estimate: float  # seconds per call, or a ratio
+    low: float | None  # the ends of the interval, as the estimate; null with too few launches
+    high: float | None
+    confidence: float  # between 0 and 1
+    launches: int  # how many launches it rests on
 
 
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
+class GradientError(TypedDict):
+    """The error of a cell's gradients against float64 references."""
+
+    relative: float | None  # of the worst tensor, relative to the norm of its reference
+    tensor: str  # the name of the worst tensor
+    parameters: NotRequired[dict[str, float | None]]  # of each parameter; older runs lack it
 
 
-def _estimate(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        key in value and (value[key] is None or is_number(value[key])) for key in ESTIMATE_KEYS
-    )
+class CanaryResult(TypedDict, total=False):
+    """The result of one canary: a program whose right answer is known, run in the session itself.
 
-
-def _numbers(value: Any) -> bool:
-    return isinstance(value, dict) and all(one is None or is_number(one) for one in value.values())
-
-
-def _gradient_error(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and {"relative", "tensor"} <= value.keys()
-        and (value["relative"] is None or is_number(value["relative"]))
-        and _text(value["tensor"])
-        and _numbers(value.get("parameters", {}))  # older runs lack it
-    )
-
-
-def _reasons(value: Any) -> bool:
-    return isinstance(value, dict) and all(_text(reason) for reason in value.values())
-
-
-_Rule = tuple[Callable[[Any], bool], str]
-_NUMBER: _Rule = (is_number, "a number")
-_TEXT: _Rule = (_text, "a string")
-_ESTIMATE: _Rule = (_estimate, f"an object with numbers for {', '.join(ESTIMATE_KEYS)}")
-_REASONS: _Rule = (_reasons, "an object of reasons, all strings")
-
-_NEVER_NULL: dict[str, _Rule] = {
-    "schema": _NUMBER,
-    **dict.fromkeys(CELL_FIELDS, _TEXT),
-    "family": _TEXT,
-    "outcome": (lambda value: value in OUTCOMES, f"one of {', '.join(OUTCOMES)}"),
-    "rerun": _TEXT,
-    "missing": _REASONS,
-}
-
-_OR_NULL: dict[str, _Rule] = {
-    **dict.fromkeys(RECORD_KEYS, _NUMBER),  # all that is not named below or above
-    **dict.fromkeys(("baseline", "verdict", "equivalence"), _TEXT),
-    **dict.fromkeys(("seconds", "ratio"), _ESTIMATE),
-    "steady": (lambda value: isinstance(value, bool), "true or false"),
-    "gradient_error": (
-        _gradient_error,
-        "an object with a number 'relative', a name 'tensor' and numbers for 'parameters'",
-    ),
-}
-
-
-def record_problem(record: Any) -> str | None:
-    """What is wrong with the record, in a few words, or None when it has our shape.
-
-    Keys that we do not know are no problem: a later version may have added them.
+    What a file holds may lack any key. Further keys are numbers that the canary measured.
     """
-    if not isinstance(record, dict):
-        return "it is not an object"
-    absent = [key for key in RECORD_KEYS if key not in record]
-    if absent:
-        return f"it lacks {', '.join(absent)}"
-    for key in RECORD_KEYS:
-        fits, wanted = _NEVER_NULL.get(key, _OR_NULL[key])
-        nullable = key not in _NEVER_NULL
-        if not fits(record[key]) and not (nullable and record[key] is None):
-            return f"its {key!r} is not {wanted}{' or null' if nullable else ''}"
-    return None
+
+    framework: str
+    device: str
+    dtype: str
+    canary: str  # its name
+    passed: bool | None  # null where the session could not judge it
+    said: str  # what it measured, or why it could not be judged
 
 
-def document_problem(document: Any) -> str | None:
-    """What keeps the parsed JSON from being a run of ours, to follow the name of its file."""
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
-        return "is JSON, but not a run of this suite; give a file that a run has written"
-    if schema > SCHEMA:
-        return (
-            f"was written by a newer version (schema {schema}; this one reads up to {SCHEMA}); "
-            "upgrade this suite to read it"
-        )
-    wrong = [name for name, kind in RUN_KEYS.items() if not isinstance(document.get(name), kind)]
-    if wrong or not isinstance(document["machine"].get("id"), str):
-        what = ", ".join(wrong) or "machine.id"
-        return f"is not a whole run: {what} absent or of the wrong type; measure the run again"
-    for index, record in enumerate(document["records"]):
-        problem = record_problem(record)
-        if problem:
-            return f"holds a broken record, number {index}: {problem}; measure the run again"
-    return None
+class Record(TypedDict):
+    """The record of one cell.
+
+    A figure that could not be had is null, never 0, and ``missing`` says why.
+    """
+
+    schema: int  # the version of the format
+    # the cell
+    kind: str  # of the benchmark, such as "backward"
+    scenario: str
+    variant: str  # "-" where the scenario has none
+    size: str
+    framework: str  # "torch" or "jax"
+    mode: str  # "eager", "compile", "jit", ...
+    strategy: str
+    phase: str  # the part of a training step that is timed
+    device: str
+    dtype: str
+    family: str  # of the scenario
+    baseline: str | None  # the strategy that the ratio refers to; null: compared with none
+    # figures
+    seconds: Estimate | None  # per call
+    ratio: Estimate | None  # the cell's time over its baseline's
+    verdict: str | None  # one of `results.statistics.verdict.VERDICTS`
+    predicted_ratio: float | None  # the cell's FLOPs over its baseline's
+    flops: float | None  # floating-point operations of one call
+    peak_share: float | None  # the best times of its matrix products alone over its time
+    trace_seconds: float | None
+    compile_seconds: float | None
+    first_call_seconds: float | None  # tracing and compiling included
+    steady: bool | None  # whether no launch showed a trend over its samples
+    residual_bytes: int | None  # saved by the forward pass for the backward pass
+    peak_bytes: int | None  # the most memory a call holds at once, above what was held before it
+    optimizer_state_bytes: int | None
+    gradient_error: GradientError | None
+    equivalence: str | None  # "pass", or what is wrong with the gradients
+    # the rest
+    outcome: str  # one of `results.records.record.OUTCOMES`
+    rerun: str  # the exact command that measures this cell again
+    missing: dict[str, str]  # path of a null ("flops", "ratio.low") to its reason
+
+
+class RunFile(TypedDict):
+    """The JSON file of a run; its raw samples are in a file beside it (`records.samples`)."""
+
+    schema: int
+    id: str  # as `results.records.record.new_run_id` makes it
+    started: str  # ISO 8601, UTC
+    finished: str | None  # ISO 8601, UTC; null while the run goes on
+    interrupted: bool  # stopped before the last cell
+    settings: dict[str, Any]  # how it was measured: launches, seed, canaries, ...
+    machine: dict[str, Any]  # what it was measured on; "id" names the folder of its runs
+    records: list[Record]

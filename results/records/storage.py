@@ -1,9 +1,9 @@
-"""Runs on disk: ``<folder>/<machine id>/<run id>.json``, raw samples beside it.
+"""Store runs on disk and find them: ``<folder>/<machine id>/<run id>.json``, samples beside it.
 
-The samples stand in ``<run id>.samples.npz`` under ``<kind>/<cell id>/<launch index>``.
-Both files are first written whole under another name in the same folder, then moved into
-place, the JSON last: a JSON that exists is whole, also when the run is stopped at any
-moment. Nothing read here is unpickled or evaluated.
+The raw samples are in ``<run id>.samples.npz``, named ``<kind>/<cell id>/<launch index>``. Both
+files are first written whole under another name in the same folder, then moved into place, the
+JSON last: a JSON that exists is whole, also when the run is stopped at any moment. Nothing read
+here is unpickled or evaluated.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from typing import Any, NoReturn
 
 from results.records.record import SCHEMA, RecordError, Run, finite, plain, sample_key
 from results.records.samples import packed, read_samples, samples_path
-from results.records.schema import RUN_KEYS, document_problem, record_problem
+from results.records.validation import RUN_KEYS, document_problem, record_problem
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 MEASURE = "measure one with: pytest benchmarks --benchmark-only"
-NEWEST = 3  # ids that are named to who asked for one that is not there
+NEWEST = 3  # how many ids of runs the message about an unknown id names
 
 
 def check_writable(folder: Path | str) -> None:
-    """Creates the folder if need be, and writes and removes a small file in it: before any
-    measuring, so that hours of it are not lost at the end.
+    """Create the folder if need be, and write and remove a small file in it.
+
+    A session calls this before any measuring, so that hours of it are not lost at the end.
 
     Raises:
-        RecordError: the folder cannot be made or written to.
+        RecordError: the folder cannot be created or written to.
     """
     probe = Path(folder) / f".probe-{secrets.token_hex(6)}.tmp"
     try:
@@ -43,7 +44,7 @@ def check_writable(folder: Path | str) -> None:
 
 
 def save_run(run: Run, folder: Path | str) -> Path:
-    """Writes the run, or writes it again: a long run calls this as its checkpoint.
+    """Write the run, or write it again: a long run calls this as its checkpoint.
 
     Figures that are not finite are saved as null with a reason; in the settings and the
     machine, as null.
@@ -52,9 +53,9 @@ def save_run(run: Run, folder: Path | str) -> Path:
         The path of the JSON.
 
     Raises:
-        RecordError: the folder cannot be written, or the disk is full; nothing half
-            written is left, and what was saved before stays as it was.
-        ValueError: the run is not of our shape (a mistake in the caller).
+        RecordError: the folder cannot be written, or the disk is full; no half-written file is
+            left, and files that were saved before stay as they were.
+        ValueError: the run does not fit its schema (a mistake in the caller).
     """
     _check_run(run)
     target: Path = Path(folder) / run.machine["id"] / f"{run.id}.json"
@@ -64,11 +65,11 @@ def save_run(run: Run, folder: Path | str) -> Path:
 
 
 def write_whole(contents: Mapping[Path, bytes]) -> None:
-    """Writes each file whole under another name in its folder, then moves all into place, in order.
+    """Write each file whole under another name in its folder, then move all into place, in order.
 
     Raises:
-        RecordError: a folder cannot be written, or the disk is full; nothing half written is
-            left, and what was there before stays as it was.
+        RecordError: a folder cannot be written, or the disk is full; no half-written file is
+            left, and files that were there before stay as they were.
     """
     mark = f".{secrets.token_hex(6)}.tmp"
     temporary = {path.with_name(f".{path.name}{mark}"): data for path, data in contents.items()}
@@ -82,14 +83,16 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
 
 
 def load_run(path: Path | str, *, samples: bool = True) -> Run:
-    """The run of that JSON with its samples; with none where the file beside it is gone, or where
-    they are not asked for (they take most of the time).
+    """Read a run from its JSON file, with its samples from the file beside it.
 
-    Samples of cells which the JSON does not hold are left out (a run stopped between
-    the two moves of a checkpoint has such).
+    There are no samples where that file is gone. Samples of cells that the JSON does not hold are
+    left out: a run that was stopped between the two moves of a checkpoint has some.
+
+    Args:
+        samples: whether to read the samples, which take most of the time.
 
     Raises:
-        RecordError: no such file, a folder, not JSON or cut short, not one of ours, of a
+        RecordError: no such file, a folder, not JSON or cut short, not a run of this suite, of a
             newer schema, or its samples cannot be read.
     """
     path = Path(path)
@@ -98,19 +101,19 @@ def load_run(path: Path | str, *, samples: bool = True) -> Run:
     if problem:
         raise RecordError(f"{path} {problem}")
     known = {sample_key(record) for record in document["records"]}
-    read = read_samples(path) if samples else {}
-    kept = {key: rows for key, rows in read.items() if key in known}
-    return Run(**{key: document[key] for key in RUN_KEYS}, samples=kept)
+    stored = read_samples(path) if samples else {}
+    matching = {key: rows for key, rows in stored.items() if key in known}
+    return Run(**{key: document[key] for key in RUN_KEYS}, samples=matching)
 
 
 def find_runs(folder: Path | str) -> list[Path]:
-    """The JSON files of all runs under the folder, of all machines, newest last (by run id)."""
-    found = (path for path in Path(folder).glob("*/*.json") if _RUN_ID.fullmatch(path.stem))
-    return sorted(found, key=lambda path: (path.stem, path.parent.name))
+    """Return the JSON files of all runs under the folder, of all machines, newest last (by id)."""
+    runs = (path for path in Path(folder).glob("*/*.json") if _RUN_ID.fullmatch(path.stem))
+    return sorted(runs, key=lambda path: (path.stem, path.parent.name))
 
 
 def latest_run(folder: Path | str, machine_id: str | None = None) -> Path:
-    """The JSON file of the newest run, of that machine if one is given.
+    """Return the JSON file of the newest run, of that machine if one is given.
 
     Raises:
         RecordError: there is none.
@@ -122,27 +125,31 @@ def latest_run(folder: Path | str, machine_id: str | None = None) -> Path:
     return runs[-1]
 
 
-def find_run(asked: str | None, folder: Path | str) -> Path:
-    """The JSON file of the run that is asked for: a file, the id of a run under the folder, or,
-    with None, the newest there.
+def find_run(name: str | None, folder: Path | str) -> Path:
+    """Return the JSON file of a run.
+
+    Args:
+        name: a file, the id of a run under the folder, or None for the newest run there.
 
     Raises:
-        RecordError: there is none, or there are several of that id.
+        RecordError: there is no such run, or there are several of that id.
     """
-    if asked is None:
+    if name is None:
         return latest_run(folder)
-    if os.path.exists(asked):
-        return Path(asked)
+    if os.path.exists(name):
+        return Path(name)
     runs = find_runs(folder)
-    found = [path for path in runs if path.stem == asked]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        files = ", ".join(map(str, found))
-        raise RecordError(f"{len(found)} runs under {folder} are {asked}; name one's file: {files}")
+    matches = [path for path in runs if path.stem == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        files = ", ".join(map(str, matches))
+        raise RecordError(
+            f"{len(matches)} runs under {folder} are {name}; name one's file: {files}"
+        )
     newest = ", ".join(path.stem for path in runs[: -NEWEST - 1 : -1])
     there = f"the newest there: {newest}" if newest else f"there is none; {MEASURE}"
-    raise RecordError(f"{asked!r} is neither a file nor the id of a run under {folder}; {there}")
+    raise RecordError(f"{name!r} is neither a file nor the id of a run under {folder}; {there}")
 
 
 def _check_run(run: Run) -> None:
@@ -174,7 +181,7 @@ def _document(run: Run) -> bytes:
 
 
 def _write_all(contents: dict[Path, bytes]) -> None:
-    """Writes each file to the disk itself: a full disk must show here, before any move."""
+    """Write each file through to the disk: a full disk must show here, before any move."""
     for path, data in contents.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +208,7 @@ def _cannot_write(path: Path, error: OSError) -> NoReturn:
 
 
 def _remove(path: Path) -> None:
-    # Where even this fails, the error that matters is already on its way.
+    # Where even this fails, the error that matters is being raised already.
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
 
@@ -223,7 +230,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _unreadable(path: Path, what: str) -> NoReturn:
+def _unreadable(path: Path, problem: str) -> NoReturn:
     raise RecordError(
-        f"{path} {what}; give the JSON file of a run: <folder>/<machine id>/<run id>.json"
+        f"{path} {problem}; give the JSON file of a run: <folder>/<machine id>/<run id>.json"
     )

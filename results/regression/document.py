@@ -1,22 +1,7 @@
-"""Base against head: what a comparison took, as plain data, and what is to be said of it.
+"""Build the document of a comparison of two versions, and draw the conclusions from it.
 
-The document of a comparison, one JSON file:
-
-| key | what |
-|---|---|
-| ``schema``, ``kind`` | 1, ``regression`` |
-| ``id``, ``started``, ``finished`` | as a run's; ``finished`` is null where it was interrupted |
-| ``machine``, ``arguments``, ``seed``, ``budget_seconds`` | where, how asked |
-| ``sides`` | ``base`` and ``head``: label, commit, files changed, versions, interpreter |
-| ``design`` | margin, alpha, quantile, ``looks`` planned and ``taken``, in launch pairs |
-| ``pairs`` | launch pairs taken |
-| ``stopped`` | why no more were |
-| ``broke_off`` | in a document that an error ended after some launch pairs: what |
-| ``unsaved`` | true in one that could not be saved where it should be |
-| ``cells`` | each with ``cell`` (its fields), ``state``, ``why``, and its ``seconds`` |
-
-``seconds`` holds for each metric (``wall``, ``cpu``) a row a launch pair, of the quantile of base,
-of head, and of base again, in seconds per call.
+The document, one JSON file, has everything that was measured as plain data (`schema.Document`).
+Verdicts are not in it: they are computed from it whenever it is shown.
 """
 
 from __future__ import annotations
@@ -24,38 +9,42 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from results.records.record import RecordError
-from results.statistics import batched, launch_pairs
+from results.regression.schema import ComparedCell, Document
+from results.statistics import launch_pairs
 from results.statistics.launch_pairs import Design
-from results.statistics.verdict import ALPHA, EQUAL, FASTER, INCONCLUSIVE, SLOWER
+from results.statistics.verdict import ALPHA, EQUAL, FASTER, INCONCLUSIVE, SLOWER, half_widths
 
 SCHEMA, KIND = 1, "regression"
+# Verdicts of cells that were not compared, beside those of `results.statistics.verdict`.
 WRONG, FAILED = "wrong gradients", "failed"
 NEW, GONE, FIXED = "not in base", "not in head", "base was wrong"
-# in the order in which a reader must know them
+# All verdicts, the most important for a reader first.
 ORDER = (WRONG, SLOWER, FAILED, INCONCLUSIVE, FIXED, GONE, NEW, FASTER, EQUAL)
-OF_STATE = {
+VERDICT_OF_STATE = {
     "wrong_in_head": WRONG,
     "wrong_in_base": FIXED,
     "only_in_head": NEW,
     "failed_in_head": FAILED,
     "failed": FAILED,
 }
+# Exit codes of a session; see docs/regress.md.
 NOTHING_SLOWER, REGRESSION, ERROR, UNDECIDED, STOPPED = 0, 1, 2, 3, 130
-INTERRUPTED = "it was interrupted"  # why a comparison `stopped`
+INTERRUPTED = "it was interrupted"  # the document's ``stopped`` after Ctrl-C
 WALL = "wall"
-# what a side is run by
+# The packages whose versions may make two versions of the code differ in speed.
 PACKAGES = ("python", "torch", "jax", "jaxlib", "flax", "optax", "numpy")
 TOO_FEW = "too few launch pairs for a first look"
+DISTURBED = "base against base differs: something disturbed this cell"
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Head's time over base's, with its 95 % interval, not adjusted for how many there are."""
+    """Head's time over base's, with its 95 % interval, not adjusted for the number of ratios."""
 
     estimate: float
     low: float
@@ -65,9 +54,15 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is said of a cell.
+    """The conclusion on one cell.
 
-    ``ratios`` are by metric; ``base`` and ``head`` the medians over launches, seconds per call.
+    Attributes:
+        cell: the fields of the cell.
+        verdict: one of `ORDER`.
+        why: the reason of the verdict, or an empty string.
+        ratios: by metric, ``wall`` and ``cpu``.
+        base: the median over launches, in seconds per call; None where it was not measured.
+        head: the same of head.
     """
 
     cell: Mapping[str, str]
@@ -79,14 +74,20 @@ class Finding:
 
     @property
     def name(self) -> str:
-        """Without what is the same nearly everywhere."""
+        """Return the cell's name without the fields that are the same for nearly all cells."""
         parts = ("framework", "scenario", "variant", "size", "mode", "phase", "strategy")
         return " ".join(self.cell[part] for part in parts if self.cell[part] != "-")
 
 
 @dataclass(frozen=True)
 class FrameworkShift:
-    """What all cells of a framework have in common: "everything shifted by x %"."""
+    """The change that all cells of a framework share: "everything shifted by x %".
+
+    Attributes:
+        framework: "torch" or "jax".
+        cells: how many cells share it.
+        ratios: by metric.
+    """
 
     framework: str
     cells: int
@@ -94,13 +95,19 @@ class FrameworkShift:
 
     @property
     def verdict(self) -> str:
-        """Of all its metrics."""
-        return joined({name: ratio.verdict for name, ratio in self.ratios.items()})
+        """Return the joint verdict of all metrics."""
+        return joint_verdict({name: ratio.verdict for name, ratio in self.ratios.items()})
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """``pairs`` are those that count; ``findings`` and ``shifts``, the worst first."""
+    """All conclusions of a comparison.
+
+    Attributes:
+        findings: one for each cell, the worst first.
+        shifts: one for each framework with enough cells, the worst first.
+        pairs: how many launch pairs they rest on.
+    """
 
     findings: Sequence[Finding]
     shifts: Sequence[FrameworkShift]
@@ -108,38 +115,42 @@ class Analysis:
 
     @property
     def exit_code(self) -> int:
-        """1 a regression, 2 a failed cell, 3 inconclusive, 0 nothing got slower.
+        """Return 1 for a regression, 2 a failed cell, 3 inconclusive, 0 if nothing got slower.
 
-        A cell that base does not have, or had wrong, is compared with nothing and changes nothing;
-        where there is no other, nothing was told.
+        Cells that base lacks, or had wrong, are compared with nothing and do not count; where there
+        are no others, the comparison is inconclusive.
         """
         verdicts = {one.verdict for one in self.findings} | {s.verdict for s in self.shifts}
         if verdicts & {WRONG, SLOWER}:
             return REGRESSION
         if FAILED in verdicts:
             return ERROR
-        told = verdicts & {EQUAL, FASTER} and INCONCLUSIVE not in verdicts
-        return NOTHING_SLOWER if told else UNDECIDED
+        decided = verdicts & {EQUAL, FASTER} and INCONCLUSIVE not in verdicts
+        return NOTHING_SLOWER if decided else UNDECIDED
 
 
-def ending(document: Mapping[str, Any], found: Analysis) -> int:
-    """The exit code of the session that came to this; see docs/regress.md.
+def ending(document: Mapping[str, Any], result: Analysis) -> int:
+    """Return the exit code of the session that made this document; see docs/regress.md.
 
-    One that did not come to its end, or was not saved, is an error whatever it found, but for a
-    regression, which stays one.
+    A session that broke off or was not saved ends with an error, whatever was concluded, except for
+    a regression, which stays one.
     """
     if document.get("stopped") == INTERRUPTED:
         return STOPPED
     whole = not (document.get("broke_off") or document.get("unsaved"))
-    return found.exit_code if whole or found.exit_code == REGRESSION else ERROR
+    return result.exit_code if whole or result.exit_code == REGRESSION else ERROR
 
 
-def new_document(cells: Sequence[Mapping[str, str]], **about: Any) -> dict[str, Any]:
-    """An empty one for these cells; ``about`` are the keys above that are known from the start."""
+def new_document(cells: Sequence[Mapping[str, str]], **known: Any) -> dict[str, Any]:
+    """Return the `Document` of a comparison of these cells that has measured nothing yet.
+
+    Args:
+        known: the keys of `Document` that are known from the start.
+    """
     return {
         "schema": SCHEMA,
         "kind": KIND,
-        **about,
+        **known,
         "finished": None,
         "pairs": 0,
         "stopped": None,
@@ -147,147 +158,173 @@ def new_document(cells: Sequence[Mapping[str, str]], **about: Any) -> dict[str, 
     }
 
 
-def launch_quantile(turns: Sequence[Sequence[float]], quantile: float, dropped: int) -> float:
-    """A launch's time of a cell, seconds per call: a low quantile of its turns' samples.
+def new_design(**more: Any) -> dict[str, Any]:
+    """Return the `DesignSettings` of a new comparison.
 
-    Of each turn the first ``dropped`` samples are left out, as caches are another's then; its last
-    is always kept.
+    Its looks are chosen once it is known how long a launch pair takes.
+    """
+    return {"margin": launch_pairs.MARGIN, "alpha": ALPHA, "looks": [], "taken": [], **more}
+
+
+def launch_quantile(turns: Sequence[Sequence[float]], quantile: float, dropped: int) -> float:
+    """Return a cell's time in one launch, in seconds per call: a low quantile of its samples.
+
+    Args:
+        turns: the samples of each turn, in seconds per call.
+        quantile: in percent.
+        dropped: how many samples at the start of each turn are left out, since the caches then
+            belong to another process. The last sample of a turn always counts.
 
     Raises:
-        ValueError: there is no sample, or one that is no time.
+        ValueError: there is no sample, or one that is not finite and above 0.
     """
-    kept = [sample for turn in turns for sample in turn[min(dropped, len(turn) - 1) :]]
-    values = np.asarray(kept, dtype=np.float64)
+    samples = [sample for turn in turns for sample in turn[min(dropped, len(turn) - 1) :]]
+    values = np.asarray(samples, dtype=np.float64)
     if not values.size or not np.isfinite(values).all() or values.min() <= 0:
         raise ValueError("a turn without samples, or a time that is not above 0 s; measure again")
     return float(np.percentile(values, quantile))
 
 
 def most_pairs(document: Mapping[str, Any]) -> int:
-    """How many launch pairs the session may take."""
+    """Return how many launch pairs the session may measure."""
     looks: Sequence[int] = document["design"]["looks"] or launch_pairs.LOOKS
     return looks[-1]
 
 
 def analysis(document: Mapping[str, Any]) -> Analysis:
-    """What is to be said of every cell, the worst first.
+    """Draw the conclusions from a document, the worst first.
 
     Raises:
-        RecordError: the document is none of ours.
+        RecordError: the document is no `Document`.
     """
     try:
-        return _analysis(document)
+        return _analysis(cast(Document, document))
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise RecordError(f"this is no comparison of this suite: {error!r}") from error
 
 
 def undecided(document: Mapping[str, Any]) -> bool:
-    """Whether anything is left to be decided by more launch pairs."""
-    found = _analysis(document)
-    verdicts = [one.verdict for one in found.findings] + [s.verdict for s in found.shifts]
-    return INCONCLUSIVE in verdicts
+    """Return whether more launch pairs could decide anything."""
+    conclusions = _analysis(cast(Document, document))
+    verdicts = {one.verdict for one in conclusions.findings}
+    return INCONCLUSIVE in verdicts | {shift.verdict for shift in conclusions.shifts}
 
 
-def _analysis(document: Mapping[str, Any]) -> Analysis:
-    entries = [one for one in document["cells"] if one["state"] == "ok" and one["seconds"]]
-    others = [one for one in document["cells"] if one not in entries]
-    taken = document["design"]["taken"]
-    found, shifts = _judged(document, entries) if entries and taken else (_untold(entries), [])
-    found += [_stated(one) for one in others]
-    return ordered(found, shifts, taken[-1] if taken else 0)
+def _analysis(document: Document) -> Analysis:
+    measured = [one for one in document["cells"] if one["state"] == "ok" and one["seconds"]]
+    others = [one for one in document["cells"] if one not in measured]
+    looks = document["design"]["taken"]
+    findings, shifts = (
+        _decided(document, measured) if measured and looks else (_before_first_look(measured), [])
+    )
+    return worst_first([*findings, *map(_not_compared, others)], shifts, looks[-1] if looks else 0)
 
 
-def ordered(findings: Iterable[Finding], shifts: Iterable[FrameworkShift], pairs: int) -> Analysis:
-    """The worst first, of the same verdict the slowest."""
-    by_verdict = sorted(shifts, key=lambda shift: ORDER.index(shift.verdict))
-    return Analysis(sorted(findings, key=_place), by_verdict, pairs)
+def worst_first(
+    findings: Iterable[Finding], shifts: Iterable[FrameworkShift], pairs: int
+) -> Analysis:
+    """Return the conclusions sorted by verdict, and cells of the same verdict by ratio."""
+    sorted_shifts = sorted(shifts, key=lambda shift: ORDER.index(shift.verdict))
+    return Analysis(sorted(findings, key=_rank), sorted_shifts, pairs)
 
 
-def _place(found: Finding) -> tuple[int, float]:
-    ratio = found.ratios.get(WALL)
-    return ORDER.index(found.verdict), -(ratio.estimate if ratio else 0.0)
+def _rank(finding: Finding) -> tuple[int, float]:
+    ratio = finding.ratios.get(WALL)
+    return ORDER.index(finding.verdict), -(ratio.estimate if ratio else 0.0)
 
 
-def _stated(entry: Mapping[str, Any]) -> Finding:
-    state = entry["state"]
-    if state == "ok":
+def _not_compared(entry: ComparedCell) -> Finding:
+    if entry["state"] == "ok":
         return Finding(entry["cell"], INCONCLUSIVE, "not measured", {}, None, None)
-    return Finding(entry["cell"], OF_STATE[state], str(entry["why"]), {}, None, None)
+    verdict = VERDICT_OF_STATE[entry["state"]]
+    return Finding(entry["cell"], verdict, str(entry["why"]), {}, None, None)
 
 
-def _untold(entries: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Before the first look: times, and no verdict."""
+def _before_first_look(entries: Sequence[ComparedCell]) -> list[Finding]:
+    """Return the times of cells that have no verdict yet."""
     return [_finding(one, {}, INCONCLUSIVE, TOO_FEW) for one in entries]
 
 
-def _judged(
-    document: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]
+def _decided(
+    document: Document, entries: Sequence[ComparedCell]
 ) -> tuple[list[Finding], list[FrameworkShift]]:
+    """Decide on the measured cells and on what the cells of each framework share.
+
+    The rows of the decision are the cells by wall time, then the cells by CPU time. A framework's
+    rows of one metric are one group, so that each framework has a common mode of its own.
+    """
     metrics = list(entries[0]["seconds"])
-    frameworks = list(dict.fromkeys(one["cell"]["framework"] for one in entries))
     owners = [(one["cell"]["framework"], metric) for metric in metrics for one in entries]
-    names = list(dict.fromkeys(owners))
-    design = design_of(document, [names.index(owner) for owner in owners])
+    groups = list(dict.fromkeys(owners))
+    design = design_of(document, [groups.index(owner) for owner in owners])
     logs = np.log([one["seconds"][metric] for metric in metrics for one in entries])
     d, control = logs[..., 1] - logs[..., 0], logs[..., 2] - logs[..., 0]
     session = launch_pairs.decide(d, control, design, document["design"]["taken"])
     ratios = _ratios(session)
-    found = []
+    findings = []
     for place, entry in enumerate(entries):
-        mine = {m: ratios[place + i * len(entries)] for i, m in enumerate(metrics)}
-        held = [session.control_held[place + i * len(entries)] for i in range(len(metrics))]
-        why = "" if all(held) else "base against base differs: something disturbed this cell"
-        found.append(_finding(entry, mine, joined({m: r.verdict for m, r in mine.items()}), why))
-    shared = ratios[len(owners) :]
-    shifts = [
-        FrameworkShift(
-            framework,
-            sum(one["cell"]["framework"] == framework for one in entries),
-            {metric: shared[names.index((framework, metric))] for metric in metrics},
-        )
-        for framework in frameworks
+        rows = {metric: place + i * len(entries) for i, metric in enumerate(metrics)}
+        undisturbed = all(session.control_held[row] for row in rows.values())
+        own = {metric: ratios[row] for metric, row in rows.items()}
+        verdict = joint_verdict({metric: ratio.verdict for metric, ratio in own.items()})
+        findings.append(_finding(entry, own, verdict, "" if undisturbed else DISTURBED))
+    common = dict(zip(groups, ratios[len(owners) :], strict=True))
+    return findings, _shifts(entries, common, metrics)
+
+
+def _shifts(
+    entries: Sequence[ComparedCell],
+    common: Mapping[tuple[str, str], Ratio],
+    metrics: Sequence[str],
+) -> list[FrameworkShift]:
+    """Return what the cells of each framework share, where they are enough to share anything.
+
+    Args:
+        common: the ratio of the common mode of each framework and metric.
+    """
+    frameworks = [one["cell"]["framework"] for one in entries]
+    return [
+        FrameworkShift(name, frameworks.count(name), {m: common[name, m] for m in metrics})
+        for name in dict.fromkeys(frameworks)
+        if frameworks.count(name) >= launch_pairs.CELLS_FOR_COMMON
     ]
-    return found, [shift for shift in shifts if shift.cells >= launch_pairs.CELLS_FOR_COMMON]
 
 
-def design_of(document: Mapping[str, Any], groups: Sequence[int]) -> Design:
-    """How the document's rows are decided: what a framework's cells share is one group a metric."""
-    told = document["design"]
+def design_of(document: Document, groups: Sequence[int]) -> Design:
+    """Return how the document's rows are decided.
+
+    Args:
+        groups: the group of each row, numbered from 0; the rows of a group share a common mode.
+    """
+    settings = document["design"]
     return Design(
         tuple(groups),
-        tuple(told["looks"]),
-        margin=told["margin"],
-        alpha=told["alpha"],
+        tuple(settings["looks"]),
+        margin=settings["margin"],
+        alpha=settings["alpha"],
         control="row",
     )
 
 
 def _ratios(session: launch_pairs.Session) -> list[Ratio]:
-    halves = batched.half_widths(session.rows)
+    halves = half_widths(session.rows)
     return [
         Ratio(math.exp(log), math.exp(log - half), math.exp(log + half), str(verdict))
         for log, half, verdict in zip(session.rows.log_ratio, halves, session.verdicts, strict=True)
     ]
 
 
-def joined(verdicts: Mapping[str, str]) -> str:
-    """One verdict of several metrics': slower in any is slower, else what wall time says.
+def joint_verdict(verdicts: Mapping[str, str]) -> str:
+    """Return one verdict for several metrics: slower if any is slower, else that of wall time.
 
-    Less CPU time alone is no "faster": who waits longer for a result may use less of it.
+    Less CPU time alone is not "faster": code that waits longer for a result may use less of it.
     """
     if SLOWER in verdicts.values():
         return SLOWER
     return verdicts.get(WALL, INCONCLUSIVE)
 
 
-def _finding(
-    entry: Mapping[str, Any], ratios: Mapping[str, Ratio], verdict: str, why: str
-) -> Finding:
+def _finding(entry: ComparedCell, ratios: Mapping[str, Ratio], verdict: str, why: str) -> Finding:
     wall = np.asarray(entry["seconds"][WALL], dtype=np.float64)
     base, head = (float(np.median(wall[:, side])) for side in (0, 1))
     return Finding(entry["cell"], verdict, why, ratios, base, head)
-
-
-def new_design(**more: Any) -> dict[str, Any]:
-    """How a new comparison decides; its looks are chosen once it is known how long a pair takes."""
-    return {"margin": launch_pairs.MARGIN, "alpha": ALPHA, "looks": [], "taken": [], **more}

@@ -1,8 +1,8 @@
-"""Every cell over all runs of a folder: one table of rows, kept beside the runs as a cache.
+"""Load every cell of all runs of a folder as a table of rows, through a cache beside the runs.
 
-The runs stay what counts. The cache, one Parquet file in the folder, holds a row for each record of
-each run and knows each run's file by its size and time of change: what is new is read, what is gone
-is dropped, and a cache that cannot be read is made anew.
+The cache, one Parquet file in the folder, has a row for each record of each run, and the size and
+modification time of each run's file. New and changed runs are read, rows of deleted runs are
+dropped, and a cache that cannot be read is built again: the runs themselves are the only truth.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from results.records import storage
-from results.records.record import CELL_FIELDS, RecordError, Run
+from results.records.record import CELL_FIELDS, RecordError, Run, cell_fields
 from results.statistics.estimators import Array
 
 if TYPE_CHECKING:
@@ -26,27 +26,41 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CACHE = ".history.parquet"
-LAYOUT = 2  # of the cache; another one's is made anew
+METADATA = "cascade-bench"  # the key of the cache's own data in the Parquet file
+LAYOUT = 2  # the version of the cache's columns; a cache of another version is built again
+# The columns, beside "file"; "frozen" has the seconds of the machine reference.
 TEXTS = ("machine", "run", "started", "commit", "code", "outcome", *CELL_FIELDS)
 NUMBERS = ("seconds", "low", "high", "frozen")
-RUN = ("machine", "run")
 
 
 @dataclass(frozen=True)
 class History:
-    """``rows`` of every record, oldest first; ``unread`` are files that are no runs, and why."""
+    """Hold the records of all runs of a folder.
+
+    Attributes:
+        rows: one row for each record, oldest run first; columns as in `TEXTS` and `NUMBERS`.
+        unread: files that are no runs, to the reason.
+        runs_read: how many runs were not in the cache.
+    """
 
     rows: pd.DataFrame
     unread: Mapping[str, str] = field(default_factory=dict)
-    runs_read: int = 0  # how many were not in the cache
+    runs_read: int = 0
 
 
 @dataclass(frozen=True)
 class Series:
     """A cell over the runs of one machine that have a time of it, oldest first.
 
-    ``seconds`` are as measured; ``frozen`` is the frozen reference of its framework in the same
-    sessions, seconds, nan where a run has none. ``code`` is the digest of what measured it.
+    Attributes:
+        cell: the fields of the cell.
+        machine: the id of the machine.
+        runs: ids of the runs.
+        started: when each run started.
+        commits: the commit of each run, with a ``+`` where files differed from it.
+        seconds: the cell's time in each run, in seconds per call.
+        frozen: the time of the machine reference of its framework, a program that never
+            changes, in the same sessions, in seconds; nan where a run has none.
     """
 
     cell: Mapping[str, str]
@@ -59,72 +73,84 @@ class Series:
 
     @property
     def name(self) -> str:
-        """As a line of a table names it."""
+        """Return the cell's name in tables."""
         parts = ("scenario", "variant", "size", "framework", "mode", "phase", "strategy")
         return " ".join(self.cell[part] for part in parts if self.cell[part] != "-")
 
 
 def load(folder: Path | str) -> History:
-    """Every record under a folder of runs, from the cache where that is up to date.
+    """Load every record under a folder of runs, from the cache where it is up to date.
 
     Raises:
         RecordError: there is no run at all.
     """
-    import pyarrow as pa
-
     top = Path(folder)
     stamps = _stamps(top)
     if not stamps:
         raise RecordError(f"no run under {top}; {storage.MEASURE}")
-    table, known = _cached(top / CACHE)
+    table, cached_stamps = _cached(top / CACHE)
+    fresh: list[dict[str, list[Any]]] = []
     unread: dict[str, str] = {}
-    fresh, parts = [], []
     for name, stamp in stamps.items():
-        if known.get(name) != stamp:
+        if cached_stamps.get(name) != stamp:
             try:
-                parts.append(_rows(storage.load_run(top / name, samples=False), name))
-                fresh.append(name)
+                fresh.append(_rows(storage.load_run(top / name, samples=False), name))
             except RecordError as error:
                 unread[name] = str(error)
-    stale = {name for name in known if known[name] != stamps.get(name)}
+    stale = {name for name, stamp in cached_stamps.items() if stamp != stamps.get(name)}
     if table is not None and stale:
         table = _without(table, stale)
-    tables = [part for part in (table, _table(parts)) if part is not None and part.num_rows]
-    whole: Any = pa.concat_tables(tables, promote_options="permissive") if tables else _table([{}])
+    whole = _joined(table, _table(fresh))
     if fresh or stale:
-        _keep(whole, {n: s for n, s in stamps.items() if n not in unread}, top / CACHE)
-    rows = whole.to_pandas(strings_to_categorical=True)
-    # by the ids' own order: a category's is that in which it was first met, by the cache maybe
+        _write_cache(whole, {n: s for n, s in stamps.items() if n not in unread}, top / CACHE)
+    return History(_sorted_rows(whole), unread, len(fresh))
+
+
+def _joined(*tables: pa.Table | None) -> pa.Table:
+    import pyarrow as pa
+
+    filled = [table for table in tables if table is not None and table.num_rows]
+    return pa.concat_tables(filled, promote_options="permissive") if filled else _table([{}])
+
+
+def _sorted_rows(table: pa.Table) -> pd.DataFrame:
+    """Return the rows sorted by run id.
+
+    By the ids as strings: categories sort in the order in which the cache first met them.
+    """
+    rows = table.to_pandas(strings_to_categorical=True)
     rows = rows.sort_values("run", kind="stable", key=lambda ids: ids.astype(str))
-    return History(rows.reset_index(drop=True), unread, len(fresh))
+    return rows.reset_index(drop=True)
 
 
 def _stamps(top: Path) -> dict[str, str]:
-    """Run file → what changes when it does."""
-    found = {}
+    """Return for each run's file its size and modification time, as one string."""
+    stamps = {}
     for path in storage.find_runs(top):
         with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-            told = path.stat()
-            found[str(path.relative_to(top))] = f"{told.st_size}-{told.st_mtime_ns}"
-    return found
+            status = path.stat()
+            stamps[str(path.relative_to(top))] = f"{status.st_size}-{status.st_mtime_ns}"
+    return stamps
 
 
 def _cached(path: Path) -> tuple[pa.Table | None, dict[str, str]]:
-    """The rows kept, and the stamps of their files; nothing where that cannot be read."""
+    """Return the cached rows and the stamps of their files; none where the cache is unreadable."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(path, memory_map=False)
-        told = json.loads((table.schema.metadata or {})[b"cascade-bench"])
-        if told["layout"] != LAYOUT or not {*TEXTS, *NUMBERS, "file"} <= set(table.column_names):
+        metadata = json.loads((table.schema.metadata or {})[METADATA.encode()])
+        columns = {*TEXTS, *NUMBERS, "file"}
+        if metadata["layout"] != LAYOUT or not columns <= set(table.column_names):
             return None, {}
-        return table, dict(told["stamps"])
+        return table, dict(metadata["stamps"])
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
         return None, {}
 
 
 def _without(table: pa.Table, files: Iterable[str]) -> pa.Table:
+    """Return the table without the rows of these files."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -133,10 +159,10 @@ def _without(table: pa.Table, files: Iterable[str]) -> pa.Table:
 
 
 def _rows(run: Run, file: str) -> dict[str, list[Any]]:
-    """A column each, of all its records."""
-    # runs of before have "frozen_seconds", in which the cost of a call is too: not comparable
-    frozen = run.settings.get("product_seconds")
-    kept = frozen if isinstance(frozen, Mapping) else {}
+    """Return the records of a run as columns, by name."""
+    # Older runs have "frozen_seconds", which includes the cost of a call: not comparable.
+    products = run.settings.get("product_seconds")
+    references = products if isinstance(products, Mapping) else {}
     columns: dict[str, list[Any]] = {name: [] for name in ("file", *TEXTS, *NUMBERS)}
     about = {
         "file": file,
@@ -147,29 +173,33 @@ def _rows(run: Run, file: str) -> dict[str, list[Any]]:
         "code": str(run.settings.get("code") or ""),
     }
     for record in run.records:
-        seconds = record["seconds"] or {}
-        row = about | {name: record[name] for name in (*CELL_FIELDS, "outcome")}
+        seconds: Mapping[str, Any] = record["seconds"] or {}
+        row: dict[str, Any] = about | dict(zip(CELL_FIELDS, cell_fields(record), strict=True))
+        row["outcome"] = record["outcome"]
         row["seconds"] = seconds.get("estimate")
         row["low"], row["high"] = seconds.get("low"), seconds.get("high")
-        row["frozen"] = _frozen(kept.get(f"{row['framework']} {row['device']} {row['dtype']}"))
+        reference = references.get(f"{row['framework']} {row['device']} {row['dtype']}")
+        row["frozen"] = _median(reference)
         for name, values in columns.items():
             values.append(row[name])
     return columns
 
 
 def _commit(machine: Mapping[str, Any]) -> str:
+    """Return the commit, with a ``+`` where files differed from it; empty if it is not known."""
     commit = str(machine.get("commit") or "")
     return f"{commit}+" if commit and machine.get("dirty") else commit
 
 
-def _frozen(launches: Any) -> float | None:
-    times = [t for t in launches if isinstance(t, int | float) and t > 0] if (
-        isinstance(launches, list)
-    ) else []  # fmt: skip
+def _median(launches: Any) -> float | None:
+    """Return the median of the times that a file holds under a key; None if it holds none."""
+    values = launches if isinstance(launches, list) else []
+    times = [value for value in values if isinstance(value, int | float) and value > 0]
     return float(np.median(times)) if times else None
 
 
 def _table(parts: Sequence[Mapping[str, Sequence[Any]]]) -> pa.Table | None:
+    """Return the columns of several runs as one table; None without any run."""
     import pyarrow as pa
 
     if not parts:
@@ -180,31 +210,31 @@ def _table(parts: Sequence[Mapping[str, Sequence[Any]]]) -> pa.Table | None:
     return pa.table(arrays | {n: pa.array(v, pa.float64()) for n, v in numbers.items()})
 
 
-def _keep(table: pa.Table, stamps: Mapping[str, str], path: Path) -> None:
-    """Write the cache; where that cannot be done, the next load reads the runs again."""
+def _write_cache(table: pa.Table, stamps: Mapping[str, str], path: Path) -> None:
+    """Write the cache; where that is impossible, the next load reads the runs again."""
     import pyarrow.parquet as pq
 
-    told = json.dumps({"layout": LAYOUT, "stamps": dict(stamps)})
-    whole = table.unify_dictionaries().replace_schema_metadata({"cascade-bench": told})
+    metadata = json.dumps({"layout": LAYOUT, "stamps": dict(stamps)})
+    whole = table.unify_dictionaries().replace_schema_metadata({METADATA: metadata})
     buffer = io.BytesIO()
     pq.write_table(whole, buffer, compression="zstd")
     with contextlib.suppress(RecordError):
         storage.write_whole({path: buffer.getvalue()})
 
 
-def series(history: History, machine: str, **wanted: Sequence[str] | None) -> list[Series]:
-    """The cells of a machine that have times, in the order of its newest run.
+def series(history: History, machine: str, **selected: Sequence[str] | None) -> list[Series]:
+    """Return the cells of a machine that have times, those of its newest run first.
 
     Args:
-        wanted: by field of a cell, the names to keep; None keeps all.
+        selected: by field of a cell, the names that are selected; None selects all.
     """
     rows = history.rows
-    kept = (rows["machine"] == machine) & (rows["outcome"] == "ok") & rows["seconds"].notna()
-    for name, names in wanted.items():
+    mask = (rows["machine"] == machine) & (rows["outcome"] == "ok") & rows["seconds"].notna()
+    for name, names in selected.items():
         if names:
-            kept &= rows[name].isin(list(names))
-    chosen = rows[kept]
-    found = [
+            mask &= rows[name].isin(list(names))
+    cells = rows[mask].groupby(list(CELL_FIELDS), observed=True, sort=False)
+    all_series = [
         Series(
             dict(zip(CELL_FIELDS, key, strict=True)),
             machine,
@@ -214,33 +244,34 @@ def series(history: History, machine: str, **wanted: Sequence[str] | None) -> li
             members["seconds"].to_numpy(float),
             members["frozen"].to_numpy(float),
         )
-        for key, members in chosen.groupby(list(CELL_FIELDS), observed=True, sort=False)
+        for key, members in cells
     ]
-    found.sort(key=lambda one: one.runs[-1], reverse=True)
-    return found
+    all_series.sort(key=lambda one: one.runs[-1], reverse=True)
+    return all_series
 
 
 def of_runs(runs: Sequence[Run]) -> list[Series]:
-    """The same of runs of one machine that are loaded already, oldest first."""
-    columns = [_rows(run, "") for run in runs]
+    """Return the cells that have times in these loaded runs of one machine, oldest first."""
+    columns = ("run", "started", "commit", "seconds", "frozen", "outcome")
     points: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
-    for part in columns:
-        named = zip(*(part[name] for name in CELL_FIELDS), strict=True)
-        kept = ("run", "started", "commit", "seconds", "frozen", "outcome")
-        for key, point in zip(named, zip(*(part[n] for n in kept), strict=True), strict=True):
-            if point[-1] == "ok" and point[3] is not None:
+    for run in runs:
+        rows = _rows(run, "")
+        keys = zip(*(rows[name] for name in CELL_FIELDS), strict=True)
+        for key, point in zip(keys, zip(*(rows[n] for n in columns), strict=True), strict=True):
+            _, _, _, seconds, _, outcome = point
+            if outcome == "ok" and seconds is not None:
                 points.setdefault(key, []).append(point)
-    found = []
+    all_series = []
     for key, members in points.items():
         ids, started, commits, seconds, frozen, _ = zip(*members, strict=True)
         times = np.array(seconds, dtype=float), np.array(frozen, dtype=float)
         cell = dict(zip(CELL_FIELDS, key, strict=True))
-        found.append(Series(cell, runs[0].machine["id"], ids, started, commits, *times))
-    return found
+        all_series.append(Series(cell, runs[0].machine["id"], ids, started, commits, *times))
+    return all_series
 
 
 def machines(history: History) -> dict[str, int]:
-    """Machine → how many runs of it there are, the newest first."""
-    rows = history.rows[list(RUN)].astype(str).drop_duplicates()
+    """Return the number of runs of each machine, the machine of the newest run first."""
+    rows = history.rows[["machine", "run"]].astype(str).drop_duplicates()
     counts = rows["machine"].value_counts()
     return {name: int(counts[name]) for name in dict.fromkeys(rows["machine"][::-1])}

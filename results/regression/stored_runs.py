@@ -1,16 +1,15 @@
-"""Two saved runs of one machine: the weak way to tell whether anything got slower.
+"""Compare two stored runs of one machine: the weak way to find whether anything got slower.
 
-Each run is one session, and what a session does to a cell's time (where memory lies, what else the
-machine does that day) no launch of it can show. Its standard deviation is known from sessions of
-unchanged code and stands in every interval; so a change must be large to be seen here, and
-"inconclusive" is the usual word. What all cells of a framework have in common is taken out of them
-and told apart: it is the machine's drift or the framework's, and two runs cannot say which.
+Each run is one session. A session's own effects on a cell's time (where memory lies, what else the
+machine does that day) do not show in its launches. Their standard deviation is known from sessions
+of unchanged code and is part of every interval. So a change must be large to be seen here, and
+"inconclusive" is the usual verdict. What all cells of a framework share is subtracted from them and
+reported separately: it is the machine's drift or the framework's, and two runs cannot show which.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike
 
-from results.records.record import CELL_FIELDS, Record, RecordError, Run, sample_key
+from results.records.record import CELL_FIELDS, Record, RecordError, Run, cell_fields, sample_key
 from results.regression.document import (
     FAILED,
     GONE,
@@ -30,22 +29,30 @@ from results.regression.document import (
     Finding,
     FrameworkShift,
     Ratio,
-    ordered,
+    worst_first,
 )
-from results.statistics.estimators import lower_quartiles
+from results.statistics.estimators import CONFIDENCE, lower_quartiles
 from results.statistics.verdict import ALPHA, FASTER, INCONCLUSIVE, NOISY_MARGIN, SLOWER, holm
 
 # Standard deviation of a cell's log time from session to session, and of what all cells of a
 # framework share: measured on unchanged code on a 2-core virtual machine, see docs/history.md.
 CELL_SPREAD, COMMON_SPREAD = 0.12, 0.12
-CONFIDENCE = 0.95
-LEAST = 3  # launches on each side, and cells that can have something in common
+LEAST = 3  # launches on each side, and cells of a framework that can share anything
+POWER = 0.8  # how often the smallest visible change is found
 OF_A_MEDIAN = math.sqrt(math.pi / 2)  # its standard error over a mean's, of normal values
 
 
 @dataclass(frozen=True)
 class Change:
-    """A cell's log ratio between two runs, its standard error without the sessions' own spread."""
+    """A cell's change between two runs.
+
+    Attributes:
+        record: the record of the head run.
+        log: the log ratio, head over base.
+        within: the standard error of ``log`` over launches, without the spread between sessions.
+        base: the median over launches, in seconds per call.
+        head: the same of head.
+    """
 
     record: Record
     log: float
@@ -55,7 +62,7 @@ class Change:
 
 
 def compared(base: Run, head: Run) -> Analysis:
-    """Every cell that either run timed, head against base.
+    """Compare every cell that either run timed, head against base.
 
     Raises:
         RecordError: the runs are of different machines, or share no cell.
@@ -63,21 +70,21 @@ def compared(base: Run, head: Run) -> Analysis:
     _demand_same_machine(base, head)
     old = {sample_key(record): record for record in base.records}
     new = {sample_key(record): record for record in head.records}
-    changes = [
-        _change(new[key], base.samples[key], head.samples[key])
-        for key in new
-        if _timed(old.get(key), base, key) and _timed(new[key], head, key)
-    ]
-    if not changes:
+    shared = [key for key in new if _timed(old.get(key), base, key) and _timed(new[key], head, key)]
+    if not shared:
         raise RecordError(
             f"runs {base.id} and {head.id} have no timed cell in common; name two that measured "
             "the same, with their samples beside them"
         )
-    found, shifts = _judged([change for change in changes if change is not None])
-    known = {sample_key(change.record) for change in changes if change}
-    found += [_untimed(key, old.get(key), new.get(key)) for key in {**old, **new}
-              if key not in known and _worth_naming(old.get(key), new.get(key))]  # fmt: skip
-    return ordered(found, shifts, 0)
+    changes = {key: _change(new[key], base.samples[key], head.samples[key]) for key in shared}
+    known = {key: change for key, change in changes.items() if change is not None}
+    findings, shifts = _decided(list(known.values()))
+    findings += [
+        _untimed(old.get(key), new.get(key))
+        for key in {**old, **new}
+        if key not in known and _worth_naming(old.get(key), new.get(key))
+    ]
+    return worst_first(findings, shifts, 0)
 
 
 def _demand_same_machine(base: Run, head: Run) -> None:
@@ -100,6 +107,7 @@ def _timed(record: Record | None, run: Run, key: str) -> bool:
 
 
 def _change(record: Record, base: Sequence[ArrayLike], head: Sequence[ArrayLike]) -> Change | None:
+    """Return a cell's change, from one row [samples] a launch; None where a time is impossible."""
     try:
         logs = [np.log(lower_quartiles(side)) for side in (base, head)]
     except ValueError:
@@ -109,34 +117,50 @@ def _change(record: Record, base: Sequence[ArrayLike], head: Sequence[ArrayLike]
     return Change(record, float(logs[1].mean() - logs[0].mean()), within, *middle)
 
 
-def _judged(changes: Sequence[Change]) -> tuple[list[Finding], list[FrameworkShift]]:
-    common: dict[str, float] = {}
-    for framework in dict.fromkeys(change.record["framework"] for change in changes):
-        logs = [c.log for c in changes if c.record["framework"] == framework]
-        common[framework] = float(np.median(logs)) if len(logs) >= LEAST else 0.0
+def _by_framework(changes: Sequence[Change]) -> dict[str, list[Change]]:
+    cells: dict[str, list[Change]] = {}
+    for change in changes:
+        cells.setdefault(change.record["framework"], []).append(change)
+    return cells
+
+
+def _decided(changes: Sequence[Change]) -> tuple[list[Finding], list[FrameworkShift]]:
+    common, alone = {}, {}
+    for framework, cells in _by_framework(changes).items():
+        alone[framework] = len(cells) < LEAST
+        middle = float(np.median([cell.log for cell in cells]))
+        common[framework] = 0.0 if alone[framework] else middle
     own = [change.log - common[change.record["framework"]] for change in changes]
-    counts = Counter(change.record["framework"] for change in changes)
-    errors = [_error(change, alone=counts[change.record["framework"]] < LEAST)
-              for change in changes]  # fmt: skip
-    ratios = _verdicts(own, errors)
-    seen = needed(errors)
-    found = [
-        Finding(
-            _cell(change.record),
-            ratio.verdict,
-            f"nothing under {100 * math.expm1(least):.0f} % can be seen here"
-            if ratio.verdict == INCONCLUSIVE else "",
-            {WALL: ratio},
-            change.base,
-            change.head,
+    errors = [_error(change, alone=alone[change.record["framework"]]) for change in changes]
+    findings = [
+        _finding(change, ratio, visible)
+        for change, ratio, visible in zip(
+            changes, _verdicts(own, errors), needed(errors), strict=True
         )
-        for change, ratio, least in zip(changes, ratios, seen, strict=True)
-    ]  # fmt: skip
-    return found, _shifts(changes, errors, common)
+    ]
+    return findings, _shifts(changes, errors, common)
+
+
+def _finding(change: Change, ratio: Ratio, visible: float) -> Finding:
+    """Return the conclusion on a cell, with the smallest visible change where it is inconclusive.
+
+    Args:
+        visible: that change as a log ratio.
+    """
+    why = ""
+    if ratio.verdict == INCONCLUSIVE:
+        why = f"nothing under {100 * math.expm1(visible):.0f} % can be seen here"
+    cell = _cell(change.record)
+    return Finding(cell, ratio.verdict, why, {WALL: ratio}, change.base, change.head)
 
 
 def _error(change: Change, *, alone: bool) -> float:
-    """Of a cell's log ratio; where too few cells are there to take out what they share, with it."""
+    """Return the standard error of a cell's log ratio, the spread between sessions included.
+
+    Args:
+        alone: whether the framework has too few cells to subtract what they share; the spread of
+            that is then part of the error.
+    """
     shared = math.sqrt(2) * COMMON_SPREAD if alone else 0.0
     return math.hypot(change.within, math.sqrt(2) * CELL_SPREAD, shared)
 
@@ -144,51 +168,61 @@ def _error(change: Change, *, alone: bool) -> float:
 def _shifts(
     changes: Sequence[Change], errors: Sequence[float], common: Mapping[str, float]
 ) -> list[FrameworkShift]:
-    """What the cells of a framework share: the spread of sessions, and that of a median of few."""
-    of = {f: [e for e, c in zip(errors, changes, strict=True) if c.record["framework"] == f]
-          for f in common}  # fmt: skip
-    counts = {framework: len(mine) for framework, mine in of.items()}
-    kept = [framework for framework in common if counts[framework] >= LEAST]
-    errors = [
-        math.hypot(math.sqrt(2) * COMMON_SPREAD,
-                   OF_A_MEDIAN * float(np.median(of[f])) / math.sqrt(counts[f]))
-        for f in kept
-    ]  # fmt: skip
-    ratios = _verdicts([common[framework] for framework in kept], errors)
+    """Return what the cells of each framework share, where there are enough of them.
+
+    The error is that of the sessions, and that of a median of few cells.
+    """
+    of: dict[str, list[float]] = {framework: [] for framework in common}
+    for error, change in zip(errors, changes, strict=True):
+        of[change.record["framework"]].append(error)
+    counts = {framework: len(errors) for framework, errors in of.items() if len(errors) >= LEAST}
+    shared = [
+        math.hypot(
+            math.sqrt(2) * COMMON_SPREAD,
+            OF_A_MEDIAN * float(np.median(of[f])) / math.sqrt(counts[f]),
+        )
+        for f in counts
+    ]
+    ratios = _verdicts([common[framework] for framework in counts], shared)
     return [
-        FrameworkShift(f, counts[f], {WALL: ratio}) for f, ratio in zip(kept, ratios, strict=True)
+        FrameworkShift(f, counts[f], {WALL: ratio}) for f, ratio in zip(counts, ratios, strict=True)
     ]
 
 
 def _verdicts(logs: Sequence[float], errors: Sequence[float]) -> list[Ratio]:
-    """Normal tests, as the spread between sessions is the most of every error and is known."""
+    """Return the ratios with their verdicts, from log ratios and standard errors.
+
+    The tests are normal: the spread between sessions, which is the larger part of each error, is
+    known.
+    """
     z = np.abs(logs) / np.asarray(errors)
     adjusted = holm(2 * scipy.special.ndtr(-z))
     half = scipy.special.ndtri((1 + CONFIDENCE) / 2)
     bound = math.log1p(NOISY_MARGIN)
-    found = []
+    ratios = []
     for log, error, p in zip(logs, errors, adjusted, strict=True):
         beyond = p < ALPHA and abs(log) > bound
         verdict = (SLOWER if log > 0 else FASTER) if beyond else INCONCLUSIVE
         low, high = (math.exp(log + side * half * error) for side in (-1, 1))
-        found.append(Ratio(math.exp(log), low, high, verdict))
-    return found
+        ratios.append(Ratio(math.exp(log), low, high, verdict))
+    return ratios
 
 
 def needed(errors: Sequence[float]) -> list[float]:
-    """The log ratio of each cell that would be seen 4 times in 5, among so many cells."""
+    """Return the log ratio that each cell needs to be found 4 times in 5, among so many cells."""
     quantile = -scipy.special.ndtri(ALPHA / max(1, len(errors)) / 2)
-    power = scipy.special.ndtri(0.8)
+    power = scipy.special.ndtri(POWER)
     return [float((quantile + power) * error) for error in errors]
 
 
 def _worth_naming(old: Record | None, new: Record | None) -> bool:
-    """Not what neither run has a time of for a reason that stays."""
+    """Return whether a cell that was not compared is reported: not if it is unsupported."""
     outcomes = {record["outcome"] for record in (old, new) if record}
     return bool(outcomes - {"unsupported"})
 
 
-def _untimed(key: str, old: Record | None, new: Record | None) -> Finding:
+def _untimed(old: Record | None, new: Record | None) -> Finding:
+    """Return the conclusion on a cell that at least one run has no time of."""
     record: Any = new or old
     if new is None:
         verdict, why = GONE, "the head run did not measure it"
@@ -206,4 +240,4 @@ def _untimed(key: str, old: Record | None, new: Record | None) -> Finding:
 
 
 def _cell(record: Record) -> dict[str, str]:
-    return {name: record[name] for name in CELL_FIELDS}
+    return dict(zip(CELL_FIELDS, cell_fields(record), strict=True))

@@ -1,1 +1,1 @@
-"""The comparison report: from saved runs to one page, to Markdown, to charts."""
+"""Make the report of saved runs: one HTML page, Markdown, charts, and tables."""

@@ -1,4 +1,4 @@
-"""From runs to a report: every section, machine by machine."""
+"""Build a report from runs: all sections of each machine."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ from typing import Any
 from results.records import canary_status
 from results.records.record import Run
 from results.report.collection import Machine, collect
-from results.report.model import Chart, Paragraph, Part, Report, Section, Strong
+from results.report.model import Chart, Paragraph, Part, Points, Report, Section, Strong
 from results.report.sections import (
     backward_passes,
     conditions,
+    credibility,
     every_cell,
     flows,
     framework_comparison,
     freezing,
+    glossary,
     gradients,
+    headlines,
     over_time,
     recommendations,
     scaling,
 )
+from results.report.vocabulary import STACKED
 
 TITLE = "Cascades and partial freezing: PyTorch and JAX"
 _VERSIONS = ("torch", "jax", "flax", "optax")
 
 
 def build(runs: Iterable[Run]) -> Report:
-    """The report of these runs: a part a machine, no ratio across machines.
+    """Build the report of these runs: one part for each machine, and no ratio across machines.
 
     Raises:
         ValueError: there is no run.
@@ -36,14 +40,17 @@ def build(runs: Iterable[Run]) -> Report:
     machines = collect(runs)
     if not machines:
         raise ValueError("a report needs a run")
-    warnings = [*_machines(machines), *(w for machine in machines for w in _distrust(machine))]
+    warnings = [
+        *_warning_of_several_machines(machines),
+        *(warning for machine in machines for warning in _warnings_of_runs(machine)),
+    ]
     return Report(TITLE, warnings, [_part(machine, i) for i, machine in enumerate(machines)])
 
 
-def _machines(machines: Sequence[Machine]) -> list[Paragraph]:
+def _warning_of_several_machines(machines: Sequence[Machine]) -> list[Paragraph]:
     if len(machines) == 1:
         return []
-    names = "; ".join(f"{machine.id} ({_name(machine)})" for machine in machines)
+    names = "; ".join(f"{machine.id} ({_description(machine)})" for machine in machines)
     return [
         [
             Strong(f"These runs are of {len(machines)} machines: {names}. "),
@@ -53,20 +60,25 @@ def _machines(machines: Sequence[Machine]) -> list[Paragraph]:
     ]
 
 
-def _distrust(machine: Machine) -> list[Paragraph]:
-    found: list[Paragraph] = []
+def _warnings_of_runs(machine: Machine) -> list[Paragraph]:
+    """Warn of runs with failed canaries, and of runs that are not complete."""
+    warnings: list[Paragraph] = []
     for run in machine.runs:
         failed = canary_status.failed(run.settings)
         if failed:
-            found.append([Strong(f"Run {run.id}: {canary_status.DISTRUST} "), "; ".join(failed)])
+            distrust = Strong(f"Run {run.id}: {canary_status.DISTRUST} ")
+            warnings.append([distrust, "; ".join(failed)])
         if run.interrupted:
-            found.append([Strong(f"Run {run.id} was interrupted"), ": some cells have no time."])
+            interrupted = Strong(f"Run {run.id} was interrupted")
+            warnings.append([interrupted, ": some cells have no time."])
         elif run.finished is None:
-            found.append([Strong(f"Run {run.id} is not finished"), ": it goes on, or was killed."])
-    return found
+            unfinished = Strong(f"Run {run.id} is not finished")
+            warnings.append([unfinished, ": it goes on, or was killed."])
+    return warnings
 
 
-def _name(machine: Machine) -> str:
+def _description(machine: Machine) -> str:
+    """Return processor, cores, GPU and versions of a machine in a line."""
     about = machine.newest.machine
     parts = [str(about.get("cpu") or "processor not told")]
     parts += [f"{about['cores']} cores"] if about.get("cores") is not None else []
@@ -79,10 +91,11 @@ def _part(machine: Machine, place: int) -> Part:
     newest = machine.newest
     count = f"{len(machine.runs)} runs, the newest" if len(machine.runs) > 1 else "run"
     about = [f"{count} {newest.id} of {newest.started}, machine {machine.id}"]
+    scenarios = scenario_descriptions(machine)
     sections = [
-        recommendations.section(machine, scenarios(machine)),
+        _what_to_write(machine, scenarios),
         framework_comparison.section(machine),
-        backward_passes.section(machine, _stacked(machine)),
+        backward_passes.section(machine, scenarios.get(STACKED, {}).get("sizes", {})),
         freezing.section(machine),
         flows.section(machine),
         gradients.section(machine),
@@ -92,16 +105,31 @@ def _part(machine: Machine, place: int) -> Part:
         conditions.section(machine),
         every_cell.section(machine),
     ]
-    kept = [section for section in sections if section]
-    return Part(_name(machine), about, [_named(section, place) for section in kept])
+    unique = [_with_unique_names(section, place) for section in sections if section]
+    return Part(_description(machine), about, unique)
 
 
-def _named(section: Section, place: int) -> Section:
-    """Sections and charts of further machines must not have the first one's names."""
+def _what_to_write(machine: Machine, scenarios: Mapping[str, Mapping[str, Any]]) -> Section:
+    """Return the first section: headlines, their credibility, the glossary, recommendations."""
+    summaries = {name: about.get("summary", "") for name, about in scenarios.items()}
+    blocks: list[Any] = [
+        Points(headlines.paragraphs(machine.records)),
+        credibility.section(machine),
+        glossary.section(machine.records, scenarios),
+        *recommendations.blocks(machine.records, summaries),
+    ]
+    return Section("write", "What to write", blocks)
+
+
+def _with_unique_names(section: Section, place: int) -> Section:
+    """Number the names of sections and charts of all machines but the first.
+
+    Names are anchors of the page and names of files, so they must differ between machines.
+    """
     if place == 0:
         return section
     blocks = [
-        _named(block, place)
+        _with_unique_names(block, place)
         if isinstance(block, Section)
         else replace(block, name=f"{block.name}-{place + 1}")
         if isinstance(block, Chart)
@@ -111,21 +139,18 @@ def _named(section: Section, place: int) -> Section:
     return Section(f"{section.name}-{place + 1}", section.title, blocks)
 
 
-def scenarios(machine: Machine) -> dict[str, dict[str, Any]]:
-    """What the runs say of their scenarios: name → ``summary``, a line, and ``sizes``, a mapping.
+def scenario_descriptions(machine: Machine) -> dict[str, dict[str, Any]]:
+    """Return what the newest runs say of their scenarios.
 
-    Only what is of that type; the newest run that says it.
+    Returns:
+        The name of a scenario → ``summary``, a line of text, and ``sizes``, a mapping from each
+        size to its dimensions. An entry of another type in a run's file is left out.
     """
-    found: dict[str, dict[str, Any]] = {}
+    descriptions: dict[str, dict[str, Any]] = {}
     for run in machine.runs:
-        told = run.settings.get("scenarios")
-        for name, about in (told if isinstance(told, Mapping) else {}).items():
+        scenarios = run.settings.get("scenarios")
+        for name, about in (scenarios if isinstance(scenarios, Mapping) else {}).items():
             for key, kind in (("summary", str), ("sizes", Mapping)):
                 if isinstance(about, Mapping) and isinstance(about.get(key), kind):
-                    found.setdefault(name, {})[key] = about[key]
-    return found
-
-
-def _stacked(machine: Machine) -> Mapping[str, Mapping[str, Any]]:
-    sizes: Mapping[str, Mapping[str, Any]] = scenarios(machine).get(backward_passes.STACKED, {})
-    return sizes.get("sizes", {})
+                    descriptions.setdefault(name, {})[key] = about[key]
+    return descriptions

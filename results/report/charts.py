@@ -1,4 +1,8 @@
-"""The charts: each from records or marks to one specification, the same for page, SVG and PNG."""
+"""Draw the charts of the report.
+
+The page, the SVG and the PNG files share one specification a chart. Each function below takes the
+marks of its chart; the decorator adds name, title and explanation, see `drawing.chart_factory`.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +11,35 @@ from typing import Any
 
 from results.report.drawing import (
     Mark,
-    based_on,
-    drawn,
-    few_colours,
-    frameworks_scale,
-    lines_high,
-    one_line,
+    category_scale,
+    chart_factory,
+    filtered_chart,
+    framework_scale,
+    height_of_lines,
+    line_at_ratio_1,
     tooltip,
 )
 
-# an Altair chart and its height in pixels
+# what a function below returns: an Altair chart and its height in pixels
 Drawing = tuple[Any, int]
 
 
-@drawn
+@chart_factory
 def ratios(marks: Sequence[Mark], *, colour: str, axis: str) -> Drawing:
-    """A line a network: ratios with their intervals on a logarithmic axis, by colour."""
+    """Draw the ratios and intervals of each network in one line, on a logarithmic axis.
+
+    Args:
+        colour: the field of the marks that decides their colour.
+        axis: the title of the axis.
+    """
     import altair as alt
 
     chosen = alt.selection_point(fields=[colour], bind="legend", name="chosen")
     opacity = alt.condition(chosen, alt.value(1.0), alt.value(0.1))
-    base = based_on(marks).encode(
+    base = filtered_chart(marks).encode(
         y=alt.Y("line:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
         yOffset=alt.YOffset(f"{colour}:N", sort=None),
-        color=alt.Color(f"{colour}:N", title=colour, scale=few_colours(), sort=None),
+        color=alt.Color(f"{colour}:N", title=colour, scale=category_scale(), sort=None),
         opacity=opacity,
         tooltip=tooltip(),
     )
@@ -41,21 +50,24 @@ def ratios(marks: Sequence[Mark], *, colour: str, axis: str) -> Drawing:
     bars = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q", title=axis), x2="high:Q")
     ticks = base.mark_tick(thickness=1.5, size=9, color="gray").encode(x="predicted:Q")
     counted = [ticks] if any(mark["predicted"] for mark in marks) else []
-    layers = [one_line(), bars, *counted, dots.add_params(chosen)]
+    layers = [line_at_ratio_1(), bars, *counted, dots.add_params(chosen)]
     different = len({mark[colour] for mark in marks})
-    return alt.layer(*layers), lines_high(marks, "line", 11 + 4 * min(different, 4))
+    return alt.layer(*layers), height_of_lines(marks, "line", 11 + 4 * min(different, 4))
 
 
-@drawn
-def predicted(marks: Sequence[Mark]) -> Drawing:
-    """Measured against predicted ratio, both logarithmic; on the diagonal the count is right."""
+@chart_factory
+def predicted_ratios(marks: Sequence[Mark]) -> Drawing:
+    """Draw measured against predicted ratios, both axes logarithmic.
+
+    On the dashed diagonal the count of FLOPs predicts the ratio exactly.
+    """
     import altair as alt
 
     chosen = alt.selection_point(fields=["strategy"], bind="legend", name="chosen")
     scale = alt.Scale(type="log", nice=False, padding=12)
-    base = based_on(marks).encode(
+    base = filtered_chart(marks).encode(
         x=alt.X("predicted:Q", title="predicted by counted FLOPs", scale=scale),
-        color=alt.Color("strategy:N", scale=few_colours(), sort=None),
+        color=alt.Color("strategy:N", scale=category_scale(), sort=None),
         opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
         tooltip=tooltip(),
     )
@@ -70,19 +82,24 @@ def predicted(marks: Sequence[Mark]) -> Drawing:
     return alt.layer(*layers), 380
 
 
-@drawn
-def heat(marks: Sequence[Mark], *, x: Sequence[str], y: str) -> Drawing:
-    """A field for each (variant, ``y``): the ratio as colour and as text."""
+@chart_factory
+def heatmap(marks: Sequence[Mark], *, x: Sequence[str], y: str) -> Drawing:
+    """Draw a field for each variant and line: the ratio as colour and as text.
+
+    Args:
+        x: the variants, in the order of the columns.
+        y: the title of the lines.
+    """
     import altair as alt
 
-    base = based_on(marks).encode(
+    base = filtered_chart(marks).encode(
         x=alt.X(
             "variant:N", title="stages, or depth ratio", sort=list(x), axis=alt.Axis(labelAngle=0)
         ),
         y=alt.Y("line:N", title=y, sort=None, axis=alt.Axis(labelLimit=340)),
         tooltip=tooltip(),
     )
-    most = max(2.0, *_ratios(marks))  # or noise would have every colour
+    most = max(2.0, *_ratios(marks))  # at least 2, or noise alone would span all colours
     scale = alt.Scale(scheme="viridis", type="log", domain=[min(1.0, *_ratios(marks)), most])
     colour = alt.Color("ratio:Q", title="ratio", scale=scale, legend=alt.Legend(format=".2f"))
     fields = base.mark_rect().encode(color=colour)
@@ -98,17 +115,17 @@ def _ratios(marks: Sequence[Mark]) -> list[float]:
     return [mark["ratio"] for mark in marks]
 
 
-@drawn
-def losses(marks: Sequence[Mark]) -> Drawing:
-    """Ratios over the number of losses: measured with the interval, dashed what is counted."""
+@chart_factory
+def ratio_by_losses(marks: Sequence[Mark]) -> Drawing:
+    """Draw ratios over the number of losses: measured ones solid, predicted ones dashed."""
     import altair as alt
 
     chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
     order = list(dict.fromkeys(mark["losses"] for mark in marks))
     title, scale = "separate ÷ summed", alt.Scale(type="log", nice=False, padding=12)
-    base = based_on(marks).encode(
+    base = filtered_chart(marks).encode(
         x=alt.X("losses:O", title="losses (stages)", sort=order, axis=alt.Axis(labelAngle=0)),
-        color=alt.Color("framework:N", scale=frameworks_scale()),
+        color=alt.Color("framework:N", scale=framework_scale()),
         detail="line:N",
         opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
         tooltip=tooltip(),
@@ -119,22 +136,24 @@ def losses(marks: Sequence[Mark]) -> Drawing:
     return alt.layer(law, bars, measured.add_params(chosen)), 340
 
 
-@drawn
-def work(marks: Sequence[Mark], *, speeds: Mapping[str, float]) -> Drawing:
-    """Times over counted FLOPs, both logarithmic; the sizes of one network are joined.
+@chart_factory
+def time_by_flops(marks: Sequence[Mark], *, speeds: Mapping[str, float]) -> Drawing:
+    """Draw times over counted FLOPs, both axes logarithmic, with the sizes of a network joined.
 
-    ``speeds`` is each framework's best, in FLOPs a second: dashed, where time is arithmetic alone.
+    Args:
+        speeds: the highest FLOPs per second of each framework. A dashed line shows the time that
+            arithmetic alone takes at that speed.
     """
     import altair as alt
 
     chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
     scale = alt.Scale(type="log", nice=False, padding=12)
-    colour = alt.Color("framework:N", scale=frameworks_scale())
+    colour = alt.Color("framework:N", scale=framework_scale())
     x, y = (
         alt.X("flops:Q", title="FLOPs of a call, counted", scale=scale, axis=alt.Axis(format="~s")),
         alt.Y("seconds:Q", title="seconds a call", scale=scale, axis=alt.Axis(format="~s")),
     )
-    base = based_on(marks).encode(x=x, y=y, color=colour, tooltip=tooltip())
+    base = filtered_chart(marks).encode(x=x, y=y, color=colour, tooltip=tooltip())
     base = base.encode(opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)))
     dots = base.mark_point(filled=True, size=40).encode(shape=alt.Shape("size:N", sort=None))
     joined = base.mark_line(strokeWidth=0.7).encode(detail="line:N", tooltip=alt.value(None))
@@ -149,62 +168,73 @@ def work(marks: Sequence[Mark], *, speeds: Mapping[str, float]) -> Drawing:
     return alt.layer(law.encode(x=x, y=y, color=colour), joined, dots.add_params(chosen)), 380
 
 
-@drawn
-def errors(marks: Sequence[Mark]) -> Drawing:
-    """A tick a parameter, a line a network: the gradient's error in epsilons, logarithmic."""
+@chart_factory
+def gradient_errors(marks: Sequence[Mark]) -> Drawing:
+    """Draw the gradient error of each parameter as a tick, in epsilons, with a line a network."""
     import altair as alt
 
-    titles = {"problem": "network", "size": "size", "framework": "framework",
-              "parameter": "parameter", "told": "error in eps", "strategy": "worst in"}  # fmt: skip
+    titles = {
+        "problem": "network",
+        "size": "size",
+        "framework": "framework",
+        "parameter": "parameter",
+        "told": "error in eps",
+        "strategy": "worst in",
+    }
     base = (
-        based_on(marks)
+        filtered_chart(marks)
         .mark_tick(thickness=2)
         .encode(
             x=alt.X("eps:Q", title="relative error in eps", scale=alt.Scale(type="log")),
             y=alt.Y("problem:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
-            color=alt.Color("framework:N", scale=frameworks_scale()),
+            color=alt.Color("framework:N", scale=framework_scale()),
             tooltip=tooltip(titles),
         )
     )
-    return base, lines_high(marks, "problem")
+    return base, height_of_lines(marks, "problem")
 
 
-@drawn
+@chart_factory
 def drift(marks: Sequence[Mark]) -> Drawing:
-    """Over the runs: times against those of the first run, the geometric mean of each line."""
+    """Draw how the times of each line of cells, relative to its first run, change over the runs."""
     import altair as alt
 
     scale = alt.Scale(type="log", nice=False, padding=16)
     titles = {"run": "run", "line": "cells", "told": "time ÷ first run", "cells": "cells in common"}
     base = (
-        based_on(marks)
+        filtered_chart(marks)
         .mark_line(point=True)
         .encode(
             x=alt.X("run:O", title="run", sort=None, axis=alt.Axis(labelLimit=120)),
             y=alt.Y("ratio:Q", title="time ÷ first run", scale=scale),
-            color=alt.Color("line:N", title=None, scale=few_colours(), sort=None),
+            color=alt.Color("line:N", title=None, scale=category_scale(), sort=None),
             tooltip=tooltip(titles),
         )
     )
     return base, 300
 
 
-@drawn
+@chart_factory
 def over_time(marks: Sequence[Mark]) -> Drawing:
-    """A line a cell over the runs; a dot where a new level begins."""
+    """Draw the times of each cell over the runs, with a dot where a new level begins."""
     import altair as alt
 
-    titles = {"line": "cell", "run": "run", "commit": "commit", "told": "time",
-              "begins": "level begins, times the one before"}  # fmt: skip
+    titles = {
+        "line": "cell",
+        "run": "run",
+        "commit": "commit",
+        "told": "time",
+        "begins": "level begins, times the one before",
+    }
     chosen = alt.selection_point(fields=["line"], name="chosen", on="click")
-    # not read off the marks: a filter may leave none, of which there is no range
+    # the domain is fixed: a filter may hide all marks, and Vega has no range of none
     runs, ratios = sorted({mark["run"] for mark in marks}), _ratios(marks)
     scale = alt.Scale(type="log", nice=False, domain=[0.9 * min(ratios), 1.1 * max(ratios)])
     axis = alt.Axis(labelLimit=90, labelOverlap=True)
-    base = based_on(marks).encode(
+    base = filtered_chart(marks).encode(
         x=alt.X("run:O", title="run", sort=None, scale=alt.Scale(domain=runs), axis=axis),
         y=alt.Y("ratio:Q", title="time ÷ first runs", scale=scale),
-        color=alt.Color("framework:N", scale=frameworks_scale()),
+        color=alt.Color("framework:N", scale=framework_scale()),
         detail="line:N",
         opacity=alt.condition(chosen, alt.value(0.85), alt.value(0.06)),
         tooltip=tooltip(titles),

@@ -1,7 +1,8 @@
-"""Several runs as one: by machine, of each cell its newest record."""
+"""Combine several runs: group them by machine, and take the newest record of each cell."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,64 +15,67 @@ from results.records.storage import load_run
 
 @dataclass(frozen=True)
 class Machine:
-    """The runs of one machine, oldest first."""
+    """Hold the runs of one machine, oldest first."""
 
     id: str
     runs: list[Run] = field(default_factory=list)
 
     @property
     def newest(self) -> Run:
+        """The newest run."""
         return self.runs[-1]
 
     @cached_property
     def run_of(self) -> dict[str, Run]:
-        """Cell → the run that its newest record is of.
+        """The run that holds the newest record of each cell, by the cell's `sample_key`.
 
-        A run that was stopped before it came to a cell does not stand for it, if another did.
+        A record of a cell that was interrupted counts only where no other run measured the cell.
         """
-        found: dict[str, Run] = {}
+        runs: dict[str, Run] = {}
         for finished in (False, True):
             for run in self.runs:
                 for record in run.records:
                     if (record["outcome"] != "interrupted") == finished:
-                        found[sample_key(record)] = run
-        return found
+                        runs[sample_key(record)] = run
+        return runs
 
     @cached_property
     def records(self) -> list[Record]:
-        """The newest record of each cell: in the order of the newest run that has most of them."""
-        return [
-            record
-            for run in reversed(self.runs)
-            for record in run.records
-            if self.run_of[sample_key(record)] is run
-        ]
+        """The newest record of each cell; those from the newest run come first."""
+        return [record for run in reversed(self.runs) for record in self._newest_records(run)]
 
     @cached_property
     def pairs(self) -> list[FrameworkRatio]:
-        """Torch against jax: both of the pair from one run, and that the newest of each."""
-        found = []
-        for run in reversed(self.runs):
-            mine = [r for r in run.records if self.run_of[sample_key(r)] is run]
-            found += list(framework_ratios(mine, run.samples))
-        return found
+        """The comparisons of torch with JAX.
+
+        Both records of a pair are from one run, which holds the newest record of either.
+        """
+        return [
+            pair
+            for run in reversed(self.runs)
+            for pair in framework_ratios(self._newest_records(run), run.samples)
+        ]
 
     @property
     def repeated(self) -> list[str]:
-        """Cells that were timed in more than one run."""
-        counts: dict[str, int] = {}
-        for run in self.runs:
-            for record in run.records:
-                if record["outcome"] == "ok" and record["seconds"]:
-                    key = sample_key(record)
-                    counts[key] = counts.get(key, 0) + 1
+        """The `sample_key` of each cell that was timed in more than one run."""
+        counts = Counter(
+            sample_key(record)
+            for run in self.runs
+            for record in run.records
+            if record["outcome"] == "ok" and record["seconds"]
+        )
         return [key for key, count in counts.items() if count > 1]
+
+    def _newest_records(self, run: Run) -> list[Record]:
+        """Return the records of a run that no newer run replaces."""
+        return [record for record in run.records if self.run_of[sample_key(record)] is run]
 
 
 def collect(runs: Iterable[Run]) -> list[Machine]:
-    """The machines of these runs, each with its own, in the order in which they first appear.
+    """Group runs by machine; the machine of the oldest run comes first.
 
-    A run that is given twice counts once.
+    A run that is passed twice counts once.
     """
     machines: dict[str, Machine] = {}
     seen: set[tuple[str, str]] = set()
@@ -85,11 +89,15 @@ def collect(runs: Iterable[Run]) -> list[Machine]:
 
 
 def load(paths: Iterable[Path]) -> list[Run]:
-    """The runs of these files, with samples only where a run has the newest record of a cell.
+    """Load the runs of these files.
+
+    Samples take most of the time to load. A run gets its own only where it holds the newest record
+    of some cell, as nothing else of the report needs them.
 
     Raises:
-        RecordError: one of them cannot be read.
+        RecordError: a file cannot be read.
     """
-    bare = {path: load_run(path, samples=False) for path in paths}
-    newest = {id(run) for machine in collect(bare.values()) for run in machine.run_of.values()}
-    return [load_run(path) if id(run) in newest else run for path, run in bare.items()]
+    without_samples = {path: load_run(path, samples=False) for path in paths}
+    machines = collect(without_samples.values())
+    shown = {id(run) for machine in machines for run in machine.run_of.values()}
+    return [load_run(path) if id(run) in shown else run for path, run in without_samples.items()]

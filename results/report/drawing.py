@@ -1,7 +1,7 @@
-"""What every chart has in common: its data, its tooltip, its filters, its measures.
+"""Provide what all charts share: data, tooltip, filters and sizes.
 
-Charts are Altair's, handed on as plain Vega-Lite dictionaries; colours and fonts come from the
-page, which has a light and a dark scheme.
+Charts are made with Altair and passed on as plain Vega-Lite dictionaries. Colours of text and axes,
+and fonts, come from the page, which has a light and a dark scheme.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from results.formatting import (
     significant,
 )
 from results.records.record import Record
-from results.report.model import FILTERS, Chart, problem, way
+from results.report.model import FILTERS, Chart
+from results.report.record_cells import framework_and_mode, network_name
 
 if TYPE_CHECKING:
     import altair
 
-Mark = dict[str, Any]
-STEP = 15  # height of a line in pixels, where it holds one mark
-# Okabe and Ito's colours (2008), which the colour-blind tell apart, on white and on black
+Mark = dict[str, Any]  # the data of one mark of a chart: field → value
+LINE_HEIGHT = 15  # pixels
+# Okabe and Ito's colours (2008): distinct for colour-blind readers, on white and on black
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#b3a100")
 FRAMEWORK_COLOURS = {"torch": "#d55e00", "jax": "#0072b2"}
 
 
-def mark_of(record: Record) -> Mark:
-    """A record as a mark of a chart: what it is, its ratio, and in words what its tooltip says."""
+def record_mark(record: Record) -> Mark:
+    """Return a record as a mark: its names, its figures, and the texts of its tooltip."""
     ratio, seconds = record["ratio"] or {}, record["seconds"] or {}
     return {
-        "problem": problem(record),
+        "problem": network_name(record),
         "scenario": record["scenario"],
         "variant": record["variant"],
         "size": record["size"],
         "framework": record["framework"],
-        "way": way(record),
+        "way": framework_and_mode(record),
         "strategy": record["strategy"],
         "phase": record["phase"],
         "ratio": ratio.get("estimate"),
@@ -60,23 +61,35 @@ def mark_of(record: Record) -> Mark:
     }
 
 
-TOLD = {
-    "problem": "network", "size": "size", "way": "framework", "strategy": "strategy",
-    "phase": "phase", "told_ratio": "ratio [interval]", "told_predicted": "counted ratio",
-    "verdict": "verdict", "told_time": "time", "told_flops": "FLOPs",
-    "told_peak": "share of the GEMM peak", "told_saved": "saved for backward",
-}  # fmt: skip
+# field of a mark → its title in the tooltip
+TOOLTIP_TITLES = {
+    "problem": "network",
+    "size": "size",
+    "way": "framework",
+    "strategy": "strategy",
+    "phase": "phase",
+    "told_ratio": "ratio [interval]",
+    "told_predicted": "counted ratio",
+    "verdict": "verdict",
+    "told_time": "time",
+    "told_flops": "FLOPs",
+    "told_peak": "share of the GEMM peak",
+    "told_saved": "saved for backward",
+}
 
 
-def tooltip(titles: Mapping[str, str] = TOLD) -> list[altair.Tooltip]:
-    """Field → what it is called, as Altair's tooltip."""
+def tooltip(titles: Mapping[str, str] = TOOLTIP_TITLES) -> list[altair.Tooltip]:
+    """Return the tooltip that shows these fields of a mark under these titles."""
     import altair
 
     return [altair.Tooltip(f"{name}:N", title=title) for name, title in titles.items()]
 
 
-def based_on(marks: Sequence[Mark]) -> altair.Chart:
-    """A chart of these marks, which the page's filters reach."""
+def filtered_chart(marks: Sequence[Mark]) -> altair.Chart:
+    """Return a chart of these marks that obeys the filters of the page.
+
+    The page sets a signal ``wanted_<field>`` for each of `FILTERS`; an empty one shows all marks.
+    """
     import altair
 
     chart = altair.Chart(altair.InlineData(values=list(marks)))
@@ -86,9 +99,17 @@ def based_on(marks: Sequence[Mark]) -> altair.Chart:
     return chart
 
 
-def drawn(make: Callable[..., tuple[Any, int]]) -> Callable[..., Chart]:
-    """Turn ``make(marks, **options)``, which returns an Altair chart and its height in pixels,
-    into a function of (name, title, about, marks, **options) that returns a `Chart`."""
+def chart_factory(make: Callable[..., tuple[Any, int]]) -> Callable[..., Chart]:
+    """Decorate a function that draws marks, so that it returns a `Chart`.
+
+    Args:
+        make: a function of (marks, **options) that returns an Altair chart and its height in
+            pixels.
+
+    Returns:
+        A function of (name, title, about, marks, **options). It calls ``make`` only when the
+        specification of the chart is needed.
+    """
 
     @wraps(make)
     def chart(name: str, title: str, about: str, marks: Sequence[Mark], **options: Any) -> Chart:
@@ -98,40 +119,41 @@ def drawn(make: Callable[..., tuple[Any, int]]) -> Callable[..., Chart]:
 
 
 def _specification(about: str, chart: altair.TopLevelMixin, height: int) -> dict[str, Any]:
-    """As wide as the page, with the signals of the filters, the colours left to the page."""
+    """Return the Vega-Lite specification: as wide as the page, with the signals of the filters."""
     spec: dict[str, Any] = chart.to_dict()
-    spec.pop("config", None)
-    wanted = [{"name": f"wanted_{field}", "value": ""} for field in FILTERS]
+    spec.pop("config", None)  # colours are the page's
+    signals = [{"name": f"wanted_{field}", "value": ""} for field in FILTERS]
     return spec | {
         "width": "container",
         "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"},
-        "params": [*wanted, *spec.get("params", [])],
+        "params": [*signals, *spec.get("params", [])],
         "description": about,
     }
 
 
-def lines_high(marks: Sequence[Mark], field: str, step: int = STEP) -> int:
-    """Pixels for a line for each different value of a field."""
-    return step * len({mark[field] for mark in marks}) + 40
+def height_of_lines(marks: Sequence[Mark], field: str, line_height: int = LINE_HEIGHT) -> int:
+    """Return the height in pixels of a chart with a line for each different value of a field."""
+    return line_height * len({mark[field] for mark in marks}) + 40
 
 
-def frameworks_scale() -> altair.Scale:
-    """The same colour for a framework in every chart."""
+def framework_scale() -> altair.Scale:
+    """Return the colour scale of frameworks, which is the same in every chart."""
     import altair
 
     names, colours = list(FRAMEWORK_COLOURS), list(FRAMEWORK_COLOURS.values())
     return altair.Scale(domain=names, range=colours)
 
 
-def few_colours() -> altair.Scale:
+def category_scale() -> altair.Scale:
+    """Return the colour scale of any other category with few values."""
     import altair
 
     return altair.Scale(range=list(COLOURS))
 
 
-def one_line() -> altair.Chart:
-    """A rule at ratio 1."""
+def line_at_ratio_1() -> altair.Chart:
+    """Return a dashed vertical line at ratio 1."""
     import altair
 
     data = altair.InlineData(values=[{"one": 1}])

@@ -1,33 +1,36 @@
-"""Runs as one table, for pandas, R or a spreadsheet: a row a cell, the same columns for every run.
+"""Export runs as one table for pandas, R or a spreadsheet: one row a cell.
 
-| column | what it is |
+Every run has the same columns:
+
+| column | meaning |
 |---|---|
-| ``run``, ``machine`` | ids of the run and of what it was measured on |
-| ``started`` | of the run, ISO 8601, UTC |
-| ``commit``, ``dirty`` | of the suite; whether it had uncommitted changes |
-| ``cell`` | the fields of the cell in one name; then each field alone, ``kind`` to ``dtype`` |
-| ``family``, ``baseline`` | of the scenario; the strategy that ratios refer to |
-| ``seconds``, ``…_low``, ``…_high`` | of one call; its interval |
-| ``ratio``, ``…_low``, ``…_high`` | seconds over the baseline's; its interval |
-| ``confidence`` | of both intervals: 0.95 is 95 % |
-| ``launches`` | how many the estimates are over |
+| ``run``, ``machine`` | ids of the run and of its machine |
+| ``started`` | when the run started: ISO 8601, UTC |
+| ``commit``, ``dirty`` | commit of the suite; whether it had uncommitted changes |
+| ``cell`` | all fields of the cell in one name; each field follows, ``kind`` to ``dtype`` |
+| ``family``, ``baseline`` | family of the scenario; the strategy that ratios refer to |
+| ``seconds``, ``…_low``, ``…_high`` | time of one call; its interval |
+| ``ratio``, ``…_low``, ``…_high`` | time over that of the baseline; its interval |
+| ``confidence`` | confidence level of both intervals: 0.95 is 95 % |
+| ``launches`` | number of launches that the estimates are made of |
 | ``verdict`` | slower, faster, equal or inconclusive, against the baseline |
-| ``predicted_ratio`` | FLOPs over the baseline's |
+| ``predicted_ratio`` | FLOPs over those of the baseline |
 | ``flops`` | floating-point operations of one call |
-| ``peak_share`` | share of the machine's peak in matrix products: 0.37 is 37 % |
-| ``trace_seconds``, ``compile_seconds``, ``first_call_seconds`` | before the first time |
-| ``steady`` | false where times still went up or down after warming up |
-| ``residual_bytes`` | saved in the forward pass for the backward pass |
-| ``peak_bytes`` | the most memory during a call |
-| ``optimizer_state_bytes`` | of all parameters that have any |
-| ``gradient_error``, ``…_tensor`` | relative, against float64, of the worst tensor; its name |
-| ``equivalence`` | ``pass``, or what differs from the reference |
-| ``outcome`` | ``ok``, or why there is no time, in a word |
-| ``reason`` | the same in a sentence |
+| ``peak_share`` | share of the machine's peak rate in matrix products: 0.37 is 37 % |
+| ``trace_seconds``, ``compile_seconds``, ``first_call_seconds`` | costs before the timed calls |
+| ``steady`` | false where times still had a trend after warming up |
+| ``residual_bytes`` | bytes that the forward pass saves for the backward pass |
+| ``peak_bytes`` | highest memory use during a call |
+| ``optimizer_state_bytes`` | bytes of the optimizer's state, over all parameters |
+| ``gradient_error``, ``…_tensor`` | relative error of the worst gradient; its name |
+| ``equivalence`` | ``pass``, or the difference from the float64 gradients |
+| ``outcome`` | ``ok``, or in a word why there is no time |
+| ``reason`` | the same as a sentence |
 | ``rerun`` | the command that measures this cell again |
 
-What could not be had is null: NaN in a number, ``<NA>`` in the others. Numbers are float64, counts
-Int64, ``dirty`` and ``steady`` boolean, all else string, whether a run has any or not.
+A figure that does not exist is null: NaN in float64 columns, ``<NA>`` in the others. The types are
+float64, Int64 for counts, boolean for ``dirty`` and ``steady``, and string for the rest; a column
+keeps its type where all of it is null.
 """
 
 from __future__ import annotations
@@ -48,12 +51,13 @@ if TYPE_CHECKING:  # importing pandas takes a moment
 
 NUMBER, COUNT, FLAG, TEXT = "float64", "Int64", "boolean", "string"
 CSV, PARQUET = "cells.csv", "cells.parquet"
-# A spreadsheet takes a text that begins so for a formula, and runs it.
+# A spreadsheet takes a text with such a beginning for a formula, and evaluates it.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-QUOTE = "'"
+QUOTE = "'"  # a spreadsheet shows the text behind it literally
 
 Row = dict[str, Any]
 
+# column → its type
 COLUMNS: dict[str, str] = {
     **dict.fromkeys(("run", "machine", "started", "commit"), TEXT),
     "dirty": FLAG,
@@ -73,23 +77,23 @@ COLUMNS: dict[str, str] = {
 
 
 def tidy(*runs: Run) -> pandas.DataFrame:
-    """The cells of these runs in one table; the columns stand at the head of this module."""
+    """Return the cells of these runs as one table; the module's docstring lists the columns."""
     return _table(_rows(runs))
 
 
 def write_tables(runs: Iterable[Run], folder: Path | str) -> list[Path]:
-    """Writes the cells of these runs as ``cells.csv`` and ``cells.parquet``, each whole or not.
+    """Write the cells of these runs as ``cells.csv`` and ``cells.parquet``.
 
-    In the CSV a text that a spreadsheet would take for a formula, or that begins with an
-    apostrophe itself, has an apostrophe in front; `read_csv` takes it away again. ``-`` alone is
-    none. Lines end as RFC 4180 has it.
+    Each file is replaced as a whole, or not at all. In the CSV a text that a spreadsheet would take
+    for a formula, or that begins with an apostrophe, gets an apostrophe in front, which `read_csv`
+    removes again; a ``-`` alone is no formula. Lines end in CRLF (RFC 4180).
 
     Returns:
-        The paths of the two.
+        The paths of the two files.
 
     Raises:
-        RecordError: the folder cannot be written; or pyarrow is not installed: then the CSV is
-            there, and no Parquet.
+        RecordError: the folder cannot be written; or pyarrow is not installed, and only the CSV
+            was written.
     """
     rows = _rows(runs)
     paths = [Path(folder) / CSV, Path(folder) / PARQUET]
@@ -99,7 +103,7 @@ def write_tables(runs: Iterable[Run], folder: Path | str) -> list[Path]:
 
 
 def read_csv(path: Path | str) -> pandas.DataFrame:
-    """The table of a ``cells.csv`` as `tidy` made it."""
+    """Read a ``cells.csv`` into the table that `tidy` made."""
     with Path(path).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return _table(
@@ -109,9 +113,9 @@ def read_csv(path: Path | str) -> pandas.DataFrame:
 
 
 def _rows(runs: Iterable[Run]) -> list[Row]:
-    """The cells as Python's own numbers and texts, None where there is none."""
+    """Return the cells with plain Python values of the types in `COLUMNS`; null is None."""
     cells = (_flat(run, record) for run in runs for record in run.records)
-    return [{name: _AS[kind](cell[name]) for name, kind in COLUMNS.items()} for cell in cells]
+    return [{name: _CONVERT[kind](cell[name]) for name, kind in COLUMNS.items()} for cell in cells]
 
 
 def _table(rows: Iterable[Row]) -> pandas.DataFrame:
@@ -126,9 +130,10 @@ def _table(rows: Iterable[Row]) -> pandas.DataFrame:
 
 
 def _flat(run: Run, record: Record) -> dict[str, Any]:
+    """Return a record and the columns of its run without nested mappings."""
     seconds, ratio = record["seconds"] or {}, record["ratio"] or {}
     error = record["gradient_error"] or {}
-    of_the_run = {
+    run_columns = {
         "run": run.id,
         "machine": run.machine["id"],
         "started": run.started,
@@ -137,7 +142,7 @@ def _flat(run: Run, record: Record) -> dict[str, Any]:
     }
     return {
         **record,
-        **of_the_run,
+        **run_columns,
         **_estimate("seconds", seconds),
         **_estimate("ratio", ratio),
         "cell": cell_id(record),
@@ -159,22 +164,22 @@ def _number(value: Any) -> float | None:
 
 
 def _count(value: Any) -> int | None:
-    """Null too where no 64 bits hold it: nothing of ours is so many."""
+    """Return the count as an integer; None where 64 bits cannot hold it, as of a damaged file."""
     whole = None if value is None else round(value)
     return whole if whole is not None and abs(whole) < 2**63 else None
 
 
 def _text(value: Any) -> str | None:
-    """What no file can hold, half a surrogate pair or a NUL, is a question mark; "" is null."""
+    """Return the text with ``?`` for lone surrogates and NUL; None for an empty text."""
     return None if value is None else _clean(str(value))
 
 
-@lru_cache(maxsize=2**16)  # the same few names stand in every row
+@lru_cache(maxsize=2**16)  # every row holds the same few names
 def _clean(text: str) -> str | None:
     return text.encode("utf-8", "replace").decode().replace("\0", "?") or None
 
 
-_AS: dict[str, Callable[[Any], Any]] = {
+_CONVERT: dict[str, Callable[[Any], Any]] = {
     NUMBER: _number,
     COUNT: _count,
     FLAG: lambda value: value if isinstance(value, bool) else None,
@@ -195,12 +200,12 @@ def _as_csv(rows: Iterable[Row]) -> bytes:
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     texts = [name for name, kind in COLUMNS.items() if kind == TEXT]
-    writer.writerows({**row, **{n: _harmless(row[n]) for n in texts}}.values() for row in rows)
+    writer.writerows({**row, **{n: _quoted(row[n]) for n in texts}}.values() for row in rows)
     return file.getvalue().encode()
 
 
 @lru_cache(maxsize=2**16)
-def _harmless(value: str | None) -> str | None:
+def _quoted(value: str | None) -> str | None:
     if value is not None and value != "-" and value.startswith((*FORMULA, QUOTE)):
         return QUOTE + value
     return value

@@ -1,4 +1,4 @@
-"""A report as one HTML file: everything inside it, no request to anywhere."""
+"""Render a report as one HTML file that holds all it needs and sends no request."""
 
 from __future__ import annotations
 
@@ -6,35 +6,38 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from results.report.answers import SIZES
 from results.report.model import FILTERS, Chart, Code, Points, Report, Section, Strong, Table
+from results.report.vocabulary import size_rank
 
 
 def html(report: Report, scripts: str) -> str:
-    """The page, with the ``scripts`` of `pictures.library` in it. Needs jinja2.
+    """Render the page; needs jinja2.
 
-    Every text is escaped by jinja2; specifications and data of charts stand in a JSON block in
-    which no ``<`` can occur.
+    jinja2 escapes every text. Specifications and data of charts stand in a JSON block in which no
+    ``<`` can occur.
+
+    Args:
+        scripts: the JavaScript that draws charts, from `images.vega_scripts`.
     """
     return (
         _environment()
         .get_template("page.html")
         .render(
             report=report,
-            choices=_choices(report),
-            specs=_json({chart.name: chart.spec for chart in charts(report)}),
-            scripts=scripts if any(charts(report)) else "",
+            choices=_filter_choices(report),
+            specs=_json({chart.name: chart.spec for chart in charts_of(report)}),
+            scripts=scripts if any(charts_of(report)) else "",
         )
     )
 
 
-def charts(report: Report) -> Iterator[Chart]:
-    """Every chart of the report."""
+def charts_of(report: Report) -> Iterator[Chart]:
+    """Yield every chart of the report."""
     return (block for block in _blocks(report) if isinstance(block, Chart))
 
 
 def _blocks(report: Report) -> Iterator[Any]:
-    """Everything that stands in a section, of whatever depth."""
+    """Yield every block of every section, in order, with those of sub-sections in their place."""
     waiting: list[Any] = [section for part in report.parts for section in part.sections]
     while waiting:
         block = waiting.pop(0)
@@ -67,18 +70,18 @@ def _environment() -> Any:
 
 
 def _json(value: Any) -> str:
-    """JSON for a script block: nothing in it can end the block or begin a comment."""
+    """Return JSON for a script block: nothing in the data can end the block or begin a comment."""
     text = json.dumps(value, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _choices(report: Report) -> dict[str, list[str]]:
-    """What can be filtered by: the values that rows of tables have, sizes by size."""
-    found: dict[str, dict[str, None]] = {name: {} for name in FILTERS}
+def _filter_choices(report: Report) -> dict[str, list[str]]:
+    """Return the values of each filter that some row of a table has; sizes are sorted by size."""
+    choices: dict[str, dict[str, None]] = {name: {} for name in FILTERS}
     rows = (row for block in _blocks(report) if isinstance(block, Table) for row in block.rows)
     for row in rows:
         for name in FILTERS:
-            if name in row.about:
-                found[name][row.about[name]] = None
-    sizes = sorted(found["size"], key=lambda s: SIZES.index(s) if s in SIZES else len(SIZES))
-    return {name: list(values) for name, values in found.items()} | {"size": sizes}
+            if name in row.filters:
+                choices[name][row.filters[name]] = None
+    sizes = sorted(choices["size"], key=size_rank)
+    return {name: list(values) for name, values in choices.items()} | {"size": sizes}

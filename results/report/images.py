@@ -1,6 +1,7 @@
-"""Charts as files: SVG and PNG from the very specifications of the page.
+"""Render charts as SVG and PNG files, from the specifications that the page uses.
 
-vl-convert holds the interpreter while it works, so `Workshop` has it work in a process of its own.
+vl-convert holds the global interpreter lock while it renders, so `ChartRenderer` runs it in a
+process of its own.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 
 from results.report.model import Chart
 
-WIDTH = 760  # pixels, where there is no page to fill
-SCALE = 2.0  # PNG pixels for each
+WIDTH = 760  # pixels of the SVG; on the page a chart is as wide as its container
+SCALE = 2.0  # PNG pixels for each of them
 CONFIG: dict[str, Any] = {
     "background": "white",
     "font": "DejaVu Sans, Helvetica, Arial, sans-serif",
@@ -24,53 +25,57 @@ CONFIG: dict[str, Any] = {
 }
 
 
-class Workshop:
-    """A process that draws while this one goes on; use as a context.
+class ChartRenderer:
+    """Render charts in another process while this one goes on; use it as a context manager.
 
-    ``scripts`` is what a page with charts embeds, begun at once: it takes two seconds.
+    Attributes:
+        scripts: the scripts that a page with charts embeds. They take two seconds, so the process
+            starts with them.
     """
 
     def __init__(self) -> None:
         self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        self.scripts: Future[str] = self._pool.submit(library)
+        self.scripts: Future[str] = self._pool.submit(vega_scripts)
 
-    def __enter__(self) -> Workshop:
+    def __enter__(self) -> ChartRenderer:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def draw(self, charts: Iterable[Chart]) -> Future[dict[str, bytes]]:
-        """The files of these charts: name with suffix → content."""
-        specs = {chart.name: fixed(chart) for chart in charts}
-        return self._pool.submit(drawn, specs)
+    def render(self, charts: Iterable[Chart]) -> Future[dict[str, bytes]]:
+        """Start to render these charts; the result maps names of files to their contents."""
+        specs = {chart.name: fixed_size_spec(chart) for chart in charts}
+        return self._pool.submit(render_files, specs)
 
 
-def library() -> str:
-    """Vega, Vega-Lite and Vega-Embed in one script, as vl-convert brings them."""
+def vega_scripts() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed in one script, from the copies in vl-convert."""
     import altair
     import vl_convert
 
     version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    bundle: Any = vl_convert.javascript_bundle  # its stub calls for a snippet, which it needs not
+    bundle: Any = (
+        vl_convert.javascript_bundle
+    )  # its type stub requires a snippet, the function does not
     script: str = bundle(vl_version=version)
     return script.replace("</script", "<\\/script")
 
 
-def drawn(specs: Mapping[str, dict[str, Any]]) -> dict[str, bytes]:
-    """Each specification as SVG, and that as PNG with two pixels for each of its own."""
+def render_files(specs: Mapping[str, dict[str, Any]]) -> dict[str, bytes]:
+    """Render each specification as SVG, and the SVG as PNG at twice its resolution."""
     import vl_convert
 
-    found = {}
+    files = {}
     for name, spec in specs.items():
         svg = vl_convert.vegalite_to_svg(spec)
-        found[f"{name}.svg"] = svg.encode()
-        found[f"{name}.png"] = vl_convert.svg_to_png(svg, scale=SCALE)
-    return found
+        files[f"{name}.svg"] = svg.encode()
+        files[f"{name}.png"] = vl_convert.svg_to_png(svg, scale=SCALE)
+    return files
 
 
-def fixed(chart: Chart) -> dict[str, Any]:
-    """The specification with a width of its own, colours for white paper, and its title on it."""
+def fixed_size_spec(chart: Chart) -> dict[str, Any]:
+    """Return the specification with a fixed width, colours for white paper, and a title."""
     spec = copy.deepcopy(chart.spec)
     return spec | {
         "width": WIDTH,

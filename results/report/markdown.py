@@ -1,4 +1,4 @@
-"""A report as Markdown for GitHub: the same tables, the charts as pictures beside it."""
+"""Render a report as Markdown for GitHub, with the charts of the page as pictures."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ from results.report.model import (
     Table,
 )
 
-ROWS = 400  # of one table; GitHub shows half a megabyte of a file
-PICTURES = "charts"
+ROWS = 400  # of one table at most: GitHub renders only the first half megabyte of a file
+FOLDED_ROWS = 8  # a shorter table is not worth folding
+PICTURES = "charts"  # folder of the pictures, beside the Markdown file
 
 
 def markdown(report: Report, *, pictures: bool = True) -> str:
-    """The whole report; with ``pictures`` it points to ``charts/<name>.svg`` beside it."""
+    """Render the whole report.
+
+    Args:
+        pictures: whether to show ``charts/<name>.svg``, which must then exist, for each chart.
+    """
     lines = [f"# {escape(report.title)}", ""]
     for warning in report.warnings:
         lines += [f"> {text(warning)}", ""]
@@ -34,7 +39,7 @@ def markdown(report: Report, *, pictures: bool = True) -> str:
 
 
 def text(paragraph: Paragraph) -> str:
-    """A paragraph on one line, whatever its pieces hold."""
+    """Render a paragraph on one line, whatever names from files it holds."""
     return "".join(_piece(piece) for piece in paragraph)
 
 
@@ -75,7 +80,7 @@ def _chart(chart: Chart) -> Iterator[str]:
 
 def _table(table: Table) -> Iterator[str]:
     title = escape(table.title)
-    folded = table.folded and len(table.rows) > 8
+    folded = table.folded and len(table.rows) > FOLDED_ROWS
     yield f"<details><summary>{title}</summary>" if folded else f"**{title}**"
     yield ""
     if table.about:
@@ -105,7 +110,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    """What failed says why at once; the reasons of other gaps stand in the tidy data."""
+    """Render a cell; the note is shown for failures only, all others are in the exported tables."""
     shown = escape(cell.text)
     if cell.kind == "failed":
         return f"**{shown}**" + (f": {escape(cell.note)}" if cell.note else "")

@@ -1,6 +1,6 @@
-"""What a report is made of, whatever it is shown as: sections of text, tables and charts.
+"""Define what a report consists of, whatever its format: sections of text, tables and charts.
 
-Every text may hold names from files; it is plain here, and whoever shows it escapes it.
+A text may hold names from files. It is stored as it is here; each output format escapes it.
 """
 
 from __future__ import annotations
@@ -10,28 +10,32 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from results.formatting import NOTHING, seconds_text
-from results.records.record import Record
+from results.formatting import NOTHING
 
-# what a reader filters by: every row of a table and every mark of a chart may say these of itself
+# The fields by which a reader can filter the page. A row of a table or a mark of a chart that has
+# one of them is hidden where another value of it is selected.
 FILTERS = ("scenario", "size", "framework")
 
 
 class Code(str):
-    """A piece of text that is code."""
+    """Mark a piece of text as code."""
 
 
 class Strong(str):
-    """A piece of text that must not be missed."""
+    """Mark a piece of text as important."""
 
 
 Paragraph = Sequence[str]  # pieces of text: plain, `Code` or `Strong`
 
 
 class Cell(NamedTuple):
-    """A cell of a table: its text, why it is empty or marked (``note``), and what it is (``kind``).
+    """Hold one cell of a table.
 
-    ``kind`` is a verdict, ``missing``, ``failed`` or nothing.
+    Attributes:
+        text: the text that is shown.
+        note: why the cell is empty or marked; the page shows it as a tooltip.
+        kind: what decides the style: a verdict, ``missing``, ``failed``, ``best``, ``code`` or
+            nothing.
     """
 
     text: str
@@ -41,15 +45,21 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """Cells, and of what they are: some of `FILTERS`."""
+    """Hold the cells of a row, and the values of `FILTERS` that the row has."""
 
     cells: Sequence[Cell]
-    about: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Table:
-    """``numbers`` are the indices of columns to be aligned right; ``folded`` is shown on demand."""
+    """Hold a table.
+
+    Attributes:
+        numbers: indices of the columns that are aligned right.
+        folded: whether the reader has to open the table to see it.
+        about: an explanation above the table.
+    """
 
     title: str
     columns: Sequence[str]
@@ -61,7 +71,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """What it shows, in words for who cannot see it, and how to make its specification."""
+    """Hold a chart.
+
+    Attributes:
+        name: an identifier, unique in the report; also the name of its file.
+        about: what the chart shows, also for readers who cannot see it.
+        make: returns the Vega-Lite specification.
+    """
 
     name: str
     title: str
@@ -70,13 +86,16 @@ class Chart:
 
     @cached_property
     def spec(self) -> dict[str, Any]:
-        """Vega-Lite's, as a plain dictionary; made when first asked for, which needs Altair."""
+        """The Vega-Lite specification as a plain dictionary.
+
+        It is made on first use, as making it needs Altair, which Markdown does without.
+        """
         return self.make()
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it, in this order; ``blocks`` may hold sub-sections."""
+    """Hold a heading and the blocks below it, in order; a block may be a section itself."""
 
     name: str
     title: str
@@ -85,14 +104,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Points:
-    """A list of short paragraphs."""
+    """Hold a bulleted list of short paragraphs."""
 
     items: Sequence[Paragraph]
 
 
 @dataclass(frozen=True)
 class Part:
-    """The sections on one machine."""
+    """Hold the sections on one machine."""
 
     title: str
     about: Paragraph
@@ -101,7 +120,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Report:
-    """``warnings`` stand at the top: what a reader must know before anything else."""
+    """Hold a whole report; its ``warnings`` stand above everything else."""
 
     title: str
     warnings: Sequence[Paragraph]
@@ -109,36 +128,5 @@ class Report:
 
 
 def missing(reason: str) -> Cell:
-    """A figure that could not be had, and why."""
+    """Return the cell of a figure that does not exist, with the reason as its note."""
     return Cell(NOTHING, reason, "missing")
-
-
-def of(record: Record, key: str, text: str) -> Cell:
-    """A figure of the record as ``text``, or why there is none."""
-    if record[key] is None:
-        return missing(str(record["missing"].get(key, "not measured")))
-    return Cell(text)
-
-
-def time_of(record: Record) -> Cell:
-    """The record's time, marked where it still had a trend; or why there is none."""
-    seconds = record["seconds"]
-    text = seconds_text(seconds["estimate"] if seconds else None)
-    if record["steady"] is False:
-        return Cell(f"{text} (not steady)", "times still had a trend when they were taken")
-    return of(record, "seconds", text)
-
-
-def about(record: Mapping[str, Any]) -> dict[str, str]:
-    """What the row or mark of this record can be filtered by."""
-    return {name: str(record[name]) for name in FILTERS}
-
-
-def problem(record: Mapping[str, Any]) -> str:
-    """Scenario and variant, the latter where there are several."""
-    return " ".join(str(record[name]) for name in ("scenario", "variant") if record[name] != "-")
-
-
-def way(record: Mapping[str, Any]) -> str:
-    """Framework and mode."""
-    return f"{record['framework']} {record['mode']}"

@@ -1,4 +1,7 @@
-"""What the names mean: families, strategies and recipes, each in a line of code or two."""
+"""Define the names that several parts of the report share, and explain them to its readers.
+
+Each strategy and recipe is explained by a line of code or two.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ FAMILIES = {
     "partial_freeze": "Partial freezing: a part of the network stays as it is",
     "parameter_groups": "Parameter groups: parts that learn at different rates",
 }
-KINDS = {"backward": "backward pass", "freeze": "freezing a part"}
+FREEZE = "freeze"  # the kind of a cell that times a recipe for freezing
+KINDS = {"backward": "backward pass", FREEZE: "freezing a part"}
+# in the order of preference: the backward pass alone shows the differences of strategies best
 PHASES = {
     "backward": "the backward pass alone; the forward pass is done before the clock starts",
     "gradient": "forward and backward pass",
@@ -20,10 +25,18 @@ MODES = {
     "compile_networks": "torch.compile of each network on its own",
     "jit": "jax.jit over everything that is timed",
 }
-# how each framework is used by most
+# the mode in which most people run each framework
 USUAL_MODES = {"torch": "eager", "jax": "jit"}
 
-# the plainest first: of ways that cannot be told apart the first is named
+# The sizes of `benchmarks.scenarios.SIZES`, which nothing here may import, in another order: by the
+# share that arithmetic has of the time. At the first, overhead of dispatch makes most of the time.
+SIZES = ("seed", "small", "medium", "large_batch32", "large", "gpu")
+
+# the scenario and the strategy that the report follows over the number of losses
+STACKED, SEPARATE = "stacked_cascade", "separate_retained"
+
+# The simplest code first: where several strategies are equally fast, the report recommends the
+# first of them.
 STRATEGIES = {
     "torch": {
         "summed": "(loss1 + loss2).backward()",
@@ -68,7 +81,17 @@ RECIPES = {
 }
 
 
+def size_rank(size: str) -> int:
+    """Return the place of a size in `SIZES`; an unknown size comes after all of them."""
+    return SIZES.index(size) if size in SIZES else len(SIZES)
+
+
 def code_of(framework: str, strategy: str) -> str:
-    """How the strategy or recipe is written, empty where it is not one of ours."""
+    """Return the code that explains a strategy or recipe; empty for one from outside the suite.
+
+    Args:
+        framework: ``torch`` or ``jax``.
+        strategy: its name; that of a repeated copy has a suffix, as in ``summed@again``.
+    """
     name = strategy.partition("@")[0]
     return STRATEGIES.get(framework, {}).get(name) or RECIPES.get(framework, {}).get(name, "")

@@ -1,4 +1,4 @@
-"""The report as files in a folder: page, Markdown, charts, tidy data."""
+"""Write the report into a folder: page, Markdown, charts, and tables for other programs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from results.records.record import RecordError, Run
 from results.records.storage import write_whole
 from results.report.build import build
 from results.report.export import write_tables
-from results.report.html import charts, html
-from results.report.images import Workshop
+from results.report.html import charts_of, html
+from results.report.images import ChartRenderer
 from results.report.markdown import PICTURES, markdown
 
+# module → the package to install
 NEEDED = {
     "jinja2": "jinja2",
     "altair": "altair",
@@ -26,23 +27,23 @@ def write(load: Callable[[], Sequence[Run]], folder: Path) -> list[Path]:
     """Write ``report.html``, ``report.md``, ``charts/``, ``cells.csv`` and ``cells.parquet``.
 
     Args:
-        load: what brings the runs; another process begins to work meanwhile.
+        load: loads the runs. Another process prepares the scripts of the page meanwhile.
 
     Returns:
-        What was written, the page first.
+        The paths of the files, the page first.
 
     Raises:
-        RecordError: a run cannot be read, the folder cannot be written, or what draws the charts
-            is not installed.
+        RecordError: a run cannot be read, the folder cannot be written, or a package that draws
+            the charts is not installed.
     """
     demand_libraries()
-    with Workshop() as workshop:
+    with ChartRenderer() as renderer:
         runs = load()
         report = build(runs)
-        pictures = workshop.draw(charts(report))
+        pictures = renderer.render(charts_of(report))
         tables = write_tables(runs, folder)
         contents = {
-            folder / "report.html": html(report, workshop.scripts.result()).encode(),
+            folder / "report.html": html(report, renderer.scripts.result()).encode(),
             folder / "report.md": markdown(report).encode(),
         }
         contents |= {folder / PICTURES / name: data for name, data in pictures.result().items()}
@@ -50,11 +51,18 @@ def write(load: Callable[[], Sequence[Run]], folder: Path) -> list[Path]:
     return [*contents, *tables]
 
 
-def demand_libraries(found: Callable[[str], object] = importlib.util.find_spec) -> None:
-    """Say what is not installed, all of it at once."""
-    lacking = [name for module, name in NEEDED.items() if not found(module)]
-    if lacking:
+def demand_libraries(find: Callable[[str], object] = importlib.util.find_spec) -> None:
+    """Check that the packages of the report are installed.
+
+    Args:
+        find: returns a false value for a module that cannot be imported.
+
+    Raises:
+        RecordError: names all packages that are not installed.
+    """
+    absent = [name for module, name in NEEDED.items() if not find(module)]
+    if absent:
         raise RecordError(
-            f"the report needs {', '.join(lacking)}, not installed here; install what it needs: "
+            f"the report needs {', '.join(absent)}, not installed here; install what it needs: "
             "pip install -e '.[report]', or print it as Markdown: cascade-bench report --markdown"
         )

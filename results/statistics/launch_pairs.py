@@ -1,16 +1,18 @@
-"""Between two versions of the same code: launch pairs, looks, and one family of verdicts.
+"""Decide which cells of two versions of the same code differ, from pairs of launches.
 
-Base and head are measured in one session, their launches in pairs, in turns; a second launch of
-base beside each pair is the control, which must show no difference. Of every cell and pair only
-d = log(quantile of head / quantile of base) is kept. What all cells of a pair have in common, the
-median of their d, is taken out of them and is a row of its own, "everything shifted by x %", so
-that a framework that got slower as a whole is not hidden, and a neighbour's load is no finding.
+Base and head are measured in one session, their launches (worker processes) in pairs, in turns. A
+second launch of base beside each pair is the control, which must show no difference. Each cell of
+each pair gives one number, d = log(quantile of head / quantile of base). The common mode of a pair,
+the median of the d of its cells, is subtracted from them and is a row of its own, "everything
+shifted by x %": a framework that got slower as a whole is not hidden, and a neighbour's load does
+not pass for a change of a cell.
 
-The session looks at its results after 10, 16 and 24 pairs and ends when every row is decided.
-Each look would be one more chance of a false alarm: its level is found by simulating this very
-estimator (`per_look_level`), so that all looks together alarm in α = 1 % of unchanged sessions.
+The session is group sequential: it has interim analyses, or looks, after 10, 16 and 24 pairs and
+ends when every row is decided. Each look would be one more chance of a false alarm. The level of a
+look comes from simulating this very estimator (`per_look_level`), so that all looks together alarm
+in α = 1 % of unchanged sessions.
 
-Several metrics of the same cells (wall time, CPU time) are several groups of rows: each has a
+Several metrics of the same cells (wall time, CPU time) are several groups of rows. Each group has a
 common mode, a prior and a control of its own, and all rows are one family in Holm's procedure.
 
 Every array may have further axes in front, for many sessions at once.
@@ -27,40 +29,50 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from results.statistics import batched
-from results.statistics.batched import Moderates
 from results.statistics.estimators import Array
-from results.statistics.verdict import ALPHA, EQUAL, FASTER, INCONCLUSIVE, NOISY_MARGIN, SLOWER
+from results.statistics.moderation import NO_PRIOR, ModeratedRows, moderate_cells, moderate_sessions
+from results.statistics.verdict import (
+    ALPHA,
+    FASTER,
+    INCONCLUSIVE,
+    NOISY_MARGIN,
+    SLOWER,
+    difference_ps,
+    equality_ps,
+    holm,
+    verdicts_of,
+)
 
+# After how many launch pairs a session has an interim analysis.
 LOOKS = (10, 16, 24)
-QUANTILE = 25.0  # percent; see `statistics.lower_quartiles`
+QUANTILE = 25.0  # percent; see `estimators.lower_quartiles`
 MARGIN = NOISY_MARGIN
-# Cells drawn in all to find the level: 20,000 sessions of up to 16 cells, fewer of larger ones.
+# Cells simulated in all to find the level: 20,000 sessions of up to 16 cells, fewer larger ones.
 DRAWN_CELLS = 320_000
 
-# of fewer nothing is taken out: half of a lone cell's change would go
+# With fewer cells nothing is subtracted: it would be half of what a lone changed cell shows.
 CELLS_FOR_COMMON = 3
 
 CONTROLS = ("group", "row")
 
-Words = NDArray[np.str_]
+VerdictArray = NDArray[np.str_]
 
 
 @dataclass(frozen=True)
 class Design:
-    """How a session decides.
+    """Describe how a session decides.
 
     Args:
         groups: the group of each cell row, numbered from 0; one number for one metric.
-        looks: after how many launch pairs the session looks, ascending.
+        looks: after how many launch pairs the session has an interim analysis, ascending.
         margin: the largest relative difference that counts as none: 0.02 is 2 %.
         alpha: the chance that an unchanged session calls anything slower or faster.
-        control: what base against base outside the margin makes inconclusive: the whole
-            ``group`` in which it happened, or that ``row`` alone (all of the group's rows where
-            it is the common mode).
+        control: the rows that become inconclusive where base against base leaves the margin: the
+            whole ``group`` of the row that did, or that ``row`` alone (all of the group's rows
+            where it is the common mode).
 
     Raises:
-        ValueError: one of them cannot be.
+        ValueError: one of them is out of range.
     """
 
     groups: tuple[int, ...]
@@ -85,34 +97,42 @@ class Design:
 
     @property
     def level(self) -> float:
-        """What an adjusted p must be under at a look."""
+        """Return the level that an adjusted p must be under at a look."""
         return per_look_level(self.groups, self.looks, self.alpha)
 
     @property
     def bound(self) -> float:
-        """The margin as a log ratio."""
+        """Return the margin as a log ratio."""
         return math.log1p(self.margin)
 
 
-class Look(NamedTuple):
-    """What a session knows after so many pairs; rows are the cells, then each group's common mode.
+class InterimAnalysis(NamedTuple):
+    """The results of one look at the pairs so far.
 
-    ``control_held`` [..., rows] says where base against base stayed inside the margin, or all
-    did that a row depends on.
+    Attributes:
+        rows: the estimates, [..., rows]: the cells, then the common mode of each group.
+        verdicts: the verdict of each row, [..., rows].
+        control_held: whether base against base stayed inside the margin, in all rows that this
+            row depends on, [..., rows].
     """
 
-    rows: Moderates
-    p_differs: Array
-    p_same: Array
-    verdicts: Words
+    rows: ModeratedRows
+    verdicts: VerdictArray
     control_held: NDArray[np.bool_]
 
 
 class Session(NamedTuple):
-    """What a session came to: ``verdicts`` and ``rows`` [..., rows], ``pairs`` [...] it took."""
+    """The outcome of a session after its last look.
 
-    verdicts: Words
-    rows: Moderates
+    Attributes:
+        verdicts: the verdict of each row, [..., rows].
+        rows: the estimates, [..., rows].
+        pairs: how many launch pairs the session took, [...].
+        control_held: as in `InterimAnalysis`.
+    """
+
+    verdicts: VerdictArray
+    rows: ModeratedRows
     pairs: NDArray[np.int64]
     control_held: NDArray[np.bool_]
 
@@ -120,34 +140,46 @@ class Session(NamedTuple):
 def pair_ratios(
     base: Sequence[ArrayLike], head: Sequence[ArrayLike], quantile: float = QUANTILE
 ) -> Array:
-    """d of every cell of one launch pair, [cells], from its samples in seconds per call.
+    """Return d of every cell of one launch pair, [cells], from its samples in seconds per call.
 
     Raises:
-        ValueError: as many cells on both sides are needed, each with times finite and above 0.
+        ValueError: base and head have different numbers of cells, or a cell has no time or one that
+            is not finite and above 0.
     """
     if len(base) != len(head):
         raise ValueError(f"base has {len(base)} cells and head {len(head)}; give the same cells")
-    found = []
-    for index, sides in enumerate(zip(base, head, strict=True)):
-        rows = [np.asarray(side, dtype=np.float64) for side in sides]
-        if not all(row.ndim == 1 and row.size and (row > 0).all() for row in rows) or not all(
-            np.isfinite(row).all() for row in rows
-        ):
-            raise ValueError(
-                f"cell {index} of this launch pair must have a row of times on both sides, "
-                "all finite and above 0 s; measure the pair again"
-            )
-        below, above = (float(np.percentile(row, quantile)) for row in rows)
-        found.append(math.log(above / below))
-    return np.array(found)
+    pairs = enumerate(zip(base, head, strict=True))
+    return np.array([_pair_ratio(index, *sides, quantile) for index, sides in pairs])
+
+
+def _pair_ratio(index: int, base: ArrayLike, head: ArrayLike, quantile: float) -> float:
+    rows = [np.asarray(side, dtype=np.float64) for side in (base, head)]
+    if not all(row.ndim == 1 and row.size and _are_times(row) for row in rows):
+        raise ValueError(
+            f"cell {index} of this launch pair must have a row of times on both sides, "
+            "all finite and above 0 s; measure the pair again"
+        )
+    below, above = (float(np.percentile(row, quantile)) for row in rows)
+    return math.log(above / below)
+
+
+def _are_times(row: Array) -> bool:
+    return bool((np.isfinite(row) & (row > 0)).all())
 
 
 def take_out_common(d: ArrayLike, groups: Sequence[int]) -> tuple[Array, Array]:
-    """The cells' own d [..., cells, pairs], and the common mode [..., groups, pairs].
+    """Subtract the common mode of each group from its cells.
 
-    A group of fewer than `CELLS_FOR_COMMON` keeps what it has. Of an even number the one of the two
-    in the middle that is nearer to no change counts, not their mean: with two of four cells slower,
-    half of what they are would else pass for common.
+    A group of fewer than `CELLS_FOR_COMMON` cells stays as it is. The common mode is the median,
+    but of an even number of cells it is the one of the two in the middle that is nearer to no
+    change, not their mean: with two of four cells slower, half of their change would else count as
+    common.
+
+    Args:
+        d: [..., cells, pairs].
+
+    Returns:
+        The cells' own d [..., cells, pairs], and the common modes [..., groups, pairs].
     """
     whole = np.asarray(d, dtype=np.float64)
     own, common = whole.copy(), []
@@ -161,78 +193,78 @@ def take_out_common(d: ArrayLike, groups: Sequence[int]) -> tuple[Array, Array]:
 
 
 def _middle(d: Array) -> Array:
-    """The median over the cells [..., cells, pairs], of two the one nearer to 0."""
+    """Return the median over the cells [..., cells, pairs], of two the one nearer to 0."""
     ordered = np.sort(d, axis=-2)
     count = ordered.shape[-2]
     low, high = ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :]
     return np.where(np.abs(low) <= np.abs(high), low, high)
 
 
-def estimate(d: ArrayLike, groups: Sequence[int]) -> Moderates:
-    """Estimates of all rows: the cells with their group's prior, then the common modes."""
+def estimate(d: ArrayLike, groups: Sequence[int]) -> ModeratedRows:
+    """Estimate all rows: the cells with their group's prior, then the common modes without one.
+
+    Args:
+        d: [..., cells, pairs].
+    """
     own, common = take_out_common(d, groups)
     cells = np.asarray(groups)
-    parts = [np.empty(own.shape[:-1]) for _ in Moderates._fields]
+    parts = [np.empty(own.shape[:-1]) for _ in ModeratedRows._fields]
     for group in range(max(groups) + 1):
         members = np.flatnonzero(cells == group)
-        for part, values in zip(parts, batched.moderated(own[..., members, :]), strict=True):
+        for part, values in zip(parts, moderate_sessions(own[..., members, :]), strict=True):
             part[..., members] = values
-    shared = batched.moderated(common, prior=False)
+    shared = moderate_cells(common, NO_PRIOR)
     joined = [np.concatenate(pair, axis=-1) for pair in zip(parts, shared, strict=True)]
-    return Moderates(*joined)
+    return ModeratedRows(*joined)
 
 
-def look(d: ArrayLike, control: ArrayLike, design: Design) -> Look:
-    """The verdicts from these pairs alone.
+def interim_analysis(d: ArrayLike, control: ArrayLike, design: Design) -> InterimAnalysis:
+    """Return the verdicts from these pairs alone.
 
     Where base against base leaves the margin, in any row of a group, the whole group is
-    inconclusive, or that row alone (`Design.control`): what moves it would move head too.
+    inconclusive, or that row alone (`Design.control`): the same disturbance would move head too.
 
     Args:
         d: head against base, [..., cells, pairs].
         control: base against base, of the same shape.
     """
     rows, level = estimate(d, design.groups), design.level
-    held = _control_held(control, design)
-    differs = batched.holms(batched.difference_ps(rows))
-    same = batched.holms(batched.equality_ps(rows, design.bound))
-    verdicts = np.where(same < level, EQUAL, INCONCLUSIVE)
-    beyond = (differs < level) & (np.abs(rows.log_ratio) > design.bound)
-    verdicts = np.where(beyond, np.where(rows.log_ratio > 0, SLOWER, FASTER), verdicts)
-    return Look(rows, differs, same, np.where(held, verdicts, INCONCLUSIVE), held)
-
-
-def _group_of_rows(design: Design) -> list[int]:
-    return [*design.groups, *range(max(design.groups) + 1)]
+    differs = holm(difference_ps(rows)) < level
+    same = holm(equality_ps(rows, design.bound)) < level
+    verdicts = verdicts_of(rows, differs, same, design.bound)
+    passed = _control_held(control, design)
+    return InterimAnalysis(rows, np.where(passed, verdicts, INCONCLUSIVE), passed)
 
 
 def _control_held(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
-    rows = estimate(control, design.groups)
-    inside = np.abs(rows.log_ratio) <= design.bound
-    owner, common = np.asarray(_group_of_rows(design)), len(design.groups)
-    held = np.empty_like(inside)
-    for group in range(owner.max() + 1):
-        members, shared = owner == group, inside[..., common + group, None]
+    inside = np.abs(estimate(control, design.groups).log_ratio) <= design.bound
+    cells, group_count = len(design.groups), max(design.groups) + 1
+    group_of_row = np.asarray([*design.groups, *range(group_count)])
+    passed = np.empty_like(inside)
+    for group in range(group_count):
+        members, shared = group_of_row == group, inside[..., cells + group, None]
         if design.control == "group":
-            held[..., members] = inside[..., members].all(axis=-1, keepdims=True)
+            passed[..., members] = inside[..., members].all(axis=-1, keepdims=True)
         else:
-            held[..., members] = inside[..., members] & shared
-    return held
+            passed[..., members] = inside[..., members] & shared
+    return passed
 
 
 def decide(
-    d: ArrayLike, control: ArrayLike, design: Design, taken: Sequence[int] | None = None
+    d: ArrayLike, control: ArrayLike, design: Design, looks: Sequence[int] | None = None
 ) -> Session:
-    """The whole procedure: look, go on while a row is inconclusive, stop at the last look.
+    """Run the whole procedure: look, go on while a row is inconclusive, stop at the last look.
 
-    A row once found slower or faster stays so, as that look was a test at its own level, unless
-    more pairs bring its estimate back within the margin, or its control out of it: what is
-    reported as slower by 0.3 % is none. With fewer pairs than a look asks for, the session ends
-    at the look before.
+    A row once called slower or faster stays so, as that look was a test at its own level, unless
+    more pairs bring its estimate back within the margin, or its control out of it: a cell that is
+    reported as slower by 0.3 % is not slower. With fewer pairs than a look asks for, the session
+    ends at the look before.
 
     Args:
-        taken: after how many pairs the session did look, where its time ran out before a look of
-            the design that it then had early: that asks no more of the level than the design's.
+        d: head against base, [..., cells, pairs].
+        control: base against base, of the same shape.
+        looks: after how many pairs the looks were in fact, where time ran out before a planned look
+            and it came early: that asks no more of the level than the design's looks.
 
     Raises:
         ValueError: fewer pairs than the first look takes, or shapes that do not fit.
@@ -243,40 +275,47 @@ def decide(
             f"d has shape {pairs.shape} and the control {against.shape}; both must be "
             f"[..., {len(design.groups)} cells, pairs]"
         )
-    wanted = design.looks if taken is None else taken
-    taken = [count for count in wanted if count <= pairs.shape[-1]]
-    if not taken:
+    counts = [n for n in (design.looks if looks is None else looks) if n <= pairs.shape[-1]]
+    if not counts:
         raise ValueError(
             f"{pairs.shape[-1]} launch pairs; the first look takes {design.looks[0]}: measure more"
         )
     session: Session | None = None
-    for count in taken:
-        seen = look(pairs[..., :count], against[..., :count], design)
-        session = _gone_on(session, seen, count, design.bound)
+    for count in counts:
+        latest = interim_analysis(pairs[..., :count], against[..., :count], design)
+        session = _continued(session, latest, count, design.bound)
     assert session is not None
     return session
 
 
-def _gone_on(before: Session | None, seen: Look, count: int, bound: float) -> Session:
-    """The session after one more look; those that had ended stay as they were."""
+def _continued(
+    before: Session | None, latest: InterimAnalysis, count: int, bound: float
+) -> Session:
+    """Return the sessions after one more look; those that had ended stay as they were."""
     if before is None:
-        pairs = np.full(seen.verdicts.shape[:-1], count)
-        return Session(seen.verdicts, seen.rows, pairs, seen.control_held)
-    on = (before.verdicts == INCONCLUSIVE).any(axis=-1)
-    beyond = (np.abs(seen.rows.log_ratio) > bound) & seen.control_held
-    now = np.where(beyond, np.sign(seen.rows.log_ratio), 0)
-    still = ((before.verdicts == SLOWER) & (now > 0)) | ((before.verdicts == FASTER) & (now < 0))
-    verdicts = np.where(on[..., None] & ~still, seen.verdicts, before.verdicts)
-    rows = [
-        np.where(on[..., None], new, old) for new, old in zip(seen.rows, before.rows, strict=True)
-    ]
-    held = np.where(on[..., None], seen.control_held, before.control_held)
-    return Session(verdicts, Moderates(*rows), np.where(on, count, before.pairs), held)
+        pairs = np.full(latest.verdicts.shape[:-1], count)
+        return Session(latest.verdicts, latest.rows, pairs, latest.control_held)
+    going_on = (before.verdicts == INCONCLUSIVE).any(axis=-1)
+    row_on = going_on[..., None]
+    confirmed = _confirmed(before, latest, bound)
+    verdicts = np.where(row_on & ~confirmed, latest.verdicts, before.verdicts)
+    rows = ModeratedRows(
+        *(np.where(row_on, new, old) for new, old in zip(latest.rows, before.rows, strict=True))
+    )
+    passed = np.where(row_on, latest.control_held, before.control_held)
+    return Session(verdicts, rows, np.where(going_on, count, before.pairs), passed)
+
+
+def _confirmed(before: Session, latest: InterimAnalysis, bound: float) -> NDArray[np.bool_]:
+    """Return whether the latest estimate still lies on the side of an earlier slower or faster."""
+    beyond = (np.abs(latest.rows.log_ratio) > bound) & latest.control_held
+    side = np.where(beyond, np.sign(latest.rows.log_ratio), 0)
+    return ((before.verdicts == SLOWER) & (side > 0)) | ((before.verdicts == FASTER) & (side < 0))
 
 
 @lru_cache(maxsize=32)
 def per_look_level(groups: tuple[int, ...], looks: tuple[int, ...], alpha: float) -> float:
-    """The level of one look at which all looks together alarm in `alpha` of unchanged sessions.
+    """Return the level of one look at which all looks alarm in `alpha` of unchanged sessions.
 
     Sessions of normal d, each cell with a spread of its own and the pairs with a common mode, go
     through this estimator at every look; the level is the α-quantile of the smallest adjusted p
@@ -288,14 +327,15 @@ def per_look_level(groups: tuple[int, ...], looks: tuple[int, ...], alpha: float
     chunk = max(1, DRAWN_CELLS // (20 * max(len(groups), 16)))  # memory stays small, seconds few
     for _ in range(20):
         d = _unchanged(rng, chunk, groups, looks[-1])
-        seen = [_smallest_p(d[..., :count], groups) for count in looks]
-        lowest.append(np.min(seen, axis=0))
+        smallest = [_smallest_p(d[..., :count], groups) for count in looks]
+        lowest.append(np.min(smallest, axis=0))
     return float(np.quantile(np.concatenate(lowest), alpha))
 
 
 def _unchanged(
     rng: np.random.Generator, sessions: int, groups: tuple[int, ...], pairs: int
 ) -> Array:
+    """Simulate d of unchanged sessions, [sessions, cells, pairs]."""
     cells = len(groups)
     spreads = np.exp(rng.normal(0.0, 0.4, (sessions, cells, 1)))
     common = rng.normal(0.0, 1.0, (sessions, max(groups) + 1, pairs))
@@ -304,6 +344,5 @@ def _unchanged(
 
 
 def _smallest_p(d: Array, groups: tuple[int, ...]) -> Array:
-    adjusted = batched.holms(batched.difference_ps(estimate(d, groups)))
-    smallest: Any = adjusted.min(axis=-1)
+    smallest: Any = holm(difference_ps(estimate(d, groups))).min(axis=-1)
     return smallest

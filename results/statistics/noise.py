@@ -1,9 +1,10 @@
-"""How noisy measuring is: from a comparison in which nothing changed to what can be told by it.
+"""Estimate how noisy a machine measures, and which change so many launches can show on it.
 
-Everything here is about log ratios, one a launch, as `results.statistics.log_ratios` gives them;
-0.01 is about 1 %. What to expect of so many launches is found by running the very estimator of the
-report over normal draws, without what a session's other cells lend it (`statistics.moderate` with
-no prior): a run of many cells does a little better.
+The measure is an A/A comparison: several copies of one cell, between which nothing differs. Spreads
+are standard deviations of log ratios, one ratio a launch, as `estimators.log_ratios` returns them;
+0.01 is about 1 %. What a number of launches can show comes from running the report's own estimator
+over normal draws, without the variances of other cells (`moderation.NO_PRIOR`): a run of many cells
+does a little better.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike
 
-from results.statistics.estimators import NO_PRIOR, Array, lower_quartiles, moderate
-from results.statistics.verdict import MARGIN, NOISY_MARGIN, margin_for
+from results.statistics.estimators import CONFIDENCE, Array, lower_quartiles
+from results.statistics.moderation import NO_PRIOR, moderate_cells
+from results.statistics.verdict import MARGIN, NOISY_MARGIN, half_widths, margin_for
 
 DEFAULT_LAUNCHES = 6
 LEVELS = ("quiet", "noisy", "very noisy")
@@ -33,7 +35,7 @@ class Spread(NamedTuple):
 
 
 class Unchanged(NamedTuple):
-    """Several copies of one cell, timed side by side in each of several launches.
+    """The spreads of several copies of one cell, timed side by side in each of several launches.
 
     Attributes:
         ratio: of two copies in the same launch.
@@ -53,7 +55,7 @@ class _Draws(NamedTuple):
 
 
 def spread(log_ratios: Sequence[ArrayLike]) -> Spread:
-    """The spread that cells have in common, pooled: one row [launches] a cell.
+    """Return the pooled spread of several cells, from one row [launches] of each.
 
     Raises:
         ValueError: no cell has two launches.
@@ -67,11 +69,11 @@ def spread(log_ratios: Sequence[ArrayLike]) -> Spread:
 
 
 def spread_of_copies(log_times: ArrayLike) -> Spread:
-    """The spread of the log ratio of any two of the copies: [copies, launches].
+    """Return the spread of the log ratio of any two copies, from log times [copies, launches].
 
-    What a launch does to all copies is no part of it, nor what a copy has in every launch. What is
-    left of the two-way table has half the variance of a difference of two; with two copies this is
-    the plain standard deviation of their log ratio.
+    Effects of a launch on all copies, and of a copy in every launch, are subtracted. The residuals
+    of this two-way table have half the variance of a difference of two; with two copies the result
+    is the plain standard deviation of their log ratio.
 
     Raises:
         ValueError: fewer than 2 copies or 2 launches.
@@ -85,10 +87,13 @@ def spread_of_copies(log_times: ArrayLike) -> Spread:
 
 
 def unchanged(samples: Sequence[Sequence[ArrayLike]], stretches: int = 1) -> Unchanged:
-    """What copies of one cell say: ``samples[copy][launch]`` are seconds per call, in order.
+    """Return the spreads of copies of one cell.
 
-    Each launch is cut into so many ``stretches``, as long each as a run would have measured, and
-    the variance is the mean over them: longer measuring makes the figure surer, not smaller.
+    Args:
+        samples: ``samples[copy][launch]`` are seconds per call, in the order measured.
+        stretches: into how many parts each launch is cut, each as long as a run would have
+            measured. The variance is the mean over them: longer measuring makes the estimate of
+            the noise surer, not smaller.
 
     Raises:
         ValueError: copies or launches are too few, or a launch that `lower_quartiles` refuses.
@@ -99,24 +104,24 @@ def unchanged(samples: Sequence[Sequence[ArrayLike]], stretches: int = 1) -> Unc
         for i in range(stretches)
     ]
     each = [spread_of_copies(table) for table in tables]
-    framework_ratios = [2 * table.var(axis=1, ddof=1).mean() for table in tables]
+    across = [2 * table.var(axis=1, ddof=1).mean() for table in tables]
     single = [np.std(np.log(np.asarray(row))) for copy in samples for row in copy]
     return Unchanged(
         Spread(math.sqrt(np.mean([one.sd**2 for one in each])), each[0].dof),
         float(np.median(single)),
-        math.sqrt(np.mean(framework_ratios)),
+        math.sqrt(np.mean(across)),
     )
 
 
-def sd_interval(found: Spread, confidence: float = 0.95) -> tuple[float, float]:
-    """Between what the true standard deviation lies, by the chi-squared of a normal sample."""
+def sd_interval(spread: Spread, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the interval of the true standard deviation, by the chi-squared distribution."""
     tail = (1 - confidence) / 2
-    high, low = scipy.special.chdtri(found.dof, [tail, 1 - tail])
-    return found.sd * math.sqrt(found.dof / high), found.sd * math.sqrt(found.dof / low)
+    high, low = scipy.special.chdtri(spread.dof, [tail, 1 - tail])
+    return spread.sd * math.sqrt(spread.dof / high), spread.sd * math.sqrt(spread.dof / low)
 
 
-def half_width(sd: float, launches: int, confidence: float = 0.95) -> float:
-    """Half the interval of a ratio of such a spread, in log; half of the intervals are narrower.
+def half_width(sd: float, launches: int, confidence: float = CONFIDENCE) -> float:
+    """Return half the interval of a log ratio of that spread; half of the intervals are narrower.
 
     Raises:
         ValueError: fewer than 2 launches.
@@ -127,10 +132,11 @@ def half_width(sd: float, launches: int, confidence: float = 0.95) -> float:
 def smallest_change(
     sd: float, launches: int, *, margin: float = MARGIN, alpha: float = 0.05, power: float = 0.8
 ) -> float:
-    """The change, in log, that is found in ``power`` of all comparisons.
+    """Return the change, as a log ratio, that is detected in ``power`` of all comparisons.
 
-    Found is one whose estimate lies beyond the margin and whose interval of confidence 1 − alpha
-    leaves 0 out. One comparison by itself: correcting for several makes it larger.
+    A change is detected where its estimate lies beyond the margin and its interval of confidence
+    1 − alpha leaves 0 out. This holds for one comparison by itself: correcting for several makes
+    the smallest change larger.
     """
     draws = _drawn(launches, 1 - alpha)
     beyond = np.maximum(draws.half_widths, margin / sd if sd else 0.0)
@@ -138,13 +144,13 @@ def smallest_change(
 
 
 def level(sd: float) -> str:
-    """``quiet`` where 6 launches tell a ratio to ±1 %, ``noisy`` where to ±2 %, else the third."""
+    """Return ``quiet`` where 6 launches give a ratio to ±1 %, ``noisy`` to ±2 %, else the third."""
     width = half_width(sd, DEFAULT_LAUNCHES)
     return LEVELS[int(width > math.log1p(MARGIN)) + int(width > math.log1p(NOISY_MARGIN))]
 
 
 def margin(sds: Sequence[float]) -> float:
-    """The m within which cells count as equal: 1 %, or 2 % where most cells are noisier than that.
+    """Return the margin within which cells count as equal: 1 %, or 2 % on a noisy machine.
 
     Args:
         sds: of a launch's log ratio where nothing changed, one a cell.
@@ -159,13 +165,9 @@ def margin(sds: Sequence[float]) -> float:
 
 @lru_cache
 def _drawn(launches: int, confidence: float) -> _Draws:
-    """What the estimator makes of launches whose log ratios are normal, mean 0 and SD 1."""
+    """Estimate ratios of launches whose log ratios are normal with mean 0 and SD 1."""
     if launches < 2:
         raise ValueError(f"{launches} launches; an interval needs at least 2")
     rng = np.random.default_rng(launches)
-    found = [moderate(row, NO_PRIOR) for row in rng.standard_normal((DRAWS, launches))]
-    quantile = float(scipy.special.stdtrit(found[0].dof, (1 + confidence) / 2))
-    return _Draws(
-        np.array([one.log_ratio for one in found]),
-        quantile * np.array([one.standard_error for one in found]),
-    )
+    rows = moderate_cells(rng.standard_normal((DRAWS, launches)), NO_PRIOR)
+    return _Draws(rows.log_ratio, half_widths(rows, confidence))

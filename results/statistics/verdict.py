@@ -1,9 +1,12 @@
-"""From an estimate to one of four words: slower, faster, equal, inconclusive.
+"""Decide between four verdicts on a ratio: slower, faster, equal, inconclusive.
 
 A difference that is not found is no equality: "equal" is itself a claim that a test must
 support (Schuirmann 1987, two one-sided tests), and where neither claim is supported the
-verdict says so. All comparisons with one baseline are one family, held together by Holm's
-step-down procedure (Holm 1979), so that more strategies in a group make no more alarms.
+verdict is "inconclusive". All comparisons with one baseline are one family, held together by
+Holm's step-down procedure (Holm 1979), so that more strategies in a group make no more alarms.
+
+As in `moderation`, the functions with plural names take arrays with any number of axes in front and
+are the implementation; those with singular names take one ratio.
 """
 
 from __future__ import annotations
@@ -13,29 +16,30 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.special
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from results.statistics.estimators import Array, Moderated
+from results.statistics.estimators import CONFIDENCE, Array
+from results.statistics.moderation import Moderated, ModeratedRows
 
 SLOWER, FASTER, EQUAL, INCONCLUSIVE = "slower", "faster", "equal", "inconclusive"
 VERDICTS = (SLOWER, FASTER, EQUAL, INCONCLUSIVE)
 
 # The chance that a family in which nothing differs holds any "slower" or "faster".
 ALPHA = 0.01
-# What differs by less is the same to a reader: the margin on a quiet and on a noisy machine.
+# The largest relative difference that counts as none, on a quiet and on a noisy machine.
 MARGIN, NOISY_MARGIN = 0.01, 0.02
 # A machine is noisy where half of the cells' ratios spread by more than this from launch to launch:
-# six launches then do not tell a ratio to ±1 % (2.57 / √6 = 1.05 at 95 %).
+# six launches then do not determine a ratio to ±1 % (2.57 / √6 = 1.05 at 95 %).
 NOISY_SPREAD = 0.01
 
 
 def decide(family: Sequence[Moderated], margin: float = MARGIN, alpha: float = ALPHA) -> list[str]:
-    """A verdict for each log ratio of a family, all of them against one baseline.
+    """Return a verdict for each log ratio of a family, all of them against one baseline.
 
     "slower" and "faster" need a two-sided p under `alpha`, adjusted over the family, and an
     estimate beyond the margin; "equal" needs both one-sided tests against the margin to be
-    under `alpha`, adjusted likewise. What has neither is "inconclusive", as is what can have
-    no test: a standard error that is not above 0, or no degrees of freedom.
+    under `alpha`, adjusted likewise. A ratio with neither is "inconclusive", as is one that
+    cannot be tested: a standard error that is not above 0, or no degrees of freedom.
 
     Args:
         family: the estimates, of as many launches as an interval needs.
@@ -49,57 +53,82 @@ def decide(family: Sequence[Moderated], margin: float = MARGIN, alpha: float = A
             f"margin {margin!r} must be above 0 and alpha {alpha!r} between 0 and 1; "
             f"the usual ones are {MARGIN} and {ALPHA}"
         )
-    bound = math.log1p(margin)
-    differs = holm([difference_p(one) for one in family])
-    same = holm([equality_p(one, bound) for one in family])
-    return [
-        _verdict(one.log_ratio, bound, p_differs < alpha, p_same < alpha)
-        for one, p_differs, p_same in zip(family, differs, same, strict=True)
-    ]
+    rows, bound = _stacked(family), math.log1p(margin)
+    verdicts = verdicts_of(
+        rows, holm(difference_ps(rows)) < alpha, holm(equality_ps(rows, bound)) < alpha, bound
+    )
+    return [str(verdict) for verdict in verdicts]
 
 
-def _verdict(log_ratio: float, bound: float, differs: bool, same: bool) -> str:
-    if differs and log_ratio > bound:
-        return SLOWER
-    if differs and log_ratio < -bound:
-        return FASTER
-    return EQUAL if same else INCONCLUSIVE
+def verdicts_of(
+    rows: ModeratedRows, differs: ArrayLike, same: ArrayLike, bound: float
+) -> NDArray[np.str_]:
+    """Return the verdict of each row, from the outcomes of its two tests.
+
+    Args:
+        differs: whether a difference from a ratio of 1 is shown, [..., rows].
+        same: whether equality within the margin is shown, [..., rows].
+        bound: the margin as a log ratio.
+    """
+    beyond = np.asarray(differs) & (np.abs(rows.log_ratio) > bound)
+    direction = np.where(rows.log_ratio > 0, SLOWER, FASTER)
+    return np.where(beyond, direction, np.where(same, EQUAL, INCONCLUSIVE))
+
+
+def _stacked(family: Sequence[Moderated]) -> ModeratedRows:
+    """Return the ratios as one row of arrays, [comparisons]."""
+    return ModeratedRows(*np.array(family, dtype=np.float64).reshape(-1, len(Moderated._fields)).T)
 
 
 def difference_p(one: Moderated) -> float:
-    """The two-sided p of the moderated t for a ratio of 1; 1 where there is no test."""
-    return min(1.0, 2 * _upper_tail(one, abs(one.log_ratio)))
+    """Return the two-sided p of the moderated t for a ratio of 1; 1 where there is no test."""
+    return float(difference_ps(_stacked([one]))[0])
+
+
+def difference_ps(rows: ModeratedRows) -> Array:
+    """Return the two-sided p of each row for a ratio of 1; 1 where there is no test."""
+    return np.minimum(1.0, 2 * _upper_tails(rows, np.abs(rows.log_ratio)))
 
 
 def equality_p(one: Moderated, bound: float) -> float:
-    """The larger p of the two one-sided tests that the log ratio is inside ±`bound`."""
-    return _upper_tail(one, bound - abs(one.log_ratio))
+    """Return the larger p of the two one-sided tests that the log ratio is inside ±`bound`."""
+    return float(equality_ps(_stacked([one]), bound)[0])
 
 
-def _upper_tail(one: Moderated, distance: float) -> float:
-    """P(t > distance / standard error); 1 where the standard error or the freedom is not there."""
-    if not (one.standard_error > 0 and one.dof > 0):
-        return 1.0
-    return float(scipy.special.stdtr(one.dof, -distance / one.standard_error))
+def equality_ps(rows: ModeratedRows, bound: float) -> Array:
+    """Return, for each row, the larger p of the two one-sided tests that it is inside ±`bound`."""
+    return _upper_tails(rows, bound - np.abs(rows.log_ratio))
+
+
+def _upper_tails(rows: ModeratedRows, distance: Array) -> Array:
+    """Return P(t > distance / standard error) of each row; 1 where there is no test."""
+    tested = _testable(rows)
+    error, dof = np.where(tested, rows.standard_error, 1.0), np.where(tested, rows.dof, 1.0)
+    return np.where(tested, scipy.special.stdtr(dof, -distance / error), 1.0)
+
+
+def _testable(rows: ModeratedRows) -> NDArray[np.bool_]:
+    return (rows.standard_error > 0) & (rows.dof > 0)
 
 
 def holm(p_values: ArrayLike) -> Array:
-    """The p-values adjusted by Holm's step-down procedure, in the order given: [comparisons].
+    """Adjust p-values by Holm's step-down procedure, in the order given: [..., comparisons].
 
-    The k-th smallest of n is multiplied by n - k + 1, made no smaller than the one before it,
-    and cut at 1; a family's chance of any false claim then stays under alpha whatever the
-    dependence between its members (Holm 1979).
+    The last axis is one family. The k-th smallest of n is multiplied by n - k + 1, made no smaller
+    than the one before it, and cut at 1; a family's chance of any false claim then stays under
+    alpha whatever the dependence between its members (Holm 1979).
     """
     values = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    factors = np.arange(len(values), 0, -1)
+    order = np.argsort(values, axis=-1, kind="stable")
+    factors = np.arange(values.shape[-1], 0, -1)
+    raised = np.maximum.accumulate(np.take_along_axis(values, order, -1) * factors, axis=-1)
     adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * factors))
+    np.put_along_axis(adjusted, order, np.minimum(1.0, raised), -1)
     return adjusted
 
 
 def margin_for(spreads: ArrayLike) -> float:
-    """The margin that these cells allow: 1 %, or 2 % where the machine is noisy.
+    """Return the margin that these cells allow: 1 %, or 2 % where the machine is noisy.
 
     Judged by spread alone, never by the estimates themselves, so that it cannot favour a verdict.
 
@@ -111,12 +140,16 @@ def margin_for(spreads: ArrayLike) -> float:
     return NOISY_MARGIN if len(known) and np.median(known) > NOISY_SPREAD else MARGIN
 
 
-def half_width(one: Moderated, confidence: float = 0.95) -> float:
-    """How far the interval of the ratio reaches from its estimate, relative: 0.01 is ±1 %.
+def half_width(one: Moderated, confidence: float = CONFIDENCE) -> float:
+    """Return how far the interval of the ratio reaches above its estimate: 0.01 is ±1 %.
 
-    Of the wider, upper side; infinite where there is no interval.
+    The upper side is the wider one. Infinite where there is no interval.
     """
-    if not (one.standard_error > 0 and one.dof > 0):
-        return math.inf
-    quantile = float(scipy.special.stdtrit(one.dof, (1 + confidence) / 2))
-    return math.expm1(quantile * one.standard_error)
+    return math.expm1(half_widths(_stacked([one]), confidence)[0])
+
+
+def half_widths(rows: ModeratedRows, confidence: float = CONFIDENCE) -> Array:
+    """Return half the interval of each log ratio; infinite where there is no interval."""
+    tested = _testable(rows)
+    quantile = scipy.special.stdtrit(np.where(tested, rows.dof, 1.0), (1 + confidence) / 2)
+    return np.where(tested, quantile * rows.standard_error, np.inf)

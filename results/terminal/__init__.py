@@ -1,1 +1,1 @@
-"""Show runs and comparisons in a terminal."""
+"""Show runs, comparisons and histories in a terminal."""

@@ -1,4 +1,4 @@
-"""Cells over time for a terminal: a sparkline each, what changed, how to make sure."""
+"""Show the history of cells in a terminal: sparklines, changes, and commands to confirm them."""
 
 from __future__ import annotations
 
@@ -12,53 +12,64 @@ import numpy as np
 from results.formatting import one_line, seconds_text
 from results.regression.history import Series
 from results.statistics.change_points import LEAST, Change, changes, level_of
+from results.terminal import tables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-WIDTH = 100
-COMMAND = "  "  # in front of one
-SHOWN = 5  # commands
-NEAR = 2  # runs: how near a change is found to where it is (docs/history.md)
+WIDTH = tables.WIDTH
+INDENT = "  "  # of a command
+SHOWN = 5  # commands at most
+NEAR = 2  # runs: a change is dated to within so many of the true one (docs/history.md)
 BARS = "▁▂▃▄▅▆▇█"
 MOST = 24  # runs in a sparkline
-FLAT = (
-    0.10  # a range of less than this is drawn as if it were this: noise must not look like cliffs
-)
+FLAT = 0.10  # the least relative range of a sparkline: noise must not look like cliffs
 NAMED = ("scenario", "variant", "size", "framework", "mode", "phase", "strategy")
 
 
 @dataclass(frozen=True)
 class Line:
-    """A cell with the changes that were found in it."""
+    """Hold the times of a cell over the runs, and the changes of their level, oldest first."""
 
     series: Series
     found: Sequence[Change]
 
     @property
     def newest(self) -> Change | None:
-        """The last change."""
+        """The newest change; None where there is none."""
         return self.found[-1] if self.found else None
 
 
-def lines(found: Sequence[Series]) -> list[Line]:
-    """Those with a change first, the largest slowdown on top; the others as they are."""
-    made = [Line(one, changes(level_of(one.seconds, one.frozen))) for one in found]
-    return sorted(made, key=lambda line: -line.newest.ratio if line.newest else 0.0)
+def lines(series: Sequence[Series]) -> list[Line]:
+    """Detect the changes of each cell.
+
+    Returns:
+        The cells with a change first, the largest slowdown on top; the others in their order.
+    """
+    cells = [Line(one, changes(level_of(one.seconds, one.frozen))) for one in series]
+    return sorted(cells, key=lambda cell: -cell.newest.ratio if cell.newest else 0.0)
 
 
 def sparkline(seconds: Sequence[float], most: int = MOST) -> str:
-    """The newest times as bars of eight heights, on a logarithmic scale."""
+    """Return the newest times as bars of eight heights, on a logarithmic scale.
+
+    Args:
+        seconds: the times [runs], oldest first.
+        most: the number of bars at most.
+    """
     logs = np.log(np.asarray(seconds[-most:], dtype=np.float64))
     low, high = float(logs.min()), float(logs.max())
-    room = max(high - low, np.log1p(FLAT))
-    base = low - (room - (high - low)) / 2
-    heights = np.clip((logs - base) / room * len(BARS), 0, len(BARS) - 1).astype(int)
+    scale = max(high - low, np.log1p(FLAT))
+    base = low - (scale - (high - low)) / 2
+    heights = np.clip((logs - base) / scale * len(BARS), 0, len(BARS) - 1).astype(int)
     return "".join(BARS[height] for height in heights)
 
 
 def changed(line: Line) -> str:
-    """``+12 % since 20261121T010203 (b7836469f)``."""
+    """Return size and date of the newest change: ``+12 % since 20261121T010203 (b7836469f)``.
+
+    A ``+`` behind the commit says that the work tree had uncommitted changes.
+    """
     change = line.newest
     if change is None:
         return ""
@@ -69,84 +80,94 @@ def changed(line: Line) -> str:
 
 
 def command(line: Line) -> str | None:
-    """What would confirm the last change by the strong way; None where commits do not tell it.
+    """Return the command that measures the commits around the newest change in one session.
 
-    The run in which a level changes is found to within `NEAR`, so the commits are those of runs
-    further apart, where there are such from a tree without changes.
+    A change is dated to within `NEAR` runs, so the commits are of runs further apart than that,
+    where there are such runs from a work tree without uncommitted changes.
+
+    Returns:
+        The command; None where there is no change, or no such commit on either side of it.
     """
     change = line.newest
     if change is None:
         return None
     commits, at = line.series.commits, change.at
-    before = _clean(commits, [*range(at - 1 - NEAR, -1, -1), *range(max(0, at - NEAR), at)])
-    after = _clean(commits, [*range(at + NEAR, len(commits)), *range(at + NEAR - 1, at - 1, -1)])
+    before = _first_clean(commits, [*range(at - 1 - NEAR, -1, -1), *range(max(0, at - NEAR), at)])
+    after = _first_clean(
+        commits, [*range(at + NEAR, len(commits)), *range(at + NEAR - 1, at - 1, -1)]
+    )
     if before is None or after is None or before == after:
         return None
     cell = line.series.cell
-    chosen = [f"--{name}={cell[name]}" for name in ("kind", *NAMED, "device")]
-    return shlex.join(["cascade-bench", "regress", before[:12], after[:12], *chosen])
+    options = [f"--{name}={cell[name]}" for name in ("kind", *NAMED, "device")]
+    return shlex.join(["cascade-bench", "regress", before[:12], after[:12], *options])
 
 
-def _clean(commits: Sequence[str], places: Iterable[int]) -> str | None:
-    """The first of these that is of a tree without changes."""
-    found = (commits[place] for place in places if place < len(commits))
-    return next((commit for commit in found if commit and not commit.endswith("+")), None)
+def _first_clean(commits: Sequence[str], places: Iterable[int]) -> str | None:
+    """Return the commit at the first place whose work tree had no uncommitted changes."""
+    candidates = (commits[place] for place in places if place < len(commits))
+    return next((commit for commit in candidates if commit and not commit.endswith("+")), None)
 
 
-def drift(found: Sequence[Line]) -> str:
-    """Of how many cells the machine's drift is taken out, and why of the others not."""
-    out = sum(bool(np.isfinite(line.series.frozen).all()) for line in found)
-    why = "" if out == len(found) else "; of the others some run has no frozen reference"
+def drift(cells: Sequence[Line]) -> str:
+    """Return of how many cells the machine's drift is taken out, and why not of the others."""
+    corrected = sum(bool(np.isfinite(line.series.frozen).all()) for line in cells)
+    reason = "; of the others some run has no frozen reference"
     return (
-        f"The machine's drift is taken out of {out} of these {len(found)} before a change is "
-        f"looked for{why}."
+        f"The machine's drift is taken out of {corrected} of these {len(cells)} before a change is "
+        f"looked for{'' if corrected == len(cells) else reason}."
     )
 
 
-def text(found: Sequence[Line], about: str, width: int = WIDTH, *, colour: bool = False) -> str:
-    """What a terminal of that width shows."""
-    from rich.console import Console
+def text(cells: Sequence[Line], about: str, width: int = WIDTH, *, colour: bool = False) -> str:
+    """Return what a terminal of that width shows of these cells.
 
-    console = Console(
-        width=width, force_terminal=colour, no_color=not colour, highlight=False, markup=False,
-        color_system="standard" if colour else None,
-    )  # fmt: skip
-    with console.capture() as captured:
-        for part in _parts(found, about):
-            # a command must stay in one line, or it cannot be pasted
-            console.print(part, soft_wrap=isinstance(part, str) and part.startswith(COMMAND))
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    Args:
+        about: the first line: which machine, and how many runs.
+        width: columns of the terminal.
+        colour: whether to emit colour codes.
+    """
+
+    def is_command(line: str) -> bool:  # which cannot be pasted once it is wrapped
+        return line.startswith(INDENT)
+
+    return tables.printed(_parts(cells, about), width, colour=colour, unwrapped=is_command)
 
 
-def _parts(found: Sequence[Line], about: str) -> Iterator[RenderableType]:
+def _parts(cells: Sequence[Line], about: str) -> Iterator[RenderableType]:
     yield one_line(about)
     yield ""
-    yield _table(found)
+    yield _table(cells)
     yield ""
-    moved = [line for line in found if line.newest]
-    short = sum(len(line.series.runs) < LEAST for line in found)
-    yield (
-        f"{len(moved)} of {len(found)} cells changed their level"
-        + (
-            f"; {short} have fewer than the {LEAST} runs that a change takes to be told"
-            if short
-            else ""
-        )
-        + ". A change over sessions is a suspicion: the machine changes too."
+    moved = [line for line in cells if line.newest]
+    yield _counts(cells, len(moved))
+    yield drift(cells)
+    yield from _commands(moved)
+
+
+def _counts(cells: Sequence[Line], moved: int) -> str:
+    """Return how many cells changed, and how many have too few runs to tell."""
+    short = sum(len(line.series.runs) < LEAST for line in cells)
+    few = f"; {short} have fewer than the {LEAST} runs that a change takes to be told"
+    return (
+        f"{moved} of {len(cells)} cells changed their level{few if short else ''}"
+        ". A change over sessions is a suspicion: the machine changes too."
     )
-    yield drift(found)
-    sure = [(line, asked) for line in moved if (asked := command(line))]
-    if sure:
+
+
+def _commands(moved: Sequence[Line]) -> Iterator[str]:
+    commands = [confirming for line in moved if (confirming := command(line))]
+    if commands:
         yield "to be sure, measure both commits in one session:"
-    for _, asked in sure[:SHOWN]:
-        yield f"{COMMAND}{asked}"
-    if len(sure) > SHOWN:
-        yield f"and {len(sure) - SHOWN} more: --json has them all"
-    if moved and not sure:
+    for confirming in commands[:SHOWN]:
+        yield f"{INDENT}{confirming}"
+    if len(commands) > SHOWN:
+        yield f"and {len(commands) - SHOWN} more: --json has them all"
+    if moved and not commands:
         yield "No two commits tell these changes apart, so there is nothing to measure again."
 
 
-def _table(found: Sequence[Line]) -> RenderableType:
+def _table(cells: Sequence[Line]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
@@ -156,29 +177,29 @@ def _table(found: Sequence[Line]) -> RenderableType:
     table.add_column("over time", no_wrap=True)
     table.add_column("now", justify="right", no_wrap=True)
     table.add_column("changed", no_wrap=True)
-    for line in found:
-        one, newest = line.series, line.newest
+    for line in cells:
+        series, newest = line.series, line.newest
         style = "" if newest is None else "red" if newest.ratio > 1 else "green"
         table.add_row(
-            Text(one_line(one.name)),
-            str(len(one.runs)),
-            sparkline(one.seconds.tolist()),
-            seconds_text(float(one.seconds[-1])),
+            Text(one_line(series.name)),
+            str(len(series.runs)),
+            sparkline(series.seconds.tolist()),
+            seconds_text(float(series.seconds[-1])),
             Text(changed(line), style),
         )
     return table
 
 
 def plain(line: Line) -> dict[str, Any]:
-    """For programs."""
-    one = line.series
+    """Return the history of a cell as an object of strict JSON, for other programs."""
+    series = line.series
     return {
-        "cell": dict(one.cell),
-        "machine": one.machine,
-        "runs": list(one.runs),
-        "commits": list(one.commits),
-        "seconds": one.seconds.tolist(),
-        "frozen_seconds": [None if np.isnan(f) else float(f) for f in one.frozen],
-        "changes": [{"run": one.runs[c.at], "ratio": c.ratio} for c in line.found],
+        "cell": dict(series.cell),
+        "machine": series.machine,
+        "runs": list(series.runs),
+        "commits": list(series.commits),
+        "seconds": series.seconds.tolist(),
+        "frozen_seconds": [None if np.isnan(f) else float(f) for f in series.frozen],
+        "changes": [{"run": series.runs[c.at], "ratio": c.ratio} for c in line.found],
         "confirm": command(line),
     }

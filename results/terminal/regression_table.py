@@ -1,4 +1,4 @@
-"""A comparison for people: a table for the terminal, and the same as Markdown."""
+"""Show the comparison of two versions: in a terminal, as Markdown, and as plain data."""
 
 from __future__ import annotations
 
@@ -30,17 +30,33 @@ from results.regression.document import (
     ending,
 )
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
+from results.terminal import tables
+from results.terminal.verdict_marks import VERDICT_MARKS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-WIDTH = 100
-MARKS = {
-    WRONG: "✗ wrong gradients", SLOWER: "▲ slower", FAILED: "✗ failed", INCONCLUSIVE: "? not told",
-    FIXED: "base was wrong", NEW: NEW, GONE: GONE, FASTER: "▼ faster", EQUAL: "= equal",
-}  # fmt: skip
-STYLES = {WRONG: "bold red", SLOWER: "red", FAILED: "bold red", FASTER: "green",
-          INCONCLUSIVE: "yellow", FIXED: "yellow"}  # fmt: skip
+WIDTH = tables.WIDTH
+# verdict → how a table shows it
+LABELS = {
+    WRONG: "✗ wrong gradients",
+    FAILED: "✗ failed",
+    FIXED: "base was wrong",
+    NEW: NEW,
+    GONE: GONE,
+    SLOWER: f"{VERDICT_MARKS[SLOWER]} slower",
+    FASTER: f"{VERDICT_MARKS[FASTER]} faster",
+    EQUAL: f"{VERDICT_MARKS[EQUAL]} equal",
+    INCONCLUSIVE: f"{VERDICT_MARKS[INCONCLUSIVE]} not told",
+}
+STYLES = {
+    WRONG: "bold red",
+    SLOWER: "red",
+    FAILED: "bold red",
+    FASTER: "green",
+    INCONCLUSIVE: "yellow",
+    FIXED: "yellow",
+}
 OUTCOMES = {
     NOTHING_SLOWER: "nothing got slower",
     REGRESSION: "a regression",
@@ -49,20 +65,20 @@ OUTCOMES = {
 }
 
 
-def outcome(document: Mapping[str, Any], found: Analysis) -> str:
-    """The exit code in words: ``a regression (exit code 1)``."""
-    said, ends = OUTCOMES[found.exit_code], ending(document, found)
-    if ends == STOPPED:
-        said = f"stopped by Ctrl-C, until then: {said}"
+def outcome(document: Mapping[str, Any], analysis: Analysis) -> str:
+    """Return the outcome of the comparison in words: ``a regression (exit code 1)``."""
+    words, exit_code = OUTCOMES[analysis.exit_code], ending(document, analysis)
+    if exit_code == STOPPED:
+        words = f"stopped by Ctrl-C, until then: {words}"
     elif document.get("broke_off"):
-        said = f"broken off, until then: {said}"
+        words = f"broken off, until then: {words}"
     elif document.get("unsaved"):
-        said = f"not saved; {said}"
-    return f"{said} (exit code {ends})"
+        words = f"not saved; {words}"
+    return f"{words} (exit code {exit_code})"
 
 
 def change(ratio: Ratio | None) -> str:
-    """``+5.1 % [+4.2, +6.0]``: head against base, with the interval."""
+    """Format head against base as a relative change with its interval: ``+5.1 % [+4.2, +6.0]``."""
     if ratio is None:
         return NOTHING
     estimate, low, high = (100 * (part - 1) for part in (ratio.estimate, ratio.low, ratio.high))
@@ -71,71 +87,76 @@ def change(ratio: Ratio | None) -> str:
 
 
 def sides(document: Mapping[str, Any]) -> Iterator[str]:
-    """Base and head in a line each; versions that both have are said once, on a line before."""
-    told = document["sides"]
-    versions = {name: side["versions"] for name, side in told.items()}
+    """Yield the versions: a line for what base and head share, and a line each for the rest."""
+    versions = {name: side["versions"] for name, side in document["sides"].items()}
     differing = [p for p in PACKAGES if versions["base"].get(p) != versions["head"].get(p)]
     same = [p for p in PACKAGES if p not in differing and versions["head"].get(p)]
     yield "both: " + ", ".join(f"{p} {versions['head'][p]}" for p in same)
-    for name, side in told.items():
+    for name, side in document["sides"].items():
         own = [f"{p} {versions[name].get(p) or 'not installed'}" for p in differing]
         yield f"{name}: {', '.join([side['label'], *own])}"
 
 
-def summary(document: Mapping[str, Any], found: Analysis) -> str:
-    """How many cells came to what, and from what."""
-    counts = Counter(one.verdict for one in found.findings)
-    said = [f"{count} {name}" for name, count in counts.items()]
+def summary(document: Mapping[str, Any], analysis: Analysis) -> str:
+    """Return the number of cells by verdict, and the launch pairs and criteria behind it."""
+    verdicts = Counter(finding.verdict for finding in analysis.findings)
+    counts = ", ".join(f"{count} {name}" for name, count in verdicts.items())
     if "how" in document:
-        return f"{', '.join(said)}; {document['how']}"
-    pairs, design = document["pairs"], document["design"]
+        return f"{counts}; {document['how']}"
+    design = document["design"]
     stopped = f", {document['stopped']}" if document["stopped"] else ""
-    looked = f"looked at after {', '.join(map(str, design['taken']))}" if design["taken"] else (
-        f"of {design['looks'][0] if design['looks'] else 10} that a verdict takes"
-    )  # fmt: skip
     return (
-        f"{', '.join(said)}; {pairs} launch pairs, {looked}{stopped}; margin "
+        f"{counts}; {document['pairs']} launch pairs, {_looks(design)}{stopped}; margin "
         f"{100 * design['margin']:g} %, α = {100 * design['alpha']:g} % over all cells and looks"
     )
 
 
+def _looks(design: Mapping[str, Any]) -> str:
+    """Return after how many launch pairs the data were analysed, or how many that takes."""
+    if design["taken"]:
+        return f"looked at after {', '.join(map(str, design['taken']))}"
+    return f"of {design['looks'][0] if design['looks'] else 10} that a verdict takes"
+
+
 def shift_text(shift: FrameworkShift) -> str:
-    """``all 5 torch cells together: +0.1 % [-0.2, +0.4], = equal``."""
+    """Return what all cells of a framework share, in a line.
+
+    It reads ``all 5 torch cells together: +0.1 % [-0.2, +0.4], = equal``.
+    """
     wall = change(shift.ratios[WALL])
-    return f"all {shift.cells} {shift.framework} cells together: {wall}, {MARKS[shift.verdict]}"
+    return f"all {shift.cells} {shift.framework} cells together: {wall}, {LABELS[shift.verdict]}"
 
 
 def text(
-    document: Mapping[str, Any], found: Analysis, width: int = WIDTH, *, colour: bool = False
+    document: Mapping[str, Any], analysis: Analysis, width: int = WIDTH, *, colour: bool = False
 ) -> str:
-    """The whole comparison for a terminal of that width."""
-    from rich.console import Console
+    """Return what a terminal of that width shows of the whole comparison.
 
-    console = Console(
-        width=width, force_terminal=colour, no_color=not colour, highlight=False, markup=False,
-        color_system="standard" if colour else None,
-    )  # fmt: skip
-    with console.capture() as captured:
-        for part in _parts(document, found):
-            console.print(part, soft_wrap=isinstance(part, str) and len(part) <= width)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    Args:
+        document: the comparison, as `results.regression.document` describes it.
+        analysis: the verdicts on it.
+        width: columns of the terminal.
+        colour: whether to emit colour codes.
+    """
+    parts = _parts(document, analysis)
+    return tables.printed(parts, width, colour=colour, unwrapped=lambda line: len(line) <= width)
 
 
-def _parts(document: Mapping[str, Any], found: Analysis) -> Iterator[RenderableType]:
+def _parts(document: Mapping[str, Any], analysis: Analysis) -> Iterator[RenderableType]:
     for line in sides(document):
         yield one_line(line)
     yield ""
-    yield _table(found.findings)
-    for shift in found.shifts:
+    yield _table(analysis.findings)
+    for shift in analysis.shifts:
         yield shift_text(shift)
     yield ""
-    for one in found.findings:
-        if one.why:
-            yield one_line(f"{one.verdict}: {one.name}: {one.why}")
+    for finding in analysis.findings:
+        if finding.why:
+            yield one_line(f"{finding.verdict}: {finding.name}: {finding.why}")
     if document.get("broke_off"):
         yield one_line(f"broken off: {document['broke_off']}")
-    yield one_line(summary(document, found))
-    yield outcome(document, found)
+    yield one_line(summary(document, analysis))
+    yield outcome(document, analysis)
 
 
 def _table(findings: Sequence[Finding]) -> RenderableType:
@@ -147,89 +168,103 @@ def _table(findings: Sequence[Finding]) -> RenderableType:
     table.add_column("cell", overflow="fold", ratio=1)
     for heading in ("head against base", "of the CPU", "base"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for one in findings:
+    for finding in findings:
         table.add_row(
-            Text(MARKS[one.verdict], STYLES.get(one.verdict, "")),
-            Text(one_line(one.name)),
-            change(one.ratios.get(WALL)),
-            _short(one.ratios.get("cpu")),
-            seconds_text(one.base),
+            Text(LABELS[finding.verdict], STYLES.get(finding.verdict, "")),
+            Text(one_line(finding.name)),
+            change(finding.ratios.get(WALL)),
+            _change_without_interval(finding.ratios.get("cpu")),
+            seconds_text(finding.base),
         )
     return table
 
 
-def _short(ratio: Ratio | None) -> str:
+def _change_without_interval(ratio: Ratio | None) -> str:
     return NOTHING if ratio is None else f"{100 * (ratio.estimate - 1):+.1f} %"
 
 
-def markdown(document: Mapping[str, Any], found: Analysis) -> str:
-    """The same for a pull request; what is equal is folded away."""
-    title = outcome(document, found)
-    lines = [f"### {title[0].upper()}{title[1:]}", ""]
+def markdown(document: Mapping[str, Any], analysis: Analysis) -> str:
+    """Return the comparison as Markdown for a pull request; cells without a finding are folded."""
+    heading = outcome(document, analysis)
+    lines = [f"### {heading[0].upper()}{heading[1:]}", ""]
     lines += [escape(f"Broken off: {document['broke_off']}"), ""] if "broke_off" in document else []
     lines += [f"- {escape(line)}" for line in sides(document)]
-    lines += [f"- {escape(summary(document, found))}", ""]
-    loud = [one for one in found.findings if one.verdict not in (EQUAL, FASTER)]
-    quiet = [one for one in found.findings if one not in loud]
-    if loud:
-        lines += [*_rows(loud), ""]
-    if found.shifts:
-        lines += [*(f"- {escape(shift_text(shift))}" for shift in found.shifts), ""]
-    if quiet:
-        title = f"{len(quiet)} cells that are no regression"
-        lines += [f"<details><summary>{title}</summary>", "", *_rows(quiet), "", "</details>", ""]
-    asked = shlex.join(["cascade-bench", "regress", *_arguments(document)])
-    return "\n".join([*lines, f"Again: {code(asked)}"]) + "\n"
+    lines += [f"- {escape(summary(document, analysis))}", ""]
+    open_rows = [one for one in analysis.findings if one.verdict not in (EQUAL, FASTER)]
+    folded = [one for one in analysis.findings if one.verdict in (EQUAL, FASTER)]
+    if open_rows:
+        lines += [*_rows(open_rows), ""]
+    if analysis.shifts:
+        lines += [*(f"- {escape(shift_text(shift))}" for shift in analysis.shifts), ""]
+    if folded:
+        title = f"{len(folded)} cells that are no regression"
+        lines += [f"<details><summary>{title}</summary>", "", *_rows(folded), "", "</details>", ""]
+    command = shlex.join(["cascade-bench", "regress", *_arguments(document)])
+    return "\n".join([*lines, f"Again: {code(command)}"]) + "\n"
 
 
 def _arguments(document: Mapping[str, Any]) -> list[str]:
-    """As they were, with a commit for what is another one elsewhere: ``HEAD^1``."""
-    given = list(document["arguments"])
-    refs = list(takewhile(lambda one: not one.startswith("-"), given))
+    """Return the arguments of the comparison, to be repeated by someone else.
+
+    A reference that names another commit elsewhere or later, such as ``HEAD^1``, is replaced by its
+    commit.
+    """
+    arguments = list(document["arguments"])
+    refs = list(takewhile(lambda one: not one.startswith("-"), arguments))
     for place, (ref, side) in enumerate(zip(refs, document["sides"].values(), strict=False)):
         if side.get("commit") and re.search(r"HEAD|[@^~]", ref):
-            given[place] = side["commit"][:9]
-    return given
+            arguments[place] = side["commit"][:9]
+    return arguments
 
 
 def _rows(findings: Sequence[Finding]) -> Iterator[str]:
     yield "| verdict | cell | head against base [95 %] | of the CPU | base | head | |"
     yield "|---|---|--:|--:|--:|--:|---|"
-    for one in findings:
+    for finding in findings:
         cells = [
-            MARKS[one.verdict],
-            escape(one.name),
-            change(one.ratios.get(WALL)),
-            change(one.ratios.get("cpu")),
-            seconds_text(one.base),
-            seconds_text(one.head),
-            escape(one.why),
+            LABELS[finding.verdict],
+            escape(finding.name),
+            change(finding.ratios.get(WALL)),
+            change(finding.ratios.get("cpu")),
+            seconds_text(finding.base),
+            seconds_text(finding.head),
+            escape(finding.why),
         ]
         yield f"| {' | '.join(cells)} |"
 
 
-def document_json(document: Mapping[str, Any], found: Analysis) -> dict[str, Any]:
-    """For programs: what was concluded, and beside it all that was taken."""
+def document_json(document: Mapping[str, Any], analysis: Analysis) -> dict[str, Any]:
+    """Return the conclusions, and the comparison they are drawn from, as an object of JSON.
+
+    Returns:
+        ``exit_code`` and ``outcome``; ``launch_pairs``, how many count; ``findings``, a cell each;
+        ``shifts``, a framework each; and ``comparison``, the document itself.
+    """
     return {
-        "exit_code": ending(document, found),
-        "outcome": outcome(document, found),
-        "launch_pairs": found.pairs,
-        "findings": [_plain(one) for one in found.findings],
-        "shifts": [
-            {"framework": s.framework, "cells": s.cells, "verdict": s.verdict,
-             "ratios": {name: vars(ratio) for name, ratio in s.ratios.items()}}
-            for s in found.shifts
-        ],
+        "exit_code": ending(document, analysis),
+        "outcome": outcome(document, analysis),
+        "launch_pairs": analysis.pairs,
+        "findings": [_finding_json(finding) for finding in analysis.findings],
+        "shifts": [_shift_json(shift) for shift in analysis.shifts],
         "comparison": dict(document),
-    }  # fmt: skip
+    }
 
 
-def _plain(one: Finding) -> dict[str, Any]:
+def _shift_json(shift: FrameworkShift) -> dict[str, Any]:
     return {
-        "cell": dict(one.cell),
-        "verdict": one.verdict,
-        "why": one.why or None,
-        "base_seconds": one.base,
-        "head_seconds": one.head,
-        "ratios": {name: vars(ratio) for name, ratio in one.ratios.items()},
+        "framework": shift.framework,
+        "cells": shift.cells,
+        "verdict": shift.verdict,
+        "ratios": {name: vars(ratio) for name, ratio in shift.ratios.items()},
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "cell": dict(finding.cell),
+        "verdict": finding.verdict,
+        "why": finding.why or None,
+        "base_seconds": finding.base,
+        "head_seconds": finding.head,
+        "ratios": {name: vars(ratio) for name, ratio in finding.ratios.items()},
     }

@@ -1,4 +1,4 @@
-"""The essentials of a saved run, for a terminal: ``cascade-bench show``."""
+"""Show a saved run in a terminal: ``cascade-bench show``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.formatting import NOTHING, bytes_text, ratio_text, time_text
+from results.grouping import group_by, group_by_fields
 from results.records.failures import COMMAND, failed, failures
-from results.records.record import Record, Run
+from results.records.record import AnyRecord, Record, Run
 from results.terminal import ratios, run_summary
-from results.terminal.ratios import TABLE, by, cells, problem, title, untimed
-from results.terminal.show_head import LOUD, head
+from results.terminal.ratios import TABLE_FIELDS, cells, problem, title, untimed
+from results.terminal.show_head import ALARM, head
 from results.terminal.show_recipes import recipes
-from results.terminal.tables import FIGURE, LINE, WIDTH, command, cut, plain, printed, tables
+from results.terminal.tables import (
+    FIGURE,
+    LINE,
+    WIDTH,
+    command_lines,
+    plain_text,
+    rendered,
+    shorten,
+    tables,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-_PAIRED = ("size", "kind", "phase", "device", "dtype")
+_SHARED_FIELDS = ("size", "kind", "phase", "device", "dtype")  # of both cells of a pair
 UNSTEADY = "~"
+TIME_WIDTH = 7  # columns of a time, so that times stand right-aligned below each other
 
 
 def text(
@@ -31,12 +42,15 @@ def text(
     colour: bool = False,
     times: bool = False,
 ) -> str:
-    """What a terminal of that width shows of the run; no line is wider.
+    """Return what a terminal of that width shows of the run; no line is wider.
 
     Args:
-        report: the command that makes its whole report.
-        go_on: the command that measures what was not, or failed; None where it is unknown.
-        times: the time of every cell too.
+        report: the command that makes the whole report.
+        go_on: the command that measures the cells that are not measured, or failed; None where it
+            is unknown.
+        width: columns of the terminal.
+        colour: whether to emit colour codes.
+        times: whether to show the time of every cell too.
     """
     sections: list[Iterable[Any]] = [
         head(run),
@@ -44,110 +58,117 @@ def text(
         _verdicts(run),
         _frameworks(run),
         recipes(run.records),
-        _peaks(run.records),
+        _peak_memory(run.records),
         _times(run.records) if times else (),
         _failures(run.records, width),
         _commands(run, report, go_on, width),
     ]
-    shown = (printed(section, width, colour=colour) for section in sections)
-    return "\n\n".join(filter(None, shown))
+    texts = (rendered(section, width, colour=colour) for section in sections)
+    return "\n\n".join(filter(None, texts))
 
 
 def _verdicts(run: Run) -> Iterator[Text]:
-    asked = run_summary.settings(run)
-    lines = [ratios.counted(run.records, asked["margins"] or {}, asked["alpha"])]
-    if asked["stopped"] and asked["precision"]:
-        lines.append(ratios.stops(asked["stopped"], asked["precision"]))
+    settings = run_summary.settings(run)
+    lines = [ratios.counted(run.records, settings["margins"] or {}, settings["alpha"])]
+    if settings["stopped"] and settings["precision"]:
+        lines.append(ratios.stops(settings["stopped"], settings["precision"]))
     for line in filter(None, lines):
-        yield plain(line, most=LINE)
+        yield plain_text(line, most=LINE)
 
 
 def _frameworks(run: Run) -> Iterator[Any]:
-    """jax's time over torch's, a table for what differs only in problem and strategy."""
+    """Yield tables of jax's time over torch's; the pairs of one differ in problem and strategy."""
     pairs = list(framework_ratios(run.records, run.samples))
     timed = {record["framework"] for record in run.records if record["outcome"] == "ok"}
     if pairs:
         level = f"{100 * pairs[0].ratio['confidence']:g} %"
         about = f"[{level} interval, unpaired: each has launches of its own]"
-        yield plain(f"torch against jax: jax's time over torch's {about}", "bold", LINE)
+        line = f"torch against jax: jax's time over torch's {about}"
+        yield plain_text(line, "bold", LINE)
     elif {"torch", "jax"} <= timed:
-        why = "no cell was timed in both" if run.samples else "the samples are not beside the run"
-        yield plain(f"torch against jax: nothing to show, {why}", "bold", LINE)
-    tabled: dict[str, list[FrameworkRatio]] = {}
-    for pair in pairs:
-        tabled.setdefault(_paired(pair), []).append(pair)
-    for about, members in tabled.items():
-        yield plain(about, most=LINE)
-        yield from tables({_at(pair.torch): _interval(pair) for pair in members})
+        reason = (
+            "no cell was timed in both" if run.samples else "the samples are not beside the run"
+        )
+        yield plain_text(f"torch against jax: nothing to show, {reason}", "bold", LINE)
+    for about, members in group_by(pairs, _pair_title).items():
+        yield plain_text(about, most=LINE)
+        yield from tables({_position(pair.torch): _interval(pair) for pair in members})
 
 
-def _paired(pair: FrameworkRatio) -> str:
-    size, kind, phase, device, dtype = (cut(pair.torch[name]) for name in _PAIRED)
-    modes = f"torch {cut(pair.torch['mode'])}, jax {cut(pair.jax['mode'])}"
+def _pair_title(pair: FrameworkRatio) -> str:
+    torch: AnyRecord = pair.torch
+    size, kind, phase, device, dtype = (shorten(torch[name]) for name in _SHARED_FIELDS)
+    modes = f"torch {shorten(pair.torch['mode'])}, jax {shorten(pair.jax['mode'])}"
     equal = "equal modes" if pair.equal_modes else "unequal modes"
-    where = [] if (device, dtype) == ("cpu", "float32") else [f"{device} {dtype}"]
-    return " · ".join([f"{modes}: {equal}", size, f"{kind}, phase {phase}", *where])
+    unusual = [] if (device, dtype) == ("cpu", "float32") else [f"{device} {dtype}"]
+    return " · ".join([f"{modes}: {equal}", size, f"{kind}, phase {phase}", *unusual])
 
 
-def _at(record: Record) -> tuple[tuple[str, ...], str]:
-    return problem(record), cut(record["strategy"])
+def _position(record: Record) -> tuple[tuple[str, ...], str]:
+    """Return row and column of a record."""
+    return problem(record), shorten(record["strategy"])
 
 
 def _interval(pair: FrameworkRatio) -> Text:
     low, high = pair.ratio["low"], pair.ratio["high"]
-    within = low is not None and low <= 1 <= high
-    return plain(ratio_text(pair.ratio), "dim" if within else "", 2 * FIGURE)
+    holds_1 = low is not None and high is not None and low <= 1 <= high
+    return plain_text(ratio_text(pair.ratio), "dim" if holds_1 else "", 2 * FIGURE)
 
 
-def _peaks(records: Iterable[Record]) -> Iterator[Any]:
+def _peak_memory(records: Iterable[Record]) -> Iterator[Any]:
     measured = [record for record in records if record["peak_bytes"] is not None]
     if measured:
-        yield plain("peak memory", "bold")
-    yield from _grids(measured, lambda r: plain(bytes_text(r["peak_bytes"]), most=FIGURE))
+        yield plain_text("peak memory", "bold")
+    yield from _titled_tables(
+        measured, lambda record: plain_text(bytes_text(record["peak_bytes"]), most=FIGURE)
+    )
 
 
 def _times(records: Iterable[Record]) -> Iterator[Any]:
-    possible = [record for record in records if record["outcome"] != "unsupported"]
-    if possible:
-        yield plain("the time of one call [interval]", "bold")
-    yield from _grids(possible, _time)
-    if any(record["steady"] is False for record in possible):
-        yield plain(f"{UNSTEADY} not steady: still changing after warming up", "dim")
+    supported = [record for record in records if record["outcome"] != "unsupported"]
+    if supported:
+        yield plain_text("the time of one call [interval]", "bold")
+    yield from _titled_tables(supported, _time)
+    if any(record["steady"] is False for record in supported):
+        yield plain_text(f"{UNSTEADY} not steady: still changing after warming up", "dim")
 
 
-def _grids(records: Iterable[Record], shown: Callable[[Record], Text]) -> Iterator[Any]:
-    for members in by(records, TABLE).values():
+def _titled_tables(records: Iterable[Record], as_text: Callable[[Record], Text]) -> Iterator[Any]:
+    for members in group_by_fields(records, TABLE_FIELDS).values():
         yield title(members)
-        yield from tables(cells(members, shown))
+        yield from tables(cells(members, as_text))
 
 
 def _time(record: Record) -> Text:
-    if (why := untimed(record)) is not None:
-        return why
-    estimate, _, ends = time_text(record["seconds"]).partition(" [")
-    text = plain("no time" if estimate == NOTHING else estimate, most=FIGURE)
-    text.pad_left(max(0, 7 - len(text)))
-    text.append(f" [{cut(ends, 2 * FIGURE)}" if ends else "")
+    """Return the time with its interval, marked where it is not steady."""
+    if (outcome := untimed(record)) is not None:
+        return outcome
+    estimate, _, interval = time_text(record["seconds"]).partition(" [")
+    text = plain_text("no time" if estimate == NOTHING else estimate, most=FIGURE)
+    text.pad_left(max(0, TIME_WIDTH - len(text)))
+    text.append(f" [{shorten(interval, 2 * FIGURE)}" if interval else "")
     return text.append(f" {UNSTEADY}" if record["steady"] is False else "", "yellow")
 
 
 def _failures(records: Iterable[Record], width: int) -> Iterator[Any]:
+    """Yield the failed cells by reason, each with the command that measures it again."""
     from rich.padding import Padding
 
-    found = failed(records)
-    if found:
-        yield plain("what failed", LOUD)
-    for line in failures(found):
+    failed_records = failed(records)
+    if failed_records:
+        yield plain_text("what failed", ALARM)
+    for line in failures(failed_records):
         if line.startswith(COMMAND):
-            yield from command(line, width, lead=COMMAND)
+            yield from command_lines(line, width, lead=COMMAND)
         else:
-            yield Padding(plain(line, most=LINE), (0, 0, 0, len(line) - len(line.lstrip())))
+            indent = len(line) - len(line.lstrip())
+            yield Padding(plain_text(line, most=LINE), (0, 0, 0, indent))
 
 
 def _commands(run: Run, report: str, go_on: str | None, width: int) -> Iterator[Text]:
-    stopped = run.interrupted or run.finished is None
-    if go_on and (stopped or failed(run.records)):
-        what = "to go on" if stopped else "all that failed again, in the same run"
-        yield from command(go_on, width, lead=f"{what}: ")
-    yield from command(report, width, lead="the whole report: ")
-    yield plain("the time of each cell: --times; all of it for programs: --json", "dim", LINE)
+    unfinished = run.interrupted or run.finished is None
+    if go_on and (unfinished or failed(run.records)):
+        purpose = "to go on" if unfinished else "all that failed again, in the same run"
+        yield from command_lines(go_on, width, lead=f"{purpose}: ")
+    yield from command_lines(report, width, lead="the whole report: ")
+    yield plain_text("the time of each cell: --times; all of it for programs: --json", "dim", LINE)

@@ -1,4 +1,4 @@
-"""The head of what ``cascade-bench show`` says: which run, of what, how it ended."""
+"""Show the head of a run: which run, on which machine, when, and how it ended."""
 
 from __future__ import annotations
 
@@ -8,82 +8,86 @@ from typing import TYPE_CHECKING, Any
 
 from results.records import canary_status
 from results.records.record import Run
+from results.regression.document import PACKAGES
 from results.terminal import run_summary
-from results.terminal.tables import LINE, cut, plain
+from results.terminal.tables import LINE, plain_text, shorten
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-PACKAGES = ("torch", "jax", "jaxlib", "flax", "optax", "numpy")
-LOUD = "bold red"
+ALARM = "bold red"
+LIBRARIES = [name for name in PACKAGES if name != "python"]
 
 
 def head(run: Run) -> Iterator[Text]:
-    """Run, machine, versions, when, how it ended, outcomes and canaries, a line or two each."""
-    yield plain(f"run {cut(run.id)} on machine {cut(run.machine['id'])}", "bold", LINE)
-    yield plain(_machine(run.machine), most=LINE)
-    yield plain(_versions(run.machine), most=LINE)
-    yield plain(_when(run), most=LINE)
+    """Yield machine, versions, date, ending, outcomes and canaries, in a line or two each."""
+    title = f"run {shorten(run.id)} on machine {shorten(run.machine['id'])}"
+    yield plain_text(title, "bold", LINE)
+    yield plain_text(_machine(run.machine), most=LINE)
+    yield plain_text(_versions(run.machine), most=LINE)
+    yield plain_text(_date_and_effort(run), most=LINE)
     if run.interrupted:
-        yield plain("INTERRUPTED: what follows is what was measured until then", LOUD, LINE)
+        yield plain_text("INTERRUPTED: what follows is what was measured until then", ALARM, LINE)
     elif run.finished is None:
-        yield plain("NOT FINISHED: it is still measuring, or was killed", LOUD, LINE)
-    yield plain(_outcomes(run), most=LINE)
+        yield plain_text("NOT FINISHED: it is still measuring, or was killed", ALARM, LINE)
+    yield plain_text(_outcomes(run), most=LINE)
     yield from _canaries(run.settings)
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
-    parts = [cut(machine.get("cpu") or "processor unknown")]
-    parts += [f"{cut(machine['cores'])} cores"] if machine.get("cores") is not None else []
-    parts += [cut(machine["gpu"])] if machine.get("gpu") else []
-    parts += [cut(machine["platform"])] if machine.get("platform") else []
+    parts = [shorten(machine.get("cpu") or "processor unknown")]
+    parts += [f"{shorten(machine['cores'])} cores"] if machine.get("cores") is not None else []
+    parts += [shorten(machine["gpu"])] if machine.get("gpu") else []
+    parts += [shorten(machine["platform"])] if machine.get("platform") else []
     return ", ".join(parts)
 
 
 def _versions(machine: Mapping[str, Any]) -> str:
-    found = [f"{name} {cut(machine[name])}" for name in PACKAGES if machine.get(name)]
-    python = [f"Python {cut(machine['python'])}"] if machine.get("python") else []
-    return ", ".join(found + python) or "versions unknown"
+    versions = [f"{name} {shorten(machine[name])}" for name in LIBRARIES if machine.get(name)]
+    python = [f"Python {shorten(machine['python'])}"] if machine.get("python") else []
+    return ", ".join(versions + python) or "versions unknown"
 
 
-def _when(run: Run) -> str:
-    asked = run_summary.settings(run)
-    wall, launches = asked["wall_seconds"], asked["launches"]
-    parts = [_clock(run.started)]
-    parts += [f"took {_duration(wall)}"] if wall is not None else []
+def _date_and_effort(run: Run) -> str:
+    """Return start, duration, number of launches and commit of a run."""
+    settings = run_summary.settings(run)
+    seconds, launches = settings["wall_seconds"], settings["launches"]
+    parts = [_date(run.started)]
+    parts += [f"took {_duration(seconds)}"] if seconds is not None else []
     parts += ["launches unknown" if launches is None else f"{launches:g} launches"]
     commit = run.machine.get("commit")
     changed = " with changes" if run.machine.get("dirty") is True else ""
-    return ", ".join([*parts, *([f"commit {cut(commit)[:12]}{changed}"] if commit else [])])
+    parts += [f"commit {shorten(commit)[:12]}{changed}"] if commit else []
+    return ", ".join(parts)
 
 
-def _clock(iso: str) -> str:
+def _date(iso: str) -> str:
     try:
         return f"{datetime.fromisoformat(iso).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     except (ValueError, OverflowError):
-        return cut(iso)
+        return shorten(iso)
 
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
-        return cut(f"{minutes // 60} h {minutes % 60} min")
+        return shorten(f"{minutes // 60} h {minutes % 60} min")
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _outcomes(run: Run) -> str:
-    found = run_summary.counts(run, "outcome")
-    words = ", ".join(f"{count} {word}" for word, count in found.items() if count)
+    counts = run_summary.counts(run, "outcome")
+    words = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     return f"cells: {words or 'none'}"
 
 
 def _canaries(settings: Mapping[str, Any]) -> Iterator[Text]:
-    told, wrong = canary_status.summary(settings), canary_status.failed(settings)
-    if told is None:
-        yield plain("canaries: none were taken", "yellow")
+    summary, failed = canary_status.summary(settings), canary_status.failed(settings)
+    if summary is None:
+        yield plain_text("canaries: none were taken", "yellow")
         return
-    yield plain(f"canaries: {told}", LOUD if wrong else "", LINE)
-    for line in wrong:
-        yield plain(f"CANARY FAILED: {line}", LOUD, LINE)
-    if wrong:
-        yield plain(canary_status.DISTRUST, LOUD, LINE)
+    yield plain_text(f"canaries: {summary}", ALARM if failed else "", LINE)
+    for line in failed:
+        yield plain_text(f"CANARY FAILED: {line}", ALARM, LINE)
+    if failed:
+        yield plain_text(canary_status.DISTRUST, ALARM, LINE)

@@ -1,4 +1,4 @@
-"""What each recipe of freezing computes and keeps, counted: a line a recipe, over all problems."""
+"""Show the counted costs of each recipe for freezing, over all problems."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, bytes_text, flops_text
+from results.grouping import group_by_fields
 from results.records.record import Record
-from results.terminal.ratios import ROW, TABLE, by, problem, title
-from results.terminal.tables import FIGURE, Names, plain, tables
+from results.terminal.ratios import PROBLEM_FIELDS, TABLE_FIELDS, problem, title
+from results.terminal.tables import FIGURE, Names, plain_text, tables
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-COUNTED = {
+# title of a column → the figure of a record in it, and how to format that
+COLUMNS = {
     "FLOPs": ("flops", flops_text),
     "saved for backward": ("residual_bytes", bytes_text),
     "optimizer state": ("optimizer_state_bytes", bytes_text),
@@ -21,41 +23,46 @@ COUNTED = {
 
 
 def recipes(records: Iterable[Record]) -> Iterator[Any]:
-    """Shares of what is there with nothing frozen; where there is one problem, its own figures."""
-    frozen = [r for r in records if r["kind"] == "freeze" and r["outcome"] == "ok"]
-    if frozen:
-        yield plain("what freezing saves: counted, not timed", "bold")
-    for members in by(frozen, (*TABLE, "phase")).values():
-        count = len(by(members, ROW))
-        whole = members[0]["baseline"] or NOTHING
-        yield title(members, f"shares of {whole}, {count} problems" if count > 1 else "")
+    """Yield a table for each framework, mode, size and phase, with a line a recipe.
+
+    The figures are shares of those with nothing frozen. A table of a single problem has the figures
+    themselves.
+    """
+    freezing = [r for r in records if r["kind"] == "freeze" and r["outcome"] == "ok"]
+    if freezing:
+        yield plain_text("what freezing saves: counted, not timed", "bold")
+    for members in group_by_fields(freezing, (*TABLE_FIELDS, "phase")).values():
+        count = len(group_by_fields(members, PROBLEM_FIELDS))
+        baseline = members[0]["baseline"] or NOTHING
+        yield title(members, f"shares of {baseline}, {count} problems" if count > 1 else "")
         yield from tables(_shares(members) if count > 1 else _figures(members))
 
 
 def _figures(members: Sequence[Record]) -> dict[tuple[Names, str], Text]:
     return {
-        ((record["strategy"],), column): plain(as_text(record[key]), most=FIGURE)
+        ((record["strategy"],), column): plain_text(as_text(record[key]), most=FIGURE)
         for record in members
-        for column, (key, as_text) in COUNTED.items()
+        for column, (key, as_text) in COLUMNS.items()
     }
 
 
 def _shares(members: Sequence[Record]) -> dict[tuple[Names, str], Text]:
-    wholes = {problem(r): r for r in members if r["strategy"] == r["baseline"]}
-    found: dict[tuple[Names, str], Text] = {}
-    for recipe, ones in by(members, ("strategy",)).items():
-        if all(one["strategy"] == one["baseline"] for one in ones):
-            continue  # all of it is 1
-        for column, (key, _) in COUNTED.items():
-            shares = [_share(one, wholes.get(problem(one)), key) for one in ones]
-            found[recipe, column] = plain(_range([s for s in shares if s is not None]))
-    return found
+    """Return the range of shares over the problems, by recipe and column."""
+    baselines = {problem(r): r for r in members if r["strategy"] == r["baseline"]}
+    cells: dict[tuple[Names, str], Text] = {}
+    for recipe, records in group_by_fields(members, ("strategy",)).items():
+        if all(record["strategy"] == record["baseline"] for record in records):
+            continue  # its shares are 1
+        for column, (key, _) in COLUMNS.items():
+            shares = [_share(record, baselines.get(problem(record)), key) for record in records]
+            cells[recipe, column] = plain_text(_range([s for s in shares if s is not None]))
+    return cells
 
 
-def _share(record: Record, whole: Record | None, key: str) -> float | None:
-    if whole is None or record[key] is None or not whole[key]:
+def _share(record: Record, baseline: Record | None, key: str) -> float | None:
+    if baseline is None or record[key] is None or not baseline[key]:
         return None
-    share: float = record[key] / whole[key]
+    share: float = record[key] / baseline[key]
     return share
 
 

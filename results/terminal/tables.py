@@ -1,7 +1,7 @@
-"""Tables and lines for a terminal: readable at its width, and plain text whatever a file holds.
+"""Render tables and lines for a terminal that fit its width and show any name as plain text.
 
-Names come from files, and what is printed on a terminal can move its cursor, paint over what stands
-there or set its title. So everything goes through `cut`; and markup of rich is not read.
+Names come from files. Printed as they are, they could move the cursor, paint over other text or
+set the title of the window. So every text goes through `shorten`, and the markup of rich is off.
 """
 
 from __future__ import annotations
@@ -10,34 +10,42 @@ import io
 import re
 import shlex
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, one_line
 
-if TYPE_CHECKING:  # importing rich takes a moment, and a session imports this at its start
+if TYPE_CHECKING:  # importing rich takes a moment, and every session imports this module
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
     from rich.text import Text
 
-WIDTH = 100  # of a page where there is no terminal
-COLUMNS = 3  # of a table, at most
-GAP = 2  # columns of the terminal between two of a table
-LABEL = 30  # a longer name of a row may take two lines rather than the room of a column
-NAME = 44  # columns of a name; every name of ours is shorter
-LINE = 300  # of a sentence that holds what a file says
-FIGURE = 14  # of a figure; only a file that is none of ours has longer ones
-MORE = " " * 6  # before what goes on in the next line
+# All widths are in columns of the terminal.
+WIDTH = 100  # of the output where there is no terminal
+LABEL = 30  # kept free for the name of a row; a longer name may wrap into a second line
+NAME = 44  # of a name at most; those of the suite are shorter
+LINE = 300  # of a sentence with texts from a file
+FIGURE = 14  # of a figure; only a damaged file has longer ones
+GAP = 2  # between two columns of a table
+
+COLUMNS = 3  # of a table at most, beside the names of its rows
+CONTINUATION = " " * 6  # indents the next line of a long command
 _ISOLATE, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
-# Unicode's classes of letters: right to left, left to right, marks on the letter before
+# Unicode's bidirectional classes: right to left, left to right, marks on the letter before
 _DIRECTIONS = {"R": "r", "AL": "r", "AN": "r", "L": "l", "NSM": "m"}
-_TURNED = re.compile("r(?: *[rm])*")
+_RIGHT_TO_LEFT = re.compile("r(?: *[rm])*")
 
-Names = tuple[str, ...]
+Names = tuple[str, ...]  # what a row is labelled with
 
 
-def printed(parts: Iterable[Any], width: int = WIDTH, *, colour: bool = False) -> str:
-    """What a terminal of that width shows of these texts and tables of rich."""
+def rendered(parts: Iterable[Any], width: int = WIDTH, *, colour: bool = False) -> str:
+    """Return what a terminal of that width shows of these objects of rich.
+
+    Args:
+        parts: texts and tables, each on lines of its own.
+        width: columns of the terminal.
+        colour: whether to emit colour codes.
+    """
     from rich.console import Console
 
     file = io.StringIO()
@@ -49,15 +57,48 @@ def printed(parts: Iterable[Any], width: int = WIDTH, *, colour: bool = False) -
     return "\n".join(line.rstrip() for line in file.getvalue().split("\n")).rstrip("\n")
 
 
-def plain(text: object, style: str = "", most: int = NAME) -> Text:
-    """The text as it is read, on one line of at most so many columns."""
+def printed(
+    parts: Iterable[Any], width: int, *, colour: bool, unwrapped: Callable[[str], bool]
+) -> str:
+    """Return what a terminal of that width shows of lines and tables, with markup as plain text.
+
+    Names must have gone through `one_line` already. Unlike `rendered`, this leaves the order of
+    right-to-left names to the terminal.
+
+    Args:
+        parts: lines and tables of rich.
+        width: columns of the terminal.
+        colour: whether to emit colour codes.
+        unwrapped: returns whether a line stays whole where it is too long.
+    """
+    from rich.console import Console
+
+    console = Console(
+        width=width,
+        force_terminal=colour,
+        no_color=not colour,
+        highlight=False,
+        markup=False,
+        color_system="standard" if colour else None,
+    )
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part, soft_wrap=isinstance(part, str) and unwrapped(part))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def plain_text(text: object, style: str = "", most: int = NAME) -> Text:
+    """Return a text of rich that shows ``text`` literally, shortened to ``most`` columns."""
     from rich.text import Text
 
-    return Text(cut(text, most), style=style)
+    return Text(shorten(text, most), style=style)
 
 
-def cut(text: object, most: int = NAME) -> str:
-    """The text on one line, without control characters; too long a one loses its middle."""
+def shorten(text: object, most: int = NAME) -> str:
+    """Return the text on one line without control characters, at most ``most`` columns wide.
+
+    The middle of a longer text is replaced by an ellipsis.
+    """
     line = one_line(text)
     if len(line) <= most and _columns(line) <= most:
         return line
@@ -66,10 +107,15 @@ def cut(text: object, most: int = NAME) -> str:
 
 
 def _fitting(text: str, most: int) -> str:
-    kept = text[:most]  # no more letters than columns: accents without end pile up otherwise
-    while _columns(kept) > most:
-        kept = kept[:-1]
-    return kept
+    """Return the longest beginning of the text that fits into ``most`` columns.
+
+    It has at most as many letters as columns: combining accents take no column, and a name may
+    have any number of them.
+    """
+    beginning = text[:most]
+    while _columns(beginning) > most:
+        beginning = beginning[:-1]
+    return beginning
 
 
 def _columns(text: str) -> int:
@@ -79,20 +125,21 @@ def _columns(text: str) -> int:
 
 
 def tables(cells: Mapping[tuple[Names, str], Text]) -> Iterator[Any]:
-    """The cells by row and column, both in first-seen order.
+    """Yield the cells as one object of rich that lays itself out in one or more tables.
 
-    As many columns side by side as there is room for, the others in further tables below; an empty
-    line after each.
+    As many columns stand side by side as fit; the others follow in further tables below. Rows and
+    columns keep their first-seen order. An empty line follows each table.
 
     Args:
-        cells: (the names of a row, the title of a column) to what stands there. A name ``-`` is
-            not shown.
+        cells: (names of the row, title of the column) → text. A name ``-`` is not shown.
     """
     if cells:
         yield _Grid(cells)
 
 
 class _Grid:
+    """Lay out cells in tables once the width of the console is known."""
+
     def __init__(self, cells: Mapping[tuple[Names, str], Text]) -> None:
         self.cells = cells
 
@@ -107,48 +154,58 @@ class _Grid:
             columns = columns[count:]
 
     def _fitting(self, columns: Sequence[str], width: int) -> int:
-        """How many of the columns there is room for beside the labels; at least one."""
-        left = width - min(LABEL, max(_columns(label(row)) for row, _ in self.cells))
+        """Return how many of the columns fit beside the labels; at least one."""
+        left = width - min(LABEL, max(_columns(row_label(row)) for row, _ in self.cells))
         for count, column in enumerate(columns[:COLUMNS]):
-            texts = [text.plain for (_, its), text in self.cells.items() if its == column]
+            texts = [text.plain for (_, other), text in self.cells.items() if other == column]
             left -= GAP + max(map(_columns, [column, *texts]))
             if left < 0 < count:
                 return count
         return COLUMNS
 
     def _table(self, columns: Sequence[str]) -> Table:
+        """Return a table of these columns, with the rows that have a cell in one of them."""
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column("", overflow="fold")
         for column in columns:
-            table.add_column(plain(column))
+            table.add_column(plain_text(column))
         for row in dict.fromkeys(row for row, column in self.cells if column in columns):
-            shown = (self.cells.get((row, name)) or plain(NOTHING, "dim") for name in columns)
-            table.add_row(plain(label(row)), *shown)
+            cells = (self.cells.get((row, name)) or plain_text(NOTHING, "dim") for name in columns)
+            table.add_row(plain_text(row_label(row)), *cells)
         return table
 
 
-def label(names: Iterable[str]) -> str:
-    """The names that a row goes by; ``-`` stands for none."""
+def row_label(names: Iterable[str]) -> str:
+    """Return the names of a row in one text, without those that are ``-``."""
     return " ".join(name for name in names if name != "-")
 
 
-def command(text: str, width: int = WIDTH, lead: str = "  ") -> Iterator[Text]:
-    """A shell command; one too long for a line goes on in the next, and can still be pasted."""
-    words = _words(one_line(text)) or [""]
+def command_lines(text: str, width: int = WIDTH, lead: str = "  ") -> Iterator[Text]:
+    """Yield a shell command in lines of at most ``width`` columns that can be pasted as a whole.
+
+    Args:
+        text: the command.
+        lead: what precedes it on the first line.
+    """
+    words = _shell_words(one_line(text)) or [""]
     line = lead + words[0]
     for word in words[1:]:
         if _columns(f"{line} {word} \\") > width:
             yield from _broken(f"{line} \\", width)
-            line = f"{MORE}{word}"
+            line = f"{CONTINUATION}{word}"
         else:
             line += f" {word}"
     yield from _broken(line, width)
 
 
 def _broken(line: str, width: int) -> Iterator[Text]:
-    """A line too long even so, as of a path: broken anywhere, to a shell it is one word still."""
+    """Yield a line in pieces where a single word, such as a path, is wider than the terminal.
+
+    A backslash ends each piece, so that a shell still reads one word. Inside quotes a backslash
+    would be literal, so a line with quotes stays whole.
+    """
     from rich.text import Text
 
     while _columns(line) > width and not {"'", '"'} & set(line):
@@ -158,17 +215,18 @@ def _broken(line: str, width: int) -> Iterator[Text]:
     yield Text(line)
 
 
-def _words(line: str) -> list[str]:
+def _shell_words(line: str) -> list[str]:
     try:
         return [shlex.quote(word) for word in shlex.split(line)]
-    except ValueError:  # a quote that never ends: no command that a shell would take either
+    except ValueError:  # an unbalanced quote: no shell could run it, so any split will do
         return line.split()
 
 
 class _Isolated:
-    """Of a text or table: right-to-left names turn round themselves, and nothing beside them.
+    """Keep the direction of right-to-left names from changing the order of the text beside them.
 
-    Each stands between marks of Unicode's bidirectional algorithm, which take no column.
+    Each such name stands between isolating marks of Unicode's bidirectional algorithm, which take
+    no column.
     """
 
     def __init__(self, whole: Any) -> None:
@@ -183,8 +241,9 @@ class _Isolated:
 
 
 def _isolated(text: str) -> str:
+    """Return the text with isolating marks around each right-to-left part."""
     directions = "".join(_DIRECTIONS.get(unicodedata.bidirectional(one), " ") for one in text)
-    for found in reversed(list(_TURNED.finditer(directions))):
-        start, end = found.span()
+    for match in reversed(list(_RIGHT_TO_LEFT.finditer(directions))):
+        start, end = match.span()
         text = f"{text[:start]}{_ISOLATE}{text[start:end]}{_POP}{text[end:]}"
     return text

@@ -1,4 +1,4 @@
-"""Small scenarios of a user's own, written to files: one that is right, and what to break in it."""
+"""Write a small external scenario, spec and parts, to files; a test can break it in one place."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def NAME(*, width, rngs):
     ]
 """
 
-Change = tuple[str, str]  # what stands there, and what is put in its place
+Change = tuple[str, str]  # a text of the file, and the text that replaces it
 
 
-def changed(text: str, name: str, change: Change | None) -> str:
-    """The text for a scenario of this name, once changed; what is changed must stand there."""
+def filled_in(text: str, name: str, change: Change | None) -> str:
+    """Return the text for a scenario of this name, with the change applied to it."""
     text = text.replace("NAME", name).lstrip()
     if change:
-        assert change[0] in text, f"{change[0]!r} no longer stands there"
+        assert change[0] in text, f"{change[0]!r} is no longer in the text"
         text = text.replace(*change)
     return text
 
@@ -106,10 +106,14 @@ def write(
     jax: Change | None = None,
     parts: tuple[str, ...] = ("torch",),
 ) -> Path:
-    """Spec and parts of a scenario into the folder; returns the spec's path."""
+    """Write spec and parts of a scenario into the folder and return the spec's path.
+
+    ``spec``, ``torch`` and ``jax`` are changes of the three files; ``parts`` names the frameworks
+    whose file is written.
+    """
     file = folder / f"{name}.py"
-    file.write_text(changed(SPEC, name, spec))
+    file.write_text(filled_in(SPEC, name, spec))
     for part, text, change in (("torch", TORCH, torch), ("jax", JAX, jax)):
         if part in parts:
-            (folder / f"{name}_{part}.py").write_text(changed(text, name, change))
+            (folder / f"{name}_{part}.py").write_text(filled_in(text, name, change))
     return file

@@ -1,4 +1,4 @@
-"""``cascade-bench`` as a stranger types it: output, exit codes, one line for each mistake."""
+"""Test ``cascade-bench`` from the command line: output, exit codes, one line for a mistake."""
 
 from __future__ import annotations
 
@@ -63,15 +63,15 @@ def test_list_cost_says_how_long(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_list_cost_takes_memory_into_account(capsys: pytest.CaptureFixture[str]) -> None:
-    said = []
+    minutes = []
     for extra in ([], ["--memory"]):
         assert main(["list", "--cost", "--scenario", "linear_cascade", *extra]) == 0
-        said.append(float(capsys.readouterr().out.partition("about ")[2].split()[0]))
-    assert said[1] - said[0] == pytest.approx(20 * 2.3 / 60, abs=0.1)  # minutes, of 20 cells
+        minutes.append(float(capsys.readouterr().out.partition("about ")[2].split()[0]))
+    assert minutes[1] - minutes[0] == pytest.approx(20 * 2.3 / 60, abs=0.1)  # of 20 cells
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["list", "--scenario", "linear_cascad"], "did you mean 'linear_cascade'?"),
         (["report", "no/such/run.json"], "no/such/run.json"),
@@ -79,13 +79,13 @@ def test_list_cost_takes_memory_into_account(capsys: pytest.CaptureFixture[str])
     ],
 )
 def test_mistake_gets_one_line_and_exit_code_2(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert said in told.err
-    assert told.err.count("\n") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
 
 
 def test_report_of_a_file_that_is_no_run_says_so(

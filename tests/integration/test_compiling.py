@@ -52,9 +52,10 @@ from impl_jax import compiling
 
 calls = []
 for mode in ("jit", "eager"):
-    made = compiling.MODES[mode](lambda x: calls.append(mode) or x + 1)
-    made(jnp.ones(2)), made(jnp.ones(2))
-    calls.append(made.compile_seconds is None)
+    compiler = compiling.MODES[mode]()
+    called = compiler.jit(lambda x: calls.append(mode) or x + 1)
+    called(jnp.ones(2)), called(jnp.ones(2))
+    calls.append(compiler.compile_seconds is None)
 print(json.dumps(calls))
 """
 

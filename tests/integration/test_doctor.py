@@ -1,4 +1,4 @@
-"""``cascade-bench doctor`` from end to end, with the fake framework in the place of both."""
+"""Test ``cascade-bench doctor`` from end to end; the fake framework replaces torch and jax."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from benchmarks.cli import main
 from benchmarks.commands import doctor
 from benchmarks.commands.doctor_output import printable
 from benchmarks.harness.measurement import aa_comparison
-from benchmarks.harness.selection import options
 from benchmarks.machine import environment
 
 Measured = Callable[..., dict[str, Any]]
@@ -20,18 +19,18 @@ Measured = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def fake_only(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One framework, which needs no package, and few launches; the workers are the fixture's."""
+    """Have the doctor measure the fake framework only, in few launches."""
     monkeypatch.setattr(doctor, "FRAMEWORKS", ("fake",))
     monkeypatch.setattr(doctor, "NEEDED", {"fake": ()})
     monkeypatch.setattr(doctor, "LAUNCHES", 2)
-    monkeypatch.setattr(options, "default_device", lambda: "cpu")  # also where a GPU is
+    monkeypatch.setattr(doctor, "default_device", lambda: "cpu")  # also where a GPU is
     monkeypatch.setattr(doctor, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(aa_comparison, "SIZES", ("seed", "small"))  # quicker than the real ones
 
 
 @pytest.fixture
 def packages(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str | None]], None]:
-    """Set what is installed, and measure nothing."""
+    """Return a function that sets the installed versions; nothing is measured."""
 
     def install(versions: dict[str, str | None]) -> None:
         monkeypatch.setattr(environment, "installed", versions.get)
@@ -101,7 +100,7 @@ def test_one_framework_in_a_version_that_is_not_supported(
     capsys: pytest.CaptureFixture[str], packages: Callable[..., None]
 ) -> None:
     packages({"torch": "2.9.1", "jax": "0.10.2"})
-    assert doctor.present() == ["torch"]
+    assert doctor.present_frameworks() == ["torch"]
     assert main(["doctor", "--json"]) == 0
     states = {o["name"]: o for o in json.loads(capsys.readouterr().out)["frameworks"]}
     assert {name: one["state"] for name, one in states.items()} == {
@@ -116,12 +115,12 @@ def test_one_framework_in_a_version_that_is_not_supported(
 def test_impossible_option_gets_one_line_and_exit_code_2(
     option: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(options, "default_device", lambda: "cpu")
+    monkeypatch.setattr(doctor, "default_device", lambda: "cpu")
     assert main(["doctor", option]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.count("\n") == 1
-    assert option.partition("=")[0] in told.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert option.partition("=")[0] in captured.err
 
 
 @pytest.mark.usefixtures("fake_only")
@@ -133,9 +132,9 @@ def test_ctrl_c_ends_with_one_line_and_what_was_known(
 
     monkeypatch.setattr(aa_comparison, "compare", stopped)
     assert main(["doctor"]) == 130
-    told = capsys.readouterr()
-    assert "what disturbs measuring" in told.out
-    assert told.err == "cascade-bench: stopped before the noise was measured\n"
+    captured = capsys.readouterr()
+    assert "what disturbs measuring" in captured.out
+    assert captured.err == "cascade-bench: stopped before the noise was measured\n"
 
 
 def test_names_of_processes_cannot_write_on_the_terminal() -> None:

@@ -1,4 +1,4 @@
-"""A mistake in a user's own spec: one line that names the file and the mistake, before any run."""
+"""A mistake in an external spec ends in one line that names file and mistake, before any run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.helpers.external_scenarios import Change, write
 FLOW = '{"loss1": ("net1",), "loss2": BOTH}'
 ADAM = '"adam", {"lr": 1e-3}'
 
-# what: (what stands in the spec, what is put in its place, what is said)
+# mistake: (text in the spec, text that replaces it, message)
 MISTAKES: dict[str, tuple[str, str, str]] = {
     "syntax": ("BOTH = (", "BOTH = ((", "mine.py:18: SyntaxError: '(' was never closed"),
     "exception": ("BOTH =", "both =", "mine.py:26: NameError: name 'BOTH' is not defined"),
@@ -69,27 +69,27 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
 
 @pytest.fixture(autouse=True)
 def _catalogue() -> Iterator[None]:
-    """As it was, whatever a test loads."""
+    """Restore the catalogue after each test."""
     before = dict(CATALOGUE)
     yield
     CATALOGUE.clear()
     CATALOGUE.update(before)
 
 
-@pytest.mark.parametrize("what", MISTAKES)
-def test_mistake_is_said_in_one_line_that_names_the_file(what: str, tmp_path: Path) -> None:
-    before, there, given, said = dict(CATALOGUE), *MISTAKES[what]
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake_is_said_in_one_line_that_names_the_file(mistake: str, tmp_path: Path) -> None:
+    before, old, new, message = dict(CATALOGUE), *MISTAKES[mistake]
     with pytest.raises(SpecError) as raised:
-        loading.load([write(tmp_path, "mine", spec=(there, given))])
+        loading.load([write(tmp_path, "mine", spec=(old, new))])
     line = str(raised.value)
     assert line.startswith("mine.py:")
-    assert said in line
+    assert message in line
     assert "\n" not in line
     assert before == CATALOGUE
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         ("nowhere.py", "no such file or folder"),
         ("empty", "no spec in this folder"),
@@ -97,11 +97,11 @@ def test_mistake_is_said_in_one_line_that_names_the_file(what: str, tmp_path: Pa
         ("alone.py", "neither alone_torch.py nor alone_jax.py stands beside it"),
     ],
 )
-def test_path_without_a_scenario_is_said(path: str, said: str, tmp_path: Path) -> None:
+def test_path_without_a_scenario_is_said(path: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("")
     write(tmp_path, "alone", parts=())
-    with pytest.raises(SpecError, match=said) as raised:
+    with pytest.raises(SpecError, match=message) as raised:
         loading.load([str(tmp_path / path)])
     assert path in str(raised.value)
 
@@ -121,9 +121,9 @@ def test_right_spec_is_loaded_once_and_chosen_by_default(tmp_path: Path) -> None
 
 def test_framework_without_a_part_is_unsupported_with_the_reason(tmp_path: Path) -> None:
     loading.load([write(tmp_path, "mine")])
-    found = Selection(strategy=("separate_retained",)).cells()
-    lacking = "mine.py has no jax part: no mine_jax.py"
-    assert {(c.framework, c.unsupported()) for c in found} == {("torch", None), ("jax", lacking)}
+    cells = Selection(strategy=("separate_retained",)).cells()
+    reason = "mine.py has no jax part: no mine_jax.py"
+    assert {(c.framework, c.unsupported()) for c in cells} == {("torch", None), ("jax", reason)}
 
 
 def test_two_files_cannot_have_one_name_and_neither_is_taken(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_two_files_cannot_have_one_name_and_neither_is_taken(tmp_path: Path) -> 
 
 
 def test_spec_may_use_what_stands_beside_it(tmp_path: Path) -> None:
-    """A file that begins with ``_`` is no spec, and the folder's specs can import it."""
+    """A file that begins with ``_`` is no spec, but the specs of its folder can import it."""
     (tmp_path / "_widths_of_mine.py").write_text("WIDTH = 3\n")
     change: Change = ("import numpy as np", "from _widths_of_mine import WIDTH")
     write(tmp_path, "mine", spec=change)
@@ -171,14 +171,14 @@ def test_list_shows_ones_own_and_says_a_mistake_with_exit_code_2(
 ) -> None:
     file = write(tmp_path, "mine")
     assert cli.main(["list", "--scenario-path", str(file)]) == 0
-    shown = capsys.readouterr().out
-    assert "loss2 → net1, net2" in shown
-    assert "linear_cascade" not in shown
+    output = capsys.readouterr().out
+    assert "loss2 → net1, net2" in output
+    assert "linear_cascade" not in output
     broken = write(tmp_path, "broken", spec=("networks=BOTH", "networks=()"))
     assert cli.main(["list", "--scenario-path", str(file), "--scenario-path", str(broken)]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == (
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
         "cascade-bench: broken.py: broken: no networks; name them in order, "
         "such as networks=('net1', 'net2')\n"
     )
@@ -187,13 +187,15 @@ def test_list_shows_ones_own_and_says_a_mistake_with_exit_code_2(
 def test_pytest_ends_with_exit_code_4_and_the_same_line(tmp_path: Path) -> None:
     file = write(tmp_path, "broken", spec=("networks=BOTH", "networks=()"))
     command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider"]
-    done = subprocess.run(
+    completed = subprocess.run(
         [*command, "--benchmark-only", f"--scenario-path={file}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 4
-    assert done.stderr.splitlines()[0].startswith("ERROR: broken.py: broken: no networks; name")
-    assert "Traceback" not in done.stderr + done.stdout
+    assert completed.returncode == 4
+    assert completed.stderr.splitlines()[0].startswith(
+        "ERROR: broken.py: broken: no networks; name"
+    )
+    assert "Traceback" not in completed.stderr + completed.stdout

@@ -1,4 +1,4 @@
-"""``cascade-bench regress``: what it takes, what it refuses before measuring, and how it ends."""
+"""Test ``cascade-bench regress``: its arguments, its refusals before measuring, its exit codes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ import pytest
 from benchmarks.cli import main
 from benchmarks.harness.selection.options import SelectionError
 from benchmarks.harness.session.lock import Lock
-from benchmarks.regression import comparison as comparing
-from benchmarks.regression import output, plan, session, versions
+from benchmarks.regression import comparison, output, plan, session, versions
 from results.records.record import RecordError
-from tests.helpers.factories.comparisons import comparison
+from tests.helpers.factories import comparisons
 
 HERE = f"--base-python={sys.executable}"  # the same files: needs no repository
 NONE: dict[str, Any] = dict.fromkeys(
@@ -26,11 +25,11 @@ NONE: dict[str, Any] = dict.fromkeys(
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What stands on stderr in the one line with which it ends; nothing was measured."""
+    """Return the one line of stderr with which the command ends before measuring anything."""
     assert main(["regress", *arguments]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    line = told.err.rstrip().splitlines()[-1]
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    line = captured.err.rstrip().splitlines()[-1]
     assert line.startswith("cascade-bench: ")
     return line
 
@@ -47,7 +46,12 @@ def test_a_budget_that_is_no_time_is_refused(
 
 
 def test_budgets_are_read_with_their_unit() -> None:
-    assert [plan.seconds_of(t) for t in ("90", "90s", "1.5m", "1h")] == [90.0, 90.0, 90.0, 3600.0]
+    assert [plan.parse_seconds(t) for t in ("90", "90s", "1.5m", "1h")] == [
+        90.0,
+        90.0,
+        90.0,
+        3600.0,
+    ]
 
 
 def test_a_budget_for_no_verdict_is_refused_with_one_that_does(
@@ -60,22 +64,22 @@ def test_a_budget_for_no_verdict_is_refused_with_one_that_does(
 
 
 def test_what_a_budget_can_see_is_said_before_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
-    chosen = plan.cells(NONE, "cpu", ["torch", "jax"])
-    comparing.weigh(chosen, 600.0)
-    told = capsys.readouterr().err
-    assert told.startswith("10 cells; the budget has time for about 24 launch pairs")
-    assert "looked at after 10, 16, 24" in told
-    assert "Less is lost in noise" in told
+    chosen = plan.choose_cells(NONE, "cpu", ["torch", "jax"])
+    comparison.check_budget(chosen, 600.0)
+    captured = capsys.readouterr().err
+    assert captured.startswith("10 cells; the budget has time for about 24 launch pairs")
+    assert "looked at after 10, 16, 24" in captured
+    assert "Less is lost in noise" in captured
 
 
 def test_more_pairs_see_less() -> None:
-    few, many = (plan.smallest_seen(pairs, 24, 0.002, 0.02) for pairs in (10, 24))
+    few, many = (plan.smallest_detectable(pairs, 24, 0.002, 0.02) for pairs in (10, 24))
     assert 0.02 < many[0] < few[0] < 0.04
     assert many[0] < many[1] < few[1]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["nowhere"], "'nowhere' is no commit of"),
         (["--base-python=/nowhere/python"], "is no Python interpreter"),
@@ -97,9 +101,9 @@ def test_more_pairs_see_less() -> None:
     ],
 )
 def test_what_cannot_be_compared_is_one_line(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], said: str
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    assert said in refused(capsys, *arguments, f"--results={tmp_path}")
+    assert message in refused(capsys, *arguments, f"--results={tmp_path}")
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_measuring(
@@ -128,90 +132,90 @@ def test_outside_of_a_repository_it_says_so(
 
 
 def test_the_default_cells_exist_in_both_frameworks() -> None:
-    chosen = plan.cells(NONE, "cpu", ["torch", "jax"])
+    chosen = plan.choose_cells(NONE, "cpu", ["torch", "jax"])
     assert len(chosen) == 10
     assert [cell.framework for cell in chosen] == ["torch"] * 5 + ["jax"] * 5
     assert all(cell.unsupported() is None and cell.size == "small" for cell in chosen)
-    assert {cell.framework for cell in plan.cells(NONE, "cpu", ["jax"])} == {"jax"}
+    assert {cell.framework for cell in plan.choose_cells(NONE, "cpu", ["jax"])} == {"jax"}
 
 
 def test_a_selection_has_no_baseline_that_was_not_asked_for() -> None:
-    asked = {**NONE, "scenario": ("conv_cascade",), "strategy": ("separate_retained",)}
-    chosen = plan.cells(asked, "cpu", ["torch"])
+    selected = {**NONE, "scenario": ("conv_cascade",), "strategy": ("separate_retained",)}
+    chosen = plan.choose_cells(selected, "cpu", ["torch"])
     assert {cell.strategy for cell in chosen} == {"separate_retained"}
     assert {cell.size for cell in chosen} == {"small"}
 
 
 def test_with_neither_framework_installed_it_says_so() -> None:
     with pytest.raises(SelectionError, match="neither torch nor jax"):
-        plan.cells(NONE, "cpu", [])
+        plan.choose_cells(NONE, "cpu", [])
 
 
 def test_an_interpreter_may_be_given_from_where_one_stands(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Workers stand in other folders; and a virtual environment's interpreter is a link."""
+    """Workers run in other folders, and a virtual environment's interpreter is a link."""
     (tmp_path / "env").mkdir()
     (tmp_path / "env" / "python").symlink_to(sys.executable)
     monkeypatch.chdir(tmp_path)
-    asked: list[comparing.ComparisonRequest] = []
+    requests: list[comparison.ComparisonRequest] = []
 
-    def compare(question: comparing.ComparisonRequest) -> Any:
-        asked.append(question)
+    def compare(request: comparison.ComparisonRequest) -> Any:
+        requests.append(request)
         raise session.CannotStart("seen")
 
-    monkeypatch.setattr(comparing, "compare", compare)
+    monkeypatch.setattr(comparison, "compare", compare)
     main(["regress", "--base-python=env/python", "--head-python=python3"])
-    assert asked[0].base.python == str(tmp_path / "env" / "python")
-    assert asked[0].head.python == "python3"  # one of the PATH
+    assert requests[0].base.python == str(tmp_path / "env" / "python")
+    assert requests[0].head.python == "python3"  # one of the PATH
 
 
-# How it ends: the session is replaced by what it would have found
+# How the command ends; a session is replaced by the document that it would have filled
 
 
 @pytest.fixture
 def ending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Have the session fill its document with these cells and then do this."""
+    """Return a function that replaces the session by one that ends with this document."""
 
-    def set_up(found: dict[str, Any], error: BaseException | None = None) -> Path:
-        def run(self: session.Session) -> None:
-            kept = {k: found[k] for k in ("cells", "design", "pairs")}
-            self.document |= kept | {"stopped": "every cell was decided"}
+    def set_up(document: dict[str, Any], error: BaseException | None = None) -> Path:
+        def run(self: session.ComparisonSession) -> None:
+            filled = {k: document[k] for k in ("cells", "design", "pairs")}
+            self.document |= filled | {"stopped": "every cell was decided"}
             self.save(self.document)
             if error:
                 raise error
 
-        monkeypatch.setattr(session.Session, "run", run)
+        monkeypatch.setattr(session.ComparisonSession, "run", run)
         return tmp_path / "kept"
 
     return set_up
 
 
 def test_a_regression_is_told_and_saved(ending: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = ending(comparison({0: 0.2}))
+    folder = ending(comparisons.comparison({0: 0.2}))
     assert main(["regress", HERE, f"--results={folder}"]) == 1
-    told = capsys.readouterr()
-    assert "▲ slower" in told.out
-    assert "a regression (exit code 1)" in told.out
+    captured = capsys.readouterr()
+    assert "▲ slower" in captured.out
+    assert "a regression (exit code 1)" in captured.out
     (path,) = folder.glob("*/*.json")
-    assert f"comparison saved: {path}" in told.err
+    assert f"comparison saved: {path}" in captured.err
     assert json.loads(path.read_text())["sides"]["base"]["label"].startswith("the ")
 
 
 def test_unchanged_code_ends_with_0(ending: Any) -> None:
-    folder = ending(comparison())
+    folder = ending(comparisons.comparison())
     assert main(["regress", HERE, f"--results={folder}"]) == 0
 
 
 def test_stopped_by_ctrl_c_it_shows_and_keeps_what_there_is(
     ending: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = ending(comparison(pairs=7, taken=()), KeyboardInterrupt())
+    folder = ending(comparisons.comparison(pairs=7, taken=()), KeyboardInterrupt())
     assert main(["regress", HERE, f"--results={folder}"]) == 130
-    told = capsys.readouterr()
-    assert "it was interrupted" in told.out
-    assert "stopped by Ctrl-C, until then: " in told.out
-    assert "(exit code 130)" in told.out
+    captured = capsys.readouterr()
+    assert "it was interrupted" in captured.out
+    assert "stopped by Ctrl-C, until then: " in captured.out
+    assert "(exit code 130)" in captured.out
     (path,) = folder.glob("*/*.json")
     document = json.loads(path.read_text())
     assert document["pairs"] == 7
@@ -222,7 +226,7 @@ def test_a_base_that_does_not_run_is_an_error(
     ending: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     why = session.CannotStart("nothing of this selection runs on BASE: x")
-    folder = ending(comparison(pairs=0, taken=()), why)
+    folder = ending(comparisons.comparison(pairs=0, taken=()), why)
     assert "nothing of this selection runs on BASE" in refused(capsys, HERE, f"--results={folder}")
 
 
@@ -231,21 +235,25 @@ def test_a_fault_of_ours_or_of_the_machine_is_no_regression(
     ending: Any, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     """Python would end with 1, which says that head is slower."""
-    assert main(["regress", HERE, f"--results={ending(comparison(), error)}"]) == 2
+    assert main(["regress", HERE, f"--results={ending(comparisons.comparison(), error)}"]) == 2
     assert str(error) in capsys.readouterr().err
 
 
 def test_workers_that_start_no_more_cost_nothing_that_was_measured(
     ending: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = ending(comparison(pairs=16, taken=(10, 16)), session.CannotStart("no more workers"))
+    folder = ending(
+        comparisons.comparison(pairs=16, taken=(10, 16)), session.CannotStart("no more workers")
+    )
     assert main(["regress", HERE, f"--results={folder}"]) == 2
-    told = capsys.readouterr()
-    assert "broken off: no more workers" in told.out
-    assert "(exit code 2)" in told.out
-    assert "= equal" in told.out
-    assert "comparison saved: " in told.err
-    folder = ending(comparison({0: 0.3}, pairs=16, taken=(10, 16)), session.CannotStart("x"))
+    captured = capsys.readouterr()
+    assert "broken off: no more workers" in captured.out
+    assert "(exit code 2)" in captured.out
+    assert "= equal" in captured.out
+    assert "comparison saved: " in captured.err
+    folder = ending(
+        comparisons.comparison({0: 0.3}, pairs=16, taken=(10, 16)), session.CannotStart("x")
+    )
     assert main(["regress", HERE, f"--results={folder}"]) == 1
 
 
@@ -256,40 +264,40 @@ def test_trees_are_gone_however_it_ends(
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     for error in (None, KeyboardInterrupt(), session.CannotStart("x")):
-        main(["regress", HERE, f"--results={ending(comparison(), error)}"])
+        main(["regress", HERE, f"--results={ending(comparisons.comparison(), error)}"])
         assert not list(temporary.glob("cascade-bench-regress-*"))
 
 
-@pytest.mark.parametrize(("spread", "said"), [(0.01, "= equal"), (0.1, "? not told")])
+@pytest.mark.parametrize(("spread", "verdict"), [(0.01, "= equal"), (0.1, "? not told")])
 def test_what_cannot_be_saved_is_told_and_kept_elsewhere(
     ending: Any,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     spread: float,
-    said: str,
+    verdict: str,
 ) -> None:
-    folder = ending(comparison(spread=spread))
-    known, calls = output.write, []
+    folder = ending(comparisons.comparison(spread=spread))
+    original, calls = output.write, []
 
     def write(document: Any, into: Path) -> Path:
         calls.append(into)
         if into == folder:
             raise RecordError("cannot write results to there: no space left")
-        return known(document, into)
+        return original(document, into)
 
     monkeypatch.setattr(output, "write", write)
     assert main(["regress", HERE, f"--results={folder}"]) == 2
-    told = capsys.readouterr()
-    assert said in told.out  # nothing measured is lost
-    assert "NOT SAVED: cannot write results" in told.err
-    assert "it is here instead: " in told.err
+    captured = capsys.readouterr()
+    assert verdict in captured.out  # nothing measured is lost
+    assert "NOT SAVED: cannot write results" in captured.err
+    assert "it is here instead: " in captured.err
     assert len(calls) == 2
 
 
 def test_markdown_and_json_go_where_they_are_asked(
     ending: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    folder, file = ending(comparison({0: 0.2})), tmp_path / "out" / "comment.md"
+    folder, file = ending(comparisons.comparison({0: 0.2})), tmp_path / "out" / "comment.md"
     assert main(["regress", HERE, f"--results={folder}", f"--markdown={file}"]) == 1
     assert file.read_text().startswith("### A regression")
     assert "▲ slower" in capsys.readouterr().out
@@ -317,21 +325,21 @@ def test_what_an_earlier_comparison_wrote_does_not_pass_for_this_ones(
 
 
 def test_a_reader_who_has_seen_enough_does_not_change_the_exit_code(ending: Any) -> None:
-    folder = ending(comparison({0: 0.2}))
+    folder = ending(comparisons.comparison({0: 0.2}))
     read, write = os.pipe()
     os.close(read)
-    kept = os.dup(1)
+    stdout_copy = os.dup(1)
     try:
         os.dup2(write, 1)
         with open(1, "w", closefd=False) as stdout, contextlib.redirect_stdout(stdout):
             assert main(["regress", HERE, f"--results={folder}"]) == 1
     finally:
-        os.dup2(kept, 1)
+        os.dup2(stdout_copy, 1)
         os.close(write)
 
 
 def test_the_command_is_told_as_it_can_be_typed_again(ending: Any) -> None:
-    folder = ending(comparison())
+    folder = ending(comparisons.comparison())
     main(["regress", HERE, f"--results={folder}", "--framework=torch", "--budget=9m"])
     (path,) = folder.glob("*/*.json")
     arguments = json.loads(path.read_text())["arguments"]

@@ -1,4 +1,7 @@
-"""Comparing as it is measured, with a framework whose faults are known; and what goes wrong."""
+"""Test that comparisons measure correctly, and that failures end as documented.
+
+The workers run the fake framework, whose faults each test chooses.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ import pytest
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.paths import ROOT
-from benchmarks.regression import plan, references, worker_pairs
-from benchmarks.regression.session import CannotStart, Session
+from benchmarks.regression import looks, plan, references, worker_pairs
+from benchmarks.regression.session import CannotStart, ComparisonSession
 from benchmarks.regression.versions import Side
-from results.regression import document as regression
+from results.regression.document import analysis, new_design, new_document
 from results.statistics import launch_pairs
 from results.statistics.verdict import INCONCLUSIVE, SLOWER
 from tests.helpers.fake_framework import fake_framework
@@ -36,7 +39,7 @@ def cell(strategy: str = "summed") -> Cell:
 
 @pytest.fixture
 def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure]:
-    """Measure cells of the fake framework; ``base`` and ``head`` are their faults."""
+    """Return a function that measures cells; ``base`` and ``head`` are the faults of that side."""
     monkeypatch.setattr(plan, "LOOKS", LOOKS)
     monkeypatch.setattr(plan, "FURTHER", ())
     monkeypatch.setattr(launch_pairs, "LOOKS", LOOKS)
@@ -53,17 +56,17 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure
     def run(
         *cells: Cell, base: str = "", head: str = "", budget: float = 120.0, **hooks: Any
     ) -> dict[str, Any]:
-        document = regression.new_document(
-            plan.described(cells),
+        document = new_document(
+            plan.plain_cells(cells),
             sides={}, machine={"id": "box"}, seed=0, budget_seconds=budget,
-            design=regression.new_design(), arguments=[],
+            design=new_design(), arguments=[],
         )  # fmt: skip
-        made = {"base": side("base", base), "head": side("head", head)}
+        sides = {"base": side("base", base), "head": side("head", head)}
         saved: list[int] = hooks.get("saved", [])
-        measuring = Session(
-            made, cells, document, began=hooks.get("began", time.monotonic()),
-            save=lambda one: saved.append(one["pairs"]), tell=hooks.get("tell", lambda _: None),
-            remark=hooks.get("remark", lambda _: None),
+        measuring = ComparisonSession(
+            sides, cells, document, began=hooks.get("began", time.monotonic()),
+            save=lambda one: saved.append(one["pairs"]), report=hooks.get("report", lambda _: None),
+            warn=hooks.get("warn", lambda _: None),
         )  # fmt: skip
         try:
             measuring.run()
@@ -77,20 +80,20 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """One thing for each time that a launch pair's workers were started."""
-    known, found = worker_pairs.started, []
+    """Return the arguments of each call that started the workers of a launch pair."""
+    original, calls = worker_pairs.start_worker_pairs, []
 
-    def counted(*rest: Any) -> Any:
-        found.append(rest)
-        return known(*rest)
+    def counted(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return original(*arguments)
 
-    monkeypatch.setattr(worker_pairs, "started", counted)
-    return found
+    monkeypatch.setattr(worker_pairs, "start_worker_pairs", counted)
+    return calls
 
 
 def verdicts(document: dict[str, Any]) -> dict[str, str]:
-    found = regression.analysis(document).findings
-    return {one.cell["strategy"]: one.verdict for one in found}
+    findings = analysis(document).findings
+    return {one.cell["strategy"]: one.verdict for one in findings}
 
 
 def test_unchanged_code_is_measured_in_every_role_and_saved_after_each_pair(
@@ -103,17 +106,17 @@ def test_unchanged_code_is_measured_in_every_role_and_saved_after_each_pair(
     wall = document["cells"][0]["seconds"]["wall"]
     assert len(wall) == document["pairs"]
     assert all(len(row) == 3 and min(row) > 0 for row in wall)
-    assert regression.analysis(document).exit_code in (0, 3)
+    assert analysis(document).exit_code in (0, 3)
 
 
 def test_a_slower_head_is_found(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
     # calls of 13 µs: base against base may leave 2 %, and then nothing would be told
     monkeypatch.setattr(launch_pairs, "MARGIN", 0.5)
     document = measure(cell("summed"), cell("other"), head="summed/gradient=slow")
-    found = verdicts(document)
-    assert found["summed"] == SLOWER
-    assert found["other"] != SLOWER
-    assert regression.analysis(document).exit_code == 1
+    by_strategy = verdicts(document)
+    assert by_strategy["summed"] == SLOWER
+    assert by_strategy["other"] != SLOWER
+    assert analysis(document).exit_code == 1
 
 
 @pytest.mark.parametrize(("side", "state"), [("head", "wrong_in_head"), ("base", "wrong_in_base")])
@@ -145,45 +148,45 @@ def test_what_head_does_is_judged_whatever_base_does(
     entry = document["cells"][0]
     assert entry["state"] == state, entry["why"]
     assert ("base: " in entry["why"] and "head: " in entry["why"]) == (state == "failed")
-    assert regression.analysis(document).exit_code == (1 if state == "wrong_in_head" else 2)
+    assert analysis(document).exit_code == (1 if state == "wrong_in_head" else 2)
 
 
 def test_a_base_that_dies_is_no_new_cell_of_head(measure: Measure) -> None:
     document = measure(cell("summed"), cell("other"), base="summed/gradient=crash")
     assert document["cells"][0]["state"] == "failed"
     assert "SIGKILL" in document["cells"][0]["why"]
-    assert regression.analysis(document).exit_code == 2
+    assert analysis(document).exit_code == 2
 
 
 def test_a_reference_whose_worker_is_killed_is_taken_again(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = references._Launches.of
+    original = references._Launches.get
     killed: list[int] = []
 
-    def of(self: references._Launches, side: str, framework: str) -> Any:
-        launch = known(self, side, framework)
+    def get(self: references._Launches, side: str, framework: str) -> Any:
+        launch = original(self, side, framework)
         if side == "base" and len(killed) < times:
             launch.ready()
             killed.append(launch.pid)
             os.kill(launch.pid, 9)
         return launch
 
-    monkeypatch.setattr(references._Launches, "of", of)
+    monkeypatch.setattr(references._Launches, "get", get)
     times = 1
     assert measure(cell())["cells"][0]["state"] == "ok"
     killed.clear()
     times = 2
     document = measure(cell())
     assert document["cells"][0]["state"] == "failed"  # not "not in base"
-    assert regression.analysis(document).exit_code == 2
+    assert analysis(document).exit_code == 2
 
 
 def test_stopped_while_references_are_taken_it_ends_at_once(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C comes to the main thread, which waits for one of each side."""
-    known, begun = ProblemFiles.reference, threading.Event()
+    """Send Ctrl-C to the main thread while it waits for one reference of each side."""
+    original, begun = ProblemFiles.reference, threading.Event()
     main_thread = threading.main_thread().ident
     assert main_thread is not None
 
@@ -191,7 +194,7 @@ def test_stopped_while_references_are_taken_it_ends_at_once(
         (launch,) = launches.values()
         begun.set()
         os.kill(launch.pid, signal.SIGSTOP)  # a reference that takes long
-        return known(self, launches, *rest)
+        return original(self, launches, *rest)
 
     monkeypatch.setattr(ProblemFiles, "reference", reference)
 
@@ -215,26 +218,26 @@ def test_a_cell_that_raises_in_head_failed_there(measure: Measure) -> None:
     document = measure(cell("summed"), cell("other"), head="summed/gradient=untraceable")
     assert document["cells"][0]["state"] == "failed_in_head"
     assert document["cells"][0]["why"] == "no one graph can be made of it"
-    assert regression.analysis(document).exit_code == 2
+    assert analysis(document).exit_code == 2
 
 
 def test_a_cell_that_base_cannot_do_is_new(measure: Measure) -> None:
     document = measure(cell("summed"), cell("other"), base="summed/gradient=untraceable")
     assert document["cells"][0]["state"] == "only_in_head"
-    assert regression.analysis(document).exit_code in (0, 3)
+    assert analysis(document).exit_code in (0, 3)
 
 
 def test_a_worker_that_dies_once_is_excused(
     measure: Measure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     died: list[str] = []
-    known = worker_pairs.WorkerPairs._warm
+    original = worker_pairs.WorkerPairs._warm
 
     def warm(self: worker_pairs.WorkerPairs, one: Cell, limit: float) -> int:
         if not died:
             died.append(one.strategy)
             os.kill(self.launches["fake"]["head"].pid, 9)
-        return known(self, one, limit)
+        return original(self, one, limit)
 
     monkeypatch.setattr(worker_pairs.WorkerPairs, "_warm", warm)
     document = measure(cell())
@@ -265,16 +268,16 @@ def test_the_budget_ends_it_and_nothing_is_told_too_early(measure: Measure) -> N
     document = measure(cell(), budget=1.0, began=time.monotonic() - 10.0)
     assert (document["pairs"], document["stopped"]) == (1, "the budget was spent")
     assert verdicts(document) == {"summed": INCONCLUSIVE}
-    assert regression.analysis(document).exit_code == 3
+    assert analysis(document).exit_code == 3
 
 
 def test_a_budget_that_turns_out_too_small_is_said_once_it_is_known(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
+    warnings: list[str] = []
     monkeypatch.setattr(plan, "pairs_within", lambda *_: 0)
-    document = measure(cell(), remark=said.append)
-    (line,) = said
+    document = measure(cell(), warn=warnings.append)
+    (line,) = warnings
     assert "the budget has time for about 2 of them, and the first verdict takes 3; give" in line
     assert (document["design"]["looks"], document["pairs"]) == ([3], 3)
 
@@ -282,7 +285,7 @@ def test_a_budget_that_turns_out_too_small_is_said_once_it_is_known(
 def test_a_session_that_leaves_something_undecided_says_why_it_ended(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(regression, "undecided", lambda _: True)
+    monkeypatch.setattr(looks, "undecided", lambda _: True)
     document = measure(cell())
     assert (document["pairs"], document["stopped"]) == (LOOKS[-1], "no further look was planned")
 
@@ -290,26 +293,26 @@ def test_a_session_that_leaves_something_undecided_says_why_it_ended(
 def test_stopped_in_the_middle_what_was_measured_is_saved(measure: Measure) -> None:
     saved: list[int] = []
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         if line.startswith("launch pair 3"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure(cell(), tell=tell, saved=saved)
+        measure(cell(), report=report, saved=saved)
     assert saved == [1, 2, 2]  # after each pair, and once more at the end
 
 
 def test_a_base_on_which_nothing_runs_is_named(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = worker_pairs.launch
+    original = worker_pairs.start_worker
 
-    def launch(side: Side, *rest: Any, **named: Any) -> Any:
+    def start_worker(side: Side, *rest: Any, **named: Any) -> Any:
         if side.name == "base":
             side = Side(**{**vars(side), "python": "/bin/false"})
-        return known(side, *rest, **named)
+        return original(side, *rest, **named)
 
-    monkeypatch.setattr(worker_pairs, "launch", launch)
+    monkeypatch.setattr(worker_pairs, "start_worker", start_worker)
     with pytest.raises(CannotStart, match="nothing of this selection runs on BASE: the worker"):
         measure(cell())
 
@@ -318,11 +321,11 @@ def test_a_tree_without_the_framework_does_not_run_the_installed_one(tmp_path: P
     side = Side("base", "base", None, 0, sys.executable, {}, tmp_path, str(tmp_path), {})
     launches = references._Launches({"base": side})
     files = ProblemFiles("linear_cascade", "-", "seed")
-    found = references._reference(cell(), files, launches, "base", "torch")
+    failure = references._reference(cell(), files, launches, "base", "torch")
     files.close()
-    assert isinstance(found, references.ReferenceFailure)
-    assert found.why == "this tree has no impl_torch/session.py"
-    assert launches.kept == {}
+    assert isinstance(failure, references.ReferenceFailure)
+    assert failure.why == "this tree has no impl_torch/session.py"
+    assert launches.started == {}
 
 
 def test_a_base_of_another_protocol_is_named(
@@ -330,7 +333,9 @@ def test_a_base_of_another_protocol_is_named(
 ) -> None:
     def warm(*_: Any) -> int:
         why = "AttributeError: 'Worker' object has no attribute 'do_warm'"
-        raise worker_pairs.CellFailed(cell(), "base", "crashed", why, again=True, said=True)
+        raise worker_pairs.CellFailed(
+            cell(), "base", "crashed", why, repeatable=True, reported=True
+        )
 
     monkeypatch.setattr(worker_pairs.WorkerPairs, "_warm", warm)
     with pytest.raises(CannotStart, match="BASE: its workers speak an older protocol"):

@@ -1,4 +1,4 @@
-"""``cascade-bench report``: what it writes, what it prints, and what it says when it cannot."""
+"""Test ``cascade-bench report``: the files it writes, its output and its refusals."""
 
 from __future__ import annotations
 

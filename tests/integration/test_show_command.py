@@ -1,4 +1,4 @@
-"""``cascade-bench show`` for programs, and the command itself: runs found, mistakes, pipes."""
+"""Test ``cascade-bench show``: JSON, the choice of a run, mistakes, and closed pipes."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ def strict(text: str) -> Any:
 
 
 def test_json_has_the_agreed_keys_and_the_records_as_they_are(whole: Run) -> None:
-    found = strict(json.dumps(run_summary.document(whole)))
-    assert list(found) == [
+    document = strict(json.dumps(run_summary.document(whole)))
+    assert list(document) == [
         "schema", "run", "started", "finished", "interrupted", "machine", "settings", "counts",
         "canaries", "cells", "frameworks",
     ]  # fmt: skip
-    assert found["cells"] == whole.records
-    assert found["machine"] == whole.machine
-    assert list(found["settings"]) == list(run_summary.SETTINGS)
-    assert found["settings"]["launches"] == 6
-    assert found["counts"]["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"ok": 308}
+    assert document["cells"] == whole.records
+    assert document["machine"] == whole.machine
+    assert list(document["settings"]) == list(run_summary.SETTINGS)
+    assert document["settings"]["launches"] == 6
+    assert document["counts"]["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"ok": 308}
     verdicts = [r["verdict"] for r in whole.records]
-    assert found["counts"]["verdicts"] == {w: verdicts.count(w) for w in VERDICTS}
-    assert found["canaries"]["summary"] == "torch ok, jax ok"
-    assert found["canaries"]["failed"] == []
-    assert len(found["canaries"]["taken"]) == 8
+    assert document["counts"]["verdicts"] == {w: verdicts.count(w) for w in VERDICTS}
+    assert document["canaries"]["summary"] == "torch ok, jax ok"
+    assert document["canaries"]["failed"] == []
+    assert len(document["canaries"]["taken"]) == 8
 
 
 def test_json_holds_each_pair_of_the_frameworks_with_its_interval(whole: Run) -> None:
@@ -76,12 +76,12 @@ def test_json_holds_each_pair_of_the_frameworks_with_its_interval(whole: Run) ->
 
 def test_json_has_no_number_that_json_does_not_know() -> None:
     cell = record(flops=float("nan"))
-    of = run(records=[cell], settings={"alpha": float("inf")}, machine={"id": "m", "x": 1e999})
-    found = strict(json.dumps(run_summary.document(of), allow_nan=False))
-    assert found["cells"][0]["flops"] is None
-    assert "nan" in found["cells"][0]["missing"]["flops"]
-    assert found["settings"]["alpha"] is None
-    assert found["machine"]["x"] is None
+    saved = run(records=[cell], settings={"alpha": float("inf")}, machine={"id": "m", "x": 1e999})
+    document = strict(json.dumps(run_summary.document(saved), allow_nan=False))
+    assert document["cells"][0]["flops"] is None
+    assert "nan" in document["cells"][0]["missing"]["flops"]
+    assert document["settings"]["alpha"] is None
+    assert document["machine"]["x"] is None
 
 
 # The command
@@ -90,27 +90,27 @@ def test_json_has_no_number_that_json_does_not_know() -> None:
 def test_newest_run_is_shown_and_one_by_its_id_or_file(tmp_path: Path, capsys: Out) -> None:
     old = save_run(run("20261121T010203-aaaaaa"), tmp_path)
     save_run(run("20261122T010203-bbbbbb", finished="2026-11-22T01:02:03+00:00"), tmp_path)
-    for asked, told in (
+    for named, expected in (
         ([], "20261122T010203-bbbbbb"),
         (["20261121T010203-aaaaaa"], "20261121T010203-aaaaaa"),
         ([str(old)], "20261121T010203-aaaaaa"),
     ):
-        assert main(["show", *asked, f"--results={tmp_path}"]) == 0
+        assert main(["show", *named, f"--results={tmp_path}"]) == 0
         out = capsys.readouterr().out
-        assert out.startswith(f"run {told} on machine box-1\n")
+        assert out.startswith(f"run {expected} on machine box-1\n")
         assert widest(out) <= 100
         report = out.partition("the whole report: ")[2].replace("\\\n", "")
         assert report.split()[:2] == ["cascade-bench", "report"]
-        assert find_run(report.split()[2], tmp_path).stem == told
+        assert find_run(report.split()[2], tmp_path).stem == expected
 
 
 def test_json_of_the_command_is_one_strict_object(tmp_path: Path, capsys: Out, whole: Run) -> None:
     path = save_run(whole, tmp_path)
     assert main(["show", str(path), "--json"]) == 0
-    found = strict(capsys.readouterr().out)
-    assert found["run"] == whole.id
-    assert len(found["cells"]) == 308
-    assert len(found["frameworks"]) == 94
+    document = strict(capsys.readouterr().out)
+    assert document["run"] == whole.id
+    assert len(document["cells"]) == 308
+    assert len(document["frameworks"]) == 94
 
 
 def test_times_are_an_option(tmp_path: Path, capsys: Out, whole: Run) -> None:
@@ -122,7 +122,7 @@ def test_times_are_an_option(tmp_path: Path, capsys: Out, whole: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["a", "b b"], "show takes one run, and these are 2; .*cascade-bench report a 'b b'$"),
         (
@@ -136,21 +136,21 @@ def test_times_are_an_option(tmp_path: Path, capsys: Out, whole: Run) -> None:
     ],
 )
 def test_mistake_gets_one_line_and_exit_code_2(
-    tmp_path: Path, capsys: Out, arguments: list[str], said: str
+    tmp_path: Path, capsys: Out, arguments: list[str], message: str
 ) -> None:
     for ending in ("aaaaaa", "bbbbbb"):
         save_run(run(f"20261121T010203-{ending}"), tmp_path)
     assert main(["show", *arguments, f"--results={tmp_path}"]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.count("\n") == 1
-    assert unprintable(told.err) == ""
-    assert re.search(said, told.err.strip())
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert unprintable(captured.err) == ""
+    assert re.search(message, captured.err.strip())
 
 
 def test_where_no_run_is_the_way_to_one_is_said(tmp_path: Path, capsys: Out) -> None:
-    for asked in ([], ["20261121T010203-ab12cd"]):
-        assert main(["show", *asked, f"--results={tmp_path}"]) == 2
+    for named in ([], ["20261121T010203-ab12cd"]):
+        assert main(["show", *named, f"--results={tmp_path}"]) == 2
         assert "pytest benchmarks --benchmark-only" in capsys.readouterr().err
 
 
@@ -164,8 +164,8 @@ def test_folder_whose_name_is_an_escape_sequence_writes_nothing(
 def test_id_of_two_machines_runs_names_their_files(tmp_path: Path, capsys: Out) -> None:
     paths = [save_run(run(machine={"id": name}), tmp_path) for name in ("a", "b")]
     assert main(["show", "20261121T010203-ab12cd", f"--results={tmp_path}"]) == 2
-    told = capsys.readouterr().err
-    assert all(str(path) in told for path in paths)
+    error = capsys.readouterr().err
+    assert all(str(path) in error for path in paths)
 
 
 def test_run_cut_short_or_with_figures_that_are_none_is_refused(
@@ -197,7 +197,7 @@ def test_samples_that_hold_no_time_cost_only_their_comparison(
 def test_reader_that_has_seen_enough_is_no_error(
     tmp_path: Path, whole: Run, arguments: list[str]
 ) -> None:
-    """Nobody reads: neither what fills the pipe, nor the little that is written at the end."""
+    """The reader is gone before a long output, or before the few bytes written at exit."""
     path = save_run(whole if arguments else run(), tmp_path)
     read, write = os.pipe()
     os.close(read)

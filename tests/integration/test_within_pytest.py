@@ -1,4 +1,4 @@
-"""``--regress-against``: what it refuses before measuring, and what it makes of the session."""
+"""Test ``--regress-against``: refusals before measuring, and the outcome of the session."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import pytest
 from benchmarks.harness.protocol.cells import OPTIONS as SELECTING
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.selection.options import Selection
-from benchmarks.regression import comparison as comparing
-from benchmarks.regression import plan, versions, within_pytest
+from benchmarks.regression import comparison, plan, versions, within_pytest
 from benchmarks.regression.session import CannotStart
 from results.regression import document
-from tests.helpers.factories.comparisons import comparison
+from tests.helpers.factories import comparisons
 from tests.integration.test_worktrees import git
 
 OPTIONS: dict[str, Any] = {
@@ -22,7 +21,7 @@ OPTIONS: dict[str, Any] = {
     "bench_seed": 3, "everything": False, "keyword": "", **dict.fromkeys(SELECTING),
     "size": ["small"],
 }  # fmt: skip
-CELLS = plan.cells(dict.fromkeys(("kind", "size")), "cpu", ["torch", "jax"])
+CELLS = plan.choose_cells(dict.fromkeys(("kind", "size")), "cpu", ["torch", "jax"])
 
 
 class Config:
@@ -54,23 +53,23 @@ class Terminal:
 
 
 def compared(
-    monkeypatch: pytest.MonkeyPatch, session: Any, found: Any, *, saved: bool = True
-) -> list[comparing.ComparisonRequest]:
-    """Have the comparison find this, or raise it; the questions that were asked."""
-    asked: list[comparing.ComparisonRequest] = []
+    monkeypatch: pytest.MonkeyPatch, session: Any, outcome: Any, *, saved: bool = True
+) -> list[comparison.ComparisonRequest]:
+    """Have the comparison return this document, or raise this error; return its requests."""
+    requests: list[comparison.ComparisonRequest] = []
 
-    def compare(question: comparing.ComparisonRequest) -> Any:
-        asked.append(question)
-        if isinstance(found, BaseException):
-            raise found
-        return found, saved
+    def compare(request: comparison.ComparisonRequest) -> Any:
+        requests.append(request)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome, saved
 
-    monkeypatch.setattr(comparing, "compare", compare)
+    monkeypatch.setattr(comparison, "compare", compare)
     within_pytest.compare(session, CELLS)
-    return asked
+    return requests
 
 
-def told(session: Any) -> str:
+def printed_summary(session: Any) -> str:
     terminal: Any = Terminal(session.config)
     within_pytest.summary(terminal)
     return "\n".join(terminal.lines)
@@ -78,15 +77,15 @@ def told(session: Any) -> str:
 
 def test_without_the_option_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     session: Any = Session(regress_against=None)
-    assert compared(monkeypatch, session, comparison({0: 0.5})) == []
-    assert (session.exitstatus, told(session)) == (0, "")
+    assert compared(monkeypatch, session, comparisons.comparison({0: 0.5})) == []
+    assert (session.exitstatus, printed_summary(session)) == (0, "")
     within_pytest.check(session.config, CELLS * 100)
 
 
 def test_too_many_cells_for_the_budget_are_refused_before_anything_is_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(versions, "demand_ref", lambda *_: None)
+    monkeypatch.setattr(versions, "check_ref", lambda *_: None)
     config: Any = Config()
     within_pytest.check(config, CELLS)
     with pytest.raises(
@@ -104,19 +103,19 @@ def test_a_regression_fails_the_session_and_unchanged_code_does_not(
     monkeypatch: pytest.MonkeyPatch, slower: dict[int, float], status: int
 ) -> None:
     session: Any = Session()
-    (question,) = compared(monkeypatch, session, comparison(slower))
-    assert (question.base.ref, question.head.ref, question.seed) == ("main", None, 3)
-    assert list(question.choose(["torch", "jax"])) == CELLS
+    (request,) = compared(monkeypatch, session, comparisons.comparison(slower))
+    assert (request.base.ref, request.head.ref, request.seed) == ("main", None, 3)
+    assert list(request.choose_cells(["torch", "jax"])) == CELLS
     assert session.exitstatus == status
-    assert told(session).startswith("== regressions\nboth: python")
-    assert ("▲ slower" in told(session)) == bool(slower)
+    assert printed_summary(session).startswith("== regressions\nboth: python")
+    assert ("▲ slower" in printed_summary(session)) == bool(slower)
 
 
 def test_noise_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     session: Any = Session()
-    compared(monkeypatch, session, comparison(spread=0.1))
+    compared(monkeypatch, session, comparisons.comparison(spread=0.1))
     assert session.exitstatus == 0
-    assert "inconclusive" in told(session)
+    assert "inconclusive" in printed_summary(session)
 
 
 def test_what_cannot_be_compared_or_kept_fails_the_session(
@@ -125,9 +124,11 @@ def test_what_cannot_be_compared_or_kept_fails_the_session(
     session: Any = Session()
     compared(monkeypatch, session, CannotStart("nothing of this selection runs on BASE: x"))
     assert session.exitstatus == 1
-    assert "--regress-against main: nothing of this selection runs on BASE" in told(session)
+    assert "--regress-against main: nothing of this selection runs on BASE" in printed_summary(
+        session
+    )
     session = Session()
-    compared(monkeypatch, session, comparison(), saved=False)
+    compared(monkeypatch, session, comparisons.comparison(), saved=False)
     assert session.exitstatus == 1
 
 
@@ -135,16 +136,16 @@ def test_an_interrupted_session_is_not_followed_by_a_comparison(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     session: Any = Session(exitstatus=int(pytest.ExitCode.INTERRUPTED))
-    assert compared(monkeypatch, session, comparison({0: 0.5})) == []
+    assert compared(monkeypatch, session, comparisons.comparison({0: 0.5})) == []
 
 
 def test_a_comparison_that_is_stopped_ends_as_a_stopped_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     session: Any = Session()
-    compared(monkeypatch, session, comparison() | {"stopped": document.INTERRUPTED})
+    compared(monkeypatch, session, comparisons.comparison() | {"stopped": document.INTERRUPTED})
     assert session.exitstatus == pytest.ExitCode.INTERRUPTED
-    assert "stopped by Ctrl-C" in told(session)
+    assert "stopped by Ctrl-C" in printed_summary(session)
     session = Session()
     compared(monkeypatch, session, KeyboardInterrupt())
     assert session.exitstatus == pytest.ExitCode.INTERRUPTED
@@ -167,11 +168,11 @@ def test_the_command_that_asks_the_same_is_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     session: Any = Session(results=str(tmp_path), scenario_path=["net.py"])
-    (question,) = compared(monkeypatch, session, comparison())
-    assert question.folder == tmp_path / "regressions"
-    assert question.arguments[:2] == ["main", "--budget=10m"]
-    assert {"--framework=torch,jax", "--device=cpu"} <= set(question.arguments)
-    assert question.arguments[-1] == "--scenario-path=net.py"
+    (request,) = compared(monkeypatch, session, comparisons.comparison())
+    assert request.folder == tmp_path / "regressions"
+    assert request.arguments[:2] == ["main", "--budget=10m"]
+    assert {"--framework=torch,jax", "--device=cpu"} <= set(request.arguments)
+    assert request.arguments[-1] == "--scenario-path=net.py"
 
 
 def test_cells_that_cannot_exist_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,10 +181,10 @@ def test_cells_that_cannot_exist_are_not_compared(monkeypatch: pytest.MonkeyPatc
         "backward", "conv_cascade", "-", "small", "torch", "eager", "reforward", "backward", "cpu"
     )
     assert impossible.unsupported()
-    monkeypatch.setattr(comparing, "compare", lambda question: (comparison(), True))
+    monkeypatch.setattr(comparison, "compare", lambda request: (comparisons.comparison(), True))
     config: Any = Config()
-    assert within_pytest._compared(config, [*CELLS, impossible]) == CELLS
-    assert document.analysis(comparison()).exit_code == 0
+    assert within_pytest._compared_cells(config, [*CELLS, impossible]) == CELLS
+    assert document.analysis(comparisons.comparison()).exit_code == 0
     within_pytest.compare(session, [*CELLS, impossible])
     assert session.exitstatus == 0
 
@@ -192,13 +193,13 @@ def test_cells_that_cannot_exist_are_not_compared(monkeypatch: pytest.MonkeyPatc
 def test_a_session_that_selects_nothing_is_compared_by_the_default_cells(
     monkeypatch: pytest.MonkeyPatch, framework: str
 ) -> None:
-    """It times hundreds, and no budget is enough for them."""
-    monkeypatch.setattr(versions, "demand_ref", lambda *_: None)
+    """Such a session times hundreds of cells, and no budget is enough for them."""
+    monkeypatch.setattr(versions, "check_ref", lambda *_: None)
     hundreds = Selection(framework=(framework,)).demand()
     config: Any = Config(size=None)
     within_pytest.check(config, hundreds)
-    chosen = within_pytest._compared(config, hundreds)
+    chosen = within_pytest._compared_cells(config, hundreds)
     assert chosen == [cell for cell in CELLS if cell.framework == framework]
     for selecting in ({"scenario": ["gan"]}, {"keyword": "gan"}, {"scenario_path": ["net.py"]}):
         config = Config(size=None, **selecting)
-        assert within_pytest._compared(config, hundreds[:3]) == hundreds[:3]
+        assert within_pytest._compared_cells(config, hundreds[:3]) == hundreds[:3]

@@ -1,4 +1,4 @@
-"""Trees out of git: what a commit holds, what the work tree holds, nothing touched, all removed."""
+"""Test the folders that both sides are written into, and that the repository stays as it was."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.paths import ROOT
 from benchmarks.regression import versions, worktrees
-from benchmarks.regression.versions import WORKERS, VersionRequest
-from benchmarks.regression.worktrees import TreeError
+from benchmarks.regression.versions import WORKER_FILES, VersionRequest
+from benchmarks.regression.worktrees import VersionError
 
 HERE = VersionRequest(None, sys.executable)
 
@@ -26,14 +26,14 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
-    """Two commits; then a file changed, one new, one removed, one ignored."""
+    """Return a repository of two commits, with a file changed, one new, one gone, one ignored."""
     folder = tmp_path / "repo"
     folder.mkdir()
     git(folder, "init", "-q", "-b", "main")
     (folder / "code.py").write_text("one\n")
     (folder / "gone.py").write_text("gone\n")
-    (folder / WORKERS[0]).parent.mkdir(parents=True)
-    (folder / WORKERS[0]).write_text("")
+    (folder / WORKER_FILES[0]).parent.mkdir(parents=True)
+    (folder / WORKER_FILES[0]).write_text("")
     (folder / ".gitignore").write_text("ignored/\n")
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "first")
@@ -53,16 +53,16 @@ def names(folder: Path) -> set[str]:
 
 
 def test_a_commit_is_written_out_as_it_was(repo: Path, tmp_path: Path) -> None:
-    worktrees.write_out(repo, worktrees.commit_of(repo, "v1"), tmp_path / "base")
-    assert names(tmp_path / "base") == {"code.py", "gone.py", ".gitignore", WORKERS[0]}
+    worktrees.export_commit(repo, worktrees.resolve_commit(repo, "v1"), tmp_path / "base")
+    assert names(tmp_path / "base") == {"code.py", "gone.py", ".gitignore", WORKER_FILES[0]}
     assert (tmp_path / "base" / "code.py").read_text() == "one\n"
 
 
 def test_the_work_tree_is_copied_as_it_is_now(repo: Path, tmp_path: Path) -> None:
-    worktrees.copy(repo, tmp_path / "head")
-    assert names(tmp_path / "head") == {"code.py", "a new\nfile.py", ".gitignore", WORKERS[0]}
+    worktrees.copy_work_tree(repo, tmp_path / "head")
+    assert names(tmp_path / "head") == {"code.py", "a new\nfile.py", ".gitignore", WORKER_FILES[0]}
     assert (tmp_path / "head" / "code.py").read_text() == "three\n"
-    assert worktrees.changes(repo) == 3
+    assert worktrees.count_changes(repo) == 3
 
 
 def test_nothing_of_the_repository_is_touched(repo: Path, tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_nothing_of_the_repository_is_touched(repo: Path, tmp_path: Path) -> Non
         return git(repo, "status", "--porcelain"), git(repo, "worktree", "list"), index
 
     before = state()
-    worktrees.write_out(repo, worktrees.commit_of(repo, "main"), tmp_path / "base")
-    worktrees.copy(repo, tmp_path / "head")
+    worktrees.export_commit(repo, worktrees.resolve_commit(repo, "main"), tmp_path / "base")
+    worktrees.copy_work_tree(repo, tmp_path / "head")
     assert state() == before
 
 
@@ -81,39 +81,39 @@ def test_a_hook_s_own_repository_does_not_count(
 ) -> None:
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "elsewhere" / "index"))
-    assert len(worktrees.commit_of(repo, "v1")) == 40
+    assert len(worktrees.resolve_commit(repo, "v1")) == 40
 
 
 @pytest.mark.parametrize("ref", ["nowhere", "--help", "main:code.py", ""])
 def test_a_ref_that_is_no_commit_is_named_with_those_there_are(repo: Path, ref: str) -> None:
-    with pytest.raises(TreeError, match=r"is no commit of .*it has main, v1"):
-        worktrees.commit_of(repo, ref)
+    with pytest.raises(VersionError, match=r"is no commit of .*it has main, v1"):
+        worktrees.resolve_commit(repo, ref)
 
 
 def test_a_folder_without_a_repository_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TreeError, match="is in no git repository"):
+    with pytest.raises(VersionError, match="is in no git repository"):
         worktrees.repository(tmp_path)
 
 
 def test_git_that_is_not_there_is_named(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(TreeError, match="git is not installed"):
-        worktrees.commit_of(repo, "main")
+    with pytest.raises(VersionError, match="git is not installed"):
+        worktrees.resolve_commit(repo, "main")
 
 
 def test_a_full_disk_is_one_line(repo: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TreeError, match=r"cannot copy the work tree .* free some space"):
-        worktrees.copy(repo, tmp_path / "file" / "head")
+    with pytest.raises(VersionError, match=r"cannot copy the work tree .* free some space"):
+        worktrees.copy_work_tree(repo, tmp_path / "file" / "head")
 
 
 def test_sides_are_there_inside_and_gone_after(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "ROOT", repo)
-    kept: list[Path] = []
+    roots: list[Path] = []
 
     def stopped() -> None:
-        with versions.made(VersionRequest("v1", sys.executable), HERE) as (base, head):
-            kept.extend([base.root, head.root])
+        with versions.prepare_sides(VersionRequest("v1", sys.executable), HERE) as (base, head):
+            roots.extend([base.root, head.root])
             assert (base.root / "code.py").read_text() == "one\n"
             assert (head.root / "code.py").read_text() == "three\n"
             assert len(str(base.root)) == len(str(head.root))
@@ -125,20 +125,20 @@ def test_sides_are_there_inside_and_gone_after(repo: Path, monkeypatch: pytest.M
 
     with pytest.raises(KeyboardInterrupt):
         stopped()
-    assert not any(root.exists() for root in kept)
+    assert not any(root.exists() for root in roots)
 
 
 def test_interpreters_alone_need_no_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(versions, "ROOT", tmp_path)
-    (tmp_path / WORKERS[0]).parent.mkdir(parents=True)
-    (tmp_path / WORKERS[0]).write_text("")
-    with versions.made(HERE, HERE) as (base, head):
+    (tmp_path / WORKER_FILES[0]).parent.mkdir(parents=True)
+    (tmp_path / WORKER_FILES[0]).write_text("")
+    with versions.prepare_sides(HERE, HERE) as (base, head):
         assert base.root == head.root == tmp_path
         assert base.versions["numpy"]
-        assert base.described()["python"] is None
-        assert base.described().keys() == {
+        assert base.document_entry()["python"] is None
+        assert base.document_entry().keys() == {
             "name", "label", "commit", "changed", "python", "versions"
         }  # fmt: skip
 
@@ -146,26 +146,26 @@ def test_interpreters_alone_need_no_repository(
 def test_a_tree_that_is_no_version_of_this_suite_is_named(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    git(repo, "rm", "-q", "--cached", WORKERS[0])
+    git(repo, "rm", "-q", "--cached", WORKER_FILES[0])
     git(repo, "commit", "-q", "-m", "another project")
     monkeypatch.setattr(versions, "ROOT", repo)
-    made = versions.made(VersionRequest("HEAD", sys.executable), HERE)
-    with pytest.raises(TreeError, match=rf"HEAD \(.* has no {WORKERS[0]}"):
-        made.__enter__()
+    sides = versions.prepare_sides(VersionRequest("HEAD", sys.executable), HERE)
+    with pytest.raises(VersionError, match=rf"HEAD \(.* has no {WORKER_FILES[0]}"):
+        sides.__enter__()
 
 
 def test_a_user_s_own_files_are_those_of_each_side(repo: Path) -> None:
     spec = repo / "code.py"
-    with versions.made(VersionRequest("v1", sys.executable), HERE, [spec]) as (base, head):
+    with versions.prepare_sides(VersionRequest("v1", sys.executable), HERE, [spec]) as (base, head):
         assert Path(base.moved[str(spec)]).read_text() == "one\n"
         assert Path(head.moved[str(spec)]).read_text() == "three\n"
         assert base.root == head.root == ROOT
         assert base.origin == head.origin == str(repo)
-    with versions.made(HERE, HERE, [spec]) as two:  # two interpreters, say, and the same files
-        assert [side.origin for side in two] == [None, None]
+    with versions.prepare_sides(HERE, HERE, [spec]) as sides:  # the same files
+        assert [side.origin for side in sides] == [None, None]
 
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "/bin/false", "/bin/echo"])
 def test_what_is_no_interpreter_is_named(python: str) -> None:
-    with pytest.raises(TreeError, match=f"'{python}' is no Python interpreter"):
-        versions._versions(python)
+    with pytest.raises(VersionError, match=f"'{python}' is no Python interpreter"):
+        versions._package_versions(python)

@@ -68,8 +68,8 @@ FAULTS = (
     Fault(
         "frozen_parameter_left_in_the_optimizer_with_decay",
         "impl_jax/recipes.py",
-        "learning = list(problem.trainable)\n    return Recipe(held=learning, gradient=Stopped",
-        "learning = problem.names\n    return Recipe(held=learning, gradient=Stopped",
+        "trained = list(problem.trainable)\n    return Recipe(\n        gradient=StoppedGradient",
+        "trained = problem.names\n    return Recipe(\n        gradient=StoppedGradient",
         "stop_gradient, and an optimizer over everything",
         (FROZEN_STILL,),
         scenario="two_player",
@@ -88,8 +88,8 @@ FAULTS = (
     Fault(
         "turns_in_the_wrong_order",
         "impl_jax/training.py",
-        "for turn in made:",
-        "for turn in reversed(made):",
+        "for turn in compiled:",
+        "for turn in reversed(compiled):",
         "the second player steps first",
         (f"{TRAINING}::test_second_player_steps_through_the_updated_first",),
         scenario="two_player",
@@ -128,7 +128,7 @@ FAULTS = (
     Fault(
         "forward_counted_as_backward",
         "impl_jax/program.py",
-        "self.inside.remove(self.forward)",
+        "compiler.exclude(self.forward)",
         "pass",
         "the forward pass is counted into a phase that does not time it",
         (STRATEGIES_COST,),
@@ -137,7 +137,7 @@ FAULTS = (
     Fault(
         "every_gradient_returned_by_every_recipe",
         "impl_jax/program.py",
-        "return {name: grads[name] for name in self.recipe.read}, buffers",
+        "return {name: grads[name] for name in self.recipe.update_gradients}, buffers",
         "return grads, buffers",
         "a jit that returns the frozen gradients computes them",
         (RECIPES_GIVE,),
@@ -192,8 +192,8 @@ FAULTS = (
     Fault(
         "network_that_joins_has_the_old_rate",
         "impl_jax/training.py",
-        "fresh = optimizers.scale_rates(optimizer.init(held), self.factor)",
-        "fresh = optimizer.init(held)",
+        "fresh = optimizers.scale_rates(optimizer.init(parameters), self.factor)",
+        "fresh = optimizer.init(parameters)",
         "a new state forgets by how much the rate was lowered",
         (RATE_HOLDS,),
         narrow="jax",

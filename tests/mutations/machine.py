@@ -34,8 +34,8 @@ FAULTS = (
     Fault(
         "identity_by_the_flags_as_typed",
         ENVIRONMENT,
-        '    kept["threads"] = kept["threads"] | '
-        '{"XLA_FLAGS": xla_flags(kept["threads"]["XLA_FLAGS"])}\n',
+        '    stable["threads"] = stable["threads"] | '
+        '{"XLA_FLAGS": xla_flags(stable["threads"]["XLA_FLAGS"])}\n',
         "",
         "the same flags in another order are another machine",
         (FLAGS,),
@@ -75,8 +75,8 @@ FAULTS = (
     Fault(
         "hidden_gpu_counted",
         GRAPHICS,
-        "    if chosen is None:\n        return found\n",
-        "    if not chosen:\n        return found\n",
+        "    if chosen is None:\n        return cards\n",
+        "    if not chosen:\n        return cards\n",
         "an empty CUDA_VISIBLE_DEVICES hides every GPU, and is taken for none given",
         (ANOTHER,),
     ),
@@ -115,8 +115,8 @@ FAULTS = (
     Fault(
         "one_performant_cpu_is_enough",
         DISTURBANCES,
-        'if found == ["performance"]:',
-        'if "performance" in found:',
+        'if governors == ["performance"]:',
+        'if "performance" in governors:',
         "some CPUs follow the load, and nobody is told",
         (DISTURBED,),
     ),

@@ -22,7 +22,7 @@ FAULTS = (
     Fault(
         "compile_cache_shared_by_all_programs",
         "impl_torch/session.py",
-        "self.session.cache / sha256(facts.encode()).hexdigest()[:16]",
+        "self.session.cache / sha256(key.encode()).hexdigest()[:16]",
         'self.session.cache / "compiled"',
         "code for donated buffers is found where they are not: silently wrong gradients",
         (CACHE,),
@@ -38,7 +38,7 @@ FAULTS = (
     Fault(
         "setting_left_by_the_program_before",
         "impl_torch/program.py",
-        "        self.compiler.claim(retains=self.recipe.retains)\n",
+        "        self.compiler.apply_settings(retains=self.strategy.retains)\n",
         "",
         "a program runs under the setting that its neighbour was compiled with",
         (CACHE,),
@@ -54,8 +54,8 @@ FAULTS = (
     Fault(
         "compile_time_of_what_was_found_in_the_cache",
         COMPILING,
-        "[getattr(one, name, None) for name in told]",
-        "[getattr(one, name, None) or 0 for name in told]",
+        "[getattr(one, name, None) for name in fields]",
+        "[getattr(one, name, None) or 0 for name in fields]",
         "what is not told is taken for 0: the trace took it all",
         (STAGES,),
     ),
@@ -70,16 +70,16 @@ FAULTS = (
     Fault(
         "compile_time_after_metrics_were_forgotten",
         COMPILING,
-        "if not known or len(known) >= METRICS_KEPT or",
-        "if not known or",
+        "if not durations or len(durations) >= METRICS_KEPT or",
+        "if not durations or",
         "torch forgets the oldest, and a large program seems to compile faster",
         (STAGES,),
     ),
     Fault(
         "jax_by_operation_compiled_whole",
         "impl_jax/compiling.py",
-        '"jit": Compiled, "eager": Eager}',
-        '"jit": Compiled, "eager": Compiled}',
+        '"jit": WholeCompiler, "eager": EagerCompiler}',
+        '"jit": WholeCompiler, "eager": WholeCompiler}',
         "both modes are one, and eager is as fast as compiled",
         (BY_OPERATION,),
     ),
@@ -137,7 +137,7 @@ FAULTS = (
     Fault(
         "pays_though_the_intervals_overlap",
         PAYBACK,
-        'if near or compiled["high"] >= eager["low"]:',
+        'if near or fast["high"] >= slow["low"]:',
         "if near:",
         "a number of calls is made of noise",
         (REASONS,),
@@ -145,7 +145,7 @@ FAULTS = (
     Fault(
         "compiling_that_serves_the_forward_pass_not_seen",
         PAYBACK,
-        "    if first < sum(parts):",
+        "    if first < trace + compiling:",
         "    if first < 0:",
         "a phase that times no forward pass pays for compiling it, or does not",
         (REASONS,),
@@ -161,8 +161,8 @@ FAULTS = (
     Fault(
         "eager_twin_of_another_strategy",
         PAYBACK,
-        'if name != "mode")',
-        'if name not in ("mode", "strategy"))',
+        'cell_fields(record, without=("mode",))',
+        'cell_fields(record, without=("mode", "strategy"))',
         "a cell pays against whatever was measured eagerly",
         (TWIN,),
     ),

@@ -36,8 +36,8 @@ FAULTS = (
     Fault(
         "not_finite_becomes_zero",
         "results/records/record.py",
-        '            lost[path] = f"not a finite number: {value}"\n        return None\n',
-        '            lost[path] = f"not a finite number: {value}"\n        return 0.0\n',
+        '            reasons[path] = f"not a finite number: {value}"\n        return None\n',
+        '            reasons[path] = f"not a finite number: {value}"\n        return 0.0\n',
         "NaN is written as 0, since JSON has none",
         (f"{RECORDS}::test_a_figure_that_is_not_finite_becomes_null_with_the_reason",),
     ),
@@ -151,8 +151,8 @@ FAULTS = (
     Fault(
         "product_of_one_shape_counted_once",
         "impl_jax/gemms.py",
-        'found[(left, right), equation.params["dimension_numbers"]] += 1',
-        'found[(left, right), equation.params["dimension_numbers"]] = 1',
+        'counts[(left, right), equation.params["dimension_numbers"]] += 1',
+        'counts[(left, right), equation.params["dimension_numbers"]] = 1',
         "equal products of a cell are taken for one",
         (PRODUCTS,),
         narrow="jax",
@@ -254,9 +254,9 @@ FAULTS = (
     Fault(
         "null_shown_as_zero",
         "results/formatting.py",
-        "    return NOTHING if value is None else significant(value)\n",
-        "    return significant(value or 0)\n",
+        '    return NOTHING if share is None else f"{significant(100 * share, 2)} %"\n',
+        '    return f"{significant(100 * (share or 0), 2)} %"\n',
         "no figure and 0 look the same on the page",
-        (f"{REPORT}::test_numbers_and_shares_are_rounded_and_null_is_a_dash",),
+        (f"{REPORT}::test_shares_are_rounded_and_null_is_a_dash",),
     ),
 )

@@ -1,4 +1,4 @@
-"""Faults of the regression tracker: of what is compared, what is said of it, and the history."""
+"""Faults of the regression tracker: comparisons, their verdicts, and the history."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ COMMAND, STORED, HISTORY = (
     "tests/unit/results/regression/test_stored_runs.py",
     "tests/unit/results/regression/test_history.py",
 )
-RESULT, BETWEEN, CHANGES = (
+RESULT, STORED_RUNS, CHANGES = (
     "results/regression/document.py",
     "results/regression/stored_runs.py",
     "results/statistics/change_points.py",
 )
-CAST, RUNNING = "benchmarks/regression/worker_pairs.py", "benchmarks/regression/session.py"
+PAIRS, RUNNING = "benchmarks/regression/worker_pairs.py", "benchmarks/regression/session.py"
 
 FAULTS = (
     Fault(
@@ -41,7 +41,7 @@ FAULTS = (
     Fault(
         "nothing_compared_is_nothing_slower",
         RESULT,
-        "return NOTHING_SLOWER if told else UNDECIDED",
+        "return NOTHING_SLOWER if decided else UNDECIDED",
         "return UNDECIDED if INCONCLUSIVE in verdicts else NOTHING_SLOWER",
         "a base without any of the cells ends with 0",
         (f"{SAID}::test_where_nothing_was_compared_nothing_was_told",),
@@ -80,24 +80,24 @@ FAULTS = (
     ),
     Fault(
         "head_measured_for_base",
-        CAST,
-        'side = sides["head" if role == "head" else "base"]',
+        PAIRS,
+        "side = sides[side_of(role)]",
         'side = sides["head"]',
         "head is compared with itself, and nothing ever regresses",
         (f"{SESSION}::test_a_slower_head_is_found",),
     ),
     Fault(
         "gate_of_the_comparison_open",
-        CAST,
-        'if found["equivalence"] != "pass":',
-        "if False:",
+        PAIRS,
+        'elif answer["equivalence"] != "pass":',
+        "elif False:",
         "wrong gradients are timed",
         (f"{SESSION}::test_wrong_gradients_take_no_time",),
     ),
     Fault(
         "one_death_fails_a_cell",
         RUNNING,
-        "if error.again or self.failures[key] > 1:",
+        "if error.repeatable or self.failures[key] > 1:",
         "if True:",
         "a worker killed from outside costs its cell",
         (f"{SESSION}::test_a_worker_that_dies_once_is_excused",),
@@ -129,14 +129,14 @@ FAULTS = (
     Fault(
         "interruption_forgotten",
         "benchmarks/regression/comparison.py",
-        'document["stopped"] = output.INTERRUPTED',
+        'document["stopped"] = INTERRUPTED',
         'document["stopped"] = None',
         "a session stopped by Ctrl-C passes for a whole one",
         (f"{COMMAND}::test_stopped_by_ctrl_c_it_shows_and_keeps_what_there_is",),
     ),
     Fault(
         "sessions_taken_for_exact",
-        BETWEEN,
+        STORED_RUNS,
         "return math.hypot(change.within, math.sqrt(2) * CELL_SPREAD, shared)",
         "return change.within",
         "what the machine does from day to day is called a regression",
@@ -144,7 +144,7 @@ FAULTS = (
     ),
     Fault(
         "machines_mixed",
-        BETWEEN,
+        STORED_RUNS,
         'if one["id"] == other["id"]:',
         "if True:",
         "times of two machines are compared",
@@ -161,24 +161,24 @@ FAULTS = (
     Fault(
         "cache_believed_over_the_runs",
         "results/regression/history.py",
-        "if known.get(name) != stamp:",
-        "if name not in known:",
+        "if cached_stamps.get(name) != stamp:",
+        "if name not in cached_stamps:",
         "a run that was written again is not read again",
         (f"{HISTORY}::test_a_run_that_changed_is_read_again_and_one_that_is_gone_is_dropped",),
     ),
     Fault(
         "hanging_cell_tried_again",
-        CAST,
-        'surely = said or error.outcome == "timeout"',
-        "surely = said",
+        PAIRS,
+        'repeatable = reported or error.outcome == "timeout"',
+        "repeatable = reported",
         "a cell that hangs takes ten minutes, which is the whole budget",
         (f"{SESSION}::test_a_cell_that_hangs_in_head_has_had_its_time",),
     ),
     Fault(
         "payback_without_a_word",
         "results/report/sections/scaling.py",
-        "if one.missing in words:",
-        "if one.missing in ():",
+        "if payback.missing in words:",
+        "if payback.missing in ():",
         "a dash where compiling never pays, as where nothing was measured",
         (
             "tests/unit/results/estimates/test_break_even.py::test_page_has_a_row_for_each_cell_beside_its_eager_twin",
@@ -187,8 +187,8 @@ FAULTS = (
     Fault(
         "another_release_is_the_same",
         "benchmarks/evaluation/demonstration/releases.py",
-        '(own / "all_else.pth").write_text(sysconfig.get_path("purelib") + "\\n")',
-        '(own / "all_else.pth").write_text("import sys; sys.path.insert(1, "'
+        '(site_packages / "all_else.pth").write_text(sysconfig.get_path("purelib") + "\\n")',
+        '(site_packages / "all_else.pth").write_text("import sys; sys.path.insert(1, "'
         ' + repr(sysconfig.get_path("purelib")) + ")\\n")',
         "the demonstration of an upgrade compares a release with itself",
         (
@@ -197,8 +197,9 @@ FAULTS = (
     ),
     Fault(
         "base_judged_before_head",
-        CAST,
-        "if head and base and (head.outcome != WRONG or base.outcome == WRONG):",
+        PAIRS,
+        "if head and base and (head.outcome != WRONG_GRADIENTS or "
+        "base.outcome == WRONG_GRADIENTS):",
         "if base:\n        raise base\n    if head and base:",
         "wrong gradients of a cell that base cannot do are 'not in base', and end with 0",
         (f"{SESSION}::test_what_head_does_is_judged_whatever_base_does",),
@@ -206,7 +207,7 @@ FAULTS = (
     Fault(
         "base_that_dies_has_not_got_the_cell",
         RUNNING,
-        '(self.document["pairs"] or not error.said)',
+        '(self.document["pairs"] or not error.reported)',
         'self.document["pairs"]',
         "a base whose worker was killed is compared with nothing, and the session ends with 0",
         (f"{SESSION}::test_a_base_that_dies_is_no_new_cell_of_head",),
@@ -214,8 +215,8 @@ FAULTS = (
     Fault(
         "fault_of_ours_ends_as_a_regression",
         "benchmarks/commands/regress.py",
-        "except Exception:  # a fault",
-        "except ImportError:  # a fault",
+        "except Exception:  # a bug",
+        "except ImportError:  # a bug",
         "a full disk or a bug blocks a pull request as if it were slower",
         (f"{COMMAND}::test_a_fault_of_ours_or_of_the_machine_is_no_regression",),
     ),
@@ -237,7 +238,7 @@ FAULTS = (
     ),
     Fault(
         "median_of_three_as_sure_as_of_all",
-        BETWEEN,
+        STORED_RUNS,
         "OF_A_MEDIAN * float(np.median(of[f])) / math.sqrt(counts[f])",
         "0.0",
         "of a few cells everything is told to have shifted, of unchanged code",
@@ -254,8 +255,8 @@ FAULTS = (
     Fault(
         "json_says_all_is_well_where_the_session_was_stopped",
         "results/terminal/regression_table.py",
-        '"exit_code": ending(document, found),',
-        '"exit_code": found.exit_code,',
+        '"exit_code": ending(document, analysis),',
+        '"exit_code": analysis.exit_code,',
         "a script believes the file, and the process ended with 130",
         ("tests/unit/results/regression/test_document.py::test_one_exit_code_in_every_form",),
     ),
@@ -283,8 +284,8 @@ FAULTS = (
     Fault(
         "plain_session_refused_for_its_hundreds_of_cells",
         "benchmarks/regression/within_pytest.py",
-        "    if any(\n",
-        "    if possible or any(\n",
+        "    if any(config.getoption(name)",
+        "    if possible or any(config.getoption(name)",
         "pytest benchmarks --benchmark-only --regress-against main never runs",
         (
             "tests/integration/test_within_pytest.py::"
@@ -301,9 +302,9 @@ FAULTS = (
     ),
     Fault(
         "budget_spent_for_no_verdict_in_silence",
-        "benchmarks/regression/session.py",
-        "        if not looks:\n            self.remark(",
-        "        if looks is None:\n            self.remark(",
+        "benchmarks/regression/looks.py",
+        "    if not looks:\n        warn(",
+        "    if looks is None:\n        warn(",
         "ten minutes later it says that ten more are needed",
         (
             "tests/integration/test_regress_session.py::"
@@ -313,8 +314,8 @@ FAULTS = (
     Fault(
         "two_interpreters_refused_for_the_same_files",
         "benchmarks/regression/versions.py",
-        "        if plain:  # the same",
-        "        if repo is None:  # the same",
+        "        if same_files:  # a package",
+        "        if repo is None:  # a package",
         "a package of one's own that is installed keeps one from comparing two releases of torch",
         ("tests/integration/test_worktrees.py::test_a_user_s_own_files_are_those_of_each_side",),
     ),

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from tests.mutations.fault import Fault
 
-HERE, WHOLE = (
+HERE, MODERATED, WHOLE = (
     "tests/unit/results/statistics/test_estimators.py",
+    "tests/unit/results/statistics/test_moderation.py",
     "tests/unit/results/estimates/test_run_estimates.py",
 )
-FILE = "results/statistics/estimators.py"
+FILE, MODERATION = "results/statistics/estimators.py", "results/statistics/moderation.py"
 ESTIMATION = "results/estimates/run_estimates.py"
 QUARTILE = f"{HERE}::test_the_lower_quartile_is_taken_launch_by_launch"
-PLAIN_T = f"{HERE}::test_without_a_prior_the_interval_is_that_of_the_ordinary_t"
-WEIGHTED = f"{HERE}::test_the_moderated_variance_is_weighted_by_degrees_of_freedom"
-TRIMMED = f"{HERE}::test_ten_launches_are_trimmed_and_their_squares_winsorized"
+PLAIN_T = f"{MODERATED}::test_without_a_prior_the_interval_is_that_of_the_ordinary_t"
+WEIGHTED = f"{MODERATED}::test_the_moderated_variance_is_weighted_by_degrees_of_freedom"
+TRIMMED = f"{MODERATED}::test_ten_launches_are_trimmed_and_their_squares_winsorized"
 RANKS = f"{HERE}::test_the_interval_of_the_time_runs_between_order_statistics"
 OVER_LAUNCHES = f"{HERE}::test_the_interval_of_the_time_is_over_launches_and_not_over_rounds"
-BY_HAND = f"{HERE}::test_the_prior_of_three_cells_is_that_of_the_two_moments"
+BY_HAND = f"{MODERATED}::test_the_prior_of_three_cells_is_that_of_the_two_moments"
 OUTSIDE = f"{WHOLE}::test_a_cell_is_never_compared_outside_its_group"
 OWN = f"{WHOLE}::test_each_ratio_is_that_of_its_own_samples_to_its_own_baselines"
 TOO_FEW = f"{WHOLE}::test_under_six_launches_the_ends_of_the_interval_are_null_with_the_reason"
-# what stands in front of the ends of the interval, here and not in Welch's
-MODERATED_END = ") * error\n    return _figure(\n        "
 
 FAULTS = (
     Fault(
@@ -43,8 +42,8 @@ FAULTS = (
     Fault(
         "mean_over_launches",
         FILE,
-        "return _figure(float(np.median(ordered)), low",
-        "return _figure(float(np.mean(ordered)), low",
+        "estimate=float(np.median(ordered)),",
+        "estimate=float(np.mean(ordered)),",
         "one disturbed launch moves the time",
         (f"{HERE}::test_the_time_is_the_median_over_launches",),
     ),
@@ -108,38 +107,38 @@ FAULTS = (
     Fault(
         "ratio_of_differences",
         FILE,
-        f"{MODERATED_END}math.exp(centre), math.exp(centre - half), math.exp(centre + half)",
-        f"{MODERATED_END}math.exp(centre), math.exp(centre) - half, math.exp(centre) + half",
+        "else math.exp(centre + half_width),",
+        "else math.exp(centre) + half_width,",
         "an interval of logarithms is laid around a ratio",
         (PLAIN_T,),
     ),
     Fault(
         "variance_not_divided_by_launches",
-        FILE,
-        "math.sqrt(variance / np.size(d))",
-        "math.sqrt(variance)",
+        MODERATION,
+        "error = np.sqrt(shrunk / launches)",
+        "error = np.sqrt(shrunk)",
         "the spread of one launch is taken for that of the mean",
         (WEIGHTED, PLAIN_T),
     ),
     Fault(
         "yuens_factor_left_out",
-        FILE,
-        "variance = squares * count / (len(kept) * dof)",
+        MODERATION,
+        "variance = squares * count / (left * dof)",
         "variance = squares / (count - 1)",
         "the trimmed mean with the standard error of an untrimmed one",
         (TRIMMED,),
     ),
     Fault(
         "trimmed_but_not_winsorized",
-        FILE,
-        "winsorized = np.clip(ordered, kept[0], kept[-1])",
-        "winsorized = kept",
+        MODERATION,
+        "winsorized = np.minimum(np.maximum(ordered, inner[..., :1]), inner[..., -1:])",
+        "winsorized = inner",
         "the spread of what is left after trimming is too small",
         (TRIMMED,),
     ),
     Fault(
         "trimmed_from_eleven_launches_on",
-        FILE,
+        MODERATION,
         "LAUNCHES_FOR_TRIMMING = 10",
         "LAUNCHES_FOR_TRIMMING = 11",
         "an estimator other than the one that was simulated",
@@ -147,8 +146,8 @@ FAULTS = (
     ),
     Fault(
         "degrees_of_freedom_of_all_launches",
-        FILE,
-        "dof = len(kept) - 1",
+        MODERATION,
+        "dof = left - 1",
         "dof = count - 1",
         "what was trimmed away is counted as knowledge",
         (TRIMMED,),
@@ -156,70 +155,70 @@ FAULTS = (
     Fault(
         "one_sided_quantile",
         FILE,
-        "scipy.special.stdtrit(dof, (1 + confidence) / 2)) * error",
-        "scipy.special.stdtrit(dof, confidence)) * error",
+        "scipy.special.stdtrit(dof, (1 + confidence) / 2)) * standard_error",
+        "scipy.special.stdtrit(dof, confidence)) * standard_error",
         "a 95 % interval that covers in 90 %",
         (PLAIN_T,),
     ),
     Fault(
         "normal_quantile",
         FILE,
-        "scipy.special.stdtrit(dof, (1 + confidence) / 2)) * error",
-        "scipy.special.ndtri((1 + confidence) / 2)) * error",
+        "scipy.special.stdtrit(dof, (1 + confidence) / 2)) * standard_error",
+        "scipy.special.ndtri((1 + confidence) / 2)) * standard_error",
         "six launches are taken for infinitely many",
         (PLAIN_T,),
     ),
     Fault(
         "priors_degrees_of_freedom_dropped",
-        FILE,
-        "total = min(prior.dof + dof, max(prior.pooled_dof, dof))",
-        "total = dof",
+        MODERATION,
+        "freedom = np.minimum(prior_dof + dof, np.maximum(pooled_dof, dof))",
+        "freedom = np.minimum(dof, np.maximum(pooled_dof, dof))",
         "the variance is shrunk, and its t is that of the launches alone",
         (WEIGHTED,),
     ),
     Fault(
         "prior_claims_more_than_its_cells_know",
-        FILE,
-        "total = min(prior.dof + dof, max(prior.pooled_dof, dof))",
-        "total = prior.dof + dof",
+        MODERATION,
+        "freedom = np.minimum(prior_dof + dof, np.maximum(pooled_dof, dof))",
+        "freedom = prior_dof + dof",
         "three cells that happen to agree give an interval as from infinitely many",
-        (f"{HERE}::test_no_interval_claims_more_degrees_than_the_cells_have_together",),
+        (f"{MODERATED}::test_no_interval_claims_more_degrees_than_the_cells_have_together",),
     ),
     Fault(
         "prior_ignored",
-        FILE,
-        "variance = (prior.dof * prior.variance + own) / (prior.dof + dof)",
-        "variance = variance + 0 * own",
+        MODERATION,
+        "(weight * prior_variance + own) / total, variance)",
+        "variance + 0 * own, variance)",
         "more degrees of freedom, and nothing to show for them",
         (WEIGHTED,),
     ),
     Fault(
         "shared_variance_ignored",
-        FILE,
-        "    if prior.dof == math.inf:\n        variance = prior.variance\n",
-        "    if prior.dof == math.inf:\n        variance = max(variance, 0.0)\n",
+        MODERATION,
+        "np.where(np.isinf(prior_dof), prior_variance, weighted)",
+        "np.where(np.isinf(prior_dof), variance, weighted)",
         "with infinitely many prior degrees the cell's own spread is used",
-        (f"{HERE}::test_with_infinite_degrees_the_interval_is_normal",),
+        (f"{MODERATED}::test_with_infinite_degrees_the_interval_is_normal",),
     ),
     Fault(
         "priors_spread_over_n",
-        FILE,
-        "centred.var(ddof=1)",
-        "centred.var()",
+        MODERATION,
+        "centred.var(axis=-1, ddof=1)",
+        "centred.var(axis=-1)",
         "the spread of few cells is taken over n, not n − 1",
         (BY_HAND,),
     ),
     Fault(
         "sampling_error_not_taken_out_of_the_prior",
-        FILE,
-        "- scipy.special.polygamma(1, half).mean())",
-        "- 0 * scipy.special.polygamma(1, half).mean())",
+        MODERATION,
+        "- scipy.special.polygamma(1, half).mean()",
+        "- 0 * scipy.special.polygamma(1, half).mean()",
         "what the variances spread by chance is taken for a difference of the cells",
         (BY_HAND,),
     ),
     Fault(
         "priors_logarithm_not_centred",
-        FILE,
+        MODERATION,
         "centred = logs - scipy.special.digamma(half) + np.log(half)",
         "centred = logs",
         "the mean logarithm of a variance is not the logarithm of its mean",
@@ -227,11 +226,11 @@ FAULTS = (
     ),
     Fault(
         "prior_of_two_cells",
-        FILE,
+        MODERATION,
         "CELLS_FOR_PRIOR = 3",
         "CELLS_FOR_PRIOR = 2",
         "two cells say what a session's spread is",
-        (f"{HERE}::test_fewer_than_three_cells_have_no_prior",),
+        (f"{MODERATED}::test_fewer_than_three_cells_have_no_prior",),
     ),
     Fault(
         "interval_from_three_launches",
@@ -239,7 +238,7 @@ FAULTS = (
         "LAUNCHES_FOR_INTERVAL = 6",
         "LAUNCHES_FOR_INTERVAL = 3",
         "an interval where there is too little to make one",
-        (f"{HERE}::test_five_launches_give_an_estimate_and_no_interval", TOO_FEW),
+        (f"{MODERATED}::test_five_launches_give_an_estimate_and_no_interval", TOO_FEW),
     ),
     Fault(
         "one_prior_for_both_frameworks",
@@ -253,8 +252,8 @@ FAULTS = (
     Fault(
         "compared_with_itself",
         ESTIMATION,
-        "return log_ratios(_of(baseline, samples), _of(record, samples))",
-        "return log_ratios(_of(record, samples), _of(record, samples))",
+        "return log_ratios(_launches(baseline, samples), _launches(record, samples))",
+        "return log_ratios(_launches(record, samples), _launches(record, samples))",
         "every ratio is 1, with an interval of no width",
         (OWN,),
     ),
@@ -269,16 +268,16 @@ FAULTS = (
     Fault(
         "baseline_of_another_variant",
         ESTIMATION,
-        '"kind", "scenario", "variant", "size", "framework"',
-        '"kind", "scenario", "size", "framework"',
+        'without=("strategy",)',
+        'without=("strategy", "variant")',
         "cells are compared that were not measured interleaved",
         (OUTSIDE,),
     ),
     Fault(
         "baseline_of_another_precision",
         ESTIMATION,
-        '"mode", "phase", "device", "dtype",',
-        '"mode", "phase", "device",',
+        'without=("strategy",)',
+        'without=("strategy", "dtype")',
         "float32 is called faster than float64",
         (OUTSIDE,),
     ),

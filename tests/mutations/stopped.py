@@ -139,8 +139,8 @@ FAULTS = (
     Fault(
         "failures_told_without_end",
         FAILURES,
-        "for group, members in list(found.items())[:GROUPS]:",
-        "for group, members in list(found.items()):",
+        "for group, members in list(groups.items())[:GROUPS]:",
+        "for group, members in list(groups.items()):",
         "one cause is told once for each of a hundred cells",
         (READABLE,),
     ),
@@ -228,8 +228,8 @@ FAULTS = (
     Fault(
         "signal_missed_while_references_are_taken",
         "benchmarks/regression/references.py",
-        "signal_safe_wait.result(each).items()",
-        "each.result().items()",
+        "signal_safe_wait.result(future)",
+        "future.result()",
         "Ctrl-C is lost where it comes while a thread is being started",
         (
             "tests/system/test_signal_safe_wait.py::test_float64_references_are_waited_for_in_this_way",

@@ -166,8 +166,8 @@ FAULTS = (
     Fault(
         "no_grad_forgotten_in_front",
         "impl_torch/recipes.py",
-        "        with torch.no_grad():\n            value = problem.run_front()\n",
-        "        value = problem.run_front()\n",
+        "        with torch.no_grad():\n            value = _run_front(problem)\n",
+        "        value = _run_front(problem)\n",
         "the frozen front runs with gradients on",
         (RECIPES_GIVE,),
         scenario="two_player",
@@ -176,8 +176,8 @@ FAULTS = (
     Fault(
         "detach_of_the_front_forgotten",
         "impl_torch/recipes.py",
-        "problem.run_front().detach()",
-        "problem.run_front()",
+        "_run_front(problem).detach()",
+        "_run_front(problem)",
         "the frozen front's output is handed on with its graph",
         (RECIPES_GIVE,),
         scenario="two_player",

@@ -1,4 +1,4 @@
-"""Faults of the comparison of two versions, of the turns it measures by, and of the page."""
+"""Faults of the comparison of two versions, of its turns, and of the report page."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from tests.mutations.fault import Fault
 HERE, PAGES, ANSWERS = (
     "tests/unit/results/statistics/test_launch_pairs.py",
     "tests/unit/results/report/test_pages.py",
-    "tests/unit/results/report/test_answers.py",
+    "tests/unit/results/report/test_ranking.py",
 )
-VERSUS, CLOCK = "results/statistics/launch_pairs.py", "benchmarks/harness/worker/clock.py"
-CHOICE, REPORT = "results/report/answers.py", "results/report/build.py"
+PAIRS, CLOCK = "results/statistics/launch_pairs.py", "benchmarks/harness/worker/clock.py"
+CHOICE, REPORT = "results/report/ranking.py", "results/report/build.py"
 IN_FRONT = f"{ANSWERS}::test_what_is_inconclusive_is_not_in_front_however_wide_its_interval"
 
 FAULTS = (
     Fault(
         "versions_swapped",
-        VERSUS,
+        PAIRS,
         "math.log(above / below)",
         "math.log(below / above)",
         "what got slower is told as faster",
@@ -24,7 +24,7 @@ FAULTS = (
     ),
     Fault(
         "common_mode_left_in",
-        VERSUS,
+        PAIRS,
         "own[..., members, :] -= shared[..., None, :]",
         "own[..., members, :] -= 0 * shared[..., None, :]",
         "a neighbour's load is a finding in every cell",
@@ -32,7 +32,7 @@ FAULTS = (
     ),
     Fault(
         "common_mode_forgotten",
-        VERSUS,
+        PAIRS,
         "return own, np.stack(common, axis=-2)",
         "return own, 0 * np.stack(common, axis=-2)",
         "a framework that got slower as a whole is hidden",
@@ -40,15 +40,15 @@ FAULTS = (
     ),
     Fault(
         "control_ignored",
-        VERSUS,
-        "np.where(held, verdicts, INCONCLUSIVE), held)",
-        "verdicts, held)",
+        PAIRS,
+        "np.where(passed, verdicts, INCONCLUSIVE), passed)",
+        "verdicts, passed)",
         "base differs from base, and head is judged all the same",
         (f"{HERE}::test_control_outside_the_margin_makes_its_group_inconclusive",),
     ),
     Fault(
         "every_look_at_the_full_level",
-        VERSUS,
+        PAIRS,
         "return float(np.quantile(np.concatenate(lowest), alpha))",
         "return alpha",
         "each look is one more chance of a false alarm",
@@ -56,41 +56,41 @@ FAULTS = (
     ),
     Fault(
         "margin_of_versions_dropped",
-        VERSUS,
-        "beyond = (differs < level) & (np.abs(rows.log_ratio) > design.bound)",
-        "beyond = differs < level",
+        "results/statistics/verdict.py",
+        "beyond = np.asarray(differs) & (np.abs(rows.log_ratio) > bound)",
+        "beyond = np.asarray(differs)",
         "a change too small to matter is an alarm",
         (f"{HERE}::test_change_inside_the_margin_is_no_finding",),
     ),
     Fault(
         "finding_forgotten_at_the_next_look",
-        VERSUS,
-        "np.where(on[..., None] & ~still, seen.verdicts, before.verdicts)",
-        "np.where(on[..., None], seen.verdicts, before.verdicts)",
+        PAIRS,
+        "np.where(row_on & ~confirmed, latest.verdicts, before.verdicts)",
+        "np.where(row_on, latest.verdicts, before.verdicts)",
         "what a test at its own level found is lost to a later one",
         (f"{HERE}::test_what_one_look_found_stays_unless_more_pairs_take_it_back",),
     ),
     Fault(
         "finding_kept_against_all_that_followed",
-        VERSUS,
-        "np.where(beyond, np.sign(seen.rows.log_ratio), 0)",
+        PAIRS,
+        "np.where(beyond, np.sign(latest.rows.log_ratio), 0)",
         "np.where(before.verdicts == SLOWER, 1, -1)",
         "slower by 0.3 %, says the table, for ten pairs of 24 said more",
         (f"{HERE}::test_what_one_look_found_stays_unless_more_pairs_take_it_back",),
     ),
     Fault(
         "finding_kept_though_its_control_broke",
-        VERSUS,
-        "(np.abs(seen.rows.log_ratio) > bound) & seen.control_held",
-        "np.abs(seen.rows.log_ratio) > bound",
+        PAIRS,
+        "(np.abs(latest.rows.log_ratio) > bound) & latest.control_held",
+        "np.abs(latest.rows.log_ratio) > bound",
         "a cell is slower, and beside it stands that something disturbed it",
         (f"{HERE}::test_finding_whose_control_breaks_later_is_taken_back",),
     ),
     Fault(
         "finding_kept_though_it_turned_round",
-        VERSUS,
-        "((before.verdicts == SLOWER) & (now > 0)) | ((before.verdicts == FASTER) & (now < 0))",
-        "((before.verdicts == SLOWER) | (before.verdicts == FASTER)) & (now != 0)",
+        PAIRS,
+        "((before.verdicts == SLOWER) & (side > 0)) | ((before.verdicts == FASTER) & (side < 0))",
+        "((before.verdicts == SLOWER) | (before.verdicts == FASTER)) & (side != 0)",
         "what is faster in the end is called slower",
         (f"{HERE}::test_what_one_look_found_stays_unless_more_pairs_take_it_back",),
         narrow="-0.3",
@@ -106,7 +106,7 @@ FAULTS = (
     Fault(
         "unfrozen_competes",
         CHOICE,
-        'return record["kind"] != FREEZE or record["strategy"] != record["baseline"]',
+        'return record["kind"] != FREEZE or not is_baseline(record)',
         "return True",
         "not to freeze is recommended as a way to freeze",
         (f"{ANSWERS}::test_the_unfrozen_network_never_competes_with_recipes_that_freeze",),
@@ -131,8 +131,8 @@ FAULTS = (
     Fault(
         "distrust_left_off_the_page",
         REPORT,
-        "(w for machine in machines for w in _distrust(machine))]",
-        "()]",
+        "*(warning for machine in machines for warning in _warnings_of_runs(machine)),",
+        "*(),",
         "a run whose canaries failed looks like any other",
         (f"{PAGES}::test_a_failed_canary_stands_at_the_top",),
     ),

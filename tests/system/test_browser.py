@@ -1,7 +1,8 @@
-"""The page in a real browser: offline, filtered, in both schemes, narrow, with 1,000 cells."""
+"""Test the page in a real browser: offline, filters, both schemes, narrow, with 1,000 cells."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -12,7 +13,7 @@ import pytest
 
 from results.report.build import build
 from results.report.html import html
-from results.report.images import library
+from results.report.images import vega_scripts
 from tests.helpers import browser
 from tests.helpers.factories.report_runs import whole_run
 from tests.unit.results.report.test_pages import HOSTILE, SECTIONS, hostile_run
@@ -36,15 +37,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page_file(folder: Path) -> Path:
     run = whole_run(scenarios=("stacked_cascade", "conv_cascade"), variants=("n2", "n4"))
-    return written(folder / "report.html", [run])
+    return write_page(folder / "report.html", [run])
 
 
 @cache
 def scripts() -> str:
-    return library()
+    return vega_scripts()
 
 
-def written(path: Path, runs: list[Any]) -> Path:
+def write_page(path: Path, runs: list[Any]) -> Path:
     path.write_text(html(build(runs), scripts()))
     return path
 
@@ -55,9 +56,7 @@ def seen(chrome: Any, page_file: Path) -> Iterator[browser.Seen]:
         yield found
 
 
-def test_the_page_asks_nobody_for_anything_and_has_no_errors(
-    seen: browser.Seen, page_file: Path
-) -> None:
+def test_the_page_sends_no_request_and_has_no_errors(seen: browser.Seen, page_file: Path) -> None:
     assert seen.requests == [page_file.resolve().as_uri()]
     assert seen.errors == []
 
@@ -113,7 +112,7 @@ def test_the_keyboard_reaches_filters_and_contents(seen: browser.Seen) -> None:
 @pytest.mark.parametrize(
     ("scheme", "ground"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(20, 23, 28)")]
 )
-def test_the_system_s_scheme_is_kept_to(
+def test_the_page_follows_the_scheme_of_the_system(
     chrome: Any, page_file: Path, scheme: str, ground: str
 ) -> None:
     with browser.opened(chrome, page_file, color_scheme=scheme) as seen:
@@ -142,10 +141,10 @@ def test_without_javascript_every_table_is_there(chrome: Any, page_file: Path) -
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_runs_nothing_and_widens_nothing(
+def test_a_hostile_name_runs_no_script_and_widens_no_page(
     chrome: Any, folder: Path, name: str
 ) -> None:
-    path = written(folder / "hostile.html", [hostile_run(name)])
+    path = write_page(folder / "hostile.html", [hostile_run(name)])
     alerts: list[str] = []
     with browser.opened(chrome, path) as seen:
         seen.page.on("dialog", lambda dialog: alerts.append(dialog.message))
@@ -161,11 +160,11 @@ def test_a_thousand_cells_and_fifty_runs_in_ten_seconds(chrome: Any, folder: Pat
         whole_run(f"20261121T01{i:02}03-ab12cd", scenarios=scenarios, seed=i)
         for i in range(2)
     ]  # fmt: skip
-    for i in range(48):  # estimating is not what is measured here
-        runs.append(_named(runs[i % 2], f"20261120T01{i:02}03-ab12cd"))
+    for i in range(48):  # copies: to estimate 50 runs would take longer than the test allows
+        runs.append(dataclasses.replace(runs[i % 2], id=f"20261120T01{i:02}03-ab12cd"))
     assert len(runs[0].records) >= 1000
     start = time.perf_counter()
-    page = html(build(runs), library())
+    page = html(build(runs), vega_scripts())
     assert time.perf_counter() - start < 10
     assert len(page.encode()) < 6e6
     path = folder / "many.html"
@@ -178,9 +177,3 @@ def test_a_thousand_cells_and_fifty_runs_in_ten_seconds(chrome: Any, folder: Pat
         )
         assert time.perf_counter() - start < 2
         assert seen.errors == []
-
-
-def _named(run: Any, name: str) -> Any:
-    import dataclasses
-
-    return dataclasses.replace(run, id=name)

@@ -1,4 +1,4 @@
-"""A mistake in a user's own part: its cells say it in one line, and cost the others nothing."""
+"""A mistake in an external part is the reason of its own cells and costs no other its time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpers.external_scenarios import Change, write
 NET1 = 'Stage("net1", Net(width), {"loss1": against("target1", F.mse_loss)}),'
 TARGET2 = 'against("target2", F.mse_loss)'
 
-# name: (outcome, what stands in the torch part, what is put in its place, what is said)
+# name: (outcome, text in the torch part, text that replaces it, message)
 TORCH: dict[str, tuple[str, str, str, str]] = {
     "no_function": (
         "crashed", "def no_function", "def something",
@@ -116,39 +116,43 @@ def session(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every mistake in a scenario of its own, two that are right, and one that cannot be drawn."""
-    made = tmp_path_factory.mktemp("nets")
-    for name, (_, there, given, _) in TORCH.items():
-        write(made, name, torch=(there, given))
+    """Write a scenario for each mistake, one without any, and one whose data cannot be drawn."""
+    nets = tmp_path_factory.mktemp("nets")
+    for name, (_, old, new, _) in TORCH.items():
+        write(nets, name, torch=(old, new))
     for name, changes in TWO_PARTS.items():
-        write(made, name, parts=("torch", "jax"), **changes)
-    write(made, "right")
+        write(nets, name, parts=("torch", "jax"), **changes)
+    write(nets, "right")
     more = '{"seed": {"batch": 2, "width": 3}, "small": {"batch": -1, "width": 3}}'
-    write(made, "drawing", spec=('{"seed": {"batch": 2, "width": 3}}', more))
-    return made
+    write(nets, "drawing", spec=('{"seed": {"batch": 2, "width": 3}}', more))
+    return nets
 
 
 @pytest.fixture(scope="module")
 def saved(folder: Path) -> tuple[dict[tuple[str, str], dict[str, Any]], str, int]:
-    """(scenario, framework) → record of `separate_retained`; output; exit code."""
+    """Return the records of `separate_retained` by (scenario, framework), output and exit code."""
     chosen = ["--kind=backward", "--strategy=separate_retained", "--launches=1", "--size=all"]
     timing = ["--benchmark-only", "--cell-seconds=0.001", f"--results={folder / 'runs'}"]
-    done = session(folder, *timing, *chosen)
+    completed = session(folder, *timing, *chosen)
     (path,) = (folder / "runs").glob("*/*.json")
     records = json.loads(path.read_text())["records"]
-    kept = [r for r in records if r["strategy"] != "summed" and r["size"] == "seed"]
-    found = {(r["scenario"], r["framework"]): r for r in kept}
+    chosen_records = [r for r in records if r["strategy"] != "summed" and r["size"] == "seed"]
+    by_part = {(r["scenario"], r["framework"]): r for r in chosen_records}
     small = [r for r in records if r["size"] == "small" and r["framework"] == "torch"]
-    return found | {("drawing", "small"): small[0]}, done.stdout + done.stderr, done.returncode
+    return (
+        by_part | {("drawing", "small"): small[0]},
+        completed.stdout + completed.stderr,
+        completed.returncode,
+    )
 
 
 @pytest.mark.parametrize("name", TORCH)
 def test_mistake_in_a_part_is_its_cells_outcome_and_reason(saved: Any, name: str) -> None:
-    outcome, _, _, said = TORCH[name]
+    outcome, _, _, message = TORCH[name]
     record = saved[0][name, "torch"]
     reason = record["missing"]["seconds"]
     assert (record["outcome"], record["family"]) == (outcome, name)
-    assert reason.startswith(said)
+    assert reason.startswith(message)
     assert "\n" not in reason
     assert f"{name}.py --kind=backward" in record["rerun"]
 
@@ -160,9 +164,11 @@ def test_session_goes_on_around_the_mistakes_and_says_them(saved: Any) -> None:
         assert records[name, "torch"]["outcome"] == "ok", output
         assert records[name, "jax"]["outcome"] == "unsupported"
     assert "right.py has no jax part" in records["right", "jax"]["missing"]["seconds"]
-    told = output.partition("what failed")[2]
-    assert f"crashed, 2 cells: {records['forward', 'torch']['missing']['seconds']}" in told
-    assert "  backward forward seed torch eager backward cpu float32: summed, separate_ret" in told
+    failures = output.partition("what failed")[2]
+    assert f"crashed, 2 cells: {records['forward', 'torch']['missing']['seconds']}" in failures
+    assert (
+        "  backward forward seed torch eager backward cpu float32: summed, separate_ret" in failures
+    )
     assert "Traceback" not in output
 
 
@@ -192,26 +198,29 @@ def test_parts_that_differ_get_no_time_at_all(saved: Any) -> None:
 
 
 def test_group_measured_in_another_process_finds_the_spec(measured: Any, tmp_path: Path) -> None:
-    """`measure_group` gets plain data only, and its process has never heard of the scenario."""
+    """`measure_group` loads the spec by its path in a process that has not loaded it before."""
     file = write(tmp_path, "faraway")
     (tmp_path / "faraway_fake.py").write_text("1 / 0\n")
-    found = measured("summed", scenario="faraway", file=str(file))
+    results = measured("summed", scenario="faraway", file=str(file))
     del CATALOGUE["faraway"]
-    assert found["summed"]["outcome"] == "crashed"
-    assert found["summed"]["why"] == "faraway_fake.py:1: ZeroDivisionError: division by zero"
+    assert results["summed"]["outcome"] == "crashed"
+    assert results["summed"]["why"] == "faraway_fake.py:1: ZeroDivisionError: division by zero"
 
 
 def test_checks_fail_with_the_same_line_and_pass_what_is_right(folder: Path) -> None:
     chosen = "names_and_shapes or flow_is or agree_between"
-    done = session(folder, "--benchmark-skip", "--size=seed", "--framework=torch", "-k", chosen)
-    assert done.returncode == 1
-    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
-    for name, (_, _, _, said) in TORCH.items():
-        test = "flow_is_as_declared" if "flow does" in said else "names_and_shapes"
+    completed = session(
+        folder, "--benchmark-skip", "--size=seed", "--framework=torch", "-k", chosen
+    )
+    assert completed.returncode == 1
+    failed = [line for line in completed.stdout.splitlines() if line.startswith("FAILED")]
+    for name, (_, _, _, message) in TORCH.items():
+        flow = "flow does" in message
+        test = "flow_is_as_declared" if flow else "names_and_shapes"
         lines = [line for line in failed if test in line and f"[{name}-" in line]
         assert len(lines) == 1, name
-        short = said.partition("hold: ")[2].partition(", and")[0] if "flow does" in said else said
-        assert short[:60] in done.stdout, name
+        short = message.partition("hold: ")[2].partition(", and")[0] if flow else message
+        assert short[:60] in completed.stdout, name
     assert not [line for line in failed if "[right-" in line]
-    assert "right.py has no jax part: no right_jax.py" in done.stdout
-    assert "Traceback" not in done.stdout
+    assert "right.py has no jax part: no right_jax.py" in completed.stdout
+    assert "Traceback" not in completed.stdout

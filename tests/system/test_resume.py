@@ -13,7 +13,7 @@ import pytest
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.session import recording, resume
 from benchmarks.machine import environment
-from results.records.record import Run, cell_id, new_run_id, sample_key, utc_now
+from results.records.record import Record, Run, cell_id, new_run_id, sample_key, utc_now
 from results.records.storage import save_run
 from results.report.build import build
 from results.report.markdown import markdown
@@ -52,7 +52,8 @@ def test_stopped_run_goes_on_from_what_it_had_saved(tmp_path: Path, how: int, co
     assert (after.finished is not None, after.interrupted) == (True, False)
     assert outcomes(after) == {"ok": 8}
     assert samples_of(after, "seed", "backward") == samples_of(before, "seed", "backward")
-    for record in after.records:
+    records: list[Any] = list(after.records)
+    for record in records:
         assert record["seconds"]["estimate"] > 0
         assert (record["ratio"] is None) == (record["strategy"] == "summed")
     assert len(after.settings["resumed"]) == 1
@@ -168,7 +169,7 @@ def test_run_without_samples_of_an_ok_cell_is_measured_again(whole: Run) -> None
     assert len(group) == 2
 
 
-def one(run: Run) -> dict[str, Any]:
+def one(run: Run) -> Record:
     return run.records[0]
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from benchmarks.harness.protocol import cells
 from benchmarks.paths import ROOT
+from benchmarks.scenarios import SIZES
+from results.report import vocabulary
 
 GROUND = ("impl_torch", "impl_jax", "results")
 # Files in which every public function or class of one framework has its namesake in the other, or
@@ -26,6 +28,7 @@ TWINS = (
     "recipes.py",
     "training.py",
     "optimizers.py",
+    "compiling.py",
     "program.py",
     "layout.py",
     "gemms.py",
@@ -41,7 +44,7 @@ FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 ARROWS = {
     "results": (),
     "results.records": (),
-    "results.statistics": (),
+    "results.statistics": ("results.records",),
     "results.estimates": ("results.records", "results.statistics"),
     "results.regression": ("results.records", "results.statistics"),
     "results.terminal": (
@@ -153,6 +156,7 @@ ARROWS = {
         "benchmarks.harness.worker",
         "benchmarks.machine",
         "benchmarks.paths",
+        "benchmarks.scenarios",
         "results",
         "results.records",
         "results.regression",
@@ -218,6 +222,18 @@ def test_arrows_make_no_circle() -> None:
         ready = {name for name, used in ARROWS.items() if set(used) <= placed} - placed
         assert ready, f"a circle among {sorted(set(ARROWS) - placed)}"
         placed |= ready
+
+
+def test_no_section_of_the_report_imports_another() -> None:
+    sections = "results.report.sections"
+    files = [file for file in modules("results.report") if file.parent.name == "sections"]
+    assert len(files) > 10
+    for file in files:
+        assert not [name for name in imported(file) if name.startswith(sections)], file
+
+
+def test_report_orders_the_sizes_that_scenarios_have() -> None:
+    assert set(vocabulary.SIZES) == set(SIZES)
 
 
 def test_nothing_of_the_product_imports_the_evaluation() -> None:

@@ -1,9 +1,9 @@
-"""Show what `regress` says of changes that are known (``make demonstration``).
+"""Demonstrate the verdicts of `regress` on known changes (``make demonstration``).
 
-``replay`` decides over the recorded traces of the trial, which are of unchanged code; ``live``
-measures: a comment edited, and the faults of `faults.py` slipped in, some sessions of each;
-``upgrade`` compares two environments, with an older release of jax and with this one. What is there
-already is not measured again. ``page`` writes docs/regress-trial.md of all.
+``replay`` decides comparisons drawn from the recorded traces of the trial, all of unchanged code.
+``live`` measures real sessions: some with an edited comment, some with the faults of `faults.py`.
+``upgrade`` compares two environments, one with an older release of jax. Results that exist already
+are not measured again. ``page`` writes docs/regress-trial.md from all results.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evaluation.demonstration import page, releases
-from benchmarks.evaluation.demonstration.faults import COMMENT, FAULTS, Fault, slip_in
+from benchmarks.evaluation.demonstration.faults import COMMENT, FAULTS, Fault, insert_faults
 from benchmarks.evaluation.trial import plan, replay, traces
 from benchmarks.evaluation.trial.plan import SUBJECTS
 from benchmarks.evaluation.trial.tuning import Constants
@@ -39,13 +39,13 @@ SLOWED = (0.03, 0.05, 0.10)
 
 
 def main() -> int:
-    """Run the parts asked for; returns the exit code."""
+    """Run the parts named on the command line and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=", ".join(PARTS))
     parser.add_argument(
         "--traces", default=str(TRACES), help="recorded by python -m benchmarks.evaluation.trial"
     )
-    parser.add_argument("--out", default=str(OUT), help="folder of what was found")
+    parser.add_argument("--out", default=str(OUT), help="folder of results")
     parser.add_argument(
         "--runs", type=int, default=RUNS, help=f"live sessions of each kind ({RUNS})"
     )
@@ -57,47 +57,51 @@ def main() -> int:
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     if "replay" in options.parts:
-        found = replayed(Path(options.traces))
-        (out / "replay.json").write_text(json.dumps(found, indent=1) + "\n")
+        conditions = replay_comparisons(Path(options.traces))
+        (out / "replay.json").write_text(json.dumps(conditions, indent=1) + "\n")
     if "live" in options.parts:
         for index in range(options.runs):
             for kind, faults in KINDS.items():
-                live(out / f"{kind}-{index}.json", faults, options.budget)
+                measure_faults(out / f"{kind}-{index}.json", faults, options.budget)
     if "upgrade" in options.parts:
-        upgrade(out / "upgrade-0.json", options.budget)
+        measure_upgrade(out / "upgrade-0.json", options.budget)
     if "page" in options.parts:
         PAGE.write_text(page.page(out))
         print(PAGE)
     return 0
 
 
-def replayed(folder: Path) -> dict[str, Any]:
-    """Alarms over unchanged code, and slowdowns found, by condition."""
-    kept = traces.load_all(folder)
-    told = json.loads((folder / "replay.json").read_text())["constants"]
-    constants = {metric: Constants(**told[metric]) for metric in plan.METRICS}
-    found = {}
+def replay_comparisons(folder: Path) -> dict[str, Any]:
+    """Return for each condition the alarms over unchanged code and the slowdowns found."""
+    recorded = traces.load_all(folder)
+    saved = json.loads((folder / "replay.json").read_text())["constants"]
+    constants = {metric: Constants(**saved[metric]) for metric in plan.METRICS}
+    conditions = {}
     for place, condition in enumerate(plan.CONDITIONS):
-        sets = replay.chosen(kept, "report", condition)
-        ours = replay.Ours.of(sets, constants, launch_pairs.LOOKS[-1])
-        found[condition] = {"sets": len(sets), **_alarms(ours, place), "found": _power(ours, place)}
-    return found
+        sets = replay.select_sets(recorded, "report", condition)
+        ours = replay.OurSessions.from_sets(sets, constants, launch_pairs.LOOKS[-1])
+        conditions[condition] = {
+            "sets": len(sets),
+            **_alarms(ours, place),
+            "found": _power(ours, place),
+        }
+    return conditions
 
 
-def design() -> Design:
-    """As `results.regression`: what a framework's cells share is one group a metric."""
+def comparison_design() -> Design:
+    """Return the design of `results.regression`: the shift of a framework is a group per metric."""
     owners = [(metric, subject.framework) for metric in plan.METRICS for subject in SUBJECTS]
     names = list(dict.fromkeys(owners))
     return Design(tuple(names.index(one) for one in owners), launch_pairs.LOOKS, control="row")
 
 
-def _decided(d: Any, control: Any) -> Any:
+def _decide(d: Any, control: Any) -> Any:
     both = [np.concatenate([part[m] for m in plan.METRICS], axis=-2) for part in (d, control)]
-    return launch_pairs.decide(both[0], both[1], design())
+    return launch_pairs.decide(both[0], both[1], comparison_design())
 
 
-def _alarms(ours: replay.Ours, place: int) -> dict[str, Any]:
-    session = _decided(*ours.draw(plan.TRIALS, [plan.SEED, 70, place]))
+def _alarms(ours: replay.OurSessions, place: int) -> dict[str, Any]:
+    session = _decide(*ours.draw(plan.TRIALS, [plan.SEED, 70, place]))
     slower, faster = session.verdicts == SLOWER, session.verdicts == FASTER
     cells = 2 * len(SUBJECTS)
     return {
@@ -109,59 +113,62 @@ def _alarms(ours: replay.Ours, place: int) -> dict[str, Any]:
     }
 
 
-def _power(ours: replay.Ours, place: int) -> dict[str, Any]:
-    """How often one slowed cell is found, the mean over cells, and every torch cell slowed."""
-    found = {}
+def _power(ours: replay.OurSessions, place: int) -> dict[str, Any]:
+    """Return how often each slowed cell is found, and how often a slowed framework is found."""
+    by_fraction = {}
     torch = [i for i, subject in enumerate(SUBJECTS) if subject.framework == "torch"]
     for fraction in SLOWED:
-        times, count = [], plan.TRIALS // 4
+        rates, count = [], plan.TRIALS // 4
         for cell in range(len(SUBJECTS)):
             d, control = ours.draw(count, [plan.SEED, 71, place, cell])
-            session = _decided(replay.slowed(d, [cell], fraction), control)
-            said = replay.calls_slower(session, cell, len(plan.METRICS))
-            times.append(float(said.mean()))
+            session = _decide(replay.slow_down(d, [cell], fraction), control)
+            slower = replay.calls_slower(session, cell, len(plan.METRICS))
+            rates.append(float(slower.mean()))
         d, control = ours.draw(count, [plan.SEED, 72, place])
-        session = _decided(replay.slowed(d, torch, fraction), control)
-        rows = [2 * len(SUBJECTS) + i for i in (0, 2)]  # wall and CPU of torch; see `design`
+        session = _decide(replay.slow_down(d, torch, fraction), control)
+        rows = [2 * len(SUBJECTS) + i for i in (0, 2)]  # the shifts of torch, wall and CPU
         shifted = (session.verdicts[:, rows] == SLOWER).any(axis=-1)
-        found[str(fraction)] = {"cells": times, "everything": float(shifted.mean())}
-    return found
+        by_fraction[str(fraction)] = {"cells": rates, "everything": float(shifted.mean())}
+    return by_fraction
 
 
-def live(path: Path, faults: tuple[Fault, ...], budget: str) -> None:
-    """One session of the real command, on a clone with its work tree changed."""
+def measure_faults(path: Path, faults: tuple[Fault, ...], budget: str) -> None:
+    """Measure one session of the real command on a clone whose work tree has these faults."""
     if path.exists():
         print(f"{path.stem}: there already")
         return
-    with tempfile.TemporaryDirectory(prefix="cascade-bench-demonstration-") as kept:
-        clone = Path(kept) / "clone"
+    with tempfile.TemporaryDirectory(prefix="cascade-bench-demonstration-") as temporary:
+        clone = Path(temporary) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        slip_in(faults, clone)
-        _session(path, ["HEAD", f"--budget={budget}"], clone, kept)
+        insert_faults(faults, clone)
+        _run_regress(path, ["HEAD", f"--budget={budget}"], clone, temporary)
 
 
-def upgrade(path: Path, budget: str) -> None:
-    """One session of the real command, with another release of a framework for BASE."""
+def measure_upgrade(path: Path, budget: str) -> None:
+    """Measure one session of the real command whose BASE has an older release of a framework."""
     if path.exists():
         print(f"{path.stem}: there already")
         return
-    with tempfile.TemporaryDirectory(prefix="cascade-bench-demonstration-") as kept:
-        python = releases.environment(Path(kept) / "older")
-        _session(path, [f"--base-python={python}", f"--budget={budget}"], ROOT, kept)
+    with tempfile.TemporaryDirectory(prefix="cascade-bench-demonstration-") as temporary:
+        python = releases.environment(Path(temporary) / "older")
+        _run_regress(path, [f"--base-python={python}", f"--budget={budget}"], ROOT, temporary)
 
 
-def _session(path: Path, asked: list[str], folder: Path, kept: str) -> None:
-    """Run `regress` in the folder, and keep what it told; paths under ``kept`` are gone after."""
+def _run_regress(path: Path, arguments: list[str], folder: Path, temporary: str) -> None:
+    """Run `regress` in a folder and save its JSON result at ``path``.
+
+    Paths under ``temporary`` are made relative, as that folder is removed afterwards.
+    """
     partial = Path(f"{path}.partial")
-    command = [sys.executable, "-m", "benchmarks.cli", "regress", *asked]
-    command += [f"--json={partial}", f"--results={kept}/kept"]
+    command = [sys.executable, "-m", "benchmarks.cli", "regress", *arguments]
+    command += [f"--json={partial}", f"--results={temporary}/comparisons"]
     start = time.monotonic()
     code = subprocess.run(command, cwd=folder, check=False).returncode
     minutes = (time.monotonic() - start) / 60
     print(f"{path.stem}: exit code {code}, {minutes:.1f} min", flush=True)
     if partial.exists():
-        told = json.loads(partial.read_text().replace(f"{kept}/", ""))
-        path.write_text(json.dumps(told | {"code": code, "minutes": minutes}, indent=1) + "\n")
+        result = json.loads(partial.read_text().replace(f"{temporary}/", ""))
+        path.write_text(json.dumps(result | {"code": code, "minutes": minutes}, indent=1) + "\n")
         partial.unlink()
 
 

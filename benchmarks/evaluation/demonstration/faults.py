@@ -1,4 +1,4 @@
-"""What the demonstrations slip into HEAD, as changes of its source text."""
+"""List the faults that the demonstrations insert into HEAD, as changes of its source text."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Fault:
-    """``old`` becomes ``new`` in ``file``; then this ``cell`` must be called ``verdict``."""
+    """Describe a change of source text and the verdict that it must cause.
 
-    what: str
+    In ``file`` the text ``old`` becomes ``new``. Then the cell with the name ``cell`` must get this
+    ``verdict``. Both are empty for a change that must have no effect.
+    """
+
+    description: str
     file: str
     old: str
     new: str
-    cell: str  # as a finding names it
+    cell: str
     verdict: str
 
 
 COMMENT = Fault(
     "an edited comment",
     "impl_torch/strategies.py",
-    '''    """One backward pass of the sum: 11 products."""
-''',
-    '''    """One backward pass of the sum: 11 products in all."""
-''',
+    "        reduce(add, losses.values()).backward()\n",
+    "        # one backward pass\n        reduce(add, losses.values()).backward()\n",
     "",
     "",
 )
@@ -75,18 +77,18 @@ FAULTS = (
 )
 
 
-def slip_in(faults: tuple[Fault, ...], root: Path) -> None:
+def insert_faults(faults: tuple[Fault, ...], root: Path) -> None:
     """Change the sources under ``root``.
 
     Raises:
-        ValueError: the text that is to be changed does not stand there exactly once.
+        ValueError: the text to be changed does not occur exactly once in its file.
     """
     for fault in faults:
         path = root / fault.file
         source = path.read_text()
         if source.count(fault.old) != 1:
             raise ValueError(
-                f"{fault.file} has {source.count(fault.old)} places for {fault.what!r}; "
+                f"{fault.file} has {source.count(fault.old)} places for {fault.description!r}; "
                 "bring faults.py up to date with it"
             )
         path.write_text(source.replace(fault.old, fault.new))

@@ -1,4 +1,4 @@
-"""The page of the demonstrations, from what was found."""
+"""Build the page of the demonstrations from their saved results."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ NONE = "Not run yet: `python -m benchmarks.evaluation.demonstration.demonstrate 
 
 
 def page(folder: Path) -> str:
-    """Markdown of everything that is in the folder; what is not there is said not to be."""
+    """Return the page as Markdown; a part without results says which command makes them.
+
+    Args:
+        folder: ``replay.json`` and one file for each live session, see `demonstrate`.
+    """
     lines = [
         "# What `cascade-bench regress` says of what is known",
         "",
-        "Made by `make demonstration`, on a quiet machine two hours; what is there is not measured "
-        "again. Method: [regress.md](regress.md).",
+        "Made by `make demonstration`, on a quiet machine two hours; what is there is not "
+        "measured again. Method: [regress.md](regress.md).",
         "",
         *_replayed(folder / "replay.json"),
         *_unchanged(_live(folder, "unchanged")),
@@ -39,24 +43,24 @@ def _replayed(path: Path) -> Iterator[str]:
     if not path.exists():
         yield from (NONE.format("replay"), "")
         return
-    found = json.loads(path.read_text())
+    conditions = json.loads(path.read_text())
     yield (
         "Comparisons of 8 cells drawn from recorded launches of one and the same code (the report "
         "half of [the trial](trial.md)'s traces), decided as the command does: 24 launch pairs, "
         "looks after 10, 16 and 24. They share launches, so the interval, exact for independent "
         "ones, is a guide. Then one cell made slower, and every torch cell."
     )
-    slowed = list(next(iter(found.values()))["found"])
+    slowed = list(next(iter(conditions.values()))["found"])
     heads = "".join(
         f" +{100 * float(f):g} % found | all torch +{100 * float(f):g} % |" for f in slowed
     )
     yield ""
     yield (
-        "| condition | comparisons | alarms (slower or faster) | at most, 95 % | "
-        f"of them slower (exit code 1) |{heads}"
+        "| condition | comparisons | alarms (slower or faster) | at most, 95 % | of them slower "
+        f"(exit code 1) |{heads}"
     )
     yield f"|---|--:|--:|--:|--:|{'--:|--:|' * len(slowed)}"
-    for condition, one in found.items():
+    for condition, one in conditions.items():
         most = binomtest(one["alarms"], one["comparisons"]).proportion_ci().high
         cells = "".join(
             f" {100 * sum(p['cells']) / len(p['cells']):.1f} % | {100 * p['everything']:.1f} % |"
@@ -81,8 +85,8 @@ def _unchanged(runs: list[dict[str, Any]]) -> Iterator[str]:
     yield "| session | exit code | launch pairs | min | equal | faster | not told | slower |"
     yield "|--:|--:|--:|--:|--:|--:|--:|--:|"
     for place, run in enumerate(runs):
-        said = [one["verdict"] for one in run["findings"]]
-        counts = [said.count(v) for v in ("equal", "faster", "inconclusive", "slower")]
+        verdicts = [one["verdict"] for one in run["findings"]]
+        counts = [verdicts.count(v) for v in ("equal", "faster", "inconclusive", "slower")]
         yield (
             f"| {place + 1} | {run['code']} | {run['launch_pairs']} | {run['minutes']:.1f} | "
             f"{' | '.join(map(str, counts))} |"
@@ -95,15 +99,15 @@ def _faulty(runs: list[dict[str, Any]]) -> Iterator[str]:
     if not runs:
         yield from (NONE.format("live"), "")
         return
-    names = " | ".join(f"{fault.what}: {fault.cell}" for fault in FAULTS)
+    names = " | ".join(f"{fault.description}: {fault.cell}" for fault in FAULTS)
     yield f"| session | exit code | min | {names} | others called slower |"
     yield f"|--:|--:|--:|{'---|' * len(FAULTS)}---|"
     for place, run in enumerate(runs):
-        said = {_name(one["cell"]): one for one in run["findings"]}
-        cells = [_told(said.get(fault.cell), fault.verdict) for fault in FAULTS]
+        findings = {_name(one["cell"]): one for one in run["findings"]}
+        cells = [_fault_text(findings.get(fault.cell), fault.verdict) for fault in FAULTS]
         others = [
             name
-            for name, one in said.items()
+            for name, one in findings.items()
             if one["verdict"] == "slower" and name not in {fault.cell for fault in FAULTS}
         ]
         yield (
@@ -134,8 +138,8 @@ def _upgraded(runs: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _versions(run: dict[str, Any], side: str) -> str:
-    found = run["comparison"]["sides"][side]["versions"]
-    return ", ".join(f"{name} {found[name]}" for name in ("torch", "jax", "jaxlib", "flax"))
+    versions = run["comparison"]["sides"][side]["versions"]
+    return ", ".join(f"{name} {versions[name]}" for name in ("torch", "jax", "jaxlib", "flax"))
 
 
 def _verdict_and_ratio(one: dict[str, Any]) -> str:
@@ -146,16 +150,18 @@ def _verdict_and_ratio(one: dict[str, Any]) -> str:
     return f"{one['verdict']} | {ratio['estimate']:.3f} [{ends}]"
 
 
-def _told(one: dict[str, Any] | None, wanted: str) -> str:
+def _fault_text(one: dict[str, Any] | None, expected: str) -> str:
+    """Return the verdict on a faulty cell, marked if it is not the expected one."""
     if one is None:
         return "**not measured**"
-    mark = "" if one["verdict"] == wanted else "**not found:** "
+    mark = "" if one["verdict"] == expected else "**not found:** "
     ratio = one["ratios"].get("wall")
     change = f" {100 * (ratio['estimate'] - 1):+.1f} %" if ratio else ""
     return f"{mark}{one['verdict']}{change}"
 
 
 def _name(cell: dict[str, str]) -> str:
+    """Return the name that tables give to a cell."""
     from results.regression.document import Finding
 
     return Finding(cell, "", "", {}, None, None).name

@@ -1,4 +1,4 @@
-"""An environment with another release of a framework, for the demonstration of an upgrade."""
+"""Make an environment with another release of a framework, to demonstrate an upgrade."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import sysconfig
 import venv
 from pathlib import Path
 
-# jax of PyPI is a CPU build and small; the oldest that the flax of constraints.txt takes
+# The oldest release that the flax of constraints.txt supports. jax from PyPI is a small CPU build.
 OLDER = ("jax==0.10.0", "jaxlib==0.10.0")
 
 
 def environment(folder: Path, packages: tuple[str, ...] = OLDER) -> Path:
-    """The interpreter of a new environment: this one, but for those packages.
+    """Make a virtual environment and return its interpreter.
 
-    Everything else is found where this interpreter has it, so that nothing else differs.
+    It has these packages, and finds all others where the present interpreter finds them, so nothing
+    else differs.
 
     Raises:
-        CalledProcessError: they cannot be installed.
+        CalledProcessError: a package cannot be installed.
     """
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     subprocess.run([str(python), *install, *packages], check=True)
-    (own,) = folder.glob("lib/python*/site-packages")
-    (own / "all_else.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (site_packages,) = folder.glob("lib/python*/site-packages")
+    (site_packages / "all_else.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python

@@ -1,1 +1,1 @@
-"""The trial: how often this suite's verdict and other tools' are wrong, and how much they find."""
+"""Measure how often this suite and other tools raise false alarms, and how much they find."""

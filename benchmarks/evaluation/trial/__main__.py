@@ -1,4 +1,4 @@
-"""Run the trial, a stage at a time: record, replay, live, report, or all (``make trial``)."""
+"""Run the trial, one stage or all of them: record, replay, live, report (``make trial``)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one stage, or all of them; returns the exit code: 0, or 2 with one line on stderr."""
+    """Run the stages; return 0, 2 after an error, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     stages = STAGES if options.stage == "all" else (options.stage,)
     try:
@@ -51,18 +51,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(stages: Sequence[str], options: argparse.Namespace) -> None:
+    """Raise `TraceError` where the options are invalid or a program that is needed is missing."""
     for name in ("minutes", "live_minutes"):
         if not 0 < getattr(options, name) < float("inf"):
-            given = getattr(options, name)
-            raise TraceError(f"--{name.replace('_', '-')} {given}: must be a number above 0")
+            value = getattr(options, name)
+            raise TraceError(f"--{name.replace('_', '-')} {value}: must be a number above 0")
     if shutil.which("taskset") is None:
         raise TraceError(
             "the trial keeps its workers on one core by taskset, of Linux's util-linux"
         )
-    lacking = real.lacking()
-    if lacking and set(stages) - {"record"}:
+    missing = real.missing_packages()
+    if missing and set(stages) - {"record"}:
         raise TraceError(
-            f"{' and '.join(lacking)} not installed; install them: pip install -e '.[all,trial]'"
+            f"{' and '.join(missing)} not installed; install them: pip install -e '.[all,trial]'"
         )
 
 

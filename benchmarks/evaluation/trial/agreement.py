@@ -1,4 +1,4 @@
-"""Do the rules as replayed say what the tools' own commands say of the same traces?"""
+"""Check that the replayed rules agree with the tools' own commands on the same traces."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evaluation.trial import plan, real, replay, tools, traces
-from benchmarks.evaluation.trial.replay import Others
+from benchmarks.evaluation.trial.replay import OtherTools
 from benchmarks.evaluation.trial.traces import TraceError
 from results.statistics.estimators import Array
 
-# Slowdowns of head, so that both answers occur; asv starts a process for every cell and round.
+# Slowdowns of head, chosen so that both verdicts occur. asv has only one, and few processes, as it
+# starts one for every cell and round.
 FRACTIONS = {tools.PYTEST_BENCHMARK: (0.0, 0.05), tools.PYPERF: (0.0, 0.03), tools.ASV: (0.10,)}
 ASV_PROCESSES = 2
 
 
 def check(folder: Path) -> None:
-    """Feed drawn comparisons to the real commands; what agreed goes into ``agreement.json``."""
-    sets = replay.chosen(traces.load_all(folder), "report", "bursty")
-    found: dict[str, Any] = {}
+    """Give drawn comparisons to the real commands; write the counts to ``agreement.json``."""
+    sets = replay.select_sets(traces.load_all(folder), "report", "bursty")
+    results: dict[str, Any] = {}
     for tool, fractions in FRACTIONS.items():
-        others = Others.of(sets, ASV_PROCESSES if tool == tools.ASV else 8)
+        others = OtherTools.from_sets(sets, ASV_PROCESSES if tool == tools.ASV else 8)
         try:
-            compared = [_one(tool, others, fraction) for fraction in fractions]
-        except (TraceError, real.CommandFailed, ImportError) as why:
-            found[tool] = {"missing": str(why)[-500:]}
+            compared = [_compare(tool, others, fraction) for fraction in fractions]
+        except (TraceError, real.CommandFailed, ImportError) as error:
+            results[tool] = {"missing": str(error)[-500:]}
         else:
-            found[tool] = {
-                "cells": sum(len(real_says) for real_says, _ in compared),
-                "agree": sum(int((a == b).sum()) for a, b in compared),
-                "slower": sum(int(real_says.sum()) for real_says, _ in compared),
+            results[tool] = {
+                "cells": sum(len(by_command) for by_command, _ in compared),
+                "agree": sum(int((command == rule).sum()) for command, rule in compared),
+                "slower": sum(int(by_command.sum()) for by_command, _ in compared),
             }
-        print(f"{tool}: {found[tool]}", flush=True)
-    (folder / "agreement.json").write_text(json.dumps(found, indent=1) + "\n")
+        print(f"{tool}: {results[tool]}", flush=True)
+    (folder / "agreement.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
-def _one(tool: str, others: Others, fraction: float) -> tuple[Any, Any]:
-    """What the command and the rule call slower, cell by cell."""
+def _compare(tool: str, others: OtherTools, fraction: float) -> tuple[Any, Any]:
+    """Return for each cell whether the command calls it slower, and whether the rule does."""
     seed = [plan.SEED, 77]
     sides = others.single_samples(seed) if tool == tools.PYTEST_BENCHMARK else _sides(tool, others)
     names = [subject.id for subject in plan.SUBJECTS]
@@ -52,17 +53,17 @@ def _one(tool: str, others: Others, fraction: float) -> tuple[Any, Any]:
         "head": dict(zip(names, [rows.tolist() for rows in head], strict=True)),
     }
     rule = next(r for r in tools.rules(others.count * replay.PYPERF_VALUES) if r.tool == tool)
-    said = [
+    by_rule = [
         bool(rule.alarms(b.reshape(1, -1), h.reshape(1, -1))[0])
         for b, h in zip(base, head, strict=True)
     ]
-    with tempfile.TemporaryDirectory(prefix="cascade-bench-trial-") as kept:
-        slower = answer(tool, Path(kept), series)
-    return np.array([name in slower for name in names]), np.array(said)
+    with tempfile.TemporaryDirectory(prefix="cascade-bench-trial-") as temporary:
+        slower = ask_command(tool, Path(temporary), series)
+    return np.array([name in slower for name in names]), np.array(by_rule)
 
 
-def _sides(tool: str, others: Others) -> tuple[list[Array], list[Array]]:
-    """One comparison: of each cell a row for each process, all of the same length."""
+def _sides(tool: str, others: OtherTools) -> tuple[list[Array], list[Array]]:
+    """Draw one comparison; return for each cell of a side an array [processes, samples]."""
     drawn = others.draw(tool, 1, [plan.SEED, 78])
     base, head = (
         [rows.reshape(others.count, -1) for rows in side] for side in zip(*drawn, strict=True)
@@ -71,8 +72,14 @@ def _sides(tool: str, others: Others) -> tuple[list[Array], list[Array]]:
     return [rows[:, :shortest] for rows in base], [rows[:, :shortest] for rows in head]
 
 
-def answer(tool: str, folder: Path, series: Mapping[str, real.Series]) -> set[str]:
-    """What the tool's real command calls slower of these series."""
+def ask_command(tool: str, folder: Path, series: Mapping[str, real.Series]) -> set[str]:
+    """Return the cells that the tool's real command calls slower.
+
+    Args:
+        tool: one of `tools.TOOLS` that has a command.
+        folder: an empty folder for the command's files.
+        series: the times of ``base`` and ``head``.
+    """
     if tool == tools.PYTEST_BENCHMARK:
         return real.pytest_benchmark(folder, {"series": series})
     if tool == tools.PYPERF:

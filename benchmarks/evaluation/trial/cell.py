@@ -1,8 +1,8 @@
-"""One cell inside another tool's process: the real one, or a trace told as if it were timed.
+"""Open one cell in the process of another tool: the real cell, or a replay of its trace.
 
-The tool's process learns from a job, a JSON file named in the environment, what its cells are:
-``series`` {side: {cell: [a row of seconds for each process]}} to be told, or ``live`` {cell: …} to
-be opened here; ``head`` names the commit that is head, for asv.
+The environment variable `JOB` names a JSON file that describes the cells. ``series`` holds recorded
+times to replay: {side: {cell: [a row of seconds for each process]}}. Otherwise ``live`` describes
+real cells: {cell: what is needed to open it}. For asv ``head`` names the commit that is head.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from typing import Any
 
 JOB, SIDE = "CASCADE_TRIAL_JOB", "CASCADE_TRIAL_SIDE"
 
-_now = 0.0  # of the clock that traces are told by
+_now = 0.0  # seconds on the clock of a replay
 
 
 def clock() -> float:
-    """The wall's, or in a replay the one that each call moves on by its sample."""
-    return _now if told() else time.perf_counter()
+    """Return the time in seconds; in a replay each call of a cell moves it on by a sample."""
+    return _now if is_replay() else time.perf_counter()
 
 
 @lru_cache(maxsize=1)
 def job() -> dict[str, Any]:
-    """What this process is to do."""
-    found: dict[str, Any] = json.loads(Path(os.environ[JOB]).read_text())
-    return found
+    """Return the job of this process."""
+    loaded: dict[str, Any] = json.loads(Path(os.environ[JOB]).read_text())
+    return loaded
 
 
-def told() -> bool:
-    """Whether traces are replayed."""
+def is_replay() -> bool:
+    """Return whether recorded times are replayed."""
     return "series" in job()
 
 
 def side() -> str:
-    """Base or head: asv tells by the commit, for the others the environment does."""
+    """Return ``base`` or ``head``, from asv's commit or from the environment variable `SIDE`."""
     commit = os.environ.get("ASV_COMMIT")
     if commit:
         return "head" if commit == job().get("head") else "base"
@@ -47,31 +47,38 @@ def side() -> str:
 
 
 def names() -> list[str]:
-    """The cells of the job."""
-    return list(job()["series"]["base"] if told() else job()["live"])
+    """Return the names of the cells in the job."""
+    return list(job()["series"]["base"] if is_replay() else job()["live"])
 
 
-def opened(name: str) -> tuple[Callable[[], object], Callable[[], float], int]:
-    """What to call, what to time it by, and how many samples there are to be told, or 0."""
-    if told():
+def open_cell(name: str) -> tuple[Callable[[], object], Callable[[], float], int]:
+    """Return the function to time, the clock to time it by, and how many samples can be replayed.
+
+    The last is 0 for a real cell.
+    """
+    if is_replay():
         row = job()["series"][side()][name][_process(name)]
-        return _teller(row), clock, len(row)
+        return _replayer(row), clock, len(row)
     return _call(job()["live"][name]), clock, 0
 
 
-def lazily(name: str) -> Callable[[], object]:
-    """A cell that is opened at its first call: pyperf's parent process never calls."""
-    kept: list[Callable[[], object]] = []
+def open_lazily(name: str) -> Callable[[], object]:
+    """Return a function that opens the cell at its first call.
+
+    pyperf's parent process never calls it, and so need not open the cell.
+    """
+    opened: list[Callable[[], object]] = []
 
     def call() -> object:
-        if not kept:
-            kept.append(opened(name)[0])
-        return kept[0]()
+        if not opened:
+            opened.append(open_cell(name)[0])
+        return opened[0]()
 
     return call
 
 
-def _teller(row: list[float]) -> Callable[[], None]:
+def _replayer(row: list[float]) -> Callable[[], None]:
+    """Return a function that moves the clock on by the next sample of the row."""
     place = 0
 
     def advance() -> None:
@@ -84,7 +91,7 @@ def _teller(row: list[float]) -> Callable[[], None]:
 
 
 def _process(name: str) -> int:
-    """Which process of its side this is: the next one that has not been told yet."""
+    """Return the number of this process on its side, the first that no other process has taken."""
     rows = len(job()["series"][side()][name])
     if rows == 1:
         return 0
@@ -99,7 +106,7 @@ def _process(name: str) -> int:
 
 
 def _call(entry: dict[str, Any]) -> Callable[[], object]:
-    """The real cell, opened in this process; head spins where the job says so."""
+    """Open the real cell in this process; calls of head spin for as long as the job says."""
     from benchmarks.evaluation.trial.worker import spin
     from benchmarks.harness.protocol.heartbeat import Heartbeat
     from benchmarks.harness.worker.timing import Timing

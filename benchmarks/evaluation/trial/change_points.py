@@ -1,10 +1,10 @@
-"""Compare methods that find where a series changed, and only there; the table of docs/history.md.
+"""Compare methods of finding changes in a series of sessions; print the table of docs/history.md.
 
 Run by ``python -m benchmarks.evaluation.trial.change_points``.
 
-Series of log times of sessions: noise of 3 %, independent or autocorrelated as sessions of one
-machine are, unchanged or with one step. A method alarms where it finds any change in an unchanged
-series; it has found a step where it names a run within two of it, of the right sign.
+The series are log times with noise of 3 %, independent or autocorrelated as sessions of one machine
+are, and unchanged or with one step. A change found in an unchanged series is a false alarm. A step
+counts as found if the method names a run within two of it, with the right sign.
 """
 
 from __future__ import annotations
@@ -27,14 +27,18 @@ LENGTHS = (20, 60, 150)
 STEPS = (0.05, 0.10, 0.20)
 SERIES = 400
 NEAR = 2  # runs
-FROM_END = 6  # runs that a late step leaves
+FROM_END = 6  # runs after a late step
 
 # log times [runs] → (first run of the new level, log step) of each change found
 Method = Callable[[Array], Sequence[tuple[int, float]]]
 
 
 class Case(NamedTuple):
-    """``at`` is None where nothing changes."""
+    """Describe the series of one case.
+
+    ``phi`` is the autocorrelation, ``length`` the number of runs, ``step`` the relative change from
+    run ``at`` on; ``at`` is None for an unchanged series.
+    """
 
     phi: float
     length: int
@@ -43,22 +47,25 @@ class Case(NamedTuple):
 
 
 def ours(values: Array) -> list[tuple[int, float]]:
-    """`results.statistics.change_points`: a penalty for autocorrelated series."""
+    """Find changes by this suite's method, whose penalty allows for autocorrelation."""
     return [(one.at, math.log(one.ratio)) for one in change_points.changes(values)]
 
 
-def plain(values: Array) -> list[tuple[int, float]]:
-    """ruptures' PELT with the usual penalty (BIC, 2 σ² log n), as if runs were independent."""
+def ruptures_bic(values: Array) -> list[tuple[int, float]]:
+    """Find changes by ruptures' PELT with the usual penalty (BIC, 2 σ² log n).
+
+    The penalty takes the runs as independent.
+    """
     import ruptures
 
     scale = 1.4826 * float(np.median(np.abs(np.diff(values)))) / math.sqrt(2)
-    found = ruptures.KernelCPD(kernel="linear", min_size=change_points.SHORTEST)
-    edges = found.fit((values / scale).reshape(-1, 1)).predict(pen=2 * math.log(len(values)))
+    detector = ruptures.KernelCPD(kernel="linear", min_size=change_points.SHORTEST)
+    edges = detector.fit((values / scale).reshape(-1, 1)).predict(pen=2 * math.log(len(values)))
     return _levels(values, edges[:-1])
 
 
 def asv(values: Array) -> list[tuple[int, float]]:
-    """asv's step detection, as its regression pages use it."""
+    """Find changes by asv's step detection, as its regression pages do."""
     from asv.step_detect import detect_steps
 
     steps = detect_steps(np.exp(values).tolist(), None)
@@ -68,14 +75,15 @@ def asv(values: Array) -> list[tuple[int, float]]:
 
 
 def otava(values: Array) -> list[tuple[int, float]]:
-    """apache-otava's change points (E-divisive means with its t-test), its defaults."""
+    """Find changes by apache-otava (E-divisive means with its t-test) with its defaults."""
     from otava.analysis import compute_change_points
 
-    found, _ = compute_change_points(np.exp(values).tolist())
-    return _levels(values, [point.index for point in found])
+    points, _ = compute_change_points(np.exp(values).tolist())
+    return _levels(values, [point.index for point in points])
 
 
 def _levels(values: Array, edges: Sequence[int]) -> list[tuple[int, float]]:
+    """Return each edge with the difference between the medians after it and before it."""
     bounds = [0, *edges, len(values)]
     levels = [np.median(values[a:b]) for a, b in itertools.pairwise(bounds)]
     return [
@@ -84,17 +92,17 @@ def _levels(values: Array, edges: Sequence[int]) -> list[tuple[int, float]]:
 
 
 def methods() -> dict[str, Method]:
-    """Those that are installed here."""
-    found: dict[str, Method] = {"this suite": ours, "ruptures, BIC": plain}
+    """Return the methods that are installed here, by name."""
+    installed: dict[str, Method] = {"this suite": ours, "ruptures, BIC": ruptures_bic}
     if importlib.util.find_spec("asv"):
-        found["asv"] = asv
+        installed["asv"] = asv
     if importlib.util.find_spec("otava"):
-        found["apache-otava"] = otava
-    return found
+        installed["apache-otava"] = otava
+    return installed
 
 
 def cases() -> Iterator[Case]:
-    """Unchanged first, then each step, in the middle and near the end."""
+    """Yield the cases: unchanged first, then each step, in the middle and near the end."""
     for phi in AUTOCORRELATIONS:
         for length in LENGTHS:
             yield Case(phi, length, 0.0, None)
@@ -103,8 +111,8 @@ def cases() -> Iterator[Case]:
                 yield Case(phi, length, step, length - FROM_END)
 
 
-def drawn(case: Case, count: int, seed: int = 5) -> Array:
-    """Log times [series, runs], each of the same spread whatever its autocorrelation."""
+def draw_series(case: Case, count: int, seed: int = 5) -> Array:
+    """Draw log times [series, runs] whose spread is `NOISE` whatever their autocorrelation."""
     rng = np.random.default_rng([seed, int(100 * case.phi), case.length])
     values = np.empty((count, case.length))
     values[:, 0] = rng.normal(0.0, NOISE, count)
@@ -116,32 +124,35 @@ def drawn(case: Case, count: int, seed: int = 5) -> Array:
     return values
 
 
-def share(method: Method, case: Case, count: int = SERIES) -> float:
-    """Of unchanged series those with an alarm, of the others those whose step was found."""
+def hit_rate(method: Method, case: Case, count: int = SERIES) -> float:
+    """Return the share of unchanged series with an alarm, or of the others whose step was found."""
     hits = 0
-    for values in drawn(case, count):
-        found = method(values)
+    for values in draw_series(case, count):
+        changes = method(values)
         if case.at is None:
-            hits += bool(found)
+            hits += bool(changes)
         else:
-            hits += any(abs(at - case.at) <= NEAR and step > 0 for at, step in found)
+            hits += any(abs(at - case.at) <= NEAR and step > 0 for at, step in changes)
     return hits / count
 
 
 def table(count: int = SERIES) -> Iterator[str]:
-    """Markdown, a row a method and autocorrelation, the mean over lengths and places."""
+    """Yield the lines of the table in Markdown: a row for each method and autocorrelation.
+
+    Each figure is the mean over the lengths, and over the places of the step.
+    """
     heads = "".join(f" +{100 * step:g} % found |" for step in STEPS)
     yield f"| method | autocorrelation | alarms in unchanged series |{heads}"
     yield f"|---|--:|--:|{'--:|' * len(STEPS)}"
     for name, method in methods().items():
         for phi in AUTOCORRELATIONS:
-            shares = {c: share(method, c, count) for c in cases() if c.phi == phi}
+            shares = {c: hit_rate(method, c, count) for c in cases() if c.phi == phi}
             columns = [
                 100 * float(np.mean([s for c, s in shares.items() if c.step == step]))
                 for step in (0.0, *STEPS)
             ]
-            told = " | ".join(f"{column:.1f} %" for column in columns)
-            yield f"| {name} | {phi:g} | {told} |"
+            percents = " | ".join(f"{column:.1f} %" for column in columns)
+            yield f"| {name} | {phi:g} | {percents} |"
 
 
 if __name__ == "__main__":

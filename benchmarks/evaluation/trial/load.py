@@ -1,6 +1,6 @@
-"""A bursty neighbour: one core's worth of memory traffic, on and off for 0.2 to 3 seconds.
+"""Run a bursty neighbour: memory traffic on one core, on and off for 0.2 to 3 seconds each.
 
-``python -m benchmarks.evaluation.trial.load SEED`` runs until it is ended. The seed fixes the
+``python -m benchmarks.evaluation.trial.load SEED`` runs until it is killed. The seed fixes the
 bursts.
 """
 
@@ -18,7 +18,7 @@ MEGABYTES = 64  # of each of the two arrays: more than any cache holds
 
 
 def bursts(seed: int) -> Iterator[tuple[bool, float]]:
-    """Whether on, and for how many seconds, without end."""
+    """Yield without end whether the load is on, and for how many seconds."""
     rng = np.random.default_rng(seed)
     low, high = np.log(BURST)
     on = bool(rng.integers(2))
@@ -28,7 +28,7 @@ def bursts(seed: int) -> Iterator[tuple[bool, float]]:
 
 
 def main() -> None:
-    """Copy memory during bursts, sleep between them."""
+    """Copy memory during bursts, and sleep between them."""
     one, other = np.ones((2, MEGABYTES * 2**20 // 8))
     for on, seconds in bursts(int(sys.argv[1])):
         end = time.perf_counter() + seconds

@@ -1,4 +1,4 @@
-"""What the trial measures, how long, and where it is kept: every constant of it."""
+"""Set every constant of the trial: its cells, times, conditions and folders."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FRAMEWORKS = ("torch", "jax")
 METRICS = ("wall", "cpu")
 OURS = "this suite"  # beside the names of the other tools
 
-# Of each set of launches, all of the same code. Which of them plays base, head, and base again is
-# drawn anew for every replayed session: unchanged code has no roles.
+# In each set of launches, all of the same code. Their roles (base, head and control) are drawn anew
+# for every replayed session, as unchanged code has no roles.
 WORKERS = 3
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One cell of the trial: a problem, a phase, a strategy; kind ``backward``, on the CPU."""
+    """Name one cell of the trial; all are of kind ``backward`` and run on the CPU."""
 
     scenario: str
     variant: str
@@ -36,10 +36,12 @@ class Subject:
 
     @property
     def id(self) -> str:
+        """Return the name of the cell in saved traces."""
         return f"{self.framework}-{self.scenario}-{self.size}-{self.strategy}-{self.phase}"
 
     @property
     def problem(self) -> tuple[str, str, str]:
+        """Return scenario, variant and size."""
         return self.scenario, self.variant, self.size
 
 
@@ -51,18 +53,18 @@ _SHAPES = (
 )
 SUBJECTS = tuple(Subject(*shape, framework) for framework in FRAMEWORKS for shape in _SHAPES)
 
-# The workers measure on one core, one thread each: with as many threads as cores, a neighbour that
-# takes one core makes torch's threads wait for each other, hundreds of times the cell's own time.
+# The workers measure on one core, one thread each. With as many threads as cores, a neighbour that
+# takes one core makes torch's threads wait for each other, for hundreds of times the cell's time.
 CORES = sorted(os.sched_getaffinity(0))
 CORE = CORES[-1]
 
-# Seconds of a cell and worker, in turns with the other workers; and the lengths of a turn that are
-# tried in the tuning half. The report half has the one that spread least there.
+# Seconds that each worker measures a cell, in turns with the other workers. The tuning half tries
+# several lengths of a turn; the report half has the length with the smallest spread there.
 CELL_SECONDS = 0.25
 TURNS = (0.02, 0.008, 0.05)
-# Seconds of a cell in one process, one sample after the other, as the other tools measure: of
-# every worker for those that use many processes, and of one worker and a quarter of the cells in
-# each set for the one that uses a single process.
+# Seconds of a cell in one process, one sample after the other, as the other tools measure. For
+# tools with many processes every worker measures every cell. For the tool with a single process one
+# worker measures long, in each set a quarter of the cells.
 SOLO_SECONDS = 0.42
 LONG_SECONDS = 5.0
 LONG_CYCLE = 4
@@ -71,7 +73,7 @@ LONG_CYCLE = 4
 DECISION_SECONDS = 60.0
 SUITE_SECONDS = DECISION_SECONDS * len(SUBJECTS)
 
-# Bursts of the second process, seconds; drawn log-uniformly, on and off alike.
+# Shortest and longest burst of the second process, and pause, in seconds; drawn log-uniformly.
 BURST = (0.2, 3.0)
 
 MINUTES = 35.0  # of recording
@@ -81,16 +83,19 @@ SEED = 11
 
 
 def traces_at(folder: Path, index: int) -> Path:
-    """Where the traces of a set of launches stand."""
+    """Return the file of a set of launches."""
     return folder / f"set-{index:03d}.npz"
 
 
 def condition_of(index: int) -> str:
-    """Sets are quiet and under load in turn, so that a drift of the machine falls on both."""
+    """Return the condition of a set.
+
+    Conditions alternate, so that a drift of the machine affects both.
+    """
     return CONDITIONS[index % 2]
 
 
 def long_subjects(index: int) -> list[Subject]:
-    """Whose turn it is to be measured long in this set: one of each framework, in a cycle."""
+    """Return the cells that are measured long in this set: one of each framework, in a cycle."""
     place = (index // len(CONDITIONS)) % LONG_CYCLE
     return [subject for i, subject in enumerate(SUBJECTS) if i % LONG_CYCLE == place]

@@ -1,4 +1,4 @@
-"""The trial's plots, each as SVG and PNG."""
+"""Draw the plots of the trial, each as SVG and PNG."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from benchmarks.evaluation.trial import plan, rates, tools
 from benchmarks.evaluation.trial.plan import OURS
 
-# Okabe and Ito's palette: told apart with any colour vision, and by their marks in grey.
 TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
-LOOK = {
+# Okabe and Ito's palette: the colours differ for any colour vision, and the marks in grey print
+STYLES = {
     OURS: ("#0072B2", "o"),
     tools.PYTEST_BENCHMARK: ("#D55E00", "s"),
     tools.PYPERF: ("#009E73", "^"),
@@ -27,10 +27,19 @@ LOOK = {
 }
 
 
-def draw(found: Mapping[str, Any], cells: Mapping[str, Any], folder: Path) -> list[str]:
-    """Every plot into the folder; their names without suffix."""
+def draw(replayed: Mapping[str, Any], cells: Mapping[str, Any], folder: Path) -> list[str]:
+    """Draw every plot into the folder; return their names without suffix.
+
+    Args:
+        replayed: the figures of `evaluate.evaluate`.
+        cells: condition → cell → figures, see `summary.summarise`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    figures = {"power": power(found), "alarms": alarms(found), "spread": spread(found, cells)}
+    figures = {
+        "power": power(replayed),
+        "alarms": alarms(replayed),
+        "spread": spread(replayed, cells),
+    }
     for name, figure in figures.items():
         for suffix in ("svg", "png"):
             figure.savefig(folder / f"{name}.{suffix}", dpi=110, metadata=_undated(suffix))
@@ -42,20 +51,20 @@ def _undated(suffix: str) -> dict[str, None] | None:
     return {"Date": None} if suffix == "svg" else None  # the same figures make the same file
 
 
-def power(found: Mapping[str, Any]) -> Any:
-    """How much of a slowdown is found: as the tools are, and at one alarm rate."""
+def power(replayed: Mapping[str, Any]) -> Any:
+    """Plot how many slowed cells each tool finds, with usual settings and at one alarm rate."""
     figure, axes = plt.subplots(
         2, 2, figsize=(9, 7), sharex=True, sharey=True, layout="constrained"
     )
-    for column, (condition, one) in enumerate(found["conditions"].items()):
+    for column, (condition, one) in enumerate(replayed["conditions"].items()):
         for row, matched in enumerate((False, True)):
             axis = axes[row][column]
             for tool, curve in _curves(one, matched).items():
-                colour, mark = LOOK[tool]
+                colour, mark = STYLES[tool]
                 percents = [100 * f for f in plan.SLOWDOWNS]
                 axis.plot(percents, curve, color=colour, marker=mark, label=tool)
-            what = "at a matched alarm rate" if matched else "with the tools' usual settings"
-            axis.set_title(f"{condition}, {what}", fontsize=10)
+            title = "at a matched alarm rate" if matched else "with the tools' usual settings"
+            axis.set_title(f"{condition}, {title}", fontsize=10)
             axis.grid(alpha=0.3)
             axis.set_ylim(-3, 103)
     for axis in axes[-1]:
@@ -69,6 +78,7 @@ def power(found: Mapping[str, Any]) -> Any:
 
 
 def _curves(one: Mapping[str, Any], matched: bool) -> dict[str, list[float]]:
+    """Return for each tool the percentage of slowed cells that it finds, by slowdown."""
     powers = {OURS: one["ours"][rates.MAIN]["power"]}
     for tool, entry in one["tools"].items():
         chosen = entry["settings"][rates.best_setting(entry)] if matched else entry
@@ -80,16 +90,16 @@ def _curves(one: Mapping[str, Any], matched: bool) -> dict[str, list[float]]:
     return curves
 
 
-def alarms(found: Mapping[str, Any]) -> Any:
-    """Unchanged whole suites in which something was called slower, with intervals."""
+def alarms(replayed: Mapping[str, Any]) -> Any:
+    """Plot for each tool the share of unchanged suites with a cell called slower."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharex=True, sharey=True, layout="tight")
-    for axis, (condition, one) in zip(axes, found["conditions"].items(), strict=True):
+    for axis, (condition, one) in zip(axes, replayed["conditions"].items(), strict=True):
         counts = {OURS: one["ours"][rates.MAIN]["alarms"]}
         counts |= {tool: entry["alarms"] for tool, entry in one["tools"].items()}
         for place, (tool, count) in enumerate(counts.items()):
             hits, of = count["suite_slower"], count["suites"]
             low, high = rates.wilson(hits, of)
-            colour, mark = LOOK[tool]
+            colour, mark = STYLES[tool]
             axis.plot([100 * low, 100 * high], [place, place], color=colour, linewidth=2)
             axis.plot(100 * hits / of, place, color=colour, marker=mark)
             text = f"{100 * hits / of:.1f} %"
@@ -105,8 +115,8 @@ def alarms(found: Mapping[str, Any]) -> Any:
     return figure
 
 
-def spread(found: Mapping[str, Any], cells: Mapping[str, Any]) -> Any:
-    """The SD of one launch pair of each cell, wall and CPU time, and of one launch alone."""
+def spread(replayed: Mapping[str, Any], cells: Mapping[str, Any]) -> Any:
+    """Plot the standard deviation of each cell's launch pairs, and of its single launches."""
     figure, axes = plt.subplots(
         1, 2, figsize=(9, 4.2), sharex=True, sharey=True, layout="constrained"
     )
@@ -115,7 +125,7 @@ def spread(found: Mapping[str, Any], cells: Mapping[str, Any]) -> Any:
         "pair_sd_wall": ("launch pair, wall", "#0072B2", "o"),
         "pair_sd_cpu": ("launch pair, CPU", "#D55E00", "^"),
     }
-    for axis, condition in zip(axes, found["conditions"], strict=True):
+    for axis, condition in zip(axes, replayed["conditions"], strict=True):
         names = list(cells[condition])
         for key, (label, colour, mark) in kinds.items():
             values = [100 * max(cells[condition][name][key], 1e-4) for name in names]

@@ -1,4 +1,4 @@
-"""Rates with their intervals, and whether the trial's marks were reached, and if not, why."""
+"""Compute rates with their intervals, and judge whether the trial reached its pass marks."""
 
 from __future__ import annotations
 
@@ -11,90 +11,92 @@ import scipy.stats
 from benchmarks.evaluation.trial import plan, tools
 from results.statistics import launch_pairs
 
-MAIN = "wall and CPU"  # the variant of this suite that the marks are about
+MAIN = "wall and CPU"  # the variant of this suite that has to reach the marks
 POWER_AT, POWER_MARK = "0.03", 0.80
 COVERAGE = (0.93, 0.97)
-SUITES = 300  # without an alarm, the upper bound of the rate is just under 1 %
+SUITES = 300  # if none of these alarms, the upper bound of the rate is just under 1 %
 
 
 class Mark(NamedTuple):
-    """One pass mark: what was asked for, what was seen, and where it fell short, the cause."""
+    """Report one pass mark: the requirement, the figures, and the cause if it was not reached."""
 
-    asked: str
+    requirement: str
     reached: bool
-    seen: str
+    evidence: str
     cause: str
 
 
 def upper_bound(hits: int, of: int) -> float:
-    """Clopper and Pearson's one-sided 95 % upper bound of a rate (1934); 1 for no trials."""
+    """Return Clopper and Pearson's one-sided 95 % upper bound of a rate (1934); 1 for no trials."""
     return float(scipy.stats.beta.ppf(0.95, hits + 1, of - hits)) if of > hits else 1.0
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a rate (1927)."""
-    found = scipy.stats.binomtest(hits, of).proportion_ci(0.95, method="wilson")
-    return float(found.low), float(found.high)
+    """Return Wilson's 95 % interval of a rate (1927)."""
+    interval = scipy.stats.binomtest(hits, of).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def power_of(power: Mapping[str, Any], fraction: str) -> tuple[int, int]:
-    """How many slowed cells were found, and of how many, over all cells."""
+    """Return how many slowed cells were found over all cells, and how many there were."""
     one = power[fraction]
     return sum(one["cells"]), one["of"] * len(one["cells"])
 
 
 def best_setting(entry: Mapping[str, Any]) -> str:
-    """The setting of a tool that found most on the tuning half at the matched alarm rate."""
+    """Return the setting of a tool that finds most on the tuning half at the matched alarm rate."""
     settings = entry["settings"]
     return max(settings, key=lambda name: settings[name]["promise"])
 
 
-def marks(found: Mapping[str, Any], cells: Mapping[str, Any]) -> list[Mark]:
-    """The four marks.
+def marks(replayed: Mapping[str, Any], cells: Mapping[str, Any]) -> list[Mark]:
+    """Judge the four marks: silence, power, order among the tools, and coverage.
 
     Args:
-        found: what `evaluate` returns.
-        cells: the summary's conditions: condition → cell → figures.
+        replayed: the figures of `evaluate.evaluate`.
+        cells: condition → cell → figures, see `summary.summarise`.
     """
     return [
-        _silence(found),
-        _power(found["conditions"]["bursty"], cells["bursty"]),
-        _ahead(found),
-        _covered(found),
+        _silence(replayed),
+        _power(replayed["conditions"]["bursty"], cells["bursty"]),
+        _ahead(replayed),
+        _covered(replayed),
     ]
 
 
-def _silence(found: Mapping[str, Any]) -> Mark:
-    alarms = [one["ours"][MAIN]["alarms"] for one in found["conditions"].values()]
-    apart = [one["disjoint"] for one in found["conditions"].values()]
+def _silence(replayed: Mapping[str, Any]) -> Mark:
+    alarms = [one["ours"][MAIN]["alarms"] for one in replayed["conditions"].values()]
+    apart = [one["disjoint"] for one in replayed["conditions"].values()]
     hits, of = (sum(a[key] for a in alarms) for key in ("suite_alarms", "suites"))
     few, alone = (sum(a[key] for a in apart) for key in ("suite_alarms", "suites"))
     bound = upper_bound(hits, of)
-    seen = (
+    evidence = (
         f"{hits} alarms in {of} replayed sessions (upper bound {bound:.2%} if they were "
         f"independent, which they are not: they share launches); {few} in the {alone} that share "
         f"none (upper bound {upper_bound(few, alone):.0%})"
     )
     reached = hits == 0 and of >= SUITES
-    cause = "" if reached else "; ".join(_alarm_causes(found))
-    return Mark(f"no alarm in at least {SUITES} unchanged suites", reached, seen, cause)
+    cause = "" if reached else "; ".join(_alarm_causes(replayed))
+    return Mark(f"no alarm in at least {SUITES} unchanged suites", reached, evidence, cause)
 
 
-def _alarm_causes(found: Mapping[str, Any]) -> list[str]:
-    said = []
-    for condition, one in found["conditions"].items():
+def _alarm_causes(replayed: Mapping[str, Any]) -> list[str]:
+    """Return for each condition with alarms a line about their cause."""
+    parts = []
+    for condition, one in replayed["conditions"].items():
         alarms = one["ours"][MAIN]["alarms"]
         if alarms["suite_alarms"]:
-            said.append(
+            parts.append(
                 f"{condition}: {alarms['suite_alarms']} alarms, {alarms['common_alarms']} of them "
-                f"by a common mode; normal noise as wide as these launches' makes "
+                "by a common mode; normal noise as wide as these launches' makes "
                 f"{one['normal_alarms']} in as many sessions, "
-                + _rest(alarms["suite_alarms"], one["normal_alarms"])
+                + _normal_share(alarms["suite_alarms"], one["normal_alarms"])
             )
-    return said
+    return parts
 
 
-def _rest(hits: int, normal: int) -> str:
+def _normal_share(hits: int, normal: int) -> str:
+    """Say whether normal noise explains the alarms, or the tails of the launches do."""
     if hits > normal:
         return "what is more comes from their tails"
     return "so these are what the level α allows, which no session is without"
@@ -104,42 +106,43 @@ def _power(bursty: Mapping[str, Any], cells: Mapping[str, Any]) -> Mark:
     ours = bursty["ours"][MAIN]
     hits, of = power_of(ours["power"], POWER_AT)
     low, high = wilson(hits, of)
-    took = bursty["pair_seconds"] * bursty["looks"][-1] / len(plan.SUBJECTS)
-    seen = (
+    seconds = bursty["pair_seconds"] * bursty["looks"][-1] / len(plan.SUBJECTS)
+    evidence = (
         f"{hits / of:.1%} [{low:.1%}, {high:.1%}] of the cells slowed by 3 %, in at most "
-        f"{took:.0f} s a decision ({bursty['looks'][-1]} launch pairs)"
+        f"{seconds:.0f} s a decision ({bursty['looks'][-1]} launch pairs)"
     )
-    reached = hits / of >= POWER_MARK and took <= plan.DECISION_SECONDS
-    cause = "" if reached else _power_cause(bursty, ours, cells, took)
-    return Mark(f"≥ {POWER_MARK:.0%} of +3 % found under bursty load", reached, seen, cause)
+    reached = hits / of >= POWER_MARK and seconds <= plan.DECISION_SECONDS
+    cause = "" if reached else _power_cause(bursty, ours, cells, seconds)
+    return Mark(f"≥ {POWER_MARK:.0%} of +3 % found under bursty load", reached, evidence, cause)
 
 
 def _power_cause(
-    bursty: Mapping[str, Any], ours: Mapping[str, Any], cells: Mapping[str, Any], took: float
+    bursty: Mapping[str, Any], ours: Mapping[str, Any], cells: Mapping[str, Any], seconds: float
 ) -> str:
-    said = []
-    if took > plan.DECISION_SECONDS:
-        said.append(f"{bursty['looks'][-1]} launch pairs take {took:.0f} s a decision")
+    """Say why too few slowed cells were found, or why a decision took too long."""
+    parts = []
+    if seconds > plan.DECISION_SECONDS:
+        parts.append(f"{bursty['looks'][-1]} launch pairs take {seconds:.0f} s a decision")
     one = ours["power"][POWER_AT]
     for (name, figures), count in zip(cells.items(), one["cells"], strict=True):
         if count / one["of"] < POWER_MARK:
-            said.append(
+            parts.append(
                 f"{name}: found {count / one['of']:.0%}, a launch pair's SD is "
                 f"{figures['pair_sd_wall']:.1%} on the wall and {figures['pair_sd_cpu']:.1%} in "
                 "CPU time"
             )
     left = ours["alarms"]["control_left"]
     if left > 0.05:
-        said.append(
+        parts.append(
             f"base against base left ±{launch_pairs.MARGIN:.0%} in {left:.0%} of the sessions, "
             "which makes them inconclusive"
         )
-    return "; ".join(said)
+    return "; ".join(parts)
 
 
-def _ahead(found: Mapping[str, Any]) -> Mark:
-    said, behind = [], []
-    for condition, one in found["conditions"].items():
+def _ahead(replayed: Mapping[str, Any]) -> Mark:
+    parts, behind = [], []
+    for condition, one in replayed["conditions"].items():
         hits, of = power_of(one["ours"][MAIN]["power"], POWER_AT)
         others = []
         for tool, entry in one["tools"].items():
@@ -153,19 +156,19 @@ def _ahead(found: Mapping[str, Any]) -> Mark:
                     f"matched on the tuning half, alarms in {raised['suite_slower']} of "
                     f"{raised['suites']} suites of the report half"
                 )
-        said.append(f"{condition}: this suite {hits / of:.1%}, {', '.join(others)}")
+        parts.append(f"{condition}: this suite {hits / of:.1%}, {', '.join(others)}")
         behind += [
             f"{condition}: {tool} has no figure ({why})"
             for tool, why in one["missing"].items()
             if tool in tools.TOOLS
         ]
-    asked = "ahead of the other four at a matched alarm rate, +3 %"
-    return Mark(asked, not behind, "; ".join(said), "; ".join(behind))
+    requirement = "ahead of the other four at a matched alarm rate, +3 %"
+    return Mark(requirement, not behind, "; ".join(parts), "; ".join(behind))
 
 
-def _covered(found: Mapping[str, Any]) -> Mark:
+def _covered(replayed: Mapping[str, Any]) -> Mark:
     shares, outside = [], []
-    for condition, one in found["conditions"].items():
+    for condition, one in replayed["conditions"].items():
         for metric, looks in one["coverage"].items():
             for pairs, rows in looks.items():
                 share = float(np.mean(rows))
@@ -176,8 +179,8 @@ def _covered(found: Mapping[str, Any]) -> Mark:
                         f"least in one row {min(rows):.1%}"
                     )
     span = f"{min(shares):.1%} to {max(shares):.1%}"
-    seen = f"{span} over condition, metric and look, {plan.TRIALS} sessions each"
+    evidence = f"{span} over condition, metric and look, {plan.TRIALS} sessions each"
     cause = "; ".join(outside)
     if cause:
         cause += "; the rows' spreads differ more than their common prior allows for, or have tails"
-    return Mark("nominal 95 % intervals cover in 93–97 %", not outside, seen, cause)
+    return Mark("nominal 95 % intervals cover in 93–97 %", not outside, evidence, cause)

@@ -1,4 +1,4 @@
-"""The other tools' real commands, given traces or real cells: what do they call slower?"""
+"""Run the other tools' real commands on traces or real cells, and read what they call slower."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ _ASV = {
 
 
 class CommandFailed(Exception):
-    """A tool's command ended in another way than its two answers, and what it said."""
+    """A tool's command ended without a verdict; the message holds the end of its output."""
 
 
-def lacking() -> list[str]:
-    """What of the ``trial`` extra is not installed."""
+def missing_packages() -> list[str]:
+    """Return the packages of the ``trial`` extra that are not installed."""
     return [
         name for name in ("pyperf", "asv", "matplotlib") if importlib.util.find_spec(name) is None
     ]
 
 
 def write_job(folder: Path, job: Mapping[str, Any]) -> Path:
-    """The job's file, in a folder of its own."""
+    """Write a job for `cell` into a folder; return the file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "job.json"
     path.write_text(json.dumps(job))
@@ -59,22 +59,22 @@ def write_job(folder: Path, job: Mapping[str, Any]) -> Path:
 
 
 def pytest_benchmark(folder: Path, job: Mapping[str, Any], options: Sequence[str] = ()) -> set[str]:
-    """Two runs, then ``--benchmark-compare-fail=median:5%``: the cells that it fails."""
+    """Run the cells twice; return those that ``--benchmark-compare-fail=median:5%`` fails."""
     path = write_job(folder, job)
     shutil.copy(COMMANDS / "cells_pytest.py", folder / "test_cells.py")
     command = [sys.executable, "-m", "pytest", "test_cells.py", "-q", "-p", "no:cacheprovider"]
     command += ["--rootdir", str(folder), "--benchmark-storage", str(folder / "runs"), *options]
     _run([*command, "--benchmark-save=base"], path, "base", folder, (0,))
     compare = ["--benchmark-compare=0001", "--benchmark-compare-fail=median:5%"]
-    said = _run([*command, *compare], path, "head", folder, (0, 1))
-    # _pytest's own failures are no answers
-    if "failed" in said and "Performance has regressed" not in said:
-        raise CommandFailed(said[-2000:])
-    return set(re.findall(r"test_cell\[([^\]]+)\] \([^)]*\) - Field 'median' has failed", said))
+    output = _run([*command, *compare], path, "head", folder, (0, 1))
+    # a failure of pytest itself is no verdict
+    if "failed" in output and "Performance has regressed" not in output:
+        raise CommandFailed(output[-2000:])
+    return set(re.findall(r"test_cell\[([^\]]+)\] \([^)]*\) - Field 'median' has failed", output))
 
 
 def pyperf_files(folder: Path, series: Mapping[str, Series]) -> list[str]:
-    """Files of both sides, written by pyperf's own classes: a run for each process."""
+    """Write the files of both sides with pyperf's own classes, a run for each process."""
     import pyperf
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,16 +97,16 @@ def pyperf_files(folder: Path, series: Mapping[str, Series]) -> list[str]:
 
 
 def pyperf_compare(files: Sequence[str], folder: Path) -> set[str]:
-    """``python -m pyperf compare_to``: the cells that it calls slower; of several cells only.
+    """Return the cells that ``python -m pyperf compare_to`` calls slower.
 
-    A lone one is compared without its name.
+    The files must hold several cells: pyperf compares a single one without printing its name.
     """
-    said = _run([sys.executable, "-m", "pyperf", "compare_to", *files], None, "", folder, (0,))
-    return set(re.findall(r"^(\S+): Mean \+- std dev: .* slower$", said, re.MULTILINE))
+    output = _run([sys.executable, "-m", "pyperf", "compare_to", *files], None, "", folder, (0,))
+    return set(re.findall(r"^(\S+): Mean \+- std dev: .* slower$", output, re.MULTILINE))
 
 
 def pyperf_run(folder: Path, job: Mapping[str, Any], processes: int) -> set[str]:
-    """Real runs of both sides, then the comparison."""
+    """Measure both sides with pyperf; return the cells that it calls slower."""
     path = write_job(folder, job)
     shutil.copy(COMMANDS / "cells_pyperf.py", folder / "cells.py")
     files = [str(folder / f"{side}.json") for side in ("base", "head")]
@@ -117,7 +117,10 @@ def pyperf_run(folder: Path, job: Mapping[str, Any], processes: int) -> set[str]
 
 
 def asv_continuous(folder: Path, job: Mapping[str, Any]) -> set[str]:
-    """``asv continuous`` between two commits of a throw-away repository: what got worse."""
+    """Return the cells that ``asv continuous`` calls worse.
+
+    It compares two commits of a new repository.
+    """
     repository = folder / "repository"
     (repository / "bench").mkdir(parents=True)
     (repository / "bench" / "__init__.py").touch()
@@ -132,13 +135,13 @@ def asv_continuous(folder: Path, job: Mapping[str, Any]) -> set[str]:
     path = write_job(folder, {**job, "head": head})
     asv = [sys.executable, "-m", "asv"]
     _run([*asv, "machine", "--yes"], path, "", repository, (0,))
-    # without its samples on record asv compares confidence intervals, and no U test is made
+    # without recorded samples asv compares confidence intervals instead of making a U test
     options = ["--interleave-rounds", "--record-samples", "HEAD~1", "HEAD"]
-    said = _run([*asv, "continuous", *options], path, "", repository, (0, 1))
-    (folder / "said").write_text(said)
-    if "BENCHMARKS" not in said.upper() or "failed" in said:
-        raise CommandFailed(said[-2000:])
-    return set(re.findall(r"^\| \+ .*time_cell\('([^']+)'\)", said, re.MULTILINE))
+    output = _run([*asv, "continuous", *options], path, "", repository, (0, 1))
+    (folder / "output").write_text(output)
+    if "BENCHMARKS" not in output.upper() or "failed" in output:
+        raise CommandFailed(output[-2000:])
+    return set(re.findall(r"^\| \+ .*time_cell\('([^']+)'\)", output, re.MULTILINE))
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -151,7 +154,11 @@ def _git(folder: Path, *arguments: str) -> str:
 def _run(
     command: Sequence[str], job: Path | None, side: str, folder: Path, allowed: Sequence[int]
 ) -> str:
-    """What a command says on both of its outputs; raises `CommandFailed` on another exit code."""
+    """Run a command on the trial's core and return both of its outputs.
+
+    Raises:
+        CommandFailed: its exit code is none of those allowed.
+    """
     packages = os.pathsep.join([str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))])
     home = folder if job is None else job.parent
     environment = {
@@ -166,7 +173,7 @@ def _run(
     done = subprocess.run(
         pinned, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     if done.returncode not in allowed:
-        raise CommandFailed(f"{' '.join(command)} ended with {done.returncode}: {said[-2000:]}")
-    return said
+        raise CommandFailed(f"{' '.join(command)} ended with {done.returncode}: {output[-2000:]}")
+    return output

@@ -1,8 +1,8 @@
-"""Records the traces: sets of fresh launches, quiet and under load in turn, until time is up.
+"""Record the traces: sets of fresh launches, quiet and under load in turn, until time is up.
 
-In each set three workers of each framework, all of the same code, are started; each cell is then
-measured in turns by the three, as this suite compares two versions, and alone in each of them, as
-the other tools do. What is on disk is not recorded again: stopped, it goes on where it was.
+Each set starts three workers of each framework, all of the same code. They measure each cell in
+turns, as this suite compares two versions, and each of them measures it alone, as the other tools
+do. Sets on disk are not recorded again, so a stopped recording can be continued.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from benchmarks.evaluation.trial.traces import LaunchSet, Meta
 from benchmarks.harness.launches.launch import Launch, WorkerError
 from benchmarks.paths import ROOT
 
-ATTEMPTS = 3  # at a set in which a worker failed
+ATTEMPTS = 3  # to record a set in which a worker fails
 LEAST_TURNS = 4
 
 
 def record(folder: Path, minutes: float) -> None:
-    """Record until ``minutes`` of recording are on disk, those of earlier calls included."""
+    """Record until the sets on disk, those of earlier calls included, have taken ``minutes``."""
     folder.mkdir(parents=True, exist_ok=True)
-    kept = traces.load_all(folder)
-    spent = sum(one.meta.seconds["total"] for one in kept)
-    index = max((one.meta.index for one in kept), default=-1) + 1
+    sets = traces.load_all(folder)
+    spent = sum(one.meta.seconds["total"] for one in sets)
+    index = max((one.meta.index for one in sets), default=-1) + 1
     if spent >= minutes * 60:
-        print(f"{len(kept)} sets, {spent / 60:.1f} min: nothing left to record")
+        print(f"{len(sets)} sets, {spent / 60:.1f} min: nothing left to record")
         return
     with Subjects() as subjects:
         _time_lone_starts(folder, subjects)
-        # whole pairs of conditions; and the last set may not run over the time there is
-        while spent + _longest(kept) <= minutes * 60 or index % 2 or len(kept) < 4:
-            half, turn = _stage(kept, spent, index, minutes)
-            one = _attempted(subjects, Meta(index, plan.condition_of(index), half, turn))
+        # both conditions equally often; and the last set must end within the time
+        while spent + _longest(sets) <= minutes * 60 or index % 2 or len(sets) < 4:
+            half, turn = _stage(sets, spent, index, minutes)
+            one = _record_with_retries(subjects, Meta(index, plan.condition_of(index), half, turn))
             traces.save(one, plan.traces_at(folder, index))
-            kept.append(one)
+            sets.append(one)
             spent, index = spent + one.meta.seconds["total"], index + 1
             print(
                 f"set {index} ({one.meta.condition}, {half}): {one.meta.seconds['total']:.0f} s, "
@@ -53,28 +53,32 @@ def record(folder: Path, minutes: float) -> None:
             )
 
 
-def _longest(kept: list[LaunchSet]) -> float:
-    return 2 * max((one.meta.seconds["total"] for one in kept), default=0.0)
+def _longest(sets: list[LaunchSet]) -> float:
+    """Return the seconds to reserve for the next two sets: twice the longest set so far."""
+    return 2 * max((one.meta.seconds["total"] for one in sets), default=0.0)
 
 
-def _stage(kept: list[LaunchSet], spent: float, index: int, minutes: float) -> tuple[str, float]:
-    """Which half a set belongs to, and the length of its turns.
+def _stage(sets: list[LaunchSet], spent: float, index: int, minutes: float) -> tuple[str, float]:
+    """Return the half that the next set belongs to, and the length of its turns.
 
-    The tuning half comes first and tries each length; the report half has the best of them. Where
-    a recording is made longer later, the halves grow side by side. Both conditions of a pair of
-    sets are alike.
+    The tuning half comes first and tries each length; the report half has the best of them. If a
+    finished recording is made longer later, both halves grow. Both conditions of a pair of sets
+    have the same half and length.
     """
-    if index % len(plan.CONDITIONS) and kept:
-        return kept[-1].meta.half, kept[-1].meta.turn
-    halves = {half: [one for one in kept if one.meta.half == half] for half in plan.HALVES}
-    tuned_on, reported = halves["tuning"], halves["report"]
-    first = not reported and spent + _longest(kept) < minutes * 30
-    if not tuned_on or first or len(tuned_on) < len(reported):
-        return "tuning", plan.TURNS[(len(tuned_on) // len(plan.CONDITIONS)) % len(plan.TURNS)]
-    return "report", reported[0].meta.turn if reported else tuning.best_turn(tuned_on)
+    if index % len(plan.CONDITIONS) and sets:
+        return sets[-1].meta.half, sets[-1].meta.turn
+    halves = {half: [one for one in sets if one.meta.half == half] for half in plan.HALVES}
+    tuning_sets, report_sets = halves["tuning"], halves["report"]
+    first = not report_sets and spent + _longest(sets) < minutes * 30
+    if not tuning_sets or first or len(tuning_sets) < len(report_sets):
+        return "tuning", plan.TURNS[(len(tuning_sets) // len(plan.CONDITIONS)) % len(plan.TURNS)]
+    return "report", report_sets[0].meta.turn if report_sets else tuning.least_spread_turn(
+        tuning_sets
+    )
 
 
-def _attempted(subjects: Subjects, meta: Meta) -> LaunchSet:
+def _record_with_retries(subjects: Subjects, meta: Meta) -> LaunchSet:
+    """Record a set, again if a worker fails."""
     for attempt in range(ATTEMPTS):
         try:
             return record_set(subjects, meta)
@@ -85,70 +89,75 @@ def _attempted(subjects: Subjects, meta: Meta) -> LaunchSet:
 
 
 def record_set(subjects: Subjects, meta: Meta) -> LaunchSet:
-    """One set of fresh launches, all its cells, in its condition."""
-    found = LaunchSet(Meta(meta.index, meta.condition, meta.half, meta.turn))
+    """Record one set of fresh launches: all cells, under the set's condition."""
+    launch_set = LaunchSet(Meta(meta.index, meta.condition, meta.half, meta.turn))
     rng = np.random.default_rng([plan.SEED, meta.index])
     long = plan.long_subjects(meta.index)
     began = time.perf_counter()
-    with neighbour(meta.condition, meta.index), fresh_workers(subjects, found) as workers:
+    with neighbour(meta.condition, meta.index), fresh_workers(subjects, launch_set) as workers:
         for subject in subjects.subjects:
-            three = workers[subject.framework]
-            with spending(found, "prepare"):
-                found.meta.calls[subject.id] = subjects.prepare(three, subject)
-            with spending(found, "turns"):
-                take_turns(found, subject, three, rng)
-            with spending(found, "solo"):
-                for i, worker in enumerate(three):
-                    alone = _alone(found, subject, worker, plan.SOLO_SECONDS)
-                    found.rows[f"solo/{subject.id}/{i}"] = alone
+            group = workers[subject.framework]
+            with spending(launch_set, "prepare"):
+                launch_set.meta.calls[subject.id] = subjects.prepare(group, subject)
+            with spending(launch_set, "turns"):
+                take_turns(launch_set, subject, group, rng)
+            with spending(launch_set, "solo"):
+                for i, worker in enumerate(group):
+                    alone = _alone(launch_set, subject, worker, plan.SOLO_SECONDS)
+                    launch_set.rows[f"solo/{subject.id}/{i}"] = alone
             if subject in long:
-                with spending(found, "long"):
-                    alone = _alone(found, subject, three[0], plan.LONG_SECONDS)
-                    found.rows[f"long/{subject.id}"] = alone
-    found.meta.seconds["total"] = time.perf_counter() - began
-    return found
+                with spending(launch_set, "long"):
+                    alone = _alone(launch_set, subject, group[0], plan.LONG_SECONDS)
+                    launch_set.rows[f"long/{subject.id}"] = alone
+    launch_set.meta.seconds["total"] = time.perf_counter() - began
+    return launch_set
 
 
 def take_turns(
-    found: LaunchSet, subject: Subject, workers: list[Launch], rng: np.random.Generator
+    launch_set: LaunchSet, subject: Subject, workers: list[Launch], rng: np.random.Generator
 ) -> None:
-    """The workers in turns, in random order within a round, until each has had its time."""
-    taken: list[list[dict[str, list[float]]]] = [[] for _ in workers]
+    """Let the workers measure in turns, in random order within a round, and store the samples.
+
+    Every worker gets `plan.CELL_SECONDS`, and at least `LEAST_TURNS` turns.
+    """
+    samples: list[list[dict[str, list[float]]]] = [[] for _ in workers]
     end = time.perf_counter() + plan.CELL_SECONDS * len(workers)
-    while len(taken[0]) < LEAST_TURNS or time.perf_counter() < end:
+    while len(samples[0]) < LEAST_TURNS or time.perf_counter() < end:
         for i in rng.permutation(len(workers)):
-            taken[i].append(_turn(found, subject, workers[i], found.meta.turn))
-    for i, turns in enumerate(taken):
+            samples[i].append(_turn(launch_set, subject, workers[i], launch_set.meta.turn))
+    for i, turns in enumerate(samples):
         key = f"turns/{subject.id}/{i}"
         for metric in plan.METRICS:
-            found.rows[f"{key}/{metric}"] = np.concatenate([turn[metric] for turn in turns])
-        found.rows[f"{key}/lengths"] = np.array([len(turn["wall"]) for turn in turns])
+            launch_set.rows[f"{key}/{metric}"] = np.concatenate([turn[metric] for turn in turns])
+        launch_set.rows[f"{key}/lengths"] = np.array([len(turn["wall"]) for turn in turns])
 
 
-def _alone(found: LaunchSet, subject: Subject, worker: Launch, seconds: float) -> traces.Row:
-    return np.array(_turn(found, subject, worker, seconds)["wall"], dtype=np.float32)
+def _alone(launch_set: LaunchSet, subject: Subject, worker: Launch, seconds: float) -> traces.Row:
+    return np.array(_turn(launch_set, subject, worker, seconds)["wall"], dtype=np.float32)
 
 
 def _turn(
-    found: LaunchSet, subject: Subject, worker: Launch, seconds: float
+    launch_set: LaunchSet, subject: Subject, worker: Launch, seconds: float
 ) -> dict[str, list[float]]:
-    calls = found.meta.calls[subject.id]
-    taken: dict[str, list[float]] = worker.ask(
+    calls = launch_set.meta.calls[subject.id]
+    samples: dict[str, list[float]] = worker.ask(
         "turn", name=subject.strategy, calls=calls, seconds=seconds
     )
-    return taken
+    return samples
 
 
 @contextlib.contextmanager
-def fresh_workers(subjects: Subjects, found: LaunchSet) -> Iterator[dict[str, list[Launch]]]:
-    """Fresh workers of each framework that is needed, all starting at once."""
+def fresh_workers(subjects: Subjects, launch_set: LaunchSet) -> Iterator[dict[str, list[Launch]]]:
+    """Start workers of each framework that is needed, all at once; kill them at the end."""
     frameworks = dict.fromkeys(subject.framework for subject in subjects.subjects)
     workers: dict[str, list[Launch]] = {f: [] for f in frameworks}
     try:
-        with spending(found, "start"):
+        with spending(launch_set, "start"):
             for framework, started in workers.items():
                 for i in range(plan.WORKERS):
-                    core = plan.CORES[i % len(plan.CORES)]  # of their own to start on, not to run
+                    core = plan.CORES[
+                        i % len(plan.CORES)
+                    ]  # each starts on another core; all measure on one
                     started.append(subjects.launch(framework, core=core))
             for worker in [one for started in workers.values() for one in started]:
                 worker.ready()
@@ -159,17 +168,17 @@ def fresh_workers(subjects: Subjects, found: LaunchSet) -> Iterator[dict[str, li
 
 
 @contextlib.contextmanager
-def spending(found: LaunchSet, what: str) -> Iterator[None]:
-    """Add the seconds inside to what the set took for that."""
+def spending(launch_set: LaunchSet, activity: str) -> Iterator[None]:
+    """Add the seconds spent inside to the set's time for this activity."""
     start = time.perf_counter()
     yield
-    seconds = found.meta.seconds
-    seconds[what] = seconds.get(what, 0.0) + time.perf_counter() - start
+    seconds = launch_set.meta.seconds
+    seconds[activity] = seconds.get(activity, 0.0) + time.perf_counter() - start
 
 
 @contextlib.contextmanager
 def neighbour(condition: str, seed: int) -> Iterator[None]:
-    """The second process, where the condition has one."""
+    """Run the second process during the context, if the condition has one."""
     if condition == "quiet":
         yield
         return
@@ -183,9 +192,10 @@ def neighbour(condition: str, seed: int) -> Iterator[None]:
 
 
 def _time_lone_starts(folder: Path, subjects: Subjects) -> None:
-    """What a process of its own for each cell costs the other tools: seconds until it is warm.
+    """Save how long a process of its own for each cell takes until it is warm, in seconds.
 
-    The second of two starts counts: by then JAX finds its programs in the cache.
+    The other tools pay this for every process. The second of two starts counts: by then JAX finds
+    its programs in the cache.
     """
     path = folder / "starts.json"
     if path.exists():

@@ -1,4 +1,8 @@
-"""The sections of the trial's page that are tables of rates and figures."""
+"""Write the sections of the trial's page that are tables of rates and figures.
+
+``replayed`` are the figures of `evaluate.evaluate`, ``summarised`` those of `summary.summarise`.
+Each function returns lines of Markdown.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +19,19 @@ SLOWER_WORDS = [f"+{round(100 * f)} %" for f in plan.SLOWDOWNS]
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1) -> list[str]:
-    """A Markdown table; the first columns are text, the others numbers."""
+    """Return a Markdown table; the first columns are text, the others numbers."""
     rule = ["---"] * text_columns + ["---:"] * (len(titles) - text_columns)
     return [f"| {' | '.join(row)} |" for row in (titles, rule, *rows)] + [""]
 
 
 def percent(hits: int, of: int) -> str:
-    """A rate with Wilson's 95 % interval, in percent."""
+    """Format a rate with Wilson's 95 % interval, in percent."""
     low, high = rates.wilson(hits, of)
     return f"{100 * hits / of:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def prose(text: str, bullet: str = "") -> list[str]:
-    """Text as lines of at most 98 characters, as a point of a list where there is a bullet."""
+    """Wrap text to at most 98 characters, as an item of a list if there is a bullet."""
     return textwrap.wrap(
         text,
         98,
@@ -38,10 +42,10 @@ def prose(text: str, bullet: str = "") -> list[str]:
     )
 
 
-def alarms(found: Mapping[str, Any]) -> list[str]:
-    """False alarms of every tool with its usual setting."""
+def alarms(replayed: Mapping[str, Any]) -> list[str]:
+    """Show the false alarms of every tool with its usual setting."""
     rows = []
-    for condition, one in found["conditions"].items():
+    for condition, one in replayed["conditions"].items():
         counts = {OURS: one["ours"][rates.MAIN]["alarms"]}
         counts |= {tool: entry["alarms"] for tool, entry in one["tools"].items()}
         for tool, count in counts.items():
@@ -53,9 +57,8 @@ def alarms(found: Mapping[str, Any]) -> list[str]:
         "",
         *prose(
             "Unchanged code called slower, % with Wilson's 95 % interval, each tool with its "
-            "usual "
-            f"setting; {plan.TRIALS} replayed suites each. The intervals take the replays as "
-            "independent, which they are not: they share launches."
+            f"usual setting; {plan.TRIALS} replayed suites each. The intervals take the replays "
+            "as independent, which they are not: they share launches."
         ),
         "",
         "![Alarms](trial/alarms.svg)",
@@ -64,10 +67,10 @@ def alarms(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def power(found: Mapping[str, Any], *, matched: bool) -> list[str]:
-    """What every tool finds, as it is or at a matched alarm rate."""
+def power(replayed: Mapping[str, Any], *, matched: bool) -> list[str]:
+    """Show what every tool finds, with its usual setting or at a matched alarm rate."""
     rows = []
-    for condition, one in found["conditions"].items():
+    for condition, one in replayed["conditions"].items():
         powers = {OURS: ("", one["ours"][rates.MAIN]["power"])}
         for tool, entry in one["tools"].items():
             name = rates.best_setting(entry)
@@ -77,14 +80,13 @@ def power(found: Mapping[str, Any], *, matched: bool) -> list[str]:
         for tool, (text, power) in powers.items():
             figures = [percent(*rates.power_of(power, str(f))) for f in plan.SLOWDOWNS]
             rows.append([condition, tool, f"`{text}`" if text else NOTHING, *figures])
-    said = (
+    heading = (
         [
             "## What is found at a matched alarm rate",
             "",
             *prose(
                 "Each tool's threshold moved, on the tuning half, until it alarms in no more "
-                "suites "
-                "than this suite does there; of a tool's settings the one that then finds "
+                "suites than this suite does there; of a tool's settings the one that then finds "
                 "most there."
             ),
             "",
@@ -94,13 +96,13 @@ def power(found: Mapping[str, Any], *, matched: bool) -> list[str]:
         if matched
         else ["## What is found", "", "One slowed cell among unchanged ones, % found slower.", ""]
     )
-    return said + table(["condition", "tool", "setting", *SLOWER_WORDS], rows, 3)
+    return heading + table(["condition", "tool", "setting", *SLOWER_WORDS], rows, 3)
 
 
-def ours(found: Mapping[str, Any]) -> list[str]:
-    """This suite by metric."""
+def ours(replayed: Mapping[str, Any]) -> list[str]:
+    """Show this suite's figures by metric."""
     rows = []
-    for condition, one in found["conditions"].items():
+    for condition, one in replayed["conditions"].items():
         for variant, figures in one["ours"].items():
             alarms, power = figures["alarms"], figures["power"]
             cells = [percent(*rates.power_of(power, str(f))) for f in plan.SLOWDOWNS]
@@ -121,22 +123,20 @@ def ours(found: Mapping[str, Any]) -> list[str]:
         "## This suite, metric by metric",
         "",
         *prose(
-            "All in %, but for the launch pairs that an unchanged session takes. "
-            "*Everything* is the "
-            "common mode's row; *control left*: base against base left the margin, so the session "
-            f"says inconclusive. The margin is {100 * launch_pairs.MARGIN:.0f} %: of a slowdown of "
-            "just as "
-            "much half can be found at best."
+            "All in %, but for the launch pairs that an unchanged session takes. *Everything* is "
+            "the common mode's row; *control left*: base against base left the margin, so the "
+            f"session says inconclusive. The margin is {100 * launch_pairs.MARGIN:.0f} %: of a "
+            "slowdown of just as much half can be found at best."
         ),
         "",
         *table(titles, rows, 2),
     ]
 
 
-def coverage(found: Mapping[str, Any]) -> list[str]:
-    """How often the intervals hold the truth."""
+def coverage(replayed: Mapping[str, Any]) -> list[str]:
+    """Show how often the intervals contain the true ratio."""
     rows = []
-    for condition, one in found["conditions"].items():
+    for condition, one in replayed["conditions"].items():
         for metric, looks in one["coverage"].items():
             for pairs, shares in looks.items():
                 mean = sum(shares) / len(shares)
@@ -152,44 +152,43 @@ def coverage(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def constants(found: Mapping[str, Any]) -> list[str]:
-    """What the tuning half chose."""
-    quantiles = sorted({q for q, _, _ in found["grid"]["wall"]})
-    drops = sorted({drop for _, drop, _ in found["grid"]["wall"]})
+def constants(replayed: Mapping[str, Any]) -> list[str]:
+    """Show the constants that the tuning half chose."""
+    quantiles = sorted({q for q, _, _ in replayed["grid"]["wall"]})
+    drops = sorted({drop for _, drop, _ in replayed["grid"]["wall"]})
     rows = []
-    for metric, grid in found["grid"].items():
+    for metric, grid in replayed["grid"].items():
         cells = {(q, drop): sd for q, drop, sd in grid}
         for drop in drops:
             row = [f"{100 * cells[q, drop]:.2f}" for q in quantiles]
             rows.append([metric, str(drop), *row])
     chosen = ", ".join(
         f"{metric}: {c['quantile']:g} % quantile, {c['drop']} dropped"
-        for metric, c in found["constants"].items()
+        for metric, c in replayed["constants"].items()
     )
-    turns = ", ".join(f"{1e3 * turn:g} ms: {100 * sd:.2f} %" for turn, sd in found["turns"])
+    turns = ", ".join(f"{1e3 * turn:g} ms: {100 * sd:.2f} %" for turn, sd in replayed["turns"])
     return [
         "## Constants, from the tuning half",
         "",
         *prose(
             "SD of one launch pair in %, its common mode taken out (geometric mean over cells and "
-            "conditions), by the quantile of a launch's samples and how many samples are "
-            "dropped at "
-            f"the start of each turn. Chosen: {chosen}."
+            "conditions), by the quantile of a launch's samples and how many samples are dropped "
+            f"at the start of each turn. Chosen: {chosen}."
         ),
         "",
         *table(["metric", "dropped", *(f"{q:g} %" for q in quantiles)], rows, 2),
         *prose(
             f"By the length of a turn: {turns}. The report half was recorded with "
-            f"{1e3 * found['turn']:g} ms."
+            f"{1e3 * replayed['turn']:g} ms."
         ),
         "",
     ]
 
 
-def cells(about: Mapping[str, Any]) -> list[str]:
-    """The raw traces, cell by cell."""
+def cells(summarised: Mapping[str, Any]) -> list[str]:
+    """Show the figures of the raw traces, cell by cell."""
     rows = []
-    for condition, cells in about["conditions"].items():
+    for condition, cells in summarised["conditions"].items():
         for name, one in cells.items():
             keys = ("launch_sd", "within_launch_cv", "pair_sd_wall", "pair_sd_cpu")
             spreads = [f"{100 * one[key]:.2f}" for key in keys]

@@ -1,11 +1,12 @@
-"""Measure what a session does to times, on unchanged code.
+"""Measure how much times differ from session to session, on unchanged code.
 
-Run by ``python -m benchmarks.evaluation.trial.sessions [COUNT]``.
+Run by ``python -m benchmarks.evaluation.trial.sessions [COUNT]``; the figures are in
+docs/history.md.
 
-So many short sessions of the same cells, one after the other, and from them: how far a cell's time
-moves from session to session, how much of that all cells share, whether taking out the frozen
-reference (`results.statistics.change_points.level_of`) makes it less, and how often two of these
-runs are called different (`cascade-bench regress --stored`). The figures of docs/history.md.
+COUNT short sessions measure the same cells, one after another. The figures say how far a cell's
+time moves from session to session, how much of that all cells share, whether it gets less when the
+machine reference is taken out (`results.statistics.change_points.level_of`), and how often two of
+these runs are called different by ``cascade-bench regress --stored``.
 """
 
 from __future__ import annotations
@@ -30,43 +31,46 @@ from results.statistics.estimators import Array
 from results.statistics.verdict import FASTER, SLOWER
 
 COUNT = 26
-KEPT = ROOT / "results" / "reference" / "sessions.json"
+SERIES_FILE = ROOT / "results" / "reference" / "sessions.json"
 SESSION = [
     "benchmarks", "--benchmark-only", "--benchmark-quiet", "-q", "--kind=backward", "--size=small",
     "--scenario=linear_cascade,conv_cascade,three_network_cascade", "--phase=gradient",
     "--strategy=summed,separate_retained", "--launches=4", "--cell-seconds=0.1",
 ]  # fmt: skip
-HEADS = (
+HEADINGS = (
     "framework", "cells", "frozen reference", "shared by all cells", "… reference out",
     "a cell's own", "a cell in all", "… reference out", "changes found", "… reference out",
 )  # fmt: skip
 
 
 def measure(count: int, folder: Path) -> None:
-    """So many sessions, their runs in the folder; those that are there count."""
+    """Run sessions until the folder has this many runs."""
     while len(storage.find_runs(folder)) < count:
         command = [sys.executable, "-m", "pytest", *SESSION, f"--results={folder}"]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         print(f"{len(storage.find_runs(folder))} of {count} sessions", flush=True)
 
 
-def series_of(folder: Path) -> list[dict[str, Any]]:
-    """Each cell over the sessions, as plain data: seconds, and those of the frozen reference."""
+def load_series(folder: Path) -> list[dict[str, Any]]:
+    """Return the times of each cell over the sessions, and those of the machine reference."""
     runs = [storage.load_run(path, samples=False) for path in storage.find_runs(folder)]
-    found = [one for one in of_runs(runs) if len(one.runs) == len(runs)]
-    return [_plain(one) for one in found]
+    complete = [one for one in of_runs(runs) if len(one.runs) == len(runs)]
+    return [_plain(one) for one in complete]
 
 
-def pairs_of(folder: Path) -> dict[str, int]:
-    """Every two of the runs, the later against the earlier: how many say that anything changed."""
+def compare_pairs(folder: Path) -> dict[str, int]:
+    """Compare every two of the runs, the later with the earlier; count the pairs with a change."""
     runs = [storage.load_run(path) for path in storage.find_runs(folder)]
     runs.sort(key=lambda run: run.id)
-    found = [stored_runs.compared(*two) for two in itertools.combinations(runs, 2)]
-    said = [{*(f.verdict for f in one.findings), *(s.verdict for s in one.shifts)} for one in found]
+    analyses = [stored_runs.compared(*pair) for pair in itertools.combinations(runs, 2)]
+    verdicts = [
+        {finding.verdict for finding in one.findings} | {shift.verdict for shift in one.shifts}
+        for one in analyses
+    ]
     return {
-        "pairs": len(found),
-        "slower": sum(SLOWER in verdicts for verdicts in said),
-        "faster": sum(FASTER in verdicts for verdicts in said),
+        "pairs": len(analyses),
+        "slower": sum(SLOWER in of_pair for of_pair in verdicts),
+        "faster": sum(FASTER in of_pair for of_pair in verdicts),
     }
 
 
@@ -75,33 +79,34 @@ def _plain(one: Series) -> dict[str, Any]:
     return {"cell": one.name, "framework": one.cell["framework"], **times}
 
 
-def figures(kept: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """By framework: standard deviations of log times from session to session.
+def figures(series: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return for each framework standard deviations of log times from session to session.
 
-    Of ``own``, ``cell`` and ``cell_out`` the median over the cells.
+    For ``own``, ``cell`` and ``cell_out`` it is the median over the cells. Names that end with
+    ``_out`` are figures with the machine reference taken out.
     """
-    found = {}
-    for framework in dict.fromkeys(one["framework"] for one in kept):
-        mine = [one for one in kept if one["framework"] == framework]
+    by_framework = {}
+    for framework in dict.fromkeys(one["framework"] for one in series):
+        mine = [one for one in series if one["framework"] == framework]
         raw = np.array([np.log(one["seconds"]) for one in mine])
         out = np.array([level_of(one["seconds"], one["frozen"]) for one in mine])
-        frozen = np.log(mine[0]["frozen"])
-        found[framework] = {
+        machine_reference = np.log(mine[0]["frozen"])
+        by_framework[framework] = {
             "cells": len(mine),
-            "frozen": _spread(frozen),
+            "frozen": _spread(machine_reference),
             "common": _spread(_common(raw)),
             "common_out": _spread(_common(out)),
-            "own": _middle(raw - _common(raw)),
-            "cell": _middle(raw),
-            "cell_out": _middle(out),
+            "own": _median_spread(raw - _common(raw)),
+            "cell": _median_spread(raw),
+            "cell_out": _median_spread(out),
             "changes": sum(bool(changes(row)) for row in raw),
             "changes_out": sum(bool(changes(row)) for row in out),
         }
-    return found
+    return by_framework
 
 
 def _common(levels: Array) -> Array:
-    """What the cells [cells, sessions] have in common, session by session."""
+    """Return the part of the levels [cells, sessions] that all cells share, by session."""
     centred = levels - np.median(levels, axis=1, keepdims=True)
     shared: Array = np.median(centred, axis=0)
     return shared
@@ -111,23 +116,23 @@ def _spread(values: Array) -> float:
     return float(np.std(values, ddof=1))
 
 
-def _middle(levels: Array) -> float:
+def _median_spread(levels: Array) -> float:
     return float(np.median([_spread(row) for row in levels]))
 
 
-def table(found: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """Markdown."""
-    yield f"| {' | '.join(HEADS)} |"
-    yield f"|---|{'--:|' * (len(HEADS) - 1)}"
+def table(by_framework: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """Yield the lines of the figures as a Markdown table."""
+    yield f"| {' | '.join(HEADINGS)} |"
+    yield f"|---|{'--:|' * (len(HEADINGS) - 1)}"
     spreads = ("frozen", "common", "common_out", "own", "cell", "cell_out")
-    for framework, one in found.items():
-        told = " | ".join(f"{100 * one[name]:.1f} %" for name in spreads)
+    for framework, one in by_framework.items():
+        percents = " | ".join(f"{100 * one[name]:.1f} %" for name in spreads)
         counts = " | ".join(f"{one[name]:.0f}" for name in ("changes", "changes_out"))
-        yield f"| {framework} | {one['cells']:.0f} | {told} | {counts} |"
+        yield f"| {framework} | {one['cells']:.0f} | {percents} | {counts} |"
 
 
 def stored_text(counts: Mapping[str, int]) -> str:
-    """What `--stored` says of every two of them."""
+    """Return a sentence on the verdicts of ``--stored`` over every two of the runs."""
     return (
         f"Of {counts['pairs']} pairs of these runs `cascade-bench regress --stored` calls "
         f"{counts['slower']} slower in anything and {counts['faster']} faster."
@@ -135,17 +140,17 @@ def stored_text(counts: Mapping[str, int]) -> str:
 
 
 def main() -> int:
-    """Measure what is missing, keep the series, print the table."""
+    """Measure the sessions that are missing, save their series, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", nargs="?", type=int, default=COUNT, help=f"sessions ({COUNT})")
     parser.add_argument("--runs", type=Path, help="where they are kept; none: only the table")
     options = parser.parse_args()
     if options.runs:
         measure(options.count, options.runs)
-        kept = {"series": series_of(options.runs), "stored": pairs_of(options.runs)}
-        KEPT.write_text(json.dumps(kept, indent=1) + "\n")
-    kept = json.loads(KEPT.read_text())
-    print("\n".join([*table(figures(kept["series"])), "", stored_text(kept["stored"])]))
+        saved = {"series": load_series(options.runs), "stored": compare_pairs(options.runs)}
+        SERIES_FILE.write_text(json.dumps(saved, indent=1) + "\n")
+    saved = json.loads(SERIES_FILE.read_text())
+    print("\n".join([*table(figures(saved["series"])), "", stored_text(saved["stored"])]))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The trial's cells in workers: problems and references once, workers again and again."""
+"""Run the trial's cells in workers; their problems and references are computed once."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from benchmarks.harness.launches import requests
 from benchmarks.harness.launches.affinity import keep_on
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.protocol.cells import EAGER, MODES
 from benchmarks.harness.protocol.messages import PrepareRequest
 
 WORKER = "benchmarks.evaluation.trial.worker"
 
 
 class WrongGradients(Exception):
-    """A cell of the trial failed the gate; nothing is timed then."""
+    """A cell of the trial has wrong gradients; nothing is timed then."""
 
 
 class Subjects:
-    """Files and float64 references of these cells; use as a context."""
+    """Hold the files and float64 references of these cells; use as a context manager."""
 
     def __init__(self, subjects: Iterable[Subject] = plan.SUBJECTS) -> None:
         self.subjects = list(subjects)
@@ -34,9 +35,9 @@ class Subjects:
         launches = {f: self.launch(f, dtype="float64") for f in plan.FRAMEWORKS}
         try:
             for subject in self.subjects:
-                self._refer(subject, launches)
+                self._add_reference(subject, launches)
         except BaseException:
-            self._remove_files()  # nobody leaves a context that was never entered
+            self._remove_files()  # without a successful __enter__ there is no __exit__
             raise
         finally:
             for launch in launches.values():
@@ -56,7 +57,7 @@ class Subjects:
             files.close()
         self._cache.cleanup()
 
-    def _refer(self, subject: Subject, launches: Mapping[str, Launch]) -> None:
+    def _add_reference(self, subject: Subject, launches: Mapping[str, Launch]) -> None:
         key = subject.problem
         if key not in self.files:
             self.files[key] = ProblemFiles(*key)
@@ -65,45 +66,47 @@ class Subjects:
         )
 
     def launch(self, framework: str, dtype: str = "float32", core: int = plan.CORE) -> Launch:
-        """A fresh worker on one core; JAX programs come from the cache of this trial."""
+        """Start a fresh worker on one core; JAX programs come from the cache of this trial."""
         prefix = ("taskset", "-c", str(core))
         return Launch(framework, dtype=dtype, cache=self.cache, prefix=prefix, module=WORKER)
 
     @property
     def cache(self) -> str:
-        """Where JAX keeps its compiled programs."""
+        """Return the folder in which JAX keeps its compiled programs."""
         return self._cache.name
 
     def prepare(self, launches: Sequence[Launch], subject: Subject) -> int:
-        """Open the cell in each worker, hold it to its reference, warm it on the trial's core.
+        """Open the cell in each worker, check its gradients, and warm it up on the trial's core.
 
-        All at once, on whatever cores they were started on: it is work before the clock.
+        The workers prepare at the same time on all cores, as nothing is timed yet.
 
         Returns:
             The calls of a sample.
 
         Raises:
-            WrongGradients: the gate says no.
+            WrongGradients: the gradients differ from the reference.
         """
         for i, launch in enumerate(launches):
             keep_on(launch, plan.CORES[i % len(plan.CORES)])
             self.files[subject.problem].open_in(launch)
             launch.send("prepare", **self._preparation(subject))
         for launch in launches:
-            found = launch.receive(300.0)[subject.strategy]
-            if found.get("equivalence") != "pass":
-                raise WrongGradients(f"{subject.id}: {found.get('error') or found['equivalence']}")
+            answer = launch.receive(300.0)[subject.strategy]
+            if answer.get("equivalence") != "pass":
+                raise WrongGradients(
+                    f"{subject.id}: {answer.get('error') or answer['equivalence']}"
+                )
             keep_on(launch, plan.CORE)
         warm = [launch.ask("warm", calls={subject.strategy: None}) for launch in launches]
         return max(sizes[subject.strategy] for sizes in warm)
 
     def _preparation(self, subject: Subject) -> PrepareRequest:
-        way = {
+        cell = {
             "kind": "backward",
             "phase": subject.phase,
-            "mode": "eager" if subject.framework == "torch" else "jit",
+            "mode": MODES.get(subject.framework, (EAGER,))[0],
             "dtype": "float32",
         }
         reference = self._references[subject.problem, subject.phase][subject.framework]
         files = self.files[subject.problem]
-        return requests.prepare_request(way, files, reference, [subject.strategy])
+        return requests.prepare_request(cell, files, reference, [subject.strategy])

@@ -1,4 +1,4 @@
-"""What the raw traces look like, cell by cell, small enough to be committed."""
+"""Summarise the raw traces cell by cell, small enough to be committed."""
 
 from __future__ import annotations
 
@@ -20,17 +20,21 @@ PACKAGES = ("torch", "jax", "flax", "numpy", "scipy", "pytest-benchmark", "pyper
 
 
 def summarise(sets: Sequence[LaunchSet], constants: Mapping[str, Constants]) -> dict[str, Any]:
-    """Condition → cell → figures; ``*_sd`` and ``*_cv`` are relative, 0.01 is 1 %."""
-    found: dict[str, Any] = {"machine": machine(), "seconds": _seconds(sets), "conditions": {}}
+    """Return the machine, the time that recording took, and the figures of each cell.
+
+    The figures are condition → cell → name; those named ``*_sd`` and ``*_cv`` are relative: 0.01 is
+    1 %.
+    """
+    figures: dict[str, Any] = {"machine": machine(), "seconds": _seconds(sets), "conditions": {}}
     for condition in plan.CONDITIONS:
         chosen = [one for one in sets if one.meta.condition == condition]
         logs = {m: tuning.quantile_logs(chosen, m, constants[m]) for m in plan.METRICS}
         pairs = {m: tuning.spreads(logs[m]) for m in plan.METRICS}
-        found["conditions"][condition] = {
+        figures["conditions"][condition] = {
             subject.id: _cell(chosen, subject, i, logs, pairs)
             for i, subject in enumerate(plan.SUBJECTS)
         }
-    return found
+    return figures
 
 
 def _cell(
@@ -56,14 +60,14 @@ def _cell(
 
 
 def _lag_one(row: Array) -> float:
-    """The correlation of each sample with the next; 0 where nothing varies."""
+    """Return the correlation of each sample with the next; 0 where nothing varies."""
     centred = row - row.mean()
     total = float((centred**2).sum())
     return float((centred[1:] * centred[:-1]).sum()) / total if total else 0.0
 
 
 def _seconds(sets: Sequence[LaunchSet]) -> dict[str, float]:
-    """What the recording's time went into."""
+    """Return how many seconds of the recording went into each activity."""
     parts: dict[str, float] = {}
     for one in sets:
         for part, seconds in one.meta.seconds.items():
@@ -72,7 +76,7 @@ def _seconds(sets: Sequence[LaunchSet]) -> dict[str, float]:
 
 
 def machine() -> dict[str, Any]:
-    """Where it was recorded, without a name that says whose it is."""
+    """Describe the machine of the recording, without any name that identifies its owner."""
     described = environment.describe()
     versions = {name: _version(name) for name in PACKAGES}
     return {

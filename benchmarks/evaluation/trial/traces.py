@@ -1,4 +1,4 @@
-"""The raw traces of a set of launches, and their file: float32, compressed, nothing pickled."""
+"""Save and load the raw traces of a set of launches: float32, compressed, nothing pickled."""
 
 from __future__ import annotations
 
@@ -16,45 +16,59 @@ Row = NDArray[np.float32]
 
 
 class TraceError(Exception):
-    """Traces that are not there or cannot be read, and what to do."""
+    """Traces are missing or cannot be read; the message says what to do."""
 
 
 @dataclass
 class Meta:
-    """What a set of launches is. ``seconds`` went into start, prepare, turns, solo, long, total."""
+    """Describe a set of launches.
+
+    ``turn`` is the length of a turn in seconds, and ``calls`` the calls in a sample of each cell.
+    ``seconds`` maps the activities start, prepare, turns, solo and long to their time, and total.
+    """
 
     index: int
     condition: str
     half: str
     turn: float
     seconds: dict[str, float] = field(default_factory=dict)
-    calls: dict[str, int] = field(default_factory=dict)  # in a sample, per subject
+    calls: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
 class LaunchSet:
-    """Seconds per call. Rows stand under ``turns/<subject>/<worker>/<metric>`` with the samples of
-    each turn counted under ``…/lengths``, ``solo/<subject>/<worker>``, ``long/<subject>``."""
+    """Hold the samples of a set of launches, in seconds per call.
+
+    ``rows`` has ``turns/<cell>/<worker>/<metric>`` with the samples of all turns,
+    ``turns/<cell>/<worker>/lengths`` with the number of samples in each turn,
+    ``solo/<cell>/<worker>`` for a worker that measures alone, and ``long/<cell>`` for the one that
+    measures alone for long.
+    """
 
     meta: Meta
     rows: dict[str, Row] = field(default_factory=dict)
 
     def turns(self, subject: str, worker: int, metric: str, drop: int = 0) -> Row:
-        """All samples of a cell's turns, the first ``drop`` of each turn left out."""
+        """Return all samples of a cell's turns without the first ``drop`` of each turn.
+
+        The last sample of a turn is always included.
+        """
         row = self.rows[f"turns/{subject}/{worker}/{metric}"]
         if not drop:
             return row
         lengths = self.rows[f"turns/{subject}/{worker}/lengths"].astype(int)
         places = np.concatenate([np.arange(n) - min(drop, n - 1) for n in lengths])
-        return row[places >= 0]  # a turn always keeps its last
+        return row[places >= 0]
 
 
-def save(found: LaunchSet, path: Path) -> None:
-    """Write the set whole or not at all."""
+def save(launch_set: LaunchSet, path: Path) -> None:
+    """Write the set to a file, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    text = np.array(json.dumps(asdict(found.meta)))
-    arrays: dict[str, Any] = {n: np.asarray(r, dtype=np.float32) for n, r in found.rows.items()}
+    text = np.array(json.dumps(asdict(launch_set.meta)))
+    arrays: dict[str, Any] = {
+        n: np.asarray(r, dtype=np.float32) for n, r in launch_set.rows.items()
+    }
     with partial.open("wb") as file:
         np.savez_compressed(file, meta=text, **arrays)
     os.replace(partial, path)
@@ -64,7 +78,7 @@ def load(path: Path) -> LaunchSet:
     """Read one set.
 
     Raises:
-        TraceError: the file is cut short or none of ours.
+        TraceError: the file is cut short or not a file of traces.
     """
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -77,5 +91,5 @@ def load(path: Path) -> LaunchSet:
 
 
 def load_all(folder: Path) -> list[LaunchSet]:
-    """Every set recorded in a folder, in the order recorded."""
+    """Read every set in a folder, in the order recorded."""
     return [load(path) for path in sorted(folder.glob("set-*.npz"))]

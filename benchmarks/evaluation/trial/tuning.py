@@ -1,4 +1,4 @@
-"""Chooses the estimator's constants, on the tuning half of the traces alone."""
+"""Choose the constants of the estimator, on the tuning half of the traces alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.evaluation.trial import plan
 from benchmarks.evaluation.trial.traces import LaunchSet
-from results.statistics import batched, launch_pairs
+from results.statistics import launch_pairs, moderation
 from results.statistics.estimators import Array
 
 QUANTILES = (5.0, 10.0, 25.0, 50.0)
@@ -18,14 +18,18 @@ DROPPED = (0, 1, 3)
 
 
 class Constants(NamedTuple):
-    """Which quantile of a launch's samples, in percent, and how many are left out of each turn."""
+    """Say how a launch is summarised.
+
+    ``quantile`` is that of its samples, in percent; ``drop`` is how many samples are left out at
+    the start of each turn.
+    """
 
     quantile: float
     drop: int
 
 
 def quantile_logs(sets: Sequence[LaunchSet], metric: str, constants: Constants) -> Array:
-    """log of the quantile of each worker's samples: [sets, workers, cells]."""
+    """Return the log of that quantile for each worker: [sets, workers, cells]."""
     return np.array(
         [
             [
@@ -41,54 +45,61 @@ def quantile_logs(sets: Sequence[LaunchSet], metric: str, constants: Constants) 
 
 
 def spreads(logs: Array) -> Array:
-    """The SD of one launch pair's d, its common mode taken out, as the estimator sees it: [cells].
+    """Return the standard deviation of one launch pair's log ratio by cell: [cells].
 
-    Of all pairs of workers in a set, either way round, so that it lies about 0.
+    The shift that all cells share is taken out, as the estimator does. All pairs of workers in a
+    set count, in both orders, so that the mean is 0.
     """
     pairs = list(permutations(range(logs.shape[1]), 2))
     d = np.concatenate([logs[:, b] - logs[:, a] for a, b in pairs]).T
     own, _ = launch_pairs.take_out_common(d, (0,) * len(d))
-    _, variance, _ = batched.locations(own)
+    variance = moderation.locations(own).variance
     return np.sqrt(variance)
 
 
-def grid(sets: Sequence[LaunchSet], metric: str) -> dict[Constants, float]:
-    """Constants → SD of a launch pair, the geometric mean over cells and conditions."""
-    found = {}
+def spread_by_constants(sets: Sequence[LaunchSet], metric: str) -> dict[Constants, float]:
+    """Return a launch pair's spread for each choice of constants.
+
+    It is the geometric mean over cells and conditions.
+    """
+    by_setting = {}
     for constants in (Constants(q, drop) for q in QUANTILES for drop in DROPPED):
-        found[constants] = _mean_spread(sets, metric, constants)
-    return found
+        by_setting[constants] = _mean_spread(sets, metric, constants)
+    return by_setting
 
 
 def _mean_spread(sets: Sequence[LaunchSet], metric: str, constants: Constants) -> float:
     logs = []
     for condition in plan.CONDITIONS:
-        chosen = [one for one in sets if one.meta.condition == condition]
-        if chosen:
-            logs.append(np.log(spreads(quantile_logs(chosen, metric, constants)) + 1e-6))
+        members = [one for one in sets if one.meta.condition == condition]
+        if members:
+            logs.append(np.log(spreads(quantile_logs(members, metric, constants)) + 1e-6))
     return float(np.exp(np.mean(logs)))
 
 
-def best(found: dict[Constants, float]) -> Constants:
-    """The constants that spread least."""
-    return min(found, key=lambda constants: found[constants])
+def least_spread(by_setting: dict[Constants, float]) -> Constants:
+    """Return the constants with the smallest spread."""
+    return min(by_setting, key=lambda constants: by_setting[constants])
 
 
 DEFAULT = Constants(launch_pairs.QUANTILE, 1)
 
 
-def by_turn(sets: Sequence[LaunchSet]) -> dict[float, float]:
-    """Length of a turn in seconds → SD of a launch pair with the usual constants, wall and CPU."""
-    found = {}
+def spread_by_turn(sets: Sequence[LaunchSet]) -> dict[float, float]:
+    """Return a launch pair's spread by the length of a turn in seconds, with default constants.
+
+    It is the geometric mean over cells, conditions and metrics.
+    """
+    by_setting = {}
     for turn in plan.TURNS:
-        chosen = [one for one in sets if one.meta.turn == turn]
-        if chosen:
-            both = [_mean_spread(chosen, metric, DEFAULT) for metric in plan.METRICS]
-            found[turn] = float(np.exp(np.mean(np.log(both))))
-    return found
+        members = [one for one in sets if one.meta.turn == turn]
+        if members:
+            both = [_mean_spread(members, metric, DEFAULT) for metric in plan.METRICS]
+            by_setting[turn] = float(np.exp(np.mean(np.log(both))))
+    return by_setting
 
 
-def best_turn(sets: Sequence[LaunchSet]) -> float:
-    """The length of a turn that spread least; the first of `plan.TURNS` where nothing is known."""
-    found = by_turn(sets)
-    return min(found, key=lambda turn: found[turn]) if found else plan.TURNS[0]
+def least_spread_turn(sets: Sequence[LaunchSet]) -> float:
+    """Return the length of a turn with the smallest spread; without any set, the first one."""
+    by_setting = spread_by_turn(sets)
+    return min(by_setting, key=lambda turn: by_setting[turn]) if by_setting else plan.TURNS[0]

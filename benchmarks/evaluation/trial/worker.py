@@ -1,4 +1,7 @@
-"""The suite's worker that can also be made slower by a known time: the head of a live trial."""
+"""Run the suite's worker with one more request, which makes a cell slower by a known time.
+
+It is the head of a live trial.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from benchmarks.harness.worker.clock import Timed
 
 
 class Slowed:
-    """A program whose every call spins for ``seconds`` more, inside the clock."""
+    """Wrap a program so that every call spins for some seconds inside the timed part."""
 
     def __init__(self, program: Timed, seconds: float) -> None:
         self.program, self.seconds = program, seconds
@@ -24,17 +27,17 @@ class Slowed:
 
 
 def spin(seconds: float) -> None:
-    """Keep the core busy for that long."""
+    """Keep the core busy for this many seconds."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         pass
 
 
 class Worker(server.Worker):
-    """What the harness's worker can do, and being slow."""
+    """Add the request ``slow`` to the harness's worker."""
 
     def do_slow(self, name: str, seconds: float) -> dict[str, Any]:
-        """From now on each call of the cell takes ``seconds`` more."""
+        """Make each further call of the cell longer by ``seconds``."""
         self.programs[name] = Slowed(self.programs[name], seconds)
         return {}
 

@@ -22,13 +22,8 @@ from benchmarks.harness.measurement.job import CanaryJob, CanaryResult, CanaryVe
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.protocol.messages import CanaryAnswers
 from benchmarks.harness.worker.canaries import SLEEP_SECONDS, UNWAITED_TIMES, WRONG
-from results.statistics.estimators import (
-    LAUNCHES_FOR_INTERVAL,
-    NO_PRIOR,
-    Array,
-    lower_quartiles,
-    moderated_interval,
-)
+from results.statistics.estimators import LAUNCHES_FOR_INTERVAL, Array, lower_quartiles
+from results.statistics.moderation import NO_PRIOR, moderated_interval
 
 WHOSE = ("framework", "device", "dtype")
 NAMES = ("twice", "unsynchronised", "sleep", "wrong_gradient")

@@ -12,13 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.harness.measurement.job import StoppingRule
-from results.statistics.estimators import (
-    LAUNCHES_FOR_INTERVAL,
-    NO_PRIOR,
-    Prior,
-    log_ratios,
-    moderate,
-)
+from results.statistics.estimators import LAUNCHES_FOR_INTERVAL, log_ratios
+from results.statistics.moderation import NO_PRIOR, Prior, moderate
 from results.statistics.verdict import half_width
 
 STEPS = (10, 16, 24)  # launches at which the widths are looked at again

@@ -29,7 +29,7 @@ from benchmarks.paths import RUNS
 from results.estimates.run_estimates import fit_priors, margins_for
 from results.records import canary_status, storage
 from results.records.record import Record, Run, finish, new_run_id, sample_key, utc_now
-from results.statistics.estimators import NO_PRIOR
+from results.statistics.moderation import NO_PRIOR
 from results.statistics.verdict import ALPHA
 
 

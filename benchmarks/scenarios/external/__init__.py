@@ -1,1 +1,1 @@
-"""Your own network: scenarios that stand in files outside this repository."""
+"""Load scenarios from files outside this repository (``--scenario-path``), and check them."""

@@ -1,4 +1,4 @@
-"""A file as a module."""
+"""Import a Python file by its path."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from pathlib import Path
 from types import ModuleType
 
 
-def imported(file: Path) -> ModuleType:
-    """The module in this file, which may import what stands beside it; raises what it raises."""
-    name = f"cascade_bench_own_{zlib.crc32(str(file).encode()):08x}_{file.stem}"
+def import_file(file: Path) -> ModuleType:
+    """Import the file as a module and return it; errors of its code pass through.
+
+    The file may import the other files of its folder.
+    """
+    name = f"cascade_bench_external_{zlib.crc32(str(file).encode()):08x}_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     if str(file.parent) not in sys.path:
-        sys.path.append(str(file.parent))  # last: a file beside it hides no library
+        sys.path.append(str(file.parent))  # at the end, so that a file beside it hides no library
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

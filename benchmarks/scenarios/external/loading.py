@@ -1,9 +1,9 @@
-"""Specs from outside this repository into the catalogue."""
+"""Load specs from outside this repository into the catalogue."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,38 +20,44 @@ FORBIDDEN = ("torch", "jax", "jaxlib", "flax", "optax")
 
 
 def load(paths: Iterable[str | Path]) -> list[Scenario]:
-    """The scenarios of these files, or of every spec in these folders, now in the catalogue.
+    """Load spec files, or every spec in a folder, into `CATALOGUE` and return their scenarios.
 
-    A file that was loaded before is not loaded again. Raises `SpecError`, one line that names the
-    file and the mistake; the catalogue is then as it was.
+    A file that was loaded before is not loaded again. Raises `SpecError` with one line that names
+    the file and the mistake; the catalogue is then unchanged.
     """
-    specs = list(dict.fromkeys(file for path in paths for file in _specs(path)))
+    files_to_load = dict.fromkeys(file for path in paths for file in _spec_files(path))
     added: dict[str, Scenario] = {}
-    for file in specs:
-        for scenario in _known(file) or _read(file):
-            known, other = CATALOGUE.get(scenario.name), added.get(scenario.name)
-            other = other or (known if known and known.file != file else None)
-            if other:
-                whose = f"of {other.file.name}" if other.file else "in the catalogue"
-                raise SpecError(
-                    f"{file.name}: scenario {scenario.name!r} is already {whose}; "
-                    "give yours another name"
-                )
+    for file in files_to_load:
+        for scenario in _loaded_before(file) or _read(file):
+            _refuse_taken_name(scenario, file, added)
             added[scenario.name] = scenario
     CATALOGUE.update(added)
     return list(added.values())
 
 
-def _specs(path: str | Path) -> list[Path]:
-    """The file, or the specs of the folder: neither another's part nor begun with ``_``."""
+def _refuse_taken_name(scenario: Scenario, file: Path, added: Mapping[str, Scenario]) -> None:
+    known, other = CATALOGUE.get(scenario.name), added.get(scenario.name)
+    other = other or (known if known and known.file != file else None)
+    if other:
+        whose = f"of {other.file.name}" if other.file else "in the catalogue"
+        raise SpecError(
+            f"{file.name}: scenario {scenario.name!r} is already {whose}; give yours another name"
+        )
+
+
+def _spec_files(path: str | Path) -> list[Path]:
+    """Return the file itself, or the specs of a folder.
+
+    In a folder the parts of other specs, and files that begin with ``_``, are no specs.
+    """
     whole = Path(path).expanduser().resolve()
     if whole.is_dir():
-        there = sorted(file for file in whole.glob("*.py") if file.name[0] != "_")
-        parts = {part_of(file, framework) for file in there for framework in FRAMEWORKS}
-        found = [file for file in there if file not in parts]
-        if not found:
+        candidates = sorted(file for file in whole.glob("*.py") if file.name[0] != "_")
+        parts = {part_of(file, framework) for file in candidates for framework in FRAMEWORKS}
+        specs = [file for file in candidates if file not in parts]
+        if not specs:
             raise SpecError(f"{OPTION} {path}: no spec in this folder: no *.py without a leading _")
-        return found
+        return specs
     if not whole.is_file():
         raise SpecError(f"{OPTION} {path}: no such file or folder")
     if whole.suffix != ".py":
@@ -59,51 +65,63 @@ def _specs(path: str | Path) -> list[Path]:
     return [whole]
 
 
-def _known(file: Path) -> list[Scenario]:
+def _loaded_before(file: Path) -> list[Scenario]:
     return [scenario for scenario in CATALOGUE.values() if scenario.file == file]
 
 
 def _read(file: Path) -> list[Scenario]:
-    scenarios = getattr(_executed(file), "SCENARIOS", None)
+    """Run the file and return its scenarios; raises `SpecError` for the first mistake in it."""
+    scenarios = _listed(file)
+    _refuse_without_parts(file)
+    return [_checked(scenario, file) for scenario in scenarios]
+
+
+def _listed(file: Path) -> Sequence[Any]:
+    scenarios = getattr(_execute(file), "SCENARIOS", None)
     if scenarios is None:
         raise SpecError(f"{file.name}: no SCENARIOS; end the file with SCENARIOS = (MY_NETWORK,)")
     if not isinstance(scenarios, tuple | list) or not scenarios:
         kind = type(scenarios).__name__ if scenarios else "empty"
         raise SpecError(f"{file.name}: SCENARIOS is {kind}, should be a tuple: (MY_NETWORK,)")
+    return scenarios
+
+
+def _refuse_without_parts(file: Path) -> None:
     parts = [part_of(file, framework) for framework in FRAMEWORKS]
     if not any(part.is_file() for part in parts):
         names = " nor ".join(part.name for part in parts)
         raise SpecError(
             f"{file.name}: neither {names} stands beside it; one part at least is needed"
         )
-    made: list[Scenario] = []
-    for scenario in scenarios:
-        if not isinstance(scenario, Scenario):
-            kind = type(scenario).__name__
-            raise SpecError(f"{file.name}: SCENARIOS holds a {kind}, should hold Scenario only")
-        made.append(replace(scenario, file=file, family=file.stem))
-        mistake = validation.mistake(made[-1])
-        if mistake:
-            raise SpecError(f"{file.name}: {scenario.name}: {mistake}")
-    return made
 
 
-def _executed(file: Path) -> ModuleType:
+def _checked(scenario: Any, file: Path) -> Scenario:
+    if not isinstance(scenario, Scenario):
+        kind = type(scenario).__name__
+        raise SpecError(f"{file.name}: SCENARIOS holds a {kind}, should hold Scenario only")
+    complete = replace(scenario, file=file, family=file.stem)
+    mistake = validation.first_mistake(complete)
+    if mistake:
+        raise SpecError(f"{file.name}: {scenario.name}: {mistake}")
+    return complete
+
+
+def _execute(file: Path) -> ModuleType:
     with _without_frameworks():
         try:
-            return files.imported(file)
+            return files.import_file(file)
         except (Exception, SystemExit) as error:
-            raise SpecError(errors.told(error, file) + _orphaned(file)) from error
+            raise SpecError(errors.told(error, file) + _hint_at_missing_spec(file)) from error
 
 
-def _orphaned(file: Path) -> str:
-    """What to add where the file looks like the part of a spec that is not there."""
-    whose = [file.stem.removesuffix(f"_{f}") for f in FRAMEWORKS if file.stem.endswith(f"_{f}")]
-    return f" (if this is a part: no spec {whose[0]}.py stands beside it)" if whose else ""
+def _hint_at_missing_spec(file: Path) -> str:
+    """Return a hint for a file that is named like the part of a spec that is not there."""
+    stems = [file.stem.removesuffix(f"_{f}") for f in FRAMEWORKS if file.stem.endswith(f"_{f}")]
+    return f" (if this is a part: no spec {stems[0]}.py stands beside it)" if stems else ""
 
 
-class _Refusing:
-    """Finds no module, and refuses those of the frameworks."""
+class _FrameworkBlocker:
+    """Refuse the import of the frameworks, as an entry of ``sys.meta_path``."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         if name.partition(".")[0] in FORBIDDEN:
@@ -115,10 +133,10 @@ class _Refusing:
 
 @contextmanager
 def _without_frameworks() -> Iterator[None]:
-    """A spec is read where nothing is timed, and no framework is ever imported there."""
-    refusing: Any = _Refusing()
-    sys.meta_path.insert(0, refusing)
+    """Block the import of frameworks: the controlling process reads specs and imports none."""
+    blocker: Any = _FrameworkBlocker()
+    sys.meta_path.insert(0, blocker)
     try:
         yield
     finally:
-        sys.meta_path.remove(refusing)
+        sys.meta_path.remove(blocker)

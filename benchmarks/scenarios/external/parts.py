@@ -1,4 +1,4 @@
-"""A framework's part of a scenario, as the worker sees it: found, and held to its spec."""
+"""Find a framework's part of a scenario in the worker, and compare it with its spec."""
 
 from __future__ import annotations
 
@@ -15,48 +15,53 @@ from benchmarks.scenarios.external.errors import PartError
 from benchmarks.scenarios.spec import part_of
 
 Builder = Callable[..., Any]
-_imported = cache(files.imported)  # an exception is not cached
+_import_once = cache(files.import_file)  # a call that raises is not cached
 
 
 def own_part(framework: str, family: str) -> Path | None:
-    """The user's file that the family names; None where it is one of our own."""
+    """Return the user's file that the family names; None for a family of this repository."""
     return part_of(Path(family), framework) if family.endswith(".py") else None
 
 
 def builder(framework: str, family: str, build: str) -> Builder:
-    """The function of this name in the family's file. Raises `PartError` where there is none."""
+    """Return the function ``build`` of the family's file, which builds the networks.
+
+    Raises `PartError` where the file or the function does not exist.
+    """
     file = own_part(framework, family)
     if file is None:
-        found: Builder = getattr(importlib.import_module(f"impl_{framework}.{family}"), build)
-        return found
+        function: Builder = getattr(importlib.import_module(f"impl_{framework}.{family}"), build)
+        return function
     if not file.is_file():
         raise PartError(f"{file.name}: no such file beside {Path(family).name}")
-    return _returning_stages(file, _function(file, _imported(file), build))
+    return _returning_stages(file, _function(file, _import_once(file), build))
 
 
 def _function(file: Path, module: ModuleType, name: str) -> Builder:
-    found = getattr(module, name, None)
-    if not callable(found):
-        own = [
+    function = getattr(module, name, None)
+    if not callable(function):
+        defined = [
             n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__
         ]
-        defines = f"it defines {', '.join(own)}" if own else "it defines nothing"
+        defines = f"it defines {', '.join(defined) or 'nothing'}"
         raise PartError(
             f"{file.name}: no function {name!r}; each scenario needs one of its name, {defines}"
         )
-    return found
+    return function
 
 
 def _returning_stages(file: Path, build: Builder) -> Builder:
+    """Wrap the builder so that it raises `PartError` unless it returns a list of stages."""
+
     @wraps(build)
-    def built(**arguments: Any) -> Any:
+    def checked(**arguments: Any) -> Any:
         stages = build(**arguments)
         if not isinstance(stages, list) or not all(hasattr(s, "losses") for s in stages):
             kind = type(stages).__name__
             raise PartError(f"{file.name}: {build.__name__} returns {kind}, should be [Stage, …]")
         return stages
 
-    return built
+    return checked
 
 
 def check_fit(
@@ -66,30 +71,43 @@ def check_fit(
     weights: Mapping[str, Any],
     reach: Mapping[str, Any],
 ) -> None:
-    """Hold what was built to its spec.
+    """Compare what was built with its spec; raises `PartError` for the first difference.
 
-    ``shapes`` of parameters and buffers, and the names of the ``losses`` of all stages, are what
-    the part has; ``weights`` and the losses in ``reach`` what the spec says. Raises `PartError`.
+    Args:
+        who: The file and the builder, at the beginning of the message.
+        shapes: The shapes of the built parameters and buffers, by canonical name.
+        losses: The names of the losses of all built stages.
+        weights: The arrays that the spec draws, by canonical name.
+        reach: The parameters that each loss of the spec reaches, by the loss's name.
     """
+    _check_shapes(who, shapes, weights)
+    _check_losses(who, list(losses), reach)
+
+
+def _check_shapes(
+    who: str, shapes: Mapping[str, Iterable[int]], weights: Mapping[str, Any]
+) -> None:
     missing = [name for name in weights if name not in shapes]
     extra = [name for name in shapes if name not in weights]
     if missing or extra:
         raise PartError(f"{who}: {_names(missing, extra)}")
     for name, array in weights.items():
-        found, should = list(shapes[name]), list(array.shape)
-        if found != should:
+        actual, expected = list(shapes[name]), list(array.shape)
+        if actual != expected:
             raise PartError(
-                f"{who}: {name} is {found}, should be {should} "
+                f"{who}: {name} is {actual}, should be {expected} "
                 "(in torch's layout: [outputs, inputs, *kernel])"
             )
-    there = list(losses)
+
+
+def _check_losses(who: str, losses: list[str], reach: Mapping[str, Any]) -> None:
     for loss in reach:
-        if loss not in there:
+        if loss not in losses:
             raise PartError(
                 f"{who}: no stage has a loss {loss!r}, which the spec's flow names; "
-                f"there is {', '.join(there) or 'none'}"
+                f"there is {', '.join(losses) or 'none'}"
             )
-    for loss in there:
+    for loss in losses:
         if loss not in reach:
             raise PartError(
                 f"{who}: a stage has a loss {loss!r}, which the spec's flow does not name; "
@@ -98,16 +116,16 @@ def check_fit(
 
 
 def _names(missing: list[str], extra: list[str]) -> str:
-    told = []
+    clauses = []
     if extra:
-        told.append(f"it has {', '.join(extra)}, which the spec does not name")
+        clauses.append(f"it has {', '.join(extra)}, which the spec does not name")
     if missing:
-        told.append(f"it lacks {', '.join(missing)}, which the spec names")
-    return "; ".join(told)
+        clauses.append(f"it lacks {', '.join(missing)}, which the spec names")
+    return "; ".join(clauses)
 
 
 def check_scalars(who: str, shapes: Mapping[str, list[int] | None]) -> None:
-    """Raises `PartError` where a loss is no single number, or (shape None) no tensor."""
+    """Raise `PartError` for a loss that is no scalar, or no tensor at all (shape None)."""
     for loss, shape in shapes.items():
         if shape is None:
             raise PartError(f"{who}: {loss} is no tensor, so nothing can be learned from it")
@@ -118,7 +136,7 @@ def check_scalars(who: str, shapes: Mapping[str, list[int] | None]) -> None:
 
 
 def check_finite(who: str, losses: Mapping[str, float]) -> None:
-    """Raises `PartError` where a loss is not a finite number."""
+    """Raise `PartError` for a loss whose value is not a finite number."""
     for loss, value in losses.items():
         if not math.isfinite(value):
             raise PartError(f"{who}: {loss} is {value} at the weights and data that the spec draws")

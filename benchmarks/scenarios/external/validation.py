@@ -1,4 +1,4 @@
-"""What is wrong with a spec, said before anything is measured: one line, or nothing."""
+"""Find the first mistake in an external spec before anything is measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.scenarios import SIZES, Scenario, Variant
 from benchmarks.scenarios.external import errors
 from benchmarks.scenarios.spec import Optimizer, Parameter, Parameters, matches
 
-# a "-" separates the fields of a cell's name, a comma the names of an option
+# letters of a name: "-" separates the fields of a cell's name, a comma the names of an option
 NAME = re.compile(r"-|[A-Za-z0-9_][A-Za-z0-9_.]*")
 ARRANGEMENTS = ("groups", "separate", "together")
 SETTINGS = {
@@ -24,27 +24,27 @@ SETTINGS = {
 }
 
 
-def mistake(scenario: Scenario) -> str | None:
-    """The first mistake in the spec; None if it can be used."""
+def first_mistake(scenario: Scenario) -> str | None:
+    """Return the first mistake in the spec as one line; None if the spec can be used."""
     try:
         return next(_mistakes(scenario), None)
-    except Exception as error:  # a field of another kind than any that is looked for
+    except Exception as error:  # a field of a type that no check below expects
         return f"cannot be read as a Scenario: {type(error).__name__}: {errors.one_line(error)}"
 
 
 def _mistakes(scenario: Scenario) -> Iterator[str]:
-    yield from _of_names(scenario)
-    yield from _of_sizes(scenario)
-    yield from _of_optimizer(scenario.optimizer)
+    yield from _names_mistakes(scenario)
+    yield from _sizes_mistakes(scenario)
+    yield from _optimizer_mistakes(scenario.optimizer)
     for name, variant in scenario.variants.items():
-        for problem in _of_variant(scenario, name, variant):
+        for problem in _variant_mistakes(scenario, name, variant):
             yield problem if name == "-" else f"variant {name!r}: {problem}"
     for training in scenario.trainings:
         turns = {turn for segment in training.segments for turn in segment.turns}
         yield from _unknown(f"training {training.name!r} turns to", turns, scenario.variants)
 
 
-def _of_names(scenario: Scenario) -> Iterator[str]:
+def _names_mistakes(scenario: Scenario) -> Iterator[str]:
     name = scenario.name
     if not isinstance(name, str) or not name.isidentifier() or name == "all":
         yield f"name {name!r} must be that of a function, such as 'my_network'"
@@ -53,15 +53,15 @@ def _of_names(scenario: Scenario) -> Iterator[str]:
     for variant, chosen in scenario.variants.items():
         if not isinstance(chosen, Variant):
             yield f"variant {variant!r} is a {type(chosen).__name__}, should be a Variant"
-        for given in (variant, *chosen.flow):
-            if not NAME.fullmatch(given) or given == "all":
-                yield f"name {given!r} may hold letters, digits, '_' and '.', nothing else"
+        for label in (variant, *chosen.flow):
+            if not NAME.fullmatch(label) or label == "all":
+                yield f"name {label!r} may hold letters, digits, '_' and '.', nothing else"
 
 
-def _of_sizes(scenario: Scenario) -> Iterator[str]:
+def _sizes_mistakes(scenario: Scenario) -> Iterator[str]:
     yield from _unknown("sizes has", scenario.sizes, SIZES)
-    wanted = (*scenario.check_sizes, scenario.freeze_size)
-    for size in dict.fromkeys(wanted):
+    needed = (*scenario.check_sizes, scenario.freeze_size)
+    for size in dict.fromkeys(needed):
         if size not in scenario.sizes:
             yield f"sizes lacks {size!r}, at which the checks run; it has {_list(scenario.sizes)}"
     for size, arguments in scenario.sizes.items():
@@ -70,7 +70,7 @@ def _of_sizes(scenario: Scenario) -> Iterator[str]:
                 yield f"size {size!r} lacks {name!r}, which structure names"
 
 
-def _of_optimizer(optimizer: Optimizer) -> Iterator[str]:
+def _optimizer_mistakes(optimizer: Optimizer) -> Iterator[str]:
     yield from _unknown("the optimizer is", [optimizer.kind], SETTINGS)
     allowed = SETTINGS[optimizer.kind]
     yield from _unknown(f"{optimizer.kind} is given", optimizer.settings, allowed)
@@ -79,27 +79,27 @@ def _of_optimizer(optimizer: Optimizer) -> Iterator[str]:
         yield f"{optimizer.kind} is given no lr"
 
 
-def _of_variant(scenario: Scenario, name: str, variant: Variant) -> Iterator[str]:
-    yield from _of_tuples(variant)
+def _variant_mistakes(scenario: Scenario, name: str, variant: Variant) -> Iterator[str]:
+    yield from _tuples_mistakes(variant)
     for size in scenario.sizes:
         parameters, problem = _parameters(scenario, name, size)
         yield from [problem] if problem else []
-    yield from _of_networks(scenario, variant, list(parameters))
+    yield from _networks_mistakes(scenario, variant, list(parameters))
     if variant.optimizer:
-        yield from _of_optimizer(variant.optimizer)
+        yield from _optimizer_mistakes(variant.optimizer)
     for label in scenario.optimizer_of(name).rates:
-        yield from _matching("rates", [label], parameters)
-    yield from _of_data(scenario, name)
+        yield from _unmatched("rates", [label], parameters)
+    yield from _data_mistakes(scenario, name)
 
 
-def _of_tuples(variant: Variant) -> Iterator[str]:
-    """A tuple of one name without its comma is a string, and a string is a tuple of letters."""
+def _tuples_mistakes(variant: Variant) -> Iterator[str]:
+    """Yield fields that hold a string: a tuple of one name whose comma was forgotten."""
     fields = {"networks": variant.networks, "frozen": variant.frozen}
     fields |= {"exact_zero": variant.exact_zero}
     fields |= {f"flow[{loss!r}]": reached for loss, reached in variant.flow.items()}
-    for what, names in fields.items():
+    for field, names in fields.items():
         if isinstance(names, str):
-            yield f"{what} is {names!r}, should be a tuple: ({names!r},)"
+            yield f"{field} is {names!r}, should be a tuple: ({names!r},)"
     if not variant.networks:
         yield "no networks; name them in order, such as networks=('net1', 'net2')"
     if not variant.flow:
@@ -107,25 +107,26 @@ def _of_tuples(variant: Variant) -> Iterator[str]:
 
 
 def _parameters(scenario: Scenario, variant: str, size: str) -> tuple[Parameters, str | None]:
+    """Return the parameters of the size, and the mistake in them; None if there is none."""
     where = f"parameters() at size {size!r}"
     try:
-        found = scenario.parameters_of(variant, size)
-        drawn = {**found, **scenario.buffers_of(variant, size)}
+        parameters = scenario.parameters_of(variant, size)
+        tensors = {**parameters, **scenario.buffers_of(variant, size)}
     except Exception as error:
-        return {}, f"{where} raises {_raised(scenario, error)}"
-    wrong = [name for name, one in drawn.items() if not isinstance(one, Parameter)]
+        return {}, f"{where} raises {_line_of(scenario, error)}"
+    wrong = [name for name, one in tensors.items() if not isinstance(one, Parameter)]
     if wrong:
-        kind = type(drawn[wrong[0]]).__name__
-        return found, f"{where}: {wrong[0]} is a {kind}, should be a Parameter"
-    return found, None if found else f"{where} returns none"
+        kind = type(tensors[wrong[0]]).__name__
+        return parameters, f"{where}: {wrong[0]} is a {kind}, should be a Parameter"
+    return parameters, None if parameters else f"{where} returns none"
 
 
-def _of_networks(scenario: Scenario, variant: Variant, names: list[str]) -> Iterator[str]:
-    yield from _matching("networks", variant.networks, names)
+def _networks_mistakes(scenario: Scenario, variant: Variant, names: list[str]) -> Iterator[str]:
+    yield from _unmatched("networks", variant.networks, names)
     for loss, reached in variant.flow.items():
-        yield from _matching(f"flow[{loss!r}]", reached, names)
-    yield from _matching("frozen", variant.frozen, names)
-    yield from _matching("exact_zero", variant.exact_zero, names)
+        yield from _unmatched(f"flow[{loss!r}]", reached, names)
+    yield from _unmatched("frozen", variant.frozen, names)
+    yield from _unmatched("exact_zero", variant.exact_zero, names)
     yield from _unknown("zero_gradient has", scenario.zero_gradient, names)
     for name in names:
         if not matches(name, variant.networks):
@@ -135,23 +136,23 @@ def _of_networks(scenario: Scenario, variant: Variant, names: list[str]) -> Iter
         yield "nothing is left to train: what the losses reach is frozen"
 
 
-def _of_data(scenario: Scenario, variant: str) -> Iterator[str]:
-    """Drawn at the size of the checks; at the others only its arguments are looked at."""
+def _data_mistakes(scenario: Scenario, variant: str) -> Iterator[str]:
+    """Draw the data at the first check size; at the others check the arguments of `data` only."""
     for size in scenario.sizes:
         try:
-            inspect.signature(scenario.data).bind(None, **scenario.everything(variant, size))
+            inspect.signature(scenario.data).bind(None, **scenario.drawing_arguments(variant, size))
         except TypeError as error:
             yield f"data() at size {size!r}: {errors.one_line(error)}"
     size = scenario.check_sizes[0]
     try:
-        data = scenario.data(np.random.default_rng(0), **scenario.everything(variant, size))
-        yield from _of_arrays(data)
+        data = scenario.data(np.random.default_rng(0), **scenario.drawing_arguments(variant, size))
+        yield from _arrays_mistakes(data)
         scenario.draw(variant, size)
     except Exception as error:
-        yield f"drawing weights and data at size {size!r} raises {_raised(scenario, error)}"
+        yield f"drawing weights and data at size {size!r} raises {_line_of(scenario, error)}"
 
 
-def _of_arrays(data: Mapping[str, Any]) -> Iterator[str]:
+def _arrays_mistakes(data: Mapping[str, Any]) -> Iterator[str]:
     for name, array in data.items():
         if not isinstance(array, np.ndarray):
             yield f"data() returns {name!r} as a {type(array).__name__}, should be a NumPy array"
@@ -159,22 +160,23 @@ def _of_arrays(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"data() returns {_list(data)}; the first network's input must be there as 'x'"
 
 
-def _raised(scenario: Scenario, error: Exception) -> str:
+def _line_of(scenario: Scenario, error: Exception) -> str:
     assert scenario.file is not None
     return errors.told(error, scenario.file)
 
 
-def _matching(what: str, given: Iterable[str], names: Iterable[str]) -> Iterator[str]:
-    """Names of networks and layers under which there is no parameter."""
-    for prefix in given:
+def _unmatched(field: str, prefixes: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    """Yield the prefixes, of networks and layers, under which there is no parameter."""
+    for prefix in prefixes:
         if not any(matches(name, (prefix,)) for name in names):
-            yield f"{what} names {prefix!r}, which no parameter has; there are {_list(names)}"
+            yield f"{field} names {prefix!r}, which no parameter has; there are {_list(names)}"
 
 
-def _unknown(what: str, given: Iterable[str], allowed: Iterable[str]) -> Iterator[str]:
-    for name in given:
+def _unknown(begin: str, names: Iterable[str], allowed: Iterable[str]) -> Iterator[str]:
+    """Yield a mistake, which starts with ``begin``, for each name that is not allowed."""
+    for name in names:
         if name not in allowed:
-            yield f"{what} {name!r}; allowed: {_list(allowed)}"
+            yield f"{begin} {name!r}; allowed: {_list(allowed)}"
 
 
 def _list(names: Iterable[Any] | Mapping[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""The sections of the report, one file each."""
+"""Build the sections of the report, one file each; no section imports another."""

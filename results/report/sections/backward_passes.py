@@ -1,29 +1,38 @@
-"""Section 3: separate backward passes against the summed loss, and the crossover map."""
+"""Build the section on separate backward passes against that of the summed loss."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from results.formatting import NOTHING, ratio_text, significant
+from results.formatting import NOTHING, significant
+from results.grouping import group_by
 from results.records.record import Record
 from results.report import charts
 from results.report.collection import Machine
-from results.report.drawing import Mark, mark_of
-from results.report.model import Cell, Chart, Row, Section, Table, about, missing, problem, way
-from results.report.sections.recommendations import MARKS
+from results.report.drawing import Mark, record_mark
+from results.report.model import Cell, Chart, Row, Section, Table, missing
+from results.report.record_cells import (
+    filter_values,
+    framework_and_mode,
+    is_baseline,
+    network_name,
+    ratio_summary,
+)
+from results.report.vocabulary import SEPARATE, STACKED
 
-MAPPED = ("n2", "n4", "n8", "n16", "front4", "back4")
-STACKED, SEPARATE = "stacked_cascade", "separate_retained"
+MAP_VARIANTS = ("n2", "n4", "n8", "n16", "front4", "back4")  # columns of the crossover map
+Dimensions = Mapping[str, Mapping[str, Any]]  # size → width, batch, …
 
 
-def section(machine: Machine, sizes: Mapping[str, Mapping[str, Any]]) -> Section | None:
-    """None where no strategy was measured beside its baseline.
+def section(machine: Machine, sizes: Dimensions) -> Section | None:
+    """Return the section; None where no strategy was measured beside its baseline.
 
-    ``sizes`` says what the sizes of `STACKED` are: size → width and batch.
+    Args:
+        sizes: the dimensions of the sizes of scenario `STACKED`.
     """
     records = [r for r in machine.records if r["kind"] == "backward" and r["baseline"]]
-    compared = [r for r in records if r["strategy"] != r["baseline"]]
+    compared = [record for record in records if not is_baseline(record)]
     if not compared:
         return None
     blocks: list[Any] = [
@@ -34,17 +43,18 @@ def section(machine: Machine, sizes: Mapping[str, Mapping[str, Any]]) -> Section
             "▲ slower, ▼ faster, = equal within the margin, ? inconclusive.",
         ]
     ]
-    marks = [mark_of(record) for record in compared if record["ratio"]]
-    counted = [mark for mark in marks if mark["predicted"]]
-    if counted:
-        blocks.append(_scatter(counted))
-    blocks += [_table(name, members) for name, members in _by_way(compared).items()]
-    blocks += crossover(machine.records, sizes)
+    marks = [record_mark(record) for record in compared if record["ratio"]]
+    predicted = [mark for mark in marks if mark["predicted"]]
+    if predicted:
+        blocks.append(_predicted_chart(predicted))
+    groups = group_by(compared, framework_and_mode)
+    blocks += [_table(name, members) for name, members in groups.items()]
+    blocks += crossover_map(machine.records, sizes)
     return Section("passes", "Separate backward passes against the summed loss", blocks)
 
 
-def _scatter(marks: Sequence[Mark]) -> Chart:
-    return charts.predicted(
+def _predicted_chart(marks: Sequence[Mark]) -> Chart:
+    return charts.predicted_ratios(
         "passes",
         "What the other ways cost, measured and counted",
         "Each mark is a strategy on one network: how its time compares with the summed loss's, "
@@ -53,30 +63,21 @@ def _scatter(marks: Sequence[Mark]) -> Chart:
     )
 
 
-def _by_way(records: Sequence[Record]) -> dict[str, list[Record]]:
-    found: dict[str, list[Record]] = {}
-    for record in records:
-        found.setdefault(way(record), []).append(record)
-    return found
-
-
-def _table(name: str, records: Sequence[Record]) -> Table:
-    """A row a problem, a column a strategy."""
+def _table(title: str, records: Sequence[Record]) -> Table:
+    """Return a table with a row for each network, size and phase, and a column a strategy."""
     strategies = list(dict.fromkeys(r["strategy"] for r in records if r["outcome"] == "ok"))
-    rows: dict[tuple[str, ...], dict[str, Record]] = {}
-    for record in records:
-        key = problem(record), record["size"], record["phase"]
-        rows.setdefault(key, {})[record["strategy"]] = record
-    body = []
-    for names, members in rows.items():
-        first = next(iter(members.values()))
-        cells = [_cell(members.get(strategy)) for strategy in strategies]
+    groups = group_by(records, lambda r: (network_name(r), r["size"], r["phase"]))
+    rows = []
+    for names, members in groups.items():
+        by_strategy = {record["strategy"]: record for record in members}
+        cells = [_ratio_cell(by_strategy.get(strategy)) for strategy in strategies]
         if any(cell.kind != "missing" for cell in cells):
-            body.append(Row([*map(Cell, names), *cells], about(first)))
-    return Table(name, ["network", "size", "phase", *strategies], body)
+            rows.append(Row([*map(Cell, names), *cells], filter_values(members[0])))
+    return Table(title, ["network", "size", "phase", *strategies], rows)
 
 
-def _cell(record: Record | None) -> Cell:
+def _ratio_cell(record: Record | None) -> Cell:
+    """Return the cell of a ratio with its verdict and prediction, or why there is none."""
     if record is None:
         return missing("not measured in this phase")
     if record["outcome"] != "ok":
@@ -85,75 +86,89 @@ def _cell(record: Record | None) -> Cell:
         return Cell(text, str(record["missing"].get("seconds", "")), kind)
     if record["ratio"] is None:
         return missing(str(record["missing"].get("ratio", "no ratio")))
-    predicted, verdict = record["predicted_ratio"], record["verdict"]
-    counted = f"({significant(predicted)})" if predicted else ""
-    text = " ".join(filter(None, [ratio_text(record["ratio"]), MARKS.get(verdict), counted]))
-    return Cell(text, "" if verdict else record["missing"].get("verdict", ""), verdict or "")
+    verdict = record["verdict"]
+    note = "" if verdict else record["missing"].get("verdict", "")
+    return Cell(ratio_summary(record), note, verdict or "")
 
 
-def crossover(records: Sequence[Record], sizes: Mapping[str, Mapping[str, Any]]) -> list[Any]:
-    """Separate over summed by depth ratio and number of losses, batch and width; empty if few."""
-    mapped = [
-        r for r in records
-        if r["scenario"] == STACKED and r["strategy"] == SEPARATE and r["ratio"]
-        and r["variant"] in MAPPED and r["phase"] == "backward"
-    ]  # fmt: skip
-    if len({record["variant"] for record in mapped}) < 2:
+def crossover_map(records: Sequence[Record], sizes: Dimensions) -> list[Any]:
+    """Return charts and tables of the ratio separate over summed, for scenario `STACKED`.
+
+    The columns are numbers of losses and depth ratios, the rows are sizes.
+
+    Returns:
+        The blocks of the map; empty where fewer than two variants were measured.
+    """
+    chosen = [record for record in records if _is_on_map(record)]
+    variants = {record["variant"] for record in chosen}
+    if len(variants) < 2:
         return []
-    blocks: list[Any] = [[_about_map({record["variant"] for record in mapped})]]
-    for name, members in _by_way(mapped).items():
-        marks = [mark_of(r) | _mapped(r, sizes) for r in members]
-        order = [variant for variant in MAPPED if variant in {m["variant"] for m in marks}]
+    blocks: list[Any] = [[_map_explanation(variants)]]
+    for name, members in group_by(chosen, framework_and_mode).items():
+        marks = [record_mark(record) | _map_fields(record, sizes) for record in members]
+        measured = {record["variant"] for record in members}
+        columns = [variant for variant in MAP_VARIANTS if variant in measured]
         title = f"Separate over summed, {name}"
         text = "Rows are sizes, columns the number of stages or the depth ratio."
-        chart = charts.heat(
-            f"crossover-{name.replace(' ', '-')}", title, text, marks, x=order, y="size"
+        chart = charts.heatmap(
+            f"crossover-{name.replace(' ', '-')}", title, text, marks, x=columns, y="size"
         )
-        blocks += [chart, _map_table(title, members, order, sizes)]
+        blocks += [chart, _map_table(title, members, columns, sizes)]
     return blocks
 
 
-def _about_map(variants: Collection[str]) -> str:
-    """Of what the map is, naming nothing that was not measured."""
-    said = (
+def _is_on_map(record: Record) -> bool:
+    return bool(
+        record["scenario"] == STACKED
+        and record["strategy"] == SEPARATE
+        and record["ratio"]
+        and record["variant"] in MAP_VARIANTS
+        and record["phase"] == "backward"
+    )
+
+
+def _map_explanation(variants: Collection[str]) -> str:
+    """Return the explanation of the map; it names no variant that was not measured."""
+    text = (
         "The crossover map: what separate passes cost by the number of losses; n2 is two stages of "
         "three layers each."
     )
     if {"front4", "back4"} & set(variants):
-        said += (
+        text += (
             " In front4 the first of two stages has 12 layers and the second 3, in back4 the other "
             "way round: a separate pass walks every stage before its loss again, so depth in "
             "front costs much and depth behind little."
         )
-    return said
+    return text
 
 
-def _mapped(record: Record, sizes: Mapping[str, Mapping[str, Any]]) -> Mark:
+def _map_fields(record: Record, sizes: Dimensions) -> Mark:
     return {
         "line": size_text(record["size"], sizes),
         "told_short": significant(record["ratio"]["estimate"]),
     }
 
 
-def size_text(size: str, sizes: Mapping[str, Mapping[str, Any]]) -> str:
-    """The size with what it means: ``large (width 1024, batch 512)``."""
-    told = sizes.get(size)
-    known = ", ".join(f"{k} {v}" for k, v in (told if isinstance(told, Mapping) else {}).items())
+def size_text(size: str, sizes: Dimensions) -> str:
+    """Return the size with its dimensions: ``large (width 1024, batch 512)``."""
+    dimensions = sizes.get(size)
+    items = dimensions.items() if isinstance(dimensions, Mapping) else ()
+    known = ", ".join(f"{name} {value}" for name, value in items)
     return f"{size} ({known})" if known else size
 
 
 def _map_table(
-    title: str,
-    records: Sequence[Record],
-    order: Sequence[str],
-    sizes: Mapping[str, Mapping[str, Any]],
+    title: str, records: Sequence[Record], variants: Sequence[str], sizes: Dimensions
 ) -> Table:
-    at = {(record["size"], record["variant"]): record for record in records}
+    by_place = {(record["size"], record["variant"]): record for record in records}
     rows = [
         Row(
-            [Cell(size_text(size, sizes)), *(_cell(at.get((size, variant))) for variant in order)],
+            [
+                Cell(size_text(size, sizes)),
+                *(_ratio_cell(by_place.get((size, variant))) for variant in variants),
+            ],
             {"scenario": STACKED, "size": size, "framework": records[0]["framework"]},
         )
         for size in dict.fromkeys(record["size"] for record in records)
     ]
-    return Table(title, ["size", *order], rows, folded=True)
+    return Table(title, ["size", *variants], rows, folded=True)

@@ -1,4 +1,4 @@
-"""Section 8: how it was measured, what disturbed, what failed."""
+"""Build the section on how the runs were measured: machine, settings, noise and failures."""
 
 from __future__ import annotations
 
@@ -9,45 +9,66 @@ from typing import Any
 import numpy as np
 
 from results.formatting import NOTHING, significant
+from results.grouping import group_by
 from results.records import canary_status
 from results.records.failures import outcome_reason
 from results.records.record import CELL_FIELDS, Record, Run, sample_key
 from results.report.collection import Machine
 from results.report.model import Cell, Paragraph, Points, Row, Section, Strong, Table, missing
+from results.report.record_cells import filter_values
 from results.statistics.verdict import ALPHA
 
-FACTS = {
-    "cpu": "processor", "cores": "cores", "usable": "cores that may be used",
-    "instructions": "vector instructions", "gpu": "GPU", "driver": "GPU driver", "cuda": "CUDA",
-    "memory_bytes": "memory", "platform": "system", "kernel": "kernel",
-    "virtual": "virtual machine", "container": "container", "governor": "clock governor",
-    "turbo": "turbo", "smt": "threads a core", "load": "load before", "python": "Python",
-    "torch": "torch", "jax": "jax", "jaxlib": "jaxlib",
-    "flax": "flax", "optax": "optax", "numpy": "numpy", "threads": "thread settings",
+# key of a run's machine → its title
+MACHINE_TITLES = {
+    "cpu": "processor",
+    "cores": "cores",
+    "usable": "cores that may be used",
+    "instructions": "vector instructions",
+    "gpu": "GPU",
+    "driver": "GPU driver",
+    "cuda": "CUDA",
+    "memory_bytes": "memory",
+    "platform": "system",
+    "kernel": "kernel",
+    "virtual": "virtual machine",
+    "container": "container",
+    "governor": "clock governor",
+    "turbo": "turbo",
+    "smt": "threads a core",
+    "load": "load before",
+    "python": "Python",
+    "torch": "torch",
+    "jax": "jax",
+    "jaxlib": "jaxlib",
+    "flax": "flax",
+    "optax": "optax",
+    "numpy": "numpy",
+    "threads": "thread settings",
     "precision": "precision settings",
-}  # fmt: skip
-SHOWN_REASONS = 30
-RUNS_OPEN = 12  # of more the table is folded
+}
+REASONS = 30  # of unsupported cells, at most
+OPEN_RUNS = 12  # with more runs their table is folded
 NO_REASON = "no reason given"
 
 
 def section(machine: Machine) -> Section:
-    """The machine, each run's settings and trust, the noise, the failures with their commands."""
+    """Return the section: settings, runs, machine, noise, and failures with their commands."""
     blocks: list[Any] = [
-        Points([*_words(machine), *_distrusted(machine.runs)]),
-        _runs(machine),
-        _machine(machine.newest),
-        _noise(machine.records),
+        Points([*_settings(machine), *_distrusted_runs(machine.runs)]),
+        _runs_table(machine),
+        _machine_table(machine.newest),
+        _noise_table(machine.records),
         *_failures(machine.records),
         *_unsupported(machine.records),
     ]
     return Section("conditions", "How it was measured", [block for block in blocks if block])
 
 
-def _words(machine: Machine) -> list[Paragraph]:
-    settings = machine.newest.settings
+def _settings(machine: Machine) -> list[Paragraph]:
+    """Return paragraphs on the design of the measurement, and on how verdicts are reached."""
+    alpha = machine.newest.settings.get("alpha", ALPHA)
     margins = _margins(machine.runs)
-    said: list[Paragraph] = [
+    paragraphs: list[Paragraph] = [
         [
             "Each launch is a fresh process of one framework; the strategies of a group are "
             "measured in it side by side, in random order inside each block, each call waited for "
@@ -57,54 +78,50 @@ def _words(machine: Machine) -> list[Paragraph]:
             "two may even lie on different sides of 1, and the ratio is the one to go by.",
         ],
         [
-            "Verdicts are taken at α = "
-            f"{settings.get('alpha', ALPHA):g} over the strategies of a group"
+            f"Verdicts are taken at α = {alpha:g} over the strategies of a group"
             + (f", with margins of {margins}." if margins else "."),
         ],
     ]
     if len(machine.runs) > 1:
-        said.append([f"{len(machine.runs)} runs; of each cell its newest record is shown."])
-    return said
+        paragraphs.append([f"{len(machine.runs)} runs; of each cell its newest record is shown."])
+    return paragraphs
 
 
 def _margins(runs: Iterable[Run]) -> str:
-    """Of every framework, as the newest run has it that measured it."""
-    found: dict[str, float] = {}
+    """Return the margin of each framework, from the newest run that has one: ``1 % (torch)``."""
+    margins: dict[str, float] = {}
     for run in runs:
-        told = run.settings.get("margins")
-        margins = told.items() if isinstance(told, Mapping) else ()
-        found |= {f: m for f, m in margins if isinstance(m, int | float)}
-    return ", ".join(f"{100 * m:g} % ({f})" for f, m in found.items())
+        stored = run.settings.get("margins")
+        items = stored.items() if isinstance(stored, Mapping) else ()
+        margins |= {name: margin for name, margin in items if isinstance(margin, int | float)}
+    return ", ".join(f"{100 * margin:g} % ({name})" for name, margin in margins.items())
 
 
-def _distrusted(runs: Iterable[Run]) -> list[Paragraph]:
-    wrong = [run.id for run in runs if canary_status.failed(run.settings)]
-    return [[f"{', '.join(wrong)}: ", Strong(canary_status.DISTRUST)]] if wrong else []
+def _distrusted_runs(runs: Iterable[Run]) -> list[Paragraph]:
+    failed = [run.id for run in runs if canary_status.failed(run.settings)]
+    return [[f"{', '.join(failed)}: ", Strong(canary_status.DISTRUST)]] if failed else []
 
 
-def _runs(machine: Machine) -> Table:
-    """Each run: which code, how long, what of it is shown here, what its canaries said."""
+def _runs_table(machine: Machine) -> Table:
+    """Return the table of runs: commit, duration, cells shown here, ending and canaries."""
     shown = Counter(machine.run_of[sample_key(r)].id for r in machine.records)
     columns = ["run", "commit", "launches", "min", "workers at work", "cells shown", "", "canaries"]
-    rows = [Row(_run(run, shown[run.id])) for run in machine.runs]
-    return Table("The runs", columns, rows, (2, 3, 4, 5), folded=len(rows) > RUNS_OPEN)
+    rows = [Row(_run_cells(run, shown[run.id])) for run in machine.runs]
+    return Table("The runs", columns, rows, (2, 3, 4, 5), folded=len(rows) > OPEN_RUNS)
 
 
-def _run(run: Run, shown: int) -> list[Cell]:
+def _run_cells(run: Run, shown: int) -> list[Cell]:
     settings = run.settings
-    wall, worked = (_number(settings.get(f"{name}_seconds")) for name in ("wall", "worker"))
-    told = canary_status.summary(settings)
+    wall, worker = _number(settings.get("wall_seconds")), _number(settings.get("worker_seconds"))
     return [
         Cell(run.id, f"started {run.started}"),
-        _commit(run.machine),
+        _commit_cell(run.machine),
         Cell(str(settings.get("launches", NOTHING))),
         Cell(f"{wall / 60:.1f}") if wall else missing("not told"),
-        Cell(f"{100 * worked / wall:.0f} %") if wall and worked else missing("not told"),
+        Cell(f"{100 * worker / wall:.0f} %") if wall and worker else missing("not told"),
         Cell(str(shown)),
         Cell(_ending(run)),
-        Cell(told, kind="failed" if canary_status.failed(settings) else "")
-        if told
-        else missing("none"),
+        _canaries_cell(settings),
     ]
 
 
@@ -112,7 +129,7 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _commit(machine: Mapping[str, Any]) -> Cell:
+def _commit_cell(machine: Mapping[str, Any]) -> Cell:
     commit = machine.get("commit")
     if not commit:
         return missing("not from a repository")
@@ -120,57 +137,62 @@ def _commit(machine: Mapping[str, Any]) -> Cell:
     return Cell(f"{str(commit)[:9]}{' with changes' if changed else ''}", str(commit))
 
 
+def _canaries_cell(settings: Mapping[str, Any]) -> Cell:
+    summary = canary_status.summary(settings)
+    if not summary:
+        return missing("none")
+    return Cell(summary, kind="failed" if canary_status.failed(settings) else "")
+
+
 def _ending(run: Run) -> str:
-    """How it ended, where that is not as usual, and whether it came to its precision."""
-    said = []
+    """Return how an incomplete run ended, and in how many groups the precision was reached."""
+    parts = []
     if run.interrupted:
-        said.append("interrupted: it holds what was measured until then")
+        parts.append("interrupted: it holds what was measured until then")
     elif run.finished is None:
-        said.append("not finished")
-    asked, stopped = run.settings.get("precision"), run.settings.get("stopped")
-    if isinstance(asked, int | float) and isinstance(stopped, Mapping):
-        reached = sum(why == "precision" for why in stopped.values())
-        said.append(f"precision {100 * asked:g} % reached in {reached} of {len(stopped)} groups")
-    return "; ".join(said)
+        parts.append("not finished")
+    precision, stopped = run.settings.get("precision"), run.settings.get("stopped")
+    if isinstance(precision, int | float) and isinstance(stopped, Mapping):
+        reached = sum(reason == "precision" for reason in stopped.values())
+        groups = f"{reached} of {len(stopped)} groups"
+        parts.append(f"precision {100 * precision:g} % reached in {groups}")
+    return "; ".join(parts)
 
 
-def _machine(run: Run) -> Table:
+def _machine_table(run: Run) -> Table:
     machine = run.machine
-    reasons = machine.get("missing") if isinstance(machine.get("missing"), Mapping) else {}
+    stored = machine.get("missing")
+    reasons = stored if isinstance(stored, Mapping) else {}
     rows = [
-        Row([Cell(title), _fact(key, machine[key], str((reasons or {}).get(key, "not told")))])
-        for key, title in FACTS.items()
+        Row([Cell(title), _machine_cell(key, machine[key], str(reasons.get(key, "not told")))])
+        for key, title in MACHINE_TITLES.items()
         if key in machine
     ]
     rows.insert(0, Row([Cell("identity"), Cell(str(machine["id"]))]))
     return Table("The machine of the newest run", ["", ""], rows, folded=True)
 
 
-def _fact(key: str, value: Any, reason: str) -> Cell:
+def _machine_cell(key: str, value: Any, reason: str) -> Cell:
+    """Return the cell of one property of the machine; ``reason`` is shown where it is null."""
     if key == "memory_bytes" and isinstance(value, int):
         return Cell(f"{value / 2**30:.1f} GiB")
     if isinstance(value, Mapping):
-        set_ones = [f"{name}={setting}" for name, setting in value.items() if setting is not None]
-        return Cell(", ".join(set_ones) or "none set")
+        pairs = [f"{name}={setting}" for name, setting in value.items() if setting is not None]
+        return Cell(", ".join(pairs) or "none set")
     if isinstance(value, list):
         return Cell(", ".join(map(str, value)))
     return missing(reason) if value is None else Cell(str(value))
 
 
-def _noise(records: Iterable[Record]) -> Table | None:
-    """Half the interval of every ratio: what a difference must exceed to be seen."""
-    widths: dict[tuple[str, ...], list[float]] = {}
-    for record in records:
-        ratio = record["ratio"]
-        if ratio and ratio["low"] and ratio["high"]:
-            half = np.log(ratio["high"] / ratio["low"]) / 2
-            key = record["framework"], record["mode"], record["size"]
-            widths.setdefault(key, []).append(float(half))
+def _noise_table(records: Iterable[Record]) -> Table | None:
+    """Return the table of half widths of intervals: smaller differences cannot be seen."""
+    rated = [r for r in records if r["ratio"] and r["ratio"]["low"] and r["ratio"]["high"]]
     rows = []
-    for names, halves in widths.items():
-        middle, most = np.expm1(np.quantile(halves, [0.5, 0.9]))
+    for names, members in group_by(rated, lambda r: (r["framework"], r["mode"], r["size"])).items():
+        halves = [np.log(r["ratio"]["high"] / r["ratio"]["low"]) / 2 for r in members]
+        quantiles = np.expm1(np.quantile(halves, [0.5, 0.9]))
         cells = [*map(Cell, names), Cell(str(len(halves)))]
-        cells += [Cell(f"±{significant(100 * float(half), 2)} %") for half in (middle, most)]
+        cells += [Cell(f"±{significant(100 * float(half), 2)} %") for half in quantiles]
         rows.append(Row(cells, {"framework": names[0], "size": names[2]}))
     if not rows:
         return None
@@ -190,7 +212,7 @@ def _failures(records: Iterable[Record]) -> list[Any]:
                 Cell(outcome_reason(r) or NO_REASON),
                 Cell(r["rerun"], kind="code"),
             ],
-            {name: r[name] for name in ("scenario", "size", "framework")},
+            filter_values(r),
         )
         for r in failed
     ]
@@ -198,19 +220,19 @@ def _failures(records: Iterable[Record]) -> list[Any]:
 
 
 def _unsupported(records: Iterable[Record]) -> list[Any]:
-    reasons: dict[str, list[Record]] = {}
-    for record in records:
-        if record["outcome"] == "unsupported":
-            reasons.setdefault(outcome_reason(record) or NO_REASON, []).append(record)
-    if not reasons:
+    """Return the table of cells that cannot exist, a row for each reason."""
+    unsupported = [record for record in records if record["outcome"] == "unsupported"]
+    if not unsupported:
         return []
+    reasons = group_by(unsupported, lambda record: outcome_reason(record) or NO_REASON)
     rows = [
-        Row([Cell(str(len(found))), Cell(_of_what(found)), Cell(why)])
-        for why, found in list(reasons.items())[:SHOWN_REASONS]
+        Row([Cell(str(len(members))), Cell(_strategies(members)), Cell(reason)])
+        for reason, members in list(reasons.items())[:REASONS]
     ]
     return [Table("What cannot exist", ["cells", "of", "why"], rows, (0,), folded=True)]
 
 
-def _of_what(records: Sequence[Record]) -> str:
-    names = Counter(f"{record['framework']} {record['strategy']}" for record in records)
+def _strategies(records: Sequence[Record]) -> str:
+    """Return the framework and strategy of these records, each once."""
+    names = dict.fromkeys(f"{record['framework']} {record['strategy']}" for record in records)
     return ", ".join(names) or NOTHING

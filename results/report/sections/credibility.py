@@ -1,4 +1,4 @@
-"""Whether the figures can be believed: what was checked, what the noise hides, in a few lines."""
+"""Build the list that says how far the figures can be believed: checks, noise, machine."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from results.formatting import significant
 from results.records import canary_status
 from results.records.record import Record, Run
 from results.report.collection import Machine
-from results.report.model import Paragraph, Points, Section, Strong, problem
-from results.report.sections.gradients import EPS, Error, errors
+from results.report.gradient_errors import EPSILON, GradientError, gradient_errors
+from results.report.model import Paragraph, Points, Section, Strong
+from results.report.record_cells import network_name
 
-# of more than rounding leaves; see benchmarks/harness/protocol/equivalence.py
-KINK_EPS = 1000.0
+# An error of more epsilons is no rounding; see benchmarks/harness/protocol/equivalence.py.
+KINK_EPSILONS = 1000.0
 KINKED = (
     " More than rounding: single activations on the other side of a kink in float32, allowed up to "
     "1 % where the scenario says that it happens."
@@ -24,12 +25,12 @@ KINKED = (
 
 
 def section(machine: Machine) -> Section:
-    """Gradients, clock, noise, warm-up, machine: a line each."""
+    """Return a line each on gradients, clock, noise, warm-up and machine."""
     lines = [
         _gradients(machine.records),
-        _canaries(machine),
+        _canaries(machine.runs),
         _noise(machine.records),
-        _steady(machine.records),
+        _warm_up(machine.records),
         _machine(machine),
     ]
     points = Points([line for line in lines if line])
@@ -38,81 +39,79 @@ def section(machine: Machine) -> Section:
 
 def _gradients(records: Sequence[Record]) -> Paragraph:
     checked = [record for record in records if record["equivalence"] == "pass"]
-    found = errors(checked)
-    said = (
+    errors = gradient_errors(checked)
+    text = (
         f"Gradients: in {len(checked)} cells the program that was timed was first held to the "
         "scenario's float64 gradients, tensor by tensor; one that fails has no time."
     )
-    if not found:
-        return [said]
-    worst, middle = found[0], found[len(found) // 2]
-    told = (
-        f"{said} Half of the tensors are within {significant(middle.eps, 2)} epsilons "
-        f"({_percent(middle)}); the worst is {worst.parameter} of {problem(worst.record)}, "
-        f"{worst.record['size']}, {significant(worst.eps)} epsilons off ({_percent(worst)} of "
+    if not errors:
+        return [text]
+    worst, median = errors[0], errors[len(errors) // 2]
+    text += (
+        f" Half of the tensors are within {significant(median.epsilons, 2)} epsilons "
+        f"({_percent(median)}); the worst is {worst.parameter} of {network_name(worst.record)}, "
+        f"{worst.record['size']}, {significant(worst.epsilons)} epsilons off ({_percent(worst)} of "
         "its norm)."
     )
-    return [told + (KINKED if worst.eps > KINK_EPS else "")]
+    return [text + (KINKED if worst.epsilons > KINK_EPSILONS else "")]
 
 
-def _percent(error: Error) -> str:
-    return f"{100 * error.eps * EPS[error.record['dtype']]:.2g} %"
+def _percent(error: GradientError) -> str:
+    return f"{100 * error.epsilons * EPSILON[error.record['dtype']]:.2g} %"
 
 
-def _canaries(machine: Machine) -> Paragraph:
-    told = [canary_status.summary(run.settings) for run in machine.runs]
-    failed = sum(bool(canary_status.failed(run.settings)) for run in machine.runs)
-    have = sum(text is not None for text in told)
-    said = (
+def _canaries(runs: Sequence[Run]) -> Paragraph:
+    """Return how many runs took canaries, and how many canaries failed or were undecided."""
+    failed = sum(bool(canary_status.failed(run.settings)) for run in runs)
+    with_canaries = sum(canary_status.summary(run.settings) is not None for run in runs)
+    text = (
         "Clock: each session first measures what is known, work done twice, a call not waited "
-        f"for, a sleep. {have} of {len(told)} runs here did"
+        f"for, a sleep. {with_canaries} of {len(runs)} runs here did"
     )
-    twice = _twice(machine.runs)
     if failed:
-        return [said, "; ", Strong(f"{failed} failed"), ": see the warning at the top."]
-    each = [one for run in machine.runs for one in _each(run)]
-    untold = sum(passed is None for passed in each)
+        return [text, "; ", Strong(f"{failed} failed"), ": see the warning at the top."]
+    passed = [canary.get("passed") for run in runs for canary in _canaries_of(run)]
+    undecided = sum(state is None for state in passed)
     return [
-        f"{said}, and none failed; {untold} of {len(each)} canaries could not be told, as where "
-        f"the machine was not quiet just then, or a call cannot return before its work is done. "
-        f"{twice}Each run's own stand under how it was measured."
+        f"{text}, and none failed; {undecided} of {len(passed)} canaries could not be told, as "
+        "where the machine was not quiet just then, or a call cannot return before its work is "
+        f"done. {_double_work(runs)}Each run's own stand under how it was measured."
     ]
 
 
-def _twice(runs: Iterable[Run]) -> str:
-    """What work done twice read, the least and the most of each framework's sessions."""
-    read: dict[str, list[float]] = {}
+def _double_work(runs: Iterable[Run]) -> str:
+    """Return how much longer the canary that does its work twice took, by framework."""
+    ratios: dict[str, list[float]] = {}
     for run in runs:
-        for one in _canaries_of(run):
-            ratio = one.get("ratio")
+        for canary in _canaries_of(run):
+            ratio = canary.get("ratio")
             if isinstance(ratio, Mapping) and isinstance(ratio.get("estimate"), int | float):
-                read.setdefault(str(one.get("framework")), []).append(ratio["estimate"])
-    if not read:
+                ratios.setdefault(str(canary.get("framework")), []).append(ratio["estimate"])
+    if not ratios:
         return ""
-    told = [
-        f"{significant(min(ones))} to {significant(max(ones))} times as long in {framework}"
-        if len(ones) > 1 else f"{significant(ones[0])} times as long in {framework}"
-        for framework, ones in read.items()
-    ]  # fmt: skip
+    ranges = [
+        f"{_range(values)} times as long in {framework}" for framework, values in ratios.items()
+    ]
     return (
-        f"Work done twice read {', '.join(told)}; what a call costs beside its work is not done "
+        f"Work done twice read {', '.join(ranges)}; what a call costs beside its work is not done "
         "twice. "
     )
 
 
-def _each(run: Run) -> list[Any]:
-    """Whether each canary passed: true, false or null."""
-    return [one.get("passed") for one in _canaries_of(run)]
+def _range(values: Sequence[float]) -> str:
+    if len(values) == 1:
+        return significant(values[0])
+    return f"{significant(min(values))} to {significant(max(values))}"
 
 
 def _canaries_of(run: Run) -> list[Mapping[str, Any]]:
-    found = run.settings.get("canaries")
-    ones = found if isinstance(found, list) else []
-    return [one for one in ones if isinstance(one, Mapping)]
+    canaries = run.settings.get("canaries")
+    entries = canaries if isinstance(canaries, list) else []
+    return [canary for canary in entries if isinstance(canary, Mapping)]
 
 
 def half_widths(records: Iterable[Record]) -> list[float]:
-    """Half of each ratio's interval, relative: 0.01 is ±1 %."""
+    """Return half the width of the interval of each ratio, relative: 0.01 is ±1 %."""
     ratios = [record["ratio"] for record in records if record["ratio"]]
     ends = [(r["low"], r["high"]) for r in ratios if r["low"] and r["high"]]
     return [float(np.expm1(np.log(high / low) / 2)) for low, high in ends]
@@ -122,39 +121,42 @@ def _noise(records: Sequence[Record]) -> Paragraph:
     halves = half_widths(records)
     if not halves:
         return ["Noise: no ratio has an interval; verdicts need 6 launches or more."]
-    middle, most = (f"±{significant(100 * q, 2)} %" for q in np.quantile(halves, [0.5, 0.9]))
+    median, most = (f"±{significant(100 * q, 2)} %" for q in np.quantile(halves, [0.5, 0.9]))
+    between_sessions = 100 * float(np.expm1(1.96 * SESSION_SPREAD))
     return [
-        f"Noise: half of the {len(halves)} ratios of ways to their baseline are known to {middle} "
+        f"Noise: half of the {len(halves)} ratios of ways to their baseline are known to {median} "
         f"or better, nine of ten to {most}. A smaller difference cannot be seen here, and is "
         "called inconclusive, not equal. Torch against JAX is coarser: beside what launches show, "
-        f"±{significant(100 * float(np.expm1(1.96 * SESSION_SPREAD)), 2)} % are added for what "
+        f"±{significant(between_sessions, 2)} % are added for what "
         "changes from session to session."
     ]
 
 
-def _steady(records: Sequence[Record]) -> Paragraph | None:
+def _warm_up(records: Sequence[Record]) -> Paragraph | None:
+    """Return how many times still had a trend; None where no time was tested for one."""
     timed = [record["steady"] for record in records if record["seconds"]]
-    told = [steady for steady in timed if steady is not None]
-    if not told:
+    tested = [steady for steady in timed if steady is not None]
+    if not tested:
         return None
-    still, left = told.count(False), len(timed) - len(told)
-    said = (
-        f"Warm-up: {still} of {len(told)} times still had a trend when they were taken, and are "
-        "marked." if still else f"Warm-up: all {len(told)} times had settled before they counted."
-    )  # fmt: skip
-    few = f" Of {left} more it is not known: too few samples, of calls that take long."
-    return [said + (few if left else "")]
+    trends, untested = tested.count(False), len(timed) - len(tested)
+    if trends:
+        text = (
+            f"Warm-up: {trends} of {len(tested)} times still had a trend when they were taken, and "
+            "are marked."
+        )
+    else:
+        text = f"Warm-up: all {len(tested)} times had settled before they counted."
+    few = f" Of {untested} more it is not known: too few samples, of calls that take long."
+    return [text + (few if untested else "")]
 
 
 def _machine(machine: Machine) -> Paragraph:
     about = machine.newest.machine
-    said = ["Machine: "]
-    said.append("a virtual one" if about.get("virtual") else "not known to be a virtual one")
+    text = "a virtual one" if about.get("virtual") else "not known to be a virtual one"
     load = about.get("load")
     if isinstance(load, list) and load and isinstance(load[0], int | float):
-        said.append(f", load {load[0]:g} before the newest run")
-    said.append(
-        ". Figures hold for this machine and these versions; ratios of ways carry over to others "
-        "better than times do, and torch against JAX least of all."
-    )
-    return ["".join(said)]
+        text += f", load {load[0]:g} before the newest run"
+    return [
+        f"Machine: {text}. Figures hold for this machine and these versions; ratios of ways carry "
+        "over to others better than times do, and torch against JAX least of all."
+    ]

@@ -1,4 +1,4 @@
-"""Every cell with its figures, and several runs side by side."""
+"""Build two sections: the table of every cell, and the comparison of several runs."""
 
 from __future__ import annotations
 
@@ -8,39 +8,45 @@ from typing import Any
 
 import numpy as np
 
-from results.formatting import ratio_text, seconds_text, significant
+from results.formatting import seconds_text, significant
+from results.grouping import group_by
 from results.records.failures import outcome_reason
 from results.records.record import Record, Run, sample_key
 from results.report import charts
 from results.report.collection import Machine
-from results.report.model import (
-    Cell,
-    Paragraph,
-    Points,
-    Row,
-    Section,
-    Table,
-    about,
-    missing,
-    of,
-    problem,
-    time_of,
-    way,
+from results.report.drawing import Mark
+from results.report.model import Cell, Chart, Paragraph, Points, Row, Section, Table, missing
+from results.report.record_cells import (
+    filter_values,
+    framework_and_mode,
+    network_name,
+    ratio_cells,
+    time_cell,
 )
 from results.statistics.verdict import EQUAL, FASTER, SLOWER
 
 COLUMNS = (
-    "network", "size", "kind", "phase", "framework", "strategy", "time", "÷ baseline [interval]",
-    "verdict", "counted",
-)  # fmt: skip
-SIDE_BY_SIDE = 4  # runs in columns; more are a chart and a list of what moved most
-MOVED = 30
-DRIFT = math.log(1.17)  # what the machine alone may do to a time from one session to another
+    "network",
+    "size",
+    "kind",
+    "phase",
+    "framework",
+    "strategy",
+    "time",
+    "÷ baseline [interval]",
+    "verdict",
+    "counted",
+)
+RUN_COLUMNS = 4  # with more runs, a table of the largest changes replaces a column a run
+MOVED = 30  # rows of that table
+# Twice the standard deviation, over sessions, of the log time of a cell on a shared machine.
+SESSION_DRIFT = math.log(1.17)
 DECIDED = (SLOWER, FASTER, EQUAL)
+Times = Mapping[str, Mapping[str, float]]  # id of a run → `sample_key` of a cell → seconds
 
 
 def section(machine: Machine) -> Section:
-    """A row a cell that can exist."""
+    """Return the section with a row for each cell, but for those that cannot exist."""
     rows = [_row(r) for r in machine.records if r["outcome"] != "unsupported"]
     text = "Everything, with every figure and reason, stands in cells.csv and cells.parquet."
     table = Table("All that can be measured", COLUMNS, rows, (6, 7, 9), folded=True, about=text)
@@ -48,32 +54,22 @@ def section(machine: Machine) -> Section:
 
 
 def _row(record: Record) -> Row:
-    names = (problem(record), record["size"], record["kind"], record["phase"], way(record))
-    cells = [*map(Cell, names), Cell(record["strategy"])]
+    names = network_name(record), record["size"], record["kind"], record["phase"]
+    cells = [Cell(name) for name in (*names, framework_and_mode(record), record["strategy"])]
     if record["outcome"] != "ok":
-        why = outcome_reason(record)
-        cells += [Cell(record["outcome"], why, "failed"), *[missing(why)] * 3]
-        return Row(cells, about(record))
-    base = record["strategy"] == record["baseline"]
-    cells += [
-        time_of(record),
-        Cell("1") if base else of(record, "ratio", ratio_text(record["ratio"])),
-        Cell("") if base else _verdict(record),
-        of(record, "predicted_ratio", significant(record["predicted_ratio"] or 0)),
-    ]
-    return Row(cells, about(record))
-
-
-def _verdict(record: Record) -> Cell:
-    return of(record, "verdict", str(record["verdict"]))._replace(kind=record["verdict"] or "")
+        reason = outcome_reason(record)
+        cells += [Cell(record["outcome"], reason, "failed"), *[missing(reason)] * 3]
+    else:
+        cells += [time_cell(record), *ratio_cells(record)]
+    return Row(cells, filter_values(record))
 
 
 def side_by_side(machine: Machine) -> Section | None:
-    """The runs of one machine beside each other; None where no cell was timed twice.
+    """Return the section that compares the runs; None where no cell was timed twice.
 
-    No verdict stands here: between sessions the machine itself changes, by some 17 % on a shared
-    one (twice the standard deviation of a session), and only a session that measures both versions
-    can tell a change of the code from that.
+    It gives no verdict. Between sessions the machine itself changes, by some 17 % on a shared one
+    (twice the standard deviation over sessions). Only a session that measures both versions can
+    separate a change of the code from that.
     """
     repeated = machine.repeated
     if not repeated:
@@ -87,51 +83,51 @@ def side_by_side(machine: Machine) -> Section | None:
             "Ratios of strategies, made within a session, are steadier.",
         ],
         Points(agreement(machine)),
+        *_drift_chart(machine.runs, times),
     ]
-    drift = _drift(machine.runs, times)
-    if drift:
-        blocks.append(drift)
-    if len(machine.runs) <= SIDE_BY_SIDE:
-        blocks.append(_columns(machine, repeated, times))
-    else:
-        blocks.append(_moved(machine, repeated, times))
+    few = len(machine.runs) <= RUN_COLUMNS
+    blocks.append((_runs_table if few else _moved_table)(machine, repeated, times))
     return Section("runs", "The runs side by side", blocks)
 
 
 def agreement(machine: Machine) -> list[Paragraph]:
-    """How the two newest measurements of each cell agree: verdicts, ratios, times."""
-    measured: dict[str, list[Record]] = {}
-    for run in machine.runs:
-        for record in run.records:
-            if record["outcome"] == "ok":
-                measured.setdefault(sample_key(record), []).append(record)
-    pairs = [(ones[-2], ones[-1]) for ones in measured.values() if len(ones) > 1]
-    told = [(a, b) for a, b in pairs if a["verdict"] in DECIDED and b["verdict"] in DECIDED]
-    changed = [b for a, b in told if a["verdict"] != b["verdict"]]
-    said: list[Paragraph] = []
-    if told:
-        said += [[
-            f"The two newest sessions of each cell: of {len(told)} comparisons with a verdict "
-            f"other than inconclusive in both, {len(changed)} have another one."
-        ]]  # fmt: skip
-    said += [[f"Another verdict: {_name(record)}, now {record['verdict']}."] for record in changed]
-    for key, what in (("ratio", "ratios to the baseline"), ("seconds", "times")):
-        moved = [_moved_by(a[key], b[key]) for a, b in pairs if a[key] and b[key]]
-        if moved:
-            far = sum(one > DRIFT for one in moved)
-            middle = significant(100 * math.expm1(float(np.median(moved))), 2)
-            said.append([
-                f"Of {len(moved)} {what} half moved by less than {middle} %, and {far} by more "
-                f"than {100 * math.expm1(DRIFT):.0f} %."
-            ])  # fmt: skip
-    return said
+    """Return how far the two newest measurements of each cell agree: verdicts, ratios, times."""
+    ok = [record for run in machine.runs for record in run.records if record["outcome"] == "ok"]
+    measured = group_by(ok, sample_key).values()
+    pairs = [(records[-2], records[-1]) for records in measured if len(records) > 1]
+    paragraphs = _verdict_agreement(pairs)
+    for key, title in (("ratio", "ratios to the baseline"), ("seconds", "times")):
+        changes = [_log_change(a[key], b[key]) for a, b in pairs if a[key] and b[key]]
+        if changes:
+            far = sum(change > SESSION_DRIFT for change in changes)
+            median = significant(100 * math.expm1(float(np.median(changes))), 2)
+            text = (
+                f"Of {len(changes)} {title} half moved by less than {median} %, and {far} by more "
+                f"than {100 * math.expm1(SESSION_DRIFT):.0f} %."
+            )
+            paragraphs.append([text])
+    return paragraphs
 
 
-def _moved_by(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    return abs(math.log(other["estimate"] / one["estimate"]))
+def _verdict_agreement(pairs: Sequence[tuple[Record, Record]]) -> list[Paragraph]:
+    both = [(a, b) for a, b in pairs if a["verdict"] in DECIDED and b["verdict"] in DECIDED]
+    if not both:
+        return []
+    changed = [b for a, b in both if a["verdict"] != b["verdict"]]
+    text = (
+        f"The two newest sessions of each cell: of {len(both)} comparisons with a verdict "
+        f"other than inconclusive in both, {len(changed)} have another one."
+    )
+    details = [f"Another verdict: {_name(r)}, now {r['verdict']}." for r in changed]
+    return [[text], *([detail] for detail in details)]
+
+
+def _log_change(old: Mapping[str, float], new: Mapping[str, float]) -> float:
+    return abs(math.log(new["estimate"] / old["estimate"]))
 
 
 def _times(run: Run) -> dict[str, float]:
+    """Return the time of each cell of a run, by `sample_key`, in seconds."""
     return {
         sample_key(r): r["seconds"]["estimate"]
         for r in run.records
@@ -139,54 +135,55 @@ def _times(run: Run) -> dict[str, float]:
     }
 
 
-def _drift(runs: Sequence[Run], times: Mapping[str, Mapping[str, float]]) -> Any:
-    """The geometric mean of time over the first run's, of the cells that both have."""
-    kinds: dict[str, list[str]] = {}
+def _drift_chart(runs: Sequence[Run], times: Times) -> list[Chart]:
+    """Return the chart of all times together over the runs; empty where it has one mark.
+
+    A mark is the geometric mean of time over that of the first run, of the cells that both have.
+    """
+    keys_of_line: dict[str, list[str]] = {}
     for run in runs:
         for record in run.records:
             line = f"{record['framework']} {record['size']}"
-            kinds.setdefault(line, []).append(sample_key(record))
-    marks = []
-    for line, keys in kinds.items():
-        first = next((times[run.id] for run in runs if set(keys) & times[run.id].keys()), {})
-        mine = dict.fromkeys(key for key in keys if key in first)
-        for run in runs:
-            logs = [math.log(times[run.id][k] / first[k]) for k in mine if k in times[run.id]]
-            if logs:
-                ratio = float(np.exp(np.mean(logs)))
-                marks.append(_drift_mark(run, line, ratio, len(logs)))
+            keys_of_line.setdefault(line, []).append(sample_key(record))
+    marks = [
+        mark
+        for line, keys in keys_of_line.items()
+        for mark in _drift_marks(line, keys, runs, times)
+    ]
     if len(marks) < 2:
-        return None
+        return []
     text = "The geometric mean over the cells in common: drift of the machine, or of the versions."
-    return charts.drift("runs", "All times together, run by run", text, marks)
+    return [charts.drift("runs", "All times together, run by run", text, marks)]
 
 
-def _drift_mark(run: Run, line: str, ratio: float, cells: int) -> dict[str, Any]:
+def _drift_marks(line: str, keys: Sequence[str], runs: Sequence[Run], times: Times) -> list[Mark]:
     framework, _, size = line.partition(" ")
-    told = {"told": significant(ratio), "cells": cells}
-    return {
-        "run": run.id,
-        "line": line,
-        "framework": framework,
-        "size": size,
-        "ratio": ratio,
-    } | told
+    first = next((times[run.id] for run in runs if set(keys) & times[run.id].keys()), {})
+    common = dict.fromkeys(key for key in keys if key in first)
+    marks = []
+    for run in runs:
+        own = times[run.id]
+        logs = [math.log(own[key] / first[key]) for key in common if key in own]
+        if logs:
+            ratio = float(np.exp(np.mean(logs)))
+            mark = {"run": run.id, "line": line, "framework": framework, "size": size}
+            marks.append(mark | {"ratio": ratio, "told": significant(ratio), "cells": len(logs)})
+    return marks
 
 
-def _by_key(machine: Machine) -> dict[str, Record]:
+def _records_by_key(machine: Machine) -> dict[str, Record]:
     return {sample_key(record): record for record in machine.records}
 
 
-def _columns(
-    machine: Machine, repeated: Sequence[str], times: Mapping[str, Mapping[str, float]]
-) -> Table:
-    records, runs = _by_key(machine), machine.runs
+def _runs_table(machine: Machine, repeated: Sequence[str], times: Times) -> Table:
+    """Return the table of times with a column for each run."""
+    records, runs = _records_by_key(machine), machine.runs
     rows = []
     for key in repeated:
-        found = [times[run.id].get(key) for run in runs]
-        first = next(time for time in found if time)
-        cells = [_run_cell(time, first) for time in found]
-        rows.append(Row([Cell(_name(records[key])), *cells], about(records[key])))
+        series = [times[run.id].get(key) for run in runs]
+        first = next(time for time in series if time)
+        cells = [_run_cell(time, first) for time in series]
+        rows.append(Row([Cell(_name(records[key])), *cells], filter_values(records[key])))
     columns = ["cell", *(run.id for run in runs)]
     numbers = range(1, len(columns))
     return Table("Cells of several runs: time (÷ the first)", columns, rows, numbers, folded=True)
@@ -198,32 +195,30 @@ def _run_cell(time: float | None, first: float) -> Cell:
     return Cell(f"{seconds_text(time)} ({significant(time / first)})")
 
 
-def _moved(
-    machine: Machine, repeated: Sequence[str], times: Mapping[str, Mapping[str, float]]
-) -> Table:
-    """The cells whose newest time is furthest from the median of the earlier ones."""
-    records, found = _by_key(machine), []
+def _moved_table(machine: Machine, repeated: Sequence[str], times: Times) -> Table:
+    """Return the table of cells whose newest time is furthest from the median of the others."""
+    records, changes = _records_by_key(machine), []
     for key in repeated:
         series = [times[run.id][key] for run in machine.runs if key in times[run.id]]
-        usual = float(np.median(series[:-1]))
-        found.append((abs(math.log(series[-1] / usual)), key, series[-1], usual, len(series)))
-    found.sort(reverse=True)
+        before = float(np.median(series[:-1]))
+        change = abs(math.log(series[-1] / before))
+        changes.append((change, key, series[-1], before, len(series)))
+    changes.sort(reverse=True)
     rows = [
         Row(
             [
-                Cell(_name(records[key])),
-                *(Cell(text) for text in (str(count), seconds_text(usual), seconds_text(last))),
-                Cell(significant(last / usual)),
+                *map(Cell, (_name(records[key]), str(count))),
+                *map(Cell, (seconds_text(before), seconds_text(newest))),
+                Cell(significant(newest / before)),
             ],
-            about(records[key]),
+            filter_values(records[key]),
         )
-        for _, key, last, usual, count in found[:MOVED]
+        for _, key, newest, before, count in changes[:MOVED]
     ]
     columns = ["cell", "runs", "median before", "newest", "newest ÷ before"]
     return Table(f"The {len(rows)} cells that moved most", columns, rows, (1, 2, 3, 4))
 
 
 def _name(record: Record) -> str:
-    return (
-        f"{problem(record)} {record['size']}, {way(record)} {record['strategy']} {record['phase']}"
-    )
+    names = framework_and_mode(record), record["strategy"], record["phase"]
+    return f"{network_name(record)} {record['size']}, {' '.join(names)}"

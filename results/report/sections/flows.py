@@ -1,4 +1,4 @@
-"""Section 5: who may change whom, as the float64 gradients of a run proved it."""
+"""Build the section on gradient flow: which loss reaches which network, as a run verified it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from results.formatting import NOTHING
 from results.report.collection import Machine
 from results.report.model import Cell, Row, Section, Table
 
-# what the gradient of a loss by a network was found to be
+# the states of the gradient of a loss with respect to a network
 VALUE, ZERO, ABSENT = "value", "zero", "absent"
-WORDS = {VALUE: "✓", ZERO: "0", ABSENT: NOTHING}
-KINDS = {VALUE: "reached", ZERO: "zero", ABSENT: "absent"}
+SYMBOLS = {VALUE: "✓", ZERO: "0", ABSENT: NOTHING}
+KINDS = {VALUE: "reached", ZERO: "zero", ABSENT: "absent"}  # of the cell, for its style
 NOTES = {
     VALUE: "its gradient has a value",
     ZERO: "its gradient is there, and exactly 0 in every element",
     ABSENT: "it has no gradient",
 }
-Flow = Mapping[str, Mapping[str, str]]  # loss → network → what was found
+Flow = Mapping[str, Mapping[str, str]]  # loss → network → state
 
 
 def section(machine: Machine) -> Section:
-    """One table: a row a loss of each scenario and variant, a field a network of it."""
-    flows = proven(machine)
+    """Return the table of all losses: a row a loss, a field for each network of its scenario."""
+    flows = verified_flows(machine)
     if not flows:
-        told = "None of these runs says which loss reached which network."
-        return Section("flow", "Who may change whom", [[told]])
+        text = "None of these runs says which loss reached which network."
+        return Section("flow", "Who may change whom", [[text]])
     blocks: list[Any] = [
         [
             "Each loss's float64 gradient by each network, as it was found in the session and held "
@@ -39,14 +39,14 @@ def section(machine: Machine) -> Section:
     return Section("flow", "Who may change whom", [*blocks, _table(flows)])
 
 
-def proven(machine: Machine) -> dict[str, dict[str, Flow]]:
-    """``scenario/variant`` → framework → flow, the newest of these runs that has it."""
-    found: dict[str, dict[str, Flow]] = {}
+def verified_flows(machine: Machine) -> dict[str, dict[str, Flow]]:
+    """Return ``scenario/variant`` → framework → flow, each from the newest run that has it."""
+    verified: dict[str, dict[str, Flow]] = {}
     for run in machine.runs:
         flows = run.settings.get("flows")
         for name, by_framework in (flows if isinstance(flows, Mapping) else {}).items():
-            found[name] = {**found.get(name, {}), **by_framework}
-    return found
+            verified[name] = {**verified.get(name, {}), **by_framework}
+    return verified
 
 
 def _table(flows: Mapping[str, Mapping[str, Flow]]) -> Table:
@@ -57,7 +57,10 @@ def _table(flows: Mapping[str, Mapping[str, Flow]]) -> Table:
 
 
 def _rows(name: str, flow: Mapping[str, Flow]) -> list[Row]:
-    """A row a loss, each field named, as every scenario has parts of its own."""
+    """Return a row for each loss of a scenario.
+
+    Scenarios have different networks, so each field names its own instead of the column.
+    """
     scenario, _, variant = name.partition("/")
     title = f"{scenario} {variant}" if variant not in ("", "-") else scenario
     frameworks = sorted(flow, reverse=True)  # torch before jax, as everywhere
@@ -73,13 +76,17 @@ def _rows(name: str, flow: Mapping[str, Flow]) -> list[Row]:
 
 
 def _cell(flow: Mapping[str, Flow], frameworks: list[str], loss: str, network: str) -> Cell:
-    found = {f: flow[f].get(loss, {}).get(network) for f in frameworks}
-    states = {state for state in found.values() if state}
+    """Return the state of one gradient: once where the frameworks agree, else of both."""
+    by_framework = {name: flow[name].get(loss, {}).get(network) for name in frameworks}
+    states = {state for state in by_framework.values() if state}
     if not states:
         return Cell(f"{network} ?", "not told", "missing")
-    words = " / ".join(WORDS.get(state or "", "?") for state in found.values())
-    note = "; ".join(f"{f}: {NOTES.get(s or '', 'not told')}" for f, s in found.items())
+    notes = [
+        f"{name}: {NOTES.get(state or '', 'not told')}" for name, state in by_framework.items()
+    ]
+    note = "; ".join(notes)
     if len(states) == 1:
         state = states.pop()
-        return Cell(f"{network} {WORDS.get(state, '?')}", note, KINDS.get(state, ""))
-    return Cell(f"{network} {words}", note, "absent" if VALUE not in states else "failed")
+        return Cell(f"{network} {SYMBOLS.get(state, '?')}", note, KINDS.get(state, ""))
+    symbols = " / ".join(SYMBOLS.get(state or "", "?") for state in by_framework.values())
+    return Cell(f"{network} {symbols}", note, "absent" if VALUE not in states else "failed")

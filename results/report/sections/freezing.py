@@ -1,35 +1,49 @@
-"""Section 4: recipes for freezing a part, what they save, and whether the freeze holds."""
+"""Build the section on freeze recipes: their savings, and whether the frozen part stays fixed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from results.formatting import bytes_text, flops_text, ratio_text, significant
+from results.formatting import bytes_text, flops_text
+from results.grouping import group_by
 from results.records.record import Record
 from results.report import charts
-from results.report.answers import FREEZE
 from results.report.collection import Machine
-from results.report.drawing import mark_of
-from results.report.model import (
-    Cell,
-    Code,
-    Row,
-    Section,
-    Table,
-    about,
-    missing,
-    of,
-    problem,
-    time_of,
-    way,
+from results.report.drawing import record_mark
+from results.report.model import Cell, Chart, Code, Row, Section, Table, missing
+from results.report.record_cells import (
+    figure_cell,
+    filter_values,
+    framework_and_mode,
+    is_baseline,
+    network_name,
+    ratio_cells,
+    time_cell,
 )
+from results.report.vocabulary import FREEZE
 
 PEAK = "peak memory"
+# title of a column → the figure in it, and how to format that
+COUNTED = {
+    "FLOPs": ("flops", flops_text),
+    "saved for backward": ("residual_bytes", bytes_text),
+    PEAK: ("peak_bytes", bytes_text),
+    "optimizer state": ("optimizer_state_bytes", bytes_text),
+}
 COLUMNS = (
-    "network", "size", "phase", "recipe", "time", "÷ unfrozen [interval]", "verdict", "counted",
-    "FLOPs", "saved for backward", PEAK, "optimizer state", "does the freeze hold?",
-)  # fmt: skip
+    "network",
+    "size",
+    "phase",
+    "recipe",
+    "time",
+    "÷ unfrozen [interval]",
+    "verdict",
+    "counted",
+    *COUNTED,
+    "does the freeze hold?",
+)
+WORDS = ("network", "size", "phase", "recipe", "verdict", "does the freeze hold?")  # aligned left
 
 JAX = [
     "In JAX the recipe is not the whole story: one jitted step drops whatever reaches no output. "
@@ -44,7 +58,7 @@ JAX = [
 
 
 def section(machine: Machine) -> Section | None:
-    """None where no recipe was measured."""
+    """Return the section; None where no recipe was measured."""
     records = [r for r in machine.records if r["kind"] == FREEZE and r["outcome"] != "unsupported"]
     if not records:
         return None
@@ -58,30 +72,30 @@ def section(machine: Machine) -> Section | None:
     ]
     if any(record["framework"] == "jax" for record in records):
         blocks.append(JAX)
-    for framework in dict.fromkeys(record["framework"] for record in records):
-        mine = [record for record in records if record["framework"] == framework]
-        blocks += _chart(framework, mine)
-        for mode in dict.fromkeys(record["mode"] for record in mine):
-            members = [record for record in mine if record["mode"] == mode]
-            blocks.append(_table(way(members[0]), members))
+    for framework, members in group_by(records, lambda r: str(r["framework"])).items():
+        blocks += _charts(framework, members)
+        by_mode = group_by(members, framework_and_mode)
+        blocks += [_table(title, ones) for title, ones in by_mode.items()]
     return Section("freezing", "Freeze recipes", blocks)
 
 
 def _table(title: str, records: Sequence[Record]) -> Table:
-    """Without the column of peak memory where nobody asked for it (``--memory``)."""
+    """Return the table; peak memory has a column only where it was measured (``--memory``)."""
     rows = [_row(record) for record in records]
-    if any(record["peak_bytes"] is not None for record in records):
-        return Table(title, COLUMNS, rows, (4, 5, 7, 8, 9, 10, 11), True)
-    at = COLUMNS.index(PEAK)
-    rows = [Row([*row.cells[:at], *row.cells[at + 1 :]], row.about) for row in rows]
-    return Table(title, [*COLUMNS[:at], *COLUMNS[at + 1 :]], rows, (4, 5, 7, 8, 9, 10), True)
+    columns = list(COLUMNS)
+    if all(record["peak_bytes"] is None for record in records):
+        peak = columns.index(PEAK)
+        del columns[peak]
+        rows = [Row([*row.cells[:peak], *row.cells[peak + 1 :]], row.filters) for row in rows]
+    numbers = [place for place, column in enumerate(columns) if column not in WORDS]
+    return Table(title, columns, rows, numbers, folded=True)
 
 
-def _chart(framework: str, records: Sequence[Record]) -> list[Any]:
+def _charts(framework: str, records: Sequence[Record]) -> list[Chart]:
     marks = [
-        mark_of(r) | {"line": f"{problem(r)} {r['size']}", "recipe": r["strategy"]}
+        record_mark(r) | {"line": f"{network_name(r)} {r['size']}", "recipe": r["strategy"]}
         for r in records
-        if r["ratio"] and r["strategy"] != r["baseline"]
+        if r["ratio"] and not is_baseline(r)
     ]
     if not marks:
         return []
@@ -95,38 +109,30 @@ def _chart(framework: str, records: Sequence[Record]) -> list[Any]:
 
 
 def _row(record: Record) -> Row:
-    names = (problem(record), record["size"], record["phase"], record["strategy"])
+    names = network_name(record), record["size"], record["phase"], record["strategy"]
     if record["outcome"] != "ok":
-        why = str(record["missing"].get("seconds", ""))
-        cells = [*map(Cell, names), Cell(record["outcome"], why, "failed")]
-        return Row([*cells, *[missing(why)] * 7, _holds(record)], about(record))
-    base, verdict = record["strategy"] == record["baseline"], record["verdict"]
-    cells = [
-        *map(Cell, names),
-        time_of(record),
-        Cell("1") if base else of(record, "ratio", ratio_text(record["ratio"])),
-        Cell("") if base else of(record, "verdict", str(verdict))._replace(kind=verdict or ""),
-        of(record, "predicted_ratio", significant(record["predicted_ratio"] or 0)),
-        of(record, "flops", flops_text(record["flops"])),
-        of(record, "residual_bytes", bytes_text(record["residual_bytes"])),
-        of(record, "peak_bytes", bytes_text(record["peak_bytes"])),
-        of(record, "optimizer_state_bytes", bytes_text(record["optimizer_state_bytes"])),
-        _holds(record),
-    ]
-    return Row(cells, about(record))
+        reason = str(record["missing"].get("seconds", ""))
+        figures = [Cell(record["outcome"], reason, "failed"), *[missing(reason)] * 7]
+    else:
+        figures = [
+            time_cell(record),
+            *ratio_cells(record),
+            *(figure_cell(record, key, text(record[key])) for key, text in COUNTED.values()),
+        ]
+    return Row([*map(Cell, names), *figures, _holds(record)], filter_values(record))
 
 
 def _holds(record: Record) -> Cell:
-    """Read off the gate, which holds what is frozen to its start."""
-    if record["strategy"] == record["baseline"]:
+    """Return whether the frozen parameters stay as they are.
+
+    The gate compares them with their start before it lets a cell be timed.
+    """
+    if is_baseline(record):
         return Cell("nothing is frozen")
     if record["equivalence"] is None:
         return missing(str(record["missing"].get("equivalence", "not checked")))
     if record["equivalence"] != "pass":
         return Cell("no", str(record["equivalence"]), "failed")
-    moved = (
-        "yes, bit for bit"
-        if record["phase"] == "step"
-        else "gradients right; no step in this phase"
-    )
-    return Cell(moved)
+    if record["phase"] != "step":
+        return Cell("gradients right; no step in this phase")
+    return Cell("yes, bit for bit")

@@ -1,4 +1,4 @@
-"""What the words of the page mean: phases, modes, sizes and networks."""
+"""Build the glossary: what phases, modes, sizes and networks mean."""
 
 from __future__ import annotations
 
@@ -6,54 +6,58 @@ from collections.abc import Mapping
 from typing import Any
 
 from results.formatting import NOTHING
+from results.grouping import group_by
 from results.records.record import Record
-from results.report.answers import SIZES
 from results.report.model import Cell, Row, Section, Table
-from results.report.vocabulary import MODES, PHASES
-
-About = Mapping[str, Mapping[str, Any]]  # scenario → its summary and its sizes
+from results.report.vocabulary import MODES, PHASES, size_rank
 
 
-def section(records: list[Record], scenarios: About) -> Section:
-    """Two folded tables: the words, and the networks with what their sizes are."""
-    words = [(name, "phase", told) for name, told in PHASES.items()]
-    words += [(name, "mode", told) for name, told in MODES.items()]
+def section(records: list[Record], scenarios: Mapping[str, Mapping[str, Any]]) -> Section:
+    """Return two folded tables: phases and modes, and the networks with their sizes.
+
+    Only names that the records use are explained.
+
+    Args:
+        scenarios: the name of a scenario → its ``summary`` and its ``sizes``, where known.
+    """
     used = {record[field] for record in records for field in ("phase", "mode")}
-    rows = [Row([Cell(name, "", "code"), Cell(kind), Cell(told)]) for name, kind, told in words
-            if name in used]  # fmt: skip
-    tables = [Table("What is timed, and how the framework runs it", ["", "", "means"], rows,
-                    folded=True)]  # fmt: skip
-    networks = _networks(records, scenarios)
-    return Section("words", "What the words mean", [*tables, *networks])
-
-
-def _networks(records: list[Record], scenarios: About) -> list[Table]:
-    measured: dict[str, set[str]] = {}
-    for record in records:
-        measured.setdefault(record["scenario"], set()).add(record["size"])
+    words = [(name, "phase", meaning) for name, meaning in PHASES.items()]
+    words += [(name, "mode", meaning) for name, meaning in MODES.items()]
     rows = [
-        Row(
-            [
-                Cell(name),
-                Cell(str(scenarios.get(name, {}).get("summary") or NOTHING)),
-                Cell(_sizes(scenarios.get(name, {}).get("sizes"), sizes)),
-            ],
-            {"scenario": name},
-        )
-        for name, sizes in measured.items()
+        Row([Cell(name, "", "code"), Cell(kind), Cell(meaning)])
+        for name, kind, meaning in words
+        if name in used
     ]
-    return [Table("The networks, and the sizes measured", ["network", "what it is", "sizes"], rows,
-                  folded=True)] if rows else []  # fmt: skip
+    title = "What is timed, and how the framework runs it"
+    tables = [Table(title, ["", "", "means"], rows, folded=True), *_networks(records, scenarios)]
+    return Section("words", "What the words mean", tables)
 
 
-def _sizes(told: Any, measured: set[str]) -> str:
-    """``medium: width 512, batch 192; large: …``, the smallest first."""
-    known = told if isinstance(told, Mapping) else {}
-    order = sorted(measured, key=lambda s: (SIZES.index(s) if s in SIZES else len(SIZES), s))
-    return "; ".join(f"{size}: {_parts(known.get(size))}" for size in order)
+def _networks(records: list[Record], scenarios: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    rows = []
+    for name, members in group_by(records, lambda record: str(record["scenario"])).items():
+        about = scenarios.get(name, {})
+        measured = {record["size"] for record in members}
+        cells = [
+            Cell(name),
+            Cell(str(about.get("summary") or NOTHING)),
+            Cell(_sizes_text(about.get("sizes"), measured)),
+        ]
+        rows.append(Row(cells, {"scenario": name}))
+    if not rows:
+        return []
+    columns = ["network", "what it is", "sizes"]
+    return [Table("The networks, and the sizes measured", columns, rows, folded=True)]
 
 
-def _parts(values: Any) -> str:
+def _sizes_text(dimensions: Any, measured: set[str]) -> str:
+    """Return ``medium: width 512, batch 192; large: …``, the smallest size first."""
+    known = dimensions if isinstance(dimensions, Mapping) else {}
+    ordered = sorted(measured, key=lambda size: (size_rank(size), size))
+    return "; ".join(f"{size}: {_dimensions_text(known.get(size))}" for size in ordered)
+
+
+def _dimensions_text(values: Any) -> str:
     if not isinstance(values, Mapping) or not values:
         return "not told"
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not False)

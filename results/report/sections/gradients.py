@@ -1,31 +1,24 @@
-"""Section 6: how far each gradient is from the float64 reference, in epsilons, worst first."""
+"""Build the section on gradient errors: distance from the float64 reference, worst first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from results.formatting import significant
 from results.records.record import Record
 from results.report import charts
 from results.report.collection import Machine
-from results.report.model import Cell, Row, Section, Table, problem
+from results.report.gradient_errors import GradientError, gradient_errors
+from results.report.model import Cell, Chart, Row, Section, Table
+from results.report.record_cells import filter_values, framework_and_mode, network_name
 
-EPS = {"float32": 2.0**-23, "float64": 2.0**-52}
-SHOWN, DRAWN = 40, 1500
-
-
-class Error(NamedTuple):
-    """The worst relative error of one parameter's gradient, and the cell it was found in."""
-
-    eps: float
-    parameter: str
-    record: Record
+TABLE_ROWS, CHART_MARKS = 40, 1500  # at most, the worst first
+LEAST_EPSILONS = 0.01  # where the chart shows an error of 0, as a logarithmic axis has no 0
 
 
 def section(machine: Machine) -> Section:
-    """The worst of each parameter over strategies, variants of a mode and phases."""
-    found = errors(machine.records)
+    """Return the section: the worst error of each parameter, and gradients that are wrong."""
+    errors = gradient_errors(machine.records)
     wrong = [r for r in machine.records if r["equivalence"] not in (None, "pass")]
     blocks: list[Any] = [
         [
@@ -38,82 +31,65 @@ def section(machine: Machine) -> Section:
         ]
     ]
     if wrong:
-        blocks.append(_wrong(wrong))
-    if found:
-        blocks += [_chart(found[:DRAWN]), _table(found[:SHOWN], len(found))]
+        blocks.append(_table_of_wrong_gradients(wrong))
+    if errors:
+        blocks += [_chart(errors[:CHART_MARKS]), _table(errors[:TABLE_ROWS], len(errors))]
     else:
         blocks.append(["No gradient error was recorded in these runs."])
     return Section("gradients", "Equivalence: every gradient against the reference", blocks)
 
 
-def errors(records: Iterable[Record]) -> list[Error]:
-    """Worst first: one for each (problem, size, framework, mode, parameter)."""
-    worst: dict[tuple[str, ...], Error] = {}
-    for record in records:
-        error = record["gradient_error"]
-        if not error or error.get("relative") is None:
-            continue
-        each = error.get("parameters") or {error["tensor"]: error["relative"]}
-        for parameter, relative in each.items():
-            if relative is None:
-                continue
-            key = problem(record), record["size"], record["framework"], record["mode"], parameter
-            found = Error(relative / EPS.get(record["dtype"], EPS["float32"]), parameter, record)
-            worst[key] = max(worst.get(key, found), found, key=lambda one: one.eps)
-    return sorted(worst.values(), key=lambda one: one.eps, reverse=True)
-
-
-def _chart(found: list[Error]) -> Any:
+def _chart(errors: list[GradientError]) -> Chart:
     marks = [
         {
-            "problem": problem(one.record),
-            "scenario": one.record["scenario"],
-            "size": one.record["size"],
-            "framework": one.record["framework"],
-            "strategy": one.record["strategy"],
-            "parameter": one.parameter,
-            "eps": max(one.eps, 0.01),  # a logarithmic axis has no 0
-            "told": significant(one.eps),
+            "problem": network_name(error.record),
+            "scenario": error.record["scenario"],
+            "size": error.record["size"],
+            "framework": error.record["framework"],
+            "strategy": error.record["strategy"],
+            "parameter": error.parameter,
+            "eps": max(error.epsilons, LEAST_EPSILONS),
+            "told": significant(error.epsilons),
         }
-        for one in found
+        for error in errors
     ]
     about = (
         "A tick a parameter, the worst over all strategies; an error of exactly 0 stands at 0.01."
     )
-    return charts.errors("gradients", "Gradient error of each parameter", about, marks)
+    return charts.gradient_errors("gradients", "Gradient error of each parameter", about, marks)
 
 
-def _table(found: list[Error], count: int) -> Table:
+def _table(errors: list[GradientError], count: int) -> Table:
     rows = [
         Row(
             [
-                Cell(f"{significant(one.eps)} eps"),
-                Cell(one.parameter),
-                *(Cell(text) for text in _names(one.record)),
+                Cell(f"{significant(error.epsilons)} eps"),
+                Cell(error.parameter),
+                *_name_cells(error.record),
             ],
-            {name: one.record[name] for name in ("scenario", "size", "framework")},
+            filter_values(error.record),
         )
-        for one in found
+        for error in errors
     ]
     title = f"The worst {len(rows)} of {count} parameters" if count > len(rows) else "Worst first"
     columns = ["error", "parameter", "network", "size", "framework", "strategy", "phase"]
     return Table(title, columns, rows, (0,), folded=True)
 
 
-def _names(record: Record) -> tuple[str, ...]:
-    framework = f"{record['framework']} {record['mode']}"
-    return problem(record), record["size"], framework, record["strategy"], record["phase"]
+def _name_cells(record: Record) -> list[Cell]:
+    names = network_name(record), record["size"], framework_and_mode(record)
+    return [Cell(name) for name in (*names, record["strategy"], record["phase"])]
 
 
-def _wrong(records: list[Record]) -> Table:
+def _table_of_wrong_gradients(records: list[Record]) -> Table:
     rows = [
         Row(
             [
-                *(Cell(text) for text in _names(record)),
+                *_name_cells(record),
                 Cell(str(record["equivalence"]), kind="failed"),
                 Cell(record["rerun"], kind="code"),
             ],
-            {name: record[name] for name in ("scenario", "size", "framework")},
+            filter_values(record),
         )
         for record in records
     ]

@@ -1,4 +1,4 @@
-"""The first lines of the page: what to write, in a sentence each, computed from the verdicts."""
+"""Write the first lines of the page: the results in a sentence each, from the verdicts."""
 
 from __future__ import annotations
 
@@ -6,126 +6,138 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from results.formatting import ratio_text
+from results.grouping import group_by
 from results.records.record import Record
-from results.report.answers import Answer, Way, answers, faster, largest_of_each, smallest, usual
-from results.report.model import Code, Paragraph, Strong, problem, way
-from results.report.vocabulary import FAMILIES, KINDS
+from results.report.model import Code, Paragraph, Strong
+from results.report.ranking import (
+    Recommendation,
+    StrategySummary,
+    faster_than_baseline,
+    first_of_each,
+    largest_size_of_each_scenario,
+    recommend,
+    smallest_size,
+)
+from results.report.record_cells import framework_and_mode, network_name
+from results.report.vocabulary import FAMILIES, FREEZE, KINDS
 from results.statistics.verdict import INCONCLUSIVE
 
-TO = {"freeze": ", to freeze a part"}
+PURPOSE = {FREEZE: ", to freeze a part"}
 
 
-def of(records: Sequence[Record]) -> list[Paragraph]:
-    """Right or wrong; what to write; where that is not so; and what is so on small arrays."""
+def paragraphs(records: Sequence[Record]) -> list[Paragraph]:
+    """Return the headlines.
+
+    They say whether the gradients are right, what to write at the largest size, where a strategy
+    beats its baseline, and what to write at the smallest size.
+    """
     return [
         right_or_wrong(records),
-        *_largest(largest_of_each(records)),
-        *_exceptions(records),
-        *_smallest(records),
+        *_at_largest_size(records),
+        *_faster_anywhere(records),
+        *_at_smallest_size(records),
     ]
 
 
 def right_or_wrong(records: Sequence[Record]) -> Paragraph:
-    """Whether every gradient was right, and how many cells came to nothing."""
+    """Return whether every gradient is right, how many cells failed, how many were decided."""
     outcomes = Counter(record["outcome"] for record in records)
     wrong, ok = outcomes["wrong_gradients"], outcomes["ok"]
-    said: list[str] = []
+    pieces: list[str] = []
     if wrong:
-        said += [Strong(f"Wrong: the gradients of {_cells(wrong)} are not those of the reference.")]
+        text = f"Wrong: the gradients of {_cells(wrong)} are not those of the reference."
+        pieces.append(Strong(text))
     else:
-        said += [
+        pieces.append(
             f"Right: all {_cells(ok)} that were timed have the float64 reference's gradients, to "
             "what float32 leaves (below)."
-        ]
-    failed = {k: n for k, n in outcomes.items() if k not in ("ok", "unsupported")}
-    failed.pop("wrong_gradients", None)
+        )
+    without_time = ("ok", "unsupported", "wrong_gradients")
+    failed = {name: count for name, count in outcomes.items() if name not in without_time}
     if failed:
-        what = ", ".join(f"{count} {name}" for name, count in failed.items())
-        said += [" ", Strong(f"No time for {_cells(sum(failed.values()))}: {what}.")]
+        counts = ", ".join(f"{count} {name}" for name, count in failed.items())
+        pieces += [" ", Strong(f"No time for {_cells(sum(failed.values()))}: {counts}.")]
     verdicts = Counter(record["verdict"] for record in records if record["verdict"])
+    total, inconclusive = sum(verdicts.values()), verdicts[INCONCLUSIVE]
     if verdicts:
-        told = sum(verdicts.values()) - verdicts[INCONCLUSIVE]
-        said += [
-            f" Of {sum(verdicts.values())} comparisons {told} are decided, "
-            f"{verdicts[INCONCLUSIVE]} inconclusive."
-        ]
-    return said
+        decided = f"{total - inconclusive} are decided, {inconclusive} inconclusive"
+        pieces.append(f" Of {total} comparisons {decided}.")
+    return pieces
 
 
-def _largest(records: Iterable[Record]) -> list[Paragraph]:
-    """A sentence for each kind of network and framework, in the mode that is used most."""
-    families: dict[str, list[Record]] = {}
-    for record in records:
-        families.setdefault(record["family"], []).append(record)
+def _at_largest_size(records: Iterable[Record]) -> list[Paragraph]:
+    """Return a sentence for each family, kind and framework, in the framework's usual mode."""
+    largest = largest_size_of_each_scenario(records)
+    families = group_by(largest, lambda record: str(record["family"]))
     return [
         [
-            f"{_short(family)}{TO.get(answer.kind, '')}, {answer.framework} {answer.mode}, "
-            f"phase {answer.phase}: ",
-            *sentence(answer),
+            f"{_short_name(family)}{PURPOSE.get(one.kind, '')}, {one.framework} {one.mode}, "
+            f"phase {one.phase}: ",
+            *sentence(one),
         ]
         for family, members in families.items()
-        for answer in usual(answers(members))
+        for one in first_of_each(recommend(members))
     ]
 
 
-def _exceptions(records: Sequence[Record]) -> list[Paragraph]:
-    """Where any way was faster than its baseline, over all sizes and phases; or that none was."""
-    found, told = faster(records)
-    if not told:
+def _faster_anywhere(records: Sequence[Record]) -> list[Paragraph]:
+    """List every strategy that is faster than its baseline, or return that there is none."""
+    faster, count = faster_than_baseline(records)
+    if not count:
         return []
-    if not found:
-        return [[f"In none of {told} comparisons was another way told to be faster."]]
-    said = [f"Faster than their baseline in {len(found)} of {told} comparisons: "]
-    for record in sorted(found, key=lambda one: one["ratio"]["estimate"]):
-        where = f"{problem(record)}, {record['size']}, {way(record)}, {record['phase']}"
-        said += [Code(record["strategy"]), f" {ratio_text(record['ratio'])} ({where}); "]
-    said[-1] = said[-1].removesuffix("; ") + "."
-    return [said]
+    if not faster:
+        return [[f"In none of {count} comparisons was another way told to be faster."]]
+    pieces = [f"Faster than their baseline in {len(faster)} of {count} comparisons: "]
+    for record in sorted(faster, key=lambda one: one["ratio"]["estimate"]):
+        names = network_name(record), record["size"], framework_and_mode(record), record["phase"]
+        ratio = ratio_text(record["ratio"])
+        pieces += [Code(record["strategy"]), f" {ratio} ({', '.join(names)}); "]
+    pieces[-1] = pieces[-1].removesuffix("; ") + "."
+    return [pieces]
 
 
-def _smallest(records: Sequence[Record]) -> list[Paragraph]:
-    """A sentence for each kind and framework on the smallest size, over all kinds of network."""
-    members = smallest(records)
+def _at_smallest_size(records: Sequence[Record]) -> list[Paragraph]:
+    """Return a sentence for each kind and framework, over all families together."""
+    members = smallest_size(records)
     return [
         [
             f"At size {members[0]['size']}, where dispatch makes the time, "
-            f"{KINDS.get(answer.kind, answer.kind)}, {answer.framework} {answer.mode}, phase "
-            f"{answer.phase}: ",
-            *sentence(answer),
+            f"{KINDS.get(one.kind, one.kind)}, {one.framework} {one.mode}, phase "
+            f"{one.phase}: ",
+            *sentence(one),
         ]
-        for answer in usual(answers(members))
+        for one in first_of_each(recommend(members))
     ]
 
 
-def _short(family: str) -> str:
+def _short_name(family: str) -> str:
     return FAMILIES.get(family, family).partition(":")[0]
 
 
-def sentence(answer: Answer) -> Paragraph:
-    """What to write, and what the other ways cost, the most expensive first."""
-    best, baseline = answer.best, Code(answer.baseline)
+def sentence(recommendation: Recommendation) -> Paragraph:
+    """Return the recommended strategy, then the others, the most expensive first."""
+    best, baseline = recommendation.best, recommendation.baseline
     if best is None:
         return ["nothing can be told: there is no second way with an interval to compare with."]
-    said: list[str] = ["write ", Code(best.strategy)]
-    if best.strategy == answer.baseline:
-        said += [f", in front in {best.front} of {best.groups} groups"]
-    else:
-        said += [f", {_span(best)} the time of ", baseline]
-        said += [f", in front in {best.front} of {best.groups} groups"]
-    others = [one for one in answer.others if one.records]
-    for place, one in enumerate(one for one in others if one.always):
-        said += [", " if place else "; as good wherever it was timed: ", Code(one.strategy)]
-    rest = [one for one in others if not one.always]
-    for one in sorted(rest, key=lambda one: -(one.middle or 0.0)):
-        said += ["; ", Code(one.strategy), f" {_span(one)}"]
-    return [*said, "."]
+    pieces: list[str] = ["write ", Code(best.strategy)]
+    if best.strategy != baseline:
+        pieces += [f", {_range_of_ratios(best)} the time of ", Code(baseline)]
+    pieces += [f", in front in {best.front} of {best.groups} groups"]
+    others = [one for one in recommendation.others if one.records]
+    for place, one in enumerate(one for one in others if one.always_in_front):
+        pieces += [", " if place else "; as good wherever it was timed: ", Code(one.strategy)]
+    worse = [one for one in others if not one.always_in_front]
+    for one in sorted(worse, key=lambda one: -(one.mean_ratio or 0.0)):
+        pieces += ["; ", Code(one.strategy), f" {_range_of_ratios(one)}"]
+    return [*pieces, "."]
 
 
-def _span(one: Way) -> str:
-    """Its ratio; of several the least and the greatest, each with where that was."""
-    if len(one.records) == 1:
-        return f"{ratio_text(one.records[0]['ratio'])} times"
-    ends = [f"{ratio_text(r['ratio'])} ({problem(r)})" for r in (one.records[0], one.records[-1])]
+def _range_of_ratios(summary: StrategySummary) -> str:
+    """Return the only ratio, or the lowest and the highest one with their networks."""
+    records = summary.records
+    if len(records) == 1:
+        return f"{ratio_text(records[0]['ratio'])} times"
+    ends = [f"{ratio_text(r['ratio'])} ({network_name(r)})" for r in (records[0], records[-1])]
     return f"{' to '.join(ends)} times"
 
 

@@ -1,4 +1,4 @@
-"""Many runs of one machine: where the time of a cell changed for good, and how to make sure."""
+"""Build the section on many runs of one machine: lasting changes of the time of a cell."""
 
 from __future__ import annotations
 
@@ -12,35 +12,37 @@ from results.formatting import seconds_text, significant
 from results.regression import history
 from results.report import charts
 from results.report.collection import Machine
-from results.report.model import Cell, Row, Section, Table, missing
+from results.report.drawing import Mark
+from results.report.model import Cell, Chart, Row, Section, Table, missing
+from results.report.record_cells import filter_values
 from results.statistics.change_points import LEAST
 from results.terminal.history_table import Line, changed, command, lines
 
-DRAWN = 24  # cells; the chart of more is a thicket
+DRAWN = 24  # cells at most: with more lines none can be followed
 
 
 def section(machine: Machine) -> Section | None:
-    """None where there are too few runs for a change to be told."""
-    found = [
+    """Return the section; None where no cell has enough runs to detect a change."""
+    cells = [
         line for line in lines(history.of_runs(machine.runs)) if len(line.series.runs) >= LEAST
     ]
-    if not found:
+    if not cells:
         return None
-    moved = [line for line in found if line.newest]
-    drift = all(np.isfinite(line.series.frozen).all() for line in found)
+    moved = [line for line in cells if line.newest]
+    corrected = all(np.isfinite(line.series.frozen).all() for line in cells)
     blocks: list[Any] = [
         [
-            f"{len(moved)} of {len(found)} cells with {LEAST} runs or more changed the level of "
+            f"{len(moved)} of {len(cells)} cells with {LEAST} runs or more changed the level of "
             "their times. Sessions of one machine resemble those before them, which is counted in; "
             + (
                 "the machine's drift, as a frozen reference shows it, is taken out. "
-                if drift
+                if corrected
                 else "not every run has the frozen reference, so the machine's drift is not. "
             )
             + "A change over sessions is a suspicion; the command beside it measures both commits "
             "in one session.",
         ],
-        _chart((moved or found)[:DRAWN]),
+        _chart((moved or cells)[:DRAWN]),
     ]
     if moved:
         rows = [_row(line) for line in moved]
@@ -49,46 +51,47 @@ def section(machine: Machine) -> Section | None:
     return Section("time", "Over time", blocks)
 
 
-def _chart(found: Sequence[Line]) -> Any:
-    marks = [mark for line in found for mark in _marks(line)]
+def _chart(cells: Sequence[Line]) -> Chart:
+    marks = [mark for line in cells for mark in _marks(line)]
     text = (
         "Times over the median of each cell's first runs. A dot is a run at which a level begins."
     )
     return charts.over_time("time", "Times, run by run", text, marks)
 
 
-def _marks(line: Line) -> list[dict[str, Any]]:
-    one = line.series
-    usual = float(np.median(one.seconds[: LEAST // 2]))
-    begins = {change.at: change.ratio for change in line.found}
+def _marks(line: Line) -> list[Mark]:
+    """Return a mark for each run of a cell."""
+    series = line.series
+    first = float(np.median(series.seconds[: LEAST // 2]))
+    ratio_at = {change.at: change.ratio for change in line.found}
+    runs = zip(series.runs, series.seconds, series.commits, strict=True)
     return [
         {
-            "line": one.name,
+            "line": series.name,
             "run": run,
-            "ratio": float(seconds) / usual,
+            "ratio": float(seconds) / first,
             "told": seconds_text(float(seconds)),
             "commit": commit[:9] or "not told",
-            "begins": significant(begins[place]) if place in begins else "",
-            **{name: one.cell[name] for name in ("scenario", "size", "framework")},
+            "begins": significant(ratio_at[place]) if place in ratio_at else "",
+            **filter_values(series.cell),
         }
-        for place, (run, seconds, commit) in enumerate(
-            zip(one.runs, one.seconds, one.commits, strict=True)
-        )
+        for place, (run, seconds, commit) in enumerate(runs)
     ]
 
 
 def _row(line: Line) -> Row:
-    one, newest = line.series, line.newest
+    """Return the row of a cell that changed: its levels, the change, the command to confirm it."""
+    series, newest = line.series, line.newest
     assert newest is not None
-    level = float(np.exp(np.median(np.log(one.seconds[newest.at :]))))
-    asked = command(line)
+    level = float(np.exp(np.median(np.log(series.seconds[newest.at :]))))
+    confirming = command(line)
     kind = "slower" if math.log(newest.ratio) > 0 else "faster"
     cells = [
-        Cell(one.name),
-        Cell(str(len(one.runs))),
+        Cell(series.name),
+        Cell(str(len(series.runs))),
         Cell(seconds_text(level / newest.ratio)),
         Cell(seconds_text(level)),
         Cell(changed(line), "", kind),
-        Cell(asked, "", "code") if asked else missing("no two commits tell it apart"),
+        Cell(confirming, "", "code") if confirming else missing("no two commits tell it apart"),
     ]
-    return Row(cells, {name: one.cell[name] for name in ("scenario", "size", "framework")})
+    return Row(cells, filter_values(series.cell))

@@ -1,17 +1,24 @@
-"""Section 1: the verdict in words."""
+"""Build the tables of recommendations: what to write, and the costs of all other strategies."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.formatting import NOTHING, ratio_text, significant
+from results.grouping import group_by, group_by_fields
 from results.records.record import Record
-from results.report.answers import Answer, Way, answers, largest, largest_of_each, usual
-from results.report.collection import Machine
-from results.report.model import Cell, Points, Row, Section, Table, problem
-from results.report.sections import credibility, glossary, headlines
-from results.report.vocabulary import FAMILIES, KINDS, code_of
+from results.report.model import Cell, Row, Section, Table
+from results.report.ranking import (
+    Recommendation,
+    StrategySummary,
+    first_of_each,
+    largest_size,
+    largest_size_of_each_scenario,
+    recommend,
+)
+from results.report.record_cells import network_name, ratio_summary
+from results.report.vocabulary import FAMILIES, FREEZE, KINDS, USUAL_MODES, code_of
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
 
 IN_FRONT = (
@@ -27,128 +34,124 @@ IN_FRONT = (
     "verdict is a test over all ways of a group at 1 %, and asks for a difference beyond the "
     "margin: an interval at 95 % that leaves out 1 may well be inconclusive."
 )
-MARKS = {SLOWER: "▲", FASTER: "▼", EQUAL: "=", INCONCLUSIVE: "?"}
 
 
-def section(machine: Machine, scenarios: glossary.About) -> Section:
-    """What to write in each framework for each kind of network, and what the other ways cost.
+def blocks(records: Sequence[Record], summaries: Mapping[str, str]) -> list[Any]:
+    """Return an explanation, and a section of tables for each family of scenarios.
 
-    ``scenarios`` says what they are: name → its ``summary`` and its ``sizes``.
+    Args:
+        summaries: the name of a scenario → what it is, in a line.
     """
-    families = dict.fromkeys(record["family"] for record in machine.records)
-    blocks: list[Any] = [
-        Points(headlines.of(machine.records)),
-        credibility.section(machine),
-        glossary.section(machine.records, scenarios),
-        [IN_FRONT],
-    ]
-    summaries = {name: about.get("summary", "") for name, about in scenarios.items()}
-    for family in families:
-        members = [
-            record for record in largest_of_each(machine.records) if record["family"] == family
-        ]
-        inside = [*_ways(members), by_network(members, summaries)]
-        blocks.append(Section(f"write-{family}", FAMILIES.get(family, family), inside))
-    return Section("write", "What to write", blocks)
+    largest = largest_size_of_each_scenario(records)
+    members = group_by(largest, lambda record: str(record["family"]))
+    families = dict.fromkeys(record["family"] for record in records)
+    return [[IN_FRONT], *(_family(name, members[name], summaries) for name in families)]
 
 
-def _ways(records: Sequence[Record]) -> list[Table]:
-    """A table for each framework and mode: every way, what it is, what it costs."""
-    return [_table(answer) for answer in answers(records)]
+def _family(name: str, records: Sequence[Record], summaries: Mapping[str, str]) -> Section:
+    tables = [_table(recommendation) for recommendation in recommend(records)]
+    title = FAMILIES.get(name, name)
+    return Section(f"write-{name}", title, [*tables, _table_by_network(records, summaries)])
 
 
-def _table(answer: Answer) -> Table:
-    ways = [answer.best, *answer.others] if answer.best else list(answer.others)
+def _table(recommendation: Recommendation) -> Table:
+    """Return the table of all strategies in one framework, mode, kind and phase."""
+    one = recommendation
+    summaries = [one.best, *one.others] if one.best else list(one.others)
     columns = [
-        "recipe" if answer.kind == "freeze" else "strategy", "in code", "in front",
-        f"mean ÷ {answer.baseline}", "counted", "from", "to", "▲ / ▼ / = / ?",
-    ]  # fmt: skip
+        "recipe" if one.kind == FREEZE else "strategy",
+        "in code",
+        "in front",
+        f"mean ÷ {one.baseline}",
+        "counted",
+        "from",
+        "to",
+        "▲ / ▼ / = / ?",
+    ]
     return Table(
-        title=f"{answer.framework} {answer.mode}, {KINDS.get(answer.kind, answer.kind)}, phase "
-        f"{answer.phase}",
+        title=f"{one.framework} {one.mode}, {KINDS.get(one.kind, one.kind)}, phase {one.phase}",
         columns=columns,
-        rows=[_row(answer, way) for way in ways if way],
+        rows=[_row(one, summary) for summary in summaries],
         numbers=(2, 3, 4),
-        folded=answer.mode not in ("eager", "jit") or (answer.framework, answer.mode) == UNUSUAL,
+        folded=USUAL_MODES.get(one.framework) != one.mode,
     )
 
 
-UNUSUAL = ("jax", "eager")
-
-
-def _row(answer: Answer, way: Way) -> Row:
-    told = "write this" if way is answer.best else ""
-    first = Cell(way.strategy, told, "best" if told else "")
-    front = f"{way.front} of {way.groups}" if way.groups else NOTHING
-    about = {"framework": answer.framework}
-    code = Cell(code_of(answer.framework, way.strategy), "", "code")
-    if not way.records:
-        return Row([first, code, Cell(front), Cell("1"), *[Cell("")] * 4], about)
-    verdicts = " / ".join(str(way.verdicts[v]) for v in (SLOWER, FASTER, EQUAL, INCONCLUSIVE))
-    cells = [
-        first,
-        code,
+def _row(recommendation: Recommendation, summary: StrategySummary) -> Row:
+    is_best = summary is recommendation.best
+    filters = {"framework": recommendation.framework}
+    front = f"{summary.front} of {summary.groups}" if summary.groups else NOTHING
+    names = [
+        Cell(summary.strategy, *(("write this", "best") if is_best else ())),
+        Cell(code_of(recommendation.framework, summary.strategy), "", "code"),
         Cell(front),
-        Cell(significant(way.middle or 1.0)),
-        Cell(significant(way.counted) if way.counted else NOTHING),
-        _placed(way.records[0]),
-        _placed(way.records[-1]),
-        Cell(verdicts if sum(way.verdicts.values()) else "no verdicts: too few launches"),
     ]
-    return Row(cells, about)
+    if not summary.records:  # the baseline, or a strategy without a ratio
+        return Row([*names, Cell("1"), *[Cell("")] * 4], filters)
+    counts = [str(summary.verdicts[name]) for name in (SLOWER, FASTER, EQUAL, INCONCLUSIVE)]
+    judged = sum(summary.verdicts.values())
+    predicted = summary.mean_predicted_ratio
+    cells = [
+        *names,
+        Cell(significant(summary.mean_ratio or 1.0)),
+        Cell(significant(predicted) if predicted else NOTHING),
+        _extreme(summary.records[0]),
+        _extreme(summary.records[-1]),
+        Cell(" / ".join(counts) if judged else "no verdicts: too few launches"),
+    ]
+    return Row(cells, filters)
 
 
-def _placed(record: Record) -> Cell:
-    where = f"{problem(record)}, {record['size']}"
-    return Cell(f"{ratio_text(record['ratio'])} ({where})", record["phase"])
+def _extreme(record: Record) -> Cell:
+    """Return the cell of a lowest or highest ratio, with the network that has it."""
+    network = f"{network_name(record)}, {record['size']}"
+    return Cell(f"{ratio_text(record['ratio'])} ({network})", record["phase"])
 
 
-def by_network(records: Sequence[Record], summaries: dict[str, str]) -> Table:
-    """Each scenario: what to write in torch and in jax, and what the other ways cost there.
+def _table_by_network(records: Sequence[Record], summaries: Mapping[str, str]) -> Table:
+    """Return the table of each network: recommendation and other strategies in both frameworks.
 
-    At the largest size that was measured, in the mode that is used most.
+    A row holds the figures at the largest size and in the usual mode.
     """
-    keys = ("scenario", "variant", "kind")
-    names = dict.fromkeys(tuple(record[key] for key in keys) for record in records)
-    rows = [
-        _network(
-            [r for r in records if tuple(r[key] for key in keys) == name],
-            summaries.get(name[0], ""),
-        )
-        for name in names
-    ]
+    networks = group_by_fields(records, ("scenario", "variant", "kind"))
     return Table(
         title="Network by network, at the largest size measured",
         columns=["network", "", "in torch", "in jax"],
-        rows=[row for row in rows if row],
+        rows=[
+            _network_row(members, summaries.get(name, ""))
+            for (name, _, _), members in networks.items()
+        ],
         about="The way in front, then the others: ratio [interval] verdict (ratio of FLOPs). "
         "▲ slower, ▼ faster, = equal within the margin, ? inconclusive.",
     )
 
 
-def _network(records: Sequence[Record], summary: str) -> Row:
-    top = largest(records)
-    found = {answer.framework: answer for answer in usual(answers(top))}
+def _network_row(records: Sequence[Record], summary: str) -> Row:
+    largest = largest_size(records)
+    by_framework = {one.framework: one for one in first_of_each(recommend(largest))}
     first = records[0]
-    name = Cell(problem(first), summary)
-    phases = ", ".join(dict.fromkeys(answer.phase for answer in found.values()))
-    what = Cell(f"{KINDS.get(first['kind'], first['kind'])}, {top[0]['size']}, phase {phases}")
-    cells = [_told(found.get(framework)) for framework in ("torch", "jax")]
-    return Row([name, what, *cells], {"scenario": first["scenario"]})
+    kind = KINDS.get(first["kind"], first["kind"])
+    phases = ", ".join(dict.fromkeys(one.phase for one in by_framework.values()))
+    cells = [
+        Cell(network_name(first), summary),
+        Cell(f"{kind}, {largest[0]['size']}, phase {phases}"),
+        *(_strategies_cell(by_framework.get(framework)) for framework in ("torch", "jax")),
+    ]
+    return Row(cells, {"scenario": first["scenario"]})
 
 
-def _told(answer: Answer | None) -> Cell:
-    if answer is None:
+def _strategies_cell(recommendation: Recommendation | None) -> Cell:
+    """Return the cell that lists all strategies of one network, the recommended one first."""
+    if recommendation is None:
         return Cell(NOTHING, "not measured, or nothing to compare", "missing")
-    best, others = answer.best, [_others(way) for way in answer.others if way.records]
-    write = "not told" if best is None else _others(best) if best.records else best.strategy
-    return Cell("; ".join([write, *others]))
+    best = recommendation.best
+    others = [_strategy_text(one) for one in recommendation.others if one.records]
+    first = "not told" if best is None else _strategy_text(best)
+    return Cell("; ".join([first, *others]))
 
 
-def _others(way: Way) -> str:
-    """The ratio in the middle of those there are, with its verdict."""
-    record = way.records[len(way.records) // 2]
-    mark, predicted = MARKS.get(record["verdict"]), record["predicted_ratio"]
-    counted = f"({significant(predicted)})" if predicted else ""
-    told = [way.strategy, ratio_text(record["ratio"]), mark, counted]
-    return " ".join(filter(None, told))
+def _strategy_text(summary: StrategySummary) -> str:
+    """Return the strategy with the median of its ratios; the baseline alone, as it has none."""
+    if not summary.records:
+        return summary.strategy
+    return f"{summary.strategy} {ratio_summary(summary.records[len(summary.records) // 2])}"

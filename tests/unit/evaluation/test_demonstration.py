@@ -1,4 +1,4 @@
-"""What is demonstrated can be: faults fit the sources, the replay and its page hold together."""
+"""Test the demonstrations: faults fit the sources, and the page shows the results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.evaluation.demonstration import demonstrate, releases
 from benchmarks.evaluation.demonstration import page as demonstrated
-from benchmarks.evaluation.demonstration.faults import COMMENT, FAULTS, slip_in
+from benchmarks.evaluation.demonstration.faults import COMMENT, FAULTS, insert_faults
 from benchmarks.evaluation.trial import change_points
 from benchmarks.paths import ROOT
 from benchmarks.regression import plan
@@ -29,16 +29,16 @@ def test_every_fault_has_its_place_and_its_cell(tmp_path: Path) -> None:
         target = tmp_path / fault.file
         target.parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / fault.file, target)
-    slip_in((COMMENT, *FAULTS), tmp_path)
+    insert_faults((COMMENT, *FAULTS), tmp_path)
     for fault in FAULTS:
         compile((tmp_path / fault.file).read_text(), fault.file, "exec")
     names = {
         Finding(vars(cell), "", "", {}, None, None).name
-        for cell in plan.cells(dict.fromkeys(("kind", "size")), "cpu", ["torch", "jax"])
+        for cell in plan.choose_cells(dict.fromkeys(("kind", "size")), "cpu", ["torch", "jax"])
     }
     assert {fault.cell for fault in FAULTS} <= names
     with pytest.raises(ValueError, match="has 0 places for"):
-        slip_in(FAULTS, tmp_path)
+        insert_faults(FAULTS, tmp_path)
 
 
 @pytest.fixture
@@ -53,14 +53,14 @@ def test_the_replay_is_silent_on_unchanged_code_and_finds_what_is_slower(
     recording(tmp_path, 16)
     constants = {"constants": {metric: {"quantile": 5.0, "drop": 3} for metric in ("wall", "cpu")}}
     (tmp_path / "replay.json").write_text(json.dumps(constants))
-    found = demonstrate.replayed(tmp_path)
-    for one in found.values():
+    conditions = demonstrate.replay_comparisons(tmp_path)
+    for one in conditions.values():
         assert one["comparisons"] == 40
         assert one["alarms"] <= 2
         assert min(one["found"]["0.1"]["cells"]) > 0.9
         assert one["found"]["0.1"]["everything"] > 0.9
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "replay.json").write_text(json.dumps(found))
+    (tmp_path / "out" / "replay.json").write_text(json.dumps(conditions))
     page = demonstrated.page(tmp_path / "out")
     assert "| quiet | 40 |" in page
     assert "| bursty | 40 |" in page
@@ -70,18 +70,19 @@ def test_the_replay_is_silent_on_unchanged_code_and_finds_what_is_slower(
 VERSIONS = {"torch": "2.13.0", "jax": "0.10.2", "jaxlib": "0.10.2", "flax": "0.12.8"}
 
 
-def told(found: dict[str, Any], **about: Any) -> str:
-    return json.dumps(regression_table.document_json(found, analysis(found)) | about)
+def saved_json(document: dict[str, Any], **about: Any) -> str:
+    return json.dumps(regression_table.document_json(document, analysis(document)) | about)
 
 
 def test_the_page_says_what_was_found_and_what_was_not(tmp_path: Path) -> None:
-    (tmp_path / "unchanged-0.json").write_text(told(comparison(), code=0, minutes=9.5))
-    (tmp_path / "unchanged-1.json").write_text(told(comparison({2: 0.3}), code=1, minutes=9.0))
-    (tmp_path / "faulty-0.json").write_text(told(comparison({3: 0.3}), code=1, minutes=9.0))
+    (tmp_path / "unchanged-0.json").write_text(saved_json(comparison(), code=0, minutes=9.5))
+    slower = comparison({2: 0.3})
+    (tmp_path / "unchanged-1.json").write_text(saved_json(slower, code=1, minutes=9.0))
+    (tmp_path / "faulty-0.json").write_text(saved_json(comparison({3: 0.3}), code=1, minutes=9.0))
     upgraded = comparison({8: 0.3})
     sides = {"base": {"versions": {**VERSIONS, "jax": "0.10.0"}}, "head": {"versions": VERSIONS}}
     upgraded["sides"] = sides
-    (tmp_path / "upgrade-0.json").write_text(told(upgraded, code=1, minutes=9.0))
+    (tmp_path / "upgrade-0.json").write_text(saved_json(upgraded, code=1, minutes=9.0))
     page = demonstrated.page(tmp_path)
     assert "Base: torch 2.13.0, jax 0.10.0, jaxlib 0.10.2, flax 0.12.8. Head: torch 2.13.0" in page
     assert "| everything in torch | equal | " in page
@@ -94,7 +95,7 @@ def test_the_page_says_what_was_found_and_what_was_not(tmp_path: Path) -> None:
 
 
 def test_another_release_stands_before_all_that_is_the_same(tmp_path: Path) -> None:
-    """A package that both environments have is the new one's; what it lacks is this one's."""
+    """The new environment's own packages come first, all others come from this one."""
     wheel = tmp_path / "rich-0.0.1-py3-none-any.whl"
     about = "rich-0.0.1.dist-info"
     with zipfile.ZipFile(wheel, "w") as file:
@@ -110,10 +111,10 @@ def test_another_release_stands_before_all_that_is_the_same(tmp_path: Path) -> N
 
 def test_the_table_of_change_points_tells_alarms_from_finds() -> None:
     case = change_points.Case(0.0, 60, 0.20, 30)
-    assert change_points.share(change_points.ours, case, 20) > 0.8
-    assert change_points.share(change_points.ours, case._replace(at=None, step=0.0), 20) < 0.2
-    assert change_points.share(lambda _: [(5, 0.2)], case, 5) == 0.0
-    assert change_points.share(lambda _: [(31, -0.2)], case, 5) == 0.0
-    assert change_points.share(lambda _: [(5, 0.2)], case._replace(at=None), 5) == 1.0
-    drawn = change_points.drawn(case, 2000)
-    assert drawn[:, :30].std() == pytest.approx(change_points.NOISE, rel=0.05)
+    assert change_points.hit_rate(change_points.ours, case, 20) > 0.8
+    assert change_points.hit_rate(change_points.ours, case._replace(at=None, step=0.0), 20) < 0.2
+    assert change_points.hit_rate(lambda _: [(5, 0.2)], case, 5) == 0.0
+    assert change_points.hit_rate(lambda _: [(31, -0.2)], case, 5) == 0.0
+    assert change_points.hit_rate(lambda _: [(5, 0.2)], case._replace(at=None), 5) == 1.0
+    draw_series = change_points.draw_series(case, 2000)
+    assert draw_series[:, :30].std() == pytest.approx(change_points.NOISE, rel=0.05)

@@ -1,4 +1,4 @@
-"""``make reference``: what it measures, in what order, and what of it is there already."""
+"""Test ``make reference``: which sessions it measures, in which order, and which it skips."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks.evaluation import reference
-from benchmarks.evaluation.reference import PLAN, Session
+from benchmarks.evaluation.reference import PLAN, ReferenceSession
 from benchmarks.harness.selection.options import Selection
 from benchmarks.harness.session import resume
 from benchmarks.machine import environment
@@ -24,14 +24,14 @@ from results.records.storage import save_run
 from tests.helpers.factories.records import record, run
 
 SMALL = (
-    Session("one", {"scenario": "linear_cascade", "size": "seed"}),
-    Session("two", {"scenario": "conv_cascade", "size": "seed"}),
-    Session("three", {"scenario": "linear_cascade", "size": "small"}),
+    ReferenceSession("one", {"scenario": "linear_cascade", "size": "seed"}),
+    ReferenceSession("two", {"scenario": "conv_cascade", "size": "seed"}),
+    ReferenceSession("three", {"scenario": "linear_cascade", "size": "small"}),
 )
 
 
-def made(session: Session, folder: Path, **changes: Any) -> Run:
-    """A run of the session, whole unless something is changed in it."""
+def run_of(session: ReferenceSession, folder: Path, **changes: Any) -> Run:
+    """Return a run of the session, complete unless the changes say otherwise."""
     arguments = [*session.arguments, f"--results={folder}"]
     settings = {"code": resume.code_digest([]), "arguments": arguments}
     machine = {"id": environment.describe()["id"]}
@@ -40,7 +40,7 @@ def made(session: Session, folder: Path, **changes: Any) -> Run:
 
 
 class Executed:
-    """In the place of what starts a command: a session leaves a run, unless it is to fail."""
+    """Replace `reference.execute`: a session saves a run, unless it is in ``failing``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,7 +58,7 @@ class Executed:
         self.sessions.append(session.name)
         self.resumed += [a.partition("=")[2] for a in command if a.startswith("--resume=")]
         if session.name not in self.failing:
-            save_run(made(session, self.folder), self.folder)
+            save_run(run_of(session, self.folder), self.folder)
         return self.failing.get(session.name, 0)
 
 
@@ -70,13 +70,13 @@ def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Executed:
     return one
 
 
-def called(executed: Executed, *arguments: str) -> int:
+def run_main(executed: Executed, *arguments: str) -> int:
     out = executed.folder.parent / "out"
     return reference.main([f"--results={executed.folder}", f"--out={out}", *arguments])
 
 
 def test_sessions_are_measured_in_order_and_reported_together(executed: Executed) -> None:
-    assert called(executed) == 0
+    assert run_main(executed) == 0
     assert executed.sessions == ["one", "two", "three"]
     (words,) = executed.reports
     *runs, option, out = words
@@ -86,8 +86,8 @@ def test_sessions_are_measured_in_order_and_reported_together(executed: Executed
 
 
 def test_session_whose_run_is_whole_is_not_measured_again(executed: Executed) -> None:
-    called(executed)
-    assert called(executed) == 0
+    run_main(executed)
+    assert run_main(executed) == 0
     assert executed.sessions == ["one", "two", "three"]
     assert executed.reports[0] == executed.reports[1]
 
@@ -101,9 +101,9 @@ def test_session_whose_run_is_whole_is_not_measured_again(executed: Executed) ->
     ],
 )
 def test_run_that_is_not_whole_is_gone_on_with(executed: Executed, change: Any) -> None:
-    old = made(SMALL[1], executed.folder, **change)
+    old = run_of(SMALL[1], executed.folder, **change)
     save_run(old, executed.folder)
-    assert called(executed) == 0
+    assert run_main(executed) == 0
     assert executed.sessions == ["one", "two", "three"]
     assert executed.resumed == [old.id]
 
@@ -114,7 +114,7 @@ LIE = {"canaries": [{"framework": "torch", "canary": "twice", "passed": False, "
 @pytest.mark.parametrize(
     "change",
     [
-        {"settings": LIE},  # nothing in it is to be believed
+        {"settings": LIE},  # its times cannot be trusted
         {"settings": {"code": "other"}},
         {"machine": {"id": "another-box"}},
         {"settings": {"arguments": [*SMALL[0].arguments, "--launches=1"]}},
@@ -123,16 +123,16 @@ LIE = {"canaries": [{"framework": "torch", "canary": "twice", "passed": False, "
 def test_run_that_is_of_no_use_is_neither_kept_nor_gone_on_with(
     executed: Executed, change: Any
 ) -> None:
-    save_run(made(SMALL[0], executed.folder, **change), executed.folder)
-    assert called(executed) == 0
+    save_run(run_of(SMALL[0], executed.folder, **change), executed.folder)
+    assert run_main(executed) == 0
     assert executed.sessions == ["one", "two", "three"]
     assert executed.resumed == []
 
 
 def test_run_that_was_gone_on_with_is_still_the_sessions(executed: Executed) -> None:
     arguments = [*SMALL[0].arguments, "--results=elsewhere", "--resume=20261121T010203-ab12cd"]
-    save_run(made(SMALL[0], executed.folder, settings={"arguments": arguments}), executed.folder)
-    assert called(executed) == 0
+    save_run(run_of(SMALL[0], executed.folder, settings={"arguments": arguments}), executed.folder)
+    assert run_main(executed) == 0
     assert executed.sessions == ["two", "three"]
 
 
@@ -140,12 +140,12 @@ def test_failure_is_named_and_the_rest_is_measured(
     executed: Executed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     executed.failing = {"two": 3}
-    assert called(executed) == 1
+    assert run_main(executed) == 1
     assert executed.sessions == ["one", "two", "three"]
     assert len(executed.reports[0]) == 2 + 2  # what there is is reported
     assert "failed: two (exit code 3); the same command tries again" in capsys.readouterr().out
     executed.failing = {"report": 2}
-    assert called(executed) == 1
+    assert run_main(executed) == 1
     assert executed.sessions[3:] == ["two"]
     assert "failed: report;" in capsys.readouterr().out
 
@@ -154,11 +154,11 @@ def test_budget_leaves_out_from_the_end_and_says_what(
     executed: Executed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     costs = [session.cost().seconds / 60 for session in SMALL]
-    assert called(executed, f"--minutes={costs[0] + costs[1] + 0.9 * costs[2]}") == 0
+    assert run_main(executed, f"--minutes={costs[0] + costs[1] + 0.9 * costs[2]}") == 0
     assert executed.sessions == ["one", "two"]
     assert re.search("left out, as --minutes is .*: three\n", capsys.readouterr().out)
     with pytest.raises(SystemExit) as ended:
-        called(executed, f"--minutes={0.9 * costs[0]}")
+        run_main(executed, f"--minutes={0.9 * costs[0]}")
     assert ended.value.code == 2
     assert "not even the first session fits" in capsys.readouterr().err
 
@@ -166,17 +166,17 @@ def test_budget_leaves_out_from_the_end_and_says_what(
 def test_list_shows_each_session_its_cost_and_its_run_and_runs_nothing(
     executed: Executed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there = made(SMALL[0], executed.folder)
-    stopped = made(SMALL[1], executed.folder, interrupted=True)
-    for one in (there, stopped):
+    complete = run_of(SMALL[0], executed.folder)
+    stopped = run_of(SMALL[1], executed.folder, interrupted=True)
+    for one in (complete, stopped):
         save_run(one, executed.folder)
-    assert called(executed, "--list") == 0
+    assert run_main(executed, "--list") == 0
     assert (executed.sessions, executed.reports) == ([], [])
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split()[0]: line.split() for line in lines[1::2]}
     assert [rows[name][1] for name in ("one", "two", "three")] == ["10", "10", "10"]
     assert float(rows["three"][3]) == pytest.approx(sum(float(r[2]) for r in rows.values()), 0.2)
-    assert rows["one"][4:] == [there.id]
+    assert rows["one"][4:] == [complete.id]
     assert rows["two"][4:] == [f"{stopped.id},", "not", "whole"]
     assert rows["three"][4:] == ["none"]
 
@@ -185,7 +185,7 @@ def test_folder_that_cannot_be_written_is_said_before_measuring(
     executed: Executed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     executed.folder.write_text("in the way")
-    assert called(executed) == 2
+    assert run_main(executed) == 2
     assert executed.sessions == []
     assert str(executed.folder) in capsys.readouterr().err
 
@@ -214,10 +214,10 @@ def test_session_that_is_stopped_has_time_to_save_what_it_has() -> None:
         text=True,
     )
     assert process.stdout is not None
-    with process.stdout as said:
-        assert said.readline() == "measuring\n"
+    with process.stdout as output:
+        assert output.readline() == "measuring\n"
         process.send_signal(signal.SIGINT)
-        assert said.read() == "saved\n"
+        assert output.read() == "saved\n"
     assert process.wait(timeout=300) != 0
 
 
@@ -226,7 +226,7 @@ def test_session_that_is_stopped_has_time_to_save_what_it_has() -> None:
 
 def test_plan_fits_into_an_hour_by_its_estimate() -> None:
     assert sum(session.cost().seconds for session in PLAN) < 60 * reference.MINUTES
-    assert PLAN[0].chosen == {}  # the default run is the main one
+    assert PLAN[0].selection == {}  # the default run is the main one
     assert len({session.name for session in PLAN}) == len(PLAN)
 
 
@@ -248,8 +248,8 @@ def test_plan_holds_every_mode_every_size_of_a_cpu_and_the_crossover_map() -> No
                     assert (variant, size, strategy, framework) in crossover
 
 
-def selected(session: Session) -> list[Any]:
-    names = {option: tuple(given.split(",")) for option, given in session.chosen.items()}
+def selected(session: ReferenceSession) -> list[Any]:
+    names = {option: tuple(value.split(",")) for option, value in session.selection.items()}
     return Selection(**names).cells()  # type: ignore[arg-type]
 
 
@@ -258,5 +258,5 @@ def test_pytest_takes_a_sessions_arguments_and_finds_its_cells() -> None:
     command = [sys.executable, "-m", "pytest", *session.arguments, "--collect-only", "-q"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    found = [line for line in done.stdout.splitlines() if "::test_backward[" in line]
-    assert len(found) == len(selected(session)) == session.cost().cells
+    collected = [line for line in done.stdout.splitlines() if "::test_backward[" in line]
+    assert len(collected) == len(selected(session)) == session.cost().cells

@@ -1,4 +1,4 @@
-"""The trial on made-up traces: known rules, known rates, and what the real commands say."""
+"""Test the trial on synthetic traces: its rules, rates and page, and the tools' real commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.helpers.factories import traces as made_traces
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fewer replays, and a level found on fewer sessions."""
+    """Make replays fewer, and estimate the level of a look from fewer sessions."""
     monkeypatch.setattr(plan, "TRIALS", 200)
     monkeypatch.setattr(launch_pairs, "DRAWN_CELLS", 64_000)
     launch_pairs.per_look_level.cache_clear()
@@ -46,7 +46,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# The rules
+# The rules of the other tools
 
 
 def test_pytest_benchmark_compares_medians_in_percent() -> None:
@@ -71,13 +71,13 @@ def test_asv_needs_both_the_factor_and_the_test() -> None:
     base = rng.normal(1, 0.01, (1, 60))
     rule = next(r for r in tools.rules(24) if r.tool == tools.ASV)
     assert rule.alarms(base, base * 1.12).all()
-    assert not rule.alarms(base, base * 1.05).any()  # sure, and under the factor
+    assert not rule.alarms(base, base * 1.05).any()  # significant, but below the factor
     noisy = rng.normal(1, 1.0, (1, 25))
     assert not rule.alarms(noisy, noisy + 0.15 * np.median(noisy)).any()
 
 
 def test_rule_of_known_level_alarms_as_often_as_it_says() -> None:
-    """U test at 5 %, one side of it: 2.5 % less what ranks cannot reach, of unchanged cells."""
+    """One side of a U test at 5 % is 2.5 % of unchanged cells, or less as ranks are discrete."""
     drawn = np.random.default_rng(1).normal(1, 0.01, (2, 4000, 8))
     rule = next(r for r in tools.rules(24) if r.tool == tools.BENCHSTAT)
     assert 0.018 < rule.alarms(*drawn).mean() < 0.032
@@ -93,31 +93,31 @@ def test_matched_threshold_gives_the_rate_asked_for() -> None:
 def test_warmup_goes_by_time_and_not_by_samples() -> None:
     row = np.full(10, 0.02, np.float32)
     assert len(tools.after_warmup(row, 1)) in (5, 6)  # 0.1 s of 0.2
-    assert len(tools.after_warmup(row, 10)) == 10  # all would be gone: nothing is
+    assert len(tools.after_warmup(row, 10)) == 10  # all would be left out, so none is
 
 
 # Replay
 
 
-def ours(spread: float, sets: int = 40) -> replay.Ours:
+def ours(spread: float, sets: int = 40) -> replay.OurSessions:
     rng = np.random.default_rng(3)
     logs = {m: rng.normal(0, spread, (sets, 3, replay.CELLS)) for m in plan.METRICS}
-    return replay.Ours(logs, 24)
+    return replay.OurSessions(logs, 24)
 
 
 def test_replayed_sessions_find_a_slowdown_and_nothing_else() -> None:
     drawn = ours(0.007)
     alarms = replay.our_alarms(drawn, "wall and CPU", launch_pairs.LOOKS, [1])
     assert alarms["suite_alarms"] <= 2
-    found = replay.our_power(drawn, "wall and CPU", launch_pairs.LOOKS, [2])
-    assert sum(found["0.05"]["cells"]) > 0.97 * found["0.05"]["of"] * replay.CELLS
-    assert found["0.05"]["everything"] > 0.97 * found["0.05"]["of"]
+    power = replay.our_power(drawn, "wall and CPU", launch_pairs.LOOKS, [2])
+    assert sum(power["0.05"]["cells"]) > 0.97 * power["0.05"]["of"] * replay.CELLS
+    assert power["0.05"]["everything"] > 0.97 * power["0.05"]["of"]
 
 
 def test_cpu_time_finds_what_wall_time_cannot() -> None:
     drawn = ours(0.007)
     noise = np.random.default_rng(4).normal(0, 0.3, (40, 3, replay.CELLS))
-    drawn = replay.Ours({"wall": drawn.logs["wall"] + noise, "cpu": drawn.logs["cpu"]}, 24)
+    drawn = replay.OurSessions({"wall": drawn.logs["wall"] + noise, "cpu": drawn.logs["cpu"]}, 24)
     power = {
         v: replay.our_power(drawn, v, launch_pairs.LOOKS, [5])["0.05"]
         for v in ("wall", "wall and CPU")
@@ -136,8 +136,8 @@ def test_intervals_of_replayed_sessions_cover_the_truth() -> None:
 
 
 def test_base_and_head_of_the_other_tools_share_no_process(recorded: Path) -> None:
-    sets = replay.chosen(traces.load_all(recorded), "report", "quiet")
-    others = replay.Others.of(sets, 8)
+    sets = replay.select_sets(traces.load_all(recorded), "report", "quiet")
+    others = replay.OtherTools.from_sets(sets, 8)
     for base, head in others.draw(tools.BENCHSTAT, 50, [1]):
         for left, right in zip(base, head, strict=True):
             assert not set(left) & set(right)
@@ -145,21 +145,21 @@ def test_base_and_head_of_the_other_tools_share_no_process(recorded: Path) -> No
 
 
 def test_single_process_tool_needs_two_runs(recorded: Path) -> None:
-    sets = replay.chosen(traces.load_all(recorded), "report", "quiet")[: plan.LONG_CYCLE]
+    sets = replay.select_sets(traces.load_all(recorded), "report", "quiet")[: plan.LONG_CYCLE]
     with pytest.raises(TraceError, match="fewer than two launches; record more"):
-        replay.Others.of(sets, 8).medians(10, [1])
+        replay.OtherTools.from_sets(sets, 8).medians(10, [1])
 
 
 def test_whole_replay_and_page(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "TRIALS", 40)
     evaluate.main(recorded)
-    found = json.loads((recorded / "replay.json").read_text())
+    replayed = json.loads((recorded / "replay.json").read_text())
     sets = traces.load_all(recorded)
-    constants = {m: tuning.Constants(**c) for m, c in found["constants"].items()}
+    constants = {m: tuning.Constants(**c) for m, c in replayed["constants"].items()}
     about = summary.summarise(sets, constants)
     live = {"asv 0.05": {"missing": "no /opt/here/bin/asv |\n at all"},
             "this suite 0": {"cells": 8, "slower": []}}  # fmt: skip
-    page = report.page(found, about, None, live)
+    page = report.page(replayed, about, None, live)
     assert "| asv | +5 % |" in page
     assert "no …/asv / at all |" in page
     assert "| this suite | unchanged | 0 of 8 |" in page
@@ -191,9 +191,9 @@ def test_marks_name_the_cause_where_they_are_missed() -> None:
         "pair_seconds": 30.0, "looks": [10, 16], "normal_alarms": 18,
     }  # fmt: skip
     cells = {n: {"pair_sd_wall": 0.2, "pair_sd_cpu": 0.1} for n in ("even", "noisy")}
-    found = rates.marks({"conditions": {"quiet": one, "bursty": one}}, {"bursty": cells})
-    assert [mark.reached for mark in found] == [False] * 4
-    causes = [mark.cause for mark in found]
+    marks = rates.marks({"conditions": {"quiet": one, "bursty": one}}, {"bursty": cells})
+    assert [mark.reached for mark in marks] == [False] * 4
+    causes = [mark.cause for mark in marks]
     assert "normal noise as wide as these launches' makes 18" in causes[0]
     assert "noisy: found 10%" in causes[1]
     assert "even" not in causes[1]
@@ -247,16 +247,16 @@ def test_tuning_prefers_what_spreads_least(recorded: Path) -> None:
         rng = np.random.default_rng(one.meta.index)
         for key in [k for k in one.rows if k.startswith("turns/") and k.endswith("/wall")]:
             one.rows[key][::10] *= rng.uniform(0.3, 1)
-    found = tuning.grid(sets, "wall")
-    assert found[tuning.Constants(5.0, 0)] > 5 * found[tuning.Constants(5.0, 1)]
-    assert found[tuning.best(found)] == min(found.values())
+    spreads = tuning.spread_by_constants(sets, "wall")
+    assert spreads[tuning.Constants(5.0, 0)] > 5 * spreads[tuning.Constants(5.0, 1)]
+    assert spreads[tuning.least_spread(spreads)] == min(spreads.values())
 
 
 # The rules and the real commands
 
 
 def series(processes: int, values: int) -> dict[str, dict[str, list[list[float]]]]:
-    """Four cells: unchanged, and slower by 1, 4 and 20 %."""
+    """Return times of four cells: unchanged, and slower by 1, 4 and 20 %."""
     rng = np.random.default_rng(8)
     factors = {"same": 1.0, "one": 1.01, "four": 1.04, "twenty": 1.2}
     noise = 1e-3 * (1 + 0.01 * np.abs(rng.normal(size=(2, 4, processes, values))))
@@ -280,12 +280,12 @@ def test_rule_says_what_the_real_command_says(
 ) -> None:
     if tool in (tools.PYPERF, tools.ASV) and importlib.util.find_spec(tool) is None:
         pytest.skip(f"{tool} is of the extra 'trial': pip install -e '.[all,trial]'")
-    told = series(processes, values)
-    assert agreement.answer(tool, tmp_path, told) == slower
+    times = series(processes, values)
+    assert agreement.ask_command(tool, tmp_path, times) == slower
     rule = next(r for r in tools.rules(processes * values) if r.tool == tool)
-    rows = {side: np.array(list(cells.values())) for side, cells in told.items()}
-    said = rule.alarms(rows["base"].reshape(4, -1), rows["head"].reshape(4, -1))
-    assert {n for n, one in zip(told["base"], said, strict=True) if one} == slower
+    rows = {side: np.array(list(cells.values())) for side, cells in times.items()}
+    alarms = rule.alarms(rows["base"].reshape(4, -1), rows["head"].reshape(4, -1))
+    assert {n for n, one in zip(times["base"], alarms, strict=True) if one} == slower
 
 
 def test_told_processes_take_their_rows_in_turn(
@@ -295,14 +295,14 @@ def test_told_processes_take_their_rows_in_turn(
     (tmp_path / "job.json").write_text(json.dumps(job))
     monkeypatch.setenv(cell.JOB, str(tmp_path / "job.json"))
     cell.job.cache_clear()
-    seen = []
+    readings = []
     for commit in ("b", "h", "b"):
         monkeypatch.setenv("ASV_COMMIT", commit)
-        call, now, count = cell.opened("a")
+        call, now, count = cell.open_cell("a")
         start = now()
         call()
-        seen.append((now() - start, count))
-    assert seen == [(1.0, 1), (3.0, 1), (2.0, 1)]
+        readings.append((now() - start, count))
+    assert readings == [(1.0, 1), (3.0, 1), (2.0, 1)]
     with pytest.raises(RuntimeError, match="more processes of base than the 2"):
-        cell.opened("a")
+        cell.open_cell("a")
     cell.job.cache_clear()

@@ -1,4 +1,4 @@
-"""The trial's recorder: what is recorded, in what time, by which workers; nothing is decided."""
+"""Test the trial's recorder: the sets it records, their time, and its workers."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def test_each_cell_is_measured_long_as_often_as_the_others() -> None:
 
 
 def test_bursts_follow_from_the_seed_and_keep_their_range() -> None:
-    taken = list(itertools.islice(load.bursts(5), 400))
-    assert taken == list(itertools.islice(load.bursts(5), 400))
-    assert taken != list(itertools.islice(load.bursts(6), 400))
-    lengths = [seconds for _, seconds in taken]
+    bursts = list(itertools.islice(load.bursts(5), 400))
+    assert bursts == list(itertools.islice(load.bursts(5), 400))
+    assert bursts != list(itertools.islice(load.bursts(6), 400))
+    lengths = [seconds for _, seconds in bursts]
     assert plan.BURST[0] <= min(lengths) < 0.3
     assert 2.5 < max(lengths) <= plan.BURST[1]
-    assert [on for on, _ in taken[:4]] in ([True, False] * 2, [False, True] * 2)
+    assert [on for on, _ in bursts[:4]] in ([True, False] * 2, [False, True] * 2)
 
 
 class NoSubjects:
-    """Stands for the trial's cells where nothing is measured."""
+    """Replace the trial's cells where nothing is measured."""
 
     def __enter__(self) -> NoSubjects:
         return self
@@ -51,13 +51,13 @@ class NoSubjects:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[Meta]:
-    """A recorder whose sets take 40 s and are made up; the second attempt of one succeeds."""
-    asked: list[Meta] = []
+def recorded_metas(monkeypatch: pytest.MonkeyPatch) -> list[Meta]:
+    """Replace the recording of a set by a synthetic set of 40 s; the third call fails."""
+    metas: list[Meta] = []
 
     def record_set(_: Any, meta: Meta) -> LaunchSet:
-        asked.append(meta)
-        if len(asked) == 3:
+        metas.append(meta)
+        if len(metas) == 3:
             raise WorkerCrashed("the worker ended")
         one = made_traces.launch_set(meta.index, meta.half, np.random.default_rng(meta.index))
         one.meta.turn = meta.turn
@@ -66,31 +66,35 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Meta]:
     monkeypatch.setattr(recorder, "record_set", record_set)
     monkeypatch.setattr(recorder, "Subjects", NoSubjects)
     monkeypatch.setattr(recorder, "_time_lone_starts", lambda *_: None)
-    return asked
+    return metas
 
 
-def test_recording_keeps_to_its_time_and_halves(tmp_path: Path, made: list[Meta]) -> None:
+def test_recording_keeps_to_its_time_and_halves(tmp_path: Path, recorded_metas: list[Meta]) -> None:
     recorder.record(tmp_path, 12.0)
     sets = traces.load_all(tmp_path)
     assert sum(one.meta.seconds["total"] for one in sets) <= 12 * 60
-    assert len(made) == len(sets) + 1  # one crashed, and was tried again
-    counts = [len(replay.chosen(sets, half, c)) for half in plan.HALVES for c in plan.CONDITIONS]
+    assert len(recorded_metas) == len(sets) + 1  # one crashed, and was tried again
+    counts = [
+        len(replay.select_sets(sets, half, c)) for half in plan.HALVES for c in plan.CONDITIONS
+    ]
     assert max(counts) - min(counts) <= 1
     assert {one.meta.turn for one in sets if one.meta.half == "tuning"} == set(plan.TURNS)
     assert len({one.meta.turn for one in sets if one.meta.half == "report"}) == 1
 
 
-def test_recording_goes_on_where_it_was(tmp_path: Path, made: list[Meta]) -> None:
+def test_recording_goes_on_where_it_was(tmp_path: Path, recorded_metas: list[Meta]) -> None:
     recorder.record(tmp_path, 6.0)
     first = len(traces.load_all(tmp_path))
-    before = len(made)
+    before = len(recorded_metas)
     recorder.record(tmp_path, 6.0)
-    assert len(made) == before
+    assert len(recorded_metas) == before
     recorder.record(tmp_path, 10.0)
     sets = traces.load_all(tmp_path)
     assert [one.meta.index for one in sets] == list(range(len(sets)))
     assert len(sets) > first
-    counts = [len(replay.chosen(sets, half, c)) for half in plan.HALVES for c in plan.CONDITIONS]
+    counts = [
+        len(replay.select_sets(sets, half, c)) for half in plan.HALVES for c in plan.CONDITIONS
+    ]
     assert max(counts) - min(counts) <= 1  # a longer recording feeds both halves
     assert len({one.meta.turn for one in sets if one.meta.half == "report"}) == 1
 
@@ -107,7 +111,7 @@ def test_impossible_times_are_refused(
 
 
 class Nothing:
-    """A program of no work."""
+    """A program that does no work."""
 
     resets = 0
 
@@ -136,7 +140,7 @@ def test_turn_takes_one_sample_at_least_and_starts_each_afresh() -> None:
 
 @pytest.fixture
 def fake_subjects(monkeypatch: pytest.MonkeyPatch) -> Iterator[Subjects]:
-    """One cell of the fake framework, in the trial's own workers."""
+    """Yield one cell of the fake framework in the trial's own workers."""
     path = os.pathsep.join(p for p in (str(FAKES), os.environ.get("PYTHONPATH")) if p)
     monkeypatch.setenv("PYTHONPATH", path)
     subject = plan.Subject("linear_cascade", "-", "seed", "gradient", "summed", "fake")
@@ -149,16 +153,16 @@ def fake_subjects(monkeypatch: pytest.MonkeyPatch) -> Iterator[Subjects]:
 
 
 def test_set_of_launches_holds_what_every_tool_takes(fake_subjects: Subjects) -> None:
-    found = recorder.record_set(fake_subjects, Meta(0, "bursty", "tuning", 0.002))
+    launch_set = recorder.record_set(fake_subjects, Meta(0, "bursty", "tuning", 0.002))
     name = plan.SUBJECTS[0].id
-    assert set(found.meta.seconds) == {"start", "prepare", "turns", "solo", "long", "total"}
+    assert set(launch_set.meta.seconds) == {"start", "prepare", "turns", "solo", "long", "total"}
     for worker in range(plan.WORKERS):
-        wall = found.turns(name, worker, "wall")
-        assert len(wall) == len(found.turns(name, worker, "cpu")) > 0
-        assert found.rows[f"turns/{name}/{worker}/lengths"].sum() == len(wall)
+        wall = launch_set.turns(name, worker, "wall")
+        assert len(wall) == len(launch_set.turns(name, worker, "cpu")) > 0
+        assert launch_set.rows[f"turns/{name}/{worker}/lengths"].sum() == len(wall)
         assert (wall > 0).all()
-        assert len(found.rows[f"solo/{name}/{worker}"]) > 0
-    assert len(found.rows[f"long/{name}"]) > 0
+        assert len(launch_set.rows[f"solo/{name}/{worker}"]) > 0
+    assert len(launch_set.rows[f"long/{name}"]) > 0
 
 
 def test_worker_measures_on_the_core_of_the_trial_and_can_be_slowed(
@@ -170,8 +174,8 @@ def test_worker_measures_on_the_core_of_the_trial_and_can_be_slowed(
         calls = fake_subjects.prepare([worker], subject)
         assert os.sched_getaffinity(worker.pid) == {plan.CORE}
         worker.ask("slow", name=subject.strategy, seconds=0.004)
-        taken = worker.ask("turn", name=subject.strategy, calls=calls, seconds=0.05)["wall"]
-        assert min(taken) >= 0.004
+        samples = worker.ask("turn", name=subject.strategy, calls=calls, seconds=0.05)["wall"]
+        assert min(samples) >= 0.004
     finally:
         worker.kill()
 

@@ -1,4 +1,4 @@
-"""Each thing that disturbs measuring is seen on a made-up machine, and not where it is not."""
+"""Each disturbance is found on a made-up machine that has it, and on no other."""
 
 from __future__ import annotations
 
@@ -20,22 +20,25 @@ BATTERY = {"sys/class/power_supply/BAT0/type": "Battery"}
 
 @pytest.fixture(autouse=True)
 def _no_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "_libraries", dict)  # looking for them takes time
+    monkeypatch.setattr(
+        environment, "_libraries", dict
+    )  # reading all packages' metadata takes time
 
 
 def findings(root: Path, files: Any = NOTHING, **changes: Any) -> dict[str, Finding]:
+    """Return the findings of a made-up machine by their names."""
     machine = environment.describe(host(root, files, **changes))
     return {one.name: one for one in disturbances.of_machine(machine)}
 
 
 def test_quiet_machine_gets_no_warning(tmp_path: Path) -> None:
-    found = findings(tmp_path)
-    assert {one.state for one in found.values()} == {disturbances.OK}
-    assert found["clock governor"].found == "performance"
+    results = findings(tmp_path)
+    assert {one.state for one in results.values()} == {disturbances.OK}
+    assert results["clock governor"].found == "performance"
 
 
 @pytest.mark.parametrize(
-    ("name", "said", "files", "environ"),
+    ("name", "message", "files", "environ"),
     [
         ("clock governor", "powersave", {f"{CPU}/cpu3/cpufreq/scaling_governor": "powersave"}, {}),
         ("turbo", "on", {f"{CPU}/intel_pstate/no_turbo": "0"}, {}),
@@ -58,13 +61,13 @@ def test_quiet_machine_gets_no_warning(tmp_path: Path) -> None:
     ],
 )
 def test_disturbance_is_seen_with_what_to_do(
-    tmp_path: Path, name: str, said: str, files: Any, environ: Any
+    tmp_path: Path, name: str, message: str, files: Any, environ: Any
 ) -> None:
-    found = findings(tmp_path, files, environ=environ)
-    assert found[name].state == disturbances.WARNING
-    assert said in found[name].found
-    assert found[name].advice
-    assert [one.name for one in found.values() if one.state == "warning"] == [name]
+    results = findings(tmp_path, files, environ=environ)
+    assert results[name].state == disturbances.WARNING
+    assert message in results[name].found
+    assert results[name].advice
+    assert [one.name for one in results.values() if one.state == "warning"] == [name]
 
 
 @pytest.mark.parametrize(
@@ -96,12 +99,12 @@ def test_what_does_no_harm_is_no_warning(
 
 def test_what_cannot_be_seen_is_neither_well_nor_ill(tmp_path: Path) -> None:
     hidden = dict.fromkeys(FILES)
-    found = findings(tmp_path, hidden)
-    unknown = {name for name, one in found.items() if one.state == disturbances.UNKNOWN}
+    results = findings(tmp_path, hidden)
+    unknown = {name for name, one in results.items() if one.state == disturbances.UNKNOWN}
     assert unknown == {
         "clock governor", "turbo", "threads per core", "virtual machine", "load", "memory", "swap",
     }  # fmt: skip
-    assert all(found[name].found for name in unknown)
+    assert all(results[name].found for name in unknown)
 
 
 def test_busiest_processes_are_named_and_ours_are_not(tmp_path: Path) -> None:
@@ -117,10 +120,10 @@ def test_busiest_processes_are_named_and_ours_are_not(tmp_path: Path) -> None:
     busy = activity.busiest(first, second, 1.0, own=20)
     assert [one.pid for one, _ in busy] == [10]
     assert busy[0][1] == pytest.approx(0.6)
-    found = disturbances.of_processes(busy)
-    assert found.state == disturbances.WARNING
-    assert "brows er) --tab news (10) 0.6" in found.found
-    assert "secret" not in found.found
+    finding = disturbances.of_processes(busy)
+    assert finding.state == disturbances.WARNING
+    assert "brows er) --tab news (10) 0.6" in finding.found
+    assert "secret" not in finding.found
     assert disturbances.of_processes([(second[10], 0.05)]).state == disturbances.OK
     assert disturbances.of_processes(None).state == disturbances.UNKNOWN
 
@@ -136,15 +139,15 @@ def test_another_session_that_measures_is_seen(tmp_path: Path) -> None:
     table = activity.processes(host(tmp_path, files))
     assert table is not None
     assert activity.other_sessions(table, own=70) == {50: 1, 80: 1}
-    found = disturbances.of_sessions({50: 1, 1: 2})
-    assert found.state == disturbances.WARNING
-    assert "process 50 with 1 worker" in found.found
-    assert "2 workers left over" in found.found
+    finding = disturbances.of_sessions({50: 1, 1: 2})
+    assert finding.state == disturbances.WARNING
+    assert "process 50 with 1 worker" in finding.found
+    assert "2 workers left over" in finding.found
     assert disturbances.of_sessions({}).state == disturbances.OK
 
 
 @pytest.mark.parametrize(
-    ("card", "said"),
+    ("card", "message"),
     [
         (gpu(capped="Active"), "clock held down now: sw_power_cap"),
         (gpu(capped="Active", reasons="clocks_throttle_reason"), "held down now: sw_power_cap"),
@@ -154,35 +157,37 @@ def test_another_session_that_measures_is_seen(tmp_path: Path) -> None:
         (gpu(persistence="Disabled"), "unloaded"),
     ],
 )
-def test_gpu_that_is_disturbed_is_seen(tmp_path: Path, card: str, said: str) -> None:
-    found = list(disturbances.of_gpus(graphics.gpus(host(tmp_path, programs={"nvidia-smi": card}))))
-    warned = [one for one in found if one.state == disturbances.WARNING]
+def test_gpu_that_is_disturbed_is_seen(tmp_path: Path, card: str, message: str) -> None:
+    results = list(
+        disturbances.of_gpus(graphics.gpus(host(tmp_path, programs={"nvidia-smi": card})))
+    )
+    warned = [one for one in results if one.state == disturbances.WARNING]
     assert len(warned) == 1
-    assert said in warned[0].found
+    assert message in warned[0].found
     assert warned[0].advice
 
 
 def test_quiet_gpu_gets_no_warning_and_a_hint_to_lock_its_clock(tmp_path: Path) -> None:
     cards = graphics.gpus(host(tmp_path, programs={"nvidia-smi": gpu()}))
-    found = list(disturbances.of_gpus(cards))
-    assert [one.state for one in found] == ["ok", "ok"]
-    assert found[0].found == "345 of 1980 MHz now"
-    assert "-lgc" in str(found[0].advice)
+    results = list(disturbances.of_gpus(cards))
+    assert [one.state for one in results] == ["ok", "ok"]
+    assert results[0].found == "345 of 1980 MHz now"
+    assert "-lgc" in str(results[0].advice)
 
 
 @pytest.mark.parametrize(
-    ("chosen", "left"),
+    ("chosen", "visible"),
     [("0", 1), ("GPU-12", 1), ("GPU-99", 0), ("", 0), ("-1", 0), ("1,0", 0), ("0,7", 1)],
 )
-def test_only_visible_gpus_count(tmp_path: Path, chosen: str, left: int) -> None:
+def test_only_visible_gpus_count(tmp_path: Path, chosen: str, visible: int) -> None:
     environ = {"CUDA_VISIBLE_DEVICES": chosen}
-    seen = graphics.gpus(host(tmp_path, environ=environ, programs={"nvidia-smi": gpu()}))
-    assert len(seen) == left
+    cards = graphics.gpus(host(tmp_path, environ=environ, programs={"nvidia-smi": gpu()}))
+    assert len(cards) == visible
 
 
-@pytest.mark.parametrize("told", ["", "no such thing <", "<nvidia_smi_log/>"])
-def test_nvidia_smi_that_says_nothing_useful_is_no_gpu(tmp_path: Path, told: str) -> None:
-    assert graphics.gpus(host(tmp_path, programs={"nvidia-smi": told})) == []
+@pytest.mark.parametrize("printed", ["", "no such thing <", "<nvidia_smi_log/>"])
+def test_nvidia_smi_that_says_nothing_useful_is_no_gpu(tmp_path: Path, printed: str) -> None:
+    assert graphics.gpus(host(tmp_path, programs={"nvidia-smi": printed})) == []
 
 
 @pytest.mark.parametrize(
@@ -204,5 +209,5 @@ def test_what_happened_while_measuring_is_counted(tmp_path: Path, name: str, fil
     calm = disturbances.while_measuring(activity.difference(before, activity.counters(quiet)))
     assert {one.state for one in calm} == {disturbances.OK}
     after = activity.counters(host(tmp_path, files))
-    found = disturbances.while_measuring(activity.difference(before, after))
-    assert next(one for one in found if one.name == name).state == disturbances.WARNING
+    results = disturbances.while_measuring(activity.difference(before, after))
+    assert next(one for one in results if one.name == name).state == disturbances.WARNING

@@ -1,4 +1,4 @@
-"""A machine's identity: the same whatever goes on in it, another where times would be."""
+"""A machine's identity stays the same under any load, and changes with all that changes times."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ libraries = environment._libraries
 
 @pytest.fixture(autouse=True)
 def _no_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "_libraries", dict)  # looking for them takes time
+    monkeypatch.setattr(
+        environment, "_libraries", dict
+    )  # reading all packages' metadata takes time
 
 
 def identity(root: Path, files: Any = NOTHING, **changes: Any) -> str:
-    told: str = environment.describe(host(root, files, **{"programs": CARD} | changes))["id"]
-    return told
+    """Return the id of a made-up machine with one GPU."""
+    machine = environment.describe(host(root, files, **{"programs": CARD} | changes))
+    return str(machine["id"])
 
 
 def cpuinfo(**changes: str) -> dict[str, str]:
+    """Return ``/proc/cpuinfo`` with texts replaced."""
     text = FILES["proc/cpuinfo"]
     for old, new in changes.items():
         assert old in text
@@ -116,9 +120,9 @@ def test_libraries_that_frameworks_bring_along_are_found(
         folder.mkdir()
         (folder / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = libraries()
-    assert found["nvidia-cudnn-cu12"] == "9.1"
-    assert "another-one" not in found
+    versions = libraries()
+    assert versions["nvidia-cudnn-cu12"] == "9.1"
+    assert "another-one" not in versions
 
 
 def test_what_is_stable_is_named_and_what_is_null_has_its_reason(tmp_path: Path) -> None:
@@ -145,8 +149,8 @@ def test_runs_and_reports_are_no_change_of_the_code(
     (tmp_path / "results" / "reference" / "report.md").unlink()
     (tmp_path / "results" / "runs").mkdir()
     (tmp_path / "results" / "runs" / "new.json").write_text("")
-    found = environment._commit(Host())
-    assert (len(found["commit"]), found["dirty"]) == (40, False)
+    commit = environment._commit(Host())
+    assert (len(commit["commit"]), commit["dirty"]) == (40, False)
     (tmp_path / "results" / "show.py").write_text("changed\n")
     assert environment._commit(Host())["dirty"] is True
 
@@ -224,3 +228,19 @@ def test_record_holds_no_name_of_another_program(tmp_path: Path) -> None:
     assert machine["gpu_state"][0]["processes"] == 1
     assert "train" not in str(machine)
     assert "GPU-1234" not in str(machine)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("Name:\tx\nVmHWM:\t    2000 kB\nVmRSS:\t 1000 kB", 2_048_000),
+        ("Name:\tx\nVmRSS:\t 1000 kB", None),
+        ("VmHWM:", None),
+        (None, None),
+    ],
+)
+def test_memory_of_a_process_is_read_in_bytes(
+    tmp_path: Path, status: str | None, expected: int | None
+) -> None:
+    machine = host(tmp_path, {"proc/7/status": status})
+    assert activity.process_memory(machine, 7, "VmHWM") == expected

@@ -1,4 +1,4 @@
-"""Figures as text: units, digits, intervals; and names made harmless."""
+"""Test the formatting of figures as text, and the escaping of names from files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from results.formatting import (
     code,
     escape,
     flops_text,
-    number_text,
     ratio_text,
     seconds_text,
     share_text,
@@ -25,9 +24,6 @@ def figure(estimate: float, low: float | None, high: float | None) -> dict[str, 
     return {
         "estimate": estimate, "low": low, "high": high, "confidence": 0.95, "launches": 6,
     }  # fmt: skip
-
-
-# Figures as text
 
 
 @pytest.mark.parametrize(
@@ -54,8 +50,7 @@ def test_a_ratio_shows_its_interval_and_without_one_only_itself() -> None:
     assert ratio_text(None) == DASH
 
 
-def test_numbers_and_shares_are_rounded_and_null_is_a_dash() -> None:
-    assert (number_text(1.45), number_text(0.0), number_text(None)) == ("1.45", "0", DASH)
+def test_shares_are_rounded_and_null_is_a_dash() -> None:
     assert (share_text(0.371), share_text(0.0123), share_text(None)) == ("37 %", "1.2 %", DASH)
 
 
@@ -68,7 +63,7 @@ def test_numbers_and_shares_are_rounded_and_null_is_a_dash() -> None:
         ("_slanted_", r"\_slanted\_"), (r"a\|b", r"a\\\|b"), ("\ud800", "?"),
     ],
 )  # fmt: skip
-def test_a_name_from_a_file_is_shown_and_does_nothing(name: str, text: str) -> None:
+def test_a_name_from_a_file_is_shown_literally(name: str, text: str) -> None:
     assert escape(name) == text
 
 

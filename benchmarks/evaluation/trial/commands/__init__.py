@@ -1,1 +1,1 @@
-"""What the other tools' own commands are given to run; copied to a folder of their own first."""
+"""Benchmark files for the other tools' commands; each is copied into a folder of its own first."""

@@ -1,4 +1,4 @@
-"""The cells as a user of pyperf writes them."""
+"""Run the cells as a user of pyperf writes them."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ if __name__ == "__main__":
     runner.parse_args()
     runner.args.inherit_environ = inherited
     for name in cell.names():
-        runner.bench_func(name, cell.lazily(name))
+        runner.bench_func(name, cell.open_lazily(name))

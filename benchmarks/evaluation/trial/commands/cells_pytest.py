@@ -1,4 +1,4 @@
-"""The cells as a user of pytest-benchmark writes them."""
+"""Define the cells as a user of pytest-benchmark writes them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from benchmarks.evaluation.trial import cell
 
 @pytest.mark.parametrize("name", cell.names())
 def test_cell(name: str, request: pytest.FixtureRequest) -> None:
-    """Timed by the tool itself, or told from a trace."""
-    call, timer, count = cell.opened(name)
+    """Time the real cell, or replay each recorded sample once."""
+    call, timer, count = cell.open_cell(name)
     request.node.add_marker(pytest.mark.benchmark(timer=timer))
     benchmark: Any = request.getfixturevalue("benchmark")
     if count:

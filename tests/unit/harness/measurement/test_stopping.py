@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.measurement.stopping import PrecisionGoal, parsed
-from results.statistics.estimators import (
+from results.statistics.moderation import (
     NO_PRIOR,
     Prior,
     fit_prior,
@@ -58,7 +58,7 @@ def test_one_wide_ratio_of_the_group_goes_on_until_launches_or_time_are_up() -> 
 
 def test_width_is_that_of_the_interval_that_is_reported() -> None:
     cell = launches(8, 0.02)
-    figure = moderated_interval([math.log(row[0] / 1e-3) for row in cell], NO_PRIOR)
+    figure: Any = moderated_interval([math.log(row[0] / 1e-3) for row in cell], NO_PRIOR)
     width = figure["high"] / figure["estimate"] - 1
     samples = {"summed": launches(8, 0.0), "other": cell}
     for factor, said in ((1.001, "precision"), (0.999, None)):
@@ -124,7 +124,7 @@ def test_stopping_by_width_keeps_coverage_and_alarms_near_what_is_claimed() -> N
         for row in d:
             looks = (k for k in (6, 10, 16, 24) if half_width(moderate(row[:k], prior)) <= 0.02)
             taken = row[: next(looks, 24)]
-            figure = moderated_interval(taken, prior)
+            figure: Any = moderated_interval(taken, prior)
             covered += figure["low"] <= 1 <= figure["high"]
             alarms += decide([moderate(taken, prior)], 0.02) in (["slower"], ["faster"])
             cells += 1

@@ -43,7 +43,7 @@ def result(**changes: Any) -> dict[str, Any]:
 
 
 def test_figures_are_the_ones_measured_and_the_prediction_is_cell_over_baseline() -> None:
-    record = finish(measured(CELL, result(), 110.0))
+    record: Any = finish(measured(CELL, result(), 110.0))
     known = {"flops": 220.0, "first_call_seconds": 0.5, "residual_bytes": 64}
     assert {name: record[name] for name in known} == known
     assert record["predicted_ratio"] == 2.0
@@ -53,7 +53,7 @@ def test_figures_are_the_ones_measured_and_the_prediction_is_cell_over_baseline(
 
 def test_figure_that_could_not_be_had_is_null_with_its_reason_and_never_0() -> None:
     figures = {"flops": 0, "residual_bytes": None, "gradient_error": None}
-    record = finish(measured(CELL, result(figures=figures), 110.0))
+    record: Any = finish(measured(CELL, result(figures=figures), 110.0))
     reasons = {
         "flops": "the counter saw no operation",
         "predicted_ratio": "no FLOPs counted",
@@ -85,7 +85,7 @@ def test_errors_of_the_parameters_are_kept_with_three_digits() -> None:
 def test_cell_that_failed_has_no_figure_but_what_is_wrong_with_its_gradients() -> None:
     wrong = {"outcome": "wrong_gradients", "why": "net1.linear.bias: not finite"}
     found = result(figures={"equivalence": wrong["why"]}, peak_seconds=[1.0, 1.0], **wrong)
-    record = finish(measured(CELL, found, 110.0))
+    record: Any = finish(measured(CELL, found, 110.0))
     assert record["outcome"] == "wrong_gradients"
     assert (record["equivalence"], record["gradient_error"]) == (wrong["why"], ERROR)
     left = [name for name in FIGURES if record[name] is not None]

@@ -1,4 +1,4 @@
-"""When a compiled mode pays: worked out by hand, and null with the reason where it cannot be."""
+"""Check break-even numbers worked out by hand, and the reasons where there is none."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def rows(*times: float, launches: int = 6) -> list[list[float]]:
     return [[time * (1 + 0.1 * index) for time in times] for index in range(launches)]
 
 
-def estimated(*pairs: tuple[Record, Any]) -> list[Record]:
+def estimated(*pairs: tuple[Record, Any]) -> list[Any]:
     samples = {sample_key(record): launches for record, launches in pairs if launches}
     return [finish(one) for one in estimate_run([record for record, _ in pairs], samples)]
 

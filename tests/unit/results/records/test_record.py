@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_cells_that_differ_in_any_field_have_different_sample_keys() -> None:
 
 
 def test_a_new_record_has_every_key_in_order_and_null_for_what_is_not_known() -> None:
-    fresh = new_record(CELL, family="cascade", baseline=None, rerun="again", flops=7)
+    fresh: Any = new_record(CELL, family="cascade", baseline=None, rerun="again", flops=7)
     assert tuple(fresh) == RECORD_KEYS
     assert fresh["schema"] == SCHEMA
     assert fresh["flops"] == 7

@@ -1,4 +1,4 @@
-"""What is said of a comparison: verdicts, their order, the exit code, the tables."""
+"""Check the conclusions of a comparison: verdicts, their order, the exit code, the tables."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from results.terminal import regression_table
 from tests.helpers.factories.comparisons import comparison
 
 
-def named(found: regression.Analysis, framework: str, scenario: str) -> regression.Finding:
+def named(result: regression.Analysis, framework: str, scenario: str) -> regression.Finding:
     (one,) = [
         f
-        for f in found.findings
+        for f in result.findings
         if f.cell["framework"] == framework and scenario in f.cell["scenario"]
     ]
     return one
 
 
 def test_unchanged_code_is_no_regression() -> None:
-    found = regression.analysis(comparison())
-    assert {one.verdict for one in found.findings} == {EQUAL}
-    assert [shift.verdict for shift in found.shifts] == [EQUAL, EQUAL]
-    assert (found.exit_code, found.pairs) == (regression.NOTHING_SLOWER, 24)
+    result = regression.analysis(comparison())
+    assert {one.verdict for one in result.findings} == {EQUAL}
+    assert [shift.verdict for shift in result.shifts] == [EQUAL, EQUAL]
+    assert (result.exit_code, result.pairs) == (regression.NOTHING_SLOWER, 24)
 
 
 def test_a_slower_cell_comes_first_and_is_a_regression() -> None:
-    found = regression.analysis(comparison({3: 0.05, 7: 0.4}))
-    first, second = found.findings[:2]
+    result = regression.analysis(comparison({3: 0.05, 7: 0.4}))
+    first, second = result.findings[:2]
     assert (first.cell["framework"], first.cell["scenario"]) == ("jax", "stacked_cascade")
     assert (second.cell["framework"], second.cell["scenario"]) == ("torch", "gan")
-    assert [one.verdict for one in found.findings[:3]] == [SLOWER, SLOWER, EQUAL]
+    assert [one.verdict for one in result.findings[:3]] == [SLOWER, SLOWER, EQUAL]
     assert second.ratios["wall"].low < 1.05 < second.ratios["wall"].high
-    assert found.exit_code == regression.REGRESSION
+    assert result.exit_code == regression.REGRESSION
 
 
 def test_two_changed_cells_of_four_do_not_pass_for_a_common_shift() -> None:
     document = comparison({0: 0.05, 1: 0.4}, frameworks=("torch",))
     document["cells"][4] |= {"state": "wrong_in_head", "why": "net1.weight", "seconds": {}}
-    found = regression.analysis(document)
-    assert [one.verdict for one in found.findings] == [WRONG, SLOWER, SLOWER, EQUAL, EQUAL]
-    (shift,) = found.shifts
+    result = regression.analysis(document)
+    assert [one.verdict for one in result.findings] == [WRONG, SLOWER, SLOWER, EQUAL, EQUAL]
+    (shift,) = result.shifts
     assert shift.verdict != SLOWER
 
 
 def test_what_all_cells_of_a_framework_share_is_a_row_of_its_own() -> None:
-    found = regression.analysis(comparison(dict.fromkeys(range(5), 0.06)))
-    torch, jax = sorted(found.shifts, key=lambda shift: shift.framework, reverse=True)
+    result = regression.analysis(comparison(dict.fromkeys(range(5), 0.06)))
+    torch, jax = sorted(result.shifts, key=lambda shift: shift.framework, reverse=True)
     assert (torch.verdict, jax.verdict) == (SLOWER, EQUAL)
     assert torch.ratios["wall"].estimate == pytest.approx(1.06, abs=0.01)
-    assert SLOWER not in {one.verdict for one in found.findings}
-    assert found.exit_code == regression.REGRESSION
+    assert SLOWER not in {one.verdict for one in result.findings}
+    assert result.exit_code == regression.REGRESSION
 
 
 def test_two_cells_have_nothing_in_common_to_speak_of() -> None:
@@ -69,9 +69,9 @@ def test_two_cells_have_nothing_in_common_to_speak_of() -> None:
 def test_wrong_gradients_come_before_everything_slower() -> None:
     document = comparison({1: 0.3})
     document["cells"][9] |= {"state": "wrong_in_head", "why": "net1.weight: 0.1", "seconds": {}}
-    found = regression.analysis(document)
-    assert [one.verdict for one in found.findings[:2]] == [WRONG, SLOWER]
-    assert (found.findings[0].why, found.findings[0].base) == ("net1.weight: 0.1", None)
+    result = regression.analysis(document)
+    assert [one.verdict for one in result.findings[:2]] == [WRONG, SLOWER]
+    assert (result.findings[0].why, result.findings[0].base) == ("net1.weight: 0.1", None)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_wrong_gradients_come_before_everything_slower() -> None:
 def test_the_exit_code_of_what_was_not_compared(state: str, verdict: str, code: int) -> None:
     document = comparison()
     document["cells"][0] |= {"state": state, "why": "because", "seconds": {}}
-    found = regression.analysis(document)
-    assert verdict in {one.verdict for one in found.findings}
-    assert found.exit_code == code
+    result = regression.analysis(document)
+    assert verdict in {one.verdict for one in result.findings}
+    assert result.exit_code == code
 
 
 def test_where_nothing_was_compared_nothing_was_told() -> None:
@@ -100,33 +100,33 @@ def test_where_nothing_was_compared_nothing_was_told() -> None:
 
 
 def test_before_the_first_look_there_are_times_and_no_verdict() -> None:
-    found = regression.analysis(comparison({0: 1.0}, pairs=7, taken=()))
-    assert {one.verdict for one in found.findings} == {INCONCLUSIVE}
-    assert found.exit_code == regression.UNDECIDED
-    slowest = max(one.head or 0.0 for one in found.findings)
+    result = regression.analysis(comparison({0: 1.0}, pairs=7, taken=()))
+    assert {one.verdict for one in result.findings} == {INCONCLUSIVE}
+    assert result.exit_code == regression.UNDECIDED
+    slowest = max(one.head or 0.0 for one in result.findings)
     assert slowest == pytest.approx(4e-3, rel=0.02)
 
 
 def test_base_against_base_that_differs_makes_its_cell_inconclusive() -> None:
-    found = regression.analysis(comparison({2: 0.1}, control={2: 0.08}))
-    assert found.findings[0].verdict == INCONCLUSIVE
-    assert "base against base differs" in found.findings[0].why
-    assert found.exit_code == regression.UNDECIDED
+    result = regression.analysis(comparison({2: 0.1}, control={2: 0.08}))
+    assert result.findings[0].verdict == INCONCLUSIVE
+    assert "base against base differs" in result.findings[0].why
+    assert result.exit_code == regression.UNDECIDED
 
 
 def test_noise_that_hides_a_change_is_inconclusive_not_equal() -> None:
-    found = regression.analysis(comparison(spread=0.08))
-    assert {one.verdict for one in found.findings} == {INCONCLUSIVE}
+    result = regression.analysis(comparison(spread=0.08))
+    assert {one.verdict for one in result.findings} == {INCONCLUSIVE}
 
 
 def test_a_look_that_was_had_early_counts() -> None:
-    found = regression.analysis(comparison({0: 0.3}, pairs=19, taken=(10, 16, 19)))
-    assert found.pairs == 19
-    assert found.findings[0].verdict == SLOWER
+    result = regression.analysis(comparison({0: 0.3}, pairs=19, taken=(10, 16, 19)))
+    assert result.pairs == 19
+    assert result.findings[0].verdict == SLOWER
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "said"),
+    ("verdicts", "expected"),
     [
         ({"wall": EQUAL, "cpu": INCONCLUSIVE}, EQUAL),
         ({"wall": EQUAL, "cpu": SLOWER}, SLOWER),
@@ -136,8 +136,8 @@ def test_a_look_that_was_had_early_counts() -> None:
         ({"wall": INCONCLUSIVE, "cpu": EQUAL}, INCONCLUSIVE),
     ],
 )
-def test_one_verdict_of_two_metrics(verdicts: dict[str, str], said: str) -> None:
-    assert regression.joined(verdicts) == said
+def test_one_verdict_of_two_metrics(verdicts: dict[str, str], expected: str) -> None:
+    assert regression.joint_verdict(verdicts) == expected
 
 
 def test_a_launch_is_a_low_quantile_of_its_turns_without_their_first_samples() -> None:
@@ -164,18 +164,18 @@ def test_changes_read_as_percent() -> None:
 def test_the_terminal_s_table_fits_and_says_everything() -> None:
     document = comparison({3: 0.05})
     document["cells"][0] |= {"state": "wrong_in_head", "why": "net1.weight: 0.1", "seconds": {}}
-    told = regression_table.text(document, regression.analysis(document))
-    assert max(map(len, told.splitlines())) <= 100
-    lines = told.splitlines()
+    shown = regression_table.text(document, regression.analysis(document))
+    assert max(map(len, shown.splitlines())) <= 100
+    lines = shown.splitlines()
     places = [next(i for i, line in enumerate(lines) if line.startswith(mark))
               for mark in ("✗ wrong gradients", "▲ slower", "= equal")]  # fmt: skip
     assert places == sorted(places)
-    assert "all 5 jax cells together: " in told
+    assert "all 5 jax cells together: " in shown
     assert (
-        "wrong gradients: torch conv_cascade small eager gradient summed: net1.weight: 0.1" in told
+        "wrong gradients: torch conv_cascade small eager gradient summed: net1.weight: 0.1" in shown
     )
-    assert "a regression (exit code 1)" in told
-    assert "both: python 3.11.7, torch 2.13.0, jax 0.10.2" in told
+    assert "a regression (exit code 1)" in shown
+    assert "both: python 3.11.7, torch 2.13.0, jax 0.10.2" in shown
 
 
 def test_versions_that_differ_stand_beside_their_side() -> None:
@@ -192,29 +192,29 @@ def test_versions_that_differ_stand_beside_their_side() -> None:
 def test_markdown_folds_what_is_equal_and_escapes_names() -> None:
     document = comparison({3: 0.05})
     document["sides"]["head"] = {**document["sides"]["head"], "label": "<b>|x`"}
-    told = regression_table.markdown(document, regression.analysis(document))
-    assert told.startswith("### A regression (exit code 1)\n")
-    loud, folded = told.split("<details>")
+    shown = regression_table.markdown(document, regression.analysis(document))
+    assert shown.startswith("### A regression (exit code 1)\n")
+    loud, folded = shown.split("<details>")
     assert "▲ slower | torch gan small" in loud
     assert "= equal" not in loud.split("all 5")[0]
     assert folded.count("= equal") == 9
-    assert "<b>" not in told
-    assert "&lt;b&gt;\\|x\\`" in told
-    assert "cascade-bench regress main --budget 10m" in told
+    assert "<b>" not in shown
+    assert "&lt;b&gt;\\|x\\`" in shown
+    assert "cascade-bench regress main --budget 10m" in shown
 
 
 def test_the_json_is_plain_data_with_all_that_was_taken() -> None:
     document = comparison({3: 0.05})
-    told = json.loads(
+    shown = json.loads(
         json.dumps(regression_table.document_json(document, regression.analysis(document)))
     )
-    assert (told["exit_code"], told["findings"][0]["verdict"]) == (1, "slower")
-    assert told["findings"][0]["ratios"]["wall"]["estimate"] == pytest.approx(1.05, abs=0.01)
-    assert told["comparison"]["cells"][0]["seconds"]["wall"][23]
+    assert (shown["exit_code"], shown["findings"][0]["verdict"]) == (1, "slower")
+    assert shown["findings"][0]["ratios"]["wall"]["estimate"] == pytest.approx(1.05, abs=0.01)
+    assert shown["comparison"]["cells"][0]["seconds"]["wall"][23]
 
 
 @pytest.mark.parametrize(
-    ("more", "unchanged", "slower", "said"),
+    ("more", "unchanged", "slower", "prefix"),
     [
         ({}, 0, 1, ""),
         ({"unsaved": True}, 2, 1, "not saved; "),
@@ -223,19 +223,19 @@ def test_the_json_is_plain_data_with_all_that_was_taken() -> None:
     ],
 )
 def test_one_exit_code_in_every_form(
-    more: dict[str, Any], unchanged: int, slower: int, said: str
+    more: dict[str, Any], unchanged: int, slower: int, prefix: str
 ) -> None:
     for changes, code in (({}, unchanged), ({0: 0.3}, slower)):
         document = comparison(changes) | more
-        found = regression.analysis(document)
-        assert regression.ending(document, found) == code
-        told = regression_table.document_json(document, found)
-        assert told["exit_code"] == code
-        assert told["outcome"].startswith(said)
+        result = regression.analysis(document)
+        assert regression.ending(document, result) == code
+        shown = regression_table.document_json(document, result)
+        assert shown["exit_code"] == code
+        assert shown["outcome"].startswith(prefix)
         last = f"(exit code {code})"
-        assert told["outcome"].endswith(last)
-        assert regression_table.text(document, found).rstrip().endswith(last)
-        assert last in regression_table.markdown(document, found).splitlines()[0]
+        assert shown["outcome"].endswith(last)
+        assert regression_table.text(document, result).rstrip().endswith(last)
+        assert last in regression_table.markdown(document, result).splitlines()[0]
 
 
 @pytest.mark.parametrize(
@@ -253,5 +253,5 @@ def test_the_command_that_asks_the_same_means_the_same_elsewhere(
 ) -> None:
     document = comparison() | {"arguments": arguments}
     document["sides"]["head"]["commit"] = "1" * 40
-    told = regression_table.markdown(document, regression.analysis(document))
-    assert f"Again: `cascade-bench regress {again}`" in told
+    shown = regression_table.markdown(document, regression.analysis(document))
+    assert f"Again: `cascade-bench regress {again}`" in shown

@@ -1,4 +1,4 @@
-"""Runs over time: the cache is only a cache, changes are found and noise is not, the table fits."""
+"""Check the history of runs: its cache, the detection of changes, and the table."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_the_cache_holds_what_the_runs_hold(tmp_path: Path) -> None:
     assert (first.runs_read, second.runs_read) == (3, 0)
     assert first.rows.astype(str).equals(second.rows.astype(str))
     (cell, *_) = history.series(second, "box-1")
-    run = run_of(1)
-    (record,) = [r for r in run.records if all(r[k] == v for k, v in cell.cell.items())]
+    records: list[Any] = list(run_of(1).records)
+    (record,) = [r for r in records if all(r[k] == v for k, v in cell.cell.items())]
     assert cell.seconds[0] == record["seconds"]["estimate"]
     assert len(cell.runs) == 3
     assert cell.runs[0] < cell.runs[2]

@@ -1,4 +1,4 @@
-"""Two saved runs: the weak way says how weak it is, and names what it cannot compare."""
+"""Check that comparing two stored runs states its limits and names cells it cannot compare."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ def slowed(run: Run, place: int, times: float) -> Run:
 
 def test_unchanged_code_is_inconclusive_not_equal() -> None:
     # 10 % is what a session may do to a cell, and far beyond what these launches spread by
-    found = stored_runs.compared(whole_run(), slowed(later(), 4, 1.10))
-    assert {one.verdict for one in found.findings} == {INCONCLUSIVE}
-    assert EQUAL not in {shift.verdict for shift in found.shifts}
-    assert found.exit_code == 3
+    result = stored_runs.compared(whole_run(), slowed(later(), 4, 1.10))
+    assert {one.verdict for one in result.findings} == {INCONCLUSIVE}
+    assert EQUAL not in {shift.verdict for shift in result.shifts}
+    assert result.exit_code == 3
 
 
 def test_every_cell_says_what_it_could_have_seen() -> None:
-    found = stored_runs.compared(whole_run(), later())
-    assert all(one.why.startswith("nothing under ") for one in found.findings)
+    result = stored_runs.compared(whole_run(), later())
+    assert all(one.why.startswith("nothing under ") for one in result.findings)
     few, many = (stored_runs.needed([0.07] * count)[0] for count in (1, 300))
     assert 0.1 < few < many < 0.5
 
 
 def test_a_change_far_beyond_what_sessions_do_is_found() -> None:
-    found = stored_runs.compared(whole_run(), slowed(later(), 4, 2.0))
-    first = found.findings[0]
+    result = stored_runs.compared(whole_run(), slowed(later(), 4, 2.0))
+    first = result.findings[0]
     assert first.verdict == SLOWER
     assert first.ratios["wall"].estimate == pytest.approx(2.0, rel=0.1)
-    assert [one.verdict for one in found.findings[1:]].count(SLOWER) == 0
-    assert found.exit_code == 1
+    assert [one.verdict for one in result.findings[1:]].count(SLOWER) == 0
+    assert result.exit_code == 1
 
 
 def test_a_drift_of_everything_is_no_cell_s_change() -> None:
-    found = stored_runs.compared(whole_run(), later(drift=1.8))
-    assert {one.verdict for one in found.findings} == {INCONCLUSIVE}
-    assert [shift.verdict for shift in found.shifts] == [SLOWER, SLOWER]
+    result = stored_runs.compared(whole_run(), later(drift=1.8))
+    assert {one.verdict for one in result.findings} == {INCONCLUSIVE}
+    assert [shift.verdict for shift in result.shifts] == [SLOWER, SLOWER]
     faster = stored_runs.compared(later(drift=1.8), whole_run())
     assert {shift.verdict for shift in faster.shifts} == {FASTER}
 
@@ -82,8 +82,8 @@ def test_a_few_cells_know_less_of_what_all_share() -> None:
 def test_where_nothing_shared_can_be_taken_out_it_stays_in_the_interval() -> None:
     base, head = whole_run(), later()
     head.records[:] = head.records[:1]
-    (found,) = [f for f in stored_runs.compared(base, head).findings if f.ratios]
-    ratio = found.ratios["wall"]
+    (finding,) = [f for f in stored_runs.compared(base, head).findings if f.ratios]
+    ratio = finding.ratios["wall"]
     spread = math.sqrt(2) * math.hypot(stored_runs.CELL_SPREAD, stored_runs.COMMON_SPREAD)
     assert math.log(ratio.high / ratio.low) / 2 / 1.96 == pytest.approx(spread, rel=0.01)
 
@@ -91,9 +91,11 @@ def test_where_nothing_shared_can_be_taken_out_it_stays_in_the_interval() -> Non
 def test_cells_that_one_run_lacks_are_named() -> None:
     base, head = whole_run(), later()
     gone, new = head.records.pop(0), base.records.pop(3)
-    found = {sample_key(dict(one.cell)): one for one in stored_runs.compared(base, head).findings}
-    assert found[sample_key(gone)].verdict == GONE
-    assert found[sample_key(new)].verdict == NEW
+    findings = {
+        sample_key(dict(one.cell)): one for one in stored_runs.compared(base, head).findings
+    }
+    assert findings[sample_key(gone)].verdict == GONE
+    assert findings[sample_key(new)].verdict == NEW
 
 
 @pytest.mark.parametrize(
@@ -130,11 +132,11 @@ def test_the_command_compares_with_the_newest_run(
     for run in (base, head):
         save_run(run, tmp_path)
     assert main(["regress", "--stored", base.id, f"--results={tmp_path}"]) == 1
-    told = capsys.readouterr().out
-    assert f"base: run {base.id} of" in told
-    assert f"head: run {head.id} of" in told
-    assert "▲ slower" in told
-    assert "two saved sessions" in told
+    shown = capsys.readouterr().out
+    assert f"base: run {base.id} of" in shown
+    assert f"head: run {head.id} of" in shown
+    assert "▲ slower" in shown
+    assert "two saved sessions" in shown
     assert main(["regress", "--stored", base.id, head.id, f"--results={tmp_path}", "--json"]) == 1
     assert main(["regress", "--stored", base.id, f"--results={tmp_path}", "--markdown"]) == 1
 
@@ -160,7 +162,7 @@ def test_the_command_compares_what_is_chosen_of_runs_of_one_machine(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--stored", "nowhere"], "neither a file nor the id"),
         (["--stored", LATER], "is both sides"),
@@ -168,11 +170,11 @@ def test_the_command_compares_what_is_chosen_of_runs_of_one_machine(
     ],
 )
 def test_what_cannot_be_compared_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     save_run(later(), tmp_path)
     assert main(["regress", *arguments, f"--results={tmp_path}"]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

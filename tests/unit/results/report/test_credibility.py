@@ -1,6 +1,8 @@
-"""What the page says about its own figures, and what its words mean."""
+"""Test the lines on the credibility of the figures, and the glossary."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
@@ -22,14 +24,15 @@ def lines(run: Run) -> list[str]:
 
 def test_the_worst_gradient_is_named_with_its_error() -> None:
     run = whole_run()
-    run.records[7]["gradient_error"]["parameters"]["net2.linear1.bias"] = 2.0**-23 * 77
+    seventh: Any = run.records[7]
+    seventh["gradient_error"]["parameters"]["net2.linear1.bias"] = 2.0**-23 * 77
     checked = sum(record["equivalence"] == "pass" for record in run.records)
     gradients = lines(run)[0]
     assert f"in {checked} cells" in gradients
     assert "net2.linear1.bias of stacked_cascade n2, seed, 77.0 epsilons off" in gradients
     assert "(0.00092 % of its norm)" in gradients
     assert "kink" not in gradients
-    run.records[7]["gradient_error"]["parameters"]["net2.linear1.bias"] = 2e-3
+    seventh["gradient_error"]["parameters"]["net2.linear1.bias"] = 2e-3
     assert "(0.2 % of its norm). More than rounding" in lines(run)[0]
 
 
@@ -42,7 +45,7 @@ def test_a_wrong_cell_does_not_count_as_checked() -> None:
     assert f"in {count} cells" in lines(run)[0] != right
 
 
-def test_a_failed_canary_is_not_passed_over() -> None:
+def test_failed_and_undecided_canaries_are_counted() -> None:
     run = whole_run()
     assert "1 of 1 runs here did, and none failed; 0 of 2 canaries" in lines(run)[1]
     run.settings["canaries"][1]["passed"] = None
@@ -56,7 +59,7 @@ def test_a_failed_canary_is_not_passed_over() -> None:
     assert "0 of 1 runs here did" in lines(run)[1]
 
 
-def test_what_work_done_twice_read_is_told_over_all_sessions() -> None:
+def test_the_ratio_of_the_canary_that_works_twice_is_shown_over_all_sessions() -> None:
     runs = [whole_run(), whole_run("20261122T010203-ab12cd")]
     for run, jax in zip(runs, (1.82, 1.91), strict=True):
         for one, read in zip(run.settings["canaries"], (2.0, jax), strict=True):
@@ -64,14 +67,14 @@ def test_what_work_done_twice_read_is_told_over_all_sessions() -> None:
     (machine,) = collect(runs)
     (points,) = credibility.section(machine).blocks
     assert isinstance(points, Points)
-    said = "".join(points.items[1])
-    assert "2.00 to 2.00 times as long in torch, 1.82 to 1.91 times as long in jax;" in said
+    text = "".join(points.items[1])
+    assert "2.00 to 2.00 times as long in torch, 1.82 to 1.91 times as long in jax;" in text
     assert "1.82 times as long in jax; what" in lines(runs[0])[1]
 
 
 def test_the_noise_is_half_the_interval_of_the_ratios() -> None:
     run = whole_run()
-    rated = [record for record in run.records if record["ratio"]]
+    rated: list[Any] = [record for record in run.records if record["ratio"]]
     for record in rated:
         record["ratio"] |= {"estimate": 1.0, "low": 1 / 1.05, "high": 1.05}
     assert f"half of the {len(rated)} ratios" in lines(run)[2]
@@ -81,7 +84,7 @@ def test_the_noise_is_half_the_interval_of_the_ratios() -> None:
     assert "no ratio has an interval" in lines(run)[2]
 
 
-def test_what_had_not_settled_is_counted() -> None:
+def test_times_with_a_trend_are_counted() -> None:
     run = whole_run()
     assert f"all {len(run.records)} times had settled" in lines(run)[3]
     run.records[0]["steady"] = False
@@ -101,16 +104,19 @@ def test_a_load_of_any_shape_is_no_error(load: object) -> None:
     assert ("load 0.5" in lines(run)[4]) == (load == [0.5, 0.4, 0.3])
 
 
-def test_what_sessions_differ_by_widens_the_interval_between_frameworks() -> None:
+def test_the_spread_between_sessions_widens_the_interval_between_frameworks() -> None:
     torch, jax = [[1.0], [1.02]] * 3, [[1.1], [1.12]] * 3
-    within, whole = (welch_interval(torch, jax, between=sd) for sd in (0.0, 0.1))
+    intervals: list[Any] = [welch_interval(torch, jax, between=sd) for sd in (0.0, 0.1)]
+    within, whole = intervals
     assert whole["estimate"] == within["estimate"]
     # 0.1 is far above what these launches spread, so it makes the interval alone: ±1.96 × 0.1
     assert whole["high"] / whole["estimate"] == pytest.approx(1.22, rel=0.01)
     assert within["low"] > 1 > whole["low"]
 
 
-def test_a_session_s_own_launches_name_no_winner(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_winner_is_named_by_less_than_the_spread_between_sessions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def winners() -> set[str]:
         (machine,) = collect([whole_run()])  # JAX takes 0.8 of torch's time
         return {framework_comparison.winner(pair) for pair in machine.pairs}
@@ -127,20 +133,20 @@ def networks(machine: Machine) -> str:
     return "".join(points.items[1])
 
 
-def test_each_network_s_winner_is_told_in_words() -> None:
+def test_each_network_s_winner_is_named() -> None:
     (machine,) = collect([whole_run(scenarios=("stacked_cascade", "gan"))])
-    told = networks(machine)
-    assert "jax is faster on stacked_cascade (medium, 1.3 times)" in told
-    assert "gan (medium, 1.3 times)" in told
-    assert "torch is faster" not in told
+    text = networks(machine)
+    assert "jax is faster on stacked_cascade (medium, 1.3 times)" in text
+    assert "gan (medium, 1.3 times)" in text
+    assert "torch is faster" not in text
 
 
-def test_the_words_of_what_was_measured_are_explained() -> None:
+def test_the_glossary_explains_the_names_that_were_measured() -> None:
     run = whole_run()
     scenarios = {
         "stacked_cascade": {"summary": "deep supervision", "sizes": {"medium": {"w": 512}}}
     }
-    words, networks = tables(glossary.section(run.records, scenarios))
+    words, networks = tables(glossary.section(list(run.records), scenarios))
     assert [row.cells[0].text for row in words.rows] == ["backward", "step", "eager", "jit"]
     assert [[cell.text for cell in row.cells] for row in networks.rows] == [
         ["stacked_cascade", "deep supervision", "seed: not told; medium: w 512"]

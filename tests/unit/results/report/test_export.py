@@ -1,4 +1,4 @@
-"""The table of a run: one shape for every run, and the same again from CSV and from Parquet."""
+"""Test the exported table: its columns, and that CSV and Parquet files give it back."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def whole() -> Run:
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Any:
-    """The CSV and the Parquet of runs, read back, beside the table they were made from."""
+def write_and_read(tmp_path: Path) -> Any:
+    """Return a function that writes runs, and returns both files as tables, and `tidy` of them."""
     pytest.importorskip("pyarrow")
 
     def write(*runs: Run) -> Any:
@@ -37,9 +37,6 @@ def written(tmp_path: Path) -> Any:
         return read_csv(csv_file), pandas.read_parquet(parquet), tidy(*runs)
 
     return write
-
-
-# The table
 
 
 def test_row_holds_the_flat_figures() -> None:
@@ -50,18 +47,35 @@ def test_row_holds_the_flat_figures() -> None:
         "predicted_ratio": 1.45, "verdict": "slower", "steady": False, "peak_bytes": 3,
     }  # fmt: skip
     machine = {"id": "m", "commit": "e7177d6", "dirty": True}
-    of = run(records=[record(**known)], machine=machine, started="2026-11-21T01:02:03+00:00")
-    (row,) = tidy(of).to_dict("records")
-    found = {name: value for name, value in row.items() if not pandas.isna(value)}
-    assert found == CELL | {
-        "run": of.id, "machine": "m", "started": "2026-11-21T01:02:03+00:00", "commit": "e7177d6",
-        "dirty": True, "cell": cell_id(CELL), "family": "cascade", "baseline": "summed",
-        "seconds": 1e-3, "seconds_low": 9e-4, "seconds_high": 1.1e-3, "ratio": 1.5,
-        "ratio_low": 1.4, "ratio_high": 1.6, "confidence": 0.95, "launches": 6,
-        "verdict": "slower", "predicted_ratio": 1.45, "steady": False, "peak_bytes": 3,
-        "gradient_error": 2.1e-7, "gradient_error_tensor": "net1.weight", "outcome": "ok",
+    measured = run(records=[record(**known)], machine=machine, started="2026-11-21T01:02:03+00:00")
+    (row,) = tidy(measured).to_dict("records")
+    known_values = {name: value for name, value in row.items() if not pandas.isna(value)}
+    assert known_values == CELL | {
+        "run": measured.id,
+        "machine": "m",
+        "started": "2026-11-21T01:02:03+00:00",
+        "commit": "e7177d6",
+        "dirty": True,
+        "cell": cell_id(CELL),
+        "family": "cascade",
+        "baseline": "summed",
+        "seconds": 1e-3,
+        "seconds_low": 9e-4,
+        "seconds_high": 1.1e-3,
+        "ratio": 1.5,
+        "ratio_low": 1.4,
+        "ratio_high": 1.6,
+        "confidence": 0.95,
+        "launches": 6,
+        "verdict": "slower",
+        "predicted_ratio": 1.45,
+        "steady": False,
+        "peak_bytes": 3,
+        "gradient_error": 2.1e-7,
+        "gradient_error_tensor": "net1.weight",
+        "outcome": "ok",
         "rerun": "pytest -k x",
-    }  # fmt: skip
+    }
 
 
 def test_every_figure_of_a_record_has_a_column() -> None:
@@ -69,22 +83,24 @@ def test_every_figure_of_a_record_has_a_column() -> None:
 
 
 def test_columns_are_explained_at_the_head_of_the_module() -> None:
-    told = str(module.__doc__)
+    explained = str(module.__doc__)
     ends = ("_low", "_high", "_tensor")
-    untold = [name for name in COLUMNS if f"``{name}``" not in told and not name.endswith(ends)]
-    assert untold == [name for name in CELL if name != "kind"][:-1]  # "kind to dtype"
+    unexplained = [
+        name for name in COLUMNS if f"``{name}``" not in explained and not name.endswith(ends)
+    ]
+    assert unexplained == [name for name in CELL if name != "kind"][:-1]  # "kind to dtype"
 
 
-@pytest.mark.parametrize("of", [[], [run()], [run(records=[])], [run(), run()]])
-def test_columns_and_types_are_the_same_for_every_run(of: list[Run]) -> None:
-    table = tidy(*of)
+@pytest.mark.parametrize("runs", [[], [run()], [run(records=[])], [run(), run()]])
+def test_columns_and_types_are_the_same_for_every_run(runs: list[Run]) -> None:
+    table = tidy(*runs)
     kinds = {"seconds": "float64", "launches": "Int64", "steady": "boolean", "rerun": "string"}
     assert COLUMNS | kinds == COLUMNS
     assert {name: str(kind) for name, kind in table.dtypes.items()} == COLUMNS
-    assert len(table) == sum(len(one.records) for one in of)
+    assert len(table) == sum(len(one.records) for one in runs)
 
 
-def test_what_could_not_be_had_is_null_and_never_0_or_empty() -> None:
+def test_a_missing_figure_is_null_and_never_0_or_empty() -> None:
     failed = record(outcome="timeout", missing=dict.fromkeys(FIGURES, "120 s passed"))
     table = tidy(run(records=[failed, record()]))
     for name in ("seconds", "flops", "launches", "peak_bytes", "steady", "verdict", "commit"):
@@ -105,35 +121,34 @@ def test_count_that_no_integer_of_64_bits_holds_is_null(count: int) -> None:
     assert tidy(run(records=[record(peak_bytes=count)]))["peak_bytes"].isna().all()
 
 
-# On the disk
+def test_tables_come_back_as_they_were(write_and_read: Any, whole: Run) -> None:
+    from_csv, from_parquet, table = write_and_read(whole, run())
+    assert len(table) == 309
+    assert_frame_equal(from_csv, table, check_exact=True)
+    assert_frame_equal(from_parquet, table, check_exact=True)
 
 
-def test_tables_come_back_as_they_were(written: Any, whole: Run) -> None:
-    from_csv, from_parquet, given = written(whole, run())
-    assert len(given) == 309
-    assert_frame_equal(from_csv, given, check_exact=True)
-    assert_frame_equal(from_parquet, given, check_exact=True)
-
-
-@pytest.mark.parametrize("of", [[], [run(records=[])], [run()]])
-def test_tables_without_rows_or_figures_come_back_too(written: Any, of: list[Run]) -> None:
-    from_csv, from_parquet, given = written(*of)
-    assert_frame_equal(from_csv, given)
-    assert_frame_equal(from_parquet, given)
+@pytest.mark.parametrize("runs", [[], [run(records=[])], [run()]])
+def test_tables_without_rows_or_figures_come_back_too(write_and_read: Any, runs: list[Run]) -> None:
+    from_csv, from_parquet, table = write_and_read(*runs)
+    assert_frame_equal(from_csv, table)
+    assert_frame_equal(from_parquet, table)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_any_name_comes_back(written: Any, name: str) -> None:
+def test_any_name_comes_back(write_and_read: Any, name: str) -> None:
     cells = [record(CELL | {"scenario": name}), record(CELL | {"variant": "NA", "size": "null"})]
-    from_csv, from_parquet, given = written(run(records=cells))
-    assert_frame_equal(from_csv, given)
-    assert_frame_equal(from_parquet, given)
-    assert given["scenario"][0] == name.replace("\0", "?").replace("\ud83d", "?")
+    from_csv, from_parquet, table = write_and_read(run(records=cells))
+    assert_frame_equal(from_csv, table)
+    assert_frame_equal(from_parquet, table)
+    assert table["scenario"][0] == name.replace("\0", "?").replace("\ud83d", "?")
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_csv_is_one_that_any_reader_splits_alike(written: Any, tmp_path: Path, name: str) -> None:
-    written(run(records=[record(CELL | {"scenario": name}), record()]))
+def test_a_strict_csv_reader_finds_the_same_columns(
+    write_and_read: Any, tmp_path: Path, name: str
+) -> None:
+    write_and_read(run(records=[record(CELL | {"scenario": name}), record()]))
     with (tmp_path / "cells.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file, strict=True))
     assert rows[0] == list(COLUMNS)
@@ -141,37 +156,39 @@ def test_csv_is_one_that_any_reader_splits_alike(written: Any, tmp_path: Path, n
 
 
 @pytest.mark.parametrize(
-    ("text", "stands"),
+    ("text", "in_csv"),
     [
         ("=1+1", "'=1+1"), ("+1", "'+1"), ("@SUM(A1)", "'@SUM(A1)"), ("\t=1", "'\t=1"),
         ("＝1", "'＝1"), ("'quoted'", "''quoted'"), ("-", "-"), ("a=1", "a=1"),
     ],
 )  # fmt: skip
 def test_no_text_is_a_formula_to_a_spreadsheet(
-    written: Any, tmp_path: Path, text: str, stands: str
+    write_and_read: Any, tmp_path: Path, text: str, in_csv: str
 ) -> None:
-    from_csv, from_parquet, _ = written(run(records=[record(CELL | {"scenario": text})]))
+    from_csv, from_parquet, _ = write_and_read(run(records=[record(CELL | {"scenario": text})]))
     with (tmp_path / "cells.csv").open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
-    assert row["scenario"] == stands
+    assert row["scenario"] == in_csv
     assert from_csv["scenario"][0] == from_parquet["scenario"][0] == text
 
 
-def test_minus_of_a_command_from_a_file_is_no_formula(written: Any, tmp_path: Path) -> None:
-    written(run(records=[record() | {"rerun": "-2+3"}]))
+def test_minus_of_a_command_from_a_file_is_no_formula(write_and_read: Any, tmp_path: Path) -> None:
+    write_and_read(run(records=[record() | {"rerun": "-2+3"}]))
     assert ",'-2+3\r\n" in (tmp_path / "cells.csv").read_bytes().decode()
 
 
-def test_tables_replace_those_before_and_leave_nothing_else(written: Any, tmp_path: Path) -> None:
-    written(run(), run())
-    assert len(written(run())[0]) == 1
+def test_tables_replace_those_before_and_leave_nothing_else(
+    write_and_read: Any, tmp_path: Path
+) -> None:
+    write_and_read(run(), run())
+    assert len(write_and_read(run())[0]) == 1
     assert sorted(os.listdir(tmp_path)) == ["cells.csv", "cells.parquet"]
 
 
 def test_full_disk_keeps_the_tables_before(
-    written: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write_and_read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written(run())
+    write_and_read(run())
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -183,7 +200,7 @@ def test_full_disk_keeps_the_tables_before(
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RecordError, match=r"^cannot write results to [^\n]*file[^\n]*$"):
         write_tables([run()], tmp_path / "file")
@@ -196,7 +213,7 @@ def test_folder_is_made(tmp_path: Path) -> None:
     assert all(path.is_file() for path in paths)
 
 
-def test_without_pyarrow_the_csv_is_there_and_the_extra_is_named(
+def test_without_pyarrow_the_csv_is_written_and_the_extra_to_install_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)

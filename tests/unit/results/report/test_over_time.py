@@ -1,4 +1,4 @@
-"""The report's section on many runs: what changed, when, and the command that makes sure."""
+"""Test the report's section on many runs: changes, their dates, and the confirming command."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ pytest.importorskip("ruptures")
 pytest.importorskip("altair")
 
 
-def days(count: int, slower_from: int | None = None) -> list[Run]:
-    """A run a day; from one on everything takes 1.5 times as long, by another commit."""
+def daily_runs(count: int, slower_from: int | None = None) -> list[Run]:
+    """Return a run a day.
+
+    From day ``slower_from`` on, everything takes 1.5 times as long, and the commit is another.
+    """
     runs = []
     for day in range(1, count + 1):
         late = slower_from is not None and day >= slower_from
@@ -38,13 +41,13 @@ def blocks(runs: list[Run], kind: type) -> list[Any]:
     return [block for block in section.blocks if isinstance(block, kind)] if section else []
 
 
-def test_few_runs_have_no_such_section() -> None:
-    (machine,) = collect(days(LEAST - 1))
+def test_few_runs_have_no_section_over_time() -> None:
+    (machine,) = collect(daily_runs(LEAST - 1))
     assert over_time.section(machine) is None
 
 
-def test_a_change_is_dated_with_its_size_and_its_command() -> None:
-    (table,) = blocks(days(24, slower_from=13), Table)
+def test_a_change_has_its_date_size_and_confirming_command() -> None:
+    (table,) = blocks(daily_runs(24, slower_from=13), Table)
     assert len(table.rows) == len(whole_run(variants=("n2",)).records)
     for row in table.rows:
         name, count, before, now, changed, sure = (cell.text for cell in row.cells)
@@ -52,14 +55,14 @@ def test_a_change_is_dated_with_its_size_and_its_command() -> None:
         assert changed.endswith("since 20261113T010203 (bbbbbbbbb)")
         assert sure.startswith(f"cascade-bench regress {'a' * 12} {'b' * 12} --kind=")
         assert before != now
-        assert row.about["framework"] in name
+        assert row.filters["framework"] in name
 
 
-def test_unchanged_runs_are_drawn_and_nothing_is_said_to_have_changed() -> None:
-    assert blocks(days(12), Table) == []
-    (chart,) = blocks(days(12), Chart)
+def test_unchanged_runs_are_drawn_without_a_change() -> None:
+    assert blocks(daily_runs(12), Table) == []
+    (chart,) = blocks(daily_runs(12), Chart)
     assert chart.spec["height"] == 340
-    found = history_table.lines(history.of_runs(days(12)))
-    marks = [mark for line in found for mark in over_time._marks(line)]
+    cells = history_table.lines(history.of_runs(daily_runs(12)))
+    marks = [mark for line in cells for mark in over_time._marks(line)]
     assert {mark["begins"] for mark in marks} == {""}
     assert {mark["run"][:8] for mark in marks} == {f"202611{day:02d}" for day in range(1, 13)}

@@ -1,4 +1,4 @@
-"""Which runs a report is of, and columns that are there only where something was measured."""
+"""Test the table of runs, and columns that appear only where something was measured."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import dataclasses
 
 from results.report.build import build
 from tests.helpers.factories.report_runs import whole_run
-from tests.unit.results.report.test_pages import named, tables, texts
+from tests.unit.results.report.test_pages import section_of, tables, texts
 
 
-def test_every_run_is_told_with_its_code_and_what_of_it_is_shown() -> None:
+def test_every_run_is_listed_with_its_commit_and_the_count_of_cells_shown() -> None:
     old, new = whole_run(), whole_run("20261122T010203-ab12cd", sizes=("seed",))
     old.machine.update({"commit": "a" * 40, "dirty": True})
     new = dataclasses.replace(new, interrupted=True)
@@ -31,9 +31,11 @@ def test_every_run_is_told_with_its_code_and_what_of_it_is_shown() -> None:
 
 def test_the_column_of_peak_memory_is_there_where_it_was_measured() -> None:
     run = whole_run()
-    tabled = tables(named(run, "freezing"))
-    assert all("peak memory" not in table.columns for table in tabled)
-    assert {len(row.cells) for table in tabled for row in table.rows} == {len(tabled[0].columns)}
+    freezing_tables = tables(section_of(run, "freezing"))
+    assert all("peak memory" not in table.columns for table in freezing_tables)
+    assert {len(row.cells) for table in freezing_tables for row in table.rows} == {
+        len(freezing_tables[0].columns)
+    }
     run.records[-1]["peak_bytes"] = 3 * 2**20
-    (table,) = [t for t in tables(named(run, "freezing")) if "peak memory" in t.columns]
+    (table,) = [t for t in tables(section_of(run, "freezing")) if "peak memory" in t.columns]
     assert texts(table)[-1][table.columns.index("peak memory")] == "3.00 MiB"

@@ -1,4 +1,4 @@
-"""The report: every section from the data, hostile names as text, gaps with their reasons."""
+"""Test the sections of the report: their figures, the reasons of gaps, and hostile names."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from results.records.record import Run
 from results.report import html, markdown
 from results.report.build import build
 from results.report.collection import collect
+from results.report.gradient_errors import gradient_errors
 from results.report.model import Chart, Points, Section, Table
-from results.report.sections import backward_passes, every_cell, framework_comparison, gradients
+from results.report.sections import backward_passes, every_cell, framework_comparison
 from tests.helpers.factories.report_runs import whole_run
 
 SECTIONS = [
@@ -28,17 +29,17 @@ HOSTILE = [
 
 
 def tables(section: Section) -> list[Table]:
-    found = [block for block in section.blocks if isinstance(block, Table)]
+    own = [block for block in section.blocks if isinstance(block, Table)]
     for block in section.blocks:
         if isinstance(block, Section):
-            found += tables(block)
-    return found
+            own += tables(block)
+    return own
 
 
-def named(run: Run, name: str) -> Section:
+def section_of(run: Run, name: str) -> Section:
     (part,) = build([run]).parts
-    (found,) = [section for section in part.sections if section.name == name]
-    return found
+    (section,) = [section for section in part.sections if section.name == name]
+    return section
 
 
 def texts(table: Table) -> list[list[str]]:
@@ -52,7 +53,7 @@ def test_the_sections_stand_in_the_order_in_which_a_reader_asks() -> None:
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_every_section_has_content(name: str) -> None:
-    section = named(whole_run(), name)
+    section = section_of(whole_run(), name)
     assert section.blocks
     for block in section.blocks:
         assert not isinstance(block, Points) or block.items
@@ -61,8 +62,8 @@ def test_every_section_has_content(name: str) -> None:
         assert all(len(row.cells) <= len(table.columns) for row in table.rows), table.title
 
 
-def test_the_frameworks_are_compared_by_what_was_measured() -> None:
-    base = tables(named(whole_run(), "frameworks"))[0]
+def test_the_ratio_of_the_frameworks_and_the_winner_are_shown() -> None:
+    base = tables(section_of(whole_run(), "frameworks"))[0]
     for row in texts(base):
         assert 0.78 < float(row[6].split()[0]) < 0.82
         assert row[7] == "jax"
@@ -70,7 +71,7 @@ def test_the_frameworks_are_compared_by_what_was_measured() -> None:
 
 def test_no_winner_is_named_where_the_interval_holds_1() -> None:
     run = whole_run()
-    (pair, *_) = build_pairs(run)
+    (pair, *_) = framework_pairs(run)
     level = {"estimate": 0.99, "low": 0.9, "high": 1.1}
     assert framework_comparison.winner(pair) == "jax"
     assert framework_comparison.winner(pair._replace(ratio=level)) == ""
@@ -79,22 +80,20 @@ def test_no_winner_is_named_where_the_interval_holds_1() -> None:
     )
 
 
-def build_pairs(run: Run) -> list[Any]:
-    from results.report.collection import collect
-
+def framework_pairs(run: Run) -> list[Any]:
     return collect([run])[0].pairs
 
 
-def test_the_library_s_part_of_a_difference_is_the_ratio_of_best_times() -> None:
+def test_the_libraries_column_is_the_ratio_of_the_best_times_of_the_products() -> None:
     run = whole_run(sizes=("medium",), variants=("n2",))
     for record in run.records:
         record["peak_share"] = 0.5 if record["framework"] == "torch" else 0.25
-    row = texts(tables(named(run, "frameworks"))[0])[0]
+    row = texts(tables(section_of(run, "frameworks"))[0])[0]
     assert row[8:] == ["50 %", "25 %", "0.400"]  # half of each other's share at 0.8 of the time
 
 
-def test_separate_passes_stand_beside_their_count() -> None:
-    table = tables(named(whole_run(), "passes"))[0]
+def test_a_ratio_stands_beside_its_verdict_and_prediction() -> None:
+    table = tables(section_of(whole_run(), "passes"))[0]
     assert table.columns == ["network", "size", "phase", "separate_retained", "boundary_split"]
     for row in texts(table):
         assert re.fullmatch(r"1\.[45]\d \[1\.\d+, 1\.\d+\] ▲ \(1\.45\)", row[3]), row[3]
@@ -103,15 +102,15 @@ def test_separate_passes_stand_beside_their_count() -> None:
 
 def test_the_crossover_map_has_a_field_a_variant_and_size() -> None:
     run = whole_run(variants=("n2", "n4", "back4"), sizes=("medium", "large"))
-    found = backward_passes.crossover(run.records, {"large": {"width": 1024, "batch": 512}})
-    maps = [block for block in found if isinstance(block, Table)]
+    blocks = backward_passes.crossover_map(run.records, {"large": {"width": 1024, "batch": 512}})
+    maps = [block for block in blocks if isinstance(block, Table)]
     assert [table.columns for table in maps] == [["size", "n2", "n4", "back4"]] * 2
     assert [row[0] for row in texts(maps[0])] == ["medium", "large (width 1024, batch 512)"]
-    assert backward_passes.crossover(whole_run(variants=("n2",)).records, {}) == []
+    assert backward_passes.crossover_map(whole_run(variants=("n2",)).records, {}) == []
 
 
 def test_the_flow_shows_absent_and_exact_zero_apart() -> None:
-    (table,) = tables(named(whole_run(), "flow"))
+    (table,) = tables(section_of(whole_run(), "flow"))
     assert table.columns == ["network", "loss", "part 1", "part 2"]
     name = "stacked_cascade n2"
     assert texts(table) == [
@@ -123,8 +122,8 @@ def test_the_flow_shows_absent_and_exact_zero_apart() -> None:
 def test_where_no_flow_was_proven_the_page_says_so() -> None:
     run = whole_run()
     del run.settings["flows"]
-    assert tables(named(run, "flow")) == []
-    assert "None of these runs" in str(named(run, "flow").blocks)
+    assert tables(section_of(run, "flow")) == []
+    assert "None of these runs" in str(section_of(run, "flow").blocks)
 
 
 def test_gradient_errors_are_in_epsilons_worst_first() -> None:
@@ -132,24 +131,25 @@ def test_gradient_errors_are_in_epsilons_worst_first() -> None:
     run.records[3]["gradient_error"] = {
         "relative": 1e-3, "tensor": "net2.linear1.bias", "parameters": {"net2.linear1.bias": 1e-3},
     }  # fmt: skip
-    found = gradients.errors(run.records)
-    assert found[0].parameter == "net2.linear1.bias"
-    assert found[0].eps == pytest.approx(1e-3 * 2**23)
-    assert found[1].eps == pytest.approx(3e-7 * 2**23)
+    errors = gradient_errors(run.records)
+    assert errors[0].parameter == "net2.linear1.bias"
+    assert errors[0].epsilons == pytest.approx(1e-3 * 2**23)
+    assert errors[1].epsilons == pytest.approx(3e-7 * 2**23)
 
 
 def test_an_old_record_without_parameters_shows_its_worst_tensor() -> None:
     run = whole_run()
-    for record in run.records:
+    records: list[Any] = list(run.records)
+    for record in records:
         del record["gradient_error"]["parameters"]
-    assert {one.parameter for one in gradients.errors(run.records)} == {"net1.linear1.weight"}
+    assert {one.parameter for one in gradient_errors(run.records)} == {"net1.linear1.weight"}
 
 
-def test_growth_is_held_against_the_count_of_flops() -> None:
+def test_growth_of_time_is_compared_with_growth_of_flops() -> None:
     run = whole_run()
     for record in run.records:
         record["flops"] = 1e6 if record["size"] == "seed" else 4e9
-    (table, *_) = tables(named(run, "growth"))
+    (table, *_) = tables(section_of(run, "growth"))
     row = texts(table)[0]
     assert row[3:5] == ["seed", "medium"]
     assert float(row[7]) == pytest.approx(160, rel=0.03)  # 8 ms over 50 µs
@@ -160,17 +160,18 @@ def test_growth_is_held_against_the_count_of_flops() -> None:
 def test_a_failed_cell_has_its_reason_and_its_command() -> None:
     run = whole_run()
     run.records[0] |= {"outcome": "timeout", "missing": {"seconds": "no answer within 60 s"}}
-    found = [t for t in tables(named(run, "conditions")) if t.title == "What failed"]
-    rows = [row[1:] for table in found for row in texts(table)]
+    failures = [t for t in tables(section_of(run, "conditions")) if t.title == "What failed"]
+    rows = [row[1:] for table in failures for row in texts(table)]
     assert rows == [["timeout", "no answer within 60 s", run.records[0]["rerun"]]]
 
 
 def test_a_missing_figure_says_why() -> None:
     run = whole_run()
-    for one in [r for r in run.records if r["kind"] == "freeze"]:
+    frozen: list[Any] = [r for r in run.records if r["kind"] == "freeze"]
+    for one in frozen:
         key = "optimizer_state_bytes"
         one[key], one["missing"][key] = None, "the recipe has no optimizer"
-    table = tables(named(run, "freezing"))[0]
+    table = tables(section_of(run, "freezing"))[0]
     cell = table.rows[1].cells[table.columns.index("optimizer state")]
     assert (cell.text, cell.note, cell.kind) == ("–", "the recipe has no optimizer", "missing")
 
@@ -179,7 +180,7 @@ def test_a_recipe_that_lets_the_frozen_part_move_does_not_hold() -> None:
     run = whole_run()
     moved = next(r for r in run.records if r["strategy"] == "partition")
     moved |= {"outcome": "wrong_gradients", "equivalence": "net1.w is frozen and moved"}
-    rows = [row for table in tables(named(run, "freezing")) for row in texts(table)]
+    rows = [row for table in tables(section_of(run, "freezing")) for row in texts(table)]
     assert [row[-1] for row in rows if row[4] == "wrong_gradients"] == ["no"]
     assert {row[-1] for row in rows if row[3] == "requires_grad_false"} == {"yes, bit for bit"}
 
@@ -192,7 +193,7 @@ def test_two_machines_are_warned_of_and_no_ratio_crosses_them() -> None:
     names = [section.name for part in report.parts for section in part.sections]
     assert len(names) == len(set(names))
     assert "runs" not in names
-    pictures = [chart.name for chart in html.charts(report)]
+    pictures = [chart.name for chart in html.charts_of(report)]
     assert len(pictures) == len(set(pictures)) > 0
 
 
@@ -213,7 +214,7 @@ def test_a_failed_canary_stands_at_the_top() -> None:
 
 
 def hostile_run(name: str) -> Run:
-    """A run in which every text that may come from a file is this one."""
+    """Return a run in which every text that may come from a file is this name."""
     run = whole_run(sizes=("medium",))
     dashless = name.replace("-", "_")
     scenarios = {dashless: {"summary": name}}
@@ -256,18 +257,18 @@ def test_hostile_names_are_text_in_html(name: str) -> None:
 
 def test_a_chart_is_the_same_on_the_page_and_as_a_file() -> None:
     pytest.importorskip("vl_convert")
-    found = list(html.charts(build([whole_run(variants=("n2", "n4", "n8"))])))
-    assert {chart.name for chart in found} == {
+    charts = list(html.charts_of(build([whole_run(variants=("n2", "n4", "n8"))])))
+    assert {chart.name for chart in charts} == {
         "frameworks", "passes", "freezing-torch", "freezing-jax", "gradients", "losses", "sizes",
         "crossover-torch-eager", "crossover-jax-jit",
     }  # fmt: skip
-    for chart in found:
+    for chart in charts:
         assert isinstance(chart, Chart)
         assert chart.spec["width"] == "container"
         assert "http" not in json.dumps(chart.spec).replace("https://vega.github.io/schema", "")
 
 
-def test_growing_pays_only_within_one_run() -> None:
+def test_compiling_pays_only_within_one_run() -> None:
     jit, eager = (
         whole_run(modes={"jax": "jit"}),
         whole_run("20261122T010203-ab12cd", modes={"jax": "eager"}),
@@ -278,7 +279,7 @@ def test_growing_pays_only_within_one_run() -> None:
 
 
 def test_a_row_of_every_cell_shows_its_time_ratio_verdict_and_count() -> None:
-    (table,) = tables(named(whole_run(), "cells"))
+    (table,) = tables(section_of(whole_run(), "cells"))
     row = next(row for row in texts(table) if row[5] == "separate_retained")
     assert row[:6] == [
         "stacked_cascade n2", "seed", "backward", "backward", "torch eager", "separate_retained",
@@ -291,7 +292,7 @@ def test_a_row_of_every_cell_shows_its_time_ratio_verdict_and_count() -> None:
 def test_a_cell_that_is_not_steady_says_so() -> None:
     run = whole_run()
     run.records[0]["steady"] = False
-    (table,) = tables(named(run, "cells"))
+    (table,) = tables(section_of(run, "cells"))
     assert [row[6].endswith("(not steady)") for row in texts(table)].count(True) == 1
     assert texts(table)[0][6].endswith("µs (not steady)")
 
@@ -305,42 +306,44 @@ def test_an_interrupted_run_and_one_that_goes_on_say_so_at_the_top() -> None:
     assert build([whole_run()]).warnings == []
 
 
-def test_what_cannot_exist_is_listed_once_a_reason_and_in_no_table_of_times() -> None:
+def test_unsupported_cells_are_listed_by_reason_and_in_no_table_of_times() -> None:
     run = whole_run()
     for record in run.records[:2]:
         record |= {"outcome": "unsupported", "missing": {"seconds": "no GPU"}}
-    (table,) = [t for t in tables(named(run, "conditions")) if t.title == "What cannot exist"]
+    (table,) = [t for t in tables(section_of(run, "conditions")) if t.title == "What cannot exist"]
     assert texts(table) == [["2", "torch summed, torch separate_retained", "no GPU"]]
-    assert len(tables(named(run, "cells"))[0].rows) == len(run.records) - 2
+    assert len(tables(section_of(run, "cells"))[0].rows) == len(run.records) - 2
 
 
-def test_a_run_without_records_is_a_page_all_the_same() -> None:
+def test_a_run_without_records_still_makes_a_page() -> None:
     empty = dataclasses.replace(whole_run(), records=[], samples={})
     assert markdown.markdown(build([empty])).startswith("# Cascades")
 
 
-def test_two_runs_are_held_against_each_other_verdict_by_verdict() -> None:
+def test_the_verdicts_of_two_runs_are_compared() -> None:
     old, new = whole_run(), whole_run("20261122T010203-ab12cd", drift=1.3, seed=1)
-    turned = next(r for r in new.records if r["verdict"] == "slower")
-    turned["verdict"] = "faster"
+    changed = next(r for r in new.records if r["verdict"] == "slower")
+    changed["verdict"] = "faster"
     (machine,) = collect([old, new])
-    said = ["".join(one) for one in every_cell.agreement(machine)]
+    paragraphs = ["".join(one) for one in every_cell.agreement(machine)]
     decided = sum(r["verdict"] is not None for r in new.records)
-    assert said[0] == (
+    assert paragraphs[0] == (
         f"The two newest sessions of each cell: of {decided} comparisons with a verdict other than "
         "inconclusive in both, 1 have another one."
     )
-    assert said[1] == (
+    assert paragraphs[1] == (
         "Another verdict: stacked_cascade n2 seed, torch eager separate_retained backward, now "
         "faster."
     )
-    assert re.fullmatch(r"Of \d+ ratios to the baseline half .* and 0 by more than 17 %\.", said[2])
+    assert re.fullmatch(
+        r"Of \d+ ratios to the baseline half .* and 0 by more than 17 %\.", paragraphs[2]
+    )
     times = len(new.records)
-    assert re.fullmatch(rf"Of {times} times half .* and {times} by more than 17 %\.", said[3])
+    assert re.fullmatch(rf"Of {times} times half .* and {times} by more than 17 %\.", paragraphs[3])
 
 
-def test_the_map_tells_of_no_variant_that_was_not_measured() -> None:
-    (about, *_) = backward_passes.crossover(whole_run().records, {})
+def test_the_map_explains_no_variant_that_was_not_measured() -> None:
+    (about, *_) = backward_passes.crossover_map(whole_run().records, {})
     assert "front4" not in about[0]
-    (about, *_) = backward_passes.crossover(whole_run(variants=("n2", "back4")).records, {})
+    (about, *_) = backward_passes.crossover_map(whole_run(variants=("n2", "back4")).records, {})
     assert "front4" in about[0]

@@ -1,4 +1,4 @@
-"""Between two versions: known truths go in, the verdicts that they call for come out."""
+"""Simulate launch pairs of two versions with a known change, and check the verdicts on them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from results.statistics import batched, launch_pairs, verdict
-from results.statistics.estimators import (
-    NO_PRIOR,
-    Moderated,
-    fit_prior,
-    location,
-    moderate,
-    trigamma_inverse,
-)
+from results.statistics import launch_pairs, verdict
 
 CELLS = 8
 ONE_METRIC = launch_pairs.Design((0,) * CELLS)
@@ -25,7 +17,7 @@ ONE_METRIC = launch_pairs.Design((0,) * CELLS)
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A level found on fewer sessions than a user's: the tests stay quick."""
+    """Compute the level from fewer sessions than a user's, so that the tests stay quick."""
     monkeypatch.setattr(launch_pairs, "DRAWN_CELLS", 64_000)
     launch_pairs.per_look_level.cache_clear()
     yield
@@ -35,55 +27,9 @@ def few_draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def sessions(
     rng: np.random.Generator, count: int, spread: float = 0.01, pairs: int = 24
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Unchanged sessions: d and its control, [sessions, cells, pairs], sharing their base."""
-    base, head, again = rng.normal(0, spread / math.sqrt(2), (3, count, CELLS, pairs))
-    return head - base, again - base
-
-
-# The batched estimator is the one of `statistics` and `verdict`
-
-
-@pytest.mark.parametrize("launches", [2, 6, 10, 24])
-@pytest.mark.parametrize("unlike", [0.0, 1.0], ids=["one spread", "spreads of their own"])
-def test_batched_estimates_are_those_of_one_session(launches: int, unlike: float) -> None:
-    rng = np.random.default_rng(1)
-    d = rng.normal(0.01, 0.02, (5, CELLS, launches))
-    d *= np.exp(rng.normal(0, unlike, (5, CELLS, 1)))
-    found = batched.moderated(d)
-    for i, session in enumerate(d):
-        prior = fit_prior(*zip(*[location(row)[1:] for row in session], strict=True))
-        for j, row in enumerate(session):
-            one = moderate(row, prior)
-            got = [float(part[i, j]) for part in found]
-            assert got == pytest.approx(list(one), rel=1e-9)
-
-
-def test_batched_estimates_without_a_prior_are_the_ordinary_t() -> None:
-    rng = np.random.default_rng(2)
-    for d in (rng.normal(0, 1, (2, 8)), np.vstack([np.zeros((6, 8)), rng.normal(0, 1, (2, 8))])):
-        found = batched.moderated(d)  # two cells only; a median variance of 0
-        for j, row in enumerate(d):
-            assert [float(p[j]) for p in found] == pytest.approx(list(moderate(row, NO_PRIOR)))
-
-
-def test_batched_p_values_and_holm_are_those_of_verdict() -> None:
-    rng = np.random.default_rng(3)
-    rows = batched.moderated(rng.normal(0.01, 0.02, (4, 5, 12)))
-    bound = math.log1p(0.02)
-    differs, same = batched.difference_ps(rows), batched.equality_ps(rows, bound)
-    for index in np.ndindex(4, 5):
-        one = Moderated(*[float(part[index]) for part in rows])
-        assert differs[index] == pytest.approx(verdict.difference_p(one))
-        assert same[index] == pytest.approx(verdict.equality_p(one, bound))
-        half = math.log1p(verdict.half_width(one))
-        assert batched.half_widths(rows)[index] == pytest.approx(half)
-    for row, adjusted in zip(differs, batched.holms(differs), strict=True):
-        assert adjusted == pytest.approx(verdict.holm(row))
-
-
-def test_batched_inverse_of_trigamma_is_the_scalar_one() -> None:
-    x = np.logspace(-9, 9, 40)
-    assert batched.trigamma_inverses(x) == pytest.approx([trigamma_inverse(v) for v in x])
+    """Return d and control of unchanged sessions, [sessions, cells, pairs], sharing their base."""
+    base, head, control = rng.normal(0, spread / math.sqrt(2), (3, count, CELLS, pairs))
+    return head - base, control - base
 
 
 # The session
@@ -114,16 +60,16 @@ def test_common_mode_is_taken_out_and_kept() -> None:
 def test_one_slowed_cell_is_found_and_the_others_are_equal() -> None:
     d, control = sessions(np.random.default_rng(4), 50)
     d[:, 2] += math.log(1.05)
-    said = launch_pairs.decide(d, control, ONE_METRIC).verdicts
-    assert np.mean(said[:, 2] == "slower") > 0.95
-    assert np.mean(np.delete(said, 2, axis=1) == "equal") > 0.95
+    verdicts = launch_pairs.decide(d, control, ONE_METRIC).verdicts
+    assert np.mean(verdicts[:, 2] == "slower") > 0.95
+    assert np.mean(np.delete(verdicts, 2, axis=1) == "equal") > 0.95
 
 
 def test_slowdown_of_everything_is_the_common_mode_and_no_cell() -> None:
     d, control = sessions(np.random.default_rng(5), 50)
-    said = launch_pairs.decide(d + math.log(1.05), control, ONE_METRIC).verdicts
-    assert (said[:, -1] == "slower").all()
-    assert not (said[:, :-1] == "slower").any()
+    verdicts = launch_pairs.decide(d + math.log(1.05), control, ONE_METRIC).verdicts
+    assert (verdicts[:, -1] == "slower").all()
+    assert not (verdicts[:, :-1] == "slower").any()
 
 
 def test_shifting_load_hides_no_cell() -> None:
@@ -186,12 +132,12 @@ def test_what_one_look_found_stays_unless_more_pairs_take_it_back(
     d[:, 0, :10] += sign * 0.1
     d[:, 0, 10:] += sign * later + 0.3 * np.resize([1, -1], 14)
     d[:, 1, ::2] += 0.1  # never decided: the session goes on to the last look
-    first = launch_pairs.decide(d, control, ONE_METRIC, taken=(10,))
+    first = launch_pairs.decide(d, control, ONE_METRIC, looks=(10,))
     session = launch_pairs.decide(d, control, ONE_METRIC)
-    found = "slower" if sign > 0 else "faster"
+    early = "slower" if sign > 0 else "faster"
     assert (session.pairs == 24).all()
-    assert (first.verdicts[:, 0] == found).all()
-    assert (session.verdicts[:, 0] == (found if stays else "inconclusive")).all()
+    assert (first.verdicts[:, 0] == early).all()
+    assert (session.verdicts[:, 0] == (early if stays else "inconclusive")).all()
     beyond = sign * session.rows.log_ratio[:, 0] > ONE_METRIC.bound
     assert (beyond == stays).all()
 
@@ -203,7 +149,7 @@ def test_finding_whose_control_breaks_later_is_taken_back() -> None:
     design = launch_pairs.Design((0,) * CELLS, control="row")
     assert (launch_pairs.decide(d, control, design).verdicts[:, 0] == "slower").all()
     control[:, 0, 10:] += 0.2
-    assert (launch_pairs.decide(d, control, design, taken=(10,)).verdicts[:, 0] == "slower").all()
+    assert (launch_pairs.decide(d, control, design, looks=(10,)).verdicts[:, 0] == "slower").all()
     assert (launch_pairs.decide(d, control, design).verdicts[:, 0] == "inconclusive").all()
 
 
@@ -223,7 +169,7 @@ def test_one_session_is_decided_as_many_are() -> None:
 
 
 def test_all_looks_together_alarm_as_often_as_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The level holds on sessions drawn otherwise than those it was found on."""
+    """Check the level on sessions from another distribution than it was computed from."""
     monkeypatch.setattr(launch_pairs, "DRAWN_CELLS", 160_000)
     rng = np.random.default_rng(12)
     groups = (0,) * 6
@@ -233,7 +179,7 @@ def test_all_looks_together_alarm_as_often_as_they_may(monkeypatch: pytest.Monke
     alarms = np.zeros(4000, bool)
     for count in launch_pairs.LOOKS:
         rows = launch_pairs.estimate(d[..., :count], groups)
-        alarms |= batched.holms(batched.difference_ps(rows)).min(axis=-1) < level
+        alarms |= verdict.holm(verdict.difference_ps(rows)).min(axis=-1) < level
     assert 0.038 < alarms.mean() < 0.062  # α = 0.05; both ends, or the test is not tested
     assert level < 0.05 / 2  # three looks at 5 % each would alarm in far more
 
@@ -244,8 +190,8 @@ def test_unchanged_sessions_alarm_as_often_as_they_may_without_a_margin(
     monkeypatch.setattr(launch_pairs, "DRAWN_CELLS", 160_000)
     d, _ = sessions(np.random.default_rng(14), 3000)
     design = launch_pairs.Design((0,) * CELLS, margin=1e-12, alpha=0.05)
-    said = launch_pairs.decide(d, np.zeros_like(d), design).verdicts
-    alarms = np.isin(said, ("slower", "faster")).any(axis=-1).mean()
+    verdicts = launch_pairs.decide(d, np.zeros_like(d), design).verdicts
+    alarms = np.isin(verdicts, ("slower", "faster")).any(axis=-1).mean()
     assert 0.035 < alarms < 0.065  # α = 0.05
 
 

@@ -1,14 +1,15 @@
-"""What an unchanged comparison says: spreads by hand, and what is promised holds by simulation."""
+"""Check spreads of A/A comparisons by hand, and the promised detection rates by simulation."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from results.statistics import noise, verdict
-from results.statistics.estimators import NO_PRIOR, moderated_interval
+from results.statistics.moderation import NO_PRIOR, moderated_interval
 
 RNG = np.random.default_rng(20)
 
@@ -16,23 +17,23 @@ RNG = np.random.default_rng(20)
 def test_spread_of_two_copies_is_the_deviation_of_their_log_ratio() -> None:
     d = np.array([0.01, -0.02, 0.03, 0.0])
     launch = np.array([1.0, 2.0, 3.0, 4.0])  # what a launch does to both is no noise of their ratio
-    found = noise.spread_of_copies([launch, launch + d])
-    assert found.sd == pytest.approx(float(d.std(ddof=1)))
-    assert found.dof == 3
-    assert noise.spread([d]) == pytest.approx(found)
+    spread = noise.spread_of_copies([launch, launch + d])
+    assert spread.sd == pytest.approx(float(d.std(ddof=1)))
+    assert spread.dof == 3
+    assert noise.spread([d]) == pytest.approx(spread)
 
 
 def test_spread_of_many_copies_is_that_of_any_two() -> None:
     table = 0.02 * RNG.standard_normal((40, 200)) + RNG.standard_normal(200)
-    found = noise.spread_of_copies(table + RNG.standard_normal((40, 1)))
-    assert found.sd == pytest.approx(0.02 * math.sqrt(2), rel=0.03)
-    assert found.dof == 39 * 199
+    spread = noise.spread_of_copies(table + RNG.standard_normal((40, 1)))
+    assert spread.sd == pytest.approx(0.02 * math.sqrt(2), rel=0.03)
+    assert spread.dof == 39 * 199
 
 
 def test_spread_pools_cells_by_their_launches() -> None:
-    found = noise.spread([[0.0, 2.0], [1.0, 1.0, 1.0], [5.0]])
-    assert found.sd == pytest.approx(math.sqrt(2 / 3))
-    assert found.dof == 3
+    spread = noise.spread([[0.0, 2.0], [1.0, 1.0, 1.0], [5.0]])
+    assert spread.sd == pytest.approx(math.sqrt(2 / 3))
+    assert spread.dof == 3
 
 
 @pytest.mark.parametrize("bad", [[], [[1.0]], [[1.0], [2.0]]])
@@ -62,27 +63,27 @@ def test_longer_measuring_makes_the_figure_surer_and_not_smaller() -> None:
 def test_what_processes_differ_by_is_across_and_not_in_the_ratio() -> None:
     launch = 0.1 * RNG.standard_normal((1, 400, 1))
     samples = np.exp(launch + 0.001 * RNG.standard_normal((4, 400, 20)))
-    found = noise.unchanged(samples.tolist())
-    assert found.across_processes == pytest.approx(0.1 * math.sqrt(2), rel=0.1)
-    assert found.ratio.sd < 0.001
+    unchanged = noise.unchanged(samples.tolist())
+    assert unchanged.across_processes == pytest.approx(0.1 * math.sqrt(2), rel=0.1)
+    assert unchanged.ratio.sd < 0.001
 
 
 @pytest.mark.parametrize("launches", [6, 10, 16])
 def test_half_of_the_intervals_are_narrower_than_promised(launches: int) -> None:
     promised, narrower = noise.half_width(0.03, launches), 0
     for d in 0.03 * RNG.standard_normal((2000, launches)):
-        figure = moderated_interval(d, NO_PRIOR)
+        figure: Any = moderated_interval(d, NO_PRIOR)
         narrower += math.log(figure["high"] / figure["low"]) / 2 < promised
     assert 0.46 < narrower / 2000 < 0.54
 
 
 @pytest.mark.parametrize(("sd", "launches"), [(0.002, 6), (0.01, 6), (0.05, 6), (0.03, 16)])
 def test_smallest_change_is_found_as_often_as_promised(sd: float, launches: int) -> None:
-    change, found = noise.smallest_change(sd, launches), 0
+    change, detected = noise.smallest_change(sd, launches), 0
     for d in change + sd * RNG.standard_normal((2000, launches)):
-        figure = moderated_interval(d, NO_PRIOR)
-        found += figure["low"] > 1 and math.log(figure["estimate"]) > verdict.MARGIN
-    assert 0.76 < found / 2000 < 0.84
+        figure: Any = moderated_interval(d, NO_PRIOR)
+        detected += figure["low"] > 1 and math.log(figure["estimate"]) > verdict.MARGIN
+    assert 0.76 < detected / 2000 < 0.84
 
 
 def test_no_noise_at_all_still_leaves_the_margin_to_pass() -> None:

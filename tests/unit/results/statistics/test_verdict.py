@@ -12,7 +12,14 @@ import scipy.stats
 from results.estimates.run_estimates import Comparison, estimate_run, margins_for
 from results.records.record import finish, sample_key
 from results.statistics import verdict
-from results.statistics.estimators import NO_PRIOR, Moderated, fit_prior, location, moderate
+from results.statistics.moderation import (
+    NO_PRIOR,
+    Moderated,
+    fit_prior,
+    location,
+    moderate,
+    moderate_cells,
+)
 from tests.helpers.factories.records import CELL, record
 
 
@@ -21,7 +28,7 @@ def estimate(percent: float, error: float = 0.2, dof: float = 20.0) -> Moderated
 
 
 @pytest.mark.parametrize(
-    ("percent", "error", "said"),
+    ("percent", "error", "expected"),
     [
         (5.0, 0.2, "slower"),
         (-5.0, 0.2, "faster"),
@@ -33,8 +40,8 @@ def estimate(percent: float, error: float = 0.2, dof: float = 20.0) -> Moderated
         (1.2, 0.1, "slower"),
     ],
 )
-def test_each_claim_needs_its_own_test(percent: float, error: float, said: str) -> None:
-    assert verdict.decide([estimate(percent, error)]) == [said]
+def test_each_claim_needs_its_own_test(percent: float, error: float, expected: str) -> None:
+    assert verdict.decide([estimate(percent, error)]) == [expected]
 
 
 def test_p_values_are_those_of_scipys_t_tests() -> None:
@@ -52,6 +59,22 @@ def test_holm_is_scipys_step_down() -> None:
     assert verdict.holm([0.02, 0.005, 0.04, 0.01]) == pytest.approx([0.04, 0.02, 0.04, 0.03])
     assert verdict.holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
     assert verdict.holm([]).size == 0
+
+
+def test_p_values_of_many_rows_are_those_of_each() -> None:
+    d = np.random.default_rng(3).normal(0.01, 0.02, (4, 5, 8))
+    rows = moderate_cells(d, NO_PRIOR)
+    bound = math.log1p(0.02)
+    differs, same = verdict.difference_ps(rows), verdict.equality_ps(rows, bound)
+    halves = verdict.half_widths(rows)
+    for index in np.ndindex(4, 5):
+        one = Moderated(*[float(part[index]) for part in rows])
+        assert differs[index] == pytest.approx(verdict.difference_p(one))
+        assert differs[index] == pytest.approx(scipy.stats.ttest_1samp(d[index], 0.0).pvalue)
+        assert same[index] == pytest.approx(verdict.equality_p(one, bound))
+        assert halves[index] == pytest.approx(math.log1p(verdict.half_width(one)))
+    for row, adjusted in zip(differs, verdict.holm(differs), strict=True):
+        assert adjusted == pytest.approx(verdict.holm(row))
 
 
 def test_larger_family_needs_stronger_evidence() -> None:
@@ -96,11 +119,11 @@ def test_families_in_which_nothing_differs_raise_few_alarms() -> None:
         spreads = 0.02 * np.exp(rng.normal(0, 0.4, 60))
         d = rng.normal(0.0, spreads[:, None], (60, 6))
         prior = fit_prior(*zip(*[location(row)[1:] for row in d], strict=True))
-        said = [
+        verdicts = [
             verdict.decide([moderate(row, prior) for row in group], 0.001)
             for group in d.reshape(20, 3, 6)
         ]
-        alarms += sum(bool({"slower", "faster"} & set(one)) for one in said)
+        alarms += sum(bool({"slower", "faster"} & set(one)) for one in verdicts)
         shifted = [[moderate(row + math.log(1.0101), prior)] for row in d[:20]]
         wrongly_equal += sum(verdict.decide(one, 0.01) == ["equal"] for one in shifted)
     assert 0.003 < alarms / families < 0.0165  # α = 0.01; both ends, or the test is not tested
@@ -135,8 +158,8 @@ def test_under_six_launches_there_is_no_verdict_and_the_reason() -> None:
 def test_margin_of_a_framework_is_wider_where_its_ratios_spread() -> None:
     cell = record()
     quiet, noisy = np.tile([0.0, 0.004], 4), np.tile([0.0, 0.05], 4)
-    found = margins_for([Comparison(cell, quiet), Comparison(cell | {"framework": "jax"}, noisy)])
-    assert found == {"torch": verdict.MARGIN, "jax": verdict.NOISY_MARGIN}
+    margins = margins_for([Comparison(cell, quiet), Comparison(cell | {"framework": "jax"}, noisy)])
+    assert margins == {"torch": verdict.MARGIN, "jax": verdict.NOISY_MARGIN}
 
 
 def test_family_is_one_group_and_its_baseline() -> None:
@@ -153,12 +176,12 @@ def test_family_is_one_group_and_its_baseline() -> None:
     )
     rows = [[1e-3 * math.exp(0.03 + spread * move)] for move in pattern]
 
-    def said(*cells: Any) -> list[str]:
+    def verdicts(*cells: Any) -> list[str]:
         samples = {
             sample_key(c): [[1e-3]] * 6 if c["strategy"] == "summed" else rows for c in cells
         }
         return [r["verdict"] for r in estimate_run(cells, samples) if r["verdict"]]
 
-    assert said(base, one) == ["slower"]
-    assert said(base, one, other) == ["inconclusive"] * 2
-    assert said(base, one, far_base, elsewhere) == ["slower"] * 2
+    assert verdicts(base, one) == ["slower"]
+    assert verdicts(base, one, other) == ["inconclusive"] * 2
+    assert verdicts(base, one, far_base, elsewhere) == ["slower"] * 2

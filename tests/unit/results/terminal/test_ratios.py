@@ -1,4 +1,4 @@
-"""What stands after the native tables: ratios, verdicts and predictions, at 100 columns."""
+"""Test the tables of ratios, verdicts and predictions, which fit 100 columns."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_fourth_strategy_begins_another_table_and_nothing_is_wider_than_100() ->
     assert sum("attention_on_frozen_backbone gamma05" in line for line in text.splitlines()) == 2
 
 
-def test_failed_unsupported_and_absent_are_three_things() -> None:
+def test_failed_unsupported_and_absent_cells_look_different() -> None:
     failed = cell("separate_retained", outcome="wrong_gradients")
     no = cell("boundary_split", outcome="unsupported")
     lost = cell("separate_grad") | {"ratio": None}
@@ -61,24 +61,30 @@ def test_few_launches_show_the_estimate_and_say_why_there_is_no_verdict() -> Non
     assert "intervals and verdicts need 6 launches" in text
 
 
-def test_phase_of_its_own_is_named_and_markup_is_text() -> None:
+def test_an_unusual_phase_is_named_and_markup_is_text() -> None:
     usual = [cell(n, scenario="[red]x[/red]") for n in ("separate_retained", "boundary_split")]
     text = ratios.ratios([*usual, cell("reforward", phase="gradient", scenario="[red]x[/red]")])
     assert "reforward (gradient)" in text
     assert "[red]x[/red] n4" in text
 
 
-def test_verdicts_are_counted_with_what_they_rest_on() -> None:
-    found = [cell("a", verdict="slower"), cell("b", verdict="slower"), cell("c", verdict="equal")]
-    text = ratios.counted(found, {"torch": 0.01, "jax": 0.02}, 0.01)
-    said = "verdicts: 2 slower, 1 equal (margin: torch 1 %, jax 2 %; α = 0.01 over a group)"
-    assert text == said
+def test_verdicts_are_counted_with_their_margins_and_alpha() -> None:
+    records = [cell("a", verdict="slower"), cell("b", verdict="slower"), cell("c", verdict="equal")]
+    text = ratios.counted(records, {"torch": 0.01, "jax": 0.02}, 0.01)
+    line = "verdicts: 2 slower, 1 equal (margin: torch 1 %, jax 2 %; α = 0.01 over a group)"
+    assert text == line
     assert ratios.counted([cell("a")], {}, 0.01) == ""
 
 
-def test_stops_say_how_often_and_why() -> None:
-    why = {"a": "precision", "b": "time", "c": "launches", "d": "nothing to compare", "e": "time"}
-    assert ratios.stops(why, 0.01) == (
+def test_reached_precision_and_other_stops_are_counted() -> None:
+    reasons = {
+        "a": "precision",
+        "b": "time",
+        "c": "launches",
+        "d": "nothing to compare",
+        "e": "time",
+    }
+    assert ratios.stops(reasons, 0.01) == (
         "precision 1 %: reached in 1 of 4 groups; 1 stopped at the last launch allowed; "
         "2 stopped at the time limit of a group"
     )

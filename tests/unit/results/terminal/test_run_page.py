@@ -1,4 +1,4 @@
-"""``cascade-bench show``: what it says of a run, of a bad one too, and that a name does nothing."""
+"""Test ``cascade-bench show``: complete and damaged runs, and names that must have no effect."""
 
 from __future__ import annotations
 
@@ -36,26 +36,23 @@ def whole() -> Run:
     return whole_run()
 
 
-def shown(of: Run, **asked: Any) -> str:
-    return run_page.text(of, REPORT, **asked)
+def shown(measured: Run, **options: Any) -> str:
+    return run_page.text(measured, REPORT, **options)
 
 
 def widest(text: str) -> int:
     return max(map(cell_len, text.split("\n")))
 
 
-def with_settings(of: Run, **changes: Any) -> Run:
-    return replace(of, settings=of.settings | changes)
+def with_settings(measured: Run, **changes: Any) -> Run:
+    return replace(measured, settings=measured.settings | changes)
 
 
-def failing(outcome: str, why: str, **changes: str) -> Record:
+def failing(outcome: str, reason: str, **changes: str) -> Record:
     cell = CELL | changes
     known = {"outcome": outcome, "rerun": f"pytest benchmarks --strategy={cell['strategy']} "}
-    made = new_record(cell, family="cascade", baseline="summed", **known)
-    return explain(made, why)
-
-
-# What it says
+    failed = new_record(cell, family="cascade", baseline="summed", **known)
+    return explain(failed, reason)
 
 
 def test_head_names_run_machine_versions_and_how_it_was_measured(whole: Run) -> None:
@@ -70,7 +67,7 @@ def test_head_names_run_machine_versions_and_how_it_was_measured(whole: Run) -> 
     ]
 
 
-def test_start_is_told_in_utc(whole: Run) -> None:
+def test_start_is_shown_in_utc(whole: Run) -> None:
     assert "2026-11-21 01:02 UTC" in shown(replace(whole, started="2026-11-21T03:02:03+02:00"))
 
 
@@ -81,7 +78,7 @@ def test_no_line_is_wider_than_the_terminal(whole: Run, width: int) -> None:
     assert "…" not in text  # fewer columns side by side, and each whole
 
 
-def test_three_hundred_cells_are_read_without_scrolling_for_ever(whole: Run) -> None:
+def test_three_hundred_cells_take_under_250_lines(whole: Run) -> None:
     assert len(shown(whole).split("\n")) < 250
 
 
@@ -89,8 +86,8 @@ def test_ratios_and_verdicts_are_those_of_the_session(whole: Run) -> None:
     text = shown(whole)
     assert "torch eager · medium · backward, phase backward · ratio to summed" in text
     assert "jax jit · seed · freeze, phase step · ratio to unfrozen" in text
-    said = [word for word in VERDICTS if f" {word}" in text.partition("verdicts:")[2]]
-    assert "slower" in said
+    words = [word for word in VERDICTS if f" {word}" in text.partition("verdicts:")[2]]
+    assert "slower" in words
     assert "(margin: torch 1 %, jax 1 %; α = 0.01 over a group)" in " ".join(text.split())
 
 
@@ -121,7 +118,7 @@ def test_without_samples_it_says_why_the_frameworks_are_not_compared(whole: Run)
     assert "torch against jax: nothing to show, the samples are not beside the run" in text
 
 
-def test_run_of_one_framework_says_nothing_of_the_other(whole: Run) -> None:
+def test_run_of_one_framework_does_not_mention_the_other(whole: Run) -> None:
     torch = [r for r in whole.records if r["framework"] == "torch"]
     assert "against jax" not in shown(replace(whole, records=torch))
 
@@ -150,22 +147,22 @@ def test_shares_that_differ_are_a_range_and_one_problem_has_its_own_figures(whol
     assert " ".join(line.split()) == "detach 1.20 G 1.00 MiB 3.00 MiB"
 
 
-def test_recipes_without_what_they_are_shares_of_have_no_share(whole: Run) -> None:
+def test_recipes_without_their_baseline_have_no_share(whole: Run) -> None:
     cells = [r for r in whole.records if r["kind"] == "freeze" and r["strategy"] == "detach"]
     text = shown(replace(whole, records=cells, samples={})).partition("what freezing saves")[2]
     assert {" ".join(li.split()) for li in text.split("\n") if "detach" in li} == {"detach – – –"}
 
 
-def test_times_are_shown_where_they_are_asked_for(whole: Run) -> None:
+def test_times_are_shown_on_request(whole: Run) -> None:
     cell = whole.records[0]
-    said = time_text(cell["seconds"])
+    time = time_text(cell["seconds"])
     assert cell["scenario"] == "conv_cascade"
-    assert said not in shown(whole)
-    assert said in shown(whole, times=True)
+    assert time not in shown(whole)
+    assert time in shown(whole, times=True)
     assert "not steady" not in shown(whole, times=True)
 
 
-def test_time_that_is_not_steady_or_not_there_says_so() -> None:
+def test_unsteady_and_missing_times_are_marked() -> None:
     seconds = {"estimate": 1e-3, "low": None, "high": None, "confidence": 0.95, "launches": 2}
     cells = [
         record(CELL | {"strategy": "summed"}, seconds=seconds, steady=False),
@@ -186,7 +183,7 @@ def test_peak_memory_is_shown_where_it_was_measured(whole: Run) -> None:
     assert section.split("\n\n")[0].count("3.00 MiB") == 7 * 3
 
 
-def test_end_says_where_the_rest_is(whole: Run) -> None:
+def test_end_names_the_commands_for_more(whole: Run) -> None:
     assert shown(whole, go_on="pytest --resume=x").split("\n")[-3:] == [
         "",
         "the whole report: cascade-bench report x.json",
@@ -206,25 +203,25 @@ def test_failed_canary_is_loud(whole: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ended", "said"),
+    ("ending", "line"),
     [
         ({"interrupted": True}, "INTERRUPTED: what follows is what was measured until then"),
         ({"finished": None}, "NOT FINISHED: it is still measuring, or was killed"),
     ],
 )
-def test_run_that_is_not_whole_says_so_and_how_to_go_on(
-    whole: Run, ended: dict[str, Any], said: str
+def test_unfinished_run_is_marked_with_the_command_that_goes_on(
+    whole: Run, ending: dict[str, Any], line: str
 ) -> None:
     left = [failing("interrupted", "stopped before", size="gpu")]
-    cut = replace(whole, records=[*whole.records, *left], **ended)
+    cut = replace(whole, records=[*whole.records, *left], **ending)
     text = shown(cut, go_on="pytest benchmarks --resume=x")
-    assert f"\n{said}\ncells: 308 ok, 1 interrupted\n" in text
+    assert f"\n{line}\ncells: 308 ok, 1 interrupted\n" in text
     assert "\nto go on: pytest benchmarks --resume=x\n" in text
     assert "what failed" not in text
     assert "NOT FINISHED" not in shown(whole)
 
 
-def test_what_failed_stands_with_the_command_that_measures_it_again() -> None:
+def test_failed_cells_stand_with_the_command_that_measures_them_again() -> None:
     cells = [failing("timeout", "120 s passed", strategy=name) for name in ("a", "b")]
     cells += [failing("unsupported", "cannot exist", size="seed")]
     text = shown(run(records=cells, samples={}, finished=""), go_on="pytest --resume=x")
@@ -238,13 +235,13 @@ def test_what_failed_stands_with_the_command_that_measures_it_again() -> None:
     assert "cannot exist" not in text
 
 
-def test_failure_without_a_reason_says_that() -> None:
+def test_failure_without_a_reason_is_marked_as_such() -> None:
     assert "\ncrashed, 1 cell: no reason given\n" in shown(
         run(records=[record(outcome="crashed", missing={})], samples={})
     )
 
 
-def test_run_without_figures_settings_or_versions_is_shown_all_the_same() -> None:
+def test_run_without_figures_settings_or_versions_is_shown() -> None:
     bare = run(records=[record()], settings={}, machine={"id": "m"}, samples={})
     text = shown(bare, times=True)
     assert "processor unknown\nversions unknown\n" in text
@@ -266,13 +263,13 @@ def test_figures_and_settings_of_any_shape_are_shown() -> None:
     odd: dict[str, Any] = {key: ["odd", {}] for key in [*run_summary.SETTINGS, "canaries"]}
     names = ("cpu", "cores", "gpu", "torch", "commit")
     machine = {"id": "m"} | {name: ["odd", {}] for name in names}
-    of = run(records=cells, settings=odd, machine=machine, samples={}, started="then")
-    text = shown(of, times=True)
+    odd_run = run(records=cells, settings=odd, machine=machine, samples={}, started="then")
+    text = shown(odd_run, times=True)
     assert widest(text) <= 100
     assert "then, launches unknown" in text
     assert "verdicts:" not in text
-    assert "ratio ± half its interval" not in shown(replace(of, records=cells[:1]))
-    assert json.loads(json.dumps(run_summary.document(of), allow_nan=False))["settings"] == (
+    assert "ratio ± half its interval" not in shown(replace(odd_run, records=cells[:1]))
+    assert json.loads(json.dumps(run_summary.document(odd_run), allow_nan=False))["settings"] == (
         dict.fromkeys(run_summary.SETTINGS)
     )
 
@@ -281,7 +278,7 @@ def test_figures_and_settings_of_any_shape_are_shown() -> None:
 
 
 def hostile(name: str) -> Run:
-    """A run in which everything that a file may name is this."""
+    """Return a run in which every text that a file may hold is this name."""
 
     def cell(strategy: str, framework: str, **known: Any) -> Record:
         fields = dict.fromkeys(CELL_FIELDS, name) | {"strategy": strategy, "framework": framework}
@@ -293,9 +290,9 @@ def hostile(name: str) -> Run:
     ok = {"outcome": "ok", "ratio": ratio, "seconds": ratio, "verdict": name, "peak_bytes": 5}
     cells = [cell(s, f, **ok) for s in (name, "b") for f in ("torch", "jax", name)]
     cells += [cell("c", "torch", outcome="crashed", equivalence=name)]
-    told = {"framework": name, "canary": name, "passed": False, "said": name, "dtype": name}
+    canary = {"framework": name, "canary": name, "passed": False, "said": name, "dtype": name}
     settings = {
-        "canaries": [told, told | {"passed": None, "device": name}], "margins": {name: 0.01},
+        "canaries": [canary, canary | {"passed": None, "device": name}], "margins": {name: 0.01},
         "alpha": 0.01, "stopped": {name: name}, "precision": 0.01, "arguments": [name],
     }  # fmt: skip
     names = ("id", "cpu", "cores", "gpu", "torch", "python", "commit", "platform")
@@ -320,11 +317,11 @@ def test_no_name_writes_on_the_terminal_or_breaks_the_page(name: str, width: int
 
 @pytest.mark.parametrize("name", ["a colour", "a title", "a cursor", "a C1 code"])
 def test_no_name_writes_on_a_terminal_in_colour(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but rich's own colours: what is left of the text without them is as without any."""
+    """Check that all codes in the text are colours of rich itself."""
     monkeypatch.setenv("TERM", "xterm")
-    of = hostile(NAMES[name])
-    coloured = shown(of, colour=True)
-    assert coloured != shown(of)
+    measured = hostile(NAMES[name])
+    coloured = shown(measured, colour=True)
+    assert coloured != shown(measured)
     codes = {code.partition("m")[0] for code in coloured.split("\x1b[")[1:]}
     assert codes <= {"0", "1", "1;31", "2", "33"}
     assert "\x07" not in coloured

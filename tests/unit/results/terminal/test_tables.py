@@ -1,4 +1,4 @@
-"""What is printed on a terminal is read and does nothing else, and is no wider than asked."""
+"""Test that tables and commands fit the terminal, and that no name has an effect on it."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from results.terminal import tables
 from tests.helpers.hostile_names import NAMES
 
 Cells = dict[tuple[tables.Names, str], Any]
-MARKS = "\N{FIRST STRONG ISOLATE}\N{POP DIRECTIONAL ISOLATE}"
+ISOLATES = "\N{FIRST STRONG ISOLATE}\N{POP DIRECTIONAL ISOLATE}"
 
 
 def unprintable(text: str) -> str:
-    """The letters of the text that a terminal might obey, but for line ends and our own marks."""
-    return "".join(c for c in text if not c.isprintable() and c not in f"\n{MARKS}")
+    """Return the letters of a text that a terminal might obey, but for line ends and isolates."""
+    return "".join(c for c in text if not c.isprintable() and c not in f"\n{ISOLATES}")
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_any_name_is_one_line_of_printable_letters(name: str) -> None:
-    shown = tables.cut(name, 20)
+    shown = tables.shorten(name, 20)
     assert shown.isprintable() or not shown
     assert cell_len(shown) <= 20
     assert len(shown) <= 20
 
 
 def test_long_name_keeps_both_of_its_ends() -> None:
-    assert tables.cut("stacked_cascade_of_many_networks_n4", 15) == "stacked…orks_n4"
-    assert tables.cut("fifteen letters", 15) == "fifteen letters"
-    assert tables.cut("网络网络网络", 9) == "网络…网络"
+    assert tables.shorten("stacked_cascade_of_many_networks_n4", 15) == "stacked…orks_n4"
+    assert tables.shorten("fifteen letters", 15) == "fifteen letters"
+    assert tables.shorten("网络网络网络", 9) == "网络…网络"
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 @pytest.mark.parametrize("width", [60, 100])
 def test_any_name_in_row_column_and_cell_leaves_the_table_in_place(name: str, width: int) -> None:
-    text = tables.printed(
+    text = tables.rendered(
         tables.tables(
             {
-                ((name, "-"), name): tables.plain(name),
-                ((name, "-"), "after"): tables.plain("first"),
-                (("usual", "n4"), name): tables.plain(1),
-                (("usual", "n4"), "after"): tables.plain("second"),
+                ((name, "-"), name): tables.plain_text(name),
+                ((name, "-"), "after"): tables.plain_text("first"),
+                (("usual", "n4"), name): tables.plain_text(1),
+                (("usual", "n4"), "after"): tables.plain_text("second"),
             }
         ),
         width,
@@ -61,38 +61,38 @@ def test_any_name_in_row_column_and_cell_leaves_the_table_in_place(name: str, wi
     assert len(starts) == 1
 
 
-def test_right_to_left_name_turns_round_only_itself() -> None:
+def test_right_to_left_name_leaves_the_rest_of_the_line_in_order() -> None:
     name = NAMES["Arabic"]
-    cells: Cells = {((name,), "a"): tables.plain("1.46"), (("b",), "a"): tables.plain(2)}
-    text = tables.printed(tables.tables(cells))
+    cells: Cells = {((name,), "a"): tables.plain_text("1.46"), (("b",), "a"): tables.plain_text(2)}
+    text = tables.rendered(tables.tables(cells))
     (line,) = [line for line in text.split("\n") if name in line]
     before, _, after = line.partition(name)
-    assert before == MARKS[0]
-    assert after.split() == [MARKS[1], "1.46"]
-    assert text.count(MARKS[0]) == text.count(MARKS[1]) == 1
+    assert before == ISOLATES[0]
+    assert after.split() == [ISOLATES[1], "1.46"]
+    assert text.count(ISOLATES[0]) == text.count(ISOLATES[1]) == 1
 
 
-def test_markup_is_text_and_colour_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_markup_is_text_and_colour_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    assert tables.printed([tables.plain("[red]x[/red]", "red")]) == "[red]x[/red]"
-    assert "\x1b[31m[red]x[/red]" in tables.printed(
-        [tables.plain("[red]x[/red]", "red")], colour=True
+    assert tables.rendered([tables.plain_text("[red]x[/red]", "red")]) == "[red]x[/red]"
+    assert "\x1b[31m[red]x[/red]" in tables.rendered(
+        [tables.plain_text("[red]x[/red]", "red")], colour=True
     )
 
 
 def test_fourth_column_begins_another_table_of_the_rows_that_have_it() -> None:
-    cells: Cells = {(("one",), f"c{i}"): tables.plain(i) for i in range(4)}
-    cells[("two",), "c0"] = tables.plain(0)
-    lines = tables.printed(tables.tables(cells)).split("\n")
+    cells: Cells = {(("one",), f"c{i}"): tables.plain_text(i) for i in range(4)}
+    cells[("two",), "c0"] = tables.plain_text(0)
+    lines = tables.rendered(tables.tables(cells)).split("\n")
     assert [line.split() for line in lines] == [
         ["c0", "c1", "c2"], ["one", "0", "1", "2"], ["two", "0", "–", "–"], [],
         ["c3"], ["one", "3"],
     ]  # fmt: skip
 
 
-def test_long_command_goes_on_in_the_next_line_and_is_the_same_to_a_shell() -> None:
+def test_long_command_is_wrapped_and_the_same_to_a_shell() -> None:
     words = ["printf", "%s|", "two words", "$HOME", *(f"a b c d e f g {i}" for i in range(20))]
-    lines = tables.printed(tables.command(shlex.join(words), 60, lead=""), 60).split("\n")
+    lines = tables.rendered(tables.command_lines(shlex.join(words), 60, lead=""), 60).split("\n")
     assert len(lines) > 5
     assert max(map(len, lines)) <= 60
     assert pasted("\n".join(lines)).split("|")[:-1] == words[2:]
@@ -100,16 +100,19 @@ def test_long_command_goes_on_in_the_next_line_and_is_the_same_to_a_shell() -> N
 
 def test_word_longer_than_a_line_is_broken_and_one_word_to_a_shell() -> None:
     path = "/" + "/".join(f"folder{i}" for i in range(40))
-    lines = tables.printed(tables.command(f"printf %s {path} after", 60, lead=""), 60).split("\n")
+    lines = tables.rendered(tables.command_lines(f"printf %s {path} after", 60, lead=""), 60).split(
+        "\n"
+    )
     assert max(map(len, lines)) == 60
     assert pasted("\n".join(lines)) == f"{path}after"
 
 
 def pasted(command: str) -> str:
+    """Return the output of a command that is pasted into a shell."""
     return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
 
 
-def test_short_command_stands_on_one_line_also_where_it_is_none() -> None:
-    assert tables.printed(tables.command("pytest -k x")) == "  pytest -k x"
-    assert tables.printed(tables.command("it's \x1b[31m")) == "  it's [31m"
-    assert tables.printed(tables.command("", lead="again: ")) == "again:"
+def test_short_or_invalid_command_stands_on_one_line() -> None:
+    assert tables.rendered(tables.command_lines("pytest -k x")) == "  pytest -k x"
+    assert tables.rendered(tables.command_lines("it's \x1b[31m")) == "  it's [31m"
+    assert tables.rendered(tables.command_lines("", lead="again: ")) == "again:"

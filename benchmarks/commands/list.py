@@ -1,0 +1,141 @@
+"""``cascade-bench list``: the scenarios that can be measured, or how long measuring them takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.commands import options as shared
+from benchmarks.harness.protocol import cells
+from benchmarks.harness.selection import cost
+from benchmarks.harness.selection.options import DEFAULT_SIZES, Selection, check_positive
+from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
+from benchmarks.scenarios.external import loading
+from benchmarks.scenarios.spec import Variant
+
+MOST_LOSSES = 4  # of a variant that are shown; of more than these only the first and the last
+
+
+def add_command(commands: Any) -> None:
+    """Add ``list`` to the commands of `cascade-bench`."""
+    parser = commands.add_parser(
+        "list", help="scenarios, variants, flows, strategies, recipes, sizes"
+    )
+    shared.add_json(parser, "a list of objects")
+    parser.add_argument("--cost", action="store_true", help="how long a selection takes")
+    shared.add_selection(parser)
+    shared.add_scenario_path(parser)
+    shared.add_device(parser)
+    parser.add_argument("--all", action="store_true", dest="everything")
+    parser.add_argument("--launches", type=int, default=6)
+    parser.add_argument("--cell-seconds", type=float, default=0.05)
+    parser.add_argument("--memory", action="store_true", help="with --cost: peak memory as well")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """List the selected scenarios, or the cost of measuring them; return 0.
+
+    Raises:
+        SelectionError: an unknown name, or a number that is not above 0.
+        SpecError: a user's own scenario cannot be loaded.
+    """
+    loading.load(options.scenario_path)
+    check_positive("launches", options.launches)
+    check_positive("cell-seconds", options.cell_seconds)
+    selection = Selection(
+        **shared.selected_names(options),
+        device=options.device or "cpu",
+        everything=options.everything,
+    )
+    names = list(dict.fromkeys(scenario.name for scenario, _, _ in selection.problems()))
+    scenarios = [CATALOGUE[name] for name in names]
+    if options.json:
+        print(json.dumps([plain_scenario(scenario) for scenario in scenarios], indent=2))
+    elif options.cost:
+        _print_cost(
+            cost.estimate(selection, options.launches, options.cell_seconds, options.memory)
+        )
+    else:
+        _print_scenarios(scenarios)
+    return 0
+
+
+def plain_scenario(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as plain data for other programs."""
+    variants = scenario.variants
+    freezing = any(variant.frozen for variant in variants.values())
+    return {
+        "name": scenario.name,
+        "family": scenario.family,
+        "summary": scenario.summary,
+        "variants": list(variants),
+        "frameworks": [f for f in FRAMEWORKS if scenario.lacks(f) is None],
+        "strategies": {f: list(cells.STRATEGIES[f]) for f in FRAMEWORKS},
+        "recipes": {f: list(cells.RECIPES[f]) if freezing else [] for f in FRAMEWORKS},
+        "sizes": {size: dict(arguments) for size, arguments in scenario.sizes.items()},
+        "flow": {
+            name: {loss: list(networks) for loss, networks in variant.allowed.items()}
+            for name, variant in variants.items()
+        },
+        "frozen": {name: list(variant.frozen) for name, variant in variants.items()},
+        "unsupported": {name: dict(variant.impossible) for name, variant in variants.items()},
+        "optimizer": scenario.optimizer.facts(),
+    }
+
+
+def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("scenario", "variant", "flow: loss → networks it may change"):
+        table.add_column(heading, overflow="fold")
+    for scenario in scenarios:
+        for i, (name, variant) in enumerate(scenario.variants.items()):
+            table.add_row(scenario.name if i == 0 else "", name, _flow_text(variant))
+    console.print(table)
+    sizes = [size for size in SIZES if any(size in scenario.sizes for scenario in scenarios)]
+    default = [size for size in DEFAULT_SIZES if size in sizes]
+    console.print(f"\nsizes: {', '.join(sizes)}  (default: {', '.join(default)})")
+    for framework in FRAMEWORKS:
+        console.print(f"{framework} strategies: {', '.join(cells.STRATEGIES[framework])}")
+        console.print(f"{framework} recipes: {', '.join(cells.RECIPES[framework])}")
+    console.print(f"frameworks: {', '.join(FRAMEWORKS)}")
+    console.print(
+        f"phases: {', '.join(cells.PHASES)}   measure: pytest benchmarks --benchmark-only"
+    )
+
+
+def _flow_text(variant: Variant) -> str:
+    """Return which networks each loss may change, and which networks are frozen."""
+    flow = "; ".join(
+        loss if loss == "…" else f"{loss} → {_networks_text(variant.networks, reached)}"
+        for loss, reached in _shown_losses(variant.allowed)
+    )
+    return flow + (f"  frozen: {', '.join(variant.frozen)}" if variant.frozen else "")
+
+
+def _shown_losses(
+    flow: Mapping[str, Sequence[str]],
+) -> list[tuple[str, Sequence[str]]]:
+    """Return all losses with the networks they reach; of many, the first, ``…`` and the last."""
+    pairs = list(flow.items())
+    return pairs if len(pairs) <= MOST_LOSSES else [pairs[0], ("…", ()), pairs[-1]]
+
+
+def _networks_text(networks: Sequence[str], reached: Sequence[str]) -> str:
+    """Return the networks that a loss reaches, a long run from the first one as ``a … z``."""
+    if not reached:
+        return "none"
+    if len(reached) > 3 and list(networks[: len(reached)]) == list(reached):
+        return f"{reached[0]} … {reached[-1]}"
+    return ", ".join(reached)
+
+
+def _print_cost(total: cost.Cost) -> None:
+    print(f"{total.cells} cells in {total.groups} groups, {total.unsupported} more cannot exist")
+    print(f"about {total.seconds / 60:.1f} min on 2 CPU cores (an estimate from nominal speeds)")

@@ -1,0 +1,46 @@
+"""Collect how far the gradients of a run are from the float64 reference, in units of epsilon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from results.records.record import Record
+from results.report.record_cells import network_name
+
+EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}  # distance from 1 to the next number
+
+
+class GradientError(NamedTuple):
+    """Hold the worst relative error of one parameter's gradient, and the record that has it.
+
+    Attributes:
+        epsilons: the error relative to the tensor's norm, over the epsilon of its dtype.
+    """
+
+    epsilons: float
+    parameter: str
+    record: Record
+
+
+def gradient_errors(records: Iterable[Record]) -> list[GradientError]:
+    """Return the worst error of each network, size, framework, mode and parameter, worst first."""
+    worst: dict[tuple[str, ...], GradientError] = {}
+    for record in records:
+        names = network_name(record), record["size"], record["framework"], record["mode"]
+        for error in _errors_of(record):
+            key = *names, error.parameter
+            worst[key] = max(worst.get(key, error), error, key=lambda one: one.epsilons)
+    return sorted(worst.values(), key=lambda one: one.epsilons, reverse=True)
+
+
+def _errors_of(record: Record) -> Iterator[GradientError]:
+    """Yield the error of each parameter; of an old record only that of the worst tensor."""
+    error = record["gradient_error"]
+    if not error or error.get("relative") is None:
+        return
+    epsilon = EPSILON.get(record["dtype"], EPSILON["float32"])
+    by_parameter = error.get("parameters") or {error["tensor"]: error["relative"]}
+    for parameter, relative in by_parameter.items():
+        if relative is not None:
+            yield GradientError(relative / epsilon, parameter, record)

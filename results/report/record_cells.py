@@ -1,0 +1,78 @@
+"""Turn the fields of a record into texts and cells of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from results.formatting import ratio_text, seconds_text, significant
+from results.records.record import Record
+from results.report.model import FILTERS, Cell, missing
+from results.terminal.verdict_marks import VERDICT_MARKS
+
+
+def filter_values(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values of `FILTERS` that the row or mark of this record has."""
+    return {name: str(record[name]) for name in FILTERS}
+
+
+def network_name(record: Mapping[str, Any]) -> str:
+    """Return the scenario, followed by its variant where it has several: ``stacked_cascade n4``."""
+    return " ".join(str(record[name]) for name in ("scenario", "variant") if record[name] != "-")
+
+
+def framework_and_mode(record: Mapping[str, Any]) -> str:
+    """Return the framework and how it runs: ``torch eager``."""
+    return f"{record['framework']} {record['mode']}"
+
+
+def is_baseline(record: Mapping[str, Any]) -> bool:
+    """Return whether the ratios of the record's group refer to this record."""
+    return bool(record["strategy"] == record["baseline"])
+
+
+def figure_cell(record: Record, key: str, text: str) -> Cell:
+    """Return the cell of one figure of a record.
+
+    Args:
+        key: the name of the figure in the record.
+        text: the figure as text; not used where the figure is null.
+
+    Returns:
+        The text, or a dash with the reason that the record gives.
+    """
+    if record[key] is None:
+        return missing(str(record["missing"].get(key, "not measured")))
+    return Cell(text)
+
+
+def time_cell(record: Record) -> Cell:
+    """Return the cell of the record's time, marked where the times still had a trend."""
+    seconds = record["seconds"]
+    text = seconds_text(seconds["estimate"] if seconds else None)
+    if record["steady"] is False:
+        return Cell(f"{text} (not steady)", "times still had a trend when they were taken")
+    return figure_cell(record, "seconds", text)
+
+
+def ratio_cells(record: Record) -> list[Cell]:
+    """Return three cells: the ratio to the baseline, its verdict, and the ratio of FLOPs."""
+    predicted = significant(record["predicted_ratio"] or 0)
+    verdict = record["verdict"]
+    return [
+        Cell("1")
+        if is_baseline(record)
+        else figure_cell(record, "ratio", ratio_text(record["ratio"])),
+        Cell("")
+        if is_baseline(record)
+        else figure_cell(record, "verdict", str(verdict))._replace(kind=verdict or ""),
+        figure_cell(record, "predicted_ratio", predicted),
+    ]
+
+
+def ratio_summary(record: Record) -> str:
+    """Return ratio, mark of the verdict and ratio of FLOPs: ``1.46 [1.44, 1.48] ▲ (1.45)``."""
+    predicted = record["predicted_ratio"]
+    counted = f"({significant(predicted)})" if predicted else ""
+    mark = VERDICT_MARKS.get(record["verdict"])
+    return " ".join(filter(None, [ratio_text(record["ratio"]), mark, counted]))
