@@ -1,4 +1,4 @@
-"""Faults of the canaries, of the guard beside the clock, and of the test for a trend."""
+"""Faults of the canaries, of the guard around the first call, and of the test for a trend."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CANARIES, WORKER = (
     "benchmarks/harness/measurement/canaries.py",
     "benchmarks/harness/worker/canaries.py",
 )
-CLOCK, STEADY = "benchmarks/harness/worker/clock.py", "benchmarks/harness/worker/trend.py"
+CLOCK, TREND_TEST = "benchmarks/harness/worker/clock.py", "benchmarks/harness/worker/trend.py"
 HERE, TREND = "tests/integration/test_canaries.py", "tests/unit/harness/worker/test_trend.py"
 BROKEN = f"{HERE}::test_canary_fails_when_what_it_guards_is_broken"
 TYPED = "tests/integration/test_worker_faults.py::test_fault_is_typed_and_the_group_goes_on"
@@ -170,7 +170,7 @@ FAULTS = (
     ),
     Fault(
         "trend_tested_on_one_side",
-        STEADY,
+        TREND_TEST,
         "return min(1.0, 2 * as_far / factorial(count))",
         "return min(1.0, as_far / factorial(count))",
         "twice as many steady cells are called unsteady",
@@ -178,7 +178,7 @@ FAULTS = (
     ),
     Fault(
         "rising_times_are_no_trend",
-        STEADY,
+        TREND_TEST,
         "abs(int(rising.sum()))",
         "max(0, -int(rising.sum()))",
         "a machine that heats up is steady",
@@ -186,7 +186,7 @@ FAULTS = (
     ),
     Fault(
         "untested_called_steady",
-        STEADY,
+        TREND_TEST,
         "    if len(seconds) < LEAST:\n        return None\n",
         "    if len(seconds) < LEAST:\n        return True\n",
         "three calls that show no trend, as no three calls can",

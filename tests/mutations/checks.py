@@ -1,4 +1,4 @@
-"""Faults of the checks themselves: equivalence, flow, references, the gate."""
+"""Faults of the checks themselves: comparison of gradients, flow, references, the gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the clock: what it surrounds, in which order, and what is read off it."""
+"""Faults of the clock: which calls it surrounds, in which order, and how a sample is computed."""
 
 from __future__ import annotations
 
