@@ -36,6 +36,7 @@ demonstration: $(VENV)/installed
 
 docs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.evaluation.traps_page
+	$(BIN)/python -m benchmarks.evaluation.protocol_page
 	$(BIN)/python -m benchmarks.evaluation.scenario_page
 
 lint: $(VENV)/installed

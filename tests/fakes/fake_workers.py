@@ -1,14 +1,14 @@
-"""A pytest plugin: a session whose workers, whatever framework they are for, are the fake one's.
+"""A pytest plugin that has every worker of a session run the fake framework.
 
-What goes wrong in it is said in the environment:
+Environment variables inject faults:
 
 - ``FAKE_FAULTS="summed/gradient=hang …"``: the float32 cells of that strategy and phase behave like
   the fake strategy ``hang``.
 - ``FAKE_HARNESS_FAULT=gradient``: measuring a group of that phase raises.
-- ``FAKE_STOP=thread``: SIGTERM comes while a group of phase gradient is measured, and to the thread
-  that measures it; ``process``: to whichever the kernel chooses.
-- ``FAKE_FLOW=severed``: in the flow as it is proven, loss2 does not reach net1.
-- ``FAKE_FULL_DISK="2 3"``: the kernel lets no file grow at these saves of the run; ``all``: at any.
+- ``FAKE_STOP=thread``: SIGTERM is sent while a group of phase gradient is measured, to the thread
+  that measures it; ``process``: to the process, where the kernel chooses the thread.
+- ``FAKE_FLOW=severed``: workers report that loss2 does not reach net1.
+- ``FAKE_FULL_DISK="2 3"``: no file can grow at these saves of the run; ``all``: at any save.
 """
 
 from __future__ import annotations
@@ -37,12 +37,15 @@ saves = 0
 
 
 class FakeLaunch(launch.Launch):
+    """A launch of the fake framework under the name of the one that was asked for."""
+
     def __init__(self, framework: str, **options: Any) -> None:
         super().__init__("fake", **options)
         self.framework = framework
 
 
 def faulty_group(job: GroupJob, pool: Pool) -> GroupResult:
+    """Measure a group, with the faults that concern its phase."""
     if job["phase"] == os.environ.get("FAKE_HARNESS_FAULT"):
         raise KeyError("a fault of the harness")
     if job["phase"] == "gradient":
@@ -51,7 +54,7 @@ def faulty_group(job: GroupJob, pool: Pool) -> GroupResult:
 
 
 def stop() -> None:
-    """Half a second from now, so that the main thread waits by then."""
+    """Send SIGTERM after half a second, when the main thread waits for the group."""
     if where := os.environ.get("FAKE_STOP"):
         time.sleep(0.5)
         if where == "thread":
@@ -61,6 +64,7 @@ def stop() -> None:
 
 
 def save_on_a_full_disk(run: Run, folder: Path | str) -> Path:
+    """Save a run, at the chosen saves as if the disk were full."""
     global saves
     saves += 1
     full = os.environ.get("FAKE_FULL_DISK", "").split()
@@ -72,7 +76,7 @@ def save_on_a_full_disk(run: Run, folder: Path | str) -> Path:
 
 @contextmanager
 def no_room() -> Iterator[None]:
-    """Files larger than a few bytes are refused as on a full disk, but with EFBIG."""
+    """Refuse files larger than a few bytes: as on a full disk, but with the error EFBIG."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
     try:
@@ -82,9 +86,9 @@ def no_room() -> Iterator[None]:
 
 
 def pytest_configure() -> None:
-    """By now the harness has been imported, and looks these up where they stand."""
+    """Replace functions of the harness, which has been imported by now, in their modules."""
     checkpoint.CHECKPOINT_SECONDS = 0.0  # each group is saved at once
-    canaries.take = lambda *_: iter(())  # the fake's canaries live in a time of their own
+    canaries.take = lambda *_: iter(())  # the fake's canaries have a clock of their own
     pools.Launch = FakeLaunch  # type: ignore[attr-defined]
     group.measure_group = faulty_group
     storage.save_run = save_on_a_full_disk

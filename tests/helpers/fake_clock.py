@@ -1,12 +1,18 @@
-"""A clock that is told the time, and programs that tell it: exact on a busy machine too."""
+"""Provide a clock that only fake programs move on: exact on a busy machine too."""
 
 from __future__ import annotations
 
 
-class Told:
-    """A program, and the clock that it moves on: ``parts`` are the seconds of each of its calls.
+class FakeClock:
+    """A program, and at once the clock that its calls move on, in the place of module `time`.
 
-    ``first`` is what the first run takes beside; ``log`` is what was done, in order.
+    Args:
+        first: seconds that the first run takes beside the others.
+        parts: seconds of each ``prepare``, ``run``, ``wait`` and ``reset``; 0 by default.
+
+    Attributes:
+        now: the time in seconds.
+        log: the calls made, in order.
     """
 
     def __init__(self, *, first: float = 0.0, **parts: float) -> None:
@@ -21,18 +27,19 @@ class Told:
         return self.now
 
     def prepare(self) -> None:
-        self._does("prepare")
+        self._advance("prepare")
 
     def run(self, carry: None) -> None:
         self.now += 0.0 if "run" in self.log else self.first
-        self._does("run")
+        self._advance("run")
 
     def wait(self, result: None) -> None:
-        self._does("wait")
+        self._advance("wait")
 
     def reset(self) -> None:
-        self._does("reset")
+        self._advance("reset")
 
-    def _does(self, what: str) -> None:
-        self.now += self.parts[what]
-        self.log.append(what)
+    def _advance(self, part: str) -> None:
+        """Let the time of a part pass, and log it."""
+        self.now += self.parts[part]
+        self.log.append(part)

@@ -1,4 +1,4 @@
-"""Faults of the canaries, of the guard beside the clock, and of the test for a trend."""
+"""Faults of the canaries, of the guard around the first call, and of the test for a trend."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CANARIES, WORKER = (
     "benchmarks/harness/measurement/canaries.py",
     "benchmarks/harness/worker/canaries.py",
 )
-CLOCK, STEADY = "benchmarks/harness/worker/clock.py", "benchmarks/harness/worker/trend.py"
+CLOCK, TREND_TEST = "benchmarks/harness/worker/clock.py", "benchmarks/harness/worker/trend.py"
 HERE, TREND = "tests/integration/test_canaries.py", "tests/unit/harness/worker/test_trend.py"
 BROKEN = f"{HERE}::test_canary_fails_when_what_it_guards_is_broken"
 TYPED = "tests/integration/test_worker_faults.py::test_fault_is_typed_and_the_group_goes_on"
@@ -42,7 +42,7 @@ FAULTS = (
         "guard_lets_the_result_go",
         CLOCK,
         "seconds = batch(holding, 1)",
-        "seconds = batch(_Holding(program), 1)",
+        "seconds = batch(_ResultHolder(program), 1)",
         "of an array that is let go nobody can say whether it was there in time",
         (
             "tests/unit/harness/worker/test_clock.py::test_guard_holds_the_result_while_it_asks_for_it",
@@ -170,7 +170,7 @@ FAULTS = (
     ),
     Fault(
         "trend_tested_on_one_side",
-        STEADY,
+        TREND_TEST,
         "return min(1.0, 2 * as_far / factorial(count))",
         "return min(1.0, as_far / factorial(count))",
         "twice as many steady cells are called unsteady",
@@ -178,7 +178,7 @@ FAULTS = (
     ),
     Fault(
         "rising_times_are_no_trend",
-        STEADY,
+        TREND_TEST,
         "abs(int(rising.sum()))",
         "max(0, -int(rising.sum()))",
         "a machine that heats up is steady",
@@ -186,7 +186,7 @@ FAULTS = (
     ),
     Fault(
         "untested_called_steady",
-        STEADY,
+        TREND_TEST,
         "    if len(seconds) < LEAST:\n        return None\n",
         "    if len(seconds) < LEAST:\n        return True\n",
         "three calls that show no trend, as no three calls can",
@@ -195,8 +195,8 @@ FAULTS = (
     Fault(
         "warmed_up_for_good_after_one_look",
         CLOCK,
-        "if found is not False or spent",
-        "if found is not None or spent",
+        "if is_steady is not False or spent",
+        "if is_steady is not None or spent",
         "the clock starts while the times still fall",
         (WARMING,),
         narrow="falls_for",

@@ -1,4 +1,4 @@
-"""Faults of the clock: what it surrounds, in which order, and what is read off it."""
+"""Faults of the clock: which calls it surrounds, in which order, and how a sample is computed."""
 
 from __future__ import annotations
 
@@ -172,8 +172,8 @@ FAULTS = (
     Fault(
         "batch_sized_by_the_first_call",
         "benchmarks/harness/worker/clock.py",
-        "return Warm(times[-1], found)",
-        "return Warm(spent / len(times), found)",
+        "return Warm(times[-1], is_steady)",
+        "return Warm(spent / len(times), is_steady)",
         "the first, slow call makes batches too small",
         (f"{CLOCK}::test_warm_up_tells_the_last_call_and_not_the_first",),
     ),
@@ -196,8 +196,8 @@ FAULTS = (
     Fault(
         "peak_taken_from_one_run",
         "benchmarks/harness/worker/timing.py",
-        "return min(clock.batch(gate.CallProgram(product.run, wait), 1) for _ in range(3))",
-        "return clock.batch(gate.CallProgram(product.run, wait), 1)",
+        "return min(clock.batch(call, 1) for _ in range(PRODUCT_RUNS))",
+        "return clock.batch(call, 1)",
         "what the library did once is taken for what it can do",
         (f"{TIMING}::test_peak_is_the_best_of_three_runs_of_each_product",),
     ),

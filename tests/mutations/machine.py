@@ -1,4 +1,4 @@
-"""Faults of what is known of the machine: its identity, what disturbs it, and its memory."""
+"""Faults of the description of the machine, of its disturbances, and of the memory gauge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.mutations.fault import Fault
 ENVIRONMENT, PROCESSOR = "benchmarks/machine/environment.py", "benchmarks/machine/processor.py"
 GRAPHICS, ACTIVITY = "benchmarks/machine/graphics.py", "benchmarks/machine/activity.py"
 DISTURBANCES = "benchmarks/machine/disturbances.py"
-RESIDENT, PEAK = (
+PROCESS_MEMORY, PEAK = (
     "benchmarks/harness/worker/process_memory.py",
     "benchmarks/harness/worker/memory.py",
 )
@@ -178,15 +178,15 @@ FAULTS = (
     ),
     Fault(
         "address_space_taken_for_memory",
-        RESIDENT,
-        'return _figure("VmHWM")',
-        'return _figure("VmPeak")',
+        PROCESS_MEMORY,
+        'return _read_bytes("VmHWM")',
+        'return _read_bytes("VmPeak")',
         "what was reserved and never touched counts as held",
         (READ_RIGHT,),
     ),
     Fault(
         "kilobytes_of_a_thousand",
-        RESIDENT,
+        PROCESS_MEMORY,
         "return int(line.split()[1]) * 1024",
         "return int(line.split()[1]) * 1000",
         "the kernel's kB are KiB",

@@ -172,7 +172,7 @@ FAULTS = (
     Fault(
         "worker_outlives_its_parent",
         "benchmarks/harness/protocol/heartbeat.py",
-        "    _die_when_closed(lifeline)\n",
+        "    _die_when_closed(pipe)\n",
         "",
         "a worker that hangs is left behind, and disturbs the next run",
         (f"{FAULTY}::test_workers_die_with_the_process_that_started_them_whatever_they_do",),

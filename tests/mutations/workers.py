@@ -1,4 +1,4 @@
-"""Faults of what measures: workers, launches, their pool, and what becomes of one that fails."""
+"""Faults of workers, launches and their pool, and of the handling of those that fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TYPED = f"{HERE}::test_fault_is_typed_and_the_group_goes_on"
 ONE_LAUNCH = f"{HERE}::test_fault_of_one_launch_takes_the_samples_of_all"
 OWN_PROCESS = f"{HERE}::test_each_launch_is_a_process_of_its_own_with_an_order_of_its_own"
 BETWEEN = f"{HERE}::test_worker_killed_between_two_groups_is_replaced"
-EFFORT = "tests/unit/harness/protocol/test_busy_time.py"
+BUSY_TIME = "tests/unit/harness/protocol/test_busy_time.py"
 
 FAULTS = (
     Fault(
@@ -121,7 +121,7 @@ FAULTS = (
         "        verdict = gate.judge(program, true, rules)\n",
         "        with self.working():\n            verdict = gate.judge(program, true, rules)\n",
         "what the harness does for itself is hidden in its workers' time",
-        (f"{EFFORT}::test_time_of_the_gate_is_none_of_a_workers",),
+        (f"{BUSY_TIME}::test_time_of_the_gate_is_none_of_a_workers",),
     ),
     Fault(
         "two_workers_at_once_counted_twice",
@@ -129,7 +129,7 @@ FAULTS = (
         "end - max(begin, reached)",
         "end - begin",
         "workers work for longer than the session lasts",
-        (f"{EFFORT}::test_second_in_which_several_worked_counts_once",),
+        (f"{BUSY_TIME}::test_second_in_which_several_worked_counts_once",),
     ),
     Fault(
         "replaced_worker_not_prepared",

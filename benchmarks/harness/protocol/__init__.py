@@ -1,1 +1,1 @@
-"""Share what parent and worker both need: cells, arrays, messages, comparison of gradients."""
+"""Define what parent and worker share: cells, messages, arrays, comparison of gradients."""

@@ -1,4 +1,4 @@
-"""Named arrays on disk, as ``.npz``: the one form in which arrays leave a process."""
+"""Write and read named arrays as ``.npz`` files, the one form in which arrays leave a process."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write every array under its name. Names may hold any character but NUL."""
+    """Write every array under its name, which may hold any character but NUL."""
     # np.savez takes names as keywords; passing them this way keeps '/' and '.' in them
     np.savez(path, **{name: np.asarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
 
 
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
-    """Read them all into memory; nothing is unpickled."""
+    """Read every array of a file into memory; nothing is unpickled, so no code of it can run."""
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
 def under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    """Those whose name starts with ``prefix/``, without it."""
+    """Return the arrays whose name is ``prefix/<rest>``, by ``<rest>``."""
     start = f"{prefix}/"
-    return {n[len(start) :]: array for n, array in arrays.items() if n.startswith(start)}
+    return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}

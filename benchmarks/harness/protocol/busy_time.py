@@ -1,7 +1,7 @@
-"""How long workers were at the work that a session is for: the spans that they note, added up.
+"""Add up for how long workers did the work that a session is for.
 
-Work is tracing, compiling, the first call, counting, warming up, measuring. The rest of the wall
-time is the harness's own: starting workers, reading and comparing arrays, speaking, saving.
+Work is tracing, compiling, the first call, counting, warming up and measuring. The rest of the wall
+time is the harness's own: starting workers, reading and comparing arrays, messages, saving.
 """
 
 from __future__ import annotations
@@ -10,32 +10,36 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-Span = tuple[float, float]  # begin and end, by the clock that all processes of a machine share
+from benchmarks.harness.protocol.messages import Span as Span
 
 
 class BusyTimer:
-    """What a worker has noted of its work since it last told."""
+    """Note when a worker begins and ends to work."""
 
     def __init__(self) -> None:
         self._spans: list[Span] = []
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Note when this begins and ends, however it ends; one inside another counts once."""
+        """Note the begin and the end of a block of code, also where an exception ends it."""
         begin = time.monotonic()
         try:
             yield
         finally:
             self._spans.append((begin, time.monotonic()))
 
-    def told(self) -> list[Span]:
-        """What was noted since this was last asked for."""
+    def take_spans(self) -> list[Span]:
+        """Return the spans noted since the last call, inner blocks before outer ones."""
         spans, self._spans = self._spans, []
         return spans
 
 
 def seconds(spans: Iterable[Span]) -> float:
-    """The length of the union: what lies in several spans, of one worker or of two, counts once."""
+    """Return the length of the union of spans, in seconds.
+
+    A moment at which several workers worked, or that lies in an inner and an outer block, counts
+    once. Spans may come in any order: all processes of a machine share the monotonic clock.
+    """
     total, reached = 0.0, float("-inf")
     for begin, end in sorted(spans):
         total += max(0.0, end - max(begin, reached))

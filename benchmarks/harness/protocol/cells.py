@@ -1,4 +1,4 @@
-"""What a cell is, how it is named, and which ways there are to measure."""
+"""Define a cell, the unit of measurement, and list the strategies, recipes and modes there are."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from pathlib import Path
 
 from benchmarks.scenarios import CATALOGUE, Scenario
 
+# "backward" measures strategies, which differ in how they walk back from several losses; "freeze"
+# measures recipes, which differ in how they keep a part of the network from being trained.
 KINDS = ("backward", "freeze")
-# the first is how the framework is used by default
+# How a framework runs a program. "compile" is torch.compile over networks and losses together,
+# "compile_networks" of each network on its own. The first is how the framework is used by default.
 MODES = {"torch": ("eager", "compile", "compile_networks"), "jax": ("jit", "eager")}
+DEFAULT_MODES = {framework: modes[0] for framework, modes in MODES.items()}
 EAGER = "eager"
+# The timed part of a training step: the backward pass alone; forward and backward pass; both and
+# the optimizer's update.
 PHASES = ("backward", "gradient", "step")
+# Strategy names; what each of them does stands in impl_<framework>/strategies.py.
 STRATEGIES = {
     "torch": (
         "summed",
@@ -35,8 +42,10 @@ STRATEGIES = {
         "batched",
     ),
 }
-# these run a forward pass of their own, so a backward phase without one cannot exist for them
+# Strategies whose forward passes happen inside the backward pass: they have no phase "backward",
+# which would leave the forward pass out.
 OWN_FORWARD = {"torch": ("reforward",), "jax": ("reforward", "separate_grad")}
+# Recipe names; what each of them does stands in impl_<framework>/recipes.py.
 RECIPES = {
     "torch": (
         "unfrozen",
@@ -57,26 +66,41 @@ RECIPES = {
         "all_gradients",
     ),
 }
-# found by trying, in the one graph and in a graph for each network
+# Strategies that torch.compile cannot handle in any mode, with the reason; found by trying.
 NOT_COMPILED = {
     "batched": "torch.vmap of a compiled backward pass: the compiled code wants real memory",
     "functional": "torch.func differentiates what it traces itself, not what is compiled already",
 }
+# More strategies that it cannot handle in mode "compile".
 NOT_IN_ONE_GRAPH = {
     "boundary_split": "one graph over all networks has no boundary left to cut at",
 }
-UNFROZEN = "unfrozen"
-FRONT_ONLY = ("no_grad_forward", "detach")  # they cut between networks
-# these compute the gradients of what is frozen as well, and throw them away
+UNFROZEN = "unfrozen"  # the recipe that freezes nothing: ratios of recipes refer to it
+# Recipes that cut the graph between two networks, behind the frozen ones: these must stand in front
+# of all that is trained.
+FRONT_ONLY = ("no_grad_forward", "detach")
+# Recipes that compute the gradients of frozen parameters too, and drop them: the gate expects
+# these gradients.
 WASTEFUL = (UNFROZEN, "optimizer_only", "chain_freeze", "all_gradients")
+# Fields of a cell that are options of the command line, and so part of the command that reruns it.
 OPTIONS = ("kind", "scenario", "variant", "size", "framework", "mode", "strategy", "phase")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One thing to measure; every field is a plain string and stands in the test's name.
+    """Name one thing to measure; every field but ``kind`` is a part of the test's name.
 
-    ``strategy`` is a recipe where ``kind`` is ``freeze``.
+    Attributes:
+        kind: one of `KINDS`.
+        scenario: name of a scenario in the catalogue.
+        variant: name of a variant of the scenario.
+        size: name of a size of the scenario.
+        framework: ``torch`` or ``jax``.
+        mode: one of the framework's `MODES`.
+        strategy: a strategy, or where ``kind`` is ``freeze`` a recipe.
+        phase: one of `PHASES`.
+        device: ``cpu`` or ``cuda``.
+        dtype: ``float32`` or ``float64``.
     """
 
     kind: str
@@ -92,20 +116,24 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """As it stands in a test's brackets."""
+        """Return the part of the test's name that stands in brackets."""
         return "-".join(value for name, value in asdict(self).items() if name != "kind")
 
     @property
     def group(self) -> tuple[str, ...]:
-        """What is measured interleaved: all that differs in nothing but the strategy."""
+        """Return the fields that all cells of a group share: all but the strategy.
+
+        The cells of a group are measured interleaved, in the same processes.
+        """
         return tuple(value for name, value in asdict(self).items() if name != "strategy")
 
     @property
     def spec(self) -> Scenario:
+        """Return the scenario itself."""
         return CATALOGUE[self.scenario]
 
     def unsupported(self) -> str | None:
-        """Why this cell cannot exist; None if it can."""
+        """Return why this cell cannot exist; None if it can."""
         variant, lacking = self.spec.variants[self.variant], self.spec.lacks(self.framework)
         if lacking:
             return lacking
@@ -113,11 +141,12 @@ class Cell:
             return f"{self.strategy} runs a forward pass of its own inside the backward phase"
         if self.strategy in FRONT_ONLY and not variant.frozen_in_front:
             return "what is frozen does not stand in front of all that is trained"
-        return self._uncompilable() or variant.reason_against(
+        return self._not_compilable() or variant.reason_against(
             self.framework, self.strategy, self.mode
         )
 
-    def _uncompilable(self) -> str | None:
+    def _not_compilable(self) -> str | None:
+        """Return why torch.compile does not take this strategy; None if it does."""
         if self.framework != "torch" or self.mode == EAGER:
             return None
         joint = NOT_IN_ONE_GRAPH if self.mode == "compile" else {}
@@ -125,34 +154,35 @@ class Cell:
 
     @property
     def baseline(self) -> str:
-        """The strategy or recipe of its group that ratios refer to."""
+        """Return the strategy or recipe of this group that ratios refer to."""
         return UNFROZEN if self.kind == "freeze" else self.spec.baseline
 
     def rerun(self) -> str:
-        """The command that measures this cell again, beside what its ratio refers to."""
-        own = [f"--scenario-path={shlex.quote(_typed(self.spec.file))}"] if self.spec.file else []
-        chosen = own + [f"--{name}={shlex.quote(getattr(self, name))}" for name in OPTIONS]
-        return " ".join(["pytest benchmarks --benchmark-only", *chosen, f"--device={self.device}"])
+        """Return the command that measures this cell again, together with its baseline."""
+        file = self.spec.file
+        options = [f"--scenario-path={shlex.quote(_relative_path(file))}"] if file else []
+        options += [f"--{name}={shlex.quote(getattr(self, name))}" for name in OPTIONS]
+        return " ".join(["pytest benchmarks --benchmark-only", *options, f"--device={self.device}"])
 
 
 def built(name: str) -> str:
-    """What is built for a cell of this name: ``summed@again`` is ``summed``, a second time.
+    """Return the strategy or recipe that is built for a name: ``summed`` for ``summed@again``.
 
-    Such copies are checked and timed as if they were strategies or recipes of their own; what they
-    differ by is noise.
+    A name with ``@`` is a copy of a strategy or recipe that is checked and timed as if it were one
+    of its own. Its times differ from the original's by noise alone, which measures that noise.
     """
     return name.partition("@")[0]
 
 
 def groups(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:
-    """Cells by the group they are measured in."""
-    found: dict[tuple[str, ...], list[Cell]] = {}
+    """Return the cells of each group, by `Cell.group`."""
+    by_group: dict[tuple[str, ...], list[Cell]] = {}
     for cell in cells:
-        found.setdefault(cell.group, []).append(cell)
-    return found
+        by_group.setdefault(cell.group, []).append(cell)
+    return by_group
 
 
-def _typed(file: Path) -> str:
-    """A path as short as it can be typed from here."""
+def _relative_path(file: Path) -> str:
+    """Return a path relative to the working directory, where the file is below it."""
     here = Path.cwd()
     return str(file.relative_to(here) if file.is_relative_to(here) else file)

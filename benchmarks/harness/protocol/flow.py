@@ -1,4 +1,8 @@
-"""The flow as it was found, against the flow as it is declared: which loss may change what."""
+"""Compare which loss changes which parameters with what a scenario declares.
+
+A worker reports for each loss and parameter the state of the gradient: ``absent`` (no gradient at
+all), ``zero`` (every element exactly 0) or ``value``.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,28 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.scenarios.spec import Scenario, matches
 
-BLOCKED = {"torch": "absent", "jax": "zero"}  # jax has no None once a parameter is differentiated
-STRENGTH = ("absent", "zero", "value")
+# The state of a gradient that something in the graph cuts off, such as detach or stop_gradient. JAX
+# has no None for a parameter that it differentiates by.
+BLOCKED = {"torch": "absent", "jax": "zero"}
+STRENGTH = ("absent", "zero", "value")  # weakest first
 States = Mapping[str, Mapping[str, str]]  # loss → parameter → absent, zero or value
 
 
 def mistakes(states: States, scenario: Scenario, variant: str, framework: str) -> Iterator[str]:
-    """``loss → parameter: found, should be …`` for everything that stands where it should not."""
+    """Yield ``loss → parameter: state, should be …`` for each state that is not as declared."""
     idle = reaching_nothing(scenario, variant)
-    for loss, found in states.items():
-        for name, state in found.items():
-            # in no framework is anything differentiated for a loss that reaches nothing
-            own = allowed(scenario, variant, framework, loss, name)
-            expected = STRENGTH[:1] if loss in idle else own
+    for loss, by_parameter in states.items():
+        for name, state in by_parameter.items():
+            # a loss that reaches no trained parameter is differentiated in no framework
+            expected = (
+                ("absent",) if loss in idle else allowed(scenario, variant, framework, loss, name)
+            )
             if state not in expected:
                 yield f"{loss} → {name}: {state}, should be {' or '.join(expected)}"
 
 
 def reaching_nothing(scenario: Scenario, variant: str) -> list[str]:
-    """The losses all of whose way back is frozen."""
+    """Return the losses that depend on frozen parameters alone."""
     chosen = scenario.variants[variant]
     names = scenario.parameters_of(variant, next(iter(scenario.sizes)))
     trained = [name for name in names if not matches(name, chosen.frozen)]
@@ -38,7 +45,7 @@ def reaching_nothing(scenario: Scenario, variant: str) -> list[str]:
 def allowed(
     scenario: Scenario, variant: str, framework: str, loss: str, name: str
 ) -> tuple[str, ...]:
-    """What this loss's gradient by this parameter may be."""
+    """Return the states that the gradient of a loss by one parameter may have."""
     chosen = scenario.variants[variant]
     if matches(name, chosen.frozen):
         return ("absent",)
@@ -50,16 +57,17 @@ def allowed(
 
 
 def matrix(states: States, networks: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Loss → network → ``value`` if any of its parameters has one, or else ``zero`` or ``absent``.
+    """Return loss → network → the strongest state of the network's parameters.
 
-    Who may change whom, as it was found.
+    A network in which any parameter has a value can be changed by the loss.
     """
     return {
-        loss: {network: _strongest(found, network) for network in networks}
-        for loss, found in states.items()
+        loss: {network: _strongest(by_parameter, network) for network in networks}
+        for loss, by_parameter in states.items()
     }
 
 
-def _strongest(found: Mapping[str, str], network: str) -> str:
-    own = (state for name, state in found.items() if matches(name, (network,)))
+def _strongest(by_parameter: Mapping[str, str], network: str) -> str:
+    """Return the strongest state among a network's parameters; ``absent`` where it has none."""
+    own = (state for name, state in by_parameter.items() if matches(name, (network,)))
     return max(own, key=STRENGTH.index, default="absent")

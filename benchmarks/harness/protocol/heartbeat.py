@@ -1,10 +1,10 @@
-"""What ties a worker to its parent beside the pipes: a mark of the cell it is at, and a lifeline.
+"""Tie a worker to its parent beside the pipes: by shared memory, and by a parent-death pipe.
 
-The mark is memory that both have mapped. Writing it wakes nobody, so that it can be written before
-every sample, and it can still be read when the worker has been killed. The lifeline is a pipe
-that nothing is ever written to: when the parent's end closes, also because the parent was killed,
-the kernel kills the worker, whatever it is doing, so that none is left to disturb what is measured
-next.
+The heartbeat is memory that both processes have mapped; it holds the cell that the worker is at.
+Writing it wakes nobody, so that a worker can write it before every sample, and the parent can still
+read it when the worker has been killed. Nothing is ever written to the parent-death pipe. When the
+parent's end closes, also because the parent was killed, the kernel kills the worker, whatever the
+worker is doing, so that no old worker disturbs the next measurement.
 """
 
 from __future__ import annotations
@@ -16,74 +16,86 @@ import signal
 import struct
 import time
 
+# Holds the worker's file descriptors of the heartbeat and of the pipe, as in "7,8". Workers of
+# older versions read the same variable, so its name stays.
 VARIABLE = "CASCADE_BENCH_TETHER"
-_LAYOUT = struct.Struct("=d120s")  # since when (monotonic seconds), the cell's name
+LAYOUT = struct.Struct("=d120s")  # when the cell began (monotonic seconds), the cell's name
 
 
 class Heartbeat:
-    """Where a worker is: ``since`` when, and at which ``cell`` (None: at none)."""
+    """Hold, in shared memory, the cell that a worker is at and since when.
+
+    Args:
+        fd: file descriptor of the memory; None makes new memory.
+    """
 
     def __init__(self, fd: int | None = None) -> None:
-        self.fd = os.memfd_create("cascade-bench-mark") if fd is None else fd
+        self.fd = os.memfd_create("cascade-bench-heartbeat") if fd is None else fd
         if fd is None:
-            os.ftruncate(self.fd, _LAYOUT.size)
-        self._shared = mmap.mmap(self.fd, _LAYOUT.size)
+            os.ftruncate(self.fd, LAYOUT.size)
+        self._shared = mmap.mmap(self.fd, LAYOUT.size)
 
-    def at(self, cell: str | None) -> None:
-        """The worker's part: it is at this cell from now on."""
-        _LAYOUT.pack_into(self._shared, 0, time.monotonic(), (cell or "").encode())
+    def set_cell(self, cell: str | None) -> None:
+        """Note that the worker is at this cell from now on; None is for no cell."""
+        LAYOUT.pack_into(self._shared, 0, time.monotonic(), (cell or "").encode())
 
     @property
     def since(self) -> float:
-        return float(_LAYOUT.unpack_from(self._shared)[0])
+        """Return when `cell` was set last, in seconds of the monotonic clock."""
+        return float(LAYOUT.unpack_from(self._shared)[0])
 
     @property
     def cell(self) -> str | None:
-        name: bytes = _LAYOUT.unpack_from(self._shared)[1]
+        """Return the strategy or recipe that the worker is at."""
+        name: bytes = LAYOUT.unpack_from(self._shared)[1]
         return name.rstrip(b"\0").decode(errors="replace") or None
 
 
 class WorkerLink:
-    """The parent's ends: the mark to read, the lifeline to hold."""
+    """Hold the parent's ends: the heartbeat to read, and the parent-death pipe to keep open."""
 
     def __init__(self) -> None:
         self.mark = Heartbeat()
-        self._far, near = os.pipe()
-        self._lifeline = os.fdopen(near, "wb", buffering=0)
+        self._worker_end, parent_end = os.pipe()
+        self._parent_end = os.fdopen(parent_end, "wb", buffering=0)
 
     @property
     def fds(self) -> tuple[int, int]:
-        """What the worker must inherit, in the order of `environment`."""
-        return self.mark.fd, self._far
+        """Return the file descriptors for the worker to inherit, in the order of `environment`."""
+        return self.mark.fd, self._worker_end
 
     @property
     def environment(self) -> dict[str, str]:
+        """Return the environment variable by which the worker learns of `fds`."""
         return {VARIABLE: ",".join(map(str, self.fds))}
 
     def handed_over(self) -> None:
-        """The worker has its ends: ours of them can go."""
+        """Close the parent's copies of `fds`, once the worker has been started with its own."""
         for fd in self.fds:
             os.close(fd)
 
     def cut(self) -> None:
-        """Let the lifeline go."""
-        self._lifeline.close()
+        """Close the parent's end of the parent-death pipe; a worker that still lives is killed."""
+        self._parent_end.close()
 
 
-def tied() -> Heartbeat:
-    """The worker's part: die with the parent; the mark, which nobody reads if there is none."""
-    given = os.environ.pop(VARIABLE, None)
-    if given is None:
+def connect_to_parent() -> Heartbeat:
+    """Have this worker die with its parent, and return the heartbeat that the parent reads.
+
+    A process that was started by hand has no parent to die with; nobody reads its heartbeat.
+    """
+    descriptors = os.environ.pop(VARIABLE, None)
+    if descriptors is None:
         return Heartbeat()
-    mark, lifeline = map(int, given.split(","))
-    _die_when_closed(lifeline)
-    return Heartbeat(mark)
+    heartbeat, pipe = map(int, descriptors.split(","))
+    _die_when_closed(pipe)
+    return Heartbeat(heartbeat)
 
 
 def _die_when_closed(pipe: int) -> None:
-    """Have the kernel send SIGKILL at the pipe's next event, which is the end of its writer.
+    """Have the kernel send SIGKILL at the pipe's next event: the close of its last writer.
 
-    See F_SETOWN, F_SETSIG and O_ASYNC in fcntl(2). A thread that waits for the end would need the
+    See F_SETOWN, F_SETSIG and O_ASYNC in fcntl(2). A thread that waits for the close would need the
     interpreter's lock, which a worker that hangs may never give back.
     """
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())

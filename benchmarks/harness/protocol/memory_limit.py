@@ -1,4 +1,4 @@
-"""A limit on a worker's memory: it fails with a typed outcome where the machine would suffer."""
+"""Limit a worker's memory, so that its cell fails before the whole machine runs out of memory."""
 
 from __future__ import annotations
 
@@ -8,43 +8,48 @@ import resource
 
 VARIABLE = "CASCADE_BENCH_WORKER_MEMORY"
 _UNITS = {"MiB": 2**20, "GiB": 2**30}
-# how C++ libraries say it with their last breath, when no exception reaches Python
-_LAST_WORDS = re.compile(
+# What C++ libraries write on stderr before they abort, when no exception reaches Python.
+_OUT_OF_MEMORY = re.compile(
     r"bad_alloc|out of memory|cannot allocate memory|mmap error: 12|RESOURCE_EXHAUSTED",
     re.IGNORECASE,
 )
 
 
 class LimitError(Exception):
-    """A limit that cannot be understood: one line for the person who set it."""
+    """A limit that cannot be understood; the message is one line for the person who set it."""
 
 
 def worker_memory() -> int | None:
-    """Bytes a worker may have, by the environment; None where nothing is set.
+    """Return the bytes that a worker may have, from the environment; None where no limit is set.
 
-    Raises `LimitError`.
+    Raises:
+        LimitError: if the variable is not a whole number of MiB or GiB.
     """
     text = os.environ.get(VARIABLE)
     if not text:
         return None
-    found = re.fullmatch(r"([1-9]\d{0,5}) ?(MiB|GiB)", text.strip())
-    if not found:
+    match = re.fullmatch(r"([1-9]\d{0,5}) ?(MiB|GiB)", text.strip())
+    if not match:
         raise LimitError(f"{VARIABLE}={text!r}: give whole MiB or GiB, such as 512MiB or 8GiB")
-    return int(found[1]) * _UNITS[found[2]]
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def apply_limit() -> None:
-    """Hold this process to `worker_memory`: private memory that it writes to, see getrlimit(2).
+    """Limit this process to `worker_memory` bytes of private writable memory, see getrlimit(2).
 
-    Not its address space, of which XLA reserves far more than it uses. A limit that is there
-    already and lower stays.
+    The address space is not limited: XLA reserves far more of it than it uses. A lower limit that
+    the process already has stays.
     """
-    wanted = worker_memory()
+    limit = worker_memory()
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if wanted is not None and (hard == resource.RLIM_INFINITY or wanted < hard):
-        resource.setrlimit(resource.RLIMIT_DATA, (wanted, wanted))
+    if limit is not None and (hard == resource.RLIM_INFINITY or limit < hard):
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def out_of_memory(last_words: str) -> bool:
-    """Whether what a dying process wrote on stderr says that it was for want of memory."""
-    return bool(_LAST_WORDS.search(last_words))
+    """Return whether a process that aborted wrote on stderr that it had no memory left.
+
+    Args:
+        last_words: the last lines of its stderr.
+    """
+    return bool(_OUT_OF_MEMORY.search(last_words))

@@ -1,13 +1,13 @@
 """Declare the messages between a worker and its parent: JSON lines, one message a line.
 
 The parent writes requests to the worker's stdin; the worker writes its answers to stdout, in order.
-Arrays do not travel in messages but as ``.npz`` files, whose paths do. `OPERATIONS` lists every
-operation with the types of its request and of its result; ``docs/protocol.md`` is made from it.
+Arrays do not travel in messages but as ``.npz`` files, whose paths do. `operations` lists every
+operation with the types of its request and of its result; ``docs/protocol.md`` is made from both.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 # Both sides of a comparison must speak the same version. A worker that does not name one in its
 # hello speaks version 1.
@@ -16,333 +16,297 @@ VERSION = 1
 Span = tuple[float, float]  # begin and end of work, in seconds of the machine's monotonic clock
 
 
-class ErrorMessage(TypedDict):
-    """An exception inside a request, which the worker survived."""
+class StartError(TypedDict):
+    """The error of a worker that cannot load its framework; it answers with this and ends."""
 
     type: str  # name of the exception's class
-    message: str
+    message: str  # text of the exception
+
+
+class ErrorMessage(StartError):
+    """An exception inside a request, which the worker survived."""
+
     line: str | None  # one line with file and line number, for a user's own scenario
     cell: str | None  # the strategy or recipe that the worker was at
     unsupported: str | None  # why the framework cannot do this at all
-    out_of_memory: bool
-    traceback: str
+    out_of_memory: bool  # whether the framework ran out of memory
+    traceback: str  # the last six frames
 
 
 class Answer(TypedDict):
-    """The answer to a request: `result` where `ok`, else `error`."""
+    """The answer to a request, and the first message of a worker, whose result is a `Hello`."""
 
-    ok: bool
-    result: NotRequired[Any]
-    error: NotRequired[ErrorMessage]
-    worked: NotRequired[list[Span]]  # when the worker prepared, compiled, warmed up or measured
+    ok: bool  # true: there is a result; false: there is an error
+    result: NotRequired[Any]  # of the type that the table of operations names
+    error: NotRequired[ErrorMessage | StartError]  # an exception in the worker
+    worked: NotRequired[list[Span]]  # begin and end of each piece of work, by the monotonic clock
 
 
 class CellEvent(TypedDict):
     """Sent before an answer: the worker has come to this cell, and its time limit begins anew."""
 
-    event: Literal["at"]
-    cell: str
+    event: Literal["at"]  # the only kind of event
+    cell: str  # strategy or recipe
 
 
 class NoArguments(TypedDict):
     """A request without arguments."""
 
 
-class Hello(TypedDict):
-    """The first answer of a worker, which no request asks for; other keys describe the framework.
+class NoResult(TypedDict):
+    """An empty result: that there is no error says all."""
 
-    Their values stand in the machine part of a run: versions, threads, precision.
+
+class Hello(TypedDict):
+    """The first message of a worker, sent unasked; its other keys describe the framework.
+
+    These are versions, threads and precision, and stand in the machine part of a run.
     """
 
-    pid: int
-    protocol: NotRequired[int]  # see `VERSION`
+    pid: int  # process id of the worker
+    protocol: NotRequired[int]  # version that the worker speaks; 1 where it names none
 
 
 class ShapesRequest(TypedDict):
-    """Build a scenario and name its parameters."""
+    """The scenario of which to list parameters and buffers."""
 
-    family: str  # module of the implementation, or path of a user's own part
-    build: str  # function in it
+    family: str  # module of the implementation, or path of a user's own spec
+    build: str  # function in this module that builds the networks
     arguments: dict[str, Any]  # sizes that the function takes
 
 
 class ProblemSpec(TypedDict):
-    """A problem as an implementation sees it; the key of the message is ``facts``."""
+    """A problem as an implementation sees it: a scenario in one variant and size."""
 
-    family: str
-    build: str
-    arguments: dict[str, Any]
-    networks: list[str]  # in order
+    family: str  # module of the implementation, or path of a user's own spec
+    build: str  # function in this module that builds the networks
+    arguments: dict[str, Any]  # sizes that the function takes
+    networks: list[str]  # names, in the order of the data flow
     reach: dict[str, list[str]]  # loss → parameters that it depends on, frozen ones too
     flow: dict[str, list[str]]  # loss → parameters that it may change
-    frozen: list[str]  # parameters
-    optimizer: dict[str, Any]  # kind, settings, arrangement, rates of groups
+    frozen: list[str]  # parameters that must not change
+    optimizer: dict[str, Any]  # kind, settings, arrangement over networks, rates of layers
 
 
 class OpenRequest(TypedDict):
-    """Build a problem and load weights and data; every later request is about it."""
+    """The problem to build, and the files of its weights and data."""
 
-    facts: ProblemSpec
-    weights: str  # .npz: parameter → array
-    data: str  # .npz: input → array
+    facts: ProblemSpec  # the problem
+    weights: str  # .npz: parameter or buffer → array
+    data: str  # .npz: input or target → array
 
 
 class LoadedRequest(TypedDict):
-    """List the files under a folder that the worker's modules were loaded from."""
+    """The folder of which to list the source files that this process has loaded."""
 
-    folder: str
+    folder: str  # absolute path of the folder
 
 
 class CellName(TypedDict):
-    """A strategy or recipe in a phase; without `mode`, in the framework's own mode."""
+    """A strategy or recipe of the open problem, in a phase and a mode."""
 
-    kind: str
-    name: str
-    phase: str
-    mode: NotRequired[str | None]
+    kind: str  # backward (strategies) or freeze (recipes)
+    name: str  # strategy or recipe
+    phase: str  # backward, gradient or step
+    mode: NotRequired[str | None]  # null: the mode that the framework is used in by default
 
 
 class GradientsRequest(CellName):
-    """Run a strategy or recipe once and write ``gradient/…`` and ``updated/…``."""
+    """The cell to run, and the file for its gradients and, in phase step, its parameters."""
 
-    out: str  # .npz
-    again: NotRequired[bool]  # write what a second run leaves, as in a block of calls
+    out: str  # .npz to write: `gradient/…` and `updated/…`, by parameter
+    again: NotRequired[bool]  # write the result of a second call; default false
 
 
 class LossesAlongRequest(TypedDict):
-    """Take the central difference of every loss along directions in parameter space."""
+    """The directions in parameter space along which to differentiate every loss."""
 
-    weights: str
-    directions: str  # .npz: direction/parameter → array
-    step: float
+    weights: str  # .npz of the point at which to differentiate
+    directions: str  # .npz: `direction/parameter` → array
+    step: float  # half the length of a difference, in units of the direction
 
 
 class OutRequest(TypedDict):
-    """Write arrays to a file."""
+    """The file for the gradients of each loss."""
 
-    out: str
+    out: str  # .npz to write: `loss/parameter` → gradient
 
 
 class LossRequest(TypedDict):
-    """Ask about one loss."""
+    """The loss to differentiate."""
 
-    loss: str
+    loss: str  # name of the loss
+
+
+class TrainSegment(TypedDict):
+    """A stretch of training: some steps of each turn, one turn after the other."""
+
+    steps: int  # how often each turn is taken
+    turns: list[ProblemSpec]  # what each turn of an alternation trains and freezes
+    rate: float  # factor of all learning rates, applied before this segment
+    renew: bool  # whether to begin with new optimizers, which have no state
+
+
+class TrainPlan(TypedDict):
+    """A training of the open problem."""
+
+    optimizer: dict[str, Any]  # kind, settings, arrangement over networks, rates of layers
+    recipe: str | None  # how parameters are frozen; null: the framework's usual recipe
+    segments: list[TrainSegment]  # in order
 
 
 class TrainRequest(TypedDict):
-    """Train by a plan of segments, steps and turns."""
+    """The training to run, and the file for the arrays that it ends with."""
 
-    plan: dict[str, Any]
-    out: str
+    plan: TrainPlan  # the training
+    out: str  # .npz to write: `weights/…`, `buffers/…`, `outputs/…` and `moments/…`
 
 
 class TrainCounts(TypedDict):
-    """How many steps were made, and the bytes of optimizer state after them."""
+    """Counts of a training."""
 
-    steps: int
-    state_bytes: int
+    steps: dict[str, int]  # parameter → updates that the optimizer has counted for it
+    state_bytes: int  # size of the optimizer's state in the end
 
 
 class LoadRequest(TypedDict):
-    """Load weights and buffers into the open problem."""
+    """The file of weights and buffers to load."""
 
-    weights: str
+    weights: str  # .npz: parameter or buffer → array
 
 
 class ProductsRequest(TypedDict):
-    """List the matrix products of the timed part."""
+    """A strategy or recipe in a phase, in the framework's default mode."""
 
-    kind: str
-    name: str
-    phase: str
+    kind: str  # backward (strategies) or freeze (recipes)
+    name: str  # strategy or recipe
+    phase: str  # backward, gradient or step
 
 
 class LoadMatchingRequest(TypedDict):
-    """Load those arrays of a pretrained state whose names and shapes fit."""
+    """A pretrained state to load as far as it fits, and the file for the weights afterwards."""
 
-    pretrained: str
-    out: str
+    pretrained: str  # .npz: parameter → array
+    out: str  # .npz to write: parameter → array
 
 
 class FactRequest(TypedDict):
-    """Run a trap's demonstration."""
+    """The demonstration of a trap to run."""
 
-    name: str
+    name: str  # function in backward_traps, freeze_traps or compile_traps
 
 
 class Counts(TypedDict):
-    """What one call of a cell computes and keeps, counted and not timed."""
+    """What one call of a cell computes and saves, counted and not timed."""
 
-    flops: int | float | None
-    residual_bytes: int | None
-    optimizer_state_bytes: NotRequired[int | None]
+    flops: int | float | None  # of matrix products and convolutions; null where not countable
+    residual_bytes: int | None  # saved for the backward pass; null where it cannot be counted
+    optimizer_state_bytes: NotRequired[int | None]  # in phase step, after one step
 
 
 class GateRules(TypedDict):
-    """What a cell's gradients and update are held to; those of a cell come beside the group's."""
+    """The bounds of gradients and update: those of a group, and beside them those of a cell."""
 
-    allowed: NotRequired[float]  # relative difference of a tensor
-    dtype: NotRequired[str]
-    phase: NotRequired[str]
-    networks: NotRequired[list[str]]
+    allowed: NotRequired[float]  # largest relative difference of a tensor
+    dtype: NotRequired[str]  # dtype that gradients must have
+    phase: NotRequired[str]  # backward, gradient or step, in which the update is checked too
+    networks: NotRequired[list[str]]  # networks, whose norms are the scale of zero gradients
     zero_gradient: NotRequired[list[str]]  # parameters whose true gradient is 0
     exact_zero: NotRequired[list[str]]  # parameters whose gradient is 0 bit by bit
-    optimizer: NotRequired[str]
+    optimizer: NotRequired[str]  # sgd, adam or adamw; the bound of an update depends on it
     still: NotRequired[list[str]]  # parameters that a step must leave bit-identical
     no_gradient: NotRequired[list[str]]  # parameters that must have no gradient
 
 
 class PrepareRequest(TypedDict):
-    """Build each cell of a group, run it once and hold it to the reference."""
+    """The cells of a group to build, and the reference and the bounds to check them by."""
 
-    kind: str
-    phase: str
-    mode: str
-    cells: dict[str, GateRules]  # strategy or recipe → the rules of its own
+    kind: str  # backward or freeze
+    phase: str  # backward, gradient or step
+    mode: str  # eager, compile, compile_networks or jit
+    cells: dict[str, GateRules]  # strategy or recipe → its own bounds
     reference: str  # .npz of the float64 reference
-    rules: GateRules
-    count: bool  # whether FLOPs and saved bytes are counted
-    products: bool  # whether matrix products are listed
+    rules: GateRules  # bounds of all cells
+    count: bool  # whether to count FLOPs and saved bytes
+    products: bool  # whether to list matrix products as well
 
 
 class GradientError(TypedDict):
-    """The relative difference to the reference: of the worst tensor, and of every parameter."""
+    """Relative differences between gradients and reference."""
 
-    relative: float
-    tensor: str
-    parameters: dict[str, float]
+    relative: float  # difference of the worst tensor
+    tensor: str  # name of the worst tensor
+    parameters: dict[str, float]  # difference of each parameter whose true gradient is not 0
 
 
 class PreparedCell(TypedDict):
-    """A cell that was built and checked, or the error at which that ended."""
+    """A cell that was built and checked, or the error that ended this."""
 
-    error: NotRequired[ErrorMessage]
-    first_call_seconds: NotRequired[float]
-    trace_seconds: NotRequired[float | None]
-    compile_seconds: NotRequired[float | None]
-    equivalence: NotRequired[str]  # "pass", or what is wrong
-    gradient_error: NotRequired[GradientError | None]
-    products: NotRequired[list[list[float]] | None]  # FLOPs of a product, how often it is computed
-    flops: NotRequired[int | float | None]
-    residual_bytes: NotRequired[int | None]
-    optimizer_state_bytes: NotRequired[int | None]
+    error: NotRequired[ErrorMessage]  # then every other key is absent
+    first_call_seconds: NotRequired[float]  # with compilation, where the first call compiles
+    trace_seconds: NotRequired[float | None]  # null where tracing is not timed apart
+    compile_seconds: NotRequired[float | None]  # null where compiling is not timed apart
+    equivalence: NotRequired[str]  # "pass", or a sentence about the wrong tensor
+    gradient_error: NotRequired[GradientError | None]  # null where the program keeps no gradient
+    products: NotRequired[list[list[float]] | None]  # FLOPs of each matrix product, its count
+    flops: NotRequired[int | float | None]  # this and the following as in `Counts`
+    residual_bytes: NotRequired[int | None]  # bytes saved for the backward pass
+    optimizer_state_bytes: NotRequired[int | None]  # bytes of optimizer state
 
 
 class TimeRequest(TypedDict):
-    """Warm up the prepared cells, then sample them interleaved, in blocks of random order."""
+    """The prepared cells to sample interleaved, in blocks of random order."""
 
-    calls: dict[str, int | None]  # cell → bytes that one of its graphs keeps
-    seconds: float  # to spend on samples
-    least: int  # blocks at least
-    seed: list[int]  # of the order
-    products: str | None  # the cell whose matrix products are sampled along
+    calls: dict[str, int | None]  # cell → bytes that one call saves; bounds the calls in a batch
+    seconds: float  # time to spend on samples
+    least: int  # blocks to take in any case
+    seed: list[int]  # seed of the order of cells
+    products: str | None  # the cell whose matrix products are sampled as well
 
 
 class TimedCells(TypedDict):
-    """Samples of each cell in seconds per call, in the order taken."""
+    """Samples of each cell."""
 
-    samples: dict[str, list[float]]
-    steady: dict[str, bool | None]  # whether the times had no trend left; None: not testable
+    samples: dict[str, list[float]]  # cell or `product/index` → seconds per call, in order
+    steady: dict[str, bool | None]  # cell → whether its times had no trend left; null: not testable
 
 
 class WarmRequest(TypedDict):
-    """Warm up cells that will be measured in turns with another worker's."""
+    """The prepared cells to warm up."""
 
-    calls: dict[str, int | None]
+    calls: dict[str, int | None]  # cell → bytes that one call saves; bounds the calls in a batch
 
 
 class TurnRequest(TypedDict):
-    """Measure a warm cell for one turn."""
+    """The warm cell to sample, and for how long."""
 
-    name: str
-    calls: int  # in a sample
-    seconds: float
+    name: str  # strategy or recipe
+    calls: int  # calls in a sample
+    seconds: float  # time to spend; at least one sample is taken
 
 
 class TurnTimes(TypedDict):
     """Samples of one turn, in seconds per call."""
 
-    wall: list[float]
-    cpu: list[float]  # of all threads of the worker
+    wall: list[float]  # wall time
+    cpu: list[float]  # CPU time of all threads of the worker
 
 
 class CanariesRequest(TypedDict):
-    """Time, guard and gate programs whose right answers are known."""
+    """How often to run programs whose right answers are known."""
 
-    dtype: str
-    least: int  # samples
-    seed: list[int]
+    dtype: str  # of the session, on which the bounds of the gate depend
+    least: int  # samples of the sleep; four times as many are taken of each chain of products
+    seed: list[int]  # seed of the order of programs
 
 
 class CanaryAnswers(TypedDict):
-    """What the clock, the guard and the gate made of the canaries in one launch."""
+    """What clock, guard and gate of one worker say of programs whose right answers are known."""
 
-    samples: dict[str, list[float]]  # of call, once, twice and sleep
-    products: int
-    slept: list[float]
-    early: list[str]
-    synchronous: str | None
-    unwaited: list[dict[str, Any]]
-    gate: dict[str, str]
-
-
-class Operation(NamedTuple):
-    """One operation of a worker: the types of its request and of its result, and what it does."""
-
-    request: type
-    result: str
-    does: str
-
-
-OPERATIONS = {
-    "hello": Operation(NoArguments, "Hello", "Describe the process and its framework again."),
-    "shapes": Operation(ShapesRequest, "dict[str, list[int]]", "Name a scenario's parameters."),
-    "open": Operation(OpenRequest, "{}", "Build a problem, check its names, load its weights."),
-    "probe": Operation(NoArguments, "{}", "Run forward; every loss must be a finite scalar."),
-    "loaded": Operation(LoadedRequest, "list[str]", "List loaded source files under a folder."),
-    "close": Operation(NoArguments, "{}", "Drop the open problem and its programs."),
-    "gradients": Operation(GradientsRequest, "{}", "Run a cell once; write gradients and update."),
-    "losses": Operation(NoArguments, "dict[str, float]", "Compute every loss."),
-    "losses_along": Operation(
-        LossesAlongRequest,
-        "dict[str, dict[str, float]]",
-        "Take central differences of the losses: direction → loss → slope.",
-    ),
-    "loss_gradients": Operation(
-        OutRequest,
-        "list[str]",
-        "Write ``loss/parameter`` gradients; name losses that have any.",
-    ),
-    "flow": Operation(
-        NoArguments,
-        "dict[str, dict[str, str]]",
-        "Find out loss → parameter → absent, zero or value.",
-    ),
-    "gradient_of_nothing": Operation(
-        LossRequest, "list[str]", "Differentiate a loss that reaches no trained parameter."
-    ),
-    "kink_distance": Operation(
-        NoArguments, "float", "Measure how near an activation is to a kink, relative to its scale."
-    ),
-    "train": Operation(TrainRequest, "TrainCounts", "Train by a plan; write what it ends with."),
-    "load": Operation(LoadRequest, "{}", "Load other weights into the open problem."),
-    "count": Operation(CellName, "Counts", "Count FLOPs and bytes of one call."),
-    "products": Operation(
-        ProductsRequest, "list[list[float]]", "List FLOPs and count of each matrix product."
-    ),
-    "built_frozen": Operation(
-        NoArguments, "list[str]", "Name the parameters that the constructor froze."
-    ),
-    "load_matching": Operation(
-        LoadMatchingRequest, "dict[str, list[str]]", "Load what fits of a pretrained state."
-    ),
-    "fact": Operation(FactRequest, "dict[str, Any]", "Run a trap and return what it showed."),
-    "prepare": Operation(
-        PrepareRequest, "dict[str, PreparedCell]", "Build cells and hold them to the reference."
-    ),
-    "time": Operation(TimeRequest, "TimedCells", "Warm up and sample cells, interleaved."),
-    "warm": Operation(WarmRequest, "dict[str, int]", "Warm up cells; return calls a sample."),
-    "turn": Operation(TurnRequest, "TurnTimes", "Sample one warm cell for some time."),
-    "canaries": Operation(CanariesRequest, "CanaryAnswers", "Measure what is known."),
-    "peak": Operation(CellName, "int", "Measure the bytes that one call holds at its peak."),
-}
+    samples: dict[str, list[float]]  # `call`, `once`, `twice`, `sleep` → seconds per call
+    products: int  # matrix products that `once` has more than `call`, and `twice` more than `once`
+    slept: list[float]  # seconds of the same sleeps by the kernel's raw clock
+    early: list[str]  # what the guard reports of calls that are waited for; should be empty
+    synchronous: str | None  # why calls on this device always wait; null where they do not
+    unwaited: list[dict[str, Any]]  # calls that are not waited for: seconds, and caught or not
+    gate: dict[str, str]  # `right`, `wrong` → what the gate says of such a gradient

@@ -1,1 +1,1 @@
-"""The worker: a process for one framework that prepares, checks and times cells. Run by ``-m``."""
+"""Prepare, check and time cells of one framework in a process of its own, run by ``python -m``."""

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
+    # the worker runs the code of the folder that it is started in, whatever is installed
     sys.path.insert(0, str(Path.cwd()))
     from benchmarks.harness.worker.server import main
 

@@ -1,4 +1,4 @@
-"""What every request to a worker stands on: the framework's session and the open problem."""
+"""Hold what every request to a worker needs: the framework's session and the open problem."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from benchmarks.harness.protocol import messages
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.busy_time import BusyTimer
 from benchmarks.harness.protocol.heartbeat import Heartbeat
@@ -18,101 +19,137 @@ INSTALLED = {"site-packages", "dist-packages"}  # an environment may stand in a 
 
 
 class Base:
-    """One framework's session, the problem that is open in it, and its prepared programs."""
+    """Add the operations that open, check and close a problem.
+
+    Each method ``do_<operation>`` carries out one operation of `operations.OPERATIONS`: its
+    parameters are the keys of the request, its return value is the result of the answer.
+
+    Args:
+        framework: name of the implementation's package without ``impl_``.
+        session: the framework's ``Session``, from ``impl_<framework>/session.py``.
+        heartbeat: where the parent reads which cell this worker is at.
+        send: writes a message to the parent.
+    """
 
     def __init__(
-        self, framework: str, session: Any, mark: Heartbeat, say: Callable[[dict[str, Any]], None]
+        self,
+        framework: str,
+        session: Any,
+        heartbeat: Heartbeat,
+        send: Callable[[messages.Answer | messages.CellEvent], None],
     ) -> None:
         self.framework = framework
         self.session = session
-        self.mark, self.say = mark, say
-        self.opened: Any = None
-        self.facts: dict[str, Any] = {}
+        self.heartbeat, self.send = heartbeat, send
+        self.opened: Any = None  # the framework's `OpenProblem`
+        self.problem_spec: messages.ProblemSpec | None = None
         self.inputs: list[str] = []  # names of the data
-        self.programs: dict[str, Any] = {}
-        self.notes = BusyTimer()
-        self.working = self.notes.working
+        self.programs: dict[str, Any] = {}  # prepared cells: name → the framework's `Program`
+        self.busy_timer = BusyTimer()
+        self.working = self.busy_timer.working
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one request; an exception inside becomes an answer that names it.
+    def answer(self, request: dict[str, Any]) -> messages.Answer:
+        """Carry out one request; an exception inside becomes an answer with the error.
 
-        Beside the result ``worked`` tells when this process was `working`: see `effort`.
+        Args:
+            request: ``op``, the name of the operation, and its arguments.
         """
+        answer: messages.Answer
         try:
             operation = getattr(self, f"do_{request.pop('op')}")
-            found = {"ok": True, "result": operation(**request)}
-        except (Exception, SystemExit) as error:  # a user's part may end itself: say where
-            found = {"ok": False, "error": self._described(error)}
+            answer = {"ok": True, "result": operation(**request)}
+        # a user's file may call sys.exit: report the line, and live on
+        except (Exception, SystemExit) as error:
+            answer = {"ok": False, "error": self._error_message(error)}
         finally:
-            self.mark.at(None)
-        return found | {"worked": self.notes.told()}
+            self.heartbeat.set_cell(None)
+        answer["worked"] = self.busy_timer.take_spans()
+        return answer
 
-    def do_hello(self) -> dict[str, Any]:
-        return {"pid": os.getpid(), **self.session.describe()}
+    def do_hello(self) -> messages.Hello:
+        """Describe this process, the protocol it speaks, and its framework."""
+        described = {"pid": os.getpid(), "protocol": messages.VERSION, **self.session.describe()}
+        return cast("messages.Hello", described)
 
-    def do_shapes(self, family: str, build: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        return self.session.shapes(parts.builder(self.framework, family, build), arguments)
+    def do_shapes(self, family: str, build: str, arguments: dict[str, Any]) -> dict[str, list[int]]:
+        """Return the shape of each parameter and buffer that a scenario builds."""
+        builder = parts.builder(self.framework, family, build)
+        return cast("dict[str, list[int]]", self.session.shapes(builder, arguments))
 
-    def do_open(self, facts: dict[str, Any], weights: str, data: str) -> dict[str, Any]:
-        """Build the scenario, hold its names, shapes and losses to the spec, load the weights."""
+    def do_open(self, facts: messages.ProblemSpec, weights: str, data: str) -> messages.NoResult:
+        """Build the problem, compare names, shapes and losses with its spec, load the weights."""
         self.do_close()
-        self.facts = facts
+        self.problem_spec = facts
         build = parts.builder(self.framework, facts["family"], facts["build"])
         arrays, inputs = read_arrays(weights), read_arrays(data)
         opened = self.session.open(build, facts, inputs)
-        parts.check_fit(self._who(), opened.shapes(), opened.loss_names, arrays, facts["reach"])
+        parts.check_fit(
+            self._builder_name(), opened.shapes(), opened.loss_names, arrays, facts["reach"]
+        )
         opened.load(arrays)
         self.opened, self.inputs = opened, list(inputs)
         return {}
 
-    def do_probe(self) -> dict[str, Any]:
-        """Run forward, and see that each loss is a single finite number."""
+    def do_probe(self) -> messages.NoResult:
+        """Run forward, and check that each loss is a single finite number.
+
+        A key that the data lacks is reported as the user's mistake, unless the user's own code
+        raised the KeyError.
+        """
         try:
             shapes = self.opened.loss_shapes()
         except KeyError as error:
-            if error.args[0] in self.inputs or self._blames_part(error):
+            if error.args[0] in self.inputs or self._comes_from_user(error):
                 raise
             raise errors.PartError(
-                f"{self._who()}: a loss or a link asks the data for {error}; "
+                f"{self._builder_name()}: a loss or a link asks the data for {error}; "
                 f"the spec's data is {', '.join(self.inputs)}"
             ) from None
-        parts.check_scalars(self._who(), shapes)
-        parts.check_finite(self._who(), self.opened.losses())
+        parts.check_scalars(self._builder_name(), shapes)
+        parts.check_finite(self._builder_name(), self.opened.losses())
         return {}
 
     def do_loaded(self, folder: str) -> list[str]:
-        """The files under a folder that modules were loaded from; installed packages not."""
-        files = {Path(file) for m in list(sys.modules.values()) if (file := _file_of(m))}
-        return sorted(
-            str(file) for file in files
-            if file.is_relative_to(folder) and not INSTALLED & set(file.parts)
-        )  # fmt: skip
+        """List the files under a folder that modules were loaded from, without installed packages.
 
-    def do_close(self) -> dict[str, Any]:
+        A comparison of two versions checks by it that a user's network comes from its own tree.
+        """
+        modules = list(sys.modules.values())
+        files = {Path(file) for module in modules if (file := _file_of(module))}
+        own = [file for file in files if not INSTALLED & set(file.parts)]
+        return sorted(str(file) for file in own if file.is_relative_to(folder))
+
+    def do_close(self) -> messages.NoResult:
+        """Drop the open problem and its programs, so that their memory is freed."""
         self.opened, self.programs = None, {}
         return {}
 
     def _program(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
-        """The strategy or recipe in this phase, and in this mode or the framework's own."""
+        """Return the program of a strategy or recipe; mode None is the framework's default."""
         return self.opened.program(kind, name, phase, **({"mode": mode} if mode else {}))
 
     @property
-    def _part(self) -> Path | None:
-        """The user's file, where the scenario is the user's."""
-        return parts.own_part(self.framework, self.facts.get("family", ""))
+    def _user_file(self) -> Path | None:
+        """Return the framework's part of a user's own scenario; None where the scenario is ours."""
+        family = self.problem_spec["family"] if self.problem_spec else ""
+        return parts.own_part(self.framework, family)
 
-    def _blames_part(self, error: Exception) -> bool:
-        return self._part is not None and errors.reached(error, self._part)
+    def _comes_from_user(self, error: Exception) -> bool:
+        """Return whether a line of the user's file raised the error."""
+        return self._user_file is not None and errors.reached(error, self._user_file)
 
-    def _who(self) -> str:
-        """The file and function that built what is open."""
-        file = self._part.name if self._part else f"impl_{self.framework}/{self.facts['family']}.py"
-        return f"{file}: {self.facts['build']}"
+    def _builder_name(self) -> str:
+        """Return the file and the function that built the open problem."""
+        spec, file = self.problem_spec, self._user_file
+        assert spec is not None
+        name = file.name if file else f"impl_{self.framework}/{spec['family']}.py"
+        return f"{name}: {spec['build']}"
 
-    def _described(self, error: BaseException) -> dict[str, Any]:
+    def _error_message(self, error: BaseException) -> messages.ErrorMessage:
+        """Return an exception as data; called where it is handled, for the traceback."""
         return {
-            "line": errors.told(error, self._part) if self._part else None,
-            "cell": self.mark.cell,
+            "line": errors.told(error, self._user_file) if self._user_file else None,
+            "cell": self.heartbeat.cell,
             "type": type(error).__name__,
             "message": str(error),
             "unsupported": self.session.unsupported(error),

@@ -1,4 +1,4 @@
-"""The request of the canaries: work of a known amount, through the very clock that times cells."""
+"""Run canaries: work of a known amount, through the very clock and gate that cells go through."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.protocol import equivalence
+from benchmarks.harness.protocol import equivalence, messages
 from benchmarks.harness.worker import clock, gate
 from benchmarks.harness.worker.timing import Timing
 
-# Of what "once" does more than "call"; one of "twice" is to be interrupted about as often.
+# Work that "once" has beside a call, and "twice" beside "once". It is so short that the system
+# interrupts a sample of "twice" about as often as one of "once".
 WORK_SECONDS = 6e-4
-MOST_PRODUCTS = 256
-BLOCKS = 4  # times as many samples of a chain as of a sleep
-LONG = 4  # products that are timed to know what one takes
+MOST_PRODUCTS = 256  # matrix products in that work, at most
+BLOCKS = 4  # times as many samples of a chain of products as of a sleep
+LONG = 4  # products that are timed to know the time of one
 SLEEP_SECONDS = 2e-3
-UNWAITED_CALLS, UNWAITED_TIMES = 5, 4  # how often, and how many times the work of "once"
-WRONG = 1.001  # what a gradient is scaled by that must be refused
+# Calls that are not waited for, and their work in units of the work of "once".
+UNWAITED_CALLS, UNWAITED_TIMES = 5, 4
+WRONG = 1.001  # factor of a gradient that the gate must refuse
 
 
 class Sleeper:
     """A program that sleeps, and times each sleep by the kernel's raw clock.
 
-    ``slept`` holds a list a `reset`, so a sample: the seconds of each of its calls. What a sleep
-    lasts depends on the kernel's timers; what the two clocks say of it must agree.
+    The length of a sleep depends on the kernel's timers, but the two clocks must agree on it.
+
+    Attributes:
+        slept: the seconds of each call, in a list for each sample; `reset` begins one.
     """
 
     graphs = 0
@@ -35,24 +39,30 @@ class Sleeper:
     def __init__(self) -> None:
         self.slept: list[list[float]] = []
 
-    def prepare(self) -> None: ...
+    def prepare(self) -> None:
+        """Do nothing: nothing precedes a sleep."""
 
     def run(self, carry: None) -> None:
+        """Sleep."""
         start = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
         time.sleep(SLEEP_SECONDS)
         self.slept[-1].append((time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW) - start) / 1e9)
 
-    def wait(self, result: None) -> None: ...
+    def wait(self, result: None) -> None:
+        """Do nothing: the sleep is over when `run` returns."""
 
     def reset(self) -> None:
+        """Begin the list of a sample."""
         self.slept.append([])
 
 
-def _quickest(program: clock.Timed) -> float:
+def _fastest_call(program: clock.Timed) -> float:
+    """Return the seconds of the fastest of a few calls."""
     return min(clock.batch(program, 1) for _ in range(4))
 
 
-def _unfinished(program: clock.Guarded) -> str | None:
+def _guard_message(program: clock.Guarded) -> str | None:
+    """Return the guard's complaint about one call; None where all its work was done in time."""
     try:
         clock.guarded(program)
     except clock.Unfinished as error:
@@ -61,75 +71,83 @@ def _unfinished(program: clock.Guarded) -> str | None:
 
 
 class Canaries(Timing):
-    """What a worker is asked to prove its clock and its gate with."""
+    """Add the operation ``canaries``, by which a worker proves its clock and its gate."""
 
-    def do_canaries(self, dtype: str, least: int, seed: list[int]) -> dict[str, Any]:
+    def do_canaries(self, dtype: str, least: int, seed: list[int]) -> messages.CanaryAnswers:
         """Time, guard and gate programs whose right answers are known.
 
-        Returns ``samples`` of ``call`` (one product), ``once`` (so many products more), ``twice``
-        (the same number more again) and ``sleep``: seconds per call, ``least`` of the sleep and
-        `BLOCKS` times as many of each chain; ``products``, how many more that is; ``slept``, the
-        same sleeps by another clock; ``early``, what the guard has against programs that are waited
-        for; ``unwaited``, of calls with `UNWAITED_TIMES` the work the seconds and whether the guard
-        caught it; ``synchronous``, why nothing could be unwaited here, or None; and ``gate``, its
-        word on a ``right`` and on a ``wrong`` gradient.
+        Timed are ``call`` (one matrix product), ``once`` (``products`` more of them), ``twice``
+        (as many more again) and ``sleep``. Then ``twice - call`` must be twice ``once - call``.
+
+        Args:
+            dtype: of the session, for the gate's bounds.
+            least: samples of the sleep; of each chain of products `BLOCKS` times as many.
+            seed: of the order inside blocks.
+
+        Returns:
+            The measurements; the parent judges them, see `measurement.canaries`.
         """
         with self.working():
             self.do_close()
-            made = importlib.import_module(f"impl_{self.framework}.canaries").Canaries(self.session)
-            count, sleeper = self._products_for(made), Sleeper()
+            module = importlib.import_module(f"impl_{self.framework}.canaries")
+            canaries = module.Canaries(self.session)
+            count, sleeper = self._products_for(canaries), Sleeper()
             self.programs = {
-                "call": made.chain(1),
-                "once": made.chain(1 + count),
-                "twice": made.chain(1 + 2 * count),
+                "call": canaries.chain(1),
+                "once": canaries.chain(1 + count),
+                "twice": canaries.chain(1 + 2 * count),
             }
-            early = [why for why in map(_unfinished, self.programs.values()) if why]
-            # a product that takes longer than the work that is wanted needs no more samples of it
-            samples = self._sampled(least if count == 1 else BLOCKS * least, seed)
-            self.programs = {"sleep": sleeper}  # apart: what a thread slept through is cold
-            samples |= self._sampled(least, seed)
+            early = [text for text in map(_guard_message, self.programs.values()) if text]
+            # a single product that takes longer than the work needs no further samples
+            samples = self._sample_programs(least if count == 1 else BLOCKS * least, seed)
+            # not interleaved with the chains: after a sleep the caches are cold
+            self.programs = {"sleep": sleeper}
+            samples |= self._sample_programs(least, seed)
             self.do_close()
-            synchronous = made.synchronous()
+            synchronous = canaries.synchronous()
+            unwaited = [] if synchronous else self._unwaited(canaries, UNWAITED_TIMES * count)
             return {
                 "samples": samples,
                 "products": count,
                 "slept": [float(np.mean(calls)) for calls in sleeper.slept[-least:]],
                 "early": early,
                 "synchronous": synchronous,
-                "unwaited": [] if synchronous else self._unwaited(made, UNWAITED_TIMES * count),
-                "gate": self._gated(made, dtype),
+                "unwaited": unwaited,
+                "gate": self._gate_answers(canaries, dtype),
             }
 
-    def _sampled(self, least: int, seed: list[int]) -> Any:
-        calls = dict.fromkeys(self.programs)
+    def _sample_programs(self, least: int, seed: list[int]) -> dict[str, list[float]]:
+        """Return samples of all prepared programs, as of cells."""
+        calls: dict[str, int | None] = dict.fromkeys(self.programs)
         return self.do_time(calls, 0.0, least, seed, products=None)["samples"]
 
-    def _products_for(self, made: Any) -> int:
-        """How many products take `WORK_SECONDS` here, beside what a call costs."""
-        one = _quickest(made.chain(1))
+    def _products_for(self, canaries: Any) -> int:
+        """Return how many matrix products take `WORK_SECONDS` here, beyond the cost of a call."""
+        one = _fastest_call(canaries.chain(1))
         if one > LONG * WORK_SECONDS:
             return 1
-        product = (_quickest(made.chain(1 + LONG)) - one) / LONG
+        product = (_fastest_call(canaries.chain(1 + LONG)) - one) / LONG
         return max(1, min(MOST_PRODUCTS, math.ceil(WORK_SECONDS / max(product, 1e-7))))
 
-    def _unwaited(self, made: Any, count: int) -> list[dict[str, Any]]:
-        program, found = made.chain(count, waited=False), []
+    def _unwaited(self, canaries: Any, count: int) -> list[dict[str, Any]]:
+        """Return the seconds of calls that are not waited for, and whether the guard saw it."""
+        program, calls = canaries.chain(count, waited=False), []
         for _ in range(UNWAITED_CALLS):
             try:
-                found.append({"seconds": clock.guarded(program), "caught": False})
+                calls.append({"seconds": clock.guarded(program), "caught": False})
             except clock.Unfinished as error:
-                found.append({"seconds": error.seconds, "caught": True})
-        program.prepare()  # nothing may go on beside what is measured next
-        return found
+                calls.append({"seconds": error.seconds, "caught": True})
+        program.prepare()  # waits, so that no work runs on beside the next measurement
+        return calls
 
-    def _gated(self, made: Any, dtype: str) -> dict[str, str]:
-        """What the gate says of a right gradient and of one that is wrong by a thousandth."""
+    def _gate_answers(self, canaries: Any, dtype: str) -> dict[str, str]:
+        """Return the gate's word on a right gradient, and on one that is wrong by a thousandth."""
         rng = np.random.default_rng(0)
         shapes = {"w": (3, 4), "x": (8, 4), "t": (8, 3)}
         arrays = {n: rng.standard_normal(shape).astype(np.float32) for n, shape in shapes.items()}
         w, x, t = (arrays[name].astype(np.float64) for name in "wxt")
         true = {"gradient/w": (x @ w.T - t).T @ x}
-        rules = {
+        rules: messages.GateRules = {
             "allowed": equivalence.tolerance(dtype, kink_margin=1.0),
             "dtype": dtype,
             "phase": "gradient",
@@ -137,9 +155,9 @@ class Canaries(Timing):
             "zero_gradient": [],
             "no_gradient": [],
         }
-        found = {}
+        answers = {}
         for name, scale in (("right", 1.0), ("wrong", WRONG)):
-            program = made.gradient(arrays, scale)
+            program = canaries.gradient(arrays, scale)
             clock.batch(program, 1)
-            found[name] = gate.judge(program, true, rules)["equivalence"]
-        return found
+            answers[name] = gate.judge(program, true, rules)["equivalence"]
+        return answers

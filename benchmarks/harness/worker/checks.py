@@ -1,20 +1,21 @@
-"""The requests of the checks: gradients, losses, flows, training, facts. No clock."""
+"""Compute gradients, losses, flows and trainings for checks; nothing here is timed."""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, cast
 
-from benchmarks.harness.protocol import equivalence
+from benchmarks.harness.protocol import equivalence, messages
 from benchmarks.harness.protocol.arrays import read_arrays, under, write_arrays
 from benchmarks.harness.worker.base import Base
 
-# the modules in which an implementation shows its traps
+# The modules of an implementation that demonstrate traps: code that runs without an error and
+# trains the wrong thing.
 TRAP_FILES = ("backward_traps", "freeze_traps", "compile_traps")
 
 
 class Checks(Base):
-    """What a worker is asked to prove something."""
+    """Add the operations that check gradients, losses, flows, trainings, counts and traps."""
 
     def do_gradients(
         self,
@@ -24,112 +25,141 @@ class Checks(Base):
         out: str,
         again: bool = False,
         mode: str | None = None,
-    ) -> dict[str, Any]:
-        """Run once; the gradients and, in phase ``step``, the updated parameters, into ``out``.
+    ) -> messages.NoResult:
+        """Run a strategy or recipe; write its gradients and, in phase ``step``, its parameters.
 
-        With ``again`` it is the second call that counts, as a block makes it: the first must leave
-        nothing behind. A step goes back to its start in between.
+        Args:
+            kind, name, phase, mode: of the cell; mode None is the framework's default.
+            out: file to write: ``gradient/<parameter>`` and ``updated/<parameter>``.
+            again: write the result of a second call. In a batch calls follow one another, so the
+                first must leave nothing behind that changes the second. A step goes back to its
+                start in between.
         """
         with self.working():
-            program = self._program(kind, name, phase, mode)
-            program.reset()
-            program.wait(program.run(program.prepare()))
+            program = self._run_once(kind, name, phase, mode)
             if again:
                 if phase == "step":
                     program.reset()
                 program.wait(program.run(program.prepare()))
-        arrays = {f"gradient/{name}": array for name, array in program.gradients().items()}
-        arrays |= {f"updated/{name}": array for name, array in program.updates().items()}
+        arrays = {f"gradient/{n}": array for n, array in program.gradients().items()}
+        arrays |= {f"updated/{n}": array for n, array in program.updates().items()}
         program.reset()
         write_arrays(out, arrays)
         return {}
 
     def do_losses(self) -> dict[str, float]:
-        return self.opened.losses()
+        """Compute every loss at the current weights."""
+        return cast("dict[str, float]", self.opened.losses())
 
     def do_losses_along(
         self, weights: str, directions: str, step: float
     ) -> dict[str, dict[str, float]]:
-        """Central difference of each loss along each direction in the file.
+        """Take central differences of every loss: direction → loss → slope.
 
-        The file names its arrays ``direction/parameter``; a parameter it leaves out stays.
+        Args:
+            weights: file of the point at which to differentiate.
+            directions: file of arrays ``direction/parameter``; a parameter that a direction lacks
+                stays where it is.
+            step: length of half a difference, in units of the direction.
         """
         start, moves = read_arrays(weights), read_arrays(directions)
-        found = {}
+        slopes = {}
         for name in dict.fromkeys(key.partition("/")[0] for key in moves):
             direction, ends = under(moves, name), []
             for signed in (step, -step):
                 moved = {n: start[n] + signed * d for n, d in direction.items()}
                 self.opened.load({**start, **moved})
                 ends.append(self.opened.losses())
-            found[name] = {n: (ends[0][n] - ends[1][n]) / (2 * step) for n in ends[0]}
+            slopes[name] = {n: (ends[0][n] - ends[1][n]) / (2 * step) for n in ends[0]}
         self.opened.load(start)
-        return found
+        return slopes
 
     def do_loss_gradients(self, out: str) -> list[str]:
-        """The losses that reach something; the gradients of each that are there, into ``out``."""
-        found = self.opened.loss_gradients()
-        pairs = [(loss, n, a) for loss, arrays in found.items() for n, a in arrays.items()]
+        """Write the gradients of each loss alone; return the losses that reach any parameter."""
+        by_loss = self.opened.loss_gradients()
+        pairs = [(loss, n, a) for loss, arrays in by_loss.items() for n, a in arrays.items()]
         write_arrays(out, {f"{loss}/{n}": a for loss, n, a in pairs if a is not None})
-        return list(found)
+        return list(by_loss)
 
     def do_flow(self) -> dict[str, dict[str, str]]:
-        """Per loss, also one that reaches nothing, and parameter: its state, see `equivalence`."""
+        """Return loss → parameter → state of the gradient, see `equivalence.state`.
+
+        Losses that reach no trained parameter are included.
+        """
         with self.working():
-            found = self.opened.flow()
+            by_loss = self.opened.flow()
         return {
-            loss: {name: equivalence.state(flowing) for name, flowing in parameters.items()}
-            for loss, parameters in found.items()
+            loss: {name: equivalence.state(gradient) for name, gradient in gradients.items()}
+            for loss, gradients in by_loss.items()
         }
 
     def do_gradient_of_nothing(self, loss: str) -> list[str]:
+        """Differentiate a loss that reaches no trained parameter; name what has a gradient."""
         return sorted(self.opened.gradient_of_nothing(loss))
 
     def do_kink_distance(self) -> float:
-        return self.opened.kink_distance()
+        """Return the smallest distance of an activation to its kink, relative to its scale."""
+        return cast("float", self.opened.kink_distance())
 
-    def do_train(self, plan: dict[str, Any], out: str) -> dict[str, Any]:
-        """Train by the plan; arrays into ``out``, counts in the answer."""
+    def do_train(self, plan: messages.TrainPlan, out: str) -> messages.TrainCounts:
+        """Train by a plan; write ``weights/…``, ``buffers/…``, ``outputs/…`` and ``moments/…``."""
         trained = self.opened.train(plan)
-        counts = {key: trained.pop(key) for key in ("steps", "state_bytes")}
+        counts: messages.TrainCounts = {
+            "steps": trained.pop("steps"),
+            "state_bytes": trained.pop("state_bytes"),
+        }
         write_arrays(
             out, {f"{k}/{n}": a for k, arrays in trained.items() for n, a in arrays.items()}
         )
         return counts
 
-    def do_load(self, weights: str) -> dict[str, Any]:
-        """Put weights and buffers into the problem that is open."""
+    def do_load(self, weights: str) -> messages.NoResult:
+        """Load weights and buffers into the open problem."""
         self.opened.load(read_arrays(weights))
         return {}
 
-    def do_count(self, kind: str, name: str, phase: str, mode: str | None = None) -> dict[str, Any]:
-        """What one call of the strategy or recipe counts up to, after it ran once."""
-        program = self._program(kind, name, phase, mode)
-        program.reset()
-        program.wait(program.run(program.prepare()))
-        counted: dict[str, Any] = program.count()
-        return counted
+    def do_count(
+        self, kind: str, name: str, phase: str, mode: str | None = None
+    ) -> messages.Counts:
+        """Count FLOPs and bytes of one call of a strategy or recipe, after it ran once."""
+        program = self._run_once(kind, name, phase, mode)
+        return cast("messages.Counts", program.count())
 
     def do_products(self, kind: str, name: str, phase: str) -> list[list[float]]:
-        """FLOPs of each matrix product of the timed part, and how often it is computed."""
-        program = self.opened.program(kind, name, phase)
-        program.reset()
-        program.wait(program.run(program.prepare()))
+        """List the FLOPs of each matrix product of the timed part, and how often it is computed."""
+        program = self._run_once(kind, name, phase, None)
         return [[product.flops, product.count] for product in program.products()]
 
     def do_built_frozen(self) -> list[str]:
-        return self.opened.built_frozen
+        """Name the parameters that the function that builds the networks froze."""
+        return cast("list[str]", self.opened.built_frozen)
 
     def do_load_matching(self, pretrained: str, out: str) -> dict[str, list[str]]:
-        """Load what fits; the weights as they are then into ``out``, the answer says what did."""
+        """Load the part of a pretrained state whose names and shapes fit.
+
+        Args:
+            pretrained: file of the state.
+            out: file to write, with the weights afterwards.
+
+        Returns:
+            The parameters that were ``loaded``, those ``missing`` in the state, those that the
+            network does not have (``unexpected``), and those of a ``mismatched`` shape.
+        """
         report = self.opened.load_matching(read_arrays(pretrained))
         write_arrays(out, self.opened.weights())
-        return report
+        return cast("dict[str, list[str]]", report)
 
     def do_fact(self, name: str) -> dict[str, Any]:
-        """Let the implementation show a fact; see `TRAP_FILES`."""
+        """Run the demonstration of a trap, a function in one of `TRAP_FILES`; return its values."""
         for file in TRAP_FILES:
             module = importlib.import_module(f"impl_{self.framework}.{file}")
             if hasattr(module, name):
-                return getattr(module, name)()
+                return cast("dict[str, Any]", getattr(module, name)())
         raise ValueError(f"fact {name!r}: in none of {TRAP_FILES} of impl_{self.framework}")
+
+    def _run_once(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
+        """Return the program of a strategy or recipe after one call from the start."""
+        program = self._program(kind, name, phase, mode)
+        program.reset()
+        program.wait(program.run(program.prepare()))
+        return program

@@ -1,7 +1,7 @@
-"""The clock: exactly the phase, synchronised on every output, its cells in random order.
+"""Time programs: exactly the phase, waiting for every output, the cells in random order.
 
 A sample is the mean of a batch of calls that lasts at least a millisecond. For the phase
-``backward`` a graph for each call is built first, outside the clock.
+``backward`` the graph of each call is built first, outside the clock.
 """
 
 from __future__ import annotations
@@ -15,31 +15,39 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from benchmarks.harness.worker import trend as steady
+from benchmarks.harness.worker import trend
 
-BATCH_SECONDS = 1e-3
-RESIDUAL_LIMIT = 256 * 2**20  # bytes of graphs that may wait for the clock at once
-WARM_CALLS, WARM_SECONDS = 3, 0.05
-WARM_LIMIT = 0.5  # seconds after which a cell that is not steady is taken as it is
+BATCH_SECONDS = 1e-3  # a sample lasts at least so long
+RESIDUAL_LIMIT = 256 * 2**20  # bytes of graphs that may be built before the clock starts
+WARM_CALLS, WARM_SECONDS = 3, 0.05  # a look for a trend takes at least these
+WARM_LIMIT = 0.5  # seconds after which a cell is timed although its times still have a trend
 
 
 class Timed(Protocol):
-    """What the clock needs of a program; see ``impl_*/program.py``."""
+    """Declare what the clock needs of a program; see ``impl_*/program.py``."""
 
-    def prepare(self) -> Any: ...
-    def run(self, carry: Any) -> Any: ...
-    def wait(self, result: Any) -> None: ...
-    def reset(self) -> None: ...
+    def prepare(self) -> Any:
+        """Do what precedes the timed part, and return what `run` takes."""
+
+    def run(self, carry: Any) -> Any:
+        """Begin the timed part; it may still be running on the device when this returns."""
+
+    def wait(self, result: Any) -> None:
+        """Wait until the work of `run` is done."""
+
+    def reset(self) -> None:
+        """Go back to the weights and the optimizer state of the start."""
 
 
 class Guarded(Timed, Protocol):
-    """What `guarded` needs: a program that can say whether everything it began is done."""
+    """Declare what `guarded` needs of a program."""
 
-    def finished(self) -> bool: ...
+    def finished(self) -> bool:
+        """Return whether all work that the program began is done."""
 
 
 class Unfinished(RuntimeError):
-    """The clock had stopped, at ``seconds``, and the work went on."""
+    """Work that went on after the clock had stopped, at ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
@@ -60,12 +68,12 @@ class Warm(NamedTuple):
 
 
 def batch(program: Timed, calls: int) -> float:
-    """Seconds per call over ``calls`` calls, each waited for."""
+    """Return the seconds per call over a batch of calls, each of which is waited for."""
     return batch_times(program, calls)[0]
 
 
 def batch_times(program: Timed, calls: int) -> tuple[float, float]:
-    """The same, and the CPU seconds per call of all threads of this process."""
+    """Return wall seconds, and CPU seconds of all threads of this process, per call of a batch."""
     carries = [program.prepare() for _ in range(calls)]
     carries.reverse()  # popped as they are used, so that a used graph is freed
     run, wait, now = program.run, program.wait, time.perf_counter
@@ -76,22 +84,23 @@ def batch_times(program: Timed, calls: int) -> tuple[float, float]:
 
 
 def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[float]]:
-    """Samples taken one after another until the time is up, one at least: wall and CPU time.
+    """Take samples one after another until the time is up, one at least.
 
-    Both in seconds per call. The CPU time is that of all threads of this process; it leaves out
-    what others took of the machine meanwhile. The collector is held off, and not run before:
-    turns are short and many.
+    Returns:
+        Wall seconds and CPU seconds per call of each sample. CPU seconds are those of all threads
+        of this process; they leave out the time that other processes had the CPU.
     """
     wall: list[float] = []
     cpu: list[float] = []
+    # No collection before, unlike `collector_off`: turns are short and many.
     was_on, start = gc.isenabled(), time.perf_counter()
     gc.disable()
     try:
         while not wall or time.perf_counter() - start < seconds:
             program.reset()
-            on_the_wall, of_the_cpu = batch_times(program, calls)
-            wall.append(on_the_wall)
-            cpu.append(of_the_cpu)
+            wall_seconds, cpu_seconds = batch_times(program, calls)
+            wall.append(wall_seconds)
+            cpu.append(cpu_seconds)
     finally:
         if was_on:
             gc.enable()
@@ -99,63 +108,73 @@ def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[
 
 
 def guarded(program: Guarded) -> float:
-    """Seconds of one call, as `batch` takes them. Raises `Unfinished` if the work goes on after."""
-    holding = _Holding(program)  # by a name: it must live until `finished` has been asked
+    """Return the seconds of one call, as `batch` takes them.
+
+    Raises:
+        Unfinished: if work of the call goes on after the clock has stopped.
+    """
+    holding = _ResultHolder(program)  # by a name: it must live until `finished` has been asked
     seconds = batch(holding, 1)
     if not program.finished():
         raise Unfinished(seconds)
     return seconds
 
 
-class _Holding:
-    """A program whose result is held: of one that is let go, nobody can say if it is there."""
+class _ResultHolder:
+    """Keep a program's last result alive: JAX cannot say of a freed array whether it was ready."""
 
     def __init__(self, program: Timed) -> None:
-        self.program, self.held = program, None
+        self.program, self.result = program, None
         self.prepare, self.wait, self.reset = program.prepare, program.wait, program.reset
 
     def run(self, carry: Any) -> Any:
-        self.held = self.program.run(carry)
-        return self.held
+        """Run the program and keep its result."""
+        self.result = self.program.run(carry)
+        return self.result
 
 
 def warm_up(program: Timed) -> Warm:
-    """Call until the times of the last 50 ms show no trend, for half a second at most.
+    """Call a program until its times have no trend for 50 ms, for half a second at most.
 
-    Each look is at calls of its own: looking again at the same ones would find them steady by
-    chance sooner or later.
+    Each test for a trend is of new calls: to test the same ones again and again would sooner or
+    later find no trend by chance.
     """
     program.reset()
     spent = 0.0
     while True:
         times = _window(program)
         spent += sum(times)
-        found = steady.is_steady(times)
-        if found is not False or spent + sum(times) > WARM_LIMIT:
-            return Warm(times[-1], found)
+        is_steady = trend.is_steady(times)
+        if is_steady is not False or spent + sum(times) > WARM_LIMIT:
+            return Warm(times[-1], is_steady)
 
 
 def _window(program: Timed) -> list[float]:
-    """Seconds of each call, for 50 ms or what a trend can show in, if that keeps to the limit."""
+    """Return the seconds of each call, for 50 ms, or longer where a trend needs more calls."""
     times: list[float] = []
     total = 0.0
-    while len(times) < WARM_CALLS or total < WARM_SECONDS or _few(times, total):
+    while len(times) < WARM_CALLS or total < WARM_SECONDS or _more_calls_help(times, total):
         times.append(batch(program, 1))
         total += times[-1]
     return times
 
 
-def _few(times: list[float], total: float) -> bool:
-    """Whether a trend cannot show yet, and could before the limit."""
-    wanted = steady.LEAST - len(times)
-    return wanted > 0 and total + wanted * times[-1] <= WARM_LIMIT
+def _more_calls_help(times: list[float], total: float) -> bool:
+    """Return whether a trend cannot show in so few calls, and could before the limit."""
+    lacking = trend.LEAST - len(times)
+    return lacking > 0 and total + lacking * times[-1] <= WARM_LIMIT
 
 
 def batch_size(seconds: float, residual_bytes: int | None) -> int:
-    """Calls in a sample: enough for a millisecond, no more graphs than memory is set aside for."""
-    wanted = max(1, math.ceil(BATCH_SECONDS / max(seconds, 1e-7)))
-    fits = max(1, RESIDUAL_LIMIT // residual_bytes) if residual_bytes else wanted
-    return min(wanted, fits)
+    """Return the calls in a sample: enough for a millisecond, if their graphs fit into memory.
+
+    Args:
+        seconds: of one call.
+        residual_bytes: that one call's graph saves; None where it is not known.
+    """
+    long_enough = max(1, math.ceil(BATCH_SECONDS / max(seconds, 1e-7)))
+    fits = max(1, RESIDUAL_LIMIT // residual_bytes) if residual_bytes else long_enough
+    return min(long_enough, fits)
 
 
 def interleave(
@@ -165,9 +184,16 @@ def interleave(
     least: int,
     rng: np.random.Generator,
 ) -> dict[str, list[float]]:
-    """Blocks of one sample of each, in random order inside the block, until the time is up.
+    """Take blocks of one sample of each cell, in random order inside the block.
 
-    At least ``least`` blocks; the collector is held off while the clock runs.
+    Args:
+        timed: cell → a function that takes one sample and returns its seconds per call.
+        seconds: after which no further block begins.
+        least: blocks to take in any case.
+        rng: source of the order.
+
+    Returns:
+        The samples of each cell in the order taken, equally many of each.
     """
     samples: dict[str, list[float]] = {name: [] for name in timed}
     names, blocks, start = list(timed), 0, time.perf_counter()
@@ -181,7 +207,7 @@ def interleave(
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """Collect now, and not again until the block is left."""
+    """Collect garbage now, and not again until the block of code ends."""
     gc.collect()
     gc.disable()
     try:

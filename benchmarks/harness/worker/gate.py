@@ -1,10 +1,10 @@
-"""Gradients gate timing: what was run is held to the float64 reference before the clock starts."""
+"""Check a program's gradients and update against the float64 reference before it is timed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,73 +12,95 @@ from numpy.typing import NDArray
 from benchmarks.harness.protocol import equivalence
 from benchmarks.harness.protocol.arrays import under
 from benchmarks.harness.protocol.equivalence import EPS, Arrays
+from benchmarks.harness.protocol.messages import GateRules, GradientError
 
-# Adam turns a gradient near zero into a whole step of either sign, so a few elements differ
+# Largest difference of an update, relative to the reference's. Adam turns a gradient near zero into
+# a whole step of either sign, so a few elements differ.
 UPDATE_TOLERANCE = {"sgd": 1e-3, "adam": 2e-2, "adamw": 2e-2}
+
+
+class GateVerdict(TypedDict):
+    """The part of `messages.PreparedCell` that the gate fills in."""
+
+    equivalence: str  # "pass", or a sentence about the wrong tensor
+    gradient_error: GradientError | None  # None where the program keeps no gradient
 
 
 @dataclass(frozen=True)
 class CallProgram:
-    """A plain call in the form that the clock takes."""
+    """Give a plain function the form of a program that the clock can time."""
 
     call: Callable[[], Any]
     wait: Callable[[Any], None]
 
-    def prepare(self) -> None: ...
+    def prepare(self) -> None:
+        """Do nothing: nothing precedes the call."""
 
     def run(self, _: None) -> Any:
+        """Call the function."""
         return self.call()
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """Do nothing: the function changes no state."""
 
 
-def judge(program: Any, true: Arrays, rules: Mapping[str, Any]) -> dict[str, Any]:
-    """Hold the program's last run to the reference.
+def judge(program: Any, true: Arrays, rules: GateRules) -> GateVerdict:
+    """Compare the program's last run with the reference.
 
-    ``true`` holds ``gradient/…``, ``updated/…`` and ``start/…``; ``rules`` what is ``allowed``, the
-    dtype, phase, networks, zero gradients (by rounding, and exact) and optimizer, and the
-    parameters that must keep ``still`` and those that must have ``no_gradient``. Returns
-    ``equivalence`` ("pass", or what is wrong) and ``gradient_error`` (``relative`` of the worst
-    ``tensor``, and of every one of the ``parameters``; None where the program keeps none).
+    Args:
+        program: a framework's program that has run.
+        true: the reference's arrays ``gradient/…``, and for phase ``step`` ``updated/…`` and
+            ``start/…``, the parameters after and before the step.
+        rules: the bounds of the group and of the cell, together.
     """
-    gradients = program.gradients()
+    gradients, is_step = program.gradients(), rules["phase"] == "step"
     problem, error = None, None
-    if gradients or rules["phase"] != "step":
-        expected, zero = under(true, "gradient"), list(rules["zero_gradient"])
-        if rules["phase"] == "step":
-            # recovered from a moment that L2 was added to, an exact 0 is rounding
-            zero += rules["exact_zero"]
-        difference = equivalence.compare(
-            gradients,
-            {n: a for n, a in expected.items() if n not in set(rules["no_gradient"])},
-            allowed=rules["allowed"],
-            dtype=rules["dtype"],
-            networks=rules["networks"],
-            zero_gradient=tuple(zero),
-        )
-        problem = difference.problem
-        error = {
-            "relative": difference.relative,
-            "tensor": difference.tensor,
-            "parameters": dict(difference.parameters),
-        }
-    if rules["phase"] == "step":
+    # plain SGD keeps no gradients after a step: there the update alone is compared
+    if gradients or not is_step:
+        problem, error = _check_gradients(gradients, true, rules)
+    if is_step:
         problem = problem or _wrong_update(program.updates(), true, rules)
     return {"equivalence": problem or "pass", "gradient_error": error}
 
 
-def worst(error: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Of two gradient errors the larger one, and for each parameter the larger of its two."""
+def _check_gradients(
+    gradients: Arrays, true: Arrays, rules: GateRules
+) -> tuple[str | None, GradientError]:
+    """Return a sentence about the first wrong gradient, or None, and the differences of all."""
+    zero = list(rules["zero_gradient"])
+    if rules["phase"] == "step":
+        # the gradient is computed back from the optimizer's moment, to which L2 decay was added:
+        # rounding is left of an exact 0
+        zero += rules["exact_zero"]
+    excluded = set(rules["no_gradient"])
+    difference = equivalence.compare(
+        gradients,
+        {n: array for n, array in under(true, "gradient").items() if n not in excluded},
+        allowed=rules["allowed"],
+        dtype=rules["dtype"],
+        networks=rules["networks"],
+        zero_gradient=tuple(zero),
+    )
+    return difference.problem, {
+        "relative": difference.relative,
+        "tensor": difference.tensor,
+        "parameters": dict(difference.parameters),
+    }
+
+
+def worst(error: GradientError, known: GradientError) -> GradientError:
+    """Return the larger of two gradient errors, with the larger error of each parameter."""
     larger = error if error["relative"] > known["relative"] else known
     both = [one["parameters"] for one in (known, error)]
     each = {name: max(one.get(name, 0.0) for one in both) for name in both[0] | both[1]}
     return {**larger, "parameters": each}
 
 
-def _wrong_update(updated: Arrays, true: Arrays, rules: Mapping[str, Any]) -> str | None:
-    """One step's change of each parameter against the reference's, as far as the dtype resolves.
+def _wrong_update(updated: Arrays, true: Arrays, rules: GateRules) -> str | None:
+    """Return a sentence about the first parameter that a step changed wrongly, or None.
 
-    What must keep still is held to its start bit by bit.
+    The change of a trained parameter is compared with the reference's, as far as the dtype
+    resolves it. A frozen parameter must equal its start bit by bit.
     """
     expected, start = under(true, "updated"), under(true, "start")
     if set(updated) != set(start):
@@ -87,8 +109,8 @@ def _wrong_update(updated: Arrays, true: Arrays, rules: Mapping[str, Any]) -> st
         if not np.array_equal(updated[name], start[name].astype(updated[name].dtype)):
             return f"{name} is frozen and moved"
     allowed = UPDATE_TOLERANCE[rules["optimizer"]]
+    # a zero gradient is rounding noise, which Adam scales up to whole steps
     for name in expected.keys() - set(rules["still"]) - set(rules["zero_gradient"]):
-        # a zero gradient is rounding noise, which Adam scales up to whole steps
         change = expected[name] - start[name]
         off = _norm(updated[name] - expected[name])
         limit = allowed * _norm(change) + EPS[rules["dtype"]] * _norm(start[name])

@@ -1,4 +1,4 @@
-"""The request of measuring memory: the most that a phase holds at once."""
+"""Measure the most memory that one call of a cell holds at once."""
 
 from __future__ import annotations
 
@@ -11,48 +11,50 @@ from benchmarks.harness.worker.base import Base
 from benchmarks.harness.worker.process_memory import ProcessMemory, Unmeasurable, forbid_huge_pages
 
 WARM_CALLS, READINGS = 2, 3
-KNOWN = 64 * 2**20  # bytes that must be read right before anything else is believed
-WITHIN = 0.05
+KNOWN = 64 * 2**20  # bytes that a gauge must read right before it is believed
+WITHIN = 0.05  # relative error allowed in that reading
 PAUSE, STILL, MOST = 0.02, 3, 50  # seconds; readings without a fall; readings at most
 
 
 class Gauge(Protocol):
-    """Bytes held now, and the most since `reset`; a difference under ``resolution`` is noise.
+    """Declare how bytes of memory are read; a difference below ``resolution`` is noise.
 
-    Where it is not ``resettable`` the peak is that of the whole process, and `peak` raises unless
-    it was reached after `reset`.
+    Where a gauge is not ``resettable`` the peak is that of the whole process, and `peak` raises
+    unless that peak was reached after `reset`.
     """
 
     @property
     def resettable(self) -> bool: ...
     @property
     def resolution(self) -> int: ...
-    def held(self) -> int: ...
-    def reset(self) -> None: ...
-    def peak(self) -> int: ...
+    def held(self) -> int: ...  # bytes held now
+    def reset(self) -> None: ...  # begin a new peak
+    def peak(self) -> int: ...  # most bytes held since `reset`
 
 
 class Memory(Base):
-    """What a worker is asked about memory."""
+    """Add the operation ``peak``."""
 
     def do_peak(self, kind: str, name: str, phase: str, mode: str | None = None) -> int:
-        """Bytes of the peak of one call above what is held before it.
+        """Return the bytes that one call holds at its peak, beyond those held before it.
 
-        Weights, data, optimizer state, compiled programs and what a library keeps from call to call
-        are held before; gradients are not, nor, in phase ``backward``, is the graph, which counts
-        from the moment it is there: the forward pass that builds it does not.
+        Held before are weights, data, optimizer state, compiled programs, and what a library keeps
+        from call to call. Gradients are not held before. In phase ``backward`` the saved graph
+        counts, as the phase begins with it; the forward pass that builds the graph does not.
 
-        Raises `Unmeasurable` where that cannot be told.
+        Raises:
+            Unmeasurable: where memory cannot be read here, or not so finely.
         """
         with self.working():
-            gauge: Gauge = self.session.gauge() or _resident()
+            gauge: Gauge = self.session.gauge() or _process_gauge()
             return self._peak_of(self._program(kind, name, phase, mode), gauge)
 
     def _peak_of(self, program: Any, gauge: Gauge) -> int:
+        """Return the median peak of warm calls; that of one call where no gauge can be reset."""
         calls = WARM_CALLS + READINGS if gauge.resettable else 1
         with clock.collector_off():
             if gauge.resettable:
-                self._assure(gauge)
+                self._check_gauge(gauge)
             peak = median_low([_peak(program, gauge) for _ in range(calls)][-READINGS:])
         if peak < gauge.resolution:
             raise Unmeasurable(
@@ -60,11 +62,11 @@ class Memory(Base):
             )
         return peak
 
-    def _assure(self, gauge: Gauge) -> None:
-        """Raises `Unmeasurable` unless memory of a known size is read right.
+    def _check_gauge(self, gauge: Gauge) -> None:
+        """Raise `Unmeasurable` unless the gauge reads memory of a known size right.
 
-        It is held after twice as much has been: memory that stays resident when it is freed would
-        hide it, and a peak that is not reset would show the larger one.
+        Twice the size is held and freed before. If freed memory stayed resident, it would hide the
+        known size; if the peak were not reset, it would show the larger size.
         """
         for size in (2 * KNOWN, KNOWN):
             before = _settled(gauge)
@@ -79,13 +81,15 @@ class Memory(Base):
             )
 
 
-def _resident() -> ProcessMemory:
+def _process_gauge() -> ProcessMemory:
+    """Return a gauge of this process's memory, from here on without huge pages."""
     gauge = ProcessMemory()
     forbid_huge_pages()
     return gauge
 
 
 def _peak(program: Any, gauge: Gauge) -> int:
+    """Return the bytes that one call holds at its peak, beyond those held before it."""
     program.release()
     program.reset()
     before = _settled(gauge)
@@ -96,7 +100,10 @@ def _peak(program: Any, gauge: Gauge) -> int:
 
 
 def _settled(gauge: Gauge) -> int:
-    """What is held once no more is given back: XLA's threads still free what a result needed."""
+    """Return the bytes held once these no longer fall.
+
+    XLA's threads still free buffers of a call after its result is there.
+    """
     held, still = gauge.held(), 0
     for _ in range(MOST):
         time.sleep(PAUSE)

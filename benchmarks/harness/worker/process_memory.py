@@ -1,7 +1,7 @@
-"""Memory of this process as the kernel counts it: pages that stand in memory, and the most ever.
+"""Read the resident memory of this process, and its peak, as the Linux kernel counts them.
 
-The peak is ``VmHWM`` of proc(5), reset by writing 5 to ``/proc/self/clear_refs``; Linux alone has
-them. Both are read off per-processor counters that are a few pages behind.
+The peak is ``VmHWM`` of proc(5), which writing 5 to ``/proc/self/clear_refs`` resets. Both figures
+come from counters that each processor adds to the total in batches, so they lag by a few pages.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 LIBC = ctypes.CDLL(None)
 PR_SET_THP_DISABLE = 41  # prctl(2)
-COUNTED_AT_ONCE = 32  # pages a processor counts for itself, at least (percpu_counter_batch)
+COUNTED_AT_ONCE = 32  # pages in a processor's batch, at least (percpu_counter_batch)
 
 
 class Unmeasurable(RuntimeError):
-    """Why this system's memory cannot be told."""
+    """Memory that cannot be measured on this system; the message says why."""
 
 
 class ProcessMemory:
-    """The pages of this process that stand in memory, in bytes.
+    """Read the bytes of this process that are resident in memory.
 
     Raises `Unmeasurable` where the kernel does not count them, or not for this process.
     """
@@ -36,39 +36,41 @@ class ProcessMemory:
 
     @property
     def resolution(self) -> int:
-        """Bytes below which a difference of two readings says nothing.
+        """Return the bytes below which a difference of two readings is noise.
 
-        Each processor is up to a batch of pages behind, either way: uniform, so four times the
-        batch by the root of their number is nearly five standard deviations of a difference.
+        Each processor lags by up to a batch of pages, either way. The sum of uniform lags has a
+        standard deviation proportional to the root of their number: four times the batch by that
+        root is nearly five standard deviations of a difference.
         """
         batch = max(COUNTED_AT_ONCE, 2 * (os.cpu_count() or 1))
         processors = len(os.sched_getaffinity(0))
         return int(4 * batch * math.sqrt(processors)) * resource.getpagesize()
 
     def held(self) -> int:
-        """What is resident now, after the C library has given back what is free."""
-        if hasattr(LIBC, "malloc_trim"):  # glibc's; musl keeps nothing back
+        """Return the bytes that are resident now, after the C library has returned free memory."""
+        if hasattr(LIBC, "malloc_trim"):  # glibc has it; musl keeps no free memory
             LIBC.malloc_trim(0)
-        return _figure("VmRSS")
+        return _read_bytes("VmRSS")
 
     def reset(self) -> None:
-        """From here on the peak is counted anew."""
+        """Have the kernel count the peak anew from here on."""
         try:
             CLEAR.write_text("5")
         except OSError as error:
             raise Unmeasurable(f"{CLEAR} cannot be written here: {error.strerror}") from None
 
     def peak(self) -> int:
-        """The most that was resident since `reset`."""
-        return _figure("VmHWM")
+        """Return the most bytes that were resident since `reset`."""
+        return _read_bytes("VmHWM")
 
 
 def forbid_huge_pages() -> None:
-    """From here on in this process: one counts whole, however little of it is used."""
+    """Stop using huge pages in this process: one counts whole, however little of it is used."""
     LIBC.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
-def _figure(name: str) -> int:
+def _read_bytes(name: str) -> int:
+    """Return a figure of ``/proc/self/status``, which the kernel gives in KiB, in bytes."""
     for line in STATUS.read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024

@@ -1,9 +1,9 @@
-"""A worker: a fresh process for one framework that prepares cells, checks and times them.
+"""Run a worker: a fresh process for one framework that prepares, checks and times cells.
 
-It is spoken to in JSON lines on stdin and answers in JSON lines on stdout; arrays travel as
-``.npz``, never pickled, so that a worker can come from another work tree, another interpreter or
-another machine. This module, like the whole harness, imports no framework: it reaches the
-implementation by name.
+It reads requests as JSON lines from stdin and writes answers as JSON lines to stdout; arrays travel
+as ``.npz``, never pickled, so that a worker can come from another work tree or another interpreter.
+``docs/protocol.md`` describes the messages. This module, like the whole harness, imports no
+framework: it imports ``impl_<framework>`` by name.
 """
 
 from __future__ import annotations
@@ -17,52 +17,71 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from benchmarks.harness.protocol import heartbeat, memory_limit
+from benchmarks.harness.protocol import heartbeat, memory_limit, messages
 from benchmarks.harness.worker.canaries import Canaries
 from benchmarks.harness.worker.checks import Checks
 from benchmarks.harness.worker.memory import Memory
 
+Send = Callable[[messages.Answer | messages.CellEvent], None]
+
 
 class Worker(Checks, Canaries, Memory):
-    """Everything that can be asked of a framework's process."""
+    """Carry out every operation of `operations.OPERATIONS`."""
 
 
 def main(kind: type[Worker] = Worker) -> None:
-    """Open the framework's session, say hello, then answer one request a line until stdin ends."""
+    """Open the framework's session, say hello, then answer one request a line until stdin ends.
+
+    Args:
+        kind: the class of the worker, for one that has operations of its own.
+    """
+    options = _parse_arguments()
+    link = heartbeat.connect_to_parent()
+    send = _open_answers()
+    try:
+        session = _open_session(options)
+    except Exception as error:
+        send({"ok": False, "error": {"type": type(error).__name__, "message": str(error)}})
+        return
+    gc.collect()
+    gc.freeze()  # the framework's own objects live on: walking them before each group costs 0.1 s
+    memory_limit.apply_limit()
+    worker = kind(options.framework, session, link, send)
+    send({"ok": True, "result": worker.do_hello()})
+    serve(worker, sys.stdin, send)
+
+
+def serve(worker: Worker, requests: TextIO, send: Send) -> None:
+    """Answer requests, one a line, until there are no more."""
+    for line in requests:
+        send(worker.answer(json.loads(line)))
+
+
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--framework", required=True)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--cache")
-    options = parser.parse_args()
-    mark = heartbeat.tied()
-    # whatever a library prints must not end up among the answers
+    return parser.parse_args()
+
+
+def _open_answers() -> Send:
+    """Return a function that writes a message to stdout, where nothing else is written any more.
+
+    From here on whatever a library prints on stdout goes to stderr, apart from the answers.
+    """
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 
-    def say(message: dict[str, Any]) -> None:
+    def send(message: messages.Answer | messages.CellEvent) -> None:
         answers.write(json.dumps(message) + "\n")
 
-    try:
-        session = _session(options)
-    except Exception as error:
-        say({"ok": False, "error": {"type": type(error).__name__, "message": str(error)}})
-        return
-    gc.collect()
-    gc.freeze()  # the framework's own objects live on: walking them before each group costs 0.1 s
-    memory_limit.apply_limit()
-    worker = kind(options.framework, session, mark, say)
-    say({"ok": True, "result": worker.do_hello()})
-    serve(worker, sys.stdin, say)
+    return send
 
 
-def serve(worker: Worker, requests: TextIO, say: Callable[[dict[str, Any]], None]) -> None:
-    """Answer until the requests end."""
-    for line in requests:
-        say(worker.answer(json.loads(line)))
-
-
-def _session(options: argparse.Namespace) -> Any:
+def _open_session(options: argparse.Namespace) -> Any:
+    """Import the framework's implementation and return its session."""
     module = importlib.import_module(f"impl_{options.framework}.session")
     extra = {"cache": options.cache} if options.cache else {}
     return module.Session(options.device, options.dtype, **extra)

@@ -1,17 +1,21 @@
-"""The requests of measuring: build a cell and hold it to the reference, then time it."""
+"""Build cells, compare them with the reference, and time them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from benchmarks.harness.protocol import messages
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.cells import built
+from benchmarks.harness.protocol.equivalence import Arrays
 from benchmarks.harness.worker import clock, gate
 from benchmarks.harness.worker.base import Base
+
+PRODUCT_RUNS = 3  # runs of a matrix product in a sample, of which the best counts
 
 
 class Recompiled(RuntimeError):
@@ -19,41 +23,51 @@ class Recompiled(RuntimeError):
 
 
 class Timing(Base):
-    """What a worker is asked to measure something."""
+    """Add the operations ``prepare``, ``time``, ``warm`` and ``turn``."""
 
     def do_prepare(
         self,
         kind: str,
         phase: str,
         mode: str,
-        cells: Mapping[str, dict[str, list[str]]],
+        cells: dict[str, messages.GateRules],
         reference: str,
-        rules: dict[str, Any],
+        rules: messages.GateRules,
         count: bool,
         products: bool,
-    ) -> dict[str, Any]:
-        """Build each cell, run it once, and hold it to the reference.
+    ) -> dict[str, messages.PreparedCell]:
+        """Build each cell, run it once, and compare its gradients with the reference.
 
-        ``cells`` are strategies or recipes with the rules of their own beside the common ``rules``.
+        A cell that fails has an ``error`` in its place, and the others go on.
 
-        Where ``count``, its FLOPs and residuals are counted too, and with ``products`` its GEMMs.
+        Args:
+            kind, phase, mode: of all cells.
+            cells: strategy or recipe → its own bounds, beside the common ``rules``.
+            reference: file of the float64 reference.
+            rules: bounds of all cells.
+            count: whether to count FLOPs and saved bytes too, which takes two more calls.
+            products: whether to list matrix products too; only where ``count`` is true.
         """
         true = read_arrays(reference)
-        prepared = {}
+        prepared: dict[str, messages.PreparedCell] = {}
         for name, own in cells.items():
-            self.mark.at(name)
-            self.say({"event": "at", "cell": name})  # in order with all that is said; not timed yet
+            self.heartbeat.set_cell(name)
+            # Unlike the heartbeat this arrives in order with the answers: it tells at which cell a
+            # line was written that is no message. Nothing is timed yet.
+            self.send({"event": "at", "cell": name})
             try:
-                prepared[name] = self._prepare((kind, name, phase, mode), true, rules | own)
-                if count:
-                    prepared[name] |= self._counted(name, products)
+                cell = self._prepare((kind, name, phase, mode), true, rules | own)
+                prepared[name] = cell | self._count(name, products) if count else cell
             except Exception as error:
                 self.programs.pop(name, None)
-                prepared[name] = {"error": self._described(error)}
+                prepared[name] = {"error": self._error_message(error)}
         return prepared
 
-    def _prepare(self, way: tuple[str, str, str, str], true: Any, rules: Any) -> dict[str, Any]:
-        kind, name, phase, mode = way
+    def _prepare(
+        self, cell: tuple[str, str, str, str], true: Arrays, rules: messages.GateRules
+    ) -> messages.PreparedCell:
+        """Build a cell (kind, name, phase, mode), time its first call, and judge its gradients."""
+        kind, name, phase, mode = cell
         with self.working():
             program = self.programs[name] = self._program(kind, built(name), phase, mode)
             program.reset()
@@ -64,93 +78,110 @@ class Timing(Base):
             "first_call_seconds": first_call,
             "trace_seconds": program.trace_seconds,
             "compile_seconds": program.compile_seconds,
-            **verdict,
+            "equivalence": verdict["equivalence"],
+            "gradient_error": verdict["gradient_error"],
         }
 
-    def _counted(self, name: str, products: bool) -> dict[str, Any]:
+    def _count(self, name: str, products: bool) -> messages.PreparedCell:
+        """Return the counts of a prepared cell, and where ``products`` its matrix products."""
         program = self.programs[name]
         with self.working():
-            found = [[p.flops, p.count] for p in program.products()] if products else None
-            return {"products": found, **program.count()}
+            listed = [[p.flops, p.count] for p in program.products()] if products else None
+            return cast("messages.PreparedCell", {"products": listed, **program.count()})
 
     def do_time(
         self,
-        calls: Mapping[str, int | None],
+        calls: dict[str, int | None],
         seconds: float,
         least: int,
         seed: list[int],
         products: str | None,
-    ) -> dict[str, Any]:
-        """Warm up, then sample every cell interleaved.
+    ) -> messages.TimedCells:
+        """Warm up prepared cells, then sample all of them interleaved.
 
-        Returns ``samples`` (seconds per call, in order) and whether each cell was ``steady``.
+        Args:
+            calls: cell → the bytes that one call saves, see `clock.batch_size`.
+            seconds: to spend on samples.
+            least: blocks to take in any case.
+            seed: of the order of cells inside blocks.
+            products: the cell whose matrix products are sampled as well, as
+                ``product/<index>``; None: of no cell.
 
-        ``calls`` names the cells, each with its residual bytes; ``products`` the one whose matrix
-        products are sampled along.
+        Raises:
+            Recompiled: if a cell was compiled again while it was timed.
         """
         with self.working():
             graphs = {name: self.programs[name].graphs for name in calls}
             timed: dict[str, Callable[[], float]] = {}
             steady: dict[str, bool | None] = {}
             for name, residual_bytes in calls.items():
-                self.mark.at(name)
+                self.heartbeat.set_cell(name)
                 warm, steady[name] = clock.warm_up(self.programs[name])
                 timed[name] = self._sampler(name, clock.batch_size(warm, residual_bytes))
             if products:
-                timed |= self._timed_products(products)
+                timed |= self._product_samplers(products)
             rng = np.random.default_rng(seed)
             samples = clock.interleave(timed, seconds=seconds, least=least, rng=rng)
             self._demand_no_recompilation(graphs)
             return {"samples": samples, "steady": steady}
 
-    def do_warm(self, calls: Mapping[str, int | None]) -> dict[str, int]:
-        """Warm up, to be measured in turns with another worker; the calls of a sample of each.
+    def do_warm(self, calls: dict[str, int | None]) -> dict[str, int]:
+        """Warm up prepared cells, and return the calls in a sample of each.
 
-        ``calls`` names the cells, each with its residual bytes.
+        For a comparison of two versions: their workers are then sampled in turns by `do_turn`.
+
+        Args:
+            calls: cell → the bytes that one call saves, see `clock.batch_size`.
         """
         sizes = {}
         with self.working():
             for name, residual_bytes in calls.items():
-                self.mark.at(name)
+                self.heartbeat.set_cell(name)
                 warm = clock.warm_up(self.programs[name])
                 sizes[name] = clock.batch_size(warm.seconds, residual_bytes)
         return sizes
 
-    def do_turn(self, name: str, calls: int, seconds: float) -> dict[str, list[float]]:
-        """One turn of a cell that is warm: seconds per call, on the wall and of the CPU."""
-        self.mark.at(name)
+    def do_turn(self, name: str, calls: int, seconds: float) -> messages.TurnTimes:
+        """Sample one warm cell for some time, by wall and CPU clock; see `clock.turn`."""
+        self.heartbeat.set_cell(name)
         with self.working():
             wall, cpu = clock.turn(self.programs[name], calls, seconds)
         return {"wall": wall, "cpu": cpu}
 
     def _demand_no_recompilation(self, graphs: Mapping[str, int]) -> None:
-        """A call that was compiled anew, or fell back on something else, took another's time."""
+        """Raise `Recompiled` if a cell has other compiled graphs than before: its times mix two.
+
+        Args:
+            graphs: cell → number of its compiled graphs before it was timed.
+        """
         for name, before in graphs.items():
             after = self.programs[name].graphs
             if after != before:
-                self.mark.at(name)
+                self.heartbeat.set_cell(name)
                 raise Recompiled(
                     f"compiled anew while it was timed: {before} graphs before, {after} after"
                 )
 
     def _sampler(self, name: str, calls: int) -> Callable[[], float]:
+        """Return a function that takes one sample of a cell, from the same start each time."""
         program = self.programs[name]
 
         def sample() -> float:
-            self.mark.at(name)
+            self.heartbeat.set_cell(name)
             program.reset()
             return clock.batch(program, calls)
 
         return sample
 
-    def _timed_products(self, name: str) -> dict[str, Callable[[], float]]:
+    def _product_samplers(self, name: str) -> dict[str, Callable[[], float]]:
+        """Return a function for each matrix product of a cell that takes one sample of it."""
         program = self.programs[name]
         wait = program.wait
 
-        def one(product: Any) -> float:
-            self.mark.at(name)
-            # the best of a few: the peak is what the library can do, not what it did once
-            return min(clock.batch(gate.CallProgram(product.run, wait), 1) for _ in range(3))
+        def sample(product: Any) -> float:
+            self.heartbeat.set_cell(name)
+            # the best of a few runs: this is to show how fast the library can be
+            call = gate.CallProgram(product.run, wait)
+            return min(clock.batch(call, 1) for _ in range(PRODUCT_RUNS))
 
-        found = program.products()
-        return {f"product/{i}": partial(one, p) for i, p in enumerate(found)}
+        return {f"product/{i}": partial(sample, p) for i, p in enumerate(program.products())}

@@ -1,1 +1,1 @@
-"""A third framework, in NumPy: the harness must not care which one it drives."""
+"""A third framework, in NumPy: the harness must work with any framework."""

@@ -1,4 +1,4 @@
-"""Canaries in a time of their own, exact and quick; ``FAKE_FAULT`` breaks what one guards."""
+"""Canaries on a fake clock, exact and quick; ``FAKE_FAULT`` breaks the clock, guard or gate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PRODUCT, DISPATCH = 2e-4, 1e-6  # seconds
 
 
 class Now:
-    """The time in this process: it passes only where something is done or slept."""
+    """The time in this process, which passes only in fake work and fake sleep."""
 
     seconds = 0.0
 
@@ -30,15 +30,21 @@ time.perf_counter = lambda: Now.seconds * (1.1 if FAULT == "fast_clock" else 1.0
 if FAULT == "hasty_clock":
     honest_batch = clock.batch
 
-    def hasty(program: Any, calls: int) -> float:
+    def batch_without_waiting(program: Any, calls: int) -> float:
         program.wait = lambda result: None
         return honest_batch(program, calls)
 
-    clock.batch = hasty
+    clock.batch = batch_without_waiting
 if FAULT == "lenient_gate":
-    gate.judge = lambda program, true, rules: {"equivalence": "pass"}
+    gate.judge = lambda program, true, rules: {
+        "equivalence": "pass",
+        "gradient_error": None,
+    }
 if FAULT == "strict_gate":
-    gate.judge = lambda program, true, rules: {"equivalence": "w: relative difference 1"}
+    gate.judge = lambda program, true, rules: {
+        "equivalence": "w: relative difference 1",
+        "gradient_error": None,
+    }
 
 
 class Canaries:
@@ -58,7 +64,7 @@ class Canaries:
 
 
 class Program:
-    due = 0.0  # when what was begun is done
+    due = 0.0  # time at which the work that was begun is done
     graphs = 0
 
     def prepare(self) -> None:
@@ -92,9 +98,9 @@ class Chain(Program):
 class Gradient(Program):
     def __init__(self, arrays: dict[str, Any], scale: float) -> None:
         w, x, t = (arrays[name] for name in "wxt")
-        self.found = {"w": scale * (x @ w.T - t).T @ x}
+        self._gradients = {"w": scale * (x @ w.T - t).T @ x}
 
     def run(self, carry: None) -> None: ...
 
     def gradients(self) -> dict[str, Any]:
-        return self.found
+        return self._gradients

@@ -1,4 +1,4 @@
-"""A session whose strategies are right, wrong, or deadly, by their names."""
+"""A session whose strategies are right, wrong or fatal: method ``be_<strategy>`` says how."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-# a program is reset before and after it is judged, when it is warmed up, and before each sample
-WARM_RESETS = 3
-HOARD: list[Any] = []
-THREAD = ThreadPoolExecutor(1)  # as XLA has, each with a part of the C library's heap to itself
+# A program is reset before and after it is judged, when it is warmed up, and before each sample.
+WARM_RESETS = 3  # resets before the first sample
+HOARD: list[Any] = []  # memory that is never freed, see ``FAKE_HOARDS``
+THREAD = ThreadPoolExecutor(1)  # like one of XLA's, with a heap arena of its own in the C library
 BLOCK = 64 * 2**20  # bytes that a strategy holds
 
 
@@ -37,12 +37,12 @@ class Session:
         return isinstance(error, MemoryError)
 
     def gauge(self) -> None:
-        """A device whose memory is the process's."""
+        """Return None: memory is that of the process."""
 
     def hold(self, size: int) -> list[Any]:
         if "FAKE_HOARDS" not in os.environ:
             return [np.ones(size, np.uint8)]
-        if not HOARD:  # what was freed is handed out again
+        if not HOARD:  # the same block each time
             HOARD.append(np.ones(size, np.uint8))
         return HOARD
 
@@ -54,7 +54,7 @@ class Session:
 
 
 def later_launch() -> bool:
-    """Whether another launch was the first to ask."""
+    """Return whether another launch has asked this before; the first one is noted in a file."""
     first = Path(os.environ["FIRST_LAUNCH"])
     with contextlib.suppress(FileExistsError), first.open("x") as file:
         file.write(str(os.getpid()))
@@ -81,7 +81,10 @@ class OpenProblem:
         return Program(self, faults.get(f"{name}/{phase}", name), phase)
 
     def flow(self) -> dict[str, dict[str, bool | None]]:
-        """As torch has it: a value, or nothing. ``FAKE_FLOW=severed``: loss2 never gets to net1."""
+        """Return loss → parameter → True, or None where no gradient flows, as in torch.
+
+        With ``FAKE_FLOW=severed`` loss2 does not reach net1.
+        """
         severed = os.environ.get("FAKE_FLOW") == "severed"
         cut = {"loss2": [n for n in self.shapes() if severed and n.startswith("net1")]}
         return {
@@ -114,13 +117,13 @@ class Program:
 
     def prepare(self) -> Any:
         if self.strategy == "building":
-            block(2)  # the forward pass's own: gone before the phase begins
+            block(2)  # freed with the forward pass, before the phase begins
             return block()
         return None
 
     def run(self, carry: Any) -> None:
         self.calls += 1
-        del carry  # what its backward pass has used
+        del carry  # as a backward pass frees its graph
         self.result = self.opened.gradients()
         getattr(self, f"be_{self.strategy}", lambda: None)()
 
@@ -184,7 +187,7 @@ class Program:
 
     def be_hungry(self) -> None:
         taken = [np.ones(2**23) for _ in range(16)]  # 64 MiB each
-        raise RuntimeError(f"{len(taken)} blocks, and nobody held it back")
+        raise RuntimeError(f"{len(taken)} blocks, and no limit stopped it")
 
     def be_greedy(self) -> None:
         raise MemoryError("no room for 1 TiB")
@@ -193,7 +196,7 @@ class Program:
         print("a library prints a line")
 
     def be_garbage(self) -> None:
-        for fd in range(3, 20):  # whichever of them is the one that answers go to
+        for fd in range(3, 20):  # one of these is the pipe that answers are written to
             try:
                 if stat.S_ISFIFO(os.fstat(fd).st_mode):
                     os.write(fd, b"}{ not json\n")
@@ -220,7 +223,7 @@ class Program:
         self.be_greedy()
 
     def be_unwaited(self) -> None:
-        """The work goes on in the background, and `wait` does not know of it."""
+        """Go on in the background, unknown to `wait`."""
         self.work = threading.Thread(target=time.sleep, args=(0.3,), daemon=True)
         self.work.start()
 
@@ -244,7 +247,7 @@ class Program:
         return self.result
 
     def updates(self) -> dict[str, Any]:
-        """A step of plain gradient descent, which moves whatever has a gradient."""
+        """Return parameters after plain gradient descent, which moves all that have a gradient."""
         if self.phase != "step":
             return {}
         return {n: w - 0.1 * self.result[n] for n, w in self.opened.weights.items()}
@@ -257,4 +260,5 @@ class Program:
 
 
 def block(count: int = 1) -> Any:
+    """Return so many blocks of memory, written to."""
     return np.ones(count * BLOCK, np.uint8)

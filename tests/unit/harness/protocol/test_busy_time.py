@@ -1,4 +1,4 @@
-"""For how long workers worked: each second once, whoever worked in it, and none of the gate's."""
+"""Worker time: each second counts once, however many worked in it, and the gate's not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAP = 0.02  # seconds of a call of the fake strategy `slow`
         ([], 0.0),
         ([(1.0, 3.0)], 2.0),
         ([(1.0, 3.0), (5.0, 6.0)], 3.0),
-        ([(5.0, 6.0), (1.0, 3.0)], 3.0),  # told out of order
+        ([(5.0, 6.0), (1.0, 3.0)], 3.0),  # out of order
         ([(1.0, 3.0), (2.0, 4.0)], 3.0),  # two workers at once
         ([(1.0, 9.0), (2.0, 3.0), (4.0, 5.0)], 8.0),  # one inside the other
         ([(1.0, 9.0), (2.0, 3.0), (8.0, 10.0)], 9.0),
@@ -39,14 +39,14 @@ def nap_and_fail() -> None:
     raise RuntimeError
 
 
-def test_work_is_noted_however_it_ends_and_told_once() -> None:
-    notes = busy_time.BusyTimer()
-    with pytest.raises(RuntimeError), notes.working(), notes.working():
+def test_work_is_noted_however_it_ends_and_returned_once() -> None:
+    timer = busy_time.BusyTimer()
+    with pytest.raises(RuntimeError), timer.working(), timer.working():
         nap_and_fail()
-    inner, outer = notes.told()
+    inner, outer = timer.take_spans()
     assert outer[0] <= inner[0] < inner[1] <= outer[1]
     assert busy_time.seconds([inner, outer]) == outer[1] - outer[0] >= NAP
-    assert notes.told() == []
+    assert timer.take_spans() == []
 
 
 def test_group_tells_how_long_its_workers_worked(measured: Measure) -> None:
@@ -55,12 +55,12 @@ def test_group_tells_how_long_its_workers_worked(measured: Measure) -> None:
     measured("slow")
     wall, worked = time.monotonic() - start, measured.about["worker_seconds"]
     assert 2 * 8 * NAP <= worked < wall
-    measured("summed")  # an answer tells of its own group only
+    measured("summed")  # a report is of its own group only
     assert measured.about["worker_seconds"] < worked
 
 
 def test_time_of_the_gate_is_none_of_a_workers(measured: Measure) -> None:
-    """It reads the gradients, which takes this strategy half a second in each launch."""
+    """The gate reads the gradients, which takes this strategy half a second in each launch."""
     measured("slow_to_read")
     about = measured.about
     assert about["spent"]["preparing"] > 1.0

@@ -1,4 +1,4 @@
-"""What is selected, how a cell is named, and what a wrong name gets for an answer."""
+"""The cells that options select, how a cell is named, and the message for a wrong name."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_recipe_is_measured_in_a_step_unless_another_phase_is_asked_for() -> Non
 def test_where_one_loss_is_all_there_is_only_the_baseline_is_measured_and_only_if_asked() -> None:
     default = {c.scenario for c in Selection().cells()}
     assert "rate_decay" not in default
-    asked = Selection(scenario=("rate_decay",), phase=("step",)).cells()
-    assert {(c.kind, c.strategy) for c in asked} == {("backward", "summed")}
+    selection = Selection(scenario=("rate_decay",), phase=("step",)).cells()
+    assert {(c.kind, c.strategy) for c in selection} == {("backward", "summed")}
 
 
 def test_scenario_asked_for_by_name_brings_what_it_freezes() -> None:
@@ -127,7 +127,7 @@ def test_size_gpu_is_never_on_a_cpu() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "given", "said"),
+    ("option", "value", "message"),
     [
         ("scenario", "linear_cascad", "did you mean 'linear_cascade'?"),
         ("size", "huge", "allowed: seed, small, medium, large, large_batch32, gpu, all"),
@@ -138,17 +138,17 @@ def test_size_gpu_is_never_on_a_cpu() -> None:
         ("mode", "compiled", "allowed: eager, compile, compile_networks, jit, all"),
     ],
 )
-def test_unknown_name_is_told_with_what_is_allowed(option: str, given: str, said: str) -> None:
+def test_unknown_name_is_told_with_what_is_allowed(option: str, value: str, message: str) -> None:
     with pytest.raises(SelectionError) as raised:
-        Selection(**{option: (given,)})  # type: ignore[arg-type]
-    assert said in str(raised.value)
+        Selection(**{option: (value,)})  # type: ignore[arg-type]
+    assert message in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_other_modes_are_measured_only_where_they_are_asked_for() -> None:
     default = {("torch", "eager"), ("jax", "jit")}
     every = default | {("torch", "compile"), ("torch", "compile_networks"), ("jax", "eager")}
-    for asked, expected in (
+    for selection, expected in (
         (Selection(), default),
         (Selection(strategy=("all",)), default),
         (Selection(mode=("all",)), every),
@@ -156,7 +156,7 @@ def test_other_modes_are_measured_only_where_they_are_asked_for() -> None:
         (Selection(everything=True, mode=("jit",)), {("jax", "jit")}),
         (Selection(mode=("eager",)), {("torch", "eager"), ("jax", "eager")}),
     ):
-        assert {(c.framework, c.mode) for c in asked.cells()} == expected, asked
+        assert {(c.framework, c.mode) for c in selection.cells()} == expected, selection
 
 
 def test_what_cannot_be_compiled_is_said_beforehand() -> None:
@@ -199,8 +199,8 @@ def test_cost_knows_what_compiling_takes() -> None:
         cost.estimate(Selection(mode=(mode,), **where), 6, 0.05)  # type: ignore[arg-type]
         for mode in ("eager", "compile", "compile_networks")
     )
-    for found in (compiled, by_network):
-        assert found.seconds > eager.seconds + 5.0 * found.cells  # of the first launch alone
+    for estimate in (compiled, by_network):
+        assert estimate.seconds > eager.seconds + 5.0 * estimate.cells  # of the first launch alone
 
 
 def test_cost_counts_what_each_strategy_and_mode_walks_and_dispatches() -> None:

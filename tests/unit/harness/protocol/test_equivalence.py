@@ -1,4 +1,4 @@
-"""When two gradients are the same: the rules, each with the smallest case that breaks it."""
+"""The rules by which two gradients are the same, each with the smallest case that breaks it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from benchmarks.scenarios.spec import Scenario, Variant
 ONE = np.array([[3.0, 4.0]])
 
 
-def problem(found: Arrays, reference: Arrays | None = None, **changes: object) -> str | None:
+def problem(gradients: Arrays, reference: Arrays | None = None, **changes: object) -> str | None:
     options = {"allowed": 1e-6, "dtype": "float64", "networks": ["net1"]} | changes
-    return compare(found, reference or {"net1.w": ONE}, **options).problem  # type: ignore[arg-type]
+    return compare(gradients, reference or {"net1.w": ONE}, **options).problem  # type: ignore[arg-type]
 
 
 def test_equal_gradients_pass_and_the_worst_tensor_is_named() -> None:
     assert problem({"net1.w": ONE.copy()}) is None
     worse = {"net1.v": ONE * (1 + 2e-7), "net1.w": ONE * (1 + 1e-7)}
-    found = compare(
+    difference = compare(
         worse, dict.fromkeys(worse, ONE), allowed=1e-6, dtype="float64", networks=["net1"]
     )
-    assert found.problem is None
-    assert found.tensor == "net1.v"
-    assert found.relative == pytest.approx(2e-7, rel=1e-6)
-    assert found.parameters == pytest.approx({"net1.v": 2e-7, "net1.w": 1e-7}, rel=1e-6)
+    assert difference.problem is None
+    assert difference.tensor == "net1.v"
+    assert difference.relative == pytest.approx(2e-7, rel=1e-6)
+    assert difference.parameters == pytest.approx({"net1.v": 2e-7, "net1.w": 1e-7}, rel=1e-6)
 
 
 def test_difference_is_relative_to_the_tensors_own_norm() -> None:
@@ -41,7 +41,7 @@ def test_difference_is_relative_to_the_tensors_own_norm() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("gradients", "message"),
     [
         ({}, "no gradient for net1.w"),
         ({"net1.w": ONE, "net2.w": ONE}, "a gradient for net2.w, which should have none"),
@@ -53,31 +53,36 @@ def test_difference_is_relative_to_the_tensors_own_norm() -> None:
         ({"net1.w": np.zeros((1, 2))}, "relative difference 1, allowed 1e-06"),
     ],
 )
-def test_what_is_not_the_same_is_said(found: Arrays, said: str) -> None:
-    assert said in (problem(found) or "")
+def test_what_is_not_the_same_is_said(gradients: Arrays, message: str) -> None:
+    assert message in (problem(gradients) or "")
 
 
 def test_reference_that_is_not_finite_passes_nothing() -> None:
     for wrong in (np.nan, np.inf):
-        said = problem({"net1.w": ONE}, {"net1.w": np.array([[3.0, wrong]])})
-        assert said == "net1.w: the reference is not finite"
+        message = problem({"net1.w": ONE}, {"net1.w": np.array([[3.0, wrong]])})
+        assert message == "net1.w: the reference is not finite"
 
 
 def test_zero_gradient_is_held_to_its_networks_norm() -> None:
     reference = {"net1.w": ONE, "net1.b": np.array([1e-17])}
     limit = 10 * equivalence.EPS["float64"] * 5.0
     for factor, passes in ((0.9, True), (1.1, False)):
-        found = {"net1.w": ONE, "net1.b": np.array([factor * limit])}
-        said = problem(found, reference, zero_gradient=("net1.b",))
-        assert (said is None) == passes, said
+        gradients = {"net1.w": ONE, "net1.b": np.array([factor * limit])}
+        message = problem(gradients, reference, zero_gradient=("net1.b",))
+        assert (message is None) == passes, message
 
 
 def test_each_parameter_has_its_own_error_but_one_whose_true_gradient_is_0() -> None:
     reference = {"net1.w": ONE, "net1.b": np.array([1e-17]), "net2.w": ONE}
-    found = {"net1.w": ONE * 1.5, "net1.b": np.array([0.0]), "net2.w": ONE}
+    gradients = {"net1.w": ONE * 1.5, "net1.b": np.array([0.0]), "net2.w": ONE}
     for zero, named in ((("net1.b",), {"net1.w", "net2.w"}), ((), set(reference))):
         difference = compare(
-            found, reference, allowed=1.0, dtype="float64", networks=["net1"], zero_gradient=zero
+            gradients,
+            reference,
+            allowed=1.0,
+            dtype="float64",
+            networks=["net1"],
+            zero_gradient=zero,
         )
         assert set(difference.parameters) == named
         assert difference.parameters["net1.w"] == pytest.approx(0.5)
@@ -107,18 +112,20 @@ def test_zero_gradient_behind_long_sums_may_be_larger() -> None:
     reference = {"net1.w": ONE, "net1.b": np.array([0.0])}
     limit = 1000 * equivalence.EPS["float64"] * 5.0
     for factor, passes in ((0.9, True), (1.1, False)):
-        found = {"net1.w": ONE, "net1.b": np.array([factor * limit])}
-        said = problem(found, reference, zero_gradient=("net1.b",), allowed=1e-3)
-        assert (said is None) == passes, said
+        gradients = {"net1.w": ONE, "net1.b": np.array([factor * limit])}
+        message = problem(gradients, reference, zero_gradient=("net1.b",), allowed=1e-3)
+        assert (message is None) == passes, message
 
 
 def test_references_of_long_sums_may_leave_more_where_the_true_gradient_is_0() -> None:
     reference = {"net1.w": ONE, "net1.b": np.array([0.0])}
-    found = {"net1.w": ONE, "net1.b": np.array([36 * equivalence.EPS["float64"] * 5.0])}
-    asked: dict[str, Any] = {"allowed": 1e-12, "dtype": "float64", "networks": ["net1"]}
+    gradients = {"net1.w": ONE, "net1.b": np.array([36 * equivalence.EPS["float64"] * 5.0])}
+    options: dict[str, Any] = {"allowed": 1e-12, "dtype": "float64", "networks": ["net1"]}
     for long, passes in ((False, False), (True, True), (None, False)):
-        said = compare(found, reference, **asked, zero_gradient=("net1.b",), long_sums=long).problem
-        assert (said is None) == passes, said
+        message = compare(
+            gradients, reference, **options, zero_gradient=("net1.b",), long_sums=long
+        ).problem
+        assert (message is None) == passes, message
     assert [equivalence.long_sums(margin) for margin in (1e-5, 1e-6, None)] == [False, True, True]
 
 
@@ -140,7 +147,10 @@ def test_norms_of_networks_whose_names_begin_alike_are_kept_apart() -> None:
 
 
 def spec() -> Scenario:
-    """Row 3 with the flow of three losses, a frozen layer, and two that are 0 in other ways."""
+    """Return `linear_cascade` with three losses, a frozen layer, and two whose gradient is 0.
+
+    One of these is 0 exactly, the other up to rounding.
+    """
     networks = ("net1", "net2", "net10")
     flow = {"loss1": ("net1",), "loss2": ("net1", "net2"), "loss10": networks}
     variant = Variant(networks, flow, frozen=("net2.frozen",), exact_zero=("net1.exact",))
@@ -166,7 +176,7 @@ def test_each_state_of_a_gradient_is_right_in_its_own_place(
 ) -> None:
     for framework, expected in (("torch", torch), ("jax", jax)):
         for state in ("absent", "zero", "value"):
-            said = list(flow.mistakes({loss: {name: state}}, spec(), "-", framework))
+            messages = list(flow.mistakes({loss: {name: state}}, spec(), "-", framework))
             right = state in expected.split()
             should = " or ".join(expected.split())
-            assert said == ([] if right else [f"{loss} → {name}: {state}, should be {should}"])
+            assert messages == ([] if right else [f"{loss} → {name}: {state}, should be {should}"])

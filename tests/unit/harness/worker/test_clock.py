@@ -1,4 +1,4 @@
-"""The clock: what it surrounds, how often it is read, and in what order."""
+"""The clock: which calls it surrounds, how often it is read, and in which order cells run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.worker import clock
-from tests.helpers.fake_clock import Told
+from tests.helpers.fake_clock import FakeClock
 
 
 class Sleeper:
-    """Prepares slowly, runs for a known time, and logs what is done to it."""
+    """A program that prepares slowly, runs for a known time, and logs its calls."""
 
     def __init__(self, seconds: float = 0.004) -> None:
         self.seconds, self.log = seconds, []  # type: tuple[float, list[str]]
@@ -57,11 +57,11 @@ def test_stopping_before_the_wait_would_read_nothing() -> None:
 def test_warm_up_calls_at_least_three_times_and_fifty_milliseconds(
     monkeypatch: pytest.MonkeyPatch, seconds: float, calls: int
 ) -> None:
-    told = Told(run=seconds)
-    monkeypatch.setattr(clock, "time", told)
-    clock.warm_up(told)
-    assert told.log[0] == "reset"
-    assert told.log.count("run") == calls
+    fake = FakeClock(run=seconds)
+    monkeypatch.setattr(clock, "time", fake)
+    clock.warm_up(fake)
+    assert fake.log[0] == "reset"
+    assert fake.log.count("run") == calls
 
 
 @pytest.mark.parametrize(
@@ -89,81 +89,81 @@ def test_blocks_hold_one_sample_of_each_in_random_order() -> None:
         return 1.0
 
     timed = {name: partial(sample, name) for name in "abc"}
-    found = clock.interleave(timed, seconds=0.0, least=40, rng=np.random.default_rng(0))
+    samples = clock.interleave(timed, seconds=0.0, least=40, rng=np.random.default_rng(0))
     blocks = ["".join(order[i : i + 3]) for i in range(0, len(order), 3)]
     assert len(blocks) == 40
     assert {"".join(sorted(block)) for block in blocks} == {"abc"}
     assert len(set(blocks)) == 6
-    assert [len(found[name]) for name in "abc"] == [40] * 3
+    assert [len(samples[name]) for name in "abc"] == [40] * 3
 
 
 @pytest.mark.parametrize(("seconds", "blocks"), [(0.125, 64), (0.0, 1)])
 def test_blocks_go_on_until_the_time_is_up(
     monkeypatch: pytest.MonkeyPatch, seconds: float, blocks: int
 ) -> None:
-    told = Told(run=2.0**-9)
-    monkeypatch.setattr(clock, "time", told)
-    timed = {"a": partial(clock.batch, told, 1)}
-    found = clock.interleave(timed, seconds=seconds, least=1, rng=np.random.default_rng(0))
-    assert found["a"] == [2.0**-9] * blocks
+    fake = FakeClock(run=2.0**-9)
+    monkeypatch.setattr(clock, "time", fake)
+    timed = {"a": partial(clock.batch, fake, 1)}
+    samples = clock.interleave(timed, seconds=seconds, least=1, rng=np.random.default_rng(0))
+    assert samples["a"] == [2.0**-9] * blocks
 
 
 @pytest.mark.parametrize("calls", [1, 3, 8])
 def test_sample_is_running_and_waiting_a_call_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
-    told = Told(prepare=100.0, run=1.0, wait=0.5, reset=1000.0)
-    monkeypatch.setattr(clock, "time", told)
-    assert clock.batch(told, calls) == 1.5
+    fake = FakeClock(prepare=100.0, run=1.0, wait=0.5, reset=1000.0)
+    monkeypatch.setattr(clock, "time", fake)
+    assert clock.batch(fake, calls) == 1.5
 
 
 def test_warm_up_tells_the_last_call_and_not_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first call compiles, or reads its code from the disk: batches would be too small."""
-    told = Told(run=0.02, first=5.0)
-    monkeypatch.setattr(clock, "time", told)
-    assert clock.warm_up(told).seconds == pytest.approx(0.02)
+    fake = FakeClock(run=0.02, first=5.0)
+    monkeypatch.setattr(clock, "time", fake)
+    assert clock.warm_up(fake).seconds == pytest.approx(0.02)
 
 
 class Result:
-    """What is not there yet."""
+    """The result of work that is not done."""
 
 
-class Forgetful(Told):
-    """A program whose result is never done, and which knows it only while somebody holds it.
+class ForgetfulProgram(FakeClock):
+    """A program whose work is never done, and that can say so only while its result is alive.
 
-    So does JAX, which tells only of arrays that are alive.
+    JAX behaves like this: it says only of arrays that are alive whether they are ready.
     """
 
     def run(self, carry: None) -> Any:
         result = Result()
-        self.known = weakref.ref(result)
+        self.result = weakref.ref(result)
         return result
 
     def finished(self) -> bool:
-        return self.known() is None
+        return self.result() is None
 
 
 def test_guard_holds_the_result_while_it_asks_for_it() -> None:
     with pytest.raises(clock.Unfinished, match="the work was not done"):
-        clock.guarded(Forgetful())
+        clock.guarded(ForgetfulProgram())
 
 
 def test_every_sample_stands_under_the_name_of_its_own_cell() -> None:
     own = {"a": 1.0, "b": 2.0, "c": 3.0}
     timed = {name: partial(float, seconds) for name, seconds in own.items()}
-    found = clock.interleave(timed, seconds=0.0, least=20, rng=np.random.default_rng(0))
-    assert found == {name: [seconds] * 20 for name, seconds in own.items()}
+    samples = clock.interleave(timed, seconds=0.0, least=20, rng=np.random.default_rng(0))
+    assert samples == {name: [seconds] * 20 for name, seconds in own.items()}
 
 
 def test_collector_rests_while_samples_are_taken_and_works_again_after() -> None:
     assert gc.isenabled()
-    found = clock.interleave(
+    samples = clock.interleave(
         {"a": lambda: float(gc.isenabled())},
         seconds=0.0,
         least=2,
         rng=np.random.default_rng(0),
     )
-    assert found["a"] == [0.0, 0.0]
+    assert samples["a"] == [0.0, 0.0]
     assert gc.isenabled()
 
 
@@ -176,8 +176,8 @@ def test_collector_works_again_after_a_sample_that_failed() -> None:
     assert gc.isenabled()
 
 
-class Worker(Sleeper):
-    """Waits by working all the time."""
+class Spinner(Sleeper):
+    """A program that keeps the CPU busy while it is waited for."""
 
     def wait(self, result: Any) -> None:
         end = time.process_time() + self.seconds
@@ -190,5 +190,5 @@ def test_a_turn_takes_wall_and_cpu_time_apart() -> None:
     assert len(wall) == len(cpu) >= 2
     assert min(wall) >= 0.004
     assert max(cpu) < 0.002
-    wall, cpu = clock.turn(Worker(), 2, 0.05)
+    wall, cpu = clock.turn(Spinner(), 2, 0.05)
     assert min(cpu) == pytest.approx(0.004, rel=0.1)

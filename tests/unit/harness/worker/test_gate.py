@@ -1,4 +1,4 @@
-"""The gate: what a step changed, what it left alone, and what has a gradient that should not."""
+"""The gate: right and wrong gradients, updates, and frozen parameters."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TRUE = {
 }
 
 
-class Ran:
-    """A program that has run: its gradients and its parameters afterwards, in float32."""
+class FinishedProgram:
+    """A program that has run, with multiples of `WEIGHT` as its gradients and parameters."""
 
     def __init__(self, gradients: dict[str, float], updates: dict[str, float]) -> None:
         self._gradients, self._updates = gradients, updates
@@ -31,7 +31,8 @@ class Ran:
         return {n: (f * WEIGHT).astype(np.float32) for n, f in self._updates.items()}
 
 
-def rules(**changes: Any) -> dict[str, Any]:
+def rules(**changes: Any) -> Any:
+    """Return the rules of a step in which net1 is frozen, with changes."""
     standard = {
         "allowed": 1e-5,
         "dtype": "float32",
@@ -46,38 +47,37 @@ def rules(**changes: Any) -> dict[str, Any]:
     return standard | changes
 
 
-def judged(ran: Ran, **changes: Any) -> str:
-    verdict: str = gate.judge(ran, TRUE, rules(**changes))["equivalence"]
-    return verdict
+def judged(program: FinishedProgram, **changes: Any) -> str:
+    return gate.judge(program, TRUE, rules(**changes))["equivalence"]
 
 
 def test_frozen_that_keeps_still_and_trained_that_moves_right_pass() -> None:
-    assert judged(Ran({"net2.w": 1.0}, {"net1.w": 10.0, "net2.w": 9.0})) == "pass"
+    assert judged(FinishedProgram({"net2.w": 1.0}, {"net1.w": 10.0, "net2.w": 9.0})) == "pass"
 
 
 def test_frozen_that_moves_by_the_least_bit_is_named() -> None:
     moved = float(np.nextafter(np.float32(10.0), np.float32(11.0)))
-    said = judged(Ran({"net2.w": 1.0}, {"net1.w": moved, "net2.w": 9.0}))
-    assert said == "net1.w is frozen and moved"
+    verdict = judged(FinishedProgram({"net2.w": 1.0}, {"net1.w": moved, "net2.w": 9.0}))
+    assert verdict == "net1.w is frozen and moved"
 
 
 def test_gradient_of_what_is_frozen_is_named_unless_the_recipe_computes_it() -> None:
-    ran = Ran({"net1.w": 1.0, "net2.w": 1.0}, {"net1.w": 10.0, "net2.w": 9.0})
-    assert judged(ran) == "a gradient for net1.w, which should have none"
-    assert judged(ran, no_gradient=[]) == "pass"
+    program = FinishedProgram({"net1.w": 1.0, "net2.w": 1.0}, {"net1.w": 10.0, "net2.w": 9.0})
+    assert judged(program) == "a gradient for net1.w, which should have none"
+    assert judged(program, no_gradient=[]) == "pass"
 
 
 def test_wasted_gradient_must_be_right_as_well() -> None:
-    ran = Ran({"net1.w": 1.001, "net2.w": 1.0}, {"net1.w": 10.0, "net2.w": 9.0})
-    assert "net1.w: relative difference" in judged(ran, no_gradient=[])
+    program = FinishedProgram({"net1.w": 1.001, "net2.w": 1.0}, {"net1.w": 10.0, "net2.w": 9.0})
+    assert "net1.w: relative difference" in judged(program, no_gradient=[])
 
 
 def test_wrong_update_is_named() -> None:
-    said = judged(Ran({"net2.w": 1.0}, {"net1.w": 10.0, "net2.w": 9.1}))
-    assert said.startswith("net2.w: the update is off by")
+    verdict = judged(FinishedProgram({"net2.w": 1.0}, {"net1.w": 10.0, "net2.w": 9.1}))
+    assert verdict.startswith("net2.w: the update is off by")
     for there in ({"net1.w": 10.0}, {"net2.w": 9.0}):
-        said = judged(Ran({"net2.w": 1.0}, there))
-        assert said.startswith(f"updated {list(there)}, should be ['net1.w', 'net2.w']")
+        verdict = judged(FinishedProgram({"net2.w": 1.0}, there))
+        assert verdict.startswith(f"updated {list(there)}, should be ['net1.w', 'net2.w']")
 
 
 @pytest.mark.parametrize(("optimizer", "share"), [("sgd", 1e-3), ("adam", 2e-2), ("adamw", 2e-2)])
@@ -87,30 +87,33 @@ def test_update_may_be_off_by_a_share_of_the_change_and_no_more(
     """The change is from 10 to 9, beside which float32 resolves 10 eps."""
     for factor, passes in ((0.9, True), (1.1, False)):
         moved = 9.0 - factor * (share + 10 * EPS["float32"])
-        said = judged(Ran({"net2.w": 1.0}, {"net1.w": 10.0, "net2.w": moved}), optimizer=optimizer)
-        assert (said == "pass") == passes, said
+        verdict = judged(
+            FinishedProgram({"net2.w": 1.0}, {"net1.w": 10.0, "net2.w": moved}), optimizer=optimizer
+        )
+        assert (verdict == "pass") == passes, verdict
 
 
 def test_wrong_gradient_is_told_with_the_worst_tensor() -> None:
-    ran = Ran({"net1.w": 1.0, "net2.w": 1.5}, {})
-    found = gate.judge(ran, TRUE, rules(phase="gradient", no_gradient=[]))
-    assert found["equivalence"].startswith("net2.w: relative difference 0.5")
-    assert found["gradient_error"]["tensor"] == "net2.w"
-    assert found["gradient_error"]["relative"] == pytest.approx(0.5)
-    assert found["gradient_error"]["parameters"] == pytest.approx({"net1.w": 0.0, "net2.w": 0.5})
+    program = FinishedProgram({"net1.w": 1.0, "net2.w": 1.5}, {})
+    verdict = gate.judge(program, TRUE, rules(phase="gradient", no_gradient=[]))
+    assert verdict["equivalence"].startswith("net2.w: relative difference 0.5")
+    assert verdict["gradient_error"] is not None
+    assert verdict["gradient_error"]["tensor"] == "net2.w"
+    assert verdict["gradient_error"]["relative"] == pytest.approx(0.5)
+    assert verdict["gradient_error"]["parameters"] == pytest.approx({"net1.w": 0.0, "net2.w": 0.5})
 
 
 def test_no_gradient_at_all_passes_only_in_a_step() -> None:
     """Plain gradient descent keeps none: its update is held to the reference instead."""
     moved = {"net1.w": 10.0, "net2.w": 9.0}
-    assert judged(Ran({}, moved)) == "pass"
-    assert judged(Ran({}, moved), phase="gradient") == "no gradient for net2.w"
+    assert judged(FinishedProgram({}, moved)) == "pass"
+    assert judged(FinishedProgram({}, moved), phase="gradient") == "no gradient for net2.w"
 
 
 def test_exact_zero_may_be_rounding_only_where_it_comes_back_from_a_moment() -> None:
     true = TRUE | {"gradient/net2.w": 0 * WEIGHT, "gradient/net2.v": WEIGHT}
-    ran = Ran({"net2.w": 1e-7, "net2.v": 1.0}, {"net1.w": 10.0, "net2.w": 9.0})
+    program = FinishedProgram({"net2.w": 1e-7, "net2.v": 1.0}, {"net1.w": 10.0, "net2.w": 9.0})
     changes = {"exact_zero": ["net2.w"], "allowed": 1e-5}
-    assert gate.judge(ran, true, rules(**changes))["equivalence"] == "pass"
-    said = gate.judge(ran, true, rules(**changes, phase="gradient"))["equivalence"]
-    assert said.startswith("net2.w: relative difference inf")
+    assert gate.judge(program, true, rules(**changes))["equivalence"] == "pass"
+    verdict = gate.judge(program, true, rules(**changes, phase="gradient"))["equivalence"]
+    assert verdict.startswith("net2.w: relative difference inf")

@@ -1,4 +1,4 @@
-"""Steady state: the exact test for a trend, and how long warming up goes on because of it."""
+"""The test for a trend, and how long warming up goes on because of it."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def test_equal_times_are_steady_and_a_single_slow_call_is_no_trend() -> None:
 
 
 class Scripted:
-    """A program whose calls take what is written for them, on a clock that it turns itself."""
+    """A program that moves the clock on by a scripted time, which depends on when a call begins."""
 
     def __init__(self, seconds: Callable[[float], float], monkeypatch: pytest.MonkeyPatch) -> None:
-        self.seconds, self.told, self.times = seconds, 0.0, []  # type: Any, float, list[float]
+        self.seconds, self.now, self.times = seconds, 0.0, []  # type: Any, float, list[float]
         self.jitter = np.random.default_rng(1)
-        monkeypatch.setattr(time, "perf_counter", lambda: self.told)
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
 
     def prepare(self) -> None: ...
 
     def run(self, carry: None) -> None: ...
 
     def wait(self, result: None) -> None:
-        seconds = self.seconds(self.told) * (1 + 0.01 * self.jitter.standard_normal())
+        seconds = self.seconds(self.now) * (1 + 0.01 * self.jitter.standard_normal())
         self.times.append(seconds)
-        self.told += seconds
+        self.now += seconds
 
     def reset(self) -> None: ...
 
@@ -66,12 +66,12 @@ class Scripted:
 @pytest.mark.parametrize(
     ("seconds", "is_steady", "low", "high"),
     [
-        (lambda told: 1e-3, True, 0.05, 0.052),
-        (lambda told: 1e-3 * (1 + max(0.0, 0.1 - told) * 20), True, 0.1, 0.21),
-        (lambda told: 2e-3 / (1 + 2 * told), False, 0.44, 0.502),
-        (lambda told: 1e-3 * (1 + told), False, 0.44, 0.502),
-        (lambda told: 3e-3 if told < 0.03 else 1e-3, True, 0.05, 0.21),
-        (lambda told: 0.3 if told == 0 else 1e-3, True, 0.3, 0.31),
+        (lambda now: 1e-3, True, 0.05, 0.052),
+        (lambda now: 1e-3 * (1 + max(0.0, 0.1 - now) * 20), True, 0.1, 0.21),
+        (lambda now: 2e-3 / (1 + 2 * now), False, 0.44, 0.502),
+        (lambda now: 1e-3 * (1 + now), False, 0.44, 0.502),
+        (lambda now: 3e-3 if now < 0.03 else 1e-3, True, 0.05, 0.21),
+        (lambda now: 0.3 if now == 0 else 1e-3, True, 0.3, 0.31),
     ],
     ids=["flat", "falls_for_0.1s", "falls_on", "rises", "jumps", "slow_first_call"],
 )
@@ -81,7 +81,7 @@ def test_warming_goes_on_while_there_is_a_trend(
     program = Scripted(seconds, monkeypatch)
     warm = clock.warm_up(program)
     assert warm.steady is is_steady
-    assert low <= program.told <= high
+    assert low <= program.now <= high
     assert warm.seconds == pytest.approx(program.times[-1])
 
 
@@ -92,7 +92,7 @@ def test_warming_goes_on_while_there_is_a_trend(
 def test_slow_cell_is_tested_where_enough_calls_fit_and_never_called_steady_untested(
     monkeypatch: pytest.MonkeyPatch, call: float, is_steady: bool | None, calls: int
 ) -> None:
-    program = Scripted(lambda told: call, monkeypatch)
+    program = Scripted(lambda now: call, monkeypatch)
     assert clock.warm_up(program).steady is is_steady
     assert len(program.times) == calls
 
