@@ -38,12 +38,14 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Take]:
         yield take
 
 
+@pytest.mark.serial
 def test_canaries_of_a_sound_framework_pass(taken: Take) -> None:
     found = taken()
     assert tuple(found) == canaries.NAMES
     assert {name: one["passed"] for name, one in found.items()} == dict.fromkeys(found, True)
 
 
+@pytest.mark.serial
 def test_canaries_tell_how_long_the_workers_worked(taken: Take) -> None:
     start = time.monotonic()
     job = {"framework": "fake", "device": "cpu", "dtype": "float32", "launches": 1}
@@ -51,6 +53,7 @@ def test_canaries_tell_how_long_the_workers_worked(taken: Take) -> None:
     assert 0.0 < found["worker_seconds"] < time.monotonic() - start
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("fault", "failing", "said"),
     [
@@ -76,6 +79,7 @@ def test_canary_fails_when_what_it_guards_is_broken(
     assert last["tries"] == 2
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -103,6 +107,7 @@ def test_canaries_that_cannot_be_taken_are_null_with_the_reason(
         assert said in one["said"]
 
 
+@pytest.mark.serial
 def test_worker_lost_to_a_canary_is_replaced(taken: Take) -> None:
     taken("crash")
     assert taken()["twice"]["passed"] is True
@@ -302,6 +307,8 @@ if "benchmarks.harness.worker" in " ".join(sys.orig_argv):
 """
 
 
+@pytest.mark.slow
+@pytest.mark.serial
 def test_session_with_a_lying_clock_measures_on_says_so_and_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ def test_work_is_noted_however_it_ends_and_told_once() -> None:
     assert notes.told() == []
 
 
+@pytest.mark.serial
 def test_group_tells_how_long_its_workers_worked(measured: Any) -> None:
     """In each launch at least one call is made, three warm up and four are timed."""
     start = time.monotonic()
@@ -59,6 +60,7 @@ def test_group_tells_how_long_its_workers_worked(measured: Any) -> None:
     assert again[""]["worker_seconds"] < found[""]["worker_seconds"]
 
 
+@pytest.mark.serial
 def test_time_of_the_gate_is_none_of_a_workers(measured: Any) -> None:
     """It reads the gradients, which takes this strategy half a second in each launch."""
     about = measured("slow_to_read")[""]
