@@ -49,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Return a scheduler that has the checks of one scenario run in the same process."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByScenario(LoadScopeScheduling):
+    class ByScenario(LoadScopeScheduling):  # type: ignore[misc]
         """Hand out the checks of a scenario together, and all other tests by their file."""
 
         def _split_scope(self, nodeid: str) -> str:
