@@ -19,10 +19,15 @@ BYTES_PER_PROCESS = 2 * 2**30  # two processes of each framework
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Pin a process of pytest-xdist, and all that it starts, to a core of its own."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    if hasattr(config, "workerinput") and worker.startswith("gw"):
-        pin_to_core(int(worker.removeprefix("gw")))
+    """Pin a process of pytest-xdist, and all that it starts, to a core of its own.
+
+    A session that a test starts is none of its processes: with their variables in its environment
+    pytest-benchmark would measure nothing.
+    """
+    if hasattr(config, "workerinput"):
+        pin_to_core(int(config.workerinput["workerid"].removeprefix("gw")))
+        for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+            del os.environ[name]
 
 
 def pin_to_core(index: int) -> None:
