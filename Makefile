@@ -1,6 +1,7 @@
 # Two commands on a fresh machine with Python >= 3.11, pip and make:
 #   make bench    install what is pinned, then time everything that is selected by default
-#   make test     the same set-up, then every check and every test
+#   make test     the same set-up, then the core checks and the fast tests: minutes
+#   make test-all make test, then everything that it leaves out
 # And on a quiet machine, for an hour each: make trial, this suite's verdicts beside other tools';
 # make reference, every run that results/reference/ is made of (ARGS=--list shows them first);
 # for two: make demonstration, what `cascade-bench regress` says of what is known
@@ -13,13 +14,25 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 TORCH := $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 ARGS ?=
 
-.PHONY: bench test audit trial reference demonstration docs lint types clean
+# Tests that measure no time run on every core at once, the others alone (conftest.py). The exit code 5
+# says that none was selected, as with ARGS="-k name" in one of the two.
+TESTS := $(BIN)/python -m pytest benchmarks tests --benchmark-skip
+PARALLEL := -n auto --dist loadscope --no-loadscope-reorder
+run = $(TESTS) -m "$(1) and not serial" $(PARALLEL) $(ARGS) || [ $$? -eq 5 ]
+run_alone = $(TESTS) -m "$(1) and serial" $(ARGS) || [ $$? -eq 5 ]
+
+.PHONY: bench test test-all audit trial reference demonstration docs lint types clean
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only $(ARGS)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest tests benchmarks --benchmark-skip $(ARGS)
+	$(call run,not slow)
+	$(call run_alone,not slow)
+
+test-all: test
+	$(call run,slow)
+	$(call run_alone,slow)
 
 audit: $(VENV)/installed
 	$(BIN)/python -m tests.audit $(ARGS)
@@ -53,4 +66,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
+	[ ! -x $(BIN)/python ] || $(BIN)/python -m benchmarks.harness.launches.check_cache
 	rm -rf $(VENV)

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.harness.measurement.stopping import parsed
 from benchmarks.harness.protocol import cells, memory_limit
-from benchmarks.harness.selection import options
+from benchmarks.harness.selection import check_tiers, options
 from benchmarks.harness.session import resume
 from benchmarks.harness.session.lock import Busy
 from benchmarks.harness.session.session import BenchmarkSession
@@ -230,8 +230,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.stash[HAS_EXTERNAL]:
         unwanted |= {item for item in items if not _is_of(item, config.stash[SELECTION])}
     items[:] = [item for item in items if item not in unwanted]
+    mark_slow(items)
     config.hook.pytest_deselected(items=[item for item in unwanted if "NOTSET" not in item.name])
     items.sort(key=is_timed)
+
+
+def mark_slow(items: list[pytest.Item]) -> None:
+    """Mark the checks that are left to `make test-all`, see `check_tiers`."""
+    for item in items:
+        values = item.callspec.params if hasattr(item, "callspec") else {}
+        if not check_tiers.is_fast(getattr(item, "originalname", item.name), values):
+            item.add_marker(pytest.mark.slow)
 
 
 def _is_of(item: pytest.Item, selection: options.Selection) -> bool:

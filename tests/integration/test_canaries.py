@@ -49,6 +49,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Take]:
         yield take
 
 
+@pytest.mark.serial
 def test_canaries_of_a_sound_framework_pass(taken: Take) -> None:
     verdicts = taken()
     assert tuple(verdicts) == canaries.NAMES
@@ -56,6 +57,7 @@ def test_canaries_of_a_sound_framework_pass(taken: Take) -> None:
     assert passed == dict.fromkeys(verdicts, True)
 
 
+@pytest.mark.serial
 def test_canaries_tell_how_long_the_workers_worked(monkeypatch: pytest.MonkeyPatch) -> None:
     with fake_framework(monkeypatch) as workers:
         start = time.monotonic()
@@ -63,6 +65,7 @@ def test_canaries_tell_how_long_the_workers_worked(monkeypatch: pytest.MonkeyPat
     assert 0.0 < result["worker_seconds"] < time.monotonic() - start
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("fault", "failing", "message"),
     [
@@ -89,6 +92,7 @@ def test_canary_fails_when_what_it_guards_is_broken(
     assert last["tries"] == 2
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
@@ -116,6 +120,7 @@ def test_canaries_that_cannot_be_taken_are_null_with_the_reason(
         assert message in verdict["said"]
 
 
+@pytest.mark.serial
 def test_worker_lost_to_a_canary_is_replaced(taken: Take) -> None:
     taken("crash")
     assert taken()["twice"]["passed"] is True
@@ -327,6 +332,8 @@ if "benchmarks.harness.worker" in " ".join(sys.orig_argv):
 """
 
 
+@pytest.mark.slow
+@pytest.mark.serial
 def test_session_with_a_lying_clock_measures_on_says_so_and_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def torch_said() -> Any:
     return run_script("torch", TORCH)
 
 
+@pytest.mark.slow
 def test_each_program_has_a_cache_and_a_setting_of_its_own(torch_said: Any) -> None:
     """What one setting compiled would be found by the other, and be silently wrong."""
     first, second = torch_said["claimed"][:2], torch_said["claimed"][2:]

@@ -40,6 +40,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str | None]
     return install
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fake_only")
 def test_doctor_measures_an_unchanged_pair_and_says_how_noisy(
     capsys: pytest.CaptureFixture[str],

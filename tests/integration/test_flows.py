@@ -62,6 +62,7 @@ def test_flow_is_proven_once_for_each_variant_whatever_the_size_kind_and_phase(
     assert operations.count("flow") == 1
 
 
+@pytest.mark.slow
 def test_flow_of_both_frameworks_is_told_in_their_own_words(measured: Measure) -> None:
     if not all(installed(framework) for framework in FRAMEWORKS):
         pytest.skip("it takes both frameworks")
@@ -104,6 +105,7 @@ def test_session_keeps_the_flow_that_it_proved(tmp_path: Path) -> None:
     assert only_run(tmp_path).settings["flows"] == {"linear_cascade/-": {"torch": ROW_3}}
 
 
+@pytest.mark.slow
 def test_session_in_which_the_flow_of_ours_is_wrong_has_no_times(tmp_path: Path) -> None:
     done = session(f"--results={tmp_path}", FAKE_FLOW="severed")
     assert done.returncode == 1, done.stdout + done.stderr

@@ -52,6 +52,7 @@ def measure_separately(framework: str, names: Iterable[str], *problem: str) -> F
     return by_name
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("measured")
 def test_memory_of_known_size_is_read_right() -> None:
     """Strategy ``building`` holds its graph, frees it, and then holds as much."""
@@ -83,6 +84,8 @@ def test_nothing_is_measured_where_nobody_asked(
     assert "--memory" in cell["peak_why"]
 
 
+@pytest.mark.slow
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("strategy", "why"), [("crash_apart", "signal 9"), ("hang_apart", "no answer within 1 s")]
 )
@@ -194,6 +197,7 @@ def test_peak_that_xla_reached_before_the_phase_is_not_the_phases() -> None:
     assert silent == "jax's gpu allocator does not tell its bytes_in_use"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 @pytest.mark.usefixtures("measured")
 def test_retained_graph_is_part_of_the_peak(framework: str) -> None:

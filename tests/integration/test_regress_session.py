@@ -96,6 +96,7 @@ def verdicts(document: dict[str, Any]) -> dict[str, str]:
     return {one.cell["strategy"]: one.verdict for one in findings}
 
 
+@pytest.mark.serial
 def test_unchanged_code_is_measured_in_every_role_and_saved_after_each_pair(
     measure: Measure,
 ) -> None:
@@ -109,6 +110,8 @@ def test_unchanged_code_is_measured_in_every_role_and_saved_after_each_pair(
     assert analysis(document).exit_code in (0, 3)
 
 
+@pytest.mark.slow
+@pytest.mark.serial
 def test_a_slower_head_is_found(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
     # calls of 13 µs: base against base may leave 2 %, and then nothing would be told
     monkeypatch.setattr(launch_pairs, "MARGIN", 0.5)
@@ -131,6 +134,7 @@ def test_wrong_gradients_take_no_time(
     assert len(started) == document["pairs"]  # the other cell went on in the same workers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "head", "state"),
     [
@@ -151,6 +155,7 @@ def test_what_head_does_is_judged_whatever_base_does(
     assert analysis(document).exit_code == (1 if state == "wrong_in_head" else 2)
 
 
+@pytest.mark.slow
 def test_a_base_that_dies_is_no_new_cell_of_head(measure: Measure) -> None:
     document = measure(cell("summed"), cell("other"), base="summed/gradient=crash")
     assert document["cells"][0]["state"] == "failed"
@@ -158,6 +163,7 @@ def test_a_base_that_dies_is_no_new_cell_of_head(measure: Measure) -> None:
     assert analysis(document).exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_reference_whose_worker_is_killed_is_taken_again(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,12 +227,15 @@ def test_a_cell_that_raises_in_head_failed_there(measure: Measure) -> None:
     assert analysis(document).exit_code == 2
 
 
+@pytest.mark.slow
+@pytest.mark.serial
 def test_a_cell_that_base_cannot_do_is_new(measure: Measure) -> None:
     document = measure(cell("summed"), cell("other"), base="summed/gradient=untraceable")
     assert document["cells"][0]["state"] == "only_in_head"
     assert analysis(document).exit_code in (0, 3)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_once_is_excused(
     measure: Measure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -246,6 +255,7 @@ def test_a_worker_that_dies_once_is_excused(
     assert len(document["cells"][0]["seconds"]["wall"]) == document["pairs"] >= LOOKS[0]
 
 
+@pytest.mark.slow
 def test_a_cell_that_kills_its_worker_again_and_again_failed(measure: Measure) -> None:
     document = measure(cell("summed"), cell("other"), head="summed/gradient=crash")
     assert document["cells"][0]["state"] == "failed_in_head"
@@ -253,6 +263,8 @@ def test_a_cell_that_kills_its_worker_again_and_again_failed(measure: Measure) -
     assert verdicts(document)["other"] != "failed"
 
 
+@pytest.mark.slow
+@pytest.mark.serial
 def test_a_cell_that_hangs_in_head_has_had_its_time(
     measure: Measure, monkeypatch: pytest.MonkeyPatch, started: list[Any]
 ) -> None:
@@ -271,6 +283,7 @@ def test_the_budget_ends_it_and_nothing_is_told_too_early(measure: Measure) -> N
     assert analysis(document).exit_code == 3
 
 
+@pytest.mark.slow
 def test_a_budget_that_turns_out_too_small_is_said_once_it_is_known(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,6 +295,7 @@ def test_a_budget_that_turns_out_too_small_is_said_once_it_is_known(
     assert (document["design"]["looks"], document["pairs"]) == ([3], 3)
 
 
+@pytest.mark.slow
 def test_a_session_that_leaves_something_undecided_says_why_it_ended(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def without_measurements(page: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_page_of_traps_is_what_the_tests_say(workers: CheckWorkers) -> None:
     made, kept = traps_page.page(workers), traps_page.PAGE.read_text()
     assert without_measurements(made) == without_measurements(kept), "run: make docs"

@@ -61,6 +61,8 @@ def test_fault_is_typed_and_the_group_goes_on(
     assert_others_timed(outcomes)
 
 
+@pytest.mark.slow
+@pytest.mark.serial
 @pytest.mark.parametrize("strategy", ["hang", "hang_timed"])
 def test_hanging_worker_is_killed_at_its_limit(measured: Any, strategy: str) -> None:
     outcomes = measured(strategy, "summed", limit=1.5, launches=1)
@@ -69,6 +71,7 @@ def test_hanging_worker_is_killed_at_its_limit(measured: Any, strategy: str) -> 
     assert_others_timed(outcomes, launches=1)
 
 
+@pytest.mark.serial
 def test_limit_is_for_each_cell_and_not_for_all_of_the_timing(measured: Any) -> None:
     start = time.monotonic()
     outcomes = measured("hang_timed", limit=1.0, launches=1, seconds=60.0)
@@ -236,6 +239,7 @@ def test_what_a_library_prints_is_no_answer_and_does_no_harm(measured: Any) -> N
     assert_others_timed(outcomes)
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_compiled_a_cell_says_so_in_one_line(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +257,7 @@ def test_framework_that_is_not_there_fails_every_cell_and_no_more(measured: Any)
     assert "impl_absent" in outcomes["summed"]["why"]
 
 
+@pytest.mark.serial
 def test_work_done_twice_reads_twice_the_time(measured: Any) -> None:
     outcomes = measured("slow", "twice", launches=1, seconds=0.3)
     slow, twice = (np.quantile(outcomes[name]["samples"][0], 0.25) for name in ("slow", "twice"))
@@ -273,6 +278,7 @@ def test_device_that_the_framework_lacks_is_unsupported_with_its_reason(measured
         assert "no device 'moon'" in outcomes["summed"]["why"]
 
 
+@pytest.mark.slow
 def test_worker_killed_between_two_groups_is_replaced(measured: Any) -> None:
     assert_others_timed(measured("summed"))
     for dtype in ("float64", "float32"):  # the reference's worker, and one that is timed
@@ -287,6 +293,8 @@ def test_worker_that_dies_unseen_is_replaced_and_the_reference_taken_again(measu
     assert_others_timed(measured("summed", size="small"))
 
 
+@pytest.mark.slow
+@pytest.mark.serial
 def test_timing_longer_than_the_limit_of_an_answer_is_no_hang(measured: Any) -> None:
     outcomes = measured("summed", "chatty", launches=1, seconds=1.0, limit=1.5)
     assert outcomes["chatty"]["outcome"] == "ok"

@@ -22,7 +22,7 @@ class Fault:
 
     ``imitates`` is the mistake that somebody makes, in a line. ``checks`` are node ids,
     ``file::function``, one of which must fail; ``scenario`` and ``narrow`` (pytest's ``-k``) keep
-    what is run small. ``always`` are those that `make test` seeds too: they take long.
+    what is run small. ``always`` are those that `make test-all` seeds too: they take long.
     """
 
     name: str

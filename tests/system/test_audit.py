@@ -52,6 +52,7 @@ def is_words(node: ast.AST) -> bool:
 # The table
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_fault_can_be_put_in_and_its_checks_are_there(fault: Fault) -> None:
     assert code(fault.seeded()) != code((ROOT / fault.file).read_text())
@@ -61,11 +62,13 @@ def test_fault_can_be_put_in_and_its_checks_are_there(fault: Fault) -> None:
     assert "|" not in fault.imitates  # it would end a cell of the table
 
 
+@pytest.mark.smoke
 def test_names_are_unique_and_areas_are_not_empty() -> None:
     assert len(FAULTS) == sum(len(faults) for faults in AREAS.values()) >= 40
     assert all(AREAS.values())
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -83,6 +86,7 @@ def test_fault_that_cannot_be_put_in_is_out_of_date(change: dict[str, str], said
 # The page
 
 
+@pytest.mark.smoke
 def test_page_lists_exactly_the_faults_of_the_table() -> None:
     """Each caught by one of its own checks; where this is red: `python -m tests.audit NAME`."""
     text = audit.PAGE.read_text()
@@ -93,12 +97,14 @@ def test_page_lists_exactly_the_faults_of_the_table() -> None:
     assert [name for name, test in caught.items() if test not in FAULTS[name].checks] == []
 
 
+@pytest.mark.smoke
 def test_page_says_how_many_faults_and_with_which_versions() -> None:
     text = audit.PAGE.read_text()
     assert f"{len(FAULTS)} faults, all caught, with torch 2." in text
     assert re.search(r"jax \d+\.\S+, flax \d+\.\S+, optax \d+\.\S+\.\n", text)
 
 
+@pytest.mark.smoke
 def test_page_is_the_same_each_time_it_is_made() -> None:
     caught = {name: fault.checks[0] for name, fault in FAULTS.items()}
     assert audit.page(caught) == audit.page(caught)
@@ -111,6 +117,7 @@ def test_page_is_the_same_each_time_it_is_made() -> None:
 # The verdicts
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("done", "outcome"),
     [
@@ -149,6 +156,7 @@ def test_left_out(): pass
 """
 
 
+@pytest.mark.smoke
 def test_failures_errors_and_skips_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "test_three.py").write_text(THREE)
     done = Runner().run(tmp_path, ["test_three.py"], tmp_path / "r.xml", first=False)
@@ -188,6 +196,7 @@ def test_fault_that_survives_fails_the_audit_and_writes_no_page(
     assert not (tmp_path / "audit.md").exists()
 
 
+@pytest.mark.smoke
 def test_one_fault_tried_alone_changes_its_row_and_no_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,6 +234,7 @@ def test_audit_that_would_prove_nothing_says_so(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.smoke
 def test_fault_that_nobody_knows_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         audit.main(["detach_droped"])

@@ -155,6 +155,7 @@ def test_a_hostile_name_runs_no_script_and_widens_no_page(
         assert (alerts, seen.errors) == ([], [])
 
 
+@pytest.mark.serial
 def test_a_thousand_cells_and_fifty_runs_in_ten_seconds(chrome: Any, folder: Path) -> None:
     scenarios = [f"network{i}" for i in range(21)]
     runs = [

@@ -30,6 +30,7 @@ def faulty(
     return session(f"--results={folder}", **faults), only_run(folder)
 
 
+@pytest.mark.smoke
 def test_faults_are_typed_and_cost_no_other_cell(faulty: Any) -> None:
     """The crash is in the interleaved loop; a fault of the harness costs its group alone."""
     done, run = faulty
@@ -47,6 +48,7 @@ def test_faults_are_typed_and_cost_no_other_cell(faulty: Any) -> None:
             assert "signal 9" in str(why)
 
 
+@pytest.mark.smoke
 def test_what_failed_is_listed_by_reason(faulty: Any) -> None:
     done, _ = faulty
     told = done.stdout.partition("what failed")[2].splitlines()
@@ -68,6 +70,7 @@ def test_rerun_command_measures_that_cell_beside_its_baseline(faulty: Any, tmp_p
         assert {r[name] for r in found} == {record[name]}
 
 
+@pytest.mark.smoke
 def test_many_failures_stay_readable() -> None:
     names = "backward linear_cascade - seed torch eager summed step cpu float32"
     cell = Cell(*names.split())

@@ -44,6 +44,7 @@ def test_second_run_refuses_and_leaves_the_first_alone(tmp_path: Path) -> None:
     third.release()
 
 
+@pytest.mark.smoke
 def test_lock_is_taken_by_one_and_free_again_once_released(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +65,7 @@ def test_lock_is_taken_by_one_and_free_again_once_released(
     other.release()
 
 
+@pytest.mark.smoke
 def test_lock_file_is_not_followed_through_a_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

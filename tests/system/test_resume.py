@@ -127,11 +127,13 @@ def checked(run: Run, **changes: Any) -> None:
     resume.check(run, **session | changes)
 
 
+@pytest.mark.smoke
 def test_run_of_a_session_just_like_this_one_is_taken(whole: Run) -> None:
     checked(whole)
     checked(whole, settings=whole.settings | {"arguments": ["-v"]})
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
@@ -148,11 +150,13 @@ def test_other_setting_is_refused(whole: Run, key: str, value: Any, said: str) -
     assert f"cannot go on with run {whole.id}: {said}" in str(caught.value)
 
 
+@pytest.mark.smoke
 def test_other_machine_is_refused_and_what_differs_is_named(whole: Run) -> None:
     with pytest.raises(resume.ResumeError, match=r"other versions \(jax '.*' there, '0\.9' here\)"):
         checked(whole, machine=whole.machine | {"id": "other", "jax": "0.9"})
 
 
+@pytest.mark.smoke
 def test_other_cells_are_refused(whole: Run) -> None:
     cells = [resume.cell_of(record) for record in whole.records]
     other = replace(cells[0], size="large")
@@ -160,6 +164,7 @@ def test_other_cells_are_refused(whole: Run) -> None:
         checked(whole, cells=[*cells[2:], other])
 
 
+@pytest.mark.smoke
 def test_run_without_samples_of_an_ok_cell_is_measured_again(whole: Run) -> None:
     records = {resume.cell_of(record): record for record in whole.records}
     assert resume.unfinished(records, records, whole.samples) == []
@@ -173,6 +178,7 @@ def one(run: Run) -> Record:
     return run.records[0]
 
 
+@pytest.mark.smoke
 def test_newest_of_this_machine_that_is_not_whole_is_found(whole: Run, tmp_path: Path) -> None:
     ids = {
         "interrupted": "20261101T000000-000000",
@@ -196,6 +202,7 @@ def test_newest_of_this_machine_that_is_not_whole_is_found(whole: Run, tmp_path:
         resume.find("benchmarks", tmp_path, machine)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "arguments",
     [["b", "-q"], ["b", "-q", "--resume"], ["b", "--resume", "-q"], ["--resume=old", "b", "-q"],
@@ -205,6 +212,7 @@ def test_command_that_goes_on_names_the_run_once(arguments: list[str]) -> None:
     assert resume.again(arguments, "new") == "pytest b -q --resume=new"
 
 
+@pytest.mark.smoke
 def test_code_is_known_again_and_a_change_in_it_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,8 @@ def only_run(folder: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+@pytest.mark.smoke
+@pytest.mark.serial
 def test_session_saves_records_and_feeds_native_tables_and_json(tmp_path: Path) -> None:
     runs, exported = tmp_path / "runs", tmp_path / "native.json"
     done = session("--benchmark-only", *QUICK, f"--results={runs}", f"--benchmark-json={exported}")
@@ -86,6 +88,7 @@ def test_group_by_and_k_are_native(tmp_path: Path) -> None:
     assert len(only_run(tmp_path)["records"]) == 2
 
 
+@pytest.mark.serial
 def test_steps_are_timed_and_their_updates_checked(tmp_path: Path) -> None:
     done = session(
         "--benchmark-only",
@@ -148,6 +151,7 @@ def test_wrong_option_gets_one_line_and_exit_code_4(arguments: list[str], said: 
     assert "Traceback" not in done.stderr + done.stdout
 
 
+@pytest.mark.smoke
 @pytest.mark.skipif(default_device() == "cuda", reason="there is a GPU here")
 def test_gpu_that_is_not_there_is_said() -> None:
     done = session("--benchmark-only", "--device=cuda")

@@ -57,6 +57,7 @@ def stopped_soon(wait: Callable[[], Any], ended: threading.Event) -> bool:
     return stopped and waited < LATEST / 2
 
 
+@pytest.mark.smoke
 def test_signal_given_to_another_thread_ends_the_waiting() -> None:
     ended, futures = threading.Event(), []
 
@@ -69,6 +70,7 @@ def test_signal_given_to_another_thread_ends_the_waiting() -> None:
     assert futures[0].result() == "done"
 
 
+@pytest.mark.smoke
 def test_canaries_are_waited_for_in_this_way() -> None:
     ended = threading.Event()
     with ThreadPoolExecutor(1) as pool:
@@ -78,6 +80,7 @@ def test_canaries_are_waited_for_in_this_way() -> None:
         assert stopped_soon(lambda: list(taken), ended)
 
 
+@pytest.mark.smoke
 def test_float64_references_are_waited_for_in_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = threading.Event()
     launches: Any = SimpleNamespace(end=ended.set)
@@ -88,6 +91,7 @@ def test_float64_references_are_waited_for_in_this_way(monkeypatch: pytest.Monke
     assert stopped_soon(lambda: references._refer(cells, files, launches, found), ended)
 
 
+@pytest.mark.smoke
 def test_result_and_error_of_what_was_waited_for_come_through() -> None:
     def late(value: int) -> float:
         time.sleep(AT)
@@ -102,6 +106,7 @@ def test_result_and_error_of_what_was_waited_for_come_through() -> None:
     assert signal_safe_wait.result(done) == 3
 
 
+@pytest.mark.smoke
 def test_who_waits_in_another_thread_waits_too() -> None:
     """Its signals are the main thread's business."""
     with ThreadPoolExecutor(2) as pool:
@@ -109,6 +114,7 @@ def test_who_waits_in_another_thread_waits_too() -> None:
         assert pool.submit(signal_safe_wait.result, first).result() is None
 
 
+@pytest.mark.smoke
 def test_wakeup_pipe_of_before_is_in_place_again() -> None:
     before = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(before)

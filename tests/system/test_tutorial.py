@@ -86,6 +86,7 @@ def test_page_does_what_it_says(clone: Path) -> None:
             assert " failed" not in printed
 
 
+@pytest.mark.smoke
 def test_line_that_is_not_printed_is_noticed() -> None:
     assert_printed(["a … c"], "x\n  a  b c\n", "")
     with pytest.raises(AssertionError, match="not there: a … d"):

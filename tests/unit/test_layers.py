@@ -285,6 +285,7 @@ def public(path: Path) -> list[str]:
     return [n.name for n in nodes if isinstance(n, kinds) and not n.name.startswith("_")]
 
 
+@pytest.mark.serial
 def test_collecting_imports_no_framework_and_takes_under_two_seconds() -> None:
     script = (
         "import sys, time, pytest; start = time.perf_counter();"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.harness.launches import check_cache
 from benchmarks.harness.launches.launch import Launch, WorkerFailed
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol.arrays import read_arrays, under
@@ -55,9 +56,21 @@ class CheckWorkers:
         if key not in self._launches:
             flags = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), QUICK_COMPILE)))
             self._launches[key] = Launch(
-                framework, dtype=dtype, cache=self._cache.name, environment={"XLA_FLAGS": flags}
+                framework,
+                dtype=dtype,
+                cache=self._compile_cache(framework, flags),
+                environment={"XLA_FLAGS": flags},
             )
         return self._launches[key]
+
+    def _compile_cache(self, framework: str, flags: str) -> str:
+        """Return JAX's folder of earlier runs, and a folder of this run alone for torch.
+
+        torch.compile keys a graph by less than what decides its code: the trap of a cache that two
+        settings share shows it.
+        """
+        lasting = check_cache.folder(flags) if framework == "jax" else None
+        return str(lasting or self._cache.name)
 
     def shown(self, framework: str, fact: str) -> dict[str, Any]:
         """Run a trap's demonstration in a framework, in float32, and return what it observed."""

@@ -94,6 +94,7 @@ def test_the_page_says_what_was_found_and_what_was_not(tmp_path: Path) -> None:
     assert "**not measured**" in page
 
 
+@pytest.mark.slow
 def test_another_release_stands_before_all_that_is_the_same(tmp_path: Path) -> None:
     """The new environment's own packages come first, all others come from this one."""
     wheel = tmp_path / "rich-0.0.1-py3-none-any.whl"

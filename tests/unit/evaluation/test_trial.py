@@ -150,6 +150,7 @@ def test_single_process_tool_needs_two_runs(recorded: Path) -> None:
         replay.OtherTools.from_sets(sets, 8).medians(10, [1])
 
 
+@pytest.mark.slow
 def test_whole_replay_and_page(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "TRIALS", 40)
     evaluate.main(recorded)

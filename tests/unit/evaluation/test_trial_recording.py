@@ -165,6 +165,7 @@ def test_set_of_launches_holds_what_every_tool_takes(fake_subjects: Subjects) ->
     assert len(launch_set.rows[f"long/{name}"]) > 0
 
 
+@pytest.mark.serial
 def test_worker_measures_on_the_core_of_the_trial_and_can_be_slowed(
     fake_subjects: Subjects,
 ) -> None:

@@ -49,6 +49,7 @@ def test_work_is_noted_however_it_ends_and_returned_once() -> None:
     assert timer.take_spans() == []
 
 
+@pytest.mark.serial
 def test_group_tells_how_long_its_workers_worked(measured: Measure) -> None:
     """In each launch at least one call is made, three warm up and four are timed."""
     start = time.monotonic()
@@ -59,6 +60,7 @@ def test_group_tells_how_long_its_workers_worked(measured: Measure) -> None:
     assert measured.about["worker_seconds"] < worked
 
 
+@pytest.mark.serial
 def test_time_of_the_gate_is_none_of_a_workers(measured: Measure) -> None:
     """The gate reads the gradients, which takes this strategy half a second in each launch."""
     measured("slow_to_read")

@@ -296,6 +296,8 @@ def test_a_selection_without_a_time_says_so(
     assert "no cell of this selection has a time" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.serial
 def test_ten_thousand_records_load_and_draw_in_five_seconds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,74 @@
+"""Which checks of ``benchmarks/`` belong to the fast tier of the tests: `make test`.
+
+All scenarios and both frameworks are in it: references, central differences and flows of nearly
+every variant, every strategy and recipe at least once in each family, what keeps still when frozen,
+a training of each family, and every trap. The rest of the cross product (variants × strategies ×
+precisions × phases × optimizers, and second sizes) is left to `make test-all`. A scenario of a
+user's own is never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.scenarios import CATALOGUE
+
+Problem = tuple[str, str, str]  # scenario, variant, size
+
+# Variants that cost the most, and differ from others of their scenario by nothing but length (n4 is
+# checked) or by what these two show: a cut, and a frozen network.
+LEFT_OUT = (
+    ("stacked_cascade", "n8"),
+    ("stacked_cascade", "n16"),
+    ("three_network_cascade", "plain"),
+    ("three_network_cascade", "frozen_net3"),
+)
+# Trainings of convolutional networks, five seconds each and more; a smaller one of their family is
+# checked, and so are the rates and the state of these.
+LONG_TRAININGS = ("lenet_module_rates", "lenet_layer_rates", "staged_unfreeze")
+# The problems at which every strategy is held to the reference: in each family one where each can
+# exist, and a convolution. Of the alternations only this turn has several losses.
+STRATEGIES = (
+    ("linear_cascade", "-"),
+    ("conv_cascade", "-"),
+    ("gan", "turn_d"),
+    ("frozen_second_network", "-"),
+)
+# The problems at which a freeze is proven, beside the first frozen variant of every scenario.
+FREEZES = (("three_network_cascade", "frozen_net1"), ("stacked_cascade", "frozen_net2"))
+# … and of the optimizers that would move what is frozen the one that does so in two ways.
+DECAYING = "adam_with_l2"
+
+
+def is_fast(test: str, parameters: Mapping[str, Any]) -> bool:
+    """Return whether a check is in the fast tier, by its function's name and its parameters."""
+    if "training" in parameters and parameters["name"] in LONG_TRAININGS:
+        return False
+    for name in ("problem", "several", "freezing"):
+        if name in parameters and not _is_chosen(name, test, parameters):
+            return False
+    return True
+
+
+def _is_chosen(kind: str, test: str, parameters: Mapping[str, Any]) -> bool:
+    scenario, variant, size = parameters[kind]
+    if CATALOGUE[scenario].file is not None:
+        return True
+    if kind == "freezing":
+        return (scenario, variant) in freezes() and parameters.get("decaying", DECAYING) == DECAYING
+    if size != CATALOGUE[scenario].check_sizes[0] or (scenario, variant) in LEFT_OUT:
+        return False
+    if test == "test_every_strategy_gives_the_reference":
+        return (scenario, variant) in STRATEGIES
+    return True
+
+
+def freezes() -> set[tuple[str, str]]:
+    """Return (scenario, variant) of the freezes that the fast tier proves."""
+    first = {
+        name: next((v for v, variant in scenario.variants.items() if variant.frozen), None)
+        for name, scenario in CATALOGUE.items()
+    }
+    named = {scenario for scenario, _ in FREEZES}
+    return set(FREEZES) | {(n, v) for n, v in first.items() if v is not None and n not in named}

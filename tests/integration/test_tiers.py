@@ -1,0 +1,64 @@
+"""Tests on several cores: what they share, and that a session that they start measures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import conftest as tiers
+from benchmarks.paths import ROOT
+
+pytest.importorskip("xdist")
+
+CHILD = """
+import os
+
+def test_it_is_pinned_and_no_process_of_xdist():
+    assert len(os.sched_getaffinity(0)) == 1
+    assert not [name for name in os.environ if name.startswith("PYTEST_XDIST_")]
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system pins nothing")
+def test_each_process_is_pinned_and_hands_on_nothing_of_xdist(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text((ROOT / "conftest.py").read_text())
+    (tmp_path / "test_child.py").write_text(CHILD)
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", "."]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "scope"),
+    [
+        ("benchmarks/test_equivalence.py::test_a[gan-turn_d-seed-jax]", "gan"),
+        ("benchmarks/test_training.py::test_a[two_player-b_then_a]", "two_player"),
+        ("benchmarks/test_training.py::test_a[torch-gan]", "gan"),
+        ("benchmarks/test_counts.py::test_a[torch]", "benchmarks/test_counts.py"),
+        ("benchmarks/test_runtime.py::test_a", "benchmarks/test_runtime.py"),
+        ("tests/unit/test_a.py::test_b[gan-turn_d]", "tests/unit/test_a.py"),
+    ],
+)
+def test_checks_of_a_scenario_share_a_process_and_other_tests_their_file(
+    nodeid: str, scope: str
+) -> None:
+    assert tiers.scope(nodeid) == scope
+
+
+def test_there_is_a_process_for_each_core_that_may_be_used_and_memory_for_each() -> None:
+    count = tiers.pytest_xdist_auto_num_workers()
+    assert 1 <= count <= (os.cpu_count() or 1)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert count == 1 or count * tiers.BYTES_PER_PROCESS <= memory
