@@ -101,7 +101,7 @@ def _precision(text: str) -> float:
 def pytest_configure(config: pytest.Config) -> None:
     try:
         config.stash[HAS_EXTERNAL] = bool(loading.load(config.getoption("scenario_path") or ()))
-        config.stash[SELECTION] = chosen_by(config)
+        config.stash[SELECTION] = selection_of(config)
         memory_limit.worker_memory()
     except (options.SelectionError, SpecError, memory_limit.LimitError) as error:
         raise pytest.UsageError(str(error)) from None
@@ -113,7 +113,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
-def chosen_by(config: pytest.Config) -> options.Selection:
+def selection_of(config: pytest.Config) -> options.Selection:
     """Return the selection that the options make.
 
     Raises `SelectionError` for a name that does not exist, a value that is out of range, and for

@@ -119,7 +119,7 @@ def test_optimizer_keeps_the_bytes_worked_out(
     problem = (LINEAR, "-", "seed")
     optimizer, expected = STATES[name]
     files, launch = workers.files(problem), workers.at(problem, framework, "float32")
-    changed: dict[str, Any] = {**files.facts, "optimizer": optimizer.facts()}
+    changed: dict[str, Any] = {**files.problem_spec, "optimizer": optimizer.as_dict()}
     try:
         launch.ask("open", facts=changed, weights=files.weights, data=files.data)
         counted = launch.ask("count", kind="backward", name="summed", phase="step")

@@ -58,7 +58,7 @@ def test_names_and_shapes_are_the_specs(
     scenario = spec(problem)
     tensors = scenario.parameters_of(*problem[1:]) | scenario.buffers_of(*problem[1:])
     expected = {n: list(p.shape) for n, p in tensors.items()}
-    problem_spec = workers.files(problem).facts
+    problem_spec = workers.files(problem).problem_spec
     builder = {name: problem_spec[name] for name in ("family", "build", "arguments")}
     assert workers.at(problem, framework).ask("shapes", **builder) == expected
 
@@ -68,7 +68,7 @@ def test_float64_references_agree_between_frameworks(
 ) -> None:
     first, second = (reference(workers, problem, framework) for framework in FRAMEWORKS)
     assert_same(first, second, problem, equivalence.REFERENCES_AGREE)
-    trained = set(workers.files(problem).facts["frozen"]) ^ set(
+    trained = set(workers.files(problem).problem_spec["frozen"]) ^ set(
         spec(problem).parameters_of(*problem[1:])
     )
     assert set(first) == trained
@@ -95,7 +95,7 @@ def test_reference_is_confirmed_by_central_differences(
         step=STEP,
     )
     assert list(measured) == list(grads)
-    flow_of = workers.files(problem).facts["flow"]
+    flow_of = workers.files(problem).problem_spec["flow"]
     norm = np.sqrt(sum(float(np.sum(g**2)) for g in grads.values()))
     for name, grad in grads.items():
         predicted = float(np.sum(grad * directions[name]))
@@ -152,7 +152,7 @@ def test_flow_is_as_declared_per_loss(
 ) -> None:
     """Each gradient is absent, exactly zero or a value, as the scenario declares for each loss."""
     states = workers.flow(problem, framework)
-    assert list(states) == list(workers.files(problem).facts["reach"])
+    assert list(states) == list(workers.files(problem).problem_spec["reach"])
     wrong = list(flow.mistakes(states, spec(problem), problem[1], framework))
     assert not wrong, "\n".join(wrong)
 

@@ -69,7 +69,7 @@ def test_frozen_keeps_still_in_a_step_and_the_rest_moves_as_in_the_frameworks_ow
     start = read_arrays(files.weights)
     assert set(by_default) == set(in_mode) == set(start)
     for name, array in in_mode.items():
-        if name in files.facts["frozen"]:
+        if name in files.problem_spec["frozen"]:
             assert np.array_equal(array, start[name].astype("float32")), f"{name} moved"
         else:
             assert np.any(array != start[name].astype("float32")), f"{name} did not move"

@@ -40,7 +40,7 @@ def recipes(problem: Problem, framework: str) -> list[str]:
 
 def frozen(workers: CheckWorkers, problem: Problem) -> list[str]:
     """Return the names of the frozen parameters."""
-    return list(workers.files(problem).facts["frozen"])
+    return list(workers.files(problem).problem_spec["frozen"])
 
 
 def test_every_recipe_gives_the_gradients_it_should_and_no_others(
@@ -169,7 +169,9 @@ def test_recipes_cost_what_is_predicted(workers: CheckWorkers, case: tuple[str, 
     size = spec(problem).sizes["small"]
     activation = 4 * size["batch"] * size["width"]  # bytes
     product = 2 * size["batch"] * size["width"] ** 2
-    reaching = len([names for names in workers.files(problem).facts["flow"].values() if names])
+    reaching = len(
+        [names for names in workers.files(problem).problem_spec["flow"].values() if names]
+    )
     for recipe, (products, saved) in COSTS[framework, variant].items():
         launch = workers.at(problem, framework, "float32")
         counted = launch.ask("count", kind="freeze", name=recipe, phase="step")
@@ -220,7 +222,7 @@ def statistics(
 
 def test_first_sixteen_tensors_are_what_is_frozen(workers: CheckWorkers, framework: str) -> None:
     problem = ("frozen_prefix", "-", "seed")
-    problem_spec = workers.files(problem).facts
+    problem_spec = workers.files(problem).problem_spec
     builder = {name: problem_spec[name] for name in ("family", "build", "arguments")}
     names = list(workers.worker(framework).ask("shapes", **builder))
     if framework == "jax":  # nnx sorts by name: conv10 before conv2

@@ -105,7 +105,7 @@ def test_one_optimizer_over_groups_equals_two_and_one_over_all(
         for arrangement in ("groups", "separate", "together")
     }
     start = read_arrays(workers.files(problem).weights)
-    still = workers.files(problem).facts["frozen"]
+    still = workers.files(problem).problem_spec["frozen"]
     for key, array in ends["together"].items():
         assert np.array_equal(array, start[key]) == (key in still), key
         for arrangement in ("groups", "separate"):

@@ -78,10 +78,10 @@ def examine(host: Host) -> dict[str, Any]:
     machine, gpus = environment.describe(host), graphics.gpus(host)
     busy, sessions = _other_activity(host)
     findings = [
-        *disturbances.of_machine(machine),
-        disturbances.of_processes(busy),
-        disturbances.of_sessions(sessions),
-        *disturbances.of_gpus(gpus),
+        *disturbances.check_machine(machine),
+        disturbances.check_processes(busy),
+        disturbances.check_sessions(sessions),
+        *disturbances.check_gpus(gpus),
     ]
     return {
         "machine": machine,
@@ -168,7 +168,7 @@ def _measure_noise(
         )
         report["noise"] = list(noise)
     grown = activity.difference(before, activity.counters(host))
-    report["while_measuring"] = [asdict(one) for one in disturbances.while_measuring(grown)]
+    report["while_measuring"] = [asdict(one) for one in disturbances.check_counters(grown)]
     _set_margin(report)
 
 

@@ -82,7 +82,7 @@ def plain_scenario(scenario: Scenario) -> dict[str, Any]:
         },
         "frozen": {name: list(variant.frozen) for name, variant in variants.items()},
         "unsupported": {name: dict(variant.impossible) for name, variant in variants.items()},
-        "optimizer": scenario.optimizer.facts(),
+        "optimizer": scenario.optimizer.as_dict(),
     }
 
 

@@ -67,7 +67,7 @@ class Worker:
 def record() -> list[dict[str, Any]]:
     """Return the messages of a measurement of two strategies on `linear_cascade`, shortened."""
     files = ProblemFiles("linear_cascade", "-", "seed")
-    problem = {"facts": files.facts, "weights": files.weights, "data": files.data}
+    problem = {"facts": files.problem_spec, "weights": files.weights, "data": files.data}
     reference = str(files.folder / "reference.npz")
     workers = [Worker("float64"), Worker("float32")]
     try:

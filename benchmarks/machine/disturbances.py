@@ -37,7 +37,7 @@ class Finding:
     advice: str | None = None
 
 
-def of_machine(machine: Machine) -> list[Finding]:
+def check_machine(machine: Machine) -> list[Finding]:
     """Return a finding for each setting of the machine that `environment.describe` returns."""
     return [
         _governor(machine),
@@ -226,7 +226,7 @@ def _sets_threads(flag: str) -> bool:
     return any(mark in flag for mark in marks)
 
 
-def of_processes(busy: Sequence[tuple[Process, float]] | None) -> Finding:
+def check_processes(busy: Sequence[tuple[Process, float]] | None) -> Finding:
     """Check for other processes that compute.
 
     ``busy`` holds (process, CPUs that it keeps busy), busiest first; None if they are not visible.
@@ -242,7 +242,7 @@ def of_processes(busy: Sequence[tuple[Process, float]] | None) -> Finding:
     return Finding("other processes", WARNING, f"CPUs kept busy: {text}{more}", advice)
 
 
-def of_sessions(sessions: Mapping[int, int] | None) -> Finding:
+def check_sessions(sessions: Mapping[int, int] | None) -> Finding:
     """Check for other sessions of this suite, given as process id → number of workers."""
     if sessions is None:
         return Finding("other runs", UNKNOWN, "the system does not show them here")
@@ -258,7 +258,7 @@ def _session(pid: int, workers: int) -> str:
     return f"{many} left over by a run that is gone" if pid == 1 else f"process {pid} with {many}"
 
 
-def of_gpus(gpus: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+def check_gpus(gpus: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     """Yield the findings for each GPU that may be used."""
     for index, gpu in enumerate(gpus):
         name = f"GPU {index}"
@@ -295,7 +295,7 @@ def _gpu_sharing(name: str, gpu: Mapping[str, Any]) -> Finding:
     return Finding(name, OK, "nobody else uses it")
 
 
-def while_measuring(grown: Mapping[str, int | None]) -> list[Finding]:
+def check_counters(grown: Mapping[str, int | None]) -> list[Finding]:
     """Return a finding for each disturbance during a measurement.
 
     ``grown`` says by how much each counter of `activity.counters` has grown meanwhile.

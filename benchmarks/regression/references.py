@@ -94,9 +94,9 @@ def _same_reference(cells: Sequence[Cell]) -> list[list[Cell]]:
 def _problem_files(problem: Problem, side: Side) -> ProblemFiles:
     """Write the problem's arrays; a user's own spec is read from its copy in this side."""
     files = ProblemFiles(*problem)
-    family = files.facts["family"]
+    family = files.problem_spec["family"]
     if family in side.moved:
-        files.facts = {**files.facts, "family": side.moved[family]}
+        files.problem_spec = {**files.problem_spec, "family": side.moved[family]}
     return files
 
 

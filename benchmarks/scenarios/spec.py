@@ -70,7 +70,7 @@ class Optimizer:
     arrangement: str = "groups"
     rates: Mapping[str, float] = field(default_factory=dict)
 
-    def facts(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain data, for the worker protocol."""
         return {
             "kind": self.kind,
@@ -283,7 +283,7 @@ class Scenario:
         data = self.data(_rng(seed, key, "data"), **self.drawing_arguments(variant, size))
         return _representable(weights), _representable(data)
 
-    def facts(self, variant: str, size: str) -> dict[str, Any]:
+    def problem_spec(self, variant: str, size: str) -> dict[str, Any]:
         """Return the description of a problem that goes to a worker: names and numbers, JSON only.
 
         ``reach`` lists for each loss the parameters that its gradient reaches, ``flow`` those of
@@ -307,7 +307,7 @@ class Scenario:
                 for loss, reached in reach.items()
             },
             "frozen": frozen,
-            "optimizer": self.optimizer_of(variant).facts(),
+            "optimizer": self.optimizer_of(variant).as_dict(),
         }
 
 

@@ -23,7 +23,7 @@ runtime.check_compiler = lambda where: None
 spec = CATALOGUE["linear_cascade"]
 weights, data = spec.draw("-", "seed")
 opened = session.Session("cpu", "float32").open(
-    cascade.linear_cascade, spec.facts("-", "seed"), data)
+    cascade.linear_cascade, spec.problem_spec("-", "seed"), data)
 opened.load(weights)
 names = ("summed", "separate_retained")
 programs = {name: opened.program("backward", name, "gradient", "compile") for name in names}

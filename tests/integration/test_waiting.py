@@ -23,7 +23,7 @@ jax.block_until_ready = lambda tree: waited.append(len(jax.tree.leaves(tree)))
 spec = CATALOGUE["linear_cascade"]
 weights, data = spec.draw("-", "seed")
 opened = session.Session("cpu", "float32").open(
-    cascade.linear_cascade, spec.facts("-", "seed"), data)
+    cascade.linear_cascade, spec.problem_spec("-", "seed"), data)
 opened.load(weights)
 output = {}
 for phase in ("backward", "gradient", "step"):

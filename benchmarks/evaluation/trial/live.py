@@ -183,7 +183,7 @@ def _job(subjects: Subjects, spins: Mapping[str, float]) -> dict[str, Any]:
             "framework": subject.framework,
             "phase": subject.phase,
             "strategy": subject.strategy,
-            "facts": files.facts,
+            "facts": files.problem_spec,
             "weights": files.weights,
             "data": files.data,
             "cache": subjects.cache,

@@ -195,7 +195,7 @@ def plan(
     """
 
     def turn(variant: str) -> dict[str, Any]:
-        problem = scenario.facts(variant, size)
+        problem = scenario.problem_spec(variant, size)
         if losses:
             reach = problem["reach"].items()
             problem["reach"] = {loss: names for loss, names in reach if loss in losses}
@@ -203,7 +203,7 @@ def plan(
 
     first = segments[0].turns[0]
     return {
-        "optimizer": (optimizer or scenario.optimizer_of(first)).facts(),
+        "optimizer": (optimizer or scenario.optimizer_of(first)).as_dict(),
         "recipe": recipe,
         "segments": [
             {**asdict(segment), "turns": [turn(variant) for variant in segment.turns]}

@@ -54,7 +54,7 @@ class ProblemFiles:
     def __init__(self, scenario: str, variant: str, size: str, flows: Flows | None = None) -> None:
         self.spec = CATALOGUE[scenario]
         self.variant, self.size = variant, size
-        self.facts = self.spec.facts(variant, size)
+        self.problem_spec = self.spec.problem_spec(variant, size)
         weights, data = _draw(self.spec, variant, size)
         self._folder = tempfile.TemporaryDirectory(prefix="cascade-bench-")
         self.folder = Path(self._folder.name)
@@ -79,7 +79,7 @@ class ProblemFiles:
 
     def open_in(self, launch: Launch, timeout: float = 300.0) -> None:
         """Have a worker build the problem and load its weights and data."""
-        launch.ask("open", timeout, facts=self.facts, weights=self.weights, data=self.data)
+        launch.ask("open", timeout, facts=self.problem_spec, weights=self.weights, data=self.data)
 
     def gradients(
         self,
@@ -287,7 +287,7 @@ def _draw(spec: Scenario, variant: str, size: str) -> tuple[dict[str, Any], dict
         if spec.file is None:
             raise
         task = f"drawing {spec.name} at size {size!r}"
-        raise errors.SpecError(f"{errors.told(error, spec.file)} ({task})") from error
+        raise errors.SpecError(f"{errors.format_error(error, spec.file)} ({task})") from error
 
 
 def disagreement(

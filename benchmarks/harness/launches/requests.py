@@ -63,7 +63,7 @@ def _exact_zero(files: ProblemFiles) -> list[str]:
     layers = files.spec.variants[files.variant].exact_zero
     return [
         name
-        for parameters in files.facts["reach"].values()
+        for parameters in files.problem_spec["reach"].values()
         for name in parameters
         if matches(name, layers)
     ]
@@ -74,7 +74,7 @@ def _rules_of_cell(name: str, files: ProblemFiles) -> GateRules:
 
     Both are the frozen ones, except for the recipes that freeze nothing or waste gradients.
     """
-    frozen = files.facts["frozen"]
+    frozen = files.problem_spec["frozen"]
     return {
         "still": [] if built(name) == UNFROZEN else frozen,
         "no_gradient": [] if built(name) in WASTEFUL else frozen,

@@ -22,14 +22,6 @@ def exceeds_memory(pid: int, others: int, host: Host | None = None) -> bool:
         host: where to read memory from; None: this machine.
     """
     machine = host or Host(Path("/"))
-    peak = _kilobytes(machine.text(f"proc/{pid}/status") or "", "VmHWM")
+    peak = activity.process_memory(machine, pid, "VmHWM")
     free = activity.memory(machine)["memory_available_bytes"]
-    return peak is not None and free is not None and others * peak * 1024 > SHARE * free
-
-
-def _kilobytes(status: str, name: str) -> int | None:
-    for line in status.splitlines():
-        key, _, value = line.partition(":")
-        if key == name and value.split()[:1] and value.split()[0].isdigit():
-            return int(value.split()[0])
-    return None
+    return peak is not None and free is not None and others * peak > SHARE * free

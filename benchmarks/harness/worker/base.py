@@ -73,14 +73,14 @@ class Base:
 
     def do_shapes(self, family: str, build: str, arguments: dict[str, Any]) -> dict[str, list[int]]:
         """Return the shape of each parameter and buffer that a scenario builds."""
-        builder = parts.builder(self.framework, family, build)
+        builder = parts.find_builder(self.framework, family, build)
         return cast("dict[str, list[int]]", self.session.shapes(builder, arguments))
 
     def do_open(self, facts: messages.ProblemSpec, weights: str, data: str) -> messages.NoResult:
         """Build the problem, compare names, shapes and losses with its spec, load the weights."""
         self.do_close()
         self.problem_spec = facts
-        build = parts.builder(self.framework, facts["family"], facts["build"])
+        build = parts.find_builder(self.framework, facts["family"], facts["build"])
         arrays, inputs = read_arrays(weights), read_arrays(data)
         opened = self.session.open(build, facts, inputs)
         parts.check_fit(
@@ -132,11 +132,11 @@ class Base:
     def _user_file(self) -> Path | None:
         """Return the framework's part of a user's own scenario; None where the scenario is ours."""
         family = self.problem_spec["family"] if self.problem_spec else ""
-        return parts.own_part(self.framework, family)
+        return parts.external_part(self.framework, family)
 
     def _comes_from_user(self, error: Exception) -> bool:
         """Return whether a line of the user's file raised the error."""
-        return self._user_file is not None and errors.reached(error, self._user_file)
+        return self._user_file is not None and errors.comes_from(error, self._user_file)
 
     def _builder_name(self) -> str:
         """Return the file and the function that built the open problem."""
@@ -148,7 +148,7 @@ class Base:
     def _error_message(self, error: BaseException) -> messages.ErrorMessage:
         """Return an exception as data; called where it is handled, for the traceback."""
         return {
-            "line": errors.told(error, self._user_file) if self._user_file else None,
+            "line": errors.format_error(error, self._user_file) if self._user_file else None,
             "cell": self.heartbeat.cell,
             "type": type(error).__name__,
             "message": str(error),

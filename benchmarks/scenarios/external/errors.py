@@ -16,7 +16,7 @@ class PartError(ValueError):
     """Report a part that does not fit its spec, in one line like that of `SpecError`."""
 
 
-def told(error: BaseException, file: Path) -> str:
+def format_error(error: BaseException, file: Path) -> str:
     """Return the error as one line, such as ``net_torch.py:12: RuntimeError: …``.
 
     The place is the innermost line of the traceback in the file or in one beside it.
@@ -27,7 +27,7 @@ def told(error: BaseException, file: Path) -> str:
     return f"{place or file.name}: {type(error).__name__}: {one_line(error)}"
 
 
-def reached(error: BaseException, file: Path) -> bool:
+def comes_from(error: BaseException, file: Path) -> bool:
     """Return whether the error passed through a line of this file, or of one beside it."""
     return _place(error, file) is not None
 

@@ -111,7 +111,9 @@ def _execute(file: Path) -> ModuleType:
         try:
             return files.import_file(file)
         except (Exception, SystemExit) as error:
-            raise SpecError(errors.told(error, file) + _hint_at_missing_spec(file)) from error
+            raise SpecError(
+                errors.format_error(error, file) + _hint_at_missing_spec(file)
+            ) from error
 
 
 def _hint_at_missing_spec(file: Path) -> str:

@@ -18,17 +18,17 @@ Builder = Callable[..., Any]
 _import_once = cache(files.import_file)  # a call that raises is not cached
 
 
-def own_part(framework: str, family: str) -> Path | None:
+def external_part(framework: str, family: str) -> Path | None:
     """Return the user's file that the family names; None for a family of this repository."""
     return part_of(Path(family), framework) if family.endswith(".py") else None
 
 
-def builder(framework: str, family: str, build: str) -> Builder:
+def find_builder(framework: str, family: str, build: str) -> Builder:
     """Return the function ``build`` of the family's file, which builds the networks.
 
     Raises `PartError` where the file or the function does not exist.
     """
-    file = own_part(framework, family)
+    file = external_part(framework, family)
     if file is None:
         function: Builder = getattr(importlib.import_module(f"impl_{framework}.{family}"), build)
         return function

@@ -162,7 +162,7 @@ def _arrays_mistakes(data: Mapping[str, Any]) -> Iterator[str]:
 
 def _line_of(scenario: Scenario, error: Exception) -> str:
     assert scenario.file is not None
-    return errors.told(error, scenario.file)
+    return errors.format_error(error, scenario.file)
 
 
 def _unmatched(field: str, prefixes: Iterable[str], names: Iterable[str]) -> Iterator[str]:

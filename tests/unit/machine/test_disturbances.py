@@ -28,7 +28,7 @@ def _no_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
 def findings(root: Path, files: Any = NOTHING, **changes: Any) -> dict[str, Finding]:
     """Return the findings of a made-up machine by their names."""
     machine = environment.describe(host(root, files, **changes))
-    return {one.name: one for one in disturbances.of_machine(machine)}
+    return {one.name: one for one in disturbances.check_machine(machine)}
 
 
 def test_quiet_machine_gets_no_warning(tmp_path: Path) -> None:
@@ -120,12 +120,12 @@ def test_busiest_processes_are_named_and_ours_are_not(tmp_path: Path) -> None:
     busy = activity.busiest(first, second, 1.0, own=20)
     assert [one.pid for one, _ in busy] == [10]
     assert busy[0][1] == pytest.approx(0.6)
-    finding = disturbances.of_processes(busy)
+    finding = disturbances.check_processes(busy)
     assert finding.state == disturbances.WARNING
     assert "brows er) --tab news (10) 0.6" in finding.found
     assert "secret" not in finding.found
-    assert disturbances.of_processes([(second[10], 0.05)]).state == disturbances.OK
-    assert disturbances.of_processes(None).state == disturbances.UNKNOWN
+    assert disturbances.check_processes([(second[10], 0.05)]).state == disturbances.OK
+    assert disturbances.check_processes(None).state == disturbances.UNKNOWN
 
 
 def test_another_session_that_measures_is_seen(tmp_path: Path) -> None:
@@ -139,11 +139,11 @@ def test_another_session_that_measures_is_seen(tmp_path: Path) -> None:
     table = activity.processes(host(tmp_path, files))
     assert table is not None
     assert activity.other_sessions(table, own=70) == {50: 1, 80: 1}
-    finding = disturbances.of_sessions({50: 1, 1: 2})
+    finding = disturbances.check_sessions({50: 1, 1: 2})
     assert finding.state == disturbances.WARNING
     assert "process 50 with 1 worker" in finding.found
     assert "2 workers left over" in finding.found
-    assert disturbances.of_sessions({}).state == disturbances.OK
+    assert disturbances.check_sessions({}).state == disturbances.OK
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_another_session_that_measures_is_seen(tmp_path: Path) -> None:
 )
 def test_gpu_that_is_disturbed_is_seen(tmp_path: Path, card: str, message: str) -> None:
     results = list(
-        disturbances.of_gpus(graphics.gpus(host(tmp_path, programs={"nvidia-smi": card})))
+        disturbances.check_gpus(graphics.gpus(host(tmp_path, programs={"nvidia-smi": card})))
     )
     warned = [one for one in results if one.state == disturbances.WARNING]
     assert len(warned) == 1
@@ -169,7 +169,7 @@ def test_gpu_that_is_disturbed_is_seen(tmp_path: Path, card: str, message: str) 
 
 def test_quiet_gpu_gets_no_warning_and_a_hint_to_lock_its_clock(tmp_path: Path) -> None:
     cards = graphics.gpus(host(tmp_path, programs={"nvidia-smi": gpu()}))
-    results = list(disturbances.of_gpus(cards))
+    results = list(disturbances.check_gpus(cards))
     assert [one.state for one in results] == ["ok", "ok"]
     assert results[0].found == "345 of 1980 MHz now"
     assert "-lgc" in str(results[0].advice)
@@ -206,8 +206,8 @@ def test_what_happened_while_measuring_is_counted(tmp_path: Path, name: str, fil
     }
     before = activity.counters(host(tmp_path, zero))
     quiet = host(tmp_path, zero | {"proc/stat": "cpu 150 0 60 1790 0 0 0 0 0 0"})
-    calm = disturbances.while_measuring(activity.difference(before, activity.counters(quiet)))
+    calm = disturbances.check_counters(activity.difference(before, activity.counters(quiet)))
     assert {one.state for one in calm} == {disturbances.OK}
     after = activity.counters(host(tmp_path, files))
-    results = disturbances.while_measuring(activity.difference(before, after))
+    results = disturbances.check_counters(activity.difference(before, after))
     assert next(one for one in results if one.name == name).state == disturbances.WARNING

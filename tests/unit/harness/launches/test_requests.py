@@ -31,4 +31,4 @@ def test_alias_of_a_recipe_is_held_to_what_the_recipe_is() -> None:
     for name, copy in zip(names, aliases, strict=True):
         assert rules[copy] == rules[name]
     assert rules["unfrozen@again"] == {"still": [], "no_gradient": []}
-    assert rules["requires_grad_false"]["still"] == files.facts["frozen"]
+    assert rules["requires_grad_false"]["still"] == files.problem_spec["frozen"]

@@ -24,7 +24,7 @@ def test_framework_that_is_not_installed_is_said_with_the_way_to_get_it(
 ) -> None:
     monkeypatch.setattr(conftest, "installed", lambda name: None if name == "jax" else "2.13.0")
     with pytest.raises(selection.SelectionError) as raised:
-        conftest.chosen_by(config(framework=["torch,jax"]))
+        conftest.selection_of(config(framework=["torch,jax"]))
     assert "--framework 'jax' is not installed here" in str(raised.value)
     assert "pip install" in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -32,11 +32,11 @@ def test_framework_that_is_not_installed_is_said_with_the_way_to_get_it(
 
 def test_what_is_not_installed_is_not_selected_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conftest, "installed", lambda name: "0.10.2" if name == "jax" else None)
-    chosen = conftest.chosen_by(config())
+    chosen = conftest.selection_of(config())
     assert chosen.framework == ("jax",)
     assert {cell.framework for cell in chosen.cells()} == {"jax"}
 
 
 def test_names_are_given_by_commas_or_again_and_again() -> None:
-    chosen = conftest.chosen_by(config(size=["seed,small", "large"], framework=["torch"]))
+    chosen = conftest.selection_of(config(size=["seed,small", "large"], framework=["torch"]))
     assert chosen.size == ("seed", "small", "large")
