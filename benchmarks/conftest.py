@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.launches.check_workers import CheckWorkers
-from benchmarks.harness.measurement.stopping import parsed
+from benchmarks.harness.measurement.stopping import parse_precision
 from benchmarks.harness.protocol import cells, memory_limit
 from benchmarks.harness.selection import check_tiers, options
 from benchmarks.harness.session import resume
@@ -93,7 +93,7 @@ def _add_measurement_options(group: pytest.OptionGroup) -> None:
 def _precision(text: str) -> float:
     """Return the value of ``--precision``; its errors become pytest's."""
     try:
-        return parsed(text)
+        return parse_precision(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -128,7 +128,7 @@ def selection_of(config: pytest.Config) -> options.Selection:
         names["framework"] = tuple(f for f in FRAMEWORKS if installed(f))
     selection = options.Selection(**names, device=device, everything=config.getoption("everything"))
     if not config.getoption("benchmark_skip"):
-        selection.demand()
+        selection.require_cells()
     return selection
 
 
@@ -285,7 +285,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     bench = session.config.stash.get(BENCH, None)
     if bench:
         bench.finish()
-        if (bench.trouble or bench.distrusted) and session.exitstatus == pytest.ExitCode.OK:
+        if (bench.save_error or bench.canary_failed) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         within_pytest.compare(session, bench.cells)
 

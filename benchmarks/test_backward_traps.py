@@ -13,7 +13,7 @@ IN_PLACE = "modified by an inplace operation"
 
 
 def test_second_backward_without_retain_graph_raises(workers: CheckWorkers) -> None:
-    result = workers.shown("torch", "second_backward_without_retain_graph")
+    result = workers.demonstrate("torch", "second_backward_without_retain_graph")
     assert_raised(result["without"], "RuntimeError", "backward through the graph a second time")
     assert result["with"] is None
 
@@ -21,21 +21,21 @@ def test_second_backward_without_retain_graph_raises(workers: CheckWorkers) -> N
 def test_second_backward_through_additions_only_adds_up_silently(
     workers: CheckWorkers,
 ) -> None:
-    result = workers.shown("torch", "second_backward_through_additions_only")
+    result = workers.demonstrate("torch", "second_backward_through_additions_only")
     assert result == {"raised": None, "once": [1.0] * 3, "twice": [2.0] * 3}
 
 
 def test_sum_equals_multi_root_bit_for_bit_and_separate_differs_by_rounding(
     workers: CheckWorkers,
 ) -> None:
-    result = workers.shown("torch", "sum_multi_root_and_separate")
+    result = workers.demonstrate("torch", "sum_multi_root_and_separate")
     assert result["multi_root_equal"]
     assert result["largest_gradient"] > 0.01
     assert 0.0 < result["separate_difference"] <= 3e-8
 
 
 def test_step_between_two_backward_passes_raises(workers: CheckWorkers) -> None:
-    result = workers.shown("torch", "step_between_backward_passes")
+    result = workers.demonstrate("torch", "step_between_backward_passes")
     assert len(result["step_between"]) == 6
     for raised in result["step_between"].values():
         assert_raised(raised, "RuntimeError", IN_PLACE)
@@ -53,7 +53,7 @@ def test_fused_step_between_two_backward_passes_is_silently_wrong(
     Instead: Finish every backward pass, then step. `(loss1 + loss2).backward()` leaves no room for
     the mistake, and costs less than two passes.
     """
-    result = workers.shown("torch", "fused_step_between_backward_passes")
+    result = workers.demonstrate("torch", "fused_step_between_backward_passes")
     for between in result["step_between"].values():
         assert between["same_version"]
         assert between["raised"] is None
@@ -74,7 +74,7 @@ def test_update_through_data_between_two_backward_passes_is_silently_wrong(
     Instead: Update after the last backward pass, through `.detach()` or under `torch.no_grad()`.
     Autograd counts both, so an update in the wrong place raises.
     """
-    result = workers.shown("torch", "update_through_data_between_backward_passes")
+    result = workers.demonstrate("torch", "update_through_data_between_backward_passes")
     assert result["data"]["raised"] is None
     assert result["data"]["relative_error"] > 0.01
     assert_raised(result["detach"]["raised"], "RuntimeError", IN_PLACE)
@@ -84,12 +84,12 @@ def test_update_through_data_between_two_backward_passes_is_silently_wrong(
 def test_step_of_one_linear_between_two_backward_passes_is_right(
     workers: CheckWorkers,
 ) -> None:
-    result = workers.shown("torch", "step_of_one_linear_between_backward_passes")
+    result = workers.demonstrate("torch", "step_of_one_linear_between_backward_passes")
     assert result == {"raised": None, "relative_error": 0.0}
 
 
 def test_last_network_may_step_between_two_backward_passes(workers: CheckWorkers) -> None:
-    result = workers.shown("torch", "last_network_steps_between_backward_passes")
+    result = workers.demonstrate("torch", "last_network_steps_between_backward_passes")
     assert result["net2"] == {"raised": None, "relative_error": 0.0}
     assert_raised(result["net1"]["raised"], "RuntimeError", IN_PLACE)
 
@@ -104,7 +104,7 @@ def test_in_place_relu_opening_net2_raises_or_silently_changes_loss1(
     Instead: `nn.ReLU()`, wherever a network starts with it. Inside a network, after a layer whose
     output nothing else reads, in place is fine.
     """
-    result = workers.shown("torch", "in_place_relu_opening_net2")
+    result = workers.demonstrate("torch", "in_place_relu_opening_net2")
     in_place, right = result["in_place"], result["out_of_place"]
     assert_raised(in_place["backward_before_raised"], "RuntimeError", IN_PLACE)
     assert in_place["backward_after_raised"] is None
@@ -116,7 +116,7 @@ def test_in_place_relu_opening_net2_raises_or_silently_changes_loss1(
 def test_checkpointed_network_runs_again_for_each_backward_pass(
     workers: CheckWorkers,
 ) -> None:
-    result = workers.shown("torch", "checkpointed_network_in_two_backward_passes")
+    result = workers.demonstrate("torch", "checkpointed_network_in_two_backward_passes")
     assert result == {
         "checkpointed": {"separate": 3, "summed": 2},
         "kept": {"separate": 1, "summed": 1},
@@ -124,32 +124,32 @@ def test_checkpointed_network_runs_again_for_each_backward_pass(
 
 
 def test_host_array_inside_jit_raises(workers: CheckWorkers) -> None:
-    result = workers.shown("jax", "host_array_inside_jit")
+    result = workers.demonstrate("jax", "host_array_inside_jit")
     assert_raised(result["inside"], "TracerArrayConversionError", "called on traced array")
     assert result["outside"] is None
 
 
 def test_update_between_two_pullbacks_changes_neither(workers: CheckWorkers) -> None:
-    result = workers.shown("jax", "update_between_pullbacks")
+    result = workers.demonstrate("jax", "update_between_pullbacks")
     assert result == {"equal_to_undisturbed": True, "equal_to_new_parameters": False}
 
 
 def test_donated_residuals_raise_on_reuse(workers: CheckWorkers) -> None:
-    result = workers.shown("jax", "donated_residuals")
+    result = workers.demonstrate("jax", "donated_residuals")
     assert result["kept"] is None
     assert result["donated"] is not None, "the pullback of donated residuals ran a second time"
     assert "Buffer has been deleted or donated" in result["donated"]["message"]
 
 
 def test_backward_is_removed_where_only_the_loss_is_returned(workers: CheckWorkers) -> None:
-    result = workers.shown("jax", "only_the_loss_is_returned")
+    result = workers.demonstrate("jax", "only_the_loss_is_returned")
     assert result == {"loss_only": 6, "with_gradients": 17, "forward": 6}
 
 
 def test_pullback_hits_one_cache_entry_and_three_kinds_of_learning_rate_make_three(
     workers: CheckWorkers,
 ) -> None:
-    result = workers.shown("jax", "cache_entries")
+    result = workers.demonstrate("jax", "cache_entries")
     assert result["pullback_entries"] == 1
     assert result["learning_rate_entries"] == 3
     assert result["learning_rate_traces"] == 2  # the float32 of jnp and of np share a program
@@ -158,7 +158,7 @@ def test_pullback_hits_one_cache_entry_and_three_kinds_of_learning_rate_make_thr
 def test_retained_second_backward_of_a_compiled_graph_raises_after_a_normal_one(
     workers: CheckWorkers,
 ) -> None:
-    result = workers.shown("torch", "retained_second_backward_when_compiled")
+    result = workers.demonstrate("torch", "retained_second_backward_when_compiled")
     assert_raised(result["normal"]["retained_raised"], "RuntimeError", "non-empty donated buffers")
     right = {"retained_raised": None, "last_raised": None}
     assert result["retained"] == result["normal_not_donated"] == right
@@ -176,7 +176,7 @@ def test_compile_cache_shared_by_two_settings_is_silently_wrong(
     Instead: A folder for each setting, or `torch.compiler.config.cache_key_tag` set to what the
     setting is. `(loss1 + loss2).backward()` needs no such setting, and costs less.
     """
-    result = workers.shown("torch", "compile_cache_shared_by_two_settings")
+    result = workers.demonstrate("torch", "compile_cache_shared_by_two_settings")
     assert result["same_cache"]["raised"] is None
     assert result["same_cache"]["relative_error"] > 0.1
     assert result["cache_keyed_by_the_setting"]["raised"] is None
@@ -194,7 +194,7 @@ def test_one_loss_of_a_compiled_graph_leaves_zeros_that_momentum_steps_by(
     Instead: Compile each network on its own, or set `.grad` to `None` before the step wherever it
     must not move.
     """
-    result = workers.shown("torch", "one_loss_of_a_compiled_graph")
+    result = workers.demonstrate("torch", "one_loss_of_a_compiled_graph")
     still = {"net2_gradient": "None", "net2_moved": 0.0}
     assert result["eager"] == result["a_graph_for_each_network"] == still
     assert result["one_graph"]["net2_gradient"] == "0"
@@ -204,7 +204,7 @@ def test_one_loss_of_a_compiled_graph_leaves_zeros_that_momentum_steps_by(
 def test_two_retained_passes_through_one_compiled_graph_cost_22_products(
     workers: CheckWorkers,
 ) -> None:
-    result = workers.shown("torch", "products_of_two_retained_passes")
+    result = workers.demonstrate("torch", "products_of_two_retained_passes")
     assert result == {
         "eager": {"summed": 11, "separate_retained": 16},
         "compile": {"summed": 11, "separate_retained": 22},

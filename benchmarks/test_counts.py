@@ -57,7 +57,7 @@ def test_products_and_saved_bytes_are_those_worked_out(
     size = CATALOGUE[LINEAR].sizes["small"]
     product = 2 * size["batch"] * size["width"] ** 2
     activation, weight = 4 * size["batch"] * size["width"], 4 * size["width"] ** 2
-    launch = workers.at((LINEAR, "-", "small"), framework, "float32")
+    launch = workers.open((LINEAR, "-", "small"), framework, "float32")
     for (phase, strategy), (products, saved) in COUNTS[framework].items():
         counted = launch.ask("count", kind="backward", name=strategy, phase=phase)
         assert_products(counted["flops"] / product, products, framework, phase, strategy)
@@ -81,7 +81,7 @@ def test_what_is_let_go_on_the_way_is_counted_all_the_same(workers: CheckWorkers
     """
     problem = ("stacked_cascade", "n4", "small")
     size = CATALOGUE[problem[0]].sizes["small"]
-    launch = workers.at(problem, "torch", "float32")
+    launch = workers.open(problem, "torch", "float32")
     counted = launch.ask("count", kind="backward", name="reforward", phase="gradient")
     activations = 3 * (1 + 2 + 3 + 4) + 1 + 4
     assert counted["residual_bytes"] == activations * 4 * size["batch"] * size["width"]
@@ -118,7 +118,7 @@ def test_optimizer_keeps_the_bytes_worked_out(
     """Plain gradient descent has a state of 0 bytes, which is a count and not a missing figure."""
     problem = (LINEAR, "-", "seed")
     optimizer, expected = STATES[name]
-    files, launch = workers.files(problem), workers.at(problem, framework, "float32")
+    files, launch = workers.files(problem), workers.open(problem, framework, "float32")
     changed: dict[str, Any] = {**files.problem_spec, "optimizer": optimizer.as_dict()}
     try:
         launch.ask("open", facts=changed, weights=files.weights, data=files.data)

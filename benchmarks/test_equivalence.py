@@ -60,7 +60,7 @@ def test_names_and_shapes_are_the_specs(
     expected = {n: list(p.shape) for n, p in tensors.items()}
     problem_spec = workers.files(problem).problem_spec
     builder = {name: problem_spec[name] for name in ("family", "build", "arguments")}
-    assert workers.at(problem, framework).ask("shapes", **builder) == expected
+    assert workers.open(problem, framework).ask("shapes", **builder) == expected
 
 
 def test_float64_references_agree_between_frameworks(
@@ -88,7 +88,7 @@ def test_reference_is_confirmed_by_central_differences(
     directions = {name: d / np.linalg.norm(d) for name, d in directions.items()}
     path = workers.scratch(problem, "directions.npz")
     write_arrays(path, {f"{name}/{name}": d for name, d in directions.items()})
-    measured = workers.at(problem, framework).ask(
+    measured = workers.open(problem, framework).ask(
         "losses_along",
         weights=workers.files(problem).weights,
         directions=str(path),
@@ -116,7 +116,7 @@ def test_every_tensor_is_alive_and_no_activation_at_a_kink(
     if margin is not None:
         if "torch" not in frameworks:
             pytest.skip("every tensor is alive; only torch shows how near a kink is")
-        distance = workers.at(problem, "torch").ask("kink_distance")
+        distance = workers.open(problem, "torch").ask("kink_distance")
         assert distance >= margin, "choose another seed for this scenario"
 
 
@@ -199,7 +199,7 @@ def test_strategies_cost_what_is_predicted(workers: CheckWorkers, case: tuple[st
     problem = ("stacked_cascade", "n2", "small")
     size = spec(problem).sizes["small"]
     product = 2 * size["batch"] * size["width"] ** 2
-    launch = workers.at(problem, framework, "float32")
+    launch = workers.open(problem, framework, "float32")
     counted = {
         strategy: launch.ask("count", kind="backward", name=strategy, phase=phase)["flops"]
         for strategy in COSTS[case]
@@ -226,7 +226,7 @@ def test_products_that_the_peak_is_taken_from_are_the_ones_computed(
     kind, variant, phase, torch, jax, products = case
     problem, name = ("stacked_cascade", variant, "small"), torch if framework == "torch" else jax
     size = spec(problem).sizes["small"]
-    launch = workers.at(problem, framework, "float32")
+    launch = workers.open(problem, framework, "float32")
     listed = launch.ask("products", kind=kind, name=name, phase=phase)
     assert {flops for flops, _ in listed} == {2 * size["batch"] * size["width"] ** 2}
     assert sum(count for _, count in listed) == products
@@ -269,7 +269,7 @@ EXPECTED = [(s.name, e) for s in CATALOGUE.values() for e in s.expected]
     ("name", "expected"), EXPECTED, ids=[f"{n}-{e.framework}-{e.loss}" for n, e in EXPECTED]
 )
 def test_gradient_of_a_loss_that_reaches_nothing(workers: CheckWorkers, name, expected) -> None:
-    launch = workers.at((name, expected.variant, "seed"), expected.framework)
+    launch = workers.open((name, expected.variant, "seed"), expected.framework)
     if expected.error is None:
         assert launch.ask("gradient_of_nothing", loss=expected.loss) == []
         return

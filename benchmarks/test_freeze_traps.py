@@ -26,8 +26,8 @@ def test_zero_gradient_moves_frozen_parameters(workers: CheckWorkers) -> None:
     `optax.selective_transform(optimizer, freeze_mask=frozen)`, or differentiating by the trained
     part alone. In torch, also leave `zero_grad()` at its default, `set_to_none=True`.
     """
-    torch = workers.shown("torch", "zero_gradients_of_frozen_parameters")
-    jax = workers.shown("jax", "zero_gradients_of_frozen_parameters")
+    torch = workers.demonstrate("torch", "zero_gradients_of_frozen_parameters")
+    jax = workers.demonstrate("jax", "zero_gradients_of_frozen_parameters")
     for moved in (torch["zero"], jax["optimizer_of_both"]):
         assert moved.pop("sgd") == 0.0
         assert len(moved) == 5
@@ -47,7 +47,7 @@ def test_stale_gradient_moves_parameters_frozen_after_a_backward_pass(
     Instead: Clear where you freeze: `net1.requires_grad_(False)`, then `net1.zero_grad()`. Or build
     the optimizer anew from what is trained.
     """
-    moved = workers.shown("torch", "stale_gradient_after_freezing")
+    moved = workers.demonstrate("torch", "stale_gradient_after_freezing")
     assert moved["left"]["net1_moved"] > 0.5
     assert moved["cleared"]["net1_moved"] == 0.0
 
@@ -56,7 +56,7 @@ def test_stale_gradient_moves_parameters_frozen_after_a_backward_pass(
 def test_frozen_batch_norm_moves_its_statistics_until_eval(
     workers: CheckWorkers, framework: str
 ) -> None:
-    moved = workers.shown(framework, "frozen_batch_norm_moves_its_statistics")
+    moved = workers.demonstrate(framework, "frozen_batch_norm_moves_its_statistics")
     assert set(moved) - {"no_grad"} == {"frozen", "eval", "eval_then_train"}
     assert ("no_grad" in moved) == (framework == "torch")
     assert min(way["net2"] for way in moved.values()) > 0.001
@@ -65,7 +65,7 @@ def test_frozen_batch_norm_moves_its_statistics_until_eval(
 
 
 def test_generator_step_fills_discriminator_gradients(workers: CheckWorkers) -> None:
-    result = workers.shown("torch", "generator_step_fills_discriminator_gradients")
+    result = workers.demonstrate("torch", "generator_step_fills_discriminator_gradients")
     assert result["nothing"]["left_by_g"] > 0.1
     assert result["nothing"]["relative_error"] > 0.1
     assert result["zero_grad_before_turn"]["left_by_g"] == result["nothing"]["left_by_g"]
@@ -74,13 +74,13 @@ def test_generator_step_fills_discriminator_gradients(workers: CheckWorkers) -> 
 
 
 def test_discriminator_graph_raises_after_its_step(workers: CheckWorkers) -> None:
-    raised = workers.shown("torch", "discriminator_graph_after_its_step")
+    raised = workers.demonstrate("torch", "discriminator_graph_after_its_step")
     assert_raised(raised["reused"], "RuntimeError", "modified by an inplace operation")
     assert raised["new"] is None
 
 
 def test_gradients_of_two_players_add_up_until_cleared(workers: CheckWorkers) -> None:
-    result = workers.shown("torch", "gradients_of_two_players_add_up")
+    result = workers.demonstrate("torch", "gradients_of_two_players_add_up")
     a, b = (np.array(result[name]) for name in ("a_alone", "b_alone"))
     assert min(abs(a).min(), abs(b).min()) > 0.1
     np.testing.assert_allclose(result["after_both_turns"], a + b, rtol=1e-6)
@@ -96,7 +96,7 @@ def test_masked_alone_lets_frozen_parameters_climb(workers: CheckWorkers) -> Non
     Instead: `optax.selective_transform(optimizer, freeze_mask=frozen)`, or `optax.partition` with
     `set_to_zero()` for the frozen label.
     """
-    result = workers.shown("jax", "masked_alone")
+    result = workers.demonstrate("jax", "masked_alone")
     start, climbing = result.pop("no_step")["loss"], result.pop("masked_alone")
     assert climbing["by_its_gradient"]
     assert climbing["net1_moved"] > 0.1
@@ -116,7 +116,7 @@ def test_freeze_must_stand_after_the_optimizer(workers: CheckWorkers) -> None:
     Instead: `optax.chain(optimizer, optax.freeze(frozen))`, with the freeze last. Or
     `optax.selective_transform(optimizer, freeze_mask=frozen)`, which has no order to get wrong.
     """
-    result = workers.shown("jax", "freeze_before_after_or_alone")
+    result = workers.demonstrate("jax", "freeze_before_after_or_alone")
     start = result["no_step"]["loss"]
     assert result["freeze_then_adamw"]["net1_moved"] > 0.01
     assert result["freeze_alone"]["net1_moved"] == 0.0
@@ -129,7 +129,7 @@ def test_freeze_must_stand_after_the_optimizer(workers: CheckWorkers) -> None:
 def test_clipping_by_global_norm_counts_frozen_gradients(
     workers: CheckWorkers, framework: str
 ) -> None:
-    result = workers.shown(framework, "clipping_counts_frozen_gradients")
+    result = workers.demonstrate(framework, "clipping_counts_frozen_gradients")
     assert result["both"] == pytest.approx(3.0 / np.hypot(40.0, 3.0), rel=1e-5)
     assert result["trained_only"] == pytest.approx(1.0, rel=1e-5)
 
@@ -145,7 +145,7 @@ def test_optimizer_of_a_part_drops_gradients_silently_and_the_reverse_raises(
     `argnums=nnx.DiffState(0, part)`, which then does not compute the frozen part's. A misspelt
     filter still trains nothing: check.
     """
-    result = workers.shown("jax", "optimizer_of_a_part")
+    result = workers.demonstrate("jax", "optimizer_of_a_part")
     right = result["gradients of net2, optimizer of net2"]
     assert result["gradients of all, optimizer of net2"] == right
     assert right["raised"] is None
@@ -164,7 +164,7 @@ def test_plain_jit_drops_batch_norm_updates(workers: CheckWorkers) -> None:
 
     Instead: `nnx.jit`. Or split the model outside, merge it inside, and return its state.
     """
-    result = workers.shown("jax", "batch_norm_under_plain_jit")
+    result = workers.demonstrate("jax", "batch_norm_under_plain_jit")
     assert result.pop("jax.jit") == {"mean_moved": 0.0}
     assert set(result) == {"no jit", "nnx.jit", "split and merge"}
     assert min(right["mean_moved"] for right in result.values()) > 0.01
@@ -183,7 +183,7 @@ def trajectories(workers: CheckWorkers) -> Trajectories:
     return {
         (framework, name): np.array(path)
         for framework in ("torch", "jax")
-        for name, path in workers.shown(framework, "optimizer_trajectories").items()
+        for name, path in workers.demonstrate(framework, "optimizer_trajectories").items()
     }
 
 
@@ -219,6 +219,6 @@ def test_rmsprop_matches_only_with_decay_and_epsilon_of_torch(trajectories: Traj
 def test_adam_over_all_that_requires_gradients_is_adam_over_net1_alone(
     workers: CheckWorkers,
 ) -> None:
-    result = workers.shown("torch", "adam_over_what_requires_gradients")
+    result = workers.demonstrate("torch", "adam_over_what_requires_gradients")
     assert all(end["net2_still"] for end in result.values())
     assert result["net1"] == result["requires_grad"] == result["everything"]

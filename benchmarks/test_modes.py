@@ -25,7 +25,7 @@ def assert_reference(
 ) -> None:
     """Compare a strategy's float32 gradients in this mode with those of the float64 baseline."""
     true = workers.gradients(problem, framework, ("backward", "summed"), "gradient", "float64")
-    launch = workers.at(problem, framework, "float32")
+    launch = workers.open(problem, framework, "float32")
     arrays = workers.files(problem).gradients(launch, "backward", name, phase, mode)
     difference = equivalence.compare(
         under(arrays, "gradient"),
@@ -62,7 +62,7 @@ def test_frozen_keeps_still_in_a_step_and_the_rest_moves_as_in_the_frameworks_ow
     workers: CheckWorkers, way: tuple[str, str, str]
 ) -> None:
     framework, mode, recipe = way
-    files, launch = workers.files(PLAYERS), workers.at(PLAYERS, framework, "float32")
+    files, launch = workers.files(PLAYERS), workers.open(PLAYERS, framework, "float32")
     by_default, in_mode = (
         under(files.gradients(launch, "freeze", recipe, "step", m), "updated") for m in (None, mode)
     )
@@ -91,7 +91,7 @@ def test_what_is_said_not_to_compile_does_not(
 
     Where Dynamo itself refuses, the reason is one line.
     """
-    launch, files = workers.at(LINEAR, "torch", "float32"), workers.files(LINEAR)
+    launch, files = workers.open(LINEAR, "torch", "float32"), workers.files(LINEAR)
     with pytest.raises(WorkerFailed) as raised:
         files.gradients(launch, "backward", name, "gradient", mode)
     assert message in str(raised.value)

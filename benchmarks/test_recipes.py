@@ -173,7 +173,7 @@ def test_recipes_cost_what_is_predicted(workers: CheckWorkers, case: tuple[str, 
         [names for names in workers.files(problem).problem_spec["flow"].values() if names]
     )
     for recipe, (products, saved) in COSTS[framework, variant].items():
-        launch = workers.at(problem, framework, "float32")
+        launch = workers.open(problem, framework, "float32")
         counted = launch.ask("count", kind="freeze", name=recipe, phase="step")
         assert round(counted["flops"] / product, 0) == products, recipe
         if saved is not None:
@@ -234,7 +234,7 @@ def test_first_sixteen_tensors_are_what_is_frozen(workers: CheckWorkers, framewo
 def test_constructor_freezes_what_the_row_says(workers: CheckWorkers, framework: str) -> None:
     for name, variant in (("frozen_in_constructor", "-"), ("staged_unfreeze", "phase1")):
         problem = (name, variant, "seed")
-        built = workers.at(problem, framework).ask("built_frozen")
+        built = workers.open(problem, framework).ask("built_frozen")
         expected = frozen(workers, problem) if name == "frozen_in_constructor" else []
         assert sorted(built) == sorted(expected), name
 
@@ -250,7 +250,7 @@ def test_loading_what_fits_reports_what_does_not(workers: CheckWorkers, framewor
     del state["features.conv1.bias"]
     path, out = (workers.scratch(problem, f"{n}.npz") for n in ("pretrained", "loaded"))
     write_arrays(path, state)
-    launch = workers.at(problem, framework)
+    launch = workers.open(problem, framework)
     report = launch.ask("load_matching", pretrained=str(path), out=str(out))
     loaded = read_arrays(str(out))
     launch.ask("load", weights=workers.files(problem).weights)

@@ -73,7 +73,7 @@ def _resume_command(saved: Run) -> str | None:
     """Return the command that resumes the run; None where its file does not say how it began."""
     from results.terminal.run_summary import settings
 
-    return resume.command(saved) if settings(saved)["arguments"] is not None else None
+    return resume.command_to_resume(saved) if settings(saved)["arguments"] is not None else None
 
 
 def _print(text: str) -> None:

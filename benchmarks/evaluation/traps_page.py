@@ -84,9 +84,9 @@ def _traps() -> Iterator[tuple[ast.FunctionDef, str]]:
 
 
 def _shown_facts(test: ast.FunctionDef) -> Iterator[tuple[str, str]]:
-    """Yield the arguments of every ``workers.shown(framework, name)`` in the test."""
+    """Yield the arguments of every ``workers.demonstrate(framework, name)`` in the test."""
     for node in ast.walk(test):
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "shown":
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "demonstrate":
             framework, fact = map(ast.literal_eval, node.args)
             yield framework, fact
 
@@ -98,7 +98,7 @@ def _fact(framework: str, name: str, workers: CheckWorkers) -> str:
         for node in ast.parse(text).body:
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 about, code = _docstring_and_code(node, text.splitlines())
-                values = table(workers.shown(framework, name))
+                values = table(workers.demonstrate(framework, name))
                 return FACT.format(
                     framework=framework, about=about, code=code, table=values, file=file
                 )

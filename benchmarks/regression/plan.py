@@ -98,7 +98,7 @@ def choose_cells(
     else:
         size = selected.get("size") or _size(Selection(scenario=selected.get("scenario")))
         fields: dict[str, Any] = {**selected, "size": size}
-        cells = Selection(**fields, device=device).demand()
+        cells = Selection(**fields, device=device).require_cells()
     frameworks = selected.get("framework") or tuple(installed)
     strategies = selected.get("strategy") or (ALL,)
     cells = [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.harness.launches import signal_safe_wait
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
-from benchmarks.harness.launches.problems import ProblemFiles, Untrusted, disagreement
+from benchmarks.harness.launches.problems import ProblemFiles, UnreliableReference, disagreement
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.paths import ROOT
@@ -198,10 +198,10 @@ def _reference(
     for attempt in range(ATTEMPTS):
         launch = launches.get(side, framework)
         try:
-            launch.ready()
-            references = files.reference({framework: launch}, cell.kind, cell.phase)
+            launch.wait_until_ready()
+            references = files.references.compute({framework: launch}, cell.kind, cell.phase)
             _check_origin(launches.sides[side], launch)
-        except (Untrusted, SpecError, WorkerFailed) as error:
+        except (UnreliableReference, SpecError, WorkerFailed) as error:
             return ReferenceFailure(getattr(error, "outcome", "crashed"), str(error))
         except WorkerError as error:
             # a worker that never began shows that its code is at fault; one that died later may
@@ -211,8 +211,8 @@ def _reference(
                 return ReferenceFailure(error.outcome, str(error), absent=not began)
             continue
         break
-    if framework in files.unsound:
-        unsound = files.unsound[framework]
+    if framework in files.references.failures:
+        unsound = files.references.failures[framework]
         return ReferenceFailure(getattr(unsound, "outcome", "crashed"), str(unsound))
     return references[framework]
 

@@ -118,11 +118,11 @@ class WorkerPairs:
         self, cell: Cell, files: Mapping[str, ProblemFiles], reference: str, limit: float
     ) -> None:
         """Prepare the cell in all roles at once, each on its own core, as nothing is timed yet."""
-        launches, cores = self.launches[cell.framework], affinity.usable()
+        launches, cores = self.launches[cell.framework], affinity.available_cores()
         for place, role in enumerate(ROLES):
             with _attribute_failure(cell, role):
                 if self.device == "cpu":
-                    affinity.keep_on(launches[role], cores[place % len(cores)])
+                    affinity.pin(launches[role], cores[place % len(cores)])
                 problem = files[side_of(role)]
                 problem.open_in(launches[role])
                 request = requests.prepare_request(vars(cell), problem, reference, [cell.strategy])
@@ -132,7 +132,7 @@ class WorkerPairs:
             with _attribute_failure(cell, role):
                 answers[role] = launches[role].receive(limit)[cell.strategy]
                 if self.device == "cpu":
-                    affinity.keep_on(launches[role], cores[-1])
+                    affinity.pin(launches[role], cores[-1])
         _check_answers(cell, answers)
 
     def _warm(self, cell: Cell, limit: float) -> int:
@@ -222,7 +222,7 @@ def start_worker_pairs(
         WorkerError: a worker does not start.
     """
     launches: dict[str, dict[str, Launch]] = {framework: {} for framework in frameworks}
-    cores = affinity.usable()
+    cores = affinity.available_cores()
     order = [ROLES[(place + index) % len(ROLES)] for place in range(len(ROLES))]
     try:
         for framework in frameworks:
@@ -231,7 +231,7 @@ def start_worker_pairs(
                 side = sides[side_of(role)]
                 launches[framework][role] = start_worker(side, framework, device, core=core)
         for launch in _all(launches):
-            launch.ready()
+            launch.wait_until_ready()
         yield WorkerPairs(launches, device)
     finally:
         for launch in _all(launches):
@@ -247,7 +247,7 @@ def start_worker(
         device=device,
         dtype=dtype,
         cache=side.cache,
-        prefix=() if core is None else affinity.started_on(core),
+        prefix=() if core is None else affinity.taskset_prefix(core),
         root=side.root,
         python=side.python,
     )

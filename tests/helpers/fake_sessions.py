@@ -66,7 +66,9 @@ def shell(command: str, **faults: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def stopped(folder: Path, signal: int, *arguments: str, **faults: str) -> tuple[str, int]:
+def stop_while_measuring(
+    folder: Path, signal: int, *arguments: str, **faults: str
+) -> tuple[str, int]:
     """Start a session that hangs, stop it once it has measured two cells, and wait for its end.
 
     Args:
@@ -81,13 +83,13 @@ def stopped(folder: Path, signal: int, *arguments: str, **faults: str) -> tuple[
     with started(f"--results={folder}", *arguments, **faults) as process:
         assert process.stderr is not None
         assert any("measuring 1/" in line for line in process.stderr), "it ended before measuring"
-        wait_for(lambda: measured(folder) >= 2)
+        wait_for(lambda: count_measured(folder) >= 2)
         process.send_signal(signal)
         output, _ = process.communicate(timeout=WAIT)
         return output, process.returncode
 
 
-def measured(folder: Path) -> int:
+def count_measured(folder: Path) -> int:
     """Return how many cells of the runs in a folder are measured."""
     return sum(r["outcome"] == "ok" for path in find_runs(folder) for r in load_run(path).records)
 
@@ -106,7 +108,7 @@ def wait_for(condition: Callable[[], Any]) -> None:
         time.sleep(0.02)
 
 
-def pasted(output: str, beginning: str) -> str:
+def printed_command(output: str, beginning: str) -> str:
     """Return the pytest command that follows these first words of a line of the output."""
     for line in map(str.strip, output.splitlines()):
         command = line.removeprefix(beginning).strip()

@@ -70,14 +70,14 @@ def run_script(framework: str, script: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def torch_said() -> Any:
+def torch_output() -> Any:
     return run_script("torch", TORCH)
 
 
 @pytest.mark.slow
-def test_each_program_has_a_cache_and_a_setting_of_its_own(torch_said: Any) -> None:
-    """What one setting compiled would be found by the other, and be silently wrong."""
-    first, second = torch_said["claimed"][:2], torch_said["claimed"][2:]
+def test_each_program_has_a_cache_and_a_setting_of_its_own(torch_output: Any) -> None:
+    """In a shared cache one setting would load what the other compiled, and be silently wrong."""
+    first, second = torch_output["claimed"][:2], torch_output["claimed"][2:]
     assert first == second
     folders = {name: folder for name, folder, _ in first}
     assert None not in folders.values()
@@ -86,9 +86,9 @@ def test_each_program_has_a_cache_and_a_setting_of_its_own(torch_said: Any) -> N
     assert donated == {"summed": True, "separate_retained": False}
 
 
-def test_compile_time_is_known_whole_or_not_at_all(torch_said: Any) -> None:
+def test_compile_time_is_known_whole_or_not_at_all(torch_output: Any) -> None:
     """A cached program has no times of Inductor, and torch drops older metrics."""
-    assert torch_said["times"] == [[2.0, 3.0], [4.0, 6.0]] + [[None, None]] * 3
+    assert torch_output["times"] == [[2.0, 3.0], [4.0, 6.0]] + [[None, None]] * 3
 
 
 def test_jax_operation_by_operation_traces_and_compiles_no_whole() -> None:

@@ -42,7 +42,7 @@ def measure_separately(framework: str, names: Iterable[str], *problem: str) -> F
     by_name: Figures = {}
     with (
         Pool() as pool,
-        pool.apart(framework, "cpu", "float32", peak_memory.ENVIRONMENT) as launch,
+        pool.separate_worker(framework, "cpu", "float32", peak_memory.ENVIRONMENT) as launch,
     ):
         pool.files(*problem).open_in(launch)
         for name in names:
@@ -78,7 +78,7 @@ def test_what_the_counter_does_not_resolve_is_null_with_its_reason(measured: Any
 def test_nothing_is_measured_where_nobody_asked(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Pool, "apart", None)  # would raise
+    monkeypatch.setattr(Pool, "separate_worker", None)  # would raise
     cell = figures(measured("holding", **ONCE), "holding")
     assert cell["peak_bytes"] is None
     assert "--memory" in cell["peak_why"]
@@ -222,6 +222,6 @@ def test_record_holds_the_peak_or_the_reason(
     where = ("backward", "linear_cascade", "-", "seed", "torch", "eager")
     cell = Cell(*where, "summed", "backward", "cpu")
     result = {"outcome": "ok", "figures": figures, "samples": [], "peak_seconds": [], "steady": []}
-    record = finish(recording.measured(cell, result, None))
+    record = finish(recording.record_measurement(cell, result, None))
     assert record["peak_bytes"] == bytes_
     assert record["missing"].get("peak_bytes") == why

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.launches.problems import Float64References, ProblemFiles
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.paths import ROOT
 from benchmarks.regression import looks, plan, references, worker_pairs
@@ -173,7 +173,7 @@ def test_a_reference_whose_worker_is_killed_is_taken_again(
     def get(self: references._Launches, side: str, framework: str) -> Any:
         launch = original(self, side, framework)
         if side == "base" and len(killed) < times:
-            launch.ready()
+            launch.wait_until_ready()
             killed.append(launch.pid)
             os.kill(launch.pid, 9)
         return launch
@@ -192,17 +192,17 @@ def test_stopped_while_references_are_taken_it_ends_at_once(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Send Ctrl-C to the main thread while it waits for one reference of each side."""
-    original, begun = ProblemFiles.reference, threading.Event()
+    original, begun = Float64References.compute, threading.Event()
     main_thread = threading.main_thread().ident
     assert main_thread is not None
 
-    def reference(self: ProblemFiles, launches: Any, *rest: Any) -> Any:
+    def reference(self: Float64References, launches: Any, *rest: Any) -> Any:
         (launch,) = launches.values()
         begun.set()
         os.kill(launch.pid, signal.SIGSTOP)  # a reference that takes long
         return original(self, launches, *rest)
 
-    monkeypatch.setattr(ProblemFiles, "reference", reference)
+    monkeypatch.setattr(Float64References, "compute", reference)
 
     def stop() -> None:
         begun.wait(300)

@@ -195,7 +195,7 @@ def test_a_session_that_selects_nothing_is_compared_by_the_default_cells(
 ) -> None:
     """Such a session times hundreds of cells, and no budget is enough for them."""
     monkeypatch.setattr(versions, "check_ref", lambda *_: None)
-    hundreds = Selection(framework=(framework,)).demand()
+    hundreds = Selection(framework=(framework,)).require_cells()
     config: Any = Config(size=None)
     within_pytest.check(config, hundreds)
     chosen = within_pytest._compared_cells(config, hundreds)

@@ -154,7 +154,7 @@ def test_workers_die_with_the_process_that_started_them_whatever_they_do(tmp_pat
         "import time\n"
         "files, waits, hangs = ProblemFiles('linear_cascade', '-', 'seed'), Launch('fake'),"
         " Launch('fake')\n"
-        "waits.ready(), files.open_in(hangs)\n"
+        "waits.wait_until_ready(), files.open_in(hangs)\n"
         "hangs.send('gradients', kind='backward', name='hang', phase='gradient', out='-')\n"
         "print(waits.pid, hangs.pid, flush=True)\n"
         "time.sleep(60)\n"

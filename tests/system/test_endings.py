@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.harness.session.recording import failed
+from benchmarks.harness.session.recording import record_failure
 from results.records.failures import failures
 from results.records.record import Run
 from results.records.storage import load_run
-from tests.helpers.fake_sessions import only_run, pasted, session, shell
+from tests.helpers.fake_sessions import only_run, printed_command, session, shell
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_what_failed_is_listed_by_reason(faulty: Any) -> None:
 
 def test_rerun_command_measures_that_cell_beside_its_baseline(faulty: Any, tmp_path: Path) -> None:
     done, run = faulty
-    command = pasted(done.stdout.partition("what failed")[2], "")
+    command = printed_command(done.stdout.partition("what failed")[2], "")
     (record,) = [r for r in run.records if r["rerun"] == command]
     again = shell(f"{command} --launches=1 --cell-seconds=0.002 --results={tmp_path}")
     assert again.returncode == 0, again.stdout + again.stderr
@@ -75,12 +75,12 @@ def test_many_failures_stay_readable() -> None:
     names = "backward linear_cascade - seed torch eager summed step cpu float32"
     cell = Cell(*names.split())
     sizes = [f"size{i}" for i in range(40)]
-    same = [failed(replace(cell, size=size), "crashed", "one reason") for size in sizes]
+    same = [record_failure(replace(cell, size=size), "crashed", "one reason") for size in sizes]
     lines = list(failures(same))
     assert lines[0] == "crashed, 40 cells: one reason"
     assert lines[-1] == "  and 37 cells more"
     assert len(lines) == 8
-    own = [failed(replace(cell, size=size), "crashed", f"reason {size}") for size in sizes]
+    own = [record_failure(replace(cell, size=size), "crashed", f"reason {size}") for size in sizes]
     lines = list(failures(own))
     assert lines[-1] == "and 30 cells more, for 30 other reasons"
     assert len(lines) == 31

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.harness.session.lock import Busy, Lock
 from tests.helpers.fake_sessions import (
     ARGUMENTS,
-    measured,
+    count_measured,
     only_run,
     session,
     shell,
@@ -24,14 +24,14 @@ from tests.helpers.fake_sessions import (
 
 def test_second_run_refuses_and_leaves_the_first_alone(tmp_path: Path) -> None:
     with started(f"--results={tmp_path}", FAKE_FAULTS="summed/gradient=hang") as first:
-        wait_for(lambda: measured(tmp_path) >= 2)
+        wait_for(lambda: count_measured(tmp_path) >= 2)
         second = session(f"--results={tmp_path}")
         assert second.returncode == 4
         assert f"another run is measuring on this machine (process {first.pid} since" in (
             second.stderr
         )
         assert "Traceback" not in second.stdout + second.stderr
-        assert measured(tmp_path) == 2
+        assert count_measured(tmp_path) == 2
 
         untimed = [argument for argument in ARGUMENTS if argument != "--benchmark-only"]
         untimed += ["--benchmark-disable", "-k", "test_backward.py", f"--results={tmp_path}"]

@@ -17,7 +17,13 @@ from results.records.record import Record, Run, cell_id, new_run_id, sample_key,
 from results.records.storage import save_run
 from results.report.build import build
 from results.report.markdown import markdown
-from tests.helpers.fake_sessions import only_run, pasted, session, shell, stopped
+from tests.helpers.fake_sessions import (
+    only_run,
+    printed_command,
+    session,
+    shell,
+    stop_while_measuring,
+)
 
 HANGS = {"FAKE_FAULTS": "summed/gradient=hang"}
 
@@ -35,7 +41,7 @@ def samples_of(run: Run, size: str, phase: str) -> dict[str, list[list[float]]]:
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 2), (signal.SIGKILL, -9)])
 def test_stopped_run_goes_on_from_what_it_had_saved(tmp_path: Path, how: int, code: int) -> None:
     """The first group is measured, the second hangs until the session is stopped."""
-    output, ended = stopped(tmp_path, how, **HANGS)
+    output, ended = stop_while_measuring(tmp_path, how, **HANGS)
     assert ended == code, output
     before = only_run(tmp_path)
     assert outcomes(before) == {"ok": 2, "interrupted": 6}
@@ -43,7 +49,7 @@ def test_stopped_run_goes_on_from_what_it_had_saved(tmp_path: Path, how: int, co
     assert (before.finished is None, before.interrupted) == (killed, not killed)
     assert ("is not finished**" in markdown(build([before]))) == killed
 
-    command = pasted(output, "to go on:") if not killed else None
+    command = printed_command(output, "to go on:") if not killed else None
     done = shell(command) if command else session(f"--results={tmp_path}", "--resume")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "measuring 1/3" in done.stderr
@@ -71,7 +77,7 @@ def test_group_in_which_a_cell_failed_is_measured_again_whole(tmp_path: Path) ->
     assert outcomes(before) == {"ok": 6, "crashed": 2}
 
     again = ["--resume", before.id]
-    _, code = stopped(tmp_path, signal.SIGTERM, *again, **HANGS)
+    _, code = stop_while_measuring(tmp_path, signal.SIGTERM, *again, **HANGS)
     assert code == 2
     stopped_again = only_run(tmp_path)
     assert outcomes(stopped_again) == {"ok": 6, "crashed": 2}
@@ -82,7 +88,7 @@ def test_group_in_which_a_cell_failed_is_measured_again_whole(tmp_path: Path) ->
             kept = samples_of(stopped_again, size, phase)
             assert kept == samples_of(before, size, phase)
 
-    done = shell(pasted(done.stdout, "all that failed again, in the same run:"))
+    done = shell(printed_command(done.stdout, "all that failed again, in the same run:"))
     assert done.returncode == 0, done.stdout + done.stderr
     after = only_run(tmp_path)
     assert outcomes(after) == {"ok": 8}
@@ -104,7 +110,7 @@ def whole() -> Run:
         for strategy in ("summed", "separate_retained")
     ]
     result = {"outcome": "ok", "figures": {}, "samples": [[1.0]], "peak_seconds": [], "steady": []}
-    done = [recording.measured(cell, result, None) for cell in cells]
+    done = [recording.record_measurement(cell, result, None) for cell in cells]
     settings = {"launches": 1, "cell_seconds": 0.002, "seed": 0, "worker_memory": None}
     return Run(
         id=new_run_id(),
@@ -124,7 +130,7 @@ def checked(run: Run, **changes: Any) -> None:
         "settings": run.settings,
         "cells": [resume.cell_of(record) for record in run.records],
     }
-    resume.check(run, **session | changes)
+    resume.check_comparable(run, **session | changes)
 
 
 @pytest.mark.smoke
@@ -167,9 +173,9 @@ def test_other_cells_are_refused(whole: Run) -> None:
 @pytest.mark.smoke
 def test_run_without_samples_of_an_ok_cell_is_measured_again(whole: Run) -> None:
     records = {resume.cell_of(record): record for record in whole.records}
-    assert resume.unfinished(records, records, whole.samples) == []
+    assert resume.unfinished_groups(records, records, whole.samples) == []
     lost = {key: series for key, series in whole.samples.items() if key != sample_key(one(whole))}
-    (group,) = resume.unfinished(records, records, lost)
+    (group,) = resume.unfinished_groups(records, records, lost)
     assert {cell.id for cell in group} >= {cell_id(one(whole))}
     assert len(group) == 2
 
@@ -191,15 +197,15 @@ def test_newest_of_this_machine_that_is_not_whole_is_found(whole: Run, tmp_path:
     other = whole.machine | {"id": "other"}
     save_run(replace(whole, id=ids["other"], machine=other, finished=None), tmp_path)
     machine = whole.machine["id"]
-    assert resume.find(resume.NEWEST, tmp_path, machine).id == ids["interrupted"]
+    assert resume.find_run(resume.NEWEST, tmp_path, machine).id == ids["interrupted"]
     path = save_run(replace(whole, id=ids["unfinished"], finished=None), tmp_path)
-    assert resume.find(resume.NEWEST, tmp_path, machine).id == ids["unfinished"]
-    assert resume.find(ids["whole"], tmp_path, machine).id == ids["whole"]
-    assert resume.find(str(path), tmp_path, machine).id == ids["unfinished"]
+    assert resume.find_run(resume.NEWEST, tmp_path, machine).id == ids["unfinished"]
+    assert resume.find_run(ids["whole"], tmp_path, machine).id == ids["whole"]
+    assert resume.find_run(str(path), tmp_path, machine).id == ids["unfinished"]
     with pytest.raises(resume.ResumeError, match=r"no run under .* was stopped before its end"):
-        resume.find(resume.NEWEST, tmp_path / "elsewhere", machine)
+        resume.find_run(resume.NEWEST, tmp_path / "elsewhere", machine)
     with pytest.raises(resume.ResumeError, match="neither a file nor the id of a run"):
-        resume.find("benchmarks", tmp_path, machine)
+        resume.find_run("benchmarks", tmp_path, machine)
 
 
 @pytest.mark.smoke
@@ -209,7 +215,7 @@ def test_newest_of_this_machine_that_is_not_whole_is_found(whole: Run, tmp_path:
      ["b", "--resume", "old", "-q"]],
 )  # fmt: skip
 def test_command_that_goes_on_names_the_run_once(arguments: list[str]) -> None:
-    assert resume.again(arguments, "new") == "pytest b -q --resume=new"
+    assert resume.resuming_command(arguments, "new") == "pytest b -q --resume=new"
 
 
 @pytest.mark.smoke

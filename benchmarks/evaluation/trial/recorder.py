@@ -160,7 +160,7 @@ def fresh_workers(subjects: Subjects, launch_set: LaunchSet) -> Iterator[dict[st
                     ]  # each starts on another core; all measure on one
                     started.append(subjects.launch(framework, core=core))
             for worker in [one for started in workers.values() for one in started]:
-                worker.ready()
+                worker.wait_until_ready()
         yield workers
     finally:
         for worker in [one for started in workers.values() for one in started]:

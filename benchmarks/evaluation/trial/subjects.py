@@ -9,7 +9,7 @@ from types import TracebackType
 from benchmarks.evaluation.trial import plan
 from benchmarks.evaluation.trial.plan import Subject
 from benchmarks.harness.launches import requests
-from benchmarks.harness.launches.affinity import keep_on
+from benchmarks.harness.launches.affinity import pin
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol.cells import EAGER, MODES
@@ -61,7 +61,7 @@ class Subjects:
         key = subject.problem
         if key not in self.files:
             self.files[key] = ProblemFiles(*key)
-        self._references[key, subject.phase] = self.files[key].reference(
+        self._references[key, subject.phase] = self.files[key].references.compute(
             launches, "backward", subject.phase
         )
 
@@ -87,7 +87,7 @@ class Subjects:
             WrongGradients: the gradients differ from the reference.
         """
         for i, launch in enumerate(launches):
-            keep_on(launch, plan.CORES[i % len(plan.CORES)])
+            pin(launch, plan.CORES[i % len(plan.CORES)])
             self.files[subject.problem].open_in(launch)
             launch.send("prepare", **self._preparation(subject))
         for launch in launches:
@@ -96,7 +96,7 @@ class Subjects:
                 raise WrongGradients(
                     f"{subject.id}: {answer.get('error') or answer['equivalence']}"
                 )
-            keep_on(launch, plan.CORE)
+            pin(launch, plan.CORE)
         warm = [launch.ask("warm", calls={subject.strategy: None}) for launch in launches]
         return max(sizes[subject.strategy] for sizes in warm)
 

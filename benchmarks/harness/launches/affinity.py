@@ -9,12 +9,12 @@ from pathlib import Path
 from benchmarks.harness.launches.launch import Launch
 
 
-def usable() -> list[int]:
+def available_cores() -> list[int]:
     """Return the numbers of the cores that this process may use, in order."""
     return sorted(os.sched_getaffinity(0))
 
 
-def started_on(core: int) -> tuple[str, ...]:
+def taskset_prefix(core: int) -> tuple[str, ...]:
     """Return the words before a worker's command that start all its threads on one core.
 
     This is the argument ``prefix`` of `Launch`.
@@ -22,7 +22,7 @@ def started_on(core: int) -> tuple[str, ...]:
     return "taskset", "-c", str(core)
 
 
-def keep_on(launch: Launch, core: int) -> None:
+def pin(launch: Launch, core: int) -> None:
     """Move every thread of a running worker to one core."""
     for thread in Path(f"/proc/{launch.pid}/task").iterdir():
         with contextlib.suppress(ProcessLookupError):  # the thread has ended meanwhile

@@ -72,11 +72,11 @@ class CheckWorkers:
         lasting = check_cache.folder(flags) if framework == "jax" else None
         return str(lasting or self._cache.name)
 
-    def shown(self, framework: str, fact: str) -> dict[str, Any]:
+    def demonstrate(self, framework: str, fact: str) -> dict[str, Any]:
         """Run a trap's demonstration in a framework, in float32, and return what it observed."""
         return self.worker(framework, "float32").ask("fact", name=fact)
 
-    def at(self, problem: Problem, framework: str, dtype: str = "float64") -> Launch:
+    def open(self, problem: Problem, framework: str, dtype: str = "float64") -> Launch:
         """Return a worker in which this problem is open with its initial weights.
 
         The test is skipped if the scenario has no part for the framework, and fails with one line
@@ -129,20 +129,20 @@ class CheckWorkers:
         """
         key = (problem, framework, method, phase, dtype)
         if key not in self._runs:
-            launch = self.at(problem, framework, dtype)
+            launch = self.open(problem, framework, dtype)
             self._runs[key] = self.files(problem).gradients(launch, *method, phase, again=True)
         return self._runs[key]
 
     def loss_gradients(self, problem: Problem, framework: str) -> dict[str, dict[str, Any]]:
         """Return loss → parameter → gradient in float64, of the gradients that are there."""
         out = str(self.files(problem).folder / f"losses-{framework}.npz")
-        losses = self.at(problem, framework).ask("loss_gradients", out=out)
+        losses = self.open(problem, framework).ask("loss_gradients", out=out)
         arrays = read_arrays(out)
         return {loss: under(arrays, loss) for loss in losses}
 
     def flow(self, problem: Problem, framework: str) -> dict[str, dict[str, str]]:
         """Return loss → parameter → ``absent``, ``zero`` or ``value``, in float64."""
-        states: dict[str, dict[str, str]] = self.at(problem, framework).ask("flow")
+        states: dict[str, dict[str, str]] = self.open(problem, framework).ask("flow")
         return states
 
     def train(
@@ -154,7 +154,7 @@ class CheckWorkers:
             ``weights``, ``buffers``, ``outputs`` and ``moments``, each name → array; the number of
             ``steps``; and ``state_bytes``, the size of the optimizer's state.
         """
-        launch = self.at(problem, framework, dtype)
+        launch = self.open(problem, framework, dtype)
         out = str(self.files(problem).folder / f"trained-{framework}.npz")
         counts = launch.ask("train", plan=plan, out=out)
         arrays = read_arrays(out)

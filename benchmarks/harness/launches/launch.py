@@ -158,7 +158,7 @@ class Launch:
         """Return whether the process is gone and should be replaced.
 
         A worker that could not start is not dead in this sense: a new one would fail in the same
-        way, and `ready` raises its error each time.
+        way, and `wait_until_ready` raises its error each time.
         """
         return self._killed or (self.hello is not None and self._process.poll() is not None)
 
@@ -167,7 +167,7 @@ class Launch:
         """Return the number of the worker's process."""
         return self._process.pid
 
-    def ready(self) -> dict[str, Any]:
+    def wait_until_ready(self) -> dict[str, Any]:
         """Wait until the framework is loaded, and return the worker's description of itself.
 
         Returns:
@@ -202,7 +202,7 @@ class Launch:
             WorkerCrashed: the process ended, or wrote a line that is no answer.
             WorkerTimeout: there was no answer in time; the process has been killed.
         """
-        self.ready()
+        self.wait_until_ready()
         self.send(op, **arguments)
         return self.receive(timeout)
 

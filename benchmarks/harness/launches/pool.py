@@ -96,7 +96,7 @@ class Pool:
         raise ValueError("that launch is not of this pool")
 
     @contextmanager
-    def apart(
+    def separate_worker(
         self, framework: str, device: str, dtype: str, environment: Mapping[str, str]
     ) -> Iterator[Launch]:
         """Start a worker with environment variables of its own, and kill it after the context.

@@ -20,17 +20,17 @@ Matrix = dict[str, dict[str, str]]  # loss → network → value, zero or absent
 Flows = dict[tuple[str, str], dict[str, Matrix]]  # (scenario, variant) → framework → its matrix
 
 
-class Untrusted(Exception):
+class UnreliableReference(Exception):
     """Raised when a float64 reference cannot be relied on, so that no cell can be checked."""
 
     outcome = "wrong_gradients"
 
 
-class ReferencesDisagree(Untrusted):
+class ReferencesDisagree(UnreliableReference):
     """Raised when the float64 references of the two frameworks differ by more than rounding."""
 
 
-class WrongFlow(Untrusted):
+class WrongFlow(UnreliableReference):
     """Raised when a loss changes a network that it must not change, or does not change one."""
 
 
@@ -108,15 +108,6 @@ class ProblemFiles:
         out = str(self.folder / f"gradients-{launch.framework}.npz")
         launch.ask("gradients", kind=kind, name=name, phase=phase, mode=mode, out=out, again=again)
         return read_arrays(out)
-
-    def reference(self, launches: Mapping[str, Launch], kind: str, phase: str) -> dict[str, str]:
-        """Return ``references.compute(launches, kind, phase)``."""
-        return self.references.compute(launches, kind, phase)
-
-    @property
-    def unsound(self) -> dict[str, Exception]:
-        """Return ``references.failures``."""
-        return self.references.failures
 
     def close(self) -> None:
         """Remove the files."""

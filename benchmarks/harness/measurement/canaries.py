@@ -85,7 +85,7 @@ def measure_canaries(job: CanaryJob, pool: Pool) -> CanaryResult:
     try:
         workers = pool.launches(job["framework"], job["device"], job["dtype"], job["launches"])
         for launch in workers:
-            launch.ready()
+            launch.wait_until_ready()
         ready = time.perf_counter()
         verdicts, answers = judge_twice(lambda attempt: _answers(workers, job, attempt))
         key = " ".join((job["framework"], job["device"], job["dtype"]))

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
-from benchmarks.harness.launches.problems import Untrusted
+from benchmarks.harness.launches.problems import UnreliableReference
 from benchmarks.harness.measurement import peak_memory
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers
@@ -43,7 +43,7 @@ def measure_group(job: GroupJob, pool: Pool) -> GroupResult:
     group = GroupMeasurement(job, pool)
     try:
         group.run()
-    except (Untrusted, WorkerError) as error:
+    except (UnreliableReference, WorkerError) as error:
         group.results.fail_all(error.outcome, str(error))
     except SpecError as error:
         group.results.fail_all("crashed", str(error))
@@ -98,7 +98,7 @@ class GroupMeasurement:
         launches = self.workers.all()
         with self._spending("starting"):
             for launch in (*self.workers.references().values(), *launches):
-                self._described = launch.ready()
+                self._described = launch.wait_until_ready()
 
     def _reference(self) -> str:
         """Return the file of the float64 reference that the cells are compared with."""

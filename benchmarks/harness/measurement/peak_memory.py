@@ -41,7 +41,7 @@ def _worker(job: GroupJob, pool: Pool, in_timed_process: bool) -> AbstractContex
     where = job["framework"], job["device"], job["dtype"]
     if in_timed_process:
         return nullcontext(pool.launches(*where, 1)[0])
-    return pool.apart(*where, environment=ENVIRONMENT)
+    return pool.separate_worker(*where, environment=ENVIRONMENT)
 
 
 def _reason(error: WorkerError) -> str:

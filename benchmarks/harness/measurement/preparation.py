@@ -86,7 +86,7 @@ class Preparation:
         preparing, failed = [], []
         for launch in launches:
             try:
-                launch.ready()
+                launch.wait_until_ready()
                 self.files.open_in(launch)
                 launch.send("prepare", **self._request())
                 preparing.append(launch)

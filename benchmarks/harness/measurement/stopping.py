@@ -93,7 +93,7 @@ class PrecisionGoal:
         return math.inf if len(d) < LAUNCHES_FOR_INTERVAL else half_width(moderate(d, self.prior))
 
 
-def parsed(text: str) -> float:
+def parse_precision(text: str) -> float:
     """Return the fraction that ``1%`` or ``0.01`` stands for.
 
     Raises:

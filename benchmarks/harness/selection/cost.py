@@ -62,7 +62,7 @@ def estimate(chosen: Selection, launches: int, cell_seconds: float, memory: bool
     Raises:
         SelectionError: the selection has no cell.
     """
-    selected = chosen.demand()
+    selected = chosen.require_cells()
     possible = [cell for cell in selected if not cell.unsupported()]
     by_group = groups(possible)
     problems = {(cell.scenario, cell.variant, cell.size): cell for cell in possible}

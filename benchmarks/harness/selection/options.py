@@ -73,7 +73,7 @@ class Selection:
                 "--size 'gpu' is never on a CPU; use --device cuda, or --size large"
             )
 
-    def demand(self) -> list[Cell]:
+    def require_cells(self) -> list[Cell]:
         """Return `cells`, of which there must be at least one.
 
         Raises:

@@ -38,7 +38,7 @@ class Measurements:
             run: the stopped run.
             cells: of this session, all of which the run has a record of.
         """
-        self.records = resume.kept(run, cells)
+        self.records = resume.measured_records(run, cells)
         keys = {sample_key(r) for r in self.records.values() if r["outcome"] == "ok"}
         self.samples = {key: series for key, series in run.samples.items() if key in keys}
         self.spent = dict(run.settings["spent_seconds"])
@@ -66,7 +66,7 @@ class Measurements:
         baseline_flops = baseline["figures"].get("flops") if baseline else None
         for cell in members:
             outcome = cells[cell.strategy]
-            self.records[cell] = recording.measured(cell, outcome, baseline_flops)
+            self.records[cell] = recording.record_measurement(cell, outcome, baseline_flops)
             if outcome["outcome"] == "ok" and outcome["samples"]:
                 series = [np.asarray(launch) for launch in outcome["samples"]]
                 self.samples[sample_key(self.records[cell])] = series
@@ -76,7 +76,7 @@ class Measurements:
     def fail(self, members: list[Cell], outcome: str, reason: str) -> None:
         """Record cells that could not be timed, all for the same reason."""
         self.forget(members)
-        self.records |= {cell: recording.failed(cell, outcome, reason) for cell in members}
+        self.records |= {cell: recording.record_failure(cell, outcome, reason) for cell in members}
 
     def forget(self, members: Iterable[Cell]) -> None:
         """Drop the records and samples of cells."""
@@ -99,7 +99,7 @@ class Measurements:
 
     def record(self, cell: Cell) -> Record:
         """Return the cell's record; its outcome is ``interrupted`` if it was never measured."""
-        return self.records.get(cell) or recording.failed(cell, "interrupted", STOPPED)
+        return self.records.get(cell) or recording.record_failure(cell, "interrupted", STOPPED)
 
     def _timed(self) -> list[Cell]:
         return [cell for cell, record in self.records.items() if sample_key(record) in self.samples]

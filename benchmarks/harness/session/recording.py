@@ -44,7 +44,7 @@ REPORTED = (
 )
 
 
-def scenarios(cells: Iterable[Cell]) -> dict[str, dict[str, Any]]:
+def describe_scenarios(cells: Iterable[Cell]) -> dict[str, dict[str, Any]]:
     """Describe each scenario of the cells, for readers who have the run and not this project.
 
     Returns:
@@ -61,7 +61,7 @@ def scenarios(cells: Iterable[Cell]) -> dict[str, dict[str, Any]]:
     }
 
 
-def failed(cell: Cell, outcome: str, why: str) -> Record:
+def record_failure(cell: Cell, outcome: str, why: str) -> Record:
     """Return the record of a cell without a time; every figure is null for the same reason."""
     record = new_record(
         asdict(cell),
@@ -73,7 +73,9 @@ def failed(cell: Cell, outcome: str, why: str) -> Record:
     return explain(record, why)
 
 
-def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None) -> Record:
+def record_measurement(
+    cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
+) -> Record:
     """Return the record of a cell that was measured; it gets no estimates yet.
 
     Args:
@@ -83,7 +85,7 @@ def measured(cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
     """
     if result["outcome"] != "ok":
         checked = _checked(result["figures"])
-        return failed(cell, result["outcome"], result["why"]) | checked
+        return record_failure(cell, result["outcome"], result["why"]) | checked
     figures = _figures(result, baseline_flops)
     record = new_record(
         asdict(cell),

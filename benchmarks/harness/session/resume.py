@@ -40,7 +40,7 @@ class ResumeError(Exception):
     """Raised when a run cannot be continued; the message is one line for the user."""
 
 
-def find(name: str, folder: Path, machine: str) -> Run:
+def find_run(name: str, folder: Path, machine: str) -> Run:
     """Load the run to continue.
 
     Args:
@@ -77,7 +77,7 @@ def _path(name: str, folder: Path) -> Path:
     return paths[0]
 
 
-def check(
+def check_comparable(
     run: Run, machine: Mapping[str, Any], settings: Mapping[str, Any], cells: Sequence[Cell]
 ) -> None:
     """Raise `ResumeError` unless new times would be comparable with those of the run.
@@ -121,7 +121,7 @@ def _other_settings(run: Run, settings: Mapping[str, Any]) -> str | None:
     for name, value in settings.items():
         there, here = run.settings.get(name), plain(value)
         if name not in NOT_COMPARED and there != here:
-            repeat = f"repeat its command: {command(run)}"
+            repeat = f"repeat its command: {command_to_resume(run)}"
             return f"{name} is {there} there, {here} here; {repeat}"
     return None
 
@@ -132,17 +132,17 @@ def _other_cells(run: Run, cells: Sequence[Cell]) -> str | None:
         return None
     return (
         f"it lacks {len(here - there)} of the cells selected here and has {len(there - here)} "
-        f"others; repeat its command: {command(run)}"
+        f"others; repeat its command: {command_to_resume(run)}"
     )
 
 
-def command(run: Run) -> str:
+def command_to_resume(run: Run) -> str:
     """Return the command line that continues a run."""
     arguments = run.settings.get("arguments", ["benchmarks", "--benchmark-only"])
-    return again(arguments, run.id)
+    return resuming_command(arguments, run.id)
 
 
-def again(arguments: Iterable[str], run: str | Path) -> str:
+def resuming_command(arguments: Iterable[str], run: str | Path) -> str:
     """Return a command line that continues a session's run.
 
     Args:
@@ -160,13 +160,13 @@ def again(arguments: Iterable[str], run: str | Path) -> str:
     return shlex.join(["pytest", *others, f"--resume={run}"])
 
 
-def kept(run: Run, cells: Iterable[Cell]) -> dict[Cell, Record]:
+def measured_records(run: Run, cells: Iterable[Cell]) -> dict[Cell, Record]:
     """Return the records of the cells that the run has measured, with or without success."""
     records = {cell_of(record): record for record in run.records}
     return {cell: records[cell] for cell in cells if records[cell]["outcome"] != "interrupted"}
 
 
-def unfinished(
+def unfinished_groups(
     cells: Iterable[Cell], records: Mapping[Cell, Record], samples: Mapping[str, Any]
 ) -> list[list[Cell]]:
     """Return the groups to measure: those in which a cell failed, or was not measured.

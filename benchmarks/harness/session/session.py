@@ -67,7 +67,7 @@ class BenchmarkSession:
         self.interrupted = False
         self._begin = time.monotonic()
         if config.getoption("resume"):
-            self._resume(resume.find(config.getoption("resume"), folder, self.machine["id"]))
+            self._resume(resume.find_run(config.getoption("resume"), folder, self.machine["id"]))
         _interrupt_at(signal.SIGTERM, signal.SIGHUP)
         self._complete = False
 
@@ -84,12 +84,12 @@ class BenchmarkSession:
             "code": resume.code_digest(self.cells),
             "memory": option("memory"),
             "arguments": list(self.config.invocation_params.args),
-            "scenarios": recording.scenarios(self.cells),
+            "scenarios": recording.describe_scenarios(self.cells),
         }
 
     def _resume(self, run: Run) -> None:
         """Continue a stopped run under its own id."""
-        resume.check(run, self.machine, self.settings, self.cells)
+        resume.check_comparable(run, self.machine, self.settings, self.cells)
         self.id, self.started = run.id, run.started
         self.machine = run.machine | self.machine
         self.measurements.restore(run, self.cells)
@@ -109,11 +109,11 @@ class BenchmarkSession:
 
     def _measure_all(self) -> None:
         measurements = self.measurements
-        groups = resume.unfinished(self.cells, measurements.records, measurements.samples)
+        groups = resume.unfinished_groups(self.cells, measurements.records, measurements.samples)
         for cell in self.cells:
             reason = cell.unsupported()
             if reason:
-                measurements.records[cell] = recording.failed(cell, "unsupported", reason)
+                measurements.records[cell] = recording.record_failure(cell, "unsupported", reason)
         progress = Progress(self.config, len(groups), enabled=self.timing)
         try:
             if self.timing and groups:
@@ -224,12 +224,12 @@ class BenchmarkSession:
         self._lock.release()
 
     @property
-    def trouble(self) -> str | None:
+    def save_error(self) -> str | None:
         """Return why the run could not be saved, None if it was."""
         return self.checkpoint.error
 
     @property
-    def distrusted(self) -> bool:
+    def canary_failed(self) -> bool:
         """Return whether a canary failed."""
         return bool(canary_status.failed(self.settings))
 
@@ -260,7 +260,7 @@ class BenchmarkSession:
         run = self.checkpoint.rescued or (self.checkpoint.path and self.id)
         if run and (self.interrupted or failures.failed(self.measurements.records.values())):
             purpose = "to go on" if self.interrupted else "all that failed again, in the same run"
-            command = resume.again(self.settings["arguments"], run)
+            command = resume.resuming_command(self.settings["arguments"], run)
             terminal.write_line(f"{purpose}: {command}")
 
 

@@ -54,8 +54,8 @@ def ask_for_one(pool: Pool) -> Launch:
 
 
 def ask_for_a_separate_one(pool: Pool) -> None:
-    with pool.apart(*WHERE, environment={}) as launch:
-        launch.ready()
+    with pool.separate_worker(*WHERE, environment={}) as launch:
+        launch.wait_until_ready()
 
 
 def ask_for_a_replacement(pool: Pool) -> Launch:
@@ -103,7 +103,7 @@ def test_a_second_interrupt_while_it_closes_leaves_no_worker(
     with fake_framework(monkeypatch) as pool:
         launches = list(pool.launches(*WHERE, 3))
         for worker in launches:
-            worker.ready()
+            worker.wait_until_ready()
         monkeypatch.setattr(Launch, "kill", interrupted)
         with pytest.raises(KeyboardInterrupt):
             pool.close()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness.measurement.stopping import PrecisionGoal, parsed
+from benchmarks.harness.measurement.stopping import PrecisionGoal, parse_precision
 from results.statistics.moderation import (
     NO_PRIOR,
     Prior,
@@ -87,10 +87,10 @@ def test_travels_as_json(prior: Prior) -> None:
 
 
 def test_text_is_a_share_or_a_percentage() -> None:
-    assert parsed("1%") == parsed("0.01") == 0.01
+    assert parse_precision("1%") == parse_precision("0.01") == 0.01
     for wrong in ("", "x", "0", "100%", "-1%", "nan", "1.5"):
         with pytest.raises(ValueError, match="must be above 0"):
-            parsed(wrong)
+            parse_precision(wrong)
 
 
 def test_group_takes_more_launches_and_says_why_it_stopped(measured: Any) -> None:

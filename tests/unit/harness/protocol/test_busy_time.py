@@ -82,7 +82,7 @@ def test_worker_that_was_replaced_or_had_one_errand_counts(
     (one,) = measured.pool.launches("fake", "cpu", "float32", 1)
     worked_in(measured.pool, one, "slow", tmp_path / "one.npz")
     measured.pool.replace(one)
-    with measured.pool.apart("fake", "cpu", "float32", {}) as other:
+    with measured.pool.separate_worker("fake", "cpu", "float32", {}) as other:
         worked_in(measured.pool, other, "slow", tmp_path / "other.npz")
     assert measured.pool.worker_seconds() >= 2 * NAP
     assert measured.pool.worker_seconds() == 0.0

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.harness.session.recording import failed, measured, scenarios
+from benchmarks.harness.session.recording import (
+    describe_scenarios,
+    record_failure,
+    record_measurement,
+)
 from benchmarks.harness.session.replay import Replay, replay
 from benchmarks.machine import environment
 from benchmarks.machine.host import Host
@@ -46,7 +50,7 @@ def result(**changes: Any) -> dict[str, Any]:
 
 
 def test_figures_are_the_ones_measured_and_the_prediction_is_cell_over_baseline() -> None:
-    record: Any = finish(measured(CELL, result(), 110.0))
+    record: Any = finish(record_measurement(CELL, result(), 110.0))
     known = {"flops": 220.0, "first_call_seconds": 0.5, "residual_bytes": 64}
     assert {name: record[name] for name in known} == known
     assert record["predicted_ratio"] == 2.0
@@ -56,7 +60,7 @@ def test_figures_are_the_ones_measured_and_the_prediction_is_cell_over_baseline(
 
 def test_figure_that_could_not_be_had_is_null_with_its_reason_and_never_0() -> None:
     figures = {"flops": 0, "residual_bytes": None, "gradient_error": None}
-    record: Any = finish(measured(CELL, result(figures=figures), 110.0))
+    record: Any = finish(record_measurement(CELL, result(figures=figures), 110.0))
     reasons = {
         "flops": "the counter saw no operation",
         "predicted_ratio": "no FLOPs counted",
@@ -77,7 +81,7 @@ def test_errors_of_the_parameters_are_kept_with_three_digits() -> None:
     figures = {
         "gradient_error": {"relative": 1.23456e-7, "tensor": "net1.w", "parameters": parameters}
     }
-    error = measured(CELL, result(figures=figures), 110.0)["gradient_error"]
+    error = record_measurement(CELL, result(figures=figures), 110.0)["gradient_error"]
     assert error == {
         "relative": 1.23456e-7,
         "tensor": "net1.w",
@@ -88,7 +92,7 @@ def test_errors_of_the_parameters_are_kept_with_three_digits() -> None:
 def test_cell_that_failed_has_no_figure_but_what_is_wrong_with_its_gradients() -> None:
     wrong = {"outcome": "wrong_gradients", "why": "net1.linear.bias: not finite"}
     wrong_result = result(figures={"equivalence": wrong["why"]}, peak_seconds=[1.0, 1.0], **wrong)
-    record: Any = finish(measured(CELL, wrong_result, 110.0))
+    record: Any = finish(record_measurement(CELL, wrong_result, 110.0))
     assert record["outcome"] == "wrong_gradients"
     assert (record["equivalence"], record["gradient_error"]) == (wrong["why"], ERROR)
     left = [name for name in FIGURES if record[name] is not None]
@@ -98,7 +102,7 @@ def test_cell_that_failed_has_no_figure_but_what_is_wrong_with_its_gradients() -
 
 def test_share_of_the_peak_is_the_products_over_each_launchs_lower_quartile() -> None:
     """Take quartiles of 2 and 4 s, and products of 1 and 3 s: shares of 50 % and 75 %."""
-    record = measured(CELL, result(peak_seconds=[1.0, 3.0]), 110.0)
+    record = record_measurement(CELL, result(peak_seconds=[1.0, 3.0]), 110.0)
     assert record["peak_share"] == pytest.approx(0.625)
 
 
@@ -123,7 +127,7 @@ class Fixture:
 def test_native_tables_get_each_sample_once_and_in_order() -> None:
     series = Replay([1.0, 4.0, 2.0])
     fixture = Fixture(series)
-    record = measured(CELL, result(), 110.0)
+    record = record_measurement(CELL, result(), 110.0)
     replay((record, series), fixture)
     assert fixture.times == [1.0, 4.0, 2.0]
     short = {"relative": 1e-7, "tensor": "net1.linear.weight"}
@@ -132,7 +136,7 @@ def test_native_tables_get_each_sample_once_and_in_order() -> None:
 
 @pytest.mark.parametrize("outcome", ["wrong_gradients", "timeout", "crashed", "out_of_memory"])
 def test_cell_that_failed_fails_its_test_with_its_reason_and_command(outcome: str) -> None:
-    record = failed(CELL, outcome, "the worker ended")
+    record = record_failure(CELL, outcome, "the worker ended")
     # a skip that got through would skip this very test
     endings = (pytest.fail.Exception, pytest.skip.Exception)
     with pytest.raises(endings, match=f"{outcome}: the worker ended\npytest bench") as raised:
@@ -158,7 +162,7 @@ def test_machine_is_known_by_what_is_stable_and_by_nothing_else(
 
 
 def test_a_run_says_what_its_scenarios_are() -> None:
-    described = scenarios([CELL, CELL])
+    described = describe_scenarios([CELL, CELL])
     assert list(described) == [CELL.scenario]
     assert described[CELL.scenario]["summary"] == CELL.spec.summary
     assert described[CELL.scenario]["sizes"]["seed"] == dict(CELL.spec.sizes["seed"])
