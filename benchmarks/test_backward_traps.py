@@ -13,7 +13,7 @@ IN_PLACE = "modified by an inplace operation"
 
 
 def test_second_backward_without_retain_graph_raises(workers: CheckWorkers) -> None:
-    result = workers.demonstrate("torch", "second_backward_without_retain_graph")
+    result = workers.demonstrate("torch", "second_backward_through_freed_residuals")
     assert_raised(result["without"], "RuntimeError", "backward through the graph a second time")
     assert result["with"] is None
 
@@ -130,12 +130,12 @@ def test_host_array_inside_jit_raises(workers: CheckWorkers) -> None:
 
 
 def test_update_between_two_pullbacks_changes_neither(workers: CheckWorkers) -> None:
-    result = workers.demonstrate("jax", "update_between_pullbacks")
+    result = workers.demonstrate("jax", "step_between_backward_passes")
     assert result == {"equal_to_undisturbed": True, "equal_to_new_parameters": False}
 
 
 def test_donated_residuals_raise_on_reuse(workers: CheckWorkers) -> None:
-    result = workers.demonstrate("jax", "donated_residuals")
+    result = workers.demonstrate("jax", "second_backward_through_freed_residuals")
     assert result["kept"] is None
     assert result["donated"] is not None, "the pullback of donated residuals ran a second time"
     assert "Buffer has been deleted or donated" in result["donated"]["message"]

@@ -18,7 +18,7 @@ WIDTH, BATCH = 64, 32
 Networks = dict[str, list[Array]]
 
 
-def donated_residuals() -> dict[str, Any]:
+def second_backward_through_freed_residuals() -> dict[str, Any]:
     """Run a second pullback through residuals that the first one freed or retained.
 
     Donating a pullback to the jit that calls it frees its residuals, as a backward pass frees the
@@ -43,7 +43,7 @@ def donated_residuals() -> dict[str, Any]:
     }
 
 
-def update_between_pullbacks() -> dict[str, Any]:
+def step_between_backward_passes() -> dict[str, Any]:
     """Update the parameters between two pullbacks.
 
     Arrays are immutable, so the second pullback is still at the parameters of the forward pass.

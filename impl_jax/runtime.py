@@ -91,7 +91,7 @@ class Gauge:
         self.where = where
         self._earlier = 0
 
-    def held(self) -> int:
+    def in_use(self) -> int:
         """Return the bytes in use now."""
         return self._figure("bytes_in_use")
 
@@ -121,7 +121,7 @@ def gauge(where: jax.Device) -> Gauge | None:
     return None if where.platform == "cpu" else Gauge(where)
 
 
-def hold(size: int, where: jax.Device) -> list[jax.Array]:
+def allocate(size: int, where: jax.Device) -> list[jax.Array]:
     """Allocate ``size`` bytes on the device in blocks of 8 MiB, and write to them."""
     sizes = [BLOCK] * (size // BLOCK)
     blocks = [jnp.ones(size, dtype=jnp.uint8, device=where) for size in sizes]

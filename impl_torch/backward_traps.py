@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 KINDS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 
 
-def second_backward_without_retain_graph() -> dict[str, Any]:
+def second_backward_through_freed_residuals() -> dict[str, Any]:
     """Run a second backward pass through tensors that the first one freed or retained."""
     net1, net2, x = _networks()
     first, second = _two_losses(net1, net2, x)

@@ -109,7 +109,7 @@ class Gauge:
     def __init__(self, where: torch.device) -> None:
         self.where = where
 
-    def held(self) -> int:
+    def in_use(self) -> int:
         """Return the bytes in use now."""
         return torch.cuda.memory_allocated(self.where)
 
@@ -127,7 +127,7 @@ def gauge(where: torch.device) -> Gauge | None:
     return Gauge(where) if where.type == "cuda" else None
 
 
-def hold(size: int, where: torch.device) -> list[torch.Tensor]:
+def allocate(size: int, where: torch.device) -> list[torch.Tensor]:
     """Allocate ``size`` bytes on the device in blocks of 8 MiB, and write to them."""
     sizes = [BLOCK] * (size // BLOCK)
     return [torch.ones(size, dtype=torch.uint8, device=where) for size in sizes]

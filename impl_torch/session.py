@@ -52,9 +52,9 @@ class Session:
         """Return the gauge that reads this device's memory; None on a CPU."""
         return runtime.gauge(self.device)
 
-    def hold(self, size: int) -> list[Any]:
+    def allocate(self, size: int) -> list[Any]:
         """Allocate ``size`` bytes on this device, by which the harness checks what is read."""
-        return list(runtime.hold(size, self.device))
+        return list(runtime.allocate(size, self.device))
 
     def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
         """Return the shape of every parameter and buffer by its name, in the canonical layout."""

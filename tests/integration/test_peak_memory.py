@@ -117,7 +117,7 @@ def test_system_that_does_not_count_says_so(
     with pytest.raises(Unmeasurable, match="only Linux counts a process's peak"):
         ProcessMemory()
     status.write_text("VmRSS:\t  12 kB\n")
-    assert ProcessMemory().held() == 12 * 1024
+    assert ProcessMemory().in_use() == 12 * 1024
     with pytest.raises(Unmeasurable, match="has no VmHWM"):
         ProcessMemory().peak()
 
@@ -130,7 +130,7 @@ class Lifelong:
     def __init__(self) -> None:
         self.now, self.most, self.earlier = 100, 100, 0
 
-    def held(self) -> int:
+    def in_use(self) -> int:
         return self.now
 
     def reset(self) -> None:
@@ -179,7 +179,7 @@ gauge = Gauge(SimpleNamespace(platform="gpu", memory_stats=lambda: stats))
 gauge.reset()
 print(refused(gauge.peak))
 stats["peak_bytes_in_use"] = 90
-print(gauge.held(), gauge.peak())
+print(gauge.in_use(), gauge.peak())
 stats.clear()
 print(refused(gauge.held))
 """

@@ -27,7 +27,7 @@ class Gauge(Protocol):
     def resettable(self) -> bool: ...
     @property
     def resolution(self) -> int: ...
-    def held(self) -> int: ...  # bytes held now
+    def in_use(self) -> int: ...  # bytes held now
     def reset(self) -> None: ...  # begin a new peak
     def peak(self) -> int: ...  # most bytes held since `reset`
 
@@ -71,7 +71,7 @@ class Memory(Base):
         for size in (2 * KNOWN, KNOWN):
             before = _settled(gauge)
             gauge.reset()
-            known = self.session.hold(size)
+            known = self.session.allocate(size)
             read = gauge.peak() - before
             del known
         if abs(read - KNOWN) > WITHIN * KNOWN + gauge.resolution:
@@ -104,10 +104,10 @@ def _settled(gauge: Gauge) -> int:
 
     XLA's threads still free buffers of a call after its result is there.
     """
-    held, still = gauge.held(), 0
+    held, still = gauge.in_use(), 0
     for _ in range(MOST):
         time.sleep(PAUSE)
-        now = gauge.held()
+        now = gauge.in_use()
         still = still + 1 if now >= held else 0
         held = min(held, now)
         if still == STILL:

@@ -46,7 +46,7 @@ class ProcessMemory:
         processors = len(os.sched_getaffinity(0))
         return int(4 * batch * math.sqrt(processors)) * resource.getpagesize()
 
-    def held(self) -> int:
+    def in_use(self) -> int:
         """Return the bytes that are resident now, after the C library has returned free memory."""
         if hasattr(LIBC, "malloc_trim"):  # glibc has it; musl keeps no free memory
             LIBC.malloc_trim(0)

@@ -39,7 +39,7 @@ class Session:
     def gauge(self) -> None:
         """Return None: memory is that of the process."""
 
-    def hold(self, size: int) -> list[Any]:
+    def allocate(self, size: int) -> list[Any]:
         if "FAKE_HOARDS" not in os.environ:
             return [np.ones(size, np.uint8)]
         if not HOARD:  # the same block each time
