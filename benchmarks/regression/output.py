@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.harness.protocol import cells
 from results.records import storage
 from results.records.record import RecordError
-from results.regression.document import Analysis, analysis, ending
+from results.regression.document import Analysis, analysis, session_exit_code
 from results.terminal.stdout import width_and_colour
 
 NARROWEST = 80
@@ -164,7 +164,7 @@ def show_analysis(
     for name, target in targets.items():
         if target and target != "-":
             storage.write_whole({Path(target): forms[name]().encode()})
-    return ending(document, findings)
+    return session_exit_code(document, findings)
 
 
 def _table(document: Mapping[str, Any], findings: Analysis) -> str:

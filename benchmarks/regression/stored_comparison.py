@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     if (base.id, base.machine["id"]) == (head.id, head.machine["id"]):
         raise RecordError(f"run {base.id} is both sides; name two runs, or measure another first")
     base, head = (_selected(one, options) for one in (base, head))
-    findings = stored_runs.compared(base, head)
+    findings = stored_runs.compare(base, head)
     return output.show_analysis(document(base, head), findings, options)
 
 

@@ -25,7 +25,14 @@ from benchmarks.regression.versions import VersionRequest
 from benchmarks.regression.worktrees import VersionError
 from benchmarks.scenarios.external import loading
 from results.records.record import RecordError
-from results.regression.document import ERROR, INTERRUPTED, REGRESSION, Analysis, analysis, ending
+from results.regression.document import (
+    ERROR,
+    INTERRUPTED,
+    REGRESSION,
+    Analysis,
+    analysis,
+    session_exit_code,
+)
 from results.terminal import regression_table
 
 Result = tuple[dict[str, Any], Analysis]
@@ -85,7 +92,7 @@ def compare(session: pytest.Session, cells: Sequence[Cell]) -> None:
     config.stash[RESULT] = document, findings
     if document["stopped"] == INTERRUPTED:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
-    failed = ending(document, findings) in (REGRESSION, ERROR)
+    failed = session_exit_code(document, findings) in (REGRESSION, ERROR)
     if failed and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -17,11 +17,11 @@ from results.statistics.verdict import MARGIN
 EAGER = "eager"
 # Two reasons for which a page has a word of its own.
 NEVER = "never: compiled is slower"
-NOT_TOLD = "no difference that can be told from noise"
+INDISTINGUISHABLE = "no difference that can be told from noise"
 
 
 @dataclass(frozen=True)
-class Payback:
+class BreakEven:
     """The break-even of a cell in a compiled mode with its eager twin.
 
     ``calls`` is the smallest number of calls N, the first included, after which the compiled mode
@@ -42,19 +42,19 @@ class Payback:
     missing: str | None = None
 
 
-def paybacks(records: Iterable[AnyRecord]) -> list[Payback]:
+def break_evens(records: Iterable[AnyRecord]) -> list[BreakEven]:
     """Return the break-even of each ``ok`` cell that is not eager, in the order of the records."""
     records = list(records)
     eager = {_without_mode(record): record for record in records if record["mode"] == EAGER}
     compiled = [r for r in records if r["mode"] != EAGER and r["outcome"] == "ok"]
-    return [payback(record, eager.get(_without_mode(record))) for record in compiled]
+    return [break_even(record, eager.get(_without_mode(record))) for record in compiled]
 
 
-def payback(record: AnyRecord, eager: AnyRecord | None) -> Payback:
+def break_even(record: AnyRecord, eager: AnyRecord | None) -> BreakEven:
     """Return the break-even of a compiled cell with its eager twin, or why there is none."""
     missing = _missing_times(record, eager) or _no_first_call(record)
     if missing is not None:
-        return Payback(record, eager, missing=missing)
+        return BreakEven(record, eager, missing=missing)
     assert eager is not None
     return _break_even(
         record, eager, eager["seconds"], record["seconds"], record["first_call_seconds"]
@@ -63,7 +63,7 @@ def payback(record: AnyRecord, eager: AnyRecord | None) -> Payback:
 
 def _break_even(
     record: AnyRecord, eager: AnyRecord, slow: Estimate, fast: Estimate, first: float
-) -> Payback:
+) -> BreakEven:
     """Return the break-even of an eager time, ``slow``, and a compiled one, ``fast``.
 
     The two intervals must lie apart, the compiled one below, and the times beyond a margin. This is
@@ -72,13 +72,13 @@ def _break_even(
     """
     if fast["low"] is None or fast["high"] is None or slow["low"] is None or slow["high"] is None:
         few = f"no verdict without intervals; there were {fast['launches']} launches"
-        return Payback(record, eager, missing=few)
+        return BreakEven(record, eager, missing=few)
     if fast["low"] > slow["high"]:
-        return Payback(record, eager, missing=NEVER)
+        return BreakEven(record, eager, missing=NEVER)
     near = fast["estimate"] > (1 - MARGIN) * slow["estimate"]
     if near or fast["high"] >= slow["low"]:
-        return Payback(record, eager, missing=NOT_TOLD)
-    return Payback(
+        return BreakEven(record, eager, missing=INDISTINGUISHABLE)
+    return BreakEven(
         record,
         eager,
         calls=_calls(first, slow["estimate"], fast["estimate"]),

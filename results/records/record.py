@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from results.records.schema import Record as Record  # most readers import it from here
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -81,7 +83,6 @@ RECORD_KEYS = (
     "missing",
 )
 
-Record = dict[str, Any]
 # A record that is only read, by keys that may be chosen at run time.
 AnyRecord = Mapping[str, Any]
 

@@ -129,7 +129,7 @@ class Analysis:
         return NOTHING_SLOWER if decided else UNDECIDED
 
 
-def ending(document: Mapping[str, Any], result: Analysis) -> int:
+def session_exit_code(document: Mapping[str, Any], result: Analysis) -> int:
     """Return the exit code of the session that made this document; see docs/regress.md.
 
     A session that broke off or was not saved ends with an error, whatever was concluded, except for
@@ -264,7 +264,7 @@ def _decided(
     findings = []
     for place, entry in enumerate(entries):
         rows = {metric: place + i * len(entries) for i, metric in enumerate(metrics)}
-        undisturbed = all(session.control_held[row] for row in rows.values())
+        undisturbed = all(session.control_passed[row] for row in rows.values())
         own = {metric: ratios[row] for metric, row in rows.items()}
         verdict = joint_verdict({metric: ratio.verdict for metric, ratio in own.items()})
         findings.append(_finding(entry, own, verdict, "" if undisturbed else DISTURBED))
@@ -306,7 +306,7 @@ def design_of(document: Document, groups: Sequence[int]) -> Design:
     )
 
 
-def _ratios(session: launch_pairs.Session) -> list[Ratio]:
+def _ratios(session: launch_pairs.Decision) -> list[Ratio]:
     halves = half_widths(session.rows)
     return [
         Ratio(math.exp(log), math.exp(log - half), math.exp(log + half), str(verdict))

@@ -59,7 +59,7 @@ class Series:
         started: when each run started.
         commits: the commit of each run, with a ``+`` where files differed from it.
         seconds: the cell's time in each run, in seconds per call.
-        frozen: the time of the machine reference of its framework, a program that never
+        reference_seconds: the time of the machine reference of its framework, a program that never
             changes, in the same sessions, in seconds; nan where a run has none.
     """
 
@@ -69,7 +69,7 @@ class Series:
     started: Sequence[str]
     commits: Sequence[str]
     seconds: Array
-    frozen: Array
+    reference_seconds: Array
 
     @property
     def name(self) -> str:
@@ -250,7 +250,7 @@ def series(history: History, machine: str, **selected: Sequence[str] | None) -> 
     return all_series
 
 
-def of_runs(runs: Sequence[Run]) -> list[Series]:
+def series_of_runs(runs: Sequence[Run]) -> list[Series]:
     """Return the cells that have times in these loaded runs of one machine, oldest first."""
     columns = ("run", "started", "commit", "seconds", "frozen", "outcome")
     points: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}

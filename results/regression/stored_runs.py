@@ -61,7 +61,7 @@ class Change:
     head: float
 
 
-def compared(base: Run, head: Run) -> Analysis:
+def compare(base: Run, head: Run) -> Analysis:
     """Compare every cell that either run timed, head against base.
 
     Raises:

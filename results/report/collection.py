@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from results.estimates.cross_framework import FrameworkRatio, framework_ratios
-from results.records.record import Record, Run, sample_key
+from results.records.record import AnyRecord, Run, sample_key
 from results.records.storage import load_run
 
 
@@ -40,7 +40,7 @@ class Machine:
         return runs
 
     @cached_property
-    def records(self) -> list[Record]:
+    def records(self) -> list[AnyRecord]:
         """The newest record of each cell; those from the newest run come first."""
         return [record for run in reversed(self.runs) for record in self._newest_records(run)]
 
@@ -67,7 +67,7 @@ class Machine:
         )
         return [key for key, count in counts.items() if count > 1]
 
-    def _newest_records(self, run: Run) -> list[Record]:
+    def _newest_records(self, run: Run) -> list[AnyRecord]:
         """Return the records of a run that no newer run replaces."""
         return [record for record in run.records if self.run_of[sample_key(record)] is run]
 

@@ -18,7 +18,7 @@ from results.formatting import (
     share_text,
     significant,
 )
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.report.model import FILTERS, Chart
 from results.report.record_cells import framework_and_mode, network_name
 
@@ -32,7 +32,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8
 FRAMEWORK_COLOURS = {"torch": "#d55e00", "jax": "#0072b2"}
 
 
-def record_mark(record: Record) -> Mark:
+def record_mark(record: AnyRecord) -> Mark:
     """Return a record as a mark: its names, its figures, and the texts of its tooltip."""
     ratio, seconds = record["ratio"] or {}, record["seconds"] or {}
     return {

@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results.records.failures import outcome_reason
-from results.records.record import CELL_FIELDS, Record, RecordError, Run, cell_id
+from results.records.record import CELL_FIELDS, AnyRecord, RecordError, Run, cell_id
 from results.records.storage import write_whole
 
 if TYPE_CHECKING:  # importing pandas takes a moment
@@ -129,7 +129,7 @@ def _table(rows: Iterable[Row]) -> pandas.DataFrame:
     return pandas.DataFrame(columns)
 
 
-def _flat(run: Run, record: Record) -> dict[str, Any]:
+def _flat(run: Run, record: AnyRecord) -> dict[str, Any]:
     """Return a record and the columns of its run without nested mappings."""
     seconds, ratio = record["seconds"] or {}, record["ratio"] or {}
     error = record["gradient_error"] or {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.report.record_cells import network_name
 
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}  # distance from 1 to the next number
@@ -20,10 +20,10 @@ class GradientError(NamedTuple):
 
     epsilons: float
     parameter: str
-    record: Record
+    record: AnyRecord
 
 
-def gradient_errors(records: Iterable[Record]) -> list[GradientError]:
+def gradient_errors(records: Iterable[AnyRecord]) -> list[GradientError]:
     """Return the worst error of each network, size, framework, mode and parameter, worst first."""
     worst: dict[tuple[str, ...], GradientError] = {}
     for record in records:
@@ -34,7 +34,7 @@ def gradient_errors(records: Iterable[Record]) -> list[GradientError]:
     return sorted(worst.values(), key=lambda one: one.epsilons, reverse=True)
 
 
-def _errors_of(record: Record) -> Iterator[GradientError]:
+def _errors_of(record: AnyRecord) -> Iterator[GradientError]:
     """Yield the error of each parameter; of an old record only that of the worst tensor."""
     error = record["gradient_error"]
     if not error or error.get("relative") is None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from results.grouping import group_by, group_by_fields
-from results.records.record import CELL_FIELDS, Record
+from results.records.record import CELL_FIELDS, AnyRecord
 from results.report.record_cells import is_baseline
 from results.report.vocabulary import (
     FREEZE,
@@ -48,7 +48,7 @@ class StrategySummary:
     """
 
     strategy: str
-    records: Sequence[Record]
+    records: Sequence[AnyRecord]
     verdicts: Counter[str]
     front: int
     groups: int
@@ -89,7 +89,7 @@ class Recommendation:
     others: Sequence[StrategySummary]
 
 
-def recommend(records: Iterable[Record]) -> list[Recommendation]:
+def recommend(records: Iterable[AnyRecord]) -> list[Recommendation]:
     """Return a recommendation for each kind, phase, framework, mode and baseline of the records.
 
     The usual mode of a framework comes first. Among the phases the backward pass alone comes first.
@@ -119,7 +119,7 @@ def _phase_rank(name: str) -> int:
     return phases.index(name) if name in phases else len(phases)
 
 
-def _recommend_by_baseline(records: Sequence[Record]) -> list[Recommendation]:
+def _recommend_by_baseline(records: Sequence[AnyRecord]) -> list[Recommendation]:
     """Return a recommendation for each baseline among records of one kind, phase and mode."""
     kind, phase, framework, mode = (records[0][name] for name in RECOMMENDATION_FIELDS)
     recommendations = []
@@ -149,7 +149,7 @@ def _rank(summary: StrategySummary, baseline: str, framework: str) -> tuple[int,
     return -summary.front, summary.strategy != baseline, place
 
 
-def _summarize(records: Sequence[Record]) -> list[StrategySummary]:
+def _summarize(records: Sequence[AnyRecord]) -> list[StrategySummary]:
     """Return a summary of each strategy, in first-seen order."""
     front: Counter[str] = Counter()
     timed: Counter[str] = Counter()
@@ -162,7 +162,7 @@ def _summarize(records: Sequence[Record]) -> list[StrategySummary]:
     ]
 
 
-def _summary(name: str, members: list[Record], front: int, groups: int) -> StrategySummary:
+def _summary(name: str, members: list[AnyRecord], front: int, groups: int) -> StrategySummary:
     rated = [r for r in members if r["ratio"] and r["ratio"]["estimate"] is not None]
     rated = [record for record in rated if not is_baseline(record)]
     rated.sort(key=lambda record: record["ratio"]["estimate"])
@@ -171,7 +171,7 @@ def _summary(name: str, members: list[Record], front: int, groups: int) -> Strat
     return StrategySummary(name, rated, verdicts, front, groups)
 
 
-def in_front(members: Sequence[Record]) -> list[str]:
+def in_front(members: Sequence[AnyRecord]) -> list[str]:
     """Return the strategies of one group that no other is shown to beat.
 
     They are the one with the lowest ratio, and each one whose interval reaches the interval of that
@@ -197,24 +197,24 @@ def in_front(members: Sequence[Record]) -> list[str]:
     ]
 
 
-def _competes(record: Record) -> bool:
+def _competes(record: AnyRecord) -> bool:
     return record["kind"] != FREEZE or not is_baseline(record)
 
 
-def _ratio_with_interval(record: Record) -> Mapping[str, Any] | None:
+def _ratio_with_interval(record: AnyRecord) -> Mapping[str, Any] | None:
     if is_baseline(record):
         return BASELINE_RATIO
     ratio = record["ratio"]
     return ratio if ratio and None not in (ratio["low"], ratio["high"]) else None
 
 
-def _conclusive(verdict: str | None, name: str, members: Sequence[Record]) -> bool:
+def _conclusive(verdict: str | None, name: str, members: Sequence[AnyRecord]) -> bool:
     if name == members[0]["baseline"]:
         return True
     return verdict in (FASTER, EQUAL) or (members[0]["kind"] == FREEZE and verdict != INCONCLUSIVE)
 
 
-def faster_than_baseline(records: Iterable[Record]) -> tuple[list[Record], int]:
+def faster_than_baseline(records: Iterable[AnyRecord]) -> tuple[list[AnyRecord], int]:
     """Find the backward passes that are faster than their baseline, over all sizes and phases.
 
     Returns:
@@ -224,7 +224,7 @@ def faster_than_baseline(records: Iterable[Record]) -> tuple[list[Record], int]:
     return [record for record in judged if record["verdict"] == FASTER], len(judged)
 
 
-def smallest_size(records: Iterable[Record]) -> list[Record]:
+def smallest_size(records: Iterable[AnyRecord]) -> list[AnyRecord]:
     """Return the records of the smallest size, where dispatch makes most of the time.
 
     Where there is a single size, the result is empty: no size is smaller than the others.
@@ -234,7 +234,7 @@ def smallest_size(records: Iterable[Record]) -> list[Record]:
     return [r for r in records if r["size"] == sizes[0]] if len(sizes) > 1 else []
 
 
-def largest_size_of_each_scenario(records: Iterable[Record]) -> list[Record]:
+def largest_size_of_each_scenario(records: Iterable[AnyRecord]) -> list[AnyRecord]:
     """Return the records of the largest size of each scenario, kind, phase, framework and mode.
 
     At that size arithmetic has its largest share of the time, and dispatch its smallest.
@@ -243,7 +243,7 @@ def largest_size_of_each_scenario(records: Iterable[Record]) -> list[Record]:
     return [record for members in networks.values() for record in largest_size(members)]
 
 
-def largest_size(records: Sequence[Record]) -> list[Record]:
+def largest_size(records: Sequence[AnyRecord]) -> list[AnyRecord]:
     """Return the records of the largest size among these; unknown sizes count as the smallest."""
     known = [record for record in records if record["size"] in SIZES]
     top = max((size_rank(record["size"]) for record in known), default=None)

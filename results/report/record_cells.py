@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from results.formatting import ratio_text, seconds_text, significant
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.report.model import FILTERS, Cell, missing
 from results.terminal.verdict_marks import VERDICT_MARKS
 
@@ -31,7 +31,7 @@ def is_baseline(record: Mapping[str, Any]) -> bool:
     return bool(record["strategy"] == record["baseline"])
 
 
-def figure_cell(record: Record, key: str, text: str) -> Cell:
+def figure_cell(record: AnyRecord, key: str, text: str) -> Cell:
     """Return the cell of one figure of a record.
 
     Args:
@@ -46,7 +46,7 @@ def figure_cell(record: Record, key: str, text: str) -> Cell:
     return Cell(text)
 
 
-def time_cell(record: Record) -> Cell:
+def time_cell(record: AnyRecord) -> Cell:
     """Return the cell of the record's time, marked where the times still had a trend."""
     seconds = record["seconds"]
     text = seconds_text(seconds["estimate"] if seconds else None)
@@ -55,7 +55,7 @@ def time_cell(record: Record) -> Cell:
     return figure_cell(record, "seconds", text)
 
 
-def ratio_cells(record: Record) -> list[Cell]:
+def ratio_cells(record: AnyRecord) -> list[Cell]:
     """Return three cells: the ratio to the baseline, its verdict, and the ratio of FLOPs."""
     predicted = significant(record["predicted_ratio"] or 0)
     verdict = record["verdict"]
@@ -70,7 +70,7 @@ def ratio_cells(record: Record) -> list[Cell]:
     ]
 
 
-def ratio_summary(record: Record) -> str:
+def ratio_summary(record: AnyRecord) -> str:
     """Return ratio, mark of the verdict and ratio of FLOPs: ``1.46 [1.44, 1.48] ▲ (1.45)``."""
     predicted = record["predicted_ratio"]
     counted = f"({significant(predicted)})" if predicted else ""

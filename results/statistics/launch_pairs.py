@@ -112,29 +112,29 @@ class InterimAnalysis(NamedTuple):
     Attributes:
         rows: the estimates, [..., rows]: the cells, then the common mode of each group.
         verdicts: the verdict of each row, [..., rows].
-        control_held: whether base against base stayed inside the margin, in all rows that this
+        control_passed: whether base against base stayed inside the margin, in all rows that this
             row depends on, [..., rows].
     """
 
     rows: ModeratedRows
     verdicts: VerdictArray
-    control_held: NDArray[np.bool_]
+    control_passed: NDArray[np.bool_]
 
 
-class Session(NamedTuple):
+class Decision(NamedTuple):
     """The outcome of a session after its last look.
 
     Attributes:
         verdicts: the verdict of each row, [..., rows].
         rows: the estimates, [..., rows].
         pairs: how many launch pairs the session took, [...].
-        control_held: as in `InterimAnalysis`.
+        control_passed: as in `InterimAnalysis`.
     """
 
     verdicts: VerdictArray
     rows: ModeratedRows
     pairs: NDArray[np.int64]
-    control_held: NDArray[np.bool_]
+    control_passed: NDArray[np.bool_]
 
 
 def pair_ratios(
@@ -232,11 +232,11 @@ def interim_analysis(d: ArrayLike, control: ArrayLike, design: Design) -> Interi
     differs = holm(difference_ps(rows)) < level
     same = holm(equality_ps(rows, design.bound)) < level
     verdicts = verdicts_of(rows, differs, same, design.bound)
-    passed = _control_held(control, design)
+    passed = _control_passed(control, design)
     return InterimAnalysis(rows, np.where(passed, verdicts, INCONCLUSIVE), passed)
 
 
-def _control_held(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
+def _control_passed(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
     inside = np.abs(estimate(control, design.groups).log_ratio) <= design.bound
     cells, group_count = len(design.groups), max(design.groups) + 1
     group_of_row = np.asarray([*design.groups, *range(group_count)])
@@ -252,7 +252,7 @@ def _control_held(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
 
 def decide(
     d: ArrayLike, control: ArrayLike, design: Design, looks: Sequence[int] | None = None
-) -> Session:
+) -> Decision:
     """Run the whole procedure: look, go on while a row is inconclusive, stop at the last look.
 
     A row once called slower or faster stays so, as that look was a test at its own level, unless
@@ -280,7 +280,7 @@ def decide(
         raise ValueError(
             f"{pairs.shape[-1]} launch pairs; the first look takes {design.looks[0]}: measure more"
         )
-    session: Session | None = None
+    session: Decision | None = None
     for count in counts:
         latest = interim_analysis(pairs[..., :count], against[..., :count], design)
         session = _continued(session, latest, count, design.bound)
@@ -289,12 +289,12 @@ def decide(
 
 
 def _continued(
-    before: Session | None, latest: InterimAnalysis, count: int, bound: float
-) -> Session:
+    before: Decision | None, latest: InterimAnalysis, count: int, bound: float
+) -> Decision:
     """Return the sessions after one more look; those that had ended stay as they were."""
     if before is None:
         pairs = np.full(latest.verdicts.shape[:-1], count)
-        return Session(latest.verdicts, latest.rows, pairs, latest.control_held)
+        return Decision(latest.verdicts, latest.rows, pairs, latest.control_passed)
     going_on = (before.verdicts == INCONCLUSIVE).any(axis=-1)
     row_on = going_on[..., None]
     confirmed = _confirmed(before, latest, bound)
@@ -302,13 +302,13 @@ def _continued(
     rows = ModeratedRows(
         *(np.where(row_on, new, old) for new, old in zip(latest.rows, before.rows, strict=True))
     )
-    passed = np.where(row_on, latest.control_held, before.control_held)
-    return Session(verdicts, rows, np.where(going_on, count, before.pairs), passed)
+    passed = np.where(row_on, latest.control_passed, before.control_passed)
+    return Decision(verdicts, rows, np.where(going_on, count, before.pairs), passed)
 
 
-def _confirmed(before: Session, latest: InterimAnalysis, bound: float) -> NDArray[np.bool_]:
+def _confirmed(before: Decision, latest: InterimAnalysis, bound: float) -> NDArray[np.bool_]:
     """Return whether the latest estimate still lies on the side of an earlier slower or faster."""
-    beyond = (np.abs(latest.rows.log_ratio) > bound) & latest.control_held
+    beyond = (np.abs(latest.rows.log_ratio) > bound) & latest.control_passed
     side = np.where(beyond, np.sign(latest.rows.log_ratio), 0)
     return ((before.verdicts == SLOWER) & (side > 0)) | ((before.verdicts == FASTER) & (side < 0))
 

@@ -46,7 +46,7 @@ def lines(series: Sequence[Series]) -> list[Line]:
     Returns:
         The cells with a change first, the largest slowdown on top; the others in their order.
     """
-    cells = [Line(one, changes(level_of(one.seconds, one.frozen))) for one in series]
+    cells = [Line(one, changes(level_of(one.seconds, one.reference_seconds))) for one in series]
     return sorted(cells, key=lambda cell: -cell.newest.ratio if cell.newest else 0.0)
 
 
@@ -111,7 +111,7 @@ def _first_clean(commits: Sequence[str], places: Iterable[int]) -> str | None:
 
 def drift(cells: Sequence[Line]) -> str:
     """Return of how many cells the machine's drift is taken out, and why not of the others."""
-    corrected = sum(bool(np.isfinite(line.series.frozen).all()) for line in cells)
+    corrected = sum(bool(np.isfinite(line.series.reference_seconds).all()) for line in cells)
     reason = "; of the others some run has no frozen reference"
     return (
         f"The machine's drift is taken out of {corrected} of these {len(cells)} before a change is "
@@ -199,7 +199,7 @@ def plain(line: Line) -> dict[str, Any]:
         "runs": list(series.runs),
         "commits": list(series.commits),
         "seconds": series.seconds.tolist(),
-        "frozen_seconds": [None if np.isnan(f) else float(f) for f in series.frozen],
+        "frozen_seconds": [None if np.isnan(f) else float(f) for f in series.reference_seconds],
         "changes": [{"run": series.runs[c.at], "ratio": c.ratio} for c in line.found],
         "confirm": command(line),
     }

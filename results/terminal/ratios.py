@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, significant
 from results.grouping import group_by_fields
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER, VERDICTS
 from results.terminal.tables import (
     FIGURE,
@@ -33,7 +33,7 @@ TABLE_FIELDS = ("kind", "framework", "mode", "size", "device", "dtype")
 PROBLEM_FIELDS = ("scenario", "variant")
 
 
-def ratios(records: Iterable[Record], width: int = WIDTH, *, colour: bool = False) -> str:
+def ratios(records: Iterable[AnyRecord], width: int = WIDTH, *, colour: bool = False) -> str:
     """Return the tables of all compared cells: ratio, half its interval, verdict, prediction.
 
     The cells of a table differ in problem and strategy only.
@@ -48,7 +48,7 @@ def ratios(records: Iterable[Record], width: int = WIDTH, *, colour: bool = Fals
     return rendered(ratio_parts(records), width, colour=colour)
 
 
-def ratio_parts(records: Iterable[Record]) -> Iterator[Any]:
+def ratio_parts(records: Iterable[AnyRecord]) -> Iterator[Any]:
     """Yield the tables of `ratios`, their titles and the legend, as objects of rich."""
     compared = [r for r in records if r["baseline"] and r["strategy"] != r["baseline"]]
     for members in group_by_fields(compared, TABLE_FIELDS).values():
@@ -59,7 +59,7 @@ def ratio_parts(records: Iterable[Record]) -> Iterator[Any]:
         yield plain_text(_legend(compared), most=LINE)
 
 
-def counted(records: Iterable[Record], margins: Mapping[str, float], alpha: float | None) -> str:
+def counted(records: Iterable[AnyRecord], margins: Mapping[str, float], alpha: float | None) -> str:
     """Return how many verdicts of each kind there are, with their margins and α.
 
     Args:
@@ -96,7 +96,7 @@ def stops(stopped: Mapping[str, str], precision: float) -> str:
     )
 
 
-def title(members: Sequence[Record], last: str = "") -> Text:
+def title(members: Sequence[AnyRecord], last: str = "") -> Text:
     """Return the title of a table: framework, mode, size, kind and the most frequent phase.
 
     Args:
@@ -113,7 +113,7 @@ def title(members: Sequence[Record], last: str = "") -> Text:
 
 
 def cells(
-    members: Sequence[Record], as_text: Callable[[Record], Text]
+    members: Sequence[AnyRecord], as_text: Callable[[AnyRecord], Text]
 ) -> dict[tuple[Names, str], Text]:
     """Return the text of each record by problem and strategy, as `tables.tables` takes it.
 
@@ -123,28 +123,28 @@ def cells(
     return {(problem(record), _column(record, phase)): as_text(record) for record in members}
 
 
-def problem(record: Record) -> Names:
+def problem(record: AnyRecord) -> Names:
     """Return the names of the record's row: scenario and variant."""
     return tuple(record[name] for name in PROBLEM_FIELDS)
 
 
-def _column(record: Record, usual_phase: str) -> str:
+def _column(record: AnyRecord, usual_phase: str) -> str:
     strategy, phase = shorten(record["strategy"]), record["phase"]
     return strategy if phase == usual_phase else f"{strategy} ({shorten(phase)})"
 
 
-def _most_frequent_phase(members: Sequence[Record]) -> str:
+def _most_frequent_phase(members: Sequence[AnyRecord]) -> str:
     return Counter(record["phase"] for record in members).most_common(1)[0][0]
 
 
-def untimed(record: Record) -> Text | None:
+def untimed(record: AnyRecord) -> Text | None:
     """Return the outcome to show in place of a figure; None where the outcome is ``ok``."""
     if record["outcome"] == "unsupported":
         return plain_text(NOTHING, "dim")
     return None if record["outcome"] == "ok" else plain_text(record["outcome"], "bold red")
 
 
-def _ratio_cell(record: Record) -> Text:
+def _ratio_cell(record: AnyRecord) -> Text:
     """Return ratio, mark of the verdict, and ratio of FLOPs; or why there is no ratio."""
     ratio, verdict = record["ratio"], record["verdict"]
     if (outcome := untimed(record)) is not None:
@@ -168,7 +168,7 @@ def _with_half_width(estimate: float, high: float | None) -> str:
     return f"{estimate:.{decimals}f} ±{high - estimate:.{decimals}f}"
 
 
-def _legend(compared: Sequence[Record]) -> str:
+def _legend(compared: Sequence[AnyRecord]) -> str:
     levels = {r["ratio"]["confidence"] for r in compared if r["ratio"]} - {None}
     level = f"{100 * levels.pop():g} % " if len(levels) == 1 else ""
     marks = "  ".join(f"{mark} {word}" for word, mark in VERDICT_MARKS.items())

@@ -27,7 +27,7 @@ from results.regression.document import (
     Finding,
     FrameworkShift,
     Ratio,
-    ending,
+    session_exit_code,
 )
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
 from results.terminal import tables
@@ -67,7 +67,7 @@ OUTCOMES = {
 
 def outcome(document: Mapping[str, Any], analysis: Analysis) -> str:
     """Return the outcome of the comparison in words: ``a regression (exit code 1)``."""
-    words, exit_code = OUTCOMES[analysis.exit_code], ending(document, analysis)
+    words, exit_code = OUTCOMES[analysis.exit_code], session_exit_code(document, analysis)
     if exit_code == STOPPED:
         words = f"stopped by Ctrl-C, until then: {words}"
     elif document.get("broke_off"):
@@ -241,7 +241,7 @@ def document_json(document: Mapping[str, Any], analysis: Analysis) -> dict[str, 
         ``shifts``, a framework each; and ``comparison``, the document itself.
     """
     return {
-        "exit_code": ending(document, analysis),
+        "exit_code": session_exit_code(document, analysis),
         "outcome": outcome(document, analysis),
         "launch_pairs": analysis.pairs,
         "findings": [_finding_json(finding) for finding in analysis.findings],

@@ -9,7 +9,7 @@ from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.formatting import NOTHING, bytes_text, ratio_text, time_text
 from results.grouping import group_by, group_by_fields
 from results.records.failures import COMMAND, failed, failures
-from results.records.record import AnyRecord, Record, Run
+from results.records.record import AnyRecord, Run
 from results.terminal import ratios, run_summary
 from results.terminal.ratios import TABLE_FIELDS, cells, problem, title, untimed
 from results.terminal.show_head import ALARM, head
@@ -104,7 +104,7 @@ def _pair_title(pair: FrameworkRatio) -> str:
     return " · ".join([f"{modes}: {equal}", size, f"{kind}, phase {phase}", *unusual])
 
 
-def _position(record: Record) -> tuple[tuple[str, ...], str]:
+def _position(record: AnyRecord) -> tuple[tuple[str, ...], str]:
     """Return row and column of a record."""
     return problem(record), shorten(record["strategy"])
 
@@ -115,7 +115,7 @@ def _interval(pair: FrameworkRatio) -> Text:
     return plain_text(ratio_text(pair.ratio), "dim" if holds_1 else "", 2 * FIGURE)
 
 
-def _peak_memory(records: Iterable[Record]) -> Iterator[Any]:
+def _peak_memory(records: Iterable[AnyRecord]) -> Iterator[Any]:
     measured = [record for record in records if record["peak_bytes"] is not None]
     if measured:
         yield plain_text("peak memory", "bold")
@@ -124,7 +124,7 @@ def _peak_memory(records: Iterable[Record]) -> Iterator[Any]:
     )
 
 
-def _times(records: Iterable[Record]) -> Iterator[Any]:
+def _times(records: Iterable[AnyRecord]) -> Iterator[Any]:
     supported = [record for record in records if record["outcome"] != "unsupported"]
     if supported:
         yield plain_text("the time of one call [interval]", "bold")
@@ -133,13 +133,15 @@ def _times(records: Iterable[Record]) -> Iterator[Any]:
         yield plain_text(f"{UNSTEADY} not steady: still changing after warming up", "dim")
 
 
-def _titled_tables(records: Iterable[Record], as_text: Callable[[Record], Text]) -> Iterator[Any]:
+def _titled_tables(
+    records: Iterable[AnyRecord], as_text: Callable[[AnyRecord], Text]
+) -> Iterator[Any]:
     for members in group_by_fields(records, TABLE_FIELDS).values():
         yield title(members)
         yield from tables(cells(members, as_text))
 
 
-def _time(record: Record) -> Text:
+def _time(record: AnyRecord) -> Text:
     """Return the time with its interval, marked where it is not steady."""
     if (outcome := untimed(record)) is not None:
         return outcome
@@ -150,7 +152,7 @@ def _time(record: Record) -> Text:
     return text.append(f" {UNSTEADY}" if record["steady"] is False else "", "yellow")
 
 
-def _failures(records: Iterable[Record], width: int) -> Iterator[Any]:
+def _failures(records: Iterable[AnyRecord], width: int) -> Iterator[Any]:
     """Yield the failed cells by reason, each with the command that measures it again."""
     from rich.padding import Padding
 

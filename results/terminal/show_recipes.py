@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, bytes_text, flops_text
 from results.grouping import group_by_fields
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.terminal.ratios import PROBLEM_FIELDS, TABLE_FIELDS, problem, title
 from results.terminal.tables import FIGURE, Names, plain_text, tables
 
@@ -22,7 +22,7 @@ COLUMNS = {
 }
 
 
-def recipes(records: Iterable[Record]) -> Iterator[Any]:
+def recipes(records: Iterable[AnyRecord]) -> Iterator[Any]:
     """Yield a table for each framework, mode, size and phase, with a line a recipe.
 
     The figures are shares of those with nothing frozen. A table of a single problem has the figures
@@ -38,7 +38,7 @@ def recipes(records: Iterable[Record]) -> Iterator[Any]:
         yield from tables(_shares(members) if count > 1 else _figures(members))
 
 
-def _figures(members: Sequence[Record]) -> dict[tuple[Names, str], Text]:
+def _figures(members: Sequence[AnyRecord]) -> dict[tuple[Names, str], Text]:
     return {
         ((record["strategy"],), column): plain_text(as_text(record[key]), most=FIGURE)
         for record in members
@@ -46,7 +46,7 @@ def _figures(members: Sequence[Record]) -> dict[tuple[Names, str], Text]:
     }
 
 
-def _shares(members: Sequence[Record]) -> dict[tuple[Names, str], Text]:
+def _shares(members: Sequence[AnyRecord]) -> dict[tuple[Names, str], Text]:
     """Return the range of shares over the problems, by recipe and column."""
     baselines = {problem(r): r for r in members if r["strategy"] == r["baseline"]}
     cells: dict[tuple[Names, str], Text] = {}
@@ -59,7 +59,7 @@ def _shares(members: Sequence[Record]) -> dict[tuple[Names, str], Text]:
     return cells
 
 
-def _share(record: Record, baseline: Record | None, key: str) -> float | None:
+def _share(record: AnyRecord, baseline: AnyRecord | None, key: str) -> float | None:
     if baseline is None or record[key] is None or not baseline[key]:
         return None
     share: float = record[key] / baseline[key]

@@ -255,7 +255,7 @@ FAULTS = (
     Fault(
         "json_says_all_is_well_where_the_session_was_stopped",
         "results/terminal/regression_table.py",
-        '"exit_code": ending(document, analysis),',
+        '"exit_code": session_exit_code(document, analysis),',
         '"exit_code": analysis.exit_code,',
         "a script believes the file, and the process ended with 130",
         ("tests/unit/results/regression/test_document.py::test_one_exit_code_in_every_form",),

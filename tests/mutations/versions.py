@@ -81,7 +81,7 @@ FAULTS = (
     Fault(
         "finding_kept_though_its_control_broke",
         PAIRS,
-        "(np.abs(latest.rows.log_ratio) > bound) & latest.control_held",
+        "(np.abs(latest.rows.log_ratio) > bound) & latest.control_passed",
         "np.abs(latest.rows.log_ratio) > bound",
         "a cell is slower, and beside it stands that something disturbed it",
         (f"{HERE}::test_finding_whose_control_breaks_later_is_taken_back",),

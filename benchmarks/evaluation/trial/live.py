@@ -119,7 +119,7 @@ def ours(
         "cells": len(SUBJECTS),
         "slower": [s.id for s, slow in zip(SUBJECTS, verdicts, strict=True) if slow],
         "everything": bool((session.verdicts[0, -len(plan.METRICS) :] == SLOWER).any()),
-        "control_held": bool(session.control_held.all()),
+        "control_held": bool(session.control_passed.all()),
         "ratios": np.exp(session.rows.log_ratio[0]).tolist(),
     }
 

@@ -19,7 +19,7 @@ from benchmarks.evaluation.trial.traces import LaunchSet, TraceError
 from benchmarks.evaluation.trial.tuning import Constants
 from results.statistics import launch_pairs, verdict
 from results.statistics.estimators import Array
-from results.statistics.launch_pairs import Design, Session
+from results.statistics.launch_pairs import Decision, Design
 from results.statistics.verdict import FASTER, SLOWER
 
 CELLS = len(plan.SUBJECTS)
@@ -106,7 +106,7 @@ def decide(
     metrics: Sequence[str],
     looks: tuple[int, ...],
     by: str = "group",
-) -> Session:
+) -> Decision:
     """Decide sessions by these metrics.
 
     Args:
@@ -128,7 +128,7 @@ def slow_down(d: Mapping[str, Array], cells: Sequence[int], fraction: float) -> 
     return figures
 
 
-def calls_slower(session: Session, cell: int, metrics: int) -> NDArray[np.bool_]:
+def calls_slower(session: Decision, cell: int, metrics: int) -> NDArray[np.bool_]:
     """Return whether each session calls the cell slower in any metric: [sessions]."""
     rows = [cell + CELLS * i for i in range(metrics)]
     figures: NDArray[np.bool_] = (session.verdicts[..., rows] == SLOWER).any(axis=-1)
@@ -153,7 +153,7 @@ def our_alarms(ours: OurSessions, variant: str, looks: tuple[int, ...], seed: Se
         "common_alarms": int(either[:, cells:].any(axis=-1).sum()),
         "equal": float(np.mean(session.verdicts[:, :cells] == "equal")),
         "pairs": float(session.pairs.mean()),
-        "control_left": float(np.mean(~session.control_held.all(axis=-1))),
+        "control_left": float(np.mean(~session.control_passed.all(axis=-1))),
     }
 
 

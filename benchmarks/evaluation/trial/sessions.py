@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.paths import ROOT
 from results.records import storage
 from results.regression import stored_runs
-from results.regression.history import Series, of_runs
+from results.regression.history import Series, series_of_runs
 from results.statistics.change_points import changes, level_of
 from results.statistics.estimators import Array
 from results.statistics.verdict import FASTER, SLOWER
@@ -54,7 +54,7 @@ def measure(count: int, folder: Path) -> None:
 def load_series(folder: Path) -> list[dict[str, Any]]:
     """Return the times of each cell over the sessions, and those of the machine reference."""
     runs = [storage.load_run(path, samples=False) for path in storage.find_runs(folder)]
-    complete = [one for one in of_runs(runs) if len(one.runs) == len(runs)]
+    complete = [one for one in series_of_runs(runs) if len(one.runs) == len(runs)]
     return [_plain(one) for one in complete]
 
 
@@ -62,7 +62,7 @@ def compare_pairs(folder: Path) -> dict[str, int]:
     """Compare every two of the runs, the later with the earlier; count the pairs with a change."""
     runs = [storage.load_run(path) for path in storage.find_runs(folder)]
     runs.sort(key=lambda run: run.id)
-    analyses = [stored_runs.compared(*pair) for pair in itertools.combinations(runs, 2)]
+    analyses = [stored_runs.compare(*pair) for pair in itertools.combinations(runs, 2)]
     verdicts = [
         {finding.verdict for finding in one.findings} | {shift.verdict for shift in one.shifts}
         for one in analyses
@@ -75,7 +75,7 @@ def compare_pairs(folder: Path) -> dict[str, int]:
 
 
 def _plain(one: Series) -> dict[str, Any]:
-    times = {"seconds": one.seconds.tolist(), "frozen": one.frozen.tolist()}
+    times = {"seconds": one.seconds.tolist(), "frozen": one.reference_seconds.tolist()}
     return {"cell": one.name, "framework": one.cell["framework"], **times}
 
 

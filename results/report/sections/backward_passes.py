@@ -7,7 +7,7 @@ from typing import Any
 
 from results.formatting import NOTHING, significant
 from results.grouping import group_by
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.report import charts
 from results.report.collection import Machine
 from results.report.drawing import Mark, record_mark
@@ -63,7 +63,7 @@ def _predicted_chart(marks: Sequence[Mark]) -> Chart:
     )
 
 
-def _table(title: str, records: Sequence[Record]) -> Table:
+def _table(title: str, records: Sequence[AnyRecord]) -> Table:
     """Return a table with a row for each network, size and phase, and a column a strategy."""
     strategies = list(dict.fromkeys(r["strategy"] for r in records if r["outcome"] == "ok"))
     groups = group_by(records, lambda r: (network_name(r), r["size"], r["phase"]))
@@ -76,7 +76,7 @@ def _table(title: str, records: Sequence[Record]) -> Table:
     return Table(title, ["network", "size", "phase", *strategies], rows)
 
 
-def _ratio_cell(record: Record | None) -> Cell:
+def _ratio_cell(record: AnyRecord | None) -> Cell:
     """Return the cell of a ratio with its verdict and prediction, or why there is none."""
     if record is None:
         return missing("not measured in this phase")
@@ -91,7 +91,7 @@ def _ratio_cell(record: Record | None) -> Cell:
     return Cell(ratio_summary(record), note, verdict or "")
 
 
-def crossover_map(records: Sequence[Record], sizes: Dimensions) -> list[Any]:
+def crossover_map(records: Sequence[AnyRecord], sizes: Dimensions) -> list[Any]:
     """Return charts and tables of the ratio separate over summed, for scenario `STACKED`.
 
     The columns are numbers of losses and depth ratios, the rows are sizes.
@@ -117,7 +117,7 @@ def crossover_map(records: Sequence[Record], sizes: Dimensions) -> list[Any]:
     return blocks
 
 
-def _is_on_map(record: Record) -> bool:
+def _is_on_map(record: AnyRecord) -> bool:
     return bool(
         record["scenario"] == STACKED
         and record["strategy"] == SEPARATE
@@ -142,7 +142,7 @@ def _map_explanation(variants: Collection[str]) -> str:
     return text
 
 
-def _map_fields(record: Record, sizes: Dimensions) -> Mark:
+def _map_fields(record: AnyRecord, sizes: Dimensions) -> Mark:
     return {
         "line": size_text(record["size"], sizes),
         "told_short": significant(record["ratio"]["estimate"]),
@@ -158,7 +158,7 @@ def size_text(size: str, sizes: Dimensions) -> str:
 
 
 def _map_table(
-    title: str, records: Sequence[Record], variants: Sequence[str], sizes: Dimensions
+    title: str, records: Sequence[AnyRecord], variants: Sequence[str], sizes: Dimensions
 ) -> Table:
     by_place = {(record["size"], record["variant"]): record for record in records}
     rows = [

@@ -12,7 +12,7 @@ from results.formatting import NOTHING, significant
 from results.grouping import group_by
 from results.records import canary_status
 from results.records.failures import outcome_reason
-from results.records.record import CELL_FIELDS, Record, Run, sample_key
+from results.records.record import CELL_FIELDS, AnyRecord, Run, sample_key
 from results.report.collection import Machine
 from results.report.model import Cell, Paragraph, Points, Row, Section, Strong, Table, missing
 from results.report.record_cells import filter_values
@@ -184,7 +184,7 @@ def _machine_cell(key: str, value: Any, reason: str) -> Cell:
     return missing(reason) if value is None else Cell(str(value))
 
 
-def _noise_table(records: Iterable[Record]) -> Table | None:
+def _noise_table(records: Iterable[AnyRecord]) -> Table | None:
     """Return the table of half widths of intervals: smaller differences cannot be seen."""
     rated = [r for r in records if r["ratio"] and r["ratio"]["low"] and r["ratio"]["high"]]
     rows = []
@@ -200,7 +200,7 @@ def _noise_table(records: Iterable[Record]) -> Table | None:
     return Table("How noisy it was", columns, rows, (3, 4, 5))
 
 
-def _failures(records: Iterable[Record]) -> list[Any]:
+def _failures(records: Iterable[AnyRecord]) -> list[Any]:
     failed = [r for r in records if r["outcome"] not in ("ok", "unsupported")]
     if not failed:
         return [["Nothing failed."]]
@@ -219,7 +219,7 @@ def _failures(records: Iterable[Record]) -> list[Any]:
     return [Table("What failed", ["cell", "outcome", "why", "again"], rows)]
 
 
-def _unsupported(records: Iterable[Record]) -> list[Any]:
+def _unsupported(records: Iterable[AnyRecord]) -> list[Any]:
     """Return the table of cells that cannot exist, a row for each reason."""
     unsupported = [record for record in records if record["outcome"] == "unsupported"]
     if not unsupported:
@@ -232,7 +232,7 @@ def _unsupported(records: Iterable[Record]) -> list[Any]:
     return [Table("What cannot exist", ["cells", "of", "why"], rows, (0,), folded=True)]
 
 
-def _strategies(records: Sequence[Record]) -> str:
+def _strategies(records: Sequence[AnyRecord]) -> str:
     """Return the framework and strategy of these records, each once."""
     names = dict.fromkeys(f"{record['framework']} {record['strategy']}" for record in records)
     return ", ".join(names) or NOTHING

@@ -10,7 +10,7 @@ import numpy as np
 from results.estimates.cross_framework import SESSION_SPREAD
 from results.formatting import significant
 from results.records import canary_status
-from results.records.record import Record, Run
+from results.records.record import AnyRecord, Run
 from results.report.collection import Machine
 from results.report.gradient_errors import EPSILON, GradientError, gradient_errors
 from results.report.model import Paragraph, Points, Section, Strong
@@ -37,7 +37,7 @@ def section(machine: Machine) -> Section:
     return Section("belief", "Can these figures be believed?", [points])
 
 
-def _gradients(records: Sequence[Record]) -> Paragraph:
+def _gradients(records: Sequence[AnyRecord]) -> Paragraph:
     checked = [record for record in records if record["equivalence"] == "pass"]
     errors = gradient_errors(checked)
     text = (
@@ -110,14 +110,14 @@ def _canaries_of(run: Run) -> list[Mapping[str, Any]]:
     return [canary for canary in entries if isinstance(canary, Mapping)]
 
 
-def half_widths(records: Iterable[Record]) -> list[float]:
+def half_widths(records: Iterable[AnyRecord]) -> list[float]:
     """Return half the width of the interval of each ratio, relative: 0.01 is ±1 %."""
     ratios = [record["ratio"] for record in records if record["ratio"]]
     ends = [(r["low"], r["high"]) for r in ratios if r["low"] and r["high"]]
     return [float(np.expm1(np.log(high / low) / 2)) for low, high in ends]
 
 
-def _noise(records: Sequence[Record]) -> Paragraph:
+def _noise(records: Sequence[AnyRecord]) -> Paragraph:
     halves = half_widths(records)
     if not halves:
         return ["Noise: no ratio has an interval; verdicts need 6 launches or more."]
@@ -132,7 +132,7 @@ def _noise(records: Sequence[Record]) -> Paragraph:
     ]
 
 
-def _warm_up(records: Sequence[Record]) -> Paragraph | None:
+def _warm_up(records: Sequence[AnyRecord]) -> Paragraph | None:
     """Return how many times still had a trend; None where no time was tested for one."""
     timed = [record["steady"] for record in records if record["seconds"]]
     tested = [steady for steady in timed if steady is not None]

@@ -11,7 +11,7 @@ import numpy as np
 from results.formatting import seconds_text, significant
 from results.grouping import group_by
 from results.records.failures import outcome_reason
-from results.records.record import Record, Run, sample_key
+from results.records.record import AnyRecord, Run, sample_key
 from results.report import charts
 from results.report.collection import Machine
 from results.report.drawing import Mark
@@ -53,7 +53,7 @@ def section(machine: Machine) -> Section:
     return Section("cells", "Every cell", [table])
 
 
-def _row(record: Record) -> Row:
+def _row(record: AnyRecord) -> Row:
     names = network_name(record), record["size"], record["kind"], record["phase"]
     cells = [Cell(name) for name in (*names, framework_and_mode(record), record["strategy"])]
     if record["outcome"] != "ok":
@@ -109,7 +109,7 @@ def agreement(machine: Machine) -> list[Paragraph]:
     return paragraphs
 
 
-def _verdict_agreement(pairs: Sequence[tuple[Record, Record]]) -> list[Paragraph]:
+def _verdict_agreement(pairs: Sequence[tuple[AnyRecord, AnyRecord]]) -> list[Paragraph]:
     both = [(a, b) for a, b in pairs if a["verdict"] in DECIDED and b["verdict"] in DECIDED]
     if not both:
         return []
@@ -171,7 +171,7 @@ def _drift_marks(line: str, keys: Sequence[str], runs: Sequence[Run], times: Tim
     return marks
 
 
-def _records_by_key(machine: Machine) -> dict[str, Record]:
+def _records_by_key(machine: Machine) -> dict[str, AnyRecord]:
     return {sample_key(record): record for record in machine.records}
 
 
@@ -219,6 +219,6 @@ def _moved_table(machine: Machine, repeated: Sequence[str], times: Times) -> Tab
     return Table(f"The {len(rows)} cells that moved most", columns, rows, (1, 2, 3, 4))
 
 
-def _name(record: Record) -> str:
+def _name(record: AnyRecord) -> str:
     names = framework_and_mode(record), record["strategy"], record["phase"]
     return f"{network_name(record)} {record['size']}, {' '.join(names)}"

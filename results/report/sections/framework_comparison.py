@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from results.estimates.cross_framework import SESSION_SPREAD, FrameworkRatio
 from results.formatting import ratio_text, seconds_text, share_text, significant
 from results.grouping import group_by
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.report import charts
 from results.report.collection import Machine
 from results.report.drawing import Mark, record_mark
@@ -191,7 +191,7 @@ def _chart(marks: Sequence[Mark]) -> Chart:
     )
 
 
-def _time(record: Record) -> str:
+def _time(record: AnyRecord) -> str:
     return seconds_text(record["seconds"]["estimate"] if record["seconds"] else None)
 
 
@@ -211,7 +211,7 @@ def _row(pair: FrameworkRatio) -> Row:
     return Row(cells, {name: torch[name] for name in ("scenario", "size")})
 
 
-def _libraries_cell(torch: Record, jax: Record) -> Cell:
+def _libraries_cell(torch: AnyRecord, jax: AnyRecord) -> Cell:
     """Return the cell of the time that the cell's matrix products alone take: jax over torch."""
     if not torch["peak_share"] or not jax["peak_share"]:
         return missing("no share of the peak on both sides")

@@ -7,7 +7,7 @@ from typing import Any
 
 from results.formatting import bytes_text, flops_text
 from results.grouping import group_by
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.report import charts
 from results.report.collection import Machine
 from results.report.drawing import record_mark
@@ -79,7 +79,7 @@ def section(machine: Machine) -> Section | None:
     return Section("freezing", "Freeze recipes", blocks)
 
 
-def _table(title: str, records: Sequence[Record]) -> Table:
+def _table(title: str, records: Sequence[AnyRecord]) -> Table:
     """Return the table; peak memory has a column only where it was measured (``--memory``)."""
     rows = [_row(record) for record in records]
     columns = list(COLUMNS)
@@ -91,7 +91,7 @@ def _table(title: str, records: Sequence[Record]) -> Table:
     return Table(title, columns, rows, numbers, folded=True)
 
 
-def _charts(framework: str, records: Sequence[Record]) -> list[Chart]:
+def _charts(framework: str, records: Sequence[AnyRecord]) -> list[Chart]:
     marks = [
         record_mark(r) | {"line": f"{network_name(r)} {r['size']}", "recipe": r["strategy"]}
         for r in records
@@ -108,7 +108,7 @@ def _charts(framework: str, records: Sequence[Record]) -> list[Chart]:
     return [charts.ratios(name, title, about, marks, colour="recipe", axis="time ÷ unfrozen")]
 
 
-def _row(record: Record) -> Row:
+def _row(record: AnyRecord) -> Row:
     names = network_name(record), record["size"], record["phase"], record["strategy"]
     if record["outcome"] != "ok":
         reason = str(record["missing"].get("seconds", ""))
@@ -122,7 +122,7 @@ def _row(record: Record) -> Row:
     return Row([*map(Cell, names), *figures, _holds(record)], filter_values(record))
 
 
-def _holds(record: Record) -> Cell:
+def _holds(record: AnyRecord) -> Cell:
     """Return whether the frozen parameters stay as they are.
 
     The gate compares them with their start before it lets a cell be timed.

@@ -7,12 +7,12 @@ from typing import Any
 
 from results.formatting import NOTHING
 from results.grouping import group_by
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.report.model import Cell, Row, Section, Table
 from results.report.vocabulary import MODES, PHASES, size_rank
 
 
-def section(records: list[Record], scenarios: Mapping[str, Mapping[str, Any]]) -> Section:
+def section(records: list[AnyRecord], scenarios: Mapping[str, Mapping[str, Any]]) -> Section:
     """Return two folded tables: phases and modes, and the networks with their sizes.
 
     Only names that the records use are explained.
@@ -33,7 +33,7 @@ def section(records: list[Record], scenarios: Mapping[str, Mapping[str, Any]]) -
     return Section("words", "What the words mean", tables)
 
 
-def _networks(records: list[Record], scenarios: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+def _networks(records: list[AnyRecord], scenarios: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     rows = []
     for name, members in group_by(records, lambda record: str(record["scenario"])).items():
         about = scenarios.get(name, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from results.formatting import significant
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.report import charts
 from results.report.collection import Machine
 from results.report.gradient_errors import GradientError, gradient_errors
@@ -76,12 +76,12 @@ def _table(errors: list[GradientError], count: int) -> Table:
     return Table(title, columns, rows, (0,), folded=True)
 
 
-def _name_cells(record: Record) -> list[Cell]:
+def _name_cells(record: AnyRecord) -> list[Cell]:
     names = network_name(record), record["size"], framework_and_mode(record)
     return [Cell(name) for name in (*names, record["strategy"], record["phase"])]
 
 
-def _table_of_wrong_gradients(records: list[Record]) -> Table:
+def _table_of_wrong_gradients(records: list[AnyRecord]) -> Table:
     rows = [
         Row(
             [

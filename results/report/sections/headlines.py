@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from results.formatting import ratio_text
 from results.grouping import group_by
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.report.model import Code, Paragraph, Strong
 from results.report.ranking import (
     Recommendation,
@@ -25,7 +25,7 @@ from results.statistics.verdict import INCONCLUSIVE
 PURPOSE = {FREEZE: ", to freeze a part"}
 
 
-def paragraphs(records: Sequence[Record]) -> list[Paragraph]:
+def paragraphs(records: Sequence[AnyRecord]) -> list[Paragraph]:
     """Return the headlines.
 
     They say whether the gradients are right, what to write at the largest size, where a strategy
@@ -39,7 +39,7 @@ def paragraphs(records: Sequence[Record]) -> list[Paragraph]:
     ]
 
 
-def right_or_wrong(records: Sequence[Record]) -> Paragraph:
+def right_or_wrong(records: Sequence[AnyRecord]) -> Paragraph:
     """Return whether every gradient is right, how many cells failed, how many were decided."""
     outcomes = Counter(record["outcome"] for record in records)
     wrong, ok = outcomes["wrong_gradients"], outcomes["ok"]
@@ -65,7 +65,7 @@ def right_or_wrong(records: Sequence[Record]) -> Paragraph:
     return pieces
 
 
-def _at_largest_size(records: Iterable[Record]) -> list[Paragraph]:
+def _at_largest_size(records: Iterable[AnyRecord]) -> list[Paragraph]:
     """Return a sentence for each family, kind and framework, in the framework's usual mode."""
     largest = largest_size_of_each_scenario(records)
     families = group_by(largest, lambda record: str(record["family"]))
@@ -80,7 +80,7 @@ def _at_largest_size(records: Iterable[Record]) -> list[Paragraph]:
     ]
 
 
-def _faster_anywhere(records: Sequence[Record]) -> list[Paragraph]:
+def _faster_anywhere(records: Sequence[AnyRecord]) -> list[Paragraph]:
     """List every strategy that is faster than its baseline, or return that there is none."""
     faster, count = faster_than_baseline(records)
     if not count:
@@ -96,7 +96,7 @@ def _faster_anywhere(records: Sequence[Record]) -> list[Paragraph]:
     return [pieces]
 
 
-def _at_smallest_size(records: Sequence[Record]) -> list[Paragraph]:
+def _at_smallest_size(records: Sequence[AnyRecord]) -> list[Paragraph]:
     """Return a sentence for each kind and framework, over all families together."""
     members = smallest_size(records)
     return [

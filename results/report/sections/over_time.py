@@ -24,12 +24,14 @@ DRAWN = 24  # cells at most: with more lines none can be followed
 def section(machine: Machine) -> Section | None:
     """Return the section; None where no cell has enough runs to detect a change."""
     cells = [
-        line for line in lines(history.of_runs(machine.runs)) if len(line.series.runs) >= LEAST
+        line
+        for line in lines(history.series_of_runs(machine.runs))
+        if len(line.series.runs) >= LEAST
     ]
     if not cells:
         return None
     moved = [line for line in cells if line.newest]
-    corrected = all(np.isfinite(line.series.frozen).all() for line in cells)
+    corrected = all(np.isfinite(line.series.reference_seconds).all() for line in cells)
     blocks: list[Any] = [
         [
             f"{len(moved)} of {len(cells)} cells with {LEAST} runs or more changed the level of "

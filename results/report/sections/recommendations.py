@@ -7,7 +7,7 @@ from typing import Any
 
 from results.formatting import NOTHING, ratio_text, significant
 from results.grouping import group_by, group_by_fields
-from results.records.record import Record
+from results.records.record import AnyRecord
 from results.report.model import Cell, Row, Section, Table
 from results.report.ranking import (
     Recommendation,
@@ -36,7 +36,7 @@ IN_FRONT = (
 )
 
 
-def blocks(records: Sequence[Record], summaries: Mapping[str, str]) -> list[Any]:
+def blocks(records: Sequence[AnyRecord], summaries: Mapping[str, str]) -> list[Any]:
     """Return an explanation, and a section of tables for each family of scenarios.
 
     Args:
@@ -48,7 +48,7 @@ def blocks(records: Sequence[Record], summaries: Mapping[str, str]) -> list[Any]
     return [[IN_FRONT], *(_family(name, members[name], summaries) for name in families)]
 
 
-def _family(name: str, records: Sequence[Record], summaries: Mapping[str, str]) -> Section:
+def _family(name: str, records: Sequence[AnyRecord], summaries: Mapping[str, str]) -> Section:
     tables = [_table(recommendation) for recommendation in recommend(records)]
     title = FAMILIES.get(name, name)
     return Section(f"write-{name}", title, [*tables, _table_by_network(records, summaries)])
@@ -102,13 +102,13 @@ def _row(recommendation: Recommendation, summary: StrategySummary) -> Row:
     return Row(cells, filters)
 
 
-def _extreme(record: Record) -> Cell:
+def _extreme(record: AnyRecord) -> Cell:
     """Return the cell of a lowest or highest ratio, with the network that has it."""
     network = f"{network_name(record)}, {record['size']}"
     return Cell(f"{ratio_text(record['ratio'])} ({network})", record["phase"])
 
 
-def _table_by_network(records: Sequence[Record], summaries: Mapping[str, str]) -> Table:
+def _table_by_network(records: Sequence[AnyRecord], summaries: Mapping[str, str]) -> Table:
     """Return the table of each network: recommendation and other strategies in both frameworks.
 
     A row holds the figures at the largest size and in the usual mode.
@@ -126,7 +126,7 @@ def _table_by_network(records: Sequence[Record], summaries: Mapping[str, str]) -
     )
 
 
-def _network_row(records: Sequence[Record], summary: str) -> Row:
+def _network_row(records: Sequence[AnyRecord], summary: str) -> Row:
     largest = largest_size(records)
     by_framework = {one.framework: one for one in first_of_each(recommend(largest))}
     first = records[0]

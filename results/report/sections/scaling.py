@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from results.estimates.break_even import NEVER, NOT_TOLD, Payback, paybacks
+from results.estimates.break_even import INDISTINGUISHABLE, NEVER, BreakEven, break_evens
 from results.formatting import seconds_text, significant
 from results.grouping import group_by
-from results.records.record import Record, sample_key
+from results.records.record import AnyRecord, sample_key
 from results.report import charts
 from results.report.collection import Machine
 from results.report.drawing import Mark, record_mark
@@ -45,7 +45,7 @@ def section(machine: Machine) -> Section:
     return Section("growth", "How cost grows", blocks)
 
 
-def _by_losses(records: Sequence[Record]) -> list[Any]:
+def _by_losses(records: Sequence[AnyRecord]) -> list[Any]:
     """Return the chart of the ratio separate over summed by the number of losses.
 
     The count of FLOPs predicts it: with N losses, N separate passes walk N(N+1)/2 stages.
@@ -66,7 +66,7 @@ def _by_losses(records: Sequence[Record]) -> list[Any]:
     return [charts.ratio_by_losses("losses", title, text, marks)]
 
 
-def _has_equal_stages(record: Record) -> bool:
+def _has_equal_stages(record: AnyRecord) -> bool:
     """Return whether the record is of `STACKED` with N equal stages, of variant ``n<N>``."""
     return bool(
         record["scenario"] == STACKED
@@ -78,11 +78,11 @@ def _has_equal_stages(record: Record) -> bool:
     )
 
 
-def _losses(record: Record) -> int:
+def _losses(record: AnyRecord) -> int:
     return int(record["variant"][1:])
 
 
-def _by_size(records: Sequence[Record]) -> list[Any]:
+def _by_size(records: Sequence[AnyRecord]) -> list[Any]:
     """Return chart and table of the baseline's time by size, against the count of FLOPs."""
     timed = [record for record in records if is_baseline(record) and record["seconds"]]
     lines = group_by(
@@ -114,7 +114,7 @@ def _top_speeds(marks: Sequence[Mark]) -> dict[str, float]:
     return speeds
 
 
-def _line_marks(line: Sequence[Record]) -> list[Mark]:
+def _line_marks(line: Sequence[AnyRecord]) -> list[Mark]:
     largest = line[-1]
     names = network_name(largest), framework_and_mode(largest), largest["phase"], largest["kind"]
     return [
@@ -122,7 +122,7 @@ def _line_marks(line: Sequence[Record]) -> list[Mark]:
     ]
 
 
-def _growth_table(lines: Sequence[Sequence[Record]]) -> Table:
+def _growth_table(lines: Sequence[Sequence[AnyRecord]]) -> Table:
     columns = [
         "network",
         "framework",
@@ -144,7 +144,7 @@ def _growth_table(lines: Sequence[Sequence[Record]]) -> Table:
     return Table(title, columns, rows, (5, 6, 7, 8, 9), True, text)
 
 
-def _growth_row(small: Record, large: Record) -> Row:
+def _growth_row(small: AnyRecord, large: AnyRecord) -> Row:
     times = [record["seconds"]["estimate"] for record in (small, large)]
     flops = [record["flops"] for record in (small, large)]
     names = network_name(large), framework_and_mode(large), large["phase"]
@@ -162,7 +162,7 @@ def _growth_row(small: Record, large: Record) -> Row:
     return Row(cells, filters)
 
 
-def _not_arithmetic(small: Record, large: Record) -> str:
+def _not_arithmetic(small: AnyRecord, large: AnyRecord) -> str:
     """Return the share of the smaller one's time that its FLOPs do not explain.
 
     They are taken to run at the speed that the larger one reaches.
@@ -178,12 +178,12 @@ def _break_even(machine: Machine) -> list[Any]:
     Eager and compiled times are of one run: between sessions the machine itself changes.
     """
     found = [
-        payback
+        break_even
         for run in machine.runs
-        for payback in paybacks(
+        for break_even in break_evens(
             record for record in machine.records if machine.run_of[sample_key(record)] is run
         )
-        if payback.eager is not None
+        if break_even.eager is not None
     ]
     if not found:
         command = Code("pytest benchmarks --benchmark-only --mode all")
@@ -193,31 +193,31 @@ def _break_even(machine: Machine) -> list[Any]:
         "tracing and compiling counted in. Never: compiled is slower. Not told: the two are too "
         "near each other for noise."
     )
-    rows = [_break_even_row(payback) for payback in found]
+    rows = [_break_even_row(break_even) for break_even in found]
     return [Table("When compiling pays", BREAK_EVEN_COLUMNS, rows, (5, 6, 7, 8, 9), about=text)]
 
 
-def _break_even_row(payback: Payback) -> Row:
-    record = payback.record
+def _break_even_row(break_even: BreakEven) -> Row:
+    record = break_even.record
     names = network_name(record), record["size"], record["phase"], framework_and_mode(record)
     times = [
-        r["seconds"]["estimate"] if r and r["seconds"] else None for r in (payback.eager, record)
+        r["seconds"]["estimate"] if r and r["seconds"] else None for r in (break_even.eager, record)
     ]
     stages = ("trace_seconds", "compile_seconds", "first_call_seconds")
     cells = [
         *map(Cell, (*names, record["strategy"])),
         *(Cell(seconds_text(time)) for time in times),
         *(Cell(seconds_text(record[stage])) for stage in stages),
-        _calls_cell(payback),
+        _calls_cell(break_even),
     ]
     return Row(cells, filter_values(record))
 
 
-def _calls_cell(payback: Payback) -> Cell:
+def _calls_cell(break_even: BreakEven) -> Cell:
     """Return the number of calls, or a word on why there is none, with the reason as its note."""
-    if payback.calls:
-        return Cell(f"{payback.calls} [{payback.low}, {payback.high}]")
-    words = {NEVER: "never", NOT_TOLD: "not told"}
-    if payback.missing in words:
-        return Cell(words[payback.missing], payback.missing, "missing")
-    return missing(payback.missing or "")
+    if break_even.calls:
+        return Cell(f"{break_even.calls} [{break_even.low}, {break_even.high}]")
+    words = {NEVER: "never", INDISTINGUISHABLE: "not told"}
+    if break_even.missing in words:
+        return Cell(words[break_even.missing], break_even.missing, "missing")
+    return missing(break_even.missing or "")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from results.estimates.break_even import payback, paybacks
+from results.estimates.break_even import break_even, break_evens
 from results.records.record import Record
 from results.report.build import build
 from results.report.markdown import markdown
@@ -28,18 +28,18 @@ EAGER = cell("eager", 3.0, trace_seconds=None, compile_seconds=None, first_call_
 
 
 def test_payback_is_the_first_call_at_which_the_totals_meet() -> None:
-    found = payback(cell("compile", 1.0), EAGER)
+    found = break_even(cell("compile", 1.0), EAGER)
     # eager 3, 6, 9, 12, 15; compiled 10, 11, 12, 13, 14
     assert (found.calls, found.missing) == (5, None)
     # N = (10 - c) / (e - c): at e = 3.03, c = 0.99 4.4; at e = 2.97, c = 1.01 4.6
     assert (found.low, found.high) == (5, 5)
-    exact = payback(cell("compile", 1.0, first_call_seconds=9.0), EAGER)
+    exact = break_even(cell("compile", 1.0, first_call_seconds=9.0), EAGER)
     assert exact.calls == 4  # 12 against 12
 
 
 def test_interval_of_the_times_is_that_of_the_calls() -> None:
     compiled = cell("compile", 1.0, seconds=figure(1.0, spread=0.5), first_call_seconds=100.0)
-    found = payback(compiled, EAGER)
+    found = break_even(compiled, EAGER)
     assert (found.low, found.calls, found.high) == (40, 50, 68)  # 99.5/2.53, 99/2, 98.5/1.47
 
 
@@ -59,7 +59,7 @@ def test_interval_of_the_times_is_that_of_the_calls() -> None:
     ],
 )
 def test_payback_is_null_with_the_reason(compiled: Record, eager: Record | None, why: str) -> None:
-    found = payback(compiled, eager)
+    found = break_even(compiled, eager)
     assert (found.calls, found.low, found.high) == (None, None, None)
     assert why in (found.missing or "")
 
@@ -67,7 +67,7 @@ def test_payback_is_null_with_the_reason(compiled: Record, eager: Record | None,
 def test_twin_differs_in_nothing_but_the_mode() -> None:
     other = cell("compile", 1.0) | {"strategy": "summed"}
     failed = cell("compile_networks", 1.0) | {"outcome": "timeout"}
-    found = paybacks([other, cell("compile", 1.0), failed, EAGER])
+    found = break_evens([other, cell("compile", 1.0), failed, EAGER])
     assert [(one.record["strategy"], one.calls) for one in found] == [
         ("summed", None),
         ("separate_retained", 5),

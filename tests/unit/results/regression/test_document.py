@@ -228,7 +228,7 @@ def test_one_exit_code_in_every_form(
     for changes, code in (({}, unchanged), ({0: 0.3}, slower)):
         document = comparison(changes) | more
         result = regression.analysis(document)
-        assert regression.ending(document, result) == code
+        assert regression.session_exit_code(document, result) == code
         shown = regression_table.document_json(document, result)
         assert shown["exit_code"] == code
         assert shown["outcome"].startswith(prefix)

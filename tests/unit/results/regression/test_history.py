@@ -123,8 +123,8 @@ def test_the_frozen_reference_is_that_of_the_session(tmp_path: Path) -> None:
         run.settings["product_seconds"] = {"torch cpu float32": [2e-4, 3e-4 * day, 9e-4]}
         storage.save_run(run, tmp_path)
     found = {one.cell["framework"]: one for one in history.series(history.load(tmp_path), "box-1")}
-    assert found["torch"].frozen.tolist() == pytest.approx([3e-4, 6e-4])
-    assert np.isnan(found["jax"].frozen).all()
+    assert found["torch"].reference_seconds.tolist() == pytest.approx([3e-4, 6e-4])
+    assert np.isnan(found["jax"].reference_seconds).all()
 
 
 # Changes

@@ -20,21 +20,21 @@ from tests.helpers.factories.report_runs import LATER, later, slowed, whole_run
 
 def test_unchanged_code_is_inconclusive_not_equal() -> None:
     # 10 % is what a session may do to a cell, and far beyond what these launches spread by
-    result = stored_runs.compared(whole_run(), slowed(later(), 4, 1.10))
+    result = stored_runs.compare(whole_run(), slowed(later(), 4, 1.10))
     assert {one.verdict for one in result.findings} == {INCONCLUSIVE}
     assert EQUAL not in {shift.verdict for shift in result.shifts}
     assert result.exit_code == 3
 
 
 def test_every_cell_says_what_it_could_have_seen() -> None:
-    result = stored_runs.compared(whole_run(), later())
+    result = stored_runs.compare(whole_run(), later())
     assert all(one.why.startswith("nothing under ") for one in result.findings)
     few, many = (stored_runs.needed([0.07] * count)[0] for count in (1, 300))
     assert 0.1 < few < many < 0.5
 
 
 def test_a_change_far_beyond_what_sessions_do_is_found() -> None:
-    result = stored_runs.compared(whole_run(), slowed(later(), 4, 2.0))
+    result = stored_runs.compare(whole_run(), slowed(later(), 4, 2.0))
     first = result.findings[0]
     assert first.verdict == SLOWER
     assert first.ratios["wall"].estimate == pytest.approx(2.0, rel=0.1)
@@ -43,10 +43,10 @@ def test_a_change_far_beyond_what_sessions_do_is_found() -> None:
 
 
 def test_a_drift_of_everything_is_no_cell_s_change() -> None:
-    result = stored_runs.compared(whole_run(), later(drift=1.8))
+    result = stored_runs.compare(whole_run(), later(drift=1.8))
     assert {one.verdict for one in result.findings} == {INCONCLUSIVE}
     assert [shift.verdict for shift in result.shifts] == [SLOWER, SLOWER]
-    faster = stored_runs.compared(later(drift=1.8), whole_run())
+    faster = stored_runs.compare(later(drift=1.8), whole_run())
     assert {shift.verdict for shift in faster.shifts} == {FASTER}
 
 
@@ -54,9 +54,9 @@ def test_a_few_cells_know_less_of_what_all_share() -> None:
     """By hand: the spread of two sessions, and a median's error of as many cells as there are."""
     base, head = whole_run(), later()
     few = [r for r in head.records if r["framework"] == "torch"][:3]
-    many = {s.framework: s for s in stored_runs.compared(base, head).shifts}["torch"]
+    many = {s.framework: s for s in stored_runs.compare(base, head).shifts}["torch"]
     head.records[:] = few
-    (alone,) = stored_runs.compared(base, head).shifts
+    (alone,) = stored_runs.compare(base, head).shifts
     width = [
         math.log(s.ratios["wall"].high / s.ratios["wall"].low) / 2 / 1.96 for s in (alone, many)
     ]
@@ -69,7 +69,7 @@ def test_a_few_cells_know_less_of_what_all_share() -> None:
 def test_where_nothing_shared_can_be_taken_out_it_stays_in_the_interval() -> None:
     base, head = whole_run(), later()
     head.records[:] = head.records[:1]
-    (finding,) = [f for f in stored_runs.compared(base, head).findings if f.ratios]
+    (finding,) = [f for f in stored_runs.compare(base, head).findings if f.ratios]
     ratio = finding.ratios["wall"]
     spread = math.sqrt(2) * math.hypot(stored_runs.CELL_SPREAD, stored_runs.COMMON_SPREAD)
     assert math.log(ratio.high / ratio.low) / 2 / 1.96 == pytest.approx(spread, rel=0.01)
@@ -78,9 +78,7 @@ def test_where_nothing_shared_can_be_taken_out_it_stays_in_the_interval() -> Non
 def test_cells_that_one_run_lacks_are_named() -> None:
     base, head = whole_run(), later()
     gone, new = head.records.pop(0), base.records.pop(3)
-    findings = {
-        sample_key(dict(one.cell)): one for one in stored_runs.compared(base, head).findings
-    }
+    findings = {sample_key(dict(one.cell)): one for one in stored_runs.compare(base, head).findings}
     assert findings[sample_key(gone)].verdict == GONE
     assert findings[sample_key(new)].verdict == NEW
 
@@ -92,7 +90,7 @@ def test_what_fails_now_is_no_gap(outcome: str, verdict: str) -> None:
     head = later()
     head.records[2] |= {"outcome": outcome, "seconds": None}
     head.records[2]["missing"]["seconds"] = "because"
-    first = stored_runs.compared(whole_run(), head).findings[0]
+    first = stored_runs.compare(whole_run(), head).findings[0]
     assert (first.verdict, "because" in first.why) == (verdict, True)
 
 
@@ -103,13 +101,13 @@ def test_runs_of_two_machines_are_never_compared() -> None:
     with pytest.raises(
         RecordError, match=r"box-1 .* of box-2 \(torch: 2.12.0 and 2.13.0\).*regress"
     ):
-        stored_runs.compared(base, head)
+        stored_runs.compare(base, head)
 
 
 def test_runs_with_nothing_in_common_are_refused() -> None:
     base = whole_run(scenarios=("gan",))
     with pytest.raises(RecordError, match="no timed cell in common"):
-        stored_runs.compared(base, later())
+        stored_runs.compare(base, later())
 
 
 def test_the_command_compares_with_the_newest_run(

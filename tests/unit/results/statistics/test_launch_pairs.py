@@ -92,7 +92,7 @@ def test_control_outside_the_margin_makes_its_group_inconclusive() -> None:
     session = launch_pairs.decide(d, control, design)
     assert (session.verdicts[:, [4, 5, 6, 7, 9]] == "inconclusive").all()
     assert (session.verdicts[:, 1] == "slower").all()
-    assert session.control_held.tolist() == [[True] * 4 + [False] * 4 + [True, False]] * 20
+    assert session.control_passed.tolist() == [[True] * 4 + [False] * 4 + [True, False]] * 20
     assert (session.pairs == 24).all()
 
 
