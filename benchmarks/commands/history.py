@@ -52,10 +52,10 @@ def run(options: argparse.Namespace) -> int:
         raise RecordError(f"no run under {options.results} can be read, or has a cell")
     machine = _chosen_machine(options.machine, machines)
     series = history.series(loaded, machine, **shared.selected_names(options))
-    lines = history_table.lines(series)
-    lines = [line for line in lines if line.found or not options.changed]
+    lines = history_table.cell_histories(series)
+    lines = [line for line in lines if line.changes or not options.changed]
     if options.json:
-        print(json.dumps([history_table.plain(line) for line in lines], indent=1))
+        print(json.dumps([history_table.history_json(line) for line in lines], indent=1))
         return 0
     if not lines and not options.changed:
         raise RecordError(f"no cell of this selection has a time on machine {machine}")

@@ -28,25 +28,27 @@ NAMED = ("scenario", "variant", "size", "framework", "mode", "phase", "strategy"
 
 
 @dataclass(frozen=True)
-class Line:
+class CellHistory:
     """Hold the times of a cell over the runs, and the changes of their level, oldest first."""
 
     series: Series
-    found: Sequence[Change]
+    changes: Sequence[Change]
 
     @property
     def newest(self) -> Change | None:
         """The newest change; None where there is none."""
-        return self.found[-1] if self.found else None
+        return self.changes[-1] if self.changes else None
 
 
-def lines(series: Sequence[Series]) -> list[Line]:
+def cell_histories(series: Sequence[Series]) -> list[CellHistory]:
     """Detect the changes of each cell.
 
     Returns:
         The cells with a change first, the largest slowdown on top; the others in their order.
     """
-    cells = [Line(one, changes(level_of(one.seconds, one.reference_seconds))) for one in series]
+    cells = [
+        CellHistory(one, changes(level_of(one.seconds, one.reference_seconds))) for one in series
+    ]
     return sorted(cells, key=lambda cell: -cell.newest.ratio if cell.newest else 0.0)
 
 
@@ -65,7 +67,7 @@ def sparkline(seconds: Sequence[float], most: int = MOST) -> str:
     return "".join(BARS[height] for height in heights)
 
 
-def changed(line: Line) -> str:
+def change_text(line: CellHistory) -> str:
     """Return size and date of the newest change: ``+12 % since 20261121T010203 (b7836469f)``.
 
     A ``+`` behind the commit says that the work tree had uncommitted changes.
@@ -79,7 +81,7 @@ def changed(line: Line) -> str:
     return f"{100 * (change.ratio - 1):+.0f} % since {run.partition('-')[0]}{at}"
 
 
-def command(line: Line) -> str | None:
+def confirming_command(line: CellHistory) -> str | None:
     """Return the command that measures the commits around the newest change in one session.
 
     A change is dated to within `NEAR` runs, so the commits are of runs further apart than that,
@@ -109,7 +111,7 @@ def _first_clean(commits: Sequence[str], places: Iterable[int]) -> str | None:
     return next((commit for commit in candidates if commit and not commit.endswith("+")), None)
 
 
-def drift(cells: Sequence[Line]) -> str:
+def drift_note(cells: Sequence[CellHistory]) -> str:
     """Return of how many cells the machine's drift is taken out, and why not of the others."""
     corrected = sum(bool(np.isfinite(line.series.reference_seconds).all()) for line in cells)
     reason = "; of the others some run has no frozen reference"
@@ -119,7 +121,9 @@ def drift(cells: Sequence[Line]) -> str:
     )
 
 
-def text(cells: Sequence[Line], about: str, width: int = WIDTH, *, colour: bool = False) -> str:
+def text(
+    cells: Sequence[CellHistory], about: str, width: int = WIDTH, *, colour: bool = False
+) -> str:
     """Return what a terminal of that width shows of these cells.
 
     Args:
@@ -134,18 +138,18 @@ def text(cells: Sequence[Line], about: str, width: int = WIDTH, *, colour: bool 
     return tables.printed(_parts(cells, about), width, colour=colour, unwrapped=is_command)
 
 
-def _parts(cells: Sequence[Line], about: str) -> Iterator[RenderableType]:
+def _parts(cells: Sequence[CellHistory], about: str) -> Iterator[RenderableType]:
     yield one_line(about)
     yield ""
     yield _table(cells)
     yield ""
     moved = [line for line in cells if line.newest]
     yield _counts(cells, len(moved))
-    yield drift(cells)
+    yield drift_note(cells)
     yield from _commands(moved)
 
 
-def _counts(cells: Sequence[Line], moved: int) -> str:
+def _counts(cells: Sequence[CellHistory], moved: int) -> str:
     """Return how many cells changed, and how many have too few runs to tell."""
     short = sum(len(line.series.runs) < LEAST for line in cells)
     few = f"; {short} have fewer than the {LEAST} runs that a change takes to be told"
@@ -155,8 +159,8 @@ def _counts(cells: Sequence[Line], moved: int) -> str:
     )
 
 
-def _commands(moved: Sequence[Line]) -> Iterator[str]:
-    commands = [confirming for line in moved if (confirming := command(line))]
+def _commands(moved: Sequence[CellHistory]) -> Iterator[str]:
+    commands = [confirming for line in moved if (confirming := confirming_command(line))]
     if commands:
         yield "to be sure, measure both commits in one session:"
     for confirming in commands[:SHOWN]:
@@ -167,7 +171,7 @@ def _commands(moved: Sequence[Line]) -> Iterator[str]:
         yield "No two commits tell these changes apart, so there is nothing to measure again."
 
 
-def _table(cells: Sequence[Line]) -> RenderableType:
+def _table(cells: Sequence[CellHistory]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
@@ -185,12 +189,12 @@ def _table(cells: Sequence[Line]) -> RenderableType:
             str(len(series.runs)),
             sparkline(series.seconds.tolist()),
             seconds_text(float(series.seconds[-1])),
-            Text(changed(line), style),
+            Text(change_text(line), style),
         )
     return table
 
 
-def plain(line: Line) -> dict[str, Any]:
+def history_json(line: CellHistory) -> dict[str, Any]:
     """Return the history of a cell as an object of strict JSON, for other programs."""
     series = line.series
     return {
@@ -200,6 +204,6 @@ def plain(line: Line) -> dict[str, Any]:
         "commits": list(series.commits),
         "seconds": series.seconds.tolist(),
         "frozen_seconds": [None if np.isnan(f) else float(f) for f in series.reference_seconds],
-        "changes": [{"run": series.runs[c.at], "ratio": c.ratio} for c in line.found],
-        "confirm": command(line),
+        "changes": [{"run": series.runs[c.at], "ratio": c.ratio} for c in line.changes],
+        "confirm": confirming_command(line),
     }

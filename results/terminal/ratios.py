@@ -59,7 +59,9 @@ def ratio_parts(records: Iterable[AnyRecord]) -> Iterator[Any]:
         yield plain_text(_legend(compared), most=LINE)
 
 
-def counted(records: Iterable[AnyRecord], margins: Mapping[str, float], alpha: float | None) -> str:
+def verdict_counts(
+    records: Iterable[AnyRecord], margins: Mapping[str, float], alpha: float | None
+) -> str:
     """Return how many verdicts of each kind there are, with their margins and α.
 
     Args:
@@ -79,7 +81,7 @@ def counted(records: Iterable[AnyRecord], margins: Mapping[str, float], alpha: f
     return f"verdicts: {words}" + (f" ({'; '.join(criteria)})" if criteria else "")
 
 
-def stops(stopped: Mapping[str, str], precision: float) -> str:
+def stopping_summary(stopped: Mapping[str, str], precision: float) -> str:
     """Return in how many groups the required precision was reached, and why others stopped.
 
     Args:

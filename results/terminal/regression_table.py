@@ -77,7 +77,7 @@ def outcome(document: Mapping[str, Any], analysis: Analysis) -> str:
     return f"{words} (exit code {exit_code})"
 
 
-def change(ratio: Ratio | None) -> str:
+def change_text(ratio: Ratio | None) -> str:
     """Format head against base as a relative change with its interval: ``+5.1 % [+4.2, +6.0]``."""
     if ratio is None:
         return NOTHING
@@ -86,7 +86,7 @@ def change(ratio: Ratio | None) -> str:
     return f"{estimate:+.{digits}f} % [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
-def sides(document: Mapping[str, Any]) -> Iterator[str]:
+def version_lines(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield the versions: a line for what base and head share, and a line each for the rest."""
     versions = {name: side["versions"] for name, side in document["sides"].items()}
     differing = [p for p in PACKAGES if versions["base"].get(p) != versions["head"].get(p)]
@@ -123,7 +123,7 @@ def shift_text(shift: FrameworkShift) -> str:
 
     It reads ``all 5 torch cells together: +0.1 % [-0.2, +0.4], = equal``.
     """
-    wall = change(shift.ratios[WALL])
+    wall = change_text(shift.ratios[WALL])
     return f"all {shift.cells} {shift.framework} cells together: {wall}, {LABELS[shift.verdict]}"
 
 
@@ -143,7 +143,7 @@ def text(
 
 
 def _parts(document: Mapping[str, Any], analysis: Analysis) -> Iterator[RenderableType]:
-    for line in sides(document):
+    for line in version_lines(document):
         yield one_line(line)
     yield ""
     yield _table(analysis.findings)
@@ -172,7 +172,7 @@ def _table(findings: Sequence[Finding]) -> RenderableType:
         table.add_row(
             Text(LABELS[finding.verdict], STYLES.get(finding.verdict, "")),
             Text(one_line(finding.name)),
-            change(finding.ratios.get(WALL)),
+            change_text(finding.ratios.get(WALL)),
             _change_without_interval(finding.ratios.get("cpu")),
             seconds_text(finding.base),
         )
@@ -188,7 +188,7 @@ def markdown(document: Mapping[str, Any], analysis: Analysis) -> str:
     heading = outcome(document, analysis)
     lines = [f"### {heading[0].upper()}{heading[1:]}", ""]
     lines += [escape(f"Broken off: {document['broke_off']}"), ""] if "broke_off" in document else []
-    lines += [f"- {escape(line)}" for line in sides(document)]
+    lines += [f"- {escape(line)}" for line in version_lines(document)]
     lines += [f"- {escape(summary(document, analysis))}", ""]
     open_rows = [one for one in analysis.findings if one.verdict not in (EQUAL, FASTER)]
     folded = [one for one in analysis.findings if one.verdict in (EQUAL, FASTER)]
@@ -224,8 +224,8 @@ def _rows(findings: Sequence[Finding]) -> Iterator[str]:
         cells = [
             LABELS[finding.verdict],
             escape(finding.name),
-            change(finding.ratios.get(WALL)),
-            change(finding.ratios.get("cpu")),
+            change_text(finding.ratios.get(WALL)),
+            change_text(finding.ratios.get("cpu")),
             seconds_text(finding.base),
             seconds_text(finding.head),
             escape(finding.why),

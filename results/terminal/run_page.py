@@ -69,9 +69,9 @@ def text(
 
 def _verdicts(run: Run) -> Iterator[Text]:
     settings = run_summary.settings(run)
-    lines = [ratios.counted(run.records, settings["margins"] or {}, settings["alpha"])]
+    lines = [ratios.verdict_counts(run.records, settings["margins"] or {}, settings["alpha"])]
     if settings["stopped"] and settings["precision"]:
-        lines.append(ratios.stops(settings["stopped"], settings["precision"]))
+        lines.append(ratios.stopping_summary(settings["stopped"], settings["precision"]))
     for line in filter(None, lines):
         yield plain_text(line, most=LINE)
 

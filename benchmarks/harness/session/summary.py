@@ -64,10 +64,10 @@ def print_ratios(run: Run, terminal: pytest.TerminalReporter) -> None:
     width = max(80, terminal._tw.fullwidth) if terminal.isatty else 100
     lines = [
         ratios.ratios(run.records, width, colour=terminal.hasmarkup),
-        ratios.counted(run.records, run.settings["margins"], run.settings["alpha"]),
+        ratios.verdict_counts(run.records, run.settings["margins"], run.settings["alpha"]),
     ]
     if run.settings["stopped"]:
-        lines.append(ratios.stops(run.settings["stopped"], run.settings["precision"]))
+        lines.append(ratios.stopping_summary(run.settings["stopped"], run.settings["precision"]))
     if any(lines):
         terminal.section("ratios")
     for text in filter(None, lines):

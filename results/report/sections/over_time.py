@@ -16,7 +16,12 @@ from results.report.drawing import Mark
 from results.report.model import Cell, Chart, Row, Section, Table, missing
 from results.report.record_cells import filter_values
 from results.statistics.change_points import LEAST
-from results.terminal.history_table import Line, changed, command, lines
+from results.terminal.history_table import (
+    CellHistory,
+    cell_histories,
+    change_text,
+    confirming_command,
+)
 
 DRAWN = 24  # cells at most: with more lines none can be followed
 
@@ -25,7 +30,7 @@ def section(machine: Machine) -> Section | None:
     """Return the section; None where no cell has enough runs to detect a change."""
     cells = [
         line
-        for line in lines(history.series_of_runs(machine.runs))
+        for line in cell_histories(history.series_of_runs(machine.runs))
         if len(line.series.runs) >= LEAST
     ]
     if not cells:
@@ -53,7 +58,7 @@ def section(machine: Machine) -> Section | None:
     return Section("time", "Over time", blocks)
 
 
-def _chart(cells: Sequence[Line]) -> Chart:
+def _chart(cells: Sequence[CellHistory]) -> Chart:
     marks = [mark for line in cells for mark in _marks(line)]
     text = (
         "Times over the median of each cell's first runs. A dot is a run at which a level begins."
@@ -61,11 +66,11 @@ def _chart(cells: Sequence[Line]) -> Chart:
     return charts.over_time("time", "Times, run by run", text, marks)
 
 
-def _marks(line: Line) -> list[Mark]:
+def _marks(line: CellHistory) -> list[Mark]:
     """Return a mark for each run of a cell."""
     series = line.series
     first = float(np.median(series.seconds[: LEAST // 2]))
-    ratio_at = {change.at: change.ratio for change in line.found}
+    ratio_at = {change.at: change.ratio for change in line.changes}
     runs = zip(series.runs, series.seconds, series.commits, strict=True)
     return [
         {
@@ -81,19 +86,19 @@ def _marks(line: Line) -> list[Mark]:
     ]
 
 
-def _row(line: Line) -> Row:
+def _row(line: CellHistory) -> Row:
     """Return the row of a cell that changed: its levels, the change, the command to confirm it."""
     series, newest = line.series, line.newest
     assert newest is not None
     level = float(np.exp(np.median(np.log(series.seconds[newest.at :]))))
-    confirming = command(line)
+    confirming = confirming_command(line)
     kind = "slower" if math.log(newest.ratio) > 0 else "faster"
     cells = [
         Cell(series.name),
         Cell(str(len(series.runs))),
         Cell(seconds_text(level / newest.ratio)),
         Cell(seconds_text(level)),
-        Cell(changed(line), "", kind),
+        Cell(change_text(line), "", kind),
         Cell(confirming, "", "code") if confirming else missing("no two commits tell it apart"),
     ]
     return Row(cells, filter_values(series.cell))

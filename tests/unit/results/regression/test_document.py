@@ -156,9 +156,11 @@ def test_what_is_none_of_ours_is_named() -> None:
 
 
 def test_changes_read_as_percent() -> None:
-    assert regression_table.change(Ratio(1.051, 1.042, 1.0604, SLOWER)) == "+5.1 % [+4.2, +6.0]"
-    assert regression_table.change(Ratio(2.51, 2.4, 2.6, SLOWER)) == "+151 % [+140, +160]"
-    assert regression_table.change(None) == "–"
+    assert (
+        regression_table.change_text(Ratio(1.051, 1.042, 1.0604, SLOWER)) == "+5.1 % [+4.2, +6.0]"
+    )
+    assert regression_table.change_text(Ratio(2.51, 2.4, 2.6, SLOWER)) == "+151 % [+140, +160]"
+    assert regression_table.change_text(None) == "–"
 
 
 def test_the_terminal_s_table_fits_and_says_everything() -> None:
@@ -182,7 +184,7 @@ def test_versions_that_differ_stand_beside_their_side() -> None:
     document = comparison()
     document["sides"]["base"] = {**document["sides"]["base"]}
     document["sides"]["base"]["versions"] = {"python": "3.11.7", "torch": "2.12.1", "jax": "0.10.2"}
-    assert list(regression_table.sides(document)) == [
+    assert list(regression_table.version_lines(document)) == [
         "both: python 3.11.7, jax 0.10.2",
         "base: main, torch 2.12.1",
         "head: the work tree, torch 2.13.0",

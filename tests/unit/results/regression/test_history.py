@@ -219,10 +219,15 @@ def test_the_json_has_every_time(stepped: Path, capsys: pytest.CaptureFixture[st
 
 def test_a_change_within_one_commit_has_no_command() -> None:
     one = history.Series({}, "box", ["r1", "r2"], ["", ""], ["c", "c"], np.ones(2), np.ones(2))
-    line = history_table.Line(one, [change_points.Change(1, 1.5)])
-    assert history_table.command(line) is None
+    line = history_table.CellHistory(one, [change_points.Change(1, 1.5)])
+    assert history_table.confirming_command(line) is None
     dirty = history.Series({}, "box", ["r1", "r2"], ["", ""], ["c", "d+"], np.ones(2), np.ones(2))
-    assert history_table.command(history_table.Line(dirty, [change_points.Change(1, 1.5)])) is None
+    assert (
+        history_table.confirming_command(
+            history_table.CellHistory(dirty, [change_points.Change(1, 1.5)])
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -244,21 +249,25 @@ def test_the_commits_to_measure_are_on_either_side_for_sure(
     assert len(of_runs) == 8
     whose = dict.fromkeys(("kind", *history_table.NAMED, "device"), "x")
     one = history.Series(whose, "box", ["r"] * 8, [""] * 8, of_runs, np.ones(8), np.ones(8))
-    told = history_table.command(history_table.Line(one, [change_points.Change(4, 1.5)]))
+    told = history_table.confirming_command(
+        history_table.CellHistory(one, [change_points.Change(4, 1.5)])
+    )
     assert told is None if asked is None else shlex.split(str(told))[2:4] == [12 * c for c in asked]
 
 
 def test_of_how_many_cells_the_drift_is_out_is_told() -> None:
-    def line(frozen: list[float]) -> history_table.Line:
+    def line(frozen: list[float]) -> history_table.CellHistory:
         nothing = [""] * len(frozen)
         ones = np.ones(len(frozen))
-        return history_table.Line(
+        return history_table.CellHistory(
             history.Series({}, "box", nothing, nothing, nothing, ones, np.array(frozen)), []
         )
 
     whole, gap = line([1.0, 2.0]), line([1.0, np.nan])
-    assert "out of 2 of these 2 before a change is looked for." in history_table.drift([whole] * 2)
-    told = history_table.drift([whole, gap, gap])
+    assert "out of 2 of these 2 before a change is looked for." in history_table.drift_note(
+        [whole] * 2
+    )
+    told = history_table.drift_note([whole, gap, gap])
     assert "out of 1 of these 3 before" in told
     assert "of the others some run has no frozen reference" in told
 

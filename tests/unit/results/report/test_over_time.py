@@ -62,7 +62,7 @@ def test_unchanged_runs_are_drawn_without_a_change() -> None:
     assert blocks(daily_runs(12), Table) == []
     (chart,) = blocks(daily_runs(12), Chart)
     assert chart.spec["height"] == 340
-    cells = history_table.lines(history.series_of_runs(daily_runs(12)))
+    cells = history_table.cell_histories(history.series_of_runs(daily_runs(12)))
     marks = [mark for line in cells for mark in over_time._marks(line)]
     assert {mark["begins"] for mark in marks} == {""}
     assert {mark["run"][:8] for mark in marks} == {f"202611{day:02d}" for day in range(1, 13)}

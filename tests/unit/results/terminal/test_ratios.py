@@ -70,10 +70,10 @@ def test_an_unusual_phase_is_named_and_markup_is_text() -> None:
 
 def test_verdicts_are_counted_with_their_margins_and_alpha() -> None:
     records = [cell("a", verdict="slower"), cell("b", verdict="slower"), cell("c", verdict="equal")]
-    text = ratios.counted(records, {"torch": 0.01, "jax": 0.02}, 0.01)
+    text = ratios.verdict_counts(records, {"torch": 0.01, "jax": 0.02}, 0.01)
     line = "verdicts: 2 slower, 1 equal (margin: torch 1 %, jax 2 %; α = 0.01 over a group)"
     assert text == line
-    assert ratios.counted([cell("a")], {}, 0.01) == ""
+    assert ratios.verdict_counts([cell("a")], {}, 0.01) == ""
 
 
 def test_reached_precision_and_other_stops_are_counted() -> None:
@@ -84,7 +84,7 @@ def test_reached_precision_and_other_stops_are_counted() -> None:
         "d": "nothing to compare",
         "e": "time",
     }
-    assert ratios.stops(reasons, 0.01) == (
+    assert ratios.stopping_summary(reasons, 0.01) == (
         "precision 1 %: reached in 1 of 4 groups; 1 stopped at the last launch allowed; "
         "2 stopped at the time limit of a group"
     )
