@@ -119,7 +119,7 @@ def selection_of(config: pytest.Config) -> options.Selection:
     Raises `SelectionError` for a name that does not exist, a value that is out of range, and for
     options that leave no cell (unless ``--benchmark-skip`` says that nothing is timed).
     """
-    names: dict[str, Any] = {name: _listed(config.getoption(name)) for name in cells.OPTIONS}
+    names: dict[str, Any] = {name: split_names(config.getoption(name)) for name in cells.OPTIONS}
     device = _device(config)
     for option in ("launches", "most-launches", "group-seconds", "cell-seconds", "cell-limit"):
         options.check_positive(option, config.getoption(option.replace("-", "_")))
@@ -147,11 +147,6 @@ def _refuse_missing_frameworks(names: Iterable[str]) -> None:
                 f"--framework {framework!r} is not installed here; install it with: "
                 f"pip install -c constraints.txt -e '.[{framework}]'"
             )
-
-
-def _listed(values: list[str] | None) -> tuple[str, ...] | None:
-    """Return the names of an option that may be repeated and takes commas; None if not given."""
-    return tuple(name for value in values for name in value.split(",")) if values else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -78,7 +78,7 @@ def compute_references(
             for name, side in sides.items():
                 references.files[problem][name] = _problem_files(problem, side)
             for group in _same_reference(members):
-                _refer(group, references.files[problem], launches, references)
+                _add_group(group, references.files[problem], launches, references)
     finally:
         launches.end()
 
@@ -137,7 +137,7 @@ class _Launches:
 Result = str | ReferenceFailure  # the file of float64 gradients, or why there is none
 
 
-def _refer(
+def _add_group(
     cells: Sequence[Cell],
     files: Mapping[str, ProblemFiles],
     launches: _Launches,

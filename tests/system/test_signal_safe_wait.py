@@ -88,7 +88,7 @@ def test_float64_references_are_waited_for_in_this_way(monkeypatch: pytest.Monke
     cells: Any = [SimpleNamespace(**CELL)]
     files: Any = {"base": None, "head": None}
     found: Any = None
-    assert stopped_soon(lambda: references._refer(cells, files, launches, found), ended)
+    assert stopped_soon(lambda: references._add_group(cells, files, launches, found), ended)
 
 
 @pytest.mark.smoke

@@ -124,7 +124,7 @@ def test_its_commands_are_ones_that_there_are(shell: Shell, tmp_path: Path) -> N
     lines = [line for line in asked(tmp_path) if line[0] == "cascade-bench"]
     assert [line[1] for line in lines] == ["regress", "report", "history"]
     for line in lines:
-        cli._parser().parse_args(line[1:])
+        cli.build_parser().parse_args(line[1:])
 
 
 def test_each_job_installs_what_its_commands_need(jobs: dict[str, Any]) -> None:

@@ -202,7 +202,7 @@ def test_a_change_is_shown_with_the_command_that_makes_sure(
     assert len(asked) == history_table.SHOWN
     assert "more: --json has them all" in told
     assert "jax" not in told.split("to be sure")[0]
-    found = cli._parser().parse_args(shlex.split(asked[0])[1:])  # whole, however long the line
+    found = cli.build_parser().parse_args(shlex.split(asked[0])[1:])  # whole, however long the line
     assert (found.base, found.head) == ("a" * 12, "b" * 12)
     assert (found.framework, found.device) == (["torch"], "cpu")
     assert "--device=cpu" in asked[0]  # the default, and not that of every cell
