@@ -110,7 +110,7 @@ def test_every_tensor_is_alive_and_no_activation_at_a_kink(
     frameworks = workers.frameworks(problem)
     grads = reference(workers, problem, frameworks[0])
     exact = spec(problem).variants[problem[1]].exact_zero
-    dead = equivalence.dead(grads, networks(problem), spec(problem).zero_gradient)
+    dead = equivalence.dead_tensors(grads, networks(problem), spec(problem).zero_gradient)
     assert [name for name in dead if not matches(name, exact)] == []
     margin = spec(problem).kink_margin(*problem[1:])
     if margin is not None:

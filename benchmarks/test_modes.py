@@ -12,7 +12,7 @@ import pytest
 from benchmarks.harness.launches.check_workers import CheckWorkers, Problem
 from benchmarks.harness.launches.launch import WorkerFailed
 from benchmarks.harness.protocol import cells, equivalence
-from benchmarks.harness.protocol.arrays import read_arrays, under
+from benchmarks.harness.protocol.arrays import read_arrays, select_prefix
 from benchmarks.scenarios import CATALOGUE
 
 LINEAR: Problem = ("linear_cascade", "-", "seed")
@@ -28,7 +28,7 @@ def assert_reference(
     launch = workers.open(problem, framework, "float32")
     arrays = workers.files(problem).gradients(launch, "backward", name, phase, mode)
     difference = equivalence.compare(
-        under(arrays, "gradient"),
+        select_prefix(arrays, "gradient"),
         true,
         allowed=equivalence.ROUNDING,
         dtype="float32",
@@ -64,7 +64,8 @@ def test_frozen_keeps_still_in_a_step_and_the_rest_moves_as_in_the_frameworks_ow
     framework, mode, recipe = way
     files, launch = workers.files(PLAYERS), workers.open(PLAYERS, framework, "float32")
     by_default, in_mode = (
-        under(files.gradients(launch, "freeze", recipe, "step", m), "updated") for m in (None, mode)
+        select_prefix(files.gradients(launch, "freeze", recipe, "step", m), "updated")
+        for m in (None, mode)
     )
     start = read_arrays(files.weights)
     assert set(by_default) == set(in_mode) == set(start)

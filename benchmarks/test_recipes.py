@@ -11,7 +11,7 @@ import pytest
 from benchmarks.harness.launches.check_workers import CheckWorkers, Problem, plan
 from benchmarks.harness.launches.launch import WorkerFailed
 from benchmarks.harness.protocol import cells, equivalence
-from benchmarks.harness.protocol.arrays import read_arrays, under, write_arrays
+from benchmarks.harness.protocol.arrays import read_arrays, select_prefix, write_arrays
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
 
@@ -273,7 +273,7 @@ def test_step_of_every_recipe_moves_the_statistics_alike(
     ways = [("freeze", recipe) for recipe in ["unfrozen", *recipes(problem, framework)]]
     reference = None
     for way in [("backward", "summed"), *ways]:
-        arrays = under(workers.run(problem, framework, way, "step", "float64"), "updated")
+        arrays = select_prefix(workers.run(problem, framework, way, "step", "float64"), "updated")
         assert set(arrays) == set(start), way
         reference = reference or arrays
         for name in spec(problem).buffers_of(*problem[1:]):

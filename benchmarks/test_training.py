@@ -11,7 +11,7 @@ import pytest
 from benchmarks.harness.launches.check_workers import CheckWorkers, Problem, plan
 from benchmarks.harness.launches.launch import WorkerFailed
 from benchmarks.harness.protocol import equivalence
-from benchmarks.harness.protocol.arrays import read_arrays, under
+from benchmarks.harness.protocol.arrays import read_arrays, select_prefix
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from benchmarks.scenarios.spec import Optimizer, Segment, Training, matches
 
@@ -268,7 +268,7 @@ def test_timed_step_is_the_first_step_of_training_every_time(
     trained = ended(workers, problem, framework, (Segment(1, (variant,)),))["weights"]
     for way in ways[framework]:
         arrays = workers.run(problem, framework, way, "step", "float64")
-        updated, stepped = under(arrays, "updated"), under(arrays, "gradient")
+        updated, stepped = select_prefix(arrays, "updated"), select_prefix(arrays, "gradient")
         for key, array in trained.items():
             assert equivalence.relative(updated[key], array) <= AGREE, (way, key)
         for key, array in grads.items():

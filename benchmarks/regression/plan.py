@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import scipy.special
 
-from benchmarks.harness.protocol.cells import MODES, Cell
+from benchmarks.harness.protocol.cells import DEFAULT_MODES, Cell
 from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import ALL, Selection, SelectionError
 from benchmarks.scenarios import CATALOGUE, SIZES
@@ -106,7 +106,7 @@ def choose_cells(
         for cell in cells
         if (cell.framework in frameworks or ALL in frameworks)
         and (cell.strategy in strategies or ALL in strategies)
-        and cell.unsupported() is None
+        and cell.unsupported_reason() is None
     ]
     if not cells:
         raise SelectionError(
@@ -119,7 +119,8 @@ def choose_cells(
 def _default_cells(device: str) -> list[Cell]:
     return [
         Cell(
-            cell.kind, cell.scenario, cell.variant, DEFAULT_SIZE, framework, MODES[framework][0],
+            cell.kind, cell.scenario, cell.variant, DEFAULT_SIZE, framework,
+            DEFAULT_MODES[framework],
             getattr(cell, framework), cell.phase, device,
         )
         for framework in ("torch", "jax")

@@ -124,7 +124,7 @@ def _selecting_arguments(cells: Sequence[Cell]) -> list[str]:
 
 def _compared_cells(config: pytest.Config, cells: Sequence[Cell]) -> list[Cell]:
     """Return the session's cells that can be measured, or default ones if it selects nothing."""
-    possible = [cell for cell in cells if cell.unsupported() is None]
+    possible = [cell for cell in cells if cell.unsupported_reason() is None]
     selecting = (*SELECTING, "scenario_path", "everything", "keyword")
     if any(config.getoption(name) for name in selecting):
         return possible

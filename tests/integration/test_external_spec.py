@@ -123,7 +123,10 @@ def test_framework_without_a_part_is_unsupported_with_the_reason(tmp_path: Path)
     loading.load([write(tmp_path, "mine")])
     cells = Selection(strategy=("separate_retained",)).cells()
     reason = "mine.py has no jax part: no mine_jax.py"
-    assert {(c.framework, c.unsupported()) for c in cells} == {("torch", None), ("jax", reason)}
+    assert {(c.framework, c.unsupported_reason()) for c in cells} == {
+        ("torch", None),
+        ("jax", reason),
+    }
 
 
 def test_two_files_cannot_have_one_name_and_neither_is_taken(tmp_path: Path) -> None:
@@ -160,10 +163,10 @@ def test_command_that_runs_a_cell_again_names_its_file(
     (tmp_path / "my nets").mkdir()
     loading.load([write(tmp_path / "my nets", "mine")])
     monkeypatch.chdir(tmp_path)
-    assert "--scenario-path='my nets/mine.py' " in Selection().cells()[0].rerun()
+    assert "--scenario-path='my nets/mine.py' " in Selection().cells()[0].rerun_command()
     monkeypatch.chdir("/")
     absolute = str(tmp_path / "my nets" / "mine.py").removeprefix("/")
-    assert f"--scenario-path='{absolute}' " in Selection().cells()[0].rerun()
+    assert f"--scenario-path='{absolute}' " in Selection().cells()[0].rerun_command()
 
 
 def test_list_shows_ones_own_and_says_a_mistake_with_exit_code_2(

@@ -157,7 +157,7 @@ def test_gauge_that_cannot_be_reset_sees_one_call_and_nothing_before_it() -> Non
     )
     session = SimpleNamespace(gauge=lambda: gauge, hold=calls.append)
     worker = Memory("fake", session, Heartbeat(), lambda _: None)
-    worker.opened = SimpleNamespace(program=lambda *_: program)
+    worker.problem = SimpleNamespace(program=lambda *_: program)
     assert worker.do_peak("backward", "summed", "backward") == 50
     assert calls == ["run"]
 

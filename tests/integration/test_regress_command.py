@@ -135,7 +135,7 @@ def test_the_default_cells_exist_in_both_frameworks() -> None:
     chosen = plan.choose_cells(NONE, "cpu", ["torch", "jax"])
     assert len(chosen) == 10
     assert [cell.framework for cell in chosen] == ["torch"] * 5 + ["jax"] * 5
-    assert all(cell.unsupported() is None and cell.size == "small" for cell in chosen)
+    assert all(cell.unsupported_reason() is None and cell.size == "small" for cell in chosen)
     assert {cell.framework for cell in plan.choose_cells(NONE, "cpu", ["jax"])} == {"jax"}
 
 

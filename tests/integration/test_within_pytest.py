@@ -180,7 +180,7 @@ def test_cells_that_cannot_exist_are_not_compared(monkeypatch: pytest.MonkeyPatc
     impossible = Cell(
         "backward", "conv_cascade", "-", "small", "torch", "eager", "reforward", "backward", "cpu"
     )
-    assert impossible.unsupported()
+    assert impossible.unsupported_reason()
     monkeypatch.setattr(comparison, "compare", lambda request: (comparisons.comparison(), True))
     config: Any = Config()
     assert within_pytest._compared_cells(config, [*CELLS, impossible]) == CELLS

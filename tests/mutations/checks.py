@@ -294,8 +294,8 @@ FAULTS = (
     Fault(
         "parameters_that_were_not_updated_pass",
         "benchmarks/harness/worker/gate.py",
-        'expected, start = under(true, "updated"), under(true, "start")',
-        "expected, start = ({n: a for n, a in under(true, kind).items() if n in updated}"
+        'expected, start = select_prefix(true, "updated"), select_prefix(true, "start")',
+        "expected, start = ({n: a for n, a in select_prefix(true, kind).items() if n in updated}"
         ' for kind in ("updated", "start"))',
         "a step that returns half of the parameters passes",
         (f"{GATE}::test_wrong_update_is_named",),
@@ -327,7 +327,7 @@ FAULTS = (
     Fault(
         "every_recipe_may_compute_what_is_frozen",
         "benchmarks/harness/launches/requests.py",
-        '"no_gradient": [] if built(name) in WASTEFUL else frozen,',
+        '"no_gradient": [] if strategy_of(name) in WASTEFUL else frozen,',
         '"no_gradient": [],',
         "a recipe that saves nothing passes for one that does",
         (FREEZE_GATED,),
@@ -335,7 +335,7 @@ FAULTS = (
     Fault(
         "nothing_must_keep_still",
         "benchmarks/harness/launches/requests.py",
-        '"still": [] if built(name) == UNFROZEN else frozen,',
+        '"still": [] if strategy_of(name) == UNFROZEN else frozen,',
         '"still": [],',
         "what is frozen moves in a timed step",
         (FREEZE_GATED,),

@@ -155,7 +155,7 @@ FAULTS = (
     Fault(
         "mark_of_a_killed_worker_not_read",
         LAUNCH,
-        'raise self._crash_error("the worker ended", self._link.mark.cell)',
+        'raise self._crash_error("the worker ended", self._link.heartbeat.cell)',
         'raise self._crash_error("the worker ended", announced_cell)',
         "what kills a worker while it is timed is blamed on its whole group",
         (TYPED,),

@@ -117,7 +117,7 @@ def _call(entry: dict[str, Any]) -> Callable[[], object]:
     session = module.Session("cpu", "float32", **cache)
     worker = Timing(framework, session, Heartbeat(), lambda _: None)
     worker.do_open(entry["facts"], entry["weights"], entry["data"])
-    program = worker.opened.program("backward", entry["strategy"], entry["phase"])
+    program = worker.problem.program("backward", entry["strategy"], entry["phase"])
     program.reset()
     seconds = entry["spin"] if side() == "head" else 0.0
 

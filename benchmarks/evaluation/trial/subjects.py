@@ -12,7 +12,7 @@ from benchmarks.harness.launches import requests
 from benchmarks.harness.launches.affinity import pin
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.problems import ProblemFiles
-from benchmarks.harness.protocol.cells import EAGER, MODES
+from benchmarks.harness.protocol.cells import DEFAULT_MODES, EAGER
 from benchmarks.harness.protocol.messages import PrepareRequest
 
 WORKER = "benchmarks.evaluation.trial.worker"
@@ -104,7 +104,7 @@ class Subjects:
         cell = {
             "kind": "backward",
             "phase": subject.phase,
-            "mode": MODES.get(subject.framework, (EAGER,))[0],
+            "mode": DEFAULT_MODES.get(subject.framework, EAGER),
             "dtype": "float32",
         }
         reference = self._references[subject.problem, subject.phase][subject.framework]

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.harness.launches import check_cache
 from benchmarks.harness.launches.launch import Launch, WorkerFailed
 from benchmarks.harness.launches.problems import ProblemFiles
-from benchmarks.harness.protocol.arrays import read_arrays, under
+from benchmarks.harness.protocol.arrays import read_arrays, select_prefix
 from benchmarks.machine import environment
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from benchmarks.scenarios.external.errors import SpecError
@@ -118,7 +118,7 @@ class CheckWorkers:
         self, problem: Problem, framework: str, method: Method, phase: str, dtype: str
     ) -> dict[str, Any]:
         """Return parameter → gradient of a run of the strategy or recipe; see `run`."""
-        return under(self.run(problem, framework, method, phase, dtype), "gradient")
+        return select_prefix(self.run(problem, framework, method, phase, dtype), "gradient")
 
     def run(
         self, problem: Problem, framework: str, method: Method, phase: str, dtype: str
@@ -138,7 +138,7 @@ class CheckWorkers:
         out = str(self.files(problem).folder / f"losses-{framework}.npz")
         losses = self.open(problem, framework).ask("loss_gradients", out=out)
         arrays = read_arrays(out)
-        return {loss: under(arrays, loss) for loss in losses}
+        return {loss: select_prefix(arrays, loss) for loss in losses}
 
     def flow(self, problem: Problem, framework: str) -> dict[str, dict[str, str]]:
         """Return loss → parameter → ``absent``, ``zero`` or ``value``, in float64."""
@@ -159,7 +159,7 @@ class CheckWorkers:
         counts = launch.ask("train", plan=plan, out=out)
         arrays = read_arrays(out)
         kinds = ("weights", "buffers", "outputs", "moments")
-        return {kind: under(arrays, kind) for kind in kinds} | counts
+        return {kind: select_prefix(arrays, kind) for kind in kinds} | counts
 
     def scratch(self, problem: Problem, name: str) -> Path:
         """Return a path for a file of the caller's, removed together with the problem's files."""

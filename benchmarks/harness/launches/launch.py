@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.protocol import memory_limit
-from benchmarks.harness.protocol.busy_time import Span
 from benchmarks.harness.protocol.heartbeat import WorkerLink
+from benchmarks.harness.protocol.messages import Span
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import FRAMEWORKS
 
@@ -151,7 +151,7 @@ class Launch:
                 **self._link.environment,
             },
         )
-        self._link.handed_over()
+        self._link.close_worker_ends()
 
     @property
     def dead(self) -> bool:
@@ -193,7 +193,7 @@ class Launch:
         """Send a request and wait for its result.
 
         Args:
-            op: the operation, a key of `benchmarks.harness.protocol.messages.OPERATIONS`.
+            op: the operation, a key of `benchmarks.harness.protocol.operations.OPERATIONS`.
             timeout: seconds without an answer or the beginning of another cell.
             arguments: of the operation; they are sent as JSON.
 
@@ -246,11 +246,11 @@ class Launch:
                 # the heartbeat may have moved to another cell since the line was written
                 raise self._crash_error(reason, announced_cell) from None
             raise failure
-        raise self._crash_error("the worker ended", self._link.mark.cell)
+        raise self._crash_error("the worker ended", self._link.heartbeat.cell)
 
     def _next_line(self, timeout: float) -> str | None:
         """Return the worker's next line; None if the worker has ended."""
-        start, heartbeat = time.monotonic(), self._link.mark
+        start, heartbeat = time.monotonic(), self._link.heartbeat
         while True:
             try:
                 return self._lines.get(timeout=max(0.0, start + timeout - time.monotonic()))
@@ -274,7 +274,7 @@ class Launch:
             self._process.stdin.close()
         self._reader.join(timeout=5.0)
         self._stderr.close()
-        self._link.cut()
+        self._link.close()
 
     def kill_nowait(self) -> None:
         """Send SIGKILL to the process and every process that it started, without waiting.

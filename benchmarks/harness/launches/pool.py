@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.problems import Flows, ProblemFiles
 from benchmarks.harness.protocol import busy_time
-from benchmarks.harness.protocol.busy_time import Span
+from benchmarks.harness.protocol.messages import Span
 
 
 class PoolClosed(Exception):

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.harness.launches.launch import Launch, WorkerFailed
 from benchmarks.harness.protocol import equivalence, flow
-from benchmarks.harness.protocol.arrays import read_arrays, under, write_arrays
+from benchmarks.harness.protocol.arrays import read_arrays, select_prefix, write_arrays
 from benchmarks.harness.protocol.cells import UNFROZEN
 from benchmarks.scenarios import CATALOGUE, Scenario
 from benchmarks.scenarios.external import errors
@@ -223,7 +223,7 @@ class Float64References:
         for (framework, of_kind, step), path in self._paths.items():
             if step and of_kind == kind and framework != launch.framework:
                 names = self.files.spec.parameters_of(self.files.variant, self.files.size)
-                updated = under(read_arrays(path), "updated")
+                updated = select_prefix(read_arrays(path), "updated")
                 return {f"updated/{name}": updated[name] for name in names}
         arrays = self.files.gradients(launch, kind, self._baseline(kind), "step")
         return {name: array for name, array in arrays.items() if name.startswith("updated/")}
@@ -292,8 +292,8 @@ def disagreement(
         other: the same, of another framework or version.
     """
     return equivalence.compare(
-        under(one, "gradient"),
-        under(other, "gradient"),
+        select_prefix(one, "gradient"),
+        select_prefix(other, "gradient"),
         allowed=equivalence.REFERENCES_AGREE,
         dtype="float64",
         networks=list(files.spec.variants[files.variant].networks),

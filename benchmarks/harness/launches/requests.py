@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol import equivalence
-from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, built
+from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, strategy_of
 from benchmarks.harness.protocol.messages import GateRules, PrepareRequest
 from benchmarks.scenarios.spec import matches
 
@@ -76,6 +76,6 @@ def _rules_of_cell(name: str, files: ProblemFiles) -> GateRules:
     """
     frozen = files.problem_spec["frozen"]
     return {
-        "still": [] if built(name) == UNFROZEN else frozen,
-        "no_gradient": [] if built(name) in WASTEFUL else frozen,
+        "still": [] if strategy_of(name) == UNFROZEN else frozen,
+        "no_gradient": [] if strategy_of(name) in WASTEFUL else frozen,
     }

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement import group
 from benchmarks.harness.measurement.job import CellOutcome, GroupJob
-from benchmarks.harness.protocol.cells import MODES
+from benchmarks.harness.protocol.cells import DEFAULT_MODES
 
 # four, as most groups hold about so many: their order in a block and the time between them count
 COPIES = ("summed", "summed@2", "summed@3", "summed@4")
@@ -68,7 +68,7 @@ def _job(framework: str, size: str, device: str, launches: int, seconds: float) 
         "variant": "-",
         "size": size,
         "framework": framework,
-        "mode": MODES.get(framework, ("eager",))[0],
+        "mode": DEFAULT_MODES.get(framework, "eager"),
         "phase": PHASE,
         "device": device,
         "dtype": "float32",

@@ -22,7 +22,7 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
         return {name: file[name] for name in file.files}
 
 
-def under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+def select_prefix(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     """Return the arrays whose name is ``prefix/<rest>``, by ``<rest>``."""
     start = f"{prefix}/"
     return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}

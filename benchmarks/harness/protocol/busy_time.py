@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from benchmarks.harness.protocol.messages import Span as Span
+from benchmarks.harness.protocol.messages import Span
 
 
 class BusyTimer:

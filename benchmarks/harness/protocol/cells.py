@@ -132,7 +132,7 @@ class Cell:
         """Return the scenario itself."""
         return CATALOGUE[self.scenario]
 
-    def unsupported(self) -> str | None:
+    def unsupported_reason(self) -> str | None:
         """Return why this cell cannot exist; None if it can."""
         variant, lacking = self.spec.variants[self.variant], self.spec.lacks(self.framework)
         if lacking:
@@ -157,7 +157,7 @@ class Cell:
         """Return the strategy or recipe of this group that ratios refer to."""
         return UNFROZEN if self.kind == "freeze" else self.spec.baseline
 
-    def rerun(self) -> str:
+    def rerun_command(self) -> str:
         """Return the command that measures this cell again, together with its baseline."""
         file = self.spec.file
         options = [f"--scenario-path={shlex.quote(_relative_path(file))}"] if file else []
@@ -165,7 +165,7 @@ class Cell:
         return " ".join(["pytest benchmarks --benchmark-only", *options, f"--device={self.device}"])
 
 
-def built(name: str) -> str:
+def strategy_of(name: str) -> str:
     """Return the strategy or recipe that is built for a name: ``summed`` for ``summed@again``.
 
     A name with ``@`` is a copy of a strategy or recipe that is checked and timed as if it were one

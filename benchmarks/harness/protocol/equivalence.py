@@ -167,7 +167,9 @@ def _malformed(gradients: Arrays, reference: Arrays, dtype: str) -> Iterator[str
             yield f"{name}: the reference is not finite"
 
 
-def dead(reference: Arrays, networks: list[str], zero_gradient: tuple[str, ...]) -> list[str]:
+def dead_tensors(
+    reference: Arrays, networks: list[str], zero_gradient: tuple[str, ...]
+) -> list[str]:
     """Return the tensors whose gradient is so small that they would prove nothing.
 
     These have less than `DEAD` of their network's norm, as behind a ReLU that no input activates,
@@ -182,7 +184,7 @@ def dead(reference: Arrays, networks: list[str], zero_gradient: tuple[str, ...])
     ]
 
 
-def state(array: NDArray[Any] | None) -> str:
+def gradient_state(array: NDArray[Any] | None) -> str:
     """Return ``absent``, ``zero`` (every element exactly) or ``value``: three different things."""
     if array is None:
         return "absent"

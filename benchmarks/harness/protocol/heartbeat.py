@@ -55,26 +55,26 @@ class WorkerLink:
     """Hold the parent's ends: the heartbeat to read, and the parent-death pipe to keep open."""
 
     def __init__(self) -> None:
-        self.mark = Heartbeat()
+        self.heartbeat = Heartbeat()
         self._worker_end, parent_end = os.pipe()
         self._parent_end = os.fdopen(parent_end, "wb", buffering=0)
 
     @property
     def fds(self) -> tuple[int, int]:
         """Return the file descriptors for the worker to inherit, in the order of `environment`."""
-        return self.mark.fd, self._worker_end
+        return self.heartbeat.fd, self._worker_end
 
     @property
     def environment(self) -> dict[str, str]:
         """Return the environment variable by which the worker learns of `fds`."""
         return {VARIABLE: ",".join(map(str, self.fds))}
 
-    def handed_over(self) -> None:
+    def close_worker_ends(self) -> None:
         """Close the parent's copies of `fds`, once the worker has been started with its own."""
         for fd in self.fds:
             os.close(fd)
 
-    def cut(self) -> None:
+    def close(self) -> None:
         """Close the parent's end of the parent-death pipe; a worker that still lives is killed."""
         self._parent_end.close()
 

@@ -63,7 +63,7 @@ def estimate(chosen: Selection, launches: int, cell_seconds: float, memory: bool
         SelectionError: the selection has no cell.
     """
     selected = chosen.require_cells()
-    possible = [cell for cell in selected if not cell.unsupported()]
+    possible = [cell for cell in selected if not cell.unsupported_reason()]
     by_group = groups(possible)
     problems = {(cell.scenario, cell.variant, cell.size): cell for cell in possible}
     frameworks = {cell.framework for cell in possible}

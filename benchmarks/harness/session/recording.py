@@ -67,7 +67,7 @@ def record_failure(cell: Cell, outcome: str, why: str) -> Record:
         asdict(cell),
         family=cell.spec.family,
         baseline=cell.baseline,
-        rerun=cell.rerun(),
+        rerun=cell.rerun_command(),
         outcome=outcome,
     )
     return explain(record, why)
@@ -91,7 +91,7 @@ def record_measurement(
         asdict(cell),
         family=cell.spec.family,
         baseline=cell.baseline,
-        rerun=cell.rerun(),
+        rerun=cell.rerun_command(),
         outcome="ok",
         missing=_reasons(cell, result),
         **figures,

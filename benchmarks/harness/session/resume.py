@@ -181,7 +181,7 @@ def unfinished_groups(
         record = records.get(cell)
         return record is not None and record["outcome"] == "ok" and sample_key(record) in samples
 
-    possible = (cell for cell in cells if not cell.unsupported())
+    possible = (cell for cell in cells if not cell.unsupported_reason())
     return [members for members in groups(possible).values() if not all(map(complete, members))]
 
 

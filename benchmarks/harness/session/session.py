@@ -111,7 +111,7 @@ class BenchmarkSession:
         measurements = self.measurements
         groups = resume.unfinished_groups(self.cells, measurements.records, measurements.samples)
         for cell in self.cells:
-            reason = cell.unsupported()
+            reason = cell.unsupported_reason()
             if reason:
                 measurements.records[cell] = recording.record_failure(cell, "unsupported", reason)
         progress = Progress(self.config, len(groups), enabled=self.timing)

@@ -41,7 +41,7 @@ class Base:
         self.framework = framework
         self.session = session
         self.heartbeat, self.send = heartbeat, send
-        self.opened: Any = None  # the framework's `OpenProblem`
+        self.problem: Any = None  # the framework's `OpenProblem`
         self.problem_spec: messages.ProblemSpec | None = None
         self.inputs: list[str] = []  # names of the data
         self.programs: dict[str, Any] = {}  # prepared cells: name → the framework's `Program`
@@ -87,7 +87,7 @@ class Base:
             self._builder_name(), opened.shapes(), opened.loss_names, arrays, facts["reach"]
         )
         opened.load(arrays)
-        self.opened, self.inputs = opened, list(inputs)
+        self.problem, self.inputs = opened, list(inputs)
         return {}
 
     def do_probe(self) -> messages.NoResult:
@@ -97,7 +97,7 @@ class Base:
         raised the KeyError.
         """
         try:
-            shapes = self.opened.loss_shapes()
+            shapes = self.problem.loss_shapes()
         except KeyError as error:
             if error.args[0] in self.inputs or self._comes_from_user(error):
                 raise
@@ -106,7 +106,7 @@ class Base:
                 f"the spec's data is {', '.join(self.inputs)}"
             ) from None
         parts.check_scalars(self._builder_name(), shapes)
-        parts.check_finite(self._builder_name(), self.opened.losses())
+        parts.check_finite(self._builder_name(), self.problem.losses())
         return {}
 
     def do_loaded(self, folder: str) -> list[str]:
@@ -121,12 +121,12 @@ class Base:
 
     def do_close(self) -> messages.NoResult:
         """Drop the open problem and its programs, so that their memory is freed."""
-        self.opened, self.programs = None, {}
+        self.problem, self.programs = None, {}
         return {}
 
     def _program(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
         """Return the program of a strategy or recipe; mode None is the framework's default."""
-        return self.opened.program(kind, name, phase, **({"mode": mode} if mode else {}))
+        return self.problem.program(kind, name, phase, **({"mode": mode} if mode else {}))
 
     @property
     def _user_file(self) -> Path | None:

@@ -6,7 +6,7 @@ import importlib
 from typing import Any, cast
 
 from benchmarks.harness.protocol import equivalence, messages
-from benchmarks.harness.protocol.arrays import read_arrays, under, write_arrays
+from benchmarks.harness.protocol.arrays import read_arrays, select_prefix, write_arrays
 from benchmarks.harness.worker.base import Base
 
 # The modules of an implementation that demonstrate traps: code that runs without an error and
@@ -49,7 +49,7 @@ class Checks(Base):
 
     def do_losses(self) -> dict[str, float]:
         """Compute every loss at the current weights."""
-        return cast("dict[str, float]", self.opened.losses())
+        return cast("dict[str, float]", self.problem.losses())
 
     def do_losses_along(
         self, weights: str, directions: str, step: float
@@ -65,45 +65,47 @@ class Checks(Base):
         start, moves = read_arrays(weights), read_arrays(directions)
         slopes = {}
         for name in dict.fromkeys(key.partition("/")[0] for key in moves):
-            direction, ends = under(moves, name), []
+            direction, ends = select_prefix(moves, name), []
             for signed in (step, -step):
                 moved = {n: start[n] + signed * d for n, d in direction.items()}
-                self.opened.load({**start, **moved})
-                ends.append(self.opened.losses())
+                self.problem.load({**start, **moved})
+                ends.append(self.problem.losses())
             slopes[name] = {n: (ends[0][n] - ends[1][n]) / (2 * step) for n in ends[0]}
-        self.opened.load(start)
+        self.problem.load(start)
         return slopes
 
     def do_loss_gradients(self, out: str) -> list[str]:
         """Write the gradients of each loss alone; return the losses that reach any parameter."""
-        by_loss = self.opened.loss_gradients()
+        by_loss = self.problem.loss_gradients()
         pairs = [(loss, n, a) for loss, arrays in by_loss.items() for n, a in arrays.items()]
         write_arrays(out, {f"{loss}/{n}": a for loss, n, a in pairs if a is not None})
         return list(by_loss)
 
     def do_flow(self) -> dict[str, dict[str, str]]:
-        """Return loss → parameter → state of the gradient, see `equivalence.state`.
+        """Return loss → parameter → state of the gradient, see `equivalence.gradient_state`.
 
         Losses that reach no trained parameter are included.
         """
         with self.working():
-            by_loss = self.opened.flow()
+            by_loss = self.problem.flow()
         return {
-            loss: {name: equivalence.state(gradient) for name, gradient in gradients.items()}
+            loss: {
+                name: equivalence.gradient_state(gradient) for name, gradient in gradients.items()
+            }
             for loss, gradients in by_loss.items()
         }
 
     def do_gradient_of_nothing(self, loss: str) -> list[str]:
         """Differentiate a loss that reaches no trained parameter; name what has a gradient."""
-        return sorted(self.opened.gradient_of_nothing(loss))
+        return sorted(self.problem.gradient_of_nothing(loss))
 
     def do_kink_distance(self) -> float:
         """Return the smallest distance of an activation to its kink, relative to its scale."""
-        return cast("float", self.opened.kink_distance())
+        return cast("float", self.problem.kink_distance())
 
     def do_train(self, plan: messages.TrainPlan, out: str) -> messages.TrainCounts:
         """Train by a plan; write ``weights/…``, ``buffers/…``, ``outputs/…`` and ``moments/…``."""
-        trained = self.opened.train(plan)
+        trained = self.problem.train(plan)
         counts: messages.TrainCounts = {
             "steps": trained.pop("steps"),
             "state_bytes": trained.pop("state_bytes"),
@@ -115,7 +117,7 @@ class Checks(Base):
 
     def do_load(self, weights: str) -> messages.NoResult:
         """Load weights and buffers into the open problem."""
-        self.opened.load(read_arrays(weights))
+        self.problem.load(read_arrays(weights))
         return {}
 
     def do_count(
@@ -132,7 +134,7 @@ class Checks(Base):
 
     def do_built_frozen(self) -> list[str]:
         """Name the parameters that the function that builds the networks froze."""
-        return cast("list[str]", self.opened.built_frozen)
+        return cast("list[str]", self.problem.built_frozen)
 
     def do_load_matching(self, pretrained: str, out: str) -> dict[str, list[str]]:
         """Load the part of a pretrained state whose names and shapes fit.
@@ -145,8 +147,8 @@ class Checks(Base):
             The parameters that were ``loaded``, those ``missing`` in the state, those that the
             network does not have (``unexpected``), and those of a ``mismatched`` shape.
         """
-        report = self.opened.load_matching(read_arrays(pretrained))
-        write_arrays(out, self.opened.weights())
+        report = self.problem.load_matching(read_arrays(pretrained))
+        write_arrays(out, self.problem.weights())
         return cast("dict[str, list[str]]", report)
 
     def do_fact(self, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.protocol import equivalence
-from benchmarks.harness.protocol.arrays import under
+from benchmarks.harness.protocol.arrays import select_prefix
 from benchmarks.harness.protocol.equivalence import EPS, Arrays
 from benchmarks.harness.protocol.messages import GateRules, GradientError
 
@@ -75,7 +75,7 @@ def _check_gradients(
     excluded = set(rules["no_gradient"])
     difference = equivalence.compare(
         gradients,
-        {n: array for n, array in under(true, "gradient").items() if n not in excluded},
+        {n: array for n, array in select_prefix(true, "gradient").items() if n not in excluded},
         allowed=rules["allowed"],
         dtype=rules["dtype"],
         networks=rules["networks"],
@@ -102,7 +102,7 @@ def _wrong_update(updated: Arrays, true: Arrays, rules: GateRules) -> str | None
     The change of a trained parameter is compared with the reference's, as far as the dtype
     resolves it. A frozen parameter must equal its start bit by bit.
     """
-    expected, start = under(true, "updated"), under(true, "start")
+    expected, start = select_prefix(true, "updated"), select_prefix(true, "start")
     if set(updated) != set(start):
         return f"updated {sorted(updated)}, should be {sorted(start)}"
     for name in rules["still"]:

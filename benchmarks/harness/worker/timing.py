@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.harness.protocol import messages
 from benchmarks.harness.protocol.arrays import read_arrays
-from benchmarks.harness.protocol.cells import built
+from benchmarks.harness.protocol.cells import strategy_of
 from benchmarks.harness.protocol.equivalence import Arrays
 from benchmarks.harness.worker import clock, gate
 from benchmarks.harness.worker.base import Base
@@ -69,7 +69,7 @@ class Timing(Base):
         """Build a cell (kind, name, phase, mode), time its first call, and judge its gradients."""
         kind, name, phase, mode = cell
         with self.working():
-            program = self.programs[name] = self._program(kind, built(name), phase, mode)
+            program = self.programs[name] = self._program(kind, strategy_of(name), phase, mode)
             program.reset()
             first_call = clock.guarded(program)
         verdict = gate.judge(program, true, rules)

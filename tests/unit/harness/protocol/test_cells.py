@@ -39,7 +39,7 @@ def test_default_is_what_the_documentation_says() -> None:
     assert {c.phase for c in chosen if c.kind == "freeze"} == {"step"}
     counts = {kind: sum(1 for c in chosen if c.kind == kind) for kind in cells.KINDS}
     assert counts == {"backward": 160, "freeze": 144}
-    assert sum(1 for c in chosen if c.unsupported()) == 12
+    assert sum(1 for c in chosen if c.unsupported_reason()) == 12
 
 
 def test_recipe_is_measured_in_a_step_unless_another_phase_is_asked_for() -> None:
@@ -50,7 +50,7 @@ def test_recipe_is_measured_in_a_step_unless_another_phase_is_asked_for() -> Non
     }
     other = Selection(scenario=("gan",), strategy=("detach",), phase=("all",)).cells()
     assert {c.phase for c in other} == {"gradient", "step"}
-    reasons = {c.variant: c.unsupported() for c in chosen if c.strategy == "detach"}
+    reasons = {c.variant: c.unsupported_reason() for c in chosen if c.strategy == "detach"}
     assert reasons["turn_d"] is None
     assert "does not stand in front" in (reasons["turn_g"] or "")
 
@@ -98,7 +98,7 @@ def test_strategy_takes_its_natural_phase_and_brings_its_baseline() -> None:
 
 def test_rerun_selects_just_this_cell_and_its_baseline() -> None:
     for cell in Selection(phase=("all",), strategy=("all",)).cells()[::37]:
-        words = dict(word[2:].split("=") for word in cell.rerun().split() if "=" in word)
+        words = dict(word[2:].split("=") for word in cell.rerun_command().split() if "=" in word)
         device = words.pop("device")
         chosen: dict[str, Any] = {name: (value,) for name, value in words.items()}
         again = Selection(**chosen, device=device)
@@ -163,7 +163,7 @@ def test_what_cannot_be_compiled_is_said_beforehand() -> None:
     chosen = Selection(scenario=("linear_cascade",), mode=("all",), strategy=("all",)).cells()
     impossible: dict[str, set[str]] = {}
     for cell in chosen:
-        if cell.unsupported():
+        if cell.unsupported_reason():
             impossible.setdefault(f"{cell.framework} {cell.mode}", set()).add(cell.strategy)
     assert impossible == {
         "torch compile": {"batched", "functional", "boundary_split"},
@@ -173,10 +173,10 @@ def test_what_cannot_be_compiled_is_said_beforehand() -> None:
 
 def test_reason_is_given_for_what_cannot_exist() -> None:
     whole = Selection(everything=True).cells()
-    reasons = {c.strategy: c.unsupported() for c in whole if c.unsupported()}
+    reasons = {c.strategy: c.unsupported_reason() for c in whole if c.unsupported_reason()}
     assert "forward pass of its own" in (reasons["reforward"] or "")
     severed = Selection(scenario=("severed_cascade",), strategy=("all",)).cells()
-    impossible = {(c.framework, c.strategy) for c in severed if c.unsupported()}
+    impossible = {(c.framework, c.strategy) for c in severed if c.unsupported_reason()}
     assert impossible == {
         ("torch", "boundary_split"),
         ("torch", "functional"),

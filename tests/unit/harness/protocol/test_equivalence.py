@@ -91,14 +91,14 @@ def test_each_parameter_has_its_own_error_but_one_whose_true_gradient_is_0() -> 
 
 
 def test_absent_zero_and_value_are_three_things() -> None:
-    states = [equivalence.state(a) for a in (None, np.zeros(2), np.array([0.0, 1e-30]))]
+    states = [equivalence.gradient_state(a) for a in (None, np.zeros(2), np.array([0.0, 1e-30]))]
     assert states == ["absent", "zero", "value"]
 
 
 def test_dead_tensor_is_named_unless_declared_zero() -> None:
     grads = {"net1.w": ONE, "net1.b": np.array([1e-7])}
-    assert equivalence.dead(grads, ["net1"], ()) == ["net1.b"]
-    assert equivalence.dead(grads, ["net1"], ("net1.b",)) == []
+    assert equivalence.dead_tensors(grads, ["net1"], ()) == ["net1.b"]
+    assert equivalence.dead_tensors(grads, ["net1"], ("net1.b",)) == []
 
 
 def test_bounds_are_tighter_off_the_kinks() -> None:
