@@ -12,6 +12,7 @@ from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.harness.measurement.stopping import parse_precision
 from benchmarks.harness.protocol import cells, memory_limit
 from benchmarks.harness.selection import check_tiers, options
+from benchmarks.harness.selection.names import split_names
 from benchmarks.harness.session import resume
 from benchmarks.harness.session.lock import Busy
 from benchmarks.harness.session.session import BenchmarkSession

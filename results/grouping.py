@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Key = TypeVar("Key", bound=Hashable)
+Fields = TypeVar("Fields", bound=Mapping[str, Any])
 
 
 def group_by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
@@ -18,7 +19,7 @@ def group_by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, lis
 
 
 def group_by_fields(
-    records: Iterable[dict[str, Any]], fields: Sequence[str]
-) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+    records: Iterable[Fields], fields: Sequence[str]
+) -> dict[tuple[str, ...], list[Fields]]:
     """Return the records of each combination of values of these fields, in first-seen order."""
     return group_by(records, lambda record: tuple(record[name] for name in fields))

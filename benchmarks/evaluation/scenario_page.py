@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.evaluation import scenario_sentences as sentences
+from benchmarks.evaluation.scenario_descriptions import DESCRIPTIONS
 from benchmarks.evaluation.scenario_diagram import MOST_NETWORKS, diagram
 from benchmarks.evaluation.scenario_sentences import code_names
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import CATALOGUE, Scenario, Variant
-from benchmarks.scenarios.descriptions import DESCRIPTIONS
 
 PAGE = ROOT / "docs" / "scenarios.md"
 HEAD = """\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from benchmarks.harness.selection.names import split_names
 from benchmarks.harness.selection.options import ALL
 from benchmarks.regression import output
 from results.records import storage
-from results.records.record import RecordError, Run
+from results.records.record import AnyRecord, RecordError, Run
 from results.regression import stored_runs
 from results.regression.document import PACKAGES
 
@@ -60,15 +61,15 @@ def _selected(run: Run, options: argparse.Namespace) -> Run:
     """Return the run with only the records that the options select."""
     given = {field: split_names(getattr(options, field)) for field in cells.OPTIONS}
     selected = {field: names for field, names in given.items() if names}
-    records = [
-        record
-        for record in run.records
-        if all(record[field] in names or ALL in names for field, names in selected.items())
-    ]
+    records = [record for record in run.records if _matches(record, selected)]
     if selected and not records:
         arguments = " ".join(f"--{field}={','.join(names)}" for field, names in selected.items())
         raise RecordError(f"run {run.id} has no cell of {arguments}")
     return replace(run, records=records)
+
+
+def _matches(record: AnyRecord, selected: Mapping[str, Sequence[str]]) -> bool:
+    return all(record[field] in names or ALL in names for field, names in selected.items())
 
 
 def document(base: Run, head: Run) -> dict[str, Any]:

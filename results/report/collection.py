@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from results.estimates.cross_framework import FrameworkRatio, framework_ratios
-from results.records.record import AnyRecord, Run, sample_key
+from results.records.record import AnyRecord, Record, Run, sample_key
 from results.records.storage import load_run
 
 
@@ -67,7 +67,7 @@ class Machine:
         )
         return [key for key, count in counts.items() if count > 1]
 
-    def _newest_records(self, run: Run) -> list[AnyRecord]:
+    def _newest_records(self, run: Run) -> list[Record]:
         """Return the records of a run that no newer run replaces."""
         return [record for record in run.records if self.run_of[sample_key(record)] is run]
 

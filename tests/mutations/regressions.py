@@ -177,8 +177,8 @@ FAULTS = (
     Fault(
         "payback_without_a_word",
         "results/report/sections/scaling.py",
-        "if payback.missing in words:",
-        "if payback.missing in ():",
+        "if break_even.missing in words:",
+        "if break_even.missing in ():",
         "a dash where compiling never pays, as where nothing was measured",
         (
             "tests/unit/results/estimates/test_break_even.py::test_page_has_a_row_for_each_cell_beside_its_eager_twin",

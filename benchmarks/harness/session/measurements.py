@@ -95,7 +95,7 @@ class Measurements:
 
     def comparisons(self) -> list[Comparison]:
         """Return the comparison of every timed cell with its baseline."""
-        return compare([dict(self.records[cell]) for cell in self._timed()], self.samples)
+        return compare([self.records[cell].copy() for cell in self._timed()], self.samples)
 
     def record(self, cell: Cell) -> Record:
         """Return the cell's record; its outcome is ``interrupted`` if it was never measured."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from benchmarks.harness.protocol.cells import EAGER, Cell
 from benchmarks.harness.worker import clock, trend
 from results.records.record import Record, explain, new_record
+from results.records.schema import GradientError
 
 # Why a figure is missing
 UNTESTED = (
@@ -84,8 +85,11 @@ def record_measurement(
         baseline_flops: FLOPs of one call of the group's baseline, None where they are unknown.
     """
     if result["outcome"] != "ok":
+        record = record_failure(cell, result["outcome"], result["why"])
         checked = _checked(result["figures"])
-        return record_failure(cell, result["outcome"], result["why"]) | checked
+        record["equivalence"] = checked["equivalence"]
+        record["gradient_error"] = checked["gradient_error"]
+        return record
     figures = _figures(result, baseline_flops)
     record = new_record(
         asdict(cell),
@@ -99,8 +103,14 @@ def record_measurement(
     return explain(record, NOT_TIMED)
 
 
-def _checked(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the figures of the check against the reference, which a failed cell has too."""
+class Checked(TypedDict):
+    """The figures of the check against the reference, which a failed cell has too."""
+
+    equivalence: str | None
+    gradient_error: GradientError | None
+
+
+def _checked(figures: Mapping[str, Any]) -> Checked:
     return {
         "equivalence": figures.get("equivalence"),
         "gradient_error": _rounded(figures.get("gradient_error")),
@@ -119,11 +129,12 @@ def _figures(result: Mapping[str, Any], baseline_flops: float | None) -> dict[st
     }
 
 
-def _rounded(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _rounded(error: GradientError | None) -> GradientError | None:
     """Round the error of each parameter to three digits: a cell may have a hundred of them."""
     if error is None:
         return None
-    rounded = {name: float(f"{e:.3g}") for name, e in error["parameters"].items()}
+    errors = error["parameters"].items()
+    rounded = {name: None if e is None else float(f"{e:.3g}") for name, e in errors}
     return {**error, "parameters": rounded}
 
 

@@ -52,7 +52,7 @@ def replay(timed_cell: tuple[Record, Replay], benchmark: Any) -> None:
         benchmark.pedantic(lambda: None)  # --benchmark-disable: checked, not timed
 
 
-def _brief(record: Record) -> Record:
+def _brief(record: Record) -> dict[str, Any]:
     """Return a record without the long list of every parameter's gradient error."""
     error = record["gradient_error"]
     brief = error and {name: part for name, part in error.items() if name != "parameters"}

@@ -92,7 +92,9 @@ def side_by_side(machine: Machine) -> Section | None:
 
 def agreement(machine: Machine) -> list[Paragraph]:
     """Return how far the two newest measurements of each cell agree: verdicts, ratios, times."""
-    ok = [record for run in machine.runs for record in run.records if record["outcome"] == "ok"]
+    ok: list[AnyRecord] = [
+        record for run in machine.runs for record in run.records if record["outcome"] == "ok"
+    ]
     measured = group_by(ok, sample_key).values()
     pairs = [(records[-2], records[-1]) for records in measured if len(records) > 1]
     paragraphs = _verdict_agreement(pairs)

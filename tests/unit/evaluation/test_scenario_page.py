@@ -7,10 +7,10 @@ import re
 import pytest
 
 from benchmarks.evaluation import scenario_page
+from benchmarks.evaluation.scenario_descriptions import DESCRIPTIONS
 from benchmarks.evaluation.scenario_diagram import diagram
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import CATALOGUE, Variant
-from benchmarks.scenarios.descriptions import DESCRIPTIONS
 
 LINK = re.compile(r"\]\(\.\./([^)#]+)\)")
 
