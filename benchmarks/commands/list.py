@@ -10,7 +10,12 @@ from typing import Any
 from benchmarks.commands import options as shared
 from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection import cost
-from benchmarks.harness.selection.options import DEFAULT_SIZES, Selection, check_positive
+from benchmarks.harness.selection.options import (
+    Selection,
+    check_positive,
+    default_device,
+    default_sizes,
+)
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.spec import Variant
@@ -99,7 +104,8 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
             table.add_row(scenario.name if i == 0 else "", name, _flow_text(variant))
     console.print(table)
     sizes = [size for size in SIZES if any(size in scenario.sizes for scenario in scenarios)]
-    default = [size for size in DEFAULT_SIZES if size in sizes]
+    defaults = {size for one in scenarios for size in default_sizes(one, default_device())}
+    default = [size for size in sizes if size in defaults]
     console.print(f"\nsizes: {', '.join(sizes)}  (default: {', '.join(default)})")
     for framework in FRAMEWORKS:
         console.print(f"{framework} strategies: {', '.join(cells.STRATEGIES[framework])}")

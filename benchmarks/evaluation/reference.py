@@ -68,7 +68,7 @@ CROSSOVER = {
 MAPPED = "n8,n16,front4,back4"  # the variants that session `large` does not measure
 # the most important sessions first: `--minutes` leaves out sessions from the end
 PLAN = (
-    ReferenceSession("default", {}),
+    ReferenceSession("seed_and_medium", {"size": "seed,medium"}),
     ReferenceSession(
         "modes",
         {

@@ -67,7 +67,7 @@ def test_list_cost_takes_memory_into_account(capsys: pytest.CaptureFixture[str])
     for extra in ([], ["--memory"]):
         assert main(["list", "--cost", "--scenario", "linear_cascade", *extra]) == 0
         minutes.append(float(capsys.readouterr().out.partition("about ")[2].split()[0]))
-    assert minutes[1] - minutes[0] == pytest.approx(20 * 2.3 / 60, abs=0.1)  # of 20 cells
+    assert minutes[1] - minutes[0] == pytest.approx(10 * 2.3 / 60, abs=0.1)  # of 10 cells
 
 
 @pytest.mark.parametrize(

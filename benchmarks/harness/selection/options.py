@@ -21,7 +21,11 @@ from benchmarks.harness.selection.choices import choose_recipes, choose_strategi
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 
 DEVICES = ("cpu", "cuda")
-DEFAULT_SIZES = ("seed", "medium")
+# One size is enough to say which strategy costs what: at `small` a call takes 0.5 to 2 ms, so that
+# arithmetic and not dispatch decides, and six launches decide every comparison of 20 % and more.
+# docs/method.md shows what the other sizes would add, and what they cost.
+DEFAULT_SIZES = {"cpu": ("small",), "cuda": ("seed", "medium")}
+DEFAULT_SIZES_OF_EXTERNAL = ("seed", "medium")
 DEFAULT_VARIANTS = {
     "three_network_cascade": ("plain",),
     "stacked_cascade": ("n2", "n4"),
@@ -32,6 +36,8 @@ DEFAULT_VARIANTS_OF_UNNAMED = {
     "two_player": ("turn_b",),
     "staged_unfreeze": ("phase2",),  # phase 1 is the network of `frozen_in_constructor`
 }
+# scenarios whose networks are those of another one: by default their backward pass alone is timed
+LIKE_ANOTHER = ("conv_cascade_single", "scaled_cascade", "severed_cascade")
 ALL = choices.ALL
 
 
@@ -105,9 +111,8 @@ class Selection:
         """Yield scenario, variant and size of every selected problem, in the catalogue's order."""
         for scenario in self.scenarios():
             for variant in self._variants(scenario):
-                for size in self._sizes():
-                    if size in scenario.sizes:
-                        yield scenario, variant, size
+                for size in self._sizes(scenario):
+                    yield scenario, variant, size
 
     def scenarios(self) -> list[Scenario]:
         """Return the selected scenarios."""
@@ -146,9 +151,10 @@ class Selection:
             defaults = DEFAULT_VARIANTS | DEFAULT_VARIANTS_OF_UNNAMED
         return list(defaults.get(scenario.name, tuple(scenario.variants)))
 
-    def _sizes(self) -> list[str]:
+    def _sizes(self, scenario: Scenario) -> list[str]:
+        names = self._names("size") or default_sizes(scenario, self.device)
         possible = [size for size in SIZES if size != "gpu" or self.device != "cpu"]
-        return [size for size in possible if includes(self._names("size") or DEFAULT_SIZES, size)]
+        return [size for size in possible if size in scenario.sizes and includes(names, size)]
 
     def _modes(self, framework: str) -> list[str]:
         """Return the framework's own mode, and other modes only if they are named."""
@@ -162,10 +168,16 @@ class Selection:
         names, phases = self._names("strategy"), self._names("phase")
         if includes(self.kind, "backward") and self._compares_strategies(scenario, variant):
             for choice in choose_strategies(scenario, variant, framework, phases, names):
-                yield "backward", *choice
+                if not self._repeats(scenario, choice):
+                    yield "backward", *choice
         if includes(self.kind, "freeze") and scenario.variants[variant].frozen:
             for choice in choose_recipes(framework, phases, names):
                 yield "freeze", *choice
+
+    def _repeats(self, scenario: Scenario, choice: choices.Choice) -> bool:
+        """Return whether a default choice would only time another scenario's networks again."""
+        named = self.everything or self.scenario or self.size or self.strategy or self.phase
+        return not named and scenario.name in LIKE_ANOTHER and choice[0] == "gradient"
 
     def _compares_strategies(self, scenario: Scenario, variant: str) -> bool:
         """Return whether strategies are measured: by default for several losses, nothing frozen.
@@ -193,6 +205,11 @@ def check_positive(option: str, value: float) -> None:
     """Raise `SelectionError` unless a value is a finite number above 0."""
     if not 0 < value < float("inf"):
         raise SelectionError(f"--{option} {value}: must be a finite number above 0")
+
+
+def default_sizes(scenario: Scenario, device: str) -> tuple[str, ...]:
+    """Return the sizes that are measured if none is named."""
+    return DEFAULT_SIZES_OF_EXTERNAL if scenario.file else DEFAULT_SIZES[device]
 
 
 def default_device() -> str:

@@ -226,7 +226,7 @@ def test_session_that_is_stopped_has_time_to_save_what_it_has() -> None:
 
 def test_plan_fits_into_an_hour_by_its_estimate() -> None:
     assert sum(session.cost().seconds for session in PLAN) < 60 * reference.MINUTES
-    assert PLAN[0].selection == {}  # the default run is the main one
+    assert PLAN[0].selection == {"size": "seed,medium"}  # the default run is the main one
     assert len({session.name for session in PLAN}) == len(PLAN)
 
 

@@ -14,7 +14,7 @@ from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 
 def test_default_is_what_the_documentation_says() -> None:
     chosen = Selection().cells()
-    assert {c.size for c in chosen} == {"seed", "medium"}
+    assert {c.size for c in chosen} == {"small"}
     assert {c.variant for c in chosen if c.scenario == "three_network_cascade"} == {"plain"}
     assert {c.variant for c in chosen if c.scenario == "stacked_cascade"} == {"n2", "n4"}
     ways = {(c.phase, c.strategy) for c in chosen if c.kind == "backward"}
@@ -38,8 +38,29 @@ def test_default_is_what_the_documentation_says() -> None:
     }
     assert {c.phase for c in chosen if c.kind == "freeze"} == {"step"}
     counts = {kind: sum(1 for c in chosen if c.kind == kind) for kind in cells.KINDS}
-    assert counts == {"backward": 160, "freeze": 144}
-    assert sum(1 for c in chosen if c.unsupported_reason()) == 12
+    assert counts == {"backward": 68, "freeze": 72}
+    assert sum(1 for c in chosen if c.unsupported_reason()) == 6
+
+
+def test_networks_of_another_scenario_are_timed_in_the_backward_pass_alone_unless_named() -> None:
+    def gradients(selection: Selection) -> set[str]:
+        return {c.scenario for c in selection.cells() if c.phase == "gradient"}
+
+    repeated = {"conv_cascade_single", "scaled_cascade", "severed_cascade"}
+    every = {c.scenario for c in Selection().cells() if c.kind == "backward"}
+    assert gradients(Selection()) == every - repeated
+    for named in (
+        Selection(scenario=tuple(every)),
+        Selection(size=("small",)),
+        Selection(phase=("gradient",)),
+        Selection(strategy=("reforward",)),
+        Selection(everything=True),
+    ):
+        assert repeated <= gradients(named)
+
+
+def test_size_on_a_gpu_is_not_that_of_a_cpu() -> None:
+    assert {c.size for c in Selection(device="cuda").cells()} == {"seed", "medium"}
 
 
 def test_recipe_is_measured_in_a_step_unless_another_phase_is_asked_for() -> None:
@@ -221,8 +242,8 @@ def test_cost_counts_what_each_strategy_and_mode_walks_and_dispatches() -> None:
 
 def test_cost_grows_with_what_is_selected() -> None:
     default = cost.estimate(Selection(), 6, 0.05)
-    assert default.cells == 292
-    assert default.unsupported == 12
-    assert 240 < default.seconds < 600
+    assert default.cells == 134
+    assert default.unsupported == 6
+    assert 100 < default.seconds < 300
     assert cost.estimate(Selection(everything=True), 6, 0.05).seconds > 10 * default.seconds
     assert cells.groups(Selection().cells()).keys() >= {c.group for c in Selection().cells()}
