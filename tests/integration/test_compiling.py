@@ -86,6 +86,7 @@ def test_each_program_has_a_cache_and_a_setting_of_its_own(torch_output: Any) ->
     assert donated == {"summed": True, "separate_retained": False}
 
 
+@pytest.mark.slow
 def test_compile_time_is_known_whole_or_not_at_all(torch_output: Any) -> None:
     """A cached program has no times of Inductor, and torch drops older metrics."""
     assert torch_output["times"] == [[2.0, 3.0], [4.0, 6.0]] + [[None, None]] * 3

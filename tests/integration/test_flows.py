@@ -80,6 +80,7 @@ def test_flow_of_both_frameworks_is_told_in_their_own_words(measured: Measure) -
     assert measured.about["flows"] == {"torch": proven, "jax": proven}
 
 
+@pytest.mark.slow
 def test_loss_of_ours_that_reaches_less_than_declared_gets_no_times(
     measured: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,7 +122,13 @@ def test_a_slower_head_is_found(measure: Measure, monkeypatch: pytest.MonkeyPatc
     assert analysis(document).exit_code == 1
 
 
-@pytest.mark.parametrize(("side", "state"), [("head", "wrong_in_head"), ("base", "wrong_in_base")])
+@pytest.mark.parametrize(
+    ("side", "state"),
+    [
+        ("head", "wrong_in_head"),
+        pytest.param("base", "wrong_in_base", marks=pytest.mark.slow),
+    ],
+)
 def test_wrong_gradients_take_no_time(
     measure: Measure, started: list[Any], side: str, state: str
 ) -> None:

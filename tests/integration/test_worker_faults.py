@@ -79,6 +79,7 @@ def test_limit_is_for_each_cell_and_not_for_all_of_the_timing(measured: Any) -> 
     assert time.monotonic() - start < 30.0
 
 
+@pytest.mark.slow
 def test_memory_limit_set_on_the_process_is_out_of_memory(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,7 @@ def test_memory_limit_set_on_the_process_is_out_of_memory(
     assert_others_timed(outcomes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_framework_that_gets_no_memory_from_the_system_says_so(
     framework: str, tmp_path: Path
@@ -113,6 +115,7 @@ def run_gradients(worker: launch.Launch, problem: ProblemFiles) -> None:
     problem.gradients(worker, "backward", "separate_retained", "gradient")
 
 
+@pytest.mark.slow
 def test_xla_says_want_of_memory_on_the_cpu_as_an_internal_error() -> None:
     script = (
         "import jax; from impl_jax.runtime import is_out_of_memory;"
@@ -187,6 +190,7 @@ def running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.serial
 def test_timed_worker_that_dies_unseen_between_two_groups_costs_nothing(measured: Any) -> None:
     assert_others_timed(measured("summed"))
     for worker in measured.pool.launches("fake", "cpu", "float32", 2):
@@ -194,6 +198,7 @@ def test_timed_worker_that_dies_unseen_between_two_groups_costs_nothing(measured
     assert_others_timed(measured("summed", size="small"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "deaths", "outcome"),
     [("float32", 1, "ok"), ("float32", 2, "crashed"), ("float64", 1, "ok")],  # 64: the reference's
@@ -214,6 +219,7 @@ def test_worker_killed_at_no_cell_is_replaced_once(
     assert left == []
 
 
+@pytest.mark.slow
 def test_fault_of_the_harness_leaves_no_answer_for_the_next_group(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +307,7 @@ def test_timing_longer_than_the_limit_of_an_answer_is_no_hang(measured: Any) -> 
     assert_others_timed(outcomes, launches=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "outcome"),
     [

@@ -24,9 +24,20 @@ LEFT_OUT = (
     ("three_network_cascade", "plain"),
     ("three_network_cascade", "frozen_net3"),
 )
-# Trainings of convolutional networks, five seconds each and more; a smaller one of their family is
-# checked, and so are the rates and the state of these.
-LONG_TRAININGS = ("lenet_module_rates", "lenet_layer_rates", "staged_unfreeze")
+# Trainings that cost the most; a smaller one of their family is checked, and so are the gradients,
+# the rates and the state of these.
+LONG_TRAININGS = (
+    "scaled_cascade",
+    "severed_cascade",
+    "staged_unfreeze",
+    "lenet_module_rates",
+    "lenet_layer_rates",
+)
+# Tests that generate C++ code: one of the traps does so as well.
+COMPILED = (
+    "test_compiled_strategy_gives_the_reference",
+    "test_what_is_said_not_to_compile_does_not",
+)
 # The problems at which every strategy is held to the reference: in each family one where each can
 # exist, and a convolution. Of the alternations only this turn has several losses.
 STRATEGIES = (
@@ -44,6 +55,8 @@ DECAYING = "adam_with_l2"
 def is_fast(test: str, parameters: Mapping[str, Any]) -> bool:
     """Return whether a check is in the fast tier, by its function's name and its parameters."""
     if "training" in parameters and parameters["name"] in LONG_TRAININGS:
+        return False
+    if test in COMPILED and parameters["mode"] == "compile":
         return False
     for name in ("problem", "several", "freezing"):
         if name in parameters and not _is_chosen(name, test, parameters):

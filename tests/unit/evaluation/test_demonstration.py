@@ -47,6 +47,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demonstrate, "SLOWED", (0.10,))
 
 
+@pytest.mark.slow
 def test_the_replay_is_silent_on_unchanged_code_and_finds_what_is_slower(
     tmp_path: Path, small: None
 ) -> None:
