@@ -181,7 +181,7 @@ print(refused(gauge.peak))
 stats["peak_bytes_in_use"] = 90
 print(gauge.in_use(), gauge.peak())
 stats.clear()
-print(refused(gauge.held))
+print(refused(gauge.in_use))
 """
 
 

@@ -75,7 +75,7 @@ def test_names_are_unique_and_areas_are_not_empty() -> None:
         ({"old": "no such line"}, r"out of date: harmless: .* 0 times"),
         ({"old": "def "}, r"out of date: harmless: .* \d+ times"),
         ({"file": "benchmarks/gone.py"}, r"out of date: harmless: .* 0 times"),
-        ({"old": "def state(", "new": "def ("}, "is no Python"),
+        ({"old": "def gradient_state(", "new": "def ("}, "is no Python"),
     ],
 )
 def test_fault_that_cannot_be_put_in_is_out_of_date(change: dict[str, str], said: str) -> None:
