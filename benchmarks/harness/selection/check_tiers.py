@@ -14,10 +14,8 @@ from typing import Any
 
 from benchmarks.scenarios import CATALOGUE
 
-Problem = tuple[str, str, str]  # scenario, variant, size
-
-# Variants that cost the most. Others of their scenario are checked: n4, and the one that stops a
-# gradient; what is frozen in the first network is proven among the freezes.
+# (scenario, variant) that cost the most. Other variants of the same scenario are checked: n4, and the
+# one that stops a gradient. That frozen_net1 keeps still is proven among the freezes.
 LEFT_OUT = (
     ("stacked_cascade", "n8"),
     ("stacked_cascade", "n16"),
@@ -25,8 +23,8 @@ LEFT_OUT = (
     ("three_network_cascade", "frozen_net1"),
     ("three_network_cascade", "frozen_net3"),
 )
-# Trainings that cost the most; a smaller one of their family is checked, and so are the gradients,
-# the rates and the state of these.
+# Scenarios whose trainings cost the most. A smaller one of each family is trained, and the gradients
+# of these scenarios are checked all the same.
 LONG_TRAININGS = (
     "scaled_cascade",
     "severed_cascade",
@@ -34,22 +32,25 @@ LONG_TRAININGS = (
     "lenet_module_rates",
     "lenet_layer_rates",
 )
-# Tests that generate C++ code: one of the traps does so as well.
+# Tests whose cases in mode `compile` generate C++ code, which takes seconds. One of the traps
+# generates some as well.
 COMPILED = (
     "test_compiled_strategy_gives_the_reference",
     "test_what_is_said_not_to_compile_does_not",
 )
-# The problems at which every strategy is held to the reference: in each family one where each can
-# exist, and a convolution. Of the alternations only this turn has several losses.
+# (scenario, variant) at which every strategy is held to the reference: in each family one at which
+# every strategy can exist, and the cascade of convolutions. A family without several losses has none.
 STRATEGIES = (
     ("linear_cascade", "-"),
     ("conv_cascade", "-"),
     ("gan", "turn_d"),
     ("frozen_second_network", "-"),
 )
-# The problems at which a freeze is proven, beside the first frozen variant of every scenario.
+# (scenario, variant) at which a freeze is proven. Of every other scenario that freezes something it
+# is the first such variant.
 FREEZES = (("three_network_cascade", "frozen_net1"), ("stacked_cascade", "frozen_net2"))
-# … and of the optimizers that would move what is frozen the one that does so in two ways.
+# The optimizer under which it is proven: of the three that would move a frozen tensor, the one that
+# does so by its moments and by its decay.
 DECAYING = "adam_with_l2"
 
 
