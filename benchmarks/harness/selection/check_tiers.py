@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.scenarios import CATALOGUE
 
-# (scenario, variant) that cost the most. Other variants of the same scenario are checked: n4, and the
-# one that stops a gradient. That frozen_net1 keeps still is proven among the freezes.
+# (scenario, variant) that cost the most. Other variants of the same scenario are checked: n4, and
+# the one that stops a gradient. That frozen_net1 keeps still is proven among the freezes.
 LEFT_OUT = (
     ("stacked_cascade", "n8"),
     ("stacked_cascade", "n16"),
@@ -23,8 +23,8 @@ LEFT_OUT = (
     ("three_network_cascade", "frozen_net1"),
     ("three_network_cascade", "frozen_net3"),
 )
-# Scenarios whose trainings cost the most. A smaller one of each family is trained, and the gradients
-# of these scenarios are checked all the same.
+# Scenarios whose trainings cost the most. A smaller one of each family is trained, and the
+# gradients of these scenarios are checked all the same.
 LONG_TRAININGS = (
     "scaled_cascade",
     "severed_cascade",
@@ -39,7 +39,8 @@ COMPILED = (
     "test_what_is_said_not_to_compile_does_not",
 )
 # (scenario, variant) at which every strategy is held to the reference: in each family one at which
-# every strategy can exist, and the cascade of convolutions. A family without several losses has none.
+# every strategy can exist, and the cascade of convolutions. A family without several losses has
+# none.
 STRATEGIES = (
     ("linear_cascade", "-"),
     ("conv_cascade", "-"),
@@ -49,8 +50,8 @@ STRATEGIES = (
 # (scenario, variant) at which a freeze is proven. Of every other scenario that freezes something it
 # is the first such variant.
 FREEZES = (("three_network_cascade", "frozen_net1"), ("stacked_cascade", "frozen_net2"))
-# The optimizer under which it is proven: of the three that would move a frozen tensor, the one that
-# does so by its moments and by its decay.
+# The optimizer under which it is proven: with L2 in its gradient, Adam moves every tensor that it is
+# given, also one whose gradient is zero.
 DECAYING = "adam_with_l2"
 
 
