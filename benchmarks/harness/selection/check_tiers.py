@@ -50,8 +50,8 @@ STRATEGIES = (
 # (scenario, variant) at which a freeze is proven. Of every other scenario that freezes something it
 # is the first such variant.
 FREEZES = (("three_network_cascade", "frozen_net1"), ("stacked_cascade", "frozen_net2"))
-# The optimizer under which it is proven: with L2 in its gradient, Adam moves every tensor that it is
-# given, also one whose gradient is zero.
+# The optimizer under which it is proven: with L2 in its gradient, Adam moves every tensor that it
+# is given, also one whose gradient is zero.
 DECAYING = "adam_with_l2"
 
 
