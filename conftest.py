@@ -51,7 +51,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Return a scheduler that has the checks of one scenario run in the same process."""
+    """Return a scheduler that has the tests of one `scope` run in the same process."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByScenario(LoadScopeScheduling):  # type: ignore[misc]
@@ -64,10 +64,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def scope(nodeid: str) -> str:
-    """Return what a test shares with its neighbours: its scenario's name, or else its file.
+    """Return the name of the scenario that a check is of; for every other test its file.
 
-    Opening a problem, and the fixtures of a module, cost more than most tests. A whole session in
-    a child process shares nothing.
+    Tests of one scope run in one process: opening a problem, and building the fixtures of a
+    module, cost more than most tests.
     """
     from benchmarks.scenarios import CATALOGUE
 

@@ -176,5 +176,13 @@ def test_nothing_of_a_users_own_scenario_is_left_out(monkeypatch: pytest.MonkeyP
     assert check_tiers.is_fast("test_frozen_keeps_still", freezing)
 
 
+def test_the_tables_name_what_there_is() -> None:
+    problems = {(name, label) for name, s in CATALOGUE.items() for label in s.variants}
+    named = (check_tiers.LEFT_OUT, check_tiers.STRATEGIES, check_tiers.FREEZES)
+    assert {problem for table in named for problem in table} <= problems
+    assert set(check_tiers.LONG_TRAININGS) <= set(CATALOGUE)
+    assert set(check_tiers.COMPILED) <= set(functions_of("test_modes.py"))
+
+
 def test_a_check_without_a_problem_is_in_it() -> None:
     assert check_tiers.is_fast("test_both_get_the_same_cores_and_full_precision", {})
