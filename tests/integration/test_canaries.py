@@ -17,9 +17,6 @@ from benchmarks.harness.measurement.job import CanaryJob
 from benchmarks.harness.measurement.measurer import Measurer
 from benchmarks.paths import ROOT
 from results.records import canary_status
-from results.report.build import build
-from results.report.markdown import markdown
-from tests.helpers.factories.records import run
 from tests.helpers.fake_framework import fake_framework
 
 Take = Callable[..., dict[str, Any]]
@@ -303,23 +300,6 @@ def test_canaries_are_told_in_a_line(verdicts: Any, line: str | None) -> None:
 def test_untold_canary_is_no_failure() -> None:
     assert canary_status.failed({"canaries": [RIGHT, UNTOLD]}) == []
     assert canary_status.failed({"canaries": [UNTOLD, WRONG]}) == ["jax: twice: reads 1.02 <b>"]
-
-
-def test_report_says_loudly_what_the_harness_misread() -> None:
-    page = markdown(build([run(settings={"launches": 6, "canaries": [RIGHT, WRONG]})]))
-    assert "torch ok, jax FAILED" in page
-    assert f": {canary_status.DISTRUST}** jax: twice: reads 1.02 &lt;b&gt;" in page
-
-
-def test_report_has_one_line_where_all_is_well_and_none_of_an_old_run() -> None:
-    page = markdown(build([run(settings={"launches": 6, "canaries": [RIGHT]})]))
-    assert "| torch ok |" in page
-    assert canary_status.DISTRUST not in page
-    row = next(
-        line for line in markdown(build([run(settings={"launches": 6})])).splitlines()
-        if line.startswith("| 20261121T010203-ab12cd |")
-    )  # fmt: skip
-    assert row.endswith("| \N{EN DASH} |")
 
 
 # A whole session

@@ -14,8 +14,7 @@ import pytest
 from benchmarks.cli import main
 from benchmarks.harness.selection.options import SelectionError
 from benchmarks.harness.session.lock import Lock
-from benchmarks.regression import comparison, output, plan, session, versions
-from results.records.record import RecordError
+from benchmarks.regression import comparison, plan, session, versions
 from tests.helpers.factories import comparisons
 
 HERE = f"--base-python={sys.executable}"  # the same files: needs no repository
@@ -173,24 +172,6 @@ def test_an_interpreter_may_be_given_from_where_one_stands(
 # How the command ends; a session is replaced by the document that it would have filled
 
 
-@pytest.fixture
-def ending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Return a function that replaces the session by one that ends with this document."""
-
-    def set_up(document: dict[str, Any], error: BaseException | None = None) -> Path:
-        def run(self: session.ComparisonSession) -> None:
-            filled = {k: document[k] for k in ("cells", "design", "pairs")}
-            self.document |= filled | {"stopped": "every cell was decided"}
-            self.save(self.document)
-            if error:
-                raise error
-
-        monkeypatch.setattr(session.ComparisonSession, "run", run)
-        return tmp_path / "kept"
-
-    return set_up
-
-
 def test_a_regression_is_told_and_saved(ending: Any, capsys: pytest.CaptureFixture[str]) -> None:
     folder = ending(comparisons.comparison({0: 0.2}))
     assert main(["regress", HERE, f"--results={folder}"]) == 1
@@ -266,43 +247,6 @@ def test_trees_are_gone_however_it_ends(
     for error in (None, KeyboardInterrupt(), session.CannotStart("x")):
         main(["regress", HERE, f"--results={ending(comparisons.comparison(), error)}"])
         assert not list(temporary.glob("cascade-bench-regress-*"))
-
-
-@pytest.mark.parametrize(("spread", "verdict"), [(0.01, "= equal"), (0.1, "? not told")])
-def test_what_cannot_be_saved_is_told_and_kept_elsewhere(
-    ending: Any,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    spread: float,
-    verdict: str,
-) -> None:
-    folder = ending(comparisons.comparison(spread=spread))
-    original, calls = output.write, []
-
-    def write(document: Any, into: Path) -> Path:
-        calls.append(into)
-        if into == folder:
-            raise RecordError("cannot write results to there: no space left")
-        return original(document, into)
-
-    monkeypatch.setattr(output, "write", write)
-    assert main(["regress", HERE, f"--results={folder}"]) == 2
-    captured = capsys.readouterr()
-    assert verdict in captured.out  # nothing measured is lost
-    assert "NOT SAVED: cannot write results" in captured.err
-    assert "it is here instead: " in captured.err
-    assert len(calls) == 2
-
-
-def test_markdown_and_json_go_where_they_are_asked(
-    ending: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    folder, file = ending(comparisons.comparison({0: 0.2})), tmp_path / "out" / "comment.md"
-    assert main(["regress", HERE, f"--results={folder}", f"--markdown={file}"]) == 1
-    assert file.read_text().startswith("### A regression")
-    assert "▲ slower" in capsys.readouterr().out
-    assert main(["regress", HERE, f"--results={folder}", "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["exit_code"] == 1
 
 
 def test_where_the_comment_cannot_be_written_is_said_before_measuring(

@@ -7,75 +7,20 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.harness.launches.problems import Float64References, ProblemFiles
+from benchmarks.harness.launches.problems import Float64References
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.paths import ROOT
 from benchmarks.regression import looks, plan, references, worker_pairs
-from benchmarks.regression.session import CannotStart, ComparisonSession
-from benchmarks.regression.versions import Side
-from results.regression.document import analysis, new_design, new_document
+from results.regression.document import analysis
 from results.statistics import launch_pairs
 from results.statistics.verdict import INCONCLUSIVE, SLOWER
-from tests.helpers.fake_framework import fake_framework
-
-LOOKS = (3, 4)
-Measure = Callable[..., dict[str, Any]]
-
-
-def cell(strategy: str = "summed") -> Cell:
-    return Cell(
-        "backward", "linear_cascade", "-", "seed", "fake", "eager", strategy, "gradient", "cpu"
-    )
-
-
-@pytest.fixture
-def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure]:
-    """Return a function that measures cells; ``base`` and ``head`` are the faults of that side."""
-    monkeypatch.setattr(plan, "LOOKS", LOOKS)
-    monkeypatch.setattr(plan, "FURTHER", ())
-    monkeypatch.setattr(launch_pairs, "LOOKS", LOOKS)
-    monkeypatch.setattr(plan, "CELL_SECONDS", 0.02)
-
-    def side(name: str, faults: str) -> Side:
-        python = tmp_path / f"{name}-python"
-        python.write_text(f"#!/bin/sh\nFAKE_FAULTS='{faults}' exec {sys.executable} \"$@\"\n")
-        python.chmod(0o755)
-        cache = tmp_path / f"{name}.cache"
-        cache.mkdir(exist_ok=True)
-        return Side(name, name, None, 0, str(python), {}, ROOT, str(cache), {})
-
-    def run(
-        *cells: Cell, base: str = "", head: str = "", budget: float = 120.0, **hooks: Any
-    ) -> dict[str, Any]:
-        document = new_document(
-            plan.plain_cells(cells),
-            sides={}, machine={"id": "box"}, seed=0, budget_seconds=budget,
-            design=new_design(), arguments=[],
-        )  # fmt: skip
-        sides = {"base": side("base", base), "head": side("head", head)}
-        saved: list[int] = hooks.get("saved", [])
-        measuring = ComparisonSession(
-            sides, cells, document, began=hooks.get("began", time.monotonic()),
-            save=lambda one: saved.append(one["pairs"]), report=hooks.get("report", lambda _: None),
-            warn=hooks.get("warn", lambda _: None),
-        )  # fmt: skip
-        try:
-            measuring.run()
-        finally:
-            document["saved"] = saved
-        return document
-
-    with fake_framework(monkeypatch):
-        yield run
+from tests.helpers.fake_comparisons import LOOKS, Measure, cell
 
 
 @pytest.fixture
@@ -320,52 +265,3 @@ def test_stopped_in_the_middle_what_was_measured_is_saved(measure: Measure) -> N
     with pytest.raises(KeyboardInterrupt):
         measure(cell(), report=report, saved=saved)
     assert saved == [1, 2, 2]  # after each pair, and once more at the end
-
-
-def test_a_base_on_which_nothing_runs_is_named(
-    measure: Measure, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = worker_pairs.start_worker
-
-    def start_worker(side: Side, *rest: Any, **named: Any) -> Any:
-        if side.name == "base":
-            side = Side(**{**vars(side), "python": "/bin/false"})
-        return original(side, *rest, **named)
-
-    monkeypatch.setattr(worker_pairs, "start_worker", start_worker)
-    with pytest.raises(CannotStart, match="nothing of this selection runs on BASE: the worker"):
-        measure(cell())
-
-
-def test_a_tree_without_the_framework_does_not_run_the_installed_one(tmp_path: Path) -> None:
-    side = Side("base", "base", None, 0, sys.executable, {}, tmp_path, str(tmp_path), {})
-    launches = references._Launches({"base": side})
-    files = ProblemFiles("linear_cascade", "-", "seed")
-    failure = references._reference(cell(), files, launches, "base", "torch")
-    files.close()
-    assert isinstance(failure, references.ReferenceFailure)
-    assert failure.why == "this tree has no impl_torch/session.py"
-    assert launches.started == {}
-
-
-def test_a_base_of_another_protocol_is_named(
-    measure: Measure, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def warm(*_: Any) -> int:
-        why = "AttributeError: 'Worker' object has no attribute 'do_warm'"
-        raise worker_pairs.CellFailed(
-            cell(), "base", "crashed", why, repeatable=True, reported=True
-        )
-
-    monkeypatch.setattr(worker_pairs.WorkerPairs, "_warm", warm)
-    with pytest.raises(CannotStart, match="BASE: its workers speak an older protocol"):
-        measure(cell())
-
-
-def test_looks_are_chosen_by_the_time_a_pair_takes() -> None:
-    assert plan.looks_within(25) == (10, 16, 24)
-    assert plan.looks_within(17) == (10, 16)
-    assert plan.looks_within(60) == (10, 16, 24, 36, 54)
-    assert plan.looks_within(9) == ()
-    assert plan.pairs_within(100.0, 9.0) == 11
-    assert plan.pairs_within(1e9, 9.0) == 80

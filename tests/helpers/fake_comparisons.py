@@ -1,0 +1,69 @@
+"""Compare two versions with the fake framework, whose faults are known."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.protocol.cells import Cell
+from benchmarks.paths import ROOT
+from benchmarks.regression import plan
+from benchmarks.regression.session import ComparisonSession
+from benchmarks.regression.versions import Side
+from results.regression.document import new_design, new_document
+from results.statistics import launch_pairs
+from tests.helpers.fake_framework import fake_framework
+
+LOOKS = (3, 4)
+Measure = Callable[..., dict[str, Any]]
+
+
+def cell(strategy: str = "summed") -> Cell:
+    return Cell(
+        "backward", "linear_cascade", "-", "seed", "fake", "eager", strategy, "gradient", "cpu"
+    )
+
+
+def measure_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure]:
+    """Return a function that measures cells; ``base`` and ``head`` are the faults of that side."""
+    monkeypatch.setattr(plan, "LOOKS", LOOKS)
+    monkeypatch.setattr(plan, "FURTHER", ())
+    monkeypatch.setattr(launch_pairs, "LOOKS", LOOKS)
+    monkeypatch.setattr(plan, "CELL_SECONDS", 0.02)
+
+    def side(name: str, faults: str) -> Side:
+        python = tmp_path / f"{name}-python"
+        python.write_text(f"#!/bin/sh\nFAKE_FAULTS='{faults}' exec {sys.executable} \"$@\"\n")
+        python.chmod(0o755)
+        cache = tmp_path / f"{name}.cache"
+        cache.mkdir(exist_ok=True)
+        return Side(name, name, None, 0, str(python), {}, ROOT, str(cache), {})
+
+    def run(
+        *cells: Cell, base: str = "", head: str = "", budget: float = 120.0, **hooks: Any
+    ) -> dict[str, Any]:
+        document = new_document(
+            plan.plain_cells(cells),
+            sides={}, machine={"id": "box"}, seed=0, budget_seconds=budget,
+            design=new_design(), arguments=[],
+        )  # fmt: skip
+        sides = {"base": side("base", base), "head": side("head", head)}
+        saved: list[int] = hooks.get("saved", [])
+        measuring = ComparisonSession(
+            sides, cells, document, began=hooks.get("began", time.monotonic()),
+            save=lambda one: saved.append(one["pairs"]), report=hooks.get("report", lambda _: None),
+            warn=hooks.get("warn", lambda _: None),
+        )  # fmt: skip
+        try:
+            measuring.run()
+        finally:
+            document["saved"] = saved
+        return document
+
+    with fake_framework(monkeypatch):
+        yield run
