@@ -100,6 +100,7 @@ def test_loss_of_ours_that_reaches_less_than_declared_gets_no_times(
     assert measured.about["flows"] == {}
 
 
+@pytest.mark.slow
 def test_session_keeps_the_flow_that_it_proved(tmp_path: Path) -> None:
     done = session(f"--results={tmp_path}")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -171,6 +171,7 @@ def test_stopped_while_references_are_taken_it_ends_at_once(
     assert time.monotonic() - start < 60  # and not the 300 s that an answer may take
 
 
+@pytest.mark.slow
 def test_a_cell_that_raises_in_head_failed_there(measure: Measure) -> None:
     document = measure(cell("summed"), cell("other"), head="summed/gradient=untraceable")
     assert document["cells"][0]["state"] == "failed_in_head"

@@ -32,8 +32,7 @@ LONG_TRAININGS = (
     "lenet_module_rates",
     "lenet_layer_rates",
 )
-# Tests whose cases in mode `compile` generate C++ code, which takes seconds. One of the traps
-# generates some as well.
+# Tests that generate C++ code, which takes seconds. One of the traps generates some as well.
 COMPILED = (
     "test_compiled_strategy_gives_the_reference",
     "test_what_is_said_not_to_compile_does_not",
@@ -59,7 +58,7 @@ def is_fast(test: str, parameters: Mapping[str, Any]) -> bool:
     """Return whether a check is in the fast tier, by its function's name and its parameters."""
     if parameters.keys() & {"training", "counted"} and parameters["name"] in LONG_TRAININGS:
         return False
-    if test in COMPILED and parameters["mode"] == "compile":
+    if test in COMPILED:
         return False
     for name in ("problem", "several", "freezing"):
         if name in parameters and not _is_chosen(name, test, parameters):

@@ -61,9 +61,11 @@ def variants_of(family: str) -> list[tuple[str, str, Variant]]:
     ]
 
 
-def test_every_check_is_in_it_at_least_once(every: set[str], fast: set[str]) -> None:
+def test_every_check_but_those_that_generate_code_is_in_it_at_least_once(
+    every: set[str], fast: set[str]
+) -> None:
     assert fast < every
-    assert functions(fast) == functions(every)
+    assert functions(every) - functions(fast) == set(check_tiers.COMPILED)
 
 
 @pytest.mark.parametrize(
