@@ -17,7 +17,7 @@ JUST_LIKE = f"{HERE}::test_run_of_a_session_just_like_this_one_is_taken"
 TAKEN = f"{ONE_AT_A_TIME}::test_lock_is_taken_by_one_and_free_again_once_released"
 TYPED = f"{FAULTY}::test_fault_is_typed_and_the_group_goes_on"
 NO_CELL = f"{FAULTY}::test_worker_killed_at_no_cell_is_replaced_once"
-POOL, CLOSING = "benchmarks/harness/launches/pool.py", "tests/unit/harness/launches/test_pool.py"
+POOL, CLOSING = "benchmarks/harness/launches/pool.py", "tests/integration/test_pool.py"
 READABLE = "tests/system/test_endings.py::test_many_failures_stay_readable"
 
 FAULTS = (

@@ -178,7 +178,9 @@ FAULTS = (
         "self._time_launches(range(timed, count))",
         "self._time_launches(range(count))",
         "the first launches count twice, and the interval is too narrow",
-        (f"{STOPS}::test_group_takes_more_launches_and_says_why_it_stopped",),
+        (
+            "tests/integration/test_stopping.py::test_group_takes_more_launches_and_says_why_it_stopped",
+        ),
     ),
     Fault(
         "frameworks_ratio_upside_down",

@@ -121,7 +121,7 @@ FAULTS = (
         "        verdict = gate.judge(program, true, rules)\n",
         "        with self.working():\n            verdict = gate.judge(program, true, rules)\n",
         "what the harness does for itself is hidden in its workers' time",
-        (f"{BUSY_TIME}::test_time_of_the_gate_is_none_of_a_workers",),
+        ("tests/integration/test_busy_time.py::test_time_of_the_gate_is_none_of_a_workers",),
     ),
     Fault(
         "two_workers_at_once_counted_twice",
