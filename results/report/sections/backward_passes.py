@@ -26,13 +26,13 @@ Dimensions = Mapping[str, Mapping[str, Any]]  # size → width, batch, …
 
 
 def section(machine: Machine, sizes: Dimensions) -> Section | None:
-    """Return the section on ways to compute the gradients of several losses, against the summed loss.
+    """Return the section on ways to compute the gradients of several losses, by their costs.
 
     Args:
         sizes: each size of scenario `STACKED` → its dimensions.
 
     Returns:
-        The section; None where no strategy was measured beside its baseline.
+        The section; None where no strategy was measured beside its baseline, the summed loss.
     """
     records = [r for r in machine.records if r["kind"] == "backward" and r["baseline"]]
     compared = [record for record in records if not is_baseline(record)]
@@ -108,8 +108,8 @@ def _ratio_cell(record: AnyRecord | None) -> Cell:
 def crossover_map(records: Sequence[AnyRecord], sizes: Dimensions) -> list[Any]:
     """Return charts and tables of the time of separate backward passes over the summed loss's.
 
-    They are for scenario `STACKED`: a column for each number of losses or depth ratio, a row for each
-    size, and one chart and table for each framework and mode.
+    They are for scenario `STACKED`: a column for each number of losses or depth ratio, a row for
+    each size. Each framework and mode has one chart and one table.
 
     Args:
         sizes: each size of scenario `STACKED` → its dimensions.
@@ -136,7 +136,7 @@ def crossover_map(records: Sequence[AnyRecord], sizes: Dimensions) -> list[Any]:
 
 
 def _is_on_map(record: AnyRecord) -> bool:
-    """Return whether the record has a ratio of the crossover map: separate passes, backward alone."""
+    """Return whether the crossover map shows the record: separate passes of `STACKED`."""
     return bool(
         record["scenario"] == STACKED
         and record["strategy"] == SEPARATE
@@ -166,7 +166,7 @@ def _map_explanation(variants: Collection[str]) -> str:
 
 
 def _map_fields(record: AnyRecord, sizes: Dimensions) -> Mark:
-    """Return the fields that the heatmap needs beside those of `record_mark`: row title and label."""
+    """Return the fields that the heatmap needs beside those of `record_mark`: row and label."""
     return {
         "line": size_text(record["size"], sizes),
         "told_short": significant(record["ratio"]["estimate"]),

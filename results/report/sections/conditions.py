@@ -281,6 +281,6 @@ def _unsupported(records: Iterable[AnyRecord]) -> list[Any]:
 
 
 def _strategies(records: Sequence[AnyRecord]) -> str:
-    """Return the frameworks and strategies of these records, each once: ``torch batched, jax summed``."""
+    """Return the frameworks and strategies of these records: ``torch batched, jax summed``."""
     names = dict.fromkeys(f"{record['framework']} {record['strategy']}" for record in records)
     return ", ".join(names) or NOTHING

@@ -147,7 +147,7 @@ def _noise(records: Sequence[AnyRecord]) -> Paragraph:
 
 
 def _warm_up(records: Sequence[AnyRecord]) -> Paragraph | None:
-    """Return a paragraph on how many times still had a trend; None where no time was tested for one."""
+    """Return a paragraph on how many times still had a trend; None where none was tested."""
     timed = [record["steady"] for record in records if record["seconds"]]
     tested = [steady for steady in timed if steady is not None]
     if not tested:

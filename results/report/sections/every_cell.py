@@ -54,7 +54,7 @@ def section(machine: Machine) -> Section:
 
 
 def _row(record: AnyRecord) -> Row:
-    """Return the row of one cell: its names, its time, and its ratio; or its outcome and the reason."""
+    """Return the row of one cell: its names, time and ratio; or its outcome and the reason."""
     names = network_name(record), record["size"], record["kind"], record["phase"]
     cells = [Cell(name) for name in (*names, framework_and_mode(record), record["strategy"])]
     if record["outcome"] != "ok":
@@ -153,8 +153,8 @@ def _times(run: Run) -> dict[str, float]:
 def _drift_chart(runs: Sequence[Run], times: Times) -> list[Chart]:
     """Return the chart that shows how all times together change over the runs.
 
-    A mark is the geometric mean, over the cells of one framework and size, of the time in a run over
-    that in the first run; only cells that both runs timed count.
+    A mark is the geometric mean, over the cells of one framework and size, of a run's time over the
+    first run's; only cells that both runs timed count.
 
     Returns:
         A list of the chart; empty where it has fewer than two marks.

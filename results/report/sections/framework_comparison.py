@@ -174,7 +174,7 @@ def _estimate(pair: FrameworkRatio) -> float:
 
 
 def _extreme(pair: FrameworkRatio) -> str:
-    """Return in words which framework is faster in a pair: ``jax 2.1 times as fast (lenet, large)``."""
+    """Return how much faster a framework is in a pair: ``jax 2.1 times as fast (lenet, large)``."""
     ratio = _estimate(pair)
     faster, times = ("torch", ratio) if ratio > 1 else ("jax", 1 / ratio)
     network = f"{network_name(pair.torch)}, {pair.torch['size']}"

@@ -90,7 +90,7 @@ def _name_cells(record: AnyRecord) -> list[Cell]:
 
 
 def _table_of_wrong_gradients(records: list[AnyRecord]) -> Table:
-    """Return the table of cells whose gradients are wrong, with the command to measure each again."""
+    """Return the table of cells with wrong gradients, and the command to measure each again."""
     rows = [
         Row(
             [

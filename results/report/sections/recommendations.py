@@ -180,7 +180,7 @@ def _strategies_cell(recommendation: Recommendation | None) -> Cell:
 
 
 def _strategy_text(summary: StrategySummary) -> str:
-    """Return a strategy's name with its median ratio, verdict and FLOPs, as ``batched 1.20 ▲ (1.15)``.
+    """Return a strategy's name with its median ratio, verdict and FLOPs: ``batched 1.20 ▲ (1.15)``.
 
     The baseline, which has no ratio, is named alone.
     """
