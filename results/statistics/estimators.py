@@ -48,9 +48,9 @@ def lower_quartiles(launches: Sequence[ArrayLike]) -> Array:
 
 
 def _lower_quartile(row: Array) -> float:
-    """Return the lower quartile of a row [samples], as ``np.percentile(row, 25)`` in a tenth of its time.
+    """Return the lower quartile of a row [samples].
 
-    Runs hold thousands of launches.
+    It is ``np.percentile(row, 25)`` in a tenth of its time: runs hold thousands of launches.
     """
     below, fraction = divmod(0.25 * (len(row) - 1), 1.0)
     low = int(below)

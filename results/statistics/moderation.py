@@ -104,9 +104,9 @@ NO_PRIOR = Prior(math.nan, 0.0)
 
 
 def location(d: ArrayLike) -> Location:
-    """Return the location of the log ratios of one cell: mean, variance, and degrees of freedom.
+    """Return the mean log ratio of one cell, the variance of one launch, and its dof.
 
-    From 10 launches on it is the 20 %-trimmed mean, with the winsorized variance; see `locations`.
+    From 10 launches on it is the 20 %-trimmed mean with its own variance; see `locations`.
 
     Args:
         d: log ratios, [launches].
@@ -116,7 +116,7 @@ def location(d: ArrayLike) -> Location:
 
 
 def locations(d: ArrayLike) -> Locations:
-    """Return the location of each cell's log ratios: mean, variance, and degrees of freedom.
+    """Return the mean log ratio of each cell, the variance of one launch, and its dof.
 
     From 10 launches on it is the 20 %-trimmed mean. That goes with the sum of squares of the
     winsorized values, SSD_w / (h(h-1)) on h - 1 degrees of freedom, where h values are left (Tukey

@@ -81,17 +81,17 @@ def _stacked(family: Sequence[Moderated]) -> ModeratedRows:
 
 
 def difference_p(one: Moderated) -> float:
-    """Return the two-sided p-value of the hypothesis that a ratio is 1; 1 where there is no test."""
+    """Return the two-sided p-value for "the ratio is 1"; 1 where it cannot be tested."""
     return float(difference_ps(_stacked([one]))[0])
 
 
 def difference_ps(rows: ModeratedRows) -> Array:
-    """Return, for each row, the two-sided p-value that its ratio is 1; 1 where there is no test."""
+    """Return the two-sided p-value for "the ratio is 1" of each row; 1 if it cannot be tested."""
     return np.minimum(1.0, 2 * _upper_tails(rows, np.abs(rows.log_ratio)))
 
 
 def equality_p(one: Moderated, bound: float) -> float:
-    """Return the p-value of the hypothesis that a log ratio is not inside ±`bound`.
+    """Return the p-value for "the log ratio is not inside ±`bound`"; small where it is inside.
 
     It is the larger one of two one-sided tests (TOST).
     """
@@ -99,7 +99,7 @@ def equality_p(one: Moderated, bound: float) -> float:
 
 
 def equality_ps(rows: ModeratedRows, bound: float) -> Array:
-    """Return, for each row, the p-value of the hypothesis that it is not inside ±`bound`.
+    """Return the p-value for "the log ratio is not inside ±`bound`" of each row.
 
     It is the larger one of two one-sided tests (TOST).
     """
@@ -114,7 +114,7 @@ def _upper_tails(rows: ModeratedRows, distance: Array) -> Array:
 
 
 def _testable(rows: ModeratedRows) -> NDArray[np.bool_]:
-    """Return which rows can be tested: those with a standard error and degrees of freedom above 0."""
+    """Return which rows can be tested: those with a standard error and dof above 0."""
     return (rows.standard_error > 0) & (rows.dof > 0)
 
 

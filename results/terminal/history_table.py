@@ -106,7 +106,7 @@ def confirming_command(line: CellHistory) -> str | None:
 
 
 def _first_clean(commits: Sequence[str], places: Iterable[int]) -> str | None:
-    """Return the first of some commits whose work tree had no uncommitted changes; None if none had.
+    """Return the first commit whose work tree had no uncommitted changes; None if none had.
 
     Args:
         commits: the commit of each run, with a ``+`` where there were uncommitted changes.

@@ -150,9 +150,9 @@ def _most_frequent_phase(members: Sequence[AnyRecord]) -> str:
 
 
 def untimed(record: AnyRecord) -> Text | None:
-    """Return the text to show where a record has no figure since its outcome is not ``ok``, else None.
+    """Return the text to show instead of a figure: the outcome; None where the outcome is ``ok``.
 
-    It is the outcome, or a dash for an unsupported cell.
+    For an unsupported cell the text is a dash.
     """
     if record["outcome"] == "unsupported":
         return plain_text(NOTHING, "dim")

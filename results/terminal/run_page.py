@@ -68,7 +68,7 @@ def text(
 
 
 def _verdicts(run: Run) -> Iterator[Text]:
-    """Yield lines with the number of verdicts, and of groups that reached the wanted precision."""
+    """Yield lines with the number of verdicts and of groups that reached the required precision."""
     settings = run_summary.settings(run)
     lines = [ratios.verdict_counts(run.records, settings["margins"] or {}, settings["alpha"])]
     if settings["stopped"] and settings["precision"]:
@@ -110,7 +110,7 @@ def _pair_title(pair: FrameworkRatio) -> str:
 
 
 def _position(record: AnyRecord) -> tuple[tuple[str, ...], str]:
-    """Return the place of a record in a table: row (scenario and variant) and title of the column."""
+    """Return the place of a record in a table: its row (scenario and variant) and its column."""
     return problem(record), shorten(record["strategy"])
 
 

@@ -88,7 +88,7 @@ def _share(record: AnyRecord, baseline: AnyRecord | None, key: str) -> float | N
 
 
 def _range(shares: Sequence[float]) -> str:
-    """Return the lowest and the highest share, ``0.50 to 0.67``, or one figure if they are equal."""
+    """Return the lowest and the highest share, ``0.50 to 0.67``; one figure if they are equal."""
     if not shares:
         return NOTHING
     low, high = f"{min(shares):.2f}", f"{max(shares):.2f}"
