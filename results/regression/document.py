@@ -239,7 +239,7 @@ def _rank(finding: Finding) -> tuple[int, float]:
 
 
 def _not_compared(entry: ComparedCell) -> Finding:
-    """Return the conclusion on a cell without times: why it could not be compared."""
+    """Return the finding on a cell without times, with the reason why it was not compared."""
     if entry["state"] == "ok":
         return Finding(entry["cell"], INCONCLUSIVE, "not measured", {}, None, None)
     verdict = VERDICT_OF_STATE[entry["state"]]
@@ -318,7 +318,7 @@ def design_of(document: Document, groups: Sequence[int]) -> Design:
 
 
 def _ratios(session: launch_pairs.Decision) -> list[Ratio]:
-    """Return the ratio of each row of a decision, head over base, with interval and verdict."""
+    """Return the ratio of each row of a decision: head over base, with interval and verdict."""
     halves = half_widths(session.rows)
     return [
         Ratio(math.exp(log), math.exp(log - half), math.exp(log + half), str(verdict))

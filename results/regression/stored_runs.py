@@ -141,7 +141,8 @@ def _by_framework(changes: Sequence[Change]) -> dict[str, list[Change]]:
 def _decided(changes: Sequence[Change]) -> tuple[list[Finding], list[FrameworkShift]]:
     """Return the conclusions on these cells, and on what the cells of each framework share.
 
-    The median change of a framework's cells is subtracted from each of them.
+    The median change of a framework's cells is subtracted from each of them, where there are at
+    least `LEAST` of them.
     """
     common, alone = {}, {}
     for framework, cells in _by_framework(changes).items():
@@ -253,7 +254,7 @@ def _worth_naming(old: Record | None, new: Record | None) -> bool:
 
 
 def _untimed(old: Record | None, new: Record | None) -> Finding:
-    """Return the conclusion on a cell that was not compared: why.
+    """Return the finding on a cell that was not compared, with the reason.
 
     Args:
         old: the record of the base run; None where it lacks the cell.

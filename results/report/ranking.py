@@ -218,9 +218,7 @@ def in_front(members: Sequence[AnyRecord]) -> list[str]:
 
 
 def _competes(record: AnyRecord) -> bool:
-    """Return whether the cell may be in front: only the baseline of recipes, which freezes
-    nothing, may not.
-    """
+    """Return whether the cell may be in front: the baseline of recipes may not."""
     return record["kind"] != FREEZE or not is_baseline(record)
 
 

@@ -258,7 +258,7 @@ def _control_passed(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
 def decide(
     d: ArrayLike, control: ArrayLike, design: Design, looks: Sequence[int] | None = None
 ) -> Decision:
-    """Run the whole procedure: look, go on while a row is inconclusive, stop at the last look.
+    """Decide a session: look, go on while a row is inconclusive, and stop at the last look.
 
     A row once called slower or faster stays so, as that look was a test at its own level, unless
     more pairs bring its estimate back within the margin, or its control out of it: a cell that is

@@ -20,7 +20,7 @@ LIBRARIES = [name for name in PACKAGES if name != "python"]
 
 
 def head(run: Run) -> Iterator[Text]:
-    """Yield the first lines of a run's page: machine, versions, date, outcomes and canaries."""
+    """Yield the first lines of a run's page: machine, versions, date, ending, cells, canaries."""
     title = f"run {shorten(run.id)} on machine {shorten(run.machine['id'])}"
     yield plain_text(title, "bold", LINE)
     yield plain_text(_machine(run.machine), most=LINE)

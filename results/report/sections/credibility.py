@@ -165,7 +165,7 @@ def _warm_up(records: Sequence[AnyRecord]) -> Paragraph | None:
 
 
 def _machine(machine: Machine) -> Paragraph:
-    """Return a paragraph on the machine: whether it is virtual, and how loaded it was before."""
+    """Return a paragraph on the machine: whether it is virtual, and its load before measuring."""
     about = machine.newest.machine
     text = "a virtual one" if about.get("virtual") else "not known to be a virtual one"
     load = about.get("load")
