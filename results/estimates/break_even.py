@@ -22,10 +22,11 @@ INDISTINGUISHABLE = "no difference that can be told from noise"
 
 @dataclass(frozen=True)
 class BreakEven:
-    """The break-even of a cell in a compiled mode with its eager twin.
+    """Hold the break-even of a cell in a compiled mode with its eager twin.
 
-    ``calls`` is the smallest number of calls N, the first included, after which the compiled mode
-    has taken no more time than the eager one:
+    The eager twin is the cell that differs in nothing but the mode. ``calls`` is the smallest
+    number of calls N, the first included, after which the compiled mode has taken no more time than
+    the eager one:
 
         first + (N - 1) compiled <= N eager,  so  N = ceil((first - compiled) / (eager - compiled)),
 
@@ -43,7 +44,11 @@ class BreakEven:
 
 
 def break_evens(records: Iterable[AnyRecord]) -> list[BreakEven]:
-    """Return the break-even of each ``ok`` cell that is not eager, in the order of the records."""
+    """Return the break-even of each compiled cell with outcome ``ok``, in the order of the records.
+
+    Args:
+        records: those of one run, its eager cells among them.
+    """
     records = list(records)
     eager = {_without_mode(record): record for record in records if record["mode"] == EAGER}
     compiled = [r for r in records if r["mode"] != EAGER and r["outcome"] == "ok"]
@@ -51,7 +56,12 @@ def break_evens(records: Iterable[AnyRecord]) -> list[BreakEven]:
 
 
 def break_even(record: AnyRecord, eager: AnyRecord | None) -> BreakEven:
-    """Return the break-even of a compiled cell with its eager twin, or why there is none."""
+    """Return the break-even of a compiled cell with its eager twin, or why there is none.
+
+    Args:
+        record: the record of the compiled cell.
+        eager: that of the cell that differs in the mode only; None where the run lacks it.
+    """
     missing = _missing_times(record, eager) or _no_first_call(record)
     if missing is not None:
         return BreakEven(record, eager, missing=missing)
@@ -64,11 +74,16 @@ def break_even(record: AnyRecord, eager: AnyRecord | None) -> BreakEven:
 def _break_even(
     record: AnyRecord, eager: AnyRecord, slow: Estimate, fast: Estimate, first: float
 ) -> BreakEven:
-    """Return the break-even of an eager time, ``slow``, and a compiled one, ``fast``.
+    """Return the break-even from the two times, or why there is none.
 
     The two intervals must lie apart, the compiled one below, and the times beyond a margin. This is
     stricter than a test of the difference: two times whose intervals touch may differ all the same.
     But the two were not measured interleaved, and a number of calls should not rest on noise.
+
+    Args:
+        slow: the time of a call in the eager mode.
+        fast: the time of a call in the compiled mode.
+        first: seconds of the first compiled call.
     """
     if fast["low"] is None or fast["high"] is None or slow["low"] is None or slow["high"] is None:
         few = f"no verdict without intervals; there were {fast['launches']} launches"
@@ -88,11 +103,12 @@ def _break_even(
 
 
 def _calls(first: float, eager: float, compiled: float) -> int:
+    """Return the break-even number of calls from three times in seconds; see `BreakEven`."""
     return max(1, math.ceil((first - compiled) / (eager - compiled)))
 
 
 def _missing_times(record: AnyRecord, eager: AnyRecord | None) -> str | None:
-    """Return why one of the two times is not known; None if both are."""
+    """Return why the eager or the compiled time is not known; None if both are."""
     if eager is None:
         return "its eager twin is not part of this run"
     if eager["outcome"] != "ok":
@@ -104,7 +120,7 @@ def _missing_times(record: AnyRecord, eager: AnyRecord | None) -> str | None:
 
 
 def _no_first_call(record: AnyRecord) -> str | None:
-    """Return why the cost of compiling is not known; None if it is."""
+    """Return why the cost of compiling is not known, or is not of this cell alone; else None."""
     first, missing = record["first_call_seconds"], record["missing"]
     trace, compiling = record["trace_seconds"], record["compile_seconds"]
     if first is None:
@@ -117,4 +133,5 @@ def _no_first_call(record: AnyRecord) -> str | None:
 
 
 def _without_mode(record: AnyRecord) -> tuple[str, ...]:
+    """Return the fields that a cell shares with its eager twin: all but the mode."""
     return cell_fields(record, without=("mode",))

@@ -28,9 +28,11 @@ SESSION_SPREAD = 0.09
 
 
 class FrameworkRatio(NamedTuple):
-    """The comparison of a cell in both frameworks.
+    """Compare one cell in both frameworks.
 
     Attributes:
+        torch: the record of torch.
+        jax: that of jax.
         ratio: jax's time over torch's.
         equal_modes: whether the two modes are in `EQUAL_MODES`.
     """
@@ -71,7 +73,10 @@ def framework_ratios(
 def _ratio(
     torch: Sequence[ArrayLike], jax: Sequence[ArrayLike], confidence: float
 ) -> Estimate | None:
-    """Return None where a launch holds an impossible time, such as 0: the records say so."""
+    """Return jax's time over torch's with its interval.
+
+    None where a launch holds an impossible time, such as 0; the records then say so.
+    """
     try:
         return welch_interval(torch, jax, confidence, SESSION_SPREAD)
     except (ValueError, OverflowError):

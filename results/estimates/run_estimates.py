@@ -43,7 +43,7 @@ def group_key(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 class Comparison(NamedTuple):
-    """A cell's record and its log ratios to its baseline: [launches]."""
+    """Hold a cell's record and its log ratios to its baseline, ``d``: [launches]."""
 
     record: Record
     d: Array
@@ -102,7 +102,10 @@ def compare(records: Sequence[Record], samples: Samples) -> list[Comparison]:
 
 
 def fit_priors(compared: Iterable[Comparison]) -> dict[str, Prior]:
-    """Fit one prior for each framework, over all its compared cells."""
+    """Return for each framework the distribution of the launch variances of its compared cells.
+
+    The variance of a single cell is later shrunk toward that distribution.
+    """
     spreads: dict[str, list[tuple[float, float]]] = {}
     for record, d in compared:
         _, variance, dof = location(d)
@@ -114,7 +117,10 @@ def fit_priors(compared: Iterable[Comparison]) -> dict[str, Prior]:
 
 
 def margins_for(compared: Iterable[Comparison]) -> dict[str, float]:
-    """Return the margin of each framework's verdicts: wider where its ratios spread much."""
+    """Return for each framework the largest relative difference that its verdicts count as none.
+
+    It is 1 %, or 2 % where the framework's ratios spread much over launches.
+    """
     spreads: dict[str, list[float]] = {}
     for record, d in compared:
         spreads.setdefault(record["framework"], []).append(math.sqrt(location(d).variance))
@@ -122,7 +128,10 @@ def margins_for(compared: Iterable[Comparison]) -> dict[str, float]:
 
 
 def _families(compared: Iterable[Comparison]) -> Iterable[list[Comparison]]:
-    """Return the cells of each group and baseline that have the launches an interval needs."""
+    """Return the cells that are tested together: those of one group and baseline.
+
+    Cells with fewer launches than an interval needs are left out; their ``verdict`` is set to null.
+    """
     families: dict[tuple[str | None, ...], list[Comparison]] = {}
     for one in compared:
         if len(one.d) < LAUNCHES_FOR_INTERVAL:
@@ -134,12 +143,14 @@ def _families(compared: Iterable[Comparison]) -> Iterable[list[Comparison]]:
 
 
 def _put_verdicts(family: Sequence[Comparison], prior: Prior, margin: float) -> None:
+    """Set ``verdict`` in the records of one family, from tests adjusted over the family."""
     verdicts = decide([moderate(d, prior) for _, d in family], margin)
     for (record, _), verdict in zip(family, verdicts, strict=True):
         _put(record, "verdict", verdict, "")
 
 
 def _put_seconds(record: Record, samples: Samples, confidence: float) -> None:
+    """Set ``seconds`` in a record: its time, or null with the reason."""
     try:
         seconds = time_estimate(_launches(record, samples), confidence)
     except (_NoEstimate, ValueError) as reason:
@@ -149,6 +160,15 @@ def _put_seconds(record: Record, samples: Samples, confidence: float) -> None:
 
 
 def _paired(record: Record, cell_of: Mapping[tuple[str, ...], Record], samples: Samples) -> Array:
+    """Return the log ratios of a cell to its baseline: [launches].
+
+    Args:
+        cell_of: `group_key` and strategy → the record of that cell.
+
+    Raises:
+        _NoEstimate: there is no baseline, or no samples of either cell.
+        ValueError: the two have different numbers of launches, or a bad launch.
+    """
     name = record["baseline"]
     if name is None:
         raise _NoEstimate("this cell is compared with none")
@@ -163,6 +183,7 @@ def _paired(record: Record, cell_of: Mapping[tuple[str, ...], Record], samples: 
 
 
 def _launches(record: Record, samples: Samples) -> Sequence[ArrayLike]:
+    """Return the samples of a cell, one row a launch; raise `_NoEstimate` where there are none."""
     launches = samples.get(sample_key(record))
     if not launches:
         raise _NoEstimate(f"no samples of {record['strategy']!r} are kept")
@@ -170,6 +191,7 @@ def _launches(record: Record, samples: Samples) -> Sequence[ArrayLike]:
 
 
 def _too_few(estimate: Estimate) -> str:
+    """Return why an estimate has no interval: it has too few launches."""
     count = estimate["launches"]
     if count < LAUNCHES_FOR_INTERVAL:
         return f"an interval needs {LAUNCHES_FOR_INTERVAL} launches; there were {count}"

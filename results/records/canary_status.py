@@ -36,7 +36,14 @@ def summary(settings: Mapping[str, Any]) -> str | None:
 
 
 def _grouped(settings: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """Group the results by framework, and by device and dtype where there are several of them."""
+    """Return the canaries' results by framework, and by device and dtype if there are several.
+
+    Args:
+        settings: the ``settings`` of a run.
+
+    Returns:
+        A title such as ``torch`` → the results; an entry that is no mapping is left out.
+    """
     canaries = settings.get("canaries")
     results = (
         [one for one in canaries if isinstance(one, Mapping)] if isinstance(canaries, list) else []
@@ -51,6 +58,10 @@ def _grouped(settings: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
 
 
 def _state(results: list[Mapping[str, Any]]) -> str:
+    """Return the common state of some canaries, as ``ok``, ``FAILED`` or ``NOT TAKEN (reason)``.
+
+    Canaries that could not be judged are named with the reason.
+    """
     if any(result.get("passed") is False for result in results):
         return "FAILED"
     unjudged: dict[str, list[str]] = {}  # reason to the names of the canaries

@@ -30,9 +30,13 @@ def outcome_reason(record: AnyRecord) -> str:
 
 
 def failures(records: Sequence[AnyRecord]) -> Iterator[str]:
-    """Yield a line for each reason, under it the groups with their commands; at most the first few.
+    """Yield lines that list failed cells by reason, each group with the command to repeat it.
 
-    Every cell's own command is in its record, in the report and in pytest's list of failures.
+    Only the first few reasons and groups are listed. Every cell's own command is in its record, in
+    the report and in pytest's list of failures.
+
+    Args:
+        records: those of the cells that failed.
     """
     reasons: dict[tuple[str, str], dict[tuple[str, ...], list[AnyRecord]]] = {}
     for record in records:
@@ -48,6 +52,11 @@ def failures(records: Sequence[AnyRecord]) -> Iterator[str]:
 
 
 def _groups(groups: dict[tuple[str, ...], list[AnyRecord]]) -> Iterator[str]:
+    """Yield two lines for each of the first groups: its cells, and the command that repeats them.
+
+    Args:
+        groups: the fields of a cell but the strategy → the records of a group.
+    """
     for group, members in list(groups.items())[:GROUPS]:
         strategies = ", ".join(record["strategy"] for record in members)
         yield f"  {' '.join(part for part in group if part != '-')}: {strategies}"
@@ -57,12 +66,17 @@ def _groups(groups: dict[tuple[str, ...], list[AnyRecord]]) -> Iterator[str]:
 
 
 def _count(groups: Iterable[Sequence[AnyRecord]]) -> str:
+    """Return the number of cells in these groups, in words: ``3 cells``."""
     cells = sum(len(members) for members in groups)
     return f"{cells} cell{'s' if cells > 1 else ''}"
 
 
 def _command(members: Sequence[AnyRecord]) -> str:
-    """Return one command for the cells of a group, which differ in nothing but the strategy."""
+    """Return the shell command that measures these cells again.
+
+    Args:
+        members: records that differ in nothing but the strategy.
+    """
     first: str = members[0]["rerun"]
     one, every = members[0]["strategy"], ",".join(record["strategy"] for record in members)
     return first.replace(f" --strategy={one} ", f" --strategy={every} ")

@@ -56,7 +56,11 @@ def packed(samples: Samples) -> bytes:
 
 
 def read_samples(path: Path) -> Samples:
-    """Read the samples beside that JSON file; return none where there is no such file.
+    """Read the samples of the run that is stored in that JSON file, from the file beside it.
+
+    Returns:
+        `sample_key` of a record → one row [samples] a launch, in seconds per call; empty where
+        there is no such file.
 
     Raises:
         RecordError: the file exists, but is damaged or no file of samples.
@@ -75,6 +79,11 @@ def read_samples(path: Path) -> Samples:
 
 
 def _unpacked(archive: zipfile.ZipFile) -> Samples:
+    """Return the samples in an open ``.npz`` file: `sample_key` → one row [samples] a launch.
+
+    Raises:
+        ValueError: an entry is no row of times, or a launch is absent.
+    """
     samples: dict[str, dict[int, NDArray[np.float64]]] = {}
     for name in archive.namelist():
         key, _, index = name.removesuffix(".npy").rpartition("/")
@@ -87,6 +96,15 @@ def _unpacked(archive: zipfile.ZipFile) -> Samples:
 
 
 def _in_order(key: str, launches: dict[int, NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Return the rows of a cell in the order of their launches.
+
+    Args:
+        key: the cell, for the message of the error.
+        launches: index of the launch → its row.
+
+    Raises:
+        ValueError: a launch is absent.
+    """
     # Cells are paired by launch: with one gone, the wrong ones would be paired.
     if sorted(launches) != list(range(len(launches))):
         raise ValueError(f"{key} lacks a launch; it has {sorted(launches)}")

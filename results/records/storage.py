@@ -153,6 +153,7 @@ def find_run(name: str | None, folder: Path | str) -> Path:
 
 
 def _check_run(run: Run) -> None:
+    """Raise ValueError unless the run has valid ids and records, and no samples of other cells."""
     if not _RUN_ID.fullmatch(run.id):
         raise ValueError(f"run id {run.id!r} is not like 20261121T010203-ab12cd; use new_run_id()")
     machine_id = run.machine.get("id")
@@ -175,6 +176,7 @@ def _check_run(run: Run) -> None:
 
 
 def _document(run: Run) -> bytes:
+    """Return a run, without its samples, as the bytes of its JSON file."""
     document = {"schema": SCHEMA} | {key: plain(getattr(run, key)) for key in RUN_KEYS}
     document["records"] = [finite(record) for record in run.records]
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
@@ -194,6 +196,7 @@ def _write_all(contents: dict[Path, bytes]) -> None:
 
 
 def _move(source: Path, destination: Path) -> None:
+    """Rename a file; raise `RecordError` where that is impossible."""
     try:
         os.replace(source, destination)
     except OSError as error:
@@ -214,6 +217,7 @@ def _remove(path: Path) -> None:
 
 
 def _read_json(path: Path) -> Any:
+    """Return what a JSON file holds; raise `RecordError` where it cannot be read."""
     try:
         return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
     except FileNotFoundError:

@@ -88,7 +88,7 @@ _OR_NULL: dict[str, _Rule] = {
 
 
 def record_problem(record: Any) -> str | None:
-    """Return in a few words why a value is no record, or None when it is one.
+    """Return in a few words why a value is not a valid record; None when it is one.
 
     Unknown keys are no problem: a later version may have added them.
     """
@@ -106,9 +106,9 @@ def record_problem(record: Any) -> str | None:
 
 
 def document_problem(document: Any) -> str | None:
-    """Return why parsed JSON is no run of this suite, or None when it is one.
+    """Return why the contents of a JSON file are not a valid run; None when they are one.
 
-    The text is meant to follow the name of the file.
+    The text is meant to follow the name of the file in a message.
     """
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:

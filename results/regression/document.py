@@ -159,9 +159,12 @@ def new_document(cells: Sequence[Mapping[str, str]], **known: Any) -> dict[str, 
 
 
 def new_design(**more: Any) -> dict[str, Any]:
-    """Return the `DesignSettings` of a new comparison.
+    """Return the `DesignSettings` of a new comparison: how it measures and decides.
 
     Its looks are chosen once it is known how long a launch pair takes.
+
+    Args:
+        more: settings beside the margin, alpha and looks.
     """
     return {"margin": launch_pairs.MARGIN, "alpha": ALPHA, "looks": [], "taken": [], **more}
 
@@ -186,13 +189,13 @@ def launch_quantile(turns: Sequence[Sequence[float]], quantile: float, dropped: 
 
 
 def most_pairs(document: Mapping[str, Any]) -> int:
-    """Return how many launch pairs the session may measure."""
+    """Return how many launch pairs the session may measure: those of its last planned look."""
     looks: Sequence[int] = document["design"]["looks"] or launch_pairs.LOOKS
     return looks[-1]
 
 
 def analysis(document: Mapping[str, Any]) -> Analysis:
-    """Draw the conclusions from a document, the worst first.
+    """Return the conclusions that a comparison's document allows, the worst first.
 
     Raises:
         RecordError: the document is no `Document`.
@@ -204,13 +207,14 @@ def analysis(document: Mapping[str, Any]) -> Analysis:
 
 
 def undecided(document: Mapping[str, Any]) -> bool:
-    """Return whether more launch pairs could decide anything."""
+    """Return whether any conclusion is inconclusive, so that more launch pairs could decide it."""
     conclusions = _analysis(cast(Document, document))
     verdicts = {one.verdict for one in conclusions.findings}
     return INCONCLUSIVE in verdicts | {shift.verdict for shift in conclusions.shifts}
 
 
 def _analysis(document: Document) -> Analysis:
+    """Return the conclusions of `analysis`, without a check of the document."""
     measured = [one for one in document["cells"] if one["state"] == "ok" and one["seconds"]]
     others = [one for one in document["cells"] if one not in measured]
     looks = document["design"]["taken"]
@@ -229,11 +233,13 @@ def worst_first(
 
 
 def _rank(finding: Finding) -> tuple[int, float]:
+    """Return the sort key of a conclusion: by verdict, then the slowest by wall time first."""
     ratio = finding.ratios.get(WALL)
     return ORDER.index(finding.verdict), -(ratio.estimate if ratio else 0.0)
 
 
 def _not_compared(entry: ComparedCell) -> Finding:
+    """Return the finding on a cell without times, with the reason why it was not compared."""
     if entry["state"] == "ok":
         return Finding(entry["cell"], INCONCLUSIVE, "not measured", {}, None, None)
     verdict = VERDICT_OF_STATE[entry["state"]]
@@ -241,17 +247,20 @@ def _not_compared(entry: ComparedCell) -> Finding:
 
 
 def _before_first_look(entries: Sequence[ComparedCell]) -> list[Finding]:
-    """Return the times of cells that have no verdict yet."""
+    """Return inconclusive findings with the times of these cells: it is too early for a verdict."""
     return [_finding(one, {}, INCONCLUSIVE, TOO_FEW) for one in entries]
 
 
 def _decided(
     document: Document, entries: Sequence[ComparedCell]
 ) -> tuple[list[Finding], list[FrameworkShift]]:
-    """Decide on the measured cells and on what the cells of each framework share.
+    """Return the conclusions on the measured cells, and on what a framework's cells share.
 
     The rows of the decision are the cells by wall time, then the cells by CPU time. A framework's
     rows of one metric are one group, so that each framework has a common mode of its own.
+
+    Args:
+        entries: the cells of the document that have times.
     """
     metrics = list(entries[0]["seconds"])
     owners = [(one["cell"]["framework"], metric) for metric in metrics for one in entries]
@@ -277,10 +286,12 @@ def _shifts(
     common: Mapping[tuple[str, str], Ratio],
     metrics: Sequence[str],
 ) -> list[FrameworkShift]:
-    """Return what the cells of each framework share, where they are enough to share anything.
+    """Return the change that the cells of each framework share, where they are enough for one.
 
     Args:
-        common: the ratio of the common mode of each framework and metric.
+        entries: the cells that were compared.
+        common: (framework, metric) → the ratio that its cells have in common.
+        metrics: the metrics measured, such as ``wall``.
     """
     frameworks = [one["cell"]["framework"] for one in entries]
     return [
@@ -291,7 +302,7 @@ def _shifts(
 
 
 def design_of(document: Document, groups: Sequence[int]) -> Design:
-    """Return how the document's rows are decided.
+    """Return the `Design` by which the rows of a document are decided.
 
     Args:
         groups: the group of each row, numbered from 0; the rows of a group share a common mode.
@@ -307,6 +318,7 @@ def design_of(document: Document, groups: Sequence[int]) -> Design:
 
 
 def _ratios(session: launch_pairs.Decision) -> list[Ratio]:
+    """Return the ratio of each row of a decision: head over base, with interval and verdict."""
     halves = half_widths(session.rows)
     return [
         Ratio(math.exp(log), math.exp(log - half), math.exp(log + half), str(verdict))
@@ -325,6 +337,7 @@ def joint_verdict(verdicts: Mapping[str, str]) -> str:
 
 
 def _finding(entry: ComparedCell, ratios: Mapping[str, Ratio], verdict: str, why: str) -> Finding:
+    """Return the conclusion on a cell, with the median times of base and head."""
     wall = np.asarray(entry["seconds"][WALL], dtype=np.float64)
     base, head = (float(np.median(wall[:, side])) for side in (0, 1))
     return Finding(entry["cell"], verdict, why, ratios, base, head)

@@ -50,7 +50,7 @@ class History:
 
 @dataclass(frozen=True)
 class Series:
-    """A cell over the runs of one machine that have a time of it, oldest first.
+    """Hold the times of one cell over the runs of one machine that timed it, oldest first.
 
     Attributes:
         cell: the fields of the cell.
@@ -107,6 +107,7 @@ def load(folder: Path | str) -> History:
 
 
 def _joined(*tables: pa.Table | None) -> pa.Table:
+    """Return these tables as one; a table without rows where all are None or empty."""
     import pyarrow as pa
 
     filled = [table for table in tables if table is not None and table.num_rows]
@@ -114,9 +115,9 @@ def _joined(*tables: pa.Table | None) -> pa.Table:
 
 
 def _sorted_rows(table: pa.Table) -> pd.DataFrame:
-    """Return the rows sorted by run id.
+    """Return the table as a data frame, sorted by run id.
 
-    By the ids as strings: categories sort in the order in which the cache first met them.
+    The ids are compared as strings: categories sort in the order in which the cache first met them.
     """
     rows = table.to_pandas(strings_to_categorical=True)
     rows = rows.sort_values("run", kind="stable", key=lambda ids: ids.astype(str))
@@ -124,7 +125,11 @@ def _sorted_rows(table: pa.Table) -> pd.DataFrame:
 
 
 def _stamps(top: Path) -> dict[str, str]:
-    """Return for each run's file its size and modification time, as one string."""
+    """Return for the file of each run a text that changes with the file.
+
+    Returns:
+        The path below ``top`` → size and modification time.
+    """
     stamps = {}
     for path in storage.find_runs(top):
         with contextlib.suppress(FileNotFoundError):  # removed meanwhile
@@ -134,7 +139,10 @@ def _stamps(top: Path) -> dict[str, str]:
 
 
 def _cached(path: Path) -> tuple[pa.Table | None, dict[str, str]]:
-    """Return the cached rows and the stamps of their files; none where the cache is unreadable."""
+    """Return the cached rows and the stamps of the files that they come from.
+
+    None and an empty mapping where the cache is unreadable or of another version.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -150,7 +158,11 @@ def _cached(path: Path) -> tuple[pa.Table | None, dict[str, str]]:
 
 
 def _without(table: pa.Table, files: Iterable[str]) -> pa.Table:
-    """Return the table without the rows of these files."""
+    """Return the table without the rows of these files.
+
+    Args:
+        files: paths as in the column "file".
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -159,7 +171,11 @@ def _without(table: pa.Table, files: Iterable[str]) -> pa.Table:
 
 
 def _rows(run: Run, file: str) -> dict[str, list[Any]]:
-    """Return the records of a run as columns, by name."""
+    """Return the records of a run as columns: name → a value for each record.
+
+    Args:
+        file: the path of the run's file below the folder, for the column "file".
+    """
     # Older runs have "frozen_seconds", which includes the cost of a call: not comparable.
     products = run.settings.get("product_seconds")
     references = products if isinstance(products, Mapping) else {}
@@ -186,20 +202,24 @@ def _rows(run: Run, file: str) -> dict[str, list[Any]]:
 
 
 def _commit(machine: Mapping[str, Any]) -> str:
-    """Return the commit, with a ``+`` where files differed from it; empty if it is not known."""
+    """Return a run's commit, with a ``+`` where files differed from it; empty if it is unknown."""
     commit = str(machine.get("commit") or "")
     return f"{commit}+" if commit and machine.get("dirty") else commit
 
 
 def _median(launches: Any) -> float | None:
-    """Return the median of the times that a file holds under a key; None if it holds none."""
+    """Return the median of a stored list of times, in seconds; None if it holds none.
+
+    Args:
+        launches: the list, as a run's file has it; it may be of another type.
+    """
     values = launches if isinstance(launches, list) else []
     times = [value for value in values if isinstance(value, int | float) and value > 0]
     return float(np.median(times)) if times else None
 
 
 def _table(parts: Sequence[Mapping[str, Sequence[Any]]]) -> pa.Table | None:
-    """Return the columns of several runs as one table; None without any run."""
+    """Return the columns of several runs, from `_rows`, as one table; None without any run."""
     import pyarrow as pa
 
     if not parts:
@@ -223,9 +243,10 @@ def _write_cache(table: pa.Table, stamps: Mapping[str, str], path: Path) -> None
 
 
 def series(history: History, machine: str, **selected: Sequence[str] | None) -> list[Series]:
-    """Return the cells of a machine that have times, those of its newest run first.
+    """Return the history of each cell of a machine that has times, those of its newest run first.
 
     Args:
+        machine: the id of the machine.
         selected: by field of a cell, the names that are selected; None selects all.
     """
     rows = history.rows
@@ -251,7 +272,11 @@ def series(history: History, machine: str, **selected: Sequence[str] | None) -> 
 
 
 def series_of_runs(runs: Sequence[Run]) -> list[Series]:
-    """Return the cells that have times in these loaded runs of one machine, oldest first."""
+    """Return the history of each cell that has times in these runs.
+
+    Args:
+        runs: loaded runs of one machine, oldest first.
+    """
     columns = ("run", "started", "commit", "seconds", "frozen", "outcome")
     points: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
     for run in runs:

@@ -62,7 +62,7 @@ class Change:
 
 
 def compare(base: Run, head: Run) -> Analysis:
-    """Compare every cell that either run timed, head against base.
+    """Compare every cell that either run timed, head against base, and return the conclusions.
 
     Raises:
         RecordError: the runs are of different machines, or share no cell.
@@ -88,6 +88,7 @@ def compare(base: Run, head: Run) -> Analysis:
 
 
 def _demand_same_machine(base: Run, head: Run) -> None:
+    """Raise `RecordError` unless both runs are of the same machine; name what differs."""
     one, other = base.machine, head.machine
     if one["id"] == other["id"]:
         return
@@ -101,13 +102,25 @@ def _demand_same_machine(base: Run, head: Run) -> None:
 
 
 def _timed(record: Record | None, run: Run, key: str) -> bool:
+    """Return whether a run has enough launches of a cell to compare it.
+
+    Args:
+        record: the record of the cell; None where the run lacks it.
+        key: its `sample_key`.
+    """
     return (
         record is not None and record["outcome"] == "ok" and len(run.samples.get(key, ())) >= LEAST
     )
 
 
 def _change(record: Record, base: Sequence[ArrayLike], head: Sequence[ArrayLike]) -> Change | None:
-    """Return a cell's change, from one row [samples] a launch; None where a time is impossible."""
+    """Return a cell's change between two runs; None where a time is impossible.
+
+    Args:
+        record: the record of the head run.
+        base: the samples of the base run, one row a launch.
+        head: the same of the head run.
+    """
     try:
         logs = [np.log(lower_quartiles(side)) for side in (base, head)]
     except ValueError:
@@ -118,6 +131,7 @@ def _change(record: Record, base: Sequence[ArrayLike], head: Sequence[ArrayLike]
 
 
 def _by_framework(changes: Sequence[Change]) -> dict[str, list[Change]]:
+    """Group changes by the framework of their cell."""
     cells: dict[str, list[Change]] = {}
     for change in changes:
         cells.setdefault(change.record["framework"], []).append(change)
@@ -125,6 +139,11 @@ def _by_framework(changes: Sequence[Change]) -> dict[str, list[Change]]:
 
 
 def _decided(changes: Sequence[Change]) -> tuple[list[Finding], list[FrameworkShift]]:
+    """Return the conclusions on these cells, and on what the cells of each framework share.
+
+    The median change of a framework's cells is subtracted from each of them, where there are at
+    least `LEAST` of them.
+    """
     common, alone = {}, {}
     for framework, cells in _by_framework(changes).items():
         alone[framework] = len(cells) < LEAST
@@ -168,9 +187,14 @@ def _error(change: Change, *, alone: bool) -> float:
 def _shifts(
     changes: Sequence[Change], errors: Sequence[float], common: Mapping[str, float]
 ) -> list[FrameworkShift]:
-    """Return what the cells of each framework share, where there are enough of them.
+    """Return the change that the cells of each framework share, where there are enough of them.
 
-    The error is that of the sessions, and that of a median of few cells.
+    Its error is that of the sessions, and that of a median of few cells.
+
+    Args:
+        changes: the changes of all cells.
+        errors: the standard error of each.
+        common: framework → the median log ratio of its cells.
     """
     of: dict[str, list[float]] = {framework: [] for framework in common}
     for error, change in zip(errors, changes, strict=True):
@@ -190,10 +214,14 @@ def _shifts(
 
 
 def _verdicts(logs: Sequence[float], errors: Sequence[float]) -> list[Ratio]:
-    """Return the ratios with their verdicts, from log ratios and standard errors.
+    """Return a ratio with interval and verdict for each log ratio.
 
-    The tests are normal: the spread between sessions, which is the larger part of each error, is
-    known.
+    The verdicts are of normal tests: the spread between sessions, which is the larger part of each
+    error, is known.
+
+    Args:
+        logs: log ratios, head over base.
+        errors: the standard error of each.
     """
     z = np.abs(logs) / np.asarray(errors)
     adjusted = holm(2 * scipy.special.ndtr(-z))
@@ -209,20 +237,29 @@ def _verdicts(logs: Sequence[float], errors: Sequence[float]) -> list[Ratio]:
 
 
 def needed(errors: Sequence[float]) -> list[float]:
-    """Return the log ratio that each cell needs to be found 4 times in 5, among so many cells."""
+    """Return how large a log ratio each cell must have to be found 4 times in 5.
+
+    Args:
+        errors: the standard error of each cell's log ratio; all are tested together.
+    """
     quantile = -scipy.special.ndtri(ALPHA / max(1, len(errors)) / 2)
     power = scipy.special.ndtri(POWER)
     return [float((quantile + power) * error) for error in errors]
 
 
 def _worth_naming(old: Record | None, new: Record | None) -> bool:
-    """Return whether a cell that was not compared is reported: not if it is unsupported."""
+    """Return whether a cell that was not compared is reported: if either run could measure it."""
     outcomes = {record["outcome"] for record in (old, new) if record}
     return bool(outcomes - {"unsupported"})
 
 
 def _untimed(old: Record | None, new: Record | None) -> Finding:
-    """Return the conclusion on a cell that at least one run has no time of."""
+    """Return the finding on a cell that was not compared, with the reason.
+
+    Args:
+        old: the record of the base run; None where it lacks the cell.
+        new: the same of the head run.
+    """
     record: Any = new or old
     if new is None:
         verdict, why = GONE, "the head run did not measure it"
@@ -240,4 +277,5 @@ def _untimed(old: Record | None, new: Record | None) -> Finding:
 
 
 def _cell(record: Record) -> dict[str, str]:
+    """Return the fields that name the record's cell, by name."""
     return dict(zip(CELL_FIELDS, cell_fields(record), strict=True))

@@ -48,6 +48,7 @@ def build(runs: Iterable[Run]) -> Report:
 
 
 def _warning_of_several_machines(machines: Sequence[Machine]) -> list[Paragraph]:
+    """Return the warning that the runs are of several machines; empty where there is one."""
     if len(machines) == 1:
         return []
     names = "; ".join(f"{machine.id} ({_description(machine)})" for machine in machines)
@@ -61,7 +62,7 @@ def _warning_of_several_machines(machines: Sequence[Machine]) -> list[Paragraph]
 
 
 def _warnings_of_runs(machine: Machine) -> list[Paragraph]:
-    """Warn of runs with failed canaries, and of runs that are not complete."""
+    """Return a warning for each run with failed canaries, and for each that is not complete."""
     warnings: list[Paragraph] = []
     for run in machine.runs:
         failed = canary_status.failed(run.settings)
@@ -78,7 +79,7 @@ def _warnings_of_runs(machine: Machine) -> list[Paragraph]:
 
 
 def _description(machine: Machine) -> str:
-    """Return processor, cores, GPU and versions of a machine in a line."""
+    """Return processor, cores, GPU and versions of a machine, in one line."""
     about = machine.newest.machine
     parts = [str(about.get("cpu") or "processor not told")]
     parts += [f"{about['cores']} cores"] if about.get("cores") is not None else []
@@ -88,6 +89,11 @@ def _description(machine: Machine) -> str:
 
 
 def _part(machine: Machine, place: int) -> Part:
+    """Return the part of the report on one machine, with all sections that have something to show.
+
+    Args:
+        place: the index of the machine in the report.
+    """
     newest = machine.newest
     count = f"{len(machine.runs)} runs, the newest" if len(machine.runs) > 1 else "run"
     about = [f"{count} {newest.id} of {newest.started}, machine {machine.id}"]
@@ -110,7 +116,11 @@ def _part(machine: Machine, place: int) -> Part:
 
 
 def _what_to_write(machine: Machine, scenarios: Mapping[str, Mapping[str, Any]]) -> Section:
-    """Return the first section: headlines, their credibility, the glossary, recommendations."""
+    """Return the first section: headlines, their credibility, the glossary, recommendations.
+
+    Args:
+        scenarios: as `scenario_descriptions` returns them.
+    """
     summaries = {name: about.get("summary", "") for name, about in scenarios.items()}
     blocks: list[Any] = [
         Points(headlines.paragraphs(machine.records)),
@@ -122,9 +132,13 @@ def _what_to_write(machine: Machine, scenarios: Mapping[str, Mapping[str, Any]])
 
 
 def _with_unique_names(section: Section, place: int) -> Section:
-    """Number the names of sections and charts of all machines but the first.
+    """Return the section with the machine's number appended to the names of sections and charts.
 
-    Names are anchors of the page and names of files, so they must differ between machines.
+    Names are anchors of the page and names of files, so they must differ between machines. Those of
+    the first machine stay as they are.
+
+    Args:
+        place: the index of the machine in the report.
     """
     if place == 0:
         return section
@@ -140,7 +154,7 @@ def _with_unique_names(section: Section, place: int) -> Section:
 
 
 def scenario_descriptions(machine: Machine) -> dict[str, dict[str, Any]]:
-    """Return what the newest runs say of their scenarios.
+    """Return how the newest runs describe their scenarios.
 
     Returns:
         The name of a scenario → ``summary``, a line of text, and ``sizes``, a mapping from each

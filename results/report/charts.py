@@ -112,6 +112,7 @@ def heatmap(marks: Sequence[Mark], *, x: Sequence[str], y: str) -> Drawing:
 
 
 def _ratios(marks: Sequence[Mark]) -> list[float]:
+    """Return the field ``ratio`` of these marks."""
     return [mark["ratio"] for mark in marks]
 
 

@@ -29,7 +29,7 @@ class Machine:
     def run_of(self) -> dict[str, Run]:
         """The run that holds the newest record of each cell, by the cell's `sample_key`.
 
-        A record of a cell that was interrupted counts only where no other run measured the cell.
+        An interrupted record counts only where no other run measured the cell.
         """
         runs: dict[str, Run] = {}
         for finished in (False, True):
@@ -68,14 +68,14 @@ class Machine:
         return [key for key, count in counts.items() if count > 1]
 
     def _newest_records(self, run: Run) -> list[Record]:
-        """Return the records of a run that no newer run replaces."""
+        """Return the records of a run whose cells no newer run has measured again."""
         return [record for record in run.records if self.run_of[sample_key(record)] is run]
 
 
 def collect(runs: Iterable[Run]) -> list[Machine]:
     """Group runs by machine; the machine of the oldest run comes first.
 
-    A run that is passed twice counts once.
+    A run that is passed twice counts once. The runs of a machine are sorted, the oldest first.
     """
     machines: dict[str, Machine] = {}
     seen: set[tuple[str, str]] = set()

@@ -33,7 +33,7 @@ FRAMEWORK_COLOURS = {"torch": "#d55e00", "jax": "#0072b2"}
 
 
 def record_mark(record: AnyRecord) -> Mark:
-    """Return a record as a mark: its names, its figures, and the texts of its tooltip."""
+    """Return the data of a record's mark in a chart: names, figures, and texts of its tooltip."""
     ratio, seconds = record["ratio"] or {}, record["seconds"] or {}
     return {
         "problem": network_name(record),
@@ -79,7 +79,11 @@ TOOLTIP_TITLES = {
 
 
 def tooltip(titles: Mapping[str, str] = TOOLTIP_TITLES) -> list[altair.Tooltip]:
-    """Return the tooltip that shows these fields of a mark under these titles."""
+    """Return the tooltip of a mark.
+
+    Args:
+        titles: the fields of the mark to show → their titles.
+    """
     import altair
 
     return [altair.Tooltip(f"{name}:N", title=title) for name, title in titles.items()]
@@ -119,7 +123,12 @@ def chart_factory(make: Callable[..., tuple[Any, int]]) -> Callable[..., Chart]:
 
 
 def _specification(about: str, chart: altair.TopLevelMixin, height: int) -> dict[str, Any]:
-    """Return the Vega-Lite specification: as wide as the page, with the signals of the filters."""
+    """Return a chart as a Vega-Lite dictionary that fits the page: its width, height and filters.
+
+    Args:
+        about: the description of the chart, for readers who cannot see it.
+        height: pixels.
+    """
     spec: dict[str, Any] = chart.to_dict()
     spec.pop("config", None)  # colours are the page's
     signals = [{"name": f"wanted_{field}", "value": ""} for field in FILTERS]

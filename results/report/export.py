@@ -113,12 +113,13 @@ def read_csv(path: Path | str) -> pandas.DataFrame:
 
 
 def _rows(runs: Iterable[Run]) -> list[Row]:
-    """Return the cells with plain Python values of the types in `COLUMNS`; null is None."""
+    """Return a row for each cell: column → value of the type in `COLUMNS`, None for null."""
     cells = (_flat(run, record) for run in runs for record in run.records)
     return [{name: _CONVERT[kind](cell[name]) for name, kind in COLUMNS.items()} for cell in cells]
 
 
 def _table(rows: Iterable[Row]) -> pandas.DataFrame:
+    """Return these rows as a data frame with the columns of `COLUMNS` and their types."""
     import pandas
 
     rows = list(rows)
@@ -130,7 +131,7 @@ def _table(rows: Iterable[Row]) -> pandas.DataFrame:
 
 
 def _flat(run: Run, record: AnyRecord) -> dict[str, Any]:
-    """Return a record and the columns of its run without nested mappings."""
+    """Return a record and what is stored of its run as one dictionary without nested mappings."""
     seconds, ratio = record["seconds"] or {}, record["ratio"] or {}
     error = record["gradient_error"] or {}
     run_columns = {
@@ -155,11 +156,17 @@ def _flat(run: Run, record: AnyRecord) -> dict[str, Any]:
 
 
 def _estimate(name: str, figure: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of an estimate: ``<name>``, ``<name>_low`` and ``<name>_high``.
+
+    Args:
+        figure: the estimate, as a record has it; may be empty.
+    """
     ends = {f"{name}_{end}": figure.get(end) for end in ("low", "high")}
     return {name: figure.get("estimate")} | ends
 
 
 def _number(value: Any) -> float | None:
+    """Return a stored value as a float; None for null."""
     return None if value is None else float(value)
 
 
@@ -170,12 +177,13 @@ def _count(value: Any) -> int | None:
 
 
 def _text(value: Any) -> str | None:
-    """Return the text with ``?`` for lone surrogates and NUL; None for an empty text."""
+    """Return a value as text that every format can hold; None for null and for an empty text."""
     return None if value is None else _clean(str(value))
 
 
 @lru_cache(maxsize=2**16)  # every row holds the same few names
 def _clean(text: str) -> str | None:
+    """Return the text with ``?`` for lone surrogates and NUL; None for an empty text."""
     return text.encode("utf-8", "replace").decode().replace("\0", "?") or None
 
 
@@ -196,6 +204,7 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
 
 
 def _as_csv(rows: Iterable[Row]) -> bytes:
+    """Return the rows as the bytes of a CSV file, its header included."""
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(COLUMNS)
@@ -206,12 +215,21 @@ def _as_csv(rows: Iterable[Row]) -> bytes:
 
 @lru_cache(maxsize=2**16)
 def _quoted(value: str | None) -> str | None:
+    """Return the text, with an apostrophe in front if a spreadsheet would read it as a formula."""
     if value is not None and value != "-" and value.startswith((*FORMULA, QUOTE)):
         return QUOTE + value
     return value
 
 
 def _as_parquet(table: pandas.DataFrame, beside: Path) -> bytes:
+    """Return the table as the bytes of a Parquet file.
+
+    Args:
+        beside: the CSV file that is already written, for the message of the error.
+
+    Raises:
+        RecordError: pyarrow is not installed or too old.
+    """
     buffer = io.BytesIO()
     try:
         table.to_parquet(buffer, engine="pyarrow", index=False)

@@ -35,7 +35,10 @@ def gradient_errors(records: Iterable[AnyRecord]) -> list[GradientError]:
 
 
 def _errors_of(record: AnyRecord) -> Iterator[GradientError]:
-    """Yield the error of each parameter; of an old record only that of the worst tensor."""
+    """Yield the gradient error of each parameter of a record.
+
+    Older records have the error of the worst tensor only.
+    """
     error = record["gradient_error"]
     if not error or error.get("relative") is None:
         return

@@ -11,7 +11,7 @@ from results.report.vocabulary import size_rank
 
 
 def html(report: Report, scripts: str) -> str:
-    """Render the page; needs jinja2.
+    """Return the report as one HTML page that needs no other file; requires jinja2.
 
     jinja2 escapes every text. Specifications and data of charts stand in a JSON block in which no
     ``<`` can occur.
@@ -48,6 +48,7 @@ def _blocks(report: Report) -> Iterator[Any]:
 
 
 def _environment() -> Any:
+    """Return the jinja2 environment of the page, with a test for each type of block and text."""
     import jinja2
 
     loader = jinja2.PackageLoader("results.report", "templates")
@@ -70,13 +71,16 @@ def _environment() -> Any:
 
 
 def _json(value: Any) -> str:
-    """Return JSON for a script block: nothing in the data can end the block or begin a comment."""
+    """Return the value as JSON that can stand in a script element, with every ``<`` escaped."""
     text = json.dumps(value, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _filter_choices(report: Report) -> dict[str, list[str]]:
-    """Return the values of each filter that some row of a table has; sizes are sorted by size."""
+    """Return the choices of each filter of the page: the values that some row of a table has.
+
+    Sizes are sorted by size.
+    """
     choices: dict[str, dict[str, None]] = {name: {} for name in FILTERS}
     rows = (row for block in _blocks(report) if isinstance(block, Table) for row in block.rows)
     for row in rows:

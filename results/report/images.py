@@ -63,7 +63,14 @@ def vega_scripts() -> str:
 
 
 def render_files(specs: Mapping[str, dict[str, Any]]) -> dict[str, bytes]:
-    """Render each specification as SVG, and the SVG as PNG at twice its resolution."""
+    """Render each specification as SVG, and the SVG as PNG at twice its resolution.
+
+    Args:
+        specs: the name of a chart → its Vega-Lite specification.
+
+    Returns:
+        The name of each file, ``<chart>.svg`` and ``<chart>.png`` → its bytes.
+    """
     import vl_convert
 
     files = {}
@@ -75,7 +82,7 @@ def render_files(specs: Mapping[str, dict[str, Any]]) -> dict[str, bytes]:
 
 
 def fixed_size_spec(chart: Chart) -> dict[str, Any]:
-    """Return the specification with a fixed width, colours for white paper, and a title."""
+    """Return a chart's specification for a file: fixed width, colours for white paper, a title."""
     spec = copy.deepcopy(chart.spec)
     return spec | {
         "width": WIDTH,

@@ -23,7 +23,7 @@ PICTURES = "charts"  # folder of the pictures, beside the Markdown file
 
 
 def markdown(report: Report, *, pictures: bool = True) -> str:
-    """Render the whole report.
+    """Return the whole report as one Markdown text.
 
     Args:
         pictures: whether to show ``charts/<name>.svg``, which must then exist, for each chart.
@@ -39,11 +39,12 @@ def markdown(report: Report, *, pictures: bool = True) -> str:
 
 
 def text(paragraph: Paragraph) -> str:
-    """Render a paragraph on one line, whatever names from files it holds."""
+    """Return a paragraph as one line of Markdown, whatever names from files it holds."""
     return "".join(_piece(piece) for piece in paragraph)
 
 
 def _piece(piece: str) -> str:
+    """Return one piece of a paragraph as Markdown: code, bold or plain, its outer spaces kept."""
     if isinstance(piece, Code):
         return code(piece)
     lead, trail = (" " if piece[:1] == " " else ""), (" " if piece[-1:] == " " else "")
@@ -54,6 +55,12 @@ def _piece(piece: str) -> str:
 
 
 def _section(section: Section, level: int, pictures: bool) -> Iterator[str]:
+    """Yield the lines of a section and of the sections in it.
+
+    Args:
+        level: that of its heading, 1 for the highest.
+        pictures: whether to show charts.
+    """
     yield f"{'#' * level} {escape(section.title)}"
     yield ""
     for block in section.blocks:
@@ -72,6 +79,7 @@ def _section(section: Section, level: int, pictures: bool) -> Iterator[str]:
 
 
 def _chart(chart: Chart) -> Iterator[str]:
+    """Yield the lines that show a chart's file, with its description."""
     yield f"![{escape(chart.title)}]({PICTURES}/{chart.name}.svg)"
     yield ""
     yield f"*{escape(chart.about)}*"
@@ -79,6 +87,7 @@ def _chart(chart: Chart) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
+    """Yield the lines of a table with its title; a long table that is folded can be opened."""
     title = escape(table.title)
     folded = table.folded and len(table.rows) > FOLDED_ROWS
     yield f"<details><summary>{title}</summary>" if folded else f"**{title}**"
@@ -97,6 +106,7 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _lines(table: Table) -> Iterator[str]:
+    """Yield the lines of a table itself: header, rule, and its first `ROWS` rows."""
     rules = ["---:" if i in table.numbers else "---" for i in range(len(table.columns))]
     yield _row([escape(column) for column in table.columns])
     yield _row(rules)
@@ -106,11 +116,15 @@ def _lines(table: Table) -> Iterator[str]:
 
 
 def _row(cells: Sequence[str]) -> str:
+    """Return the texts of a row's cells as one line of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
 def _cell(cell: Cell) -> str:
-    """Render a cell; the note is shown for failures only, all others are in the exported tables."""
+    """Return a cell as Markdown.
+
+    The note is shown for failures only; all others are in the exported tables.
+    """
     shown = escape(cell.text)
     if cell.kind == "failed":
         return f"**{shown}**" + (f": {escape(cell.note)}" if cell.note else "")

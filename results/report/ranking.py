@@ -39,6 +39,9 @@ GROUP_FIELDS = [name for name in CELL_FIELDS if name != "strategy"]
 class StrategySummary:
     """Summarize a strategy or recipe over several groups.
 
+    A group is a set of cells that were measured side by side and differ in the strategy alone. A
+    strategy is in front of a group where no other is shown to be faster; see `in_front`.
+
     Attributes:
         strategy: its name.
         records: its records with a ratio, by ascending ratio.
@@ -115,12 +118,17 @@ def first_of_each(recommendations: Iterable[Recommendation]) -> list[Recommendat
 
 
 def _phase_rank(name: str) -> int:
+    """Return the place of a phase in `PHASES`; an unknown phase comes after all of them."""
     phases = list(PHASES)
     return phases.index(name) if name in phases else len(phases)
 
 
 def _recommend_by_baseline(records: Sequence[AnyRecord]) -> list[Recommendation]:
-    """Return a recommendation for each baseline among records of one kind, phase and mode."""
+    """Return a recommendation for each baseline of these records.
+
+    Args:
+        records: those of one kind, phase, framework and mode.
+    """
     kind, phase, framework, mode = (records[0][name] for name in RECOMMENDATION_FIELDS)
     recommendations = []
     for baseline, members in group_by(records, lambda record: record["baseline"]).items():
@@ -142,7 +150,11 @@ def _may_be_best(kind: str, summary: StrategySummary, baseline: str) -> bool:
 
 
 def _rank(summary: StrategySummary, baseline: str, framework: str) -> tuple[int, bool, int]:
-    """Return the sort key: most often in front, then the baseline, then the simplest code."""
+    """Return the sort key of a strategy, for which the smallest is the best to recommend.
+
+    It compares how often the strategy is in front, then whether it is the baseline, then how simple
+    its code is.
+    """
     simplest_first = [*STRATEGIES.get(framework, ()), *RECIPES.get(framework, ())]
     known = summary.strategy in simplest_first
     place = simplest_first.index(summary.strategy) if known else len(simplest_first)
@@ -150,7 +162,7 @@ def _rank(summary: StrategySummary, baseline: str, framework: str) -> tuple[int,
 
 
 def _summarize(records: Sequence[AnyRecord]) -> list[StrategySummary]:
-    """Return a summary of each strategy, in first-seen order."""
+    """Return a summary of each strategy over all groups of these records, in first-seen order."""
     front: Counter[str] = Counter()
     timed: Counter[str] = Counter()
     for members in group_by_fields(records, GROUP_FIELDS).values():
@@ -163,6 +175,14 @@ def _summarize(records: Sequence[AnyRecord]) -> list[StrategySummary]:
 
 
 def _summary(name: str, members: list[AnyRecord], front: int, groups: int) -> StrategySummary:
+    """Return the summary of one strategy.
+
+    Args:
+        name: the strategy.
+        members: its records, of any groups.
+        front: the number of groups in which it is in front.
+        groups: the number of groups in which it was timed.
+    """
     rated = [r for r in members if r["ratio"] and r["ratio"]["estimate"] is not None]
     rated = [record for record in rated if not is_baseline(record)]
     rated.sort(key=lambda record: record["ratio"]["estimate"])
@@ -198,10 +218,15 @@ def in_front(members: Sequence[AnyRecord]) -> list[str]:
 
 
 def _competes(record: AnyRecord) -> bool:
+    """Return whether the cell may be in front: the baseline of recipes may not."""
     return record["kind"] != FREEZE or not is_baseline(record)
 
 
 def _ratio_with_interval(record: AnyRecord) -> Mapping[str, Any] | None:
+    """Return the record's ratio to the baseline; None where it has no interval.
+
+    The baseline's own ratio is 1, without width.
+    """
     if is_baseline(record):
         return BASELINE_RATIO
     ratio = record["ratio"]
@@ -209,6 +234,13 @@ def _ratio_with_interval(record: AnyRecord) -> Mapping[str, Any] | None:
 
 
 def _conclusive(verdict: str | None, name: str, members: Sequence[AnyRecord]) -> bool:
+    """Return whether a strategy's verdict against the baseline lets it be in front of its group.
+
+    Args:
+        verdict: its verdict; None where it has none. The baseline needs none.
+        name: the strategy.
+        members: the records of its group.
+    """
     if name == members[0]["baseline"]:
         return True
     return verdict in (FASTER, EQUAL) or (members[0]["kind"] == FREEZE and verdict != INCONCLUSIVE)

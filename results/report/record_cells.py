@@ -32,14 +32,11 @@ def is_baseline(record: Mapping[str, Any]) -> bool:
 
 
 def figure_cell(record: AnyRecord, key: str, text: str) -> Cell:
-    """Return the cell of one figure of a record.
+    """Return the cell of one figure of a record: its text, or a dash with the reason of the null.
 
     Args:
         key: the name of the figure in the record.
         text: the figure as text; not used where the figure is null.
-
-    Returns:
-        The text, or a dash with the reason that the record gives.
     """
     if record[key] is None:
         return missing(str(record["missing"].get(key, "not measured")))

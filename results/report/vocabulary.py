@@ -87,7 +87,7 @@ def size_rank(size: str) -> int:
 
 
 def code_of(framework: str, strategy: str) -> str:
-    """Return the code that explains a strategy or recipe; empty for one from outside the suite.
+    """Return a line of code that shows a strategy or recipe; empty for one from outside the suite.
 
     Args:
         framework: ``torch`` or ``jax``.

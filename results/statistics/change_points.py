@@ -62,9 +62,12 @@ def level_of(seconds: ArrayLike, reference_seconds: ArrayLike) -> Array:
 
 
 def changes(level: ArrayLike) -> list[Change]:
-    """Return the changes of a level [runs], in logarithms, oldest first.
+    """Return the changes of level of a series, oldest first.
 
     There are none in under `LEAST` runs, nor in a constant series.
+
+    Args:
+        level: log times, [runs], as `level_of` returns them.
     """
     values = np.asarray(level, dtype=np.float64)
     if len(values) < LEAST:
@@ -74,17 +77,24 @@ def changes(level: ArrayLike) -> list[Change]:
 
 
 def spread(values: Array) -> float:
-    """Return a robust standard deviation of a session, from the median of successive differences.
+    """Return a robust standard deviation of single sessions, from a series [runs] of log times.
 
-    A few changes of level do not show in that median. The differences of sessions with
-    `AUTOCORRELATION` are smaller than those of independent ones, which is corrected for.
+    It comes from the median of successive differences, in which a few changes of level do not show.
+    Differences of sessions with `AUTOCORRELATION` are smaller than those of independent ones; that
+    is corrected for.
     """
     difference = 1.4826 * float(np.median(np.abs(np.diff(values))))
     return difference / math.sqrt(2 * (1 - AUTOCORRELATION))
 
 
 def _segments(values: Array) -> list[int]:
-    """Return where new segments begin: optimal for the squared error with a penalty a segment."""
+    """Return the indices at which new segments begin, by exact search.
+
+    The segments minimize their squared error plus a penalty for each segment.
+
+    Args:
+        values: [runs], in standard deviations of a session.
+    """
     import ruptures
 
     algorithm = ruptures.KernelCPD(kernel="linear", min_size=SHORTEST).fit(values.reshape(-1, 1))
@@ -93,7 +103,12 @@ def _segments(values: Array) -> list[int]:
 
 
 def _beyond_margin(values: Array, edges: list[int]) -> list[Change]:
-    """Return the changes at those edges whose levels differ by more than `MARGIN`."""
+    """Return the changes of level that are larger than `MARGIN`.
+
+    Args:
+        values: the level, [runs], in logarithms.
+        edges: the indices at which new segments begin.
+    """
     changes = []
     bounds = [0, *edges, len(values)]
     for before, at, after in zip(bounds, bounds[1:], bounds[2:], strict=False):

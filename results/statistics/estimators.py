@@ -48,7 +48,10 @@ def lower_quartiles(launches: Sequence[ArrayLike]) -> Array:
 
 
 def _lower_quartile(row: Array) -> float:
-    """Return ``np.percentile(row, 25)`` in a tenth of its time: runs hold thousands of launches."""
+    """Return the lower quartile of a row [samples].
+
+    It is ``np.percentile(row, 25)`` in a tenth of its time: runs hold thousands of launches.
+    """
     below, fraction = divmod(0.25 * (len(row) - 1), 1.0)
     low = int(below)
     high = min(low + 1, len(row) - 1)
@@ -153,7 +156,11 @@ def welch_interval(
 
 
 def t_half_width(standard_error: float, dof: float, confidence: float) -> float:
-    """Return half the width of the t interval around an estimate."""
+    """Return half the width of the confidence interval that a t distribution gives an estimate.
+
+    Args:
+        dof: the degrees of freedom.
+    """
     return float(scipy.special.stdtrit(dof, (1 + confidence) / 2)) * standard_error
 
 

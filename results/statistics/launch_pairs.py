@@ -24,7 +24,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,10 +49,8 @@ QUANTILE = 25.0  # percent; see `estimators.lower_quartiles`
 MARGIN = NOISY_MARGIN
 # Cells simulated in all to find the level: 20,000 sessions of up to 16 cells, fewer larger ones.
 DRAWN_CELLS = 320_000
-
 # With fewer cells nothing is subtracted: it would be half of what a lone changed cell shows.
 CELLS_FOR_COMMON = 3
-
 CONTROLS = ("group", "row")
 
 VerdictArray = NDArray[np.str_]
@@ -112,8 +110,7 @@ class InterimAnalysis(NamedTuple):
     Attributes:
         rows: the estimates, [..., rows]: the cells, then the common mode of each group.
         verdicts: the verdict of each row, [..., rows].
-        control_passed: whether base against base stayed inside the margin, in all rows that this
-            row depends on, [..., rows].
+        control_passed: whether base against base stayed inside the margin, [..., rows].
     """
 
     rows: ModeratedRows
@@ -140,7 +137,11 @@ class Decision(NamedTuple):
 def pair_ratios(
     base: Sequence[ArrayLike], head: Sequence[ArrayLike], quantile: float = QUANTILE
 ) -> Array:
-    """Return d of every cell of one launch pair, [cells], from its samples in seconds per call.
+    """Return d = log(head / base) of every cell of one launch pair: [cells].
+
+    Args:
+        base, head: one row [samples] a cell, in seconds per call; its quantile counts.
+        quantile: in percent.
 
     Raises:
         ValueError: base and head have different numbers of cells, or a cell has no time or one that
@@ -153,6 +154,7 @@ def pair_ratios(
 
 
 def _pair_ratio(index: int, base: ArrayLike, head: ArrayLike, quantile: float) -> float:
+    """Return d of one cell; see `pair_ratios`. The index is for the message of the error."""
     rows = [np.asarray(side, dtype=np.float64) for side in (base, head)]
     if not all(row.ndim == 1 and row.size and _are_times(row) for row in rows):
         raise ValueError(
@@ -201,7 +203,9 @@ def _middle(d: Array) -> Array:
 
 
 def estimate(d: ArrayLike, groups: Sequence[int]) -> ModeratedRows:
-    """Estimate all rows: the cells with their group's prior, then the common modes without one.
+    """Return the mean d of each row with its standard error: [..., rows].
+
+    Rows are the cells, moderated with their group's prior, then the common modes without one.
 
     Args:
         d: [..., cells, pairs].
@@ -237,6 +241,7 @@ def interim_analysis(d: ArrayLike, control: ArrayLike, design: Design) -> Interi
 
 
 def _control_passed(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
+    """Return for each row, [..., rows], whether base against base stayed inside the margin."""
     inside = np.abs(estimate(control, design.groups).log_ratio) <= design.bound
     cells, group_count = len(design.groups), max(design.groups) + 1
     group_of_row = np.asarray([*design.groups, *range(group_count)])
@@ -253,7 +258,7 @@ def _control_passed(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
 def decide(
     d: ArrayLike, control: ArrayLike, design: Design, looks: Sequence[int] | None = None
 ) -> Decision:
-    """Run the whole procedure: look, go on while a row is inconclusive, stop at the last look.
+    """Decide a session: look, go on while a row is inconclusive, and stop at the last look.
 
     A row once called slower or faster stays so, as that look was a test at its own level, unless
     more pairs bring its estimate back within the margin, or its control out of it: a cell that is
@@ -319,16 +324,16 @@ def per_look_level(groups: tuple[int, ...], looks: tuple[int, ...], alpha: float
 
     Sessions of normal d, each cell with a spread of its own and the pairs with a common mode, go
     through this estimator at every look; the level is the α-quantile of the smallest adjusted p
-    that a session ever shows. It counts an alarm at any look, margin or not, so it holds however
-    a session stops.
+    that a session ever shows. An alarm counts at any look, margin or not: it holds however a
+    session stops.
     """
     rng = np.random.default_rng(20_040_401)
     lowest: list[Array] = []
     chunk = max(1, DRAWN_CELLS // (20 * max(len(groups), 16)))  # memory stays small, seconds few
     for _ in range(20):
         d = _unchanged(rng, chunk, groups, looks[-1])
-        smallest = [_smallest_p(d[..., :count], groups) for count in looks]
-        lowest.append(np.min(smallest, axis=0))
+        p_values = [holm(difference_ps(estimate(d[..., :count], groups))) for count in looks]
+        lowest.append(np.min([p.min(axis=-1) for p in p_values], axis=0))
     return float(np.quantile(np.concatenate(lowest), alpha))
 
 
@@ -341,8 +346,3 @@ def _unchanged(
     common = rng.normal(0.0, 1.0, (sessions, max(groups) + 1, pairs))
     own = rng.normal(0.0, 1.0, (sessions, cells, pairs)) * spreads
     return own + common[:, list(groups), :]
-
-
-def _smallest_p(d: Array, groups: tuple[int, ...]) -> Array:
-    smallest: Any = holm(difference_ps(estimate(d, groups))).min(axis=-1)
-    return smallest

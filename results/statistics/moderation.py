@@ -104,18 +104,25 @@ NO_PRIOR = Prior(math.nan, 0.0)
 
 
 def location(d: ArrayLike) -> Location:
-    """Return the location of the log ratios of one cell, [launches]; see `locations`."""
+    """Return the mean log ratio of one cell, the variance of one launch, and its dof.
+
+    From 10 launches on it is the 20 %-trimmed mean with its own variance; see `locations`.
+
+    Args:
+        d: log ratios, [launches].
+    """
     located = locations(d)
     return Location(float(located.estimate), float(located.variance), located.dof)
 
 
 def locations(d: ArrayLike) -> Locations:
-    """Return the mean of each cell's log ratios, from 10 launches on the 20 %-trimmed mean.
+    """Return the mean log ratio of each cell, the variance of one launch, and its dof.
 
-    The trimmed mean goes with the sum of squares of the winsorized values, SSD_w / (h(h-1))
-    on h - 1 degrees of freedom, where h values are left (Tukey & McLaughlin 1963, in the
-    form of Yuen 1974: s_w² / ((1-2g)² n), the other usual form, is 6 % too small for 10
-    normal launches, and its intervals cover 93.6 %). The variance is nan for one launch.
+    From 10 launches on it is the 20 %-trimmed mean. That goes with the sum of squares of the
+    winsorized values, SSD_w / (h(h-1)) on h - 1 degrees of freedom, where h values are left (Tukey
+    & McLaughlin 1963, in the form of Yuen 1974: s_w² / ((1-2g)² n), the other usual form, is 6 %
+    too small for 10 normal launches, and its intervals cover 93.6 %). The variance is nan for one
+    launch.
 
     Args:
         d: log ratios, [..., launches].
@@ -161,7 +168,9 @@ def trigamma_inverses(x: ArrayLike) -> Array:
 
 
 def fit_prior(variances: ArrayLike, dof: ArrayLike) -> Prior:
-    """Fit the prior of one session, from the cells that have degrees of freedom; see `fit_priors`.
+    """Fit the distribution that one session's launch variances come from; see `fit_priors`.
+
+    Only cells that have degrees of freedom count.
 
     Args:
         variances: launch variances of the cells, [cells]; entries that are not finite are left out.
@@ -212,20 +221,28 @@ def fit_priors(variances: ArrayLike, dof: ArrayLike) -> Priors:
 
 
 def moderate(d: ArrayLike, prior: Prior) -> Moderated:
-    """Return the moderated log ratio of one cell, [launches]; see `moderate_cells`."""
+    """Return the mean log ratio of one cell, its standard error, and its degrees of freedom.
+
+    The variance is shrunk toward that of the session's other cells; see `moderate_cells`.
+
+    Args:
+        d: log ratios, [launches].
+        prior: the distribution of the variances of the session's cells.
+    """
     rows = moderate_cells(np.asarray(d, dtype=np.float64)[None], prior)
     return Moderated(*(float(part[0]) for part in rows))
 
 
 def moderate_cells(d: ArrayLike, prior: Prior) -> ModeratedRows:
-    """Locate the log ratios of each cell and shrink its variance toward one given prior.
+    """Return each cell's mean log ratio, its standard error, and its degrees of freedom.
 
-    s̃² = (d0 s0² + dg sg²) / (d0 + dg) on d0 + dg degrees of freedom (Smyth 2004, eq. 6),
-    though never on more than the cells behind the prior have together (as limma does).
-    With `NO_PRIOR` this is the ordinary t.
+    The variance of each is shrunk toward the prior: s̃² = (d0 s0² + dg sg²) / (d0 + dg) on d0 + dg
+    degrees of freedom (Smyth 2004, eq. 6), though never on more than the cells behind the prior
+    have together (as limma does). With `NO_PRIOR` this is the ordinary t.
 
     Args:
         d: log ratios, [..., cells, launches].
+        prior: one for all cells.
     """
     return _shrunk(locations(d), prior, np.shape(d)[-1])
 
@@ -242,6 +259,13 @@ def moderate_sessions(d: ArrayLike) -> ModeratedRows:
 
 
 def _shrunk(located: Locations, priors: Prior | Priors, launches: int) -> ModeratedRows:
+    """Return the estimates with each cell's variance shrunk toward its prior.
+
+    Args:
+        located: the cells, [..., cells].
+        priors: one for all cells, or one for each session.
+        launches: how many launches each estimate rests on.
+    """
     prior_variance, prior_dof, pooled_dof = (np.asarray(part)[..., None] for part in priors)
     variance, dof = located.variance, located.dof
     own = dof * variance if dof else np.zeros_like(variance)  # the variance of one launch is nan

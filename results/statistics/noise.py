@@ -50,12 +50,17 @@ class Unchanged(NamedTuple):
 
 
 class _Draws(NamedTuple):
+    """Hold ratios estimated from simulated launches, and half the width of each one's interval."""
+
     estimates: Array
     half_widths: Array
 
 
 def spread(log_ratios: Sequence[ArrayLike]) -> Spread:
-    """Return the pooled spread of several cells, from one row [launches] of each.
+    """Return the standard deviation of the log ratio of a launch, pooled over several cells.
+
+    Args:
+        log_ratios: one row [launches] for each cell.
 
     Raises:
         ValueError: no cell has two launches.
@@ -87,7 +92,7 @@ def spread_of_copies(log_times: ArrayLike) -> Spread:
 
 
 def unchanged(samples: Sequence[Sequence[ArrayLike]], stretches: int = 1) -> Unchanged:
-    """Return the spreads of copies of one cell.
+    """Return how much copies of one cell differ, though nothing differs between them.
 
     Args:
         samples: ``samples[copy][launch]`` are seconds per call, in the order measured.
@@ -121,7 +126,10 @@ def sd_interval(spread: Spread, confidence: float = CONFIDENCE) -> tuple[float, 
 
 
 def half_width(sd: float, launches: int, confidence: float = CONFIDENCE) -> float:
-    """Return half the interval of a log ratio of that spread; half of the intervals are narrower.
+    """Return half the width that the interval of a log ratio has in the median.
+
+    Args:
+        sd: the standard deviation of a launch's log ratio.
 
     Raises:
         ValueError: fewer than 2 launches.
@@ -144,7 +152,13 @@ def smallest_change(
 
 
 def level(sd: float) -> str:
-    """Return ``quiet`` where 6 launches give a ratio to ±1 %, ``noisy`` to ±2 %, else the third."""
+    """Return how noisy a machine is: ``quiet``, ``noisy`` or ``very noisy``.
+
+    It is quiet where 6 launches give a ratio to ±1 %, and noisy where they give it to ±2 %.
+
+    Args:
+        sd: the standard deviation of a launch's log ratio.
+    """
     width = half_width(sd, DEFAULT_LAUNCHES)
     return LEVELS[int(width > math.log1p(MARGIN)) + int(width > math.log1p(NOISY_MARGIN))]
 

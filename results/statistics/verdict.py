@@ -76,38 +76,45 @@ def verdicts_of(
 
 
 def _stacked(family: Sequence[Moderated]) -> ModeratedRows:
-    """Return the ratios as one row of arrays, [comparisons]."""
+    """Return the ratios of a family as arrays, one entry for each: [comparisons]."""
     return ModeratedRows(*np.array(family, dtype=np.float64).reshape(-1, len(Moderated._fields)).T)
 
 
 def difference_p(one: Moderated) -> float:
-    """Return the two-sided p of the moderated t for a ratio of 1; 1 where there is no test."""
+    """Return the two-sided p-value for "the ratio is 1"; 1 where it cannot be tested."""
     return float(difference_ps(_stacked([one]))[0])
 
 
 def difference_ps(rows: ModeratedRows) -> Array:
-    """Return the two-sided p of each row for a ratio of 1; 1 where there is no test."""
+    """Return the two-sided p-value for "the ratio is 1" of each row; 1 if it cannot be tested."""
     return np.minimum(1.0, 2 * _upper_tails(rows, np.abs(rows.log_ratio)))
 
 
 def equality_p(one: Moderated, bound: float) -> float:
-    """Return the larger p of the two one-sided tests that the log ratio is inside ±`bound`."""
+    """Return the p-value for "the log ratio is not inside ±`bound`"; small where it is inside.
+
+    It is the larger one of two one-sided tests (TOST).
+    """
     return float(equality_ps(_stacked([one]), bound)[0])
 
 
 def equality_ps(rows: ModeratedRows, bound: float) -> Array:
-    """Return, for each row, the larger p of the two one-sided tests that it is inside ±`bound`."""
+    """Return the p-value for "the log ratio is not inside ±`bound`" of each row.
+
+    It is the larger one of two one-sided tests (TOST).
+    """
     return _upper_tails(rows, bound - np.abs(rows.log_ratio))
 
 
 def _upper_tails(rows: ModeratedRows, distance: Array) -> Array:
-    """Return P(t > distance / standard error) of each row; 1 where there is no test."""
+    """Return P(t > distance / standard error) of each row; 1 where it cannot be tested."""
     tested = _testable(rows)
     error, dof = np.where(tested, rows.standard_error, 1.0), np.where(tested, rows.dof, 1.0)
     return np.where(tested, scipy.special.stdtr(dof, -distance / error), 1.0)
 
 
 def _testable(rows: ModeratedRows) -> NDArray[np.bool_]:
+    """Return which rows can be tested: those with a standard error and dof above 0."""
     return (rows.standard_error > 0) & (rows.dof > 0)
 
 
@@ -149,7 +156,7 @@ def half_width(one: Moderated, confidence: float = CONFIDENCE) -> float:
 
 
 def half_widths(rows: ModeratedRows, confidence: float = CONFIDENCE) -> Array:
-    """Return half the interval of each log ratio; infinite where there is no interval."""
+    """Return half the width of each log ratio's interval; infinite where there is no interval."""
     tested = _testable(rows)
     quantile = scipy.special.stdtrit(np.where(tested, rows.dof, 1.0), (1 + confidence) / 2)
     return np.where(tested, quantile * rows.standard_error, np.inf)

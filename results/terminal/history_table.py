@@ -106,13 +106,21 @@ def confirming_command(line: CellHistory) -> str | None:
 
 
 def _first_clean(commits: Sequence[str], places: Iterable[int]) -> str | None:
-    """Return the commit at the first place whose work tree had no uncommitted changes."""
+    """Return the first commit whose work tree had no uncommitted changes; None if none had.
+
+    Args:
+        commits: the commit of each run, with a ``+`` where there were uncommitted changes.
+        places: the indices of the commits to look at, in order.
+    """
     candidates = (commits[place] for place in places if place < len(commits))
     return next((commit for commit in candidates if commit and not commit.endswith("+")), None)
 
 
 def drift_note(cells: Sequence[CellHistory]) -> str:
-    """Return of how many cells the machine's drift is taken out, and why not of the others."""
+    """Return a sentence that says for how many cells the drift of the machine is subtracted.
+
+    It gives the reason for the others.
+    """
     corrected = sum(bool(np.isfinite(line.series.reference_seconds).all()) for line in cells)
     reason = "; of the others some run has no frozen reference"
     return (
@@ -139,6 +147,11 @@ def text(
 
 
 def _parts(cells: Sequence[CellHistory], about: str) -> Iterator[RenderableType]:
+    """Yield the lines and the table of the page on the history of these cells.
+
+    Args:
+        about: the first line: which machine, and how many runs.
+    """
     yield one_line(about)
     yield ""
     yield _table(cells)
@@ -150,7 +163,11 @@ def _parts(cells: Sequence[CellHistory], about: str) -> Iterator[RenderableType]
 
 
 def _counts(cells: Sequence[CellHistory], moved: int) -> str:
-    """Return how many cells changed, and how many have too few runs to tell."""
+    """Return a sentence that says how many cells changed, and how many have too few runs to tell.
+
+    Args:
+        moved: the number of cells that changed.
+    """
     short = sum(len(line.series.runs) < LEAST for line in cells)
     few = f"; {short} have fewer than the {LEAST} runs that a change takes to be told"
     return (
@@ -160,6 +177,11 @@ def _counts(cells: Sequence[CellHistory], moved: int) -> str:
 
 
 def _commands(moved: Sequence[CellHistory]) -> Iterator[str]:
+    """Yield lines with the commands that confirm the newest changes, at most the first `SHOWN`.
+
+    Args:
+        moved: the cells that have a change.
+    """
     commands = [confirming for line in moved if (confirming := confirming_command(line))]
     if commands:
         yield "to be sure, measure both commits in one session:"
@@ -172,6 +194,7 @@ def _commands(moved: Sequence[CellHistory]) -> Iterator[str]:
 
 
 def _table(cells: Sequence[CellHistory]) -> RenderableType:
+    """Return the table with a row for each cell: its runs, sparkline, newest time and change."""
     from rich.table import Table
     from rich.text import Text
 
@@ -195,7 +218,12 @@ def _table(cells: Sequence[CellHistory]) -> RenderableType:
 
 
 def history_json(line: CellHistory) -> dict[str, Any]:
-    """Return the history of a cell as an object of strict JSON, for other programs."""
+    """Return the history of a cell for other programs: its names, runs, times and changes.
+
+    Returns:
+        An object of strict JSON; ``frozen_seconds`` are the times of the machine reference, and
+        ``confirm`` is the command that measures both sides of the newest change, or None.
+    """
     series = line.series
     return {
         "cell": dict(series.cell),

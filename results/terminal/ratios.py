@@ -49,7 +49,10 @@ def ratios(records: Iterable[AnyRecord], width: int = WIDTH, *, colour: bool = F
 
 
 def ratio_parts(records: Iterable[AnyRecord]) -> Iterator[Any]:
-    """Yield the tables of `ratios`, their titles and the legend, as objects of rich."""
+    """Yield the tables of ratios to the baseline, each after its title, and then the legend.
+
+    The parts are objects of rich; `ratios` renders them.
+    """
     compared = [r for r in records if r["baseline"] and r["strategy"] != r["baseline"]]
     for members in group_by_fields(compared, TABLE_FIELDS).values():
         baselines = sorted({record["baseline"] for record in members})
@@ -103,7 +106,7 @@ def title(members: Sequence[AnyRecord], last: str = "") -> Text:
 
     Args:
         members: the records of the table.
-        last: what to append.
+        last: text to append, such as the unit of the figures.
     """
     first = members[0]
     parts = [f"{first['framework']} {first['mode']}", first["size"]]
@@ -117,9 +120,14 @@ def title(members: Sequence[AnyRecord], last: str = "") -> Text:
 def cells(
     members: Sequence[AnyRecord], as_text: Callable[[AnyRecord], Text]
 ) -> dict[tuple[Names, str], Text]:
-    """Return the text of each record by problem and strategy, as `tables.tables` takes it.
+    """Return the fields of a table: (row, title of the column) → text, for `tables.tables`.
 
-    A column of another phase than the one in the title names its phase.
+    A row is a problem (scenario and variant), a column a strategy. A column of another phase than
+    the one in the table's title names its phase.
+
+    Args:
+        members: the records of the table.
+        as_text: returns the text of a record's field.
     """
     phase = _most_frequent_phase(members)
     return {(problem(record), _column(record, phase)): as_text(record) for record in members}
@@ -131,23 +139,31 @@ def problem(record: AnyRecord) -> Names:
 
 
 def _column(record: AnyRecord, usual_phase: str) -> str:
+    """Return the title of a record's column: its strategy, and its phase where that is unusual."""
     strategy, phase = shorten(record["strategy"]), record["phase"]
     return strategy if phase == usual_phase else f"{strategy} ({shorten(phase)})"
 
 
 def _most_frequent_phase(members: Sequence[AnyRecord]) -> str:
+    """Return the phase that most of these records have."""
     return Counter(record["phase"] for record in members).most_common(1)[0][0]
 
 
 def untimed(record: AnyRecord) -> Text | None:
-    """Return the outcome to show in place of a figure; None where the outcome is ``ok``."""
+    """Return the text to show instead of a figure: the outcome; None where the outcome is ``ok``.
+
+    For an unsupported cell the text is a dash.
+    """
     if record["outcome"] == "unsupported":
         return plain_text(NOTHING, "dim")
     return None if record["outcome"] == "ok" else plain_text(record["outcome"], "bold red")
 
 
 def _ratio_cell(record: AnyRecord) -> Text:
-    """Return ratio, mark of the verdict, and ratio of FLOPs; or why there is no ratio."""
+    """Return the field of a record's ratio: ratio, mark of its verdict, and ratio of FLOPs.
+
+    Where there is no ratio, it is the outcome, or "no ratio".
+    """
     ratio, verdict = record["ratio"], record["verdict"]
     if (outcome := untimed(record)) is not None:
         return outcome
@@ -171,6 +187,7 @@ def _with_half_width(estimate: float, high: float | None) -> str:
 
 
 def _legend(compared: Sequence[AnyRecord]) -> str:
+    """Return the line that explains the figures and marks in the tables of these records."""
     levels = {r["ratio"]["confidence"] for r in compared if r["ratio"]} - {None}
     level = f"{100 * levels.pop():g} % " if len(levels) == 1 else ""
     marks = "  ".join(f"{mark} {word}" for word, mark in VERDICT_MARKS.items())

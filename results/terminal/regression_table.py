@@ -87,7 +87,7 @@ def change_text(ratio: Ratio | None) -> str:
 
 
 def version_lines(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the versions: a line for what base and head share, and a line each for the rest."""
+    """Yield lines that describe the two versions: what base and head share, and each difference."""
     versions = {name: side["versions"] for name, side in document["sides"].items()}
     differing = [p for p in PACKAGES if versions["base"].get(p) != versions["head"].get(p)]
     same = [p for p in PACKAGES if p not in differing and versions["head"].get(p)]
@@ -98,7 +98,7 @@ def version_lines(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def summary(document: Mapping[str, Any], analysis: Analysis) -> str:
-    """Return the number of cells by verdict, and the launch pairs and criteria behind it."""
+    """Return a sentence on the whole comparison: cells by verdict, launch pairs, margin and α."""
     verdicts = Counter(finding.verdict for finding in analysis.findings)
     counts = ", ".join(f"{count} {name}" for name, count in verdicts.items())
     if "how" in document:
@@ -112,14 +112,20 @@ def summary(document: Mapping[str, Any], analysis: Analysis) -> str:
 
 
 def _looks(design: Mapping[str, Any]) -> str:
-    """Return after how many launch pairs the data were analysed, or how many that takes."""
+    """Return in words after how many launch pairs the data were analysed.
+
+    Before the first interim analysis, return how many launch pairs it takes.
+
+    Args:
+        design: the ``design`` of the comparison's document.
+    """
     if design["taken"]:
         return f"looked at after {', '.join(map(str, design['taken']))}"
     return f"of {design['looks'][0] if design['looks'] else 10} that a verdict takes"
 
 
 def shift_text(shift: FrameworkShift) -> str:
-    """Return what all cells of a framework share, in a line.
+    """Return the change that all cells of a framework share, in a line.
 
     It reads ``all 5 torch cells together: +0.1 % [-0.2, +0.4], = equal``.
     """
@@ -130,7 +136,7 @@ def shift_text(shift: FrameworkShift) -> str:
 def text(
     document: Mapping[str, Any], analysis: Analysis, width: int = WIDTH, *, colour: bool = False
 ) -> str:
-    """Return what a terminal of that width shows of the whole comparison.
+    """Return the page on a comparison of two versions as a terminal shows it.
 
     Args:
         document: the comparison, as `results.regression.document` describes it.
@@ -143,6 +149,7 @@ def text(
 
 
 def _parts(document: Mapping[str, Any], analysis: Analysis) -> Iterator[RenderableType]:
+    """Yield the lines and the table of the page: versions, findings, reasons, summary, outcome."""
     for line in version_lines(document):
         yield one_line(line)
     yield ""
@@ -160,6 +167,7 @@ def _parts(document: Mapping[str, Any], analysis: Analysis) -> Iterator[Renderab
 
 
 def _table(findings: Sequence[Finding]) -> RenderableType:
+    """Return the table with a row for each cell: verdict, name, changes and time of base."""
     from rich.table import Table
     from rich.text import Text
 
@@ -180,11 +188,15 @@ def _table(findings: Sequence[Finding]) -> RenderableType:
 
 
 def _change_without_interval(ratio: Ratio | None) -> str:
+    """Return head against base as a relative change, such as ``+5.1 %``; a dash for None."""
     return NOTHING if ratio is None else f"{100 * (ratio.estimate - 1):+.1f} %"
 
 
 def markdown(document: Mapping[str, Any], analysis: Analysis) -> str:
-    """Return the comparison as Markdown for a pull request; cells without a finding are folded."""
+    """Return the comparison as Markdown for a pull request.
+
+    Cells that got faster or stayed equal stand in a part that the reader has to open.
+    """
     heading = outcome(document, analysis)
     lines = [f"### {heading[0].upper()}{heading[1:]}", ""]
     lines += [escape(f"Broken off: {document['broke_off']}"), ""] if "broke_off" in document else []
@@ -204,10 +216,9 @@ def markdown(document: Mapping[str, Any], analysis: Analysis) -> str:
 
 
 def _arguments(document: Mapping[str, Any]) -> list[str]:
-    """Return the arguments of the comparison, to be repeated by someone else.
+    """Return the arguments of the command that repeats the comparison, also elsewhere or later.
 
-    A reference that names another commit elsewhere or later, such as ``HEAD^1``, is replaced by its
-    commit.
+    A reference such as ``HEAD^1``, which may name another commit there, is replaced by its commit.
     """
     arguments = list(document["arguments"])
     refs = list(takewhile(lambda one: not one.startswith("-"), arguments))
@@ -218,6 +229,7 @@ def _arguments(document: Mapping[str, Any]) -> list[str]:
 
 
 def _rows(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield the lines of the Markdown table of these findings."""
     yield "| verdict | cell | head against base [95 %] | of the CPU | base | head | |"
     yield "|---|---|--:|--:|--:|--:|---|"
     for finding in findings:
@@ -237,8 +249,8 @@ def document_json(document: Mapping[str, Any], analysis: Analysis) -> dict[str, 
     """Return the conclusions, and the comparison they are drawn from, as an object of JSON.
 
     Returns:
-        ``exit_code`` and ``outcome``; ``launch_pairs``, how many count; ``findings``, a cell each;
-        ``shifts``, a framework each; and ``comparison``, the document itself.
+        ``exit_code`` and ``outcome``; ``launch_pairs``, how many the conclusions rest on;
+        ``findings``, one a cell; ``shifts``, one a framework; and ``comparison``, the document.
     """
     return {
         "exit_code": session_exit_code(document, analysis),
@@ -251,6 +263,7 @@ def document_json(document: Mapping[str, Any], analysis: Analysis) -> dict[str, 
 
 
 def _shift_json(shift: FrameworkShift) -> dict[str, Any]:
+    """Return the change that all cells of a framework share as an object of JSON."""
     return {
         "framework": shift.framework,
         "cells": shift.cells,
@@ -260,6 +273,7 @@ def _shift_json(shift: FrameworkShift) -> dict[str, Any]:
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:
+    """Return the conclusion on one cell as an object of JSON."""
     return {
         "cell": dict(finding.cell),
         "verdict": finding.verdict,

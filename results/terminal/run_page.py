@@ -42,7 +42,7 @@ def text(
     colour: bool = False,
     times: bool = False,
 ) -> str:
-    """Return what a terminal of that width shows of the run; no line is wider.
+    """Return the page on a run as a terminal shows it; no line is wider than the terminal.
 
     Args:
         report: the command that makes the whole report.
@@ -68,6 +68,7 @@ def text(
 
 
 def _verdicts(run: Run) -> Iterator[Text]:
+    """Yield lines with the number of verdicts and of groups that reached the required precision."""
     settings = run_summary.settings(run)
     lines = [ratios.verdict_counts(run.records, settings["margins"] or {}, settings["alpha"])]
     if settings["stopped"] and settings["precision"]:
@@ -77,7 +78,10 @@ def _verdicts(run: Run) -> Iterator[Text]:
 
 
 def _frameworks(run: Run) -> Iterator[Any]:
-    """Yield tables of jax's time over torch's; the pairs of one differ in problem and strategy."""
+    """Yield tables of jax's time over torch's, each after its title.
+
+    The pairs in a table differ in problem and strategy only.
+    """
     pairs = list(framework_ratios(run.records, run.samples))
     timed = {record["framework"] for record in run.records if record["outcome"] == "ok"}
     if pairs:
@@ -96,6 +100,7 @@ def _frameworks(run: Run) -> Iterator[Any]:
 
 
 def _pair_title(pair: FrameworkRatio) -> str:
+    """Return the title of the table that a pair stands in: modes, size, kind and phase."""
     torch: AnyRecord = pair.torch
     size, kind, phase, device, dtype = (shorten(torch[name]) for name in _SHARED_FIELDS)
     modes = f"torch {shorten(pair.torch['mode'])}, jax {shorten(pair.jax['mode'])}"
@@ -105,17 +110,19 @@ def _pair_title(pair: FrameworkRatio) -> str:
 
 
 def _position(record: AnyRecord) -> tuple[tuple[str, ...], str]:
-    """Return row and column of a record."""
+    """Return the place of a record in a table: its row (scenario and variant) and its column."""
     return problem(record), shorten(record["strategy"])
 
 
 def _interval(pair: FrameworkRatio) -> Text:
+    """Return the ratio of a pair with its interval, dim where the interval holds 1."""
     low, high = pair.ratio["low"], pair.ratio["high"]
     holds_1 = low is not None and high is not None and low <= 1 <= high
     return plain_text(ratio_text(pair.ratio), "dim" if holds_1 else "", 2 * FIGURE)
 
 
 def _peak_memory(records: Iterable[AnyRecord]) -> Iterator[Any]:
+    """Yield tables of the peak memory of each cell that has it measured."""
     measured = [record for record in records if record["peak_bytes"] is not None]
     if measured:
         yield plain_text("peak memory", "bold")
@@ -125,6 +132,10 @@ def _peak_memory(records: Iterable[AnyRecord]) -> Iterator[Any]:
 
 
 def _times(records: Iterable[AnyRecord]) -> Iterator[Any]:
+    """Yield tables of the time of one call of each cell, with a heading and a legend.
+
+    Cells that cannot exist are left out.
+    """
     supported = [record for record in records if record["outcome"] != "unsupported"]
     if supported:
         yield plain_text("the time of one call [interval]", "bold")
@@ -136,13 +147,21 @@ def _times(records: Iterable[AnyRecord]) -> Iterator[Any]:
 def _titled_tables(
     records: Iterable[AnyRecord], as_text: Callable[[AnyRecord], Text]
 ) -> Iterator[Any]:
+    """Yield a title and a table for each framework, mode, size, kind, device and dtype.
+
+    Args:
+        as_text: returns the text of a record's field.
+    """
     for members in group_by_fields(records, TABLE_FIELDS).values():
         yield title(members)
         yield from tables(cells(members, as_text))
 
 
 def _time(record: AnyRecord) -> Text:
-    """Return the time with its interval, marked where it is not steady."""
+    """Return the field of a record's time: the time with its interval, or its outcome.
+
+    A mark follows a time that still had a trend.
+    """
     if (outcome := untimed(record)) is not None:
         return outcome
     estimate, _, interval = time_text(record["seconds"]).partition(" [")
@@ -168,6 +187,15 @@ def _failures(records: Iterable[AnyRecord], width: int) -> Iterator[Any]:
 
 
 def _commands(run: Run, report: str, go_on: str | None, width: int) -> Iterator[Text]:
+    """Yield lines with the commands that a reader may want next.
+
+    They finish an incomplete run or measure its failed cells again, and make the whole report.
+
+    Args:
+        report: the command that makes the whole report.
+        go_on: the command that measures what is missing or failed; None where it is unknown.
+        width: columns of the terminal.
+    """
     unfinished = run.interrupted or run.finished is None
     if go_on and (unfinished or failed(run.records)):
         purpose = "to go on" if unfinished else "all that failed again, in the same run"

@@ -14,6 +14,7 @@ from results.statistics.verdict import VERDICTS
 
 
 def _is_mapping_of(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return a check for a mapping whose values all pass the check ``is_valid``."""
     return lambda value: isinstance(value, Mapping) and all(map(is_valid, value.values()))
 
 
@@ -38,7 +39,10 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """Return each of `SETTINGS`; None where the run lacks it or has another type there."""
+    """Return each setting in `SETTINGS` with the value that the run's file has.
+
+    The value is None where the file lacks it or has another type.
+    """
     values = {name: run.settings.get(name) for name in SETTINGS}
     return {name: value if SETTINGS[name](value) else None for name, value in values.items()}
 
@@ -76,7 +80,7 @@ def document(run: Run) -> dict[str, Any]:
 
 
 def counts(run: Run, key: str) -> dict[str, int]:
-    """Return how many cells have each possible ``outcome`` or ``verdict``, 0 included.
+    """Return how many cells of a run have each possible outcome or verdict, 0 included.
 
     Args:
         key: ``outcome`` or ``verdict``.
@@ -88,6 +92,7 @@ def counts(run: Run, key: str) -> dict[str, int]:
 
 
 def _pair(pair: FrameworkRatio) -> dict[str, Any]:
+    """Return the ratio of torch and JAX on one cell as an object of JSON, with the cell's names."""
     torch: AnyRecord = pair.torch
     cell = {name: torch[name] for name in CELL_FIELDS if name not in ("framework", "mode")}
     modes = {"torch_mode": pair.torch["mode"], "jax_mode": pair.jax["mode"]}

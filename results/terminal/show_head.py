@@ -20,7 +20,7 @@ LIBRARIES = [name for name in PACKAGES if name != "python"]
 
 
 def head(run: Run) -> Iterator[Text]:
-    """Yield machine, versions, date, ending, outcomes and canaries, in a line or two each."""
+    """Yield the first lines of a run's page: machine, versions, date, ending, cells, canaries."""
     title = f"run {shorten(run.id)} on machine {shorten(run.machine['id'])}"
     yield plain_text(title, "bold", LINE)
     yield plain_text(_machine(run.machine), most=LINE)
@@ -35,6 +35,7 @@ def head(run: Run) -> Iterator[Text]:
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
+    """Return processor, cores, GPU and system of a run's machine, in one line."""
     parts = [shorten(machine.get("cpu") or "processor unknown")]
     parts += [f"{shorten(machine['cores'])} cores"] if machine.get("cores") is not None else []
     parts += [shorten(machine["gpu"])] if machine.get("gpu") else []
@@ -43,13 +44,14 @@ def _machine(machine: Mapping[str, Any]) -> str:
 
 
 def _versions(machine: Mapping[str, Any]) -> str:
+    """Return the versions of the frameworks and of Python, in one line."""
     versions = [f"{name} {shorten(machine[name])}" for name in LIBRARIES if machine.get(name)]
     python = [f"Python {shorten(machine['python'])}"] if machine.get("python") else []
     return ", ".join(versions + python) or "versions unknown"
 
 
 def _date_and_effort(run: Run) -> str:
-    """Return start, duration, number of launches and commit of a run."""
+    """Return start, duration, number of launches and commit of a run, in one line."""
     settings = run_summary.settings(run)
     seconds, launches = settings["wall_seconds"], settings["launches"]
     parts = [_date(run.started)]
@@ -62,6 +64,7 @@ def _date_and_effort(run: Run) -> str:
 
 
 def _date(iso: str) -> str:
+    """Return a time of ISO 8601 as ``2026-11-21 01:02 UTC``; another text as it is."""
     try:
         return f"{datetime.fromisoformat(iso).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     except (ValueError, OverflowError):
@@ -69,6 +72,7 @@ def _date(iso: str) -> str:
 
 
 def _duration(seconds: float) -> str:
+    """Return a duration in words: ``1 h 12 min``, ``3 min 20 s`` or ``45 s``."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
         return shorten(f"{minutes // 60} h {minutes % 60} min")
@@ -76,12 +80,18 @@ def _duration(seconds: float) -> str:
 
 
 def _outcomes(run: Run) -> str:
+    """Return how many cells have each outcome, in one line."""
     counts = run_summary.counts(run, "outcome")
     words = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     return f"cells: {words or 'none'}"
 
 
 def _canaries(settings: Mapping[str, Any]) -> Iterator[Text]:
+    """Yield lines on a run's canaries: a summary, each failure, and a warning where there is one.
+
+    Args:
+        settings: the ``settings`` of the run.
+    """
     summary, failed = canary_status.summary(settings), canary_status.failed(settings)
     if summary is None:
         yield plain_text("canaries: none were taken", "yellow")

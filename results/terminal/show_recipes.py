@@ -23,10 +23,11 @@ COLUMNS = {
 
 
 def recipes(records: Iterable[AnyRecord]) -> Iterator[Any]:
-    """Yield a table for each framework, mode, size and phase, with a line a recipe.
+    """Yield a table of counted costs for each framework, mode, size and phase, a line a recipe.
 
-    The figures are shares of those with nothing frozen. A table of a single problem has the figures
-    themselves.
+    The costs are FLOPs, bytes saved for the backward pass and bytes of optimizer state. A table of
+    several problems shows each as a share of the cost with nothing frozen, a table of one problem
+    the cost itself.
     """
     freezing = [r for r in records if r["kind"] == "freeze" and r["outcome"] == "ok"]
     if freezing:
@@ -39,6 +40,11 @@ def recipes(records: Iterable[AnyRecord]) -> Iterator[Any]:
 
 
 def _figures(members: Sequence[AnyRecord]) -> dict[tuple[Names, str], Text]:
+    """Return the fields of a table of one problem: (recipe, column of `COLUMNS`) → cost as text.
+
+    Args:
+        members: the records of the table.
+    """
     return {
         ((record["strategy"],), column): plain_text(as_text(record[key]), most=FIGURE)
         for record in members
@@ -47,7 +53,15 @@ def _figures(members: Sequence[AnyRecord]) -> dict[tuple[Names, str], Text]:
 
 
 def _shares(members: Sequence[AnyRecord]) -> dict[tuple[Names, str], Text]:
-    """Return the range of shares over the problems, by recipe and column."""
+    """Return the fields of a table of several problems: (recipe, column of `COLUMNS`) → text.
+
+    The text is the range, over the problems, of the recipe's cost as a share of the cost with
+    nothing frozen, such as ``0.50 to 0.67``. The costs are FLOPs, bytes saved for the backward pass
+    and bytes of optimizer state.
+
+    Args:
+        members: the records of the table, the baselines (nothing frozen) among them.
+    """
     baselines = {problem(r): r for r in members if r["strategy"] == r["baseline"]}
     cells: dict[tuple[Names, str], Text] = {}
     for recipe, records in group_by_fields(members, ("strategy",)).items():
@@ -60,6 +74,13 @@ def _shares(members: Sequence[AnyRecord]) -> dict[tuple[Names, str], Text]:
 
 
 def _share(record: AnyRecord, baseline: AnyRecord | None, key: str) -> float | None:
+    """Return a recipe's cost as a share of the cost with nothing frozen; None if either is unknown.
+
+    Args:
+        record: the record of the recipe.
+        baseline: the record of the same problem with nothing frozen.
+        key: the name of the cost in both records.
+    """
     if baseline is None or record[key] is None or not baseline[key]:
         return None
     share: float = record[key] / baseline[key]
@@ -67,6 +88,7 @@ def _share(record: AnyRecord, baseline: AnyRecord | None, key: str) -> float | N
 
 
 def _range(shares: Sequence[float]) -> str:
+    """Return the lowest and the highest share, ``0.50 to 0.67``; one figure if they are equal."""
     if not shares:
         return NOTHING
     low, high = f"{min(shares):.2f}", f"{max(shares):.2f}"

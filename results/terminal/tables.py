@@ -39,7 +39,7 @@ Names = tuple[str, ...]  # what a row is labelled with
 
 
 def rendered(parts: Iterable[Any], width: int = WIDTH, *, colour: bool = False) -> str:
-    """Return what a terminal of that width shows of these objects of rich.
+    """Return these objects of rich as a terminal of that width shows them.
 
     Args:
         parts: texts and tables, each on lines of its own.
@@ -60,7 +60,7 @@ def rendered(parts: Iterable[Any], width: int = WIDTH, *, colour: bool = False) 
 def printed(
     parts: Iterable[Any], width: int, *, colour: bool, unwrapped: Callable[[str], bool]
 ) -> str:
-    """Return what a terminal of that width shows of lines and tables, with markup as plain text.
+    """Return lines and tables as a terminal of that width shows them, with markup as plain text.
 
     Names must have gone through `one_line` already. Unlike `rendered`, this leaves the order of
     right-to-left names to the terminal.
@@ -119,6 +119,7 @@ def _fitting(text: str, most: int) -> str:
 
 
 def _columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
     from rich.cells import cell_len
 
     return cell_len(text)
@@ -216,6 +217,7 @@ def _broken(line: str, width: int) -> Iterator[Text]:
 
 
 def _shell_words(line: str) -> list[str]:
+    """Return the words of a line of shell, each quoted where it needs to be."""
     try:
         return [shlex.quote(word) for word in shlex.split(line)]
     except ValueError:  # an unbalanced quote: no shell could run it, so any split will do

@@ -26,10 +26,13 @@ Dimensions = Mapping[str, Mapping[str, Any]]  # size → width, batch, …
 
 
 def section(machine: Machine, sizes: Dimensions) -> Section | None:
-    """Return the section; None where no strategy was measured beside its baseline.
+    """Return the section on ways to compute the gradients of several losses, by their costs.
 
     Args:
-        sizes: the dimensions of the sizes of scenario `STACKED`.
+        sizes: each size of scenario `STACKED` → its dimensions.
+
+    Returns:
+        The section; None where no strategy was measured beside its baseline, the summed loss.
     """
     records = [r for r in machine.records if r["kind"] == "backward" and r["baseline"]]
     compared = [record for record in records if not is_baseline(record)]
@@ -54,6 +57,7 @@ def section(machine: Machine, sizes: Dimensions) -> Section | None:
 
 
 def _predicted_chart(marks: Sequence[Mark]) -> Chart:
+    """Return the chart of each strategy's measured ratio over the ratio of its counted FLOPs."""
     return charts.predicted_ratios(
         "passes",
         "What the other ways cost, measured and counted",
@@ -64,7 +68,10 @@ def _predicted_chart(marks: Sequence[Mark]) -> Chart:
 
 
 def _table(title: str, records: Sequence[AnyRecord]) -> Table:
-    """Return a table with a row for each network, size and phase, and a column a strategy."""
+    """Return the table of ratios to the summed loss, for one framework and mode.
+
+    It has a row for each network, size and phase, and a column for each strategy.
+    """
     strategies = list(dict.fromkeys(r["strategy"] for r in records if r["outcome"] == "ok"))
     groups = group_by(records, lambda r: (network_name(r), r["size"], r["phase"]))
     rows = []
@@ -77,7 +84,14 @@ def _table(title: str, records: Sequence[AnyRecord]) -> Table:
 
 
 def _ratio_cell(record: AnyRecord | None) -> Cell:
-    """Return the cell of a ratio with its verdict and prediction, or why there is none."""
+    """Return the cell of a strategy's ratio, with verdict and predicted ratio.
+
+    Args:
+        record: its record; None where it was not measured.
+
+    Returns:
+        The cell; where there is no ratio, the outcome or a dash, with the reason as its note.
+    """
     if record is None:
         return missing("not measured in this phase")
     if record["outcome"] != "ok":
@@ -92,12 +106,16 @@ def _ratio_cell(record: AnyRecord | None) -> Cell:
 
 
 def crossover_map(records: Sequence[AnyRecord], sizes: Dimensions) -> list[Any]:
-    """Return charts and tables of the ratio separate over summed, for scenario `STACKED`.
+    """Return charts and tables of the time of separate backward passes over the summed loss's.
 
-    The columns are numbers of losses and depth ratios, the rows are sizes.
+    They are for scenario `STACKED`: a column for each number of losses or depth ratio, a row for
+    each size. Each framework and mode has one chart and one table.
+
+    Args:
+        sizes: each size of scenario `STACKED` → its dimensions.
 
     Returns:
-        The blocks of the map; empty where fewer than two variants were measured.
+        An explanation, charts and tables; empty where fewer than two variants were measured.
     """
     chosen = [record for record in records if _is_on_map(record)]
     variants = {record["variant"] for record in chosen}
@@ -118,6 +136,7 @@ def crossover_map(records: Sequence[AnyRecord], sizes: Dimensions) -> list[Any]:
 
 
 def _is_on_map(record: AnyRecord) -> bool:
+    """Return whether the crossover map shows the record: separate passes of `STACKED`."""
     return bool(
         record["scenario"] == STACKED
         and record["strategy"] == SEPARATE
@@ -128,7 +147,11 @@ def _is_on_map(record: AnyRecord) -> bool:
 
 
 def _map_explanation(variants: Collection[str]) -> str:
-    """Return the explanation of the map; it names no variant that was not measured."""
+    """Return the paragraph above the crossover map.
+
+    Args:
+        variants: those that were measured; no other is mentioned.
+    """
     text = (
         "The crossover map: what separate passes cost by the number of losses; n2 is two stages of "
         "three layers each."
@@ -143,6 +166,7 @@ def _map_explanation(variants: Collection[str]) -> str:
 
 
 def _map_fields(record: AnyRecord, sizes: Dimensions) -> Mark:
+    """Return the fields that the heatmap needs beside those of `record_mark`: row and label."""
     return {
         "line": size_text(record["size"], sizes),
         "told_short": significant(record["ratio"]["estimate"]),
@@ -150,7 +174,11 @@ def _map_fields(record: AnyRecord, sizes: Dimensions) -> Mark:
 
 
 def size_text(size: str, sizes: Dimensions) -> str:
-    """Return the size with its dimensions: ``large (width 1024, batch 512)``."""
+    """Return the size with its dimensions: ``large (width 1024, batch 512)``.
+
+    Args:
+        sizes: each size → its dimensions; a size that is absent is returned without any.
+    """
     dimensions = sizes.get(size)
     items = dimensions.items() if isinstance(dimensions, Mapping) else ()
     known = ", ".join(f"{name} {value}" for name, value in items)
@@ -160,6 +188,13 @@ def size_text(size: str, sizes: Dimensions) -> str:
 def _map_table(
     title: str, records: Sequence[AnyRecord], variants: Sequence[str], sizes: Dimensions
 ) -> Table:
+    """Return one table of the crossover map: a row for each size, a column for each variant.
+
+    Args:
+        records: the records of one framework and mode.
+        variants: the columns, in order.
+        sizes: each size → its dimensions.
+    """
     by_place = {(record["size"], record["variant"]): record for record in records}
     rows = [
         Row(

@@ -52,7 +52,11 @@ NO_REASON = "no reason given"
 
 
 def section(machine: Machine) -> Section:
-    """Return the section: settings, runs, machine, noise, and failures with their commands."""
+    """Return the section on how the runs were measured.
+
+    It holds the settings, tables of the runs, the machine and the noise, and lists of failed and of
+    unsupported cells.
+    """
     blocks: list[Any] = [
         Points([*_settings(machine), *_distrusted_runs(machine.runs)]),
         _runs_table(machine),
@@ -65,7 +69,7 @@ def section(machine: Machine) -> Section:
 
 
 def _settings(machine: Machine) -> list[Paragraph]:
-    """Return paragraphs on the design of the measurement, and on how verdicts are reached."""
+    """Return paragraphs on how times and ratios are measured, and on how verdicts are reached."""
     alpha = machine.newest.settings.get("alpha", ALPHA)
     margins = _margins(machine.runs)
     paragraphs: list[Paragraph] = [
@@ -88,7 +92,10 @@ def _settings(machine: Machine) -> list[Paragraph]:
 
 
 def _margins(runs: Iterable[Run]) -> str:
-    """Return the margin of each framework, from the newest run that has one: ``1 % (torch)``."""
+    """Return the largest difference that counts as equal, by framework: ``1 % (torch), 2 % (jax)``.
+
+    Each is from the newest run that has one; the text is empty where none has.
+    """
     margins: dict[str, float] = {}
     for run in runs:
         stored = run.settings.get("margins")
@@ -98,6 +105,7 @@ def _margins(runs: Iterable[Run]) -> str:
 
 
 def _distrusted_runs(runs: Iterable[Run]) -> list[Paragraph]:
+    """Return a warning that names the runs in which a canary failed; empty where none did."""
     failed = [run.id for run in runs if canary_status.failed(run.settings)]
     return [[f"{', '.join(failed)}: ", Strong(canary_status.DISTRUST)]] if failed else []
 
@@ -111,6 +119,11 @@ def _runs_table(machine: Machine) -> Table:
 
 
 def _run_cells(run: Run, shown: int) -> list[Cell]:
+    """Return the cells of a run's row in `_runs_table`.
+
+    Args:
+        shown: how many cells of the report are from this run.
+    """
     settings = run.settings
     wall, worker = _number(settings.get("wall_seconds")), _number(settings.get("worker_seconds"))
     return [
@@ -126,10 +139,16 @@ def _run_cells(run: Run, shown: int) -> list[Cell]:
 
 
 def _number(value: Any) -> float | None:
+    """Return a stored value as a float; None where it is no number."""
     return float(value) if isinstance(value, int | float) else None
 
 
 def _commit_cell(machine: Mapping[str, Any]) -> Cell:
+    """Return the cell with the commit that a run measured, and whether files differed from it.
+
+    Args:
+        machine: the ``machine`` of a run.
+    """
     commit = machine.get("commit")
     if not commit:
         return missing("not from a repository")
@@ -138,6 +157,11 @@ def _commit_cell(machine: Mapping[str, Any]) -> Cell:
 
 
 def _canaries_cell(settings: Mapping[str, Any]) -> Cell:
+    """Return the cell with the summary of a run's canaries, marked where one failed.
+
+    Args:
+        settings: the ``settings`` of a run.
+    """
     summary = canary_status.summary(settings)
     if not summary:
         return missing("none")
@@ -145,7 +169,12 @@ def _canaries_cell(settings: Mapping[str, Any]) -> Cell:
 
 
 def _ending(run: Run) -> str:
-    """Return how an incomplete run ended, and in how many groups the precision was reached."""
+    """Return in words how a run ended.
+
+    Returns:
+        Whether it was interrupted or is not finished, and in how many groups the required precision
+        was reached; empty where nothing of this applies.
+    """
     parts = []
     if run.interrupted:
         parts.append("interrupted: it holds what was measured until then")
@@ -160,6 +189,7 @@ def _ending(run: Run) -> str:
 
 
 def _machine_table(run: Run) -> Table:
+    """Return the folded table of a run's machine: processor, GPU, versions and settings."""
     machine = run.machine
     stored = machine.get("missing")
     reasons = stored if isinstance(stored, Mapping) else {}
@@ -173,7 +203,13 @@ def _machine_table(run: Run) -> Table:
 
 
 def _machine_cell(key: str, value: Any, reason: str) -> Cell:
-    """Return the cell of one property of the machine; ``reason`` is shown where it is null."""
+    """Return the cell of one property of the machine.
+
+    Args:
+        key: the property, a key of `MACHINE_TITLES`.
+        value: its value, of any JSON type.
+        reason: why the value is null; shown only then.
+    """
     if key == "memory_bytes" and isinstance(value, int):
         return Cell(f"{value / 2**30:.1f} GiB")
     if isinstance(value, Mapping):
@@ -185,7 +221,10 @@ def _machine_cell(key: str, value: Any, reason: str) -> Cell:
 
 
 def _noise_table(records: Iterable[AnyRecord]) -> Table | None:
-    """Return the table of half widths of intervals: smaller differences cannot be seen."""
+    """Return the table of typical half widths of the ratios' intervals; None without intervals.
+
+    It has a row for each framework, mode and size. A smaller difference cannot be seen there.
+    """
     rated = [r for r in records if r["ratio"] and r["ratio"]["low"] and r["ratio"]["high"]]
     rows = []
     for names, members in group_by(rated, lambda r: (r["framework"], r["mode"], r["size"])).items():
@@ -201,6 +240,11 @@ def _noise_table(records: Iterable[AnyRecord]) -> Table | None:
 
 
 def _failures(records: Iterable[AnyRecord]) -> list[Any]:
+    """Return the table of failed cells, each with its reason and the command to measure it again.
+
+    Returns:
+        A list of the table, or of a sentence where nothing failed.
+    """
     failed = [r for r in records if r["outcome"] not in ("ok", "unsupported")]
     if not failed:
         return [["Nothing failed."]]
@@ -220,7 +264,11 @@ def _failures(records: Iterable[AnyRecord]) -> list[Any]:
 
 
 def _unsupported(records: Iterable[AnyRecord]) -> list[Any]:
-    """Return the table of cells that cannot exist, a row for each reason."""
+    """Return the table of cells that cannot exist: how many, of which strategies, for each reason.
+
+    Returns:
+        A list of the table; empty where there is no such cell.
+    """
     unsupported = [record for record in records if record["outcome"] == "unsupported"]
     if not unsupported:
         return []
@@ -233,6 +281,6 @@ def _unsupported(records: Iterable[AnyRecord]) -> list[Any]:
 
 
 def _strategies(records: Sequence[AnyRecord]) -> str:
-    """Return the framework and strategy of these records, each once."""
+    """Return the frameworks and strategies of these records: ``torch batched, jax summed``."""
     names = dict.fromkeys(f"{record['framework']} {record['strategy']}" for record in records)
     return ", ".join(names) or NOTHING

@@ -25,7 +25,10 @@ KINKED = (
 
 
 def section(machine: Machine) -> Section:
-    """Return a line each on gradients, clock, noise, warm-up and machine."""
+    """Return the section on how far the figures can be believed: a list of short paragraphs.
+
+    They are on gradients, clock, noise, warm-up and machine.
+    """
     lines = [
         _gradients(machine.records),
         _canaries(machine.runs),
@@ -38,6 +41,7 @@ def section(machine: Machine) -> Section:
 
 
 def _gradients(records: Sequence[AnyRecord]) -> Paragraph:
+    """Return a paragraph on how far the gradients of all timed programs are from float64 ones."""
     checked = [record for record in records if record["equivalence"] == "pass"]
     errors = gradient_errors(checked)
     text = (
@@ -57,11 +61,15 @@ def _gradients(records: Sequence[AnyRecord]) -> Paragraph:
 
 
 def _percent(error: GradientError) -> str:
+    """Return a gradient error relative to its tensor's norm, as a percentage: ``0.0001 %``."""
     return f"{100 * error.epsilons * EPSILON[error.record['dtype']]:.2g} %"
 
 
 def _canaries(runs: Sequence[Run]) -> Paragraph:
-    """Return how many runs took canaries, and how many canaries failed or were undecided."""
+    """Return a paragraph on the canaries: how many runs took them, and how many failed.
+
+    A canary is a program whose right answer is known; it checks the clock of the session.
+    """
     failed = sum(bool(canary_status.failed(run.settings)) for run in runs)
     with_canaries = sum(canary_status.summary(run.settings) is not None for run in runs)
     text = (
@@ -80,7 +88,10 @@ def _canaries(runs: Sequence[Run]) -> Paragraph:
 
 
 def _double_work(runs: Iterable[Run]) -> str:
-    """Return how much longer the canary that does its work twice took, by framework."""
+    """Return in words how much longer the canary that does its work twice took, by framework.
+
+    The text is empty where no run took that canary.
+    """
     ratios: dict[str, list[float]] = {}
     for run in runs:
         for canary in _canaries_of(run):
@@ -99,12 +110,14 @@ def _double_work(runs: Iterable[Run]) -> str:
 
 
 def _range(values: Sequence[float]) -> str:
+    """Return the lowest and the highest value in words, ``1.98 to 2.03``, or the only value."""
     if len(values) == 1:
         return significant(values[0])
     return f"{significant(min(values))} to {significant(max(values))}"
 
 
 def _canaries_of(run: Run) -> list[Mapping[str, Any]]:
+    """Return the results of a run's canaries; entries of another type in its file are left out."""
     canaries = run.settings.get("canaries")
     entries = canaries if isinstance(canaries, list) else []
     return [canary for canary in entries if isinstance(canary, Mapping)]
@@ -118,6 +131,7 @@ def half_widths(records: Iterable[AnyRecord]) -> list[float]:
 
 
 def _noise(records: Sequence[AnyRecord]) -> Paragraph:
+    """Return a paragraph on how precise the ratios are: the median and the 90th percentile."""
     halves = half_widths(records)
     if not halves:
         return ["Noise: no ratio has an interval; verdicts need 6 launches or more."]
@@ -133,7 +147,7 @@ def _noise(records: Sequence[AnyRecord]) -> Paragraph:
 
 
 def _warm_up(records: Sequence[AnyRecord]) -> Paragraph | None:
-    """Return how many times still had a trend; None where no time was tested for one."""
+    """Return a paragraph on how many times still had a trend; None where none was tested."""
     timed = [record["steady"] for record in records if record["seconds"]]
     tested = [steady for steady in timed if steady is not None]
     if not tested:
@@ -151,6 +165,7 @@ def _warm_up(records: Sequence[AnyRecord]) -> Paragraph | None:
 
 
 def _machine(machine: Machine) -> Paragraph:
+    """Return a paragraph on the machine: whether it is virtual, and its load before measuring."""
     about = machine.newest.machine
     text = "a virtual one" if about.get("virtual") else "not known to be a virtual one"
     load = about.get("load")

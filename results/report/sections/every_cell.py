@@ -46,7 +46,7 @@ Times = Mapping[str, Mapping[str, float]]  # id of a run → `sample_key` of a c
 
 
 def section(machine: Machine) -> Section:
-    """Return the section with a row for each cell, but for those that cannot exist."""
+    """Return the section with a table of all cells: a row each, but for those that cannot exist."""
     rows = [_row(r) for r in machine.records if r["outcome"] != "unsupported"]
     text = "Everything, with every figure and reason, stands in cells.csv and cells.parquet."
     table = Table("All that can be measured", COLUMNS, rows, (6, 7, 9), folded=True, about=text)
@@ -54,6 +54,7 @@ def section(machine: Machine) -> Section:
 
 
 def _row(record: AnyRecord) -> Row:
+    """Return the row of one cell: its names, time and ratio; or its outcome and the reason."""
     names = network_name(record), record["size"], record["kind"], record["phase"]
     cells = [Cell(name) for name in (*names, framework_and_mode(record), record["strategy"])]
     if record["outcome"] != "ok":
@@ -91,7 +92,10 @@ def side_by_side(machine: Machine) -> Section | None:
 
 
 def agreement(machine: Machine) -> list[Paragraph]:
-    """Return how far the two newest measurements of each cell agree: verdicts, ratios, times."""
+    """Return paragraphs on how far the two newest measurements of each cell agree.
+
+    They compare verdicts, ratios and times.
+    """
     ok: list[AnyRecord] = [
         record for run in machine.runs for record in run.records if record["outcome"] == "ok"
     ]
@@ -112,6 +116,14 @@ def agreement(machine: Machine) -> list[Paragraph]:
 
 
 def _verdict_agreement(pairs: Sequence[tuple[AnyRecord, AnyRecord]]) -> list[Paragraph]:
+    """Return paragraphs on how many verdicts differ between two sessions, and which.
+
+    Args:
+        pairs: for each cell the record before its newest one, and the newest.
+
+    Returns:
+        The paragraphs; empty where no cell has a verdict other than inconclusive in both.
+    """
     both = [(a, b) for a, b in pairs if a["verdict"] in DECIDED and b["verdict"] in DECIDED]
     if not both:
         return []
@@ -125,6 +137,7 @@ def _verdict_agreement(pairs: Sequence[tuple[AnyRecord, AnyRecord]]) -> list[Par
 
 
 def _log_change(old: Mapping[str, float], new: Mapping[str, float]) -> float:
+    """Return the size of the change between two estimates: the absolute log ratio."""
     return abs(math.log(new["estimate"] / old["estimate"]))
 
 
@@ -138,9 +151,13 @@ def _times(run: Run) -> dict[str, float]:
 
 
 def _drift_chart(runs: Sequence[Run], times: Times) -> list[Chart]:
-    """Return the chart of all times together over the runs; empty where it has one mark.
+    """Return the chart that shows how all times together change over the runs.
 
-    A mark is the geometric mean of time over that of the first run, of the cells that both have.
+    A mark is the geometric mean, over the cells of one framework and size, of a run's time over the
+    first run's; only cells that both runs timed count.
+
+    Returns:
+        A list of the chart; empty where it has fewer than two marks.
     """
     keys_of_line: dict[str, list[str]] = {}
     for run in runs:
@@ -159,6 +176,14 @@ def _drift_chart(runs: Sequence[Run], times: Times) -> list[Chart]:
 
 
 def _drift_marks(line: str, keys: Sequence[str], runs: Sequence[Run], times: Times) -> list[Mark]:
+    """Return the marks of one line of `_drift_chart`: one for each run.
+
+    Args:
+        line: framework and size, such as ``torch large``.
+        keys: the `sample_key` of each cell of the line.
+        runs: all runs, oldest first.
+        times: the times of each run's cells.
+    """
     framework, _, size = line.partition(" ")
     first = next((times[run.id] for run in runs if set(keys) & times[run.id].keys()), {})
     common = dict.fromkeys(key for key in keys if key in first)
@@ -174,11 +199,17 @@ def _drift_marks(line: str, keys: Sequence[str], runs: Sequence[Run], times: Tim
 
 
 def _records_by_key(machine: Machine) -> dict[str, AnyRecord]:
+    """Return the newest record of each cell, by `sample_key`."""
     return {sample_key(record): record for record in machine.records}
 
 
 def _runs_table(machine: Machine, repeated: Sequence[str], times: Times) -> Table:
-    """Return the table of times with a column for each run."""
+    """Return the table of times with a row for each cell and a column for each run.
+
+    Args:
+        repeated: the `sample_key` of each cell to show.
+        times: the times of each run's cells.
+    """
     records, runs = _records_by_key(machine), machine.runs
     rows = []
     for key in repeated:
@@ -192,13 +223,25 @@ def _runs_table(machine: Machine, repeated: Sequence[str], times: Times) -> Tabl
 
 
 def _run_cell(time: float | None, first: float) -> Cell:
+    """Return the cell of a time in seconds and its ratio to the first: ``1.23 ms (1.02)``.
+
+    Args:
+        time: None where the run did not time the cell.
+    """
     if time is None:
         return missing("not timed in this run")
     return Cell(f"{seconds_text(time)} ({significant(time / first)})")
 
 
 def _moved_table(machine: Machine, repeated: Sequence[str], times: Times) -> Table:
-    """Return the table of cells whose newest time is furthest from the median of the others."""
+    """Return the table of the `MOVED` cells whose times changed most.
+
+    The change is from the median of all runs but the newest to the newest.
+
+    Args:
+        repeated: the `sample_key` of each cell that may be shown.
+        times: the times of each run's cells.
+    """
     records, changes = _records_by_key(machine), []
     for key in repeated:
         series = [times[run.id][key] for run in machine.runs if key in times[run.id]]
@@ -222,5 +265,6 @@ def _moved_table(machine: Machine, repeated: Sequence[str], times: Times) -> Tab
 
 
 def _name(record: AnyRecord) -> str:
+    """Return the name of a cell for people: network, size, framework, mode, strategy and phase."""
     names = framework_and_mode(record), record["strategy"], record["phase"]
     return f"{network_name(record)} {record['size']}, {' '.join(names)}"

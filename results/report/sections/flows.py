@@ -22,7 +22,10 @@ Flow = Mapping[str, Mapping[str, str]]  # loss → network → state
 
 
 def section(machine: Machine) -> Section:
-    """Return the table of all losses: a row a loss, a field for each network of its scenario."""
+    """Return the section on gradient flow: a table of which loss reaches which network.
+
+    It has a row for each loss, and a field for each network of the loss's scenario.
+    """
     flows = verified_flows(machine)
     if not flows:
         text = "None of these runs says which loss reached which network."
@@ -40,7 +43,11 @@ def section(machine: Machine) -> Section:
 
 
 def verified_flows(machine: Machine) -> dict[str, dict[str, Flow]]:
-    """Return ``scenario/variant`` → framework → flow, each from the newest run that has it."""
+    """Return the gradient flow of each scenario variant, as the runs verified it.
+
+    Returns:
+        ``scenario/variant`` → framework → flow, each from the newest run that has it.
+    """
     verified: dict[str, dict[str, Flow]] = {}
     for run in machine.runs:
         flows = run.settings.get("flows")
@@ -50,6 +57,11 @@ def verified_flows(machine: Machine) -> dict[str, dict[str, Flow]]:
 
 
 def _table(flows: Mapping[str, Mapping[str, Flow]]) -> Table:
+    """Return the table of all flows: a row for each loss.
+
+    Args:
+        flows: as `verified_flows` returns them.
+    """
     rows = [row for name, flow in flows.items() for row in _rows(name, flow)]
     most = max(len(row.cells) for row in rows) - 2
     columns = ["network", "loss", *(f"part {place + 1}" for place in range(most))]
@@ -59,7 +71,11 @@ def _table(flows: Mapping[str, Mapping[str, Flow]]) -> Table:
 def _rows(name: str, flow: Mapping[str, Flow]) -> list[Row]:
     """Return a row for each loss of a scenario.
 
-    Scenarios have different networks, so each field names its own instead of the column.
+    Scenarios have different networks, so each field names its network, instead of the column.
+
+    Args:
+        name: ``scenario/variant``.
+        flow: the flow of each framework.
     """
     scenario, _, variant = name.partition("/")
     title = f"{scenario} {variant}" if variant not in ("", "-") else scenario
@@ -76,7 +92,10 @@ def _rows(name: str, flow: Mapping[str, Flow]) -> list[Row]:
 
 
 def _cell(flow: Mapping[str, Flow], frameworks: list[str], loss: str, network: str) -> Cell:
-    """Return the state of one gradient: once where the frameworks agree, else of both."""
+    """Return the field that says whether a loss reaches a network: ``net1 ✓``.
+
+    It has one symbol where the frameworks agree, else that of each.
+    """
     by_framework = {name: flow[name].get(loss, {}).get(network) for name in frameworks}
     states = {state for state in by_framework.values() if state}
     if not states:

@@ -66,7 +66,7 @@ class _Modes(NamedTuple):
 
 
 def section(machine: Machine) -> Section | None:
-    """Return the section; None where no cell was timed in both frameworks."""
+    """Return the section that compares PyTorch with JAX; None where no cell was timed in both."""
     pairs = machine.pairs
     if not pairs:
         return None
@@ -92,7 +92,10 @@ def section(machine: Machine) -> Section | None:
 
 
 def winner(pair: FrameworkRatio) -> str:
-    """Return the faster framework; empty where the interval of the ratio holds 1."""
+    """Return the faster framework, ``torch`` or ``jax``.
+
+    Returns an empty string where the interval of the ratio holds 1, or there is no interval.
+    """
     low, high = pair.ratio["low"], pair.ratio["high"]
     if low is None or high is None:
         return ""
@@ -100,11 +103,16 @@ def winner(pair: FrameworkRatio) -> str:
 
 
 def _by_modes(pairs: Iterable[FrameworkRatio]) -> dict[_Modes, list[FrameworkRatio]]:
+    """Group pairs by the mode of each framework, such as eager torch against jitted JAX."""
     return group_by(pairs, lambda p: _Modes(p.torch["mode"], p.jax["mode"], p.equal_modes))
 
 
 def _counts(modes: _Modes, pairs: Sequence[FrameworkRatio]) -> Paragraph:
-    """Return in how many pairs each framework is faster, and the two extremes."""
+    """Return the summary of the pairs of two modes, in words.
+
+    It says in how many pairs each framework is faster, how many are undecided, and names the pair
+    with the largest advantage of either framework.
+    """
     counts = {name: sum(winner(pair) == name for pair in pairs) for name in ("torch", "jax", "")}
     pieces = [
         f"{modes}, {len(pairs)} pairs: torch is faster in {counts['torch']}, "
@@ -118,7 +126,13 @@ def _counts(modes: _Modes, pairs: Sequence[FrameworkRatio]) -> Paragraph:
 
 
 def _networks(pairs: Sequence[FrameworkRatio]) -> Paragraph:
-    """Return which networks each framework is faster on, at the largest size measured."""
+    """Return the list, in words, of the networks that each framework is faster on.
+
+    The baseline at the largest size measured stands for a network.
+
+    Args:
+        pairs: those of one combination of modes.
+    """
     names: dict[str, list[str]] = {"torch": [], "jax": [], "": []}
     for name, members in group_by(pairs, lambda pair: str(pair.torch["scenario"])).items():
         pair = _representative(members)
@@ -137,7 +151,11 @@ def _networks(pairs: Sequence[FrameworkRatio]) -> Paragraph:
 
 
 def _representative(pairs: Sequence[FrameworkRatio]) -> FrameworkRatio:
-    """Return the pair that stands for a network: at its largest size, the baseline if timed."""
+    """Return the pair that stands for a network: at its largest size, the baseline if it was timed.
+
+    Args:
+        pairs: all pairs of one scenario.
+    """
     largest = largest_size([pair.torch for pair in pairs])
     places = {phase: place for place, phase in enumerate(PHASE_PREFERENCE)}
     return min(
@@ -150,11 +168,13 @@ def _representative(pairs: Sequence[FrameworkRatio]) -> FrameworkRatio:
 
 
 def _estimate(pair: FrameworkRatio) -> float:
+    """Return the ratio of a pair: jax's time over torch's."""
     estimate: float = pair.ratio["estimate"]
     return estimate
 
 
 def _extreme(pair: FrameworkRatio) -> str:
+    """Return how much faster a framework is in a pair: ``jax 2.1 times as fast (lenet, large)``."""
     ratio = _estimate(pair)
     faster, times = ("torch", ratio) if ratio > 1 else ("jax", 1 / ratio)
     network = f"{network_name(pair.torch)}, {pair.torch['size']}"
@@ -162,7 +182,10 @@ def _extreme(pair: FrameworkRatio) -> str:
 
 
 def _mark(pair: FrameworkRatio) -> Mark:
-    """Return a pair as a mark; it has no framework, as a filter by framework would hide it."""
+    """Return the data of one pair for the chart of ratios.
+
+    It has no field ``framework``: it belongs to both, and a filter by framework would hide it.
+    """
     mark = record_mark(pair.torch) | {end: pair.ratio[end] for end in ("low", "high")}
     modes = f"{pair.torch['mode']} / {pair.jax['mode']}"
     shares = [share_text(record["peak_share"]) for record in (pair.torch, pair.jax)]
@@ -181,6 +204,11 @@ def _mark(pair: FrameworkRatio) -> Mark:
 
 
 def _chart(marks: Sequence[Mark]) -> Chart:
+    """Return the chart of jax's time over torch's.
+
+    Args:
+        marks: one mark a pair, as `_mark` returns them.
+    """
     return charts.ratios(
         "frameworks",
         "JAX's time over torch's",
@@ -192,14 +220,17 @@ def _chart(marks: Sequence[Mark]) -> Chart:
 
 
 def _time(record: AnyRecord) -> str:
+    """Return the record's time as text, such as ``1.23 ms``; a dash where it has none."""
     return seconds_text(record["seconds"]["estimate"] if record["seconds"] else None)
 
 
 def _table(title: str, pairs: Sequence[FrameworkRatio], *, folded: bool = False) -> Table:
+    """Return the table of these pairs: both times, their ratio, and shares of the peak speed."""
     return Table(title, COLUMNS, [_row(pair) for pair in pairs], (4, 5, 6, 8, 9, 10), folded)
 
 
 def _row(pair: FrameworkRatio) -> Row:
+    """Return the row of one pair in `_table`."""
     torch, jax, faster = pair.torch, pair.jax, winner(pair)
     names = network_name(torch), torch["size"], torch["phase"], torch["strategy"]
     cells = [
@@ -212,7 +243,11 @@ def _row(pair: FrameworkRatio) -> Row:
 
 
 def _libraries_cell(torch: AnyRecord, jax: AnyRecord) -> Cell:
-    """Return the cell of the time that the cell's matrix products alone take: jax over torch."""
+    """Return the cell with jax's time over torch's for the matrix products alone.
+
+    That time is the record's share of the peak of the matrix library times its whole time. A dash
+    stands where either record has no such share.
+    """
     if not torch["peak_share"] or not jax["peak_share"]:
         return missing("no share of the peak on both sides")
     best = [record["peak_share"] * record["seconds"]["estimate"] for record in (torch, jax)]

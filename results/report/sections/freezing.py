@@ -58,7 +58,7 @@ JAX = [
 
 
 def section(machine: Machine) -> Section | None:
-    """Return the section; None where no recipe was measured."""
+    """Return the section on recipes for freezing a part; None where no recipe was measured."""
     records = [r for r in machine.records if r["kind"] == FREEZE and r["outcome"] != "unsupported"]
     if not records:
         return None
@@ -80,7 +80,10 @@ def section(machine: Machine) -> Section | None:
 
 
 def _table(title: str, records: Sequence[AnyRecord]) -> Table:
-    """Return the table; peak memory has a column only where it was measured (``--memory``)."""
+    """Return the table of recipes of one framework and mode: time, ratio and counted costs.
+
+    Peak memory has a column only where it was measured (``--memory``).
+    """
     rows = [_row(record) for record in records]
     columns = list(COLUMNS)
     if all(record["peak_bytes"] is None for record in records):
@@ -92,6 +95,11 @@ def _table(title: str, records: Sequence[AnyRecord]) -> Table:
 
 
 def _charts(framework: str, records: Sequence[AnyRecord]) -> list[Chart]:
+    """Return the chart of each recipe's time over that of the same step with nothing frozen.
+
+    Returns:
+        A list of the one chart; empty where no recipe has a ratio.
+    """
     marks = [
         record_mark(r) | {"line": f"{network_name(r)} {r['size']}", "recipe": r["strategy"]}
         for r in records
@@ -109,6 +117,7 @@ def _charts(framework: str, records: Sequence[AnyRecord]) -> list[Chart]:
 
 
 def _row(record: AnyRecord) -> Row:
+    """Return the row of one recipe on one network in `_table`."""
     names = network_name(record), record["size"], record["phase"], record["strategy"]
     if record["outcome"] != "ok":
         reason = str(record["missing"].get("seconds", ""))
@@ -123,9 +132,9 @@ def _row(record: AnyRecord) -> Row:
 
 
 def _holds(record: AnyRecord) -> Cell:
-    """Return whether the frozen parameters stay as they are.
+    """Return the cell that says whether the frozen parameters stay as they are.
 
-    The gate compares them with their start before it lets a cell be timed.
+    The check before the timing compares them with their initial values after a step.
     """
     if is_baseline(record):
         return Cell("nothing is frozen")

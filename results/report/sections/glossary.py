@@ -34,6 +34,14 @@ def section(records: list[AnyRecord], scenarios: Mapping[str, Mapping[str, Any]]
 
 
 def _networks(records: list[AnyRecord], scenarios: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """Return the table that describes each scenario and the dimensions of its sizes.
+
+    Args:
+        scenarios: the name of a scenario → its ``summary`` and its ``sizes``, where known.
+
+    Returns:
+        A list of the table; empty where there are no records.
+    """
     rows = []
     for name, members in group_by(records, lambda record: str(record["scenario"])).items():
         about = scenarios.get(name, {})
@@ -51,13 +59,23 @@ def _networks(records: list[AnyRecord], scenarios: Mapping[str, Mapping[str, Any
 
 
 def _sizes_text(dimensions: Any, measured: set[str]) -> str:
-    """Return ``medium: width 512, batch 192; large: …``, the smallest size first."""
+    """Return the measured sizes in words: ``medium: width 512, batch 192; large: …``.
+
+    Args:
+        dimensions: size → its dimensions, as a run's file has them; it may be of another type.
+        measured: the sizes to mention, the smallest first.
+    """
     known = dimensions if isinstance(dimensions, Mapping) else {}
     ordered = sorted(measured, key=lambda size: (size_rank(size), size))
     return "; ".join(f"{size}: {_dimensions_text(known.get(size))}" for size in ordered)
 
 
 def _dimensions_text(values: Any) -> str:
+    """Return the dimensions of a size in words: ``width 512, batch 192``.
+
+    Args:
+        values: name → value, as a run's file has them; it may be of another type.
+    """
     if not isinstance(values, Mapping) or not values:
         return "not told"
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not False)

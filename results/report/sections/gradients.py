@@ -17,7 +17,7 @@ LEAST_EPSILONS = 0.01  # where the chart shows an error of 0, as a logarithmic a
 
 
 def section(machine: Machine) -> Section:
-    """Return the section: the worst error of each parameter, and gradients that are wrong."""
+    """Return the section on gradient errors: each parameter's largest, and the wrong gradients."""
     errors = gradient_errors(machine.records)
     wrong = [r for r in machine.records if r["equivalence"] not in (None, "pass")]
     blocks: list[Any] = [
@@ -40,6 +40,7 @@ def section(machine: Machine) -> Section:
 
 
 def _chart(errors: list[GradientError]) -> Chart:
+    """Return the chart of the error of each parameter's gradient, in epsilons of its dtype."""
     marks = [
         {
             "problem": network_name(error.record),
@@ -60,6 +61,12 @@ def _chart(errors: list[GradientError]) -> Chart:
 
 
 def _table(errors: list[GradientError], count: int) -> Table:
+    """Return the table of the largest gradient errors.
+
+    Args:
+        errors: the errors to show, the largest first.
+        count: how many errors there are in all.
+    """
     rows = [
         Row(
             [
@@ -77,11 +84,13 @@ def _table(errors: list[GradientError], count: int) -> Table:
 
 
 def _name_cells(record: AnyRecord) -> list[Cell]:
+    """Return the cells that name a record: network, size, framework and mode, strategy, phase."""
     names = network_name(record), record["size"], framework_and_mode(record)
     return [Cell(name) for name in (*names, record["strategy"], record["phase"])]
 
 
 def _table_of_wrong_gradients(records: list[AnyRecord]) -> Table:
+    """Return the table of cells with wrong gradients, and the command to measure each again."""
     rows = [
         Row(
             [

@@ -26,10 +26,10 @@ PURPOSE = {FREEZE: ", to freeze a part"}
 
 
 def paragraphs(records: Sequence[AnyRecord]) -> list[Paragraph]:
-    """Return the headlines.
+    """Return the paragraphs that open the report: its main results in words.
 
-    They say whether the gradients are right, what to write at the largest size, where a strategy
-    beats its baseline, and what to write at the smallest size.
+    They say whether the gradients are right, which strategy to write at the largest size, which
+    strategies are faster than their baseline, and which to write at the smallest size.
     """
     return [
         right_or_wrong(records),
@@ -40,7 +40,11 @@ def paragraphs(records: Sequence[AnyRecord]) -> list[Paragraph]:
 
 
 def right_or_wrong(records: Sequence[AnyRecord]) -> Paragraph:
-    """Return whether every gradient is right, how many cells failed, how many were decided."""
+    """Return a paragraph on correctness and completeness.
+
+    It says whether all gradients agree with float64 ones, how many cells failed, and how many
+    comparisons have a verdict other than inconclusive.
+    """
     outcomes = Counter(record["outcome"] for record in records)
     wrong, ok = outcomes["wrong_gradients"], outcomes["ok"]
     pieces: list[str] = []
@@ -66,7 +70,10 @@ def right_or_wrong(records: Sequence[AnyRecord]) -> Paragraph:
 
 
 def _at_largest_size(records: Iterable[AnyRecord]) -> list[Paragraph]:
-    """Return a sentence for each family, kind and framework, in the framework's usual mode."""
+    """Return a recommendation in words for each family, kind of cell and framework.
+
+    Each is for the largest size of every scenario and the framework's usual mode.
+    """
     largest = largest_size_of_each_scenario(records)
     families = group_by(largest, lambda record: str(record["family"]))
     return [
@@ -81,7 +88,11 @@ def _at_largest_size(records: Iterable[AnyRecord]) -> list[Paragraph]:
 
 
 def _faster_anywhere(records: Sequence[AnyRecord]) -> list[Paragraph]:
-    """List every strategy that is faster than its baseline, or return that there is none."""
+    """Return a paragraph that lists every strategy that is faster than its baseline, at any size.
+
+    Returns:
+        A list of that paragraph, which may say that there is none; empty without any verdict.
+    """
     faster, count = faster_than_baseline(records)
     if not count:
         return []
@@ -97,7 +108,10 @@ def _faster_anywhere(records: Sequence[AnyRecord]) -> list[Paragraph]:
 
 
 def _at_smallest_size(records: Sequence[AnyRecord]) -> list[Paragraph]:
-    """Return a sentence for each kind and framework, over all families together."""
+    """Return a recommendation in words for each kind of cell and framework, at the smallest size.
+
+    The families count together. The list is empty where only one size was measured.
+    """
     members = smallest_size(records)
     return [
         [
@@ -111,11 +125,15 @@ def _at_smallest_size(records: Sequence[AnyRecord]) -> list[Paragraph]:
 
 
 def _short_name(family: str) -> str:
+    """Return the title of a family up to its colon: ``Partial freezing``."""
     return FAMILIES.get(family, family).partition(":")[0]
 
 
 def sentence(recommendation: Recommendation) -> Paragraph:
-    """Return the recommended strategy, then the others, the most expensive first."""
+    """Return a recommendation in words: the strategy to write, and the costs of the others.
+
+    Strategies as good as the recommended one come first, then the rest, the most expensive first.
+    """
     best, baseline = recommendation.best, recommendation.baseline
     if best is None:
         return ["nothing can be told: there is no second way with an interval to compare with."]
@@ -133,7 +151,10 @@ def sentence(recommendation: Recommendation) -> Paragraph:
 
 
 def _range_of_ratios(summary: StrategySummary) -> str:
-    """Return the only ratio, or the lowest and the highest one with their networks."""
+    """Return a strategy's ratio to the baseline in words: ``1.20 [1.18, 1.22] times``.
+
+    Of several ratios it returns the lowest and the highest one with their networks.
+    """
     records = summary.records
     if len(records) == 1:
         return f"{ratio_text(records[0]['ratio'])} times"
@@ -142,4 +163,5 @@ def _range_of_ratios(summary: StrategySummary) -> str:
 
 
 def _cells(count: int) -> str:
+    """Return a number of cells in words: ``1 cell``, ``2 cells``."""
     return f"{count} cell{'' if count == 1 else 's'}"

@@ -27,7 +27,10 @@ DRAWN = 24  # cells at most: with more lines none can be followed
 
 
 def section(machine: Machine) -> Section | None:
-    """Return the section; None where no cell has enough runs to detect a change."""
+    """Return the section on changes of times over the runs of one machine.
+
+    None where no cell has enough runs to detect a change.
+    """
     cells = [
         line
         for line in cell_histories(history.series_of_runs(machine.runs))
@@ -59,6 +62,7 @@ def section(machine: Machine) -> Section | None:
 
 
 def _chart(cells: Sequence[CellHistory]) -> Chart:
+    """Return the chart of each cell's times over the runs."""
     marks = [mark for line in cells for mark in _marks(line)]
     text = (
         "Times over the median of each cell's first runs. A dot is a run at which a level begins."
@@ -67,7 +71,7 @@ def _chart(cells: Sequence[CellHistory]) -> Chart:
 
 
 def _marks(line: CellHistory) -> list[Mark]:
-    """Return a mark for each run of a cell."""
+    """Return the data of a cell's line in the chart: one mark for each run."""
     series = line.series
     first = float(np.median(series.seconds[: LEAST // 2]))
     ratio_at = {change.at: change.ratio for change in line.changes}

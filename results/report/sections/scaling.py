@@ -37,7 +37,12 @@ BREAK_EVEN_COLUMNS = (
 
 
 def section(machine: Machine) -> Section:
-    """Return the section, with those of its three topics that were measured."""
+    """Return the report's section on scaling for one machine.
+
+    It shows the time of separate backward passes by the number of losses, the time of each baseline
+    by size, and the number of calls after which compiling has paid. What was not measured is left
+    out; where nothing was, a sentence says so.
+    """
     blocks: list[Any] = [*_by_losses(machine.records), *_by_size(machine.records)]
     blocks += _break_even(machine)
     if not blocks:
@@ -46,9 +51,12 @@ def section(machine: Machine) -> Section:
 
 
 def _by_losses(records: Sequence[AnyRecord]) -> list[Any]:
-    """Return the chart of the ratio separate over summed by the number of losses.
+    """Return the chart of the ratio "separate backward passes over the summed loss's" by losses.
 
-    The count of FLOPs predicts it: with N losses, N separate passes walk N(N+1)/2 stages.
+    The count of FLOPs predicts the ratio: with N losses, N separate passes walk N(N+1)/2 stages.
+
+    Returns:
+        A list of the one chart; empty where fewer than two numbers of losses were measured.
     """
     chosen = [record for record in records if _has_equal_stages(record)]
     if len({record["variant"] for record in chosen}) < 2:
@@ -79,11 +87,19 @@ def _has_equal_stages(record: AnyRecord) -> bool:
 
 
 def _losses(record: AnyRecord) -> int:
+    """Return the number of losses of a record of variant ``n<N>``: N."""
     return int(record["variant"][1:])
 
 
 def _by_size(records: Sequence[AnyRecord]) -> list[Any]:
-    """Return chart and table of the baseline's time by size, against the count of FLOPs."""
+    """Return the chart and the table of the baseline's time by size.
+
+    The chart draws times over counted FLOPs, the table compares the smallest size with the largest.
+
+    Returns:
+        Chart and table; the table alone where no FLOPs were counted; empty where no network was
+        measured in two sizes.
+    """
     timed = [record for record in records if is_baseline(record) and record["seconds"]]
     lines = group_by(
         timed, lambda r: (network_name(r), r["kind"], r["phase"], framework_and_mode(r))
@@ -115,6 +131,11 @@ def _top_speeds(marks: Sequence[Mark]) -> dict[str, float]:
 
 
 def _line_marks(line: Sequence[AnyRecord]) -> list[Mark]:
+    """Return a mark for each size of one network: time over counted FLOPs, joined by a line.
+
+    Args:
+        line: records of one network, framework, mode and phase that differ in size, by size.
+    """
     largest = line[-1]
     names = network_name(largest), framework_and_mode(largest), largest["phase"], largest["kind"]
     return [
@@ -123,6 +144,11 @@ def _line_marks(line: Sequence[AnyRecord]) -> list[Mark]:
 
 
 def _growth_table(lines: Sequence[Sequence[AnyRecord]]) -> Table:
+    """Return the table that compares the smallest with the largest size of each network.
+
+    Args:
+        lines: for each row, the records of one network that differ in size, the smallest first.
+    """
     columns = [
         "network",
         "framework",
@@ -145,6 +171,12 @@ def _growth_table(lines: Sequence[Sequence[AnyRecord]]) -> Table:
 
 
 def _growth_row(small: AnyRecord, large: AnyRecord) -> Row:
+    """Return a row of `_growth_table`: both times, and how much time and FLOPs grow.
+
+    Args:
+        small: the record of the network's smallest size.
+        large: that of its largest size.
+    """
     times = [record["seconds"]["estimate"] for record in (small, large)]
     flops = [record["flops"] for record in (small, large)]
     names = network_name(large), framework_and_mode(large), large["phase"]
@@ -163,9 +195,10 @@ def _growth_row(small: AnyRecord, large: AnyRecord) -> Row:
 
 
 def _not_arithmetic(small: AnyRecord, large: AnyRecord) -> str:
-    """Return the share of the smaller one's time that its FLOPs do not explain.
+    """Return how much of the smaller size's time its FLOPs do not explain, such as ``37 %``.
 
-    They are taken to run at the speed that the larger one reaches.
+    Its FLOPs are taken to run at the speed that the larger size reaches. "none" where they explain
+    all of the time.
     """
     seconds = large["seconds"]["estimate"] * small["flops"] / large["flops"]
     share = 1 - seconds / small["seconds"]["estimate"]
@@ -173,9 +206,12 @@ def _not_arithmetic(small: AnyRecord, large: AnyRecord) -> str:
 
 
 def _break_even(machine: Machine) -> list[Any]:
-    """Return the table of calls after which compiling has paid.
+    """Return the table of the number of calls after which compiling a cell has paid.
 
     Eager and compiled times are of one run: between sessions the machine itself changes.
+
+    Returns:
+        A list of the table, or of a sentence where no run measured a cell in both modes.
     """
     found = [
         break_even
@@ -198,6 +234,7 @@ def _break_even(machine: Machine) -> list[Any]:
 
 
 def _break_even_row(break_even: BreakEven) -> Row:
+    """Return a row of the break-even table: both times, the costs of compiling, and the calls."""
     record = break_even.record
     names = network_name(record), record["size"], record["phase"], framework_and_mode(record)
     times = [
@@ -214,7 +251,10 @@ def _break_even_row(break_even: BreakEven) -> Row:
 
 
 def _calls_cell(break_even: BreakEven) -> Cell:
-    """Return the number of calls, or a word on why there is none, with the reason as its note."""
+    """Return the cell of the break-even number of calls, with its interval: ``40 [35, 47]``.
+
+    Where there is no such number, a word stands in its place, with the reason as its note.
+    """
     if break_even.calls:
         return Cell(f"{break_even.calls} [{break_even.low}, {break_even.high}]")
     words = {NEVER: "never", INDISTINGUISHABLE: "not told"}
