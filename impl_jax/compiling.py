@@ -59,6 +59,7 @@ class WholeCompiler(EagerCompiler):
     """Compile each function of the program as a whole."""
 
     def _prepared(self, function: Function, donate: tuple[int, ...]) -> EagerFunction:
+        """Return the function compiled as a whole, at its first call."""
         return CompiledFunction(function, donate)
 
 

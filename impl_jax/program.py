@@ -172,6 +172,7 @@ class Gradient(Program):
         return self.gradient(self.start, self.problem.constants)
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
+        """Return the gradients of the last `run`, by name, in the canonical layout."""
         return self._canonical(self.result[0])
 
 

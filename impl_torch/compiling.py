@@ -83,9 +83,11 @@ class WholeCompiler(EagerCompiler):
         clear_compilation_metrics()
 
     def jit(self, function: Function) -> Function:
+        """Return the function compiled as one graph, at its first call."""
         return CompiledFunction(self, function)
 
     def apply_settings(self, *, retains: bool) -> None:
+        """Set donation of saved tensors, and Inductor's cache folder, for this program."""
         # not `config.patch` around each call: Inductor reads both again in the backward pass
         import torch._functorch.config
 
@@ -94,6 +96,7 @@ class WholeCompiler(EagerCompiler):
 
     @contextmanager
     def by_operation(self) -> Iterator[None]:
+        """Run compiled graphs operation by operation while the context lasts."""
         self.runs_by_operation = True
         try:
             yield
@@ -102,6 +105,7 @@ class WholeCompiler(EagerCompiler):
 
     @contextmanager
     def watching(self, mode: AbstractContextManager[Any]) -> Iterator[Any]:
+        """Run the operations of compiled graphs under this dispatch mode; yield the mode."""
         self.watch = mode
         try:
             yield mode
@@ -134,9 +138,11 @@ class NetworkCompiler(WholeCompiler):
     """Compile each stage's network, with the losses at its output, as a graph of its own."""
 
     def problem(self, problem: Problem) -> Problem:
+        """Return the problem with each stage's network and losses compiled as one graph."""
         return _ByNetwork(problem, super().jit)
 
     def jit(self, function: Function) -> Function:
+        """Return the function itself: only the networks that it calls are compiled."""
         return function
 
 

@@ -112,8 +112,14 @@ def ours(
     """Measure a session of this suite to its first look; head spins in the cells of `PAIR`.
 
     Args:
+        subjects: the cells, with their files.
         spins: cell → seconds to spin in each call.
         constants: metric → how to summarise a launch.
+
+    Returns:
+        ``cells`` (a number), ``slower`` (ids), whether the common shift of all cells is slower
+        (``everything``), whether base against base stayed inside the margin (``control_held``),
+        and the ``ratios`` of all rows.
     """
     d: dict[str, list[Any]] = {metric: [] for metric in plan.METRICS}
     control: dict[str, list[Any]] = {metric: [] for metric in plan.METRICS}

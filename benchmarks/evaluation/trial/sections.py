@@ -106,7 +106,7 @@ def power(replayed: Mapping[str, Any], *, matched: bool) -> list[str]:
 
 
 def ours(replayed: Mapping[str, Any]) -> list[str]:
-    """Return the section on this suite's alarms and power, by the metrics that decide."""
+    """Return the lines of the section on this suite's alarms and power, by metric."""
     rows = []
     for condition, one in replayed["conditions"].items():
         for variant, figures in one["ours"].items():
@@ -159,7 +159,7 @@ def coverage(replayed: Mapping[str, Any]) -> list[str]:
 
 
 def constants(replayed: Mapping[str, Any]) -> list[str]:
-    """Return the section on the constants of the estimator that the tuning half chose."""
+    """Return the lines of the section on the constants that the tuning half chose."""
     quantiles = sorted({q for q, _, _ in replayed["grid"]["wall"]})
     drops = sorted({drop for _, drop, _ in replayed["grid"]["wall"]})
     rows = []

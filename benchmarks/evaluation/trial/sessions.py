@@ -92,8 +92,14 @@ def _plain(one: Series) -> dict[str, Any]:
 def figures(series: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Return for each framework standard deviations of log times from session to session.
 
-    For ``own``, ``cell`` and ``cell_out`` it is the median over the cells. Names that end with
-    ``_out`` are figures with the machine reference taken out.
+    Args:
+        series: the entries of `load_series`.
+
+    Returns:
+        framework → figure → value. ``frozen`` is of the machine reference, ``common`` of the part
+        that all cells share, ``own`` of the rest, and ``cell`` of the whole; the last two are
+        medians over the cells. ``changes`` counts cells with a change point. Names that end
+        with ``_out`` are figures with the machine reference taken out.
     """
     by_framework = {}
     for framework in dict.fromkeys(one["framework"] for one in series):
