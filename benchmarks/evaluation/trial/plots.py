@@ -84,20 +84,20 @@ def power(replayed: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _curves(one: Mapping[str, Any], matched: bool) -> dict[str, list[float]]:
+def _curves(figures: Mapping[str, Any], matched: bool) -> dict[str, list[float]]:
     """Return for each tool the percentage of slowed cells that it finds, by slowdown.
 
     Args:
-        one: the figures of one condition in `evaluate.evaluate`.
+        figures: the figures of one condition in `evaluate.evaluate`.
         matched: whether thresholds are those of the matched alarm rate, or the usual ones.
     """
-    powers = {OURS: one["ours"][rates.MAIN]["power"]}
-    for tool, entry in one["tools"].items():
+    powers = {OURS: figures["ours"][rates.MAIN]["power"]}
+    for tool, entry in figures["tools"].items():
         chosen = entry["settings"][rates.best_setting(entry)] if matched else entry
         powers[tool] = chosen["power"]
     curves = {}
-    for tool, one_power in powers.items():
-        pairs = [rates.power_of(one_power, str(f)) for f in plan.SLOWDOWNS]
+    for tool, power in powers.items():
+        pairs = [rates.power_of(power, str(f)) for f in plan.SLOWDOWNS]
         curves[tool] = [100 * hits / of for hits, of in pairs]
     return curves
 

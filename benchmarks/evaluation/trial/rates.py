@@ -29,7 +29,7 @@ class Mark(NamedTuple):
 def upper_bound(hits: int, of: int) -> float:
     """Return Clopper and Pearson's one-sided 95 % upper bound of a rate (1934).
 
-    ``hits`` of ``of`` trials were positive. Without trials the bound is 1.
+    ``hits`` of ``of`` trials were positive. The bound is 1 if all were, or if there were no trials.
     """
     return float(scipy.stats.beta.ppf(0.95, hits + 1, of - hits)) if of > hits else 1.0
 
@@ -79,7 +79,7 @@ def marks(replayed: Mapping[str, Any], cells: Mapping[str, Any]) -> list[Mark]:
 def _silence(replayed: Mapping[str, Any]) -> Mark:
     """Judge whether no replayed session of unchanged code raised an alarm.
 
-    ``replayed`` are the figures of `evaluate.evaluate`, here and in the functions below.
+    ``replayed`` are the figures of `evaluate.evaluate`.
     """
     alarms = [one["ours"][MAIN]["alarms"] for one in replayed["conditions"].values()]
     apart = [one["disjoint"] for one in replayed["conditions"].values()]
@@ -97,7 +97,10 @@ def _silence(replayed: Mapping[str, Any]) -> Mark:
 
 
 def _alarm_causes(replayed: Mapping[str, Any]) -> list[str]:
-    """Return for each condition with alarms a text about their cause."""
+    """Return for each condition with alarms a text about their cause.
+
+    ``replayed`` are the figures of `evaluate.evaluate`.
+    """
     parts = []
     for condition, one in replayed["conditions"].items():
         alarms = one["ours"][MAIN]["alarms"]
@@ -173,7 +176,8 @@ def _power_cause(
 def _ahead(replayed: Mapping[str, Any]) -> Mark:
     """Judge whether this suite finds more cells slowed by 3 % than every other tool.
 
-    All alarm equally often on the tuning half.
+    Thresholds are those at which all alarm equally often on the tuning half. ``replayed`` are the
+    figures of `evaluate.evaluate`.
     """
     parts, behind = [], []
     for condition, one in replayed["conditions"].items():
@@ -201,7 +205,10 @@ def _ahead(replayed: Mapping[str, Any]) -> Mark:
 
 
 def _covered(replayed: Mapping[str, Any]) -> Mark:
-    """Judge whether the 95 % intervals contain the true ratio as often as they should."""
+    """Judge whether the 95 % intervals contain the true ratio as often as they should.
+
+    ``replayed`` are the figures of `evaluate.evaluate`.
+    """
     shares, outside = [], []
     for condition, one in replayed["conditions"].items():
         for metric, looks in one["coverage"].items():

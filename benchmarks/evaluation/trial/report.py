@@ -81,7 +81,10 @@ def page(
 
 
 def _head(replayed: Mapping[str, Any], summarised: Mapping[str, Any]) -> list[str]:
-    """Return the lines of title, question, machine and the description of the trial."""
+    """Return the lines of title, question, machine and the description of the trial.
+
+    The arguments are those of `page`, as in all functions below it.
+    """
     machine = summarised["machine"]
     names = ", ".join(f"{name} {machine[name]}" for name in summary.PACKAGES)
     lines = [
@@ -151,7 +154,7 @@ def _processes(replayed: Mapping[str, Any]) -> str:
 
 
 def _marks(marks: Sequence[rates.Mark]) -> list[str]:
-    """Return the lines of the section that judges the pass marks, with causes of misses."""
+    """Return the lines of the section on the pass marks, with the causes of those missed."""
     lines = ["## What was asked for", ""]
     rows = [[m.requirement, "yes" if m.reached else "**no**", m.evidence] for m in marks]
     lines += sections.table(["mark", "reached", "seen"], rows, 3)

@@ -83,10 +83,10 @@ def compare_pairs(folder: Path) -> dict[str, int]:
     }
 
 
-def _plain(one: Series) -> dict[str, Any]:
+def _plain(series: Series) -> dict[str, Any]:
     """Return the series of one cell as JSON, as `load_series` describes it."""
-    times = {"seconds": one.seconds.tolist(), "frozen": one.reference_seconds.tolist()}
-    return {"cell": one.name, "framework": one.cell["framework"], **times}
+    times = {"seconds": series.seconds.tolist(), "frozen": series.reference_seconds.tolist()}
+    return {"cell": series.name, "framework": series.cell["framework"], **times}
 
 
 def figures(series: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
