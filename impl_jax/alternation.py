@@ -66,6 +66,7 @@ class Discriminator(nnx.Module):
         return tuple(self._judge(x) for x in batches)
 
     def _judge(self, x: Array) -> Array:
+        """Return D's probability that each example of one batch is real: [batch]."""
         h = nnx.leaky_relu(self.linear1(x), 0.2)
         h = nnx.leaky_relu(self.linear2(h), 0.2)
         return nnx.sigmoid(self.linear3(h))[:, 0]
@@ -87,15 +88,21 @@ def gan(*, noise: int, hidden: int, pixels: int, turn: str, rngs: nnx.Rngs) -> l
 
 
 def _real_and_fake(fake: Array, data: Data) -> tuple[Array, ...]:
+    """Link G to D in turn ``d``: return the batches of real and of generated examples."""
     return data["real"], fake
 
 
 def _fake(fake: Array, _: Data) -> tuple[Array, ...]:
+    """Link G to D in turn ``g``: return the one batch of generated examples."""
     return (fake,)
 
 
 def _judged(batch: int, *, real: bool):  # type: ignore[no-untyped-def]
-    """Return the loss that is the binary cross-entropy of D's judgements of one of its batches."""
+    """Return a loss: the binary cross-entropy of D's judgements of one of its batches.
+
+    ``batch`` is the place of the batch in D's output, and ``real`` whether its target is 1 or 0.
+    The loss is a function of that output and the data, as in `Stage`.
+    """
 
     def loss(judgements: tuple[Array, ...], _: Data) -> Array:
         judged = judgements[batch]

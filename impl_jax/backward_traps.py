@@ -1,7 +1,8 @@
 """Demonstrate the traps of several backward passes in JAX.
 
 Each function runs the wrong way and the right way side by side and returns the results as plain
-data. The test of the same subject in ``benchmarks/test_backward_traps.py`` judges them.
+data, which docs/traps.md shows as a table. The test of the same subject in
+``benchmarks/test_backward_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ def host_array_inside_jit() -> dict[str, Any]:
 
 
 def _networks() -> tuple[Networks, tuple[Array, Array]]:
+    """Return two networks as lists of weights, and data: a batch of inputs and its target."""
     keys = jax.random.split(jax.random.key(0), 7)
     scale = (2.0 / WIDTH) ** 0.5
     layers = [jax.random.normal(key, (WIDTH, WIDTH)) * scale for key in keys[:6]]
@@ -84,23 +86,26 @@ def _networks() -> tuple[Networks, tuple[Array, Array]]:
 
 
 def _two_losses(networks: Networks, data: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Run net1 and net2 in series; return the mean squared error of each output against ones."""
     between = _run(networks["net1"], data[0])
     end = _run(networks["net2"], between)
     return jnp.mean((between - data[1]) ** 2), jnp.mean((end - data[1]) ** 2)
 
 
 def _run(layers: list[Array], x: Array) -> Array:
+    """Run a network: a product with each weight, and ReLU."""
     for layer in layers:
         x = jax.nn.relu(x @ layer)
     return x
 
 
 def _equal(one: Any, other: Any) -> bool:
+    """Return whether all arrays of two pytrees are equal, bit for bit."""
     return all(jax.tree.leaves(jax.tree.map(lambda a, b: bool(jnp.all(a == b)), one, other)))
 
 
 def _raised(call: Callable[[], Any]) -> dict[str, str] | None:
-    """Return type and message of the error that the call raises; None if it raises none."""
+    """Call a function; return type and message of the error that it raises, or None."""
     try:
         jax.block_until_ready(call())
     except Exception as error:

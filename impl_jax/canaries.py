@@ -1,6 +1,8 @@
-"""Make programs for the harness's canaries, checks of the measurement itself.
+"""Make programs for the harness's canaries: checks of the measurement with a known answer.
 
-They are work of a known amount, and a gradient that is known by hand.
+`Chain` is work of a known amount: a clock must show twice the time for twice the products, and the
+harness must notice a call whose work is not waited for. `Gradient` is known by hand: the check of
+gradients must accept the right one, and refuse the one that is wrong by a factor.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ SIDE = {"cpu": 256, "gpu": 2048}
 
 
 class Canaries:
-    """Make the canaries' programs on a session's device and in its dtype."""
+    """Make the programs of the canaries on a session's device and in its dtype."""
 
     def __init__(self, session: Session) -> None:
         self.device, self.dtype = session.device, session.dtype
@@ -32,20 +34,27 @@ class Canaries:
         self.multiply = jax.jit(jnp.matmul).lower(self.operand, self.operand).compile()
 
     def synchronous(self) -> str | None:
-        """Return why no call returns before its work is done here; None where one may."""
+        """Return the reason why no call returns before its work is done; None where one may.
+
+        The harness cannot check there that it waits for the work.
+        """
         ahead = jax.config.values.get("jax_cpu_enable_async_dispatch", True)
         if self.device.platform == "cpu" and not ahead:
             return "jax_cpu_enable_async_dispatch is off: a call returns when its work is done"
         return None
 
     def chain(self, count: int, *, waited: bool = True) -> Chain:
-        """Return a program of ``count`` products, whose `wait` waits only if ``waited``."""
+        """Return a program of ``count`` matrix products, each of the result before it.
+
+        Unless ``waited``, its `wait` returns at once, which the harness must notice.
+        """
         return Chain(self, count, waited)
 
     def gradient(self, arrays: Mapping[str, NDArray[Any]], scale: float) -> Gradient:
-        """Return a program that computes the gradient of ½‖x wᵀ − t‖² by w, times ``scale``.
+        """Return a program that computes ``scale`` times the gradient of ½‖x wᵀ − t‖² by w.
 
-        ``arrays`` are w, x and t in the canonical layout.
+        A ``scale`` other than 1 makes a wrong gradient, which the harness must refuse. ``arrays``
+        are w, x and t in the canonical layout.
         """
         return Gradient(self, arrays, scale)
 
@@ -62,9 +71,11 @@ class Chain:
         self.result = self.operand
 
     def prepare(self) -> None:
+        """Wait for work that an earlier call may have left behind."""
         runtime.synchronize(self.result)  # an unwaited call may have left work behind
 
     def run(self, carry: None) -> jax.Array:
+        """Compute the products; return the last one."""
         value = self.operand
         for _ in range(self.count):
             value = self.multiply(value, self.operand)
@@ -72,13 +83,16 @@ class Chain:
         return value
 
     def wait(self, result: jax.Array) -> None:
+        """Wait until the products are computed, or return at once if not ``waited``."""
         if self.waited:
             runtime.synchronize(result)
 
     def finished(self) -> bool:
+        """Return whether all queued work is done."""
         return runtime.finished(self.device)
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """Do nothing: there is no state to restore."""
 
 
 class Gradient:
@@ -95,19 +109,24 @@ class Gradient:
         )
         self.result = self.w
 
-    def prepare(self) -> None: ...
+    def prepare(self) -> None:
+        """Do nothing: a call leaves nothing behind."""
 
     def run(self, carry: None) -> jax.Array:
+        """Compute the gradient."""
         return _gradient(self.w, self.x, self.t, self.scale)
 
     def wait(self, result: jax.Array) -> None:
+        """Wait until the gradient is computed."""
         runtime.synchronize(result)
         self.result = result
 
     def finished(self) -> bool:
+        """Return whether all queued work is done."""
         return runtime.finished(self.device)
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """Do nothing: there is no state to restore."""
 
     def gradients(self) -> dict[str, NDArray[Any]]:
         """Return the gradient of the last `run`, under the name ``w``."""
@@ -117,4 +136,8 @@ class Gradient:
 @jax.jit
 @jax.grad
 def _gradient(w: jax.Array, x: jax.Array, t: jax.Array, scale: float) -> jax.Array:
+    """Return the loss, scale · ½‖x w − t‖²; the decorators make it the gradient by w, jitted.
+
+    ``w`` is in JAX's layout, the transpose of the canonical one.
+    """
     return scale / 2 * jnp.square(x @ w - t).sum()

@@ -116,6 +116,10 @@ def severed_cascade(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
 
 
 def _linear_pair(width: int, enter: Callable[[Array, Data], Array], rngs: nnx.Rngs) -> list[Stage]:
+    """Return the stages of `linear_cascade`, with ``enter`` as the link from net1 to net2.
+
+    A link is a function of net1's output and the data.
+    """
     return [
         Stage("net1", LinearNet(width, rngs), {"loss1": against("target1", squared_error)}),
         Stage("net2", LinearNet(width, rngs), {"loss2": against("target2", squared_error)}, enter),

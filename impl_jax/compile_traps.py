@@ -1,7 +1,8 @@
 """Demonstrate the traps of compiled backward passes in JAX.
 
 Each function runs the wrong way and the right way side by side and returns the results as plain
-data. The test of the same subject in ``benchmarks/test_backward_traps.py`` judges them.
+data, which docs/traps.md shows as a table. The test of the same subject in
+``benchmarks/test_backward_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -70,9 +71,11 @@ def cache_entries() -> dict[str, Any]:
 
 
 def _products(function: Callable[[Networks], Any], networks: Networks) -> int:
+    """Return how many products of one Linear layer the compiled function's FLOPs make up."""
     cost = jax.jit(function).lower(networks).compile().cost_analysis() or {}
     return round(cost["flops"] / PRODUCT)
 
 
 def _entries(jitted: Any) -> int:
+    """Return the number of entries in a jitted function's cache, one for each compilation."""
     return jitted._cache_size()

@@ -24,7 +24,7 @@ class EagerCompiler:
         self.functions: list[EagerFunction] = []  # those that the timed part of the program calls
 
     def jit(self, function: Function, donate: tuple[int, ...] = ()) -> EagerFunction:
-        """Return the function as the program is to call it.
+        """Return the function that the program is to call in place of this one.
 
         ``donate`` are the positions of the arguments whose memory the outputs may overwrite.
         """
@@ -33,6 +33,7 @@ class EagerCompiler:
         return prepared
 
     def _prepared(self, function: Function, donate: tuple[int, ...]) -> EagerFunction:
+        """Return the function as this compiler has it run; arguments as in `jit`."""
         return EagerFunction(function)
 
     def exclude(self, function: Function) -> None:
@@ -50,7 +51,7 @@ class EagerCompiler:
         return _total(one.compile_seconds for one in self.functions)
 
     def flops(self) -> float | None:
-        """Return the FLOPs of one call of each function; None where XLA never saw the whole."""
+        """Return the FLOPs of one call of each function together; None where XLA sees no whole."""
         return _total(one.flops() for one in self.functions)
 
 
@@ -58,6 +59,7 @@ class WholeCompiler(EagerCompiler):
     """Compile each function of the program as a whole."""
 
     def _prepared(self, function: Function, donate: tuple[int, ...]) -> EagerFunction:
+        """Return the function compiled as a whole, at its first call."""
         return CompiledFunction(function, donate)
 
 
@@ -105,6 +107,7 @@ class CompiledFunction(EagerFunction):
         return self.executable(*args)
 
     def _compile(self, args: tuple[Any, ...]) -> None:
+        """Compile the function for arguments of these shapes and types, and time it."""
         start = time.perf_counter()
         self.traced = self._jitted.trace(*args)
         lowered = self.traced.lower()
@@ -119,6 +122,6 @@ class CompiledFunction(EagerFunction):
 
 
 def _total(parts: Iterable[float | None]) -> float | None:
-    """Return the sum; None where a part is unknown."""
+    """Return the sum of these numbers; None where one of them is None, for unknown."""
     known = list(parts)
     return None if None in known else sum(filter(None, known))

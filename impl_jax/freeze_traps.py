@@ -1,7 +1,8 @@
 """Demonstrate the traps of freezing a part of the networks in JAX, flax and optax.
 
 Each function runs the wrong way and the right way side by side and returns the results as plain
-data. The test of the same subject in ``benchmarks/test_freeze_traps.py`` judges them.
+data, which docs/traps.md shows as a table. The test of the same subject in
+``benchmarks/test_freeze_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -228,6 +229,7 @@ def optimizer_trajectories() -> dict[str, list[list[float]]]:
 
 
 def _trajectory(optimizer: optax.GradientTransformation) -> list[list[float]]:
+    """Return three weights after each step of an optimizer along the 20 gradients."""
     weight = jnp.array([1.0, -2.0, 0.5])
     state, path = optimizer.init(weight), []
     update = jax.jit(optimizer.update)
@@ -252,6 +254,7 @@ def _networks() -> Networks:
 
 
 def _loss(networks: Networks) -> Array:
+    """Return the sum of (net1 · net2 − 1)², elementwise over three weights of each network."""
     return ((networks["net1"] * networks["net2"] - 1.0) ** 2).sum()
 
 
@@ -261,6 +264,7 @@ def _step(
     networks: Networks,
     state: Any,
 ) -> tuple[Networks, Any]:
+    """Return networks and optimizer state after one step along the gradient of the loss."""
     updates, state = optimizer.update(jax.grad(loss)(networks), state, networks)
     return optax.apply_updates(networks, updates), state
 
@@ -279,24 +283,30 @@ class _Normalized(nnx.Module):
 
 
 def _batch() -> Array:
+    """Return a batch of four examples of three features."""
     return jnp.arange(12.0).reshape(4, 3) / 4.0
 
 
 def _squares(model: _Normalized, x: Array) -> Array:
+    """Return the mean squared error of the model's output against ones."""
     return jnp.mean((model(x) - 1.0) ** 2)
 
 
 def _distance(one: Array, other: Array) -> float:
-    """Return the largest difference of any element."""
+    """Return the largest absolute difference of any element."""
     return float(jnp.abs(one - other).max())
 
 
 def _moved(model: nnx.Module, start: nnx.Module, part: Any) -> float:
-    """Return the largest change of any element in that part."""
+    """Return the largest change of any element from the model ``start`` to ``model``.
+
+    ``part`` is nnx's filter of the variables to compare.
+    """
     before, after = (nnx.state(m, part) for m in (start, model))
     return max(jax.tree.leaves(jax.tree.map(_distance, before, after)))
 
 
 def _statistics_moved(network: nnx.Module) -> float:
+    """Return the largest absolute running mean, which is 0 before any batch."""
     means = nnx.state(network, nnx.All(nnx.BatchStat, nnx.PathContains("mean")))
     return max(float(jnp.abs(mean).max()) for mean in jax.tree.leaves(means))

@@ -20,7 +20,10 @@ Layout = tuple[tuple[int, ...], np.dtype[Any]]
 
 
 class Product:
-    """Hold ``count`` products of the same shapes and layouts; `run` computes one of them anew."""
+    """Hold operands of one shape and layout; ``count`` is how often the cell multiplies such.
+
+    ``flops`` is the cost of one product.
+    """
 
     def __init__(
         self, operands: tuple[Layout, Layout], dimensions: Any, count: int, device: jax.Device
@@ -39,11 +42,12 @@ class Product:
         self._compiled = multiply.lower(*self._operands).compile()
 
     def run(self) -> jax.Array:
+        """Compute one product of the operands, and return it."""
         return self._compiled(*self._operands)
 
 
 def record(programs: list[ClosedJaxpr], device: jax.Device) -> list[Product]:
-    """Return the products in these traced programs, equal ones together."""
+    """Return the products in these traced programs, equal ones as one `Product` with a count."""
     counts: Counter[tuple[tuple[Layout, Layout], Any]] = Counter()
     for program in programs:
         # XLA removes computations that no output needs; the traced program still has them
@@ -56,7 +60,7 @@ def record(programs: list[ClosedJaxpr], device: jax.Device) -> list[Product]:
 
 
 def _equations(jaxpr: Jaxpr) -> Iterator[Any]:
-    """Yield every equation, also those of nested jaxprs such as a jit inside a jit."""
+    """Yield every equation of a jaxpr, also those of jaxprs inside it, such as a nested jit."""
     for equation in jaxpr.eqns:
         yield equation
         for value in jax.tree.leaves(

@@ -1,6 +1,10 @@
 """Build a scenario's optimizer, change its learning rates, and read its state.
 
-It is one optimizer with parameter groups, one for each network, or one over all parameters.
+A scenario has one optimizer over all parameters, one with a parameter group for each network or
+learning rate, or a separate optimizer for each of these (see `build`). Read from its state are
+first moments, counted steps and bytes, by which the harness compares both frameworks. The gradients
+of a first step can be recovered from its first moments (`gradient_of`): a jitted step that returned
+gradients would be another program.
 """
 
 from __future__ import annotations
@@ -47,7 +51,10 @@ STATIC: dict[str, tuple[str, ...]] = {  # settings that are no arrays in the sta
 
 
 def make(kind: str, settings: Mapping[str, Any], *, adjustable: bool = False) -> Transformation:
-    """Build an optimizer of this kind, with its learning rate in its state if ``adjustable``."""
+    """Build an optimizer of this kind (a key of `KINDS`) with these keyword arguments.
+
+    If ``adjustable``, its learning rate is in its state, where `scale_rates` can change it.
+    """
     factory = KINDS[kind]
     if adjustable:
         return optax.inject_hyperparams(factory, STATIC[kind])(**settings)
@@ -91,10 +98,12 @@ def build(
 def split(
     names: Iterable[str], prefixes: Iterable[str], *, complain: bool = False
 ) -> dict[str, list[str]]:
-    """Group names by their prefix, and by the label ``rest`` where they have none of these.
+    """Sort the names of parameters into groups; return prefix → names.
 
-    A prefix without names makes no group. optax accepts a label without parameters silently; with
-    ``complain`` it raises ValueError.
+    ``prefixes`` are names of layers or networks; a name belongs to the first prefix that it starts
+    with. The names under no prefix make the group ``rest``, and empty groups are left out. optax
+    accepts a label without parameters silently; with ``complain`` a prefix without names raises
+    ValueError.
     """
     left, groups = list(names), {}
     for prefix in prefixes:
@@ -110,13 +119,19 @@ def split(
 
 
 def _layer(name: str) -> str:
+    """Return the layer of a parameter: ``net1.linear`` for ``net1.linear.weight``."""
     return name.rpartition(".")[0]
 
 
 def _separate(
     optimizers: Mapping[str, Transformation], members: Mapping[str, list[str]]
 ) -> Transformation:
-    """Join an optimizer for each label; one whose parameters have no gradients is not stepped."""
+    """Return one transformation that steps a separate optimizer for each label.
+
+    ``members`` maps a label to the names of its parameters. The state maps a label to the state of
+    its optimizer. An optimizer whose parameters have no gradients in an update is not stepped, and
+    its state stays.
+    """
 
     def part(tree: Parameters, label: str) -> Parameters:
         return {name: tree[name] for name in members[label] if name in tree}
@@ -140,7 +155,7 @@ def _separate(
 
 
 def scale_rates(state: Any, factor: float) -> Any:
-    """Return the state with every learning rate multiplied; all other state is kept.
+    """Return the state with every learning rate multiplied by ``factor``, and all else as it is.
 
     Only an optimizer that was built ``adjustable`` has its learning rate in the state
     (`optax.inject_hyperparams`).
@@ -159,9 +174,10 @@ def scale_rates(state: Any, factor: float) -> Any:
 
 
 def memory(state: Any) -> tuple[Parameters, dict[str, int]]:
-    """Return the first moments and the counted steps of an optimizer's state, by parameter name.
+    """Return the first moments and the numbers of steps in an optimizer's state.
 
-    SGD's first moment is its momentum; SGD counts no steps.
+    Both map the name of a parameter to its own. SGD's first moment is its momentum; SGD counts no
+    steps.
     """
 
     def has_moments(node: Any) -> bool:
@@ -179,9 +195,15 @@ def memory(state: Any) -> tuple[Parameters, dict[str, int]]:
 
 
 def gradient_of(state: Any, optimizer: Mapping[str, Any], start: Parameters) -> Parameters:
-    """Recover the gradients of the first step from the first moments; empty where there are none.
+    """Return the gradients of the first step, recovered from the first moments that it left.
 
-    Adam's moment is then m = (1 − β₁) g and SGD's is g. L2 decay has been added to g in both.
+    Adam's moment is then m = (1 − β₁) g and SGD's is g. L2 decay has been added to g in both, and
+    is taken off again. The result is empty for an optimizer without moments.
+
+    Args:
+        state: the optimizer's state after its first step.
+        optimizer: its ``kind`` and ``settings``, as in `build`.
+        start: the parameters before the step, by name.
     """
     settings, moments = optimizer["settings"], memory(state)[0]
     share = 1.0 if optimizer["kind"] == "sgd" else 1.0 - settings.get("betas", BETAS)[0]

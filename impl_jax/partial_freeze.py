@@ -92,6 +92,7 @@ class SelfAttention(nnx.Module):
 
 
 def _pixels(image: Array) -> Array:
+    """Reshape images [batch, height, width, channels] to [batch, pixels, channels]."""
     return image.reshape(image.shape[0], -1, image.shape[-1])
 
 
@@ -160,10 +161,12 @@ def frozen_prefix(*, channels: int, rngs: nnx.Rngs) -> list[Stage]:
 
 
 def _conv3(inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Conv:
+    """Return a 3×3 convolution that keeps height and width."""
     return nnx.Conv(inputs, outputs, (3, 3), rngs=rngs)
 
 
 def _pool(x: Array) -> Array:
+    """Halve height and width by max-pooling over windows of 2×2."""
     return nnx.max_pool(x, (2, 2), strides=(2, 2))
 
 
@@ -257,7 +260,7 @@ def staged_unfreeze(*, width: int, rngs: nnx.Rngs) -> list[Stage]:
 
 
 def lenet(features: Convolutions, width: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Build the stages of LeNet from its convolutions and a new classifier."""
+    """Return the stages of LeNet: these convolutions, and a new classifier with the loss."""
     image = {"linear1": (16 * width, 5, 5)}
     classifier = Classifier(width, rngs=rngs)
     return [
@@ -269,14 +272,15 @@ def lenet(features: Convolutions, width: int, rngs: nnx.Rngs) -> list[Stage]:
 def load_matching(
     own: Mapping[str, NDArray[Any]], pretrained: Mapping[str, NDArray[Any]]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, list[str]]]:
-    """Merge the arrays of a pretrained state whose names and shapes match; return state and report.
+    """Merge the arrays of a pretrained state whose names and shapes match into the own state.
 
-    Both states are in the canonical layout: in nnx's a transposed kernel could match by accident.
+    Return the merged state and a report. Both states are in the canonical layout: in nnx's a
+    transposed kernel could match by accident.
 
     Report:
         ``loaded``: names of the arrays that match.
         ``missing``: names that only the network has.
-        ``unexpected``: names that only the state has.
+        ``unexpected``: names that only the pretrained state has.
         ``mismatched``: names of arrays of different shapes. `nnx.update` would accept them, and the
             network would fail when it is called, so they are filtered out first.
     """

@@ -35,7 +35,7 @@ def cut(value: Array, data: Data) -> Array:
 
 
 def against(target: str, loss: Callable[[Array, Array], Array]) -> Callable[..., Array]:
-    """Return the loss of a stage's output against the entry ``target`` of the data.
+    """Return the function (output, data) → loss of a stage's output against ``data[target]``.
 
     ``loss(output, target)`` may be elementwise, as optax's losses are: its mean is taken.
     """
@@ -68,10 +68,12 @@ class Stage:
 
     @cached_property
     def _split(self) -> Any:
+        """Split the network into graph definition, BatchNorm's statistics, and parameters."""
         # graph definition, BatchNorm's statistics, and everything else: the parameters
         return nnx.split(self.network, nnx.BatchStat, ...)
 
     def _named(self, state: Any) -> dict[str, tuple[Path, Any]]:
+        """Return canonical name → (nnx's path, leaf) for each leaf of an nnx state."""
         return {
             f"{self.name}.{canonical(path)}": (path, leaf)
             for path, leaf in nnx.to_flat_state(state)
@@ -88,7 +90,13 @@ class Stage:
         return self._named(self._split[1])
 
     def call(self, parameters: Parameters, buffers: Buffers, value: Any) -> tuple[Any, Buffers]:
-        """Run the network as a pure function; return its output and its buffers afterwards."""
+        """Run the network as a pure function of its arrays; return its output and its buffers.
+
+        Args:
+            parameters: all parameters of the problem, by canonical name.
+            buffers: all buffers before the call, by canonical name.
+            value: the input of the network.
+        """
 
         def state(named: Mapping[str, Any], arrays: Mapping[str, Array]) -> Any:
             return nnx.from_flat_state([(path, arrays[n]) for n, (path, _) in named.items()])
@@ -154,7 +162,7 @@ class Problem:
         return {name: both[name] for name in self.names}
 
     def load(self, parameters: Parameters, buffers: Buffers) -> None:
-        """Hold these arrays, which must be in JAX's layout, as parameters and buffers."""
+        """Set parameters and buffers to these arrays, which must be in JAX's layout, by name."""
         self.trainable = {n: parameters[n] for n in self.names if n not in set(self.frozen)}
         frozen = {n: parameters[n] for n in self.frozen}
         self.constants = {**self.constants, "frozen": frozen, "buffers": buffers}
@@ -164,7 +172,11 @@ class Problem:
         return {name: parameters[name] for name in self.flow[loss]}
 
     def gradient_crosses(self, boundary: int) -> bool:
-        """Return whether a gradient passes from stage ``boundary + 1`` back into earlier stages."""
+        """Return whether a gradient passes from stage ``boundary + 1`` back into earlier stages.
+
+        ``boundary`` is the index of the last stage in front of the boundary. No gradient passes
+        where all in front is frozen, or where no loss behind reaches it.
+        """
         before = tuple(f"{stage.name}." for stage in self.stages[: boundary + 1])
         behind = {loss for stage in self.stages[boundary + 1 :] for loss in stage.losses}
         return any(
@@ -179,7 +191,7 @@ class Problem:
         constants: Constants,
         among: Collection[str] | None = None,
     ) -> tuple[Any, Losses, Buffers]:
-        """Return one stage's output, its losses, and its buffers afterwards.
+        """Run one stage; return the output of its network, its losses, and its buffers afterwards.
 
         Args:
             stage: one of ``stages``.
@@ -202,7 +214,11 @@ class Problem:
         until: str | None = None,
         among: Collection[str] | None = None,
     ) -> tuple[Losses, Buffers]:
-        """Return `losses`, of those ``among`` the names, and the buffers after the forward pass."""
+        """Run all networks; return the losses and the buffers after the forward pass, by name.
+
+        ``among`` are the names of the losses to compute, by default all that reach a trained
+        parameter. With ``until`` no stage behind the one of that loss is run.
+        """
         value, losses, buffers = constants["data"]["x"], Losses(), Buffers()
         for stage in self.stages:
             value, stage_losses, moved = self.run_stage(stage, value, parameters, constants, among)
@@ -215,9 +231,9 @@ class Problem:
     def losses(
         self, parameters: Parameters, constants: Constants, *, until: str | None = None
     ) -> Losses:
-        """Return every loss that reaches a trained parameter, in order; see `run_stage`.
+        """Run all networks; return every loss that reaches a trained parameter, by name.
 
-        With ``until`` no stage behind that loss's own is run.
+        With ``until`` no stage behind the one of that loss is run.
         """
         return self.forward(parameters, constants, until=until)[0]
 

@@ -1,4 +1,8 @@
-"""Run a strategy or recipe in one phase, split into an untimed part and the part that is timed."""
+"""Run a strategy or recipe in one phase, split into an untimed part and the part that is timed.
+
+The phases are `Backward` (the backward pass alone), `Gradient` (forward and backward pass) and
+`Step` (both, and the optimizer's update).
+"""
 
 from __future__ import annotations
 
@@ -33,12 +37,12 @@ class Program(ABC):
         self._products: list[gemms.Product] | None = None
 
     def prepare(self) -> Any:
-        """Return what `run` needs and the phase does not count, such as the forward pass."""
+        """Return the argument of `run`; not timed, as the forward pass of the phase `Backward`."""
         return None
 
     @abstractmethod
     def run(self, carry: Any) -> Any:
-        """Run the phase once, given what `prepare` returned."""
+        """Run the timed part of the phase once; ``carry`` is the result of `prepare`."""
 
     def wait(self, result: Any) -> None:
         """Block until every output of `run` is computed: JAX returns before that."""
@@ -46,7 +50,7 @@ class Program(ABC):
         self.result = result
 
     def finished(self) -> bool:
-        """Return whether all queued work is done; after `wait`, it must be."""
+        """Return whether all queued work is done; the harness checks that it is after `wait`."""
         return runtime.finished(self.device)
 
     def reset(self) -> None:
@@ -58,20 +62,25 @@ class Program(ABC):
         self.result = None
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
-        """Return the gradients of the last `run`, in the canonical layout.
+        """Return the gradients of the last `run`, by parameter name.
 
-        A parameter that was not differentiated is left out.
+        They are NumPy arrays in the canonical layout, which is torch's. A parameter that was not
+        differentiated is left out.
         """
         return self._canonical(self.result)
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        """Return every parameter and buffer after the last `run`; empty unless it is a step."""
+        """Return all parameters and buffers after the last `run`; empty unless it is a step.
+
+        They map a name to a NumPy array in the canonical layout, which is torch's.
+        """
         return {}
 
     def count(self) -> dict[str, Any]:
-        """Return FLOPs of the timed part and bytes saved for it, by XLA's own analysis.
+        """Return ``flops`` of one call of the timed part, and ``residual_bytes`` saved for it.
 
-        ``residual_bytes`` is None where the forward pass is inside the same jit.
+        Both are by XLA's own analysis. The latter are the residuals that the forward pass returns;
+        None where the forward pass is inside the same jit.
         """
         return {"flops": self.compiler.flops(), "residual_bytes": None}
 
@@ -83,6 +92,7 @@ class Program(ABC):
         return self._products
 
     def _canonical(self, arrays: Parameters) -> dict[str, NDArray[np.floating]]:
+        """Return these arrays by parameter name as NumPy arrays in torch's layout."""
         flattened = self.problem.flattened
         return {n: layout.parameter_out(a, flattened.get(n)) for n, a in arrays.items()}
 
@@ -120,14 +130,17 @@ class Backward(Program):
         compiler.exclude(self.forward)
 
     def prepare(self) -> Any:
+        """Run the forward pass, and return its pullbacks when their residuals are computed."""
         carry = self.forward(self.problem.trainable, self.problem.constants)
         runtime.synchronize(carry)
         return carry
 
     def run(self, carry: Any) -> Any:
+        """Run the backward pass; return the gradients by parameter name."""
         return self.backward(carry)
 
     def count(self) -> dict[str, Any]:
+        """Return the counts of `Program.count`, with the bytes of the pullbacks' residuals."""
         return super().count() | {"residual_bytes": leaves_bytes(self.prepare())}
 
 
@@ -155,9 +168,11 @@ class Gradient(Program):
         return {name: grads[name] for name in self.recipe.update_gradients}, buffers
 
     def run(self, carry: None) -> Any:
+        """Run forward and backward pass; return gradients by name, and the buffers afterwards."""
         return self.gradient(self.start, self.problem.constants)
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
+        """Return the gradients of the last `run`, by name, in the canonical layout."""
         return self._canonical(self.result[0])
 
 
@@ -194,15 +209,21 @@ class Step(Program):
         self.reset()
 
     def _update(self, parameters: Parameters, state: Any, grads: Parameters) -> tuple[Any, Any]:
+        """Return parameters and optimizer state after the optimizer has read the gradients."""
         updates, state = self.transformation.update(grads, state, parameters)
         return optax.apply_updates(parameters, updates), state
 
     def _step(self, parameters: Parameters, state: Any, constants: Constants) -> Any:
+        """Return parameters, optimizer state and buffers after one step, and the gradients.
+
+        The gradients are empty unless the recipe returns them.
+        """
         grads, buffers = self.recipe.gradient(parameters, constants)
         parameters, state = self.update(parameters, state, grads)
         return parameters, state, buffers, grads if self.recipe.return_gradients else {}
 
     def run(self, carry: None) -> Any:
+        """Run one step from the current parameters, state and buffers; return as `_step` does."""
         constants = {**self.problem.constants, "buffers": self.buffers}
         result = self.step(self.parameters, self.state, constants)
         self.parameters, self.state, buffers, _ = result
@@ -210,6 +231,7 @@ class Step(Program):
         return result
 
     def reset(self) -> None:
+        """Restore parameters and buffers, and initialise the optimizer's state."""
         start = self.problem.parameters
         self.parameters = {n: jnp.copy(start[n]) for n in self.recipe.step_parameters}
         self.state = self.transformation.init(self.parameters)
@@ -219,8 +241,8 @@ class Step(Program):
     def gradients(self) -> dict[str, NDArray[np.floating]]:
         """Return the gradients of the first step, recovered from the optimizer's first moment.
 
-        Where the step returns its gradients, return those. Empty for an optimizer without moments:
-        its updates are then all that can be checked.
+        Where the step returns its gradients, return those. The result is empty for an optimizer
+        without moments: only its updates can be checked then.
         """
         if self.recipe.return_gradients:
             return self._canonical(self.result[3])
@@ -228,8 +250,10 @@ class Step(Program):
         return self._canonical(optimizers.gradient_of(self.state, self.optimizer, start))
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
+        """Return all parameters and buffers after the last step, in the canonical layout."""
         frozen = self.problem.constants["frozen"]
         return self._canonical({**frozen, **self.parameters, **self.buffers})
 
     def count(self) -> dict[str, Any]:
+        """Return the counts of `Program.count`, and ``optimizer_state_bytes``."""
         return super().count() | {"optimizer_state_bytes": optimizers.state_bytes(self.state)}

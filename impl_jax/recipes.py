@@ -26,7 +26,7 @@ Transformation: TypeAlias = optax.GradientTransformation
 
 
 def unwrapped(optimizer: Transformation) -> Transformation:
-    """Return the optimizer itself, which is over no frozen parameter."""
+    """Return the optimizer itself: for recipes whose optimizer is over no frozen parameter."""
     return optimizer
 
 
@@ -58,7 +58,10 @@ class Recipe:
 
 
 def from_strategy(problem: Problem, strategy: Strategy, jit: Jit) -> Recipe:
-    """Make a strategy a recipe: gradients and optimizer are over the trained parameters alone."""
+    """Make a strategy a recipe: gradients and optimizer are over the trained parameters alone.
+
+    So scenarios with several losses and scenarios with frozen parameters run by the same programs.
+    """
 
     def moved_buffers(parameters: Parameters, constants: Constants) -> Buffers:
         return problem.forward(parameters, constants)[1]
@@ -235,7 +238,13 @@ def _by_the_optimizer(
     wrap_optimizer: Callable[[Transformation], Transformation],
     update_gradients: list[str],
 ) -> Recipe:
-    """Make a recipe that differentiates by everything; the optimizer leaves what is frozen."""
+    """Return a recipe that differentiates by all parameters, and whose optimizer freezes.
+
+    Args:
+        problem: the problem whose parameters are trained or frozen.
+        wrap_optimizer: makes of an optimizer the one that leaves frozen parameters unchanged.
+        update_gradients: names of the gradients that the wrapped optimizer reads.
+    """
     return Recipe(
         gradient=GradientOfAll(problem),
         step_parameters=problem.names,
@@ -247,11 +256,13 @@ def _by_the_optimizer(
 def _total(
     problem: Problem, parameters: Parameters, constants: Constants, among: Any
 ) -> tuple[Array, Buffers]:
+    """Return the sum of the losses named in ``among``, and the buffers after the forward pass."""
     losses, buffers = problem.forward(parameters, constants, among=among)
     return reduce(add, losses.values()), buffers
 
 
 def _mask(problem: Problem, *, frozen: bool) -> dict[str, bool]:
+    """Return parameter name → whether it is frozen, or with ``frozen=False`` whether trained."""
     return {name: (name in problem.frozen) == frozen for name in problem.names}
 
 

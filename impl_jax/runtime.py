@@ -62,7 +62,11 @@ def finished(where: jax.Device) -> bool:
 
 
 def describe() -> dict[str, Any]:
-    """Return versions, threads and precision of this process, for the record."""
+    """Return the versions and settings of this process that are saved in a run's record.
+
+    They are the versions of jax, jaxlib, flax and optax, the precision of float32 products, and the
+    environment variable ``XLA_FLAGS`` (None if it is not set).
+    """
     return {
         "jax": jax.__version__,
         "jaxlib": jaxlib.version.__version__,
@@ -74,7 +78,10 @@ def describe() -> dict[str, Any]:
 
 
 def unsupported(error: BaseException) -> str | None:
-    """Return in one line why a mode or device is not available here; None for any other error."""
+    """Return one line that says why a mode or device is not available; None for other errors.
+
+    ``error`` was raised while a program was made or run.
+    """
     return str(error) if isinstance(error, Unavailable) else None
 
 
@@ -110,6 +117,10 @@ class Gauge:
         return peak
 
     def _figure(self, name: str) -> int:
+        """Return one figure of XLA's allocator in bytes, such as ``bytes_in_use``.
+
+        Raises `Unavailable` where the allocator of this platform does not count it.
+        """
         statistics = self.where.memory_stats() or {}
         if name not in statistics:
             raise Unavailable(f"jax's {self.where.platform} allocator does not tell its {name}")
@@ -117,12 +128,18 @@ class Gauge:
 
 
 def gauge(where: jax.Device) -> Gauge | None:
-    """Return the gauge of a GPU's memory; None on a CPU, where the process's memory is read."""
+    """Return the object that reads a GPU's memory; None on a CPU.
+
+    On a CPU the harness reads the memory of the process instead.
+    """
     return None if where.platform == "cpu" else Gauge(where)
 
 
 def allocate(size: int, where: jax.Device) -> list[jax.Array]:
-    """Allocate ``size`` bytes on the device in blocks of 8 MiB, and write to them."""
+    """Return arrays of ``size`` bytes in all on the device, in blocks of 8 MiB of ones.
+
+    The harness checks its reading of memory by them.
+    """
     sizes = [BLOCK] * (size // BLOCK)
     blocks = [jnp.ones(size, dtype=jnp.uint8, device=where) for size in sizes]
     synchronize(blocks)
@@ -130,7 +147,10 @@ def allocate(size: int, where: jax.Device) -> list[jax.Array]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an allocation failed: XLA reports it as a status in an error's message."""
+    """Return whether the error means that an allocation failed.
+
+    XLA reports a failed allocation as a status in the message of an error.
+    """
     text = str(error)
     return isinstance(error, MemoryError) or (
         "RESOURCE_EXHAUSTED" in text or "Out of memory allocating" in text

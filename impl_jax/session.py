@@ -47,7 +47,7 @@ class Session:
         return runtime.gauge(self.device)
 
     def allocate(self, size: int) -> list[Any]:
-        """Allocate ``size`` bytes on this device, by which the harness checks what is read."""
+        """Return ``size`` bytes of arrays on this device, to check the reading of memory by."""
         return list(runtime.allocate(size, self.device))
 
     def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
@@ -61,9 +61,10 @@ class Session:
 
         Args:
             build: the function that returns the scenario's stages.
-            problem_spec: the scenario as plain data: ``arguments``, ``networks``, ``reach``,
-                ``frozen``, ``optimizer``.
-            data: arrays in the canonical layout, by name.
+            problem_spec: the scenario as plain data: ``arguments`` of ``build``, names of the
+                ``networks``, ``reach`` (loss → parameters that it reaches), names of the ``frozen``
+                parameters, and ``optimizer``.
+            data: arrays in the canonical layout (torch's), by name.
         """
         inputs = {n: self._put(layout.data_in(a, self.dtype)) for n, a in data.items()}
         stages = self.build_stages(build, problem_spec["arguments"])
@@ -89,11 +90,12 @@ class Session:
         return [replace(stage, network=network) for stage, network in pairs]
 
     def _put(self, array: NDArray[Any]) -> jax.Array:
+        """Copy an array to the session's device."""
         return jax.device_put(array, self.device)
 
 
 class OpenProblem:
-    """Hold a problem and answer everything that a worker may ask about it."""
+    """Hold a problem, and run all that the harness asks its worker process to do with it."""
 
     def __init__(
         self,
@@ -131,11 +133,13 @@ class OpenProblem:
         self.problem.load({n: arrays[n] for n in self.problem.names}, buffers)
 
     def _native(self, arrays: Arrays) -> Parameters:
+        """Return canonical arrays, by name, in JAX's layout and this dtype on the device."""
         flattened, dtype = self.problem.flattened, self.session.dtype
         put = self.session._put
         return {n: put(layout.parameter_in(a, dtype, flattened.get(n))) for n, a in arrays.items()}
 
     def _canonical(self, arrays: Mapping[str, jax.Array]) -> dict[str, NDArray[Any]]:
+        """Return arrays of JAX's layout, by name, as NumPy arrays in the canonical layout."""
         flattened = self.problem.flattened
         return {n: layout.parameter_out(a, flattened.get(n)) for n, a in arrays.items()}
 
@@ -178,7 +182,10 @@ class OpenProblem:
     def _optimizer(
         self, kind: str
     ) -> tuple[dict[str, Any], Callable[[list[str]], optax.GradientTransformation]]:
-        """Return the optimizer's settings, and the function that builds it over some parameters."""
+        """Return the optimizer's settings, and a function (parameter names) → optimizer.
+
+        A freezing recipe (``kind`` is ``freeze``) has one optimizer over all parameters together.
+        """
         settings = dict(self.problem_spec["optimizer"])
         if kind == "freeze":
             settings["arrangement"] = "together"
@@ -187,13 +194,17 @@ class OpenProblem:
 
     @staticmethod
     def _recipe(kind: str, name: str) -> Callable[[Problem, Jit], recipes.Recipe]:
+        """Return the function (problem, jit) → recipe; a strategy is made a recipe.
+
+        ``kind`` and ``name`` are those of `program`.
+        """
         if kind == "freeze":
             return lambda problem, _: RECIPES[name](problem)
         strategy = STRATEGIES[name]
         return lambda problem, jit: recipes.from_strategy(problem, strategy(problem, jit), jit)
 
     def losses(self) -> dict[str, float]:
-        """Return the value of each loss."""
+        """Return the value of each loss that reaches a trained parameter, by name."""
         values = self._losses(self.problem.trainable, self.problem.constants)
         return {name: float(values[name]) for name in self.problem.flow}
 
@@ -231,7 +242,10 @@ class OpenProblem:
         }
 
     def _by_loss(self, reduce: Callable[[jax.Array], jax.Array]) -> dict[str, Parameters]:
-        """Return for each loss ``reduce`` of its gradient by each trained parameter."""
+        """Return loss → parameter → ``reduce`` of the loss's gradient by the parameter.
+
+        The parameters are the trained ones.
+        """
         problem = self.problem
 
         @jax.jit
@@ -247,7 +261,11 @@ class OpenProblem:
         return gradients(problem.trainable, problem.constants)
 
     def gradient_of_nothing(self, loss: str) -> dict[str, Any]:
-        """Differentiate a loss that reaches no trained parameter; return the gradients, if any."""
+        """Differentiate a loss that reaches no trained parameter, by no parameter.
+
+        Return the gradients by parameter name: in JAX an empty dict, which the harness checks.
+        torch raises an error instead.
+        """
         problem = self.problem
 
         def value(nothing: Parameters) -> jax.Array:
@@ -260,9 +278,10 @@ class OpenProblem:
         """Train by a plan from the loaded weights, and leave the problem unchanged.
 
         ``plan`` holds ``optimizer``, ``recipe`` (or None) and ``segments``, each with ``steps``,
-        ``rate``, ``renew`` and a problem specification for each of its ``turns``. Return
-        ``weights``, ``buffers``, ``outputs`` and ``moments`` in the canonical layout, the ``steps``
-        that the optimizer counted for each parameter, and the bytes of its state, ``state_bytes``.
+        ``rate``, ``renew`` and a problem specification for each of its ``turns``; see `Training`.
+        Return ``weights``, ``buffers``, ``outputs`` of the networks and first ``moments`` in the
+        canonical layout, the ``steps`` that the optimizer counted for each parameter, and the bytes
+        of its state, ``state_bytes``.
         """
         training = Training(
             plan["optimizer"],
@@ -279,6 +298,7 @@ class OpenProblem:
         return self._trained(training)
 
     def _trained(self, training: Training) -> dict[str, Any]:
+        """Return the results of a training that has ended, as `train` describes them."""
         constants = {**self.problem.constants, "buffers": training.buffers}
         outputs = self.problem.outputs(training.parameters, constants)
         moments, steps = optimizers.memory(training.state)
@@ -294,7 +314,11 @@ class OpenProblem:
         }
 
     def _turn(self, problem_spec: Mapping[str, Any]) -> Problem:
-        """Return the problem of a turn, over the parameters, buffers and data of this one."""
+        """Return the problem of one turn, over the parameters, buffers and data of this problem.
+
+        ``problem_spec`` is the specification of the turn: it may have other losses and frozen
+        parameters.
+        """
         if problem_spec == self.problem_spec:
             return self.problem
         stages = self.session.build_stages(self.build, problem_spec["arguments"])
@@ -305,6 +329,10 @@ class OpenProblem:
 
 
 def _shapes(stages: list[Stage]) -> Shapes:
+    """Return the shape of every parameter and buffer of the stages, in the canonical layout.
+
+    The keys are canonical names.
+    """
     native = {
         name: tuple(variable.shape)
         for stage in stages

@@ -1,9 +1,11 @@
 """Define the ways to compute the gradients of several losses, one short function each.
 
-A strategy works for any scenario. Its ``forward(parameters, constants)`` returns the residuals that
-the backward pass needs, as pullbacks; its ``backward(carry)`` takes these and returns, for each
-trained parameter, the gradient of the sum of all losses. The argument ``jit`` compiles a function,
-or returns it unchanged where nothing is compiled.
+A strategy works for any scenario. Its ``forward(parameters, constants)`` takes the trained
+parameters and all other arrays (data, frozen parameters, buffers) and returns pullbacks, which hold
+the residuals. Its ``backward(carry)`` takes these and returns, for each trained parameter, the
+gradient of the sum of all losses. In `separate_grad` and `reforward` the ``forward`` only returns
+its arguments, and ``backward`` runs the forward passes. The argument ``jit`` of each function
+compiles a function, or returns it unchanged where nothing is compiled.
 
 The costs quoted are products (GEMMs) of the backward pass over two networks of three Linear layers
 each with a loss after each. The very first layer needs no gradient of its input. Where the forward
@@ -32,8 +34,9 @@ class Strategy:
     """Hold the two functions of a strategy, and how they may be compiled.
 
     Attributes:
-        forward: returns the pullbacks, which are the argument of ``backward``.
-        backward: returns the gradients.
+        forward: (trained parameters, constants) → the argument of ``backward``: pullbacks, or the
+            arguments themselves if ``own_forward``.
+        backward: returns the gradients by the name of the parameter.
         own_forward: whether ``backward`` runs the forward passes, so that they cannot be left out
             of its time.
         one_jit: whether both are plain functions, to be compiled, together where both are timed.
@@ -198,10 +201,16 @@ def batched(problem: Problem, jit: Jit) -> Strategy:
 
 
 def _inputs(parameters: Parameters, constants: Constants) -> tuple[Parameters, Constants]:
+    """Return both arguments: the ``forward`` of a strategy whose ``backward`` runs the networks."""
     return parameters, constants
 
 
 def _all_losses(problem: Problem) -> Callable[[Parameters, Constants], Any]:
+    """Return the ``forward`` that returns one pullback of all losses by all trained parameters.
+
+    The pullback takes a cotangent for each loss, by name.
+    """
+
     def forward(parameters: Parameters, constants: Constants) -> Any:
         return jax.vjp(lambda p: problem.losses(p, constants), parameters)[1]
 
@@ -209,13 +218,17 @@ def _all_losses(problem: Problem) -> Callable[[Parameters, Constants], Any]:
 
 
 def _each(problem: Problem, parameters: Parameters) -> list[tuple[str, Parameters]]:
+    """Return for each loss its name and the trained parameters that it reaches."""
     return [(name, problem.reached(parameters, name)) for name in problem.flow]
 
 
 def _loss(
     problem: Problem, parameters: Parameters, constants: Constants, name: str
 ) -> Callable[[Parameters], Array]:
-    """Return one loss as a function of the parameters that it reaches, all others fixed."""
+    """Return the loss of this name as a function of the parameters that it reaches.
+
+    All other parameters are fixed at ``parameters``.
+    """
 
     def loss(reached: Parameters) -> Array:
         losses: Losses = problem.losses({**parameters, **reached}, constants, until=name)
@@ -225,6 +238,7 @@ def _loss(
 
 
 def _add(grads: Parameters, more: Parameters) -> Parameters:
+    """Return the sums of two sets of gradients by name; a name may be in only one of them."""
     return grads | {n: grads[n] + grad if n in grads else grad for n, grad in more.items()}
 
 

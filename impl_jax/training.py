@@ -105,9 +105,11 @@ class Training:
                 self._turn(turn)
 
     def _jitted(self, gradient: Gradient) -> Gradient:
+        """Return this gradient function jitted, from ``compiled`` if it is there already."""
         return self.compiled.setdefault(gradient, jax.jit(gradient))
 
     def _turn(self, turn: Turn) -> None:
+        """Step one turn: compute its gradients, and replace parameters, state and buffers."""
         stepped = {name: self.parameters[name] for name in turn.recipe.step_parameters}
         rest = {n: p for n, p in self.parameters.items() if n not in stepped}
         constants = {**turn.problem.constants, "frozen": rest, "buffers": self.buffers}
@@ -119,7 +121,14 @@ class Training:
     def _adjust(
         self, optimizer: optax.GradientTransformation, trained: list[str], rate: float, renew: bool
     ) -> None:
-        """Bring the optimizer's state to the one that a segment starts from."""
+        """Bring the optimizer's state to the one that a segment starts from.
+
+        Args:
+            optimizer: makes the state of a new optimizer over the trained parameters.
+            trained: names of the parameters that the segment steps.
+            rate: the factor of all learning rates.
+            renew: whether the state of a new optimizer replaces the present one.
+        """
         parameters = {name: self.parameters[name] for name in trained}
         fresh = optimizers.scale_rates(optimizer.init(parameters), self.factor)
         if renew or self.state is None:

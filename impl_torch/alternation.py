@@ -69,6 +69,7 @@ class Discriminator(nn.Module):
         return tuple(self._judge(x) for x in batches)
 
     def _judge(self, x: Tensor) -> Tensor:
+        """Return D's probability that each example of one batch is real: [batch]."""
         h = self.leaky(self.linear2(self.leaky(self.linear1(x))))
         return torch.sigmoid(self.linear3(h))[:, 0]
 
@@ -89,15 +90,21 @@ def gan(*, noise: int, hidden: int, pixels: int, turn: str) -> list[Stage]:
 
 
 def _real_and_fake(fake: Tensor, data: Data) -> tuple[Tensor, ...]:
+    """Link G to D in turn ``d``: return the batches of real and of generated examples."""
     return data["real"], fake
 
 
 def _fake(fake: Tensor, _: Data) -> tuple[Tensor, ...]:
+    """Link G to D in turn ``g``: return the one batch of generated examples."""
     return (fake,)
 
 
 def _judged(batch: int, *, real: bool):  # type: ignore[no-untyped-def]
-    """Return the loss that is the binary cross-entropy of D's judgements of one of its batches."""
+    """Return a loss: the binary cross-entropy of D's judgements of one of its batches.
+
+    ``batch`` is the place of the batch in D's output, and ``real`` whether its target is 1 or 0.
+    The loss is a function of that output and the data, as in `Stage`.
+    """
 
     def loss(judgements: tuple[Tensor, ...], _: Data) -> Tensor:
         judged = judgements[batch]

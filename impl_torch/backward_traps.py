@@ -1,7 +1,8 @@
 """Demonstrate the traps of several backward passes in PyTorch.
 
 Each function runs the wrong way and the right way side by side and returns the results as plain
-data. The test of the same subject in ``benchmarks/test_backward_traps.py`` judges them.
+data, which docs/traps.md shows as a table. The test of the same subject in
+``benchmarks/test_backward_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -205,11 +206,12 @@ def checkpointed_network_in_two_backward_passes() -> dict[str, Any]:
 
 
 def _note(runs: list[None], *_: Any) -> None:
-    """Add an element for each call, as a forward hook."""
+    """Add an element to ``runs``; as a forward hook, once for each run of a module."""
     runs.append(None)
 
 
 def _networks() -> tuple[nn.Module, nn.Module, Tensor]:
+    """Return net1, net2 and a batch of inputs, the same ones at every call."""
     torch.manual_seed(0)
     net1 = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU())
     net2 = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
@@ -219,26 +221,41 @@ def _networks() -> tuple[nn.Module, nn.Module, Tensor]:
 def _two_losses(
     net1: Callable[[Tensor], Tensor], net2: Callable[[Tensor], Tensor], x: Tensor
 ) -> tuple[Tensor, Tensor]:
+    """Run net1 and net2 in series; return the mean squared error of each output against ones."""
     between = net1(x)
     ones = torch.ones_like(between)
     return F.mse_loss(between, ones), F.mse_loss(net2(between), ones)
 
 
 def _grad(tensor: Tensor) -> Tensor:
+    """Return a copy of a tensor's ``.grad``, which must not be None."""
     assert tensor.grad is not None
     return tensor.grad.clone()
 
 
 def _grads(network: nn.Module) -> list[Tensor]:
+    """Return copies of the ``.grad`` of all parameters of a network."""
     return [_grad(parameter) for parameter in network.parameters()]
 
 
 def _true_grads(loss: Tensor, network: nn.Module) -> tuple[Tensor, ...]:
+    """Return the gradients of a loss by the network's parameters, computed undisturbed.
+
+    The graph is retained, and no ``.grad`` is changed.
+    """
     return torch.autograd.grad(loss, list(network.parameters()), retain_graph=True)
 
 
 def _outcome(loss: Tensor, network: nn.Module, true: Sequence[Tensor]) -> dict[str, Any]:
-    """Return the error of a loss's backward pass, or else the relative error of its gradients."""
+    """Run a loss's backward pass; return its error, or the relative error of the gradients.
+
+    Args:
+        loss: the loss whose backward pass is run.
+        network: the network whose gradients are looked at.
+        true: the right gradients of its parameters.
+
+    Returned are ``raised``, as of `_raised`, and ``relative_error``, None if an error was raised.
+    """
     network.zero_grad()
     raised = _raised(loss.backward)
     error = None if raised else _relative_error(_grads(network), true)
@@ -252,7 +269,7 @@ def _relative_error(gradients: Sequence[Tensor], true: Sequence[Tensor]) -> floa
 
 
 def _raised(call: Callable[[], Any]) -> dict[str, str] | None:
-    """Return type and message of the error that the call raises; None if it raises none."""
+    """Call a function; return type and message of the error that it raises, or None."""
     try:
         call()
     except Exception as error:

@@ -1,6 +1,8 @@
-"""Make programs for the harness's canaries, checks of the measurement itself.
+"""Make programs for the harness's canaries: checks of the measurement with a known answer.
 
-They are work of a known amount, and a gradient that is known by hand.
+`Chain` is work of a known amount: a clock must show twice the time for twice the products, and the
+harness must notice a call whose work is not waited for. `Gradient` is known by hand: the check of
+gradients must accept the right one, and refuse the one that is wrong by a factor.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ SIDE = {"cpu": 256, "cuda": 2048}
 
 
 class Canaries:
-    """Make the canaries' programs on a session's device and in its dtype."""
+    """Make the programs of the canaries on a session's device and in its dtype."""
 
     def __init__(self, session: Session) -> None:
         self.device, self.dtype = session.device, session.dtype
@@ -29,7 +31,10 @@ class Canaries:
         self.operand = torch.eye(side, dtype=self.dtype, device=self.device) - 2 / side
 
     def synchronous(self) -> str | None:
-        """Return why no call returns before its work is done here; None where one may."""
+        """Return the reason why no call returns before its work is done; None where one may.
+
+        The harness cannot check there that it waits for the work.
+        """
         if self.device.type == "cpu":
             return "torch on CPU returns when its work is done"
         if os.environ.get("CUDA_LAUNCH_BLOCKING", "0") != "0":
@@ -37,13 +42,17 @@ class Canaries:
         return None
 
     def chain(self, count: int, *, waited: bool = True) -> Chain:
-        """Return a program of ``count`` products, whose `wait` waits only if ``waited``."""
+        """Return a program of ``count`` matrix products, each of the result before it.
+
+        Unless ``waited``, its `wait` returns at once, which the harness must notice.
+        """
         return Chain(self, count, waited)
 
     def gradient(self, arrays: Mapping[str, NDArray[Any]], scale: float) -> Gradient:
-        """Return a program that computes the gradient of ½‖x wᵀ − t‖² by w, times ``scale``.
+        """Return a program that computes ``scale`` times the gradient of ½‖x wᵀ − t‖² by w.
 
-        ``arrays`` are w, x and t in the canonical layout.
+        A ``scale`` other than 1 makes a wrong gradient, which the harness must refuse. ``arrays``
+        are w, x and t in the canonical layout.
         """
         return Gradient(self, arrays, scale)
 
@@ -58,22 +67,27 @@ class Chain:
         self.count, self.waited = count, waited
 
     def prepare(self) -> None:
+        """Wait for work that an earlier call may have left behind."""
         runtime.synchronize(self.device)  # an unwaited call may have left work behind
 
     def run(self, carry: None) -> torch.Tensor:
+        """Compute the products; return the last one."""
         value = self.operand
         for _ in range(self.count):
             value = value @ self.operand
         return value
 
     def wait(self, result: torch.Tensor) -> None:
+        """Wait until the products are computed, or return at once if not ``waited``."""
         if self.waited:
             runtime.synchronize(self.device)
 
     def finished(self) -> bool:
+        """Return whether all queued work is done."""
         return runtime.finished(self.device)
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """Do nothing: there is no state to restore."""
 
 
 class Gradient:
@@ -88,19 +102,24 @@ class Gradient:
         self.x, self.t = (layout.data_in(arrays[n], dtype).to(self.device) for n in ("x", "t"))
 
     def prepare(self) -> None:
+        """Clear the gradient of the call before."""
         self.w.grad = None
 
     def run(self, carry: None) -> None:
+        """Compute the gradient."""
         difference = self.x @ self.w.mT - self.t
         (self.scale / 2 * difference.square().sum()).backward()
 
     def wait(self, result: None) -> None:
+        """Wait until the gradient is computed."""
         runtime.synchronize(self.device)
 
     def finished(self) -> bool:
+        """Return whether all queued work is done."""
         return runtime.finished(self.device)
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """Do nothing: there is no state to restore."""
 
     def gradients(self) -> dict[str, NDArray[Any]]:
         """Return the gradient of the last `run`, under the name ``w``."""

@@ -113,6 +113,10 @@ def severed_cascade(*, width: int) -> list[Stage]:
 
 
 def _linear_pair(width: int, enter: Callable[[Tensor, Data], Tensor]) -> list[Stage]:
+    """Return the stages of `linear_cascade`, with ``enter`` as the link from net1 to net2.
+
+    A link is a function of net1's output and the data.
+    """
     return [
         Stage("net1", LinearNet(width), {"loss1": against("target1", F.mse_loss)}),
         Stage("net2", LinearNet(width), {"loss2": against("target2", F.mse_loss)}, enter),

@@ -1,7 +1,8 @@
 """Demonstrate the traps of compiled backward passes in PyTorch.
 
 Each function runs the wrong way and the right way side by side and returns the results as plain
-data. The test of the same subject in ``benchmarks/test_backward_traps.py`` judges them.
+data, which docs/traps.md shows as a table. The test of the same subject in
+``benchmarks/test_backward_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def products_of_two_retained_passes() -> dict[str, dict[str, float]]:
 
 
 def _problem() -> Problem:
-    """Make the two networks and losses a problem, as those of the scenarios."""
+    """Return the two networks with their losses as a problem, as those of the scenarios."""
     net1, net2, x = _two_networks()
     losses = [{f"loss{i}": against("ones", F.mse_loss)} for i in (1, 2)]
     stages = [Stage("net1", net1, losses[0]), Stage("net2", net2, losses[1])]
@@ -126,6 +127,7 @@ def _problem() -> Problem:
 
 
 def _two_networks(depth: int = 3) -> tuple[nn.Module, nn.Module, Tensor]:
+    """Return net1 and net2 of ``depth`` layers each, and a batch of inputs."""
     torch.manual_seed(0)
     return _stack(depth), _stack(depth), torch.randn(4, 8)
 
@@ -137,6 +139,8 @@ def _stack(depth: int) -> nn.Module:
 
 
 def _two_losses(net1: Any, net2: Any) -> Losses:
+    """Return a function of the inputs that runs both networks and returns the loss of each."""
+
     def losses(x: Tensor) -> tuple[Tensor, Tensor]:
         between = net1(x)
         ones = torch.ones_like(between)
@@ -153,7 +157,11 @@ def _summed_and_donated(folder: str) -> None:
 
 
 def _retained_twice(folder: str) -> dict[str, Any]:
-    """Run two backward passes over one retained graph, compiled into the folder."""
+    """Run two backward passes over one retained graph, compiled into the folder.
+
+    Return ``raised``, the error of the second one or None, and ``relative_error`` of net2's
+    gradients.
+    """
     net1, net2, x = _two_networks(SHALLOW)
     losses = _two_losses(net1, net2)
     sum(losses(x)).backward()  # type: ignore[union-attr]
@@ -168,6 +176,7 @@ def _retained_twice(folder: str) -> dict[str, Any]:
 
 
 def _donating(donate: bool) -> Any:
+    """Return a context in which compiled backward passes may overwrite saved tensors, or not."""
     import torch._functorch.config
 
     return torch._functorch.config.patch(donated_buffer=donate)

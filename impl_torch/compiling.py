@@ -36,11 +36,11 @@ class EagerCompiler:
         self.folder = folder
 
     def problem(self, problem: Problem) -> Problem:
-        """Return the problem that strategies and recipes are to call."""
+        """Return the problem that strategies and recipes are to call in place of this one."""
         return problem
 
     def jit(self, function: Function) -> Function:
-        """Return the function as the program is to call it."""
+        """Return the function that the program is to call in place of this one."""
         return function
 
     def apply_settings(self, *, retains: bool) -> None:
@@ -54,7 +54,10 @@ class EagerCompiler:
         return nullcontext()
 
     def watching(self, mode: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
-        """Run every operation under this dispatch mode while the context lasts."""
+        """Return a context in which the operations of compiled graphs run under this mode.
+
+        ``mode`` is a dispatch mode, such as a counter of FLOPs.
+        """
         return mode
 
 
@@ -80,9 +83,11 @@ class WholeCompiler(EagerCompiler):
         clear_compilation_metrics()
 
     def jit(self, function: Function) -> Function:
+        """Return the function compiled as one graph, at its first call."""
         return CompiledFunction(self, function)
 
     def apply_settings(self, *, retains: bool) -> None:
+        """Set donation of saved tensors, and Inductor's cache folder, for this program."""
         # not `config.patch` around each call: Inductor reads both again in the backward pass
         import torch._functorch.config
 
@@ -91,6 +96,7 @@ class WholeCompiler(EagerCompiler):
 
     @contextmanager
     def by_operation(self) -> Iterator[None]:
+        """Run compiled graphs operation by operation while the context lasts."""
         self.runs_by_operation = True
         try:
             yield
@@ -99,6 +105,7 @@ class WholeCompiler(EagerCompiler):
 
     @contextmanager
     def watching(self, mode: AbstractContextManager[Any]) -> Iterator[Any]:
+        """Run the operations of compiled graphs under this dispatch mode; yield the mode."""
         self.watch = mode
         try:
             yield mode
@@ -116,7 +123,10 @@ class WholeCompiler(EagerCompiler):
         return self._measured()[1]
 
     def _measured(self) -> tuple[float | None, float | None]:
-        """Read the seconds once, after the first call: torch mixes all metrics of a process."""
+        """Return the seconds of tracing and of compiling; None for both if unknown.
+
+        They are read once, after the first call: torch mixes all metrics of a process.
+        """
         from torch._dynamo.utils import get_compilation_metrics
 
         if self._seconds is None:
@@ -128,9 +138,11 @@ class NetworkCompiler(WholeCompiler):
     """Compile each stage's network, with the losses at its output, as a graph of its own."""
 
     def problem(self, problem: Problem) -> Problem:
+        """Return the problem with each stage's network and losses compiled as one graph."""
         return _ByNetwork(problem, super().jit)
 
     def jit(self, function: Function) -> Function:
+        """Return the function itself: only the networks that it calls are compiled."""
         return function
 
 
@@ -160,12 +172,14 @@ class CompiledFunction:
         return self.by_operation(*args) if self.compiler.runs_by_operation else self.compiled(*args)
 
     def _inductor(self, graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Any:
+        """Compile a graph as the backend of `torch.compile`, and count the graph."""
         from torch._inductor.compile_fx import compile_fx
 
         self.compiler.graphs += 1
         return compile_fx(graph, inputs)
 
     def _graphs(self, graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Any:
+        """Make of a graph, as a backend of `torch.compile`, one that runs its operations."""
         import torch._functorch.config
         import torch._inductor.config
         from torch._inductor.compile_fx import compile_fx
@@ -178,6 +192,8 @@ class CompiledFunction:
             return compile_fx(graph, inputs, inner_compile=self._watched)
 
     def _watched(self, graph: torch.fx.GraphModule, *_: Any, **__: Any) -> Any:
+        """Return a function that runs the graph's operations under the compiler's mode."""
+
         def run(args: list[Tensor]) -> Any:
             inputs = list(args)
             args.clear()  # the boxed calling convention: the graph frees inputs it no longer needs
@@ -203,6 +219,10 @@ class _ByNetwork(Problem):
         parameters: Mapping[str, Tensor] | None,
         among: Collection[str] | None,
     ) -> tuple[Any, Losses]:
+        """Run the stage's compiled network, compiled at the first call for these losses.
+
+        Arguments and results are those of `Problem.run_network`.
+        """
         key = stage.name, among if among is None else tuple(among)
         if key not in self._compiled:
             run = partial(super().run_network, stage, parameters=parameters, among=among)

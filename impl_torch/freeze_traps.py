@@ -1,7 +1,8 @@
 """Demonstrate the traps of freezing a part of the networks in PyTorch.
 
 Each function runs the wrong way and the right way side by side and returns the results as plain
-data. The test of the same subject in ``benchmarks/test_freeze_traps.py`` judges them.
+data, which docs/traps.md shows as a table. The test of the same subject in
+``benchmarks/test_freeze_traps.py`` judges them.
 """
 
 from __future__ import annotations
@@ -223,6 +224,7 @@ def optimizer_trajectories() -> dict[str, list[list[float]]]:
 
 
 def _trajectory(build: Build) -> list[list[float]]:
+    """Return three weights after each step of an optimizer along the 20 gradients."""
     weight = nn.Parameter(torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64))
     optimizer = build([weight])
     path = []
@@ -249,6 +251,7 @@ def _networks() -> tuple[nn.Parameter, nn.Parameter]:
 
 
 def _loss(net1: Tensor, net2: Tensor) -> Tensor:
+    """Return the sum of (net1 · net2 − 1)², elementwise over three weights of each network."""
     return ((net1 * net2 - 1.0) ** 2).sum()
 
 
@@ -259,19 +262,22 @@ def _players() -> tuple[nn.Linear, nn.Linear, Tensor, Tensor]:
 
 
 def _loss_d(g: nn.Linear, d: nn.Linear, noise: Tensor, real: Tensor) -> Tensor:
+    """Return D's loss on generated examples (target 0) and real ones (target 1)."""
     return (d(g(noise).detach()) ** 2).mean() + ((d(real) - 1.0) ** 2).mean()
 
 
 def _grad(tensor: Tensor) -> Tensor:
+    """Return a copy of a tensor's ``.grad``, which must not be None."""
     assert tensor.grad is not None
     return tensor.grad.clone()
 
 
 def _distance(one: Tensor, other: Tensor) -> float:
-    """Return the largest difference of any element."""
+    """Return the largest absolute difference of any element."""
     return (one - other).abs().max().item()
 
 
 def _statistics_moved(norm: nn.BatchNorm1d) -> float:
+    """Return the largest absolute running mean, which is 0 before any batch."""
     assert norm.running_mean is not None
     return norm.running_mean.abs().max().item()

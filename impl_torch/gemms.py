@@ -21,7 +21,10 @@ Layout = tuple[
 
 
 class Product:
-    """Hold ``count`` products of the same shapes and layouts; `run` computes one of them anew."""
+    """Hold operands of one shape and layout; ``count`` is how often the cell multiplies such.
+
+    ``flops`` is the cost of one product.
+    """
 
     def __init__(self, operands: tuple[Layout, Layout], count: int) -> None:
         self.count = count
@@ -30,6 +33,7 @@ class Product:
         self._operands = tuple(_like(operand) for operand in operands)
 
     def run(self) -> torch.Tensor:
+        """Compute one product of the operands, and return it."""
         return torch.mm(*self._operands)
 
 
@@ -43,6 +47,7 @@ class Watch(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        """Count the operation if it is a matrix product, then run it."""
         if func in PRODUCTS:
             left, right = (
                 (tuple(t.shape), tuple(t.stride()), t.dtype, t.device) for t in args[PRODUCTS[func]]
@@ -51,11 +56,11 @@ class Watch(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
     def products(self) -> list[Product]:
-        """Return the products counted so far, equal ones together."""
+        """Return the products seen so far, equal ones as one `Product` with their count."""
         return [Product(operands, count) for operands, count in self.counts.items()]
 
 
 def _like(layout: Layout) -> torch.Tensor:
-    """Return a random tensor of this layout."""
+    """Return a tensor of this shape, strides, dtype and device with random elements."""
     shape, strides, dtype, device = layout
     return torch.empty_strided(shape, strides, dtype=dtype, device=device).normal_()

@@ -1,6 +1,8 @@
 """Build a scenario's optimizer, change its learning rates, and read its state.
 
-It is one optimizer with parameter groups, one for each network, or one over all parameters.
+A scenario has one optimizer over all parameters, one with a parameter group for each network or
+learning rate, or a separate optimizer for each of these (see `build`). Read from its state are
+first moments, counted steps and bytes, by which the harness compares both frameworks.
 """
 
 from __future__ import annotations
@@ -53,10 +55,11 @@ def build(
 def split(
     names: Iterable[str], prefixes: Iterable[str], *, complain: bool = False
 ) -> dict[str, list[str]]:
-    """Group names by their prefix, and by the label ``rest`` where they have none of these.
+    """Sort the names of parameters into groups; return prefix → names.
 
-    A prefix without names makes no group. torch accepts an empty group silently; with ``complain``
-    it raises ValueError.
+    ``prefixes`` are names of layers or networks; a name belongs to the first prefix that it starts
+    with. The names under no prefix make the group ``rest``, and empty groups are left out. torch
+    accepts an empty group silently; with ``complain`` a prefix without names raises ValueError.
     """
     left, groups = list(names), {}
     for prefix in prefixes:
@@ -72,16 +75,17 @@ def split(
 
 
 def _layer(name: str) -> str:
+    """Return the layer of a parameter: ``net1.linear`` for ``net1.linear.weight``."""
     return name.rpartition(".")[0]
 
 
 def extend(
     optimizers: list[torch.optim.Optimizer], trainable: Mapping[str, nn.Parameter], factor: float
 ) -> None:
-    """Add the parameters that no optimizer is over yet to the first one, as a new group.
+    """Add the parameters that no optimizer holds yet to the first optimizer, as a new group.
 
-    The state of all other parameters is kept. ``factor`` is the product of all changes of the
-    learning rate so far.
+    The state of all other parameters stays. ``factor`` is the product of all changes of the
+    learning rate so far, which the new group's rate is multiplied by.
     """
     present = {id(p) for o in optimizers for group in o.param_groups for p in group["params"]}
     added = [parameter for parameter in trainable.values() if id(parameter) not in present]
@@ -91,7 +95,7 @@ def extend(
 
 
 def scale_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
-    """Multiply every learning rate in place; all other state is kept."""
+    """Multiply every learning rate by ``factor`` in place; all other state stays."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] *= factor
@@ -100,7 +104,7 @@ def scale_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
 def containing(
     optimizers: list[torch.optim.Optimizer], trainable: Mapping[str, nn.Parameter]
 ) -> list[torch.optim.Optimizer]:
-    """Return the optimizers that are over one of these parameters."""
+    """Return those optimizers that hold at least one of these parameters."""
     stepped = {id(parameter) for parameter in trainable.values()}
     return [
         o for o in optimizers if any(id(p) in stepped for g in o.param_groups for p in g["params"])
@@ -119,9 +123,10 @@ def reset(optimizers: list[torch.optim.Optimizer]) -> None:
 def memory(
     optimizers: list[torch.optim.Optimizer], parameters: Mapping[str, nn.Parameter]
 ) -> tuple[dict[str, torch.Tensor], dict[str, int]]:
-    """Return the first moments and the counted steps of an optimizer's state, by parameter name.
+    """Return the first moments and the numbers of steps in the optimizers' state.
 
-    SGD's first moment is its momentum; SGD counts no steps.
+    Both map the name of a parameter to its own. SGD's first moment is its momentum; SGD counts no
+    steps.
     """
     names = {id(parameter): name for name, parameter in parameters.items()}
     states = [(names[id(p)], state) for o in optimizers for p, state in o.state.items()]

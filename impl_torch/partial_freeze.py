@@ -148,6 +148,7 @@ def frozen_prefix(*, channels: int) -> list[Stage]:
 
 
 def _conv3(inputs: int, outputs: int) -> nn.Conv2d:
+    """Return a 3×3 convolution that keeps height and width."""
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
@@ -235,7 +236,7 @@ def staged_unfreeze(*, width: int) -> list[Stage]:
 
 
 def lenet(features: Convolutions, width: int) -> list[Stage]:
-    """Build the stages of LeNet from its convolutions and a new classifier."""
+    """Return the stages of LeNet: these convolutions, and a new classifier with the loss."""
     return [
         Stage("features", features),
         Stage("classifier", Classifier(width), {"loss": CLASSIFY}),
@@ -248,7 +249,7 @@ def load_matching(network: nn.Module, pretrained: Mapping[str, Tensor]) -> dict[
     Report:
         ``loaded``: names of the tensors that match.
         ``missing``: names that only the network has.
-        ``unexpected``: names that only the state has.
+        ``unexpected``: names that only the pretrained state has.
         ``mismatched``: names of tensors of different shapes. ``load_state_dict`` raises for them
             even with ``strict=False``, so they are filtered out first.
     """

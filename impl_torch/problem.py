@@ -24,7 +24,7 @@ def cut(value: Tensor, data: Data) -> Tensor:
 
 
 def against(target: str, loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
-    """Return the loss of a stage's output against the entry ``target`` of the data.
+    """Return the function (output, data) → loss of a stage's output against ``data[target]``.
 
     ``loss(output, target)`` returns a single number, as torch's losses do by default.
     """
@@ -82,6 +82,10 @@ class Problem:
         self.require_grad(self.trainable)
 
     def _named(self, members: Callable[[nn.Module], Iterator[tuple[str, Any]]]) -> Iterator[Any]:
+        """Yield (canonical name, tensor) for all networks: the stage's name, a dot, torch's name.
+
+        ``members`` is the method of `nn.Module` that lists parameters or buffers.
+        """
         for stage in self.stages:
             for name, member in members(stage.network):
                 yield f"{stage.name}.{name}", member
@@ -96,14 +100,20 @@ class Problem:
             parameter.grad = None
 
     def load(self, arrays: Mapping[str, Tensor]) -> None:
-        """Copy these arrays into the parameters and buffers of the same names, in place."""
+        """Copy these tensors into the parameters and buffers of the same names, in place.
+
+        The buffers are remembered; `restore_buffers` sets them back to these values.
+        """
         with torch.no_grad():
             for name, tensor in (self.parameters | self.buffers).items():
                 tensor.copy_(arrays[name])
         self._buffers_at_start = {n: b.clone() for n, b in self.buffers.items()}
 
     def share_with(self, stage: Stage) -> None:
-        """Replace the stage's own parameters and buffers by those of this problem."""
+        """Replace the parameters and buffers of another problem's stage by those of this problem.
+
+        Then both problems train the same tensors, as the turns of an alternating training do.
+        """
         shared = self.parameters | self.buffers
         own = [*stage.network.named_parameters(), *stage.network.named_buffers()]
         for name, _ in own:
@@ -121,7 +131,11 @@ class Problem:
         return {name: self.trainable[name] for name in self.flow[loss]}
 
     def gradient_crosses(self, boundary: int) -> bool:
-        """Return whether a gradient passes from stage ``boundary + 1`` back into earlier stages."""
+        """Return whether a gradient passes from stage ``boundary + 1`` back into earlier stages.
+
+        ``boundary`` is the index of the last stage in front of the boundary. No gradient passes
+        where all in front is frozen, or where no loss behind reaches it.
+        """
         before = tuple(f"{stage.name}." for stage in self.stages[: boundary + 1])
         behind = {loss for stage in self.stages[boundary + 1 :] for loss in stage.losses}
         return any(
@@ -135,7 +149,7 @@ class Problem:
         parameters: Mapping[str, Tensor] | None = None,
         among: Collection[str] | None = None,
     ) -> tuple[Any, Losses]:
-        """Return one stage's output and its losses.
+        """Run one stage; return the output of its network and its losses by name.
 
         Args:
             stage: one of ``stages``.
@@ -152,7 +166,10 @@ class Problem:
         parameters: Mapping[str, Tensor] | None,
         among: Collection[str] | None,
     ) -> tuple[Any, Losses]:
-        """Return the same as `run_stage` for a value that has passed the stage's link already."""
+        """Run a stage's network on a value that has passed the stage's link; see `run_stage`.
+
+        Returns the output of the network, and the losses by name.
+        """
         if parameters is None:
             output = stage.network(value)
         else:
@@ -170,9 +187,10 @@ class Problem:
         until: str | None = None,
         among: Collection[str] | None = None,
     ) -> Losses:
-        """Return every loss that reaches a trained parameter, in order; see `run_stage`.
+        """Run all networks; return every loss that reaches a trained parameter, by name.
 
-        With ``until`` no stage behind that loss's own is run.
+        ``parameters`` and ``among`` are those of `run_stage`. With ``until`` no stage behind the
+        one of that loss is run.
         """
         value = self.data["x"]
         losses: Losses = {}  # not `Losses()`: Dynamo cannot trace a call of the type alias

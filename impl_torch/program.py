@@ -1,4 +1,8 @@
-"""Run a strategy or recipe in one phase, split into an untimed part and the part that is timed."""
+"""Run a strategy or recipe in one phase, split into an untimed part and the part that is timed.
+
+The phases are `Backward` (the backward pass alone), `Gradient` (forward and backward pass) and
+`Step` (both, and the optimizer's update).
+"""
 
 from __future__ import annotations
 
@@ -36,19 +40,19 @@ class Program(ABC):
         self._products: list[gemms.Product] | None = None
 
     def prepare(self) -> Any:
-        """Return what `run` needs and the phase does not count, such as the forward pass."""
+        """Return the argument of `run`; not timed, as the forward pass of the phase `Backward`."""
         return None
 
     @abstractmethod
     def run(self, carry: Any) -> None:
-        """Run the phase once, given what `prepare` returned."""
+        """Run the timed part of the phase once; ``carry`` is the result of `prepare`."""
 
     def wait(self, _: None) -> None:
         """Block until every output of `run` is computed: on a GPU torch returns before that."""
         runtime.synchronize(self.device)
 
     def finished(self) -> bool:
-        """Return whether all queued work is done; after `wait`, it must be."""
+        """Return whether all queued work is done; the harness checks that it is after `wait`."""
         return runtime.finished(self.device)
 
     def reset(self) -> None:
@@ -62,19 +66,26 @@ class Program(ABC):
         self._clear()
 
     def gradients(self) -> dict[str, NDArray[np.floating]]:
-        """Return the gradients of the last `run`, in the canonical layout.
+        """Return the gradients that the last `run` left, by parameter name.
 
-        A parameter whose ``.grad`` is None is left out.
+        They are NumPy arrays in the canonical layout, which is torch's. A parameter whose ``.grad``
+        is None is left out.
         """
         parameters = self.problem.parameters.items()
         return {n: layout.parameter_out(p.grad) for n, p in parameters if p.grad is not None}
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
-        """Return every parameter and buffer after the last `run`; empty unless it is a step."""
+        """Return all parameters and buffers after the last `run`; empty unless it is a step.
+
+        They map a name to a NumPy array in the canonical layout, which is torch's.
+        """
         return {}
 
     def count(self) -> dict[str, Any]:
-        """Return FLOPs of the timed part and bytes saved for it, each counted over one call."""
+        """Return ``flops`` of one call of the timed part, and ``residual_bytes`` saved for it.
+
+        The latter are the tensors that autograd saves for the backward pass; None if unknown.
+        """
         return {"flops": self.flops(), "residual_bytes": self._saved_bytes()}
 
     def flops(self) -> int:
@@ -108,7 +119,7 @@ class Program(ABC):
         return sum(storage.nbytes() for storage in storages.values())
 
     def _watched(self, mode: AbstractContextManager[Any]) -> None:
-        """Run the timed part once under a dispatch mode."""
+        """Run the timed part once under a dispatch mode, which sees its operations."""
         self.reset()
         with self.compiler.by_operation():
             carry = self.prepare()
@@ -140,6 +151,7 @@ class Program(ABC):
         return self.compiler.graphs
 
     def _clear(self) -> None:
+        """Set the ``.grad`` of every parameter that requires a gradient to None."""
         for name in self.recipe.requires_grad:
             self.problem.parameters[name].grad = None
 
@@ -163,9 +175,11 @@ class Backward(Program):
     """Time the backward pass alone; `prepare` builds the graph."""
 
     def prepare(self) -> Any:
+        """Run the forward pass, and return what the backward pass needs of it."""
         return self.forward()
 
     def run(self, carry: Any) -> None:
+        """Clear the gradients and run the backward pass."""
         self._clear()
         self.backward(carry)
 
@@ -174,6 +188,7 @@ class Gradient(Program):
     """Time forward and backward pass."""
 
     def run(self, carry: None) -> None:
+        """Clear the gradients and run forward and backward pass."""
         self._clear()
         self.backward(self.forward())
 
@@ -197,11 +212,13 @@ class Step(Gradient):
         self.start = {n: p.detach().clone() for n, p in problem.parameters.items()}
 
     def run(self, carry: None) -> None:
+        """Run forward and backward pass, then step every optimizer once."""
         super().run(carry)
         for stepper in self.steppers:
             stepper.step()
 
     def reset(self) -> None:
+        """Restore parameters and buffers, and set the optimizers' state to zero."""
         super().reset()
         with torch.no_grad():
             for name, start in self.start.items():
@@ -209,9 +226,11 @@ class Step(Gradient):
         optimizers.reset(self.steppers)
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
+        """Return all parameters and buffers after the last step, in the canonical layout."""
         tensors = self.problem.parameters | self.problem.buffers
         return {n: layout.parameter_out(tensor) for n, tensor in tensors.items()}
 
     def count(self) -> dict[str, Any]:
+        """Return the counts of `Program.count`, and ``optimizer_state_bytes``."""
         counts = super().count()
         return counts | {"optimizer_state_bytes": optimizers.state_bytes(self.steppers)}

@@ -38,7 +38,10 @@ class Recipe:
 
 
 def from_strategy(problem: Problem, strategy: Strategy) -> Recipe:
-    """Make a strategy a recipe: gradients and optimizer are over the trained parameters alone."""
+    """Make a strategy a recipe: gradients and optimizer are over the trained parameters alone.
+
+    So scenarios with several losses and scenarios with frozen parameters run by the same programs.
+    """
     trained = problem.trainable
     return Recipe(strategy=strategy, requires_grad=trained, optimized=trained)
 
@@ -133,6 +136,7 @@ def optimizer_only(problem: Problem) -> Recipe:
 
 
 def _backward(losses: Losses) -> None:
+    """Run one backward pass of the sum of these losses."""
     reduce(add, losses.values()).backward()
 
 
@@ -161,7 +165,11 @@ def _run_front(problem: Problem) -> Any:
 
 
 def _losses_behind(problem: Problem, value: Any) -> Losses:
-    """Return every loss that reaches a trained parameter, from the output of the front on."""
+    """Run the networks behind the frozen front; return their losses by name.
+
+    ``value`` is the output of the front, as `_run_front` returns it. Only losses that reach a
+    trained parameter are computed.
+    """
     losses: Losses = {}
     for stage in problem.stages[_front(problem) :]:
         value, stage_losses = problem.run_stage(stage, value)

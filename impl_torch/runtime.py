@@ -20,8 +20,9 @@ def configure(threads: int | None = None) -> None:
     """Use the cores that this process may run on, and full float32 precision on every device.
 
     By default torch takes its thread count from ``OMP_NUM_THREADS`` or the number of cores of the
-    machine, and JAX from the process's CPU affinity. The affinity gives both the same cores. Full
-    precision (``ieee``) means that no GPU multiplies float32 numbers in TF32.
+    machine, and JAX from the process's CPU affinity. The affinity gives both the same cores;
+    ``threads`` is another number to use instead. Full precision (``ieee``) means that no GPU
+    multiplies float32 numbers in TF32.
     """
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # never mixed with the older allow_tf32 switches
@@ -74,7 +75,11 @@ def finished(where: torch.device) -> bool:
 
 
 def describe() -> dict[str, Any]:
-    """Return versions, threads and precision of this process, for the record."""
+    """Return the versions and settings of this process that are saved in a run's record.
+
+    They are the versions of torch and CUDA, the number of threads, the BLAS library, the precision
+    of float32 products, and the name of the GPU (None without one).
+    """
     return {
         "torch": torch.__version__,
         "torch_threads": torch.get_num_threads(),
@@ -86,9 +91,10 @@ def describe() -> dict[str, Any]:
 
 
 def unsupported(error: BaseException) -> str | None:
-    """Return in one line why a mode or device is not available here; None for any other error.
+    """Return one line that says why a mode or device is not available; None for other errors.
 
-    Dynamo raises ``Unsupported`` where it would have to break a graph.
+    ``error`` was raised while a program was made or run. Dynamo raises ``Unsupported`` where it
+    would have to break a graph.
     """
     if isinstance(error, Unavailable):
         return str(error)
@@ -123,18 +129,27 @@ class Gauge:
 
 
 def gauge(where: torch.device) -> Gauge | None:
-    """Return the gauge of a GPU's memory; None on a CPU, where the process's memory is read."""
+    """Return the object that reads a GPU's memory; None on a CPU.
+
+    On a CPU the harness reads the memory of the process instead.
+    """
     return Gauge(where) if where.type == "cuda" else None
 
 
 def allocate(size: int, where: torch.device) -> list[torch.Tensor]:
-    """Allocate ``size`` bytes on the device in blocks of 8 MiB, and write to them."""
+    """Return tensors of ``size`` bytes in all on the device, in blocks of 8 MiB of ones.
+
+    The harness checks its reading of memory by them.
+    """
     sizes = [BLOCK] * (size // BLOCK)
     return [torch.ones(size, dtype=torch.uint8, device=where) for size in sizes]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an allocation failed: on a CPU torch raises a plain RuntimeError for it."""
+    """Return whether the error means that an allocation failed.
+
+    On a CPU torch raises a plain RuntimeError for it, which only the message tells apart.
+    """
     text = str(error)
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
         "can't allocate memory" in text or "not enough memory" in text

@@ -53,7 +53,7 @@ class Session:
         return runtime.gauge(self.device)
 
     def allocate(self, size: int) -> list[Any]:
-        """Allocate ``size`` bytes on this device, by which the harness checks what is read."""
+        """Return ``size`` bytes of arrays on this device, to check the reading of memory by."""
         return list(runtime.allocate(size, self.device))
 
     def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
@@ -67,9 +67,10 @@ class Session:
 
         Args:
             build: the function that returns the scenario's stages.
-            problem_spec: the scenario as plain data: ``arguments``, ``networks``, ``reach``,
-                ``frozen``, ``optimizer``.
-            data: arrays in the canonical layout, by name.
+            problem_spec: the scenario as plain data: ``arguments`` of ``build``, names of the
+                ``networks``, ``reach`` (loss → parameters that it reaches), names of the ``frozen``
+                parameters, and ``optimizer``.
+            data: arrays in the canonical layout (torch's), by name.
         """
         inputs = {n: layout.data_in(a, self.dtype).to(self.device) for n, a in data.items()}
         stages = self.build_stages(build, problem_spec["arguments"])
@@ -87,7 +88,7 @@ class Session:
 
 
 class OpenProblem:
-    """Hold a problem and answer everything that a worker may ask about it."""
+    """Hold a problem, and run all that the harness asks its worker process to do with it."""
 
     def __init__(
         self,
@@ -160,6 +161,10 @@ class OpenProblem:
         return make(self.problem, recipe, compiler)
 
     def _compiler(self, mode: str, name: str) -> compiling.EagerCompiler:
+        """Return a new compiler of this mode for one program.
+
+        Its cache folder depends on the problem, on the program's ``name``, the mode and the dtype.
+        """
         if mode != "eager":
             runtime.check_compiler(self.session.device)
         key = json.dumps([self.problem_spec, name, mode, str(self.session.dtype)], sort_keys=True)
@@ -167,7 +172,7 @@ class OpenProblem:
         return compiling.MODES[mode](str(folder))
 
     def losses(self) -> dict[str, float]:
-        """Return the value of each loss."""
+        """Return the value of each loss that reaches a trained parameter, by name."""
         with torch.no_grad():
             return {name: loss.item() for name, loss in self.problem.losses().items()}
 
@@ -198,6 +203,10 @@ class OpenProblem:
     def _by_loss(
         self, losses: Collection[str]
     ) -> Iterator[tuple[str, dict[str, torch.Tensor | None]]]:
+        """Yield (loss name, gradients) after a backward pass of each of these losses alone.
+
+        The gradients are the ``.grad`` of every parameter by name, None where autograd left none.
+        """
         for name in losses:
             self._clear()
             loss = self.problem.losses(until=name, among=losses)[name]
@@ -206,7 +215,11 @@ class OpenProblem:
             yield name, {n: p.grad for n, p in self.problem.parameters.items()}
 
     def gradient_of_nothing(self, loss: str) -> dict[str, Any]:
-        """Differentiate a loss that reaches no trained parameter; return the gradients, if any."""
+        """Run the backward pass of a loss that reaches no trained parameter.
+
+        Return the gradients by parameter name, if there are any. torch raises RuntimeError instead,
+        and the harness checks that it does.
+        """
         self._clear()
         self.problem.losses(among=(loss,))[loss].backward()
         return {n: p.grad for n, p in self.problem.parameters.items() if p.grad is not None}
@@ -214,9 +227,10 @@ class OpenProblem:
     def kink_distance(self) -> float:
         """Return the smallest distance of any activation from a kink.
 
-        It is relative to the largest absolute value of the activation's tensor. ReLU and LeakyReLU
-        have a kink at 0; max-pooling has one where the two largest values of a window are equal.
-        Two zeros in a window behind a ReLU are no kink: the ReLU stops the gradient of either.
+        It is relative to the largest absolute value of the activation's tensor. At a kink two
+        frameworks may return different gradients, and both be right. ReLU and LeakyReLU have a kink
+        at 0; max-pooling has one where the two largest values of a window are equal. Two zeros in a
+        window behind a ReLU are no kink: the ReLU stops the gradient of either.
         """
         distances = [1.0]
         with torch.no_grad(), _inputs_of_kinked() as inputs:
@@ -229,9 +243,10 @@ class OpenProblem:
         """Train by a plan from the loaded weights, and leave the problem unchanged.
 
         ``plan`` holds ``optimizer``, ``recipe`` (or None) and ``segments``, each with ``steps``,
-        ``rate``, ``renew`` and a problem specification for each of its ``turns``. Return
-        ``weights``, ``buffers``, ``outputs`` and ``moments`` in the canonical layout, the ``steps``
-        that the optimizer counted for each parameter, and the bytes of its state, ``state_bytes``.
+        ``rate``, ``renew`` and a problem specification for each of its ``turns``; see `Training`.
+        Return ``weights``, ``buffers``, ``outputs`` of the networks and first ``moments`` in the
+        canonical layout, the ``steps`` that the optimizer counted for each parameter, and the bytes
+        of its state, ``state_bytes``.
         """
         problem = self.problem
         start = {n: t.detach().clone() for n, t in (problem.parameters | problem.buffers).items()}
@@ -246,6 +261,7 @@ class OpenProblem:
         return trained
 
     def _trained(self, training: Training) -> dict[str, Any]:
+        """Return the results of a training that has ended, as `train` describes them."""
         problem, weights = self.problem, self.weights()
         buffers = {n: layout.parameter_out(b) for n, b in problem.buffers.items()}
         with torch.no_grad():
@@ -263,7 +279,11 @@ class OpenProblem:
         }
 
     def _turn(self, problem_spec: Mapping[str, Any]) -> Problem:
-        """Return the problem of a turn, over the parameters, buffers and data of this one."""
+        """Return the problem of one turn, over the parameters, buffers and data of this problem.
+
+        ``problem_spec`` is the specification of the turn: it may have other losses and frozen
+        parameters.
+        """
         if problem_spec == self.problem_spec:
             return self.problem
         stages = self.session.build_stages(self.build, problem_spec["arguments"])
@@ -272,6 +292,11 @@ class OpenProblem:
         return Problem(stages, self.problem.data, problem_spec["reach"], problem_spec["frozen"])
 
     def _optimizers(self, kind: str, recipe: recipes.Recipe) -> list[torch.optim.Optimizer]:
+        """Return the scenario's optimizers over the parameters that the recipe optimizes.
+
+        A freezing recipe (``kind`` is ``freeze``) has one optimizer over a single list of
+        parameters.
+        """
         settings = dict(self.problem_spec["optimizer"])
         if kind == "freeze":
             settings["arrangement"] = "together"
@@ -283,6 +308,7 @@ class OpenProblem:
 
 
 def _shapes(stages: list[Stage]) -> Shapes:
+    """Return the shape of every parameter and buffer of the stages, by its canonical name."""
     return {
         f"{stage.name}.{name}": list(tensor.shape)
         for stage in stages
@@ -291,14 +317,14 @@ def _shapes(stages: list[Stage]) -> Shapes:
 
 
 def _parameters_and_buffers(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield all but BatchNorm's ``num_batches_tracked``, which nothing here uses."""
+    """Yield (name, tensor) of parameters and buffers, but not BatchNorm's unused counter."""
     yield from network.named_parameters()
     yield from ((name, b) for name, b in network.named_buffers() if b.ndim)
 
 
 @contextmanager
 def _inputs_of_kinked() -> Iterator[list[tuple[nn.Module, torch.Tensor]]]:
-    """Record the input of every module with a kink that runs while the context lasts."""
+    """Yield a list that collects (module, input) of every module with a kink as it runs."""
     recorded: list[tuple[nn.Module, torch.Tensor]] = []
 
     def record(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:

@@ -1,9 +1,10 @@
 """Define the ways to compute the gradients of several losses, one short function each.
 
-A strategy works for any scenario. Its ``forward()`` builds the graph that the backward pass needs
-and returns the roots of it; its ``backward(carry)`` takes these and leaves, in the ``.grad`` of
-each trained parameter, the gradient of the sum of all losses. The argument ``jit`` compiles a
-function, or returns it unchanged where nothing is compiled.
+A strategy works for any scenario. Its ``forward()`` runs the networks and returns what
+``backward(carry)`` needs of the graph, in most strategies the losses by name. Its ``backward``
+leaves, in the ``.grad`` of each trained parameter, the gradient of the sum of all losses. The
+strategy `reforward` has no forward pass outside its ``backward``. The argument ``jit`` of each
+function compiles a function, or returns it unchanged where nothing is compiled.
 
 The costs quoted are products (GEMMs) of the backward pass over two networks of three Linear layers
 each with a loss after each. The very first layer needs no gradient of its input.
@@ -178,6 +179,7 @@ def functional(problem: Problem, jit: Jit) -> Strategy:
 
 
 def _add(problem: Problem, grads: Mapping[str, Tensor]) -> None:
+    """Add these gradients, by parameter name, to the ``.grad`` of the parameters."""
     for name, grad in grads.items():
         parameter = problem.trainable[name]
         # never in place: autograd.grad may return the same tensor for several parameters

@@ -52,6 +52,7 @@ class Training:
                 self._turn(problem, recipe)
 
     def _turn(self, problem: Problem, recipe: Recipe) -> None:
+        """Step one turn: compute gradients by its recipe, then step the optimizers over them."""
         # also clears every gradient: one left by another turn must not be applied in this turn
         problem.require_grad(recipe.requires_grad)
         recipe.strategy.backward(recipe.strategy.forward())
@@ -61,7 +62,13 @@ class Training:
             stepper.step()
 
     def _adjust(self, recipes: list[tuple[Problem, Recipe]], rate: float, renew: bool) -> None:
-        """Bring the optimizers to the state that a segment starts from."""
+        """Bring the optimizers to the state that a segment starts from.
+
+        Args:
+            recipes: each turn of the segment with its recipe.
+            rate: the factor of all learning rates.
+            renew: whether new optimizers replace the present ones.
+        """
         trained = {n: p for _, recipe in recipes for n, p in recipe.optimized.items()}
         if renew or not self.steppers:
             self.steppers = optimizers.build(self.optimizer, self.networks, trained)

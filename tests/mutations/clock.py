@@ -206,9 +206,11 @@ FAULTS = (
         "impl_torch/program.py",
         "        return self.forward()\n\n"
         "    def run(self, carry: Any) -> None:\n"
+        '        """Clear the gradients and run the backward pass."""\n'
         "        self._clear()\n",
         "        return None\n\n"
         "    def run(self, carry: Any) -> None:\n"
+        '        """Clear the gradients and run the backward pass."""\n'
         "        carry = self.forward()\n"
         "        self._clear()\n",
         "the graph is built where the clock runs",

@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.evaluation.trial", description=__doc__
     )
@@ -68,6 +69,7 @@ def _check(stages: Sequence[str], options: argparse.Namespace) -> None:
 
 
 def _run(stage: str, options: argparse.Namespace) -> None:
+    """Run one stage; its results go to the folders that the options name."""
     if stage == "record":
         recorder.record(options.traces, options.minutes)
     elif stage == "replay":

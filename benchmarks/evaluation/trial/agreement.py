@@ -1,4 +1,8 @@
-"""Check that the replayed rules agree with the tools' own commands on the same traces."""
+"""Check that the replayed rules agree with the tools' own commands on the same traces.
+
+A rule of `tools` is this project's copy of how a tool decides. Both the rule and the real command
+are run on comparisons drawn from the recorded traces.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,12 @@ ASV_PROCESSES = 2
 
 
 def check(folder: Path) -> None:
-    """Give drawn comparisons to the real commands; write the counts to ``agreement.json``."""
+    """Run each tool's real command on drawn comparisons; write ``agreement.json`` to the folder.
+
+    ``folder`` holds the recorded traces. The file has for each tool the number of cells compared,
+    how many of them the command and the rule ``agree`` on, and how many the command calls
+    ``slower``; or under ``missing`` the reason why the command could not be run.
+    """
     sets = replay.select_sets(traces.load_all(folder), "report", "bursty")
     results: dict[str, Any] = {}
     for tool, fractions in FRACTIONS.items():
@@ -42,7 +51,10 @@ def check(folder: Path) -> None:
 
 
 def _compare(tool: str, others: OtherTools, fraction: float) -> tuple[Any, Any]:
-    """Return for each cell whether the command calls it slower, and whether the rule does."""
+    """Return for each cell whether the command calls it slower, and whether the rule does.
+
+    Both are arrays of bools [cells]. Head's times are recorded ones, slowed by ``fraction``.
+    """
     seed = [plan.SEED, 77]
     sides = others.single_samples(seed) if tool == tools.PYTEST_BENCHMARK else _sides(tool, others)
     names = [subject.id for subject in plan.SUBJECTS]
@@ -63,7 +75,10 @@ def _compare(tool: str, others: OtherTools, fraction: float) -> tuple[Any, Any]:
 
 
 def _sides(tool: str, others: OtherTools) -> tuple[list[Array], list[Array]]:
-    """Draw one comparison; return for each cell of a side an array [processes, samples]."""
+    """Draw one comparison; return base and head, each with an array for each cell.
+
+    The arrays are times in seconds per call, [processes, samples].
+    """
     drawn = others.draw(tool, 1, [plan.SEED, 78])
     base, head = (
         [rows.reshape(others.count, -1) for rows in side] for side in zip(*drawn, strict=True)
@@ -73,7 +88,7 @@ def _sides(tool: str, others: OtherTools) -> tuple[list[Array], list[Array]]:
 
 
 def ask_command(tool: str, folder: Path, series: Mapping[str, real.Series]) -> set[str]:
-    """Return the cells that the tool's real command calls slower.
+    """Return the ids of the cells that the tool's real command calls slower.
 
     Args:
         tool: one of `tools.TOOLS` that has a command.

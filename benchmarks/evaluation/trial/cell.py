@@ -28,7 +28,7 @@ def clock() -> float:
 
 @lru_cache(maxsize=1)
 def job() -> dict[str, Any]:
-    """Return the job of this process."""
+    """Return the job of this process: the content of the JSON file that `JOB` names."""
     loaded: dict[str, Any] = json.loads(Path(os.environ[JOB]).read_text())
     return loaded
 
@@ -52,9 +52,10 @@ def names() -> list[str]:
 
 
 def open_cell(name: str) -> tuple[Callable[[], object], Callable[[], float], int]:
-    """Return the function to time, the clock to time it by, and how many samples can be replayed.
+    """Return the function to time, the clock to time it by, and the number of its samples.
 
-    The last is 0 for a real cell.
+    ``name`` is the id of the cell. The number says how many recorded samples can be replayed; it is
+    0 for a real cell.
     """
     if is_replay():
         row = job()["series"][side()][name][_process(name)]
@@ -63,7 +64,7 @@ def open_cell(name: str) -> tuple[Callable[[], object], Callable[[], float], int
 
 
 def open_lazily(name: str) -> Callable[[], object]:
-    """Return a function that opens the cell at its first call.
+    """Return a function that opens the cell ``name`` at its first call, and calls it.
 
     pyperf's parent process never calls it, and so need not open the cell.
     """
@@ -91,7 +92,11 @@ def _replayer(row: list[float]) -> Callable[[], None]:
 
 
 def _process(name: str) -> int:
-    """Return the number of this process on its side, the first that no other process has taken."""
+    """Return the number of this process on its side, the first that no other process has taken.
+
+    ``name`` is the id of the cell whose times are replayed. A file that is created marks a number
+    as taken.
+    """
     rows = len(job()["series"][side()][name])
     if rows == 1:
         return 0
@@ -106,7 +111,10 @@ def _process(name: str) -> int:
 
 
 def _call(entry: dict[str, Any]) -> Callable[[], object]:
-    """Open the real cell in this process; calls of head spin for as long as the job says."""
+    """Open a real cell in this process, and return the function that runs it once.
+
+    ``entry`` is its entry under ``live`` in the job. Calls of head spin for as long as it says.
+    """
     from benchmarks.evaluation.trial.worker import spin
     from benchmarks.harness.protocol.heartbeat import Heartbeat
     from benchmarks.harness.worker.timing import Timing

@@ -83,7 +83,10 @@ def otava(values: Array) -> list[tuple[int, float]]:
 
 
 def _levels(values: Array, edges: Sequence[int]) -> list[tuple[int, float]]:
-    """Return each edge with the difference between the medians after it and before it."""
+    """Return (edge, difference between the median levels after and before it) for each edge.
+
+    ``values`` are log times by run, ``edges`` the first runs of new levels.
+    """
     bounds = [0, *edges, len(values)]
     levels = [np.median(values[a:b]) for a, b in itertools.pairwise(bounds)]
     return [
@@ -92,7 +95,7 @@ def _levels(values: Array, edges: Sequence[int]) -> list[tuple[int, float]]:
 
 
 def methods() -> dict[str, Method]:
-    """Return the methods that are installed here, by name."""
+    """Return name → method, for each method whose package is installed here."""
     installed: dict[str, Method] = {"this suite": ours, "ruptures, BIC": ruptures_bic}
     if importlib.util.find_spec("asv"):
         installed["asv"] = asv

@@ -77,10 +77,9 @@ def pair_seconds(sets: Sequence[LaunchSet]) -> float:
 
 
 def affordable_looks(seconds: float) -> tuple[int, ...]:
-    """Return the looks that fit into the time of a whole comparison, at least the first.
+    """Return the looks (in launch pairs) that a whole comparison has time for; at least one.
 
-    Args:
-        seconds: of one launch pair.
+    ``seconds`` is the time of one launch pair.
     """
     fitting = [look for look in launch_pairs.LOOKS if look * seconds <= plan.SUITE_SECONDS]
     return tuple(fitting) or launch_pairs.LOOKS[:1]
@@ -89,7 +88,18 @@ def affordable_looks(seconds: float) -> tuple[int, ...]:
 def _condition_figures(
     sets: Sequence[LaunchSet], condition: str, constants: Mapping[str, Constants], count: int
 ) -> dict[str, Any]:
-    """Return the figures of this suite and of the other tools under one condition."""
+    """Return the figures of this suite and of the other tools under one condition.
+
+    Args:
+        sets: all sets of launches.
+        condition: ``quiet`` or ``bursty``.
+        constants: metric → how to summarise a launch.
+        count: processes of the other tools on each side.
+
+    Returns:
+        Seconds of a launch pair, looks, level of a test, alarms and power by variant, coverage of
+        the intervals, and the figures of `_tool_figures`.
+    """
     seed = [plan.SEED, plan.CONDITIONS.index(condition)]
     halves = {half: replay.select_sets(sets, half, condition) for half in plan.HALVES}
     seconds = pair_seconds(halves["report"])
@@ -125,7 +135,14 @@ def _condition_figures(
 def _tool_figures(
     halves: Mapping[str, Sequence[LaunchSet]], count: int, rate: float, seed: Sequence[int]
 ) -> dict[str, Any]:
-    """Return the figures of the other tools under one condition."""
+    """Return the figures of the other tools under one condition.
+
+    Args:
+        halves: half → its sets of launches.
+        count: the most processes on each side.
+        rate: the share of suites in which this suite alarms, which the tools' thresholds match.
+        seed: of the draws.
+    """
     tuning_half, report_half = (OtherTools.from_sets(halves[half], count) for half in plan.HALVES)
     smaller = min(tuning_half.count, report_half.count)  # a threshold is only valid for one count
     tuning_half.count = report_half.count = smaller

@@ -69,7 +69,18 @@ def _call_seconds(folder: Path) -> dict[str, float]:
 def _measure_tool(
     tool: str, fraction: float, subjects: Subjects, times: Mapping[str, float], folder: Path
 ) -> dict[str, Any]:
-    """Return the cells that a tool calls slower when head spins for this fraction of each call."""
+    """Return the cells that a tool calls slower when head spins for part of each call.
+
+    Args:
+        tool: this suite or one of `tools.TOOLS`.
+        fraction: the part of the usual time of a call that head spins for; 0 for an unchanged head.
+        subjects: the cells, with their files.
+        times: cell → usual seconds of a call.
+        folder: the folder of the trial, with the constants that the replay chose.
+
+    Returns:
+        ``cells``, how many were compared, and ``slower``, the ids of those called slower.
+    """
     spins = {name: seconds * fraction for name, seconds in times.items()}
     with recorder.neighbour("bursty", 1000 + int(fraction * 100)):
         if tool == OURS:
@@ -81,6 +92,7 @@ def _measure_tool(
 
 
 def _slower_of_pair(slower: set[str]) -> dict[str, Any]:
+    """Return the number of cells in `PAIR`, and the sorted ids of those that are slower."""
     names = [subject.id for subject in PAIR]
     return {"cells": len(names), "slower": sorted(slower & set(names))}
 
@@ -100,8 +112,14 @@ def ours(
     """Measure a session of this suite to its first look; head spins in the cells of `PAIR`.
 
     Args:
+        subjects: the cells, with their files.
         spins: cell → seconds to spin in each call.
         constants: metric → how to summarise a launch.
+
+    Returns:
+        ``cells`` (a number), ``slower`` (ids), whether the common shift of all cells is slower
+        (``everything``), whether base against base stayed inside the margin (``control_held``),
+        and the ``ratios`` of all rows.
     """
     d: dict[str, list[Any]] = {metric: [] for metric in plan.METRICS}
     control: dict[str, list[Any]] = {metric: [] for metric in plan.METRICS}
@@ -127,11 +145,16 @@ def ours(
 def _samples(
     pair: LaunchSet, worker: int, metric: str, constants: Mapping[str, Constants]
 ) -> list[traces.Row]:
+    """Return a worker's samples of each cell, without those that the constants drop."""
     return [pair.turns(s.id, worker, metric, constants[metric].drop) for s in SUBJECTS]
 
 
 def _launch_pair(subjects: Subjects, spins: Mapping[str, float], index: int) -> LaunchSet:
-    """Measure base, head and the control in fresh workers; the role that starts first changes."""
+    """Measure base, head and the control in fresh workers; return their samples.
+
+    Worker 0 of the result is base, 1 head, 2 the control. ``index`` is the number of the pair: it
+    rotates which role starts first.
+    """
     pair = LaunchSet(Meta(index, "bursty", "live", plan.TURNS[0]))
     rng = np.random.default_rng([plan.SEED, 99, index])
     with recorder.fresh_workers(subjects, pair) as workers:
@@ -145,7 +168,7 @@ def _launch_pair(subjects: Subjects, spins: Mapping[str, float], index: int) -> 
 
 
 def _benchstat(subjects: Subjects, spins: Mapping[str, float]) -> set[str]:
-    """Return the cells that a U test calls slower.
+    """Return the ids of the cells that a U test over launches calls slower.
 
     Each launch gives one mean, and launches of both sides alternate.
     """
@@ -161,7 +184,7 @@ def _benchstat(subjects: Subjects, spins: Mapping[str, float]) -> set[str]:
 
 
 def _lone_value(subjects: Subjects, subject: Subject, spin: float) -> float:
-    """Return the mean time of the cell in a fresh worker that spins in each call."""
+    """Return the mean seconds of a call in a fresh worker that spins ``spin`` s in each."""
     worker = subjects.launch(subject.framework)
     try:
         calls = subjects.prepare([worker], subject)
@@ -175,7 +198,7 @@ def _lone_value(subjects: Subjects, subject: Subject, spin: float) -> float:
 
 
 def _job(subjects: Subjects, spins: Mapping[str, float]) -> dict[str, Any]:
-    """Return the job with which the other tools' processes open the real cells; see `cell`."""
+    """Return the job by which the other tools' processes open the cells of `PAIR`; see `cell`."""
     entries = {}
     for subject in PAIR:
         files = subjects.files[subject.problem]
@@ -193,11 +216,13 @@ def _job(subjects: Subjects, spins: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _with_pytest(folder: Path, job: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the cells that pytest-benchmark calls slower."""
     long = [f"--benchmark-max-time={SECONDS}", "--benchmark-min-time=0.001"]
     return real.pytest_benchmark(folder, job, long)
 
 
 def _with_pyperf(folder: Path, job: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the cells that pyperf calls slower."""
     return real.pyperf_run(folder, job, PROCESSES)
 
 

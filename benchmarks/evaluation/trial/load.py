@@ -18,7 +18,7 @@ MEGABYTES = 64  # of each of the two arrays: more than any cache holds
 
 
 def bursts(seed: int) -> Iterator[tuple[bool, float]]:
-    """Yield without end whether the load is on, and for how many seconds."""
+    """Yield without end (whether the load is on, for how many seconds), drawn by the seed."""
     rng = np.random.default_rng(seed)
     low, high = np.log(BURST)
     on = bool(rng.integers(2))

@@ -83,12 +83,12 @@ SEED = 11
 
 
 def traces_at(folder: Path, index: int) -> Path:
-    """Return the file of a set of launches."""
+    """Return the path of the file of the set of launches with this index."""
     return folder / f"set-{index:03d}.npz"
 
 
 def condition_of(index: int) -> str:
-    """Return the condition of a set.
+    """Return the condition of the set with this index, ``quiet`` or ``bursty``.
 
     Conditions alternate, so that a drift of the machine affects both.
     """
@@ -96,6 +96,9 @@ def condition_of(index: int) -> str:
 
 
 def long_subjects(index: int) -> list[Subject]:
-    """Return the cells that are measured long in this set: one of each framework, in a cycle."""
+    """Return the cells that are measured long in the set with this index.
+
+    They are one of each framework, in a cycle.
+    """
     place = (index // len(CONDITIONS)) % LONG_CYCLE
     return [subject for i, subject in enumerate(SUBJECTS) if i % LONG_CYCLE == place]

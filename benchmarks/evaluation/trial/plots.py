@@ -48,11 +48,18 @@ def draw(replayed: Mapping[str, Any], cells: Mapping[str, Any], folder: Path) ->
 
 
 def _undated(suffix: str) -> dict[str, None] | None:
+    """Return the metadata that leaves the date out of an SVG file; None for other files.
+
+    So the same figures make the same file.
+    """
     return {"Date": None} if suffix == "svg" else None  # the same figures make the same file
 
 
 def power(replayed: Mapping[str, Any]) -> Any:
-    """Plot how many slowed cells each tool finds, with usual settings and at one alarm rate."""
+    """Return a matplotlib figure: how many slowed cells each tool finds, by slowdown.
+
+    The upper row has the tools' usual settings, the lower one thresholds at one alarm rate.
+    """
     figure, axes = plt.subplots(
         2, 2, figsize=(9, 7), sharex=True, sharey=True, layout="constrained"
     )
@@ -77,21 +84,29 @@ def power(replayed: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _curves(one: Mapping[str, Any], matched: bool) -> dict[str, list[float]]:
-    """Return for each tool the percentage of slowed cells that it finds, by slowdown."""
-    powers = {OURS: one["ours"][rates.MAIN]["power"]}
-    for tool, entry in one["tools"].items():
+def _curves(figures: Mapping[str, Any], matched: bool) -> dict[str, list[float]]:
+    """Return for each tool the percentage of slowed cells that it finds, by slowdown.
+
+    Args:
+        figures: the figures of one condition in `evaluate.evaluate`.
+        matched: whether thresholds are those of the matched alarm rate, or the usual ones.
+    """
+    powers = {OURS: figures["ours"][rates.MAIN]["power"]}
+    for tool, entry in figures["tools"].items():
         chosen = entry["settings"][rates.best_setting(entry)] if matched else entry
         powers[tool] = chosen["power"]
     curves = {}
-    for tool, one_power in powers.items():
-        pairs = [rates.power_of(one_power, str(f)) for f in plan.SLOWDOWNS]
+    for tool, power in powers.items():
+        pairs = [rates.power_of(power, str(f)) for f in plan.SLOWDOWNS]
         curves[tool] = [100 * hits / of for hits, of in pairs]
     return curves
 
 
 def alarms(replayed: Mapping[str, Any]) -> Any:
-    """Plot for each tool the share of unchanged suites with a cell called slower."""
+    """Return a matplotlib figure: each tool's share of unchanged suites with a cell called slower.
+
+    The bars are Wilson's 95 % intervals.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharex=True, sharey=True, layout="tight")
     for axis, (condition, one) in zip(axes, replayed["conditions"].items(), strict=True):
         counts = {OURS: one["ours"][rates.MAIN]["alarms"]}
@@ -116,7 +131,10 @@ def alarms(replayed: Mapping[str, Any]) -> Any:
 
 
 def spread(replayed: Mapping[str, Any], cells: Mapping[str, Any]) -> Any:
-    """Plot the standard deviation of each cell's launch pairs, and of its single launches."""
+    """Return a matplotlib figure: the standard deviations of each cell's times, in percent.
+
+    They are those of launch pairs, in wall and CPU time, and of single launches.
+    """
     figure, axes = plt.subplots(
         1, 2, figsize=(9, 4.2), sharex=True, sharey=True, layout="constrained"
     )
@@ -146,5 +164,6 @@ def spread(replayed: Mapping[str, Any], cells: Mapping[str, Any]) -> Any:
 
 
 def _short(name: str) -> str:
+    """Return a short label for the id of a cell, without its strategy."""
     framework, scenario, size, _, phase = name.split("-")
     return f"{framework} {scenario.removesuffix('_cascade')} {size} {phase}"

@@ -27,24 +27,36 @@ class Mark(NamedTuple):
 
 
 def upper_bound(hits: int, of: int) -> float:
-    """Return Clopper and Pearson's one-sided 95 % upper bound of a rate (1934); 1 for no trials."""
+    """Return Clopper and Pearson's one-sided 95 % upper bound of a rate (1934).
+
+    ``hits`` of ``of`` trials were positive. The bound is 1 if all were, or if there were no trials.
+    """
     return float(scipy.stats.beta.ppf(0.95, hits + 1, of - hits)) if of > hits else 1.0
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a rate (1927)."""
+    """Return the ends of Wilson's 95 % interval of the rate ``hits / of`` (1927)."""
     interval = scipy.stats.binomtest(hits, of).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def power_of(power: Mapping[str, Any], fraction: str) -> tuple[int, int]:
-    """Return how many slowed cells were found over all cells, and how many there were."""
+    """Return how many slowed cells were found over all cells, and how many there were.
+
+    Args:
+        power: slowdown → counts, as of `replay.our_power`.
+        fraction: the slowdown as a key of ``power``, such as ``"0.03"``.
+    """
     one = power[fraction]
     return sum(one["cells"]), one["of"] * len(one["cells"])
 
 
 def best_setting(entry: Mapping[str, Any]) -> str:
-    """Return the setting of a tool that finds most on the tuning half at the matched alarm rate."""
+    """Return the name of the tool's setting that finds most slowed cells on the tuning half.
+
+    ``entry`` are the figures of one tool in `replay.tool_figures`; the settings alarm equally
+    often.
+    """
     settings = entry["settings"]
     return max(settings, key=lambda name: settings[name]["promise"])
 
@@ -65,6 +77,10 @@ def marks(replayed: Mapping[str, Any], cells: Mapping[str, Any]) -> list[Mark]:
 
 
 def _silence(replayed: Mapping[str, Any]) -> Mark:
+    """Judge whether no replayed session of unchanged code raised an alarm.
+
+    ``replayed`` are the figures of `evaluate.evaluate`.
+    """
     alarms = [one["ours"][MAIN]["alarms"] for one in replayed["conditions"].values()]
     apart = [one["disjoint"] for one in replayed["conditions"].values()]
     hits, of = (sum(a[key] for a in alarms) for key in ("suite_alarms", "suites"))
@@ -81,7 +97,10 @@ def _silence(replayed: Mapping[str, Any]) -> Mark:
 
 
 def _alarm_causes(replayed: Mapping[str, Any]) -> list[str]:
-    """Return for each condition with alarms a line about their cause."""
+    """Return for each condition with alarms a text about their cause.
+
+    ``replayed`` are the figures of `evaluate.evaluate`.
+    """
     parts = []
     for condition, one in replayed["conditions"].items():
         alarms = one["ours"][MAIN]["alarms"]
@@ -96,13 +115,23 @@ def _alarm_causes(replayed: Mapping[str, Any]) -> list[str]:
 
 
 def _normal_share(hits: int, normal: int) -> str:
-    """Say whether normal noise explains the alarms, or the tails of the launches do."""
+    """Return the part of a sentence that says what causes the alarms.
+
+    ``hits`` alarms came of the recorded launches and ``normal`` of normal noise as wide: it
+    explains as many, and the tails of the launches the rest.
+    """
     if hits > normal:
         return "what is more comes from their tails"
     return "so these are what the level α allows, which no session is without"
 
 
 def _power(bursty: Mapping[str, Any], cells: Mapping[str, Any]) -> Mark:
+    """Judge whether enough cells slowed by 3 % were found, in the time of a decision.
+
+    Args:
+        bursty: the figures of `evaluate.evaluate` under bursty load.
+        cells: cell → figures of `summary.summarise` under that condition.
+    """
     ours = bursty["ours"][MAIN]
     hits, of = power_of(ours["power"], POWER_AT)
     low, high = wilson(hits, of)
@@ -119,7 +148,11 @@ def _power(bursty: Mapping[str, Any], cells: Mapping[str, Any]) -> Mark:
 def _power_cause(
     bursty: Mapping[str, Any], ours: Mapping[str, Any], cells: Mapping[str, Any], seconds: float
 ) -> str:
-    """Say why too few slowed cells were found, or why a decision took too long."""
+    """Return a text on why too few slowed cells were found, or a decision took too long.
+
+    ``ours`` are this suite's figures in ``bursty``; ``seconds`` is the time of a decision. The
+    other arguments are those of `_power`.
+    """
     parts = []
     if seconds > plan.DECISION_SECONDS:
         parts.append(f"{bursty['looks'][-1]} launch pairs take {seconds:.0f} s a decision")
@@ -141,6 +174,11 @@ def _power_cause(
 
 
 def _ahead(replayed: Mapping[str, Any]) -> Mark:
+    """Judge whether this suite finds more cells slowed by 3 % than every other tool.
+
+    Thresholds are those at which all alarm equally often on the tuning half. ``replayed`` are the
+    figures of `evaluate.evaluate`.
+    """
     parts, behind = [], []
     for condition, one in replayed["conditions"].items():
         hits, of = power_of(one["ours"][MAIN]["power"], POWER_AT)
@@ -167,6 +205,10 @@ def _ahead(replayed: Mapping[str, Any]) -> Mark:
 
 
 def _covered(replayed: Mapping[str, Any]) -> Mark:
+    """Judge whether the 95 % intervals contain the true ratio as often as they should.
+
+    ``replayed`` are the figures of `evaluate.evaluate`.
+    """
     shares, outside = [], []
     for condition, one in replayed["conditions"].items():
         for metric, looks in one["coverage"].items():

@@ -51,7 +51,7 @@ def missing_packages() -> list[str]:
 
 
 def write_job(folder: Path, job: Mapping[str, Any]) -> Path:
-    """Write a job for `cell` into a folder; return the file."""
+    """Write a job for `cell` as JSON into a folder; return the path of the file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "job.json"
     path.write_text(json.dumps(job))
@@ -59,7 +59,11 @@ def write_job(folder: Path, job: Mapping[str, Any]) -> Path:
 
 
 def pytest_benchmark(folder: Path, job: Mapping[str, Any], options: Sequence[str] = ()) -> set[str]:
-    """Run the cells twice; return those that ``--benchmark-compare-fail=median:5%`` fails."""
+    """Run the cells of a job twice, as base and as head, with pytest-benchmark.
+
+    Return the ids of those that ``--benchmark-compare-fail=median:5%`` fails. ``options`` are
+    further options of the command.
+    """
     path = write_job(folder, job)
     shutil.copy(COMMANDS / "cells_pytest.py", folder / "test_cells.py")
     command = [sys.executable, "-m", "pytest", "test_cells.py", "-q", "-p", "no:cacheprovider"]
@@ -74,7 +78,10 @@ def pytest_benchmark(folder: Path, job: Mapping[str, Any], options: Sequence[str
 
 
 def pyperf_files(folder: Path, series: Mapping[str, Series]) -> list[str]:
-    """Write the files of both sides with pyperf's own classes, a run for each process."""
+    """Write the times of both sides with pyperf's own classes, a run for each process.
+
+    ``series`` maps ``base`` and ``head`` to the times of the cells. Return the paths of both files.
+    """
     import pyperf
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,16 +104,20 @@ def pyperf_files(folder: Path, series: Mapping[str, Series]) -> list[str]:
 
 
 def pyperf_compare(files: Sequence[str], folder: Path) -> set[str]:
-    """Return the cells that ``python -m pyperf compare_to`` calls slower.
+    """Return the ids of the cells that ``python -m pyperf compare_to`` calls slower.
 
-    The files must hold several cells: pyperf compares a single one without printing its name.
+    ``files`` are base and head. They must hold several cells: pyperf compares a single one without
+    printing its name.
     """
     output = _run([sys.executable, "-m", "pyperf", "compare_to", *files], None, "", folder, (0,))
     return set(re.findall(r"^(\S+): Mean \+- std dev: .* slower$", output, re.MULTILINE))
 
 
 def pyperf_run(folder: Path, job: Mapping[str, Any], processes: int) -> set[str]:
-    """Measure both sides with pyperf; return the cells that it calls slower."""
+    """Measure both sides of a job with pyperf; return the ids of the cells that it calls slower.
+
+    ``processes`` is the number of processes on each side.
+    """
     path = write_job(folder, job)
     shutil.copy(COMMANDS / "cells_pyperf.py", folder / "cells.py")
     files = [str(folder / f"{side}.json") for side in ("base", "head")]
@@ -117,7 +128,7 @@ def pyperf_run(folder: Path, job: Mapping[str, Any], processes: int) -> set[str]
 
 
 def asv_continuous(folder: Path, job: Mapping[str, Any]) -> set[str]:
-    """Return the cells that ``asv continuous`` calls worse.
+    """Return the ids of the cells of a job that ``asv continuous`` calls worse.
 
     It compares two commits of a new repository.
     """
@@ -145,6 +156,7 @@ def asv_continuous(folder: Path, job: Mapping[str, Any]) -> set[str]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder and return what it prints."""
     done = subprocess.run(
         ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
     )
@@ -154,10 +166,17 @@ def _git(folder: Path, *arguments: str) -> str:
 def _run(
     command: Sequence[str], job: Path | None, side: str, folder: Path, allowed: Sequence[int]
 ) -> str:
-    """Run a command on the trial's core and return both of its outputs.
+    """Run a command on the trial's core and return both of its outputs, joined.
+
+    Args:
+        command: the command line.
+        job: the file that describes the cells, if there is one.
+        side: ``base`` or ``head``, for the processes of the command; empty where they find out.
+        folder: the working directory.
+        allowed: the exit codes that are no failure.
 
     Raises:
-        CommandFailed: its exit code is none of those allowed.
+        CommandFailed: the exit code is none of those allowed.
     """
     packages = os.pathsep.join([str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))])
     home = folder if job is None else job.parent

@@ -78,7 +78,7 @@ def _stage(sets: list[LaunchSet], spent: float, index: int, minutes: float) -> t
 
 
 def _record_with_retries(subjects: Subjects, meta: Meta) -> LaunchSet:
-    """Record a set, again if a worker fails."""
+    """Record a set and return it; record it again if a worker fails, `ATTEMPTS` in all."""
     for attempt in range(ATTEMPTS):
         try:
             return record_set(subjects, meta)
@@ -89,7 +89,11 @@ def _record_with_retries(subjects: Subjects, meta: Meta) -> LaunchSet:
 
 
 def record_set(subjects: Subjects, meta: Meta) -> LaunchSet:
-    """Record one set of fresh launches: all cells, under the set's condition."""
+    """Record one set of fresh launches: all cells, under the condition in ``meta``.
+
+    ``meta`` describes the set to record. The set that is returned has a copy of it, with times and
+    calls.
+    """
     launch_set = LaunchSet(Meta(meta.index, meta.condition, meta.half, meta.turn))
     rng = np.random.default_rng([plan.SEED, meta.index])
     long = plan.long_subjects(meta.index)
@@ -133,12 +137,14 @@ def take_turns(
 
 
 def _alone(launch_set: LaunchSet, subject: Subject, worker: Launch, seconds: float) -> traces.Row:
+    """Return the samples of a worker that measures the cell alone for some seconds."""
     return np.array(_turn(launch_set, subject, worker, seconds)["wall"], dtype=np.float32)
 
 
 def _turn(
     launch_set: LaunchSet, subject: Subject, worker: Launch, seconds: float
 ) -> dict[str, list[float]]:
+    """Let a worker measure for some seconds; return metric → samples in seconds per call."""
     calls = launch_set.meta.calls[subject.id]
     samples: dict[str, list[float]] = worker.ask(
         "turn", name=subject.strategy, calls=calls, seconds=seconds
@@ -148,7 +154,10 @@ def _turn(
 
 @contextlib.contextmanager
 def fresh_workers(subjects: Subjects, launch_set: LaunchSet) -> Iterator[dict[str, list[Launch]]]:
-    """Start workers of each framework that is needed, all at once; kill them at the end."""
+    """Start workers of each framework that is needed, and yield framework → workers.
+
+    They start all at once; when the context ends they are killed.
+    """
     frameworks = dict.fromkeys(subject.framework for subject in subjects.subjects)
     workers: dict[str, list[Launch]] = {f: [] for f in frameworks}
     try:

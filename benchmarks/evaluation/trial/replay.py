@@ -57,7 +57,13 @@ class OurSessions:
     def from_sets(
         cls, sets: Sequence[LaunchSet], constants: Mapping[str, Constants], pairs: int
     ) -> OurSessions:
-        """Make it from recorded sets; ``constants`` says by metric how to summarise a launch."""
+        """Make it from recorded sets.
+
+        Args:
+            sets: the sets of launches to draw from.
+            constants: metric → how to summarise a launch's samples as one time.
+            pairs: launch pairs in a session.
+        """
         return cls({m: tuning.quantile_logs(sets, m, constants[m]) for m in plan.METRICS}, pairs)
 
     def draw(self, count: int, seed: Sequence[int]) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -80,7 +86,7 @@ class OurSessions:
 
 
 def as_normal(ours: OurSessions, seed: Sequence[int]) -> OurSessions:
-    """Replace the launches by normal noise of the same spread.
+    """Return sessions in which normal noise of the same spread replaces the launches.
 
     Alarms that these sessions do not raise come from the tails of the real distribution.
     """
@@ -95,7 +101,13 @@ def as_normal(ours: OurSessions, seed: Sequence[int]) -> OurSessions:
 def session_design(
     metrics: Sequence[str], looks: tuple[int, ...], control: str = "group"
 ) -> Design:
-    """Return the design of a session, in which each metric is one group of rows."""
+    """Return the design of a session, in which each metric is one group of rows.
+
+    Args:
+        metrics: the metrics that decide.
+        looks: launch pairs after which the session is tested.
+        control: whether a control outside the margin concerns its ``group`` of rows or its ``row``.
+    """
     groups = tuple(i for i in range(len(metrics)) for _ in range(CELLS))
     return Design(groups, looks, control=control)
 
@@ -107,7 +119,7 @@ def decide(
     looks: tuple[int, ...],
     by: str = "group",
 ) -> Decision:
-    """Decide sessions by these metrics.
+    """Return the decision of each session by these metrics: verdicts, ratios, pairs taken.
 
     Args:
         d: log ratios of head to base: metric → [sessions, cells, pairs].
@@ -121,7 +133,10 @@ def decide(
 
 
 def slow_down(d: Mapping[str, Array], cells: Sequence[int], fraction: float) -> dict[str, Array]:
-    """Return ``d`` with head slower by this fraction in these cells, in every metric."""
+    """Return the log ratios ``d`` with head slower by this fraction in these cells.
+
+    ``d`` maps a metric to [sessions, cells, pairs]; ``cells`` are indices.
+    """
     figures = {metric: values.copy() for metric, values in d.items()}
     for values in figures.values():
         values[:, cells] += np.log1p(fraction)
@@ -129,14 +144,31 @@ def slow_down(d: Mapping[str, Array], cells: Sequence[int], fraction: float) -> 
 
 
 def calls_slower(session: Decision, cell: int, metrics: int) -> NDArray[np.bool_]:
-    """Return whether each session calls the cell slower in any metric: [sessions]."""
+    """Return whether each session calls the cell slower in any metric: [sessions].
+
+    ``cell`` is the index of the cell, ``metrics`` the number of metrics that decide.
+    """
     rows = [cell + CELLS * i for i in range(metrics)]
     figures: NDArray[np.bool_] = (session.verdicts[..., rows] == SLOWER).any(axis=-1)
     return figures
 
 
 def our_alarms(ours: OurSessions, variant: str, looks: tuple[int, ...], seed: Sequence[int]) -> Any:
-    """Count the verdicts of unchanged sessions, and the launch pairs that they took."""
+    """Return counts of the verdicts of unchanged sessions, each of which is a false alarm.
+
+    Args:
+        ours: the sessions to draw from.
+        variant: a key of `VARIANTS`.
+        looks: launch pairs after which a session is tested.
+        seed: of the draws.
+
+    Returns:
+        ``suites`` drawn; with any verdict slower or faster, ``suite_alarms``; with any slower,
+        ``suite_slower``; single ``comparisons``, and ``slower`` ones; suites with an alarm of the
+        shift that all cells share, ``common_alarms``; the share of rows called ``equal``; the mean
+        number of launch ``pairs``; the share of suites whose control left the margin,
+        ``control_left``.
+    """
     metrics, by = VARIANTS[variant]
     d, control = ours.draw(plan.TRIALS, seed)
     session = decide(d, control, metrics, looks, by)
@@ -158,7 +190,12 @@ def our_alarms(ours: OurSessions, variant: str, looks: tuple[int, ...], seed: Se
 
 
 def our_power(ours: OurSessions, variant: str, looks: tuple[int, ...], seed: Sequence[int]) -> Any:
-    """Count for each slowdown how often a slowed cell is found, and a slowed suite."""
+    """Return for each slowdown how often this suite finds it.
+
+    The arguments are those of `our_alarms`. Of ``of`` sessions each, ``cells`` has for each cell in
+    how many it was found when it alone was slowed, and ``everything`` in how many the common shift
+    was found when all cells were.
+    """
     (metrics, by), count = VARIANTS[variant], plan.TRIALS // 4
     figures = {}
     for fraction in plan.SLOWDOWNS:
@@ -198,7 +235,8 @@ def our_coverage(ours: OurSessions, looks: tuple[int, ...], seed: Sequence[int])
 def disjoint(sets: Sequence[LaunchSet], constants: Mapping[str, Constants], looks: Any) -> Any:
     """Count alarms of unchanged sessions that share no launch, with the roles as recorded.
 
-    There are few of these, so each ends at its first look.
+    There are few of these, so each ends at its first look. Returned are the number of sessions,
+    ``suites``, and of those with an alarm, ``suite_alarms``.
     """
     size, ours = looks[0], OurSessions.from_sets(sets, constants, looks[0])
     alarms, count = 0, len(sets) // size
@@ -248,12 +286,12 @@ class OtherTools:
         return cls(figures, single, min(count, available // 2))
 
     def draw(self, tool: str, count: int, seed: Sequence[int]) -> list[tuple[Array, Array]]:
-        """Draw ``count`` comparisons of unchanged code.
+        """Draw ``count`` comparisons of unchanged code for a tool with many processes.
 
         The cells of a comparison share their processes; no process is on both sides.
 
         Returns:
-            For each cell base and head, [comparisons, values].
+            For each cell base and head, [comparisons, values] in seconds per call.
         """
         rng = np.random.default_rng(seed)
         available = len(next(iter(self.processes.values()))[0])
@@ -308,7 +346,10 @@ class OtherTools:
 
 
 def alarms_by_seconds(others: OtherTools, seed: Sequence[int]) -> dict[str, float]:
-    """Return how many unchanged cells ``median:5%`` fails, by the seconds that a process takes."""
+    """Return the share of unchanged cells that ``median:5%`` fails (pytest-benchmark).
+
+    The keys are the seconds of each process that are used.
+    """
     figures = {}
     for share in (0.2, 0.5, 1.0):
         drawn = others.medians(plan.TRIALS, seed, share)
@@ -318,6 +359,7 @@ def alarms_by_seconds(others: OtherTools, seed: Sequence[int]) -> dict[str, floa
 
 
 def _parts(rows: Sequence[Array], parts: int) -> Array:
+    """Return the means of each row's consecutive parts: [rows, parts]."""
     return np.array([tools.means_of_parts(row, parts) for row in rows])
 
 
@@ -355,7 +397,11 @@ def _setting_figures(
     rate: float,
     seed: Sequence[int],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the figures of one setting with its usual threshold, and with the moved one."""
+    """Return the figures of one setting with its usual threshold, and with the moved one.
+
+    The arguments are those of `tool_figures`. Both results have ``threshold``, ``alarms`` and
+    ``power``; the second has ``promise`` too.
+    """
     before = tuning_half.scores(rule, plan.TRIALS, [*seed, 1], 0.0)
     threshold = tools.matched_threshold(before, rate)
     promise = tuning_half.scores(rule, plan.TRIALS, [*seed, 2], 0.05) > threshold
@@ -369,7 +415,10 @@ def _setting_figures(
 
 
 def _alarms(scores: Array, threshold: float) -> dict[str, int]:
-    """Count the suites and cells whose score is above the threshold."""
+    """Return counts of all suites and comparisons, and of those with a score above the threshold.
+
+    ``scores`` are of unchanged code, [suites, cells].
+    """
     slower = scores > threshold
     return {
         "suites": len(slower),
@@ -380,7 +429,10 @@ def _alarms(scores: Array, threshold: float) -> dict[str, int]:
 
 
 def _power(scores: Mapping[float, Array], threshold: float) -> dict[str, Any]:
-    """Count for each slowdown the comparisons of each cell whose score is above the threshold."""
+    """Return for each slowdown how many comparisons of each cell score above the threshold.
+
+    ``scores`` maps a slowdown to [comparisons, cells]; ``of`` is the number of comparisons.
+    """
     return {
         str(fraction): {"of": len(one), "cells": (one > threshold).sum(axis=0).tolist()}
         for fraction, one in scores.items()

@@ -17,7 +17,11 @@ from results.formatting import NOTHING
 
 
 def write(folder: Path, docs: Path) -> None:
-    """Write the page, the plots and the summary from the results of the earlier stages.
+    """Write the page ``trial.md``, its plots and the summary of the traces.
+
+    Args:
+        folder: the folder of the traces and of the results of the earlier stages.
+        docs: the folder that the page goes to; plots and summary go to ``trial`` in it.
 
     Raises:
         TraceError: there was no replay yet.
@@ -41,6 +45,7 @@ def write(folder: Path, docs: Path) -> None:
 
 
 def _read(path: Path) -> Any:
+    """Return the content of a JSON file; None if there is no such file."""
     return json.loads(path.read_text()) if path.exists() else None
 
 
@@ -76,6 +81,10 @@ def page(
 
 
 def _head(replayed: Mapping[str, Any], summarised: Mapping[str, Any]) -> list[str]:
+    """Return the lines of title, question, machine and the description of the trial.
+
+    The arguments are those of `page`, as in all functions below it.
+    """
     machine = summarised["machine"]
     names = ", ".join(f"{name} {machine[name]}" for name in summary.PACKAGES)
     lines = [
@@ -98,7 +107,7 @@ def _head(replayed: Mapping[str, Any], summarised: Mapping[str, Any]) -> list[st
 
 
 def _setting(replayed: Mapping[str, Any], summarised: Mapping[str, Any]) -> list[str]:
-    """Return the points that describe how the trial was made."""
+    """Return the points, as texts, that describe how the trial was made."""
     counts = "; ".join(
         f"{half} half: {', '.join(f'{n} {condition}' for condition, n in each.items())}"
         for half, each in replayed["sets"].items()
@@ -128,6 +137,7 @@ def _setting(replayed: Mapping[str, Any], summarised: Mapping[str, Any]) -> list
 
 
 def _pairs(replayed: Mapping[str, Any]) -> str:
+    """Return a text: seconds of a launch pair and launch pairs at each look, by condition."""
     return ", ".join(
         f"{one['pair_seconds']:.1f} s a launch pair {condition} (looks after "
         f"{', '.join(map(str, one['looks']))})"
@@ -136,6 +146,7 @@ def _pairs(replayed: Mapping[str, Any]) -> str:
 
 
 def _processes(replayed: Mapping[str, Any]) -> str:
+    """Return a text: how many processes the other tools have on each side, and why fewer."""
     least = min(one["processes"] for one in replayed["conditions"].values())
     if least < replayed["processes"]:
         return f"{least} processes (time allows {replayed['processes']}; no more were recorded)"
@@ -143,6 +154,7 @@ def _processes(replayed: Mapping[str, Any]) -> str:
 
 
 def _marks(marks: Sequence[rates.Mark]) -> list[str]:
+    """Return the lines of the section on the pass marks, with the causes of those missed."""
     lines = ["## What was asked for", ""]
     rows = [[m.requirement, "yes" if m.reached else "**no**", m.evidence] for m in marks]
     lines += sections.table(["mark", "reached", "seen"], rows, 3)
@@ -156,6 +168,7 @@ def _marks(marks: Sequence[rates.Mark]) -> list[str]:
 
 
 def _agreement(agreement: Mapping[str, Any] | None) -> list[str]:
+    """Return the lines of the section on rules against real commands."""
     lines = ["## Do the rules say what the commands say?", ""]
     if agreement is None:
         return [*lines, "Not checked: the replay was stopped before it.", ""]
@@ -179,6 +192,7 @@ def _agreement(agreement: Mapping[str, Any] | None) -> list[str]:
 
 
 def _live(live: Mapping[str, Any] | None, replayed: Mapping[str, Any]) -> list[str]:
+    """Return the lines of the section on the live measurements."""
     lines = ["## Live, under bursty load", ""]
     if not live:
         return [*lines, "Not run.", ""]
@@ -213,6 +227,13 @@ def _why(missing: str) -> str:
 
 
 def _replayed(replayed: Mapping[str, Any], tool: str, fraction: str) -> str:
+    """Return the replayed rate under bursty load beside which a live result stands, in %.
+
+    Args:
+        replayed: the figures of `evaluate.evaluate`.
+        tool: this suite or another tool.
+        fraction: the slowdown as text; for ``"0"`` the rate is that of false alarms.
+    """
     one = replayed["conditions"]["bursty"]
     entry = one["ours"][rates.MAIN] if tool == OURS else one["tools"].get(tool)
     if entry is None:
@@ -224,6 +245,7 @@ def _replayed(replayed: Mapping[str, Any], tool: str, fraction: str) -> str:
 
 
 def _limits(replayed: Mapping[str, Any]) -> list[str]:
+    """Return the lines of the section on what the trial cannot show."""
     seconds = []
     for condition, one in replayed["conditions"].items():
         if one["by_seconds"]:

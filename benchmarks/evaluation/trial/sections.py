@@ -19,19 +19,22 @@ SLOWER_WORDS = [f"+{round(100 * f)} %" for f in plan.SLOWDOWNS]
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1) -> list[str]:
-    """Return a Markdown table; the first columns are text, the others numbers."""
+    """Return the lines of a Markdown table and an empty line.
+
+    The first ``text_columns`` are aligned as text, all others as numbers.
+    """
     rule = ["---"] * text_columns + ["---:"] * (len(titles) - text_columns)
     return [f"| {' | '.join(row)} |" for row in (titles, rule, *rows)] + [""]
 
 
 def percent(hits: int, of: int) -> str:
-    """Format a rate with Wilson's 95 % interval, in percent."""
+    """Return a rate with Wilson's 95 % interval as text, in percent: ``1.0 [0.5, 2.0]``."""
     low, high = rates.wilson(hits, of)
     return f"{100 * hits / of:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def prose(text: str, bullet: str = "") -> list[str]:
-    """Wrap text to at most 98 characters, as an item of a list if there is a bullet."""
+    """Return the lines of a text wrapped to 98 characters; ``bullet`` starts the first one."""
     return textwrap.wrap(
         text,
         98,
@@ -43,7 +46,7 @@ def prose(text: str, bullet: str = "") -> list[str]:
 
 
 def alarms(replayed: Mapping[str, Any]) -> list[str]:
-    """Show the false alarms of every tool with its usual setting."""
+    """Return the lines of the section on the false alarms of every tool with its usual setting."""
     rows = []
     for condition, one in replayed["conditions"].items():
         counts = {OURS: one["ours"][rates.MAIN]["alarms"]}
@@ -68,7 +71,10 @@ def alarms(replayed: Mapping[str, Any]) -> list[str]:
 
 
 def power(replayed: Mapping[str, Any], *, matched: bool) -> list[str]:
-    """Show what every tool finds, with its usual setting or at a matched alarm rate."""
+    """Return the lines of the section on the slowdowns that every tool finds.
+
+    Thresholds are the usual ones, or with ``matched`` those at which all alarm equally often.
+    """
     rows = []
     for condition, one in replayed["conditions"].items():
         powers = {OURS: ("", one["ours"][rates.MAIN]["power"])}
@@ -100,7 +106,7 @@ def power(replayed: Mapping[str, Any], *, matched: bool) -> list[str]:
 
 
 def ours(replayed: Mapping[str, Any]) -> list[str]:
-    """Show this suite's figures by metric."""
+    """Return the lines of the section on this suite's alarms and power, by metric."""
     rows = []
     for condition, one in replayed["conditions"].items():
         for variant, figures in one["ours"].items():
@@ -134,7 +140,7 @@ def ours(replayed: Mapping[str, Any]) -> list[str]:
 
 
 def coverage(replayed: Mapping[str, Any]) -> list[str]:
-    """Show how often the intervals contain the true ratio."""
+    """Return the lines of the section on how often the 95 % intervals contain the true ratio."""
     rows = []
     for condition, one in replayed["conditions"].items():
         for metric, looks in one["coverage"].items():
@@ -153,7 +159,7 @@ def coverage(replayed: Mapping[str, Any]) -> list[str]:
 
 
 def constants(replayed: Mapping[str, Any]) -> list[str]:
-    """Show the constants that the tuning half chose."""
+    """Return the lines of the section on the constants that the tuning half chose."""
     quantiles = sorted({q for q, _, _ in replayed["grid"]["wall"]})
     drops = sorted({drop for _, drop, _ in replayed["grid"]["wall"]})
     rows = []
@@ -186,7 +192,7 @@ def constants(replayed: Mapping[str, Any]) -> list[str]:
 
 
 def cells(summarised: Mapping[str, Any]) -> list[str]:
-    """Show the figures of the raw traces, cell by cell."""
+    """Return the lines of the section on the raw traces: a row for each condition and cell."""
     rows = []
     for condition, cells in summarised["conditions"].items():
         for name, one in cells.items():

@@ -52,14 +52,23 @@ def measure(count: int, folder: Path) -> None:
 
 
 def load_series(folder: Path) -> list[dict[str, Any]]:
-    """Return the times of each cell over the sessions, and those of the machine reference."""
+    """Return for each cell its times over the sessions, and those of the machine reference.
+
+    The machine reference is work that never changes, timed beside the cells. Each entry has
+    ``cell`` (its name), ``framework``, and in seconds by session ``seconds`` and ``frozen``, the
+    reference. Only cells that all runs have are included.
+    """
     runs = [storage.load_run(path, samples=False) for path in storage.find_runs(folder)]
     complete = [one for one in series_of_runs(runs) if len(one.runs) == len(runs)]
     return [_plain(one) for one in complete]
 
 
 def compare_pairs(folder: Path) -> dict[str, int]:
-    """Compare every two of the runs, the later with the earlier; count the pairs with a change."""
+    """Compare every two of the runs in a folder, the later with the earlier.
+
+    Return the number of ``pairs``, and of those with any ``slower`` and any ``faster`` verdict. All
+    runs are of the same code, so every such verdict is a false alarm or the machine's.
+    """
     runs = [storage.load_run(path) for path in storage.find_runs(folder)]
     runs.sort(key=lambda run: run.id)
     analyses = [stored_runs.compare(*pair) for pair in itertools.combinations(runs, 2)]
@@ -74,16 +83,23 @@ def compare_pairs(folder: Path) -> dict[str, int]:
     }
 
 
-def _plain(one: Series) -> dict[str, Any]:
-    times = {"seconds": one.seconds.tolist(), "frozen": one.reference_seconds.tolist()}
-    return {"cell": one.name, "framework": one.cell["framework"], **times}
+def _plain(series: Series) -> dict[str, Any]:
+    """Return the series of one cell as JSON, as `load_series` describes it."""
+    times = {"seconds": series.seconds.tolist(), "frozen": series.reference_seconds.tolist()}
+    return {"cell": series.name, "framework": series.cell["framework"], **times}
 
 
 def figures(series: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Return for each framework standard deviations of log times from session to session.
 
-    For ``own``, ``cell`` and ``cell_out`` it is the median over the cells. Names that end with
-    ``_out`` are figures with the machine reference taken out.
+    Args:
+        series: the entries of `load_series`.
+
+    Returns:
+        framework → figure → value. ``frozen`` is of the machine reference, ``common`` of the part
+        that all cells share, ``own`` of the rest, and ``cell`` of the whole; the last two are
+        medians over the cells. ``changes`` counts cells with a change point. Names that end
+        with ``_out`` are figures with the machine reference taken out.
     """
     by_framework = {}
     for framework in dict.fromkeys(one["framework"] for one in series):
@@ -113,15 +129,20 @@ def _common(levels: Array) -> Array:
 
 
 def _spread(values: Array) -> float:
+    """Return the standard deviation of these values."""
     return float(np.std(values, ddof=1))
 
 
 def _median_spread(levels: Array) -> float:
+    """Return the median over the cells of their standard deviations over the sessions.
+
+    ``levels`` are log times [cells, sessions].
+    """
     return float(np.median([_spread(row) for row in levels]))
 
 
 def table(by_framework: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """Yield the lines of the figures as a Markdown table."""
+    """Yield the lines of a Markdown table of `figures`, a row for each framework."""
     yield f"| {' | '.join(HEADINGS)} |"
     yield f"|---|{'--:|' * (len(HEADINGS) - 1)}"
     spreads = ("frozen", "common", "common_out", "own", "cell", "cell_out")
@@ -132,7 +153,7 @@ def table(by_framework: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
 
 
 def stored_text(counts: Mapping[str, int]) -> str:
-    """Return a sentence on the verdicts of ``--stored`` over every two of the runs."""
+    """Return a sentence with the counts of `compare_pairs`, for the page and the terminal."""
     return (
         f"Of {counts['pairs']} pairs of these runs `cascade-bench regress --stored` calls "
         f"{counts['slower']} slower in anything and {counts['faster']} faster."

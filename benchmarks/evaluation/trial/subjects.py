@@ -1,4 +1,7 @@
-"""Run the trial's cells in workers; their problems and references are computed once."""
+"""Run the trial's cells in workers.
+
+Problems and their float64 reference gradients are computed once, for all workers.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ class WrongGradients(Exception):
 
 
 class Subjects:
-    """Hold the files and float64 references of these cells; use as a context manager."""
+    """Hold the problem files and float64 reference gradients of these cells.
+
+    Use it as a context manager: entering computes the gradients, leaving removes the files.
+    """
 
     def __init__(self, subjects: Iterable[Subject] = plan.SUBJECTS) -> None:
         self.subjects = list(subjects)
@@ -53,11 +59,16 @@ class Subjects:
         self._remove_files()
 
     def _remove_files(self) -> None:
+        """Remove the problems' files and JAX's cache of compiled programs."""
         for files in self.files.values():
             files.close()
         self._cache.cleanup()
 
     def _add_reference(self, subject: Subject, launches: Mapping[str, Launch]) -> None:
+        """Compute the cell's reference gradients, and its problem's files if they are missing.
+
+        ``launches`` has a worker in float64 for each framework.
+        """
         key = subject.problem
         if key not in self.files:
             self.files[key] = ProblemFiles(*key)
@@ -72,7 +83,7 @@ class Subjects:
 
     @property
     def cache(self) -> str:
-        """Return the folder in which JAX keeps its compiled programs."""
+        """Return the path of the folder in which JAX keeps its compiled programs."""
         return self._cache.name
 
     def prepare(self, launches: Sequence[Launch], subject: Subject) -> int:
@@ -101,6 +112,7 @@ class Subjects:
         return max(sizes[subject.strategy] for sizes in warm)
 
     def _preparation(self, subject: Subject) -> PrepareRequest:
+        """Return the arguments of the worker's request ``prepare`` for a cell."""
         cell = {
             "kind": "backward",
             "phase": subject.phase,

@@ -44,6 +44,15 @@ def _cell(
     logs: Mapping[str, Array],
     pairs: Mapping[str, Array],
 ) -> dict[str, Any]:
+    """Return the figures of one cell under one condition, by name.
+
+    Args:
+        sets: the sets of launches of the condition.
+        subject: the cell.
+        index: its place in `plan.SUBJECTS`.
+        logs: metric → log times of launches [sets, workers, cells].
+        pairs: metric → standard deviation of a launch pair's log ratio [cells].
+    """
     alone = [one.rows[f"solo/{subject.id}/{w}"] for one in sets for w in range(plan.WORKERS)]
     rows = [row.astype(float) for row in alone if len(row) > 3]
     wall, cpu = (logs[metric][..., index] for metric in plan.METRICS)
@@ -67,7 +76,7 @@ def _lag_one(row: Array) -> float:
 
 
 def _seconds(sets: Sequence[LaunchSet]) -> dict[str, float]:
-    """Return how many seconds of the recording went into each activity."""
+    """Return activity → seconds of the whole recording that went into it."""
     parts: dict[str, float] = {}
     for one in sets:
         for part, seconds in one.meta.seconds.items():
@@ -76,7 +85,7 @@ def _seconds(sets: Sequence[LaunchSet]) -> dict[str, float]:
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine of the recording, without any name that identifies its owner."""
+    """Return CPU, cores and versions of the machine, without any name that identifies its owner."""
     described = environment.describe()
     versions = {name: _version(name) for name in PACKAGES}
     return {
@@ -88,6 +97,7 @@ def machine() -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
+    """Return the version of an installed package; None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

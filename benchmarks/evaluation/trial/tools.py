@@ -65,7 +65,7 @@ _CRITICAL = ((200, 1.960), (100, 1.984), (80, 1.990), (60, 2.000), (50, 2.009), 
 def critical_t(values: int) -> float:
     """Return the t from which pyperf calls two samples of this size different (95 %).
 
-    From pyperf's `is_significant`.
+    ``values`` is the size of each sample. The rule is that of pyperf's `is_significant`.
     """
     dof = 2 * values - 2
     coarse = next((critical for least, critical in _CRITICAL if dof >= least), None)
@@ -149,7 +149,8 @@ def after_warmup(row: NDArray[np.float32], calls: int, warmup: float = 0.1) -> A
 
     Args:
         row: seconds per call of each sample.
-        calls: in a sample.
+        calls: the number of calls in a sample.
+        warmup: in seconds.
     """
     times = row.astype(np.float64)
     warm: Array = times[np.cumsum(times * calls) > warmup]
@@ -157,5 +158,5 @@ def after_warmup(row: NDArray[np.float32], calls: int, warmup: float = 0.1) -> A
 
 
 def means_of_parts(row: Array, parts: int) -> Array:
-    """Cut the samples into parts of about equal length; return their means: [parts]."""
+    """Cut a process's samples into parts of about equal length; return their means: [parts]."""
     return np.array([part.mean() for part in np.array_split(row, parts)])

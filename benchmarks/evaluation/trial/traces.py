@@ -23,8 +23,13 @@ class TraceError(Exception):
 class Meta:
     """Describe a set of launches.
 
-    ``turn`` is the length of a turn in seconds, and ``calls`` the calls in a sample of each cell.
-    ``seconds`` maps the activities start, prepare, turns, solo and long to their time, and total.
+    Attributes:
+        index: the number of the set in its recording.
+        condition: ``quiet`` or ``bursty``.
+        half: ``tuning`` or ``report``.
+        turn: the length of a turn in seconds.
+        seconds: activity (start, prepare, turns, solo, long, and total) → its time in seconds.
+        calls: cell → calls in a sample.
     """
 
     index: int
@@ -49,9 +54,9 @@ class LaunchSet:
     rows: dict[str, Row] = field(default_factory=dict)
 
     def turns(self, subject: str, worker: int, metric: str, drop: int = 0) -> Row:
-        """Return all samples of a cell's turns without the first ``drop`` of each turn.
+        """Return a worker's samples of all turns of a cell, in seconds per call.
 
-        The last sample of a turn is always included.
+        The first ``drop`` samples of each turn are left out, but never the last one.
         """
         row = self.rows[f"turns/{subject}/{worker}/{metric}"]
         if not drop:
@@ -75,7 +80,7 @@ def save(launch_set: LaunchSet, path: Path) -> None:
 
 
 def load(path: Path) -> LaunchSet:
-    """Read one set.
+    """Read one set of launches from a file.
 
     Raises:
         TraceError: the file is cut short or not a file of traces.

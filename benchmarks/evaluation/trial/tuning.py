@@ -29,7 +29,10 @@ class Constants(NamedTuple):
 
 
 def quantile_logs(sets: Sequence[LaunchSet], metric: str, constants: Constants) -> Array:
-    """Return the log of that quantile for each worker: [sets, workers, cells]."""
+    """Return the log time of each launch for each cell: [sets, workers, cells].
+
+    The time is the quantile of the launch's samples that ``constants`` name, in seconds per call.
+    """
     return np.array(
         [
             [
@@ -58,9 +61,9 @@ def spreads(logs: Array) -> Array:
 
 
 def spread_by_constants(sets: Sequence[LaunchSet], metric: str) -> dict[Constants, float]:
-    """Return a launch pair's spread for each choice of constants.
+    """Return the spread of a launch pair for each choice of constants.
 
-    It is the geometric mean over cells and conditions.
+    It is the standard deviation of its log ratio, a geometric mean over cells and conditions.
     """
     by_setting = {}
     for constants in (Constants(q, drop) for q in QUANTILES for drop in DROPPED):
@@ -69,6 +72,7 @@ def spread_by_constants(sets: Sequence[LaunchSet], metric: str) -> dict[Constant
 
 
 def _mean_spread(sets: Sequence[LaunchSet], metric: str, constants: Constants) -> float:
+    """Return the geometric mean over cells and conditions of a launch pair's spread."""
     logs = []
     for condition in plan.CONDITIONS:
         members = [one for one in sets if one.meta.condition == condition]
@@ -86,9 +90,9 @@ DEFAULT = Constants(launch_pairs.QUANTILE, 1)
 
 
 def spread_by_turn(sets: Sequence[LaunchSet]) -> dict[float, float]:
-    """Return a launch pair's spread by the length of a turn in seconds, with default constants.
+    """Return length of a turn in seconds → spread of a launch pair, with default constants.
 
-    It is the geometric mean over cells, conditions and metrics.
+    The spread is the geometric mean over cells, conditions and metrics.
     """
     by_setting = {}
     for turn in plan.TURNS:
@@ -100,6 +104,9 @@ def spread_by_turn(sets: Sequence[LaunchSet]) -> dict[float, float]:
 
 
 def least_spread_turn(sets: Sequence[LaunchSet]) -> float:
-    """Return the length of a turn with the smallest spread; without any set, the first one."""
+    """Return the length of a turn in seconds with the smallest spread.
+
+    Without any set it is the first length that is tried.
+    """
     by_setting = spread_by_turn(sets)
     return min(by_setting, key=lambda turn: by_setting[turn]) if by_setting else plan.TURNS[0]

@@ -22,6 +22,7 @@ class Slowed:
         self.prepare, self.run, self.reset = program.prepare, program.run, program.reset
 
     def wait(self, result: Any) -> None:
+        """Wait as the program does, then spin."""
         self.program.wait(result)
         spin(self.seconds)
 
@@ -37,7 +38,10 @@ class Worker(server.Worker):
     """Add the request ``slow`` to the harness's worker."""
 
     def do_slow(self, name: str, seconds: float) -> dict[str, Any]:
-        """Make each further call of the cell longer by ``seconds``."""
+        """Make each further call of the cell longer by ``seconds``.
+
+        ``name`` is the strategy or recipe by which the worker has the cell. The reply is empty.
+        """
         self.programs[name] = Slowed(self.programs[name], seconds)
         return {}
 
