@@ -59,7 +59,7 @@ def _rules_of_group(group: Mapping[str, Any], files: ProblemFiles) -> GateRules:
 
 
 def _exact_zero(files: ProblemFiles) -> list[str]:
-    """Return the parameters whose gradient is exactly 0 in this variant."""
+    """Return the parameters whose gradient is 0 bit by bit in the problem's variant."""
     layers = files.spec.variants[files.variant].exact_zero
     return [
         name

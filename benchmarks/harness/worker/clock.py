@@ -150,7 +150,7 @@ def warm_up(program: Timed) -> Warm:
 
 
 def _window(program: Timed) -> list[float]:
-    """Return the seconds of each call, for 50 ms, or longer where a trend needs more calls."""
+    """Call a program for 50 ms, or longer where a trend needs more calls; return seconds by call."""
     times: list[float] = []
     total = 0.0
     while len(times) < WARM_CALLS or total < WARM_SECONDS or _more_calls_help(times, total):
@@ -160,7 +160,12 @@ def _window(program: Timed) -> list[float]:
 
 
 def _more_calls_help(times: list[float], total: float) -> bool:
-    """Return whether a trend cannot show in so few calls, and could before the limit."""
+    """Return whether to go on calling: a trend cannot show yet, and could within `WARM_LIMIT`.
+
+    Args:
+        times: seconds of each call so far.
+        total: their sum.
+    """
     lacking = trend.LEAST - len(times)
     return lacking > 0 and total + lacking * times[-1] <= WARM_LIMIT
 
