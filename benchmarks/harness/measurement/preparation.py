@@ -103,6 +103,7 @@ class Preparation:
         return failed
 
     def _request(self) -> PrepareRequest:
+        """Return the request to prepare all cells that are alive, and to count unless counts are known."""
         names = self.results.alive()
         return requests.prepare_request(
             self.job,

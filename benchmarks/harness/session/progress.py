@@ -65,7 +65,7 @@ class Progress:
             self._width = 0
 
     def _write(self, text: str, end: str = "") -> None:
-        """Write a text to the real stderr, past pytest's capturing, unless nothing is to be printed."""
+        """Write a text to the real stderr, past pytest's capturing, unless progress is off."""
         if not self._enabled:
             return
         with self._manager.global_and_fixture_disabled():

@@ -151,7 +151,7 @@ class BenchmarkSession:
             self.measurements.add_time(result["spent"], result["worker_seconds"])
 
     def _measure_group(self, members: list[Cell]) -> None:
-        """Measure and record the cells of one group; a bug of the harness is recorded as a crash."""
+        """Measure the cells of a group and record them; record a bug of the harness as a crash."""
         future = self.measurer.measure_group(self._job(members))
         try:
             self.machine |= self.measurements.add_group(members, signal_safe_wait.result(future))

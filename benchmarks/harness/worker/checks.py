@@ -151,7 +151,7 @@ class Checks(Base):
         return cast("messages.Counts", program.count())
 
     def do_products(self, kind: str, name: str, phase: str) -> list[list[float]]:
-        """List the matrix products of the timed part: [FLOPs, times that a call computes it] each."""
+        """List the matrix products of the timed part, as [FLOPs, how often a call computes it]."""
         program = self._run_once(kind, name, phase, None)
         return [[product.flops, product.count] for product in program.products()]
 

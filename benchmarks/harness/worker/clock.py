@@ -150,7 +150,7 @@ def warm_up(program: Timed) -> Warm:
 
 
 def _window(program: Timed) -> list[float]:
-    """Call a program for 50 ms, or longer where a trend needs more calls; return seconds by call."""
+    """Call a program for 50 ms, or longer if a trend needs more calls; return seconds by call."""
     times: list[float] = []
     total = 0.0
     while len(times) < WARM_CALLS or total < WARM_SECONDS or _more_calls_help(times, total):
