@@ -97,7 +97,7 @@ def identity(machine: Mapping[str, Any]) -> str:
 def xla_flags(text: str | None) -> dict[str, str]:
     """Return name → value of the XLA flags in a text; of a flag that is set twice the last counts.
 
-    Flags about dumps are left out: they do not change a time.
+    Flags that begin with `XLA_WRITES` are left out: the folder they name often differs each time.
     """
     pairs = (flag.partition("=") for flag in (text or "").split())
     return {name: value for name, _, value in pairs if not name.startswith(XLA_WRITES)}

@@ -165,7 +165,10 @@ def _switch(host: Host, path: str) -> bool | None:
 
 
 def _clock(host: Host, blocks: list[dict[str, str]], cpus: list[int]) -> dict[str, float] | None:
-    """Return the ``low``-est and ``high``-est clock of the usable CPUs at this moment, in MHz."""
+    """Return ``low`` and ``high``, the range of the usable CPUs' clocks now, in MHz.
+
+    None if the system does not tell a clock.
+    """
     readings = [host.number(f"{CPUS}/cpu{n}/cpufreq/scaling_cur_freq") for n in cpus]
     clocks = [kilohertz / 1000 for kilohertz in readings if kilohertz is not None]
     if not clocks:

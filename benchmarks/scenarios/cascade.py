@@ -52,7 +52,7 @@ def _conv_single_parameters(**_: Any) -> Parameters:
 
 
 def _conv_data(rng: Rng, *, batch: int, side: int, ones: bool, **_: Any) -> dict[str, Array]:
-    """Return input volumes, and targets of ones for both outputs, each a voxel larger a side."""
+    """Return input volumes, and targets of ones, whose edges are one and two voxels longer."""
     shape = (batch, 1, side, side, side)
     return {
         # at larger sizes an input of ones would leave all of a volume's inside at one value

@@ -118,7 +118,10 @@ class Pool:
                 self._separate.remove(launch)
 
     def files(self, scenario: str, variant: str, size: str) -> ProblemFiles:
-        """Return the files of a problem's weights and data; the files of the last one are removed."""
+        """Return the files of a problem's weights and data.
+
+        They stay until the files of another problem are needed.
+        """
         current = self._files
         if current and current.problem == (scenario, variant, size):
             return current

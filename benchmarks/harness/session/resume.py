@@ -179,7 +179,7 @@ def resuming_command(arguments: Iterable[str], run: str | Path) -> str:
 
 
 def measured_records(run: Run, cells: Iterable[Cell]) -> dict[Cell, Record]:
-    """Return the records of the cells that the run has measured, with or without success."""
+    """Return cell → record of the cells that the run has measured, with or without success."""
     records = {cell_of(record): record for record in run.records}
     return {cell: records[cell] for cell in cells if records[cell]["outcome"] != "interrupted"}
 

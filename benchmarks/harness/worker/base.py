@@ -135,7 +135,14 @@ class Base:
         return {}
 
     def _program(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
-        """Return the program of a strategy or recipe; mode None is the framework's default."""
+        """Return the framework's `Program` of a strategy or recipe of the open problem.
+
+        Args:
+            kind: ``backward`` for a strategy, ``freeze`` for a recipe.
+            name: of the strategy or recipe.
+            phase: ``backward``, ``gradient`` or ``step``.
+            mode: of the framework; None for its default.
+        """
         return self.problem.program(kind, name, phase, **({"mode": mode} if mode else {}))
 
     @property

@@ -122,7 +122,11 @@ class Canaries(Timing):
         return self.do_time(calls, 0.0, least, seed, products=None)["samples"]
 
     def _products_for(self, canaries: Any) -> int:
-        """Return how many matrix products take `WORK_SECONDS` here, beyond the cost of a call."""
+        """Return how many matrix products take `WORK_SECONDS` on this machine, without a call's own cost.
+
+        Args:
+            canaries: the framework's programs of known work.
+        """
         one = _fastest_call(canaries.chain(1))
         if one > LONG * WORK_SECONDS:
             return 1

@@ -175,7 +175,11 @@ class Checks(Base):
         return cast("dict[str, list[str]]", report)
 
     def do_fact(self, name: str) -> dict[str, Any]:
-        """Run the demonstration of a trap, a function in one of `TRAP_FILES`; return its values."""
+        """Run the demonstration of a trap and return the values it observed, by name.
+
+        Args:
+            name: of the demonstration, a function in one of the framework's `TRAP_FILES`.
+        """
         for file in TRAP_FILES:
             module = importlib.import_module(f"impl_{self.framework}.{file}")
             if hasattr(module, name):
@@ -183,7 +187,7 @@ class Checks(Base):
         raise ValueError(f"fact {name!r}: in none of {TRAP_FILES} of impl_{self.framework}")
 
     def _run_once(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
-        """Return the program of a strategy or recipe after one call from the start."""
+        """Return the `Program` of a strategy or recipe after one call from the initial weights."""
         program = self._program(kind, name, phase, mode)
         program.reset()
         program.wait(program.run(program.prepare()))

@@ -68,12 +68,15 @@ class Warm(NamedTuple):
 
 
 def batch(program: Timed, calls: int) -> float:
-    """Return the seconds per call over a batch of calls, each of which is waited for."""
+    """Call a program several times, waiting for each call, and return the mean seconds per call."""
     return batch_times(program, calls)[0]
 
 
 def batch_times(program: Timed, calls: int) -> tuple[float, float]:
-    """Return wall seconds, and CPU seconds of all threads of this process, per call of a batch."""
+    """Call a program several times, and return the mean wall seconds and CPU seconds per call.
+
+    CPU seconds are those of all threads of this process.
+    """
     carries = [program.prepare() for _ in range(calls)]
     carries.reverse()  # popped as they are used, so that a used graph is freed
     run, wait, now = program.run, program.wait, time.perf_counter
@@ -108,7 +111,7 @@ def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[
 
 
 def guarded(program: Guarded) -> float:
-    """Return the seconds of one call, as `batch` takes them.
+    """Return the seconds of one call, and make sure that all its work was done by then.
 
     Raises:
         Unfinished: if work of the call goes on after the clock has stopped.

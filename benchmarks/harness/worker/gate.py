@@ -70,7 +70,11 @@ def judge(program: Any, true: Arrays, rules: GateRules) -> GateVerdict:
 def _check_gradients(
     gradients: Arrays, true: Arrays, rules: GateRules
 ) -> tuple[str | None, GradientError]:
-    """Return a sentence about the first wrong gradient, or None, and the differences of all."""
+    """Compare gradients with the reference.
+
+    Returns:
+        A sentence about the first wrong gradient, or None; and the relative differences of all.
+    """
     zero = list(rules["zero_gradient"])
     if rules["phase"] == "step":
         # the gradient is computed back from the optimizer's moment, to which L2 decay was added:

@@ -185,6 +185,7 @@ class Timing(Base):
         program = self.programs[name]
 
         def sample() -> float:
+            """Take one sample: seconds per call."""
             self.heartbeat.set_cell(name)
             program.reset()
             return clock.batch(program, calls)
@@ -200,6 +201,7 @@ class Timing(Base):
         wait = program.wait
 
         def sample(product: Any) -> float:
+            """Take one sample of a product: the seconds of the fastest of a few runs."""
             self.heartbeat.set_cell(name)
             # the best of a few runs: this is to show how fast the library can be
             call = gate.CallProgram(product.run, wait)

@@ -76,6 +76,7 @@ def _returning_stages(file: Path, build: Builder) -> Builder:
 
     @wraps(build)
     def checked(**arguments: Any) -> Any:
+        """Build the networks and check that they come as a list of stages."""
         stages = build(**arguments)
         if not isinstance(stages, list) or not all(hasattr(s, "losses") for s in stages):
             kind = type(stages).__name__
