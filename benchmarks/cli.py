@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``cascade-bench``, with all its commands."""
     parser = argparse.ArgumentParser(
         prog="cascade-bench",
         description="Backward passes of cascades in PyTorch and JAX: what there is, what came out.",

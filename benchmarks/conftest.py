@@ -29,6 +29,7 @@ BENCH = pytest.StashKey[BenchmarkSession]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this suite to pytest's."""
     group = parser.getgroup("cascade-bench", "what to compare, check and time")
     _add_selection_options(group)
     _add_measurement_options(group)
@@ -36,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _add_selection_options(group: pytest.OptionGroup) -> None:
+    """Add the options that select cells: by name, own scenarios, device, everything."""
     for name in cells.OPTIONS:
         group.addoption(
             f"--{name}",
@@ -54,6 +56,7 @@ def _add_selection_options(group: pytest.OptionGroup) -> None:
 
 
 def _add_measurement_options(group: pytest.OptionGroup) -> None:
+    """Add the options of measuring: launches, seconds, precision, memory, results, resuming."""
     group.addoption("--launches", type=int, default=6, help="worker processes a framework (6)")
     group.addoption(
         "--cell-seconds", type=float, default=0.05, help="timing per cell and launch (0.05 s)"
@@ -92,7 +95,7 @@ def _add_measurement_options(group: pytest.OptionGroup) -> None:
 
 
 def _precision(text: str) -> float:
-    """Return the value of ``--precision``; its errors become pytest's."""
+    """Return the fraction that ``--precision`` gives; a mistake becomes an error of argparse."""
     try:
         return parse_precision(text)
     except ValueError as error:
@@ -100,6 +103,7 @@ def _precision(text: str) -> float:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Load the user's own scenarios and read the selection; a mistake ends the session."""
     try:
         config.stash[HAS_EXTERNAL] = bool(loading.load(config.getoption("scenario_path") or ()))
         config.stash[SELECTION] = selection_of(config)
@@ -115,10 +119,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def selection_of(config: pytest.Config) -> options.Selection:
-    """Return the selection that the options make.
+    """Return the selection of cells that the options of a pytest session make.
 
-    Raises `SelectionError` for a name that does not exist, a value that is out of range, and for
-    options that leave no cell (unless ``--benchmark-skip`` says that nothing is timed).
+    Raises:
+        SelectionError: a name does not exist, a number is not above 0, or no cell is left, unless
+            ``--benchmark-skip`` says that nothing is timed.
     """
     names: dict[str, Any] = {name: split_names(config.getoption(name)) for name in cells.OPTIONS}
     device = _device(config)
@@ -134,6 +139,7 @@ def selection_of(config: pytest.Config) -> options.Selection:
 
 
 def _device(config: pytest.Config) -> str:
+    """Return the device to measure on; raise `SelectionError` for one that is not there."""
     device: str = config.getoption("device") or options.default_device()
     options.check_name("device", device, options.DEVICES)
     if device == "cuda" and options.default_device() != "cuda":
@@ -142,6 +148,7 @@ def _device(config: pytest.Config) -> str:
 
 
 def _refuse_missing_frameworks(names: Iterable[str]) -> None:
+    """Raise `SelectionError` for a framework that is selected by name and not installed."""
     for framework in names:
         if framework in FRAMEWORKS and installed(framework) is None:
             raise options.SelectionError(
@@ -188,10 +195,11 @@ def parametrize_checks(metafunc: pytest.Metafunc, selection: options.Selection) 
 def problems_by_argument(
     selection: options.Selection,
 ) -> dict[str, list[tuple[Scenario, str, str]]]:
-    """Return the problems of each argument of a check: (scenario, variant, size) each.
+    """Return, for each argument that a check may have, the problems to run the check with.
 
-    ``problem`` is any problem, ``several`` one with several losses, ``freezing`` one with something
-    frozen, at the size at which freezes are proven.
+    Returns:
+        ``problem``, ``several`` (with several losses) and ``freezing`` (with something frozen, at
+        the size at which freezes are proven), each → (scenario, variant, size).
     """
     every_variant = options.Selection(
         scenario=selection.scenario,
@@ -278,6 +286,7 @@ def _cell(item: pytest.Item) -> cells.Cell:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Save the run, fail the session if that or a canary failed, and compare with another ref."""
     bench = session.config.stash.get(BENCH, None)
     if bench:
         bench.finish()
@@ -288,6 +297,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the summary of the benchmark session and of the comparison."""
     bench = terminalreporter.config.stash.get(BENCH, None)
     if bench:
         bench.summary(terminalreporter)

@@ -34,7 +34,15 @@ def networks(problem: Problem) -> list[str]:
 def assert_same(
     gradients, reference, problem: Problem, allowed: float, dtype: str = "float64"
 ) -> None:
-    """Fail if a gradient differs from the reference by more than allowed, or is missing."""
+    """Fail if a gradient differs from the reference by more than allowed, or is missing.
+
+    Args:
+        gradients: parameter → the gradient to check.
+        reference: parameter → the right gradient.
+        problem: scenario, variant and size.
+        allowed: largest relative difference of a tensor.
+        dtype: that every gradient must have.
+    """
     difference = equivalence.compare(
         gradients,
         reference,
@@ -47,7 +55,7 @@ def assert_same(
 
 
 def reference(workers: CheckWorkers, problem: Problem, framework: str):
-    """Return the float64 gradients of the baseline strategy."""
+    """Return parameter → float64 gradient of the baseline strategy in a framework."""
     way = ("backward", spec(problem).baseline)
     return workers.gradients(problem, framework, way, "gradient", "float64")
 

@@ -188,7 +188,13 @@ def trajectories(workers: CheckWorkers) -> Trajectories:
 
 
 def apart(trajectories: Trajectories, torch: str, jax: str) -> float:
-    """Return the largest difference of any weight at any step."""
+    """Return the largest difference of any weight at any step between torch and JAX.
+
+    Args:
+        trajectories: weights after each step, by framework and optimizer.
+        torch: name of torch's optimizer.
+        jax: name of JAX's optimizer.
+    """
     return float(abs(trajectories["torch", torch] - trajectories["jax", jax]).max())
 
 

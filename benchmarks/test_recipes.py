@@ -93,7 +93,13 @@ def test_frozen_keeps_still_and_trained_agrees_in_every_recipe_and_framework(
 
 
 def assert_bytes(end: dict[str, Any], moments: int, who: str) -> None:
-    """Check that the state is the moments and at most 64 bytes a tensor: counts, learning rates."""
+    """Check that the state is the moments and at most 64 bytes a tensor: counts, learning rates.
+
+    Args:
+        end: the final state of a training, see `CheckWorkers.train`.
+        moments: number of moments that the optimizer keeps of each tensor.
+        who: framework and recipe, for the message.
+    """
     expected = moments * sum(array.nbytes for array in end["moments"].values())
     few = 64 * len(end["weights"])
     assert expected <= end["state_bytes"] <= expected + few, who
@@ -102,7 +108,10 @@ def assert_bytes(end: dict[str, Any], moments: int, who: str) -> None:
 def trained(
     workers: CheckWorkers, problem: Problem, framework: str, recipe: str, decaying: str
 ) -> dict[str, Any]:
-    """Return the end of a training of `STEPS` steps with a recipe and a decaying optimizer."""
+    """Train `STEPS` steps with a recipe and one of `DECAYING`, and return the final state.
+
+    See `CheckWorkers.train` for its keys.
+    """
     segments = (Segment(STEPS, (problem[1],)),)
     optimizer = DECAYING[decaying]
     training = plan(spec(problem), problem[2], segments, optimizer=optimizer, recipe=recipe)
@@ -214,7 +223,7 @@ def test_batch_norm_keeps_its_statistics_in_eval_mode(
 def statistics(
     workers: CheckWorkers, problem: Problem, framework: str, recipe: str | None = None
 ) -> dict[str, Any]:
-    """Return the running statistics after `STEPS` steps."""
+    """Return the running statistics of BatchNorm after `STEPS` steps: name → array."""
     training = plan(spec(problem), problem[2], (Segment(STEPS, (problem[1],)),), recipe=recipe)
     buffers: dict[str, Any] = workers.train(problem, framework, training)["buffers"]
     return buffers

@@ -23,7 +23,7 @@ PRECISIONS = ("float64", "float32")
 def trained(
     workers: CheckWorkers, name: str, training: Training, framework: str, dtype: str
 ) -> dict[str, Any]:
-    """Return the end of one of the scenario's trainings."""
+    """Run one of the scenario's trainings and return its final state, see `CheckWorkers.train`."""
     steps = plan(CATALOGUE[name], "seed", training.segments, losses=training.losses)
     problem = (name, training.segments[0].turns[0], "seed")
     return workers.train(problem, framework, steps, dtype)
@@ -82,7 +82,7 @@ def ended(
     optimizer: Optimizer | None = None,
     dtype: str = "float64",
 ) -> dict[str, Any]:
-    """Return the end of a training by these segments."""
+    """Train by these segments and return the final state, see `CheckWorkers.train`."""
     training = plan(CATALOGUE[problem[0]], problem[2], segments, optimizer=optimizer)
     return workers.train(problem, framework, training, dtype)
 

@@ -73,7 +73,10 @@ def run(options: argparse.Namespace) -> int:
 def examine(host: Host) -> dict[str, Any]:
     """Return the report of all that is known without measuring; the noise is still empty.
 
-    ``findings`` say what disturbs timing on this machine, see `benchmarks.machine.disturbances`.
+    Returns:
+        ``machine``; ``frameworks``, whether their packages are supported; ``findings``, which say
+        what disturbs timing here, see `benchmarks.machine.disturbances`; and the keys that
+        `_measure_noise` fills in.
     """
     machine, gpus = environment.describe(host), graphics.gpus(host)
     busy, sessions = _other_activity(host)
@@ -97,10 +100,13 @@ def examine(host: Host) -> dict[str, Any]:
 def _other_activity(
     host: Host,
 ) -> tuple[list[tuple[activity.Process, float]] | None, dict[int, int] | None]:
-    """Return the busiest other processes with their CPU use, and other sessions of this suite.
+    """Return the busiest other processes, and the other sessions of this suite.
 
-    CPU use is the difference of two readings. Both results are None where processes cannot be
-    listed.
+    Both are None where processes cannot be listed.
+
+    Returns:
+        (process, number of CPUs that it keeps busy), busiest first; and process id → number of
+        workers.
     """
     before, start = activity.processes(host), time.monotonic()
     if before is None:
@@ -121,6 +127,13 @@ def check_packages(framework: str) -> list[Finding]:
 
 
 def _check_package(package: str, framework: str, supported: Requirement | None) -> Finding:
+    """Return whether the installed version of one package is supported.
+
+    Args:
+        package: name of the package.
+        framework: that needs it, for the advice.
+        supported: range of versions; None if this suite itself is not installed.
+    """
     version = environment.installed(package)
     advice = f"pip install -c constraints.txt -e '.[{framework}]'"
     if version is None:
@@ -134,7 +147,7 @@ def _check_package(package: str, framework: str, supported: Requirement | None) 
 
 
 def _supported_ranges() -> dict[str, Requirement]:
-    """Return the versions that our own package requires; empty where it is not installed."""
+    """Return package → the versions that this suite requires; empty if it is not installed."""
     try:
         lines = importlib.metadata.requires(NAME) or []
     except importlib.metadata.PackageNotFoundError:
@@ -151,7 +164,15 @@ def present_frameworks() -> list[str]:
 def _measure_noise(
     host: Host, report: dict[str, Any], device: str, seconds: float, page: Any
 ) -> None:
-    """Compare copies of one strategy in every installed framework; write the report's noise."""
+    """Compare copies of one strategy in every installed framework, and complete the report.
+
+    Args:
+        host: the machine, whose counters are read before and after.
+        report: gets ``noise``, ``while_measuring`` and ``margin``.
+        device: ``cpu`` or ``cuda``.
+        seconds: of sampling in all.
+        page: shows progress.
+    """
     frameworks = present_frameworks()
     if not frameworks:
         report["missing"]["margin"] = "no framework is installed, so nothing can be measured"

@@ -65,10 +65,12 @@ class Page:
             self._out.print(Text(line))
 
     def _title(self, text: str) -> None:
+        """Print a heading after an empty line."""
         self._out.print()
         self._out.print(Text(text, style="bold"))
 
     def _findings(self, findings: Iterable[Mapping[str, Any]]) -> None:
+        """Print findings as a table: state, name, value and advice of each."""
         table = Table(box=None, show_header=False, pad_edge=False)
         for _ in range(2):
             table.add_column(no_wrap=True)
@@ -88,6 +90,7 @@ def printable(text: str) -> str:
 
 
 def _machine_lines(machine: Report) -> list[str]:
+    """Return three lines about the machine: processor and memory, system, GPU."""
     usable, memory = machine["usable"], machine["memory_bytes"]
     cores = "" if usable["cores"] is None else f" ({_plural(usable['cores'], 'core')})"
     size = "memory unknown" if memory is None else f"{memory / 2**30:.1f} GiB"
@@ -101,6 +104,7 @@ def _machine_lines(machine: Report) -> list[str]:
 
 
 def _plural(count: int, thing: str) -> str:
+    """Return a count with its noun, such as ``2 cores``."""
     return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
@@ -110,6 +114,7 @@ def percent(log: float | None) -> str:
 
 
 def _noise_table(noise: Iterable[Mapping[str, Any]]) -> Table:
+    """Return the table of measured noise, with a row for each framework and size."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     titles = [
         "cell",
@@ -128,6 +133,7 @@ def _noise_table(noise: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def _row(one: Mapping[str, Any]) -> list[str]:
+    """Return the cells of the row about one framework and size, see `_noise_table`."""
     widths = one["half_width"] or {}
     spread = percent(one["sd"])
     if one["sd"] is not None:
@@ -145,6 +151,7 @@ def _row(one: Mapping[str, Any]) -> list[str]:
 
 
 def _conclusion_lines(report: Report) -> list[str]:
+    """Return lines that say what the noise means: which cells are noisy, and the margin."""
     margin = report["margin"]
     if margin is None:
         return [report["missing"]["margin"]]

@@ -64,7 +64,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _chosen_machine(name: str | None, machines: Mapping[str, int]) -> str:
-    """Return the machine to show: the named one, or the newest run's for None."""
+    """Return the id of the machine to show: the named one, or the newest run's for None.
+
+    Args:
+        name: id of a machine, or None.
+        machines: id → number of runs, that of the newest run first.
+    """
     if name is None:
         return next(iter(machines))
     if name not in machines:
@@ -73,13 +78,14 @@ def _chosen_machine(name: str | None, machines: Mapping[str, int]) -> str:
 
 
 def _title(machine: str, machines: Mapping[str, int]) -> str:
-    """Return the machine and its count of runs, and the same of the machines not shown."""
+    """Return the title: the machine with its number of runs, then the machines not shown."""
     others = {name: count for name, count in machines.items() if name != machine}
     more = ", ".join(f"{name} ({count})" for name, count in others.items())
     return f"machine {machine}: {machines[machine]} runs" + (f"; others: {more}" if more else "")
 
 
 def _text(lines: Any, title: str) -> str:
+    """Return the table of histories for the terminal, at the terminal's width."""
     from results.terminal import history_table
 
     width, colour = width_and_colour(history_table.WIDTH, narrowest=NARROWEST)

@@ -92,6 +92,7 @@ def plain_scenario(scenario: Scenario) -> dict[str, Any]:
 
 
 def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
+    """Print a table of scenarios, then the names of sizes, strategies, recipes and phases."""
     from rich.console import Console
     from rich.table import Table
 
@@ -117,7 +118,7 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
 
 
 def _flow_text(variant: Variant) -> str:
-    """Return which networks each loss may change, and which networks are frozen."""
+    """Return the table's text of a variant: networks that each loss may change, frozen networks."""
     flow = "; ".join(
         loss if loss == "…" else f"{loss} → {_networks_text(variant.networks, reached)}"
         for loss, reached in _shown_losses(variant.allowed)
@@ -143,5 +144,6 @@ def _networks_text(networks: Sequence[str], reached: Sequence[str]) -> str:
 
 
 def _print_cost(total: cost.Cost) -> None:
+    """Print the number of cells and groups, and the time that measuring them takes."""
     print(f"{total.cells} cells in {total.groups} groups, {total.unsupported} more cannot exist")
     print(f"about {total.seconds / 60:.1f} min on 2 CPU cores (an estimate from nominal speeds)")

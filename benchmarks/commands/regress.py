@@ -101,6 +101,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
+    """Return the comparison that the options ask for.
+
+    Raises:
+        SelectionError: neither a base nor its interpreter is named, or the budget is no time.
+        SpecError: a user's own scenario cannot be loaded.
+    """
     began = time.monotonic()
     if options.base is None and options.base_python is None:
         raise SelectionError(

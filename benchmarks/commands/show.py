@@ -50,12 +50,20 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _json(saved: Run) -> str:
+    """Return the run as one JSON object, with every record."""
     from results.terminal.run_summary import document  # here, as this imports all of SciPy
 
     return json.dumps(document(saved), indent=2, allow_nan=False)
 
 
 def _page(saved: Run, path: Path, *, times: bool) -> str:
+    """Return the page about a run for the terminal, at the terminal's width.
+
+    Args:
+        saved: the run.
+        path: its file, named in the command that makes its report.
+        times: whether to show the time of each cell.
+    """
     from results.terminal.run_page import text
 
     width, colour = width_and_colour(WIDTH, narrowest=NARROWEST, widest=WIDTH)

@@ -27,7 +27,7 @@ CUT = "…"  # stands for the elements that are left out
 
 
 class Worker:
-    """A worker in torch, and the messages that were exchanged with it."""
+    """Hold a worker in torch, and the messages that were exchanged with it."""
 
     def __init__(self, dtype: str) -> None:
         command = [sys.executable, "-m", "benchmarks.harness.worker", "--framework", "torch"]
@@ -55,6 +55,7 @@ class Worker:
         self._process.communicate()
 
     def _receive(self) -> None:
+        """Read messages up to the next answer, and add them to the exchange."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             message = json.loads(line)
@@ -65,7 +66,10 @@ class Worker:
 
 
 def record() -> list[dict[str, Any]]:
-    """Return the messages of a measurement of two strategies on `linear_cascade`, shortened."""
+    """Return the messages of a measurement of two strategies on `linear_cascade`, shortened.
+
+    Each has ``to``, the process that it goes to (worker or parent), and ``message``.
+    """
     files = ProblemFiles("linear_cascade", "-", "seed")
     problem = {"facts": files.problem_spec, "weights": files.weights, "data": files.data}
     reference = str(files.folder / "reference.npz")

@@ -137,6 +137,7 @@ def declared_types() -> list[type]:
 
 
 def _operation_row(name: str, operation: Operation) -> str:
+    """Return the row of a Markdown table about one operation."""
     cells = (f"`{name}`", _linked(operation.request), _linked(operation.result), operation.does)
     return f"| {' | '.join(cells)} |"
 
@@ -149,6 +150,7 @@ def _type_section(declared: type) -> str:
 
 
 def _key_rows(declared: type) -> Iterator[str]:
+    """Yield the rows of a Markdown table about the keys of a message type."""
     comments = _comments()
     for name, kind in get_type_hints(declared, include_extras=True).items():
         owner = next(one for one in _with_bases(declared.__name__) if (one, name) in comments)
@@ -158,7 +160,7 @@ def _key_rows(declared: type) -> Iterator[str]:
 
 
 def _linked(kind: Any) -> str:
-    """Return a type as code, with a link to the section of the first message type in it."""
+    """Return a type as code in Markdown, linked to the section of the first message type in it."""
     text = kind.__name__ if isinstance(kind, type) and get_origin(kind) is None else str(kind)
     text = re.sub(r"\b(?:typing|[a-z_.]+\.messages)\.", "", text)
     known = [one.__name__ for one in declared_types() if re.search(rf"\b{one.__name__}\b", text)]
@@ -170,6 +172,7 @@ def _linked(kind: Any) -> str:
 
 @cache
 def _tree() -> ast.Module:
+    """Return the syntax tree of `messages`."""
     return ast.parse(inspect.getsource(messages))
 
 
@@ -196,6 +199,7 @@ def _comments() -> dict[tuple[str, str], str]:
 
 
 def _example_message(receiver: str, message: dict[str, Any]) -> str:
+    """Return one message of the example in Markdown: who sends it to whom, and its JSON."""
     sender = {"worker": "Parent to worker", "parent": "Worker to parent"}[receiver]
     return f"{sender}:\n\n```json\n{_pretty(message)}\n```"
 

@@ -134,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.evaluation.reference", description=__doc__
     )
@@ -150,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _short(path: Path) -> str:
+    """Return a path relative to the root of the project."""
     return str(path.relative_to(ROOT))
 
 
@@ -166,7 +168,15 @@ def _sessions_within(minutes: float) -> Iterator[ReferenceSession]:
 
 
 def _measure(sessions: Iterable[ReferenceSession], folder: Path) -> list[str]:
-    """Measure every session that has no complete run; return the names of those that failed."""
+    """Measure every session that has no complete run.
+
+    Args:
+        sessions: in the order of measuring.
+        folder: of all runs.
+
+    Returns:
+        The names of the sessions that failed, with their exit codes.
+    """
     failed = []
     for session in sessions:
         run, start = newest_run(session, folder), time.monotonic()
@@ -196,7 +206,10 @@ def pytest_command(session: ReferenceSession, folder: Path, run: Run | None) -> 
 
 
 def newest_run(session: ReferenceSession, folder: Path) -> Run | None:
-    """Return the session's newest run on this machine that the present code has measured."""
+    """Return the session's newest run on this machine that the present code has measured.
+
+    None if there is no such run.
+    """
     machine, code = environment.describe()["id"], resume.code_digest([])
     for path in reversed(storage.find_runs(folder)):
         if path.parent.name == machine:

@@ -11,10 +11,13 @@ DOTS = "…"
 
 
 def diagram(variant: Variant, links: Mapping[str, str]) -> str:
-    """Return a drawing of the networks in order; every loss hangs at the last network it reaches.
+    """Return a drawing of the networks in order, as lines of text.
 
-    ``links`` is what stands on the way into a network, by the network's name. A frozen network is
-    marked by ``(frozen)``.
+    Every loss hangs at the last network it reaches. A frozen network is marked by ``(frozen)``.
+
+    Args:
+        variant: networks, frozen ones and losses.
+        links: network → the operation on the way into it, if there is one.
     """
     networks = shortened(variant.networks)
     line, centres = _series(networks, variant.frozen, links)
@@ -43,7 +46,13 @@ def losses_at(variant: Variant, network: str) -> list[str]:
 def _series(
     networks: Sequence[str], frozen: Sequence[str], links: Mapping[str, str]
 ) -> tuple[str, dict[str, int]]:
-    """Return the line of networks and arrows, and the column of each network's centre."""
+    """Return the line of networks and arrows, and the column of each network's centre.
+
+    Args:
+        networks: in order.
+        frozen: the networks to mark.
+        links: network → the operation on the way into it, if there is one.
+    """
     line, centres = "x", {}
     for network in networks:
         link = links.get(network)
@@ -54,7 +63,11 @@ def _series(
 
 
 def _placed(texts: Mapping[int, str]) -> str:
-    """Return a line that holds each text around its column."""
+    """Return a line that holds each text around its column.
+
+    Args:
+        texts: column → text.
+    """
     line = ""
     for column, text in sorted(texts.items()):
         line = line.ljust(column - len(text) // 2) + text

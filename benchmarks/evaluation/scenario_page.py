@@ -188,7 +188,12 @@ def _frozen(scenario: Scenario) -> str:
 
 
 def _diagrams(scenario: Scenario, links: Mapping[str, str]) -> Iterator[str]:
-    """Yield each different drawing, below the names of the variants that look like it."""
+    """Yield each different drawing, below the names of the variants that look like it.
+
+    Args:
+        scenario: with its variants.
+        links: network, or ``variant/network`` → the operation on the way into it.
+    """
     names_of: dict[str, list[str]] = {}
     for name, variant in scenario.variants.items():
         own = {n: links.get(f"{name}/{n}") or links.get(n) for n in variant.networks}
@@ -199,17 +204,19 @@ def _diagrams(scenario: Scenario, links: Mapping[str, str]) -> Iterator[str]:
 
 
 def _variants(texts: Mapping[str, str]) -> str:
+    """Return a Markdown list that says how each variant differs; empty without texts."""
     lines = [f"`{name}`: {text}." for name, text in texts.items()]
     return f"\n\n{sentences.bullets(lines)}" if lines else ""
 
 
 def _trainings(scenario: Scenario) -> str:
+    """Return the part of a section about the scenario's trainings; empty where it has none."""
     lines = [sentences.training(one) for one in scenario.trainings]
     return f"**Trained in the checks**\n\n{sentences.bullets(lines)}\n\n" if lines else ""
 
 
 def _checked(scenario: Scenario) -> str:
-    """Return the sizes at which the checks run."""
+    """Return words about the sizes at which the checks run."""
     freezes = any(variant.frozen for variant in scenario.variants.values())
     apart = freezes and scenario.freeze_size not in scenario.check_sizes
     note = f"; the freezes at `{scenario.freeze_size}`" if apart else ""
@@ -232,6 +239,7 @@ def _size_rows(scenario: Scenario) -> Iterator[list[str]]:
 
 
 def _value(value: Any) -> str:
+    """Return one of the numbers of a size as text; a switch as yes or no."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}"

@@ -56,7 +56,7 @@ def titled_names(title: str, texts: Mapping[str, str]) -> str:
 
 
 def optimizers(scenario: Scenario) -> list[str]:
-    """Return the optimizer of the scenario, or that of each variant."""
+    """Return a sentence about the scenario's optimizer, or one about that of each variant."""
     own = {name: v.optimizer for name, v in scenario.variants.items() if v.optimizer}
     if not own:
         return [f"{_optimizer(scenario.optimizer)}."]
@@ -64,17 +64,19 @@ def optimizers(scenario: Scenario) -> list[str]:
 
 
 def _optimizer(optimizer: Optimizer) -> str:
+    """Return words about an optimizer: kind, settings, rates, arrangement over networks."""
     settings = ", ".join(f"{name} {_number(value)}" for name, value in optimizer.settings.items())
     rates = "".join(f", `{name}` at {rate:g}" for name, rate in optimizer.rates.items())
     return f"{KINDS[optimizer.kind]} ({settings}{rates}), {ARRANGEMENTS[optimizer.arrangement]}"
 
 
 def _number(value: Any) -> str:
+    """Return a setting as text; some are tuples, such as Adam's betas."""
     return str(value) if isinstance(value, tuple) else f"{value:g}"
 
 
 def training(one: Training) -> str:
-    """Return the steps of a training, and the end that the checks demand."""
+    """Return a sentence about a training: its steps, and the end that the checks demand."""
     steps = ", then ".join(map(_segment, one.segments))
     ends = [f"on {code_names(one.losses)} alone"] if one.losses else []
     ends += [
@@ -87,6 +89,7 @@ def training(one: Training) -> str:
 
 
 def _segment(segment: Segment) -> str:
+    """Return words about a part of a training: steps, turns, learning rate, new optimizer."""
     turns = "" if segment.turns == ("-",) else f" of {' and '.join(map(_code, segment.turns))}"
     rate = f" at {segment.rate:g} times the learning rate" if segment.rate != 1 else ""
     renewed = " with a new optimizer" if segment.renew else ""
@@ -94,7 +97,7 @@ def _segment(segment: Segment) -> str:
 
 
 def impossible(scenario: Scenario) -> list[str]:
-    """Return the strategies, recipes and modes that are unsupported, each with its reason."""
+    """Return a sentence for each strategy, recipe or mode that is unsupported, with the reason."""
     variants_of: dict[tuple[str, str], list[str]] = {}
     for variant, names, reason in _reasons(scenario):
         variants_of.setdefault((names, reason), []).append(variant)
@@ -115,10 +118,12 @@ def _reasons(scenario: Scenario) -> Iterator[tuple[str, str, str]]:
 
 
 def _in(variants: Sequence[str], scenario: Scenario) -> str:
+    """Return words that name the variants; empty where they are all of the scenario."""
     return "" if len(variants) == len(scenario.variants) else f" in {code_names(variants)}"
 
 
 def _filled(text: str, indent: str = "") -> str:
+    """Return a text in lines of `WIDTH` letters, all but the first indented."""
     return textwrap.fill(
         text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

@@ -127,7 +127,7 @@ def _rows(
 
 
 def _cell(name: str, value: Any) -> str:
-    """Format one value; an error that was raised becomes its type."""
+    """Return a value as the text of a table's cell; an error that was raised becomes its type."""
     if isinstance(value, dict):
         return str(value["type"])  # an error that was raised
     if value is None:
@@ -136,6 +136,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _words(name: str) -> str:
+    """Return a name with spaces between its words."""
     return name.replace("_", " ")
 
 

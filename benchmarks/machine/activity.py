@@ -91,6 +91,7 @@ def processes(host: Host) -> dict[int, Process] | None:
 
 
 def _process(host: Host, path: str) -> Process | None:
+    """Return the process of a folder ``proc/<pid>``; None if it has ended meanwhile."""
     # the name stands in brackets and may hold any character, brackets too (proc(5), stat)
     front, _, back = (host.text(f"{path}/stat") or "").rpartition(")")
     fields = back.split()
@@ -145,7 +146,11 @@ def other_sessions(table: Mapping[int, Process], own: int) -> dict[int, int]:
 
 
 def counters(host: Host) -> dict[str, int | None]:
-    """Return counters that only grow; `difference` of two readings says what happened between."""
+    """Return the system's counters of disturbances, which only grow; None where one is not counted.
+
+    These are CPU time, CPU time stolen by the host, pages swapped, throttlings by heat and by
+    quota. The `difference` of two readings says what happened between them.
+    """
     cpu = (host.text("proc/stat") or "").partition("\n")[0].split()[1:9]
     ticks = [int(value) for value in cpu]
     events = dict(line.split()[:2] for line in (host.text("proc/vmstat") or "").splitlines())

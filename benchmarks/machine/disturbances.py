@@ -21,7 +21,7 @@ STOLEN_SHARE = 0.01  # of the time; more taken by the host disturbs
 TASKSET = "give both the same CPUs with: taskset -c 0-3 cascade-bench …"
 LOCK_CLOCK = "sudo nvidia-smi -lgc MHZ,MHZ (nvidia-smi -q -d SUPPORTED_CLOCKS; undo it with -rgc)"
 
-Machine = Mapping[str, Any]
+Machine = Mapping[str, Any]  # description of a machine, see `environment.describe`
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,12 @@ def check_machine(machine: Machine) -> list[Finding]:
 
 
 def _unknown(name: str, machine: Machine, key: str) -> Finding:
+    """Return the finding that a value is unknown, with the reason recorded under its key."""
     return Finding(name, UNKNOWN, machine["missing"].get(key, "not to be seen"))
 
 
 def _governor(machine: Machine) -> Finding:
+    """Warn unless the clock's governor is ``performance``, which holds the clock high."""
     governors = machine["governor"]
     if governors is None:
         return _unknown("clock governor", machine, "governor")
@@ -72,6 +74,7 @@ def _governor(machine: Machine) -> Finding:
 
 
 def _turbo(machine: Machine) -> Finding:
+    """Warn of a turbo clock, which depends on heat."""
     if machine["turbo"] is None:
         return _unknown("turbo", machine, "turbo")
     if not machine["turbo"]:
@@ -86,6 +89,7 @@ def _turbo(machine: Machine) -> Finding:
 
 
 def _smt(machine: Machine) -> Finding:
+    """Warn where two of the usable CPUs are threads of one core."""
     usable = machine["usable"]
     cpus, cores = usable["cpus"], usable["cores"]
     if machine["smt"] is None and cores is None:
@@ -99,6 +103,7 @@ def _smt(machine: Machine) -> Finding:
 
 
 def _virtual(machine: Machine) -> Finding:
+    """Warn of a virtual machine, whose host may take the CPU away."""
     if machine["virtual"] is None:
         return _unknown("virtual machine", machine, "virtual")
     if not machine["virtual"]:
@@ -111,6 +116,7 @@ def _virtual(machine: Machine) -> Finding:
 
 
 def _quota(machine: Machine) -> Finding:
+    """Warn of a CPU quota below the number of usable CPUs."""
     quota, cpus = machine["quota_cpus"], machine["usable"]["cpus"]
     if quota is None or quota >= cpus:
         return Finding("CPU quota", OK, "none" if quota is None else f"{quota:g} of {cpus} CPUs")
@@ -131,12 +137,14 @@ def _isolated(machine: Machine) -> Finding:
 
 
 def _battery(machine: Machine) -> Finding:
+    """Warn of a machine that runs on its battery."""
     if machine["on_battery"]:
         return Finding("power", WARNING, "on battery: the clock is held down", "plug it in")
     return Finding("power", OK, "no battery" if machine["on_battery"] is None else "plugged in")
 
 
 def _load(machine: Machine) -> Finding:
+    """Warn of a load that shows other processes at work."""
     if machine["load"] is None:
         return _unknown("load", machine, "load")
     cpus, load = machine["usable"]["cpus"], machine["load"][0]
@@ -147,6 +155,7 @@ def _load(machine: Machine) -> Finding:
 
 
 def _memory(machine: Machine) -> Finding:
+    """Warn of too little free memory for a default run."""
     free = machine["memory_available_bytes"]
     if free is None:
         return _unknown("memory", machine, "memory_available_bytes")
@@ -162,6 +171,7 @@ def _memory(machine: Machine) -> Finding:
 
 
 def _swap(machine: Machine) -> Finding:
+    """Warn of memory that is swapped out."""
     used, total = machine["swap_used_bytes"], machine["memory_bytes"]
     if used is None or total is None:
         return _unknown("swap", machine, "swap_used_bytes")
@@ -172,6 +182,7 @@ def _swap(machine: Machine) -> Finding:
 
 
 def _gib(size: float) -> str:
+    """Return a size in bytes as text in GiB."""
     return f"{size / 2**30:.1f} GiB"
 
 
@@ -206,6 +217,7 @@ def _waiting(machine: Machine) -> Finding:
 
 
 def _xla(machine: Machine) -> Finding:
+    """Warn of XLA flags that set JAX's threads, or that XLA cannot parse."""
     flags = (machine["threads"]["XLA_FLAGS"] or "").split()
     if not flags:
         return Finding("XLA_FLAGS", OK, "unset")
@@ -222,6 +234,7 @@ def _xla(machine: Machine) -> Finding:
 
 
 def _sets_threads(flag: str) -> bool:
+    """Return whether an XLA flag changes the number of JAX's threads."""
     marks = ("multi_thread_eigen", "parallelism_threads", "host_platform_device_count")
     return any(mark in flag for mark in marks)
 
@@ -253,13 +266,14 @@ def check_sessions(sessions: Mapping[int, int] | None) -> Finding:
 
 
 def _session(pid: int, workers: int) -> str:
+    """Return words about another session: its process and its number of workers."""
     many = f"{workers} worker{'' if workers == 1 else 's'}"
     # processes whose parent has ended become children of process 1
     return f"{many} left over by a run that is gone" if pid == 1 else f"process {pid} with {many}"
 
 
 def check_gpus(gpus: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Yield the findings for each GPU that may be used."""
+    """Yield the findings for each GPU, which are given as `graphics.gpus` describes them."""
     for index, gpu in enumerate(gpus):
         name = f"GPU {index}"
         yield _gpu_clock(name, gpu)
@@ -270,6 +284,7 @@ def check_gpus(gpus: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
 
 
 def _gpu_clock(name: str, gpu: Mapping[str, Any]) -> Finding:
+    """Warn of a GPU whose clock is held down; advise to lock a clock that is not."""
     reasons = [reason for reason in gpu["throttle_reasons"] if reason not in HARMLESS]
     if reasons:
         advice = f"let it cool, or lock a clock that it can hold: {LOCK_CLOCK}"
@@ -284,6 +299,7 @@ def _gpu_clock(name: str, gpu: Mapping[str, Any]) -> Finding:
 
 
 def _gpu_sharing(name: str, gpu: Mapping[str, Any]) -> Finding:
+    """Warn of a GPU that is cut into slices or that others use."""
     if gpu["slices"]:
         advice = "memory bandwidth and power of the other slices are shared: see that they are idle"
         return Finding(name, WARNING, f"cut into {len(gpu['slices'])} MIG slices", advice)
@@ -309,6 +325,7 @@ def check_counters(grown: Mapping[str, int | None]) -> list[Finding]:
 
 
 def _stolen(grown: Mapping[str, int | None]) -> Finding:
+    """Warn of CPU time that the host took from this virtual machine while measuring."""
     name, ticks, stolen = "time stolen by the host", grown["cpu_ticks"], grown["stolen_ticks"]
     if not ticks or stolen is None:
         return Finding(name, UNKNOWN, "the system does not count it")
@@ -319,6 +336,7 @@ def _stolen(grown: Mapping[str, int | None]) -> Finding:
 
 
 def _happened(grown: Mapping[str, int | None], key: str, name: str, advice: str) -> Finding:
+    """Warn if the counter ``key``, of events that disturb timing, has grown while measuring."""
     count = grown[key]
     if count is None:
         return Finding(name, UNKNOWN, "the system does not count it")

@@ -95,7 +95,10 @@ def identity(machine: Mapping[str, Any]) -> str:
 
 
 def xla_flags(text: str | None) -> dict[str, str]:
-    """Return the flags' values by name; of a flag that is set twice the last counts."""
+    """Return name → value of the XLA flags in a text; of a flag that is set twice the last counts.
+
+    Flags that begin with `XLA_WRITES` are left out: the folder they name often differs each time.
+    """
     pairs = (flag.partition("=") for flag in (text or "").split())
     return {name: value for name, _, value in pairs if not name.startswith(XLA_WRITES)}
 
@@ -112,7 +115,10 @@ def installed(package: str) -> str | None:
 
 
 def _libraries() -> dict[str, str]:
-    """Return the versions of libraries that frameworks bring along: another cuDNN, other times."""
+    """Return package → version of the libraries that frameworks bring along, such as cuDNN.
+
+    With another version of these, times may differ.
+    """
     versions: dict[str, str] = {}
     for package in importlib.metadata.distributions():
         name = (package.name or "").lower().replace("_", "-")
@@ -122,7 +128,7 @@ def _libraries() -> dict[str, str]:
 
 
 def _commit(host: Host) -> dict[str, Any]:
-    """Return the commit of this repository, and whether its code has changed since.
+    """Return ``commit``, of this repository, and ``dirty``, whether its code has changed since.
 
     Runs and reports that were written meanwhile are no change of the code.
     """

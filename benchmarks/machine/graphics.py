@@ -21,7 +21,12 @@ HARMLESS = ("gpu_idle", "applications_clocks_setting", "display_clocks_setting")
 
 
 def gpus(host: Host) -> list[dict[str, Any]]:
-    """Return every GPU that ``CUDA_VISIBLE_DEVICES`` leaves visible, in nvidia-smi's order."""
+    """Describe every GPU that ``CUDA_VISIBLE_DEVICES`` leaves visible, in nvidia-smi's order.
+
+    Returns:
+        For each GPU name, UUID, driver, MIG slices, clocks, throttle reasons and processes; None
+        where nvidia-smi does not tell.
+    """
     text = host.call(QUERY)
     try:
         root = ElementTree.fromstring(text) if text else None
@@ -34,7 +39,10 @@ def gpus(host: Host) -> list[dict[str, Any]]:
 
 
 def stable(cards: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what belongs to the machine's identity; ``gpu`` is the name of the first one."""
+    """Return what belongs to the machine's identity: ``gpu``, ``driver`` and ``gpus``.
+
+    ``gpu`` is the name of the first GPU, ``gpus`` are the names and MIG slices of all.
+    """
     return {
         "gpu": cards[0]["name"] if cards else None,
         "driver": cards[0]["driver"] if cards else None,
@@ -43,7 +51,7 @@ def stable(cards: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def state(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return clocks and the like for the record, without the card's UUID and its users' names."""
+    """Return each GPU's description for the record, without UUID and names of processes."""
     return [
         {name: value for name, value in gpu.items() if name not in ("uuid", "processes")}
         | {"processes": len(gpu["processes"])}
@@ -80,6 +88,12 @@ def _is_named(gpu: Mapping[str, Any], index: int, name: str) -> bool:
 
 
 def _described(gpu: ElementTree.Element, driver: str | None) -> dict[str, Any]:
+    """Return the description of a GPU from its part of nvidia-smi's document, see `gpus`.
+
+    Args:
+        gpu: the element ``gpu``.
+        driver: version of the driver.
+    """
     reasons = (REASON.fullmatch(e.tag) for e in gpu.iter() if _is_active(e))
     return {
         "name": _text(gpu, "product_name"),
@@ -99,6 +113,7 @@ def _described(gpu: ElementTree.Element, driver: str | None) -> dict[str, Any]:
 
 
 def _is_active(element: ElementTree.Element) -> bool:
+    """Return whether the document marks a throttle reason as active."""
     return (element.text or "").strip() == "Active"
 
 
@@ -111,16 +126,18 @@ def _slice(part: ElementTree.Element) -> dict[str, float | None]:
 
 
 def _process(one: ElementTree.Element) -> dict[str, str | None]:
+    """Return id, type and name of a process that uses the GPU."""
     return {name: _text(one, name) for name in ("pid", "type", "process_name")}
 
 
 def _text(element: ElementTree.Element, path: str) -> str | None:
+    """Return the text of the element at a path; None where there is none or it is N/A."""
     text = (element.findtext(path) or "").strip()
     return text if text not in ("", "N/A", "[N/A]") else None
 
 
 def _number(element: ElementTree.Element, path: str) -> float | None:
-    """Return the number in front of a unit, as in ``1980 MHz``; None if there is none."""
+    """Return the number at a path, in front of its unit as in ``1980 MHz``; None if none."""
     try:
         return float((_text(element, path) or "").split()[0])
     except (ValueError, IndexError):
@@ -128,7 +145,7 @@ def _number(element: ElementTree.Element, path: str) -> float | None:
 
 
 def _from_driver(host: Host) -> list[dict[str, Any]]:
-    """Return names and version from the driver's own files, for when nvidia-smi fails.
+    """Describe the GPUs by the driver's own files, names and version alone, if nvidia-smi fails.
 
     A session in which nvidia-smi is too slow is then not taken for another machine.
     """

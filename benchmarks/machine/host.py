@@ -12,7 +12,10 @@ CALL_SECONDS = 30.0  # nvidia-smi wakes every GPU first where no daemon keeps th
 
 
 def output(command: Sequence[str]) -> str | None:
-    """Return what a program prints; None if it is absent, fails or takes over `CALL_SECONDS`."""
+    """Run a program and return its output; None if it is absent, fails or is too slow.
+
+    The limit is `CALL_SECONDS`.
+    """
     try:
         completed = subprocess.run(
             command, capture_output=True, text=True, timeout=CALL_SECONDS, check=False
@@ -65,5 +68,5 @@ class Host:
             return None
 
     def glob(self, pattern: str) -> list[str]:
-        """Return the paths under the root that match the pattern, sorted."""
+        """Return the paths that match the pattern, relative to the root and sorted."""
         return sorted(str(path.relative_to(self.root)) for path in self.root.glob(pattern))

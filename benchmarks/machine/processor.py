@@ -25,7 +25,10 @@ VIRTUAL_MAKERS = ("qemu", "kvm", "vmware", "virtualbox", "xen", "bochs", "openst
 
 
 def stable(host: Host) -> dict[str, Any]:
-    """Return what identifies the machine and the share of it that may be used."""
+    """Return what identifies the processor and the share of it that may be used.
+
+    The keys are those of a machine's description, such as ``cpu`` and ``usable``.
+    """
     blocks = _cpuinfo(host)
     cpus = usable_cpus(host)
     return {
@@ -43,7 +46,10 @@ def stable(host: Host) -> dict[str, Any]:
 
 
 def settings(host: Host) -> dict[str, Any]:
-    """Return settings and states, which can change and are no part of the machine's identity."""
+    """Return the processor's settings and states, which are no part of the machine's identity.
+
+    The keys are those of a machine's description, such as ``governor`` and ``clock_mhz``.
+    """
     blocks, cpus = _cpuinfo(host), usable_cpus(host)
     return {
         "affinity": cpus,
@@ -75,6 +81,7 @@ def cpu_list(text: str) -> set[int]:
 
 
 def _online(host: Host) -> set[int]:
+    """Return the numbers of the CPUs that are switched on."""
     return cpu_list(host.text(f"{CPUS}/online") or "") or set(range(os.cpu_count() or 1))
 
 
@@ -101,7 +108,10 @@ def _name(host: Host, blocks: list[dict[str, str]]) -> str:
 
 
 def _revision(blocks: list[dict[str, str]]) -> str | None:
-    """Return family, model and stepping: a cloud gives several generations the same name."""
+    """Return family, model and stepping of the processor, such as ``25/1/1``; None if unknown.
+
+    A cloud gives several generations the same name.
+    """
     for names in (("cpu family", "model", "stepping"), ("CPU variant", "CPU revision")):
         values = [blocks[0].get(name) for name in names]
         if all(values):
@@ -110,10 +120,12 @@ def _revision(blocks: list[dict[str, str]]) -> str | None:
 
 
 def _flags(blocks: list[dict[str, str]]) -> list[str]:
+    """Return the names of the processor's features, as the kernel lists them."""
     return (blocks[0].get("flags") or blocks[0].get("Features") or "").split()
 
 
 def _instructions(blocks: list[dict[str, str]]) -> list[str] | None:
+    """Return which of `INSTRUCTIONS` the processor has; None if the system lists none."""
     flags = _flags(blocks)
     return [name for name in INSTRUCTIONS if name in flags] if flags else None
 
@@ -135,6 +147,7 @@ def _kinds(host: Host, blocks: list[dict[str, str]], cpus: list[int]) -> dict[st
 
 
 def _governors(host: Host, cpus: list[int]) -> list[str] | None:
+    """Return the clock governors of the usable CPUs, each once; None without clock control."""
     governors = {host.text(f"{CPUS}/cpu{n}/cpufreq/scaling_governor") for n in cpus} - {None}
     return sorted(str(name) for name in governors) or None
 
@@ -152,7 +165,10 @@ def _switch(host: Host, path: str) -> bool | None:
 
 
 def _clock(host: Host, blocks: list[dict[str, str]], cpus: list[int]) -> dict[str, float] | None:
-    """Return the lowest and highest clock of the usable CPUs at this moment, in MHz."""
+    """Return ``low`` and ``high``, the range of the usable CPUs' clocks now, in MHz.
+
+    None if the system does not tell a clock.
+    """
     readings = [host.number(f"{CPUS}/cpu{n}/cpufreq/scaling_cur_freq") for n in cpus]
     clocks = [kilohertz / 1000 for kilohertz in readings if kilohertz is not None]
     if not clocks:
@@ -170,7 +186,7 @@ def _virtual(host: Host, blocks: list[dict[str, str]]) -> bool | None:
 
 
 def _container(host: Host) -> str | None:
-    """Return the container engine that this process runs under, by the marks that it leaves."""
+    """Return the name of the container engine that this process runs under; None outside one."""
     for path, name in ((".dockerenv", "docker"), ("run/.containerenv", "podman")):
         if host.text(path) is not None:
             return name

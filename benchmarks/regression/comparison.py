@@ -96,6 +96,15 @@ def _measure(
     began: float,
     store: output.DocumentStore,
 ) -> None:
+    """Measure a comparison into its document, which is saved whatever ends the session.
+
+    Args:
+        document: the empty document, to be filled.
+        sides: base and head.
+        chosen: the cells to compare.
+        began: when the budget started to run, by ``time.monotonic``.
+        store: saves the document.
+    """
     measuring = session.ComparisonSession(
         {side.name: side for side in sides},
         chosen,
@@ -122,6 +131,7 @@ def _measure(
 def _new_document(
     request: ComparisonRequest, sides: Sequence[Side], chosen: Sequence[Cell]
 ) -> dict[str, Any]:
+    """Return the document of a comparison that has no measurements yet."""
     return new_document(
         plan.plain_cells(chosen),
         id=new_run_id(),
@@ -141,7 +151,7 @@ def _new_document(
 
 
 def check_budget(chosen: Sequence[Cell], budget: float, option: str = "--budget") -> None:
-    """Print which slowdowns the budget can detect.
+    """Check that the budget suffices for a verdict, and print which slowdowns it can detect.
 
     Args:
         chosen: the cells to measure.
@@ -166,10 +176,14 @@ def check_budget(chosen: Sequence[Cell], budget: float, option: str = "--budget"
 
 
 def _smallest_detectable(chosen: Sequence[Cell], looks: tuple[int, ...]) -> tuple[float, ...]:
-    """Return the slowdowns that the last look can detect among the tests of all cells.
+    """Return the slowdowns that the last look can detect, on a quiet and on a busy machine.
 
-    For each metric there is one test of every cell, and one of the shift that the cells of a
-    framework have in common.
+    Many tests are made at once: for each metric one of every cell, and one of the shift that the
+    cells of a framework have in common.
+
+    Args:
+        chosen: the cells to measure.
+        looks: the planned looks, in launch pairs.
     """
     metrics = 2 if chosen[0].device == "cpu" else 1
     owners = [(metric, cell.framework) for metric in range(metrics) for cell in chosen]

@@ -24,6 +24,12 @@ def choose_looks(
 
     This happens before any ratio is seen, and depends on how long a launch pair takes alone: looks
     chosen by the results would raise the rate of false alarms.
+
+    Args:
+        document: of the comparison; its planned looks are set.
+        seconds_left: rest of the budget.
+        pair_seconds: that a launch pair takes.
+        warn: called with a line that the user must read.
     """
     total = document["pairs"] + plan.pairs_within(seconds_left, pair_seconds)
     looks = plan.looks_within(total)
@@ -37,7 +43,11 @@ def choose_looks(
 
 
 def look_decides(document: dict[str, Any]) -> bool:
-    """Take the look that is due now, if one is; return whether it decides every cell."""
+    """Take the look that is due after this launch pair, if one is.
+
+    Returns:
+        Whether a look was taken and decides every cell, so that measuring can end.
+    """
     design = document["design"]
     if document["pairs"] not in design["looks"]:
         return False

@@ -72,7 +72,7 @@ def forecast(
 
 
 def retypable(options: argparse.Namespace) -> list[str]:
-    """Return the arguments that select the same comparison when typed again."""
+    """Return the command-line arguments of ``regress`` that make the same comparison again."""
     arguments = [ref for ref in (options.base, options.head) if ref is not None]
     names = ("base_python", "head_python", "budget", *cells.OPTIONS, "scenario_path", "device")
     for name in (*names, *(["seed"] if options.seed else [])):
@@ -114,7 +114,11 @@ class DocumentStore:
 
 
 def write(document: Mapping[str, Any], folder: Path) -> Path:
-    """Save a document as ``<machine id>/<id>.json`` and return its path; raise `RecordError`."""
+    """Save a document as ``<machine id>/<id>.json`` in a folder, and return its path.
+
+    Raises:
+        RecordError: the file cannot be written.
+    """
     path = folder / document["machine"]["id"] / f"{document['id']}.json"
     data = json.dumps(document, indent=1, default=str).encode() + b"\n"
     storage.write_whole({path: data})
@@ -135,16 +139,29 @@ def prepare_files(options: argparse.Namespace) -> None:
 
 
 def show(document: Mapping[str, Any], options: argparse.Namespace) -> int:
-    """Analyse a document, then print and write it as asked; return the exit code."""
+    """Analyse a document, then print and write the result as the options ask.
+
+    Returns:
+        The exit code of the command.
+    """
     return show_analysis(document, analysis(document), options)
 
 
 def show_analysis(
     document: Mapping[str, Any], findings: Analysis, options: argparse.Namespace
 ) -> int:
-    """Print and write an analysed document as asked; return the exit code.
+    """Print and write an analysed document as the options ask.
 
     Printing comes first, so that the result is seen even if a file cannot be written.
+
+    Args:
+        document: of the comparison.
+        findings: its analysis.
+        options: ``markdown`` and ``json``, each a path, ``-`` for stdout, or None. If neither is
+            ``-``, a table is printed.
+
+    Returns:
+        The exit code of the command.
     """
     from results.terminal import regression_table
 
@@ -168,6 +185,7 @@ def show_analysis(
 
 
 def _table(document: Mapping[str, Any], findings: Analysis) -> str:
+    """Return the result as a table for the terminal, at the terminal's width."""
     from results.terminal import regression_table
 
     width, colour = width_and_colour(regression_table.WIDTH, narrowest=NARROWEST)

@@ -84,7 +84,7 @@ def choose_cells(
     strategy is only included if it was selected: cells are not compared with each other here.
 
     Args:
-        selected: names by field of `Selection`, None for a field that was left open.
+        selected: names by field of `Selection`, None for a field that the user left out.
         device: ``cpu`` or ``cuda``.
         installed: frameworks that at least one side has; cells of others are left out, unless
             their framework was selected by name.
@@ -117,6 +117,7 @@ def choose_cells(
 
 
 def _default_cells(device: str) -> list[Cell]:
+    """Return `DEFAULT_CELLS` as cells of both frameworks, each in its default mode."""
     return [
         Cell(
             cell.kind, cell.scenario, cell.variant, DEFAULT_SIZE, framework,
@@ -129,7 +130,7 @@ def _default_cells(device: str) -> list[Cell]:
 
 
 def _size(selection: Selection) -> tuple[str, ...]:
-    """Return `DEFAULT_SIZE` if a selected scenario has it, else the first size that one has."""
+    """Return the size to compare: `DEFAULT_SIZE` if a selected scenario has it, else the first."""
     scenarios = selection.scenarios()
     if any(DEFAULT_SIZE in scenario.sizes for scenario in scenarios):
         return (DEFAULT_SIZE,)
@@ -152,6 +153,7 @@ def estimate_pair_seconds(cells: Sequence[Cell]) -> float:
 
 
 def _cell_seconds(cell: Cell) -> float:
+    """Estimate the seconds to prepare, warm up and time one cell in the three roles."""
     call = cost.call_seconds(cell)
     return PREPARE_SECONDS + ROLES * max(CELL_SECONDS, LEAST_TURNS * call) + 2 * ROLES * call
 

@@ -64,11 +64,16 @@ class References:
 def compute_references(
     sides: Mapping[str, Side], cells: Sequence[Cell], references: References
 ) -> None:
-    """Fill ``references`` for all cells.
+    """Fill ``references`` for all cells: files of every problem, float64 gradients, exclusions.
 
     Every role is later compared with base's reference. If head's reference differs from it, head's
     other framework decides, where there is one: if it agrees with head, base was wrong, else head
     is.
+
+    Args:
+        sides: ``base`` and ``head``.
+        cells: the cells to compare.
+        references: empty; it is filled.
     """
     launches = _Launches(sides)
     try:
@@ -92,7 +97,10 @@ def _same_reference(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def _problem_files(problem: Problem, side: Side) -> ProblemFiles:
-    """Write the problem's arrays; a user's own spec is read from its copy in this side."""
+    """Write the weights and data of a problem to files for one side, and return the files.
+
+    A user's own spec is read from its copy in this side.
+    """
     files = ProblemFiles(*problem)
     family = files.problem_spec["family"]
     if family in side.moved:
@@ -113,7 +121,10 @@ class _Launches:
         self.lock = threading.Lock()
 
     def get(self, side: str, framework: str) -> Launch:
-        """Return the worker, a new one if there is none or if it died."""
+        """Return the float64 worker of a side (``base`` or ``head``) and framework.
+
+        A new one is started if there is none or if it died.
+        """
         key = side, framework
         with self.lock:
             if self.ended:
@@ -143,7 +154,17 @@ def _add_group(
     launches: _Launches,
     references: References,
 ) -> None:
-    """Compute the reference that these cells share on each side, and decide on every cell."""
+    """Compute the reference that these cells share on each side, and decide on every cell.
+
+    The cells that can be timed get their reference in ``references.paths``, the others their state
+    and reason in ``references.excluded``.
+
+    Args:
+        cells: of one problem, with the same reference.
+        files: the problem's files, for ``base`` and for ``head``.
+        launches: the workers.
+        references: to be filled.
+    """
     results = _both_sides(cells, files, launches)
     for cell in cells:
         base, head = results["base", cell.framework], results["head", cell.framework]
@@ -166,9 +187,14 @@ def _add_group(
 def _both_sides(
     cells: Sequence[Cell], files: Mapping[str, ProblemFiles], launches: _Launches
 ) -> dict[tuple[str, str], Result]:
-    """Return the result of each (side, framework); both sides run at once, on a core each."""
+    """Compute the reference of each side and framework; both sides run at once, on a core each.
+
+    Returns:
+        (side, framework) → the file of float64 gradients, or why there is none.
+    """
 
     def of_side(side: str) -> dict[tuple[str, str], Result]:
+        """Compute the references of one side, one framework after the other."""
         return {
             (side, framework): _reference(cells[0], files[side], launches, side, framework)
             for framework in plan.distinct_frameworks(cells)
@@ -190,7 +216,20 @@ def _both_sides(
 def _reference(
     cell: Cell, files: ProblemFiles, launches: _Launches, side: str, framework: str
 ) -> Result:
-    """Compute a side's reference, a second time if the worker died at the first attempt."""
+    """Compute the float64 gradients that a cell is checked against, by one side's code.
+
+    If the worker dies, a new one tries once more.
+
+    Args:
+        cell: decides which gradients.
+        files: the problem's files for this side.
+        launches: starts the workers.
+        side: ``base`` or ``head``.
+        framework: ``torch`` or ``jax``.
+
+    Returns:
+        The path of the file of gradients, or why there is none.
+    """
     root = launches.sides[side].root
     if framework in FRAMEWORKS and not (root / f"impl_{framework}" / "session.py").is_file():
         # without this check Python would import an installed implementation instead
@@ -242,9 +281,16 @@ def _check_origin(side: Side, launch: Launch) -> None:
 def _exclusion(
     files: ProblemFiles, base: Result, head: Result, other: str | None
 ) -> tuple[str, str] | None:
-    """Return the state of a cell that is not timed, and the reason; None for one that is.
+    """Decide by the references of both sides whether a cell is timed.
 
-    ``other`` is the file of float64 gradients of head's other framework, if there is one.
+    Args:
+        files: the problem.
+        base: base's file of float64 gradients, or why there is none.
+        head: the same of head.
+        other: the file of head's other framework, None where there is none.
+
+    Returns:
+        The state of a cell that is not timed, and the reason; None for one that is.
     """
     if isinstance(head, ReferenceFailure):
         wrong = head.outcome == worker_pairs.WRONG_GRADIENTS

@@ -98,11 +98,18 @@ class ComparisonSession:
         return [cell for cell in self.cells if self._entry(cell)["state"] == "ok"]
 
     def _entry(self, cell: Cell) -> dict[str, Any]:
+        """Return the part of the document that is about a cell."""
         entry: dict[str, Any] = self.document["cells"][self.cells.index(cell)]
         return entry
 
     def _exclude(self, cell: Cell, state: str, why: str) -> None:
-        """Stop measuring a cell, and discard the times that it has."""
+        """Stop measuring a cell, and discard the times that it has.
+
+        Args:
+            cell: the cell.
+            state: of the cell in the document, such as ``failed_in_head``.
+            why: the reason, for the reader of the result.
+        """
         self._entry(cell).update(state=state, why=why, seconds={})
 
     def _check_base(self) -> None:
@@ -115,7 +122,10 @@ class ComparisonSession:
             raise CannotStart(f"nothing of this selection runs on BASE: {why}")
 
     def _measure_pairs(self, refs: References) -> None:
-        """Measure launch pairs until one of the reasons for ``document["stopped"]`` holds."""
+        """Measure launch pairs until every cell is decided, the budget is spent or no look is left.
+
+        The reason goes into ``document["stopped"]``.
+        """
         durations: list[float] = []
         while self.remaining() and self.document["pairs"] < most_pairs(self.document):
             count, start = self.document["pairs"], time.monotonic()
@@ -141,7 +151,7 @@ class ComparisonSession:
         looks.take_last_look(self.document)
 
     def _measure_pair(self, refs: References, index: int) -> None:
-        """Measure one launch pair of all cells.
+        """Measure launch pair number ``index`` of all cells, and add its times to the document.
 
         After a failure the launch pair is measured again, without the cell if the cell was
         excluded.
@@ -175,7 +185,14 @@ class ComparisonSession:
     def _measure_cells(
         self, workers: worker_pairs.WorkerPairs, refs: References, index: int
     ) -> dict[Cell, LaunchTimes]:
-        """Return the times of every cell that these workers could measure."""
+        """Measure the cells one after another in the workers of one launch pair.
+
+        Returns:
+            Cell → metric → seconds per call of each role, for the cells that could be measured.
+
+        Raises:
+            CellFailed: a cell failed in such a way that the workers are of no more use.
+        """
         rng = np.random.default_rng([self.seed, index])
         times = {}
         for cell in self.remaining():

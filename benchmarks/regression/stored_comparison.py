@@ -58,7 +58,11 @@ def run(options: argparse.Namespace, folder: Path) -> int:
 
 
 def _selected(run: Run, options: argparse.Namespace) -> Run:
-    """Return the run with only the records that the options select."""
+    """Return the run with only the records that the options select.
+
+    Raises:
+        RecordError: the run has no such record.
+    """
     given = {field: split_names(getattr(options, field)) for field in cells.OPTIONS}
     selected = {field: names for field, names in given.items() if names}
     records = [record for record in run.records if _matches(record, selected)]
@@ -69,6 +73,12 @@ def _selected(run: Run, options: argparse.Namespace) -> Run:
 
 
 def _matches(record: AnyRecord, selected: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether a record is of a selected cell.
+
+    Args:
+        record: of a cell.
+        selected: field of the cell → the names that it may have, ``all`` for any.
+    """
     return all(record[field] in names or ALL in names for field, names in selected.items())
 
 
@@ -83,6 +93,7 @@ def document(base: Run, head: Run) -> dict[str, Any]:
 
 
 def _side(run: Run) -> dict[str, Any]:
+    """Return how the tables describe a run: its ``label`` and the ``versions`` of its packages."""
     commit = str(run.machine.get("commit") or "commit not told")[:9]
     changed = " with changes" if run.machine.get("dirty") else ""
     label = f"run {run.id} of {run.started} ({commit}{changed})"

@@ -145,6 +145,19 @@ def _prepare_side(
     repo: Path | None,
     specs: Sequence[Path],
 ) -> Side:
+    """Write the code of one side into the temporary folder, and check that it can be measured.
+
+    Args:
+        name: ``base`` or ``head``.
+        request: its code and interpreter.
+        versions: of the packages that the interpreter has.
+        temporary: the folder of both sides.
+        repo: the repository that refs belong to; None runs the files as they are.
+        specs: spec files of the user's own scenarios.
+
+    Raises:
+        VersionError: the code cannot be written, or has no worker.
+    """
     into = temporary / name
     commit, changed, label = None, 0, "the files as they are"
     if repo is not None:
@@ -166,7 +179,16 @@ def _prepare_side(
 
 
 def _write_code(ref: str | None, repo: Path, into: Path) -> tuple[str, int, str]:
-    """Write a ref, or the work tree for None, into a folder; return commit, changes and label."""
+    """Write the files of one side into a new folder.
+
+    Args:
+        ref: a git ref, or None for the work tree as it is.
+        repo: the repository.
+        into: the folder.
+
+    Returns:
+        Commit, number of uncommitted files, and label, which describes the code to a reader.
+    """
     commit = worktrees.resolve_commit(repo, ref or "HEAD")
     if ref is not None:
         worktrees.export_commit(repo, commit, into)
@@ -178,7 +200,9 @@ def _write_code(ref: str | None, repo: Path, into: Path) -> tuple[str, int, str]
 
 
 def _package_versions(python: str) -> dict[str, str | None]:
-    """Return the package versions that an interpreter has installed, without importing any.
+    """Return package → version that an interpreter has installed, None where it has none.
+
+    Nothing is imported. ``python`` is among the packages.
 
     Raises:
         VersionError: the interpreter cannot be run, or is no Python.

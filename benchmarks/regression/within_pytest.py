@@ -73,6 +73,10 @@ def compare(session: pytest.Session, cells: Sequence[Cell]) -> None:
     """Compare if the options ask for it, and keep the result for `summary`.
 
     The session fails if a cell got slower or could not be compared.
+
+    Args:
+        session: pytest's, at its end.
+        cells: that the session has measured.
     """
     config = session.config
     ref = config.getoption("regress_against")
@@ -100,6 +104,7 @@ def compare(session: pytest.Session, cells: Sequence[Cell]) -> None:
 def _request(
     config: pytest.Config, ref: str, cells: Sequence[Cell]
 ) -> comparison.ComparisonRequest:
+    """Return the comparison of a ref with the work tree, on the cells of the session."""
     specs = [f"{loading.OPTION}={path}" for path in config.getoption("scenario_path") or ()]
     budget, compared = config.getoption("regress_budget"), _compared_cells(config, cells)
     results = config.getoption("results")

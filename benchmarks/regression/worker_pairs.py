@@ -136,7 +136,11 @@ class WorkerPairs:
         _check_answers(cell, answers)
 
     def _warm(self, cell: Cell, limit: float) -> int:
-        """Warm the cell up in every role; return the calls of a sample, the same for all roles."""
+        """Warm the cell up in every role.
+
+        Returns:
+            The number of calls that make up a sample, the largest of any role, so the same for all.
+        """
         calls = []
         for role, launch in self.launches[cell.framework].items():
             with _attribute_failure(cell, role):
@@ -170,6 +174,10 @@ def _check_answers(cell: Cell, answers: Mapping[str, Mapping[str, Any]]) -> None
 
     Wrong gradients in head are reported first, even if base cannot run the cell. If neither side
     can run it, the failure belongs to both: head has gained and lost nothing.
+
+    Args:
+        cell: the cell.
+        answers: role → its worker's answer to ``prepare``.
     """
     failures = {role: _failure(cell, role, answers[role]) for role in ROLES}
     head, base = failures["head"], failures["base"] or failures["control"]
@@ -182,7 +190,7 @@ def _check_answers(cell: Cell, answers: Mapping[str, Mapping[str, Any]]) -> None
 
 
 def _failure(cell: Cell, role: str, answer: Mapping[str, Any]) -> CellFailed | None:
-    """Return the failure that a worker's answer reports, or None."""
+    """Return the failure that a worker's answer to ``prepare`` reports, or None."""
     if "error" in answer:
         outcome, message = outcome_of(answer["error"]), format_error(answer["error"])
         reported = outcome != "out_of_memory"
@@ -214,7 +222,7 @@ def _attribute_failure(cell: Cell, role: str) -> Iterator[None]:
 def start_worker_pairs(
     sides: Mapping[str, Side], frameworks: Sequence[str], device: str, index: int
 ) -> Iterator[WorkerPairs]:
-    """Start the workers of launch pair ``index``, and kill them at the end.
+    """Start the workers of launch pair number ``index``, and kill them at the end.
 
     The role that starts first changes from one launch pair to the next.
 
@@ -241,7 +249,10 @@ def start_worker_pairs(
 def start_worker(
     side: Side, framework: str, device: str, dtype: str = "float32", core: int | None = None
 ) -> Launch:
-    """Start a fresh worker of a side, with that side's code, interpreter and cache."""
+    """Start a fresh worker of a side, with that side's code, interpreter and cache.
+
+    On a given ``core`` all its threads stay on that core.
+    """
     return Launch(
         framework,
         device=device,
@@ -254,4 +265,5 @@ def start_worker(
 
 
 def _all(launches: Mapping[str, Mapping[str, Launch]]) -> list[Launch]:
+    """Return the workers of all frameworks and roles."""
     return [launch for roles in launches.values() for launch in roles.values()]

@@ -22,6 +22,7 @@ Rng = np.random.Generator
 
 
 def _two_player_parameters(*, hidden: int, **_: Any) -> Parameters:
+    """Return the parameters of two players, a Linear layer each."""
     return {
         **linear("A.linear", 1, hidden, relu=False),
         **linear("B.linear", hidden, 1, relu=False),
@@ -29,6 +30,7 @@ def _two_player_parameters(*, hidden: int, **_: Any) -> Parameters:
 
 
 def _two_player_data(rng: Rng, *, batch: int, **_: Any) -> dict[str, Array]:
+    """Return A's input, and the ones that B's output is trained towards."""
     return {"x": rng.standard_normal((batch, 1)), "ones": np.ones((batch, 1))}
 
 
@@ -64,6 +66,7 @@ TWO_PLAYER = Scenario(
 
 
 def _gan_parameters(*, noise: int, hidden: int, pixels: int, **_: Any) -> Parameters:
+    """Return the parameters of generator and discriminator, three Linear layers each."""
     return {
         **linear("G.linear1", noise, hidden, relu=True),
         **linear("G.linear2", hidden, hidden, relu=True),
@@ -75,6 +78,7 @@ def _gan_parameters(*, noise: int, hidden: int, pixels: int, **_: Any) -> Parame
 
 
 def _gan_data(rng: Rng, *, noise: int, pixels: int, batch: int, **_: Any) -> dict[str, Array]:
+    """Return noise for the generator, and random images in place of real ones."""
     return {
         "x": rng.standard_normal((batch, noise)),
         "real": np.tanh(rng.standard_normal((batch, pixels))),
@@ -129,6 +133,7 @@ SYMBOLS, BITS, SIGNAL_TO_NOISE = 7, 4, 7.0
 
 
 def _autoencoder_parameters(*, messages: int, hidden: int, symbols: int, **_: Any) -> Parameters:
+    """Return the parameters of encoder and decoder, two Linear layers each."""
     return {
         **linear("encoder.linear1", messages, hidden, relu=True),
         **linear("encoder.linear2", hidden, symbols, relu=False),
@@ -140,7 +145,10 @@ def _autoencoder_parameters(*, messages: int, hidden: int, symbols: int, **_: An
 def _autoencoder_data(
     rng: Rng, *, messages: int, symbols: int, batch: int, **_: Any
 ) -> dict[str, Any]:
-    """Return one-hot messages, each in turn, and noise of variance 1 / (2 · rate · Eb/N0)."""
+    """Return one-hot messages, their numbers, and the noise of the channel.
+
+    The messages are taken in turn; the noise has variance 1 / (2 · rate · Eb/N0).
+    """
     numbers = np.arange(batch) % messages
     deviation = math.sqrt(1.0 / (2.0 * BITS / SYMBOLS * 10.0 ** (SIGNAL_TO_NOISE / 10.0)))
     return {

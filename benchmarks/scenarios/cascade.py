@@ -34,6 +34,7 @@ NOTHING_LEFT_OF_LOSS1 = (
 
 
 def _conv_parameters(first: str = "net1", second: str = "net2", **_: Any) -> Parameters:
+    """Return the parameters of two 3-D transposed convolutions, in networks of these names."""
     layers_of = {
         "net1": conv_transpose("conv", 1, 1, (2, 2, 2), relu=True),
         "net2": conv_transpose("conv", 1, 1, (2, 2, 2), relu=True),
@@ -46,10 +47,12 @@ def _conv_parameters(first: str = "net1", second: str = "net2", **_: Any) -> Par
 
 
 def _conv_single_parameters(**_: Any) -> Parameters:
+    """Return the same parameters, named as two stages of one network."""
     return _conv_parameters("net.stage1", "net.stage2")
 
 
 def _conv_data(rng: Rng, *, batch: int, side: int, ones: bool, **_: Any) -> dict[str, Array]:
+    """Return input volumes, and targets of ones, whose edges are one and two voxels longer."""
     shape = (batch, 1, side, side, side)
     return {
         # at larger sizes an input of ones would leave all of a volume's inside at one value
@@ -110,6 +113,7 @@ CONV_CASCADE_SINGLE = Scenario(
 
 
 def _linear_parameters(*, width: int, **_: Any) -> Parameters:
+    """Return the parameters of two networks of one Linear layer each."""
     return {
         **linear("net1.linear", width, width, relu=False),
         **linear("net2.linear", width, width, relu=False),
@@ -117,11 +121,13 @@ def _linear_parameters(*, width: int, **_: Any) -> Parameters:
 
 
 def _linear_data(_: Rng, *, width: int, batch: int, **__: Any) -> dict[str, Array]:
+    """Return a constant input, and constant targets for both outputs."""
     ones = np.ones((batch, width))
     return {"x": 0.2 * ones, "target1": 0.5 * ones, "target2": ones}
 
 
 def _reaching_targets(steps: int) -> Training:
+    """Return a training of so many steps, after which both outputs must be at their targets."""
     return Training(
         "both_reach_their_targets",
         (Segment(steps),),
@@ -186,6 +192,7 @@ SEVERED_CASCADE = replace(
 
 
 def _three_parameters(*, channels: int, **_: Any) -> Parameters:
+    """Return the parameters of encoder, decoder and segmenter, all of 2-D convolutions."""
     c = channels
     return {
         **conv("net1.conv1", 1, c, (3, 3), relu=True),
@@ -199,6 +206,7 @@ def _three_parameters(*, channels: int, **_: Any) -> Parameters:
 
 
 def _three_data(rng: Rng, *, channels: int, batch: int, side: int, **_: Any) -> dict[str, Array]:
+    """Return images, targets of the encoder's output, and random masks for the segmenter."""
     out = side - 7
     return {
         "x": rng.uniform(size=(batch, 1, side, side)),
@@ -249,6 +257,7 @@ THREE_NETWORK_CASCADE = Scenario(
 
 
 def _stacked_parameters(*, width: int, depths: list[int], **_: Any) -> Parameters:
+    """Return the parameters of networks in series, of as many Linear layers as ``depths`` says."""
     return {
         name: parameter
         for i, depth in enumerate(depths, start=1)
@@ -260,11 +269,13 @@ def _stacked_parameters(*, width: int, depths: list[int], **_: Any) -> Parameter
 def _stacked_data(
     rng: Rng, *, width: int, batch: int, depths: list[int], **_: Any
 ) -> dict[str, Array]:
+    """Return the input of the first network, and a target for the output of each."""
     names = ["x", *(f"target{i}" for i in range(1, len(depths) + 1))]
     return {name: rng.standard_normal((batch, width)) for name in names}
 
 
 def _stacked_variant(depths: list[int], frozen: tuple[str, ...] = ()) -> Variant:
+    """Return the variant with networks of these depths and a loss after each."""
     networks = tuple(f"net{i}" for i in range(1, len(depths) + 1))
     flow = {f"loss{i}": networks[:i] for i in range(1, len(depths) + 1)}
     return Variant(networks=networks, flow=flow, frozen=frozen, arguments={"depths": depths})

@@ -34,7 +34,10 @@ def linear(name: str, inputs: int, outputs: int, *, relu: bool) -> Parameters:
 def conv(
     name: str, inputs: int, outputs: int, kernel: tuple[int, ...], *, relu: bool, bias: bool = True
 ) -> Parameters:
-    """Return weight [outputs, inputs, *kernel] and bias [outputs] of a convolution."""
+    """Return weight [outputs, inputs, *kernel] and bias [outputs] of a convolution.
+
+    With ``relu`` the weights are drawn for a layer that a ReLU follows: wider by √2.
+    """
     fan_in = inputs * math.prod(kernel)
     layer = _layer(name, (outputs, inputs, *kernel), fan_in, outputs, relu)
     return layer if bias else {f"{name}.weight": layer[f"{name}.weight"]}
@@ -43,11 +46,23 @@ def conv(
 def conv_transpose(
     name: str, inputs: int, outputs: int, kernel: tuple[int, ...], *, relu: bool
 ) -> Parameters:
-    """Return weight [inputs, outputs, *kernel] and bias [outputs] of a transposed convolution."""
+    """Return weight [inputs, outputs, *kernel] and bias [outputs] of a transposed convolution.
+
+    With ``relu`` the weights are drawn for a layer that a ReLU follows: wider by √2.
+    """
     return _layer(name, (inputs, outputs, *kernel), inputs * math.prod(kernel), outputs, relu)
 
 
 def _layer(name: str, shape: tuple[int, ...], fan_in: int, outputs: int, relu: bool) -> Parameters:
+    """Return weight and bias of a layer, with the bounds that they are drawn within.
+
+    Args:
+        name: of the layer.
+        shape: of the weight.
+        fan_in: number of inputs that each output is a sum over.
+        outputs: length of the bias.
+        relu: whether a ReLU follows.
+    """
     # a uniform draw on ±b has variance b²/3, which has to be gain²/fan_in; the gain is √2 before a
     # ReLU, else 1 (He et al. 2015)
     bound = math.sqrt(3.0 * (2.0 if relu else 1.0) / fan_in)

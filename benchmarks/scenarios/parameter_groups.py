@@ -29,10 +29,12 @@ Rng = np.random.Generator
 
 
 def _lenet_parameters(*, width: int, **_: Any) -> Parameters:
+    """Return the parameters of a LeNet for images of three channels."""
     return {**convolutions("features", 3, width), **classifier("classifier", width)}
 
 
 def _lenet_data(rng: Rng, *, batch: int, **_: Any) -> dict[str, Any]:
+    """Return images of three channels with labels."""
     return images(rng, batch=batch, channels=3, side=32)
 
 
@@ -67,6 +69,7 @@ LENET_LAYER_RATES = replace(
 
 
 def _perceptron_parameters(*, hidden: int, **_: Any) -> Parameters:
+    """Return the parameters of three Linear layers, of 16 inputs and 4 outputs."""
     return {
         **linear("net.linear1", 16, hidden, relu=True),
         **linear("net.linear2", hidden, hidden, relu=True),
@@ -75,10 +78,15 @@ def _perceptron_parameters(*, hidden: int, **_: Any) -> Parameters:
 
 
 def _perceptron_data(rng: Rng, *, batch: int, **_: Any) -> dict[str, Array]:
+    """Return random inputs and random targets."""
     return {"x": rng.standard_normal((batch, 16)), "target": rng.standard_normal((batch, 4))}
 
 
 def _decayed(turn: str, *, renew: bool) -> Training:
+    """Return a training of one variant whose rate falls to a tenth after half of the steps.
+
+    With ``renew`` a new optimizer begins there, and the state of the old one is lost.
+    """
     return Training(
         f"{turn}_state_{'lost' if renew else 'kept'}",
         (Segment(25, (turn,)), Segment(25, (turn,), rate=0.1, renew=renew)),

@@ -28,7 +28,7 @@ CLASSES = 10
 
 
 def images(rng: Rng, *, batch: int, channels: int, side: int) -> dict[str, Any]:
-    """Draw normal images [batch, channels, side, side] with a random label each."""
+    """Return random images [batch, channels, side, side] and a random label for each."""
     return {
         "x": rng.standard_normal((batch, channels, side, side)),
         "labels": rng.integers(CLASSES, size=batch),
@@ -49,6 +49,7 @@ NORMS = tuple(f"{block}.bn{i}" for block in BLOCKS for i in (1, 2))
 
 
 def _attention_parameters(*, channels: int, gamma: float, **_: Any) -> Parameters:
+    """Return the parameters of residual backbone, self-attention and classifier."""
     c = channels
     backbone = conv("backbone.stem", 3, c, (3, 3), relu=False)
     for block in BLOCKS:
@@ -66,10 +67,12 @@ def _attention_parameters(*, channels: int, gamma: float, **_: Any) -> Parameter
 
 
 def _attention_buffers(*, channels: int, **_: Any) -> Parameters:
+    """Return the running statistics of the backbone's BatchNorms."""
     return {n: p for norm in NORMS for n, p in batch_statistics(norm, channels).items()}
 
 
 def _attention_data(rng: Rng, *, batch: int, **_: Any) -> dict[str, Any]:
+    """Return images of three channels with labels."""
     return images(rng, batch=batch, channels=3, side=7)
 
 
@@ -77,6 +80,12 @@ ON_BACKBONE = ("backbone", "attention", "classifier")
 
 
 def _attention_variant(gamma: float, statistics: str) -> Variant:
+    """Return the variant with a frozen backbone.
+
+    Args:
+        gamma: initial weight of the attention's output, which is added to its input.
+        statistics: of BatchNorm: ``running`` as in eval mode, ``batch`` as in train mode.
+    """
     return Variant(
         networks=ON_BACKBONE,
         flow={"loss": ON_BACKBONE},
@@ -129,6 +138,7 @@ ATTENTION = Scenario(
 
 
 def _vgg_parameters(*, channels: int, **_: Any) -> Parameters:
+    """Return the parameters of ten convolutions, eight of them in front, and a Linear layer."""
     c = channels
     widths = [3, c, c, 2 * c, 2 * c, *[4 * c] * 6]
     layers = Parameters()
@@ -139,6 +149,7 @@ def _vgg_parameters(*, channels: int, **_: Any) -> Parameters:
 
 
 def _vgg_data(rng: Rng, *, batch: int, **_: Any) -> dict[str, Any]:
+    """Return images of three channels with labels."""
     return images(rng, batch=batch, channels=3, side=32)
 
 
@@ -183,16 +194,19 @@ def classifier(network: str, width: int) -> Parameters:
 
 
 def _lenet_parameters(*, width: int, **_: Any) -> Parameters:
+    """Return the parameters of a LeNet for images of one channel."""
     return {**convolutions("features", 1, width), **classifier("classifier", width)}
 
 
 def _last_layer_parameters(*, width: int, **_: Any) -> Parameters:
+    """Return LeNet's parameters, with its last layer as a network of its own."""
     hidden = classifier("hidden", width)
     last = {n.replace("hidden.linear3", "last.linear"): p for n, p in hidden.items()}
     return {**convolutions("features", 1, width), **last}
 
 
 def _lenet_data(rng: Rng, *, batch: int, **_: Any) -> dict[str, Any]:
+    """Return images of one channel with labels."""
     return images(rng, batch=batch, channels=1, side=32)
 
 

@@ -107,7 +107,7 @@ class Variant:
 
     @property
     def allowed(self) -> dict[str, tuple[str, ...]]:
-        """Return for each loss the networks that it may change: reached, and not frozen."""
+        """Return loss → the networks that it may change: reached, and not frozen."""
         return {
             loss: tuple(net for net in reached if net not in self.frozen)
             for loss, reached in self.flow.items()
@@ -247,7 +247,7 @@ class Scenario:
         return f"{self.file.name} has no {framework} part: no {part_of(self.file, framework).name}"
 
     def arguments(self, variant: str, size: str) -> dict[str, Any]:
-        """Return the arguments of the builder in both implementations."""
+        """Return the arguments of the builder in both implementations: name → value."""
         shaping = {name: self.sizes[size][name] for name in self.structure}
         return {**shaping, **self.variants[variant].arguments}
 
@@ -256,7 +256,7 @@ class Scenario:
         return self.variants[variant].optimizer or self.optimizer
 
     def parameters_of(self, variant: str, size: str) -> Parameters:
-        """Return every parameter by its canonical name."""
+        """Return every parameter by its canonical name, with its shape and how it is drawn."""
         return self.parameters(**self.drawing_arguments(variant, size))
 
     def buffers_of(self, variant: str, size: str) -> Parameters:
@@ -264,14 +264,15 @@ class Scenario:
         return self.buffers(**self.drawing_arguments(variant, size)) if self.buffers else {}
 
     def drawing_arguments(self, variant: str, size: str) -> dict[str, Any]:
-        """Return the arguments of `parameters`, `buffers` and `data`."""
+        """Return the arguments of `parameters`, `buffers` and `data`, each by its name."""
         chosen = self.variants[variant]
         return {**self.sizes[size], **chosen.arguments, **chosen.drawing}
 
     def draw(self, variant: str, size: str) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Draw weights with buffers, and data: float64 values that float32 holds exactly.
+        """Draw weights with buffers, and data, each as name → array.
 
-        Both precisions then start from the same point and differ by their arithmetic alone.
+        They are float64 values that float32 holds exactly. Both precisions then start from the same
+        point and differ by their arithmetic alone.
         """
         seed = self.seeds.get((variant, size), self.seed)
         key = self.draw_as or self.name
@@ -317,6 +318,7 @@ def part_of(spec: Path, framework: str) -> Path:
 
 
 def _rng(seed: int, scenario: str, name: str) -> np.random.Generator:
+    """Return the generator that draws one tensor, or the data, of a scenario."""
     return np.random.default_rng([seed, zlib.crc32(scenario.encode()), zlib.crc32(name.encode())])
 
 

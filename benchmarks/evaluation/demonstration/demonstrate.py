@@ -72,7 +72,15 @@ def main() -> int:
 
 
 def replay_comparisons(folder: Path) -> dict[str, Any]:
-    """Return for each condition the alarms over unchanged code and the slowdowns found."""
+    """Draw comparisons of unchanged code from recorded traces, and decide them as `regress` does.
+
+    Args:
+        folder: of the trial's traces.
+
+    Returns:
+        For each condition of the machine the number of false alarms, and under ``found`` how often
+        slowdowns are found.
+    """
     recorded = traces.load_all(folder)
     saved = json.loads((folder / "replay.json").read_text())["constants"]
     constants = {metric: Constants(**saved[metric]) for metric in plan.METRICS}
@@ -89,18 +97,33 @@ def replay_comparisons(folder: Path) -> dict[str, Any]:
 
 
 def comparison_design() -> Design:
-    """Return the design of `results.regression`: the shift of a framework is a group per metric."""
+    """Return the design of a comparison of `SUBJECTS`.
+
+    The shift of each framework is tested too, for each metric.
+    """
     owners = [(metric, subject.framework) for metric in plan.METRICS for subject in SUBJECTS]
     names = list(dict.fromkeys(owners))
     return Design(tuple(names.index(one) for one in owners), launch_pairs.LOOKS, control="row")
 
 
 def _decide(d: Any, control: Any) -> Any:
+    """Return the verdicts of simulated sessions, with the rows of both metrics one after the other.
+
+    Args:
+        d: metric → log ratios of head to base [sessions, cells, pairs].
+        control: metric → log ratios of the control to base, of the same shape.
+    """
     both = [np.concatenate([part[m] for m in plan.METRICS], axis=-2) for part in (d, control)]
     return launch_pairs.decide(both[0], both[1], comparison_design())
 
 
 def _alarms(ours: replay.OurSessions, place: int) -> dict[str, Any]:
+    """Return how many of the sessions drawn from unchanged code raise an alarm.
+
+    Args:
+        ours: draws sessions from the traces.
+        place: number of the condition, which seeds the drawing.
+    """
     session = _decide(*ours.draw(plan.TRIALS, [plan.SEED, 70, place]))
     slower, faster = session.verdicts == SLOWER, session.verdicts == FASTER
     cells = 2 * len(SUBJECTS)
@@ -114,7 +137,16 @@ def _alarms(ours: replay.OurSessions, place: int) -> dict[str, Any]:
 
 
 def _power(ours: replay.OurSessions, place: int) -> dict[str, Any]:
-    """Return how often each slowed cell is found, and how often a slowed framework is found."""
+    """Return how often a slowed cell, and a slowed framework, is found.
+
+    Args:
+        ours: draws sessions from the traces.
+        place: number of the condition, which seeds the drawing.
+
+    Returns:
+        Slowdown → ``cells``, the share of sessions that find it, for each cell; and ``everything``,
+        the share that finds it in all cells of torch.
+    """
     by_fraction = {}
     torch = [i for i, subject in enumerate(SUBJECTS) if subject.framework == "torch"]
     for fraction in SLOWED:
@@ -133,7 +165,13 @@ def _power(ours: replay.OurSessions, place: int) -> dict[str, Any]:
 
 
 def measure_faults(path: Path, faults: tuple[Fault, ...], budget: str) -> None:
-    """Measure one session of the real command on a clone whose work tree has these faults."""
+    """Measure one session of the real command on a clone whose work tree has these faults.
+
+    Args:
+        path: where to save the result; a result that exists already is kept.
+        faults: changes of the source text.
+        budget: of the session, such as ``10m``.
+    """
     if path.exists():
         print(f"{path.stem}: there already")
         return
@@ -145,7 +183,12 @@ def measure_faults(path: Path, faults: tuple[Fault, ...], budget: str) -> None:
 
 
 def measure_upgrade(path: Path, budget: str) -> None:
-    """Measure one session of the real command whose BASE has an older release of a framework."""
+    """Measure one session of the real command whose BASE has an older release of a framework.
+
+    Args:
+        path: where to save the result; a result that exists already is kept.
+        budget: of the session, such as ``10m``.
+    """
     if path.exists():
         print(f"{path.stem}: there already")
         return

@@ -35,10 +35,21 @@ def page(folder: Path) -> str:
 
 
 def _live(folder: Path, kind: str) -> list[dict[str, Any]]:
+    """Return the saved results of all live sessions of one kind, in order.
+
+    Args:
+        folder: of the results.
+        kind: ``unchanged``, ``faulty`` or ``upgrade``.
+    """
     return [json.loads(path.read_text()) for path in sorted(folder.glob(f"{kind}-*.json"))]
 
 
 def _replayed(path: Path) -> Iterator[str]:
+    """Yield the lines of the section about replayed comparisons: alarms and slowdowns found.
+
+    Args:
+        path: ``replay.json``, as `demonstrate.replay_comparisons` makes it.
+    """
     yield from ("## Unchanged code, replayed", "")
     if not path.exists():
         yield from (NONE.format("replay"), "")
@@ -60,20 +71,21 @@ def _replayed(path: Path) -> Iterator[str]:
         f"(exit code 1) |{heads}"
     )
     yield f"|---|--:|--:|--:|--:|{'--:|--:|' * len(slowed)}"
-    for condition, one in conditions.items():
-        most = binomtest(one["alarms"], one["comparisons"]).proportion_ci().high
+    for condition, result in conditions.items():
+        most = binomtest(result["alarms"], result["comparisons"]).proportion_ci().high
         cells = "".join(
             f" {100 * sum(p['cells']) / len(p['cells']):.1f} % | {100 * p['everything']:.1f} % |"
-            for p in one["found"].values()
+            for p in result["found"].values()
         )
         yield (
-            f"| {condition} | {one['comparisons']} | {one['alarms']} | {100 * most:.2f} % | "
-            f"{one['regressions']} |{cells}"
+            f"| {condition} | {result['comparisons']} | {result['alarms']} | {100 * most:.2f} % | "
+            f"{result['regressions']} |{cells}"
         )
     yield ""
 
 
 def _unchanged(runs: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of the section about sessions in which only a comment was edited."""
     yield from ("## A comment edited, live", "")
     if not runs:
         yield from (NONE.format("live"), "")
@@ -85,7 +97,7 @@ def _unchanged(runs: list[dict[str, Any]]) -> Iterator[str]:
     yield "| session | exit code | launch pairs | min | equal | faster | not told | slower |"
     yield "|--:|--:|--:|--:|--:|--:|--:|--:|"
     for place, run in enumerate(runs):
-        verdicts = [one["verdict"] for one in run["findings"]]
+        verdicts = [finding["verdict"] for finding in run["findings"]]
         counts = [verdicts.count(v) for v in ("equal", "faster", "inconclusive", "slower")]
         yield (
             f"| {place + 1} | {run['code']} | {run['launch_pairs']} | {run['minutes']:.1f} | "
@@ -95,6 +107,7 @@ def _unchanged(runs: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _faulty(runs: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of the section about sessions with the faults: whether each was found."""
     yield from ("## Three faults slipped in, live", "")
     if not runs:
         yield from (NONE.format("live"), "")
@@ -103,12 +116,12 @@ def _faulty(runs: list[dict[str, Any]]) -> Iterator[str]:
     yield f"| session | exit code | min | {names} | others called slower |"
     yield f"|--:|--:|--:|{'---|' * len(FAULTS)}---|"
     for place, run in enumerate(runs):
-        findings = {_name(one["cell"]): one for one in run["findings"]}
+        findings = {_name(finding["cell"]): finding for finding in run["findings"]}
         cells = [_fault_text(findings.get(fault.cell), fault.verdict) for fault in FAULTS]
         others = [
             name
-            for name, one in findings.items()
-            if one["verdict"] == "slower" and name not in {fault.cell for fault in FAULTS}
+            for name, finding in findings.items()
+            if finding["verdict"] == "slower" and name not in {fault.cell for fault in FAULTS}
         ]
         yield (
             f"| {place + 1} | {run['code']} | {run['minutes']:.1f} | {' | '.join(cells)} | "
@@ -118,6 +131,7 @@ def _faulty(runs: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _upgraded(runs: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of the section about another release of a framework: a table of all cells."""
     yield from ("## Another release of a framework, live", "")
     if not runs:
         yield from (NONE.format("upgrade"), "")
@@ -132,36 +146,49 @@ def _upgraded(runs: list[dict[str, Any]]) -> Iterator[str]:
         yield from ("", "| cell | verdict | head / base [95 %] |", "|---|---|---|")
         for shift in run["shifts"]:
             yield f"| everything in {shift['framework']} | {_verdict_and_ratio(shift)} |"
-        for one in run["findings"]:
-            yield f"| {_name(one['cell'])} | {_verdict_and_ratio(one)} |"
+        for finding in run["findings"]:
+            yield f"| {_name(finding['cell'])} | {_verdict_and_ratio(finding)} |"
         yield ""
 
 
 def _versions(run: dict[str, Any], side: str) -> str:
+    """Return the versions of the frameworks' packages on one side, as text."""
     versions = run["comparison"]["sides"][side]["versions"]
     return ", ".join(f"{name} {versions[name]}" for name in ("torch", "jax", "jaxlib", "flax"))
 
 
-def _verdict_and_ratio(one: dict[str, Any]) -> str:
-    ratio = one["ratios"].get("wall")
+def _verdict_and_ratio(finding: dict[str, Any]) -> str:
+    """Return two cells of a table: the verdict, and the ratio of head to base with its interval.
+
+    The reason stands in the place of a ratio that does not exist.
+
+    Args:
+        finding: about one cell, or about the shift that a framework's cells have in common.
+    """
+    ratio = finding["ratios"].get("wall")
     if not ratio:
-        return f"{one['verdict']} | {one['why'] or ''}"
+        return f"{finding['verdict']} | {finding['why'] or ''}"
     ends = f"{ratio['low']:.3f}, {ratio['high']:.3f}"
-    return f"{one['verdict']} | {ratio['estimate']:.3f} [{ends}]"
+    return f"{finding['verdict']} | {ratio['estimate']:.3f} [{ends}]"
 
 
-def _fault_text(one: dict[str, Any] | None, expected: str) -> str:
-    """Return the verdict on a faulty cell, marked if it is not the expected one."""
-    if one is None:
+def _fault_text(finding: dict[str, Any] | None, expected: str) -> str:
+    """Return the verdict on a faulty cell with the change of its time, for a table.
+
+    Args:
+        finding: about the cell; None where it was not measured.
+        expected: the verdict that the fault must cause; another one is marked.
+    """
+    if finding is None:
         return "**not measured**"
-    mark = "" if one["verdict"] == expected else "**not found:** "
-    ratio = one["ratios"].get("wall")
+    mark = "" if finding["verdict"] == expected else "**not found:** "
+    ratio = finding["ratios"].get("wall")
     change = f" {100 * (ratio['estimate'] - 1):+.1f} %" if ratio else ""
-    return f"{mark}{one['verdict']}{change}"
+    return f"{mark}{finding['verdict']}{change}"
 
 
 def _name(cell: dict[str, str]) -> str:
-    """Return the name that tables give to a cell."""
+    """Return the name that tables give to a cell, from its fields."""
     from results.regression.document import Finding
 
     return Finding(cell, "", "", {}, None, None).name

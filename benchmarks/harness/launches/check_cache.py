@@ -72,7 +72,11 @@ def key(xla_flags: str, host: Host | None = None) -> str:
 
 
 def prune(top: Path, current: Path, most_bytes: int) -> None:
-    """Remove the folders used longest ago, then the oldest entries of ``current``, to fit."""
+    """Remove what was used longest ago until the cache holds at most ``most_bytes``.
+
+    Whole folders under ``top`` go first, but not the folder ``current``; if that alone is too
+    large, its oldest entries go.
+    """
     others = sorted((p for p in top.iterdir() if p != current), key=_changed)
     for path in others:
         if _size(top) <= most_bytes:

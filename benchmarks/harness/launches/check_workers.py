@@ -20,7 +20,7 @@ from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from benchmarks.scenarios.external.errors import SpecError
 from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
 
-Problem = tuple[str, str, str]
+Problem = tuple[str, str, str]  # scenario, variant, size
 Method = tuple[str, str]  # kind, and name of the strategy or recipe
 Plan = dict[str, Any]  # of a training, see `plan`
 
@@ -40,7 +40,7 @@ class CheckWorkers:
         self._runs: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def files(self, problem: Problem) -> ProblemFiles:
-        """Return the files of a problem, whose arrays are drawn once."""
+        """Return the files of a problem's weights and data, which are drawn once for all checks."""
         if problem not in self._files:
             try:
                 self._files[problem] = ProblemFiles(*problem)
@@ -49,7 +49,10 @@ class CheckWorkers:
         return self._files[problem]
 
     def worker(self, framework: str, dtype: str = "float64") -> Launch:
-        """Return a worker, whatever problem is open in it; skip the test without its framework."""
+        """Return the worker of a framework and dtype; any problem, or none, is open in it.
+
+        It is started at the first call. The test is skipped if the framework is not installed.
+        """
         if environment.installed(framework) is None:
             pytest.skip(f"{framework} is not installed")
         key = framework, dtype
@@ -73,7 +76,12 @@ class CheckWorkers:
         return str(lasting or self._cache.name)
 
     def demonstrate(self, framework: str, fact: str) -> dict[str, Any]:
-        """Run a trap's demonstration in a framework, in float32, and return what it observed."""
+        """Run a trap's demonstration in a framework, in float32, and return the values it observed.
+
+        Args:
+            framework: ``torch`` or ``jax``.
+            fact: name of the demonstration, a function in one of the framework's trap modules.
+        """
         return self.worker(framework, "float32").ask("fact", name=fact)
 
     def open(self, problem: Problem, framework: str, dtype: str = "float64") -> Launch:
@@ -93,6 +101,7 @@ class CheckWorkers:
         return launch
 
     def _open_problem(self, problem: Problem, launch: Launch) -> None:
+        """Build a problem in a worker; fail the test where a user's own part of it is wrong."""
         files = self.files(problem)
         try:
             files.open_in(launch)
@@ -117,15 +126,18 @@ class CheckWorkers:
     def gradients(
         self, problem: Problem, framework: str, method: Method, phase: str, dtype: str
     ) -> dict[str, Any]:
-        """Return parameter → gradient of a run of the strategy or recipe; see `run`."""
+        """Return parameter → gradient of a run of a strategy or recipe; see `run`."""
         return select_prefix(self.run(problem, framework, method, phase, dtype), "gradient")
 
     def run(
         self, problem: Problem, framework: str, method: Method, phase: str, dtype: str
     ) -> dict[str, Any]:
-        """Return ``gradient/…``, and in phase ``step`` ``updated/…``, of a second run.
+        """Run a strategy or recipe twice in a worker, and return the arrays of the second run.
 
-        A second run is what a timed block repeats.
+        A second run is what a timed block repeats. The arrays are computed once for all checks.
+
+        Returns:
+            ``gradient/<parameter>``, and in phase ``step`` also ``updated/<parameter>``.
         """
         key = (problem, framework, method, phase, dtype)
         if key not in self._runs:
@@ -134,7 +146,10 @@ class CheckWorkers:
         return self._runs[key]
 
     def loss_gradients(self, problem: Problem, framework: str) -> dict[str, dict[str, Any]]:
-        """Return loss → parameter → gradient in float64, of the gradients that are there."""
+        """Return loss → parameter → gradient of this loss alone, in float64.
+
+        Parameters that a loss does not reach are left out, and so are losses that reach none.
+        """
         out = str(self.files(problem).folder / f"losses-{framework}.npz")
         losses = self.open(problem, framework).ask("loss_gradients", out=out)
         arrays = read_arrays(out)
@@ -195,6 +210,7 @@ def plan(
     """
 
     def turn(variant: str) -> dict[str, Any]:
+        """Return the problem of a variant, with only the chosen losses."""
         problem = scenario.problem_spec(variant, size)
         if losses:
             reach = problem["reach"].items()

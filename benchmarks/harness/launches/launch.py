@@ -133,6 +133,13 @@ class Launch:
         self._killed = False
 
     def _start(self, command: Sequence[str], root: Path, environment: Mapping[str, str]) -> None:
+        """Start the process, with pipes for requests and answers and a file for its stderr.
+
+        Args:
+            command: program and arguments.
+            root: working folder, whose code the worker runs.
+            environment: variables beside those of this process.
+        """
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self._link = WorkerLink()
         self._process = subprocess.Popen(
@@ -249,7 +256,12 @@ class Launch:
         raise self._crash_error("the worker ended", self._link.heartbeat.cell)
 
     def _next_line(self, timeout: float) -> str | None:
-        """Return the worker's next line; None if the worker has ended."""
+        """Return the worker's next line; None if the worker has ended.
+
+        Raises:
+            WorkerTimeout: there was neither a line nor a new cell for ``timeout`` seconds; the
+                worker has been killed.
+        """
         start, heartbeat = time.monotonic(), self._link.heartbeat
         while True:
             try:
@@ -303,7 +315,12 @@ class Launch:
         self._lines.put(None)
 
     def _crash_error(self, reason: str, cell: str | None) -> WorkerCrashed:
-        """Kill the worker and return an error that says how it ended and what it wrote last."""
+        """Kill the worker and return an error that says how it ended and what it wrote last.
+
+        Args:
+            reason: the beginning of the error's message.
+            cell: the strategy or recipe that the worker was at.
+        """
         try:
             code = self._process.wait(timeout=1.0)
         except subprocess.TimeoutExpired:

@@ -66,7 +66,7 @@ class Pool:
             return launches[:count]
 
     def launch(self, framework: str, device: str, dtype: str, index: int) -> Launch:
-        """Return worker ``index`` of `launches`, alive, without starting those before it again."""
+        """Return worker number ``index`` of `launches`, alive; dead ones before it stay dead."""
         with self._changing:
             self._demand_open()
             launches = self._launches.setdefault((framework, device, dtype), [])
@@ -75,6 +75,7 @@ class Pool:
             return self.replace(launches[index]) if launches[index].dead else launches[index]
 
     def _demand_open(self) -> None:
+        """Raise `PoolClosed` if the pool has been closed."""
         if self._closed:
             raise PoolClosed("no worker is started any more: the session has ended")
 
@@ -117,7 +118,10 @@ class Pool:
                 self._separate.remove(launch)
 
     def files(self, scenario: str, variant: str, size: str) -> ProblemFiles:
-        """Return the files of a problem, after removing those of any other problem."""
+        """Return the files of a problem's weights and data.
+
+        They stay until the files of another problem are needed.
+        """
         current = self._files
         if current and current.problem == (scenario, variant, size):
             return current
@@ -133,6 +137,7 @@ class Pool:
         dtype: str,
         environment: Mapping[str, str] | None = None,
     ) -> Launch:
+        """Start a worker that shares the pool's compile cache and reports its work to the pool."""
         return Launch(
             framework,
             device=device,

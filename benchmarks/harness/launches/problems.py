@@ -69,12 +69,12 @@ class ProblemFiles:
 
     @property
     def weights(self) -> str:
-        """Return the path of the initial weights, parameter → array."""
+        """Return the path of the ``.npz`` file of initial weights, parameter or buffer → array."""
         return str(self.folder / "weights.npz")
 
     @property
     def data(self) -> str:
-        """Return the path of the data, input → array."""
+        """Return the path of the ``.npz`` file of the data, input or target → array."""
         return str(self.folder / "data.npz")
 
     def open_in(self, launch: Launch, timeout: float = 300.0) -> None:
@@ -171,6 +171,13 @@ class Float64References:
         return paths
 
     def _compute_missing(self, launches: Mapping[str, Launch], kind: str, step: bool) -> None:
+        """Compute and save the missing references; a user's own part may fail, see `failures`.
+
+        Args:
+            launches: framework → a float64 worker.
+            kind: ``backward`` or ``freeze``.
+            step: whether the reference includes the parameters after an optimizer step.
+        """
         for framework, future in self._run_missing(launches, kind, step).items():
             try:
                 path = self._save(launches[framework], kind, step, future.result())
@@ -183,7 +190,11 @@ class Float64References:
     def _run_missing(
         self, launches: Mapping[str, Launch], kind: str, step: bool
     ) -> dict[str, Future[dict[str, Any]]]:
-        """Run the baseline in every framework that lacks a reference, all at once."""
+        """Run the baseline in every framework that lacks this reference, all at once.
+
+        Returns:
+            Framework → future of its arrays ``gradient/<parameter>``.
+        """
         missing = [
             framework
             for framework in launches
@@ -193,16 +204,29 @@ class Float64References:
             return {f: pool.submit(self._run_baseline, launches[f], kind) for f in missing}
 
     def _run_baseline(self, launch: Launch, kind: str) -> dict[str, Any]:
+        """Open the problem in a worker, check its flow if need be, and run the baseline.
+
+        Returns:
+            ``gradient/<parameter>`` in float64, which is the reference.
+        """
         self.files.open_in(launch)
         if self._must_examine(launch.framework):
             self.check_flow(launch)
         return self.files.gradients(launch, kind, self._baseline(kind), "gradient")
 
     def _baseline(self, kind: str) -> str:
+        """Return the strategy or recipe whose float64 gradients are the reference for this kind."""
         return self.files.spec.baseline if kind == "backward" else UNFROZEN
 
     def _save(self, launch: Launch, kind: str, step: bool, arrays: dict[str, Any]) -> str:
-        """Write a reference to a file, close the problem in the worker, and return the path."""
+        """Write a reference to a file, close the problem in the worker, and return the file's path.
+
+        Args:
+            launch: the worker that computed the reference, with the problem still open.
+            kind: ``backward`` or ``freeze``.
+            step: whether to add the parameters before and after an optimizer step.
+            arrays: ``gradient/<parameter>``.
+        """
         if step:
             arrays |= self._updated(launch, kind)
             start = read_arrays(self.files.weights)
@@ -214,11 +238,12 @@ class Float64References:
         return str(path)
 
     def _updated(self, launch: Launch, kind: str) -> dict[str, Any]:
-        """Return ``updated/…`` after one step, from the other framework if it has made the step.
+        """Return the parameters after one step, as ``updated/<parameter>``.
 
-        That is as good: the gradients of both must agree here, and checks prove that the optimizers
-        agree. One more compiled step would cost JAX a second. Running statistics are left out then,
-        as they differ between the frameworks by design.
+        They come from the other framework's reference if that has made the step already. That is as
+        good: the gradients of both must agree here, and checks prove that the optimizers agree. One
+        more compiled step would cost JAX a second. Running statistics are left out then, as they
+        differ between the frameworks by design.
         """
         for (framework, of_kind, step), path in self._paths.items():
             if step and of_kind == kind and framework != launch.framework:
@@ -229,6 +254,10 @@ class Float64References:
         return {name: array for name, array in arrays.items() if name.startswith("updated/")}
 
     def _must_examine(self, framework: str) -> bool:
+        """Return whether `check_flow` must run before this framework's reference is computed.
+
+        A scenario of this suite is examined once for each variant, a user's own in every problem.
+        """
         if self.files.spec.file:
             return framework not in self._examined
         return framework not in self.flows
@@ -255,6 +284,13 @@ class Float64References:
         self._examined.add(launch.framework)
 
     def _demand_agreement(self, paths: Mapping[str, str], kind: str, step: bool) -> None:
+        """Raise `ReferencesDisagree` unless the references of both frameworks agree.
+
+        Args:
+            paths: framework → file of its reference.
+            kind: ``backward`` or ``freeze``.
+            step: whether the references include an optimizer step.
+        """
         key = (*sorted(paths), kind, step)
         if len(paths) == 2 and key not in self._agreeing:
             problem = disagreement(self.files, *(read_arrays(path) for path in paths.values()))
@@ -264,14 +300,17 @@ class Float64References:
 
 
 def _implementation(spec: Scenario, framework: str) -> str:
-    """Return the file that implements a scenario in a framework, and the scenario's name."""
+    """Return where a framework implements a scenario, as ``file: scenario``, for messages."""
     if spec.file:
         return f"{part_of(spec.file, framework).name}: {spec.name}"
     return f"impl_{framework}/{spec.family}.py: {spec.name}"
 
 
 def _draw(spec: Scenario, variant: str, size: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return weights and data; an exception in a user's own spec becomes one line."""
+    """Return the weights and the data of a problem, each name → array.
+
+    An exception in a user's own spec becomes a `SpecError` of one line.
+    """
     try:
         return spec.draw(variant, size)
     except Exception as error:
@@ -284,11 +323,11 @@ def _draw(spec: Scenario, variant: str, size: str) -> tuple[dict[str, Any], dict
 def disagreement(
     files: ProblemFiles, one: Mapping[str, Any], other: Mapping[str, Any]
 ) -> str | None:
-    """Return how two float64 references of a problem differ; None if they agree.
+    """Return a sentence about where two float64 references of a problem differ; None if they agree.
 
     Args:
         files: the problem.
-        one: ``gradient/…`` of every parameter.
+        one: ``gradient/<parameter>`` of every parameter.
         other: the same, of another framework or version.
     """
     return equivalence.compare(

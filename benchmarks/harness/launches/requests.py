@@ -59,7 +59,7 @@ def _rules_of_group(group: Mapping[str, Any], files: ProblemFiles) -> GateRules:
 
 
 def _exact_zero(files: ProblemFiles) -> list[str]:
-    """Return the parameters whose gradient is exactly 0 in this variant."""
+    """Return the parameters whose gradient is 0 bit by bit in the problem's variant."""
     layers = files.spec.variants[files.variant].exact_zero
     return [
         name
@@ -72,7 +72,12 @@ def _exact_zero(files: ProblemFiles) -> list[str]:
 def _rules_of_cell(name: str, files: ProblemFiles) -> GateRules:
     """Return the parameters that a cell must leave unchanged, and those without a gradient.
 
-    Both are the frozen ones, except for the recipes that freeze nothing or waste gradients.
+    Both are the frozen ones. A recipe that freezes nothing may change them, and one that computes
+    gradients in vain has theirs too.
+
+    Args:
+        name: of the strategy or recipe.
+        files: the problem.
     """
     frozen = files.problem_spec["frozen"]
     return {

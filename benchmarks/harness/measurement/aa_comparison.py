@@ -43,7 +43,7 @@ def compare(
     launches: int,
     at: Callable[[str], None] = lambda _: None,
 ) -> Iterator[dict[str, Any]]:
-    """Measure each framework and size, and yield a dict of `FIGURES` for each as it is measured.
+    """Measure the noise of each framework and size, and yield its `FIGURES` once it is measured.
 
     Args:
         frameworks: names of frameworks that are installed.
@@ -51,7 +51,10 @@ def compare(
         device: ``cpu`` or ``cuda``.
         seconds: of sampling in all; starting and warming up come on top.
         launches: worker processes for each framework.
-        at: called with what is measured next.
+        at: called with framework and size before these are measured.
+
+    Yields:
+        The cell and its figures, see `_figures`.
     """
     each = seconds / (len(frameworks) * len(SIZES) * launches * len(COPIES))
     for framework in frameworks:
@@ -62,6 +65,7 @@ def compare(
 
 
 def _job(framework: str, size: str, device: str, launches: int, seconds: float) -> GroupJob:
+    """Return the job that measures all copies of the strategy in one framework and size."""
     return {
         "kind": "backward",
         "scenario": SCENARIO,
@@ -83,12 +87,16 @@ def _job(framework: str, size: str, device: str, launches: int, seconds: float) 
 
 
 def _figures(job: GroupJob, cells: dict[str, CellOutcome]) -> dict[str, Any]:
-    """Return the noise of one framework and size.
+    """Return the noise of one framework and size, from the outcomes of all copies.
 
     ``seconds`` of one call, ``sd`` of a launch's log ratio with its 95 % interval ``sd_low`` to
     ``sd_high``, ``within_launch`` and ``across_processes`` (SDs of logs), ``level``; by number of
     launches the ``half_width`` of a 95 % interval; and the ``smallest_change`` that 6 launches can
     find. Where a copy could not be timed they are all null, and ``why`` says why.
+
+    Args:
+        job: what was measured.
+        cells: copy → its outcome with all samples.
     """
     from results.statistics import estimators, noise  # they load SciPy, and `list` need not wait
 
@@ -127,9 +135,13 @@ def _figures(job: GroupJob, cells: dict[str, CellOutcome]) -> dict[str, Any]:
 
 
 def _stretches(samples: Sequence[Sequence[Sequence[float]]], seconds: float) -> int:
-    """Return into how many parts, each as long as a run's launch, the samples can be divided.
+    """Return the number of parts, each as long as a run's launch, that a launch is divided into.
 
     No part may hold fewer blocks than a run's least.
+
+    Args:
+        samples: seconds per call [copies, launches, samples].
+        seconds: of sampling in each launch.
     """
     fewest = min(len(launch) for copy in samples for launch in copy)
     return max(1, min(int(seconds / RUN_SECONDS), fewest // group.LEAST_BLOCKS))

@@ -37,7 +37,7 @@ SCATTERED = 1.5  # upper over lower quartile of a launch's samples
 SLEEP_LATE, SLEEP_EARLY = 0.02, 0.002
 QUICK = 0.5  # share of the work's time; only a call that reads less was not waited for
 
-Verdict = dict[str, Any]  # ``passed`` and ``said``, and ``ratio`` where there is one
+Verdict = dict[str, Any]  # of one canary; see `job.CanaryVerdict` for its keys
 Judge = Callable[[Sequence[CanaryAnswers]], Verdict]
 
 
@@ -77,8 +77,9 @@ def measure_canaries_anywhere(job: CanaryJob) -> CanaryResult:
 def measure_canaries(job: CanaryJob, pool: Pool) -> CanaryResult:
     """Measure and judge the canaries of one framework in all its launches.
 
-    The verdicts come in the order of `NAMES`; those of a worker that failed are null with the
-    reason.
+    Returns:
+        The verdicts in the order of `NAMES`, and the time spent. If a worker failed, ``passed`` is
+        None in every verdict, and ``said`` is the reason.
     """
     start = ready = time.perf_counter()
     reference_seconds: dict[str, list[float]] = {}
@@ -103,9 +104,10 @@ def measure_canaries(job: CanaryJob, pool: Pool) -> CanaryResult:
 def judge_twice(
     measure: Callable[[int], list[CanaryAnswers]],
 ) -> tuple[list[Verdict], list[CanaryAnswers]]:
-    """Judge the canaries, and once more those that fail.
+    """Judge the canaries, and if one fails measure and judge all of them once more.
 
-    A short disturbance by another process is over by the second time, a fault is not.
+    A canary that passes at the second attempt has passed: a short disturbance by another process
+    is over by then, a fault is not.
 
     Args:
         measure: takes the number of the attempt, 0 or 1, and returns the answers of all launches.
@@ -129,7 +131,7 @@ def product_seconds(answers: Sequence[CanaryAnswers]) -> list[float]:
     """Return the seconds of one matrix product in each launch.
 
     Runs of many months are compared by this machine reference (`results.regression.history`). The
-    list is empty where a time is not positive, which the verdicts say.
+    list is empty where a time is not positive; a verdict then says so.
     """
     try:
         once, _ = _work(answers)
@@ -139,7 +141,7 @@ def product_seconds(answers: Sequence[CanaryAnswers]) -> list[float]:
 
 
 def _work(launches: Sequence[CanaryAnswers]) -> tuple[Array, Array]:
-    """Return the seconds of the work and of twice the work, each an array over launches.
+    """Return the seconds of the work and of twice the work, each [launches].
 
     What a call costs beside its work, in JAX some 55 µs to wake a thread, is not done twice, so the
     time of a call with little work is subtracted from both.
@@ -157,7 +159,10 @@ def _work(launches: Sequence[CanaryAnswers]) -> tuple[Array, Array]:
 
 
 def _answers(workers: Sequence[Launch], job: CanaryJob, attempt: int) -> list[CanaryAnswers]:
-    """Ask the launches one after the other: the machine belongs to one worker at a time."""
+    """Run the canaries in every launch, and return what each measured.
+
+    The launches run one after the other: the machine belongs to one worker at a time.
+    """
     return [
         launch.ask(
             "canaries",
@@ -171,7 +176,7 @@ def _answers(workers: Sequence[Launch], job: CanaryJob, attempt: int) -> list[Ca
 
 
 def judge(launches: Sequence[CanaryAnswers]) -> list[Verdict]:
-    """Return the verdict of each canary, from the answers of all launches."""
+    """Return the verdict of each canary in `NAMES`, from the answers of all launches."""
     judges = (_twice, _unsynchronised, _sleep, _wrong_gradient)
     return [
         {"canary": name, "ratio": None, "tries": 1, **_judged(by, launches)}
@@ -180,6 +185,12 @@ def judge(launches: Sequence[CanaryAnswers]) -> list[Verdict]:
 
 
 def _judged(by: Judge, launches: Sequence[CanaryAnswers]) -> Verdict:
+    """Return one canary's verdict; it fails with the reason where a time makes no sense.
+
+    Args:
+        by: the function that judges this canary.
+        launches: the answers of all launches.
+    """
     try:
         return by(launches)
     except ValueError as error:  # a time that is 0, negative, or not finite
@@ -187,6 +198,7 @@ def _judged(by: Judge, launches: Sequence[CanaryAnswers]) -> Verdict:
 
 
 def _twice(launches: Sequence[CanaryAnswers]) -> Verdict:
+    """Judge whether work done twice reads twice as long; the verdict holds the ratio."""
     once, twice = _work(launches)
     ratio = moderated_interval(np.log(twice / once), NO_PRIOR, CONFIDENCE)
     passed, message = _two(ratio) if ratio["low"] is not None else _about_two(ratio, launches)
@@ -199,6 +211,13 @@ def _twice(launches: Sequence[CanaryAnswers]) -> Verdict:
 
 
 def _two(ratio: Mapping[str, Any]) -> tuple[bool | None, str]:
+    """Return whether 2 lies within the interval of a ratio, or close to it, and the rule in words.
+
+    The first is None where the interval is too wide to prove anything.
+
+    Args:
+        ratio: ``low`` and ``high``, the ends of the interval.
+    """
     low, high = ratio["low"], ratio["high"]
     message = (
         f"2 must lie within {MARGIN:.0%} of its {CONFIDENCE:.1%} interval [{low:.3g}, {high:.3g}]"
@@ -217,7 +236,15 @@ def _call_overhead(launches: Sequence[CanaryAnswers]) -> Array:
 
 
 def _about_two(ratio: Mapping[str, Any], launches: Sequence[CanaryAnswers]) -> tuple[Any, str]:
-    """Judge a ratio without an interval: far from 2, it is a fault if the samples are close."""
+    """Judge a ratio that has no interval, as there are too few launches; return the rule in words.
+
+    A ratio far from 2 is a fault if the samples are close together, and proves nothing (None) if
+    they scatter.
+
+    Args:
+        ratio: ``estimate``, the ratio itself.
+        launches: the answers of all launches.
+    """
     message = f"{NEAREST:.2f} to {FURTHEST:.2f} is let pass under {LAUNCHES_FOR_INTERVAL} launches"
     if NEAREST < ratio["estimate"] < FURTHEST:
         return True, message
@@ -233,6 +260,7 @@ def _about_two(ratio: Mapping[str, Any], launches: Sequence[CanaryAnswers]) -> t
 
 
 def _unsynchronised(launches: Sequence[CanaryAnswers]) -> Verdict:
+    """Judge whether the guard sees each call that is not waited for, and no call that is."""
     early = [why for one in launches for why in one["early"]]
     if early:
         return {"passed": False, "said": f"of a call that is waited for: {early[0]}"}
@@ -258,6 +286,7 @@ def _unsynchronised(launches: Sequence[CanaryAnswers]) -> Verdict:
 
 
 def _sleep(launches: Sequence[CanaryAnswers]) -> Verdict:
+    """Judge whether a sleep reads as long as the kernel's raw clock says, in every launch."""
     read = lower_quartiles([one["samples"]["sleep"] for one in launches])
     true = lower_quartiles([one["slept"] for one in launches])
     if true.min() < SLEEP_SECONDS * (1 - SLEEP_EARLY):
@@ -275,6 +304,7 @@ def _sleep(launches: Sequence[CanaryAnswers]) -> Verdict:
 
 
 def _wrong_gradient(launches: Sequence[CanaryAnswers]) -> Verdict:
+    """Judge whether the gate lets a right gradient pass and refuses a wrong one."""
     refused = [one["gate"]["right"] for one in launches if one["gate"]["right"] != "pass"]
     if refused:
         return {"passed": False, "said": f"the gate refused a right gradient: {refused[0]}"}
@@ -293,5 +323,6 @@ def _not_taken(why: str) -> list[Verdict]:
 
 
 def _add_worker(job: CanaryJob, verdicts: Iterable[Verdict]) -> list[CanaryVerdict]:
+    """Return verdicts with the framework, device and dtype of the workers that they are about."""
     worker = {"framework": job["framework"], "device": job["device"], "dtype": job["dtype"]}
     return [cast("CanaryVerdict", {**worker, **verdict}) for verdict in verdicts]

@@ -50,11 +50,11 @@ class CellResults:
         return self._results[name]
 
     def alive(self) -> list[str]:
-        """Return the cells that have not failed."""
+        """Return the names of the cells that have not failed."""
         return [name for name, result in self._results.items() if result.outcome == "ok"]
 
     def outcomes(self) -> dict[str, CellOutcome]:
-        """Return every result as plain data."""
+        """Return strategy or recipe → its result as plain data."""
         return {name: cast("CellOutcome", asdict(one)) for name, one in self._results.items()}
 
     def fail_all(self, outcome: str, why: str) -> None:
@@ -76,7 +76,7 @@ class CellResults:
             self.fail_all(error.outcome, str(error))
 
     def add_prepared(self, prepared: Mapping[str, PreparedCell]) -> None:
-        """Take over what one launch answered to ``prepare``."""
+        """Take over one launch's answer to ``prepare``: figures, or the error, of each cell."""
         for name, cell in prepared.items():
             result = self._results[name]
             if "error" in cell:
@@ -85,7 +85,10 @@ class CellResults:
                 self._add_checked(name, result, cell)
 
     def _add_checked(self, name: str, result: CellResult, cell: PreparedCell) -> None:
-        """Keep the first launch's figures, and the worst gradient error of all launches."""
+        """Keep the first launch's figures, and the worst gradient error of all launches.
+
+        Wrong gradients in any launch fail the cell.
+        """
         if not result.figures:
             result.figures = {key: value for key, value in cell.items() if key != "products"}
             if products := cell.get("products"):
@@ -106,9 +109,13 @@ class CellResults:
     def peak_seconds(self, name: str, timed: str, best: Mapping[str, float]) -> float:
         """Return how long a cell's matrix products take at their best, in seconds per call.
 
-        Only the products of the cell ``timed`` are timed: ``best`` holds the best time of each,
-        under ``product/<index>``. The other cells of the group compute products of the same shapes
-        in other numbers, so their sum goes by FLOPs.
+        Only the products of the cell ``timed`` are timed. The other cells of the group compute
+        products of the same shapes in other numbers, so their sum goes by FLOPs.
+
+        Args:
+            name: the cell.
+            timed: the cell whose products were timed.
+            best: ``product/<index>`` → the shortest seconds of that product of ``timed``.
         """
         per_flop = sum(
             best[f"product/{i}"] * count for i, (_, count) in enumerate(self.products[timed])

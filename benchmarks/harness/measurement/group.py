@@ -95,6 +95,7 @@ class GroupMeasurement:
                 self.workers.close_problem(launch)
 
     def _start_workers(self) -> None:
+        """Wait until all workers have loaded their framework, and keep their description."""
         launches = self.workers.all()
         with self._spending("starting"):
             for launch in (*self.workers.references().values(), *launches):
@@ -114,7 +115,7 @@ class GroupMeasurement:
         return files[framework]
 
     def _references(self) -> dict[str, str]:
-        """Compute the references, and a second time with a new worker if one died over them."""
+        """Compute the references, once more with a new worker if one died: framework → file."""
         compute, cells = self.files.references.compute, (self.job["kind"], self.job["phase"])
         try:
             return compute(self.workers.references(), *cells)
@@ -124,6 +125,11 @@ class GroupMeasurement:
             return compute(self.workers.references(), *cells)
 
     def _measure(self, start: float) -> None:
+        """Time the cells, as many launches as the goal needs, then measure their peak memory.
+
+        Args:
+            start: when the group began, by ``time.monotonic``.
+        """
         self._time_launches(range(self.job["launches"]))
         rule = self.job.get("precision")
         if rule:
@@ -134,7 +140,12 @@ class GroupMeasurement:
                 self.results[name].figures |= peak
 
     def _add_launches(self, goal: PrecisionGoal, start: float) -> None:
-        """Add launches, in steps, until the ratios are precise enough or the time is up."""
+        """Add launches, in steps, until the ratios are precise enough or the time is up.
+
+        Args:
+            goal: the precision to reach.
+            start: when the group began, by ``time.monotonic``.
+        """
         for count in goal.steps(self.workers.count):
             samples = {name: self.results[name].samples for name in self.results.alive()}
             self.stopped = goal.stop(samples, count, time.monotonic() - start)
@@ -147,6 +158,7 @@ class GroupMeasurement:
             self._time_launches(range(timed, count))
 
     def _time_launches(self, indices: range) -> None:
+        """Time the cells in each of these launches, after preparing those that are not prepared."""
         for index in indices:
             with self._spending("preparing"):
                 self.preparation.ensure_prepared(self.workers.one(index))
@@ -168,6 +180,12 @@ class GroupMeasurement:
                 self.preparation.replace_and_prepare(launch)
 
     def _time(self, launch: Launch, index: int) -> None:
+        """Time all cells that are alive in one worker, and add its samples to their results.
+
+        Args:
+            launch: the prepared worker.
+            index: its number, which seeds the order of the cells.
+        """
         job, results, names = self.job, self.results, self.results.alive()
         with_peak = [name for name in names if results.has_matrix_peak(name)]
         residuals = {name: results[name].figures.get("residual_bytes") for name in names}

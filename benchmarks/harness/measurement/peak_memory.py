@@ -38,6 +38,7 @@ def measure(job: GroupJob, files: ProblemFiles, name: str, pool: Pool) -> dict[s
 
 
 def _worker(job: GroupJob, pool: Pool, in_timed_process: bool) -> AbstractContextManager[Launch]:
+    """Return a context whose value is the worker to measure in: a timed one, or one of its own."""
     where = job["framework"], job["device"], job["dtype"]
     if in_timed_process:
         return nullcontext(pool.launches(*where, 1)[0])
@@ -45,6 +46,7 @@ def _worker(job: GroupJob, pool: Pool, in_timed_process: bool) -> AbstractContex
 
 
 def _reason(error: WorkerError) -> str:
+    """Return why the peak is unknown, for the record: the error of the worker in words."""
     if isinstance(error, WorkerFailed) and error.type in COMPLETE_REASONS:
         return error.message
     return f"measuring it failed: {error}"

@@ -103,6 +103,10 @@ class Preparation:
         return failed
 
     def _request(self) -> PrepareRequest:
+        """Return the request to prepare all cells that are alive.
+
+        It asks for counts of FLOPs and bytes only while these are unknown.
+        """
         names = self.results.alive()
         return requests.prepare_request(
             self.job,

@@ -85,10 +85,15 @@ class PrecisionGoal:
         return TIME if seconds > self.seconds else None
 
     def _compared(self, samples: Samples) -> list[Launches]:
+        """Return the samples of the cells that have a ratio, which are none without a baseline."""
         others = [cell for name, cell in samples.items() if name != self.baseline]
         return others if self.baseline in samples else []
 
     def _width(self, baseline: Launches, cell: Launches) -> float:
+        """Return half the relative width of the 95 % interval of a cell's ratio to the baseline.
+
+        It is infinite with too few launches for an interval.
+        """
         d = log_ratios(baseline, cell)
         return math.inf if len(d) < LAUNCHES_FOR_INTERVAL else half_width(moderate(d, self.prior))
 

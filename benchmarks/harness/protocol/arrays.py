@@ -11,18 +11,21 @@ from numpy.typing import NDArray
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write every array under its name, which may hold any character but NUL."""
+    """Write named arrays to the ``.npz`` file ``path``; a name may hold any character but NUL."""
     # np.savez takes names as keywords; passing them this way keeps '/' and '.' in them
     np.savez(path, **{name: np.asarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
 
 
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
-    """Read every array of a file into memory; nothing is unpickled, so no code of it can run."""
+    """Read every array of an ``.npz`` file into memory, and return name → array.
+
+    Nothing is unpickled, so no code in the file can run.
+    """
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
 def select_prefix(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    """Return the arrays whose name is ``prefix/<rest>``, by ``<rest>``."""
+    """Return the arrays whose name is ``<prefix>/<rest>``, as ``<rest>`` → array."""
     start = f"{prefix}/"
     return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}

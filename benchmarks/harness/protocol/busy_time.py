@@ -29,7 +29,7 @@ class BusyTimer:
             self._spans.append((begin, time.monotonic()))
 
     def take_spans(self) -> list[Span]:
-        """Return the spans noted since the last call, inner blocks before outer ones."""
+        """Return the spans (begin, end) noted since the last call, inner before outer blocks."""
         spans, self._spans = self._spans, []
         return spans
 

@@ -76,7 +76,7 @@ def network_of(name: str, networks: list[str]) -> str:
 
 
 def norms(arrays: Arrays, networks: list[str]) -> dict[str, float]:
-    """Return the Euclidean norm of each network's whole gradient."""
+    """Return network → Euclidean norm of its whole gradient, over all its parameters."""
     squares: dict[str, float] = {}
     for name, array in arrays.items():
         net = network_of(name, networks)
@@ -108,8 +108,8 @@ def compare(
     """Compare gradients with the float64 reference, tensor by tensor.
 
     Args:
-        gradients: the gradients to check.
-        reference: the parameters that must have a gradient, with the right one.
+        gradients: parameter → the gradient to check.
+        reference: parameter → the right gradient, for each parameter that must have one.
         allowed: largest relative difference of a tensor, see `tolerance`.
         dtype: that every gradient must have.
         networks: names, to find the norm that a zero gradient is compared with.
@@ -118,7 +118,8 @@ def compare(
             up. None reads it off ``allowed``, which says nothing of it in float64.
 
     Returns:
-        The worst tensor, and a sentence that names the tensor, the rule and the value.
+        The relative difference of every parameter and of the worst one, and a sentence that names
+        the first tensor out of bounds, the rule and the value; None where every tensor is right.
     """
     problem = next(_malformed(gradients, reference, dtype), None)
     if problem:
@@ -170,7 +171,7 @@ def _malformed(gradients: Arrays, reference: Arrays, dtype: str) -> Iterator[str
 def dead_tensors(
     reference: Arrays, networks: list[str], zero_gradient: tuple[str, ...]
 ) -> list[str]:
-    """Return the tensors whose gradient is so small that they would prove nothing.
+    """Return the names of the tensors whose gradient is so small that they would prove nothing.
 
     These have less than `DEAD` of their network's norm, as behind a ReLU that no input activates,
     and are not declared zero.

@@ -1,9 +1,9 @@
-"""Which checks of ``benchmarks/`` belong to the fast tier of the tests: `make test`.
+"""List the checks of ``benchmarks/`` that are in the fast tier of the tests, ``make test``.
 
 All scenarios and both frameworks are in it: references, central differences and flows of nearly
 every variant, every strategy and recipe at least once in each family, what keeps still when frozen,
 a training of each family, and every trap. The rest of the cross product (variants × strategies ×
-precisions × phases × optimizers, and second sizes) is left to `make test-all`. A scenario of a
+precisions × phases × optimizers, and second sizes) is left to ``make test-all``. A scenario of a
 user's own is never left out.
 """
 
@@ -67,6 +67,14 @@ def is_fast(test: str, parameters: Mapping[str, Any]) -> bool:
 
 
 def _is_chosen(kind: str, test: str, parameters: Mapping[str, Any]) -> bool:
+    """Return whether the fast tier has a check's problem.
+
+    Args:
+        kind: the parameter that holds the problem: ``problem``, ``several`` (of those with several
+            losses) or ``freezing`` (of those with frozen parameters).
+        test: name of the test function.
+        parameters: argument of the test function → its value in this check.
+    """
     scenario, variant, size = parameters[kind]
     if CATALOGUE[scenario].file is not None:
         return True

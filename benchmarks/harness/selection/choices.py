@@ -46,8 +46,12 @@ def choose_strategies(
         scenario: what is differentiated.
         variant: of the scenario.
         framework: whose strategies.
-        phases: given; None measures a strategy that was named in its natural phase.
-        names: of strategies, given.
+        phases: names given for ``--phase``. With None, a strategy given by name is measured in its
+            natural phase.
+        names: given for ``--strategy``; None chooses `DEFAULT_STRATEGIES`.
+
+    Returns:
+        Pairs (phase, strategy).
     """
     strategies: tuple[str, ...] = STRATEGIES[framework]
     if len(scenario.variants[variant].flow) < 2:
@@ -66,6 +70,14 @@ def choose_recipes(framework: str, phases: Names, names: Names) -> list[Choice]:
     """Return the recipes to measure, and training without freezing in each of their phases.
 
     The default phase is ``step``. No recipe is measured in phase ``backward``.
+
+    Args:
+        framework: whose recipes.
+        phases: names given for ``--phase``.
+        names: given for ``--strategy``; None chooses `DEFAULT_RECIPES`.
+
+    Returns:
+        Pairs (phase, recipe).
     """
     recipes = RECIPES[framework]
     chosen = [name for name in recipes if includes(names or DEFAULT_RECIPES[framework], name)]
@@ -75,6 +87,10 @@ def choose_recipes(framework: str, phases: Names, names: Names) -> list[Choice]:
 
 
 def _in_phases(strategies: Sequence[str], phases: Names, *, only_defaults: bool) -> list[Choice]:
+    """Return (phase, strategy) for each phase given and each strategy.
+
+    With ``only_defaults`` a phase has its default strategies alone.
+    """
     included = [phase for phase in PHASES if includes(phases, phase)]
     return [
         (phase, name)
@@ -85,6 +101,10 @@ def _in_phases(strategies: Sequence[str], phases: Names, *, only_defaults: bool)
 
 
 def _defaults_of(phase: str) -> Sequence[str]:
+    """Return the strategies that are measured in a phase that was given without strategies.
+
+    In the phases with a forward pass these are the defaults of both phases that have defaults.
+    """
     if phase == "backward":
         return DEFAULT_STRATEGIES[phase]
     return unique(name for names in DEFAULT_STRATEGIES.values() for name in names)

@@ -76,16 +76,19 @@ def estimate(chosen: Selection, launches: int, cell_seconds: float, memory: bool
 
 
 def _reference_seconds(cell: Cell) -> float:
+    """Estimate the seconds to compute the references of a cell's problem and to prove its flow."""
     summed, separate = (replace(cell, strategy=name) for name in ("summed", SEPARATE[0]))
     walks = _walk_seconds(summed) + _walk_seconds(separate)
     return REFERENCE_SECONDS + REFERENCE_CALLS * walks
 
 
 def _group_seconds(members: Sequence[Cell], launches: int, cell_seconds: float) -> float:
+    """Estimate the seconds to prepare and time the cells of a group in all launches."""
     return sum(_cell_seconds(cell, launches, cell_seconds) for cell in members)
 
 
 def _cell_seconds(cell: Cell, launches: int, cell_seconds: float) -> float:
+    """Estimate the seconds to prepare, warm up and time one cell in all launches."""
     call = call_seconds(cell)
     testable = trend.LEAST * call <= clock.WARM_LIMIT
     warming = call * (trend.LEAST if testable else clock.WARM_CALLS)
@@ -95,7 +98,10 @@ def _cell_seconds(cell: Cell, launches: int, cell_seconds: float) -> float:
 
 
 def _compile_seconds(cell: Cell, launches: int) -> float:
-    """Estimate compiling in torch's compiled modes; JAX compiles as part of preparing."""
+    """Estimate the seconds to compile a cell in all launches, in torch's compiled modes.
+
+    It is 0 in other modes: JAX compiles as part of preparing.
+    """
     if cell.mode not in COMPILE_SECONDS:
         return 0.0
     each = COMPILE_SECONDS[cell.mode] + (launches - 1) * CACHED_COMPILE_SECONDS
@@ -103,7 +109,10 @@ def _compile_seconds(cell: Cell, launches: int) -> float:
 
 
 def _memory_seconds(cell: Cell) -> float:
-    """Estimate measuring peak memory; for torch on a GPU, which needs none of it, too much."""
+    """Estimate the seconds to measure a cell's peak memory, in a process of its own.
+
+    For torch on a GPU, which needs no such process, this is too much.
+    """
     return MEMORY_SECONDS[cell.framework] + MEMORY_CALLS * call_seconds(cell)
 
 
@@ -115,7 +124,10 @@ def call_seconds(cell: Cell) -> float:
 
 
 def _walk_seconds(cell: Cell) -> float:
-    """Estimate forward and backward through the networks, some several times, without dispatch."""
+    """Estimate the seconds of forward and backward through the networks, without dispatch.
+
+    A strategy with a backward pass for each loss walks through some networks several times.
+    """
     walked = len(_networks(cell))
     if cell.strategy in SEPARATE:
         walked = sum(map(len, cell.spec.variants[cell.variant].flow.values()))
@@ -124,4 +136,5 @@ def _walk_seconds(cell: Cell) -> float:
 
 
 def _networks(cell: Cell) -> tuple[str, ...]:
+    """Return the names of the networks of a cell's variant."""
     return cell.spec.variants[cell.variant].networks

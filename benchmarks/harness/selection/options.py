@@ -93,7 +93,7 @@ class Selection:
         return cells
 
     def allowed(self) -> dict[str, list[str]]:
-        """Return the names that each option accepts, given the selected scenarios."""
+        """Return option → the names that it accepts, given the selected scenarios."""
         scenarios = self.scenarios() or list(CATALOGUE.values())  # a name may be unknown
         strategies = [*STRATEGIES.values(), *RECIPES.values()]
         return {
@@ -143,6 +143,7 @@ class Selection:
         return (ALL,) if self.everything and names is None else names
 
     def _variants(self, scenario: Scenario) -> list[str]:
+        """Return the variants of a scenario to measure: those given, else its default ones."""
         names = self._names("variant")
         if names is not None:
             return [variant for variant in scenario.variants if includes(names, variant)]
@@ -152,12 +153,16 @@ class Selection:
         return list(defaults.get(scenario.name, tuple(scenario.variants)))
 
     def _sizes(self, scenario: Scenario) -> list[str]:
+        """Return the sizes of a scenario to measure: those given, else the default ones.
+
+        Size ``gpu`` is never measured on a CPU.
+        """
         names = self._names("size") or default_sizes(scenario, self.device)
         possible = [size for size in SIZES if size != "gpu" or self.device != "cpu"]
         return [size for size in possible if size in scenario.sizes and includes(names, size)]
 
     def _modes(self, framework: str) -> list[str]:
-        """Return the framework's own mode, and other modes only if they are named."""
+        """Return the modes of a framework to measure: those given, else its default mode alone."""
         names = self._names("mode") or MODES[framework][:1]
         return [mode for mode in MODES[framework] if includes(names, mode)]
 
@@ -175,7 +180,12 @@ class Selection:
                 yield "freeze", *choice
 
     def _repeats(self, scenario: Scenario, choice: choices.Choice) -> bool:
-        """Return whether a default choice would only time another scenario's networks again."""
+        """Return whether a default choice would only time another scenario's networks again.
+
+        Args:
+            scenario: of the choice.
+            choice: phase and strategy.
+        """
         named = self.everything or self.scenario or self.size or self.strategy or self.phase
         return not named and scenario.name in LIKE_ANOTHER and choice[0] == "gradient"
 
@@ -192,7 +202,10 @@ class Selection:
 
 
 def check_name(option: str, value: str, allowed: Sequence[str]) -> None:
-    """Raise `SelectionError`, with the nearest allowed name, where a value is not allowed."""
+    """Raise `SelectionError` if an option has a value that is not allowed.
+
+    The message names the nearest allowed value.
+    """
     if value not in allowed:
         near = difflib.get_close_matches(value, allowed, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

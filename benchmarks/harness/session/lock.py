@@ -65,7 +65,7 @@ class Lock:
 
 
 def _holder(fd: int) -> str:
-    """Return the description that the holder of the lock wrote, if it has done so already."""
+    """Return words about the process that holds the lock, from its note in the lock file."""
     try:
         note = json.loads(os.pread(fd, 4096, 0))
         return f"process {note['pid']} since {note['since']} in {note['folder']}"

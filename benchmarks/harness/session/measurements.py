@@ -53,7 +53,15 @@ class Measurements:
             self.spent[activity] = self.spent.get(activity, 0.0) + seconds
 
     def add_group(self, members: list[Cell], result: GroupResult) -> dict[str, Any]:
-        """Record every cell of a group, and return the machine as its worker describes it."""
+        """Record every cell of a group, with its samples, the flows proven and the time spent.
+
+        Args:
+            members: the cells of the group.
+            result: what measuring the group returned.
+
+        Returns:
+            Versions, threads and precision of the framework, as its worker describes them.
+        """
         self.forget(members)  # an earlier session may have recorded them
         about, cells = result["about"], result["cells"]
         self.add_time(about["spent"], about["worker_seconds"])
@@ -74,7 +82,13 @@ class Measurements:
         return {k: v for k, v in described if k not in NOT_OF_THE_MACHINE and v is not None}
 
     def fail(self, members: list[Cell], outcome: str, reason: str) -> None:
-        """Record cells that could not be timed, all for the same reason."""
+        """Record cells that could not be timed, all for the same reason.
+
+        Args:
+            members: the cells.
+            outcome: of each cell, such as ``crashed``.
+            reason: stands in the records in place of every figure.
+        """
         self.forget(members)
         self.records |= {cell: recording.record_failure(cell, outcome, reason) for cell in members}
 
@@ -102,4 +116,5 @@ class Measurements:
         return self.records.get(cell) or recording.record_failure(cell, "interrupted", STOPPED)
 
     def _timed(self) -> list[Cell]:
+        """Return the cells that have samples."""
         return [cell for cell, record in self.records.items() if sample_key(record) in self.samples]

@@ -65,6 +65,7 @@ class Progress:
             self._width = 0
 
     def _write(self, text: str, end: str = "") -> None:
+        """Write a text to the real stderr, past pytest's capturing, unless progress is off."""
         if not self._enabled:
             return
         with self._manager.global_and_fixture_disabled():
@@ -73,10 +74,12 @@ class Progress:
 
 
 def _name(cell: Cell) -> str:
+    """Return the parts of a cell's name that its whole group shares, for the line of progress."""
     parts = (cell.scenario, cell.variant, cell.size, cell.framework, cell.phase)
     return " ".join(part for part in parts if part != "-")
 
 
 def _minutes(seconds: float) -> str:
+    """Return a duration in words, such as ``3 min 05 s``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -111,6 +111,7 @@ class Checked(TypedDict):
 
 
 def _checked(figures: Mapping[str, Any]) -> Checked:
+    """Return the figures of the check against the reference; None where there was no check."""
     return {
         "equivalence": figures.get("equivalence"),
         "gradient_error": _rounded(figures.get("gradient_error")),
@@ -118,6 +119,12 @@ def _checked(figures: Mapping[str, Any]) -> Checked:
 
 
 def _figures(result: Mapping[str, Any], baseline_flops: float | None) -> dict[str, Any]:
+    """Return the fields of a timed cell's record: counts, compile times, check, steadiness.
+
+    Args:
+        result: the cell's outcome, see `benchmarks.harness.measurement.job.CellOutcome`.
+        baseline_flops: FLOPs of one call of the group's baseline, None where they are unknown.
+    """
     figures = result["figures"]
     return {
         "flops": figures.get("flops") or None,
@@ -139,7 +146,7 @@ def _rounded(error: GradientError | None) -> GradientError | None:
 
 
 def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
-    """Return for each figure that may be missing why it would be."""
+    """Return figure → the reason to record if this figure is missing, for all that may be."""
     eager, torch = cell.mode == EAGER, cell.framework == "torch"
     untraced = COMPILE_TIMES_UNKNOWN
     if eager:
@@ -159,6 +166,7 @@ def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _why_no_residuals(cell: Cell) -> str:
+    """Return why the bytes saved for the backward pass are unknown, should they be."""
     if cell.framework == "torch":
         return RESIDUALS_HIDDEN
     return RESIDUALS_OF_EAGER_JAX if cell.mode == EAGER else RESIDUALS_INSIDE_PROGRAM
@@ -181,6 +189,7 @@ def steady_in_all(launches: Sequence[bool | None]) -> bool | None:
 
 
 def _ratio(flops: float | None, baseline: float | None) -> float | None:
+    """Return FLOPs over the baseline's FLOPs, the predicted ratio; None where either is unknown."""
     return flops / baseline if flops and baseline else None
 
 

@@ -53,7 +53,7 @@ def replay(timed_cell: tuple[Record, Replay], benchmark: Any) -> None:
 
 
 def _brief(record: Record) -> dict[str, Any]:
-    """Return a record without the long list of every parameter's gradient error."""
+    """Return a record's fields without the long list of every parameter's gradient error."""
     error = record["gradient_error"]
     brief = error and {name: part for name, part in error.items() if name != "parameters"}
     return {**record, "gradient_error": brief}

@@ -66,6 +66,15 @@ def find_run(name: str, folder: Path, machine: str) -> Run:
 
 
 def _path(name: str, folder: Path) -> Path:
+    """Return the file of the run that ``--resume`` names, by its path or by its id.
+
+    Args:
+        name: path or id of a run.
+        folder: of all runs.
+
+    Raises:
+        ResumeError: there is no such run.
+    """
     if Path(name).is_file():
         return Path(name)
     paths = [path for path in storage.find_runs(folder) if path.stem == name]
@@ -99,6 +108,7 @@ def check_comparable(
 
 
 def _other_machine(run: Run, machine: Mapping[str, Any]) -> str | None:
+    """Return why the run cannot be resumed: it is of another machine; None if it is of this one."""
     if run.machine["id"] == machine["id"]:
         return None
     names = [name for name in environment.STABLE if run.machine.get(name) != machine[name]]
@@ -110,6 +120,12 @@ def _other_machine(run: Run, machine: Mapping[str, Any]) -> str | None:
 
 
 def _other_code(run: Run, code: str) -> str | None:
+    """Return why the run cannot be resumed: other code measured it; None if the code is the same.
+
+    Args:
+        run: the run to continue.
+        code: hash of the code that would measure now, see `code_digest`.
+    """
     if run.settings.get("code") == code:
         return None
     commit, changed = run.machine.get("commit"), run.machine.get("dirty")
@@ -118,6 +134,7 @@ def _other_code(run: Run, code: str) -> str | None:
 
 
 def _other_settings(run: Run, settings: Mapping[str, Any]) -> str | None:
+    """Return why the run cannot be resumed: its first setting that differs; None if none does."""
     for name, value in settings.items():
         there, here = run.settings.get(name), plain(value)
         if name not in NOT_COMPARED and there != here:
@@ -127,6 +144,7 @@ def _other_settings(run: Run, settings: Mapping[str, Any]) -> str | None:
 
 
 def _other_cells(run: Run, cells: Sequence[Cell]) -> str | None:
+    """Return why the run cannot be resumed: its cells are not those selected; None if they are."""
     there, here = {cell_of(record) for record in run.records}, set(cells)
     if there == here:
         return None
@@ -161,7 +179,7 @@ def resuming_command(arguments: Iterable[str], run: str | Path) -> str:
 
 
 def measured_records(run: Run, cells: Iterable[Cell]) -> dict[Cell, Record]:
-    """Return the records of the cells that the run has measured, with or without success."""
+    """Return cell → record of the cells that the run has measured, with or without success."""
     records = {cell_of(record): record for record in run.records}
     return {cell: records[cell] for cell in cells if records[cell]["outcome"] != "interrupted"}
 

@@ -72,6 +72,7 @@ class BenchmarkSession:
         self._complete = False
 
     def _settings(self) -> dict[str, Any]:
+        """Return the settings that the run records, from the options of the command line."""
         option = self.config.getoption
         return {
             "launches": option("launches"),
@@ -108,6 +109,7 @@ class BenchmarkSession:
         return record, Replay([float(sample) for launch in launches for sample in launch])
 
     def _measure_all(self) -> None:
+        """Measure the canaries, then every group that is not measured yet; save now and then."""
         measurements = self.measurements
         groups = resume.unfinished_groups(self.cells, measurements.records, measurements.samples)
         for cell in self.cells:
@@ -149,6 +151,7 @@ class BenchmarkSession:
             self.measurements.add_time(result["spent"], result["worker_seconds"])
 
     def _measure_group(self, members: list[Cell]) -> None:
+        """Measure the cells of a group and record them; record a bug of the harness as a crash."""
         future = self.measurer.measure_group(self._job(members))
         try:
             self.machine |= self.measurements.add_group(members, signal_safe_wait.result(future))
@@ -157,6 +160,7 @@ class BenchmarkSession:
             self.measurements.fail(members, "crashed", reason)
 
     def _job(self, members: list[Cell]) -> GroupJob:
+        """Return the description of a group's measurement, which an executor may run elsewhere."""
         cell, frameworks = members[0], list(dict.fromkeys(c.framework for c in self.cells))
         fields = {name: value for name, value in asdict(cell).items() if name != "strategy"}
         return GroupJob(
@@ -213,6 +217,7 @@ class BenchmarkSession:
         )
 
     def _whole_run(self) -> Run:
+        """Return the run as it is at the end of the session, with the time of its end."""
         return self.run(ended=True)
 
     def finish(self) -> None:

@@ -49,7 +49,9 @@ class Base:
         self.working = self.busy_timer.working
 
     def answer(self, request: dict[str, Any]) -> messages.Answer:
-        """Carry out one request; an exception inside becomes an answer with the error.
+        """Carry out one request and return the answer to send to the parent.
+
+        An exception inside the operation becomes an answer with the error.
 
         Args:
             request: ``op``, the name of the operation, and its arguments.
@@ -72,12 +74,20 @@ class Base:
         return cast("messages.Hello", described)
 
     def do_shapes(self, family: str, build: str, arguments: dict[str, Any]) -> dict[str, list[int]]:
-        """Return the shape of each parameter and buffer that a scenario builds."""
+        """Return parameter or buffer → shape, of what a scenario's ``build`` function builds."""
         builder = parts.find_builder(self.framework, family, build)
         return cast("dict[str, list[int]]", self.session.shapes(builder, arguments))
 
     def do_open(self, facts: messages.ProblemSpec, weights: str, data: str) -> messages.NoResult:
-        """Build the problem, compare names, shapes and losses with its spec, load the weights."""
+        """Build a problem, compare names, shapes and losses with its spec, and load its weights.
+
+        It is then the open problem, to which later requests refer.
+
+        Args:
+            facts: the problem: scenario, networks, losses and optimizer.
+            weights: ``.npz`` file, parameter or buffer → array.
+            data: ``.npz`` file, input or target → array.
+        """
         self.do_close()
         self.problem_spec = facts
         build = parts.find_builder(self.framework, facts["family"], facts["build"])
@@ -125,7 +135,14 @@ class Base:
         return {}
 
     def _program(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
-        """Return the program of a strategy or recipe; mode None is the framework's default."""
+        """Return the framework's `Program` of a strategy or recipe of the open problem.
+
+        Args:
+            kind: ``backward`` for a strategy, ``freeze`` for a recipe.
+            name: of the strategy or recipe.
+            phase: ``backward``, ``gradient`` or ``step``.
+            mode: of the framework; None for its default.
+        """
         return self.problem.program(kind, name, phase, **({"mode": mode} if mode else {}))
 
     @property
@@ -139,14 +156,17 @@ class Base:
         return self._user_file is not None and errors.comes_from(error, self._user_file)
 
     def _builder_name(self) -> str:
-        """Return the file and the function that built the open problem."""
+        """Return what built the open problem, as ``<file>: <function>``, for messages."""
         spec, file = self.problem_spec, self._user_file
         assert spec is not None
         name = file.name if file else f"impl_{self.framework}/{spec['family']}.py"
         return f"{name}: {spec['build']}"
 
     def _error_message(self, error: BaseException) -> messages.ErrorMessage:
-        """Return an exception as data; called where it is handled, for the traceback."""
+        """Return an exception as the ``error`` of an answer.
+
+        Call it where the exception is handled: the traceback is that of the current exception.
+        """
         return {
             "line": errors.format_error(error, self._user_file) if self._user_file else None,
             "cell": self.heartbeat.cell,
@@ -159,5 +179,6 @@ class Base:
 
 
 def _file_of(module: Any) -> str | None:
+    """Return the path of a module's source file; None for a module without one."""
     file = getattr(module, "__file__", None)
     return file if isinstance(file, str) else None

@@ -117,12 +117,16 @@ class Canaries(Timing):
             }
 
     def _sample_programs(self, least: int, seed: list[int]) -> dict[str, list[float]]:
-        """Return samples of all prepared programs, as of cells."""
+        """Sample the prepared programs interleaved, as cells are: program → seconds per call."""
         calls: dict[str, int | None] = dict.fromkeys(self.programs)
         return self.do_time(calls, 0.0, least, seed, products=None)["samples"]
 
     def _products_for(self, canaries: Any) -> int:
-        """Return how many matrix products take `WORK_SECONDS` here, beyond the cost of a call."""
+        """Return how many matrix products take `WORK_SECONDS` on this machine, without a call's own cost.
+
+        Args:
+            canaries: the framework's programs of known work.
+        """
         one = _fastest_call(canaries.chain(1))
         if one > LONG * WORK_SECONDS:
             return 1
@@ -130,7 +134,16 @@ class Canaries(Timing):
         return max(1, min(MOST_PRODUCTS, math.ceil(WORK_SECONDS / max(product, 1e-7))))
 
     def _unwaited(self, canaries: Any, count: int) -> list[dict[str, Any]]:
-        """Return the seconds of calls that are not waited for, and whether the guard saw it."""
+        """Time calls whose result is not waited for, with the guard watching.
+
+        Args:
+            canaries: the framework's programs of known work.
+            count: matrix products in a call.
+
+        Returns:
+            For each call ``seconds``, and ``caught``: whether the guard saw work after the clock's
+            end.
+        """
         program, calls = canaries.chain(count, waited=False), []
         for _ in range(UNWAITED_CALLS):
             try:
@@ -141,7 +154,14 @@ class Canaries(Timing):
         return calls
 
     def _gate_answers(self, canaries: Any, dtype: str) -> dict[str, str]:
-        """Return the gate's word on a right gradient, and on one that is wrong by a thousandth."""
+        """Return what the gate says of a ``right`` gradient, and of one ``wrong`` by a thousandth.
+
+        Each answer is "pass" or a sentence about the wrong tensor.
+
+        Args:
+            canaries: the framework's programs, one of which computes a gradient times a factor.
+            dtype: of the session, which decides the gate's tolerance.
+        """
         rng = np.random.default_rng(0)
         shapes = {"w": (3, 4), "x": (8, 4), "t": (8, 3)}
         arrays = {n: rng.standard_normal(shape).astype(np.float32) for n, shape in shapes.items()}

@@ -30,7 +30,8 @@ class Checks(Base):
 
         Args:
             kind, name, phase, mode: of the cell; mode None is the framework's default.
-            out: file to write: ``gradient/<parameter>`` and ``updated/<parameter>``.
+            out: ``.npz`` file to write, of arrays ``gradient/<parameter>`` and
+                ``updated/<parameter>``.
             again: write the result of a second call. In a batch calls follow one another, so the
                 first must leave nothing behind that changes the second. A step goes back to its
                 start in between.
@@ -48,7 +49,7 @@ class Checks(Base):
         return {}
 
     def do_losses(self) -> dict[str, float]:
-        """Compute every loss at the current weights."""
+        """Compute every loss at the current weights: loss → value."""
         return cast("dict[str, float]", self.problem.losses())
 
     def do_losses_along(
@@ -57,9 +58,10 @@ class Checks(Base):
         """Take central differences of every loss: direction → loss → slope.
 
         Args:
-            weights: file of the point at which to differentiate.
-            directions: file of arrays ``direction/parameter``; a parameter that a direction lacks
-                stays where it is.
+            weights: ``.npz`` file of the point at which to differentiate, parameter or buffer →
+                array.
+            directions: ``.npz`` file of arrays ``<direction>/<parameter>``; a parameter that a
+                direction lacks stays where it is.
             step: length of half a difference, in units of the direction.
         """
         start, moves = read_arrays(weights), read_arrays(directions)
@@ -75,7 +77,14 @@ class Checks(Base):
         return slopes
 
     def do_loss_gradients(self, out: str) -> list[str]:
-        """Write the gradients of each loss alone; return the losses that reach any parameter."""
+        """Differentiate each loss alone, and write the gradients to a file.
+
+        Args:
+            out: ``.npz`` file to write, of arrays ``<loss>/<parameter>``.
+
+        Returns:
+            The names of the losses that reach any trained parameter.
+        """
         by_loss = self.problem.loss_gradients()
         pairs = [(loss, n, a) for loss, arrays in by_loss.items() for n, a in arrays.items()]
         write_arrays(out, {f"{loss}/{n}": a for loss, n, a in pairs if a is not None})
@@ -96,7 +105,11 @@ class Checks(Base):
         }
 
     def do_gradient_of_nothing(self, loss: str) -> list[str]:
-        """Differentiate a loss that reaches no trained parameter; name what has a gradient."""
+        """Differentiate a loss that reaches no trained parameter.
+
+        Returns:
+            The names of the parameters that have a gradient all the same; empty if all is well.
+        """
         return sorted(self.problem.gradient_of_nothing(loss))
 
     def do_kink_distance(self) -> float:
@@ -104,7 +117,17 @@ class Checks(Base):
         return cast("float", self.problem.kink_distance())
 
     def do_train(self, plan: messages.TrainPlan, out: str) -> messages.TrainCounts:
-        """Train by a plan; write ``weights/…``, ``buffers/…``, ``outputs/…`` and ``moments/…``."""
+        """Train the open problem by a plan, and write the final state to a file.
+
+        Args:
+            plan: optimizer, recipe and segments of the training.
+            out: ``.npz`` file to write, of arrays ``weights/<parameter>``, ``buffers/<buffer>``,
+                ``outputs/<name>`` and ``moments/<name>``, those of the optimizer.
+
+        Returns:
+            ``steps``, parameter → updates that the optimizer counted; and ``state_bytes``, the size
+            of the optimizer's state.
+        """
         trained = self.problem.train(plan)
         counts: messages.TrainCounts = {
             "steps": trained.pop("steps"),
@@ -116,7 +139,7 @@ class Checks(Base):
         return counts
 
     def do_load(self, weights: str) -> messages.NoResult:
-        """Load weights and buffers into the open problem."""
+        """Load weights and buffers from an ``.npz`` file into the open problem."""
         self.problem.load(read_arrays(weights))
         return {}
 
@@ -128,12 +151,12 @@ class Checks(Base):
         return cast("messages.Counts", program.count())
 
     def do_products(self, kind: str, name: str, phase: str) -> list[list[float]]:
-        """List the FLOPs of each matrix product of the timed part, and how often it is computed."""
+        """List the matrix products of the timed part, as [FLOPs, how often a call computes it]."""
         program = self._run_once(kind, name, phase, None)
         return [[product.flops, product.count] for product in program.products()]
 
     def do_built_frozen(self) -> list[str]:
-        """Name the parameters that the function that builds the networks froze."""
+        """Return the names of the parameters that the function that builds the networks froze."""
         return cast("list[str]", self.problem.built_frozen)
 
     def do_load_matching(self, pretrained: str, out: str) -> dict[str, list[str]]:
@@ -152,7 +175,11 @@ class Checks(Base):
         return cast("dict[str, list[str]]", report)
 
     def do_fact(self, name: str) -> dict[str, Any]:
-        """Run the demonstration of a trap, a function in one of `TRAP_FILES`; return its values."""
+        """Run the demonstration of a trap and return the values it observed, by name.
+
+        Args:
+            name: of the demonstration, a function in one of the framework's `TRAP_FILES`.
+        """
         for file in TRAP_FILES:
             module = importlib.import_module(f"impl_{self.framework}.{file}")
             if hasattr(module, name):
@@ -160,7 +187,7 @@ class Checks(Base):
         raise ValueError(f"fact {name!r}: in none of {TRAP_FILES} of impl_{self.framework}")
 
     def _run_once(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
-        """Return the program of a strategy or recipe after one call from the start."""
+        """Return the `Program` of a strategy or recipe after one call from the initial weights."""
         program = self._program(kind, name, phase, mode)
         program.reset()
         program.wait(program.run(program.prepare()))

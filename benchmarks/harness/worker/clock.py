@@ -68,12 +68,15 @@ class Warm(NamedTuple):
 
 
 def batch(program: Timed, calls: int) -> float:
-    """Return the seconds per call over a batch of calls, each of which is waited for."""
+    """Call a program several times, waiting for each call, and return the mean seconds per call."""
     return batch_times(program, calls)[0]
 
 
 def batch_times(program: Timed, calls: int) -> tuple[float, float]:
-    """Return wall seconds, and CPU seconds of all threads of this process, per call of a batch."""
+    """Call a program several times, and return the mean wall seconds and CPU seconds per call.
+
+    CPU seconds are those of all threads of this process.
+    """
     carries = [program.prepare() for _ in range(calls)]
     carries.reverse()  # popped as they are used, so that a used graph is freed
     run, wait, now = program.run, program.wait, time.perf_counter
@@ -108,7 +111,7 @@ def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[
 
 
 def guarded(program: Guarded) -> float:
-    """Return the seconds of one call, as `batch` takes them.
+    """Return the seconds of one call, and make sure that all its work was done by then.
 
     Raises:
         Unfinished: if work of the call goes on after the clock has stopped.
@@ -150,7 +153,7 @@ def warm_up(program: Timed) -> Warm:
 
 
 def _window(program: Timed) -> list[float]:
-    """Return the seconds of each call, for 50 ms, or longer where a trend needs more calls."""
+    """Call a program for 50 ms, or longer if a trend needs more calls; return seconds by call."""
     times: list[float] = []
     total = 0.0
     while len(times) < WARM_CALLS or total < WARM_SECONDS or _more_calls_help(times, total):
@@ -160,7 +163,12 @@ def _window(program: Timed) -> list[float]:
 
 
 def _more_calls_help(times: list[float], total: float) -> bool:
-    """Return whether a trend cannot show in so few calls, and could before the limit."""
+    """Return whether to go on calling: a trend cannot show yet, and could within `WARM_LIMIT`.
+
+    Args:
+        times: seconds of each call so far.
+        total: their sum.
+    """
     lacking = trend.LEAST - len(times)
     return lacking > 0 and total + lacking * times[-1] <= WARM_LIMIT
 

@@ -45,13 +45,17 @@ class CallProgram:
 
 
 def judge(program: Any, true: Arrays, rules: GateRules) -> GateVerdict:
-    """Compare the program's last run with the reference.
+    """Compare the gradients and the update of a program's last run with the reference.
 
     Args:
         program: a framework's program that has run.
         true: the reference's arrays ``gradient/…``, and for phase ``step`` ``updated/…`` and
             ``start/…``, the parameters after and before the step.
         rules: the bounds of the group and of the cell, together.
+
+    Returns:
+        "pass" or a sentence about the first wrong tensor, and the relative difference of each
+        gradient.
     """
     gradients, is_step = program.gradients(), rules["phase"] == "step"
     problem, error = None, None
@@ -66,7 +70,11 @@ def judge(program: Any, true: Arrays, rules: GateRules) -> GateVerdict:
 def _check_gradients(
     gradients: Arrays, true: Arrays, rules: GateRules
 ) -> tuple[str | None, GradientError]:
-    """Return a sentence about the first wrong gradient, or None, and the differences of all."""
+    """Compare gradients with the reference.
+
+    Returns:
+        A sentence about the first wrong gradient, or None; and the relative differences of all.
+    """
     zero = list(rules["zero_gradient"])
     if rules["phase"] == "step":
         # the gradient is computed back from the optimizer's moment, to which L2 decay was added:
@@ -89,7 +97,10 @@ def _check_gradients(
 
 
 def worst(error: GradientError, known: GradientError) -> GradientError:
-    """Return the larger of two gradient errors, with the larger error of each parameter."""
+    """Merge the gradient errors of two launches of a cell, and return the larger of each parameter.
+
+    The worst tensor is that of the launch whose worst tensor is further off.
+    """
     larger = error if error["relative"] > known["relative"] else known
     both = [one["parameters"] for one in (known, error)]
     each = {name: max(one.get(name, 0.0) for one in both) for name in both[0] | both[1]}
@@ -120,4 +131,5 @@ def _wrong_update(updated: Arrays, true: Arrays, rules: GateRules) -> str | None
 
 
 def _norm(array: NDArray[Any]) -> float:
+    """Return the Euclidean norm of an array, computed in float64."""
     return float(np.linalg.norm(array.astype(np.float64)))

@@ -43,14 +43,17 @@ class Memory(Base):
         counts, as the phase begins with it; the forward pass that builds the graph does not.
 
         Raises:
-            Unmeasurable: where memory cannot be read here, or not so finely.
+            Unmeasurable: memory cannot be read on this system, or the peak is below the resolution.
         """
         with self.working():
             gauge: Gauge = self.session.gauge() or _process_gauge()
             return self._peak_of(self._program(kind, name, phase, mode), gauge)
 
     def _peak_of(self, program: Any, gauge: Gauge) -> int:
-        """Return the median peak of warm calls; that of one call where no gauge can be reset."""
+        """Return the bytes that a call holds at its peak: the median of warm calls.
+
+        Where the gauge cannot be reset, the peak is that of a single call.
+        """
         calls = WARM_CALLS + READINGS if gauge.resettable else 1
         with clock.collector_off():
             if gauge.resettable:

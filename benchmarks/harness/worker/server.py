@@ -58,6 +58,7 @@ def serve(worker: Worker, requests: TextIO, send: Send) -> None:
 
 
 def _parse_arguments() -> argparse.Namespace:
+    """Return the options of the worker's command line: framework, device, dtype, compile cache."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--framework", required=True)
     parser.add_argument("--device", default="cpu")

@@ -38,15 +38,17 @@ class Timing(Base):
     ) -> dict[str, messages.PreparedCell]:
         """Build each cell, run it once, and compare its gradients with the reference.
 
-        A cell that fails has an ``error`` in its place, and the others go on.
-
         Args:
             kind, phase, mode: of all cells.
             cells: strategy or recipe → its own bounds, beside the common ``rules``.
-            reference: file of the float64 reference.
+            reference: ``.npz`` file of the float64 reference.
             rules: bounds of all cells.
             count: whether to count FLOPs and saved bytes too, which takes two more calls.
             products: whether to list matrix products too; only where ``count`` is true.
+
+        Returns:
+            Strategy or recipe → times of the first call, verdict of the gate, and counts. A cell
+            that fails has an ``error`` instead, and the others go on.
         """
         true = read_arrays(reference)
         prepared: dict[str, messages.PreparedCell] = {}
@@ -83,7 +85,10 @@ class Timing(Base):
         }
 
     def _count(self, name: str, products: bool) -> messages.PreparedCell:
-        """Return the counts of a prepared cell, and where ``products`` its matrix products."""
+        """Return FLOPs and saved bytes of a prepared cell, and the list of its matrix products.
+
+        The list is None unless ``products``.
+        """
         program = self.programs[name]
         with self.working():
             listed = [[p.flops, p.count] for p in program.products()] if products else None
@@ -107,6 +112,10 @@ class Timing(Base):
             products: the cell whose matrix products are sampled as well, as
                 ``product/<index>``; None: of no cell.
 
+        Returns:
+            ``samples``, cell or product → seconds per call in the order taken; and ``steady``, cell
+            → whether its times had no trend left after warming up.
+
         Raises:
             Recompiled: if a cell was compiled again while it was timed.
         """
@@ -126,7 +135,7 @@ class Timing(Base):
             return {"samples": samples, "steady": steady}
 
     def do_warm(self, calls: dict[str, int | None]) -> dict[str, int]:
-        """Warm up prepared cells, and return the calls in a sample of each.
+        """Warm up prepared cells, and return cell → the number of calls that make up one sample.
 
         For a comparison of two versions: their workers are then sampled in turns by `do_turn`.
 
@@ -142,7 +151,13 @@ class Timing(Base):
         return sizes
 
     def do_turn(self, name: str, calls: int, seconds: float) -> messages.TurnTimes:
-        """Sample one warm cell for some time, by wall and CPU clock; see `clock.turn`."""
+        """Sample one warm cell for some time, by wall and CPU clock; see `clock.turn`.
+
+        Args:
+            name: the cell's strategy or recipe.
+            calls: calls in a sample, as `do_warm` returned them.
+            seconds: to spend; at least one sample is taken.
+        """
         self.heartbeat.set_cell(name)
         with self.working():
             wall, cpu = clock.turn(self.programs[name], calls, seconds)
@@ -163,10 +178,14 @@ class Timing(Base):
                 )
 
     def _sampler(self, name: str, calls: int) -> Callable[[], float]:
-        """Return a function that takes one sample of a cell, from the same start each time."""
+        """Return a function that takes one sample of a cell, from the same start each time.
+
+        It resets the program and returns the seconds per call over a batch of ``calls`` calls.
+        """
         program = self.programs[name]
 
         def sample() -> float:
+            """Take one sample: seconds per call."""
             self.heartbeat.set_cell(name)
             program.reset()
             return clock.batch(program, calls)
@@ -174,11 +193,15 @@ class Timing(Base):
         return sample
 
     def _product_samplers(self, name: str) -> dict[str, Callable[[], float]]:
-        """Return a function for each matrix product of a cell that takes one sample of it."""
+        """Return samplers of a cell's matrix products, to show how fast the library can be.
+
+        Each is named ``product/<index>``, and returns the seconds of the fastest of a few runs.
+        """
         program = self.programs[name]
         wait = program.wait
 
         def sample(product: Any) -> float:
+            """Take one sample of a product: the seconds of the fastest of a few runs."""
             self.heartbeat.set_cell(name)
             # the best of a few runs: this is to show how fast the library can be
             call = gate.CallProgram(product.run, wait)

@@ -33,7 +33,7 @@ def is_steady(seconds: Sequence[float]) -> bool | None:
 
 
 def p_of_trend(values: Sequence[float]) -> float:
-    """Return the two-sided p of Mann and Kendall's S; equal values only make it larger."""
+    """Return the two-sided p-value of Mann and Kendall's S; equal values only make it larger."""
     count = len(values)
     rising = np.sign(np.subtract.outer(values, values))[np.tril_indices(count, -1)]
     pairs, score = len(rising), abs(int(rising.sum()))
@@ -43,7 +43,7 @@ def p_of_trend(values: Sequence[float]) -> float:
 
 @cache
 def _inversions(count: int) -> list[int]:
-    """Return how many permutations of so many values have 0, 1, 2, … inversions."""
+    """Return the numbers of permutations of ``count`` values that have 0, 1, 2, … inversions."""
     ways = np.ones(1, dtype=np.int64)
     for length in range(2, count + 1):  # the largest value jumps over 0 to length - 1 others
         ways = np.convolve(ways, np.ones(length, dtype=np.int64))

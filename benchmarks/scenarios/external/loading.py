@@ -36,6 +36,13 @@ def load(paths: Iterable[str | Path]) -> list[Scenario]:
 
 
 def _refuse_taken_name(scenario: Scenario, file: Path, added: Mapping[str, Scenario]) -> None:
+    """Raise `SpecError` if a scenario has the name of another one.
+
+    Args:
+        scenario: read from the file.
+        file: its spec.
+        added: the scenarios read so far, by name.
+    """
     known, other = CATALOGUE.get(scenario.name), added.get(scenario.name)
     other = other or (known if known and known.file != file else None)
     if other:
@@ -46,9 +53,10 @@ def _refuse_taken_name(scenario: Scenario, file: Path, added: Mapping[str, Scena
 
 
 def _spec_files(path: str | Path) -> list[Path]:
-    """Return the file itself, or the specs of a folder.
+    """Return the specs that a path names: the file itself, or the specs of a folder.
 
-    In a folder the parts of other specs, and files that begin with ``_``, are no specs.
+    In a folder the parts of other specs, and files that begin with ``_``, are no specs. Raises
+    `SpecError` where there is no spec.
     """
     whole = Path(path).expanduser().resolve()
     if whole.is_dir():
@@ -66,6 +74,7 @@ def _spec_files(path: str | Path) -> list[Path]:
 
 
 def _loaded_before(file: Path) -> list[Scenario]:
+    """Return the scenarios that are in the catalogue from this file."""
     return [scenario for scenario in CATALOGUE.values() if scenario.file == file]
 
 
@@ -77,6 +86,7 @@ def _read(file: Path) -> list[Scenario]:
 
 
 def _listed(file: Path) -> Sequence[Any]:
+    """Run the file and return its ``SCENARIOS``; raise `SpecError` if that is no filled tuple."""
     scenarios = getattr(_execute(file), "SCENARIOS", None)
     if scenarios is None:
         raise SpecError(f"{file.name}: no SCENARIOS; end the file with SCENARIOS = (MY_NETWORK,)")
@@ -87,6 +97,7 @@ def _listed(file: Path) -> Sequence[Any]:
 
 
 def _refuse_without_parts(file: Path) -> None:
+    """Raise `SpecError` if no framework's part stands beside the spec."""
     parts = [part_of(file, framework) for framework in FRAMEWORKS]
     if not any(part.is_file() for part in parts):
         names = " nor ".join(part.name for part in parts)
@@ -96,6 +107,7 @@ def _refuse_without_parts(file: Path) -> None:
 
 
 def _checked(scenario: Any, file: Path) -> Scenario:
+    """Return a scenario, completed by its file, if it can be used; raise `SpecError` if not."""
     if not isinstance(scenario, Scenario):
         kind = type(scenario).__name__
         raise SpecError(f"{file.name}: SCENARIOS holds a {kind}, should hold Scenario only")
@@ -107,6 +119,10 @@ def _checked(scenario: Any, file: Path) -> Scenario:
 
 
 def _execute(file: Path) -> ModuleType:
+    """Import a spec without frameworks, and return the module.
+
+    An exception of its code becomes a `SpecError` that names the line.
+    """
     with _without_frameworks():
         try:
             return files.import_file(file)
@@ -126,6 +142,7 @@ class _FrameworkBlocker:
     """Refuse the import of the frameworks, as an entry of ``sys.meta_path``."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """Raise `ImportError` for a module of a framework; leave every other one to Python."""
         if name.partition(".")[0] in FORBIDDEN:
             raise ImportError(
                 f"a spec must not import {name}: it says in plain Python and NumPy what exists; "
@@ -135,7 +152,10 @@ class _FrameworkBlocker:
 
 @contextmanager
 def _without_frameworks() -> Iterator[None]:
-    """Block the import of frameworks: the controlling process reads specs and imports none."""
+    """Make imports of a framework fail with an explanation while a spec runs.
+
+    The controlling process reads specs and must not load a framework itself.
+    """
     blocker: Any = _FrameworkBlocker()
     sys.meta_path.insert(0, blocker)
     try:

@@ -19,14 +19,25 @@ _import_once = cache(files.import_file)  # a call that raises is not cached
 
 
 def external_part(framework: str, family: str) -> Path | None:
-    """Return the user's file that the family names; None for a family of this repository."""
+    """Return the file of a framework's part of a user's scenario; None for one of this suite.
+
+    Args:
+        framework: ``torch`` or ``jax``.
+        family: path of the user's spec, or the name of a module of the implementation.
+    """
     return part_of(Path(family), framework) if family.endswith(".py") else None
 
 
 def find_builder(framework: str, family: str, build: str) -> Builder:
-    """Return the function ``build`` of the family's file, which builds the networks.
+    """Return the function that builds a scenario's networks in a framework.
 
-    Raises `PartError` where the file or the function does not exist.
+    Args:
+        framework: ``torch`` or ``jax``.
+        family: path of the user's spec, or the name of a module of the implementation.
+        build: name of the function.
+
+    Raises:
+        PartError: the user's part, or the function in it, does not exist.
     """
     file = external_part(framework, family)
     if file is None:
@@ -38,6 +49,16 @@ def find_builder(framework: str, family: str, build: str) -> Builder:
 
 
 def _function(file: Path, module: ModuleType, name: str) -> Builder:
+    """Return a function of the user's part.
+
+    Args:
+        file: the part.
+        module: the imported part.
+        name: of the function.
+
+    Raises:
+        PartError: the part has no such function; the message lists those that it has.
+    """
     function = getattr(module, name, None)
     if not callable(function):
         defined = [
@@ -55,6 +76,7 @@ def _returning_stages(file: Path, build: Builder) -> Builder:
 
     @wraps(build)
     def checked(**arguments: Any) -> Any:
+        """Build the networks and check that they come as a list of stages."""
         stages = build(**arguments)
         if not isinstance(stages, list) or not all(hasattr(s, "losses") for s in stages):
             kind = type(stages).__name__
@@ -87,6 +109,7 @@ def check_fit(
 def _check_shapes(
     who: str, shapes: Mapping[str, Iterable[int]], weights: Mapping[str, Any]
 ) -> None:
+    """Raise `PartError` if a built parameter is missing, extra, or of another shape than drawn."""
     missing = [name for name in weights if name not in shapes]
     extra = [name for name in shapes if name not in weights]
     if missing or extra:
@@ -101,6 +124,7 @@ def _check_shapes(
 
 
 def _check_losses(who: str, losses: list[str], reach: Mapping[str, Any]) -> None:
+    """Raise `PartError` if the built stages have other losses than the spec's flow."""
     for loss in reach:
         if loss not in losses:
             raise PartError(
@@ -116,6 +140,7 @@ def _check_losses(who: str, losses: list[str], reach: Mapping[str, Any]) -> None
 
 
 def _names(missing: list[str], extra: list[str]) -> str:
+    """Return a sentence about the parameters that are missing and those that are extra."""
     clauses = []
     if extra:
         clauses.append(f"it has {', '.join(extra)}, which the spec does not name")
@@ -125,7 +150,12 @@ def _names(missing: list[str], extra: list[str]) -> str:
 
 
 def check_scalars(who: str, shapes: Mapping[str, list[int] | None]) -> None:
-    """Raise `PartError` for a loss that is no scalar, or no tensor at all (shape None)."""
+    """Raise `PartError` for a loss that is no scalar, or no tensor at all.
+
+    Args:
+        who: the file and the builder, at the beginning of the message.
+        shapes: loss → its shape; None for what is no tensor.
+    """
     for loss, shape in shapes.items():
         if shape is None:
             raise PartError(f"{who}: {loss} is no tensor, so nothing can be learned from it")
@@ -136,7 +166,12 @@ def check_scalars(who: str, shapes: Mapping[str, list[int] | None]) -> None:
 
 
 def check_finite(who: str, losses: Mapping[str, float]) -> None:
-    """Raise `PartError` for a loss whose value is not a finite number."""
+    """Raise `PartError` for a loss whose value is not a finite number.
+
+    Args:
+        who: the file and the builder, at the beginning of the message.
+        losses: loss → its value.
+    """
     for loss, value in losses.items():
         if not math.isfinite(value):
             raise PartError(f"{who}: {loss} is {value} at the weights and data that the spec draws")

@@ -33,6 +33,7 @@ def first_mistake(scenario: Scenario) -> str | None:
 
 
 def _mistakes(scenario: Scenario) -> Iterator[str]:
+    """Yield a sentence for each mistake in a spec; later ones may follow from the first."""
     yield from _names_mistakes(scenario)
     yield from _sizes_mistakes(scenario)
     yield from _optimizer_mistakes(scenario.optimizer)
@@ -45,6 +46,7 @@ def _mistakes(scenario: Scenario) -> Iterator[str]:
 
 
 def _names_mistakes(scenario: Scenario) -> Iterator[str]:
+    """Yield mistakes in the names of the scenario, of its variants and of their losses."""
     name = scenario.name
     if not isinstance(name, str) or not name.isidentifier() or name == "all":
         yield f"name {name!r} must be that of a function, such as 'my_network'"
@@ -59,6 +61,7 @@ def _names_mistakes(scenario: Scenario) -> Iterator[str]:
 
 
 def _sizes_mistakes(scenario: Scenario) -> Iterator[str]:
+    """Yield sizes that do not exist, that the checks need, or that lack an argument."""
     yield from _unknown("sizes has", scenario.sizes, SIZES)
     needed = (*scenario.check_sizes, scenario.freeze_size)
     for size in dict.fromkeys(needed):
@@ -71,6 +74,7 @@ def _sizes_mistakes(scenario: Scenario) -> Iterator[str]:
 
 
 def _optimizer_mistakes(optimizer: Optimizer) -> Iterator[str]:
+    """Yield an unknown optimizer, unknown settings or arrangement, and a missing learning rate."""
     yield from _unknown("the optimizer is", [optimizer.kind], SETTINGS)
     allowed = SETTINGS[optimizer.kind]
     yield from _unknown(f"{optimizer.kind} is given", optimizer.settings, allowed)
@@ -80,6 +84,7 @@ def _optimizer_mistakes(optimizer: Optimizer) -> Iterator[str]:
 
 
 def _variant_mistakes(scenario: Scenario, name: str, variant: Variant) -> Iterator[str]:
+    """Yield the mistakes of one variant: names, parameters at every size, optimizer, data."""
     yield from _tuples_mistakes(variant)
     for size in scenario.sizes:
         parameters, problem = _parameters(scenario, name, size)
@@ -93,7 +98,10 @@ def _variant_mistakes(scenario: Scenario, name: str, variant: Variant) -> Iterat
 
 
 def _tuples_mistakes(variant: Variant) -> Iterator[str]:
-    """Yield fields that hold a string: a tuple of one name whose comma was forgotten."""
+    """Yield empty networks and flows, and strings that should be a tuple of one name.
+
+    The comma of such a tuple is easily forgotten.
+    """
     fields = {"networks": variant.networks, "frozen": variant.frozen}
     fields |= {"exact_zero": variant.exact_zero}
     fields |= {f"flow[{loss!r}]": reached for loss, reached in variant.flow.items()}
@@ -107,7 +115,10 @@ def _tuples_mistakes(variant: Variant) -> Iterator[str]:
 
 
 def _parameters(scenario: Scenario, variant: str, size: str) -> tuple[Parameters, str | None]:
-    """Return the parameters of the size, and the mistake in them; None if there is none."""
+    """Return the parameters of a variant at one size, and a sentence about the mistake in them.
+
+    The sentence is None if there is no mistake.
+    """
     where = f"parameters() at size {size!r}"
     try:
         parameters = scenario.parameters_of(variant, size)
@@ -122,6 +133,15 @@ def _parameters(scenario: Scenario, variant: str, size: str) -> tuple[Parameters
 
 
 def _networks_mistakes(scenario: Scenario, variant: Variant, names: list[str]) -> Iterator[str]:
+    """Yield names of networks and layers that fit no parameter, and parameters of no network.
+
+    A variant in which nothing is left to train is a mistake too.
+
+    Args:
+        scenario: with the parameters whose gradient is 0.
+        variant: with its networks, flow and frozen parts.
+        names: of all parameters.
+    """
     yield from _unmatched("networks", variant.networks, names)
     for loss, reached in variant.flow.items():
         yield from _unmatched(f"flow[{loss!r}]", reached, names)
@@ -137,7 +157,10 @@ def _networks_mistakes(scenario: Scenario, variant: Variant, names: list[str]) -
 
 
 def _data_mistakes(scenario: Scenario, variant: str) -> Iterator[str]:
-    """Draw the data at the first check size; at the others check the arguments of `data` only."""
+    """Yield mistakes in the data of a variant, and exceptions that drawing it raises.
+
+    The data is drawn at the first check size; at the others only the arguments are checked.
+    """
     for size in scenario.sizes:
         try:
             inspect.signature(scenario.data).bind(None, **scenario.drawing_arguments(variant, size))
@@ -153,6 +176,7 @@ def _data_mistakes(scenario: Scenario, variant: str) -> Iterator[str]:
 
 
 def _arrays_mistakes(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield data that are no NumPy arrays, and the lack of an input ``x``."""
     for name, array in data.items():
         if not isinstance(array, np.ndarray):
             yield f"data() returns {name!r} as a {type(array).__name__}, should be a NumPy array"
@@ -161,12 +185,19 @@ def _arrays_mistakes(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _line_of(scenario: Scenario, error: Exception) -> str:
+    """Return an exception of the user's code as one line that names file and line number."""
     assert scenario.file is not None
     return errors.format_error(error, scenario.file)
 
 
 def _unmatched(field: str, prefixes: Iterable[str], names: Iterable[str]) -> Iterator[str]:
-    """Yield the prefixes, of networks and layers, under which there is no parameter."""
+    """Yield a mistake for each name of a network or layer under which there is no parameter.
+
+    Args:
+        field: of the spec, in which the names stand.
+        prefixes: the names.
+        names: of all parameters.
+    """
     for prefix in prefixes:
         if not any(matches(name, (prefix,)) for name in names):
             yield f"{field} names {prefix!r}, which no parameter has; there are {_list(names)}"
@@ -180,5 +211,6 @@ def _unknown(begin: str, names: Iterable[str], allowed: Iterable[str]) -> Iterat
 
 
 def _list(names: Iterable[Any] | Mapping[str, Any]) -> str:
+    """Return names separated by commas, the first twelve of them."""
     listed = [str(name) for name in names]
     return ", ".join(listed if len(listed) <= 12 else [*listed[:12], "…"])
