@@ -194,7 +194,10 @@ def _measure_noise(
 
 
 def _set_margin(report: dict[str, Any]) -> None:
-    """Write into the report the margin within which two times count as equal on this machine."""
+    """Write into the report within which margin two times count as equal on this machine.
+
+    The margin follows from the measured noise; without any, the reason is written.
+    """
     from results.statistics import noise
 
     sds = [one["sd"] for one in report["noise"] if one["sd"] is not None]

@@ -85,7 +85,10 @@ class Page:
 
 
 def printable(text: str) -> str:
-    """Replace line breaks and control characters: the name of a process may hold any of them."""
+    """Return a text with ``?`` for line breaks and control characters.
+
+    The name of a process may hold any of them.
+    """
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
@@ -132,21 +135,25 @@ def _noise_table(noise: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _row(one: Mapping[str, Any]) -> list[str]:
-    """Return the cells of the row about one framework and size, see `_noise_table`."""
-    widths = one["half_width"] or {}
-    spread = percent(one["sd"])
-    if one["sd"] is not None:
-        low, high = (significant(100 * one[end], 2) for end in ("sd_low", "sd_high"))
+def _row(result: Mapping[str, Any]) -> list[str]:
+    """Return one row of the table of noise, see `_noise_table`.
+
+    Args:
+        result: noise of one framework and size, see `aa_comparison.FIGURES`.
+    """
+    widths = result["half_width"] or {}
+    spread = percent(result["sd"])
+    if result["sd"] is not None:
+        low, high = (significant(100 * result[end], 2) for end in ("sd_low", "sd_high"))
         spread += f" [{low}, {high}]"
     return [
-        f"{one['framework']} {one['size']}",
-        seconds_text(one["seconds"]),
+        f"{result['framework']} {result['size']}",
+        seconds_text(result["seconds"]),
         spread,
-        percent(one["across_processes"]),
-        percent(one["within_launch"]),
+        percent(result["across_processes"]),
+        percent(result["within_launch"]),
         *(percent(widths.get(str(count))) for count in LAUNCHES),
-        percent(one["smallest_change"]),
+        percent(result["smallest_change"]),
     ]
 
 

@@ -59,6 +59,9 @@ def take_last_look(document: dict[str, Any]) -> None:
     """Take the next look early if the session ended between two looks.
 
     Only a session that took a look before can do so: the first look is never early.
+
+    Args:
+        document: of the comparison; the number of launch pairs is added to the looks taken.
     """
     design, pairs = document["design"], document["pairs"]
     design["looks"] = design["looks"] or list(plan.LOOKS[:1])

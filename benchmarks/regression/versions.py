@@ -70,7 +70,7 @@ class Side:
     origin: str | None = None
 
     def document_entry(self) -> dict[str, Any]:
-        """Return the fields that the saved document keeps.
+        """Return this side as plain data for the saved document.
 
         Temporary folders are left out. So is the interpreter's path, unless one was asked for:
         nothing else in the document names a path of this machine.

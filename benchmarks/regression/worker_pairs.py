@@ -117,7 +117,17 @@ class WorkerPairs:
     def _prepare(
         self, cell: Cell, files: Mapping[str, ProblemFiles], reference: str, limit: float
     ) -> None:
-        """Prepare the cell in all roles at once, each on its own core, as nothing is timed yet."""
+        """Prepare the cell in all roles at once, each on its own core, as nothing is timed yet.
+
+        Args:
+            cell: what to measure.
+            files: the problem's files, for ``base`` and for ``head``.
+            reference: the file of float64 gradients that every role must agree with.
+            limit: seconds that a worker may take for its answer.
+
+        Raises:
+            CellFailed: the cell cannot be built in a role, or its gradients are wrong.
+        """
         launches, cores = self.launches[cell.framework], affinity.available_cores()
         for place, role in enumerate(ROLES):
             with _attribute_failure(cell, role):
@@ -160,7 +170,12 @@ def side_of(role: str) -> str:
 
 
 def launch_times(turns: Mapping[str, Turns], metrics: Sequence[str]) -> dict[str, list[float]]:
-    """Return for each metric the time of base, head and the control, seconds per call."""
+    """Return metric → the time of base, head and control, in seconds per call.
+
+    Args:
+        turns: role → its samples by metric and turn.
+        metrics: the metrics to return.
+    """
     return {
         metric: [
             launch_quantile(turns[role][metric], plan.QUANTILE, plan.DROPPED) for role in ROLES

@@ -71,7 +71,7 @@ class Optimizer:
     rates: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as plain data, for the worker protocol."""
+        """Return kind, settings, arrangement and rates as plain data, for the worker protocol."""
         return {
             "kind": self.kind,
             "settings": dict(self.settings),
@@ -120,7 +120,7 @@ class Variant:
         return front > 0 and set(self.networks[:front]) == set(self.frozen)
 
     def reason_against(self, framework: str, strategy: str, mode: str = "") -> str | None:
-        """Return why this strategy, or this mode, cannot exist in the variant; None if it can."""
+        """Return why this variant cannot have a strategy or recipe in a mode; None if it can."""
         specific = self.impossible.get(f"{framework}/{strategy}")
         return (
             specific or self.impossible.get(strategy) or self.impossible.get(f"{framework}/{mode}")

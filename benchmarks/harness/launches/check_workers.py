@@ -67,10 +67,15 @@ class CheckWorkers:
         return self._launches[key]
 
     def _compile_cache(self, framework: str, flags: str) -> str:
-        """Return JAX's folder of earlier runs, and a folder of this run alone for torch.
+        """Return the folder in which a worker keeps compiled programs.
 
-        torch.compile keys a graph by less than what decides its code: the trap of a cache that two
-        settings share shows it.
+        For JAX it is a folder that earlier runs have filled, for torch one of this run alone:
+        torch.compile keys a graph by less than what decides its code, as the trap of a cache that
+        two settings share shows.
+
+        Args:
+            framework: of the worker.
+            flags: XLA's flags of the worker, which decide how JAX compiles.
         """
         lasting = check_cache.folder(flags) if framework == "jax" else None
         return str(lasting or self._cache.name)
@@ -156,7 +161,10 @@ class CheckWorkers:
         return {loss: select_prefix(arrays, loss) for loss in losses}
 
     def flow(self, problem: Problem, framework: str) -> dict[str, dict[str, str]]:
-        """Return loss → parameter → ``absent``, ``zero`` or ``value``, in float64."""
+        """Return loss → parameter → state of its gradient: ``absent``, ``zero`` or ``value``.
+
+        It is computed in float64.
+        """
         states: dict[str, dict[str, str]] = self.open(problem, framework).ask("flow")
         return states
 

@@ -141,7 +141,10 @@ class Float64References:
 
     @property
     def flows(self) -> dict[str, Matrix]:
-        """Return framework → the proven flow of this scenario and variant, at whatever size."""
+        """Return the flows proven so far for this scenario and variant, at whatever size.
+
+        Framework → loss → network → ``value``, ``zero`` or ``absent``.
+        """
         return self._flows.setdefault((self.files.spec.name, self.files.variant), {})
 
     def compute(self, launches: Mapping[str, Launch], kind: str, phase: str) -> dict[str, str]:

@@ -44,7 +44,12 @@ def prepare_request(
 
 
 def _rules_of_group(group: Mapping[str, Any], files: ProblemFiles) -> GateRules:
-    """Return the rules that hold for every cell of a group."""
+    """Return the bounds by which the gate judges every cell of a group.
+
+    Args:
+        group: ``phase`` and ``dtype`` of the group.
+        files: the problem.
+    """
     spec = files.spec
     margin = spec.kink_margin(files.variant, files.size)
     return {

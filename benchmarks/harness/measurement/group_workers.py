@@ -25,7 +25,7 @@ class GroupWorkers:
         return self.pool.launch(*self._where, index)
 
     def references(self) -> dict[str, Launch]:
-        """Return for each framework the worker that computes its float64 reference."""
+        """Return framework → the worker that computes its float64 reference."""
         return {name: self.pool.launches(name, "cpu", "float64", 1)[0] for name in self._references}
 
     def replace(self, launch: Launch) -> Launch:

@@ -18,7 +18,16 @@ States = Mapping[str, Mapping[str, str]]  # loss → parameter → absent, zero 
 
 
 def mistakes(states: States, scenario: Scenario, variant: str, framework: str) -> Iterator[str]:
-    """Yield ``loss → parameter: state, should be …`` for each state that is not as declared."""
+    """Yield a message for each gradient that is not in the state that the scenario declares.
+
+    It reads ``loss → parameter: state, should be …``.
+
+    Args:
+        states: loss → parameter → state, as a worker reports it.
+        scenario: with the flow that it declares.
+        variant: of the scenario.
+        framework: of the worker.
+    """
     idle = reaching_nothing(scenario, variant)
     for loss, by_parameter in states.items():
         for name, state in by_parameter.items():
@@ -57,9 +66,13 @@ def allowed(
 
 
 def matrix(states: States, networks: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return loss → network → the strongest state of the network's parameters.
+    """Return loss → network → the strongest state of the gradients by the network's parameters.
 
     A network in which any parameter has a value can be changed by the loss.
+
+    Args:
+        states: loss → parameter → state.
+        networks: names.
     """
     return {
         loss: {network: _strongest(by_parameter, network) for network in networks}
@@ -68,6 +81,11 @@ def matrix(states: States, networks: Sequence[str]) -> dict[str, dict[str, str]]
 
 
 def _strongest(by_parameter: Mapping[str, str], network: str) -> str:
-    """Return the strongest state among a network's parameters; ``absent`` where it has none."""
+    """Return the strongest state among a network's parameters; ``absent`` where it has none.
+
+    Args:
+        by_parameter: parameter → state of its gradient.
+        network: name.
+    """
     own = (state for name, state in by_parameter.items() if matches(name, (network,)))
     return max(own, key=STRENGTH.index, default="absent")

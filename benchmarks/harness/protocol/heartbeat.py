@@ -46,7 +46,7 @@ class Heartbeat:
 
     @property
     def cell(self) -> str | None:
-        """Return the strategy or recipe that the worker is at."""
+        """Return the strategy or recipe that the worker is at, None if it is at none."""
         name: bytes = LAYOUT.unpack_from(self._shared)[1]
         return name.rstrip(b"\0").decode(errors="replace") or None
 

@@ -122,7 +122,9 @@ class Canaries(Timing):
         return self.do_time(calls, 0.0, least, seed, products=None)["samples"]
 
     def _products_for(self, canaries: Any) -> int:
-        """Return how many matrix products take `WORK_SECONDS` on this machine, without a call's own cost.
+        """Return how many matrix products take `WORK_SECONDS` on this machine.
+
+        What a call costs beside its products is left out.
 
         Args:
             canaries: the framework's programs of known work.
