@@ -1,9 +1,10 @@
 """Tiers of the tests, and how they share the machine where several processes run them.
 
-A test is fast unless it is marked ``slow``. Everything in ``tests/system`` is slow unless it is
-marked ``smoke``; `benchmarks.harness.selection.check_tiers` decides for the checks in
-``benchmarks``. A test marked ``serial`` measures time, or judges how long something took: it must
-have the machine to itself. The Makefile says which of them run together.
+A test is fast unless it is marked ``slow``. Everything in ``tests/system``, and what tests the
+research in ``benchmarks/evaluation``, is slow unless it is marked ``smoke``.
+`benchmarks.harness.selection.check_tiers` decides for the checks in ``benchmarks``. A test marked
+``serial`` measures time, or judges how long something took: it must have the machine to itself. The
+Makefile says which of them run together.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 
 import pytest
 
-SYSTEM = Path(__file__).parent / "tests" / "system"
+TESTS = Path(__file__).parent / "tests"
+MOSTLY_SLOW = (TESTS / "system", TESTS / "unit" / "evaluation")
 BYTES_PER_PROCESS = 2 * 2**30  # two processes of each framework
 
 
@@ -80,7 +82,8 @@ def scope(nodeid: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of whole sessions as slow."""
+    """Mark the tests of whole sessions, and of research on the suite itself, as slow."""
     for item in items:
-        if SYSTEM in item.path.parents and item.get_closest_marker("smoke") is None:
+        mostly_slow = any(folder in item.path.parents for folder in MOSTLY_SLOW)
+        if mostly_slow and item.get_closest_marker("smoke") is None:
             item.add_marker(pytest.mark.slow)

@@ -10,6 +10,8 @@ from benchmarks.evaluation import protocol_example, protocol_page
 from benchmarks.harness.protocol import messages
 from benchmarks.harness.protocol.operations import OPERATIONS
 
+pytestmark = pytest.mark.smoke
+
 
 def assert_of_type(value: Any, declared: Any) -> None:
     """Fail unless the keys of a value, at every depth, are those that its type declares."""

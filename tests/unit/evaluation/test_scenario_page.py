@@ -12,6 +12,8 @@ from benchmarks.evaluation.scenario_diagram import diagram
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import CATALOGUE, Variant
 
+pytestmark = pytest.mark.smoke
+
 LINK = re.compile(r"\]\(\.\./([^)#]+)\)")
 
 
