@@ -54,9 +54,10 @@ class EagerCompiler:
         return nullcontext()
 
     def watching(self, mode: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
-        """Return a context in which the operations of compiled graphs run under this mode.
+        """Return a context in which this dispatch mode sees the operations that a program runs.
 
-        ``mode`` is a dispatch mode, such as a counter of FLOPs.
+        ``mode`` is a dispatch mode, such as a counter of FLOPs. As nothing is compiled here, the
+        mode itself is that context; `WholeCompiler` passes it on to the compiled graphs.
         """
         return mode
 

@@ -160,7 +160,11 @@ def _flow_rows(variants: Mapping[str, Variant]) -> Iterator[list[str]]:
 
 
 def _effect(variant: Variant, loss: str, network: str) -> str:
-    """Return the effect of the loss on the network: trains, frozen, or a dash for none."""
+    """Return the entry for a loss and a network in the table of the flow.
+
+    It is ``trains``; ``frozen`` where the gradient of the loss would change the network, but must
+    not; a dash where none reaches it; or empty where the variant does not have this network.
+    """
     if network not in variant.networks:
         return ""
     if network not in variant.flow[loss]:
@@ -224,7 +228,11 @@ def _checked(scenario: Scenario) -> str:
 
 
 def _size_rows(scenario: Scenario) -> Iterator[list[str]]:
-    """Yield head and rows of the table of sizes, with all parameters of the first variant."""
+    """Yield head and rows of the table of sizes.
+
+    A row holds the name of a size, its numbers, such as width and batch, and how many parameters
+    (single weights and biases) the networks of the first variant have in all at that size.
+    """
     names = list(next(iter(scenario.sizes.values())))
     first = next(iter(scenario.variants))
     yield [

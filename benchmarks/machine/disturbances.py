@@ -312,9 +312,10 @@ def _gpu_sharing(name: str, gpu: Mapping[str, Any]) -> Finding:
 
 
 def check_counters(grown: Mapping[str, int | None]) -> list[Finding]:
-    """Return a finding for each disturbance during a measurement.
+    """Return four findings about a measurement: stolen CPU time, heat, CPU quota and swapping.
 
-    ``grown`` says by how much each counter of `activity.counters` has grown meanwhile.
+    Each is ok, a warning, or unknown where the system does not count it. ``grown`` says by how much
+    each counter of `activity.counters` has grown during the measurement; None if it is unknown.
     """
     return [
         _stolen(grown),

@@ -1,4 +1,8 @@
-"""Compare two versions in one session, from the request to the saved document."""
+"""Measure two versions in one session, and save the measurements as one document.
+
+A version is code (a git ref or the work tree) with a Python interpreter. The document holds no
+verdicts: `results.regression.document` computes them from it whenever it is shown.
+"""
 
 from __future__ import annotations
 

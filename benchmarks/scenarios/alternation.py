@@ -1,4 +1,8 @@
-"""Specify the alternations: two players that are trained in turns. A variant is one turn."""
+"""Specify the alternations: scenarios of two networks that are trained in turns.
+
+A variant is one turn, in which one network trains and the other is frozen. In one turn alone,
+``joint`` of `AUTOENCODER`, both train.
+"""
 
 from __future__ import annotations
 

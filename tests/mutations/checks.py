@@ -17,9 +17,7 @@ BOUNDS = f"{RULES}::test_bounds_are_those_that_the_documentation_gives"
 STATES = f"{RULES}::test_each_state_of_a_gradient_is_right_in_its_own_place"
 UPDATE_SHARE = f"{GATE}::test_update_may_be_off_by_a_share_of_the_change_and_no_more"
 TYPED = f"{FAULTS_TEST}::test_fault_is_typed_and_the_group_goes_on"
-FREEZE_GATED = (
-    f"{FAULTS_TEST}::test_freeze_is_gated_by_what_the_recipe_may_compute_and_nothing_may_move"
-)
+GATED = f"{FAULTS_TEST}::test_freeze_is_gated_by_what_the_recipe_may_compute_and_nothing_may_move"
 
 FAULTS = (
     Fault(
@@ -330,7 +328,7 @@ FAULTS = (
         '"no_gradient": [] if strategy_of(name) in WASTEFUL else frozen,',
         '"no_gradient": [],',
         "a recipe that saves nothing passes for one that does",
-        (FREEZE_GATED,),
+        (GATED,),
     ),
     Fault(
         "nothing_must_keep_still",
@@ -338,7 +336,7 @@ FAULTS = (
         '"still": [] if strategy_of(name) == UNFROZEN else frozen,',
         '"still": [],',
         "what is frozen moves in a timed step",
-        (FREEZE_GATED,),
+        (GATED,),
     ),
     Fault(
         "dead_tensors_pass",

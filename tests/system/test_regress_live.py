@@ -27,6 +27,7 @@ OWN = (
     "--scenario-path=my_network.py", "--variant=whole", "--framework=torch", "--phase=gradient",
     "--strategy=summed",
 )  # fmt: skip
+OLD = "edd25f0"  # the last commit whose worker was one module, benchmarks/harness/worker.py
 WAIT = 240.0  # for a line that the command will print; a busy machine takes long
 # so that Ctrl-C counts even where whoever runs the tests has it ignored
 MAIN = (
@@ -121,6 +122,23 @@ def test_a_wrong_gradient_in_the_work_tree_is_found_at_once(clone: Path, framewo
     assert "✗ wrong gradients" in done.stdout, done.stdout
     told = " ".join(done.stdout.split())
     assert "head's float64 gradients are not those of base: net1.linear" in told
+
+
+def test_a_base_whose_worker_was_one_module_is_compared(clone: Path) -> None:
+    """Workers of before the packages speak the same protocol, version 1."""
+    pytest.importorskip("torch")
+    if subprocess.run(["git", "cat-file", "-e", OLD], cwd=clone, check=False).returncode:
+        pytest.skip(f"the history of this clone does not reach back to {OLD}")
+    arguments = [*ONE_CELL, "--framework=torch", "--budget=2m", "--json"]
+    words = command(clone.parent, *arguments)
+    words[words.index("HEAD")] = OLD
+    done = subprocess.run(
+        words, cwd=clone, env=environment(clone.parent), capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 1, 3), done.stderr  # of a verdict, or of not told
+    (cell,) = json.loads(done.stdout)["cells"]
+    assert len(cell["seconds"]["wall"]) >= 10, cell
+    assert left(clone.parent) == []
 
 
 def own_repository(tmp_path: Path) -> Path:

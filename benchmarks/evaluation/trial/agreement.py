@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.evaluation.trial import plan, real, replay, tools, traces
-from benchmarks.evaluation.trial.replay import OtherTools
+from benchmarks.evaluation.trial import plan, real, replay, replay_tools, tools, traces
+from benchmarks.evaluation.trial.replay_tools import OtherTools
 from benchmarks.evaluation.trial.traces import TraceError
 from results.statistics.estimators import Array
 
@@ -64,7 +64,7 @@ def _compare(tool: str, others: OtherTools, fraction: float) -> tuple[Any, Any]:
         "base": dict(zip(names, [rows.tolist() for rows in base], strict=True)),
         "head": dict(zip(names, [rows.tolist() for rows in head], strict=True)),
     }
-    rule = next(r for r in tools.rules(others.count * replay.PYPERF_VALUES) if r.tool == tool)
+    rule = next(r for r in tools.rules(others.count * replay_tools.PYPERF_VALUES) if r.tool == tool)
     by_rule = [
         bool(rule.alarms(b.reshape(1, -1), h.reshape(1, -1))[0])
         for b, h in zip(base, head, strict=True)

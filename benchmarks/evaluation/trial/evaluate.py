@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.evaluation.trial import plan, rates, replay, traces, tuning
-from benchmarks.evaluation.trial.replay import OtherTools, OurSessions
+from benchmarks.evaluation.trial import plan, rates, replay, replay_tools, traces, tuning
+from benchmarks.evaluation.trial.replay import OurSessions
+from benchmarks.evaluation.trial.replay_tools import OtherTools
 from benchmarks.evaluation.trial.traces import LaunchSet, TraceError
 from benchmarks.evaluation.trial.tuning import Constants
 from results.statistics import launch_pairs
@@ -147,11 +148,11 @@ def _tool_figures(
     smaller = min(tuning_half.count, report_half.count)  # a threshold is only valid for one count
     tuning_half.count = report_half.count = smaller
     figures: dict[str, Any] = {"processes": smaller, "missing": {}}
-    figures["tools"], figures["missing"] = replay.tool_figures(
+    figures["tools"], figures["missing"] = replay_tools.tool_figures(
         tuning_half, report_half, rate, [*seed, 4]
     )
     try:
-        figures["by_seconds"] = replay.alarms_by_seconds(report_half, [*seed, 5])
+        figures["by_seconds"] = replay_tools.alarms_by_seconds(report_half, [*seed, 5])
     except TraceError as error:
         figures["by_seconds"], figures["missing"]["by_seconds"] = None, str(error)
     return figures

@@ -17,7 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.evaluation.trial import plan, real, recorder, replay, tools, traces, tuning
+from benchmarks.evaluation.trial import (
+    plan,
+    real,
+    recorder,
+    replay,
+    replay_tools,
+    tools,
+    traces,
+    tuning,
+)
 from benchmarks.evaluation.trial.plan import OURS, SUBJECTS, Subject
 from benchmarks.evaluation.trial.subjects import Subjects
 from benchmarks.evaluation.trial.traces import LaunchSet, Meta
@@ -212,7 +221,7 @@ def _job(subjects: Subjects, spins: Mapping[str, float]) -> dict[str, Any]:
             "cache": subjects.cache,
             "spin": spins[subject.id],
         }
-    return {"live": entries, "rounds": PROCESSES, "repeat": replay.ASV_SAMPLES}
+    return {"live": entries, "rounds": PROCESSES, "repeat": replay_tools.ASV_SAMPLES}
 
 
 def _with_pytest(folder: Path, job: Mapping[str, Any]) -> set[str]:

@@ -54,7 +54,7 @@ def power_of(power: Mapping[str, Any], fraction: str) -> tuple[int, int]:
 def best_setting(entry: Mapping[str, Any]) -> str:
     """Return the name of the tool's setting that finds most slowed cells on the tuning half.
 
-    ``entry`` are the figures of one tool in `replay.tool_figures`; the settings alarm equally
+    ``entry`` are the figures of one tool in `replay_tools.tool_figures`; the settings alarm equally
     often.
     """
     settings = entry["settings"]

@@ -1,4 +1,8 @@
-"""Run the checks of correctness in workers, without a clock."""
+"""Run the computations that the tests of correctness compare, in workers and without a clock.
+
+`CheckWorkers` keeps the workers and returns what they compute: gradients, flows, trained weights,
+observations of traps. `plan` describes a training for it; `assert_raised` tests a recorded error.
+"""
 
 from __future__ import annotations
 

@@ -337,9 +337,10 @@ class Launch:
         return error
 
     def _last_stderr_lines(self) -> list[str]:
-        """Return the last five lines on stderr.
+        """Return the last five lines on stderr; none after the worker has been killed.
 
-        One line is not enough: C++ may name the reason for an abort in the line before its last.
+        The error of a crash shows the last one. All five are searched for a lack of memory, as C++
+        may name the reason for an abort in the line before its last.
         """
         if self._stderr.closed:
             return []

@@ -230,7 +230,11 @@ def _two(ratio: Mapping[str, Any]) -> tuple[bool | None, str]:
 
 
 def _call_overhead(launches: Sequence[CanaryAnswers]) -> Array:
-    """Return for each launch the seconds of a call that its matrix product does not take."""
+    """Return the seconds that a call costs beside its one matrix product, for each launch.
+
+    The seconds of a product are those of the canaries' work divided by its number of products. The
+    message of canary ``twice`` names the median over launches.
+    """
     call = lower_quartiles([one["samples"]["call"] for one in launches])
     return call - _work(launches)[0] / [one["products"] for one in launches]
 

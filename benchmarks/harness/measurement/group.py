@@ -66,7 +66,11 @@ class GroupMeasurement:
         self._spent: dict[str, float] = {}
 
     def report(self) -> GroupReport:
-        """Return what concerns the group as a whole, and begin to count busy seconds anew."""
+        """Return what belongs to the group and to none of its cells; see `GroupReport`.
+
+        That is a worker's description, the wall seconds of each activity, the seconds in which a
+        worker was busy since the last report, why no launch was added, and the proven flows.
+        """
         return {
             "described": self._described,
             "spent": self._spent,

@@ -47,7 +47,11 @@ class Preparation:
             self.prepare_more(launches[1:])
 
     def prepare_more(self, launches: list[Launch]) -> None:
-        """Prepare launches that find compiled programs in the cache."""
+        """Prepare launches after the first one, which has filled the cache of compiled programs.
+
+        In compiled modes all are prepared at once; in eager mode one after another, as eager work
+        uses every core.
+        """
         if self.job["mode"] != EAGER:
             self.prepare(launches)  # tracing takes one core each: all at once
         else:

@@ -56,10 +56,11 @@ def time_text(spent: Mapping[str, float], worker_seconds: float, wall: float) ->
 
 
 def print_ratios(run: Run, terminal: pytest.TerminalReporter) -> None:
-    """Print the ratios of a run with their verdicts, at the width of the terminal.
+    """Print the ratios of a run with their verdicts, and the number of verdicts of each kind.
 
-    With ``--precision``, print also why measuring each group stopped. If the output is no terminal,
-    the width is 100 columns.
+    Lines are as wide as the terminal, but at least 80 columns; 100 if the output is no terminal.
+    With ``--precision``, print also how many groups reached that precision, and how many stopped
+    at the last launch or at the time limit.
     """
     width = max(80, terminal._tw.fullwidth) if terminal.isatty else 100
     lines = [

@@ -86,7 +86,10 @@ def _read(file: Path) -> list[Scenario]:
 
 
 def _listed(file: Path) -> Sequence[Any]:
-    """Run the file and return its ``SCENARIOS``; raise `SpecError` if that is no filled tuple."""
+    """Run the file and return its ``SCENARIOS``, a tuple or a list that is not empty.
+
+    Raise `SpecError` if there is none, or if running the file raises an exception.
+    """
     scenarios = getattr(_execute(file), "SCENARIOS", None)
     if scenarios is None:
         raise SpecError(f"{file.name}: no SCENARIOS; end the file with SCENARIOS = (MY_NETWORK,)")

@@ -151,7 +151,10 @@ def _networks(pairs: Sequence[FrameworkRatio]) -> Paragraph:
 
 
 def _representative(pairs: Sequence[FrameworkRatio]) -> FrameworkRatio:
-    """Return the pair that stands for a network: at its largest size, the baseline if it was timed.
+    """Return the pair that stands for a scenario in the list of who is faster on which network.
+
+    It is taken at the largest size: of the baseline if that was timed, else of another strategy.
+    Of several phases the first one in `PHASE_PREFERENCE` counts.
 
     Args:
         pairs: all pairs of one scenario.

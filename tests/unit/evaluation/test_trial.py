@@ -18,6 +18,7 @@ from benchmarks.evaluation.trial import (
     plan,
     rates,
     replay,
+    replay_tools,
     report,
     summary,
     tools,
@@ -137,7 +138,7 @@ def test_intervals_of_replayed_sessions_cover_the_truth() -> None:
 
 def test_base_and_head_of_the_other_tools_share_no_process(recorded: Path) -> None:
     sets = replay.select_sets(traces.load_all(recorded), "report", "quiet")
-    others = replay.OtherTools.from_sets(sets, 8)
+    others = replay_tools.OtherTools.from_sets(sets, 8)
     for base, head in others.draw(tools.BENCHSTAT, 50, [1]):
         for left, right in zip(base, head, strict=True):
             assert not set(left) & set(right)
@@ -147,7 +148,7 @@ def test_base_and_head_of_the_other_tools_share_no_process(recorded: Path) -> No
 def test_single_process_tool_needs_two_runs(recorded: Path) -> None:
     sets = replay.select_sets(traces.load_all(recorded), "report", "quiet")[: plan.LONG_CYCLE]
     with pytest.raises(TraceError, match="fewer than two launches; record more"):
-        replay.OtherTools.from_sets(sets, 8).medians(10, [1])
+        replay_tools.OtherTools.from_sets(sets, 8).medians(10, [1])
 
 
 @pytest.mark.slow
