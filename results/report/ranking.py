@@ -58,7 +58,7 @@ class StrategySummary:
 
     @property
     def always_in_front(self) -> bool:
-        """Whether the strategy is in front in every group in which it was timed."""
+        """Return whether the strategy is in front in every group in which it was timed."""
         return 0 < self.groups == self.front
 
     @property

@@ -54,10 +54,10 @@ class Fault:
         return changed
 
     def narrowed(self) -> tuple[str, ...]:
-        """What keeps the run small, as pytest's arguments."""
+        """Return pytest's arguments that keep the run small: a scenario, a part of a name."""
         scenario = ("--scenario", self.scenario) if self.scenario else ()
         return (*scenario, *(("-k", self.narrow) if self.narrow else ()))
 
     def arguments(self) -> tuple[str, ...]:
-        """What pytest is called with."""
+        """Return pytest's arguments: the checks, and what keeps the run small."""
         return (*self.checks, *self.narrowed())
