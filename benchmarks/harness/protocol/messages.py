@@ -73,6 +73,7 @@ class ShapesRequest(TypedDict):
     family: str  # module of the implementation, or path of a user's own spec
     build: str  # function in this module that builds the networks
     arguments: dict[str, Any]  # sizes that the function takes
+    names: NotRequired[list[str] | None]  # names that the scenario gives to parameters
 
 
 class ProblemSpec(TypedDict):
