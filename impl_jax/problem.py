@@ -114,7 +114,7 @@ class Stage:
         statistics, weights = state(self.buffers, buffers), state(self.parameters, parameters)
         seeds = nnx.from_flat_state(
             [
-                (path, _generator(leaf[...], seed=keys.get(path, 0)))
+                (path, _generator(leaf, seed=keys.get(path, 0)))
                 for path, leaf in nnx.to_flat_state(self._split[2])
             ]
         )

@@ -84,10 +84,12 @@ class Session:
             build: the function that returns the scenario's stages.
             problem_spec: the scenario as plain data: ``arguments`` of ``build``, names of the
                 ``networks``, ``reach`` (loss → parameters that it reaches), names of the ``frozen``
-                parameters, and ``optimizer``.
+                parameters, ``optimizer``, and ``layouts`` of the data and of outputs.
             data: arrays in the canonical layout (torch's), by name.
         """
-        inputs = {n: self._put(layout.data_in(a, self.dtype)) for n, a in data.items()}
+        layouts = problem_spec.get("layouts", {})
+        arrays = {n: layout.data_in(a, self.dtype, layouts.get(n)) for n, a in data.items()}
+        inputs = {name: self._put(array) for name, array in arrays.items()}
         stages = self.build_stages(build, problem_spec["arguments"])
         problem = Problem(stages, inputs, problem_spec["reach"], problem_spec["frozen"])
         return OpenProblem(self, build, problem, problem_spec)
@@ -304,14 +306,14 @@ class OpenProblem:
     def _trained(self, training: Training) -> dict[str, Any]:
         """Return the results of a training that has ended, as `train` describes them."""
         constants = {**self.problem.constants, "buffers": training.buffers}
+        layouts = self.problem_spec.get("layouts", {})
         outputs = self.problem.outputs(training.parameters, constants)
+        arrays = {n: v for n, v in outputs.items() if isinstance(v, jax.Array)}
         moments, steps = optimizers.memory(training.state)
         return {
             "weights": self._canonical(training.parameters),
             "buffers": self._canonical(training.buffers),
-            "outputs": {
-                n: layout.data_out(v) for n, v in outputs.items() if isinstance(v, jax.Array)
-            },
+            "outputs": {n: layout.data_out(v, layouts.get(n)) for n, v in arrays.items()},
             "moments": self._canonical(moments),
             "steps": steps,
             "state_bytes": optimizers.state_bytes(training.state),

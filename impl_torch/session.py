@@ -87,10 +87,14 @@ class Session:
             build: the function that returns the scenario's stages.
             problem_spec: the scenario as plain data: ``arguments`` of ``build``, names of the
                 ``networks``, ``reach`` (loss → parameters that it reaches), names of the ``frozen``
-                parameters, and ``optimizer``.
+                parameters, ``optimizer``, and ``layouts`` of the data and of outputs.
             data: arrays in the canonical layout (torch's), by name.
         """
-        inputs = {n: layout.data_in(a, self.dtype).to(self.device) for n, a in data.items()}
+        layouts = problem_spec.get("layouts", {})
+        inputs = {
+            n: layout.data_in(a, self.dtype, layouts.get(n)).to(self.device)
+            for n, a in data.items()
+        }
         stages = self.build_stages(build, problem_spec["arguments"])
         problem = Problem(stages, inputs, problem_spec["reach"], problem_spec["frozen"])
         return OpenProblem(self, build, problem, problem_spec)
@@ -283,16 +287,16 @@ class OpenProblem:
     def _trained(self, training: Training) -> dict[str, Any]:
         """Return the results of a training that has ended, as `train` describes them."""
         problem, weights = self.problem, self.weights()
+        layouts = self.problem_spec.get("layouts", {})
         buffers = {n: layout.parameter_out(b) for n, b in problem.buffers.items()}
         with torch.no_grad():
             outputs = problem.outputs()  # in train mode this moves the buffers once more
+        arrays = {n: v for n, v in outputs.items() if isinstance(v, torch.Tensor)}
         moments, steps = optimizers.memory(training.steppers, problem.parameters)
         return {
             "weights": weights,
             "buffers": buffers,
-            "outputs": {
-                n: layout.data_out(v) for n, v in outputs.items() if isinstance(v, torch.Tensor)
-            },
+            "outputs": {n: layout.data_out(v, layouts.get(n)) for n, v in arrays.items()},
             "moments": {n: layout.parameter_out(m) for n, m in moments.items()},
             "steps": steps,
             "state_bytes": optimizers.state_bytes(training.steppers),

@@ -87,6 +87,7 @@ class ProblemSpec(TypedDict):
     flow: dict[str, list[str]]  # loss → parameters that it may change
     frozen: list[str]  # parameters that must not change
     optimizer: dict[str, Any]  # kind, settings, arrangement over networks, rates of layers
+    layouts: NotRequired[dict[str, str]]  # input, target or network → image, sequence, as it is
 
 
 class OpenRequest(TypedDict):
