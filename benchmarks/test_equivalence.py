@@ -79,7 +79,7 @@ def test_names_and_shapes_are_the_specs(
     problem_spec = workers.files(problem).problem_spec
     builder = {name: problem_spec[name] for name in ("family", "build", "arguments")}
     shapes = workers.open(problem, framework).ask("shapes", **builder, names=list(tensors))
-    assert shapes == expected
+    assert shapes == expected, f"built {shapes}, the spec says {expected}"
 
 
 def test_float64_references_agree_between_frameworks(
@@ -91,7 +91,7 @@ def test_float64_references_agree_between_frameworks(
     trained = set(workers.files(problem).problem_spec["frozen"]) ^ set(
         spec(problem).parameters_of(*problem[1:])
     )
-    assert set(first) == trained
+    assert set(first) == trained, f"gradients of {sorted(first)}, should be {sorted(trained)}"
 
 
 def test_reference_is_confirmed_by_central_differences(
@@ -114,14 +114,15 @@ def test_reference_is_confirmed_by_central_differences(
         directions=str(path),
         step=STEP,
     )
-    assert list(measured) == list(grads)
+    assert list(measured) == list(grads), "a tensor was not moved along its direction"
     flow_of = workers.files(problem).problem_spec["flow"]
     norm = np.sqrt(sum(float(np.sum(g**2)) for g in grads.values()))
     for name, grad in grads.items():
         predicted = float(np.sum(grad * directions[name]))
         reaching = [loss for loss, names in flow_of.items() if name in names]
         along = sum(measured[name][loss] for loss in reaching)
-        assert along == pytest.approx(predicted, rel=ALONG, abs=1e-8 * norm), name
+        close = along == pytest.approx(predicted, rel=ALONG, abs=1e-8 * norm)
+        assert close, f"{name}: the gradient gives {predicted:.9g}, differences {along:.9g}"
 
 
 def test_every_tensor_is_alive_and_no_activation_at_a_kink(
@@ -130,7 +131,8 @@ def test_every_tensor_is_alive_and_no_activation_at_a_kink(
     frameworks = workers.frameworks(problem)
     grads = reference(workers, problem, frameworks[0])
     exact = spec(problem).variants[problem[1]].exact_zero
-    assert zero_gradients.wrongly_declared(spec(problem), *problem[1:], grads) is None
+    wrong = zero_gradients.wrongly_declared(spec(problem), *problem[1:], grads)
+    assert wrong is None, wrong
     zero = spec(problem).zero_gradient
     if spec(problem).file:  # ours declares each tensor that is 0 as a whole
         zero += tuple(whole(zero_elements(workers, problem)))
@@ -181,7 +183,8 @@ def test_flow_is_as_declared_per_loss(
 ) -> None:
     """Each gradient is absent, exactly zero or a value, as the scenario declares for each loss."""
     states = workers.flow(problem, framework)
-    assert list(states) == list(workers.files(problem).problem_spec["reach"])
+    losses = list(workers.files(problem).problem_spec["reach"])
+    assert list(states) == losses, f"losses {list(states)}, should be {losses}"
     wrong = list(flow.mistakes(states, spec(problem), problem[1], framework))
     assert not wrong, "\n".join(wrong)
 

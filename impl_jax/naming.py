@@ -30,14 +30,15 @@ def name_once(
     """
     variables, names = {}, dict[int, list[str]]()
     for stage, network in networks.items():
-        state = nnx.split(network, (nnx.BatchStat, nnx.RngState), ...)[2]
-        for path, variable in [*nnx.to_flat_state(state), *_occurrences(network)]:
+        split: Any = nnx.split(network, (nnx.BatchStat, nnx.RngState), ...)
+        for path, variable in [*nnx.to_flat_state(split[2]), *_occurrences(network)]:
             if isinstance(variable, (nnx.BatchStat, nnx.RngState)):
                 continue
             variables[id(variable)] = variable
             own, name = names.setdefault(id(variable), []), f"{stage}.{canonical(path)}"
             own += [] if name in own else [name]
-    named, tied = {}, {}
+    named: dict[str, Any] = {}
+    tied: dict[str, str] = {}
     for identity, own in names.items():
         chosen = next((name for name in own if name in known), own[0])
         named[chosen] = variables[identity]

@@ -129,7 +129,8 @@ def _described(stage: Stage, path: Path) -> str:
         stage: whose network holds the generator.
         path: nnx's path to the generator's state.
     """
-    module, names = stage.network, [stage.name]
+    module: Any = stage.network
+    names = [stage.name]
     for part in path:
         child = module[part] if isinstance(part, int) else getattr(module, str(part))
         if not isinstance(child, nnx.Module):

@@ -26,7 +26,8 @@ def name_once(
     for stage, network in networks.items():
         for name, parameter in network.named_parameters(remove_duplicate=False):
             names.setdefault(parameter, []).append(f"{stage}.{name}")
-    parameters, tied = {}, {}
+    parameters: dict[str, nn.Parameter] = {}
+    tied: dict[str, str] = {}
     for parameter, own in names.items():
         chosen = next((name for name in own if name in known), own[0])
         parameters[chosen] = parameter

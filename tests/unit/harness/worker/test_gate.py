@@ -151,7 +151,7 @@ def test_gradient_that_is_wrongly_zero_is_caught_whatever_is_zero_beside_it() ->
     }
     program = FinishedProgram({}, {})
     for gradient, passes in (([3.0, 1e-8, 4.0], True), ([3.0, 0.0, 0.0], False)):
-        program.gradients = lambda g=gradient: {"net2.w": np.array(g, np.float32)}  # type: ignore[misc]
+        program.gradients = lambda g=gradient: {"net2.w": np.array(g, np.float32)}  # type: ignore[misc, method-assign]
         changes = {"phase": "gradient", "no_gradient": []}
         verdict = gate.judge(program, true, rules(**changes))["equivalence"]
         assert (verdict == "pass") == passes, verdict
