@@ -227,7 +227,7 @@ class PrepareRequest(TypedDict):
     phase: str  # backward, gradient or step
     mode: str  # eager, compile, compile_networks or jit
     cells: dict[str, GateRules]  # strategy or recipe → its own bounds
-    reference: str  # .npz of the float64 reference
+    reference: str  # .npz: `gradient/…`, masks `zero/…`; in phase step `start/…`, `updated/…`
     rules: GateRules  # bounds of all cells
     count: bool  # whether to count FLOPs and saved bytes
     products: bool  # whether to list matrix products as well
