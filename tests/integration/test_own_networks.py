@@ -272,6 +272,7 @@ def test_input_of_another_precision_ends_the_opening(monkeypatch: pytest.MonkeyP
         dtypes = {n: d for n, d in dtypes.items() if d != "absent"}
         monkeypatch.setattr(OpenProblem, "input_dtypes", lambda _, d=dtypes: d)
         answer = worker.answer({"op": "open", **request})
+        assert not answer["ok"], "an input of another precision went through"
         error: Any = answer["error"]
         assert f"the input x arrives as {wrong}, should be float32" in error["message"]
     files.close()
