@@ -92,7 +92,13 @@ AnyRecord = Mapping[str, Any]
 
 
 class RecordError(Exception):
-    """Raised where a run cannot be read, written or found, with one line for the user."""
+    """Raised where a run cannot be read, written or found, with one line for the user.
+
+    The line may quote a file, or the name of one, and is cleaned like any text of a file.
+    """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(clean(message, None))
 
 
 @dataclass(frozen=True)

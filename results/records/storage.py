@@ -134,8 +134,15 @@ def load_run(path: Path | str, *, samples: bool = True) -> Run:
 
 
 def find_runs(folder: Path | str) -> list[Path]:
-    """Return the JSON files of all runs under the folder, of all machines, newest last (by id)."""
-    runs = (path for path in Path(folder).glob("*/*.json") if RUN_ID.fullmatch(path.stem))
+    """Return the JSON files of all runs under the folder, of all machines, newest last (by id).
+
+    Files and folders whose names a run would not have are none.
+    """
+    runs = (
+        path
+        for path in Path(folder).glob("*/*.json")
+        if RUN_ID.fullmatch(path.stem) and FOLDER_NAME.fullmatch(path.parent.name)
+    )
     return sorted(runs, key=lambda path: (path.stem, path.parent.name))
 
 

@@ -33,35 +33,38 @@ def clean(text: object, most: int | None = MOST, *, lines: bool = False) -> str:
     if most is not None and len(whole) > most:
         whole = f"{whole[: most - 1]}…"
     if whole.isascii() and whole.isprintable():  # nearly every text, and five times as fast
-        return whole.strip()
+        return whole if lines else whole.strip()
     whole = whole.encode("utf-8", "replace").decode()
     kept = "\n" if lines else ""
-    return "".join(c if c.isprintable() or c in kept else " " for c in whole).strip()
+    whole = "".join(c if c.isprintable() or c in kept else " " for c in whole)
+    return whole if lines else whole.strip()
 
 
-def cleaned(value: Any, deepest: int = 20, *, lines: bool = False) -> Any:
+def cleaned(value: Any, *, most: int = MOST, lines: bool = False, deepest: int = 20) -> Any:
     """Return a value of JSON in which every text is clean, the keys of objects included.
 
     Args:
         value: lists, objects, texts, numbers, true, false and null, in any nesting.
-        deepest: how many lists and objects may be inside each other.
+        most: characters of a text, see `clean`.
         lines: whether line breaks stay, see `clean`.
+        deepest: how many lists and objects may be inside each other.
 
     Raises:
         TooDeep: there are more.
     """
     if isinstance(value, str):
-        return clean(value, lines=lines)
+        return clean(value, most, lines=lines)
     if not isinstance(value, list | Mapping):
         return value
     if deepest == 0:
         raise TooDeep("nested too deeply")
+
+    def inner(item: Any) -> Any:
+        return cleaned(item, most=most, lines=lines, deepest=deepest - 1)
+
     if isinstance(value, list):
-        return [cleaned(item, deepest - 1, lines=lines) for item in value]
-    return {
-        clean(key, lines=lines): cleaned(item, deepest - 1, lines=lines)
-        for key, item in value.items()
-    }
+        return [inner(item) for item in value]
+    return {inner(key): inner(item) for key, item in value.items()}
 
 
 def is_name(value: Any, most: int = 200) -> bool:

@@ -7,9 +7,6 @@ dropped, and a cache that cannot be read is built again: the runs themselves are
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +16,8 @@ import numpy as np
 
 from results.records import storage
 from results.records.record import CELL_FIELDS, RecordError, Run, cell_fields
+from results.regression import history_cache
+from results.regression.history_cache import NUMBERS, TEXTS
 from results.statistics.estimators import Array
 
 if TYPE_CHECKING:
@@ -26,11 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CACHE = ".history.parquet"
-METADATA = "cascade-bench"  # the key of the cache's own data in the Parquet file
-LAYOUT = 2  # the version of the cache's columns; a cache of another version is built again
-# The columns, beside "file"; "frozen" has the seconds of the machine reference.
-TEXTS = ("machine", "run", "started", "commit", "code", "outcome", *CELL_FIELDS)
-NUMBERS = ("seconds", "low", "high", "frozen")
+UNREADABLE = "unreadable"  # in place of size and time of a file
 
 
 @dataclass(frozen=True)
@@ -88,11 +83,11 @@ def load(folder: Path | str) -> History:
     stamps = _stamps(top)
     if not stamps:
         raise RecordError(f"no run under {top}; {storage.MEASURE}")
-    table, cached_stamps = _cached(top / CACHE)
+    table, cached_stamps = history_cache.read(top / CACHE)
     fresh: list[dict[str, list[Any]]] = []
     unread: dict[str, str] = {}
     for name, stamp in stamps.items():
-        if cached_stamps.get(name) != stamp:
+        if stamp == UNREADABLE or cached_stamps.get(name) != stamp:
             try:
                 fresh.append(_rows(storage.load_run(top / name, samples=False), name))
             except RecordError as error:
@@ -102,7 +97,9 @@ def load(folder: Path | str) -> History:
         table = _without(table, stale)
     whole = _joined(table, _table(fresh))
     if fresh or stale:
-        _write_cache(whole, {n: s for n, s in stamps.items() if n not in unread}, top / CACHE)
+        history_cache.write(
+            whole, {n: s for n, s in stamps.items() if n not in unread}, top / CACHE
+        )
     return History(_sorted_rows(whole), unread, len(fresh))
 
 
@@ -132,29 +129,15 @@ def _stamps(top: Path) -> dict[str, str]:
     """
     stamps = {}
     for path in storage.find_runs(top):
-        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+        try:
             status = path.stat()
-            stamps[str(path.relative_to(top))] = f"{status.st_size}-{status.st_mtime_ns}"
+            stamp = f"{status.st_size}-{status.st_mtime_ns}"
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        except OSError:  # such as a link that leads back to itself; reading it says which
+            stamp = UNREADABLE
+        stamps[str(path.relative_to(top))] = stamp
     return stamps
-
-
-def _cached(path: Path) -> tuple[pa.Table | None, dict[str, str]]:
-    """Return the cached rows and the stamps of the files that they come from.
-
-    None and an empty mapping where the cache is unreadable or of another version.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path, memory_map=False)
-        metadata = json.loads((table.schema.metadata or {})[METADATA.encode()])
-        columns = {*TEXTS, *NUMBERS, "file"}
-        if metadata["layout"] != LAYOUT or not columns <= set(table.column_names):
-            return None, {}
-        return table, dict(metadata["stamps"])
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-        return None, {}
 
 
 def _without(table: pa.Table, files: Iterable[str]) -> pa.Table:
@@ -228,18 +211,6 @@ def _table(parts: Sequence[Mapping[str, Sequence[Any]]]) -> pa.Table | None:
     numbers = {name: [v for part in parts for v in part.get(name, ())] for name in NUMBERS}
     arrays = {n: pa.array(v, pa.string()).dictionary_encode() for n, v in texts.items()}
     return pa.table(arrays | {n: pa.array(v, pa.float64()) for n, v in numbers.items()})
-
-
-def _write_cache(table: pa.Table, stamps: Mapping[str, str], path: Path) -> None:
-    """Write the cache; where that is impossible, the next load reads the runs again."""
-    import pyarrow.parquet as pq
-
-    metadata = json.dumps({"layout": LAYOUT, "stamps": dict(stamps)})
-    whole = table.unify_dictionaries().replace_schema_metadata({METADATA: metadata})
-    buffer = io.BytesIO()
-    pq.write_table(whole, buffer, compression="zstd")
-    with contextlib.suppress(RecordError):
-        storage.write_whole({path: buffer.getvalue()})
 
 
 def series(history: History, machine: str, **selected: Sequence[str] | None) -> list[Series]:

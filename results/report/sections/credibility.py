@@ -62,7 +62,8 @@ def _gradients(records: Sequence[AnyRecord]) -> Paragraph:
 
 def _percent(error: GradientError) -> str:
     """Return a gradient error relative to its tensor's norm, as a percentage: ``0.0001 %``."""
-    return f"{100 * error.epsilons * EPSILON[error.record['dtype']]:.2g} %"
+    epsilon = EPSILON.get(error.record["dtype"], EPSILON["float32"])  # as they were computed
+    return f"{100 * error.epsilons * epsilon:.2g} %"
 
 
 def _canaries(runs: Sequence[Run]) -> Paragraph:
