@@ -36,7 +36,7 @@ def charts(run: Run) -> dict[str, Chart]:
 
 
 def marks(chart: Chart) -> list[dict[str, Any]]:
-    """Return the data of a chart, as its specification holds it, but for lines that help the eye."""
+    """Return the data of a chart as its specification holds it, without lines for the eye."""
     stored = [rows for node in nodes(chart.spec) for rows in node.get("datasets", {}).values()]
     stored += [node["values"] for node in nodes(chart.spec) if isinstance(node.get("values"), list)]
     found = [mark for rows in stored for mark in rows if isinstance(mark, dict) and len(mark) > 4]
