@@ -59,7 +59,8 @@ def _read(data: bytes) -> tuple[pa.Table, dict[str, str]]:
     stamps = stored["stamps"]
     if stored["layout"] != LAYOUT or {*file.schema_arrow.names} != {*TEXTS, *NUMBERS, "file"}:
         raise ValueError("another layout")
-    if not all(isinstance(part, str) for item in stamps.items() for part in item):
+    texts = isinstance(stamps, dict) and all(isinstance(one, str) for one in stamps.values())
+    if not texts:
         raise ValueError("stamps of another type")
     table = file.read()
     for name in ("file", *TEXTS):
