@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.paths import ROOT
@@ -45,7 +44,8 @@ def searched(examples: int, *, derandomize: bool = True) -> settings:
     return settings(
         max_examples=EXAMPLES or examples,
         derandomize=derandomize and not EXAMPLES,
-        deadline=timedelta(seconds=60),
+        deadline=None,  # `Readers` bounds the time of each command
+        phases=[Phase.generate] if EXAMPLES else [Phase.generate, Phase.shrink],
         database=None,
         suppress_health_check=list(HealthCheck),
     )

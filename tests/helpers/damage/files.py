@@ -174,7 +174,7 @@ def _row(path: Path, damage: Damage) -> None:
 def _rename(path: Path, damage: Damage) -> None:
     """Give a row of samples another name, among them that of another row."""
     entries = list(_entries(path).items())
-    names = ["", "../../outside/0.npy", "a/b/-1.npy", "x/²", "\x1b[31m/0.npy", entries[0][0]]
+    names = ["x", "../../outside/0.npy", "a/b/-1.npy", "x/²", "\x1b[31m/0.npy", entries[0][0]]
     at = damage.place % len(entries)
     entries[at] = (names[damage.choice % len(names)], entries[at][1])
     _pack(path, entries)

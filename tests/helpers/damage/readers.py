@@ -99,10 +99,10 @@ class Readers:
     def _command(self, *arguments: str) -> int:
         """Run one command; return its exit code."""
         out, err = StringIO(), StringIO()
-        begin = time.monotonic()
+        begin = time.process_time()  # other work on the machine does not count
         with redirect_stdout(out), redirect_stderr(err):
             code = main(arguments)
-        assert time.monotonic() - begin < 20, arguments
+        assert time.process_time() - begin < 20, arguments
         assert code in EXIT_CODES
         for text in (out.getvalue(), err.getvalue()):
             assert unprintable(text) == "", (arguments, unprintable(text))
