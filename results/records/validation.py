@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -36,12 +35,6 @@ FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LEAST_SECONDS, MOST_SECONDS = 1e-12, 1e9  # of one call
 MOST_RATIO = 1e12
 ROUNDING = 1e-9  # relative: by so much an estimate may lie outside of its interval
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value is a number that a float holds: JSON's 1e400 is read as infinite."""
-    is_real = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_real and abs(value) <= sys.float_info.max
 
 
 def _is_time(value: Any) -> bool:

@@ -160,8 +160,7 @@ def _rows(run: Run, file: str) -> dict[str, list[Any]]:
         file: the path of the run's file below the folder, for the column "file".
     """
     # Older runs have "frozen_seconds", which includes the cost of a call: not comparable.
-    products = run.settings.get("product_seconds")
-    references = products if isinstance(products, Mapping) else {}
+    references = run.settings.get("product_seconds") or {}
     columns: dict[str, list[Any]] = {name: [] for name in ("file", *TEXTS, *NUMBERS)}
     about = {
         "file": file,
@@ -177,7 +176,7 @@ def _rows(run: Run, file: str) -> dict[str, list[Any]]:
         row["outcome"] = record["outcome"]
         row["seconds"] = seconds.get("estimate")
         row["low"], row["high"] = seconds.get("low"), seconds.get("high")
-        reference = references.get(f"{row['framework']} {row['device']} {row['dtype']}")
+        reference = references.get(f"{row['framework']} {row['device']} {row['dtype']}", ())
         row["frozen"] = _median(reference)
         for name, values in columns.items():
             values.append(row[name])
@@ -190,14 +189,9 @@ def _commit(machine: Mapping[str, Any]) -> str:
     return f"{commit}+" if commit and machine.get("dirty") else commit
 
 
-def _median(launches: Any) -> float | None:
-    """Return the median of a stored list of times, in seconds; None if it holds none.
-
-    Args:
-        launches: the list, as a run's file has it; it may be of another type.
-    """
-    values = launches if isinstance(launches, list) else []
-    times = [value for value in values if isinstance(value, int | float) and value > 0]
+def _median(launches: Sequence[float]) -> float | None:
+    """Return the median of some times, in seconds; None if there is none above 0."""
+    times = [seconds for seconds in launches if seconds > 0]
     return float(np.median(times)) if times else None
 
 
