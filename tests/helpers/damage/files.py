@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,8 +193,11 @@ def _entries(path: Path) -> dict[str, bytes]:
 def _pack(path: Path, entries: list[tuple[str, bytes]]) -> None:
     if path.is_symlink() or path.exists():
         path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
-    methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
-    with zipfile.ZipFile(path, "w", methods[len(entries) % 2]) as archive:
+    methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    with (
+        warnings.catch_warnings(action="ignore"),  # that two entries have one name
+        zipfile.ZipFile(path, "w", methods[len(entries) % 2]) as archive,
+    ):
         for name, data in entries:
             archive.writestr(name, data)
 
