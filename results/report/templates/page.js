@@ -64,6 +64,7 @@
     made.view.addEventListener("click", (_, item) => {
       if (item && item.datum && item.datum.scenario && item.mark.role === "mark") choose(item.datum.scenario);
     });
+    holder.querySelector("summary")?.setAttribute("aria-label", "Save this chart");
     views.set(name, made.view);
     await tell(made.view);
   };
