@@ -148,7 +148,8 @@ def _with_unique_panels(screen: Answer, place: int) -> Answer:
         )
         for question in screen.questions
     ]
-    return replace(screen, questions=questions)
+    picture = screen.picture and replace(screen.picture, name=f"{screen.picture.name}-{place + 1}")
+    return replace(screen, questions=questions, picture=picture)
 
 
 def _with_unique_names(section: Section, place: int) -> Section:
