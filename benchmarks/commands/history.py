@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import options as shared
+from benchmarks.machine.frameworks import install_command
 from results.formatting import one_line
 from results.records.record import RecordError
 from results.terminal.stdout import width_and_colour
@@ -20,7 +21,13 @@ NARROWEST = 80
 def add_command(commands: Any) -> None:
     """Add ``history`` to the commands of `cascade-bench`."""
     parser = commands.add_parser(
-        "history", help="each cell over all runs of this machine, and where its time changed"
+        "history",
+        help="each cell over all runs of this machine, and where its time changed",
+        description="Show the time of each cell over all saved runs of one machine.",
+        examples=(
+            "cascade-bench history --changed",
+            "cascade-bench history --results results/reference --scenario stacked_cascade",
+        ),
     )
     shared.add_results(parser)
     parser.add_argument("--machine", metavar="ID", help="whose runs (default: the newest run's)")
@@ -43,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         loaded = history.load(Path(options.results))
     except ModuleNotFoundError as error:
         raise RecordError(
-            f"history needs {error.name}, not installed here: pip install -e '.[report]'"
+            f"history needs {error.name}, not installed here: {install_command('report')}"
         ) from None
     for name, why in loaded.unread.items():
         print(f"cascade-bench: left out {name}: {one_line(why)}", file=sys.stderr)

@@ -7,15 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import options as shared
+from benchmarks.commands.parsing import exclusive
 from benchmarks.paths import REPORTS
 from results.records import storage
+from results.records.storage import check_writable
 from results.report import collection
 
 
 def add_command(commands: Any) -> None:
     """Add ``report`` to the commands of `cascade-bench`."""
     parser = commands.add_parser(
-        "report", help="the comparison: a page, Markdown, charts, tables; of one run or several"
+        "report",
+        help="the comparison: a page, Markdown, charts, tables; of one run or several",
+        description="Write saved runs as a web page, Markdown, charts and tables.",
+        examples=(
+            "cascade-bench report                       # of the newest run",
+            "cascade-bench report --out page RUN RUN    # of two runs, into the folder page",
+            "cascade-bench report --markdown --results results/reference",
+        ),
     )
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="files or ids of runs (default: the newest)"
@@ -35,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         RecordError: there is no such run, or the report cannot be written.
+        SelectionError: ``--markdown``, which writes nothing, with a folder to write into.
     """
+    exclusive(options, ("markdown", "out"))
     results = Path(options.results)
     paths = [storage.find_run(run, results) for run in options.runs or [None]]
     if options.markdown:
@@ -47,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
     from results.report.writing import write
 
     folder = Path(options.out) if options.out else REPORTS / max(path.stem for path in paths)
+    check_writable(folder)
     for path in write(lambda: collection.load(paths), folder):
         if path.parent == folder:
             print(path)

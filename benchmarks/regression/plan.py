@@ -86,12 +86,13 @@ def choose_cells(
     Args:
         selected: names by field of `Selection`, None for a field that the user left out.
         device: ``cpu`` or ``cuda``.
-        installed: frameworks that at least one side has; cells of others are left out, unless
-            their framework was selected by name.
+        installed: frameworks that at least one side has; cells of others are left out.
 
     Raises:
-        SelectionError: no cell is left to compare.
+        SelectionError: no cell is left to compare, or a framework that was selected by name is
+            installed on neither side.
     """
+    _refuse_frameworks_of_no_side(selected.get("framework") or (), installed)
     external = any(scenario.file for scenario in CATALOGUE.values())
     if not external and not any(names for field, names in selected.items() if field != "framework"):
         cells = _default_cells(device)
@@ -111,9 +112,25 @@ def choose_cells(
     if not cells:
         raise SelectionError(
             "nothing to compare: no cell of this selection can be measured with what is installed "
-            f"({', '.join(installed) or 'neither torch nor jax'}); see `cascade-bench list`"
+            f"({', '.join(installed)}); see `cascade-bench list`"
         )
     return cells
+
+
+def _refuse_frameworks_of_no_side(names: Iterable[str], installed: Collection[str]) -> None:
+    """Raise `SelectionError` if no side has any framework, or one that was selected by name."""
+    if not installed:
+        raise SelectionError(
+            "nothing to compare: neither torch nor jax is installed on either side; install one: "
+            "pip install torch, or: pip install jax flax optax"
+        )
+    named = Selection(framework=tuple(names)).framework or ()
+    missing = [name for name in named if name not in installed]
+    if missing:
+        raise SelectionError(
+            f"--framework {' and '.join(missing)}: installed on neither side; leave it out, or "
+            f"select what there is: --framework {','.join(installed)}"
+        )
 
 
 def _default_cells(device: str) -> list[Cell]:

@@ -106,10 +106,28 @@ def load_run(path: Path | str, *, samples: bool = True) -> Run:
     return Run(**{key: document[key] for key in RUN_KEYS}, samples=matching)
 
 
+def runs_folder(folder: Path | str) -> Path:
+    """Return the folder that holds a folder of runs for each machine.
+
+    It is the folder named, or its folder ``runs`` where only that has runs: a report, such as
+    ``results/reference``, keeps those that it is made of there.
+    """
+    below = Path(folder) / "runs"
+    return below if not _runs_in(Path(folder)) and _runs_in(below) else Path(folder)
+
+
 def find_runs(folder: Path | str) -> list[Path]:
-    """Return the JSON files of all runs under the folder, of all machines, newest last (by id)."""
-    runs = (path for path in Path(folder).glob("*/*.json") if _RUN_ID.fullmatch(path.stem))
-    return sorted(runs, key=lambda path: (path.stem, path.parent.name))
+    """Return the JSON files of all runs under the folder, of all machines, newest last (by id).
+
+    Args:
+        folder: as for `runs_folder`.
+    """
+    return sorted(_runs_in(runs_folder(folder)), key=lambda path: (path.stem, path.parent.name))
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """Return the JSON files of runs that the folders of machines in a folder hold."""
+    return [path for path in folder.glob("*/*.json") if _RUN_ID.fullmatch(path.stem)]
 
 
 def latest_run(folder: Path | str, machine_id: str | None = None) -> Path:
@@ -121,8 +139,15 @@ def latest_run(folder: Path | str, machine_id: str | None = None) -> Path:
     runs = [path for path in find_runs(folder) if machine_id in (None, path.parent.name)]
     if not runs:
         whose = "" if machine_id is None else f" of machine {machine_id}"
-        raise RecordError(f"no run{whose} under {folder}; {MEASURE}")
+        raise RecordError(f"no run{whose} under {folder}; {_way_to_a_run(Path(folder))}")
     return runs[-1]
+
+
+def _way_to_a_run(folder: Path) -> str:
+    """Return what to do where a folder has no run: which one to name, or how to measure one."""
+    if any(_RUN_ID.fullmatch(path.stem) for path in folder.glob("*.json")):
+        return f"it is the folder of one machine: name the one above, {folder.resolve().parent}"
+    return MEASURE
 
 
 def find_run(name: str | None, folder: Path | str) -> Path:

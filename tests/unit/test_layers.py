@@ -147,6 +147,7 @@ ARROWS = {
         "benchmarks.scenarios.external",
         "results",
         "results.records",
+        "results.terminal",
     ),
     "benchmarks.evaluation": (
         "benchmarks.harness.launches",
