@@ -11,6 +11,7 @@ SLOW = pytest.mark.slow  # a process each; what they show is tested in process a
 SESSION = ("pytest", "benchmarks", "-p", "no:cacheprovider")
 
 
+@SLOW
 @pytest.mark.parametrize("missing", ["torch", "jax"])
 def test_list_and_its_cost_mark_what_is_not_installed(missing: str) -> None:
     listed = execute(CLI, "list", "--cost", "--size=seed", without=FRAMEWORKS[missing])
@@ -22,6 +23,7 @@ def test_list_and_its_cost_mark_what_is_not_installed(missing: str) -> None:
     assert 0 < count < int(both.split()[0])
 
 
+@SLOW
 def test_without_frameworks_list_says_how_to_get_one_and_nothing_has_a_cost() -> None:
     listed = execute(CLI, "list", without=EVERY_FRAMEWORK)
     assert listed.returncode == 0
@@ -31,44 +33,24 @@ def test_without_frameworks_list_says_how_to_get_one_and_nothing_has_a_cost() ->
     assert "no framework is installed here" in cost.stderr
 
 
+REFUSED = [
+    (["--benchmark-only"], EVERY_FRAMEWORK, "no framework is installed here; install one"),
+    (["--benchmark-only", "--framework=all"], FRAMEWORKS["jax"], "--framework jax: jax is not"),
+    (["-p", "no:benchmark"], "", "this suite runs on pytest-benchmark"),
+]
+REFUSED_TOO = [
+    (["--benchmark-skip"], EVERY_FRAMEWORK, "no framework is installed here; install one"),
+    (["--benchmark-skip", "--framework=all"], "flax", "--framework jax: jax needs flax, not"),
+    (["--benchmark-only", "--benchmark-json=/nonexistent/x"], "", "does not exist; create it"),
+    (["--benchmark-only", "--benchmark-json=/dev/full"], "", "No space left on device"),
+    (["--benchmark-only", "--junitxml=/dev/null/x"], "", "--junitxml: cannot write"),
+    (["--benchmark-only", "--benchmark-compare-fail=min:5%"], "", "nothing to compare with"),
+]
+
+
 @pytest.mark.parametrize(
     ("arguments", "without", "said"),
-    [
-        (["--benchmark-only"], EVERY_FRAMEWORK, "no framework is installed here; install one"),
-        pytest.param(
-            ["--benchmark-skip"],
-            EVERY_FRAMEWORK,
-            "no framework is installed here; install one",
-            marks=SLOW,
-        ),
-        (["--benchmark-only", "--framework=all"], FRAMEWORKS["jax"], "--framework jax: jax is not"),
-        pytest.param(
-            ["--benchmark-skip", "--framework=all"],
-            "flax",
-            "--framework jax: jax needs flax, not",
-            marks=SLOW,
-        ),
-        (["-p", "no:benchmark"], "", "this suite runs on pytest-benchmark"),
-        pytest.param(
-            ["--benchmark-only", "--benchmark-json=/nonexistent/x"],
-            "",
-            "does not exist; create it",
-            marks=SLOW,
-        ),
-        (["--benchmark-only", "--benchmark-json=/dev/full"], "", "No space left on device"),
-        pytest.param(
-            ["--benchmark-only", "--junitxml=/dev/null/x"],
-            "",
-            "--junitxml: cannot write",
-            marks=SLOW,
-        ),
-        pytest.param(
-            ["--benchmark-only", "--benchmark-compare-fail=min:5%"],
-            "",
-            "nothing to compare with",
-            marks=SLOW,
-        ),
-    ],
+    [*REFUSED, *(pytest.param(*case, marks=SLOW) for case in REFUSED_TOO)],
 )
 def test_session_that_cannot_do_what_is_asked_ends_before_measuring(
     arguments: list[str], without: str, said: str
@@ -80,6 +62,7 @@ def test_session_that_cannot_do_what_is_asked_ends_before_measuring(
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@SLOW
 def test_regress_without_frameworks_says_so() -> None:
     done = execute(CLI, "regress", "--base-python=python3", without=EVERY_FRAMEWORK)
     assert done.returncode == 2
@@ -94,6 +77,7 @@ def test_k_that_selects_nothing_says_why() -> None:
     assert "/ 0 selected" in done.stdout
 
 
+@SLOW
 def test_all_frameworks_are_all_checked() -> None:
     """``all`` itself was once a parameter, and its checks were skipped as not installed."""
     arguments = ("--benchmark-skip", "--scenario=gan", "--collect-only", "-q")
@@ -105,12 +89,12 @@ def test_all_frameworks_are_all_checked() -> None:
     assert not any("[all" in line for line in collected[1])
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=SLOW)])
 @pytest.mark.parametrize(
     "words",
     [
         ("list",),
-        ("show", "--results=results/reference"),
+        pytest.param(("show", "--results=results/reference"), marks=SLOW),
         pytest.param(("regress", "--stored", "no-such-run-→"), marks=SLOW),
         pytest.param(("report", "--markdown", "--results=results/reference"), marks=SLOW),
         pytest.param(("history", "--results=results/reference"), marks=SLOW),

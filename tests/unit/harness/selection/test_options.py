@@ -11,6 +11,7 @@ from benchmarks import conftest
 from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection import options as selection
 from benchmarks.machine import environment
+from benchmarks.regression import plan
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 
 
@@ -105,3 +106,18 @@ def test_empty_value_is_refused_by_the_name_of_its_option(option: str, value: ob
 @pytest.mark.parametrize("value", [None, "a", ["a,b"], [], 0, False, "a,"])
 def test_other_values_are_not_empty(value: object) -> None:
     selection.check_not_empty("--results", value)
+
+
+@pytest.mark.parametrize(
+    ("names", "installed", "said"),
+    [
+        (None, (), "neither torch nor jax is installed on either side"),
+        (("all",), ("torch",), "--framework jax: installed on neither side"),
+        (("torch", "jax"), ("jax",), "--framework torch: installed on neither side"),
+    ],
+)
+def test_comparison_needs_each_framework_that_is_named_on_a_side(
+    names: tuple[str, ...] | None, installed: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(selection.SelectionError, match=said):
+        plan.choose_cells({"framework": names}, "cpu", installed)
