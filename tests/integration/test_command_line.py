@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -119,7 +120,8 @@ def test_file_that_cannot_be_written_is_said_before_comparing(
     form: str, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comparison, "compare", lambda _: pytest.fail("it has measured"))
-    for target in (tmp_path, Path("/dev/full"), Path("/dev/null")):
+    os.mkfifo(tmp_path / "pipe")
+    for target in (tmp_path, tmp_path / "pipe"):
         said = fails(capsys, "regress", "HEAD", f"--{form}={target}")
         assert f"--{form} {target}" in said
         assert target.exists()
