@@ -34,7 +34,8 @@ NATIVE_FAILURES = pytest.StashKey[list[str]]()  # of pytest-benchmark at its end
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite to pytest's."""
-    pytest_options.add_options(parser)
+    group = pytest_options.add_options(parser)
+    pytest_options.hint_at_near_misses(parser, group, sys.argv[1:])
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection import cost
 
-CHECK_SECONDS = 0.35  # of a check on 2 CPU cores, on the average of all checks
+CHECK_SECONDS = 0.75  # of a check on 2 CPU cores, on the average of all checks
 FILTERS = {"-k": "keyword", "-m": "markexpr", "--deselect": "deselect"}
 # options that choose what is timed, and that no check looks at
 OF_TIMING = ("kind", "mode", "strategy", "phase")

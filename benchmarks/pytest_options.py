@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+from collections.abc import Sequence
 
 import pytest
 
@@ -35,6 +37,24 @@ def add_options(parser: pytest.Parser) -> pytest.OptionGroup:
     _add_measurement_options(group)
     within_pytest.add_options(group)
     return group
+
+
+def hint_at_near_misses(
+    parser: pytest.Parser, group: pytest.OptionGroup, words: Sequence[str]
+) -> None:
+    """Have pytest's own error about an unknown option name ours that is nearest to it.
+
+    Args:
+        parser: pytest's, which prints what is in its ``extra_info`` beside such an error.
+        group: that of our options.
+        words: of the command line.
+    """
+    ours = [name for option in group.options for name in option.names()]
+    given = [word.partition("=")[0] for word in words if word.startswith("--")]
+    for word in given:
+        near = [] if word in ours else difflib.get_close_matches(word, ours, 1, cutoff=0.8)
+        if near:
+            parser.extra_info["did you mean"] = f"{near[0]} for {word}?"
 
 
 def _add_selection_options(group: pytest.OptionGroup) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import options as shared
+from benchmarks.harness.protocol import cells
+from benchmarks.harness.selection.names import names_of_runs
 from benchmarks.machine.frameworks import install_command
 from results.formatting import one_line
 from results.records.record import RecordError
@@ -42,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         RecordError: there is no run, no such machine, or no time of the selected cells.
+        SelectionError: no saved cell has a name that was given.
     """
     try:
         from results.regression import history
@@ -58,7 +61,9 @@ def run(options: argparse.Namespace) -> int:
     if not machines:
         raise RecordError(f"no run under {options.results} can be read, or has a cell")
     machine = _chosen_machine(options.machine, machines)
-    series = history.series(loaded, machine, **shared.selected_names(options))
+    there = {field: set(loaded.rows[field].astype(str)) for field in cells.OPTIONS}
+    selected = names_of_runs(shared.selected_names(options), there)
+    series = history.series(loaded, machine, **selected)
     lines = history_table.cell_histories(series)
     lines = [line for line in lines if line.changes or not options.changed]
     if options.json:

@@ -62,8 +62,12 @@ POWER = 0.8
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def parse_seconds(text: str) -> float:
+def parse_seconds(text: str, option: str = "--budget") -> float:
     """Convert a duration such as ``90``, ``90s``, ``10m`` or ``1h`` to seconds.
+
+    Args:
+        text: the duration.
+        option: that it is the value of, for the error.
 
     Raises:
         SelectionError: the text is no such duration, or not above 0.
@@ -71,7 +75,7 @@ def parse_seconds(text: str) -> float:
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(s|m|min|h|)\s*", text)
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
     if not 0 < seconds < math.inf:
-        raise SelectionError(f"--budget {text!r}: give a time such as 10m, 90s or 1h")
+        raise SelectionError(f"{option} {text!r}: give a time such as 10m, 90s or 1h")
     return seconds
 
 

@@ -109,7 +109,7 @@ class Variant:
     def allowed(self) -> dict[str, tuple[str, ...]]:
         """Return loss → the networks that it may change: reached, and not frozen."""
         return {
-            loss: tuple(net for net in reached if net not in self.frozen)
+            loss: tuple(net for net in reached if not matches(net, self.frozen))
             for loss, reached in self.flow.items()
         }
 

@@ -31,7 +31,7 @@ def said(collected: Collected, items: int, timed: int, **options: Any) -> str:
 
 def test_session_of_both_says_how_long_and_how_to_get_one_of_them() -> None:
     line = said(Collected(NAMES), items=601, timed=1)
-    assert line.startswith("600 checks first, about 4 min, then 1 cells are timed, about ")
+    assert line.startswith("600 checks first, about 8 min, then 1 cells are timed, about ")
     assert "--benchmark-skip checks only, --benchmark-only times only" in line
     assert "\n" not in line
 

@@ -78,3 +78,18 @@ def test_without_pytest_benchmark_it_is_said_in_one_line() -> None:
     with pytest.raises(pytest.UsageError, match="pip install pytest-benchmark") as raised:
         pytest_options.check(config(benchmark_skip=None))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--scenaro", "gan"], {"did you mean": "--scenario for --scenaro?"}),
+        (["--frameworks=torch"], {"did you mean": "--framework for --frameworks?"}),
+        (["--scenario=gan", "--benchmark-only", "-k", "x"], {}),
+    ],
+)
+def test_unknown_option_gets_the_nearest_of_ours(words: list[str], hint: dict[str, str]) -> None:
+    parser = pytest.Parser(_ispytest=True)
+    group = pytest_options.add_options(parser)
+    pytest_options.hint_at_near_misses(parser, group, words)
+    assert parser.extra_info == hint

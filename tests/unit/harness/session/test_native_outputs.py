@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 import sys
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def test_files_that_can_be_written_are_no_trouble(
 
 
 def test_histogram_needs_what_draws_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native_outputs.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(RecordError, match="--benchmark-histogram needs pygal, not installed"):
         native_outputs.check(config(benchmark_histogram=["a"]))
 

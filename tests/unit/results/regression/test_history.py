@@ -19,6 +19,7 @@ from results.records import storage
 from results.records.record import RecordError, Run
 from results.statistics import change_points
 from results.terminal import history_table
+from tests.helpers.factories.records import run
 from tests.helpers.factories.report_runs import whole_run
 
 pytest.importorskip("pyarrow")
@@ -302,6 +303,9 @@ def test_a_selection_without_a_time_says_so(
 ) -> None:
     saved(tmp_path)
     assert main(["history", f"--results={tmp_path}", "--scenario=gan"]) == 2
+    assert "no saved cell has --scenario 'gan'" in capsys.readouterr().err
+    storage.save_run(run("20261129T010203-ab12cd"), tmp_path / "untimed")
+    assert main(["history", f"--results={tmp_path / 'untimed'}", "--framework=all"]) == 2
     assert "no cell of this selection has a time" in capsys.readouterr().err
 
 
