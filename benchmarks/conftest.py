@@ -181,7 +181,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in unwanted]
     config.stash[COLLECTED] = pytest_collection.Collected(
         names=[item.name for item in items],
-        without_problem=[item.name.partition("[")[0] for item in unfit - timed],
+        without_problem=sorted({item.name.partition("[")[0] for item in unfit - timed}),
     )
     mark_slow(items)
     config.hook.pytest_deselected(items=list(unwanted))
@@ -246,8 +246,14 @@ def _cell(item: pytest.Item) -> cells.Cell:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Save the run, fail the session if that or a canary failed, and compare with another ref."""
+    """Save the run, fail the session if that or a canary failed, and compare with another ref.
+
+    A session in which every test was skipped ends as one without tests: nothing was proven.
+    """
     bench = session.config.stash.get(BENCH, None)
+    skipped, ran = _reports(session.config)
+    if skipped and not ran and not bench and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     if bench:
         bench.finish()
         native = session.config.stash.get(NATIVE_FAILURES, [])
@@ -256,6 +262,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         within_pytest.compare(session, bench.cells)
+
+
+def _reports(config: pytest.Config) -> tuple[list[pytest.TestReport], list[pytest.TestReport]]:
+    """Return the reports of the tests that were skipped, and of those that passed or failed."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    stats = terminal.stats if terminal else {}
+    ran = [one for name in ("passed", "failed", "error") for one in stats.get(name, ())]
+    return list(stats.get("skipped", ())), ran
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -270,6 +284,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
     finally:
         config = terminalreporter.config
         bench = config.stash.get(BENCH, None)
+        selected = config.stash[SELECTION].framework or () if SELECTION in config.stash else ()
+        for line in pytest_collection.unchecked(*_reports(config), selected):
+            terminalreporter.write_line(line, yellow=True)
         if bench:
             bench.summary(terminalreporter)
             within_pytest.summary(terminalreporter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -116,3 +117,35 @@ def _nearest(expression: str, names: Iterable[str]) -> list[str]:
         if word not in ("and", "or", "not") and not any(word.lower() in name for name in whole):
             near += difflib.get_close_matches(word, sorted(words), 2)
     return list(dict.fromkeys(near))
+
+
+def unchecked(
+    skipped: Sequence[pytest.TestReport],
+    ran: Sequence[pytest.TestReport],
+    frameworks: Iterable[str],
+) -> list[str]:
+    """Return a line for each framework of which every check was skipped, with their number.
+
+    Args:
+        skipped: the reports of skipped tests.
+        ran: the reports of tests that passed or failed.
+        frameworks: the selected ones.
+    """
+    lines = []
+    for framework in frameworks:
+        reasons = [_reason(one) for one in skipped if framework in _parameters(one)]
+        if reasons and not any(framework in _parameters(one) for one in ran):
+            most, _ = Counter(reasons).most_common(1)[0]
+            lines.append(f"NOTHING CHECKED for {framework}: {len(reasons)} skipped, as {most}")
+    return lines
+
+
+def _parameters(report: pytest.TestReport) -> list[str]:
+    """Return the parameters of a test by its name: what stands in brackets, cut at each dash."""
+    return report.nodeid.partition("[")[2].rstrip("]").split("-")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Return why a test was skipped."""
+    where = report.longrepr
+    return str(where[2] if isinstance(where, tuple) else where).removeprefix("Skipped: ")

@@ -65,7 +65,8 @@ def _selected(run: Run, options: argparse.Namespace) -> Run:
         SelectionError: the run has no such record.
     """
     given = {field: split_names(getattr(options, field)) for field in cells.OPTIONS}
-    there = {field: {record[field] for record in run.records} for field in cells.OPTIONS}
+    plain: Sequence[AnyRecord] = run.records
+    there = {field: {record[field] for record in plain} for field in cells.OPTIONS}
     try:
         selected = names_of_runs(given, there)
     except SelectionError as error:

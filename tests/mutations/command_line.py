@@ -108,4 +108,14 @@ FAULTS = (
         "the quickest useful command of the README says that there is no run",
         (f"{COMMANDS}::test_folder_of_a_report_has_the_runs_that_it_is_made_of",),
     ),
+    Fault(
+        "checks_that_were_all_skipped_end_green",
+        "benchmarks/conftest.py",
+        "if skipped and not ran and not bench and",
+        "if not skipped and not ran and not bench and",
+        "no check has run, and the exit code says that all is proven",
+        (
+            "tests/unit/test_pytest_collection.py::test_session_in_which_every_test_was_skipped_does_not_end_well",
+        ),
+    ),
 )

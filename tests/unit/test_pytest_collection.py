@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks import conftest
 from benchmarks.harness.protocol import cells
-from benchmarks.pytest_collection import Collected, announcement
+from benchmarks.pytest_collection import Collected, announcement, unchecked
 
 CELL = cells.Cell(
     "backward", "gan", "turn_d", "seed", "torch", "eager", "summed", "backward", "cpu"
@@ -67,3 +68,31 @@ def test_filter_that_leaves_nothing_is_named(options: dict[str, str], expected: 
 def test_selection_that_leaves_nothing_is_named() -> None:
     line = said(Collected(), 0, 0, benchmark_only=True, kind=["freeze"])
     assert "is selected by --benchmark-only --kind=freeze; see `cascade-bench list`" in line
+
+
+def report(name: str, reason: str = "") -> Any:
+    return SimpleNamespace(nodeid=f"benchmarks/test_a.py::{name}", longrepr=("", 1, reason))
+
+
+def test_framework_of_which_every_check_was_skipped_is_named_with_their_number() -> None:
+    skipped = [report(f"test_a[jax-{i}]", "Skipped: no part for jax") for i in range(3)]
+    skipped.append(report("test_a[torch-3]", "Skipped: another"))
+    ran = [report("test_a[torch-4]")]
+    assert unchecked(skipped, ran, ("torch", "jax")) == [
+        "NOTHING CHECKED for jax: 3 skipped, as no part for jax"
+    ]
+    assert unchecked(skipped, ran, ("torch",)) == []
+    assert unchecked([], ran, ("torch", "jax")) == []
+
+
+@pytest.mark.parametrize(("passed", "code"), [([], 5), ([report("test_a[torch-4]")], 0)])
+def test_session_in_which_every_test_was_skipped_does_not_end_well(
+    passed: list[Any], code: int
+) -> None:
+    """An exit code of 0 would say that something was proven."""
+    stats = {"skipped": [report("test_a[jax-1]")], "passed": passed}
+    plugins = SimpleNamespace(getplugin=lambda _: SimpleNamespace(stats=stats))
+    about = SimpleNamespace(stash=pytest.Stash(), pluginmanager=plugins)
+    session: Any = SimpleNamespace(config=about, exitstatus=pytest.ExitCode.OK)
+    conftest.pytest_sessionfinish(session)
+    assert session.exitstatus == code
