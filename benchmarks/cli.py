@@ -14,6 +14,7 @@ from benchmarks.commands import doctor, history, regress, report, show
 from benchmarks.commands import list as list_command
 from benchmarks.commands.parsing import CommandParser
 from benchmarks.harness.selection.options import SelectionError
+from benchmarks.machine.environment import installed
 from benchmarks.scenarios.external.errors import SpecError
 from results.formatting import one_line
 from results.records.record import RecordError
@@ -63,6 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
         prog="cascade-bench",
         description="Backward passes of cascades in PyTorch and JAX: what there is, what came out.",
         examples=EXAMPLES,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"cascade-bench {installed('cascade-bench')}"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import sys
 from collections.abc import Mapping
@@ -85,7 +86,10 @@ def _chosen_machine(name: str | None, machines: Mapping[str, int]) -> str:
     if name is None:
         return next(iter(machines))
     if name not in machines:
-        raise RecordError(f"no run of machine {name!r}; there are runs of {', '.join(machines)}")
+        near = difflib.get_close_matches(name, machines, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        there = ", ".join(machines)
+        raise RecordError(f"no run of machine {name!r}{hint} (there are runs of {there})")
     return name
 
 

@@ -62,6 +62,8 @@ class CommandParser(argparse.ArgumentParser):
             near = difflib.get_close_matches(choice["given"], allowed, 1)
         elif unknown:
             option = unknown["given"].partition("=")[0]
+            if option[0] != "-" and "--scenario" in self._option_string_actions:
+                return f"; names are given by an option, such as --scenario {option}"
             near = difflib.get_close_matches(option, self._option_string_actions, 1)
         return f"; did you mean {near[0]!r}?" if near else ""
 

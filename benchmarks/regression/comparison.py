@@ -70,6 +70,9 @@ def compare(request: ComparisonRequest) -> tuple[dict[str, Any], bool]:
     """
     storage.check_writable(request.folder)
     specs = external_specs()
+    for version in (request.base, request.head):
+        if version.ref is not None:  # said at once, also while another session is measuring
+            versions.check_ref(version.ref, specs)
     lock, store = Lock(), output.DocumentStore(request.folder)
     lock.take()
     try:

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,10 @@ from results.records.validation import RUN_KEYS, document_problem, record_proble
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-MEASURE = "measure one with: pytest benchmarks --benchmark-only"
+MEASURE = (
+    "a clone has some already: --results results/reference; "
+    "measure one with: pytest benchmarks --benchmark-only"
+)
 NEWEST = 3  # how many ids of runs the message about an unknown id names
 
 
@@ -145,6 +149,8 @@ def latest_run(folder: Path | str, machine_id: str | None = None) -> Path:
 
 def _way_to_a_run(folder: Path) -> str:
     """Return what to do where a folder has no run: which one to name, or how to measure one."""
+    if not folder.is_dir():
+        return f"there is no such folder; {MEASURE}"
     if any(_RUN_ID.fullmatch(path.stem) for path in folder.glob("*.json")):
         return f"it is the folder of one machine: name the one above, {folder.resolve().parent}"
     return MEASURE
@@ -161,6 +167,10 @@ def find_run(name: str | None, folder: Path | str) -> Path:
     """
     if name is None:
         return latest_run(folder)
+    if os.path.isdir(name) and find_runs(name):
+        raise RecordError(
+            f"{name} is a folder of runs; for the newest one in it: --results {shlex.quote(name)}"
+        )
     if os.path.exists(name):
         return Path(name)
     runs = find_runs(folder)

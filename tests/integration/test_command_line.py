@@ -80,6 +80,10 @@ def test_second_of_two_names_may_not_be_empty_either(capsys: Out) -> None:
         ("regress main --json --markdown", "would both be written to standard output"),
         ("regress main --json=x --markdown=x", "would both be written to x"),
         ("list --launches 0", "--launches 0: must be"),
+        ("list gan", "names are given by an option, such as --scenario gan"),
+        ("history --machine 2f1a5895f66e --results results/reference", "mean '2f1a5895f66d'?"),
+        ("show results/reference", "for the newest one in it: --results results/reference"),
+        ("show --results /nonexistent", "no run under /nonexistent; there is no such folder"),
         ("list --scen gan", "unrecognized arguments"),
     ],
 )
@@ -108,6 +112,13 @@ def test_help_has_examples_and_exit_codes_and_fits_100_columns(
     assert ours
     for example in ours:  # each is a command line that can be parsed
         build_parser().parse_args(shlex.split(example, comments=True)[1:])
+
+
+def test_version_is_printed(capsys: Out) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert re.fullmatch(r"cascade-bench \d\S*\n", capsys.readouterr().out)
 
 
 def test_every_option_says_what_it_does() -> None:

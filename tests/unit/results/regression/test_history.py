@@ -115,7 +115,9 @@ def test_machines_are_never_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert history.machines(kept) == {"box-2": 1, "box-1": 3}
     assert all(len(one.runs) == 1 for one in history.series(kept, "box-2"))
     assert main(["history", f"--results={tmp_path}", "--machine=box-3"]) == 2
-    assert "no run of machine 'box-3'; there are runs of box-2, box-1" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no run of machine 'box-3'; did you mean 'box-2'?" in said
+    assert "(there are runs of box-2, box-1)" in said
 
 
 def test_the_frozen_reference_is_that_of_the_session(tmp_path: Path) -> None:
