@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import options as shared
 from benchmarks.commands.parsing import exclusive
 from benchmarks.paths import REPORTS
+from results.formatting import one_line
 from results.records import storage
+from results.records.record import RecordError
 from results.records.storage import check_writable
 from results.report import collection
 
@@ -25,6 +28,7 @@ def add_command(commands: Any) -> None:
             "cascade-bench report --out page RUN RUN    # of two runs, into the folder page",
             "cascade-bench report --markdown --results results/reference",
         ),
+        exit_codes="exit codes: 0 done, 2 a mistake, said in one line, or a run was left out",
     )
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="files or ids of runs (default: the newest)"
@@ -40,26 +44,33 @@ def add_command(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the report and print the files of its folder, or print it as Markdown; return 0.
+    """Write the report and print the files of its folder, or print it as Markdown.
+
+    Of several runs those that cannot be read are left out, with a line on stderr each.
+
+    Returns:
+        0; 2 where a run was left out.
 
     Raises:
-        RecordError: there is no such run, or the report cannot be written.
+        RecordError: there is no such run, none can be read, or the report cannot be written.
         SelectionError: ``--markdown``, which writes nothing, with a folder to write into.
     """
     exclusive(options, ("markdown", "out"))
     results = Path(options.results)
     paths = [storage.find_run(run, results) for run in options.runs or [None]]
+    left_out: list[RecordError] = []
     if options.markdown:
         from results.report.build import build
         from results.report.markdown import markdown
 
-        print(markdown(build(collection.load(paths)), pictures=False), end="")
-        return 0
-    from results.report.writing import write
+        print(markdown(build(collection.load(paths, left_out.append)), pictures=False), end="")
+    else:
+        from results.report.writing import write
 
-    folder = Path(options.out) if options.out else REPORTS / max(path.stem for path in paths)
-    check_writable(folder)
-    for path in write(lambda: collection.load(paths), folder):
-        if path.parent == folder:
-            print(path)
-    return 0
+        folder = Path(options.out) if options.out else REPORTS / max(path.stem for path in paths)
+        check_writable(folder)
+        files = write(lambda: collection.load(paths, left_out.append), folder)
+        print("".join(f"{path}\n" for path in files if path.parent == folder), end="")
+    for error in left_out:
+        print(f"cascade-bench: left out: {one_line(error)}", file=sys.stderr)
+    return 2 if left_out else 0
