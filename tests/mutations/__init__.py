@@ -11,6 +11,7 @@ from tests.mutations import (
     canaries,
     checks,
     clock,
+    command_line,
     door,
     jax_side,
     machine,
@@ -44,5 +45,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "Workers, launches and their pool": workers.FAULTS,
     "Runs that are stopped or fail": stopped.FAULTS,
     "The machine and its memory": machine.FAULTS,
+    "The command line": command_line.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

@@ -19,6 +19,7 @@ from results.records import storage
 from results.records.record import RecordError, Run
 from results.statistics import change_points
 from results.terminal import history_table
+from tests.helpers.factories.records import run
 from tests.helpers.factories.report_runs import whole_run
 
 pytest.importorskip("pyarrow")
@@ -114,7 +115,9 @@ def test_machines_are_never_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert history.machines(kept) == {"box-2": 1, "box-1": 3}
     assert all(len(one.runs) == 1 for one in history.series(kept, "box-2"))
     assert main(["history", f"--results={tmp_path}", "--machine=box-3"]) == 2
-    assert "no run of machine 'box-3'; there are runs of box-2, box-1" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no run of machine 'box-3'; did you mean 'box-2'?" in said
+    assert "(there are runs of box-2, box-1)" in said
 
 
 def test_the_frozen_reference_is_that_of_the_session(tmp_path: Path) -> None:
@@ -302,6 +305,9 @@ def test_a_selection_without_a_time_says_so(
 ) -> None:
     saved(tmp_path)
     assert main(["history", f"--results={tmp_path}", "--scenario=gan"]) == 2
+    assert "no saved cell has --scenario 'gan'" in capsys.readouterr().err
+    storage.save_run(run("20261129T010203-ab12cd"), tmp_path / "untimed")
+    assert main(["history", f"--results={tmp_path / 'untimed'}", "--framework=all"]) == 2
     assert "no cell of this selection has a time" in capsys.readouterr().err
 
 

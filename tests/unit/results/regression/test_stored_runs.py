@@ -141,7 +141,7 @@ def test_the_command_compares_what_is_chosen_of_runs_of_one_machine(
     assert main([*asked, "--framework=torch"]) == 3
     assert "jax" not in capsys.readouterr().out.partition("\n\n")[2]
     assert main([*asked, "--scenario=gan"]) == 2
-    assert "has no cell of --scenario=gan" in capsys.readouterr().err
+    assert "no saved cell has --scenario 'gan'" in capsys.readouterr().err
     assert main([*asked, "--base-python=python"]) == 2
     assert "no interpreter to choose" in capsys.readouterr().err
 
