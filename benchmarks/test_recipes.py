@@ -14,7 +14,6 @@ from benchmarks.harness.protocol import cells, equivalence
 from benchmarks.harness.protocol.arrays import read_arrays, select_prefix, write_arrays
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
-from results.estimates import counterparts
 
 STEPS = 5
 DECAYING = {
@@ -190,19 +189,6 @@ def test_recipes_cost_what_is_predicted(workers: CheckWorkers, case: tuple[str, 
             # each squared error that is computed saves its target as well
             losses = 2 if recipe in cells.WASTEFUL else reaching
             assert counted["residual_bytes"] / activation == saved + losses, recipe
-
-
-@pytest.mark.parametrize("variant", ["frozen_net1", "frozen_net2"])
-def test_recipes_compared_across_the_frameworks_cost_the_same_products(variant: str) -> None:
-    """Every recipe has one counterpart in the other framework, or a reason to have none."""
-    for framework in ("torch", "jax"):
-        paired = [getattr(pair, framework) for pair in counterparts.COUNTERPARTS]
-        assert sorted([*paired, *counterparts.ALONE[framework]]) == sorted(cells.RECIPES[framework])
-    torch, jax = (COSTS[framework, variant] for framework in ("torch", "jax"))
-    for pair in counterparts.COUNTERPARTS:
-        if pair.torch in torch:
-            assert torch[pair.torch][0] == jax[pair.jax][0], pair
-            assert pair.saves == (torch[pair.torch][0] < torch["unfrozen"][0]), pair
 
 
 def test_batch_norm_moves_its_statistics_in_train_mode_though_frozen(
