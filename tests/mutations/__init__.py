@@ -14,6 +14,7 @@ from tests.mutations import (
     jax_side,
     machine,
     modes,
+    printed_code,
     records,
     regressions,
     statistics,
@@ -28,6 +29,7 @@ from tests.mutations.fault import Fault
 AREAS: dict[str, tuple[Fault, ...]] = {
     "The implementation in PyTorch": torch_side.FAULTS,
     "The implementation in JAX": jax_side.FAULTS,
+    "Printed code, and what a step leaves": printed_code.FAULTS,
     "The checks and the gate": checks.FAULTS,
     "The clock": clock.FAULTS,
     "Canaries, the guard and the test for a trend": canaries.FAULTS,
