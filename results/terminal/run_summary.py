@@ -87,8 +87,8 @@ def counts(run: Run, key: str) -> dict[str, int]:
     """
     words = {"outcome": OUTCOMES, "verdict": VERDICTS}[key]
     records: Sequence[AnyRecord] = run.records
-    found = Counter(record[key] for record in records)
-    return {word: found[word] for word in words}
+    counted = Counter(record[key] for record in records)
+    return {word: counted[word] for word in words}
 
 
 def _pair(pair: FrameworkRatio) -> dict[str, Any]:
