@@ -63,14 +63,15 @@ def weights_set_by_apply() -> dict[str, Any]:
     moved = {}
     for way in ("on_both", "on_net2"):
         rngs = nnx.Rngs(0)
-        both = nnx.Sequential(nnx.Linear(3, 3, rngs=rngs), nnx.Linear(3, 3, rngs=rngs))
-        start = [layer.kernel[...] for layer in both.layers]
-        for _, module in nnx.iter_modules(both if way == "on_both" else both.layers[1]):
+        net1, net2 = (nnx.Linear(3, 3, rngs=rngs) for _ in range(2))
+        start = net1.kernel[...], net2.kernel[...]
+        target = nnx.Sequential(net1, net2) if way == "on_both" else net2
+        for _, module in nnx.iter_modules(target):
             if isinstance(module, nnx.Linear):
                 module.kernel[...] = 0.02 * jax.random.normal(rngs(), (3, 3))
         moved[way] = {
-            f"net{i + 1}_moved": float(jnp.abs(layer.kernel[...] - start[i]).max())
-            for i, layer in enumerate(both.layers)
+            "net1_moved": float(jnp.abs(net1.kernel[...] - start[0]).max()),
+            "net2_moved": float(jnp.abs(net2.kernel[...] - start[1]).max()),
         }
     return moved
 

@@ -16,7 +16,7 @@ import optax
 from jax import Array
 
 from impl_jax import optimizers
-from impl_jax.problem import Buffers, Constants, Parameters, Problem
+from impl_jax.problem import Buffers, Constants, Losses, Parameters, Problem
 from impl_jax.recipes import RECIPES, Gradient, Recipe, unwrapped
 
 
@@ -236,7 +236,7 @@ class GradientBehind:
         self, parameters: Parameters, constants: Constants, value: Any, pullback: Any
     ) -> tuple[Parameters, Buffers]:
         def total(parameters: Parameters, value: Any) -> tuple[Array, Buffers]:
-            losses, buffers = {}, Buffers()
+            losses, buffers = Losses(), Buffers()
             for stage in self.problem.stages[1:]:
                 value, own, moved = self.problem.run_stage(stage, value, parameters, constants)
                 losses, buffers = losses | own, buffers | moved

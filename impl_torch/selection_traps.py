@@ -29,19 +29,18 @@ def layers_picked_by_place() -> dict[str, Any]:
     rates: dict[str, Any] = {}
     for places in ((0, 3), (0, 4)):
         torch.manual_seed(0)
-        layers = (nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
-        net = nn.Sequential(*layers)
+        first, middle, last = nn.Linear(3, 8), nn.Linear(8, 8), nn.Linear(8, 2)
+        net = nn.Sequential(first, nn.ReLU(), middle, nn.ReLU(), last)
         picked = [p for place in places for p in net[place].parameters()]
         rest = [p for p in net.parameters() if all(p is not other for other in picked)]
-        groups = [{"params": picked, "lr": 0.01}, {"params": rest}]
+        groups: list[dict[str, Any]] = [{"params": picked, "lr": 0.01}, {"params": rest}]
         optimizer = torch.optim.SGD(groups, lr=0.001)
         net(torch.ones(2, 3)).square().sum().backward()
-        first, last = net[0].bias, net[4].bias
-        before = first.detach().clone(), last.detach().clone()
+        before = first.bias.detach().clone(), last.bias.detach().clone()
         optimizer.step()
         rates[f"places {places[0]} and {places[1]}"] = {
-            "first": ((first - before[0]).norm() / _grad(first).norm()).item(),
-            "last": ((last - before[1]).norm() / _grad(last).norm()).item(),
+            "first": ((first.bias - before[0]).norm() / _grad(first.bias).norm()).item(),
+            "last": ((last.bias - before[1]).norm() / _grad(last.bias).norm()).item(),
         }
     return {**rates, "refused": {"raised": _raised(partial(_parameters_at, net, 3))}}
 

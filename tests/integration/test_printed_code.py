@@ -111,7 +111,8 @@ def layer_rates(nets: Networks, data: Data, rounds: int) -> None:
     features, classifier = nets["features"], nets["classifier"]
     own = [*classifier[0].parameters(), *classifier[4].parameters()]
     rest = [*features.parameters(), *classifier[2].parameters()]
-    optimizer = torch.optim.SGD([{"params": own, "lr": 1e-2}, {"params": rest}], lr=1e-3)
+    groups: list[dict[str, Any]] = [{"params": own, "lr": 1e-2}, {"params": rest}]
+    optimizer = torch.optim.SGD(groups, lr=1e-3)
     for _ in range(rounds):
         stepped(classified(nets, data), optimizer)
 
