@@ -87,12 +87,13 @@ def test_gradients_of_the_second_player_add_up_over_both_turns(
         assert a is None if framework == "torch" else not np.any(a)
 
 
-@pytest.mark.parametrize("channel", ["", "plain_"])
+@pytest.mark.parametrize(
+    ("joint", "alone"), [("joint", "decoder_only"), ("plain_joint", "plain_decoder")]
+)
 def test_second_adam_of_the_decoder_goes_elsewhere_than_the_first_one(
-    workers: CheckWorkers, framework: str, channel: str
+    workers: CheckWorkers, framework: str, joint: str, alone: str
 ) -> None:
     """After 25 steps of the decoder alone they are 16 % (plain) or 23 % of the way apart."""
-    joint, alone = f"{channel}joint", f"{channel}decoder_only"
     start = read_arrays(workers.files(("autoencoder", joint, "seed")).weights)
     going_on, anew = (
         ended(

@@ -194,7 +194,7 @@ ALTERNATIONS = {
             "joint": "encoder and decoder are trained together, codewords of unit power",
             "decoder_only": "the encoder keeps still, codewords of unit power",
             "plain_joint": "trained together, codewords as the encoder makes them",
-            "plain_decoder_only": "the encoder keeps still, codewords as the encoder makes them",
+            "plain_decoder": "the encoder keeps still, codewords as the encoder makes them",
         },
     ),
 }

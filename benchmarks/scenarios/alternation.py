@@ -182,23 +182,26 @@ def _autoencoder_data(
     }
 
 
-def _joint_then_decoder(channel: str, *, renew: bool) -> Training:
+CODERS = ("encoder", "decoder")
+# whether codewords have unit power → the names of the joint turn and of the decoder's
+CODER_TURNS = {True: ("joint", "decoder_only"), False: ("plain_joint", "plain_decoder")}
+
+
+def _joint_then_decoder(unit_power: bool, *, renew: bool) -> Training:
     """Return joint steps and then steps of the decoder alone, each half of the training.
 
     Args:
-        channel: what the names of the two variants begin with: empty, or ``plain_``.
+        unit_power: of the codewords.
         renew: whether the decoder gets a second Adam, whose state begins at zero. Otherwise the
             Adam of the joint steps goes on.
     """
-    adam = "a_second_adam" if renew else "the_decoder"
-    joint, alone = f"{channel}joint", f"{channel}decoder_only"
+    joint, alone = CODER_TURNS[unit_power]
+    name = f"{joint}ly_then_{'a_second_adam' if renew else 'the_decoder'}"
     counted = {"decoder": 25} if renew else {"encoder": 25, "decoder": 50}
     segments = (Segment(25, (joint,)), Segment(25, (alone,), renew=renew))
-    return Training(f"{channel}jointly_then_{adam}", segments, steps_counted=counted)
+    return Training(name, segments, steps_counted=counted)
 
 
-CODERS = ("encoder", "decoder")
-CHANNELS = {"": True, "plain_": False}  # what a variant's name begins with → unit power
 MESSAGES = {"messages": 2**BITS, "symbols": SYMBOLS}
 
 AUTOENCODER = Scenario(
@@ -216,20 +219,20 @@ AUTOENCODER = Scenario(
     parameters=_autoencoder_parameters,
     data=_autoencoder_data,
     variants={
-        f"{channel}{turn}": Variant(
-            CODERS, {"loss": CODERS}, frozen=frozen, arguments={"unit_power": unit_power}
-        )
-        for channel, unit_power in CHANNELS.items()
-        for turn, frozen in (("joint", ()), ("decoder_only", ("encoder",)))
+        turn: Variant(CODERS, {"loss": CODERS}, frozen=frozen, arguments={"unit_power": unit_power})
+        for unit_power, turns in CODER_TURNS.items()
+        for turn, frozen in zip(turns, ((), ("encoder",)), strict=True)
     },
     optimizer=Optimizer("adam", {"lr": 1e-3}, "separate"),
     trainings=tuple(
-        _joint_then_decoder(channel, renew=renew) for channel in CHANNELS for renew in (False, True)
+        _joint_then_decoder(unit_power, renew=renew)
+        for unit_power in CODER_TURNS
+        for renew in (False, True)
     ),
     kinked=tuple(
-        (f"{channel}{turn}", size)
-        for channel in CHANNELS
-        for turn in ("joint", "decoder_only")
+        (turn, size)
+        for turns in CODER_TURNS.values()
+        for turn in turns
         for size in ("small", "medium", "large")
     ),
 )

@@ -168,9 +168,8 @@ ROUNDS = 3
 Case = tuple[str, Callable[[], Networks], Callable[..., None], tuple[Segment, ...]]
 
 
-def coding(channel: str, *, second: bool) -> Case:
-    joint, alone = f"{channel}joint", f"{channel}decoder_only"
-    loop = partial(autoencoder, unit_power=not channel, second=second)
+def coding(joint: str, alone: str, *, second: bool) -> Case:
+    loop = partial(autoencoder, unit_power=joint == "joint", second=second)
     segments = (Segment(ROUNDS, (joint,)), Segment(ROUNDS, (alone,), renew=second))
     return "autoencoder", coders, loop, segments
 
@@ -189,9 +188,9 @@ CASES: dict[str, Case] = {
         (Segment(ROUNDS, TURNS, share_forward=True),),
     ),
     "gan": ("gan", adversaries, gan, (Segment(ROUNDS, ("turn_d", "turn_g_fresh")),)),
-    "autoencoder": coding("plain_", second=True),
-    "autoencoder_going_on": coding("plain_", second=False),
-    "autoencoder_unit_power": coding("", second=True),
+    "autoencoder": coding("plain_joint", "plain_decoder", second=True),
+    "autoencoder_going_on": coding("plain_joint", "plain_decoder", second=False),
+    "autoencoder_unit_power": coding("joint", "decoder_only", second=True),
     "lenet_layer_rates": ("lenet_layer_rates", lenet, layer_rates, (Segment(ROUNDS),)),
     "one_group_in_place": decaying(renew=False),
     "one_group_anew": decaying(renew=True),
