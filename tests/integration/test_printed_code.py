@@ -198,7 +198,7 @@ CASES: dict[str, Case] = {
 
 
 # the convolutions of LeNet and the GAN's wide layers take seconds, in every framework
-LONG = ("gan", "lenet_layer_rates", "one_group_anew")
+LONG = ("gan", "lenet_layer_rates", "one_group_in_place", "one_group_anew")
 
 
 @pytest.mark.parametrize(
