@@ -50,7 +50,7 @@ def test_list_json_is_a_list_of_objects_with_the_agreed_keys(
     keys = {"name", "variants", "frameworks", "strategies", "recipes", "sizes"}
     assert all(keys <= set(one) for one in listed)
     described = {one["name"]: one for one in listed}
-    assert described["gan"]["variants"] == ["turn_d", "turn_g"]
+    assert described["gan"]["variants"] == ["turn_d", "turn_g", "turn_g_fresh"]
     assert described["gan"]["flow"]["turn_d"] == {"loss_real": ["D"], "loss_fake": ["D"]}
     assert described["gan"]["frozen"]["turn_d"] == ["G"]
     assert "requires_grad_false" in described["gan"]["recipes"]["torch"]

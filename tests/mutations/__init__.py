@@ -17,6 +17,7 @@ from tests.mutations import (
     machine,
     modes,
     own_networks,
+    printed_code,
     records,
     regressions,
     statistics,
@@ -31,6 +32,7 @@ from tests.mutations.fault import Fault
 AREAS: dict[str, tuple[Fault, ...]] = {
     "The implementation in PyTorch": torch_side.FAULTS,
     "The implementation in JAX": jax_side.FAULTS,
+    "Printed code, and what a step leaves": printed_code.FAULTS,
     "The checks and the gate": checks.FAULTS,
     "Networks of one's own": own_networks.FAULTS,
     "The clock": clock.FAULTS,

@@ -32,8 +32,8 @@ FAULTS = (
     Fault(
         "code_known_by_its_length",
         RESUME,
-        'digest.update(f"{path.name} {len(content)}\\n".encode() + content)',
-        'digest.update(f"{path.name} {len(content)}\\n".encode())',
+        'digest.update(f"{place.as_posix()} {len(content)}\\n".encode() + content)',
+        'digest.update(f"{place.as_posix()} {len(content)}\\n".encode())',
         "a digit changed in what is timed goes on with the old times",
         (f"{HERE}::test_code_is_known_again_and_a_change_in_it_too",),
     ),
