@@ -122,6 +122,7 @@ RATE_DECAY = Scenario(
     structure=("hidden", "width"),
     parameters=_decaying_parameters,
     data=_decaying_data,
+    layouts={"x": IMAGE, "features": IMAGE},  # of `one_group`; those of a perceptron have no space
     variants={
         "sgd": Variant(
             NET,

@@ -34,6 +34,7 @@ LONG_TRAININGS = (
 )
 # Trainings of which a shorter or smaller one of the same scenario is in the fast tier.
 LIKE_A_SHORTER_ONE = (
+    "jointly_then_a_second_adam",
     "one_group_state_kept",
     "one_group_state_lost",
     "plain_jointly_then_the_decoder",
