@@ -21,11 +21,13 @@ from benchmarks.regression import within_pytest
 from benchmarks.scenarios import FRAMEWORKS, Scenario
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
+from benchmarks.scenarios.external.guesses import layout_guesses
 from results.formatting import one_line
 from results.records.record import RecordError
 from results.terminal.stdout import replace_what_cannot_be_encoded
 
 SELECTION = pytest.StashKey[options.Selection]()
+GUESSES = pytest.StashKey[list[str]]()  # lines on layouts that no spec declares
 HAS_EXTERNAL = pytest.StashKey[bool]()  # whether --scenario-path has loaded scenarios
 BENCH = pytest.StashKey[BenchmarkSession]()
 COLLECTED = pytest.StashKey[pytest_collection.Collected]()
@@ -46,7 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     replace_what_cannot_be_encoded(sys.stdout, sys.stderr)
     try:
         pytest_options.check(config)
-        config.stash[HAS_EXTERNAL] = bool(loading.load(config.getoption("scenario_path") or ()))
+        own = loading.load(config.getoption("scenario_path") or ())
+        config.stash[HAS_EXTERNAL], config.stash[GUESSES] = bool(own), layout_guesses(own)
         config.stash[SELECTION] = selection_of(config)
         memory_limit.worker_memory()
         if not config.option.collectonly:
@@ -274,7 +277,7 @@ def _reports(config: pytest.Config) -> tuple[list[pytest.TestReport], list[pytes
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    """Print the summary of the benchmark session and of the comparison.
+    """Print layouts that were guessed, the summary of the session and of the comparison.
 
     It comes after pytest-benchmark's own tables, and also where these raise: with
     ``--benchmark-compare-fail`` an exception is how pytest-benchmark fails the session.
@@ -283,6 +286,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
         return (yield)
     finally:
         config = terminalreporter.config
+        for line in config.stash.get(GUESSES, []):
+            terminalreporter.write_line(line, yellow=True)
         bench = config.stash.get(BENCH, None)
         selected = config.stash[SELECTION].framework or () if SELECTION in config.stash else ()
         for line in pytest_collection.unchecked(*_reports(config), selected):
