@@ -277,7 +277,7 @@ def _reports(config: pytest.Config) -> tuple[list[pytest.TestReport], list[pytes
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    """Print the summary of the benchmark session and of the comparison.
+    """Print layouts that were guessed, the summary of the session and of the comparison.
 
     It comes after pytest-benchmark's own tables, and also where these raise: with
     ``--benchmark-compare-fail`` an exception is how pytest-benchmark fails the session.
@@ -286,6 +286,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
         return (yield)
     finally:
         config = terminalreporter.config
+        for line in config.stash.get(GUESSES, []):
+            terminalreporter.write_line(line, yellow=True)
         bench = config.stash.get(BENCH, None)
         selected = config.stash[SELECTION].framework or () if SELECTION in config.stash else ()
         for line in config.stash.get(GUESSES, []):
