@@ -148,7 +148,8 @@ def locate(make: Any, folder: Path, private: Path) -> dict[str, Any]:
             f"compare takes the function that builds the case, not a {type(make).__name__}: "
             "other processes call it anew; put it into `def make(): return Case(…)`"
         )
-    return from_function(make) or {"pickle": str(_pickled(make, private))}
+    name = getattr(make, "__name__", "make")
+    return from_function(make) or {"pickle": str(_pickled(make, private)), "function": name}
 
 
 def _pickled(make: Callable[[], Any], private: Path) -> Path:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cascade_bench.suite import folder
+from cascade_bench import suite
 
 ERROR = 2
 EXAMPLES = {
@@ -30,10 +30,11 @@ def run(arguments: Sequence[str]) -> int:
     if problem:
         print(f"cascade-bench: {problem}", file=sys.stderr)
         return ERROR
-    example = folder() / "examples" / EXAMPLES[options.framework]
+    example = suite.folder() / "examples" / EXAMPLES[options.framework]
+    text = example.read_text(encoding="utf-8")
     try:
         with path.open("x", encoding="utf-8") as file:  # x: never over what is there
-            file.write(example.read_text(encoding="utf-8"))
+            file.write(text)
     except OSError as error:
         print(f"cascade-bench: {path} cannot be written: {error.strerror}", file=sys.stderr)
         return ERROR

@@ -72,13 +72,18 @@ def chart(document: Data) -> Chart | None:
 
 
 def _warnings(document: Data) -> list[Paragraph]:
-    """Return the warnings: an error, or that it was stopped."""
+    """Return the warnings: an error, a flow that is not as expected, or that it was stopped."""
     error = document.get("error")
+    wrong: list[Paragraph] = [
+        [Strong(f"{part['framework']}: "), str(part["flow_problem"])]
+        for part in document.get("frameworks") or ()
+        if part.get("flow_problem")
+    ]
     if error:
         return [[Strong("The case could not be run: "), str(error.get("message"))]]
     if document.get("exit_code") == 130:
-        return [[Strong("Stopped before its end"), ": some ways have no time."]]
-    return []
+        return [[Strong("Stopped before its end"), ": some ways have no time."], *wrong]
+    return wrong
 
 
 def _answer(document: Data, frameworks: Sequence[Data]) -> Section:
@@ -147,7 +152,7 @@ def _proofs(part: Data) -> Iterator[Paragraph]:
     error = reference.get("central_difference_error")
     if reference.get("dtype"):
         confirmed = (
-            f", confirmed by central differences to {significant(error, 2)}"
+            f", confirmed by central differences to {error:.1e}"
             if isinstance(error, int | float)
             else ""
         )
@@ -160,7 +165,7 @@ def _proofs(part: Data) -> Iterator[Paragraph]:
         if row.get("outcome") == "ok" and isinstance(row.get("gradient_error"), int | float)
     ]
     if errors:
-        worst = significant(max(errors), 2)
+        worst = f"{max(errors):.1e}"
         yield [framework, f"every way that was timed is within {worst} of it, element by element."]
     for name, network in (part.get("networks") or {}).items():
         yield [framework, Code(name), f": {_network(network)}."]
@@ -201,7 +206,7 @@ def _figures(part: Data, row: Data) -> list[Cell]:
         Cell(ratio_text(row.get("ratio")), f"baseline: {row.get('baseline')}"),
         Cell(significant(predicted)) if predicted else missing("not counted"),
         Cell(str(row.get("verdict") or NOTHING), kind=str(row.get("verdict") or "")),
-        Cell(significant(error, 2)) if isinstance(error, int | float) else missing(why),
+        Cell(f"{error:.1e}") if isinstance(error, int | float) else missing(why),
         Cell(flops_text(row.get("flops"))),
         Cell(bytes_text(row.get("residual_bytes"))),
     ]
@@ -217,7 +222,7 @@ def _how_to_reproduce(document: Data, frameworks: Sequence[Data]) -> Section:
     """Return the command, the machine and the versions."""
     case = document.get("case") or {}
     points: list[Paragraph] = []
-    if case.get("file") and case.get("name"):
+    if case.get("name") and not str(case.get("file") or ".cloudpickle").endswith(".cloudpickle"):
         points.append([Code(f"cascade-bench try {shlex.quote(str(case['name']))}")])
     else:  # it came from a notebook or a test
         points.append([Code("cascade_bench.compare(make)"), " where make is defined."])

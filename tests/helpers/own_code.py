@@ -17,17 +17,19 @@ Path(os.environ["FAKE_SEEN"]).write_text(json.dumps({
     "inside": os.environ.get("CASCADE_BENCH_INSIDE"), "pid": os.getpid(),
     "modes": [oct(os.stat(p).st_mode & 0o777) for p in (Path(sys.argv[1]).parent,)],
 }))
-print("reading the case", file=sys.stderr, flush=True)
 does = os.environ.get("FAKE_DOES", "answers")
 document = json.loads(Path(os.environ["FAKE_DOCUMENT"]).read_text())
 if does == "dies":
     sys.exit("Traceback: no such luck")
 if does == "waits":
     try:
+        print("reading the case", file=sys.stderr, flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         document["exit_code"] = 130
         Path(os.environ["FAKE_SEEN"] + ".stopped").touch()
+else:
+    print("reading the case", file=sys.stderr, flush=True)
 if does == "refuses":
     document = {"exit_code": 2, "error": {"file": "c.py", "line": 3, "message": "no scalar",
                 "mend": "take the mean"}, "frameworks": []}

@@ -86,7 +86,7 @@ def test_function_of_a_test_is_pickled_into_a_private_folder_that_is_removed(
 
 def test_function_that_holds_what_cannot_be_pickled_is_refused(seen: Seen) -> None:
     lock = __import__("threading").Lock()
-    with pytest.raises(CaseError, match="cannot be sent to another process.*build everything"):
+    with pytest.raises(CaseError, match=r"cannot be sent to another process.*build everything"):
         compare(lambda: lock, progress=False)
 
 
@@ -119,7 +119,7 @@ def test_case_that_cannot_be_run_is_told_in_one_line(
     seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_DOES", "refuses")
-    with pytest.raises(CaseError, match="^c.py:3: no scalar; take the mean$"):
+    with pytest.raises(CaseError, match=r"^c\.py:3: no scalar; take the mean$"):
         compare(make, progress=False)
 
 

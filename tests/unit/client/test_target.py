@@ -87,9 +87,7 @@ def module(name: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType
     return loaded
 
 
-def test_function_of_a_file_travels_by_file(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_function_of_a_file_travels_by_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = module("my_case", folder / "my_case.py", monkeypatch)
     file = str(folder / "my_case.py")
     assert from_function(loaded.make) == {"file": file, "function": "make"}
