@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import html
 import json
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +27,11 @@ HEADINGS = ("framework", "way", "phase", "time", "ratio [interval]", "predicted"
 
 @dataclass(frozen=True)
 class Interval:
-    """Hold an estimate with its interval, in seconds."""
+    """Hold an estimate with its interval; times are in seconds.
+
+    With too few launches there is no interval: ``low`` is then 0 and ``high`` infinite,
+    so that an assertion about either fails.
+    """
 
     estimate: float
     low: float
@@ -111,7 +116,7 @@ class Comparison:
         row = self._row(way, phase, framework)
         ratio = self._figure(row, "ratio")
         return Ratio(
-            **{key: ratio[key] for key in ("estimate", "low", "high")},
+            **_bounds(ratio),
             baseline=row["baseline"],
             verdict=row.get("verdict") or "not told",
             confidence=ratio["confidence"],
@@ -123,7 +128,7 @@ class Comparison:
     ) -> Interval:
         """Return the time of one call of a way; arguments and errors as in `ratio`."""
         seconds = self._figure(self._row(way, phase, framework), "seconds")
-        return Interval(**{key: seconds[key] for key in ("estimate", "low", "high")})
+        return Interval(**_bounds(seconds))
 
     def _row(self, way: str, phase: str | None, framework: str | None) -> dict[str, Any]:
         """Return the row of a way, see `ratio`."""
@@ -226,6 +231,16 @@ class Comparison:
         return f"<p>{answer}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def _bounds(figure: Mapping[str, Any]) -> dict[str, float]:
+    """Return estimate, low and high of a figure; bounds that it lacks are the widest there are."""
+    low, high = figure.get("low"), figure.get("high")
+    return {
+        "estimate": figure["estimate"],
+        "low": 0.0 if low is None else low,
+        "high": math.inf if high is None else high,
+    }
+
+
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row with a column for each bound of its intervals."""
     return dict(_columns(row))
@@ -252,10 +267,17 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         str(row["way"]),
         str(row["phase"]),
         seconds_text(seconds["estimate"]) if seconds else str(row.get("outcome") or ""),
-        f"{ratio['estimate']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]" if ratio else "",
+        _ratio_text(ratio) if ratio else "",
         f"{predicted:.2f}" if predicted else "",
         str(row.get("verdict") or "") if seconds else str(reason),
     ]
+
+
+def _ratio_text(ratio: Mapping[str, Any]) -> str:
+    """Return a ratio with its interval, if it has one."""
+    if ratio.get("low") is None or ratio.get("high") is None:
+        return f"{ratio['estimate']:.2f}"
+    return f"{ratio['estimate']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
 
 
 def seconds_text(seconds: float) -> str:

@@ -102,9 +102,9 @@ def _run(options: argparse.Namespace) -> int:
             print("cascade-bench: stopped before anything was measured", file=sys.stderr)
             return client.INTERRUPTED
         document = client.checked_document(outcome)
-        _print(file)
-        if options.json:
+        if options.json:  # before anything else that can fail
             _write_json(Path(options.json), document)
+        _print(file)
         if options.report:
             output(OUTPUT, [str(file), "--report", str(Path(options.report).absolute())])
             print(f"page: {options.report}")

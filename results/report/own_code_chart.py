@@ -75,6 +75,6 @@ def _ways(marks: Sequence[Mark]) -> tuple[Any, int]:
     axis, scale = "time ÷ baseline", alt.Scale(type="log", nice=False, padding=14)
     dots = base.mark_point(filled=True, size=60).encode(x=alt.X("ratio:Q", title=axis, scale=scale))
     bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=axis), x2="high:Q")
-    ticks = base.mark_tick(thickness=1.5, size=11, color="gray").encode(x="predicted:Q")
+    ticks = base.mark_tick(thickness=1.5, size=11).encode(x="predicted:Q", color=alt.value("gray"))
     counted = [ticks] if any(mark["predicted"] for mark in marks) else []
     return alt.layer(line_at_ratio_1(), bars, *counted, dots), height_of_lines(marks, "line", 26)

@@ -73,6 +73,16 @@ def test_two_frameworks_are_told_apart(document: dict[str, Any]) -> None:
         result.ratio("summed", framework="tensorflow")
 
 
+def test_ratio_of_too_few_launches_passes_no_assertion(document: dict[str, Any]) -> None:
+    row = document["frameworks"][0]["rows"][1]
+    row["ratio"] |= {"low": None, "high": None}
+    ratio = Comparison(document).ratio("separate_retained")
+    assert ratio.estimate == 1.32
+    assert not ratio.low > 1.0
+    assert not ratio.high < 100.0
+    assert "<td>1.32</td>" in Comparison(document)._repr_html_()
+
+
 def test_pandas_gets_a_column_for_each_bound(document: dict[str, Any]) -> None:
     frame = Comparison(document).to_pandas()
     assert len(frame) == 5
