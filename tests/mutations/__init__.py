@@ -10,6 +10,7 @@ from __future__ import annotations
 from tests.mutations import (
     canaries,
     checks,
+    client,
     clock,
     jax_side,
     machine,
@@ -40,5 +41,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "Workers, launches and their pool": workers.FAULTS,
     "Runs that are stopped or fail": stopped.FAULTS,
     "The machine and its memory": machine.FAULTS,
+    "The client, and how it is packaged": client.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

@@ -240,7 +240,14 @@ def test_nothing_of_the_product_imports_the_evaluation() -> None:
     assert all("benchmarks.evaluation" not in used for used in ARROWS.values())
 
 
-@pytest.mark.parametrize("package", ["results", "benchmarks"])
+def test_client_imports_nothing_of_the_suite() -> None:
+    files = list((ROOT / "cascade_bench").glob("*.py"))
+    assert len(files) > 10
+    for file in files:
+        assert top_level(file) & {*GROUND, "benchmarks", "tests"} == set(), file
+
+
+@pytest.mark.parametrize("package", ["results", "benchmarks", "cascade_bench"])
 def test_no_framework_is_imported_outside_the_implementations(package: str) -> None:
     for file in (ROOT / package).rglob("*.py"):
         assert top_level(file) & FRAMEWORKS == set(), file
