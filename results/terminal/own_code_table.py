@@ -78,7 +78,7 @@ def _flow(part: Data) -> Iterator[Any]:
         told = [", ".join(states["value"]) or "no network"]
         told += [f"exact zeros in {', '.join(states['zero'])}"] if states["zero"] else []
         told += [f"none in {', '.join(states['absent'])}"] if states["absent"] else []
-        yield plain_text(f"  gradient of {shorten(loss)} → {'; '.join(told)}", most=LINE)
+        yield plain_text(f"gradient of {shorten(loss)} → {'; '.join(told)}", most=LINE)
 
 
 def _table(rows: Sequence[Data], title: str) -> Table:
