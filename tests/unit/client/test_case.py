@@ -11,7 +11,7 @@ from cascade_bench import Case, Stage
 NETWORKS = {"encoder": object(), "head": object()}
 
 
-def losses(batch: Any) -> dict[str, Any]:
+def losses(*arguments: Any) -> dict[str, Any]:
     return {}
 
 
@@ -53,5 +53,6 @@ def test_case_keeps_what_it_was_given() -> None:
     ],
 )
 def test_wrong_case_is_refused_with_what_to_give(arguments: dict[str, Any], said: str) -> None:
+    given: dict[str, Any] = {"networks": NETWORKS, "losses": losses, **arguments}
     with pytest.raises((TypeError, ValueError), match=said):
-        Case(**{"networks": NETWORKS, "losses": losses} | arguments)
+        Case(**given)

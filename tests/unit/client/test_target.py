@@ -7,7 +7,6 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -76,7 +75,7 @@ def test_what_is_no_case_is_refused_in_one_line(folder: Path, text: str, said: s
     assert "\n" not in str(raised.value)
 
 
-def module(name: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def module(name: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Import a file under a name, as pytest does."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec
