@@ -107,6 +107,21 @@ def test_commands_work_beside_a_users_own_packages(installed: Path, project: Pat
     assert before == {path for path in installed.rglob("*") if "__pycache__" not in path.parts}
 
 
+@pytest.mark.serial
+def test_case_is_tried_beside_a_users_own_packages(installed: Path, project: Path) -> None:
+    pytest.importorskip("torch")
+    example = (ROOT / "examples" / "torch_two_networks.py").read_text()
+    case = example.replace("from torch import nn\n", "from torch import nn\nimport helper\n")
+    (project / "my_case.py").write_text(case)
+    (project / "helper.py").touch()
+    before = {path for path in installed.rglob("*") if "__pycache__" not in path.parts}
+    words = ("my_case.py", "--budget", "25", "--launches", "2", "--way", "summed")
+    printed = cascade_bench(installed, project, "try", *words, "--phase", "backward").stdout
+    assert "gradient of code → encoder; none in head" in printed
+    assert len(list((project / ".cascade-bench").glob("*.json"))) == 1
+    assert before == {path for path in installed.rglob("*") if "__pycache__" not in path.parts}
+
+
 def test_users_repository_is_not_taken_for_the_suites(installed: Path, project: Path) -> None:
     inside = project / "site"
     shutil.copytree(installed, inside)
