@@ -101,7 +101,8 @@ def _notes(measured: Measured, found: Mapping[str, Mapping[str, str]]) -> list[s
         notes.append(
             f"Left out for lack of time: {', '.join(measured.left_out)}; a larger budget has them"
         )
-    if any(len(g.ways) > 1 and "reforward" in g.ways for g, _ in measured.groups):
+    graph = measured.framework == "torch" and facts["series"] is not None
+    if graph and any("reforward" in group.ways for group, _ in measured.groups):
         notes.append("reforward runs the whole losses function once for each loss")
     return notes
 
