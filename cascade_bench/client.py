@@ -63,26 +63,45 @@ def compare(
         KeyboardInterrupt: stopped by Ctrl-C; what was measured is kept in ``results``.
         ValueError: an argument is none of those allowed.
     """
+    asked = {
+        "budget": budget,
+        "framework": framework,
+        "phases": phases,
+        "ways": ways,
+        "launches": launches,
+        "seed": seed,
+        "results": results,
+    }
+    return _carried_out(make, sys.stderr.write if progress else _say_nothing, **asked)
+
+
+def examine(make: Any, *, framework: str | None = None, budget: float = 300.0) -> Comparison:
+    """Return what is known of a case before anything is timed: its flow and its networks.
+
+    Nothing is kept on disk.
+
+    Args:
+        make: as in `compare`, as is ``framework``; errors are the same too.
+        budget: seconds after which it is given up.
+    """
+    return _carried_out(make, _say_nothing, command="flow", framework=framework, budget=budget)
+
+
+def _carried_out(make: Any, show: Callable[[str], object], **asked: Any) -> Comparison:
+    """Have a request carried out; see `compare` for errors and `build_request` for arguments."""
     _refuse_inside()
     folder = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="cascade-bench-") as private:
-        request = build_request(
-            locate(make, folder, Path(private)),
-            folder,
-            Path(private) / "document.json",
-            budget=budget,
-            framework=framework,
-            phases=phases,
-            ways=ways,
-            launches=launches,
-            seed=seed,
-            results=results,
-        )
-        show: Callable[[str], object] = sys.stderr.write if progress else lambda line: None
+        case, document = locate(make, folder, Path(private)), Path(private) / "document.json"
+        request = build_request(case, folder, document, **asked)
         outcome = run_request(request, Path(private), show)
     if outcome.code == INTERRUPTED:
         raise KeyboardInterrupt(f"stopped; what was measured is kept in {request['results']}")
     return Comparison(checked_document(outcome))
+
+
+def _say_nothing(line: str) -> None:
+    """Drop a line of progress."""
 
 
 def build_request(
@@ -90,6 +109,7 @@ def build_request(
     folder: Path,
     document: Path,
     *,
+    command: str = "compare",
     budget: float = 60.0,
     framework: str | None = None,
     phases: Sequence[str] | None = None,
@@ -116,14 +136,16 @@ def build_request(
             raise ValueError(f"{name} is empty; name at least one, or give None for all")
     return {
         "schema": SCHEMA,
-        "command": "compare",
+        "command": command,
         "case": case,
         "framework": framework,
         "folder": str(folder),
         "budget_seconds": float(budget),
         "phases": None if phases is None else list(phases),
         "ways": None if ways is None else list(ways),
-        "results": str((folder / (KEPT if results is None else results)).absolute()),
+        "results": str((folder / (KEPT if results is None else results)).absolute())
+        if command == "compare"
+        else None,
         "document": str(document),
         "seed": seed,
         "launches": launches,

@@ -8,11 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from cascade_bench.case import FLOWS
-from cascade_bench.client import compare
+from cascade_bench.client import examine
 from cascade_bench.target import CaseError
-
-# A flow is found out before anything is timed; these keep the timing that follows short.
-SHORT: dict[str, Any] = {"budget": 20.0, "ways": ["summed"], "phases": ["backward"], "launches": 1}
 
 
 def assert_flow(
@@ -20,7 +17,6 @@ def assert_flow(
     expected: Mapping[str, Mapping[str, str]],
     *,
     framework: str | None = None,
-    results: str | os.PathLike[str] | None = None,
 ) -> None:
     """Fail unless the gradient of each loss arrives where it should, found out in float64.
 
@@ -29,17 +25,14 @@ def assert_flow(
         expected: loss → network → ``"value"``, ``"zero"`` (a gradient of exact zeros) or
             ``"absent"`` (none at all). Losses and networks that it leaves out are not judged.
         framework: None for every one that the case has.
-        results: as in `cascade_bench.compare`.
 
     Raises:
         AssertionError: names each loss and network that is otherwise.
         CaseError: the case cannot be run, or has no such loss or network.
     """
     _check_expected(expected)
-    comparison = compare(make, framework=framework, results=results, progress=False, **SHORT)
-    wrong = [
-        line for name, flow in comparison.flows.items() for line in unlike(name, flow, expected)
-    ]
+    flows = examine(make, framework=framework).flows
+    wrong = [line for name, flow in flows.items() for line in unlike(name, flow, expected)]
     if wrong:
         raise AssertionError("gradients do not flow as expected: " + "; ".join(wrong))
 

@@ -62,9 +62,9 @@ def _show(options: argparse.Namespace) -> None:
         _demand_libraries()
         print(json.dumps(_chart(document), allow_nan=False))
     else:
-        from results.terminal.own_code_table import text
+        from results.terminal.own_code_table import table
 
-        print(text(document, options.table, colour=options.colour))
+        print(table(document, options.table, colour=options.colour))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -101,7 +101,8 @@ def _notes(measured: Measured, found: Mapping[str, Mapping[str, str]]) -> list[s
         notes.append(
             f"Left out for lack of time: {', '.join(measured.left_out)}; a larger budget has them"
         )
-    if any(len(g.ways) > 1 and "reforward" in g.ways for g, _ in measured.groups):
+    graph = measured.framework == "torch" and facts["series"] is not None
+    if graph and any("reforward" in group.ways for group, _ in measured.groups):
         notes.append("reforward runs the whole losses function once for each loss")
     return notes
 
@@ -177,6 +178,8 @@ def _answer(part: Framework) -> str:
     if wrong:
         return f"{part['framework']}: wrong gradients by {', '.join(wrong)}."
     timed = [r for r in part["rows"] if r["ratio"]]
+    if not checked:
+        return f"{part['framework']}: the flow was found out, and nothing timed."
     right = len({(r["kind"], r["way"]) for r in checked if r["outcome"] == "ok"})
     said = f"{part['framework']}: {right} ways give the right gradients"
     slower = [r for r in timed if r["verdict"] == "slower" and r["way"] == "separate_retained"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.harness.launches.case_files import CaseFiles
+from benchmarks.harness.launches.check_workers import quick_compile_flags
 from benchmarks.harness.launches.launch import WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement.group import GroupMeasurement
@@ -134,14 +135,14 @@ class FrameworkRun:
         if self.left > 25.0:
             self.pool.launches(*where, count)
         self.say(f"{self.framework}: examining in float64")
-        kinds = ["backward", "freeze"] if self._steps_asked() else []
-        reference = self.pool.launches(self.framework, "cpu", "float64", 1)[0]
+        kinds = self._kinds_with_steps()
+        environment = {"XLA_FLAGS": quick_compile_flags()}
+        where64 = (self.framework, "cpu", "float64", environment)
         try:
-            files.examine(reference, "float64", kinds)
+            with self.pool.separate_worker(*where64) as reference:
+                files.examine(reference, "float64", kinds)
         except WorkerFailed as error:
             self._examine_in_float32(error, kinds)
-        finally:
-            reference.kill()
         self.measured.described = self.pool.launch(*where, 0).wait_until_ready()
         if files.dtype == "float64":
             files.judge_the_sum(self.pool.launch(*where, 0))
@@ -160,9 +161,11 @@ class FrameworkRun:
             raise second from error
         self.measured.float64_error = error.case["message"] if error.case else str(error)
 
-    def _steps_asked(self) -> bool:
-        """Return whether a phase ``step`` may be measured."""
-        return self.request.phases is None or "step" in self.request.phases
+    def _kinds_with_steps(self) -> list[str]:
+        """Return the kinds that are measured in phase ``step``."""
+        if self.request.phases is None:
+            return ["freeze"]
+        return ["backward", "freeze"] if "step" in self.request.phases else []
 
     def measure(self, save: Callable[[], None]) -> None:
         """Check and time all groups that fit into the time.

@@ -14,6 +14,7 @@ from benchmarks.harness.protocol.cells import PHASES, RECIPES, STRATEGIES
 from benchmarks.scenarios import FRAMEWORKS
 
 SCHEMA = 1
+COMPARE, FLOW = "compare", "flow"
 BUDGET = 60.0  # seconds
 IMPORTS = {
     "torch": {"torch", "torchvision", "transformers", "timm", "lightning", "pytorch_lightning"},
@@ -45,6 +46,7 @@ class Request:
         document: file to write.
         seed: of random numbers and of the order of blocks.
         launches: processes for each framework; None for as many as fit into the budget.
+        command: ``compare``, or ``flow``, which examines the case and times nothing.
     """
 
     source: CaseSource
@@ -57,6 +59,7 @@ class Request:
     document: Path
     seed: int
     launches: int | None
+    command: str = COMPARE
 
     @property
     def file(self) -> str:
@@ -95,7 +98,8 @@ def _checked(given: dict[str, Any]) -> Request:
             f"the request is of schema {given['schema']}, this suite reads {SCHEMA}",
             "install the client and the suite in the same version",
         )
-    framework = given.get("framework")
+    command, framework = given.get("command") or COMPARE, given.get("framework")
+    _check_names("command", [command], (COMPARE, FLOW))
     _check_names("framework", [framework] if framework else [], FRAMEWORKS)
     phases, ways = given.get("phases"), given.get("ways")
     _check_names("phase", phases or [], PHASES)
@@ -117,6 +121,7 @@ def _checked(given: dict[str, Any]) -> Request:
         document=Path(given["document"]),
         seed=int(given.get("seed") or 0),
         launches=launches,
+        command=command,
     )
 
 

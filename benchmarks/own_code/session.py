@@ -15,7 +15,7 @@ from benchmarks.harness.session.lock import Busy, Lock
 from benchmarks.machine import environment
 from benchmarks.own_code import description
 from benchmarks.own_code.measure import FrameworkRun, Measured
-from benchmarks.own_code.request import Request, RequestError, sources
+from benchmarks.own_code.request import COMPARE, Request, RequestError, sources
 from results.own_code import document
 from results.own_code.schema import Document, Mistake
 from results.records.record import RecordError, new_run_id, utc_now
@@ -72,7 +72,8 @@ class Session:
             try:
                 run.examine()
                 self.measured.append(run.measured)
-                run.measure(lambda: self.save(None))
+                if self.request.command == COMPARE:
+                    run.measure(lambda: self.save(None))
             except WorkerError as error:
                 self.error = self.error or self._worker_mistake(error, framework)
             finally:

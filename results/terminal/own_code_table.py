@@ -27,7 +27,7 @@ LEGEND = (
 )
 
 
-def text(document: Data, width: int = WIDTH, *, colour: bool = False) -> str:
+def table(document: Data, width: int = WIDTH, *, colour: bool = False) -> str:
     """Return the page: the answer, each framework's flow and tables, what was proven and was not.
 
     Args:
@@ -41,7 +41,8 @@ def text(document: Data, width: int = WIDTH, *, colour: bool = False) -> str:
 def _parts(document: Data) -> Iterator[Any]:
     """Yield lines and tables of rich."""
     name = (document.get("case") or {}).get("name") or "a case"
-    yield plain_text(name, "bold", LINE)
+    took = document.get("seconds")
+    yield plain_text(f"{name}  ({took:.0f} s)" if took else name, "bold", LINE)
     yield plain_text(document.get("answer") or "Nothing was measured.", most=LINE)
     timed = False
     for part in document.get("frameworks") or ():

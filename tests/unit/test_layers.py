@@ -35,6 +35,10 @@ TWINS = (
     "runtime.py",
     "session.py",
     "canaries.py",
+    "graph_problem.py",
+    "case.py",
+    "case_values.py",
+    "case_examination.py",
 )
 FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 
@@ -47,6 +51,7 @@ ARROWS = {
     "results.statistics": ("results.records",),
     "results.estimates": ("results.records", "results.statistics"),
     "results.regression": ("results.records", "results.statistics"),
+    "results.own_code": ("results.estimates", "results.records", "results.statistics"),
     "results.terminal": (
         "results",
         "results.records",
@@ -132,6 +137,16 @@ ARROWS = {
         "results.report",
         "results.statistics",
         "results.terminal",
+    ),
+    "benchmarks.own_code": (
+        "benchmarks.harness.launches",
+        "benchmarks.harness.measurement",
+        "benchmarks.harness.protocol",
+        "benchmarks.harness.session",
+        "benchmarks.machine",
+        "benchmarks.scenarios",
+        "results.own_code",
+        "results.records",
     ),
     # what pytest and the command line see
     "benchmarks": (

@@ -60,6 +60,8 @@ class OwnCode(Base):
         arrays = {f"gradient/{name}": array for name, array in gradient.items()}
         write_arrays(f"{out}/reference.npz", arrays)
         for kind in kinds:
+            if kind == "freeze" and not facts["frozen"]:
+                continue
             with self.working(), module.precision(self.session.dtype):
                 step = module.step(opened, kind, facts)
             write_arrays(f"{out}/reference-{kind}.npz", arrays | step)

@@ -17,6 +17,7 @@ import pytest
 
 from benchmarks.paths import ROOT
 from cascade_bench import CaseError, compare, suite
+from cascade_bench.client import examine
 
 Seen = Callable[[], dict[str, Any]]
 SCRIPT = """
@@ -44,6 +45,12 @@ def test_request_holds_what_was_asked_for_and_the_users_folder(seen: Seen) -> No
         "results": f"{os.getcwd()}/.cascade-bench", "document": "",
     }  # fmt: skip
     assert result.document["seconds"] == 41.2
+
+
+def test_examining_asks_for_the_flow_and_keeps_nothing(seen: Seen) -> None:
+    assert examine(make).flow["code"]["head"] == "absent"
+    request = seen()["request"]
+    assert (request["command"], request["results"]) == ("flow", None)
 
 
 def test_suite_comes_first_on_the_path_of_its_process_and_of_no_other(
