@@ -30,6 +30,8 @@ TWINS = (
     "optimizers.py",
     "compiling.py",
     "program.py",
+    "naming.py",
+    "probing.py",
     "layout.py",
     "gemms.py",
     "runtime.py",
