@@ -283,7 +283,9 @@ def step(opened: OpenCase, kind: str, facts: Mapping[str, Any]) -> dict[str, NDA
     program.reset()
     start = {f"start/{n}": array for n, array in program.updates().items()}
     program.wait(program.run(program.prepare()))
-    return start | {f"updated/{n}": array for n, array in program.updates().items()}
+    updated = {f"updated/{n}": array for n, array in program.updates().items()}
+    program.reset()  # the next reference starts from the same weights
+    return start | updated
 
 
 def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
