@@ -10,6 +10,7 @@ from __future__ import annotations
 from tests.mutations import (
     canaries,
     checks,
+    client,
     clock,
     command_line,
     door,
@@ -48,5 +49,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "Runs that are stopped or fail": stopped.FAULTS,
     "The machine and its memory": machine.FAULTS,
     "The command line": command_line.FAULTS,
+    "The client, and how it is packaged": client.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

@@ -33,6 +33,11 @@ Plan = dict[str, Any]  # of a training, see `plan`
 QUICK_COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
+def quick_compile_flags() -> str:
+    """Return ``XLA_FLAGS`` of a worker that checks and times nothing: it compiles in less time."""
+    return " ".join(filter(None, (os.environ.get("XLA_FLAGS"), QUICK_COMPILE)))
+
+
 class CheckWorkers:
     """Hold one worker for each framework and precision, and the problem that is open in each."""
 
@@ -61,7 +66,7 @@ class CheckWorkers:
             pytest.skip(reason)
         key = framework, dtype
         if key not in self._launches:
-            flags = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), QUICK_COMPILE)))
+            flags = quick_compile_flags()
             self._launches[key] = Launch(
                 framework,
                 dtype=dtype,

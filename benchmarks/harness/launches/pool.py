@@ -9,9 +9,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from benchmarks.harness.launches.case_files import CaseFiles, key_of
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.problems import Flows, ProblemFiles
 from benchmarks.harness.protocol import busy_time
+from benchmarks.harness.protocol.case_messages import CaseJob
 from benchmarks.harness.protocol.messages import Span
 
 
@@ -35,6 +37,7 @@ class Pool:
         self._separate: list[Launch] = []
         self._cache: tempfile.TemporaryDirectory[str] | None = None
         self._files: ProblemFiles | None = None
+        self._cases: dict[str, CaseFiles] = {}
         self._flows: Flows = {}  # each is proven once for each pool
         self._busy_spans: list[Span] = []
         self._closed = False
@@ -130,6 +133,13 @@ class Pool:
         self._files = ProblemFiles(scenario, variant, size, self._flows)
         return self._files
 
+    def case_files(self, case: CaseJob, framework: str) -> CaseFiles:
+        """Return the files of a case of the user's own, which stay until the pool closes."""
+        key = key_of(case, framework)
+        if key not in self._cases:
+            self._cases[key] = CaseFiles(case, framework)
+        return self._cases[key]
+
     def _launch(
         self,
         framework: str,
@@ -182,6 +192,8 @@ class Pool:
         self.end_workers()
         if self._files:
             self._files.close()
+        for files in self._cases.values():
+            files.close()
         if self._cache:
             self._cache.cleanup()
         self._files = self._cache = None

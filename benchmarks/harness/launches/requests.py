@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol import equivalence
 from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, strategy_of
@@ -14,7 +15,7 @@ from benchmarks.scenarios.spec import matches
 
 def prepare_request(
     group: Mapping[str, Any],
-    files: ProblemFiles,
+    files: ProblemFiles | CaseFiles,
     reference: str,
     names: Iterable[str],
     *,
@@ -31,13 +32,17 @@ def prepare_request(
         count: whether to count FLOPs and saved bytes.
         products: whether to list the matrix products.
     """
+    if isinstance(files, CaseFiles):
+        rules, cells = files.rules_of_group(group), {n: files.rules_of_cell(n) for n in names}
+    else:
+        rules, cells = _rules_of_group(group, files), {n: _rules_of_cell(n, files) for n in names}
     return {
         "kind": group["kind"],
         "phase": group["phase"],
         "mode": group["mode"],
-        "cells": {name: _rules_of_cell(name, files) for name in names},
+        "cells": cells,
         "reference": reference,
-        "rules": _rules_of_group(group, files),
+        "rules": rules,
         "count": count,
         "products": products,
     }

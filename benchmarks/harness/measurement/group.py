@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
+from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.unreliable import UnreliableReference
 from benchmarks.harness.measurement import peak_memory
 from benchmarks.harness.measurement.cell_results import CellResults
@@ -82,9 +84,7 @@ class GroupMeasurement:
     def run(self) -> None:
         """Start, compute the reference, prepare, time, measure memory, and close the problem."""
         job, start = self.job, time.monotonic()
-        file = job.get("file")
-        loading.load([file] if file else [])  # this may be another process
-        self.files = self.workers.pool.files(job["scenario"], job["variant"], job["size"])
+        self.files = self._find_files()
         self._flows = self.files.references.flows
         self._start_workers()
         with self._spending("references"):
@@ -97,6 +97,15 @@ class GroupMeasurement:
         if not self.preparation.exceeds_memory:  # otherwise each worker was ended after its turn
             for launch in self.workers.all():
                 self.workers.close_problem(launch)
+
+    def _find_files(self) -> ProblemFiles | CaseFiles:
+        """Return the files of the job's scenario, or of the user's own case."""
+        job, pool = self.job, self.workers.pool
+        if case := job.get("case"):
+            return pool.case_files(case, job["framework"])
+        file = job.get("file")
+        loading.load([file] if file else [])  # this may be another process
+        return pool.files(job["scenario"], job["variant"], job["size"])
 
     def _start_workers(self) -> None:
         """Wait until all workers have loaded their framework, and keep their description."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from benchmarks.harness.protocol.case_messages import CaseJob
+
+OWN = "own"  # the size of a case of the user's own
+
 
 class StoppingRule(TypedDict):
     """How precise the ratios of a group must be; see `stopping.PrecisionGoal`."""
@@ -35,6 +39,7 @@ class GroupJob(TypedDict):
     seed: int  # of the order inside blocks
     memory: bool  # whether peak memory is measured, in a process of its own for each cell
     file: NotRequired[str | None]  # where a user's own spec stands
+    case: NotRequired[CaseJob | None]  # in place of a scenario: a case of the user's own
     precision: NotRequired[StoppingRule | None]  # where more launches may follow
 
 

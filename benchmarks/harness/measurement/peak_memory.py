@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.launches.problems import ProblemFiles
@@ -19,7 +20,9 @@ NOT_ASKED = "not asked for: --memory measures it, in a process of its own for ea
 COMPLETE_REASONS = ("Unmeasurable", "Unavailable")
 
 
-def measure(job: GroupJob, files: ProblemFiles, name: str, pool: Pool) -> dict[str, Any]:
+def measure(
+    job: GroupJob, files: ProblemFiles | CaseFiles, name: str, pool: Pool
+) -> dict[str, Any]:
     """Return ``peak_bytes`` of a cell that was timed; where that is None, ``peak_why`` too.
 
     For torch on a GPU the allocator counts in a process that was timed. Every other measurement

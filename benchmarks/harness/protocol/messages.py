@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from benchmarks.harness.protocol.case_messages import CaseMistake
+
 # Both sides of a comparison must speak the same version. A worker that does not name one in its
 # hello speaks version 1.
 VERSION = 1
@@ -25,6 +27,8 @@ class StartError(TypedDict):
 
 class ErrorMessage(StartError):
     """An exception inside a request, which the worker survived."""
+
+    case: NotRequired[CaseMistake]  # where a case of the user's own is open or being opened
 
     line: str | None  # one line with file and line number, for a user's own scenario
     cell: str | None  # the strategy or recipe that the worker was at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from benchmarks.harness.protocol import messages
+from benchmarks.harness.protocol import case_messages, messages
 
 
 class Operation(NamedTuple):
@@ -30,6 +30,16 @@ OPERATIONS = {
         messages.OpenRequest,
         messages.NoResult,
         "Build a problem, compare it with its spec, load weights and data; later requests use it.",
+    ),
+    "open_case": Operation(
+        case_messages.OpenCaseRequest,
+        messages.NoResult,
+        "Build a case of the user's own, and compare it with the one that was examined.",
+    ),
+    "examine_case": Operation(
+        case_messages.ExamineCaseRequest,
+        case_messages.CaseFacts,
+        "Build a case, find out what its losses reach, and write its reference gradients.",
     ),
     "probe": Operation(
         messages.NoArguments,

@@ -21,11 +21,12 @@ from benchmarks.harness.protocol import heartbeat, memory_limit, messages
 from benchmarks.harness.worker.canaries import Canaries
 from benchmarks.harness.worker.checks import Checks
 from benchmarks.harness.worker.memory import Memory
+from benchmarks.harness.worker.own_code import OwnCode
 
 Send = Callable[[messages.Answer | messages.CellEvent], None]
 
 
-class Worker(Checks, Canaries, Memory):
+class Worker(OwnCode, Checks, Canaries, Memory):
     """Carry out every operation of `operations.OPERATIONS`."""
 
 
