@@ -58,7 +58,7 @@ def test_warm_up_calls_at_least_three_times_and_fifty_milliseconds(
     monkeypatch: pytest.MonkeyPatch, seconds: float, calls: int
 ) -> None:
     fake = FakeClock(run=seconds)
-    monkeypatch.setattr(clock, "time", fake)
+    fake.replace_clock(monkeypatch)
     clock.warm_up(fake)
     assert fake.log[0] == "reset"
     assert fake.log.count("run") == calls
@@ -102,7 +102,7 @@ def test_blocks_go_on_until_the_time_is_up(
     monkeypatch: pytest.MonkeyPatch, seconds: float, blocks: int
 ) -> None:
     fake = FakeClock(run=2.0**-9)
-    monkeypatch.setattr(clock, "time", fake)
+    fake.replace_clock(monkeypatch)
     timed = {"a": partial(clock.batch, fake, 1)}
     samples = clock.interleave(timed, seconds=seconds, least=1, rng=np.random.default_rng(0))
     assert samples["a"] == [2.0**-9] * blocks
@@ -113,14 +113,14 @@ def test_sample_is_running_and_waiting_a_call_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
     fake = FakeClock(prepare=100.0, run=1.0, wait=0.5, reset=1000.0)
-    monkeypatch.setattr(clock, "time", fake)
+    fake.replace_clock(monkeypatch)
     assert clock.batch(fake, calls) == 1.5
 
 
 def test_warm_up_tells_the_last_call_and_not_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first call compiles, or reads its code from the disk: batches would be too small."""
     fake = FakeClock(run=0.02, first=5.0)
-    monkeypatch.setattr(clock, "time", fake)
+    fake.replace_clock(monkeypatch)
     assert clock.warm_up(fake).seconds == pytest.approx(0.02)
 
 

@@ -1,0 +1,53 @@
+"""End the processes that a user's code has started in a worker and left behind.
+
+A worker is killed with its process group. A process in a session of its own is in another group,
+and when its parent has ended nothing leads from the worker to it any more, but for its environment:
+that it has inherited, with a variable that names the worker. Only Linux shows the environment of a
+process, under ``/proc``; elsewhere such processes live on. So does one that was started with an
+environment without the variable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+VARIABLE = "CASCADE_BENCH_WORKER"
+ROUNDS = 5  # a process may start another one while the first is being ended
+
+
+def new_mark() -> dict[str, str]:
+    """Return the environment variable that marks one worker, and all that is started in it."""
+    return {VARIABLE: secrets.token_hex(8)}
+
+
+def end_strays(mark: dict[str, str], processes: Path = Path("/proc")) -> None:
+    """Send SIGKILL to every process with this mark, other than this one.
+
+    Args:
+        mark: as `new_mark` returned it; the worker itself has ended.
+        processes: where the system shows its processes.
+    """
+    ((name, value),) = mark.items()
+    for _ in range(ROUNDS):
+        found = list(_marked(f"{name}={value}".encode(), processes))
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not found:
+            return
+
+
+def _marked(entry: bytes, processes: Path) -> Iterator[int]:
+    """Yield the number of each process of this user whose environment has the entry.
+
+    A process that has ended, and waits for its parent, shows no environment.
+    """
+    for folder in processes.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            if entry in (folder / "environ").read_bytes().split(b"\0"):
+                yield int(folder.name)
