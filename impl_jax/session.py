@@ -12,7 +12,16 @@ import optax
 from flax import nnx
 from numpy.typing import NDArray
 
-from impl_jax import compiling, layout, optimizers, partial_freeze, program, recipes, runtime
+from impl_jax import (
+    compiling,
+    layout,
+    optimizers,
+    partial_freeze,
+    program,
+    recipes,
+    runtime,
+    switches,
+)
 from impl_jax.problem import Parameters, Problem, Stage
 from impl_jax.recipes import RECIPES
 from impl_jax.strategies import STRATEGIES, Jit
@@ -41,6 +50,7 @@ class Session:
     describe = staticmethod(runtime.describe)
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
     unsupported = staticmethod(runtime.unsupported)
+    switches = staticmethod(switches.read)
 
     def gauge(self) -> runtime.Gauge | None:
         """Return the gauge that reads this device's memory; None on a CPU."""

@@ -15,7 +15,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from impl_torch import compiling, layout, optimizers, partial_freeze, program, recipes, runtime
+from impl_torch import (
+    compiling,
+    layout,
+    optimizers,
+    partial_freeze,
+    program,
+    recipes,
+    runtime,
+    switches,
+)
 from impl_torch.problem import Problem, Stage
 from impl_torch.recipes import RECIPES
 from impl_torch.strategies import STRATEGIES
@@ -47,6 +56,7 @@ class Session:
     describe = staticmethod(runtime.describe)
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
     unsupported = staticmethod(runtime.unsupported)
+    switches = staticmethod(switches.read)
 
     def gauge(self) -> runtime.Gauge | None:
         """Return the gauge that reads this device's memory; None on a CPU."""

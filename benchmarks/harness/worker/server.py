@@ -48,6 +48,7 @@ def main(kind: type[Worker] = Worker) -> None:
     gc.freeze()  # the framework's own objects live on: walking them before each group costs 0.1 s
     memory_limit.apply_limit()
     worker = kind(options.framework, session, link, send)
+    worker.note_switches()
     send({"ok": True, "result": worker.do_hello()})
     serve(worker, requests, send)
 

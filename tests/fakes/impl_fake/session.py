@@ -33,6 +33,9 @@ class Session:
     def describe(self) -> dict[str, Any]:
         return {"fake": "1.0"}
 
+    def switches(self) -> dict[str, Any]:
+        return {"the fake's mode": os.environ.get("FAKE_MODE")}
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, MemoryError)
 
