@@ -55,6 +55,10 @@ def _is_gradient_error(value: Any) -> bool:
     )
 
 
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
 def _are_reasons(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
@@ -102,7 +106,7 @@ def record_problem(record: Any) -> str | None:
         nullable = key not in _NEVER_NULL
         if not fits(record[key]) and not (nullable and record[key] is None):
             return f"its {key!r} is not {expected}{' or null' if nullable else ''}"
-    return None
+    return None if _are_texts(record.get("notes", [])) else "its 'notes' is not a list of strings"
 
 
 def document_problem(document: Any) -> str | None:

@@ -133,6 +133,9 @@ class Launch:
         self._lines: queue.Queue[str | None] = queue.Queue()  # None after the worker's last line
         self._reader = threading.Thread(target=self._read_lines, daemon=True)
         self._reader.start()
+        if owner:
+            # a child may hold the pipe of the answers open
+            strays.call_at_end(self._process.pid, lambda: self._lines.put(None))
         self.hello: dict[str, Any] | None = None
         self._start_error: WorkerFailed | None = None
         self._killed = False
@@ -283,8 +286,6 @@ class Launch:
                 if since > start:
                     start = since
                     continue
-                if self._process.poll() is not None:  # what it has started holds its pipe open
-                    return None
                 self.kill()
                 raise WorkerTimeout(f"no answer within {timeout:.0f} s", cell) from None
 

@@ -12,11 +12,16 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import select
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 VARIABLE = "CASCADE_BENCH_WORKER"
+DRAIN_SECONDS = 1.0  # for what the process has written last to be read
 ROUNDS = 5  # a process may start another one while the first is being ended
 
 
@@ -40,6 +45,28 @@ def end_strays(mark: dict[str, str], processes: Path = Path("/proc")) -> None:
                 os.kill(pid, signal.SIGKILL)
         if not found:
             return
+
+
+def call_at_end(pid: int, function: Callable[[], Any]) -> None:
+    """Call a function, in a thread, a moment after a process has ended; never on an old Linux.
+
+    The process is not waited for, so that its parent can still do that.
+    """
+    if hasattr(os, "pidfd_open"):
+        process = os.pidfd_open(pid)
+
+        def wait() -> None:
+            """Wait until the process has ended, then call the function."""
+            try:
+                ended = select.poll()
+                ended.register(process, select.POLLIN)
+                ended.poll()
+            finally:
+                os.close(process)
+            time.sleep(DRAIN_SECONDS)
+            function()
+
+        threading.Thread(target=wait, daemon=True).start()
 
 
 def _marked(entry: bytes, processes: Path) -> Iterator[int]:

@@ -53,7 +53,8 @@ class Session:
         return str(error) if isinstance(error, NotImplementedError) else None
 
     def open(self, build: Any, facts: Any, data: Any) -> OpenProblem:
-        return OpenProblem(self.dtype, build(**facts["arguments"]), data, facts["flow"])
+        build(**facts["arguments"])  # a user's part is a list of stages, which the fake has none of
+        return OpenProblem(self.dtype, facts["arguments"]["width"], data, facts["flow"])
 
 
 def later_launch() -> bool:
@@ -74,6 +75,12 @@ class OpenProblem:
     def shapes(self) -> dict[str, list[int]]:
         one = {"linear.weight": [self.width, self.width], "linear.bias": [self.width]}
         return {f"{net}.{name}": shape for net in ("net1", "net2") for name, shape in one.items()}
+
+    def loss_shapes(self) -> dict[str, list[int]]:
+        return {name: [] for name in self.loss_names}
+
+    def losses(self) -> dict[str, float]:
+        return dict.fromkeys(self.loss_names, 1.0)
 
     def load(self, weights: Any) -> None:
         self.weights = {n: a.astype(self.dtype) for n, a in weights.items()}
