@@ -21,7 +21,7 @@ _SWITCHES: dict[str, Callable[[], Any]] = {
     "torch's gradients": torch.is_grad_enabled,
     "torch's inference mode": torch.is_inference_mode_enabled,
     "torch's anomaly detection": torch.is_anomaly_enabled,
-    "torch's profiler": torch.autograd._profiler_enabled,
+    "torch's profiler": torch._C._autograd._profiler_enabled,
     "torch's default dtype": lambda: str(torch.get_default_dtype()),
     "torch's default device": lambda: str(torch.get_default_device()),
     "torch's deterministic algorithms": torch.are_deterministic_algorithms_enabled,
@@ -38,7 +38,7 @@ _SWITCHES: dict[str, Callable[[], Any]] = {
         torch.backends.cuda.matmul.fp32_precision
     ),
     "torch's oneDNN": lambda: torch.backends.mkldnn.enabled,
-    "torch's deterministic oneDNN": lambda: torch.backends.mkldnn.deterministic,  # type: ignore[attr-defined]
+    "torch's deterministic oneDNN": lambda: torch.backends.mkldnn.deterministic,
     "torch's opt_einsum": lambda: torch.backends.opt_einsum.enabled,
     "torch's cuDNN": lambda: torch.backends.cudnn.enabled,
     "torch's cuDNN benchmark": lambda: torch.backends.cudnn.benchmark,

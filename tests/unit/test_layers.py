@@ -33,6 +33,7 @@ TWINS = (
     "layout.py",
     "gemms.py",
     "runtime.py",
+    "switches.py",
     "session.py",
     "canaries.py",
 )

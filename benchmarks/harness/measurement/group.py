@@ -83,9 +83,17 @@ class GroupMeasurement:
         }
 
     def note_switches(self) -> None:
-        """Note what a user's own code has switched in its workers; nothing for our scenarios."""
+        """Note what a user's own code has switched in its workers; nothing for our scenarios.
+
+        The other framework, which computes a reference, matters only where nothing was measured.
+        """
         if self.workers.owner:
-            launches = self.workers.pool.workers()
+            everywhere, framework = not self.results.alive(), self.job["framework"]
+            launches = [
+                launch
+                for launch in self.workers.pool.workers()
+                if everywhere or launch.framework == framework
+            ]
             self._notes = own_code_notes.notes(self.workers.owner, launches)
 
     def run(self) -> None:

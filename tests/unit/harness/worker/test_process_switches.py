@@ -20,7 +20,6 @@ from benchmarks.paths import ROOT
 TORCH = {
     "torch.autograd.set_detect_anomaly(True)": "torch's anomaly detection",
     "torch.set_grad_enabled(False)": "torch's gradients",
-    "guard = torch.inference_mode(); guard.__enter__()": "torch's inference mode",
     "torch.set_default_dtype(torch.float64)": "torch's default dtype",
     "torch.set_default_device('meta')": "torch's default device",
     "torch._C._set_deterministic_algorithms(True)": "torch's deterministic algorithms",
@@ -40,6 +39,7 @@ TORCH = {
     "torch.Tensor.backward = print": "Tensor.backward",
     "nn.functional.linear = print": "torch.nn.functional.linear",
     "torch.set_flush_denormal(True)": "the arithmetic of numbers near 0",
+    "guard = torch.inference_mode(); guard.__enter__()": "torch's inference mode",
 }
 JAX = {
     "jax.config.update('jax_enable_x64', True)": "jax_enable_x64",
