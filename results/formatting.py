@@ -83,6 +83,25 @@ def ratio_text(ratio: Mapping[str, Any] | None) -> str:
     return f"{text} [{significant(ratio['low'])}, {significant(ratio['high'])}]"
 
 
+def rounded_ratio(ratio: Mapping[str, Any] | None) -> str:
+    """Format a ratio rounded to what its interval carries: ``1.46 ± 0.02``, ``8.7 ± 0.3``.
+
+    The half width of the interval has one significant digit, and two from 1 to 2 in it. Without an
+    interval the ratio has two significant digits.
+    """
+    if ratio is None or ratio["estimate"] is None:
+        return NOTHING
+    estimate = ratio["estimate"]
+    if ratio["low"] is None or ratio["high"] is None:
+        return significant(estimate, 2)
+    half = (ratio["high"] - ratio["low"]) / 2
+    if not half > 0:
+        return significant(estimate)
+    leading = math.floor(math.log10(half))
+    decimals = max(0, min(4, -leading + (half / 10**leading < 2)))
+    return f"{estimate:.{decimals}f} ± {half:.{decimals}f}"
+
+
 def share_text(share: float | None) -> str:
     """Format a share of 1 as a percentage with two significant digits: 37 %."""
     return NOTHING if share is None else f"{significant(100 * share, 2)} %"
