@@ -126,14 +126,12 @@ def test_what_a_file_does_to_its_process_is_not_found_in_another_s(
     for file in (found, left, found):
         outcomes = measured("summed", **job(file))
         assert outcomes["summed"]["outcome"] == "ok", outcomes["summed"]
+        notes = measured.about["notes"]
         if file == left:
-            assert (
-                "left_fake.py changed the fake's mode from None to odd"
-                in measured.about["notes"][0]
-            )
-            assert sum("left_fake.py" in note for note in measured.about["notes"]) >= 8
+            assert any("left_fake.py changed the fake's mode from None to odd" in n for n in notes)
+            assert sum("left_fake.py" in note for note in notes) >= 8
         else:
-            assert measured.about["notes"] == []
+            assert notes == []
     lines = [json.loads(line) for line in (tmp_path / "found").read_text().splitlines()]
     assert len(lines) == 4
     assert all(line == lines[0] for line in lines)

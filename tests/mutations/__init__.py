@@ -14,6 +14,7 @@ from tests.mutations import (
     jax_side,
     machine,
     modes,
+    own_code,
     records,
     regressions,
     statistics,
@@ -38,6 +39,7 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "Regressions and the history": regressions.FAULTS,
     "The records": records.FAULTS,
     "Workers, launches and their pool": workers.FAULTS,
+    "A user's own code, kept apart": own_code.FAULTS,
     "Runs that are stopped or fail": stopped.FAULTS,
     "The machine and its memory": machine.FAULTS,
 }

@@ -10,6 +10,7 @@ CLOCK, TIMING, WAITING = (
     "tests/integration/test_waiting.py",
 )
 SAMPLE = f"{CLOCK}::test_sample_is_running_and_waiting_a_call_and_nothing_else"
+MEAN = f"{CLOCK}::test_sample_is_the_mean_of_its_calls_and_not_one_of_them"
 BLOCKS = f"{CLOCK}::test_blocks_hold_one_sample_of_each_in_random_order"
 OWN_NAME = f"{CLOCK}::test_every_sample_stands_under_the_name_of_its_own_cell"
 COLLECTOR = f"{CLOCK}::test_collector_rests_while_samples_are_taken_and_works_again_after"
@@ -70,6 +71,25 @@ FAULTS = (
         "return (now() - start) / (calls + 1)",
         "fence posts are counted",
         (SAMPLE,),
+    ),
+    Fault(
+        "a_sample_is_its_last_call",
+        "benchmarks/harness/worker/clock.py",
+        "        wait(run(carries.pop()))\n    return (now() - start) / calls",
+        "        last = now()\n        wait(run(carries.pop()))\n    return now() - last",
+        "a batch tells the time of one call, and an uneven program reads too short or too long",
+        (MEAN,),
+    ),
+    Fault(
+        "a_sample_is_its_fastest_call",
+        "benchmarks/harness/worker/clock.py",
+        "        wait(run(carries.pop()))\n    return (now() - start) / calls",
+        "        wait(run(carries.pop()))\n"
+        "        fastest = min(now() - start, locals().get('fastest', math.inf))\n"
+        "        start = now()\n"
+        "    return fastest",
+        "the best call of a batch is taken for its mean",
+        (MEAN,),
     ),
     Fault(
         "processor_time_for_wall_time",
