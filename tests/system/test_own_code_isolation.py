@@ -18,24 +18,16 @@ from tests.helpers.fake_sessions import only_run
 from tests.unit.harness.worker.test_process_switches import IMPORTS, JAX, TORCH
 
 # Switches that would end the file's own measurement; all that they show is shown by others too.
-FATAL = (
-    "meta",
-    "inference_mode",
-    "Module.__call__",
-    "backward = ",
-    "linear = ",
-    "set_grad_enabled",
-)
-FATAL_JAX = (
-    "jax_disable_jit",
-    "jax_log_compiles",
-    "jax.jit",
-    "dot = ",
-    "__call__",
-    "rank_promotion",
-)
-FATAL_JAX += ("dtype_promotion", "tracer_leaks", "transfer_guard", "jax_enable_x64", "infs")
-FATAL_JAX += ("default_device", "matmul_precision")
+FATAL: dict[str, tuple[str, ...]] = {
+    "torch": (
+        "meta", "inference_mode", "Module.__call__", "backward = ", "linear = ", "set_grad_enabled",
+    ),
+    "jax": (
+        "jax_disable_jit", "jax_log_compiles", "jax.jit", "dot = ", "__call__", "rank_promotion",
+        "dtype_promotion", "tracer_leaks", "transfer_guard", "jax_enable_x64", "infs",
+        "default_device", "matmul_precision",
+    ),
+}  # fmt: skip
 # the process itself, and the files that it is connected with
 PROCESS = """
 import gc, os, sys, time, warnings
@@ -63,7 +55,7 @@ note()
 
 def switching(framework: str) -> str:
     """Return code that switches in a framework what a file can switch and still be measured."""
-    codes, fatal = (TORCH, FATAL) if framework == "torch" else (JAX, FATAL_JAX)
+    codes, fatal = {"torch": TORCH, "jax": JAX}[framework], FATAL[framework]
     chosen = [code for code in codes if not any(word in code for word in fatal)]
     assert len(chosen) >= (15 if framework == "torch" else 7)
     return "\n".join((PROCESS, IMPORTS[framework], *chosen, ""))
@@ -108,9 +100,8 @@ def test_what_one_file_switches_changes_no_figure_of_another(tmp_path: Path) -> 
         assert calm_alone["outcome"] == calm_beside["outcome"] == "ok"
         assert calm_alone["gradient_error"] == calm_beside["gradient_error"]
         assert "notes" not in calm_beside
-        assert calm_beside["seconds"] is not None
-        assert calm_alone["seconds"] is not None
-        times = [one["seconds"]["estimate"] for one in (calm_alone, calm_beside)]
+        times = [one["seconds"]["estimate"] for one in (calm_alone, calm_beside) if one["seconds"]]
+        assert len(times) == 2
         assert max(times) < 2.0 * min(times)  # anomaly detection alone takes six times as long
         notes = both[f"loud {framework}"]["notes"]
         assert len(notes) >= 7
