@@ -7,6 +7,7 @@ import signal
 from typing import IO
 
 from benchmarks.harness.protocol import memory_limit
+from results.records.texts import clean
 
 LINES = 5
 TAIL = 2**16  # bytes at the end of stderr that are read: a user's code may print without end
@@ -35,7 +36,7 @@ def ending(reason: str, code: int | None, lines: list[str]) -> str:
     """
     how = f" by signal {-code} ({signal.Signals(-code).name})" if code and code < 0 else ""
     hint = "; the system may be out of memory" if code == -signal.SIGKILL else ""
-    last = lines[-1].strip()[:200] if lines else ""
+    last = clean(lines[-1], most=200) if lines else ""
     return f"{reason}{how}{hint}" + (f"; last words: {last}" if last else "")
 
 

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.launches import last_words, strays
+from benchmarks.harness.launches.answers import read_message
 from benchmarks.harness.protocol.heartbeat import WorkerLink
 from benchmarks.harness.protocol.messages import Span
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import FRAMEWORKS
+from results.records.texts import clean
 
 START_SECONDS = 120.0
 WORKER = "benchmarks.harness.worker"
@@ -36,7 +38,7 @@ class WorkerError(Exception):
     outcome = "crashed"
 
     def __init__(self, message: str, cell: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(clean(message))
         self.cell = cell
 
 
@@ -102,8 +104,7 @@ class Launch:
             `benchmarks.harness.protocol.busy_time`.
         root: the folder of the code that the worker runs.
         python: the interpreter that runs it.
-        owner: path of the user's spec whose code runs in this worker, and no other's; None for this
-            suite's own scenarios.
+        owner: path of the one user's spec that this worker runs; None: this suite's scenarios.
     """
 
     def __init__(
@@ -133,8 +134,7 @@ class Launch:
         self._lines: queue.Queue[str | None] = queue.Queue()  # None after the worker's last line
         self._reader = threading.Thread(target=self._read_lines, daemon=True)
         self._reader.start()
-        if owner:
-            # a child may hold the pipe of the answers open
+        if owner:  # whose children may hold the pipe of the answers open
             strays.call_at_end(self._process.pid, lambda: self._lines.put(None))
         self.hello: dict[str, Any] | None = None
         self._start_error: WorkerFailed | None = None
@@ -252,7 +252,7 @@ class Launch:
         announced_cell = None
         while (line := self._next_line(timeout)) is not None:
             try:
-                message = json.loads(line)
+                message = read_message(line)
                 if "event" in message:
                     announced_cell = message["cell"]
                     continue

@@ -51,9 +51,9 @@ def comes_from(error: BaseException, file: Path) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the error's message without line breaks, cut to `LONGEST` letters."""
+    """Return the error's message without line breaks and control characters, cut to `LONGEST`."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
-    text = " ".join(text.split())
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
