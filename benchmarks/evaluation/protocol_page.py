@@ -44,6 +44,7 @@ one line, in UTF-8.
 
 - **Requests** go to the worker's stdin: `op` names an [operation](#operations), the other keys are
   its arguments. A worker carries out one request after the other. It ends when its stdin ends.
+  The code that it runs finds an empty stdin, and no child of the worker inherits the pipes.
 - **Answers** come from its stdout in the order of the requests: one [`Answer`](#answer) for each.
   Whatever a library prints goes to stderr.
 - **The first answer is unasked**: once its framework is loaded, the worker sends a

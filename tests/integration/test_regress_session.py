@@ -121,8 +121,8 @@ def test_a_reference_whose_worker_is_killed_is_taken_again(
     original = references._Launches.get
     killed: list[int] = []
 
-    def get(self: references._Launches, side: str, framework: str) -> Any:
-        launch = original(self, side, framework)
+    def get(self: references._Launches, side: str, framework: str, owner: str | None) -> Any:
+        launch = original(self, side, framework, owner)
         if side == "base" and len(killed) < times:
             launch.wait_until_ready()
             killed.append(launch.pid)

@@ -189,8 +189,8 @@ FAULTS = (
     Fault(
         "abort_for_want_of_memory_called_a_crash",
         LAUNCH,
-        'if code == -signal.SIGABRT and memory_limit.out_of_memory("\\n".join(lines)):',
-        "if code is None:",
+        "        if last_words.ran_out_of_memory(code, lines):",
+        "        if code is None:",
         "C++ aborts where Python raises, and loses the type",
         (TYPED,),
         narrow="abort",
@@ -255,9 +255,9 @@ FAULTS = (
         "worker_started_after_the_end",
         POOL,
         "        with self._changing:\n            self._demand_open()\n            launches = "
-        "self._launches.setdefault((framework, device, dtype), [])\n            if",
+        "self._of_kind((framework, device, dtype, owner))\n            if",
         "        with threading.RLock():\n            self._demand_open()\n            launches = "
-        "self._launches.setdefault((framework, device, dtype), [])\n            if",
+        "self._of_kind((framework, device, dtype, owner))\n            if",
         "a worker that nobody knows of is waited for when all else has ended",
         (f"{CLOSING}::test_worker_that_starts_while_the_pool_is_closed_is_ended",),
         narrow="several",

@@ -84,7 +84,7 @@ FAULTS = (
     ),
     Fault(
         "library_prints_among_the_answers",
-        "benchmarks/harness/worker/server.py",
+        "benchmarks/harness/worker/descriptors.py",
         "    os.dup2(2, 1)\n",
         "",
         "a line that a library prints is taken for an answer",

@@ -35,6 +35,7 @@ TWINS = (
     "layout.py",
     "gemms.py",
     "runtime.py",
+    "switches.py",
     "session.py",
     "canaries.py",
     "graph_problem.py",

@@ -27,6 +27,7 @@ from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
 Problem = tuple[str, str, str]  # scenario, variant, size
 Method = tuple[str, str]  # kind, and name of the strategy or recipe
 Plan = dict[str, Any]  # of a training, see `plan`
+Key = tuple[str, str, str | None]  # framework, dtype, and path of the user's spec, see `Launch`
 
 # The programs of the checks run once and are not timed: optimizing them would cost more than it
 # gains. Timed programs are checked again, as they were compiled.
@@ -39,12 +40,16 @@ def quick_compile_flags() -> str:
 
 
 class CheckWorkers:
-    """Hold one worker for each framework and precision, and the problem that is open in each."""
+    """Hold one worker for each framework and precision, and the problem that is open in each.
+
+    A file of the user's gets workers of its own, beside those of this suite's scenarios. They end
+    when another file comes.
+    """
 
     def __init__(self) -> None:
         self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-checks-")
-        self._launches: dict[tuple[str, str], Launch] = {}
-        self._open: dict[tuple[str, str], Problem] = {}
+        self._launches: dict[Key, Launch] = {}
+        self._open: dict[Key, Problem] = {}
         self._files: dict[Problem, ProblemFiles] = {}
         self._runs: dict[tuple[Any, ...], dict[str, Any]] = {}
 
@@ -57,23 +62,36 @@ class CheckWorkers:
                 pytest.fail(str(error), pytrace=False)
         return self._files[problem]
 
-    def worker(self, framework: str, dtype: str = "float64") -> Launch:
+    def worker(self, framework: str, dtype: str = "float64", owner: str | None = None) -> Launch:
         """Return the worker of a framework and dtype; any problem, or none, is open in it.
 
         It is started at the first call. The test is skipped if the framework is not installed.
+
+        Args:
+            framework: of the worker.
+            dtype: of its weights and data.
+            owner: path of the user's spec that it runs; None: this suite's own scenarios.
         """
         if reason := frameworks.why_missing(framework):
             pytest.skip(reason)
-        key = framework, dtype
+        key = framework, dtype, owner
         if key not in self._launches:
+            self._end_other_files(owner)
             flags = quick_compile_flags()
             self._launches[key] = Launch(
                 framework,
                 dtype=dtype,
                 cache=self._compile_cache(framework, flags),
                 environment={"XLA_FLAGS": flags},
+                owner=owner,
             )
         return self._launches[key]
+
+    def _end_other_files(self, owner: str | None) -> None:
+        """End the workers of every file of the user's but this one; those of this suite stay."""
+        for key in [key for key in self._launches if key[-1] not in (None, owner)]:
+            self._launches.pop(key).kill()
+            self._open.pop(key, None)
 
     def _compile_cache(self, framework: str, flags: str) -> str:
         """Return the folder in which a worker keeps compiled programs.
@@ -107,7 +125,9 @@ class CheckWorkers:
         reason = CATALOGUE[problem[0]].lacks(framework)
         if reason:
             pytest.skip(reason)
-        launch, key = self.worker(framework, dtype), (framework, dtype)
+        file = CATALOGUE[problem[0]].file
+        key = framework, dtype, str(file) if file else None
+        launch = self.worker(*key)
         if self._open.get(key) != problem:
             self._open.pop(key, None)
             self._open_problem(problem, launch)

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.launches import last_words, strays
 from benchmarks.harness.launches.answers import read_message
-from benchmarks.harness.protocol import memory_limit
 from benchmarks.harness.protocol.case_messages import CaseMistake
 from benchmarks.harness.protocol.heartbeat import WorkerLink
 from benchmarks.harness.protocol.messages import Span
@@ -107,6 +107,7 @@ class Launch:
             `benchmarks.harness.protocol.busy_time`.
         root: the folder of the code that the worker runs.
         python: the interpreter that runs it.
+        owner: path of the one user's spec that this worker runs; None: this suite's scenarios.
     """
 
     def __init__(
@@ -122,17 +123,22 @@ class Launch:
         busy_spans: list[Span] | None = None,
         root: Path = ROOT,
         python: str = sys.executable,
+        owner: str | None = None,
     ) -> None:
-        self.framework = framework
+        self.framework, self.owner = framework, owner
+        self._mark = strays.new_mark()
+        self._owed = 0  # requests without an answer
         self._busy_spans: list[Span] = [] if busy_spans is None else busy_spans
         command = [*prefix, python, "-m", module, "--framework", framework]
         command += ["--device", device, "--dtype", dtype]
         if cache and framework in FRAMEWORKS:
             command += ["--cache", cache]
-        self._start(command, root, environment or {})
+        self._start(command, root, {**(environment or {}), **self._mark})
         self._lines: queue.Queue[str | None] = queue.Queue()  # None after the worker's last line
         self._reader = threading.Thread(target=self._read_lines, daemon=True)
         self._reader.start()
+        if owner:  # whose children may hold the pipe of the answers open
+            strays.call_at_end(self._process.pid, lambda: self._lines.put(None))
         self.hello: dict[str, Any] | None = None
         self._start_error: WorkerFailed | None = None
         self._killed = False
@@ -173,6 +179,11 @@ class Launch:
         way, and `wait_until_ready` raises its error each time.
         """
         return self._killed or (self.hello is not None and self._process.poll() is not None)
+
+    @property
+    def idle(self) -> bool:
+        """Return whether the worker has started, lives, and owes no answer."""
+        return self.hello is not None and not self.dead and not self._owed
 
     @property
     def pid(self) -> int:
@@ -228,6 +239,7 @@ class Launch:
         try:
             self._process.stdin.write(json.dumps({"op": op, **arguments}) + "\n")
             self._process.stdin.flush()
+            self._owed += 1
         except (BrokenPipeError, ValueError):  # the pipe is closed at the worker's end, or at ours
             raise self._crash_error("the worker is gone", None) from None
 
@@ -247,6 +259,7 @@ class Launch:
                 if "event" in message:
                     announced_cell = message["cell"]
                     continue
+                self._owed = max(0, self._owed - 1)  # the first message answers no request
                 if "worked" in message:
                     spans = [(float(begin), float(end)) for begin, end in message["worked"]]
                     self._busy_spans += spans
@@ -280,12 +293,14 @@ class Launch:
                 raise WorkerTimeout(f"no answer within {timeout:.0f} s", cell) from None
 
     def kill(self) -> None:
-        """End the process and every process that it started, and close its pipes."""
+        """End the process and all that it started, see `strays`, and close its pipes."""
         if self._killed:  # the system may have given its number to another process
             return
         self.kill_nowait()
         self._killed = True
         self._process.wait()
+        if self.owner:
+            strays.end_strays(self._mark)
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # a request that the worker has not read is lost
             self._process.stdin.close()
@@ -294,9 +309,9 @@ class Launch:
         self._link.close()
 
     def kill_nowait(self) -> None:
-        """Send SIGKILL to the process and every process that it started, without waiting.
+        """Send SIGKILL to the process and its process group, without waiting.
 
-        `kill` must follow, which closes the pipes.
+        `kill` must follow.
         """
         if not self._killed:
             with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
@@ -330,24 +345,9 @@ class Launch:
             code = self._process.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
             code = None  # it lives on, and writes lines that are no answers
-        lines = self._last_stderr_lines()
-        last = lines[-1].strip()[:200] if lines else ""
+        lines = last_words.last_lines(self._stderr)
         self.kill()
-        how = f" by signal {-code} ({signal.Signals(-code).name})" if code and code < 0 else ""
-        hint = "; the system may be out of memory" if code == -signal.SIGKILL else ""
-        words = f"; last words: {last}" if last else ""
-        error = WorkerCrashed(f"{reason}{how}{hint}{words}", cell)
-        if code == -signal.SIGABRT and memory_limit.out_of_memory("\n".join(lines)):
+        error = WorkerCrashed(last_words.ending(reason, code, lines), cell)
+        if last_words.ran_out_of_memory(code, lines):
             error.outcome = "out_of_memory"
         return error
-
-    def _last_stderr_lines(self) -> list[str]:
-        """Return the last five lines on stderr; none after the worker has been killed.
-
-        The error of a crash shows the last one. All five are searched for a lack of memory, as C++
-        may name the reason for an abort in the line before its last.
-        """
-        if self._stderr.closed:
-            return []
-        self._stderr.seek(0)
-        return self._stderr.read().decode(errors="replace").strip().splitlines()[-5:]

@@ -18,7 +18,7 @@ from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.unreliable import UnreliableReference
-from benchmarks.harness.measurement import peak_memory
+from benchmarks.harness.measurement import own_code_notes, peak_memory
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers
 from benchmarks.harness.measurement.job import GroupJob, GroupReport, GroupResult
@@ -52,6 +52,7 @@ def measure_group(job: GroupJob, pool: Pool) -> GroupResult:
     except BaseException:
         pool.end_workers()
         raise
+    group.note_switches()
     return {"about": group.report(), "cells": group.results.outcomes()}
 
 
@@ -65,13 +66,14 @@ class GroupMeasurement:
         self.stopped: str | None = None
         self._described: dict[str, Any] = {}
         self._flows: dict[str, Any] = {}
+        self._notes: list[str] = []
         self._spent: dict[str, float] = {}
 
     def report(self) -> GroupReport:
         """Return what belongs to the group and to none of its cells; see `GroupReport`.
 
         That is a worker's description, the wall seconds of each activity, the seconds in which a
-        worker was busy since the last report, why no launch was added, and the proven flows.
+        worker was busy since the last report, why no launch was added, the proven flows, and notes.
         """
         return {
             "described": self._described,
@@ -79,7 +81,22 @@ class GroupMeasurement:
             "worker_seconds": self.workers.pool.worker_seconds(),
             "stopped": self.stopped,
             "flows": dict(self._flows),
+            "notes": self._notes,
         }
+
+    def note_switches(self) -> None:
+        """Note what a user's own code has switched in its workers; nothing for our scenarios.
+
+        The other framework, which computes a reference, matters only where nothing was measured.
+        """
+        if self.workers.owner:
+            everywhere, framework = not self.results.alive(), self.job["framework"]
+            launches = [
+                launch
+                for launch in self.workers.pool.workers()
+                if everywhere or launch.framework == framework
+            ]
+            self._notes = own_code_notes.notes(self.workers.owner, launches)
 
     def run(self) -> None:
         """Start, compute the reference, prepare, time, measure memory, and close the problem."""

@@ -62,6 +62,7 @@ class GroupReport(TypedDict):
     worker_seconds: float  # of them, in which a worker was busy, see `busy_time`
     stopped: str | None  # why no further launch was added, if `precision` was given
     flows: dict[str, dict[str, dict[str, str]]]  # framework → loss → network → proven state
+    notes: list[str]  # what a user's own code switched in its process, see `own_code_notes`
 
 
 class GroupResult(TypedDict):

@@ -44,8 +44,8 @@ def _worker(job: GroupJob, pool: Pool, in_timed_process: bool) -> AbstractContex
     """Return a context whose value is the worker to measure in: a timed one, or one of its own."""
     where = job["framework"], job["device"], job["dtype"]
     if in_timed_process:
-        return nullcontext(pool.launches(*where, 1)[0])
-    return pool.separate_worker(*where, environment=ENVIRONMENT)
+        return nullcontext(pool.launches(*where, 1, job.get("file"))[0])
+    return pool.separate_worker(*where, environment=ENVIRONMENT, owner=job.get("file"))
 
 
 def _reason(error: WorkerError) -> str:

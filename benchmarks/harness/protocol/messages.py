@@ -108,6 +108,14 @@ class LoadedRequest(TypedDict):
     folder: str  # absolute path of the folder
 
 
+class SwitchChange(TypedDict):
+    """A switch of the process that changes times or numerics, and was switched since the start."""
+
+    switch: str  # name, of the framework or of the process
+    before: bool | int | float | str | None  # value when the worker had started
+    after: bool | int | float | str | None  # value now
+
+
 class CellName(TypedDict):
     """A strategy or recipe of the open problem, in a phase and a mode."""
 

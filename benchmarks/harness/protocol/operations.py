@@ -51,6 +51,11 @@ OPERATIONS = {
         list[str],
         "List the source files under a folder that modules were loaded from.",
     ),
+    "switched": Operation(
+        messages.NoArguments,
+        list[messages.SwitchChange],
+        "List what was switched in the process since the worker started, and may change its times.",
+    ),
     "close": Operation(
         messages.NoArguments, messages.NoResult, "Drop the open problem and its programs."
     ),

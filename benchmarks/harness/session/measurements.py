@@ -74,7 +74,8 @@ class Measurements:
         baseline_flops = baseline["figures"].get("flops") if baseline else None
         for cell in members:
             outcome = cells[cell.strategy]
-            self.records[cell] = recording.record_measurement(cell, outcome, baseline_flops)
+            record = recording.record_measurement(cell, outcome, baseline_flops)
+            self.records[cell] = {**record, "notes": about["notes"]} if about["notes"] else record
             if outcome["outcome"] == "ok" and outcome["samples"]:
                 series = [np.asarray(launch) for launch in outcome["samples"]]
                 self.samples[sample_key(self.records[cell])] = series

@@ -112,6 +112,8 @@ class BenchmarkSession:
         """Measure the canaries, then every group that is not measured yet; save now and then."""
         measurements = self.measurements
         groups = resume.unfinished_groups(self.cells, measurements.records, measurements.samples)
+        # a user's file has workers of its own, which end when the next file's start: one by one
+        groups.sort(key=lambda members: str(members[0].spec.file or ""))
         for cell in self.cells:
             reason = cell.unsupported_reason()
             if reason:
@@ -246,6 +248,7 @@ class BenchmarkSession:
         if self.timing and self._complete:
             summary.print_ratios(self._whole_run(), terminal)
         summary.print_failures(self.measurements.records.values(), terminal)
+        summary.print_notes(self.measurements.records.values(), terminal)
         summary.print_canaries(self.settings, terminal)
         checkpoint, measurements = self.checkpoint, self.measurements
         if checkpoint.error:

@@ -105,6 +105,12 @@ def print_failures(records: Iterable[Record], terminal: pytest.TerminalReporter)
         terminal.write_line(line)
 
 
+def print_notes(records: Iterable[Record], terminal: pytest.TerminalReporter) -> None:
+    """Print each note on the records once, such as what a user's own code has switched."""
+    for note in dict.fromkeys(note for record in records for note in record.get("notes", ())):
+        terminal.write_line(f"note: {note}", yellow=True)
+
+
 def print_canaries(settings: Mapping[str, Any], terminal: pytest.TerminalReporter) -> None:
     """Print in one line whether the canaries passed, and in red each canary that failed."""
     text, wrong = canary_status.summary(settings), canary_status.failed(settings)

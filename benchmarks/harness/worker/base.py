@@ -13,6 +13,7 @@ from benchmarks.harness.protocol import messages
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.busy_time import BusyTimer
 from benchmarks.harness.protocol.heartbeat import Heartbeat
+from benchmarks.harness.worker import process_switches
 from benchmarks.scenarios.external import errors, parts
 
 INSTALLED = {"site-packages", "dist-packages"}  # an environment may stand in a repository
@@ -45,6 +46,7 @@ class Base:
         self.problem_spec: messages.ProblemSpec | None = None
         self.inputs: list[str] = []  # names of the data
         self.programs: dict[str, Any] = {}  # prepared cells: name → the framework's `Program`
+        self.switches_at_start: dict[str, Any] = {}  # see `note_switches`
         self.busy_timer = BusyTimer()
         self.working = self.busy_timer.working
 
@@ -148,6 +150,22 @@ class Base:
         files = {Path(file) for module in modules if (file := _file_of(module))}
         own = [file for file in files if not INSTALLED & set(file.parts)]
         return sorted(str(file) for file in own if file.is_relative_to(folder))
+
+    def note_switches(self) -> None:
+        """Note the switches of the process and its framework, before a user's code is imported."""
+        self.switches_at_start = self._switches()
+
+    def do_switched(self) -> list[messages.SwitchChange]:
+        """List the switches that differ from those noted at the start.
+
+        By these a user's code changes how fast or how exactly its own process computes.
+        """
+        changed = process_switches.changed(self.switches_at_start, self._switches())
+        return [{"switch": name, "before": one, "after": two} for name, one, two in changed]
+
+    def _switches(self) -> dict[str, Any]:
+        """Return the name of every switch of the framework and of the process, and its value."""
+        return {**self.session.switches(), **process_switches.read()}
 
     def do_close(self) -> messages.NoResult:
         """Drop the open problem and its programs, so that their memory is freed."""

@@ -2,15 +2,18 @@
 
 A sample is the mean of a batch of calls that lasts at least a millisecond. For the phase
 ``backward`` the graph of each call is built first, outside the clock.
+
+The functions of the modules ``time`` and ``gc`` are bound by their own names, when this module is
+imported: a user's code, which is imported later, may put others into these modules.
 """
 
 from __future__ import annotations
 
-import gc
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from gc import collect, disable, enable, isenabled
+from time import perf_counter, process_time
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -79,11 +82,11 @@ def batch_times(program: Timed, calls: int) -> tuple[float, float]:
     """
     carries = [program.prepare() for _ in range(calls)]
     carries.reverse()  # popped as they are used, so that a used graph is freed
-    run, wait, now = program.run, program.wait, time.perf_counter
-    used, start = time.process_time(), now()
+    run, wait, now = program.run, program.wait, perf_counter
+    used, start = process_time(), now()
     for _ in range(calls):
         wait(run(carries.pop()))
-    return (now() - start) / calls, (time.process_time() - used) / calls
+    return (now() - start) / calls, (process_time() - used) / calls
 
 
 def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[float]]:
@@ -96,17 +99,17 @@ def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[
     wall: list[float] = []
     cpu: list[float] = []
     # No collection before, unlike `collector_off`: turns are short and many.
-    was_on, start = gc.isenabled(), time.perf_counter()
-    gc.disable()
+    was_on, start = isenabled(), perf_counter()
+    disable()
     try:
-        while not wall or time.perf_counter() - start < seconds:
+        while not wall or perf_counter() - start < seconds:
             program.reset()
             wall_seconds, cpu_seconds = batch_times(program, calls)
             wall.append(wall_seconds)
             cpu.append(cpu_seconds)
     finally:
         if was_on:
-            gc.enable()
+            enable()
     return wall, cpu
 
 
@@ -204,9 +207,9 @@ def interleave(
         The samples of each cell in the order taken, equally many of each.
     """
     samples: dict[str, list[float]] = {name: [] for name in timed}
-    names, blocks, start = list(timed), 0, time.perf_counter()
+    names, blocks, start = list(timed), 0, perf_counter()
     with collector_off():
-        while blocks < least or time.perf_counter() - start < seconds:
+        while blocks < least or perf_counter() - start < seconds:
             for i in rng.permutation(len(names)):
                 samples[names[i]].append(timed[names[i]]())
             blocks += 1
@@ -216,9 +219,9 @@ def interleave(
 @contextmanager
 def collector_off() -> Iterator[None]:
     """Collect garbage now, and not again until the block of code ends."""
-    gc.collect()
-    gc.disable()
+    collect()
+    disable()
     try:
         yield
     finally:
-        gc.enable()
+        enable()

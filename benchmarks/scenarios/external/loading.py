@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, Scenario
-from benchmarks.scenarios.external import errors, files, frozen, validation
+from benchmarks.scenarios.external import errors, files, frozen, kept_state, validation
 from benchmarks.scenarios.external.errors import SpecError
 from benchmarks.scenarios.spec import part_of
 
@@ -114,7 +114,14 @@ def _checked(scenario: Any, file: Path) -> Scenario:
     if not isinstance(scenario, Scenario):
         kind = type(scenario).__name__
         raise SpecError(f"{file.name}: SCENARIOS holds a {kind}, should hold Scenario only")
-    complete = replace(scenario, file=file, family=file.stem)
+    complete = replace(
+        scenario,
+        file=file,
+        family=file.stem,
+        parameters=kept_state.kept(scenario.parameters),
+        data=kept_state.kept(scenario.data),
+        buffers=scenario.buffers and kept_state.kept(scenario.buffers),
+    )
     mistake = validation.first_mistake(complete)
     if mistake:
         raise SpecError(f"{file.name}: {scenario.name}: {mistake}")
@@ -126,7 +133,7 @@ def _execute(file: Path) -> ModuleType:
 
     An exception of its code becomes a `SpecError` that names the line.
     """
-    with _without_frameworks():
+    with _without_frameworks(), kept_state.unchanged():
         try:
             return files.import_file(file)
         except (Exception, SystemExit) as error:
