@@ -62,7 +62,10 @@ def _add_measurement_options(group: pytest.OptionGroup) -> None:
         "--cell-seconds", type=float, default=0.05, help="timing per cell and launch (0.05 s)"
     )
     group.addoption(
-        "--cell-limit", type=float, default=120.0, help="a cell that answers later is dead (120 s)"
+        "--cell-limit",
+        type=float,
+        default=120.0,
+        help="seconds for each cell, and each part of working with your own files (120 s)",
     )
     group.addoption(
         "--precision",
@@ -105,7 +108,8 @@ def _precision(text: str) -> float:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the user's own scenarios and read the selection; a mistake ends the session."""
     try:
-        config.stash[HAS_EXTERNAL] = bool(loading.load(config.getoption("scenario_path") or ()))
+        paths, limit = config.getoption("scenario_path") or (), config.getoption("cell_limit")
+        config.stash[HAS_EXTERNAL] = bool(loading.load(paths, limit))
         config.stash[SELECTION] = selection_of(config)
         memory_limit.worker_memory()
     except (options.SelectionError, SpecError, memory_limit.LimitError) as error:
@@ -321,8 +325,8 @@ def timed_cell(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(scope="session")
-def workers() -> Iterator[CheckWorkers]:
+def workers(request: pytest.FixtureRequest) -> Iterator[CheckWorkers]:
     """Hold the workers of the checks, one for each framework and precision."""
-    started = CheckWorkers()
+    started = CheckWorkers(request.config.getoption("cell_limit"))
     yield started
     started.close()

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.harness.launches.float64_references import ReferencesDisagree, disagreement
 from benchmarks.harness.launches.pool import Pool
-from benchmarks.harness.launches.problems import ProblemFiles, ReferencesDisagree, disagreement
+from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.protocol.arrays import read_arrays, write_arrays
 

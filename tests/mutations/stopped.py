@@ -197,7 +197,7 @@ FAULTS = (
     ),
     Fault(
         "unsupported_called_a_crash",
-        LAUNCH,
+        "benchmarks/harness/launches/worker_errors.py",
         'if error["type"] == "Unavailable" or error.get("unsupported"):',
         'if error["type"] == "Unavailable":',
         "what a compiler cannot do looks like a fault of the suite",

@@ -42,7 +42,7 @@ FAULTS = (
     ),
     Fault(
         "out_of_memory_called_a_crash",
-        "benchmarks/harness/launches/launch.py",
+        "benchmarks/harness/launches/worker_errors.py",
         'return "out_of_memory" if error.get("out_of_memory") else "crashed"',
         'return "crashed"',
         "a typed failure loses its type",
@@ -109,7 +109,7 @@ FAULTS = (
     ),
     Fault(
         "missing_device_called_a_crash",
-        "benchmarks/harness/launches/launch.py",
+        "benchmarks/harness/launches/worker_errors.py",
         'if error["type"] == "Unavailable" or',
         'if error["type"] == "unavailable" or',
         "a machine without a GPU looks broken",

@@ -13,15 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
+from benchmarks.harness.launches.float64_references import UnreliableReference
+from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed, WorkerTimeout
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
-from benchmarks.harness.launches.problems import UnreliableReference
 from benchmarks.harness.measurement import peak_memory
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers
 from benchmarks.harness.measurement.job import GroupJob, GroupReport, GroupResult
 from benchmarks.harness.measurement.preparation import Preparation
 from benchmarks.harness.measurement.stopping import PrecisionGoal
+from benchmarks.harness.protocol import disk
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
 
@@ -36,9 +37,9 @@ def measure_group_anywhere(job: GroupJob) -> GroupResult:
 def measure_group(job: GroupJob, pool: Pool) -> GroupResult:
     """Check and time the strategies or recipes of one group in the workers of a pool.
 
-    A failure of a worker or a reference becomes the outcome of cells and raises nothing. Any other
-    exception, such as `KeyboardInterrupt`, ends the pool's workers before it is raised again: one
-    of them may still owe an answer, which the next group would receive.
+    A failure of a worker or a reference, or a disk without room, becomes the outcome of cells and
+    raises nothing. Any other exception, such as `KeyboardInterrupt`, ends the pool's workers before
+    it is raised again: one of them may still owe an answer, which the next group would receive.
     """
     group = GroupMeasurement(job, pool)
     try:
@@ -46,10 +47,12 @@ def measure_group(job: GroupJob, pool: Pool) -> GroupResult:
     except (UnreliableReference, WorkerError) as error:
         group.results.fail_all(error.outcome, str(error))
     except SpecError as error:
-        group.results.fail_all("crashed", str(error))
-    except BaseException:
+        group.results.fail_all(error.outcome, str(error))
+    except BaseException as error:
         pool.end_workers()
-        raise
+        if not (isinstance(error, OSError) and disk.is_of_storage(error)):
+            raise
+        group.results.fail_all("crashed", disk.message(error))
     return {"about": group.report(), "cells": group.results.outcomes()}
 
 
@@ -83,8 +86,9 @@ class GroupMeasurement:
         """Start, compute the reference, prepare, time, measure memory, and close the problem."""
         job, start = self.job, time.monotonic()
         file = job.get("file")
-        loading.load([file] if file else [])  # this may be another process
-        self.files = self.workers.pool.files(job["scenario"], job["variant"], job["size"])
+        loading.load([file] if file else [], job["limit"])  # this may be another process
+        problem = job["scenario"], job["variant"], job["size"]
+        self.files = self.workers.pool.files(*problem, limit=job["limit"])
         self._flows = self.files.references.flows
         self._start_workers()
         with self._spending("references"):
@@ -119,11 +123,14 @@ class GroupMeasurement:
         return files[framework]
 
     def _references(self) -> dict[str, str]:
-        """Compute the references, once more with a new worker if one died: framework → file."""
+        """Compute the references, once more with a new worker if one died: framework → file.
+
+        One that took too long would take as long again.
+        """
         compute, cells = self.files.references.compute, (self.job["kind"], self.job["phase"])
         try:
             return compute(self.workers.references(), *cells)
-        except WorkerFailed:
+        except (WorkerFailed, WorkerTimeout):
             raise
         except WorkerError:
             return compute(self.workers.references(), *cells)

@@ -46,7 +46,8 @@ class CellEvent(TypedDict):
     """Sent before an answer: the worker has come to this cell, and its time limit begins anew."""
 
     event: Literal["at"]  # the only kind of event
-    cell: str  # strategy or recipe
+    cell: str | None  # strategy or recipe; null where a user's file is imported or built
+    part: NotRequired[str]  # what runs now, where it is no cell: `importing` or `open`
 
 
 class NoArguments(TypedDict):
