@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from benchmarks.scenarios.spec import part_of
 if TYPE_CHECKING:
     from benchmarks.harness.launches.problems import ProblemFiles
 
+FEW = 3  # names of parameters that a message lists
+
 Matrix = dict[str, dict[str, str]]  # loss → network → value, zero or absent
 Flows = dict[tuple[str, str], dict[str, Matrix]]  # (scenario, variant) → framework → its matrix
 
@@ -29,6 +31,10 @@ class UnreliableReference(Exception):
 
 class ReferencesDisagree(UnreliableReference):
     """Raised when the float64 references of the two frameworks differ by more than rounding."""
+
+
+class IncompleteReference(UnreliableReference):
+    """Raised when a reference lacks the gradient of a parameter, or has one too many."""
 
 
 class WrongFlow(UnreliableReference):
@@ -106,7 +112,7 @@ class Float64References:
             try:
                 path = self._save(launches[framework], kind, step, future.result())
                 self._paths[framework, kind, step] = path
-            except (WorkerFailed, WorkerTimeout, WrongFlow) as error:
+            except (WorkerFailed, WorkerTimeout, WrongFlow, IncompleteReference) as error:
                 if self.files.spec.file is None:
                     raise
                 self.failures[framework] = error
@@ -160,6 +166,7 @@ class Float64References:
             step: whether to add the parameters before and after an optimizer step.
             arrays: ``gradient/<parameter>``.
         """
+        self._demand_complete(launch.framework, kind, arrays)
         with self.files.limited(launch):
             if step:
                 arrays |= self._updated(launch, kind)
@@ -170,6 +177,29 @@ class Float64References:
         path = self.files.folder / name
         write_arrays(path, arrays)
         return str(path)
+
+    def _demand_complete(self, framework: str, kind: str, arrays: Mapping[str, Any]) -> None:
+        """Raise `IncompleteReference` unless a reference has exactly the gradients that it must.
+
+        Those are of every parameter that a loss reaches; of kind ``backward`` the trained ones. By
+        itself a framework's reference would agree with cells that leave the same ones out.
+
+        Args:
+            framework: whose reference it is.
+            kind: ``backward`` or ``freeze``.
+            arrays: ``gradient/<parameter>``.
+        """
+        problem_spec = self.files.problem_spec
+        flow_of = problem_spec["flow" if kind == "backward" else "reach"]
+        demanded, there = set(reached(flow_of)), set(select_prefix(arrays, "gradient"))
+        place = f"{_implementation(self.files.spec, framework)}: the float64 reference"
+        if demanded - there:
+            raise IncompleteReference(f"{place} lacks the gradient of {_few(demanded - there)}")
+        if there - demanded:
+            raise IncompleteReference(
+                f"{place} has a gradient of {_few(there - demanded)}, "
+                "which no loss reaches or which is frozen"
+            )
 
     def _updated(self, launch: Launch, kind: str) -> dict[str, Any]:
         """Return the parameters after one step, as ``updated/<parameter>``.
@@ -231,6 +261,17 @@ class Float64References:
             if problem:
                 raise ReferencesDisagree(f"the frameworks' float64 references differ: {problem}")
             self._agreeing.add(key)
+
+
+def _few(names: Collection[str]) -> str:
+    """Return the first names, and how many more there are."""
+    first, rest = sorted(names)[:FEW], len(names) - FEW
+    return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
+
+
+def reached(reach: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return every parameter that any loss reaches, each once; ``reach`` is loss → parameters."""
+    return list(dict.fromkeys(name for names in reach.values() for name in names))
 
 
 def _implementation(spec: Scenario, framework: str) -> str:

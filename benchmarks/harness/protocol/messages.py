@@ -217,6 +217,7 @@ class GateRules(TypedDict):
     optimizer: NotRequired[str]  # sgd, adam or adamw; the bound of an update depends on it
     still: NotRequired[list[str]]  # parameters that a step must leave bit-identical
     no_gradient: NotRequired[list[str]]  # parameters that must have no gradient
+    gradients: NotRequired[list[str]]  # parameters that must have one, in cell and reference
 
 
 class PrepareRequest(TypedDict):

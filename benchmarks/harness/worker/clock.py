@@ -116,19 +116,25 @@ def guarded(program: Guarded) -> float:
     Raises:
         Unfinished: if work of the call goes on after the clock has stopped.
     """
-    holding = _ResultHolder(program)  # by a name: it must live until `finished` has been asked
+    holding = ResultHolder(program)  # by a name: it must live until `finished` has been asked
     seconds = batch(holding, 1)
     if not program.finished():
         raise Unfinished(seconds)
     return seconds
 
 
-class _ResultHolder:
-    """Keep a program's last result alive: JAX cannot say of a freed array whether it was ready."""
+class ResultHolder:
+    """Keep a program's last result alive: JAX cannot say of a freed array whether it was ready.
 
-    def __init__(self, program: Timed) -> None:
-        self.program, self.result = program, None
+    Attributes:
+        result: what the last call returned, by which the gate knows what was timed.
+    """
+
+    def __init__(self, program: Guarded) -> None:
+        self.program = program
+        self.result: Any = None
         self.prepare, self.wait, self.reset = program.prepare, program.wait, program.reset
+        self.finished = program.finished
 
     def run(self, carry: Any) -> Any:
         """Run the program and keep its result."""
