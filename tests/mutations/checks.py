@@ -325,8 +325,8 @@ FAULTS = (
     Fault(
         "every_recipe_may_compute_what_is_frozen",
         "benchmarks/harness/launches/requests.py",
-        '"no_gradient": [] if strategy_of(name) in WASTEFUL else frozen,',
-        '"no_gradient": [],',
+        "without = [] if strategy_of(name) in WASTEFUL else frozen",
+        "without: list[str] = []",
         "a recipe that saves nothing passes for one that does",
         (GATED,),
     ),

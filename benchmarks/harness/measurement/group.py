@@ -67,12 +67,14 @@ class GroupMeasurement:
         self._described: dict[str, Any] = {}
         self._flows: dict[str, Any] = {}
         self._spent: dict[str, float] = {}
+        self._paused: list[float] = []
 
     def report(self) -> GroupReport:
         """Return what belongs to the group and to none of its cells; see `GroupReport`.
 
         That is a worker's description, the wall seconds of each activity, the seconds in which a
-        worker was busy since the last report, why no launch was added, and the proven flows.
+        worker was busy since the last report, why no launch was added, the proven flows, and the
+        pauses of the machine.
         """
         return {
             "described": self._described,
@@ -80,6 +82,7 @@ class GroupMeasurement:
             "worker_seconds": self.workers.pool.worker_seconds(),
             "stopped": self.stopped,
             "flows": dict(self._flows),
+            "paused": self._paused,
         }
 
     def run(self) -> None:
@@ -210,6 +213,7 @@ class GroupMeasurement:
             products=with_peak[0] if with_peak else None,
         )
         samples = timed["samples"]
+        self._paused += timed.get("paused", [])
         best = {key: min(times) for key, times in samples.items() if key.startswith("product/")}
         for name in names:
             results[name].samples.append(samples[name])

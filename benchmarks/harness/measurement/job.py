@@ -57,6 +57,7 @@ class GroupReport(TypedDict):
     worker_seconds: float  # of them, in which a worker was busy, see `busy_time`
     stopped: str | None  # why no further launch was added, if `precision` was given
     flows: dict[str, dict[str, dict[str, str]]]  # framework → loss → network → proven state
+    paused: list[float]  # seconds of a pause of the machine, for each block set aside for it
 
 
 class GroupResult(TypedDict):

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from benchmarks.harness.worker import trend
+from benchmarks.harness.worker import pauses, trend
 
 BATCH_SECONDS = 1e-3  # a sample lasts at least so long
 RESIDUAL_LIMIT = 256 * 2**20  # bytes of graphs that may be built before the clock starts
 WARM_CALLS, WARM_SECONDS = 3, 0.05  # a look for a trend takes at least these
+ATTEMPTS = 3  # times `least` blocks, at most, until so many are without a pause
 WARM_LIMIT = 0.5  # seconds after which a cell is timed although its times still have a trend
 
 
@@ -91,7 +92,8 @@ def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[
 
     Returns:
         Wall seconds and CPU seconds per call of each sample. CPU seconds are those of all threads
-        of this process; they leave out the time that other processes had the CPU.
+        of this process; they leave out the time that other processes had the CPU. Samples in
+        which the machine stood still are left out.
     """
     wall: list[float] = []
     cpu: list[float] = []
@@ -107,7 +109,11 @@ def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[
     finally:
         if was_on:
             gc.enable()
-    return wall, cpu
+    touched = pauses.among([calls * one for one in wall])
+    return (
+        [one for i, one in enumerate(wall) if i not in touched],
+        [one for i, one in enumerate(cpu) if i not in touched],
+    )
 
 
 def guarded(program: Guarded) -> float:
@@ -146,12 +152,15 @@ def warm_up(program: Timed) -> Warm:
     """Call a program until its times have no trend for 50 ms, for half a second at most.
 
     Each test for a trend is of new calls: to test the same ones again and again would sooner or
-    later find no trend by chance.
+    later find no trend by chance. Calls among which the machine stood still are made once more.
     """
     program.reset()
-    spent = 0.0
+    spent, paused = 0.0, False
     while True:
         times = _window(program)
+        if pauses.among(times[1:]) and not paused:  # the first call may be slow by itself
+            paused = True
+            continue
         spent += sum(times)
         is_steady = trend.is_steady(times)
         if is_steady is not False or spent + sum(times) > WARM_LIMIT:
@@ -197,26 +206,39 @@ def interleave(
     seconds: float,
     least: int,
     rng: np.random.Generator,
+    paused: list[float] | None = None,
 ) -> dict[str, list[float]]:
     """Take blocks of one sample of each cell, in random order inside the block.
+
+    A block in which the machine stood still is set aside whole, and another one taken for it.
 
     Args:
         timed: cell → a function that takes one sample and returns its seconds per call.
         seconds: after which no further block begins.
         least: blocks to take in any case.
         rng: source of the order.
+        paused: a list to which the seconds of the pause in each block that was set aside are added.
 
     Returns:
         The samples of each cell in the order taken, equally many of each.
     """
     samples: dict[str, list[float]] = {name: [] for name in timed}
+    elapsed: dict[str, list[float]] = {name: [] for name in timed}
     names, blocks, start = list(timed), 0, time.perf_counter()
+    wanted, touched = least, dict[int, float]()
     with collector_off():
-        while blocks < least or time.perf_counter() - start < seconds:
+        while blocks < wanted or time.perf_counter() - start < seconds:
             for i in rng.permutation(len(names)):
+                begin = pauses.now()
                 samples[names[i]].append(timed[names[i]]())
+                elapsed[names[i]].append(pauses.now() - begin)
             blocks += 1
-    return samples
+            if blocks >= wanted:
+                touched = pauses.of_blocks(elapsed)
+                wanted = min(least + len(touched), ATTEMPTS * least)
+    if paused is not None:
+        paused += touched.values()
+    return {n: [s for i, s in enumerate(own) if i not in touched] for n, own in samples.items()}
 
 
 @contextmanager

@@ -117,7 +117,8 @@ class Timing(Base):
 
         Returns:
             ``samples``, cell or product → seconds per call in the order taken; and ``steady``, cell
-            → whether its times had no trend left after warming up.
+            → whether its times had no trend left after warming up; and ``paused``, the seconds for
+            which the machine stood still in each block that was set aside.
 
         Raises:
             Recompiled: if a cell was compiled again while it was timed.
@@ -133,9 +134,10 @@ class Timing(Base):
             if products:
                 timed |= self._product_samplers(products)
             rng = np.random.default_rng(seed)
-            samples = clock.interleave(timed, seconds=seconds, least=least, rng=rng)
+            paused: list[float] = []
+            samples = clock.interleave(timed, seconds=seconds, least=least, rng=rng, paused=paused)
             self._demand_no_recompilation(graphs)
-            return {"samples": samples, "steady": steady}
+            return {"samples": samples, "steady": steady, "paused": paused}
 
     def do_warm(self, calls: dict[str, int | None]) -> dict[str, int]:
         """Warm up prepared cells, and return cell → the number of calls that make up one sample.

@@ -30,7 +30,14 @@ def group_result(*strategies: str, **changes: Any) -> Any:
         "peak_seconds": [],
         "steady": [True, True],
     } | changes
-    about = {"spent": {}, "worker_seconds": 0.0, "flows": {}, "stopped": None, "described": {}}
+    about = {
+        "spent": {},
+        "worker_seconds": 0.0,
+        "flows": {},
+        "stopped": None,
+        "described": {},
+        "paused": [],
+    }
     return {
         "about": about,
         "cells": {name: outcome | {"figures": {"flops": FLOPS[name]}} for name in strategies},
