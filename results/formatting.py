@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
+
+from results.records.texts import clean
 
 NOTHING = "\N{EN DASH}"  # shown where there is no figure, so that null does not read as 0
 
@@ -13,12 +16,15 @@ _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Round the number to that many significant digits, without exponent: 1.46, 0.987, 1230."""
+    """Round the number to that many significant digits, without exponent: 1.46, 0.987, 1230.
+
+    A half is rounded away from 0, as readers expect: 1.25 is 1.3 to two digits.
+    """
     if value == 0:
         return "0"
-    rounded = float(f"{value:.{digits - 1}e}")
-    exponent = math.floor(math.log10(abs(rounded)))
-    return f"{rounded:.{max(0, digits - 1 - exponent)}f}"
+    exact = Decimal(repr(float(value)))
+    rounded = Context(prec=digits, rounding=ROUND_HALF_UP).create_decimal(exact)
+    return f"{rounded:.{max(0, digits - 1 - rounded.adjusted())}f}"
 
 
 def seconds_text(seconds: float | None) -> str:
@@ -83,6 +89,25 @@ def ratio_text(ratio: Mapping[str, Any] | None) -> str:
     return f"{text} [{significant(ratio['low'])}, {significant(ratio['high'])}]"
 
 
+def rounded_ratio(ratio: Mapping[str, Any] | None) -> str:
+    """Format a ratio rounded to what its interval carries: ``1.46 ± 0.02``, ``8.7 ± 0.3``.
+
+    The half width of the interval has one significant digit, and two from 1 to 2 in it. Without an
+    interval the ratio has two significant digits.
+    """
+    if ratio is None or ratio["estimate"] is None:
+        return NOTHING
+    estimate = ratio["estimate"]
+    if ratio["low"] is None or ratio["high"] is None:
+        return significant(estimate, 2)
+    half = (ratio["high"] - ratio["low"]) / 2
+    if not half > 0:
+        return significant(estimate)
+    leading = math.floor(math.log10(half))
+    decimals = max(0, min(4, -leading + (half / 10**leading < 2)))
+    return f"{estimate:.{decimals}f} ± {half:.{decimals}f}"
+
+
 def share_text(share: float | None) -> str:
     """Format a share of 1 as a percentage with two significant digits: 37 %."""
     return NOTHING if share is None else f"{significant(100 * share, 2)} %"
@@ -112,5 +137,4 @@ def code(text: object) -> str:
 
 def one_line(text: object) -> str:
     """Replace control characters and line breaks by spaces, and lone surrogates by ``?``."""
-    whole = str(text).encode("utf-8", "replace").decode()
-    return "".join(letter if letter.isprintable() else " " for letter in whole).strip()
+    return clean(text, None)

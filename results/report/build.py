@@ -9,9 +9,11 @@ from typing import Any
 from results.records import canary_status
 from results.records.record import Run
 from results.report.collection import Machine, collect
-from results.report.model import Chart, Paragraph, Part, Points, Report, Section, Strong
+from results.report.model import Answer, Chart, Paragraph, Part, Points, Report, Section, Strong
 from results.report.sections import (
+    answer,
     backward_passes,
+    cases,
     conditions,
     credibility,
     every_cell,
@@ -99,24 +101,27 @@ def _part(machine: Machine, place: int) -> Part:
     about = [f"{count} {newest.id} of {newest.started}, machine {machine.id}"]
     scenarios = scenario_descriptions(machine)
     sections = [
-        _what_to_write(machine, scenarios),
-        framework_comparison.section(machine),
         backward_passes.section(machine, scenarios.get(STACKED, {}).get("sizes", {})),
         freezing.section(machine),
+        framework_comparison.section(machine),
         flows.section(machine),
-        gradients.section(machine),
         scaling.section(machine),
         every_cell.side_by_side(machine),
+        _what_to_write(machine, scenarios),
+        credibility.section(machine),
+        gradients.section(machine),
         over_time.section(machine),
         conditions.section(machine),
         every_cell.section(machine),
+        glossary.section(machine.records, scenarios),
     ]
     unique = [_with_unique_names(section, place) for section in sections if section]
-    return Part(_description(machine), about, unique)
+    screen = _with_unique_panels(answer.answer(machine), place)
+    return Part(_description(machine), about, unique, screen, cases.cases(machine))
 
 
 def _what_to_write(machine: Machine, scenarios: Mapping[str, Mapping[str, Any]]) -> Section:
-    """Return the first section: headlines, their credibility, the glossary, recommendations.
+    """Return the section of recommendations in words, with the tables that they follow from.
 
     Args:
         scenarios: as `scenario_descriptions` returns them.
@@ -124,11 +129,27 @@ def _what_to_write(machine: Machine, scenarios: Mapping[str, Mapping[str, Any]])
     summaries = {name: about.get("summary", "") for name, about in scenarios.items()}
     blocks: list[Any] = [
         Points(headlines.paragraphs(machine.records)),
-        credibility.section(machine),
-        glossary.section(machine.records, scenarios),
         *recommendations.blocks(machine.records, summaries),
     ]
-    return Section("write", "What to write", blocks)
+    return Section("write", "What to write, for each family, size and phase", blocks)
+
+
+def _with_unique_panels(screen: Answer, place: int) -> Answer:
+    """Return the first screen with the machine's number appended to the names of its charts."""
+    if place == 0:
+        return screen
+    questions = [
+        replace(
+            question,
+            panels=[
+                replace(one, chart=replace(one.chart, name=f"{one.chart.name}-{place + 1}"))
+                for one in question.panels
+            ],
+        )
+        for question in screen.questions
+    ]
+    picture = screen.picture and replace(screen.picture, name=f"{screen.picture.name}-{place + 1}")
+    return replace(screen, questions=questions, picture=picture)
 
 
 def _with_unique_names(section: Section, place: int) -> Section:
@@ -158,13 +179,12 @@ def scenario_descriptions(machine: Machine) -> dict[str, dict[str, Any]]:
 
     Returns:
         The name of a scenario → ``summary``, a line of text, and ``sizes``, a mapping from each
-        size to its dimensions. An entry of another type in a run's file is left out.
+        size to its dimensions.
     """
     descriptions: dict[str, dict[str, Any]] = {}
     for run in machine.runs:
-        scenarios = run.settings.get("scenarios")
-        for name, about in (scenarios if isinstance(scenarios, Mapping) else {}).items():
-            for key, kind in (("summary", str), ("sizes", Mapping)):
-                if isinstance(about, Mapping) and isinstance(about.get(key), kind):
+        for name, about in (run.settings.get("scenarios") or {}).items():
+            for key in ("summary", "sizes"):
+                if key in about:
                     descriptions.setdefault(name, {})[key] = about[key]
     return descriptions

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from results.report.model import FILTERS, Chart, Code, Points, Report, Section, Strong, Table
 from results.report.vocabulary import size_rank
 
 
-def html(report: Report, scripts: str) -> str:
+def html(report: Report, scripts: str, drawings: Mapping[str, str] | None = None) -> str:
     """Return the report as one HTML page that needs no other file; requires jinja2.
 
     jinja2 escapes every text. Specifications and data of charts stand in a JSON block in which no
@@ -18,6 +18,8 @@ def html(report: Report, scripts: str) -> str:
 
     Args:
         scripts: the JavaScript that draws charts, from `images.vega_scripts`.
+        drawings: the charts of the first screen as SVG, by name, from `images.render_drawings`;
+            where one is missing its figures stand there in words.
     """
     return (
         _environment()
@@ -27,12 +29,25 @@ def html(report: Report, scripts: str) -> str:
             choices=_filter_choices(report),
             specs=_json({chart.name: chart.spec for chart in charts_of(report)}),
             scripts=scripts if any(charts_of(report)) else "",
+            drawings=drawings or {},
         )
     )
 
 
+def answer_charts_of(report: Report) -> Iterator[Chart]:
+    """Yield the charts of the first screens, which the page holds as drawings."""
+    answers = (part.answer for part in report.parts if part.answer)
+    return (one.chart for answer in answers for q in answer.questions for one in q.panels)
+
+
+def pictures_of(report: Report) -> Iterator[Chart]:
+    """Yield every chart of the report that is written to a file: first screens as one each."""
+    yield from (part.answer.picture for part in report.parts if part.answer and part.answer.picture)
+    yield from charts_of(report)
+
+
 def charts_of(report: Report) -> Iterator[Chart]:
-    """Yield every chart of the report."""
+    """Yield every chart of the report that a script of the page draws."""
     return (block for block in _blocks(report) if isinstance(block, Chart))
 
 

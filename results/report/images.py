@@ -23,6 +23,19 @@ CONFIG: dict[str, Any] = {
     "axis": {"gridColor": "#e1e5ea", "titleFontWeight": 500},
     "view": {"stroke": "#d5dae0"},
 }
+# colours of the page, which CSS resolves in the light and in the dark scheme
+PAGE_CONFIG: dict[str, Any] = {
+    "background": "transparent",
+    "font": "system-ui, sans-serif",
+    "axis": {
+        "labelColor": "var(--ink)",
+        "labelFontSize": 12,
+        "gridColor": "var(--line)",
+        "domain": False,
+        "tickColor": "var(--line)",
+    },
+    "view": {"stroke": None},
+}
 
 
 class ChartRenderer:
@@ -42,6 +55,10 @@ class ChartRenderer:
 
     def __exit__(self, *error: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def drawings(self, charts: Iterable[Chart]) -> Future[dict[str, str]]:
+        """Start to draw these charts for the page; the result maps a chart's name to its SVG."""
+        return self._pool.submit(render_drawings, {chart.name: chart.spec for chart in charts})
 
     def render(self, charts: Iterable[Chart]) -> Future[dict[str, bytes]]:
         """Start to render these charts; the result maps names of files to their contents."""
@@ -81,11 +98,27 @@ def render_files(specs: Mapping[str, dict[str, Any]]) -> dict[str, bytes]:
     return files
 
 
+def render_drawings(specs: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    """Render each specification as an SVG that takes its colours and font from the page.
+
+    Args:
+        specs: the name of a chart → its Vega-Lite specification, of a fixed width.
+    """
+    import vl_convert
+
+    return {
+        name: vl_convert.vegalite_to_svg({**spec, "config": PAGE_CONFIG})
+        for name, spec in specs.items()
+    }
+
+
 def fixed_size_spec(chart: Chart) -> dict[str, Any]:
     """Return a chart's specification for a file: fixed width, colours for white paper, a title."""
     spec = copy.deepcopy(chart.spec)
-    return spec | {
-        "width": WIDTH,
+    width = {"width": WIDTH} if spec.get("width") == "container" else {}
+    return {
+        **spec,
+        **width,
         "config": CONFIG,
-        "title": {"text": chart.title, "anchor": "start"},
+        "title": {"text": chart.title, "anchor": "start", "offset": 12},
     }

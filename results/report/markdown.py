@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from results.formatting import NOTHING, code, escape
 from results.report.model import (
+    Answer,
+    Cases,
     Cell,
     Chart,
     Code,
@@ -32,10 +34,50 @@ def markdown(report: Report, *, pictures: bool = True) -> str:
     for warning in report.warnings:
         lines += [f"> {text(warning)}", ""]
     for part in report.parts:
+        if part.answer:
+            lines += _answer(part.answer, pictures)
+        if part.cases:
+            lines += _cases(part.cases)
         lines += [f"## {escape(part.title)}", "", text(part.about), ""]
         for section in part.sections:
             lines += _section(section, 3, pictures)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _answer(answer: Answer, pictures: bool) -> Iterator[str]:
+    """Yield the lines of the first screen: headline, what to write, ratios, and facts."""
+    yield f"**{escape(answer.headline)}** {escape(answer.more)}".rstrip()
+    yield ""
+    yield escape(answer.about)
+    yield ""
+    if answer.picture and pictures:
+        yield from _chart(answer.picture)
+    for question in answer.questions:
+        yield f"### {escape(question.title)}"
+        yield ""
+        for panel in question.panels:
+            what = code(panel.code) if panel.code else "no way can be recommended"
+            yield f"- {escape(panel.framework)}: {what}. {escape(panel.figures)}"
+        yield ""
+    yield " · ".join(f"**{escape(fact.value)}** {escape(fact.about)}" for fact in answer.facts)
+    yield ""
+
+
+def _cases(cases: Cases) -> Iterator[str]:
+    """Yield the lines of every case, each folded: the code to write, and the table of ways."""
+    yield f"## {escape(cases.title)}"
+    yield ""
+    for case in cases.cases:
+        names = [cases.fields[field][value] for field, value in case.choice.items()]
+        yield f"<details><summary>{escape(', '.join(names))}</summary>"
+        yield ""
+        yield text(case.about)
+        yield ""
+        if case.code:
+            yield from ("```python", case.code, "```", "")
+        yield from _table(case.table)
+        yield "</details>"
+        yield ""
 
 
 def text(paragraph: Paragraph) -> str:

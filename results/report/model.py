@@ -110,12 +110,103 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """Hold the answer to one question in one framework: what to write, and a chart of all ways.
+
+    Attributes:
+        code: the line to write; empty where no way can be recommended.
+        figures: the ratios of the chart in words, for readers who cannot see it.
+        chart: the ways as marks on an axis of time relative to the baseline.
+    """
+
+    framework: str
+    way: str
+    code: str
+    figures: str
+    chart: Chart
+
+
+@dataclass(frozen=True)
+class Question:
+    """Hold a question that the first screen answers, with a panel for each framework.
+
+    Attributes:
+        baseline: what the times of its panels are relative to, in words.
+    """
+
+    name: str
+    title: str
+    baseline: str
+    panels: Sequence[Panel]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Hold a figure of the strip below the answer: the figure, what it counts, and a style.
+
+    ``kind`` is ``good``, ``bad``, ``code`` or nothing.
+    """
+
+    value: str
+    about: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hold the first screen of a part: a headline, a picture for each question, and facts.
+
+    Attributes:
+        more: a second sentence; may be empty.
+        picture: the panels of all questions as one chart, for files; None without any.
+    """
+
+    headline: str
+    more: str
+    about: str
+    questions: Sequence[Question]
+    facts: Sequence[Fact]
+    picture: Chart | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """Hold the answer to one choice of ``Cases``: code to copy, and a table of the other ways.
+
+    Attributes:
+        choice: the value of each field that the reader chooses by.
+        code: the lines to write; empty where no way can be recommended.
+    """
+
+    choice: Mapping[str, str]
+    about: Paragraph
+    code: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Hold cases of which the page shows the one that the reader chooses.
+
+    Attributes:
+        fields: field → its values with their titles, in the order of the page.
+    """
+
+    name: str
+    title: str
+    fields: Mapping[str, Mapping[str, str]]
+    cases: Sequence[Case]
+
+
+@dataclass(frozen=True)
 class Part:
-    """Hold the sections on one machine."""
+    """Hold the report on one machine: the answer, the reader's own case, and the sections."""
 
     title: str
     about: Paragraph
     sections: Sequence[Section]
+    answer: Answer | None = None
+    cases: Cases | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ MODES = {
     "compile_networks": "torch.compile of each network on its own",
     "jit": "jax.jit over everything that is timed",
 }
+FRAMEWORK_NAMES = {"torch": "PyTorch", "jax": "JAX"}
 # the mode in which most people run each framework
 USUAL_MODES = {"torch": "eager", "jax": "jit"}
 
@@ -69,7 +70,7 @@ RECIPES = {
     },
     "jax": {
         "unfrozen": "everything is trained: what the others are compared with",
-        "grad_of_trainable": "jax.grad with respect to the trainable part alone",
+        "grad_of_trainable": "jax.grad(lambda rest: loss(frozen, rest))(rest)",
         "partition": "optax.partition({'train': adam, 'freeze': optax.set_to_zero()}, labels)",
         "stop_gradient": "jax.lax.stop_gradient(frozen), optimizer over the rest",
         "selective_transform": "optax.selective_transform(adam, freeze_mask=frozen)",

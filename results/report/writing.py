@@ -10,7 +10,7 @@ from results.records.record import RecordError, Run
 from results.records.storage import write_whole
 from results.report.build import build
 from results.report.export import write_tables
-from results.report.html import charts_of, html
+from results.report.html import answer_charts_of, html, pictures_of
 from results.report.images import ChartRenderer
 from results.report.markdown import PICTURES, markdown
 
@@ -40,10 +40,13 @@ def write(load: Callable[[], Sequence[Run]], folder: Path) -> list[Path]:
     with ChartRenderer() as renderer:
         runs = load()
         report = build(runs)
-        pictures = renderer.render(charts_of(report))
+        drawings = renderer.drawings(answer_charts_of(report))
+        pictures = renderer.render(pictures_of(report))
         tables = write_tables(runs, folder)
         contents = {
-            folder / "report.html": html(report, renderer.scripts.result()).encode(),
+            folder / "report.html": html(
+                report, renderer.scripts.result(), drawings.result()
+            ).encode(),
             folder / "report.md": markdown(report).encode(),
         }
         contents |= {folder / PICTURES / name: data for name, data in pictures.result().items()}

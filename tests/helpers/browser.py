@@ -48,12 +48,13 @@ def started() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, path: Path, **context: Any) -> Iterator[Seen]:
+def opened(browser: Any, path: Path, *, address: str = "", **context: Any) -> Iterator[Seen]:
     """Open a file without a network, and wait until its charts are drawn.
 
     Args:
         browser: from `started`.
         path: of the page.
+        address: of the page with what is chosen in it; by default nothing is.
         context: options of playwright's context: ``viewport``, ``color_scheme``,
             ``java_script_enabled``.
     """
@@ -63,7 +64,7 @@ def opened(browser: Any, path: Path, **context: Any) -> Iterator[Seen]:
     page.on("request", lambda request: seen.requests.append(request.url))
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
     page.on("console", lambda message: _note(seen, message))
-    page.goto(path.resolve().as_uri())
+    page.goto(address or path.resolve().as_uri())
     if context.get("java_script_enabled", True):
         page.wait_for_selector("body[data-ready=yes]", timeout=60_000)
     yield seen

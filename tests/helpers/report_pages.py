@@ -8,8 +8,8 @@ from results.report.model import Section, Table
 
 # of a report on one run, in order
 SECTIONS = [
-    "write", "frameworks", "passes", "freezing", "flow", "gradients", "growth", "conditions",
-    "cells",
+    "passes", "freezing", "frameworks", "flow", "growth", "write", "belief", "gradients",
+    "conditions", "cells", "words",
 ]  # fmt: skip
 
 

@@ -182,7 +182,9 @@ def test_check_that_took_too_long_fails_in_one_line_and_costs_no_other(
             self.framework, self.gone = framework, False
             started.append(self)
 
-        dead = property(lambda self: self.gone)
+        @property
+        def dead(self) -> bool:
+            return self.gone
 
         def close(self) -> None: ...
 

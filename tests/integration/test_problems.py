@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.harness.launches.float64_references import (
-    IncompleteReference,
-    ReferencesDisagree,
-    disagreement,
-)
+from benchmarks.harness.launches.float64_references import disagreement
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.launches.unreliable import (
+    IncompleteReference,
+    ReferencesDisagree,
+    WronglyDeclared,
+)
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.protocol.arrays import read_arrays, write_arrays
 
@@ -114,6 +116,21 @@ def test_reference_of_a_freeze_has_the_frozen_gradients_too() -> None:
     launch.names += frozen
     assert set(files.references.compute(launches, "freeze", "gradient")) == {"torch"}
     files.close()
+
+
+def test_elements_that_are_noise_in_both_references_are_marked_in_their_files(
+    files: ProblemFiles,
+) -> None:
+    torch, jax = np.array([[3.0, 1e-17]]), np.array([[3.0, -2e-17]])
+    paths = compute(files, FakeLaunch("torch", torch), FakeLaunch("jax", jax))
+    for path in paths.values():
+        assert read_arrays(path)[f"zero/{WEIGHT_NAME}"].tolist() == [[False, True]]
+
+
+def test_gradient_that_is_declared_zero_and_is_not_stops_the_group(files: ProblemFiles) -> None:
+    files.spec = replace(files.spec, zero_gradient=(WEIGHT_NAME,))
+    with pytest.raises(WronglyDeclared, match=r"linear\.weight: zero_gradient declares"):
+        compute(files, FakeLaunch("torch", WEIGHT))
 
 
 def test_disagreement_is_found_in_any_tensor(files: ProblemFiles) -> None:

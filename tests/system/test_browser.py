@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from results.report.build import build
-from results.report.html import html
-from results.report.images import vega_scripts
+from results.report.html import answer_charts_of, html
+from results.report.images import render_drawings, vega_scripts
 from tests.helpers import browser
 from tests.helpers.factories.report_runs import hostile_run, whole_run
 from tests.helpers.hostile_names import HOSTILE
@@ -47,7 +47,9 @@ def scripts() -> str:
 
 
 def write_page(path: Path, runs: list[Any]) -> Path:
-    path.write_text(html(build(runs), scripts()))
+    report = build(runs)
+    drawings = render_drawings({chart.name: chart.spec for chart in answer_charts_of(report)})
+    path.write_text(html(report, scripts(), drawings))
     return path
 
 
@@ -73,6 +75,31 @@ def test_every_section_is_shown_and_every_chart_drawn(seen: browser.Seen) -> Non
         marks = chart.query_selector_all("svg .role-mark path, svg .role-mark line")
         assert marks, chart.get_attribute("data-chart")
         assert chart.bounding_box()["width"] > 500
+
+
+def test_the_first_screen_holds_the_whole_answer(seen: browser.Seen) -> None:
+    assert seen.page.inner_text("h1").startswith("Sum the losses")
+    box = seen.page.locator("section.answer").bounding_box()
+    assert box
+    assert box["y"] + box["height"] <= 800
+    drawings = seen.page.locator(".drawing svg")
+    assert drawings.count() == seen.page.locator(".panel").count() == 4
+    assert drawings.last.bounding_box()["width"] > 400
+
+
+def test_a_chosen_case_is_shown_alone_and_stands_in_the_address(
+    chrome: Any, page_file: Path, seen: browser.Seen
+) -> None:
+    page = seen.page
+    assert page.locator(".case:visible").count() == 1
+    page.select_option("select[data-choice=question]", "freezing")
+    page.select_option("select[data-choice=framework]", "jax")
+    assert page.locator(".case:visible").count() == 1
+    shown = page.inner_text(".case:visible")
+    assert "optax.partition" in shown
+    assert "case-framework=jax" in page.url
+    with browser.opened(chrome, page_file, address=page.url) as again:
+        assert again.page.inner_text(".case:visible") == shown
 
 
 def test_hovering_a_mark_shows_its_record(seen: browser.Seen) -> None:
@@ -106,8 +133,11 @@ def test_a_click_on_a_mark_chooses_its_network(seen: browser.Seen) -> None:
 def test_the_keyboard_reaches_filters_and_contents(seen: browser.Seen) -> None:
     seen.page.keyboard.press("Tab")
     assert seen.page.evaluate("document.activeElement.className") == "skip"
-    seen.page.keyboard.press("Tab")
-    assert seen.page.evaluate("document.activeElement.tagName") == "SELECT"
+    focused = []
+    for _ in range(4):
+        seen.page.keyboard.press("Tab")
+        focused.append(seen.page.evaluate("document.activeElement.tagName"))
+    assert focused == ["BUTTON", "SELECT", "SELECT", "SELECT"]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +157,25 @@ def test_the_page_follows_the_scheme_of_the_system(
         assert seen.errors == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation_of_wcag_2_1_aa(chrome: Any, page_file: Path, scheme: str) -> None:
+    pytest.importorskip("axe_playwright_python", reason="pip install axe-playwright-python")
+    from axe_playwright_python.sync_playwright import Axe
+
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+    with browser.opened(chrome, page_file, color_scheme=scheme) as seen:
+        seen.page.evaluate("document.querySelectorAll('details').forEach((f) => (f.open = true))")
+        options = {"runOnly": {"type": "tag", "values": tags}}
+        results = Axe().run(seen.page, options=options).response
+    assert len(results["passes"]) > 15
+    problems = [
+        f"{rule['id']}: {node['html'][:120]}"
+        for rule in results["violations"]
+        for node in rule["nodes"][:5]
+    ]
+    assert problems == []
+
+
 def test_on_a_phone_nothing_is_wider_than_the_screen(chrome: Any, page_file: Path) -> None:
     with browser.opened(chrome, page_file, viewport=PHONE) as seen:
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -139,6 +188,8 @@ def test_without_javascript_every_table_is_there(chrome: Any, page_file: Path) -
     with browser.opened(chrome, page_file, java_script_enabled=False) as seen:
         assert "separate_retained" in seen.page.inner_text("section#passes")
         assert seen.page.locator("section#passes tbody tr").count() > 3
+        assert seen.page.locator(".drawing svg").count() == 4
+        assert seen.page.locator(".case:visible").count() == seen.page.locator(".case").count() > 4
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -6,7 +6,14 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.harness.launches import zero_gradients
 from benchmarks.harness.launches.launch import Launch
+from benchmarks.harness.launches.unreliable import (
+    IncompleteReference,
+    ReferencesDisagree,
+    WrongFlow,
+    WronglyDeclared,
+)
 from benchmarks.harness.launches.worker_errors import WorkerFailed, WorkerTimeout
 from benchmarks.harness.protocol import equivalence, flow
 from benchmarks.harness.protocol.arrays import read_arrays, select_prefix, write_arrays
@@ -21,24 +28,6 @@ FEW = 3  # names of parameters that a message lists
 
 Matrix = dict[str, dict[str, str]]  # loss → network → value, zero or absent
 Flows = dict[tuple[str, str], dict[str, Matrix]]  # (scenario, variant) → framework → its matrix
-
-
-class UnreliableReference(Exception):
-    """Raised when a float64 reference cannot be relied on, so that no cell can be checked."""
-
-    outcome = "wrong_gradients"
-
-
-class ReferencesDisagree(UnreliableReference):
-    """Raised when the float64 references of the two frameworks differ by more than rounding."""
-
-
-class IncompleteReference(UnreliableReference):
-    """Raised when a reference lacks the gradient of a parameter, or has one too many."""
-
-
-class WrongFlow(UnreliableReference):
-    """Raised when a loss changes a network that it must not change, or does not change one."""
 
 
 class Float64References:
@@ -84,12 +73,14 @@ class Float64References:
             phase: of the cells.
 
         Returns:
-            Framework → path of an .npz file with ``gradient/…``, and in phase ``step`` also with
-            ``start/…`` before the step and ``updated/…`` after it. The frameworks in `failures`
-            are left out.
+            Framework → path of an .npz file with ``gradient/…``; with ``zero/…``, the elements
+            whose true gradient is 0, of parameters that have any; and in phase ``step`` with
+            ``start/…`` before the step and ``updated/…`` after it. Without those in `failures`.
 
         Raises:
             ReferencesDisagree: the references of two frameworks differ by more than rounding.
+            IncompleteReference: a reference lacks a gradient that it must have.
+            WronglyDeclared: a gradient that the scenario declares to be 0 is not.
             WrongFlow: the flow of a scenario of this suite is not the one declared.
             WorkerError: a worker failed over a scenario of this suite, or is gone.
         """
@@ -248,19 +239,27 @@ class Float64References:
         self._examined.add(launch.framework)
 
     def _demand_agreement(self, paths: Mapping[str, str], kind: str, step: bool) -> None:
-        """Raise `ReferencesDisagree` unless the references of both frameworks agree.
+        """Check the references against each other and the spec, and mark their zero elements.
 
         Args:
             paths: framework → file of its reference.
             kind: ``backward`` or ``freeze``.
             step: whether the references include an optimizer step.
+
+        Raises:
+            ReferencesDisagree, WronglyDeclared: see `compute`.
         """
         key = (*sorted(paths), kind, step)
-        if len(paths) == 2 and key not in self._agreeing:
-            problem = disagreement(self.files, *(read_arrays(path) for path in paths.values()))
-            if problem:
-                raise ReferencesDisagree(f"the frameworks' float64 references differ: {problem}")
-            self._agreeing.add(key)
+        if not paths or key in self._agreeing:
+            return
+        references = {path: read_arrays(path) for path in paths.values()}
+        problem = disagreement(self.files, *references.values()) if len(paths) == 2 else None
+        if problem:
+            raise ReferencesDisagree(f"the frameworks' float64 references differ: {problem}")
+        problem = zero_gradients.mark(*self.files.place, references)
+        if problem:
+            raise WronglyDeclared(problem)
+        self._agreeing.add(key)
 
 
 def _few(names: Collection[str]) -> str:
@@ -291,12 +290,14 @@ def disagreement(
         one: ``gradient/<parameter>`` of every parameter.
         other: the same, of another framework or version.
     """
+    first, second = (select_prefix(arrays, "gradient") for arrays in (one, other))
     return equivalence.compare(
-        select_prefix(one, "gradient"),
-        select_prefix(other, "gradient"),
+        first,
+        second,
         allowed=equivalence.REFERENCES_AGREE,
         dtype="float64",
         networks=list(files.spec.variants[files.variant].networks),
         zero_gradient=files.spec.zero_gradient,
+        zero_elements=zero_gradients.find(*files.place, first, second),
         long_sums=equivalence.long_sums(files.spec.kink_margin(files.variant, files.size)),
     ).problem

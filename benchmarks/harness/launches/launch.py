@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.launches.answers import read_message
 from benchmarks.harness.launches.worker_errors import WorkerCrashed as WorkerCrashed
 from benchmarks.harness.launches.worker_errors import WorkerError as WorkerError
 from benchmarks.harness.launches.worker_errors import WorkerFailed as WorkerFailed
@@ -191,7 +192,7 @@ class Launch:
         announced_cell = None
         while (line := self._next_line(timeout)) is not None:
             try:
-                message = json.loads(line)
+                message = read_message(line)
                 if "event" in message:
                     announced_cell = message["cell"]
                     self._part = message.get("part", self._part)

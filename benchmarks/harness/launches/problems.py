@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.launches.drawing import draw_arrays
 from benchmarks.harness.launches.float64_references import Float64References, Flows
 from benchmarks.harness.launches.launch import ANSWER_SECONDS, Launch
 from benchmarks.harness.launches.time_outs import TimeOuts
@@ -15,7 +16,6 @@ from benchmarks.harness.launches.worker_errors import WorkerTimeout
 from benchmarks.harness.protocol import disk
 from benchmarks.harness.protocol.arrays import read_arrays, write_arrays
 from benchmarks.scenarios import CATALOGUE, Scenario
-from benchmarks.scenarios.external import errors
 
 
 class ProblemFiles:
@@ -54,7 +54,7 @@ class ProblemFiles:
         self.variant, self.size = variant, size
         self.limit = limit if self.spec.file else max(limit, ANSWER_SECONDS)
         self.time_outs = TimeOuts() if time_outs is None else time_outs
-        weights, data = _draw(self.spec, variant, size, self.limit, self.time_outs)
+        weights, data = draw_arrays(self.spec, variant, size, self.limit, self.time_outs)
         self.problem_spec = self.spec.problem_spec(variant, size)
         with disk.writing(Path(tempfile.gettempdir()) / "-"):
             self._folder = tempfile.TemporaryDirectory(
@@ -73,6 +73,11 @@ class ProblemFiles:
     def problem(self) -> tuple[str, str, str]:
         """Return scenario, variant and size."""
         return self.spec.name, self.variant, self.size
+
+    @property
+    def place(self) -> tuple[Scenario, str, str]:
+        """Return the scenario itself, variant and size."""
+        return self.spec, self.variant, self.size
 
     @property
     def weights(self) -> str:
@@ -143,28 +148,3 @@ class ProblemFiles:
     def close(self) -> None:
         """Remove the files."""
         self._folder.cleanup()
-
-
-def _draw(
-    spec: Scenario, variant: str, size: str, limit: float, time_outs: TimeOuts
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the weights and the data of a problem, each name → array.
-
-    An exception in a user's own spec becomes a `SpecError` of one line.
-
-    Args:
-        spec: the scenario.
-        variant: of the scenario.
-        size: of the scenario.
-        limit: seconds that a user's own spec may take.
-        time_outs: of the session; a spec that took too long before is not run again.
-    """
-    try:
-        return time_outs.draw(spec, limit, variant, size)
-    except errors.SpecError:
-        raise
-    except Exception as error:
-        if spec.file is None:
-            raise
-        task = f"drawing {spec.name} at size {size!r}"
-        raise errors.SpecError(f"{errors.format_error(error, spec.file)} ({task})") from error

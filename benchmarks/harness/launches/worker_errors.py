@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.harness.protocol import disk
+from results.records.texts import clean
 
 
 class WorkerError(Exception):
@@ -18,7 +19,7 @@ class WorkerError(Exception):
     outcome = "crashed"
 
     def __init__(self, message: str, cell: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(clean(message))
         self.cell = cell
 
 

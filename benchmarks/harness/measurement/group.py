@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.harness.launches.float64_references import UnreliableReference
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed, WorkerTimeout
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
+from benchmarks.harness.launches.unreliable import UnreliableReference
 from benchmarks.harness.measurement import peak_memory
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers

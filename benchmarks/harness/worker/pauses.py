@@ -7,14 +7,13 @@ here goes on while the machine is suspended, which the clock of samples does not
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from statistics import median
-from time import CLOCK_MONOTONIC, clock_gettime
+from time import clock_gettime
 
-try:
-    from time import CLOCK_BOOTTIME as CLOCK
-except ImportError:  # not Linux: a suspended machine's clock stands still too
-    CLOCK = CLOCK_MONOTONIC
+# where it is not Linux, a suspended machine's clock stands still too
+CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 # A sample that takes so much longer than the cell's others, and twice as long, was interrupted.
 # Another process makes a call slower by a share; what it takes of a core comes in milliseconds.

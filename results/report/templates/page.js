@@ -22,6 +22,23 @@
       view: { stroke: line }, text: { color: ink }, rule: { color: faint }, title: { color: ink },
     };
   };
+  const choices = [...document.querySelectorAll("section.cases")].map((section) => ({
+    selects: [...section.querySelectorAll("select[data-choice]")],
+    cases: [...section.querySelectorAll(".case")],
+    none: section.querySelector(".none"),
+  }));
+  const caseField = (select) => select.dataset.choice;
+  // shows the one case that is chosen in each part; without JavaScript all of them are shown
+  const showCases = () => {
+    for (const { selects: by, cases, none } of choices) {
+      let shown = 0;
+      for (const one of cases) {
+        one.hidden = !by.every((s) => one.getAttribute(`data-choice-${caseField(s)}`) === s.value);
+        shown += !one.hidden;
+      }
+      none.hidden = shown > 0;
+    }
+  };
   const wanted = () => Object.fromEntries(selects.map((s) => [s.dataset.filter, s.value]));
 
   const tell = (view) => {
@@ -47,18 +64,25 @@
     made.view.addEventListener("click", (_, item) => {
       if (item && item.datum && item.datum.scenario && item.mark.role === "mark") choose(item.datum.scenario);
     });
+    holder.querySelector("summary")?.setAttribute("aria-label", "Save this chart");
     views.set(name, made.view);
     await tell(made.view);
   };
   const drawAll = () => Promise.all([...document.querySelectorAll("[data-chart]")].map(draw));
 
+  // the address holds what is chosen, so that it can be shared
+  const remember = (filters) => {
+    const cases = choices.slice(0, 1).flatMap(({ selects: by }) => by.map((s) => [`case-${caseField(s)}`, s.value]));
+    try { history.replaceState(null, "", `#${new URLSearchParams([...cases, ...filters])}`); } catch { /* not for files everywhere */ }
+  };
+
   function apply() {
     const filters = Object.entries(wanted()).filter(([, value]) => value);
-    for (const row of document.querySelectorAll("tbody tr")) {
+    for (const row of document.querySelectorAll("tbody tr[data-scenario], tbody tr[data-size], tbody tr[data-framework]")) {
       row.hidden = filters.some(([name, value]) => name in row.dataset && row.dataset[name] !== value);
     }
     clear.hidden = !filters.length;
-    try { history.replaceState(null, "", `#${new URLSearchParams(filters)}`); } catch { /* not for files everywhere */ }
+    remember(filters);
     for (const view of views.values()) tell(view);
   }
 
@@ -76,10 +100,30 @@
   system.addEventListener("change", () => { name(); drawAll(); });
   window.addEventListener("beforeprint", () => {
     for (const fold of document.querySelectorAll("details")) fold.open = true;
+    for (const one of document.querySelectorAll(".case")) one.hidden = false;
   });
+  window.addEventListener("afterprint", showCases);
   name();
+  scheme.hidden = false;
   const asked = new URLSearchParams(location.hash.slice(1));
   for (const s of selects) if ([...s.options].some((o) => o.value === asked.get(s.dataset.filter))) s.value = asked.get(s.dataset.filter);
+  for (const { selects: by } of choices) {
+    for (const s of by) {
+      const value = asked.get(`case-${caseField(s)}`);
+      if ([...s.options].some((o) => o.value === value)) s.value = value;
+      s.addEventListener("change", () => { showCases(); remember(Object.entries(wanted()).filter(([, v]) => v)); });
+    }
+  }
+  for (const holder of document.querySelectorAll(".choices")) holder.hidden = false;
+  showCases();
+  for (const button of document.querySelectorAll("button.copy")) {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
+      button.textContent = "copied";
+      setTimeout(() => { button.textContent = "copy"; }, 1500);
+    });
+  }
   const ready = typeof vegaEmbed === "undefined" ? Promise.resolve() : drawAll();
   ready.then(() => { if (Object.values(wanted()).some(Boolean)) apply(); document.body.dataset.ready = "yes"; });
 })();

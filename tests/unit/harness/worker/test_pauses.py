@@ -124,6 +124,8 @@ class Late:
     def __init__(self, launch: Launch, seconds: float) -> None:
         self.waits, self.seconds, self.launch = 0, seconds, launch
 
+    def put(self, line: Any) -> None: ...
+
     def get(self, timeout: float) -> Any:
         import queue
 

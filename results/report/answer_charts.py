@@ -1,0 +1,147 @@
+"""Draw the pictures of the first screen: the ways of a question on an axis of relative time.
+
+Each way has a line. A small dot is one network, with its interval; the large dot is the geometric
+mean over the networks. The way to write has the framework's colour, the others are grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from results.grouping import group_by
+from results.report.drawing import FRAMEWORK_COLOURS, Mark, record_mark
+from results.report.model import Chart
+from results.report.questions import TOPICS, TopicAnswer
+from results.report.snippets import short_name
+from results.report.vocabulary import FRAMEWORK_NAMES, code_of
+
+WIDTH, LINE = 330, 18  # pixels: of the plot without its labels, and of a line
+LABELS_WIDTH = 165  # pixels, the same in every panel, so that their axes stand below each other
+GREY = "#7d8590"  # readable on white and on black
+TICKS = (0.0625, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
+LABELS = "'×' + format(datum.value, '~g')"
+
+
+def common_domain(found: Sequence[TopicAnswer]) -> tuple[float, float]:
+    """Return the ends of an axis that holds the interval of every ratio, and 1."""
+    ends = [1.0]
+    for way in (way for one in found for way in one.ways):
+        for record in way.records:
+            ratio = record["ratio"]
+            ends += [ratio[key] for key in ("low", "estimate", "high") if ratio[key]]
+    return 0.9 * min(ends), 1.1 * max(ends)
+
+
+def panel_chart(one: TopicAnswer, domain: tuple[float, float]) -> Chart:
+    """Return the chart of one question in one framework.
+
+    Args:
+        domain: the ends of the axis, lowest first.
+    """
+    title = f"{TOPICS[one.topic].title}, {one.framework}"
+    about = f"Time relative to {TOPICS[one.topic].baseline}."
+    name = f"answer-{one.topic}-{one.framework}"
+    return Chart(name, title, about, lambda: _specification(one, domain, about))
+
+
+def picture(found: Sequence[TopicAnswer], domain: tuple[float, float], title: str) -> Chart:
+    """Return the panels of all questions as one chart, for files and for other pages.
+
+    Args:
+        domain: the ends of the axis, lowest first.
+        title: of the whole picture: what it shows.
+    """
+    about = "Time of each way relative to the baseline of its question, in both frameworks."
+    return Chart("answer", title, about, lambda: _picture_specification(found, domain))
+
+
+def _picture_specification(
+    found: Sequence[TopicAnswer], domain: tuple[float, float]
+) -> dict[str, Any]:
+    """Return the Vega-Lite specification of the picture: a row for each question."""
+    rows = []
+    datasets: dict[str, Any] = {}  # must stand at the top of a specification
+    for topic, members in group_by(found, lambda one: one.topic).items():
+        title = f"{TOPICS[topic].title} (time ÷ {TOPICS[topic].baseline})"
+        panels = [_titled_panel(one, domain) for one in members]
+        for panel in panels:
+            datasets |= panel.pop("datasets")
+        rows.append({"hconcat": panels, "title": {"text": title, "anchor": "start", "offset": 8}})
+    return {"vconcat": rows, "spacing": 24, "datasets": datasets}
+
+
+def _titled_panel(one: TopicAnswer, domain: tuple[float, float]) -> dict[str, Any]:
+    """Return a panel below a title: the framework, and the line of code to write."""
+    best = one.recommendation.best
+    code = code_of(one.framework, best.strategy) if best else "nothing can be recommended"
+    name = FRAMEWORK_NAMES.get(one.framework, one.framework)
+    title = {"text": f"{name}: {code}", "anchor": "start", "fontWeight": "normal", "fontSize": 12}
+    return _specification(one, domain, "") | {"title": title}
+
+
+def panel_marks(one: TopicAnswer) -> list[Mark]:
+    """Return a mark for each ratio of each way, the baseline first among equals.
+
+    Each has the fields of `record_mark`, and ``label`` and ``best``, whether to recommend the way.
+    """
+    return [
+        record_mark(record) | {"label": short_name(way.strategy), "best": _is_best(one, way)}
+        for way in one.ways
+        for record in way.records
+    ]
+
+
+def mean_marks(one: TopicAnswer) -> list[Mark]:
+    """Return a mark for the geometric mean of each way, and one for the baseline at 1."""
+    baseline = one.recommendation.baseline
+    best = one.recommendation.best
+    marks = [
+        {"label": short_name(way.strategy), "mean": way.mean_ratio, "best": _is_best(one, way)}
+        for way in one.ways
+    ]
+    marks.append(
+        {
+            "label": short_name(baseline),
+            "mean": 1.0,
+            "best": bool(best and best.strategy == baseline),
+        }
+    )
+    return sorted(marks, key=lambda mark: float(mark["mean"]))
+
+
+def _is_best(one: TopicAnswer, way: Any) -> bool:
+    """Return whether this way is the recommended one."""
+    return one.recommendation.best is way
+
+
+def _specification(one: TopicAnswer, domain: tuple[float, float], about: str) -> dict[str, Any]:
+    """Return the Vega-Lite specification of a panel, of a fixed width."""
+    import altair as alt
+
+    means = mean_marks(one)
+    order = [mark["label"] for mark in means]
+    colour = FRAMEWORK_COLOURS.get(one.framework, GREY)
+    colours = alt.condition("datum.best", alt.value(colour), alt.value(GREY))
+    ticks = [tick for tick in TICKS if domain[0] <= tick <= domain[1]]
+    x_axis = alt.Axis(values=ticks, labelExpr=LABELS, title=None, grid=True)
+    scale = alt.Scale(type="log", domain=list(domain), nice=False)
+    y = alt.Y(
+        "label:N",
+        sort=order,
+        title=None,
+        axis=alt.Axis(labelLimit=LABELS_WIDTH, minExtent=LABELS_WIDTH, ticks=False),
+    )
+
+    def x(field: str) -> alt.X:
+        return alt.X(f"{field}:Q", scale=scale, axis=x_axis)
+
+    networks = alt.Chart(alt.InlineData(values=panel_marks(one))).encode(y=y, color=colours)
+    bars = networks.mark_rule(opacity=0.45).encode(x=x("low"), x2="high:Q")
+    dots = networks.mark_point(filled=True, size=16, opacity=0.55).encode(x=x("ratio"))
+    centre = alt.Chart(alt.InlineData(values=means)).encode(y=y, x=x("mean"), color=colours)
+    centres = centre.mark_point(filled=True, size=95, opacity=1)
+    line = alt.Chart(alt.InlineData(values=[{"one": 1}])).mark_rule(strokeDash=[3, 3], color=GREY)
+    spec: dict[str, Any] = alt.layer(line.encode(x=x("one")), bars, dots, centres).to_dict()
+    spec.pop("config", None)
+    return spec | {"width": WIDTH, "height": LINE * len(order), "description": about}

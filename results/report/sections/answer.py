@@ -1,0 +1,202 @@
+"""Build the first screen of a report: a headline, a picture for each question, and five facts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from results.formatting import significant
+from results.records import canary_status
+from results.records.record import AnyRecord
+from results.report import answer_charts
+from results.report.collection import Machine
+from results.report.model import Answer, Fact, Panel, Question
+from results.report.questions import (
+    FREEZING,
+    SERIES,
+    TOPICS,
+    TopicAnswer,
+    answers,
+    of_strategy,
+    ratio_range,
+)
+from results.report.snippets import short_name
+from results.report.vocabulary import FRAMEWORK_NAMES, SEPARATE, code_of
+from results.statistics.verdict import INCONCLUSIVE
+
+_VERSIONS = ("torch", "jax", "flax", "optax")
+# what to write, as the end of a sentence
+PHRASES = {
+    "summed": "sum the losses",
+    "multi_root": "run one backward pass from all losses",
+    "boundary_split": "cut the graph between the networks",
+    "requires_grad_false": "call requires_grad_(False)",
+    "no_grad_forward": "run the frozen part under no_grad",
+    "grad_of_trainable": "differentiate by the trained part alone",
+    "stop_gradient": "put stop_gradient on the frozen parameters",
+    "partition": "use optax.partition with set_to_zero",
+}
+
+
+def answer(machine: Machine) -> Answer:
+    """Return the first screen on one machine."""
+    found = answers(machine.records)
+    first, more = headline(machine, found)
+    domain = answer_charts.common_domain(found)
+    return Answer(
+        first,
+        more,
+        _about(machine),
+        _questions(found, domain),
+        facts(machine),
+        answer_charts.picture(found, domain, first) if found else None,
+    )
+
+
+def headline(machine: Machine, found: Sequence[TopicAnswer]) -> tuple[str, str]:
+    """Return the main result in a sentence or two, computed from the verdicts.
+
+    Where a canary failed or gradients are wrong, the headline says that instead. The second
+    sentence may be empty.
+    """
+    if any(canary_status.failed(run.settings) for run in machine.runs):
+        return "Do not use these figures: the clock misread work of known length.", ""
+    wrong = sum(record["outcome"] == "wrong_gradients" for record in machine.records)
+    if wrong:
+        return f"Wrong gradients in {wrong} of {len(machine.records)} cells: see the failures.", ""
+    sentences = [s for s in (_series_sentence(found), _freezing_sentence(found)) if s]
+    first, *more = sentences or ["Nothing was timed here that has two ways to compare."]
+    return first, "".join(more)
+
+
+def _series_sentence(found: Sequence[TopicAnswer]) -> str:
+    """Return the sentence on networks in series, with what a pass for each loss costs."""
+    advice = _advice(found, SERIES)
+    if not advice:
+        return ""
+    cost = ratio_range(of_strategy(found, SERIES, SEPARATE))
+    if cost is None:
+        return f"{_capital(advice)}."
+    return f"{_capital(advice)}: a backward pass for each loss takes {_times(cost)} as long."
+
+
+def _freezing_sentence(found: Sequence[TopicAnswer]) -> str:
+    """Return the sentence on freezing a part, with what the recommended ways save."""
+    advice = _advice(found, FREEZING)
+    if not advice:
+        return ""
+    bests = [one.recommendation.best for one in found if one.topic == FREEZING]
+    cost = ratio_range(best for best in bests if best)
+    share = f": {_times(cost)} the time of a step with nothing frozen" if cost else ""
+    return f"To freeze a part, {advice}{share}."
+
+
+def _advice(found: Sequence[TopicAnswer], topic: str) -> str:
+    """Return what to write, for both frameworks at once where it is the same in both."""
+    best = {
+        FRAMEWORK_NAMES.get(one.framework, one.framework): one.recommendation.best.strategy
+        for one in found
+        if one.topic == topic and one.recommendation.best
+    }
+    phrases = {name: PHRASES.get(way, f"use {short_name(way)}") for name, way in best.items()}
+    if len(set(phrases.values())) == 1:
+        return next(iter(phrases.values()))
+    return ", ".join(f"{phrase} in {name}" for name, phrase in phrases.items())
+
+
+def _capital(text: str) -> str:
+    """Return the text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def _times(ends: tuple[float, float]) -> str:
+    """Return a range of ratios in words: ``1.0 to 8.7 times``."""
+    low, high = (significant(end, 2) for end in ends)
+    return f"{low} times" if low == high else f"{low} to {high} times"
+
+
+def _about(machine: Machine) -> str:
+    """Return in one line what was measured, on what, and when."""
+    about, newest = machine.newest.machine, machine.newest
+    cores = f"{about['cores']} cores" if about.get("cores") is not None else ""
+    versions = ", ".join(f"{name} {about[name]}" for name in _VERSIONS if about.get(name))
+    parts = [about.get("cpu") or "unknown processor", cores, about.get("gpu"), versions]
+    return ", ".join(str(part) for part in parts if part) + f". Measured {newest.started[:10]}."
+
+
+def _questions(found: Sequence[TopicAnswer], domain: tuple[float, float]) -> list[Question]:
+    """Return the questions that have an answer, each with a panel for every framework.
+
+    Args:
+        domain: the ends of the axis, the same in every panel.
+    """
+    return [
+        Question(
+            topic,
+            TOPICS[topic].title,
+            TOPICS[topic].baseline,
+            [_panel(one, domain) for one in found if one.topic == topic],
+        )
+        for topic in TOPICS
+        if any(one.topic == topic for one in found)
+    ]
+
+
+def _panel(one: TopicAnswer, domain: tuple[float, float]) -> Panel:
+    """Return the panel of one question and framework.
+
+    Args:
+        domain: the ends of the axis, the same in every panel.
+    """
+    best = one.recommendation.best.strategy if one.recommendation.best else ""
+    return Panel(
+        FRAMEWORK_NAMES.get(one.framework, one.framework),
+        short_name(best) if best else "",
+        code_of(one.framework, best) if best else "",
+        _figures(one),
+        answer_charts.panel_chart(one, domain),
+    )
+
+
+def _figures(one: TopicAnswer) -> str:
+    """Return the ratios of a panel in words: each way with its range over the networks."""
+    ranges = [(way, ratio_range([way])) for way in one.ways]
+    texts = [f"{short_name(way.strategy)} {_times(ends)}" for way, ends in ranges if ends]
+    return f"Time relative to {TOPICS[one.topic].baseline}: {'; '.join(texts)}."
+
+
+def facts(machine: Machine) -> list[Fact]:
+    """Return the strip of facts: gradients, comparisons, canaries, noise, and how to reproduce."""
+    return [
+        _gradients(machine.records),
+        _comparisons(machine.records),
+        _canaries(machine),
+        Fact(f"{len(machine.runs)}", f"run{'s' * (len(machine.runs) > 1)} on one machine"),
+        Fact("pytest benchmarks --benchmark-only", "measures it again", "code"),
+    ]
+
+
+def _gradients(records: Sequence[AnyRecord]) -> Fact:
+    """Return in how many of the cells that were checked the gradients are right."""
+    outcomes = Counter(record["outcome"] for record in records)
+    right, wrong = outcomes["ok"], outcomes["wrong_gradients"]
+    about = "timed cells have right gradients"
+    return Fact(f"{right} of {right + wrong}", about, "bad" if wrong else "good")
+
+
+def _comparisons(records: Sequence[AnyRecord]) -> Fact:
+    """Return how many comparisons with a baseline are decided."""
+    verdicts: Mapping[str, int] = Counter(r["verdict"] for r in records if r["verdict"])
+    total = sum(verdicts.values())
+    decided = total - verdicts.get(INCONCLUSIVE, 0)
+    return Fact(f"{decided} of {total}", "comparisons are decided")
+
+
+def _canaries(machine: Machine) -> Fact:
+    """Return whether work of known length was read right in every run."""
+    failed = sum(bool(canary_status.failed(run.settings)) for run in machine.runs)
+    took = sum(canary_status.summary(run.settings) is not None for run in machine.runs)
+    if failed:
+        return Fact(f"{failed} of {took}", "runs misread work of known length", "bad")
+    about = "runs read work of known length right"
+    return Fact(f"{took} of {len(machine.runs)}", about, "good" if took else "")

@@ -1,0 +1,124 @@
+"""Build "your case": what to write and what else costs, by question, framework and size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from results.formatting import rounded_ratio, seconds_text
+from results.grouping import group_by
+from results.records.record import AnyRecord
+from results.report.collection import Machine
+from results.report.model import Case, Cases, Cell, Code, Paragraph, Row, Table
+from results.report.questions import TOPICS, TopicAnswer, answers_at, topic_of
+from results.report.record_cells import network_name
+from results.report.snippets import short_name, snippet
+from results.report.vocabulary import FRAMEWORK_NAMES, USUAL_MODES, size_rank
+
+
+def cases(machine: Machine) -> Cases | None:
+    """Return a case for each question, framework and size that was measured; None without any."""
+    by_size = group_by(machine.records, lambda record: str(record["size"]))
+    sizes = sorted(by_size, key=size_rank, reverse=True)
+    found = [(size, one, by_size[size]) for size in sizes for one in answers_at(by_size[size])]
+    if not found:
+        return None
+    found.sort(key=lambda case: list(TOPICS).index(case[1].topic))
+    fields = {
+        "question": {topic: TOPICS[topic].title for _, one, _ in found for topic in [one.topic]},
+        "framework": {
+            one.framework: FRAMEWORK_NAMES.get(one.framework, one.framework) for _, one, _ in found
+        },
+        "size": {size: size for size in sizes if any(size == case[0] for case in found)},
+    }
+    made = [_case(size, one, records) for size, one, records in found]
+    return Cases("case", "Your case", fields, made)
+
+
+def _case(size: str, one: TopicAnswer, records: Sequence[AnyRecord]) -> Case:
+    """Return the case of one question and framework at one size.
+
+    Args:
+        records: all records of this size.
+    """
+    best = one.recommendation.best
+    return Case(
+        {"question": one.topic, "framework": one.framework, "size": size},
+        _about(one, _of_topic(one, records)),
+        snippet(one.framework, best.strategy) if best else "",
+        _table(one, size),
+    )
+
+
+def _of_topic(one: TopicAnswer, records: Sequence[AnyRecord]) -> list[AnyRecord]:
+    """Return the records that answer the same question in the same framework and mode."""
+    mode = one.recommendation.mode
+    return [
+        record
+        for record in records
+        if topic_of(record) == one.topic
+        and (record["framework"], record["mode"]) == (one.framework, mode)
+    ]
+
+
+def _about(one: TopicAnswer, records: Sequence[AnyRecord]) -> Paragraph:
+    """Return what to write, in how many groups it is in front, and whether gradients were right."""
+    best = one.recommendation.best
+    wrong = [record for record in records if record["outcome"] == "wrong_gradients"]
+    timed = sum(record["outcome"] == "ok" for record in records)
+    checked = f"Gradients were right in all {timed} cells of this choice that were timed."
+    if wrong:
+        names = ", ".join(sorted({short_name(record["strategy"]) for record in wrong}))
+        checked = f"Gradients were wrong in {len(wrong)} cells, which have no time: {names}."
+    mode = one.recommendation.mode
+    usual = USUAL_MODES.get(one.framework) == mode
+    run = "" if usual else f" In mode {mode}."
+    if best is None:
+        return [f"No way can be recommended: none has an interval to compare with.{run} {checked}"]
+    front = f", among the fastest in {best.front} of {best.groups} networks.{run} {checked}"
+    return ["Write ", Code(short_name(best.strategy)), front]
+
+
+def _table(one: TopicAnswer, size: str) -> Table:
+    """Return the table of the ways of a case: a row for each network, a column for each way."""
+    best, baseline = one.recommendation.best, one.recommendation.baseline
+    ways = [way.strategy for way in one.ways]
+    networks: dict[str, dict[str, AnyRecord]] = {}
+    for way in one.ways:
+        for record in way.records:
+            networks.setdefault(network_name(record), {})[way.strategy] = record
+    rows = [
+        Row(
+            [
+                Cell(name, kind="code"),
+                *(_ratio(by_way.get(way), way == (best and best.strategy)) for way in ways),
+            ]
+        )
+        for name, by_way in sorted(networks.items(), key=lambda item: _natural(item[0]))
+    ]
+    title = f"Time of each way ÷ {short_name(baseline)}, size {size}"
+    columns = ["network", *map(short_name, ways)]
+    about = (
+        f"1 is {TOPICS[one.topic].baseline}; below 1 is faster. ± is half the 95 % interval. "
+        "Green: faster, red: slower, bold: equal, grey: undecided."
+    )
+    return Table(title, columns, rows, numbers=range(1, len(columns)), about=about)
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """Return a sort key by which ``n2`` stands before ``n16``."""
+    return [(text, int(part or 0)) for text, part in re.findall(r"(\D+)(\d*)", name)]
+
+
+def _ratio(record: AnyRecord | None, is_best: bool) -> Cell:
+    """Return the cell of a way on a network: its ratio, styled by its verdict.
+
+    Args:
+        is_best: whether the way is the recommended one, which the note then says.
+    """
+    if record is None:
+        return Cell("", "not measured for this network", "missing")
+    verdict = record["verdict"] or ""
+    seconds = record["seconds"] or {}
+    note = f"{verdict or 'no verdict'}; {seconds_text(seconds.get('estimate'))} a call"
+    return Cell(rounded_ratio(record["ratio"]), note + ("; recommended" * is_best), verdict)

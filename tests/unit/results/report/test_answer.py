@@ -1,0 +1,176 @@
+"""Test the first screen and "your case": what they say follows from the records."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from results.formatting import rounded_ratio
+from results.records.record import Run
+from results.report.build import build
+from results.report.collection import collect
+from results.report.html import html
+from results.report.images import fixed_size_spec, render_drawings
+from results.report.model import Answer, Cases
+from results.report.questions import answers
+from results.report.snippets import short_name
+from tests.helpers.factories.report_runs import whole_run
+from tests.helpers.hostile_names import HOSTILE
+
+
+def answer_of(run: Run) -> Answer:
+    answer = build([run]).parts[0].answer
+    assert answer
+    return answer
+
+
+def cases_of(run: Run) -> Cases:
+    cases = build([run]).parts[0].cases
+    assert cases
+    return cases
+
+
+def changed(run: Run, **fields: Any) -> Run:
+    """Return the run with these fields in its first record that is no baseline."""
+    records: list[Any] = [dict(record) for record in run.records]
+    first = next(r for r in records if r["strategy"] != r["baseline"])
+    first.update(fields)
+    return dataclasses.replace(run, records=records)
+
+
+def test_headline_says_what_to_write_and_what_the_other_way_costs() -> None:
+    answer = answer_of(whole_run())
+    ratios = [
+        record["ratio"]["estimate"] or 0
+        for record in whole_run().records
+        if record["strategy"] == "separate_retained" and record["size"] == "medium"
+        if record["ratio"]
+    ]
+    ends = re.search(r"takes ([\d.]+) to ([\d.]+) times as long", answer.headline)
+    if ends is None:  # both ends round to the same figure
+        ends = re.search(r"takes (([\d.]+)) times as long", answer.headline)
+    assert ends
+    assert answer.headline.startswith("Sum the losses: ")
+    assert float(ends[1]) == pytest.approx(min(ratios), rel=0.05)
+    assert float(ends[2]) == pytest.approx(max(ratios), rel=0.05)
+    assert "requires_grad_(False) in PyTorch" in answer.more
+
+
+def test_headline_of_a_run_whose_canary_failed_warns_instead() -> None:
+    run = whole_run()
+    canary = {"framework": "torch", "canary": "twice", "passed": False, "said": "1.2 times"}
+    run = dataclasses.replace(run, settings={**run.settings, "canaries": [canary]})
+    answer = answer_of(run)
+    assert "Do not use these figures" in answer.headline
+    assert "bad" in [fact.kind for fact in answer.facts]
+
+
+def test_headline_of_a_run_with_wrong_gradients_says_so() -> None:
+    run = changed(whole_run(), outcome="wrong_gradients", seconds=None, ratio=None, verdict=None)
+    answer = answer_of(run)
+    assert answer.headline.startswith("Wrong gradients in 1 of ")
+    assert answer.facts[0].kind == "bad"
+
+
+def test_each_mark_is_its_records_ratio_and_lies_within_its_interval() -> None:
+    from results.report.answer_charts import mean_marks, panel_marks
+
+    (machine,) = collect([whole_run()])
+    known = {
+        (r["framework"], r["scenario"], r["variant"], r["size"], r["strategy"]): r["ratio"]
+        for r in machine.records
+        if r["ratio"]
+    }
+    found = answers(machine.records)
+    marks = [mark for one in found for mark in panel_marks(one)]
+    assert len(marks) >= 8
+    for mark in marks:
+        key = tuple(mark[n] for n in ("framework", "scenario", "variant", "size", "strategy"))
+        assert mark["ratio"] == known[key]["estimate"]
+        assert mark["low"] <= mark["ratio"] <= mark["high"]
+    for one in found:
+        means = {mark["label"]: mark["mean"] for mark in mean_marks(one)}
+        for way in one.ways:
+            logs = np.log([record["ratio"]["estimate"] for record in way.records])
+            assert means[short_name(way.strategy)] == pytest.approx(np.exp(logs.mean()))
+
+
+def test_only_the_recommended_way_has_the_colour() -> None:
+    from results.report.answer_charts import mean_marks
+
+    for one in answers(collect([whole_run()])[0].records):
+        best = [mark for mark in mean_marks(one) if mark["best"]]
+        assert len(best) == 1
+
+
+def test_your_case_shows_each_question_framework_and_size() -> None:
+    cases = cases_of(whole_run())
+    choices = [tuple(case.choice.values()) for case in cases.cases]
+    assert len(choices) == len(set(choices))
+    assert ("series", "jax", "seed") in choices
+    assert ("freezing", "torch", "medium") in choices
+    for case in cases.cases:
+        assert case.code
+        assert case.table.rows
+
+
+def test_your_case_says_where_gradients_were_wrong() -> None:
+    run = changed(whole_run(), outcome="wrong_gradients", seconds=None, ratio=None, verdict=None)
+    texts = ["".join(case.about) for case in cases_of(run).cases]
+    assert sum("Gradients were wrong in 1 cells" in text for text in texts) == 1
+
+
+def test_ratio_is_rounded_to_what_its_interval_carries() -> None:
+    def ratio(estimate: float, half: float | None) -> dict[str, float | None]:
+        ends = (None, None) if half is None else (estimate - half, estimate + half)
+        return {"estimate": estimate, "low": ends[0], "high": ends[1]}
+
+    assert rounded_ratio(ratio(1.4567, 0.0213)) == "1.46 ± 0.02"
+    assert rounded_ratio(ratio(1.4567, 0.0123)) == "1.457 ± 0.012"
+    assert rounded_ratio(ratio(8.71, 0.31)) == "8.7 ± 0.3"
+    assert rounded_ratio(ratio(1.4567, None)) == "1.5"
+    assert rounded_ratio(ratio(12.0, 30.0)) == "12 ± 30"
+    assert rounded_ratio(None) == "\N{EN DASH}"
+
+
+def test_page_holds_the_drawings_and_needs_no_script_for_them() -> None:
+    pytest.importorskip("vl_convert")
+    report = build([whole_run()])
+    assert report.parts[0].answer
+    panel = report.parts[0].answer.questions[0].panels[0]
+    drawings = render_drawings({panel.chart.name: panel.chart.spec})
+    page = html(report, "", drawings)
+    assert page.count("<svg") == 1
+    assert "var(--ink)" in drawings[panel.chart.name]
+    assert f'aria-label="{panel.figures}' in page
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_name_of_a_way_is_text_in_a_drawing(name: str) -> None:
+    pytest.importorskip("vl_convert")
+    run = whole_run()
+    records: list[Any] = [dict(record) for record in run.records]
+    for record in records:
+        if record["strategy"] == "boundary_split":
+            record["strategy"] = name
+    answer = answer_of(dataclasses.replace(run, records=records))
+    chart = answer.questions[0].panels[0].chart
+    drawing = render_drawings({chart.name: chart.spec})[chart.name]
+    assert "<script" not in drawing
+    assert "<img" not in drawing
+    assert "one pass of the sum" in drawing
+
+
+def test_picture_of_all_questions_draws_every_way() -> None:
+    vl_convert = pytest.importorskip("vl_convert")
+    answer = answer_of(whole_run())
+    assert answer.picture
+    drawing = vl_convert.vegalite_to_svg(fixed_size_spec(answer.picture))
+    for words in ("one pass of the sum", "requires_grad_(False)", "optax.partition", "PyTorch: "):
+        assert words in drawing
+    large_dots = re.findall(r'<path aria-label="mean: [^"]*"', drawing)
+    assert len(large_dots) == 3 + 3 + 3 + 3
