@@ -205,6 +205,7 @@ def test_check_that_took_too_long_fails_in_one_line_and_costs_no_other(
         with pytest.raises(pytest.fail.Exception, match=r"late_torch\.py: importing it .* 9 s"):
             workers.open((scenario, "-", "seed"), "torch")
     assert len(started) == 1
-    assert workers.open(("linear_cascade", "-", "seed"), "torch") is started[-1]
-    assert not started[-1].gone
+    fresh: Any = workers.open(("linear_cascade", "-", "seed"), "torch")
+    assert fresh is started[-1]
+    assert not fresh.gone
     workers.close()
