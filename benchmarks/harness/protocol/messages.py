@@ -273,7 +273,7 @@ class TimedCells(TypedDict):
 
     samples: dict[str, list[float]]  # cell or `product/index` → seconds per call, in order
     steady: dict[str, bool | None]  # cell → whether its times had no trend left; null: not testable
-    paused: list[float]  # seconds of a pause of the machine, for each block set aside for it
+    paused: NotRequired[list[float]]  # seconds of each pause for which a block was set aside
 
 
 class WarmRequest(TypedDict):
