@@ -48,7 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     replace_what_cannot_be_encoded(sys.stdout, sys.stderr)
     try:
         pytest_options.check(config)
-        own = loading.load(config.getoption("scenario_path") or ())
+        paths, limit = config.getoption("scenario_path") or (), config.getoption("cell_limit")
+        own = loading.load(paths, limit)
         config.stash[HAS_EXTERNAL], config.stash[GUESSES] = bool(own), layout_guesses(own)
         config.stash[SELECTION] = selection_of(config)
         memory_limit.worker_memory()
@@ -330,8 +331,8 @@ def timed_cell(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(scope="session")
-def workers() -> Iterator[CheckWorkers]:
+def workers(request: pytest.FixtureRequest) -> Iterator[CheckWorkers]:
     """Hold the workers of the checks, one for each framework and precision."""
-    started = CheckWorkers()
+    started = CheckWorkers(request.config.getoption("cell_limit"))
     yield started
     started.close()

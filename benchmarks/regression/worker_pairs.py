@@ -13,14 +13,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.launches import affinity, requests
-from benchmarks.harness.launches.launch import (
-    Launch,
-    WorkerError,
-    WorkerFailed,
-    format_error,
-    outcome_of,
-)
+from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.launches.worker_errors import format_error, outcome_of
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.regression import plan
 from benchmarks.regression.versions import Side

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.launches.problems import Float64References
+from benchmarks.harness.launches.float64_references import Float64References
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.regression import looks, plan, references, worker_pairs
 from results.regression.document import analysis

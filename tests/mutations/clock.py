@@ -142,10 +142,8 @@ FAULTS = (
     Fault(
         "samples_under_another_cells_name",
         "benchmarks/harness/worker/clock.py",
-        "            for i in rng.permutation(len(names)):\n"
         "                samples[names[i]].append(timed[names[i]]())\n",
-        "            for name, i in zip(names, rng.permutation(len(names)), strict=True):\n"
-        "                samples[name].append(timed[names[i]]())\n",
+        "                samples[names[int(rng.integers(len(names)))]].append(timed[names[i]]())\n",
         "the order of a block is applied to the calls and not to the names",
         (OWN_NAME,),
     ),
@@ -176,8 +174,8 @@ FAULTS = (
     Fault(
         "too_few_blocks",
         "benchmarks/harness/worker/clock.py",
-        "while blocks < least or",
-        "while blocks < least and",
+        "while blocks < wanted or",
+        "while blocks < wanted and",
         "a slow cell gets a single sample, or none",
         (BLOCKS,),
     ),

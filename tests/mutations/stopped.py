@@ -164,8 +164,8 @@ FAULTS = (
     Fault(
         "limit_for_all_of_the_timing",
         LAUNCH,
-        "                if since > start:\n",
-        "                if since < 0:\n",
+        "if late > PAUSE_SECONDS else 0.0), since)\n",
+        "if late > PAUSE_SECONDS else 0.0), 0.0)\n",
         "a group that is measured longer than an answer may take is killed",
         (f"{FAULTY}::test_timing_longer_than_the_limit_of_an_answer_is_no_hang",),
     ),
@@ -197,7 +197,7 @@ FAULTS = (
     ),
     Fault(
         "unsupported_called_a_crash",
-        LAUNCH,
+        "benchmarks/harness/launches/worker_errors.py",
         'if error["type"] == "Unavailable" or error.get("unsupported"):',
         'if error["type"] == "Unavailable":',
         "what a compiler cannot do looks like a fault of the suite",

@@ -18,74 +18,20 @@ from typing import Any
 
 from benchmarks.harness.launches import last_words, strays
 from benchmarks.harness.launches.answers import read_message
-from benchmarks.harness.protocol.case_messages import CaseMistake
+from benchmarks.harness.launches.worker_errors import WorkerCrashed as WorkerCrashed
+from benchmarks.harness.launches.worker_errors import WorkerError as WorkerError
+from benchmarks.harness.launches.worker_errors import WorkerFailed as WorkerFailed
+from benchmarks.harness.launches.worker_errors import WorkerTimeout as WorkerTimeout
 from benchmarks.harness.protocol.heartbeat import WorkerLink
 from benchmarks.harness.protocol.messages import Span
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import FRAMEWORKS
-from results.records.texts import clean
 
 START_SECONDS = 120.0
+SLICES = 10  # how often in a time limit it is looked whether the machine stood still
+PAUSE_SECONDS = 0.5  # by which a wait must last longer than asked for
+ANSWER_SECONDS = 300.0  # for an answer, unless another limit is given
 WORKER = "benchmarks.harness.worker"
-
-
-class WorkerError(Exception):
-    """Raised when a worker gives no proper answer.
-
-    ``cell`` is the strategy or recipe that the worker was working on, None if there was none;
-    ``outcome`` is the outcome that a record gives that cell.
-    """
-
-    outcome = "crashed"
-
-    def __init__(self, message: str, cell: str | None = None) -> None:
-        super().__init__(clean(message))
-        self.cell = cell
-
-
-class WorkerFailed(WorkerError):
-    """Raised when a request raised an exception inside the worker, which lives on.
-
-    ``type`` is the name of that exception's class, ``message`` its text. ``case`` says where in a
-    user's own case the mistake is; None elsewhere.
-    """
-
-    def __init__(self, error: Mapping[str, Any]) -> None:
-        super().__init__(format_error(error), error.get("cell"))
-        self.type, self.message = error["type"], error["message"]
-        self.outcome = outcome_of(error)
-        self.case: CaseMistake | None = error.get("case")
-
-
-def outcome_of(error: Mapping[str, Any]) -> str:
-    """Return the outcome of a cell whose request raised an exception inside the worker.
-
-    Args:
-        error: see `benchmarks.harness.protocol.messages.ErrorMessage`. Its type ``Unavailable``
-            says that this build or machine lacks a device or a compiler.
-    """
-    if error["type"] == "Unavailable" or error.get("unsupported"):
-        return "unsupported"
-    return "out_of_memory" if error.get("out_of_memory") else "crashed"
-
-
-def format_error(error: Mapping[str, Any]) -> str:
-    """Return the text of an exception inside a worker.
-
-    For an exception in a user's own scenario the text is one line with its file and line number.
-    """
-    text = error.get("unsupported") or error.get("line")
-    return text or f"{error['type']}: {error['message']}"
-
-
-class WorkerCrashed(WorkerError):
-    """Raised when the worker process ended, or wrote a line that is no answer."""
-
-
-class WorkerTimeout(WorkerError):
-    """Raised when there is no answer within the time limit; the worker has been killed."""
-
-    outcome = "timeout"
 
 
 class Launch:
@@ -128,6 +74,8 @@ class Launch:
         self.framework, self.owner = framework, owner
         self._mark = strays.new_mark()
         self._owed = 0  # requests without an answer
+        self.limit = ANSWER_SECONDS  # of a request that names none; a problem sets its own
+        self._part = ""  # what the worker does: an operation, or what an event of its said
         self._busy_spans: list[Span] = [] if busy_spans is None else busy_spans
         command = [*prefix, python, "-m", module, "--framework", framework]
         command += ["--device", device, "--dtype", dtype]
@@ -212,12 +160,12 @@ class Launch:
                 raise
         return self.hello
 
-    def ask(self, op: str, timeout: float = 300.0, **arguments: Any) -> Any:
+    def ask(self, op: str, timeout: float | None = None, **arguments: Any) -> Any:
         """Send a request and wait for its result.
 
         Args:
             op: the operation, a key of `benchmarks.harness.protocol.operations.OPERATIONS`.
-            timeout: seconds without an answer or the beginning of another cell.
+            timeout: seconds without an answer or the beginning of another cell; None: `limit`.
             arguments: of the operation; they are sent as JSON.
 
         Raises:
@@ -227,7 +175,7 @@ class Launch:
         """
         self.wait_until_ready()
         self.send(op, **arguments)
-        return self.receive(timeout)
+        return self.receive(self.limit if timeout is None else timeout)
 
     def send(self, op: str, **arguments: Any) -> None:
         """Send a request without waiting for its result.
@@ -236,6 +184,7 @@ class Launch:
             WorkerCrashed: the process is gone.
         """
         assert self._process.stdin is not None
+        self._part = op
         try:
             self._process.stdin.write(json.dumps({"op": op, **arguments}) + "\n")
             self._process.stdin.flush()
@@ -258,6 +207,7 @@ class Launch:
                 message = read_message(line)
                 if "event" in message:
                     announced_cell = message["cell"]
+                    self._part = message.get("part", self._part)
                     continue
                 self._owed = max(0, self._owed - 1)  # the first message answers no request
                 if "worked" in message:
@@ -282,15 +232,19 @@ class Launch:
         """
         start, heartbeat = time.monotonic(), self._link.heartbeat
         while True:
+            asked = time.monotonic()
+            slice_seconds = min(timeout / SLICES, max(0.0, start + timeout - asked))
             try:
-                return self._lines.get(timeout=max(0.0, start + timeout - time.monotonic()))
+                return self._lines.get(timeout=slice_seconds)
             except queue.Empty:
-                since, cell = heartbeat.since, heartbeat.cell
-                if since > start:
-                    start = since
+                now, since, cell = time.monotonic(), heartbeat.since, heartbeat.cell
+                late = now - asked - slice_seconds
+                # where this process was not woken in time, the worker may have stood still too
+                start = max(start + (late if late > PAUSE_SECONDS else 0.0), since)
+                if now - start < timeout:
                     continue
                 self.kill()
-                raise WorkerTimeout(f"no answer within {timeout:.0f} s", cell) from None
+                raise WorkerTimeout(timeout, cell, self._part) from None
 
     def kill(self) -> None:
         """End the process and all that it started, see `strays`, and close its pipes."""

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.harness.launches.case_files import CaseFiles, key_of
-from benchmarks.harness.launches.launch import Launch
-from benchmarks.harness.launches.problems import Flows, ProblemFiles
+from benchmarks.harness.launches.float64_references import Flows
+from benchmarks.harness.launches.launch import ANSWER_SECONDS, Launch
+from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.launches.time_outs import TimeOuts
 from benchmarks.harness.protocol import busy_time
 from benchmarks.harness.protocol.case_messages import CaseJob
 from benchmarks.harness.protocol.messages import Span
@@ -47,6 +49,7 @@ class Pool:
         self._files: ProblemFiles | None = None
         self._cases: dict[str, CaseFiles] = {}
         self._flows: Flows = {}  # each is proven once for each pool
+        self._time_outs = TimeOuts()  # no part of a user's file is tried twice in a pool
         self._busy_spans: list[Span] = []
         self._closed = False
         self._changing = threading.RLock()
@@ -154,17 +157,32 @@ class Pool:
             with self._changing, contextlib.suppress(ValueError):  # closed meanwhile
                 self._separate.remove(launch)
 
-    def files(self, scenario: str, variant: str, size: str) -> ProblemFiles:
+    def files(
+        self, scenario: str, variant: str, size: str, *, limit: float = ANSWER_SECONDS
+    ) -> ProblemFiles:
         """Return the files of a problem's weights and data.
 
         They stay until the files of another problem are needed.
+
+        Args:
+            scenario: of the problem.
+            variant: of the problem.
+            size: of the problem.
+            limit: seconds for each part of working with it, see `ProblemFiles`.
+
+        Raises:
+            SpecError: a user's own spec cannot draw the arrays, or not in time.
+            DiskError: the temporary folder has no room for the arrays.
         """
         current = self._files
         if current and current.problem == (scenario, variant, size):
             return current
         if current:
+            self._files = None  # also if the new files cannot be written
             current.close()
-        self._files = ProblemFiles(scenario, variant, size, self._flows)
+        self._files = ProblemFiles(
+            scenario, variant, size, self._flows, limit=limit, time_outs=self._time_outs
+        )
         return self._files
 
     def case_files(self, case: CaseJob, framework: str) -> CaseFiles:

@@ -63,6 +63,7 @@ class GroupReport(TypedDict):
     stopped: str | None  # why no further launch was added, if `precision` was given
     flows: dict[str, dict[str, dict[str, str]]]  # framework → loss → network → proven state
     notes: list[str]  # what a user's own code switched in its process, see `own_code_notes`
+    paused: list[float]  # seconds of a pause of the machine, for each block set aside for it
 
 
 class GroupResult(TypedDict):

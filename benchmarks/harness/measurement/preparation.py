@@ -91,6 +91,8 @@ class Preparation:
         """Ask all launches to prepare, then wait for each; return those that failed."""
         preparing, failed = [], []
         for launch in launches:
+            if not self.results.alive():  # opening it in one launch has failed the whole group
+                break
             try:
                 launch.wait_until_ready()
                 self.files.open_in(launch)

@@ -50,7 +50,8 @@ class CellEvent(TypedDict):
     """Sent before an answer: the worker has come to this cell, and its time limit begins anew."""
 
     event: Literal["at"]  # the only kind of event
-    cell: str  # strategy or recipe
+    cell: str | None  # strategy or recipe; null where a user's file is imported or built
+    part: NotRequired[str]  # what runs now, where it is no cell: `importing` or `open`
 
 
 class NoArguments(TypedDict):
@@ -232,6 +233,7 @@ class GateRules(TypedDict):
     optimizer: NotRequired[str]  # sgd, adam or adamw; the bound of an update depends on it
     still: NotRequired[list[str]]  # parameters that a step must leave bit-identical
     no_gradient: NotRequired[list[str]]  # parameters that must have no gradient
+    gradients: NotRequired[list[str]]  # parameters that must have one, in cell and reference
 
 
 class PrepareRequest(TypedDict):
@@ -285,6 +287,7 @@ class TimedCells(TypedDict):
 
     samples: dict[str, list[float]]  # cell or `product/index` → seconds per call, in order
     steady: dict[str, bool | None]  # cell → whether its times had no trend left; null: not testable
+    paused: NotRequired[list[float]]  # seconds of each pause for which a block was set aside
 
 
 class WarmRequest(TypedDict):

@@ -210,6 +210,7 @@ class BenchmarkSession:
                 "worker_seconds": measurements.worker_seconds,
                 "flows": measurements.flows,
                 "stopped": measurements.stopped,
+                "paused": measurements.paused,
                 "alpha": ALPHA,
                 "margins": margins_for(measurements.comparisons()),
             },
@@ -259,6 +260,8 @@ class BenchmarkSession:
             wall = time.monotonic() - self._begin
             spent, busy = measurements.spent, measurements.worker_seconds
             terminal.write_line(summary.time_text(spent, busy, wall))
+            for line in summary.pause_lines(measurements.paused):
+                terminal.write_line(line)
             terminal.write_line(f"run saved: {checkpoint.path}")
             terminal.write_line(summary.report_command(checkpoint.path))
         self._print_resuming_command(terminal)

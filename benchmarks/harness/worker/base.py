@@ -103,7 +103,9 @@ class Base:
         """
         self.do_close()
         self.problem_spec = facts
+        self._announce("importing")
         build = parts.find_builder(self.framework, facts["family"], facts["build"])
+        self._announce("open")
         arrays, inputs = read_arrays(weights), read_arrays(data)
         opened = self.session.open(build, facts, inputs)
         parts.check_fit(
@@ -171,6 +173,11 @@ class Base:
         """Drop the open problem and its programs, so that their memory is freed."""
         self.problem, self.programs = None, {}
         return {}
+
+    def _announce(self, part: str) -> None:
+        """Tell the parent which part of a user's own code runs now: each has the whole limit."""
+        if self._user_file:
+            self.send({"event": "at", "cell": None, "part": part})
 
     def _program(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
         """Return the framework's `Program` of a strategy or recipe of the open problem.

@@ -9,7 +9,18 @@ LONGEST = 400  # letters of a message: that of a traced JAX function can fill a 
 
 
 class SpecError(ValueError):
-    """Report a spec that cannot be used, in one line that names the file and the mistake."""
+    """Report a spec that cannot be used, in one line that names the file and the mistake.
+
+    ``outcome`` is that of the cells that need it.
+    """
+
+    outcome = "crashed"
+
+
+class SpecTimeout(SpecError):
+    """Report a spec whose own code took longer than the time limit."""
+
+    outcome = "timeout"
 
 
 class PartError(ValueError):

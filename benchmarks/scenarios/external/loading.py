@@ -12,23 +12,28 @@ from typing import Any
 
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, Scenario
 from benchmarks.scenarios.external import errors, files, frozen, kept_state, validation
-from benchmarks.scenarios.external.errors import SpecError
+from benchmarks.scenarios.external.errors import SpecError, SpecTimeout
+from benchmarks.scenarios.external.time_limit import Late, call_within
 from benchmarks.scenarios.spec import part_of
 
 OPTION = "--scenario-path"
 FORBIDDEN = ("torch", "jax", "jaxlib", "flax", "optax")
 
 
-def load(paths: Iterable[str | Path]) -> list[Scenario]:
+def load(paths: Iterable[str | Path], limit: float | None = None) -> list[Scenario]:
     """Load spec files, or every spec in a folder, into `CATALOGUE` and return their scenarios.
 
     A file that was loaded before is not loaded again. Raises `SpecError` with one line that names
     the file and the mistake; the catalogue is then unchanged.
+
+    Args:
+        paths: of spec files, or of folders of them.
+        limit: seconds that reading each spec may take; None: no limit.
     """
     files_to_load = dict.fromkeys(file for path in paths for file in _spec_files(path))
     added: dict[str, Scenario] = {}
     for file in files_to_load:
-        for scenario in _loaded_before(file) or _read(file):
+        for scenario in _loaded_before(file) or _read_within(limit, file):
             _refuse_taken_name(scenario, file, added)
             added[scenario.name] = scenario
     CATALOGUE.update(added)
@@ -76,6 +81,16 @@ def _spec_files(path: str | Path) -> list[Path]:
 def _loaded_before(file: Path) -> list[Scenario]:
     """Return the scenarios that are in the catalogue from this file."""
     return [scenario for scenario in CATALOGUE.values() if scenario.file == file]
+
+
+def _read_within(limit: float | None, file: Path) -> list[Scenario]:
+    """Read a file within a time limit, see `_read`; raises `SpecTimeout` if that takes longer."""
+    try:
+        return call_within(limit, _read, file)
+    except Late:
+        raise SpecTimeout(
+            f"{file.name}: importing and validating it took longer than {limit:g} s (--cell-limit)"
+        ) from None
 
 
 def _read(file: Path) -> list[Scenario]:

@@ -255,6 +255,10 @@ class Program:
     def release(self) -> None:
         self.result = {}
 
+    def returned(self, result: None) -> list[str]:
+        """Return the names of what `run` computed; ``sparing`` returns one, and computes all."""
+        return list(self.result)[:1] if self.strategy == "sparing" else list(self.result)
+
     def gradients(self) -> dict[str, Any]:
         if self.strategy == "slow_to_read":
             time.sleep(0.5)
