@@ -188,7 +188,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         without_problem=sorted({item.name.partition("[")[0] for item in unfit - timed}),
     )
     mark_slow(items)
-    config.hook.pytest_deselected(items=[item for item in unwanted if "NOTSET" not in item.name])
+    config.hook.pytest_deselected(items=list(unwanted))
     items.sort(key=lambda item: (is_timed(item), _file_of(item)))
 
 
