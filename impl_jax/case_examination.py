@@ -323,7 +323,9 @@ def step(opened: OpenCase, kind: str, facts: Mapping[str, Any]) -> dict[str, NDA
     program.reset()
     start = {f"start/{n}": array for n, array in program.updates().items()}
     program.wait(program.run(program.prepare()))
-    return start | {f"updated/{n}": array for n, array in program.updates().items()}
+    updated = {f"updated/{n}": array for n, array in program.updates().items()}
+    program.reset()  # the next reference starts from the same weights
+    return start | updated
 
 
 def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -349,6 +351,7 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
         "frozen": opened.frozen,
         "untouched": found.untouched,
         "moved": found.moved,
+        "random": keyed,
         "series": boundary_problem(opened),
         "notes": found.notes,
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},

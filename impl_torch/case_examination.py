@@ -55,7 +55,9 @@ class Examination:
         self.seed = seed
         self.notes: list[str] = []
         self.values = check_losses(opened.all_losses())
+        self.random = self._drew_numbers()
         self._check_repeats()
+        opened.all_losses()
         self.moved = self.problem.moved_buffers()  # type: ignore[attr-defined]
         self.problem.reach = {name: list(self.problem.parameters) for name in self.values}
         self.everything = self._by_loss(list(self.problem.parameters))
@@ -65,12 +67,18 @@ class Examination:
         }
         self._check_reach()
 
+    def _drew_numbers(self) -> bool:
+        """Return whether the last pass drew from torch's generator on the CPU."""
+        after = torch.get_rng_state()
+        self.problem.restore_buffers()
+        return not torch.equal(after, torch.get_rng_state())
+
     def _check_repeats(self) -> None:
         """Raise `CaseError` unless the same pass gives the same losses twice."""
         again = self.opened.all_losses()
         allowed = REPEATS[self.opened.session.dtype]
         for name, value in self.values.items():
-            one, two = float(value), float(again[name])
+            one, two = value.item(), again[name].item()
             if abs(one - two) > allowed * max(abs(one), abs(two)):
                 raise CaseError(
                     f"the loss {name!r} is {one:.6g} and then {two:.6g} in the same pass: it is "
@@ -283,7 +291,9 @@ def step(opened: OpenCase, kind: str, facts: Mapping[str, Any]) -> dict[str, NDA
     program.reset()
     start = {f"start/{n}": array for n, array in program.updates().items()}
     program.wait(program.run(program.prepare()))
-    return start | {f"updated/{n}": array for n, array in program.updates().items()}
+    updated = {f"updated/{n}": array for n, array in program.updates().items()}
+    program.reset()  # the next reference starts from the same weights
+    return start | updated
 
 
 def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -296,6 +306,8 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
     if opened.aliases:
         pairs = [f"{new} is {old}" for new, old in opened.aliases.items()]
         found.notes.append(f"Tied weights, trained and frozen together: {_some(pairs)}")
+    if found.random:
+        found.notes.append("Random numbers are drawn from the same seed before each pass")
     for kind in opened.unlisted():
         found.notes.append(f"The losses use a {kind} that the case does not name: not compared")
     return {
@@ -306,6 +318,7 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
         "frozen": opened.frozen,
         "untouched": found.untouched,
         "moved": found.moved,
+        "random": found.random,
         "series": boundary_problem(opened),
         "notes": found.notes,
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},

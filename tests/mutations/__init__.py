@@ -15,6 +15,7 @@ from tests.mutations import (
     jax_side,
     machine,
     modes,
+    own_code,
     records,
     regressions,
     statistics,
@@ -42,5 +43,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "Runs that are stopped or fail": stopped.FAULTS,
     "The machine and its memory": machine.FAULTS,
     "The client, and how it is packaged": client.FAULTS,
+    "A user's own code": own_code.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}
