@@ -21,9 +21,11 @@ from benchmarks.regression import within_pytest
 from benchmarks.scenarios import FRAMEWORKS, Scenario
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
+from benchmarks.scenarios.external.guesses import layout_guesses
 from results.records.record import RecordError
 
 SELECTION = pytest.StashKey[options.Selection]()
+GUESSES = pytest.StashKey[list[str]]()  # lines on layouts that no spec declares
 HAS_EXTERNAL = pytest.StashKey[bool]()  # whether --scenario-path has loaded scenarios
 BENCH = pytest.StashKey[BenchmarkSession]()
 
@@ -105,7 +107,8 @@ def _precision(text: str) -> float:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the user's own scenarios and read the selection; a mistake ends the session."""
     try:
-        config.stash[HAS_EXTERNAL] = bool(loading.load(config.getoption("scenario_path") or ()))
+        own = loading.load(config.getoption("scenario_path") or ())
+        config.stash[HAS_EXTERNAL], config.stash[GUESSES] = bool(own), layout_guesses(own)
         config.stash[SELECTION] = selection_of(config)
         memory_limit.worker_memory()
     except (options.SelectionError, SpecError, memory_limit.LimitError) as error:
@@ -297,7 +300,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the summary of the benchmark session and of the comparison."""
+    """Print layouts that were guessed, the summary of the session and of the comparison."""
+    for line in terminalreporter.config.stash.get(GUESSES, []):
+        terminalreporter.write_line(line, yellow=True)
     bench = terminalreporter.config.stash.get(BENCH, None)
     if bench:
         bench.summary(terminalreporter)

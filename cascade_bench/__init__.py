@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cascade_bench.case import Case, Stage
-
 if TYPE_CHECKING:
+    from cascade_bench.case import Case, Stage
     from cascade_bench.client import CaseError, compare
     from cascade_bench.comparison import Comparison
     from cascade_bench.flow_check import assert_flow
@@ -22,10 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "CaseError", "Comparison", "Stage", "assert_flow", "assert_frozen", "compare"]
 
-# name → its module, imported on first use: a case file needs `Case` alone
+# name → its module, imported on first use: the command has to start at once
 _LAZY = {
+    "Case": "cascade_bench.case",
     "CaseError": "cascade_bench.client",
     "Comparison": "cascade_bench.comparison",
+    "Stage": "cascade_bench.case",
     "assert_flow": "cascade_bench.flow_check",
     "assert_frozen": "cascade_bench.frozen_check",
     "compare": "cascade_bench.client",

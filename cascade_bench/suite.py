@@ -7,7 +7,6 @@ it, so that they can neither shadow a user's own ``benchmarks`` and ``results`` 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,6 +52,8 @@ def become(module: str, arguments: Sequence[str] = ()) -> NoReturn:
     sys.stderr.flush()
     if os.name == "posix":
         os.execv(words[0], words)
+    import subprocess  # not at the top: to start takes a while, and is done before every command
+
     sys.exit(subprocess.call(words))  # elsewhere exec returns to the shell at once
 
 
@@ -62,6 +63,8 @@ def output(module: str, arguments: Sequence[str]) -> str:
     Raises:
         SuiteError: it ended with an error; the text is its last line.
     """
+    import subprocess
+
     done = subprocess.run(
         command(module, arguments),
         capture_output=True,

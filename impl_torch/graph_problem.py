@@ -8,7 +8,7 @@ earlier one, so that every strategy differentiates the very same function.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,15 +52,6 @@ class RepeatableProblem(Problem):
         }
         self.buffers = {name: place[2] for name, place in self._places.items()}
         self._buffers_at_start = {name: b.clone() for name, b in self.buffers.items()}
-
-    def _named(self, members: Callable[[nn.Module], Iterator[tuple[str, Any]]]) -> Iterator[Any]:
-        """Yield (name, tensor) of each floating-point tensor once, under the first of its names."""
-        seen: set[int] = set()
-        for name, member in super()._named(members):
-            differentiable = member.is_floating_point() or member.is_complex()
-            if id(member) not in seen and differentiable:
-                seen.add(id(member))
-                yield name, member
 
     def moved_buffers(self) -> list[str]:
         """Return the names of the buffers that differ from their values at the start."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
+
+from results.records.texts import clean
 
 NOTHING = "\N{EN DASH}"  # shown where there is no figure, so that null does not read as 0
 
@@ -13,12 +16,15 @@ _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Round the number to that many significant digits, without exponent: 1.46, 0.987, 1230."""
+    """Round the number to that many significant digits, without exponent: 1.46, 0.987, 1230.
+
+    A half is rounded away from 0, as readers expect: 1.25 is 1.3 to two digits.
+    """
     if value == 0:
         return "0"
-    rounded = float(f"{value:.{digits - 1}e}")
-    exponent = math.floor(math.log10(abs(rounded)))
-    return f"{rounded:.{max(0, digits - 1 - exponent)}f}"
+    exact = Decimal(repr(float(value)))
+    rounded = Context(prec=digits, rounding=ROUND_HALF_UP).create_decimal(exact)
+    return f"{rounded:.{max(0, digits - 1 - rounded.adjusted())}f}"
 
 
 def seconds_text(seconds: float | None) -> str:
@@ -131,5 +137,4 @@ def code(text: object) -> str:
 
 def one_line(text: object) -> str:
     """Replace control characters and line breaks by spaces, and lone surrogates by ``?``."""
-    whole = str(text).encode("utf-8", "replace").decode()
-    return "".join(letter if letter.isprintable() else " " for letter in whole).strip()
+    return clean(text, None)

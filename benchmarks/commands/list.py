@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from benchmarks.harness.selection.options import (
 )
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 from benchmarks.scenarios.external import loading
+from benchmarks.scenarios.external.guesses import layout_guesses
 from benchmarks.scenarios.spec import Variant
 
 MOST_LOSSES = 4  # of a variant that are shown; of more than these only the first and the last
@@ -47,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
         SelectionError: an unknown name, or a number that is not above 0.
         SpecError: a user's own scenario cannot be loaded.
     """
-    loading.load(options.scenario_path)
+    for line in layout_guesses(loading.load(options.scenario_path)):
+        print(line, file=sys.stderr)
     check_positive("launches", options.launches)
     check_positive("cell-seconds", options.cell_seconds)
     selection = Selection(

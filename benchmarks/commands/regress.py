@@ -18,6 +18,7 @@ from benchmarks.regression import comparison, output, plan
 from benchmarks.regression.versions import VersionRequest
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
+from benchmarks.scenarios.external.guesses import layout_guesses
 from results.formatting import one_line
 from results.records.record import RecordError
 from results.regression.document import ERROR, STOPPED
@@ -113,7 +114,8 @@ def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
             "regress needs a BASE to compare with: a git ref, such as main, or another "
             "interpreter, --base-python PATH"
         )
-    loading.load(options.scenario_path)
+    for line in layout_guesses(loading.load(options.scenario_path)):
+        print(line, file=sys.stderr)
     head_python = _interpreter(options.head_python) or sys.executable
     selected = shared.selected_names(options)
     return comparison.ComparisonRequest(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import options as shared
 from benchmarks.paths import REPORTS
+from results.formatting import one_line
 from results.records import storage
+from results.records.record import RecordError
 from results.report import collection
 
 
@@ -33,23 +36,36 @@ def add_command(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the report and print the files of its folder, or print it as Markdown; return 0.
+    """Write the report and print the files of its folder, or print it as Markdown.
+
+    Of several runs those that cannot be read are left out, with a line on stderr each.
+
+    Returns:
+        0; 2 where a run was left out.
 
     Raises:
-        RecordError: there is no such run, or the report cannot be written.
+        RecordError: there is no such run, none can be read, or the report cannot be written.
     """
     results = Path(options.results)
     paths = [storage.find_run(run, results) for run in options.runs or [None]]
+    left_out: list[RecordError] = []
     if options.markdown:
         from results.report.build import build
         from results.report.markdown import markdown
 
-        print(markdown(build(collection.load(paths)), pictures=False), end="")
-        return 0
-    from results.report.writing import write
+        _print(markdown(build(collection.load(paths, left_out.append)), pictures=False))
+    else:
+        from results.report.writing import write
 
-    folder = Path(options.out) if options.out else REPORTS / max(path.stem for path in paths)
-    for path in write(lambda: collection.load(paths), folder):
-        if path.parent == folder:
-            print(path)
-    return 0
+        folder = Path(options.out) if options.out else REPORTS / max(path.stem for path in paths)
+        files = write(lambda: collection.load(paths, left_out.append), folder)
+        _print("".join(f"{path}\n" for path in files if path.parent == folder))
+    for error in left_out:
+        print(f"cascade-bench: left out: {one_line(error)}", file=sys.stderr)
+    return 2 if left_out else 0
+
+
+def _print(text: str) -> None:
+    """Print the text, with ``?`` for characters that the terminal's encoding lacks."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding), end="")

@@ -71,7 +71,9 @@ class Request:
 
     @property
     def name(self) -> str:
-        """Return a short name of the case, ``file.py:function``."""
+        """Return a short name of the case: ``file.py:function``, of a pickle the function alone."""
+        if "pickle" in self.source:
+            return self.source.get("function") or DEFAULT_FUNCTION
         return f"{Path(self.file).name}:{self.source.get('function') or DEFAULT_FUNCTION}"
 
 

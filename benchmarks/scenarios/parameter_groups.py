@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.scenarios.layouts import IMAGE
 from benchmarks.scenarios.partial_freeze import (
     LENET,
     LENET_SIZES,
@@ -46,6 +47,7 @@ LENET_MODULE_RATES = Scenario(
     structure=("width",),
     parameters=_lenet_parameters,
     data=_lenet_data,
+    layouts={"x": IMAGE, "features": IMAGE},
     variants={"-": Variant(LENET, {"loss": LENET})},
     optimizer=Optimizer(
         "sgd", {"lr": 1e-2}, "groups", rates={"features": 1e-5, "classifier": 1e-2}

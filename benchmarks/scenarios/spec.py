@@ -109,7 +109,7 @@ class Variant:
     def allowed(self) -> dict[str, tuple[str, ...]]:
         """Return loss → the networks that it may change: reached, and not frozen."""
         return {
-            loss: tuple(net for net in reached if net not in self.frozen)
+            loss: tuple(net for net in reached if not matches(net, self.frozen))
             for loss, reached in self.flow.items()
         }
 
@@ -197,6 +197,8 @@ class Scenario:
         optimizer: The optimizer of every variant that has none of its own.
         family: The module of each implementation that holds the builder.
         zero_gradient: Parameters whose gradient is 0 by mathematics, and noise when computed.
+        layouts: How JAX gets the data, by entry, and what networks return, by network: a key of
+            `layouts.LAYOUTS`.
         trainings: Trainings that the checks run, with the end that they must come to.
         expected: Outcomes of asking for a gradient that does not exist.
         buffers: Returns running statistics and the like, as ``parameters`` does.
@@ -221,6 +223,7 @@ class Scenario:
     optimizer: Optimizer
     family: str = ""
     zero_gradient: tuple[str, ...] = ()
+    layouts: Mapping[str, str] = field(default_factory=dict)
     trainings: tuple[Training, ...] = ()
     expected: tuple[Expected, ...] = ()
     buffers: Callable[..., Parameters] | None = None
@@ -309,6 +312,7 @@ class Scenario:
             },
             "frozen": frozen,
             "optimizer": self.optimizer_of(variant).as_dict(),
+            "layouts": dict(self.layouts),
         }
 
 

@@ -2,7 +2,7 @@
 
 A canary is a program whose right answer is known, measured in the session itself. The results are
 in a run's settings under ``canaries``, one `CanaryResult` each. Runs made before there were any
-have none. A file may hold values of any shape, so that nothing is taken for granted here.
+have none, and a result may lack any key.
 """
 
 from __future__ import annotations
@@ -42,12 +42,9 @@ def _grouped(settings: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
         settings: the ``settings`` of a run.
 
     Returns:
-        A title such as ``torch`` → the results; an entry that is no mapping is left out.
+        A title such as ``torch`` → the results.
     """
-    canaries = settings.get("canaries")
-    results = (
-        [one for one in canaries if isinstance(one, Mapping)] if isinstance(canaries, list) else []
-    )
+    results = settings.get("canaries") or []
     names = ["framework"]
     names += [n for n in ("device", "dtype") if len({str(one.get(n)) for one in results}) > 1]
     groups: dict[str, list[Mapping[str, Any]]] = {}

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from results.records.schema import Record as Record  # most readers import it from here
+from results.records.texts import clean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +49,9 @@ OUTCOMES = (
     "unsupported",
     "interrupted",
 )
+
+# As in `results.statistics.verdict`, which this package does not import.
+VERDICTS = ("slower", "faster", "equal", "inconclusive")
 
 # The keys of an `Estimate`.
 ESTIMATE_KEYS = ("estimate", "low", "high", "confidence", "launches")
@@ -88,7 +92,13 @@ AnyRecord = Mapping[str, Any]
 
 
 class RecordError(Exception):
-    """Raised where a run cannot be read, written or found, with one line for the user."""
+    """Raised where a run cannot be read, written or found, with one line for the user.
+
+    The line may quote a file, or the name of one, and is cleaned like any text of a file.
+    """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(clean(message, None))
 
 
 @dataclass(frozen=True)
@@ -181,12 +191,13 @@ def new_record(
         raise ValueError(f"unknown keys {', '.join(unknown)}; a record has {allowed}")
     record: Any = dict.fromkeys(RECORD_KEYS)
     record |= {"schema": SCHEMA, **cell, "family": family, "baseline": baseline, "rerun": rerun}
-    return record | known | {"missing": dict(known.get("missing", {}))}
+    missing = {path: clean(reason) for path, reason in known.get("missing", {}).items()}
+    return record | known | {"missing": missing}
 
 
 def explain(record: Record, reason: str) -> Record:
     """Return a copy in which every null figure without a reason has this one."""
-    missing = dict.fromkeys(null_paths(record), reason) | record["missing"]
+    missing = dict.fromkeys(null_paths(record), clean(reason)) | record["missing"]
     return {**record, "missing": missing}
 
 

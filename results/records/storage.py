@@ -11,20 +11,40 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import secrets
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from results.records.record import SCHEMA, RecordError, Run, finite, plain, sample_key
+from results.records.files import Unreadable, read_regular
+from results.records.record import (
+    RECORD_KEYS,
+    SCHEMA,
+    AnyRecord,
+    Record,
+    RecordError,
+    Run,
+    finite,
+    plain,
+    sample_key,
+)
 from results.records.samples import packed, read_samples, samples_path
-from results.records.validation import RUN_KEYS, document_problem, record_problem
+from results.records.texts import TooDeep, cleaned
+from results.records.validation import (
+    FOLDER_NAME,
+    RUN_ID,
+    RUN_RULES,
+    document_problem,
+    fitting,
+    record_problem,
+)
 
-_RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 MEASURE = "measure one with: pytest benchmarks --benchmark-only"
+# A run of 300 cells takes 600 kB and 30,000 values. Text that is no ASCII, which
+# no run of ours has, takes four times its size once it is read.
+MOST_BYTES, MOST_BYTES_OF_UNICODE = 32 * 2**20, 4 * 2**20
+MOST_VALUES = 10**6
 NEWEST = 3  # how many ids of runs the message about an unknown id names
 
 
@@ -46,8 +66,8 @@ def check_writable(folder: Path | str) -> None:
 def save_run(run: Run, folder: Path | str) -> Path:
     """Write the run, or write it again: a long run calls this as its checkpoint.
 
-    Figures that are not finite are saved as null with a reason; in the settings and the
-    machine, as null.
+    Figures that are not finite, or out of their range, are saved as null with a reason; those of
+    the settings and the machine, if not finite, as null.
 
     Returns:
         The path of the JSON.
@@ -85,6 +105,9 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
 def load_run(path: Path | str, *, samples: bool = True) -> Run:
     """Read a run from its JSON file, with its samples from the file beside it.
 
+    This is the door by which runs enter: everything is checked here (`validation`), and every text
+    is made harmless (`texts`), so that no reader has to.
+
     There are no samples where that file is gone. Samples of cells that the JSON does not hold are
     left out: a run that was stopped between the two moves of a checkpoint has some.
 
@@ -92,23 +115,34 @@ def load_run(path: Path | str, *, samples: bool = True) -> Run:
         samples: whether to read the samples, which take most of the time.
 
     Raises:
-        RecordError: no such file, a folder, not JSON or cut short, not a run of this suite, of a
-            newer schema, or its samples cannot be read.
+        RecordError: no such file, no regular one, too large, not JSON or cut short, not a valid
+            run of this suite, of a newer schema, or its samples cannot be read.
     """
     path = Path(path)
     document = _read_json(path)
-    problem = document_problem(document)
+    try:
+        problem = document_problem(document)
+        document = cleaned(document)
+    except (TooDeep, RecursionError):
+        problem = "is nested too deeply for a run of this suite; measure the run again"
     if problem:
         raise RecordError(f"{path} {problem}")
     known = {sample_key(record) for record in document["records"]}
     stored = read_samples(path) if samples else {}
     matching = {key: rows for key, rows in stored.items() if key in known}
-    return Run(**{key: document[key] for key in RUN_KEYS}, samples=matching)
+    return Run(**{key: document[key] for key in RUN_RULES}, samples=matching)
 
 
 def find_runs(folder: Path | str) -> list[Path]:
-    """Return the JSON files of all runs under the folder, of all machines, newest last (by id)."""
-    runs = (path for path in Path(folder).glob("*/*.json") if _RUN_ID.fullmatch(path.stem))
+    """Return the JSON files of all runs under the folder, of all machines, newest last (by id).
+
+    Files and folders whose names a run would not have are none.
+    """
+    runs = (
+        path
+        for path in Path(folder).glob("*/*.json")
+        if RUN_ID.fullmatch(path.stem) and FOLDER_NAME.fullmatch(path.parent.name)
+    )
     return sorted(runs, key=lambda path: (path.stem, path.parent.name))
 
 
@@ -154,15 +188,16 @@ def find_run(name: str | None, folder: Path | str) -> Path:
 
 def _check_run(run: Run) -> None:
     """Raise ValueError unless the run has valid ids and records, and no samples of other cells."""
-    if not _RUN_ID.fullmatch(run.id):
+    if not RUN_ID.fullmatch(run.id):
         raise ValueError(f"run id {run.id!r} is not like 20261121T010203-ab12cd; use new_run_id()")
     machine_id = run.machine.get("id")
-    if not isinstance(machine_id, str) or not _FOLDER_NAME.fullmatch(machine_id):
+    if not isinstance(machine_id, str) or not FOLDER_NAME.fullmatch(machine_id):
         raise ValueError(
             f"machine id {machine_id!r} names a folder; use letters, digits, '.', '_' and '-'"
         )
     for record in run.records:
-        problem = record_problem(plain(record))
+        whole = record.keys() >= set(RECORD_KEYS)
+        problem = record_problem(_saved(record) if whole else plain(record))
         if problem:
             raise ValueError(f"record {record!r:.200}: {problem}; make records with new_record()")
     counts = Counter(sample_key(record) for record in run.records)
@@ -177,9 +212,14 @@ def _check_run(run: Run) -> None:
 
 def _document(run: Run) -> bytes:
     """Return a run, without its samples, as the bytes of its JSON file."""
-    document = {"schema": SCHEMA} | {key: plain(getattr(run, key)) for key in RUN_KEYS}
-    document["records"] = [finite(record) for record in run.records]
+    document = {"schema": SCHEMA} | {key: plain(getattr(run, key)) for key in RUN_RULES}
+    document["records"] = [_saved(record) for record in run.records]
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _saved(record: AnyRecord) -> Record:
+    """Return a record as it is saved: in plain types, each figure in its range or null."""
+    return fitting(finite(record))
 
 
 def _write_all(contents: dict[Path, bytes]) -> None:
@@ -217,15 +257,22 @@ def _remove(path: Path) -> None:
 
 
 def _read_json(path: Path) -> Any:
-    """Return what a JSON file holds; raise `RecordError` where it cannot be read."""
+    """Return what a JSON file holds; raise `RecordError` where it cannot be read.
+
+    The file's size, and its number of values, are bounded before it is parsed.
+    """
     try:
-        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
-    except FileNotFoundError:
-        _unreadable(path, "does not exist")
-    except IsADirectoryError:
-        _unreadable(path, "is a folder")
-    except OSError as error:
-        _unreadable(path, f"cannot be read ({error.strerror or error})")
+        data = read_regular(path, MOST_BYTES)
+    except Unreadable as error:
+        _unreadable(path, str(error))
+    if len(data) > MOST_BYTES_OF_UNICODE and not data.isascii():
+        _unreadable(
+            path, f"is larger than {MOST_BYTES_OF_UNICODE // 2**20} MiB, and no plain ASCII"
+        )
+    if sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        _unreadable(path, f"holds more than {MOST_VALUES} values")
+    try:
+        return json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         _unreadable(path, "is not JSON, or was cut short")
 

@@ -7,9 +7,6 @@ dropped, and a cache that cannot be read is built again: the runs themselves are
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +16,8 @@ import numpy as np
 
 from results.records import storage
 from results.records.record import CELL_FIELDS, RecordError, Run, cell_fields
+from results.regression import history_cache
+from results.regression.history_cache import NUMBERS, TEXTS
 from results.statistics.estimators import Array
 
 if TYPE_CHECKING:
@@ -26,11 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CACHE = ".history.parquet"
-METADATA = "cascade-bench"  # the key of the cache's own data in the Parquet file
-LAYOUT = 2  # the version of the cache's columns; a cache of another version is built again
-# The columns, beside "file"; "frozen" has the seconds of the machine reference.
-TEXTS = ("machine", "run", "started", "commit", "code", "outcome", *CELL_FIELDS)
-NUMBERS = ("seconds", "low", "high", "frozen")
+UNREADABLE = "unreadable"  # in place of size and time of a file
 
 
 @dataclass(frozen=True)
@@ -88,11 +83,11 @@ def load(folder: Path | str) -> History:
     stamps = _stamps(top)
     if not stamps:
         raise RecordError(f"no run under {top}; {storage.MEASURE}")
-    table, cached_stamps = _cached(top / CACHE)
+    table, cached_stamps = history_cache.read(top / CACHE)
     fresh: list[dict[str, list[Any]]] = []
     unread: dict[str, str] = {}
     for name, stamp in stamps.items():
-        if cached_stamps.get(name) != stamp:
+        if stamp == UNREADABLE or cached_stamps.get(name) != stamp:
             try:
                 fresh.append(_rows(storage.load_run(top / name, samples=False), name))
             except RecordError as error:
@@ -102,7 +97,9 @@ def load(folder: Path | str) -> History:
         table = _without(table, stale)
     whole = _joined(table, _table(fresh))
     if fresh or stale:
-        _write_cache(whole, {n: s for n, s in stamps.items() if n not in unread}, top / CACHE)
+        history_cache.write(
+            whole, {n: s for n, s in stamps.items() if n not in unread}, top / CACHE
+        )
     return History(_sorted_rows(whole), unread, len(fresh))
 
 
@@ -132,29 +129,15 @@ def _stamps(top: Path) -> dict[str, str]:
     """
     stamps = {}
     for path in storage.find_runs(top):
-        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+        try:
             status = path.stat()
-            stamps[str(path.relative_to(top))] = f"{status.st_size}-{status.st_mtime_ns}"
+            stamp = f"{status.st_size}-{status.st_mtime_ns}"
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        except OSError:  # such as a link that leads back to itself; reading it says which
+            stamp = UNREADABLE
+        stamps[str(path.relative_to(top))] = stamp
     return stamps
-
-
-def _cached(path: Path) -> tuple[pa.Table | None, dict[str, str]]:
-    """Return the cached rows and the stamps of the files that they come from.
-
-    None and an empty mapping where the cache is unreadable or of another version.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path, memory_map=False)
-        metadata = json.loads((table.schema.metadata or {})[METADATA.encode()])
-        columns = {*TEXTS, *NUMBERS, "file"}
-        if metadata["layout"] != LAYOUT or not columns <= set(table.column_names):
-            return None, {}
-        return table, dict(metadata["stamps"])
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-        return None, {}
 
 
 def _without(table: pa.Table, files: Iterable[str]) -> pa.Table:
@@ -177,8 +160,7 @@ def _rows(run: Run, file: str) -> dict[str, list[Any]]:
         file: the path of the run's file below the folder, for the column "file".
     """
     # Older runs have "frozen_seconds", which includes the cost of a call: not comparable.
-    products = run.settings.get("product_seconds")
-    references = products if isinstance(products, Mapping) else {}
+    references = run.settings.get("product_seconds") or {}
     columns: dict[str, list[Any]] = {name: [] for name in ("file", *TEXTS, *NUMBERS)}
     about = {
         "file": file,
@@ -194,7 +176,7 @@ def _rows(run: Run, file: str) -> dict[str, list[Any]]:
         row["outcome"] = record["outcome"]
         row["seconds"] = seconds.get("estimate")
         row["low"], row["high"] = seconds.get("low"), seconds.get("high")
-        reference = references.get(f"{row['framework']} {row['device']} {row['dtype']}")
+        reference = references.get(f"{row['framework']} {row['device']} {row['dtype']}", ())
         row["frozen"] = _median(reference)
         for name, values in columns.items():
             values.append(row[name])
@@ -207,14 +189,9 @@ def _commit(machine: Mapping[str, Any]) -> str:
     return f"{commit}+" if commit and machine.get("dirty") else commit
 
 
-def _median(launches: Any) -> float | None:
-    """Return the median of a stored list of times, in seconds; None if it holds none.
-
-    Args:
-        launches: the list, as a run's file has it; it may be of another type.
-    """
-    values = launches if isinstance(launches, list) else []
-    times = [value for value in values if isinstance(value, int | float) and value > 0]
+def _median(launches: Sequence[float]) -> float | None:
+    """Return the median of some times, in seconds; None if there is none above 0."""
+    times = [seconds for seconds in launches if seconds > 0]
     return float(np.median(times)) if times else None
 
 
@@ -228,18 +205,6 @@ def _table(parts: Sequence[Mapping[str, Sequence[Any]]]) -> pa.Table | None:
     numbers = {name: [v for part in parts for v in part.get(name, ())] for name in NUMBERS}
     arrays = {n: pa.array(v, pa.string()).dictionary_encode() for n, v in texts.items()}
     return pa.table(arrays | {n: pa.array(v, pa.float64()) for n, v in numbers.items()})
-
-
-def _write_cache(table: pa.Table, stamps: Mapping[str, str], path: Path) -> None:
-    """Write the cache; where that is impossible, the next load reads the runs again."""
-    import pyarrow.parquet as pq
-
-    metadata = json.dumps({"layout": LAYOUT, "stamps": dict(stamps)})
-    whole = table.unify_dictionaries().replace_schema_metadata({METADATA: metadata})
-    buffer = io.BytesIO()
-    pq.write_table(whole, buffer, compression="zstd")
-    with contextlib.suppress(RecordError):
-        storage.write_whole({path: buffer.getvalue()})
 
 
 def series(history: History, machine: str, **selected: Sequence[str] | None) -> list[Series]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from results.grouping import group_by
 from results.report.drawing import FRAMEWORK_COLOURS, Mark, record_mark
 from results.report.model import Chart
 from results.report.questions import TOPICS, TopicAnswer
 from results.report.snippets import short_name
+from results.report.vocabulary import FRAMEWORK_NAMES, code_of
 
 WIDTH, LINE = 330, 18  # pixels: of the plot without its labels, and of a line
 LABELS_WIDTH = 165  # pixels, the same in every panel, so that their axes stand below each other
@@ -41,6 +43,41 @@ def panel_chart(one: TopicAnswer, domain: tuple[float, float]) -> Chart:
     about = f"Time relative to {TOPICS[one.topic].baseline}."
     name = f"answer-{one.topic}-{one.framework}"
     return Chart(name, title, about, lambda: _specification(one, domain, about))
+
+
+def picture(found: Sequence[TopicAnswer], domain: tuple[float, float], title: str) -> Chart:
+    """Return the panels of all questions as one chart, for files and for other pages.
+
+    Args:
+        domain: the ends of the axis, lowest first.
+        title: of the whole picture: what it shows.
+    """
+    about = "Time of each way relative to the baseline of its question, in both frameworks."
+    return Chart("answer", title, about, lambda: _picture_specification(found, domain))
+
+
+def _picture_specification(
+    found: Sequence[TopicAnswer], domain: tuple[float, float]
+) -> dict[str, Any]:
+    """Return the Vega-Lite specification of the picture: a row for each question."""
+    rows = []
+    datasets: dict[str, Any] = {}  # must stand at the top of a specification
+    for topic, members in group_by(found, lambda one: one.topic).items():
+        title = f"{TOPICS[topic].title} (time ÷ {TOPICS[topic].baseline})"
+        panels = [_titled_panel(one, domain) for one in members]
+        for panel in panels:
+            datasets |= panel.pop("datasets")
+        rows.append({"hconcat": panels, "title": {"text": title, "anchor": "start", "offset": 8}})
+    return {"vconcat": rows, "spacing": 24, "datasets": datasets}
+
+
+def _titled_panel(one: TopicAnswer, domain: tuple[float, float]) -> dict[str, Any]:
+    """Return a panel below a title: the framework, and the line of code to write."""
+    best = one.recommendation.best
+    code = code_of(one.framework, best.strategy) if best else "nothing can be recommended"
+    name = FRAMEWORK_NAMES.get(one.framework, one.framework)
+    title = {"text": f"{name}: {code}", "anchor": "start", "fontWeight": "normal", "fontSize": 12}
+    return _specification(one, domain, "") | {"title": title}
 
 
 def panel_marks(one: TopicAnswer) -> list[Mark]:

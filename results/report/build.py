@@ -148,7 +148,8 @@ def _with_unique_panels(screen: Answer, place: int) -> Answer:
         )
         for question in screen.questions
     ]
-    return replace(screen, questions=questions)
+    picture = screen.picture and replace(screen.picture, name=f"{screen.picture.name}-{place + 1}")
+    return replace(screen, questions=questions, picture=picture)
 
 
 def _with_unique_names(section: Section, place: int) -> Section:
@@ -178,13 +179,12 @@ def scenario_descriptions(machine: Machine) -> dict[str, dict[str, Any]]:
 
     Returns:
         The name of a scenario → ``summary``, a line of text, and ``sizes``, a mapping from each
-        size to its dimensions. An entry of another type in a run's file is left out.
+        size to its dimensions.
     """
     descriptions: dict[str, dict[str, Any]] = {}
     for run in machine.runs:
-        scenarios = run.settings.get("scenarios")
-        for name, about in (scenarios if isinstance(scenarios, Mapping) else {}).items():
-            for key, kind in (("summary", str), ("sizes", Mapping)):
-                if isinstance(about, Mapping) and isinstance(about.get(key), kind):
+        for name, about in (run.settings.get("scenarios") or {}).items():
+            for key in ("summary", "sizes"):
+                if key in about:
                     descriptions.setdefault(name, {})[key] = about[key]
     return descriptions

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from results.estimates.cross_framework import FrameworkRatio, framework_ratios
-from results.records.record import AnyRecord, Record, Run, sample_key
+from results.records.record import AnyRecord, Record, RecordError, Run, sample_key
 from results.records.storage import load_run
 
 
@@ -88,16 +88,44 @@ def collect(runs: Iterable[Run]) -> list[Machine]:
     return list(machines.values())
 
 
-def load(paths: Iterable[Path]) -> list[Run]:
+def load(
+    paths: Iterable[Path], leave_out: Callable[[RecordError], None] | None = None
+) -> list[Run]:
     """Load the runs of these files.
 
     Samples take most of the time to load. A run gets its own only where it holds the newest record
     of some cell, as nothing else of the report needs them.
 
+    Args:
+        paths: of the runs.
+        leave_out: told why a run cannot be read, where others can; None: that is an error.
+
     Raises:
-        RecordError: a file cannot be read.
+        RecordError: a file cannot be read, and is not left out; or none can.
     """
-    without_samples = {path: load_run(path, samples=False) for path in paths}
-    machines = collect(without_samples.values())
-    shown = {id(run) for machine in machines for run in machine.run_of.values()}
-    return [load_run(path) if id(run) in shown else run for path, run in without_samples.items()]
+    bare: dict[Path, Run] = {}
+    errors: list[RecordError] = []
+
+    def attempt(path: Path, *, samples: bool) -> Run | None:
+        try:
+            return load_run(path, samples=samples)
+        except RecordError as error:
+            if leave_out is None:
+                raise
+            errors.append(error)
+            return None
+
+    bare = {path: run for path in paths if (run := attempt(path, samples=False))}
+    while True:  # without a run whose samples cannot be read, older ones hold the newest records
+        machines = collect(bare.values())
+        shown = {id(run) for machine in machines for run in machine.run_of.values()}
+        runs = {p: attempt(p, samples=True) if id(run) in shown else run for p, run in bare.items()}
+        if all(runs.values()):
+            break
+        bare = {path: run for path, run in bare.items() if runs[path]}
+    if errors and not bare:
+        raise errors[0]
+    if leave_out is not None:
+        for error in errors:
+            leave_out(error)
+    return [run for run in runs.values() if run]

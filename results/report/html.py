@@ -40,6 +40,12 @@ def answer_charts_of(report: Report) -> Iterator[Chart]:
     return (one.chart for answer in answers for q in answer.questions for one in q.panels)
 
 
+def pictures_of(report: Report) -> Iterator[Chart]:
+    """Yield every chart of the report that is written to a file: first screens as one each."""
+    yield from (part.answer.picture for part in report.parts if part.answer and part.answer.picture)
+    yield from charts_of(report)
+
+
 def charts_of(report: Report) -> Iterator[Chart]:
     """Yield every chart of the report that a script of the page draws."""
     return (block for block in _blocks(report) if isinstance(block, Chart))

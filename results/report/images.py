@@ -115,8 +115,10 @@ def render_drawings(specs: Mapping[str, dict[str, Any]]) -> dict[str, str]:
 def fixed_size_spec(chart: Chart) -> dict[str, Any]:
     """Return a chart's specification for a file: fixed width, colours for white paper, a title."""
     spec = copy.deepcopy(chart.spec)
-    return spec | {
-        "width": WIDTH if spec.get("width") == "container" else spec["width"],
+    width = {"width": WIDTH} if spec.get("width") == "container" else {}
+    return {
+        **spec,
+        **width,
         "config": CONFIG,
-        "title": {"text": chart.title, "anchor": "start"},
+        "title": {"text": chart.title, "anchor": "start", "offset": 12},
     }

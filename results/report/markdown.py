@@ -50,6 +50,8 @@ def _answer(answer: Answer, pictures: bool) -> Iterator[str]:
     yield ""
     yield escape(answer.about)
     yield ""
+    if answer.picture and pictures:
+        yield from _chart(answer.picture)
     for question in answer.questions:
         yield f"### {escape(question.title)}"
         yield ""
@@ -57,8 +59,6 @@ def _answer(answer: Answer, pictures: bool) -> Iterator[str]:
             what = code(panel.code) if panel.code else "no way can be recommended"
             yield f"- {escape(panel.framework)}: {what}. {escape(panel.figures)}"
         yield ""
-        for panel in question.panels if pictures else ():
-            yield from _chart(panel.chart)
     yield " · ".join(f"**{escape(fact.value)}** {escape(fact.about)}" for fact in answer.facts)
     yield ""
 

@@ -156,7 +156,9 @@ class Fact:
 class Answer:
     """Hold the first screen of a part: a headline, a picture for each question, and facts.
 
-    ``more`` is a second sentence, which may be empty.
+    Attributes:
+        more: a second sentence; may be empty.
+        picture: the panels of all questions as one chart, for files; None without any.
     """
 
     headline: str
@@ -164,6 +166,7 @@ class Answer:
     about: str
     questions: Sequence[Question]
     facts: Sequence[Fact]
+    picture: Chart | None = None
 
 
 @dataclass(frozen=True)

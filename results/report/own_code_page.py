@@ -222,7 +222,7 @@ def _how_to_reproduce(document: Data, frameworks: Sequence[Data]) -> Section:
     """Return the command, the machine and the versions."""
     case = document.get("case") or {}
     points: list[Paragraph] = []
-    if case.get("name") and not str(case.get("file") or ".cloudpickle").endswith(".cloudpickle"):
+    if ":" in str(case.get("name")):
         points.append([Code(f"cascade-bench try {shlex.quote(str(case['name']))}")])
     else:  # it came from a notebook or a test
         points.append([Code("cascade_bench.compare(make)"), " where make is defined."])

@@ -10,6 +10,8 @@ from results.records.record import AnyRecord
 from results.report.model import FILTERS, Cell, missing
 from results.terminal.verdict_marks import VERDICT_MARKS
 
+MOVED = " is frozen and moved"
+
 
 def filter_values(record: Mapping[str, Any]) -> dict[str, str]:
     """Return the values of `FILTERS` that the row or mark of this record has."""
@@ -29,6 +31,15 @@ def framework_and_mode(record: Mapping[str, Any]) -> str:
 def is_baseline(record: Mapping[str, Any]) -> bool:
     """Return whether the ratios of the record's group refer to this record."""
     return bool(record["strategy"] == record["baseline"])
+
+
+def frozen_part_moved(record: Mapping[str, Any]) -> bool:
+    """Return whether the check of the record's cell found that a frozen parameter had changed.
+
+    The check says so in these words (`benchmarks.harness.worker.gate`). Any other failure, such as
+    a wrong gradient, says nothing about what is frozen.
+    """
+    return str(record["equivalence"]).endswith(MOVED)
 
 
 def figure_cell(record: AnyRecord, key: str, text: str) -> Cell:

@@ -10,7 +10,7 @@ from results.records.record import RecordError, Run
 from results.records.storage import write_whole
 from results.report.build import build
 from results.report.export import write_tables
-from results.report.html import answer_charts_of, charts_of, html
+from results.report.html import answer_charts_of, html, pictures_of
 from results.report.images import ChartRenderer
 from results.report.markdown import PICTURES, markdown
 
@@ -41,7 +41,7 @@ def write(load: Callable[[], Sequence[Run]], folder: Path) -> list[Path]:
         runs = load()
         report = build(runs)
         drawings = renderer.drawings(answer_charts_of(report))
-        pictures = renderer.render([*answer_charts_of(report), *charts_of(report)])
+        pictures = renderer.render(pictures_of(report))
         tables = write_tables(runs, folder)
         contents = {
             folder / "report.html": html(

@@ -3,48 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.records import canary_status
 from results.records.record import CELL_FIELDS, OUTCOMES, SCHEMA, AnyRecord, Run, finite, plain
-from results.records.validation import is_number
 from results.statistics.verdict import VERDICTS
 
-
-def _is_mapping_of(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return a check for a mapping whose values all pass the check ``is_valid``."""
-    return lambda value: isinstance(value, Mapping) and all(map(is_valid, value.values()))
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_list_of_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-# The settings of a run that say how it was measured, each with the check of its type. A file may
-# be from another version, or edited by hand.
-SETTINGS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("launches", "cell_seconds", "seed", "precision"), is_number),
-    "memory": lambda value: isinstance(value, bool),
-    **dict.fromkeys(("alpha", "wall_seconds"), is_number),
-    "margins": _is_mapping_of(is_number),
-    "stopped": _is_mapping_of(_is_text),
-    "arguments": _is_list_of_texts,
-}
+# The settings of a run that say how it was measured; `results.records.validation` has their types.
+SETTINGS = (
+    "launches",
+    "cell_seconds",
+    "seed",
+    "precision",
+    "memory",
+    "alpha",
+    "wall_seconds",
+    "margins",
+    "stopped",
+    "arguments",
+)
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """Return each setting in `SETTINGS` with the value that the run's file has.
-
-    The value is None where the file lacks it or has another type.
-    """
-    values = {name: run.settings.get(name) for name in SETTINGS}
-    return {name: value if SETTINGS[name](value) else None for name, value in values.items()}
+    """Return each setting in `SETTINGS`; the value is None where the run's file lacks it."""
+    return {name: run.settings.get(name) for name in SETTINGS}
 
 
 def document(run: Run) -> dict[str, Any]:

@@ -10,10 +10,13 @@ import pytest
 
 from benchmarks.cli import main
 from results.records.record import RecordError
+from results.records.samples import samples_path
 from results.records.storage import save_run
 from results.report import markdown
 from results.report.build import build
-from tests.helpers.factories.report_runs import whole_run
+from tests.helpers.factories.report_runs import later, whole_run
+
+Out = pytest.CaptureFixture[str]
 
 
 def test_markdown_needs_no_plotting_library(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,3 +66,33 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     (tmp_path / "file").write_text("")
     assert main(["report", str(path), "--out", str(tmp_path / "file" / "out")]) == 2
     assert capsys.readouterr().err.startswith("cascade-bench: cannot write results to ")
+
+
+def test_a_run_that_cannot_be_read_is_left_out_and_the_others_are_shown(
+    tmp_path: Path, capsys: Out
+) -> None:
+    good = save_run(whole_run(variants=("n2",), sizes=("seed",)), tmp_path)
+    bad = save_run(later(), tmp_path)
+    bad.write_text("{}")
+    assert main(["report", str(good), str(bad), "--markdown"]) == 2
+    both = capsys.readouterr()
+    assert both.err.startswith(f"cascade-bench: left out: {bad} is JSON, but not a run")
+    assert both.err.count("\n") == 1
+    assert main(["report", str(good), "--markdown"]) == 0
+    assert capsys.readouterr().out == both.out
+    assert main(["report", str(bad), "--markdown"]) == 2
+    alone = capsys.readouterr()
+    assert alone.out == ""
+    assert "not a run of this suite" in alone.err
+
+
+def test_where_the_samples_of_the_newest_run_are_bad_the_run_before_is_shown_whole(
+    tmp_path: Path, capsys: Out
+) -> None:
+    good, bad = (save_run(one, tmp_path) for one in (whole_run(), later()))
+    samples_path(bad).write_bytes(b"PK")
+    assert main(["report", str(good), str(bad), "--markdown"]) == 2
+    both = capsys.readouterr()
+    assert main(["report", str(good), "--markdown"]) == 0
+    assert capsys.readouterr().out == both.out
+    assert "samples of a run" in both.err

@@ -62,8 +62,8 @@ FAULTS = (
     Fault(
         "general_reason_over_the_particular",
         "results/records/record.py",
-        'dict.fromkeys(null_paths(record), reason) | record["missing"]',
-        'record["missing"] | dict.fromkeys(null_paths(record), reason)',
+        'dict.fromkeys(null_paths(record), clean(reason)) | record["missing"]',
+        'record["missing"] | dict.fromkeys(null_paths(record), clean(reason))',
         "every figure's own reason is overwritten by one for all",
         (f"{RECORDS}::test_explain_gives_one_reason_to_every_null_and_keeps_those_given",),
     ),
@@ -193,8 +193,8 @@ FAULTS = (
     Fault(
         "samples_unpickled",
         "results/records/samples.py",
-        "row = np.lib.format.read_array(entry, allow_pickle=False)",
-        "row = np.lib.format.read_array(entry, allow_pickle=True)",
+        "= _read_row(packed_row, entry)",
+        "= np.lib.format.read_array(packed_row, allow_pickle=True)",
         "a results file runs code",
         (f"{STORAGE}::test_samples_with_pickled_objects_are_refused_unread",),
     ),

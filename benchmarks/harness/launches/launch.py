@@ -16,12 +16,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.launches.answers import read_message
 from benchmarks.harness.protocol import memory_limit
 from benchmarks.harness.protocol.case_messages import CaseMistake
 from benchmarks.harness.protocol.heartbeat import WorkerLink
 from benchmarks.harness.protocol.messages import Span
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import FRAMEWORKS
+from results.records.texts import clean
 
 START_SECONDS = 120.0
 WORKER = "benchmarks.harness.worker"
@@ -37,7 +39,7 @@ class WorkerError(Exception):
     outcome = "crashed"
 
     def __init__(self, message: str, cell: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(clean(message))
         self.cell = cell
 
 
@@ -241,7 +243,7 @@ class Launch:
         announced_cell = None
         while (line := self._next_line(timeout)) is not None:
             try:
-                message = json.loads(line)
+                message = read_message(line)
                 if "event" in message:
                     announced_cell = message["cell"]
                     continue

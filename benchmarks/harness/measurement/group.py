@@ -16,7 +16,8 @@ from typing import Any
 from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
-from benchmarks.harness.launches.problems import ProblemFiles, UnreliableReference
+from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.launches.unreliable import UnreliableReference
 from benchmarks.harness.measurement import peak_memory
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers

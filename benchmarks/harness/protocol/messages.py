@@ -77,6 +77,7 @@ class ShapesRequest(TypedDict):
     family: str  # module of the implementation, or path of a user's own spec
     build: str  # function in this module that builds the networks
     arguments: dict[str, Any]  # sizes that the function takes
+    names: NotRequired[list[str] | None]  # names that the scenario gives to parameters
 
 
 class ProblemSpec(TypedDict):
@@ -90,6 +91,7 @@ class ProblemSpec(TypedDict):
     flow: dict[str, list[str]]  # loss → parameters that it may change
     frozen: list[str]  # parameters that must not change
     optimizer: dict[str, Any]  # kind, settings, arrangement over networks, rates of layers
+    layouts: NotRequired[dict[str, str]]  # input, target or network → image, sequence, as it is
 
 
 class OpenRequest(TypedDict):
@@ -229,7 +231,7 @@ class PrepareRequest(TypedDict):
     phase: str  # backward, gradient or step
     mode: str  # eager, compile, compile_networks or jit
     cells: dict[str, GateRules]  # strategy or recipe → its own bounds
-    reference: str  # .npz of the float64 reference
+    reference: str  # .npz: `gradient/…`, masks `zero/…`; in phase step `start/…`, `updated/…`
     rules: GateRules  # bounds of all cells
     count: bool  # whether to count FLOPs and saved bytes
     products: bool  # whether to list matrix products as well

@@ -33,6 +33,8 @@ MEASURING = (
     "impl_torch",
     "impl_jax",
 )
+# Settings that a session saves at its first checkpoint, and goes on from.
+NEEDED = ("wall_seconds", "worker_seconds", "spent_seconds", "flows", "stopped")
 NOT_COMPARED = ("arguments",)  # settings that say how cells were selected, not how measured
 
 
@@ -102,6 +104,7 @@ def check_comparable(
         or _other_code(run, settings["code"])
         or _other_settings(run, settings)
         or _other_cells(run, cells)
+        or _lacking(run)
     )
     if reason:
         raise ResumeError(f"--resume: cannot go on with run {run.id}: {reason}")
@@ -154,9 +157,17 @@ def _other_cells(run: Run, cells: Sequence[Cell]) -> str | None:
     )
 
 
+def _lacking(run: Run) -> str | None:
+    """Return why the run cannot be resumed: its file lacks a setting; None if it has them all."""
+    absent = [name for name in NEEDED if run.settings.get(name) is None]
+    if not absent:
+        return None
+    return f"its file lacks settings.{', settings.'.join(absent)}; measure anew, without --resume"
+
+
 def command_to_resume(run: Run) -> str:
     """Return the command line that continues a run."""
-    arguments = run.settings.get("arguments", ["benchmarks", "--benchmark-only"])
+    arguments = run.settings.get("arguments") or ["benchmarks", "--benchmark-only"]
     return resuming_command(arguments, run.id)
 
 

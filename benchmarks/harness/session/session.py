@@ -95,9 +95,9 @@ class BenchmarkSession:
         self.machine = run.machine | self.machine
         self.measurements.restore(run, self.cells)
         self._begin -= run.settings["wall_seconds"]
-        self.settings["canaries"] = list(run.settings.get("canaries", []))
-        self.settings["product_seconds"] = dict(run.settings.get("product_seconds", {}))
-        self.settings["resumed"] = [*run.settings.get("resumed", []), utc_now()]
+        self.settings["canaries"] = list(run.settings.get("canaries") or [])
+        self.settings["product_seconds"] = dict(run.settings.get("product_seconds") or {})
+        self.settings["resumed"] = [*(run.settings.get("resumed") or []), utc_now()]
 
     def result(self, cell: Cell) -> tuple[Record, Replay]:
         """Return the cell's record and its samples; the first call measures every cell."""

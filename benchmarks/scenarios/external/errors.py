@@ -16,6 +16,10 @@ class PartError(ValueError):
     """Report a part that does not fit its spec, in one line like that of `SpecError`."""
 
 
+class UnsupportedPart(PartError):
+    """Report a part that cannot be checked or compared by its nature, such as a random one."""
+
+
 def format_error(error: BaseException, file: Path) -> str:
     """Return the error as one line, such as ``net_torch.py:12: RuntimeError: …``.
 
@@ -33,9 +37,9 @@ def comes_from(error: BaseException, file: Path) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the error's message without line breaks, cut to `LONGEST` letters."""
+    """Return the error's message without line breaks and control characters, cut to `LONGEST`."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
-    text = " ".join(text.split())
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

@@ -42,12 +42,14 @@ def answer(machine: Machine) -> Answer:
     """Return the first screen on one machine."""
     found = answers(machine.records)
     first, more = headline(machine, found)
+    domain = answer_charts.common_domain(found)
     return Answer(
         first,
         more,
         _about(machine),
-        _questions(found),
+        _questions(found, domain),
         facts(machine),
+        answer_charts.picture(found, domain, first) if found else None,
     )
 
 
@@ -122,9 +124,12 @@ def _about(machine: Machine) -> str:
     return ", ".join(str(part) for part in parts if part) + f". Measured {newest.started[:10]}."
 
 
-def _questions(found: Sequence[TopicAnswer]) -> list[Question]:
-    """Return the questions that have an answer, each with a panel for every framework."""
-    domain = answer_charts.common_domain(found)
+def _questions(found: Sequence[TopicAnswer], domain: tuple[float, float]) -> list[Question]:
+    """Return the questions that have an answer, each with a panel for every framework.
+
+    Args:
+        domain: the ends of the axis, the same in every panel.
+    """
     return [
         Question(
             topic,

@@ -179,9 +179,7 @@ def size_text(size: str, sizes: Dimensions) -> str:
     Args:
         sizes: each size → its dimensions; a size that is absent is returned without any.
     """
-    dimensions = sizes.get(size)
-    items = dimensions.items() if isinstance(dimensions, Mapping) else ()
-    known = ", ".join(f"{name} {value}" for name, value in items)
+    known = ", ".join(f"{name} {value}" for name, value in sizes.get(size, {}).items())
     return f"{size} ({known})" if known else size
 
 

@@ -70,7 +70,7 @@ def section(machine: Machine) -> Section:
 
 def _settings(machine: Machine) -> list[Paragraph]:
     """Return paragraphs on how times and ratios are measured, and on how verdicts are reached."""
-    alpha = machine.newest.settings.get("alpha", ALPHA)
+    alpha = machine.newest.settings.get("alpha") or ALPHA
     margins = _margins(machine.runs)
     paragraphs: list[Paragraph] = [
         [
@@ -98,9 +98,7 @@ def _margins(runs: Iterable[Run]) -> str:
     """
     margins: dict[str, float] = {}
     for run in runs:
-        stored = run.settings.get("margins")
-        items = stored.items() if isinstance(stored, Mapping) else ()
-        margins |= {name: margin for name, margin in items if isinstance(margin, int | float)}
+        margins |= run.settings.get("margins") or {}
     return ", ".join(f"{100 * margin:g} % ({name})" for name, margin in margins.items())
 
 
@@ -125,22 +123,17 @@ def _run_cells(run: Run, shown: int) -> list[Cell]:
         shown: how many cells of the report are from this run.
     """
     settings = run.settings
-    wall, worker = _number(settings.get("wall_seconds")), _number(settings.get("worker_seconds"))
+    wall, worker = settings.get("wall_seconds"), settings.get("worker_seconds")
     return [
         Cell(run.id, f"started {run.started}"),
         _commit_cell(run.machine),
-        Cell(str(settings.get("launches", NOTHING))),
+        Cell(str(settings.get("launches") or NOTHING)),
         Cell(f"{wall / 60:.1f}") if wall else missing("not told"),
         Cell(f"{100 * worker / wall:.0f} %") if wall and worker else missing("not told"),
         Cell(str(shown)),
         Cell(_ending(run)),
         _canaries_cell(settings),
     ]
-
-
-def _number(value: Any) -> float | None:
-    """Return a stored value as a float; None where it is no number."""
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _commit_cell(machine: Mapping[str, Any]) -> Cell:
@@ -181,7 +174,7 @@ def _ending(run: Run) -> str:
     elif run.finished is None:
         parts.append("not finished")
     precision, stopped = run.settings.get("precision"), run.settings.get("stopped")
-    if isinstance(precision, int | float) and isinstance(stopped, Mapping):
+    if precision is not None and stopped is not None:
         reached = sum(reason == "precision" for reason in stopped.values())
         groups = f"{reached} of {len(stopped)} groups"
         parts.append(f"precision {100 * precision:g} % reached in {groups}")
@@ -191,8 +184,7 @@ def _ending(run: Run) -> str:
 def _machine_table(run: Run) -> Table:
     """Return the folded table of a run's machine: processor, GPU, versions and settings."""
     machine = run.machine
-    stored = machine.get("missing")
-    reasons = stored if isinstance(stored, Mapping) else {}
+    reasons = machine.get("missing") or {}
     rows = [
         Row([Cell(title), _machine_cell(key, machine[key], str(reasons.get(key, "not told")))])
         for key, title in MACHINE_TITLES.items()
@@ -210,7 +202,7 @@ def _machine_cell(key: str, value: Any, reason: str) -> Cell:
         value: its value, of any JSON type.
         reason: why the value is null; shown only then.
     """
-    if key == "memory_bytes" and isinstance(value, int):
+    if key == "memory_bytes" and value is not None:
         return Cell(f"{value / 2**30:.1f} GiB")
     if isinstance(value, Mapping):
         pairs = [f"{name}={setting}" for name, setting in value.items() if setting is not None]

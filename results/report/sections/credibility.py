@@ -62,7 +62,8 @@ def _gradients(records: Sequence[AnyRecord]) -> Paragraph:
 
 def _percent(error: GradientError) -> str:
     """Return a gradient error relative to its tensor's norm, as a percentage: ``0.0001 %``."""
-    return f"{100 * error.epsilons * EPSILON[error.record['dtype']]:.2g} %"
+    epsilon = EPSILON.get(error.record["dtype"], EPSILON["float32"])  # as they were computed
+    return f"{100 * error.epsilons * epsilon:.2g} %"
 
 
 def _canaries(runs: Sequence[Run]) -> Paragraph:
@@ -96,7 +97,7 @@ def _double_work(runs: Iterable[Run]) -> str:
     for run in runs:
         for canary in _canaries_of(run):
             ratio = canary.get("ratio")
-            if isinstance(ratio, Mapping) and isinstance(ratio.get("estimate"), int | float):
+            if ratio and ratio["estimate"] is not None:
                 ratios.setdefault(str(canary.get("framework")), []).append(ratio["estimate"])
     if not ratios:
         return ""
@@ -117,10 +118,8 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _canaries_of(run: Run) -> list[Mapping[str, Any]]:
-    """Return the results of a run's canaries; entries of another type in its file are left out."""
-    canaries = run.settings.get("canaries")
-    entries = canaries if isinstance(canaries, list) else []
-    return [canary for canary in entries if isinstance(canary, Mapping)]
+    """Return the results of a run's canaries; empty where it took none."""
+    return run.settings.get("canaries") or []
 
 
 def half_widths(records: Iterable[AnyRecord]) -> list[float]:
@@ -169,7 +168,7 @@ def _machine(machine: Machine) -> Paragraph:
     about = machine.newest.machine
     text = "a virtual one" if about.get("virtual") else "not known to be a virtual one"
     load = about.get("load")
-    if isinstance(load, list) and load and isinstance(load[0], int | float):
+    if load:
         text += f", load {load[0]:g} before the newest run"
     return [
         f"Machine: {text}. Figures hold for this machine and these versions; ratios of ways carry "

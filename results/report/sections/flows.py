@@ -50,8 +50,7 @@ def verified_flows(machine: Machine) -> dict[str, dict[str, Flow]]:
     """
     verified: dict[str, dict[str, Flow]] = {}
     for run in machine.runs:
-        flows = run.settings.get("flows")
-        for name, by_framework in (flows if isinstance(flows, Mapping) else {}).items():
+        for name, by_framework in (run.settings.get("flows") or {}).items():
             verified[name] = {**verified.get(name, {}), **by_framework}
     return verified
 

@@ -49,7 +49,7 @@ def _networks(records: list[AnyRecord], scenarios: Mapping[str, Mapping[str, Any
         cells = [
             Cell(name),
             Cell(str(about.get("summary") or NOTHING)),
-            Cell(_sizes_text(about.get("sizes"), measured)),
+            Cell(_sizes_text(about.get("sizes", {}), measured)),
         ]
         rows.append(Row(cells, {"scenario": name}))
     if not rows:
@@ -58,24 +58,23 @@ def _networks(records: list[AnyRecord], scenarios: Mapping[str, Mapping[str, Any
     return [Table("The networks, and the sizes measured", columns, rows, folded=True)]
 
 
-def _sizes_text(dimensions: Any, measured: set[str]) -> str:
+def _sizes_text(dimensions: Mapping[str, Mapping[str, Any]], measured: set[str]) -> str:
     """Return the measured sizes in words: ``medium: width 512, batch 192; large: …``.
 
     Args:
-        dimensions: size → its dimensions, as a run's file has them; it may be of another type.
+        dimensions: size → its dimensions, where they are known.
         measured: the sizes to mention, the smallest first.
     """
-    known = dimensions if isinstance(dimensions, Mapping) else {}
     ordered = sorted(measured, key=lambda size: (size_rank(size), size))
-    return "; ".join(f"{size}: {_dimensions_text(known.get(size))}" for size in ordered)
+    return "; ".join(f"{size}: {_dimensions_text(dimensions.get(size))}" for size in ordered)
 
 
-def _dimensions_text(values: Any) -> str:
+def _dimensions_text(values: Mapping[str, Any] | None) -> str:
     """Return the dimensions of a size in words: ``width 512, batch 192``.
 
     Args:
-        values: name → value, as a run's file has them; it may be of another type.
+        values: name → value; None where they are not known.
     """
-    if not isinstance(values, Mapping) or not values:
+    if not values:
         return "not told"
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not False)

@@ -18,7 +18,7 @@ from results.report.ranking import (
     recommend,
     smallest_size,
 )
-from results.report.record_cells import framework_and_mode, network_name
+from results.report.record_cells import framework_and_mode, frozen_part_moved, network_name
 from results.report.vocabulary import FAMILIES, FREEZE, KINDS
 from results.statistics.verdict import INCONCLUSIVE
 
@@ -46,12 +46,17 @@ def right_or_wrong(records: Sequence[AnyRecord]) -> Paragraph:
     comparisons have a verdict other than inconclusive.
     """
     outcomes = Counter(record["outcome"] for record in records)
-    wrong, ok = outcomes["wrong_gradients"], outcomes["ok"]
+    moved = sum(r["outcome"] == "wrong_gradients" and frozen_part_moved(r) for r in records)
+    wrong, ok = outcomes["wrong_gradients"] - moved, outcomes["ok"]
     pieces: list[str] = []
     if wrong:
         text = f"Wrong: the gradients of {_cells(wrong)} are not those of the reference."
         pieces.append(Strong(text))
-    else:
+    if moved:
+        pieces.append(
+            Strong(f"{' ' if wrong else ''}Wrong: in {_cells(moved)} a frozen part moved.")
+        )
+    if not pieces:
         pieces.append(
             f"Right: all {_cells(ok)} that were timed have the float64 reference's gradients, to "
             "what float32 leaves (below)."

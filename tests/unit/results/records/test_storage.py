@@ -167,8 +167,9 @@ def test_a_run_of_the_wrong_shape_is_not_saved(
 def broken(change: Any) -> str:
     """The JSON of a good run with something changed in it."""
     document: dict[str, Any] = {
-        "schema": SCHEMA, "id": "x", "started": "", "finished": None, "interrupted": False,
-        "settings": {}, "machine": {"id": "m"}, "records": [record()],
+        "schema": SCHEMA, "id": "20261121T010203-ab12cd", "started": "2026-11-21T01:02:03+00:00",
+        "finished": None, "interrupted": False, "settings": {}, "machine": {"id": "m"},
+        "records": [record()],
     }  # fmt: skip
     change(document)
     return json.dumps(document)
@@ -188,17 +189,29 @@ BAD_FILES = {
     "pytest-benchmark's": ('{"machine_info": {}, "benchmarks": []}', "not a run of this suite"),
     "schema true": (broken(lambda d: d.update(schema=True)), "not a run of this suite"),
     "newer": (broken(lambda d: d.update(schema=SCHEMA + 1)), r"newer version \(schema 2;.*upgrade"),
-    "no records": (broken(lambda d: d.pop("records")), "records absent"),
-    "no machine id": (broken(lambda d: d["machine"].clear()), "machine.id absent"),
-    "record lacks keys": (broken(lambda d: d["records"][0].pop("flops")), "it lacks flops"),
-    "record no object": (broken(lambda d: d["records"].append(3)), "number 1: it is not an object"),
-    "outcome": (broken(lambda d: d["records"][0].update(outcome="fine")), "'outcome' is not one"),
-    "flops": (broken(lambda d: d["records"][0].update(flops="7")), "'flops' is not a number or"),
-    "kind": (broken(lambda d: d["records"][0].update(kind=None)), "'kind' is not a string;"),
-    "ratio": (broken(lambda d: d["records"][0].update(ratio={})), "'ratio' is not an object"),
+    "no records": (broken(lambda d: d.pop("records")), "it lacks records"),
+    "no machine id": (broken(lambda d: d["machine"].clear()), "machine lacks id"),
+    "record lacks keys": (
+        broken(lambda d: d["records"][0].pop("flops")),
+        r"records\[0\] lacks flops",
+    ),
+    "record no object": (
+        broken(lambda d: d["records"].append(3)),
+        r"records\[1\] is 3; allowed: an object",
+    ),
+    "outcome": (
+        broken(lambda d: d["records"][0].update(outcome="fine")),
+        r"records\[0\].outcome is \"fine\"; allowed: one of ok",
+    ),
+    "flops": (
+        broken(lambda d: d["records"][0].update(flops="7")),
+        r"flops is \"7\"; allowed: a number from 0 to 1e\+30 or null",
+    ),
+    "kind": (broken(lambda d: d["records"][0].update(kind=None)), "kind is null; allowed: a name"),
+    "ratio": (broken(lambda d: d["records"][0].update(ratio={})), "ratio lacks estimate, low"),
     "parameters": (
         broken(lambda d: d["records"][0].update(gradient_error=error(parameters={"net1.w": "1"}))),
-        "'gradient_error' is not an object with .* numbers for 'parameters'",
+        r"gradient_error.parameters.net1.w is \"1\"; allowed: a number from 0 to",
     ),
 }
 

@@ -14,7 +14,7 @@ from results.records.record import Run
 from results.report.build import build
 from results.report.collection import collect
 from results.report.html import html
-from results.report.images import render_drawings
+from results.report.images import fixed_size_spec, render_drawings
 from results.report.model import Answer, Cases
 from results.report.questions import answers
 from results.report.snippets import short_name
@@ -163,3 +163,14 @@ def test_hostile_name_of_a_way_is_text_in_a_drawing(name: str) -> None:
     assert "<script" not in drawing
     assert "<img" not in drawing
     assert "one pass of the sum" in drawing
+
+
+def test_picture_of_all_questions_draws_every_way() -> None:
+    vl_convert = pytest.importorskip("vl_convert")
+    answer = answer_of(whole_run())
+    assert answer.picture
+    drawing = vl_convert.vegalite_to_svg(fixed_size_spec(answer.picture))
+    for words in ("one pass of the sum", "requires_grad_(False)", "optax.partition", "PyTorch: "):
+        assert words in drawing
+    large_dots = re.findall(r'<path aria-label="mean: [^"]*"', drawing)
+    assert len(large_dots) == 3 + 3 + 3 + 3

@@ -1,0 +1,208 @@
+"""Every mark of every chart is drawn at the figures of its record, inside its own interval."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from results.records.record import Run, sample_key
+from results.report.build import build
+from results.report.collection import collect
+from results.report.html import charts_of
+from results.report.model import Chart
+from results.report.sections import every_cell, framework_comparison
+from results.terminal.run_summary import document
+from tests.helpers.factories.report_runs import LATER, later, whole_run
+
+pytest.importorskip("altair")
+NAMES = ("scenario", "variant", "size", "framework", "strategy", "phase")
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    """Return a run in which every ratio is far from 1, so that none passes for its inverse."""
+    made = whole_run(variants=("n2", "n4", "n8"))
+    for place, record in enumerate(made.records):
+        record["peak_share"] = 0.4 + place / 1000
+    return made
+
+
+@pytest.fixture(scope="module")
+def charts(run: Run) -> dict[str, Chart]:
+    return {chart.name: chart for chart in charts_of(build([run]))}
+
+
+def marks(chart: Chart) -> list[dict[str, Any]]:
+    """Return the data of a chart as its specification holds it, without lines for the eye."""
+    stored = [rows for node in nodes(chart.spec) for rows in node.get("datasets", {}).values()]
+    stored += [node["values"] for node in nodes(chart.spec) if isinstance(node.get("values"), list)]
+    found = [mark for rows in stored for mark in rows if isinstance(mark, dict) and len(mark) > 4]
+    assert found, chart.name
+    return list({json.dumps(mark, sort_keys=True): mark for mark in found}.values())
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object inside a value of JSON."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    for item in value if isinstance(value, list) else ():
+        yield from nodes(item)
+
+
+def channels(chart: Chart) -> list[Mapping[str, Any]]:
+    """Return the encoding of each layer of a chart."""
+    return [node["encoding"] for node in nodes(chart.spec) if "encoding" in node]
+
+
+def drawn(chart: Chart) -> set[str]:
+    """Return the fields at which a chart draws its marks, by both axes and by colour."""
+    axes = ("x", "x2", "y", "y2", "color")
+    fields = (one[axis].get("field") for one in channels(chart) for axis in axes if axis in one)
+    return {field for field in fields if field}
+
+
+def records_of(run: Run, mark: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the records of a run whose names are those of a mark."""
+    known = [name for name in NAMES if name in mark]
+    return [r for r in run.records if all(r[name] == mark[name] for name in known)]  # type: ignore[literal-required]
+
+
+def test_there_are_all_charts_of_one_run(charts: Mapping[str, Chart]) -> None:
+    assert set(charts) == {
+        "frameworks", "passes", "freezing-torch", "freezing-jax", "gradients", "losses", "sizes",
+        "crossover-torch-eager", "crossover-jax-jit",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("frameworks", {"ratio", "low", "high", "predicted"}),
+        ("passes", {"ratio", "low", "high", "predicted"}),
+        ("freezing-torch", {"ratio", "low", "high", "predicted"}),
+        ("losses", {"ratio", "low", "high", "predicted"}),
+        ("sizes", {"seconds", "flops"}),
+        ("gradients", {"eps"}),
+        ("crossover-jax-jit", {"ratio"}),
+    ],
+)
+def test_axes_show_the_fields_that_are_checked_here(
+    charts: Mapping[str, Chart], name: str, fields: set[str]
+) -> None:
+    """A figure on an axis under another name would escape the tests below."""
+    figures = {"ratio", "low", "high", "predicted", "seconds", "flops", "eps"}
+    assert drawn(charts[name]) & figures >= fields - {"predicted"}
+    assert drawn(charts[name]) & figures <= fields
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["passes", "freezing-torch", "freezing-jax", "losses", "sizes", "crossover-torch-eager",
+     "crossover-jax-jit"],
+)  # fmt: skip
+def test_every_mark_has_the_figures_of_its_record(
+    run: Run, charts: Mapping[str, Chart], name: str
+) -> None:
+    found = marks(charts[name])
+    assert len(found) > 1
+    for mark in found:
+        (record,) = records_of(run, mark)
+        if name != "sizes":
+            ratio = record["ratio"]
+            assert [mark["ratio"], mark["low"], mark["high"]] == [
+                ratio["estimate"], ratio["low"], ratio["high"],
+            ]  # fmt: skip
+            assert mark["low"] <= mark["ratio"] <= mark["high"]
+            assert mark["verdict"] == record["verdict"]
+        assert mark["predicted"] == record["predicted_ratio"]
+        assert mark["seconds"] == record["seconds"]["estimate"]
+        assert mark.get("flops", record["flops"]) == record["flops"]
+
+
+def test_every_mark_of_the_frameworks_is_the_ratio_of_its_pair(
+    run: Run, charts: Mapping[str, Chart]
+) -> None:
+    pairs = document(run)["frameworks"]
+    for mark in marks(charts["frameworks"]):
+        (pair,) = [p for p in pairs if all(p[n] == mark[n] for n in NAMES if n != "framework")]
+        ratio = pair["ratio"]
+        assert (mark["low"], mark["ratio"], mark["high"]) == (
+            ratio["low"], ratio["estimate"], ratio["high"],
+        )  # fmt: skip
+        assert mark["low"] <= mark["ratio"] <= mark["high"]
+        assert 0.7 < mark["ratio"] < 0.9  # jax takes 0.8 of torch's time
+        assert mark["verdict"] == ("jax" if mark["high"] < 1 else "not told")
+
+
+def test_every_mark_of_the_gradients_is_the_error_of_its_parameter(
+    run: Run, charts: Mapping[str, Chart]
+) -> None:
+    for mark in marks(charts["gradients"]):
+        errors = {
+            error["parameters"][mark["parameter"]]
+            for record in records_of(run, {k: v for k, v in mark.items() if k != "problem"})
+            if (error := record["gradient_error"])
+        }
+        assert mark["eps"] in [error * 2**23 for error in errors]
+
+
+def test_marks_over_several_runs_are_times_over_those_of_the_first() -> None:
+    runs = [whole_run(), later(drift=1.3)]
+    (machine,) = collect(runs)
+    section = every_cell.side_by_side(machine)
+    assert section
+    (chart,) = [block for block in section.blocks if isinstance(block, Chart)]
+    for mark in marks(chart):
+        expected = 1.3 if mark["run"] == LATER else 1.0
+        assert mark["ratio"] == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words", "faster"),
+    [
+        (0.8, "jax 1.3 times as fast", "jax"),
+        (0.5, "jax 2.0 times as fast", "jax"),
+        (1.25, "torch 1.3 times as fast", "torch"),
+        (4.0, "torch 4.0 times as fast", "torch"),
+    ],
+)
+def test_words_say_which_framework_is_faster_and_by_how_much(
+    run: Run, ratio: float, words: str, faster: str
+) -> None:
+    """The ratio is jax's time over torch's: under 1 jax is faster, by its inverse."""
+    pair: Any = collect([run])[0].pairs[0]
+    shown = {"estimate": ratio, "low": 0.9 * ratio, "high": 1.05 * ratio}
+    pair = pair._replace(ratio=pair.ratio | shown)
+    assert framework_comparison._extreme(pair).startswith(f"{words} (")
+    assert framework_comparison.winner(pair) == faster
+    (sentence,) = framework_comparison._networks([pair])
+    times = words.split()[1]
+    assert f"{faster} is faster on stacked_cascade (seed, {times} times)" in sentence
+    other = {"jax": "torch", "torch": "jax"}[faster]
+    assert f"{other} is faster" not in sentence
+    assert framework_comparison._mark(pair)["verdict"] == faster
+
+
+def test_of_several_runs_each_pair_of_frameworks_is_shown_once_from_the_newer_run() -> None:
+    """Both runs measured the same cells: an older run's pairs must not stand beside the newer's."""
+    old, new = whole_run(), later(drift=1.2)
+    alone, together = (collect(runs)[0].pairs for runs in ([new], [old, new]))
+    assert len(together) == len(alone) > 0
+    keys = [(sample_key(pair.torch), sample_key(pair.jax)) for pair in together]
+    assert len(set(keys)) == len(keys)
+    newest = {id(record) for record in new.records}
+    assert all(id(r) in newest for pair in together for r in (pair.torch, pair.jax))
+    assert [pair.ratio for pair in together] == [pair.ratio for pair in alone]
+
+
+def test_pairs_of_an_older_run_are_shown_where_the_newer_measured_other_cells() -> None:
+    old, new = whole_run(sizes=("seed", "medium")), later()
+    new.records[:] = [r for r in new.records if r["size"] == "medium"]
+    pairs = collect([old, new])[0].pairs
+    sizes = [pair.torch["size"] for pair in pairs]
+    assert sizes.count("seed") == sizes.count("medium") == len(sizes) // 2
+    assert {id(p.jax) for p in pairs if p.jax["size"] == "medium"} <= {id(r) for r in new.records}
