@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from impl_jax import layout
 from impl_jax.case import OpenCase
+from impl_jax.case_losses import check_finite, check_losses
 from impl_jax.case_values import CaseError, DrawAsFloat32, digest
 from impl_jax.graph_problem import GraphProblem, seed_everything
 
@@ -238,38 +239,6 @@ class Examination:
         }
 
 
-def check_losses(losses: Any) -> None:
-    """Raise `CaseError` unless these shapes are scalars by name."""
-    if not isinstance(losses, Mapping) or not losses:
-        given = "an empty dictionary" if isinstance(losses, Mapping) else type(losses).__name__
-        raise CaseError(
-            f"losses returns {given}, not name → scalar", "return {'task': loss} from it"
-        )
-    for name, value in losses.items():
-        if not isinstance(name, str) or "/" in name:
-            raise CaseError(f"the loss name {name!r} cannot be used", "use a plain name: 'task'")
-        if value.shape:
-            raise CaseError(
-                f"the loss {name!r} has shape {list(value.shape)}, not that of a scalar",
-                "take its mean or its sum",
-            )
-        if not jnp.issubdtype(value.dtype, jnp.floating):
-            raise CaseError(
-                f"the loss {name!r} is of {value.dtype}, which has no gradient",
-                "return a floating-point number",
-            )
-
-
-def check_finite(losses: Mapping[str, float]) -> None:
-    """Raise `CaseError` for a loss that is NaN or infinite."""
-    for name, value in losses.items():
-        if not np.isfinite(value):
-            raise CaseError(
-                f"the loss {name!r} is {value} at the start",
-                "start from weights and a batch at which every loss is finite",
-            )
-
-
 def _used(value: Any, parameters: Mapping[str, Array], constants: Any) -> set[str]:
     """Return the names of the parameters that a function (parameters, constants) computes with."""
     jaxpr = jax.make_jaxpr(value)(dict(parameters), constants).jaxpr
@@ -351,6 +320,7 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
         "frozen": opened.frozen,
         "untouched": found.untouched,
         "moved": found.moved,
+        "random": keyed,
         "series": boundary_problem(opened),
         "notes": found.notes,
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from impl_torch import layout
 from impl_torch.case import OpenCase
+from impl_torch.case_losses import check_losses
 from impl_torch.case_values import CaseError, DrawAsFloat32
 
 Gradients = dict[str, dict[str, Tensor | None]]  # loss → parameter → gradient, or None
@@ -55,7 +56,9 @@ class Examination:
         self.seed = seed
         self.notes: list[str] = []
         self.values = check_losses(opened.all_losses())
+        self.random = self._drew_numbers()
         self._check_repeats()
+        opened.all_losses()
         self.moved = self.problem.moved_buffers()  # type: ignore[attr-defined]
         self.problem.reach = {name: list(self.problem.parameters) for name in self.values}
         self.everything = self._by_loss(list(self.problem.parameters))
@@ -65,12 +68,18 @@ class Examination:
         }
         self._check_reach()
 
+    def _drew_numbers(self) -> bool:
+        """Return whether the last pass drew from torch's generator on the CPU."""
+        after = torch.get_rng_state()
+        self.problem.restore_buffers()
+        return not torch.equal(after, torch.get_rng_state())
+
     def _check_repeats(self) -> None:
         """Raise `CaseError` unless the same pass gives the same losses twice."""
         again = self.opened.all_losses()
         allowed = REPEATS[self.opened.session.dtype]
         for name, value in self.values.items():
-            one, two = float(value), float(again[name])
+            one, two = value.item(), again[name].item()
             if abs(one - two) > allowed * max(abs(one), abs(two)):
                 raise CaseError(
                     f"the loss {name!r} is {one:.6g} and then {two:.6g} in the same pass: it is "
@@ -212,34 +221,6 @@ class Examination:
         return described
 
 
-def check_losses(losses: Any) -> dict[str, Tensor]:
-    """Return the losses by name; raise `CaseError` unless they are finite scalars."""
-    if not isinstance(losses, Mapping) or not losses:
-        given = "an empty dictionary" if isinstance(losses, Mapping) else type(losses).__name__
-        raise CaseError(
-            f"losses returns {given}, not name → scalar", "return {'task': loss} from it"
-        )
-    for name, value in losses.items():
-        if not isinstance(name, str) or "/" in name:
-            raise CaseError(f"the loss name {name!r} cannot be used", "use a plain name: 'task'")
-        if not isinstance(value, Tensor):
-            raise CaseError(
-                f"the loss {name!r} is {type(value).__name__}, not a tensor",
-                "return the tensor itself, without .item() or float()",
-            )
-        if value.numel() != 1 or value.ndim:
-            raise CaseError(
-                f"the loss {name!r} has shape {list(value.shape)}, not that of a scalar",
-                "take its mean or its sum",
-            )
-        if not bool(torch.isfinite(value)):
-            raise CaseError(
-                f"the loss {name!r} is {float(value)} at the start",
-                "start from weights and a batch at which every loss is finite",
-            )
-    return dict(losses)
-
-
 def _state(gradient: Tensor | None) -> str:
     """Return ``absent``, ``zero`` (every element exactly) or ``value``."""
     if gradient is None:
@@ -298,6 +279,8 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
     if opened.aliases:
         pairs = [f"{new} is {old}" for new, old in opened.aliases.items()]
         found.notes.append(f"Tied weights, trained and frozen together: {_some(pairs)}")
+    if found.random:
+        found.notes.append("Random numbers are drawn from the same seed before each pass")
     for kind in opened.unlisted():
         found.notes.append(f"The losses use a {kind} that the case does not name: not compared")
     return {
@@ -308,6 +291,7 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
         "frozen": opened.frozen,
         "untouched": found.untouched,
         "moved": found.moved,
+        "random": found.random,
         "series": boundary_problem(opened),
         "notes": found.notes,
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},

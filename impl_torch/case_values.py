@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import inspect
@@ -57,10 +58,10 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 def _like(value: Mapping[Any, Any], changed: dict[Any, Any]) -> Any:
     """Return a mapping of the same type with these items; a plain dict where it has no copy."""
-    if type(value) is dict or not hasattr(value, "update"):
+    if type(value) is dict:
         return changed
     try:
-        copied = value.copy() if hasattr(value, "copy") else type(value)(value)
+        copied: Any = copy.copy(value)
         copied.update(changed)
     except Exception:  # a mapping of the user's that cannot be copied
         return changed

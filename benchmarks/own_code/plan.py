@@ -106,6 +106,8 @@ def _unsupported(framework: str, facts: CaseFacts, way: str, phase: str) -> str 
             return "what is frozen does not stand in front of all that is trained"
     if way == "functional" and facts["moved"]:
         return "torch.func takes no module that changes its buffers in place, such as BatchNorm"
+    if way == "functional" and facts["random"]:
+        return "torch.func draws other random numbers than eager code from the same seed"
     return None
 
 

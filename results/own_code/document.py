@@ -92,7 +92,7 @@ def _row(
         "way": record["strategy"],
         "baseline": baseline,
         "phase": record["phase"],
-        "outcome": cast("str", record["outcome"]),
+        "outcome": record["outcome"],
         "equivalence": record["equivalence"],
         "gradient_error": error["relative"] if error else None,
         "seconds": record["seconds"],

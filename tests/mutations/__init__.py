@@ -18,6 +18,7 @@ from tests.mutations import (
     limits,
     machine,
     modes,
+    own_cases,
     own_code,
     own_networks,
     printed_code,
@@ -54,5 +55,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "The machine and its memory": machine.FAULTS,
     "The command line": command_line.FAULTS,
     "The client, and how it is packaged": client.FAULTS,
+    "Cases of a user's own code": own_cases.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

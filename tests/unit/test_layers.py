@@ -42,6 +42,7 @@ TWINS = (
     "case.py",
     "case_values.py",
     "case_examination.py",
+    "case_losses.py",
 )
 FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 

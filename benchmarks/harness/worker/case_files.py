@@ -19,6 +19,7 @@ WRITE = "write a function that returns Case(networks, losses, batch), and name i
 MENDS = {
     "ModuleNotFoundError": "install it in this environment, or run from the folder that it is in",
     "FileNotFoundError": "give a path that is absolute, or relative to where you run the command",
+    "EOFError": "leave out input(): nobody can answer it",
     "SystemExit": "leave out what ends the process: the function must return a Case",
     "MemoryError": "use a smaller batch, or set CASCADE_BENCH_WORKER_MEMORY higher",
 }
@@ -79,11 +80,8 @@ class CaseFunction:
 def _named(module: Any, name: str, where: str) -> Any:
     """Return the function of this name in a module."""
     if not hasattr(module, name):
-        own = [
-            n
-            for n, value in vars(module).items()
-            if inspect.isfunction(value) and value.__module__ == module.__name__
-        ]
+        functions = [(n, f) for n, f in vars(module).items() if inspect.isfunction(f)]
+        own = [n for n, f in functions if (f.__name__, f.__module__) == (n, module.__name__)][:5]
         raise CaseMistakeError(
             f"{where} defines no {name!r}; it defines {', '.join(own) or 'no function'}",
             f"{WRITE} {name}, or name another: {where}:{own[0] if own else name}",
@@ -97,13 +95,16 @@ def place_of(function: Any) -> tuple[str, int | None]:
     return (code.co_filename, code.co_firstlineno) if code else ("", None)
 
 
-def mistake(error: BaseException, function: CaseFunction | None, source: CaseSource) -> CaseMistake:
+def mistake(
+    error: BaseException, function: CaseFunction | None, source: CaseSource, folder: str
+) -> CaseMistake:
     """Return where in the user's own code an error arose, what it says, and what to do.
 
     The place is the innermost line of the traceback in the folder of the user's file, or else the
     line at which the user's function is defined.
     """
-    file = function.file if function else source.get("file", source.get("module", ""))
+    given = str(Path(folder, source["file"])) if "file" in source else source.get("module", "")
+    file = function.file if function else given
     line = function.line if function else None
     for frame in traceback.extract_tb(error.__traceback__):
         if Path(frame.filename).parent == Path(file).parent:
@@ -119,6 +120,8 @@ def mistake(error: BaseException, function: CaseFunction | None, source: CaseSou
 def _mend(error: BaseException) -> str:
     """Return what to do about an error of the user's code or of the framework in it."""
     text = str(error).lower()
+    if "can't allocate memory" in text or "resource_exhausted" in text:
+        return MENDS["MemoryError"]
     if "cuda" in text or "nvidia" in text:
         return "build the case on the CPU: this machine, or this build, has no such device"
     return MENDS.get(type(error).__name__, "mend this line; run the function alone to see it fail")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any
+import sys
+from typing import Any, cast
 
 from benchmarks.harness.protocol import case_messages, messages
 from benchmarks.harness.protocol.arrays import write_arrays
@@ -17,6 +18,7 @@ class OwnCode(Base):
 
     _case_source: case_messages.CaseSource | None = None
     _case_function: CaseFunction | None = None
+    _case_folder = ""
 
     def do_open_case(
         self, case: case_messages.CaseJob, facts: case_messages.CaseFacts
@@ -56,7 +58,7 @@ class OwnCode(Base):
             found, gradient = module.examine(opened, case["seed"])
         assert self._case_function is not None
         place = {"file": self._case_function.file, "line": self._case_function.line}
-        facts: case_messages.CaseFacts = {**found, **place, "prints": opened.prints}
+        facts = cast("case_messages.CaseFacts", {**found, **place, "prints": opened.prints})
         arrays = {f"gradient/{name}": array for name, array in gradient.items()}
         write_arrays(f"{out}/reference.npz", arrays)
         for kind in kinds:
@@ -72,6 +74,9 @@ class OwnCode(Base):
         self.do_close()
         self.problem_spec, process = None, os.getpid()
         self._case_source, self._case_function = case["source"], None
+        self._case_folder = case["folder"]
+        # the user's code must not read the requests that are still to come
+        sys.stdin = open(os.devnull)  # noqa: SIM115
         implementation = importlib.import_module(f"impl_{self.framework}.case")
         try:
             function = CaseFunction(case["source"], case["folder"])
@@ -86,7 +91,7 @@ class OwnCode(Base):
         """Return an exception as the ``error`` of an answer, with its place in the user's code."""
         message = super()._error_message(error)
         if self._case_source is not None:
-            found = mistake(error, self._case_function, self._case_source)
+            found = mistake(error, self._case_function, self._case_source, self._case_folder)
             message["case"] = found
             where = f"{found['file']}:{found['line']}" if found["line"] else found["file"]
             message["line"] = f"{where}: {found['message']}"
