@@ -15,7 +15,7 @@ from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.machine import environment
+from benchmarks.machine import frameworks
 from benchmarks.regression import plan
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.external import loading
@@ -273,7 +273,7 @@ def test_marked_processes_are_found_by_their_environment(tmp_path: Path) -> None
 def test_checks_of_a_file_run_in_workers_of_its_own(
     measured: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "installed", lambda name: "1.0")
+    monkeypatch.setattr(frameworks, "why_missing", lambda name: None)
     one, other = (write_fake(tmp_path, name) for name in ("one", "other"))
     loading.load([one, other])
     checks = CheckWorkers()
@@ -287,6 +287,7 @@ def test_checks_of_a_file_run_in_workers_of_its_own(
         checks.close()
 
 
+@pytest.mark.slow
 def test_versions_are_compared_in_workers_of_each_file_s_own(
     measure: Any, tmp_path: Path, opened: list[tuple[int, str | None]]
 ) -> None:

@@ -20,6 +20,10 @@ class NoTerminal(RuntimeError):
     """Report a call that waits for a person, where no terminal is; the message says what to do."""
 
 
+class UnsupportedPart(PartError):
+    """Report a part that cannot be checked or compared by its nature, such as a random one."""
+
+
 def format_error(error: BaseException, file: Path) -> str:
     """Return the error as one line, such as ``net_torch.py:12: RuntimeError: …``.
 

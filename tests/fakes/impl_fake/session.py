@@ -28,7 +28,7 @@ class Session:
     def __init__(self, device: str, dtype: str) -> None:
         if device != "cpu":
             raise Unavailable(f"no device {device!r}")
-        self.dtype = np.dtype(dtype)
+        self.dtype, self.precision = np.dtype(dtype), dtype
 
     def describe(self) -> dict[str, Any]:
         return {"fake": "1.0"}
@@ -67,6 +67,7 @@ def later_launch() -> bool:
 
 class OpenProblem:
     loss_names = ("loss1", "loss2")
+    tied: dict[str, str] = {}  # noqa: RUF012
 
     def __init__(self, dtype: Any, width: int, data: Any, flow: Any) -> None:
         self.dtype, self.width, self.allowed = dtype, width, flow
@@ -79,15 +80,21 @@ class OpenProblem:
     def loss_shapes(self) -> dict[str, list[int]]:
         return {name: [] for name in self.loss_names}
 
+    def random_part(self) -> None:
+        """Return None: every call gives the same."""
+
     def losses(self) -> dict[str, float]:
         return dict.fromkeys(self.loss_names, 1.0)
+
+    def input_dtypes(self) -> dict[str, str]:
+        return {name: str(array.dtype) for name, array in self.data.items()}
 
     def load(self, weights: Any) -> None:
         self.weights = {n: a.astype(self.dtype) for n, a in weights.items()}
 
     def program(self, kind: str, name: str, phase: str, mode: str = "eager") -> Program:
-        asked = os.environ.get("FAKE_FAULTS", "") if self.dtype == np.float32 else ""
-        faults = dict(fault.split("=") for fault in asked.split())
+        listed = os.environ.get("FAKE_FAULTS", "") if self.dtype == np.float32 else ""
+        faults = dict(fault.split("=") for fault in listed.split())
         return Program(self, faults.get(f"{name}/{phase}", name), phase)
 
     def flow(self) -> dict[str, dict[str, bool | None]]:
