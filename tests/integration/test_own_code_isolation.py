@@ -287,6 +287,7 @@ def test_checks_of_a_file_run_in_workers_of_its_own(
         checks.close()
 
 
+@pytest.mark.slow
 def test_versions_are_compared_in_workers_of_each_file_s_own(
     measure: Any, tmp_path: Path, opened: list[tuple[int, str | None]]
 ) -> None:

@@ -103,8 +103,9 @@ def test_what_one_file_switches_changes_no_figure_of_another(tmp_path: Path) -> 
         times = [one["seconds"]["estimate"] for one in (calm_alone, calm_beside) if one["seconds"]]
         assert len(times) == 2
         assert max(times) < 2.0 * min(times)  # anomaly detection alone takes six times as long
+        # where its own gradients are too coarse by it, the other part's switches are told too
         notes = both[f"loud {framework}"]["notes"]
-        assert len(notes) >= 7
-        assert all(note.startswith(f"loud_{framework}.py ") for note in notes)
+        assert sum(note.startswith(f"loud_{framework}.py ") for note in notes) >= 7
+        assert all(note.startswith("loud_") for note in notes)
     assert said.count("note: loud_torch.py switched torch's anomaly detection on:") == 1
     assert said.count("note: loud_jax.py switched jax_debug_nans on:") == 1

@@ -80,11 +80,11 @@ class OpenProblem:
     def input_dtypes(self) -> dict[str, str]:
         return {name: str(array.dtype) for name, array in self.data.items()}
 
-    def random_part(self) -> None:
-        """Nothing here draws random numbers."""
-
     def loss_shapes(self) -> dict[str, list[int]]:
         return {name: [] for name in self.loss_names}
+
+    def random_part(self) -> None:
+        """Return None: every call gives the same."""
 
     def losses(self) -> dict[str, float]:
         return dict.fromkeys(self.loss_names, 1.0)
