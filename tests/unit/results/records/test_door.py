@@ -76,6 +76,11 @@ WRONG: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "a huge ratio": ((*RECORD, "predicted_ratio"), 1e308, "predicted_ratio is 1e.308"),
     "an inverted interval": ((*RECORD, "ratio"), ESTIMATE | {"low": 1.55}, "low ≤ estimate ≤ high"),
     "half an interval": ((*RECORD, "ratio"), ESTIMATE | {"low": None}, "half an interval"),
+    "no estimate": (
+        (*RECORD, "seconds"),
+        dict.fromkeys(ESTIMATE),
+        "seconds.estimate is null; allow",
+    ),
     "confidence 1": (
         (*RECORD, "ratio"),
         ESTIMATE | {"confidence": 1.0},
@@ -187,7 +192,7 @@ def test_what_is_no_regular_file_is_one_line_and_never_waited_for(
 def test_size_and_number_of_values_are_bounded_before_anything_is_parsed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage.json, "loads", lambda *_, **__: pytest.fail("was parsed"))
+    monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("was parsed"))
     monkeypatch.setattr(storage, "MOST_VALUES", 100)
     path.write_text("[" + "[]," * 100)
     with pytest.raises(RecordError, match="holds more than 100 values"):
