@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.harness.launches import zero_gradients
 from benchmarks.harness.launches.check_workers import CheckWorkers, Problem, plan
 from benchmarks.harness.launches.launch import WorkerFailed
 from benchmarks.harness.protocol import cells, equivalence
@@ -49,6 +50,7 @@ def test_every_recipe_gives_the_gradients_it_should_and_no_others(
     """A frozen parameter has no gradient, unless the recipe computes and then discards it."""
     first, unfrozen = workers.frameworks(freezing)[0], ("freeze", "unfrozen")
     whole = workers.gradients(freezing, first, unfrozen, "gradient", "float64")
+    zero = zero_gradients.find(spec(freezing), *freezing[1:], whole)
     still = frozen(workers, freezing)
     allowed = equivalence.tolerance("float32", spec(freezing).kink_margin(*freezing[1:]))
     for recipe in ["unfrozen", *recipes(freezing, framework)]:
@@ -61,6 +63,7 @@ def test_every_recipe_gives_the_gradients_it_should_and_no_others(
             dtype="float32",
             networks=list(spec(freezing).variants[freezing[1]].networks),
             zero_gradient=spec(freezing).zero_gradient,
+            zero_elements=zero,
         )
         assert difference.problem is None, f"{recipe}: {difference.problem}"
 

@@ -41,13 +41,29 @@ def parameter_out(
     return np.asarray(weight, order="C")
 
 
-def data_in(array: NDArray[np.generic], dtype: jax.typing.DTypeLike) -> NDArray[np.generic]:
-    """Transpose an input or target [batch, channels, *space] to [batch, *space, channels]."""
-    moved = np.moveaxis(array, 1, -1) if array.ndim > 2 else array
+def data_in(
+    array: NDArray[np.generic], dtype: jax.typing.DTypeLike, layout: str | None = None
+) -> NDArray[np.generic]:
+    """Return an input or target in the layout that JAX's users have it in.
+
+    Args:
+        array: the canonical array.
+        dtype: of the floats; whole numbers stay what they are.
+        layout: ``image`` is transposed from [batch, channels, *space] to [batch, *space,
+            channels], any other stays as it is. None, of a spec that declares no layout, is an
+            image if the array has more than two axes.
+    """
+    moved = np.moveaxis(array, 1, -1) if _is_image(array.ndim, layout) else array
     return np.ascontiguousarray(moved, dtype=dtype if array.dtype.kind == "f" else None)
 
 
-def data_out(array: jax.Array) -> NDArray[np.floating]:
+def data_out(array: jax.Array, layout: str | None = None) -> NDArray[np.floating]:
     """Return an output in the canonical layout, the inverse of `data_in`."""
     output = np.asarray(array)
-    return np.ascontiguousarray(np.moveaxis(output, -1, 1) if output.ndim > 2 else output)
+    image = _is_image(output.ndim, layout)
+    return np.ascontiguousarray(np.moveaxis(output, -1, 1) if image else output)
+
+
+def _is_image(axes: int, layout: str | None) -> bool:
+    """Return whether an array is declared an image, or taken for one where nothing is declared."""
+    return axes > 2 if layout is None else layout == "image"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -12,16 +13,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from impl_jax.naming import Path, canonical, name_once
+
 Data = Mapping[str, Array]
 Losses = dict[str, Array]
 Parameters = dict[str, Array]
 Buffers = dict[str, Array]
 Constants = Mapping[str, Any]
-
-Path = tuple[Any, ...]  # nnx's path to a variable
-
-# nnx's name of a variable → its canonical name, which is torch's
-LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 
 
 def as_it_is(value: Any, data: Data) -> Any:
@@ -68,9 +66,9 @@ class Stage:
 
     @cached_property
     def _split(self) -> Any:
-        """Split the network into graph definition, BatchNorm's statistics, and parameters."""
-        # graph definition, BatchNorm's statistics, and everything else: the parameters
-        return nnx.split(self.network, nnx.BatchStat, ...)
+        """Split the network: graph definition, BatchNorm's statistics, generators, parameters."""
+        # the last of these is everything else
+        return nnx.split(self.network, nnx.BatchStat, nnx.RngState, ...)
 
     def _named(self, state: Any) -> dict[str, tuple[Path, Any]]:
         """Return canonical name → (nnx's path, leaf) for each leaf of an nnx state."""
@@ -82,40 +80,61 @@ class Stage:
     @cached_property
     def parameters(self) -> dict[str, tuple[Path, Any]]:
         """Map the canonical name of every parameter to nnx's path and variable."""
-        return self._named(self._split[2])
+        return self._named(self._split[3])
 
     @cached_property
     def buffers(self) -> dict[str, tuple[Path, Any]]:
         """Map the canonical name of each of BatchNorm's running statistics to path and variable."""
         return self._named(self._split[1])
 
-    def call(self, parameters: Parameters, buffers: Buffers, value: Any) -> tuple[Any, Buffers]:
+    @cached_property
+    def generators(self) -> list[Path]:
+        """List nnx's paths to the states of random number generators, such as a Dropout's."""
+        return [path for path, _ in nnx.to_flat_state(self._split[2])]
+
+    def call(
+        self,
+        parameters: Parameters,
+        buffers: Buffers,
+        value: Any,
+        keys: Mapping[Path, int] = MappingProxyType({}),
+    ) -> tuple[Any, Buffers]:
         """Run the network as a pure function of its arrays; return its output and its buffers.
 
         Args:
             parameters: all parameters of the problem, by canonical name.
             buffers: all buffers before the call, by canonical name.
             value: the input of the network.
+            keys: seeds of `generators`, by path; each other one has the seed 0.
         """
 
         def state(named: Mapping[str, Any], arrays: Mapping[str, Array]) -> Any:
             return nnx.from_flat_state([(path, arrays[n]) for n, (path, _) in named.items()])
 
         statistics, weights = state(self.buffers, buffers), state(self.parameters, parameters)
-        network = nnx.merge(self._split[0], statistics, weights)
+        seeds = nnx.from_flat_state(
+            [
+                (path, _generator(leaf, seed=keys.get(path, 0)))
+                for path, leaf in nnx.to_flat_state(self._split[2])
+            ]
+        )
+        network = nnx.merge(self._split[0], statistics, seeds, weights)
         output = network(value)
         after = self._named(nnx.state(network, nnx.BatchStat)) if self.buffers else {}
         return output, {name: leaf[...] for name, (_, leaf) in after.items()}
 
 
-def canonical(path: Iterable[Any]) -> str:
-    """Turn nnx's path to a variable into a canonical name.
+def _generator(leaf: Any, seed: int) -> Array:
+    """Return the state of a generator that has drawn nothing: a key, or a count of 0.
 
-    >>> canonical(("linear", "kernel"))
-    'linear.weight'
+    Args:
+        leaf: shape and dtype of the state.
+        seed: of the key.
     """
-    *layers, leaf = (str(part) for part in path)
-    return ".".join([*layers, LEAVES.get(leaf, leaf)])
+    if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jnp.full(leaf.shape, seed, leaf.dtype)
+    key = jax.random.key(seed)
+    return jax.random.split(key, leaf.shape) if leaf.shape else key
 
 
 class Problem:
@@ -129,7 +148,9 @@ class Problem:
 
     ``flow`` is ``reach`` without the frozen parameters. A loss whose flow is empty has no gradient
     and is left out of `losses`. ``built_frozen`` names the parameters that the networks froze
-    themselves when they were built: their variables are of another type than `nnx.Param`.
+    themselves when they were built: their variables are of another type than `nnx.Param`. ``tied``
+    maps the other names of a parameter that occurs at several places to the one under which it is
+    kept, see `name_once`.
 
     Every pure function takes the arrays as arguments (trained ``parameters``, and ``constants``,
     which hold data, frozen parameters and buffers). An array that a jitted function closes over is
@@ -143,7 +164,8 @@ class Problem:
         self.reach = reach
         trained = {loss: [n for n in names if n not in frozen] for loss, names in reach.items()}
         self.flow = {loss: names for loss, names in trained.items() if names}
-        variables = {n: v for stage in stages for n, (_, v) in stage.parameters.items()}
+        known = {name for names in reach.values() for name in names} | set(frozen)
+        variables, self.tied = name_once({stage.name: stage.network for stage in stages}, known)
         self.names = list(variables)
         self.built_frozen = [n for n, v in variables.items() if not isinstance(v, nnx.Param)]
         self.frozen = [name for name in self.names if name in set(frozen)]
@@ -166,6 +188,21 @@ class Problem:
         self.trainable = {n: parameters[n] for n in self.names if n not in set(self.frozen)}
         frozen = {n: parameters[n] for n in self.frozen}
         self.constants = {**self.constants, "frozen": frozen, "buffers": buffers}
+
+    def every_name(self, parameters: Parameters, constants: Constants) -> Parameters:
+        """Return all parameters by every name, those too that a tied one is not kept under.
+
+        Args:
+            parameters: the trained parameters, by canonical name.
+            constants: data, frozen parameters and buffers.
+        """
+        both = {**constants["frozen"], **parameters}
+        return both | {name: both[other] for name, other in self.tied.items() if other in both}
+
+    def used_by(self, stage: Stage, parameters: Parameters) -> Parameters:
+        """Return those of these parameters that the stage's network uses, by name."""
+        names = {self.tied.get(name, name) for name in stage.parameters}
+        return {name: array for name, array in parameters.items() if name in names}
 
     def reached(self, parameters: Parameters, loss: str) -> Parameters:
         """Return the trained parameters that this loss reaches, by name."""
@@ -200,7 +237,7 @@ class Problem:
             constants: data, frozen parameters and buffers.
             among: the losses to compute; by default those that reach a trained parameter.
         """
-        data, both = constants["data"], {**constants["frozen"], **parameters}
+        data, both = constants["data"], self.every_name(parameters, constants)
         output, buffers = stage.call(both, constants["buffers"], stage.enter(value, data))
         selected = self.flow if among is None else among
         losses = {n: f(output, data) for n, f in stage.losses.items() if n in selected}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,17 @@ import optax
 from flax import nnx
 from numpy.typing import NDArray
 
-from impl_jax import compiling, layout, optimizers, partial_freeze, program, recipes, runtime
+from impl_jax import (
+    compiling,
+    layout,
+    optimizers,
+    partial_freeze,
+    probing,
+    program,
+    recipes,
+    runtime,
+)
+from impl_jax.naming import name_once
 from impl_jax.problem import Parameters, Problem, Stage
 from impl_jax.recipes import RECIPES
 from impl_jax.strategies import STRATEGIES, Jit
@@ -36,7 +46,7 @@ class Session:
     def __init__(self, device: str, dtype: str, cache: str | None = None) -> None:
         runtime.configure(dtype, cache)
         self.device = runtime.device(device)
-        self.dtype = runtime.DTYPES[dtype]
+        self.dtype, self.precision = runtime.DTYPES[dtype], dtype
 
     describe = staticmethod(runtime.describe)
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
@@ -50,9 +60,20 @@ class Session:
         """Return ``size`` bytes of arrays on this device, to check the reading of memory by."""
         return list(runtime.allocate(size, self.device))
 
-    def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
-        """Return the shape of every parameter and buffer by its name, in the canonical layout."""
-        return _shapes(self.build_stages(build, arguments))
+    def shapes(
+        self,
+        build: Callable[..., list[Stage]],
+        arguments: Mapping[str, Any],
+        names: Collection[str] = (),
+    ) -> Shapes:
+        """Return the shape of every parameter and buffer by its name, in the canonical layout.
+
+        Args:
+            build: the function that returns the scenario's stages.
+            arguments: of ``build``.
+            names: that the scenario gives to parameters; they decide the name of a tied one.
+        """
+        return _shapes(self.build_stages(build, arguments), names)
 
     def open(
         self, build: Callable[..., list[Stage]], problem_spec: Mapping[str, Any], data: Arrays
@@ -63,10 +84,12 @@ class Session:
             build: the function that returns the scenario's stages.
             problem_spec: the scenario as plain data: ``arguments`` of ``build``, names of the
                 ``networks``, ``reach`` (loss → parameters that it reaches), names of the ``frozen``
-                parameters, and ``optimizer``.
+                parameters, ``optimizer``, and ``layouts`` of the data and of outputs.
             data: arrays in the canonical layout (torch's), by name.
         """
-        inputs = {n: self._put(layout.data_in(a, self.dtype)) for n, a in data.items()}
+        layouts = problem_spec.get("layouts", {})
+        arrays = {n: layout.data_in(a, self.dtype, layouts.get(n)) for n, a in data.items()}
+        inputs = {name: self._put(array) for name, array in arrays.items()}
         stages = self.build_stages(build, problem_spec["arguments"])
         problem = Problem(stages, inputs, problem_spec["reach"], problem_spec["frozen"])
         return OpenProblem(self, build, problem, problem_spec)
@@ -119,7 +142,12 @@ class OpenProblem:
 
     def shapes(self) -> Shapes:
         """Return the shape of every parameter and buffer by its name, in the canonical layout."""
-        return _shapes(self.problem.stages)
+        return _shapes(self.problem.stages, self.problem.names)
+
+    @property
+    def tied(self) -> dict[str, str]:
+        """Other name of a parameter that occurs at several places → the name it is kept under."""
+        return self.problem.tied
 
     @property
     def loss_names(self) -> list[str]:
@@ -188,7 +216,7 @@ class OpenProblem:
         """
         settings = dict(self.problem_spec["optimizer"])
         if kind == "freeze":
-            settings["arrangement"] = "together"
+            settings |= {"arrangement": "together", "rates": {}}
         networks = self.problem_spec["networks"]
         return settings, lambda names: optimizers.build(settings, networks, names)
 
@@ -210,13 +238,7 @@ class OpenProblem:
 
     def loss_shapes(self) -> dict[str, list[int] | None]:
         """Return the shape of each loss, empty for a single number."""
-        problem = self.problem
-
-        def losses(parameters: Parameters, constants: Any) -> dict[str, jax.Array]:
-            return problem.forward(parameters, constants, among=list(problem.reach))[0]
-
-        abstract = jax.eval_shape(losses, problem.trainable, problem.constants)
-        return {name: list(loss.shape) for name, loss in abstract.items()}
+        return probing.loss_shapes(self.problem)
 
     def loss_gradients(self) -> dict[str, dict[str, NDArray[Any] | None]]:
         """Return for each loss the gradient by each trained parameter, and None by a frozen one.
@@ -224,7 +246,7 @@ class OpenProblem:
         In JAX no gradient is absent once a parameter is differentiated: the gradient by a parameter
         that the loss does not reach is exactly 0.
         """
-        gradients = self._by_loss(lambda gradient: gradient)
+        gradients = probing.by_loss(self.problem, lambda gradient: gradient)
         absent = dict.fromkeys(self.problem.names)
         return {name: absent | self._canonical(gradients[name]) for name in self.problem.flow}
 
@@ -234,31 +256,13 @@ class OpenProblem:
         None stands for no gradient. Losses that reach no trained parameter are included; they are
         not differentiated.
         """
-        nonzero = self._by_loss(jnp.any)  # inside the jit, so that no gradient has to leave it
+        # jnp.any is inside the jit, so that no gradient has to leave it
+        nonzero = probing.by_loss(self.problem, jnp.any)
         absent = dict.fromkeys(self.problem.names)
         return {
             loss: absent | {n: bool(flows) for n, flows in nonzero.get(loss, {}).items()}
             for loss in self.problem.reach
         }
-
-    def _by_loss(self, reduce: Callable[[jax.Array], jax.Array]) -> dict[str, Parameters]:
-        """Return loss → parameter → ``reduce`` of the loss's gradient by the parameter.
-
-        The parameters are the trained ones.
-        """
-        problem = self.problem
-
-        @jax.jit
-        def gradients(parameters: Parameters, constants: Any) -> dict[str, Parameters]:
-            by_loss = {
-                name: jax.grad(lambda p, n=name: problem.losses(p, constants, until=n)[n])(
-                    parameters
-                )
-                for name in problem.flow
-            }
-            return jax.tree.map(reduce, by_loss)
-
-        return gradients(problem.trainable, problem.constants)
 
     def gradient_of_nothing(self, loss: str) -> dict[str, Any]:
         """Differentiate a loss that reaches no trained parameter, by no parameter.
@@ -266,19 +270,22 @@ class OpenProblem:
         Return the gradients by parameter name: in JAX an empty dict, which the harness checks.
         torch raises an error instead.
         """
-        problem = self.problem
+        return probing.gradient_of_nothing(self.problem, loss)
 
-        def value(nothing: Parameters) -> jax.Array:
-            parameters = {**problem.trainable, **nothing}
-            return problem.forward(parameters, problem.constants, among=(loss,))[0][loss]
+    def input_dtypes(self) -> dict[str, str]:
+        """Return the dtype of each input and target, such as ``float32``, by name."""
+        return probing.input_dtypes(self.problem)
 
-        return jax.grad(value)({})
+    def random_part(self) -> str | None:
+        """Return what draws random numbers when the problem runs; None where nothing does."""
+        return probing.random_part(self.problem)
 
     def train(self, plan: Mapping[str, Any]) -> dict[str, Any]:
         """Train by a plan from the loaded weights, and leave the problem unchanged.
 
         ``plan`` holds ``optimizer``, ``recipe`` (or None) and ``segments``, each with ``steps``,
-        ``rate``, ``renew`` and a problem specification for each of its ``turns``; see `Training`.
+        ``rate``, ``renew``, ``only``, ``share_forward`` and a problem specification for each of
+        its ``turns``; see `Training`.
         Return ``weights``, ``buffers``, ``outputs`` of the networks and first ``moments`` in the
         canonical layout, the ``steps`` that the optimizer counted for each parameter, and the bytes
         of its state, ``state_bytes``.
@@ -293,21 +300,20 @@ class OpenProblem:
         )
         for segment in plan["segments"]:
             turns = [self._turn(problem_spec) for problem_spec in segment["turns"]]
-            changes = {name: segment[name] for name in ("steps", "rate", "renew")}
-            training.run(turns, **changes)
+            training.run(turns, **{n: value for n, value in segment.items() if n != "turns"})
         return self._trained(training)
 
     def _trained(self, training: Training) -> dict[str, Any]:
         """Return the results of a training that has ended, as `train` describes them."""
         constants = {**self.problem.constants, "buffers": training.buffers}
+        layouts = self.problem_spec.get("layouts", {})
         outputs = self.problem.outputs(training.parameters, constants)
+        arrays = {n: v for n, v in outputs.items() if isinstance(v, jax.Array)}
         moments, steps = optimizers.memory(training.state)
         return {
             "weights": self._canonical(training.parameters),
             "buffers": self._canonical(training.buffers),
-            "outputs": {
-                n: layout.data_out(v) for n, v in outputs.items() if isinstance(v, jax.Array)
-            },
+            "outputs": {n: layout.data_out(v, layouts.get(n)) for n, v in arrays.items()},
             "moments": self._canonical(moments),
             "steps": steps,
             "state_bytes": optimizers.state_bytes(training.state),
@@ -328,16 +334,14 @@ class OpenProblem:
         return turn
 
 
-def _shapes(stages: list[Stage]) -> Shapes:
+def _shapes(stages: list[Stage], names: Collection[str]) -> Shapes:
     """Return the shape of every parameter and buffer of the stages, in the canonical layout.
 
-    The keys are canonical names.
+    The keys are canonical names; ``names`` are those that the scenario gives to parameters.
     """
-    native = {
-        name: tuple(variable.shape)
-        for stage in stages
-        for name, (_, variable) in {**stage.parameters, **stage.buffers}.items()
-    }
+    variables, _ = name_once({stage.name: stage.network for stage in stages}, names)
+    buffers = {n: variable for stage in stages for n, (_, variable) in stage.buffers.items()}
+    native = {name: tuple(variable.shape) for name, variable in {**variables, **buffers}.items()}
     return {
         name: list(shape if len(shape) < 2 else (shape[-1], shape[-2], *shape[:-2]))
         for name, shape in native.items()

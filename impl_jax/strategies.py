@@ -135,8 +135,7 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
     def forward(parameters: Parameters, constants: Constants) -> list[Any]:
         value, pullbacks = constants["data"]["x"], []
         for i, stage in enumerate(problem.stages):
-            prefix = f"{stage.name}."
-            own = {n: p for n, p in parameters.items() if n.startswith(prefix)}
+            own = problem.used_by(stage, parameters)
             crossed_in = i > 0 and problem.gradient_crosses(i - 1)
             crossed_out = problem.gradient_crosses(i)
 
@@ -155,7 +154,7 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
         grads, cotangent = Parameters(), None
         for pullback, ones in reversed(pullbacks):
             own, *entering = pullback((cotangent, ones))
-            grads |= own
+            grads = _add(grads, own)
             cotangent = entering[0] if entering else None
         return grads
 

@@ -17,11 +17,16 @@ def parameter_out(tensor: torch.Tensor) -> NDArray[np.floating]:
     return tensor.detach().cpu().numpy().copy()
 
 
-def data_in(array: NDArray[np.generic], dtype: torch.dtype) -> torch.Tensor:
-    """Return an input or target [batch, features] or [batch, channels, *space] as a tensor."""
+def data_in(
+    array: NDArray[np.generic], dtype: torch.dtype, layout: str | None = None
+) -> torch.Tensor:
+    """Return an input or target as a tensor; its ``layout`` is the canonical one, whichever.
+
+    Floats get this dtype, whole numbers stay what they are.
+    """
     return torch.tensor(array, dtype=dtype if array.dtype.kind == "f" else None)
 
 
-def data_out(tensor: torch.Tensor) -> NDArray[np.floating]:
+def data_out(tensor: torch.Tensor, layout: str | None = None) -> NDArray[np.floating]:
     """Return an output in the canonical layout, the inverse of `data_in`."""
     return tensor.detach().cpu().numpy().copy()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from impl_torch.naming import name_once
 
 Data = Mapping[str, Tensor]
 Losses = dict[str, Tensor]
@@ -63,7 +65,8 @@ class Problem:
 
     ``flow`` is ``reach`` without the frozen parameters. A loss whose flow is empty has no gradient
     and is left out of `losses`. ``built_frozen`` names the parameters that the networks froze
-    themselves when they were built.
+    themselves when they were built. ``tied`` maps the other names of a parameter that occurs at
+    several places to the one under which it is kept, see `name_once`.
     """
 
     def __init__(
@@ -74,21 +77,20 @@ class Problem:
         self.reach = reach
         trained = {loss: [n for n in names if n not in frozen] for loss, names in reach.items()}
         self.flow = {loss: names for loss, names in trained.items() if names}
-        self.parameters = dict(self._named(nn.Module.named_parameters))
-        self.buffers = {n: b for n, b in self._named(nn.Module.named_buffers) if b.ndim}
+        known = {name for names in reach.values() for name in names} | set(frozen)
+        self.parameters, self.tied = name_once(
+            {stage.name: stage.network for stage in stages}, known
+        )
+        self.buffers = {
+            f"{stage.name}.{name}": buffer
+            for stage in stages
+            for name, buffer in stage.network.named_buffers()
+            if buffer.ndim  # BatchNorm's counter is not used
+        }
         self.built_frozen = [n for n, p in self.parameters.items() if not p.requires_grad]
         self.trainable = {n: p for n, p in self.parameters.items() if n not in set(frozen)}
         self._buffers_at_start = {n: b.clone() for n, b in self.buffers.items()}
         self.require_grad(self.trainable)
-
-    def _named(self, members: Callable[[nn.Module], Iterator[tuple[str, Any]]]) -> Iterator[Any]:
-        """Yield (canonical name, tensor) for all networks: the stage's name, a dot, torch's name.
-
-        ``members`` is the method of `nn.Module` that lists parameters or buffers.
-        """
-        for stage in self.stages:
-            for name, member in members(stage.network):
-                yield f"{stage.name}.{name}", member
 
     def require_grad(self, names: Collection[str]) -> None:
         """Let these parameters require a gradient, and no others; clear every ``.grad``.
@@ -115,8 +117,9 @@ class Problem:
         Then both problems train the same tensors, as the turns of an alternating training do.
         """
         shared = self.parameters | self.buffers
-        own = [*stage.network.named_parameters(), *stage.network.named_buffers()]
-        for name, _ in own:
+        shared |= {name: shared[other] for name, other in self.tied.items()}
+        every = stage.network.named_parameters(remove_duplicate=False)
+        for name, _ in [*every, *stage.network.named_buffers()]:
             module, _, leaf = name.rpartition(".")
             if f"{stage.name}.{name}" in shared:
                 setattr(stage.network.get_submodule(module), leaf, shared[f"{stage.name}.{name}"])
@@ -174,11 +177,16 @@ class Problem:
             output = stage.network(value)
         else:
             prefix = f"{stage.name}."
-            own = {n[len(prefix) :]: p for n, p in parameters.items() if n.startswith(prefix)}
+            named = {**parameters, **self._tied_among(parameters)}
+            own = {n[len(prefix) :]: p for n, p in named.items() if n.startswith(prefix)}
             output = torch.func.functional_call(stage.network, own, (value,))
         selected = self.flow if among is None else among
         losses = {n: f(output, self.data) for n, f in stage.losses.items() if n in selected}
         return output, losses
+
+    def _tied_among(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return those of these tensors that are tied, by their other names."""
+        return {name: parameters[n] for name, n in self.tied.items() if n in parameters}
 
     def losses(
         self,

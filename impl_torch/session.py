@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from impl_torch import compiling, layout, optimizers, partial_freeze, program, recipes, runtime
+from impl_torch import (
+    compiling,
+    layout,
+    optimizers,
+    partial_freeze,
+    probing,
+    program,
+    recipes,
+    runtime,
+)
 from impl_torch.problem import Problem, Stage
 from impl_torch.recipes import RECIPES
 from impl_torch.strategies import STRATEGIES
@@ -39,7 +46,7 @@ class Session:
     def __init__(self, device: str, dtype: str, cache: str | None = None) -> None:
         runtime.configure()
         self.device = runtime.device(device)
-        self.dtype = runtime.DTYPES[dtype]
+        self.dtype, self.precision = runtime.DTYPES[dtype], dtype
         # an attribute, because the folder is removed when this object is deleted
         self._own_cache = None if cache else tempfile.TemporaryDirectory(prefix="cascade-bench-")
         self.cache = Path(cache or self._own_cache.name)  # type: ignore[union-attr]
@@ -56,9 +63,20 @@ class Session:
         """Return ``size`` bytes of arrays on this device, to check the reading of memory by."""
         return list(runtime.allocate(size, self.device))
 
-    def shapes(self, build: Callable[..., list[Stage]], arguments: Mapping[str, Any]) -> Shapes:
-        """Return the shape of every parameter and buffer by its name, in the canonical layout."""
-        return _shapes(build(**arguments))
+    def shapes(
+        self,
+        build: Callable[..., list[Stage]],
+        arguments: Mapping[str, Any],
+        names: Collection[str] = (),
+    ) -> Shapes:
+        """Return the shape of every parameter and buffer by its name, in the canonical layout.
+
+        Args:
+            build: the function that returns the scenario's stages.
+            arguments: of ``build``.
+            names: that the scenario gives to parameters; they decide the name of a tied one.
+        """
+        return _shapes(Problem(build(**arguments), {}, {"": list(names)}, []))
 
     def open(
         self, build: Callable[..., list[Stage]], problem_spec: Mapping[str, Any], data: Arrays
@@ -69,10 +87,14 @@ class Session:
             build: the function that returns the scenario's stages.
             problem_spec: the scenario as plain data: ``arguments`` of ``build``, names of the
                 ``networks``, ``reach`` (loss → parameters that it reaches), names of the ``frozen``
-                parameters, and ``optimizer``.
+                parameters, ``optimizer``, and ``layouts`` of the data and of outputs.
             data: arrays in the canonical layout (torch's), by name.
         """
-        inputs = {n: layout.data_in(a, self.dtype).to(self.device) for n, a in data.items()}
+        layouts = problem_spec.get("layouts", {})
+        inputs = {
+            n: layout.data_in(a, self.dtype, layouts.get(n)).to(self.device)
+            for n, a in data.items()
+        }
         stages = self.build_stages(build, problem_spec["arguments"])
         problem = Problem(stages, inputs, problem_spec["reach"], problem_spec["frozen"])
         return OpenProblem(self, build, problem, problem_spec)
@@ -109,7 +131,12 @@ class OpenProblem:
 
     def shapes(self) -> Shapes:
         """Return the shape of every parameter and buffer by its name, in the canonical layout."""
-        return _shapes(self.problem.stages)
+        return _shapes(self.problem)
+
+    @property
+    def tied(self) -> dict[str, str]:
+        """Other name of a parameter that occurs at several places → the name it is kept under."""
+        return self.problem.tied
 
     @property
     def loss_names(self) -> list[str]:
@@ -224,26 +251,24 @@ class OpenProblem:
         self.problem.losses(among=(loss,))[loss].backward()
         return {n: p.grad for n, p in self.problem.parameters.items() if p.grad is not None}
 
-    def kink_distance(self) -> float:
-        """Return the smallest distance of any activation from a kink.
+    def input_dtypes(self) -> dict[str, str]:
+        """Return the dtype of each input and target, such as ``float32``, by name."""
+        return probing.input_dtypes(self.problem)
 
-        It is relative to the largest absolute value of the activation's tensor. At a kink two
-        frameworks may return different gradients, and both be right. ReLU and LeakyReLU have a kink
-        at 0; max-pooling has one where the two largest values of a window are equal. Two zeros in a
-        window behind a ReLU are no kink: the ReLU stops the gradient of either.
-        """
-        distances = [1.0]
-        with torch.no_grad(), _inputs_of_kinked() as inputs:
-            self.problem.losses(among=self.problem.reach)
-        for module, value in inputs:
-            distances.append(float(_kink_distance(module, value) / value.abs().max()))
-        return min(distances)
+    def random_part(self) -> str | None:
+        """Return what draws random numbers when the problem runs; None where nothing does."""
+        return probing.random_part(self.problem)
+
+    def kink_distance(self) -> float:
+        """Return the smallest distance of any activation from a kink, relative to its tensor."""
+        return probing.kink_distance(self.problem)
 
     def train(self, plan: Mapping[str, Any]) -> dict[str, Any]:
         """Train by a plan from the loaded weights, and leave the problem unchanged.
 
         ``plan`` holds ``optimizer``, ``recipe`` (or None) and ``segments``, each with ``steps``,
-        ``rate``, ``renew`` and a problem specification for each of its ``turns``; see `Training`.
+        ``rate``, ``renew``, ``only``, ``share_forward`` and a problem specification for each of
+        its ``turns``; see `Training`.
         Return ``weights``, ``buffers``, ``outputs`` of the networks and first ``moments`` in the
         canonical layout, the ``steps`` that the optimizer counted for each parameter, and the bytes
         of its state, ``state_bytes``.
@@ -253,8 +278,7 @@ class OpenProblem:
         training = Training(plan["optimizer"], self.problem_spec["networks"], plan["recipe"])
         for segment in plan["segments"]:
             turns = [self._turn(problem_spec) for problem_spec in segment["turns"]]
-            changes = {name: segment[name] for name in ("steps", "rate", "renew")}
-            training.run(turns, **changes)
+            training.run(turns, **{n: value for n, value in segment.items() if n != "turns"})
         trained = self._trained(training)
         problem.load(start)
         problem.require_grad(problem.trainable)
@@ -263,16 +287,16 @@ class OpenProblem:
     def _trained(self, training: Training) -> dict[str, Any]:
         """Return the results of a training that has ended, as `train` describes them."""
         problem, weights = self.problem, self.weights()
+        layouts = self.problem_spec.get("layouts", {})
         buffers = {n: layout.parameter_out(b) for n, b in problem.buffers.items()}
         with torch.no_grad():
             outputs = problem.outputs()  # in train mode this moves the buffers once more
+        arrays = {n: v for n, v in outputs.items() if isinstance(v, torch.Tensor)}
         moments, steps = optimizers.memory(training.steppers, problem.parameters)
         return {
             "weights": weights,
             "buffers": buffers,
-            "outputs": {
-                n: layout.data_out(v) for n, v in outputs.items() if isinstance(v, torch.Tensor)
-            },
+            "outputs": {n: layout.data_out(v, layouts.get(n)) for n, v in arrays.items()},
             "moments": {n: layout.parameter_out(m) for n, m in moments.items()},
             "steps": steps,
             "state_bytes": optimizers.state_bytes(training.steppers),
@@ -299,7 +323,7 @@ class OpenProblem:
         """
         settings = dict(self.problem_spec["optimizer"])
         if kind == "freeze":
-            settings["arrangement"] = "together"
+            settings |= {"arrangement": "together", "rates": {}}
         return optimizers.build(settings, self.problem_spec["networks"], recipe.optimized)
 
     def _clear(self) -> None:
@@ -307,41 +331,7 @@ class OpenProblem:
         self.problem.require_grad(self.problem.trainable)
 
 
-def _shapes(stages: list[Stage]) -> Shapes:
-    """Return the shape of every parameter and buffer of the stages, by its canonical name."""
-    return {
-        f"{stage.name}.{name}": list(tensor.shape)
-        for stage in stages
-        for name, tensor in _parameters_and_buffers(stage.network)
-    }
-
-
-def _parameters_and_buffers(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield (name, tensor) of parameters and buffers, but not BatchNorm's unused counter."""
-    yield from network.named_parameters()
-    yield from ((name, b) for name, b in network.named_buffers() if b.ndim)
-
-
-@contextmanager
-def _inputs_of_kinked() -> Iterator[list[tuple[nn.Module, torch.Tensor]]]:
-    """Yield a list that collects (module, input) of every module with a kink as it runs."""
-    recorded: list[tuple[nn.Module, torch.Tensor]] = []
-
-    def record(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        if isinstance(module, (nn.ReLU, nn.LeakyReLU, nn.MaxPool2d)):
-            recorded.append((module, inputs[0].detach().clone()))
-
-    handle = nn.modules.module.register_module_forward_pre_hook(record)
-    try:
-        yield recorded
-    finally:
-        handle.remove()
-
-
-def _kink_distance(module: nn.Module, value: torch.Tensor) -> torch.Tensor:
-    """Return the smallest distance of any element of the module's input from a kink."""
-    if not isinstance(module, nn.MaxPool2d):
-        return value.abs().min()
-    windows = F.unfold(value.flatten(0, 1)[:, None], module.kernel_size, stride=module.stride)
-    largest, second = windows.topk(2, dim=1).values.unbind(1)
-    return (largest - second)[largest > 0].min()
+def _shapes(problem: Problem) -> Shapes:
+    """Return the shape of every parameter and buffer of a problem, by its canonical name."""
+    tensors = problem.parameters | problem.buffers
+    return {name: list(tensor.shape) for name, tensor in tensors.items()}

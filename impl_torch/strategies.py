@@ -116,6 +116,8 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
 
     def backward(segments: list[tuple[list[Tensor], Tensor | None]]) -> None:
         for roots, leaf in reversed(segments):
+            if leaf is not None and leaf.grad is None:  # only tied parameters came back
+                roots, leaf = roots[:-1], None
             cotangents = [None] * len(roots) if leaf is None else [None] * (len(roots) - 1)
             if roots:
                 torch.autograd.backward(

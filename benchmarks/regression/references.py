@@ -14,7 +14,8 @@ from pathlib import Path
 
 from benchmarks.harness.launches import signal_safe_wait
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
-from benchmarks.harness.launches.problems import ProblemFiles, UnreliableReference, disagreement
+from benchmarks.harness.launches.problems import ProblemFiles, disagreement
+from benchmarks.harness.launches.unreliable import UnreliableReference
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.paths import ROOT

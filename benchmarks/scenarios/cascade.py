@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.scenarios.layouts import IMAGE
 from benchmarks.scenarios.spec import (
     Array,
     Expected,
@@ -31,6 +32,9 @@ NOTHING_LEFT_OF_LOSS1 = (
     Expected("torch", "frozen_net1", "loss1", "RuntimeError", "does not require grad"),
     Expected("jax", "frozen_net1", "loss1", None),  # jax.grad by nothing returns nothing
 )
+
+
+PAIR_DATA = ("x", "target1", "target2")
 
 
 def _conv_parameters(first: str = "net1", second: str = "net2", **_: Any) -> Parameters:
@@ -78,6 +82,7 @@ CONV_CASCADE = Scenario(
     structure=(),
     parameters=_conv_parameters,
     data=_conv_data,
+    layouts=dict.fromkeys((*PAIR_DATA, "net1", "net2"), IMAGE),
     variants={"-": Variant(networks=BOTH, flow=FORWARD_ONLY)},
     optimizer=Optimizer("adam", {"lr": 1e-3}, "groups"),
     zero_gradient=("net1.conv.bias", "net2.conv.bias"),  # InstanceNorm subtracts the mean
@@ -94,6 +99,7 @@ CONV_CASCADE_SINGLE = Scenario(
     structure=(),
     parameters=_conv_single_parameters,
     data=_conv_data,
+    layouts=dict.fromkeys(PAIR_DATA, IMAGE),
     variants={
         "-": Variant(
             networks=("net.stage1", "net.stage2"),
@@ -231,6 +237,7 @@ THREE_NETWORK_CASCADE = Scenario(
     structure=("channels",),
     parameters=_three_parameters,
     data=_three_data,
+    layouts=dict.fromkeys(("x", "target1", "target3", *THREE), IMAGE),
     variants={
         "plain": Variant(networks=THREE, flow={"loss1": ("net1",), "loss3": THREE}),
         "stop_before_net2": Variant(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scenarios.cascade import CONV_CASCADE
+from benchmarks.scenarios.layouts import IMAGE
 from benchmarks.scenarios.spec import (
     Optimizer,
     Parameter,
@@ -111,6 +112,7 @@ ATTENTION = Scenario(
     structure=("channels",),
     parameters=_attention_parameters,
     data=_attention_data,
+    layouts=dict.fromkeys(("x", "backbone", "attention"), IMAGE),
     buffers=_attention_buffers,
     variants={
         "gamma0": _attention_variant(0.0, "running"),
@@ -167,6 +169,7 @@ FROZEN_PREFIX = Scenario(
     structure=("channels",),
     parameters=_vgg_parameters,
     data=_vgg_data,
+    layouts={"x": IMAGE, "front": IMAGE},
     variants={
         "-": Variant(("front", "back"), {"loss": ("front", "back")}, frozen=("front",)),
     },
@@ -227,6 +230,7 @@ FROZEN_IN_CONSTRUCTOR = Scenario(
     structure=("width",),
     parameters=_lenet_parameters,
     data=_lenet_data,
+    layouts={"x": IMAGE, "features": IMAGE},
     variants={"-": Variant(LENET, {"loss": LENET}, frozen=("features",))},
     optimizer=Optimizer("sgd", {"lr": 1e-2}, "together"),
     seeds={("-", "seed"): 4, ("-", "small"): 72, ("-", "medium"): 34, ("-", "large"): 13},
@@ -242,6 +246,7 @@ ONLY_NEW_LAYER = Scenario(
     structure=("width",),
     parameters=_last_layer_parameters,
     data=_lenet_data,
+    layouts={"x": IMAGE, "features": IMAGE},
     variants={"-": Variant(LAST, {"loss": LAST}, frozen=("features", "hidden"))},
     optimizer=Optimizer(
         "adam", {"lr": 1e-3, "betas": (0.9, 0.999), "weight_decay": 1e-5}, "together"
@@ -257,6 +262,7 @@ STAGED_UNFREEZE = Scenario(
     structure=("width",),
     parameters=_lenet_parameters,
     data=_lenet_data,
+    layouts={"x": IMAGE, "features": IMAGE},
     variants={
         "phase1": Variant(LENET, {"loss": LENET}, frozen=("features",)),
         "phase2": Variant(LENET, {"loss": LENET}),

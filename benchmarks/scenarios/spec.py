@@ -109,7 +109,7 @@ class Variant:
     def allowed(self) -> dict[str, tuple[str, ...]]:
         """Return loss → the networks that it may change: reached, and not frozen."""
         return {
-            loss: tuple(net for net in reached if net not in self.frozen)
+            loss: tuple(net for net in reached if not matches(net, self.frozen))
             for loss, reached in self.flow.items()
         }
 
@@ -132,13 +132,17 @@ class Segment:
     """Describe a part of a training: ``steps`` rounds, each of which takes every turn in order.
 
     ``turns`` are names of variants. Before the first round the learning rates are multiplied by
-    ``rate``: in place, or with ``renew`` by starting new optimizers without state.
+    ``rate``: those of the parameter groups in ``only``, named as in `Optimizer.rates`, or all if
+    it is empty; in place, or with ``renew`` by starting new optimizers without state. With
+    ``share_forward`` the network in front runs forward once a round, for both turns.
     """
 
     steps: int
     turns: tuple[str, ...] = ("-",)
     rate: float = 1.0
     renew: bool = False
+    only: tuple[str, ...] = ()
+    share_forward: bool = False
 
 
 @dataclass(frozen=True)
@@ -197,6 +201,8 @@ class Scenario:
         optimizer: The optimizer of every variant that has none of its own.
         family: The module of each implementation that holds the builder.
         zero_gradient: Parameters whose gradient is 0 by mathematics, and noise when computed.
+        layouts: How JAX gets the data, by entry, and what networks return, by network: a key of
+            `layouts.LAYOUTS`.
         trainings: Trainings that the checks run, with the end that they must come to.
         expected: Outcomes of asking for a gradient that does not exist.
         buffers: Returns running statistics and the like, as ``parameters`` does.
@@ -221,6 +227,7 @@ class Scenario:
     optimizer: Optimizer
     family: str = ""
     zero_gradient: tuple[str, ...] = ()
+    layouts: Mapping[str, str] = field(default_factory=dict)
     trainings: tuple[Training, ...] = ()
     expected: tuple[Expected, ...] = ()
     buffers: Callable[..., Parameters] | None = None
@@ -309,6 +316,7 @@ class Scenario:
             },
             "frozen": frozen,
             "optimizer": self.optimizer_of(variant).as_dict(),
+            "layouts": dict(self.layouts),
         }
 
 

@@ -125,7 +125,7 @@ def load(
         bare = {path: run for path, run in bare.items() if runs[path]}
     if errors and not bare:
         raise errors[0]
-    if leave_out:
+    if leave_out is not None:
         for error in errors:
             leave_out(error)
     return [run for run in runs.values() if run]

@@ -15,6 +15,8 @@ from benchmarks.paths import ROOT
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
+from benchmarks.scenarios.external.frozen import shortest
+from benchmarks.scenarios.external.guesses import layout_guesses
 from tests.helpers.external_scenarios import Change, write
 
 FLOW = '{"loss1": ("net1",), "loss2": BOTH}'
@@ -41,6 +43,19 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "no_flow": (FLOW, "{}", "no flow; say for each loss the networks it reaches"),
     "flow": (FLOW, '{"loss1": ("net7",)}', "flow['loss1'] names 'net7', which no parameter has"),
     "frozen": (FLOW, f'{FLOW}, frozen=("net1.conv",)', "frozen names 'net1.conv', which no"),
+    "near_miss": (FLOW, f'{FLOW}, frozen=("net1.linaer",)', "did you mean 'net1.linear' or"),
+    "without_network": (FLOW, f'{FLOW}, frozen=("linear",)', "did you mean 'net1.linear' or"),
+    "layout_of_nothing": (
+        "    data=data,",
+        """    data=data, layouts={"y": "image"},""",
+        "'y'; allo",
+    ),
+    "layout": (
+        "    data=data,",
+        """    data=data, layouts={"x": "picture"},""",
+        "image, sequence, as",
+    ),
+    "flat_image": ("    data=data,", """    data=data, layouts={"x": "image"},""", "shape [2, 3]"),
     "all_frozen": (FLOW, f"{FLOW}, frozen=BOTH", "nothing is left to train"),
     "outside": ("networks=BOTH", 'networks=("net1",)', "'net2.linear.weight' is in none of"),
     "optimizer": (ADAM, '"adagrad", {"lr": 1e-3}', "the optimizer is 'adagrad'; allowed: adam, "),
@@ -202,3 +217,55 @@ def test_pytest_ends_with_exit_code_4_and_the_same_line(tmp_path: Path) -> None:
         "ERROR: broken.py: broken: no networks; name"
     )
     assert "Traceback" not in completed.stderr + completed.stdout
+
+
+def test_layout_that_nobody_declares_is_said_with_what_to_write(tmp_path: Path) -> None:
+    tokens: Change = ("shape = (batch, width)", "shape = (batch, 5, width)")
+    write(tmp_path, "torch_only", spec=tokens)
+    write(tmp_path, "tokens", spec=tokens, parts=("torch", "jax"))
+    declared = write(tmp_path, "declared", spec=tokens, parts=("torch", "jax"))
+    names = '("x", "target1", "target2")'
+    text = declared.read_text().replace(
+        "    structure=", f'    layouts=dict.fromkeys({names}, "sequence"),\n    structure='
+    )
+    declared.write_text(text)
+    (line,) = layout_guesses(loading.load([tmp_path]))
+    assert line == (
+        "tokens.py: tokens: no layout is declared for x [2, 5, 3], target1 [2, 5, 3], target2 "
+        "[2, 5, 3]: JAX gets the second axis last, as of an image with its channels; declare "
+        "layouts={'x': 'image'} if that is right, 'sequence' or 'as it is' if it is not"
+    )
+
+
+@pytest.mark.parametrize(
+    "frozen",
+    [
+        '("net1",)',
+        '("net1.linear",)',
+        '("net1.linear.weight", "net1.linear.bias")',
+        '("net1.linear.bias", "net1")',
+    ],
+)
+@pytest.mark.parametrize("reached", ['("net1",)', '("net1.linear",)'])
+def test_what_is_frozen_is_the_same_by_whichever_names(
+    frozen: str, reached: str, tmp_path: Path
+) -> None:
+    """``list``, the recipes that need a frozen front, flow and checks all read these."""
+    new = f'{{"loss1": {reached}, "loss2": BOTH}}, frozen={frozen}'
+    file = write(tmp_path, "frozen", spec=(FLOW, new))
+    (scenario,) = loading.load([file])
+    variant = scenario.variants["-"]
+    assert variant.frozen == ("net1",)
+    assert variant.allowed == {"loss1": (), "loss2": ("net2",)}
+    assert variant.frozen_in_front
+    assert scenario.problem_spec("-", "seed")["frozen"] == [
+        "net1.linear.weight",
+        "net1.linear.bias",
+    ]
+
+
+def test_layer_is_frozen_as_a_whole_only_if_it_is_at_every_size() -> None:
+    small, large = ["a.0.w", "a.1.w", "b.w"], ["a.0.w", "a.1.w", "a.2.w", "b.w"]
+    assert shortest(("a.0", "a.1.w"), [small]) == ("a",)
+    assert shortest(("a.0", "a.1.w"), [small, large]) == ("a.0", "a.1")
+    assert shortest(("b.w", "a.0"), [small, large]) == ("b", "a.0")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.harness.launches.pool import Pool
-from benchmarks.harness.launches.problems import ProblemFiles, ReferencesDisagree, disagreement
+from benchmarks.harness.launches.problems import ProblemFiles, disagreement
+from benchmarks.harness.launches.unreliable import ReferencesDisagree, WronglyDeclared
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.protocol.arrays import read_arrays, write_arrays
 
@@ -71,6 +73,21 @@ def test_references_of_both_frameworks_are_computed_at_once(files: ProblemFiles)
     both = threading.Barrier(2, timeout=60)  # raises where the other does not begin meanwhile
     launches = (FakeLaunch(framework, WEIGHT, both.wait) for framework in ("torch", "jax"))
     assert set(compute(files, *launches)) == {"torch", "jax"}
+
+
+def test_elements_that_are_noise_in_both_references_are_marked_in_their_files(
+    files: ProblemFiles,
+) -> None:
+    torch, jax = np.array([[3.0, 1e-17]]), np.array([[3.0, -2e-17]])
+    paths = compute(files, FakeLaunch("torch", torch), FakeLaunch("jax", jax))
+    for path in paths.values():
+        assert read_arrays(path)["zero/net1.w"].tolist() == [[False, True]]
+
+
+def test_gradient_that_is_declared_zero_and_is_not_stops_the_group(files: ProblemFiles) -> None:
+    files.spec = replace(files.spec, zero_gradient=("net1.w",))
+    with pytest.raises(WronglyDeclared, match=r"net1\.w: zero_gradient declares its true"):
+        compute(files, FakeLaunch("torch", WEIGHT))
 
 
 def test_disagreement_is_found_in_any_tensor(files: ProblemFiles) -> None:

@@ -63,8 +63,8 @@ FAULTS = (
     Fault(
         "difference_relative_to_the_largest_tensor",
         "benchmarks/harness/protocol/equivalence.py",
-        "relative(gradients[name], true)",
-        "relative(gradients[name], true) * float(np.linalg.norm(true)) / 10",
+        "relative(gradient, true)",
+        "relative(gradient, true) * float(np.linalg.norm(true)) / 10",
         "an absolute difference is taken for a relative one",
         (OWN_NORM, NOT_THE_SAME),
     ),
@@ -130,7 +130,7 @@ FAULTS = (
     Fault(
         "zero_gradient_held_to_the_wide_bound",
         "benchmarks/harness/protocol/equivalence.py",
-        "times = ZERO_GRADIENT_LONG if long else ZERO_GRADIENT",
+        "times = ZERO_GRADIENT_LONG if long_sums else ZERO_GRADIENT",
         "times = ZERO_GRADIENT_LONG",
         "the bound of long sums everywhere",
         (f"{RULES}::test_zero_gradient_is_held_to_its_networks_norm",),
@@ -202,8 +202,8 @@ FAULTS = (
     Fault(
         "disagreement_of_the_references_ignored",
         "benchmarks/harness/launches/problems.py",
-        "            if problem:\n                raise ReferencesDisagree",
-        "            if problem is NotImplemented:\n                raise ReferencesDisagree",
+        "        if problem:\n            raise ReferencesDisagree",
+        "        if problem is NotImplemented:\n            raise ReferencesDisagree",
         "whichever framework ran first is the truth",
         (f"{PROBLEMS}::test_references_that_differ_by_more_than_rounding_stop_the_group",),
     ),
@@ -276,8 +276,8 @@ FAULTS = (
     Fault(
         "update_held_to_the_weight_and_not_to_its_change",
         "benchmarks/harness/worker/gate.py",
-        "limit = allowed * _norm(change)",
-        "limit = allowed * _norm(expected[name])",
+        "limit = allowed * _norm(right - was)",
+        "limit = allowed * _norm(right)",
         "a step that does nothing is close enough to the right weights",
         (UPDATE_SHARE,),
     ),

@@ -30,6 +30,8 @@ TWINS = (
     "optimizers.py",
     "compiling.py",
     "program.py",
+    "naming.py",
+    "probing.py",
     "layout.py",
     "gemms.py",
     "runtime.py",
@@ -148,6 +150,7 @@ ARROWS = {
         "benchmarks.scenarios.external",
         "results",
         "results.records",
+        "results.terminal",
     ),
     "benchmarks.evaluation": (
         "benchmarks.harness.launches",

@@ -8,30 +8,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.launches import zero_gradients
+from benchmarks.harness.launches.drawing import draw_arrays
 from benchmarks.harness.launches.launch import Launch, WorkerFailed
+from benchmarks.harness.launches.unreliable import ReferencesDisagree, WrongFlow, WronglyDeclared
 from benchmarks.harness.protocol import equivalence, flow
 from benchmarks.harness.protocol.arrays import read_arrays, select_prefix, write_arrays
 from benchmarks.harness.protocol.cells import UNFROZEN
 from benchmarks.scenarios import CATALOGUE, Scenario
-from benchmarks.scenarios.external import errors
 from benchmarks.scenarios.spec import part_of
 
 Matrix = dict[str, dict[str, str]]  # loss → network → value, zero or absent
 Flows = dict[tuple[str, str], dict[str, Matrix]]  # (scenario, variant) → framework → its matrix
-
-
-class UnreliableReference(Exception):
-    """Raised when a float64 reference cannot be relied on, so that no cell can be checked."""
-
-    outcome = "wrong_gradients"
-
-
-class ReferencesDisagree(UnreliableReference):
-    """Raised when the float64 references of the two frameworks differ by more than rounding."""
-
-
-class WrongFlow(UnreliableReference):
-    """Raised when a loss changes a network that it must not change, or does not change one."""
 
 
 class ProblemFiles:
@@ -55,7 +43,7 @@ class ProblemFiles:
         self.spec = CATALOGUE[scenario]
         self.variant, self.size = variant, size
         self.problem_spec = self.spec.problem_spec(variant, size)
-        weights, data = _draw(self.spec, variant, size)
+        weights, data = draw_arrays(self.spec, variant, size)
         self._folder = tempfile.TemporaryDirectory(prefix="cascade-bench-")
         self.folder = Path(self._folder.name)
         write_arrays(self.weights, weights)
@@ -66,6 +54,11 @@ class ProblemFiles:
     def problem(self) -> tuple[str, str, str]:
         """Return scenario, variant and size."""
         return self.spec.name, self.variant, self.size
+
+    @property
+    def place(self) -> tuple[Scenario, str, str]:
+        """Return the scenario itself, variant and size."""
+        return self.spec, self.variant, self.size
 
     @property
     def weights(self) -> str:
@@ -157,12 +150,13 @@ class Float64References:
             phase: of the cells.
 
         Returns:
-            Framework → path of an .npz file with ``gradient/…``, and in phase ``step`` also with
-            ``start/…`` before the step and ``updated/…`` after it. The frameworks in `failures`
-            are left out.
+            Framework → path of an .npz file with ``gradient/…``; with ``zero/…``, the elements
+            whose true gradient is 0, of parameters that have any; and in phase ``step`` with
+            ``start/…`` before the step and ``updated/…`` after it. Without those in `failures`.
 
         Raises:
             ReferencesDisagree: the references of two frameworks differ by more than rounding.
+            WronglyDeclared: a gradient that the scenario declares to be 0 is not.
             WrongFlow: the flow of a scenario of this suite is not the one declared.
             WorkerError: a worker failed over a scenario of this suite, or is gone.
         """
@@ -287,19 +281,27 @@ class Float64References:
         self._examined.add(launch.framework)
 
     def _demand_agreement(self, paths: Mapping[str, str], kind: str, step: bool) -> None:
-        """Raise `ReferencesDisagree` unless the references of both frameworks agree.
+        """Check the references against each other and the spec, and mark their zero elements.
 
         Args:
             paths: framework → file of its reference.
             kind: ``backward`` or ``freeze``.
             step: whether the references include an optimizer step.
+
+        Raises:
+            ReferencesDisagree, WronglyDeclared: see `compute`.
         """
         key = (*sorted(paths), kind, step)
-        if len(paths) == 2 and key not in self._agreeing:
-            problem = disagreement(self.files, *(read_arrays(path) for path in paths.values()))
-            if problem:
-                raise ReferencesDisagree(f"the frameworks' float64 references differ: {problem}")
-            self._agreeing.add(key)
+        if key in self._agreeing:
+            return
+        references = {path: read_arrays(path) for path in paths.values()}
+        problem = disagreement(self.files, *references.values()) if len(paths) == 2 else None
+        if problem:
+            raise ReferencesDisagree(f"the frameworks' float64 references differ: {problem}")
+        problem = zero_gradients.mark(*self.files.place, references)
+        if problem:
+            raise WronglyDeclared(problem)
+        self._agreeing.add(key)
 
 
 def _implementation(spec: Scenario, framework: str) -> str:
@@ -307,20 +309,6 @@ def _implementation(spec: Scenario, framework: str) -> str:
     if spec.file:
         return f"{part_of(spec.file, framework).name}: {spec.name}"
     return f"impl_{framework}/{spec.family}.py: {spec.name}"
-
-
-def _draw(spec: Scenario, variant: str, size: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the weights and the data of a problem, each name → array.
-
-    An exception in a user's own spec becomes a `SpecError` of one line.
-    """
-    try:
-        return spec.draw(variant, size)
-    except Exception as error:
-        if spec.file is None:
-            raise
-        task = f"drawing {spec.name} at size {size!r}"
-        raise errors.SpecError(f"{errors.format_error(error, spec.file)} ({task})") from error
 
 
 def disagreement(
@@ -333,12 +321,14 @@ def disagreement(
         one: ``gradient/<parameter>`` of every parameter.
         other: the same, of another framework or version.
     """
+    first, second = (select_prefix(arrays, "gradient") for arrays in (one, other))
     return equivalence.compare(
-        select_prefix(one, "gradient"),
-        select_prefix(other, "gradient"),
+        first,
+        second,
         allowed=equivalence.REFERENCES_AGREE,
         dtype="float64",
         networks=list(files.spec.variants[files.variant].networks),
         zero_gradient=files.spec.zero_gradient,
+        zero_elements=zero_gradients.find(*files.place, first, second),
         long_sums=equivalence.long_sums(files.spec.kink_margin(files.variant, files.size)),
     ).problem

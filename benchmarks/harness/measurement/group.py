@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
-from benchmarks.harness.launches.problems import UnreliableReference
+from benchmarks.harness.launches.unreliable import UnreliableReference
 from benchmarks.harness.measurement import peak_memory
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers

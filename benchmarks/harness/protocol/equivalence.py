@@ -1,8 +1,8 @@
 """Decide whether two gradients are the same, by rules whose bounds are derived or measured.
 
-A difference is relative to the tensor's own Euclidean norm, as rounding is. A tensor whose true
-gradient is zero has no scale of its own and is compared with its network's norm. Names, shapes and
-dtypes must be equal, and NaN or infinity never passes.
+A difference is relative to the tensor's own Euclidean norm, as rounding is. A tensor, or an element
+of one, whose true gradient is zero has no scale of its own and is compared with its network's norm.
+Names, shapes and dtypes must be equal, and NaN or infinity never passes.
 """
 
 from __future__ import annotations
@@ -70,6 +70,17 @@ def long_sums(kink_margin: float | None) -> bool:
     return tolerance("float32", kink_margin) > ROUNDING
 
 
+def zero_bound(dtype: str, *, long_sums: bool) -> float:
+    """Return the largest element, as a share of its network's norm, of a gradient that is 0.
+
+    Args:
+        dtype: float32 or float64, in which the gradient is computed.
+        long_sums: whether it is the sum of 6·10⁴ terms or more, as from size `medium` up.
+    """
+    times = ZERO_GRADIENT_LONG if long_sums else ZERO_GRADIENT
+    return times * EPS[dtype]
+
+
 def network_of(name: str, networks: list[str]) -> str:
     """Return the network that a parameter belongs to; its own name where it belongs to none."""
     return next((net for net in networks if name.startswith(f"{net}.")), name)
@@ -103,6 +114,7 @@ def compare(
     dtype: str,
     networks: list[str],
     zero_gradient: tuple[str, ...] = (),
+    zero_elements: Mapping[str, NDArray[np.bool_]] | None = None,
     long_sums: bool | None = None,
 ) -> Difference:
     """Compare gradients with the float64 reference, tensor by tensor.
@@ -114,6 +126,8 @@ def compare(
         dtype: that every gradient must have.
         networks: names, to find the norm that a zero gradient is compared with.
         zero_gradient: parameters whose true gradient is 0.
+        zero_elements: parameter → elements whose true gradient is 0, as `zero_elements.find` finds
+            them in the references. The other elements are compared as if these did not exist.
         long_sums: whether such a gradient is the sum of 6·10⁴ terms or more, as from size `medium`
             up. None reads it off ``allowed``, which says nothing of it in float64.
 
@@ -125,28 +139,42 @@ def compare(
     if problem:
         return Difference(float("nan"), "", problem)
     long = allowed > ROUNDING if long_sums is None else long_sums
-    times = ZERO_GRADIENT_LONG if long else ZERO_GRADIENT
-    scales = norms(reference, networks) if zero_gradient else {}
+    masks = {n: np.ones(a.shape, bool) for n, a in reference.items() if n in zero_gradient}
+    masks = {**(zero_elements or {}), **masks}
+    bound, scales = zero_bound(dtype, long_sums=long), norms(reference, networks) if masks else {}
     worst, problems = (0.0, ""), []
     parameters: dict[str, float] = {}
     for name, true in reference.items():
-        if name in zero_gradient:
-            limit = times * EPS[dtype] * scales[network_of(name, networks)]
-            problems.append(_zero_problem(name, gradients[name], limit))
-            continue
-        error = parameters[name] = relative(gradients[name], true)
+        gradient, mask = gradients[name], masks.get(name)
+        if mask is not None:
+            limit = bound * scales[network_of(name, networks)]
+            problems.append(_zero_problem(name, gradient[mask], limit, bool(np.all(mask))))
+            if np.all(mask):
+                continue
+            gradient, true = gradient[~mask], true[~mask]
+        error = parameters[name] = relative(gradient, true)
         worst = max(worst, (error, name))
         if not error <= allowed:  # NaN is not
             problems.append(f"{name}: relative difference {error:.2g}, allowed {allowed:.2g}")
     return Difference(*worst, next(filter(None, problems), None), parameters)
 
 
-def _zero_problem(name: str, gradient: NDArray[Any], limit: float) -> str | None:
-    """Return a sentence about a gradient that should be 0 and has an element above the limit."""
+def _zero_problem(name: str, gradient: NDArray[Any], limit: float, whole: bool) -> str | None:
+    """Return a sentence about a gradient that should be 0 and has an element above the limit.
+
+    Args:
+        name: of the parameter.
+        gradient: the elements that should be 0.
+        limit: largest absolute value that rounding explains.
+        whole: whether these are all elements of the parameter.
+    """
     size = float(np.max(np.abs(gradient)))
     if size <= limit:
         return None
-    return f"{name}: its true gradient is 0, found {size:.2g} > {limit:.2g}"
+    which = (
+        "its true gradient is 0" if whole else f"the true gradient of {gradient.size} elements is 0"
+    )
+    return f"{name}: {which}, found {size:.2g} > {limit:.2g}"
 
 
 def _malformed(gradients: Arrays, reference: Arrays, dtype: str) -> Iterator[str]:

@@ -73,6 +73,7 @@ class ShapesRequest(TypedDict):
     family: str  # module of the implementation, or path of a user's own spec
     build: str  # function in this module that builds the networks
     arguments: dict[str, Any]  # sizes that the function takes
+    names: NotRequired[list[str] | None]  # names that the scenario gives to parameters
 
 
 class ProblemSpec(TypedDict):
@@ -86,6 +87,7 @@ class ProblemSpec(TypedDict):
     flow: dict[str, list[str]]  # loss → parameters that it may change
     frozen: list[str]  # parameters that must not change
     optimizer: dict[str, Any]  # kind, settings, arrangement over networks, rates of layers
+    layouts: NotRequired[dict[str, str]]  # input, target or network → image, sequence, as it is
 
 
 class OpenRequest(TypedDict):
@@ -143,8 +145,10 @@ class TrainSegment(TypedDict):
 
     steps: int  # how often each turn is taken
     turns: list[ProblemSpec]  # what each turn of an alternation trains and freezes
-    rate: float  # factor of all learning rates, applied before this segment
+    rate: float  # factor of the learning rates, applied before this segment
     renew: bool  # whether to begin with new optimizers, which have no state
+    only: list[str]  # labels of the parameter groups that `rate` is for; empty for all
+    share_forward: bool  # whether the network in front runs forward once for all turns of a step
 
 
 class TrainPlan(TypedDict):
@@ -225,7 +229,7 @@ class PrepareRequest(TypedDict):
     phase: str  # backward, gradient or step
     mode: str  # eager, compile, compile_networks or jit
     cells: dict[str, GateRules]  # strategy or recipe → its own bounds
-    reference: str  # .npz of the float64 reference
+    reference: str  # .npz: `gradient/…`, masks `zero/…`; in phase step `start/…`, `updated/…`
     rules: GateRules  # bounds of all cells
     count: bool  # whether to count FLOPs and saved bytes
     products: bool  # whether to list matrix products as well

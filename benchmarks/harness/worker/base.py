@@ -73,10 +73,21 @@ class Base:
         described = {"pid": os.getpid(), "protocol": messages.VERSION, **self.session.describe()}
         return cast("messages.Hello", described)
 
-    def do_shapes(self, family: str, build: str, arguments: dict[str, Any]) -> dict[str, list[int]]:
-        """Return parameter or buffer → shape, of what a scenario's ``build`` function builds."""
+    def do_shapes(
+        self,
+        family: str,
+        build: str,
+        arguments: dict[str, Any],
+        names: list[str] | None = None,
+    ) -> dict[str, list[int]]:
+        """Return parameter or buffer → shape, of what a scenario's ``build`` function builds.
+
+        Args:
+            family, build, arguments: as of a problem.
+            names: that the scenario gives to parameters; they decide the name of a tied one.
+        """
         builder = parts.find_builder(self.framework, family, build)
-        return cast("dict[str, list[int]]", self.session.shapes(builder, arguments))
+        return cast("dict[str, list[int]]", self.session.shapes(builder, arguments, names or ()))
 
     def do_open(self, facts: messages.ProblemSpec, weights: str, data: str) -> messages.NoResult:
         """Build a problem, compare names, shapes and losses with its spec, and load its weights.
@@ -94,14 +105,22 @@ class Base:
         arrays, inputs = read_arrays(weights), read_arrays(data)
         opened = self.session.open(build, facts, inputs)
         parts.check_fit(
-            self._builder_name(), opened.shapes(), opened.loss_names, arrays, facts["reach"]
+            self._builder_name(),
+            opened.shapes(),
+            opened.loss_names,
+            arrays,
+            facts["reach"],
+            opened.tied,
+        )
+        parts.check_dtypes(
+            self._builder_name(), opened.input_dtypes(), inputs, self.session.precision
         )
         opened.load(arrays)
         self.problem, self.inputs = opened, list(inputs)
         return {}
 
     def do_probe(self) -> messages.NoResult:
-        """Run forward, and check that each loss is a single finite number.
+        """Run forward, and check that each loss is a single finite number, the same each time.
 
         A key that the data lacks is reported as the user's mistake, unless the user's own code
         raised the KeyError.
@@ -116,6 +135,7 @@ class Base:
                 f"the spec's data is {', '.join(self.inputs)}"
             ) from None
         parts.check_scalars(self._builder_name(), shapes)
+        parts.check_repeatable(self._builder_name(), self.problem.random_part())
         parts.check_finite(self._builder_name(), self.problem.losses())
         return {}
 
@@ -158,9 +178,16 @@ class Base:
     def _builder_name(self) -> str:
         """Return what built the open problem, as ``<file>: <function>``, for messages."""
         spec, file = self.problem_spec, self._user_file
-        assert spec is not None
+        if spec is None:
+            raise errors.PartError("no problem is open in this worker; the harness must open one")
         name = file.name if file else f"impl_{self.framework}/{spec['family']}.py"
         return f"{name}: {spec['build']}"
+
+    def _unsupported(self, error: BaseException) -> str | None:
+        """Return why the framework, or the user's part, rules this out; None for other errors."""
+        if isinstance(error, errors.UnsupportedPart):
+            return str(error)
+        return cast("str | None", self.session.unsupported(error))
 
     def _error_message(self, error: BaseException) -> messages.ErrorMessage:
         """Return an exception as the ``error`` of an answer.
@@ -172,7 +199,7 @@ class Base:
             "cell": self.heartbeat.cell,
             "type": type(error).__name__,
             "message": str(error),
-            "unsupported": self.session.unsupported(error),
+            "unsupported": self._unsupported(error),
             "out_of_memory": bool(self.session.is_out_of_memory(error)),
             "traceback": traceback.format_exc(limit=-6),
         }

@@ -16,6 +16,10 @@ class PartError(ValueError):
     """Report a part that does not fit its spec, in one line like that of `SpecError`."""
 
 
+class UnsupportedPart(PartError):
+    """Report a part that cannot be checked or compared by its nature, such as a random one."""
+
+
 def format_error(error: BaseException, file: Path) -> str:
     """Return the error as one line, such as ``net_torch.py:12: RuntimeError: …``.
 

@@ -16,8 +16,8 @@ def import_file(file: Path) -> ModuleType:
     """
     name = f"cascade_bench_external_{zlib.crc32(str(file).encode()):08x}_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file.name} is no Python file that can be imported")
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))  # at the end, so that a file beside it hides no library
     module = importlib.util.module_from_spec(spec)

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, Scenario
-from benchmarks.scenarios.external import errors, files, validation
+from benchmarks.scenarios.external import errors, files, frozen, validation
 from benchmarks.scenarios.external.errors import SpecError
 from benchmarks.scenarios.spec import part_of
 
@@ -118,7 +118,7 @@ def _checked(scenario: Any, file: Path) -> Scenario:
     mistake = validation.first_mistake(complete)
     if mistake:
         raise SpecError(f"{file.name}: {scenario.name}: {mistake}")
-    return complete
+    return frozen.with_resolved_names(complete)
 
 
 def _execute(file: Path) -> ModuleType:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.scenarios.external import files
-from benchmarks.scenarios.external.errors import PartError
+from benchmarks.scenarios.external.errors import PartError, UnsupportedPart
 from benchmarks.scenarios.spec import part_of
 
 Builder = Callable[..., Any]
@@ -92,6 +92,7 @@ def check_fit(
     losses: Iterable[str],
     weights: Mapping[str, Any],
     reach: Mapping[str, Any],
+    tied: Mapping[str, str],
 ) -> None:
     """Compare what was built with its spec; raises `PartError` for the first difference.
 
@@ -101,19 +102,36 @@ def check_fit(
         losses: The names of the losses of all built stages.
         weights: The arrays that the spec draws, by canonical name.
         reach: The parameters that each loss of the spec reaches, by the loss's name.
+        tied: The other names of parameters that occur at several places, each with the name that
+            stands in ``shapes``.
     """
-    _check_shapes(who, shapes, weights)
+    _check_ties(who, weights, tied)
+    _check_shapes(who, shapes, weights, tied)
     _check_losses(who, list(losses), reach)
 
 
+def _check_ties(who: str, weights: Mapping[str, Any], tied: Mapping[str, str]) -> None:
+    """Raise `PartError` if the spec draws one tensor under two names."""
+    for name, same in tied.items():
+        if name in weights:
+            raise PartError(
+                f"{who}: {name} is the same tensor as {same} (tied), and the spec names both; "
+                f"take one of them out of its parameters(), such as {name}, or build two tensors"
+            )
+
+
 def _check_shapes(
-    who: str, shapes: Mapping[str, Iterable[int]], weights: Mapping[str, Any]
+    who: str,
+    shapes: Mapping[str, Iterable[int]],
+    weights: Mapping[str, Any],
+    tied: Mapping[str, str],
 ) -> None:
     """Raise `PartError` if a built parameter is missing, extra, or of another shape than drawn."""
     missing = [name for name in weights if name not in shapes]
     extra = [name for name in shapes if name not in weights]
     if missing or extra:
-        raise PartError(f"{who}: {_names(missing, extra)}")
+        named = [_with_ties(name, tied) for name in extra]
+        raise PartError(f"{who}: {_names(missing, named)}")
     for name, array in weights.items():
         actual, expected = list(shapes[name]), list(array.shape)
         if actual != expected:
@@ -121,6 +139,12 @@ def _check_shapes(
                 f"{who}: {name} is {actual}, should be {expected} "
                 "(in torch's layout: [outputs, inputs, *kernel])"
             )
+
+
+def _with_ties(name: str, tied: Mapping[str, str]) -> str:
+    """Return a parameter's name and, in brackets, the other names of the same tensor."""
+    others = [other for other, same in tied.items() if same == name]
+    return f"{name} (the same tensor as {', '.join(others)})" if others else name
 
 
 def _check_losses(who: str, losses: list[str], reach: Mapping[str, Any]) -> None:
@@ -175,3 +199,45 @@ def check_finite(who: str, losses: Mapping[str, float]) -> None:
     for loss, value in losses.items():
         if not math.isfinite(value):
             raise PartError(f"{who}: {loss} is {value} at the weights and data that the spec draws")
+
+
+def check_repeatable(who: str, random: str | None) -> None:
+    """Raise `UnsupportedPart` if two runs from the same start differ.
+
+    Args:
+        who: the file and the builder, at the beginning of the message.
+        random: what gives another output each time, such as ``net.dropout (Dropout, p=0.1)``; None
+            where nothing does.
+    """
+    if random:
+        raise UnsupportedPart(
+            f"{who}: {random} draws random numbers: it gives other outputs for the same inputs, so "
+            "that no two ways to compute a gradient can be compared; switch it off where you build "
+            "it (network.eval(), or a rate of 0), or declare the draw: an entry of the spec's "
+            "data() that a stage's link or loss applies"
+        )
+
+
+def check_dtypes(
+    who: str, dtypes: Mapping[str, str], data: Mapping[str, Any], precision: str
+) -> None:
+    """Raise `PartError` unless each input reaches the networks in the precision of the session.
+
+    Args:
+        who: the file and the builder, at the beginning of the message.
+        dtypes: input or target → dtype that the networks get.
+        data: the arrays that the spec draws. Those of floats must come in the session's precision,
+            those of whole numbers as whole numbers.
+        precision: float32 or float64, that of the session.
+    """
+    for name, array in data.items():
+        actual = dtypes.get(name, "absent")
+        if array.dtype.kind == "f":
+            right, expected = actual == precision, f"{precision}, the precision of the session"
+        else:
+            right, expected = actual.startswith(("int", "uint", "bool")), "of whole numbers"
+        if not right:
+            raise PartError(
+                f"{who}: the input {name} arrives as {actual}, should be {expected}; a gradient "
+                "would be computed in another precision than the one it is recorded under"
+            )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.scenarios import SIZES, Scenario, Variant
 from benchmarks.scenarios.external import errors
-from benchmarks.scenarios.spec import Optimizer, Parameter, Parameters, matches
+from benchmarks.scenarios.layouts import IMAGE, LAYOUTS
+from benchmarks.scenarios.spec import Optimizer, Parameter, Parameters, Training, matches
 
 # letters of a name: "-" separates the fields of a cell's name, a comma the names of an option
 NAME = re.compile(r"-|[A-Za-z0-9_][A-Za-z0-9_.]*")
@@ -43,6 +46,17 @@ def _mistakes(scenario: Scenario) -> Iterator[str]:
     for training in scenario.trainings:
         turns = {turn for segment in training.segments for turn in segment.turns}
         yield from _unknown(f"training {training.name!r} turns to", turns, scenario.variants)
+        yield from _groups_mistakes(scenario, training)
+
+
+def _groups_mistakes(scenario: Scenario, training: Training) -> Iterator[str]:
+    """Yield parameter groups whose rates a training changes, and that its optimizer has not."""
+    for segment in training.segments:
+        optimizer = scenario.optimizer_of(segment.turns[0])
+        groups = tuple(optimizer.rates) or scenario.variants[segment.turns[0]].networks
+        present = () if optimizer.arrangement == "together" else groups
+        label = f"training {training.name!r} changes the rate of"
+        yield from _unknown(label, segment.only, present)
 
 
 def _names_mistakes(scenario: Scenario) -> Iterator[str]:
@@ -79,6 +93,8 @@ def _optimizer_mistakes(optimizer: Optimizer) -> Iterator[str]:
     allowed = SETTINGS[optimizer.kind]
     yield from _unknown(f"{optimizer.kind} is given", optimizer.settings, allowed)
     yield from _unknown("the optimizer's arrangement is", [optimizer.arrangement], ARRANGEMENTS)
+    if optimizer.rates and optimizer.arrangement == "together":
+        yield "rates need the arrangement 'groups' or 'separate'; 'together' has one rate"
     if "lr" not in optimizer.settings:
         yield f"{optimizer.kind} is given no lr"
 
@@ -86,14 +102,17 @@ def _optimizer_mistakes(optimizer: Optimizer) -> Iterator[str]:
 def _variant_mistakes(scenario: Scenario, name: str, variant: Variant) -> Iterator[str]:
     """Yield the mistakes of one variant: names, parameters at every size, optimizer, data."""
     yield from _tuples_mistakes(variant)
+    names: dict[str, list[str]] = {}
     for size in scenario.sizes:
         parameters, problem = _parameters(scenario, name, size)
         yield from [problem] if problem else []
-    yield from _networks_mistakes(scenario, variant, list(parameters))
+        names[size] = list(parameters)
+    for parameters_of_size in names.values():
+        yield from _networks_mistakes(scenario, variant, parameters_of_size)
     if variant.optimizer:
         yield from _optimizer_mistakes(variant.optimizer)
-    for label in scenario.optimizer_of(name).rates:
-        yield from _unmatched("rates", [label], parameters)
+    for parameters_of_size in names.values():
+        yield from _unmatched("rates", scenario.optimizer_of(name).rates, parameters_of_size)
     yield from _data_mistakes(scenario, name)
 
 
@@ -170,6 +189,7 @@ def _data_mistakes(scenario: Scenario, variant: str) -> Iterator[str]:
     try:
         data = scenario.data(np.random.default_rng(0), **scenario.drawing_arguments(variant, size))
         yield from _arrays_mistakes(data)
+        yield from _layouts_mistakes(scenario, variant, data)
         scenario.draw(variant, size)
     except Exception as error:
         yield f"drawing weights and data at size {size!r} raises {_line_of(scenario, error)}"
@@ -184,10 +204,28 @@ def _arrays_mistakes(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"data() returns {_list(data)}; the first network's input must be there as 'x'"
 
 
+def _layouts_mistakes(scenario: Scenario, variant: str, data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield layouts that do not exist, of entries that do not exist, and images without a space.
+
+    Args:
+        scenario: with its layouts.
+        variant: whose data this is.
+        data: drawn at the first check size.
+    """
+    networks = [net for one in scenario.variants.values() for net in one.networks]
+    yield from _unknown("layouts names", scenario.layouts, [*data, *dict.fromkeys(networks)])
+    for name, layout in scenario.layouts.items():
+        yield from _unknown(f"layouts[{name!r}] is", [layout], LAYOUTS)
+        if layout == IMAGE and name in data and data[name].ndim < 3:
+            yield (
+                f"layouts[{name!r}] is {IMAGE!r}, which has [batch, channels, *space], but data() "
+                f"returns shape {list(data[name].shape)}"
+            )
+
+
 def _line_of(scenario: Scenario, error: Exception) -> str:
     """Return an exception of the user's code as one line that names file and line number."""
-    assert scenario.file is not None
-    return errors.format_error(error, scenario.file)
+    return errors.format_error(error, scenario.file or Path(f"{scenario.family}.py"))
 
 
 def _unmatched(field: str, prefixes: Iterable[str], names: Iterable[str]) -> Iterator[str]:
@@ -200,7 +238,22 @@ def _unmatched(field: str, prefixes: Iterable[str], names: Iterable[str]) -> Ite
     """
     for prefix in prefixes:
         if not any(matches(name, (prefix,)) for name in names):
-            yield f"{field} names {prefix!r}, which no parameter has; there are {_list(names)}"
+            near = _near_misses(str(prefix), names)
+            meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+            yield (
+                f"{field} names {prefix!r}, which no parameter has; {meant}there are {_list(names)}"
+            )
+
+
+def _near_misses(prefix: str, names: Iterable[str]) -> list[str]:
+    """Return the networks, layers and parameters whose names are most like this one."""
+    every = dict.fromkeys(
+        ".".join(parts[:count])
+        for parts in (name.split(".") for name in names)
+        for count in range(1, len(parts) + 1)
+    )
+    inside = [name for name in every if name.endswith(f".{prefix}")]
+    return inside[:3] or difflib.get_close_matches(prefix, every, n=2)
 
 
 def _unknown(begin: str, names: Iterable[str], allowed: Iterable[str]) -> Iterator[str]:

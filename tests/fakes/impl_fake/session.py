@@ -28,7 +28,7 @@ class Session:
     def __init__(self, device: str, dtype: str) -> None:
         if device != "cpu":
             raise Unavailable(f"no device {device!r}")
-        self.dtype = np.dtype(dtype)
+        self.dtype, self.precision = np.dtype(dtype), dtype
 
     def describe(self) -> dict[str, Any]:
         return {"fake": "1.0"}
@@ -63,6 +63,7 @@ def later_launch() -> bool:
 
 class OpenProblem:
     loss_names = ("loss1", "loss2")
+    tied: dict[str, str] = {}  # noqa: RUF012
 
     def __init__(self, dtype: Any, width: int, data: Any, flow: Any) -> None:
         self.dtype, self.width, self.allowed = dtype, width, flow
@@ -72,12 +73,15 @@ class OpenProblem:
         one = {"linear.weight": [self.width, self.width], "linear.bias": [self.width]}
         return {f"{net}.{name}": shape for net in ("net1", "net2") for name, shape in one.items()}
 
+    def input_dtypes(self) -> dict[str, str]:
+        return {name: str(array.dtype) for name, array in self.data.items()}
+
     def load(self, weights: Any) -> None:
         self.weights = {n: a.astype(self.dtype) for n, a in weights.items()}
 
     def program(self, kind: str, name: str, phase: str, mode: str = "eager") -> Program:
-        asked = os.environ.get("FAKE_FAULTS", "") if self.dtype == np.float32 else ""
-        faults = dict(fault.split("=") for fault in asked.split())
+        listed = os.environ.get("FAKE_FAULTS", "") if self.dtype == np.float32 else ""
+        faults = dict(fault.split("=") for fault in listed.split())
         return Program(self, faults.get(f"{name}/{phase}", name), phase)
 
     def flow(self) -> dict[str, dict[str, bool | None]]:

@@ -117,3 +117,41 @@ def test_exact_zero_may_be_rounding_only_where_it_comes_back_from_a_moment() -> 
     assert gate.judge(program, true, rules(**changes))["equivalence"] == "pass"
     verdict = gate.judge(program, true, rules(**changes, phase="gradient"))["equivalence"]
     assert verdict.startswith("net2.w: relative difference inf")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "moved", "passes"),
+    [
+        ("float32", (9.0, 4.0), True),  # a whole step of noise, which is no step of the reference
+        ("float32", (9.5, 5.0), False),  # a wrong step of what has a gradient
+        ("float64", (9.0, 5.0), True),
+        ("float64", (9.0, 4.0), False),  # in float64 Adam's epsilon hides the noise
+    ],
+)
+def test_update_of_a_zero_gradients_element_is_compared_in_float64_only(
+    dtype: str, moved: tuple[float, float], passes: bool
+) -> None:
+    true: dict[str, Any] = {
+        "gradient/net2.w": np.array([3.0, 0.0]),
+        "zero/net2.w": np.array([False, True]),
+        "start/net2.w": np.array([10.0, 5.0]),
+        "updated/net2.w": np.array([9.0, 5.0]),
+    }
+    program = FinishedProgram({}, {})
+    program.updates = lambda: {"net2.w": np.array(moved, dtype)}  # type: ignore[method-assign]
+    changes = {"dtype": dtype, "still": [], "no_gradient": [], "optimizer": "adamw"}
+    verdict = gate.judge(program, true, rules(**changes))["equivalence"]
+    assert (verdict == "pass") == passes, verdict
+
+
+def test_gradient_that_is_wrongly_zero_is_caught_whatever_is_zero_beside_it() -> None:
+    true = {
+        "gradient/net2.w": np.array([3.0, 1e-17, 4.0]),
+        "zero/net2.w": np.array([False, True, False]),
+    }
+    program = FinishedProgram({}, {})
+    for gradient, passes in (([3.0, 1e-8, 4.0], True), ([3.0, 0.0, 0.0], False)):
+        program.gradients = lambda g=gradient: {"net2.w": np.array(g, np.float32)}  # type: ignore[misc, method-assign]
+        changes = {"phase": "gradient", "no_gradient": []}
+        verdict = gate.judge(program, true, rules(**changes))["equivalence"]
+        assert (verdict == "pass") == passes, verdict
