@@ -69,11 +69,11 @@ def _estimate(low: float, high: float) -> Rule:
     """Return the rule for an `Estimate` whose figures lie in a range."""
     figure = number(low, high)
     parts = {
-        "estimate": or_null(figure),
+        "estimate": figure,
         "low": or_null(figure),
         "high": or_null(figure),
-        "confidence": or_null(number(0, 1, above=True)),
-        "launches": or_null(number(0, 10**6, whole=True)),
+        "confidence": number(0, 1, above=True),
+        "launches": number(0, 10**6, whole=True),
     }
     return also(fields(parts), _order)
 

@@ -42,9 +42,9 @@ class NoPictures:
         """Do nothing."""
 
     def drawings(self, charts: Any) -> Future[dict[str, str]]:
-        """Make every specification, and no drawing of it."""
+        """Make every specification, and an empty drawing of it."""
         done: Future[dict[str, str]] = Future()
-        done.set_result({chart.name: f"<svg>{len(str(chart.spec))}</svg>" for chart in charts})
+        done.set_result({chart.name: "<svg></svg>" for chart in charts if chart.spec})
         return done
 
     def render(self, charts: Any) -> Future[dict[str, bytes]]:

@@ -76,6 +76,11 @@ WRONG: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "a huge ratio": ((*RECORD, "predicted_ratio"), 1e308, "predicted_ratio is 1e.308"),
     "an inverted interval": ((*RECORD, "ratio"), ESTIMATE | {"low": 1.55}, "low ≤ estimate ≤ high"),
     "half an interval": ((*RECORD, "ratio"), ESTIMATE | {"low": None}, "half an interval"),
+    "no estimate": (
+        (*RECORD, "seconds"),
+        dict.fromkeys(ESTIMATE),
+        "seconds.estimate is null; allow",
+    ),
     "confidence 1": (
         (*RECORD, "ratio"),
         ESTIMATE | {"confidence": 1.0},

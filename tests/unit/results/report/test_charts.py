@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from results.records.record import Run, sample_key
+from results.report import answer_charts
 from results.report.build import build
 from results.report.collection import collect
 from results.report.html import charts_of
 from results.report.model import Chart
+from results.report.questions import answers
 from results.report.sections import every_cell, framework_comparison
 from results.terminal.run_summary import document
 from tests.helpers.factories.report_runs import LATER, later, whole_run
@@ -206,3 +208,17 @@ def test_pairs_of_an_older_run_are_shown_where_the_newer_measured_other_cells() 
     sizes = [pair.torch["size"] for pair in pairs]
     assert sizes.count("seed") == sizes.count("medium") == len(sizes) // 2
     assert {id(p.jax) for p in pairs if p.jax["size"] == "medium"} <= {id(r) for r in new.records}
+
+
+def test_marks_of_the_answer_are_the_ratios_of_their_records(run: Run) -> None:
+    panels = [c for c in charts_of(build([run])) if c.name.startswith("answer-")]
+    panels += [answer_charts.panel_chart(one, (0.1, 10.0)) for one in answers(run.records)]
+    assert panels
+    for chart in panels:
+        for mark in marks(chart):
+            (record,) = records_of(run, mark)
+            ratio = record["ratio"]
+            assert (mark["low"], mark["ratio"], mark["high"]) == (
+                ratio["low"], ratio["estimate"], ratio["high"],
+            )  # fmt: skip
+        assert drawn(chart) & {"low", "ratio", "high", "mean"} == {"low", "ratio", "high", "mean"}
