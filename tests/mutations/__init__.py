@@ -12,12 +12,14 @@ from tests.mutations import (
     checks,
     client,
     clock,
+    command_line,
     door,
     jax_side,
     machine,
     modes,
     own_code,
     own_networks,
+    printed_code,
     records,
     regressions,
     statistics,
@@ -32,6 +34,7 @@ from tests.mutations.fault import Fault
 AREAS: dict[str, tuple[Fault, ...]] = {
     "The implementation in PyTorch": torch_side.FAULTS,
     "The implementation in JAX": jax_side.FAULTS,
+    "Printed code, and what a step leaves": printed_code.FAULTS,
     "The checks and the gate": checks.FAULTS,
     "Networks of one's own": own_networks.FAULTS,
     "The clock": clock.FAULTS,
@@ -48,5 +51,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "The machine and its memory": machine.FAULTS,
     "The client, and how it is packaged": client.FAULTS,
     "A user's own code": own_code.FAULTS,
+    "The command line": command_line.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

@@ -32,7 +32,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def output(command: str, folder: Path) -> str:
-    """What the command prints there; the two programs are those of this interpreter."""
+    """Return what a command prints in a folder; its programs are those of this interpreter."""
     python = sys.executable
     programs = {"pytest": f"{python} -m pytest", "cascade-bench": f"{python} -m benchmarks.cli"}
     name, _, rest = command.partition(" ")
@@ -50,12 +50,12 @@ def output(command: str, folder: Path) -> str:
 
 
 def test_page_does_what_it_says(clone: Path) -> None:
-    said = commands()
+    blocks = commands()
     assert len(files()) == 3
-    assert [command.split()[0] for command, lines in said if lines] == [
+    assert [command.split()[0] for command, lines in blocks if lines] == [
         "cascade-bench", "pytest", "pytest", "cascade-bench", "cascade-bench", "pytest",
     ]  # fmt: skip
-    for command, lines in said:
+    for command, lines in blocks:
         printed = output(command, clone)
         assert_printed(lines, printed, command)
         if command.startswith("pytest benchmarks --benchmark-skip"):

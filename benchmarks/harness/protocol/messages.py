@@ -28,7 +28,7 @@ class StartError(TypedDict):
 class ErrorMessage(StartError):
     """An exception inside a request, which the worker survived."""
 
-    case: NotRequired[CaseMistake]  # where a case of the user's own is open or being opened
+    case: CaseMistake | None  # the mistake in a case of the user's own; null elsewhere
 
     line: str | None  # one line with file and line number, for a user's own scenario
     cell: str | None  # the strategy or recipe that the worker was at
@@ -149,8 +149,10 @@ class TrainSegment(TypedDict):
 
     steps: int  # how often each turn is taken
     turns: list[ProblemSpec]  # what each turn of an alternation trains and freezes
-    rate: float  # factor of all learning rates, applied before this segment
+    rate: float  # factor of the learning rates, applied before this segment
     renew: bool  # whether to begin with new optimizers, which have no state
+    only: list[str]  # labels of the parameter groups that `rate` is for; empty for all
+    share_forward: bool  # whether the network in front runs forward once for all turns of a step
 
 
 class TrainPlan(TypedDict):
