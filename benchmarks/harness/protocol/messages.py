@@ -28,7 +28,7 @@ class StartError(TypedDict):
 class ErrorMessage(StartError):
     """An exception inside a request, which the worker survived."""
 
-    case: NotRequired[CaseMistake]  # where a case of the user's own is open or being opened
+    case: CaseMistake | None  # the mistake in a case of the user's own; null elsewhere
 
     line: str | None  # one line with file and line number, for a user's own scenario
     cell: str | None  # the strategy or recipe that the worker was at

@@ -221,6 +221,7 @@ class Base:
         """
         return {
             "line": errors.format_error(error, self._user_file) if self._user_file else None,
+            "case": None,
             "cell": self.heartbeat.cell,
             "type": type(error).__name__,
             "message": str(error),
