@@ -2,123 +2,65 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
+from benchmarks import pytest_collection, pytest_options
 from benchmarks.harness.launches.check_workers import CheckWorkers
-from benchmarks.harness.measurement.stopping import parse_precision
 from benchmarks.harness.protocol import cells, memory_limit
 from benchmarks.harness.selection import check_tiers, options
 from benchmarks.harness.selection.names import split_names
-from benchmarks.harness.session import resume
+from benchmarks.harness.session import native_outputs, resume
 from benchmarks.harness.session.lock import Busy
 from benchmarks.harness.session.session import BenchmarkSession
-from benchmarks.machine.environment import installed
+from benchmarks.machine import frameworks
 from benchmarks.regression import within_pytest
 from benchmarks.scenarios import FRAMEWORKS, Scenario
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
 from benchmarks.scenarios.external.guesses import layout_guesses
+from results.formatting import one_line
 from results.records.record import RecordError
+from results.terminal.stdout import replace_what_cannot_be_encoded
 
 SELECTION = pytest.StashKey[options.Selection]()
 GUESSES = pytest.StashKey[list[str]]()  # lines on layouts that no spec declares
 HAS_EXTERNAL = pytest.StashKey[bool]()  # whether --scenario-path has loaded scenarios
 BENCH = pytest.StashKey[BenchmarkSession]()
+COLLECTED = pytest.StashKey[pytest_collection.Collected]()
+NATIVE_FAILURES = pytest.StashKey[list[str]]()  # of pytest-benchmark at its end, a line each
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite to pytest's."""
-    group = parser.getgroup("cascade-bench", "what to compare, check and time")
-    _add_selection_options(group)
-    _add_measurement_options(group)
-    within_pytest.add_options(group)
-
-
-def _add_selection_options(group: pytest.OptionGroup) -> None:
-    """Add the options that select cells: by name, own scenarios, device, everything."""
-    for name in cells.OPTIONS:
-        group.addoption(
-            f"--{name}",
-            action="append",
-            metavar="NAME[,NAME]",
-            help=f"only these; see `cascade-bench list` ({name}; 'all' for every one)",
-        )
-    group.addoption(
-        loading.OPTION,
-        action="append",
-        metavar="PATH",
-        help="scenarios of your own: a spec file, or a folder of them (docs/your-own-network.md)",
-    )
-    group.addoption("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
-    group.addoption("--all", action="store_true", dest="everything", help="every cell there is")
-
-
-def _add_measurement_options(group: pytest.OptionGroup) -> None:
-    """Add the options of measuring: launches, seconds, precision, memory, results, resuming."""
-    group.addoption("--launches", type=int, default=6, help="worker processes a framework (6)")
-    group.addoption(
-        "--cell-seconds", type=float, default=0.05, help="timing per cell and launch (0.05 s)"
-    )
-    group.addoption(
-        "--cell-limit", type=float, default=120.0, help="a cell that answers later is dead (120 s)"
-    )
-    group.addoption(
-        "--precision",
-        type=_precision,
-        default=None,
-        metavar="1%",
-        help="more launches until every ratio's 95 %% interval reaches no further than this",
-    )
-    group.addoption(
-        "--most-launches", type=int, default=24, help="no more launches for --precision (24)"
-    )
-    group.addoption(
-        "--group-seconds",
-        type=float,
-        default=60.0,
-        help="no further launches for --precision once a group took so long (60 s)",
-    )
-    group.addoption(
-        "--memory", action="store_true", help="peak memory too, in a process of its own for each"
-    )
-    group.addoption("--bench-seed", type=int, default=0, help="order of blocks (0)")
-    group.addoption("--results", default=None, help="folder of runs (results/runs)")
-    group.addoption(
-        "--resume",
-        nargs="?",
-        const=resume.NEWEST,
-        metavar="RUN",
-        help="go on with a run that was stopped: a run file or id (this machine's newest)",
-    )
-
-
-def _precision(text: str) -> float:
-    """Return the fraction that ``--precision`` gives; a mistake becomes an error of argparse."""
-    try:
-        return parse_precision(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    group = pytest_options.add_options(parser)
+    pytest_options.hint_at_near_misses(parser, group, sys.argv[1:])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the user's own scenarios and read the selection; a mistake ends the session."""
+    """Load the user's own scenarios and read the selection; a mistake ends the session.
+
+    So does a file that could not be written at the end, and a framework that is not installed.
+    """
+    replace_what_cannot_be_encoded(sys.stdout, sys.stderr)
     try:
+        pytest_options.check(config)
         own = loading.load(config.getoption("scenario_path") or ())
         config.stash[HAS_EXTERNAL], config.stash[GUESSES] = bool(own), layout_guesses(own)
         config.stash[SELECTION] = selection_of(config)
         memory_limit.worker_memory()
-    except (options.SelectionError, SpecError, memory_limit.LimitError) as error:
-        raise pytest.UsageError(str(error)) from None
-    if config.getoption("resume") and (
-        config.getoption("benchmark_disable") or config.getoption("benchmark_skip")
-    ):
-        raise pytest.UsageError(
-            "--resume goes on with measuring: leave out --benchmark-disable and --benchmark-skip"
-        )
+        if not config.option.collectonly:
+            native_outputs.check(config)
+    except (options.SelectionError, SpecError, RecordError, memory_limit.LimitError) as error:
+        raise pytest.UsageError(one_line(error)) from None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Guard the end of pytest-benchmark, which has been configured by now."""
+    session.config.stash[NATIVE_FAILURES] = native_outputs.guard(session.config)
 
 
 def selection_of(config: pytest.Config) -> options.Selection:
@@ -132,10 +74,14 @@ def selection_of(config: pytest.Config) -> options.Selection:
     device = _device(config)
     for option in ("launches", "most-launches", "group-seconds", "cell-seconds", "cell-limit"):
         options.check_positive(option, config.getoption(option.replace("-", "_")))
-    _refuse_missing_frameworks(names["framework"] or ())
-    if names["framework"] is None:
-        names["framework"] = tuple(f for f in FRAMEWORKS if installed(f))
+    present = tuple(frameworks.present())
+    if not present:
+        raise options.SelectionError(frameworks.none_installed())
+    named = names["framework"] is not None
+    names["framework"] = names["framework"] or present
     selection = options.Selection(**names, device=device, everything=config.getoption("everything"))
+    if named:
+        _refuse_missing_frameworks(selection.framework or ())
     if not config.getoption("benchmark_skip"):
         selection.require_cells()
     return selection
@@ -153,11 +99,9 @@ def _device(config: pytest.Config) -> str:
 def _refuse_missing_frameworks(names: Iterable[str]) -> None:
     """Raise `SelectionError` for a framework that is selected by name and not installed."""
     for framework in names:
-        if framework in FRAMEWORKS and installed(framework) is None:
-            raise options.SelectionError(
-                f"--framework {framework!r} is not installed here; install it with: "
-                f"pip install -c constraints.txt -e '.[{framework}]'"
-            )
+        reason = frameworks.why_missing(framework)
+        if reason:
+            raise options.SelectionError(f"--framework {framework}: {reason}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -229,7 +173,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     skip them one by one, in hundreds of lines.
     """
     timed = {item for item in items if is_timed(item)}
-    unwanted = {item for item in items if "NOTSET" in item.name}  # no problem or cell fits
+    unfit = {item for item in items if "NOTSET" in item.name}  # no problem or cell fits
+    unwanted = set(unfit)
     if config.getoption("benchmark_only"):
         unwanted |= set(items) - timed
     if config.getoption("benchmark_skip"):
@@ -237,8 +182,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.stash[HAS_EXTERNAL]:
         unwanted |= {item for item in items if not _is_of(item, config.stash[SELECTION])}
     items[:] = [item for item in items if item not in unwanted]
+    config.stash[COLLECTED] = pytest_collection.Collected(
+        names=[item.name for item in items],
+        without_problem=sorted({item.name.partition("[")[0] for item in unfit - timed}),
+    )
     mark_slow(items)
-    config.hook.pytest_deselected(items=[item for item in unwanted if "NOTSET" not in item.name])
+    config.hook.pytest_deselected(items=list(unwanted))
     items.sort(key=is_timed)
 
 
@@ -276,6 +225,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from None
 
 
+def pytest_report_collectionfinish(
+    config: pytest.Config, items: Sequence[pytest.Item]
+) -> list[str]:
+    """Return lines that say what the session is going to do, or why it does nothing."""
+    if config.option.collectonly and items:
+        return []
+    timed_cells = [_cell(item) for item in items if is_timed(item)]
+    collected = config.stash.get(COLLECTED, pytest_collection.Collected())
+    return list(pytest_collection.announcement(config, collected, items, timed_cells))
+
+
 def is_timed(item: pytest.Item) -> bool:
     """Return whether the test times a cell; every other test is a check."""
     return isinstance(item, pytest.Function) and "timed_cell" in item.fixturenames
@@ -289,24 +249,56 @@ def _cell(item: pytest.Item) -> cells.Cell:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Save the run, fail the session if that or a canary failed, and compare with another ref."""
+    """Save the run, fail the session if that or a canary failed, and compare with another ref.
+
+    A session in which every test was skipped ends as one without tests: nothing was proven.
+    """
     bench = session.config.stash.get(BENCH, None)
+    skipped, ran = _reports(session.config)
+    if skipped and not ran and not bench and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     if bench:
         bench.finish()
-        if (bench.save_error or bench.canary_failed) and session.exitstatus == pytest.ExitCode.OK:
+        native = session.config.stash.get(NATIVE_FAILURES, [])
+        if (bench.save_error or bench.canary_failed or native) and (
+            session.exitstatus == pytest.ExitCode.OK
+        ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         within_pytest.compare(session, bench.cells)
 
 
-@pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print layouts that were guessed, the summary of the session and of the comparison."""
-    for line in terminalreporter.config.stash.get(GUESSES, []):
-        terminalreporter.write_line(line, yellow=True)
-    bench = terminalreporter.config.stash.get(BENCH, None)
-    if bench:
-        bench.summary(terminalreporter)
-        within_pytest.summary(terminalreporter)
+def _reports(config: pytest.Config) -> tuple[list[pytest.TestReport], list[pytest.TestReport]]:
+    """Return the reports of the tests that were skipped, and of those that passed or failed."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    stats = terminal.stats if terminal else {}
+    ran = [one for name in ("passed", "failed", "error") for one in stats.get(name, ())]
+    return list(stats.get("skipped", ())), ran
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Print layouts that were guessed, the summary of the session and of the comparison.
+
+    It comes after pytest-benchmark's own tables, and also where these raise: with
+    ``--benchmark-compare-fail`` an exception is how pytest-benchmark fails the session.
+    """
+    try:
+        return (yield)
+    finally:
+        config = terminalreporter.config
+        for line in config.stash.get(GUESSES, []):
+            terminalreporter.write_line(line, yellow=True)
+        bench = config.stash.get(BENCH, None)
+        selected = config.stash[SELECTION].framework or () if SELECTION in config.stash else ()
+        for line in config.stash.get(GUESSES, []):
+            terminalreporter.write_line(line, yellow=True)
+        for line in pytest_collection.unchecked(*_reports(config), selected):
+            terminalreporter.write_line(line, yellow=True)
+        if bench:
+            bench.summary(terminalreporter)
+            within_pytest.summary(terminalreporter)
+        for failure in config.stash.get(NATIVE_FAILURES, []):
+            terminalreporter.write_line(one_line(failure), red=True)
 
 
 @pytest.fixture

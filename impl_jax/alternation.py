@@ -7,23 +7,25 @@ network whose turn it is not is frozen. The specification of the scenarios stand
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax import Array
 
 from impl_jax.cascade import cross_entropy, squared_error
-from impl_jax.problem import Data, Stage, against
+from impl_jax.problem import Data, Stage, against, as_it_is, cut
 
 
 class Player(nnx.Module):
-    """A single Linear(inputs → outputs)."""
+    """A single Linear(inputs → outputs), also of each batch of a tuple, one after another."""
 
     def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs) -> None:
         self.linear = nnx.Linear(inputs, outputs, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
-        return self.linear(x)
+    def __call__(self, x: Any) -> Any:
+        return tuple(map(self.linear, x)) if isinstance(x, tuple) else self.linear(x)
 
 
 def two_player(*, hidden: int, turn: str, rngs: nnx.Rngs) -> list[Stage]:
@@ -31,11 +33,22 @@ def two_player(*, hidden: int, turn: str, rngs: nnx.Rngs) -> list[Stage]:
 
     In either turn the loss is the mean squared error of B's output against ones. The scenario shows
     B stepping on A's detached output, and then A learning through the B that has just been updated.
+    With ``turn`` ``both`` one forward pass of A serves the losses of both turns.
     """
-    return [
-        Stage("A", Player(1, hidden, rngs)),
-        Stage("B", Player(hidden, 1, rngs), {f"loss_{turn}": against("ones", squared_error)}),
-    ]
+    compare = against("ones", squared_error)
+    first, second = Player(1, hidden, rngs), Player(hidden, 1, rngs)
+    if turn != "both":
+        return [Stage("A", first), Stage("B", second, {f"loss_{turn}": compare})]
+    losses = {
+        "loss_b": lambda outputs, data: compare(outputs[0], data),
+        "loss_a": lambda outputs, data: compare(outputs[1], data),
+    }
+    return [Stage("A", first), Stage("B", second, losses, _cut_and_whole)]
+
+
+def _cut_and_whole(value: Array, data: Data) -> tuple[Array, ...]:
+    """Link A to B in both turns at once: return A's output with its graph cut, and as it is."""
+    return cut(value, data), value
 
 
 class Generator(nnx.Module):
@@ -76,15 +89,21 @@ def gan(*, noise: int, hidden: int, pixels: int, turn: str, rngs: nnx.Rngs) -> l
     """Build a generator G and a discriminator D that take turns (a GAN).
 
     In turn ``d`` D learns to tell real examples from generated ones while G is frozen. In turn
-    ``g`` G learns to be taken for real while D is frozen. The scenario shows that G's gradient must
-    pass through a D that does not change.
+    ``g`` G learns to be taken for real while D is frozen, and in turn ``g_fresh`` the same on a new
+    draw of noise. The scenario shows that G's gradient must pass through a D that does not change.
     """
-    generator = Stage("G", Generator(noise, hidden, pixels, rngs))
+    enter = _fresh_noise if turn == "g_fresh" else as_it_is
+    generator = Stage("G", Generator(noise, hidden, pixels, rngs), enter=enter)
     discriminator = Discriminator(pixels, hidden, rngs)
     if turn == "d":
         losses = {"loss_real": _judged(0, real=True), "loss_fake": _judged(1, real=False)}
         return [generator, Stage("D", discriminator, losses, _real_and_fake)]
     return [generator, Stage("D", discriminator, {"loss_g": _judged(0, real=True)}, _fake)]
+
+
+def _fresh_noise(_: Array, data: Data) -> Array:
+    """Link the input to G in turn ``g_fresh``: return the second draw of noise."""
+    return data["fresh"]
 
 
 def _real_and_fake(fake: Array, data: Data) -> tuple[Array, ...]:
@@ -113,17 +132,22 @@ def _judged(batch: int, *, real: bool):  # type: ignore[no-untyped-def]
 
 
 class ChannelEncoder(nnx.Module):
-    """Linear, LeakyReLU and Linear, then each codeword is scaled to unit power per symbol.
+    """Linear, LeakyReLU and Linear: one-hot messages [batch, messages] → codewords.
 
-    It maps one-hot messages [batch, messages] to codewords [batch, symbols].
+    The codewords are [batch, symbols]; with ``unit_power`` each is scaled to unit power per symbol.
     """
 
-    def __init__(self, messages: int, hidden: int, symbols: int, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, messages: int, hidden: int, symbols: int, unit_power: bool, rngs: nnx.Rngs
+    ) -> None:
+        self.unit_power = unit_power
         self.linear1 = nnx.Linear(messages, hidden, rngs=rngs)
         self.linear2 = nnx.Linear(hidden, symbols, rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
         symbols = self.linear2(nnx.leaky_relu(self.linear1(x), 0.01))
+        if not self.unit_power:
+            return symbols
         return symbols / jnp.sqrt(jnp.mean(jnp.square(symbols), axis=1, keepdims=True))
 
 
@@ -138,15 +162,17 @@ class ChannelDecoder(nnx.Module):
         return self.linear2(nnx.leaky_relu(self.linear1(x), 0.01))
 
 
-def autoencoder(*, messages: int, hidden: int, symbols: int, rngs: nnx.Rngs) -> list[Stage]:
+def autoencoder(
+    *, messages: int, hidden: int, symbols: int, unit_power: bool, rngs: nnx.Rngs
+) -> list[Stage]:
     """Build an encoder and a decoder with a noisy channel between them.
 
     The noise is an entry of the data, so both frameworks add the same. The scenario shows first
-    joint training, and then training of the decoder alone.
+    joint training, and then training of the decoder alone. ``unit_power`` is the encoder's.
     """
     loss = against("messages", optax.softmax_cross_entropy_with_integer_labels)
     return [
-        Stage("encoder", ChannelEncoder(messages, hidden, symbols, rngs)),
+        Stage("encoder", ChannelEncoder(messages, hidden, symbols, unit_power, rngs)),
         Stage(
             "decoder",
             ChannelDecoder(messages, hidden, symbols, rngs),

@@ -9,7 +9,7 @@ gradients would be another program.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -81,9 +81,11 @@ def build(
         trainable: the canonical names of the parameters to optimize.
         adjustable: whether `scale_rates` may change the learning rates later.
 
-    Raises ValueError where a rate is given for a layer without parameters.
+    Raises ValueError where a rate is given for a layer without parameters, or to one optimizer
+    over a single list, which has one rate.
     """
     kind, settings, rates = optimizer["kind"], optimizer["settings"], optimizer["rates"]
+    check_rates(optimizer)
     if optimizer["arrangement"] == "together":
         return make(kind, settings, adjustable=adjustable)
     members = split(trainable, rates or networks, complain=bool(rates))
@@ -93,6 +95,15 @@ def build(
         labels = {n: label for label, names in members.items() for n in names}
         return optax.partition(transformations, labels)
     return _separate(transformations, members)
+
+
+def check_rates(optimizer: Mapping[str, Any]) -> None:
+    """Raise ValueError where one optimizer over a single list is given several learning rates."""
+    if optimizer["rates"] and optimizer["arrangement"] == "together":
+        raise ValueError(
+            f"arrangement 'together' is one optimizer over a single list, with one rate; rates of "
+            f"{', '.join(optimizer['rates'])} need 'groups' or 'separate'"
+        )
 
 
 def split(
@@ -154,12 +165,17 @@ def _separate(
     return Transformation(init, update)
 
 
-def scale_rates(state: Any, factor: float) -> Any:
-    """Return the state with every learning rate multiplied by ``factor``, and all else as it is.
+def scale_rates(state: Any, factor: float, only: Collection[str] = ()) -> Any:
+    """Return the state with learning rates multiplied by ``factor``, and all else as it is.
 
     Only an optimizer that was built ``adjustable`` has its learning rate in the state
-    (`optax.inject_hyperparams`).
+    (`optax.inject_hyperparams`). ``only`` are the labels of the groups whose rates change; empty
+    for all.
     """
+    if only:
+        parts = _by_label(state)
+        changed = {n: scale_rates(part, factor) if n in only else part for n, part in parts.items()}
+        return changed if isinstance(state, dict) else state._replace(inner_states=changed)
 
     def adjusts(node: Any) -> bool:
         return hasattr(node, "hyperparams")
@@ -171,6 +187,24 @@ def scale_rates(state: Any, factor: float) -> Any:
         return node._replace(hyperparams=rates)
 
     return jax.tree.map(scaled, state, is_leaf=adjusts)
+
+
+def labels(state: Any) -> list[str]:
+    """Return the labels of all parameter groups, see `build`; none for one over all parameters."""
+    return list(_by_label(state))
+
+
+def _by_label(state: Any) -> Mapping[str, Any]:
+    """Return the state of each parameter group by its label, see `build`."""
+    return state if isinstance(state, dict) else getattr(state, "inner_states", {})
+
+
+def check_labels(present: Collection[str], only: Iterable[str]) -> None:
+    """Raise ValueError for a label in ``only`` that no parameter group has."""
+    for label in only:
+        if label not in present:
+            groups = ", ".join(present) or "none, as one optimizer is over a single list"
+            raise ValueError(f"no parameter group {label!r}, whose rate should change: {groups}")
 
 
 def memory(state: Any) -> tuple[Parameters, dict[str, int]]:

@@ -42,11 +42,13 @@ class Perceptron(nnx.Module):
         return self.linear3(nnx.relu(self.linear2(nnx.relu(self.linear1(x)))))
 
 
-def rate_decay(*, hidden: int, rngs: nnx.Rngs) -> list[Stage]:
-    """Build a perceptron whose learning rate falls to a tenth half-way through training.
+def rate_decay(*, hidden: int, width: int, lenet: bool, rngs: nnx.Rngs) -> list[Stage]:
+    """Build a perceptron, or LeNet, whose learning rate falls to a tenth half-way through training.
 
     The scenario shows the rate changed in place, which keeps the optimizer's state, and by a new
-    optimizer, which loses it.
+    optimizer, which loses it. In LeNet only the classifier's rate falls.
     """
+    if lenet:
+        return lenet_module_rates(width=width, rngs=rngs)
     loss = against("target", squared_error)
     return [Stage("net", Perceptron(16, hidden, 4, rngs), {"loss": loss})]

@@ -216,7 +216,7 @@ class OpenProblem:
         """
         settings = dict(self.problem_spec["optimizer"])
         if kind == "freeze":
-            settings["arrangement"] = "together"
+            settings |= {"arrangement": "together", "rates": {}}
         networks = self.problem_spec["networks"]
         return settings, lambda names: optimizers.build(settings, networks, names)
 
@@ -284,7 +284,8 @@ class OpenProblem:
         """Train by a plan from the loaded weights, and leave the problem unchanged.
 
         ``plan`` holds ``optimizer``, ``recipe`` (or None) and ``segments``, each with ``steps``,
-        ``rate``, ``renew`` and a problem specification for each of its ``turns``; see `Training`.
+        ``rate``, ``renew``, ``only``, ``share_forward`` and a problem specification for each of
+        its ``turns``; see `Training`.
         Return ``weights``, ``buffers``, ``outputs`` of the networks and first ``moments`` in the
         canonical layout, the ``steps`` that the optimizer counted for each parameter, and the bytes
         of its state, ``state_bytes``.
@@ -299,8 +300,7 @@ class OpenProblem:
         )
         for segment in plan["segments"]:
             turns = [self._turn(problem_spec) for problem_spec in segment["turns"]]
-            changes = {name: segment[name] for name in ("steps", "rate", "renew")}
-            training.run(turns, **changes)
+            training.run(turns, **{n: value for n, value in segment.items() if n != "turns"})
         return self._trained(training)
 
     def _trained(self, training: Training) -> dict[str, Any]:

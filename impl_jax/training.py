@@ -5,16 +5,18 @@ A turn is a problem over the networks' parameters: which losses it has, and what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Any
 
 import jax
 import optax
+from jax import Array
 
 from impl_jax import optimizers
-from impl_jax.problem import Buffers, Parameters, Problem
+from impl_jax.problem import Buffers, Constants, Losses, Parameters, Problem
 from impl_jax.recipes import RECIPES, Gradient, Recipe, unwrapped
 
 
@@ -47,12 +49,13 @@ class Training:
         parameters: all parameters at the start.
         buffers: all buffers at the start.
         recipe: the name of the recipe by which each turn freezes, ``grad_of_trainable`` by default.
-        compiled: gradients → the same, jitted. A caller that passes the same dict again finds the
-            programs of an earlier training in it: the gradients of recipes are hashable, and equal
+        compiled: gradient functions → the same, jitted. A caller that passes the same dict again
+            finds the programs of an earlier training in it: these functions are hashable, and equal
             where their problems are.
 
-    Arrays are immutable: each step replaces ``parameters``, ``buffers`` and ``state``. ``factor``
-    is the product of all changes of the learning rate so far.
+    Arrays are immutable: each step replaces ``parameters``, ``buffers`` and ``state``. ``changes``
+    lists each change of learning rates so far: its factor, and the labels of the parameter groups
+    that it is of, none for all.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class Training:
         parameters: Parameters,
         buffers: Buffers,
         recipe: str | None = None,
-        compiled: dict[Gradient, Gradient] | None = None,
+        compiled: dict[Any, Any] | None = None,
     ) -> None:
         self.compiled = {} if compiled is None else compiled
         self.optimizer = optimizer
@@ -71,16 +74,28 @@ class Training:
         self.parameters = parameters
         self.buffers = buffers
         self.state: Any = None
-        self.factor = 1.0
+        self.changes: list[tuple[float, Sequence[str]]] = []
 
-    def run(self, turns: list[Problem], *, steps: int, rate: float, renew: bool) -> None:
+    def run(
+        self,
+        turns: list[Problem],
+        *,
+        steps: int,
+        rate: float,
+        renew: bool,
+        only: Sequence[str] = (),
+        share_forward: bool = False,
+    ) -> None:
         """Run one segment: ``steps`` times all turns.
 
-        First the learning rates are multiplied by ``rate``. This happens in the state, which keeps
-        the rest of it, or with ``renew`` by a new optimizer, which loses it. Parameters that are
-        trained for the first time get a state of their own beside those of the others.
+        First the learning rates are multiplied by ``rate``: those of the parameter groups whose
+        labels are in ``only``, or all if it is empty. This happens in the state, which keeps the
+        rest of it, or with ``renew`` by a new optimizer, which loses it. Parameters that are
+        trained for the first time get a state of their own beside those of the others. With
+        ``share_forward`` the network in front runs forward once for all turns of a round.
 
-        Raises ValueError for several turns that would need one common update.
+        Raises ValueError for several turns that would need one common update, for a label that no
+        group has, and for turns that cannot share.
         """
         recipes = [self.recipe(problem) for problem in turns]
         if len(turns) > 1 and any(r.wrap_optimizer is not unwrapped for r in recipes):
@@ -99,41 +114,135 @@ class Training:
             Turn(problem, recipe, recipe.wrap_optimizer(own), self._jitted(recipe.gradient))
             for problem, recipe in zip(turns, recipes, strict=True)
         ]
-        self._adjust(compiled[0].transformation, trained, rate, renew)
+        self._adjust(compiled[0].transformation, trained, rate, renew, only)
         for _ in range(steps):
+            if share_forward:
+                self._round_over_one_forward(compiled)
+                continue
             for turn in compiled:
-                self._turn(turn)
+                self._turn(turn, turn.gradient)
 
-    def _jitted(self, gradient: Gradient) -> Gradient:
+    def _jitted(self, gradient: Any) -> Any:
         """Return this gradient function jitted, from ``compiled`` if it is there already."""
         return self.compiled.setdefault(gradient, jax.jit(gradient))
 
-    def _turn(self, turn: Turn) -> None:
-        """Step one turn: compute its gradients, and replace parameters, state and buffers."""
+    def _arguments(self, turn: Turn) -> tuple[Parameters, Constants]:
+        """Return the parameters that a turn steps, and all else that its losses depend on."""
         stepped = {name: self.parameters[name] for name in turn.recipe.step_parameters}
         rest = {n: p for n, p in self.parameters.items() if n not in stepped}
-        constants = {**turn.problem.constants, "frozen": rest, "buffers": self.buffers}
-        grads, buffers = turn.gradient(stepped, constants)
+        return stepped, {**turn.problem.constants, "frozen": rest, "buffers": self.buffers}
+
+    def _round_over_one_forward(self, turns: list[Turn]) -> None:
+        """Step the turns of a round over one forward pass of the network in front.
+
+        A turn that trains this network pulls its gradient back through that pass, though what
+        stands behind may have stepped since. Every other turn takes the output as a constant.
+        """
+        front = front_of_turns(turns)
+        run = self._jitted(ForwardOfFront(front.problem))
+        value, pullback, buffers = run(*self._arguments(front))
+        self.buffers = {**self.buffers, **buffers}
+        for turn in turns:
+            behind = self._jitted(GradientBehind(turn.problem))
+            pull = pullback if trains_front(turn.problem) else None
+            self._turn(turn, lambda p, c, f=behind, pull=pull: f(p, c, value, pull))
+
+    def _turn(self, turn: Turn, gradient: Callable[..., tuple[Parameters, Buffers]]) -> None:
+        """Step one turn: compute its gradients, and replace parameters, state and buffers.
+
+        ``gradient`` is called with the parameters that are stepped and the constants.
+        """
+        stepped, constants = self._arguments(turn)
+        grads, buffers = gradient(stepped, constants)
         stepped, self.state = turn.update(grads, self.state, stepped)
         self.parameters = {**self.parameters, **stepped}
         self.buffers = {**self.buffers, **buffers}
 
     def _adjust(
-        self, optimizer: optax.GradientTransformation, trained: list[str], rate: float, renew: bool
+        self,
+        optimizer: optax.GradientTransformation,
+        trained: list[str],
+        rate: float,
+        renew: bool,
+        only: Sequence[str],
     ) -> None:
         """Bring the optimizer's state to the one that a segment starts from.
 
         Args:
             optimizer: makes the state of a new optimizer over the trained parameters.
             trained: names of the parameters that the segment steps.
-            rate: the factor of all learning rates.
+            rate: the factor of the learning rates.
             renew: whether the state of a new optimizer replaces the present one.
+            only: labels of the groups whose rates change; empty for all.
         """
         parameters = {name: self.parameters[name] for name in trained}
-        fresh = optimizers.scale_rates(optimizer.init(parameters), self.factor)
+        fresh = optimizer.init(parameters)
+        for factor, labels in self.changes:
+            fresh = optimizers.scale_rates(fresh, factor, labels)
         if renew or self.state is None:
             self.state = fresh
         elif self.optimizer["arrangement"] == "separate":
             self.state = {**fresh, **self.state}  # a label that is there keeps its moments
-        self.state = optimizers.scale_rates(self.state, rate)
-        self.factor *= rate
+        optimizers.check_labels(optimizers.labels(self.state), only)
+        self.state = optimizers.scale_rates(self.state, rate, only)
+        self.changes.append((rate, only))
+
+
+def front_of_turns(turns: list[Turn]) -> Turn:
+    """Return the first turn that trains the network in front, whose forward pass all share.
+
+    Raises ValueError where there is none, or where that network has a loss of its own.
+    """
+    training = [turn for turn in turns if trains_front(turn.problem)]
+    if not training or any(turn.problem.stages[0].losses for turn in turns):
+        raise ValueError(
+            "share_forward: a turn must train the network in front, and no turn may have a loss "
+            f"at its output; turns: {len(turns)}, of which {len(training)} train it"
+        )
+    return training[0]
+
+
+def trains_front(problem: Problem) -> bool:
+    """Return whether a parameter of the first network is trained."""
+    return any(name.startswith(f"{problem.stages[0].name}.") for name in problem.trainable)
+
+
+@dataclass(frozen=True)
+class ForwardOfFront:
+    """Run the first network; return its output, its pullback, and its buffers afterwards."""
+
+    problem: Problem
+
+    def __call__(self, parameters: Parameters, constants: Constants) -> tuple[Any, Any, Buffers]:
+        first, x = self.problem.stages[0], constants["data"]["x"]
+
+        def run(parameters: Parameters) -> tuple[Any, Buffers]:
+            output, _, buffers = self.problem.run_stage(first, x, parameters, constants, among=())
+            return output, buffers
+
+        return jax.vjp(run, parameters, has_aux=True)
+
+
+@dataclass(frozen=True)
+class GradientBehind:
+    """Compute the gradient of the losses behind the first network, from that one's output.
+
+    ``pullback`` is that of the first network, or None where the output is a constant.
+    """
+
+    problem: Problem
+
+    def __call__(
+        self, parameters: Parameters, constants: Constants, value: Any, pullback: Any
+    ) -> tuple[Parameters, Buffers]:
+        def total(parameters: Parameters, value: Any) -> tuple[Array, Buffers]:
+            losses, buffers = Losses(), Buffers()
+            for stage in self.problem.stages[1:]:
+                value, own, moved = self.problem.run_stage(stage, value, parameters, constants)
+                losses, buffers = losses | own, buffers | moved
+            return reduce(add, losses.values()), buffers
+
+        (grads, cotangent), buffers = jax.grad(total, (0, 1), has_aux=True)(parameters, value)
+        pulled = {} if pullback is None else pullback(cotangent)[0]
+        # a parameter of the first network has a gradient of 0 behind it, and its own from there
+        return {name: grad + pulled.get(name, 0) for name, grad in grads.items()}, buffers

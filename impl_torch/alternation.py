@@ -7,22 +7,24 @@ network whose turn it is not is frozen. The specification of the scenarios stand
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from impl_torch.problem import Data, Stage, against
+from impl_torch.problem import Data, Stage, against, as_it_is, cut
 
 
 class Player(nn.Module):
-    """A single Linear(inputs → outputs)."""
+    """A single Linear(inputs → outputs), also of each batch of a tuple, one after another."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x)
+    def forward(self, x: Any) -> Any:
+        return tuple(map(self.linear, x)) if isinstance(x, tuple) else self.linear(x)
 
 
 def two_player(*, hidden: int, turn: str) -> list[Stage]:
@@ -30,11 +32,22 @@ def two_player(*, hidden: int, turn: str) -> list[Stage]:
 
     In either turn the loss is the mean squared error of B's output against ones. The scenario shows
     B stepping on A's detached output, and then A learning through the B that has just been updated.
+    With ``turn`` ``both`` one forward pass of A serves the losses of both turns.
     """
-    return [
-        Stage("A", Player(1, hidden)),
-        Stage("B", Player(hidden, 1), {f"loss_{turn}": against("ones", F.mse_loss)}),
-    ]
+    compare = against("ones", F.mse_loss)
+    first, second = Player(1, hidden), Player(hidden, 1)
+    if turn != "both":
+        return [Stage("A", first), Stage("B", second, {f"loss_{turn}": compare})]
+    losses = {
+        "loss_b": lambda outputs, data: compare(outputs[0], data),
+        "loss_a": lambda outputs, data: compare(outputs[1], data),
+    }
+    return [Stage("A", first), Stage("B", second, losses, _cut_and_whole)]
+
+
+def _cut_and_whole(value: Tensor, data: Data) -> tuple[Tensor, ...]:
+    """Link A to B in both turns at once: return A's output with its graph cut, and as it is."""
+    return cut(value, data), value
 
 
 class Generator(nn.Module):
@@ -78,15 +91,21 @@ def gan(*, noise: int, hidden: int, pixels: int, turn: str) -> list[Stage]:
     """Build a generator G and a discriminator D that take turns (a GAN).
 
     In turn ``d`` D learns to tell real examples from generated ones while G is frozen. In turn
-    ``g`` G learns to be taken for real while D is frozen. The scenario shows that G's gradient must
-    pass through a D that does not change.
+    ``g`` G learns to be taken for real while D is frozen, and in turn ``g_fresh`` the same on a new
+    draw of noise. The scenario shows that G's gradient must pass through a D that does not change.
     """
-    generator = Stage("G", Generator(noise, hidden, pixels))
+    enter = _fresh_noise if turn == "g_fresh" else as_it_is
+    generator = Stage("G", Generator(noise, hidden, pixels), enter=enter)
     discriminator = Discriminator(pixels, hidden)
     if turn == "d":
         losses = {"loss_real": _judged(0, real=True), "loss_fake": _judged(1, real=False)}
         return [generator, Stage("D", discriminator, losses, _real_and_fake)]
     return [generator, Stage("D", discriminator, {"loss_g": _judged(0, real=True)}, _fake)]
+
+
+def _fresh_noise(_: Tensor, data: Data) -> Tensor:
+    """Link the input to G in turn ``g_fresh``: return the second draw of noise."""
+    return data["fresh"]
 
 
 def _real_and_fake(fake: Tensor, data: Data) -> tuple[Tensor, ...]:
@@ -115,19 +134,22 @@ def _judged(batch: int, *, real: bool):  # type: ignore[no-untyped-def]
 
 
 class ChannelEncoder(nn.Module):
-    """Linear, LeakyReLU and Linear, then each codeword is scaled to unit power per symbol.
+    """Linear, LeakyReLU and Linear: one-hot messages [batch, messages] → codewords.
 
-    It maps one-hot messages [batch, messages] to codewords [batch, symbols].
+    The codewords are [batch, symbols]; with ``unit_power`` each is scaled to unit power per symbol.
     """
 
-    def __init__(self, messages: int, hidden: int, symbols: int) -> None:
+    def __init__(self, messages: int, hidden: int, symbols: int, unit_power: bool) -> None:
         super().__init__()
+        self.unit_power = unit_power
         self.linear1 = nn.Linear(messages, hidden)
         self.linear2 = nn.Linear(hidden, symbols)
         self.leaky = nn.LeakyReLU(0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         symbols = self.linear2(self.leaky(self.linear1(x)))
+        if not self.unit_power:
+            return symbols
         return symbols / symbols.square().mean(dim=1, keepdim=True).sqrt()
 
 
@@ -144,14 +166,14 @@ class ChannelDecoder(nn.Module):
         return self.linear2(self.leaky(self.linear1(x)))
 
 
-def autoencoder(*, messages: int, hidden: int, symbols: int) -> list[Stage]:
+def autoencoder(*, messages: int, hidden: int, symbols: int, unit_power: bool) -> list[Stage]:
     """Build an encoder and a decoder with a noisy channel between them.
 
     The noise is an entry of the data, so both frameworks add the same. The scenario shows first
-    joint training, and then training of the decoder alone.
+    joint training, and then training of the decoder alone. ``unit_power`` is the encoder's.
     """
     return [
-        Stage("encoder", ChannelEncoder(messages, hidden, symbols)),
+        Stage("encoder", ChannelEncoder(messages, hidden, symbols, unit_power)),
         Stage(
             "decoder",
             ChannelDecoder(messages, hidden, symbols),

@@ -7,7 +7,7 @@ first moments, counted steps and bytes, by which the harness compares both frame
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -36,13 +36,19 @@ def build(
         networks: the names of the networks, first parts of the names of their parameters.
         trainable: the parameters to optimize, by name.
 
-    Raises ValueError where a rate is given for a layer without parameters.
+    Raises ValueError where a rate is given for a layer without parameters, or to one optimizer
+    over a single list, which has one rate.
     """
+    check_rates(optimizer)
     make, settings, rates = KINDS[optimizer["kind"]], optimizer["settings"], optimizer["rates"]
     arrangement = optimizer["arrangement"]
     members = split(trainable, rates or networks, complain=bool(rates))
     groups = [
-        {"params": [trainable[n] for n in names], "lr": rates.get(label, settings["lr"])}
+        {
+            "params": [trainable[n] for n in names],
+            "lr": rates.get(label, settings["lr"]),
+            "label": label,  # torch keeps it beside the group's settings
+        }
         for label, names in members.items()
     ]
     if arrangement == "groups":
@@ -50,6 +56,15 @@ def build(
     if arrangement == "separate":
         return [make([group], **settings) for group in groups]
     return [make([p for group in groups for p in group["params"]], **settings)]
+
+
+def check_rates(optimizer: Mapping[str, Any]) -> None:
+    """Raise ValueError where one optimizer over a single list is given several learning rates."""
+    if optimizer["rates"] and optimizer["arrangement"] == "together":
+        raise ValueError(
+            f"arrangement 'together' is one optimizer over a single list, with one rate; rates of "
+            f"{', '.join(optimizer['rates'])} need 'groups' or 'separate'"
+        )
 
 
 def split(
@@ -94,11 +109,30 @@ def extend(
         optimizers[0].add_param_group({"params": added, "lr": lr})
 
 
-def scale_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
-    """Multiply every learning rate by ``factor`` in place; all other state stays."""
+def scale_rates(
+    optimizers: list[torch.optim.Optimizer], factor: float, only: Collection[str] = ()
+) -> None:
+    """Multiply learning rates by ``factor`` in place; all other state stays.
+
+    ``only`` are the labels of the groups whose rates change; empty for all.
+    """
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] *= factor
+            if not only or group.get("label") in only:
+                group["lr"] *= factor
+
+
+def labels(optimizers: list[torch.optim.Optimizer]) -> list[str]:
+    """Return the labels of all parameter groups that have one, see `build`."""
+    return [group["label"] for o in optimizers for group in o.param_groups if "label" in group]
+
+
+def check_labels(present: Collection[str], only: Iterable[str]) -> None:
+    """Raise ValueError for a label in ``only`` that no parameter group has."""
+    for label in only:
+        if label not in present:
+            groups = ", ".join(present) or "none, as one optimizer is over a single list"
+            raise ValueError(f"no parameter group {label!r}, whose rate should change: {groups}")
 
 
 def containing(

@@ -43,10 +43,12 @@ class Perceptron(nn.Module):
         return self.linear3(self.relu2(self.linear2(self.relu1(self.linear1(x)))))
 
 
-def rate_decay(*, hidden: int) -> list[Stage]:
-    """Build a perceptron whose learning rate falls to a tenth half-way through training.
+def rate_decay(*, hidden: int, width: int, lenet: bool) -> list[Stage]:
+    """Build a perceptron, or LeNet, whose learning rate falls to a tenth half-way through training.
 
     The scenario shows the rate changed in place, which keeps the optimizer's state, and by a new
-    optimizer, which loses it.
+    optimizer, which loses it. In LeNet only the classifier's rate falls.
     """
+    if lenet:
+        return lenet_module_rates(width=width)
     return [Stage("net", Perceptron(16, hidden, 4), {"loss": against("target", F.mse_loss)})]

@@ -267,7 +267,8 @@ class OpenProblem:
         """Train by a plan from the loaded weights, and leave the problem unchanged.
 
         ``plan`` holds ``optimizer``, ``recipe`` (or None) and ``segments``, each with ``steps``,
-        ``rate``, ``renew`` and a problem specification for each of its ``turns``; see `Training`.
+        ``rate``, ``renew``, ``only``, ``share_forward`` and a problem specification for each of
+        its ``turns``; see `Training`.
         Return ``weights``, ``buffers``, ``outputs`` of the networks and first ``moments`` in the
         canonical layout, the ``steps`` that the optimizer counted for each parameter, and the bytes
         of its state, ``state_bytes``.
@@ -277,8 +278,7 @@ class OpenProblem:
         training = Training(plan["optimizer"], self.problem_spec["networks"], plan["recipe"])
         for segment in plan["segments"]:
             turns = [self._turn(problem_spec) for problem_spec in segment["turns"]]
-            changes = {name: segment[name] for name in ("steps", "rate", "renew")}
-            training.run(turns, **changes)
+            training.run(turns, **{n: value for n, value in segment.items() if n != "turns"})
         trained = self._trained(training)
         problem.load(start)
         problem.require_grad(problem.trainable)
@@ -323,7 +323,7 @@ class OpenProblem:
         """
         settings = dict(self.problem_spec["optimizer"])
         if kind == "freeze":
-            settings["arrangement"] = "together"
+            settings |= {"arrangement": "together", "rates": {}}
         return optimizers.build(settings, self.problem_spec["networks"], recipe.optimized)
 
     def _clear(self) -> None:

@@ -5,13 +5,16 @@ A turn is a problem over the networks' parameters: which losses it has, and what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from math import prod
+from operator import add
 from typing import Any
 
 import torch
 
 from impl_torch import optimizers
-from impl_torch.problem import Problem
+from impl_torch.problem import Losses, Problem
 from impl_torch.recipes import RECIPES, Recipe
 
 Steppers = list[torch.optim.Optimizer]
@@ -26,7 +29,8 @@ class Training:
         recipe: the name of the recipe by which each turn freezes, ``requires_grad_false`` by
             default.
 
-    ``factor`` is the product of all changes of the learning rate so far.
+    ``changes`` lists each change of learning rates so far: its factor, and the labels of the
+    parameter groups that it is of, none for all.
     """
 
     def __init__(
@@ -36,18 +40,34 @@ class Training:
         self.networks = networks
         self.recipe = RECIPES[recipe or "requires_grad_false"]
         self.steppers: Steppers = []
-        self.factor = 1.0
+        self.changes: list[tuple[float, Sequence[str]]] = []
 
-    def run(self, turns: list[Problem], *, steps: int, rate: float, renew: bool) -> None:
+    def run(
+        self,
+        turns: list[Problem],
+        *,
+        steps: int,
+        rate: float,
+        renew: bool,
+        only: Sequence[str] = (),
+        share_forward: bool = False,
+    ) -> None:
         """Run one segment: ``steps`` times all turns.
 
-        First the learning rates are multiplied by ``rate``. This happens in place, which keeps the
+        First the learning rates are multiplied by ``rate``: those of the parameter groups whose
+        labels are in ``only``, or all if it is empty. This happens in place, which keeps the
         optimizers' state, or with ``renew`` by new optimizers, which loses it. Parameters that are
-        trained for the first time join the first optimizer as a new group.
+        trained for the first time join the first optimizer as a new group. With ``share_forward``
+        the network in front runs forward once for all turns of a round.
+
+        Raises ValueError for a label that no group has, and for turns that cannot share.
         """
         recipes = [(problem, self.recipe(problem)) for problem in turns]
-        self._adjust(recipes, rate, renew)
+        self._adjust(recipes, rate, renew, only)
         for _ in range(steps):
+            if share_forward:
+                self._round_over_one_forward(recipes)
+                continue
             for problem, recipe in recipes:
                 self._turn(problem, recipe)
 
@@ -56,23 +76,80 @@ class Training:
         # also clears every gradient: one left by another turn must not be applied in this turn
         problem.require_grad(recipe.requires_grad)
         recipe.strategy.backward(recipe.strategy.forward())
+        self._step(problem, recipe)
+
+    def _round_over_one_forward(self, recipes: list[tuple[Problem, Recipe]]) -> None:
+        """Step the turns of a round over one forward pass of the network in front.
+
+        A turn that trains this network pulls its gradient back through that pass, though what
+        stands behind may have stepped since. Every other turn takes the output detached.
+        """
+        front = front_of_turns([problem for problem, _ in recipes])
+        front.require_grad(front.trainable)
+        value, _ = front.run_stage(front.stages[0], front.data["x"], among=())
+        for problem, recipe in recipes:
+            problem.require_grad(recipe.requires_grad)
+            entering = value if trains_front(problem) else value.detach()
+            reduce(add, _losses_behind(problem, entering).values()).backward()
+            self._step(problem, recipe)
+
+    def _step(self, problem: Problem, recipe: Recipe) -> None:
+        """Step the optimizers over what the recipe optimizes, by the gradients that are there."""
         for name in set(recipe.requires_grad) - set(recipe.optimized):
             problem.parameters[name].grad = None  # an optimizer may be over frozen parameters too
         for stepper in optimizers.containing(self.steppers, recipe.optimized):
             stepper.step()
 
-    def _adjust(self, recipes: list[tuple[Problem, Recipe]], rate: float, renew: bool) -> None:
+    def _adjust(
+        self,
+        recipes: list[tuple[Problem, Recipe]],
+        rate: float,
+        renew: bool,
+        only: Sequence[str],
+    ) -> None:
         """Bring the optimizers to the state that a segment starts from.
 
         Args:
             recipes: each turn of the segment with its recipe.
-            rate: the factor of all learning rates.
+            rate: the factor of the learning rates.
             renew: whether new optimizers replace the present ones.
+            only: labels of the groups whose rates change; empty for all.
         """
         trained = {n: p for _, recipe in recipes for n, p in recipe.optimized.items()}
         if renew or not self.steppers:
             self.steppers = optimizers.build(self.optimizer, self.networks, trained)
-            optimizers.scale_rates(self.steppers, self.factor)
-        optimizers.extend(self.steppers, trained, self.factor)
-        optimizers.scale_rates(self.steppers, rate)
-        self.factor *= rate
+            for factor, labels in self.changes:
+                optimizers.scale_rates(self.steppers, factor, labels)
+        common = prod(factor for factor, labels in self.changes if not labels)
+        optimizers.extend(self.steppers, trained, common)
+        optimizers.check_labels(optimizers.labels(self.steppers), only)
+        optimizers.scale_rates(self.steppers, rate, only)
+        self.changes.append((rate, only))
+
+
+def front_of_turns(turns: list[Problem]) -> Problem:
+    """Return the first turn that trains the network in front, whose forward pass all share.
+
+    Raises ValueError where there is none, or where that network has a loss of its own.
+    """
+    training = [problem for problem in turns if trains_front(problem)]
+    if not training or any(problem.stages[0].losses for problem in turns):
+        raise ValueError(
+            "share_forward: a turn must train the network in front, and no turn may have a loss "
+            f"at its output; turns: {len(turns)}, of which {len(training)} train it"
+        )
+    return training[0]
+
+
+def trains_front(problem: Problem) -> bool:
+    """Return whether a parameter of the first network is trained."""
+    return any(name.startswith(f"{problem.stages[0].name}.") for name in problem.trainable)
+
+
+def _losses_behind(problem: Problem, value: Any) -> Losses:
+    """Run every network but the first on that one's output; return their losses by name."""
+    losses: Losses = {}
+    for stage in problem.stages[1:]:
+        value, stage_losses = problem.run_stage(stage, value)
+        losses |= stage_losses
+    return losses

@@ -52,12 +52,12 @@ class Untrusted(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the audit; returns its exit code."""
-    asked = _parsed(arguments)
-    faults = [FAULTS[name] for name in asked.names] or list(FAULTS.values())
+    options = _parsed(arguments)
+    faults = [FAULTS[name] for name in options.names] or list(FAULTS.values())
     runner = Runner()
     try:
         # the folder is the outer one: what runs in it must have ended before it is removed
-        with tempfile.TemporaryDirectory() as folder, _stopping(runner, asked.jobs) as pool:
+        with tempfile.TemporaryDirectory() as folder, _stopping(runner, options.jobs) as pool:
             _check_green(pool, runner, faults, Path(folder))
             verdicts = _seed(pool, runner, faults, Path(folder))
     except Untrusted as error:
@@ -80,13 +80,13 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.audit", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these faults (default: all)")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (2)")
-    asked = parser.parse_args(arguments)
-    unknown = sorted(set(asked.names) - set(FAULTS))
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.names) - set(FAULTS))
     if unknown:
         parser.error(f"no fault is named {', '.join(unknown)}; tests/mutations/ has their names")
-    if asked.jobs < 1:
-        parser.error(f"--jobs {asked.jobs}: must be 1 or more")
-    return asked
+    if options.jobs < 1:
+        parser.error(f"--jobs {options.jobs}: must be 1 or more")
+    return options
 
 
 @contextmanager
@@ -139,13 +139,13 @@ def _seed(
     pool: ThreadPoolExecutor, runner: Runner, faults: Sequence[Fault], folder: Path
 ) -> dict[str, Verdict]:
     futures = {pool.submit(_tried, runner, fault, folder): fault for fault in faults}
-    found = {}
+    verdicts = {}
     for number, future in enumerate(as_completed(futures), start=1):
         fault, verdict = futures[future], future.result()
-        found[fault.name] = verdict
+        verdicts[fault.name] = verdict
         about = f"{verdict.test} said: {verdict.said}"[:200] if verdict.said else ""
         print(f"[{number}/{len(faults)}] {verdict.outcome}: {fault.name}  {about}", flush=True)
-    return {fault.name: found[fault.name] for fault in faults}
+    return {fault.name: verdicts[fault.name] for fault in faults}
 
 
 def _tried(runner: Runner, fault: Fault, folder: Path) -> Verdict:

@@ -19,12 +19,12 @@ from benchmarks.harness.measurement import aa_comparison
 from benchmarks.harness.selection.options import SelectionError, check_positive, default_device
 from benchmarks.machine import activity, disturbances, environment, graphics
 from benchmarks.machine.disturbances import OK, UNKNOWN, WARNING, Finding
+from benchmarks.machine.frameworks import NEEDED, install_command
 from benchmarks.machine.host import Host
 from benchmarks.scenarios import FRAMEWORKS
 from results.records.record import plain
 
 NAME = "cascade-bench"
-NEEDED = {"torch": ("torch",), "jax": ("jax", "flax", "optax")}
 LOOK_SECONDS = 1.0  # between two readings of the CPU time that each process has used
 LAUNCHES = 6
 INTERRUPTED = 130  # the exit code that a shell gives to Ctrl-C
@@ -32,7 +32,13 @@ INTERRUPTED = 130  # the exit code that a shell gives to Ctrl-C
 
 def add_command(commands: Any) -> None:
     """Add ``doctor`` to the commands of `cascade-bench`."""
-    parser = commands.add_parser("doctor", help="what this machine is, and how noisy just now")
+    parser = commands.add_parser(
+        "doctor",
+        help="what this machine is, and how noisy just now",
+        description="Describe this machine, what disturbs timing on it, and measure its noise.",
+        examples=("cascade-bench doctor", "cascade-bench doctor --seconds 5 --json"),
+        exit_codes="exit codes: 0 whatever is found, 2 a mistake in the options, 130 Ctrl-C",
+    )
     parser.add_argument(
         "--seconds", type=float, default=20.0, help="of timing, after the workers' start (20)"
     )
@@ -135,7 +141,7 @@ def _check_package(package: str, framework: str, supported: Requirement | None) 
         supported: range of versions; None if this suite itself is not installed.
     """
     version = environment.installed(package)
-    advice = f"pip install -c constraints.txt -e '.[{framework}]'"
+    advice = install_command(framework)
     if version is None:
         return Finding(package, WARNING, "not installed", advice)
     if supported is None:

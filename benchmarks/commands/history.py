@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import options as shared
+from benchmarks.harness.protocol import cells
+from benchmarks.harness.selection.names import names_of_runs
+from benchmarks.machine.frameworks import install_command
 from results.formatting import one_line
 from results.records.record import RecordError
 from results.terminal.stdout import width_and_colour
@@ -20,7 +24,13 @@ NARROWEST = 80
 def add_command(commands: Any) -> None:
     """Add ``history`` to the commands of `cascade-bench`."""
     parser = commands.add_parser(
-        "history", help="each cell over all runs of this machine, and where its time changed"
+        "history",
+        help="each cell over all runs of this machine, and where its time changed",
+        description="Show the time of each cell over all saved runs of one machine.",
+        examples=(
+            "cascade-bench history --changed",
+            "cascade-bench history --results results/reference --scenario stacked_cascade",
+        ),
     )
     shared.add_results(parser)
     parser.add_argument("--machine", metavar="ID", help="whose runs (default: the newest run's)")
@@ -35,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         RecordError: there is no run, no such machine, or no time of the selected cells.
+        SelectionError: no saved cell has a name that was given.
     """
     try:
         from results.regression import history
@@ -43,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         loaded = history.load(Path(options.results))
     except ModuleNotFoundError as error:
         raise RecordError(
-            f"history needs {error.name}, not installed here: pip install -e '.[report]'"
+            f"history needs {error.name}, not installed here: {install_command('report')}"
         ) from None
     for name, why in loaded.unread.items():
         print(f"cascade-bench: left out {name}: {one_line(why)}", file=sys.stderr)
@@ -51,7 +62,9 @@ def run(options: argparse.Namespace) -> int:
     if not machines:
         raise RecordError(f"no run under {options.results} can be read, or has a cell")
     machine = _chosen_machine(options.machine, machines)
-    series = history.series(loaded, machine, **shared.selected_names(options))
+    there = {field: set(loaded.rows[field].astype(str)) for field in cells.OPTIONS}
+    selected = names_of_runs(shared.selected_names(options), there)
+    series = history.series(loaded, machine, **selected)
     lines = history_table.cell_histories(series)
     lines = [line for line in lines if line.changes or not options.changed]
     if options.json:
@@ -73,7 +86,10 @@ def _chosen_machine(name: str | None, machines: Mapping[str, int]) -> str:
     if name is None:
         return next(iter(machines))
     if name not in machines:
-        raise RecordError(f"no run of machine {name!r}; there are runs of {', '.join(machines)}")
+        near = difflib.get_close_matches(name, machines, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        there = ", ".join(machines)
+        raise RecordError(f"no run of machine {name!r}{hint} (there are runs of {there})")
     return name
 
 

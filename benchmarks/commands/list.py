@@ -9,14 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.commands import options as shared
+from benchmarks.commands.parsing import exclusive
 from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import (
     Selection,
+    SelectionError,
     check_positive,
     default_device,
     default_sizes,
 )
+from benchmarks.machine import frameworks
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.guesses import layout_guesses
@@ -28,16 +31,29 @@ MOST_LOSSES = 4  # of a variant that are shown; of more than these only the firs
 def add_command(commands: Any) -> None:
     """Add ``list`` to the commands of `cascade-bench`."""
     parser = commands.add_parser(
-        "list", help="scenarios, variants, flows, strategies, recipes, sizes"
+        "list",
+        help="scenarios, variants, flows, strategies, recipes, sizes",
+        description="List what can be measured, or with --cost how long measuring it takes.",
+        examples=(
+            "cascade-bench list --scenario gan",
+            "cascade-bench list --cost --size large --framework torch",
+        ),
     )
     shared.add_json(parser, "a list of objects")
     parser.add_argument("--cost", action="store_true", help="how long a selection takes")
     shared.add_selection(parser)
     shared.add_scenario_path(parser)
     shared.add_device(parser)
-    parser.add_argument("--all", action="store_true", dest="everything")
-    parser.add_argument("--launches", type=int, default=6)
-    parser.add_argument("--cell-seconds", type=float, default=0.05)
+    parser.add_argument("--all", action="store_true", dest="everything", help="every cell there is")
+    parser.add_argument(
+        "--launches", type=int, default=6, help="with --cost: worker processes a framework (6)"
+    )
+    parser.add_argument(
+        "--cell-seconds",
+        type=float,
+        default=0.05,
+        help="with --cost: of each cell and launch (0.05)",
+    )
     parser.add_argument("--memory", action="store_true", help="with --cost: peak memory as well")
     parser.set_defaults(run=run)
 
@@ -49,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         SelectionError: an unknown name, or a number that is not above 0.
         SpecError: a user's own scenario cannot be loaded.
     """
+    exclusive(options, ("json", "cost"))
     for line in layout_guesses(loading.load(options.scenario_path)):
         print(line, file=sys.stderr)
     check_positive("launches", options.launches)
@@ -63,9 +80,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([plain_scenario(scenario) for scenario in scenarios], indent=2))
     elif options.cost:
-        _print_cost(
-            cost.estimate(selection, options.launches, options.cell_seconds, options.memory)
-        )
+        _print_cost(selection, options)
     else:
         _print_scenarios(scenarios)
     return 0
@@ -115,6 +130,8 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
         console.print(f"{framework} strategies: {', '.join(cells.STRATEGIES[framework])}")
         console.print(f"{framework} recipes: {', '.join(cells.RECIPES[framework])}")
     console.print(f"frameworks: {', '.join(FRAMEWORKS)}")
+    for reason in filter(None, map(frameworks.why_missing, FRAMEWORKS)):
+        console.print(reason, soft_wrap=True, markup=False)  # it ends with a command
     console.print(
         f"phases: {', '.join(cells.PHASES)}   measure: pytest benchmarks --benchmark-only"
     )
@@ -146,7 +163,21 @@ def _networks_text(networks: Sequence[str], reached: Sequence[str]) -> str:
     return ", ".join(reached)
 
 
-def _print_cost(total: cost.Cost) -> None:
-    """Print the number of cells and groups, and the time that measuring them takes."""
+def _print_cost(selection: Selection, options: argparse.Namespace) -> None:
+    """Print how many of the selected cells can run here, and the time that measuring them takes.
+
+    Raises:
+        SelectionError: no cell is selected, or no framework that could run one is installed.
+    """
+    selected = selection.require_cells()
+    present = frameworks.present()
+    cells_here = [cell for cell in selected if cell.framework in present]
+    for framework in FRAMEWORKS:
+        left_out = sum(cell.framework == framework for cell in selected)
+        if left_out and framework not in present:
+            print(f"{left_out} cells left out: {frameworks.why_missing(framework)}")
+    if not cells_here:
+        raise SelectionError(frameworks.none_installed() if not present else "nothing can run here")
+    total = cost.estimate_cells(cells_here, options.launches, options.cell_seconds, options.memory)
     print(f"{total.cells} cells in {total.groups} groups, {total.unsupported} more cannot exist")
     print(f"about {total.seconds / 60:.1f} min on 2 CPU cores (an estimate from nominal speeds)")

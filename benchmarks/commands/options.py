@@ -17,7 +17,12 @@ from benchmarks.scenarios.external import loading
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Add the options that select cells by name; read them with `selected_names`."""
     for field in cells.OPTIONS:
-        parser.add_argument(f"--{field}", action="append", metavar="NAME[,NAME]")
+        parser.add_argument(
+            f"--{field}",
+            action="append",
+            metavar="NAME[,NAME]",
+            help=f"only this {field}, or these, or all; see: cascade-bench list",
+        )
 
 
 def selected_names(options: argparse.Namespace) -> dict[str, tuple[str, ...] | None]:
@@ -36,7 +41,12 @@ def add_scenario_path(
 
 def add_device(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """Add ``--device``."""
-    parser.add_argument("--device", default=default, choices=DEVICES)
+    parser.add_argument(
+        "--device",
+        default=default,
+        choices=DEVICES,
+        help=f"where to run (default: {default or 'cuda where there is one'})",
+    )
 
 
 def add_json(parser: argparse.ArgumentParser, description: str) -> None:
@@ -46,4 +56,9 @@ def add_json(parser: argparse.ArgumentParser, description: str) -> None:
 
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Add ``--results``, the folder that saved runs are read from."""
-    parser.add_argument("--results", default=str(RUNS), help="folder of runs")
+    parser.add_argument(
+        "--results",
+        metavar="DIR",
+        default=str(RUNS),
+        help="folder of runs, or one that holds it as runs/ (default: results/runs of the clone)",
+    )

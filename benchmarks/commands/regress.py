@@ -24,10 +24,14 @@ from results.records.record import RecordError
 from results.regression.document import ERROR, STOPPED
 
 BUDGET = "10m"
-EXIT_CODES = """
-Exit codes: 0 nothing got slower, 1 a regression (slower, or wrong gradients), 2 an error (bad
-arguments, a base that does not run, a cell that failed), 3 inconclusive, 130 stopped by Ctrl-C.
-"""
+EXIT_CODES = """\
+exit codes: 0 nothing got slower, 1 a regression (slower, or wrong gradients), 2 an error
+(bad arguments, a base that does not run, a cell that failed), 3 inconclusive, 130 Ctrl-C"""
+EXAMPLES = (
+    "cascade-bench regress main                              # the files against a branch",
+    "cascade-bench regress HEAD~1 HEAD --markdown comment.md",
+    "cascade-bench regress --base-python ../old/bin/python   # another torch or jax",
+)
 
 
 def add_command(commands: Any) -> None:
@@ -36,7 +40,8 @@ def add_command(commands: Any) -> None:
         "regress",
         help="did this change, or this upgrade, make it slower? base against head, in turns",
         description="Measure BASE and HEAD in one session, their workers in turns on one core.",
-        epilog=EXIT_CODES,
+        examples=EXAMPLES,
+        exit_codes=EXIT_CODES,
     )
     parser.add_argument("base", nargs="?", metavar="BASE", help="a git ref, such as main")
     parser.add_argument("head", nargs="?", metavar="HEAD", help="a git ref (default: the files)")
@@ -81,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
         if signal.getsignal(stop) == signal.SIG_DFL:
             signal.signal(stop, signal.default_int_handler)
     try:
+        _refuse_two_prints(options)
         output.prepare_files(options)
         if options.stored:
             from benchmarks.regression import stored_comparison
@@ -99,6 +105,16 @@ def run(options: argparse.Namespace) -> int:
     except Exception:  # a bug in this suite
         traceback.print_exc()
         return ERROR
+
+
+def _refuse_two_prints(options: argparse.Namespace) -> None:
+    """Raise `SelectionError` if two forms are to be printed, or written into one file."""
+    targets = [getattr(options, form) for form in output.FORMS]
+    if all(targets) and len(set(targets)) < len(targets):
+        raise SelectionError(
+            f"{' and '.join(f'--{form}' for form in output.FORMS)} would both be written to "
+            f"{'standard output' if targets[0] == '-' else targets[0]}: name a file for one of them"
+        )
 
 
 def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:

@@ -8,17 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import options as shared
+from benchmarks.commands.parsing import exclusive
 from benchmarks.paths import REPORTS
 from results.formatting import one_line
 from results.records import storage
 from results.records.record import RecordError
+from results.records.storage import check_writable
 from results.report import collection
 
 
 def add_command(commands: Any) -> None:
     """Add ``report`` to the commands of `cascade-bench`."""
     parser = commands.add_parser(
-        "report", help="the comparison: a page, Markdown, charts, tables; of one run or several"
+        "report",
+        help="the comparison: a page, Markdown, charts, tables; of one run or several",
+        description="Write saved runs as a web page, Markdown, charts and tables.",
+        examples=(
+            "cascade-bench report                       # of the newest run",
+            "cascade-bench report --out page RUN RUN    # of two runs, into the folder page",
+            "cascade-bench report --markdown --results results/reference",
+        ),
+        exit_codes="exit codes: 0 done, 2 a mistake, said in one line, or a run was left out",
     )
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="files or ids of runs (default: the newest)"
@@ -43,7 +53,9 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         RecordError: there is no such run, none can be read, or the report cannot be written.
+        SelectionError: ``--markdown``, which writes nothing, with a folder to write into.
     """
+    exclusive(options, ("markdown", "out"))
     results = Path(options.results)
     paths = [storage.find_run(run, results) for run in options.runs or [None]]
     left_out: list[RecordError] = []
@@ -51,19 +63,14 @@ def run(options: argparse.Namespace) -> int:
         from results.report.build import build
         from results.report.markdown import markdown
 
-        _print(markdown(build(collection.load(paths, left_out.append)), pictures=False))
+        print(markdown(build(collection.load(paths, left_out.append)), pictures=False), end="")
     else:
         from results.report.writing import write
 
         folder = Path(options.out) if options.out else REPORTS / max(path.stem for path in paths)
+        check_writable(folder)
         files = write(lambda: collection.load(paths, left_out.append), folder)
-        _print("".join(f"{path}\n" for path in files if path.parent == folder))
+        print("".join(f"{path}\n" for path in files if path.parent == folder), end="")
     for error in left_out:
         print(f"cascade-bench: left out: {one_line(error)}", file=sys.stderr)
     return 2 if left_out else 0
-
-
-def _print(text: str) -> None:
-    """Print the text, with ``?`` for characters that the terminal's encoding lacks."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding), end="")

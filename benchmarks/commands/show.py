@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import options as shared
+from benchmarks.commands.parsing import exclusive
 from benchmarks.harness.session import resume
 from results.records import storage
 from results.records.record import RecordError, Run
@@ -21,7 +21,16 @@ NARROWEST = 60  # columns; a narrower terminal breaks the lines itself
 
 def add_command(commands: Any) -> None:
     """Add ``show`` to the commands of `cascade-bench`."""
-    parser = commands.add_parser("show", help="the essentials of one saved run, in the terminal")
+    parser = commands.add_parser(
+        "show",
+        help="the essentials of one saved run, in the terminal",
+        description="Print the essentials of one saved run.",
+        examples=(
+            "cascade-bench show                                 # the newest run",
+            "cascade-bench show --results results/reference     # a run that is there already",
+            "cascade-bench show --times RUN                     # a file or an id",
+        ),
+    )
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="file or id of a run (default: the newest)"
     )
@@ -36,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         RecordError: there is no such run, or several were named.
+        SelectionError: ``--json``, which has all times, with ``--times``.
     """
+    exclusive(options, ("json", "times"))
     if len(options.runs) > 1:
         files = " ".join(map(shlex.quote, options.runs))
         raise RecordError(
@@ -45,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         )
     path = storage.find_run(next(iter(options.runs), None), Path(options.results))
     saved = storage.load_run(path)
-    _print(_json(saved) if options.json else _page(saved, path, times=options.times))
+    print(_json(saved) if options.json else _page(saved, path, times=options.times))
     return 0
 
 
@@ -82,9 +93,3 @@ def _resume_command(saved: Run) -> str | None:
     from results.terminal.run_summary import settings
 
     return resume.command_to_resume(saved) if settings(saved)["arguments"] is not None else None
-
-
-def _print(text: str) -> None:
-    """Print the text, with ``?`` for characters that the terminal's encoding lacks."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding))

@@ -6,46 +6,14 @@ that no measurement and no check reads. ``make docs`` makes the page from both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True)
-class Description:
-    """Describe one scenario to a reader who wants to know what is computed and why.
-
-    Attributes:
-        shows: The claims that the scenario was chosen for, a sentence each.
-        networks: The layers of each network, by the network's name.
-        losses: The formula of each loss in words, by the loss's name.
-        data: The inputs and targets.
-        links: The operation on a value's way into a network, by ``network``, or by
-            ``variant/network`` where only one variant has it.
-        variants: How each variant differs from the others, by its name.
-    """
-
-    shows: tuple[str, ...]
-    networks: Mapping[str, str]
-    losses: Mapping[str, str]
-    data: str
-    links: Mapping[str, str] = field(default_factory=dict)
-    variants: Mapping[str, str] = field(default_factory=dict)
-
-
-CONV_STAGE = "ConvTranspose3d(1→1, kernel 2) · InstanceNorm3d without affine · ReLU"
-LENET_FEATURES = "Conv(1→6w, 5×5) · ReLU · pool · Conv(6w→16w, 5×5) · ReLU · pool, w = `width`"
-LENET_COLOUR_FEATURES = LENET_FEATURES.replace("1→6w", "3→6w", 1)
-LENET_HIDDEN = "Linear 400w→120 · ReLU · Linear 120→84 · ReLU, w = `width`"
-LENET_CLASSIFIER = "Linear 400w→120 · ReLU · Linear 120→84 · ReLU · Linear 84→10, w = `width`"
-CROSS_ENTROPY = {"loss": "cross-entropy over 10 classes"}
-GRAY_IMAGES = "Normal 1×32×32 images with random labels."
-COLOUR_IMAGES = "Normal 3×32×32 images with random labels."
-LINEAR_PAIR = {"net1": "Linear(`width`→`width`)", "net2": "Linear(`width`→`width`)"}
-LINEAR_LOSSES = {
-    "loss1": "mean squared error of net1's output to 0.5",
-    "loss2": "mean squared error of net2's output to 1",
-}
-LINEAR_DATA = "Every input is 0.2; the targets are constant too."
+from benchmarks.evaluation.description import (
+    CONV_STAGE,
+    LINEAR_DATA,
+    LINEAR_LOSSES,
+    LINEAR_PAIR,
+    Description,
+)
+from benchmarks.evaluation.freeze_descriptions import FREEZES, PARAMETER_GROUPS
 
 CASCADES = {
     "conv_cascade": Description(
@@ -164,6 +132,8 @@ ALTERNATIONS = {
             "In A's turn a gradient of B is computed on the way to A, and B must not move by it.",
             "A steps through the B that has already stepped: one round is worked out by hand.",
             "Every recipe for the resting player trains alike, whoever computes its gradients.",
+            "One forward pass of A can serve both turns, as A does not move in B's: the same "
+            "steps. B's gradients of both turns add up until they are cleared.",
         ),
         networks={"A": "Linear(1→`hidden`)", "B": "Linear(`hidden`→1)"},
         losses={
@@ -174,6 +144,8 @@ ALTERNATIONS = {
         variants={
             "turn_b": "B's turn: A's output is an input like any other",
             "turn_a": "A's turn: B is only passed through",
+            "shared_forward": "the losses of both turns over one forward pass of A, whose output "
+            "is detached for B's",
         },
     ),
     "gan": Description(
@@ -194,19 +166,24 @@ ALTERNATIONS = {
             "loss_fake": "binary cross-entropy of D's judgement of G's batch to 0",
             "loss_g": "binary cross-entropy of D's judgement of G's batch to 1",
         },
-        data="Normal noise for G; the real batch is the tanh of normal noise.",
-        links={"turn_d/D": "beside a real batch"},
-        variants={"turn_d": "D's turn, G keeps still", "turn_g": "G's turn, D keeps still"},
+        data="Normal noise for G, in two draws; the real batch is the tanh of normal noise.",
+        links={"turn_d/D": "beside a real batch", "turn_g_fresh/G": "the second draw"},
+        variants={
+            "turn_d": "D's turn, G keeps still",
+            "turn_g": "G's turn on the noise of D's turn, D keeps still",
+            "turn_g_fresh": "G's turn on a fresh draw of noise",
+        },
     ),
     "autoencoder": Description(
         shows=(
             "After joint steps only the decoder is trained on. The encoder can be kept still by "
             "the optimizer alone, by `requires_grad`, or by running it without gradients.",
-            "The decoder's Adam goes on with the state of the joint steps.",
+            "The decoder's Adam goes on with the state of the joint steps, or is a second one that "
+            "begins without: 25 steps later the two are 16 % of the way apart (`plain_…`).",
         ),
         networks={
             "encoder": "Linear `messages`→`hidden` · LeakyReLU(0.01) · Linear `hidden`→`symbols`, "
-            "each codeword scaled to unit power per symbol",
+            "each codeword scaled to unit power per symbol, except in `plain_…`",
             "decoder": "Linear `symbols`→`hidden` · LeakyReLU(0.01) · Linear `hidden`→`messages`",
         },
         losses={"loss": "cross-entropy over the messages"},
@@ -214,135 +191,11 @@ ALTERNATIONS = {
         "at Eb/N0 = 7 dB and a rate of 4/7.",
         links={"decoder": "+ noise"},
         variants={
-            "joint": "encoder and decoder are trained together",
-            "decoder_only": "the encoder keeps still",
+            "joint": "encoder and decoder are trained together, codewords of unit power",
+            "decoder_only": "the encoder keeps still, codewords of unit power",
+            "plain_joint": "trained together, codewords as the encoder makes them",
+            "plain_decoder": "the encoder keeps still, codewords as the encoder makes them",
         },
-    ),
-}
-
-FREEZES = {
-    "frozen_second_network": Description(
-        shows=(
-            "A frozen network passes gradients on: net1 learns from loss2 through net2.",
-            "Adam over all that requires gradients is Adam over net1 alone.",
-        ),
-        networks={"net1": CONV_STAGE, "net2": CONV_STAGE},
-        losses={
-            "loss1": "smooth L1 (β = 1) of net1's output to 1",
-            "loss2": "smooth L1 (β = 1) of net2's output to 1",
-        },
-        data="The weights and data of `conv_cascade`.",
-    ),
-    "attention_on_frozen_backbone": Description(
-        shows=(
-            "Frozen BatchNorm layers still move their running statistics in train mode, and keep "
-            "them in eval mode.",
-            "At γ = 0 the gradients of the convolutions f, g and h are there and exactly 0; at "
-            "γ = 0.5 they are not 0.",
-        ),
-        networks={
-            "backbone": "Conv(3→C, 3×3) and two residual blocks Conv(C→C, 3×3) · BatchNorm · ReLU "
-            "· Conv(C→C, 3×3) · BatchNorm, input added · ReLU, C = `channels`",
-            "attention": "self-attention over the pixels, y = x + γ · Σⱼ h(x)ⱼ "
-            "softmaxⱼ(f(x)ᵢ · g(x)ⱼ); f and g are 1×1 convolutions C→C/4, h is C→C",
-            "classifier": "average over the image · Linear C→10",
-        },
-        losses=CROSS_ENTROPY,
-        data="Normal 3×7×7 images with random labels.",
-        variants={
-            "gamma0": "γ = 0, BatchNorm in eval mode",
-            "gamma05": "γ = 0.5, BatchNorm in eval mode",
-            "batch_statistics": "γ = 0.5, BatchNorm in train mode",
-        },
-    ),
-    "frozen_prefix": Description(
-        shows=(
-            "Freezing the first 16 tensors in the order of `parameters()` freezes 8 convolutions, "
-            "as each has a weight and a bias.",
-            "In JAX that order does not exist (nnx sorts by name, conv10 before conv2): what is "
-            "frozen is chosen by name.",
-        ),
-        networks={
-            "front": "8 × (Conv(3×3) · ReLU) with c, c, pool, 2c, 2c, pool, 4c, 4c, 4c, pool and "
-            "4c channels, c = `channels`",
-            "back": "2 × (Conv(4c→4c, 3×3) · ReLU) · pool · Linear 16c→10",
-        },
-        losses=CROSS_ENTROPY,
-        data=COLOUR_IMAGES,
-    ),
-    "frozen_in_constructor": Description(
-        shows=(
-            "A module can freeze its own layers while it is being built, and nothing outside "
-            "needs to know.",
-        ),
-        networks={"features": LENET_FEATURES, "classifier": LENET_CLASSIFIER},
-        losses=CROSS_ENTROPY,
-        data=GRAY_IMAGES,
-    ),
-    "only_new_layer": Description(
-        shows=(
-            "Everything but the last layer is loaded from a pretrained state, by name and shape. "
-            "What does not fit is reported, never silently dropped.",
-            "Only the new layer's weight and bias stand in the optimizer, so the L2 moves nothing "
-            "else.",
-        ),
-        networks={
-            "features": LENET_FEATURES,
-            "hidden": LENET_HIDDEN,
-            "last": "Linear 84→10",
-        },
-        losses=CROSS_ENTROPY,
-        data=GRAY_IMAGES,
-    ),
-    "staged_unfreeze": Description(
-        shows=(
-            "The convolutions join the running optimizer after 25 steps. The state of what was "
-            "trained before lives on; that of the convolutions begins at 0.",
-        ),
-        networks={"features": LENET_FEATURES, "classifier": LENET_CLASSIFIER},
-        losses=CROSS_ENTROPY,
-        data=GRAY_IMAGES,
-        variants={
-            "phase1": "the convolutions keep still",
-            "phase2": "everything is trained",
-        },
-    ),
-}
-
-PARAMETER_GROUPS = {
-    "lenet_module_rates": Description(
-        shows=("Every parameter learns at the rate of its module, alike in both frameworks.",),
-        networks={
-            "features": LENET_COLOUR_FEATURES,
-            "classifier": LENET_CLASSIFIER,
-        },
-        losses=CROSS_ENTROPY,
-        data=COLOUR_IMAGES,
-    ),
-    "lenet_layer_rates": Description(
-        shows=(
-            "A learning rate for single layers. Chosen by its place in a `Sequential`, a layer may "
-            "turn out to be a ReLU, and the Linear that was meant silently keeps the common rate; "
-            "here a selection that holds no parameter is an error that names it.",
-        ),
-        networks={
-            "features": LENET_COLOUR_FEATURES,
-            "classifier": LENET_CLASSIFIER,
-        },
-        losses=CROSS_ENTROPY,
-        data="The weights and data of `lenet_module_rates`.",
-    ),
-    "rate_decay": Description(
-        shows=(
-            "Lowering the rate in place keeps momentum and moments, a new optimizer starts without "
-            "them. The two end at different weights, and each agrees across the frameworks.",
-        ),
-        networks={
-            "net": "Linear 16→`hidden` · ReLU · Linear `hidden`→`hidden` · ReLU · Linear `hidden`→4"
-        },
-        losses={"loss": "mean squared error"},
-        data="Normal inputs and targets.",
-        variants={"sgd": "SGD with momentum", "adam": "Adam"},
     ),
 }
 

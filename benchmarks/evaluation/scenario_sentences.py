@@ -91,9 +91,11 @@ def training(one: Training) -> str:
 def _segment(segment: Segment) -> str:
     """Return words about a part of a training: steps, turns, learning rate, new optimizer."""
     turns = "" if segment.turns == ("-",) else f" of {' and '.join(map(_code, segment.turns))}"
-    rate = f" at {segment.rate:g} times the learning rate" if segment.rate != 1 else ""
+    of = f" of {code_names(segment.only)}" if segment.only else ""
+    rate = f" at {segment.rate:g} times the learning rate{of}" if segment.rate != 1 else ""
     renewed = " with a new optimizer" if segment.renew else ""
-    return f"{segment.steps} steps{turns}{rate}{renewed}"
+    shared = " over one forward pass of the network in front" if segment.share_forward else ""
+    return f"{segment.steps} steps{turns}{rate}{renewed}{shared}"
 
 
 def impossible(scenario: Scenario) -> list[str]:

@@ -17,7 +17,11 @@ from benchmarks.machine.environment import installed
 from benchmarks.paths import ROOT
 
 PAGE = ROOT / "docs" / "traps.md"
-TESTS = ("benchmarks/test_backward_traps.py", "benchmarks/test_freeze_traps.py")
+TESTS = (
+    "benchmarks/test_backward_traps.py",
+    "benchmarks/test_freeze_traps.py",
+    "benchmarks/test_selection_traps.py",
+)
 HEAD = """\
 # Silent traps
 

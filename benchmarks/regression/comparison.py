@@ -16,6 +16,7 @@ from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.selection.options import SelectionError
 from benchmarks.harness.session.lock import Busy, Lock
 from benchmarks.machine import environment
+from benchmarks.machine.frameworks import NEEDED
 from benchmarks.regression import output, plan, session, versions
 from benchmarks.regression.versions import Side, VersionRequest
 from benchmarks.regression.worktrees import VersionError
@@ -69,11 +70,14 @@ def compare(request: ComparisonRequest) -> tuple[dict[str, Any], bool]:
     """
     storage.check_writable(request.folder)
     specs = external_specs()
+    for version in (request.base, request.head):
+        if version.ref is not None:  # said at once, also while another session is measuring
+            versions.check_ref(version.ref, specs)
     lock, store = Lock(), output.DocumentStore(request.folder)
     lock.take()
     try:
         with versions.prepare_sides(request.base, request.head, specs) as sides:
-            installed = [f for f in FRAMEWORKS if any(side.versions[f] for side in sides)]
+            installed = [f for f in FRAMEWORKS if any(_has(side, f) for side in sides)]
             chosen = request.choose_cells(installed)
             check_budget(chosen, request.budget)
             document = _new_document(request, sides, chosen)
@@ -86,6 +90,11 @@ def compare(request: ComparisonRequest) -> tuple[dict[str, Any], bool]:
     finally:
         lock.release()
     return document, store.report()
+
+
+def _has(side: Side, framework: str) -> bool:
+    """Return whether a side has all packages of a framework installed."""
+    return None not in (side.versions.get(package, "not asked") for package in NEEDED[framework])
 
 
 def external_specs() -> list[Path]:

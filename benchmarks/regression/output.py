@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.harness.protocol import cells
 from results.records import storage
+from results.records.outputs import check_replaceable
 from results.records.record import RecordError
 from results.regression.document import Analysis, analysis, session_exit_code
 from results.terminal.stdout import width_and_colour
@@ -133,8 +134,8 @@ def prepare_files(options: argparse.Namespace) -> None:
     for form in FORMS:
         target = getattr(options, form)
         if target and target != "-":
-            storage.check_writable(Path(target).absolute().parent)
-            with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+            check_replaceable(target, f"--{form}")
+            with contextlib.suppress(FileNotFoundError, PermissionError):
                 Path(target).unlink()
 
 

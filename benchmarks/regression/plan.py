@@ -62,8 +62,12 @@ POWER = 0.8
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def parse_seconds(text: str) -> float:
+def parse_seconds(text: str, option: str = "--budget") -> float:
     """Convert a duration such as ``90``, ``90s``, ``10m`` or ``1h`` to seconds.
+
+    Args:
+        text: the duration.
+        option: that it is the value of, for the error.
 
     Raises:
         SelectionError: the text is no such duration, or not above 0.
@@ -71,7 +75,7 @@ def parse_seconds(text: str) -> float:
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(s|m|min|h|)\s*", text)
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
     if not 0 < seconds < math.inf:
-        raise SelectionError(f"--budget {text!r}: give a time such as 10m, 90s or 1h")
+        raise SelectionError(f"{option} {text!r}: give a time such as 10m, 90s or 1h")
     return seconds
 
 
@@ -86,12 +90,13 @@ def choose_cells(
     Args:
         selected: names by field of `Selection`, None for a field that the user left out.
         device: ``cpu`` or ``cuda``.
-        installed: frameworks that at least one side has; cells of others are left out, unless
-            their framework was selected by name.
+        installed: frameworks that at least one side has; cells of others are left out.
 
     Raises:
-        SelectionError: no cell is left to compare.
+        SelectionError: no cell is left to compare, or a framework that was selected by name is
+            installed on neither side.
     """
+    _refuse_frameworks_of_no_side(selected.get("framework") or (), installed)
     external = any(scenario.file for scenario in CATALOGUE.values())
     if not external and not any(names for field, names in selected.items() if field != "framework"):
         cells = _default_cells(device)
@@ -111,9 +116,25 @@ def choose_cells(
     if not cells:
         raise SelectionError(
             "nothing to compare: no cell of this selection can be measured with what is installed "
-            f"({', '.join(installed) or 'neither torch nor jax'}); see `cascade-bench list`"
+            f"({', '.join(installed)}); see `cascade-bench list`"
         )
     return cells
+
+
+def _refuse_frameworks_of_no_side(names: Iterable[str], installed: Collection[str]) -> None:
+    """Raise `SelectionError` if no side has any framework, or one that was selected by name."""
+    if not installed:
+        raise SelectionError(
+            "nothing to compare: neither torch nor jax is installed on either side; install one: "
+            "pip install torch, or: pip install jax flax optax"
+        )
+    named = Selection(framework=tuple(names)).framework or ()
+    missing = [name for name in named if name not in installed]
+    if missing:
+        raise SelectionError(
+            f"--framework {' and '.join(missing)}: installed on neither side; leave it out, or "
+            f"select what there is: --framework {','.join(installed)}"
+        )
 
 
 def _default_cells(device: str) -> list[Cell]:

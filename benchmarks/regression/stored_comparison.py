@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.protocol import cells
-from benchmarks.harness.selection.names import split_names
-from benchmarks.harness.selection.options import ALL
+from benchmarks.harness.selection.names import names_of_runs, split_names
+from benchmarks.harness.selection.options import SelectionError
 from benchmarks.regression import output
 from results.records import storage
 from results.records.record import AnyRecord, RecordError, Run
@@ -32,6 +32,7 @@ def run(options: argparse.Namespace, folder: Path) -> int:
 
     Raises:
         RecordError: a run does not exist, both are the same, or their machines differ.
+        SelectionError: a run has no cell of the names that were given.
     """
     names = [name for name in (options.base, options.head) if name]
     if len(names) > 1:
@@ -61,25 +62,31 @@ def _selected(run: Run, options: argparse.Namespace) -> Run:
     """Return the run with only the records that the options select.
 
     Raises:
-        RecordError: the run has no such record.
+        SelectionError: the run has no such record.
     """
     given = {field: split_names(getattr(options, field)) for field in cells.OPTIONS}
-    selected = {field: names for field, names in given.items() if names}
+    plain: Sequence[AnyRecord] = run.records
+    there = {field: {record[field] for record in plain} for field in cells.OPTIONS}
+    try:
+        selected = names_of_runs(given, there)
+    except SelectionError as error:
+        raise SelectionError(f"run {run.id}: {error}") from None
     records = [record for record in run.records if _matches(record, selected)]
-    if selected and not records:
-        arguments = " ".join(f"--{field}={','.join(names)}" for field, names in selected.items())
-        raise RecordError(f"run {run.id} has no cell of {arguments}")
+    if run.records and not records:
+        named = {field: names for field, names in given.items() if names}
+        arguments = " ".join(f"--{field}={','.join(names)}" for field, names in named.items())
+        raise SelectionError(f"run {run.id} has no cell of {arguments}")
     return replace(run, records=records)
 
 
-def _matches(record: AnyRecord, selected: Mapping[str, Sequence[str]]) -> bool:
+def _matches(record: AnyRecord, selected: Mapping[str, Sequence[str] | None]) -> bool:
     """Return whether a record is of a selected cell.
 
     Args:
         record: of a cell.
-        selected: field of the cell → the names that it may have, ``all`` for any.
+        selected: field of the cell → the names that it may have, None for any.
     """
-    return all(record[field] in names or ALL in names for field, names in selected.items())
+    return all(names is None or record[field] in names for field, names in selected.items())
 
 
 def document(base: Run, head: Run) -> dict[str, Any]:

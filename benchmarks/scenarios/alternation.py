@@ -1,7 +1,7 @@
 """Specify the alternations: scenarios of two networks that are trained in turns.
 
-A variant is one turn, in which one network trains and the other is frozen. In one turn alone,
-``joint`` of `AUTOENCODER`, both train.
+A variant is one turn, in which one network trains and the other is frozen. Both train in
+``shared_forward`` of `TWO_PLAYER` and in the joint turns of `AUTOENCODER`.
 """
 
 from __future__ import annotations
@@ -57,12 +57,21 @@ TWO_PLAYER = Scenario(
     variants={
         "turn_b": Variant(PLAYERS, {"loss_b": PLAYERS}, frozen=("A",), arguments={"turn": "b"}),
         "turn_a": Variant(PLAYERS, {"loss_a": PLAYERS}, frozen=("B",), arguments={"turn": "a"}),
+        # B's loss is taken of A's output detached, A's loss of the same output through B
+        "shared_forward": Variant(
+            PLAYERS, {"loss_b": ("B",), "loss_a": PLAYERS}, arguments={"turn": "both"}
+        ),
     },
     optimizer=Optimizer("adam", {"lr": 0.1}, "separate"),
     trainings=(
         Training(
             "b_then_a",
             (Segment(50, ("turn_b", "turn_a")),),
+            steps_counted={"A": 50, "B": 50},
+        ),
+        Training(
+            "b_then_a_through_one_forward_of_a",
+            (Segment(50, ("turn_b", "turn_a"), share_forward=True),),
             steps_counted={"A": 50, "B": 50},
         ),
     ),
@@ -82,10 +91,11 @@ def _gan_parameters(*, noise: int, hidden: int, pixels: int, **_: Any) -> Parame
 
 
 def _gan_data(rng: Rng, *, noise: int, pixels: int, batch: int, **_: Any) -> dict[str, Array]:
-    """Return noise for the generator, and random images in place of real ones."""
+    """Return two draws of noise for the generator, and random images in place of real ones."""
     return {
         "x": rng.standard_normal((batch, noise)),
         "real": np.tanh(rng.standard_normal((batch, pixels))),
+        "fresh": rng.standard_normal((batch, noise)),
     }
 
 
@@ -115,11 +125,19 @@ GAN = Scenario(
         "turn_g": Variant(
             GAN_PLAYERS, {"loss_g": GAN_PLAYERS}, frozen=("D",), arguments={"turn": "g"}
         ),
+        "turn_g_fresh": Variant(
+            GAN_PLAYERS, {"loss_g": GAN_PLAYERS}, frozen=("D",), arguments={"turn": "g_fresh"}
+        ),
     },
     optimizer=Optimizer("adam", {"lr": 3e-4}, "separate"),
     trainings=(
         Training(
             "d_then_g", (Segment(50, ("turn_d", "turn_g")),), steps_counted={"G": 50, "D": 50}
+        ),
+        Training(
+            "d_then_g_on_a_fresh_draw",
+            (Segment(50, ("turn_d", "turn_g_fresh")),),
+            steps_counted={"G": 50, "D": 50},
         ),
     ),
     seeds={
@@ -128,6 +146,8 @@ GAN = Scenario(
         ("turn_d", "medium"): 33,
         ("turn_g", "medium"): 2,
         ("turn_g", "large"): 64,
+        ("turn_g_fresh", "small"): 2,
+        ("turn_g_fresh", "large"): 64,
     },
     kinked=(("turn_d", "large"),),
 )
@@ -163,6 +183,25 @@ def _autoencoder_data(
 
 
 CODERS = ("encoder", "decoder")
+# whether codewords have unit power → the names of the joint turn and of the decoder's
+CODER_TURNS = {True: ("joint", "decoder_only"), False: ("plain_joint", "plain_decoder")}
+
+
+def _joint_then_decoder(unit_power: bool, *, renew: bool) -> Training:
+    """Return joint steps and then steps of the decoder alone, each half of the training.
+
+    Args:
+        unit_power: of the codewords.
+        renew: whether the decoder gets a second Adam, whose state begins at zero. Otherwise the
+            Adam of the joint steps goes on.
+    """
+    joint, alone = CODER_TURNS[unit_power]
+    name = f"{joint}ly_then_{'a_second_adam' if renew else 'the_decoder'}"
+    counted = {"decoder": 25} if renew else {"encoder": 25, "decoder": 50}
+    segments = (Segment(25, (joint,)), Segment(25, (alone,), renew=renew))
+    return Training(name, segments, steps_counted=counted)
+
+
 MESSAGES = {"messages": 2**BITS, "symbols": SYMBOLS}
 
 AUTOENCODER = Scenario(
@@ -180,19 +219,21 @@ AUTOENCODER = Scenario(
     parameters=_autoencoder_parameters,
     data=_autoencoder_data,
     variants={
-        "joint": Variant(CODERS, {"loss": CODERS}),
-        "decoder_only": Variant(CODERS, {"loss": CODERS}, frozen=("encoder",)),
+        turn: Variant(CODERS, {"loss": CODERS}, frozen=frozen, arguments={"unit_power": unit_power})
+        for unit_power, turns in CODER_TURNS.items()
+        for turn, frozen in zip(turns, ((), ("encoder",)), strict=True)
     },
     optimizer=Optimizer("adam", {"lr": 1e-3}, "separate"),
-    trainings=(
-        Training(
-            "jointly_then_the_decoder",
-            (Segment(25, ("joint",)), Segment(25, ("decoder_only",))),
-            steps_counted={"encoder": 25, "decoder": 50},
-        ),
+    trainings=tuple(
+        _joint_then_decoder(unit_power, renew=renew)
+        for unit_power in CODER_TURNS
+        for renew in (False, True)
     ),
     kinked=tuple(
-        (turn, size) for turn in ("joint", "decoder_only") for size in ("small", "medium", "large")
+        (turn, size)
+        for turns in CODER_TURNS.values()
+        for turn in turns
+        for size in ("small", "medium", "large")
     ),
 )
 

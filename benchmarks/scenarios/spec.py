@@ -132,13 +132,17 @@ class Segment:
     """Describe a part of a training: ``steps`` rounds, each of which takes every turn in order.
 
     ``turns`` are names of variants. Before the first round the learning rates are multiplied by
-    ``rate``: in place, or with ``renew`` by starting new optimizers without state.
+    ``rate``: those of the parameter groups in ``only``, named as in `Optimizer.rates`, or all if
+    it is empty; in place, or with ``renew`` by starting new optimizers without state. With
+    ``share_forward`` the network in front runs forward once a round, for both turns.
     """
 
     steps: int
     turns: tuple[str, ...] = ("-",)
     rate: float = 1.0
     renew: bool = False
+    only: tuple[str, ...] = ()
+    share_forward: bool = False
 
 
 @dataclass(frozen=True)

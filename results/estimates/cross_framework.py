@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
+from results.estimates.counterparts import counterpart
 from results.records.record import Record, cell_fields, sample_key
 from results.records.schema import Estimate
 from results.statistics.estimators import CONFIDENCE, welch_interval
@@ -30,6 +31,8 @@ SESSION_SPREAD = 0.09
 class FrameworkRatio(NamedTuple):
     """Compare one cell in both frameworks.
 
+    The strategies or recipes of the two may have different names, see `counterpart`.
+
     Attributes:
         torch: the record of torch.
         jax: that of jax.
@@ -42,16 +45,21 @@ class FrameworkRatio(NamedTuple):
     ratio: Estimate
     equal_modes: bool
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The strategy's or recipe's one name, or that of torch and that of JAX."""
+        return tuple(dict.fromkeys((self.torch["strategy"], self.jax["strategy"])))
+
 
 def framework_ratios(
     records: Iterable[Record],
     samples: Mapping[str, Sequence[ArrayLike]],
     confidence: float = CONFIDENCE,
 ) -> Iterator[FrameworkRatio]:
-    """Yield every pair of cells that differ in nothing but framework and mode, both with samples.
+    """Yield every pair of cells that do the same work in both frameworks, both with samples.
 
-    Recipes of a frozen part have their own names in each framework; only those with the same name
-    are paired.
+    The cells of a pair differ in framework and mode, and may in the name of the strategy or recipe:
+    see `counterpart`.
 
     Args:
         samples: `sample_key` of a record to one row [samples] a launch, in seconds per call.
@@ -62,12 +70,19 @@ def framework_ratios(
         if record["framework"] == "jax":
             jax.setdefault(_key(record), []).append(record)
     for one in timed:
-        for other in jax.get(_key(one), []) if one["framework"] == "torch" else []:
-            modes = one["mode"], other["mode"]
-            if modes in EQUAL_MODES | USUAL_MODES:
-                ratio = _ratio(samples[sample_key(one)], samples[sample_key(other)], confidence)
-                if ratio is not None:
-                    yield FrameworkRatio(one, other, ratio, modes in EQUAL_MODES)
+        for other in _others(one, jax.get(_key(one), ())) if one["framework"] == "torch" else []:
+            ratio = _ratio(samples[sample_key(one)], samples[sample_key(other)], confidence)
+            if ratio is not None:
+                equal = (one["mode"], other["mode"]) in EQUAL_MODES
+                yield FrameworkRatio(one, other, ratio, equal)
+
+
+def _others(one: Record, jax: Iterable[Record]) -> Iterator[Record]:
+    """Yield the cells of JAX that a cell of torch is compared with, of these."""
+    for other in jax:
+        alike = other["strategy"] == counterpart(one["kind"], one["strategy"], other["mode"])
+        if alike and (one["mode"], other["mode"]) in EQUAL_MODES | USUAL_MODES:
+            yield other
 
 
 def _ratio(
@@ -85,4 +100,4 @@ def _ratio(
 
 def _key(record: Record) -> tuple[str, ...]:
     """Return the fields of the cell that both frameworks must share."""
-    return cell_fields(record, without=("framework", "mode"))
+    return cell_fields(record, without=("framework", "mode", "strategy"))

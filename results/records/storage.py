@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import secrets
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +41,10 @@ from results.records.validation import (
     record_problem,
 )
 
-MEASURE = "measure one with: pytest benchmarks --benchmark-only"
+MEASURE = (
+    "a clone has some already: --results results/reference; "
+    "measure one with: pytest benchmarks --benchmark-only"
+)
 # A run of 300 cells takes 600 kB and 30,000 values. Text that is no ASCII, which
 # no run of ours has, takes four times its size once it is read.
 MOST_BYTES, MOST_BYTES_OF_UNICODE = 32 * 2**20, 4 * 2**20
@@ -133,17 +137,34 @@ def load_run(path: Path | str, *, samples: bool = True) -> Run:
     return Run(**{key: document[key] for key in RUN_RULES}, samples=matching)
 
 
+def runs_folder(folder: Path | str) -> Path:
+    """Return the folder that holds a folder of runs for each machine.
+
+    It is the folder named, or its folder ``runs`` where only that has runs: a report, such as
+    ``results/reference``, keeps those that it is made of there.
+    """
+    below = Path(folder) / "runs"
+    return below if not _runs_in(Path(folder)) and _runs_in(below) else Path(folder)
+
+
 def find_runs(folder: Path | str) -> list[Path]:
     """Return the JSON files of all runs under the folder, of all machines, newest last (by id).
 
     Files and folders whose names a run would not have are none.
+
+    Args:
+        folder: as for `runs_folder`.
     """
-    runs = (
+    return sorted(_runs_in(runs_folder(folder)), key=lambda path: (path.stem, path.parent.name))
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """Return the JSON files of runs that the folders of machines in a folder hold."""
+    return [
         path
-        for path in Path(folder).glob("*/*.json")
+        for path in folder.glob("*/*.json")
         if RUN_ID.fullmatch(path.stem) and FOLDER_NAME.fullmatch(path.parent.name)
-    )
-    return sorted(runs, key=lambda path: (path.stem, path.parent.name))
+    ]
 
 
 def latest_run(folder: Path | str, machine_id: str | None = None) -> Path:
@@ -155,8 +176,17 @@ def latest_run(folder: Path | str, machine_id: str | None = None) -> Path:
     runs = [path for path in find_runs(folder) if machine_id in (None, path.parent.name)]
     if not runs:
         whose = "" if machine_id is None else f" of machine {machine_id}"
-        raise RecordError(f"no run{whose} under {folder}; {MEASURE}")
+        raise RecordError(f"no run{whose} under {folder}; {_way_to_a_run(Path(folder))}")
     return runs[-1]
+
+
+def _way_to_a_run(folder: Path) -> str:
+    """Return what to do where a folder has no run: which one to name, or how to measure one."""
+    if not folder.is_dir():
+        return f"there is no such folder; {MEASURE}"
+    if any(RUN_ID.fullmatch(path.stem) for path in folder.glob("*.json")):
+        return f"it is the folder of one machine: name the one above, {folder.resolve().parent}"
+    return MEASURE
 
 
 def find_run(name: str | None, folder: Path | str) -> Path:
@@ -170,6 +200,10 @@ def find_run(name: str | None, folder: Path | str) -> Path:
     """
     if name is None:
         return latest_run(folder)
+    if os.path.isdir(name) and find_runs(name):
+        raise RecordError(
+            f"{name} is a folder of runs; for the newest one in it: --results {shlex.quote(name)}"
+        )
     if os.path.exists(name):
         return Path(name)
     runs = find_runs(folder)

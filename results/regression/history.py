@@ -79,10 +79,10 @@ def load(folder: Path | str) -> History:
     Raises:
         RecordError: there is no run at all.
     """
-    top = Path(folder)
+    top = storage.runs_folder(folder)
     stamps = _stamps(top)
     if not stamps:
-        raise RecordError(f"no run under {top}; {storage.MEASURE}")
+        raise RecordError(f"no run under {folder}; {storage.MEASURE}")
     table, cached_stamps = history_cache.read(top / CACHE)
     fresh: list[dict[str, list[Any]]] = []
     unread: dict[str, str] = {}

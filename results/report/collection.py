@@ -125,6 +125,7 @@ def load(
         bare = {path: run for path, run in bare.items() if runs[path]}
     if errors and not bare:
         raise errors[0]
-    for error in errors if leave_out else ():
-        leave_out(error)
+    if leave_out is not None:
+        for error in errors:
+            leave_out(error)
     return [run for run in runs.values() if run]

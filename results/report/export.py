@@ -236,6 +236,6 @@ def _as_parquet(table: pandas.DataFrame, beside: Path) -> bytes:
     except ImportError as error:
         raise RecordError(
             f"{PARQUET} needs pyarrow, which is not installed or too old ({beside} is written "
-            "all the same); install it with: pip install -c constraints.txt -e '.[report]'"
+            "all the same); install it with: pip install -e '.[report]'"
         ) from error
     return buffer.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from results.estimates.counterparts import saves
 from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.formatting import NOTHING, bytes_text, ratio_text, time_text
 from results.grouping import group_by, group_by_fields
@@ -80,9 +81,10 @@ def _verdicts(run: Run) -> Iterator[Text]:
 def _frameworks(run: Run) -> Iterator[Any]:
     """Yield tables of jax's time over torch's, each after its title.
 
-    The pairs in a table differ in problem and strategy only.
+    The pairs in a table differ in problem and strategy only. Recipes that compute what the baseline
+    does, and whose times say the same, are left to the report.
     """
-    pairs = list(framework_ratios(run.records, run.samples))
+    pairs = [pair for pair in framework_ratios(run.records, run.samples) if _is_shown(pair)]
     timed = {record["framework"] for record in run.records if record["outcome"] == "ok"}
     if pairs:
         level = f"{100 * pairs[0].ratio['confidence']:g} %"
@@ -96,7 +98,14 @@ def _frameworks(run: Run) -> Iterator[Any]:
         yield plain_text(f"torch against jax: nothing to show, {reason}", "bold", LINE)
     for about, members in group_by(pairs, _pair_title).items():
         yield plain_text(about, most=LINE)
-        yield from tables({_position(pair.torch): _interval(pair) for pair in members})
+        yield from _other_names(members)
+        yield from tables({_position(pair): _interval(pair) for pair in members})
+
+
+def _is_shown(pair: FrameworkRatio) -> bool:
+    """Return whether a pair is of strategies, of the baseline, or of recipes that save work."""
+    is_baseline = pair.torch["strategy"] == pair.torch["baseline"]
+    return pair.torch["kind"] != "freeze" or is_baseline or saves(pair.torch["strategy"])
 
 
 def _pair_title(pair: FrameworkRatio) -> str:
@@ -109,9 +118,16 @@ def _pair_title(pair: FrameworkRatio) -> str:
     return " · ".join([f"{modes}: {equal}", size, f"{kind}, phase {phase}", *unusual])
 
 
-def _position(record: AnyRecord) -> tuple[tuple[str, ...], str]:
-    """Return the place of a record in a table: its row (scenario and variant) and its column."""
-    return problem(record), shorten(record["strategy"])
+def _position(pair: FrameworkRatio) -> tuple[tuple[str, ...], str]:
+    """Return the place of a pair in a table: its row (scenario and variant) and its column."""
+    return problem(pair.torch), shorten(pair.torch["strategy"])
+
+
+def _other_names(pairs: Iterable[FrameworkRatio]) -> Iterator[Text]:
+    """Yield a line for each recipe that has another name in JAX; the tables show torch's."""
+    for torch, *jax in dict.fromkeys(pair.names for pair in pairs):
+        if jax:
+            yield plain_text(f"{shorten(torch)} is against jax's {shorten(jax[0])}", "dim", LINE)
 
 
 def _interval(pair: FrameworkRatio) -> Text:

@@ -71,13 +71,17 @@ def counts(run: Run, key: str) -> dict[str, int]:
     """
     words = {"outcome": OUTCOMES, "verdict": VERDICTS}[key]
     records: Sequence[AnyRecord] = run.records
-    found = Counter(record[key] for record in records)
-    return {word: found[word] for word in words}
+    counted = Counter(record[key] for record in records)
+    return {word: counted[word] for word in words}
 
 
 def _pair(pair: FrameworkRatio) -> dict[str, Any]:
-    """Return the ratio of torch and JAX on one cell as an object of JSON, with the cell's names."""
+    """Return the ratio of torch and JAX on one cell as an object of JSON, with the cell's names.
+
+    ``strategy`` is the name in torch, ``jax_strategy`` that in JAX, which may be another one.
+    """
     torch: AnyRecord = pair.torch
     cell = {name: torch[name] for name in CELL_FIELDS if name not in ("framework", "mode")}
     modes = {"torch_mode": pair.torch["mode"], "jax_mode": pair.jax["mode"]}
+    modes |= {"jax_strategy": pair.jax["strategy"]}
     return cell | modes | {"equal_modes": pair.equal_modes, "ratio": pair.ratio}

@@ -9,10 +9,12 @@ Environment variables inject faults:
   that measures it; ``process``: to the process, where the kernel chooses the thread.
 - ``FAKE_FLOW=severed``: workers report that loss2 does not reach net1.
 - ``FAKE_FULL_DISK="2 3"``: no file can grow at these saves of the run; ``all``: at any save.
+- ``FAKE_NATIVE_FAULT=1``: pytest-benchmark finds no room when it writes its JSON at the end.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -92,3 +94,9 @@ def pytest_configure() -> None:
     pools.Launch = FakeLaunch  # type: ignore[attr-defined]
     group.measure_group = faulty_group
     storage.save_run = save_on_a_full_disk
+
+
+def pytest_benchmark_update_json() -> None:
+    """Raise as the system does on a full disk, at the end of pytest-benchmark's session."""
+    if os.environ.get("FAKE_NATIVE_FAULT"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -28,7 +28,7 @@ def gradients() -> dict[str, Any]:
 def test_programs_are_found_again_and_a_broken_entry_is_compiled_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it is where a process was killed while it wrote, or writes while another reads."""
+    """Compile anew what a process left half written, as one that was killed or still writes."""
     if installed("jax") is None:
         pytest.skip("jax is not installed")
     monkeypatch.setenv(check_cache.VARIABLE, str(tmp_path))

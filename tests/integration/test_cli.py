@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmarks.cli import main
+from benchmarks.machine import environment
 
 
 def test_list_shows_every_scenario_with_its_flow(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +50,7 @@ def test_list_json_is_a_list_of_objects_with_the_agreed_keys(
     keys = {"name", "variants", "frameworks", "strategies", "recipes", "sizes"}
     assert all(keys <= set(one) for one in listed)
     described = {one["name"]: one for one in listed}
-    assert described["gan"]["variants"] == ["turn_d", "turn_g"]
+    assert described["gan"]["variants"] == ["turn_d", "turn_g", "turn_g_fresh"]
     assert described["gan"]["flow"]["turn_d"] == {"loss_real": ["D"], "loss_fake": ["D"]}
     assert described["gan"]["frozen"]["turn_d"] == ["G"]
     assert "requires_grad_false" in described["gan"]["recipes"]["torch"]
@@ -95,3 +98,44 @@ def test_report_of_a_file_that_is_no_run_says_so(
         (tmp_path / name).write_text(text)
         assert main(["report", str(tmp_path / name)]) == 2
         assert name in capsys.readouterr().err
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function after which these packages, and no others, are not installed."""
+
+    def hide(*packages: str) -> None:
+        monkeypatch.setattr(
+            environment, "installed", lambda name: None if name in packages else "1.2.3"
+        )
+
+    return hide
+
+
+def test_cost_is_that_of_what_can_run_here(
+    capsys: pytest.CaptureFixture[str], without: Callable[..., None]
+) -> None:
+    command = ["list", "--cost", "--scenario=linear_cascade", "--size=seed"]
+    counts = []
+    for missing in ((), ("optax",), ("torch",)):
+        without(*missing)
+        assert main(command) == 0
+        shown = capsys.readouterr().out
+        counts.append(int(shown.rpartition(" cells in ")[0].split()[-1]))
+        assert ("cells left out: jax needs optax, not installed here" in shown) == (
+            "optax" in missing
+        )
+    assert counts[0] == counts[1] + counts[2]
+    without("torch", "jax", "flax", "optax")
+    assert main(command) == 2
+    assert "no framework is installed here; install one" in capsys.readouterr().err
+
+
+def test_list_marks_what_is_not_installed(
+    capsys: pytest.CaptureFixture[str], without: Callable[..., None]
+) -> None:
+    without("torch")
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^torch is not installed here: pip install -e \S+\[torch\]'$", shown, re.M)
+    assert "jax is not" not in shown

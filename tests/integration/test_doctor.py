@@ -93,7 +93,8 @@ def test_without_frameworks_it_says_so(
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
     assert shown.count("not installed") >= 4
-    assert "pip install -c constraints.txt -e '.[torch]'" in shown
+    assert "pip install -e '" in shown.replace("\n", "")
+    assert "constraints" not in shown  # these would replace a release that the user chose
     assert "no framework is installed, so nothing can be measured" in shown
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.session import resume
+from benchmarks.machine import environment
 from results.records.record import Run
 from tests.helpers.factories.report_runs import whole_run
 
 
 def check(run: Run) -> None:
     """Compare a run with a session of the same machine, code and cells."""
-    machine = dict.fromkeys(resume.environment.STABLE) | {"id": "box-1"}
+    machine = dict.fromkeys(environment.STABLE) | {"id": "box-1"}
     cells = [resume.cell_of(record) for record in run.records]
     resume.check_comparable(run, machine, {"code": "abc"}, cells)
 

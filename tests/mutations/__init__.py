@@ -11,11 +11,13 @@ from tests.mutations import (
     canaries,
     checks,
     clock,
+    command_line,
     door,
     jax_side,
     machine,
     modes,
     own_networks,
+    printed_code,
     records,
     regressions,
     statistics,
@@ -30,6 +32,7 @@ from tests.mutations.fault import Fault
 AREAS: dict[str, tuple[Fault, ...]] = {
     "The implementation in PyTorch": torch_side.FAULTS,
     "The implementation in JAX": jax_side.FAULTS,
+    "Printed code, and what a step leaves": printed_code.FAULTS,
     "The checks and the gate": checks.FAULTS,
     "Networks of one's own": own_networks.FAULTS,
     "The clock": clock.FAULTS,
@@ -44,5 +47,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "Workers, launches and their pool": workers.FAULTS,
     "Runs that are stopped or fail": stopped.FAULTS,
     "The machine and its memory": machine.FAULTS,
+    "The command line": command_line.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

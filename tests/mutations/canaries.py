@@ -163,8 +163,8 @@ FAULTS = (
     Fault(
         "session_with_a_lying_clock_ends_green",
         "benchmarks/conftest.py",
-        "(bench.save_error or bench.canary_failed)",
-        "bench.save_error",
+        "bench.save_error or bench.canary_failed or native",
+        "bench.save_error or native",
         "what is printed says not to believe the run, and its exit code says to",
         (f"{HERE}::test_session_with_a_lying_clock_measures_on_says_so_and_fails",),
     ),

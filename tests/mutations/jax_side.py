@@ -192,8 +192,8 @@ FAULTS = (
     Fault(
         "network_that_joins_has_the_old_rate",
         "impl_jax/training.py",
-        "fresh = optimizers.scale_rates(optimizer.init(parameters), self.factor)",
-        "fresh = optimizer.init(parameters)",
+        "fresh = optimizers.scale_rates(fresh, factor, labels)",
+        "pass",
         "a new state forgets by how much the rate was lowered",
         (RATE_HOLDS,),
         narrow="jax",

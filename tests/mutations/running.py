@@ -147,7 +147,10 @@ class Runner:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """As Ctrl-C would, so that pytest ends its workers; by force where that takes too long."""
+    """Interrupt a process as Ctrl-C would; kill it where that does not end it in 20 s.
+
+    Interrupted, pytest ends its workers.
+    """
     process.send_signal(signal.SIGINT)
     try:
         process.wait(timeout=20.0)
@@ -157,7 +160,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def read(report: Path, code: int, output: str) -> Done:
-    """What pytest's own report (JUnit's form) holds; nothing where it wrote none."""
+    """Read pytest's own report (JUnit's form); return no tests where it wrote none."""
     done = Done(code, output=output)
     if not report.exists():
         return done

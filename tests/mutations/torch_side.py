@@ -223,8 +223,8 @@ FAULTS = (
     Fault(
         "new_optimizer_has_the_old_rate",
         "impl_torch/training.py",
-        "            optimizers.scale_rates(self.steppers, self.factor)\n",
-        "",
+        "optimizers.scale_rates(self.steppers, factor, labels)",
+        "pass",
         "a new optimizer forgets by how much the rate was lowered",
         (RATE_HOLDS,),
         narrow="torch",

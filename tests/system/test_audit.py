@@ -37,7 +37,7 @@ def functions(file: str) -> set[str]:
 
 
 def code(text: str) -> str:
-    """What of a file is run: no docstring, no comment."""
+    """Return the part of a file that is run: no docstring, no comment."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
@@ -70,7 +70,7 @@ def test_names_are_unique_and_areas_are_not_empty() -> None:
 
 @pytest.mark.smoke
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"old": "no such line"}, r"out of date: harmless: .* 0 times"),
         ({"old": "def "}, r"out of date: harmless: .* \d+ times"),
@@ -78,8 +78,8 @@ def test_names_are_unique_and_areas_are_not_empty() -> None:
         ({"old": "def gradient_state(", "new": "def ("}, "is no Python"),
     ],
 )
-def test_fault_that_cannot_be_put_in_is_out_of_date(change: dict[str, str], said: str) -> None:
-    with pytest.raises(OutOfDate, match=said):
+def test_fault_that_cannot_be_put_in_is_out_of_date(change: dict[str, str], message: str) -> None:
+    with pytest.raises(OutOfDate, match=message):
         Fault(**(vars(HARMLESS) | change)).seeded()
 
 
@@ -190,9 +190,9 @@ def test_fault_that_survives_fails_the_audit_and_writes_no_page(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert audited(monkeypatch, tmp_path, HARMLESS) == audit.SURVIVED
-    said = capsys.readouterr().out
-    assert "0 of 1 faults caught" in said
-    assert "SURVIVED: harmless (benchmarks/harness/protocol/equivalence.py)" in said
+    printed = capsys.readouterr().out
+    assert "0 of 1 faults caught" in printed
+    assert "SURVIVED: harmless (benchmarks/harness/protocol/equivalence.py)" in printed
     assert not (tmp_path / "audit.md").exists()
 
 
@@ -212,7 +212,7 @@ def test_one_fault_tried_alone_changes_its_row_and_no_other(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             {"checks": ("tests/unit/harness/protocol/test_equivalence.py::test_gone",)},
@@ -227,11 +227,11 @@ def test_audit_that_would_prove_nothing_says_so(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     change: dict[str, str],
-    said: str,
+    message: str,
 ) -> None:
     fault = Fault(**(vars(HARMLESS) | change))
     assert audited(monkeypatch, tmp_path, fault) == audit.UNTRUSTED
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.smoke

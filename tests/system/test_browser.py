@@ -55,8 +55,8 @@ def write_page(path: Path, runs: list[Any]) -> Path:
 
 @pytest.fixture
 def seen(chrome: Any, page_file: Path) -> Iterator[browser.Seen]:
-    with browser.opened(chrome, page_file) as found:
-        yield found
+    with browser.opened(chrome, page_file) as page:
+        yield page
 
 
 def test_the_page_sends_no_request_and_has_no_errors(seen: browser.Seen, page_file: Path) -> None:

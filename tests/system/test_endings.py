@@ -51,11 +51,11 @@ def test_faults_are_typed_and_cost_no_other_cell(faulty: Any) -> None:
 @pytest.mark.smoke
 def test_what_failed_is_listed_by_reason(faulty: Any) -> None:
     done, _ = faulty
-    told = done.stdout.partition("what failed")[2].splitlines()
-    assert sum(line.startswith("crashed, ") for line in told) == 2
-    assert "crashed, 4 cells: the harness failed: KeyError: 'a fault of the harness'" in told
+    lines = done.stdout.partition("what failed")[2].splitlines()
+    assert sum(line.startswith("crashed, ") for line in lines) == 2
+    assert "crashed, 4 cells: the harness failed: KeyError: 'a fault of the harness'" in lines
     cells = "  backward linear_cascade small torch eager gradient cpu float32: "
-    assert f"{cells}summed, separate_retained" in told
+    assert f"{cells}summed, separate_retained" in lines
 
 
 def test_rerun_command_measures_that_cell_beside_its_baseline(faulty: Any, tmp_path: Path) -> None:
@@ -64,10 +64,10 @@ def test_rerun_command_measures_that_cell_beside_its_baseline(faulty: Any, tmp_p
     (record,) = [r for r in run.records if r["rerun"] == command]
     again = shell(f"{command} --launches=1 --cell-seconds=0.002 --results={tmp_path}")
     assert again.returncode == 0, again.stdout + again.stderr
-    found = only_run(tmp_path).records
-    assert {r["strategy"] for r in found} == {record["baseline"], record["strategy"]}
+    measured = only_run(tmp_path).records
+    assert {r["strategy"] for r in measured} == {record["baseline"], record["strategy"]}
     for name in ("kind", "scenario", "variant", "size", "framework", "mode", "phase", "device"):
-        assert {r[name] for r in found} == {record[name]}
+        assert {r[name] for r in measured} == {record[name]}
 
 
 @pytest.mark.smoke

@@ -18,7 +18,7 @@ ALWAYS = [name for name, fault in FAULTS.items() if fault.always]
 
 
 def tried(runner: Runner, name: str, folder: Path) -> Verdict:
-    """What became of the fault, on a copy that has it."""
+    """Try a fault on a copy that has it, and return what became of it."""
     copy_with(FAULTS[name], folder)
     done = runner.run(folder, FAULTS[name].arguments(), folder / "report.xml")
     verdict = judge(FAULTS[name], done)
@@ -29,12 +29,12 @@ def tried(runner: Runner, name: str, folder: Path) -> Verdict:
 def verdicts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[Verdict]]]:
-    """What became of each fault that is asked for, two at a time: most of it is starting up."""
-    asked = [name for name in ALWAYS if any(f"[{name}]" in i.name for i in request.session.items)]
+    """Yield name → verdict of each fault, tried two at a time: most of it is starting up."""
+    names = [name for name in ALWAYS if any(f"[{name}]" in i.name for i in request.session.items)]
     runner = Runner()
     with ThreadPoolExecutor(2) as pool:
         yield {
-            name: pool.submit(tried, runner, name, tmp_path_factory.mktemp(name)) for name in asked
+            name: pool.submit(tried, runner, name, tmp_path_factory.mktemp(name)) for name in names
         }
         runner.stop()
 

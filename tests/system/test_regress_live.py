@@ -94,7 +94,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def left(tmp_path: Path) -> list[str]:
-    """What a command left behind: folders, and processes that it started."""
+    """Return the folders and the processes that a command left behind."""
     mark = f"TMPDIR={tmp_path / 'temporary'}".encode()
     ours = (tmp_path / "temporary").glob("cascade-bench-*")
     folders = [str(path) for path in ours if path.suffix != ".lock"]
@@ -120,8 +120,8 @@ def test_a_wrong_gradient_in_the_work_tree_is_found_at_once(clone: Path, framewo
     done = regress(clone, *ONE_CELL, f"--framework={framework}")
     assert done.returncode == 1, done.stderr
     assert "✗ wrong gradients" in done.stdout, done.stdout
-    told = " ".join(done.stdout.split())
-    assert "head's float64 gradients are not those of base: net1.linear" in told
+    printed = " ".join(done.stdout.split())
+    assert "head's float64 gradients are not those of base: net1.linear" in printed
 
 
 def test_a_base_whose_worker_was_one_module_is_compared(clone: Path) -> None:
@@ -173,9 +173,9 @@ def test_a_wrong_gradient_in_a_user_s_own_network_is_found(tmp_path: Path) -> No
     changed(nets, "my_network_torch.py", "return self.linear2(", "return 1.01 * self.linear2(")
     done = regress(nets, *OWN, path=str(ROOT))
     assert done.returncode == 1, done.stderr
-    told = " ".join(done.stdout.split())
-    assert "✗ wrong gradients" in told
-    assert "head's float64 gradients are not those of base: encoder.linear" in told
+    printed = " ".join(done.stdout.split())
+    assert "✗ wrong gradients" in printed
+    assert "head's float64 gradients are not those of base: encoder.linear" in printed
 
 
 def test_a_base_that_does_not_build_is_one_line(clone: Path) -> None:
@@ -213,9 +213,9 @@ def running(clone: Path) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
     """A comparison that is in the middle: its base lacks one of the two strategies."""
     pytest.importorskip("torch")
     base_with(clone, "impl_torch/strategies.py", "        boundary_split,\n", "        # gone\n")
-    asked = (*ONE_CELL[:3], "--strategy=summed,boundary_split", "--framework=torch")
+    arguments = (*ONE_CELL[:3], "--strategy=summed,boundary_split", "--framework=torch")
     process = subprocess.Popen(
-        command(clone.parent, *asked), cwd=clone, env=environment(clone.parent),
+        command(clone.parent, *arguments), cwd=clone, env=environment(clone.parent),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     assert process.stderr is not None
@@ -229,9 +229,9 @@ def running(clone: Path) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
 def test_stopped_in_the_middle_it_keeps_what_was_measured_and_nothing_else(
     running: tuple[subprocess.Popen[str], IO[str]], clone: Path
 ) -> None:
-    process, said = running
+    process, progress = running
     deadline = time.monotonic() + WAIT
-    while not said.readline().startswith("launch pair 3"):
+    while not progress.readline().startswith("launch pair 3"):
         assert time.monotonic() < deadline
         assert process.poll() is None
     other = subprocess.run(
@@ -239,10 +239,10 @@ def test_stopped_in_the_middle_it_keeps_what_was_measured_and_nothing_else(
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
-    told, more = process.communicate(timeout=WAIT)
+    printed, more = process.communicate(timeout=WAIT)
 
     assert process.returncode == 130, more
-    assert "it was interrupted" in told
+    assert "it was interrupted" in printed
     (path,) = (clone.parent / "kept").glob("*/*.json")
     assert f"comparison saved: {path}" in more
     document = json.loads(path.read_text())

@@ -29,8 +29,8 @@ HANGS = {"FAKE_FAULTS": "summed/gradient=hang"}
 
 
 def outcomes(run: Run) -> dict[str, int]:
-    found = [record["outcome"] for record in run.records]
-    return {outcome: found.count(outcome) for outcome in found}
+    names = [record["outcome"] for record in run.records]
+    return {outcome: names.count(outcome) for outcome in names}
 
 
 def samples_of(run: Run, size: str, phase: str) -> dict[str, list[list[float]]]:
@@ -81,8 +81,11 @@ def test_group_in_which_a_cell_failed_is_measured_again_whole(tmp_path: Path) ->
     assert code == 2
     stopped_again = only_run(tmp_path)
     assert outcomes(stopped_again) == {"ok": 6, "crashed": 2}
-    for told in ("worker_seconds", "flows"):  # no group was measured, and nothing of it forgotten
-        assert stopped_again.settings[told] == before.settings[told] != 0.0
+    for setting in (
+        "worker_seconds",
+        "flows",
+    ):  # no group was measured, and nothing of it forgotten
+        assert stopped_again.settings[setting] == before.settings[setting] != 0.0
     for phase in ("backward", "gradient"):
         for size in ("seed", "small"):
             kept = samples_of(stopped_again, size, phase)
@@ -141,7 +144,7 @@ def test_run_of_a_session_just_like_this_one_is_taken(whole: Run) -> None:
 
 @pytest.mark.smoke
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         ("launches", 3, "launches is 1 there, 3 here; repeat its command: pytest benchmarks"),
         ("cell_seconds", 0.1, "cell_seconds is 0.002 there, 0.1 here"),
@@ -150,10 +153,10 @@ def test_run_of_a_session_just_like_this_one_is_taken(whole: Run) -> None:
         ("code", "abc", "it was measured by other code"),
     ],
 )
-def test_other_setting_is_refused(whole: Run, key: str, value: Any, said: str) -> None:
+def test_other_setting_is_refused(whole: Run, key: str, value: Any, message: str) -> None:
     with pytest.raises(resume.ResumeError) as caught:
         checked(whole, settings=whole.settings | {key: value})
-    assert f"cannot go on with run {whole.id}: {said}" in str(caught.value)
+    assert f"cannot go on with run {whole.id}: {message}" in str(caught.value)
 
 
 @pytest.mark.smoke
@@ -235,16 +238,16 @@ def test_code_is_known_again_and_a_change_in_it_too(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--resume"], "no run under"),
         (["--resume", "--benchmark-disable"], "--resume goes on with measuring: leave out"),
     ],
 )
 def test_wrong_resume_is_one_line_and_exit_code_4(
-    tmp_path: Path, arguments: list[str], said: str
+    tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     done = session(f"--results={tmp_path}", *arguments)
     assert done.returncode == 4
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stdout + done.stderr

@@ -130,7 +130,7 @@ def test_benchmark_disable_checks_and_takes_no_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--scenario=linear_cascad"], "did you mean 'linear_cascade'?"),
         (["--size=huge"], "--size 'huge' is unknown"),
@@ -144,10 +144,10 @@ def test_benchmark_disable_checks_and_takes_no_time(tmp_path: Path) -> None:
         (["--launches=0"], "--launches 0: must be a finite number above 0"),
     ],
 )
-def test_wrong_option_gets_one_line_and_exit_code_4(arguments: list[str], said: str) -> None:
+def test_wrong_option_gets_one_line_and_exit_code_4(arguments: list[str], message: str) -> None:
     done = session("--benchmark-only", *arguments)
     assert done.returncode == 4
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
 
 

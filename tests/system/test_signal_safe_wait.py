@@ -46,7 +46,7 @@ def taken_by_this_thread(ended: threading.Event) -> str:
 
 
 def stopped_soon(wait: Callable[[], Any], ended: threading.Event) -> bool:
-    """Whether it ends by the signal, and long before what it waits for."""
+    """Return whether a wait ends by the signal, and long before what it waits for."""
     before, stopped = time.monotonic(), False
     try:
         wait()
@@ -87,8 +87,8 @@ def test_float64_references_are_waited_for_in_this_way(monkeypatch: pytest.Monke
     monkeypatch.setattr(references, "_reference", lambda *_: taken_by_this_thread(ended))
     cells: Any = [SimpleNamespace(**CELL)]
     files: Any = {"base": None, "head": None}
-    found: Any = None
-    assert stopped_soon(lambda: references._add_group(cells, files, launches, found), ended)
+    results: Any = None
+    assert stopped_soon(lambda: references._add_group(cells, files, launches, results), ended)
 
 
 @pytest.mark.smoke

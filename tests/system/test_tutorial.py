@@ -20,14 +20,14 @@ CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def commands() -> list[tuple[str, list[str]]]:
     """Every command of the page, in order, with the lines that it says are printed."""
-    found: list[tuple[str, list[str]]] = []
+    blocks: list[tuple[str, list[str]]] = []
     for block in CONSOLE.findall(PAGE.read_text()):
         for line in filter(None, block.splitlines()):
             if line.startswith("$ "):
-                found.append((line[2:], []))
+                blocks.append((line[2:], []))
             else:
-                found[-1][1].append(line)
-    return found
+                blocks[-1][1].append(line)
+    return blocks
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def output(command: str, folder: Path) -> str:
-    """What the command prints there; the two programs are those of this interpreter."""
+    """Return what a command prints in a folder; its programs are those of this interpreter."""
     python = sys.executable
     programs = {"pytest": f"{python} -m pytest", "cascade-bench": f"{python} -m benchmarks.cli"}
     name, _, rest = command.partition(" ")
@@ -68,18 +68,18 @@ def assert_printed(lines: list[str], printed: str, command: str) -> None:
     rest = printed.splitlines()
     for line in lines:
         pattern = re.compile(r"\s+".join(map(re.escape, line.split())).replace("…", ".*"))
-        at = next((i for i, found in enumerate(rest) if pattern.search(found)), None)
+        at = next((i for i, candidate in enumerate(rest) if pattern.search(candidate)), None)
         assert at is not None, f"$ {command}\nnot there: {line}\n{printed[-3000:]}"
         rest = rest[at + 1 :]
 
 
 def test_page_does_what_it_says(clone: Path) -> None:
-    said = commands()
+    blocks = commands()
     assert len(files()) == 3
-    assert [command.split()[0] for command, lines in said if lines] == [
+    assert [command.split()[0] for command, lines in blocks if lines] == [
         "cascade-bench", "pytest", "pytest", "cascade-bench", "cascade-bench", "pytest",
     ]  # fmt: skip
-    for command, lines in said:
+    for command, lines in blocks:
         printed = output(command, clone)
         assert_printed(lines, printed, command)
         if command.startswith("pytest benchmarks --benchmark-skip"):

@@ -42,8 +42,8 @@ Shell = Callable[..., int]
 @pytest.fixture(scope="module")
 def jobs() -> dict[str, Any]:
     yaml: Any = pytest.importorskip("yaml")
-    found: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())["jobs"]
-    return found
+    loaded: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+    return loaded
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def shell(tmp_path: Path, jobs: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
     return run
 
 
-def asked(tmp_path: Path) -> list[list[str]]:
+def commands_run(tmp_path: Path) -> list[list[str]]:
     return [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
 
 
@@ -86,7 +86,7 @@ def test_a_pull_request_fails_where_it_is_slower_and_is_told_so(
 ) -> None:
     assert shell("regress", tmp_path, CODE=str(code)) == ends
     assert (tmp_path / "summary.md").read_text() == "### what came out\n"
-    (line,) = (line for line in asked(tmp_path) if line[0] == "gh")
+    (line,) = (line for line in commands_run(tmp_path) if line[0] == "gh")
     assert line[:3] == ["gh", "pr", "comment"]
     assert "--edit-last" in line  # not a comment more with every push
 
@@ -109,7 +109,7 @@ def test_every_push_is_a_run_more_of_the_history(shell: Shell, tmp_path: Path) -
         # a tree with anything new in it would be no commit's
         assert git(folder, "status", "--porcelain") == ""
     assert git(origin, "log", "--format=%s", "cascade-history").count("A run of ") == 2
-    reports = [line for line in asked(tmp_path) if line[:2] == ["cascade-bench", "report"]]
+    reports = [line for line in commands_run(tmp_path) if line[:2] == ["cascade-bench", "report"]]
     assert [len(line) for line in reports] == [5, 6]  # every run so far
 
 
@@ -121,7 +121,7 @@ def test_its_commands_are_ones_that_there_are(shell: Shell, tmp_path: Path) -> N
     (tmp_path / "temporary").mkdir()
     for job in ("regress", "history"):
         shell(job, tmp_path, CODE="0", RUNNER_TEMP=str(tmp_path / "temporary"))
-    lines = [line for line in asked(tmp_path) if line[0] == "cascade-bench"]
+    lines = [line for line in commands_run(tmp_path) if line[0] == "cascade-bench"]
     assert [line[1] for line in lines] == ["regress", "report", "history"]
     for line in lines:
         cli.build_parser().parse_args(line[1:])

@@ -150,6 +150,7 @@ ARROWS = {
         "benchmarks.scenarios.external",
         "results",
         "results.records",
+        "results.terminal",
     ),
     "benchmarks.evaluation": (
         "benchmarks.harness.launches",

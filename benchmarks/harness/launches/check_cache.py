@@ -107,10 +107,10 @@ def _size(path: Path) -> int:
 def _bytes(file: Path) -> int:
     """Return the size of a file; 0 for a folder, and where another process removed it."""
     try:
-        found = file.stat()
+        status = file.stat()
     except FileNotFoundError:
         return 0
-    return 0 if stat.S_ISDIR(found.st_mode) else found.st_size
+    return 0 if stat.S_ISDIR(status.st_mode) else status.st_size
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from benchmarks.harness.launches import check_cache
 from benchmarks.harness.launches.launch import Launch, WorkerFailed
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol.arrays import read_arrays, select_prefix
-from benchmarks.machine import environment
+from benchmarks.machine import frameworks
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from benchmarks.scenarios.external.errors import SpecError
 from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
@@ -57,8 +57,8 @@ class CheckWorkers:
 
         It is started at the first call. The test is skipped if the framework is not installed.
         """
-        if environment.installed(framework) is None:
-            pytest.skip(f"{framework} is not installed")
+        if reason := frameworks.why_missing(framework):
+            pytest.skip(reason)
         key = framework, dtype
         if key not in self._launches:
             flags = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), QUICK_COMPILE)))
@@ -127,7 +127,9 @@ class CheckWorkers:
         The test is skipped if there is none.
         """
         spec = CATALOGUE[problem[0]]
-        names = [f for f in FRAMEWORKS if environment.installed(f) and spec.lacks(f) is None]
+        names = [
+            f for f in FRAMEWORKS if not frameworks.missing_packages(f) and spec.lacks(f) is None
+        ]
         if not names:
             pytest.skip("no framework is installed that has a part of this scenario")
         return names

@@ -145,8 +145,10 @@ class TrainSegment(TypedDict):
 
     steps: int  # how often each turn is taken
     turns: list[ProblemSpec]  # what each turn of an alternation trains and freezes
-    rate: float  # factor of all learning rates, applied before this segment
+    rate: float  # factor of the learning rates, applied before this segment
     renew: bool  # whether to begin with new optimizers, which have no state
+    only: list[str]  # labels of the parameter groups that `rate` is for; empty for all
+    share_forward: bool  # whether the network in front runs forward once for all turns of a step
 
 
 class TrainPlan(TypedDict):

@@ -32,6 +32,15 @@ LONG_TRAININGS = (
     "lenet_module_rates",
     "lenet_layer_rates",
 )
+# Trainings of which a shorter or smaller one of the same scenario is in the fast tier.
+LIKE_A_SHORTER_ONE = (
+    "jointly_then_a_second_adam",
+    "one_group_state_kept",
+    "one_group_state_lost",
+    "plain_jointly_then_the_decoder",
+    "plain_jointly_then_a_second_adam",
+    "d_then_g_on_a_fresh_draw",
+)
 # Tests that generate C++ code, which takes seconds. One of the traps generates some as well.
 COMPILED = (
     "test_compiled_strategy_gives_the_reference",
@@ -57,6 +66,8 @@ DECAYING = "adam_with_l2"
 def is_fast(test: str, parameters: Mapping[str, Any]) -> bool:
     """Return whether a check is in the fast tier, by its function's name and its parameters."""
     if parameters.keys() & {"training", "counted"} and parameters["name"] in LONG_TRAININGS:
+        return False
+    if "training" in parameters and parameters["training"].name in LIKE_A_SHORTER_ONE:
         return False
     if test in COMPILED:
         return False

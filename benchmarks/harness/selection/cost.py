@@ -62,7 +62,13 @@ def estimate(chosen: Selection, launches: int, cell_seconds: float, memory: bool
     Raises:
         SelectionError: the selection has no cell.
     """
-    selected = chosen.require_cells()
+    return estimate_cells(chosen.require_cells(), launches, cell_seconds, memory)
+
+
+def estimate_cells(
+    selected: Sequence[Cell], launches: int, cell_seconds: float, memory: bool = False
+) -> Cost:
+    """Estimate the cost of measuring these cells; the other arguments are those of `estimate`."""
     possible = [cell for cell in selected if not cell.unsupported_reason()]
     by_group = groups(possible)
     problems = {(cell.scenario, cell.variant, cell.size): cell for cell in possible}

@@ -34,6 +34,8 @@ DEFAULT_VARIANTS = {
 # variants measured by default unless the user names the scenario, which measures all its variants
 DEFAULT_VARIANTS_OF_UNNAMED = {
     "two_player": ("turn_b",),
+    "gan": ("turn_d", "turn_g"),  # a fresh draw of noise costs what the other one does
+    "autoencoder": ("joint", "decoder_only"),  # scaling the codewords costs next to nothing
     "staged_unfreeze": ("phase2",),  # phase 1 is the network of `frozen_in_constructor`
 }
 # scenarios whose networks are those of another one: by default their backward pass alone is timed
@@ -49,8 +51,9 @@ class SelectionError(ValueError):
 class Selection:
     """Hold the names given for each option, and select cells by them.
 
-    None stands for an option's default, ``("all",)`` for every name. By default the scenarios are
-    the user's own, or those of this suite if there are none.
+    None stands for an option's default. ``all`` among the names of an option stands for every name
+    that it accepts: it is replaced by these names here, once, and nothing behind this class sees
+    it. By default the scenarios are the user's own, or those of this suite if there are none.
 
     Args:
         everything: whether an option without names selects every name rather than its default.
@@ -78,6 +81,14 @@ class Selection:
             raise SelectionError(
                 "--size 'gpu' is never on a CPU; use --device cuda, or --size large"
             )
+        for name in OPTIONS:
+            if ALL in (getattr(self, name) or ()):
+                object.__setattr__(self, name, self._every(name))
+
+    def _every(self, option: str) -> tuple[str, ...]:
+        """Return every name that an option accepts, without the size that no CPU is given."""
+        names = self.allowed()[option]
+        return tuple(name for name in names if (name, self.device) != ("gpu", "cpu"))
 
     def require_cells(self) -> list[Cell]:
         """Return `cells`, of which there must be at least one.
@@ -212,6 +223,27 @@ def check_name(option: str, value: str, allowed: Sequence[str]) -> None:
         raise SelectionError(
             f"--{option} {value!r} is unknown{hint} (allowed: {', '.join(allowed)})"
         )
+
+
+def check_not_empty(option: str, value: object) -> None:
+    """Raise `SelectionError` if a text, or a name in a list separated by commas, is empty.
+
+    An empty value is mostly a variable that was not set. Taken for "not given", it would select
+    or compare something else than was meant, and end well.
+
+    Args:
+        option: as it was typed, such as ``--results`` or ``BASE``.
+        value: a text, a list of texts, or anything else, which passes.
+    """
+    values = value if isinstance(value, list | tuple) else (value,)
+    for text in (one for one in values if isinstance(one, str)):
+        if not text.strip():
+            raise SelectionError(
+                f"{option} is empty (a variable that is not set?): give a value, or leave it out"
+            )
+        listed = text.split(",") if option.removeprefix("--") in OPTIONS else [text]
+        if not all(map(str.strip, listed)):
+            raise SelectionError(f"{option} {text!r}: there is no name beside one of the commas")
 
 
 def check_positive(option: str, value: float) -> None:

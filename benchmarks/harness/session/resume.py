@@ -231,5 +231,7 @@ def code_digest(cells: Iterable[Cell]) -> str:
     digest = hashlib.sha256()
     for path in files:
         content = path.read_bytes() if path.is_file() else b""
-        digest.update(f"{path.name} {len(content)}\n".encode() + content)
+        # with its folder: a file that moves to another package is another program
+        place = path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path(path.name)
+        digest.update(f"{place.as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:12]

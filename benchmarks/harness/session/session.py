@@ -257,8 +257,10 @@ class BenchmarkSession:
             spent, busy = measurements.spent, measurements.worker_seconds
             terminal.write_line(summary.time_text(spent, busy, wall))
             terminal.write_line(f"run saved: {checkpoint.path}")
-            terminal.write_line(f"its report: cascade-bench report {checkpoint.path}")
+            terminal.write_line(summary.report_command(checkpoint.path))
         self._print_resuming_command(terminal)
+        if checkpoint.path and (hint := summary.activation_hint()):
+            terminal.write_line(hint)
 
     def _print_resuming_command(self, terminal: pytest.TerminalReporter) -> None:
         """Print the command that continues the run, if it was saved and is not whole."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -35,9 +38,27 @@ def not_saved(error: str, checkpoint: Path | None, rescued: Path | None) -> Iter
         yield f"what could be saved before that: {checkpoint}"
     if rescued:
         yield f"the whole run is here instead: {rescued}"
-        yield f"its report: cascade-bench report {rescued}"
+        yield report_command(rescued)
     else:
         yield "nor could it be saved in the temporary folder"
+
+
+def report_command(path: Path) -> str:
+    """Return a line with the command that makes the report of a run."""
+    return f"its report: {shlex.join(['cascade-bench', 'report', str(path)])}"
+
+
+def activation_hint() -> str | None:
+    """Return how to make the commands that are printed here known to the shell.
+
+    Returns:
+        A line; None where the shell finds them. `make bench` uses a virtual environment that
+        nobody has activated.
+    """
+    script = Path(sys.prefix) / "bin" / "activate"
+    if shutil.which("cascade-bench") or not script.is_file():
+        return None
+    return f"for these commands, once: . {shlex.quote(str(script))}"
 
 
 def time_text(spent: Mapping[str, float], worker_seconds: float, wall: float) -> str:

@@ -11,7 +11,7 @@ from benchmarks.harness.worker.base import Base
 
 # The modules of an implementation that demonstrate traps: code that runs without an error and
 # trains the wrong thing.
-TRAP_FILES = ("backward_traps", "freeze_traps", "compile_traps")
+TRAP_FILES = ("backward_traps", "freeze_traps", "selection_traps", "compile_traps")
 
 
 class Checks(Base):

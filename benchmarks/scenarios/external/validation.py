@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.scenarios import SIZES, Scenario, Variant
 from benchmarks.scenarios.external import errors
 from benchmarks.scenarios.layouts import IMAGE, LAYOUTS
-from benchmarks.scenarios.spec import Optimizer, Parameter, Parameters, matches
+from benchmarks.scenarios.spec import Optimizer, Parameter, Parameters, Training, matches
 
 # letters of a name: "-" separates the fields of a cell's name, a comma the names of an option
 NAME = re.compile(r"-|[A-Za-z0-9_][A-Za-z0-9_.]*")
@@ -46,6 +46,17 @@ def _mistakes(scenario: Scenario) -> Iterator[str]:
     for training in scenario.trainings:
         turns = {turn for segment in training.segments for turn in segment.turns}
         yield from _unknown(f"training {training.name!r} turns to", turns, scenario.variants)
+        yield from _groups_mistakes(scenario, training)
+
+
+def _groups_mistakes(scenario: Scenario, training: Training) -> Iterator[str]:
+    """Yield parameter groups whose rates a training changes, and that its optimizer has not."""
+    for segment in training.segments:
+        optimizer = scenario.optimizer_of(segment.turns[0])
+        groups = tuple(optimizer.rates) or scenario.variants[segment.turns[0]].networks
+        present = () if optimizer.arrangement == "together" else groups
+        label = f"training {training.name!r} changes the rate of"
+        yield from _unknown(label, segment.only, present)
 
 
 def _names_mistakes(scenario: Scenario) -> Iterator[str]:
@@ -82,6 +93,8 @@ def _optimizer_mistakes(optimizer: Optimizer) -> Iterator[str]:
     allowed = SETTINGS[optimizer.kind]
     yield from _unknown(f"{optimizer.kind} is given", optimizer.settings, allowed)
     yield from _unknown("the optimizer's arrangement is", [optimizer.arrangement], ARRANGEMENTS)
+    if optimizer.rates and optimizer.arrangement == "together":
+        yield "rates need the arrangement 'groups' or 'separate'; 'together' has one rate"
     if "lr" not in optimizer.settings:
         yield f"{optimizer.kind} is given no lr"
 

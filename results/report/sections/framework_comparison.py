@@ -39,7 +39,8 @@ PAIRING = (
     "measured on a 2-core virtual machine), as launches of one session cannot show it. "
     "Equal modes are compiled against compiled, or operation by operation against "
     "operation by operation; eager torch against jitted JAX is how most people use them, "
-    "and not like for like. Pairs are made within a run: what was timed in two different "
+    "and not like for like. Recipes of a freeze are paired by the work they do, torch's name "
+    "first where the two differ. Pairs are made within a run: what was timed in two different "
     "ones is not here."
 )
 SHARE_OF_PEAK = (
@@ -194,6 +195,7 @@ def _mark(pair: FrameworkRatio) -> Mark:
     shares = [share_text(record["peak_share"]) for record in (pair.torch, pair.jax)]
     del mark["framework"]
     return mark | {
+        "strategy": " / ".join(pair.names),
         "line": f"{mark['problem']} {mark['size']}, {mark['phase']}",
         "ratio": _estimate(pair),
         "modes": modes + ("" if pair.equal_modes else " (unequal)"),
@@ -235,7 +237,7 @@ def _table(title: str, pairs: Sequence[FrameworkRatio], *, folded: bool = False)
 def _row(pair: FrameworkRatio) -> Row:
     """Return the row of one pair in `_table`."""
     torch, jax, faster = pair.torch, pair.jax, winner(pair)
-    names = network_name(torch), torch["size"], torch["phase"], torch["strategy"]
+    names = network_name(torch), torch["size"], torch["phase"], " / ".join(pair.names)
     cells = [
         *map(Cell, (*names, _time(torch), _time(jax), ratio_text(pair.ratio))),
         Cell(faster, "", faster) if faster else missing("the interval holds 1, or there is none"),

@@ -80,8 +80,8 @@ class OpenProblem:
         self.weights = {n: a.astype(self.dtype) for n, a in weights.items()}
 
     def program(self, kind: str, name: str, phase: str, mode: str = "eager") -> Program:
-        asked = os.environ.get("FAKE_FAULTS", "") if self.dtype == np.float32 else ""
-        faults = dict(fault.split("=") for fault in asked.split())
+        listed = os.environ.get("FAKE_FAULTS", "") if self.dtype == np.float32 else ""
+        faults = dict(fault.split("=") for fault in listed.split())
         return Program(self, faults.get(f"{name}/{phase}", name), phase)
 
     def flow(self) -> dict[str, dict[str, bool | None]]:

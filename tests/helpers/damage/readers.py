@@ -18,6 +18,7 @@ from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.session import resume
 from benchmarks.harness.session.measurements import Measurements
 from benchmarks.harness.session.session import BenchmarkSession
+from benchmarks.machine import environment
 from results.records import storage
 from results.records.record import RecordError, Run
 from results.report.export import FORMULA
@@ -161,7 +162,7 @@ def _resumed(run: Run) -> None:
     """Go on with a run: as a session of the same cells, settings and machine would."""
     session = object.__new__(BenchmarkSession)
     session.cells = [resume.cell_of(record) for record in run.records]
-    session.machine = dict.fromkeys(resume.environment.STABLE) | {"id": run.machine["id"]}
+    session.machine = dict.fromkeys(environment.STABLE) | {"id": run.machine["id"]}
     session.settings = {"code": run.settings.get("code"), "launches": run.settings.get("launches")}
     session.measurements, session.interrupted = Measurements(), False
     session._begin = time.monotonic()

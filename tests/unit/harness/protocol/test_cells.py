@@ -10,6 +10,7 @@ from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import Selection, SelectionError
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
+from benchmarks.scenarios.spec import Variant
 
 
 def test_default_is_what_the_documentation_says() -> None:
@@ -247,3 +248,9 @@ def test_cost_grows_with_what_is_selected() -> None:
     assert 100 < default.seconds < 300
     assert cost.estimate(Selection(everything=True), 6, 0.05).seconds > 10 * default.seconds
     assert cells.groups(Selection().cells()).keys() >= {c.group for c in Selection().cells()}
+
+
+def test_network_that_is_frozen_by_a_shorter_name_may_not_be_changed() -> None:
+    flow = {"loss": ("back.stem", "back.body", "backdrop", "head")}
+    variant = Variant(networks=flow["loss"], flow=flow, frozen=("back", "head.last"))
+    assert variant.allowed == {"loss": ("backdrop", "head")}

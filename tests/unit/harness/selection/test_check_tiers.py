@@ -156,7 +156,7 @@ def test_a_training_of_every_family_is_in_it(every: set[str], fast: set[str]) ->
 def test_all_traps_and_counts_are_in_it(every: set[str], fast: set[str]) -> None:
     whole = {
         name
-        for file in ("backward_traps", "freeze_traps", "counts", "runtime")
+        for file in ("backward_traps", "freeze_traps", "selection_traps", "counts", "runtime")
         for name in functions_of(f"test_{file}.py")
     }
     assert len(whole) > 30
@@ -183,6 +183,8 @@ def test_the_tables_name_what_there_is() -> None:
     named = (check_tiers.LEFT_OUT, check_tiers.STRATEGIES, check_tiers.FREEZES)
     assert {problem for table in named for problem in table} <= problems
     assert set(check_tiers.LONG_TRAININGS) <= set(CATALOGUE)
+    trainings = {training.name for s in CATALOGUE.values() for training in s.trainings}
+    assert set(check_tiers.LIKE_A_SHORTER_ONE) <= trainings
     assert set(check_tiers.COMPILED) <= set(functions_of("test_modes.py"))
 
 

@@ -28,19 +28,19 @@ EAGER = cell("eager", 3.0, trace_seconds=None, compile_seconds=None, first_call_
 
 
 def test_payback_is_the_first_call_at_which_the_totals_meet() -> None:
-    found = break_even(cell("compile", 1.0), EAGER)
+    point = break_even(cell("compile", 1.0), EAGER)
     # eager 3, 6, 9, 12, 15; compiled 10, 11, 12, 13, 14
-    assert (found.calls, found.missing) == (5, None)
+    assert (point.calls, point.missing) == (5, None)
     # N = (10 - c) / (e - c): at e = 3.03, c = 0.99 4.4; at e = 2.97, c = 1.01 4.6
-    assert (found.low, found.high) == (5, 5)
+    assert (point.low, point.high) == (5, 5)
     exact = break_even(cell("compile", 1.0, first_call_seconds=9.0), EAGER)
     assert exact.calls == 4  # 12 against 12
 
 
 def test_interval_of_the_times_is_that_of_the_calls() -> None:
     compiled = cell("compile", 1.0, seconds=figure(1.0, spread=0.5), first_call_seconds=100.0)
-    found = break_even(compiled, EAGER)
-    assert (found.low, found.calls, found.high) == (40, 50, 68)  # 99.5/2.53, 99/2, 98.5/1.47
+    point = break_even(compiled, EAGER)
+    assert (point.low, point.calls, point.high) == (40, 50, 68)  # 99.5/2.53, 99/2, 98.5/1.47
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ def test_interval_of_the_times_is_that_of_the_calls() -> None:
     ],
 )
 def test_payback_is_null_with_the_reason(compiled: Record, eager: Record | None, why: str) -> None:
-    found = break_even(compiled, eager)
-    assert (found.calls, found.low, found.high) == (None, None, None)
-    assert why in (found.missing or "")
+    point = break_even(compiled, eager)
+    assert (point.calls, point.low, point.high) == (None, None, None)
+    assert why in (point.missing or "")
 
 
 def test_twin_differs_in_nothing_but_the_mode() -> None:
     other = cell("compile", 1.0) | {"strategy": "summed"}
     failed = cell("compile_networks", 1.0) | {"outcome": "timeout"}
-    found = break_evens([other, cell("compile", 1.0), failed, EAGER])
-    assert [(one.record["strategy"], one.calls) for one in found] == [
+    points = break_evens([other, cell("compile", 1.0), failed, EAGER])
+    assert [(one.record["strategy"], one.calls) for one in points] == [
         ("summed", None),
         ("separate_retained", 5),
     ]

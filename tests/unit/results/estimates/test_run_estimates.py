@@ -71,10 +71,10 @@ def test_each_ratio_is_that_of_its_own_samples_to_its_own_baselines() -> None:
         (cell("summed", **other), rows(10.0)),
         (cell("separate", **other), rows(40.0)),
     ]
-    found = estimated(*pairs)
-    ratios = [one["ratio"] and one["ratio"]["estimate"] for one in found]
+    records = estimated(*pairs)
+    ratios = [one["ratio"] and one["ratio"]["estimate"] for one in records]
     assert ratios == [None, pytest.approx(1.5), pytest.approx(3.0), None, pytest.approx(4.0)]
-    assert [one["seconds"]["estimate"] for one in found] == pytest.approx(
+    assert [one["seconds"]["estimate"] for one in records] == pytest.approx(
         [1.25, 1.875, 3.75, 12.5, 50.0]
     )
 

@@ -187,7 +187,9 @@ def test_what_is_no_regular_file_is_one_line_and_never_waited_for(
 def test_size_and_number_of_values_are_bounded_before_anything_is_parsed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage.json, "loads", lambda *_, **__: pytest.fail("was parsed"))
+    monkeypatch.setattr(
+        "results.records.storage.json.loads", lambda *_, **__: pytest.fail("was parsed")
+    )
     monkeypatch.setattr(storage, "MOST_VALUES", 100)
     path.write_text("[" + "[]," * 100)
     with pytest.raises(RecordError, match="holds more than 100 values"):

@@ -19,6 +19,7 @@ from results.records import storage
 from results.records.record import RecordError, Run
 from results.statistics import change_points
 from results.terminal import history_table
+from tests.helpers.factories.records import run
 from tests.helpers.factories.report_runs import whole_run
 
 pytest.importorskip("pyarrow")
@@ -102,9 +103,9 @@ def test_a_file_that_is_no_run_is_named_and_left_out(
     paths[1].write_text("{")
     assert list(history.load(tmp_path).unread) == [str(paths[1].relative_to(tmp_path))]
     assert main(["history", f"--results={tmp_path}"]) == 0
-    told = capsys.readouterr()
-    assert "left out box-1/20261102T010203-ab12cd.json" in told.err
-    assert "machine box-1: 2 runs" in told.out
+    printed = capsys.readouterr()
+    assert "left out box-1/20261102T010203-ab12cd.json" in printed.err
+    assert "machine box-1: 2 runs" in printed.out
 
 
 def test_machines_are_never_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +115,9 @@ def test_machines_are_never_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert history.machines(kept) == {"box-2": 1, "box-1": 3}
     assert all(len(one.runs) == 1 for one in history.series(kept, "box-2"))
     assert main(["history", f"--results={tmp_path}", "--machine=box-3"]) == 2
-    assert "no run of machine 'box-3'; there are runs of box-2, box-1" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no run of machine 'box-3'; did you mean 'box-2'?" in said
+    assert "(there are runs of box-2, box-1)" in said
 
 
 def test_the_frozen_reference_is_that_of_the_session(tmp_path: Path) -> None:
@@ -122,9 +125,11 @@ def test_the_frozen_reference_is_that_of_the_session(tmp_path: Path) -> None:
         run = run_of(day)
         run.settings["product_seconds"] = {"torch cpu float32": [2e-4, 3e-4 * day, 9e-4]}
         storage.save_run(run, tmp_path)
-    found = {one.cell["framework"]: one for one in history.series(history.load(tmp_path), "box-1")}
-    assert found["torch"].reference_seconds.tolist() == pytest.approx([3e-4, 6e-4])
-    assert np.isnan(found["jax"].reference_seconds).all()
+    series_of = {
+        one.cell["framework"]: one for one in history.series(history.load(tmp_path), "box-1")
+    }
+    assert series_of["torch"].reference_seconds.tolist() == pytest.approx([3e-4, 6e-4])
+    assert np.isnan(series_of["jax"].reference_seconds).all()
 
 
 # Changes
@@ -141,9 +146,9 @@ def noise(count: int, phi: float = 0.0, seed: int = 0) -> Any:
 def test_a_step_is_found_where_it_is() -> None:
     level = noise(60)
     level[40:] += np.log(1.2)
-    (found,) = change_points.changes(level)
-    assert abs(found.at - 40) <= 1
-    assert found.ratio == pytest.approx(1.2, rel=0.03)
+    (change,) = change_points.changes(level)
+    assert abs(change.at - 40) <= 1
+    assert change.ratio == pytest.approx(1.2, rel=0.03)
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.6])
@@ -194,27 +199,35 @@ def test_a_change_is_shown_with_the_command_that_makes_sure(
     stepped: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["history", f"--results={stepped}", "--framework=torch"]) == 0
-    told = capsys.readouterr().out
-    lines = [line for line in told.splitlines() if "cascade-bench" not in line]
+    printed = capsys.readouterr().out
+    lines = [line for line in printed.splitlines() if "cascade-bench" not in line]
     assert max(map(len, lines)) <= 100
-    assert "since 20261113T010203 (bbbbbbbbb)" in told
-    asked = [line.strip() for line in told.splitlines() if "cascade-bench regress" in line]
-    assert len(asked) == history_table.SHOWN
-    assert "more: --json has them all" in told
-    assert "jax" not in told.split("to be sure")[0]
-    found = cli.build_parser().parse_args(shlex.split(asked[0])[1:])  # whole, however long the line
-    assert (found.base, found.head) == ("a" * 12, "b" * 12)
-    assert (found.framework, found.device) == (["torch"], "cpu")
-    assert "--device=cpu" in asked[0]  # the default, and not that of every cell
-    assert None not in (found.kind, found.scenario, found.variant, found.size, found.strategy)
+    assert "since 20261113T010203 (bbbbbbbbb)" in printed
+    commands = [line.strip() for line in printed.splitlines() if "cascade-bench regress" in line]
+    assert len(commands) == history_table.SHOWN
+    assert "more: --json has them all" in printed
+    assert "jax" not in printed.split("to be sure")[0]
+    options = cli.build_parser().parse_args(
+        shlex.split(commands[0])[1:]
+    )  # whole, however long the line
+    assert (options.base, options.head) == ("a" * 12, "b" * 12)
+    assert (options.framework, options.device) == (["torch"], "cpu")
+    assert "--device=cpu" in commands[0]  # the default, and not that of every cell
+    assert None not in (
+        options.kind,
+        options.scenario,
+        options.variant,
+        options.size,
+        options.strategy,
+    )
 
 
 def test_the_json_has_every_time(stepped: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", f"--results={stepped}", "--changed", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert all(len(one["seconds"]) == 24 for one in found)
-    assert found[0]["changes"][-1]["run"].startswith("20261113")
-    assert found[0]["changes"][-1]["ratio"] == pytest.approx(1.5, rel=0.02)
+    document = json.loads(capsys.readouterr().out)
+    assert all(len(one["seconds"]) == 24 for one in document)
+    assert document[0]["changes"][-1]["run"].startswith("20261113")
+    assert document[0]["changes"][-1]["ratio"] == pytest.approx(1.5, rel=0.02)
 
 
 def test_a_change_within_one_commit_has_no_command() -> None:
@@ -231,7 +244,7 @@ def test_a_change_within_one_commit_has_no_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("commits", "asked"),
+    ("commits", "expected"),
     [
         ("aaaa bbbb", ("a", "b")),
         ("abcd efgh", ("b", "g")),  # two runs further apart than where it was found
@@ -243,16 +256,20 @@ def test_a_change_within_one_commit_has_no_command() -> None:
     ],
 )
 def test_the_commits_to_measure_are_on_either_side_for_sure(
-    commits: str, asked: tuple[str, str] | None
+    commits: str, expected: tuple[str, str] | None
 ) -> None:
     of_runs = [12 * one[0] + one[1:] for one in re.findall(r"\w\+?", commits)]
     assert len(of_runs) == 8
     whose = dict.fromkeys(("kind", *history_table.NAMED, "device"), "x")
     one = history.Series(whose, "box", ["r"] * 8, [""] * 8, of_runs, np.ones(8), np.ones(8))
-    told = history_table.confirming_command(
+    command = history_table.confirming_command(
         history_table.CellHistory(one, [change_points.Change(4, 1.5)])
     )
-    assert told is None if asked is None else shlex.split(str(told))[2:4] == [12 * c for c in asked]
+    assert (
+        command is None
+        if expected is None
+        else shlex.split(str(command))[2:4] == [12 * c for c in expected]
+    )
 
 
 def test_of_how_many_cells_the_drift_is_out_is_told() -> None:
@@ -267,9 +284,9 @@ def test_of_how_many_cells_the_drift_is_out_is_told() -> None:
     assert "out of 2 of these 2 before a change is looked for." in history_table.drift_note(
         [whole] * 2
     )
-    told = history_table.drift_note([whole, gap, gap])
-    assert "out of 1 of these 3 before" in told
-    assert "of the others some run has no frozen reference" in told
+    note = history_table.drift_note([whole, gap, gap])
+    assert "out of 1 of these 3 before" in note
+    assert "of the others some run has no frozen reference" in note
 
 
 def test_sparklines_show_steps_and_leave_noise_flat() -> None:
@@ -292,9 +309,9 @@ def test_where_no_run_can_be_read_it_says_so(
     for path in saved(tmp_path):
         path.write_text("{")
     assert main(["history", f"--results={tmp_path}"]) == 2
-    told = capsys.readouterr().err
-    assert told.count("left out") == 3
-    assert told.rstrip().splitlines()[-1].startswith("cascade-bench: no run under ")
+    printed = capsys.readouterr().err
+    assert printed.count("left out") == 3
+    assert printed.rstrip().splitlines()[-1].startswith("cascade-bench: no run under ")
 
 
 def test_a_selection_without_a_time_says_so(
@@ -302,6 +319,9 @@ def test_a_selection_without_a_time_says_so(
 ) -> None:
     saved(tmp_path)
     assert main(["history", f"--results={tmp_path}", "--scenario=gan"]) == 2
+    assert "no saved cell has --scenario 'gan'" in capsys.readouterr().err
+    storage.save_run(run("20261129T010203-ab12cd"), tmp_path / "untimed")
+    assert main(["history", f"--results={tmp_path / 'untimed'}", "--framework=all"]) == 2
     assert "no cell of this selection has a time" in capsys.readouterr().err
 
 

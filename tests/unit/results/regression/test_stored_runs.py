@@ -135,14 +135,14 @@ def test_the_command_compares_what_is_chosen_of_runs_of_one_machine(
     slowed(head, place, 3.0)
     for run in (base, head, whole_run("20261123T010203-ab12cd", machine="box-2")):
         save_run(run, tmp_path)
-    asked = ["regress", "--stored", base.id, f"--results={tmp_path}"]
-    assert main(asked) == 1
+    arguments = ["regress", "--stored", base.id, f"--results={tmp_path}"]
+    assert main(arguments) == 1
     assert f"head: run {head.id} of" in capsys.readouterr().out
-    assert main([*asked, "--framework=torch"]) == 3
+    assert main([*arguments, "--framework=torch"]) == 3
     assert "jax" not in capsys.readouterr().out.partition("\n\n")[2]
-    assert main([*asked, "--scenario=gan"]) == 2
-    assert "has no cell of --scenario=gan" in capsys.readouterr().err
-    assert main([*asked, "--base-python=python"]) == 2
+    assert main([*arguments, "--scenario=gan"]) == 2
+    assert "no saved cell has --scenario 'gan'" in capsys.readouterr().err
+    assert main([*arguments, "--base-python=python"]) == 2
     assert "no interpreter to choose" in capsys.readouterr().err
 
 

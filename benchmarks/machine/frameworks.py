@@ -1,0 +1,65 @@
+"""Tell which frameworks are installed here, and how to install those that are not."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.machine import environment
+from benchmarks.paths import ROOT
+
+NEEDED = {"torch": ("torch",), "jax": ("jax", "flax", "optax")}
+DISTRIBUTION = "cascade-bench"
+
+
+def present() -> list[str]:
+    """Return the frameworks that have all their packages installed; nothing is imported."""
+    return [framework for framework in NEEDED if not missing_packages(framework)]
+
+
+def missing_packages(framework: str) -> list[str]:
+    """Return the packages of a framework that are not installed."""
+    return [name for name in NEEDED[framework] if environment.installed(name) is None]
+
+
+def install_command(*extras: str) -> str:
+    """Return the command that installs extras of this project, to be pasted into a shell.
+
+    It names ranges of versions, not the versions of ``constraints.txt``: a release of torch or jax
+    that is installed already, and in range, stays as it is.
+
+    Args:
+        extras: such as ``torch``, ``jax`` or ``report``.
+    """
+    chosen = f"[{','.join(extras)}]"
+    if not (ROOT / "pyproject.toml").is_file():  # not a clone
+        return shlex.join(["pip", "install", DISTRIBUTION + chosen])
+    folder = "." if Path.cwd() == ROOT else str(ROOT)
+    return shlex.join(["pip", "install", "-e", folder + chosen])
+
+
+def why_missing(framework: str) -> str:
+    """Return which packages of a framework are not installed, and the command that installs them.
+
+    Returns:
+        A line such as ``jax needs flax and optax, not installed here: pip install -e '.[jax]'``;
+        empty if all are installed.
+    """
+    missing = missing_packages(framework)
+    if not missing:
+        return ""
+    absent = _listed(missing)
+    subject = f"{framework} is" if framework in missing else f"{framework} needs {absent},"
+    return f"{subject} not installed here: {install_command(framework)}"
+
+
+def none_installed() -> str:
+    """Return a line for where no framework is installed: the ways to install one."""
+    ways = (f"{install_command(name)} ({_listed(missing_packages(name))})" for name in NEEDED)
+    return f"no framework is installed here; install one, or both: {'; '.join(ways)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names in words: ``jax, flax and optax``."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

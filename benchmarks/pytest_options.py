@@ -1,0 +1,168 @@
+"""Add the options of this suite to pytest's, and refuse values that nobody can mean."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+
+import pytest
+
+from benchmarks.harness.measurement.stopping import parse_precision
+from benchmarks.harness.protocol import cells
+from benchmarks.harness.selection.options import check_not_empty
+from benchmarks.harness.session import resume
+from benchmarks.regression import within_pytest
+from benchmarks.scenarios.external import loading
+
+# Options of others that take a text, and would be ignored, or mean another one, if it is empty.
+NATIVE = {
+    "--benchmark-storage": "benchmark_storage",
+    "--benchmark-compare": "benchmark_compare",
+    "--benchmark-group-by": "benchmark_group_by",
+    "--junitxml": "xmlpath",
+}
+# pairs of switches that contradict each other: pytest-benchmark would drop one, or run nothing
+CONTRADICTIONS = (
+    ("--benchmark-only", "--benchmark-skip"),
+    ("--benchmark-only", "--benchmark-disable"),
+)
+GROUPINGS = ("group", "name", "func", "fullname", "fullfunc", "param")
+
+
+def add_options(parser: pytest.Parser) -> pytest.OptionGroup:
+    """Add the options of this suite to pytest's, and return their group."""
+    group = parser.getgroup("cascade-bench", "what to compare, check and time")
+    _add_selection_options(group)
+    _add_measurement_options(group)
+    within_pytest.add_options(group)
+    return group
+
+
+def hint_at_near_misses(
+    parser: pytest.Parser, group: pytest.OptionGroup, words: Sequence[str]
+) -> None:
+    """Have pytest's own error about an unknown option name ours that is nearest to it.
+
+    Args:
+        parser: pytest's, which prints what is in its ``extra_info`` beside such an error.
+        group: that of our options.
+        words: of the command line.
+    """
+    ours = [name for option in group.options for name in option.names()]
+    given = [word.partition("=")[0] for word in words if word.startswith("--")]
+    for word in given:
+        near = [] if word in ours else difflib.get_close_matches(word, ours, 1, cutoff=0.8)
+        if near:
+            parser.extra_info["did you mean"] = f"{near[0]} for {word}?"
+
+
+def _add_selection_options(group: pytest.OptionGroup) -> None:
+    """Add the options that select cells: by name, own scenarios, device, everything."""
+    for name in cells.OPTIONS:
+        group.addoption(
+            f"--{name}",
+            action="append",
+            metavar="NAME[,NAME]",
+            help=f"only these; see `cascade-bench list` ({name}; 'all' for every one)",
+        )
+    group.addoption(
+        loading.OPTION,
+        action="append",
+        metavar="PATH",
+        help="scenarios of your own: a spec file, or a folder of them (docs/your-own-network.md)",
+    )
+    group.addoption("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    group.addoption("--all", action="store_true", dest="everything", help="every cell there is")
+
+
+def _add_measurement_options(group: pytest.OptionGroup) -> None:
+    """Add the options of measuring: launches, seconds, precision, memory, results, resuming."""
+    group.addoption("--launches", type=int, default=6, help="worker processes a framework (6)")
+    group.addoption(
+        "--cell-seconds", type=float, default=0.05, help="timing per cell and launch (0.05 s)"
+    )
+    group.addoption(
+        "--cell-limit", type=float, default=120.0, help="a cell that answers later is dead (120 s)"
+    )
+    group.addoption(
+        "--precision",
+        type=_precision,
+        default=None,
+        metavar="1%",
+        help="more launches until every ratio's 95 %% interval reaches no further than this",
+    )
+    group.addoption(
+        "--most-launches", type=int, default=24, help="no more launches for --precision (24)"
+    )
+    group.addoption(
+        "--group-seconds",
+        type=float,
+        default=60.0,
+        help="no further launches for --precision once a group took so long (60 s)",
+    )
+    group.addoption(
+        "--memory", action="store_true", help="peak memory too, in a process of its own for each"
+    )
+    group.addoption("--bench-seed", type=int, default=0, help="order of blocks (0)")
+    group.addoption("--results", default=None, help="folder of runs (results/runs)")
+    group.addoption(
+        "--resume",
+        nargs="?",
+        const=resume.NEWEST,
+        metavar="RUN",
+        help="go on with a run that was stopped: a run file or id (this machine's newest)",
+    )
+
+
+def _precision(text: str) -> float:
+    """Return the fraction that ``--precision`` gives; a mistake becomes an error of argparse."""
+    try:
+        return parse_precision(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def check(config: pytest.Config) -> None:
+    """Refuse options that contradict each other, or whose value is empty or unknown.
+
+    Raises:
+        pytest.UsageError: pytest-benchmark is missing, two switches contradict each other, or
+            pytest-benchmark would fail with a grouping at the end of the session.
+        SelectionError: the value of an option is empty.
+    """
+    if config.getoption("benchmark_skip", default=None) is None:
+        raise pytest.UsageError(
+            "this suite runs on pytest-benchmark, which is switched off here (by -p no:benchmark "
+            "or PYTEST_DISABLE_PLUGIN_AUTOLOAD) or not installed: pip install pytest-benchmark"
+        )
+    for one, other in CONTRADICTIONS:
+        if config.getoption(one) and config.getoption(other):
+            raise pytest.UsageError(f"{one} and {other} contradict each other: leave one out")
+    for option, name in text_options().items():
+        check_not_empty(option, config.getoption(name, default=None))
+    _check_grouping(config.getoption("benchmark_group_by"))
+    if config.getoption("resume") and (
+        config.getoption("benchmark_disable") or config.getoption("benchmark_skip")
+    ):
+        raise pytest.UsageError(
+            "--resume goes on with measuring: leave out --benchmark-disable and --benchmark-skip"
+        )
+
+
+def text_options() -> dict[str, str]:
+    """Return the options that take a text, ours and `NATIVE`, each with its name in the config."""
+    named = [*cells.OPTIONS, "scenario-path", "device", "results", "resume"]
+    named += ["regress-against", "regress-budget"]
+    return {f"--{name}": name.replace("-", "_") for name in named} | NATIVE
+
+
+def _check_grouping(text: str) -> None:
+    """Raise `pytest.UsageError` unless pytest-benchmark can group the timed tests so."""
+    fields = [f"param:{name}" for name in list(cells.Cell.__dataclass_fields__)[1:]]
+    for part in text.split(","):
+        if part not in (*GROUPINGS, *fields):
+            raise pytest.UsageError(
+                f"--benchmark-group-by {text!r}: {part!r} is unknown (allowed: "
+                f"{', '.join([*GROUPINGS, *fields])})"
+            )
