@@ -75,12 +75,13 @@ class Measurements:
             self.stopped[" ".join(members[0].group)] = about["stopped"]
         if about["paused"]:
             self.paused[" ".join(members[0].group)] = list(about["paused"])
+        notes = about.get("notes")  # none of a group that failed as a whole
         baseline = cells.get(members[0].baseline)
         baseline_flops = baseline["figures"].get("flops") if baseline else None
         for cell in members:
             outcome = cells[cell.strategy]
             record = recording.record_measurement(cell, outcome, baseline_flops)
-            self.records[cell] = {**record, "notes": about["notes"]} if about["notes"] else record
+            self.records[cell] = {**record, "notes": notes} if notes else record
             if outcome["outcome"] == "ok" and outcome["samples"]:
                 series = [np.asarray(launch) for launch in outcome["samples"]]
                 self.samples[sample_key(self.records[cell])] = series

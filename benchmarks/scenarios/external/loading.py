@@ -179,11 +179,14 @@ class _FrameworkBlocker:
 def _without_frameworks() -> Iterator[None]:
     """Make imports of a framework fail with an explanation while a spec runs.
 
-    The controlling process reads specs and must not load a framework itself.
+    The controlling process reads specs and must not load a framework itself. One that something
+    else has loaded already is hidden meanwhile.
     """
     blocker: Any = _FrameworkBlocker()
+    hidden = {name: sys.modules.pop(name) for name in FORBIDDEN if name in sys.modules}
     sys.meta_path.insert(0, blocker)
     try:
         yield
     finally:
         sys.meta_path.remove(blocker)
+        sys.modules.update(hidden)
