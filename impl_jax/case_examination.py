@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from impl_jax import layout
 from impl_jax.case import OpenCase
-from impl_jax.case_values import CaseError, DrawAsFloat32, digest
+from impl_jax.case_values import CaseError, DrawAsFloat32, check_finite, digest
 from impl_jax.graph_problem import GraphProblem, seed_everything
 
 Gradients = dict[str, dict[str, Array | None]]  # loss → parameter → gradient, or None
@@ -113,7 +113,8 @@ class Examination:
             for network in networks.values()
             if network.is_module
             for n, array in network.rest.items()
-            if not jnp.issubdtype(array.dtype, jax.dtypes.prng_key) and _is_float(array)
+            if not jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+            and jnp.issubdtype(array.dtype, jnp.floating)
         ]
         if not names:
             return []
@@ -260,27 +261,12 @@ def check_losses(losses: Any) -> None:
             )
 
 
-def check_finite(losses: Mapping[str, float]) -> None:
-    """Raise `CaseError` for a loss that is NaN or infinite."""
-    for name, value in losses.items():
-        if not np.isfinite(value):
-            raise CaseError(
-                f"the loss {name!r} is {value} at the start",
-                "start from weights and a batch at which every loss is finite",
-            )
-
-
 def _used(value: Any, parameters: Mapping[str, Array], constants: Any) -> set[str]:
     """Return the names of the parameters that a function (parameters, constants) computes with."""
     jaxpr = jax.make_jaxpr(value)(dict(parameters), constants).jaxpr
     _, used = partial_eval.dce_jaxpr(jaxpr, [True])
     names = sorted(parameters)  # the order in which a dictionary is flattened
     return {name for name, one in zip(names, used, strict=False) if one}
-
-
-def _is_float(array: Any) -> bool:
-    """Return whether an array holds floating-point numbers."""
-    return bool(jnp.issubdtype(array.dtype, jnp.floating))
 
 
 def _belongs(name: str, network: str) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -21,6 +21,16 @@ class CaseError(Exception):
     def __init__(self, message: str, mend: str) -> None:
         super().__init__(message)
         self.mend = mend
+
+
+def check_finite(losses: Mapping[str, float]) -> None:
+    """Raise `CaseError` for a loss that is NaN or infinite."""
+    for name, value in losses.items():
+        if not np.isfinite(value):
+            raise CaseError(
+                f"the loss {name!r} is {value} at the start",
+                "start from weights and a batch at which every loss is finite",
+            )
 
 
 def takes_networks(losses: Callable[..., Any]) -> bool:

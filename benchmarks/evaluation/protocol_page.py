@@ -31,8 +31,8 @@ checks and times cells. Its *parent*, the process that runs the session, imports
 speaks to its workers by the protocol on this page, version {version}. A worker of another version
 of this suite, or for another framework, has to speak it too.
 
-`make docs` makes this page from `messages.py`, `case_messages.py` and `operations.py` in `benchmarks/harness/protocol`; a
-test holds the methods of `benchmarks/harness/worker` to them.
+`make docs` makes this page from `messages.py`, `case_messages.py` and `operations.py` in
+`benchmarks/harness/protocol`; a test holds the methods of `benchmarks/harness/worker` to them.
 
 ## Messages
 

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.launches.answers import read_message
-from benchmarks.harness.protocol import memory_limit
-from benchmarks.harness.protocol.case_messages import CaseMistake
+from benchmarks.harness.protocol import case_messages, memory_limit
 from benchmarks.harness.protocol.heartbeat import WorkerLink
 from benchmarks.harness.protocol.messages import Span
 from benchmarks.paths import ROOT
@@ -46,15 +45,13 @@ class WorkerError(Exception):
 class WorkerFailed(WorkerError):
     """Raised when a request raised an exception inside the worker, which lives on.
 
-    ``type`` is the name of that exception's class, ``message`` its text. ``case`` says where in a
-    user's own case the mistake is; None elsewhere.
+    ``type`` is the exception's class, ``message`` its text, ``case`` the mistake in a user's case.
     """
 
     def __init__(self, error: Mapping[str, Any]) -> None:
         super().__init__(format_error(error), error.get("cell"))
-        self.type, self.message = error["type"], error["message"]
-        self.outcome = outcome_of(error)
-        self.case: CaseMistake | None = error.get("case")
+        self.type, self.message, self.outcome = error["type"], error["message"], outcome_of(error)
+        self.case: case_messages.CaseMistake | None = error.get("case")
 
 
 def outcome_of(error: Mapping[str, Any]) -> str:
