@@ -114,7 +114,8 @@ class Examination:
             for network in networks.values()
             if network.is_module
             for n, array in network.rest.items()
-            if not jnp.issubdtype(array.dtype, jax.dtypes.prng_key) and _is_float(array)
+            if not jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+            and jnp.issubdtype(array.dtype, jnp.floating)
         ]
         if not names:
             return []
@@ -245,11 +246,6 @@ def _used(value: Any, parameters: Mapping[str, Array], constants: Any) -> set[st
     _, used = partial_eval.dce_jaxpr(jaxpr, [True])
     names = sorted(parameters)  # the order in which a dictionary is flattened
     return {name for name, one in zip(names, used, strict=False) if one}
-
-
-def _is_float(array: Any) -> bool:
-    """Return whether an array holds floating-point numbers."""
-    return bool(jnp.issubdtype(array.dtype, jnp.floating))
 
 
 def _belongs(name: str, network: str) -> bool:

@@ -126,6 +126,7 @@ class RepeatableProblem(Problem):
         self.built_frozen = []
         self.frozen = [name for name in self.names if name in set(frozen)]
         self.flattened = {}
+        self.tied = {}  # networks that share a variable are refused
         rest = {n: a for network in networks.values() for n, a in network.rest.items()}
         self.constants = {"data": data, "frozen": {}, "buffers": {}, "rest": rest}
         self.load(every, {})
@@ -145,6 +146,11 @@ class RepeatableProblem(Problem):
             **constants["frozen"],
             **parameters,
         }
+
+    def used_by(self, stage: Stage, parameters: Parameters) -> Parameters:
+        """Return those of these parameters that the stage's network uses, by name."""
+        own = self.networks[stage.name].parameters
+        return {name: array for name, array in parameters.items() if name in own}
 
     def run_stage(
         self,

@@ -25,7 +25,8 @@ def gradients(problem: Problem, way: str) -> dict[str, Any]:
     problem.restore_buffers()
     strategy = STRATEGIES[way](problem, lambda function: function)
     strategy.backward(strategy.forward())
-    return {n: p.grad.numpy().copy() for n, p in problem.parameters.items() if p.grad is not None}
+    grads: dict[str, Any] = {n: p.grad for n, p in problem.parameters.items()}
+    return {n: grad.numpy().copy() for n, grad in grads.items()}
 
 
 @pytest.mark.parametrize("way", WAYS)
