@@ -35,7 +35,12 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: resource.getrlimit(resource.RLIMIT_NOFILE),
     ),
     "cores": (
-        lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
+        # another core: where tests run on one each, this one alone would be no change
+        lambda: os.sched_setaffinity(
+            0,
+            set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
+            or {min(os.sched_getaffinity(0))},
+        ),
         lambda: os.sched_getaffinity(0),
     ),
     "signal": (
