@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -205,8 +206,13 @@ def _file_of(item: pytest.Item) -> str:
 
 
 def mark_slow(items: list[pytest.Item]) -> None:
-    """Mark the checks that are left to `make test-all`, see `check_tiers`."""
+    """Mark the checks that are left to `make test-all`, see `check_tiers`.
+
+    Tests of other folders, which may have parameters of the same names, stay as they are.
+    """
     for item in items:
+        if Path(__file__).parent not in item.path.parents:
+            continue
         values = item.callspec.params if hasattr(item, "callspec") else {}
         if not check_tiers.is_fast(getattr(item, "originalname", item.name), values):
             item.add_marker(pytest.mark.slow)
