@@ -18,7 +18,7 @@ from benchmarks.harness.session.lock import Busy
 from benchmarks.harness.session.session import BenchmarkSession
 from benchmarks.machine import frameworks
 from benchmarks.regression import within_pytest
-from benchmarks.scenarios import FRAMEWORKS, Scenario
+from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, Scenario
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
 from benchmarks.scenarios.external.guesses import layout_guesses
@@ -48,7 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     replace_what_cannot_be_encoded(sys.stdout, sys.stderr)
     try:
         pytest_options.check(config)
-        own = loading.load(config.getoption("scenario_path") or ())
+        paths, limit = config.getoption("scenario_path") or (), config.getoption("cell_limit")
+        own = loading.load(paths, limit)
         config.stash[HAS_EXTERNAL], config.stash[GUESSES] = bool(own), layout_guesses(own)
         config.stash[SELECTION] = selection_of(config)
         memory_limit.worker_memory()
@@ -188,7 +189,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     )
     mark_slow(items)
     config.hook.pytest_deselected(items=list(unwanted))
-    items.sort(key=is_timed)
+    items.sort(key=lambda item: (is_timed(item), _file_of(item)))
+
+
+def _file_of(item: pytest.Item) -> str:
+    """Return the user's spec that a check is of; empty for every other test.
+
+    The checks of a file follow one another: they run in workers of their own, which end when those
+    of the next file start.
+    """
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    names = [value[0] if isinstance(value, tuple) and value else value for value in values]
+    specs = [CATALOGUE[name] for name in names if isinstance(name, str) and name in CATALOGUE]
+    return "" if is_timed(item) or not specs else str(specs[0].file or "")
 
 
 def mark_slow(items: list[pytest.Item]) -> None:
@@ -318,8 +331,8 @@ def timed_cell(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(scope="session")
-def workers() -> Iterator[CheckWorkers]:
+def workers(request: pytest.FixtureRequest) -> Iterator[CheckWorkers]:
     """Hold the workers of the checks, one for each framework and precision."""
-    started = CheckWorkers()
+    started = CheckWorkers(request.config.getoption("cell_limit"))
     yield started
     started.close()

@@ -1,10 +1,17 @@
-"""Name the folders of this project: its root, and those of runs, reports and comparisons."""
+"""Name the folders of this project: its root, and those of runs, reports and comparisons.
+
+In a clone they are kept below ``results``. Installed from a wheel the suite is data inside the
+package `cascade_bench`, and what it measures is kept in the folder that it was started in: nothing
+is ever written into site-packages.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS = ROOT / "results" / "runs"
-REPORTS = ROOT / "results" / "reports"
-REGRESSIONS = ROOT / "results" / "regressions"
+INSTALLED = ROOT.name == "_suite"  # as setup.py lays it out
+KEPT = Path.cwd() / ".cascade-bench" if INSTALLED else ROOT / "results"
+RUNS = KEPT / "runs"
+REPORTS = KEPT / "reports"
+REGRESSIONS = KEPT / "regressions"

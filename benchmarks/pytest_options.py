@@ -83,7 +83,10 @@ def _add_measurement_options(group: pytest.OptionGroup) -> None:
         "--cell-seconds", type=float, default=0.05, help="timing per cell and launch (0.05 s)"
     )
     group.addoption(
-        "--cell-limit", type=float, default=120.0, help="a cell that answers later is dead (120 s)"
+        "--cell-limit",
+        type=float,
+        default=120.0,
+        help="seconds for each cell, and each part of working with your own files (120 s)",
     )
     group.addoption(
         "--precision",

@@ -232,13 +232,16 @@ def gradient_of(state: Any, optimizer: Mapping[str, Any], start: Parameters) -> 
     """Return the gradients of the first step, recovered from the first moments that it left.
 
     Adam's moment is then m = (1 − β₁) g and SGD's is g. L2 decay has been added to g in both, and
-    is taken off again. The result is empty for an optimizer without moments.
+    is taken off again. The result is empty for an optimizer without moments, and for one of a kind
+    that is not in `KINDS`.
 
     Args:
         state: the optimizer's state after its first step.
         optimizer: its ``kind`` and ``settings``, as in `build`.
         start: the parameters before the step, by name.
     """
+    if optimizer["kind"] not in KINDS:
+        return {}
     settings, moments = optimizer["settings"], memory(state)[0]
     share = 1.0 if optimizer["kind"] == "sgd" else 1.0 - settings.get("betas", BETAS)[0]
     decay = 0.0 if optimizer["kind"] == "adamw" else settings.get("weight_decay", 0.0)

@@ -61,6 +61,14 @@ class Program(ABC):
         """Drop the arrays that the last `run` returned."""
         self.result = None
 
+    def returned(self, result: Any) -> list[str]:
+        """Return the names of the gradients that a `run` returned; of a step, of the updates.
+
+        Args:
+            result: of that `run`.
+        """
+        return list(result)
+
     def gradients(self) -> dict[str, NDArray[np.floating]]:
         """Return the gradients of the last `run`, by parameter name.
 
@@ -171,6 +179,10 @@ class Gradient(Program):
         """Run forward and backward pass; return gradients by name, and the buffers afterwards."""
         return self.gradient(self.start, self.problem.constants)
 
+    def returned(self, result: Any) -> list[str]:
+        """Return the names of the gradients that a `run` returned, before the buffers."""
+        return list(result[0])
+
     def gradients(self) -> dict[str, NDArray[np.floating]]:
         """Return the gradients of the last `run`, by name, in the canonical layout."""
         return self._canonical(self.result[0])
@@ -229,6 +241,10 @@ class Step(Program):
         self.parameters, self.state, buffers, _ = result
         self.buffers = {**self.buffers, **buffers}
         return result
+
+    def returned(self, result: Any) -> list[str]:
+        """Return the names of the parameters that a `run` returned updated, or as they were."""
+        return list(result[0])
 
     def reset(self) -> None:
         """Restore parameters and buffers, and initialise the optimizer's state."""

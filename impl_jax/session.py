@@ -21,6 +21,7 @@ from impl_jax import (
     program,
     recipes,
     runtime,
+    switches,
 )
 from impl_jax.naming import name_once
 from impl_jax.problem import Parameters, Problem, Stage
@@ -51,6 +52,7 @@ class Session:
     describe = staticmethod(runtime.describe)
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
     unsupported = staticmethod(runtime.unsupported)
+    switches = staticmethod(switches.read)
 
     def gauge(self) -> runtime.Gauge | None:
         """Return the gauge that reads this device's memory; None on a CPU."""

@@ -65,6 +65,14 @@ class Program(ABC):
         """Drop the gradients that the last `run` left."""
         self._clear()
 
+    def returned(self, result: None) -> list[str]:
+        """Return the names of the gradients that a `run` after `reset` left in ``.grad``.
+
+        Args:
+            result: of that `run`, which returns nothing: a ``.grad`` is what it leaves.
+        """
+        return [n for n, p in self.problem.parameters.items() if p.grad is not None]
+
     def gradients(self) -> dict[str, NDArray[np.floating]]:
         """Return the gradients that the last `run` left, by parameter name.
 

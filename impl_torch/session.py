@@ -22,6 +22,7 @@ from impl_torch import (
     program,
     recipes,
     runtime,
+    switches,
 )
 from impl_torch.problem import Problem, Stage
 from impl_torch.recipes import RECIPES
@@ -54,6 +55,7 @@ class Session:
     describe = staticmethod(runtime.describe)
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
     unsupported = staticmethod(runtime.unsupported)
+    switches = staticmethod(switches.read)
 
     def gauge(self) -> runtime.Gauge | None:
         """Return the gauge that reads this device's memory; None on a CPU."""

@@ -34,7 +34,9 @@ def add_command(commands: Any) -> None:
         "runs", nargs="*", metavar="RUN", help="files or ids of runs (default: the newest)"
     )
     parser.add_argument(
-        "--out", metavar="DIR", help="folder for the report (default: results/reports/<newest run>)"
+        "--out",
+        metavar="DIR",
+        help="folder for the report (default: reports/<newest run>)",
     )
     parser.add_argument(
         "--markdown", action="store_true", help="print it as Markdown and write nothing"

@@ -16,11 +16,12 @@ from typing import Any, NotRequired, get_origin, get_type_hints
 
 from benchmarks.evaluation import protocol_example
 from benchmarks.harness.launches import launch
-from benchmarks.harness.protocol import heartbeat, memory_limit, messages
+from benchmarks.harness.protocol import case_messages, heartbeat, memory_limit, messages
 from benchmarks.harness.protocol.operations import OPERATIONS, Operation
 from benchmarks.paths import ROOT
 
 PAGE = ROOT / "docs" / "protocol.md"
+MODULES = (messages, case_messages)  # that declare messages
 WIDTH = 96  # letters in a line of the example
 PAGE_TEXT = """\
 # The worker protocol
@@ -30,8 +31,8 @@ checks and times cells. Its *parent*, the process that runs the session, imports
 speaks to its workers by the protocol on this page, version {version}. A worker of another version
 of this suite, or for another framework, has to speak it too.
 
-`make docs` makes this page from `benchmarks/harness/protocol/messages.py` and `operations.py`; a
-test holds the methods of `benchmarks/harness/worker` to them.
+`make docs` makes this page from `messages.py`, `case_messages.py` and `operations.py` in
+`benchmarks/harness/protocol`; a test holds the methods of `benchmarks/harness/worker` to them.
 
 ## Messages
 
@@ -44,6 +45,7 @@ one line, in UTF-8.
 
 - **Requests** go to the worker's stdin: `op` names an [operation](#operations), the other keys are
   its arguments. A worker carries out one request after the other. It ends when its stdin ends.
+  The code that it runs finds an empty stdin, and no child of the worker inherits the pipes.
 - **Answers** come from its stdout in the order of the requests: one [`Answer`](#answer) for each.
   Whatever a library prints goes to stderr.
 - **The first answer is unasked**: once its framework is loaded, the worker sends a
@@ -131,9 +133,9 @@ def page() -> str:
 
 @cache
 def declared_types() -> list[type]:
-    """Return every type of `messages` that has keys, in the order of the file."""
+    """Return every type of `MODULES` that has keys, in the order of the files."""
     names = [node.name for node in _tree().body if isinstance(node, ast.ClassDef)]
-    return [one for one in (getattr(messages, name) for name in names) if get_type_hints(one)]
+    return [one for one in (_declared(name) for name in names) if get_type_hints(one)]
 
 
 def _operation_row(name: str, operation: Operation) -> str:
@@ -162,7 +164,7 @@ def _key_rows(declared: type) -> Iterator[str]:
 def _linked(kind: Any) -> str:
     """Return a type as code in Markdown, linked to the section of the first message type in it."""
     text = kind.__name__ if isinstance(kind, type) and get_origin(kind) is None else str(kind)
-    text = re.sub(r"\b(?:typing|[a-z_.]+\.messages)\.", "", text)
+    text = re.sub(r"\b(?:typing|[a-z_.]+\.(?:case_)?messages)\.", "", text)
     known = [one.__name__ for one in declared_types() if re.search(rf"\b{one.__name__}\b", text)]
     if text in ("NoArguments", "NoResult"):
         return "–"
@@ -172,8 +174,19 @@ def _linked(kind: Any) -> str:
 
 @cache
 def _tree() -> ast.Module:
-    """Return the syntax tree of `messages`."""
-    return ast.parse(inspect.getsource(messages))
+    """Return the syntax tree of `MODULES`, one behind the other."""
+    return ast.parse(_source())
+
+
+def _source() -> str:
+    """Return the text of `MODULES`, one behind the other."""
+    return "\n".join(inspect.getsource(module) for module in MODULES)
+
+
+def _declared(name: str) -> type:
+    """Return the class of this name in one of `MODULES`."""
+    found: type = next(getattr(one, name) for one in MODULES if hasattr(one, name))
+    return found
 
 
 def _with_bases(name: str) -> Iterator[str]:
@@ -188,7 +201,7 @@ def _with_bases(name: str) -> Iterator[str]:
 @cache
 def _comments() -> dict[tuple[str, str], str]:
     """Return (class, key) → the comment behind the key in `messages`, empty where it has none."""
-    lines = inspect.getsource(messages).splitlines()
+    lines = _source().splitlines()
     return {
         (node.name, entry.target.id): lines[entry.lineno - 1].partition("  # ")[2]
         for node in _tree().body

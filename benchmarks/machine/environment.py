@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.machine import activity, graphics, processor
 from benchmarks.machine.host import Host
-from benchmarks.paths import ROOT
+from benchmarks.paths import INSTALLED, ROOT
 
 PACKAGES = ("torch", "jax", "jaxlib", "flax", "optax", "numpy")
 # prefixes of packages that frameworks bring along for GPUs and matrix products
@@ -130,8 +130,11 @@ def _libraries() -> dict[str, str]:
 def _commit(host: Host) -> dict[str, Any]:
     """Return ``commit``, of this repository, and ``dirty``, whether its code has changed since.
 
-    Runs and reports that were written meanwhile are no change of the code.
+    Runs and reports that were written meanwhile are no change of the code. A suite that was
+    installed from a package has neither: a repository around it is the user's.
     """
+    if INSTALLED:
+        return {"commit": None, "dirty": None}
     git = ["git", "--no-optional-locks", "-C", str(ROOT)]
     made = [f":(exclude)results/{name}" for name in MADE]
     commit = host.call([*git, "rev-parse", "HEAD"])

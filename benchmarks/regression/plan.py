@@ -168,9 +168,23 @@ def distinct_frameworks(cells: Iterable[Cell]) -> list[str]:
     return list(dict.fromkeys(cell.framework for cell in cells))
 
 
+def owner_of(cell: Cell) -> str | None:
+    """Return the path of the user's spec that a cell is of; None for one of this suite."""
+    return str(cell.spec.file) if cell.spec.file else None
+
+
+def by_owner(cells: Iterable[Cell]) -> dict[str | None, list[Cell]]:
+    """Return the cells by their owner, see `owner_of`; each owner gets workers of its own."""
+    owners: dict[str | None, list[Cell]] = {}
+    for cell in cells:
+        owners.setdefault(owner_of(cell), []).append(cell)
+    return owners
+
+
 def estimate_pair_seconds(cells: Sequence[Cell]) -> float:
     """Estimate the seconds that one launch pair of all cells takes on 2 CPU cores."""
-    return START_SECONDS * len(distinct_frameworks(cells)) + sum(map(_cell_seconds, cells))
+    starts = sum(len(distinct_frameworks(of_one)) for of_one in by_owner(cells).values())
+    return START_SECONDS * starts + sum(map(_cell_seconds, cells))
 
 
 def _cell_seconds(cell: Cell) -> float:

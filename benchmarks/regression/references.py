@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.harness.launches import signal_safe_wait
+from benchmarks.harness.launches.float64_references import disagreement
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
-from benchmarks.harness.launches.problems import ProblemFiles, disagreement
+from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.unreliable import UnreliableReference
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.cells import Cell
@@ -112,7 +113,8 @@ def _problem_files(problem: Problem, side: Side) -> ProblemFiles:
 class _Launches:
     """Start the float64 worker of each side and framework when it is first needed.
 
-    One thread per side asks for workers. After `end` no worker is started any more.
+    One thread per side asks for workers. After `end` no worker is started any more. A worker runs
+    the code of one owner, see `Launch`, and is replaced when that of another is asked for.
     """
 
     def __init__(self, sides: Mapping[str, Side]) -> None:
@@ -121,18 +123,20 @@ class _Launches:
         self.ended = False
         self.lock = threading.Lock()
 
-    def get(self, side: str, framework: str) -> Launch:
+    def get(self, side: str, framework: str, owner: str | None) -> Launch:
         """Return the float64 worker of a side (``base`` or ``head``) and framework.
 
-        A new one is started if there is none or if it died.
+        A new one is started if there is none, if it died, or if it runs another owner's code.
         """
         key = side, framework
         with self.lock:
             if self.ended:
                 raise WorkerError("the session was stopped")
+            if key in self.started and self.started[key].owner != owner:
+                self.started[key].kill()
             if key not in self.started or self.started[key].dead:
                 self.started[key] = worker_pairs.start_worker(
-                    self.sides[side], framework, "cpu", "float64"
+                    self.sides[side], framework, "cpu", "float64", owner=owner
                 )
             return self.started[key]
 
@@ -236,7 +240,7 @@ def _reference(
         # without this check Python would import an installed implementation instead
         return ReferenceFailure("crashed", f"this tree has no impl_{framework}/session.py")
     for attempt in range(ATTEMPTS):
-        launch = launches.get(side, framework)
+        launch = launches.get(side, framework, plan.owner_of(cell))
         try:
             launch.wait_until_ready()
             references = files.references.compute({framework: launch}, cell.kind, cell.phase)

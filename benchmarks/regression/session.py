@@ -160,12 +160,8 @@ class ComparisonSession:
             CannotStart: the workers did not start in `STARTS` attempts, or base runs no cell.
         """
         for attempt in range(STARTS):
-            frameworks = plan.distinct_frameworks(self.remaining())
             try:
-                with worker_pairs.start_worker_pairs(
-                    self.sides, frameworks, self.device, index
-                ) as workers:
-                    times = self._measure_cells(workers, refs, index)
+                times = self._measure_owners(refs, index)
                 if not times:
                     break
                 self._add(times)
@@ -182,10 +178,42 @@ class ComparisonSession:
         else:
             self._check_base()
 
+    def _measure_owners(self, refs: References, index: int) -> dict[Cell, LaunchTimes]:
+        """Measure launch pair number ``index`` of all cells, in fresh workers for each owner.
+
+        A user's file never shares a process with another file, nor with this suite's scenarios.
+
+        Returns:
+            As `_measure_cells`.
+
+        Raises:
+            CellFailed: as `_measure_cells`.
+            WorkerError: a worker does not start.
+        """
+        rng = np.random.default_rng([self.seed, index])
+        times: dict[Cell, LaunchTimes] = {}
+        for owner, cells in plan.by_owner(self.remaining()).items():
+            frameworks = plan.distinct_frameworks(cells)
+            with worker_pairs.start_worker_pairs(
+                self.sides, frameworks, self.device, index, owner
+            ) as workers:
+                times |= self._measure_cells(cells, workers, refs, rng)
+        return times
+
     def _measure_cells(
-        self, workers: worker_pairs.WorkerPairs, refs: References, index: int
+        self,
+        cells: Sequence[Cell],
+        workers: worker_pairs.WorkerPairs,
+        refs: References,
+        rng: np.random.Generator,
     ) -> dict[Cell, LaunchTimes]:
-        """Measure the cells one after another in the workers of one launch pair.
+        """Measure the cells of one owner one after another in the workers of one launch pair.
+
+        Args:
+            cells: those that have not failed.
+            workers: of their owner.
+            refs: the problems' files and references.
+            rng: draws the order of the roles.
 
         Returns:
             Cell → metric → seconds per call of each role, for the cells that could be measured.
@@ -193,9 +221,8 @@ class ComparisonSession:
         Raises:
             CellFailed: a cell failed in such a way that the workers are of no more use.
         """
-        rng = np.random.default_rng([self.seed, index])
         times = {}
-        for cell in self.remaining():
+        for cell in cells:
             files = refs.files[cell.scenario, cell.variant, cell.size]
             try:
                 turns = workers.measure(cell, files, refs.paths[cell], rng)

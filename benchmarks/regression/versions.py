@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paths import ROOT
+from benchmarks.paths import INSTALLED, ROOT
 from benchmarks.regression import worktrees
 from benchmarks.regression.worktrees import VersionError
 from results.regression.document import PACKAGES
@@ -119,7 +119,18 @@ def check_ref(ref: str, specs: Sequence[Path] = ()) -> None:
 
 
 def _folder(specs: Sequence[Path]) -> Path:
-    """Return a folder in the repository that refs belong to."""
+    """Return a folder in the repository that refs belong to.
+
+    Raises:
+        VersionError: there are no specs, and the suite was installed from a package. It may lie
+            inside a repository of the user's, whose refs are none of the suite's.
+    """
+    if INSTALLED and not specs:
+        raise VersionError(
+            "this suite was installed from a package, so its own code has no refs; compare in a "
+            "clone of it, or networks of your own: --scenario-path PATH, or another interpreter: "
+            "--base-python PATH"
+        )
     return specs[0].parent if specs else ROOT
 
 

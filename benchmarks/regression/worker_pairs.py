@@ -13,14 +13,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.launches import affinity, requests
-from benchmarks.harness.launches.launch import (
-    Launch,
-    WorkerError,
-    WorkerFailed,
-    format_error,
-    outcome_of,
-)
+from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.launches.worker_errors import format_error, outcome_of
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.regression import plan
 from benchmarks.regression.versions import Side
@@ -235,11 +230,22 @@ def _attribute_failure(cell: Cell, role: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def start_worker_pairs(
-    sides: Mapping[str, Side], frameworks: Sequence[str], device: str, index: int
+    sides: Mapping[str, Side],
+    frameworks: Sequence[str],
+    device: str,
+    index: int,
+    owner: str | None = None,
 ) -> Iterator[WorkerPairs]:
     """Start the workers of launch pair number ``index``, and kill them at the end.
 
     The role that starts first changes from one launch pair to the next.
+
+    Args:
+        sides: ``base`` and ``head``.
+        frameworks: of the cells that will be measured.
+        device: ``cpu`` or ``cuda``.
+        index: number of the launch pair.
+        owner: path of the user's spec that they run; None: this suite's own scenarios.
 
     Raises:
         WorkerError: a worker does not start.
@@ -252,7 +258,9 @@ def start_worker_pairs(
             for place, role in enumerate(order):
                 core = cores[place % len(cores)] if device == "cpu" else None
                 side = sides[side_of(role)]
-                launches[framework][role] = start_worker(side, framework, device, core=core)
+                launches[framework][role] = start_worker(
+                    side, framework, device, core=core, owner=owner
+                )
         for launch in _all(launches):
             launch.wait_until_ready()
         yield WorkerPairs(launches, device)
@@ -262,11 +270,16 @@ def start_worker_pairs(
 
 
 def start_worker(
-    side: Side, framework: str, device: str, dtype: str = "float32", core: int | None = None
+    side: Side,
+    framework: str,
+    device: str,
+    dtype: str = "float32",
+    core: int | None = None,
+    owner: str | None = None,
 ) -> Launch:
     """Start a fresh worker of a side, with that side's code, interpreter and cache.
 
-    On a given ``core`` all its threads stay on that core.
+    On a given ``core`` all its threads stay on that core. The ``owner`` is that of `Launch`.
     """
     return Launch(
         framework,
@@ -276,6 +289,7 @@ def start_worker(
         prefix=() if core is None else affinity.taskset_prefix(core),
         root=side.root,
         python=side.python,
+        owner=owner,
     )
 
 

@@ -87,6 +87,9 @@ RECORD_KEYS = (
     "missing",
 )
 
+# The keys that only some records have: those about which there is something to say.
+OPTIONAL_KEYS = ("notes",)
+
 # A record that is only read, by keys that may be chosen at run time.
 AnyRecord = Mapping[str, Any]
 

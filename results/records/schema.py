@@ -82,6 +82,8 @@ class Record(TypedDict):
     outcome: str  # one of `results.records.record.OUTCOMES`
     rerun: str  # the exact command that measures this cell again
     missing: dict[str, str]  # path of a null ("flops", "ratio.low") to its reason
+    # what to know when reading the figures, a sentence each; absent where there is nothing to say
+    notes: NotRequired[list[str]]
 
 
 class RunFile(TypedDict):

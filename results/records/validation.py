@@ -120,7 +120,8 @@ RECORD: Rule = fields(
         "outcome": one_of(OUTCOMES),
         "rerun": text,
         "missing": mapping_of(text),
-    }
+    },
+    {"notes": list_of(text)},
 )
 
 _CANARY = fields(

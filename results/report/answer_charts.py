@@ -13,11 +13,12 @@ from results.grouping import group_by
 from results.report.drawing import FRAMEWORK_COLOURS, Mark, record_mark
 from results.report.model import Chart
 from results.report.questions import TOPICS, TopicAnswer
+from results.report.ranking import StrategySummary
 from results.report.snippets import short_name
 from results.report.vocabulary import FRAMEWORK_NAMES, code_of
 
-WIDTH, LINE = 330, 18  # pixels: of the plot without its labels, and of a line
-LABELS_WIDTH = 165  # pixels, the same in every panel, so that their axes stand below each other
+WIDTH, LINE = 305, 18  # pixels: of the plot without its labels, and of a line
+LABELS_WIDTH = 190  # pixels, the same in every panel, so that their axes stand below each other
 GREY = "#7d8590"  # readable on white and on black
 TICKS = (0.0625, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 LABELS = "'×' + format(datum.value, '~g')"
@@ -86,7 +87,7 @@ def panel_marks(one: TopicAnswer) -> list[Mark]:
     Each has the fields of `record_mark`, and ``label`` and ``best``, whether to recommend the way.
     """
     return [
-        record_mark(record) | {"label": short_name(way.strategy), "best": _is_best(one, way)}
+        record_mark(record) | {"label": way_label(one, way), "best": _is_best(one, way)}
         for way in one.ways
         for record in way.records
     ]
@@ -97,7 +98,7 @@ def mean_marks(one: TopicAnswer) -> list[Mark]:
     baseline = one.recommendation.baseline
     best = one.recommendation.best
     marks = [
-        {"label": short_name(way.strategy), "mean": way.mean_ratio, "best": _is_best(one, way)}
+        {"label": way_label(one, way), "mean": way.mean_ratio, "best": _is_best(one, way)}
         for way in one.ways
     ]
     marks.append(
@@ -108,6 +109,16 @@ def mean_marks(one: TopicAnswer) -> list[Mark]:
         }
     )
     return sorted(marks, key=lambda mark: float(mark["mean"]))
+
+
+def way_label(one: TopicAnswer, way: StrategySummary) -> str:
+    """Return the name of a way; with a count where it was timed on fewer networks than others.
+
+    The mean of such a way is over other networks, so that it does not compare with the rest.
+    """
+    most = max(len(other.records) for other in one.ways)
+    count = len(way.records)
+    return short_name(way.strategy) + (f" ({count} of {most})" if count < most else "")
 
 
 def _is_best(one: TopicAnswer, way: Any) -> bool:

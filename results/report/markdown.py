@@ -76,6 +76,9 @@ def _cases(cases: Cases) -> Iterator[str]:
         if case.code:
             yield from ("```python", case.code, "```", "")
         yield from _table(case.table)
+        if case.rerun:
+            yield f"One cell of this choice again, in a clone: <code>{escape(case.rerun)}</code>"
+            yield ""
         yield "</details>"
         yield ""
 

@@ -144,12 +144,14 @@ class Question:
 class Fact:
     """Hold a figure of the strip below the answer: the figure, what it counts, and a style.
 
-    ``kind`` is ``good``, ``bad``, ``code`` or nothing.
+    ``kind`` is ``good``, ``bad``, ``code`` or nothing; ``section`` is the name of the section that
+    says more.
     """
 
     value: str
     about: str
     kind: str = ""
+    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,12 +178,14 @@ class Case:
     Attributes:
         choice: the value of each field that the reader chooses by.
         code: the lines to write; empty where no way can be recommended.
+        rerun: the command that measures a cell of this choice again.
     """
 
     choice: Mapping[str, str]
     about: Paragraph
     code: str
     table: Table
+    rerun: str = ""
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,17 @@ def NAME(*, width, rngs):
     ]
 """
 
+# for the fake framework of tests/fakes, which builds nothing: the code alone is what counts
+FAKE = """
+import os
+import sys
+
+
+def NAME(*, width):
+    CODE
+    return []
+"""
+
 Change = tuple[str, str]  # a text of the file, and the text that replaces it
 
 
@@ -116,4 +127,20 @@ def write(
     for part, text, change in (("torch", TORCH, torch), ("jax", JAX, jax)):
         if part in parts:
             (folder / f"{name}_{part}.py").write_text(filled_in(text, name, change))
+    return file
+
+
+def write_fake(folder: Path, name: str, *, code: str = "pass", at_import: str = "") -> Path:
+    """Write a scenario for the fake framework into the folder and return the spec's path.
+
+    Args:
+        folder: of the files.
+        name: of the scenario.
+        code: lines that run whenever the networks are built.
+        at_import: lines that run when the part is imported.
+    """
+    file = write(folder, name, parts=())
+    body = FAKE.replace("NAME", name).replace("CODE", code.strip().replace("\n", "\n    "))
+    (folder / f"{name}_fake.py").write_text(f"{at_import.strip()}\n{body}")
+    (folder / f"{name}_torch.py").touch()  # a part for one framework there must be
     return file

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from benchmarks.harness.worker import clock
+
 
 class FakeClock:
-    """A program, and at once the clock that its calls move on, in the place of module `time`.
+    """A program, and at once the clock that its calls move on.
 
     Args:
         first: seconds that the first run takes beside the others.
@@ -19,6 +23,11 @@ class FakeClock:
         self.now, self.first = 0.0, first
         self.parts = {"prepare": 0.0, "run": 0.0, "wait": 0.0, "reset": 0.0} | parts
         self.log: list[str] = []
+
+    def replace_clock(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have the harness's clock read the time from this object."""
+        monkeypatch.setattr(clock, "perf_counter", self.perf_counter)
+        monkeypatch.setattr(clock, "process_time", self.process_time)
 
     def perf_counter(self) -> float:
         return self.now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,13 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.harness.launches.float64_references import disagreement
 from benchmarks.harness.launches.pool import Pool
-from benchmarks.harness.launches.problems import ProblemFiles, disagreement
-from benchmarks.harness.launches.unreliable import ReferencesDisagree, WronglyDeclared
+from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.launches.unreliable import (
+    IncompleteReference,
+    ReferencesDisagree,
+    WronglyDeclared,
+)
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.protocol.arrays import read_arrays, write_arrays
 
 NAME, WEIGHT = "linear_cascade", np.array([[3.0, 4.0]])
+WEIGHT_NAME = "net1.linear.weight"
+OTHERS = ("net1.linear.bias", "net2.linear.weight", "net2.linear.bias")
 
 
 class FakeLaunch:
@@ -24,20 +32,25 @@ class FakeLaunch:
 
     Args:
         framework: whose worker this stands for.
-        weight: the gradient that it computes for ``net1.w``.
+        weight: the gradient that it computes for `WEIGHT_NAME`; all others are ones.
         before: called before the gradient is computed.
     """
 
     def __init__(
         self, framework: str, weight: np.ndarray, before: Callable[[], Any] = lambda: None
     ) -> None:
-        self.framework = framework
+        self.framework, self.limit = framework, 300.0
         self.weight, self.before = weight, before
+        self.names = [WEIGHT_NAME, *OTHERS]
+        self.changes: dict[str, Any] = {}  # parameter → its gradient, None: it has none
 
     def ask(self, op: str, timeout: float = 300.0, **arguments: Any) -> dict[str, Any]:
         if op == "gradients":
             self.before()
-            write_arrays(arguments["out"], {"gradient/net1.w": self.weight})
+            arrays = {name: np.ones(2) for name in self.names} | {WEIGHT_NAME: self.weight}
+            arrays = {name: arrays[name] for name in self.names} | self.changes
+            kept = {f"gradient/{name}": a for name, a in arrays.items() if a is not None}
+            write_arrays(arguments["out"], kept)
         else:
             assert op in ("open", "close")
         return {}
@@ -58,13 +71,13 @@ def compute(files: ProblemFiles, *launches: FakeLaunch) -> dict[str, str]:
 
 
 def test_references_that_differ_by_more_than_rounding_stop_the_group(files: ProblemFiles) -> None:
-    with pytest.raises(ReferencesDisagree, match=r"net1\.w: relative difference 2e-12"):
+    with pytest.raises(ReferencesDisagree, match=r"weight: relative difference 2e-12"):
         compute(files, FakeLaunch("torch", WEIGHT), FakeLaunch("jax", WEIGHT * (1 + 2e-12)))
 
 
 def test_each_framework_is_held_to_its_own_reference(files: ProblemFiles) -> None:
     paths = compute(files, FakeLaunch("torch", WEIGHT), FakeLaunch("jax", WEIGHT * (1 + 5e-13)))
-    torch, jax = (read_arrays(paths[name])["gradient/net1.w"] for name in ("torch", "jax"))
+    torch, jax = (read_arrays(paths[name])[f"gradient/{WEIGHT_NAME}"] for name in ("torch", "jax"))
     assert np.array_equal(torch, WEIGHT)
     assert not np.array_equal(jax, WEIGHT)
 
@@ -75,18 +88,48 @@ def test_references_of_both_frameworks_are_computed_at_once(files: ProblemFiles)
     assert set(compute(files, *launches)) == {"torch", "jax"}
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"net2.linear.bias": None}, "reference lacks the gradient of net2.linear.bias"),
+        ({"net3.w": WEIGHT}, "reference has a gradient of net3.w, which no loss reaches"),
+    ],
+)
+def test_reference_must_have_every_gradient_that_there_is(
+    files: ProblemFiles, changes: dict[str, Any], message: str
+) -> None:
+    """One framework alone has no other to differ from, and its cells lack the same gradient."""
+    launch = FakeLaunch("torch", WEIGHT)
+    launch.changes = changes
+    with pytest.raises(IncompleteReference, match=re.escape(message)) as raised:
+        compute(files, launch)
+    assert str(raised.value).startswith("impl_torch/cascade.py: linear_cascade: the float64")
+
+
+def test_reference_of_a_freeze_has_the_frozen_gradients_too() -> None:
+    files = ProblemFiles("frozen_prefix", "-", "seed", {("frozen_prefix", "-"): {"torch": {}}})
+    frozen, launch = files.problem_spec["frozen"], FakeLaunch("torch", WEIGHT)
+    launch.names = [name for names in files.problem_spec["flow"].values() for name in names]
+    launches: Any = {"torch": launch}
+    with pytest.raises(IncompleteReference, match=r"gradient of front\.\S+, \S+, \S+ and 13 more$"):
+        files.references.compute(launches, "freeze", "gradient")
+    launch.names += frozen
+    assert set(files.references.compute(launches, "freeze", "gradient")) == {"torch"}
+    files.close()
+
+
 def test_elements_that_are_noise_in_both_references_are_marked_in_their_files(
     files: ProblemFiles,
 ) -> None:
     torch, jax = np.array([[3.0, 1e-17]]), np.array([[3.0, -2e-17]])
     paths = compute(files, FakeLaunch("torch", torch), FakeLaunch("jax", jax))
     for path in paths.values():
-        assert read_arrays(path)["zero/net1.w"].tolist() == [[False, True]]
+        assert read_arrays(path)[f"zero/{WEIGHT_NAME}"].tolist() == [[False, True]]
 
 
 def test_gradient_that_is_declared_zero_and_is_not_stops_the_group(files: ProblemFiles) -> None:
-    files.spec = replace(files.spec, zero_gradient=("net1.w",))
-    with pytest.raises(WronglyDeclared, match=r"net1\.w: zero_gradient declares its true"):
+    files.spec = replace(files.spec, zero_gradient=(WEIGHT_NAME,))
+    with pytest.raises(WronglyDeclared, match=r"linear\.weight: zero_gradient declares"):
         compute(files, FakeLaunch("torch", WEIGHT))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.launches.problems import Float64References
+from benchmarks.harness.launches.float64_references import Float64References
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.regression import looks, plan, references, worker_pairs
 from results.regression.document import analysis
@@ -121,8 +121,8 @@ def test_a_reference_whose_worker_is_killed_is_taken_again(
     original = references._Launches.get
     killed: list[int] = []
 
-    def get(self: references._Launches, side: str, framework: str) -> Any:
-        launch = original(self, side, framework)
+    def get(self: references._Launches, side: str, framework: str, owner: str | None) -> Any:
+        launch = original(self, side, framework, owner)
         if side == "base" and len(killed) < times:
             launch.wait_until_ready()
             killed.append(launch.pid)

@@ -44,6 +44,7 @@ def assert_others_timed(outcomes: dict[str, Any], launches: int = 2) -> None:
         ("nan", "wrong_gradients", "net1.linear.bias: not finite"),
         ("unwaited", "crashed", "Unfinished: the clock stopped at"),
         ("scaled", "wrong_gradients", "net2.linear.weight: relative difference 0.001"),
+        ("sparing", "wrong_gradients", "the timed call returned no gradient for net1.linear.bias"),
         ("recompiled", "crashed", "compiled anew while it was timed: 1 graphs before, 2 after"),
         ("untraceable", "unsupported", "no one graph can be made of it"),
     ],

@@ -32,8 +32,8 @@ FAULTS = (
     Fault(
         "cell_timed_without_its_guard",
         "benchmarks/harness/worker/timing.py",
-        "first_call = clock.guarded(program)",
-        "first_call = clock.batch(program, 1)",
+        "first_call = clock.guarded(call)",
+        "first_call = clock.batch(call, 1)",
         "the guard is proved by canaries, and no cell goes through it",
         (TYPED,),
         narrow="unwaited",
@@ -42,7 +42,7 @@ FAULTS = (
         "guard_lets_the_result_go",
         CLOCK,
         "seconds = batch(holding, 1)",
-        "seconds = batch(_ResultHolder(program), 1)",
+        "seconds = batch(ResultHolder(program), 1)",
         "of an array that is let go nobody can say whether it was there in time",
         (
             "tests/unit/harness/worker/test_clock.py::test_guard_holds_the_result_while_it_asks_for_it",

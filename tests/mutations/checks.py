@@ -177,7 +177,7 @@ FAULTS = (
     ),
     Fault(
         "flow_of_ours_taken_for_proven",
-        "benchmarks/harness/launches/problems.py",
+        "benchmarks/harness/launches/float64_references.py",
         "        return framework not in self.flows\n",
         "        return False\n",
         "only a stranger's scenarios are held to what they declare",
@@ -201,7 +201,7 @@ FAULTS = (
     ),
     Fault(
         "disagreement_of_the_references_ignored",
-        "benchmarks/harness/launches/problems.py",
+        "benchmarks/harness/launches/float64_references.py",
         "        if problem:\n            raise ReferencesDisagree",
         "        if problem is NotImplemented:\n            raise ReferencesDisagree",
         "whichever framework ran first is the truth",
@@ -209,7 +209,7 @@ FAULTS = (
     ),
     Fault(
         "one_reference_for_both",
-        "benchmarks/harness/launches/problems.py",
+        "benchmarks/harness/launches/float64_references.py",
         "paths = {framework: self._paths[framework, kind, step] for framework in sound}",
         "paths = {framework: self._paths[sound[0], kind, step] for framework in sound}",
         "a framework is held to the other's reference, and agrees with itself",
@@ -325,8 +325,8 @@ FAULTS = (
     Fault(
         "every_recipe_may_compute_what_is_frozen",
         "benchmarks/harness/launches/requests.py",
-        '"no_gradient": [] if strategy_of(name) in WASTEFUL else frozen,',
-        '"no_gradient": [],',
+        "without = [] if strategy_of(name) in WASTEFUL else frozen",
+        "without: list[str] = []",
         "a recipe that saves nothing passes for one that does",
         (GATED,),
     ),

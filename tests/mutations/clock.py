@@ -10,6 +10,7 @@ CLOCK, TIMING, WAITING = (
     "tests/integration/test_waiting.py",
 )
 SAMPLE = f"{CLOCK}::test_sample_is_running_and_waiting_a_call_and_nothing_else"
+MEAN = f"{CLOCK}::test_sample_is_the_mean_of_its_calls_and_not_one_of_them"
 BLOCKS = f"{CLOCK}::test_blocks_hold_one_sample_of_each_in_random_order"
 OWN_NAME = f"{CLOCK}::test_every_sample_stands_under_the_name_of_its_own_cell"
 COLLECTOR = f"{CLOCK}::test_collector_rests_while_samples_are_taken_and_works_again_after"
@@ -72,10 +73,29 @@ FAULTS = (
         (SAMPLE,),
     ),
     Fault(
+        "a_sample_is_its_last_call",
+        "benchmarks/harness/worker/clock.py",
+        "        wait(run(carries.pop()))\n    return (now() - start) / calls",
+        "        last = now()\n        wait(run(carries.pop()))\n    return now() - last",
+        "a batch tells the time of one call, and an uneven program reads too short or too long",
+        (MEAN,),
+    ),
+    Fault(
+        "a_sample_is_its_fastest_call",
+        "benchmarks/harness/worker/clock.py",
+        "        wait(run(carries.pop()))\n    return (now() - start) / calls",
+        "        wait(run(carries.pop()))\n"
+        "        fastest = min(now() - start, locals().get('fastest', math.inf))\n"
+        "        start = now()\n"
+        "    return fastest",
+        "the best call of a batch is taken for its mean",
+        (MEAN,),
+    ),
+    Fault(
         "processor_time_for_wall_time",
         "benchmarks/harness/worker/clock.py",
-        "program.wait, time.perf_counter\n",
-        "program.wait, time.process_time\n",
+        "program.wait, perf_counter\n",
+        "program.wait, process_time\n",
         "waiting costs nothing, and work on two cores counts twice",
         (f"{CLOCK}::test_sleep_of_known_length_is_read_right_and_preparing_is_not_timed",),
     ),
@@ -122,25 +142,23 @@ FAULTS = (
     Fault(
         "samples_under_another_cells_name",
         "benchmarks/harness/worker/clock.py",
-        "            for i in rng.permutation(len(names)):\n"
         "                samples[names[i]].append(timed[names[i]]())\n",
-        "            for name, i in zip(names, rng.permutation(len(names)), strict=True):\n"
-        "                samples[name].append(timed[names[i]]())\n",
+        "                samples[names[int(rng.integers(len(names)))]].append(timed[names[i]]())\n",
         "the order of a block is applied to the calls and not to the names",
         (OWN_NAME,),
     ),
     Fault(
         "collector_left_on",
         "benchmarks/harness/worker/clock.py",
-        "    gc.collect()\n    gc.disable()\n",
-        "    gc.collect()\n",
+        "    collect()\n    disable()\n",
+        "    collect()\n",
         "a collection falls into whichever sample is running",
         (COLLECTOR,),
     ),
     Fault(
         "collector_left_off",
         "benchmarks/harness/worker/clock.py",
-        "        yield\n    finally:\n        gc.enable()\n",
+        "        yield\n    finally:\n        enable()\n",
         "        yield\n    finally:\n        pass\n",
         "a worker's memory grows from the first group on",
         (COLLECTOR,),
@@ -148,16 +166,16 @@ FAULTS = (
     Fault(
         "collector_left_off_after_a_failure",
         "benchmarks/harness/worker/clock.py",
-        "    try:\n        yield\n    finally:\n        gc.enable()\n",
-        "    yield\n    gc.enable()\n",
+        "    try:\n        yield\n    finally:\n        enable()\n",
+        "    yield\n    enable()\n",
         "the collector is switched on again only if all goes well",
         (f"{CLOCK}::test_collector_works_again_after_a_sample_that_failed",),
     ),
     Fault(
         "too_few_blocks",
         "benchmarks/harness/worker/clock.py",
-        "while blocks < least or",
-        "while blocks < least and",
+        "while blocks < wanted or",
+        "while blocks < wanted and",
         "a slow cell gets a single sample, or none",
         (BLOCKS,),
     ),

@@ -17,7 +17,9 @@ from typing import BinaryIO
 
 from tests.mutations.fault import ROOT, Fault
 
-COPIED = ("benchmarks", "impl_torch", "impl_jax", "results", "tests", "docs")
+COPIED = (
+    "benchmarks", "cascade_bench", "examples", "impl_torch", "impl_jax", "results", "tests", "docs",
+)  # fmt: skip
 LIMIT = 300.0  # seconds; a fault that makes its checks hang is not caught
 FAILED = 1  # pytest's exit code where tests ran and some failed
 # A fault that raises one of these was put there wrongly: the check did not have to notice anything.
@@ -73,7 +75,7 @@ def copy_with(fault: Fault | None, folder: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__", "runs", "reports")
     for package in COPIED:
         shutil.copytree(ROOT / package, folder / package, ignore=ignored)
-    for file in ("pyproject.toml", "README.md"):
+    for file in ("pyproject.toml", "README.md", "setup.py", "LICENSE"):
         shutil.copy(ROOT / file, folder)
     if fault:
         (folder / fault.file).write_text(fault.seeded())

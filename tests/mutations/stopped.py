@@ -164,8 +164,8 @@ FAULTS = (
     Fault(
         "limit_for_all_of_the_timing",
         LAUNCH,
-        "                if since > start:\n",
-        "                if since < 0:\n",
+        "if late > PAUSE_SECONDS else 0.0), since)\n",
+        "if late > PAUSE_SECONDS else 0.0), 0.0)\n",
         "a group that is measured longer than an answer may take is killed",
         (f"{FAULTY}::test_timing_longer_than_the_limit_of_an_answer_is_no_hang",),
     ),
@@ -189,15 +189,15 @@ FAULTS = (
     Fault(
         "abort_for_want_of_memory_called_a_crash",
         LAUNCH,
-        'if code == -signal.SIGABRT and memory_limit.out_of_memory("\\n".join(lines)):',
-        "if code is None:",
+        "        if last_words.ran_out_of_memory(code, lines):",
+        "        if code is None:",
         "C++ aborts where Python raises, and loses the type",
         (TYPED,),
         narrow="abort",
     ),
     Fault(
         "unsupported_called_a_crash",
-        LAUNCH,
+        "benchmarks/harness/launches/worker_errors.py",
         'if error["type"] == "Unavailable" or error.get("unsupported"):',
         'if error["type"] == "Unavailable":',
         "what a compiler cannot do looks like a fault of the suite",
@@ -255,9 +255,9 @@ FAULTS = (
         "worker_started_after_the_end",
         POOL,
         "        with self._changing:\n            self._demand_open()\n            launches = "
-        "self._launches.setdefault((framework, device, dtype), [])\n            if",
+        "self._of_kind((framework, device, dtype, owner))\n            if",
         "        with threading.RLock():\n            self._demand_open()\n            launches = "
-        "self._launches.setdefault((framework, device, dtype), [])\n            if",
+        "self._of_kind((framework, device, dtype, owner))\n            if",
         "a worker that nobody knows of is waited for when all else has ended",
         (f"{CLOSING}::test_worker_that_starts_while_the_pool_is_closed_is_ended",),
         narrow="several",

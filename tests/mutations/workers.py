@@ -42,7 +42,7 @@ FAULTS = (
     ),
     Fault(
         "out_of_memory_called_a_crash",
-        "benchmarks/harness/launches/launch.py",
+        "benchmarks/harness/launches/worker_errors.py",
         'return "out_of_memory" if error.get("out_of_memory") else "crashed"',
         'return "crashed"',
         "a typed failure loses its type",
@@ -84,7 +84,7 @@ FAULTS = (
     ),
     Fault(
         "library_prints_among_the_answers",
-        "benchmarks/harness/worker/server.py",
+        "benchmarks/harness/worker/descriptors.py",
         "    os.dup2(2, 1)\n",
         "",
         "a line that a library prints is taken for an answer",
@@ -102,14 +102,14 @@ FAULTS = (
     Fault(
         "no_limit_on_an_answer",
         "benchmarks/harness/launches/launch.py",
-        "self._lines.get(timeout=max(0.0, start + timeout - time.monotonic()))",
-        "self._lines.get(timeout=30.0 + timeout)",
+        "return self._lines.get(timeout=slice_seconds)",
+        "return self._lines.get(timeout=30.0 + timeout)",
         "a worker that hangs is waited for",
         (f"{HERE}::test_limit_is_for_each_cell_and_not_for_all_of_the_timing",),
     ),
     Fault(
         "missing_device_called_a_crash",
-        "benchmarks/harness/launches/launch.py",
+        "benchmarks/harness/launches/worker_errors.py",
         'if error["type"] == "Unavailable" or',
         'if error["type"] == "unavailable" or',
         "a machine without a GPU looks broken",

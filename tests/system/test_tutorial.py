@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,22 +11,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.paths import ROOT
-from tests.helpers.tutorial import PAGE, files
+from tests.helpers.tutorial import assert_printed, commands, files
 
 PACKAGES = ("benchmarks", "impl_torch", "impl_jax", "results")
-CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def commands() -> list[tuple[str, list[str]]]:
-    """Every command of the page, in order, with the lines that it says are printed."""
-    blocks: list[tuple[str, list[str]]] = []
-    for block in CONSOLE.findall(PAGE.read_text()):
-        for line in filter(None, block.splitlines()):
-            if line.startswith("$ "):
-                blocks.append((line[2:], []))
-            else:
-                blocks[-1][1].append(line)
-    return blocks
 
 
 @pytest.fixture
@@ -61,16 +47,6 @@ def output(command: str, folder: Path) -> str:
         check=False,
     )
     return done.stdout
-
-
-def assert_printed(lines: list[str], printed: str, command: str) -> None:
-    """The lines stand in the output in this order; ``…`` is anything, and so is the spacing."""
-    rest = printed.splitlines()
-    for line in lines:
-        pattern = re.compile(r"\s+".join(map(re.escape, line.split())).replace("…", ".*"))
-        at = next((i for i, candidate in enumerate(rest) if pattern.search(candidate)), None)
-        assert at is not None, f"$ {command}\nnot there: {line}\n{printed[-3000:]}"
-        rest = rest[at + 1 :]
 
 
 def test_page_does_what_it_says(clone: Path) -> None:

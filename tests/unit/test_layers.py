@@ -35,8 +35,14 @@ TWINS = (
     "layout.py",
     "gemms.py",
     "runtime.py",
+    "switches.py",
     "session.py",
     "canaries.py",
+    "graph_problem.py",
+    "case.py",
+    "case_values.py",
+    "case_examination.py",
+    "case_losses.py",
 )
 FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 
@@ -49,6 +55,7 @@ ARROWS = {
     "results.statistics": ("results.records",),
     "results.estimates": ("results.records", "results.statistics"),
     "results.regression": ("results.records", "results.statistics"),
+    "results.own_code": ("results.estimates", "results.records", "results.statistics"),
     "results.terminal": (
         "results",
         "results.records",
@@ -135,6 +142,16 @@ ARROWS = {
         "results.report",
         "results.statistics",
         "results.terminal",
+    ),
+    "benchmarks.own_code": (
+        "benchmarks.harness.launches",
+        "benchmarks.harness.measurement",
+        "benchmarks.harness.protocol",
+        "benchmarks.harness.session",
+        "benchmarks.machine",
+        "benchmarks.scenarios",
+        "results.own_code",
+        "results.records",
     ),
     # what pytest and the command line see
     "benchmarks": (
@@ -244,7 +261,14 @@ def test_nothing_of_the_product_imports_the_evaluation() -> None:
     assert all("benchmarks.evaluation" not in used for used in ARROWS.values())
 
 
-@pytest.mark.parametrize("package", ["results", "benchmarks"])
+def test_client_imports_nothing_of_the_suite() -> None:
+    files = list((ROOT / "cascade_bench").glob("*.py"))
+    assert len(files) > 10
+    for file in files:
+        assert top_level(file) & {*GROUND, "benchmarks", "tests"} == set(), file
+
+
+@pytest.mark.parametrize("package", ["results", "benchmarks", "cascade_bench"])
 def test_no_framework_is_imported_outside_the_implementations(package: str) -> None:
     for file in (ROOT / package).rglob("*.py"):
         assert top_level(file) & FRAMEWORKS == set(), file

@@ -16,8 +16,15 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.launches import check_cache
-from benchmarks.harness.launches.launch import Launch, WorkerFailed
+from benchmarks.harness.launches.launch import (
+    ANSWER_SECONDS,
+    Launch,
+    WorkerFailed,
+    WorkerTimeout,
+)
 from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.launches.time_outs import TimeOuts
+from benchmarks.harness.protocol import disk
 from benchmarks.harness.protocol.arrays import read_arrays, select_prefix
 from benchmarks.machine import frameworks
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
@@ -27,19 +34,54 @@ from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
 Problem = tuple[str, str, str]  # scenario, variant, size
 Method = tuple[str, str]  # kind, and name of the strategy or recipe
 Plan = dict[str, Any]  # of a training, see `plan`
+Key = tuple[str, str, str | None]  # framework, dtype, and path of the user's spec, see `Launch`
 
 # The programs of the checks run once and are not timed: optimizing them would cost more than it
 # gains. Timed programs are checked again, as they were compiled.
 QUICK_COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
-class CheckWorkers:
-    """Hold one worker for each framework and precision, and the problem that is open in each."""
+def quick_compile_flags() -> str:
+    """Return ``XLA_FLAGS`` of a worker that checks and times nothing: it compiles in less time."""
+    return " ".join(filter(None, (os.environ.get("XLA_FLAGS"), QUICK_COMPILE)))
 
-    def __init__(self) -> None:
+
+class CheckLaunch(Launch):
+    """A worker of the checks: where a user's own scenario takes too long, the check fails at once.
+
+    Attributes:
+        files: of the problem that is open in it, or being opened; None: there was none yet.
+    """
+
+    files: ProblemFiles | None = None
+
+    def ask(self, op: str, timeout: float | None = None, **arguments: Any) -> Any:
+        """Send a request and wait for its result, see `Launch.ask`."""
+        try:
+            return super().ask(op, timeout, **arguments)
+        except WorkerTimeout as error:
+            if self.files is None or self.files.spec.file is None:
+                raise
+            known = self.files.time_outs.add(error, self.files.spec, self.framework)
+            pytest.fail(str(known), pytrace=False)
+
+
+class CheckWorkers:
+    """Hold one worker for each framework and precision, and the problem that is open in each.
+
+    A file of the user's gets workers of its own, beside those of this suite's scenarios. They end
+    when another file comes.
+
+    Args:
+        limit: seconds for each part of working with a user's own scenario, see `ProblemFiles`.
+    """
+
+    def __init__(self, limit: float = ANSWER_SECONDS) -> None:
+        self._limit = limit
+        self._time_outs = TimeOuts()
         self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-checks-")
-        self._launches: dict[tuple[str, str], Launch] = {}
-        self._open: dict[tuple[str, str], Problem] = {}
+        self._launches: dict[Key, CheckLaunch] = {}
+        self._open: dict[Key, Problem] = {}
         self._files: dict[Problem, ProblemFiles] = {}
         self._runs: dict[tuple[Any, ...], dict[str, Any]] = {}
 
@@ -47,28 +89,49 @@ class CheckWorkers:
         """Return the files of a problem's weights and data, which are drawn once for all checks."""
         if problem not in self._files:
             try:
-                self._files[problem] = ProblemFiles(*problem)
-            except SpecError as error:
+                self._files[problem] = ProblemFiles(
+                    *problem, limit=self._limit, time_outs=self._time_outs
+                )
+            except (SpecError, disk.DiskError) as error:
                 pytest.fail(str(error), pytrace=False)
         return self._files[problem]
 
-    def worker(self, framework: str, dtype: str = "float64") -> Launch:
+    def worker(
+        self, framework: str, dtype: str = "float64", owner: str | None = None
+    ) -> CheckLaunch:
         """Return the worker of a framework and dtype; any problem, or none, is open in it.
 
-        It is started at the first call. The test is skipped if the framework is not installed.
+        It is started at the first call, and anew if it is dead: one check that was too slow, or
+        killed its worker, costs no other. The test is skipped if the framework is not installed.
+
+        Args:
+            framework: of the worker.
+            dtype: of its weights and data.
+            owner: path of the user's spec that it runs; None: this suite's own scenarios.
         """
         if reason := frameworks.why_missing(framework):
             pytest.skip(reason)
-        key = framework, dtype
+        key = framework, dtype, owner
+        if key in self._launches and self._launches[key].dead:
+            del self._launches[key]
+            self._open.pop(key, None)
         if key not in self._launches:
-            flags = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), QUICK_COMPILE)))
-            self._launches[key] = Launch(
+            self._end_other_files(owner)
+            flags = quick_compile_flags()
+            self._launches[key] = CheckLaunch(
                 framework,
                 dtype=dtype,
                 cache=self._compile_cache(framework, flags),
                 environment={"XLA_FLAGS": flags},
+                owner=owner,
             )
         return self._launches[key]
+
+    def _end_other_files(self, owner: str | None) -> None:
+        """End the workers of every file of the user's but this one; those of this suite stay."""
+        for key in [key for key in self._launches if key[-1] not in (None, owner)]:
+            self._launches.pop(key).kill()
+            self._open.pop(key, None)
 
     def _compile_cache(self, framework: str, flags: str) -> str:
         """Return the folder in which a worker keeps compiled programs.
@@ -102,16 +165,21 @@ class CheckWorkers:
         reason = CATALOGUE[problem[0]].lacks(framework)
         if reason:
             pytest.skip(reason)
-        launch, key = self.worker(framework, dtype), (framework, dtype)
+        known = self._time_outs.find(CATALOGUE[problem[0]], framework)
+        if known:
+            pytest.fail(str(known), pytrace=False)
+        file = CATALOGUE[problem[0]].file
+        key = framework, dtype, str(file) if file else None
+        launch = self.worker(*key)
         if self._open.get(key) != problem:
             self._open.pop(key, None)
             self._open_problem(problem, launch)
             self._open[key] = problem
         return launch
 
-    def _open_problem(self, problem: Problem, launch: Launch) -> None:
+    def _open_problem(self, problem: Problem, launch: CheckLaunch) -> None:
         """Build a problem in a worker; fail the test where a user's own part of it is wrong."""
-        files = self.files(problem)
+        files = launch.files = self.files(problem)
         try:
             files.open_in(launch)
             if files.spec.file:

@@ -16,73 +16,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.launches import last_words, strays
 from benchmarks.harness.launches.answers import read_message
-from benchmarks.harness.protocol import memory_limit
+from benchmarks.harness.launches.worker_errors import WorkerCrashed as WorkerCrashed
+from benchmarks.harness.launches.worker_errors import WorkerError as WorkerError
+from benchmarks.harness.launches.worker_errors import WorkerFailed as WorkerFailed
+from benchmarks.harness.launches.worker_errors import WorkerTimeout as WorkerTimeout
 from benchmarks.harness.protocol.heartbeat import WorkerLink
 from benchmarks.harness.protocol.messages import Span
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import FRAMEWORKS
-from results.records.texts import clean
 
 START_SECONDS = 120.0
+SLICES = 10  # how often in a time limit it is looked whether the machine stood still
+PAUSE_SECONDS = 0.5  # by which a wait must last longer than asked for
+ANSWER_SECONDS = 300.0  # for an answer, unless another limit is given
 WORKER = "benchmarks.harness.worker"
-
-
-class WorkerError(Exception):
-    """Raised when a worker gives no proper answer.
-
-    ``cell`` is the strategy or recipe that the worker was working on, None if there was none;
-    ``outcome`` is the outcome that a record gives that cell.
-    """
-
-    outcome = "crashed"
-
-    def __init__(self, message: str, cell: str | None = None) -> None:
-        super().__init__(clean(message))
-        self.cell = cell
-
-
-class WorkerFailed(WorkerError):
-    """Raised when a request raised an exception inside the worker, which lives on.
-
-    ``type`` is the name of that exception's class, ``message`` its text.
-    """
-
-    def __init__(self, error: Mapping[str, Any]) -> None:
-        super().__init__(format_error(error), error.get("cell"))
-        self.type, self.message = error["type"], error["message"]
-        self.outcome = outcome_of(error)
-
-
-def outcome_of(error: Mapping[str, Any]) -> str:
-    """Return the outcome of a cell whose request raised an exception inside the worker.
-
-    Args:
-        error: see `benchmarks.harness.protocol.messages.ErrorMessage`. Its type ``Unavailable``
-            says that this build or machine lacks a device or a compiler.
-    """
-    if error["type"] == "Unavailable" or error.get("unsupported"):
-        return "unsupported"
-    return "out_of_memory" if error.get("out_of_memory") else "crashed"
-
-
-def format_error(error: Mapping[str, Any]) -> str:
-    """Return the text of an exception inside a worker.
-
-    For an exception in a user's own scenario the text is one line with its file and line number.
-    """
-    text = error.get("unsupported") or error.get("line")
-    return text or f"{error['type']}: {error['message']}"
-
-
-class WorkerCrashed(WorkerError):
-    """Raised when the worker process ended, or wrote a line that is no answer."""
-
-
-class WorkerTimeout(WorkerError):
-    """Raised when there is no answer within the time limit; the worker has been killed."""
-
-    outcome = "timeout"
 
 
 class Launch:
@@ -104,6 +53,7 @@ class Launch:
             `benchmarks.harness.protocol.busy_time`.
         root: the folder of the code that the worker runs.
         python: the interpreter that runs it.
+        owner: path of the one user's spec that this worker runs; None: this suite's scenarios.
     """
 
     def __init__(
@@ -119,17 +69,24 @@ class Launch:
         busy_spans: list[Span] | None = None,
         root: Path = ROOT,
         python: str = sys.executable,
+        owner: str | None = None,
     ) -> None:
-        self.framework = framework
+        self.framework, self.owner = framework, owner
+        self._mark = strays.new_mark()
+        self._owed = 0  # requests without an answer
+        self.limit = ANSWER_SECONDS  # of a request that names none; a problem sets its own
+        self._part = ""  # what the worker does: an operation, or what an event of its said
         self._busy_spans: list[Span] = [] if busy_spans is None else busy_spans
         command = [*prefix, python, "-m", module, "--framework", framework]
         command += ["--device", device, "--dtype", dtype]
         if cache and framework in FRAMEWORKS:
             command += ["--cache", cache]
-        self._start(command, root, environment or {})
+        self._start(command, root, {**(environment or {}), **self._mark})
         self._lines: queue.Queue[str | None] = queue.Queue()  # None after the worker's last line
         self._reader = threading.Thread(target=self._read_lines, daemon=True)
         self._reader.start()
+        if owner:  # whose children may hold the pipe of the answers open
+            strays.call_at_end(self._process.pid, lambda: self._lines.put(None))
         self.hello: dict[str, Any] | None = None
         self._start_error: WorkerFailed | None = None
         self._killed = False
@@ -172,6 +129,11 @@ class Launch:
         return self._killed or (self.hello is not None and self._process.poll() is not None)
 
     @property
+    def idle(self) -> bool:
+        """Return whether the worker has started, lives, and owes no answer."""
+        return self.hello is not None and not self.dead and not self._owed
+
+    @property
     def pid(self) -> int:
         """Return the number of the worker's process."""
         return self._process.pid
@@ -198,12 +160,12 @@ class Launch:
                 raise
         return self.hello
 
-    def ask(self, op: str, timeout: float = 300.0, **arguments: Any) -> Any:
+    def ask(self, op: str, timeout: float | None = None, **arguments: Any) -> Any:
         """Send a request and wait for its result.
 
         Args:
             op: the operation, a key of `benchmarks.harness.protocol.operations.OPERATIONS`.
-            timeout: seconds without an answer or the beginning of another cell.
+            timeout: seconds without an answer or the beginning of another cell; None: `limit`.
             arguments: of the operation; they are sent as JSON.
 
         Raises:
@@ -213,7 +175,7 @@ class Launch:
         """
         self.wait_until_ready()
         self.send(op, **arguments)
-        return self.receive(timeout)
+        return self.receive(self.limit if timeout is None else timeout)
 
     def send(self, op: str, **arguments: Any) -> None:
         """Send a request without waiting for its result.
@@ -222,9 +184,11 @@ class Launch:
             WorkerCrashed: the process is gone.
         """
         assert self._process.stdin is not None
+        self._part = op
         try:
             self._process.stdin.write(json.dumps({"op": op, **arguments}) + "\n")
             self._process.stdin.flush()
+            self._owed += 1
         except (BrokenPipeError, ValueError):  # the pipe is closed at the worker's end, or at ours
             raise self._crash_error("the worker is gone", None) from None
 
@@ -243,7 +207,9 @@ class Launch:
                 message = read_message(line)
                 if "event" in message:
                     announced_cell = message["cell"]
+                    self._part = message.get("part", self._part)
                     continue
+                self._owed = max(0, self._owed - 1)  # the first message answers no request
                 if "worked" in message:
                     spans = [(float(begin), float(end)) for begin, end in message["worked"]]
                     self._busy_spans += spans
@@ -266,23 +232,29 @@ class Launch:
         """
         start, heartbeat = time.monotonic(), self._link.heartbeat
         while True:
+            asked = time.monotonic()
+            slice_seconds = min(timeout / SLICES, max(0.0, start + timeout - asked))
             try:
-                return self._lines.get(timeout=max(0.0, start + timeout - time.monotonic()))
+                return self._lines.get(timeout=slice_seconds)
             except queue.Empty:
-                since, cell = heartbeat.since, heartbeat.cell
-                if since > start:
-                    start = since
+                now, since, cell = time.monotonic(), heartbeat.since, heartbeat.cell
+                late = now - asked - slice_seconds
+                # where this process was not woken in time, the worker may have stood still too
+                start = max(start + (late if late > PAUSE_SECONDS else 0.0), since)
+                if now - start < timeout:
                     continue
                 self.kill()
-                raise WorkerTimeout(f"no answer within {timeout:.0f} s", cell) from None
+                raise WorkerTimeout(timeout, cell, self._part) from None
 
     def kill(self) -> None:
-        """End the process and every process that it started, and close its pipes."""
+        """End the process and all that it started, see `strays`, and close its pipes."""
         if self._killed:  # the system may have given its number to another process
             return
         self.kill_nowait()
         self._killed = True
         self._process.wait()
+        if self.owner:
+            strays.end_strays(self._mark)
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # a request that the worker has not read is lost
             self._process.stdin.close()
@@ -291,9 +263,9 @@ class Launch:
         self._link.close()
 
     def kill_nowait(self) -> None:
-        """Send SIGKILL to the process and every process that it started, without waiting.
+        """Send SIGKILL to the process and its process group, without waiting.
 
-        `kill` must follow, which closes the pipes.
+        `kill` must follow.
         """
         if not self._killed:
             with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
@@ -327,24 +299,9 @@ class Launch:
             code = self._process.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
             code = None  # it lives on, and writes lines that are no answers
-        lines = self._last_stderr_lines()
-        last = lines[-1].strip()[:200] if lines else ""
+        lines = last_words.last_lines(self._stderr)
         self.kill()
-        how = f" by signal {-code} ({signal.Signals(-code).name})" if code and code < 0 else ""
-        hint = "; the system may be out of memory" if code == -signal.SIGKILL else ""
-        words = f"; last words: {last}" if last else ""
-        error = WorkerCrashed(f"{reason}{how}{hint}{words}", cell)
-        if code == -signal.SIGABRT and memory_limit.out_of_memory("\n".join(lines)):
+        error = WorkerCrashed(last_words.ending(reason, code, lines), cell)
+        if last_words.ran_out_of_memory(code, lines):
             error.outcome = "out_of_memory"
         return error
-
-    def _last_stderr_lines(self) -> list[str]:
-        """Return the last five lines on stderr; none after the worker has been killed.
-
-        The error of a crash shows the last one. All five are searched for a lack of memory, as C++
-        may name the reason for an abort in the line before its last.
-        """
-        if self._stderr.closed:
-            return []
-        self._stderr.seek(0)
-        return self._stderr.read().decode(errors="replace").strip().splitlines()[-5:]

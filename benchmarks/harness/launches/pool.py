@@ -6,13 +6,21 @@ import atexit
 import contextlib
 import tempfile
 import threading
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
-from benchmarks.harness.launches.launch import Launch
-from benchmarks.harness.launches.problems import Flows, ProblemFiles
+from benchmarks.harness.launches.case_files import CaseFiles, key_of
+from benchmarks.harness.launches.float64_references import Flows
+from benchmarks.harness.launches.launch import ANSWER_SECONDS, Launch
+from benchmarks.harness.launches.problems import ProblemFiles
+from benchmarks.harness.launches.time_outs import TimeOuts
 from benchmarks.harness.protocol import busy_time
+from benchmarks.harness.protocol.case_messages import CaseJob
 from benchmarks.harness.protocol.messages import Span
+
+Kind = tuple[str, str, str, str | None]  # framework, device, dtype, owner
 
 
 class PoolClosed(Exception):
@@ -21,6 +29,10 @@ class PoolClosed(Exception):
 
 class Pool:
     """Start worker processes when they are first needed, and keep them until the pool closes.
+
+    Workers run either this suite's own scenarios or those of a single file of the user's, their
+    ``owner``. What a user's code does to its process, or starts beside it, must not disturb another
+    owner's times: when workers of another owner are asked for, those of the one before end.
 
     Two threads that measure at the same time need a pool each: they would otherwise send requests
     to the same workers. Code that owns no pool uses `pool_of_this_thread`.
@@ -31,11 +43,13 @@ class Pool:
     """
 
     def __init__(self) -> None:
-        self._launches: dict[tuple[str, str, str], list[Launch]] = {}
+        self._launches: dict[Kind, list[Launch]] = {}
         self._separate: list[Launch] = []
         self._cache: tempfile.TemporaryDirectory[str] | None = None
         self._files: ProblemFiles | None = None
+        self._cases: dict[str, CaseFiles] = {}
         self._flows: Flows = {}  # each is proven once for each pool
+        self._time_outs = TimeOuts()  # no part of a user's file is tried twice in a pool
         self._busy_spans: list[Span] = []
         self._closed = False
         self._changing = threading.RLock()
@@ -47,32 +61,53 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def launches(self, framework: str, device: str, dtype: str, count: int) -> list[Launch]:
+    def launches(
+        self, framework: str, device: str, dtype: str, count: int, owner: str | None = None
+    ) -> list[Launch]:
         """Return ``count`` workers of this kind; missing or dead ones all start at once.
+
+        Args:
+            framework, device, dtype: of the workers.
+            count: how many.
+            owner: path of the user's spec that they run; None: this suite's own scenarios.
 
         Raises:
             PoolClosed: the pool has been closed, for example by Ctrl-C during measuring.
         """
         with self._changing:
             self._demand_open()
-            launches = self._launches.setdefault((framework, device, dtype), [])
+            launches = self._of_kind((framework, device, dtype, owner))
             if self._cache is None:  # empty for each pool, so that compile times mean something
                 self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-cache-")
             for launch in launches:
                 if launch.dead:
                     self.replace(launch)
             while len(launches) < count:
-                launches.append(self._launch(framework, device, dtype))
+                launches.append(self._launch(framework, device, dtype, owner))
             return launches[:count]
 
-    def launch(self, framework: str, device: str, dtype: str, index: int) -> Launch:
+    def launch(
+        self, framework: str, device: str, dtype: str, index: int, owner: str | None = None
+    ) -> Launch:
         """Return worker number ``index`` of `launches`, alive; dead ones before it stay dead."""
         with self._changing:
             self._demand_open()
-            launches = self._launches.setdefault((framework, device, dtype), [])
+            launches = self._of_kind((framework, device, dtype, owner))
             while len(launches) <= index:
-                launches.append(self._launch(framework, device, dtype))
+                launches.append(self._launch(framework, device, dtype, owner))
             return self.replace(launches[index]) if launches[index].dead else launches[index]
+
+    def _of_kind(self, kind: Kind) -> list[Launch]:
+        """Return the list of the workers of a kind, after ending those of every other owner."""
+        others = {key: list(found) for key, found in self._launches.items() if key[-1] != kind[-1]}
+        ending = [launch for found in others.values() for launch in found]
+        for launch in ending:
+            launch.kill_nowait()
+        for launch in ending:
+            launch.kill()
+        for key in others:  # forgotten only now: Ctrl-C may have come between
+            del self._launches[key]
+        return self._launches.setdefault(kind, [])
 
     def _demand_open(self) -> None:
         """Raise `PoolClosed` if the pool has been closed."""
@@ -88,17 +123,22 @@ class Pool:
         """
         with self._changing:
             self._demand_open()
-            for (framework, device, dtype), launches in self._launches.items():
+            for kind, launches in self._launches.items():
                 if launch in launches:
                     launch.kill()
-                    successor = self._launch(framework, device, dtype)
+                    successor = self._launch(*kind)
                     launches[launches.index(launch)] = successor
                     return successor
         raise ValueError("that launch is not of this pool")
 
     @contextmanager
     def separate_worker(
-        self, framework: str, device: str, dtype: str, environment: Mapping[str, str]
+        self,
+        framework: str,
+        device: str,
+        dtype: str,
+        environment: Mapping[str, str],
+        owner: str | None = None,
     ) -> Iterator[Launch]:
         """Start a worker with environment variables of its own, and kill it after the context.
 
@@ -108,7 +148,7 @@ class Pool:
         """
         with self._changing:
             self._demand_open()
-            launch = self._launch(framework, device, dtype, environment)
+            launch = self._launch(framework, device, dtype, owner, environment)
             self._separate.append(launch)
         try:
             yield launch
@@ -117,35 +157,67 @@ class Pool:
             with self._changing, contextlib.suppress(ValueError):  # closed meanwhile
                 self._separate.remove(launch)
 
-    def files(self, scenario: str, variant: str, size: str) -> ProblemFiles:
+    def files(
+        self, scenario: str, variant: str, size: str, *, limit: float = ANSWER_SECONDS
+    ) -> ProblemFiles:
         """Return the files of a problem's weights and data.
 
         They stay until the files of another problem are needed.
+
+        Args:
+            scenario: of the problem.
+            variant: of the problem.
+            size: of the problem.
+            limit: seconds for each part of working with it, see `ProblemFiles`.
+
+        Raises:
+            SpecError: a user's own spec cannot draw the arrays, or not in time.
+            DiskError: the temporary folder has no room for the arrays.
         """
         current = self._files
         if current and current.problem == (scenario, variant, size):
             return current
         if current:
+            self._files = None  # also if the new files cannot be written
             current.close()
-        self._files = ProblemFiles(scenario, variant, size, self._flows)
+        self._files = ProblemFiles(
+            scenario, variant, size, self._flows, limit=limit, time_outs=self._time_outs
+        )
         return self._files
+
+    def case_files(self, case: CaseJob, framework: str) -> CaseFiles:
+        """Return the files of a case of the user's own, which stay until the pool closes."""
+        key = key_of(case, framework)
+        if key not in self._cases:
+            self._cases[key] = CaseFiles(case, framework)
+        return self._cases[key]
 
     def _launch(
         self,
         framework: str,
         device: str,
         dtype: str,
+        owner: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Launch:
-        """Start a worker that shares the pool's compile cache and reports its work to the pool."""
+        """Start a worker that shares its owner's compile cache and reports its work to the pool."""
         return Launch(
             framework,
             device=device,
             dtype=dtype,
-            cache=self._cache.name if self._cache else None,
+            cache=self._cache_of(owner),
             environment=environment,
             busy_spans=self._busy_spans,
+            owner=owner,
         )
+
+    def _cache_of(self, owner: str | None) -> str | None:
+        """Return the folder of an owner's compiled programs; None before the pool has one."""
+        if self._cache is None or owner is None:
+            return self._cache.name if self._cache else None
+        folder = Path(self._cache.name) / f"own-{zlib.crc32(owner.encode()):08x}"
+        folder.mkdir(exist_ok=True)
+        return str(folder)
 
     def worker_seconds(self) -> float:
         """Return the seconds in which at least one worker was busy since the last call.
@@ -182,6 +254,8 @@ class Pool:
         self.end_workers()
         if self._files:
             self._files.close()
+        for files in self._cases.values():
+            files.close()
         if self._cache:
             self._cache.cleanup()
         self._files = self._cache = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from benchmarks.harness.launches.case_files import CaseFiles
+from benchmarks.harness.launches.float64_references import reached
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol import equivalence
 from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, strategy_of
@@ -14,7 +16,7 @@ from benchmarks.scenarios.spec import matches
 
 def prepare_request(
     group: Mapping[str, Any],
-    files: ProblemFiles,
+    files: ProblemFiles | CaseFiles,
     reference: str,
     names: Iterable[str],
     *,
@@ -31,13 +33,17 @@ def prepare_request(
         count: whether to count FLOPs and saved bytes.
         products: whether to list the matrix products.
     """
+    if isinstance(files, CaseFiles):
+        rules, cells = files.rules_of_group(group), {n: files.rules_of_cell(n) for n in names}
+    else:
+        rules, cells = _rules_of_group(group, files), {n: _rules_of_cell(n, files) for n in names}
     return {
         "kind": group["kind"],
         "phase": group["phase"],
         "mode": group["mode"],
-        "cells": {name: _rules_of_cell(name, files) for name in names},
+        "cells": cells,
         "reference": reference,
-        "rules": _rules_of_group(group, files),
+        "rules": rules,
         "count": count,
         "products": products,
     }
@@ -75,17 +81,19 @@ def _exact_zero(files: ProblemFiles) -> list[str]:
 
 
 def _rules_of_cell(name: str, files: ProblemFiles) -> GateRules:
-    """Return the parameters that a cell must leave unchanged, and those without a gradient.
+    """Return the parameters that a cell leaves unchanged, those without and those with a gradient.
 
-    Both are the frozen ones. A recipe that freezes nothing may change them, and one that computes
-    gradients in vain has theirs too.
+    The first two are the frozen ones, the last the others that a loss reaches. A recipe that
+    freezes nothing may change them, and one that computes gradients in vain has theirs too.
 
     Args:
         name: of the strategy or recipe.
         files: the problem.
     """
     frozen = files.problem_spec["frozen"]
+    without = [] if strategy_of(name) in WASTEFUL else frozen
     return {
         "still": [] if strategy_of(name) == UNFROZEN else frozen,
-        "no_gradient": [] if strategy_of(name) in WASTEFUL else frozen,
+        "no_gradient": without,
+        "gradients": [n for n in reached(files.problem_spec["reach"]) if n not in without],
     }

@@ -13,6 +13,10 @@ class ReferencesDisagree(UnreliableReference):
     """Raised when the float64 references of the two frameworks differ by more than rounding."""
 
 
+class IncompleteReference(UnreliableReference):
+    """Raised when a reference lacks the gradient of a parameter, or has one too many."""
+
+
 class WronglyDeclared(UnreliableReference):
     """Raised when a gradient that the scenario declares to be 0 is not."""
 

@@ -19,6 +19,7 @@ from benchmarks.harness.launches import signal_safe_wait
 from benchmarks.harness.launches.launch import Launch, WorkerError
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
 from benchmarks.harness.measurement.job import CanaryJob, CanaryResult, CanaryVerdict
+from benchmarks.harness.protocol import disk
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.protocol.messages import CanaryAnswers
 from benchmarks.harness.worker.canaries import SLEEP_SECONDS, UNWAITED_TIMES, WRONG
@@ -93,6 +94,9 @@ def measure_canaries(job: CanaryJob, pool: Pool) -> CanaryResult:
         reference_seconds = {key: product_seconds(answers)}
     except WorkerError as error:
         verdicts = _not_taken(str(error))
+    except OSError as error:
+        pool.end_workers()  # one of them may still owe an answer
+        verdicts = _not_taken(disk.message(error) if disk.is_of_storage(error) else str(error))
     return {
         "verdicts": _add_worker(job, verdicts),
         "product_seconds": reference_seconds,

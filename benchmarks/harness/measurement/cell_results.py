@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-from benchmarks.harness.launches.launch import WorkerCrashed, WorkerError, format_error, outcome_of
+from benchmarks.harness.launches.worker_errors import (
+    WorkerCrashed,
+    WorkerError,
+    format_error,
+    outcome_of,
+)
 from benchmarks.harness.measurement.job import CellOutcome
 from benchmarks.harness.protocol.messages import PreparedCell
 from benchmarks.harness.worker import gate

@@ -13,15 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
+from benchmarks.harness.launches.case_files import CaseFiles
+from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed, WorkerTimeout
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
+from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.unreliable import UnreliableReference
-from benchmarks.harness.measurement import peak_memory
+from benchmarks.harness.measurement import own_code_notes, peak_memory
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers
 from benchmarks.harness.measurement.job import GroupJob, GroupReport, GroupResult
 from benchmarks.harness.measurement.preparation import Preparation
 from benchmarks.harness.measurement.stopping import PrecisionGoal
+from benchmarks.harness.protocol import disk
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
 
@@ -36,9 +39,9 @@ def measure_group_anywhere(job: GroupJob) -> GroupResult:
 def measure_group(job: GroupJob, pool: Pool) -> GroupResult:
     """Check and time the strategies or recipes of one group in the workers of a pool.
 
-    A failure of a worker or a reference becomes the outcome of cells and raises nothing. Any other
-    exception, such as `KeyboardInterrupt`, ends the pool's workers before it is raised again: one
-    of them may still owe an answer, which the next group would receive.
+    A failure of a worker or a reference, or a disk without room, becomes the outcome of cells and
+    raises nothing. Any other exception, such as `KeyboardInterrupt`, ends the pool's workers before
+    it is raised again: one of them may still owe an answer, which the next group would receive.
     """
     group = GroupMeasurement(job, pool)
     try:
@@ -46,10 +49,13 @@ def measure_group(job: GroupJob, pool: Pool) -> GroupResult:
     except (UnreliableReference, WorkerError) as error:
         group.results.fail_all(error.outcome, str(error))
     except SpecError as error:
-        group.results.fail_all("crashed", str(error))
-    except BaseException:
+        group.results.fail_all(error.outcome, str(error))
+    except BaseException as error:
         pool.end_workers()
-        raise
+        if not (isinstance(error, OSError) and disk.is_of_storage(error)):
+            raise
+        group.results.fail_all("crashed", disk.message(error))
+    group.note_switches()
     return {"about": group.report(), "cells": group.results.outcomes()}
 
 
@@ -63,13 +69,16 @@ class GroupMeasurement:
         self.stopped: str | None = None
         self._described: dict[str, Any] = {}
         self._flows: dict[str, Any] = {}
+        self._notes: list[str] = []
         self._spent: dict[str, float] = {}
+        self._paused: list[float] = []
 
     def report(self) -> GroupReport:
         """Return what belongs to the group and to none of its cells; see `GroupReport`.
 
         That is a worker's description, the wall seconds of each activity, the seconds in which a
-        worker was busy since the last report, why no launch was added, and the proven flows.
+        worker was busy since the last report, why no launch was added, the proven flows, notes, and
+        the pauses of the machine.
         """
         return {
             "described": self._described,
@@ -77,14 +86,28 @@ class GroupMeasurement:
             "worker_seconds": self.workers.pool.worker_seconds(),
             "stopped": self.stopped,
             "flows": dict(self._flows),
+            "notes": self._notes,
+            "paused": self._paused,
         }
+
+    def note_switches(self) -> None:
+        """Note what a user's own code has switched in its workers; nothing for our scenarios.
+
+        The other framework, which computes a reference, matters only where nothing was measured.
+        """
+        if self.workers.owner:
+            everywhere, framework = not self.results.alive(), self.job["framework"]
+            launches = [
+                launch
+                for launch in self.workers.pool.workers()
+                if everywhere or launch.framework == framework
+            ]
+            self._notes = own_code_notes.notes(self.workers.owner, launches)
 
     def run(self) -> None:
         """Start, compute the reference, prepare, time, measure memory, and close the problem."""
         job, start = self.job, time.monotonic()
-        file = job.get("file")
-        loading.load([file] if file else [])  # this may be another process
-        self.files = self.workers.pool.files(job["scenario"], job["variant"], job["size"])
+        self.files = self._find_files()
         self._flows = self.files.references.flows
         self._start_workers()
         with self._spending("references"):
@@ -97,6 +120,16 @@ class GroupMeasurement:
         if not self.preparation.exceeds_memory:  # otherwise each worker was ended after its turn
             for launch in self.workers.all():
                 self.workers.close_problem(launch)
+
+    def _find_files(self) -> ProblemFiles | CaseFiles:
+        """Return the files of the job's scenario, or of the user's own case."""
+        job, pool = self.job, self.workers.pool
+        if case := job.get("case"):
+            return pool.case_files(case, job["framework"])
+        file = job.get("file")
+        loading.load([file] if file else [], job["limit"])  # this may be another process
+        problem = job["scenario"], job["variant"], job["size"]
+        return pool.files(*problem, limit=job["limit"])
 
     def _start_workers(self) -> None:
         """Wait until all workers have loaded their framework, and keep their description."""
@@ -119,11 +152,14 @@ class GroupMeasurement:
         return files[framework]
 
     def _references(self) -> dict[str, str]:
-        """Compute the references, once more with a new worker if one died: framework → file."""
+        """Compute the references, once more with a new worker if one died: framework → file.
+
+        One that took too long would take as long again.
+        """
         compute, cells = self.files.references.compute, (self.job["kind"], self.job["phase"])
         try:
             return compute(self.workers.references(), *cells)
-        except WorkerFailed:
+        except (WorkerFailed, WorkerTimeout):
             raise
         except WorkerError:
             return compute(self.workers.references(), *cells)
@@ -203,6 +239,7 @@ class GroupMeasurement:
             products=with_peak[0] if with_peak else None,
         )
         samples = timed["samples"]
+        self._paused += timed.get("paused", [])
         best = {key: min(times) for key, times in samples.items() if key.startswith("product/")}
         for name in names:
             results[name].samples.append(samples[name])

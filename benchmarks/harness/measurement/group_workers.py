@@ -13,20 +13,22 @@ class GroupWorkers:
     def __init__(self, job: GroupJob, pool: Pool) -> None:
         self.pool = pool
         self.count = job["launches"]
+        self.owner = job.get("file")
         self._where = job["framework"], job["device"], job["dtype"]
         self._references = job["references"]
 
     def all(self) -> list[Launch]:
         """Return every launch that is timed, alive."""
-        return self.pool.launches(*self._where, self.count)
+        return self.pool.launches(*self._where, self.count, self.owner)
 
     def one(self, index: int) -> Launch:
         """Return one of the timed launches, alive, without starting the others."""
-        return self.pool.launch(*self._where, index)
+        return self.pool.launch(*self._where, index, self.owner)
 
     def references(self) -> dict[str, Launch]:
         """Return framework → the worker that computes its float64 reference."""
-        return {name: self.pool.launches(name, "cpu", "float64", 1)[0] for name in self._references}
+        kinds = {name: (name, "cpu", "float64", 1, self.owner) for name in self._references}
+        return {name: self.pool.launches(*kind)[0] for name, kind in kinds.items()}
 
     def replace(self, launch: Launch) -> Launch:
         """End a worker that failed and start a fresh one in its place."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from benchmarks.harness.protocol.case_messages import CaseJob
+
+OWN = "own"  # the size of a case of the user's own
+
 
 class StoppingRule(TypedDict):
     """How precise the ratios of a group must be; see `stopping.PrecisionGoal`."""
@@ -35,6 +39,7 @@ class GroupJob(TypedDict):
     seed: int  # of the order inside blocks
     memory: bool  # whether peak memory is measured, in a process of its own for each cell
     file: NotRequired[str | None]  # where a user's own spec stands
+    case: NotRequired[CaseJob | None]  # in place of a scenario: a case of the user's own
     precision: NotRequired[StoppingRule | None]  # where more launches may follow
 
 
@@ -57,6 +62,8 @@ class GroupReport(TypedDict):
     worker_seconds: float  # of them, in which a worker was busy, see `busy_time`
     stopped: str | None  # why no further launch was added, if `precision` was given
     flows: dict[str, dict[str, dict[str, str]]]  # framework → loss → network → proven state
+    notes: list[str]  # what a user's own code switched in its process, see `own_code_notes`
+    paused: list[float]  # seconds of a pause of the machine, for each block set aside for it
 
 
 class GroupResult(TypedDict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.launches.problems import ProblemFiles
@@ -19,7 +20,9 @@ NOT_ASKED = "not asked for: --memory measures it, in a process of its own for ea
 COMPLETE_REASONS = ("Unmeasurable", "Unavailable")
 
 
-def measure(job: GroupJob, files: ProblemFiles, name: str, pool: Pool) -> dict[str, Any]:
+def measure(
+    job: GroupJob, files: ProblemFiles | CaseFiles, name: str, pool: Pool
+) -> dict[str, Any]:
     """Return ``peak_bytes`` of a cell that was timed; where that is None, ``peak_why`` too.
 
     For torch on a GPU the allocator counts in a process that was timed. Every other measurement
@@ -41,8 +44,8 @@ def _worker(job: GroupJob, pool: Pool, in_timed_process: bool) -> AbstractContex
     """Return a context whose value is the worker to measure in: a timed one, or one of its own."""
     where = job["framework"], job["device"], job["dtype"]
     if in_timed_process:
-        return nullcontext(pool.launches(*where, 1)[0])
-    return pool.separate_worker(*where, environment=ENVIRONMENT)
+        return nullcontext(pool.launches(*where, 1, job.get("file"))[0])
+    return pool.separate_worker(*where, environment=ENVIRONMENT, owner=job.get("file"))
 
 
 def _reason(error: WorkerError) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from benchmarks.harness.launches import requests
+from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.launch import Launch, WorkerError
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.measurement import capacity
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers
-from benchmarks.harness.measurement.job import GroupJob
+from benchmarks.harness.measurement.job import OWN, GroupJob
 from benchmarks.harness.protocol.cells import EAGER
 from benchmarks.harness.protocol.messages import PrepareRequest
 
-UNCOUNTED_SIZES = ("seed", "small")  # sizes at which no call has a matrix peak
+# sizes at which no call has a matrix peak, and that of a case of the user's own
+UNCOUNTED_SIZES = ("seed", "small", OWN)
 
 
 class Preparation:
@@ -23,7 +25,7 @@ class Preparation:
         job: GroupJob,
         workers: GroupWorkers,
         results: CellResults,
-        files: ProblemFiles,
+        files: ProblemFiles | CaseFiles,
         reference: str,
     ) -> None:
         self.job, self.workers, self.results = job, workers, results
@@ -89,6 +91,8 @@ class Preparation:
         """Ask all launches to prepare, then wait for each; return those that failed."""
         preparing, failed = [], []
         for launch in launches:
+            if not self.results.alive():  # opening it in one launch has failed the whole group
+                break
             try:
                 launch.wait_until_ready()
                 self.files.open_in(launch)

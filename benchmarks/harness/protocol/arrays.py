@@ -9,11 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.harness.protocol import disk
+
 
 def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write named arrays to the ``.npz`` file ``path``; a name may hold any character but NUL."""
+    """Write named arrays to the ``.npz`` file ``path``; a name may hold any character but NUL.
+
+    Raises:
+        DiskError: the folder has no room, or cannot be written; the message names it.
+    """
     # np.savez takes names as keywords; passing them this way keeps '/' and '.' in them
-    np.savez(path, **{name: np.asarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
+    named = {name: np.asarray(array) for name, array in arrays.items()}
+    with disk.writing(path):
+        np.savez(path, **named)  # type: ignore[arg-type]
 
 
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:

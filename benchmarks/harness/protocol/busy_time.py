@@ -6,9 +6,9 @@ time is the harness's own: starting workers, reading and comparing arrays, messa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from time import monotonic  # by its own name: a user's code may put another function into `time`
 
 from benchmarks.harness.protocol.messages import Span
 
@@ -22,11 +22,11 @@ class BusyTimer:
     @contextmanager
     def working(self) -> Iterator[None]:
         """Note the begin and the end of a block of code, also where an exception ends it."""
-        begin = time.monotonic()
+        begin = monotonic()
         try:
             yield
         finally:
-            self._spans.append((begin, time.monotonic()))
+            self._spans.append((begin, monotonic()))
 
     def take_spans(self) -> list[Span]:
         """Return the spans (begin, end) noted since the last call, inner before outer blocks."""

@@ -14,7 +14,8 @@ import mmap
 import os
 import signal
 import struct
-import time
+from functools import partial
+from time import monotonic  # by its own name: a user's code may put another function into `time`
 
 # Holds the worker's file descriptors of the heartbeat and of the pipe, as in "7,8". Workers of
 # older versions read the same variable, so its name stays.
@@ -37,7 +38,11 @@ class Heartbeat:
 
     def set_cell(self, cell: str | None) -> None:
         """Note that the worker is at this cell from now on; None is for no cell."""
-        LAYOUT.pack_into(self._shared, 0, time.monotonic(), (cell or "").encode())
+        LAYOUT.pack_into(self._shared, 0, monotonic(), (cell or "").encode())
+
+    def detach(self) -> None:
+        """Write to memory of its own from here on: a forked child is at no cell of the parent's."""
+        self._shared = mmap.mmap(-1, LAYOUT.size)
 
     @property
     def since(self) -> float:
@@ -87,9 +92,14 @@ def connect_to_parent() -> Heartbeat:
     descriptors = os.environ.pop(VARIABLE, None)
     if descriptors is None:
         return Heartbeat()
-    heartbeat, pipe = map(int, descriptors.split(","))
+    memory, pipe = map(int, descriptors.split(","))
+    for descriptor in (memory, pipe):
+        os.set_inheritable(descriptor, False)
     _die_when_closed(pipe)
-    return Heartbeat(heartbeat)
+    os.register_at_fork(after_in_child=partial(_die_when_closed_too, pipe))
+    heartbeat = Heartbeat(memory)
+    os.register_at_fork(after_in_child=heartbeat.detach)
+    return heartbeat
 
 
 def _die_when_closed(pipe: int) -> None:
@@ -101,3 +111,11 @@ def _die_when_closed(pipe: int) -> None:
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _die_when_closed_too(pipe: int) -> None:
+    """Have a forked child die with the pipe's last writer as well, also in a session of its own.
+
+    It opens the pipe anew: what it has inherited sends the signal to its parent alone.
+    """
+    _die_when_closed(os.open(f"/proc/self/fd/{pipe}", os.O_RDONLY | os.O_NONBLOCK))

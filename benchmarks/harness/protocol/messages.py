@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from benchmarks.harness.protocol.case_messages import CaseMistake
+
 # Both sides of a comparison must speak the same version. A worker that does not name one in its
 # hello speaks version 1.
 VERSION = 1
@@ -25,6 +27,8 @@ class StartError(TypedDict):
 
 class ErrorMessage(StartError):
     """An exception inside a request, which the worker survived."""
+
+    case: CaseMistake | None  # the mistake in a case of the user's own; null elsewhere
 
     line: str | None  # one line with file and line number, for a user's own scenario
     cell: str | None  # the strategy or recipe that the worker was at
@@ -46,7 +50,8 @@ class CellEvent(TypedDict):
     """Sent before an answer: the worker has come to this cell, and its time limit begins anew."""
 
     event: Literal["at"]  # the only kind of event
-    cell: str  # strategy or recipe
+    cell: str | None  # strategy or recipe; null where a user's file is imported or built
+    part: NotRequired[str]  # what runs now, where it is no cell: `importing` or `open`
 
 
 class NoArguments(TypedDict):
@@ -102,6 +107,14 @@ class LoadedRequest(TypedDict):
     """The folder of which to list the source files that this process has loaded."""
 
     folder: str  # absolute path of the folder
+
+
+class SwitchChange(TypedDict):
+    """A switch of the process that changes times or numerics, and was switched since the start."""
+
+    switch: str  # name, of the framework or of the process
+    before: bool | int | float | str | None  # value when the worker had started
+    after: bool | int | float | str | None  # value now
 
 
 class CellName(TypedDict):
@@ -220,6 +233,7 @@ class GateRules(TypedDict):
     optimizer: NotRequired[str]  # sgd, adam or adamw; the bound of an update depends on it
     still: NotRequired[list[str]]  # parameters that a step must leave bit-identical
     no_gradient: NotRequired[list[str]]  # parameters that must have no gradient
+    gradients: NotRequired[list[str]]  # parameters that must have one, in cell and reference
 
 
 class PrepareRequest(TypedDict):
@@ -273,6 +287,7 @@ class TimedCells(TypedDict):
 
     samples: dict[str, list[float]]  # cell or `product/index` → seconds per call, in order
     steady: dict[str, bool | None]  # cell → whether its times had no trend left; null: not testable
+    paused: NotRequired[list[float]]  # seconds of each pause for which a block was set aside
 
 
 class WarmRequest(TypedDict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from benchmarks.harness.protocol import messages
+from benchmarks.harness.protocol import case_messages, messages
 
 
 class Operation(NamedTuple):
@@ -31,6 +31,16 @@ OPERATIONS = {
         messages.NoResult,
         "Build a problem, compare it with its spec, load weights and data; later requests use it.",
     ),
+    "open_case": Operation(
+        case_messages.OpenCaseRequest,
+        messages.NoResult,
+        "Build a case of the user's own, and compare it with the one that was examined.",
+    ),
+    "examine_case": Operation(
+        case_messages.ExamineCaseRequest,
+        case_messages.CaseFacts,
+        "Build a case, find out what its losses reach, and write its reference gradients.",
+    ),
     "probe": Operation(
         messages.NoArguments,
         messages.NoResult,
@@ -40,6 +50,11 @@ OPERATIONS = {
         messages.LoadedRequest,
         list[str],
         "List the source files under a folder that modules were loaded from.",
+    ),
+    "switched": Operation(
+        messages.NoArguments,
+        list[messages.SwitchChange],
+        "List what was switched in the process since the worker started, and may change its times.",
     ),
     "close": Operation(
         messages.NoArguments, messages.NoResult, "Drop the open problem and its programs."

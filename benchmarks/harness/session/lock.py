@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -53,9 +54,10 @@ class Lock:
                 "other's times; wait until it has ended, or stop it"
             ) from None
         self._fd = fd
-        os.ftruncate(fd, 0)
         note = {"pid": os.getpid(), "since": utc_now(), "folder": str(Path.cwd())}
-        os.pwrite(fd, json.dumps(note).encode(), 0)
+        with contextlib.suppress(OSError):  # on a full disk the lock holds without its note
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, json.dumps(note).encode(), 0)
 
     def release(self) -> None:
         """Release the lock, if this object holds it."""

@@ -30,6 +30,8 @@ class Measurements:
         # "scenario/variant" → framework → loss → network → value, zero or absent
         self.flows: dict[str, dict[str, Any]] = {}
         self.stopped: dict[str, str] = {}  # name of a group → why it got no further launch
+        # name of a group → seconds of each pause for which a block of its samples was set aside
+        self.paused: dict[str, list[float]] = {}
 
     def restore(self, run: Run, cells: Iterable[Cell]) -> None:
         """Take over the results of a run that is being continued.
@@ -45,6 +47,7 @@ class Measurements:
         self.worker_seconds = run.settings["worker_seconds"]
         self.flows = {name: dict(proven) for name, proven in run.settings["flows"].items()}
         self.stopped = dict(run.settings["stopped"])
+        self.paused = dict(run.settings.get("paused", {}))
 
     def add_time(self, spent: Mapping[str, float], worker_seconds: float) -> None:
         """Add the seconds that a job spent on each activity, and those its workers were busy."""
@@ -70,11 +73,15 @@ class Measurements:
             self.flows.setdefault(problem, {}).update(about["flows"])
         if about["stopped"]:
             self.stopped[" ".join(members[0].group)] = about["stopped"]
+        if about["paused"]:
+            self.paused[" ".join(members[0].group)] = list(about["paused"])
+        notes = about.get("notes")  # none of a group that failed as a whole
         baseline = cells.get(members[0].baseline)
         baseline_flops = baseline["figures"].get("flops") if baseline else None
         for cell in members:
             outcome = cells[cell.strategy]
-            self.records[cell] = recording.record_measurement(cell, outcome, baseline_flops)
+            record = recording.record_measurement(cell, outcome, baseline_flops)
+            self.records[cell] = {**record, "notes": notes} if notes else record
             if outcome["outcome"] == "ok" and outcome["samples"]:
                 series = [np.asarray(launch) for launch in outcome["samples"]]
                 self.samples[sample_key(self.records[cell])] = series
@@ -93,8 +100,9 @@ class Measurements:
         self.records |= {cell: recording.record_failure(cell, outcome, reason) for cell in members}
 
     def forget(self, members: Iterable[Cell]) -> None:
-        """Drop the records and samples of cells."""
+        """Drop the records and samples of cells, and what was noted of their group."""
         for cell in members:
+            self.paused.pop(" ".join(cell.group), None)
             self.records.pop(cell, None)
             self.samples.pop(sample_key(asdict(cell)), None)
 

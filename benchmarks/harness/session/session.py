@@ -112,6 +112,8 @@ class BenchmarkSession:
         """Measure the canaries, then every group that is not measured yet; save now and then."""
         measurements = self.measurements
         groups = resume.unfinished_groups(self.cells, measurements.records, measurements.samples)
+        # a user's file has workers of its own, which end when the next file's start: one by one
+        groups.sort(key=lambda members: str(members[0].spec.file or ""))
         for cell in self.cells:
             reason = cell.unsupported_reason()
             if reason:
@@ -208,6 +210,7 @@ class BenchmarkSession:
                 "worker_seconds": measurements.worker_seconds,
                 "flows": measurements.flows,
                 "stopped": measurements.stopped,
+                "paused": measurements.paused,
                 "alpha": ALPHA,
                 "margins": margins_for(measurements.comparisons()),
             },
@@ -246,6 +249,7 @@ class BenchmarkSession:
         if self.timing and self._complete:
             summary.print_ratios(self._whole_run(), terminal)
         summary.print_failures(self.measurements.records.values(), terminal)
+        summary.print_notes(self.measurements.records.values(), terminal)
         summary.print_canaries(self.settings, terminal)
         checkpoint, measurements = self.checkpoint, self.measurements
         if checkpoint.error:
@@ -256,6 +260,8 @@ class BenchmarkSession:
             wall = time.monotonic() - self._begin
             spent, busy = measurements.spent, measurements.worker_seconds
             terminal.write_line(summary.time_text(spent, busy, wall))
+            for line in summary.pause_lines(measurements.paused):
+                terminal.write_line(line)
             terminal.write_line(f"run saved: {checkpoint.path}")
             terminal.write_line(summary.report_command(checkpoint.path))
         self._print_resuming_command(terminal)

@@ -76,6 +76,21 @@ def time_text(spent: Mapping[str, float], worker_seconds: float, wall: float) ->
     )
 
 
+def pause_lines(paused: Mapping[str, list[float]]) -> Iterator[str]:
+    """Yield one line about the pauses of the machine, if there were any.
+
+    Args:
+        paused: name of a group → seconds of each pause for which a block was set aside.
+    """
+    pauses = [seconds for each in paused.values() for seconds in each]
+    if pauses:
+        blocks = f"{len(pauses)} block{'s' if len(pauses) > 1 else ''} of samples"
+        yield (
+            f"the machine stood still for {sum(pauses):.1f} s in all while cells were timed "
+            f"(suspended, moved or stopped): {blocks} set aside, others taken instead"
+        )
+
+
 def print_ratios(run: Run, terminal: pytest.TerminalReporter) -> None:
     """Print the ratios of a run with their verdicts, and the number of verdicts of each kind.
 
@@ -103,6 +118,12 @@ def print_failures(records: Iterable[Record], terminal: pytest.TerminalReporter)
         terminal.section("what failed")
     for line in failures.failures(failed):
         terminal.write_line(line)
+
+
+def print_notes(records: Iterable[Record], terminal: pytest.TerminalReporter) -> None:
+    """Print each note on the records once, such as what a user's own code has switched."""
+    for note in dict.fromkeys(note for record in records for note in record.get("notes", ())):
+        terminal.write_line(f"note: {note}", yellow=True)
 
 
 def print_canaries(settings: Mapping[str, Any], terminal: pytest.TerminalReporter) -> None:

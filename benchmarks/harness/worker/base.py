@@ -13,6 +13,7 @@ from benchmarks.harness.protocol import messages
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.busy_time import BusyTimer
 from benchmarks.harness.protocol.heartbeat import Heartbeat
+from benchmarks.harness.worker import process_switches
 from benchmarks.scenarios.external import errors, parts
 
 INSTALLED = {"site-packages", "dist-packages"}  # an environment may stand in a repository
@@ -45,6 +46,7 @@ class Base:
         self.problem_spec: messages.ProblemSpec | None = None
         self.inputs: list[str] = []  # names of the data
         self.programs: dict[str, Any] = {}  # prepared cells: name → the framework's `Program`
+        self.switches_at_start: dict[str, Any] = {}  # see `note_switches`
         self.busy_timer = BusyTimer()
         self.working = self.busy_timer.working
 
@@ -101,7 +103,9 @@ class Base:
         """
         self.do_close()
         self.problem_spec = facts
+        self._announce("importing")
         build = parts.find_builder(self.framework, facts["family"], facts["build"])
+        self._announce("open")
         arrays, inputs = read_arrays(weights), read_arrays(data)
         opened = self.session.open(build, facts, inputs)
         parts.check_fit(
@@ -149,10 +153,31 @@ class Base:
         own = [file for file in files if not INSTALLED & set(file.parts)]
         return sorted(str(file) for file in own if file.is_relative_to(folder))
 
+    def note_switches(self) -> None:
+        """Note the switches of the process and its framework, before a user's code is imported."""
+        self.switches_at_start = self._switches()
+
+    def do_switched(self) -> list[messages.SwitchChange]:
+        """List the switches that differ from those noted at the start.
+
+        By these a user's code changes how fast or how exactly its own process computes.
+        """
+        changed = process_switches.changed(self.switches_at_start, self._switches())
+        return [{"switch": name, "before": one, "after": two} for name, one, two in changed]
+
+    def _switches(self) -> dict[str, Any]:
+        """Return the name of every switch of the framework and of the process, and its value."""
+        return {**self.session.switches(), **process_switches.read()}
+
     def do_close(self) -> messages.NoResult:
         """Drop the open problem and its programs, so that their memory is freed."""
         self.problem, self.programs = None, {}
         return {}
+
+    def _announce(self, part: str) -> None:
+        """Tell the parent which part of a user's own code runs now: each has the whole limit."""
+        if self._user_file:
+            self.send({"event": "at", "cell": None, "part": part})
 
     def _program(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
         """Return the framework's `Program` of a strategy or recipe of the open problem.
@@ -196,6 +221,7 @@ class Base:
         """
         return {
             "line": errors.format_error(error, self._user_file) if self._user_file else None,
+            "case": None,
             "cell": self.heartbeat.cell,
             "type": type(error).__name__,
             "message": str(error),

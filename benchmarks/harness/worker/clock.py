@@ -2,24 +2,28 @@
 
 A sample is the mean of a batch of calls that lasts at least a millisecond. For the phase
 ``backward`` the graph of each call is built first, outside the clock.
+
+The functions of the modules ``time`` and ``gc`` are bound by their own names, when this module is
+imported: a user's code, which is imported later, may put others into these modules.
 """
 
 from __future__ import annotations
 
-import gc
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from gc import collect, disable, enable, isenabled
+from time import perf_counter, process_time
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from benchmarks.harness.worker import trend
+from benchmarks.harness.worker import pauses, trend
 
 BATCH_SECONDS = 1e-3  # a sample lasts at least so long
 RESIDUAL_LIMIT = 256 * 2**20  # bytes of graphs that may be built before the clock starts
 WARM_CALLS, WARM_SECONDS = 3, 0.05  # a look for a trend takes at least these
+ATTEMPTS = 3  # times `least` blocks, at most, until so many are without a pause
 WARM_LIMIT = 0.5  # seconds after which a cell is timed although its times still have a trend
 
 
@@ -79,11 +83,11 @@ def batch_times(program: Timed, calls: int) -> tuple[float, float]:
     """
     carries = [program.prepare() for _ in range(calls)]
     carries.reverse()  # popped as they are used, so that a used graph is freed
-    run, wait, now = program.run, program.wait, time.perf_counter
-    used, start = time.process_time(), now()
+    run, wait, now = program.run, program.wait, perf_counter
+    used, start = process_time(), now()
     for _ in range(calls):
         wait(run(carries.pop()))
-    return (now() - start) / calls, (time.process_time() - used) / calls
+    return (now() - start) / calls, (process_time() - used) / calls
 
 
 def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[float]]:
@@ -91,23 +95,28 @@ def turn(program: Timed, calls: int, seconds: float) -> tuple[list[float], list[
 
     Returns:
         Wall seconds and CPU seconds per call of each sample. CPU seconds are those of all threads
-        of this process; they leave out the time that other processes had the CPU.
+        of this process; they leave out the time that other processes had the CPU. Samples in
+        which the machine stood still are left out.
     """
     wall: list[float] = []
     cpu: list[float] = []
     # No collection before, unlike `collector_off`: turns are short and many.
-    was_on, start = gc.isenabled(), time.perf_counter()
-    gc.disable()
+    was_on, start = isenabled(), perf_counter()
+    disable()
     try:
-        while not wall or time.perf_counter() - start < seconds:
+        while not wall or perf_counter() - start < seconds:
             program.reset()
             wall_seconds, cpu_seconds = batch_times(program, calls)
             wall.append(wall_seconds)
             cpu.append(cpu_seconds)
     finally:
         if was_on:
-            gc.enable()
-    return wall, cpu
+            enable()
+    touched = pauses.among([calls * one for one in wall])
+    return (
+        [one for i, one in enumerate(wall) if i not in touched],
+        [one for i, one in enumerate(cpu) if i not in touched],
+    )
 
 
 def guarded(program: Guarded) -> float:
@@ -116,19 +125,25 @@ def guarded(program: Guarded) -> float:
     Raises:
         Unfinished: if work of the call goes on after the clock has stopped.
     """
-    holding = _ResultHolder(program)  # by a name: it must live until `finished` has been asked
+    holding = ResultHolder(program)  # by a name: it must live until `finished` has been asked
     seconds = batch(holding, 1)
     if not program.finished():
         raise Unfinished(seconds)
     return seconds
 
 
-class _ResultHolder:
-    """Keep a program's last result alive: JAX cannot say of a freed array whether it was ready."""
+class ResultHolder:
+    """Keep a program's last result alive: JAX cannot say of a freed array whether it was ready.
 
-    def __init__(self, program: Timed) -> None:
-        self.program, self.result = program, None
+    Attributes:
+        result: what the last call returned, by which the gate knows what was timed.
+    """
+
+    def __init__(self, program: Guarded) -> None:
+        self.program = program
+        self.result: Any = None
         self.prepare, self.wait, self.reset = program.prepare, program.wait, program.reset
+        self.finished = program.finished
 
     def run(self, carry: Any) -> Any:
         """Run the program and keep its result."""
@@ -140,12 +155,15 @@ def warm_up(program: Timed) -> Warm:
     """Call a program until its times have no trend for 50 ms, for half a second at most.
 
     Each test for a trend is of new calls: to test the same ones again and again would sooner or
-    later find no trend by chance.
+    later find no trend by chance. Calls among which the machine stood still are made once more.
     """
     program.reset()
-    spent = 0.0
+    spent, paused = 0.0, False
     while True:
         times = _window(program)
+        if pauses.among(times[1:]) and not paused:  # the first call may be slow by itself
+            paused = True
+            continue
         spent += sum(times)
         is_steady = trend.is_steady(times)
         if is_steady is not False or spent + sum(times) > WARM_LIMIT:
@@ -191,34 +209,47 @@ def interleave(
     seconds: float,
     least: int,
     rng: np.random.Generator,
+    paused: list[float] | None = None,
 ) -> dict[str, list[float]]:
     """Take blocks of one sample of each cell, in random order inside the block.
+
+    A block in which the machine stood still is set aside whole, and another one taken for it.
 
     Args:
         timed: cell → a function that takes one sample and returns its seconds per call.
         seconds: after which no further block begins.
         least: blocks to take in any case.
         rng: source of the order.
+        paused: a list to which the seconds of the pause in each block that was set aside are added.
 
     Returns:
         The samples of each cell in the order taken, equally many of each.
     """
     samples: dict[str, list[float]] = {name: [] for name in timed}
-    names, blocks, start = list(timed), 0, time.perf_counter()
+    elapsed: dict[str, list[float]] = {name: [] for name in timed}
+    names, blocks, start = list(timed), 0, perf_counter()
+    wanted, touched = least, dict[int, float]()
     with collector_off():
-        while blocks < least or time.perf_counter() - start < seconds:
+        while blocks < wanted or perf_counter() - start < seconds:
             for i in rng.permutation(len(names)):
+                begin = pauses.now()
                 samples[names[i]].append(timed[names[i]]())
+                elapsed[names[i]].append(pauses.now() - begin)
             blocks += 1
-    return samples
+            if blocks >= wanted:
+                touched = pauses.of_blocks(elapsed)
+                wanted = min(least + len(touched), ATTEMPTS * least)
+    if paused is not None:
+        paused += touched.values()
+    return {n: [s for i, s in enumerate(own) if i not in touched] for n, own in samples.items()}
 
 
 @contextmanager
 def collector_off() -> Iterator[None]:
     """Collect garbage now, and not again until the block of code ends."""
-    gc.collect()
-    gc.disable()
+    collect()
+    disable()
     try:
         yield
     finally:
-        gc.enable()
+        enable()

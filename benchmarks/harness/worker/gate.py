@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -60,13 +60,57 @@ def judge(program: Any, true: Arrays, rules: GateRules) -> GateVerdict:
         gradient.
     """
     gradients, is_step = program.gradients(), rules["phase"] == "step"
-    problem, error = None, None
+    problem, error = _incomplete(true, rules), None
+    if problem:
+        return {"equivalence": problem, "gradient_error": None}
     # plain SGD keeps no gradients after a step: there the update alone is compared
     if gradients or not is_step:
         problem, error = _check_gradients(gradients, true, rules)
     if is_step:
         problem = problem or _wrong_update(program.updates(), true, rules)
     return {"equivalence": problem or "pass", "gradient_error": error}
+
+
+def unreturned(returned: Iterable[str], rules: GateRules) -> str | None:
+    """Return a sentence about the gradients that a timed call lacks, or has too many of, or None.
+
+    What is timed must return what is checked: a call that returns fewer gradients computes fewer,
+    whatever a program's `gradients` comes up with afterwards. A step may return more, as its
+    optimizer holds parameters that keep still.
+
+    Args:
+        returned: the parameters whose gradient (JAX, of a step: whose update) the call returned.
+        rules: those of the cell; without ``gradients`` there is nothing to compare with.
+    """
+    if "gradients" not in rules:
+        return None
+    demanded, there = set(rules["gradients"]), set(returned)
+    lacking, extra = sorted(demanded - there), sorted(there - demanded)
+    if lacking:
+        return f"the timed call returned no gradient for {', '.join(lacking)}"
+    if extra and rules["phase"] != "step":
+        return f"the timed call returned a gradient for {', '.join(extra)}, which has none"
+    return None
+
+
+def first_problem(equivalence: str, unreturned: str | None) -> str:
+    """Return what is wrong with the gradients, else with what was returned, else "pass"."""
+    return unreturned if unreturned and equivalence == "pass" else equivalence
+
+
+def _incomplete(true: Arrays, rules: GateRules) -> str | None:
+    """Return a sentence about what the reference lacks, or None: it could not judge a cell then.
+
+    Args:
+        true: the reference's arrays.
+        rules: ``gradients`` are those that the cell must have; there are none in a canary's rules.
+    """
+    parts = ("gradient", "updated", "start") if rules["phase"] == "step" else ("gradient",)
+    for part in parts:
+        lacking = sorted(set(rules.get("gradients", ())) - set(select_prefix(true, part)))
+        if lacking:
+            return f"the float64 reference has no {part} of {', '.join(lacking)}"
+    return None
 
 
 def _check_gradients(

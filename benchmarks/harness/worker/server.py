@@ -12,20 +12,20 @@ import argparse
 import gc
 import importlib
 import json
-import os
-import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
 from benchmarks.harness.protocol import heartbeat, memory_limit, messages
+from benchmarks.harness.worker import descriptors
 from benchmarks.harness.worker.canaries import Canaries
 from benchmarks.harness.worker.checks import Checks
 from benchmarks.harness.worker.memory import Memory
+from benchmarks.harness.worker.own_code import OwnCode
 
 Send = Callable[[messages.Answer | messages.CellEvent], None]
 
 
-class Worker(Checks, Canaries, Memory):
+class Worker(OwnCode, Checks, Canaries, Memory):
     """Carry out every operation of `operations.OPERATIONS`."""
 
 
@@ -37,7 +37,9 @@ def main(kind: type[Worker] = Worker) -> None:
     """
     options = _parse_arguments()
     link = heartbeat.connect_to_parent()
-    send = _open_answers()
+    requests, answers = descriptors.take_requests(), descriptors.take_answers()
+    descriptors.keep_from_forks(requests, answers)
+    send = _sender(answers)
     try:
         session = _open_session(options)
     except Exception as error:
@@ -47,8 +49,9 @@ def main(kind: type[Worker] = Worker) -> None:
     gc.freeze()  # the framework's own objects live on: walking them before each group costs 0.1 s
     memory_limit.apply_limit()
     worker = kind(options.framework, session, link, send)
+    worker.note_switches()
     send({"ok": True, "result": worker.do_hello()})
-    serve(worker, sys.stdin, send)
+    serve(worker, requests, send)
 
 
 def serve(worker: Worker, requests: TextIO, send: Send) -> None:
@@ -67,13 +70,8 @@ def _parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _open_answers() -> Send:
-    """Return a function that writes a message to stdout, where nothing else is written any more.
-
-    From here on whatever a library prints on stdout goes to stderr, apart from the answers.
-    """
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
+def _sender(answers: TextIO) -> Send:
+    """Return a function that writes a message to the stream of answers."""
 
     def send(message: messages.Answer | messages.CellEvent) -> None:
         answers.write(json.dumps(message) + "\n")

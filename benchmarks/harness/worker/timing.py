@@ -73,14 +73,17 @@ class Timing(Base):
         with self.working():
             program = self.programs[name] = self._program(kind, strategy_of(name), phase, mode)
             program.reset()
-            first_call = clock.guarded(program)
+            call = clock.ResultHolder(program)
+            first_call = clock.guarded(call)
+        # asked before the gradients are, so that nothing that computes them can add to it
+        unreturned = gate.unreturned(program.returned(call.result), rules)
         verdict = gate.judge(program, true, rules)
         program.reset()
         return {
             "first_call_seconds": first_call,
             "trace_seconds": program.trace_seconds,
             "compile_seconds": program.compile_seconds,
-            "equivalence": verdict["equivalence"],
+            "equivalence": gate.first_problem(verdict["equivalence"], unreturned),
             "gradient_error": verdict["gradient_error"],
         }
 
@@ -114,7 +117,8 @@ class Timing(Base):
 
         Returns:
             ``samples``, cell or product → seconds per call in the order taken; and ``steady``, cell
-            → whether its times had no trend left after warming up.
+            → whether its times had no trend left after warming up; and ``paused``, the seconds for
+            which the machine stood still in each block that was set aside.
 
         Raises:
             Recompiled: if a cell was compiled again while it was timed.
@@ -130,9 +134,10 @@ class Timing(Base):
             if products:
                 timed |= self._product_samplers(products)
             rng = np.random.default_rng(seed)
-            samples = clock.interleave(timed, seconds=seconds, least=least, rng=rng)
+            paused: list[float] = []
+            samples = clock.interleave(timed, seconds=seconds, least=least, rng=rng, paused=paused)
             self._demand_no_recompilation(graphs)
-            return {"samples": samples, "steady": steady}
+            return {"samples": samples, "steady": steady, "paused": paused}
 
     def do_warm(self, calls: dict[str, int | None]) -> dict[str, int]:
         """Warm up prepared cells, and return cell → the number of calls that make up one sample.

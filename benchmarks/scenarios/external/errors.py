@@ -9,7 +9,18 @@ LONGEST = 400  # letters of a message: that of a traced JAX function can fill a 
 
 
 class SpecError(ValueError):
-    """Report a spec that cannot be used, in one line that names the file and the mistake."""
+    """Report a spec that cannot be used, in one line that names the file and the mistake.
+
+    ``outcome`` is that of the cells that need it.
+    """
+
+    outcome = "crashed"
+
+
+class SpecTimeout(SpecError):
+    """Report a spec whose own code took longer than the time limit."""
+
+    outcome = "timeout"
 
 
 class PartError(ValueError):
@@ -20,6 +31,10 @@ class UnsupportedPart(PartError):
     """Report a part that cannot be checked or compared by its nature, such as a random one."""
 
 
+class NoTerminal(RuntimeError):
+    """Report a call that waits for a person, where no terminal is; the message says what to do."""
+
+
 def format_error(error: BaseException, file: Path) -> str:
     """Return the error as one line, such as ``net_torch.py:12: RuntimeError: …``.
 
@@ -27,8 +42,22 @@ def format_error(error: BaseException, file: Path) -> str:
     """
     if isinstance(error, PartError):
         return str(error)
-    place = _place(error, file)
-    return f"{place or file.name}: {type(error).__name__}: {one_line(error)}"
+    return f"{_place(error, file) or file.name}: {_said(error)}"
+
+
+def _said(error: BaseException) -> str:
+    """Return the type and the message of an error, in one line.
+
+    A debugger that finds no terminal quits with an error that says nothing.
+    """
+    if type(error).__name__ == "BdbQuit":
+        return "pdb needs a terminal: remove its set_trace()"
+    return one_line(error) if isinstance(error, NoTerminal) else _typed(error)
+
+
+def _typed(error: BaseException) -> str:
+    """Return the name of an error's type and its message."""
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 def comes_from(error: BaseException, file: Path) -> bool:

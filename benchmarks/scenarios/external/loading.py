@@ -11,24 +11,29 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, Scenario
-from benchmarks.scenarios.external import errors, files, frozen, validation
-from benchmarks.scenarios.external.errors import SpecError
+from benchmarks.scenarios.external import errors, files, frozen, kept_state, validation
+from benchmarks.scenarios.external.errors import SpecError, SpecTimeout
+from benchmarks.scenarios.external.time_limit import Late, call_within
 from benchmarks.scenarios.spec import part_of
 
 OPTION = "--scenario-path"
 FORBIDDEN = ("torch", "jax", "jaxlib", "flax", "optax")
 
 
-def load(paths: Iterable[str | Path]) -> list[Scenario]:
+def load(paths: Iterable[str | Path], limit: float | None = None) -> list[Scenario]:
     """Load spec files, or every spec in a folder, into `CATALOGUE` and return their scenarios.
 
     A file that was loaded before is not loaded again. Raises `SpecError` with one line that names
     the file and the mistake; the catalogue is then unchanged.
+
+    Args:
+        paths: of spec files, or of folders of them.
+        limit: seconds that reading each spec may take; None: no limit.
     """
     files_to_load = dict.fromkeys(file for path in paths for file in _spec_files(path))
     added: dict[str, Scenario] = {}
     for file in files_to_load:
-        for scenario in _loaded_before(file) or _read(file):
+        for scenario in _loaded_before(file) or _read_within(limit, file):
             _refuse_taken_name(scenario, file, added)
             added[scenario.name] = scenario
     CATALOGUE.update(added)
@@ -78,6 +83,16 @@ def _loaded_before(file: Path) -> list[Scenario]:
     return [scenario for scenario in CATALOGUE.values() if scenario.file == file]
 
 
+def _read_within(limit: float | None, file: Path) -> list[Scenario]:
+    """Read a file within a time limit, see `_read`; raises `SpecTimeout` if that takes longer."""
+    try:
+        return call_within(limit, _read, file)
+    except Late:
+        raise SpecTimeout(
+            f"{file.name}: importing and validating it took longer than {limit:g} s (--cell-limit)"
+        ) from None
+
+
 def _read(file: Path) -> list[Scenario]:
     """Run the file and return its scenarios; raises `SpecError` for the first mistake in it."""
     scenarios = _listed(file)
@@ -114,7 +129,14 @@ def _checked(scenario: Any, file: Path) -> Scenario:
     if not isinstance(scenario, Scenario):
         kind = type(scenario).__name__
         raise SpecError(f"{file.name}: SCENARIOS holds a {kind}, should hold Scenario only")
-    complete = replace(scenario, file=file, family=file.stem)
+    complete = replace(
+        scenario,
+        file=file,
+        family=file.stem,
+        parameters=kept_state.kept(scenario.parameters),
+        data=kept_state.kept(scenario.data),
+        buffers=scenario.buffers and kept_state.kept(scenario.buffers),
+    )
     mistake = validation.first_mistake(complete)
     if mistake:
         raise SpecError(f"{file.name}: {scenario.name}: {mistake}")
@@ -126,7 +148,7 @@ def _execute(file: Path) -> ModuleType:
 
     An exception of its code becomes a `SpecError` that names the line.
     """
-    with _without_frameworks():
+    with _without_frameworks(), kept_state.unchanged():
         try:
             return files.import_file(file)
         except (Exception, SystemExit) as error:
@@ -157,11 +179,14 @@ class _FrameworkBlocker:
 def _without_frameworks() -> Iterator[None]:
     """Make imports of a framework fail with an explanation while a spec runs.
 
-    The controlling process reads specs and must not load a framework itself.
+    The controlling process reads specs and must not load a framework itself. One that something
+    else has loaded already is hidden meanwhile.
     """
     blocker: Any = _FrameworkBlocker()
+    hidden = {name: sys.modules.pop(name) for name in FORBIDDEN if name in sys.modules}
     sys.meta_path.insert(0, blocker)
     try:
         yield
     finally:
         sys.meta_path.remove(blocker)
+        sys.modules.update(hidden)

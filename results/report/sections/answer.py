@@ -121,7 +121,9 @@ def _about(machine: Machine) -> str:
     cores = f"{about['cores']} cores" if about.get("cores") is not None else ""
     versions = ", ".join(f"{name} {about[name]}" for name in _VERSIONS if about.get(name))
     parts = [about.get("cpu") or "unknown processor", cores, about.get("gpu"), versions]
-    return ", ".join(str(part) for part in parts if part) + f". Measured {newest.started[:10]}."
+    return ", ".join(str(part) for part in parts if part) + (
+        f". Measured {newest.started[:10]}, each network at its largest size."
+    )
 
 
 def _questions(found: Sequence[TopicAnswer], domain: tuple[float, float]) -> list[Question]:
@@ -171,9 +173,16 @@ def facts(machine: Machine) -> list[Fact]:
         _gradients(machine.records),
         _comparisons(machine.records),
         _canaries(machine),
-        Fact(f"{len(machine.runs)}", f"run{'s' * (len(machine.runs) > 1)} on one machine"),
+        Fact(f"{len(machine.runs)}", _runs(machine), section="conditions"),
         Fact("pytest benchmarks --benchmark-only", "measures it again", "code"),
     ]
+
+
+def _runs(machine: Machine) -> str:
+    """Return what the number of runs counts, and how many cells have no time."""
+    absent = sum(record["outcome"] != "ok" for record in machine.records)
+    lacking = f"; {absent} cells have no time: why" if absent else ""
+    return f"run{'s' * (len(machine.runs) > 1)} on one machine{lacking}"
 
 
 def _gradients(records: Sequence[AnyRecord]) -> Fact:
@@ -181,7 +190,7 @@ def _gradients(records: Sequence[AnyRecord]) -> Fact:
     outcomes = Counter(record["outcome"] for record in records)
     right, wrong = outcomes["ok"], outcomes["wrong_gradients"]
     about = "timed cells have right gradients"
-    return Fact(f"{right} of {right + wrong}", about, "bad" if wrong else "good")
+    return Fact(f"{right} of {right + wrong}", about, "bad" if wrong else "good", "gradients")
 
 
 def _comparisons(records: Sequence[AnyRecord]) -> Fact:
@@ -189,7 +198,8 @@ def _comparisons(records: Sequence[AnyRecord]) -> Fact:
     verdicts: Mapping[str, int] = Counter(r["verdict"] for r in records if r["verdict"])
     total = sum(verdicts.values())
     decided = total - verdicts.get(INCONCLUSIVE, 0)
-    return Fact(f"{decided} of {total}", "comparisons are decided")
+    about = "comparisons are decided: faster, slower or equal"
+    return Fact(f"{decided} of {total}", about, section="cells")
 
 
 def _canaries(machine: Machine) -> Fact:
@@ -197,6 +207,6 @@ def _canaries(machine: Machine) -> Fact:
     failed = sum(bool(canary_status.failed(run.settings)) for run in machine.runs)
     took = sum(canary_status.summary(run.settings) is not None for run in machine.runs)
     if failed:
-        return Fact(f"{failed} of {took}", "runs misread work of known length", "bad")
+        return Fact(f"{failed} of {took}", "runs misread work of known length", "bad", "belief")
     about = "runs read work of known length right"
-    return Fact(f"{took} of {len(machine.runs)}", about, "good" if took else "")
+    return Fact(f"{took} of {len(machine.runs)}", about, "good" if took else "", "belief")

@@ -10,10 +10,15 @@ from results.grouping import group_by
 from results.records.record import AnyRecord
 from results.report.collection import Machine
 from results.report.model import Case, Cases, Cell, Code, Paragraph, Row, Table
-from results.report.questions import TOPICS, TopicAnswer, answers_at, topic_of
+from results.report.questions import SERIES, TOPICS, TopicAnswer, answers_at, topic_of
 from results.report.record_cells import network_name
 from results.report.snippets import short_name, snippet
 from results.report.vocabulary import FRAMEWORK_NAMES, USUAL_MODES, size_rank
+
+MASKED = (
+    " optax.masked alone does not freeze: what it leaves out gets its raw gradient as its update. "
+    "The way timed here adds set_to_zero for the frozen part, which does."
+)
 
 
 def cases(machine: Machine) -> Cases | None:
@@ -47,6 +52,7 @@ def _case(size: str, one: TopicAnswer, records: Sequence[AnyRecord]) -> Case:
         _about(one, _of_topic(one, records)),
         snippet(one.framework, best.strategy) if best else "",
         _table(one, size),
+        next((way.records[-1]["rerun"] for way in one.ways if way.records), "") or "",
     )
 
 
@@ -76,7 +82,8 @@ def _about(one: TopicAnswer, records: Sequence[AnyRecord]) -> Paragraph:
     if best is None:
         return [f"No way can be recommended: none has an interval to compare with.{run} {checked}"]
     front = f", among the fastest in {best.front} of {best.groups} networks.{run} {checked}"
-    return ["Write ", Code(short_name(best.strategy)), front]
+    masked = MASKED if one.framework == "jax" and one.topic != SERIES else ""
+    return ["Write ", Code(short_name(best.strategy)), front + masked]
 
 
 def _table(one: TopicAnswer, size: str) -> Table:

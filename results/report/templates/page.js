@@ -37,6 +37,9 @@
         shown += !one.hidden;
       }
       none.hidden = shown > 0;
+      const others = by.filter((s) => caseField(s) !== "size");
+      const same = cases.filter((one) => others.every((s) => one.getAttribute(`data-choice-${caseField(s)}`) === s.value));
+      none.querySelector("span").textContent = same.map((one) => one.getAttribute("data-choice-size")).join(", ") || "no size";
     }
   };
   const wanted = () => Object.fromEntries(selects.map((s) => [s.dataset.filter, s.value]));

@@ -33,6 +33,9 @@ class Session:
     def describe(self) -> dict[str, Any]:
         return {"fake": "1.0"}
 
+    def switches(self) -> dict[str, Any]:
+        return {"the fake's mode": os.environ.get("FAKE_MODE")}
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, MemoryError)
 
@@ -50,7 +53,8 @@ class Session:
         return str(error) if isinstance(error, NotImplementedError) else None
 
     def open(self, build: Any, facts: Any, data: Any) -> OpenProblem:
-        return OpenProblem(self.dtype, build(**facts["arguments"]), data, facts["flow"])
+        build(**facts["arguments"])  # a user's part is a list of stages, which the fake has none of
+        return OpenProblem(self.dtype, facts["arguments"]["width"], data, facts["flow"])
 
 
 def later_launch() -> bool:
@@ -75,6 +79,15 @@ class OpenProblem:
 
     def input_dtypes(self) -> dict[str, str]:
         return {name: str(array.dtype) for name, array in self.data.items()}
+
+    def loss_shapes(self) -> dict[str, list[int]]:
+        return {name: [] for name in self.loss_names}
+
+    def random_part(self) -> None:
+        """Return None: every call gives the same."""
+
+    def losses(self) -> dict[str, float]:
+        return dict.fromkeys(self.loss_names, 1.0)
 
     def load(self, weights: Any) -> None:
         self.weights = {n: a.astype(self.dtype) for n, a in weights.items()}
@@ -244,6 +257,10 @@ class Program:
 
     def release(self) -> None:
         self.result = {}
+
+    def returned(self, result: None) -> list[str]:
+        """Return the names of what `run` computed; ``sparing`` returns one, and computes all."""
+        return list(self.result)[:1] if self.strategy == "sparing" else list(self.result)
 
     def gradients(self) -> dict[str, Any]:
         if self.strategy == "slow_to_read":

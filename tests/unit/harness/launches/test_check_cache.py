@@ -134,7 +134,7 @@ def test_only_jax_keeps_its_programs_from_run_to_run(
         caches[framework] = options["cache"]
         return SimpleNamespace(close=lambda: None)
 
-    monkeypatch.setattr(check_workers, "Launch", launch)
+    monkeypatch.setattr(check_workers, "CheckLaunch", launch)
     monkeypatch.setattr(environment, "installed", lambda _: "1.0")
     workers = CheckWorkers()
     for framework in ("torch", "jax"):

@@ -16,5 +16,8 @@ def test_alias_of_a_recipe_is_held_to_what_the_recipe_is() -> None:
     files.close()
     for name, copy in zip(names, aliases, strict=True):
         assert rules[copy] == rules[name]
-    assert rules["unfrozen@again"] == {"still": [], "no_gradient": []}
+    reached = list(files.problem_spec["reach"]["loss"])
+    assert rules["unfrozen@again"] == {"still": [], "no_gradient": [], "gradients": reached}
+    trained = [name for name in reached if name not in files.problem_spec["frozen"]]
+    assert rules["requires_grad_false"]["gradients"] == trained
     assert rules["requires_grad_false"]["still"] == files.problem_spec["frozen"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import time
 import weakref
 from functools import partial
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.harness.protocol import busy_time
+from benchmarks.harness.protocol.heartbeat import Heartbeat
 from benchmarks.harness.worker import clock
 from tests.helpers.fake_clock import FakeClock
 
@@ -58,7 +61,7 @@ def test_warm_up_calls_at_least_three_times_and_fifty_milliseconds(
     monkeypatch: pytest.MonkeyPatch, seconds: float, calls: int
 ) -> None:
     fake = FakeClock(run=seconds)
-    monkeypatch.setattr(clock, "time", fake)
+    fake.replace_clock(monkeypatch)
     clock.warm_up(fake)
     assert fake.log[0] == "reset"
     assert fake.log.count("run") == calls
@@ -102,7 +105,7 @@ def test_blocks_go_on_until_the_time_is_up(
     monkeypatch: pytest.MonkeyPatch, seconds: float, blocks: int
 ) -> None:
     fake = FakeClock(run=2.0**-9)
-    monkeypatch.setattr(clock, "time", fake)
+    fake.replace_clock(monkeypatch)
     timed = {"a": partial(clock.batch, fake, 1)}
     samples = clock.interleave(timed, seconds=seconds, least=1, rng=np.random.default_rng(0))
     assert samples["a"] == [2.0**-9] * blocks
@@ -113,14 +116,42 @@ def test_sample_is_running_and_waiting_a_call_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
     fake = FakeClock(prepare=100.0, run=1.0, wait=0.5, reset=1000.0)
-    monkeypatch.setattr(clock, "time", fake)
+    fake.replace_clock(monkeypatch)
     assert clock.batch(fake, calls) == 1.5
+
+
+class Uneven(FakeClock):
+    """A program whose calls take one and three milliseconds in turn."""
+
+    def run(self, carry: None) -> None:
+        self.parts["run"] = 4e-3 - self.parts["run"]
+        super().run(carry)
+
+
+@pytest.mark.parametrize("first", [1e-3, 3e-3])
+@pytest.mark.parametrize("calls", [2, 8])
+def test_sample_is_the_mean_of_its_calls_and_not_one_of_them(
+    monkeypatch: pytest.MonkeyPatch, first: float, calls: int
+) -> None:
+    fake = Uneven(run=4e-3 - first)
+    fake.replace_clock(monkeypatch)
+    wall, cpu = clock.turn(fake, calls, 0.05)
+    assert clock.batch(fake, calls) == pytest.approx(2e-3)
+    assert [*wall, *cpu] == pytest.approx([2e-3] * 2 * len(wall))
+
+
+def test_uneven_sleeps_read_their_mean() -> None:
+    """Sleeps of one and three milliseconds, by the real clock; a busy machine makes some longer."""
+    sleeper, naps = Sleeper(), itertools.cycle((0.001, 0.003))
+    sleeper.wait = lambda result: time.sleep(next(naps))  # type: ignore[method-assign]
+    sleeper.prepare = lambda: 0  # type: ignore[method-assign]
+    assert min(clock.batch(sleeper, 2) for _ in range(20)) == pytest.approx(0.002, rel=0.25)
 
 
 def test_warm_up_tells_the_last_call_and_not_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first call compiles, or reads its code from the disk: batches would be too small."""
     fake = FakeClock(run=0.02, first=5.0)
-    monkeypatch.setattr(clock, "time", fake)
+    fake.replace_clock(monkeypatch)
     assert clock.warm_up(fake).seconds == pytest.approx(0.02)
 
 
@@ -192,3 +223,25 @@ def test_a_turn_takes_wall_and_cpu_time_apart() -> None:
     assert max(cpu) < 0.002
     wall, cpu = clock.turn(Spinner(), 2, 0.05)
     assert min(cpu) == pytest.approx(0.004, rel=0.1)
+
+
+def test_functions_that_a_user_s_code_replaces_later_are_not_the_clock_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The clock has bound its own when it was imported, and so has the heartbeat."""
+    for name in ("perf_counter", "perf_counter_ns", "process_time", "monotonic", "time"):
+        monkeypatch.setattr(time, name, lambda: 0.0)
+    for name in ("collect", "disable", "enable", "isenabled"):
+        monkeypatch.setattr(gc, name, lambda: None)
+    heartbeat, timer = Heartbeat(), busy_time.BusyTimer()
+    with timer.working():
+        samples = clock.interleave(
+            {"a": partial(clock.batch, Sleeper(), 1)},
+            seconds=0.0,
+            least=1,
+            rng=np.random.default_rng(0),
+        )
+        heartbeat.set_cell("a")
+    assert samples["a"][0] >= 0.004
+    assert heartbeat.since > 0.0
+    assert busy_time.seconds(timer.take_spans()) > 0.0

@@ -119,6 +119,46 @@ def test_exact_zero_may_be_rounding_only_where_it_comes_back_from_a_moment() -> 
     assert verdict.startswith("net2.w: relative difference inf")
 
 
+# What the timed call returned, and what the reference holds
+
+
+@pytest.mark.parametrize(
+    ("phase", "returned", "problem"),
+    [
+        ("gradient", ["net1.w", "net2.w"], None),
+        ("gradient", ["net2.w"], "the timed call returned no gradient for net1.w"),
+        ("gradient", [], "the timed call returned no gradient for net1.w, net2.w"),
+        ("backward", ["net1.w", "net2.w", "net3.w"], "a gradient for net3.w, which has none"),
+        ("step", ["net1.w", "net2.w", "net3.w"], None),  # its optimizer holds what keeps still
+        ("step", ["net1.w"], "the timed call returned no gradient for net2.w"),
+    ],
+)
+def test_timed_call_must_return_what_is_checked(
+    phase: str, returned: list[str], problem: str | None
+) -> None:
+    verdict = gate.unreturned(returned, rules(phase=phase, gradients=["net1.w", "net2.w"]))
+    assert verdict == problem or (problem and problem in str(verdict))
+
+
+def test_wrong_gradient_is_told_before_one_that_was_not_returned() -> None:
+    assert gate.first_problem("pass", None) == "pass"
+    assert gate.first_problem("pass", "no gradient for w") == "no gradient for w"
+    assert gate.first_problem("w: not finite", "no gradient for x") == "w: not finite"
+
+
+@pytest.mark.parametrize("part", ["gradient", "updated", "start"])
+def test_reference_that_lacks_a_parameter_judges_no_cell(part: str) -> None:
+    whole = FinishedProgram({"net2.w": 1.0}, {"net1.w": 10.0, "net2.w": 9.0})
+    lacking = {name: array for name, array in TRUE.items() if name != f"{part}/net2.w"}
+    demanding = rules(gradients=["net2.w"])
+    assert gate.judge(whole, TRUE, demanding)["equivalence"] == "pass"
+    # a program that lacks the same must not agree with it either
+    for program in (whole, FinishedProgram({}, {"net1.w": 10.0})):
+        verdict = gate.judge(program, lacking, demanding)
+        assert verdict["equivalence"] == f"the float64 reference has no {part} of net2.w"
+        assert verdict["gradient_error"] is None
+
+
 @pytest.mark.parametrize(
     ("dtype", "moved", "passes"),
     [

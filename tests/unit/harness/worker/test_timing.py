@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.protocol.heartbeat import Heartbeat
-from benchmarks.harness.worker import clock
 from benchmarks.harness.worker.server import Worker
 from tests.helpers.fake_clock import FakeClock
 
@@ -49,7 +48,7 @@ class Product:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     fake = FakeClock()
-    monkeypatch.setattr(clock, "time", fake)
+    fake.replace_clock(monkeypatch)
     return fake
 
 

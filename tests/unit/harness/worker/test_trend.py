@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +48,7 @@ class Scripted:
     def __init__(self, seconds: Callable[[float], float], monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds, self.now, self.times = seconds, 0.0, []  # type: Any, float, list[float]
         self.jitter = np.random.default_rng(1)
-        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(clock, "perf_counter", lambda: self.now)
 
     def prepare(self) -> None: ...
 

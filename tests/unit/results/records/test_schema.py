@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from results.records.record import ESTIMATE_KEYS, RECORD_KEYS
+from results.records.record import ESTIMATE_KEYS, OPTIONAL_KEYS, RECORD_KEYS
 from results.records.schema import Estimate, Record, RunFile
 from results.records.validation import RUN_RULES
 from results.regression.document import new_design, new_document
@@ -10,7 +10,7 @@ from results.regression.schema import ComparedCell, DesignSettings, Document
 
 
 def test_types_of_a_run_have_the_keys_that_are_written_and_checked() -> None:
-    assert tuple(Record.__annotations__) == RECORD_KEYS
+    assert tuple(Record.__annotations__) == (*RECORD_KEYS, *OPTIONAL_KEYS)
     assert tuple(Estimate.__annotations__) == ESTIMATE_KEYS
     assert set(RunFile.__annotations__) == {"schema", *RUN_RULES}
 

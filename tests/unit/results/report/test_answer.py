@@ -17,7 +17,6 @@ from results.report.html import html
 from results.report.images import fixed_size_spec, render_drawings
 from results.report.model import Answer, Cases
 from results.report.questions import answers
-from results.report.snippets import short_name
 from tests.helpers.factories.report_runs import whole_run
 from tests.helpers.hostile_names import HOSTILE
 
@@ -77,7 +76,7 @@ def test_headline_of_a_run_with_wrong_gradients_says_so() -> None:
 
 
 def test_each_mark_is_its_records_ratio_and_lies_within_its_interval() -> None:
-    from results.report.answer_charts import mean_marks, panel_marks
+    from results.report.answer_charts import mean_marks, panel_marks, way_label
 
     (machine,) = collect([whole_run()])
     known = {
@@ -96,7 +95,7 @@ def test_each_mark_is_its_records_ratio_and_lies_within_its_interval() -> None:
         means = {mark["label"]: mark["mean"] for mark in mean_marks(one)}
         for way in one.ways:
             logs = np.log([record["ratio"]["estimate"] for record in way.records])
-            assert means[short_name(way.strategy)] == pytest.approx(np.exp(logs.mean()))
+            assert means[way_label(one, way)] == pytest.approx(np.exp(logs.mean()))
 
 
 def test_only_the_recommended_way_has_the_colour() -> None:

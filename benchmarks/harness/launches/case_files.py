@@ -1,0 +1,161 @@
+"""Hold the references and the bounds of a case of a user's own, for all its workers."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness.launches.launch import Launch
+from benchmarks.harness.protocol import equivalence
+from benchmarks.harness.protocol.arrays import read_arrays, select_prefix
+from benchmarks.harness.protocol.case_messages import CaseFacts, CaseJob
+from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, strategy_of
+from benchmarks.harness.protocol.messages import GateRules
+
+# A strategy may be this much further from the reference than the summed loss in float32: it adds
+# up in another order.
+TIMES_THE_SUM = 8.0
+OPEN_SECONDS = 60.0  # that the user's function and a few passes may take
+
+
+class CaseFiles:
+    """Hold what is known about one case in one framework.
+
+    It has the interface of `benchmarks.harness.launches.problems.ProblemFiles` as far as a group
+    is measured by it.
+
+    Args:
+        case: where the function that builds it stands.
+        framework: ``torch`` or ``jax``.
+
+    Attributes:
+        facts: what the examination found out; None before `examine`.
+        dtype: of the reference: float64, or float32 where the case does not run in float64.
+        allowed: largest relative difference of a tensor from the reference.
+        sum_error: the relative error of the summed loss's gradient in float32; None where the
+            reference is of float32 itself.
+        limit: seconds that a worker may take to open the case.
+    """
+
+    def __init__(self, case: CaseJob, framework: str, limit: float = OPEN_SECONDS) -> None:
+        self.case, self.framework, self.limit = case, framework, limit
+        self._folder = tempfile.TemporaryDirectory(prefix="cascade-bench-")
+        self.folder = Path(self._folder.name)
+        self.facts: CaseFacts | None = None
+        self.dtype = "float64"
+        self.allowed = equivalence.ROUNDING
+        self.sum_error: float | None = None
+        self.zero_gradient: list[str] = []
+        self.failures: dict[str, Exception] = {}  # see `Float64References`; a case has none
+        self.flows: dict[str, Any] = {}
+
+    @property
+    def references(self) -> CaseFiles:
+        """Return this object, which computes the references too."""
+        return self
+
+    @property
+    def known(self) -> CaseFacts:
+        """Return the facts; `examine` must have been called."""
+        assert self.facts is not None
+        return self.facts
+
+    def examine(self, launch: Launch, dtype: str, kinds: list[str]) -> CaseFacts:
+        """Have a worker find out what the case is, and compute its references.
+
+        Args:
+            launch: a worker of this dtype.
+            dtype: of the reference.
+            kinds: those whose reference includes an optimizer step.
+
+        Raises:
+            WorkerError: the case cannot be run.
+        """
+        self.dtype = dtype
+        arguments = {"case": self.case, "out": str(self.folder), "kinds": kinds}
+        self.facts = launch.ask("examine_case", self.limit, **arguments)
+        gradient = select_prefix(read_arrays(self.folder / "reference.npz"), "gradient")
+        networks = list(self.known["networks"])
+        self.zero_gradient = equivalence.dead_tensors(gradient, networks, ())
+        if dtype == "float32":
+            self.allowed = equivalence.ROUNDING_OF_LONG_SUMS
+        return self.known
+
+    def judge_the_sum(self, launch: Launch) -> None:
+        """Have a float32 worker run the summed loss, and set the bound of all cells by its error.
+
+        The bound is never above that of a network with kinks. Where the sum itself is further off,
+        float32 cannot be held to float64 here, and float32 becomes the reference.
+        """
+        self.open_in(launch)
+        out = str(self.folder / "sum.npz")
+        launch.ask("gradients", kind="backward", name="summed", phase="gradient", out=out)
+        true = select_prefix(read_arrays(self.folder / "reference.npz"), "gradient")
+        trained = {n: a for n, a in true.items() if n not in self.unchanged}
+        difference = equivalence.compare(
+            select_prefix(read_arrays(out), "gradient"),
+            trained,
+            allowed=float("inf"),
+            dtype="float32",
+            networks=list(self.known["networks"]),
+            zero_gradient=tuple(self.zero_gradient),
+        )
+        if np.isfinite(difference.relative):
+            self.sum_error = difference.relative
+            wanted = max(equivalence.ROUNDING, TIMES_THE_SUM * difference.relative)
+            self.allowed = min(equivalence.KINKS, wanted)
+
+    @property
+    def unchanged(self) -> list[str]:
+        """Return the parameters that are frozen, or that no loss reaches."""
+        return [*self.known["frozen"], *self.known["untouched"]]
+
+    def compute(self, launches: Mapping[str, Launch], kind: str, phase: str) -> dict[str, str]:
+        """Return framework → file of the reference; see `Float64References.compute`.
+
+        `examine` has computed all references already.
+        """
+        name = f"reference-{kind}.npz" if phase == "step" else "reference.npz"
+        return {self.framework: str(self.folder / name)}
+
+    def open_in(self, launch: Launch, timeout: float | None = None) -> None:
+        """Have a worker build the case."""
+        launch.ask("open_case", timeout or self.limit, case=self.case, facts=self.known)
+
+    def rules_of_group(self, group: Mapping[str, Any]) -> GateRules:
+        """Return the bounds by which the gate judges every cell of a group.
+
+        Args:
+            group: ``phase`` and ``dtype`` of the group.
+        """
+        return {
+            "allowed": self.allowed,
+            "dtype": group["dtype"],
+            "phase": group["phase"],
+            "networks": list(self.known["networks"]),
+            "zero_gradient": self.zero_gradient,
+            "exact_zero": [],
+            "optimizer": "adam",  # whatever it is: some scale a gradient near 0 to a whole step
+        }
+
+    def rules_of_cell(self, name: str) -> GateRules:
+        """Return the parameters that a cell must leave unchanged, and those without a gradient."""
+        way = strategy_of(name)
+        return {
+            "still": [] if way == UNFROZEN else self.unchanged,
+            "no_gradient": [] if way in WASTEFUL else self.unchanged,
+        }
+
+    def close(self) -> None:
+        """Remove the files."""
+        self._folder.cleanup()
+
+
+def key_of(case: CaseJob, framework: str) -> str:
+    """Return a text that is the same for the same case in the same framework."""
+    return json.dumps([case, framework], sort_keys=True)

@@ -1,0 +1,67 @@
+"""Declare the messages about a case of a user's own; the others stand in `messages`."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+
+class CaseMistake(TypedDict):
+    """A mistake in a case of the user's own: where it is, and what to do."""
+
+    file: str  # the user's file
+    line: int | None  # in it; null where it is not known
+    message: str  # what is wrong, in one line
+    mend: str  # what to write, in one line
+
+
+class CaseSource(TypedDict):
+    """Where a user's function stands: in a file, in a module, or in a pickle."""
+
+    file: NotRequired[str]  # absolute path, or relative to the user's folder
+    module: NotRequired[str]  # importable name
+    pickle: NotRequired[str]  # path of the function, pickled by cloudpickle on this machine
+    function: NotRequired[str]  # its name in the file or module; default: make
+
+
+class CaseJob(TypedDict):
+    """A case of a user's own, as every worker builds it."""
+
+    source: CaseSource  # the function that builds it
+    folder: str  # the user's working folder
+    seed: int  # set before the function and before each forward pass
+
+
+class CaseFacts(TypedDict):
+    """What an examination has found out about a case, in float64 where that runs."""
+
+    file: str  # in which the function is defined
+    line: int | None  # at which it begins
+    networks: dict[str, dict[str, Any]]  # elements, tensors, what is frozen, what is tied
+    losses: list[str]  # names
+    reach: dict[str, list[str]]  # loss → parameters that it reaches, frozen ones too
+    states: dict[str, dict[str, str]]  # loss → parameter → value, zero or absent
+    frozen: list[str]  # parameters that are not trained
+    untouched: list[str]  # parameters that no loss reaches
+    moved: list[str]  # buffers that a forward pass changes
+    random: bool  # whether a forward pass draws random numbers of the framework's own state
+    series: str | None  # why there are no boundaries to cut at; null where there are
+    notes: list[str]  # sentences for the reader
+    expected: dict[str, dict[str, str]]  # loss → network → state that the user's case demands
+    device: str  # on which the parameters are
+    slope_errors: dict[str, dict[str, float | None]]  # loss → network; null: cut off
+    prints: dict[str, str]  # parameter, buffer or part of the batch → its hash
+
+
+class OpenCaseRequest(TypedDict):
+    """The case to build, and what is known about it."""
+
+    case: CaseJob  # the case
+    facts: CaseFacts  # from `examine_case` in another worker
+
+
+class ExamineCaseRequest(TypedDict):
+    """The case to examine, and where to write the references."""
+
+    case: CaseJob  # the case
+    out: str  # folder of reference.npz and reference-<kind>.npz
+    kinds: list[str]  # whose reference includes an optimizer step: backward, freeze

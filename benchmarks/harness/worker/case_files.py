@@ -1,0 +1,127 @@
+"""Find the function of a user's own that builds a case, in the worker process that runs it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pickle
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.protocol.case_messages import CaseMistake, CaseSource
+from benchmarks.scenarios.external import files
+from benchmarks.scenarios.external.errors import one_line
+
+WRITE = "write a function that returns Case(networks, losses, batch), and name it"
+MENDS = {
+    "ModuleNotFoundError": "install it in this environment, or run from the folder that it is in",
+    "FileNotFoundError": "give a path that is absolute, or relative to where you run the command",
+    "EOFError": "leave out input(): nobody can answer it",
+    "SystemExit": "leave out what ends the process: the function must return a Case",
+    "MemoryError": "use a smaller batch, or set CASCADE_BENCH_WORKER_MEMORY higher",
+}
+
+
+class CaseMistakeError(ValueError):
+    """Report a source of cases that cannot be used, with what to write."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message)
+        self.mend = mend
+
+
+class CaseFunction:
+    """Hold the user's function, and where it stands.
+
+    Args:
+        source: file and function, module and function, or pickle.
+        folder: the user's working folder; it goes to the end of the path, where it hides no
+            installed package.
+
+    Attributes:
+        make: the function.
+        file, line: where it is defined; the line is None where that is not known.
+    """
+
+    def __init__(self, source: CaseSource, folder: str) -> None:
+        if folder not in sys.path:
+            sys.path.append(folder)
+        name = source.get("function") or "make"
+        self.make: Callable[[], Any]
+        if "pickle" in source:
+            self.make = pickle.loads(Path(source["pickle"]).read_bytes())
+        elif "module" in source:
+            self.make = _named(importlib.import_module(source["module"]), name, source["module"])
+        else:
+            path = Path(folder, source["file"])
+            if not path.is_file():
+                raise CaseMistakeError(f"{path} is no file", "give the path of a Python file")
+            self.make = _named(files.import_file(path), name, path.name)
+        if not callable(self.make):
+            raise CaseMistakeError(
+                f"{name} is {type(self.make).__name__}, not a function", f"{WRITE} {name}"
+            )
+        self.file, self.line = place_of(self.make)
+
+    def check(self, case: Any) -> Any:
+        """Return what the function returned; raise `CaseMistakeError` unless it is a case."""
+        if not all(hasattr(case, name) for name in ("networks", "losses", "batch", "stages")):
+            name = getattr(self.make, "__name__", "the function")
+            raise CaseMistakeError(
+                f"{name} returns {type(case).__name__}, not a Case",
+                "end it with: return Case({'encoder': encoder}, losses, batch)",
+            )
+        return case
+
+
+def _named(module: Any, name: str, where: str) -> Any:
+    """Return the function of this name in a module."""
+    if not hasattr(module, name):
+        functions = [(n, f) for n, f in vars(module).items() if inspect.isfunction(f)]
+        own = [n for n, f in functions if (f.__name__, f.__module__) == (n, module.__name__)][:5]
+        raise CaseMistakeError(
+            f"{where} defines no {name!r}; it defines {', '.join(own) or 'no function'}",
+            f"{WRITE} {name}, or name another: {where}:{own[0] if own else name}",
+        )
+    return getattr(module, name)
+
+
+def place_of(function: Any) -> tuple[str, int | None]:
+    """Return the file and the line at which a function is defined."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return (code.co_filename, code.co_firstlineno) if code else ("", None)
+
+
+def mistake(
+    error: BaseException, function: CaseFunction | None, source: CaseSource, folder: str
+) -> CaseMistake:
+    """Return where in the user's own code an error arose, what it says, and what to do.
+
+    The place is the innermost line of the traceback in the folder of the user's file, or else the
+    line at which the user's function is defined.
+    """
+    given = str(Path(folder, source["file"])) if "file" in source else source.get("module", "")
+    file = function.file if function else given
+    line = function.line if function else None
+    for frame in traceback.extract_tb(error.__traceback__):
+        if Path(frame.filename).parent == Path(file).parent:
+            file, line = frame.filename, frame.lineno
+    if isinstance(error, SyntaxError) and error.filename:
+        file, line = error.filename, error.lineno
+    mend = getattr(error, "mend", None)
+    text = one_line(error) if isinstance(error, Exception) else f"code {error}"
+    message = text if mend else f"{type(error).__name__}: {text}"
+    return {"file": file, "line": line, "message": message, "mend": mend or _mend(error)}
+
+
+def _mend(error: BaseException) -> str:
+    """Return what to do about an error of the user's code or of the framework in it."""
+    text = str(error).lower()
+    if "can't allocate memory" in text or "resource_exhausted" in text:
+        return MENDS["MemoryError"]
+    if "cuda" in text or "nvidia" in text:
+        return "build the case on the CPU: this machine, or this build, has no such device"
+    return MENDS.get(type(error).__name__, "mend this line; run the function alone to see it fail")

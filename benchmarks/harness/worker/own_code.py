@@ -1,0 +1,98 @@
+"""Open and examine a case of a user's own: any networks, any function of their losses."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any, cast
+
+from benchmarks.harness.protocol import case_messages, messages
+from benchmarks.harness.protocol.arrays import write_arrays
+from benchmarks.harness.worker.base import Base
+from benchmarks.harness.worker.case_files import CaseFunction, CaseMistakeError, mistake
+
+
+class OwnCode(Base):
+    """Add the operations ``open_case`` and ``examine_case``."""
+
+    _case_source: case_messages.CaseSource | None = None
+    _case_function: CaseFunction | None = None
+    _case_folder = ""
+
+    def do_open_case(
+        self, case: case_messages.CaseJob, facts: case_messages.CaseFacts
+    ) -> messages.NoResult:
+        """Build the user's case; it is then the open problem, to which later requests refer.
+
+        Args:
+            case: where the function that builds it stands.
+            facts: what an examination in another process has found out.
+        """
+        opened = self._open(case, facts)
+        differing = [n for n, p in facts["prints"].items() if opened.prints.get(n) != p]
+        if differing or set(opened.prints) != set(facts["prints"]):
+            name = differing[0] if differing else "the set of tensors"
+            raise CaseMistakeError(
+                f"{name} differs from process to process: the function builds another case each "
+                "time it is called",
+                "draw weights and data from torch's or JAX's generators, or from a seed of your "
+                "own, and read no changing file",
+            )
+        self.problem, self.inputs = opened, []
+        return {}
+
+    def do_examine_case(
+        self, case: case_messages.CaseJob, out: str, kinds: list[str]
+    ) -> case_messages.CaseFacts:
+        """Build the user's case, and find out what its losses reach; see `case_messages.CaseFacts`.
+
+        Args:
+            case: where the function that builds it stands.
+            out: the folder for the references, ``reference.npz`` and ``reference-<kind>.npz``.
+            kinds: those whose reference includes an optimizer step.
+        """
+        module = importlib.import_module(f"impl_{self.framework}.case_examination")
+        opened = self._open(case, None)
+        with self.working(), module.precision(self.session.dtype):
+            found, gradient = module.examine(opened, case["seed"])
+        assert self._case_function is not None
+        place = {"file": self._case_function.file, "line": self._case_function.line}
+        facts = cast("case_messages.CaseFacts", {**found, **place, "prints": opened.prints})
+        arrays = {f"gradient/{name}": array for name, array in gradient.items()}
+        write_arrays(f"{out}/reference.npz", arrays)
+        for kind in kinds:
+            if kind == "freeze" and not facts["frozen"]:
+                continue
+            with self.working(), module.precision(self.session.dtype):
+                step = module.step(opened, kind, facts)
+            write_arrays(f"{out}/reference-{kind}.npz", arrays | step)
+        return facts
+
+    def _open(self, case: case_messages.CaseJob, facts: case_messages.CaseFacts | None) -> Any:
+        """Return the framework's ``OpenCase``."""
+        self.do_close()
+        self.problem_spec, process = None, os.getpid()
+        self._case_source, self._case_function = case["source"], None
+        self._case_folder = case["folder"]
+        # the user's code must not read the requests that are still to come
+        sys.stdin = open(os.devnull)  # noqa: SIM115
+        implementation = importlib.import_module(f"impl_{self.framework}.case")
+        try:
+            function = CaseFunction(case["source"], case["folder"])
+            self._case_function = function
+            built = function.check(implementation.build(function.make, case["seed"]))
+            return implementation.OpenCase(self.session, built, case["seed"], facts)
+        finally:
+            if os.getpid() != process:  # the user's code forked: only one may answer
+                os._exit(1)
+
+    def _error_message(self, error: BaseException) -> messages.ErrorMessage:
+        """Return an exception as the ``error`` of an answer, with its place in the user's code."""
+        message = super()._error_message(error)
+        if self._case_source is not None:
+            found = mistake(error, self._case_function, self._case_source, self._case_folder)
+            message["case"] = found
+            where = f"{found['file']}:{found['line']}" if found["line"] else found["file"]
+            message["line"] = f"{where}: {found['message']}"
+        return message

@@ -1,0 +1,1 @@
+"""Compare the ways to compute gradients, and to freeze, on a case of the user's own code."""

@@ -1,0 +1,204 @@
+"""Put into words, for the document, what was found out about a case in one framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.harness.measurement.job import OWN
+from benchmarks.harness.protocol import flow
+from benchmarks.harness.protocol.cells import DEFAULT_MODES
+from benchmarks.own_code.code_lines import LINES
+from benchmarks.own_code.measure import Measured
+from results.own_code import document
+from results.own_code.schema import Framework, Reference, Row
+
+AGREES = 1e-3  # relative error of a slope that confirms the gradient
+
+
+def framework_part(measured: Measured) -> Framework:
+    """Return the part of the document about one framework."""
+    facts = measured.files.known
+    found = flow.matrix(facts["states"], list(facts["networks"]))
+    return {
+        "framework": measured.framework,
+        "version": str(measured.described.get(measured.framework)),
+        "mode": DEFAULT_MODES[measured.framework],
+        "device": facts["device"],
+        "dtype": "float32",
+        "networks": facts["networks"],
+        "losses": facts["losses"],
+        "flow": found,
+        "flow_problem": flow_problem(found, facts["expected"]),
+        "reference": reference(measured),
+        "notes": [*facts["notes"], *_notes(measured, found)],
+        "rows": [*_rows(measured), *_impossible(measured)],
+    }
+
+
+def flow_problem(
+    found: Mapping[str, Mapping[str, str]], expected: Mapping[str, Mapping[str, str]]
+) -> str | None:
+    """Return where the flow that was found differs from the one that the case demands."""
+    for loss, networks in expected.items():
+        if loss not in found:
+            return f"expect_flow names the loss {loss!r}; there is {', '.join(found)}"
+        for network, state in networks.items():
+            if found[loss][network] != state:
+                return f"{loss} → {network} is {found[loss][network]}, expect_flow says {state}"
+    return None
+
+
+def reference(measured: Measured) -> Reference:
+    """Return what the gradients were held to."""
+    files = measured.files
+    return {
+        "dtype": files.dtype,
+        "central_difference_error": _worst_slope(measured),
+        "allowed": files.allowed,
+        "note": _reference_note(measured),
+    }
+
+
+def _worst_slope(measured: Measured) -> float | None:
+    """Return the worst error of a gradient against central differences, where both exist.
+
+    Pairs that a cut or a replaced gradient explains are left out; the notes name them.
+    """
+    if measured.files.dtype != "float64":
+        return None
+    errors = measured.files.known["slope_errors"]
+    known = [e for networks in errors.values() for e in networks.values() if e is not None]
+    return max([e for e in known if e <= AGREES], default=None)
+
+
+def _reference_note(measured: Measured) -> str | None:
+    """Return what the reference does not prove; None where it is confirmed."""
+    if measured.files.dtype == "float32":
+        return (
+            f"float64 could not be used ({measured.float64_error}): the ways are held to the "
+            "summed loss in float32, which proves that they agree with it, and not that it is right"
+        )
+    if _worst_slope(measured) is None:
+        return "central differences confirm no gradient: see the notes"
+    return None
+
+
+def _notes(measured: Measured, found: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return sentences about slopes that do not agree, and about what was left out."""
+    notes = []
+    facts = measured.files.known
+    if measured.files.dtype == "float64":
+        frozen = set(facts["frozen"])
+        for loss, errors in facts["slope_errors"].items():
+            for network, error in errors.items():
+                if error is not None and error <= AGREES:
+                    continue
+                names = [n for n in facts["states"][loss] if n.startswith(f"{network}.")]
+                if names and not set(names) <= frozen:
+                    notes.append(_cut_note(loss, network, error, found[loss][network]))
+    if measured.left_out:
+        notes.append(
+            f"Left out for lack of time: {', '.join(measured.left_out)}; a larger budget has them"
+        )
+    graph = measured.framework == "torch" and facts["series"] is not None
+    if graph and any("reforward" in group.ways for group, _ in measured.groups):
+        notes.append("reforward runs the whole losses function once for each loss")
+    return notes
+
+
+def _cut_note(loss: str, network: str, error: float | None, state: str) -> str:
+    """Return a sentence about a gradient that is not the slope of its loss."""
+    if error is None:
+        return (
+            f"The value of {loss} depends on {network}, and no gradient arrives there ({state}): "
+            "it is cut (detach, no_grad, stop_gradient)"
+        )
+    return (
+        f"The gradient of {loss} by {network} is not the slope of {loss} (relative difference "
+        f"{error:.2g}): a part of it is cut or replaced, such as by detach or a straight-through "
+        "estimator, or the loss jumps there"
+    )
+
+
+def _rows(measured: Measured) -> list[Row]:
+    """Return the rows of all ways that could be built."""
+    groups = [
+        (
+            {
+                "kind": group.kind,
+                "scenario": OWN,
+                "variant": "-",
+                "size": OWN,
+                "framework": measured.framework,
+                "mode": DEFAULT_MODES[measured.framework],
+                "phase": group.phase,
+                "device": "cpu",
+                "dtype": "float32",
+                "baseline": group.baseline,
+            },
+            outcomes,
+        )
+        for group, outcomes in measured.groups
+    ]
+    return document.rows(groups, LINES[measured.framework])
+
+
+def _impossible(measured: Measured) -> list[Row]:
+    """Return a row for each way that does not exist for this case, with the reason."""
+    return [
+        document.unsupported_row(
+            group.kind,
+            way,
+            group.baseline,
+            group.phase,
+            why,
+            LINES[measured.framework].get(way, ""),
+        )
+        for group, _ in measured.groups
+        for way, why in group.unsupported.items()
+    ]
+
+
+def answer(parts: list[Framework], error: Mapping[str, Any] | None) -> str:
+    """Return the result in one sentence."""
+    if not parts:
+        return f"Nothing was measured: {error['message']}" if error else "Nothing was measured"
+    return " ".join(_answer(part) for part in parts)
+
+
+def _answer(part: Framework) -> str:
+    """Return the result of one framework in a sentence or two."""
+    checked = [
+        r for r in part["rows"] if r["equivalence"] is not None and r["outcome"] != "unsupported"
+    ]
+    wrong = sorted({r["way"] for r in checked if r["outcome"] == "wrong_gradients"})
+    if part["flow_problem"]:
+        return f"{part['framework']}: {part['flow_problem']}."
+    if wrong:
+        return f"{part['framework']}: wrong gradients by {', '.join(wrong)}."
+    timed = [r for r in part["rows"] if r["ratio"]]
+    if not checked:
+        return f"{part['framework']}: the flow was found out, and nothing timed."
+    right = len({(r["kind"], r["way"]) for r in checked if r["outcome"] == "ok"})
+    said = f"{part['framework']}: {right} ways give the right gradients"
+    slower = [r for r in timed if r["verdict"] == "slower" and r["way"] == "separate_retained"]
+    if slower:
+        row = slower[0]
+        said += (
+            f"; a backward pass for each loss takes {_ratio(row)} times as long as one of the sum"
+        )
+    faster = [r for r in timed if r["verdict"] == "faster"]
+    if faster:
+        best = min(faster, key=lambda row: row["ratio"]["estimate"] if row["ratio"] else 1.0)
+        said += f"; {best['way']} is faster than {best['baseline']} ({_ratio(best)} ×)"
+    return f"{said}."
+
+
+def _ratio(row: Row) -> str:
+    """Return a ratio with its interval."""
+    ratio = row["ratio"]
+    assert ratio is not None
+    if ratio["low"] is None or ratio["high"] is None:
+        return f"{ratio['estimate']:.2f}"
+    return f"{ratio['estimate']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"

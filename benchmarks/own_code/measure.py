@@ -1,0 +1,246 @@
+"""Measure one framework of a case: examine it, then check and time the ways, group by group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.harness.launches.case_files import CaseFiles
+from benchmarks.harness.launches.launch import WorkerError, WorkerFailed
+from benchmarks.harness.launches.pool import Pool
+from benchmarks.harness.measurement.group import GroupMeasurement
+from benchmarks.harness.measurement.job import OWN, CellOutcome, GroupJob
+from benchmarks.harness.protocol.case_messages import CaseJob, CaseSource
+from benchmarks.harness.protocol.cells import DEFAULT_MODES
+from benchmarks.own_code import plan
+from benchmarks.own_code.plan import Group
+from benchmarks.own_code.request import Request
+
+Say = Callable[[str], None]
+
+
+class CaseGroup(GroupMeasurement):
+    """Measure one group launch after launch, as long as there is time.
+
+    Args:
+        job: of the group; its launches are those that are prepared before the first is timed.
+        pool: the workers.
+        launches: how many to time if the time suffices.
+        until: when the group should be done, by ``time.monotonic``.
+        overhead: seconds for each way and launch beside sampling.
+    """
+
+    def __init__(
+        self, job: GroupJob, pool: Pool, launches: int, until: float, overhead: float
+    ) -> None:
+        super().__init__(job, pool)
+        self.launches, self.until, self.overhead = launches, until, overhead
+
+    def _measure(self, start: float) -> None:
+        """Time one launch after another; a late one is left out if there are enough without it."""
+        for index in range(self.launches):
+            late = time.monotonic() - self.until
+            if late > (0.0 if index >= plan.FEWEST else LATE_SECONDS) and index:
+                self.stopped = "time"
+                return
+            self.workers.count = index + 1
+            self._set_seconds(self.launches - index)
+            begun = time.monotonic()
+            self._time_launches(range(index, index + 1))
+            self._learn(time.monotonic() - begun, index)
+
+    def _set_seconds(self, launches: int) -> None:
+        """Share the time that is left among the launches that are still to be timed."""
+        cells = launches * max(1, len(self.results.alive()))
+        left = self.until - time.monotonic()
+        seconds = plan.sampling_seconds(left, cells, self.overhead)
+        self.job = {**self.job, "seconds": seconds}
+
+    def _learn(self, seconds: float, index: int) -> None:
+        """Take over what a launch took beside sampling; the first one was prepared before."""
+        alive = len(self.results.alive())
+        if index and alive:
+            self.overhead = max(0.0, seconds / alive - self.job["seconds"])
+
+
+LATE_SECONDS = 15.0  # by which the fewest launches may exceed a group's time
+
+
+@dataclass
+class Measured:
+    """Hold what is known of one framework so far.
+
+    Attributes:
+        framework: ``torch`` or ``jax``.
+        files: facts and bounds.
+        described: a worker's description of the framework; see `messages.Hello`.
+        groups: each with the outcome of its ways, of as many launches as were timed.
+        left_out: what there was no time for.
+        float64_error: why the case does not run in float64; None where it does.
+    """
+
+    framework: str
+    files: CaseFiles
+    described: dict[str, Any] = field(default_factory=dict)
+    groups: list[tuple[Group, dict[str, CellOutcome]]] = field(default_factory=list)
+    left_out: tuple[str, ...] = ()
+    float64_error: str | None = None
+
+
+class FrameworkRun:
+    """Measure a case in one framework.
+
+    Args:
+        request: the user's.
+        framework: ``torch`` or ``jax``.
+        source: the function.
+        pool: the workers.
+        deadline: when all must be done, by ``time.monotonic``.
+        say: shows a line of progress.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        framework: str,
+        source: CaseSource,
+        pool: Pool,
+        deadline: float,
+        say: Say,
+    ) -> None:
+        self.request, self.framework, self.pool = request, framework, pool
+        self.case: CaseJob = {"source": source, "folder": request.folder, "seed": request.seed}
+        self.deadline, self.say = deadline, say
+        self.measured = Measured(framework, pool.case_files(self.case, framework))
+        self.measured.files.limit = max(30.0, request.budget)
+        self._overhead = plan.EACH_SECONDS + plan.COMPILING[framework]
+
+    @property
+    def left(self) -> float:
+        """Return the seconds until the deadline."""
+        return self.deadline - time.monotonic()
+
+    def examine(self) -> None:
+        """Find out what the case is, and set the bounds of the gate.
+
+        Raises:
+            WorkerError: the case cannot be run.
+        """
+        files, where = self.measured.files, (self.framework, "cpu", "float32")
+        count = self.request.launches or plan.LAUNCHES
+        # the others load their framework while the first examine
+        if self.left > 25.0:
+            self.pool.launches(*where, count)
+        self.say(f"{self.framework}: examining in float64")
+        kinds = self._kinds_with_steps()
+        # No flags that compile faster: with them `jax.random` draws other last bits, so that this
+        # process would examine another case than the others time.
+        where64: tuple[str, str, str, dict[str, str]] = (self.framework, "cpu", "float64", {})
+        try:
+            with self.pool.separate_worker(*where64) as reference:
+                files.examine(reference, "float64", kinds)
+        except WorkerFailed as error:
+            self._examine_in_float32(error, kinds)
+        self.measured.described = self.pool.launch(*where, 0).wait_until_ready()
+        if files.dtype == "float64":
+            files.judge_the_sum(self.pool.launch(*where, 0))
+            if files.sum_error is None or files.sum_error > files.allowed:
+                self.measured.float64_error = (
+                    f"the summed loss in float32 is off by {files.sum_error} from float64"
+                )
+                files.examine(self.pool.launch(*where, 0), "float32", kinds)
+
+    def _examine_in_float32(self, error: WorkerFailed, kinds: list[str]) -> None:
+        """Examine in float32, as float64 failed; raise its error where that fails too."""
+        launch = self.pool.launch(self.framework, "cpu", "float32", 0)
+        try:
+            self.measured.files.examine(launch, "float32", kinds)
+        except WorkerFailed as second:
+            raise second from error
+        self.measured.float64_error = error.case["message"] if error.case else str(error)
+
+    def _kinds_with_steps(self) -> list[str]:
+        """Return the kinds that are measured in phase ``step``."""
+        if self.request.phases is None:
+            return ["freeze"]
+        return ["backward", "freeze"] if "step" in self.request.phases else []
+
+    def measure(self, save: Callable[[], None]) -> None:
+        """Check and time all groups that fit into the time.
+
+        Args:
+            save: is called after each group.
+
+        Raises:
+            KeyboardInterrupt: after what was measured so far has been kept.
+        """
+        files = self.measured.files
+        groups = plan.groups_of(self.framework, files.known, self.request)
+        chosen = plan.fit(groups, self.framework, self._call_seconds(), self.left, self.request)
+        self.measured.left_out = chosen.left_out
+        cells = [len(group.ways) * chosen.launches for group in chosen.groups]
+        for index, group in enumerate(chosen.groups):
+            share = self.left * cells[index] / sum(cells[index:])
+            what = "strategies" if group.kind == "backward" else "ways to freeze"
+            self.say(
+                f"{self.framework}: {len(group.ways)} {what}, phase {group.phase}, "
+                f"{chosen.launches} launches"
+            )
+            self._measure_group(group, chosen.launches, time.monotonic() + share)
+            save()
+
+    def _call_seconds(self) -> float:
+        """Return about how long one forward and backward pass takes, in seconds."""
+        launch = self.pool.launch(self.framework, "cpu", "float32", 0)
+        files = self.measured.files
+        try:
+            files.open_in(launch)
+            out = str(files.folder / "call.npz")
+            arguments = {"kind": "backward", "name": "summed", "phase": "gradient", "out": out}
+            start = time.monotonic()
+            launch.ask("gradients", files.limit, **arguments)
+            once = time.monotonic() - start
+            start = time.monotonic()
+            launch.ask("gradients", files.limit, again=True, **arguments)
+            return max(0.0, time.monotonic() - start - once)
+        except WorkerError:
+            return 0.0  # the group will meet it again, and say so
+
+    def _measure_group(self, group: Group, launches: int, until: float) -> None:
+        """Check and time one group, and keep its outcomes even if Ctrl-C ends it."""
+        job = self._job(group)
+        measurement = CaseGroup(job, self.pool, launches, until, self._overhead)
+        try:
+            measurement.run()
+        except WorkerError as error:
+            measurement.results.fail_all(error.outcome, str(error))
+        except BaseException:
+            self.pool.end_workers()
+            raise
+        finally:
+            self.measured.groups.append((group, measurement.results.outcomes()))
+        self._overhead = measurement.overhead
+
+    def _job(self, group: Group) -> GroupJob:
+        """Return the job of measuring a group, of which one launch is prepared at first."""
+        return {
+            "kind": group.kind,
+            "scenario": OWN,
+            "variant": "-",
+            "size": OWN,
+            "framework": self.framework,
+            "mode": DEFAULT_MODES[self.framework],
+            "phase": group.phase,
+            "device": "cpu",
+            "dtype": "float32",
+            "strategies": list(group.ways),
+            "references": [],
+            "launches": 1,
+            "seconds": plan.LEAST_SECONDS,
+            "limit": self.measured.files.limit,
+            "seed": self.request.seed,
+            "memory": False,
+            "case": self.case,
+        }

@@ -1,0 +1,182 @@
+"""Choose what is measured of a case: groups of ways, launches, and the seconds for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from benchmarks.harness.protocol.case_messages import CaseFacts
+from benchmarks.harness.protocol.cells import (
+    FRONT_ONLY,
+    OWN_FORWARD,
+    RECIPES,
+    STRATEGIES,
+    UNFROZEN,
+)
+from benchmarks.own_code.request import Request
+
+BASELINES = {"backward": "summed", "freeze": UNFROZEN}
+# Groups in the order of their importance: kind and phase. Phases that are not asked for are those
+# without a star.
+GROUPS = (
+    ("backward", "backward"),
+    ("freeze", "gradient"),
+    ("backward", "gradient"),
+    ("freeze", "step"),
+    ("freeze", "backward"),
+    ("backward", "step"),
+)
+USUAL = GROUPS[:4]
+# Ways that are left out first where time is short.
+DISPENSABLE = ("batched", "functional", "separate_pullbacks", "multi_root", "all_gradients")
+LAUNCHES, FEWEST = 6, 3  # an interval needs 6
+CALLS = 12.0  # of a way in each launch, to check, warm up and time it
+EACH_SECONDS = 0.15  # of a way in each launch beside its calls
+LEAST_SECONDS, MOST_SECONDS = 0.02, 0.5  # of sampling, for a way in each launch
+COMPILING = {"torch": 0.0, "jax": 0.5}  # seconds of a way in each launch
+
+
+@dataclass(frozen=True)
+class Group:
+    """The ways of one kind in one phase, which are timed in turns.
+
+    ``unsupported`` maps a way that cannot exist here to the reason; it is not in ``ways``.
+    """
+
+    kind: str
+    phase: str
+    ways: tuple[str, ...]
+    unsupported: dict[str, str]
+
+    @property
+    def baseline(self) -> str:
+        """Return the way that the others are compared with."""
+        return BASELINES[self.kind]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured: groups in order, launches, and what was left out for lack of time."""
+
+    groups: tuple[Group, ...]
+    launches: int
+    left_out: tuple[str, ...] = ()
+
+
+def groups_of(framework: str, facts: CaseFacts, request: Request) -> list[Group]:
+    """Return the groups that are asked for, and that this case has."""
+    chosen = []
+    for kind, phase in GROUPS:
+        asked = phase in request.phases if request.phases else (kind, phase) in USUAL
+        if asked and not (kind == "freeze" and not facts["frozen"]):
+            group = _group(framework, facts, request.ways, kind, phase)
+            if group is not None:
+                chosen.append(group)
+    return chosen
+
+
+def _group(
+    framework: str, facts: CaseFacts, asked: Sequence[str] | None, kind: str, phase: str
+) -> Group | None:
+    """Return one group, with the baseline in any case; None where nothing of it is asked for."""
+    if framework == "jax" and (kind, phase) == ("freeze", "backward"):
+        return None  # a recipe of JAX is one jit of forward and backward pass
+    names = STRATEGIES[framework] if kind == "backward" else RECIPES[framework]
+    wanted = [n for n in names if asked is None or n in asked]
+    if not wanted:
+        return None
+    wanted = list(dict.fromkeys([BASELINES[kind], *wanted]))
+    reasons = {n: _unsupported(framework, facts, n, phase) for n in wanted}
+    return Group(
+        kind,
+        phase,
+        tuple(n for n in wanted if reasons[n] is None),
+        {n: why for n, why in reasons.items() if why is not None},
+    )
+
+
+def _unsupported(framework: str, facts: CaseFacts, way: str, phase: str) -> str | None:
+    """Return why a way does not exist for this case; None if it does."""
+    if phase == "backward" and way in OWN_FORWARD[framework]:
+        return f"{way} runs a forward pass of its own inside the backward phase"
+    if way == "boundary_split" or way in FRONT_ONLY:
+        if facts["series"]:
+            return facts["series"]
+        if way in FRONT_ONLY and not frozen_in_front(facts):
+            return "what is frozen does not stand in front of all that is trained"
+    if way == "functional" and facts["moved"]:
+        return "torch.func takes no module that changes its buffers in place, such as BatchNorm"
+    if way == "functional" and facts["random"]:
+        return "torch.func draws other random numbers than eager code from the same seed"
+    return None
+
+
+def frozen_in_front(facts: CaseFacts) -> bool:
+    """Return whether everything frozen is in networks before the first that is trained."""
+    still = {*facts["frozen"], *facts["untouched"]}
+    names = {name for reached in facts["reach"].values() for name in reached} | still
+    seen_trained = False
+    for network in facts["networks"]:
+        own = {name for name in names if name.startswith(f"{network}.")}
+        if own - still:
+            seen_trained = True
+        if seen_trained and own & still:
+            return False
+    return True
+
+
+def fit(
+    groups: Iterable[Group], framework: str, call_seconds: float, left: float, request: Request
+) -> Plan:
+    """Return what fits into the time that is left.
+
+    Less important ways go first, then less important groups, then launches.
+
+    Args:
+        groups: that are asked for, most important first.
+        framework: ``torch`` or ``jax``.
+        call_seconds: of one forward and backward pass.
+        left: seconds.
+        request: the user's; ways and launches that it names are never left out.
+    """
+    plan = Plan(tuple(groups), request.launches or LAUNCHES)
+    each = CALLS * call_seconds + EACH_SECONDS + COMPILING[framework] + LEAST_SECONDS
+    while cost(plan, each) > left and (smaller := _smaller(plan, request)):
+        plan = smaller
+    return plan
+
+
+def cost(plan: Plan, each: float) -> float:
+    """Return the seconds that a plan takes, at ``each`` for a way in a launch."""
+    return plan.launches * each * sum(len(group.ways) for group in plan.groups)
+
+
+def _smaller(plan: Plan, request: Request) -> Plan | None:
+    """Return a plan that takes less time; None where there is none."""
+    if request.ways is None:
+        for way in DISPENSABLE:
+            if any(way in group.ways for group in plan.groups):
+                groups = tuple(
+                    replace(g, ways=tuple(w for w in g.ways if w != way)) for g in plan.groups
+                )
+                return replace(plan, groups=groups, left_out=(*plan.left_out, way))
+    if request.phases is None and len(plan.groups) > 1:
+        last = plan.groups[-1]
+        name = f"{last.kind} in phase {last.phase}" if last.kind == "freeze" else last.phase
+        return replace(plan, groups=plan.groups[:-1], left_out=(*plan.left_out, name))
+    if request.launches is None and plan.launches > FEWEST:
+        return replace(plan, launches=FEWEST)
+    return None
+
+
+def sampling_seconds(left: float, cells: int, overhead: float) -> float:
+    """Return the seconds of sampling for each way in each launch.
+
+    Args:
+        left: seconds for all that is still to be measured.
+        cells: ways × launches that are still to be measured.
+        overhead: seconds for each of them beside sampling.
+    """
+    if not cells:
+        return LEAST_SECONDS
+    return min(MOST_SECONDS, max(LEAST_SECONDS, left / cells - overhead))

@@ -1,0 +1,223 @@
+"""Read a request of the client, and find out which framework the user's function is for."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.protocol.case_messages import CaseSource
+from benchmarks.harness.protocol.cells import PHASES, RECIPES, STRATEGIES
+from benchmarks.scenarios import FRAMEWORKS
+
+SCHEMA = 1
+COMPARE, FLOW = "compare", "flow"
+BUDGET = 60.0  # seconds
+IMPORTS = {
+    "torch": {"torch", "torchvision", "transformers", "timm", "lightning", "pytorch_lightning"},
+    "jax": {"jax", "flax", "optax", "equinox", "haiku", "jaxlib"},
+}
+FUNCTIONS = {"torch": "torch_case", "jax": "jax_case"}  # in one file for both frameworks
+DEFAULT_FUNCTION = "make"
+
+
+class RequestError(Exception):
+    """Report a request that cannot be carried out, with what to do (``mend``)."""
+
+    def __init__(self, message: str, mend: str, file: str = "", line: int | None = None) -> None:
+        super().__init__(message)
+        self.mend, self.file, self.line = mend, file, line
+
+
+@dataclass(frozen=True)
+class Request:
+    """Hold what the client asks for.
+
+    Attributes:
+        source: where the function stands; see `CaseSource`.
+        framework: ``torch``, ``jax``, or None to find out.
+        folder: the user's working folder.
+        budget: seconds for everything.
+        phases, ways: those to measure; None for the usual ones.
+        results: folder that keeps the run; None to keep none.
+        document: file to write.
+        seed: of random numbers and of the order of blocks.
+        launches: processes for each framework; None for as many as fit into the budget.
+        command: ``compare``, or ``flow``, which examines the case and times nothing.
+    """
+
+    source: CaseSource
+    framework: str | None
+    folder: str
+    budget: float
+    phases: tuple[str, ...] | None
+    ways: tuple[str, ...] | None
+    results: Path | None
+    document: Path
+    seed: int
+    launches: int | None
+    command: str = COMPARE
+
+    @property
+    def file(self) -> str:
+        """Return the user's file, or the module, as far as it is known before it is imported."""
+        source = self.source
+        if "file" in source:
+            return str(Path(self.folder, source["file"]))
+        return source.get("module") or source.get("pickle", "")
+
+    @property
+    def name(self) -> str:
+        """Return a short name of the case: ``file.py:function``, of a pickle the function alone."""
+        if "pickle" in self.source:
+            return self.source.get("function") or DEFAULT_FUNCTION
+        return f"{Path(self.file).name}:{self.source.get('function') or DEFAULT_FUNCTION}"
+
+
+def read(path: Path) -> Request:
+    """Return the request in a JSON file.
+
+    Raises:
+        RequestError: it is no request, or asks for what does not exist.
+    """
+    try:
+        given = json.loads(path.read_text())
+        return _checked(given)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RequestError(
+            f"{path} is no request: {type(error).__name__}: {error}",
+            "use cascade-bench try, or cascade_bench.compare, which write it",
+        ) from None
+
+
+def _checked(given: dict[str, Any]) -> Request:
+    """Return the request that this JSON object is."""
+    if given["schema"] != SCHEMA:
+        raise RequestError(
+            f"the request is of schema {given['schema']}, this suite reads {SCHEMA}",
+            "install the client and the suite in the same version",
+        )
+    command, framework = given.get("command") or COMPARE, given.get("framework")
+    _check_names("command", [command], (COMPARE, FLOW))
+    _check_names("framework", [framework] if framework else [], FRAMEWORKS)
+    phases, ways = given.get("phases"), given.get("ways")
+    _check_names("phase", phases or [], PHASES)
+    every = {n for table in (STRATEGIES, RECIPES) for names in table.values() for n in names}
+    _check_names("way", ways or [], tuple(sorted(every)))
+    budget, launches = float(given.get("budget_seconds") or BUDGET), given.get("launches")
+    if not 1 <= budget <= 86400 or (launches is not None and not 1 <= launches <= 100):
+        raise RequestError(
+            f"a budget of {budget:g} s and {launches} launches", "give 1 to 86400 s, 1 to 100"
+        )
+    return Request(
+        source=given["case"],
+        framework=framework,
+        folder=given["folder"],
+        budget=budget,
+        phases=tuple(phases) if phases else None,
+        ways=tuple(ways) if ways else None,
+        results=Path(given["results"]) if given.get("results") else None,
+        document=Path(given["document"]),
+        seed=int(given.get("seed") or 0),
+        launches=launches,
+        command=command,
+    )
+
+
+def _check_names(what: str, names: list[str], known: tuple[str, ...]) -> None:
+    """Raise `RequestError` for a name that is not known."""
+    for name in names:
+        if name not in known:
+            raise RequestError(f"no {what} {name!r}", f"write one of {', '.join(known)}")
+
+
+def sources(request: Request) -> dict[str, CaseSource]:
+    """Return framework → the function to measure; both where one file has a case for each.
+
+    Nothing of the user's is imported: the file's text tells.
+
+    Raises:
+        RequestError: the file cannot be read, or the framework cannot be told.
+    """
+    text, file = _text(request)
+    functions, imported = _read_source(text, file)
+    source, wanted = request.source, request.framework
+    both = {f: n for f, n in FUNCTIONS.items() if n in functions}
+    named = source.get("function")
+    if both and (named in (None, DEFAULT_FUNCTION)) and DEFAULT_FUNCTION not in functions:
+        chosen = {f: n for f, n in both.items() if wanted in (None, f)}
+        if chosen:
+            return {f: {**source, "function": name} for f, name in chosen.items()}
+    for framework, name in FUNCTIONS.items():
+        if named == name and wanted is None:
+            return {framework: source}
+    return {wanted or _framework(imported, file): source}
+
+
+def _framework(imported: set[str], file: str) -> str:
+    """Return the framework whose packages a file imports."""
+    found = [name for name, packages in IMPORTS.items() if packages & imported]
+    if len(found) != 1:
+        which = "both frameworks" if found else "neither framework"
+        raise RequestError(
+            f"the file imports packages of {which}",
+            "give --framework torch or --framework jax (framework= in Python)",
+            file,
+        )
+    return found[0]
+
+
+def _text(request: Request) -> tuple[str, str]:
+    """Return the source text of the user's module and its file; the text is empty for a pickle."""
+    source = request.source
+    if "pickle" in source:
+        raw = Path(source["pickle"]).read_bytes()
+        words = [name for names in IMPORTS.values() for name in names if name.encode() in raw]
+        return "\n".join(f"import {word}" for word in words), source["pickle"]
+    file = Path(request.file)
+    if "module" in source:
+        file = _module_file(source["module"], request.folder)
+    try:
+        return file.read_text(), str(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(
+            f"cannot be read: {error}", "give the path of a Python file", str(file)
+        ) from None
+
+
+def _module_file(module: str, folder: str) -> Path:
+    """Return the source file of a module, below the user's folder or installed."""
+    below = Path(folder, *module.split("."))
+    for file in (below.with_suffix(".py"), below / "__init__.py"):
+        if file.is_file():
+            return file
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        found = None
+    if found is None or not found.origin:
+        raise RequestError(
+            f"no module {module!r}", "run from the folder that holds it, or give a file", module
+        )
+    return Path(found.origin)
+
+
+def _read_source(text: str, file: str) -> tuple[set[str], set[str]]:
+    """Return the names of the functions that a source text defines, and of what it imports."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise RequestError(
+            f"SyntaxError: {error.msg}", "mend this line", file, error.lineno
+        ) from None
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    imported: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            imported.add(node.module.partition(".")[0])
+    return functions, imported

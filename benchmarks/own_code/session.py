@@ -1,0 +1,180 @@
+"""Carry out one request: measure every framework of a case within the budget, keep the document."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.launches.launch import WorkerError, WorkerFailed, WorkerTimeout
+from benchmarks.harness.launches.pool import Pool
+from benchmarks.harness.session.lock import Busy, Lock
+from benchmarks.machine import environment
+from benchmarks.own_code import description
+from benchmarks.own_code.measure import FrameworkRun, Measured
+from benchmarks.own_code.request import COMPARE, Request, RequestError, sources
+from results.own_code import document
+from results.own_code.schema import Document, Mistake
+from results.records.record import RecordError, new_run_id, utc_now
+
+RESERVE = 1.5  # seconds for starting and ending
+
+
+class Session:
+    """Measure a case, and hold the document of what is known so far.
+
+    Args:
+        request: the user's.
+        started: when the command began, by ``time.monotonic``.
+    """
+
+    def __init__(self, request: Request, started: float) -> None:
+        self.request, self.started = request, started
+        self.deadline = started + request.budget - RESERVE
+        self.measured: list[Measured] = []
+        self.error: Mistake | None = None
+        self.cross: dict[str, Any] | None = None
+        self._machine = environment.describe()
+        self._date, self._id = utc_now(), new_run_id()
+
+    def run(self) -> int:
+        """Measure, write the document, and return the exit code; Ctrl-C keeps what there is."""
+        lock, code = Lock(), document.STOPPED
+        try:
+            lock.take()
+            with Pool() as pool:
+                self._measure(pool)
+            code = self._exit_code()
+        except KeyboardInterrupt:
+            self._say("interrupted: what was measured is kept")
+        except Busy as busy:
+            self.error = self._mistake(str(busy), "try again when it has ended")
+            code = document.ERROR
+        except RequestError as error:
+            self.error = self._mistake(str(error), error.mend, error.file, error.line)
+            code = document.ERROR
+        finally:
+            lock.release()
+        self.save(code)
+        return code
+
+    def _measure(self, pool: Pool) -> None:
+        """Measure one framework after another, each with its share of the time."""
+        waiting = list(sources(self.request).items())
+        while waiting:
+            framework, source = waiting.pop(0)
+            share = (self.deadline - time.monotonic()) / (len(waiting) + 1)
+            until = time.monotonic() + share
+            run = FrameworkRun(self.request, framework, source, pool, until, self._say)
+            try:
+                run.examine()
+                self.measured.append(run.measured)
+                if self.request.command == COMPARE:
+                    run.measure(lambda: self.save(None))
+            except WorkerError as error:
+                self.error = self.error or self._worker_mistake(error, framework)
+            finally:
+                pool.end_workers()
+
+    def _worker_mistake(self, error: WorkerError, framework: str) -> Mistake:
+        """Return a failure of the worker that opened the case, as a mistake of the case."""
+        if isinstance(error, WorkerFailed) and error.case:
+            return {**error.case}
+        if isinstance(error, WorkerTimeout):
+            return self._mistake(
+                f"{error} while {framework} built and ran the case",
+                "look for an endless loop, a download, or input(); or give a larger budget",
+            )
+        if isinstance(error, WorkerFailed):
+            return self._mistake(
+                f"{framework}: {error.message}",
+                f"install it: pip install cascade-bench[{framework}]",
+            )
+        hint = "look for what ends the process (os._exit, a crash in native code, lack of memory)"
+        return self._mistake(f"{framework}: {error}", hint)
+
+    def _mistake(self, message: str, mend: str, file: str = "", line: int | None = None) -> Mistake:
+        """Return a mistake in the user's file."""
+        return {"file": file or self.request.file, "line": line, "message": message, "mend": mend}
+
+    def _exit_code(self) -> int:
+        """Return the exit code of a comparison that was not stopped."""
+        if self.error:
+            return document.ERROR
+        parts = [description.framework_part(one) for one in self.measured]
+        wrong = any(r["outcome"] == "wrong_gradients" for p in parts for r in p["rows"])
+        expected = any(part["flow_problem"] for part in parts)
+        return document.WRONG if wrong or expected or self._frameworks_differ() else document.RIGHT
+
+    def _frameworks_differ(self) -> bool:
+        """Return whether the gradients of both frameworks were compared and differ."""
+        return bool(self.cross and self.cross.get("problem"))
+
+    def document(self, code: int | None) -> Document:
+        """Return the document of what is known so far."""
+        parts = [description.framework_part(one) for one in self.measured]
+        place: Mapping[str, Any] = self.measured[0].files.known if self.measured else {}
+        return {
+            "schema": document.SCHEMA,
+            "kind": document.KIND,
+            "case": {
+                "name": self.request.name,
+                "file": place.get("file", self.request.file),
+                "line": place.get("line"),
+            },
+            "date": self._date,
+            "machine": self._machine,
+            "seconds": round(time.monotonic() - self.started, 2),
+            "answer": description.answer(parts, self.error),
+            "exit_code": code,
+            "error": self.error,
+            "frameworks": parts,
+            "cross_framework": self.cross,
+        }
+
+    def save(self, code: int | None) -> None:
+        """Write the document where the client waits for it, and into the folder of results."""
+        made = self.document(code)
+        document.write(made, [self.request.document])
+        if self.request.results is None or (self.error and not self.measured):
+            return
+        try:
+            document.write(made, [self.request.results / f"{self._id}.json"])
+        except RecordError as error:
+            self._say(f"not kept among the results: {error}")
+
+    def _say(self, text: str) -> None:
+        """Show a line of progress on stderr, with the seconds since the start."""
+        print(f"{time.monotonic() - self.started:5.1f} s  {text}", file=sys.stderr, flush=True)
+
+
+def refused(path: Path, error: RequestError) -> None:
+    """Write a document about a request that could not be read, if it names a document."""
+    try:
+        target = Path(json.loads(path.read_text())["document"])
+        name = str(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    mistake: Mistake = {
+        "file": error.file or name,
+        "line": error.line,
+        "message": str(error),
+        "mend": error.mend,
+    }
+    made: Document = {
+        "schema": document.SCHEMA,
+        "kind": document.KIND,
+        "case": {"name": Path(name).name, "file": name, "line": None},
+        "date": utc_now(),
+        "machine": {},
+        "seconds": 0.0,
+        "answer": f"Nothing was measured: {error}",
+        "exit_code": document.ERROR,
+        "error": mistake,
+        "frameworks": [],
+        "cross_framework": None,
+    }
+    document.write(made, [target])

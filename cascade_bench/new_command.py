@@ -1,0 +1,65 @@
+"""``cascade-bench new``: write a case to start from, with comments."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cascade_bench import suite
+
+ERROR = 2
+EXAMPLES = {
+    "torch": "torch_two_networks.py",
+    "jax": "jax_two_networks.py",
+    "both": "both_frameworks.py",
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Write the file and say how to go on; return 0, or 2 where it cannot be written.
+
+    Args:
+        arguments: the words after ``new``.
+    """
+    options = parser().parse_args(arguments)
+    path = Path(options.file)
+    problem = _problem(options.file)
+    if problem:
+        print(f"cascade-bench: {problem}", file=sys.stderr)
+        return ERROR
+    example = suite.folder() / "examples" / EXAMPLES[options.framework]
+    text = example.read_text(encoding="utf-8")
+    try:
+        with path.open("x", encoding="utf-8") as file:  # x: never over what is there
+            file.write(text)
+    except OSError as error:
+        print(f"cascade-bench: {path} cannot be written: {error.strerror}", file=sys.stderr)
+        return ERROR
+    print(f"{path}: a case of two networks; put your own in their place, then:")
+    print(f"cascade-bench try {shlex.quote(str(path))}")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the words after ``new``."""
+    found = argparse.ArgumentParser(
+        prog="cascade-bench new", description="Write a case to start from, with comments."
+    )
+    found.add_argument("file", metavar="FILE", help="the file to write; it must not exist")
+    found.add_argument("--framework", choices=tuple(EXAMPLES), default="torch", help="(torch)")
+    return found
+
+
+def _problem(name: str) -> str | None:
+    """Return why the file cannot be written; None if it can."""
+    path = Path(name)
+    if path.suffix != ".py":
+        return f"{name!r} is no name of a Python file; give one that ends in .py"
+    if path.exists() or path.is_symlink():
+        return f"{path} exists, and is left as it is; give another name"
+    if not path.absolute().parent.is_dir():
+        return f"there is no folder {path.absolute().parent}"
+    return None

@@ -1,0 +1,328 @@
+"""Find out what a user's case is: what its losses reach, and whether its gradients can be proven.
+
+It runs in float64 where the case allows it. Then the gradient of the summed loss is the reference
+of every strategy, and is held against central differences of the losses themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+from jax.interpreters import partial_eval
+from numpy.typing import NDArray
+
+from impl_jax import layout
+from impl_jax.case import OpenCase
+from impl_jax.case_losses import check_finite, check_losses
+from impl_jax.case_values import CaseError, DrawAsFloat32, digest
+from impl_jax.graph_problem import GraphProblem, seed_everything
+
+Gradients = dict[str, dict[str, Array | None]]  # loss → parameter → gradient, or None
+
+DIRECTIONS = 3  # random ones for each network
+STEP = 1e-6  # half a central difference, in units of the parameters' norm
+REPEATS = {"float32": 1e-4, "float64": 1e-9}  # relative difference of two equal passes
+
+
+@contextmanager
+def precision(dtype: Any) -> Iterator[None]:
+    """Let user code draw what it draws in float32, also where it computes in float64."""
+    if jnp.dtype(dtype) != jnp.float64:
+        yield
+        return
+    with DrawAsFloat32():
+        yield
+
+
+class Examination:
+    """Examine an open case: its losses, its flow, its gradients.
+
+    Args:
+        opened: the case, opened without facts.
+        seed: of the directions of central differences.
+    """
+
+    def __init__(self, opened: OpenCase, seed: int) -> None:
+        self.opened, self.problem = opened, opened.problem
+        self.seed = seed
+        self.notes: list[str] = []
+        self.start, self.constants = self.problem.parameters, self.problem.constants
+        self.problem.load(self.start, {})
+        check_losses(self._shapes())
+        self._compiled = jax.jit(opened.all_losses)
+        self.values = self._values(self.start)
+        check_finite(self.values)
+        self._check_repeats()
+        self.moved = self._moved()
+        self.everything = self._by_loss()
+        self.reach = {
+            loss: [n for n, gradient in gradients.items() if gradient is not None]
+            for loss, gradients in self.everything.items()
+        }
+        self._check_reach()
+
+    def _shapes(self) -> Any:
+        """Return the losses as shapes, without computing them."""
+        seed_everything(self.seed)
+        return jax.eval_shape(self.opened.all_losses, self.start, self.constants)
+
+    def _values(self, parameters: Mapping[str, Array]) -> dict[str, float]:
+        """Return the value of every loss at these parameters."""
+        seed_everything(self.seed)
+        values = self._compiled(dict(parameters), self.constants)
+        return {name: float(value) for name, value in values.items()}
+
+    def _check_repeats(self) -> None:
+        """Raise `CaseError` unless the same pass, traced anew, gives the same losses."""
+        if self._traced() == self._traced():  # the same program, with the same constants in it
+            return
+        seed_everything(self.seed)
+        anew = jax.jit(lambda *arguments: self.opened.all_losses(*arguments))
+        again = anew(self.start, self.constants)
+        allowed = REPEATS[jnp.dtype(self.opened.session.dtype).name]
+        for name, one in self.values.items():
+            two = float(again[name])
+            if abs(one - two) > allowed * max(abs(one), abs(two)):
+                raise CaseError(
+                    f"the loss {name!r} is {one:.6g} and then {two:.6g} in the same pass: it is "
+                    "random in a way that no seed holds, or the pass changes what it computes with",
+                    "draw random numbers with a key that the batch or a network holds, and keep no "
+                    "state between two passes",
+                )
+
+    def _traced(self) -> tuple[str, list[str]]:
+        """Return the program of all losses as a text, and a hash of each constant in it."""
+        seed_everything(self.seed)
+        # a new function each time: JAX keeps what it has traced
+        traced = jax.make_jaxpr(lambda *arguments: self.opened.all_losses(*arguments))(
+            self.start, self.constants
+        )
+        return str(traced.jaxpr), [digest(jnp.asarray(one)) for one in traced.consts]
+
+    def _moved(self) -> list[str]:
+        """Return the names of arrays that a forward pass changes, random streams left out."""
+        networks = self.opened.networks
+        names = [
+            n
+            for network in networks.values()
+            if network.is_module
+            for n, array in network.rest.items()
+            if not jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+            and jnp.issubdtype(array.dtype, jnp.floating)
+        ]
+        if not names:
+            return []
+
+        def after(parameters: Any, constants: Any) -> dict[str, Array]:
+            kept = {n: constants["rest"][n] for n in names}
+            constants = {**constants, "buffers": kept}
+            return self.problem.forward(parameters, constants, among=list(self.values))[1]
+
+        found = jax.jit(after)(self.start, self.constants)
+        return [n for n in names if digest(found[n]) != digest(self.constants["rest"][n])]
+
+    def _by_loss(self) -> Gradients:
+        """Return loss → parameter → gradient of each loss alone; None where it is not used."""
+        gradients: Gradients = {}
+        for loss in self.values:
+            seed_everything(self.seed)
+
+            def value(parameters: Any, constants: Any, loss: str = loss) -> Array:
+                return self.opened.all_losses(parameters, constants)[loss]
+
+            used = _used(value, self.start, self.constants)
+            found = jax.jit(jax.grad(value))(self.start, self.constants)
+            gradients[loss] = {n: found[n] if n in used else None for n in self.problem.names}
+        return gradients
+
+    def _check_reach(self) -> None:
+        """Raise `CaseError` where no loss reaches a network, or nothing is trained."""
+        reached = {name for names in self.reach.values() for name in names}
+        self.untouched = [name for name in self.problem.names if name not in reached]
+        for network in self.opened.networks:
+            own = [n for n in self.problem.names if _belongs(n, network)]
+            if not reached & set(own):
+                raise CaseError(
+                    f"no loss reaches the network {network!r}: the losses do not use it",
+                    f"use networks[{network!r}] in the losses, or leave {network!r} out",
+                )
+        if not reached - set(self.opened.frozen):
+            raise CaseError(
+                "nothing is trained: every parameter is frozen",
+                "leave a parameter that a loss reaches",
+            )
+        if self.untouched:
+            self.notes.append(f"No loss reaches {_some(self.untouched)}: left out")
+
+    def gradient(self) -> dict[str, NDArray[Any]]:
+        """Return the gradient of the summed loss by every parameter.
+
+        It is the sum of the gradients of all losses. It is 0 by a parameter that no loss reaches:
+        whoever differentiates by everything gets zeros there.
+        """
+        total: dict[str, Any] = {n: jnp.zeros_like(a) for n, a in self.start.items()}
+        for gradients in self.everything.values():
+            for name, gradient in gradients.items():
+                if gradient is not None:
+                    total[name] = total[name] + gradient
+        return {n: layout.parameter_out(array) for n, array in total.items()}
+
+    def states(self) -> dict[str, dict[str, str]]:
+        """Return loss → parameter → state of the gradient; ``absent`` where it is frozen."""
+        frozen = set(self.opened.frozen)
+        return {
+            loss: {n: "absent" if n in frozen else _state(g) for n, g in gradients.items()}
+            for loss, gradients in self.everything.items()
+        }
+
+    def slope_errors(self) -> dict[str, dict[str, float]]:
+        """Return loss → network → relative error of the gradient against central differences.
+
+        It is the worst of `DIRECTIONS` random directions in the network's parameters, relative to
+        the slope, or to what a random direction's slope is on average where that is larger.
+        """
+        generator = np.random.default_rng(self.seed)
+        errors: dict[str, dict[str, float]] = {loss: {} for loss in self.values}
+        for network in self.opened.networks:
+            names = [n for n in self.problem.names if _belongs(n, network)]
+            for _ in range(DIRECTIONS):
+                for loss, error in self._errors_along(self._direction(names, generator)).items():
+                    errors[loss][network] = max(error, errors[loss].get(network, 0.0))
+        return errors
+
+    def _direction(self, names: list[str], generator: np.random.Generator) -> dict[str, Array]:
+        """Return a random direction of length 1 in the space of these parameters."""
+        drawn = {n: generator.standard_normal(self.start[n].shape) for n in names}
+        length = np.sqrt(sum(float(np.sum(a * a)) for a in drawn.values()))
+        return {n: jnp.asarray(a / length, self.start[n].dtype) for n, a in drawn.items()}
+
+    def _errors_along(self, direction: Mapping[str, Array]) -> dict[str, float]:
+        """Return loss → relative error of its gradient along a direction."""
+        norm = float(np.sqrt(sum(float(jnp.sum(self.start[n] ** 2)) for n in direction)))
+        step = STEP * max(norm, 1.0)
+        ends = [
+            self._values(self.start | {n: self.start[n] + signed * d for n, d in direction.items()})
+            for signed in (step, -step)
+        ]
+        size = sum(t.size for t in direction.values())
+        errors = {}
+        for loss, gradients in self.everything.items():
+            own = {n: g for n in direction if (g := gradients[n]) is not None}
+            expected = sum(float(jnp.sum(g * direction[n])) for n, g in own.items())
+            usual = float(np.sqrt(sum(float(jnp.sum(g**2)) for g in own.values()) / size))
+            slope = (ends[0][loss] - ends[1][loss]) / (2 * step)
+            scale = max(abs(expected), usual)
+            if scale:
+                errors[loss] = abs(slope - expected) / scale
+            else:
+                rounding = 1e-14 * abs(ends[0][loss]) / step
+                errors[loss] = 0.0 if abs(slope) <= rounding else float("inf")
+        return errors
+
+    def networks(self) -> dict[str, dict[str, Any]]:
+        """Return network → number of elements and tensors, what is frozen, what is tied."""
+        return {
+            name: {
+                "parameters": sum(array.size for array in network.parameters.values()),
+                "tensors": len(network.parameters),
+                "frozen": [n for n in network.parameters if n in self.opened.frozen],
+                "tied": [],
+                "type": type(network.network).__name__,
+            }
+            for name, network in self.opened.networks.items()
+        }
+
+
+def _used(value: Any, parameters: Mapping[str, Array], constants: Any) -> set[str]:
+    """Return the names of the parameters that a function (parameters, constants) computes with."""
+    jaxpr = jax.make_jaxpr(value)(dict(parameters), constants).jaxpr
+    _, used = partial_eval.dce_jaxpr(jaxpr, [True])
+    names = sorted(parameters)  # the order in which a dictionary is flattened
+    return {name for name, one in zip(names, used, strict=False) if one}
+
+
+def _belongs(name: str, network: str) -> bool:
+    """Return whether a parameter is one of a network's."""
+    return name == network or name.startswith(f"{network}.")
+
+
+def _state(gradient: Array | None) -> str:
+    """Return ``absent``, ``zero`` (every element exactly) or ``value``."""
+    if gradient is None:
+        return "absent"
+    return "value" if bool(jnp.any(gradient)) else "zero"
+
+
+def _some(names: list[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def boundary_problem(opened: OpenCase) -> str | None:
+    """Return why the graph cannot be cut between two networks; None where it can."""
+    if isinstance(opened.problem, GraphProblem):
+        return "the case gives losses and no stages, so that there is no boundary to cut at"
+    if len(opened.problem.stages) < 2:
+        return "there is one stage, so that there is no boundary to cut at"
+    return None
+
+
+def step(opened: OpenCase, kind: str, facts: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return ``start/…`` and ``updated/…``, parameters and buffers before and after one step.
+
+    Args:
+        opened: the case that was examined.
+        kind: ``backward``, or ``freeze``, whose reference freezes nothing.
+        facts: the result of the examination.
+    """
+    problem = OpenCase(opened.session, opened.case, opened.seed, facts)
+    program = problem.program(kind, "unfrozen" if kind == "freeze" else "summed", "step")
+    program.reset()
+    start = {f"start/{n}": array for n, array in program.updates().items()}
+    program.wait(program.run(program.prepare()))
+    updated = {f"updated/{n}": array for n, array in program.updates().items()}
+    program.reset()  # the next reference starts from the same weights
+    return start | updated
+
+
+def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Examine a case that was opened without facts; see `Examination`.
+
+    Returns:
+        Facts as JSON data, and the gradient of the summed loss by parameter.
+    """
+    found = Examination(opened, seed)
+    keyed = any(
+        isinstance(variable, nnx.RngState)
+        for network in opened.networks.values()
+        if network.is_module
+        for _, variable in nnx.to_flat_state(nnx.state(network.network))
+    )
+    if keyed:
+        found.notes.append("Every pass starts from the same state of the networks' random streams")
+    return {
+        "networks": found.networks(),
+        "losses": list(found.values),
+        "reach": found.reach,
+        "states": found.states(),
+        "frozen": opened.frozen,
+        "untouched": found.untouched,
+        "moved": found.moved,
+        "random": keyed,
+        "series": boundary_problem(opened),
+        "notes": found.notes,
+        "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},
+        "device": str(opened.session.device.platform),
+        "slope_errors": {
+            loss: {n: None if np.isinf(error) else error for n, error in errors.items()}
+            for loss, errors in found.slope_errors().items()
+        },
+    }, found.gradient()

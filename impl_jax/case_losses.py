@@ -1,0 +1,43 @@
+"""Check what a user's function of losses returns: finite scalars by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from impl_jax.case_values import CaseError
+
+
+def check_losses(losses: Any) -> None:
+    """Raise `CaseError` unless these shapes are scalars by name."""
+    if not isinstance(losses, Mapping) or not losses:
+        given = "an empty dictionary" if isinstance(losses, Mapping) else type(losses).__name__
+        raise CaseError(
+            f"losses returns {given}, not name → scalar", "return {'task': loss} from it"
+        )
+    for name, value in losses.items():
+        if not isinstance(name, str) or "/" in name:
+            raise CaseError(f"the loss name {name!r} cannot be used", "use a plain name: 'task'")
+        if value.shape:
+            raise CaseError(
+                f"the loss {name!r} has shape {list(value.shape)}, not that of a scalar",
+                "take its mean or its sum",
+            )
+        if not jnp.issubdtype(value.dtype, jnp.floating):
+            raise CaseError(
+                f"the loss {name!r} is of {value.dtype}, which has no gradient",
+                "return a floating-point number",
+            )
+
+
+def check_finite(losses: Mapping[str, float]) -> None:
+    """Raise `CaseError` for a loss that is NaN or infinite."""
+    for name, value in losses.items():
+        if not np.isfinite(value):
+            raise CaseError(
+                f"the loss {name!r} is {value} at the start",
+                "start from weights and a batch at which every loss is finite",
+            )

@@ -1,0 +1,215 @@
+"""Hold a problem whose losses are a user's own function, whatever graph that function builds.
+
+A strategy or recipe sees the interface of `Problem`. Every pass starts from the same buffers and
+random numbers: they are arguments of a pure function, and what it changes in them is not kept.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+from impl_jax.problem import Buffers, Constants, Losses, Parameters, Problem, Stage
+
+LossFunction = Callable[[dict[str, Any], Any], Any]  # a user's, so its result is checked
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the generators that user code may draw from beside JAX's keys, which are its own."""
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+class Network:
+    """Hold a user's network as named arrays and a function that puts it together again.
+
+    Args:
+        name: the first part of the names of its arrays.
+        network: an `nnx.Module`, or any pytree whose floating-point arrays are its parameters.
+        dtype: of floating-point arrays.
+
+    Attributes:
+        parameters: name → array, those to differentiate by.
+        rest: name → array, all others: BatchNorm's statistics, counters, keys.
+        values: name → anything of the network that is no array.
+    """
+
+    def __init__(self, name: str, network: Any, dtype: Any) -> None:
+        self.name, self.network = name, network
+        self.is_module = isinstance(network, nnx.Module)
+        self._graph: Any = None
+        self._paths: dict[str, Any] = {}
+        self.parameters: dict[str, Any] = {}
+        self.rest: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
+        for path, leaf, trainable in self._module() if self.is_module else self._tree():
+            own = f"{name}.{path}" if path else name
+            self._paths[own] = leaf[0]
+            self._sort(own, leaf[1], trainable, dtype)
+
+    def _module(self) -> list[tuple[str, tuple[Any, Any], bool]]:
+        """Return (name, (path, array), whether it is a parameter) of a module's variables."""
+        self._graph, state = nnx.split(self.network)
+        return [
+            (".".join(map(str, path)), (path, variable[...]), isinstance(variable, nnx.Param))
+            for path, variable in nnx.to_flat_state(state)
+        ]
+
+    def _tree(self) -> list[tuple[str, tuple[Any, Any], bool]]:
+        """Return (name, (position, leaf), whether it may be a parameter) of a pytree's leaves."""
+        leaves, self._graph = jax.tree_util.tree_flatten_with_path(self.network)
+        keystr = jax.tree_util.keystr
+        return [
+            (keystr(path, simple=True, separator="."), (i, leaf), True)
+            for i, (path, leaf) in enumerate(leaves)
+        ]
+
+    def _sort(self, name: str, leaf: Any, trainable: bool, dtype: Any) -> None:
+        """Put a leaf under the parameters, the rest or the values."""
+        if not isinstance(leaf, (Array, np.ndarray)):
+            self.values[name] = leaf
+        elif not jnp.issubdtype(leaf.dtype, jnp.floating):
+            self.rest[name] = jnp.asarray(leaf)
+        elif trainable:
+            self.parameters[name] = jnp.asarray(leaf, dtype=dtype)
+        else:
+            self.rest[name] = jnp.asarray(leaf, dtype=dtype)
+
+    def rebuilt(self, arrays: Mapping[str, Any]) -> Any:
+        """Return the network with these arrays, which may be those of other networks too."""
+        leaves = [
+            (place, arrays[n] if n in arrays else self.values[n])
+            for n, place in self._paths.items()
+        ]
+        if self.is_module:
+            return nnx.merge(self._graph, nnx.from_flat_state(leaves))
+        return jax.tree_util.tree_unflatten(self._graph, [leaf for _, leaf in leaves])
+
+    def after(self, network: Any, names: Collection[str]) -> Buffers:
+        """Return these arrays of a rebuilt network as a pass has left them, by name."""
+        if not self.is_module or not any(name in self._paths for name in names):
+            return {}
+        state = dict(nnx.to_flat_state(nnx.state(network)))
+        return {n: state[p][...] for n, p in self._paths.items() if n in names}
+
+
+class RepeatableProblem(Problem):
+    """Hold a user's networks in series; every pass is the same pure function.
+
+    Args:
+        networks: by name, in order.
+        stages: those of `Problem`; they hold links and losses, and no networks.
+        data: what enters the first network as ``x``, and the ``batch`` for the losses.
+        reach, frozen: as in `Problem`.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, Network],
+        stages: list[Stage],
+        data: Mapping[str, Any],
+        reach: Mapping[str, list[str]],
+        frozen: list[str],
+    ) -> None:
+        self.networks, self.stages, self.reach = networks, stages, reach
+        trained = {loss: [n for n in names if n not in frozen] for loss, names in reach.items()}
+        self.flow = {loss: names for loss, names in trained.items() if names}
+        every = {n: a for network in networks.values() for n, a in network.parameters.items()}
+        self.names = list(every)
+        self.built_frozen = []
+        self.frozen = [name for name in self.names if name in set(frozen)]
+        self.flattened = {}
+        self.tied = {}  # networks that share a variable are refused
+        rest = {n: a for network in networks.values() for n, a in network.rest.items()}
+        self.constants = {"data": data, "frozen": {}, "buffers": {}, "rest": rest}
+        self.load(every, {})
+
+    def keep_buffers(self, names: Collection[str]) -> None:
+        """Hand on these arrays from step to step: they are what a pass changes."""
+        rest = self.constants["rest"]
+        kept = {n: a for n, a in rest.items() if n in names}
+        others = {n: a for n, a in rest.items() if n not in names}
+        self.constants = {**self.constants, "buffers": kept, "rest": others}
+
+    def arrays(self, parameters: Parameters, constants: Constants) -> dict[str, Any]:
+        """Return every array of the networks by name."""
+        return {
+            **constants["rest"],
+            **constants["buffers"],
+            **constants["frozen"],
+            **parameters,
+        }
+
+    def used_by(self, stage: Stage, parameters: Parameters) -> Parameters:
+        """Return those of these parameters that the stage's network uses, by name."""
+        own = self.networks[stage.name].parameters
+        return {name: array for name, array in parameters.items() if name in own}
+
+    def run_stage(
+        self,
+        stage: Stage,
+        value: Any,
+        parameters: Parameters,
+        constants: Constants,
+        among: Collection[str] | None = None,
+    ) -> tuple[Any, Losses, Buffers]:
+        """Run one stage; arguments and results are those of `Problem.run_stage`."""
+        data, own = constants["data"], self.networks[stage.name]
+        network = own.rebuilt(self.arrays(parameters, constants))
+        output = network(stage.enter(value, data))
+        selected = self.flow if among is None else among
+        losses = {n: f(output, data) for n, f in stage.losses.items() if n in selected}
+        return output, losses, own.after(network, constants["buffers"])
+
+
+class GraphProblem(RepeatableProblem):
+    """Hold networks by name, and one function of them and a batch that returns all losses.
+
+    There is no series of networks, and so no boundary to cut at. ``until`` ends no pass early; XLA
+    removes what the loss does not need.
+
+    Args:
+        networks: by name.
+        losses: (networks, batch) → loss by name.
+        batch: what ``losses`` is called with.
+        reach, frozen: as in `Problem`.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, Network],
+        losses: LossFunction,
+        batch: Any,
+        reach: Mapping[str, list[str]],
+        frozen: list[str],
+    ) -> None:
+        super().__init__(networks, [], {"batch": batch}, reach, frozen)
+        self.function = losses
+
+    def forward(
+        self,
+        parameters: Parameters,
+        constants: Constants,
+        *,
+        until: str | None = None,
+        among: Collection[str] | None = None,
+    ) -> tuple[Losses, Buffers]:
+        """Call the function; return the losses and the buffers afterwards, by name.
+
+        Arguments are those of `Problem.forward`.
+        """
+        arrays = self.arrays(parameters, constants)
+        built = {name: network.rebuilt(arrays) for name, network in self.networks.items()}
+        values = self.function(dict(built), constants["data"]["batch"])
+        selected = self.flow if among is None else among
+        buffers: Buffers = {}
+        for name, network in self.networks.items():
+            buffers |= network.after(built[name], constants["buffers"])
+        return {name: value for name, value in values.items() if name in selected}, buffers

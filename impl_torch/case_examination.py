@@ -1,0 +1,303 @@
+"""Find out what a user's case is: what its losses reach, and whether its gradients can be proven.
+
+It runs in float64 where the case allows it. Then the gradient of the summed loss is the reference
+of every strategy, and is held against central differences of the losses themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from impl_torch import layout
+from impl_torch.case import OpenCase
+from impl_torch.case_losses import check_losses
+from impl_torch.case_values import CaseError, DrawAsFloat32
+
+Gradients = dict[str, dict[str, Tensor | None]]  # loss → parameter → gradient, or None
+
+DIRECTIONS = 3  # random ones for each network
+STEP = 1e-6  # half a central difference, in units of the parameters' norm
+AGREES = 1e-3  # relative error of a slope that is still the gradient's
+REPEATS = {torch.float32: 1e-4, torch.float64: 1e-9}  # relative difference of two equal passes
+
+
+@contextmanager
+def precision(dtype: torch.dtype) -> Iterator[None]:
+    """Let user code that names no dtype compute in this one, and draw what float32 draws."""
+    before = torch.get_default_dtype()
+    if dtype != torch.float64:
+        yield
+        return
+    torch.set_default_dtype(torch.float64)
+    try:
+        with DrawAsFloat32():
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+class Examination:
+    """Examine an open case: its losses, its flow, its gradients.
+
+    Args:
+        opened: the case, opened without facts.
+        seed: of the directions of central differences.
+    """
+
+    def __init__(self, opened: OpenCase, seed: int) -> None:
+        self.opened, self.problem = opened, opened.problem
+        self.seed = seed
+        self.notes: list[str] = []
+        self.values = check_losses(opened.all_losses())
+        self.random = self._drew_numbers()
+        self._check_repeats()
+        opened.all_losses()
+        self.moved = self.problem.moved_buffers()  # type: ignore[attr-defined]
+        self.problem.reach = {name: list(self.problem.parameters) for name in self.values}
+        self.everything = self._by_loss(list(self.problem.parameters))
+        self.reach = {
+            loss: [n for n, gradient in gradients.items() if gradient is not None]
+            for loss, gradients in self.everything.items()
+        }
+        self._check_reach()
+
+    def _drew_numbers(self) -> bool:
+        """Return whether the last pass drew from torch's generator on the CPU."""
+        after = torch.get_rng_state()
+        self.problem.restore_buffers()
+        return not torch.equal(after, torch.get_rng_state())
+
+    def _check_repeats(self) -> None:
+        """Raise `CaseError` unless the same pass gives the same losses twice."""
+        again = self.opened.all_losses()
+        allowed = REPEATS[self.opened.session.dtype]
+        for name, value in self.values.items():
+            one, two = value.item(), again[name].item()
+            if abs(one - two) > allowed * max(abs(one), abs(two)):
+                raise CaseError(
+                    f"the loss {name!r} is {one:.6g} and then {two:.6g} in the same pass: it is "
+                    "random in a way that no seed holds, or the pass changes what it computes with",
+                    "draw random numbers with torch's default generator, and keep no state "
+                    "between two passes outside buffers",
+                )
+
+    def _by_loss(self, names: list[str]) -> Gradients:
+        """Return loss → parameter → gradient of each loss alone, these parameters trained."""
+        gradients: Gradients = {}
+        for loss in self.values:
+            self.problem.require_grad(names)
+            value = self.opened.all_losses()[loss]
+            if value.requires_grad:
+                value.backward()
+            gradients[loss] = {n: p.grad for n, p in self.problem.parameters.items()}
+        self.problem.require_grad([])
+        return gradients
+
+    def _check_reach(self) -> None:
+        """Raise `CaseError` where no loss reaches a network, or nothing is trained."""
+        reached = {name for names in self.reach.values() for name in names}
+        self.untouched = [name for name in self.problem.parameters if name not in reached]
+        for network in self.opened.networks:
+            own = [n for n in self.problem.parameters if n.startswith(f"{network}.")]
+            tied = [n for n in self.opened.aliases if n.startswith(f"{network}.")]
+            if own and not tied and not reached & set(own):
+                raise CaseError(
+                    f"no loss reaches the network {network!r}: the losses do not use this module, "
+                    "or detach what it computes",
+                    f"use the very module in the losses that the case names, or leave {network!r} "
+                    "out",
+                )
+        trained = reached - set(self.opened.frozen)
+        if not trained:
+            why = "every parameter is frozen" if reached else "no loss depends on a parameter"
+            raise CaseError(f"nothing is trained: {why}", "leave a parameter that a loss reaches")
+        if self.untouched:
+            self.notes.append(f"No loss reaches {_some(self.untouched)}: left out")
+
+    def gradient(self) -> dict[str, NDArray[Any]]:
+        """Return the gradient of the summed loss by every parameter that a loss reaches."""
+        names = [n for n in self.problem.parameters if n not in self.untouched]
+        self.problem.require_grad(names)
+        total = sum(self.opened.all_losses().values())
+        assert isinstance(total, Tensor)
+        total.backward()
+        gradients = {
+            n: layout.parameter_out(p.grad)
+            for n, p in self.problem.parameters.items()
+            if p.grad is not None
+        }
+        self.problem.require_grad([])
+        return gradients
+
+    def states(self) -> dict[str, dict[str, str]]:
+        """Return loss → parameter → state of the gradient; ``absent`` where it is frozen."""
+        frozen = set(self.opened.frozen)
+        return {
+            loss: {n: "absent" if n in frozen else _state(g) for n, g in gradients.items()}
+            for loss, gradients in self.everything.items()
+        }
+
+    def slope_errors(self) -> dict[str, dict[str, float]]:
+        """Return loss → network → relative error of the gradient against central differences.
+
+        It is the worst of `DIRECTIONS` random directions in the network's parameters, relative to
+        the slope, or to what a random direction's slope is on average where that is larger.
+        """
+        generator = np.random.default_rng(self.seed)
+        errors: dict[str, dict[str, float]] = {loss: {} for loss in self.values}
+        for network in self.opened.networks:
+            names = [n for n in self.problem.parameters if n.startswith(f"{network}.")]
+            if not names:
+                continue
+            for _ in range(DIRECTIONS):
+                for loss, error in self._errors_along(self._direction(names, generator)).items():
+                    errors[loss][network] = max(error, errors[loss].get(network, 0.0))
+        return errors
+
+    def _direction(self, names: list[str], generator: np.random.Generator) -> dict[str, Tensor]:
+        """Return a random direction of length 1 in the space of these parameters."""
+        parameters = self.problem.parameters
+        drawn = {n: generator.standard_normal(tuple(parameters[n].shape)) for n in names}
+        length = np.sqrt(sum(float(np.sum(a * a)) for a in drawn.values()))
+        return {n: torch.as_tensor(a / length).to(parameters[n]) for n, a in drawn.items()}
+
+    def _errors_along(self, direction: Mapping[str, Tensor]) -> dict[str, float]:
+        """Return loss → relative error of its gradient along a direction."""
+        parameters = self.problem.parameters
+        norm = float(np.sqrt(sum(float(parameters[n].detach().square().sum()) for n in direction)))
+        step = STEP * max(norm, 1.0)
+        ends = [self._values_at(direction, signed) for signed in (step, -step)]
+        size = sum(t.numel() for t in direction.values())
+        errors = {}
+        for loss, gradients in self.everything.items():
+            own = {n: g for n in direction if (g := gradients[n]) is not None}
+            expected = sum(float((g * direction[n]).sum()) for n, g in own.items())
+            usual = float(np.sqrt(sum(float(g.square().sum()) for g in own.values()) / size))
+            slope = (ends[0][loss] - ends[1][loss]) / (2 * step)
+            scale = max(abs(expected), usual)
+            if scale:
+                errors[loss] = abs(slope - expected) / scale
+            else:
+                rounding = 1e-14 * abs(ends[0][loss]) / step
+                errors[loss] = 0.0 if abs(slope) <= rounding else float("inf")
+        return errors
+
+    def _values_at(self, direction: Mapping[str, Tensor], step: float) -> dict[str, float]:
+        """Return every loss at the parameters moved by ``step`` in a direction."""
+        parameters = self.problem.parameters
+        start = {n: parameters[n].detach().clone() for n in direction}
+        with torch.no_grad():
+            for name, move in direction.items():
+                parameters[name].add_(move, alpha=step)
+            values = {n: float(value) for n, value in self.opened.all_losses().items()}
+            for name, tensor in start.items():
+                parameters[name].copy_(tensor)
+        return values
+
+    def networks(self) -> dict[str, dict[str, Any]]:
+        """Return network → number of elements and tensors, what is frozen, what is tied."""
+        described = {}
+        for network, module in self.opened.networks.items():
+            own = [n for n in self.problem.parameters if n.startswith(f"{network}.")]
+            tied = [
+                [new, old]
+                for new, old in self.opened.aliases.items()
+                if network in (new.partition(".")[0], old.partition(".")[0])
+            ]
+            described[network] = {
+                "parameters": sum(self.problem.parameters[n].numel() for n in own),
+                "tensors": len(own),
+                "frozen": [n for n in own if n in self.opened.frozen],
+                "tied": tied,
+                "type": type(module).__name__,
+            }
+        return described
+
+
+def _state(gradient: Tensor | None) -> str:
+    """Return ``absent``, ``zero`` (every element exactly) or ``value``."""
+    if gradient is None:
+        return "absent"
+    return "value" if bool(gradient.any()) else "zero"
+
+
+def _some(names: list[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def boundary_problem(opened: OpenCase) -> str | None:
+    """Return why the graph cannot be cut between two networks; None where it can."""
+    if opened.case.losses is not None:
+        return "the case gives losses and no stages, so that there is no boundary to cut at"
+    if len(opened.problem.stages) < 2:
+        return "there is one stage, so that there is no boundary to cut at"
+    opened.problem.restore_buffers()
+    with torch.no_grad():
+        outputs = opened.problem.outputs()
+    for name in list(outputs)[:-1]:
+        if not isinstance(outputs[name], Tensor):
+            kind = type(outputs[name]).__name__
+            return f"the output of {name} is {kind}, and only a tensor can be cut off as a leaf"
+    return None
+
+
+def step(opened: OpenCase, kind: str, facts: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return ``start/…`` and ``updated/…``, parameters and buffers before and after one step.
+
+    Args:
+        opened: the case that was examined.
+        kind: ``backward``, or ``freeze``, whose reference freezes nothing.
+        facts: the result of the examination.
+    """
+    opened.problem.restore_buffers()
+    problem = OpenCase(opened.session, opened.case, opened.seed, facts)
+    program = problem.program(kind, "unfrozen" if kind == "freeze" else "summed", "step")
+    program.reset()
+    start = {f"start/{n}": array for n, array in program.updates().items()}
+    program.wait(program.run(program.prepare()))
+    updated = {f"updated/{n}": array for n, array in program.updates().items()}
+    program.reset()  # the next reference starts from the same weights
+    return start | updated
+
+
+def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Examine a case that was opened without facts; see `Examination`.
+
+    Returns:
+        Facts as JSON data, and the gradient of the summed loss by parameter.
+    """
+    found = Examination(opened, seed)
+    if opened.aliases:
+        pairs = [f"{new} is {old}" for new, old in opened.aliases.items()]
+        found.notes.append(f"Tied weights, trained and frozen together: {_some(pairs)}")
+    if found.random:
+        found.notes.append("Random numbers are drawn from the same seed before each pass")
+    for kind in opened.unlisted():
+        found.notes.append(f"The losses use a {kind} that the case does not name: not compared")
+    return {
+        "networks": found.networks(),
+        "losses": list(found.values),
+        "reach": found.reach,
+        "states": found.states(),
+        "frozen": opened.frozen,
+        "untouched": found.untouched,
+        "moved": found.moved,
+        "random": found.random,
+        "series": boundary_problem(opened),
+        "notes": found.notes,
+        "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},
+        "device": str(next(iter(opened.problem.parameters.values())).device),
+        "slope_errors": {
+            loss: {n: None if np.isinf(error) else error for n, error in errors.items()}
+            for loss, errors in found.slope_errors().items()
+        },
+    }, found.gradient()

@@ -1,0 +1,39 @@
+"""Check what a user's function of losses returns: finite scalars by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impl_torch.case_values import CaseError
+
+
+def check_losses(losses: Any) -> dict[str, Tensor]:
+    """Return the losses by name; raise `CaseError` unless they are finite scalars."""
+    if not isinstance(losses, Mapping) or not losses:
+        given = "an empty dictionary" if isinstance(losses, Mapping) else type(losses).__name__
+        raise CaseError(
+            f"losses returns {given}, not name → scalar", "return {'task': loss} from it"
+        )
+    for name, value in losses.items():
+        if not isinstance(name, str) or "/" in name:
+            raise CaseError(f"the loss name {name!r} cannot be used", "use a plain name: 'task'")
+        if not isinstance(value, Tensor):
+            raise CaseError(
+                f"the loss {name!r} is {type(value).__name__}, not a tensor",
+                "return the tensor itself, without .item() or float()",
+            )
+        if value.numel() != 1 or value.ndim:
+            raise CaseError(
+                f"the loss {name!r} has shape {list(value.shape)}, not that of a scalar",
+                "take its mean or its sum",
+            )
+        if not bool(torch.isfinite(value)):
+            raise CaseError(
+                f"the loss {name!r} is {float(value)} at the start",
+                "start from weights and a batch at which every loss is finite",
+            )
+    return dict(losses)

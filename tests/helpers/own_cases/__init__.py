@@ -1,0 +1,1 @@
+"""Files of cases, each read by worker processes as a user's own file is."""

@@ -1,0 +1,205 @@
+"""A user's own case: what is found out about it, what every way is held to, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.launches.case_files import CaseFiles
+from benchmarks.harness.launches.check_workers import quick_compile_flags
+from benchmarks.harness.launches.launch import WorkerFailed
+from benchmarks.harness.launches.pool import Pool
+from benchmarks.harness.measurement.group import measure_group
+from benchmarks.harness.protocol import equivalence, flow
+from benchmarks.own_code import plan
+from benchmarks.own_code.request import Request
+from benchmarks.paths import ROOT
+
+CASES = ROOT / "tests" / "helpers" / "own_cases"
+WAYS_FOR_JAX = ("summed", "separate_retained", "boundary_split", "unfrozen", "partition")
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv("XLA_FLAGS", quick_compile_flags())
+    with Pool() as pool:
+        yield pool
+    monkeypatch.undo()
+
+
+@pytest.fixture
+def examined(pool: Pool) -> Callable[..., CaseFiles]:
+    def examine(framework: str, function: str, dtype: str = "float64") -> CaseFiles:
+        pytest.importorskip(framework)
+        source = {"file": str(CASES / f"{framework}_cases.py"), "function": function}
+        case: Any = {"source": source, "folder": str(CASES), "seed": 0}
+        files = pool.case_files(case, framework)
+        if files.facts is None or files.dtype != dtype:
+            launch = pool.launches(framework, "cpu", dtype, 1)[0]
+            files.examine(launch, dtype, ["backward", "freeze"])
+        return files
+
+    return examine
+
+
+def check(pool: Pool, files: CaseFiles, phases: tuple[str, ...]) -> dict[str, tuple[str, Any]]:
+    """Return ``kind/phase/way`` → outcome and why, of every way that the case has."""
+    files.judge_the_sum(pool.launches(files.framework, "cpu", "float32", 1)[0])
+    ways = WAYS_FOR_JAX if files.framework == "jax" else None
+    request: Any = Request({}, None, "", 60, phases, ways, None, CASES, 0, 1)
+    found = {}
+    for group in plan.groups_of(files.framework, files.known, request):
+        job: Any = {
+            "kind": group.kind,
+            "scenario": "own",
+            "variant": "-",
+            "size": "own",
+            "framework": files.framework,
+            "mode": "eager" if files.framework == "torch" else "jit",
+            "phase": group.phase,
+            "device": "cpu",
+            "dtype": "float32",
+            "strategies": list(group.ways),
+            "references": [],
+            "launches": 1,
+            "seconds": 0.0,
+            "limit": 60.0,
+            "seed": 0,
+            "memory": False,
+            "case": files.case,
+        }
+        for way, cell in measure_group(job, pool)["cells"].items():
+            found[f"{group.kind}/{group.phase}/{way}"] = cell["outcome"], cell["why"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("framework", "function"),
+    [
+        ("torch", "frozen"),
+        *(
+            pytest.param(framework, function, marks=pytest.mark.slow)
+            for framework in ("torch", "jax")
+            for function in ("regular", "frozen", "stages")
+            if (framework, function) != ("torch", "frozen")
+        ),
+    ],
+)
+def test_every_way_is_held_to_the_reference(
+    examined: Callable[..., CaseFiles], pool: Pool, framework: str, function: str
+) -> None:
+    found = check(pool, examined(framework, function), ("gradient", "step"))
+    assert {why for _, why in found.values()} == {None}
+    assert ("freeze/step/unfrozen" in found) == (function != "regular")
+    assert ("backward/gradient/boundary_split" in found) == (function == "stages")
+
+
+@pytest.mark.slow
+def test_dropout_noise_and_tied_weights_are_the_same_for_every_way(
+    examined: Callable[..., CaseFiles], pool: Pool
+) -> None:
+    files = examined("torch", "tied_transformer")
+    assert files.known["networks"]["head"]["tied"] == [["head.weight", "embedding.weight"]]
+    assert any("Tied weights" in note for note in files.known["notes"])
+    found = check(pool, files, ("gradient",))
+    assert {why for _, why in found.values()} == {None}
+    assert files.sum_error is not None
+    assert files.sum_error < 1e-4  # other masks or other noise would differ by more
+
+
+@pytest.mark.slow
+def test_keys_and_functions_among_the_leaves_of_a_tree(
+    examined: Callable[..., CaseFiles], pool: Pool
+) -> None:
+    files = examined("jax", "tree")
+    assert files.known["reach"]["code"] == ["encoder.w"]
+    check(pool, files, ("gradient",))
+    assert files.sum_error is not None
+    assert files.sum_error < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("framework", "state"),
+    [("torch", "absent"), pytest.param("jax", "zero", marks=pytest.mark.slow)],
+)
+def test_flow_is_found_out_and_a_cut_is_told_from_no_dependence(
+    examined: Callable[..., CaseFiles], framework: str, state: str
+) -> None:
+    facts = examined(framework, "cut").known
+    found = flow.matrix(facts["states"], list(facts["networks"]))
+    assert found == {
+        "code": {"encoder": "value", "head": "absent"},
+        "task": {"encoder": state, "head": "value"},
+    }
+    errors = facts["slope_errors"]
+    assert errors["task"]["encoder"] is None  # the value moves, and no gradient arrives
+    assert errors["code"]["head"] == 0.0
+    assert max(errors["code"]["encoder"] or 1, errors["task"]["head"] or 1) < 1e-6
+
+
+def test_a_backward_pass_that_is_not_the_slope_is_not_confirmed(
+    examined: Callable[..., CaseFiles],
+) -> None:
+    error = examined("torch", "replaced").known["slope_errors"]["task"]["net"]
+    assert error is not None
+    assert error > 0.01
+
+
+@pytest.mark.slow
+def test_what_runs_in_float32_alone_is_held_to_the_sum_in_float32(
+    examined: Callable[..., CaseFiles], pool: Pool
+) -> None:
+    with pytest.raises(WorkerFailed, match="the kernel is of float32"):
+        examined("torch", "only_float32")
+    files = examined("torch", "only_float32", "float32")
+    assert files.allowed == equivalence.ROUNDING_OF_LONG_SUMS
+    found = check(pool, files, ("gradient",))
+    assert {why for _, why in found.values()} == {None}
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        ("no_case", "no_case returns int, not a Case"),
+        ("vector", r"the loss 'task' has shape \[2, 4\]"),
+        ("nan", "the loss 'task' is nan at the start"),
+        ("number", "the loss 'task' is float, not a tensor"),
+        ("bare", "losses returns Tensor, not name → scalar"),
+        ("wrong_name", "frozen names 'net.wieght', which no parameter begins with"),
+        ("all_frozen", "nothing is trained"),
+        ("apart", "no loss reaches the network 'other'"),
+        ("twice", "networks 'net' and 'again' are the same module"),
+        ("unheld", "random in a way that no seed holds"),
+        ("ends", "SystemExit: code 3"),
+        ("asks", "EOFError"),
+        ("absent", "defines no 'absent'"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line_with_file_and_mend(
+    examined: Callable[..., CaseFiles], function: str, says: str
+) -> None:
+    with pytest.raises(WorkerFailed, match=says) as caught:
+        examined("torch", function)
+    mistake = caught.value.case
+    assert mistake is not None
+    assert mistake["file"] == str(CASES / "torch_cases.py")
+    assert "\n" not in str(caught.value)
+    assert mistake["mend"]
+    assert (mistake["line"] is None) == (function == "absent")
+
+
+@pytest.mark.slow
+def test_losses_without_networks_are_refused_in_jax(examined: Callable[..., CaseFiles]) -> None:
+    with pytest.raises(WorkerFailed, match="losses takes the batch alone"):
+        examined("jax", "closes_over")
+
+
+def test_a_case_that_differs_from_process_to_process_is_refused(
+    examined: Callable[..., CaseFiles], pool: Pool
+) -> None:
+    files = examined("torch", "of_this_process")
+    with pytest.raises(WorkerFailed, match="batch differs from process to process"):
+        files.open_in(pool.launches("torch", "cpu", "float32", 1)[0])

@@ -1,0 +1,109 @@
+"""The fixture ``cascade`` in a user's own project, with a conftest and with pytest-xdist."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.paths import ROOT
+from tests.helpers.own_code import write_fake_suite
+
+CONFTEST = """
+import pytest
+
+@pytest.fixture
+def mine():
+    return 7
+"""
+TESTS = """
+import pytest
+from pathlib import Path
+from cascade_bench import client, suite
+
+def test_own_fixtures_go_on_as_they_were(mine):
+    assert mine == 7
+
+def test_frozen_and_flow_fail_in_one_line(cascade):
+    with pytest.raises(ValueError, match="nothing to judge"):
+        cascade.assert_flow(lambda: None, {})
+    with pytest.raises(ValueError, match="holds no tensor"):
+        cascade.assert_frozen(lambda: None, [])
+
+def test_case_that_is_none(cascade):
+    cascade.compare("gone.py")
+"""
+
+
+def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a user's tests there, with the fixture's plugin as its only one beside pytest's."""
+    environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    environment |= {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "cascade_bench.plugin", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_mine.py").write_text(TESTS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+    return tmp_path
+
+
+def test_fixture_stands_beside_a_projects_own(project: Path) -> None:
+    done = run_pytest(project)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    assert "1 failed" in done.stdout
+    assert "there is no file" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert "plugin.py" not in done.stdout  # the user's line fails, not ours
+
+
+def test_under_xdist_it_refuses_to_time_in_one_line(project: Path) -> None:
+    pytest.importorskip("xdist")
+    done = run_pytest(project, "-p", "xdist.plugin", "-n", "1", "-k", "none or mine or own")
+    assert "cascade.compare measures time, and under pytest-xdist other tests run" in done.stdout
+    assert "there is no file" not in done.stdout
+    assert "2 passed" in done.stdout
+
+
+@pytest.mark.serial
+def test_plugin_costs_a_session_less_than_50_ms() -> None:
+    script = (
+        "import pytest, time; start = time.process_time(); import cascade_bench.plugin;"
+        "print(time.process_time() - start)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 0.05
+
+
+@pytest.mark.serial
+def test_passing_a_command_on_costs_less_than_60_ms(tmp_path: Path) -> None:
+    suite = write_fake_suite(tmp_path)
+    (suite / "benchmarks" / "cli.py").write_text("import sys; assert sys.argv[1:] == ['list']")
+    passing_on = (
+        "from pathlib import Path; from cascade_bench import cli, suite;"
+        f"suite.folder = lambda: Path({str(suite)!r}); cli.main(['list'])"
+    )
+    direct = f"import sys; sys.path.insert(0, {str(suite)!r}); sys.argv[1:] = ['list'];" + (
+        "import benchmarks.cli"
+    )
+    extra = min(cpu_seconds(passing_on) - cpu_seconds(direct) for _ in range(3))
+    assert extra < 0.06
+
+
+def cpu_seconds(script: str) -> float:
+    """Return the CPU time of a Python process: what else runs on the machine counts little."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

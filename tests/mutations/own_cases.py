@@ -1,0 +1,63 @@
+"""Faults of the engine for a user's own code: what it finds out, and what it holds ways to."""
+
+from __future__ import annotations
+
+from tests.mutations.fault import Fault
+
+GRAPH, GATE, PLAN = (
+    "tests/unit/test_graph_problem.py",
+    "tests/integration/test_own_code_gate.py",
+    "tests/unit/own_code/test_plan_and_document.py",
+)
+
+FAULTS = (
+    Fault(
+        "random_numbers_go_on_in_a_repeated_pass",
+        "impl_torch/graph_problem.py",
+        "        seed_everything(self.seed)\n",
+        "",
+        "each strategy sees another mask of Dropout",
+        (f"{GRAPH}::test_buffers_and_random_numbers_are_put_back_before_a_repeated_pass",),
+    ),
+    Fault(
+        "buffers_put_back_in_the_sight_of_autograd",
+        "impl_torch/graph_problem.py",
+        "            tensor.data.copy_(self._buffers_at_start[name])\n",
+        "            tensor.copy_(self._buffers_at_start[name])\n",
+        "a graph that was built before cannot be walked any more",
+        (f"{GRAPH}::test_a_graph_built_before_survives_the_putting_back_of_buffers",),
+    ),
+    Fault(
+        "float64_draws_its_own_numbers",
+        "impl_torch/case_values.py",
+        "        if torch.Tag.nondeterministic_seeded not in func.tags:\n",
+        "        if True:\n",
+        "the reference has other random numbers than what is held to it",
+        (f"{GRAPH}::test_float64_draws_what_float32_draws",),
+    ),
+    Fault(
+        "cut_gradient_taken_for_no_dependence",
+        "impl_torch/case_examination.py",
+        '                errors[loss] = 0.0 if abs(slope) <= rounding else float("inf")\n',
+        "                errors[loss] = 0.0\n",
+        "a detached path is not told from one that is not there",
+        (f"{GATE}::test_flow_is_found_out_and_a_cut_is_told_from_no_dependence",),
+        narrow="torch",
+    ),
+    Fault(
+        "another_case_in_every_process",
+        "benchmarks/harness/worker/own_code.py",
+        '        if differing or set(opened.prints) != set(facts["prints"]):\n',
+        '        if set(opened.prints) != set(facts["prints"]):\n',
+        "gradients of one batch are held to those of another",
+        (f"{GATE}::test_a_case_that_differs_from_process_to_process_is_refused",),
+    ),
+    Fault(
+        "launches_go_before_dispensable_ways",
+        "benchmarks/own_code/plan.py",
+        "    if request.ways is None:\n",
+        "    if request.ways is None and plan.launches == FEWEST:\n",
+        "less important ways cost the intervals of all",
+        (f"{PLAN}::test_what_is_dispensable_is_left_out_before_launches",),
+    ),
+)

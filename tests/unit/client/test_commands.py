@@ -1,0 +1,173 @@
+"""``cascade-bench`` as a new user meets it: help, mistakes, `new`, and what `try` asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.cli import COMMANDS
+from benchmarks.paths import ROOT
+from cascade_bench import cli, suite
+from tests.unit.test_layers import FRAMEWORKS
+
+Seen = Callable[[], dict[str, Any]]
+SUITE = {"benchmarks", "results", "impl_torch", "impl_jax"}
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Draw nothing; return the arguments that the suite would draw with."""
+    asked: list[list[str]] = []
+
+    def output(module: str, arguments: list[str]) -> str:
+        asked.append(arguments)
+        return "the table\n"
+
+    monkeypatch.setattr("cascade_bench.try_command.output", output)
+    return asked
+
+
+def test_every_command_of_the_suite_is_passed_on() -> None:
+    names = {command.__name__.rpartition(".")[2] for command in COMMANDS}
+    assert set(cli.PASSED_ON) == names
+
+
+def test_help_fits_the_terminal_and_names_every_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main([]) == cli.main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 100
+    for name in [*cli.OWN, *cli.PASSED_ON]:
+        assert f"  {name} " in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lst"], "there is no command 'lst'; did you mean list?"),
+        (["qqq"], "there is no command 'qqq'; there are try, new, list"),
+        (["--hlep"], "there is no option '--hlep'"),
+        (["try", "gone.py"], "there is no file"),
+        (["try", "case.py", "--budget", "0"], "budget is 0.0"),
+        (["try", "case.py", "--json", ""], "--json is empty; name a file"),
+        (["try", "case.py", "--json", "."], "--json '.' is a folder; name a file"),
+        (["try", "case.py", "--report", "gone/x.html"], "there is no folder"),
+        (["try", "case.py", "--results", "case.py"], "--results 'case.py' is a file"),
+        (["try", "case.py", "--way", "a,,b"], "--way 'a,,b' has an empty name"),
+        (["new", "case.py"], "case.py exists, and is left as it is"),
+        (["new", "case.txt"], "is no name of a Python file"),
+        (["new", "gone/case.py"], "there is no folder"),
+    ],
+)
+def test_mistake_ends_with_one_line_and_code_2(
+    seen: Seen, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    Path("case.py").write_text("def make(): ...\n")
+    assert cli.main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("cascade-bench: ")
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+    assert Path("case.py").read_text() == "def make(): ...\n"
+
+
+def test_try_asks_for_what_the_options_say_and_shows_the_table(
+    seen: Seen, drawn: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("case.py").write_text("def small(): ...\n")
+    words = ["try", "case.py:small", "--budget", "7", "--phase", "step,gradient", "--way", "summed"]
+    assert cli.main([*words, "--results", "kept", "--json", "out.json", "--launches", "2"]) == 0
+    request = seen()["request"]
+    assert request["case"] == {"file": f"{os.getcwd()}/case.py", "function": "small"}
+    assert request["phases"] == ["step", "gradient"]
+    assert request["results"] == f"{os.getcwd()}/kept"
+    assert [request[key] for key in ("ways", "budget_seconds", "launches")] == [["summed"], 7.0, 2]
+    printed = capsys.readouterr()
+    assert printed.out == "the table\n"
+    assert printed.err == "reading the case\n"
+    assert drawn[0][1:] == ["--table", "100"]
+    assert json.loads(Path("out.json").read_text())["answer"].startswith("Sum the losses")
+
+
+@pytest.mark.parametrize(("does", "code"), [("refuses", 2), ("dies", 2)])
+def test_try_ends_with_the_code_and_line_of_what_went_wrong(
+    seen: Seen, drawn: list[list[str]], monkeypatch: pytest.MonkeyPatch, does: str, code: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    Path("case.py").write_text("def make(): ...\n")
+    monkeypatch.setenv("FAKE_DOES", does)
+    assert cli.main(["try", "case.py"]) == code
+    told = {"refuses": "c.py:3: no scalar; take the mean", "dies": "no such luck"}
+    assert told[does] in capsys.readouterr().err
+    assert drawn == []
+
+
+def test_try_ends_with_1_where_a_way_is_wrong(
+    seen: Seen, drawn: list[list[str]], tmp_path: Path
+) -> None:
+    document = tmp_path / "document.json"
+    document.write_text(json.dumps(json.loads(document.read_text()) | {"exit_code": 1}))
+    Path("case.py").write_text("def make(): ...\n")
+    assert cli.main(["try", "case.py"]) == 1
+    assert drawn  # and shows which
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax", "both"])
+def test_new_writes_an_example_that_try_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framework: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["new", "a case.py", "--framework", framework]) == 0
+    text = (tmp_path / "a case.py").read_text()
+    compile(text, "a case.py", "exec")
+    assert "from cascade_bench import Case" in text
+    from cascade_bench.target import from_text
+
+    assert from_text("a case.py", tmp_path)["function"] == (None if framework == "both" else "make")
+
+
+def test_client_imports_neither_a_framework_nor_the_suite() -> None:
+    script = (
+        "import sys, cascade_bench, cascade_bench.plugin, cascade_bench.cli;"
+        "from cascade_bench import Case, compare, assert_flow;"
+        "from cascade_bench.try_command import parser;"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not set(done.stdout.split()) & {*FRAMEWORKS, *SUITE, "numpy", "pandas", "cloudpickle"}
+
+
+def test_suites_folder_is_the_clone_or_inside_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert suite.folder() == ROOT
+    package = tmp_path / "cascade_bench"
+    monkeypatch.setattr(suite, "PACKAGE", package)
+    with pytest.raises(suite.SuiteError, match="install again"):
+        suite.folder()
+    for folder in (tmp_path, package / "_suite"):  # what is inside counts first
+        (folder / "benchmarks").mkdir(parents=True)
+        (folder / "benchmarks" / "cli.py").touch()
+        assert suite.folder() == folder
+
+
+def test_command_of_the_suite_ends_with_the_suites_code_and_words(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cascade_bench.cli", "show", "--results", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("cascade-bench: ")
+    assert done.stderr.count("\n") == 1

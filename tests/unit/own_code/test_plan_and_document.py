@@ -1,0 +1,176 @@
+"""What is measured of a case in the time there is, which framework it is for, and its rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.own_code import description, plan, request
+from benchmarks.own_code.request import Request, RequestError
+from results.own_code import document
+from results.records.record import RecordError
+
+FACTS: Any = {
+    "networks": {"encoder": {}, "head": {}},
+    "reach": {"task": ["encoder.w", "head.w"]},
+    "frozen": [],
+    "untouched": [],
+    "moved": [],
+    "random": False,
+    "series": "no stages",
+}
+
+
+def asked(**changes: Any) -> Request:
+    fields: dict[str, Any] = {
+        "source": {"file": "case.py", "function": "make"},
+        "framework": None,
+        "folder": "/",
+        "budget": 60.0,
+        "phases": None,
+        "ways": None,
+        "results": None,
+        "document": Path("out.json"),
+        "seed": 0,
+        "launches": None,
+    }
+    return Request(**fields | changes)
+
+
+def test_ways_that_cannot_exist_are_named_with_the_reason() -> None:
+    facts = FACTS | {"moved": ["encoder.mean"]}
+    (group, _) = plan.groups_of("torch", facts, asked())
+    assert group.ways[0] == "summed"
+    assert set(group.unsupported) == {"boundary_split", "functional", "reforward"}
+    assert group.unsupported["boundary_split"] == "no stages"
+
+
+@pytest.mark.parametrize(
+    ("frozen", "front"), [(["encoder.w"], True), (["head.w"], False), (["encoder.v"], False)]
+)
+def test_front_is_what_stands_before_all_that_is_trained(frozen: list[str], front: bool) -> None:
+    assert plan.frozen_in_front(FACTS | {"frozen": frozen}) == front
+
+
+def test_freezing_is_measured_only_where_something_is_frozen() -> None:
+    assert {g.kind for g in plan.groups_of("torch", FACTS, asked())} == {"backward"}
+    frozen = FACTS | {"frozen": ["encoder.w"], "series": None}
+    groups = plan.groups_of("torch", frozen, asked())
+    assert [(g.kind, g.phase) for g in groups] == list(plan.USUAL)
+    assert "detach" in groups[1].ways
+
+
+def test_what_is_dispensable_is_left_out_before_launches() -> None:
+    groups = plan.groups_of("torch", FACTS, asked())
+    whole = plan.fit(groups, "torch", 0.001, 60.0, asked())
+    assert (whole.launches, whole.left_out) == (6, ())
+    short = plan.fit(groups, "torch", 0.2, 60.0, asked())
+    assert short.left_out[:3] == ("batched", "functional", "multi_root")
+    assert short.groups[0].ways[:2] == ("summed", "separate_retained")
+    least = plan.fit(groups, "torch", 5.0, 60.0, asked())
+    assert (least.launches, len(least.groups)) == (3, 1)
+    named = asked(ways=("batched",), phases=("gradient",), launches=6)
+    kept = plan.fit(plan.groups_of("torch", FACTS, named), "torch", 5.0, 60.0, named)
+    assert (kept.launches, kept.groups[0].ways) == (6, ("summed", "batched"))
+
+
+@pytest.mark.parametrize(
+    ("text", "function", "found"),
+    [
+        ("import torch\ndef make(): ...", "make", {"torch": "make"}),
+        ("from flax import nnx\ndef make(): ...", "make", {"jax": "make"}),
+        (
+            "def torch_case(): ...\ndef jax_case(): ...",
+            None,
+            {"torch": "torch_case", "jax": "jax_case"},
+        ),
+        ("def torch_case(): ...\ndef jax_case(): ...", "jax_case", {"jax": "jax_case"}),
+    ],
+)
+def test_framework_is_read_off_the_file(
+    tmp_path: Path, text: str, function: str | None, found: dict[str, str]
+) -> None:
+    (tmp_path / "case.py").write_text(text)
+    source: Any = {"file": "case.py"} | ({"function": function} if function else {})
+    chosen = request.sources(asked(source=source, folder=str(tmp_path)))
+    assert {name: one["function"] for name, one in chosen.items()} == found
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("import torch, jax", "both frameworks"), ("x = 1", "neither"), ("def (", "SyntaxError")],
+)
+def test_framework_that_cannot_be_told_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "case.py").write_text(text)
+    with pytest.raises(RequestError, match=says) as caught:
+        request.sources(asked(folder=str(tmp_path)))
+    assert caught.value.mend
+
+
+def outcome(samples: list[list[float]], **changes: Any) -> dict[str, Any]:
+    figures = {"flops": 10, "equivalence": "pass", "gradient_error": {"relative": 1e-7}}
+    empty = {"outcome": "ok", "why": None, "figures": figures, "samples": samples}
+    return empty | changes
+
+
+def rows_of(**outcomes: Any) -> dict[str, Any]:
+    fields = {
+        "kind": "backward",
+        "scenario": "own",
+        "variant": "-",
+        "size": "own",
+        "framework": "torch",
+        "mode": "eager",
+        "phase": "backward",
+        "device": "cpu",
+        "dtype": "float32",
+        "baseline": "summed",
+    }
+    return {row["way"]: row for row in document.rows([(fields, outcomes)], {"summed": "code"})}
+
+
+def test_rows_have_ratios_verdicts_and_what_was_not_timed() -> None:
+    rows = rows_of(
+        summed=outcome([[1.0, 1.01], [1.02, 1.0], [1.0, 1.0]] * 2),
+        separate_retained=outcome([[1.5, 1.51], [1.52, 1.5], [1.51, 1.5]] * 2),
+        batched=outcome([], outcome="wrong_gradients", why="x: relative difference 1"),
+        functional=outcome([]),
+    )
+    assert rows["separate_retained"]["verdict"] == "slower"
+    assert rows["separate_retained"]["ratio"]["estimate"] == pytest.approx(1.5, rel=0.02)
+    assert rows["separate_retained"]["predicted_ratio"] == 1.0
+    assert rows["summed"]["code"] == "code"
+    assert rows["batched"]["outcome"] == "wrong_gradients"
+    assert rows["functional"]["outcome"] == "interrupted"
+
+
+def test_a_group_that_was_stopped_is_paired_by_the_launches_that_every_way_has() -> None:
+    rows = rows_of(summed=outcome([[1.0], [1.0], [1.0]]), separate_retained=outcome([[2.0], [2.0]]))
+    assert rows["separate_retained"]["ratio"]["launches"] == 2
+
+
+def test_document_is_written_whole_and_read(tmp_path: Path) -> None:
+    made: Any = dict.fromkeys(document.KEYS) | {
+        "schema": document.SCHEMA,
+        "kind": document.KIND,
+        "frameworks": [{"rows": list(rows_of(summed=outcome([[1.0]])).values())}],
+        "seconds": float("nan"),
+    }
+    path = tmp_path / "deep" / "out.json"
+    path.parent.mkdir()
+    document.write(made, [path])
+    assert document.read(path)["seconds"] is None
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": "run"}))
+    with pytest.raises(RecordError, match="no comparison of own code"):
+        document.read(path)
+
+
+def test_a_flow_that_was_not_demanded_is_told() -> None:
+    found = {"task": {"encoder": "value"}}
+    assert description.flow_problem(found, {"task": {"encoder": "value"}}) is None
+    told = description.flow_problem(found, {"task": {"encoder": "absent"}})
+    assert told == "task → encoder is value, expect_flow says absent"
+    assert "names the loss" in str(description.flow_problem(found, {"other": {}}))

@@ -1,0 +1,81 @@
+"""The table of a user's own case: one screen, every figure, and names that cannot break it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from results.terminal.own_code_table import table
+from tests.helpers.own_code import example_document
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    document = example_document()
+    document["frameworks"][0]["rows"][3]["equivalence"] = "the case has no stages"
+    document["answer"] = "Sum the losses."
+    return document
+
+
+def lines_with(shown: str, word: str) -> list[str]:
+    return [" ".join(line.split()) for line in shown.splitlines() if word in line]
+
+
+def test_answer_flow_and_figures_are_on_one_screen(document: dict[str, Any]) -> None:
+    shown = table(document)
+    lines = shown.splitlines()
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 100
+    assert lines[0] == "my_case.py:make  (41 s)"
+    assert lines[1] == document["answer"]
+    assert "torch 2.13.0 eager cpu float32" in lines
+    assert lines_with(shown, "gradient of code") == ["gradient of code → encoder; none in head"]
+    assert lines_with(shown, "summed")[0] == "summed 2.00 ms –"
+    assert lines_with(shown, "separate_retained") == [
+        "separate_retained 1.32 [1.30, 1.35] ▲ (1.33) 1.11 [1.09, 1.14] ▲ (1.12)"
+    ]
+    (freeze,) = lines_with(shown, "requires_grad")
+    assert freeze == "requires_grad_false 0.600 [0.580, 0.630] ▼ (0.606)"
+    (absent,) = lines_with(shown, "boundary_split")
+    assert absent == "not there: boundary_split: the case has no stages"
+    said = "central differences confirm to 1e-08; largest error of a gradient 3e-07"
+    assert said in " ".join(shown.split())
+
+
+def test_way_that_is_wrong_is_shown_with_its_reason(document: dict[str, Any]) -> None:
+    row = document["frameworks"][0]["rows"][1]
+    row |= {"outcome": "wrong_gradients", "equivalence": "encoder.0.weight is off by 0.1"}
+    row |= {"seconds": None, "ratio": None}
+    shown = table(document)
+    first = lines_with(shown, "separate_retained")[0]
+    assert first.startswith("separate_retained ✗ wrong gradients")
+    said = "✗ separate_retained in phase backward: encoder.0.weight is off by 0.1"
+    assert said in shown.splitlines()
+
+
+def test_flow_that_is_not_as_expected_comes_first(document: dict[str, Any]) -> None:
+    document["frameworks"][0]["flow_problem"] = "code → head is value, expect_flow says absent"
+    assert "✗ code → head is value, expect_flow says absent" in table(document).splitlines()
+
+
+def test_ratio_without_an_interval_stands_alone(document: dict[str, Any]) -> None:
+    row = document["frameworks"][0]["rows"][1]
+    row["ratio"] |= {"low": None, "high": None}
+    row["verdict"] = "not told"
+    assert "1.32 ? (1.33)" in lines_with(table(document), "separate_retained")[0]
+
+
+def test_document_of_an_error_is_shown(document: dict[str, Any]) -> None:
+    shown = table({"answer": "Nothing was measured: no scalar", "frameworks": []})
+    assert shown.splitlines() == ["a case", "Nothing was measured: no scalar"]
+
+
+def test_hostile_names_stay_text(document: dict[str, Any]) -> None:
+    part = document["frameworks"][0]
+    part["flow"] = {"[red]a\x1b[2J\n": {"[bold]b": "value", "c" * 300: "absent"}}
+    document["case"]["name"] = "\x1b]0;title\x07"
+    shown = table(document, 80, colour=False)
+    assert "\x1b" not in shown
+    assert "[red]a" in shown
+    assert max(map(len, shown.splitlines())) <= 80

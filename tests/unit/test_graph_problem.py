@@ -1,0 +1,110 @@
+"""A problem of one function of the batch, in process: the same gradients as the long form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from impl_torch import case_values  # noqa: E402
+from impl_torch.cascade import linear_cascade  # noqa: E402
+from impl_torch.graph_problem import GraphProblem  # noqa: E402
+from impl_torch.problem import Problem  # noqa: E402
+from impl_torch.strategies import STRATEGIES  # noqa: E402
+
+WAYS = [way for way in STRATEGIES if way != "boundary_split"]
+
+
+def gradients(problem: Problem, way: str) -> dict[str, Any]:
+    problem.require_grad(problem.trainable)
+    problem.restore_buffers()
+    strategy = STRATEGIES[way](problem, lambda function: function)
+    strategy.backward(strategy.forward())
+    grads: dict[str, Any] = {n: p.grad for n, p in problem.parameters.items()}
+    return {n: grad.numpy().copy() for n, grad in grads.items()}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_gradients_are_those_of_the_long_form_to_the_last_bit(way: str) -> None:
+    torch.manual_seed(0)
+    stages = linear_cascade(width=16)
+    first, second = (stage.network for stage in stages)
+    names = ("x", *(f"target{i + 1}" for i in range(2)))
+    data = {name: torch.randn(8, 16) for name in names}
+    (name1, loss1), (name2, loss2) = (next(iter(stage.losses.items())) for stage in stages)
+    own = {s.name: [f"{s.name}.{n}" for n, _ in s.network.named_parameters()] for s in stages}
+    reach = {name1: own[stages[0].name], name2: [n for names in own.values() for n in names]}
+
+    def losses(batch: Any) -> dict[str, Any]:
+        z = first(batch["x"])
+        return {name1: loss1(z, batch), name2: loss2(second(z), batch)}
+
+    networks = {stage.name: stage.network for stage in stages}
+    long = gradients(Problem(stages, data, reach, []), way)
+    short = gradients(GraphProblem(networks, losses, data, reach, [], 0), way)
+    assert long.keys() == short.keys()
+    for name, gradient in long.items():
+        assert np.array_equal(gradient, short[name]), name
+
+
+def test_buffers_and_random_numbers_are_put_back_before_a_repeated_pass() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
+    batch = torch.randn(6, 4)
+    problem = GraphProblem(
+        {"net": net}, lambda x: {"a": net(x).square().sum()}, batch, {"a": ["net.0.weight"]}, [], 0
+    )
+    values = [problem.losses(until="a")["a"].item() for _ in range(2)]
+    assert values[0] == values[1]
+    assert problem.losses()["a"].item() != values[0]
+    moved = ["net.1.running_mean", "net.1.running_var", "net.1.num_batches_tracked"]
+    assert problem.moved_buffers() == moved
+    problem.restore_buffers()
+    assert problem.moved_buffers() == []
+
+
+def test_a_graph_built_before_survives_the_putting_back_of_buffers() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).eval()
+    batch = torch.randn(6, 4)
+    problem = GraphProblem(
+        {"net": net}, lambda x: {"a": net(x).square().sum()}, batch, {"a": ["net.0.weight"]}, [], 0
+    )
+    loss = problem.losses()["a"]
+    problem.restore_buffers()
+    loss.backward()  # raises where a saved tensor was overwritten in its view
+
+
+def test_float64_draws_what_float32_draws() -> None:
+    def drawn(dtype: Any) -> list[Any]:
+        torch.manual_seed(0)
+        like = torch.zeros(37, dtype=dtype)
+        return [
+            torch.randn(37, dtype=dtype),
+            torch.randn_like(like),
+            torch.rand(37, dtype=dtype),
+            torch.zeros_like(like).normal_(),
+            torch.nn.functional.dropout(like + 1, 0.5),
+            torch.randint(100, (37,)),
+        ]
+
+    with case_values.DrawAsFloat32():
+        wide = drawn(torch.float64)
+    for one, other in zip(wide, drawn(torch.float32), strict=True):
+        assert torch.equal(one, other.to(one.dtype))
+    assert wide[0].dtype == torch.float64
+
+
+def test_nested_values_keep_their_types() -> None:
+    from collections import namedtuple
+
+    pair = namedtuple("pair", "a b")
+    value = {"p": pair(torch.ones(1), 2), "l": [torch.ones(1), "s"], "n": None}
+    changed = case_values.map_tensors(value, lambda t: t.double())
+    assert isinstance(changed["p"], pair)
+    assert changed["p"].a.dtype == torch.float64
+    assert changed["l"][1:] == ["s"]
+    assert changed["n"] is None
