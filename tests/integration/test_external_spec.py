@@ -83,6 +83,13 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.fixture(autouse=True)
+def _without_loaded_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide frameworks that other tests have loaded into this process."""
+    for name in loading.FORBIDDEN:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _catalogue() -> Iterator[None]:
     """Restore the catalogue after each test."""
     before = dict(CATALOGUE)

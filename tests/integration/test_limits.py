@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,3 +210,17 @@ def test_check_that_took_too_long_fails_in_one_line_and_costs_no_other(
     assert fresh is started[-1]
     assert not fresh.gone
     workers.close()
+
+
+def test_a_spec_that_was_given_up_changes_nothing_when_it_ends(tmp_path: Path) -> None:
+    source = "import os, time\nos.environ['LEFT'] = '1'\ntime.sleep(0.5)\n"
+    (tmp_path / "late_one.py").write_text(source)
+    with pytest.raises(SpecTimeout):
+        loading.load([tmp_path / "late_one.py"], 0.1)
+    assert "LEFT" not in os.environ
+    os.environ["SET_MEANWHILE"] = "1"
+    try:
+        time.sleep(0.8)  # the spec has ended by now
+        assert os.environ["SET_MEANWHILE"] == "1"
+    finally:
+        os.environ.pop("SET_MEANWHILE", None)

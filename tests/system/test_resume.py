@@ -114,7 +114,9 @@ def whole() -> Run:
     ]
     result = {"outcome": "ok", "figures": {}, "samples": [[1.0]], "peak_seconds": [], "steady": []}
     done = [recording.record_measurement(cell, result, None) for cell in cells]
-    settings = {"launches": 1, "cell_seconds": 0.002, "seed": 0, "worker_memory": None}
+    settings: dict[str, Any] = {"launches": 1, "cell_seconds": 0.002, "seed": 0}
+    settings |= {"worker_memory": None, "wall_seconds": 1.0, "worker_seconds": 1.0}
+    settings |= {"spent_seconds": {}, "flows": {}, "stopped": {}}
     return Run(
         id=new_run_id(),
         started=utc_now(),

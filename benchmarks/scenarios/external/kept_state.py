@@ -25,6 +25,8 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
+from benchmarks.scenarios.external.time_limit import is_left_behind
+
 P = ParamSpec("P")
 T = TypeVar("T")
 SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
@@ -54,13 +56,14 @@ def kept(function: Callable[P, T]) -> Callable[P, T]:
 def unchanged() -> Iterator[None]:
     """Put back, after a block of code, every part of the process's state that it has changed.
 
-    What the system no longer allows, such as to raise a limit again, stays as it is.
+    What the system no longer allows, such as to raise a limit again, stays as it is. A thread that
+    `time_limit` has given up puts nothing back: who gave it up has done so.
     """
     before = [(part, part.read()) for part in _PARTS]
     try:
         yield
     finally:
-        for part, value in before:
+        for part, value in before if not is_left_behind() else ():
             with contextlib.suppress(OSError, ValueError):
                 if part.read() != value:
                     part.restore(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -86,7 +87,8 @@ def _loaded_before(file: Path) -> list[Scenario]:
 def _read_within(limit: float | None, file: Path) -> list[Scenario]:
     """Read a file within a time limit, see `_read`; raises `SpecTimeout` if that takes longer."""
     try:
-        return call_within(limit, _read, file)
+        with kept_state.unchanged():  # a spec that hangs puts nothing back itself
+            return call_within(limit, _read, file)
     except Late:
         raise SpecTimeout(
             f"{file.name}: importing and validating it took longer than {limit:g} s (--cell-limit)"
@@ -164,11 +166,17 @@ def _hint_at_missing_spec(file: Path) -> str:
 
 
 class _FrameworkBlocker:
-    """Refuse the import of the frameworks, as an entry of ``sys.meta_path``."""
+    """Refuse the import of the frameworks, as an entry of ``sys.meta_path``.
+
+    It refuses this thread alone: a spec that hangs leaves its blocker behind, see `time_limit`.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         """Raise `ImportError` for a module of a framework; leave every other one to Python."""
-        if name.partition(".")[0] in FORBIDDEN:
+        if name.partition(".")[0] in FORBIDDEN and threading.get_ident() == self._thread:
             raise ImportError(
                 f"a spec must not import {name}: it says in plain Python and NumPy what exists; "
                 f"what needs {name} belongs in the part, such as my_network_torch.py"
@@ -179,14 +187,11 @@ class _FrameworkBlocker:
 def _without_frameworks() -> Iterator[None]:
     """Make imports of a framework fail with an explanation while a spec runs.
 
-    The controlling process reads specs and must not load a framework itself. One that something
-    else has loaded already is hidden meanwhile.
+    The controlling process reads specs and must not load a framework itself.
     """
     blocker: Any = _FrameworkBlocker()
-    hidden = {name: sys.modules.pop(name) for name in FORBIDDEN if name in sys.modules}
     sys.meta_path.insert(0, blocker)
     try:
         yield
     finally:
         sys.meta_path.remove(blocker)
-        sys.modules.update(hidden)

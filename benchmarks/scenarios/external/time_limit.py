@@ -13,6 +13,17 @@ class Late(Exception):
     """Raised where a call has not ended within its limit; it goes on in a thread of its own."""
 
 
+class LimitedThread(threading.Thread):
+    """A thread of `call_within`; ``left_behind`` where nobody waits for it any more."""
+
+    left_behind = False
+
+
+def is_left_behind() -> bool:
+    """Return whether this code runs in a thread that `call_within` has given up."""
+    return getattr(threading.current_thread(), "left_behind", False)
+
+
 def call_within(seconds: float | None, function: Callable[..., T], *arguments: Any) -> T:
     """Call a function in a thread, and return what it returns or raise what it raises.
 
@@ -39,11 +50,12 @@ def call_within(seconds: float | None, function: Callable[..., T], *arguments: A
         except BaseException as error:  # SystemExit too, which would end this thread in silence
             errors.append(error)
 
-    thread = threading.Thread(target=call, daemon=True)
+    thread = LimitedThread(target=call, daemon=True)
     thread.start()
     thread.join(seconds)
     if errors:
         raise errors[0]
     if not results:
+        thread.left_behind = True
         raise Late
     return results[0]
