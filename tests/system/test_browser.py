@@ -134,10 +134,11 @@ def test_the_keyboard_reaches_filters_and_contents(seen: browser.Seen) -> None:
     seen.page.keyboard.press("Tab")
     assert seen.page.evaluate("document.activeElement.className") == "skip"
     focused = []
-    for _ in range(4):
+    for _ in range(8):
         seen.page.keyboard.press("Tab")
         focused.append(seen.page.evaluate("document.activeElement.tagName"))
-    assert focused == ["BUTTON", "SELECT", "SELECT", "SELECT"]
+    # the scheme, the facts that lead to sections, and the fields of "your case"
+    assert focused == ["BUTTON", *["A"] * 4, *["SELECT"] * 3]
 
 
 @pytest.mark.parametrize(

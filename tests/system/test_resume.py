@@ -243,7 +243,7 @@ def test_code_is_known_again_and_a_change_in_it_too(
     ("arguments", "message"),
     [
         (["--resume"], "no run under"),
-        (["--resume", "--benchmark-disable"], "--resume goes on with measuring: leave out"),
+        (["--resume", "--benchmark-disable"], "contradict each other: leave one out"),
     ],
 )
 def test_wrong_resume_is_one_line_and_exit_code_4(
