@@ -1,4 +1,8 @@
-"""What came out of `compare`: a table as text, and every figure by name."""
+"""Give access to the result of `compare`: a table as text, and every number by name.
+
+A *way* is one implementation that is compared: a *strategy* (how to write the backward pass) or a
+*recipe* (how to freeze a part). A *phase* is the part of training that is timed.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +33,8 @@ HEADINGS = ("framework", "way", "phase", "time", "ratio [interval]", "predicted"
 class Interval:
     """Hold an estimate with its interval; times are in seconds.
 
-    With too few launches there is no interval: ``low`` is then 0 and ``high`` infinite,
-    so that an assertion about either fails.
+    With too few processes launched there is no interval: ``low`` is then 0 and ``high`` infinite,
+    so that ``low > 1.1`` or ``high < 2`` fails and does not pass by accident.
     """
 
     estimate: float
@@ -40,7 +44,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Ratio(Interval):
-    """Hold how much longer a way takes than its baseline, with its interval.
+    """Hold the time of a way divided by that of its baseline, with its interval.
 
     Attributes:
         baseline: the way at ratio 1, such as ``summed``.
@@ -56,7 +60,7 @@ class Ratio(Interval):
 
 
 class Comparison:
-    """Hold what was proven and measured about a case; printing it shows a table.
+    """Hold the checked gradients and the times of a case; printing it shows a table.
 
     Attributes:
         document: everything as plain data, as kept on disk.
@@ -67,17 +71,17 @@ class Comparison:
 
     @property
     def answer(self) -> str:
-        """What came out, in one sentence."""
+        """Return the result in one sentence; empty where nothing could be measured."""
         return str(self.document.get("answer") or "")
 
     @property
     def ok(self) -> bool:
-        """Whether every way that exists gave the right gradients, and expectations held."""
+        """Return whether every way that exists gave right gradients, and expectations held."""
         return self.document.get("exit_code") == 0
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each framework, way and phase."""
+        """Return one row for each framework, way and phase."""
         return [
             {"framework": part["framework"], **row}
             for part in self.document.get("frameworks", ())
@@ -86,28 +90,34 @@ class Comparison:
 
     @property
     def flows(self) -> dict[str, dict[str, dict[str, str]]]:
-        """Framework → loss → network → ``"value"``, ``"zero"`` or ``"absent"``."""
+        """Return which loss sends a gradient to which network, by framework.
+
+        ``flows[framework][loss][network]`` is ``"value"``, ``"zero"`` (a gradient of exact
+        zeros) or ``"absent"`` (no gradient).
+        """
         return {part["framework"]: part["flow"] for part in self.document.get("frameworks", ())}
 
     @property
     def flow(self) -> dict[str, dict[str, str]]:
-        """Loss → network → the gradient that arrives there: a value, exact zeros, or none.
+        """Return ``flow[loss][network]``, as `flows` has it for each framework.
 
         Raises:
             ValueError: the two frameworks of a case differ here; `flows` has both.
         """
         flows = list(self.flows.values())
         if any(flow != flows[0] for flow in flows):
-            raise ValueError("the frameworks differ in their flow; see .flows")
+            raise ValueError(
+                "the frameworks differ in their flow; see .flows"
+            )
         return flows[0] if flows else {}
 
     def ratio(self, way: str, phase: str | None = None, *, framework: str | None = None) -> Ratio:
-        """Return how much longer a way takes than its baseline.
+        """Return the time of a way divided by that of its baseline.
 
         Args:
             way: a strategy or a recipe, such as ``"separate_retained"``.
-            phase: None for ``backward`` of a strategy and ``step`` of a recipe, or the first
-                that was measured.
+            phase: by default ``backward`` for a strategy and ``step`` for a recipe; where that
+                was not measured, the first phase that was.
             framework: None where one was measured.
 
         Raises:
@@ -188,7 +198,7 @@ class Comparison:
         return altair.Chart.from_dict(json.loads(chart))
 
     def report(self, path: str | Path) -> Path:
-        """Write one page that needs no network and no other file; return its path.
+        """Write a self-contained HTML page that opens offline; return its path.
 
         Raises:
             SuiteError: it cannot be written, or a package that it needs is not installed.
@@ -259,7 +269,7 @@ def _columns(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    """Return the texts of a row's cells under `HEADINGS`; of a way without a time, why."""
+    """Return the texts of a row in the order of `HEADINGS`; a way without a time shows why."""
     ratio, seconds, predicted = row.get("ratio"), row.get("seconds"), row.get("predicted_ratio")
     reason = row.get("why") or row.get("equivalence") or ""
     return [

@@ -36,7 +36,6 @@ class Session:
         self.deadline = started + request.budget - RESERVE
         self.measured: list[Measured] = []
         self.error: Mistake | None = None
-        self.cross: dict[str, Any] | None = None
         self._machine = environment.describe()
         self._date, self._id = utc_now(), new_run_id()
 
@@ -107,11 +106,7 @@ class Session:
         parts = [description.framework_part(one) for one in self.measured]
         wrong = any(r["outcome"] == "wrong_gradients" for p in parts for r in p["rows"])
         expected = any(part["flow_problem"] for part in parts)
-        return document.WRONG if wrong or expected or self._frameworks_differ() else document.RIGHT
-
-    def _frameworks_differ(self) -> bool:
-        """Return whether the gradients of both frameworks were compared and differ."""
-        return bool(self.cross and self.cross.get("problem"))
+        return document.WRONG if wrong or expected else document.RIGHT
 
     def document(self, code: int | None) -> Document:
         """Return the document of what is known so far."""
@@ -132,7 +127,6 @@ class Session:
             "exit_code": code,
             "error": self.error,
             "frameworks": parts,
-            "cross_framework": self.cross,
         }
 
     def save(self, code: int | None) -> None:
@@ -175,6 +169,5 @@ def refused(path: Path, error: RequestError) -> None:
         "exit_code": document.ERROR,
         "error": mistake,
         "frameworks": [],
-        "cross_framework": None,
     }
     document.write(made, [target])

@@ -19,7 +19,7 @@ RIGHT, WRONG, ERROR, STOPPED = 0, 1, 2, 130  # exit codes
 NOT_TOLD = "not told"
 KEYS = (
     "schema", "kind", "case", "date", "machine", "seconds", "answer", "exit_code", "error",
-    "frameworks", "cross_framework",
+    "frameworks",
 )  # fmt: skip
 
 

@@ -82,4 +82,3 @@ class Document(TypedDict):
     exit_code: int | None  # null while it is measured
     error: Mistake | None
     frameworks: list[Framework]
-    cross_framework: dict[str, Any] | None

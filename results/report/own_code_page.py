@@ -89,9 +89,6 @@ def _warnings(document: Data) -> list[Paragraph]:
 def _answer(document: Data, frameworks: Sequence[Data]) -> Section:
     """Return the first section: the answer in a sentence, and the chart."""
     blocks: list[Any] = [[Strong(document.get("answer") or "Nothing was measured.")]]
-    cross = document.get("cross_framework")
-    if isinstance(cross, Mapping) and cross.get("answer"):
-        blocks.append([str(cross["answer"])])
     drawn = chart(document)
     return Section("answer", "What came out", [*blocks, *([drawn] if drawn else [])])
 

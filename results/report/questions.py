@@ -1,4 +1,4 @@
-"""Sort records by the question of a reader that they answer, and recommend a way for each.
+"""Group records by the question that they answer, and recommend a way for each question.
 
 The questions are those that people ask: how to write the backward pass of networks in series, how
 to freeze a part, and how to lock one network while another takes its turn.
@@ -23,7 +23,7 @@ from results.report.vocabulary import FREEZE
 
 
 class Topic(NamedTuple):
-    """Hold a question: its title, and what the times that answer it are relative to."""
+    """Hold a question: its title, and the baseline that its times are divided by."""
 
     title: str
     baseline: str
@@ -51,12 +51,12 @@ class TopicAnswer:
 
     @property
     def framework(self) -> str:
-        """The framework of the answer."""
+        """Return the framework that this answer is about."""
         return self.recommendation.framework
 
     @property
     def ways(self) -> list[StrategySummary]:
-        """All ways but the baseline, fastest first; without those that have no ratio."""
+        """Return every way with a ratio but the baseline, fastest first."""
         one = self.recommendation
         ways = [*([one.best] if one.best else []), *one.others]
         timed = [way for way in ways if way.records and way.strategy != one.baseline]
@@ -64,7 +64,11 @@ class TopicAnswer:
 
 
 def topic_of(record: AnyRecord) -> str:
-    """Return the question that a record helps to answer, a key of `TOPICS`."""
+    """Return the question that a record helps to answer, a key of `TOPICS`.
+
+    Freezing in an alternating training belongs to `TURNS`, other freezing to `FREEZING`, and all
+    the rest to `SERIES`.
+    """
     if record["kind"] != FREEZE:
         return SERIES
     return TURNS if record["family"] == "alternation" else FREEZING

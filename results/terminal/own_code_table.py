@@ -48,7 +48,6 @@ def _parts(document: Data) -> Iterator[Any]:
     for part in document.get("frameworks") or ():
         yield from _framework(part)
         timed = timed or any(row.get("ratio") for row in part.get("rows") or ())
-    yield from _cross_framework(document.get("cross_framework"))
     if timed:
         yield plain_text("", most=LINE)
         yield plain_text(LEGEND, "dim", LINE)
@@ -144,13 +143,3 @@ def _reason(row: Data) -> str:
     """Return why a row has no time."""
     equivalence = row.get("equivalence")
     return str((equivalence if equivalence != "pass" else "") or row["outcome"]).replace("\n", " ")
-
-
-def _cross_framework(cross: Data | None) -> Iterator[Any]:
-    """Yield what came out between the two frameworks."""
-    if not cross:
-        return
-    yield plain_text("")
-    for key, style in (("problem", FAILED), ("answer", "")):
-        if cross.get(key):
-            yield plain_text(cross[key], style, LINE)

@@ -51,7 +51,6 @@ def example_document() -> dict[str, Any]:
         "exit_code": 0,
         "error": None,
         "frameworks": [_torch()],
-        "cross_framework": None,
     }
 
 

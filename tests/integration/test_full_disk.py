@@ -20,7 +20,7 @@ from benchmarks.harness.launches.worker_errors import format_error
 from benchmarks.harness.measurement import canaries
 from benchmarks.harness.protocol import disk
 from benchmarks.harness.protocol.arrays import write_arrays
-from benchmarks.harness.session.lock import Lock
+from benchmarks.harness.session.lock import Busy, Lock
 from benchmarks.paths import ROOT
 from tests.helpers.fake_framework import JOB
 
@@ -132,7 +132,12 @@ def test_lock_holds_although_its_note_finds_no_room(
     monkeypatch.setattr(os, call, no_room)
     lock = Lock()
     lock.take()
+    with pytest.raises(Busy):
+        Lock().take()
     lock.release()
+    after = Lock()
+    after.take()  # raises Busy where the first one still holds
+    after.release()
 
 
 REAL = """

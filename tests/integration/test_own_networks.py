@@ -249,7 +249,8 @@ def test_inputs_come_in_the_precision_of_the_session_and_labels_stay_whole(
     """The worker itself compares both when a problem is opened."""
     files, launch = ProblemFiles("frozen_prefix", "-", "seed"), Launch(framework, dtype="float32")
     try:
-        files.open_in(launch)
+        files.open_in(launch)  # raises where the worker finds another precision
+        assert launch.ask("probe") == {}
     finally:
         launch.close()
         files.close()

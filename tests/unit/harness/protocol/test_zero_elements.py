@@ -51,7 +51,7 @@ def test_value_in_one_reference_is_no_zero() -> None:
 
 
 def test_without_a_reference_nothing_is_zero() -> None:
-    """Where every framework's part failed, that is what must be said."""
+    """Find none where every framework's part failed: that failure is what must be reported."""
     assert found() == {}
 
 

@@ -54,7 +54,7 @@ def test_the_cache_holds_what_the_runs_hold(tmp_path: Path) -> None:
 
 
 def test_an_older_run_that_comes_later_has_its_own_place(tmp_path: Path) -> None:
-    """Of another machine's folder, or of a branch: the cache met the newer ones first."""
+    """Add an older run to a cache of newer ones, as a run of another machine or branch does."""
     for day in (2, 3):
         storage.save_run(run_of(day), tmp_path)
     history.load(tmp_path)

@@ -168,7 +168,7 @@ def test_a_recipe_that_lets_the_frozen_part_move_does_not_hold() -> None:
 
 
 def test_a_wrong_gradient_says_nothing_about_a_freeze() -> None:
-    """What failed is named, but never as a freeze that does not hold."""
+    """Name the failed cell, but never as a freeze that does not hold."""
     run = whole_run()
     said = "net2.w: gradient off by 0.1, allowed 1e-3"
     for record in run.records:
