@@ -106,9 +106,7 @@ class Comparison:
         """
         flows = list(self.flows.values())
         if any(flow != flows[0] for flow in flows):
-            raise ValueError(
-                "the frameworks differ in their flow; see .flows"
-            )
+            raise ValueError("the frameworks differ in their flow; see .flows")
         return flows[0] if flows else {}
 
     def ratio(self, way: str, phase: str | None = None, *, framework: str | None = None) -> Ratio:
