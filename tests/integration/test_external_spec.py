@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -276,3 +277,22 @@ def test_layer_is_frozen_as_a_whole_only_if_it_is_at_every_size() -> None:
     assert shortest(("a.0", "a.1.w"), [small]) == ("a",)
     assert shortest(("a.0", "a.1.w"), [small, large]) == ("a.0", "a.1")
     assert shortest(("b.w", "a.0"), [small, large]) == ("b", "a.0")
+
+
+def test_imports_of_another_thread_are_not_refused_while_a_spec_is_read() -> None:
+    """Let a thread import what it wants: a spec that hangs leaves its blocker behind."""
+    blocker = loading._FrameworkBlocker()
+    refused = []
+
+    def ask() -> None:
+        try:
+            blocker.find_spec("torch")
+        except ImportError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert refused == []
+    with pytest.raises(ImportError, match="a spec must not import torch"):
+        blocker.find_spec("torch")
