@@ -1,0 +1,55 @@
+"""Faults of the first screen of a report, whose every statement follows from the records."""
+
+from __future__ import annotations
+
+from tests.mutations.fault import Fault
+
+ANSWER = "tests/unit/results/report/test_answer.py"
+FAULTS = (
+    Fault(
+        "headline_over_a_failed_canary",
+        "results/report/sections/answer.py",
+        "    if any(canary_status.failed(run.settings) for run in machine.runs):\n",
+        "    if False:\n",
+        "a run whose clock misread known work is headed by its ratios",
+        (f"{ANSWER}::test_headline_of_a_run_whose_canary_failed_warns_instead",),
+    ),
+    Fault(
+        "mean_of_the_first_network",
+        "results/report/answer_charts.py",
+        '"mean": way.mean_ratio,',
+        '"mean": way.records[0]["ratio"]["estimate"],',
+        "the large dot of a way is one network's ratio",
+        (f"{ANSWER}::test_each_mark_is_its_records_ratio_and_lies_within_its_interval",),
+    ),
+    Fault(
+        "every_way_in_colour",
+        "results/report/answer_charts.py",
+        "    return one.recommendation.best is way\n",
+        "    return True\n",
+        "nothing tells the recommended way from the others",
+        (f"{ANSWER}::test_only_the_recommended_way_has_the_colour",),
+    ),
+    Fault(
+        "masked_alone_shown_as_a_freeze",
+        "results/report/snippets.py",
+        "                        optax.masked(optax.set_to_zero(), frozen))\n",
+        "                        optax.identity())\n",
+        "the page shows code that moves the frozen part by its raw gradient",
+        (
+            "tests/unit/results/report/test_snippets.py"
+            "::test_each_jax_recipe_shown_trains_net2_and_leaves_net1",
+        ),
+    ),
+    Fault(
+        "spec_that_was_given_up_puts_its_state_back",
+        "benchmarks/scenarios/external/time_limit.py",
+        "        thread.left_behind = True\n",
+        "",
+        "minutes after it was given up, a spec sets the environment of the session back",
+        (
+            "tests/integration/test_limits.py"
+            "::test_a_spec_that_was_given_up_changes_nothing_when_it_ends",
+        ),
+    ),
+)
