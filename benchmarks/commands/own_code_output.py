@@ -7,10 +7,9 @@ instead: the table or the chart goes to stdout, the page into a file.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,17 +94,11 @@ def _write_page(document: dict[str, Any], path: Path) -> None:
     write_whole({path: html(build(document), scripts).encode()})
 
 
-def _demand_libraries(find: Callable[[str], object] = importlib.util.find_spec) -> None:
-    """Demand the packages that a page with a chart needs.
+def _demand_libraries() -> None:
+    """Raise `RecordError` that names the packages of a page or chart that are not installed."""
+    from results.report.writing import absent_packages
 
-    Args:
-        find: returns a false value for a module that cannot be imported.
-
-    Raises:
-        RecordError: names all packages that are not installed.
-    """
-    absent = [package for module, package in NEEDED.items() if not find(module)]
-    if absent:
+    if absent := absent_packages(NEEDED):
         raise RecordError(
             f"a page or chart needs {', '.join(absent)}, not installed here: "
             "pip install 'cascade-bench[report]'"

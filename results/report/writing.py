@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from results.records.record import RecordError, Run
@@ -54,6 +54,18 @@ def write(load: Callable[[], Sequence[Run]], folder: Path) -> list[Path]:
     return [*contents, *tables]
 
 
+def absent_packages(
+    needed: Mapping[str, str], find: Callable[[str], object] = importlib.util.find_spec
+) -> list[str]:
+    """Return the packages that are not installed.
+
+    Args:
+        needed: module → the package to install for it.
+        find: returns a false value for a module that cannot be imported.
+    """
+    return [package for module, package in needed.items() if not find(module)]
+
+
 def demand_libraries(find: Callable[[str], object] = importlib.util.find_spec) -> None:
     """Check that the packages of the report are installed.
 
@@ -63,8 +75,7 @@ def demand_libraries(find: Callable[[str], object] = importlib.util.find_spec) -
     Raises:
         RecordError: names all packages that are not installed.
     """
-    absent = [name for module, name in NEEDED.items() if not find(module)]
-    if absent:
+    if absent := absent_packages(NEEDED, find):
         raise RecordError(
             f"the report needs {', '.join(absent)}, not installed here; install what it needs: "
             "pip install -e '.[report]', or print it as Markdown: cascade-bench report --markdown"
