@@ -253,7 +253,7 @@ class Float64References:
         if not paths or key in self._agreeing:
             return
         references = {path: read_arrays(path) for path in paths.values()}
-        problem = disagreement(self.files, *references.values()) if len(paths) == 2 else None
+        problem = disagreement(self.files, *references.values()) if len(references) == 2 else None
         if problem:
             raise ReferencesDisagree(f"the frameworks' float64 references differ: {problem}")
         problem = zero_gradients.mark(*self.files.place, references)

@@ -16,6 +16,7 @@ import random
 import resource
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,8 +25,6 @@ from functools import wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
-
-from benchmarks.scenarios.external.time_limit import is_left_behind
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,10 +62,15 @@ def unchanged() -> Iterator[None]:
     try:
         yield
     finally:
-        for part, value in before if not is_left_behind() else ():
+        for part, value in before if not _is_left_behind() else ():
             with contextlib.suppress(OSError, ValueError):
                 if part.read() != value:
                     part.restore(value)
+
+
+def _is_left_behind() -> bool:
+    """Return whether this code runs in a thread that `time_limit` has given up."""
+    return getattr(threading.current_thread(), "left_behind", False)
 
 
 def _attributes(owner: Any, names: tuple[str, ...]) -> _Part:

@@ -87,8 +87,7 @@ def _loaded_before(file: Path) -> list[Scenario]:
 def _read_within(limit: float | None, file: Path) -> list[Scenario]:
     """Read a file within a time limit, see `_read`; raises `SpecTimeout` if that takes longer."""
     try:
-        with kept_state.unchanged():  # a spec that hangs puts nothing back itself
-            return call_within(limit, _read, file)
+        return call_within(limit, _read, file)
     except Late:
         raise SpecTimeout(
             f"{file.name}: importing and validating it took longer than {limit:g} s (--cell-limit)"
@@ -150,7 +149,7 @@ def _execute(file: Path) -> ModuleType:
 
     An exception of its code becomes a `SpecError` that names the line.
     """
-    with _without_frameworks(), kept_state.unchanged():
+    with _without_frameworks():
         try:
             return files.import_file(file)
         except (Exception, SystemExit) as error:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from benchmarks.scenarios.external import kept_state
+
 T = TypeVar("T")
 
 
@@ -19,16 +21,12 @@ class LimitedThread(threading.Thread):
     left_behind = False
 
 
-def is_left_behind() -> bool:
-    """Return whether this code runs in a thread that `call_within` has given up."""
-    return getattr(threading.current_thread(), "left_behind", False)
-
-
 def call_within(seconds: float | None, function: Callable[..., T], *arguments: Any) -> T:
     """Call a function in a thread, and return what it returns or raise what it raises.
 
     Neither a signal nor an exception from outside ends every call: a spec may sleep in C. So the
-    thread is left behind; it does not keep the process from ending.
+    thread is left behind; it does not keep the process from ending. The state of this process is
+    put back afterwards, also where the call goes on, see `kept_state`.
 
     Args:
         seconds: that it may take; None: no limit, and no thread.
@@ -38,8 +36,14 @@ def call_within(seconds: float | None, function: Callable[..., T], *arguments: A
     Raises:
         Late: it takes longer.
     """
-    if seconds is None:
-        return function(*arguments)
+    with kept_state.unchanged():
+        if seconds is None:
+            return function(*arguments)
+        return _call_in_thread(seconds, function, *arguments)
+
+
+def _call_in_thread(seconds: float, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function in a thread, see `call_within`."""
     results: list[T] = []
     errors: list[BaseException] = []
 
