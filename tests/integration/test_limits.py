@@ -19,8 +19,9 @@ from benchmarks.harness.launches.time_outs import TimeOuts
 from benchmarks.harness.launches.worker_errors import WorkerTimeout
 from benchmarks.machine import environment
 from benchmarks.scenarios import CATALOGUE
-from benchmarks.scenarios.external import loading
+from benchmarks.scenarios.external import kept_state, loading
 from benchmarks.scenarios.external.errors import SpecTimeout
+from benchmarks.scenarios.external.time_limit import Late, call_within
 from tests.helpers.external_scenarios import SPEC
 
 LIMIT = 0.5
@@ -177,7 +178,7 @@ def test_check_that_took_too_long_fails_in_one_line_and_costs_no_other(
     loading.load([spec])
     started: list[Any] = []
 
-    class Late(CheckLaunch):
+    class SlowCheck(CheckLaunch):
         """Take too long to build a user's scenario."""
 
         def __init__(self, framework: str, **_: Any) -> None:
@@ -199,7 +200,7 @@ def test_check_that_took_too_long_fails_in_one_line_and_costs_no_other(
         return {}
 
     monkeypatch.setattr(Launch, "ask", ask)
-    monkeypatch.setattr(check_workers, "CheckLaunch", Late)
+    monkeypatch.setattr(check_workers, "CheckLaunch", SlowCheck)
     monkeypatch.setattr(environment, "installed", lambda _: "1.0")
     workers = CheckWorkers(9.0)
     for scenario in ("one", "one", "other"):
@@ -212,15 +213,17 @@ def test_check_that_took_too_long_fails_in_one_line_and_costs_no_other(
     workers.close()
 
 
-def test_a_spec_that_was_given_up_changes_nothing_when_it_ends(tmp_path: Path) -> None:
-    source = "import os, time\nos.environ['LEFT'] = '1'\ntime.sleep(0.5)\n"
-    (tmp_path / "late_one.py").write_text(source)
-    with pytest.raises(SpecTimeout):
-        loading.load([tmp_path / "late_one.py"], 0.1)
+def test_code_of_a_spec_that_was_given_up_changes_nothing_when_it_ends() -> None:
+    def draw() -> None:
+        os.environ["LEFT"] = "1"
+        time.sleep(0.5)
+
+    with pytest.raises(Late):
+        call_within(0.1, kept_state.kept(draw))
     assert "LEFT" not in os.environ
     os.environ["SET_MEANWHILE"] = "1"
     try:
-        time.sleep(0.8)  # the spec has ended by now
+        time.sleep(0.8)  # the call has ended by now
         assert os.environ.get("SET_MEANWHILE") == "1"
     finally:
         os.environ.pop("SET_MEANWHILE", None)

@@ -49,7 +49,7 @@ FAULTS = (
         "minutes after it was given up, a spec sets the environment of the session back",
         (
             "tests/integration/test_limits.py"
-            "::test_a_spec_that_was_given_up_changes_nothing_when_it_ends",
+            "::test_code_of_a_spec_that_was_given_up_changes_nothing_when_it_ends",
         ),
     ),
 )
