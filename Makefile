@@ -51,6 +51,8 @@ docs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.evaluation.traps_page
 	$(BIN)/python -m benchmarks.evaluation.protocol_page
 	$(BIN)/python -m benchmarks.evaluation.scenario_page
+	$(BIN)/python -m benchmarks.evaluation.options_page
+	$(BIN)/python -m benchmarks.evaluation.records_page
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -6,22 +6,18 @@ The tables come from `messages` and `operations`, with the comment of each key, 
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
-import re
-from collections.abc import Iterator
-from functools import cache
-from typing import Any, NotRequired, get_origin, get_type_hints
+from typing import Any
 
 from benchmarks.evaluation import protocol_example
+from benchmarks.evaluation.declared_types import Declarations
 from benchmarks.harness.launches import launch
 from benchmarks.harness.protocol import case_messages, heartbeat, memory_limit, messages
 from benchmarks.harness.protocol.operations import OPERATIONS, Operation
 from benchmarks.paths import ROOT
 
 PAGE = ROOT / "docs" / "protocol.md"
-MODULES = (messages, case_messages)  # that declare messages
+DECLARED = Declarations((messages, case_messages), placeholders=("NoArguments", "NoResult"))
 WIDTH = 96  # letters in a line of the example
 PAGE_TEXT = """\
 # The worker protocol
@@ -126,89 +122,20 @@ def page() -> str:
         variable=heartbeat.VARIABLE,
         layout=heartbeat.LAYOUT.size,
         operations="\n".join(_operation_row(name, one) for name, one in OPERATIONS.items()),
-        types="\n\n".join(_type_section(declared) for declared in declared_types()),
+        types=DECLARED.sections(),
         example="\n\n".join(_example_message(*one) for one in protocol_example.load()),
     )
 
 
-@cache
-def declared_types() -> list[type]:
-    """Return every type of `MODULES` that has keys, in the order of the files."""
-    names = [node.name for node in _tree().body if isinstance(node, ast.ClassDef)]
-    return [one for one in (_declared(name) for name in names) if get_type_hints(one)]
-
-
 def _operation_row(name: str, operation: Operation) -> str:
     """Return the row of a Markdown table about one operation."""
-    cells = (f"`{name}`", _linked(operation.request), _linked(operation.result), operation.does)
+    cells = (
+        f"`{name}`",
+        DECLARED.linked(operation.request),
+        DECLARED.linked(operation.result),
+        operation.does,
+    )
     return f"| {' | '.join(cells)} |"
-
-
-def _type_section(declared: type) -> str:
-    """Return a heading, the docstring and a table of the keys, those of the bases first."""
-    rows = "\n".join(_key_rows(declared))
-    text = (inspect.getdoc(declared) or "").replace("``", "`")
-    return f"### {declared.__name__}\n\n{text}\n\n| key | type | meaning |\n|---|---|---|\n{rows}"
-
-
-def _key_rows(declared: type) -> Iterator[str]:
-    """Yield the rows of a Markdown table about the keys of a message type."""
-    comments = _comments()
-    for name, kind in get_type_hints(declared, include_extras=True).items():
-        owner = next(one for one in _with_bases(declared.__name__) if (one, name) in comments)
-        optional = get_origin(kind) is NotRequired
-        about = ", ".join(filter(None, ("*optional*" if optional else "", comments[owner, name])))
-        yield f"| `{name}` | {_linked(kind.__args__[0] if optional else kind)} | {about} |"
-
-
-def _linked(kind: Any) -> str:
-    """Return a type as code in Markdown, linked to the section of the first message type in it."""
-    text = kind.__name__ if isinstance(kind, type) and get_origin(kind) is None else str(kind)
-    text = re.sub(r"\b(?:typing|[a-z_.]+\.(?:case_)?messages)\.", "", text)
-    known = [one.__name__ for one in declared_types() if re.search(rf"\b{one.__name__}\b", text)]
-    if text in ("NoArguments", "NoResult"):
-        return "–"
-    code = f"`{text}`".replace("|", "\\|")
-    return f"[{code}](#{known[0].lower()})" if known else code
-
-
-@cache
-def _tree() -> ast.Module:
-    """Return the syntax tree of `MODULES`, one behind the other."""
-    return ast.parse(_source())
-
-
-def _source() -> str:
-    """Return the text of `MODULES`, one behind the other."""
-    return "\n".join(inspect.getsource(module) for module in MODULES)
-
-
-def _declared(name: str) -> type:
-    """Return the class of this name in one of `MODULES`."""
-    found: type = next(getattr(one, name) for one in MODULES if hasattr(one, name))
-    return found
-
-
-def _with_bases(name: str) -> Iterator[str]:
-    """Yield the names of a class of `messages` and of its bases there."""
-    yield name
-    node = next(n for n in _tree().body if isinstance(n, ast.ClassDef) and n.name == name)
-    for base in node.bases:
-        if isinstance(base, ast.Name) and base.id != "TypedDict":
-            yield from _with_bases(base.id)
-
-
-@cache
-def _comments() -> dict[tuple[str, str], str]:
-    """Return (class, key) → the comment behind the key in `messages`, empty where it has none."""
-    lines = _source().splitlines()
-    return {
-        (node.name, entry.target.id): lines[entry.lineno - 1].partition("  # ")[2]
-        for node in _tree().body
-        if isinstance(node, ast.ClassDef)
-        for entry in node.body
-        if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name)
-    }
 
 
 def _example_message(receiver: str, message: dict[str, Any]) -> str:

@@ -10,18 +10,18 @@ from results.records.schema import Estimate
 class Mistake(TypedDict):
     """Why the case could not be run, and what to do."""
 
-    file: str
-    line: int | None
-    message: str
-    mend: str
+    file: str  # where it is
+    line: int | None  # null where no line of that file is to blame
+    message: str  # what is wrong
+    mend: str  # what to do
 
 
 class CaseName(TypedDict):
     """The function that was measured."""
 
     name: str  # file.py:function
-    file: str
-    line: int | None
+    file: str  # its path
+    line: int | None  # where the function begins; null if not known
 
 
 class Reference(TypedDict):
@@ -37,48 +37,48 @@ class Row(TypedDict):
     """One way in one phase. A figure that could not be had is null."""
 
     kind: str  # backward: a strategy; freeze: a recipe
-    way: str
+    way: str  # the name of the strategy or recipe
     baseline: str  # the way that the ratio refers to
-    phase: str
+    phase: str  # backward, gradient or step
     outcome: str  # see `results.records.record.OUTCOMES`
     equivalence: str | None  # pass, or what is wrong
     gradient_error: float | None  # relative, of the worst tensor
-    seconds: Estimate | None
-    ratio: Estimate | None
+    seconds: Estimate | None  # per call
+    ratio: Estimate | None  # its time over that of the baseline
     verdict: str | None  # slower, faster, equal, or "not told"
     predicted_ratio: float | None  # by FLOPs
-    flops: float | None
-    residual_bytes: int | None
+    flops: float | None  # of one call
+    residual_bytes: int | None  # saved by the forward pass for the backward pass
     code: str  # what to write
 
 
 class Framework(TypedDict):
     """All that was found out and measured in one framework."""
 
-    framework: str
-    version: str
-    mode: str
-    device: str
-    dtype: str
-    networks: dict[str, dict[str, Any]]
-    losses: list[str]
+    framework: str  # torch or jax
+    version: str  # of the framework
+    mode: str  # eager or jit
+    device: str  # cpu or cuda
+    dtype: str  # of what was timed
+    networks: dict[str, dict[str, Any]]  # name → what is known of it
+    losses: list[str]  # their names, in the case's order
     flow: dict[str, dict[str, str]]  # loss → network → value, zero or absent
     flow_problem: str | None  # where the flow is not the one that the case demands
-    reference: Reference
-    notes: list[str]
-    rows: list[Row]
+    reference: Reference  # float64 gradients
+    notes: list[str]  # what to know when reading the rows, a sentence each
+    rows: list[Row]  # one for each way in each phase
 
 
 class Document(TypedDict):
     """One comparison. ``frameworks`` is empty where ``error`` says why nothing was measured."""
 
-    schema: int
+    schema: int  # the version of the format
     kind: str  # own_code
-    case: CaseName
+    case: CaseName  # what was measured
     date: str  # ISO 8601, UTC
-    machine: dict[str, Any]
-    seconds: float
-    answer: str
+    machine: dict[str, Any]  # as a run's
+    seconds: float  # that the comparison took
+    answer: str  # what to write, in a sentence
     exit_code: int | None  # null while it is measured
-    error: Mistake | None
-    frameworks: list[Framework]
+    error: Mistake | None  # null where the case could be run
+    frameworks: list[Framework]  # one for each that was measured

@@ -15,7 +15,7 @@ class Estimate(TypedDict):
 
     estimate: float  # seconds per call, or a ratio
     low: float | None  # the ends of the interval, as the estimate; null with too few launches
-    high: float | None
+    high: float | None  # as low
     confidence: float  # between 0 and 1
     launches: int  # how many launches it rests on
 
@@ -34,9 +34,9 @@ class CanaryResult(TypedDict, total=False):
     What a file holds may lack any key. Further keys are numbers that the canary measured.
     """
 
-    framework: str
-    device: str
-    dtype: str
+    framework: str  # that ran it
+    device: str  # as in a record
+    dtype: str  # as in a record
     canary: str  # its name
     passed: bool | None  # null where the session could not judge it
     said: str  # what it measured, or why it could not be judged
@@ -51,15 +51,15 @@ class Record(TypedDict):
     schema: int  # the version of the format
     # the cell
     kind: str  # of the benchmark, such as "backward"
-    scenario: str
+    scenario: str  # as `cascade-bench list` names it
     variant: str  # "-" where the scenario has none
-    size: str
+    size: str  # of the problem, such as "small"
     framework: str  # "torch" or "jax"
     mode: str  # "eager", "compile", "jit", ...
-    strategy: str
+    strategy: str  # or recipe, where something is frozen
     phase: str  # the part of a training step that is timed
-    device: str
-    dtype: str
+    device: str  # "cpu" or "cuda"
+    dtype: str  # of weights and data
     family: str  # of the scenario
     baseline: str | None  # the strategy that the ratio refers to; null: compared with none
     # figures
@@ -69,31 +69,30 @@ class Record(TypedDict):
     predicted_ratio: float | None  # the cell's FLOPs over its baseline's
     flops: float | None  # floating-point operations of one call
     peak_share: float | None  # the best times of its matrix products alone over its time
-    trace_seconds: float | None
-    compile_seconds: float | None
+    trace_seconds: float | None  # of the first call; null where nothing is traced
+    compile_seconds: float | None  # of the first call; null where nothing is compiled
     first_call_seconds: float | None  # tracing and compiling included
     steady: bool | None  # whether no launch showed a trend over its samples
     residual_bytes: int | None  # saved by the forward pass for the backward pass
     peak_bytes: int | None  # the most memory a call holds at once, above what was held before it
-    optimizer_state_bytes: int | None
-    gradient_error: GradientError | None
+    optimizer_state_bytes: int | None  # what the optimizer keeps for its parameters
+    gradient_error: GradientError | None  # of what was timed
     equivalence: str | None  # "pass", or what is wrong with the gradients
     # the rest
     outcome: str  # one of `results.records.record.OUTCOMES`
     rerun: str  # the exact command that measures this cell again
     missing: dict[str, str]  # path of a null ("flops", "ratio.low") to its reason
-    # what to know when reading the figures, a sentence each; absent where there is nothing to say
-    notes: NotRequired[list[str]]
+    notes: NotRequired[list[str]]  # what to know when reading the figures, a sentence each
 
 
 class RunFile(TypedDict):
     """The JSON file of a run; its raw samples are in a file beside it (`records.samples`)."""
 
-    schema: int
+    schema: int  # the version of the format
     id: str  # as `results.records.record.new_run_id` makes it
     started: str  # ISO 8601, UTC
     finished: str | None  # ISO 8601, UTC; null while the run goes on
     interrupted: bool  # stopped before the last cell
     settings: dict[str, Any]  # how it was measured: launches, seed, canaries, ...
     machine: dict[str, Any]  # what it was measured on; "id" names the folder of its runs
-    records: list[Record]
+    records: list[Record]  # one for each cell, whatever its outcome

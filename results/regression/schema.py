@@ -17,7 +17,7 @@ class Version(TypedDict):
     versions: dict[str, str | None]  # of `document.PACKAGES`; null where one is not installed
     # A comparison of two stored runs has none of the following.
     name: NotRequired[str]  # "base" or "head"
-    commit: NotRequired[str | None]
+    commit: NotRequired[str | None]  # null where there is none
     changed: NotRequired[int]  # how many files differ from the commit
     python: NotRequired[str | None]  # the interpreter; null for the one that runs the session
 
@@ -36,32 +36,33 @@ class DesignSettings(TypedDict):
 
 
 class ComparedCell(TypedDict):
-    """One cell of a comparison, with its times in all launch pairs."""
+    """One cell of a comparison, with its times in all launch pairs.
+
+    Times are the quantile of a launch's samples, per call; metrics are "wall" and "cpu".
+    """
 
     cell: dict[str, str]  # the fields of the cell
     state: str  # "ok", or a key of `document.VERDICT_OF_STATE`
     why: str | None  # the reason of a state other than "ok"
-    # by metric ("wall", "cpu"), a row for each launch pair: the quantile of base, of head, and of
-    # base again, in seconds per call
-    seconds: dict[str, list[list[float]]]
+    seconds: dict[str, list[list[float]]]  # metric → for each launch pair base, head, base again
 
 
 class Document(TypedDict):
     """One comparison of two versions."""
 
-    schema: int
+    schema: int  # the version of the format
     kind: str  # "regression"
     id: str  # as a run's
     started: str  # ISO 8601, UTC
     finished: str | None  # null where the comparison was interrupted
     machine: dict[str, Any]  # as a run's
     arguments: list[str]  # those of the command
-    seed: int
-    budget_seconds: float
+    seed: int  # of the order of turns
+    budget_seconds: float  # that the whole session was given
     sides: dict[str, Version]  # "base" and "head"
-    design: DesignSettings
+    design: DesignSettings  # how it was measured and decided
     pairs: int  # launch pairs measured
     stopped: str | None  # why no more were
     broke_off: NotRequired[str]  # the error that ended the comparison after some launch pairs
     unsaved: NotRequired[bool]  # the document could not be saved in its place
-    cells: list[ComparedCell]
+    cells: list[ComparedCell]  # one for each cell compared

@@ -170,6 +170,7 @@ ARROWS = {
         "results.terminal",
     ),
     "benchmarks.evaluation": (
+        "benchmarks",  # the parsers, whose options stand on a page
         "benchmarks.harness.launches",
         "benchmarks.harness.protocol",
         "benchmarks.harness.selection",
@@ -179,6 +180,7 @@ ARROWS = {
         "benchmarks.paths",
         "benchmarks.scenarios",
         "results",
+        "results.own_code",
         "results.records",
         "results.regression",
         "results.statistics",

@@ -47,7 +47,7 @@ def test_page_is_what_its_generator_makes() -> None:
 
 
 def test_every_key_of_a_message_has_a_comment_and_stands_on_the_page() -> None:
-    comments, page = protocol_page._comments(), protocol_page.page()
+    comments, page = protocol_page.DECLARED.comments, protocol_page.page()
     assert all(comments.values()), [key for key, text in comments.items() if not text]
     for (_, key), comment in comments.items():
         assert f"| `{key}` | " in page
