@@ -5,6 +5,7 @@
 # And on a quiet machine, for an hour each: make trial, this suite's verdicts beside other tools';
 # make reference, every run that results/reference/ is made of (ARGS=--list shows them first);
 # for two: make demonstration, what `cascade-bench regress` says of what is known
+# make docs writes the pages that are made from the code, make site all pages as a site, build/site
 # Another index for torch (CPU-only or CUDA builds): make bench TORCH_INDEX=URL
 
 PYTHON ?= python3
@@ -21,7 +22,7 @@ PARALLEL := -n auto --dist loadscope --no-loadscope-reorder
 run = $(TESTS) -m "$(1) and not serial" $(PARALLEL) $(ARGS) || [ $$? -eq 5 ]
 run_alone = $(TESTS) -m "$(1) and serial" $(ARGS) || [ $$? -eq 5 ]
 
-.PHONY: bench test test-all audit trial reference demonstration docs lint types clean
+.PHONY: bench test test-all audit trial reference demonstration docs site lint types clean
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only $(ARGS)
@@ -53,6 +54,11 @@ docs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.evaluation.scenario_page
 	$(BIN)/python -m benchmarks.evaluation.options_page
 	$(BIN)/python -m benchmarks.evaluation.records_page
+
+# strict: a link or an anchor that leads nowhere ends it. SOURCE_URL=https://HOST/OWNER/NAME/blob/COMMIT
+# links files there; without it they are copied into the site, which can be opened from its folder
+site: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
