@@ -29,6 +29,7 @@ from results.regression.document import (
     Ratio,
     session_exit_code,
 )
+from results.regression.needed import what_is_needed
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
 from results.terminal import tables
 from results.terminal.verdict_marks import VERDICT_MARKS
@@ -195,24 +196,33 @@ def _change_without_interval(ratio: Ratio | None) -> str:
 def markdown(document: Mapping[str, Any], analysis: Analysis) -> str:
     """Return the comparison as Markdown for a pull request.
 
-    Cells that got faster or stayed equal stand in a part that the reader has to open.
+    Only what a reader has to know is open: what got slower, failed or could not be told, and what
+    would be needed to tell it. The rest, and where nothing got slower everything but the heading,
+    stands in a part that the reader has to open.
     """
     heading = outcome(document, analysis)
+    needed = what_is_needed(document, analysis)
+    rows = [one for one in analysis.findings if one.verdict not in (EQUAL, FASTER)]
+    others = [one for one in analysis.findings if one.verdict in (EQUAL, FASTER)]
     lines = [f"### {heading[0].upper()}{heading[1:]}", ""]
     lines += [escape(f"Broken off: {document['broke_off']}"), ""] if "broke_off" in document else []
+    lines += [escape(f"{needed}."), ""] if needed else []
+    lines += [*_rows(rows), ""] if rows else []
+    for shift in (one for one in analysis.shifts if one.verdict not in (EQUAL, FASTER)):
+        lines += [escape(f"{shift_text(shift)}."), ""]
+    lines += [f"<details><summary>{_folded_title(others)}</summary>", ""]
     lines += [f"- {escape(line)}" for line in version_lines(document)]
-    lines += [f"- {escape(summary(document, analysis))}", ""]
-    open_rows = [one for one in analysis.findings if one.verdict not in (EQUAL, FASTER)]
-    folded = [one for one in analysis.findings if one.verdict in (EQUAL, FASTER)]
-    if open_rows:
-        lines += [*_rows(open_rows), ""]
-    if analysis.shifts:
-        lines += [*(f"- {escape(shift_text(shift))}" for shift in analysis.shifts), ""]
-    if folded:
-        title = f"{len(folded)} cells that are no regression"
-        lines += [f"<details><summary>{title}</summary>", "", *_rows(folded), "", "</details>", ""]
+    lines += [f"- {escape(summary(document, analysis))}"]
+    lines += [f"- {escape(shift_text(shift))}" for shift in analysis.shifts]
+    lines += ["", *_rows(others)] if others else []
     command = shlex.join(["cascade-bench", "regress", *_arguments(document)])
-    return "\n".join([*lines, f"Again: {code(command)}"]) + "\n"
+    return "\n".join([*lines, "", f"Again: {code(command)}", "", "</details>"]) + "\n"
+
+
+def _folded_title(others: Sequence[Finding]) -> str:
+    """Return what the reader sees of the part to open."""
+    cells = f"{len(others)} cells that are no regression, and " if others else ""
+    return f"{cells}how it was measured"
 
 
 def _arguments(document: Mapping[str, Any]) -> list[str]:
