@@ -11,7 +11,7 @@ else
 fi
 code=0
 pytest benchmarks --benchmark-only --size small --results "$kept" || code=$?
-git -C "$kept" add -- '*/'
+git -C "$kept" add -- . ':!.*' # without the cache of `history`
 if ! git -C "$kept" diff --cached --quiet; then
   git -C "$kept" -c user.name=github-actions -c user.email=actions@users.noreply.github.com \
     commit -q -m "A run of $GITHUB_SHA"

@@ -1,11 +1,13 @@
-"""The example workflow: its shell is run, with commands that note what they were asked."""
+"""The action and the workflows: their shell is run, with commands that note their arguments."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shlex
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +20,11 @@ from benchmarks.paths import ROOT
 from results.report import writing
 from tests.helpers.git_repositories import git
 
-WORKFLOW = ROOT / "docs" / "github-workflow.yml"
-NOTE = """#!/usr/bin/env python3
+yaml: Any = pytest.importorskip("yaml")
+
+ACTION = ROOT / "action.yml"
+WORKFLOWS = ROOT / ".github" / "workflows"
+NOTE = f"""#!{sys.executable}
 import json, os, sys
 from pathlib import Path
 with open(os.environ["ASKED"], "a") as file:
@@ -27,7 +32,7 @@ with open(os.environ["ASKED"], "a") as file:
 """
 REGRESS = """
 if sys.argv[1] == "regress":
-    Path("comment.md").write_text("### what came out\\n")
+    Path("cascade-bench/comment.md").write_text(os.environ.get("SAID", "### what came out\\n"))
     sys.exit(int(os.environ["CODE"]))
 """
 PYTEST = """
@@ -35,106 +40,290 @@ runs = Path(sys.argv[-1]) / "machine"
 runs.mkdir(exist_ok=True)
 (runs / f"run-{len(list(runs.iterdir()))}.json").write_text("{}")
 (runs.parent / ".history.parquet").write_text("a cache")
+sys.exit(int(os.environ["CODE"]))
 """
+GH = """
+if "--jq" in sys.argv:
+    print(os.environ.get("KNOWN", ""))
+else:
+    Path(os.environ["ASKED"]).with_name("body").write_text(Path(sys.argv[-1][6:]).read_text())
+"""
+PIP = """
+if sys.argv[1:3] != ["-m", "pip"]:
+    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+TOOLS = {"pytest": PYTEST, "cascade-bench": REGRESS, "gh": GH, "python": PIP}
 Shell = Callable[..., int]
 
 
-@pytest.fixture(scope="module")
-def jobs() -> dict[str, Any]:
-    yaml: Any = pytest.importorskip("yaml")
-    loaded: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())["jobs"]
-    return loaded
+def steps() -> dict[str, dict[str, Any]]:
+    """Return the action's steps that have a name."""
+    listed = yaml.safe_load(ACTION.read_text())["runs"]["steps"]
+    return {step["name"]: step for step in listed if "name" in step}
+
+
+def defaults() -> dict[str, str]:
+    """Return the action's inputs with what they are by default."""
+    inputs = yaml.safe_load(ACTION.read_text())["inputs"]
+    return {name: one["default"] for name, one in inputs.items()}
 
 
 @pytest.fixture
-def shell(tmp_path: Path, jobs: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """Run the steps of a job that have a script, in a folder, as GitHub does; the exit code."""
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Run one step of the action in a folder, with inputs, as GitHub does; return its exit code."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name, more in {"pytest": PYTEST, "cascade-bench": REGRESS, "pip": "", "gh": ""}.items():
+    for name, more in TOOLS.items():
         (tools / name).write_text(NOTE + more)
         (tools / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("ASKED", str(tmp_path / "asked"))
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    monkeypatch.setenv("GITHUB_BASE_REF", "main")
-    monkeypatch.setenv("GITHUB_SHA", "0" * 40)
-    monkeypatch.setenv("TORCH_INDEX", "")
+    (tmp_path / "runner").mkdir()
+    for name, value in {
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        "ASKED": str(tmp_path / "asked"),
+        "CODE": "0",
+        "GITHUB_ACTION_PATH": str(ROOT),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "GITHUB_REPOSITORY": "owner/name",
+        "GITHUB_SHA": "0" * 40,
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        "RUNNER_TEMP": str(tmp_path / "runner"),
+    }.items():
+        monkeypatch.setenv(name, value)
 
-    def run(job: str, folder: Path, **more: str) -> int:
-        code = 0
-        for step in jobs[job]["steps"]:
-            if "run" not in step or (code and "always()" not in step.get("if", "")):
-                continue
-            done = subprocess.run(
-                ["bash", "-e", "-c", step["run"]], cwd=folder, env={**os.environ, **more},
-                check=False,
-            )  # fmt: skip
-            code = code or done.returncode
-        return code
+    def run(step: str, folder: Path, inputs: dict[str, str] | None = None, **more: str) -> int:
+        known = {f"inputs.{name}": value for name, value in (defaults() | (inputs or {})).items()}
+        known |= {"github.token": "a-token", "github.event.pull_request.number": "7"}
+        env = {
+            name: re.sub(r"\$\{\{ (\S+) \}\}", lambda found: known[found[1]], value)
+            for name, value in steps()[step].get("env", {}).items()
+        }
+        done = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", steps()[step]["run"]],
+            cwd=folder, env={**os.environ, **env, **more}, check=False,
+        )  # fmt: skip
+        return done.returncode
 
     return run
 
 
-def commands_run(tmp_path: Path) -> list[list[str]]:
-    return [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
+def asked(tmp_path: Path, tool: str) -> list[list[str]]:
+    """Return the arguments of every call of a tool, in order."""
+    lines = map(json.loads, (tmp_path / "asked").read_text().splitlines())
+    return [line[1:] for line in lines if line[0] == tool]
 
 
-@pytest.mark.parametrize(("code", "ends"), [(0, 0), (1, 1), (2, 2), (3, 0)])
-def test_a_pull_request_fails_where_it_is_slower_and_is_told_so(
-    shell: Shell, tmp_path: Path, code: int, ends: int
+@pytest.mark.parametrize(
+    ("code", "inputs", "ends"),
+    [(0, {}, 0), (1, {}, 1), (2, {}, 2), (3, {}, 0), (3, {"inconclusive": "fail"}, 3)],
+)
+def test_a_pull_request_fails_where_it_is_slower_and_the_summary_says_so(
+    shell: Shell, tmp_path: Path, code: int, inputs: dict[str, str], ends: int
 ) -> None:
-    assert shell("regress", tmp_path, CODE=str(code)) == ends
+    assert shell("Compare with the base", tmp_path, inputs, CODE=str(code)) == ends
     assert (tmp_path / "summary.md").read_text() == "### what came out\n"
-    (line,) = (line for line in commands_run(tmp_path) if line[0] == "gh")
-    assert line[:3] == ["gh", "pr", "comment"]
-    assert "--edit-last" in line  # not a comment more with every push
+    assert (tmp_path / "output").read_text() == f"code={code}\n"
+
+
+def test_arguments_are_words_that_the_command_knows_and_nothing_is_expanded(
+    shell: Shell, tmp_path: Path
+) -> None:
+    given = {
+        "arguments": "--scenario-path 'my net.py' --size '$(touch here)' --phase *",
+        "base": "a;touch here",
+    }
+    assert shell("Compare with the base", tmp_path, given) == 0
+    (line,) = asked(tmp_path, "cascade-bench")
+    assert not (tmp_path / "here").exists()
+    options = cli.build_parser().parse_args(line)
+    assert (options.base, options.budget) == ("a;touch here", "10m")
+    assert options.scenario_path == ["my net.py"]
+    assert (options.size, options.phase) == (["$(touch here)"], ["*"])
+
+
+def test_what_the_action_writes_changes_no_tree(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    assert shell("Compare with the base", folder) == 0
+    assert (folder / "cascade-bench" / "comment.md").is_file()
+    assert git(folder, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("known", "method", "place"),
+    [
+        ("", "POST", "repos/owner/name/issues/7/comments"),
+        ("31\n32\n", "PATCH", "repos/owner/name/issues/comments/31"),
+    ],
+)
+def test_the_comment_is_one_and_is_edited(
+    shell: Shell, tmp_path: Path, known: str, method: str, place: str
+) -> None:
+    (tmp_path / "cascade-bench").mkdir()
+    (tmp_path / "cascade-bench" / "comment.md").write_text("### told\n" + "é" * 70_000)
+    assert shell("Comment", tmp_path, KNOWN=known) == 0
+    looked, wrote = asked(tmp_path, "gh")
+    assert "repos/owner/name/issues/7/comments" in looked
+    assert "<!-- cascade-bench -->" in looked[looked.index("--jq") + 1]
+    assert [wrote[wrote.index("--method") + 1], wrote[wrote.index("--method") + 2]] == [
+        method,
+        place,
+    ]
+    body = (tmp_path / "body").read_text()
+    assert body.startswith("<!-- cascade-bench -->\n### told\n")
+    assert len(body) <= 65_536  # GitHub takes no more
 
 
 def test_every_push_is_a_run_more_of_the_history(shell: Shell, tmp_path: Path) -> None:
     origin = tmp_path / "origin.git"
     git(tmp_path, "init", "-q", "--bare", "-b", "main", str(origin))
-    for count in (1, 2):
+    for count, code in ((1, 0), (2, 1)):  # a run with a failed cell is kept, and told
         folder = tmp_path / f"checkout-{count}"  # a runner is a fresh machine
         git(tmp_path, "clone", "-q", str(origin), str(folder))
         (folder / "code.py").write_text(f"{count}\n")
         git(folder, "add", ".")
         git(folder, "commit", "-q", "-m", "code")
         git(folder, "push", "-q", "origin", "HEAD:main")
-        (tmp_path / f"runner-{count}").mkdir()
-        temporary = str(tmp_path / f"runner-{count}")
-        assert shell("history", folder, RUNNER_TEMP=temporary, CODE="0") == 0
+        temporary = tmp_path / f"runner-{count}"
+        temporary.mkdir()
+        more = {"RUNNER_TEMP": str(temporary), "CODE": str(code)}
+        assert shell("Measure for the history", folder, **more) == code
         kept = git(origin, "ls-tree", "-r", "--name-only", "cascade-history").split()
         assert kept == [f"machine/run-{place}.json" for place in range(count)]
         # a tree with anything new in it would be no commit's
         assert git(folder, "status", "--porcelain") == ""
     assert git(origin, "log", "--format=%s", "cascade-history").count("A run of ") == 2
-    reports = [line for line in commands_run(tmp_path) if line[:2] == ["cascade-bench", "report"]]
-    assert [len(line) for line in reports] == [5, 6]  # every run so far
-
-
-def test_its_commands_are_ones_that_there_are(shell: Shell, tmp_path: Path) -> None:
-    git(tmp_path, "init", "-q", "-b", "main")
-    (tmp_path / "code.py").write_text("")
-    git(tmp_path, "add", "code.py")
-    git(tmp_path, "commit", "-q", "-m", "code")
-    (tmp_path / "temporary").mkdir()
-    for job in ("regress", "history"):
-        shell(job, tmp_path, CODE="0", RUNNER_TEMP=str(tmp_path / "temporary"))
-    lines = [line for line in commands_run(tmp_path) if line[0] == "cascade-bench"]
-    assert [line[1] for line in lines] == ["regress", "report", "history"]
+    lines = asked(tmp_path, "cascade-bench")
+    assert [len(line) for line in lines if line[0] == "report"] == [4, 5]  # every run so far
     for line in lines:
-        cli.build_parser().parse_args(line[1:])
+        cli.build_parser().parse_args(line)
 
 
-def test_each_job_installs_what_its_commands_need(jobs: dict[str, Any]) -> None:
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    ("inputs", "lines"),
+    [
+        (
+            {},
+            [
+                ["--index-url", "https://download.pytorch.org/whl/cpu", "torch"],
+                [f"{ROOT}[all]"],
+            ],
+        ),
+        (
+            {"torch-index": "", "constraints": "pins.txt", "history": "true"},
+            [["-c", "pins.txt", "torch"], ["-c", "pins.txt", f"{ROOT}[all,report]"]],
+        ),
+        ({"torch-index": "", "install": "-e .[all]"}, [["torch"], ["-e", ".[all]"]]),
+    ],
+)
+def test_what_is_installed(
+    shell: Shell, tmp_path: Path, inputs: dict[str, str], lines: list[list[str]]
+) -> None:
+    assert shell("Install", tmp_path, inputs) == 0
+    got = [line[4:] for line in asked(tmp_path, "python")]
+    assert got == lines
+
+
+@pytest.mark.smoke
+def test_the_history_installs_what_its_commands_need() -> None:
     """`report` and `history` refuse to work without the extra `report`."""
+    workflow = yaml.safe_load((WORKFLOWS / "regress.yml").read_text())
+    (used,) = (s["with"] for s in workflow["jobs"]["history"]["steps"] if s["uses"] == "./")
+    assert used["install"] == "-e .[all,report]"
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
-    for name, needed in (("regress", ["all"]), ("history", ["all", "report"])):
-        shell = "\n".join(step.get("run", "") for step in jobs[name]["steps"])
-        assert f"-e '.[{','.join(needed)}]'" in shell
-        assert set(needed) <= extras.keys()
     brought = {re.split("[<>=]", one)[0] for one in extras["report"]}
     assert {*writing.NEEDED.values(), "ruptures"} <= brought
+
+
+@pytest.mark.smoke
+def test_no_expression_is_written_into_shell() -> None:
+    """The name of a branch, put into a script by GitHub, would be run."""
+    texts = [step.get("run", "") for step in steps().values()]
+    for path in WORKFLOWS.glob("*.yml"):
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            texts += [step.get("run", "") for step in job["steps"]]
+    assert len([text for text in texts if text]) >= 8
+    assert [text for text in texts if "${{" in text] == []
+
+
+@pytest.mark.smoke
+def test_strangers_code_meets_no_secret_and_no_token_that_writes() -> None:
+    for path in WORKFLOWS.glob("*.yml"):
+        workflow = yaml.safe_load(path.read_text())
+        events = workflow[True]  # YAML 1.1 reads `on` as true
+        assert not {"pull_request_target", "workflow_run"} & set(events), path
+        assert "secrets." not in path.read_text()
+        assert workflow["permissions"] == {"contents": "read"}, path
+    same = "github.event.pull_request.head.repo.full_name == github.repository"
+    assert same in steps()["Comment"]["if"]
+
+
+@pytest.mark.smoke
+def test_every_action_is_pinned_by_a_version() -> None:
+    texts = [ACTION.read_text(), *(path.read_text() for path in WORKFLOWS.glob("*.yml"))]
+    used = {found for text in texts for found in re.findall(r"uses: (\S+)", text)} - {"./"}
+    assert len(used) >= 5
+    assert [one for one in used if not re.search(r"@(v\d+(\.\d+)*|[0-9a-f]{40})$", one)] == []
+
+
+@pytest.mark.smoke
+def test_the_page_lists_every_input_with_its_default() -> None:
+    page = (ROOT / "docs" / "ci.md").read_text()
+    rows = dict(re.findall(r"^\| `([\w-]+)` \|([^|]*)\|", page, re.MULTILINE))
+    inputs = defaults()
+    assert list(rows) == list(inputs)
+    shown = {name: text.strip() for name, text in rows.items() if name != "torch-index"}
+    assert shown == {
+        name: f"`{value}`" if value else "" for name, value in inputs.items() if name in shown
+    }
+
+
+SCHEMAS = {
+    "vendor.github-actions": [ACTION],
+    "vendor.github-workflows": sorted(WORKFLOWS.glob("*.yml")),
+    "vendor.dependabot": [ROOT / ".github" / "dependabot.yml"],
+    "vendor.github-issue-config": [ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"],
+    "vendor.github-issue-forms": sorted(
+        path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config"
+    ),
+    "vendor.citation-file-format": [ROOT / "CITATION.cff"],
+}
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_file_is_what_its_reader_takes(schema: str) -> None:
+    pytest.importorskip("check_jsonschema", reason="pip install check-jsonschema")
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *SCHEMAS[schema]],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.smoke
+def test_citation_names_this_version_and_license() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+
+
+@pytest.mark.smoke
+def test_releases_of_the_tests_axes_are_in_the_ranges() -> None:
+    from packaging.requirements import Requirement
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    ranges = {
+        r.name: r.specifier for one in ("torch", "jax") for r in map(Requirement, extras[one])
+    }
+    ranges["jaxlib"] = ranges["jax"]
+    axes = yaml.safe_load((WORKFLOWS / "ci.yml").read_text())["jobs"]["axis"]["strategy"]
+    for axis in axes["matrix"]["include"]:
+        for word in shlex.split(axis.get("packages", "")):
+            name, _, release = word.partition("==")
+            if release:
+                assert ranges[name].contains(release.replace("*", "0")), word
