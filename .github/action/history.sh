@@ -4,7 +4,7 @@
 set -euo pipefail
 kept="$RUNNER_TEMP/kept" # outside of the check-out: a run of a tree with new files is of no commit
 git worktree add -q --detach "$kept"
-if git fetch -q --depth 1 origin "$BRANCH"; then
+if git -C "$kept" fetch -q --depth 1 origin "$BRANCH"; then
   git -C "$kept" switch -q --detach FETCH_HEAD
 else
   git -C "$kept" switch -q --orphan "$BRANCH"
