@@ -75,11 +75,17 @@ def _page(saved: Run, path: Path, *, times: bool) -> str:
         path: its file, named in the command that makes its report.
         times: whether to show the time of each cell.
     """
+    from results.report.collection import collect
+    from results.report.questions import answers
+    from results.report.sections.answer import headline
     from results.terminal.run_page import text
 
+    (machine,) = collect([saved])
+    answer = " ".join(headline(machine, answers(machine.records))).strip()
     width, colour = width_and_colour(WIDTH, narrowest=NARROWEST, widest=WIDTH)
     report = f"cascade-bench report {shlex.quote(str(_relative(path)))}"
-    return text(saved, report, _resume_command(saved), width, colour=colour, times=times)
+    go_on = _resume_command(saved)
+    return text(saved, report, go_on, answer, width, colour=colour, times=times)
 
 
 def _relative(path: Path) -> Path:
