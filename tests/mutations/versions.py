@@ -164,8 +164,8 @@ FAULTS = (
     Fault(
         "note_said_once_a_cell",
         "results/terminal/run_page.py",
-        'for note in dict.fromkeys(note for record in records for note in record.get("notes", ())):',
-        'for note in [note for record in records for note in record.get("notes", ())]:',
+        "for note in dict.fromkeys(note for record in records for note in",
+        "for note in iter(note for record in records for note in",
         "one switch of a file fills the screen",
         (f"{NOTES}::test_show_says_each_note_once_and_none_where_there_is_none",),
     ),
