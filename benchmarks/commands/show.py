@@ -1,4 +1,4 @@
-"""``cascade-bench show``: print a summary of one saved run in the terminal."""
+"""``cascade-bench show``: print a summary of one saved run, or comparison, in the terminal."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def add_command(commands: Any) -> None:
             "cascade-bench show                                 # the newest run",
             "cascade-bench show --results results/reference     # a run that is there already",
             "cascade-bench show --times RUN                     # a file or an id",
+            "cascade-bench show COMPARISON                      # a file that regress saved",
         ),
     )
     parser.add_argument(
@@ -55,8 +56,34 @@ def run(options: argparse.Namespace) -> int:
             f"or have them all in a report: cascade-bench report {files}"
         )
     path = storage.find_run(next(iter(options.runs), None), Path(options.results))
+    from results.regression import validation  # here, as this imports all of SciPy
+
+    if validation.is_comparison(storage.read_json(path)):
+        return _show_comparison(path, options)
     saved = storage.load_run(path)
     print(_json(saved) if options.json else _page(saved, path, times=options.times))
+    return 0
+
+
+def _show_comparison(path: Path, options: argparse.Namespace) -> int:
+    """Print a saved comparison of two versions as ``regress`` does; return 0.
+
+    Raises:
+        RecordError: the file is no valid comparison, or ``--times`` was given.
+    """
+    from benchmarks.regression.output import table
+    from results.regression import validation
+    from results.regression.document import analysis
+    from results.terminal.regression_table import document_json
+
+    if options.times:
+        raise RecordError(f"{path} is a comparison, and --times is of a run; leave it out")
+    document = validation.load(path)
+    found = analysis(document)
+    if options.json:
+        print(json.dumps(document_json(document, found), indent=2, allow_nan=False))
+    else:
+        print(table(document, found))
     return 0
 
 
@@ -75,11 +102,17 @@ def _page(saved: Run, path: Path, *, times: bool) -> str:
         path: its file, named in the command that makes its report.
         times: whether to show the time of each cell.
     """
+    from results.report.collection import collect
+    from results.report.questions import answers
+    from results.report.sections.answer import headline
     from results.terminal.run_page import text
 
+    (machine,) = collect([saved])
+    answer = " ".join(headline(machine, answers(machine.records))).strip()
     width, colour = width_and_colour(WIDTH, narrowest=NARROWEST, widest=WIDTH)
     report = f"cascade-bench report {shlex.quote(str(_relative(path)))}"
-    return text(saved, report, _resume_command(saved), width, colour=colour, times=times)
+    go_on = _resume_command(saved)
+    return text(saved, report, go_on, answer, width, colour=colour, times=times)
 
 
 def _relative(path: Path) -> Path:

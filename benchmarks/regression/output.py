@@ -174,7 +174,7 @@ def show_analysis(
     }
     targets = {name: getattr(options, name) for name in FORMS}
     printed = [forms[name]() for name, target in targets.items() if target == "-"]
-    text = "".join(printed) if printed else f"{_table(document, findings)}\n"
+    text = "".join(printed) if printed else f"{table(document, findings)}\n"
     try:
         print(text, end="", flush=True)
     except BrokenPipeError:  # the reader, such as `head`, has ended; the exit code still counts
@@ -185,7 +185,7 @@ def show_analysis(
     return session_exit_code(document, findings)
 
 
-def _table(document: Mapping[str, Any], findings: Analysis) -> str:
+def table(document: Mapping[str, Any], findings: Analysis) -> str:
     """Return the result as a table for the terminal, at the terminal's width."""
     from results.terminal import regression_table
 

@@ -19,7 +19,7 @@ from benchmarks.regression.references import References
 from benchmarks.regression.versions import Side
 from benchmarks.regression.worker_pairs import METRICS, CellFailed
 from results.records.record import utc_now
-from results.regression.document import most_pairs
+from results.regression.document import most_pairs, notes_of_sides
 
 # (role that failed, whether its gradients were wrong) → state of the cell in the document
 STATES = {
@@ -198,6 +198,8 @@ class ComparisonSession:
                 self.sides, frameworks, self.device, index, owner
             ) as workers:
                 times |= self._measure_cells(cells, workers, refs, rng)
+                if owner is not None:
+                    self._add_notes(workers.notes(owner))
         return times
 
     def _measure_cells(
@@ -243,6 +245,16 @@ class ComparisonSession:
             for metric, seconds in metrics.items():
                 rows.setdefault(metric, []).append(seconds)
         self.document["pairs"] += 1
+
+    def _add_notes(self, notes: Mapping[str, Sequence[str]]) -> None:
+        """Add to the document, once, what a user's file has switched in its workers.
+
+        Args:
+            notes: ``base`` and ``head`` → the notes on their workers.
+        """
+        known = self.document.get("notes", [])
+        if found := notes_of_sides(notes):
+            self.document["notes"] = list(dict.fromkeys([*known, *found]))
 
     def _count_failure(self, error: CellFailed) -> None:
         """Exclude the cell if it would fail again, or if this is its second failure in a role."""

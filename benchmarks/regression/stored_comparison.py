@@ -15,7 +15,7 @@ from benchmarks.regression import output
 from results.records import storage
 from results.records.record import AnyRecord, RecordError, Run
 from results.regression import stored_runs
-from results.regression.document import PACKAGES
+from results.regression.document import PACKAGES, notes_of_sides
 
 HOW = (
     "two saved sessions: what changes from session to session is in every interval, as measured "
@@ -96,7 +96,13 @@ def document(base: Run, head: Run) -> dict[str, Any]:
         "how": HOW,
         "arguments": ["--stored", base.id, head.id],
         "ids": [base.id, head.id],
+        "notes": notes_of_sides({"base": _notes(base), "head": _notes(head)}),
     }
+
+
+def _notes(run: Run) -> list[str]:
+    """Return each note on a run's records once."""
+    return list(dict.fromkeys(note for one in run.records for note in one.get("notes", ())))
 
 
 def _side(run: Run) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.launches import affinity, requests
+from benchmarks.harness.launches import affinity, own_code_notes, requests
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.worker_errors import format_error, outcome_of
@@ -151,6 +151,16 @@ class WorkerPairs:
             with _attribute_failure(cell, role):
                 calls.append(launch.ask("warm", limit, calls={cell.strategy: None})[cell.strategy])
         return int(max(calls))
+
+    def notes(self, owner: str) -> dict[str, list[str]]:
+        """Return for ``base`` and ``head`` what the code of a user's file has switched.
+
+        A version whose workers cannot say it yet has no notes.
+        """
+        return {
+            side: own_code_notes.notes(owner, [roles[side] for roles in self.launches.values()])
+            for side in ("base", "head")
+        }
 
     def close(self, cell: Cell) -> None:
         """Close the cell's problem in every worker; one that fails to ends with its launch pair."""

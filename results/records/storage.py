@@ -123,7 +123,7 @@ def load_run(path: Path | str, *, samples: bool = True) -> Run:
             run of this suite, of a newer schema, or its samples cannot be read.
     """
     path = Path(path)
-    document = _read_json(path)
+    document = read_json(path)
     try:
         problem = document_problem(document)
         document = cleaned(document)
@@ -290,7 +290,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     """Return what a JSON file holds; raise `RecordError` where it cannot be read.
 
     The file's size, and its number of values, are bounded before it is parsed.

@@ -162,7 +162,7 @@ SETTING_RULES: dict[str, Rule] = {
     "resumed": list_of(text),
 }
 
-_MACHINE = fields(
+MACHINE = fields(
     {
         "id": scalar(
             "letters, digits, '.', '_' and '-', as in the name of a folder",
@@ -191,7 +191,7 @@ RUN_RULES: dict[str, Rule] = {
     "finished": or_null(STARTED),
     "interrupted": flag,
     "settings": fields({}, {key: or_null(rule) for key, rule in SETTING_RULES.items()}),
-    "machine": _MACHINE,
+    "machine": MACHINE,
     "records": list_of(RECORD),
 }
 _RUN = fields(RUN_RULES)
@@ -223,6 +223,8 @@ def document_problem(document: Any) -> str | None:
 
     The text is meant to follow the name of the file in a message.
     """
+    if isinstance(document, dict) and document.get("kind") == "regression":
+        return "is a comparison of two versions, and no run; see it with: cascade-bench show FILE"
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
         return "is JSON, but not a run of this suite; give a file that a run has written"

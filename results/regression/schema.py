@@ -61,6 +61,8 @@ class Document(TypedDict):
     budget_seconds: float  # that the whole session was given
     sides: dict[str, Version]  # "base" and "head"
     design: DesignSettings  # how it was measured and decided
+    # what a user's own files have switched in their workers, a sentence each
+    notes: NotRequired[list[str]]
     pairs: int  # launch pairs measured
     stopped: str | None  # why no more were
     broke_off: NotRequired[str]  # the error that ended the comparison after some launch pairs

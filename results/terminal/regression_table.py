@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, code, escape, one_line, seconds_text
+from results.grouping import group_by
 from results.regression.document import (
     ERROR,
     FAILED,
@@ -58,6 +59,7 @@ STYLES = {
     INCONCLUSIVE: "yellow",
     FIXED: "yellow",
 }
+FIGURES = re.compile(r"\d+(?:\.\d+)?")  # in the reason of a verdict
 OUTCOMES = {
     NOTHING_SLOWER: "nothing got slower",
     REGRESSION: "a regression",
@@ -158,13 +160,44 @@ def _parts(document: Mapping[str, Any], analysis: Analysis) -> Iterator[Renderab
     for shift in analysis.shifts:
         yield shift_text(shift)
     yield ""
-    for finding in analysis.findings:
-        if finding.why:
-            yield one_line(f"{finding.verdict}: {finding.name}: {finding.why}")
+    for line in reasons(analysis.findings):
+        yield one_line(line)
+    for note in document.get("notes") or ():
+        yield one_line(f"note: {note}")
     if document.get("broke_off"):
         yield one_line(f"broken off: {document['broke_off']}")
     yield one_line(summary(document, analysis))
     yield outcome(document, analysis)
+
+
+def reasons(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield each reason of a verdict once, with the cells that it holds for.
+
+    Where it is that of all cells with this verdict, their number is enough, as the table has their
+    names. Reasons of inconclusive cells that differ in their figures alone are one.
+    """
+    for verdict, members in group_by(findings, lambda one: one.verdict).items():
+        explained = [one for one in members if one.why]
+        texts = group_by(explained, lambda one: _without_figures(one))
+        for alike in texts.values():
+            why = _spanning([one.why for one in alike])
+            names = "; ".join(one.name for one in alike)
+            count = f"{len(alike)} cells"
+            whose = count if len(alike) == len(members) else f"{count} ({names})"
+            yield f"{verdict}: {names if len(alike) == 1 else whose}: {why}"
+
+
+def _without_figures(finding: Finding) -> str:
+    """Return the reason of a finding; of an inconclusive one, with ``#`` for each figure."""
+    return FIGURES.sub("#", finding.why) if finding.verdict == INCONCLUSIVE else finding.why
+
+
+def _spanning(texts: Sequence[str]) -> str:
+    """Return texts that differ in their figures alone as one: ``nothing under 40 to 52 %``."""
+    columns = zip(*(FIGURES.findall(text) for text in texts), strict=True)
+    ends = (dict.fromkeys((min(column, key=float), max(column, key=float))) for column in columns)
+    spans = iter([" to ".join(pair) for pair in ends])
+    return FIGURES.sub(lambda _: next(spans), texts[0])
 
 
 def _table(findings: Sequence[Finding]) -> RenderableType:
@@ -213,6 +246,7 @@ def markdown(document: Mapping[str, Any], analysis: Analysis) -> str:
     lines += [f"<details><summary>{_folded_title(others)}</summary>", ""]
     lines += [f"- {escape(line)}" for line in version_lines(document)]
     lines += [f"- {escape(summary(document, analysis))}"]
+    lines += [f"- Note: {escape(note)}" for note in document.get("notes") or ()]
     lines += [f"- {escape(shift_text(shift))}" for shift in analysis.shifts]
     lines += ["", *_rows(others)] if others else []
     command = shlex.join(["cascade-bench", "regress", *_arguments(document)])

@@ -38,6 +38,7 @@ def text(
     run: Run,
     report: str,
     go_on: str | None = None,
+    answer: str = "",
     width: int = WIDTH,
     *,
     colour: bool = False,
@@ -49,11 +50,13 @@ def text(
         report: the command that makes the whole report.
         go_on: the command that measures the cells that are not measured, or failed; None where it
             is unknown.
+        answer: the main result in a sentence, with which the page begins.
         width: columns of the terminal.
         colour: whether to emit colour codes.
         times: whether to show the time of every cell too.
     """
     sections: list[Iterable[Any]] = [
+        [plain_text(answer, "bold", LINE)] if answer else (),
         head(run),
         ratios.ratio_parts(run.records),
         _verdicts(run),
@@ -62,6 +65,7 @@ def text(
         _peak_memory(run.records),
         _times(run.records) if times else (),
         _failures(run.records, width),
+        _notes(run.records),
         _commands(run, report, go_on, width),
     ]
     texts = (rendered(section, width, colour=colour) for section in sections)
@@ -200,6 +204,12 @@ def _failures(records: Iterable[AnyRecord], width: int) -> Iterator[Any]:
         else:
             indent = len(line) - len(line.lstrip())
             yield Padding(plain_text(line, most=LINE), (0, 0, 0, indent))
+
+
+def _notes(records: Iterable[AnyRecord]) -> Iterator[Text]:
+    """Yield each note on the records once, such as what a user's own file has switched."""
+    for note in dict.fromkeys(note for record in records for note in record.get("notes", ())):
+        yield plain_text(f"note: {note}", "yellow", LINE)
 
 
 def _commands(run: Run, report: str, go_on: str | None, width: int) -> Iterator[Text]:

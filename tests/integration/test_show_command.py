@@ -19,6 +19,7 @@ from benchmarks.paths import ROOT
 from results.records.record import OUTCOMES, Run, sample_key
 from results.records.samples import samples_path
 from results.records.storage import find_run, save_run
+from results.report.build import build
 from results.statistics.verdict import VERDICTS
 from results.terminal import run_summary
 from tests.helpers.factories.records import record, run
@@ -34,6 +35,18 @@ def whole() -> Run:
 
 
 # For programs
+
+
+def test_show_begins_with_the_answer_that_heads_the_report(
+    whole: Run, tmp_path: Path, capsys: Out
+) -> None:
+    save_run(whole, tmp_path)
+    assert main(["show", f"--results={tmp_path}"]) == 0
+    shown = capsys.readouterr().out
+    (part,) = build([whole]).parts
+    first = " ".join(shown[: shown.index("\n\n")].split())
+    assert first == f"{part.answer.headline} {part.answer.more}".strip()
+    assert first.startswith("Sum the losses")
 
 
 def strict(text: str) -> Any:
@@ -98,7 +111,9 @@ def test_newest_run_is_shown_and_one_by_its_id_or_file(tmp_path: Path, capsys: O
     ):
         assert main(["show", *named, f"--results={tmp_path}"]) == 0
         out = capsys.readouterr().out
-        assert out.startswith(f"run {expected} on machine box-1\n")
+        answer, empty, title = out.splitlines()[:3]
+        assert answer == "Nothing was timed here that has two ways to compare."
+        assert (empty, title) == ("", f"run {expected} on machine box-1")
         assert widest(out) <= 100
         report = out.partition("the whole report: ")[2].replace("\\\n", "")
         assert report.split()[:2] == ["cascade-bench", "report"]

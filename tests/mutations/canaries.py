@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from tests.mutations.fault import Fault
 
-CANARIES, WORKER = (
+CANARIES, VERDICTS, NOISE, WORKER = (
     "benchmarks/harness/measurement/canaries.py",
+    "benchmarks/harness/measurement/canary_verdicts.py",
+    "benchmarks/harness/measurement/canary_noise.py",
     "benchmarks/harness/worker/canaries.py",
 )
 CLOCK, TREND_TEST = "benchmarks/harness/worker/clock.py", "benchmarks/harness/worker/trend.py"
@@ -16,6 +18,8 @@ TWICE = f"{HERE}::test_two_must_lie_in_the_interval_widened_by_the_margin"
 SLEEP = f"{HERE}::test_one_launch_whose_clock_is_off_fails_the_sleep"
 QUICK = f"{HERE}::test_only_a_quick_call_that_is_not_caught_is_a_fault"
 TOLD = f"{HERE}::test_canaries_are_told_in_a_line"
+NOISE_TEST = "tests/unit/harness/measurement/test_canary_noise.py"
+NOISE_TWICE = f"{NOISE_TEST}::test_work_done_twice_is_misread_only_where_noise_cannot_explain_it"
 WARMING = f"{TREND}::test_warming_goes_on_while_there_is_a_trend"
 LEAST = f"{TREND}::test_least_is_the_smallest_number_in_which_a_trend_can_show"
 EVERY_LAUNCH = f"{TREND}::test_record_is_steady_only_where_every_launch_was"
@@ -64,7 +68,7 @@ FAULTS = (
     ),
     Fault(
         "two_may_be_anywhere_near",
-        CANARIES,
+        VERDICTS,
         "if not low / (1 + MARGIN) <= 2 <= high * (1 + MARGIN):",
         "if not low / 2 <= 2 <= high * 2:",
         "a clock that misses half of the work passes",
@@ -72,7 +76,7 @@ FAULTS = (
     ),
     Fault(
         "cost_of_a_call_thought_done_twice",
-        CANARIES,
+        VERDICTS,
         "    return once - call, twice - call\n",
         "    return once, twice\n",
         "where a thread must be woken for each call, a right clock fails",
@@ -80,23 +84,23 @@ FAULTS = (
     ),
     Fault(
         "wide_interval_passes_for_proof",
-        CANARIES,
-        '        return None, f"{message}, so wide that it proves nothing',
-        '        return True, f"{message}, so wide that it proves nothing',
+        VERDICTS,
+        '        return None, f"{message}; {canary_noise.WHAT_TO_DO}"',
+        '        return True, f"{message}; {canary_noise.WHAT_TO_DO}"',
         "on a noisy machine every clock is right",
         (f"{HERE}::test_interval_in_which_anything_lies_proves_nothing",),
     ),
     Fault(
         "one_launch_with_a_right_clock_is_enough",
-        CANARIES,
-        "(late <= SLEEP_LATE)).all())",
-        "(late <= SLEEP_LATE)).any())",
-        "five workers vouch for the sixth",
+        VERDICTS,
+        'return {"passed": not off.any(), "said": message}',
+        'return {"passed": not off.all(), "said": message}',
+        "five workers vouch for the sixth, whose clock runs slow",
         (SLEEP,),
     ),
     Fault(
         "sleep_that_ends_early_believed",
-        CANARIES,
+        VERDICTS,
         "    if true.min() < SLEEP_SECONDS * (1 - SLEEP_EARLY):\n",
         "    if true.min() < 0:\n",
         "both clocks are wrong alike, and agree",
@@ -104,7 +108,7 @@ FAULTS = (
     ),
     Fault(
         "slow_call_must_be_caught_too",
-        CANARIES,
+        VERDICTS,
         '        if call["seconds"] < QUICK * work\n',
         "",
         "a call whose work was done in time is called a hole in the guard",
@@ -112,15 +116,15 @@ FAULTS = (
     ),
     Fault(
         "missed_call_forgiven",
-        CANARIES,
+        VERDICTS,
         'return {"passed": not missed, "said": message}',
-        'return {"passed": missed < len(quick), "said": message}',
+        'return {"passed": len(missed) < len(quick), "said": message}',
         "a guard that catches one call in five is thought to work",
         (QUICK,),
     ),
     Fault(
         "wrong_gradient_let_pass_in_one_launch",
-        CANARIES,
+        VERDICTS,
         'passed = sum(one["gate"]["wrong"] == "pass" for one in launches)',
         "passed = 0",
         "a gate that passes everything is proved by right gradients alone",
@@ -129,12 +133,52 @@ FAULTS = (
     ),
     Fault(
         "gate_that_refuses_everything_is_strict",
-        CANARIES,
+        VERDICTS,
         'if one["gate"]["right"] != "pass"]',
         'if one["gate"]["right"] is None]',
         "a gate that refuses a right gradient as well refuses the wrong one",
         (BROKEN,),
         narrow="strict_gate",
+    ),
+    Fault(
+        "noise_called_a_fault",
+        VERDICTS,
+        "    if (np.abs(off) <= np.log1p(MARGIN) + spreads).any():\n",
+        "    if (np.abs(off) <= np.log1p(MARGIN)).any():\n",
+        "on a busy machine the harness is said to misread what it reads right",
+        (NOISE_TWICE,),
+    ),
+    Fault(
+        "noise_excuses_everything",
+        NOISE,
+        "        scatter += math.log((upper - least) / (lower - most))\n",
+        "        scatter += upper / least\n",
+        "a clock that misses half of the work is excused on any machine",
+        (NOISE_TWICE,),
+    ),
+    Fault(
+        "waiting_worker_held_to_the_bounds_of_a_quiet_one",
+        NOISE,
+        "    if waited is not None and waited > WAITED:\n",
+        "    if waited is not None and waited > 1.0:\n",
+        "a worker that got no processor half of the time is a fault of the harness",
+        (NOISE_TWICE,),
+    ),
+    Fault(
+        "late_question_of_the_guard_is_a_hole",
+        VERDICTS,
+        'if missed and not any(call["asked"] < QUICK * least for call, least in missed):',
+        'if missed and not any(call["seconds"] < QUICK * least for call, least in missed):',
+        "a guard that was interrupted before it asked is said to miss work",
+        (f"{NOISE_TEST}::test_guard_that_asked_too_late_missed_nothing",),
+    ),
+    Fault(
+        "short_sleep_excused_by_the_other_launches",
+        VERDICTS,
+        "    if any(by < 0 and not noise for (_, by), noise in",
+        "    if all(by < 0 and not noise for (_, by), noise in",
+        "a clock that runs slow in one worker is called noise where another reads late",
+        (f"{NOISE_TEST}::test_sleep_that_reads_short_in_one_launch_is_a_fault_also_under_load",),
     ),
     Fault(
         "failure_dropped_by_a_second_try_that_told_nothing",

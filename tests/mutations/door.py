@@ -8,6 +8,8 @@ DOOR = "tests/unit/results/records/test_door.py"
 TEXTS = "tests/unit/results/records/test_texts.py"
 CHARTS = "tests/unit/results/report/test_charts.py"
 PAGES = "tests/unit/results/report/test_pages.py"
+COMPARISONS = "results/regression/validation.py"
+DAMAGED = "tests/integration/test_damaged_comparisons.py"
 WRONG_KEY = f"{DOOR}::test_what_a_key_may_not_hold_is_said_with_its_place"
 
 FAULTS = (
@@ -93,5 +95,29 @@ FAULTS = (
         '        if record["equivalence"]:',
         "a gradient that is wrong is told as a frozen part that moved",
         (f"{PAGES}::test_a_wrong_gradient_says_nothing_about_a_freeze",),
+    ),
+    Fault(
+        "looks_beyond_the_launch_pairs_believed",
+        COMPARISONS,
+        'design["taken"][-1] > pairs',
+        "design is None",
+        "a comparison with a look at pairs that were never measured ends in a traceback",
+        (f"{DAMAGED}::test_what_a_key_may_not_hold_is_said_with_its_place",),
+    ),
+    Fault(
+        "row_of_a_launch_pair_of_any_length",
+        COMPARISONS,
+        "        if len(value) == OF_A_PAIR\n",
+        "        if len(value) <= OF_A_PAIR\n",
+        "a launch pair without its control is compared, or ends in a traceback",
+        (f"{DAMAGED}::test_what_a_key_may_not_hold_is_said_with_its_place",),
+    ),
+    Fault(
+        "texts_of_a_comparison_printed_as_they_are",
+        COMPARISONS,
+        "        document = cleaned(document)\n",
+        "        cleaned(document)\n",
+        "an escape sequence in a saved comparison reaches the terminal",
+        (f"{DAMAGED}::test_texts_of_a_comparison_are_cleaned",),
     ),
 )

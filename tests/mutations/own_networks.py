@@ -137,4 +137,20 @@ FAULTS = (
         "a freeze means one thing to list and another to the checks, by how it is written",
         (f"{SPECS}::test_what_is_frozen_is_the_same_by_whichever_names",),
     ),
+    Fault(
+        "step_of_noise_of_any_length",
+        "benchmarks/harness/worker/gate.py",
+        "if not np.all(np.abs(found - right) <= longest",
+        "if np.any(np.abs(found - right) > np.inf",
+        "an optimizer that makes a weight NaN or huge passes where the gradient is 0",
+        (f"{GATE}::test_update_of_a_zero_gradients_element_moves_by_a_step_of_noise_at_most",),
+    ),
+    Fault(
+        "step_of_noise_of_sgd_held_to_adam_s",
+        "benchmarks/harness/worker/gate.py",
+        'if rules["optimizer"] != "sgd":',
+        'if rules["optimizer"]:',
+        "plain SGD, which keeps no gradient, may move what has none by a whole step",
+        (f"{GATE}::test_update_of_a_zero_gradients_element_moves_by_a_step_of_noise_at_most",),
+    ),
 )

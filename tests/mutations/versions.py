@@ -9,6 +9,7 @@ HERE, PAGES, ANSWERS = (
     "tests/unit/results/report/test_pages.py",
     "tests/unit/results/report/test_ranking.py",
 )
+NOTES = "tests/integration/test_notes_shown.py"
 PAIRS, CLOCK = "results/statistics/launch_pairs.py", "benchmarks/harness/worker/clock.py"
 CHOICE, REPORT = "results/report/ranking.py", "results/report/build.py"
 IN_FRONT = f"{ANSWERS}::test_what_is_inconclusive_is_not_in_front_however_wide_its_interval"
@@ -151,5 +152,32 @@ FAULTS = (
         "return text",
         "a name in a chart's data ends the block it stands in",
         (f"{PAGES}::test_hostile_names_are_text_in_html",),
+    ),
+    Fault(
+        "notes_of_both_sides_said_twice",
+        "results/regression/document.py",
+        "note if len(names) == len(notes) else",
+        "note if not names else",
+        "what both versions of a file switch is said as if only one did",
+        (f"{NOTES}::test_note_on_both_sides_is_said_once_and_another_with_its_side",),
+    ),
+    Fault(
+        "note_said_once_a_cell",
+        "results/terminal/run_page.py",
+        "for note in dict.fromkeys(note for record in records for note in",
+        "for note in iter(note for record in records for note in",
+        "one switch of a file fills the screen",
+        (f"{NOTES}::test_show_says_each_note_once_and_none_where_there_is_none",),
+    ),
+    Fault(
+        "reason_said_once_a_cell",
+        "results/terminal/regression_table.py",
+        "        for alike in texts.values():\n",
+        "        for alike in [[one] for some in texts.values() for one in some]:\n",
+        "one reason of ten cells is ten lines",
+        (
+            "tests/unit/results/regression/test_document.py"
+            "::test_a_reason_is_said_once_and_not_once_a_cell",
+        ),
     ),
 )

@@ -327,5 +327,7 @@ class CanaryAnswers(TypedDict):
     slept: list[float]  # seconds of the same sleeps by the kernel's raw clock
     early: list[str]  # what the guard reports of calls that are waited for; should be empty
     synchronous: str | None  # why calls on this device always wait; null where they do not
-    unwaited: list[dict[str, Any]]  # calls that are not waited for: seconds, and caught or not
+    unwaited: list[dict[str, Any]]  # calls not waited for: seconds, caught, and asked by when
+    paused: list[float]  # seconds for which the machine stood still in blocks that were set aside
+    waited: float | None  # share of its time in which the worker waited for a processor
     gate: dict[str, str]  # `right`, `wrong` → what the gate says of such a gradient

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.protocol import equivalence, messages
-from benchmarks.harness.worker import clock, gate
+from benchmarks.harness.worker import clock, gate, process_time
 from benchmarks.harness.worker.timing import Timing
 
 # Work that "once" has beside a call, and "twice" beside "once". It is so short that the system
@@ -97,17 +97,20 @@ class Canaries(Timing):
                 "once": canaries.chain(1 + count),
                 "twice": canaries.chain(1 + 2 * count),
             }
+            begun = process_time.read()
             early = [text for text in map(_guard_message, self.programs.values()) if text]
             # a single product that takes longer than the work needs no further samples
-            samples = self._sample_programs(least if count == 1 else BLOCKS * least, seed)
+            chains = self._sample_programs(least if count == 1 else BLOCKS * least, seed)
             # not interleaved with the chains: after a sleep the caches are cold
             self.programs = {"sleep": sleeper}
-            samples |= self._sample_programs(least, seed)
+            sleeps = self._sample_programs(least, seed)
             self.do_close()
             synchronous = canaries.synchronous()
             unwaited = [] if synchronous else self._unwaited(canaries, UNWAITED_TIMES * count)
             return {
-                "samples": samples,
+                "samples": chains["samples"] | sleeps["samples"],
+                "paused": chains["paused"] + sleeps["paused"],
+                "waited": process_time.share_waited(begun, process_time.read()),
                 "products": count,
                 "slept": [float(np.mean(calls)) for calls in sleeper.slept[-least:]],
                 "early": early,
@@ -116,10 +119,10 @@ class Canaries(Timing):
                 "gate": self._gate_answers(canaries, dtype),
             }
 
-    def _sample_programs(self, least: int, seed: list[int]) -> dict[str, list[float]]:
-        """Sample the prepared programs interleaved, as cells are: program → seconds per call."""
+    def _sample_programs(self, least: int, seed: list[int]) -> messages.TimedCells:
+        """Sample the prepared programs interleaved, as cells are."""
         calls: dict[str, int | None] = dict.fromkeys(self.programs)
-        return self.do_time(calls, 0.0, least, seed, products=None)["samples"]
+        return self.do_time(calls, 0.0, least, seed, products=None)
 
     def _products_for(self, canaries: Any) -> int:
         """Return how many matrix products take `WORK_SECONDS` on this machine.
@@ -143,15 +146,18 @@ class Canaries(Timing):
             count: matrix products in a call.
 
         Returns:
-            For each call ``seconds``, and ``caught``: whether the guard saw work after the clock's
-            end.
+            For each call ``seconds``; ``caught``: whether the guard saw work after the clock's end;
+            and ``asked``: the seconds after which the guard had its answer, at the latest.
         """
         program, calls = canaries.chain(count, waited=False), []
         for _ in range(UNWAITED_CALLS):
+            program.prepare()  # waits for the call before
+            start = clock.perf_counter()
             try:
-                calls.append({"seconds": clock.guarded(program), "caught": False})
+                call = {"seconds": clock.guarded(program), "caught": False}
             except clock.Unfinished as error:
-                calls.append({"seconds": error.seconds, "caught": True})
+                call = {"seconds": error.seconds, "caught": True}
+            calls.append(call | {"asked": clock.perf_counter() - start})
         program.prepare()  # waits, so that no work runs on beside the next measurement
         return calls
 

@@ -18,6 +18,7 @@ from benchmarks.harness.protocol.zero_elements import without
 # Largest difference of an update, relative to the reference's. Adam turns a gradient near zero into
 # a whole step of either sign, so a few elements differ.
 UPDATE_TOLERANCE = {"sgd": 1e-3, "adam": 2e-2, "adamw": 2e-2}
+WILD = "the update of an element whose true gradient is 0"  # in messages
 
 
 class GateVerdict(TypedDict):
@@ -158,7 +159,8 @@ def _wrong_update(updated: Arrays, true: Arrays, rules: GateRules) -> str | None
     """Return a sentence about the first parameter that a step changed wrongly, or None.
 
     The change of a trained parameter is compared with the reference's, as far as the dtype
-    resolves it. A frozen parameter must equal its start bit by bit.
+    resolves it. An element whose true gradient is 0 may move by the noise of its gradient, as the
+    optimizer scales it, and no further. A frozen parameter must equal its start bit by bit.
     """
     expected, start = select_prefix(true, "updated"), select_prefix(true, "start")
     if set(updated) != set(start):
@@ -170,7 +172,8 @@ def _wrong_update(updated: Arrays, true: Arrays, rules: GateRules) -> str | None
     zero = select_prefix(true, "zero")
     # a zero gradient is rounding noise, which Adam scales up to whole steps
     noise = {*rules["zero_gradient"], *(n for n, mask in zero.items() if np.all(mask))}
-    for name in expected.keys() - set(rules["still"]) - noise:
+    trained = expected.keys() - set(rules["still"])
+    for name in trained - noise:
         # float64's noise is so small beside Adam's own epsilon that its steps vanish
         mask = zero.get(name) if rules["dtype"] == "float32" else None
         was, right, found = (without(a[name], mask) for a in (start, expected, updated))
@@ -178,7 +181,35 @@ def _wrong_update(updated: Arrays, true: Arrays, rules: GateRules) -> str | None
         limit = allowed * _norm(right - was) + EPS[rules["dtype"]] * _norm(was)
         if not off <= limit:
             return f"{name}: the update is off by {off:.2g} (norm), allowed {limit:.2g}"
+    moved = [expected[name] - start[name] for name in trained]
+    longest = _longest_step_of_noise(moved, rules)
+    for name in sorted(trained & (noise | zero.keys())):
+        mask = np.ones(start[name].shape, bool) if name in noise else zero[name]
+        was, right, found = (a[name][mask] for a in (start, expected, updated))
+        # written so that NaN, which is not within anything, is found
+        if not np.all(np.abs(found - right) <= longest + EPS[rules["dtype"]] * np.abs(was)):
+            off = float(np.max(np.abs(found - right)))
+            return f"{name}: {WILD} is off by {off:.2g}, allowed {longest:.2g}"
     return None
+
+
+def _longest_step_of_noise(moved: Iterable[NDArray[Any]], rules: GateRules) -> float:
+    """Return by how much the update of an element whose true gradient is 0 may be off.
+
+    Adam divides a gradient by its own size, so noise moves an element by a whole step at most, and
+    the reference may move it by one to the other side: by as much as it moves any element. SGD
+    moves it by the noise itself, which is bounded by the norm of all gradients.
+
+    Args:
+        moved: the reference's update of each trained parameter.
+        rules: those of the cell.
+    """
+    steps = list(moved)
+    if rules["optimizer"] != "sgd":
+        return 2.0 * max((float(np.max(np.abs(step))) for step in steps), default=0.0)
+    long = rules["allowed"] > equivalence.ROUNDING
+    norm = float(np.sqrt(sum(_norm(step) ** 2 for step in steps)))
+    return equivalence.zero_bound(rules["dtype"], long_sums=long) * norm
 
 
 def _norm(array: NDArray[Any]) -> float:

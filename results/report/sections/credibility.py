@@ -35,6 +35,7 @@ def section(machine: Machine) -> Section:
         _noise(machine.records),
         _warm_up(machine.records),
         _machine(machine),
+        _notes(machine.records),
     ]
     points = Points([line for line in lines if line])
     return Section("belief", "Can these figures be believed?", [points])
@@ -115,6 +116,14 @@ def _range(values: Sequence[float]) -> str:
     if len(values) == 1:
         return significant(values[0])
     return f"{significant(min(values))} to {significant(max(values))}"
+
+
+def _notes(records: Iterable[AnyRecord]) -> Paragraph:
+    """Return a paragraph on what users' own files have switched in their processes, each once."""
+    notes = dict.fromkeys(note for record in records for note in record.get("notes", ()))
+    if not notes:
+        return []
+    return [Strong("Switched by the files measured: "), f"{'; '.join(notes)}."]
 
 
 def _canaries_of(run: Run) -> list[Mapping[str, Any]]:

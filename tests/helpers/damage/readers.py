@@ -89,9 +89,9 @@ class Readers:
             "report": ("report", run, sound, "--markdown"),
             "regress": ("regress", runs, "--stored", sound, run),
         }
-        codes = {"show": self._command(*commands.pop("show"))}
+        codes = {"show": self.command(*commands.pop("show"))}
         if thorough or codes["show"] == 0:
-            codes |= {name: self._command(*words) for name, words in commands.items()}
+            codes |= {name: self.command(*words) for name, words in commands.items()}
             assert codes["history"] == 0, "the sound run must be shown whatever is beside it"
         if codes["show"] == 0:
             assert codes["report"] == 0
@@ -103,14 +103,14 @@ class Readers:
 
     def _read_more(self, run: str, sound: str, runs: str, *, write: bool) -> None:
         """Read a run that is not refused by the commands that are left."""
-        assert self._command("show", run, "--times") == 0
-        assert self._command("show", run, "--json") == 0
-        assert self._command("history", runs, "--json") == 0
-        self._command("regress", runs, "--stored", run, sound, "--markdown")
+        assert self.command("show", run, "--times") == 0
+        assert self.command("show", run, "--json") == 0
+        assert self.command("history", runs, "--json") == 0
+        self.command("regress", runs, "--stored", run, sound, "--markdown")
         if write:
-            assert self._command("report", run, sound, f"--out={self.out}") == 0
+            assert self.command("report", run, sound, f"--out={self.out}") == 0
 
-    def _command(self, *arguments: str) -> int:
+    def command(self, *arguments: str) -> int:
         """Run one command; return its exit code."""
         out, err = StringIO(), StringIO()
         begin = time.process_time()  # other work on the machine does not count

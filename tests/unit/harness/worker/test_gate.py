@@ -184,6 +184,48 @@ def test_update_of_a_zero_gradients_element_is_compared_in_float64_only(
     assert (verdict == "pass") == passes, verdict
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "moved", "passes"),
+    [
+        ("adam", 4.0, True),  # a whole step, as long as that of the other element
+        ("adam", 6.9, True),  # beside a reference that makes a whole step to the other side
+        ("adam", 7.1, False),
+        ("adamw", 1e30, False),
+        ("adamw", NAN, False),
+        ("adam", INF, False),
+        ("sgd", 5.0, True),
+        ("sgd", 5.0 - 1.4e-6, True),  # ten roundings of the norm of all updates, and one of itself
+        ("sgd", 5.0 - 4e-6, False),
+        ("sgd", NAN, False),
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_update_of_a_zero_gradients_element_moves_by_a_step_of_noise_at_most(
+    optimizer: str, moved: float, passes: bool, whole: bool
+) -> None:
+    first = {"net2.w": [10.0, 5.0]} if not whole else {"net2.w": [10.0], "net2.b": [5.0]}
+    last = {"net2.w": [9.0, 5.0]} if not whole else {"net2.w": [9.0], "net2.b": [5.0]}
+    found = {"net2.w": [9.0, moved]} if not whole else {"net2.w": [9.0], "net2.b": [moved]}
+    masks = {"zero/net2.b": np.array([True])} if whole else {"zero/net2.w": np.array([False, True])}
+    true = {f"start/{n}": np.array(a) for n, a in first.items()}
+    true |= {f"updated/{n}": np.array(a) for n, a in last.items()} | masks
+    true |= {f"gradient/{n}": np.ones(len(a)) for n, a in first.items()}
+    program: Any = FinishedProgram({}, {})
+    program.updates = lambda: {n: np.array(a, np.float32) for n, a in found.items()}
+    changes = {"still": [], "no_gradient": [], "optimizer": optimizer}
+    verdict = gate.judge(program, true, rules(**changes))["equivalence"]
+    assert (verdict == "pass") == passes, verdict
+    assert passes or f"net2.{'b' if whole else 'w'}: {gate.WILD} is off by " in verdict
+    # what a scenario declares is held to the same bound as what is found
+    if whole:
+        declared = {name: array for name, array in true.items() if not name.startswith("zero/")}
+        again = gate.judge(program, declared, rules(**changes, zero_gradient=["net2.b"]))
+        assert again["equivalence"] == verdict
+
+
 def test_gradient_that_is_wrongly_zero_is_caught_whatever_is_zero_beside_it() -> None:
     true = {
         "gradient/net2.w": np.array([3.0, 1e-17, 4.0]),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.measurement.own_code_notes import sentence
+from benchmarks.harness.launches.own_code_notes import sentence
 from benchmarks.harness.worker import process_switches
 from benchmarks.paths import ROOT
 

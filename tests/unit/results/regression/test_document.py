@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,6 +179,46 @@ def test_the_terminal_s_table_fits_and_says_everything() -> None:
     )
     assert "a regression (exit code 1)" in shown
     assert "both: python 3.11.7, torch 2.13.0, jax 0.10.2" in shown
+
+
+def why_in_cells(**reasons: Any) -> list[str]:
+    """Return the lines of the table on reasons; each cell named by its place has its own."""
+    document = comparison()
+    for place, (state, why) in reasons.items():
+        entry = document["cells"][int(place.removeprefix("cell"))]
+        entry |= {"state": state, "why": why, "seconds": {}}
+    return list(regression_table.reasons(regression.analysis(document).findings))
+
+
+def test_a_reason_is_said_once_and_not_once_a_cell() -> None:
+    crash = ("failed", "no memory")
+    (line,) = why_in_cells(cell0=crash, cell1=crash, cell5=crash)
+    assert line == "failed: 3 cells: no memory"
+    (line,) = why_in_cells(cell0=crash)
+    assert line == "failed: torch conv_cascade small eager gradient summed: no memory"
+
+
+def test_cells_are_named_where_those_of_one_verdict_have_several_reasons() -> None:
+    crash, kernel = ("failed", "no memory, 3 GB"), ("failed", "no memory, 4 GB")
+    lines = why_in_cells(cell0=crash, cell1=crash, cell5=kernel)
+    assert lines == [
+        "failed: 2 cells (torch conv_cascade small eager gradient summed; "
+        "torch linear_cascade small eager gradient summed): no memory, 3 GB",
+        "failed: jax conv_cascade small jit gradient summed: no memory, 4 GB",
+    ]
+
+
+def test_reasons_of_inconclusive_cells_that_differ_in_figures_are_one() -> None:
+    found = regression.analysis(comparison()).findings
+    figures = ("40", "39.5", "52", "40")
+    unsure = [
+        replace(one, verdict=INCONCLUSIVE, why=f"nothing under {figure} % can be seen here")
+        for one, figure in zip(found, figures, strict=False)
+    ]
+    (line,) = regression_table.reasons(unsure)
+    assert line == "inconclusive: 4 cells: nothing under 39.5 to 52 % can be seen here"
+    (line,) = regression_table.reasons([unsure[0], unsure[3]])
+    assert line == "inconclusive: 2 cells: nothing under 40 % can be seen here"
 
 
 def test_versions_that_differ_stand_beside_their_side() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.harness.session import summary
 from results.records import canary_status
 from results.report.build import build
 from results.report.markdown import markdown
@@ -23,6 +24,38 @@ def test_report_says_loudly_what_the_harness_misread() -> None:
     page = markdown(build([run(settings={"launches": 6, "canaries": [RIGHT, WRONG]})]))
     assert "torch ok, jax FAILED" in page
     assert f": {canary_status.DISTRUST}** jax: twice: reads 1.02 &lt;b&gt;" in page
+
+
+NOISY = canary("jax", None, "reads 1.8; measure again on a quiet machine")
+
+
+def test_report_says_what_was_not_told_and_distrusts_nothing() -> None:
+    page = markdown(build([run(settings={"launches": 6, "canaries": [RIGHT, RIGHT, NOISY]})]))
+    assert "jax NOT TAKEN (reads 1.8; measure again on a quiet machine)" in page
+    assert "1 of 3 canaries could not be told" in page
+    assert canary_status.DISTRUST not in page
+
+
+class Terminal:
+    """Keep the lines that are written, each with whether it is red."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, bool]] = []
+
+    def write_line(self, line: str, red: bool = False) -> None:
+        self.lines.append((line, red))
+
+
+def test_terminal_says_what_was_not_told_in_one_line_that_is_not_red() -> None:
+    terminal: Any = Terminal()
+    untold = canary("torch", None, "reads 1.8; measure again", canary="sleep")
+    summary.print_canaries({"canaries": [RIGHT, untold]}, terminal)
+    assert terminal.lines == [
+        ("canaries: torch ok (sleep not told: reads 1.8; measure again)", False)
+    ]
+    terminal.lines.clear()
+    summary.print_canaries({"canaries": [WRONG]}, terminal)
+    assert [red for _, red in terminal.lines] == [True] * 3
 
 
 def test_report_has_one_line_where_all_is_well_and_none_of_an_old_run() -> None:
