@@ -10,18 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from results.grouping import group_by
-from results.report.drawing import FRAMEWORK_COLOURS, Mark, record_mark
+from results.report.drawing import FACTOR_LABELS, FRAMEWORK_COLOURS, Mark, record_mark
 from results.report.model import Chart
 from results.report.questions import TOPICS, TopicAnswer
 from results.report.ranking import StrategySummary
-from results.report.snippets import short_name
 from results.report.vocabulary import FRAMEWORK_NAMES, code_of
+from results.ways import way_title
 
-WIDTH, LINE = 305, 18  # pixels: of the plot without its labels, and of a line
-LABELS_WIDTH = 190  # pixels, the same in every panel, so that their axes stand below each other
+WIDTH, LINE = 250, 18  # pixels: of the plot without its labels, and of a line
+LABELS_WIDTH = 272  # pixels, the same in every panel, so that their axes stand below each other
 GREY = "#7d8590"  # readable on white and on black
 TICKS = (0.0625, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
-LABELS = "'×' + format(datum.value, '~g')"
 
 
 def common_domain(found: Sequence[TopicAnswer]) -> tuple[float, float]:
@@ -103,7 +102,7 @@ def mean_marks(one: TopicAnswer) -> list[Mark]:
     ]
     marks.append(
         {
-            "label": short_name(baseline),
+            "label": way_title(baseline),
             "mean": 1.0,
             "best": bool(best and best.strategy == baseline),
         }
@@ -118,7 +117,7 @@ def way_label(one: TopicAnswer, way: StrategySummary) -> str:
     """
     most = max(len(other.records) for other in one.ways)
     count = len(way.records)
-    return short_name(way.strategy) + (f" ({count} of {most})" if count < most else "")
+    return way_title(way.strategy) + (f" ({count} of {most})" if count < most else "")
 
 
 def _is_best(one: TopicAnswer, way: Any) -> bool:
@@ -135,7 +134,7 @@ def _specification(one: TopicAnswer, domain: tuple[float, float], about: str) ->
     colour = FRAMEWORK_COLOURS.get(one.framework, GREY)
     colours = alt.condition("datum.best", alt.value(colour), alt.value(GREY))
     ticks = [tick for tick in TICKS if domain[0] <= tick <= domain[1]]
-    x_axis = alt.Axis(values=ticks, labelExpr=LABELS, title=None, grid=True)
+    x_axis = alt.Axis(values=ticks, labelExpr=FACTOR_LABELS, title=None, grid=True)
     scale = alt.Scale(type="log", domain=list(domain), nice=False)
     y = alt.Y(
         "label:N",

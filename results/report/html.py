@@ -6,8 +6,19 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from results.report.model import FILTERS, Chart, Code, Points, Report, Section, Strong, Table
-from results.report.vocabulary import size_rank
+from results.report.model import (
+    FILTERS,
+    Chart,
+    Code,
+    Fold,
+    Points,
+    Report,
+    Section,
+    Strong,
+    Table,
+    blocks_of,
+)
+from results.report.vocabulary import DEFINITIONS, size_rank
 
 
 def html(report: Report, scripts: str, drawings: Mapping[str, str] | None = None) -> str:
@@ -30,6 +41,7 @@ def html(report: Report, scripts: str, drawings: Mapping[str, str] | None = None
             specs=_json({chart.name: chart.spec for chart in charts_of(report)}),
             scripts=scripts if any(charts_of(report)) else "",
             drawings=drawings or {},
+            definitions=DEFINITIONS,
         )
     )
 
@@ -53,13 +65,7 @@ def charts_of(report: Report) -> Iterator[Chart]:
 
 def _blocks(report: Report) -> Iterator[Any]:
     """Yield every block of every section, in order, with those of sub-sections in their place."""
-    waiting: list[Any] = [section for part in report.parts for section in part.sections]
-    while waiting:
-        block = waiting.pop(0)
-        if isinstance(block, Section):
-            waiting = [*block.blocks, *waiting]
-        else:
-            yield block
+    return blocks_of(section for part in report.parts for section in part.sections)
 
 
 def _environment() -> Any:
@@ -79,6 +85,7 @@ def _environment() -> Any:
         "table": lambda block: isinstance(block, Table),
         "chart": lambda block: isinstance(block, Chart),
         "points": lambda block: isinstance(block, Points),
+        "fold": lambda block: isinstance(block, Fold),
         "code": lambda piece: isinstance(piece, Code),
         "strong": lambda piece: isinstance(piece, Strong),
     }

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from results.formatting import NOTHING
 from results.report.collection import Machine
-from results.report.model import Cell, Row, Section, Table
+from results.report.model import Cell, Fold, Row, Section, Table
 
 # the states of the gradient of a loss with respect to a network
 VALUE, ZERO, ABSENT = "value", "zero", "absent"
@@ -19,6 +18,15 @@ NOTES = {
     ABSENT: "it has no gradient",
 }
 Flow = Mapping[str, Mapping[str, str]]  # loss → network → state
+LEGEND = (
+    "✓ the loss changes the network. 0: its gradient is there, and exactly 0 (JAX has no absent "
+    f"one). {NOTHING}: it has none. Where the frameworks differ, torch stands before jax."
+)
+TEXT = [
+    "Each loss's float64 gradient by each network, as it was found in the session and held to "
+    "what the scenario declares; a loss that reached what it should not would have stopped the "
+    "cell.",
+]
 
 
 def section(machine: Machine) -> Section:
@@ -27,19 +35,29 @@ def section(machine: Machine) -> Section:
     It has a row for each loss, and a field for each network of the loss's scenario.
     """
     flows = verified_flows(machine)
+    topic = "Who may change whom"
     if not flows:
         text = "None of these runs says which loss reached which network."
-        return Section("flow", "Who may change whom", [[text]])
-    blocks: list[Any] = [
-        [
-            "Each loss's float64 gradient by each network, as it was found in the session and held "
-            "to what the scenario declares; a loss that reached what it should not would have "
-            "stopped the cell. ✓: the loss changes the network. 0: there is a gradient and every "
-            "element of it is exactly 0 (JAX has no absent one for what is differentiated). "
-            f"{NOTHING}: there is none. Where the frameworks differ, torch stands before jax.",
-        ]
-    ]
-    return Section("flow", "Who may change whom", [*blocks, _table(flows)])
+        return Section("flow", text, [[text]], topic)
+    return Section("flow", title(flows), [_table(flows), Fold("How it was found", [TEXT])], topic)
+
+
+def title(flows: Mapping[str, Mapping[str, Flow]]) -> str:
+    """Return the finding: whether the frameworks let the same losses change the same networks."""
+    pairs: dict[tuple[str, str, str], set[bool]] = {}
+    for name, by_framework in flows.items():
+        for flow in by_framework.values():
+            for loss, row in flow.items():
+                for network, state in row.items():
+                    pairs.setdefault((name, loss, network), set()).add(state == VALUE)
+    differ = sum(len(found) > 1 for found in pairs.values())
+    if differ:
+        return f"The frameworks disagree on who may change whom in {differ} of {len(pairs)} pairs"
+    changed = sum(True in found for found in pairs.values())
+    return (
+        f"Of {len(pairs)} pairs of a loss and a network {changed} change, the others never, and "
+        "the frameworks agree on each"
+    )
 
 
 def verified_flows(machine: Machine) -> dict[str, dict[str, Flow]]:
@@ -64,7 +82,8 @@ def _table(flows: Mapping[str, Mapping[str, Flow]]) -> Table:
     rows = [row for name, flow in flows.items() for row in _rows(name, flow)]
     most = max(len(row.cells) for row in rows) - 2
     columns = ["network", "loss", *(f"part {place + 1}" for place in range(most))]
-    return Table("Each loss, and what it does to each part of the network", columns, rows)
+    title = "Each loss, and what it does to each part of the network"
+    return Table(title, columns, rows, about=LEGEND)
 
 
 def _rows(name: str, flow: Mapping[str, Flow]) -> list[Row]:

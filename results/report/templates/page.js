@@ -41,6 +41,7 @@
       const same = cases.filter((one) => others.every((s) => one.getAttribute(`data-choice-${caseField(s)}`) === s.value));
       none.querySelector("span").textContent = same.map((one) => one.getAttribute("data-choice-size")).join(", ") || "no size";
     }
+    hint();
   };
   const wanted = () => Object.fromEntries(selects.map((s) => [s.dataset.filter, s.value]));
 
@@ -60,6 +61,8 @@
   const draw = async (holder) => {
     const name = holder.dataset.chart;
     const spec = structuredClone(specs[name]);
+    // behind a fold there is no width to fill yet, and a page that is printed opens every fold
+    if (!holder.clientWidth) spec.width = Math.max(280, document.getElementById("content").clientWidth - 16);
     const made = await vegaEmbed(holder, spec, {
       renderer: "svg", config: config(), tooltip: { theme: isDark() ? "dark" : "light" },
       actions: { export: true, source: false, compiled: false, editor: false }, downloadFileName: name,
@@ -71,7 +74,26 @@
     views.set(name, made.view);
     await tell(made.view);
   };
-  const drawAll = () => Promise.all([...document.querySelectorAll("[data-chart]")].map(draw));
+  const holders = () => [...document.querySelectorAll("[data-chart]")];
+  const isSeen = (holder) => holder.clientWidth > 0;
+  // what can be seen first; the promise does not wait for the rest
+  const drawAll = async () => {
+    const rest = holders().filter((holder) => !isSeen(holder));
+    await Promise.all(holders().filter(isSeen).map(draw));
+    setTimeout(async () => { for (const holder of rest) await draw(holder); document.body.dataset.drawn = "all"; });
+  };
+  // says that a table goes on where it does
+  const hint = () => {
+    for (const box of document.querySelectorAll(".scroll")) {
+      const told = box.previousElementSibling;
+      if (told?.classList.contains("hint")) told.hidden = box.scrollWidth <= box.clientWidth + 1;
+    }
+  };
+  document.addEventListener("toggle", (event) => {
+    hint();
+    if (event.target.open) for (const holder of event.target.querySelectorAll("[data-chart]")) draw(holder);
+  }, true);
+  window.addEventListener("resize", hint);
 
   // the address holds what is chosen, so that it can be shared
   const remember = (filters) => {
