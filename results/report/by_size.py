@@ -16,32 +16,35 @@ MOST_LINES = 30  # of a chart: with more of them its axis and its middle do not 
 Make = Callable[[str, str, Sequence[Mark]], Chart]
 
 
-def charts_by_size(marks: Sequence[Mark], make: Make) -> list[Block]:
-    """Return the chart of each network at its largest size, and a fold with its smaller sizes.
+def charts_by_size(first: Sequence[Mark], rest: Sequence[Mark], make: Make) -> list[Block]:
+    """Return the chart of each network at its largest size, and a fold with all else by size.
 
     Args:
-        marks: with the fields ``problem``, ``size``, ``line`` and ``ratio``.
+        first: the marks of the first chart, with the fields ``size``, ``line`` and ``ratio``.
+        rest: the marks in the fold, with the same fields.
         make: makes a chart of some of the marks.
     """
-    largest = largest_of_each(marks)
-    rest = group_by([mark for mark in marks if mark not in largest], lambda mark: mark["size"])
-    sizes = sorted(rest, key=size_rank, reverse=True)
-    first = _in_screens("", "each network at its largest size", largest, make)
+    groups = group_by(rest, lambda mark: str(mark["size"]))
+    sizes = sorted(groups, key=size_rank, reverse=True)
     others = [
-        c for size in sizes for c in _in_screens(f"-{size}", f"size {size}", rest[size], make)
+        chart
+        for size in sizes
+        for chart in _in_screens(f"-{size}", f"size {size}", groups[size], make)
     ]
+    title = f"The same for all else: {', '.join(sizes)}"
     return [
-        *first,
-        *([Fold(f"The same at smaller sizes: {', '.join(sizes)}", others)] * bool(others)),
+        *_in_screens("", "each network at its largest size", first, make),
+        *([Fold(title, others)] if others else []),
     ]
 
 
-def largest_of_each(marks: Sequence[Mark]) -> list[Mark]:
-    """Return the marks of the largest size of each network."""
+def by_largest_size(marks: Sequence[Mark]) -> tuple[list[Mark], list[Mark]]:
+    """Return the marks of the largest size of each network, and all others."""
     top: dict[str, int] = {}
     for mark in marks:
         top[mark["problem"]] = max(top.get(mark["problem"], -1), size_rank(mark["size"]))
-    return [mark for mark in marks if size_rank(mark["size"]) == top[mark["problem"]]]
+    largest = [mark for mark in marks if size_rank(mark["size"]) == top[mark["problem"]]]
+    return largest, [m for m in marks if size_rank(m["size"]) != top[m["problem"]]]
 
 
 def _in_screens(suffix: str, words: str, marks: Sequence[Mark], make: Make) -> list[Chart]:

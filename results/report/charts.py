@@ -82,8 +82,15 @@ def verdicts(marks: Sequence[Mark], *, lines: Sequence[str]) -> Drawing:
     ranked = [mark | {"rank": order.index(mark["verdict"])} for mark in marks]
     base = filtered_chart(ranked).encode(
         y=alt.Y("line:N", title=None, sort=list(lines), axis=alt.Axis(labelLimit=380)),
-        x=alt.X("count():Q", title="comparisons with the baseline", stack="zero"),
-        color=alt.Color("verdict:N", title=None, scale=scale, sort=order),
+        x=alt.X(
+            "count():Q",
+            title="comparisons with the baseline",
+            stack="zero",
+            axis=alt.Axis(tickCount=8),
+        ),
+        color=alt.Color(
+            "verdict:N", title=None, scale=scale, sort=order, legend=alt.Legend(columns=4)
+        ),
         order=alt.Order("rank:Q"),
         tooltip=[
             alt.Tooltip("line:N", title="way"),
@@ -163,7 +170,7 @@ def heatmap(marks: Sequence[Mark], *, x: Sequence[str], y: str) -> Drawing:
     )
     most = max(2.0, *_ratios(marks))  # at least 2, or noise alone would span all colours
     scale = alt.Scale(scheme="viridis", type="log", domain=[min(1.0, *_ratios(marks)), most])
-    colour = alt.Color("ratio:Q", title="ratio", scale=scale, legend=alt.Legend(format=".2f"))
+    colour = alt.Color("ratio:Q", title="ratio", scale=scale, legend=None)
     fields = base.mark_rect().encode(color=colour)
     words = base.mark_text(fontWeight="bold").encode(
         text="told_short:N",
@@ -215,9 +222,10 @@ def time_by_flops(marks: Sequence[Mark], *, speeds: Mapping[str, float]) -> Draw
     chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
     scale = alt.Scale(type="log", nice=False, padding=12)
     colour = alt.Color("framework:N", scale=framework_scale())
+    axis = alt.Axis(format="~s", tickCount=8)
     x, y = (
-        alt.X("flops:Q", title="FLOPs of a call, counted", scale=scale, axis=alt.Axis(format="~s")),
-        alt.Y("seconds:Q", title="seconds a call", scale=scale, axis=alt.Axis(format="~s")),
+        alt.X("flops:Q", title="FLOPs of a call, counted", scale=scale, axis=axis),
+        alt.Y("seconds:Q", title="seconds a call", scale=scale, axis=axis),
     )
     base = filtered_chart(marks).encode(x=x, y=y, color=colour, tooltip=tooltip())
     base = base.encode(opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)))
@@ -251,9 +259,13 @@ def gradient_errors(marks: Sequence[Mark]) -> Drawing:
         filtered_chart(marks)
         .mark_tick(thickness=2)
         .encode(
-            x=alt.X("eps:Q", title="relative error in eps", scale=alt.Scale(type="log")),
+            x=alt.X(
+                "eps:Q",
+                title="relative error, in roundings (eps of the type)",
+                scale=alt.Scale(type="log"),
+            ),
             y=alt.Y("problem:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
-            color=alt.Color("framework:N", scale=framework_scale()),
+            color=alt.Color("framework:N", title=None, scale=framework_scale()),
             tooltip=tooltip(titles),
         )
     )

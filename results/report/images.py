@@ -19,7 +19,7 @@ SCALE = 2.0  # PNG pixels for each of them
 CONFIG: dict[str, Any] = {
     "background": "white",
     "font": "DejaVu Sans, Helvetica, Arial, sans-serif",
-    "legend": {"orient": "bottom", "labelLimit": 240, "columns": 4},
+    "legend": {"orient": "bottom", "labelLimit": 250, "columns": 3},
     "axis": {"gridColor": "#e1e5ea", "titleFontWeight": 500},
     "view": {"stroke": "#d5dae0"},
 }
@@ -29,7 +29,7 @@ PAGE_CONFIG: dict[str, Any] = {
     "font": "system-ui, sans-serif",
     "axis": {
         "labelColor": "var(--ink)",
-        "labelFontSize": 12,
+        "labelFontSize": 11,
         "gridColor": "var(--line)",
         "domain": False,
         "tickColor": "var(--line)",

@@ -92,7 +92,7 @@ def text(paragraph: Paragraph) -> str:
 def _piece(piece: str) -> str:
     """Return one piece of a paragraph as Markdown: code, bold or plain, its outer spaces kept."""
     if isinstance(piece, Code):
-        return code(piece)
+        return code(piece) if "<" not in piece else f"<code>{escape(piece)}</code>"
     lead, trail = (" " if piece[:1] == " " else ""), (" " if piece[-1:] == " " else "")
     plain = escape(piece)
     if isinstance(piece, Strong):

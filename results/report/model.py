@@ -15,6 +15,7 @@ from results.formatting import NOTHING
 # The fields by which a reader can filter the page. A row of a table or a mark of a chart that has
 # one of them is hidden where another value of it is selected.
 FILTERS = ("scenario", "size", "framework")
+FIGURES = "The figures as tables"  # title of the fold behind the pictures of a section
 
 
 class Code(str):
@@ -181,6 +182,7 @@ class Answer:
 
     Attributes:
         more: a second sentence; may be empty.
+        key: what the marks of the picture are.
         picture: the panels of all questions as one chart, for files; None without any.
     """
 
@@ -190,6 +192,7 @@ class Answer:
     questions: Sequence[Question]
     facts: Sequence[Fact]
     picture: Chart | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True)

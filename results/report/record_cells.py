@@ -61,7 +61,8 @@ def time_cell(record: AnyRecord) -> Cell:
     seconds = record["seconds"]
     text = seconds_text(seconds["estimate"] if seconds else None)
     if record["steady"] is False:
-        return Cell(f"{text} (not steady)", "times still had a trend when they were taken")
+        note = "times still had a trend when they were taken"
+        return Cell(f"{text} (not steady)", note, "unsteady")
     return figure_cell(record, "seconds", text)
 
 

@@ -50,7 +50,8 @@ DEFINITIONS = {
     "verdicts": "how often the way was slower, faster, equal, inconclusive against its baseline",
     "÷ baseline": "time over the baseline's, the mean over launches of the ratio within a launch; "
     "± is half the 95 % interval",
-    "÷ unfrozen": "time over that of the same step with nothing frozen; ± is half the 95 % interval",
+    "÷ unfrozen": "time over that of the same step with nothing frozen; ± is half the 95 % "
+    "interval",
     "jax ÷ torch": "JAX's time over torch's; under 1 JAX is faster. The interval counts in what "
     "this ratio moves from session to session",
     "torch's share of peak": "the time that the cell's matrix products alone take at best, over "

@@ -15,6 +15,7 @@ from results.report.record_cells import filter_values, network_name
 from results.report.vocabulary import MODES, PHASES, SIZES
 from results.ways import way_title
 
+OPEN_ROWS = 12  # of the table of failures: with more the reader has to open it
 REASONS = 30  # of unsupported cells, at most
 NO_REASON = "no reason given"
 FAILED, UNSUPPORTED = "failed", "unsupported"
@@ -141,7 +142,11 @@ def _failures(records: Iterable[AnyRecord]) -> list[Any]:
         )
         for r in failed
     ]
-    return [Table("What failed", ["cell", "outcome", "why", "again"], rows)]
+    return [
+        Table(
+            "What failed", ["cell", "outcome", "why", "again"], rows, folded=len(rows) > OPEN_ROWS
+        )
+    ]
 
 
 def _unsupported(records: Iterable[AnyRecord]) -> list[Any]:

@@ -25,6 +25,10 @@ from results.statistics.verdict import INCONCLUSIVE
 from results.ways import way_title
 
 _VERSIONS = ("torch", "jax", "flax", "optax")
+KEY = (
+    "Large dots: mean over the networks; small ones: one network each, with its 95 % interval; in "
+    "colour: what to write. (2 of 7): timed on fewer networks, so its mean compares with no other."
+)
 # what to write, as the end of a sentence
 PHRASES = {
     "summed": "sum the losses",
@@ -50,6 +54,7 @@ def answer(machine: Machine) -> Answer:
         _questions(found, domain),
         facts(machine),
         answer_charts.picture(found, domain, first) if found else None,
+        KEY,
     )
 
 
@@ -173,7 +178,7 @@ def facts(machine: Machine) -> list[Fact]:
         _gradients(machine.records),
         _comparisons(machine.records),
         _canaries(machine),
-        Fact(f"{len(machine.runs)}", _runs(machine), section="conditions"),
+        Fact(f"{len(machine.runs)}", _runs(machine), section="absent"),
         Fact("pytest benchmarks --benchmark-only", "measures it again", "code"),
     ]
 

@@ -13,7 +13,7 @@ from results.records.record import AnyRecord
 from results.report import charts
 from results.report.collection import Machine
 from results.report.drawing import Mark, record_mark
-from results.report.model import Cell, Chart, Row, Section, Table, missing
+from results.report.model import FIGURES, Cell, Chart, Fold, Row, Section, Table, missing
 from results.report.record_cells import (
     filter_values,
     framework_and_mode,
@@ -47,14 +47,13 @@ def section(machine: Machine, sizes: Dimensions) -> Section | None:
     marks = [record_mark(record) for record in compared if record["ratio"]]
     predicted = [mark for mark in marks if mark["predicted"]]
     by_mode = group_by(compared, framework_and_mode)
+    maps, map_tables = crossover_map(machine.records, sizes)
+    tables = [_table(f"Every way, {name}", members) for name, members in by_mode.items()]
     blocks = [
         *by_losses(machine.records),
         *([_predicted_chart(predicted)] if predicted else []),
-        *crossover_map(machine.records, sizes),
-        *(
-            _table(f"Every way ÷ one pass of the sum: {name}", ones)
-            for name, ones in by_mode.items()
-        ),
+        *maps,
+        Fold(FIGURES, [*tables, *map_tables]),
     ]
     return Section("passes", title(compared), blocks, "Backward passes")
 
@@ -172,7 +171,9 @@ def _ratio_cell(record: AnyRecord | None) -> Cell:
     return ratio_cell(record)
 
 
-def crossover_map(records: Sequence[AnyRecord], sizes: Dimensions) -> list[Any]:
+def crossover_map(
+    records: Sequence[AnyRecord], sizes: Dimensions
+) -> tuple[list[Chart], list[Table]]:
     """Return charts and tables of the time of separate backward passes over the summed loss's.
 
     They are for scenario `STACKED`: a column for each number of losses or depth ratio, a row for
@@ -186,24 +187,24 @@ def crossover_map(records: Sequence[AnyRecord], sizes: Dimensions) -> list[Any]:
     """
     chosen = [record for record in records if _is_on_map(record)]
     variants = {record["variant"] for record in chosen}
+    drawn: list[Chart] = []
+    tables: list[Table] = []
     if len(variants) < 2:
-        return []
-    blocks: list[Any] = []
+        return drawn, tables
     for name, members in group_by(chosen, framework_and_mode).items():
         marks = [record_mark(record) | _map_fields(record, sizes) for record in members]
         measured = {record["variant"] for record in members}
         columns = [variant for variant in MAP_VARIANTS if variant in measured]
-        title = f"{way_title(SEPARATE)} ÷ one pass of the sum, {name}"
-        chart = charts.heatmap(
-            f"crossover-{name.replace(' ', '-')}",
-            title,
-            _map_explanation(measured),
-            marks,
-            x=columns,
-            y="size",
+        title = f"{way_title(SEPARATE)}, by size, {name}"
+        about = (
+            _map_explanation(variants) if not drawn else "The same in another framework or mode."
         )
-        blocks += [chart, _map_table(title, members, columns, sizes)]
-    return blocks
+        chart = charts.heatmap(
+            f"crossover-{name.replace(' ', '-')}", title, about, marks, x=columns, y="size"
+        )
+        drawn.append(chart)
+        tables.append(_map_table(title, members, columns, sizes))
+    return drawn, tables
 
 
 def _is_on_map(record: AnyRecord) -> bool:

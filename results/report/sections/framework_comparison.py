@@ -16,7 +16,18 @@ from results.report import charts
 from results.report.by_size import charts_by_size, sorted_lines
 from results.report.collection import Machine
 from results.report.drawing import FRAMEWORK_COLOURS, Mark, record_mark
-from results.report.model import Block, Cell, Chart, Fold, Points, Row, Section, Table, missing
+from results.report.model import (
+    FIGURES,
+    Block,
+    Cell,
+    Chart,
+    Fold,
+    Points,
+    Row,
+    Section,
+    Table,
+    missing,
+)
 from results.report.ranking import largest_size
 from results.report.record_cells import figure_cell, is_baseline, network_name
 from results.ways import way_title
@@ -90,15 +101,16 @@ def section(machine: Machine) -> Section | None:
     baselines = [pair for pair in pairs if is_baseline(pair.torch)]
     by_modes = _by_modes(baselines or pairs)
     usual, *others = sorted(by_modes, key=lambda modes: len(by_modes[modes]), reverse=True)
+    ways = _by_modes(pair for pair in pairs if not is_baseline(pair.torch))
+    tables = [_table(f"{modes}: each baseline", members) for modes, members in by_modes.items()]
+    tables += [_table(f"{modes}: every other way", members) for modes, members in ways.items()]
     blocks: list[Any] = [
-        *_charts("frameworks", str(usual), by_modes[usual]),
+        *_charts(str(usual), by_modes[usual]),
         *_chart_of_modes([pair for modes in others for pair in by_modes[modes]]),
         _counts_table(_by_modes(pairs)),
-        *(_table(f"{modes}: the baseline of each network", m) for modes, m in by_modes.items()),
+        Fold(FIGURES, tables),
+        Fold("How these ratios are made, and whose merit a difference is", [Points(HOW)]),
     ]
-    ways = _by_modes(pair for pair in pairs if not is_baseline(pair.torch))
-    blocks += [_table(f"{modes}: every other way", members) for modes, members in ways.items()]
-    blocks.append(Fold("How these ratios are made, and whose merit a difference is", [Points(HOW)]))
     return Section("frameworks", title(by_modes[usual]), blocks, "torch against JAX")
 
 
@@ -108,14 +120,21 @@ def title(pairs: Sequence[FrameworkRatio]) -> str:
     Args:
         pairs: those of one combination of modes.
     """
-    networks = group_by(pairs, lambda pair: network_name(pair.torch)).values()
-    faster = Counter(winner(representative(members)) for members in networks)
-    modes = f"{pairs[0].torch['mode']} torch, {pairs[0].jax['mode']} JAX"
-    told = [
-        f"{name} is faster on {faster[key]}" for key, name in (("jax", "JAX"), ("torch", "torch"))
-    ]
+    chosen = representatives(pairs)
+    faster = Counter(winner(pair) for pair in chosen)
+    networks = f"{len(chosen)} network{'s' * (len(chosen) > 1)}"
     untold = f", {faster['']} cannot be told" if faster[""] else ""
-    return f"{modes}: of {len(networks)} networks {', '.join(told)}{untold}"
+    modes = f"{pairs[0].torch['mode']} torch, {pairs[0].jax['mode']} JAX"
+    return (
+        f"JAX is faster on {faster['jax']} of {networks}, torch on {faster['torch']}{untold} "
+        f"({modes})"
+    )
+
+
+def representatives(pairs: Iterable[FrameworkRatio]) -> list[FrameworkRatio]:
+    """Return the pair that stands for each network, see `representative`."""
+    networks = group_by(pairs, lambda pair: network_name(pair.torch)).values()
+    return [representative(members) for members in networks]
 
 
 def winner(pair: FrameworkRatio) -> str:
@@ -214,21 +233,21 @@ def _mark(pair: FrameworkRatio) -> Mark:
     }
 
 
-def _charts(name: str, modes: str, pairs: Sequence[FrameworkRatio]) -> list[Block]:
-    """Return the charts of jax's time over torch's, one a size.
+def _charts(modes: str, pairs: Sequence[FrameworkRatio]) -> list[Block]:
+    """Return the charts of jax's time over torch's: one mark a network, then all others by size.
 
     Args:
-        name: of the charts.
         modes: those of all pairs, in words.
         pairs: to draw; they differ in network, size and phase.
     """
 
     def make(suffix: str, words: str, marks: Sequence[Mark]) -> Chart:
-        return _chart(
-            f"{name}{suffix}", f"JAX's time ÷ torch's: {words}", f"{modes}. {ABOUT}", marks
-        )
+        title = f"JAX's time ÷ torch's: {words}"
+        return _chart(f"frameworks{suffix}", title, f"{modes}. {ABOUT}", marks)
 
-    return charts_by_size([_mark(pair) for pair in pairs], make)
+    chosen = representatives(pairs)
+    rest = [_mark(pair) for pair in pairs if not any(pair is one for one in chosen)]
+    return charts_by_size([_mark(pair) for pair in chosen], rest, make)
 
 
 def _chart_of_modes(pairs: Sequence[FrameworkRatio]) -> list[Chart]:

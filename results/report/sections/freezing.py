@@ -9,10 +9,11 @@ from results.formatting import bytes_text, flops_text
 from results.grouping import group_by
 from results.records.record import AnyRecord
 from results.report import charts
-from results.report.by_size import charts_by_size
+from results.report.by_size import by_largest_size, charts_by_size
 from results.report.collection import Machine
 from results.report.drawing import Mark, record_mark
 from results.report.model import (
+    FIGURES,
     Block,
     Cell,
     Chart,
@@ -99,7 +100,10 @@ def section(machine: Machine) -> Section | None:
         by_mode = group_by(members, framework_and_mode)
         tables += [_table(f"Every recipe: {name}", ones) for name, ones in by_mode.items()]
     texts = TEXTS + (JAX if any(record["framework"] == "jax" for record in records) else [])
-    blocks += [*tables, Fold("What a freeze must do, and what it may save", [Points(texts)])]
+    blocks += [
+        Fold(FIGURES, tables),
+        Fold("What a freeze must do, and what it may save", [Points(texts)]),
+    ]
     return Section("freezing", title(records), blocks, "Freezing a part")
 
 
@@ -160,7 +164,7 @@ def _charts(framework: str, records: Sequence[AnyRecord]) -> list[Block]:
         )
         return charts.ratios(name, title, about, chosen, colour="named", axis="time ÷ unfrozen")
 
-    return charts_by_size(marks, make) if marks else []
+    return charts_by_size(*by_largest_size(marks), make) if marks else []
 
 
 def _row(record: AnyRecord) -> Row:

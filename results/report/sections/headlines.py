@@ -99,7 +99,7 @@ def table(records: Sequence[AnyRecord]) -> Table:
         _row(f"size {small[0]['size']}, {KINDS.get(one.kind, one.kind)}", one)
         for one in first_of_each(recommend(small))
     ]
-    about = "Largest size of each network; the last rows at the smallest, where dispatch makes the time."
+    about = "At the largest size of each network; the last rows at the smallest one of all."
     return Table("What to write", COLUMNS, rows, about=about)
 
 

@@ -161,8 +161,8 @@ def _table_by_network(
         summaries: the name of a scenario → its description, in a line.
     """
     ways = list(dict.fromkeys(
-        way.strategy for _, one in networks for way in ([one.best] if one.best else []) + [*one.others]
-        if way.records
+        way.strategy for _, one in networks for way in [one.best, *one.others]
+        if way and way.records
     ))  # fmt: skip
     rows = []
     for first, one in networks:

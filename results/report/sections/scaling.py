@@ -62,8 +62,8 @@ def title(lines: Sequence[Sequence[AnyRecord]]) -> str:
     shares = [max(0.0, unexplained(small, large)) for small, large in ends]
     most = f"{100 * float(np.median(shares)):.0f} %"
     return (
-        f"At the smallest size half of the networks spend {most} of their time or more on something "
-        "else than arithmetic"
+        f"At their smallest size half of the networks spend {most} of their time or more on "
+        "something else than arithmetic"
     )
 
 

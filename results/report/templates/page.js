@@ -1,6 +1,12 @@
 "use strict";
 (() => {
   const specs = JSON.parse(document.getElementById("specs").textContent);
+  // names of fields stand once a dataset there, and in every mark for Vega
+  for (const { datasets = {} } of Object.values(specs)) {
+    for (const [name, { columns, rows }] of Object.entries(datasets)) {
+      if (columns) datasets[name] = rows.map((row) => Object.fromEntries(columns.map((field, i) => [field, row[i]])));
+    }
+  }
   const selects = [...document.querySelectorAll("select[data-filter]")];
   const clear = document.getElementById("clear");
   const scheme = document.getElementById("scheme");
@@ -13,12 +19,12 @@
   };
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const config = () => {
-    const narrow = window.innerWidth < 640;
+    const narrow = isNarrow();
     const ink = colour("--ink"), faint = colour("--faint"), line = colour("--line");
     const axis = { labelColor: ink, titleColor: faint, gridColor: line, domainColor: line, tickColor: line, titleFontWeight: 500 };
     return {
       background: "transparent", font: "system-ui, sans-serif", axis,
-      legend: { labelColor: ink, titleColor: faint, orient: "bottom", labelLimit: 240, columns: narrow ? 2 : 5, layout: { bottom: { anchor: "start", direction: narrow ? "vertical" : "horizontal" } } },
+      legend: { labelColor: ink, titleColor: faint, orient: "bottom", labelLimit: 320, columns: narrow ? 1 : 3, layout: { bottom: { anchor: "start", direction: narrow ? "vertical" : "horizontal" } } },
       view: { stroke: line }, text: { color: ink }, rule: { color: faint }, title: { color: ink },
     };
   };
@@ -58,14 +64,22 @@
     select.value = select.value === scenario ? "" : scenario;
     apply();
   };
+  const isNarrow = () => window.innerWidth < 640;
+  // on a phone names are cut, as they would leave nothing for the plot; a tap tells the whole one
+  const cutNames = (node) => {
+    if (node === null || typeof node !== "object") return;
+    if (node.labelLimit > 130) Object.assign(node, { labelLimit: 130, labelFontSize: 9 });
+    Object.entries(node).forEach(([name, child]) => { if (name !== "datasets") cutNames(child); });
+  };
   const draw = async (holder) => {
     const name = holder.dataset.chart;
     const spec = structuredClone(specs[name]);
     // behind a fold there is no width to fill yet, and a page that is printed opens every fold
     if (!holder.clientWidth) spec.width = Math.max(280, document.getElementById("content").clientWidth - 16);
+    if (isNarrow()) cutNames(spec);
     const made = await vegaEmbed(holder, spec, {
       renderer: "svg", config: config(), tooltip: { theme: isDark() ? "dark" : "light" },
-      actions: { export: true, source: false, compiled: false, editor: false }, downloadFileName: name,
+      actions: isNarrow() ? false : { export: true, source: false, compiled: false, editor: false }, downloadFileName: name,
     });
     made.view.addEventListener("click", (_, item) => {
       if (item && item.datum && item.datum.scenario && item.mark.role === "mark") choose(item.datum.scenario);
