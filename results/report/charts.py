@@ -18,6 +18,7 @@ from results.report.drawing import (
     framework_scale,
     height_of_lines,
     line_at_ratio_1,
+    log_scale,
     tooltip,
 )
 from results.report.vocabulary import VERDICT_COLOURS
@@ -52,7 +53,7 @@ def ratios(
     )
     if not colours:  # several marks a line stand side by side
         base = base.encode(yOffset=alt.YOffset(f"{colour}:N", sort=None))
-    scale = alt.Scale(type="log", nice=False, padding=10)
+    scale = log_scale(marks, "low", "ratio", "high", "predicted")
     dots = base.mark_point(filled=True, size=45).encode(
         x=alt.X("ratio:Q", scale=scale, axis=factor_axis(axis))
     )
@@ -107,7 +108,7 @@ def half_widths(marks: Sequence[Mark]) -> Drawing:
     import altair as alt
 
     titles = {"problem": "network", "named": "written as", "line": "in", "told_half": "known to"}
-    scale, axis = alt.Scale(type="log"), alt.Axis(labelExpr="'±' + format(datum.value, '~%')")
+    scale, axis = log_scale(marks, "half"), alt.Axis(labelExpr="'±' + format(datum.value, '~%')")
     base = (
         filtered_chart(marks)
         .mark_tick(thickness=2, opacity=0.7)
@@ -130,10 +131,11 @@ def predicted_ratios(marks: Sequence[Mark]) -> Drawing:
     import altair as alt
 
     chosen = alt.selection_point(fields=["named"], bind="legend", name="chosen")
-    scale = alt.Scale(type="log", nice=False, padding=12)
+    x_scale = log_scale(marks, "predicted")
+    scale = log_scale(marks, "low", "ratio", "high")
     x_axis, y_axis = factor_axis("predicted by counted FLOPs"), factor_axis("measured")
     base = filtered_chart(marks).encode(
-        x=alt.X("predicted:Q", scale=scale, axis=x_axis),
+        x=alt.X("predicted:Q", scale=x_scale, axis=x_axis),
         color=alt.Color("named:N", title=None, scale=category_scale(), sort=None),
         opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
         tooltip=tooltip(),
@@ -192,10 +194,8 @@ def ratio_by_losses(marks: Sequence[Mark]) -> Drawing:
 
     chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
     order = list(dict.fromkeys(mark["losses"] for mark in marks))
-    axis, scale = (
-        factor_axis("÷ one pass of the sum"),
-        alt.Scale(type="log", nice=False, padding=12),
-    )
+    axis = factor_axis("÷ one pass of the sum")
+    scale = log_scale(marks, "low", "ratio", "high", "predicted")
     base = filtered_chart(marks).encode(
         x=alt.X("losses:O", title="losses (stages)", sort=order, axis=alt.Axis(labelAngle=0)),
         color=alt.Color("framework:N", title=None, scale=framework_scale()),
@@ -220,12 +220,13 @@ def time_by_flops(marks: Sequence[Mark], *, speeds: Mapping[str, float]) -> Draw
     import altair as alt
 
     chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
-    scale = alt.Scale(type="log", nice=False, padding=12)
     colour = alt.Color("framework:N", scale=framework_scale())
     axis = alt.Axis(format="~s", tickCount=8)
     x, y = (
-        alt.X("flops:Q", title="FLOPs of a call, counted", scale=scale, axis=axis),
-        alt.Y("seconds:Q", title="seconds a call", scale=scale, axis=axis),
+        alt.X(
+            "flops:Q", title="FLOPs of a call, counted", scale=log_scale(marks, "flops"), axis=axis
+        ),
+        alt.Y("seconds:Q", title="seconds a call", scale=log_scale(marks, "seconds"), axis=axis),
     )
     base = filtered_chart(marks).encode(x=x, y=y, color=colour, tooltip=tooltip())
     base = base.encode(opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)))
@@ -262,7 +263,7 @@ def gradient_errors(marks: Sequence[Mark]) -> Drawing:
             x=alt.X(
                 "eps:Q",
                 title="relative error, in roundings (eps of the type)",
-                scale=alt.Scale(type="log"),
+                scale=log_scale(marks, "eps"),
             ),
             y=alt.Y("problem:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
             color=alt.Color("framework:N", title=None, scale=framework_scale()),

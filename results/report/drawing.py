@@ -177,6 +177,18 @@ def line_at_ratio_1(title: str | None = None) -> altair.Chart:
     return altair.Chart(data).mark_rule(strokeDash=[4, 3], opacity=0.6).encode(x=x)
 
 
+def log_scale(marks: Sequence[Mark], *fields: str) -> altair.Scale:
+    """Return a logarithmic scale that holds these fields of all marks, whatever a filter leaves.
+
+    Without a fixed domain Vega takes that of the marks that are shown, of which there may be none.
+    """
+    import altair
+
+    values = [mark[field] for mark in marks for field in fields if mark.get(field)]
+    domain = [0.95 * min(values), 1.05 * max(values)] if values else [0.5, 2.0]
+    return altair.Scale(type="log", nice=False, domain=domain)
+
+
 def factor_axis(title: str | None, **options: Any) -> altair.Axis:
     """Return an axis that labels ratios as factors: ×0.5, ×1, ×2.
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from results.formatting import seconds_text, significant
-from results.grouping import group_by
 from results.records.failures import outcome_reason
 from results.records.record import AnyRecord, Run, sample_key
 from results.report import charts
@@ -117,18 +116,9 @@ def _title_of_runs(machine: Machine) -> str:
     return f"Measured again, half of the {what} moved by less than {median} %"
 
 
-def _pairs(machine: Machine) -> list[tuple[AnyRecord, AnyRecord]]:
-    """Return the record before the newest, and the newest, of each cell that was timed again."""
-    ok: list[AnyRecord] = [
-        record for run in machine.runs for record in run.records if record["outcome"] == "ok"
-    ]
-    measured = group_by(ok, sample_key).values()
-    return [(records[-2], records[-1]) for records in measured if len(records) > 1]
-
-
 def _changes(machine: Machine, key: str) -> list[float]:
     """Return how far a figure of each cell that was timed again moved, as an absolute log ratio."""
-    return [_log_change(a[key], b[key]) for a, b in _pairs(machine) if a[key] and b[key]]
+    return [_log_change(a[key], b[key]) for a, b in machine.measured_again if a[key] and b[key]]
 
 
 def agreement(machine: Machine) -> list[Paragraph]:
@@ -160,7 +150,9 @@ def _verdict_agreement(machine: Machine) -> list[Paragraph]:
 def _decided_twice(machine: Machine) -> list[tuple[AnyRecord, AnyRecord]]:
     """Return the two newest records of each cell that is decided in both."""
     return [
-        (a, b) for a, b in _pairs(machine) if a["verdict"] in DECIDED and b["verdict"] in DECIDED
+        (a, b)
+        for a, b in machine.measured_again
+        if a["verdict"] in DECIDED and b["verdict"] in DECIDED
     ]
 
 

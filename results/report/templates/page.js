@@ -51,7 +51,16 @@
   };
   const wanted = () => Object.fromEntries(selects.map((s) => [s.dataset.filter, s.value]));
 
-  const tell = (view) => {
+  // whether a chart has a mark of what is chosen; one without any is hidden, as Vega cannot size it
+  const hasMarks = (name) => {
+    const fields = Object.entries(wanted());
+    const rows = Object.values(specs[name].datasets || {}).flat().filter((row) => fields.some(([field]) => field in row));
+    return !rows.length || rows.some((row) => fields.every(([field, value]) => !value || !(field in row) || row[field] === value));
+  };
+  const tell = (name, view) => {
+    const figure = document.getElementById(`chart-${name}`).closest("figure");
+    figure.hidden = !hasMarks(name);
+    if (figure.hidden) return view;
     for (const [name, value] of Object.entries(wanted())) {
       try { view.signal(`wanted_${name}`, value); } catch { /* a chart without this field */ }
     }
@@ -86,7 +95,7 @@
     });
     holder.querySelector("summary")?.setAttribute("aria-label", "Save this chart");
     views.set(name, made.view);
-    await tell(made.view);
+    await tell(name, made.view);
   };
   const holders = () => [...document.querySelectorAll("[data-chart]")];
   const isSeen = (holder) => holder.clientWidth > 0;
@@ -122,7 +131,7 @@
     }
     clear.hidden = !filters.length;
     remember(filters);
-    for (const view of views.values()) tell(view);
+    for (const [name, view] of views) tell(name, view);
   }
 
   for (const select of selects) select.addEventListener("change", apply);

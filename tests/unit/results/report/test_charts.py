@@ -152,8 +152,8 @@ def test_every_mark_of_the_frameworks_is_the_ratio_of_its_pair(
 def test_every_mark_of_the_noise_is_half_the_interval_of_its_ratio(
     run: Run, charts: Mapping[str, Chart]
 ) -> None:
-    rated = [r["ratio"] for r in run.records if r["ratio"]]
-    expected = [np.sqrt(ratio["high"] / ratio["low"]) - 1 for ratio in rated if ratio["low"]]
+    ends = [(r["ratio"]["low"], r["ratio"]["high"]) for r in run.records if r["ratio"]]
+    expected = [np.sqrt(high / low) - 1 for low, high in ends if low and high]
     found = [mark["half"] for mark in marks(charts["noise"])]
     assert sorted(found) == pytest.approx(sorted(one for one in expected if one > 0))
 
