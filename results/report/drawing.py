@@ -99,11 +99,14 @@ def filtered_chart(marks: Sequence[Mark]) -> altair.Chart:
     """
     import altair
 
-    chart = altair.Chart(altair.InlineData(values=list(marks)))
-    for name in FILTERS:
-        if marks and name in marks[0]:
-            chart = chart.transform_filter(f"wanted_{name} == '' || datum.{name} == wanted_{name}")
-    return chart
+    known = [name for name in FILTERS if marks and name in marks[0]]
+    filters = [
+        altair.FilterTransform(f"wanted_{name} == '' || datum.{name} == wanted_{name}")
+        for name in known
+    ]
+    # given at once: each `transform_filter` would copy the chart with all of its marks
+    chosen: dict[str, Any] = {"transform": filters} if filters else {}
+    return altair.Chart(altair.InlineData(values=list(marks)), **chosen)
 
 
 def chart_factory(make: Callable[..., tuple[Any, int]]) -> Callable[..., Chart]:

@@ -14,6 +14,7 @@ from results.report import charts
 from results.report.collection import Machine
 from results.report.drawing import Mark, record_mark
 from results.report.model import FIGURES, Cell, Chart, Fold, Row, Section, Table, missing
+from results.report.ranking import largest_size
 from results.report.record_cells import (
     filter_values,
     framework_and_mode,
@@ -102,8 +103,18 @@ def by_losses(records: Sequence[AnyRecord]) -> list[Any]:
         "N passes walk N(N+1)/2 networks, one pass of the sum walks N. Dashed: what counted FLOPs "
         "predict. Solid: measured, with its interval, a line for each size."
     )
-    title = f"{way_title(SEPARATE)}, by the number of losses"
+    title = f"{way_title(SEPARATE)}: {_by_number(chosen)}"
     return [charts.ratio_by_losses("losses", title, text, marks)]
+
+
+def _by_number(records: Sequence[AnyRecord]) -> str:
+    """Return the mean ratio for each number of losses, at its largest size, in words."""
+    means = []
+    for losses, members in group_by(records, _losses).items():
+        logs = [np.log(r["ratio"]["estimate"]) for r in largest_size(members)]
+        means.append(f"×{significant(float(np.exp(np.mean(logs))), 2)} with {losses}")
+    first, *rest = means
+    return ", ".join([f"{first} losses", *rest])
 
 
 def _has_equal_stages(record: AnyRecord) -> bool:

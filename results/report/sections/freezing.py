@@ -72,6 +72,12 @@ TEXTS: list[Paragraph] = [
         "optimizer away computes every gradient and throws it away.",
     ],
 ]
+MASKED: Paragraph = [
+    Code("optax.masked"),
+    " alone does not freeze: what it leaves out gets its raw gradient as its update. The way ",
+    Code("masked"),
+    " that is timed here adds set_to_zero for the frozen part, which does.",
+]
 JAX: list[Paragraph] = [
     [
         "In JAX one jitted step drops whatever reaches no output. An optimizer that keeps moments "
@@ -99,7 +105,10 @@ def section(machine: Machine) -> Section | None:
         blocks += _charts(framework, members)
         by_mode = group_by(members, framework_and_mode)
         tables += [_table(f"Every recipe: {name}", ones) for name, ones in by_mode.items()]
-    texts = TEXTS + (JAX if any(record["framework"] == "jax" for record in records) else [])
+    texts = list(TEXTS)
+    if any(record["framework"] == "jax" for record in records):
+        texts += JAX
+        blocks.append(MASKED)
     blocks += [
         Fold(FIGURES, tables),
         Fold("What a freeze must do, and what it may save", [Points(texts)]),

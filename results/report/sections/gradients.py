@@ -80,9 +80,7 @@ def _chart(errors: list[GradientError]) -> Chart:
         }
         for error in errors
     ]
-    about = (
-        "A tick a parameter, the worst over all strategies; an error of exactly 0 stands at 0.01."
-    )
+    about = "A tick a parameter, the worst over all ways; an error of exactly 0 stands at 0.01."
     return charts.gradient_errors("gradients", "Gradient error of each parameter", about, marks)
 
 

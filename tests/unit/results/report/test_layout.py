@@ -163,6 +163,23 @@ def test_names_of_charts_differ_between_machines_also_behind_a_fold() -> None:
     assert len(names) == len(set(names))
 
 
+def test_the_freezing_section_says_openly_that_masked_alone_does_not_freeze() -> None:
+    said = "optax.masked alone does not freeze"
+    blocks = section_of(whole_run(), "freezing").blocks
+    assert any(said in "".join(block) for block in blocks if isinstance(block, list))
+    torch = whole_run()
+    torch.records[:] = [r for r in torch.records if r["framework"] == "torch"]
+    assert said not in str(section_of(torch, "freezing").blocks)
+
+
+def test_the_chart_by_losses_is_titled_with_its_means() -> None:
+    (chart, *_) = section_of(whole_run(variants=("n2", "n4")), "passes").blocks
+    assert isinstance(chart, Chart)
+    assert (
+        chart.title == "separate_retained · a pass for each loss: ×1.5 with 2 losses, ×1.5 with 4"
+    )
+
+
 def test_data_are_packed_without_loss() -> None:
     pytest.importorskip("altair")
     for chart in charts_of(build([whole_run()])):
