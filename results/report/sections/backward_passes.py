@@ -22,7 +22,7 @@ from results.report.record_cells import (
     network_name,
     ratio_cell,
 )
-from results.report.vocabulary import SEPARATE, STACKED
+from results.report.vocabulary import SEPARATE, STACKED, size_rank
 from results.ways import way_title
 
 MAP_VARIANTS = ("n2", "n4", "n8", "n16", "front4", "back4")  # columns of the crossover map
@@ -204,6 +204,7 @@ def crossover_map(
         return drawn, tables
     for name, members in group_by(chosen, framework_and_mode).items():
         marks = [record_mark(record) | _map_fields(record, sizes) for record in members]
+        marks.sort(key=lambda mark: size_rank(mark["size"]), reverse=True)
         measured = {record["variant"] for record in members}
         columns = [variant for variant in MAP_VARIANTS if variant in measured]
         title = f"{way_title(SEPARATE)}, by size, {name}"
