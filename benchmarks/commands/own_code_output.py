@@ -85,13 +85,15 @@ def _chart(document: dict[str, Any]) -> dict[str, Any]:
 def _write_page(document: dict[str, Any], path: Path) -> None:
     """Write the page about the document, whole or not at all."""
     from results.records.storage import write_whole
-    from results.report.html import html
-    from results.report.images import vega_scripts
+    from results.report.html import answer_charts_of, html
+    from results.report.images import render_drawings, vega_scripts
     from results.report.own_code_page import build, chart
 
     _demand_libraries()
+    report = build(document)
     scripts = vega_scripts() if chart(document) else ""
-    write_whole({path: html(build(document), scripts).encode()})
+    drawings = render_drawings({one.name: one.spec for one in answer_charts_of(report)})
+    write_whole({path: html(report, scripts, drawings).encode()})
 
 
 def _demand_libraries() -> None:

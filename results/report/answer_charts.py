@@ -6,31 +6,34 @@ mean over the networks. The way to write has the framework's colour, the others 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from results.grouping import group_by
-from results.report.drawing import FRAMEWORK_COLOURS, Mark, record_mark
+from results.report.drawing import FACTOR_LABELS, FRAMEWORK_COLOURS, Mark, record_mark
 from results.report.model import Chart
 from results.report.questions import TOPICS, TopicAnswer
 from results.report.ranking import StrategySummary
-from results.report.snippets import short_name
 from results.report.vocabulary import FRAMEWORK_NAMES, code_of
+from results.ways import way_title
 
-WIDTH, LINE = 305, 18  # pixels: of the plot without its labels, and of a line
-LABELS_WIDTH = 190  # pixels, the same in every panel, so that their axes stand below each other
+WIDTH, LINE = 256, 18  # pixels: of the plot without its labels, and of a line
+LABELS_WIDTH = 268  # pixels, the same in every panel, so that their axes stand below each other
 GREY = "#7d8590"  # readable on white and on black
 TICKS = (0.0625, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
-LABELS = "'×' + format(datum.value, '~g')"
+FINE_TICKS = (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 1.7, 2)  # of a short axis
 
 
 def common_domain(found: Sequence[TopicAnswer]) -> tuple[float, float]:
     """Return the ends of an axis that holds the interval of every ratio, and 1."""
+    return domain_of(record["ratio"] for one in found for way in one.ways for record in way.records)
+
+
+def domain_of(ratios: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
+    """Return the ends of an axis that holds the intervals of these ratios, and 1."""
     ends = [1.0]
-    for way in (way for one in found for way in one.ways):
-        for record in way.records:
-            ratio = record["ratio"]
-            ends += [ratio[key] for key in ("low", "estimate", "high") if ratio[key]]
+    for ratio in ratios:
+        ends += [ratio[key] for key in ("low", "estimate", "high") if ratio[key]]
     return 0.9 * min(ends), 1.1 * max(ends)
 
 
@@ -103,7 +106,7 @@ def mean_marks(one: TopicAnswer) -> list[Mark]:
     ]
     marks.append(
         {
-            "label": short_name(baseline),
+            "label": way_title(baseline),
             "mean": 1.0,
             "best": bool(best and best.strategy == baseline),
         }
@@ -118,7 +121,7 @@ def way_label(one: TopicAnswer, way: StrategySummary) -> str:
     """
     most = max(len(other.records) for other in one.ways)
     count = len(way.records)
-    return short_name(way.strategy) + (f" ({count} of {most})" if count < most else "")
+    return way_title(way.strategy) + (f" ({count} of {most})" if count < most else "")
 
 
 def _is_best(one: TopicAnswer, way: Any) -> bool:
@@ -128,14 +131,35 @@ def _is_best(one: TopicAnswer, way: Any) -> bool:
 
 def _specification(one: TopicAnswer, domain: tuple[float, float], about: str) -> dict[str, Any]:
     """Return the Vega-Lite specification of a panel, of a fixed width."""
+    return specification(panel_marks(one), mean_marks(one), one.framework, domain, about)
+
+
+def specification(
+    marks: Sequence[Mark],
+    means: Sequence[Mark],
+    framework: str,
+    domain: tuple[float, float],
+    about: str,
+) -> dict[str, Any]:
+    """Return the Vega-Lite specification of ways on an axis of relative time, of a fixed width.
+
+    Args:
+        marks: small dots with intervals: ``label``, ``best``, ``low``, ``ratio`` and ``high``.
+        means: large dots, the fastest first: ``label``, ``best`` and ``mean``.
+        framework: decides the colour of the best.
+        domain: the ends of the axis, lowest first.
+        about: the description of the chart, for readers who cannot see it.
+    """
     import altair as alt
 
-    means = mean_marks(one)
-    order = [mark["label"] for mark in means]
-    colour = FRAMEWORK_COLOURS.get(one.framework, GREY)
+    order = [mark["label"] for mark in sorted(means, key=lambda mark: float(mark["mean"]))]
+    colour = FRAMEWORK_COLOURS.get(framework, GREY)
     colours = alt.condition("datum.best", alt.value(colour), alt.value(GREY))
-    ticks = [tick for tick in TICKS if domain[0] <= tick <= domain[1]]
-    x_axis = alt.Axis(values=ticks, labelExpr=LABELS, title=None, grid=True)
+    wide, fine = (
+        [t for t in ticks if domain[0] <= t <= domain[1]] for ticks in (TICKS, FINE_TICKS)
+    )
+    ticks = wide if len(wide) > 2 else fine
+    x_axis = alt.Axis(values=ticks, labelExpr=FACTOR_LABELS, title=None, grid=True)
     scale = alt.Scale(type="log", domain=list(domain), nice=False)
     y = alt.Y(
         "label:N",
@@ -147,10 +171,10 @@ def _specification(one: TopicAnswer, domain: tuple[float, float], about: str) ->
     def x(field: str) -> alt.X:
         return alt.X(f"{field}:Q", scale=scale, axis=x_axis)
 
-    networks = alt.Chart(alt.InlineData(values=panel_marks(one))).encode(y=y, color=colours)
+    networks = alt.Chart(alt.InlineData(values=list(marks))).encode(y=y, color=colours)
     bars = networks.mark_rule(opacity=0.45).encode(x=x("low"), x2="high:Q")
     dots = networks.mark_point(filled=True, size=16, opacity=0.55).encode(x=x("ratio"))
-    centre = alt.Chart(alt.InlineData(values=means)).encode(y=y, x=x("mean"), color=colours)
+    centre = alt.Chart(alt.InlineData(values=list(means))).encode(y=y, x=x("mean"), color=colours)
     centres = centre.mark_point(filled=True, size=95, opacity=1)
     line = alt.Chart(alt.InlineData(values=[{"one": 1}])).mark_rule(strokeDash=[3, 3], color=GREY)
     spec: dict[str, Any] = alt.layer(line.encode(x=x("one")), bars, dots, centres).to_dict()

@@ -9,8 +9,19 @@ from typing import Any
 from results.records import canary_status
 from results.records.record import Run
 from results.report.collection import Machine, collect
-from results.report.model import Answer, Chart, Paragraph, Part, Points, Report, Section, Strong
+from results.report.model import (
+    Answer,
+    Block,
+    Chart,
+    Fold,
+    Paragraph,
+    Part,
+    Report,
+    Section,
+    Strong,
+)
 from results.report.sections import (
+    absent,
     answer,
     backward_passes,
     cases,
@@ -106,10 +117,11 @@ def _part(machine: Machine, place: int) -> Part:
         framework_comparison.section(machine),
         flows.section(machine),
         scaling.section(machine),
-        every_cell.side_by_side(machine),
         _what_to_write(machine, scenarios),
         credibility.section(machine),
         gradients.section(machine),
+        absent.section(machine),
+        every_cell.side_by_side(machine),
         over_time.section(machine),
         conditions.section(machine),
         every_cell.section(machine),
@@ -127,11 +139,14 @@ def _what_to_write(machine: Machine, scenarios: Mapping[str, Mapping[str, Any]])
         scenarios: as `scenario_descriptions` returns them.
     """
     summaries = {name: about.get("summary", "") for name, about in scenarios.items()}
+    records = machine.records
     blocks: list[Any] = [
-        Points(headlines.paragraphs(machine.records)),
-        *recommendations.blocks(machine.records, summaries),
+        *headlines.verdict_chart(records),
+        headlines.table(records),
+        *headlines.faster_table(records),
+        *recommendations.blocks(records, summaries),
     ]
-    return Section("write", "What to write, for each family, size and phase", blocks)
+    return Section("write", headlines.title(records), blocks, "What to write")
 
 
 def _with_unique_panels(screen: Answer, place: int) -> Answer:
@@ -163,15 +178,26 @@ def _with_unique_names(section: Section, place: int) -> Section:
     """
     if place == 0:
         return section
-    blocks = [
-        _with_unique_names(block, place)
-        if isinstance(block, Section)
-        else replace(block, name=f"{block.name}-{place + 1}")
-        if isinstance(block, Chart)
-        else block
-        for block in section.blocks
-    ]
-    return Section(f"{section.name}-{place + 1}", section.title, blocks)
+    return replace(
+        section,
+        name=f"{section.name}-{place + 1}",
+        blocks=[_with_unique_name(block, place) for block in section.blocks],
+    )
+
+
+def _with_unique_name(block: Block, place: int) -> Block:
+    """Return a block of a section with the machine's number appended to all names in it.
+
+    Args:
+        place: the index of the machine in the report.
+    """
+    if isinstance(block, Section):
+        return _with_unique_names(block, place)
+    if isinstance(block, Fold):
+        return replace(block, blocks=[_with_unique_name(one, place) for one in block.blocks])
+    if isinstance(block, Chart):
+        return replace(block, name=f"{block.name}-{place + 1}")
+    return block
 
 
 def scenario_descriptions(machine: Machine) -> dict[str, dict[str, Any]]:

@@ -13,46 +13,113 @@ from results.report.drawing import (
     Mark,
     category_scale,
     chart_factory,
+    factor_axis,
     filtered_chart,
     framework_scale,
     height_of_lines,
     line_at_ratio_1,
+    log_scale,
     tooltip,
 )
+from results.report.vocabulary import VERDICT_COLOURS
 
 # what a function below returns: an Altair chart and its height in pixels
 Drawing = tuple[Any, int]
 
 
 @chart_factory
-def ratios(marks: Sequence[Mark], *, colour: str, axis: str) -> Drawing:
+def ratios(
+    marks: Sequence[Mark], *, colour: str, axis: str, colours: Mapping[str, str] | None = None
+) -> Drawing:
     """Draw the ratios and intervals of each network in one line, on a logarithmic axis.
+
+    The axis stands above and below the lines, so that it can be read wherever one looks.
 
     Args:
         colour: the field of the marks that decides their colour.
         axis: the title of the axis.
+        colours: the values of that field → their colours; without it each value gets its own.
     """
     import altair as alt
 
     chosen = alt.selection_point(fields=[colour], bind="legend", name="chosen")
     opacity = alt.condition(chosen, alt.value(1.0), alt.value(0.1))
+    own = alt.Scale(domain=list(colours), range=list(colours.values())) if colours else None
     base = filtered_chart(marks).encode(
         y=alt.Y("line:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
-        yOffset=alt.YOffset(f"{colour}:N", sort=None),
-        color=alt.Color(f"{colour}:N", title=colour, scale=category_scale(), sort=None),
+        color=alt.Color(f"{colour}:N", title=None, scale=own or category_scale(), sort=None),
         opacity=opacity,
         tooltip=tooltip(),
     )
-    scale = alt.Scale(type="log", nice=False, padding=10)
+    if not colours:  # several marks a line stand side by side
+        base = base.encode(yOffset=alt.YOffset(f"{colour}:N", sort=None))
+    scale = log_scale(marks, "low", "ratio", "high", "predicted")
     dots = base.mark_point(filled=True, size=45).encode(
-        x=alt.X("ratio:Q", title=axis, scale=scale), shape=alt.Shape("size:N", sort=None)
+        x=alt.X("ratio:Q", scale=scale, axis=factor_axis(axis))
     )
-    bars = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q", title=axis), x2="high:Q")
-    ticks = base.mark_tick(thickness=1.5, size=9, color="gray").encode(x="predicted:Q")
+    bars = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q", axis=None), x2="high:Q")
+    ticks = base.mark_tick(thickness=1.5, size=9, color="gray").encode(
+        x=alt.X("predicted:Q", axis=None)
+    )
     counted = [ticks] if any(mark["predicted"] for mark in marks) else []
     layers = [line_at_ratio_1(), bars, *counted, dots.add_params(chosen)]
-    different = len({mark[colour] for mark in marks})
-    return alt.layer(*layers), height_of_lines(marks, "line", 11 + 4 * min(different, 4))
+    different = 1 if colours else len({mark[colour] for mark in marks})
+    height = height_of_lines(marks, "line", 12 + 4 * min(different, 4))
+    return alt.layer(*layers).resolve_axis(x="independent"), height
+
+
+@chart_factory
+def verdicts(marks: Sequence[Mark], *, lines: Sequence[str]) -> Drawing:
+    """Draw how often each way was slower, equal, not told or faster, as a bar of counts.
+
+    Args:
+        marks: one for each comparison, with the fields ``line`` and ``verdict``.
+        lines: the order of the lines.
+    """
+    import altair as alt
+
+    order = list(VERDICT_COLOURS)
+    scale = alt.Scale(domain=order, range=list(VERDICT_COLOURS.values()))
+    ranked = [mark | {"rank": order.index(mark["verdict"])} for mark in marks]
+    base = filtered_chart(ranked).encode(
+        y=alt.Y("line:N", title=None, sort=list(lines), axis=alt.Axis(labelLimit=380)),
+        x=alt.X(
+            "count():Q",
+            title="comparisons with the baseline",
+            stack="zero",
+            axis=alt.Axis(tickCount=8),
+        ),
+        color=alt.Color(
+            "verdict:N", title=None, scale=scale, sort=order, legend=alt.Legend(columns=4)
+        ),
+        order=alt.Order("rank:Q"),
+        tooltip=[
+            alt.Tooltip("line:N", title="way"),
+            alt.Tooltip("verdict:N", title="verdict"),
+            alt.Tooltip("count():Q", title="comparisons"),
+        ],
+    )
+    return base.mark_bar(height={"band": 0.75}), height_of_lines(marks, "line", 19)
+
+
+@chart_factory
+def half_widths(marks: Sequence[Mark]) -> Drawing:
+    """Draw half the width of the interval of each ratio as a tick, a line a framework and size."""
+    import altair as alt
+
+    titles = {"problem": "network", "named": "written as", "line": "in", "told_half": "known to"}
+    scale, axis = log_scale(marks, "half"), alt.Axis(labelExpr="'±' + format(datum.value, '~%')")
+    base = (
+        filtered_chart(marks)
+        .mark_tick(thickness=2, opacity=0.7)
+        .encode(
+            x=alt.X("half:Q", title="half the interval of a ratio", scale=scale, axis=axis),
+            y=alt.Y("line:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
+            color=alt.Color("framework:N", title=None, scale=framework_scale()),
+            tooltip=tooltip(titles),
+        )
+    )
+    return base, height_of_lines(marks, "line", 20)
 
 
 @chart_factory
@@ -63,23 +130,27 @@ def predicted_ratios(marks: Sequence[Mark]) -> Drawing:
     """
     import altair as alt
 
-    chosen = alt.selection_point(fields=["strategy"], bind="legend", name="chosen")
-    scale = alt.Scale(type="log", nice=False, padding=12)
+    chosen = alt.selection_point(fields=["named"], bind="legend", name="chosen")
+    x_scale = log_scale(marks, "predicted")
+    scale = log_scale(marks, "low", "ratio", "high")
+    x_axis, y_axis = factor_axis("predicted by counted FLOPs"), factor_axis("measured")
     base = filtered_chart(marks).encode(
-        x=alt.X("predicted:Q", title="predicted by counted FLOPs", scale=scale),
-        color=alt.Color("strategy:N", scale=category_scale(), sort=None),
+        x=alt.X("predicted:Q", scale=x_scale, axis=x_axis),
+        color=alt.Color("named:N", title=None, scale=category_scale(), sort=None),
         opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
         tooltip=tooltip(),
     )
-    y = alt.Y("ratio:Q", title="measured ratio", scale=scale)
-    dots = base.mark_point(filled=True, size=50).encode(y=y, shape=alt.Shape("framework:N"))
-    bars = base.mark_rule().encode(y=alt.Y("low:Q", title="measured ratio"), y2="high:Q")
+    y = alt.Y("ratio:Q", scale=scale, axis=y_axis)
+    dots = base.mark_point(filled=True, size=50).encode(
+        y=y, shape=alt.Shape("framework:N", title=None)
+    )
+    bars = base.mark_rule().encode(y=alt.Y("low:Q", axis=y_axis), y2="high:Q")
     ends = [mark["predicted"] for mark in marks]
     corner = alt.InlineData(values=[{"end": min(ends)}, {"end": max(ends)}])
     line = alt.Chart(corner).mark_line(strokeDash=[4, 3], opacity=0.6)
-    diagonal = line.encode(x="end:Q", y="end:Q", color=alt.value("gray"))
+    diagonal = line.encode(x=alt.X("end:Q", axis=x_axis), y="end:Q", color=alt.value("gray"))
     layers = [diagonal, bars, dots.add_params(chosen)]
-    return alt.layer(*layers), 380
+    return alt.layer(*layers), 340
 
 
 @chart_factory
@@ -101,7 +172,7 @@ def heatmap(marks: Sequence[Mark], *, x: Sequence[str], y: str) -> Drawing:
     )
     most = max(2.0, *_ratios(marks))  # at least 2, or noise alone would span all colours
     scale = alt.Scale(scheme="viridis", type="log", domain=[min(1.0, *_ratios(marks)), most])
-    colour = alt.Color("ratio:Q", title="ratio", scale=scale, legend=alt.Legend(format=".2f"))
+    colour = alt.Color("ratio:Q", title="ratio", scale=scale, legend=None)
     fields = base.mark_rect().encode(color=colour)
     words = base.mark_text(fontWeight="bold").encode(
         text="told_short:N",
@@ -123,17 +194,18 @@ def ratio_by_losses(marks: Sequence[Mark]) -> Drawing:
 
     chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
     order = list(dict.fromkeys(mark["losses"] for mark in marks))
-    title, scale = "separate ÷ summed", alt.Scale(type="log", nice=False, padding=12)
+    axis = factor_axis("÷ one pass of the sum")
+    scale = log_scale(marks, "low", "ratio", "high", "predicted")
     base = filtered_chart(marks).encode(
         x=alt.X("losses:O", title="losses (stages)", sort=order, axis=alt.Axis(labelAngle=0)),
-        color=alt.Color("framework:N", scale=framework_scale()),
+        color=alt.Color("framework:N", title=None, scale=framework_scale()),
         detail="line:N",
         opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
         tooltip=tooltip(),
     )
-    measured = base.mark_line(point=True).encode(y=alt.Y("ratio:Q", title=title, scale=scale))
-    bars = base.mark_rule().encode(y=alt.Y("low:Q", title=title), y2="high:Q")
-    law = base.mark_line(strokeDash=[5, 4]).encode(y=alt.Y("predicted:Q", title=title))
+    measured = base.mark_line(point=True).encode(y=alt.Y("ratio:Q", scale=scale, axis=axis))
+    bars = base.mark_rule().encode(y=alt.Y("low:Q", axis=axis), y2="high:Q")
+    law = base.mark_line(strokeDash=[5, 4]).encode(y=alt.Y("predicted:Q", axis=axis))
     return alt.layer(law, bars, measured.add_params(chosen)), 340
 
 
@@ -148,11 +220,13 @@ def time_by_flops(marks: Sequence[Mark], *, speeds: Mapping[str, float]) -> Draw
     import altair as alt
 
     chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
-    scale = alt.Scale(type="log", nice=False, padding=12)
     colour = alt.Color("framework:N", scale=framework_scale())
+    axis = alt.Axis(format="~s", tickCount=8)
     x, y = (
-        alt.X("flops:Q", title="FLOPs of a call, counted", scale=scale, axis=alt.Axis(format="~s")),
-        alt.Y("seconds:Q", title="seconds a call", scale=scale, axis=alt.Axis(format="~s")),
+        alt.X(
+            "flops:Q", title="FLOPs of a call, counted", scale=log_scale(marks, "flops"), axis=axis
+        ),
+        alt.Y("seconds:Q", title="seconds a call", scale=log_scale(marks, "seconds"), axis=axis),
     )
     base = filtered_chart(marks).encode(x=x, y=y, color=colour, tooltip=tooltip())
     base = base.encode(opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)))
@@ -186,9 +260,13 @@ def gradient_errors(marks: Sequence[Mark]) -> Drawing:
         filtered_chart(marks)
         .mark_tick(thickness=2)
         .encode(
-            x=alt.X("eps:Q", title="relative error in eps", scale=alt.Scale(type="log")),
+            x=alt.X(
+                "eps:Q",
+                title="relative error, in roundings (eps of the type)",
+                scale=log_scale(marks, "eps"),
+            ),
             y=alt.Y("problem:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
-            color=alt.Color("framework:N", scale=framework_scale()),
+            color=alt.Color("framework:N", title=None, scale=framework_scale()),
             tooltip=tooltip(titles),
         )
     )

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from results.estimates.cross_framework import FrameworkRatio, framework_ratios
+from results.grouping import group_by
 from results.records.record import AnyRecord, Record, RecordError, Run, sample_key
 from results.records.storage import load_run
 
@@ -55,6 +56,15 @@ class Machine:
             for run in reversed(self.runs)
             for pair in framework_ratios(self._newest_records(run), run.samples)
         ]
+
+    @cached_property
+    def measured_again(self) -> list[tuple[AnyRecord, AnyRecord]]:
+        """The record before the newest, and the newest, of each cell that was timed twice."""
+        ok: list[AnyRecord] = [
+            record for run in self.runs for record in run.records if record["outcome"] == "ok"
+        ]
+        by_cell = group_by(ok, sample_key).values()
+        return [(records[-2], records[-1]) for records in by_cell if len(records) > 1]
 
     @property
     def repeated(self) -> list[str]:

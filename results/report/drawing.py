@@ -21,12 +21,14 @@ from results.formatting import (
 from results.records.record import AnyRecord
 from results.report.model import FILTERS, Chart
 from results.report.record_cells import framework_and_mode, network_name
+from results.ways import way_title
 
 if TYPE_CHECKING:
     import altair
 
 Mark = dict[str, Any]  # the data of one mark of a chart: field → value
 LINE_HEIGHT = 15  # pixels
+FACTOR_LABELS = "'×' + format(datum.value, '~g')"
 # Okabe and Ito's colours (2008): distinct for colour-blind readers, on white and on black
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#b3a100")
 FRAMEWORK_COLOURS = {"torch": "#d55e00", "jax": "#0072b2"}
@@ -43,6 +45,7 @@ def record_mark(record: AnyRecord) -> Mark:
         "framework": record["framework"],
         "way": framework_and_mode(record),
         "strategy": record["strategy"],
+        "named": way_title(record["strategy"]),
         "phase": record["phase"],
         "ratio": ratio.get("estimate"),
         "low": ratio.get("low"),
@@ -66,7 +69,7 @@ TOOLTIP_TITLES = {
     "problem": "network",
     "size": "size",
     "way": "framework",
-    "strategy": "strategy",
+    "named": "written as",
     "phase": "phase",
     "told_ratio": "ratio [interval]",
     "told_predicted": "counted ratio",
@@ -96,11 +99,14 @@ def filtered_chart(marks: Sequence[Mark]) -> altair.Chart:
     """
     import altair
 
-    chart = altair.Chart(altair.InlineData(values=list(marks)))
-    for name in FILTERS:
-        if marks and name in marks[0]:
-            chart = chart.transform_filter(f"wanted_{name} == '' || datum.{name} == wanted_{name}")
-    return chart
+    known = [name for name in FILTERS if marks and name in marks[0]]
+    filters = [
+        altair.FilterTransform(f"wanted_{name} == '' || datum.{name} == wanted_{name}")
+        for name in known
+    ]
+    # given at once: each `transform_filter` would copy the chart with all of its marks
+    chosen: dict[str, Any] = {"transform": filters} if filters else {}
+    return altair.Chart(altair.InlineData(values=list(marks)), **chosen)
 
 
 def chart_factory(make: Callable[..., tuple[Any, int]]) -> Callable[..., Chart]:
@@ -161,9 +167,38 @@ def category_scale() -> altair.Scale:
     return altair.Scale(range=list(COLOURS))
 
 
-def line_at_ratio_1() -> altair.Chart:
-    """Return a dashed vertical line at ratio 1."""
+def line_at_ratio_1(title: str | None = None) -> altair.Chart:
+    """Return a dashed vertical line at ratio 1, with the axis of factors above the plot.
+
+    Args:
+        title: of the axis.
+    """
     import altair
 
     data = altair.InlineData(values=[{"one": 1}])
-    return altair.Chart(data).mark_rule(strokeDash=[4, 3], opacity=0.6).encode(x="one:Q")
+    x = altair.X("one:Q", axis=factor_axis(title, orient="top"))
+    return altair.Chart(data).mark_rule(strokeDash=[4, 3], opacity=0.6).encode(x=x)
+
+
+def log_scale(marks: Sequence[Mark], *fields: str) -> altair.Scale:
+    """Return a logarithmic scale that holds these fields of all marks, whatever a filter leaves.
+
+    Without a fixed domain Vega takes that of the marks that are shown, of which there may be none.
+    """
+    import altair
+
+    values = [mark[field] for mark in marks for field in fields if mark.get(field)]
+    domain = [0.95 * min(values), 1.05 * max(values)] if values else [0.5, 2.0]
+    return altair.Scale(type="log", nice=False, domain=domain)
+
+
+def factor_axis(title: str | None, **options: Any) -> altair.Axis:
+    """Return an axis that labels ratios as factors: ×0.5, ×1, ×2.
+
+    Args:
+        title: of the axis; None for none.
+        options: of `altair.Axis`.
+    """
+    import altair
+
+    return altair.Axis(title=title, labelExpr=FACTOR_LABELS, **options)

@@ -6,8 +6,19 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from results.report.model import FILTERS, Chart, Code, Points, Report, Section, Strong, Table
-from results.report.vocabulary import size_rank
+from results.report.model import (
+    FILTERS,
+    Chart,
+    Code,
+    Fold,
+    Points,
+    Report,
+    Section,
+    Strong,
+    Table,
+    blocks_of,
+)
+from results.report.vocabulary import DEFINITIONS, size_rank
 
 
 def html(report: Report, scripts: str, drawings: Mapping[str, str] | None = None) -> str:
@@ -27,9 +38,10 @@ def html(report: Report, scripts: str, drawings: Mapping[str, str] | None = None
         .render(
             report=report,
             choices=_filter_choices(report),
-            specs=_json({chart.name: chart.spec for chart in charts_of(report)}),
+            specs=_json({chart.name: packed(chart.spec) for chart in charts_of(report)}),
             scripts=scripts if any(charts_of(report)) else "",
             drawings=drawings or {},
+            definitions=DEFINITIONS,
         )
     )
 
@@ -53,13 +65,7 @@ def charts_of(report: Report) -> Iterator[Chart]:
 
 def _blocks(report: Report) -> Iterator[Any]:
     """Yield every block of every section, in order, with those of sub-sections in their place."""
-    waiting: list[Any] = [section for part in report.parts for section in part.sections]
-    while waiting:
-        block = waiting.pop(0)
-        if isinstance(block, Section):
-            waiting = [*block.blocks, *waiting]
-        else:
-            yield block
+    return blocks_of(section for part in report.parts for section in part.sections)
 
 
 def _environment() -> Any:
@@ -74,15 +80,44 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     environment.tests |= {
         "section": lambda block: isinstance(block, Section),
         "table": lambda block: isinstance(block, Table),
         "chart": lambda block: isinstance(block, Chart),
         "points": lambda block: isinstance(block, Points),
+        "fold": lambda block: isinstance(block, Fold),
         "code": lambda piece: isinstance(piece, Code),
         "strong": lambda piece: isinstance(piece, Strong),
     }
     return environment
+
+
+def _breakable(text: str) -> Any:
+    """Return a text as markup in which a long name may be broken after each underscore."""
+    import markupsafe
+
+    return markupsafe.Markup(str(markupsafe.escape(text)).replace("_", "_<wbr>"))
+
+
+def packed(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a specification with the names of fields once a dataset, not once a mark.
+
+    They make most of its text. Data become ``{"columns": names, "rows": values}``; the script of
+    the page puts them back before it draws.
+    """
+    datasets = {name: _columns(rows) for name, rows in spec.get("datasets", {}).items()}
+    return spec | ({"datasets": datasets} if datasets else {})
+
+
+def _columns(rows: Any) -> Any:
+    """Return marks that all have the same fields as columns and rows; other data as they are."""
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return rows
+    columns = list(rows[0]) if rows else []
+    if not columns or any(list(row) != columns for row in rows):
+        return rows
+    return {"columns": columns, "rows": [list(row.values()) for row in rows]}
 
 
 def _json(value: Any) -> str:

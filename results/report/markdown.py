@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from results.formatting import NOTHING, code, escape
 from results.report.model import (
     Answer,
+    Block,
     Cases,
     Cell,
     Chart,
     Code,
+    Fold,
     Paragraph,
     Points,
     Report,
@@ -20,7 +22,6 @@ from results.report.model import (
 )
 
 ROWS = 400  # of one table at most: GitHub renders only the first half megabyte of a file
-FOLDED_ROWS = 8  # a shorter table is not worth folding
 PICTURES = "charts"  # folder of the pictures, beside the Markdown file
 
 
@@ -91,7 +92,7 @@ def text(paragraph: Paragraph) -> str:
 def _piece(piece: str) -> str:
     """Return one piece of a paragraph as Markdown: code, bold or plain, its outer spaces kept."""
     if isinstance(piece, Code):
-        return code(piece)
+        return code(piece) if "<" not in piece else f"<code>{escape(piece)}</code>"
     lead, trail = (" " if piece[:1] == " " else ""), (" " if piece[-1:] == " " else "")
     plain = escape(piece)
     if isinstance(piece, Strong):
@@ -106,11 +107,23 @@ def _section(section: Section, level: int, pictures: bool) -> Iterator[str]:
         level: that of its heading, 1 for the highest.
         pictures: whether to show charts.
     """
-    yield f"{'#' * level} {escape(section.title)}"
+    topic = f"{escape(section.topic)}: " if section.topic else ""
+    yield f"{'#' * level} {topic}{escape(section.title)}"
     yield ""
-    for block in section.blocks:
+    yield from _blocks(section.blocks, level, pictures)
+
+
+def _blocks(blocks: Sequence[Block], level: int, pictures: bool) -> Iterator[str]:
+    """Yield the lines of blocks that stand below a heading of this level."""
+    for block in blocks:
         if isinstance(block, Section):
             yield from _section(block, level + 1, pictures)
+        elif isinstance(block, Fold):
+            yield f"<details><summary>{escape(block.title)}</summary>"
+            yield ""
+            yield from _blocks(block.blocks, level, pictures)
+            yield "</details>"
+            yield ""
         elif isinstance(block, Table):
             yield from _table(block)
         elif isinstance(block, Chart):
@@ -134,8 +147,7 @@ def _chart(chart: Chart) -> Iterator[str]:
 def _table(table: Table) -> Iterator[str]:
     """Yield the lines of a table with its title; a long table that is folded can be opened."""
     title = escape(table.title)
-    folded = table.folded and len(table.rows) > FOLDED_ROWS
-    yield f"<details><summary>{title}</summary>" if folded else f"**{title}**"
+    yield f"<details><summary>{title}</summary>" if table.folded else f"**{title}**"
     yield ""
     if table.about:
         yield escape(table.about)
@@ -145,7 +157,7 @@ def _table(table: Table) -> Iterator[str]:
         yield ""
         yield f"{len(table.rows) - ROWS} more rows stand in cells.csv."
     yield ""
-    if folded:
+    if table.folded:
         yield "</details>"
         yield ""
 

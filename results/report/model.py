@@ -5,7 +5,7 @@ A text may hold names from files. It is stored as it is here; each output format
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from results.formatting import NOTHING
 # The fields by which a reader can filter the page. A row of a table or a mark of a chart that has
 # one of them is hidden where another value of it is selected.
 FILTERS = ("scenario", "size", "framework")
+FIGURES = "The figures as tables"  # title of the fold behind the pictures of a section
 
 
 class Code(str):
@@ -36,11 +37,14 @@ class Cell(NamedTuple):
         note: why the cell is empty or marked; the page shows it as a tooltip.
         kind: what decides the style: a verdict, ``missing``, ``failed``, ``best``, ``code`` or
             nothing.
+        bar: counts that the page shows as a bar of coloured segments, each a kind and a count;
+            ``text`` says the same in words.
     """
 
     text: str
     note: str = ""
     kind: str = ""
+    bar: Sequence[tuple[str, int]] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Table:
 
     Attributes:
         numbers: indices of the columns that are aligned right.
-        folded: whether the reader has to open the table to see it.
+        folded: whether the reader has to open the table to see it, as it stands behind a picture.
         about: an explanation above the table.
     """
 
@@ -95,11 +99,18 @@ class Chart:
 
 @dataclass(frozen=True)
 class Section:
-    """Hold a heading and the blocks below it, in order; a block may be a section itself."""
+    """Hold a heading and the blocks below it, in order; a block may be a section itself.
+
+    Attributes:
+        title: the heading, which states what the section shows.
+        topic: what the section is about in two or three words, for the table of contents and above
+            the heading; empty where the title says it.
+    """
 
     name: str
     title: str
-    blocks: Sequence[Paragraph | Table | Chart | Section | Points]
+    blocks: Sequence[Block]
+    topic: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,17 @@ class Points:
     """Hold a bulleted list of short paragraphs."""
 
     items: Sequence[Paragraph]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Hold blocks that the reader has to open, behind a title that says what they are."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+Block = Paragraph | Table | Chart | Section | Points | Fold
 
 
 @dataclass(frozen=True)
@@ -160,6 +182,7 @@ class Answer:
 
     Attributes:
         more: a second sentence; may be empty.
+        key: what the marks of the picture are.
         picture: the panels of all questions as one chart, for files; None without any.
     """
 
@@ -169,6 +192,7 @@ class Answer:
     questions: Sequence[Question]
     facts: Sequence[Fact]
     picture: Chart | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -220,6 +244,15 @@ class Report:
     title: str
     warnings: Sequence[Paragraph]
     parts: Sequence[Part]
+
+
+def blocks_of(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield these blocks in order, with those of each section and fold in its place."""
+    for block in blocks:
+        if isinstance(block, Section | Fold):
+            yield from blocks_of(block.blocks)
+        else:
+            yield block
 
 
 def missing(reason: str) -> Cell:

@@ -9,6 +9,7 @@ from results.formatting import ratio_text, seconds_text, significant
 from results.report.drawing import (
     Mark,
     chart_factory,
+    factor_axis,
     filtered_chart,
     framework_scale,
     height_of_lines,
@@ -16,6 +17,7 @@ from results.report.drawing import (
     tooltip,
 )
 from results.report.model import Chart
+from results.ways import way_title
 
 ABOUT = (
     "Time of each way ÷ its baseline with its interval; left of the dashed line is faster. "
@@ -46,7 +48,7 @@ def _mark(part: Mapping[str, Any], row: Mapping[str, Any]) -> Mark:
     """Return the data of a row's mark."""
     ratio, seconds, predicted = row["ratio"], row.get("seconds") or {}, row.get("predicted_ratio")
     return {
-        "line": f"{row['way']} · {row['phase']}",
+        "line": f"{way_title(str(row['way']))} ({row['phase']})",
         "way": row["way"],
         "phase": row["phase"],
         "framework": part["framework"],
@@ -72,9 +74,12 @@ def _ways(marks: Sequence[Mark]) -> tuple[Any, int]:
         color=alt.Color("framework:N", title="framework", scale=framework_scale(), sort=None),
         tooltip=tooltip(TITLES),
     )
-    axis, scale = "time ÷ baseline", alt.Scale(type="log", nice=False, padding=14)
-    dots = base.mark_point(filled=True, size=60).encode(x=alt.X("ratio:Q", title=axis, scale=scale))
-    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=axis), x2="high:Q")
-    ticks = base.mark_tick(thickness=1.5, size=11).encode(x="predicted:Q", color=alt.value("gray"))
+    axis, scale = factor_axis("time ÷ baseline"), alt.Scale(type="log", nice=False, padding=14)
+    dots = base.mark_point(filled=True, size=60).encode(x=alt.X("ratio:Q", axis=axis, scale=scale))
+    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", axis=None), x2="high:Q")
+    ticks = base.mark_tick(thickness=1.5, size=11).encode(
+        x=alt.X("predicted:Q", axis=None), color=alt.value("gray")
+    )
     counted = [ticks] if any(mark["predicted"] for mark in marks) else []
-    return alt.layer(line_at_ratio_1(), bars, *counted, dots), height_of_lines(marks, "line", 26)
+    layered = alt.layer(line_at_ratio_1(), bars, *counted, dots).resolve_axis(x="independent")
+    return layered, height_of_lines(marks, "line", 26)

@@ -5,7 +5,6 @@ The document is read as plain data and may be of a later version: what is missin
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from results.formatting import (
     bytes_text,
     flops_text,
     ratio_text,
-    seconds_text,
+    rounded_ratio,
     significant,
     time_text,
 )
@@ -32,7 +31,9 @@ from results.report.model import (
     Table,
     missing,
 )
+from results.report.own_code_answer import about, answer, command, version
 from results.report.own_code_chart import ways_chart
+from results.ways import way_title
 
 Data = Mapping[str, Any]
 FLOWS = {
@@ -41,7 +42,7 @@ FLOWS = {
     "absent": Cell(NOTHING, "it has no gradient", "absent"),
 }
 COLUMNS = (
-    "framework", "way", "phase", "time", "÷ baseline", "predicted", "verdict", "gradient error",
+    "framework", "way", "phase", "time", "÷ baseline", "counted", "verdict", "gradient error",
     "FLOPs", "saved for backward",
 )  # fmt: skip
 
@@ -54,15 +55,15 @@ def build(document: Data) -> Report:
     """
     frameworks: Sequence[Data] = document.get("frameworks") or ()
     sections = [
-        _answer(document, frameworks),
+        _every_phase(document),
         _what_to_write(frameworks),
         _flow(frameworks),
         _proven(document, frameworks),
         _every_row(frameworks),
-        _how_to_reproduce(document, frameworks),
+        _how_to_reproduce(document),
     ]
-    versions = ", ".join(_version(part) for part in frameworks)
-    part = Part(versions, [], [section for section in sections if section])
+    versions = ", ".join(version(part) for part in frameworks)
+    part = Part(versions, [], [section for section in sections if section], answer(document))
     return Report(f"Backward passes of {_name(document)}", _warnings(document), [part])
 
 
@@ -86,11 +87,10 @@ def _warnings(document: Data) -> list[Paragraph]:
     return wrong
 
 
-def _answer(document: Data, frameworks: Sequence[Data]) -> Section:
-    """Return the first section: the answer in a sentence, and the chart."""
-    blocks: list[Any] = [[Strong(document.get("answer") or "Nothing was measured.")]]
+def _every_phase(document: Data) -> Section | None:
+    """Return the section with the chart of every way and phase; None where nothing has a ratio."""
     drawn = chart(document)
-    return Section("answer", "What came out", [*blocks, *([drawn] if drawn else [])])
+    return Section("ways", "Every way and phase", [drawn], "What came out") if drawn else None
 
 
 def _what_to_write(frameworks: Sequence[Data]) -> Section | None:
@@ -102,7 +102,7 @@ def _what_to_write(frameworks: Sequence[Data]) -> Section | None:
     if not codes:
         return None
     rows = [
-        _row(part, [Cell(str(part["framework"])), Cell(str(row["way"]), kind="code"),
+        _row(part, [Cell(str(part["framework"])), Cell(way_title(str(row["way"]))),
                     Cell(str(row["code"]), kind="code")])
         for part, row in codes.values()
     ]  # fmt: skip
@@ -186,7 +186,7 @@ def _every_row(frameworks: Sequence[Data]) -> Section | None:
     if not rows:
         return None
     numbers = (3, 4, 5, 7, 8, 9)
-    table = Table("every way and phase", COLUMNS, rows, numbers=numbers)
+    table = Table("every way and phase", COLUMNS, rows, numbers=numbers, folded=True)
     return Section("rows", "Every figure", [table])
 
 
@@ -197,10 +197,10 @@ def _figures(part: Data, row: Data) -> list[Cell]:
     error, predicted = row.get("gradient_error"), row.get("predicted_ratio")
     return [
         Cell(str(part["framework"])),
-        Cell(str(row["way"]), kind="code"),
+        Cell(way_title(str(row["way"]))),
         Cell(str(row["phase"])),
         Cell(time_text(row["seconds"])) if timed else Cell(outcome, why, "failed"),
-        Cell(ratio_text(row.get("ratio")), f"baseline: {row.get('baseline')}"),
+        Cell(rounded_ratio(row.get("ratio")), f"interval {ratio_text(row.get('ratio'))}"),
         Cell(significant(predicted)) if predicted else missing("not counted"),
         Cell(str(row.get("verdict") or NOTHING), kind=str(row.get("verdict") or "")),
         Cell(f"{error:.1e}") if isinstance(error, int | float) else missing(why),
@@ -215,28 +215,16 @@ def _reason(row: Data) -> str:
     return str(row.get("why") or (equivalence if equivalence != "pass" else "") or "")
 
 
-def _how_to_reproduce(document: Data, frameworks: Sequence[Data]) -> Section:
+def _how_to_reproduce(document: Data) -> Section:
     """Return the command, the machine and the versions."""
-    case = document.get("case") or {}
-    points: list[Paragraph] = []
-    if ":" in str(case.get("name")):
-        points.append([Code(f"cascade-bench try {shlex.quote(str(case['name']))}")])
-    else:  # it came from a notebook or a test
-        points.append([Code("cascade_bench.compare(make)"), " where make is defined."])
-    machine = document.get("machine") or {}
-    told = [str(machine[key]) for key in ("cpu", "gpu") if machine.get(key)]
-    told += [f"{machine['cores']} cores"] if machine.get("cores") else []
-    points.append([", ".join([*told, *(_version(part) for part in frameworks)])])
-    seconds = document.get("seconds")
-    took = f", in {seconds_text(seconds)}" if isinstance(seconds, int | float) else ""
-    points.append([f"Measured {document.get('date', 'at a date that was not kept')}{took}."])
+    again = command(document)
+    points: list[Paragraph] = [
+        [Code(again)]
+        if again
+        else [Code("cascade_bench.compare(make)"), " where make is defined."],
+        [about(document)],
+    ]
     return Section("again", "How to measure it again", [Points(points)])
-
-
-def _version(part: Data) -> str:
-    """Return a framework with its version, mode, device and type."""
-    keys = ("framework", "version", "mode", "device", "dtype")
-    return " ".join(str(part[key]) for key in keys if part.get(key))
 
 
 def _name(document: Data) -> str:

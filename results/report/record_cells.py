@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from results.formatting import ratio_text, seconds_text, significant
+from results.formatting import ratio_text, rounded_ratio, seconds_text, significant
 from results.records.record import AnyRecord
 from results.report.model import FILTERS, Cell, missing
+from results.report.vocabulary import VERDICT_COLOURS
 from results.terminal.verdict_marks import VERDICT_MARKS
 
 MOVED = " is frozen and moved"
@@ -59,7 +61,8 @@ def time_cell(record: AnyRecord) -> Cell:
     seconds = record["seconds"]
     text = seconds_text(seconds["estimate"] if seconds else None)
     if record["steady"] is False:
-        return Cell(f"{text} (not steady)", "times still had a trend when they were taken")
+        note = "times still had a trend when they were taken"
+        return Cell(f"{text} (not steady)", note, "unsteady")
     return figure_cell(record, "seconds", text)
 
 
@@ -67,10 +70,11 @@ def ratio_cells(record: AnyRecord) -> list[Cell]:
     """Return three cells: the ratio to the baseline, its verdict, and the ratio of FLOPs."""
     predicted = significant(record["predicted_ratio"] or 0)
     verdict = record["verdict"]
+    ratio = figure_cell(record, "ratio", rounded_ratio(record["ratio"]))
+    if record["ratio"]:
+        ratio = ratio._replace(note=f"interval {ratio_text(record['ratio'])}")
     return [
-        Cell("1")
-        if is_baseline(record)
-        else figure_cell(record, "ratio", ratio_text(record["ratio"])),
+        Cell("1") if is_baseline(record) else ratio,
         Cell("")
         if is_baseline(record)
         else figure_cell(record, "verdict", str(verdict))._replace(kind=verdict or ""),
@@ -78,9 +82,23 @@ def ratio_cells(record: AnyRecord) -> list[Cell]:
     ]
 
 
-def ratio_summary(record: AnyRecord) -> str:
-    """Return ratio, mark of the verdict and ratio of FLOPs: ``1.46 [1.44, 1.48] ▲ (1.45)``."""
-    predicted = record["predicted_ratio"]
-    counted = f"({significant(predicted)})" if predicted else ""
-    mark = VERDICT_MARKS.get(record["verdict"])
-    return " ".join(filter(None, [ratio_text(record["ratio"]), mark, counted]))
+def ratio_cell(record: AnyRecord) -> Cell:
+    """Return the cell of a record's ratio with the mark of its verdict: ``1.46 ± 0.02 ▲``.
+
+    The note holds the interval and the ratio of counted FLOPs, or why there is no verdict.
+    """
+    verdict, predicted = record["verdict"], record["predicted_ratio"]
+    notes = [verdict or str(record["missing"].get("verdict", "no verdict"))]
+    notes += [f"interval {ratio_text(record['ratio'])}"]
+    notes += [f"counted {significant(predicted)}"] if predicted else []
+    text = " ".join(filter(None, [rounded_ratio(record["ratio"]), VERDICT_MARKS.get(verdict)]))
+    return Cell(text, "; ".join(notes), verdict or "")
+
+
+def verdict_bar(verdicts: Iterable[str]) -> Cell:
+    """Return the cell of how often each verdict was given, as a bar of coloured segments."""
+    counts = Counter(verdicts)
+    named = [(name, counts[name]) for name in VERDICT_COLOURS if counts[name]]
+    if not named:
+        return missing("no verdicts: too few launches")
+    return Cell(", ".join(f"{count} {name}" for name, count in named), bar=named)

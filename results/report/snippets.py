@@ -182,31 +182,6 @@ params, state, gradients = step(params, state)""",
     },
 }
 
-# a name for each way that is short enough for the axis of a chart
-SHORT_NAMES = {
-    "summed": "one pass of the sum",
-    "multi_root": "one pass, several roots",
-    "separate_retained": "a pass for each loss",
-    "separate_grad": "a gradient call for each",
-    "separate_pullbacks": "a pullback for each loss",
-    "boundary_split": "cut between networks",
-    "reforward": "forward again for each",
-    "batched": "batched cotangents",
-    "functional": "torch.func.vjp",
-    "unfrozen": "nothing frozen",
-    "requires_grad_false": "requires_grad_(False)",
-    "no_grad_forward": "no_grad forward",
-    "detach": "detach",
-    "grad_of_trainable": "gradient of the rest",
-    "optimizer_only": "left out of optimizer",
-    "partition": "optax.partition",
-    "stop_gradient": "stop_gradient",
-    "selective_transform": "selective_transform",
-    "masked": "masked + set_to_zero",
-    "chain_freeze": "optax.freeze, last",
-    "all_gradients": "all gradients returned",
-}
-
 
 def snippet(framework: str, way: str) -> str:
     """Return lines of code that show a strategy or recipe; empty for one of a user's own.
@@ -216,8 +191,3 @@ def snippet(framework: str, way: str) -> str:
         way: the name of the strategy or recipe; a repeated copy has a suffix, ``summed@again``.
     """
     return SNIPPETS.get(framework, {}).get(way.partition("@")[0], "")
-
-
-def short_name(way: str) -> str:
-    """Return a name of a strategy or recipe for the axis of a chart."""
-    return SHORT_NAMES.get(way, way)

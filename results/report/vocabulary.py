@@ -25,9 +25,46 @@ MODES = {
     "compile_networks": "torch.compile of each network on its own",
     "jit": "jax.jit over everything that is timed",
 }
+VERDICT_COLOURS = {
+    "slower": "#b3261e", "equal": "#2c4a6e", "inconclusive": "#8c8c8c", "faster": "#11703a",
+}  # fmt: skip
 FRAMEWORK_NAMES = {"torch": "PyTorch", "jax": "JAX"}
 # the mode in which most people run each framework
 USUAL_MODES = {"torch": "eager", "jax": "jit"}
+
+# what the verdict of a comparison means
+VERDICT_WORDS = {
+    "slower": "slower than the baseline by more than the margin, at 1 % over all ways of a group",
+    "faster": "faster than the baseline by more than the margin, at 1 % over all ways of a group",
+    "equal": "shown to differ from the baseline by less than the margin",
+    "inconclusive": "neither shown: the noise is larger than the difference that is asked for",
+}
+# title of a column, or a word → what it means; the page shows it on hover and in the glossary
+DEFINITIONS = {
+    "phase": "what stands inside the clock: the backward pass, forward and backward, or a step",
+    "mode": "how the framework runs the code: eager, compiled, jitted",
+    "counted": "the ratio that counted FLOPs predict: XLA's cost analysis, torch's FlopCounterMode",
+    "verdict": "slower, faster, equal within the margin, or inconclusive: see the glossary",
+    "in front": "of how many groups the way is in front: none is shown to be faster. A group is "
+    "what was measured side by side",
+    "verdicts": "how often the way was slower, faster, equal, inconclusive against its baseline",
+    "÷ baseline": "time over the baseline's, the mean over launches of the ratio within a launch; "
+    "± is half the 95 % interval",
+    "÷ unfrozen": "time over that of the same step with nothing frozen; ± is half the 95 % "
+    "interval",
+    "jax ÷ torch": "JAX's time over torch's; under 1 JAX is faster. The interval counts in what "
+    "this ratio moves from session to session",
+    "torch's share of peak": "the time that the cell's matrix products alone take at best, over "
+    "the cell's time, in torch",
+    "jax's share of peak": "the time that the cell's matrix products alone take at best, over the "
+    "cell's time, in JAX",
+    "libraries alone": "JAX's time over torch's for the matrix products alone: the merit of the "
+    "libraries they call",
+    "saved for backward": "bytes that the forward pass keeps for the backward pass",
+    "freeze holds": "whether the frozen parameters are what they were, bit for bit, after a step",
+    "dispatch": "the share of the smaller one's time that its FLOPs do not explain at the larger "
+    "one's speed: dispatch, memory, or a library slower on small arrays",
+}
 
 # The sizes of `benchmarks.scenarios.SIZES`, which nothing here may import, in another order: by the
 # share that arithmetic has of the time. At the first, overhead of dispatch makes most of the time.

@@ -49,7 +49,8 @@ def write(load: Callable[[], Sequence[Run]], folder: Path) -> list[Path]:
             ).encode(),
             folder / "report.md": markdown(report).encode(),
         }
-        contents |= {folder / PICTURES / name: data for name, data in pictures.result().items()}
+        for share in pictures:
+            contents |= {folder / PICTURES / name: data for name, data in share.result().items()}
     write_whole(contents)
     return [*contents, *tables]
 

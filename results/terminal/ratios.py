@@ -21,6 +21,7 @@ from results.terminal.tables import (
     tables,
 )
 from results.terminal.verdict_marks import VERDICT_MARKS
+from results.ways import way_title
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -60,6 +61,8 @@ def ratio_parts(records: Iterable[AnyRecord]) -> Iterator[Any]:
         yield from tables(cells(members, _ratio_cell))
     if compared:
         yield plain_text(_legend(compared), most=LINE)
+        if words := _words(compared):
+            yield plain_text(words, "dim", LINE)
 
 
 def verdict_counts(
@@ -184,6 +187,17 @@ def _with_half_width(estimate: float, high: float | None) -> str:
         return f"{estimate:.2f}"
     decimals = 3 if high - estimate < 0.005 else 2
     return f"{estimate:.{decimals}f} ±{high - estimate:.{decimals}f}"
+
+
+def _words(compared: Sequence[AnyRecord]) -> str:
+    """Return the ways of these records with their words, as the report names them.
+
+    Returns:
+        A line; empty where it would fill more than a few lines of a terminal.
+    """
+    ways = dict.fromkeys(str(record["strategy"]) for record in compared)
+    words = "; ".join(way_title(way) for way in ways if way_title(way) != way)
+    return words if len(words) <= LINE else ""
 
 
 def _legend(compared: Sequence[AnyRecord]) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from results.records.record import Run
 from results.report.build import build
-from results.report.model import Section, Table
+from results.report.model import Section, Table, blocks_of
 
 # of a report on one run, in order
 SECTIONS = [
     "passes", "freezing", "frameworks", "flow", "growth", "write", "belief", "gradients",
-    "conditions", "cells", "words",
+    "absent", "conditions", "cells", "words",
 ]  # fmt: skip
 
 
@@ -21,12 +21,8 @@ def section_of(run: Run, name: str) -> Section:
 
 
 def tables(section: Section) -> list[Table]:
-    """Return the tables of a section, and then those of the sections in it."""
-    own = [block for block in section.blocks if isinstance(block, Table)]
-    for block in section.blocks:
-        if isinstance(block, Section):
-            own += tables(block)
-    return own
+    """Return the tables of a section, with those of sections and folds in it."""
+    return [block for block in blocks_of(section.blocks) if isinstance(block, Table)]
 
 
 def texts(table: Table) -> list[list[str]]:

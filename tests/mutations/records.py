@@ -243,8 +243,8 @@ FAULTS = (
     ),
     Fault(
         "failures_left_off_the_page",
-        "results/report/sections/conditions.py",
-        'if r["outcome"] not in ("ok", "unsupported")]',
+        "results/report/sections/absent.py",
+        'if r["outcome"] not in ("ok", UNSUPPORTED)]',
         'if r["outcome"] == "crashed"]',
         "what timed out or was wrong does not show",
         (

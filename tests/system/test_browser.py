@@ -66,6 +66,7 @@ def test_the_page_sends_no_request_and_has_no_errors(seen: browser.Seen, page_fi
 
 def test_every_section_is_shown_and_every_chart_drawn(seen: browser.Seen) -> None:
     seen.page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
+    seen.page.wait_for_selector("body[data-drawn]")
     for name in SECTIONS:
         text = seen.page.inner_text(f"section#{name}")
         assert len(text) > 80, name
@@ -106,12 +107,13 @@ def test_hovering_a_mark_shows_its_record(seen: browser.Seen) -> None:
     seen.page.locator("#chart-passes svg .mark-symbol.role-mark path").last.hover(force=True)
     tip = seen.page.wait_for_selector("#vg-tooltip-element.visible", timeout=5000)
     text = tip.inner_text()
-    assert "separate_retained" in text or "boundary_split" in text
+    assert "separate_retained · a pass" in text or "boundary_split · cut" in text
     assert "ratio [interval]" in text
 
 
 def test_a_filter_hides_rows_and_marks_and_can_be_cleared(seen: browser.Seen) -> None:
     page = seen.page
+    open_folds(page)
     rows = "section#passes tbody tr:visible"
     symbols = "#chart-passes svg .mark-symbol.role-mark path"
     before, drawn = page.locator(rows).count(), page.locator(symbols).count()
@@ -120,9 +122,73 @@ def test_a_filter_hides_rows_and_marks_and_can_be_cleared(seen: browser.Seen) ->
     chosen = page.locator("section#passes tbody tr[data-scenario=conv_cascade]").count()
     assert 0 < page.locator(rows).count() == chosen < before
     assert "stacked_cascade" not in page.inner_text("section#passes table >> nth=0")
+    assert page.locator("#chart-losses").count() == 1
+    assert not page.locator("#chart-losses").is_visible()  # it has no mark of this network
     page.click("#clear")
+    page.wait_for_selector("#chart-losses", state="visible")
     page.wait_for_function(f"document.querySelectorAll({symbols!r}).length == {drawn}")
     assert page.locator(rows).count() == before
+
+
+def open_folds(page: Any) -> None:
+    """Open every fold, and wait until what is behind them is drawn."""
+    page.wait_for_selector("body[data-drawn]")
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
+
+
+def test_a_chart_behind_a_fold_is_drawn_for_print_and_fills_the_page_when_opened(
+    seen: browser.Seen,
+) -> None:
+    page = seen.page
+    page.wait_for_selector("body[data-drawn]")
+    folded = page.locator("#chart-freezing-torch-seed")
+    assert not folded.is_visible()
+    assert folded.locator("svg .mark-symbol.role-mark path").count() > 0
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    for one in ("", " svg"):
+        chosen = f"document.querySelector('#chart-freezing-torch-seed{one}')"
+        page.wait_for_function(f"{chosen}.getBoundingClientRect().width > 900")
+
+
+def test_every_chart_has_its_axis_on_the_same_screen(seen: browser.Seen) -> None:
+    open_folds(seen.page)
+    for name in ("frameworks", "freezing-torch", "freezing-jax"):
+        box = seen.page.locator(f"#chart-{name}").bounding_box()
+        assert box
+        assert box["height"] < 740
+        factors = f"#chart-{name} svg .role-axis-label text:text('×1')"
+        assert seen.page.locator(factors).count() >= 2  # above the lines and below them
+
+
+def test_no_table_is_cut_on_a_wide_screen_and_a_narrow_one_says_that_it_goes_on(
+    chrome: Any, page_file: Path
+) -> None:
+    cut = """[...document.querySelectorAll('.scroll')]
+        .filter((box) => box.clientWidth && box.scrollWidth > box.clientWidth + 1)"""
+    told = f"{cut}.map((box) => !box.previousElementSibling.hidden)"
+    with browser.opened(chrome, page_file) as seen:
+        open_folds(seen.page)
+        assert seen.page.evaluate(f"{cut}.map((box) => box.getAttribute('aria-label'))") == []
+        assert seen.page.locator(".hint:visible").count() == 0
+    with browser.opened(chrome, page_file, viewport=PHONE) as seen:
+        open_folds(seen.page)
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        seen.page.wait_for_selector("section#passes .hint:visible")
+        assert set(seen.page.evaluate(told)) == {True}
+        first = "section#freezing tbody td:first-child >> nth=0"
+        before = seen.page.locator(first).bounding_box()
+        seen.page.eval_on_selector("section#freezing .scroll", "box => { box.scrollLeft = 200 }")
+        assert before
+        assert seen.page.locator(first).bounding_box()["x"] == pytest.approx(before["x"], abs=1)
+
+
+def test_no_paragraph_of_a_section_is_longer_than_three_lines(seen: browser.Seen) -> None:
+    open_folds(seen.page)
+    long = seen.page.evaluate("""[...document.querySelectorAll('p, li:not(.facts li), figcaption')]
+        .filter((one) => one.getClientRects().length)
+        .filter((one) => one.clientHeight / parseFloat(getComputedStyle(one).lineHeight) > 3.2)
+        .map((one) => one.textContent.trim().slice(0, 80))""")
+    assert long == []
 
 
 def test_a_click_on_a_mark_chooses_its_network(seen: browser.Seen) -> None:
@@ -181,13 +247,20 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(chrome: Any, page_file: Pat
     with browser.opened(chrome, page_file, viewport=PHONE) as seen:
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         for chart in seen.page.query_selector_all("[data-chart] svg"):
-            assert chart.bounding_box()["width"] <= PHONE["width"]
+            assert (chart.bounding_box() or PHONE)["width"] <= PHONE["width"]
+        plots = seen.page.query_selector_all("[data-chart] svg .role-frame.root > g > .background")
+        widths = [box["width"] for plot in plots if (box := plot.bounding_box())]
+        assert len(widths) >= 6
+        assert min(widths) > 110  # the names leave room for what they name
         assert seen.errors == []
 
 
 def test_without_javascript_every_table_is_there(chrome: Any, page_file: Path) -> None:
     with browser.opened(chrome, page_file, java_script_enabled=False) as seen:
-        assert "separate_retained" in seen.page.inner_text("section#passes")
+        assert "separate_retained" in seen.page.text_content("section#passes")
+        seen.page.locator("section#passes summary").first.click()  # a fold needs no script
+        seen.page.locator("section#passes summary").nth(1).click()
+        assert "separate_retained" in seen.page.inner_text("section#passes table >> nth=0")
         assert seen.page.locator("section#passes tbody tr").count() > 3
         assert seen.page.locator(".drawing svg").count() == 4
         assert seen.page.locator(".case:visible").count() == seen.page.locator(".case").count() > 4
@@ -203,7 +276,7 @@ def test_a_hostile_name_runs_no_script_and_widens_no_page(
         seen.page.on("dialog", lambda dialog: alerts.append(dialog.message))
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= 1280
         assert seen.page.locator("img").count() == 0
-        assert name.split()[0] in seen.page.inner_text("section#write")
+        assert name.split()[0] in seen.page.text_content("section#write")
         assert (alerts, seen.errors) == ([], [])
 
 
@@ -224,6 +297,7 @@ def test_a_thousand_cells_and_fifty_runs_in_ten_seconds(chrome: Any, folder: Pat
     path = folder / "many.html"
     path.write_text(page)
     with browser.opened(chrome, path) as seen:
+        open_folds(seen.page)
         start = time.perf_counter()
         seen.page.select_option("select[data-filter=scenario]", "network7")
         seen.page.wait_for_selector(

@@ -55,6 +55,7 @@ def test_page_does_what_it_says(folder: Path, command: tuple[str, list[str]]) ->
     assert_printed(lines, printed, words)
     if "--report" in words:
         page = (folder / words.split()[-1]).read_text()
+        assert 'class="headline"' in page
         assert "What came out" in page
         assert "https://" not in page.partition('<script type="application/json"')[0]
 

@@ -20,11 +20,15 @@ from results.report.questions import (
     of_strategy,
     ratio_range,
 )
-from results.report.snippets import short_name
 from results.report.vocabulary import FRAMEWORK_NAMES, SEPARATE, code_of
 from results.statistics.verdict import INCONCLUSIVE
+from results.ways import way_title
 
 _VERSIONS = ("torch", "jax", "flax", "optax")
+KEY = (
+    "Large dots: mean over the networks; small ones: one network each, with its 95 % interval; in "
+    "colour: what to write. (2 of 7): timed on fewer networks, so its mean compares with no other."
+)
 # what to write, as the end of a sentence
 PHRASES = {
     "summed": "sum the losses",
@@ -50,6 +54,7 @@ def answer(machine: Machine) -> Answer:
         _questions(found, domain),
         facts(machine),
         answer_charts.picture(found, domain, first) if found else None,
+        KEY,
     )
 
 
@@ -98,7 +103,7 @@ def _advice(found: Sequence[TopicAnswer], topic: str) -> str:
         for one in found
         if one.topic == topic and one.recommendation.best
     }
-    phrases = {name: PHRASES.get(way, f"use {short_name(way)}") for name, way in best.items()}
+    phrases = {name: PHRASES.get(way, f"use {way}") for name, way in best.items()}
     if len(set(phrases.values())) == 1:
         return next(iter(phrases.values()))
     return ", ".join(f"{phrase} in {name}" for name, phrase in phrases.items())
@@ -153,7 +158,7 @@ def _panel(one: TopicAnswer, domain: tuple[float, float]) -> Panel:
     best = one.recommendation.best.strategy if one.recommendation.best else ""
     return Panel(
         FRAMEWORK_NAMES.get(one.framework, one.framework),
-        short_name(best) if best else "",
+        way_title(best) if best else "",
         code_of(one.framework, best) if best else "",
         _figures(one),
         answer_charts.panel_chart(one, domain),
@@ -163,7 +168,7 @@ def _panel(one: TopicAnswer, domain: tuple[float, float]) -> Panel:
 def _figures(one: TopicAnswer) -> str:
     """Return the ratios of a panel in words: each way with its range over the networks."""
     ranges = [(way, ratio_range([way])) for way in one.ways]
-    texts = [f"{short_name(way.strategy)} {_times(ends)}" for way, ends in ranges if ends]
+    texts = [f"{way_title(way.strategy)} {_times(ends)}" for way, ends in ranges if ends]
     return f"Time relative to {TOPICS[one.topic].baseline}: {'; '.join(texts)}."
 
 
@@ -173,7 +178,7 @@ def facts(machine: Machine) -> list[Fact]:
         _gradients(machine.records),
         _comparisons(machine.records),
         _canaries(machine),
-        Fact(f"{len(machine.runs)}", _runs(machine), section="conditions"),
+        Fact(f"{len(machine.runs)}", _runs(machine), section="absent"),
         Fact("pytest benchmarks --benchmark-only", "measures it again", "code"),
     ]
 

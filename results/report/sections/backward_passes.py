@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from results.formatting import NOTHING, significant
 from results.grouping import group_by
 from results.records.record import AnyRecord
 from results.report import charts
 from results.report.collection import Machine
 from results.report.drawing import Mark, record_mark
-from results.report.model import Cell, Chart, Row, Section, Table, missing
+from results.report.model import FIGURES, Cell, Chart, Fold, Row, Section, Table, missing
+from results.report.ranking import largest_size
 from results.report.record_cells import (
     filter_values,
     framework_and_mode,
     is_baseline,
     network_name,
-    ratio_summary,
+    ratio_cell,
 )
-from results.report.vocabulary import SEPARATE, STACKED
+from results.report.vocabulary import SEPARATE, STACKED, size_rank
+from results.ways import way_title
 
 MAP_VARIANTS = ("n2", "n4", "n8", "n16", "front4", "back4")  # columns of the crossover map
+RATIOS = (
+    "± is half the 95 % interval. ▲ slower, ▼ faster, = equal within the margin, ? inconclusive."
+)
 Dimensions = Mapping[str, Mapping[str, Any]]  # size → width, batch, …
 
 
@@ -38,31 +45,102 @@ def section(machine: Machine, sizes: Dimensions) -> Section | None:
     compared = [record for record in records if not is_baseline(record)]
     if not compared:
         return None
-    blocks: list[Any] = [
-        [
-            "Ratios to the summed loss's one backward pass, measured side by side in the same "
-            "processes. In brackets the ratio of counted FLOPs: XLA's cost analysis, torch's "
-            "FlopCounterMode. A ratio far from its count is dispatch, memory or the library. "
-            "▲ slower, ▼ faster, = equal within the margin, ? inconclusive.",
-        ]
-    ]
     marks = [record_mark(record) for record in compared if record["ratio"]]
     predicted = [mark for mark in marks if mark["predicted"]]
-    if predicted:
-        blocks.append(_predicted_chart(predicted))
-    groups = group_by(compared, framework_and_mode)
-    blocks += [_table(name, members) for name, members in groups.items()]
-    blocks += crossover_map(machine.records, sizes)
-    return Section("passes", "Separate backward passes against the summed loss", blocks)
+    by_mode = group_by(compared, framework_and_mode)
+    maps, map_tables = crossover_map(machine.records, sizes)
+    tables = [_table(f"Every way, {name}", members) for name, members in by_mode.items()]
+    blocks = [
+        *by_losses(machine.records),
+        *([_predicted_chart(predicted)] if predicted else []),
+        *maps,
+        Fold(FIGURES, [*tables, *map_tables]),
+    ]
+    return Section("passes", title(compared), blocks, "Backward passes")
+
+
+def title(records: Sequence[AnyRecord]) -> str:
+    """Return the finding: what a pass for each loss costs, and how well counted FLOPs tell it.
+
+    Args:
+        records: of ways that are not their baseline.
+    """
+    rated = [record for record in records if record["ratio"]]
+    separate = [r["ratio"]["estimate"] for r in rated if r["strategy"] == SEPARATE] or [
+        r["ratio"]["estimate"] for r in rated
+    ]
+    if not separate:
+        return "No way was timed beside the summed loss"
+    name = "A pass for each loss" if any(r["strategy"] == SEPARATE for r in rated) else "Other ways"
+    low, high = (significant(end, 2) for end in (min(separate), max(separate)))
+    text = f"{name}: {low} to {high} times one pass of the sum"
+    off = [abs(np.log(r["ratio"]["estimate"] / r["predicted_ratio"])) for r in rated
+           if r["predicted_ratio"]]  # fmt: skip
+    if not off:
+        return text
+    return (
+        f"{text}; counted FLOPs tell half of all ratios to {100 * np.expm1(np.median(off)):.0f} %"
+    )
+
+
+def by_losses(records: Sequence[AnyRecord]) -> list[Any]:
+    """Return the chart of the ratio "separate backward passes over the summed loss's" by losses.
+
+    The count of FLOPs predicts the ratio: with N losses, N separate passes walk N(N+1)/2 stages.
+
+    Returns:
+        A list of the one chart; empty where fewer than two numbers of losses were measured.
+    """
+    chosen = [record for record in records if _has_equal_stages(record)]
+    if len({record["variant"] for record in chosen}) < 2:
+        return []
+    chosen.sort(key=_losses)
+    marks = [
+        record_mark(r) | {"losses": _losses(r), "line": f"{framework_and_mode(r)} {r['size']}"}
+        for r in chosen
+    ]
+    text = (
+        "N passes walk N(N+1)/2 networks, one pass of the sum walks N. Dashed: what counted FLOPs "
+        "predict. Solid: measured, with its interval, a line for each size."
+    )
+    title = f"{way_title(SEPARATE)}: {_by_number(chosen)}"
+    return [charts.ratio_by_losses("losses", title, text, marks)]
+
+
+def _by_number(records: Sequence[AnyRecord]) -> str:
+    """Return the mean ratio for each number of losses, at its largest size, in words."""
+    means = []
+    for losses, members in group_by(records, _losses).items():
+        logs = [np.log(r["ratio"]["estimate"]) for r in largest_size(members)]
+        means.append(f"×{significant(float(np.exp(np.mean(logs))), 2)} with {losses}")
+    first, *rest = means
+    return ", ".join([f"{first} losses", *rest])
+
+
+def _has_equal_stages(record: AnyRecord) -> bool:
+    """Return whether the record is of `STACKED` with N equal stages, of variant ``n<N>``."""
+    return bool(
+        record["scenario"] == STACKED
+        and record["strategy"] == SEPARATE
+        and record["ratio"]
+        and record["variant"][:1] == "n"
+        and record["variant"][1:].isdigit()
+        and record["phase"] == "backward"
+    )
+
+
+def _losses(record: AnyRecord) -> int:
+    """Return the number of losses of a record of variant ``n<N>``: N."""
+    return int(record["variant"][1:])
 
 
 def _predicted_chart(marks: Sequence[Mark]) -> Chart:
     """Return the chart of each strategy's measured ratio over the ratio of its counted FLOPs."""
     return charts.predicted_ratios(
         "passes",
-        "What the other ways cost, measured and counted",
-        "Each mark is a strategy on one network: how its time compares with the summed loss's, "
-        "over how its FLOPs compare. On the dashed line the count tells the time.",
+        "Counted FLOPs against measured time",
+        "Each mark is a way on one network, relative to one pass of the sum. On the dashed line "
+        "the count tells the time; off it stand dispatch, memory or the library.",
         marks,
     )
 
@@ -80,7 +158,8 @@ def _table(title: str, records: Sequence[AnyRecord]) -> Table:
         cells = [_ratio_cell(by_strategy.get(strategy)) for strategy in strategies]
         if any(cell.kind != "missing" for cell in cells):
             rows.append(Row([*map(Cell, names), *cells], filter_values(members[0])))
-    return Table(title, ["network", "size", "phase", *strategies], rows)
+    columns = ["network", "size", "phase", *map(way_title, strategies)]
+    return Table(title, columns, rows, range(3, len(columns)), folded=True, about=RATIOS)
 
 
 def _ratio_cell(record: AnyRecord | None) -> Cell:
@@ -100,12 +179,12 @@ def _ratio_cell(record: AnyRecord | None) -> Cell:
         return Cell(text, str(record["missing"].get("seconds", "")), kind)
     if record["ratio"] is None:
         return missing(str(record["missing"].get("ratio", "no ratio")))
-    verdict = record["verdict"]
-    note = "" if verdict else record["missing"].get("verdict", "")
-    return Cell(ratio_summary(record), note, verdict or "")
+    return ratio_cell(record)
 
 
-def crossover_map(records: Sequence[AnyRecord], sizes: Dimensions) -> list[Any]:
+def crossover_map(
+    records: Sequence[AnyRecord], sizes: Dimensions
+) -> tuple[list[Chart], list[Table]]:
     """Return charts and tables of the time of separate backward passes over the summed loss's.
 
     They are for scenario `STACKED`: a column for each number of losses or depth ratio, a row for
@@ -115,24 +194,29 @@ def crossover_map(records: Sequence[AnyRecord], sizes: Dimensions) -> list[Any]:
         sizes: each size of scenario `STACKED` → its dimensions.
 
     Returns:
-        An explanation, charts and tables; empty where fewer than two variants were measured.
+        Charts and tables; empty where fewer than two variants were measured.
     """
     chosen = [record for record in records if _is_on_map(record)]
     variants = {record["variant"] for record in chosen}
+    drawn: list[Chart] = []
+    tables: list[Table] = []
     if len(variants) < 2:
-        return []
-    blocks: list[Any] = [[_map_explanation(variants)]]
+        return drawn, tables
     for name, members in group_by(chosen, framework_and_mode).items():
         marks = [record_mark(record) | _map_fields(record, sizes) for record in members]
+        marks.sort(key=lambda mark: size_rank(mark["size"]), reverse=True)
         measured = {record["variant"] for record in members}
         columns = [variant for variant in MAP_VARIANTS if variant in measured]
-        title = f"Separate over summed, {name}"
-        text = "Rows are sizes, columns the number of stages or the depth ratio."
-        chart = charts.heatmap(
-            f"crossover-{name.replace(' ', '-')}", title, text, marks, x=columns, y="size"
+        title = f"{way_title(SEPARATE)}, by size, {name}"
+        about = (
+            _map_explanation(variants) if not drawn else "The same in another framework or mode."
         )
-        blocks += [chart, _map_table(title, members, columns, sizes)]
-    return blocks
+        chart = charts.heatmap(
+            f"crossover-{name.replace(' ', '-')}", title, about, marks, x=columns, y="size"
+        )
+        drawn.append(chart)
+        tables.append(_map_table(title, members, columns, sizes))
+    return drawn, tables
 
 
 def _is_on_map(record: AnyRecord) -> bool:
@@ -147,20 +231,16 @@ def _is_on_map(record: AnyRecord) -> bool:
 
 
 def _map_explanation(variants: Collection[str]) -> str:
-    """Return the paragraph above the crossover map.
+    """Return what the crossover map shows.
 
     Args:
         variants: those that were measured; no other is mentioned.
     """
-    text = (
-        "The crossover map: what separate passes cost by the number of losses; n2 is two stages of "
-        "three layers each."
-    )
+    text = "Rows are sizes; n4 is four networks of three layers each, with a loss after each."
     if {"front4", "back4"} & set(variants):
         text += (
-            " In front4 the first of two stages has 12 layers and the second 3, in back4 the other "
-            "way round: a separate pass walks every stage before its loss again, so depth in "
-            "front costs much and depth behind little."
+            " In front4 the first of two networks has 12 layers, in back4 the second: depth in "
+            "front is walked again and costs much, depth behind little."
         )
     return text
 
@@ -204,4 +284,5 @@ def _map_table(
         )
         for size in dict.fromkeys(record["size"] for record in records)
     ]
-    return Table(title, ["size", *variants], rows, folded=True)
+    columns = ["size", *variants]
+    return Table(title, columns, rows, range(1, len(columns)), folded=True, about=RATIOS)

@@ -12,8 +12,9 @@ from results.report.collection import Machine
 from results.report.model import Case, Cases, Cell, Code, Paragraph, Row, Table
 from results.report.questions import SERIES, TOPICS, TopicAnswer, answers_at, topic_of
 from results.report.record_cells import network_name
-from results.report.snippets import short_name, snippet
+from results.report.snippets import snippet
 from results.report.vocabulary import FRAMEWORK_NAMES, USUAL_MODES, size_rank
+from results.ways import JOINT, way_title
 
 MASKED = (
     " optax.masked alone does not freeze: what it leaves out gets its raw gradient as its update. "
@@ -74,7 +75,7 @@ def _about(one: TopicAnswer, records: Sequence[AnyRecord]) -> Paragraph:
     timed = sum(record["outcome"] == "ok" for record in records)
     checked = f"Gradients were right in all {timed} cells of this choice that were timed."
     if wrong:
-        names = ", ".join(sorted({short_name(record["strategy"]) for record in wrong}))
+        names = ", ".join(sorted({way_title(record["strategy"]) for record in wrong}))
         checked = f"Gradients were wrong in {len(wrong)} cells, which have no time: {names}."
     mode = one.recommendation.mode
     usual = USUAL_MODES.get(one.framework) == mode
@@ -83,7 +84,8 @@ def _about(one: TopicAnswer, records: Sequence[AnyRecord]) -> Paragraph:
         return [f"No way can be recommended: none has an interval to compare with.{run} {checked}"]
     front = f", among the fastest in {best.front} of {best.groups} networks.{run} {checked}"
     masked = MASKED if one.framework == "jax" and one.topic != SERIES else ""
-    return ["Write ", Code(short_name(best.strategy)), front + masked]
+    name, joint, words = way_title(best.strategy).partition(JOINT)
+    return ["Write ", Code(name), joint + words + front + masked]
 
 
 def _table(one: TopicAnswer, size: str) -> Table:
@@ -103,8 +105,8 @@ def _table(one: TopicAnswer, size: str) -> Table:
         )
         for name, by_way in sorted(networks.items(), key=lambda item: _natural(item[0]))
     ]
-    title = f"Time of each way ÷ {short_name(baseline)}, size {size}"
-    columns = ["network", *map(short_name, ways)]
+    title = f"Time of each way ÷ {way_title(baseline)}, size {size}"
+    columns = ["network", *map(way_title, ways)]
     about = (
         f"1 is {TOPICS[one.topic].baseline}; below 1 is faster. ± is half the 95 % interval. "
         "Green: faster, red: slower, bold: equal, grey: undecided."

@@ -1,21 +1,16 @@
-"""Build the section on how the runs were measured: machine, settings, noise and failures."""
+"""Build the section on how the runs were measured: runs, machine and settings."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from results.formatting import NOTHING, significant
-from results.grouping import group_by
+from results.formatting import NOTHING
 from results.records import canary_status
-from results.records.failures import outcome_reason
-from results.records.record import CELL_FIELDS, AnyRecord, Run, sample_key
+from results.records.record import Run, sample_key
 from results.report.collection import Machine
-from results.report.model import Cell, Paragraph, Points, Row, Section, Strong, Table, missing
-from results.report.record_cells import filter_values
+from results.report.model import Cell, Fold, Paragraph, Points, Row, Section, Strong, Table, missing
 from results.statistics.verdict import ALPHA
 
 # key of a run's machine → its title
@@ -46,26 +41,31 @@ MACHINE_TITLES = {
     "threads": "thread settings",
     "precision": "precision settings",
 }
-REASONS = 30  # of unsupported cells, at most
 OPEN_RUNS = 12  # with more runs their table is folded
-NO_REASON = "no reason given"
 
 
 def section(machine: Machine) -> Section:
     """Return the section on how the runs were measured.
 
-    It holds the settings, tables of the runs, the machine and the noise, and lists of failed and of
-    unsupported cells.
+    It holds tables of the runs and the machine, and how figures come about.
     """
     blocks: list[Any] = [
-        Points([*_settings(machine), *_distrusted_runs(machine.runs)]),
+        *([Points(distrusted)] if (distrusted := _distrusted_runs(machine.runs)) else []),
         _runs_table(machine),
         _machine_table(machine.newest),
-        _noise_table(machine.records),
-        *_failures(machine.records),
-        *_unsupported(machine.records),
+        Fold("How a time, a ratio and a verdict come about", [Points(_settings(machine))]),
     ]
-    return Section("conditions", "How it was measured", [block for block in blocks if block])
+    return Section("conditions", title(machine), blocks, "How it was measured")
+
+
+def title(machine: Machine) -> str:
+    """Return how much was measured: runs, their minutes in all, and launches of a cell."""
+    seconds = [float(run.settings.get("wall_seconds") or 0) for run in machine.runs]
+    launches = machine.newest.settings.get("launches")
+    runs = f"{len(machine.runs)} run{'s' * (len(machine.runs) > 1)}"
+    took = f" in {sum(seconds) / 60:.0f} minutes" if all(seconds) else ""
+    each = f", {launches} fresh processes for each cell" if launches else ""
+    return f"{runs}{took}{each}"
 
 
 def _settings(machine: Machine) -> list[Paragraph]:
@@ -74,18 +74,22 @@ def _settings(machine: Machine) -> list[Paragraph]:
     margins = _margins(machine.runs)
     paragraphs: list[Paragraph] = [
         [
-            "Each launch is a fresh process of one framework; the strategies of a group are "
-            "measured in it side by side, in random order inside each block, each call waited for "
-            "on all of its outputs. A time is the median over launches of each launch's lower "
-            "quartile; a ratio is made within each launch, and its interval is over launches. So a "
-            "ratio is not the quotient of the two times shown: where launches scatter, the "
-            "two may even lie on different sides of 1, and the ratio is the one to go by.",
+            "Each launch is a fresh process of one framework. The ways of a group are measured in "
+            "it side by side, in random order inside each block, each call waited for on all of "
+            "its outputs.",
         ],
         [
-            f"Verdicts are taken at α = {alpha:g} over the strategies of a group"
-            + (f", with margins of {margins}." if margins else "."),
+            "A time is the median over launches of each launch's lower quartile; a ratio is made "
+            "within each launch, and its interval is over launches.",
         ],
+        [
+            "So a ratio is not the quotient of the two times shown: where launches scatter, those "
+            "may even lie on different sides of 1, and the ratio is the one to go by.",
+        ],
+        [f"Verdicts are taken at α = {alpha:g} over the strategies of a group."],
     ]
+    if margins:
+        paragraphs.append([f"What differs by less counts as equal: {margins}."])
     if len(machine.runs) > 1:
         paragraphs.append([f"{len(machine.runs)} runs; of each cell its newest record is shown."])
     return paragraphs
@@ -210,69 +214,3 @@ def _machine_cell(key: str, value: Any, reason: str) -> Cell:
     if isinstance(value, list):
         return Cell(", ".join(map(str, value)))
     return missing(reason) if value is None else Cell(str(value))
-
-
-def _noise_table(records: Iterable[AnyRecord]) -> Table | None:
-    """Return the table of typical half widths of the ratios' intervals; None without intervals.
-
-    It has a row for each framework, mode and size. A smaller difference cannot be seen there.
-    """
-    rated = [r for r in records if r["ratio"] and r["ratio"]["low"] and r["ratio"]["high"]]
-    rows = []
-    for names, members in group_by(rated, lambda r: (r["framework"], r["mode"], r["size"])).items():
-        halves = [np.log(r["ratio"]["high"] / r["ratio"]["low"]) / 2 for r in members]
-        quantiles = np.expm1(np.quantile(halves, [0.5, 0.9]))
-        cells = [*map(Cell, names), Cell(str(len(halves)))]
-        cells += [Cell(f"±{significant(100 * float(half), 2)} %") for half in quantiles]
-        rows.append(Row(cells, {"framework": names[0], "size": names[2]}))
-    if not rows:
-        return None
-    columns = ["framework", "mode", "size", "ratios", "half the interval: median", "worst tenth"]
-    return Table("How noisy it was", columns, rows, (3, 4, 5))
-
-
-def _failures(records: Iterable[AnyRecord]) -> list[Any]:
-    """Return the table of failed cells, each with its reason and the command to measure it again.
-
-    Returns:
-        A list of the table, or of a sentence where nothing failed.
-    """
-    failed = [r for r in records if r["outcome"] not in ("ok", "unsupported")]
-    if not failed:
-        return [["Nothing failed."]]
-    rows = [
-        Row(
-            [
-                Cell(" ".join(r[name] for name in CELL_FIELDS if r[name] != "-")),
-                Cell(r["outcome"], kind="failed"),
-                Cell(outcome_reason(r) or NO_REASON),
-                Cell(r["rerun"], kind="code"),
-            ],
-            filter_values(r),
-        )
-        for r in failed
-    ]
-    return [Table("What failed", ["cell", "outcome", "why", "again"], rows)]
-
-
-def _unsupported(records: Iterable[AnyRecord]) -> list[Any]:
-    """Return the table of cells that cannot exist: how many, of which strategies, for each reason.
-
-    Returns:
-        A list of the table; empty where there is no such cell.
-    """
-    unsupported = [record for record in records if record["outcome"] == "unsupported"]
-    if not unsupported:
-        return []
-    reasons = group_by(unsupported, lambda record: outcome_reason(record) or NO_REASON)
-    rows = [
-        Row([Cell(str(len(members))), Cell(_strategies(members)), Cell(reason)])
-        for reason, members in list(reasons.items())[:REASONS]
-    ]
-    return [Table("What cannot exist", ["cells", "of", "why"], rows, (0,), folded=True)]
-
-
-def _strategies(records: Sequence[AnyRecord]) -> str:
-    """Return the frameworks and strategies of these records: ``torch batched, jax summed``."""
-    names = dict.fromkeys(f"{record['framework']} {record['strategy']}" for record in records)
-    return ", ".join(names) or NOTHING

@@ -1,7 +1,8 @@
-"""Build the list that says how far the figures can be believed: checks, noise, machine."""
+"""Build the section on how far the figures can be believed: checks, noise, machine."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,27 +10,29 @@ import numpy as np
 
 from results.estimates.cross_framework import SESSION_SPREAD
 from results.formatting import significant
+from results.grouping import group_by
 from results.records import canary_status
 from results.records.record import AnyRecord, Run
+from results.report import charts
 from results.report.collection import Machine
+from results.report.drawing import Mark
 from results.report.gradient_errors import EPSILON, GradientError, gradient_errors
-from results.report.model import Paragraph, Points, Section, Strong
-from results.report.record_cells import network_name
+from results.report.model import Cell, Chart, Row, Section, Table
+from results.report.record_cells import filter_values, framework_and_mode, network_name
+from results.statistics.verdict import INCONCLUSIVE
+from results.ways import way_title
 
 # An error of more epsilons is no rounding; see benchmarks/harness/protocol/equivalence.py.
 KINK_EPSILONS = 1000.0
-KINKED = (
-    " More than rounding: single activations on the other side of a kink in float32, allowed up to "
-    "1 % where the scenario says that it happens."
-)
+KINKED = " More than rounding: activations on the other side of a kink in float32, up to 1 %."
 
 
 def section(machine: Machine) -> Section:
-    """Return the section on how far the figures can be believed: a list of short paragraphs.
+    """Return the section on how far the figures can be believed: each check, and the noise.
 
-    They are on gradients, clock, noise, warm-up and machine.
+    The checks are on gradients, clock, comparisons, warm-up and machine.
     """
-    lines = [
+    rows = [
         _gradients(machine.records),
         _canaries(machine.runs),
         _noise(machine.records),
@@ -37,28 +40,53 @@ def section(machine: Machine) -> Section:
         _machine(machine),
         _notes(machine.records),
     ]
-    points = Points([line for line in lines if line])
-    return Section("belief", "Can these figures be believed?", [points])
+    checks = Table("What was checked", ["", "result", "in words"], [row for row in rows if row])
+    blocks: list[Any] = [checks, *_noise_chart(machine.records), *_noise_table(machine.records)]
+    return Section("belief", title(machine), blocks, "Can it be believed?")
 
 
-def _gradients(records: Sequence[AnyRecord]) -> Paragraph:
-    """Return a paragraph on how far the gradients of all timed programs are from float64 ones."""
+def title(machine: Machine) -> str:
+    """Return the finding: what is wrong, else the difference that can be seen."""
+    if any(canary_status.failed(run.settings) for run in machine.runs):
+        return "No: the clock misread work of known length"
+    wrong = sum(record["outcome"] == "wrong_gradients" for record in machine.records)
+    if wrong:
+        return f"Not all of it: gradients are wrong in {wrong} cells"
+    halves = half_widths(machine.records)
+    if not halves:
+        return "Gradients are right; no ratio has an interval"
+    median = significant(100 * float(np.median(halves)), 2)
+    return f"Gradients are right, and half of all ratios are known to ±{median} % or better"
+
+
+def _gradients(records: Sequence[AnyRecord]) -> Row:
+    """Return the row on how far the gradients of all timed programs are from float64 ones."""
     checked = [record for record in records if record["equivalence"] == "pass"]
+    wrong = sum(record["equivalence"] not in (None, "pass") for record in records)
     errors = gradient_errors(checked)
     text = (
-        f"Gradients: in {len(checked)} cells the program that was timed was first held to the "
-        "scenario's float64 gradients, tensor by tensor; one that fails has no time."
+        f"in {len(checked)} cells the program that was timed was first held to float64 gradients, "
+        "tensor by tensor; one that fails has no time."
     )
-    if not errors:
-        return [text]
-    worst, median = errors[0], errors[len(errors) // 2]
-    text += (
-        f" Half of the tensors are within {significant(median.epsilons, 2)} epsilons "
-        f"({_percent(median)}); the worst is {worst.parameter} of {network_name(worst.record)}, "
-        f"{worst.record['size']}, {significant(worst.epsilons)} epsilons off ({_percent(worst)} of "
-        "its norm)."
-    )
-    return [text + (KINKED if worst.epsilons > KINK_EPSILONS else "")]
+    if errors:
+        worst = errors[0]
+        text += (
+            f" The worst is {worst.parameter} of {network_name(worst.record)}, "
+            f"{worst.record['size']}, {significant(worst.epsilons)} epsilons off "
+            f"({_percent(worst)} of its norm)." + (KINKED if worst.epsilons > KINK_EPSILONS else "")
+        )
+    return _check("gradients", [("good", len(checked)), ("bad", wrong)], "right, wrong", text)
+
+
+def _check(name: str, bar: Sequence[tuple[str, int]], words: str, text: str) -> Row:
+    """Return the row of a check: its name, its result as a bar of counts, and what that means.
+
+    Args:
+        words: what the segments of the bar count, with commas between.
+    """
+    counts = zip(bar, words.split(", "), strict=True)
+    told = ", ".join(f"{count} {word}" for (_, count), word in counts if count) or "none"
+    return Row([Cell(name), Cell(told, bar=bar), Cell(text)])
 
 
 def _percent(error: GradientError) -> str:
@@ -67,26 +95,28 @@ def _percent(error: GradientError) -> str:
     return f"{100 * error.epsilons * epsilon:.2g} %"
 
 
-def _canaries(runs: Sequence[Run]) -> Paragraph:
-    """Return a paragraph on the canaries: how many runs took them, and how many failed.
+def _canaries(runs: Sequence[Run]) -> Row:
+    """Return the row on the canaries: how many runs took them, and how many failed.
 
     A canary is a program whose right answer is known; it checks the clock of the session.
     """
     failed = sum(bool(canary_status.failed(run.settings)) for run in runs)
-    with_canaries = sum(canary_status.summary(run.settings) is not None for run in runs)
+    took = sum(canary_status.summary(run.settings) is not None for run in runs)
     text = (
-        "Clock: each session first measures what is known, work done twice, a call not waited "
-        f"for, a sleep. {with_canaries} of {len(runs)} runs here did"
+        "each session first measures what is known: work done twice, a call not waited for, a "
+        f"sleep. {took} of {len(runs)} runs here did"
     )
+    bar = [("good", took - failed), ("bad", failed), ("inconclusive", len(runs) - took)]
+    words = "runs read it right, misread it, did not look"
     if failed:
-        return [text, "; ", Strong(f"{failed} failed"), ": see the warning at the top."]
+        return _check("clock", bar, words, f"{text}; {failed} failed: see the warning at the top.")
     passed = [canary.get("passed") for run in runs for canary in _canaries_of(run)]
     undecided = sum(state is None for state in passed)
-    return [
-        f"{text}, and none failed; {undecided} of {len(passed)} canaries could not be told, as "
-        "where the machine was not quiet just then, or a call cannot return before its work is "
-        f"done. {_double_work(runs)}Each run's own stand under how it was measured."
-    ]
+    text += (
+        f", and none failed; {undecided} of {len(passed)} canaries could not be told. "
+        f"{_double_work(runs)}"
+    )
+    return _check("clock", bar, words, text.rstrip())
 
 
 def _double_work(runs: Iterable[Run]) -> str:
@@ -106,8 +136,7 @@ def _double_work(runs: Iterable[Run]) -> str:
         f"{_range(values)} times as long in {framework}" for framework, values in ratios.items()
     ]
     return (
-        f"Work done twice read {', '.join(ranges)}; what a call costs beside its work is not done "
-        "twice. "
+        f"Work done twice read {', '.join(ranges)}; what a call costs beside it is not done twice. "
     )
 
 
@@ -138,24 +167,71 @@ def half_widths(records: Iterable[AnyRecord]) -> list[float]:
     return [float(np.expm1(np.log(high / low) / 2)) for low, high in ends]
 
 
-def _noise(records: Sequence[AnyRecord]) -> Paragraph:
-    """Return a paragraph on how precise the ratios are: the median and the 90th percentile."""
+def _noise(records: Sequence[AnyRecord]) -> Row:
+    """Return the row on comparisons: how many are decided, and how precise the ratios are."""
+    counts = Counter(record["verdict"] for record in records if record["verdict"])
+    undecided = counts[INCONCLUSIVE]
+    bar = [("good", sum(counts.values()) - undecided), ("inconclusive", undecided)]
     halves = half_widths(records)
     if not halves:
-        return ["Noise: no ratio has an interval; verdicts need 6 launches or more."]
+        text = "no ratio has an interval; verdicts need 6 launches or more."
+        return _check("comparisons", bar, "decided, undecided", text)
     median, most = (f"±{significant(100 * q, 2)} %" for q in np.quantile(halves, [0.5, 0.9]))
     between_sessions = 100 * float(np.expm1(1.96 * SESSION_SPREAD))
-    return [
-        f"Noise: half of the {len(halves)} ratios of ways to their baseline are known to {median} "
-        f"or better, nine of ten to {most}. A smaller difference cannot be seen here, and is "
-        "called inconclusive, not equal. Torch against JAX is coarser: beside what launches show, "
-        f"±{significant(between_sessions, 2)} % are added for what "
-        "changes from session to session."
+    text = (
+        f"half of the {len(halves)} ratios are known to {median} or better, nine of ten to {most}. "
+        "A smaller difference is called inconclusive, not equal. Torch against JAX is coarser: "
+        f"±{significant(between_sessions, 2)} % are added for what changes between sessions."
+    )
+    return _check("comparisons", bar, "decided, undecided", text)
+
+
+def _noise_chart(records: Sequence[AnyRecord]) -> list[Chart]:
+    """Return the chart of half the width of every ratio's interval; none without intervals."""
+    marks: list[Mark] = [
+        filter_values(record)
+        | {
+            "problem": network_name(record),
+            "named": way_title(record["strategy"]),
+            "line": f"{framework_and_mode(record)} {record['size']}",
+            "half": half,
+            "told_half": f"±{significant(100 * half, 2)} %",
+        }
+        for record in _rated(records)
+        for half in half_widths([record])
+        if half > 0
     ]
+    marks.sort(key=lambda mark: (mark["framework"] != "torch", mark["line"]))
+    about = (
+        "A tick a ratio: half its 95 % interval. Left is known better; less than it is not seen."
+    )
+    title = "How well each ratio is known"
+    return [charts.half_widths("noise", title, about, marks)] if marks else []
 
 
-def _warm_up(records: Sequence[AnyRecord]) -> Paragraph | None:
-    """Return a paragraph on how many times still had a trend; None where none was tested."""
+def _noise_table(records: Sequence[AnyRecord]) -> list[Table]:
+    """Return the table of typical half widths of the ratios' intervals; none without intervals.
+
+    It has a row for each framework, mode and size. A smaller difference cannot be seen there.
+    """
+    rows = []
+    groups = group_by(_rated(records), lambda r: (r["framework"], r["mode"], r["size"]))
+    for names, members in groups.items():
+        quantiles = np.quantile(half_widths(members), [0.5, 0.9])
+        cells = [*map(Cell, names), Cell(str(len(members)))]
+        cells += [Cell(f"±{significant(100 * float(half), 2)} %") for half in quantiles]
+        rows.append(Row(cells, {"framework": names[0], "size": names[2]}))
+    columns = ["framework", "mode", "size", "ratios", "half the interval: median", "worst tenth"]
+    return [Table("How noisy it was", columns, rows, (3, 4, 5), folded=True)] if rows else []
+
+
+def _rated(records: Iterable[AnyRecord]) -> list[AnyRecord]:
+    """Return the records whose ratio has an interval."""
+    return [r for r in records if r["ratio"] and r["ratio"]["low"] and r["ratio"]["high"]]
+
+
+def _warm_up(records: Sequence[AnyRecord]) -> Row | None:
+    """Return the row on how many times still had a trend; None where none was tested."""
     timed = [record["steady"] for record in records if record["seconds"]]
     tested = [steady for steady in timed if steady is not None]
     if not tested:
@@ -163,23 +239,26 @@ def _warm_up(records: Sequence[AnyRecord]) -> Paragraph | None:
     trends, untested = tested.count(False), len(timed) - len(tested)
     if trends:
         text = (
-            f"Warm-up: {trends} of {len(tested)} times still had a trend when they were taken, and "
-            "are marked."
+            f"{trends} of {len(tested)} times still had a trend when they were taken, and are "
+            "marked."
         )
     else:
-        text = f"Warm-up: all {len(tested)} times had settled before they counted."
+        text = f"all {len(tested)} times had settled before they counted."
     few = f" Of {untested} more it is not known: too few samples, of calls that take long."
-    return [text + (few if untested else "")]
+    bar = [("good", len(tested) - trends), ("bad", trends), ("inconclusive", untested)]
+    words = "settled, with a trend, not known"
+    return _check("warm-up", bar, words, text + (few if untested else ""))
 
 
-def _machine(machine: Machine) -> Paragraph:
-    """Return a paragraph on the machine: whether it is virtual, and its load before measuring."""
+def _machine(machine: Machine) -> Row:
+    """Return the row on the machine: whether it is virtual, and its load before measuring."""
     about = machine.newest.machine
     text = "a virtual one" if about.get("virtual") else "not known to be a virtual one"
     load = about.get("load")
     if load:
         text += f", load {load[0]:g} before the newest run"
-    return [
-        f"Machine: {text}. Figures hold for this machine and these versions; ratios of ways carry "
-        "over to others better than times do, and torch against JAX least of all."
-    ]
+    words = (
+        "figures hold for this machine and these versions; ratios of ways carry over to others "
+        "better than times do, and torch against JAX least of all."
+    )
+    return Row([Cell("machine"), Cell(text), Cell(words)])

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from results.formatting import seconds_text, significant
-from results.grouping import group_by
 from results.records.failures import outcome_reason
 from results.records.record import AnyRecord, Run, sample_key
 from results.report import charts
 from results.report.collection import Machine
 from results.report.drawing import Mark
-from results.report.model import Cell, Chart, Paragraph, Points, Row, Section, Table, missing
+from results.report.model import Cell, Chart, Code, Paragraph, Points, Row, Section, Table, missing
 from results.report.record_cells import (
     filter_values,
     framework_and_mode,
@@ -24,6 +24,7 @@ from results.report.record_cells import (
     time_cell,
 )
 from results.statistics.verdict import EQUAL, FASTER, SLOWER
+from results.ways import way_title
 
 COLUMNS = (
     "network",
@@ -31,9 +32,9 @@ COLUMNS = (
     "kind",
     "phase",
     "framework",
-    "strategy",
+    "way",
     "time",
-    "÷ baseline [interval]",
+    "÷ baseline",
     "verdict",
     "counted",
 )
@@ -50,13 +51,29 @@ def section(machine: Machine) -> Section:
     rows = [_row(r) for r in machine.records if r["outcome"] != "unsupported"]
     text = "Everything, with every figure and reason, stands in cells.csv and cells.parquet."
     table = Table("All that can be measured", COLUMNS, rows, (6, 7, 9), folded=True, about=text)
-    return Section("cells", "Every cell", [table])
+    again = next((record["rerun"] for record in machine.records if record["rerun"]), "")
+    how: Paragraph = [
+        "One cell again, in a clone: ",
+        Code(again),
+        ". Each has its own in cells.csv.",
+    ]
+    title = f"{len(rows)} cells: {_outcomes(machine.records)}"
+    return Section("cells", title, [table, *([how] if again else [])], "Every cell")
+
+
+def _outcomes(records: Sequence[AnyRecord]) -> str:
+    """Return what came of the cells that can exist, in words: ``574 timed, 2 timeout``."""
+    counts = Counter(r["outcome"] for r in records if r["outcome"] != "unsupported")
+    timed = counts.pop("ok", 0)
+    return ", ".join([f"{timed} timed", *(f"{count} {name}" for name, count in counts.items())])
 
 
 def _row(record: AnyRecord) -> Row:
     """Return the row of one cell: its names, time and ratio; or its outcome and the reason."""
     names = network_name(record), record["size"], record["kind"], record["phase"]
-    cells = [Cell(name) for name in (*names, framework_and_mode(record), record["strategy"])]
+    cells = [
+        Cell(name) for name in (*names, framework_and_mode(record), way_title(record["strategy"]))
+    ]
     if record["outcome"] != "ok":
         reason = outcome_reason(record)
         cells += [Cell(record["outcome"], reason, "failed"), *[missing(reason)] * 3]
@@ -76,19 +93,32 @@ def side_by_side(machine: Machine) -> Section | None:
     if not repeated:
         return None
     times = {run.id: _times(run) for run in machine.runs}
-    blocks: list[Any] = [
-        [
-            "Times of several sessions on one machine. Between sessions the machine itself drifts: "
-            "what differs here by less than some 17 %, twice what unchanged cells spread by, means "
-            "nothing, and no verdict is given. "
-            "Ratios of strategies, made within a session, are steadier.",
-        ],
-        Points(agreement(machine)),
-        *_drift_chart(machine.runs, times),
-    ]
     few = len(machine.runs) <= RUN_COLUMNS
-    blocks.append((_runs_table if few else _moved_table)(machine, repeated, times))
-    return Section("runs", "The runs side by side", blocks)
+    blocks: list[Any] = [
+        *_drift_chart(machine.runs, times),
+        Points(agreement(machine)),
+        *_changed_verdicts(machine),
+        (_runs_table if few else _moved_table)(machine, repeated, times),
+        [
+            "Between sessions the machine itself drifts: what differs by less than some 17 %, "
+            "twice what unchanged cells spread by, means nothing, and no verdict is given. Ratios "
+            "within a session are steadier.",
+        ],
+    ]
+    return Section("runs", _title_of_runs(machine), blocks, "Run against run")
+
+
+def _title_of_runs(machine: Machine) -> str:
+    """Return the finding: how far cells that several runs timed moved between the two newest."""
+    changes = _changes(machine, "ratio") or _changes(machine, "seconds")
+    what = "ratios to the baseline" if _changes(machine, "ratio") else "times"
+    median = significant(100 * math.expm1(float(np.median(changes))), 2) if changes else ""
+    return f"Measured again, half of the {what} moved by less than {median} %"
+
+
+def _changes(machine: Machine, key: str) -> list[float]:
+    """Return how far a figure of each cell that was timed again moved, as an absolute log ratio."""
+    return [_log_change(a[key], b[key]) for a, b in machine.measured_again if a[key] and b[key]]
 
 
 def agreement(machine: Machine) -> list[Paragraph]:
@@ -96,44 +126,50 @@ def agreement(machine: Machine) -> list[Paragraph]:
 
     They compare verdicts, ratios and times.
     """
-    ok: list[AnyRecord] = [
-        record for run in machine.runs for record in run.records if record["outcome"] == "ok"
-    ]
-    measured = group_by(ok, sample_key).values()
-    pairs = [(records[-2], records[-1]) for records in measured if len(records) > 1]
-    paragraphs = _verdict_agreement(pairs)
+    paragraphs = _verdict_agreement(machine)
     for key, title in (("ratio", "ratios to the baseline"), ("seconds", "times")):
-        changes = [_log_change(a[key], b[key]) for a, b in pairs if a[key] and b[key]]
+        changes = _changes(machine, key)
         if changes:
             far = sum(change > SESSION_DRIFT for change in changes)
-            median = significant(100 * math.expm1(float(np.median(changes))), 2)
-            text = (
-                f"Of {len(changes)} {title} half moved by less than {median} %, and {far} by more "
-                f"than {100 * math.expm1(SESSION_DRIFT):.0f} %."
-            )
-            paragraphs.append([text])
+            limit = f"{100 * math.expm1(SESSION_DRIFT):.0f} %"
+            paragraphs.append([f"Of {len(changes)} {title} {far} moved by more than {limit}."])
     return paragraphs
 
 
-def _verdict_agreement(pairs: Sequence[tuple[AnyRecord, AnyRecord]]) -> list[Paragraph]:
-    """Return paragraphs on how many verdicts differ between two sessions, and which.
+def _verdict_agreement(machine: Machine) -> list[Paragraph]:
+    """Return a paragraph on how many verdicts differ between the two newest sessions of a cell.
 
-    Args:
-        pairs: for each cell the record before its newest one, and the newest.
-
-    Returns:
-        The paragraphs; empty where no cell has a verdict other than inconclusive in both.
+    It is left out where no cell has a verdict other than inconclusive in both.
     """
-    both = [(a, b) for a, b in pairs if a["verdict"] in DECIDED and b["verdict"] in DECIDED]
+    both, changed = _decided_twice(machine), _changed(machine)
     if not both:
         return []
-    changed = [b for a, b in both if a["verdict"] != b["verdict"]]
-    text = (
-        f"The two newest sessions of each cell: of {len(both)} comparisons with a verdict "
-        f"other than inconclusive in both, {len(changed)} have another one."
-    )
-    details = [f"Another verdict: {_name(r)}, now {r['verdict']}." for r in changed]
-    return [[text], *([detail] for detail in details)]
+    return [[f"Of {len(both)} comparisons decided in both, {len(changed)} have another verdict."]]
+
+
+def _decided_twice(machine: Machine) -> list[tuple[AnyRecord, AnyRecord]]:
+    """Return the two newest records of each cell that is decided in both."""
+    return [
+        (a, b)
+        for a, b in machine.measured_again
+        if a["verdict"] in DECIDED and b["verdict"] in DECIDED
+    ]
+
+
+def _changed(machine: Machine) -> list[tuple[AnyRecord, AnyRecord]]:
+    """Return those of `_decided_twice` whose verdicts differ."""
+    return [(a, b) for a, b in _decided_twice(machine) if a["verdict"] != b["verdict"]]
+
+
+def _changed_verdicts(machine: Machine) -> list[Table]:
+    """Return the table of cells with another verdict than the session before; none without any."""
+    rows = [
+        Row([Cell(_name(b)), *(Cell(str(r["verdict"]), "", str(r["verdict"])) for r in (a, b))],
+            filter_values(b))
+        for a, b in _changed(machine)
+    ]  # fmt: skip
+    columns = ["cell", "before", "now"]
+    return [Table("Another verdict than before", columns, rows, folded=True)] if rows else []
 
 
 def _log_change(old: Mapping[str, float], new: Mapping[str, float]) -> float:
@@ -261,7 +297,8 @@ def _moved_table(machine: Machine, repeated: Sequence[str], times: Times) -> Tab
         for _, key, newest, before, count in changes[:MOVED]
     ]
     columns = ["cell", "runs", "median before", "newest", "newest ÷ before"]
-    return Table(f"The {len(rows)} cells that moved most", columns, rows, (1, 2, 3, 4))
+    title = f"The {len(rows)} cells that moved most"
+    return Table(title, columns, rows, (1, 2, 3, 4), folded=True)
 
 
 def _name(record: AnyRecord) -> str:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
 
 from results.formatting import NOTHING
+from results.grouping import group_by
 from results.report.collection import Machine
-from results.report.model import Cell, Row, Section, Table
+from results.report.model import Cell, Fold, Row, Section, Table
 
 # the states of the gradient of a loss with respect to a network
 VALUE, ZERO, ABSENT = "value", "zero", "absent"
 SYMBOLS = {VALUE: "✓", ZERO: "0", ABSENT: NOTHING}
-KINDS = {VALUE: "reached", ZERO: "zero", ABSENT: "absent"}  # of the cell, for its style
 NOTES = {
     VALUE: "its gradient has a value",
     ZERO: "its gradient is there, and exactly 0 in every element",
     ABSENT: "it has no gradient",
 }
 Flow = Mapping[str, Mapping[str, str]]  # loss → network → state
+LEGEND = (
+    f"Green: how many networks the loss changes. {NOTHING}: it has no gradient there. 0: it has "
+    "one that is exactly 0, as in JAX, which has no absent one. Torch stands before jax."
+)
+TEXT = [
+    "Each loss's float64 gradient by each network, as it was found in the session and held to "
+    "what the scenario declares; a loss that reached what it should not would have stopped the "
+    "cell.",
+]
 
 
 def section(machine: Machine) -> Section:
@@ -27,19 +36,29 @@ def section(machine: Machine) -> Section:
     It has a row for each loss, and a field for each network of the loss's scenario.
     """
     flows = verified_flows(machine)
+    topic = "Who may change whom"
     if not flows:
         text = "None of these runs says which loss reached which network."
-        return Section("flow", "Who may change whom", [[text]])
-    blocks: list[Any] = [
-        [
-            "Each loss's float64 gradient by each network, as it was found in the session and held "
-            "to what the scenario declares; a loss that reached what it should not would have "
-            "stopped the cell. ✓: the loss changes the network. 0: there is a gradient and every "
-            "element of it is exactly 0 (JAX has no absent one for what is differentiated). "
-            f"{NOTHING}: there is none. Where the frameworks differ, torch stands before jax.",
-        ]
-    ]
-    return Section("flow", "Who may change whom", [*blocks, _table(flows)])
+        return Section("flow", text, [[text]], topic)
+    return Section("flow", title(flows), [_table(flows), Fold("How it was found", [TEXT])], topic)
+
+
+def title(flows: Mapping[str, Mapping[str, Flow]]) -> str:
+    """Return the finding: whether the frameworks let the same losses change the same networks."""
+    pairs: dict[tuple[str, str, str], set[bool]] = {}
+    for name, by_framework in flows.items():
+        for flow in by_framework.values():
+            for loss, row in flow.items():
+                for network, state in row.items():
+                    pairs.setdefault((name, loss, network), set()).add(state == VALUE)
+    differ = sum(len(found) > 1 for found in pairs.values())
+    if differ:
+        return f"The frameworks disagree on who may change whom in {differ} of {len(pairs)} pairs"
+    changed = sum(True in found for found in pairs.values())
+    return (
+        f"Of {len(pairs)} pairs of a loss and a network, the loss changes the network in {changed}"
+        "; the frameworks agree"
+    )
 
 
 def verified_flows(machine: Machine) -> dict[str, dict[str, Flow]]:
@@ -62,15 +81,14 @@ def _table(flows: Mapping[str, Mapping[str, Flow]]) -> Table:
         flows: as `verified_flows` returns them.
     """
     rows = [row for name, flow in flows.items() for row in _rows(name, flow)]
-    most = max(len(row.cells) for row in rows) - 2
-    columns = ["network", "loss", *(f"part {place + 1}" for place in range(most))]
-    return Table("Each loss, and what it does to each part of the network", columns, rows)
+    columns = ["network", "loss", "reach", "changes", "leaves as they are"]
+    return Table(
+        "Each loss, and what it does to each part of the network", columns, rows, about=LEGEND
+    )
 
 
 def _rows(name: str, flow: Mapping[str, Flow]) -> list[Row]:
     """Return a row for each loss of a scenario.
-
-    Scenarios have different networks, so each field names its network, instead of the column.
 
     Args:
         name: ``scenario/variant``.
@@ -78,33 +96,57 @@ def _rows(name: str, flow: Mapping[str, Flow]) -> list[Row]:
     """
     scenario, _, variant = name.partition("/")
     title = f"{scenario} {variant}" if variant not in ("", "-") else scenario
-    frameworks = sorted(flow, reverse=True)  # torch before jax, as everywhere
     losses = dict.fromkeys(loss for one in flow.values() for loss in one)
+    return [Row([Cell(title), *_cells(flow, loss)], {"scenario": scenario}) for loss in losses]
+
+
+def _cells(flow: Mapping[str, Flow], loss: str) -> list[Cell]:
+    """Return the cells of a loss: its name, its reach as a bar, and the networks on either side."""
     networks = dict.fromkeys(net for one in flow.values() for row in one.values() for net in row)
+    frameworks = sorted(flow, reverse=True)  # torch before jax, as everywhere
+    states = {
+        network: [flow[name].get(loss, {}).get(network) for name in frameworks]
+        for network in networks
+    }
+    changed = [network for network, found in states.items() if set(found) == {VALUE}]
+    differ = any(VALUE in found for network, found in states.items() if network not in changed)
+    left = {net: _symbols(found) for net, found in states.items() if net not in changed}
+    alike = group_by(left, left.__getitem__)
+    bar = [("good", len(changed)), ("bad" if differ else "inconclusive", len(left))]
+    words = f"{len(changed)} changed, {len(left)} not"
+    note = "; ".join(f"{symbol}: {NOTES[state]}" for state, symbol in SYMBOLS.items())
     return [
-        Row(
-            [Cell(title), Cell(loss), *(_cell(flow, frameworks, loss, net) for net in networks)],
-            {"scenario": scenario},
+        Cell(loss),
+        Cell(words, bar=bar),
+        Cell(in_runs(changed), NOTES[VALUE], "reached") if changed else Cell(NOTHING),
+        Cell(
+            "; ".join(f"{in_runs(names)} {symbols}" for symbols, names in alike.items()),
+            note,
+            "failed" if differ else "absent",
         )
-        for loss in losses
+        if left
+        else Cell(""),
     ]
 
 
-def _cell(flow: Mapping[str, Flow], frameworks: list[str], loss: str, network: str) -> Cell:
-    """Return the field that says whether a loss reaches a network: ``net1 ✓``.
+def in_runs(names: Sequence[str]) -> str:
+    """Return names in a row, those that count up by one as a range: ``net1 to net4, head``."""
+    runs: list[list[str]] = []
+    for name in names:
+        if runs and _follows(runs[-1][-1], name):
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
-    It has one symbol where the frameworks agree, else that of each.
-    """
-    by_framework = {name: flow[name].get(loss, {}).get(network) for name in frameworks}
-    states = {state for state in by_framework.values() if state}
-    if not states:
-        return Cell(f"{network} ?", "not told", "missing")
-    notes = [
-        f"{name}: {NOTES.get(state or '', 'not told')}" for name, state in by_framework.items()
-    ]
-    note = "; ".join(notes)
-    if len(states) == 1:
-        state = states.pop()
-        return Cell(f"{network} {SYMBOLS.get(state, '?')}", note, KINDS.get(state, ""))
-    symbols = " / ".join(SYMBOLS.get(state or "", "?") for state in by_framework.values())
-    return Cell(f"{network} {symbols}", note, "absent" if VALUE not in states else "failed")
+
+def _follows(before: str, name: str) -> bool:
+    """Return whether two names differ only in the number at their end, by one."""
+    ends = [re.fullmatch(r"(.*?)(\d{1,9})", one, re.DOTALL) for one in (before, name)]
+    first, second = ends
+    return bool(first and second and first[1] == second[1] and int(second[2]) == int(first[2]) + 1)
+
+
+def _symbols(states: Sequence[str | None]) -> str:
+    """Return the state in each framework as symbols: one where they agree, ``– / 0`` where not."""
+    return " / ".join(dict.fromkeys(SYMBOLS.get(state or "", "?") for state in states))

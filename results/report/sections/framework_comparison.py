@@ -2,55 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from results.estimates.cross_framework import SESSION_SPREAD, FrameworkRatio
-from results.formatting import ratio_text, seconds_text, share_text, significant
+from results.formatting import ratio_text, rounded_ratio, seconds_text, share_text, significant
 from results.grouping import group_by
 from results.records.record import AnyRecord
 from results.report import charts
+from results.report.by_size import charts_by_size, sorted_lines
 from results.report.collection import Machine
-from results.report.drawing import Mark, record_mark
-from results.report.model import Cell, Chart, Paragraph, Points, Row, Section, Table, missing
+from results.report.drawing import FRAMEWORK_COLOURS, Mark, record_mark
+from results.report.model import (
+    FIGURES,
+    Block,
+    Cell,
+    Chart,
+    Fold,
+    Points,
+    Row,
+    Section,
+    Table,
+    missing,
+)
 from results.report.ranking import largest_size
 from results.report.record_cells import figure_cell, is_baseline, network_name
+from results.ways import way_title
 
 COLUMNS = (
     "network",
     "size",
     "phase",
-    "strategy",
+    "way",
     "torch",
     "jax",
-    "jax ÷ torch [95 %]",
+    "jax ÷ torch",
     "faster",
-    "torch's share of its peak",
-    "jax's share of its peak",
-    "GEMM libraries alone",
+    "torch's share of peak",
+    "jax's share of peak",
+    "libraries alone",
 )
 # the phase that represents a network: both passes say more of a framework than one of them
 PHASE_PREFERENCE = ("gradient", "step", "backward")
-
-PAIRING = (
-    "Each framework has launches of its own, so these ratios are not paired: Welch's "
-    "interval over launches, each at 95 % on its own, widened by what this ratio moves "
-    f"from session to session (a standard deviation of {100 * SESSION_SPREAD:.0f} %, as "
-    "measured on a 2-core virtual machine), as launches of one session cannot show it. "
-    "Equal modes are compiled against compiled, or operation by operation against "
-    "operation by operation; eager torch against jitted JAX is how most people use them, "
-    "and not like for like. Recipes of a freeze are paired by the work they do, torch's name "
-    "first where the two differ. Pairs are made within a run: what was timed in two different "
-    "ones is not here."
-)
-SHARE_OF_PEAK = (
-    "A difference can be the framework's, or that of the library it multiplies matrices "
-    "with. The share of the peak is the time that the cell's products alone take at best, "
-    "each in its own shape and layout, over the cell's time; a product alone may find its "
-    "operands elsewhere in the caches, so a little more than 100 % is possible. Where both "
-    "are near 100 % the ratio is that of the libraries, which the last column gives. Cells "
-    "whose work is not matrix products, convolutions among them, have no such share, and "
-    "whose merit the difference is cannot be told from these figures."
+TITLES = {"torch": "torch faster", "jax": "JAX faster", "": "not told"}
+COLOURS = {
+    TITLES["torch"]: FRAMEWORK_COLOURS["torch"],
+    TITLES["jax"]: FRAMEWORK_COLOURS["jax"],
+    TITLES[""]: "#8c8c8c",
+}
+ABOUT = "Left of ×1 JAX is faster, right of it torch. Bars: 95 % intervals, sessions counted in."
+HOW = (
+    [
+        "Each framework has launches of its own, so these ratios are not paired: Welch's interval "
+        "over launches at 95 %, widened by what the ratio moves from session to session "
+        f"(a standard deviation of {100 * SESSION_SPREAD:.0f} %, measured on a virtual machine).",
+    ],
+    [
+        "Eager torch against jitted JAX is how most people use them, and not like for like. Equal "
+        "modes are compiled against compiled, or operation by operation against the same.",
+    ],
+    [
+        "Recipes of a freeze are paired by the work they do, torch's name first where two differ. "
+        "Pairs are made within a run: what was timed in two different runs is not here.",
+    ],
+    [
+        "A difference can be the framework's, or that of the library it multiplies matrices with. "
+        "Where both shares of the peak are near 100 %, the ratio is that of the libraries, which "
+        "the last column gives.",
+    ],
+    [
+        "A product alone may find its operands elsewhere in the caches, so a little more than "
+        "100 % is possible. Convolutions and the like have no such share: whose merit their "
+        "difference is cannot be told.",
+    ],
 )
 
 
@@ -72,24 +99,42 @@ def section(machine: Machine) -> Section | None:
     if not pairs:
         return None
     baselines = [pair for pair in pairs if is_baseline(pair.torch)]
-    others = [pair for pair in pairs if not is_baseline(pair.torch)]
+    by_modes = _by_modes(baselines or pairs)
+    usual, *others = sorted(by_modes, key=lambda modes: len(by_modes[modes]), reverse=True)
+    ways = _by_modes(pair for pair in pairs if not is_baseline(pair.torch))
+    tables = [_table(f"{modes}: each baseline", members) for modes, members in by_modes.items()]
+    tables += [_table(f"{modes}: every other way", members) for modes, members in ways.items()]
     blocks: list[Any] = [
-        [PAIRING],
-        Points(
-            [
-                paragraph
-                for modes, members in _by_modes(pairs).items()
-                for paragraph in (_counts(modes, members), _networks(members))
-            ]
-        ),
-        [SHARE_OF_PEAK],
-        _chart([_mark(pair) for pair in baselines or pairs]),
+        *_charts(str(usual), by_modes[usual]),
+        *_chart_of_modes([pair for modes in others for pair in by_modes[modes]]),
+        _counts_table(_by_modes(pairs)),
+        Fold(FIGURES, tables),
+        Fold("How these ratios are made, and whose merit a difference is", [Points(HOW)]),
     ]
-    for modes, members in _by_modes(baselines).items():
-        blocks.append(_table(f"{modes}: the baseline of each network", members))
-    for modes, members in _by_modes(others).items():
-        blocks.append(_table(f"{modes}: every other way", members, folded=True))
-    return Section("frameworks", "Who wins where: PyTorch and JAX", blocks)
+    return Section("frameworks", title(by_modes[usual]), blocks, "torch against JAX")
+
+
+def title(pairs: Sequence[FrameworkRatio]) -> str:
+    """Return the finding: on how many networks each framework is faster, at their largest size.
+
+    Args:
+        pairs: those of one combination of modes.
+    """
+    chosen = representatives(pairs)
+    faster = Counter(winner(pair) for pair in chosen)
+    networks = f"{len(chosen)} network{'s' * (len(chosen) > 1)}"
+    untold = f", {faster['']} cannot be told" if faster[""] else ""
+    modes = f"{pairs[0].torch['mode']} torch, {pairs[0].jax['mode']} JAX"
+    return (
+        f"JAX is faster on {faster['jax']} of {networks}, torch on {faster['torch']}{untold} "
+        f"({modes})"
+    )
+
+
+def representatives(pairs: Iterable[FrameworkRatio]) -> list[FrameworkRatio]:
+    """Return the pair that stands for each network, see `representative`."""
+    networks = group_by(pairs, lambda pair: network_name(pair.torch)).values()
+    return [representative(members) for members in networks]
 
 
 def winner(pair: FrameworkRatio) -> str:
@@ -108,57 +153,36 @@ def _by_modes(pairs: Iterable[FrameworkRatio]) -> dict[_Modes, list[FrameworkRat
     return group_by(pairs, lambda p: _Modes(p.torch["mode"], p.jax["mode"], p.equal_modes))
 
 
-def _counts(modes: _Modes, pairs: Sequence[FrameworkRatio]) -> Paragraph:
-    """Return the summary of the pairs of two modes, in words.
+def _counts_table(by_modes: Mapping[_Modes, Sequence[FrameworkRatio]]) -> Table:
+    """Return the table of how often each framework is faster, a row for each pair of modes."""
+    rows = [Row([Cell(str(modes)), *_counts(pairs)]) for modes, pairs in by_modes.items()]
+    columns = ["modes", "who is faster", "furthest for torch", "furthest for JAX"]
+    return Table("Every network, size, phase and way: who is faster", columns, rows)
 
-    It says in how many pairs each framework is faster, how many are undecided, and names the pair
-    with the largest advantage of either framework.
-    """
-    counts = {name: sum(winner(pair) == name for pair in pairs) for name in ("torch", "jax", "")}
-    pieces = [
-        f"{modes}, {len(pairs)} pairs: torch is faster in {counts['torch']}, "
-        f"jax in {counts['jax']}, {counts['']} cannot be told."
+
+def _counts(pairs: Sequence[FrameworkRatio]) -> list[Cell]:
+    """Return the counts of who is faster as a bar, and the pair furthest from 1 on either side."""
+    counts = {name: sum(winner(pair) == name for pair in pairs) for name in ("torch", "", "jax")}
+    words = ", ".join(f"{count} {TITLES[name]}" for name, count in counts.items() if count)
+    bar = [(name or "inconclusive", count) for name, count in counts.items()]
+    furthest = {name: [pair for pair in pairs if winner(pair) == name] for name in ("torch", "jax")}
+    ends = [
+        Cell(extreme(max(found, key=lambda pair: abs(np.log(_estimate(pair))))))
+        if found
+        else missing("no pair")
+        for found in furthest.values()
     ]
-    decided = [pair for pair in pairs if winner(pair)]
-    if decided:
-        ends = min(decided, key=_estimate), max(decided, key=_estimate)
-        pieces.append(f" From {_extreme(ends[0])} to {_extreme(ends[1])}.")
-    return pieces
+    return [Cell(words, bar=bar), *ends]
 
 
-def _networks(pairs: Sequence[FrameworkRatio]) -> Paragraph:
-    """Return the list, in words, of the networks that each framework is faster on.
-
-    The baseline at the largest size measured stands for a network.
-
-    Args:
-        pairs: those of one combination of modes.
-    """
-    names: dict[str, list[str]] = {"torch": [], "jax": [], "": []}
-    for name, members in group_by(pairs, lambda pair: str(pair.torch["scenario"])).items():
-        pair = _representative(members)
-        ratio, faster = _estimate(pair), winner(pair)
-        times = significant(ratio if faster == "torch" else 1 / ratio, 2)
-        factor = f", {times} times" if faster else ""
-        names[faster].append(f"{name} ({pair.torch['size']}{factor})")
-    parts = [
-        f"{framework} is faster on {', '.join(networks)}"
-        if framework
-        else f"not told: {', '.join(networks)}"
-        for framework, networks in names.items()
-        if networks
-    ]
-    return [f"Network by network, the baseline at its largest size: {'; '.join(parts)}."]
-
-
-def _representative(pairs: Sequence[FrameworkRatio]) -> FrameworkRatio:
-    """Return the pair that stands for a scenario in the list of who is faster on which network.
+def representative(pairs: Sequence[FrameworkRatio]) -> FrameworkRatio:
+    """Return the pair that stands for a network where it is said who is faster on how many.
 
     It is taken at the largest size: of the baseline if that was timed, else of another strategy.
     Of several phases the first one in `PHASE_PREFERENCE` counts.
 
     Args:
-        pairs: all pairs of one scenario.
+        pairs: all pairs of one network.
     """
     largest = largest_size([pair.torch for pair in pairs])
     places = {phase: place for place, phase in enumerate(PHASE_PREFERENCE)}
@@ -177,7 +201,7 @@ def _estimate(pair: FrameworkRatio) -> float:
     return estimate
 
 
-def _extreme(pair: FrameworkRatio) -> str:
+def extreme(pair: FrameworkRatio) -> str:
     """Return how much faster a framework is in a pair: ``jax 2.1 times as fast (lenet, large)``."""
     ratio = _estimate(pair)
     faster, times = ("torch", ratio) if ratio > 1 else ("jax", 1 / ratio)
@@ -196,11 +220,12 @@ def _mark(pair: FrameworkRatio) -> Mark:
     del mark["framework"]
     return mark | {
         "strategy": " / ".join(pair.names),
+        "named": " / ".join(map(way_title, pair.names)),
         "line": f"{mark['problem']} {mark['size']}, {mark['phase']}",
         "ratio": _estimate(pair),
-        "modes": modes + ("" if pair.equal_modes else " (unequal)"),
-        "way": modes,
+        "way": modes + ("" if pair.equal_modes else " (unequal modes)"),
         "predicted": None,
+        "faster": TITLES[winner(pair)],
         "told_ratio": ratio_text(pair.ratio),
         "told_time": f"{_time(pair.torch)} torch, {_time(pair.jax)} jax",
         "told_peak": f"{shares[0]} torch, {shares[1]} jax",
@@ -208,19 +233,46 @@ def _mark(pair: FrameworkRatio) -> Mark:
     }
 
 
-def _chart(marks: Sequence[Mark]) -> Chart:
-    """Return the chart of jax's time over torch's.
+def _charts(modes: str, pairs: Sequence[FrameworkRatio]) -> list[Block]:
+    """Return the charts of jax's time over torch's: one mark a network, then all others by size.
+
+    Args:
+        modes: those of all pairs, in words.
+        pairs: to draw; they differ in network, size and phase.
+    """
+
+    def make(suffix: str, words: str, marks: Sequence[Mark]) -> Chart:
+        title = f"JAX's time ÷ torch's: {words}"
+        return _chart(f"frameworks{suffix}", title, f"{modes}. {ABOUT}", marks)
+
+    chosen = representatives(pairs)
+    rest = [_mark(pair) for pair in pairs if not any(pair is one for one in chosen)]
+    return charts_by_size([_mark(pair) for pair in chosen], rest, make)
+
+
+def _chart_of_modes(pairs: Sequence[FrameworkRatio]) -> list[Chart]:
+    """Return the chart of the pairs of all other modes; none without any."""
+    marks = [_mark(pair) | {"line": _line_of_modes(pair)} for pair in pairs]
+    ordered = [mark for line in sorted_lines(marks) for mark in line]
+    title = "JAX's time ÷ torch's in other modes"
+    return [_chart("frameworks-modes", title, ABOUT, ordered)] if marks else []
+
+
+def _line_of_modes(pair: FrameworkRatio) -> str:
+    """Return the label of a pair in the chart of other modes: modes, network, size and phase."""
+    first = pair.torch
+    modes = f"{first['mode']} / {pair.jax['mode']}"
+    return f"{modes}: {network_name(first)} {first['size']}, {first['phase']}"
+
+
+def _chart(name: str, title: str, about: str, marks: Sequence[Mark]) -> Chart:
+    """Return a chart of jax's time over torch's, coloured by who is faster.
 
     Args:
         marks: one mark a pair, as `_mark` returns them.
     """
     return charts.ratios(
-        "frameworks",
-        "JAX's time over torch's",
-        "Left of 1 JAX is faster, right of it torch. Bars are 95 % intervals, sessions counted in.",
-        marks,
-        colour="modes",
-        axis="jax ÷ torch",
+        name, title, about, marks, colour="faster", axis="jax ÷ torch", colours=COLOURS
     )
 
 
@@ -229,17 +281,23 @@ def _time(record: AnyRecord) -> str:
     return seconds_text(record["seconds"]["estimate"] if record["seconds"] else None)
 
 
-def _table(title: str, pairs: Sequence[FrameworkRatio], *, folded: bool = False) -> Table:
+def _table(title: str, pairs: Sequence[FrameworkRatio]) -> Table:
     """Return the table of these pairs: both times, their ratio, and shares of the peak speed."""
-    return Table(title, COLUMNS, [_row(pair) for pair in pairs], (4, 5, 6, 8, 9, 10), folded)
+    return Table(title, COLUMNS, [_row(pair) for pair in pairs], (4, 5, 6, 8, 9, 10), folded=True)
 
 
 def _row(pair: FrameworkRatio) -> Row:
     """Return the row of one pair in `_table`."""
     torch, jax, faster = pair.torch, pair.jax, winner(pair)
-    names = network_name(torch), torch["size"], torch["phase"], " / ".join(pair.names)
+    names = (
+        network_name(torch),
+        torch["size"],
+        torch["phase"],
+        " / ".join(map(way_title, pair.names)),
+    )
     cells = [
-        *map(Cell, (*names, _time(torch), _time(jax), ratio_text(pair.ratio))),
+        *map(Cell, (*names, _time(torch), _time(jax))),
+        Cell(rounded_ratio(pair.ratio), f"interval {ratio_text(pair.ratio)}"),
         Cell(faster, "", faster) if faster else missing("the interval holds 1, or there is none"),
         *(figure_cell(r, "peak_share", share_text(r["peak_share"])) for r in (torch, jax)),
         _libraries_cell(torch, jax),

@@ -9,9 +9,24 @@ from results.formatting import bytes_text, flops_text
 from results.grouping import group_by
 from results.records.record import AnyRecord
 from results.report import charts
+from results.report.by_size import by_largest_size, charts_by_size
 from results.report.collection import Machine
-from results.report.drawing import record_mark
-from results.report.model import Cell, Chart, Code, Row, Section, Table, missing
+from results.report.drawing import Mark, record_mark
+from results.report.model import (
+    FIGURES,
+    Block,
+    Cell,
+    Chart,
+    Code,
+    Fold,
+    Paragraph,
+    Points,
+    Row,
+    Section,
+    Table,
+    missing,
+)
+from results.report.ranking import first_of_each, largest_size_of_each_scenario, recommend
 from results.report.record_cells import (
     figure_cell,
     filter_values,
@@ -23,6 +38,7 @@ from results.report.record_cells import (
     time_cell,
 )
 from results.report.vocabulary import FREEZE
+from results.ways import way_title
 
 PEAK = "peak memory"
 # title of a column → the figure in it, and how to format that
@@ -36,25 +52,45 @@ COLUMNS = (
     "network",
     "size",
     "phase",
-    "recipe",
+    "way",
     "time",
-    "÷ unfrozen [interval]",
+    "÷ unfrozen",
     "verdict",
     "counted",
     *COUNTED,
-    "does the freeze hold?",
+    "freeze holds",
 )
-WORDS = ("network", "size", "phase", "recipe", "verdict", "does the freeze hold?")  # aligned left
+WORDS = ("network", "size", "phase", "way", "verdict", "freeze holds")  # aligned left
 
-JAX = [
-    "In JAX the recipe is not the whole story: one jitted step drops whatever reaches no output. "
-    "An optimizer that keeps moments of every gradient (",
-    Code("chain_freeze"),
-    " or ",
-    Code("masked(set_to_zero)"),
-    " behind Adam) keeps the frozen gradients alive; behind plain SGD, which keeps none, they are "
-    "dead and cost nothing. Returning all gradients from the jit, or clipping by their global "
-    "norm, brings them back.",
+TEXTS: list[Paragraph] = [
+    [
+        "What is frozen must not move: every recipe makes a step of its optimizer, and the frozen "
+        "parameters are then held to their start, bit by bit, before anything is timed.",
+    ],
+    [
+        "Whether freezing saves anything is another question: a recipe that only keeps the "
+        "optimizer away computes every gradient and throws it away.",
+    ],
+]
+MASKED: Paragraph = [
+    Code("optax.masked"),
+    " alone does not freeze: what it leaves out gets its raw gradient as its update. The way ",
+    Code("masked"),
+    " that is timed here adds set_to_zero for the frozen part, which does.",
+]
+JAX: list[Paragraph] = [
+    [
+        "In JAX one jitted step drops whatever reaches no output. An optimizer that keeps moments "
+        "of every gradient (",
+        Code("chain_freeze"),
+        " or ",
+        Code("masked"),
+        " behind Adam) keeps the frozen gradients alive.",
+    ],
+    [
+        "Behind plain SGD, which keeps none, they are dead and cost nothing. Returning all "
+        "gradients from the jit, or clipping by their global norm, brings them back.",
+    ],
 ]
 
 
@@ -63,21 +99,39 @@ def section(machine: Machine) -> Section | None:
     records = [r for r in machine.records if r["kind"] == FREEZE and r["outcome"] != "unsupported"]
     if not records:
         return None
-    blocks: list[Any] = [
-        [
-            "What is frozen must not move: in phase step every recipe makes a step of its "
-            "optimizer, and the frozen parameters are then held to their start, bit by bit, before "
-            "anything is timed. Whether freezing saves anything is another question: a recipe that "
-            "only keeps the optimizer away computes every gradient and throws it away.",
-        ]
-    ]
-    if any(record["framework"] == "jax" for record in records):
-        blocks.append(JAX)
+    blocks: list[Any] = []
+    tables: list[Table] = []
     for framework, members in group_by(records, lambda r: str(r["framework"])).items():
         blocks += _charts(framework, members)
         by_mode = group_by(members, framework_and_mode)
-        blocks += [_table(title, ones) for title, ones in by_mode.items()]
-    return Section("freezing", "Freeze recipes", blocks)
+        tables += [_table(f"Every recipe: {name}", ones) for name, ones in by_mode.items()]
+    texts = list(TEXTS)
+    if any(record["framework"] == "jax" for record in records):
+        texts += JAX
+        blocks.append(MASKED)
+    blocks += [
+        Fold(FIGURES, tables),
+        Fold("What a freeze must do, and what it may save", [Points(texts)]),
+    ]
+    return Section("freezing", title(records), blocks, "Freezing a part")
+
+
+def title(records: Sequence[AnyRecord]) -> str:
+    """Return the finding: whether a frozen part moved, else what the recommended recipes save."""
+    moved = sum(frozen_part_moved(record) for record in records)
+    if moved:
+        return f"A frozen part moved in {moved} of {len(records)} cells, which have no time"
+    best = {
+        one.framework: one.best
+        for one in first_of_each(recommend(largest_size_of_each_scenario(records)))
+        if one.best and one.best.mean_ratio
+    }
+    if not best:
+        return "No recipe was timed beside the same step with nothing frozen"
+    shares = [f"{1 - (way.mean_ratio or 1):.0%} in {name}" for name, way in best.items()]
+    names = " or ".join(dict.fromkeys(way.strategy for way in best.values()))
+    saved = ", ".join(shares).replace("%", " %")
+    return f"Freezing by {names} saves {saved} of a step, the mean over the networks"
 
 
 def _table(title: str, records: Sequence[AnyRecord]) -> Table:
@@ -95,31 +149,36 @@ def _table(title: str, records: Sequence[AnyRecord]) -> Table:
     return Table(title, columns, rows, numbers, folded=True)
 
 
-def _charts(framework: str, records: Sequence[AnyRecord]) -> list[Chart]:
-    """Return the chart of each recipe's time over that of the same step with nothing frozen.
+def _charts(framework: str, records: Sequence[AnyRecord]) -> list[Block]:
+    """Return the charts of each recipe's time over that of the same step with nothing frozen.
 
     Returns:
-        A list of the one chart; empty where no recipe has a ratio.
+        A chart of the largest sizes, and a fold with those of smaller ones; empty where no recipe
+        has a ratio.
     """
     marks = [
-        record_mark(r) | {"line": f"{network_name(r)} {r['size']}", "recipe": r["strategy"]}
+        record_mark(r) | {"line": f"{network_name(r)} {r['size']}"}
         for r in records
         if r["ratio"] and not is_baseline(r)
     ]
-    if not marks:
-        return []
     about = (
-        "Ratio to the same step with nothing frozen: left is cheaper. Bars are 95 % intervals, "
-        "upright ticks what counted FLOPs predict."
+        "Left of ×1 is cheaper. Bars are 95 % intervals, grey upright ticks what counted FLOPs "
+        "predict."
     )
-    title = f"What freezing saves in {framework}"
-    name = f"freezing-{framework}"
-    return [charts.ratios(name, title, about, marks, colour="recipe", axis="time ÷ unfrozen")]
+
+    def make(suffix: str, words: str, chosen: Sequence[Mark]) -> Chart:
+        name, title = (
+            f"freezing-{framework}{suffix}",
+            f"What freezing saves in {framework}: {words}",
+        )
+        return charts.ratios(name, title, about, chosen, colour="named", axis="time ÷ unfrozen")
+
+    return charts_by_size(*by_largest_size(marks), make) if marks else []
 
 
 def _row(record: AnyRecord) -> Row:
     """Return the row of one recipe on one network in `_table`."""
-    names = network_name(record), record["size"], record["phase"], record["strategy"]
+    names = network_name(record), record["size"], record["phase"], way_title(record["strategy"])
     if record["outcome"] != "ok":
         reason = str(record["missing"].get("seconds", ""))
         figures = [Cell(record["outcome"], reason, "failed"), *[missing(reason)] * 7]
@@ -148,5 +207,5 @@ def _holds(record: AnyRecord) -> Cell:
             return Cell("no", equivalence, "failed")
         return Cell("not told", f"what failed is another check: {equivalence}", "missing")
     if record["phase"] != "step":
-        return Cell("gradients right; no step in this phase")
+        return Cell("no step in this phase", "gradients are right")
     return Cell("yes, bit for bit")

@@ -1,4 +1,4 @@
-"""Build the glossary: what phases, modes, sizes and networks mean."""
+"""Build the glossary: what ways, phases, modes, verdicts, sizes and networks mean."""
 
 from __future__ import annotations
 
@@ -9,28 +9,59 @@ from results.formatting import NOTHING
 from results.grouping import group_by
 from results.records.record import AnyRecord
 from results.report.model import Cell, Row, Section, Table
-from results.report.vocabulary import MODES, PHASES, size_rank
+from results.report.vocabulary import (
+    DEFINITIONS,
+    MODES,
+    PHASES,
+    VERDICT_WORDS,
+    code_of,
+    size_rank,
+)
+from results.ways import way_title
 
 
 def section(records: list[AnyRecord], scenarios: Mapping[str, Mapping[str, Any]]) -> Section:
-    """Return two folded tables: phases and modes, and the networks with their sizes.
+    """Return folded tables: every way, what is timed and how, other words, and the networks.
 
     Only names that the records use are explained.
 
     Args:
         scenarios: the name of a scenario → its ``summary`` and its ``sizes``, where known.
     """
-    used = {record[field] for record in records for field in ("phase", "mode")}
+    used = {record[field] for record in records for field in ("phase", "mode", "verdict")}
     words = [(name, "phase", meaning) for name, meaning in PHASES.items()]
     words += [(name, "mode", meaning) for name, meaning in MODES.items()]
+    words += [(name, "verdict", meaning) for name, meaning in VERDICT_WORDS.items()]
     rows = [
         Row([Cell(name, "", "code"), Cell(kind), Cell(meaning)])
         for name, kind, meaning in words
         if name in used
     ]
-    title = "What is timed, and how the framework runs it"
-    tables = [Table(title, ["", "", "means"], rows, folded=True), *_networks(records, scenarios)]
+    titles = [Row([Cell(name), Cell(meaning)]) for name, meaning in DEFINITIONS.items()]
+    tables = [
+        *_ways(records),
+        Table("What is timed, and how the framework runs it", ["", "", "means"], rows, folded=True),
+        Table("Titles of columns", ["title", "means"], titles, folded=True),
+        *_networks(records, scenarios),
+    ]
     return Section("words", "What the words mean", tables)
+
+
+def _ways(records: list[AnyRecord]) -> list[Table]:
+    """Return the table of every way that the records use, with its code; none without records.
+
+    A way has one name everywhere: what ``--strategy`` takes, with the same words behind it.
+    """
+    used = {(str(r["framework"]), str(r["strategy"])) for r in records}
+    rows = [
+        Row(
+            [Cell(way_title(way)), Cell(framework), Cell(code_of(framework, way), "", "code")],
+            {"framework": framework},
+        )
+        for framework, way in sorted(used, key=lambda pair: (pair[0] != "torch", pair[1]))
+    ]
+    columns = ["way", "framework", "in code"]
+    return [Table("Every way, by its name", columns, rows, folded=True)] if rows else []
 
 
 def _networks(records: list[AnyRecord], scenarios: Mapping[str, Mapping[str, Any]]) -> list[Table]:

@@ -1,14 +1,15 @@
-"""Write the first lines of the page: the results in a sentence each, from the verdicts."""
+"""Say what to write for each family, framework and size, in a table with a row for each."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from results.formatting import ratio_text
 from results.grouping import group_by
 from results.records.record import AnyRecord
-from results.report.model import Code, Paragraph, Strong
+from results.report import charts
+from results.report.drawing import Mark
+from results.report.model import Cell, Chart, Paragraph, Row, Strong, Table, missing
 from results.report.ranking import (
     Recommendation,
     StrategySummary,
@@ -18,25 +19,141 @@ from results.report.ranking import (
     recommend,
     smallest_size,
 )
-from results.report.record_cells import framework_and_mode, frozen_part_moved, network_name
+from results.report.record_cells import (
+    filter_values,
+    framework_and_mode,
+    frozen_part_moved,
+    is_baseline,
+    network_name,
+    ratio_cell,
+    verdict_bar,
+)
 from results.report.vocabulary import FAMILIES, FREEZE, KINDS
-from results.statistics.verdict import INCONCLUSIVE
+from results.statistics.verdict import FASTER
+from results.ways import way_title
 
 PURPOSE = {FREEZE: ", to freeze a part"}
+COLUMNS = ("for", "framework", "phase", "write", "in front", "as good", "verdicts of the others")
 
 
-def paragraphs(records: Sequence[AnyRecord]) -> list[Paragraph]:
-    """Return the paragraphs that open the report: its main results in words.
+def title(records: Sequence[AnyRecord]) -> str:
+    """Return the finding: how often another way than the sum was faster, and a freeze than none."""
+    faster, count = faster_than_baseline(records)
+    freezing = [r for r in records if r["kind"] == FREEZE and r["verdict"]]
+    saved = sum(record["verdict"] == FASTER for record in freezing)
+    parts = []
+    if count:
+        parts.append(f"another way than the sum was faster in {len(faster)} of {count} comparisons")
+    if freezing:
+        parts.append(f"freezing in {saved} of {len(freezing)}")
+    text = ", ".join(parts) or "nothing was timed beside a baseline with a verdict"
+    return text[:1].upper() + text[1:]
 
-    They say whether the gradients are right, which strategy to write at the largest size, which
-    strategies are faster than their baseline, and which to write at the smallest size.
-    """
-    return [
-        right_or_wrong(records),
-        *_at_largest_size(records),
-        *_faster_anywhere(records),
-        *_at_smallest_size(records),
+
+def verdict_chart(records: Iterable[AnyRecord]) -> list[Chart]:
+    """Return the chart of how often each way was slower, equal, not told and faster; or none."""
+    judged = [record for record in records if record["verdict"] and not is_baseline(record)]
+    marks: list[Mark] = [
+        filter_values(r) | {"line": _line(r), "verdict": r["verdict"]} for r in judged
     ]
+    if not marks:
+        return []
+    order = sorted(
+        {(r["kind"], r["framework"] != "torch", _line(r)) for r in judged},
+        key=lambda key: (key[0], key[1], -_slower([r for r in judged if _line(r) == key[2]])),
+    )
+    about = (
+        "Every network, size, phase and mode. Backward passes against one pass of the sum, "
+        "freezing against nothing frozen."
+    )
+    title = "How often each way was slower or faster than its baseline"
+    lines = [line for _, _, line in order]
+    return [charts.verdicts("verdicts", title, about, marks, lines=lines)]
+
+
+def _line(record: AnyRecord) -> str:
+    """Return the label of a way in the chart: framework, name and words."""
+    return f"{record['framework']}: {way_title(record['strategy'])}"
+
+
+def _slower(records: Sequence[AnyRecord]) -> float:
+    """Return the share of records that are slower less that of faster ones."""
+    counts = Counter(record["verdict"] for record in records)
+    return (counts["slower"] - counts["faster"]) / len(records)
+
+
+def table(records: Sequence[AnyRecord]) -> Table:
+    """Return the table of what to write, a row for each family, kind of cell, framework and size.
+
+    Each family counts at the largest size of its scenarios; the last rows are for the smallest
+    size over all families, where dispatch makes the time.
+    """
+    families = group_by(largest_size_of_each_scenario(records), lambda r: str(r["family"]))
+    rows = [
+        _row(f"{_family(family)}{PURPOSE.get(one.kind, '')}", one)
+        for family, members in families.items()
+        for one in first_of_each(recommend(members))
+    ]
+    small = smallest_size(records)
+    rows += [
+        _row(f"size {small[0]['size']}, {KINDS.get(one.kind, one.kind)}", one)
+        for one in first_of_each(recommend(small))
+    ]
+    about = "At the largest size of each network; the last rows at the smallest one of all."
+    return Table("What to write", COLUMNS, rows, about=about)
+
+
+def _family(family: str) -> str:
+    """Return the title of a family up to its colon: ``Partial freezing``."""
+    return FAMILIES.get(family, family).partition(":")[0]
+
+
+def _row(purpose: str, one: Recommendation) -> Row:
+    """Return the row of a recommendation: the way, how often it is in front, and the others."""
+    words = [Cell(purpose), Cell(f"{one.framework} {one.mode}"), Cell(one.phase)]
+    filters = {"framework": one.framework}
+    if one.best is None:
+        reason = "there is no second way with an interval to compare with"
+        return Row([*words, Cell("not told", reason, "missing"), *[missing(reason)] * 3], filters)
+    front = [("good", one.best.front), ("inconclusive", one.best.groups - one.best.front)]
+    others = [other for other in one.others if other.records]
+    good = [other.strategy for other in others if other.always_in_front]
+    return Row(
+        [
+            *words,
+            Cell(way_title(one.best.strategy), kind="best"),
+            Cell(f"{one.best.front} of {one.best.groups}", bar=front),
+            Cell("; ".join(map(way_title, good))),
+            _verdicts([other for other in others if not other.always_in_front]),
+        ],
+        filters,
+    )
+
+
+def _verdicts(others: Sequence[StrategySummary]) -> Cell:
+    """Return the verdicts of these ways over all their networks, as a bar."""
+    if not others:
+        return missing("no other way")
+    return verdict_bar(name for other in others for name in other.verdicts.elements())
+
+
+def faster_table(records: Sequence[AnyRecord]) -> list[Table]:
+    """Return the table of each way that is faster than the sum, at any size; none without any."""
+    faster, count = faster_than_baseline(records)
+    rows = [
+        Row(
+            [
+                *map(Cell, (network_name(r), r["size"], r["phase"], framework_and_mode(r))),
+                Cell(way_title(r["strategy"])),
+                ratio_cell(r),
+            ],
+            filter_values(r),
+        )
+        for r in sorted(faster, key=lambda one: one["ratio"]["estimate"])
+    ]
+    columns = ["network", "size", "phase", "framework", "way", "÷ baseline"]
+    title = f"Where another way was faster than the sum: {len(faster)} of {count}"
+    return [Table(title, columns, rows, (5,), folded=True)] if rows else []
 
 
 def right_or_wrong(records: Sequence[AnyRecord]) -> Paragraph:
@@ -58,113 +175,14 @@ def right_or_wrong(records: Sequence[AnyRecord]) -> Paragraph:
         )
     if not pieces:
         pieces.append(
-            f"Right: all {_cells(ok)} that were timed have the float64 reference's gradients, to "
-            "what float32 leaves (below)."
+            f"Right: all {_cells(ok)} that were timed have the float64 reference's gradients."
         )
     without_time = ("ok", "unsupported", "wrong_gradients")
     failed = {name: count for name, count in outcomes.items() if name not in without_time}
     if failed:
         counts = ", ".join(f"{count} {name}" for name, count in failed.items())
         pieces += [" ", Strong(f"No time for {_cells(sum(failed.values()))}: {counts}.")]
-    verdicts = Counter(record["verdict"] for record in records if record["verdict"])
-    total, inconclusive = sum(verdicts.values()), verdicts[INCONCLUSIVE]
-    if verdicts:
-        decided = f"{total - inconclusive} are decided, {inconclusive} inconclusive"
-        pieces.append(f" Of {total} comparisons {decided}.")
     return pieces
-
-
-def _at_largest_size(records: Iterable[AnyRecord]) -> list[Paragraph]:
-    """Return a recommendation in words for each family, kind of cell and framework.
-
-    Each is for the largest size of every scenario and the framework's usual mode.
-    """
-    largest = largest_size_of_each_scenario(records)
-    families = group_by(largest, lambda record: str(record["family"]))
-    return [
-        [
-            f"{_short_name(family)}{PURPOSE.get(one.kind, '')}, {one.framework} {one.mode}, "
-            f"phase {one.phase}: ",
-            *sentence(one),
-        ]
-        for family, members in families.items()
-        for one in first_of_each(recommend(members))
-    ]
-
-
-def _faster_anywhere(records: Sequence[AnyRecord]) -> list[Paragraph]:
-    """Return a paragraph that lists every strategy that is faster than its baseline, at any size.
-
-    Returns:
-        A list of that paragraph, which may say that there is none; empty without any verdict.
-    """
-    faster, count = faster_than_baseline(records)
-    if not count:
-        return []
-    if not faster:
-        return [[f"In none of {count} comparisons was another way told to be faster."]]
-    pieces = [f"Faster than their baseline in {len(faster)} of {count} comparisons: "]
-    for record in sorted(faster, key=lambda one: one["ratio"]["estimate"]):
-        names = network_name(record), record["size"], framework_and_mode(record), record["phase"]
-        ratio = ratio_text(record["ratio"])
-        pieces += [Code(record["strategy"]), f" {ratio} ({', '.join(names)}); "]
-    pieces[-1] = pieces[-1].removesuffix("; ") + "."
-    return [pieces]
-
-
-def _at_smallest_size(records: Sequence[AnyRecord]) -> list[Paragraph]:
-    """Return a recommendation in words for each kind of cell and framework, at the smallest size.
-
-    The families count together. The list is empty where only one size was measured.
-    """
-    members = smallest_size(records)
-    return [
-        [
-            f"At size {members[0]['size']}, where dispatch makes the time, "
-            f"{KINDS.get(one.kind, one.kind)}, {one.framework} {one.mode}, phase "
-            f"{one.phase}: ",
-            *sentence(one),
-        ]
-        for one in first_of_each(recommend(members))
-    ]
-
-
-def _short_name(family: str) -> str:
-    """Return the title of a family up to its colon: ``Partial freezing``."""
-    return FAMILIES.get(family, family).partition(":")[0]
-
-
-def sentence(recommendation: Recommendation) -> Paragraph:
-    """Return a recommendation in words: the strategy to write, and the costs of the others.
-
-    Strategies as good as the recommended one come first, then the rest, the most expensive first.
-    """
-    best, baseline = recommendation.best, recommendation.baseline
-    if best is None:
-        return ["nothing can be told: there is no second way with an interval to compare with."]
-    pieces: list[str] = ["write ", Code(best.strategy)]
-    if best.strategy != baseline:
-        pieces += [f", {_range_of_ratios(best)} the time of ", Code(baseline)]
-    pieces += [f", in front in {best.front} of {best.groups} groups"]
-    others = [one for one in recommendation.others if one.records]
-    for place, one in enumerate(one for one in others if one.always_in_front):
-        pieces += [", " if place else "; as good wherever it was timed: ", Code(one.strategy)]
-    worse = [one for one in others if not one.always_in_front]
-    for one in sorted(worse, key=lambda one: -(one.mean_ratio or 0.0)):
-        pieces += ["; ", Code(one.strategy), f" {_range_of_ratios(one)}"]
-    return [*pieces, "."]
-
-
-def _range_of_ratios(summary: StrategySummary) -> str:
-    """Return a strategy's ratio to the baseline in words: ``1.20 [1.18, 1.22] times``.
-
-    Of several ratios it returns the lowest and the highest one with their networks.
-    """
-    records = summary.records
-    if len(records) == 1:
-        return f"{ratio_text(records[0]['ratio'])} times"
-    ends = [f"{ratio_text(r['ratio'])} ({network_name(r)})" for r in (records[0], records[-1])]
-    return f"{' to '.join(ends)} times"
 
 
 def _cells(count: int) -> str:

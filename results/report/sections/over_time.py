@@ -40,25 +40,27 @@ def section(machine: Machine) -> Section | None:
         return None
     moved = [line for line in cells if line.newest]
     corrected = all(np.isfinite(line.series.reference_seconds).all() for line in cells)
-    blocks: list[Any] = [
+    blocks: list[Any] = [_chart((moved or cells)[:DRAWN])]
+    if moved:
+        rows = [_row(line) for line in moved]
+        columns = ["cell", "runs", "before", "now", "changed", "to be sure"]
+        blocks.append(Table("What changed", columns, rows, (1, 2, 3), folded=True))
+    blocks.append(
         [
-            f"{len(moved)} of {len(cells)} cells with {LEAST} runs or more changed the level of "
-            "their times. Sessions of one machine resemble those before them, which is counted in; "
+            "Sessions of one machine resemble those before them, which is counted in; "
             + (
                 "the machine's drift, as a frozen reference shows it, is taken out. "
                 if corrected
                 else "not every run has the frozen reference, so the machine's drift is not. "
             )
-            + "A change over sessions is a suspicion; the command beside it measures both commits "
-            "in one session.",
-        ],
-        _chart((moved or cells)[:DRAWN]),
-    ]
-    if moved:
-        rows = [_row(line) for line in moved]
-        columns = ["cell", "runs", "before", "now", "changed", "to be sure"]
-        blocks.append(Table("What changed", columns, rows, (1, 2, 3)))
-    return Section("time", "Over time", blocks)
+            + "A change over sessions is a suspicion; its command measures both commits in one.",
+        ]
+    )
+    title = (
+        f"{len(moved)} of {len(cells)} cells with {LEAST} runs or more changed the level of their "
+        "times"
+    )
+    return Section("time", title, blocks, "Over time")
 
 
 def _chart(cells: Sequence[CellHistory]) -> Chart:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.formatting import NOTHING, ratio_text, significant
+from results.formatting import NOTHING, rounded_ratio, significant
 from results.grouping import group_by, group_by_fields
 from results.records.record import AnyRecord
-from results.report.model import Cell, Row, Section, Table
+from results.report.model import Cell, Fold, Paragraph, Points, Row, Table, missing
 from results.report.ranking import (
     Recommendation,
     StrategySummary,
@@ -17,27 +17,37 @@ from results.report.ranking import (
     largest_size_of_each_scenario,
     recommend,
 )
-from results.report.record_cells import network_name, ratio_summary
-from results.report.vocabulary import FAMILIES, FREEZE, KINDS, USUAL_MODES, code_of
-from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
+from results.report.record_cells import network_name, ratio_cell, verdict_bar
+from results.report.vocabulary import FAMILIES, KINDS, code_of
+from results.ways import way_title
 
-IN_FRONT = (
-    "Of each network its largest size counts here, where arithmetic has its largest share of the "
-    "time; smaller ones stand under every cell. A group is what was measured side by side: one "
-    "network, size, framework, mode and phase. In front of it is each way whose interval reaches "
-    "the lowest ratio there, if it is the baseline or has a verdict other than inconclusive; it "
-    "counts over all groups that the way was timed in. Of ways that are in front equally often the "
-    "plainest to write is named first. Ratios are to the baseline of the group, the mean over "
-    "launches of the log ratio within a launch, with 95 % intervals. In the tables the mean over "
-    "several groups is the geometric one, each way over its own groups, so that two ways may be "
-    "means over different networks: the last table of each kind has them network by network. A "
-    "verdict is a test over all ways of a group at 1 %, and asks for a difference beyond the "
-    "margin: an interval at 95 % that leaves out 1 may well be inconclusive."
+IN_FRONT: Sequence[Paragraph] = (
+    [
+        "Of each network its largest size counts here, where arithmetic has its largest share of "
+        "the time; smaller ones stand under every cell.",
+    ],
+    [
+        "A group is what was measured side by side: one network, size, framework, mode and phase. "
+        "In front of it is each way whose interval reaches the lowest ratio there, if it is the "
+        "baseline or has a verdict other than inconclusive.",
+    ],
+    [
+        "Of ways that are in front equally often the plainest to write is named first. What "
+        "freezes nothing does not compete with recipes that freeze.",
+    ],
+    [
+        "A mean over several groups is the geometric one, each way over its own groups, so that "
+        "two ways may be means over different networks: the last table has them one by one.",
+    ],
+    [
+        "A verdict is a test over all ways of a group at 1 %, and asks for a difference beyond the "
+        "margin: an interval at 95 % that leaves out ×1 may well be inconclusive.",
+    ],
 )
 
 
 def blocks(records: Sequence[AnyRecord], summaries: Mapping[str, str]) -> list[Any]:
-    """Return the blocks on what to write: an explanation, and a section for each scenario family.
+    """Return the blocks on what to write: a section for each scenario family, and an explanation.
 
     Args:
         records: the newest records of one machine.
@@ -46,11 +56,12 @@ def blocks(records: Sequence[AnyRecord], summaries: Mapping[str, str]) -> list[A
     largest = largest_size_of_each_scenario(records)
     members = group_by(largest, lambda record: str(record["family"]))
     families = dict.fromkeys(record["family"] for record in records)
-    return [[IN_FRONT], *(_family(name, members[name], summaries) for name in families)]
+    tables = [_family(name, members[name], summaries) for name in families]
+    return [*tables, Fold("What in front means, and a verdict", [Points(IN_FRONT)])]
 
 
-def _family(name: str, records: Sequence[AnyRecord], summaries: Mapping[str, str]) -> Section:
-    """Return the section of one family: a table a recommendation, then one network by network.
+def _family(name: str, records: Sequence[AnyRecord], summaries: Mapping[str, str]) -> Fold:
+    """Return the tables of one family: a table a recommendation, then one network by network.
 
     Args:
         name: the family, such as ``cascade``.
@@ -59,29 +70,20 @@ def _family(name: str, records: Sequence[AnyRecord], summaries: Mapping[str, str
     """
     tables = [_table(recommendation) for recommendation in recommend(records)]
     title = FAMILIES.get(name, name)
-    return Section(f"write-{name}", title, [*tables, _table_by_network(records, summaries)])
+    return Fold(title, [*tables, *_tables_by_network(records, summaries)])
 
 
 def _table(recommendation: Recommendation) -> Table:
     """Return the table of all strategies in one framework, mode, kind and phase."""
     one = recommendation
     summaries = [one.best, *one.others] if one.best else list(one.others)
-    columns = [
-        "recipe" if one.kind == FREEZE else "strategy",
-        "in code",
-        "in front",
-        f"mean ÷ {one.baseline}",
-        "counted",
-        "from",
-        "to",
-        "▲ / ▼ / = / ?",
-    ]
+    columns = ["way", "in code", "in front", "mean", "counted", "from", "to", "verdicts"]
+    title = f"{one.framework} {one.mode}, {KINDS.get(one.kind, one.kind)}, phase {one.phase}"
     return Table(
-        title=f"{one.framework} {one.mode}, {KINDS.get(one.kind, one.kind)}, phase {one.phase}",
+        title=f"{title}: time ÷ {way_title(one.baseline)}",
         columns=columns,
         rows=[_row(one, summary) for summary in summaries],
-        numbers=(2, 3, 4),
-        folded=USUAL_MODES.get(one.framework) != one.mode,
+        numbers=(3, 4),
     )
 
 
@@ -92,16 +94,18 @@ def _row(recommendation: Recommendation, summary: StrategySummary) -> Row:
     """
     is_best = summary is recommendation.best
     filters = {"framework": recommendation.framework}
-    front = f"{summary.front} of {summary.groups}" if summary.groups else NOTHING
+    behind = summary.groups - summary.front
+    front = Cell(
+        f"{summary.front} of {summary.groups}",
+        bar=[("good", summary.front), ("inconclusive", behind)],
+    )
     names = [
-        Cell(summary.strategy, *(("write this", "best") if is_best else ())),
+        Cell(way_title(summary.strategy), *(("write this", "best") if is_best else ())),
         Cell(code_of(recommendation.framework, summary.strategy), "", "code"),
-        Cell(front),
+        front if summary.groups else missing("in no group"),
     ]
     if not summary.records:  # the baseline, or a strategy without a ratio
         return Row([*names, Cell("1"), *[Cell("")] * 4], filters)
-    counts = [str(summary.verdicts[name]) for name in (SLOWER, FASTER, EQUAL, INCONCLUSIVE)]
-    judged = sum(summary.verdicts.values())
     predicted = summary.mean_predicted_ratio
     cells = [
         *names,
@@ -109,7 +113,7 @@ def _row(recommendation: Recommendation, summary: StrategySummary) -> Row:
         Cell(significant(predicted) if predicted else NOTHING),
         _extreme(summary.records[0]),
         _extreme(summary.records[-1]),
-        Cell(" / ".join(counts) if judged else "no verdicts: too few launches"),
+        verdict_bar(summary.verdicts.elements()),
     ]
     return Row(cells, filters)
 
@@ -121,69 +125,71 @@ def _extreme(record: AnyRecord) -> Cell:
         record: the record with that ratio.
     """
     network = f"{network_name(record)}, {record['size']}"
-    return Cell(f"{ratio_text(record['ratio'])} ({network})", record["phase"])
+    return Cell(f"{rounded_ratio(record['ratio'])} ({network})", record["phase"])
 
 
-def _table_by_network(records: Sequence[AnyRecord], summaries: Mapping[str, str]) -> Table:
-    """Return the table with a row for each network and a column for each framework.
+def _tables_by_network(records: Sequence[AnyRecord], summaries: Mapping[str, str]) -> list[Table]:
+    """Return tables of every way on every network, one for each kind of cell and framework.
 
-    A field lists the recommended strategy and all others with their ratios, at the largest size and
-    in the framework's usual mode.
+    They have a row for each network and a column for each way, at the largest size and in the
+    framework's usual mode; the recommended way of each network is marked.
 
     Args:
         summaries: the name of a scenario → its description, in a line.
     """
-    networks = group_by_fields(records, ("scenario", "variant", "kind"))
+    found: dict[tuple[str, str], list[tuple[AnyRecord, Recommendation]]] = {}
+    for members in group_by_fields(records, ("scenario", "variant", "kind")).values():
+        largest = largest_size(members)
+        for one in first_of_each(recommend(largest)):
+            found.setdefault((one.kind, one.framework), []).append((largest[0], one))
+    return [
+        _table_by_network(kind, framework, networks, summaries)
+        for (kind, framework), networks in found.items()
+    ]
+
+
+def _table_by_network(
+    kind: str,
+    framework: str,
+    networks: Sequence[tuple[AnyRecord, Recommendation]],
+    summaries: Mapping[str, str],
+) -> Table:
+    """Return the table of every way on these networks in one framework.
+
+    Args:
+        networks: a record of each network, and what is recommended there.
+        summaries: the name of a scenario → its description, in a line.
+    """
+    ways = list(dict.fromkeys(
+        way.strategy for _, one in networks for way in [one.best, *one.others]
+        if way and way.records
+    ))  # fmt: skip
+    rows = []
+    for first, one in networks:
+        by_way = {way.strategy: way for way in [*one.others, *([one.best] if one.best else [])]}
+        cells = [_ratio(by_way.get(way), is_best=by_way.get(way) is one.best) for way in ways]
+        name = Cell(network_name(first), summaries.get(first["scenario"], ""))
+        rows.append(Row([name, Cell(first["size"]), Cell(one.phase), *cells],
+                        {"scenario": first["scenario"], "framework": framework}))  # fmt: skip
+    columns = ["network", "size", "phase", *map(way_title, ways)]
     return Table(
-        title="Network by network, at the largest size measured",
-        columns=["network", "", "in torch", "in jax"],
-        rows=[
-            _network_row(members, summaries.get(name, ""))
-            for (name, _, _), members in networks.items()
-        ],
-        about="The way in front, then the others: ratio [interval] verdict (ratio of FLOPs). "
-        "▲ slower, ▼ faster, = equal within the margin, ? inconclusive.",
+        title=f"{framework}, {KINDS.get(kind, kind)}, network by network",
+        columns=columns,
+        rows=rows,
+        numbers=range(3, len(columns)),
+        about="± is half the 95 % interval. ▲ slower, ▼ faster, = equal within the margin, "
+        "? inconclusive.",
     )
 
 
-def _network_row(records: Sequence[AnyRecord], summary: str) -> Row:
-    """Return a network's row: its strategies with their ratios in torch and in jax.
-
-    The figures are those of its largest size, in each framework's usual mode; the recommended
-    strategy comes first.
+def _ratio(summary: StrategySummary | None, *, is_best: bool) -> Cell:
+    """Return the cell of a way's ratio on a network, with the mark of its verdict.
 
     Args:
-        records: all records of the network and one kind of cell.
-        summary: the description of its scenario, shown as a note on the name; may be empty.
+        summary: of the way on this network alone; None where it was not measured.
+        is_best: whether it is recommended, which the note then says.
     """
-    largest = largest_size(records)
-    by_framework = {one.framework: one for one in first_of_each(recommend(largest))}
-    first = records[0]
-    kind = KINDS.get(first["kind"], first["kind"])
-    phases = ", ".join(dict.fromkeys(one.phase for one in by_framework.values()))
-    cells = [
-        Cell(network_name(first), summary),
-        Cell(f"{kind}, {largest[0]['size']}, phase {phases}"),
-        *(_strategies_cell(by_framework.get(framework)) for framework in ("torch", "jax")),
-    ]
-    return Row(cells, {"scenario": first["scenario"]})
-
-
-def _strategies_cell(recommendation: Recommendation | None) -> Cell:
-    """Return the cell that lists all strategies of one network, the recommended one first."""
-    if recommendation is None:
-        return Cell(NOTHING, "not measured, or nothing to compare", "missing")
-    best = recommendation.best
-    others = [_strategy_text(one) for one in recommendation.others if one.records]
-    first = "not told" if best is None else _strategy_text(best)
-    return Cell("; ".join([first, *others]))
-
-
-def _strategy_text(summary: StrategySummary) -> str:
-    """Return a strategy's name with its median ratio, verdict and FLOPs: ``batched 1.20 ▲ (1.15)``.
-
-    The baseline, which has no ratio, is named alone.
-    """
-    if not summary.records:
-        return summary.strategy
-    return f"{summary.strategy} {ratio_summary(summary.records[len(summary.records) // 2])}"
+    if summary is None or not summary.records:
+        return missing("not measured for this network")
+    cell = ratio_cell(summary.records[len(summary.records) // 2])
+    return cell._replace(note=f"{cell.note}{'; recommended' if is_best else ''}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from results.estimates.break_even import INDISTINGUISHABLE, NEVER, BreakEven, break_evens
 from results.formatting import seconds_text, significant
 from results.grouping import group_by
@@ -19,14 +21,15 @@ from results.report.record_cells import (
     is_baseline,
     network_name,
 )
-from results.report.vocabulary import SEPARATE, STACKED, size_rank
+from results.report.vocabulary import size_rank
+from results.ways import way_title
 
 BREAK_EVEN_COLUMNS = (
     "network",
     "size",
     "phase",
     "framework",
-    "strategy",
+    "way",
     "eager",
     "compiled",
     "trace",
@@ -39,85 +42,65 @@ BREAK_EVEN_COLUMNS = (
 def section(machine: Machine) -> Section:
     """Return the report's section on scaling for one machine.
 
-    It shows the time of separate backward passes by the number of losses, the time of each baseline
-    by size, and the number of calls after which compiling has paid. What was not measured is left
-    out; where nothing was, a sentence says so.
+    It shows the time of each baseline by size, and the number of calls after which compiling has
+    paid.
     """
-    blocks: list[Any] = [*_by_losses(machine.records), *_by_size(machine.records)]
-    blocks += _break_even(machine)
-    if not blocks:
-        blocks = [["One size and one number of losses were measured: nothing to compare."]]
-    return Section("growth", "How cost grows", blocks)
+    lines = lines_by_size(machine.records)
+    blocks = [*_by_size(lines), *_break_even(machine)]
+    return Section("growth", title(lines), blocks, "Time by size")
 
 
-def _by_losses(records: Sequence[AnyRecord]) -> list[Any]:
-    """Return the chart of the ratio "separate backward passes over the summed loss's" by losses.
+def title(lines: Sequence[Sequence[AnyRecord]]) -> str:
+    """Return the finding: how much of the smallest size's time its arithmetic does not explain.
 
-    The count of FLOPs predicts the ratio: with N losses, N separate passes walk N(N+1)/2 stages.
-
-    Returns:
-        A list of the one chart; empty where fewer than two numbers of losses were measured.
+    Args:
+        lines: the records of each network by size, the smallest first.
     """
-    chosen = [record for record in records if _has_equal_stages(record)]
-    if len({record["variant"] for record in chosen}) < 2:
-        return []
-    chosen.sort(key=_losses)
-    marks = [
-        record_mark(r) | {"losses": _losses(r), "line": f"{framework_and_mode(r)} {r['size']}"}
-        for r in chosen
+    ends = [(line[0], line[-1]) for line in lines if line[0]["flops"] and line[-1]["flops"]]
+    if not ends:
+        return "One size of each network was measured: nothing to compare"
+    shares = [max(0.0, unexplained(small, large)) for small, large in ends]
+    most = f"{100 * float(np.median(shares)):.0f} %"
+    return (
+        f"At their smallest size half of the networks spend {most} of their time or more on "
+        "something else than arithmetic"
+    )
+
+
+def lines_by_size(records: Sequence[AnyRecord]) -> list[list[AnyRecord]]:
+    """Return the baselines of each network that was timed in several sizes, the smallest first."""
+    timed = [record for record in records if is_baseline(record) and record["seconds"]]
+    lines = group_by(
+        timed, lambda r: (network_name(r), r["kind"], r["phase"], framework_and_mode(r))
+    )
+    return [
+        sorted(line, key=lambda record: size_rank(record["size"]))
+        for line in lines.values()
+        if len(line) > 1
     ]
-    text = (
-        "N separate passes walk N(N+1)/2 stages, the summed loss N: the ratio tends to (N+1)/2. "
-        "Dashed: what the FLOPs counted predict. Solid: measured, with its interval."
-    )
-    title = "Separate passes by the number of losses"
-    return [charts.ratio_by_losses("losses", title, text, marks)]
 
 
-def _has_equal_stages(record: AnyRecord) -> bool:
-    """Return whether the record is of `STACKED` with N equal stages, of variant ``n<N>``."""
-    return bool(
-        record["scenario"] == STACKED
-        and record["strategy"] == SEPARATE
-        and record["ratio"]
-        and record["variant"][:1] == "n"
-        and record["variant"][1:].isdigit()
-        and record["phase"] == "backward"
-    )
-
-
-def _losses(record: AnyRecord) -> int:
-    """Return the number of losses of a record of variant ``n<N>``: N."""
-    return int(record["variant"][1:])
-
-
-def _by_size(records: Sequence[AnyRecord]) -> list[Any]:
+def _by_size(by_size: Sequence[Sequence[AnyRecord]]) -> list[Any]:
     """Return the chart and the table of the baseline's time by size.
 
     The chart draws times over counted FLOPs, the table compares the smallest size with the largest.
+
+    Args:
+        by_size: as `lines_by_size` returns them.
 
     Returns:
         Chart and table; the table alone where no FLOPs were counted; empty where no network was
         measured in two sizes.
     """
-    timed = [record for record in records if is_baseline(record) and record["seconds"]]
-    lines = group_by(
-        timed, lambda r: (network_name(r), r["kind"], r["phase"], framework_and_mode(r))
-    )
-    by_size = [
-        sorted(line, key=lambda record: size_rank(record["size"]))
-        for line in lines.values()
-        if len(line) > 1
-    ]
     marks = [mark for line in by_size for mark in _line_marks(line) if mark["flops"]]
     if not marks:
         return [_growth_table(by_size)] if by_size else []
     text = (
-        "The baseline of each network; its sizes are joined. Dashed: the most FLOPs a second that "
-        "any of them reached in that framework. On the dashes time is arithmetic; high above them "
-        "it is dispatch or memory, and stays almost the same however small the network."
+        "The baseline of each network, its sizes joined. On the dashes, the most FLOPs a second "
+        "that any reached, time is arithmetic; high above them it is dispatch or memory."
     )
-    chart = charts.time_by_flops("sizes", "Time by size", text, marks, speeds=_top_speeds(marks))
+    title = "Time of a call over its FLOPs"
+    chart = charts.time_by_flops("sizes", title, text, marks, speeds=_top_speeds(marks))
     return [chart, _growth_table(by_size)]
 
 
@@ -159,15 +142,11 @@ def _growth_table(lines: Sequence[Sequence[AnyRecord]]) -> Table:
         "time",
         "times the time",
         "times the FLOPs",
-        "not arithmetic at the smaller",
+        "dispatch",
     ]
-    text = (
-        "The last column is the share of the smaller one's time that its FLOPs do not explain at "
-        "the larger one's speed: dispatch, memory, or a library that is slower on small arrays."
-    )
     title = "From the smallest to the largest size"
     rows = [_growth_row(line[0], line[-1]) for line in lines]
-    return Table(title, columns, rows, (5, 6, 7, 8, 9), True, text)
+    return Table(title, columns, rows, (5, 6, 7, 8, 9), folded=True)
 
 
 def _growth_row(small: AnyRecord, large: AnyRecord) -> Row:
@@ -200,9 +179,18 @@ def _not_arithmetic(small: AnyRecord, large: AnyRecord) -> str:
     Its FLOPs are taken to run at the speed that the larger size reaches. "none" where they explain
     all of the time.
     """
-    seconds = large["seconds"]["estimate"] * small["flops"] / large["flops"]
-    share = 1 - seconds / small["seconds"]["estimate"]
+    share = unexplained(small, large)
     return f"{100 * share:.0f} %" if share > 0 else "none"
+
+
+def unexplained(small: AnyRecord, large: AnyRecord) -> float:
+    """Return the share of the smaller size's time that its FLOPs do not explain; may be below 0.
+
+    Its FLOPs are taken to run at the speed that the larger size reaches.
+    """
+    seconds = large["seconds"]["estimate"] * small["flops"] / large["flops"]
+    share: float = 1 - seconds / small["seconds"]["estimate"]
+    return share
 
 
 def _break_even(machine: Machine) -> list[Any]:
@@ -226,11 +214,12 @@ def _break_even(machine: Machine) -> list[Any]:
         return [["When compiling pays is told by a run of both modes: ", command, "."]]
     text = (
         "The first call at which the compiled mode has taken less time in all than the eager one, "
-        "tracing and compiling counted in. Never: compiled is slower. Not told: the two are too "
-        "near each other for noise."
+        "tracing and compiling counted in. Never: compiled is slower. Not told: too near for noise."
     )
     rows = [_break_even_row(break_even) for break_even in found]
-    return [Table("When compiling pays", BREAK_EVEN_COLUMNS, rows, (5, 6, 7, 8, 9), about=text)]
+    numbers = (5, 6, 7, 8, 9)
+    title = "When compiling pays"
+    return [Table(title, BREAK_EVEN_COLUMNS, rows, numbers, folded=True, about=text)]
 
 
 def _break_even_row(break_even: BreakEven) -> Row:
@@ -242,7 +231,7 @@ def _break_even_row(break_even: BreakEven) -> Row:
     ]
     stages = ("trace_seconds", "compile_seconds", "first_call_seconds")
     cells = [
-        *map(Cell, (*names, record["strategy"])),
+        *map(Cell, (*names, way_title(record["strategy"]))),
         *(Cell(seconds_text(time)) for time in times),
         *(Cell(seconds_text(record[stage])) for stage in stages),
         _calls_cell(break_even),

@@ -1,6 +1,12 @@
 "use strict";
 (() => {
   const specs = JSON.parse(document.getElementById("specs").textContent);
+  // names of fields stand once a dataset there, and in every mark for Vega
+  for (const { datasets = {} } of Object.values(specs)) {
+    for (const [name, { columns, rows }] of Object.entries(datasets)) {
+      if (columns) datasets[name] = rows.map((row) => Object.fromEntries(columns.map((field, i) => [field, row[i]])));
+    }
+  }
   const selects = [...document.querySelectorAll("select[data-filter]")];
   const clear = document.getElementById("clear");
   const scheme = document.getElementById("scheme");
@@ -13,12 +19,12 @@
   };
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const config = () => {
-    const narrow = window.innerWidth < 640;
+    const narrow = isNarrow();
     const ink = colour("--ink"), faint = colour("--faint"), line = colour("--line");
     const axis = { labelColor: ink, titleColor: faint, gridColor: line, domainColor: line, tickColor: line, titleFontWeight: 500 };
     return {
       background: "transparent", font: "system-ui, sans-serif", axis,
-      legend: { labelColor: ink, titleColor: faint, orient: "bottom", labelLimit: 240, columns: narrow ? 2 : 5, layout: { bottom: { anchor: "start", direction: narrow ? "vertical" : "horizontal" } } },
+      legend: { labelColor: ink, titleColor: faint, orient: "bottom", labelLimit: narrow ? 175 : 320, columns: narrow ? 1 : 3, layout: { bottom: { anchor: "start", direction: narrow ? "vertical" : "horizontal" } } },
       view: { stroke: line }, text: { color: ink }, rule: { color: faint }, title: { color: ink },
     };
   };
@@ -41,10 +47,20 @@
       const same = cases.filter((one) => others.every((s) => one.getAttribute(`data-choice-${caseField(s)}`) === s.value));
       none.querySelector("span").textContent = same.map((one) => one.getAttribute("data-choice-size")).join(", ") || "no size";
     }
+    hint();
   };
   const wanted = () => Object.fromEntries(selects.map((s) => [s.dataset.filter, s.value]));
 
-  const tell = (view) => {
+  // whether a chart has a mark of what is chosen; one without any is hidden, as Vega cannot size it
+  const hasMarks = (name) => {
+    const fields = Object.entries(wanted());
+    const rows = Object.values(specs[name].datasets || {}).flat().filter((row) => fields.some(([field]) => field in row));
+    return !rows.length || rows.some((row) => fields.every(([field, value]) => !value || !(field in row) || row[field] === value));
+  };
+  const tell = (name, view) => {
+    const figure = document.getElementById(`chart-${name}`).closest("figure");
+    figure.hidden = !hasMarks(name);
+    if (figure.hidden) return view;
     for (const [name, value] of Object.entries(wanted())) {
       try { view.signal(`wanted_${name}`, value); } catch { /* a chart without this field */ }
     }
@@ -57,21 +73,50 @@
     select.value = select.value === scenario ? "" : scenario;
     apply();
   };
+  const isNarrow = () => window.innerWidth < 640;
+  // on a phone names are cut, as they would leave nothing for the plot; a tap tells the whole one
+  const cutNames = (node) => {
+    if (node === null || typeof node !== "object") return;
+    if (node.labelLimit > 130) Object.assign(node, { labelLimit: 130, labelFontSize: 9 });
+    Object.entries(node).forEach(([name, child]) => { if (name !== "datasets") cutNames(child); });
+  };
   const draw = async (holder) => {
     const name = holder.dataset.chart;
     const spec = structuredClone(specs[name]);
+    // behind a fold there is no width to fill yet, and a page that is printed opens every fold
+    if (!holder.clientWidth) spec.width = Math.max(280, document.getElementById("content").clientWidth - 16);
+    if (isNarrow()) cutNames(spec);
     const made = await vegaEmbed(holder, spec, {
       renderer: "svg", config: config(), tooltip: { theme: isDark() ? "dark" : "light" },
-      actions: { export: true, source: false, compiled: false, editor: false }, downloadFileName: name,
+      actions: isNarrow() ? false : { export: true, source: false, compiled: false, editor: false }, downloadFileName: name,
     });
     made.view.addEventListener("click", (_, item) => {
       if (item && item.datum && item.datum.scenario && item.mark.role === "mark") choose(item.datum.scenario);
     });
     holder.querySelector("summary")?.setAttribute("aria-label", "Save this chart");
     views.set(name, made.view);
-    await tell(made.view);
+    await tell(name, made.view);
   };
-  const drawAll = () => Promise.all([...document.querySelectorAll("[data-chart]")].map(draw));
+  const holders = () => [...document.querySelectorAll("[data-chart]")];
+  const isSeen = (holder) => holder.clientWidth > 0;
+  // what can be seen first; the promise does not wait for the rest
+  const drawAll = async () => {
+    const rest = holders().filter((holder) => !isSeen(holder));
+    await Promise.all(holders().filter(isSeen).map(draw));
+    setTimeout(async () => { for (const holder of rest) await draw(holder); document.body.dataset.drawn = "all"; });
+  };
+  // says that a table goes on where it does
+  const hint = () => {
+    for (const box of document.querySelectorAll(".scroll")) {
+      const told = box.previousElementSibling;
+      if (told?.classList.contains("hint")) told.hidden = box.scrollWidth <= box.clientWidth + 1;
+    }
+  };
+  document.addEventListener("toggle", (event) => {
+    hint();
+    if (event.target.open) for (const holder of event.target.querySelectorAll("[data-chart]")) draw(holder);
+  }, true);
+  window.addEventListener("resize", hint);
 
   // the address holds what is chosen, so that it can be shared
   const remember = (filters) => {
@@ -86,7 +131,7 @@
     }
     clear.hidden = !filters.length;
     remember(filters);
-    for (const view of views.values()) tell(view);
+    for (const [name, view] of views) tell(name, view);
   }
 
   for (const select of selects) select.addEventListener("change", apply);

@@ -47,14 +47,14 @@ class NoPictures:
         done.set_result({chart.name: "<svg></svg>" for chart in charts if chart.spec})
         return done
 
-    def render(self, charts: Any) -> Future[dict[str, bytes]]:
+    def render(self, charts: Any) -> list[Future[dict[str, bytes]]]:
         """Make every specification, and no picture of it."""
         names = {
             f"{chart.name}.svg": str(chart.spec).encode("utf-8", "replace") for chart in charts
         }
         done: Future[dict[str, bytes]] = Future()
         done.set_result(names)
-        return done
+        return [done]
 
 
 class Readers:

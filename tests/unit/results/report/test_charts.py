@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from results.records.record import Run, sample_key
 from results.report import answer_charts
 from results.report.build import build
+from results.report.by_size import MOST_LINES, charts_by_size
 from results.report.collection import collect
 from results.report.html import charts_of
 from results.report.model import Chart
 from results.report.questions import answers
 from results.report.sections import every_cell, framework_comparison
 from results.terminal.run_summary import document
+from results.ways import way_title
 from tests.helpers.factories.report_runs import LATER, later, whole_run
 
 pytest.importorskip("altair")
@@ -75,8 +79,9 @@ def records_of(run: Run, mark: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def test_there_are_all_charts_of_one_run(charts: Mapping[str, Chart]) -> None:
     assert set(charts) == {
-        "frameworks", "passes", "freezing-torch", "freezing-jax", "gradients", "losses", "sizes",
-        "crossover-torch-eager", "crossover-jax-jit",
+        "frameworks", "frameworks-medium", "frameworks-seed", "passes", "freezing-torch",
+        "freezing-torch-seed", "freezing-jax", "freezing-jax-seed", "gradients", "losses", "sizes",
+        "crossover-torch-eager", "crossover-jax-jit", "verdicts", "noise",
     }  # fmt: skip
 
 
@@ -90,21 +95,22 @@ def test_there_are_all_charts_of_one_run(charts: Mapping[str, Chart]) -> None:
         ("sizes", {"seconds", "flops"}),
         ("gradients", {"eps"}),
         ("crossover-jax-jit", {"ratio"}),
+        ("noise", {"half"}),
     ],
 )
 def test_axes_show_the_fields_that_are_checked_here(
     charts: Mapping[str, Chart], name: str, fields: set[str]
 ) -> None:
     """A figure on an axis under another name would escape the tests below."""
-    figures = {"ratio", "low", "high", "predicted", "seconds", "flops", "eps"}
+    figures = {"ratio", "low", "high", "predicted", "seconds", "flops", "eps", "half"}
     assert drawn(charts[name]) & figures >= fields - {"predicted"}
     assert drawn(charts[name]) & figures <= fields
 
 
 @pytest.mark.parametrize(
     "name",
-    ["passes", "freezing-torch", "freezing-jax", "losses", "sizes", "crossover-torch-eager",
-     "crossover-jax-jit"],
+    ["passes", "freezing-torch", "freezing-torch-seed", "freezing-jax", "losses", "sizes",
+     "crossover-torch-eager", "crossover-jax-jit"],
 )  # fmt: skip
 def test_every_mark_has_the_figures_of_its_record(
     run: Run, charts: Mapping[str, Chart], name: str
@@ -129,7 +135,9 @@ def test_every_mark_of_the_frameworks_is_the_ratio_of_its_pair(
     run: Run, charts: Mapping[str, Chart]
 ) -> None:
     pairs = document(run)["frameworks"]
-    for mark in marks(charts["frameworks"]):
+    drawn_marks = [mark for name in charts if "frameworks" in name for mark in marks(charts[name])]
+    assert len(drawn_marks) > len(marks(charts["frameworks"])) > 1
+    for mark in drawn_marks:
         (pair,) = [p for p in pairs if all(p[n] == mark[n] for n in NAMES if n != "framework")]
         ratio = pair["ratio"]
         assert (mark["low"], mark["ratio"], mark["high"]) == (
@@ -138,6 +146,58 @@ def test_every_mark_of_the_frameworks_is_the_ratio_of_its_pair(
         assert mark["low"] <= mark["ratio"] <= mark["high"]
         assert 0.7 < mark["ratio"] < 0.9  # jax takes 0.8 of torch's time
         assert mark["verdict"] == ("jax" if mark["high"] < 1 else "not told")
+        assert mark["faster"] == ("JAX faster" if mark["high"] < 1 else "not told")
+
+
+def test_every_mark_of_the_noise_is_half_the_interval_of_its_ratio(
+    run: Run, charts: Mapping[str, Chart]
+) -> None:
+    ends = [(r["ratio"]["low"], r["ratio"]["high"]) for r in run.records if r["ratio"]]
+    expected = [np.sqrt(high / low) - 1 for low, high in ends if low and high]
+    found = [mark["half"] for mark in marks(charts["noise"])]
+    assert sorted(found) == pytest.approx(sorted(one for one in expected if one > 0))
+
+
+def test_every_comparison_counts_once_in_the_bars_of_its_way(
+    run: Run, charts: Mapping[str, Chart]
+) -> None:
+    spec = charts["verdicts"].spec
+    counted = Counter((m["line"], m["verdict"]) for rows in spec["datasets"].values() for m in rows)
+    judged = [r for r in run.records if r["verdict"] and r["strategy"] != r["baseline"]]
+    names = [f"{r['framework']}: {way_title(r['strategy'])}" for r in judged]
+    verdicts = [str(r["verdict"]) for r in judged]
+    assert counted == Counter(zip(names, verdicts, strict=True))
+    assert spec["encoding"]["x"]["aggregate"] == "count"
+
+
+def test_a_chart_by_size_shows_each_mark_once_with_the_largest_size_first(
+    charts: Mapping[str, Chart],
+) -> None:
+    first, rest = marks(charts["freezing-torch"]), marks(charts["freezing-torch-seed"])
+    assert {mark["size"] for mark in first} == {"medium"}
+    assert {mark["size"] for mark in rest} == {"seed"}
+    lines = list(dict.fromkeys(mark["line"] for mark in first))
+    means = [np.mean([np.log(m["ratio"]) for m in first if m["line"] == line]) for line in lines]
+    assert means == sorted(means)
+
+
+def test_a_chart_with_more_lines_than_a_screen_holds_is_split() -> None:
+    rows: list[Any] = [
+        {"problem": f"network{i}", "size": "seed", "line": f"line {i}", "ratio": 1.0 + i}
+        for i in range(2 * MOST_LINES + 1)
+    ]
+    made: list[tuple[str, str, int]] = []
+
+    def make(suffix: str, words: str, marks: Sequence[Any]) -> Chart:
+        made.append((suffix, words, len(marks)))
+        return Chart(suffix, words, "", dict)
+
+    assert len(charts_by_size(rows, [], make)) == 3
+    words = "each network at its largest size"
+    assert made == [
+        ("", f"{words}, 1 of 3", MOST_LINES), ("-2", f"{words}, 2 of 3", MOST_LINES),
+        ("-3", f"{words}, 3 of 3", 1),
+    ]  # fmt: skip
 
 
 def test_every_mark_of_the_gradients_is_the_error_of_its_parameter(
@@ -179,13 +239,10 @@ def test_words_say_which_framework_is_faster_and_by_how_much(
     pair: Any = collect([run])[0].pairs[0]
     shown = {"estimate": ratio, "low": 0.9 * ratio, "high": 1.05 * ratio}
     pair = pair._replace(ratio=pair.ratio | shown)
-    assert framework_comparison._extreme(pair).startswith(f"{words} (")
+    assert framework_comparison.extreme(pair).startswith(f"{words} (")
     assert framework_comparison.winner(pair) == faster
-    (sentence,) = framework_comparison._networks([pair])
-    times = words.split()[1]
-    assert f"{faster} is faster on stacked_cascade (seed, {times} times)" in sentence
-    other = {"jax": "torch", "torch": "jax"}[faster]
-    assert f"{other} is faster" not in sentence
+    won = {"jax": "on 1 of 1 network, torch on 0", "torch": "on 0 of 1 network, torch on 1"}[faster]
+    assert framework_comparison.title([pair]) == f"JAX is faster {won} (eager torch, jit JAX)"
     assert framework_comparison._mark(pair)["verdict"] == faster
 
 

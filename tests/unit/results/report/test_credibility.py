@@ -9,17 +9,23 @@ import pytest
 from results.estimates import cross_framework
 from results.records.record import Run
 from results.report.collection import Machine, collect
-from results.report.model import Points, Section, Strong, Table
+from results.report.model import Section, Table
 from results.report.sections import credibility, framework_comparison, glossary
+from results.report.vocabulary import DEFINITIONS
 from results.statistics.estimators import welch_interval
+from results.ways import way_title
 from tests.helpers.factories.report_runs import whole_run
 
 
 def lines(run: Run) -> list[str]:
     (machine,) = collect([run])
-    (points,) = credibility.section(machine).blocks
-    assert isinstance(points, Points)
-    return ["".join(item) for item in points.items]
+    return [row.cells[-1].text for row in checks(machine).rows]
+
+
+def checks(machine: Machine) -> Table:
+    table = credibility.section(machine).blocks[0]
+    assert isinstance(table, Table)
+    return table
 
 
 def test_the_worst_gradient_is_named_with_its_error() -> None:
@@ -51,10 +57,10 @@ def test_failed_and_undecided_canaries_are_counted() -> None:
     run.settings["canaries"][1]["passed"] = None
     assert "1 of 2 canaries could not be told" in lines(run)[1]
     run.settings["canaries"][0]["passed"] = False
+    assert "1 failed: see the warning at the top" in lines(run)[1]
     (machine,) = collect([run])
-    (points,) = credibility.section(machine).blocks
-    assert isinstance(points, Points)
-    assert any(isinstance(piece, Strong) and "1 failed" in piece for piece in points.items[1])
+    assert credibility.section(machine).title == "No: the clock misread work of known length"
+    assert ("bad", 1) in checks(machine).rows[1].cells[1].bar
     del run.settings["canaries"]
     assert "0 of 1 runs here did" in lines(run)[1]
 
@@ -65,9 +71,7 @@ def test_the_ratio_of_the_canary_that_works_twice_is_shown_over_all_sessions() -
         for one, read in zip(run.settings["canaries"], (2.0, jax), strict=True):
             one["ratio"] = {"estimate": read, "low": 1.8, "high": 2.1}
     (machine,) = collect(runs)
-    (points,) = credibility.section(machine).blocks
-    assert isinstance(points, Points)
-    text = "".join(points.items[1])
+    text = checks(machine).rows[1].cells[-1].text
     assert "2.00 to 2.00 times as long in torch, 1.82 to 1.91 times as long in jax;" in text
     assert "1.82 times as long in jax; what" in lines(runs[0])[1]
 
@@ -101,7 +105,8 @@ def test_times_with_a_trend_are_counted() -> None:
 def test_a_load_that_is_not_known_is_no_error(load: object) -> None:
     run = whole_run()
     run.machine["load"] = load
-    assert ("load 0.5" in lines(run)[4]) == (load == [0.5, 0.4, 0.3])
+    (machine,) = collect([run])
+    assert ("load 0.5" in checks(machine).rows[4].cells[1].text) == (load == [0.5, 0.4, 0.3])
 
 
 def test_the_spread_between_sessions_widens_the_interval_between_frameworks() -> None:
@@ -126,19 +131,11 @@ def test_no_winner_is_named_by_less_than_the_spread_between_sessions(
     assert winners() == {""}
 
 
-def networks(machine: Machine) -> str:
+def test_who_is_faster_on_how_many_networks_is_the_title() -> None:
+    (machine,) = collect([whole_run(scenarios=("stacked_cascade", "gan"), variants=("n2",))])
     section = framework_comparison.section(machine)
     assert section is not None
-    (points,) = [block for block in section.blocks if isinstance(block, Points)]
-    return "".join(points.items[1])
-
-
-def test_each_network_s_winner_is_named() -> None:
-    (machine,) = collect([whole_run(scenarios=("stacked_cascade", "gan"))])
-    text = networks(machine)
-    assert "jax is faster on stacked_cascade (medium, 1.3 times)" in text
-    assert "gan (medium, 1.3 times)" in text
-    assert "torch is faster" not in text
+    assert section.title == "JAX is faster on 2 of 2 networks, torch on 0 (eager torch, jit JAX)"
 
 
 def test_the_glossary_explains_the_names_that_were_measured() -> None:
@@ -146,8 +143,12 @@ def test_the_glossary_explains_the_names_that_were_measured() -> None:
     scenarios = {
         "stacked_cascade": {"summary": "deep supervision", "sizes": {"medium": {"w": 512}}}
     }
-    words, networks = tables(glossary.section(list(run.records), scenarios))
-    assert [row.cells[0].text for row in words.rows] == ["backward", "step", "eager", "jit"]
+    ways, words, titles, networks = tables(glossary.section(list(run.records), scenarios))
+    named = [row.cells[0].text for row in words.rows]
+    assert named == ["backward", "step", "eager", "jit", "slower", "faster", "equal"]
+    assert len(titles.rows) == len(DEFINITIONS)
+    used = {(r["framework"], way_title(r["strategy"])) for r in run.records}
+    assert {(row.cells[1].text, row.cells[0].text) for row in ways.rows} == used
     assert [[cell.text for cell in row.cells] for row in networks.rows] == [
         ["stacked_cascade", "deep supervision", "seed: not told; medium: w 512"]
     ]

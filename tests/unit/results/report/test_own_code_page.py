@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from results.report import own_code_page
+from results.report import own_code_answer, own_code_page
 from results.report.model import Chart, Points, Report, Section, Table
 from tests.helpers.own_code import example_document
 from tests.helpers.report_pages import tables, texts
@@ -30,13 +30,44 @@ def words(section: Section) -> str:
     return " | ".join("".join(item) for item in [*plain, *items])
 
 
-def test_page_begins_with_the_answer_and_the_chart(document: dict[str, Any]) -> None:
+def test_page_begins_with_the_answer_and_a_picture_of_all_ways(document: dict[str, Any]) -> None:
+    pytest.importorskip("altair")
     report = own_code_page.build(document)
     assert report.title == "Backward passes of my_case.py:make"
-    assert list(sections(report)) == ["answer", "write", "flow", "proven", "rows", "again"]
-    answer, chart = sections(report)["answer"].blocks
-    assert "".join(answer) == document["answer"]  # type: ignore[arg-type]
-    assert isinstance(chart, Chart)
+    assert list(sections(report)) == ["ways", "write", "flow", "proven", "rows", "again"]
+    answer = report.parts[0].answer
+    assert answer
+    assert answer.headline == document["answer"]
+    assert [question.name for question in answer.questions] == ["backward", "freeze"]
+    (panel,) = answer.questions[0].panels
+    assert (panel.framework, panel.code) == ("PyTorch", "sum(losses.values()).backward()")
+    rows = panel.chart.spec["datasets"].values()
+    marks = {m["label"]: m for values in rows for m in values if "label" in m}
+    assert [(m["mean"], m["best"]) for m in marks.values()] == [(1.0, True), (1.32, False)]
+    assert list(marks) == [
+        "summed · one pass of the sum",
+        "separate_retained · a pass for each loss",
+    ]
+    for mark in marks.values():
+        assert mark["low"] <= mark["ratio"] <= mark["high"]
+    assert isinstance(sections(report)["ways"].blocks[0], Chart)
+
+
+def test_a_way_that_is_shown_to_be_faster_is_the_one_to_write(document: dict[str, Any]) -> None:
+    rows = document["frameworks"][0]["rows"][:2]
+    assert own_code_answer.recommended("backward", rows) is rows[0]
+    rows[1]["verdict"] = "faster"
+    assert own_code_answer.recommended("backward", rows) is rows[1]
+    assert own_code_answer.recommended("freeze", rows[:1]) is None
+
+
+def test_facts_count_right_gradients_and_decided_comparisons(document: dict[str, Any]) -> None:
+    rows = document["frameworks"][0]["rows"]
+    rows[1]["outcome"], rows[2]["verdict"] = "wrong_gradients", "not told"
+    facts = own_code_answer.answer(document).facts
+    assert [(fact.value, fact.kind) for fact in facts] == [
+        ("3 of 4", "bad"), ("2 of 3", ""), ("cascade-bench try my_case.py:make", "code"),
+    ]  # fmt: skip
 
 
 def test_chart_has_a_mark_for_each_ratio_and_no_other(document: dict[str, Any]) -> None:
@@ -44,7 +75,8 @@ def test_chart_has_a_mark_for_each_ratio_and_no_other(document: dict[str, Any]) 
     chart = own_code_page.chart(document)
     assert chart
     text = str(chart.spec)
-    for line in ("separate_retained · backward", "separate_retained · gradient", "summed · "):
+    separate = "separate_retained · a pass for each loss"
+    for line in (f"{separate} (backward)", f"{separate} (gradient)", "summed · one pass"):
         assert line in text
     assert "boundary_split" not in text
 
@@ -54,7 +86,11 @@ def test_code_is_shown_of_ways_that_are_right_alone(document: dict[str, Any]) ->
     rows[0]["outcome"] = "wrong_gradients"
     (table,) = tables(sections(own_code_page.build(document))["write"])
     assert texts(table) == [
-        ["torch", "separate_retained", "for loss in losses:\n    loss.backward()"]
+        [
+            "torch",
+            "separate_retained · a pass for each loss",
+            "for loss in losses:\n    loss.backward()",
+        ]
     ]
 
 
@@ -106,7 +142,7 @@ def test_unfinished_page_says_so_first(
 
 def test_document_with_hardly_anything_still_makes_a_page() -> None:
     report = own_code_page.build({})
-    assert list(sections(report)) == ["answer", "again"]
+    assert list(sections(report)) == ["again"]
     assert not [block for one in sections(report).values() for block in one.blocks
                 if isinstance(block, Table)]  # fmt: skip
 

@@ -20,6 +20,7 @@ from results.report.model import Chart, Points, Table
 from results.report.sections import (
     backward_passes,
     every_cell,
+    flows,
     framework_comparison,
     headlines,
 )
@@ -45,10 +46,25 @@ def test_every_section_has_content(name: str) -> None:
 
 
 def test_the_ratio_of_the_frameworks_and_the_winner_are_shown() -> None:
-    base = tables(section_of(whole_run(), "frameworks"))[0]
+    base = baseline_table(whole_run())
     for row in texts(base):
         assert 0.78 < float(row[6].split()[0]) < 0.82
         assert row[7] == "jax"
+
+
+def baseline_table(run: Run) -> Table:
+    """Return the table of torch against JAX on the baselines."""
+    found = tables(section_of(run, "frameworks"))
+    return next(table for table in found if table.title.endswith("each baseline"))
+
+
+def test_a_bar_counts_who_is_faster() -> None:
+    run = whole_run()
+    (counts, *_) = tables(section_of(run, "frameworks"))
+    (cell,) = [cell for row in counts.rows for cell in row.cells if cell.bar]
+    pairs = framework_pairs(run)
+    won = sum(framework_comparison.winner(pair) == "jax" for pair in pairs)
+    assert dict(cell.bar) == {"torch": 0, "inconclusive": len(pairs) - won, "jax": won}
 
 
 def test_no_winner_is_named_where_the_interval_holds_1() -> None:
@@ -70,35 +86,61 @@ def test_the_libraries_column_is_the_ratio_of_the_best_times_of_the_products() -
     run = whole_run(sizes=("medium",), variants=("n2",))
     for record in run.records:
         record["peak_share"] = 0.5 if record["framework"] == "torch" else 0.25
-    row = texts(tables(section_of(run, "frameworks"))[0])[0]
+    row = texts(baseline_table(run))[0]
     assert row[8:] == ["50 %", "25 %", "0.400"]  # half of each other's share at 0.8 of the time
 
 
 def test_a_ratio_stands_beside_its_verdict_and_prediction() -> None:
     table = tables(section_of(whole_run(), "passes"))[0]
-    assert table.columns == ["network", "size", "phase", "separate_retained", "boundary_split"]
-    for row in texts(table):
-        assert re.fullmatch(r"1\.[45]\d \[1\.\d+, 1\.\d+\] ▲ \(1\.45\)", row[3]), row[3]
-        assert "=" in row[4]
+    assert table.columns == [
+        "network", "size", "phase", "separate_retained · a pass for each loss",
+        "boundary_split · cut between networks",
+    ]  # fmt: skip
+    for row in table.rows:
+        separate, split = row.cells[3:]
+        assert re.fullmatch(r"1\.[45]\d+ ± 0\.0\d+ ▲", separate.text), separate.text
+        assert re.fullmatch(
+            r"slower; interval 1\.[45]\d \[1\.\d+, 1\.\d+\]; counted 1\.45", separate.note
+        )
+        assert "=" in split.text
 
 
 def test_the_crossover_map_has_a_field_a_variant_and_size() -> None:
     run = whole_run(variants=("n2", "n4", "back4"), sizes=("medium", "large"))
-    blocks = backward_passes.crossover_map(run.records, {"large": {"width": 1024, "batch": 512}})
-    maps = [block for block in blocks if isinstance(block, Table)]
+    sizes = {"large": {"width": 1024, "batch": 512}}
+    _, maps = backward_passes.crossover_map(run.records, sizes)
     assert [table.columns for table in maps] == [["size", "n2", "n4", "back4"]] * 2
     assert [row[0] for row in texts(maps[0])] == ["medium", "large (width 1024, batch 512)"]
-    assert backward_passes.crossover_map(whole_run(variants=("n2",)).records, {}) == []
+    assert backward_passes.crossover_map(whole_run(variants=("n2",)).records, {}) == ([], [])
 
 
 def test_the_flow_shows_absent_and_exact_zero_apart() -> None:
     (table,) = tables(section_of(whole_run(), "flow"))
-    assert table.columns == ["network", "loss", "part 1", "part 2"]
+    assert table.columns == ["network", "loss", "reach", "changes", "leaves as they are"]
     name = "stacked_cascade n2"
     assert texts(table) == [
-        [name, "loss1", "net1 ✓", "net2 – / 0"],
-        [name, "loss2", "net1 ✓", "net2 ✓"],
+        [name, "loss1", "1 changed, 1 not", "net1", "net2 – / 0"],
+        [name, "loss2", "2 changed, 0 not", "net1, net2", ""],
     ]
+    assert section_of(whole_run(), "flow").title == (
+        "Of 4 pairs of a loss and a network, the loss changes the network in 3; the frameworks "
+        "agree"
+    )
+
+
+def test_a_flow_on_which_the_frameworks_disagree_is_marked() -> None:
+    run = whole_run()
+    (flow,) = run.settings["flows"].values()
+    flow["jax"]["loss1"]["net2"] = "value"
+    section = section_of(run, "flow")
+    (cell,) = [row.cells[4] for row in tables(section)[0].rows if row.cells[1].text == "loss1"]
+    assert (cell.text, cell.kind) == ("net2 – / ✓", "failed")
+    assert section.title.startswith("The frameworks disagree on who may change whom in 1 of 4")
+
+
+def test_names_that_count_up_are_shown_as_a_range() -> None:
+    assert flows.in_runs(["net1", "net2", "net3", "net9", "head"]) == "net1 to net3, net9, head"
+    assert flows.in_runs(["a1", "b2", "b3"]) == "a1, b2, b3"
 
 
 def test_where_no_flow_was_proven_the_page_says_so() -> None:
@@ -142,7 +184,7 @@ def test_growth_of_time_is_compared_with_growth_of_flops() -> None:
 def test_a_failed_cell_has_its_reason_and_its_command() -> None:
     run = whole_run()
     run.records[0] |= {"outcome": "timeout", "missing": {"seconds": "no answer within 60 s"}}
-    failures = [t for t in tables(section_of(run, "conditions")) if t.title == "What failed"]
+    failures = [t for t in tables(section_of(run, "absent")) if t.title == "What failed"]
     rows = [row[1:] for table in failures for row in texts(table)]
     assert rows == [["timeout", "no answer within 60 s", run.records[0]["rerun"]]]
 
@@ -164,7 +206,9 @@ def test_a_recipe_that_lets_the_frozen_part_move_does_not_hold() -> None:
     moved |= {"outcome": "wrong_gradients", "equivalence": "net1.w is frozen and moved"}
     rows = [row for table in tables(section_of(run, "freezing")) for row in texts(table)]
     assert [row[-1] for row in rows if row[4] == "wrong_gradients"] == ["no"]
-    assert {row[-1] for row in rows if row[3] == "requires_grad_false"} == {"yes, bit for bit"}
+    assert {row[-1] for row in rows if row[3].startswith("requires_grad_false ")} == {
+        "yes, bit for bit"
+    }
 
 
 def test_a_wrong_gradient_says_nothing_about_a_freeze() -> None:
@@ -260,8 +304,9 @@ def test_a_chart_is_the_same_on_the_page_and_as_a_file() -> None:
     pytest.importorskip("vl_convert")
     charts = list(html.charts_of(build([whole_run(variants=("n2", "n4", "n8"))])))
     assert {chart.name for chart in charts} == {
-        "frameworks", "passes", "freezing-torch", "freezing-jax", "gradients", "losses", "sizes",
-        "crossover-torch-eager", "crossover-jax-jit",
+        "frameworks", "frameworks-medium", "frameworks-seed", "passes", "freezing-torch",
+        "freezing-torch-seed", "freezing-jax", "freezing-jax-seed", "gradients", "losses", "sizes",
+        "crossover-torch-eager", "crossover-jax-jit", "verdicts", "noise",
     }  # fmt: skip
     for chart in charts:
         assert isinstance(chart, Chart)
@@ -281,12 +326,13 @@ def test_compiling_pays_only_within_one_run() -> None:
 
 def test_a_row_of_every_cell_shows_its_time_ratio_verdict_and_count() -> None:
     (table,) = tables(section_of(whole_run(), "cells"))
-    row = next(row for row in texts(table) if row[5] == "separate_retained")
+    row = next(row for row in texts(table) if row[5].startswith("separate_retained "))
     assert row[:6] == [
-        "stacked_cascade n2", "seed", "backward", "backward", "torch eager", "separate_retained",
+        "stacked_cascade n2", "seed", "backward", "backward", "torch eager",
+        "separate_retained · a pass for each loss",
     ]  # fmt: skip
     assert re.fullmatch(r"7\d\.\d µs", row[6])
-    assert re.fullmatch(r"1\.\d+ \[1\.\d+, 1\.\d+\]", row[7])
+    assert re.fullmatch(r"1\.\d+ ± 0\.\d+", row[7])
     assert row[8:] == ["slower", "1.45"]
 
 
@@ -311,8 +357,9 @@ def test_unsupported_cells_are_listed_by_reason_and_in_no_table_of_times() -> No
     run = whole_run()
     for record in run.records[:2]:
         record |= {"outcome": "unsupported", "missing": {"seconds": "no GPU"}}
-    (table,) = [t for t in tables(section_of(run, "conditions")) if t.title == "What cannot exist"]
-    assert texts(table) == [["2", "torch summed, torch separate_retained", "no GPU"]]
+    (table,) = [t for t in tables(section_of(run, "absent")) if t.title == "What cannot exist"]
+    ways = "torch summed · one pass of the sum, torch separate_retained · a pass for each loss"
+    assert texts(table) == [["2", ways, "no GPU"]]
     assert len(tables(section_of(run, "cells"))[0].rows) == len(run.records) - 2
 
 
@@ -328,23 +375,19 @@ def test_the_verdicts_of_two_runs_are_compared() -> None:
     (machine,) = collect([old, new])
     paragraphs = ["".join(one) for one in every_cell.agreement(machine)]
     decided = sum(r["verdict"] is not None for r in new.records)
-    assert paragraphs[0] == (
-        f"The two newest sessions of each cell: of {decided} comparisons with a verdict other than "
-        "inconclusive in both, 1 have another one."
-    )
-    assert paragraphs[1] == (
-        "Another verdict: stacked_cascade n2 seed, torch eager separate_retained backward, now "
-        "faster."
-    )
-    assert re.fullmatch(
-        r"Of \d+ ratios to the baseline half .* and 0 by more than 17 %\.", paragraphs[2]
-    )
+    assert paragraphs[0] == f"Of {decided} comparisons decided in both, 1 have another verdict."
+    assert re.fullmatch(r"Of \d+ ratios to the baseline 0 moved by more than 17 %\.", paragraphs[1])
     times = len(new.records)
-    assert re.fullmatch(rf"Of {times} times half .* and {times} by more than 17 %\.", paragraphs[3])
+    assert paragraphs[2] == f"Of {times} times {times} moved by more than 17 %."
+    section = every_cell.side_by_side(machine)
+    assert section
+    (table,) = [one for one in tables(section) if one.title == "Another verdict than before"]
+    cell = "stacked_cascade n2 seed, torch eager separate_retained backward"
+    assert texts(table) == [[cell, "slower", "faster"]]
 
 
 def test_the_map_explains_no_variant_that_was_not_measured() -> None:
-    (about, *_) = backward_passes.crossover_map(whole_run().records, {})
-    assert "front4" not in about[0]
-    (about, *_) = backward_passes.crossover_map(whole_run(variants=("n2", "back4")).records, {})
-    assert "front4" in about[0]
+    (chart, *_), _ = backward_passes.crossover_map(whole_run().records, {})
+    assert "front4" not in chart.about
+    (chart, *_), _ = backward_passes.crossover_map(whole_run(variants=("n2", "back4")).records, {})
+    assert "front4" in chart.about

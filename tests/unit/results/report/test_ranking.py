@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from results.records.record import Record
 from results.records.samples import samples_path
 from results.records.storage import save_run
 from results.report.collection import collect, load
+from results.report.model import Table
 from results.report.ranking import (
     first_of_each,
     in_front,
@@ -20,7 +20,7 @@ from results.report.ranking import (
     recommend,
 )
 from results.report.sections import headlines
-from results.report.sections.headlines import right_or_wrong, sentence
+from results.report.sections.headlines import right_or_wrong
 from tests.helpers.factories.records import CELL, record
 from tests.helpers.factories.report_runs import whole_run
 
@@ -91,32 +91,31 @@ def test_of_equally_fast_recipes_the_simplest_is_recommended_and_the_others_are_
         compared("grad_of_trainable", 0.60, 0.61, 0.62, "faster", **freeze),
         compared("all_gradients", 0.97, 0.99, 1.01, "inconclusive", **freeze),
     ]
-    (answer,) = recommend([one | {"baseline": "unfrozen"} for one in (base, *ways)])
-    assert "".join(sentence(answer)) == (
-        "write grad_of_trainable, 0.610 [0.600, 0.620] times the time of unfrozen, in front in 1 "
-        "of 1 groups; as good wherever it was timed: partition; all_gradients 0.990 [0.970, 1.01] "
-        "times."
-    )
+    cells = [one | {"baseline": "unfrozen"} for one in (base, *ways)]
+    assert rows(headlines.table(cells)) == [
+        ["Cascades, to freeze a part", "jax jit", "step",
+         "grad_of_trainable · gradient of the rest", "1 of 1", "partition · no update by optax",
+         "1 inconclusive"],
+    ]  # fmt: skip
 
 
-def headline_texts(records: list[Record]) -> list[str]:
-    return ["".join(line) for line in headlines.paragraphs(records)]
+def rows(table: Table) -> list[list[str]]:
+    return [[cell.text for cell in row.cells] for row in table.rows]
 
 
 def test_each_strategy_faster_than_its_baseline_is_named() -> None:
     slower = compared("separate_retained", 1.4, 1.5, 1.6, "slower")
-    assert "In none of 1 comparisons was another way told to be faster." in headline_texts(
-        [BASELINE, slower]
-    )
+    assert headlines.faster_table([BASELINE, slower]) == []
+    found = "Another way than the sum was faster in 0 of 1 comparisons"
+    assert headlines.title([BASELINE, slower]) == found
     small = {"size": "seed", "phase": "gradient"}
     exception = compared("reforward", 0.82, 0.86, 0.89, "faster", **small)
-    texts = headline_texts(
-        [BASELINE, slower, record({**CELL, "strategy": "summed", **small}), exception]
-    )
-    assert texts[2] == (
-        "Faster than their baseline in 1 of 2 comparisons: reforward 0.860 [0.820, 0.890] "
-        "(stacked_cascade n4, seed, torch eager, gradient)."
-    )
+    both = [BASELINE, slower, record({**CELL, "strategy": "summed", **small}), exception]
+    (table,) = headlines.faster_table(both)
+    assert table.title == "Where another way was faster than the sum: 1 of 2"
+    way = "reforward · forward again for each loss"
+    names = ["stacked_cascade n4", "seed", "gradient", "torch eager"]
+    assert rows(table) == [[*names, way, "0.86 ± 0.04 ▼"]]
 
 
 def test_the_smallest_size_has_a_recommendation_of_its_own() -> None:
@@ -126,13 +125,12 @@ def test_the_smallest_size_has_a_recommendation_of_its_own() -> None:
         record({**CELL, "strategy": "summed", **small}),
         compared("boundary_split", 1.28, 1.32, 1.36, "slower", **small),
     ]  # fmt: skip
-    (line,) = [
-        one for one in headline_texts(both) if one.startswith("At size seed, where dispatch")
-    ]
-    assert line.endswith(
-        "write summed, in front in 1 of 1 groups; boundary_split 1.32 [1.28, 1.36] times."
-    )
-    assert not [one for one in headline_texts(both[:2]) if one.startswith("At size")]
+    found = [row for row in rows(headlines.table(both)) if row[0].startswith("size seed")]
+    assert found == [
+        ["size seed, backward pass", "torch eager", "backward", "summed · one pass of the sum",
+         "1 of 1", "", "1 slower"],
+    ]  # fmt: skip
+    assert not [row for row in rows(headlines.table(both[:2])) if row[0].startswith("size")]
 
 
 def test_the_usual_mode_is_recommended_first() -> None:
@@ -143,24 +141,32 @@ def test_the_usual_mode_is_recommended_first() -> None:
     ]
 
 
-def test_the_sentence_names_the_recommended_strategy_and_the_cost_of_the_others() -> None:
-    (torch,) = [
-        a for a in recommend(whole_run().records) if (a.kind, a.framework) == ("backward", "torch")
-    ]
-    text = "".join(sentence(torch))
-    beginning = "write summed, in front in 4 of 4 groups; as good wherever it was timed: "
-    assert text.startswith(f"{beginning}boundary_split; separate_retained 1.5")
-    number = r"\d\.\d+"
-    end = rf"{number} \[{number}, {number}\] \(stacked_cascade n\d\)"
-    span = rf"{end} to {end} times"
-    assert re.search(rf"; separate_retained {span}\.$", text)
+def test_the_row_names_the_recommended_way_those_as_good_and_the_verdicts_of_the_others() -> None:
+    (torch, *_) = rows(headlines.table(whole_run(sizes=("medium",)).records))
+    assert torch[:6] == [
+        "Cascades", "torch eager", "backward", "summed · one pass of the sum", "2 of 2",
+        "boundary_split · cut between networks",
+    ]  # fmt: skip
+    assert torch[6] == "2 slower"
+
+
+def test_a_bar_counts_each_verdict_of_the_ways_that_are_not_as_good() -> None:
+    records = whole_run(sizes=("medium",)).records
+    for one in records:
+        if one["strategy"] == "boundary_split" and one["variant"] == "n2":
+            one["verdict"] = "slower"
+    cell = headlines.table(records).rows[0].cells[6]
+    assert list(cell.bar) == [("slower", 3), ("equal", 1)]
+    assert cell.text == "3 slower, 1 equal"
 
 
 def test_without_a_comparison_there_is_no_recommendation() -> None:
     alone = [r for r in whole_run().records if r["strategy"] == "summed"]
     (torch, _) = recommend(alone)
     assert torch.best is None
-    assert "nothing can be told" in "".join(sentence(torch))
+    cell = headlines.table(alone).rows[0].cells[3]
+    assert (cell.text, cell.kind) == ("not told", "missing")
+    assert "no second way" in cell.note
 
 
 def test_wrong_gradients_come_first_in_the_headlines() -> None:

@@ -8,22 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from results.report.snippets import SHORT_NAMES, SNIPPETS, short_name, snippet
+from results.report.snippets import SNIPPETS, snippet
 from results.report.vocabulary import RECIPES, STRATEGIES
+from results.ways import WORDS, way_title
 
 FREEZING = {framework: [n for n in ways if n != "unfrozen"] for framework, ways in RECIPES.items()}
 
 
 @pytest.mark.parametrize("framework", SNIPPETS)
-def test_each_way_of_the_suite_has_a_snippet_and_a_short_name(framework: str) -> None:
+def test_each_way_of_the_suite_has_a_snippet_and_words(framework: str) -> None:
     ways = [*STRATEGIES[framework], *FREEZING[framework]]
     assert sorted(SNIPPETS[framework]) == sorted(ways)
-    assert {*ways, "unfrozen"} <= set(SHORT_NAMES)
+    assert {*ways, "unfrozen"} <= set(WORDS)
 
 
 def test_way_of_a_users_own_has_no_snippet_and_keeps_its_name() -> None:
     assert snippet("torch", "mine") == ""
-    assert short_name("mine") == "mine"
+    assert way_title("mine") == "mine"
+    assert way_title("summed@again") == "summed@again · one pass of the sum"
     assert snippet("torch", "summed@again") == SNIPPETS["torch"]["summed"]
 
 

@@ -77,6 +77,13 @@ def test_three_hundred_cells_take_under_250_lines(whole: Run) -> None:
     assert len(shown(whole).split("\n")) < 250
 
 
+def test_ways_are_named_with_their_words_where_they_fit_a_few_lines(whole: Run) -> None:
+    two = [r for r in whole.records if r["strategy"] in ("summed", "separate_retained")]
+    named = "separate_retained · a pass for each loss"
+    assert named in shown(replace(whole, records=two))
+    assert named not in shown(whole)  # it has more ways than that
+
+
 def test_ratios_and_verdicts_are_those_of_the_session(whole: Run) -> None:
     text = shown(whole)
     assert "torch eager · medium · backward, phase backward · ratio to summed" in text

@@ -1,0 +1,68 @@
+"""Faults of the sections of a report: a picture, a bar, a fold shows what was measured."""
+
+from __future__ import annotations
+
+from tests.mutations.fault import Fault
+
+CHARTS = "tests/unit/results/report/test_charts.py"
+LAYOUT = "tests/unit/results/report/test_layout.py"
+PAGES = "tests/unit/results/report/test_pages.py"
+OWN = "tests/unit/results/report/test_own_code_page.py"
+FAULTS = (
+    Fault(
+        "each_verdict_counted_once",
+        "results/report/record_cells.py",
+        "    counts = Counter(verdicts)\n",
+        "    counts = Counter(set(verdicts))\n",
+        "a way that was slower on eleven networks has a bar as long as one on a single network",
+        (f"{LAYOUT}::test_verdicts_are_a_bar_and_the_same_in_words",),
+    ),
+    Fault(
+        "second_screen_of_a_chart_left_out",
+        "results/report/by_size.py",
+        "for start in range(0, len(lines), MOST_LINES)]",
+        "for start in range(0, MOST_LINES, MOST_LINES)]",
+        "a chart that is split shows its first lines alone",
+        (f"{CHARTS}::test_a_chart_with_more_lines_than_a_screen_holds_is_split",),
+    ),
+    Fault(
+        "fields_packed_in_another_order",
+        "results/report/html.py",
+        '"rows": [list(row.values()) for row in rows]}',
+        '"rows": [list(row.values())[::-1] for row in rows]}',
+        "each figure stands in the field of another",
+        (f"{LAYOUT}::test_data_are_packed_without_loss",),
+    ),
+    Fault(
+        "frameworks_that_disagree_not_marked",
+        "results/report/sections/flows.py",
+        '            "failed" if differ else "absent",\n',
+        '            "absent",\n',
+        "a loss that changes a network in one framework alone looks like one that does in neither",
+        (f"{PAGES}::test_a_flow_on_which_the_frameworks_disagree_is_marked",),
+    ),
+    Fault(
+        "whole_interval_taken_for_its_half",
+        "results/report/sections/credibility.py",
+        "np.expm1(np.log(high / low) / 2)",
+        "np.expm1(np.log(high / low))",
+        "every ratio is shown as known half as well as it is",
+        (f"{CHARTS}::test_every_mark_of_the_noise_is_half_the_interval_of_its_ratio",),
+    ),
+    Fault(
+        "any_verdict_recommends_a_way",
+        "results/report/own_code_answer.py",
+        'row.get("verdict") == FASTER and row.get("ratio")]',
+        'row.get("verdict") and row.get("ratio")]',
+        "the page about a user's own case says to write what was shown to be slower",
+        (f"{OWN}::test_a_way_that_is_shown_to_be_faster_is_the_one_to_write",),
+    ),
+    Fault(
+        "names_behind_a_fold_repeated_for_each_machine",
+        "results/report/build.py",
+        "blocks=[_with_unique_name(one, place) for one in block.blocks])",
+        "blocks=block.blocks)",
+        "a chart of the second machine is drawn from the data of the first",
+        (f"{LAYOUT}::test_names_of_charts_differ_between_machines_also_behind_a_fold",),
+    ),
+)
