@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, code, escape, one_line, seconds_text
+from results.regression.decision import WALL
 from results.regression.document import (
     ERROR,
     FAILED,
@@ -21,7 +22,6 @@ from results.regression.document import (
     REGRESSION,
     STOPPED,
     UNDECIDED,
-    WALL,
     WRONG,
     Analysis,
     Finding,
