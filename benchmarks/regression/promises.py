@@ -26,7 +26,9 @@ class Promises:
     def say(
         self, standing: Standing, cells: Sequence[int], seconds_left: float, pair_seconds: float
     ) -> None:
-        """Add a promise on the cells that are still undecided, and say it if it is news.
+        """Add a promise, and say it if it is news.
+
+        The first is on all cells, as any may have got slower; the others on those still undecided.
 
         Args:
             standing: after the look that was just taken.
@@ -37,7 +39,8 @@ class Promises:
         if not cells:
             return
         pairs = self.document["pairs"] + plan.pairs_within(seconds_left, max(pair_seconds, 1e-9))
-        promise = outlook.promise(self.document, standing, cells, pairs)
+        of = cells if self.document.get("promises") else range(len(standing.rows.entries))
+        promise = outlook.promise(self.document, standing, of, pairs)
         needed = promise["pairs_for_3_percent"]
         if needed is not None:
             further = max(0.0, needed - self.document["pairs"]) * pair_seconds
@@ -56,8 +59,7 @@ def sentence(promise: Mapping[str, Any], budget: float) -> str:
         promise: an entry of ``document["promises"]``.
         budget: of the session, in seconds.
     """
-    one = promise["cells"] == 1
-    of = "the one undecided cell" if one else f"the {promise['cells']} undecided cells"
+    of = "one cell" if promise["cells"] == 1 else f"any one of {promise['cells']} cells"
     start = f"after {promise['pairs']} launch pairs: with about {promise['pairs_in_all']} in all, "
     if promise["slowdown"] is None:
         return f"{start}no slowdown of {of} could be found; give a larger --budget"

@@ -55,7 +55,7 @@ class Promise(TypedDict):
 
     pairs: int  # launch pairs by then
     pairs_in_all: int  # that the budget had time for
-    cells: int  # undecided ones, any of which may have got slower
+    cells: int  # of which any one may have got slower: at the first look all, then those undecided
     power: float  # the share of slowdowns that is found
     slowdown: float | None  # 0.03 is 3 %; null where none is found
     low: float | None  # its range, from what is not known of the noise

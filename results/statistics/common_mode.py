@@ -47,11 +47,14 @@ def take_out_common(
 ) -> tuple[Array, Array]:
     """Subtract the common mode of each group from its cells.
 
-    A group of fewer than `CELLS_FOR_COMMON` cells stays as it is. The common mode is the median,
-    but of an even number of cells it is the one of the two in the middle that is nearer to no
-    change, not their mean: with two of four cells slower, half of their change would else count as
-    common. In a pair that not all cells of the group have, the median of the *others* is taken from
-    each: of three cells a slower one would often be the median's upper neighbour, and move it.
+    A group of fewer than `CELLS_FOR_COMMON` cells stays as it is, as does a pair in which fewer of
+    a group were measured. The common mode is the median, but of an even number of cells it is the
+    one of the two in the middle that is nearer to no change, not their mean: with two of four cells
+    slower, half of their change would else count as common.
+
+    What is subtracted from a cell is the median of the *other* cells, where that is nearer to no
+    change than the median of all. A slower cell moves the median of all its way: where it is
+    slower by the standard deviation of a pair, a quarter of its change would be lost among five.
 
     Args:
         d: [..., cells, pairs]; what a cell has beyond its count is not looked at.
@@ -70,9 +73,10 @@ def take_out_common(
         shared = np.full((*whole.shape[:-2], whole.shape[-1]), np.nan)
         shared[..., :full] = _middle(whole[..., members, :full])
         common.append(shared)
-        if len(members) >= CELLS_FOR_COMMON:
-            own[..., members, :full] -= shared[..., None, :full]
-            _take_out_others(own, whole, members, pairs)
+        for start, end in pairwise([0, *np.unique(pairs[members])]):
+            present = members[pairs[members] >= end]
+            if len(present) >= CELLS_FOR_COMMON:
+                own[..., present, start:end] -= _shared_by_each(whole[..., present, start:end])
     return own, np.stack(common, axis=-2)
 
 
@@ -83,31 +87,34 @@ def _counts(d: Array, counts: ArrayLike | None) -> Counts:
     return np.asarray(counts, dtype=np.int64)
 
 
-def _take_out_others(own: Array, whole: Array, members: NDArray[np.int64], pairs: Counts) -> None:
-    """Subtract from each cell the median of the others, in pairs that not all members have.
-
-    Args:
-        own: changed in place, [..., cells, pairs].
-        whole: the d before anything was subtracted, of the same shape.
-        members: of the group.
-        pairs: of each cell.
-    """
-    ends = np.unique(pairs[members])
-    for start, end in pairwise(ends):
-        present = members[pairs[members] >= end]
-        if len(present) < CELLS_FOR_COMMON:
-            continue
-        for cell in present:
-            others = whole[..., present[present != cell], start:end]
-            own[..., cell, start:end] -= _middle(others)
-
-
 def _middle(d: Array) -> Array:
     """Return the median over the cells [..., cells, pairs], of two the one nearer to 0."""
     ordered = np.sort(d, axis=-2)
     count = ordered.shape[-2]
     low, high = ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :]
-    return np.where(np.abs(low) <= np.abs(high), low, high)
+    return _nearer(low, high)
+
+
+def _shared_by_each(d: Array) -> Array:
+    """Return for each cell what it shares with the others, [..., cells, pairs].
+
+    That is the median of the others or the median of all, whichever is nearer to 0.
+    """
+    order = np.argsort(d, axis=-2)
+    ordered, rank = np.take_along_axis(d, order, -2), np.argsort(order, axis=-2)
+    count = ordered.shape[-2]
+    # a cell at or below a place in the middle of the others moves that place one up in all
+    low, high = ((count - 2) // 2, (count - 1) // 2)
+    others = _nearer(
+        *(np.take_along_axis(ordered, place + (rank <= place), -2) for place in (low, high))
+    )
+    whole = _nearer(ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :])
+    return _nearer(others, whole[..., None, :])
+
+
+def _nearer(one: Array, other: Array) -> Array:
+    """Return, element by element, the one nearer to 0."""
+    return np.where(np.abs(one) <= np.abs(other), one, other)
 
 
 def estimate(d: ArrayLike, groups: Sequence[int], counts: ArrayLike | None = None) -> ModeratedRows:

@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, code, escape, one_line, seconds_text
+from results.regression import suspects
 from results.regression.decision import WALL
 from results.regression.document import (
     ERROR,
@@ -111,6 +112,14 @@ def summary(document: Mapping[str, Any], analysis: Analysis) -> str:
     )
 
 
+def notes(document: Mapping[str, Any]) -> list[str]:
+    """Return the lines on what looks slower and was not told, and on what the time went to."""
+    budget = float(document.get("budget_seconds") or 0.0)
+    lines = [suspects.suspect_text(one, budget) for one in suspects.suspects_of(document)]
+    spent = suspects.time_text(document)
+    return [*lines, spent] if spent else lines
+
+
 def _looks(design: Mapping[str, Any]) -> str:
     """Return in words after how many launch pairs the data were analysed.
 
@@ -162,6 +171,8 @@ def _parts(document: Mapping[str, Any], analysis: Analysis) -> Iterator[Renderab
             yield one_line(f"{finding.verdict}: {finding.name}: {finding.why}")
     if document.get("broke_off"):
         yield one_line(f"broken off: {document['broke_off']}")
+    for line in notes(document):
+        yield one_line(line)
     yield one_line(summary(document, analysis))
     yield outcome(document, analysis)
 
@@ -201,6 +212,7 @@ def markdown(document: Mapping[str, Any], analysis: Analysis) -> str:
     lines = [f"### {heading[0].upper()}{heading[1:]}", ""]
     lines += [escape(f"Broken off: {document['broke_off']}"), ""] if "broke_off" in document else []
     lines += [f"- {escape(line)}" for line in version_lines(document)]
+    lines += [f"- {escape(line)}" for line in notes(document)]
     lines += [f"- {escape(summary(document, analysis))}", ""]
     open_rows = [one for one in analysis.findings if one.verdict not in (EQUAL, FASTER)]
     folded = [one for one in analysis.findings if one.verdict in (EQUAL, FASTER)]
@@ -250,7 +262,8 @@ def document_json(document: Mapping[str, Any], analysis: Analysis) -> dict[str, 
 
     Returns:
         ``exit_code`` and ``outcome``; ``launch_pairs``, how many the conclusions rest on;
-        ``findings``, one a cell; ``shifts``, one a framework; and ``comparison``, the document.
+        ``findings``, one a cell; ``shifts``, one a framework; ``suspects``, what looks slower and
+        was not told; and ``comparison``, the document.
     """
     return {
         "exit_code": session_exit_code(document, analysis),
@@ -258,6 +271,7 @@ def document_json(document: Mapping[str, Any], analysis: Analysis) -> dict[str, 
         "launch_pairs": analysis.pairs,
         "findings": [_finding_json(finding) for finding in analysis.findings],
         "shifts": [_shift_json(shift) for shift in analysis.shifts],
+        "suspects": suspects.suspects_of(document),
         "comparison": dict(document),
     }
 

@@ -122,7 +122,6 @@ ARROWS = {
         "benchmarks.scenarios.external",
         "results.records",
         "results.regression",
-        "results.statistics",
         "results.terminal",
     ),
     "benchmarks.commands": (
@@ -177,6 +176,7 @@ ARROWS = {
         "benchmarks.harness.worker",
         "benchmarks.machine",
         "benchmarks.paths",
+        "benchmarks.regression",  # replayed comparisons are decided by its own functions
         "benchmarks.scenarios",
         "results",
         "results.records",

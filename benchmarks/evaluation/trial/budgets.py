@@ -141,9 +141,9 @@ class Clock:
                 taken = looks.take_last_look(self.document, end / self.whole)
                 return taken and self._all_decided(chosen, 0.0)
             self._add_pair(shape)
-            if looks.take_due_look(self.document, self.now / self.whole):
-                if self._all_decided(chosen, end):
-                    return True
+            due = looks.take_due_look(self.document, self.now / self.whole)
+            if due and self._all_decided(chosen, end):
+                return True
 
     def _shape(self) -> Shape:
         """Return what the next launch pair consists of."""
@@ -182,7 +182,103 @@ class Clock:
             return True
         if end:
             leaving.leave(self.document, standing, places, frameworks)
-            self.promises.say(
-                standing, places, end - self.now, self.pace.expected(self._shape())
-            )
+            self.promises.say(standing, places, end - self.now, self.pace.expected(self._shape()))
         return False
+
+
+def rates(noise: Noise, count: int, seed: int) -> dict[str, Any]:
+    """Return how often unchanged comparisons alarm, slowdowns are found, and promises are kept.
+
+    Args:
+        noise: that the launches come from.
+        count: comparisons of each kind.
+        seed: of the draws.
+    """
+    tally: dict[str, list[float]] = {}
+    for index in range(count):
+        _count(tally, noise, [seed, index], index % (2 * CELLS))
+    return {name: float(np.mean(values)) for name, values in tally.items()} | {
+        "sessions": count,
+        "promised": len(tally.get("kept", [])),
+        "alarm_count": int(sum(tally["alarms"])),
+    }
+
+
+def _count(tally: dict[str, list[float]], noise: Noise, seed: list[int], cell: int) -> None:
+    """Add one comparison of unchanged code to the tally, and those with one slowed cell."""
+    unchanged = replayed(noise, [*seed, 0], {})
+    slowed = replayed(noise, [*seed, 1], {cell: SLOWED})
+    seen = {
+        "alarms": alarmed(unchanged),
+        "pairs": unchanged["pairs"],
+        "control": unchanged["design"].get("control_pairs", unchanged["pairs"]),
+        "found": found(slowed, cell),
+    }
+    promise = next((one for one in slowed["promises"] if one["slowdown"]), None)
+    if promise and promise["pairs"] == plan.FIRST_LOOK:
+        at = replayed(noise, [*seed, 1], {cell: promise["slowdown"]})
+        seen |= {"kept": found(at, cell), "promise": promise["slowdown"]}
+    for name, value in seen.items():
+        tally.setdefault(name, []).append(float(value))
+
+
+def alarmed(document: Mapping[str, Any]) -> bool:
+    """Return whether anything of a comparison is called slower or faster, in any metric."""
+    standing = scheduling.standing_of(document)
+    return standing is not None and bool(np.isin(standing.session.verdicts, (SLOWER, FASTER)).any())
+
+
+def found(document: Mapping[str, Any], cell: int) -> bool:
+    """Return whether a comparison calls this cell slower."""
+    standing = scheduling.standing_of(document)
+    return standing is not None and standing.cells[cell] == SLOWER
+
+
+def noises(folder: Path, half: str) -> list[Noise]:
+    """Return the noise of one half of the traces, as recorded and made worse."""
+    recorded = traces.load_all(folder)
+    saved = json.loads((folder / "replay.json").read_text())["constants"]
+    constants = {metric: Constants(**saved[metric]) for metric in trial.METRICS}
+    logs = {
+        condition: replay.OurSessions.from_sets(
+            replay.select_sets(recorded, half, condition), constants, 1
+        ).logs
+        for condition in trial.CONDITIONS
+    }
+    return [
+        *(Noise(condition, values) for condition, values in logs.items()),
+        Noise("quiet, twice as noisy", logs["quiet"], factor=2.0),
+        Noise("quiet, 1 time in 20 disturbed by 10 %", logs["quiet"], disturbed=0.05),
+    ]
+
+
+def main() -> None:
+    """Print the table of the rates as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--traces", type=Path, default=TRACES, help="folder of raw traces")
+    parser.add_argument("--half", choices=trial.HALVES, default="report")
+    parser.add_argument("--count", type=int, default=300, help="comparisons of each kind (300)")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    look_levels.DRAWN_CELLS = 64_000  # each number of pairs that a session can end with has its own
+    print(
+        "| launches | comparisons | alarms | launch pairs | of them with a control | +3 % found | "
+        "promised after 10 pairs | of these found |"
+    )
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
+    for noise in noises(options.traces, options.half):
+        print(row(noise.name, rates(noise, options.count, options.seed)), flush=True)
+
+
+def row(name: str, one: Mapping[str, Any]) -> str:
+    """Return a row of the table from the figures of `rates`."""
+    promised = f"+{100 * one['promise']:.1f} %" if "promise" in one else "–"
+    kept = f"{100 * one['kept']:.0f} % of {one['promised']}" if "kept" in one else "–"
+    return (
+        f"| {name} | {one['sessions']} | {one['alarm_count']} | {one['pairs']:.0f} | "
+        f"{one['control']:.0f} | {100 * one['found']:.0f} % | {promised} | {kept} |"
+    )
+
+
+if __name__ == "__main__":
+    main()
