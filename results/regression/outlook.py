@@ -11,7 +11,7 @@ import numpy as np
 from results.regression.decision import Rows, design_of
 from results.regression.scheduling import Standing
 from results.statistics import detectable, look_levels
-from results.statistics.detectable import POWER, Noise, Test
+from results.statistics.detectable import POWER, Noise, LastTest
 from results.statistics.verdict import INCONCLUSIVE, half_widths
 
 WANTED = 0.03  # the slowdown that a budget should be able to find
@@ -19,7 +19,7 @@ WANTED = 0.03  # the slowdown that a budget should be able to find
 MOVED = 0.25
 
 
-def last_test(document: Mapping[str, Any], rows: Rows, pairs: int) -> Test:
+def last_test(document: Mapping[str, Any], rows: Rows, pairs: int) -> LastTest:
     """Return how cells are tested if the next look is the last one, where the budget ends.
 
     Args:
@@ -32,7 +32,7 @@ def last_test(document: Mapping[str, Any], rows: Rows, pairs: int) -> Test:
     looks, shares = [*settings["taken"], pairs], [*settings["shares"], 1.0]
     levels = look_levels.spent_levels(design.groups, tuple(looks), tuple(shares), design.alpha)
     tests = len(rows.group_of) + len(rows.groups)
-    return Test(design.bound, levels.difference[-1], tests)
+    return LastTest(design.bound, levels.difference[-1], tests)
 
 
 def noise_of(standing: Standing, cells: Sequence[int]) -> Noise:
@@ -140,5 +140,5 @@ def pairs_to_decide(document: Mapping[str, Any], standing: Standing, cell: int) 
     settings = document["design"]
     design = design_of(settings, standing.rows.group_of)
     tests = len(standing.rows.group_of) + len(standing.rows.groups)
-    test = Test(design.bound, design.levels.difference[-1] or design.alpha, tests)
+    test = LastTest(design.bound, design.levels.difference[-1] or design.alpha, tests)
     return detectable.pairs_needed(slowdown, noise_of(standing, [cell]), test)

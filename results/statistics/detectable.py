@@ -39,7 +39,7 @@ class Noise(NamedTuple):
     pairs: int
 
 
-class Test(NamedTuple):
+class LastTest(NamedTuple):
     """How a cell is tested at the last look.
 
     Attributes:
@@ -61,7 +61,7 @@ class Detectable(NamedTuple):
     high: float
 
 
-def chance(slowdown: float, noise: Noise, test: Test, pairs: int) -> float:
+def chance(slowdown: float, noise: Noise, test: LastTest, pairs: int) -> float:
     """Return the chance that a cell slowed by this much is found after so many pairs.
 
     Args:
@@ -78,7 +78,7 @@ def chance(slowdown: float, noise: Noise, test: Test, pairs: int) -> float:
 
 
 def _mean_power(
-    effect: float, spreads: Array, dof: Array, measured: int, test: Test, pairs: int
+    effect: float, spreads: Array, dof: Array, measured: int, test: LastTest, pairs: int
 ) -> float:
     """Return the mean over spreads of the chance that this log ratio is found."""
     error = spreads / math.sqrt(pairs)
@@ -89,7 +89,7 @@ def _mean_power(
     return float(scipy.special.ndtr((effect - needed) / error).mean())
 
 
-def detectable(noise: Noise, test: Test, pairs: int) -> Detectable:
+def detectable(noise: Noise, test: LastTest, pairs: int) -> Detectable:
     """Return the slowdown of which `POWER` are found after so many pairs, with its range.
 
     The range comes from what is not known of the noise: all spreads at the lower and at the upper
@@ -110,7 +110,7 @@ def detectable(noise: Noise, test: Test, pairs: int) -> Detectable:
 
 
 def _power_of(
-    spreads: Array, dof: Array, measured: int, test: Test, pairs: int
+    spreads: Array, dof: Array, measured: int, test: LastTest, pairs: int
 ) -> Callable[[float], float]:
     """Return the function slowdown → mean chance of these spreads."""
     return lambda slowdown: _mean_power(math.log1p(slowdown), spreads, dof, measured, test, pairs)
@@ -127,7 +127,7 @@ def _smallest(power: Callable[[float], float]) -> float:
     return high
 
 
-def pairs_needed(slowdown: float, noise: Noise, test: Test) -> float:
+def pairs_needed(slowdown: float, noise: Noise, test: LastTest) -> float:
     """Return after how many pairs a slowdown is found with `POWER`; infinite if never.
 
     Args:

@@ -33,10 +33,10 @@ CHUNKS = 20
 def obrien_fleming(share: float, alpha: float) -> float:
     """Return the α used up by a share of the time, nearly all of it at the end (Lan & DeMets 1983).
 
-    It gives nearly the bounds of O'Brien & Fleming (1979), two-sided.
+    It gives nearly the bounds of O'Brien & Fleming (1979). Each of the two sides has half of α.
     """
-    quantile = -float(scipy.special.ndtri(alpha / 2))
-    return 2 * float(scipy.special.ndtr(-quantile / math.sqrt(share))) if share > 0 else 0.0
+    quantile = -float(scipy.special.ndtri(alpha / 4))
+    return 4 * float(scipy.special.ndtr(-quantile / math.sqrt(share))) if share > 0 else 0.0
 
 
 def pocock(share: float, alpha: float) -> float:
@@ -88,7 +88,7 @@ def levels_of(lowest: Sequence[ArrayLike], allowed: Sequence[float]) -> tuple[fl
             f"{len(lowest)} looks, and {list(allowed)} allowed: give one share for each look, "
             "none smaller than the one before"
         )
-    silent = np.ones(np.shape(lowest[0]), dtype=bool) if lowest else np.ones(0, dtype=bool)
+    silent = np.ones(np.shape(lowest[0]), dtype=bool) if len(lowest) else np.ones(0, dtype=bool)
     levels = []
     for p_values, share in zip(lowest, allowed, strict=True):
         values = np.asarray(p_values, dtype=np.float64)
