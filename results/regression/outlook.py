@@ -11,7 +11,7 @@ import numpy as np
 from results.regression.decision import Rows, design_of
 from results.regression.scheduling import Standing
 from results.statistics import detectable, look_levels
-from results.statistics.detectable import POWER, Noise, LastTest
+from results.statistics.detectable import POWER, LastTest, Noise
 from results.statistics.verdict import INCONCLUSIVE, half_widths
 
 WANTED = 0.03  # the slowdown that a budget should be able to find

@@ -1,4 +1,4 @@
-"""Check what a number of launch pairs can find against figures known otherwise, and by simulation."""
+"""Check what launch pairs can find against figures known otherwise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from results.statistics import detectable
-from results.statistics.detectable import Noise, LastTest
+from results.statistics.detectable import LastTest, Noise
 
 EXACT = np.full(5, 1e6)  # degrees of freedom of a spread that is known
 

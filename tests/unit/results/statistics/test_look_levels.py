@@ -1,4 +1,4 @@
-"""Check the levels of looks against published bounds, and that they hold whatever looks are taken."""
+"""Check the levels of looks against published bounds, whatever looks are taken."""
 
 from __future__ import annotations
 
