@@ -50,6 +50,11 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--budget", default=BUDGET, metavar="TIME", help=f"of the whole session ({BUDGET})"
     )
+    parser.add_argument(
+        "--confirm",
+        metavar="TIME",
+        help="after the budget, such as 3m, for cells that look slower and could not be told",
+    )
     shared.add_selection(parser)
     shared.add_scenario_path(
         parser, "scenarios of your own; BASE and HEAD are then refs of the repository they are in"
@@ -142,6 +147,7 @@ def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
         folder=Path(options.results or REGRESSIONS),
         arguments=output.retypable(options),
         seed=options.seed,
+        confirm=plan.parse_seconds(options.confirm, "--confirm") if options.confirm else 0.0,
         began=began,
     )
 

@@ -24,7 +24,6 @@ from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from results.records import storage
 from results.records.record import new_run_id, utc_now
 from results.regression.document import INTERRUPTED, new_design, new_document
-from results.statistics import launch_pairs
 
 # errors that keep a comparison from being made; each message is one line for the user
 ERRORS = (VersionError, Busy, session.CannotStart)
@@ -38,7 +37,8 @@ class ComparisonRequest:
         base: the version to compare with.
         head: the version that is judged.
         choose_cells: returns the cells, given the frameworks that are installed on either side.
-        budget: seconds for the whole session, counted from ``began``.
+        budget: seconds for the session, counted from ``began``.
+        confirm: seconds after it, for cells that then look slower and could not be told.
         folder: where comparisons are saved.
         arguments: those of `cascade-bench regress` that make the same request.
         seed: draws the order of turns.
@@ -52,6 +52,7 @@ class ComparisonRequest:
     folder: Path
     arguments: Sequence[str]
     seed: int = 0
+    confirm: float = 0.0
     began: float = field(default_factory=time.monotonic)
 
 
@@ -154,6 +155,8 @@ def _new_document(
         sides={side.name: side.document_entry() for side in sides},
         seed=request.seed,
         budget_seconds=request.budget,
+        confirm_seconds=request.confirm,
+        promises=[],
         design=new_design(
             quantile=plan.QUANTILE,
             dropped=plan.DROPPED,
@@ -164,7 +167,7 @@ def _new_document(
 
 
 def check_budget(chosen: Sequence[Cell], budget: float, option: str = "--budget") -> None:
-    """Check that the budget suffices for a verdict, and print which slowdowns it can detect.
+    """Check that the budget suffices for a verdict, and print for how many launch pairs it does.
 
     Args:
         chosen: the cells to measure.
@@ -176,31 +179,11 @@ def check_budget(chosen: Sequence[Cell], budget: float, option: str = "--budget"
     """
     pair_seconds = plan.estimate_pair_seconds(chosen)
     pairs = plan.pairs_within(budget - plan.SESSION_SECONDS, pair_seconds)
-    if pairs < plan.LOOKS[0]:
-        needed = (plan.LOOKS[0] * pair_seconds + plan.SESSION_SECONDS) / 60
+    if pairs < plan.FIRST_LOOK:
+        needed = (plan.FIRST_LOOK * pair_seconds + plan.SESSION_SECONDS) / 60
         raise SelectionError(
             f"a budget of {budget / 60:.3g}m has time for about {pairs} launch pairs of "
-            f"{len(chosen)} cells, and the first verdict takes {plan.LOOKS[0]}: give "
+            f"{len(chosen)} cells, and the first verdict takes {plan.FIRST_LOOK}: give "
             f"{option} {needed + 0.5:.0f}m, or select fewer cells"
         )
-    looks = plan.looks_within(pairs)
-    smallest = _smallest_detectable(chosen, looks)
-    output.print_line(output.forecast(len(chosen), looks, smallest, pair_seconds))
-
-
-def _smallest_detectable(chosen: Sequence[Cell], looks: tuple[int, ...]) -> tuple[float, ...]:
-    """Return the slowdowns that the last look can detect, on a quiet and on a busy machine.
-
-    Many tests are made at once: for each metric one of every cell, and one of the shift that the
-    cells of a framework have in common.
-
-    Args:
-        chosen: the cells to measure.
-        looks: the planned looks, in launch pairs.
-    """
-    metrics = 2 if chosen[0].device == "cpu" else 1
-    owners = [(metric, cell.framework) for metric in range(metrics) for cell in chosen]
-    shifts = list(dict.fromkeys(owners))
-    design = launch_pairs.Design(tuple(shifts.index(owner) for owner in owners), looks)
-    rows = len(owners) + len(shifts)
-    return plan.smallest_detectable(looks[-1], rows, design.level, design.margin)
+    output.print_line(output.forecast(len(chosen), pairs, pair_seconds))

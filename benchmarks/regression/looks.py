@@ -1,70 +1,85 @@
-"""Choose and take the looks of a comparison: the interim analyses that may end it early.
+"""Take the looks of a comparison: the interim analyses that may end it early, and the last one.
 
-Each function reads and updates ``document["design"]``: ``looks`` are the planned ones, ``taken``
-those made so far, both as numbers of launch pairs. See `results.statistics.launch_pairs` for the
-test that is made at a look.
+Each function reads and updates ``document["design"]``: ``taken`` are the looks made so far, as
+numbers of launch pairs, and ``shares`` the share of the session's time that had passed at each.
+What level a look has follows from these; see `results.statistics.look_levels`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from benchmarks.regression import plan
-from results.regression.document import undecided
 
 
-def choose_looks(
-    document: dict[str, Any],
-    seconds_left: float,
-    pair_seconds: float,
-    warn: Callable[[str], None],
+def next_look(document: dict[str, Any]) -> int:
+    """Return after how many launch pairs the next look is, if the budget lasts until then.
+
+    That depends on nothing measured: looks chosen by the results would raise the rate of false
+    alarms.
+    """
+    taken = document["design"]["taken"]
+    return math.ceil(plan.LOOK_GROWTH * taken[-1]) if taken else plan.FIRST_LOOK
+
+
+def warn_of_no_verdict(
+    pairs: int, seconds_left: float, pair_seconds: float, warn: Callable[[str], None]
 ) -> None:
-    """Plan the looks that the rest of the budget has time for; warn if it has time for none.
-
-    This happens before any ratio is seen, and depends on how long a launch pair takes alone: looks
-    chosen by the results would raise the rate of false alarms.
+    """Warn if the budget ends before the first verdict.
 
     Args:
-        document: of the comparison; its planned looks are set.
-        seconds_left: rest of the budget.
+        pairs: launch pairs measured.
+        seconds_left: of the budget.
         pair_seconds: that a launch pair takes.
         warn: called with a line that the user must read.
     """
-    total = document["pairs"] + plan.pairs_within(seconds_left, pair_seconds)
-    looks = plan.looks_within(total)
-    if not looks:
+    total = pairs + plan.pairs_within(seconds_left, pair_seconds)
+    if total < plan.FIRST_LOOK:
         warn(
             f"a launch pair takes {pair_seconds:.0f} s here: the budget has time for about {total} "
-            f"of them, and the first verdict takes {plan.LOOKS[0]}; give a larger --budget, or "
+            f"of them, and the first verdict takes {plan.FIRST_LOOK}; give a larger --budget, or "
             "select fewer cells"
         )
-    document["design"]["looks"] = list(looks or plan.LOOKS[:1])
 
 
-def look_decides(document: dict[str, Any]) -> bool:
-    """Take the look that is due after this launch pair, if one is.
-
-    Returns:
-        Whether a look was taken and decides every cell, so that measuring can end.
-    """
-    design = document["design"]
-    if document["pairs"] not in design["looks"]:
-        return False
-    design["taken"] = [*design["taken"], document["pairs"]]
-    return not undecided(document)
-
-
-def take_last_look(document: dict[str, Any]) -> None:
-    """Take the next look early if the session ended between two looks.
-
-    Only a session that took a look before can do so: the first look is never early.
+def take_due_look(document: dict[str, Any], share: float) -> bool:
+    """Take the look that is due after this launch pair, if one is; return whether one was.
 
     Args:
-        document: of the comparison; the number of launch pairs is added to the looks taken.
+        document: of the comparison.
+        share: of the session's time that has passed.
+    """
+    if document["pairs"] < next_look(document):
+        return False
+    _take(document, share)
+    return True
+
+
+def take_last_look(document: dict[str, Any], share: float) -> bool:
+    """Take a look where the budget ends; return whether there is a verdict.
+
+    A look after the same launch pair is made the last one: it may use up what the share allows.
+    Before the launch pairs of the first look there is no verdict.
+
+    Args:
+        document: of the comparison.
+        share: of the session's time that has passed: 1 where nothing follows.
     """
     design, pairs = document["design"], document["pairs"]
-    design["looks"] = design["looks"] or list(plan.LOOKS[:1])
-    further = [look for look in design["looks"] if look > max(design["taken"], default=0)]
-    if design["taken"] and further and pairs > design["taken"][-1]:
-        design["taken"] = [*design["taken"], pairs]
+    if pairs < plan.FIRST_LOOK:
+        return False
+    if design["taken"] and design["taken"][-1] == pairs:
+        design["shares"] = [*design["shares"][:-1], max(share, design["shares"][-1])]
+    else:
+        _take(document, share)
+    return True
+
+
+def _take(document: dict[str, Any], share: float) -> None:
+    """Add a look after the launch pairs measured so far."""
+    design = document["design"]
+    least = design["shares"][-1] if design["shares"] else 1e-6
+    design["taken"] = [*design["taken"], document["pairs"]]
+    design["shares"] = [*design["shares"], min(1.0, max(share, least))]

@@ -11,11 +11,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.protocol import cells
+from benchmarks.regression import plan
 from results.records import storage
 from results.records.outputs import check_replaceable
 from results.records.record import RecordError
@@ -51,32 +52,27 @@ def clear_progress() -> None:
         print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
 
-def forecast(
-    count: int, looks: Sequence[int], smallest: Sequence[float], pair_seconds: float
-) -> str:
-    """Return what the budget can detect, in a sentence to print before measuring.
+def forecast(count: int, pairs: int, pair_seconds: float) -> str:
+    """Return in a sentence what is known before measuring, which this machine's noise is not.
 
     Args:
         count: cells to measure.
-        looks: planned looks, in launch pairs.
-        smallest: the smallest detectable slowdown on a quiet and on a busy machine.
+        pairs: launch pairs that the budget has time for.
         pair_seconds: estimated time of a launch pair.
     """
-    quiet, busy = (f"{100 * part:.1f} %" for part in smallest)
-    last = looks[-1]
     return (
-        f"{count} cells; the budget has time for about {last} launch pairs of {pair_seconds:.0f} "
-        f"s, looked at after {', '.join(map(str, looks))}. With {last} of them, 4 of 5 cells "
-        f"that got slower by {quiet} are found on a quiet machine, by {busy} on a busy one "
-        "(cells of a millisecond or more; shorter ones are noisier). Less is lost in noise."
+        f"{count} cells; the budget has time for about {pairs} launch pairs of {pair_seconds:.0f} "
+        f"s, by an estimate. Which slowdowns they can tell depends on this machine's noise: that "
+        f"is said after the first {plan.FIRST_LOOK}."
     )
 
 
 def retypable(options: argparse.Namespace) -> list[str]:
     """Return the command-line arguments of ``regress`` that make the same comparison again."""
     arguments = [ref for ref in (options.base, options.head) if ref is not None]
-    names = ("base_python", "head_python", "budget", *cells.OPTIONS, "scenario_path", "device")
-    for name in (*names, *(["seed"] if options.seed else [])):
+    names = ["base_python", "head_python", "budget", "confirm", *cells.OPTIONS]
+    names += ["scenario_path", "device", *(["seed"] if options.seed else [])]
+    for name in names:
         value = getattr(options, name)
         for one in value if isinstance(value, list) else [value]:
             if one is not None:

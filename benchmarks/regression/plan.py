@@ -7,13 +7,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import scipy.special
-
 from benchmarks.harness.protocol.cells import DEFAULT_MODES, Cell
 from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import ALL, Selection, SelectionError
 from benchmarks.scenarios import CATALOGUE, SIZES
-from results.statistics import launch_pairs
 
 
 class DefaultCell(NamedTuple):
@@ -44,20 +41,20 @@ DEFAULT_CELLS = (
 )
 DEFAULT_SIZE = "small"
 
-LOOKS = launch_pairs.LOOKS
-FURTHER = (36, 54, 80)  # looks that only a larger budget has time for
+# The first look, in launch pairs; each further one comes after so many times as many, and the last
+# one where the budget ends. No session measures more pairs than the last number.
+FIRST_LOOK, LOOK_GROWTH, MOST_PAIRS = 10, 1.3, 200
 # The turns of a cell in one launch pair, in seconds: the best of those tried in docs/trial.md.
 TURN_SECONDS, CELL_SECONDS, LEAST_TURNS = 0.008, 0.25, 4
+# Each role of a cell is timed for longer, up to so many seconds, where else less than half of a
+# launch pair would be timing.
+MOST_CELL_SECONDS = 0.6
 QUANTILE, DROPPED = 5.0, 3
 ROLES = 3  # workers of each framework in a launch pair: base, head, and the control
 # Estimates in seconds on two cores: starting the three workers of a framework; preparing a cell
 # in all of them; and, once a session, the worktrees, references, compilations and verdicts.
 START_SECONDS, PREPARE_SECONDS = 2.6, 0.75
 SESSION_SECONDS = 15.0
-# Standard deviations of the log ratio of a launch pair: cells of a millisecond and more on a
-# 2-core virtual machine, quiet and beside a bursty neighbour (docs/trial.md).
-SPREADS = (0.011, 0.018)
-POWER = 0.8
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -193,38 +190,9 @@ def _cell_seconds(cell: Cell) -> float:
     return PREPARE_SECONDS + ROLES * max(CELL_SECONDS, LEAST_TURNS * call) + 2 * ROLES * call
 
 
-def looks_within(pairs: int) -> tuple[int, ...]:
-    """Return the planned looks up to this number of launch pairs; empty if there are too few."""
-    return tuple(look for look in (*LOOKS, *FURTHER) if look <= pairs)
-
-
 def pairs_within(seconds: float, pair_seconds: float) -> int:
-    """Return how many launch pairs fit into a time, at most as many as the last planned look."""
-    return max(0, min((*LOOKS, *FURTHER)[-1], math.floor(seconds / pair_seconds)))
-
-
-def smallest_detectable(pairs: int, rows: int, level: float, margin: float) -> tuple[float, ...]:
-    """Return the smallest slowdown of one cell that is found with `POWER`, for each of `SPREADS`.
-
-    A slowdown of 0.02 means 2 per cent. A cell is found if its ratio is beyond the margin and its
-    p-value, adjusted by Holm's method, is below the level. The first step of Holm's method
-    multiplies the smallest p-value by the number of tests. This uses a normal approximation, which
-    is as good as the spreads, measured in docs/trial.md.
-
-    Args:
-        pairs: launch pairs measured by then.
-        rows: tests that are made at once.
-        level: the significance level of one look.
-        margin: the relative change below which two times count as equal.
-    """
-    quantile = -float(scipy.special.ndtri(level / rows / 2))
-    power = float(scipy.special.ndtri(POWER))
-    slowdowns = []
-    for spread in SPREADS:
-        error = spread / math.sqrt(pairs)
-        needed = max(math.log1p(margin) + power * error, (quantile + power) * error)
-        slowdowns.append(math.expm1(needed))
-    return tuple(slowdowns)
+    """Return how many launch pairs fit into a time, at most `MOST_PAIRS`."""
+    return max(0, min(MOST_PAIRS, math.floor(seconds / pair_seconds)))
 
 
 def plain_cells(cells: Iterable[Cell]) -> list[dict[str, Any]]:

@@ -1,5 +1,9 @@
 """Measure a comparison: launch pairs until every cell is decided or the budget is spent.
 
+At a look, cells that are decided leave, and base is measured against base only as long as that is
+not settled itself. Cells that look slower at the end and could not be told may get a time of their
+own (``confirm_seconds``): the levels of all looks are spent over both times together.
+
 The measurements go into a document of plain data, see `results.regression.document`. It is saved
 after every launch pair, so nothing measured is lost, whatever ends the session.
 """
@@ -14,12 +18,16 @@ import numpy as np
 
 from benchmarks.harness.launches.launch import WorkerError
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.regression import looks, plan, references, worker_pairs
+from benchmarks.regression import leaving, looks, pace, plan, references, worker_pairs
+from benchmarks.regression.leaving import Chosen
+from benchmarks.regression.pace import Pace, PartTimer, Shape
+from benchmarks.regression.promises import Promises
 from benchmarks.regression.references import References
 from benchmarks.regression.versions import Side
-from benchmarks.regression.worker_pairs import METRICS, CellFailed
+from benchmarks.regression.worker_pairs import METRICS, ROLES, CellFailed, LaunchTimes
 from results.records.record import utc_now
-from results.regression.document import most_pairs, notes_of_sides
+from results.regression import scheduling
+from results.regression.document import notes_of_sides
 
 # (role that failed, whether its gradients were wrong) → state of the cell in the document
 STATES = {
@@ -33,9 +41,8 @@ STATES = {
     ("both", False): "failed",
 }
 UNKNOWN_REQUEST = "has no attribute 'do_"  # in the error of a worker that lacks a request
+MOST = "a session takes no more launch pairs"
 STARTS = 3  # attempts at a launch pair whose workers do not start
-
-LaunchTimes = dict[str, list[float]]  # metric → seconds per call of base, head and the control
 
 
 class CannotStart(Exception):
@@ -49,7 +56,8 @@ class ComparisonSession:
         sides: base and head, by name.
         cells: the cells, in the order of ``document["cells"]``.
         document: as `results.regression.document.new_document` makes it.
-        began: when the budget started to run, by ``time.monotonic``.
+        began: when the budget started to run, by ``time.monotonic``; after it, the time for
+            confirming, ``document["confirm_seconds"]``.
         save: called with the document after every launch pair, and at the end.
         report: called with a line of progress now and then.
         warn: called with a line that the user must read.
@@ -69,10 +77,14 @@ class ComparisonSession:
         self.sides, self.cells, self.document = sides, list(cells), document
         self.save, self.report, self.warn = save, report, warn
         self.began, self.budget = began, float(document["budget_seconds"])
+        self.whole = self.budget + float(document.get("confirm_seconds", 0.0))
         self.device = cells[0].device
         self.seed = int(document["seed"])
         self.metrics = METRICS if self.device == "cpu" else METRICS[:1]
         self.failures: dict[tuple[Cell, str], int] = {}
+        self.parts, self.pace = PartTimer(), Pace()
+        self.promises = Promises(document, warn)
+        self.cell_seconds = plan.CELL_SECONDS
 
     def run(self) -> None:
         """Measure everything.
@@ -83,19 +95,34 @@ class ComparisonSession:
         refs = References()
         try:
             self.report("float64 references of both sides")
-            references.compute_references(self.sides, self.cells, refs)
+            with self.parts.spending("references"):
+                references.compute_references(self.sides, self.cells, refs)
             for cell, (state, why) in refs.excluded.items():
                 self._exclude(cell, state, why)
             self._check_base()
-            self._measure_pairs(refs)
+            self._measure_all(refs)
             self.document["finished"] = utc_now()
         finally:
             refs.close()
+            self.document["seconds_by_part"] = self.parts.copy()
             self.save(self.document)
 
     def remaining(self) -> list[Cell]:
         """Return the cells that are still measured."""
-        return [cell for cell in self.cells if self._entry(cell)["state"] == "ok"]
+        entries = zip(self.cells, self.document["cells"], strict=True)
+        return [c for c, one in entries if one["state"] == "ok" and not one.get("left_after")]
+
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles that are measured: base, head, and the control while it is needed."""
+        with_control = self.document["design"].get("control_pairs") is None
+        return ROLES if with_control else ROLES[:2]
+
+    def _shape(self) -> Shape:
+        """Return what the next launch pair consists of."""
+        cells = self.remaining()
+        owners = plan.by_owner(cells).values()
+        starts = sum(len(plan.distinct_frameworks(of_one)) for of_one in owners)
+        return Shape(max(1, starts), max(1, len(cells)), len(self.roles()))
 
     def _entry(self, cell: Cell) -> dict[str, Any]:
         """Return the part of the document that is about a cell."""
@@ -121,34 +148,88 @@ class ComparisonSession:
                 why = f"its workers speak an older protocol ({why}); compare with a later commit"
             raise CannotStart(f"nothing of this selection runs on BASE: {why}")
 
-    def _measure_pairs(self, refs: References) -> None:
-        """Measure launch pairs until every cell is decided, the budget is spent or no look is left.
+    def _measure_all(self, refs: References) -> None:
+        """Measure until all is decided or the budget is spent, then what is to be confirmed.
 
-        The reason goes into ``document["stopped"]``.
+        The reason why no more was measured goes into ``document["stopped"]``.
         """
-        durations: list[float] = []
-        while self.remaining() and self.document["pairs"] < most_pairs(self.document):
-            count, start = self.document["pairs"], time.monotonic()
-            left = self.began + self.budget - start
-            # the first launch pair compiles, and so takes longer than the others
-            longest = max(durations[1:] or durations, default=0.0)
-            if count and left < longest:
-                self.document["stopped"] = "the budget was spent"
-                break
-            if count >= 2 and not self.document["design"]["looks"]:
-                looks.choose_looks(self.document, left, longest, self.warn)
+        if self._measure_until(refs, self.budget, None) or self.whole == self.budget:
+            return
+        standing = scheduling.standing_of(self.document)
+        chosen = None
+        if standing is not None:
+            chosen = leaving.choose_to_confirm(self.document, standing)
+        if standing is None or chosen is None:
+            return
+        leaving.leave(self.document, standing, *leaving.undecided(standing, chosen))
+        self._measure_until(refs, self.whole, chosen)
+
+    def _measure_until(self, refs: References, end: float, chosen: Chosen | None) -> bool:
+        """Measure launch pairs until all is decided or the time is over.
+
+        Args:
+            refs: the problems' files and references.
+            end: seconds after the session began.
+            chosen: what alone is to be decided; None: all.
+
+        Returns:
+            Whether there is nothing left to decide.
+        """
+        while self.remaining():
+            count, left = self.document["pairs"], self.began + end - time.monotonic()
+            spent = left < self.pace.expected(self._shape())
+            if count and (spent or count >= plan.MOST_PAIRS):
+                self.document["stopped"] = "the budget was spent" if spent else MOST
+                taken = looks.take_last_look(self.document, end / self.whole)
+                return taken and self._all_decided(chosen, 0.0)
+            if count == 2:
+                looks.warn_of_no_verdict(count, left, self.pace.expected(self._shape()), self.warn)
             minutes = max(0.0, left) / 60
             self.report(f"launch pair {count + 1}, {minutes:.1f} min of the budget left")
-            self._measure_pair(refs, count)
-            durations.append(time.monotonic() - start)
-            self.save(self.document)
-            if self.remaining() and looks.look_decides(self.document):
+            self._measure_one(refs, count)
+            passed = (time.monotonic() - self.began) / self.whole
+            if not self.remaining() or not looks.take_due_look(self.document, passed):
+                continue
+            if self._all_decided(chosen, end):
                 self.document["stopped"] = "every cell was decided"
-                break
-        else:
-            if self.remaining():
-                self.document["stopped"] = "no further look was planned"
-        looks.take_last_look(self.document)
+                return True
+        return True
+
+    def _all_decided(self, chosen: Chosen | None, end: float) -> bool:
+        """Return whether a look has left nothing to decide; else let what it decided leave.
+
+        Args:
+            chosen: as of `_measure_until`.
+            end: of the time, in seconds after the session began; 0 where nothing follows.
+        """
+        standing = scheduling.standing_of(self.document)
+        if standing is None:
+            return False
+        cells, frameworks = leaving.undecided(standing, chosen)
+        if not cells and not frameworks:
+            return True
+        if end:
+            leaving.leave(self.document, standing, cells, frameworks)
+            left = self.began + end - time.monotonic()
+            self.promises.say(standing, cells, left, self.pace.expected(self._shape()))
+        return False
+
+    def _measure_one(self, refs: References, index: int) -> None:
+        """Measure the next launch pair, and learn from it how long pairs take."""
+        before, start, shape = self.parts.copy(), time.monotonic(), self._shape()
+        self._measure_pair(refs, index)
+        seconds, after = time.monotonic() - start, self.parts.copy()
+        known = sum(after[part] - before[part] for part in pace.PARTS)
+        self.parts.seconds["other"] += max(0.0, seconds - known)
+        self.pace.add(shape, seconds, after["starting"] - before["starting"])
+        if index:  # the first launch pair compiles
+            overhead = pace.overhead_of(before, self.parts.seconds)
+            self.cell_seconds = pace.cell_seconds(
+                overhead, shape, plan.CELL_SECONDS, plan.MOST_CELL_SECONDS
+            )
+        self.document["pair_seconds"] = [*self.document.get("pair_seconds", []), seconds]
+        self.document["seconds_by_part"] = self.parts.copy()
+        self.save(self.document)
 
     def _measure_pair(self, refs: References, index: int) -> None:
         """Measure launch pair number ``index`` of all cells, and add its times to the document.
@@ -195,7 +276,14 @@ class ComparisonSession:
         for owner, cells in plan.by_owner(self.remaining()).items():
             frameworks = plan.distinct_frameworks(cells)
             with worker_pairs.start_worker_pairs(
-                self.sides, frameworks, self.device, index, owner
+                self.sides,
+                frameworks,
+                self.device,
+                index,
+                self.parts,
+                owner,
+                roles=self.roles(),
+                cell_seconds=self.cell_seconds,
             ) as workers:
                 times |= self._measure_cells(cells, workers, refs, rng)
                 if owner is not None:

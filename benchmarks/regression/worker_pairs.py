@@ -17,7 +17,9 @@ from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.worker_errors import format_error, outcome_of
 from benchmarks.harness.protocol.cells import Cell
+from benchmarks.harness.protocol.messages import Span
 from benchmarks.regression import plan
+from benchmarks.regression.pace import PartTimer
 from benchmarks.regression.versions import Side
 from results.regression.document import launch_quantile
 
@@ -27,6 +29,8 @@ WRONG_GRADIENTS = "wrong_gradients"
 ANSWER_SECONDS = 300.0  # compiling takes minutes; a cell that takes longer than this hangs
 
 Turns = dict[str, list[list[float]]]  # metric → the samples of each turn, seconds per call
+# metric → seconds per call of base, head and the control, None where there was no control
+LaunchTimes = dict[str, list[float | None]]
 
 
 class CellFailed(Exception):
@@ -58,12 +62,25 @@ class CellFailed(Exception):
 class WorkerPairs:
     """Measure cells in fresh workers of both sides, which take turns on one core.
 
-    ``launches`` maps each framework to its workers by role.
+    Args:
+        launches: framework → its workers by role.
+        device: ``cpu`` or ``cuda``.
+        spans: to which the workers add when they build.
+        parts: to which the seconds spent are added.
+        cell_seconds: for how long each role is timed in each cell.
     """
 
-    def __init__(self, launches: Mapping[str, Mapping[str, Launch]], device: str) -> None:
-        self.launches = launches
-        self.device = device
+    def __init__(
+        self,
+        launches: Mapping[str, Mapping[str, Launch]],
+        device: str,
+        spans: list[Span],
+        parts: PartTimer,
+        cell_seconds: float,
+    ) -> None:
+        self.launches, self.device = launches, device
+        self.spans, self.parts, self.cell_seconds = spans, parts, cell_seconds
+        self.roles = tuple(role for role in ROLES if role in next(iter(launches.values())))
 
     def measure(
         self,
@@ -81,19 +98,28 @@ class WorkerPairs:
             rng: draws the order of the roles, anew in each round.
 
         Returns:
-            The turns of each role, in `ROLES`.
+            The turns of each role that has a worker.
 
         Raises:
             CellFailed: wrong gradients, an exception, or a worker that died or hangs.
         """
         limit = ANSWER_SECONDS
-        self._prepare(cell, files, reference, limit)
-        calls = self._warm(cell, limit)
-        turns: dict[str, Turns] = {role: {metric: [] for metric in METRICS} for role in ROLES}
+        with self.parts.preparing(self.spans):
+            self._prepare(cell, files, reference, limit)
+        with self.parts.spending("warming up"):
+            calls = self._warm(cell, limit)
+        with self.parts.spending("timing"):
+            return self._take_turns(cell, calls, rng, limit)
+
+    def _take_turns(
+        self, cell: Cell, calls: int, rng: np.random.Generator, limit: float
+    ) -> dict[str, Turns]:
+        """Time a cell that is warm in all roles, in rounds of one turn each, in random order."""
+        turns: dict[str, Turns] = {role: {metric: [] for metric in METRICS} for role in self.roles}
         spent, rounds = 0.0, 0
-        while rounds < plan.LEAST_TURNS or spent < plan.CELL_SECONDS * len(ROLES):
-            for place in rng.permutation(len(ROLES)):
-                role = ROLES[place]
+        while rounds < plan.LEAST_TURNS or spent < self.cell_seconds * len(self.roles):
+            for place in rng.permutation(len(self.roles)):
+                role = self.roles[place]
                 samples = self._turn(cell, role, calls, limit)
                 for metric in METRICS:
                     turns[role][metric].append(samples[metric])
@@ -124,7 +150,7 @@ class WorkerPairs:
             CellFailed: the cell cannot be built in a role, or its gradients are wrong.
         """
         launches, cores = self.launches[cell.framework], affinity.available_cores()
-        for place, role in enumerate(ROLES):
+        for place, role in enumerate(self.roles):
             with _attribute_failure(cell, role):
                 if self.device == "cpu":
                     affinity.pin(launches[role], cores[place % len(cores)])
@@ -133,7 +159,7 @@ class WorkerPairs:
                 request = requests.prepare_request(vars(cell), problem, reference, [cell.strategy])
                 launches[role].send("prepare", **request)
         answers = {}
-        for role in ROLES:
+        for role in self.roles:
             with _attribute_failure(cell, role):
                 answers[role] = launches[role].receive(limit)[cell.strategy]
                 if self.device == "cpu":
@@ -174,8 +200,10 @@ def side_of(role: str) -> str:
     return "head" if role == "head" else "base"
 
 
-def launch_times(turns: Mapping[str, Turns], metrics: Sequence[str]) -> dict[str, list[float]]:
+def launch_times(turns: Mapping[str, Turns], metrics: Sequence[str]) -> LaunchTimes:
     """Return metric → the time of base, head and control, in seconds per call.
+
+    The time of the control is None where the launch pair had none.
 
     Args:
         turns: role → its samples by metric and turn.
@@ -183,7 +211,10 @@ def launch_times(turns: Mapping[str, Turns], metrics: Sequence[str]) -> dict[str
     """
     return {
         metric: [
-            launch_quantile(turns[role][metric], plan.QUANTILE, plan.DROPPED) for role in ROLES
+            launch_quantile(turns[role][metric], plan.QUANTILE, plan.DROPPED)
+            if role in turns
+            else None
+            for role in ROLES
         ]
         for metric in metrics
     }
@@ -199,8 +230,8 @@ def _check_answers(cell: Cell, answers: Mapping[str, Mapping[str, Any]]) -> None
         cell: the cell.
         answers: role → its worker's answer to ``prepare``.
     """
-    failures = {role: _failure(cell, role, answers[role]) for role in ROLES}
-    head, base = failures["head"], failures["base"] or failures["control"]
+    failures = {role: _failure(cell, role, answer) for role, answer in answers.items()}
+    head, base = failures["head"], failures["base"] or failures.get("control")
     if head and base and (head.outcome != WRONG_GRADIENTS or base.outcome == WRONG_GRADIENTS):
         message = f"base: {base}; head: {head}"
         raise CellFailed(cell, "both", head.outcome, message, repeatable=True, idle=True)
@@ -244,7 +275,11 @@ def start_worker_pairs(
     frameworks: Sequence[str],
     device: str,
     index: int,
+    parts: PartTimer,
     owner: str | None = None,
+    *,
+    roles: Sequence[str] = ROLES,
+    cell_seconds: float = plan.CELL_SECONDS,
 ) -> Iterator[WorkerPairs]:
     """Start the workers of launch pair number ``index``, and kill them at the end.
 
@@ -255,28 +290,34 @@ def start_worker_pairs(
         frameworks: of the cells that will be measured.
         device: ``cpu`` or ``cuda``.
         index: number of the launch pair.
+        parts: to which the seconds spent are added.
         owner: path of the user's spec that they run; None: this suite's own scenarios.
+        roles: those of `ROLES` that are measured.
+        cell_seconds: for how long each of them is timed in each cell.
 
     Raises:
         WorkerError: a worker does not start.
     """
     launches: dict[str, dict[str, Launch]] = {framework: {} for framework in frameworks}
-    cores = affinity.available_cores()
-    order = [ROLES[(place + index) % len(ROLES)] for place in range(len(ROLES))]
+    cores, spans = affinity.available_cores(), list[Span]()
+    order = [roles[(place + index) % len(roles)] for place in range(len(roles))]
     try:
-        for framework in frameworks:
-            for place, role in enumerate(order):
-                core = cores[place % len(cores)] if device == "cpu" else None
-                side = sides[side_of(role)]
-                launches[framework][role] = start_worker(
-                    side, framework, device, core=core, owner=owner
-                )
-        for launch in _all(launches):
-            launch.wait_until_ready()
-        yield WorkerPairs(launches, device)
+        with parts.spending("starting"):
+            for framework in frameworks:
+                for place, role in enumerate(order):
+                    core = cores[place % len(cores)] if device == "cpu" else None
+                    side = sides[side_of(role)]
+                    launches[framework][role] = start_worker(
+                        side, framework, device, core=core, owner=owner, busy_spans=spans
+                    )
+            for launch in _all(launches):
+                launch.wait_until_ready()
+        spans.clear()
+        yield WorkerPairs(launches, device, spans, parts, cell_seconds)
     finally:
-        for launch in _all(launches):
-            launch.kill()
+        with parts.spending("other"):
+            for launch in _all(launches):
+                launch.kill()
 
 
 def start_worker(
@@ -286,10 +327,12 @@ def start_worker(
     dtype: str = "float32",
     core: int | None = None,
     owner: str | None = None,
+    busy_spans: list[Span] | None = None,
 ) -> Launch:
     """Start a fresh worker of a side, with that side's code, interpreter and cache.
 
-    On a given ``core`` all its threads stay on that core. The ``owner`` is that of `Launch`.
+    On a given ``core`` all its threads stay on that core. The ``owner`` and the ``busy_spans`` are
+    those of `Launch`.
     """
     return Launch(
         framework,
@@ -300,6 +343,7 @@ def start_worker(
         root=side.root,
         python=side.python,
         owner=owner,
+        busy_spans=busy_spans,
     )
 
 

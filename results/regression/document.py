@@ -14,9 +14,9 @@ from typing import Any, cast
 import numpy as np
 
 from results.records.record import RecordError
+from results.regression.decision import WALL, Rows, decide_rows, rows_of
 from results.regression.schema import ComparedCell, Document
 from results.statistics import launch_pairs
-from results.statistics.launch_pairs import Design
 from results.statistics.verdict import ALPHA, EQUAL, FASTER, INCONCLUSIVE, SLOWER, half_widths
 
 SCHEMA, KIND = 1, "regression"
@@ -35,7 +35,6 @@ VERDICT_OF_STATE = {
 # Exit codes of a session; see docs/regress.md.
 NOTHING_SLOWER, REGRESSION, ERROR, UNDECIDED, STOPPED = 0, 1, 2, 3, 130
 INTERRUPTED = "it was interrupted"  # the document's ``stopped`` after Ctrl-C
-WALL = "wall"
 # The packages whose versions may make two versions of the code differ in speed.
 PACKAGES = ("python", "torch", "jax", "jaxlib", "flax", "optax", "numpy")
 TOO_FEW = "too few launch pairs for a first look"
@@ -161,12 +160,19 @@ def new_document(cells: Sequence[Mapping[str, str]], **known: Any) -> dict[str, 
 def new_design(**more: Any) -> dict[str, Any]:
     """Return the `DesignSettings` of a new comparison: how it measures and decides.
 
-    Its looks are chosen once it is known how long a launch pair takes.
+    A look is added to ``taken`` when it was made, with its share of the session's time.
 
     Args:
         more: settings beside the margin, alpha and looks.
     """
-    return {"margin": launch_pairs.MARGIN, "alpha": ALPHA, "looks": [], "taken": [], **more}
+    return {
+        "margin": launch_pairs.MARGIN,
+        "alpha": ALPHA,
+        "looks": [],
+        "taken": [],
+        "shares": [],
+        **more,
+    }
 
 
 def notes_of_sides(notes: Mapping[str, Sequence[str]]) -> list[str]:
@@ -205,12 +211,6 @@ def launch_quantile(turns: Sequence[Sequence[float]], quantile: float, dropped: 
     return float(np.percentile(values, quantile))
 
 
-def most_pairs(document: Mapping[str, Any]) -> int:
-    """Return how many launch pairs the session may measure: those of its last planned look."""
-    looks: Sequence[int] = document["design"]["looks"] or launch_pairs.LOOKS
-    return looks[-1]
-
-
 def analysis(document: Mapping[str, Any]) -> Analysis:
     """Return the conclusions that a comparison's document allows, the worst first.
 
@@ -232,11 +232,14 @@ def undecided(document: Mapping[str, Any]) -> bool:
 
 def _analysis(document: Document) -> Analysis:
     """Return the conclusions of `analysis`, without a check of the document."""
-    measured = [one for one in document["cells"] if one["state"] == "ok" and one["seconds"]]
+    rows = rows_of(document)
+    measured = [] if rows is None else rows.entries
     others = [one for one in document["cells"] if one not in measured]
     looks = document["design"]["taken"]
     findings, shifts = (
-        _decided(document, measured) if measured and looks else (_before_first_look(measured), [])
+        _decided(rows, decide_rows(document, rows))
+        if rows is not None and looks
+        else (_before_first_look(measured), [])
     )
     return worst_first([*findings, *map(_not_compared, others)], shifts, looks[-1] if looks else 0)
 
@@ -269,69 +272,26 @@ def _before_first_look(entries: Sequence[ComparedCell]) -> list[Finding]:
 
 
 def _decided(
-    document: Document, entries: Sequence[ComparedCell]
+    rows: Rows, session: launch_pairs.Decision
 ) -> tuple[list[Finding], list[FrameworkShift]]:
-    """Return the conclusions on the measured cells, and on what a framework's cells share.
-
-    The rows of the decision are the cells by wall time, then the cells by CPU time. A framework's
-    rows of one metric are one group, so that each framework has a common mode of its own.
-
-    Args:
-        entries: the cells of the document that have times.
-    """
-    metrics = list(entries[0]["seconds"])
-    owners = [(one["cell"]["framework"], metric) for metric in metrics for one in entries]
-    groups = list(dict.fromkeys(owners))
-    design = design_of(document, [groups.index(owner) for owner in owners])
-    logs = np.log([one["seconds"][metric] for metric in metrics for one in entries])
-    d, control = logs[..., 1] - logs[..., 0], logs[..., 2] - logs[..., 0]
-    session = launch_pairs.decide(d, control, design, document["design"]["taken"])
-    ratios = _ratios(session)
-    findings = []
-    for place, entry in enumerate(entries):
-        rows = {metric: place + i * len(entries) for i, metric in enumerate(metrics)}
-        undisturbed = all(session.control_passed[row] for row in rows.values())
-        own = {metric: ratios[row] for metric, row in rows.items()}
+    """Return the conclusions on the measured cells, and on what a framework's cells share."""
+    ratios, findings = _ratios(session), []
+    for place, entry in enumerate(rows.entries):
+        of_metric = rows.of_cell(place)
+        undisturbed = all(session.control_passed[row] for row in of_metric.values())
+        own = {metric: ratios[row] for metric, row in of_metric.items()}
         verdict = joint_verdict({metric: ratio.verdict for metric, ratio in own.items()})
         findings.append(_finding(entry, own, verdict, "" if undisturbed else DISTURBED))
-    common = dict(zip(groups, ratios[len(owners) :], strict=True))
-    return findings, _shifts(entries, common, metrics)
-
-
-def _shifts(
-    entries: Sequence[ComparedCell],
-    common: Mapping[tuple[str, str], Ratio],
-    metrics: Sequence[str],
-) -> list[FrameworkShift]:
-    """Return the change that the cells of each framework share, where they are enough for one.
-
-    Args:
-        entries: the cells that were compared.
-        common: (framework, metric) → the ratio that its cells have in common.
-        metrics: the metrics measured, such as ``wall``.
-    """
-    frameworks = [one["cell"]["framework"] for one in entries]
-    return [
-        FrameworkShift(name, frameworks.count(name), {m: common[name, m] for m in metrics})
-        for name in dict.fromkeys(frameworks)
-        if frameworks.count(name) >= launch_pairs.CELLS_FOR_COMMON
+    names = [one["cell"]["framework"] for one in rows.entries]
+    shifts = [
+        FrameworkShift(
+            name,
+            names.count(name),
+            {metric: ratios[row] for metric, row in rows.of_framework(name).items()},
+        )
+        for name in rows.shared_frameworks()
     ]
-
-
-def design_of(document: Document, groups: Sequence[int]) -> Design:
-    """Return the `Design` by which the rows of a document are decided.
-
-    Args:
-        groups: the group of each row, numbered from 0; the rows of a group share a common mode.
-    """
-    settings = document["design"]
-    return Design(
-        tuple(groups),
-        tuple(settings["looks"]),
-        margin=settings["margin"],
-        alpha=settings["alpha"],
-        control="row",
-    )
+    return findings, shifts
 
 
 def _ratios(session: launch_pairs.Decision) -> list[Ratio]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from results.regression.document import DISTURBED, WALL, Analysis, Ratio, most_pairs
+from results.regression.document import DISTURBED, WALL, Analysis, Ratio
 from results.statistics.verdict import INCONCLUSIVE
 
 TOO_MANY = 1000  # launch pairs that nobody waits for
@@ -68,7 +68,7 @@ def _budget(document: Mapping[str, Any], pairs: int) -> str:
         return ""
     began, ended = (datetime.fromisoformat(document[k]) for k in ("started", "finished"))
     minutes = (ended - began).total_seconds() / 60 / document["pairs"] * pairs
-    longer = max(minutes, document["budget_seconds"] / 60 * pairs / most_pairs(document))
+    longer = max(minutes, document["budget_seconds"] / 60 * pairs / document["pairs"])
     return f", such as --budget {math.ceil(longer)}m, or a quieter machine"
 
 

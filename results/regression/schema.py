@@ -27,8 +27,10 @@ class DesignSettings(TypedDict):
 
     margin: float  # the largest relative difference that counts as none: 0.02 is 2 %
     alpha: float  # the chance that an unchanged session calls anything slower or faster
-    looks: list[int]  # interim analyses planned, after so many launch pairs; empty until chosen
+    looks: list[int]  # empty; of documents before there were shares: the looks that were planned
     taken: list[int]  # interim analyses made, after so many launch pairs
+    shares: NotRequired[list[float]]  # of the session's whole time that had passed at each of them
+    control_pairs: NotRequired[int]  # after which base was no more measured against base
     quantile: NotRequired[float]  # of a launch's samples, in percent
     dropped: NotRequired[int]  # samples left out at the start of each turn
     turn: NotRequired[float]  # seconds that one version measures in a row
@@ -44,7 +46,25 @@ class ComparedCell(TypedDict):
     cell: dict[str, str]  # the fields of the cell
     state: str  # "ok", or a key of `document.VERDICT_OF_STATE`
     why: str | None  # the reason of a state other than "ok"
-    seconds: dict[str, list[list[float]]]  # metric → for each launch pair base, head, base again
+    # by metric ("wall", "cpu"), a row for each launch pair that it was measured in, the first ones:
+    # the quantile of base, of head, and of base again, in seconds per call; the last is null where
+    # base was no more measured against base
+    seconds: dict[str, list[list[float | None]]]
+    left_after: NotRequired[int]  # launch pairs after which it was measured no more, as decided
+
+
+class Promise(TypedDict):
+    """What the rest of the budget was said to find, at a look."""
+
+    pairs: int  # launch pairs by then
+    pairs_in_all: int  # that the budget had time for
+    cells: int  # of which any one may have got slower: at the first look all, then those undecided
+    power: float  # the share of slowdowns that is found
+    slowdown: float | None  # 0.03 is 3 %; null where none is found
+    low: float | None  # its range, from what is not known of the noise
+    high: float | None
+    pairs_for_3_percent: float | None  # launch pairs after which +3 % is found; null if never
+    seconds_for_3_percent: float | None  # the budget for that
 
 
 class Document(TypedDict):
@@ -63,6 +83,11 @@ class Document(TypedDict):
     design: DesignSettings  # how it was measured and decided
     # what a user's own files have switched in their workers, a sentence each
     notes: NotRequired[list[str]]
+    confirm_seconds: NotRequired[float]  # after the budget, for what then looks slower
+    confirming: NotRequired[dict[str, Any]]  # its ``cells``, ``frameworks``, and ``pairs`` before
+    promises: NotRequired[list[Promise]]  # one for each look that left cells undecided
+    pair_seconds: NotRequired[list[float]]  # of each launch pair
+    seconds_by_part: NotRequired[dict[str, float]]  # what the session's seconds went to
     pairs: int  # launch pairs measured
     stopped: str | None  # why no more were
     broke_off: NotRequired[str]  # the error that ended the comparison after some launch pairs

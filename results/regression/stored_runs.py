@@ -19,11 +19,11 @@ import scipy.special
 from numpy.typing import ArrayLike
 
 from results.records.record import CELL_FIELDS, Record, RecordError, Run, cell_fields, sample_key
+from results.regression.decision import WALL
 from results.regression.document import (
     FAILED,
     GONE,
     NEW,
-    WALL,
     WRONG,
     Analysis,
     Finding,

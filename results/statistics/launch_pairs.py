@@ -7,15 +7,16 @@ the median of the d of its cells, is subtracted from them and is a row of its ow
 shifted by x %": a framework that got slower as a whole is not hidden, and a neighbour's load does
 not pass for a change of a cell.
 
-The session is group sequential: it has interim analyses, or looks, after 10, 16 and 24 pairs and
-ends when every row is decided. Each look would be one more chance of a false alarm. The level of a
-look comes from simulating this very estimator (`per_look_level`), so that all looks together alarm
-in α = 1 % of unchanged sessions.
+The session is group sequential: it has interim analyses, or looks, while its budget lasts, the last
+one where the budget ends. A row that a look decides is measured no more. Each look would be one
+more chance of a false alarm; the levels of `look_levels` keep all looks together at α = 1 % of
+unchanged sessions, whatever looks were taken.
 
 Several metrics of the same cells (wall time, CPU time) are several groups of rows. Each group has a
 common mode, a prior and a control of its own, and all rows are one family in Holm's procedure.
 
-Every array may have further axes in front, for many sessions at once.
+Every array may have further axes in front, for many sessions at once that are decided by the same
+looks.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from results.statistics.common_mode import Counts, estimate, row_counts
 from results.statistics.estimators import Array
-from results.statistics.moderation import NO_PRIOR, ModeratedRows, moderate_cells, moderate_sessions
+from results.statistics.look_levels import Levels, per_look_level, spent_levels
+from results.statistics.moderation import ModeratedRows
 from results.statistics.verdict import (
     ALPHA,
     FASTER,
@@ -43,14 +45,10 @@ from results.statistics.verdict import (
     verdicts_of,
 )
 
-# After how many launch pairs a session has an interim analysis.
+# After how many launch pairs a session without a budget of time has an interim analysis.
 LOOKS = (10, 16, 24)
 QUANTILE = 25.0  # percent; see `estimators.lower_quartiles`
 MARGIN = NOISY_MARGIN
-# Cells simulated in all to find the level: 20,000 sessions of up to 16 cells, fewer larger ones.
-DRAWN_CELLS = 320_000
-# With fewer cells nothing is subtracted: it would be half of what a lone changed cell shows.
-CELLS_FOR_COMMON = 3
 CONTROLS = ("group", "row")
 
 VerdictArray = NDArray[np.str_]
@@ -63,6 +61,8 @@ class Design:
     Args:
         groups: the group of each cell row, numbered from 0; one number for one metric.
         looks: after how many launch pairs the session has an interim analysis, ascending.
+        shares: of the session's whole time that had passed at each look; without them every look
+            has the same level, for looks that were planned by numbers of pairs.
         margin: the largest relative difference that counts as none: 0.02 is 2 %.
         alpha: the chance that an unchanged session calls anything slower or faster.
         control: the rows that become inconclusive where base against base leaves the margin: the
@@ -75,6 +75,7 @@ class Design:
 
     groups: tuple[int, ...]
     looks: tuple[int, ...] = LOOKS
+    shares: tuple[float, ...] = ()
     margin: float = MARGIN
     alpha: float = ALPHA
     control: str = "group"
@@ -86,6 +87,15 @@ class Design:
         rising = all(a < b for a, b in zip(self.looks, self.looks[1:], strict=False))
         if not self.looks or self.looks[0] < 2 or not rising:
             raise ValueError(f"looks are {self.looks}; they must ascend from at least 2 pairs")
+        if self.shares and (
+            len(self.shares) != len(self.looks)
+            or list(self.shares) != sorted(self.shares)
+            or not self.shares[0] > 0
+        ):
+            raise ValueError(
+                f"shares are {self.shares}; they must be above 0 and ascend, one for each of the "
+                f"{len(self.looks)} looks"
+            )
         if self.control not in CONTROLS:
             raise ValueError(f"control {self.control!r} must be one of {', '.join(CONTROLS)}")
         if not (0 < self.margin < math.inf and 0 < self.alpha < 1):
@@ -95,8 +105,15 @@ class Design:
 
     @property
     def level(self) -> float:
-        """Return the level that an adjusted p must be under at a look."""
+        """Return the level that an adjusted p must be under at any look; without shares."""
         return per_look_level(self.groups, self.looks, self.alpha)
+
+    @property
+    def levels(self) -> Levels:
+        """Return the levels that an adjusted p must be under at each look."""
+        if self.shares:
+            return spent_levels(self.groups, self.looks, self.shares, self.alpha)
+        return Levels((self.level,) * len(self.looks), (self.level,) * len(self.looks))
 
     @property
     def bound(self) -> float:
@@ -169,60 +186,14 @@ def _are_times(row: Array) -> bool:
     return bool((np.isfinite(row) & (row > 0)).all())
 
 
-def take_out_common(d: ArrayLike, groups: Sequence[int]) -> tuple[Array, Array]:
-    """Subtract the common mode of each group from its cells.
-
-    A group of fewer than `CELLS_FOR_COMMON` cells stays as it is. The common mode is the median,
-    but of an even number of cells it is the one of the two in the middle that is nearer to no
-    change, not their mean: with two of four cells slower, half of their change would else count as
-    common.
-
-    Args:
-        d: [..., cells, pairs].
-
-    Returns:
-        The cells' own d [..., cells, pairs], and the common modes [..., groups, pairs].
-    """
-    whole = np.asarray(d, dtype=np.float64)
-    own, common = whole.copy(), []
-    for group in range(max(groups) + 1):
-        members = np.flatnonzero(np.asarray(groups) == group)
-        shared = _middle(whole[..., members, :])
-        common.append(shared)
-        if len(members) >= CELLS_FOR_COMMON:
-            own[..., members, :] -= shared[..., None, :]
-    return own, np.stack(common, axis=-2)
-
-
-def _middle(d: Array) -> Array:
-    """Return the median over the cells [..., cells, pairs], of two the one nearer to 0."""
-    ordered = np.sort(d, axis=-2)
-    count = ordered.shape[-2]
-    low, high = ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :]
-    return np.where(np.abs(low) <= np.abs(high), low, high)
-
-
-def estimate(d: ArrayLike, groups: Sequence[int]) -> ModeratedRows:
-    """Return the mean d of each row with its standard error: [..., rows].
-
-    Rows are the cells, moderated with their group's prior, then the common modes without one.
-
-    Args:
-        d: [..., cells, pairs].
-    """
-    own, common = take_out_common(d, groups)
-    cells = np.asarray(groups)
-    parts = [np.empty(own.shape[:-1]) for _ in ModeratedRows._fields]
-    for group in range(max(groups) + 1):
-        members = np.flatnonzero(cells == group)
-        for part, values in zip(parts, moderate_sessions(own[..., members, :]), strict=True):
-            part[..., members] = values
-    shared = moderate_cells(common, NO_PRIOR)
-    joined = [np.concatenate(pair, axis=-1) for pair in zip(parts, shared, strict=True)]
-    return ModeratedRows(*joined)
-
-
-def interim_analysis(d: ArrayLike, control: ArrayLike, design: Design) -> InterimAnalysis:
+def interim_analysis(
+    d: ArrayLike,
+    control: ArrayLike,
+    design: Design,
+    look: int = -1,
+    counts: Counts | None = None,
+    control_counts: Counts | None = None,
+) -> InterimAnalysis:
     """Return the verdicts from these pairs alone.
 
     Where base against base leaves the margin, in any row of a group, the whole group is
@@ -231,18 +202,22 @@ def interim_analysis(d: ArrayLike, control: ArrayLike, design: Design) -> Interi
     Args:
         d: head against base, [..., cells, pairs].
         control: base against base, of the same shape.
+        look: which of the design's looks it is, as an index: each has a level of its own.
+        counts: pairs of each cell, [cells]; None: all.
+        control_counts: the same of the control.
     """
-    rows, level = estimate(d, design.groups), design.level
-    differs = holm(difference_ps(rows)) < level
-    same = holm(equality_ps(rows, design.bound)) < level
+    rows, levels = estimate(d, design.groups, counts), design.levels
+    differs = holm(difference_ps(rows)) < levels.difference[look]
+    same = holm(equality_ps(rows, design.bound)) < levels.equality[look]
     verdicts = verdicts_of(rows, differs, same, design.bound)
-    passed = _control_passed(control, design)
+    passed = _control_passed(control, design, control_counts)
     return InterimAnalysis(rows, np.where(passed, verdicts, INCONCLUSIVE), passed)
 
 
-def _control_passed(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
+def _control_passed(control: ArrayLike, design: Design, counts: Counts | None) -> NDArray[np.bool_]:
     """Return for each row, [..., rows], whether base against base stayed inside the margin."""
-    inside = np.abs(estimate(control, design.groups).log_ratio) <= design.bound
+    estimated = estimate(control, design.groups, counts)
+    inside = np.abs(estimated.log_ratio) <= design.bound
     cells, group_count = len(design.groups), max(design.groups) + 1
     group_of_row = np.asarray([*design.groups, *range(group_count)])
     passed = np.empty_like(inside)
@@ -256,20 +231,28 @@ def _control_passed(control: ArrayLike, design: Design) -> NDArray[np.bool_]:
 
 
 def decide(
-    d: ArrayLike, control: ArrayLike, design: Design, looks: Sequence[int] | None = None
+    d: ArrayLike,
+    control: ArrayLike,
+    design: Design,
+    looks: Sequence[int] | None = None,
+    counts: Sequence[int] | None = None,
+    control_counts: Sequence[int] | None = None,
 ) -> Decision:
     """Decide a session: look, go on while a row is inconclusive, and stop at the last look.
 
     A row once called slower or faster stays so, as that look was a test at its own level, unless
     more pairs bring its estimate back within the margin, or its control out of it: a cell that is
-    reported as slower by 0.3 % is not slower. With fewer pairs than a look asks for, the session
+    reported as slower by 0.3 % is not slower. A cell that was measured no more keeps the verdict
+    of the last look at which it had all pairs. With fewer pairs than a look asks for, the session
     ends at the look before.
 
     Args:
         d: head against base, [..., cells, pairs].
         control: base against base, of the same shape.
-        looks: after how many pairs the looks were in fact, where time ran out before a planned look
-            and it came early: that asks no more of the level than the design's looks.
+        looks: those of the design that the session got to; None: all.
+        counts: pairs of each cell, [cells], the first ones; None: all. It is the same in all of
+            many sessions.
+        control_counts: the same of the control.
 
     Raises:
         ValueError: fewer pairs than the first look takes, or shapes that do not fit.
@@ -280,28 +263,51 @@ def decide(
             f"d has shape {pairs.shape} and the control {against.shape}; both must be "
             f"[..., {len(design.groups)} cells, pairs]"
         )
-    counts = [n for n in (design.looks if looks is None else looks) if n <= pairs.shape[-1]]
-    if not counts:
+    taken = [n for n in (design.looks if looks is None else looks) if n <= pairs.shape[-1]]
+    if not taken:
         raise ValueError(
             f"{pairs.shape[-1]} launch pairs; the first look takes {design.looks[0]}: measure more"
         )
+    most = np.full(len(design.groups), pairs.shape[-1], dtype=np.int64)
+    cells = most if counts is None else np.asarray(counts, dtype=np.int64)
+    of_control = cells if control_counts is None else np.asarray(control_counts, dtype=np.int64)
     session: Decision | None = None
-    for count in counts:
-        latest = interim_analysis(pairs[..., :count], against[..., :count], design)
-        session = _continued(session, latest, count, design.bound)
+    for look, count in enumerate(taken):
+        latest = interim_analysis(
+            pairs[..., :count],
+            against[..., :count],
+            design,
+            look if design.shares else -1,
+            np.minimum(cells, count),
+            np.minimum(of_control, count),
+        )
+        measured = row_counts(design.groups, cells) >= count
+        session = _continued(session, latest, count, design.bound, measured)
     assert session is not None
     return session
 
 
 def _continued(
-    before: Decision | None, latest: InterimAnalysis, count: int, bound: float
+    before: Decision | None,
+    latest: InterimAnalysis,
+    count: int,
+    bound: float,
+    measured: NDArray[np.bool_],
 ) -> Decision:
-    """Return the sessions after one more look; those that had ended stay as they were."""
+    """Return the sessions after one more look; those that had ended stay as they were.
+
+    Args:
+        before: the sessions after the looks before.
+        latest: this look.
+        count: launch pairs by now.
+        bound: the margin as a log ratio.
+        measured: which rows had all pairs until now, [rows]; the others stay as they were.
+    """
     if before is None:
         pairs = np.full(latest.verdicts.shape[:-1], count)
         return Decision(latest.verdicts, latest.rows, pairs, latest.control_passed)
     going_on = (before.verdicts == INCONCLUSIVE).any(axis=-1)
-    row_on = going_on[..., None]
+    row_on = going_on[..., None] & measured
     confirmed = _confirmed(before, latest, bound)
     verdicts = np.where(row_on & ~confirmed, latest.verdicts, before.verdicts)
     rows = ModeratedRows(
@@ -316,33 +322,3 @@ def _confirmed(before: Decision, latest: InterimAnalysis, bound: float) -> NDArr
     beyond = (np.abs(latest.rows.log_ratio) > bound) & latest.control_passed
     side = np.where(beyond, np.sign(latest.rows.log_ratio), 0)
     return ((before.verdicts == SLOWER) & (side > 0)) | ((before.verdicts == FASTER) & (side < 0))
-
-
-@lru_cache(maxsize=32)
-def per_look_level(groups: tuple[int, ...], looks: tuple[int, ...], alpha: float) -> float:
-    """Return the level of one look at which all looks alarm in `alpha` of unchanged sessions.
-
-    Sessions of normal d, each cell with a spread of its own and the pairs with a common mode, go
-    through this estimator at every look; the level is the α-quantile of the smallest adjusted p
-    that a session ever shows. An alarm counts at any look, margin or not: it holds however a
-    session stops.
-    """
-    rng = np.random.default_rng(20_040_401)
-    lowest: list[Array] = []
-    chunk = max(1, DRAWN_CELLS // (20 * max(len(groups), 16)))  # memory stays small, seconds few
-    for _ in range(20):
-        d = _unchanged(rng, chunk, groups, looks[-1])
-        p_values = [holm(difference_ps(estimate(d[..., :count], groups))) for count in looks]
-        lowest.append(np.min([p.min(axis=-1) for p in p_values], axis=0))
-    return float(np.quantile(np.concatenate(lowest), alpha))
-
-
-def _unchanged(
-    rng: np.random.Generator, sessions: int, groups: tuple[int, ...], pairs: int
-) -> Array:
-    """Simulate d of unchanged sessions, [sessions, cells, pairs]."""
-    cells = len(groups)
-    spreads = np.exp(rng.normal(0.0, 0.4, (sessions, cells, 1)))
-    common = rng.normal(0.0, 1.0, (sessions, max(groups) + 1, pairs))
-    own = rng.normal(0.0, 1.0, (sessions, cells, pairs)) * spreads
-    return own + common[:, list(groups), :]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.special
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from results.records.schema import Estimate
 from results.statistics.estimators import (
@@ -54,11 +54,14 @@ class Location(NamedTuple):
 
 
 class Locations(NamedTuple):
-    """The locations of many cells: `Location` with arrays [..., cells] and one ``dof`` for all."""
+    """The locations of many cells: `Location` with arrays [..., cells].
+
+    ``dof`` is one number for all cells, or [cells] where they differ in launches.
+    """
 
     estimate: Array
     variance: Array
-    dof: float
+    dof: float | Array
 
 
 class Prior(NamedTuple):
@@ -112,7 +115,7 @@ def location(d: ArrayLike) -> Location:
         d: log ratios, [launches].
     """
     located = locations(d)
-    return Location(float(located.estimate), float(located.variance), located.dof)
+    return Location(float(located.estimate), float(located.variance), float(located.dof))
 
 
 def locations(d: ArrayLike) -> Locations:
@@ -142,6 +145,25 @@ def locations(d: ArrayLike) -> Locations:
     dof = left - 1
     variance = squares * count / (left * dof) if dof else np.full_like(squares, math.nan)
     return Locations(inner.mean(axis=-1), variance, float(dof))
+
+
+def _locations_at(d: ArrayLike, counts: NDArray[np.int64]) -> Locations:
+    """Return the locations of cells that have different numbers of launches.
+
+    Args:
+        d: log ratios, [..., cells, launches]; of each cell the first ones count.
+        counts: launches of each cell, [cells].
+    """
+    values = np.asarray(d, dtype=np.float64)
+    if (counts == values.shape[-1]).all():
+        return locations(values)
+    centre, variance = np.empty(values.shape[:-1]), np.empty(values.shape[:-1])
+    dof = np.empty(len(counts))
+    for count in np.unique(counts):
+        cells = np.flatnonzero(counts == count)
+        some = locations(values[..., cells, :count])
+        centre[..., cells], variance[..., cells], dof[cells] = some
+    return Locations(centre, variance, dof)
 
 
 def trigamma_inverse(x: float) -> float:
@@ -247,28 +269,36 @@ def moderate_cells(d: ArrayLike, prior: Prior) -> ModeratedRows:
     return _shrunk(locations(d), prior, np.shape(d)[-1])
 
 
-def moderate_sessions(d: ArrayLike) -> ModeratedRows:
+def moderate_sessions(d: ArrayLike, counts: NDArray[np.int64] | None = None) -> ModeratedRows:
     """Moderate each cell as `moderate_cells` does, with a prior fitted on its own session.
 
     Args:
         d: log ratios, [..., cells, launches]; the cells of one session are one row of cells.
+        counts: launches of each cell, [cells], where they differ: the first ones count.
     """
-    located = locations(d)
-    priors = fit_priors(located.variance, located.dof)
-    return _shrunk(located, priors, np.shape(d)[-1])
+    launches = np.full(np.shape(d)[-2], np.shape(d)[-1]) if counts is None else counts
+    located = _locations_at(d, launches)
+    return _shrunk(located, fit_priors(located.variance, located.dof), launches)
 
 
-def _shrunk(located: Locations, priors: Prior | Priors, launches: int) -> ModeratedRows:
+def moderate_alone(d: ArrayLike, counts: NDArray[np.int64]) -> ModeratedRows:
+    """Return the ordinary t of each cell, without a prior; the arguments of `moderate_sessions`."""
+    return _shrunk(_locations_at(d, counts), NO_PRIOR, counts)
+
+
+def _shrunk(
+    located: Locations, priors: Prior | Priors, launches: int | NDArray[np.int64]
+) -> ModeratedRows:
     """Return the estimates with each cell's variance shrunk toward its prior.
 
     Args:
         located: the cells, [..., cells].
         priors: one for all cells, or one for each session.
-        launches: how many launches each estimate rests on.
+        launches: how many launches each estimate rests on, a number or [cells].
     """
     prior_variance, prior_dof, pooled_dof = (np.asarray(part)[..., None] for part in priors)
-    variance, dof = located.variance, located.dof
-    own = dof * variance if dof else np.zeros_like(variance)  # the variance of one launch is nan
+    variance, dof = located.variance, np.asarray(located.dof)
+    own = np.where(dof > 0, dof * variance, 0.0)  # the variance of one launch is nan
     weight = np.where(np.isfinite(prior_dof), prior_dof, 0.0)
     total = np.where(weight + dof > 0, weight + dof, 1.0)
     weighted = np.where(prior_dof > 0, (weight * prior_variance + own) / total, variance)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, code, escape, one_line, seconds_text
 from results.grouping import group_by
+from results.regression import suspects
+from results.regression.decision import WALL
 from results.regression.document import (
     ERROR,
     FAILED,
@@ -22,7 +24,6 @@ from results.regression.document import (
     REGRESSION,
     STOPPED,
     UNDECIDED,
-    WALL,
     WRONG,
     Analysis,
     Finding,
@@ -114,6 +115,14 @@ def summary(document: Mapping[str, Any], analysis: Analysis) -> str:
     )
 
 
+def remarks(document: Mapping[str, Any]) -> list[str]:
+    """Return the lines on what looks slower and was not told, and on what the time went to."""
+    budget = float(document.get("budget_seconds") or 0.0)
+    lines = [suspects.suspect_text(one, budget) for one in suspects.suspects_of(document)]
+    spent = suspects.time_text(document)
+    return [*lines, spent] if spent else lines
+
+
 def _looks(design: Mapping[str, Any]) -> str:
     """Return in words after how many launch pairs the data were analysed.
 
@@ -166,6 +175,8 @@ def _parts(document: Mapping[str, Any], analysis: Analysis) -> Iterator[Renderab
         yield one_line(f"note: {note}")
     if document.get("broke_off"):
         yield one_line(f"broken off: {document['broke_off']}")
+    for line in remarks(document):
+        yield one_line(line)
     yield one_line(summary(document, analysis))
     yield outcome(document, analysis)
 
@@ -245,6 +256,7 @@ def markdown(document: Mapping[str, Any], analysis: Analysis) -> str:
         lines += [escape(f"{shift_text(shift)}."), ""]
     lines += [f"<details><summary>{_folded_title(others)}</summary>", ""]
     lines += [f"- {escape(line)}" for line in version_lines(document)]
+    lines += [f"- {escape(line)}" for line in remarks(document)]
     lines += [f"- {escape(summary(document, analysis))}"]
     lines += [f"- Note: {escape(note)}" for note in document.get("notes") or ()]
     lines += [f"- {escape(shift_text(shift))}" for shift in analysis.shifts]
@@ -294,7 +306,8 @@ def document_json(document: Mapping[str, Any], analysis: Analysis) -> dict[str, 
 
     Returns:
         ``exit_code`` and ``outcome``; ``launch_pairs``, how many the conclusions rest on;
-        ``findings``, one a cell; ``shifts``, one a framework; and ``comparison``, the document.
+        ``findings``, one a cell; ``shifts``, one a framework; ``suspects``, what looks slower and
+        was not told; and ``comparison``, the document.
     """
     return {
         "exit_code": session_exit_code(document, analysis),
@@ -302,6 +315,7 @@ def document_json(document: Mapping[str, Any], analysis: Analysis) -> dict[str, 
         "launch_pairs": analysis.pairs,
         "findings": [_finding_json(finding) for finding in analysis.findings],
         "shifts": [_shift_json(shift) for shift in analysis.shifts],
+        "suspects": suspects.suspects_of(document),
         "comparison": dict(document),
     }
 

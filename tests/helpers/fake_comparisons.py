@@ -16,7 +16,6 @@ from benchmarks.regression import plan
 from benchmarks.regression.session import ComparisonSession
 from benchmarks.regression.versions import Side
 from results.regression.document import new_design, new_document
-from results.statistics import launch_pairs
 from tests.helpers.fake_framework import fake_framework
 
 LOOKS = (3, 4)
@@ -31,10 +30,10 @@ def cell(strategy: str = "summed") -> Cell:
 
 def measure_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure]:
     """Return a function that measures cells; ``base`` and ``head`` are the faults of that side."""
-    monkeypatch.setattr(plan, "LOOKS", LOOKS)
-    monkeypatch.setattr(plan, "FURTHER", ())
-    monkeypatch.setattr(launch_pairs, "LOOKS", LOOKS)
+    monkeypatch.setattr(plan, "FIRST_LOOK", LOOKS[0])
+    monkeypatch.setattr(plan, "MOST_PAIRS", LOOKS[-1])
     monkeypatch.setattr(plan, "CELL_SECONDS", 0.02)
+    monkeypatch.setattr(plan, "MOST_CELL_SECONDS", 0.02)
 
     def side(name: str, faults: str) -> Side:
         python = tmp_path / f"{name}-python"
@@ -50,6 +49,7 @@ def measure_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         document = new_document(
             plan.plain_cells(cells),
             sides={}, machine={"id": "box"}, seed=0, budget_seconds=budget,
+            confirm_seconds=hooks.get("confirm", 0.0),
             design=new_design(), arguments=[],
         )  # fmt: skip
         sides = {"base": side("base", base), "head": side("head", head)}

@@ -62,19 +62,16 @@ def test_a_budget_for_no_verdict_is_refused_with_one_that_does(
     )
 
 
-def test_what_a_budget_can_see_is_said_before_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_before_it_starts_no_more_is_said_than_is_known(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     chosen = plan.choose_cells(NONE, "cpu", ["torch", "jax"])
     comparison.check_budget(chosen, 600.0)
     captured = capsys.readouterr().err
-    assert captured.startswith("10 cells; the budget has time for about 24 launch pairs")
-    assert "looked at after 10, 16, 24" in captured
-    assert "Less is lost in noise" in captured
-
-
-def test_more_pairs_see_less() -> None:
-    few, many = (plan.smallest_detectable(pairs, 24, 0.002, 0.02) for pairs in (10, 24))
-    assert 0.02 < many[0] < few[0] < 0.04
-    assert many[0] < many[1] < few[1]
+    assert captured.startswith("10 cells; the budget has time for about 2")
+    assert "depends on this machine's noise" in captured
+    assert "%" not in captured
+    assert "4 of 5" not in captured
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,6 @@ ARROWS = {
         "benchmarks.scenarios.external",
         "results.records",
         "results.regression",
-        "results.statistics",
         "results.terminal",
     ),
     "benchmarks.commands": (
@@ -178,6 +177,7 @@ ARROWS = {
         "benchmarks.harness.worker",
         "benchmarks.machine",
         "benchmarks.paths",
+        "benchmarks.regression",  # replayed comparisons are decided by its own functions
         "benchmarks.scenarios",
         "results",
         "results.own_code",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.evaluation.trial import plan, tuning
 from benchmarks.evaluation.trial.traces import LaunchSet
 from benchmarks.evaluation.trial.tuning import Constants
-from results.statistics import launch_pairs, verdict
+from results.statistics import common_mode, launch_pairs, verdict
 from results.statistics.estimators import Array
 from results.statistics.launch_pairs import Decision, Design
 from results.statistics.verdict import FASTER, SLOWER
@@ -225,7 +225,7 @@ def our_coverage(ours: OurSessions, looks: tuple[int, ...], seed: Sequence[int])
     for metric in plan.METRICS:
         figures[metric] = {}
         for pairs in looks:
-            rows = launch_pairs.estimate(d[metric][..., :pairs], (0,) * CELLS)
+            rows = common_mode.estimate(d[metric][..., :pairs], (0,) * CELLS)
             covered = np.abs(rows.log_ratio) <= verdict.half_widths(rows)
             figures[metric][str(pairs)] = covered.mean(axis=0).tolist()
     return figures

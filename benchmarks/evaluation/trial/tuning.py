@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.evaluation.trial import plan
 from benchmarks.evaluation.trial.traces import LaunchSet
-from results.statistics import launch_pairs, moderation
+from results.statistics import common_mode, launch_pairs, moderation
 from results.statistics.estimators import Array
 
 QUANTILES = (5.0, 10.0, 25.0, 50.0)
@@ -55,7 +55,7 @@ def spreads(logs: Array) -> Array:
     """
     pairs = list(permutations(range(logs.shape[1]), 2))
     d = np.concatenate([logs[:, b] - logs[:, a] for a, b in pairs]).T
-    own, _ = launch_pairs.take_out_common(d, (0,) * len(d))
+    own, _ = common_mode.take_out_common(d, (0,) * len(d))
     variance = moderation.locations(own).variance
     return np.sqrt(variance)
 

@@ -147,12 +147,12 @@ def _range(values: Sequence[float]) -> str:
     return f"{significant(min(values))} to {significant(max(values))}"
 
 
-def _notes(records: Iterable[AnyRecord]) -> Paragraph:
-    """Return a paragraph on what users' own files have switched in their processes, each once."""
+def _notes(records: Iterable[AnyRecord]) -> Row | None:
+    """Return what users' own files have switched in their processes, each switch once, or None."""
     notes = dict.fromkeys(note for record in records for note in record.get("notes", ()))
     if not notes:
-        return []
-    return [Strong("Switched by the files measured: "), f"{'; '.join(notes)}."]
+        return None
+    return _check("switches", [("inconclusive", len(notes))], "set by a file", "; ".join(notes))
 
 
 def _canaries_of(run: Run) -> list[Mapping[str, Any]]:

@@ -30,7 +30,7 @@ def comparison(
     *,
     pairs: int = 24,
     taken: Sequence[int] = (10, 16, 24),
-    spread: float = 0.01,
+    spread: float = 0.009,
     control: Mapping[int, float] | None = None,
     frameworks: Sequence[str] = ("torch", "jax"),
     seed: int = 0,
@@ -60,7 +60,8 @@ def comparison(
         budget_seconds=600.0,
         design=regression.new_design(),
     )
-    document["design"] |= {"looks": [10, 16, 24], "taken": list(taken)}
+    shares = [min(1.0, count / 24) for count in taken]
+    document["design"] |= {"looks": [], "taken": list(taken), "shares": shares}
     document["pairs"] = pairs
     for place, entry in enumerate(document["cells"]):
         more = np.log1p([0.0, (slower or {}).get(place, 0.0), (control or {}).get(place, 0.0)])

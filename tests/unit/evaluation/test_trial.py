@@ -26,7 +26,7 @@ from benchmarks.evaluation.trial import (
     tuning,
 )
 from benchmarks.evaluation.trial.traces import LaunchSet, Meta, TraceError
-from results.statistics import launch_pairs
+from results.statistics import launch_pairs, look_levels
 from tests.helpers.factories import traces as made_traces
 
 
@@ -34,10 +34,10 @@ from tests.helpers.factories import traces as made_traces
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make replays fewer, and estimate the level of a look from fewer sessions."""
     monkeypatch.setattr(plan, "TRIALS", 200)
-    monkeypatch.setattr(launch_pairs, "DRAWN_CELLS", 64_000)
-    launch_pairs.per_look_level.cache_clear()
+    monkeypatch.setattr(look_levels, "DRAWN_CELLS", 64_000)
+    look_levels.per_look_level.cache_clear()
     yield
-    launch_pairs.per_look_level.cache_clear()
+    look_levels.per_look_level.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from results.statistics import launch_pairs, verdict
+from results.statistics import common_mode, launch_pairs, look_levels, verdict
 
 CELLS = 8
 ONE_METRIC = launch_pairs.Design((0,) * CELLS)
@@ -18,10 +18,10 @@ ONE_METRIC = launch_pairs.Design((0,) * CELLS)
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Compute the level from fewer sessions than a user's, so that the tests stay quick."""
-    monkeypatch.setattr(launch_pairs, "DRAWN_CELLS", 64_000)
-    launch_pairs.per_look_level.cache_clear()
+    monkeypatch.setattr(look_levels, "DRAWN_CELLS", 64_000)
+    look_levels.per_look_level.cache_clear()
     yield
-    launch_pairs.per_look_level.cache_clear()
+    look_levels.per_look_level.cache_clear()
 
 
 def sessions(
@@ -51,9 +51,10 @@ def test_pair_without_proper_times_is_named(bad: list[float]) -> None:
 
 def test_common_mode_is_taken_out_and_kept() -> None:
     d = np.array([[0.11, 0.21], [0.10, 0.20], [0.09, 0.19], [0.5, 0.6]])
-    own, common = launch_pairs.take_out_common(d, (0, 0, 0, 1))
+    own, common = common_mode.take_out_common(d, (0, 0, 0, 1))
     assert common == pytest.approx(np.array([[0.10, 0.20], [0.5, 0.6]]))
-    assert own[:3] == pytest.approx(np.array([[0.01, 0.01], [0, 0], [-0.01, -0.01]]))
+    # the median of the others is 0.09, 0.09 and 0.10, of two the one nearer to no change
+    assert own[:3] == pytest.approx(np.array([[0.02, 0.02], [0.01, 0.01], [-0.01, -0.01]]))
     assert own[3] == pytest.approx(d[3])  # alone in its group: nothing to share
 
 
@@ -170,15 +171,15 @@ def test_one_session_is_decided_as_many_are() -> None:
 
 def test_all_looks_together_alarm_as_often_as_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check the level on sessions from another distribution than it was computed from."""
-    monkeypatch.setattr(launch_pairs, "DRAWN_CELLS", 160_000)
+    monkeypatch.setattr(look_levels, "DRAWN_CELLS", 160_000)
     rng = np.random.default_rng(12)
     groups = (0,) * 6
-    level = launch_pairs.per_look_level(groups, launch_pairs.LOOKS, 0.05)
+    level = look_levels.per_look_level(groups, launch_pairs.LOOKS, 0.05)
     spreads = np.exp(rng.uniform(-0.7, 0.7, (4000, 6, 1)))
     d = rng.normal(0, 0.05, (4000, 6, 24)) * spreads
     alarms = np.zeros(4000, bool)
     for count in launch_pairs.LOOKS:
-        rows = launch_pairs.estimate(d[..., :count], groups)
+        rows = common_mode.estimate(d[..., :count], groups)
         alarms |= verdict.holm(verdict.difference_ps(rows)).min(axis=-1) < level
     assert 0.038 < alarms.mean() < 0.062  # α = 0.05; both ends, or the test is not tested
     assert level < 0.05 / 2  # three looks at 5 % each would alarm in far more
@@ -187,7 +188,7 @@ def test_all_looks_together_alarm_as_often_as_they_may(monkeypatch: pytest.Monke
 def test_unchanged_sessions_alarm_as_often_as_they_may_without_a_margin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(launch_pairs, "DRAWN_CELLS", 160_000)
+    monkeypatch.setattr(look_levels, "DRAWN_CELLS", 160_000)
     d, _ = sessions(np.random.default_rng(14), 3000)
     design = launch_pairs.Design((0,) * CELLS, margin=1e-12, alpha=0.05)
     verdicts = launch_pairs.decide(d, np.zeros_like(d), design).verdicts

@@ -1,0 +1,140 @@
+"""Estimate the change of every cell from its launch pairs, and the change that all cells share.
+
+Each cell of each launch pair gives one number, d = log(time of head / time of base). The common
+mode of a pair, the median of the d of its cells, is subtracted from them and is a row of its own.
+
+A cell that was decided is measured no more, so that cells differ in how many pairs they have:
+``counts`` says for each how many, from the first pair on. Without it all cells have all pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from results.statistics.estimators import Array
+from results.statistics.moderation import ModeratedRows, moderate_alone, moderate_sessions
+
+# With fewer cells nothing is subtracted: it would be half of what a lone changed cell shows.
+CELLS_FOR_COMMON = 3
+
+Counts = NDArray[np.int64]
+
+
+def members_of(groups: Sequence[int], group: int) -> NDArray[np.int64]:
+    """Return the indices of the cells of a group."""
+    return np.flatnonzero(np.asarray(groups) == group)
+
+
+def row_counts(groups: Sequence[int], counts: ArrayLike) -> Counts:
+    """Return how many pairs each row rests on: the cells, then the common mode of each group.
+
+    A common mode counts the pairs in which all cells of its group were measured.
+
+    Args:
+        counts: pairs of each cell, [cells].
+    """
+    cells = np.asarray(counts, dtype=np.int64)
+    shared = [cells[members_of(groups, group)].min() for group in range(max(groups) + 1)]
+    return np.concatenate([cells, np.asarray(shared, dtype=np.int64)])
+
+
+def take_out_common(
+    d: ArrayLike, groups: Sequence[int], counts: ArrayLike | None = None
+) -> tuple[Array, Array]:
+    """Subtract the common mode of each group from its cells.
+
+    A group of fewer than `CELLS_FOR_COMMON` cells stays as it is, as does a pair in which fewer of
+    a group were measured. The common mode is the median, but of an even number of cells it is the
+    one of the two in the middle that is nearer to no change, not their mean: with two of four cells
+    slower, half of their change would else count as common.
+
+    What is subtracted from a cell is the median of the *other* cells, where that is nearer to no
+    change than the median of all. A slower cell moves the median of all its way: where it is
+    slower by the standard deviation of a pair, a quarter of its change would be lost among five.
+
+    Args:
+        d: [..., cells, pairs]; what a cell has beyond its count is not looked at.
+        counts: pairs of each cell, [cells]; None: all.
+
+    Returns:
+        The cells' own d [..., cells, pairs], and the common modes [..., groups, pairs], nan in
+        pairs that a cell of the group lacks.
+    """
+    whole = np.asarray(d, dtype=np.float64)
+    own, common = whole.copy(), []
+    pairs = _counts(whole, counts)
+    for group in range(max(groups) + 1):
+        members = members_of(groups, group)
+        full = int(pairs[members].min())
+        shared = np.full((*whole.shape[:-2], whole.shape[-1]), np.nan)
+        shared[..., :full] = _middle(whole[..., members, :full])
+        common.append(shared)
+        for start, end in pairwise([0, *np.unique(pairs[members])]):
+            present = members[pairs[members] >= end]
+            if len(present) >= CELLS_FOR_COMMON:
+                own[..., present, start:end] -= _shared_by_each(whole[..., present, start:end])
+    return own, np.stack(common, axis=-2)
+
+
+def _counts(d: Array, counts: ArrayLike | None) -> Counts:
+    """Return how many pairs each cell has: those given, or all."""
+    if counts is None:
+        return np.full(d.shape[-2], d.shape[-1], dtype=np.int64)
+    return np.asarray(counts, dtype=np.int64)
+
+
+def _middle(d: Array) -> Array:
+    """Return the median over the cells [..., cells, pairs], of two the one nearer to 0."""
+    ordered = np.sort(d, axis=-2)
+    count = ordered.shape[-2]
+    low, high = ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :]
+    return _nearer(low, high)
+
+
+def _shared_by_each(d: Array) -> Array:
+    """Return for each cell what it shares with the others, [..., cells, pairs].
+
+    That is the median of the others or the median of all, whichever is nearer to 0.
+    """
+    order = np.argsort(d, axis=-2)
+    ordered, rank = np.take_along_axis(d, order, -2), np.argsort(order, axis=-2)
+    count = ordered.shape[-2]
+    # a cell at or below a place in the middle of the others moves that place one up in all
+    low, high = ((count - 2) // 2, (count - 1) // 2)
+    others = _nearer(
+        *(np.take_along_axis(ordered, place + (rank <= place), -2) for place in (low, high))
+    )
+    whole = _nearer(ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :])
+    return _nearer(others, whole[..., None, :])
+
+
+def _nearer(one: Array, other: Array) -> Array:
+    """Return, element by element, the one nearer to 0."""
+    return np.where(np.abs(one) <= np.abs(other), one, other)
+
+
+def estimate(d: ArrayLike, groups: Sequence[int], counts: ArrayLike | None = None) -> ModeratedRows:
+    """Return the mean d of each row with its standard error: [..., rows].
+
+    Rows are the cells, moderated with their group's prior, then the common modes without one.
+
+    Args:
+        d: [..., cells, pairs].
+        counts: pairs of each cell, [cells]; None: all.
+    """
+    own, common = take_out_common(d, groups, counts)
+    of_cells = _counts(own, counts)
+    shared_counts = row_counts(groups, of_cells)[len(groups) :]
+    parts = [np.empty(own.shape[:-1]) for _ in ModeratedRows._fields]
+    for group in range(max(groups) + 1):
+        members = members_of(groups, group)
+        rows = moderate_sessions(own[..., members, :], of_cells[members])
+        for part, values in zip(parts, rows, strict=True):
+            part[..., members] = values
+    shared = moderate_alone(common, shared_counts)
+    joined = [np.concatenate(pair, axis=-1) for pair in zip(parts, shared, strict=True)]
+    return ModeratedRows(*joined)
