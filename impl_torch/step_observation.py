@@ -16,9 +16,8 @@ import torch
 
 from impl_torch import step_replays
 from impl_torch.loss_reach import LossReach
-from impl_torch.reducing import Reducing
 from impl_torch.step_case import STATED, StepCase, held_by, label, strangers
-from impl_torch.step_changes import Pass
+from impl_torch.step_changes import Pass, Reducing
 from impl_torch.step_recording import Recorder
 
 REENTRANT = "None of the inputs have requires_grad=True"
@@ -54,7 +53,8 @@ class Observation:
         self.reach = LossReach(build())
         self.case = build()
         self.recorder = Recorder(self.case)
-        with Reducing(self.case) as self.reducing:
+        networks, parameters = self.case.networks.values(), self.case.parameters
+        with Reducing(networks, parameters) as self.reducing:
             self.recorder.take(steps)
         self.optimizers = held_by(self.case.parameters, self.recorder.stepped.values())
         self.reentrant = any(REENTRANT in str(one.message) for one in said)

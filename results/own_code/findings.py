@@ -79,13 +79,14 @@ def _does_not_move(seen: Observation) -> Iterator[Finding]:
 
 def _cause_of_rest(seen: Observation, one: Tensor) -> str | None:
     """Return why a parameter that gets a gradient rests; None where it may."""
-    reached = "value" in one.get("reach", {}).values()
+    weightless = (seen["zero_weight"] or {}).get("loss")
+    reached = any(s == "value" for loss, s in one.get("reach", {}).items() if loss != weightless)
     gradients = one.get("gradients")
     if gradients is None:  # a framework that tells no more than the state before and after
         nothing = not any(any(t["moved"]) for t in _parameters(seen))
         if not reached or (nothing and seen.get("state_changes")):
             return None
-        return "nothing" if nothing else "unmoved"
+        return "nothing" if nothing and "state_changes" in seen else "unmoved"
     if not any(gradients):
         return None
     if not one["held"]:
@@ -293,6 +294,6 @@ def _saved(saving: Saving) -> float:
 
 def _price(saving: Saving) -> str:
     """Return what a step costs and could cost, in FLOPs and in time."""
-    told = f"{saving['flops'] / max(saving['least_flops'], 1.0):.2f} × the FLOPs of a step"
+    told = f"{saving['flops'] / max(saving['least_flops'], 1.0):.2f} × the FLOPs needed"
     one, least = saving["seconds"], saving["least_seconds"]
     return f"{told}, {1e3 * one:.3g} ms for {1e3 * least:.3g}" if one and least else told

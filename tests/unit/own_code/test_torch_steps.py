@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -24,6 +24,20 @@ WRONG = torch_wrong.WRONG | torch_wrong_passes.WRONG
 RIGHT = torch_right.RIGHT + torch_right_gradients.RIGHT + torch_right_costs.RIGHT
 
 STEPS = 4
+# one of each kind; `make test-all` has the others
+QUICK = {
+    *("frozen_and_stepped", "frozen_with_decay", "frozen_batch_norm", "not_held"),
+    *("cut_by_a_reentrant_checkpoint", "cut_in_the_step", "two_optimizers"),
+    *("step_in_the_backward_pass", "frozen_by_the_optimizer_alone", "separate_passes"),
+    *("clipping_hook", "zero_weight", "nan_from_a_loss", "players_in_one_autocast_region"),
+    *("clipped_before_unscaling", "micro_batches", "players", "follower", "scaled", "lookahead"),
+    *("closure", "unused_layer", "gradients_taken_apart", "touching_everything", "summed"),
+}
+
+
+def cases(makes: Iterable[Callable[[], Any]]) -> list[Any]:
+    marks = {True: [], False: [pytest.mark.slow]}
+    return [pytest.param(m, id=m.__name__, marks=marks[m.__name__ in QUICK]) for m in makes]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -39,12 +53,12 @@ def found(make: Callable[[], Any], steps: int = STEPS) -> list[tuple[str, str]]:
     return [(one["code"], one["cause"]) for one in find(seen)]
 
 
-@pytest.mark.parametrize("make", WRONG, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", cases(WRONG))
 def test_mistake_is_found_and_nothing_else(make: Callable[[], Any]) -> None:
     assert found(make) == WRONG[make]
 
 
-@pytest.mark.parametrize("make", RIGHT, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", cases(RIGHT))
 def test_right_step_is_left_alone(make: Callable[[], Any]) -> None:
     assert found(make) == []
 
