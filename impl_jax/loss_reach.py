@@ -63,7 +63,7 @@ class LossReach:
 
         found = jax.jit(by_each)(self.start)
         used = {
-            loss: _used(lambda p, _, loss=loss: self._one(loss)(p), self.start, {})  # type: ignore[misc]
+            loss: _used(lambda p, _, loss=loss: self._one(loss)(p), self.start, {})
             for loss in self.values
         }
         return {

@@ -168,7 +168,8 @@ class StepCase:
         Raises:
             CaseError: what the step returns has another structure.
         """
-        after, wanted = self.case.step(state, *arguments), jax.tree.structure(state)
+        after = self.case.step(state, *arguments)
+        wanted: Any = jax.tree.structure(state)
         if jax.tree.structure(after) == wanted:
             return after
         if isinstance(after, tuple) and after and jax.tree.structure(after[0]) == wanted:

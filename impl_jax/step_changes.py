@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 ALONG = 0.999  # cosine of two directions that are the same
@@ -14,7 +15,7 @@ SAME = 1e-3  # relative difference of two moves that are the same
 
 def bits(array: Any) -> bytes:
     """Return the bytes of an array, a key's too."""
-    if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         array = jax.random.key_data(array)
     return np.ascontiguousarray(np.asarray(array)).tobytes()
 

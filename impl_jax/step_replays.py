@@ -217,6 +217,7 @@ def work(function: Callable[..., Any], *arguments: Any) -> float:
 def _flops(jaxpr: Jaxpr) -> float:
     """Return the FLOPs of a program, what runs in a scan as often as it runs."""
     total = 0.0
+    equation: Any
     for equation in jaxpr.eqns:
         name, out = equation.primitive.name, equation.outvars
         if name == "dot_general":

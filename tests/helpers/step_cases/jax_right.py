@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.flatten_util import ravel_pytree
 
 from cascade_bench import Case
 from tests.helpers.step_cases import jax_parts as parts
@@ -102,7 +103,7 @@ def turns() -> Case:
         kept = {
             n: jax.tree.map(
                 lambda a, b, n=n: jnp.where(even == (n == "head"), a, b), new, before[n]
-            )  # type: ignore[misc]
+            )
             for n, new in after["params"].items()
         }
         return {"params": kept, "opt": after["opt"], "count": state["count"] + 1}
@@ -170,9 +171,9 @@ def projected() -> Case:
     def gradient(params: Any, data: Any) -> Any:
         one, two = (
             jax.grad(lambda p, n=n: two_losses(p, data)[n])(params) for n in ("code", "task")
-        )  # type: ignore[misc]
-        flat, back = jax.flatten_util.ravel_pytree(one)
-        other, _ = jax.flatten_util.ravel_pytree(two)
+        )
+        flat, back = ravel_pytree(one)
+        other, _ = ravel_pytree(two)
         norms = jnp.linalg.norm(flat), jnp.linalg.norm(other)
         return back(flat / (norms[0] + 1e-6) + other / (norms[1] + 1e-6))
 

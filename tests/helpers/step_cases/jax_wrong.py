@@ -136,7 +136,7 @@ def clipped_with_the_frozen() -> Case:
 
 def separate(params: Any, data: Any) -> Any:
     """Return the gradients of two losses, taken apart and added."""
-    each = [jax.grad(lambda p, n=n: two_losses(p, data)[n])(params) for n in ("code", "task")]  # type: ignore[misc]
+    each = [jax.grad(lambda p, n=n: two_losses(p, data)[n])(params) for n in ("code", "task")]
     return jax.tree.map(jnp.add, *each)
 
 
@@ -177,7 +177,7 @@ def clipping_at_the_boundary() -> Case:
         return {"code": jnp.square(code).mean(), "task": parts.task(params, code, data)}
 
     def gradient(params: Any, data: Any) -> Any:
-        each = [jax.grad(lambda p, n=n: losses(p, data)[n])(params) for n in ("code", "task")]  # type: ignore[misc]
+        each = [jax.grad(lambda p, n=n: losses(p, data)[n])(params) for n in ("code", "task")]
         return jax.tree.map(jnp.add, *each)
 
     return case(optax.sgd(LR), losses, gradient)
