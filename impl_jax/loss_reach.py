@@ -13,6 +13,7 @@ from impl_jax.case_examination import _state, _used
 from impl_jax.case_losses import check_losses
 from impl_jax.step_case import StepCase
 
+SLIGHT = 1e-6  # a gradient below this share of the largest is rounding
 NUDGE = 1e-2  # relative change of a parameter that must change a loss which depends on it
 MOST_PASSES = 200  # forward passes that may be spent on finding what is cut off
 
@@ -29,6 +30,7 @@ class LossReach:
         values: loss → its value.
         gradients: loss → parameter → gradient.
         finite: loss → whether its value and all its gradients are finite.
+        slight: parameters whose gradients are rounding beside all others', as before a BatchNorm.
         cut: parameters that a loss depends on, while none sends a gradient there.
         unused: parameters that no loss depends on.
     """
@@ -49,6 +51,7 @@ class LossReach:
             and all(bool(jnp.isfinite(g).all()) for g in grads.values())
             for loss, grads in self.gradients.items()
         }
+        self.slight = self._slight()
         self._budget = MOST_PASSES
         reached = {n for states in self.states.values() for n, s in states.items() if s == "value"}
         asked = [n for n in self.start if n not in reached]
@@ -70,6 +73,15 @@ class LossReach:
             loss: {n: g for n, g in grads.items() if n in used[loss]}
             for loss, grads in found.items()
         }
+
+    def _slight(self) -> set[str]:
+        """Return the parameters whose gradient by every loss is next to nothing."""
+        largest = dict.fromkeys(self.start, 0.0)
+        for grads in self.gradients.values():
+            for name, gradient in grads.items():
+                largest[name] = max(largest[name], float(jnp.abs(gradient).max()))
+        most = max(largest.values(), default=0.0)
+        return {name for name, size in largest.items() if size < SLIGHT * most}
 
     def _one(self, loss: str) -> Any:
         """Return one loss as a function of the parameters."""

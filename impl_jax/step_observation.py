@@ -107,7 +107,8 @@ class Observation:
     def _expected_to_move(self) -> list[str]:
         """Return the parameters that get a gradient and are not frozen."""
         own = self.reach.states.values()
-        trained = [n for n in self.case.parameters if n not in self.case.frozen]
+        kept = self.case.frozen.keys() | self.reach.slight
+        trained = [n for n in self.case.parameters if n not in kept]
         return [n for n in trained if any(states[n] == "value" for states in own)]
 
     def _parameters(self) -> list[dict[str, Any]]:
@@ -121,6 +122,7 @@ class Observation:
                 "frozen": self.case.frozen.get(name),
                 "reach": {loss: states[name] for loss, states in self.reach.states.items()},
                 "cut": "stop_gradient" if name in self.reach.cut else None,
+                "slight": name in self.reach.slight,
                 "held": self.held[name],
                 "gradients": None,
                 "moved": [_plain(totals[name]) for totals in self.recorder.totals],

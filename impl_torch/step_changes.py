@@ -17,13 +17,15 @@ class Pass:
     """Hold one backward pass of a step that was not started inside another.
 
     Attributes:
-        adds: whether it adds into ``.grad`` of whatever it reaches, as ``.backward()`` does.
+        whole: whether it was started by ``.backward()``, and not by ``autograd.grad``.
+        adds: whether it adds into ``.grad`` of whatever it reaches, and leaves no graph of itself.
         nodes: the graph that it walked, without its leaves.
         mergeable: whether it walked again what an earlier pass of this step had walked, nothing
             having been stepped, cleared or changed in between: one pass from both would do.
         left: ``.grad`` of each parameter as it left it.
     """
 
+    whole: bool
     adds: bool
     nodes: Graph
     mergeable: bool = False

@@ -213,7 +213,7 @@ class Observation:
 
 def _put_off(passes: list[Pass]) -> list[int]:
     """Return the positions of the passes that could be run together with the next one."""
-    following = itertools.pairwise(passes)
+    following = itertools.pairwise(one for one in passes if one.whole)
     return [i for i, (one, after) in enumerate(following) if one.adds and after.mergeable]
 
 

@@ -111,17 +111,16 @@ class Recorder:
             self.valued.add(name)
         self._fresh[name] = True
 
-    def begin_pass(self, roots: list[Tensor], adds: bool) -> bool:
-        """Note that a backward pass begins; return whether it is inside no other one."""
+    def begin_pass(self, roots: list[Tensor], whole: bool, adds: bool) -> None:
+        """Note that a backward pass begins, unless it is inside another."""
         self._depth += 1
         if self._depth > 1:
-            return False
-        one = Pass(adds, graph(roots))
+            return
+        one = Pass(whole, adds, graph(roots))
         earlier = [p for p in self.passes[-1] if p.adds]
         if adds and earlier and self._kept(earlier[-1]):
             one.mergeable = any(one.nodes & p.nodes for p in earlier)
         self.passes[-1].append(one)
-        return True
 
     def end_pass(self) -> None:
         """Note that a backward pass has ended."""
@@ -268,8 +267,8 @@ def recording(recorder: Recorder) -> Iterator[None]:
             (register_optimizer_step_post_hook, recorder.after_step),
         ):
             undo.callback(register(call).remove)
-        for name, adds in (("backward", True), ("grad", False)):
-            _replace(undo, torch.autograd, name, _passing(recorder, adds))
+        for name, whole in (("backward", True), ("grad", False)):
+            _replace(undo, torch.autograd, name, _passing(recorder, whole))
         autocast, scaler = torch.amp.autocast_mode.autocast, torch.amp.grad_scaler.GradScaler
         _replace(undo, autocast, "__enter__", _telling(recorder.enter_autocast))
         _replace(undo, autocast, "__exit__", _telling(recorder.leave_autocast))
@@ -313,13 +312,14 @@ def _replace(undo: ExitStack, holder: Any, name: str, made: Callable[[Any], Any]
     undo.callback(setattr, holder, name, original)
 
 
-def _passing(recorder: Recorder, adds: bool) -> Callable[[Any], Any]:
+def _passing(recorder: Recorder, whole: bool) -> Callable[[Any], Any]:
     """Return what makes a function that starts a backward pass tell of it."""
 
     def made(original: Callable[..., Any]) -> Callable[..., Any]:
         def run(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-            whole = adds and not kwargs.get("create_graph") and kwargs.get("inputs") is None
-            recorder.begin_pass(as_roots(tensors), whole)
+            create = kwargs.get("create_graph", args[2] if len(args) > 2 else False)
+            adds = whole and not create and kwargs.get("inputs") is None
+            recorder.begin_pass(as_roots(tensors), whole, adds)
             try:
                 return original(tensors, *args, **kwargs)
             finally:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from impl_torch.graph_problem import seed_everything
 from impl_torch.step_case import STATED, StepCase
 from impl_torch.step_changes import as_roots, change, graph
 
@@ -73,6 +74,8 @@ class Replay:
     def take(self, steps: int, *, counted: bool = True) -> float:
         """Take steps; return the seconds of the last."""
         seconds = 0.0
+        if not self.gradients:
+            seed_everything(self.case.seed)
         for _ in range(steps):
             with ExitStack() as undo:
                 torch.autograd.backward = self._backward

@@ -56,6 +56,7 @@ class Tensor(TypedDict):
     stepped: NotRequired[bool]  # whether one of them stepped
     rate: NotRequired[float]  # learning rate, the largest
     gradients: NotRequired[list[int] | None]  # for each step, how often a gradient was added
+    slight: NotRequired[bool]  # whether its gradients are rounding beside all others'
     cleared: NotRequired[bool]  # whether one was not 0, and no optimizer found it so
     outside: NotRequired[list[float]]  # for each step, change that no optimizer made
     called: NotRequired[bool]  # whether its module ran in the steps

@@ -84,7 +84,7 @@ def _cause_of_rest(seen: Observation, one: Tensor) -> str | None:
     gradients = one.get("gradients")
     if gradients is None:  # a framework that tells no more than the state before and after
         nothing = not any(any(t["moved"]) for t in _parameters(seen))
-        if not reached or (nothing and seen.get("state_changes")):
+        if not reached or one.get("slight") or (nothing and seen.get("state_changes")):
             return None
         return "nothing" if nothing and "state_changes" in seen else "unmoved"
     if not any(gradients):

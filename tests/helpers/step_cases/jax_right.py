@@ -165,6 +165,76 @@ def adapters() -> Case:
     return Case(params, losses, data, step=step, state=state, frozen=["base"])
 
 
+def players() -> Case:
+    """A GAN: each player is differentiated by its own loss, one after the other."""
+    params = parts.networks()
+    optimizers = {"encoder": optax.adam(LR), "head": optax.adam(LR)}
+    target = {"encoder": "g", "head": "d"}
+
+    def losses(params: Any, data: Any) -> dict[str, Any]:
+        fake = parts.encode(params, data["x"])
+        true = jnp.ones_like(fake)
+        judge = lambda x: parts.apply(params["head"], x)  # noqa: E731
+        stopped = jnp.square(judge(jax.lax.stop_gradient(fake))).mean()
+        return {
+            "d": stopped + jnp.square(judge(true) - 1).mean(),
+            "g": jnp.square(judge(fake) - 1).mean(),
+        }
+
+    @jax.jit
+    def step(state: Any, data: Any) -> Any:
+        params, opts = dict(state["params"]), dict(state["opts"])
+        for name in ("head", "encoder"):
+            loss = lambda own, name=name: losses({**params, name: own}, data)[target[name]]  # noqa: E731
+            grads = jax.grad(loss)(params[name])
+            updates, opts[name] = optimizers[name].update(grads, opts[name])
+            params[name] = optax.apply_updates(params[name], updates)
+        return {"params": params, "opts": opts}
+
+    opts = {n: optimizer.init(params[n]) for n, optimizer in optimizers.items()}
+    state = {"params": params, "opts": opts}
+    return Case(params, losses, parts.batch(), step=step, state=state)
+
+
+def train_state() -> Case:
+    """The state is flax's `TrainState`, with a counter and functions beside the parameters."""
+    from flax.training.train_state import TrainState
+
+    params = parts.networks()
+    made = TrainState.create(apply_fn=parts.encode, params=params, tx=optax.adamw(LR))
+
+    @jax.jit
+    def step(state: Any, data: Any) -> Any:
+        return state.apply_gradients(grads=jax.grad(parts.total(two_losses))(state.params, data))
+
+    return Case(params, two_losses, parts.batch(), step=step, state=made)
+
+
+def split_module() -> Case:
+    """An nnx module, split into its structure and a state that a pure step hands on."""
+    model = parts.Both()
+    graph, trained, rest = nnx.split(model, nnx.Param, ...)
+    optimizer = optax.sgd(LR)
+
+    def losses(networks: Any, data: Any) -> dict[str, Any]:
+        return {"task": networks["both"].loss(data)}
+
+    @jax.jit
+    def step(state: Any, data: Any) -> Any:
+        def loss(own: Any) -> Any:
+            merged = nnx.merge(graph, own, state["rest"], copy=True)
+            value = merged.loss(data)
+            return value, nnx.state(merged, nnx.Not(nnx.Param))
+
+        grads, after = jax.grad(loss, has_aux=True)(state["trained"])
+        updates, opt = optimizer.update(grads, state["opt"])
+        trained = optax.apply_updates(state["trained"], updates)
+        return {"trained": trained, "rest": after, "opt": opt}
+
+    state = {"trained": trained, "rest": rest, "opt": optimizer.init(trained)}
+    return Case({"both": model}, losses, parts.batch(), step=step, state=state)
+
+
 def projected() -> Case:
     """Each loss's own gradient is wanted: they are projected before they are added."""
 
@@ -237,6 +307,9 @@ RIGHT: tuple[Callable[[], Case], ...] = (
     turns,
     follower,
     adapters,
+    players,
+    train_state,
+    split_module,
     projected,
     clipped_once,
     one_loss_of_two,

@@ -109,6 +109,28 @@ def separate_passes_of_heads() -> Case:
     return parts.case(parts.separate(torch.optim.SGD(everything(parts), lr=0.1)))
 
 
+def separate_passes_with_dropout() -> Case:
+    """As `separate_passes`, with random masks: run as one, they are the same masks."""
+    parts = Parts()
+    parts.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(16, 4))
+    return parts.case(parts.separate(torch.optim.Adam(everything(parts))))
+
+
+def separate_passes_behind_a_penalty() -> Case:
+    """A gradient is taken inside the loss, and then there are two passes through one graph."""
+    parts = Parts()
+
+    def losses(batch: Any) -> Any:
+        x = batch["x"].clone().requires_grad_()
+        code = parts.encoder(x)
+        (slope,) = torch.autograd.grad(code.sum(), x, create_graph=True)
+        task = F.cross_entropy(parts.head(code), batch["y"])
+        return {"code": code.square().mean() + slope.square().mean(), "task": task}
+
+    parts.losses = losses
+    return parts.case(parts.separate(torch.optim.Adam(everything(parts))))
+
+
 def clipping_hook() -> Case:
     """A hook clips the gradient of every pass, and there are two."""
     parts = Parts()
@@ -232,6 +254,8 @@ WRONG: dict[Any, list[tuple[str, str]]] = {
     frozen_and_cleared: [("CB301", "frozen")],
     separate_passes: [("CB302", "separate")],
     separate_passes_of_heads: [("CB302", "separate")],
+    separate_passes_with_dropout: [("CB302", "separate")],
+    separate_passes_behind_a_penalty: [("CB302", "separate")],
     clipping_hook: [("CB303", "hook")],
     clipping_at_the_boundary: [("CB303", "hook")],
     zero_weight: [("CB304", "zero")],
