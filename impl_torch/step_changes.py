@@ -48,7 +48,6 @@ class Move:
         required: whether the parameter required a gradient.
         decay, rate: weight decay and learning rate of its group.
         inside: whether the optimizer stepped inside a backward pass.
-        wraps: whether another optimizer stepped inside this step: it is a wrapper of that one.
     """
 
     step: int
@@ -63,7 +62,6 @@ class Move:
     decay: float
     rate: float
     inside: bool
-    wraps: bool
 
 
 def change(before: Tensor, after: Tensor) -> float:

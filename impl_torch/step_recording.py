@@ -64,7 +64,6 @@ class Recorder:
         self._fresh: dict[str, bool] = {}
         self._before: dict[str, Tensor] = {}
         self._stack: list[dict[str, tuple[str, bool]]] = []
-        self._wrapping: set[int] = set()
         self._depth = 0
         self._region, self._autocast = 0, 0
         self._ran: dict[str, int] = {}
@@ -149,7 +148,6 @@ class Recorder:
         """Look at what an optimizer is about to step."""
         self._note_outside()
         self.stepped[id(optimizer)] = optimizer
-        self._wrapping.update(range(len(self._stack)))
         seen = {
             name: (state(parameter.grad), self._fresh.get(name, False))
             for name, parameter, _ in self._held(optimizer)
@@ -160,8 +158,6 @@ class Recorder:
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Note what an optimizer has changed; what one inside it has changed is that one's."""
         seen = self._stack.pop()
-        wraps = len(self._stack) in self._wrapping
-        self._wrapping.discard(len(self._stack))
         for one in self.passes[-1]:
             one.left.clear()
         for name, parameter, group in self._held(optimizer):
@@ -186,7 +182,6 @@ class Recorder:
                     decay=float(group.get("weight_decay") or 0.0),
                     rate=float(group.get("lr", 0.0)),
                     inside=self._depth > 0,
-                    wraps=wraps,
                 )
             )
             self._fresh[name] = False

@@ -37,7 +37,6 @@ class Move(TypedDict):
     decay: float
     rate: float
     inside: bool  # whether the optimizer stepped inside a backward pass
-    wraps: bool  # whether another optimizer stepped inside this step
 
 
 class Tensor(TypedDict):

@@ -137,8 +137,7 @@ def _moves_twice(seen: Observation) -> Iterator[Finding]:
 
 def _by_an_old_gradient(move: Move) -> bool:
     """Return whether a move is by a gradient of this training by which it was moved before."""
-    used = not move["fresh"] and move["accumulated"] and move["gradient"] == "value"
-    return used and not move["wraps"]
+    return not move["fresh"] and move["accumulated"] and move["gradient"] == "value"
 
 
 def _frozen_gradients(seen: Observation) -> Iterator[Finding]:

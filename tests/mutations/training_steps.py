@@ -14,13 +14,12 @@ RIGHT, WRONG = "test_right_step_is_left_alone", "test_mistake_is_found_and_nothi
 
 FAULTS = (
     Fault(
-        "micro_batches_taken_for_passes_through_one_graph",
-        "impl_torch/step_recording.py",
-        "            one.mergeable = any(one.nodes & p.nodes for p in earlier)\n",
-        "            one.mergeable = True\n",
-        "whoever accumulates gradients is told to sum losses that he must not hold at once",
-        (f"{TORCH}::{RIGHT}",),
-        narrow="micro_batches",
+        "waste_of_next_to_nothing_is_told",
+        "results/own_code/findings.py",
+        "SHARE = 0.01  # of",
+        "SHARE = 0.0001  # of",
+        "whoever has one elementwise operation behind a shared graph is told to sum losses",
+        (f"{RULES}::test_what_saves_next_to_nothing_is_not_told",),
     ),
     Fault(
         "gradients_taken_apart_are_told_to_be_summed",
@@ -43,8 +42,8 @@ FAULTS = (
     Fault(
         "wrapping_optimizer_taken_for_a_second_one",
         "impl_torch/step_recording.py",
-        "        self._wrapping.update(range(len(self._stack)))\n",
-        "",
+        '            gradient, fresh = seen.get(name, ("none", False))\n',
+        "            gradient, fresh = seen[name][0], self._fresh[name]\n",
         "an optimizer that wraps another is said to step twice",
         (f"{TORCH}::{RIGHT}",),
         narrow="lookahead",

@@ -41,7 +41,7 @@ def move(name: str, **changes: Any) -> dict[str, Any]:
     return {
         "step": 0, "name": name, "by": "SGD", "optimizer": 0, "size": 0.1, "gradient": "value",
         "fresh": True, "accumulated": True, "required": False, "decay": 0.0, "rate": 0.1,
-        "inside": False, "wraps": False, **changes,
+        "inside": False, **changes,
     }  # fmt: skip
 
 
@@ -135,10 +135,11 @@ def test_division_is_told_from_clipping(
     assert codes(observation(clipped=events)) == found
 
 
-def test_second_step_by_one_gradient_is_told_from_a_wrappers() -> None:
+def test_second_step_by_one_gradient_is_told_from_one_by_its_own() -> None:
     again = move("net.weight", fresh=False, optimizer=1)
     assert codes(observation(moves=[again])) == ["CB203"]
-    assert codes(observation(moves=[again | {"wraps": True}])) == []
+    assert codes(observation(moves=[again | {"accumulated": False}])) == []
+    assert codes(observation(moves=[again | {"fresh": True}])) == []
 
 
 def test_message_names_three_tensors_the_evidence_and_the_page() -> None:
