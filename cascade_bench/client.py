@@ -158,7 +158,7 @@ def build_request(
         "document": str(document),
         "seed": seed,
         "launches": launches,
-        "steps": steps,
+        **({} if steps is None else {"steps": steps}),
     }
 
 
