@@ -213,7 +213,8 @@ def train_state() -> Case:
 def split_module() -> Case:
     """An nnx module, split into its structure and a state that a pure step hands on."""
     model = parts.Both()
-    graph, trained, rest = nnx.split(model, nnx.Param, ...)
+    parted: Any = nnx.split(model, nnx.Param, ...)
+    graph, trained, rest = parted
     optimizer = optax.sgd(LR)
 
     def losses(networks: Any, data: Any) -> dict[str, Any]:
