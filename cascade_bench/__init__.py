@@ -18,17 +18,32 @@ if TYPE_CHECKING:
     from cascade_bench.comparison import Comparison
     from cascade_bench.flow_check import assert_flow
     from cascade_bench.frozen_check import assert_frozen
+    from cascade_bench.step_check import Checked, assert_no_findings, check
 
-__all__ = ["Case", "CaseError", "Comparison", "Stage", "assert_flow", "assert_frozen", "compare"]
+__all__ = [
+    "Case",
+    "CaseError",
+    "Checked",
+    "Comparison",
+    "Stage",
+    "assert_flow",
+    "assert_frozen",
+    "assert_no_findings",
+    "check",
+    "compare",
+]
 
 # name → its module, imported on first use: the command has to start at once
 _LAZY = {
     "Case": "cascade_bench.case",
     "CaseError": "cascade_bench.client",
+    "Checked": "cascade_bench.step_check",
     "Comparison": "cascade_bench.comparison",
     "Stage": "cascade_bench.case",
     "assert_flow": "cascade_bench.flow_check",
     "assert_frozen": "cascade_bench.frozen_check",
+    "assert_no_findings": "cascade_bench.step_check",
+    "check": "cascade_bench.step_check",
     "compare": "cascade_bench.client",
 }
 

@@ -52,7 +52,10 @@ class Case:
             between two networks exist too.
         expect_flow: loss → network → ``"value"``, ``"zero"`` or ``"absent"``: the gradient that
             must arrive there. It is found out anyway; what is given here is asserted.
-        step: one training step of your own, for ``cascade-bench check``.
+        step: one training step of your own, for ``cascade-bench check``: ``step()`` or
+            ``step(batch)`` where it trains in place, as torch and nnx modules do;
+            ``step(state, batch)`` → next state, or (next state, anything), where it is pure.
+        state: where a pure step begins: any pytree that holds the arrays of ``networks``.
 
     Raises:
         TypeError: a part has the wrong type.
@@ -67,6 +70,7 @@ class Case:
     stages: Sequence[Stage] | None = None
     expect_flow: Mapping[str, Mapping[str, str]] | None = None
     step: Callable[..., Any] | None = None
+    state: Any = None
 
     def __post_init__(self) -> None:
         """Refuse what is wrong at a glance, without knowing a framework."""

@@ -12,6 +12,7 @@ SUITE = "benchmarks.cli"
 # command → what it does; a test holds the second table to what the suite has
 OWN = {
     "try": "your own networks: which way is right, and what does each cost",
+    "check": "your own training step: does it do what you think it does",
     "new": "write a case of your own to start from",
 }
 PASSED_ON = {
@@ -31,6 +32,7 @@ EXAMPLES = """\
 examples:
   cascade-bench new my_case.py                 a case to start from, with comments
   cascade-bench try my_case.py                 which way is right, and what does each cost
+  cascade-bench check my_case.py               what does my training step really do
   cascade-bench list                           what the suite can measure of its own
 
 Every command has a --help of its own. Exit codes: 0 all is well, 1 something is wrong with what
@@ -74,6 +76,8 @@ def _own(name: str) -> Callable[[Sequence[str]], int]:
     """Return the function that runs a command of this package."""
     if name == "try":
         from cascade_bench.try_command import run
+    elif name == "check":
+        from cascade_bench.check_command import run
     else:
         from cascade_bench.new_command import run
     return run

@@ -27,6 +27,7 @@ __all__ = ["CaseError", "compare"]
 FRAMEWORKS = ("torch", "jax")
 KEPT = ".cascade-bench"  # the folder of runs, in the user's own
 SCHEMA = 1
+MOST_STEPS = 1000
 INTERRUPTED = 130
 
 
@@ -89,6 +90,11 @@ def examine(make: Any, *, framework: str | None = None, budget: float = 300.0) -
 
 def _carried_out(make: Any, show: Callable[[str], object], **asked: Any) -> Comparison:
     """Have a request carried out; see `compare` for errors and `build_request` for arguments."""
+    return Comparison(carry_out(make, show, **asked))
+
+
+def carry_out(make: Any, show: Callable[[str], object], **asked: Any) -> dict[str, Any]:
+    """Have a request carried out, and return its document; see `_carried_out`."""
     _refuse_inside()
     folder = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="cascade-bench-") as private:
@@ -97,7 +103,7 @@ def _carried_out(make: Any, show: Callable[[str], object], **asked: Any) -> Comp
         outcome = run_request(request, Path(private), show)
     if outcome.code == INTERRUPTED:
         raise KeyboardInterrupt(f"stopped; what was measured is kept in {request['results']}")
-    return Comparison(checked_document(outcome))
+    return checked_document(outcome)
 
 
 def _say_nothing(line: str) -> None:
@@ -117,6 +123,7 @@ def build_request(
     launches: int | None = None,
     seed: int = 0,
     results: str | os.PathLike[str] | None = None,
+    steps: int | None = None,
 ) -> dict[str, Any]:
     """Return the request that the suite reads: plain data; arguments as in `compare`.
 
@@ -127,6 +134,8 @@ def build_request(
         raise ValueError(f"budget is {budget!r}; give seconds above 0, such as 60")
     if framework not in (None, *FRAMEWORKS):
         raise ValueError(f"framework is {framework!r}; give one of {', '.join(FRAMEWORKS)}")
+    if steps is not None and not 2 <= steps <= MOST_STEPS:
+        raise ValueError(f"steps is {steps!r}; give 2 to {MOST_STEPS}")
     if launches is not None and launches < 1:
         raise ValueError(f"launches is {launches!r}; give a number above 0, or None")
     for name, value in (("phases", phases), ("ways", ways)):
@@ -149,6 +158,7 @@ def build_request(
         "document": str(document),
         "seed": seed,
         "launches": launches,
+        **({} if steps is None else {"steps": steps}),
     }
 
 

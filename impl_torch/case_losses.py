@@ -11,8 +11,13 @@ from torch import Tensor
 from impl_torch.case_values import CaseError
 
 
-def check_losses(losses: Any) -> dict[str, Tensor]:
-    """Return the losses by name; raise `CaseError` unless they are finite scalars."""
+def check_losses(losses: Any, *, finite: bool = True) -> dict[str, Tensor]:
+    """Return the losses by name; raise `CaseError` unless they are scalars.
+
+    Args:
+        losses: what the user's function returned.
+        finite: whether NaN and infinity are refused too.
+    """
     if not isinstance(losses, Mapping) or not losses:
         given = "an empty dictionary" if isinstance(losses, Mapping) else type(losses).__name__
         raise CaseError(
@@ -31,7 +36,7 @@ def check_losses(losses: Any) -> dict[str, Tensor]:
                 f"the loss {name!r} has shape {list(value.shape)}, not that of a scalar",
                 "take its mean or its sum",
             )
-        if not bool(torch.isfinite(value)):
+        if finite and not bool(torch.isfinite(value)):
             raise CaseError(
                 f"the loss {name!r} is {float(value)} at the start",
                 "start from weights and a batch at which every loss is finite",

@@ -60,6 +60,10 @@ def _show(options: argparse.Namespace) -> None:
     elif options.chart:
         _demand_libraries()
         print(json.dumps(_chart(document), allow_nan=False))
+    elif document.get("kind") == "check":
+        from results.terminal.findings_table import table as findings_table
+
+        print(findings_table(document, options.table, colour=options.colour))
     else:
         from results.terminal.own_code_table import table
 

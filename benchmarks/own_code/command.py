@@ -1,7 +1,7 @@
 """Run ``python -m benchmarks.own_code REQUEST.json``: nothing on stdout, progress on stderr.
 
-Exit codes: 0 where every way is right, 1 where a way's gradients are wrong or an expectation
-failed, 2 where the case cannot be run, 130 after Ctrl-C.
+Exit codes: 0 where every way is right or nothing was found, 1 where a way's gradients are wrong,
+an expectation failed or something was found, 2 where the case cannot be run, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from benchmarks.harness.protocol import memory_limit
 from benchmarks.machine import activity
 from benchmarks.machine.host import Host
 from benchmarks.own_code import request as requests
+from benchmarks.own_code.check import CheckSession
+from benchmarks.own_code.request import CHECK
 from benchmarks.own_code.session import Session, refused
 from results.own_code import document
 from results.records.record import RecordError
@@ -36,7 +38,8 @@ def main(arguments: list[str]) -> int:
     try:
         limit_memory()
         request = requests.read(path)
-        return Session(request, started).run()
+        kind = CheckSession if request.command == CHECK else Session
+        return kind(request, started).run()
     except requests.RequestError as error:
         refused(path, error)
         print(f"{error}; {error.mend}", file=sys.stderr)

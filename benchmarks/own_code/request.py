@@ -14,8 +14,9 @@ from benchmarks.harness.protocol.cells import PHASES, RECIPES, STRATEGIES
 from benchmarks.scenarios import FRAMEWORKS
 
 SCHEMA = 1
-COMPARE, FLOW = "compare", "flow"
+COMPARE, FLOW, CHECK = "compare", "flow", "check"
 BUDGET = 60.0  # seconds
+STEPS, MOST_STEPS = 4, 1000  # what happens every fourth step is seen
 IMPORTS = {
     "torch": {"torch", "torchvision", "transformers", "timm", "lightning", "pytorch_lightning"},
     "jax": {"jax", "flax", "optax", "equinox", "haiku", "jaxlib"},
@@ -46,7 +47,9 @@ class Request:
         document: file to write.
         seed: of random numbers and of the order of blocks.
         launches: processes for each framework; None for as many as fit into the budget.
-        command: ``compare``, or ``flow``, which examines the case and times nothing.
+        command: ``compare``; ``flow``, which examines the case and times nothing; or ``check``,
+            which observes its training step.
+        steps: training steps to observe.
     """
 
     source: CaseSource
@@ -60,6 +63,7 @@ class Request:
     seed: int
     launches: int | None
     command: str = COMPARE
+    steps: int = STEPS
 
     @property
     def file(self) -> str:
@@ -101,7 +105,7 @@ def _checked(given: dict[str, Any]) -> Request:
             "install the client and the suite in the same version",
         )
     command, framework = given.get("command") or COMPARE, given.get("framework")
-    _check_names("command", [command], (COMPARE, FLOW))
+    _check_names("command", [command], (COMPARE, FLOW, CHECK))
     _check_names("framework", [framework] if framework else [], FRAMEWORKS)
     phases, ways = given.get("phases"), given.get("ways")
     _check_names("phase", phases or [], PHASES)
@@ -112,6 +116,9 @@ def _checked(given: dict[str, Any]) -> Request:
         raise RequestError(
             f"a budget of {budget:g} s and {launches} launches", "give 1 to 86400 s, 1 to 100"
         )
+    steps = given.get("steps") or STEPS
+    if not isinstance(steps, int) or not 2 <= steps <= MOST_STEPS:
+        raise RequestError(f"{steps!r} steps", f"give 2 to {MOST_STEPS}: momentum needs a second")
     return Request(
         source=given["case"],
         framework=framework,
@@ -124,6 +131,7 @@ def _checked(given: dict[str, Any]) -> Request:
         seed=int(given.get("seed") or 0),
         launches=launches,
         command=command,
+        steps=steps,
     )
 
 

@@ -29,6 +29,7 @@ from tests.mutations import (
     statistics,
     stopped,
     torch_side,
+    training_steps,
     verdicts,
     versions,
     workers,
@@ -60,5 +61,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "The command line": command_line.FAULTS,
     "The client, and how it is packaged": client.FAULTS,
     "Cases of a user's own code": own_cases.FAULTS,
+    "Training steps of a user's own": training_steps.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

@@ -43,6 +43,11 @@ TWINS = (
     "case_values.py",
     "case_examination.py",
     "case_losses.py",
+    "step_case.py",
+    "step_recording.py",
+    "step_replays.py",
+    "step_observation.py",
+    "loss_reach.py",
 )
 FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 

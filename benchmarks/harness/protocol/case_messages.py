@@ -59,6 +59,23 @@ class OpenCaseRequest(TypedDict):
     facts: CaseFacts  # from `examine_case` in another worker
 
 
+class CheckCaseRequest(TypedDict):
+    """The case whose own training step is to be observed."""
+
+    case: CaseJob  # the case
+    steps: int  # to take
+
+
+class CaseObservation(TypedDict):
+    """What some training steps of a case did, and where the case and its step stand."""
+
+    file: str  # in which the function is defined
+    line: int | None  # at which it begins
+    step_file: str  # in which the step is defined
+    step_line: int | None  # at which it begins
+    observation: dict[str, Any]  # `results.own_code.check_schema.Observation`
+
+
 class ExamineCaseRequest(TypedDict):
     """The case to examine, and where to write the references."""
 

@@ -41,6 +41,11 @@ OPERATIONS = {
         case_messages.CaseFacts,
         "Build a case, find out what its losses reach, and write its reference gradients.",
     ),
+    "check_case": Operation(
+        case_messages.CheckCaseRequest,
+        case_messages.CaseObservation,
+        "Build a case, take training steps of its own, and observe what they do.",
+    ),
     "probe": Operation(
         messages.NoArguments,
         messages.NoResult,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any, cast
 
 from benchmarks.harness.protocol import case_messages, messages
 from benchmarks.harness.protocol.arrays import write_arrays
 from benchmarks.harness.worker.base import Base
-from benchmarks.harness.worker.case_files import CaseFunction, CaseMistakeError, mistake
+from benchmarks.harness.worker.case_files import CaseFunction, CaseMistakeError, mistake, place_of
 
 
 class OwnCode(Base):
-    """Add the operations ``open_case`` and ``examine_case``."""
+    """Add the operations ``open_case``, ``examine_case`` and ``check_case``."""
 
     _case_source: case_messages.CaseSource | None = None
     _case_function: CaseFunction | None = None
@@ -69,20 +71,58 @@ class OwnCode(Base):
             write_arrays(f"{out}/reference-{kind}.npz", arrays | step)
         return facts
 
+    def do_check_case(
+        self, case: case_messages.CaseJob, steps: int
+    ) -> case_messages.CaseObservation:
+        """Take training steps of the user's own, and observe what they do.
+
+        Args:
+            case: where the function that builds it stands.
+            steps: how many to take.
+        """
+        observation = importlib.import_module(f"impl_{self.framework}.step_observation")
+        with self._own_process(case):
+            function = CaseFunction(case["source"], case["folder"])
+            self._case_function = function
+            place: tuple[str, int | None] = ("", None)
+
+            def make() -> Any:
+                nonlocal place
+                built = function.check(function.make())
+                if callable(step := getattr(built, "step", None)):
+                    place = place_of(step)
+                return built
+
+            with self.working():
+                seen = observation.observe(make, case["seed"], steps)
+        return {
+            "file": function.file,
+            "line": function.line,
+            "step_file": place[0] or function.file,
+            "step_line": place[1] or function.line,
+            "observation": seen,
+        }
+
     def _open(self, case: case_messages.CaseJob, facts: case_messages.CaseFacts | None) -> Any:
         """Return the framework's ``OpenCase``."""
+        implementation = importlib.import_module(f"impl_{self.framework}.case")
+        with self._own_process(case):
+            function = CaseFunction(case["source"], case["folder"])
+            self._case_function = function
+            built = function.check(implementation.build(function.make, case["seed"]))
+            return implementation.OpenCase(self.session, built, case["seed"], facts)
+
+    @contextlib.contextmanager
+    def _own_process(self, case: case_messages.CaseJob) -> Iterator[None]:
+        """Let a user's code run here: without requests to read, and in one process alone."""
         self.do_close()
         self.problem_spec, process = None, os.getpid()
         self._case_source, self._case_function = case["source"], None
         self._case_folder = case["folder"]
         # the user's code must not read the requests that are still to come
         sys.stdin = open(os.devnull)  # noqa: SIM115
-        implementation = importlib.import_module(f"impl_{self.framework}.case")
         try:
-            function = CaseFunction(case["source"], case["folder"])
-            self._case_function = function
-            built = function.check(implementation.build(function.make, case["seed"]))
-            return implementation.OpenCase(self.session, built, case["seed"], facts)
+            yield
         finally:
             if os.getpid() != process:  # the user's code forked: only one may answer
                 os._exit(1)

@@ -53,7 +53,7 @@ def test_help_fits_the_terminal_and_names_every_command(
     ("words", "said"),
     [
         (["lst"], "there is no command 'lst'; did you mean list?"),
-        (["qqq"], "there is no command 'qqq'; there are try, new, list"),
+        (["qqq"], "there is no command 'qqq'; there are try, check, new, list"),
         (["--hlep"], "there is no option '--hlep'"),
         (["try", "gone.py"], "there is no file"),
         (["try", "case.py", "--budget", "0"], "budget is 0.0"),

@@ -1,0 +1,125 @@
+"""``cascade-bench check``: what a training step of the user's own really does."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cascade_bench import client
+from cascade_bench.process import run_request
+from cascade_bench.suite import SuiteError
+from cascade_bench.target import CaseError, from_text
+from cascade_bench.try_command import _check_output, _print, _write_json
+
+ERROR = 2
+TEXT, GITHUB = "text", "github"
+EXAMPLES = """\
+examples:
+  cascade-bench check my_case.py                     make(), or torch_case() and jax_case()
+  cascade-bench check my_case.py:small --steps 16    where gradients are accumulated over 16 calls
+  cascade-bench check my_package.cases:make --format github    annotations in a workflow
+
+The Case that the function returns has step=: one training step of your own. docs/check.md explains
+every finding. Exit codes: 0 nothing found, 1 findings, 2 the case cannot be run.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Check one case, print what was found, and return the exit code.
+
+    Args:
+        arguments: the words after ``check``.
+    """
+    options = parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except (CaseError, SuiteError, ValueError) as error:
+        print(f"cascade-bench: {error}", file=sys.stderr)
+        return ERROR
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the words after ``check``."""
+    found = argparse.ArgumentParser(
+        prog="cascade-bench check",
+        description="What your training step really does, tensor by tensor.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument(
+        "case", metavar="CASE", help="FILE, FILE:function or package.module:function"
+    )
+    found.add_argument("--framework", choices=client.FRAMEWORKS, help="of a file with both")
+    found.add_argument("--steps", type=int, metavar="N", help="training steps to take (4)")
+    found.add_argument("--seed", type=int, default=0, help="of what the case draws (0)")
+    found.add_argument(
+        "--budget", type=float, default=300.0, metavar="SECONDS", help="given up after (300)"
+    )
+    found.add_argument("--json", metavar="FILE", help="write everything as one JSON document")
+    found.add_argument("--format", choices=(TEXT, GITHUB), default=TEXT, help="of the output")
+    return found
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Check the case that the options name; see `run`."""
+    folder = Path.cwd()
+    _check_output("json", options.json, folder=False)
+    case = from_text(options.case, folder)
+    with tempfile.TemporaryDirectory(prefix="cascade-bench-") as private:
+        file = Path(private) / "document.json"
+        request = client.build_request(
+            case,
+            folder,
+            file,
+            command="check",
+            budget=options.budget,
+            framework=options.framework,
+            seed=options.seed,
+            steps=options.steps,
+        )
+        outcome = run_request(request, Path(private), sys.stderr.write)
+        if outcome.code == client.INTERRUPTED:
+            print("cascade-bench: stopped before the check had ended", file=sys.stderr)
+            return client.INTERRUPTED
+        document = client.checked_document(outcome)
+        if options.json:
+            _write_json(Path(options.json), document)
+        if options.format == GITHUB:
+            print("\n".join(workflow_commands(document)))
+        else:
+            _print(file)
+    return outcome.code
+
+
+def workflow_commands(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a workflow command for each finding, at the line of the step; see GitHub's pages.
+
+    Args:
+        document: of a check.
+    """
+    place = document["case"]
+    file = os.path.relpath(place["file"]) if place.get("file") else ""
+    at = f"file={_property(file)},line={place.get('line') or 1}"
+    for part in document["frameworks"]:
+        for one in part["findings"]:
+            title = _property(f"{one['code']} {one['title']}")
+            text = _data(f"{one['message']}\n{one['mend']}\n{one['page']}")
+            yield f"::error {at},title={title}::{text}"
+        if not part["findings"]:
+            told = _data(f"{part['framework']}: nothing found; {part['looked_at']}")
+            yield f"::notice {at}::{told}"
+
+
+def _data(text: str) -> str:
+    """Return a text as the value of a workflow command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """Return a text as a property of a workflow command."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,271 @@
+"""Compare what a pure step computes with the ways in which its gradients may be computed.
+
+JAX has no hooks: which way a step goes is told by its work and by what it does to the parameters.
+The work is that of matrix products and convolutions in the traced program, without what no output
+needs, as XLA removes that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.interpreters.partial_eval import dce_jaxpr
+
+from impl_jax.step_case import StepCase
+from impl_jax.step_changes import cosine
+
+TIMED = 7  # calls of each kind, in turns
+ALIKE = 0.01  # relative difference of the work of one and the same way
+ALONG, SIGNS = 0.9999, 0.98  # cosines of a plain step, and of Adam's first step, with the gradient
+STARTS = 3  # weights at which a step is held against a gradient
+SPREAD = 0.5  # relative size of the noise on those weights
+
+Loss = Callable[[Any], Any]
+
+
+class Ways:
+    """Hold the gradients of a case, computed in one way and another.
+
+    Args:
+        case: built for this alone; its step is pure.
+        losses: names.
+    """
+
+    def __init__(self, case: StepCase, losses: Collection[str]) -> None:
+        self.case, self.names = case, list(losses)
+        self.start = {n: jnp.asarray(a) for n, a in case.parameters.items()}
+        self.trained = [n for n in self.start if n not in case.frozen]
+
+    def summed(self, among: Collection[str], by: Collection[str]) -> Loss:
+        """Return the gradient of the sum of some losses by some parameters, as a function."""
+
+        def total(own: Any, rest: Any) -> Any:
+            values = self.case.losses({**rest, **own})
+            return sum(values[name] for name in among)
+
+        def run(parameters: Any) -> Any:
+            own = {n: parameters[n] for n in by}
+            return jax.value_and_grad(total)(own, parameters)
+
+        return run
+
+    def separate(self, by: Collection[str]) -> Loss:
+        """Return the gradients of each loss alone, added up, as a function."""
+        each = [self.summed([name], by) for name in self.names]
+
+        def run(parameters: Any) -> Any:
+            found = [one(parameters) for one in each]
+            grads = [g for _, g in found]
+            return sum(v for v, _ in found), jax.tree.map(lambda *a: sum(a), *grads)
+
+        return run
+
+    def pulled_back(self, by: Collection[str]) -> Loss:
+        """Return the same by one forward pass, pulled back once for each loss."""
+
+        def run(parameters: Any) -> Any:
+            rest = dict(parameters)
+
+            def vector(own: Any) -> Any:
+                values = self.case.losses({**rest, **own})
+                return jnp.stack([values[name] for name in self.names])
+
+            values, pull = jax.vjp(vector, {n: parameters[n] for n in by})
+            rows = [pull(row)[0] for row in jnp.eye(len(self.names), dtype=values.dtype)]
+            return values.sum(), jax.tree.map(lambda *a: sum(a), *rows)
+
+        return run
+
+
+class Replay:
+    """Hold what a step of a case computes.
+
+    Args:
+        build: builds the case anew.
+        losses: names.
+
+    Attributes:
+        flops: of one step; None where it cannot be traced.
+    """
+
+    def __init__(self, build: Callable[[], StepCase], losses: Collection[str]) -> None:
+        self.case = build()
+        self.ways = Ways(self.case, losses)
+        self.flops: float | None = None
+        self._costs: dict[Loss, float] = {}
+        try:
+            self.flops = work(self.case.next_state, self.case.state, *self.case.arguments)
+        except Exception:  # a step that depends on values, or is compiled by other means
+            return
+        self._step = jax.jit(self.case.next_state)
+
+    def costs(self, way: Loss) -> float:
+        """Return the work of a way to compute the gradients; each is traced once."""
+        if way not in self._costs:
+            self._costs[way] = work(way, self.ways.start)
+        return self._costs[way]
+
+    def goes(self, way: Loss) -> bool:
+        """Return whether the step does as much work as a way does."""
+        assert self.flops is not None
+        flops = self.costs(way)
+        return abs(self.flops - flops) <= ALIKE * flops
+
+    def is_along(self, way: Loss, names: Collection[str]) -> bool:
+        """Return whether steps from several weights go along the gradients of a way.
+
+        Plain gradient descent does, and Adam's first step goes along the signs.
+        """
+        rng = np.random.default_rng(self.case.seed)
+        return all(self._is_along(way, names, self._weights(rng)) for _ in range(STARTS))
+
+    def _weights(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Return weights near the start."""
+        start = self.ways.start
+        return {
+            n: a * (1.0 + SPREAD * rng.standard_normal(a.shape).astype(a.dtype))
+            for n, a in start.items()
+        }
+
+    def _is_along(self, way: Loss, names: Collection[str], weights: Mapping[str, Any]) -> bool:
+        """Return whether the step from these weights goes along the gradients of a way."""
+        leaves, structure = jax.tree.flatten(self.case.state)
+        for name, array in weights.items():
+            leaves[self.case.places[name]] = array
+        after = jax.tree.leaves(
+            self._step(jax.tree.unflatten(structure, leaves), *self.case.arguments)
+        )
+        _, grads = jax.jit(way)(dict(weights))
+        moves = [np.asarray(after[self.case.places[n]] - weights[n], np.float64) for n in names]
+        slopes = [np.asarray(grads[n], np.float64) for n in names]
+        move, slope = (np.concatenate([a.ravel() for a in part]) for part in (moves, slopes))
+        return cosine(move, -slope) > ALONG or cosine(move, -np.sign(slope)) > SIGNS
+
+    def saving(self, way: Loss, cheaper: Loss) -> dict[str, Any]:
+        """Return FLOPs of a step as it is and as it could be, and seconds of the gradients."""
+        assert self.flops is not None
+        seconds = _times([jax.jit(way), jax.jit(cheaper)], self.ways.start)
+        return {
+            "flops": self.flops,
+            "least_flops": self.flops - self.costs(way) + self.costs(cheaper),
+            "seconds": seconds[0],
+            "least_seconds": seconds[1],
+        }
+
+
+def merged_passes(replay: Replay) -> dict[str, Any] | None:
+    """Return what one backward pass would save; None where the step runs one already."""
+    ways = replay.ways
+    if replay.flops is None or len(ways.names) < 2:
+        return None
+    one = ways.summed(ways.names, ways.trained)
+    for several in (ways.separate(ways.trained), ways.pulled_back(ways.trained)):
+        if replay.costs(several) <= replay.costs(one) * (1 + ALIKE) or not replay.goes(several):
+            continue
+        if replay.is_along(several, ways.trained):
+            worst, where = _difference(several, one, ways.start)
+            saving = replay.saving(several, one)
+            return {"passes": len(ways.names), "difference": worst, "where": where, **saving}
+    return None
+
+
+def without_frozen_gradients(replay: Replay) -> dict[str, Any] | None:
+    """Return what differentiating by the trained part alone would save; None where it is done."""
+    ways, frozen = replay.ways, list(replay.case.frozen)
+    if replay.flops is None or not frozen:
+        return None
+    every, part = list(ways.start), ways.trained
+    pairs = [(ways.summed(ways.names, every), ways.summed(ways.names, part))]
+    pairs += [(ways.summed([n], every), ways.summed([n], part)) for n in ways.names]
+    pairs += [(ways.separate(every), ways.separate(part))]
+    for whole, cheaper in pairs:
+        if replay.costs(whole) > replay.costs(cheaper) * (1 + ALIKE) and replay.goes(whole):
+            return {"names": frozen, **replay.saving(whole, cheaper)}
+    return None
+
+
+def zero_weights(replay: Replay) -> dict[str, Any] | None:
+    """Return the work done for a loss that changes nothing; None where there is none."""
+    ways = replay.ways
+    if replay.flops is None or len(ways.names) < 2:
+        return None
+    whole = ways.summed(ways.names, ways.trained)
+    if not replay.goes(whole) or replay.is_along(whole, ways.trained):
+        return None
+    for loss in ways.names:
+        left = ways.summed([n for n in ways.names if n != loss], ways.trained)
+        least = replay.costs(left)
+        if least < replay.costs(whole) * (1 - ALIKE) and replay.is_along(left, ways.trained):
+            return {"flops": replay.flops, "zero_flops": replay.costs(whole) - least, "loss": loss}
+    return None
+
+
+def work(function: Callable[..., Any], *arguments: Any) -> float:
+    """Return the FLOPs of the products and convolutions that a function's outputs need."""
+    traced = jax.make_jaxpr(function)(*arguments)
+    live, _ = dce_jaxpr(traced.jaxpr, [True] * len(traced.jaxpr.outvars))
+    return _flops(live)
+
+
+def _flops(jaxpr: Jaxpr) -> float:
+    """Return the FLOPs of a program, what runs in a scan as often as it runs."""
+    total = 0.0
+    equation: Any
+    for equation in jaxpr.eqns:
+        name, out = equation.primitive.name, equation.outvars
+        if name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            shape = equation.invars[0].aval.shape
+            total += 2.0 * prod(out[0].aval.shape) * prod(shape[i] for i in contracted)
+        elif name == "conv_general_dilated":
+            numbers = equation.params["dimension_numbers"]
+            kernel = equation.invars[1].aval.shape
+            per_output = prod(kernel) / kernel[numbers.rhs_spec[0]]
+            total += 2.0 * prod(out[0].aval.shape) * per_output
+        inner = [_flops(one) for one in _inside(equation)]
+        if inner:
+            times = equation.params.get("length", 1) if name == "scan" else 1
+            total += times * (max(inner) if name == "cond" else sum(inner))
+    return total
+
+
+def _inside(equation: Any) -> list[Jaxpr]:
+    """Return the programs inside an equation."""
+    kinds = (Jaxpr, ClosedJaxpr)
+    values = jax.tree.leaves(
+        list(equation.params.values()), is_leaf=lambda value: isinstance(value, kinds)
+    )
+    found = [value for value in values if isinstance(value, kinds)]
+    return [one.jaxpr if isinstance(one, ClosedJaxpr) else one for one in found]
+
+
+def _times(functions: list[Any], parameters: Any) -> list[float]:
+    """Return the least seconds of a call of each, taken in turns: others only add to them."""
+    times: list[list[float]] = [[] for _ in functions]
+    for function in functions:
+        jax.block_until_ready(function(parameters))
+    for _ in range(TIMED):
+        for function, kept in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            jax.block_until_ready(function(parameters))
+            kept.append(time.perf_counter() - start)
+    return [min(kept) for kept in times]
+
+
+def _difference(one: Loss, other: Loss, parameters: Any) -> tuple[float, str | None]:
+    """Return the largest relative difference of a gradient, and the parameter that has it."""
+    first, second = (jax.jit(way)(parameters)[1] for way in (one, other))
+    worst, where = 0.0, None
+    for name, gradient in first.items():
+        scale = float(jnp.maximum(jnp.abs(gradient).max(), jnp.abs(second[name]).max()))
+        size = float(jnp.abs(gradient - second[name]).max())
+        if size and size / scale > worst:
+            worst, where = size / scale, name
+    return worst, where

@@ -1,0 +1,184 @@
+"""Say what a training step has done: a backward pass, a change by an optimizer, what is reduced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Graph = set[Any]
+
+
+@dataclass
+class Pass:
+    """Hold one backward pass of a step that was not started inside another.
+
+    Attributes:
+        whole: whether it was started by ``.backward()``, and not by ``autograd.grad``.
+        adds: whether it adds into ``.grad`` of whatever it reaches, and leaves no graph of itself.
+        nodes: the graph that it walked, without its leaves.
+        mergeable: whether it walked again what an earlier pass of this step had walked, nothing
+            having been stepped, cleared or changed in between: one pass from both would do.
+        left: ``.grad`` of each parameter as it left it.
+    """
+
+    whole: bool
+    adds: bool
+    nodes: Graph
+    mergeable: bool = False
+    left: dict[str, Tensor | None] = field(default_factory=dict)
+
+
+@dataclass
+class Move:
+    """Hold one change of one parameter by one step of an optimizer.
+
+    Attributes:
+        step: number of the training step, from 0.
+        name: of the parameter.
+        by: class of the optimizer.
+        optimizer: its identity.
+        size: largest change of an element.
+        gradient: ``.grad`` as the optimizer found it: ``none``, ``zero`` or ``value``.
+        fresh: whether that gradient had grown since the last change.
+        accumulated: whether any backward pass of the recorded steps had reached the parameter.
+        required: whether the parameter required a gradient.
+        decay, rate: weight decay and learning rate of its group.
+        inside: whether the optimizer stepped inside a backward pass.
+    """
+
+    step: int
+    name: str
+    by: str
+    optimizer: int
+    size: float
+    gradient: str
+    fresh: bool
+    accumulated: bool
+    required: bool
+    decay: float
+    rate: float
+    inside: bool
+
+
+def change(before: Tensor, after: Tensor) -> float:
+    """Return the largest absolute difference of an element; 0 where every bit is the same.
+
+    NaN in both is no change; NaN in one of them, or another shape, is infinite.
+    """
+    if before.shape != after.shape or before.dtype != after.dtype:
+        return float("inf")
+    one, two = before.detach(), after.detach()
+    differs = (one != two) & ~(one.isnan() & two.isnan())
+    if not bool(differs.any()):
+        return 0.0
+    largest = float((one - two).abs()[differs].double().max())
+    return largest if largest == largest else float("inf")
+
+
+def graph(roots: list[Tensor]) -> Graph:
+    """Return the operations that a backward pass from these tensors walks, without its leaves."""
+    waiting = [root.grad_fn for root in roots if isinstance(root, Tensor) and root.grad_fn]
+    found: Graph = set()
+    while waiting:
+        node = waiting.pop()
+        if node in found or not node.next_functions:  # a leaf is followed by nothing
+            continue
+        found.add(node)
+        waiting += [following for following, _ in node.next_functions if following is not None]
+    return found
+
+
+def as_roots(tensors: Any) -> list[Tensor]:
+    """Return what a backward pass was started from as a list."""
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def state(gradient: Tensor | None) -> str:
+    """Return ``none``, ``zero`` (every element exactly) or ``value``."""
+    if gradient is None:
+        return "none"
+    return "value" if bool(gradient.any()) else "zero"
+
+
+def norm(tensors: list[Tensor]) -> float:
+    """Return the norm of these tensors taken together."""
+    return float(torch.stack([t.double().norm() for t in tensors]).norm())
+
+
+class Reducing:
+    """Note what is reduced while the context lasts.
+
+    A module's communication hook tells which parameters are in each bucket. Where the user has
+    registered one, or reduces by hand, nothing is known.
+
+    Args:
+        networks: those whose steps run in the context.
+        parameters: theirs, by name.
+    """
+
+    def __init__(
+        self, networks: Iterable[nn.Module], parameters: Mapping[str, nn.Parameter]
+    ) -> None:
+        self.names = {id(p): n for n, p in parameters.items()}
+        self.seen: set[str] = set()
+        self.known = False
+        self._by_hand, self._in_hook = False, False
+        self._original: Any = None
+        self._wrapped = _wrapped(networks)
+
+    def __enter__(self) -> Reducing:
+        if not self._wrapped:
+            return self
+        try:
+            for module in self._wrapped:
+                module.register_comm_hook(None, self._hook())
+            self.known = True
+        except RuntimeError:  # the user has registered one
+            self.known = False
+        self._original = torch.distributed.all_reduce
+        torch.distributed.all_reduce = self._all_reduce
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._original is not None:
+            torch.distributed.all_reduce = self._original
+
+    def reduced(self) -> list[str] | None:
+        """Return the parameters that were reduced; None where that is not known."""
+        return sorted(self.seen) if self.known and not self._by_hand else None
+
+    def _all_reduce(self, *args: Any, **kwargs: Any) -> Any:
+        """Note that the user reduces by hand."""
+        self._by_hand |= not self._in_hook
+        return self._original(*args, **kwargs)
+
+    def _hook(self) -> Callable[[Any, Any], Any]:
+        """Return a communication hook that averages as DDP does, and notes the parameters."""
+        from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+
+        def hook(state: Any, bucket: Any) -> Any:
+            self.seen.update(self.names[id(p)] for p in bucket.parameters() if id(p) in self.names)
+            self._in_hook = True
+            try:
+                return allreduce_hook(state, bucket)
+            finally:
+                self._in_hook = False
+
+        hook.__annotations__ = {  # DDP asks for the classes themselves
+            "bucket": torch.distributed.GradBucket,  # type: ignore[attr-defined]
+            "return": torch.futures.Future[torch.Tensor],
+        }
+        return hook
+
+
+def _wrapped(networks: Iterable[nn.Module]) -> list[Any]:
+    """Return the modules that are wrapped in DDP."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return []
+    kind = nn.parallel.DistributedDataParallel
+    modules = [m for network in networks for m in network.modules()]
+    return [m for m in modules if isinstance(m, kind)]

@@ -1,0 +1,1 @@
+"""Training steps that are wrong, and right ones that look like them."""

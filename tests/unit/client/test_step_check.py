@@ -1,0 +1,115 @@
+"""``cascade-bench check``, `check` and `assert_no_findings` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cascade_bench
+from cascade_bench import cli
+from cascade_bench.check_command import workflow_commands
+
+Seen = Callable[[], dict[str, Any]]
+FINDING = {
+    "code": "CB101",
+    "title": "frozen, but it moves",
+    "cause": "gradient",
+    "tensors": ["encoder.w"],
+    "message": "encoder.w: 100 % of it,\nmoved",
+    "mend": "freeze it",
+    "page": "docs/check.md#cb101",
+}
+
+
+def document(*findings: dict[str, Any]) -> dict[str, Any]:
+    part = {
+        "framework": "torch", "version": "2.13.0", "findings": list(findings), "notes": [],
+        "looked_at": "looked at 4 steps", "observation": {},
+    }  # fmt: skip
+    return {
+        "schema": 1, "kind": "check", "case": {"name": "c.py:make", "file": "c.py", "line": 7},
+        "seconds": 1.0, "answer": "", "exit_code": int(bool(findings)), "error": None,
+        "frameworks": [part],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def answers(seen: Seen, tmp_path: Path) -> Callable[..., Seen]:
+    def answer(*findings: dict[str, Any]) -> Seen:
+        (tmp_path / "document.json").write_text(json.dumps(document(*findings)))
+        Path("case.py").write_text("def make(): ...\n")
+        return seen
+
+    return answer
+
+
+@pytest.mark.parametrize(("findings", "code"), [((), 0), ((FINDING,), 1)])
+def test_command_asks_for_the_steps_and_ends_with_0_or_1(
+    answers: Callable[..., Seen], monkeypatch: pytest.MonkeyPatch, findings: Any, code: int
+) -> None:
+    seen = answers(*findings)
+    monkeypatch.setattr("cascade_bench.try_command.output", lambda *_: "the table\n")
+    words = ["check", "case.py", "--steps", "16", "--seed", "3", "--json", "out.json"]
+    assert cli.main(words) == code
+    request = seen()["request"]
+    assert (request["command"], request["steps"], request["seed"]) == ("check", 16, 3)
+    assert request["results"] is None
+    assert json.loads(Path("out.json").read_text())["kind"] == "check"
+
+
+@pytest.mark.parametrize("steps", ["1", "0", "1001"])
+def test_steps_that_show_nothing_are_refused(
+    answers: Callable[..., Seen], capsys: pytest.CaptureFixture[str], steps: str
+) -> None:
+    answers()
+    assert cli.main(["check", "case.py", "--steps", steps]) == 2
+    assert "give 2 to 1000" in capsys.readouterr().err
+
+
+def test_annotations_are_one_line_each_at_the_line_of_the_step(
+    answers: Callable[..., Seen], capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(FINDING)
+    assert cli.main(["check", "case.py", "--format", "github"]) == 1
+    assert capsys.readouterr().out == (
+        "::error file=c.py,line=7,title=CB101 frozen%2C but it moves::"
+        "encoder.w: 100 %25 of it,%0Amoved%0Afreeze it%0Adocs/check.md#cb101\n"
+    )
+    (notice,) = workflow_commands(document())
+    assert notice == "::notice file=c.py,line=7::torch: nothing found; looked at 4 steps"
+
+
+def test_check_returns_findings_by_code(answers: Callable[..., Seen]) -> None:
+    answers(FINDING)
+    checked = cascade_bench.check("case.py")
+    assert (checked.ok, checked.codes) == (False, ["CB101"])
+    assert checked.findings[0]["framework"] == "torch"
+    assert str(checked).startswith("CB101 frozen, but it moves (torch): encoder.w")
+    answers()
+    assert "looked at 4 steps" in str(cascade_bench.check("case.py"))
+
+
+def test_assertion_names_what_was_found_and_ignores_what_is_meant(
+    answers: Callable[..., Seen],
+) -> None:
+    answers(FINDING, FINDING | {"code": "CB302"})
+    with pytest.raises(AssertionError, match=r"CB101 .*\nCB302 .*docs/check\.md"):
+        cascade_bench.assert_no_findings("case.py")
+    with pytest.raises(AssertionError) as raised:
+        cascade_bench.assert_no_findings("case.py", ignore=["CB101"])
+    assert "CB101" not in str(raised.value)
+    cascade_bench.assert_no_findings("case.py", ignore=["CB101", "CB302"])
+    for wrong in ("CB101", ["CB1O1"]):
+        with pytest.raises(ValueError, match="give codes"):
+            cascade_bench.assert_no_findings("case.py", ignore=wrong)
+
+
+@pytest.mark.parametrize("name", cascade_bench.__all__)
+def test_name_is_the_same_object_whatever_was_imported_before(name: str) -> None:
+    first = getattr(cascade_bench, name)
+    assert first is getattr(cascade_bench, name)
+    assert callable(first)
