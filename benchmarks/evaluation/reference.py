@@ -119,8 +119,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _print_plan(folder, sessions)
             return 0
         storage.check_writable(folder)
+        out = Path(options.out).resolve()
+        if options.report:
+            return 0 if _write_report(storage.find_runs(folder), out) else FAILED
         failed = _measure(sessions, folder)
-        if not _write_report(folder, Path(options.out).resolve()):
+        if not _write_report(_paths_of_sessions(folder), out):
             failed.append("report")
     except RecordError as error:
         print(f"reference: {error}", file=sys.stderr)
@@ -145,6 +148,11 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=MINUTES,
         help="leave out sessions from the end that would not fit into this (60)",
+    )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="report the runs that are there, of any machine; measure nothing",
     )
     parser.add_argument("--list", action="store_true", help="the sessions and their cost, no more")
     return parser
@@ -231,14 +239,18 @@ def is_complete(run: Run) -> bool:
     return ended and not failures.failed(run.records) and not canary_status.failed(run.settings)
 
 
-def _write_report(folder: Path, out: Path) -> bool:
-    """Write the report of every session that has a run; return whether that succeeded."""
+def _paths_of_sessions(folder: Path) -> list[Path]:
+    """Return the file of the newest run of every session that has one."""
     runs = [run for session in PLAN if (run := newest_run(session, folder))]
-    if not runs:
+    return [folder / run.machine["id"] / f"{run.id}.json" for run in runs]
+
+
+def _write_report(paths: Sequence[Path], out: Path) -> bool:
+    """Write the report of these runs, if there are any; return whether that succeeded."""
+    if not paths:
         return True
-    paths = [str(folder / run.machine["id"] / f"{run.id}.json") for run in runs]
-    report = [sys.executable, "-m", "benchmarks.cli", "report", *paths, "--out", str(out)]
-    return execute(report) == 0
+    command = [sys.executable, "-m", "benchmarks.cli", "report", *map(str, paths)]
+    return execute([*command, "--out", str(out)]) == 0
 
 
 def execute(command: Sequence[str]) -> int:
