@@ -19,7 +19,8 @@ from benchmarks.regression.references import References
 from benchmarks.regression.versions import Side
 from benchmarks.regression.worker_pairs import METRICS, CellFailed
 from results.records.record import utc_now
-from results.regression.document import most_pairs, notes_of_sides
+from results.regression.document import most_pairs
+from results.regression.notes import notes_of_sides
 
 # (role that failed, whether its gradients were wrong) → state of the cell in the document
 STATES = {

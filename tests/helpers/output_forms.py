@@ -131,7 +131,7 @@ def _jax(make: Any, read: Read, x: Any, frozen: bool, used: int) -> Any:
             self.out = nnx.Linear(4, 2, rngs=rngs)
 
         def __call__(self, value: Any) -> Any:
-            return self.out(sum(read(value)[:used]))
+            return self.out(jnp.asarray(sum(read(value)[:used])))
 
     rngs = nnx.Rngs(0)
     both = lambda out, _: sum((part**2).mean() for part in read(out))  # noqa: E731
