@@ -27,8 +27,11 @@ def as_it_is(value: Any, data: Data) -> Any:
     return value
 
 
-def cut(value: Array, data: Data) -> Array:
-    """Apply ``stop_gradient``: the link between two networks that stops the gradient."""
+def cut(value: Any, data: Data) -> Any:
+    """Apply ``stop_gradient``: the link between two networks that stops the gradient.
+
+    Of several arrays, as in a tuple or a dict, each is stopped.
+    """
     return jax.lax.stop_gradient(value)
 
 

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from impl_jax.problem import Constants, Losses, Parameters, Problem
+from impl_jax.structure import demand_tree
 
 Jit = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -129,7 +130,7 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
     """Take a vjp of each network and pull each back once, last first: 11 products.
 
     A network's pullback returns the cotangent of its input. This is the cotangent of the output of
-    the network before, beside those of that network's own losses.
+    the network before, beside those of that network's own losses. The output may be any tree.
     """
 
     def forward(parameters: Parameters, constants: Constants) -> list[Any]:
@@ -142,6 +143,7 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
             def run(own: Parameters, *entering: Any, stage=stage, value=value, out=crossed_out):  # type: ignore[no-untyped-def]
                 start = entering[0] if entering else value
                 output, losses, _ = problem.run_stage(stage, start, own, constants)
+                demand_tree(output, stage.network)
                 return (output if out else None, losses), output
 
             primals = (own, value) if crossed_in else (own,)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from impl_torch.naming import name_once
+from impl_torch.structure import change_tensors
 
 Data = Mapping[str, Tensor]
 Losses = dict[str, Tensor]
@@ -20,9 +21,12 @@ def as_it_is(value: Any, data: Data) -> Any:
     return value
 
 
-def cut(value: Tensor, data: Data) -> Tensor:
-    """Detach the value: the link between two networks that stops the gradient."""
-    return value.detach()
+def cut(value: Any, data: Data) -> Any:
+    """Detach the value: the link between two networks that stops the gradient.
+
+    Of several tensors, as in a tuple or a dict, each is detached.
+    """
+    return change_tensors(value, Tensor.detach)
 
 
 def against(target: str, loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from impl_torch import structure
 from impl_torch.problem import Losses, Problem
 from impl_torch.strategies import Strategy
 
@@ -97,8 +98,14 @@ def detach(problem: Problem) -> Recipe:
         ValueError: a frozen parameter does not stand in front of everything that is trained.
     """
     _check_front(problem, "detach")
+
+    def forward() -> Losses:
+        output = _run_front(problem)
+        network = problem.stages[_front(problem) - 1].network
+        return _losses_behind(problem, structure.detached(output, network))
+
     return Recipe(
-        strategy=Strategy(lambda: _losses_behind(problem, _run_front(problem).detach()), _backward),
+        strategy=Strategy(forward, _backward),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )

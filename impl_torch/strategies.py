@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impl_torch import structure
 from impl_torch.problem import Losses, Problem
 
 Jit = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -101,28 +102,29 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
 
     The next network is run on a detached copy of a network's output, a leaf. Its backward pass
     leaves the cotangent in the ``.grad`` of the leaf. The output with this cotangent is one more
-    root beside the network's own losses. The gradients are equal to those of `summed` bit for bit.
+    root beside the network's own losses. Of an output of several tensors, such as a dict, each is
+    cut so. The gradients are equal to those of `summed` bit for bit.
     """
 
-    def forward() -> list[tuple[list[Tensor], Tensor | None]]:
+    def forward() -> list[tuple[list[Tensor], list[Tensor], list[Tensor]]]:
         value, segments = problem.data["x"], []
         for i, stage in enumerate(problem.stages):
-            output, losses = problem.run_stage(stage, value)
-            crossed = problem.gradient_crosses(i)
-            value = output.detach().requires_grad_() if crossed else output
-            roots = [*losses.values(), output] if crossed else [*losses.values()]
-            segments.append((roots, value if crossed else None))
+            value, losses = problem.run_stage(stage, value)
+            outputs, leaves = list[Tensor](), list[Tensor]()
+            if problem.gradient_crosses(i):
+                value, outputs, leaves = structure.cut_off(value, stage.network)
+            segments.append(([*losses.values()], outputs, leaves))
         return segments
 
-    def backward(segments: list[tuple[list[Tensor], Tensor | None]]) -> None:
-        for roots, leaf in reversed(segments):
-            if leaf is not None and leaf.grad is None:  # only tied parameters came back
-                roots, leaf = roots[:-1], None
-            cotangents = [None] * len(roots) if leaf is None else [None] * (len(roots) - 1)
+    def backward(segments: list[tuple[list[Tensor], list[Tensor], list[Tensor]]]) -> None:
+        for losses, outputs, leaves in reversed(segments):
+            # a leaf has none where nothing behind used it, or only tied parameters came back
+            came = [(o, leaf.grad) for o, leaf in zip(outputs, leaves, strict=True)
+                    if leaf.grad is not None]  # fmt: skip
+            roots = [*losses, *(output for output, _ in came)]
+            cotangents = [*(None for _ in losses), *(cotangent for _, cotangent in came)]
             if roots:
-                torch.autograd.backward(
-                    roots, [*cotangents, *([] if leaf is None else [leaf.grad])]
-                )
+                torch.autograd.backward(roots, cotangents)
 
     return Strategy(forward, backward)
 

@@ -16,6 +16,7 @@ import torch
 from impl_torch import optimizers
 from impl_torch.problem import Losses, Problem
 from impl_torch.recipes import RECIPES, Recipe
+from impl_torch.structure import detached
 
 Steppers = list[torch.optim.Optimizer]
 
@@ -89,7 +90,7 @@ class Training:
         value, _ = front.run_stage(front.stages[0], front.data["x"], among=())
         for problem, recipe in recipes:
             problem.require_grad(recipe.requires_grad)
-            entering = value if trains_front(problem) else value.detach()
+            entering = value if trains_front(problem) else detached(value, front.stages[0].network)
             reduce(add, _losses_behind(problem, entering).values()).backward()
             self._step(problem, recipe)
 

@@ -27,7 +27,7 @@ from benchmarks.regression.versions import Side
 from benchmarks.regression.worker_pairs import METRICS, ROLES, CellFailed, LaunchTimes
 from results.records.record import utc_now
 from results.regression import scheduling
-from results.regression.document import notes_of_sides
+from results.regression.notes import notes_of_sides
 
 # (role that failed, whether its gradients were wrong) → state of the cell in the document
 STATES = {

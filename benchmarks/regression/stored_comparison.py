@@ -15,7 +15,8 @@ from benchmarks.regression import output
 from results.records import storage
 from results.records.record import AnyRecord, RecordError, Run
 from results.regression import stored_runs
-from results.regression.document import PACKAGES, notes_of_sides
+from results.regression.document import PACKAGES
+from results.regression.notes import notes_of_sides
 
 HOW = (
     "two saved sessions: what changes from session to session is in every interval, as measured "

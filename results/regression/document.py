@@ -175,23 +175,6 @@ def new_design(**more: Any) -> dict[str, Any]:
     }
 
 
-def notes_of_sides(notes: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return each note once: as it is where it holds for every side, else behind the side's name.
-
-    Args:
-        notes: ``base`` and ``head`` → the notes on what was measured of that side.
-    """
-    sides = {
-        note: [n for n, own in notes.items() if note in own]
-        for own in notes.values()
-        for note in own
-    }
-    return [
-        note if len(names) == len(notes) else f"{', '.join(names)}: {note}"
-        for note, names in sides.items()
-    ]
-
-
 def launch_quantile(turns: Sequence[Sequence[float]], quantile: float, dropped: int) -> float:
     """Return a cell's time in one launch, in seconds per call: a low quantile of its samples.
 

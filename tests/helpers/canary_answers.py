@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.harness.measurement import canaries
+from benchmarks.harness.measurement import canary_verdicts
 
 
 def answer(once: float = 1e-3, ratio: float = 2.0, late: float = 1.005, call: float = 2e-4) -> Any:
@@ -41,7 +41,7 @@ def answer(once: float = 1e-3, ratio: float = 2.0, late: float = 1.005, call: fl
 
 def verdict(canary: str, launches: Sequence[Any]) -> dict[str, Any]:
     """Return the verdict on a canary with these answers of its launches."""
-    return next(one for one in canaries.judge(launches) if one["canary"] == canary)
+    return next(one for one in canary_verdicts.judge(launches) if one["canary"] == canary)
 
 
 def passed(canary: str, launches: Sequence[Any]) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.launches import pool
-from benchmarks.harness.measurement import canaries
+from benchmarks.harness.measurement import canaries, canary_verdicts
 from benchmarks.harness.measurement.job import CanaryJob
 from benchmarks.harness.measurement.measurer import Measurer
 from benchmarks.paths import ROOT
@@ -50,7 +50,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Take]:
 @pytest.mark.serial
 def test_canaries_of_a_sound_framework_pass(taken: Take) -> None:
     verdicts = taken()
-    assert tuple(verdicts) == canaries.NAMES
+    assert tuple(verdicts) == canary_verdicts.NAMES
     passed = {name: verdict["passed"] for name, verdict in verdicts.items()}
     assert passed == dict.fromkeys(verdicts, True)
 
@@ -163,7 +163,7 @@ def test_what_a_call_costs_beside_its_work_is_not_done_twice(call: float) -> Non
     assert passed("twice", right) is True
     assert passed("twice", wrong) is False
     assert passed("unsynchronised", right) is True
-    assert canaries.product_seconds(right) == pytest.approx([1e-3 / 3] * 6)
+    assert canary_verdicts.product_seconds(right) == pytest.approx([1e-3 / 3] * 6)
 
 
 def test_more_work_that_takes_no_longer_fails() -> None:
@@ -224,10 +224,10 @@ def test_what_failed_is_right_only_if_the_second_try_says_so(
 
 
 def test_the_frozen_reference_is_the_time_of_one_product() -> None:
-    assert canaries.product_seconds([answer(once=6e-4), answer(once=9e-4)]) == pytest.approx(
+    assert canary_verdicts.product_seconds([answer(once=6e-4), answer(once=9e-4)]) == pytest.approx(
         [2e-4, 3e-4]
     )
-    assert canaries.product_seconds([answer(once=0.0)]) == []
+    assert canary_verdicts.product_seconds([answer(once=0.0)]) == []
 
 
 def test_times_that_are_none_fail() -> None:

@@ -23,8 +23,8 @@ from results.regression.document import analysis
 from results.terminal.regression_table import document_json
 from tests.helpers.damage.files import CHANGES, Damage, inflict
 from tests.helpers.damage.readers import Readers
+from tests.helpers.damage.searching import PLACES, searched
 from tests.helpers.factories.comparisons import comparison
-from tests.integration.test_damaged_runs import PLACES, searched
 
 Out = pytest.CaptureFixture[str]
 OF_ONE_FILE = ("flip", "insert", "cut", "become")
@@ -174,6 +174,9 @@ def test_texts_of_a_comparison_are_cleaned(tmp_path: Path, capsys: Out) -> None:
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "no [2Jmemory left" in out
+    # a reader that prints a text as it is finds it clean as well
+    loaded = validation.load(tmp_path / "comparison.json")
+    assert loaded["cells"][4]["why"] == "no [2Jmemory left"
 
 
 def test_conclusions_on_stored_runs_and_other_mistakes_are_one_line(

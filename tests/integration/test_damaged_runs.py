@@ -6,7 +6,6 @@ so many damaged runs, others each time (docs/faults.md).
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from dataclasses import replace
@@ -14,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.paths import ROOT
@@ -23,11 +22,10 @@ from results.records.samples import samples_path
 from results.records.storage import find_runs
 from tests.helpers.damage.files import CHANGES, FILE_CHANGES, Damage, inflict
 from tests.helpers.damage.readers import Readers, save_pair, without_pictures
+from tests.helpers.damage.searching import PLACES, searched
 from tests.helpers.factories.report_runs import LATER, whole_run
 
-EXAMPLES = int(os.environ.get("CASCADE_BENCH_FUZZ", "0"))
 REFERENCE = min(find_runs(ROOT / "results" / "reference" / "runs"), key=lambda p: p.stat().st_size)
-PLACES = st.integers(0, 2**16)
 DAMAGES = st.lists(
     st.builds(
         Damage,
@@ -39,18 +37,6 @@ DAMAGES = st.lists(
     min_size=1,
     max_size=3,
 )
-
-
-def searched(examples: int, *, derandomize: bool = True) -> settings:
-    """Return how to search: so many damaged runs, the same ones each time unless at scale."""
-    return settings(
-        max_examples=EXAMPLES or examples,
-        derandomize=derandomize and not EXAMPLES,
-        deadline=None,  # `Readers` bounds the time of each command
-        phases=[Phase.generate] if EXAMPLES else [Phase.generate, Phase.shrink],
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 @cache

@@ -13,7 +13,8 @@ from benchmarks.harness.launches import own_code_notes
 from benchmarks.regression import plan
 from results.records.record import Run
 from results.records.storage import save_run
-from results.regression.document import analysis, notes_of_sides
+from results.regression.document import analysis
+from results.regression.notes import notes_of_sides
 from results.report.build import build
 from results.report.markdown import markdown
 from results.terminal import regression_table, run_page

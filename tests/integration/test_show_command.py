@@ -45,6 +45,7 @@ def test_show_begins_with_the_answer_that_heads_the_report(
     shown = capsys.readouterr().out
     (part,) = build([whole]).parts
     first = " ".join(shown[: shown.index("\n\n")].split())
+    assert part.answer is not None
     assert first == f"{part.answer.headline} {part.answer.more}".strip()
     assert first.startswith("Sum the losses")
 

@@ -137,8 +137,8 @@ FAULTS = (
     Fault(
         "cotangent_not_handed_over_the_boundary",
         "impl_torch/strategies.py",
-        "roots = [*losses.values(), output] if crossed else [*losses.values()]",
-        "roots, crossed = [*losses.values()], False",
+        "            if problem.gradient_crosses(i):\n                value, outputs, leaves =",
+        "            if problem.gradient_crosses(i):\n                value, _, _ =",
         "backward passes network by network, and nothing joins them",
         (STRATEGIES_AGREE,),
         scenario="linear_cascade",
@@ -176,8 +176,8 @@ FAULTS = (
     Fault(
         "detach_of_the_front_forgotten",
         "impl_torch/recipes.py",
-        "_run_front(problem).detach()",
-        "_run_front(problem)",
+        "_losses_behind(problem, structure.detached(output, network))",
+        "_losses_behind(problem, output if network else output)",
         "the frozen front's output is handed on with its graph",
         (RECIPES_GIVE,),
         scenario="two_player",

@@ -155,7 +155,7 @@ FAULTS = (
     ),
     Fault(
         "notes_of_both_sides_said_twice",
-        "results/regression/document.py",
+        "results/regression/notes.py",
         "note if len(names) == len(notes) else",
         "note if not names else",
         "what both versions of a file switch is said as if only one did",

@@ -152,12 +152,12 @@ class Canaries(Timing):
         program, calls = canaries.chain(count, waited=False), []
         for _ in range(UNWAITED_CALLS):
             program.prepare()  # waits for the call before
-            start = clock.perf_counter()
+            start = clock.now()
             try:
                 call = {"seconds": clock.guarded(program), "caught": False}
             except clock.Unfinished as error:
                 call = {"seconds": error.seconds, "caught": True}
-            calls.append(call | {"asked": clock.perf_counter() - start})
+            calls.append(call | {"asked": clock.now() - start})
         program.prepare()  # waits, so that no work runs on beside the next measurement
         return calls
 

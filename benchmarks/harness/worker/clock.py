@@ -71,6 +71,11 @@ class Warm(NamedTuple):
     steady: bool | None
 
 
+def now() -> float:
+    """Return the seconds of the clock by which everything here is timed."""
+    return perf_counter()
+
+
 def batch(program: Timed, calls: int) -> float:
     """Call a program several times, waiting for each call, and return the mean seconds per call."""
     return batch_times(program, calls)[0]

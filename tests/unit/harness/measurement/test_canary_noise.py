@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.measurement import canaries, canary_noise
+from benchmarks.harness.measurement import canary_noise, canary_verdicts
 from benchmarks.harness.worker import process_time
 from benchmarks.harness.worker.process_time import Spent
 from results.records import canary_status
@@ -129,7 +129,7 @@ def test_guard_is_not_judged_by_work_that_took_no_time() -> None:
 
 
 def test_what_is_not_told_is_one_line_and_costs_a_run_nothing() -> None:
-    verdicts = canaries.judge([launch(1.8, NOISY)] * 6)
+    verdicts = canary_verdicts.judge([launch(1.8, NOISY)] * 6)
     taken = [one | {"framework": "torch"} for one in verdicts]
     line = canary_status.summary({"canaries": taken})
     assert line is not None

@@ -1,0 +1,45 @@
+"""Hold what a network returns to what JAX can pull a gradient back through: a tree of arrays.
+
+Tuples, lists and dicts are trees; a dataclass is one where it is registered. The arrays in a tree
+are found by JAX itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+ARRAYS = (jax.Array, np.ndarray, np.generic, bool, int, float, complex)
+
+
+def demand_tree(value: Any, network: Any) -> None:
+    """Check that the output of a network is a tree of arrays, at which a gradient can be cut.
+
+    Args:
+        value: what the network returned.
+        network: it is named where its output is no such tree.
+
+    Raises:
+        TypeError: it holds a value of another class; the message says where the network is
+            defined, and what it may return.
+    """
+    other = next((leaf for leaf in jax.tree.leaves(value) if not isinstance(leaf, ARRAYS)), None)
+    if other is not None:
+        raise TypeError(refusal(network, value, other))
+
+
+def refusal(network: Any, value: Any, leaf: Any) -> str:
+    """Return in a sentence why a network's output cannot be cut, where it is, and what to do."""
+    function = type(network).__call__
+    file, line = Path(inspect.getfile(function)).name, function.__code__.co_firstlineno
+    name, inside = type(value).__name__, type(leaf).__name__
+    held = "" if name == inside else f", which holds {inside}"
+    return (
+        f"{file}:{line}: {type(network).__name__} returns {name}{held}, which JAX takes for no "
+        "tree of arrays to cut the gradient at: return an array, or a tuple, list or dict of "
+        "arrays, or register the dataclass with jax.tree_util.register_dataclass"
+    )

@@ -1,0 +1,115 @@
+"""Find and change the tensors in what a network returns: a tuple, a dict, a dataclass of them.
+
+Networks of other libraries return more than one tensor, such as the ``ModelOutput`` of Hugging
+Face's transformers, which is a dataclass and a dict at once.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+PLAIN = (str, bytes, bool, int, float, complex, type(None))  # values without a tensor in them
+
+
+class UnknownStructure(TypeError):
+    """What a network returns is of a class in which no tensors can be found."""
+
+
+def change_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Return a copy of the value with every tensor in it changed, at any depth.
+
+    Args:
+        value: a tensor, or a tuple, list, dict or dataclass of such values; None, numbers and texts
+            stay as they are.
+        change: a function of one tensor.
+
+    Raises:
+        UnknownStructure: the value is, or holds, one of another class.
+    """
+    if isinstance(value, Tensor):
+        return change(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        changed = {name: change_tensors(part, change) for name, part in parts.items()}
+        return dataclasses.replace(value, **changed)
+    if isinstance(value, dict):
+        same_class = copy.copy(value)
+        same_class.update({key: change_tensors(part, change) for key, part in value.items()})
+        return same_class
+    if isinstance(value, tuple | list):
+        items = [change_tensors(part, change) for part in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, PLAIN):
+        return value
+    raise UnknownStructure(type(value).__name__)
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """Yield every tensor in a value, in the order of `change_tensors`; raise as that does."""
+    found: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    change_tensors(value, keep)
+    yield from found
+
+
+def cut_off(value: Any, network: nn.Module) -> tuple[Any, list[Tensor], list[Tensor]]:
+    """Return a network's output with a leaf in place of each tensor that has a gradient.
+
+    Args:
+        value: what the network returned.
+        network: it is named where its output cannot be cut.
+
+    Returns:
+        The copy; the tensors that were replaced; and the leaves in their places, in which the next
+        backward pass leaves a cotangent.
+
+    Raises:
+        TypeError: no tensors can be found in the output; the message says where the network is
+            defined, and what it may return.
+    """
+    outputs: list[Tensor] = []
+    leaves: list[Tensor] = []
+
+    def leaf(tensor: Tensor) -> Tensor:
+        if not tensor.requires_grad:  # a mask, or indices
+            return tensor
+        outputs.append(tensor)
+        leaves.append(tensor.detach().requires_grad_())
+        return leaves[-1]
+
+    try:
+        return change_tensors(value, leaf), outputs, leaves
+    except (UnknownStructure, ValueError) as error:
+        raise TypeError(refusal(network, value, error)) from None
+
+
+def detached(value: Any, network: nn.Module) -> Any:
+    """Return a network's output with every tensor in it detached; raise as `cut_off` does."""
+    try:
+        return change_tensors(value, Tensor.detach)
+    except (UnknownStructure, ValueError) as error:
+        raise TypeError(refusal(network, value, error)) from None
+
+
+def refusal(network: nn.Module, value: Any, error: Exception) -> str:
+    """Return in a sentence why a network's output cannot be cut, where it is, and what to do."""
+    function = type(network).forward
+    file, line = Path(inspect.getfile(function)).name, function.__code__.co_firstlineno
+    name = type(value).__name__
+    inside = "" if str(error) == name else f", which holds {error}"
+    return (
+        f"{file}:{line}: {type(network).__name__} returns {name}{inside}, in which no tensors can "
+        "be found to cut the graph at: return a tensor, or a tuple, list, dict or dataclass of "
+        "tensors"
+    )

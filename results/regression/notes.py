@@ -1,0 +1,22 @@
+"""Say on which side of a comparison a user's own files have switched something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def notes_of_sides(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return each note once: as it is where it holds for every side, else behind the side's name.
+
+    Args:
+        notes: ``base`` and ``head`` → the notes on what was measured of that side.
+    """
+    sides = {
+        note: [n for n, own in notes.items() if note in own]
+        for own in notes.values()
+        for note in own
+    }
+    return [
+        note if len(names) == len(notes) else f"{', '.join(names)}: {note}"
+        for note, names in sides.items()
+    ]
