@@ -215,6 +215,15 @@ def test_at_least_half_of_a_pair_is_timing() -> None:
     assert pace.cell_seconds(90.0, shape, 0.25, 0.6) == 0.6
 
 
+def test_no_pair_is_made_so_long_that_the_first_verdict_is_missed() -> None:
+    assert looks.seconds_to_first(4, 70.0) == 10.0
+    assert looks.seconds_to_first(10, 70.0) == math.inf
+    shape = Shape(2, 2, 3)
+    assert pace.cell_seconds(5.0, shape, 0.25, 0.6) == 0.6
+    assert pace.cell_seconds(5.0, shape, 0.25, 0.6, allowed=7.4) == pytest.approx(0.4)
+    assert pace.cell_seconds(5.0, shape, 0.25, 0.6, allowed=3.0) == 0.25
+
+
 def test_seconds_of_preparing_are_split_by_what_the_workers_built(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
