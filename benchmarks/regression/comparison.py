@@ -186,4 +186,8 @@ def check_budget(chosen: Sequence[Cell], budget: float, option: str = "--budget"
             f"{len(chosen)} cells, and the first verdict takes {plan.FIRST_LOOK}: give "
             f"{option} {needed + 0.5:.0f}m, or select fewer cells"
         )
+    full_seconds = plan.estimate_full_pair_seconds(chosen)
+    full = plan.pairs_within(budget - plan.SESSION_SECONDS, full_seconds)
+    if full > plan.FIRST_LOOK:
+        pairs, pair_seconds = full, full_seconds
     output.print_line(output.forecast(len(chosen), pairs, pair_seconds))

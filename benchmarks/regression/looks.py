@@ -24,6 +24,19 @@ def next_look(document: dict[str, Any]) -> int:
     return math.ceil(plan.LOOK_GROWTH * taken[-1]) if taken else plan.FIRST_LOOK
 
 
+def seconds_to_first(pairs: int, seconds_left: float) -> float:
+    """Return how long a launch pair may take for the first look to be reached; infinite after it.
+
+    A pair more than there must be is counted, as pairs differ in how long they take.
+
+    Args:
+        pairs: launch pairs measured.
+        seconds_left: of the budget.
+    """
+    missing = plan.FIRST_LOOK - pairs
+    return seconds_left / (missing + 1) if missing > 0 else math.inf
+
+
 def warn_of_no_verdict(
     pairs: int, seconds_left: float, pair_seconds: float, warn: Callable[[str], None]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -94,15 +95,21 @@ def _scaled(pair: tuple[Shape, float, float], shape: Shape) -> float:
     return starting * workers + (seconds - starting) * turns
 
 
-def cell_seconds(overhead: float, shape: Shape, least: float, most: float) -> float:
+def cell_seconds(
+    overhead: float, shape: Shape, least: float, most: float, allowed: float = math.inf
+) -> float:
     """Return how long each role is timed in each cell, so that half of a pair is timing.
 
     Args:
         overhead: seconds of a pair that are not timing.
         shape: of the pair.
         least, most: seconds that are never passed.
+        allowed: seconds that a pair may take, where the first verdict needs more of them; no pair
+            is made longer beyond that.
     """
-    return min(most, max(least, overhead / (shape.cells * shape.roles)))
+    turns = shape.cells * shape.roles
+    longest = max(least, min(most, (allowed - overhead) / turns))
+    return min(longest, max(least, overhead / turns))
 
 
 def overhead_of(before: Mapping[str, float], after: Mapping[str, float]) -> float:

@@ -224,8 +224,9 @@ class ComparisonSession:
         self.pace.add(shape, seconds, after["starting"] - before["starting"])
         if index:  # the first launch pair compiles
             overhead = pace.overhead_of(before, self.parts.seconds)
+            allowed = looks.seconds_to_first(index + 1, self.began + self.budget - time.monotonic())
             self.cell_seconds = pace.cell_seconds(
-                overhead, shape, plan.CELL_SECONDS, plan.MOST_CELL_SECONDS
+                overhead, shape, plan.CELL_SECONDS, plan.MOST_CELL_SECONDS, allowed
             )
         self.document["pair_seconds"] = [*self.document.get("pair_seconds", []), seconds]
         self.document["seconds_by_part"] = self.parts.copy()

@@ -244,7 +244,7 @@ def test_a_budget_that_turns_out_too_small_is_said_once_it_is_known(
     warnings: list[str] = []
     monkeypatch.setattr(plan, "pairs_within", lambda *_: 0)
     document = measure(cell(), warn=warnings.append)
-    (line,) = warnings
+    line = warnings[0]  # then promises
     assert "the budget has time for about 2 of them, and the first verdict takes 3; give" in line
     assert document["pairs"] >= 3
 

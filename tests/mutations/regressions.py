@@ -19,6 +19,7 @@ RESULT, STORED_RUNS, CHANGES = (
     "results/regression/stored_runs.py",
     "results/statistics/change_points.py",
 )
+GOING_ON = "tests/unit/results/regression/test_scheduling.py"
 PAIRS, RUNNING = "benchmarks/regression/worker_pairs.py", "benchmarks/regression/session.py"
 
 FAULTS = (
@@ -48,25 +49,25 @@ FAULTS = (
     ),
     Fault(
         "control_compared_with_head",
-        RESULT,
-        "d, control = logs[..., 1] - logs[..., 0], logs[..., 2] - logs[..., 0]",
-        "d, control = logs[..., 1] - logs[..., 0], 0 * logs[..., 2]",
+        "results/regression/decision.py",
+        "control = logs[..., 2] - logs[..., 0]",
+        "control = 0 * logs[..., 2]",
         "base against base is never looked at",
         (f"{SAID}::test_base_against_base_that_differs_makes_its_cell_inconclusive",),
     ),
     Fault(
         "frameworks_share_a_common_mode",
         RESULT,
-        "{m: common[name, m] for m in metrics}",
-        "{m: common[frameworks[0], m] for m in metrics}",
+        "in rows.of_framework(name).items()}",
+        "in rows.of_framework(names[0]).items()}",
         "the shift of one framework is shown for both, and an upgrade of the other is hidden",
         (f"{SAID}::test_what_all_cells_of_a_framework_share_is_a_row_of_its_own",),
     ),
     Fault(
         "mean_of_the_two_in_the_middle",
-        "results/statistics/launch_pairs.py",
-        "return np.where(np.abs(low) <= np.abs(high), low, high)",
-        "return (low + high) / 2",
+        "results/statistics/common_mode.py",
+        "return np.where(np.abs(one) <= np.abs(other), one, other)",
+        "return (one + other) / 2",
         "with two of four cells slower, half of it is taken for common",
         (f"{SAID}::test_two_changed_cells_of_four_do_not_pass_for_a_common_shift",),
     ),
@@ -105,8 +106,8 @@ FAULTS = (
     Fault(
         "budget_ignored",
         RUNNING,
-        "if count and left < longest:",
-        "if False:",
+        "if count and (spent or count >= plan.MOST_PAIRS):",
+        "if count >= plan.MOST_PAIRS:",
         "a session takes as long as it likes",
         (f"{SESSION}::test_the_budget_ends_it_and_nothing_is_told_too_early",),
     ),
@@ -303,13 +304,37 @@ FAULTS = (
     Fault(
         "budget_spent_for_no_verdict_in_silence",
         "benchmarks/regression/looks.py",
-        "    if not looks:\n        warn(",
-        "    if looks is None:\n        warn(",
+        "    if total < plan.FIRST_LOOK:\n        warn(",
+        "    if total < 0:\n        warn(",
         "ten minutes later it says that ten more are needed",
         (
             "tests/integration/test_regress_session.py::"
             "test_a_budget_that_turns_out_too_small_is_said_once_it_is_known",
         ),
+    ),
+    Fault(
+        "rest_of_alpha_left_unused",
+        "benchmarks/regression/looks.py",
+        'max(share, design["shares"][-1])]',
+        'design["shares"][-1]]',
+        "the last look is no last one, and what is nearly told stays so",
+        (f"{GOING_ON}::test_looks_grow_and_the_last_one_stands_where_the_budget_ends",),
+    ),
+    Fault(
+        "decided_cells_measured_to_the_end",
+        "benchmarks/regression/leaving.py",
+        'entry["left_after"] = document["pairs"]',
+        "pass",
+        "the time of what is decided never goes to what is not",
+        (f"{GOING_ON}::test_a_decided_cell_leaves_and_two_stay_as_companions",),
+    ),
+    Fault(
+        "control_dropped_before_it_is_known",
+        "results/regression/scheduling.py",
+        "return bool((reach[asked] > ",
+        "return bool((0 * reach[asked] > ",
+        "base differs from base, and nobody looks any more",
+        (f"{GOING_ON}::test_the_control_goes_on_until_it_is_known_to_be_inside_the_margin",),
     ),
     Fault(
         "two_interpreters_refused_for_the_same_files",

@@ -11,10 +11,37 @@ HERE, PAGES, ANSWERS = (
 )
 NOTES = "tests/integration/test_notes_shown.py"
 PAIRS, CLOCK = "results/statistics/launch_pairs.py", "benchmarks/harness/worker/clock.py"
+COMMON, LEVELS = "results/statistics/common_mode.py", "results/statistics/look_levels.py"
+LEVELS_HERE = "tests/unit/results/statistics/test_look_levels.py"
+COMMON_HERE = "tests/unit/results/statistics/test_common_mode.py"
 CHOICE, REPORT = "results/report/ranking.py", "results/report/build.py"
 IN_FRONT = f"{ANSWERS}::test_what_is_inconclusive_is_not_in_front_however_wide_its_interval"
 
 FAULTS = (
+    Fault(
+        "alpha_spent_anew_at_each_look",
+        LEVELS,
+        "- int((~silent).sum())",
+        "- 0",
+        "each look may use up what the looks before have used already",
+        (f"{LEVELS_HERE}::test_what_a_look_may_not_use_yet_is_left_for_later",),
+    ),
+    Fault(
+        "all_of_alpha_at_any_time",
+        LEVELS,
+        "return alpha * share**2",
+        "return alpha",
+        "what the first look may alarm is what all together may",
+        (f"{LEVELS_HERE}::test_all_of_alpha_is_spent_at_the_end_and_none_before_the_start",),
+    ),
+    Fault(
+        "slower_cell_part_of_its_own_measure",
+        COMMON,
+        "return _nearer(others, whole[..., None, :])",
+        "return np.broadcast_to(whole[..., None, :], d.shape)",
+        "a quarter of a slowdown is taken for common, and not found",
+        (f"{COMMON_HERE}::test_a_slower_cell_keeps_all_of_its_change",),
+    ),
     Fault(
         "versions_swapped",
         PAIRS,
@@ -25,15 +52,15 @@ FAULTS = (
     ),
     Fault(
         "common_mode_left_in",
-        PAIRS,
-        "own[..., members, :] -= shared[..., None, :]",
-        "own[..., members, :] -= 0 * shared[..., None, :]",
+        COMMON,
+        "own[..., present, start:end] -= _shared",
+        "own[..., present, start:end] -= 0 * _shared",
         "a neighbour's load is a finding in every cell",
         (f"{HERE}::test_common_mode_is_taken_out_and_kept",),
     ),
     Fault(
         "common_mode_forgotten",
-        PAIRS,
+        COMMON,
         "return own, np.stack(common, axis=-2)",
         "return own, 0 * np.stack(common, axis=-2)",
         "a framework that got slower as a whole is hidden",
@@ -49,8 +76,8 @@ FAULTS = (
     ),
     Fault(
         "every_look_at_the_full_level",
-        PAIRS,
-        "return float(np.quantile(np.concatenate(lowest), alpha))",
+        LEVELS,
+        "return float(np.quantile(lowest, alpha))",
         "return alpha",
         "each look is one more chance of a false alarm",
         (f"{HERE}::test_all_looks_together_alarm_as_often_as_they_may",),

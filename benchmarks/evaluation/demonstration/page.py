@@ -57,8 +57,10 @@ def _replayed(path: Path) -> Iterator[str]:
     conditions = json.loads(path.read_text())
     yield (
         "Comparisons of 8 cells drawn from recorded launches of one and the same code (the report "
-        "half of [the trial](trial.md)'s traces), decided as the command does: 24 launch pairs, "
-        "looks after 10, 16 and 24. They share launches, so the interval, exact for independent "
+        "half of [the trial](trial.md)'s traces: one machine, AMD EPYC, 2 cores), decided by the "
+        "command's estimator: 24 launch pairs, looks after 10, 16 and 24, all cells measured to "
+        "the end. (Whole budgets, as the command spends them, stand in [method.md](method.md).) "
+        "They share launches, so the interval, exact for independent "
         "ones, is a guide. Then one cell made slower, and every torch cell."
     )
     slowed = list(next(iter(conditions.values()))["found"])

@@ -185,7 +185,7 @@ def test_a_promise_that_moved_is_news() -> None:
 
 
 def test_no_promise_of_a_slowdown_that_no_budget_finds() -> None:
-    promise = {"cells": 1, "pairs": 10, "pairs_in_all": 12, "slowdown": None}
+    promise: dict[str, Any] = {"cells": 1, "pairs": 10, "pairs_in_all": 12, "slowdown": None}
     assert "no slowdown of one cell could be found" in promises.sentence(promise, 600.0)
     promise |= {"slowdown": 0.05, "low": 0.04, "high": None, "seconds_for_3_percent": None}
     line = promises.sentence(promise, 600.0)
@@ -215,11 +215,20 @@ def test_at_least_half_of_a_pair_is_timing() -> None:
     assert pace.cell_seconds(90.0, shape, 0.25, 0.6) == 0.6
 
 
+def test_no_pair_is_made_so_long_that_the_first_verdict_is_missed() -> None:
+    assert looks.seconds_to_first(4, 70.0) == 10.0
+    assert looks.seconds_to_first(10, 70.0) == math.inf
+    shape = Shape(2, 2, 3)
+    assert pace.cell_seconds(5.0, shape, 0.25, 0.6) == 0.6
+    assert pace.cell_seconds(5.0, shape, 0.25, 0.6, allowed=7.4) == pytest.approx(0.4)
+    assert pace.cell_seconds(5.0, shape, 0.25, 0.6, allowed=3.0) == 0.25
+
+
 def test_seconds_of_preparing_are_split_by_what_the_workers_built(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     moments = iter([0.0, 10.0, 10.0, 13.0])
-    monkeypatch.setattr(pace.time, "monotonic", lambda: next(moments))
+    monkeypatch.setattr("benchmarks.regression.pace.time.monotonic", lambda: next(moments))
     timer, spans = PartTimer(), [(1.0, 4.0), (2.0, 5.0)]
     with timer.preparing(spans):
         pass

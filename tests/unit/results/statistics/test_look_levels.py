@@ -41,7 +41,9 @@ def test_all_of_alpha_is_spent_at_the_end_and_none_before_the_start(name: str) -
 
 def test_what_a_look_may_not_use_yet_is_left_for_later() -> None:
     lowest = np.linspace(0.001, 1.0, 1000)
-    assert look_levels.levels_of([lowest, lowest], [0.0, 0.01]) == (0.0, pytest.approx(0.011))
+    none, all_of_it = look_levels.levels_of([lowest, lowest], [0.0, 0.01])
+    assert none == 0.0
+    assert all_of_it == pytest.approx(0.011)
     early, late = look_levels.levels_of([lowest, lowest], [0.005, 0.01])
     assert (lowest < early).sum() == 5
     assert (lowest < late).sum() == 10
