@@ -169,3 +169,16 @@ def _check_grouping(text: str) -> None:
                 f"--benchmark-group-by {text!r}: {part!r} is unknown (allowed: "
                 f"{', '.join([*GROUPINGS, *fields])})"
             )
+
+
+def refuse_several_processes(config: pytest.Config) -> None:
+    """Refuse to time cells in several processes of pytest-xdist, which would slow each other.
+
+    Raises:
+        pytest.UsageError: this is the process that starts the others, or one of them.
+    """
+    if hasattr(config, "workerinput") or config.getoption("numprocesses", default=None):
+        raise pytest.UsageError(
+            "-n: several processes would time cells at once and slow each other; leave out -n, or "
+            "add --benchmark-skip to run the checks alone"
+        )
