@@ -26,8 +26,8 @@ def test_group_added_at_the_unfreeze_has_no_schedule_behind_it(workers: CheckWor
 
     Notice: Print every group's rate after the first step that follows the unfreeze.
 
-    Instead: All groups from the start, the frozen ones without gradients. In optax one partition for
-    the groups and the schedule behind it, whose state is kept. People ran into it: [pytorch
+    Instead: All groups from the start, the frozen ones without gradients. In optax one partition
+    for the groups and the schedule behind it, whose state is kept. People ran into it: [pytorch
     79888](https://github.com/pytorch/pytorch/issues/79888), [transformers
     20029](https://github.com/huggingface/transformers/issues/20029).
     """

@@ -154,7 +154,8 @@ def loss_weighted_zero() -> dict[str, Any]:
         start = net2[0].weight.detach().clone()
         with FlopCounterMode(display=False) as counter:
             between = net1(x)
-            total(between.square().mean(), lambda b=between: net2(b).square().mean()).backward()
+            second = partial(_mean_square, net2, between)
+            total(between.square().mean(), second).backward()
         optimizer.step()
         results[way] = {
             "products": counter.get_total_flops() / (2.0 * WIDTH**3),
@@ -283,6 +284,12 @@ def _two_losses(net1: nn.Module, net2: nn.Module, x: Tensor) -> tuple[Tensor, Te
     """Return the mean square of net1's output, and ten times that of (net2's output − 1)."""
     between = net1(x)
     return between.square().mean(), 10.0 * (net2(between) - 1.0).square().mean()
+
+
+def _mean_square(net: nn.Module, x: Tensor) -> Tensor:
+    """Return the mean square of a network's output."""
+    output: Tensor = net(x)
+    return output.square().mean()
 
 
 def _off(value: Tensor, right: Tensor) -> float:
