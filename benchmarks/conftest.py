@@ -237,7 +237,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     timed_cells = [_cell(item) for item in session.items if is_timed(item)]
     if timed_cells:
-        pytest_options.refuse_several_processes(config)
         within_pytest.check(config, timed_cells)
         try:
             config.stash[BENCH] = BenchmarkSession(timed_cells, config)

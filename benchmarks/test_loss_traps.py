@@ -18,8 +18,8 @@ def test_one_scaler_is_updated_once_for_all_losses(workers: CheckWorkers) -> Non
     Notice: Compare one step with that of the same losses without a scaler.
 
     Instead: `scaler.scale(loss)` for each, `scaler.unscale_` for each optimizer, clip, step all
-    that are trained, and one `scaler.update()` at the end. In JAX divide each gradient by its own scale,
-    then clip. People ran into it: [neosr 9](https://github.com/muslll/neosr/pull/9),
+    that are trained, and one `scaler.update()` at the end. In JAX divide each gradient by its own
+    scale, then clip. People ran into it: [neosr 9](https://github.com/muslll/neosr/pull/9),
     [nerfstudio 1919](https://github.com/nerfstudio-project/nerfstudio/pull/1919).
     """
     torch = workers.demonstrate("torch", "one_scaler_and_several_losses")

@@ -1,8 +1,8 @@
-"""Check what a frozen network still does: state that moves, draws, cached weights, in torch.
+"""Check what a frozen network still does: state that moves, draws, cached weights.
 
-The code under test is in ``impl_torch/module_traps.py``. It runs in a worker process and returns
-plain data, which is judged here. A docstring with ``Notice:`` and ``Instead:`` marks a silent trap;
-``docs/traps.md`` is made from it.
+The code under test is in ``module_traps.py`` of each implementation. It runs in a worker process
+and returns plain data, which is judged here. A docstring with ``Notice:`` and ``Instead:`` marks a
+silent trap; ``docs/traps.md`` is made from it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ def test_train_undoes_eval_of_a_frozen_module(workers: CheckWorkers) -> None:
     Instead: Call `eval()` on the frozen part again after each `train()`, or override `train` there.
     People ran into it: [gt-pyg 112](https://github.com/pgniewko/gt-pyg/pull/112).
     """
-    result = workers.demonstrate("torch", "train_undoes_eval")
-    assert len(result) == 16
-    for name, ways in result.items():
+    torch = workers.demonstrate("torch", "train_undoes_eval")
+    jax = workers.demonstrate("jax", "train_undoes_eval")
+    assert (len(torch), len(jax)) == (16, 2)
+    for name, ways in {**torch, **jax}.items():
         assert max(ways["eval_then_train"].values()) > 0.01, name
         for right in ("eval", "eval_again_after_train"):
             assert set(ways[right].values()) == {0.0}, name
@@ -41,19 +42,21 @@ def test_spectral_norm_of_a_frozen_network_drifts(workers: CheckWorkers) -> None
         assert result[f"{kind}_eval"]["weight_moved"] == 0.0
 
 
-def test_autocast_region_keeps_the_weights_it_began_with(workers: CheckWorkers) -> None:
-    """Several steps inside one autocast region
+def test_cached_weights_outlive_the_steps(workers: CheckWorkers) -> None:
+    """Several steps inside one autocast region, or with a jit that closes over the weights
 
     Notice: The loss is the same at each step, to the last digit.
 
-    Instead: A region for each forward pass. People ran into it: [Flow-Factory
-    186](https://github.com/X-GenGroup/Flow-Factory/pull/186).
+    Instead: A region for each forward pass; in JAX, weights as an argument. People ran into it:
+    [Flow-Factory 186](https://github.com/X-GenGroup/Flow-Factory/pull/186).
     """
-    losses = workers.demonstrate("torch", "weights_cached_over_steps")
-    stale = losses.pop("one_region")
-    assert stale["first_loss"] == stale["fourth_loss"]
-    for right in losses.values():
-        assert right["fourth_loss"] < 0.5 * right["first_loss"]
+    torch = workers.demonstrate("torch", "weights_cached_over_steps")
+    jax = workers.demonstrate("jax", "weights_cached_over_steps")
+    for losses, wrong in ((torch, "one_region"), (jax, "closed_over")):
+        stale = losses.pop(wrong)
+        assert stale["first_loss"] == stale["fourth_loss"]
+        for right in losses.values():
+            assert right["fourth_loss"] < 0.5 * right["first_loss"]
 
 
 def test_checkpoint_behind_a_frozen_front_and_around_batch_norm(workers: CheckWorkers) -> None:
