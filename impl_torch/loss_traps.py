@@ -60,7 +60,7 @@ def one_scaler_and_several_losses() -> dict[str, Any]:
     steps = {}
     for way in ("right", "update_between", "clip_right", "clip_before_unscale"):
         net1, net2, x = _networks()
-        start = net1[0].weight.detach().clone()
+        start = _weight(net1, 0).detach().clone()
         scaler = torch.amp.GradScaler("cpu", init_scale=SCALE, growth_interval=1)
         one, two = (torch.optim.SGD(net.parameters(), lr=LR) for net in (net1, net2))
         first, second = _two_losses(net1, net2, x)
@@ -76,7 +76,7 @@ def one_scaler_and_several_losses() -> dict[str, Any]:
         for optimizer in (one,) if way == "update_between" else (one, two):
             scaler.step(optimizer)
         scaler.update()
-        steps[way] = net1[0].weight.detach() - start
+        steps[way] = _weight(net1, 0).detach() - start
     frozen = nn.Linear(1, 1).requires_grad_(False)
     scaler = torch.amp.GradScaler("cpu", init_scale=SCALE)
     scaler.scale(torch.ones(()))
@@ -151,7 +151,7 @@ def loss_weighted_zero() -> dict[str, Any]:
         _two_losses(net1, net2, x)[1].backward()  # an earlier step, of both losses
         optimizer.step()
         optimizer.zero_grad()
-        start = net2[0].weight.detach().clone()
+        start = _weight(net2, 0).detach().clone()
         with FlopCounterMode(display=False) as counter:
             between = net1(x)
             second = partial(_mean_square, net2, between)
@@ -159,7 +159,7 @@ def loss_weighted_zero() -> dict[str, Any]:
         optimizer.step()
         results[way] = {
             "products": counter.get_total_flops() / (2.0 * WIDTH**3),
-            "net2_moved": (net2[0].weight - start).abs().max().item(),
+            "net2_moved": (_weight(net2, 0) - start).abs().max().item(),
         }
     return results
 
@@ -184,7 +184,7 @@ def gradient_of_each_loss_alone() -> dict[str, Any]:
                     torch.autograd.grad(loss, everything, retain_graph=True, allow_unused=True)
             elif way == "by_last_layer":
                 for loss in losses:
-                    torch.autograd.grad(loss, net1[-2].weight, retain_graph=True)
+                    torch.autograd.grad(loss, _weight(net1, -2), retain_graph=True)
             if way == "by_boundary":
                 for loss in losses:  # cut.grad after each: the gradients by the value
                     loss.backward()
@@ -223,7 +223,11 @@ def _hook_boundary(net1: nn.Sequential, net2: nn.Sequential, change: Change) -> 
 
 def _hook_module(net1: nn.Sequential, net2: nn.Sequential, change: Change) -> None:
     """Put a hook on net1's last layer, as a hook of the module."""
-    net1[2].register_full_backward_pre_hook(lambda module, grads: (change(grads[0]),))
+
+    def before(module: nn.Module, gradients: Any) -> tuple[Tensor]:
+        return (change(gradients[0]),)
+
+    net1[2].register_full_backward_pre_hook(before)
 
 
 HOOKS = {
@@ -284,6 +288,13 @@ def _two_losses(net1: nn.Module, net2: nn.Module, x: Tensor) -> tuple[Tensor, Te
     """Return the mean square of net1's output, and ten times that of (net2's output − 1)."""
     between = net1(x)
     return between.square().mean(), 10.0 * (net2(between) - 1.0).square().mean()
+
+
+def _weight(net: nn.Sequential, place: int) -> Tensor:
+    """Return the weight of the Linear at a place in a network."""
+    layer = net[place]
+    assert isinstance(layer, nn.Linear)
+    return layer.weight
 
 
 def _mean_square(net: nn.Module, x: Tensor) -> Tensor:

@@ -73,6 +73,7 @@ def spectral_norm_of_a_frozen_network() -> dict[str, Any]:
     to its norm.
     """
     moved = {}
+    kinds: dict[str, Callable[..., Any]]
     kinds = {"spectral_norm": spectral_norm, "parametrization": parametrizations.spectral_norm}
     for name, wrap in kinds.items():
         for way in ("train", "eval"):
