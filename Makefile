@@ -22,7 +22,7 @@ PARALLEL := -n auto --dist loadscope --no-loadscope-reorder
 run = $(TESTS) -m "$(1) and not serial" $(PARALLEL) $(ARGS) || [ $$? -eq 5 ]
 run_alone = $(TESTS) -m "$(1) and serial" $(ARGS) || [ $$? -eq 5 ]
 
-.PHONY: bench test test-all audit trial reference demonstration docs site lint types clean
+.PHONY: bench test test-all audit matrix trial reference demonstration docs site lint types clean
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only $(ARGS)
@@ -37,6 +37,9 @@ test-all: test
 
 audit: $(VENV)/installed
 	$(BIN)/python -m tests.audit $(ARGS)
+
+matrix: $(VENV)/installed
+	$(BIN)/python -m benchmarks.evaluation.releases.matrix $(ARGS)
 
 trial: $(VENV)/installed
 	$(PIP) -e '.[trial]'

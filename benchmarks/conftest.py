@@ -17,7 +17,7 @@ from benchmarks.harness.selection.names import split_names
 from benchmarks.harness.session import native_outputs, resume
 from benchmarks.harness.session.lock import Busy
 from benchmarks.harness.session.session import BenchmarkSession
-from benchmarks.machine import frameworks
+from benchmarks.machine import frameworks, releases
 from benchmarks.regression import within_pytest
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, Scenario
 from benchmarks.scenarios.external import loading
@@ -286,6 +286,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         within_pytest.compare(session, bench.cells)
 
 
+def _unchecked(config: pytest.Config, selected: Iterable[str]) -> Iterable[str]:
+    """Return lines about what was not checked, see `pytest_collection.unchecked`."""
+    return pytest_collection.unchecked(*_reports(config), tuple(selected))
+
+
 def _reports(config: pytest.Config) -> tuple[list[pytest.TestReport], list[pytest.TestReport]]:
     """Return the reports of the tests that were skipped, and of those that passed or failed."""
     terminal = config.pluginmanager.getplugin("terminalreporter")
@@ -311,7 +316,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
         selected = config.stash[SELECTION].framework or () if SELECTION in config.stash else ()
         for line in config.stash.get(GUESSES, []):
             terminalreporter.write_line(line, yellow=True)
-        for line in pytest_collection.unchecked(*_reports(config), selected):
+        for line in filter(None, (releases.untested(selected), *_unchecked(config, selected))):
             terminalreporter.write_line(line, yellow=True)
         if bench:
             bench.summary(terminalreporter)

@@ -142,6 +142,7 @@ def check(config: pytest.Config) -> None:
     for one, other in CONTRADICTIONS:
         if config.getoption(one) and config.getoption(other):
             raise pytest.UsageError(f"{one} and {other} contradict each other: leave one out")
+    _refuse_several_processes(config)
     for option, name in text_options().items():
         check_not_empty(option, config.getoption(name, default=None))
     _check_grouping(config.getoption("benchmark_group_by"))
@@ -169,3 +170,17 @@ def _check_grouping(text: str) -> None:
                 f"--benchmark-group-by {text!r}: {part!r} is unknown (allowed: "
                 f"{', '.join([*GROUPINGS, *fields])})"
             )
+
+
+def _refuse_several_processes(config: pytest.Config) -> None:
+    """Refuse to time cells in several processes of pytest-xdist, which would slow each other.
+
+    Raises:
+        pytest.UsageError: ``-n`` is given, and neither is timing switched off.
+    """
+    untimed = ("benchmark_skip", "benchmark_disable", "collectonly")
+    if config.getoption("numprocesses", default=None) and not any(map(config.getoption, untimed)):
+        raise pytest.UsageError(
+            "-n: several processes would time cells at once and slow each other; leave out -n, or "
+            "add --benchmark-skip to run the checks alone"
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
 import sys
@@ -17,7 +16,7 @@ from benchmarks.commands import options as shared
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement import aa_comparison
 from benchmarks.harness.selection.options import SelectionError, check_positive, default_device
-from benchmarks.machine import activity, disturbances, environment, graphics
+from benchmarks.machine import activity, disturbances, environment, graphics, releases
 from benchmarks.machine.disturbances import OK, UNKNOWN, WARNING, Finding
 from benchmarks.machine.frameworks import NEEDED, install_command
 from benchmarks.machine.host import Host
@@ -80,7 +79,7 @@ def examine(host: Host) -> dict[str, Any]:
     """Return the report of all that is known without measuring; the noise is still empty.
 
     Returns:
-        ``machine``; ``frameworks``, whether their packages are supported; ``findings``, which say
+        ``machine``; ``frameworks``, whether their releases were tested; ``findings``, which say
         what disturbs timing here, see `benchmarks.machine.disturbances`; and the keys that
         `_measure_noise` fills in.
     """
@@ -125,41 +124,31 @@ def _other_activity(
 
 
 def check_packages(framework: str) -> list[Finding]:
-    """Return for each package of a framework whether a supported version is installed."""
-    ranges = _supported_ranges()
+    """Return for each package of a framework whether a version that was tested is installed."""
+    ranges = releases.tested_ranges()
     return [
         _check_package(package, framework, ranges.get(package)) for package in NEEDED[framework]
     ]
 
 
-def _check_package(package: str, framework: str, supported: Requirement | None) -> Finding:
-    """Return whether the installed version of one package is supported.
+def _check_package(package: str, framework: str, tested: Requirement | None) -> Finding:
+    """Return whether the suite was tested with the installed version of one package.
 
     Args:
         package: name of the package.
         framework: that needs it, for the advice.
-        supported: range of versions; None if this suite itself is not installed.
+        tested: range of versions; None if this suite itself is not installed.
     """
     version = environment.installed(package)
     advice = install_command(framework)
     if version is None:
         return Finding(package, WARNING, "not installed", advice)
-    if supported is None:
+    if tested is None:
         return Finding(package, UNKNOWN, f"{version}; {NAME} itself is not installed", advice)
-    versions = ",".join(sorted(map(str, supported.specifier), reverse=True))
-    if supported.specifier.contains(version, prereleases=True):
-        return Finding(package, OK, f"{version} (supported: {versions})")
-    return Finding(package, WARNING, f"{version}, not supported ({versions})", advice)
-
-
-def _supported_ranges() -> dict[str, Requirement]:
-    """Return package → the versions that this suite requires; empty if it is not installed."""
-    try:
-        lines = importlib.metadata.requires(NAME) or []
-    except importlib.metadata.PackageNotFoundError:
-        return {}
-    requirements = (Requirement(line) for line in lines)
-    return {one.name: one for one in requirements if one.specifier}
+    versions = releases.in_words(tested)
+    if releases.is_tested(version, tested):
+        return Finding(package, OK, f"{version} (tested: {versions})")
+    return Finding(package, WARNING, f"{version}, not tested ({versions}); it may work", advice)
 
 
 def present_frameworks() -> list[str]:

@@ -37,6 +37,7 @@ REFUSED = [
     (["--benchmark-only"], EVERY_FRAMEWORK, "no framework is installed here; install one"),
     (["--benchmark-only", "--framework=all"], FRAMEWORKS["jax"], "--framework jax: jax is not"),
     (["-p", "no:benchmark"], "", "this suite runs on pytest-benchmark"),
+    (["--benchmark-only", "-n2"], "", "-n: several processes would time cells at once"),
 ]
 REFUSED_TOO = [
     (["--benchmark-skip"], EVERY_FRAMEWORK, "no framework is installed here; install one"),

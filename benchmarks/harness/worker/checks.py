@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any, cast
 
 from benchmarks.harness.protocol import equivalence, messages
@@ -11,7 +12,15 @@ from benchmarks.harness.worker.base import Base
 
 # The modules of an implementation that demonstrate traps: code that runs without an error and
 # trains the wrong thing.
-TRAP_FILES = ("backward_traps", "freeze_traps", "selection_traps", "compile_traps")
+TRAP_FILES = (
+    "backward_traps",
+    "freeze_traps",
+    "selection_traps",
+    "compile_traps",
+    "loss_traps",
+    "schedule_traps",
+    "module_traps",
+)
 
 
 class Checks(Base):
@@ -181,6 +190,8 @@ class Checks(Base):
             name: of the demonstration, a function in one of the framework's `TRAP_FILES`.
         """
         for file in TRAP_FILES:
+            if importlib.util.find_spec(f"impl_{self.framework}.{file}") is None:
+                continue  # what this framework has no trap of
             module = importlib.import_module(f"impl_{self.framework}.{file}")
             if hasattr(module, name):
                 return cast("dict[str, Any]", getattr(module, name)())

@@ -1,0 +1,1 @@
+"""Run the core checks with other releases of torch, JAX and Python (``make matrix``)."""

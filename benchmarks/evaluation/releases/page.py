@@ -1,0 +1,130 @@
+"""Write ``docs/releases.md``: what was seen in each environment of the matrix, as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.evaluation.releases.checking import SCENARIOS
+from benchmarks.evaluation.releases.environments import ENVIRONMENTS
+from benchmarks.paths import ROOT
+
+PAGE, SEEN = ROOT / "docs" / "releases.md", ROOT / "docs" / "releases" / "seen.json"
+HEAD = """\
+# Releases
+
+With which releases of torch, JAX and Python this suite was seen to work. `make matrix` makes an
+environment for each line, runs the same checks in each, and writes this page; `make matrix
+ARGS=torch-2.14` tries one anew, `ARGS=--list` shows them all.
+
+In each environment run: the checks of {scenarios}
+in the fast tier (references, every strategy, every recipe, trainings) and every [trap](traps.md); a
+small benchmark; and an example of a user's own code, by `cascade-bench try`. All on a CPU. An
+environment that `ARGS=--list` names and this table does not has not been tried.
+
+With a release outside the ranges of `pyproject.toml` the suite runs all the same, and says in one
+line that nobody has seen it with that release; `cascade-bench doctor` lists what is installed.
+
+| environment | Python | torch | jax | flax | optax | checks | times | own code | seen |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+FAILED = """
+## What failed, and why
+
+{lines}
+"""
+BEHAVIOUR = """
+## Where releases differ
+
+A test of a trap that reads otherwise in another release declares both readings:
+
+- **jax 0.11**: a call on a donated array says "Array has been deleted with shape=…"; in 0.10 it was
+  "Buffer has been deleted or donated". Both are a RuntimeError.
+"""
+COLUMNS = ("python", "torch", "jax", "flax", "optax")
+
+Seen = dict[str, dict[str, Any]]  # name of an environment → what `matrix.attempt` returned
+
+
+def read(path: Path = SEEN) -> Seen:
+    """Return what was seen so far, by the name of the environment; empty if there is no file."""
+    seen: Seen = json.loads(path.read_text()) if path.exists() else {}
+    return seen
+
+
+def write(seen: Seen) -> None:
+    """Write what was seen, and the page."""
+    SEEN.parent.mkdir(exist_ok=True)
+    SEEN.write_text(json.dumps(seen, indent=1, sort_keys=True) + "\n")
+    PAGE.write_text(text(seen))
+
+
+def text(seen: Seen) -> str:
+    """Return the page as Markdown: a row for each environment, then what failed."""
+    head = HEAD.format(scenarios=SCENARIOS.replace(",", ", "))
+    order = [one.name for one in ENVIRONMENTS if one.name in seen]
+    rows = "".join(_row(name, seen[name]) + "\n" for name in order)
+    lines = [line for name in order for line in _failures(name, seen[name])]
+    failed = FAILED.format(lines="\n".join(lines)) if lines else ""
+    return head + rows + failed + BEHAVIOUR
+
+
+def passed(one: dict[str, Any]) -> bool:
+    """Return whether an environment was made, and every step in it ended well."""
+    return bool(one.get("steps")) and all(step["code"] == 0 for step in one["steps"].values())
+
+
+def outcome(one: dict[str, Any]) -> str:
+    """Return in words what came of an environment: passed, failed and where, or not seen."""
+    if "missing" in one:
+        return f"not seen: {one['missing']}"
+    failed = [name for name, step in one["steps"].items() if step["code"] != 0]
+    return f"failed: {', '.join(failed)}" if failed else "passed"
+
+
+def _row(name: str, one: dict[str, Any]) -> str:
+    """Return an environment's row of the table."""
+    versions = one.get("versions", {})
+    cells = [name, *(_short(versions.get(column)) for column in COLUMNS)]
+    if "missing" in one:
+        cells += ["not seen"] * 3
+    else:
+        steps = one["steps"]
+        own = [step for key, step in steps.items() if key.startswith("own code")]
+        cells += [_step(steps.get("checks")), _step(steps.get("times"))]
+        cells.append("passed" if own and all(s["code"] == 0 for s in own) else _ends(own))
+        if "says so" in steps:
+            said = steps["says so"]["code"] == 0
+            cells[-3:] = ["says what to install" if said else "**failed**", "–", "–"]
+    return f"| {' | '.join([*cells, one['when']])} |"
+
+
+def _step(step: dict[str, Any] | None) -> str:
+    """Return how many tests of a step passed, and how many failed."""
+    if step is None:
+        return "–"
+    if "passed" not in step:
+        return "**did not start**"
+    failed = f", **{step['failed']} failed**" if step["failed"] else ""
+    return f"{step['passed']} passed{failed}"
+
+
+def _ends(steps: list[dict[str, Any]]) -> str:
+    """Return how steps that did not all end well ended."""
+    return "**failed**" if steps else "–"
+
+
+def _failures(name: str, one: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each thing that failed in an environment, or why it was not made."""
+    if "missing" in one:
+        yield f"- {name}: not seen, {one['missing']}"
+    for step, result in one.get("steps", {}).items():
+        for test, reason in result["reasons"].items():
+            yield f"- {name}, {step}: `{test}`: {reason}"
+
+
+def _short(version: str | None) -> str:
+    """Return a version without what follows a plus sign; a dash where there is none."""
+    return version.partition("+")[0] if version else "–"

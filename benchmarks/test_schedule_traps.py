@@ -1,0 +1,51 @@
+"""Check what a part that is unfrozen late does to learning-rate schedules, in torch and in JAX.
+
+The code under test is in ``schedule_traps.py`` of each implementation. It runs in a worker process
+and returns plain data, which is judged here. A docstring with ``Notice:`` and ``Instead:`` marks a
+silent trap; ``docs/traps.md`` is made from it.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.harness.launches.check_workers import CheckWorkers, assert_raised
+
+RAISING = {  # what a scheduler raises at its step after a group was added
+    "MultiplicativeLR": ("ValueError", "zip"),
+    "LambdaLR": ("ValueError", "zip"),
+    "CosineAnnealingWarmRestarts": ("ValueError", "zip"),
+    "CyclicLR": ("ValueError", "zip"),
+    "OneCycleLR": ("KeyError", "max_lr"),
+}
+
+
+@pytest.mark.slow  # all schedules of both libraries: 10 s
+def test_group_added_at_the_unfreeze_has_no_schedule_behind_it(workers: CheckWorkers) -> None:
+    """A group added at the unfreeze, under a schedule that has been running
+
+    Notice: Print every group's rate after the first step that follows the unfreeze.
+
+    Instead: All groups from the start, the frozen ones without gradients. In optax one partition
+    for the groups and the schedule behind it, whose state is kept. People ran into it: [pytorch
+    79888](https://github.com/pytorch/pytorch/issues/79888), [transformers
+    20029](https://github.com/huggingface/transformers/issues/20029).
+    """
+    torch = workers.demonstrate("torch", "group_added_at_the_unfreeze")
+    jax = workers.demonstrate("jax", "group_added_at_the_unfreeze")
+    for name, late in torch.items():
+        if name in RAISING:
+            assert_raised(late["raised"], *RAISING[name])
+        else:
+            assert late["raised"] is None
+            assert late["late_over_early"] > 1.4, name
+    for name, restarted in jax.items():
+        assert abs(restarted["anew_over_once"] - 1.0) > 0.3, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_every_schedule_of_the_release_is_among_them(workers: CheckWorkers, framework: str) -> None:
+    there = workers.demonstrate(framework, "schedulers_of_this_release")["names"]
+    shown = workers.demonstrate(framework, "group_added_at_the_unfreeze")
+    assert set(there) == set(shown)
