@@ -21,6 +21,7 @@ from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.paths import ROOT
 from benchmarks.regression import plan, worker_pairs
+from benchmarks.regression.failures import WRONG_GRADIENTS
 from benchmarks.regression.versions import Side
 from benchmarks.regression.worktrees import VersionError
 from benchmarks.scenarios import FRAMEWORKS
@@ -298,12 +299,12 @@ def _exclusion(
         The state of a cell that is not timed, and the reason; None for one that is.
     """
     if isinstance(head, ReferenceFailure):
-        wrong = head.outcome == worker_pairs.WRONG_GRADIENTS
+        wrong = head.outcome == WRONG_GRADIENTS
         if isinstance(base, ReferenceFailure):
             return "failed", f"head: {head.why}; base: {base.why}"
         return ("wrong_in_head" if wrong else "failed_in_head"), head.why
     if isinstance(base, ReferenceFailure):
-        wrong = base.outcome == worker_pairs.WRONG_GRADIENTS
+        wrong = base.outcome == WRONG_GRADIENTS
         if not base.absent:
             return "failed", f"base: {base.why}"
         return ("wrong_in_base" if wrong else "only_in_head"), base.why

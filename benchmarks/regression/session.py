@@ -19,27 +19,17 @@ import numpy as np
 from benchmarks.harness.launches.launch import WorkerError
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.regression import leaving, looks, pace, plan, references, worker_pairs
+from benchmarks.regression.failures import STATES, WRONG_GRADIENTS, CellFailed
 from benchmarks.regression.leaving import Chosen
 from benchmarks.regression.pace import Pace, PartTimer, Shape
 from benchmarks.regression.promises import Promises
 from benchmarks.regression.references import References
 from benchmarks.regression.versions import Side
-from benchmarks.regression.worker_pairs import METRICS, ROLES, CellFailed, LaunchTimes
+from benchmarks.regression.worker_pairs import METRICS, ROLES, LaunchTimes
 from results.records.record import utc_now
 from results.regression import scheduling
 from results.regression.notes import notes_of_sides
 
-# (role that failed, whether its gradients were wrong) → state of the cell in the document
-STATES = {
-    ("base", True): "wrong_in_base",
-    ("control", True): "wrong_in_base",
-    ("head", True): "wrong_in_head",
-    ("base", False): "only_in_head",
-    ("control", False): "failed",
-    ("head", False): "failed_in_head",
-    ("both", True): "failed",
-    ("both", False): "failed",
-}
 UNKNOWN_REQUEST = "has no attribute 'do_"  # in the error of a worker that lacks a request
 MOST = "a session takes no more launch pairs"
 STARTS = 3  # attempts at a launch pair whose workers do not start
@@ -350,7 +340,7 @@ class ComparisonSession:
         key = error.cell, error.role
         self.failures[key] = self.failures.get(key, 0) + 1
         if error.repeatable or self.failures[key] > 1:
-            state = STATES[error.role, error.outcome == worker_pairs.WRONG_GRADIENTS]
+            state = STATES[error.role, error.outcome == WRONG_GRADIENTS]
             if state == "only_in_head" and (self.document["pairs"] or not error.reported):
                 state = "failed"  # base ran the cell before, or never said that it cannot
             self._exclude(error.cell, state, str(error))

@@ -19,44 +19,18 @@ from benchmarks.harness.launches.worker_errors import format_error, outcome_of
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.protocol.messages import Span
 from benchmarks.regression import plan
+from benchmarks.regression.failures import WRONG_GRADIENTS, CellFailed
 from benchmarks.regression.pace import PartTimer
 from benchmarks.regression.versions import Side
 from results.regression.document import launch_quantile
 
 ROLES = ("base", "head", "control")
 METRICS = ("wall", "cpu")
-WRONG_GRADIENTS = "wrong_gradients"
 ANSWER_SECONDS = 300.0  # compiling takes minutes; a cell that takes longer than this hangs
 
 Turns = dict[str, list[list[float]]]  # metric → the samples of each turn, seconds per call
 # metric → seconds per call of base, head and the control, None where there was no control
 LaunchTimes = dict[str, list[float | None]]
-
-
-class CellFailed(Exception):
-    """Report that a cell cannot be timed in this launch pair; the message says why.
-
-    ``role`` is one of `ROLES`, or ``both`` where base and head fail; ``outcome`` is one of the
-    outcomes of a record. ``repeatable`` says that another attempt would fail as well. After an
-    error with ``idle`` every worker has answered, so the same workers can go on with the next
-    cell. ``reported`` says that the worker itself gave the reason. Otherwise it died, hung or ran
-    out of memory, which does not show that its code lacks the cell.
-    """
-
-    def __init__(
-        self,
-        cell: Cell,
-        role: str,
-        outcome: str,
-        message: str,
-        *,
-        repeatable: bool,
-        idle: bool = False,
-        reported: bool = False,
-    ) -> None:
-        super().__init__(message)
-        self.cell, self.role, self.outcome = cell, role, outcome
-        self.repeatable, self.idle, self.reported = repeatable, idle, reported
 
 
 class WorkerPairs:

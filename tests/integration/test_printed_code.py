@@ -10,23 +10,30 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from benchmarks.harness.launches.check_workers import CheckWorkers, plan
 from benchmarks.harness.protocol import equivalence
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.spec import Segment
+from tests.helpers.lazy_module import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+    import torch.nn.functional as F
+    from torch import Tensor, nn
+
+    Networks = dict[str, nn.Sequential]
+    Data = Mapping[str, Tensor]
+else:
+    torch, nn, F = map(LazyModule, ("torch", "torch.nn", "torch.nn.functional"))
+    Networks = Data = Any
 
 AGREE = 1e-12  # relative to each tensor, in float64
-Networks = dict[str, nn.Sequential]
-Data = Mapping[str, Tensor]
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
-import optax
 import pytest
 
 from benchmarks.harness.protocol import cells
 from benchmarks.scenarios import FRAMEWORKS
+from tests.helpers.lazy_module import LazyModule
 from tests.helpers.open_problems import open_problem
 
+jax, optax = LazyModule("jax"), LazyModule("optax")
 ARRANGEMENTS = ("groups", "separate", "together")
 NORMALIZING = ("attention_on_frozen_backbone", "batch_statistics")
 

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from benchmarks.harness.protocol import cells
+from tests.helpers.lazy_module import LazyModule
 
-from torch import nn  # noqa: E402
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
-from impl_torch import case_values  # noqa: E402
-from impl_torch.cascade import linear_cascade  # noqa: E402
-from impl_torch.graph_problem import GraphProblem  # noqa: E402
-from impl_torch.problem import Problem  # noqa: E402
-from impl_torch.strategies import STRATEGIES  # noqa: E402
+    from impl_torch import cascade, case_values, graph_problem, strategies
+    from impl_torch import problem as whole_problem
+else:
+    torch, nn = LazyModule("torch"), LazyModule("torch.nn")
+    case_values, cascade, graph_problem, strategies, whole_problem = (
+        LazyModule(f"impl_torch.{name}")
+        for name in ("case_values", "cascade", "graph_problem", "strategies", "problem")
+    )
 
-WAYS = [way for way in STRATEGIES if way != "boundary_split"]
+WAYS = [way for way in cells.STRATEGIES["torch"] if way != "boundary_split"]
 
 
-def gradients(problem: Problem, way: str) -> dict[str, Any]:
+def gradients(problem: whole_problem.Problem, way: str) -> dict[str, Any]:
     problem.require_grad(problem.trainable)
     problem.restore_buffers()
-    strategy = STRATEGIES[way](problem, lambda function: function)
+    strategy = strategies.STRATEGIES[way](problem, lambda function: function)
     strategy.backward(strategy.forward())
     grads: dict[str, Any] = {n: p.grad for n, p in problem.parameters.items()}
     return {n: grad.numpy().copy() for n, grad in grads.items()}
@@ -32,7 +38,7 @@ def gradients(problem: Problem, way: str) -> dict[str, Any]:
 @pytest.mark.parametrize("way", WAYS)
 def test_gradients_are_those_of_the_long_form_to_the_last_bit(way: str) -> None:
     torch.manual_seed(0)
-    stages = linear_cascade(width=16)
+    stages = cascade.linear_cascade(width=16)
     first, second = (stage.network for stage in stages)
     names = ("x", *(f"target{i + 1}" for i in range(2)))
     data = {name: torch.randn(8, 16) for name in names}
@@ -45,8 +51,8 @@ def test_gradients_are_those_of_the_long_form_to_the_last_bit(way: str) -> None:
         return {name1: loss1(z, batch), name2: loss2(second(z), batch)}
 
     networks = {stage.name: stage.network for stage in stages}
-    long = gradients(Problem(stages, data, reach, []), way)
-    short = gradients(GraphProblem(networks, losses, data, reach, [], 0), way)
+    long = gradients(whole_problem.Problem(stages, data, reach, []), way)
+    short = gradients(graph_problem.GraphProblem(networks, losses, data, reach, [], 0), way)
     assert long.keys() == short.keys()
     for name, gradient in long.items():
         assert np.array_equal(gradient, short[name]), name
@@ -55,7 +61,7 @@ def test_gradients_are_those_of_the_long_form_to_the_last_bit(way: str) -> None:
 def test_buffers_and_random_numbers_are_put_back_before_a_repeated_pass() -> None:
     net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
     batch = torch.randn(6, 4)
-    problem = GraphProblem(
+    problem = graph_problem.GraphProblem(
         {"net": net}, lambda x: {"a": net(x).square().sum()}, batch, {"a": ["net.0.weight"]}, [], 0
     )
     values = [problem.losses(until="a")["a"].item() for _ in range(2)]
@@ -70,7 +76,7 @@ def test_buffers_and_random_numbers_are_put_back_before_a_repeated_pass() -> Non
 def test_a_graph_built_before_survives_the_putting_back_of_buffers() -> None:
     net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).eval()
     batch = torch.randn(6, 4)
-    problem = GraphProblem(
+    problem = graph_problem.GraphProblem(
         {"net": net}, lambda x: {"a": net(x).square().sum()}, batch, {"a": ["net.0.weight"]}, [], 0
     )
     loss = problem.losses()["a"]
