@@ -32,7 +32,6 @@ def test_one_scaler_is_updated_once_for_all_losses(workers: CheckWorkers) -> Non
     assert jax["each_by_its_scale"]["step_off"] < 1e-6
 
 
-@pytest.mark.slow  # XLA compiles each change by itself: 13 s
 def test_hook_that_is_not_linear_makes_separate_passes_differ(workers: CheckWorkers) -> None:
     """A hook on gradients, and a backward pass for each loss
 
@@ -53,7 +52,6 @@ def test_hook_that_is_not_linear_makes_separate_passes_differ(workers: CheckWork
     assert set(torch) == {"parameter", "after_accumulation", "boundary", "module"}
 
 
-@pytest.mark.slow  # 16 optimizers compiled: 11 s
 def test_step_inside_the_backward_pass_steps_once_for_each_loss(workers: CheckWorkers) -> None:
     """A step inside the backward pass, and several losses
 
@@ -98,7 +96,6 @@ def test_loss_weighted_zero_costs_its_full_price(workers: CheckWorkers) -> None:
             assert wrong["net2_moved"] > 0.0
 
 
-@pytest.mark.slow  # 8 s to compile
 def test_gradient_of_each_loss_costs_a_pass_each_by_parameter_and_none_at_the_boundary(
     workers: CheckWorkers,
 ) -> None:

@@ -20,7 +20,6 @@ RAISING = {  # what a scheduler raises at its step after a group was added
 }
 
 
-@pytest.mark.slow  # all schedules of both libraries: 10 s
 def test_group_added_at_the_unfreeze_has_no_schedule_behind_it(workers: CheckWorkers) -> None:
     """A group added at the unfreeze, under a schedule that has been running
 
@@ -43,7 +42,6 @@ def test_group_added_at_the_unfreeze_has_no_schedule_behind_it(workers: CheckWor
         assert abs(restarted["anew_over_once"] - 1.0) > 0.3, name
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_every_schedule_of_the_release_is_among_them(workers: CheckWorkers, framework: str) -> None:
     there = workers.demonstrate(framework, "schedulers_of_this_release")["names"]
