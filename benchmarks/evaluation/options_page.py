@@ -10,8 +10,8 @@ from _pytest.config.argparsing import Parser
 
 from benchmarks import cli, pytest_options
 from benchmarks.paths import ROOT
+from cascade_bench import check_command, new_command, try_command
 from cascade_bench import cli as client
-from cascade_bench import new_command, try_command
 
 PAGE = ROOT / "docs" / "options.md"
 HEAD = """\
@@ -36,7 +36,8 @@ def page() -> str:
 
 def parsers() -> list[argparse.ArgumentParser]:
     """Return the parser of each command of ``cascade-bench``, in the order of its help."""
-    commands = {"try": try_command.parser(), "new": new_command.parser(), **_of_the_suite()}
+    own = {"try": try_command, "check": check_command, "new": new_command}
+    commands = {name: module.parser() for name, module in own.items()} | _of_the_suite()
     return [commands[name] for name in (*client.OWN, *client.PASSED_ON)]
 
 
@@ -60,7 +61,7 @@ def _names(action: argparse.Action) -> str:
     value = action.metavar or ("|".join(action.choices) if action.choices else action.dest.upper())
     value = value if isinstance(value, str) else " ".join(value)
     shown = {"?": f"[{value}]", "*": f"[{value} …]", "+": f"{value} …", 0: ""}
-    text = shown.get(action.nargs, value)  # type: ignore[arg-type]
+    text = shown.get(action.nargs, value)
     return " ".join(filter(None, (", ".join(action.option_strings), text)))
 
 

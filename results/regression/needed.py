@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from results.regression.document import DISTURBED, WALL, Analysis, Ratio
+from results.regression.decision import WALL
+from results.regression.document import DISTURBED, Analysis, Ratio
 from results.statistics.verdict import INCONCLUSIVE
 
 TOO_MANY = 1000  # launch pairs that nobody waits for
@@ -40,7 +41,8 @@ def what_is_needed(document: Mapping[str, Any], analysis: Analysis) -> str | Non
         return f"{head}: no verdict before {_first_look(document)} launch pairs; a longer --budget"
     if any(one.why == DISTURBED for one in open_cells):
         return f"{head}: base against base differed too, so a quieter machine, at another time"
-    ratios = [one.ratios.get(WALL) for one in (*open_cells, *shared)]
+    ratios = [one.ratios.get(WALL) for one in open_cells]
+    ratios += [one.ratios.get(WALL) for one in shared]
     pairs = max(_pairs(ratio, document, analysis.pairs) for ratio in ratios)
     if not pairs:
         return f"{head}: they were not measured; a longer --budget"

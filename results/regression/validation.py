@@ -30,7 +30,8 @@ from results.records.rules import (
 )
 from results.records.texts import TooDeep, cleaned
 from results.records.validation import COUNT, MACHINE, RUN_RULES, SECONDS, SPENT, STARTED
-from results.regression.document import KIND, SCHEMA, VERDICT_OF_STATE, WALL
+from results.regression.decision import WALL
+from results.regression.document import KIND, SCHEMA, VERDICT_OF_STATE
 from results.regression.schema import Document
 
 METRICS = (WALL, "cpu")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.launches.problems import ProblemFiles
-from benchmarks.regression import plan, references, worker_pairs
+from benchmarks.regression import failures, plan, references, worker_pairs
 from benchmarks.regression.session import CannotStart
 from benchmarks.regression.versions import Side
 from tests.helpers.fake_comparisons import Measure, cell
@@ -46,9 +46,7 @@ def test_a_base_of_another_protocol_is_named(
 ) -> None:
     def warm(*_: Any) -> int:
         why = "AttributeError: 'Worker' object has no attribute 'do_warm'"
-        raise worker_pairs.CellFailed(
-            cell(), "base", "crashed", why, repeatable=True, reported=True
-        )
+        raise failures.CellFailed(cell(), "base", "crashed", why, repeatable=True, reported=True)
 
     monkeypatch.setattr(worker_pairs.WorkerPairs, "_warm", warm)
     with pytest.raises(CannotStart, match="BASE: its workers speak an older protocol"):

@@ -37,9 +37,9 @@ Plan = dict[str, Any]  # of a training, see `plan`
 Key = tuple[str, str, str | None]  # framework, dtype, and path of the user's spec, see `Launch`
 
 # The programs of the checks are not timed, and run a few times: full optimization would cost more
-# than it gains. Without any, five steps of a small convolution in float64 take longer than to compile
-# them at level 1, and programs out of the cache run as slowly. Timed programs are checked again, as they
-# were compiled.
+# than it gains. Without any, five steps of a small convolution in float64 take longer than
+# compiling at level 1 does, and programs out of the cache run as slowly. Timed programs are checked
+# again, as they were compiled.
 QUICK_COMPILE = "--xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true"
 
 
