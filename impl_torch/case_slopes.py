@@ -180,7 +180,7 @@ class Line:
             if abs(fourth - second) <= AGREES * abs(expected):  # else the loss is bent too much
                 least = min(least, abs(fourth - expected) / abs(expected))
             if least <= AGREES:
-                return Slope(least, coarse=self._relative(loss, noise))
+                break
         if math.isinf(least):
             return Slope(0.0, noise, self._relative(loss, noise))
         return Slope(least, coarse=self._relative(loss, noise))
