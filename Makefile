@@ -1,7 +1,8 @@
 # Two commands on a fresh machine with Python >= 3.11, pip and make:
 #   make bench    install what is pinned, then time everything that is selected by default
 #   make test     the same set-up, then the core checks and the fast tests: minutes
-#   make test-all make test, then everything that it leaves out
+#   make test-all make test, then everything that it leaves out; it installs the packages whose models
+#                 are tried (examples/models)
 # And on a quiet machine, for an hour each: make trial, this suite's verdicts beside other tools';
 # make reference, every run that results/reference/ is made of (ARGS=--list shows them first);
 # for two: make demonstration, what `cascade-bench regress` says of what is known
@@ -31,7 +32,7 @@ test: $(VENV)/installed
 	$(call run,not slow)
 	$(call run_alone,not slow)
 
-test-all: test
+test-all: test $(VENV)/models
 	$(call run,slow)
 	$(call run_alone,slow)
 
@@ -74,6 +75,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(TORCH)
 	$(PIP) -e '.[all,dev]'
+	touch $@
+
+$(VENV)/models: $(VENV)/installed
+	$(PIP) -e '.[models]'
 	touch $@
 
 clean:

@@ -31,8 +31,14 @@ class CleanBuild(build_py):
 suite = find_packages(include=[f"{name}*" for name in FOLDERS], exclude=RESEARCH)
 
 setup(
-    packages=["cascade_bench", f"{SUITE}.examples", *(f"{SUITE}.{name}" for name in suite)],
+    packages=[
+        "cascade_bench",
+        f"{SUITE}.examples",
+        f"{SUITE}.examples.models",
+        *(f"{SUITE}.{name}" for name in suite),
+    ],
     package_dir={
+        f"{SUITE}.examples.models": "examples/models",
         f"{SUITE}.examples": "examples",
         **{f"{SUITE}.{name}": name for name in FOLDERS},
     },

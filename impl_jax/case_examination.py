@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 from impl_jax import layout
 from impl_jax.case import OpenCase
 from impl_jax.case_losses import check_finite, check_losses
+from impl_jax.case_slopes import Slopes
 from impl_jax.case_values import CaseError, DrawAsFloat32, digest
 from impl_jax.graph_problem import GraphProblem, seed_everything
 
 Gradients = dict[str, dict[str, Array | None]]  # loss → parameter → gradient, or None
 
-DIRECTIONS = 3  # random ones for each network
-STEP = 1e-6  # half a central difference, in units of the parameters' norm
 REPEATS = {"float32": 1e-4, "float64": 1e-9}  # relative difference of two equal passes
 
 
@@ -182,49 +181,18 @@ class Examination:
             for loss, gradients in self.everything.items()
         }
 
-    def slope_errors(self) -> dict[str, dict[str, float]]:
-        """Return loss → network → relative error of the gradient against central differences.
-
-        It is the worst of `DIRECTIONS` random directions in the network's parameters, relative to
-        the slope, or to what a random direction's slope is on average where that is larger.
-        """
-        generator = np.random.default_rng(self.seed)
-        errors: dict[str, dict[str, float]] = {loss: {} for loss in self.values}
-        for network in self.opened.networks:
-            names = [n for n in self.problem.names if _belongs(n, network)]
-            for _ in range(DIRECTIONS):
-                for loss, error in self._errors_along(self._direction(names, generator)).items():
-                    errors[loss][network] = max(error, errors[loss].get(network, 0.0))
-        return errors
-
-    def _direction(self, names: list[str], generator: np.random.Generator) -> dict[str, Array]:
-        """Return a random direction of length 1 in the space of these parameters."""
-        drawn = {n: generator.standard_normal(self.start[n].shape) for n in names}
-        length = np.sqrt(sum(float(np.sum(a * a)) for a in drawn.values()))
-        return {n: jnp.asarray(a / length, self.start[n].dtype) for n, a in drawn.items()}
-
-    def _errors_along(self, direction: Mapping[str, Array]) -> dict[str, float]:
-        """Return loss → relative error of its gradient along a direction."""
-        norm = float(np.sqrt(sum(float(jnp.sum(self.start[n] ** 2)) for n in direction)))
-        step = STEP * max(norm, 1.0)
-        ends = [
-            self._values(self.start | {n: self.start[n] + signed * d for n, d in direction.items()})
-            for signed in (step, -step)
-        ]
-        size = sum(t.size for t in direction.values())
-        errors = {}
-        for loss, gradients in self.everything.items():
-            own = {n: g for n in direction if (g := gradients[n]) is not None}
-            expected = sum(float(jnp.sum(g * direction[n])) for n, g in own.items())
-            usual = float(np.sqrt(sum(float(jnp.sum(g**2)) for g in own.values()) / size))
-            slope = (ends[0][loss] - ends[1][loss]) / (2 * step)
-            scale = max(abs(expected), usual)
-            if scale:
-                errors[loss] = abs(slope - expected) / scale
-            else:
-                rounding = 1e-14 * abs(ends[0][loss]) / step
-                errors[loss] = 0.0 if abs(slope) <= rounding else float("inf")
-        return errors
+    def slopes(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return what central differences say of the gradients, as `CaseFacts` holds it."""
+        errors: dict[str, dict[str, Any]] = {loss: {} for loss in self.values}
+        coarse: dict[str, dict[str, Any]] = {}
+        for loss, network, slope in Slopes(
+            self.opened, self.everything, self.seed, self._values
+        ).found():
+            errors[loss][network] = None if np.isinf(slope.error) else slope.error
+            if slope.coarse is not None:
+                told = {"noise": slope.coarse, "hidden": slope.noise is not None}
+                coarse.setdefault(loss, {})[network] = told
+        return {"slope_errors": errors, "coarse": coarse}
 
     def networks(self) -> dict[str, dict[str, Any]]:
         """Return network → number of elements and tensors, what is frozen, what is tied."""
@@ -321,8 +289,5 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
         "notes": found.notes,
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},
         "device": str(opened.session.device.platform),
-        "slope_errors": {
-            loss: {n: None if np.isinf(error) else error for n, error in errors.items()}
-            for loss, errors in found.slope_errors().items()
-        },
+        **found.slopes(),
     }, found.gradient()

@@ -18,13 +18,11 @@ from torch import Tensor
 from impl_torch import layout
 from impl_torch.case import OpenCase
 from impl_torch.case_losses import check_losses
+from impl_torch.case_slopes import Slopes
 from impl_torch.case_values import CaseError, DrawAsFloat32
 
 Gradients = dict[str, dict[str, Tensor | None]]  # loss → parameter → gradient, or None
 
-DIRECTIONS = 3  # random ones for each network
-STEP = 1e-6  # half a central difference, in units of the parameters' norm
-AGREES = 1e-3  # relative error of a slope that is still the gradient's
 REPEATS = {torch.float32: 1e-4, torch.float64: 1e-9}  # relative difference of two equal passes
 
 
@@ -144,62 +142,16 @@ class Examination:
             for loss, gradients in self.everything.items()
         }
 
-    def slope_errors(self) -> dict[str, dict[str, float]]:
-        """Return loss → network → relative error of the gradient against central differences.
-
-        It is the worst of `DIRECTIONS` random directions in the network's parameters, relative to
-        the slope, or to what a random direction's slope is on average where that is larger.
-        """
-        generator = np.random.default_rng(self.seed)
-        errors: dict[str, dict[str, float]] = {loss: {} for loss in self.values}
-        for network in self.opened.networks:
-            names = [n for n in self.problem.parameters if n.startswith(f"{network}.")]
-            if not names:
-                continue
-            for _ in range(DIRECTIONS):
-                for loss, error in self._errors_along(self._direction(names, generator)).items():
-                    errors[loss][network] = max(error, errors[loss].get(network, 0.0))
-        return errors
-
-    def _direction(self, names: list[str], generator: np.random.Generator) -> dict[str, Tensor]:
-        """Return a random direction of length 1 in the space of these parameters."""
-        parameters = self.problem.parameters
-        drawn = {n: generator.standard_normal(tuple(parameters[n].shape)) for n in names}
-        length = np.sqrt(sum(float(np.sum(a * a)) for a in drawn.values()))
-        return {n: torch.as_tensor(a / length).to(parameters[n]) for n, a in drawn.items()}
-
-    def _errors_along(self, direction: Mapping[str, Tensor]) -> dict[str, float]:
-        """Return loss → relative error of its gradient along a direction."""
-        parameters = self.problem.parameters
-        norm = float(np.sqrt(sum(float(parameters[n].detach().square().sum()) for n in direction)))
-        step = STEP * max(norm, 1.0)
-        ends = [self._values_at(direction, signed) for signed in (step, -step)]
-        size = sum(t.numel() for t in direction.values())
-        errors = {}
-        for loss, gradients in self.everything.items():
-            own = {n: g for n in direction if (g := gradients[n]) is not None}
-            expected = sum(float((g * direction[n]).sum()) for n, g in own.items())
-            usual = float(np.sqrt(sum(float(g.square().sum()) for g in own.values()) / size))
-            slope = (ends[0][loss] - ends[1][loss]) / (2 * step)
-            scale = max(abs(expected), usual)
-            if scale:
-                errors[loss] = abs(slope - expected) / scale
-            else:
-                rounding = 1e-14 * abs(ends[0][loss]) / step
-                errors[loss] = 0.0 if abs(slope) <= rounding else float("inf")
-        return errors
-
-    def _values_at(self, direction: Mapping[str, Tensor], step: float) -> dict[str, float]:
-        """Return every loss at the parameters moved by ``step`` in a direction."""
-        parameters = self.problem.parameters
-        start = {n: parameters[n].detach().clone() for n in direction}
-        with torch.no_grad():
-            for name, move in direction.items():
-                parameters[name].add_(move, alpha=step)
-            values = {n: float(value) for n, value in self.opened.all_losses().items()}
-            for name, tensor in start.items():
-                parameters[name].copy_(tensor)
-        return values
+    def slopes(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return what central differences say of the gradients, as `CaseFacts` holds it."""
+        errors: dict[str, dict[str, Any]] = {loss: {} for loss in self.values}
+        coarse: dict[str, dict[str, Any]] = {}
+        for loss, network, slope in Slopes(self.opened, self.everything, self.seed).found():
+            errors[loss][network] = None if np.isinf(slope.error) else slope.error
+            if slope.coarse is not None:
+                told = {"noise": slope.coarse, "hidden": slope.noise is not None}
+                coarse.setdefault(loss, {})[network] = told
+        return {"slope_errors": errors, "coarse": coarse}
 
     def networks(self) -> dict[str, dict[str, Any]]:
         """Return network → number of elements and tensors, what is frozen, what is tied."""
@@ -296,8 +248,5 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
         "notes": found.notes,
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},
         "device": str(next(iter(opened.problem.parameters.values())).device),
-        "slope_errors": {
-            loss: {n: None if np.isinf(error) else error for n, error in errors.items()}
-            for loss, errors in found.slope_errors().items()
-        },
+        **found.slopes(),
     }, found.gradient()

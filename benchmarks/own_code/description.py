@@ -14,6 +14,7 @@ from results.own_code import document
 from results.own_code.schema import Framework, Reference, Row
 
 AGREES = 1e-3  # relative error of a slope that confirms the gradient
+FLOAT64_NOISE = 1e-12  # relative noise of a loss that float64 explains
 
 
 def framework_part(measured: Measured) -> Framework:
@@ -68,7 +69,13 @@ def _worst_slope(measured: Measured) -> float | None:
     if measured.files.dtype != "float64":
         return None
     errors = measured.files.known["slope_errors"]
-    known = [e for networks in errors.values() for e in networks.values() if e is not None]
+    hidden = measured.files.known["coarse"]
+    known = [
+        error
+        for loss, networks in errors.items()
+        for network, error in networks.items()
+        if error is not None and not hidden.get(loss, {}).get(network, {}).get("hidden")
+    ]
     return max([e for e in known if e <= AGREES], default=None)
 
 
@@ -92,6 +99,8 @@ def _notes(measured: Measured, found: Mapping[str, Mapping[str, str]]) -> list[s
         frozen = set(facts["frozen"])
         for loss, errors in facts["slope_errors"].items():
             for network, error in errors.items():
+                if coarse := facts["coarse"].get(loss, {}).get(network):
+                    notes.append(_coarse_note(loss, network, **coarse))
                 if error is not None and error <= AGREES:
                     continue
                 names = [n for n in facts["states"][loss] if n.startswith(f"{network}.")]
@@ -105,6 +114,21 @@ def _notes(measured: Measured, found: Mapping[str, Mapping[str, str]]) -> list[s
     if graph and any("reforward" in group.ways for group, _ in measured.groups):
         notes.append("reforward runs the whole losses function once for each loss")
     return notes
+
+
+def _coarse_note(loss: str, network: str, noise: float, hidden: bool) -> str:
+    """Return a sentence about a loss whose own rounding hides slopes along random directions."""
+    if noise < FLOAT64_NOISE:
+        return (
+            f"Central differences do not confirm the gradient of {loss} by {network}, which is as "
+            f"small as the rounding of {loss}"
+        )
+    computed = f"A part of {loss} is computed in float32 whatever it is given"
+    if hidden:
+        return (
+            f"{computed}, too coarse for central differences to confirm its gradient by {network}"
+        )
+    return f"{computed}: its gradient by {network} is confirmed uphill alone"
 
 
 def _cut_note(loss: str, network: str, error: float | None, state: str) -> str:

@@ -18,9 +18,12 @@ COMPARE, FLOW, CHECK = "compare", "flow", "check"
 BUDGET = 60.0  # seconds
 STEPS, MOST_STEPS = 4, 1000  # what happens every fourth step is seen
 IMPORTS = {
-    "torch": {"torch", "torchvision", "transformers", "timm", "lightning", "pytorch_lightning"},
-    "jax": {"jax", "flax", "optax", "equinox", "haiku", "jaxlib"},
-}
+    "torch": {
+        "torch", "torchvision", "torchaudio", "transformers", "peft", "diffusers", "timm",
+        "sentence_transformers", "torch_geometric", "lightning", "pytorch_lightning",
+    },
+    "jax": {"jax", "flax", "optax", "equinox", "haiku", "jaxlib", "chex", "distrax", "numpyro"},
+}  # fmt: skip
 FUNCTIONS = {"torch": "torch_case", "jax": "jax_case"}  # in one file for both frameworks
 DEFAULT_FUNCTION = "make"
 

@@ -49,7 +49,7 @@ class ComparedCell(TypedDict):
     # by metric ("wall", "cpu"), a row for each launch pair that it was measured in, the first ones:
     # the quantile of base, of head, and of base again, in seconds per call; the last is null where
     # base was no more measured against base
-    seconds: dict[str, list[list[float | None]]]
+    seconds: dict[str, list[list[float | None]]]  # for each launch pair base, head, base again
     left_after: NotRequired[int]  # launch pairs after which it was measured no more, as decided
 
 
@@ -81,8 +81,7 @@ class Document(TypedDict):
     budget_seconds: float  # that the whole session was given
     sides: dict[str, Version]  # "base" and "head"
     design: DesignSettings  # how it was measured and decided
-    # what a user's own files have switched in their workers, a sentence each
-    notes: NotRequired[list[str]]
+    notes: NotRequired[list[str]]  # what users' own files switched in their workers, in sentences
     confirm_seconds: NotRequired[float]  # after the budget, for what then looks slower
     confirming: NotRequired[dict[str, Any]]  # its ``cells``, ``frameworks``, and ``pairs`` before
     promises: NotRequired[list[Promise]]  # one for each look that left cells undecided

@@ -43,12 +43,11 @@ def test_show_says_each_note_once_and_none_where_there_is_none() -> None:
 
 def test_report_says_each_note_once_at_the_end_of_what_can_be_believed() -> None:
     run = whole_run()
-    assert "Switched by" not in markdown(build([run]))
+    assert "| switches |" not in markdown(build([run]))
     page = markdown(build([noted(run, NOTE, OTHER)]))
-    line = f"**Switched by the files measured:** {NOTE}; {OTHER}."
-    told = next(one for one in page.splitlines() if "Switched by" in one)
-    assert told.replace("\\_", "_").strip("- ") == line
-    assert page.index("Can these figures be believed?") < page.index("Switched by")
+    (told,) = (one for one in page.splitlines() if one.startswith("| switches |"))
+    assert f"| {NOTE}; {OTHER} |" in told.replace("\\_", "_")
+    assert page.index("Can it be believed?") < page.index(told)
 
 
 def test_stored_runs_that_are_compared_say_each_note_once_and_of_which_run(

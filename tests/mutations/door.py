@@ -94,7 +94,9 @@ FAULTS = (
         "        if frozen_part_moved(record):",
         '        if record["equivalence"]:',
         "a gradient that is wrong is told as a frozen part that moved",
-        (f"{PAGES}::test_a_wrong_gradient_says_nothing_about_a_freeze",),
+        (
+            "tests/unit/results/report/test_frozen_rows.py::test_a_wrong_gradient_says_nothing_about_a_freeze",
+        ),
     ),
     Fault(
         "looks_beyond_the_launch_pairs_believed",

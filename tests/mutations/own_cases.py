@@ -9,6 +9,7 @@ GRAPH, GATE, PLAN = (
     "tests/integration/test_own_code_gate.py",
     "tests/unit/own_code/test_plan_and_document.py",
 )
+SLOPES = "tests/unit/test_case_slopes.py"
 
 FAULTS = (
     Fault(
@@ -37,11 +38,41 @@ FAULTS = (
     ),
     Fault(
         "cut_gradient_taken_for_no_dependence",
-        "impl_torch/case_examination.py",
-        '                errors[loss] = 0.0 if abs(slope) <= rounding else float("inf")\n',
-        "                errors[loss] = 0.0\n",
+        "impl_torch/case_slopes.py",
+        " if missed <= ROUNDINGS * rounding / self.step else math.inf)\n",
+        ")\n",
         "a detached path is not told from one that is not there",
         (f"{GATE}::test_flow_is_found_out_and_a_cut_is_told_from_no_dependence",),
+        narrow="torch",
+    ),
+    Fault(
+        "float32_inside_taken_for_a_cut",
+        "impl_torch/case_slopes.py",
+        "        hidden = missed * self.step <= SURELY * noise\n",
+        "        hidden = False\n",
+        "a right gradient of a model that computes in float32 is said to be cut",
+        (f"{SLOPES}::test_what_is_computed_in_float32_is_hidden_along_a_random_direction",),
+        narrow="torch",
+    ),
+    Fault(
+        "jumps_taken_for_float32",
+        "impl_jax/case_slopes.py",
+        "self._relative(loss, noise) <= COARSEST else None)\n",
+        "True else None)\n",
+        "a gradient that is not the slope of a loss in steps is excused by its rounding",
+        (f"{SLOPES}::test_a_loss_in_steps_is_not_taken_for_one_of_float32",),
+        narrow="jax",
+    ),
+    Fault(
+        "coarse_loss_confirmed_unseen",
+        "impl_torch/case_slopes.py",
+        "        return Slope(least, coarse=self._relative(loss, noise))\n",
+        "        return Slope(0.0, coarse=self._relative(loss, noise))\n",
+        "where rounding hides random directions, any gradient passes",
+        (
+            f"{SLOPES}::test_what_is_computed_in_float32_is_confirmed_uphill_and_a_wrong_gradient"
+            "_is_not",
+        ),
         narrow="torch",
     ),
     Fault(

@@ -49,6 +49,7 @@ class CaseFacts(TypedDict):
     expected: dict[str, dict[str, str]]  # loss → network → state that the user's case demands
     device: str  # on which the parameters are
     slope_errors: dict[str, dict[str, float | None]]  # loss → network; null: cut off
+    coarse: dict[str, dict[str, dict[str, Any]]]  # loss → network: noise, and whether it hides all
     prints: dict[str, str]  # parameter, buffer or part of the batch → its hash
 
 

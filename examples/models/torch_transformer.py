@@ -1,0 +1,27 @@
+"""torch.nn.Transformer with an embedding that is also the output layer.
+
+cascade-bench try torch_transformer.py
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from cascade_bench import Case
+
+
+def make():
+    """Build a translation model: a source, a target, the next token of the target."""
+    embedding = nn.Embedding(512, 64)
+    body = nn.Transformer(64, 4, 2, 2, 128, dropout=0.1, batch_first=True)
+    batch = {"source": torch.randint(512, (8, 24)), "target": torch.randint(512, (8, 17))}
+
+    def losses(batch):
+        given, wanted = batch["target"][:, :-1], batch["target"][:, 1:]
+        mask = nn.Transformer.generate_square_subsequent_mask(given.shape[1])
+        code = body.encoder(embedding(batch["source"]))
+        out = body.decoder(embedding(given), code, tgt_mask=mask, tgt_is_causal=True)
+        scores = F.linear(out, embedding.weight).transpose(1, 2)
+        return {"task": F.cross_entropy(scores, wanted), "code": code.square().mean()}
+
+    return Case({"embedding": embedding, "body": body}, losses, batch)

@@ -1,0 +1,70 @@
+"""Models of real packages, with random weights: every way is right, and the reference confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.harness.launches.check_workers import quick_compile_flags
+from benchmarks.harness.launches.pool import Pool
+from benchmarks.own_code import description
+from benchmarks.own_code.measure import Measured
+from benchmarks.own_code.request import IMPORTS, _framework, _read_source
+from benchmarks.paths import ROOT
+from tests.helpers.own_cases.checking import check
+
+FOLDER = ROOT / "examples" / "models"
+MODELS = sorted(path.stem for path in FOLDER.glob("*.py"))
+FEWEST = 10
+# what its own rounding hides from central differences along random directions, by loss
+COARSE = {
+    "gpt2": {"task"},
+    "gpt2_lora": {"task"},
+    "llama": {"task"},
+    "t5": {"task", "code"},
+    "torch_transformer": {"code"},  # LayerNorm's output has a fixed size: its gradient is 0
+    "vit": {"task", "patches"},
+}
+# ways that a case must not have, by their number beside those of every case in torch
+FROZEN = {"gpt2_lora", "llama", "resnet", "equinox_mlp"}
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv("XLA_FLAGS", quick_compile_flags())
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with Pool() as pool:
+        yield pool
+    monkeypatch.undo()
+
+
+def test_there_are_enough_models_and_each_is_short() -> None:
+    assert len(MODELS) >= FEWEST
+    assert set(COARSE) | FROZEN <= set(MODELS)
+    for name in MODELS:
+        lines = (FOLDER / f"{name}.py").read_text().splitlines()
+        assert len(lines) <= 60, name
+        assert f"cascade-bench try {name}.py" in lines
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_every_way_is_right_and_central_differences_confirm_it(pool: Pool, name: str) -> None:
+    path = FOLDER / f"{name}.py"
+    imported = _read_source(path.read_text(), str(path))[1]
+    framework = _framework(imported, str(path))
+    for package in sorted(imported & IMPORTS[framework]):
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install '.[models]'")
+    source = {"file": str(path), "function": "make"}
+    files = pool.case_files({"source": source, "folder": str(FOLDER), "seed": 0}, framework)
+    files.limit = 300.0
+    files.examine(pool.launches(framework, "cpu", "float64", 1)[0], "float64", ["freeze"])
+    found = check(pool, files, ("gradient",))
+    assert {why for _, why in found.values()} == {None}
+    assert ("freeze/gradient/unfrozen" in found) == (name in FROZEN)
+    notes = description._notes(Measured(framework, files), {})
+    assert not [note for note in notes if "is not the slope" in note or "it is cut" in note]
+    assert set(files.known["coarse"]) <= COARSE.get(name, set())
+    pool.end_workers()
