@@ -61,8 +61,8 @@ class Promise(TypedDict):
     cells: int  # of which any one may have got slower: at the first look all, then those undecided
     power: float  # the share of slowdowns that is found
     slowdown: float | None  # 0.03 is 3 %; null where none is found
-    low: float | None  # its range, from what is not known of the noise
-    high: float | None
+    low: float | None  # lower end of its range, from what is not known of the noise
+    high: float | None  # upper end of it
     pairs_for_3_percent: float | None  # launch pairs after which +3 % is found; null if never
     seconds_for_3_percent: float | None  # the budget for that
 
