@@ -36,6 +36,7 @@ from results.regression.schema import Document
 
 METRICS = (WALL, "cpu")
 SIDES = ("base", "head")
+FEWEST_CONTROLS = 2  # launch pairs, for an interval
 OF_A_PAIR = 3  # times of a cell in a launch pair: base, head, and base again
 MOST_PAIRS, MOST_LOOKS = 200, 20  # a session plans 80 launch pairs and 6 looks at most
 
@@ -61,6 +62,38 @@ def _of_one_length(value: Mapping[str, Sequence[Any]], place: str) -> str | None
     return f"{place} has {counts!r:.60}; allowed: {WALL}, and as many rows of {METRICS[1]}"
 
 
+def _control_last(value: Mapping[str, Sequence[Any]], place: str) -> str | None:
+    """Return that a time is null that must be there; None if not.
+
+    Only base against base may be missing, and only in the last launch pairs.
+    """
+    for metric, rows in value.items():
+        first = next((i for i, row in enumerate(rows) if row[2] is None), len(rows))
+        for index, (base, head, again) in enumerate(rows):
+            if base is None or head is None or (index > first and again is not None):
+                return (
+                    f"{place}.{metric}[{index}] is {rows[index]!r:.60}; allowed: null for base "
+                    "again alone, from some launch pair to the last"
+                )
+        if rows and first < FEWEST_CONTROLS:
+            return (
+                (
+                    f"{place}.{metric} has {first} launch pairs with base again; allowed: at least "
+                    f"{FEWEST_CONTROLS}, or all"
+                )
+                if first < len(rows)
+                else None
+            )
+    return None
+
+
+def _shares(value: Sequence[float], place: str) -> str | None:
+    """Return that shares of the session's time fall from look to look, or are too many."""
+    if len(value) <= MOST_LOOKS and list(value) == sorted(value):
+        return None
+    return f"{place} is {value!r:.60}; allowed: at most {MOST_LOOKS} numbers, none below the last"
+
+
 def _one(values: Any) -> bool:
     """Return whether all values are the same, of which there is at least one."""
     return len(set(values)) == 1
@@ -68,7 +101,7 @@ def _one(values: Any) -> bool:
 
 _LOOKS: Rule = also(list_of(number(2, MOST_PAIRS, whole=True)), _rising)
 _ROW: Rule = also(
-    list_of(SECONDS),
+    list_of(or_null(SECONDS)),
     lambda value, place: (
         None
         if len(value) == OF_A_PAIR
@@ -92,6 +125,8 @@ _DESIGN = fields(
         "taken": _LOOKS,
     },
     {
+        "shares": also(list_of(number(1e-12, 1)), _shares),
+        "control_pairs": or_null(number(0, MOST_PAIRS, whole=True)),
         "quantile": number(0, 100),
         "dropped": COUNT,
         "turn": SPENT,
@@ -103,9 +138,34 @@ CELL: Rule = fields(
         "cell": fields(dict.fromkeys(CELL_FIELDS, name())),
         "state": one_of(("ok", *VERDICT_OF_STATE)),
         "why": or_null(text),
-        "seconds": also(mapping_of(list_of(_ROW)), _of_one_length),
+        "seconds": also(also(mapping_of(list_of(_ROW)), _of_one_length), _control_last),
+    },
+    {"left_after": number(1, MOST_PAIRS, whole=True)},
+)
+_PROMISE = fields(
+    {
+        "pairs": COUNT,
+        "pairs_in_all": COUNT,
+        "cells": COUNT,
+        "power": number(0, 1),
+        **dict.fromkeys(
+            ("slowdown", "low", "high", "pairs_for_3_percent", "seconds_for_3_percent"),
+            or_null(number(0, 1e12)),
+        ),
     }
 )
+_CONFIRMING = fields({"cells": list_of(COUNT), "frameworks": list_of(text), "pairs": COUNT})
+OPTIONAL: dict[str, Rule] = {
+    "broke_off": text,
+    "unsaved": flag,
+    "notes": list_of(text),
+    "confirm_seconds": SPENT,
+    "confirming": _CONFIRMING,
+    "promises": list_of(_PROMISE),
+    "pair_seconds": list_of(SPENT),
+    "seconds_by_part": mapping_of(SPENT),
+    "how": scalar("absent: it is of stored runs", lambda value: False),
+}
 _COMPARISON = fields(
     {
         "schema": number(1, SCHEMA, whole=True),
@@ -123,12 +183,7 @@ _COMPARISON = fields(
         "stopped": or_null(text),
         "cells": list_of(CELL),
     },
-    {
-        "broke_off": text,
-        "unsaved": flag,
-        "notes": list_of(text),
-        "how": scalar("absent: it is of stored runs", lambda value: False),
-    },
+    OPTIONAL,
 )
 
 
@@ -172,16 +227,28 @@ def _not_together(document: Mapping[str, Any]) -> str | None:
     cells = [tuple(entry["cell"][field] for field in CELL_FIELDS) for entry in document["cells"]]
     if len(set(cells)) < len(cells):
         return f"two entries are of one cell, {max(cells, key=cells.count)}"
-    timed = [entry["seconds"] for entry in document["cells"] if entry["state"] == "ok"]
-    shapes = {tuple((metric, len(rows)) for metric, rows in one.items()) for one in timed if one}
-    if len(shapes) > 1:
-        return f"its cells have times of different launch pairs: {sorted(shapes)!r:.120}"
-    design = document["design"]
-    pairs = min((count for shape in shapes for _, count in shape), default=0)
-    if shapes and not pairs:
+    timed = [one for one in document["cells"] if one["state"] == "ok" and one["seconds"]]
+    if not timed:
+        return None
+    counts = {len(one["seconds"][WALL]) for one in timed if "left_after" not in one}
+    if len({tuple(one["seconds"]) for one in timed}) > 1 or len(counts) > 1:
+        return f"its cells have times of different launch pairs: {sorted(counts)!r:.120}"
+    pairs = max(len(one["seconds"][WALL]) for one in timed)
+    if not min(len(one["seconds"][WALL]) for one in timed):
         return "cells[…].seconds has no launch pair"
-    if shapes and design["taken"] and (not design["looks"] or design["taken"][-1] > pairs):
-        return f"design.taken is {design['taken']!r:.60}, and there are {pairs} launch pairs"
+    for one in timed:
+        if one.get("left_after", (count := len(one["seconds"][WALL]))) != count:
+            return f"a cell left after {one['left_after']} launch pairs and has times of {count}"
+    return _not_together_in_design(document["design"], pairs)
+
+
+def _not_together_in_design(design: Mapping[str, Any], pairs: int) -> str | None:
+    """Return how the looks of a design contradict each other or the launch pairs, or None."""
+    taken, shares = design["taken"], design.get("shares") or []
+    if shares and len(shares) != len(taken):
+        return f"design has {len(taken)} looks taken and {len(shares)} shares; allowed: as many"
+    if taken and (not (shares or design["looks"]) or taken[-1] > pairs):
+        return f"design.taken is {taken!r:.60}, and there are {pairs} launch pairs"
     return None
 
 
