@@ -58,4 +58,4 @@ def test_printed_command_can_be_pasted_whatever_the_folder_is_called(tmp_path: P
     ]
     shown = shell(command.replace(" report ", " show ", 1))
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.startswith(f"run {only_run(folder).id} ")
+    assert f"\nrun {only_run(folder).id} " in shown.stdout

@@ -196,6 +196,7 @@ def test_a_base_whose_workers_speak_an_older_protocol_is_one_line(clone: Path) -
     assert "compare with a later commit" in last_line(done)
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # another test of this process may have loaded JAX
 def test_a_full_disk_before_measuring_is_one_line(clone: Path) -> None:
     """A disk on which no file can grow beyond 4 KiB."""
 

@@ -11,25 +11,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from tests.helpers.lazy_module import LazyModule
 from tests.helpers.output_forms import FORMS, problem_of
 
-torch = pytest.importorskip("torch")
-
-from impl_torch import structure  # noqa: E402
-from impl_torch.problem import cut  # noqa: E402
-from impl_torch.recipes import RECIPES  # noqa: E402
-from impl_torch.strategies import STRATEGIES  # noqa: E402
+torch: Any = LazyModule("torch")
+structure: Any = LazyModule("impl_torch.structure")
+problem_module: Any = LazyModule("impl_torch.problem")
+recipes: Any = LazyModule("impl_torch.recipes")
+strategies: Any = LazyModule("impl_torch.strategies")
 
 
 def gradients(problem: Any, way: str) -> dict[str, Any]:
     """Return the gradients that a strategy or recipe of torch leaves in a problem."""
-    if way in RECIPES:
-        recipe = RECIPES[way](problem)
+    if way in recipes.RECIPES:
+        recipe = recipes.RECIPES[way](problem)
         problem.require_grad(recipe.requires_grad)
         strategy = recipe.strategy
     else:
         problem.require_grad(problem.trainable)
-        strategy = STRATEGIES[way](problem, lambda function: function)
+        strategy = strategies.STRATEGIES[way](problem, lambda function: function)
     strategy.backward(strategy.forward())
     return {n: p.grad.numpy().copy() for n, p in problem.trainable.items()}
 
@@ -75,10 +75,10 @@ def test_output_that_cannot_be_cut_is_refused_with_file_line_and_mend(
     framework: str, form: str
 ) -> None:
     pytest.importorskip(framework)
-    strategies = import_module(f"impl_{framework}.strategies").STRATEGIES
+    ways = import_module(f"impl_{framework}.strategies").STRATEGIES
     problem = problem_of(framework, form)
     arguments = problem.inputs() if framework == "jax" else ()
-    forward = strategies["boundary_split"](problem, lambda function: function).forward
+    forward = ways["boundary_split"](problem, lambda function: function).forward
     with pytest.raises(TypeError) as caught:
         forward(*arguments)
     said = str(caught.value)
@@ -123,5 +123,7 @@ def test_class_of_an_output_is_kept_and_what_is_no_tensor_stays() -> None:
         assert leaves[0].requires_grad
         assert leaves[0] is next(structure.tensors(copied))
         assert next(structure.tensors(value)) is tensor  # the value itself is as it was
-        assert not any(one.requires_grad for one in structure.tensors(cut(value, {})))
+        assert not any(
+            one.requires_grad for one in structure.tensors(problem_module.cut(value, {}))
+        )
     assert structure.cut_off(indices, torch.nn.Identity())[1] == []

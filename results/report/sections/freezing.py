@@ -162,8 +162,7 @@ def _charts(framework: str, records: Sequence[AnyRecord]) -> list[Block]:
         if r["ratio"] and not is_baseline(r)
     ]
     about = (
-        "Left of ×1 is cheaper. Bars are 95 % intervals, grey upright ticks what counted FLOPs "
-        "predict."
+        "Left of ×1 is cheaper. Bars are 95 % intervals, upright ticks what counted FLOPs predict."
     )
 
     def make(suffix: str, words: str, chosen: Sequence[Mark]) -> Chart:

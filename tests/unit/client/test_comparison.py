@@ -114,7 +114,7 @@ def test_chart_is_drawn_by_the_suite_and_shown_by_altair(document: dict[str, Any
     pytest.importorskip("altair")
     drawn = Comparison(document).plot().to_dict()
     text = str(drawn)
-    assert "separate_retained · gradient" in text
+    assert "separate_retained" in text
     assert "boundary_split" not in text  # it has no ratio
     assert "1.32" in text
 

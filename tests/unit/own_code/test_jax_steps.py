@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-jax = pytest.importorskip("jax")
+from results.own_code.findings import find
+from tests.helpers.lazy_module import LazyModule
+from tests.helpers.step_cases.listing import cases, of
 
-from impl_jax.step_observation import observe  # noqa: E402
-from results.own_code.findings import find  # noqa: E402
-from tests.helpers.step_cases.jax_right import RIGHT  # noqa: E402
-from tests.helpers.step_cases.jax_wrong import WRONG  # noqa: E402
+jax: Any = LazyModule("jax")
 
 STEPS = 4
 # one of each kind; `make test-all` has the others
@@ -26,21 +25,20 @@ def quick_compilation() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", False)
 
 
-def cases(makes: Iterable[Callable[[], Any]]) -> list[Any]:
-    marks = {True: [], False: [pytest.mark.slow]}
-    return [pytest.param(m, id=m.__name__, marks=marks[m.__name__ in QUICK]) for m in makes]
-
-
 def found(make: Callable[[], Any], steps: int = STEPS) -> list[tuple[str, str]]:
+    from impl_jax.step_observation import observe
+
     seen: Any = observe(make, 0, steps)
     return [(one["code"], one["cause"]) for one in find(seen)]
 
 
-@pytest.mark.parametrize("make", cases(WRONG))
-def test_mistake_is_found_and_nothing_else(make: Callable[[], Any]) -> None:
-    assert found(make) == WRONG[make]
+@pytest.mark.parametrize("step", cases("WRONG", ["jax_wrong"], QUICK))
+def test_mistake_is_found_and_nothing_else(step: tuple[str, str]) -> None:
+    make, expected = of(step)
+    assert expected
+    assert found(make) == expected
 
 
-@pytest.mark.parametrize("make", cases(RIGHT))
-def test_right_step_is_left_alone(make: Callable[[], Any]) -> None:
-    assert found(make) == []
+@pytest.mark.parametrize("step", cases("RIGHT", ["jax_right"], QUICK))
+def test_right_step_is_left_alone(step: tuple[str, str]) -> None:
+    assert found(of(step)[0]) == []

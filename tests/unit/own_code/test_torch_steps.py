@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from results.own_code.findings import find
+from tests.helpers.lazy_module import LazyModule
+from tests.helpers.step_cases.listing import cases, of
 
-from impl_torch.step_observation import observe  # noqa: E402
-from results.own_code.findings import find  # noqa: E402
-from tests.helpers.step_cases import torch_ddp as ddp  # noqa: E402
-from tests.helpers.step_cases import (  # noqa: E402
-    torch_right,
-    torch_right_costs,
-    torch_right_gradients,
-    torch_wrong,
-    torch_wrong_passes,
-)
+torch: Any = LazyModule("torch")
 
-WRONG = torch_wrong.WRONG | torch_wrong_passes.WRONG
-RIGHT = torch_right.RIGHT + torch_right_gradients.RIGHT + torch_right_costs.RIGHT
+WRONG = ("torch_wrong", "torch_wrong_passes")
+RIGHT = ("torch_right", "torch_right_gradients", "torch_right_costs")
 
 STEPS = 4
 # one of each kind; `make test-all` has the others
@@ -35,11 +28,6 @@ QUICK = {
 }
 
 
-def cases(makes: Iterable[Callable[[], Any]]) -> list[Any]:
-    marks = {True: [], False: [pytest.mark.slow]}
-    return [pytest.param(m, id=m.__name__, marks=marks[m.__name__ in QUICK]) for m in makes]
-
-
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
@@ -49,18 +37,22 @@ def one_thread() -> Iterator[None]:
 
 
 def found(make: Callable[[], Any], steps: int = STEPS) -> list[tuple[str, str]]:
+    from impl_torch.step_observation import observe
+
     seen: Any = observe(make, 0, steps)
     return [(one["code"], one["cause"]) for one in find(seen)]
 
 
-@pytest.mark.parametrize("make", cases(WRONG))
-def test_mistake_is_found_and_nothing_else(make: Callable[[], Any]) -> None:
-    assert found(make) == WRONG[make]
+@pytest.mark.parametrize("step", cases("WRONG", WRONG, QUICK))
+def test_mistake_is_found_and_nothing_else(step: tuple[str, str]) -> None:
+    make, expected = of(step)
+    assert expected
+    assert found(make) == expected
 
 
-@pytest.mark.parametrize("make", cases(RIGHT))
-def test_right_step_is_left_alone(make: Callable[[], Any]) -> None:
-    assert found(make) == []
+@pytest.mark.parametrize("step", cases("RIGHT", RIGHT, QUICK))
+def test_right_step_is_left_alone(step: tuple[str, str]) -> None:
+    assert found(of(step)[0]) == []
 
 
 @pytest.fixture
@@ -74,14 +66,14 @@ def one_process() -> Iterator[None]:
 
 @pytest.mark.usefixtures("one_process")
 @pytest.mark.parametrize(
-    ("make", "expected"),
+    ("name", "expected"),
     [
-        (ddp.beside_ddp, [("CB404", "local")]),
-        (ddp.unfrozen_after_wrapping, [("CB404", "local")]),
-        (ddp.one_wrapper, []),
-        (ddp.frozen_beside_ddp, []),
-        (ddp.reduced_by_hand, []),
+        ("beside_ddp", [("CB404", "local")]),
+        ("unfrozen_after_wrapping", [("CB404", "local")]),
+        ("one_wrapper", []),
+        ("frozen_beside_ddp", []),
+        ("reduced_by_hand", []),
     ],
 )
-def test_what_ddp_leaves_out_is_found(make: Callable[[], Any], expected: Any) -> None:
-    assert found(make) == expected
+def test_what_ddp_leaves_out_is_found(name: str, expected: Any) -> None:
+    assert found(of(("torch_ddp", name))[0]) == expected
