@@ -76,7 +76,9 @@ def test_twin_differs_in_nothing_but_the_mode() -> None:
 
 def test_page_has_a_row_for_each_cell_beside_its_eager_twin() -> None:
     made = run(records=[EAGER, cell("compile", 1.0), cell("compile_networks", 4.0)])
-    section = markdown(build([made])).partition("<summary>When compiling pays</summary>")[2].splitlines()
+    section = (
+        markdown(build([made])).partition("<summary>When compiling pays</summary>")[2].splitlines()
+    )
     rows = [line for line in section if line.startswith("| stacked_cascade")][:2]
     names = "| stacked_cascade n4 | large | backward | torch"
     stages = "2.00 s | 7.00 s | 10.0 s"
