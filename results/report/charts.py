@@ -53,7 +53,8 @@ def ratios(
     )
     if not colours:  # several marks a line stand side by side
         base = base.encode(yOffset=alt.YOffset(f"{colour}:N", sort=None))
-    scale = log_scale(marks, "low", "ratio", "high", "predicted")
+    # 1 is in it, where the dashed line stands
+    scale = log_scale([*marks, {"ratio": 1.0}], "low", "ratio", "high", "predicted")
     dots = base.mark_point(filled=True, size=45).encode(
         x=alt.X("ratio:Q", scale=scale, axis=factor_axis(axis))
     )
@@ -132,7 +133,7 @@ def predicted_ratios(marks: Sequence[Mark]) -> Drawing:
 
     chosen = alt.selection_point(fields=["named"], bind="legend", name="chosen")
     x_scale = log_scale(marks, "predicted")
-    scale = log_scale(marks, "low", "ratio", "high")
+    scale = log_scale(marks, "low", "ratio", "high", "predicted")  # the diagonal is drawn too
     x_axis, y_axis = factor_axis("predicted by counted FLOPs"), factor_axis("measured")
     base = filtered_chart(marks).encode(
         x=alt.X("predicted:Q", scale=x_scale, axis=x_axis),
@@ -221,17 +222,6 @@ def time_by_flops(marks: Sequence[Mark], *, speeds: Mapping[str, float]) -> Draw
 
     chosen = alt.selection_point(fields=["framework"], bind="legend", name="chosen")
     colour = alt.Color("framework:N", scale=framework_scale())
-    axis = alt.Axis(format="~s", tickCount=8)
-    x, y = (
-        alt.X(
-            "flops:Q", title="FLOPs of a call, counted", scale=log_scale(marks, "flops"), axis=axis
-        ),
-        alt.Y("seconds:Q", title="seconds a call", scale=log_scale(marks, "seconds"), axis=axis),
-    )
-    base = filtered_chart(marks).encode(x=x, y=y, color=colour, tooltip=tooltip())
-    base = base.encode(opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)))
-    dots = base.mark_point(filled=True, size=40).encode(shape=alt.Shape("size:N", sort=None))
-    joined = base.mark_line(strokeWidth=0.7).encode(detail="line:N", tooltip=alt.value(None))
     least = min(mark["seconds"] for mark in marks)
     most = max(mark["flops"] for mark in marks)
     ends = [
@@ -239,6 +229,14 @@ def time_by_flops(marks: Sequence[Mark], *, speeds: Mapping[str, float]) -> Draw
         for name, speed in speeds.items()
         for flops in (least * speed, most)
     ]
+    axis = alt.Axis(format="~s", tickCount=8)
+    x_scale, y_scale = (log_scale([*marks, *ends], field) for field in ("flops", "seconds"))
+    x = alt.X("flops:Q", title="FLOPs of a call, counted", scale=x_scale, axis=axis)
+    y = alt.Y("seconds:Q", title="seconds a call", scale=y_scale, axis=axis)
+    base = filtered_chart(marks).encode(x=x, y=y, color=colour, tooltip=tooltip())
+    base = base.encode(opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)))
+    dots = base.mark_point(filled=True, size=40).encode(shape=alt.Shape("size:N", sort=None))
+    joined = base.mark_line(strokeWidth=0.7).encode(detail="line:N", tooltip=alt.value(None))
     law = alt.Chart(alt.InlineData(values=ends)).mark_line(strokeDash=[5, 4])
     return alt.layer(law.encode(x=x, y=y, color=colour), joined, dots.add_params(chosen)), 380
 

@@ -65,4 +65,12 @@ FAULTS = (
         "a chart of the second machine is drawn from the data of the first",
         (f"{LAYOUT}::test_names_of_charts_differ_between_machines_also_behind_a_fold",),
     ),
+    Fault(
+        "lines_for_the_eye_outside_of_the_axis",
+        "results/report/charts.py",
+        "log_scale([*marks, *ends], field)",
+        "log_scale(marks, field)",
+        "a dashed line runs out of the plot, and takes the width of a phone from it",
+        (f"{CHARTS}::test_the_axes_hold_all_that_is_drawn_also_lines_for_the_eye",),
+    ),
 )

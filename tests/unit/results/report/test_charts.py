@@ -149,6 +149,30 @@ def test_every_mark_of_the_frameworks_is_the_ratio_of_its_pair(
         assert mark["faster"] == ("JAX faster" if mark["high"] < 1 else "not told")
 
 
+@pytest.mark.parametrize("name", ["passes", "sizes", "frameworks", "freezing-torch"])
+def test_the_axes_hold_all_that_is_drawn_also_lines_for_the_eye(
+    charts: Mapping[str, Chart], name: str
+) -> None:
+    """What lies outside a fixed axis is drawn beside the plot, and takes its width from it."""
+    spec = charts[name].spec
+    domains: dict[str, list[float]] = {}
+    fields: dict[str, set[str]] = {"x": set(), "y": set()}
+    for one in channels(charts[name]):
+        for axis, drawn_fields in fields.items():
+            for channel in (axis, f"{axis}2"):
+                drawn_fields |= {one[channel]["field"]} if channel in one else set()
+            if domain := one.get(axis, {}).get("scale", {}).get("domain"):
+                domains[axis] = domain
+    assert domains
+    for axis, (low, high) in domains.items():
+        values = [
+            row[field] for rows in spec["datasets"].values() for row in rows
+            for field in fields[axis] if isinstance(row.get(field), int | float)
+        ]  # fmt: skip
+        assert len(values) > 2
+        assert low <= min(values) < max(values) <= high
+
+
 def test_every_mark_of_the_noise_is_half_the_interval_of_its_ratio(
     run: Run, charts: Mapping[str, Chart]
 ) -> None:
