@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.harness.launches.check_workers import quick_compile_flags
 from benchmarks.harness.launches.pool import Pool
+from benchmarks.harness.protocol.case_messages import CaseSource
 from benchmarks.own_code import description
 from benchmarks.own_code.measure import Measured
 from benchmarks.own_code.request import IMPORTS, _framework, _read_source
@@ -26,7 +27,6 @@ COARSE = {
     "torch_transformer": {"code"},  # LayerNorm's output has a fixed size: its gradient is 0
     "vit": {"task", "patches"},
 }
-# ways that a case must not have, by their number beside those of every case in torch
 FROZEN = {"gpt2_lora", "llama", "resnet", "equinox_mlp"}
 
 
@@ -57,7 +57,7 @@ def test_every_way_is_right_and_central_differences_confirm_it(pool: Pool, name:
     framework = _framework(imported, str(path))
     for package in sorted(imported & IMPORTS[framework]):
         pytest.importorskip(package, reason=f"{package} is not installed: pip install '.[models]'")
-    source = {"file": str(path), "function": "make"}
+    source: CaseSource = {"file": str(path), "function": "make"}
     files = pool.case_files({"source": source, "folder": str(FOLDER), "seed": 0}, framework)
     files.limit = 300.0
     files.examine(pool.launches(framework, "cpu", "float64", 1)[0], "float64", ["freeze"])
