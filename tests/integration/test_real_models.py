@@ -27,7 +27,6 @@ COARSE = {
     "torch_transformer": {"code"},  # LayerNorm's output has a fixed size: its gradient is 0
     "vit": {"task", "patches"},
 }
-# ways that a case must not have, by their number beside those of every case in torch
 FROZEN = {"gpt2_lora", "llama", "resnet", "equinox_mlp"}
 
 
