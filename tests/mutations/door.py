@@ -101,7 +101,7 @@ FAULTS = (
     Fault(
         "looks_beyond_the_launch_pairs_believed",
         COMPARISONS,
-        'design["taken"][-1] > pairs',
+        "taken[-1] > pairs",
         "design is None",
         "a comparison with a look at pairs that were never measured ends in a traceback",
         (f"{DAMAGED}::test_what_a_key_may_not_hold_is_said_with_its_place",),
