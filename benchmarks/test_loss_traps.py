@@ -19,7 +19,7 @@ def test_one_scaler_is_updated_once_for_all_losses(workers: CheckWorkers) -> Non
 
     Instead: `scaler.scale(loss)` for each, `scaler.unscale_` for each optimizer, clip, step all
     that are trained, and one `scaler.update()` at the end. In JAX divide each gradient by its own
-    scale, then clip. People ran into it: [neosr 9](https://github.com/muslll/neosr/pull/9),
+    scale, then clip. People ran into it: [neosr 9](https://github.com/neosr-project/neosr/pull/9),
     [nerfstudio 1919](https://github.com/nerfstudio-project/nerfstudio/pull/1919).
     """
     torch = workers.demonstrate("torch", "one_scaler_and_several_losses")
@@ -82,8 +82,7 @@ def test_loss_weighted_zero_costs_its_full_price(workers: CheckWorkers) -> None:
     Notice: A step is as slow as with the loss, and weights that only it reaches still move.
 
     Instead: Leave the loss out of the sum while its weight is 0, in JAX by `lax.cond` or by another
-    function to compile. People ran into it: [transfuser
-    335](https://github.com/autonomousvision/transfuser/pull/335).
+    function to compile. People ran into it: transfuser, pull request 335.
     """
     torch = workers.demonstrate("torch", "loss_weighted_zero")
     jax = workers.demonstrate("jax", "loss_weighted_zero")

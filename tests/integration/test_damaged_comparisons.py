@@ -145,6 +145,9 @@ CELL, TIMES = ("cells", 0), ("cells", 0, "seconds", "wall")
         (changed(*CELL, "cell", "size", to="\x1b[2J"), "cells[0].cell.size is"),
         (changed("cells", 1, to=json.loads(sound())["cells"][0]), "two entries are of one cell"),
         (changed(*TIMES, 0, 1, to=None), "null for base again alone"),
+        (changed(*TIMES, 1, 2, to=None), "null for base again alone"),
+        (changed(*TIMES, to=[[1e-3, 1e-3, None]] * 4), "has 0 launch pairs with base again"),
+        (changed("design", "shares", to=[0.9, 0.5]), "allowed: at most 20 numbers, none below"),
         (
             changed("cells", 3, "left_after", to=2),
             "a cell left after 2 launch pairs and has times of 3",

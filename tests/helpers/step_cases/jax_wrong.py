@@ -194,7 +194,7 @@ def zero_weight(optimizer: Any = None) -> Case:
 
 
 def zero_weight_under_adam() -> Case:
-    """As `zero_weight`, under Adam."""
+    """Do as `zero_weight`, under Adam."""
     return zero_weight(optax.adam(LR))
 
 

@@ -35,7 +35,7 @@ def one_wrapper() -> Case:
 
 
 def frozen_beside_ddp() -> Case:
-    """What is beside the wrapper is frozen."""
+    """Freeze the network that stands beside the wrapper."""
     parts = Parts()
     parts.encoder.requires_grad_(False)
     parts.head = DistributedDataParallel(parts.head)

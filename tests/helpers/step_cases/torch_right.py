@@ -161,7 +161,7 @@ def follower(stated: bool = False) -> Case:
 
 
 def follower_named_as_frozen() -> Case:
-    """As `follower`, and the case names the teacher as not trained."""
+    """Do as `follower`, and the case names the teacher as not trained."""
     return follower(stated=True)
 
 

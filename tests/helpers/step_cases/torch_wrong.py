@@ -53,7 +53,7 @@ def frozen_with_zero_gradients(decay: float = 0.0) -> Case:
 
 
 def frozen_with_decay() -> Case:
-    """As `frozen_with_zero_gradients`, with weight decay."""
+    """Do as `frozen_with_zero_gradients`, with weight decay."""
     return frozen_with_zero_gradients(decay=0.1)
 
 

@@ -110,7 +110,7 @@ def separate_passes_of_heads() -> Case:
 
 
 def separate_passes_with_dropout() -> Case:
-    """As `separate_passes`, with random masks: run as one, they are the same masks."""
+    """Do as `separate_passes`, with random masks: run as one, they are the same masks."""
     parts = Parts()
     parts.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(16, 4))
     return parts.case(parts.separate(torch.optim.Adam(everything(parts))))
@@ -167,7 +167,7 @@ def zero_weight(weight: Any = 0.0) -> Case:
 
 
 def zero_weight_in_a_tensor() -> Case:
-    """As `zero_weight`, the weight being a tensor."""
+    """Do as `zero_weight`, the weight being a tensor."""
     return zero_weight(torch.zeros(()))
 
 
@@ -241,7 +241,7 @@ def clipped_before_unscaling(by_value: bool = False) -> Case:
 
 
 def clipped_by_value_before_unscaling() -> Case:
-    """As `clipped_before_unscaling`, each element by itself."""
+    """Do as `clipped_before_unscaling`, each element by itself."""
     return clipped_before_unscaling(by_value=True)
 
 

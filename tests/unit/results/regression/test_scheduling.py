@@ -13,7 +13,7 @@ import pytest
 from benchmarks.regression import leaving, looks, pace, plan, promises
 from benchmarks.regression.pace import Pace, PartTimer, Shape
 from results.regression import document as regression
-from results.regression import outlook, scheduling, suspects
+from results.regression import outlook, scheduling, suspects, validation
 from results.regression.scheduling import Standing
 from results.statistics import look_levels
 from results.terminal import regression_table
@@ -72,6 +72,7 @@ def test_a_cell_that_left_keeps_its_verdict_and_the_others_get_more_pairs() -> N
         for rows in entry["seconds"].values():
             for row in rows[20:]:
                 row[2] = None
+    assert validation.document_problem(whole) is None  # `show` reads it again
     late = {one.name: one for one in regression.analysis(whole).findings}
     assert all(late[name] == early[name] for name in late if name.startswith("torch"))
     jax = [name for name in late if name.startswith("jax")]

@@ -153,7 +153,7 @@ def test_every_mark_of_the_frameworks_is_the_ratio_of_its_pair(
 def test_the_axes_hold_all_that_is_drawn_also_lines_for_the_eye(
     charts: Mapping[str, Chart], name: str
 ) -> None:
-    """What lies outside a fixed axis is drawn beside the plot, and takes its width from it."""
+    """Hold every mark within its axes: one outside is drawn beside the plot, and narrows it."""
     spec = charts[name].spec
     domains: dict[str, list[float]] = {}
     fields: dict[str, set[str]] = {"x": set(), "y": set()}
