@@ -152,6 +152,10 @@ CELL, TIMES = ("cells", 0), ("cells", 0, "seconds", "wall")
             changed("cells", 3, "left_after", to=2),
             "a cell left after 2 launch pairs and has times of 3",
         ),
+        (
+            changed("cells", 3, "left_after", to=True),
+            "cells[3].left_after is true; allowed: an int",
+        ),
         (changed("promises", 0, "slowdown", to="much"), 'promises[0].slowdown is "much"'),
         (changed("design", "taken", to=[3, 5]), "design.taken is [3, 5], and there are 4 launch"),
         (changed("design", "taken", to=[4, 3]), "allowed: at most 20 numbers, each above the last"),
