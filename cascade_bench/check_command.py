@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from cascade_bench import client
+from cascade_bench.command_parts import answered, check_output, parser_of, print_table, write_json
 from cascade_bench.process import run_request
-from cascade_bench.suite import SuiteError
-from cascade_bench.target import CaseError, from_text
-from cascade_bench.try_command import _check_output, _print, _write_json
+from cascade_bench.target import from_text
 
-ERROR = 2
 TEXT, GITHUB = "text", "github"
 EXAMPLES = """\
 examples:
@@ -36,39 +34,26 @@ def run(arguments: Sequence[str]) -> int:
         arguments: the words after ``check``.
     """
     options = parser().parse_args(arguments)
-    try:
-        return _run(options)
-    except (CaseError, SuiteError, ValueError) as error:
-        print(f"cascade-bench: {error}", file=sys.stderr)
-        return ERROR
+    return answered(lambda: _run(options))
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the words after ``check``."""
-    found = argparse.ArgumentParser(
-        prog="cascade-bench check",
-        description="What your training step really does, tensor by tensor.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    found.add_argument(
-        "case", metavar="CASE", help="FILE, FILE:function or package.module:function"
-    )
-    found.add_argument("--framework", choices=client.FRAMEWORKS, help="of a file with both")
-    found.add_argument("--steps", type=int, metavar="N", help="training steps to take (4)")
-    found.add_argument("--seed", type=int, default=0, help="of what the case draws (0)")
-    found.add_argument(
+    made = parser_of("check", "What your training step really does, tensor by tensor.", EXAMPLES)
+    made.add_argument("--steps", type=int, metavar="N", help="training steps to take (4)")
+    made.add_argument("--seed", type=int, default=0, help="of what the case draws (0)")
+    made.add_argument(
         "--budget", type=float, default=300.0, metavar="SECONDS", help="given up after (300)"
     )
-    found.add_argument("--json", metavar="FILE", help="write everything as one JSON document")
-    found.add_argument("--format", choices=(TEXT, GITHUB), default=TEXT, help="of the output")
-    return found
+    made.add_argument("--json", metavar="FILE", help="write everything as one JSON document")
+    made.add_argument("--format", choices=(TEXT, GITHUB), default=TEXT, help="of the output")
+    return made
 
 
 def _run(options: argparse.Namespace) -> int:
     """Check the case that the options name; see `run`."""
     folder = Path.cwd()
-    _check_output("json", options.json, folder=False)
+    check_output("json", options.json, folder=False)
     case = from_text(options.case, folder)
     with tempfile.TemporaryDirectory(prefix="cascade-bench-") as private:
         file = Path(private) / "document.json"
@@ -88,11 +73,11 @@ def _run(options: argparse.Namespace) -> int:
             return client.INTERRUPTED
         document = client.checked_document(outcome)
         if options.json:
-            _write_json(Path(options.json), document)
+            write_json(Path(options.json), document)
         if options.format == GITHUB:
             print("\n".join(workflow_commands(document)))
         else:
-            _print(file)
+            print_table(file)
     return outcome.code
 
 

@@ -30,7 +30,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         asked.append(arguments)
         return "the table\n"
 
-    monkeypatch.setattr("cascade_bench.try_command.output", output)
+    monkeypatch.setattr("cascade_bench.command_parts.output", output)
     return asked
 
 

@@ -52,7 +52,7 @@ def test_command_asks_for_the_steps_and_ends_with_0_or_1(
     answers: Callable[..., Seen], monkeypatch: pytest.MonkeyPatch, findings: Any, code: int
 ) -> None:
     seen = answers(*findings)
-    monkeypatch.setattr("cascade_bench.try_command.output", lambda *_: "the table\n")
+    monkeypatch.setattr("cascade_bench.command_parts.output", lambda *_: "the table\n")
     words = ["check", "case.py", "--steps", "16", "--seed", "3", "--json", "out.json"]
     assert cli.main(words) == code
     request = seen()["request"]

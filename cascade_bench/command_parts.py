@@ -1,0 +1,92 @@
+"""Share what the commands on a user's own case have in common: arguments, outputs, errors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from cascade_bench import client
+from cascade_bench.comparison import OUTPUT, WIDTH
+from cascade_bench.suite import SuiteError, output
+from cascade_bench.target import CaseError
+
+ERROR = 2
+NARROWEST = 60
+
+
+def answered(carry_out: Callable[[], int]) -> int:
+    """Return the exit code of a command; what is wrong with its arguments or case is one line.
+
+    Args:
+        carry_out: runs the command, and returns its exit code.
+    """
+    try:
+        return carry_out()
+    except (CaseError, SuiteError, ValueError) as error:
+        print(f"cascade-bench: {error}", file=sys.stderr)
+        return ERROR
+
+
+def parser_of(name: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """Return a command's parser, with the case and the framework as its first arguments."""
+    made = argparse.ArgumentParser(
+        prog=f"cascade-bench {name}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("case", metavar="CASE", help="FILE, FILE:function or package.module:function")
+    made.add_argument("--framework", choices=client.FRAMEWORKS, help="of a file with both")
+    return made
+
+
+def check_output(option: str, value: str | None, *, folder: bool) -> None:
+    """Refuse an output that could not be written once everything has been measured.
+
+    Raises:
+        CaseError: says which option, and what is wrong with it.
+    """
+    if value is None:
+        return
+    path, named = Path(value), f"--{option} {value!r}"
+    if not value:
+        raise CaseError(f"--{option} is empty; name a {'folder' if folder else 'file'}")
+    if folder and path.exists() and not path.is_dir():
+        raise CaseError(f"{named} is a file; name a folder")
+    if not folder and path.is_dir():
+        raise CaseError(f"{named} is a folder; name a file")
+    if not folder and not path.absolute().parent.is_dir():
+        raise CaseError(f"{named}: there is no folder {path.absolute().parent}")
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    if not os.access(there, os.W_OK):
+        raise CaseError(f"{named} cannot be written: {there} is not writable")
+
+
+def print_table(file: Path) -> None:
+    """Print the table of a document at the terminal's width."""
+    width, colour = WIDTH, False
+    if sys.stdout.isatty():
+        width = max(min(shutil.get_terminal_size().columns, WIDTH), NARROWEST)
+        colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    text = output(OUTPUT, [str(file), "--table", str(width), *(["--colour"] if colour else [])])
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding), end="")
+
+
+def write_json(path: Path, document: dict[str, object]) -> None:
+    """Write the document to the file that was asked for.
+
+    Raises:
+        SuiteError: it cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SuiteError(f"--json {path}: {error.strerror}") from None
