@@ -1,6 +1,7 @@
-"""Decide from an observation of a training step what is wrong with it: pure functions of data.
+"""Decide from an observation of some training steps what is wrong with the code that took them.
 
-A rule says nothing where right code could look the same; docs/check.md says of each what it asks.
+All functions are pure. A rule reports nothing where correct code could lead to the same
+observation; docs/check.md lists its conditions. A tensor *moves* when its values change.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from itertools import groupby
 from results.own_code.check_schema import Finding, Move, Observation, Saving, Tensor
 from results.own_code.finding_texts import CAUSES, MENDS, TITLES, anchor
 
-SHARE = 0.01  # of a step's FLOPs: below it nothing that is wasted is told
-DIFFERS = 0.05  # relative difference of gradients that rounding does not make, in bfloat16 either
-SAME = 1e-5  # relative difference of two sizes to which gradients were clipped
+SHARE = 0.01  # of a step's FLOPs: less wasted work than this is not reported
+DIFFERS = 0.05  # relative; a larger difference of gradients is no rounding error, even in bfloat16
+SAME = 1e-5  # relative; gradients whose norms differ by less were clipped to one value
 SHOWN = 3  # names in a message
-STATED = "stated"
+STATED = "stated"  # of a tensor that the user's Case names as frozen
 
 
 def find(observation: Observation) -> list[Finding]:
@@ -25,7 +26,7 @@ def find(observation: Observation) -> list[Finding]:
 
 
 def _frozen_moves(seen: Observation) -> Iterator[Finding]:
-    """CB101: the case freezes a parameter, and it moves all the same."""
+    """CB101: the user's Case freezes a parameter, and it moves all the same."""
     causes: dict[str, str] = {}
     for move in seen["moves"]:
         tensor = _named(seen, move["name"])
@@ -42,7 +43,7 @@ def _frozen_moves(seen: Observation) -> Iterator[Finding]:
 
 
 def _cause_of_move(move: Move) -> str:
-    """Return by what an optimizer has moved a frozen parameter."""
+    """Return what made an optimizer move a frozen parameter."""
     if move["gradient"] == "value":
         return "gradient" if move["accumulated"] else "stale"
     if move["gradient"] == "zero":
@@ -51,7 +52,7 @@ def _cause_of_move(move: Move) -> str:
 
 
 def _statistics_move(seen: Observation) -> Iterator[Finding]:
-    """CB102: a buffer moves in its module's forward pass, and the parameters beside it do not."""
+    """CB102: a frozen module's forward pass moves a buffer; the module's parameters do not move."""
     names = [
         one["name"]
         for one in seen["tensors"]
@@ -70,19 +71,19 @@ def _does_not_move(seen: Observation) -> Iterator[Finding]:
     for one in _parameters(seen):
         if one["frozen"] or any(one["moved"]):
             continue
-        if cause := _cause_of_rest(seen, one):
+        if cause := _cause_of_no_movement(seen, one):
             causes[one["name"]] = cause
     for cause, names in _grouped(causes):
-        told = f"unmoved in {seen['steps']} steps"
-        yield _finding(seen, "CB201", cause, names, told)
+        evidence = f"unmoved in {seen['steps']} steps"
+        yield _finding(seen, "CB201", cause, names, evidence)
 
 
-def _cause_of_rest(seen: Observation, one: Tensor) -> str | None:
-    """Return why a parameter that gets a gradient rests; None where it may."""
+def _cause_of_no_movement(seen: Observation, one: Tensor) -> str | None:
+    """Return why a parameter that a loss depends on never moves; None where that may be right."""
     weightless = (seen["zero_weight"] or {}).get("loss")
     reached = any(s == "value" for loss, s in one.get("reach", {}).items() if loss != weightless)
     gradients = one.get("gradients")
-    if gradients is None:  # a framework that tells no more than the state before and after
+    if gradients is None:  # JAX shows only the state before and after a step
         nothing = not any(any(t["moved"]) for t in _parameters(seen))
         if not reached or one.get("slight") or (nothing and seen.get("state_changes")):
             return None
@@ -106,24 +107,31 @@ def _not_reached(seen: Observation) -> Iterator[Finding]:
         elif gradients is not None and not any(one["moved"]) and _cut_in_step(one):
             causes[one["name"]] = "step"
     for cause, names in _grouped(causes):
-        yield _finding(seen, "CB202", cause, names, f"0 gradients in {seen['steps']} steps")
+        yield _finding(seen, "CB202", cause, names, f"no gradient arrived in {seen['steps']} steps")
 
 
 def _cut_in_step(one: Tensor) -> bool:
-    """Return whether a loss alone reaches what runs in the step and gets no gradient there."""
+    """Return whether some loss, differentiated by itself, gives this parameter a gradient.
+
+    Its module must run in the step, and its optimizer step with a learning rate above 0. That no
+    gradient arrived in the step is known by then.
+    """
     reached = "value" in one.get("reach", {}).values()
     return bool(reached and one["stepped"] and one["rate"] and one["called"])
 
 
 def _moves_twice(seen: Observation) -> Iterator[Finding]:
-    """CB203: a parameter is stepped twice by one gradient, or once for each backward pass."""
+    """CB203: within a training step one gradient updates a parameter twice.
+
+    Or a hook of the backward pass updates it, once for each of several passes.
+    """
     causes: dict[str, str] = {}
     most = 0
     order = sorted(seen["moves"], key=lambda m: (m["name"], m["step"]))
     for (name, _), group in groupby(order, key=lambda m: (m["name"], m["step"])):
         moves = list(group)
         inside = [m for m in moves if m["inside"]]
-        again = [m for m in moves if _by_an_old_gradient(m)]
+        again = [m for m in moves if _uses_gradient_again(m)]
         if len(inside) > 1:
             causes[name], most = "hook", max(most, len(inside))
         elif again and _named(seen, name)["frozen"] is None:
@@ -132,45 +140,48 @@ def _moves_twice(seen: Observation) -> Iterator[Finding]:
             causes[name] = "optimizers" if others or several else "again"
             most = max(most, 1 + len(again))
     for cause, names in _grouped(causes):
-        yield _finding(seen, "CB203", cause, names, f"{most} moves in one step")
+        yield _finding(seen, "CB203", cause, names, f"{most} updates in one training step")
 
 
-def _by_an_old_gradient(move: Move) -> bool:
-    """Return whether a move is by a gradient of this training by which it was moved before."""
+def _uses_gradient_again(move: Move) -> bool:
+    """Return whether an update uses a gradient of these steps that has moved the tensor before."""
     return not move["fresh"] and move["accumulated"] and move["gradient"] == "value"
 
 
 def _frozen_gradients(seen: Observation) -> Iterator[Finding]:
-    """CB301: what the case freezes gets gradients, and the step without them costs less."""
+    """CB301: gradients of frozen parameters are computed; without them a step needs fewer FLOPs."""
     saving = seen["frozen_gradients"]
     if saving and _saved(saving) >= SHARE:
         names = saving.get("names") or [t["name"] for t in _parameters(seen) if t["frozen"]]
         yield _finding(seen, "CB301", "frozen", names, _price(saving))
 
 
-def _passes(seen: Observation) -> Iterator[Finding]:
-    """CB302, CB303: several passes walk one graph; one of the sum is cheaper, or differs."""
+def _separate_passes(seen: Observation) -> Iterator[Finding]:
+    """CB302, CB303: several backward passes walk one autograd graph.
+
+    One pass of the summed losses needs fewer FLOPs (CB302), or gives other gradients (CB303).
+    """
     saving = seen["merged"]
     if saving is None:
         return
     difference = saving.get("difference", 0.0)
     if difference > DIFFERS:
         where = [saving["where"]] if saving.get("where") else []
-        told = f"relative difference of the gradients {min(difference, 999.0):.2g}"
-        yield _finding(seen, "CB303", "hook", [n for n in where if n], told)
+        evidence = f"relative difference of the gradients {min(difference, 999.0):.2g}"
+        yield _finding(seen, "CB303", "hook", [n for n in where if n], evidence)
     elif _saved(saving) >= SHARE:
-        told = f"{saving.get('passes', 2)} passes for 1; {_price(saving)}"
-        yield _finding(seen, "CB302", "separate", [], told)
+        evidence = f"{saving.get('passes', 2)} backward passes where 1 is enough; {_price(saving)}"
+        yield _finding(seen, "CB302", "separate", [], evidence)
 
 
 def _zero_weight(seen: Observation) -> Iterator[Finding]:
-    """CB304: a scalar is multiplied by 0 in every step, and work is done below it."""
+    """CB304: a loss is multiplied by 0 in every step, and FLOPs are spent on it all the same."""
     counted = seen["zero_weight"]
     if counted and counted["zero_flops"] >= SHARE * max(counted["flops"], 1):
         share = counted["zero_flops"] / counted["flops"]
-        told = f"{share:.0%} of the step's FLOPs"
+        evidence = f"{share:.0%} of the step's FLOPs"
         names = [counted["loss"]] if counted.get("loss") else []
-        yield _finding(seen, "CB304", "zero", names, told)
+        yield _finding(seen, "CB304", "zero", names, evidence)
 
 
 def _nonfinite(seen: Observation) -> Iterator[Finding]:
@@ -178,29 +189,34 @@ def _nonfinite(seen: Observation) -> Iterator[Finding]:
     first = seen["first_nonfinite"]
     if first:
         names = first["losses"]
-        told = f"from the loss {', '.join(names)}" if names else "each loss alone is finite"
+        evidence = (
+            f"by the gradient of {', '.join(names)}" if names else "by no loss differentiated alone"
+        )
         yield _finding(
-            seen, "CB401", "nonfinite", first["names"], f"in step {first['step'] + 1}, {told}"
+            seen, "CB401", "nonfinite", first["names"], f"in step {first['step'] + 1}, {evidence}"
         )
 
 
 def _autocast(seen: Observation) -> Iterator[Finding]:
-    """CB402: a weight is used in the autocast region in which a step has changed it."""
+    """CB402: an optimizer steps in an autocast region, which goes on with its cached copy."""
     names = [one["name"] for one in _parameters(seen) if one.get("stale_cast")]
     if names:
         yield _finding(seen, "CB402", "cached", names, _movement(seen, names))
 
 
 def _clipping(seen: Observation) -> Iterator[Finding]:
-    """CB403: between backward pass and unscaling, gradients are brought to one size."""
+    """CB403: gradients are clipped, by norm or by value, before the scaler unscales them."""
     events = [one for one in seen["clipped"] if all(v == v and v < 1e300 for v in one.values())]
     if len(events) < 2:
         return
     for size in ("after", "largest"):
         if _spread(events, size) < min(SAME, _spread(events, "before") / 10):
             one = events[0]
-            told = f"norm {one['before']:.3g} cut to {one['after']:.3g} at scale {one['scale']:.3g}"
-            yield _finding(seen, "CB403", "scaled", [], told)
+            evidence = (
+                f"gradient norm {one['before']:.3g} clipped to {one['after']:.3g} while "
+                f"multiplied by the loss scale {one['scale']:.3g}"
+            )
+            yield _finding(seen, "CB403", "scaled", [], evidence)
             return
 
 
@@ -211,7 +227,7 @@ def _spread(events: list[dict[str, float]], key: str) -> float:
 
 
 def _not_reduced(seen: Observation) -> Iterator[Finding]:
-    """CB404: DDP reduces some parameters, and others are trained beside them."""
+    """CB404: DDP all-reduces the gradients of some parameters; others are trained without."""
     if seen["reduced"] is None:
         return
     names = [
@@ -222,7 +238,13 @@ def _not_reduced(seen: Observation) -> Iterator[Finding]:
         and one["name"] not in seen["reduced"]
     ]
     if names:
-        yield _finding(seen, "CB404", "local", names, f"{len(seen['reduced'])} tensors are reduced")
+        yield _finding(
+            seen,
+            "CB404",
+            "local",
+            names,
+            f"gradients of {len(seen['reduced'])} tensors are all-reduced",
+        )
 
 
 RULES: tuple[Callable[[Observation], Iterable[Finding]], ...] = (
@@ -232,7 +254,7 @@ RULES: tuple[Callable[[Observation], Iterable[Finding]], ...] = (
     _not_reached,
     _moves_twice,
     _frozen_gradients,
-    _passes,
+    _separate_passes,
     _zero_weight,
     _nonfinite,
     _autocast,
@@ -283,7 +305,7 @@ def _movement(seen: Observation, names: list[str]) -> str:
     largest = max((size for sizes in moved for size in sizes), default=0.0)
     steps = max((sum(bool(size) for size in sizes) for sizes in moved), default=0)
     size = f"{largest:.2g}" if largest < 1e300 else "infinity"
-    return f"by up to {size} in {steps} of {seen['steps']} steps"
+    return f"elements by up to {size}, in {steps} of {seen['steps']} steps"
 
 
 def _saved(saving: Saving) -> float:
@@ -293,6 +315,10 @@ def _saved(saving: Saving) -> float:
 
 def _price(saving: Saving) -> str:
     """Return what a step costs and could cost, in FLOPs and in time."""
-    told = f"{saving['flops'] / max(saving['least_flops'], 1.0):.2f} × the FLOPs needed"
+    evidence = f"{saving['flops'] / max(saving['least_flops'], 1.0):.2f} × the FLOPs needed"
     one, least = saving["seconds"], saving["least_seconds"]
-    return f"{told}, {1e3 * one:.3g} ms for {1e3 * least:.3g}" if one and least else told
+    return (
+        f"{evidence}; {1e3 * one:.3g} ms a step, {1e3 * least:.3g} ms possible"
+        if one and least
+        else evidence
+    )
