@@ -68,11 +68,11 @@ def _control_last(value: Mapping[str, Sequence[Any]], place: str) -> str | None:
     Only base against base may be missing, and only in the last launch pairs.
     """
     for metric, rows in value.items():
-        first = next((i for i, row in enumerate(rows) if row[2] is None), len(rows))
-        for index, (base, head, again) in enumerate(rows):
-            if base is None or head is None or (index > first and again is not None):
+        first = next((i for i, row in enumerate(rows) if row[-1] is None), len(rows))
+        for index, row in enumerate(rows):
+            if None in row[:-1] or (index > first and row[-1] is not None):
                 return (
-                    f"{place}.{metric}[{index}] is {rows[index]!r:.60}; allowed: null for base "
+                    f"{place}.{metric}[{index}] is {row!r:.60}; allowed: null for base "
                     "again alone, from some launch pair to the last"
                 )
         if rows and first < FEWEST_CONTROLS:
