@@ -231,6 +231,7 @@ FAULTS = (
         "    selector = selectors.DefaultSelector()\n",
         "    global _NEAR, _FAR\n"
         "    _NEAR, _FAR = socket.socketpair()\n"
+        "    _FAR.setblocking(False)\n"
         "    selector = selectors.DefaultSelector()\n",
         "Ctrl-C leaves sockets open: a session that turns warnings into errors ends with 1, not 2",
         (
