@@ -40,6 +40,7 @@ def compute(folder: Path, comparisons: int) -> None:
         found["ways"][half] = {
             noise.name: locating.figures(noise, LOCATED, [plan.SEED, place])
             for place, noise in enumerate(budgets.noises(folder, half))
+            if noise.factor == 1.0  # a factor changes all ways alike
         }
     for noise in budgets.noises(folder, "report"):
         seen = budgets.rates(noise, comparisons, 0)
