@@ -155,7 +155,9 @@ def _other_sizes(networks: Collection[str], size: str, of_all_sizes: Sequence[An
     if not others:
         return ""
     tops = Counter(largest_size(members)[0]["size"] for members in others.values())
-    places = ", ".join(f"of {count} others is {top}" for top, count in tops.most_common())
+    places = ", ".join(
+        f"of {count} other{'s' * (count > 1)} is {top}" for top, count in tops.most_common()
+    )
     total = len(networks) + len(others)
     return f"Timed at {size}: {len(networks)} of {total} networks; the largest size {places}."
 

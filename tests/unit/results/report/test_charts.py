@@ -247,6 +247,15 @@ def test_marks_over_several_runs_are_times_over_those_of_the_first() -> None:
         assert mark["ratio"] == pytest.approx(expected, rel=0.02)
 
 
+def test_what_a_single_run_timed_has_no_mark_beside_other_runs() -> None:
+    """One time alone shows no drift: its mark would stand at 1 among those that show one."""
+    runs = [whole_run(sizes=("seed", "medium")), whole_run(LATER, sizes=("medium", "large"))]
+    section = every_cell.side_by_side(collect(runs)[0])
+    assert section
+    (chart,) = [block for block in section.blocks if isinstance(block, Chart)]
+    assert {mark["size"] for mark in marks(chart)} == {"medium"}
+
+
 @pytest.mark.parametrize(
     ("ratio", "words", "faster"),
     [

@@ -134,6 +134,24 @@ def test_a_flow_on_which_the_frameworks_disagree_is_marked() -> None:
     assert section.title.startswith("The frameworks disagree on who may change whom in 1 of 4")
 
 
+def test_the_flow_begins_with_a_row_for_each_network() -> None:
+    run = whole_run()
+    (flow,) = run.settings["flows"].values()
+    run.settings["flows"]["stacked_cascade/n4"] = {
+        name: {f"loss{i}": {"net1": "value", "net2": "absent"} for i in (1, 2, 3, 4)}
+        for name in flow
+    }
+    (picture, _) = tables(section_of(run, "flow"))
+    assert texts(picture) == [
+        ["stacked_cascade n2", "2", "3 changed, 1 not", "loss1: net1; loss2: net1, net2"],
+        ["stacked_cascade n4", "4", "4 changed, 4 not", "loss1: net1; loss2: net1; …; loss4: net1"],
+    ]
+    flow["jax"]["loss1"]["net2"] = "value"
+    (row, _) = tables(section_of(run, "flow"))[0].rows
+    assert dict(row.cells[2].bar) == {"good": 3, "bad": 1}
+    assert row.cells[3].kind == "failed"
+
+
 def test_names_that_count_up_are_shown_as_a_range() -> None:
     assert flows.in_runs(["net1", "net2", "net3", "net9", "head"]) == "net1 to net3, net9, head"
     assert flows.in_runs(["a1", "b2", "b3"]) == "a1, b2, b3"
