@@ -11,7 +11,6 @@ from typing import Any
 
 from results.report.drawing import (
     Mark,
-    category_scale,
     chart_factory,
     factor_axis,
     filtered_chart,
@@ -19,35 +18,50 @@ from results.report.drawing import (
     height_of_lines,
     line_at_ratio_1,
     log_scale,
+    size_scale,
     tooltip,
 )
 from results.report.vocabulary import VERDICT_COLOURS
+from results.report.way_marks import way_scales
 
 # what a function below returns: an Altair chart and its height in pixels
 Drawing = tuple[Any, int]
+# an id such as 20261121T185417-922fdd as 11-21 18:54; any other name as it is
+RUN_LABELS = (
+    "test(/^\\d{8}T\\d{6}/, datum.value) ? slice(datum.value, 4, 6) + '-' +"
+    " slice(datum.value, 6, 8) + ' ' + slice(datum.value, 9, 11) + ':' +"
+    " slice(datum.value, 11, 13) : datum.value"
+)
+LEVEL_LABELS = 8  # runs whose names stand side by side on an axis
 
 
 @chart_factory
 def ratios(
-    marks: Sequence[Mark], *, colour: str, axis: str, colours: Mapping[str, str] | None = None
+    marks: Sequence[Mark],
+    *,
+    axis: str,
+    colour: str = "named",
+    colours: Mapping[str, str] | None = None,
 ) -> Drawing:
     """Draw the ratios and intervals of each network in one line, on a logarithmic axis.
 
     The axis stands above and below the lines, so that it can be read wherever one looks.
 
     Args:
-        colour: the field of the marks that decides their colour.
         axis: the title of the axis.
-        colours: the values of that field → their colours; without it each value gets its own.
+        colour: the field of the marks that decides their colour: by default the way, which has a
+            shape too.
+        colours: the values of that field → their colours; needed for another field than the way.
     """
     import altair as alt
 
     chosen = alt.selection_point(fields=[colour], bind="legend", name="chosen")
     opacity = alt.condition(chosen, alt.value(1.0), alt.value(0.1))
     own = alt.Scale(domain=list(colours), range=list(colours.values())) if colours else None
+    by_way, shapes = way_scales(marks)
     base = filtered_chart(marks).encode(
-        y=alt.Y("line:N", title=None, sort=None, axis=alt.Axis(labelLimit=340)),
-        color=alt.Color(f"{colour}:N", title=None, scale=own or category_scale(), sort=None),
+        y=alt.Y("line:N", title=None, sort=None, axis=alt.Axis(labelLimit=400)),
+        color=alt.Color(f"{colour}:N", title=None, scale=own or by_way, sort=None),
         opacity=opacity,
         tooltip=tooltip(),
     )
@@ -58,6 +72,8 @@ def ratios(
     dots = base.mark_point(filled=True, size=45).encode(
         x=alt.X("ratio:Q", scale=scale, axis=factor_axis(axis))
     )
+    if not colours:
+        dots = dots.encode(shape=alt.Shape("named:N", title=None, scale=shapes, sort=None))
     bars = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q", axis=None), x2="high:Q")
     ticks = base.mark_tick(thickness=1.5, size=9, color="gray").encode(
         x=alt.X("predicted:Q", axis=None)
@@ -132,18 +148,19 @@ def predicted_ratios(marks: Sequence[Mark]) -> Drawing:
     import altair as alt
 
     chosen = alt.selection_point(fields=["named"], bind="legend", name="chosen")
+    _, shapes = way_scales(marks)
     x_scale = log_scale(marks, "predicted")
     scale = log_scale(marks, "low", "ratio", "high", "predicted")  # the diagonal is drawn too
     x_axis, y_axis = factor_axis("predicted by counted FLOPs"), factor_axis("measured")
     base = filtered_chart(marks).encode(
         x=alt.X("predicted:Q", scale=x_scale, axis=x_axis),
-        color=alt.Color("named:N", title=None, scale=category_scale(), sort=None),
+        color=alt.Color("framework:N", title=None, scale=framework_scale()),
         opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
         tooltip=tooltip(),
     )
     y = alt.Y("ratio:Q", scale=scale, axis=y_axis)
     dots = base.mark_point(filled=True, size=50).encode(
-        y=y, shape=alt.Shape("framework:N", title=None)
+        y=y, shape=alt.Shape("named:N", title=None, scale=shapes, sort=None)
     )
     bars = base.mark_rule().encode(y=alt.Y("low:Q", axis=y_axis), y2="high:Q")
     ends = [mark["predicted"] for mark in marks]
@@ -235,7 +252,8 @@ def time_by_flops(marks: Sequence[Mark], *, speeds: Mapping[str, float]) -> Draw
     y = alt.Y("seconds:Q", title="seconds a call", scale=y_scale, axis=axis)
     base = filtered_chart(marks).encode(x=x, y=y, color=colour, tooltip=tooltip())
     base = base.encode(opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)))
-    dots = base.mark_point(filled=True, size=40).encode(shape=alt.Shape("size:N", sort=None))
+    shape = alt.Shape("size:N", scale=size_scale(marks), sort=None)
+    dots = base.mark_point(filled=True, size=40).encode(shape=shape)
     joined = base.mark_line(strokeWidth=0.7).encode(detail="line:N", tooltip=alt.value(None))
     law = alt.Chart(alt.InlineData(values=ends)).mark_line(strokeDash=[5, 4])
     return alt.layer(law.encode(x=x, y=y, color=colour), joined, dots.add_params(chosen)), 380
@@ -278,17 +296,17 @@ def drift(marks: Sequence[Mark]) -> Drawing:
 
     scale = alt.Scale(type="log", nice=False, padding=16)
     titles = {"run": "run", "line": "cells", "told": "time ÷ first run", "cells": "cells in common"}
-    base = (
-        filtered_chart(marks)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("run:O", title="run", sort=None, axis=alt.Axis(labelLimit=120)),
-            y=alt.Y("ratio:Q", title="time ÷ first run", scale=scale),
-            color=alt.Color("line:N", title=None, scale=category_scale(), sort=None),
-            tooltip=tooltip(titles),
-        )
+    few = len({mark["run"] for mark in marks}) <= LEVEL_LABELS
+    axis = alt.Axis(labelExpr=RUN_LABELS, labelLimit=120, labelAngle=0 if few else -90)
+    base = filtered_chart(marks).encode(
+        x=alt.X("run:O", title="run, by its start", sort=None, axis=axis),
+        y=alt.Y("ratio:Q", title="time ÷ first run", scale=scale),
+        color=alt.Color("framework:N", scale=framework_scale()),
+        tooltip=tooltip(titles),
     )
-    return base, 300
+    shape = alt.Shape("size:N", scale=size_scale(marks), sort=None)
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(shape=shape)
+    return alt.layer(base.mark_line().encode(detail="line:N"), points), 300
 
 
 @chart_factory

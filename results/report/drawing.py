@@ -6,7 +6,7 @@ and fonts, come from the page, which has a light and a dark scheme.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from results.formatting import (
 from results.records.record import AnyRecord
 from results.report.model import FILTERS, Chart
 from results.report.record_cells import framework_and_mode, network_name
+from results.report.vocabulary import size_rank
 from results.ways import way_title
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 Mark = dict[str, Any]  # the data of one mark of a chart: field → value
 LINE_HEIGHT = 15  # pixels
 FACTOR_LABELS = "'×' + format(datum.value, '~g')"
-# Okabe and Ito's colours (2008): distinct for colour-blind readers, on white and on black
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#b3a100")
+# two of Okabe and Ito's colours (2008): distinct for colour-blind readers, on white and on black
 FRAMEWORK_COLOURS = {"torch": "#d55e00", "jax": "#0072b2"}
+SHAPES = ("triangle-up", "cross", "diamond", "circle", "square", "triangle-down")  # as `SIZES`
 
 
 def record_mark(record: AnyRecord) -> Mark:
@@ -160,11 +161,12 @@ def framework_scale() -> altair.Scale:
     return altair.Scale(domain=names, range=colours)
 
 
-def category_scale() -> altair.Scale:
-    """Return the colour scale of any other category with few values."""
+def size_scale(marks: Iterable[Mark]) -> altair.Scale:
+    """Return the scale of shapes for the sizes of these marks, which is the same in every chart."""
     import altair
 
-    return altair.Scale(range=list(COLOURS))
+    sizes = sorted({str(mark["size"]) for mark in marks}, key=lambda s: (size_rank(s), s))
+    return altair.Scale(domain=sizes, range=[SHAPES[size_rank(s) % len(SHAPES)] for s in sizes])
 
 
 def line_at_ratio_1(title: str | None = None) -> altair.Chart:

@@ -45,8 +45,10 @@ DEFINITIONS = {
     "mode": "how the framework runs the code: eager, compiled, jitted",
     "counted": "the ratio that counted FLOPs predict: XLA's cost analysis, torch's FlopCounterMode",
     "verdict": "slower, faster, equal within the margin, or inconclusive: see the glossary",
-    "in front": "of how many groups the way is in front: none is shown to be faster. A group is "
-    "what was measured side by side",
+    "in front": "of how many groups the way is in front (green): none is shown to be faster. A "
+    "group is what was measured side by side",
+    "other ways": "the ways that the row does not name: how often slower (red), equal (blue), "
+    "undecided (grey) or faster (green) than one pass of the sum, or than nothing frozen",
     "verdicts": "how often the way was slower, faster, equal, inconclusive against its baseline",
     "÷ baseline": "time over the baseline's, the mean over launches of the ratio within a launch; "
     "± is half the 95 % interval",
@@ -69,6 +71,18 @@ DEFINITIONS = {
 # The sizes of `benchmarks.scenarios.SIZES`, which nothing here may import, in another order: by the
 # share that arithmetic has of the time. At the first, overhead of dispatch makes most of the time.
 SIZES = ("seed", "small", "medium", "large_batch32", "large", "gpu")
+
+# the networks by their layers, named by scenario; a variant with other layers has its own name
+CONVOLUTIONAL = frozenset({
+    "conv_cascade", "conv_cascade_single", "three_network_cascade", "frozen_second_network",
+    "attention_on_frozen_backbone", "frozen_prefix", "frozen_in_constructor", "only_new_layer",
+    "staged_unfreeze", "lenet_module_rates", "lenet_layer_rates", "rate_decay one_group",
+})  # fmt: skip
+LINEAR = frozenset({
+    "linear_cascade", "scaled_cascade", "severed_cascade", "stacked_cascade", "two_player", "gan",
+    "autoencoder", "rate_decay",
+})  # fmt: skip
+WITH_CONVOLUTIONS, LINEAR_ALONE = "with convolutions", "with Linear layers alone"
 
 # the scenario and the strategy that the report follows over the number of losses
 STACKED, SEPARATE = "stacked_cascade", "separate_retained"
@@ -122,6 +136,18 @@ RECIPES = {
 def size_rank(size: str) -> int:
     """Return the place of a size in `SIZES`; an unknown size comes after all of them."""
     return SIZES.index(size) if size in SIZES else len(SIZES)
+
+
+def layers_of(network: str) -> str:
+    """Return what layers a network has, in words; empty for one from outside the suite.
+
+    Args:
+        network: the scenario, and its variant after a space where it has several.
+    """
+    scenario = network.partition(" ")[0]
+    if {network, scenario} & CONVOLUTIONAL:
+        return WITH_CONVOLUTIONS
+    return LINEAR_ALONE if scenario in LINEAR else ""
 
 
 def code_of(framework: str, strategy: str) -> str:

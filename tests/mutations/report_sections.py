@@ -7,6 +7,8 @@ from tests.mutations.fault import Fault
 CHARTS = "tests/unit/results/report/test_charts.py"
 LAYOUT = "tests/unit/results/report/test_layout.py"
 PAGES = "tests/unit/results/report/test_pages.py"
+MARKS = "tests/unit/results/report/test_layers_and_marks.py"
+ANSWERS = "tests/unit/results/report/test_answer.py"
 OWN = "tests/unit/results/report/test_own_code_page.py"
 FAULTS = (
     Fault(
@@ -72,5 +74,56 @@ FAULTS = (
         "log_scale(marks, field)",
         "a dashed line runs out of the plot, and takes the width of a phone from it",
         (f"{CHARTS}::test_the_axes_hold_all_that_is_drawn_also_lines_for_the_eye",),
+    ),
+    Fault(
+        "convolutions_of_a_network_not_told",
+        "results/report/vocabulary.py",
+        '"frozen_in_constructor", "only_new_layer",',
+        '"frozen_in_constructor",',
+        "a network with convolutions counts among no layers, and its framework wins nowhere",
+        (f"{MARKS}::test_a_network_has_convolutions_exactly_where_a_weight_has_a_kernel",),
+    ),
+    Fault(
+        "networks_of_other_sizes_not_counted",
+        "results/report/sections/cases.py",
+        "    total = len(networks) + len(others)\n",
+        "    total = len(networks)\n",
+        "nobody learns that networks are left out at the size that was chosen",
+        (
+            f"{ANSWERS}::test_a_case_says_how_many_networks_were_timed_at_its_size_and_where_the_others_were",
+        ),
+    ),
+    Fault(
+        "cost_of_all_sizes_under_the_headline_of_the_largest",
+        "results/report/sections/backward_passes.py",
+        "    found = [one for one in answers(records) if one.topic == SERIES]\n",
+        "    found = [one for r in [*records] for one in answers([b for b in records if "
+        "b['size'] == r['size']]) if one.topic == SERIES]\n",
+        "two titles of one page give two ranges for the same cost",
+        (f"{ANSWERS}::test_the_section_on_backward_passes_has_the_range_of_the_headline",),
+    ),
+    Fault(
+        "repeated_way_in_another_colour",
+        "results/report/way_marks.py",
+        'WAY_MARKS.get(way.partition("@")[0], other)',
+        "WAY_MARKS.get(way, other)",
+        "the copy of a way looks like a way of its own, in the colour of a third",
+        (f"{MARKS}::test_a_way_keeps_its_mark_whatever_else_a_chart_holds",),
+    ),
+    Fault(
+        "time_of_one_run_drawn_as_drift",
+        "results/report/sections/every_cell.py",
+        "for line in lines if len(line) > 1 for mark in line]",
+        "for line in lines for mark in line]",
+        "cells that were timed once stand at 1, as if nothing had moved",
+        (f"{CHARTS}::test_what_a_single_run_timed_has_no_mark_beside_other_runs",),
+    ),
+    Fault(
+        "disagreement_left_out_of_the_picture",
+        "results/report/sections/flows.py",
+        'bar = [("good", changed), ("bad" if differ else "inconclusive", left)]',
+        'bar = [("good", changed), ("inconclusive", left)]',
+        "the frameworks disagree, and the picture of the section is grey and green",
+        (f"{PAGES}::test_the_flow_begins_with_a_row_for_each_network",),
     ),
 )

@@ -182,6 +182,20 @@ def test_no_table_is_cut_on_a_wide_screen_and_a_narrow_one_says_that_it_goes_on(
         assert seen.page.locator(first).bounding_box()["x"] == pytest.approx(before["x"], abs=1)
 
 
+def test_nothing_of_the_page_covers_the_bar_of_filters(seen: browser.Seen) -> None:
+    """The sticky titles of a table would, where its first row has gone behind the bar."""
+    covered = """([bar, ...heads]) => heads.flatMap((head) => {
+        scrollTo(0, head.getBoundingClientRect().top + scrollY - 10);
+        const box = bar.getBoundingClientRect(), steps = [...Array(30).keys()];
+        const x = (i) => box.left + (i + 0.5) * box.width / 30;
+        return steps.map((i) => document.elementFromPoint(x(i), 12))
+            .filter((one) => !bar.contains(one)).map((one) => one.textContent.slice(0, 40));
+    })"""
+    found = "[...document.querySelectorAll('nav.bar, section > .table thead')]"
+    assert seen.page.locator("section > .table thead").count() > 3
+    assert seen.page.evaluate(f"({covered})({found})") == []
+
+
 def test_no_paragraph_of_a_section_is_longer_than_three_lines(seen: browser.Seen) -> None:
     open_folds(seen.page)
     long = seen.page.evaluate("""[...document.querySelectorAll('p, li:not(.facts li), figcaption')]

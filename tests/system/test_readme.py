@@ -131,6 +131,53 @@ def test_make_runs_what_is_said(target: str, ran: str) -> None:
     assert ran in done.stdout
 
 
+def make(target: str, tools: Path, *arguments: str, **more: str) -> int:
+    """Run a target with the programs of a folder, as if all were installed; return its code."""
+    command = ["make", "-o", ".venv/installed", target, f"BIN={tools}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **more}, check=False)
+    return done.returncode
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_make_bench_times_a_selection_that_the_next_command_finds(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    selected = "--scenario linear_cascade --framework torch --size seed --launches 2"
+    arguments = f"ARGS={selected} --results {tmp_path}"
+    assert make("bench", Path(sys.executable).parent, arguments) == 0
+    (run,) = find_runs(tmp_path)
+    records = load_run(run).records
+    assert "ok" in {record["outcome"] for record in records} <= {"ok", "unsupported"}
+    assert {record["scenario"] for record in records} == {"linear_cascade"}
+    done = shell(f"cascade-bench report --markdown --results {tmp_path}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "linear_cascade" in done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+@pytest.mark.parametrize(
+    ("codes", "ends"), [("0 0", 0), ("5 0", 0), ("0 5", 0), ("1 0", 2), ("0 1", 2)]
+)
+def test_make_test_runs_tests_in_two_parts_and_fails_with_either(
+    tmp_path: Path, codes: str, ends: int
+) -> None:
+    """pytest ends with 5 where nothing of a part was selected, as with -k: that is no failure."""
+    python = tmp_path / "python"
+    python.write_text(
+        '#!/bin/sh\necho "$*" >> "$ASKED"\nset -- $CODES\n'
+        'shift $(( $(wc -l < "$ASKED") - 1 ))\nexit $1\n'
+    )
+    python.chmod(0o755)
+    asked = tmp_path / "asked"
+    assert make("test", tmp_path, "ARGS=-k name", ASKED=str(asked), CODES=codes) == ends
+    parts = asked.read_text().splitlines()
+    beginning = "-m pytest benchmarks tests --benchmark-skip -m not slow and"
+    assert [part.startswith(beginning) for part in parts] == [True] * len(parts)
+    assert ["not serial" in part for part in parts] == [True, False][: len(parts)]
+    assert all(part.endswith("-k name") for part in parts)
+    assert len(parts) == (1 if codes == "1 0" else 2)
+
+
 @pytest.fixture
 def pull_request(tmp_path: Path) -> Path:
     """A clone with a commit more than its origin's main, and stand-ins for two programs."""

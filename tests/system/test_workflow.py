@@ -43,6 +43,8 @@ runs.mkdir(exist_ok=True)
 sys.exit(int(os.environ["CODE"]))
 """
 GH = """
+if os.environ.get("REFUSED") in sys.argv:
+    sys.exit("HTTP 403: Resource not accessible by integration")
 if "--jq" in sys.argv:
     print(os.environ.get("KNOWN", ""))
 else:
@@ -93,6 +95,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     def run(step: str, folder: Path, inputs: dict[str, str] | None = None, **more: str) -> int:
         known = {f"inputs.{name}": value for name, value in (defaults() | (inputs or {})).items()}
         known |= {"github.token": "a-token", "github.event.pull_request.number": "7"}
+        known |= {"github.job": "regress", "strategy.job-index": "0"}
         env = {
             name: re.sub(r"\$\{\{ (\S+) \}\}", lambda found: known[found[1]], value)
             for name, value in steps()[step].get("env", {}).items()
@@ -164,14 +167,78 @@ def test_the_comment_is_one_and_is_edited(
     assert shell("Comment", tmp_path, KNOWN=known) == 0
     looked, wrote = asked(tmp_path, "gh")
     assert "repos/owner/name/issues/7/comments" in looked
-    assert "<!-- cascade-bench -->" in looked[looked.index("--jq") + 1]
+    assert "<!-- cascade-bench regress-0 -->" in looked[looked.index("--jq") + 1]
     assert [wrote[wrote.index("--method") + 1], wrote[wrote.index("--method") + 2]] == [
         method,
         place,
     ]
     body = (tmp_path / "body").read_text()
-    assert body.startswith("<!-- cascade-bench -->\n### told\n")
+    assert body.startswith("<!-- cascade-bench regress-0 -->\n### told\n")
     assert len(body) <= 65_536  # GitHub takes no more
+
+
+@pytest.mark.parametrize(("refused", "known"), [("--jq", ""), ("POST", ""), ("PATCH", "31\n")])
+def test_a_comment_that_github_refuses_is_a_warning_and_fails_no_job(
+    shell: Shell,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    refused: str,
+    known: str,
+) -> None:
+    """The token of a job without the permission may not write, and that is no regression."""
+    (tmp_path / "cascade-bench").mkdir()
+    (tmp_path / "cascade-bench" / "comment.md").write_text("### told\n")
+    assert shell("Comment", tmp_path, REFUSED=refused, KNOWN=known) == 0
+    said = capfd.readouterr().out
+    assert said.startswith("::warning title=cascade-bench::")
+    assert "pull-requests: write" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.smoke
+def test_jobs_of_a_matrix_have_a_comment_and_an_artifact_of_their_own() -> None:
+    """GitHub refuses a second artifact of one name; a second job would edit the first comment."""
+    (kept,) = (s["with"] for s in steps().values() if "upload-artifact" in s.get("uses", ""))
+    for text in (kept["name"], steps()["Comment"]["env"]["KEY"]):
+        assert "${{ github.job }}-${{ strategy.job-index }}" in text
+    assert kept["overwrite"] is True
+
+
+@pytest.mark.smoke
+def test_pip_is_cached_only_where_the_file_of_its_key_is_there() -> None:
+    """`setup-python` ends with an error where no file matches."""
+    listed = yaml.safe_load(ACTION.read_text())["runs"]["steps"]
+    (given,) = (s["with"] for s in listed if s.get("uses", "").startswith("actions/setup-python"))
+    file = "inputs.constraints || 'pyproject.toml'"
+    assert given["cache-dependency-path"] == f"${{{{ {file} }}}}"
+    assert given["cache"] == f"${{{{ hashFiles({file}) != '' && 'pip' || '' }}}}"
+
+
+@pytest.mark.smoke
+def test_every_step_of_the_action_that_runs_something_names_its_shell() -> None:
+    """A composite action without one is refused when it is used."""
+    listed = yaml.safe_load(ACTION.read_text())["runs"]["steps"]
+    scripts = [step for step in listed if "run" in step]
+    assert len(scripts) >= 4
+    assert {step.get("shell") for step in scripts} == {"bash"}
+    for path in (ROOT / ".github" / "action").glob("*.sh"):
+        assert "set -euo pipefail" in path.read_text(), path
+
+
+@pytest.mark.smoke
+def test_a_job_may_write_only_what_it_has_a_reason_for() -> None:
+    writes = {}
+    for path in WORKFLOWS.glob("*.yml"):
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+            for what, right in job.get("permissions", {}).items():
+                if right == "write":
+                    writes.setdefault((path.stem, name), set()).add(what)
+            assert job.get("timeout-minutes"), (path, name)
+    assert writes == {
+        ("regress", "regress"): {"pull-requests"},
+        ("regress", "history"): {"contents"},
+        ("site", "publish"): {"pages", "id-token"},
+    }
 
 
 def test_every_push_is_a_run_more_of_the_history(shell: Shell, tmp_path: Path) -> None:

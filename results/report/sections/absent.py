@@ -96,9 +96,8 @@ def _gap_lines(machine: Machine) -> list[tuple[str, str, str]]:
         if found < networks
     ]
     peak = sum(record["peak_bytes"] is not None for record in timed)
-    lines.append(
-        ("peak memory", f"{peak} of {len(timed)} cells", "" if peak else "measured with --memory")
-    )
+    how = "" if peak else "all: --memory measures it"
+    lines.append(("peak memory", f"{peak} of {len(timed)} cells", how))
     return lines
 
 

@@ -93,7 +93,7 @@ def _freezing_sentence(found: Sequence[TopicAnswer]) -> str:
     bests = [one.recommendation.best for one in found if one.topic == FREEZING]
     cost = ratio_range(best for best in bests if best)
     share = f": {_times(cost)} the time of a step with nothing frozen" if cost else ""
-    return f"To freeze a part, {advice}{share}."
+    return f"To freeze a part for good, {advice}{share}."
 
 
 def _advice(found: Sequence[TopicAnswer], topic: str) -> str:

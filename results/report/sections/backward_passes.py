@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from results.report import charts
 from results.report.collection import Machine
 from results.report.drawing import Mark, record_mark
 from results.report.model import FIGURES, Cell, Chart, Fold, Row, Section, Table, missing
+from results.report.questions import SERIES, answers, of_strategy, ratio_range
 from results.report.ranking import largest_size
 from results.report.record_cells import (
     filter_values,
@@ -56,31 +57,27 @@ def section(machine: Machine, sizes: Dimensions) -> Section | None:
         *maps,
         Fold(FIGURES, [*tables, *map_tables]),
     ]
-    return Section("passes", title(compared), blocks, "Backward passes")
+    return Section("passes", title(machine.records), blocks, "Backward passes")
 
 
-def title(records: Sequence[AnyRecord]) -> str:
-    """Return the finding: what a pass for each loss costs, and how well counted FLOPs tell it.
+def title(records: Iterable[AnyRecord]) -> str:
+    """Return the finding: what a pass for each loss costs, as the first screen counts it.
+
+    That is each network at its largest size, in the usual mode, and the backward pass alone where
+    it was timed. Where nobody timed a pass for each loss, all other ways count.
 
     Args:
-        records: of ways that are not their baseline.
+        records: all of a machine.
     """
-    rated = [record for record in records if record["ratio"]]
-    separate = [r["ratio"]["estimate"] for r in rated if r["strategy"] == SEPARATE] or [
-        r["ratio"]["estimate"] for r in rated
-    ]
-    if not separate:
+    found = [one for one in answers(records) if one.topic == SERIES]
+    separate = of_strategy(found, SERIES, SEPARATE)
+    cost = ratio_range(separate or [way for one in found for way in one.ways])
+    if cost is None:
         return "No way was timed beside the summed loss"
-    name = "A pass for each loss" if any(r["strategy"] == SEPARATE for r in rated) else "Other ways"
-    low, high = (significant(end, 2) for end in (min(separate), max(separate)))
-    text = f"{name}: {low} to {high} times one pass of the sum"
-    off = [abs(np.log(r["ratio"]["estimate"] / r["predicted_ratio"])) for r in rated
-           if r["predicted_ratio"]]  # fmt: skip
-    if not off:
-        return text
-    return (
-        f"{text}; counted FLOPs tell half of all ratios to {100 * np.expm1(np.median(off)):.0f} %"
-    )
+    name = "a pass for each loss takes" if separate else "other ways take"
+    low, high = (significant(end, 2) for end in cost)
+    times = f"{low} times" if low == high else f"{low} to {high} times"
+    return f"At each network's largest size {name} {times} as long as one pass of the sum"
 
 
 def by_losses(records: Sequence[AnyRecord]) -> list[Any]:
@@ -100,8 +97,9 @@ def by_losses(records: Sequence[AnyRecord]) -> list[Any]:
         for r in chosen
     ]
     text = (
-        "N passes walk N(N+1)/2 networks, one pass of the sum walks N. Dashed: what counted FLOPs "
-        "predict. Solid: measured, with its interval, a line for each size."
+        "The title's numbers are means at the largest size. N passes walk N(N+1)/2 networks, one "
+        "pass of the sum walks N. Dashed: what counted FLOPs predict. Solid: measured, with its "
+        "interval, a line for every size."
     )
     title = f"{way_title(SEPARATE)}: {_by_number(chosen)}"
     return [charts.ratio_by_losses("losses", title, text, marks)]
@@ -136,11 +134,12 @@ def _losses(record: AnyRecord) -> int:
 
 def _predicted_chart(marks: Sequence[Mark]) -> Chart:
     """Return the chart of each strategy's measured ratio over the ratio of its counted FLOPs."""
+    off = float(np.median([abs(np.log(mark["ratio"] / mark["predicted"])) for mark in marks]))
     return charts.predicted_ratios(
         "passes",
-        "Counted FLOPs against measured time",
-        "Each mark is a way on one network, relative to one pass of the sum. On the dashed line "
-        "the count tells the time; off it stand dispatch, memory or the library.",
+        f"Counted FLOPs predict half of all ratios to {100 * np.expm1(off):.0f} % or better",
+        "A mark is a way on one network at one of its sizes, relative to one pass of the sum. On "
+        "the dashed line the count tells the time; off it stand dispatch, memory or the library.",
         marks,
     )
 

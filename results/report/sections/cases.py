@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 
 from results.formatting import rounded_ratio, seconds_text
 from results.grouping import group_by
@@ -11,9 +12,16 @@ from results.records.record import AnyRecord
 from results.report.collection import Machine
 from results.report.model import Case, Cases, Cell, Code, Paragraph, Row, Table
 from results.report.questions import SERIES, TOPICS, TopicAnswer, answers_at, topic_of
+from results.report.ranking import largest_size
 from results.report.record_cells import network_name
 from results.report.snippets import snippet
-from results.report.vocabulary import FRAMEWORK_NAMES, USUAL_MODES, size_rank
+from results.report.vocabulary import (
+    FRAMEWORK_NAMES,
+    USUAL_MODES,
+    WITH_CONVOLUTIONS,
+    layers_of,
+    size_rank,
+)
 from results.ways import JOINT, way_title
 
 MASKED = (
@@ -37,24 +45,33 @@ def cases(machine: Machine) -> Cases | None:
         },
         "size": {size: size for size in sizes if any(size == case[0] for case in found)},
     }
-    made = [_case(size, one, records) for size, one, records in found]
+    made = [_case(size, one, records, machine.records) for size, one, records in found]
     return Cases("case", "Your case", fields, made)
 
 
-def _case(size: str, one: TopicAnswer, records: Sequence[AnyRecord]) -> Case:
+def _case(
+    size: str, one: TopicAnswer, records: Sequence[AnyRecord], everything: Sequence[AnyRecord]
+) -> Case:
     """Return the case of one question and framework at one size.
 
     Args:
         records: all records of this size.
+        everything: the records of all sizes.
     """
     best = one.recommendation.best
     return Case(
         {"question": one.topic, "framework": one.framework, "size": size},
         _about(one, _of_topic(one, records)),
         snippet(one.framework, best.strategy) if best else "",
-        _table(one, size),
-        next((way.records[-1]["rerun"] for way in one.ways if way.records), "") or "",
+        _table(one, size, _of_topic(one, everything)),
+        _rerun(best and best.strategy, _of_topic(one, records)),
     )
+
+
+def _rerun(best: str | None, records: Sequence[AnyRecord]) -> str:
+    """Return the command that measures a cell of the recommended way again, else of any way."""
+    chosen = [record for record in records if record["strategy"] == best] or records
+    return str(chosen[-1]["rerun"] or "") if chosen else ""
 
 
 def _of_topic(one: TopicAnswer, records: Sequence[AnyRecord]) -> list[AnyRecord]:
@@ -88,8 +105,12 @@ def _about(one: TopicAnswer, records: Sequence[AnyRecord]) -> Paragraph:
     return ["Write ", Code(name), joint + words + front + masked]
 
 
-def _table(one: TopicAnswer, size: str) -> Table:
-    """Return the table of the ways of a case: a row for each network, a column for each way."""
+def _table(one: TopicAnswer, size: str, of_all_sizes: Sequence[AnyRecord]) -> Table:
+    """Return the table of the ways of a case: a row for each network, a column for each way.
+
+    Args:
+        of_all_sizes: the records of the question, framework and mode at every size.
+    """
     best, baseline = one.recommendation.best, one.recommendation.baseline
     ways = [way.strategy for way in one.ways]
     networks: dict[str, dict[str, AnyRecord]] = {}
@@ -109,9 +130,42 @@ def _table(one: TopicAnswer, size: str) -> Table:
     columns = ["network", *map(way_title, ways)]
     about = (
         f"1 is {TOPICS[one.topic].baseline}; below 1 is faster. ± is half the 95 % interval. "
-        "Green: faster, red: slower, bold: equal, grey: undecided."
+        "Green: faster, red: slower, bold: equal, grey: inconclusive."
     )
+    texts = [about, _with_convolutions(networks), _other_sizes(networks, size, of_all_sizes)]
+    about = " ".join(filter(None, texts))
     return Table(title, columns, rows, numbers=range(1, len(columns)), about=about)
+
+
+def _with_convolutions(networks: Iterable[str]) -> str:
+    """Return which of these networks hold convolutions; empty where none of them does."""
+    names = sorted({n.partition(" ")[0] for n in networks if layers_of(n) == WITH_CONVOLUTIONS})
+    return f"{WITH_CONVOLUTIONS.capitalize()}: {', '.join(names)}." if names else ""
+
+
+def _other_sizes(networks: Collection[str], size: str, of_all_sizes: Sequence[AnyRecord]) -> str:
+    """Return how many networks of the question were not timed at this size, and where they were.
+
+    Args:
+        networks: those that were timed at this size.
+        size: the size of the case.
+        of_all_sizes: the records of the question, framework and mode at every size.
+
+    Returns:
+        A sentence; empty where every network was timed at this size.
+    """
+    timed = [record for record in of_all_sizes if record["ratio"]]
+    others = group_by(
+        (record for record in timed if network_name(record) not in networks), network_name
+    )
+    if not others:
+        return ""
+    tops = Counter(largest_size(members)[0]["size"] for members in others.values())
+    places = ", ".join(
+        f"of {count} other{'s' * (count > 1)} is {top}" for top, count in tops.most_common()
+    )
+    total = len(networks) + len(others)
+    return f"Timed at {size}: {len(networks)} of {total} networks; the largest size {places}."
 
 
 def _natural(name: str) -> list[tuple[str, int]]:

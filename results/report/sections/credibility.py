@@ -113,7 +113,7 @@ def _canaries(runs: Sequence[Run]) -> Row:
     passed = [canary.get("passed") for run in runs for canary in _canaries_of(run)]
     undecided = sum(state is None for state in passed)
     text += (
-        f", and none failed; {undecided} of {len(passed)} canaries could not be told. "
+        f", and none failed; {undecided} of {len(passed)} canaries gave no answer for noise. "
         f"{_double_work(runs)}"
     )
     return _check("clock", bar, words, text.rstrip())
@@ -175,7 +175,7 @@ def _noise(records: Sequence[AnyRecord]) -> Row:
     halves = half_widths(records)
     if not halves:
         text = "no ratio has an interval; verdicts need 6 launches or more."
-        return _check("comparisons", bar, "decided, undecided", text)
+        return _check("comparisons", bar, "decided, inconclusive", text)
     median, most = (f"±{significant(100 * q, 2)} %" for q in np.quantile(halves, [0.5, 0.9]))
     between_sessions = 100 * float(np.expm1(1.96 * SESSION_SPREAD))
     text = (
@@ -183,7 +183,7 @@ def _noise(records: Sequence[AnyRecord]) -> Row:
         "A smaller difference is called inconclusive, not equal. Torch against JAX is coarser: "
         f"±{significant(between_sessions, 2)} % are added for what changes between sessions."
     )
-    return _check("comparisons", bar, "decided, undecided", text)
+    return _check("comparisons", bar, "decided, inconclusive", text)
 
 
 def _noise_chart(records: Sequence[AnyRecord]) -> list[Chart]:

@@ -132,7 +132,8 @@ def agreement(machine: Machine) -> list[Paragraph]:
         if changes:
             far = sum(change > SESSION_DRIFT for change in changes)
             limit = f"{100 * math.expm1(SESSION_DRIFT):.0f} %"
-            paragraphs.append([f"Of {len(changes)} {title} {far} moved by more than {limit}."])
+            measured = f"{far} of the {len(changes)} {title} that were measured twice"
+            paragraphs.append([f"{measured} moved by more than {limit}."])
     return paragraphs
 
 
@@ -193,21 +194,21 @@ def _drift_chart(runs: Sequence[Run], times: Times) -> list[Chart]:
     first run's; only cells that both runs timed count.
 
     Returns:
-        A list of the chart; empty where it has fewer than two marks.
+        A list of the chart, of what several runs timed; empty where there is nothing.
     """
     keys_of_line: dict[str, list[str]] = {}
     for run in runs:
         for record in run.records:
             line = f"{record['framework']} {record['size']}"
             keys_of_line.setdefault(line, []).append(sample_key(record))
-    marks = [
-        mark
-        for line, keys in keys_of_line.items()
-        for mark in _drift_marks(line, keys, runs, times)
-    ]
-    if len(marks) < 2:
+    lines = [_drift_marks(line, keys, runs, times) for line, keys in keys_of_line.items()]
+    marks = [mark for line in lines if len(line) > 1 for mark in line]
+    if not marks:
         return []
-    text = "The geometric mean over the cells in common: drift of the machine, or of the versions."
+    text = (
+        "The geometric mean over the cells in common, by framework and size, of what several runs "
+        "timed: drift of the machine, or of the versions."
+    )
     return [charts.drift("runs", "All times together, run by run", text, marks)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from results.formatting import NOTHING
 from results.grouping import group_by
@@ -19,15 +20,35 @@ NOTES = {
     ABSENT: "it has no gradient",
 }
 Flow = Mapping[str, Mapping[str, str]]  # loss → network → state
+PICTURE = (
+    "A row for each network; it may consist of several, as net1 and net2. Bar: of all pairs of a "
+    "loss and a network how many the loss changes (green), and how many it leaves (grey)."
+)
 LEGEND = (
     f"Green: how many networks the loss changes. {NOTHING}: it has no gradient there. 0: it has "
     "one that is exactly 0, as in JAX, which has no absent one. Torch stands before jax."
 )
+SHOWN = 3  # losses of a network that the picture names, the last one among them
 TEXT = [
     "Each loss's float64 gradient by each network, as it was found in the session and held to "
     "what the scenario declares; a loss that reached what it should not would have stopped the "
     "cell.",
 ]
+
+
+class _Reach(NamedTuple):
+    """Hold what a loss does to the networks of its scenario.
+
+    Attributes:
+        changed: the networks that it changes in every framework.
+        left: every other network → the states of its gradient, torch before jax.
+        differ: whether the loss changes one of those in some framework.
+    """
+
+    loss: str
+    changed: list[str]
+    left: dict[str, str]
+    differ: bool
 
 
 def section(machine: Machine) -> Section:
@@ -40,7 +61,8 @@ def section(machine: Machine) -> Section:
     if not flows:
         text = "None of these runs says which loss reached which network."
         return Section("flow", text, [[text]], topic)
-    return Section("flow", title(flows), [_table(flows), Fold("How it was found", [TEXT])], topic)
+    blocks = [_picture(flows), _table(flows), Fold("How it was found", [TEXT])]
+    return Section("flow", title(flows), blocks, topic)
 
 
 def title(flows: Mapping[str, Mapping[str, Flow]]) -> str:
@@ -74,6 +96,39 @@ def verified_flows(machine: Machine) -> dict[str, dict[str, Flow]]:
     return verified
 
 
+def _picture(flows: Mapping[str, Mapping[str, Flow]]) -> Table:
+    """Return the table that leads the section: a row for each network, with all of its losses.
+
+    Args:
+        flows: as `verified_flows` returns them.
+    """
+    rows = [
+        Row(
+            [Cell(_title(name)), *_summary([_loss_reach(flow, loss) for loss in _losses(flow)])],
+            {"scenario": name.partition("/")[0]},
+        )
+        for name, flow in flows.items()
+    ]
+    columns = ["network", "losses", "pairs", "each loss changes"]
+    return Table("What the losses of each network change", columns, rows, (1,), about=PICTURE)
+
+
+def _summary(reaches: Sequence[_Reach]) -> list[Cell]:
+    """Return the cells of a network in `_picture`: its losses, pairs as a bar, and what changes."""
+    changed = sum(len(one.changed) for one in reaches)
+    left = sum(len(one.left) for one in reaches)
+    differ = any(one.differ for one in reaches)
+    bar = [("good", changed), ("bad" if differ else "inconclusive", left)]
+    texts = [f"{one.loss}: {in_runs(one.changed) or 'nothing'}" for one in reaches]
+    if len(texts) > SHOWN:
+        texts = [*texts[: SHOWN - 1], "…", texts[-1]]
+    return [
+        Cell(str(len(reaches))),
+        Cell(f"{changed} changed, {left} not", bar=bar),
+        Cell("; ".join(texts), kind="failed" if differ else ""),
+    ]
+
+
 def _table(flows: Mapping[str, Mapping[str, Flow]]) -> Table:
     """Return the table of all flows: a row for each loss.
 
@@ -82,9 +137,8 @@ def _table(flows: Mapping[str, Mapping[str, Flow]]) -> Table:
     """
     rows = [row for name, flow in flows.items() for row in _rows(name, flow)]
     columns = ["network", "loss", "reach", "changes", "leaves as they are"]
-    return Table(
-        "Each loss, and what it does to each part of the network", columns, rows, about=LEGEND
-    )
+    title = "Each loss, and what it does to each part of the network"
+    return Table(title, columns, rows, folded=True, about=LEGEND)
 
 
 def _rows(name: str, flow: Mapping[str, Flow]) -> list[Row]:
@@ -94,14 +148,26 @@ def _rows(name: str, flow: Mapping[str, Flow]) -> list[Row]:
         name: ``scenario/variant``.
         flow: the flow of each framework.
     """
+    filters = {"scenario": name.partition("/")[0]}
+    return [
+        Row([Cell(_title(name)), *_cells(_loss_reach(flow, loss))], filters)
+        for loss in _losses(flow)
+    ]
+
+
+def _title(name: str) -> str:
+    """Return the name of a network as everywhere: ``scenario``, or ``scenario variant``."""
     scenario, _, variant = name.partition("/")
-    title = f"{scenario} {variant}" if variant not in ("", "-") else scenario
-    losses = dict.fromkeys(loss for one in flow.values() for loss in one)
-    return [Row([Cell(title), *_cells(flow, loss)], {"scenario": scenario}) for loss in losses]
+    return f"{scenario} {variant}" if variant not in ("", "-") else scenario
 
 
-def _cells(flow: Mapping[str, Flow], loss: str) -> list[Cell]:
-    """Return the cells of a loss: its name, its reach as a bar, and the networks on either side."""
+def _losses(flow: Mapping[str, Flow]) -> list[str]:
+    """Return the losses of a scenario, each once, in their order."""
+    return list(dict.fromkeys(loss for one in flow.values() for loss in one))
+
+
+def _loss_reach(flow: Mapping[str, Flow], loss: str) -> _Reach:
+    """Return which networks a loss changes in all frameworks, and how it leaves the others."""
     networks = dict.fromkeys(net for one in flow.values() for row in one.values() for net in row)
     frameworks = sorted(flow, reverse=True)  # torch before jax, as everywhere
     states = {
@@ -111,12 +177,18 @@ def _cells(flow: Mapping[str, Flow], loss: str) -> list[Cell]:
     changed = [network for network, found in states.items() if set(found) == {VALUE}]
     differ = any(VALUE in found for network, found in states.items() if network not in changed)
     left = {net: _symbols(found) for net, found in states.items() if net not in changed}
+    return _Reach(loss, changed, left, differ)
+
+
+def _cells(one: _Reach) -> list[Cell]:
+    """Return the cells of a loss: its name, its reach as a bar, and the networks on either side."""
+    changed, left, differ = one.changed, one.left, one.differ
     alike = group_by(left, left.__getitem__)
     bar = [("good", len(changed)), ("bad" if differ else "inconclusive", len(left))]
     words = f"{len(changed)} changed, {len(left)} not"
     note = "; ".join(f"{symbol}: {NOTES[state]}" for state, symbol in SYMBOLS.items())
     return [
-        Cell(loss),
+        Cell(one.loss),
         Cell(words, bar=bar),
         Cell(in_runs(changed), NOTES[VALUE], "reached") if changed else Cell(NOTHING),
         Cell(

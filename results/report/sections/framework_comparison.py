@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from results.estimates.cross_framework import SESSION_SPREAD, FrameworkRatio
 from results.formatting import ratio_text, rounded_ratio, seconds_text, share_text, significant
@@ -30,6 +27,14 @@ from results.report.model import (
 )
 from results.report.ranking import largest_size
 from results.report.record_cells import figure_cell, is_baseline, network_name
+from results.report.sections.framework_counts import (
+    TITLES,
+    counts_table,
+    layers_table,
+    title,
+    winner,
+)
+from results.report.vocabulary import WITH_CONVOLUTIONS, layers_of
 from results.ways import way_title
 
 COLUMNS = (
@@ -47,13 +52,15 @@ COLUMNS = (
 )
 # the phase that represents a network: both passes say more of a framework than one of them
 PHASE_PREFERENCE = ("gradient", "step", "backward")
-TITLES = {"torch": "torch faster", "jax": "JAX faster", "": "not told"}
 COLOURS = {
     TITLES["torch"]: FRAMEWORK_COLOURS["torch"],
     TITLES["jax"]: FRAMEWORK_COLOURS["jax"],
     TITLES[""]: "#8c8c8c",
 }
-ABOUT = "Left of ×1 JAX is faster, right of it torch. Bars: 95 % intervals, sessions counted in."
+ABOUT = (
+    "Left of ×1 JAX is faster, right of it torch. Bars: 95 % intervals, sessions counted in. conv: "
+    "with convolutions."
+)
 HOW = (
     [
         "Each framework has launches of its own, so these ratios are not paired: Welch's interval "
@@ -106,28 +113,14 @@ def section(machine: Machine) -> Section | None:
     tables += [_table(f"{modes}: every other way", members) for modes, members in ways.items()]
     blocks: list[Any] = [
         *_charts(str(usual), by_modes[usual]),
+        *layers_table(representatives(by_modes[usual])),
         *_chart_of_modes([pair for modes in others for pair in by_modes[modes]]),
-        _counts_table(_by_modes(pairs)),
+        counts_table(_by_modes(pairs)),
         Fold(FIGURES, tables),
         Fold("How these ratios are made, and whose merit a difference is", [Points(HOW)]),
     ]
-    return Section("frameworks", title(by_modes[usual]), blocks, "torch against JAX")
-
-
-def title(pairs: Sequence[FrameworkRatio]) -> str:
-    """Return the finding: on how many networks each framework is faster, at their largest size.
-
-    Args:
-        pairs: those of one combination of modes.
-    """
-    chosen = representatives(pairs)
-    faster = Counter(winner(pair) for pair in chosen)
-    networks = f"{len(chosen)} network{'s' * (len(chosen) > 1)}"
-    untold = f", {faster['']} cannot be told" if faster[""] else ""
-    modes = f"{pairs[0].torch['mode']} torch, {pairs[0].jax['mode']} JAX"
-    return (
-        f"JAX is faster on {faster['jax']} of {networks}, torch on {faster['torch']}{untold} "
-        f"({modes})"
+    return Section(
+        "frameworks", title(representatives(by_modes[usual])), blocks, "torch against JAX"
     )
 
 
@@ -137,42 +130,9 @@ def representatives(pairs: Iterable[FrameworkRatio]) -> list[FrameworkRatio]:
     return [representative(members) for members in networks]
 
 
-def winner(pair: FrameworkRatio) -> str:
-    """Return the faster framework, ``torch`` or ``jax``.
-
-    Returns an empty string where the interval of the ratio holds 1, or there is no interval.
-    """
-    low, high = pair.ratio["low"], pair.ratio["high"]
-    if low is None or high is None:
-        return ""
-    return "torch" if low > 1 else "jax" if high < 1 else ""
-
-
 def _by_modes(pairs: Iterable[FrameworkRatio]) -> dict[_Modes, list[FrameworkRatio]]:
     """Group pairs by the mode of each framework, such as eager torch against jitted JAX."""
     return group_by(pairs, lambda p: _Modes(p.torch["mode"], p.jax["mode"], p.equal_modes))
-
-
-def _counts_table(by_modes: Mapping[_Modes, Sequence[FrameworkRatio]]) -> Table:
-    """Return the table of how often each framework is faster, a row for each pair of modes."""
-    rows = [Row([Cell(str(modes)), *_counts(pairs)]) for modes, pairs in by_modes.items()]
-    columns = ["modes", "who is faster", "furthest for torch", "furthest for JAX"]
-    return Table("Every network, size, phase and way: who is faster", columns, rows)
-
-
-def _counts(pairs: Sequence[FrameworkRatio]) -> list[Cell]:
-    """Return the counts of who is faster as a bar, and the pair furthest from 1 on either side."""
-    counts = {name: sum(winner(pair) == name for pair in pairs) for name in ("torch", "", "jax")}
-    words = ", ".join(f"{count} {TITLES[name]}" for name, count in counts.items() if count)
-    bar = [(name or "inconclusive", count) for name, count in counts.items()]
-    furthest = {name: [pair for pair in pairs if winner(pair) == name] for name in ("torch", "jax")}
-    ends = [
-        Cell(extreme(max(found, key=lambda pair: abs(np.log(_estimate(pair))))))
-        if found
-        else missing("no pair")
-        for found in furthest.values()
-    ]
-    return [Cell(words, bar=bar), *ends]
 
 
 def representative(pairs: Sequence[FrameworkRatio]) -> FrameworkRatio:
@@ -195,20 +155,6 @@ def representative(pairs: Sequence[FrameworkRatio]) -> FrameworkRatio:
     )
 
 
-def _estimate(pair: FrameworkRatio) -> float:
-    """Return the ratio of a pair: jax's time over torch's."""
-    estimate: float = pair.ratio["estimate"]
-    return estimate
-
-
-def extreme(pair: FrameworkRatio) -> str:
-    """Return how much faster a framework is in a pair: ``jax 2.1 times as fast (lenet, large)``."""
-    ratio = _estimate(pair)
-    faster, times = ("torch", ratio) if ratio > 1 else ("jax", 1 / ratio)
-    network = f"{network_name(pair.torch)}, {pair.torch['size']}"
-    return f"{faster} {significant(times, 2)} times as fast ({network})"
-
-
 def _mark(pair: FrameworkRatio) -> Mark:
     """Return the data of one pair for the chart of ratios.
 
@@ -221,8 +167,8 @@ def _mark(pair: FrameworkRatio) -> Mark:
     return mark | {
         "strategy": " / ".join(pair.names),
         "named": " / ".join(map(way_title, pair.names)),
-        "line": f"{mark['problem']} {mark['size']}, {mark['phase']}",
-        "ratio": _estimate(pair),
+        "line": f"{_conv(pair)}{mark['problem']} {mark['size']}, {mark['phase']}",
+        "ratio": pair.ratio["estimate"],
         "way": modes + ("" if pair.equal_modes else " (unequal modes)"),
         "predicted": None,
         "faster": TITLES[winner(pair)],
@@ -262,7 +208,12 @@ def _line_of_modes(pair: FrameworkRatio) -> str:
     """Return the label of a pair in the chart of other modes: modes, network, size and phase."""
     first = pair.torch
     modes = f"{first['mode']} / {pair.jax['mode']}"
-    return f"{modes}: {network_name(first)} {first['size']}, {first['phase']}"
+    return f"{modes}: {_conv(pair)}{network_name(first)} {first['size']}, {first['phase']}"
+
+
+def _conv(pair: FrameworkRatio) -> str:
+    """Return what stands before the name of a network with convolutions; empty for others."""
+    return "conv · " if layers_of(network_name(pair.torch)) == WITH_CONVOLUTIONS else ""
 
 
 def _chart(name: str, title: str, about: str, marks: Sequence[Mark]) -> Chart:

@@ -128,10 +128,11 @@ def title(records: Sequence[AnyRecord]) -> str:
     }
     if not best:
         return "No recipe was timed beside the same step with nothing frozen"
-    shares = [f"{1 - (way.mean_ratio or 1):.0%} in {name}" for name, way in best.items()]
-    names = " or ".join(dict.fromkeys(way.strategy for way in best.values()))
-    saved = ", ".join(shares).replace("%", " %")
-    return f"Freezing by {names} saves {saved} of a step, the mean over the networks"
+    shares = [
+        f"{100 * (1 - (way.mean_ratio or 1)):.0f} % of a step in {name} ({way.strategy})"
+        for name, way in best.items()
+    ]
+    return f"Freezing saves {', '.join(shares)}: mean over networks, each at its largest size"
 
 
 def _table(title: str, records: Sequence[AnyRecord]) -> Table:
@@ -170,7 +171,7 @@ def _charts(framework: str, records: Sequence[AnyRecord]) -> list[Block]:
             f"freezing-{framework}{suffix}",
             f"What freezing saves in {framework}: {words}",
         )
-        return charts.ratios(name, title, about, chosen, colour="named", axis="time ÷ unfrozen")
+        return charts.ratios(name, title, about, chosen, axis="time ÷ unfrozen")
 
     return charts_by_size(*by_largest_size(marks), make) if marks else []
 

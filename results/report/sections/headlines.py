@@ -33,7 +33,7 @@ from results.statistics.verdict import FASTER
 from results.ways import way_title
 
 PURPOSE = {FREEZE: ", to freeze a part"}
-COLUMNS = ("for", "framework", "phase", "write", "in front", "as good", "verdicts of the others")
+COLUMNS = ("for", "framework", "phase", "write", "in front", "as good", "other ways")
 
 
 def title(records: Sequence[AnyRecord]) -> str:
@@ -60,7 +60,7 @@ def verdict_chart(records: Iterable[AnyRecord]) -> list[Chart]:
         return []
     order = sorted(
         {(r["kind"], r["framework"] != "torch", _line(r)) for r in judged},
-        key=lambda key: (key[0], key[1], -_slower([r for r in judged if _line(r) == key[2]])),
+        key=lambda key: (*key[:2], -_slower([r for r in judged if _line(r) == key[2]]), key[2]),
     )
     about = (
         "Every network, size, phase and mode. Backward passes against one pass of the sum, "
@@ -99,7 +99,12 @@ def table(records: Sequence[AnyRecord]) -> Table:
         _row(f"size {small[0]['size']}, {KINDS.get(one.kind, one.kind)}", one)
         for one in first_of_each(recommend(small))
     ]
-    about = "At the largest size of each network; the last rows at the smallest one of all."
+    about = (
+        "At the largest size of each network; the last rows at the smallest one of all. In front: "
+        "on how many networks none is faster (green), or one is (grey). Other ways: those not "
+        "named in the row, against the baseline: red slower, blue equal, grey undecided, green "
+        "faster."
+    )
     return Table("What to write", COLUMNS, rows, about=about)
 
 

@@ -24,7 +24,7 @@
     const axis = { labelColor: ink, titleColor: faint, gridColor: line, domainColor: line, tickColor: line, titleFontWeight: 500 };
     return {
       background: "transparent", font: "system-ui, sans-serif", axis,
-      legend: { labelColor: ink, titleColor: faint, orient: "bottom", labelLimit: narrow ? 175 : 320, columns: narrow ? 1 : 3, layout: { bottom: { anchor: "start", direction: narrow ? "vertical" : "horizontal" } } },
+      legend: { labelColor: ink, titleColor: faint, orient: "bottom", labelLimit: narrow ? 175 : 320, columns: narrow ? 1 : window.innerWidth < 1000 ? 2 : 3, layout: { bottom: { anchor: "start", direction: narrow ? "vertical" : "horizontal" } } },
       view: { stroke: line }, text: { color: ink }, rule: { color: faint }, title: { color: ink },
     };
   };

@@ -117,6 +117,22 @@ def test_your_case_shows_each_question_framework_and_size() -> None:
         assert case.table.rows
 
 
+def test_command_of_your_case_measures_the_recommended_way() -> None:
+    run = whole_run()
+    for record in run.records:
+        record["rerun"] = f"measure {record['strategy']}"
+    ways = {
+        (case.choice["question"], case.choice["framework"]): case.rerun
+        for case in cases_of(run).cases
+    }
+    assert ways == {
+        ("series", "torch"): "measure summed",
+        ("series", "jax"): "measure summed",
+        ("freezing", "torch"): "measure requires_grad_false",
+        ("freezing", "jax"): "measure partition",
+    }
+
+
 def test_your_case_says_where_gradients_were_wrong() -> None:
     run = changed(whole_run(), outcome="wrong_gradients", seconds=None, ratio=None, verdict=None)
     texts = ["".join(case.about) for case in cases_of(run).cases]
@@ -173,3 +189,42 @@ def test_picture_of_all_questions_draws_every_way() -> None:
         assert words in drawing
     large_dots = re.findall(r'<path aria-label="mean: [^"]*"', drawing)
     assert len(large_dots) == 3 + 3 + 3 + 3
+
+
+def test_the_section_on_backward_passes_has_the_range_of_the_headline() -> None:
+    run = whole_run(variants=("n2", "n4", "n8"))
+    for record in run.records:  # at the smaller size the cost is another, which no title mixes in
+        if record["size"] == "seed" and record["strategy"] == "separate_retained":
+            assert record["ratio"]
+            record["ratio"] = {**record["ratio"], "estimate": 9.9}
+    part = build([run]).parts[0]
+    assert part.answer
+    (passes,) = [section for section in part.sections if section.name == "passes"]
+    times = re.search(r"takes (.* times) as long", part.answer.headline)
+    assert times
+    assert "9.9" not in times[1]
+    assert passes.title == (
+        f"At each network's largest size a pass for each loss takes {times[1]} as long as one pass "
+        "of the sum"
+    )
+
+
+def test_a_case_says_how_many_networks_were_timed_at_its_size_and_where_the_others_were() -> None:
+    many, few = whole_run(variants=("n2", "n4")), whole_run(variants=("n8",), sizes=("seed",))
+    run = dataclasses.replace(many, records=[*many.records, *few.records])
+    abouts = {
+        one.choice["size"]: one.table.about
+        for one in cases_of(run).cases
+        if one.choice["question"] == "series" and one.choice["framework"] == "torch"
+    }
+    told = "Timed at medium: 2 of 3 networks; the largest size of 1 other is seed."
+    assert abouts["medium"].endswith(told)
+    assert "Timed at" not in abouts["seed"]
+
+
+def test_a_case_names_its_networks_with_convolutions() -> None:
+    run = whole_run(scenarios=("conv_cascade", "linear_cascade"), sizes=("medium",))
+    for one in cases_of(run).cases:
+        assert "With convolutions: conv_cascade." in one.table.about
+    for one in cases_of(whole_run()).cases:
+        assert "onvolutions" not in one.table.about

@@ -32,7 +32,7 @@ NOISY = canary("jax", None, "reads 1.8; measure again on a quiet machine")
 def test_report_says_what_was_not_told_and_distrusts_nothing() -> None:
     page = markdown(build([run(settings={"launches": 6, "canaries": [RIGHT, RIGHT, NOISY]})]))
     assert "jax NOT TAKEN (reads 1.8; measure again on a quiet machine)" in page
-    assert "1 of 3 canaries could not be told" in page
+    assert "1 of 3 canaries gave no answer for noise" in page
     assert canary_status.DISTRUST not in page
 
 

@@ -18,7 +18,7 @@ from results.report.collection import collect
 from results.report.html import charts_of
 from results.report.model import Chart
 from results.report.questions import answers
-from results.report.sections import every_cell, framework_comparison
+from results.report.sections import every_cell, framework_comparison, framework_counts
 from results.terminal.run_summary import document
 from results.ways import way_title
 from tests.helpers.factories.report_runs import LATER, later, whole_run
@@ -247,6 +247,15 @@ def test_marks_over_several_runs_are_times_over_those_of_the_first() -> None:
         assert mark["ratio"] == pytest.approx(expected, rel=0.02)
 
 
+def test_what_a_single_run_timed_has_no_mark_beside_other_runs() -> None:
+    """One time alone shows no drift: its mark would stand at 1 among those that show one."""
+    runs = [whole_run(sizes=("seed", "medium")), whole_run(LATER, sizes=("medium", "large"))]
+    section = every_cell.side_by_side(collect(runs)[0])
+    assert section
+    (chart,) = [block for block in section.blocks if isinstance(block, Chart)]
+    assert {mark["size"] for mark in marks(chart)} == {"medium"}
+
+
 @pytest.mark.parametrize(
     ("ratio", "words", "faster"),
     [
@@ -263,10 +272,10 @@ def test_words_say_which_framework_is_faster_and_by_how_much(
     pair: Any = collect([run])[0].pairs[0]
     shown = {"estimate": ratio, "low": 0.9 * ratio, "high": 1.05 * ratio}
     pair = pair._replace(ratio=pair.ratio | shown)
-    assert framework_comparison.extreme(pair).startswith(f"{words} (")
-    assert framework_comparison.winner(pair) == faster
+    assert framework_counts.extreme(pair).startswith(f"{words} (")
+    assert framework_counts.winner(pair) == faster
     won = {"jax": "on 1 of 1 network, torch on 0", "torch": "on 0 of 1 network, torch on 1"}[faster]
-    assert framework_comparison.title([pair]) == f"JAX is faster {won} (eager torch, jit JAX)"
+    assert framework_counts.title([pair]) == f"JAX is faster {won} (eager torch, jit JAX)"
     assert framework_comparison._mark(pair)["verdict"] == faster
 
 

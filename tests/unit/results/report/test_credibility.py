@@ -10,7 +10,12 @@ from results.estimates import cross_framework
 from results.records.record import Run
 from results.report.collection import Machine, collect
 from results.report.model import Section, Table
-from results.report.sections import credibility, framework_comparison, glossary
+from results.report.sections import (
+    credibility,
+    framework_comparison,
+    framework_counts,
+    glossary,
+)
 from results.report.vocabulary import DEFINITIONS
 from results.statistics.estimators import welch_interval
 from results.ways import way_title
@@ -55,7 +60,7 @@ def test_failed_and_undecided_canaries_are_counted() -> None:
     run = whole_run()
     assert "1 of 1 runs here did, and none failed; 0 of 2 canaries" in lines(run)[1]
     run.settings["canaries"][1]["passed"] = None
-    assert "1 of 2 canaries could not be told" in lines(run)[1]
+    assert "1 of 2 canaries gave no answer for noise" in lines(run)[1]
     run.settings["canaries"][0]["passed"] = False
     assert "1 failed: see the warning at the top" in lines(run)[1]
     (machine,) = collect([run])
@@ -124,7 +129,7 @@ def test_no_winner_is_named_by_less_than_the_spread_between_sessions(
 ) -> None:
     def winners() -> set[str]:
         (machine,) = collect([whole_run()])  # JAX takes 0.8 of torch's time
-        return {framework_comparison.winner(pair) for pair in machine.pairs}
+        return {framework_counts.winner(pair) for pair in machine.pairs}
 
     assert winners() == {"jax"}
     monkeypatch.setattr(cross_framework, "SESSION_SPREAD", 0.3)

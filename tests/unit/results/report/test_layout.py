@@ -131,7 +131,7 @@ def test_what_was_not_measured_is_listed() -> None:
     assert gaps["sizes"] == ["seed, medium", "small, large_batch32, large, gpu"]
     assert gaps["modes"] == ["eager, jit", "compile, compile_networks"]
     assert gaps["devices"] == ["cpu", "GPU: this machine has none that was found"]
-    assert gaps["peak memory"][1] == "measured with --memory"
+    assert gaps["peak memory"][1] == "all: --memory measures it"
     bar = tables(section)[0].rows[0].cells[1].bar
     assert list(bar) == [("good", len(run.records) - 2), ("bad", 1), ("inconclusive", 1)]
 

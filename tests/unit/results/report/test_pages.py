@@ -19,7 +19,7 @@ from results.report.sections import (
     backward_passes,
     every_cell,
     flows,
-    framework_comparison,
+    framework_counts,
 )
 from tests.helpers.factories.report_runs import hostile_run, whole_run
 from tests.helpers.hostile_names import HOSTILE
@@ -57,10 +57,11 @@ def baseline_table(run: Run) -> Table:
 
 def test_a_bar_counts_who_is_faster() -> None:
     run = whole_run()
-    (counts, *_) = tables(section_of(run, "frameworks"))
+    found = tables(section_of(run, "frameworks"))
+    counts = next(table for table in found if table.title.startswith("Every network"))
     (cell,) = [cell for row in counts.rows for cell in row.cells if cell.bar]
     pairs = framework_pairs(run)
-    won = sum(framework_comparison.winner(pair) == "jax" for pair in pairs)
+    won = sum(framework_counts.winner(pair) == "jax" for pair in pairs)
     assert dict(cell.bar) == {"torch": 0, "inconclusive": len(pairs) - won, "jax": won}
 
 
@@ -68,11 +69,9 @@ def test_no_winner_is_named_where_the_interval_holds_1() -> None:
     run = whole_run()
     (pair, *_) = framework_pairs(run)
     level = {"estimate": 0.99, "low": 0.9, "high": 1.1}
-    assert framework_comparison.winner(pair) == "jax"
-    assert framework_comparison.winner(pair._replace(ratio=level)) == ""
-    assert (
-        framework_comparison.winner(pair._replace(ratio={**level, "low": None, "high": None})) == ""
-    )
+    assert framework_counts.winner(pair) == "jax"
+    assert framework_counts.winner(pair._replace(ratio=level)) == ""
+    assert framework_counts.winner(pair._replace(ratio={**level, "low": None, "high": None})) == ""
 
 
 def framework_pairs(run: Run) -> list[Any]:
@@ -112,7 +111,7 @@ def test_the_crossover_map_has_a_field_a_variant_and_size() -> None:
 
 
 def test_the_flow_shows_absent_and_exact_zero_apart() -> None:
-    (table,) = tables(section_of(whole_run(), "flow"))
+    _, table = tables(section_of(whole_run(), "flow"))
     assert table.columns == ["network", "loss", "reach", "changes", "leaves as they are"]
     name = "stacked_cascade n2"
     assert texts(table) == [
@@ -130,9 +129,27 @@ def test_a_flow_on_which_the_frameworks_disagree_is_marked() -> None:
     (flow,) = run.settings["flows"].values()
     flow["jax"]["loss1"]["net2"] = "value"
     section = section_of(run, "flow")
-    (cell,) = [row.cells[4] for row in tables(section)[0].rows if row.cells[1].text == "loss1"]
+    (cell,) = [row.cells[4] for row in tables(section)[1].rows if row.cells[1].text == "loss1"]
     assert (cell.text, cell.kind) == ("net2 – / ✓", "failed")
     assert section.title.startswith("The frameworks disagree on who may change whom in 1 of 4")
+
+
+def test_the_flow_begins_with_a_row_for_each_network() -> None:
+    run = whole_run()
+    (flow,) = run.settings["flows"].values()
+    run.settings["flows"]["stacked_cascade/n4"] = {
+        name: {f"loss{i}": {"net1": "value", "net2": "absent"} for i in (1, 2, 3, 4)}
+        for name in flow
+    }
+    (picture, _) = tables(section_of(run, "flow"))
+    assert texts(picture) == [
+        ["stacked_cascade n2", "2", "3 changed, 1 not", "loss1: net1; loss2: net1, net2"],
+        ["stacked_cascade n4", "4", "4 changed, 4 not", "loss1: net1; loss2: net1; …; loss4: net1"],
+    ]
+    flow["jax"]["loss1"]["net2"] = "value"
+    (row, _) = tables(section_of(run, "flow"))[0].rows
+    assert dict(row.cells[2].bar) == {"good": 3, "bad": 1}
+    assert row.cells[3].kind == "failed"
 
 
 def test_names_that_count_up_are_shown_as_a_range() -> None:
@@ -325,9 +342,10 @@ def test_the_verdicts_of_two_runs_are_compared() -> None:
     paragraphs = ["".join(one) for one in every_cell.agreement(machine)]
     decided = sum(r["verdict"] is not None for r in new.records)
     assert paragraphs[0] == f"Of {decided} comparisons decided in both, 1 have another verdict."
-    assert re.fullmatch(r"Of \d+ ratios to the baseline 0 moved by more than 17 %\.", paragraphs[1])
+    twice = "that were measured twice moved by more than 17 %."
+    assert re.fullmatch(rf"0 of the \d+ ratios to the baseline {re.escape(twice)}", paragraphs[1])
     times = len(new.records)
-    assert paragraphs[2] == f"Of {times} times {times} moved by more than 17 %."
+    assert paragraphs[2] == f"{times} of the {times} times {twice}"
     section = every_cell.side_by_side(machine)
     assert section
     (table,) = [one for one in tables(section) if one.title == "Another verdict than before"]
