@@ -101,7 +101,7 @@ STRATEGIES = {
         "functional": "torch.func.vjp of the sum",
     },
     "jax": {
-        "summed": "jax.grad(lambda p: loss1(p) + loss2(p))",
+        "summed": "jax.grad(lambda p: loss1(p) + loss2(p))(params)",
         "separate_retained": "a jax.vjp a loss over one jitted forward, each pulled back in a jit",
         "separate_grad": "two jax.grad in one jit",
         "separate_pullbacks": "one jax.vjp of both losses, pulled back once a loss",
