@@ -210,6 +210,7 @@ def test_other_signals_that_end_a_process_stop_it_as_ctrl_c_does(
 
     def stopped(own: session.ComparisonSession) -> None:
         run(own)
+        assert signal.getsignal(stop) != signal.SIG_DFL  # which would end the tests
         os.kill(os.getpid(), stop)
 
     monkeypatch.setattr(session.ComparisonSession, "run", stopped)

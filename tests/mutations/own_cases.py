@@ -110,4 +110,15 @@ FAULTS = (
         (f"{STRUCTURE}::test_case_of_a_user_has_a_boundary_where_its_outputs_can_be_cut",),
         narrow="jax",
     ),
+    Fault(
+        "framework_that_is_there_to_be_installed",
+        "benchmarks/own_code/session.py",
+        "if missing else WHOLE",
+        "if missing or framework else WHOLE",
+        "whoever has a broken installation is told to install what he has",
+        (
+            "tests/unit/own_code/test_worker_mistakes.py"
+            "::test_framework_that_fails_to_start_is_to_be_installed_only_where_it_is_missing",
+        ),
+    ),
 )
