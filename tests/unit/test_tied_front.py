@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from benchmarks import test_recipes
+from benchmarks.harness.launches.worker_errors import WorkerFailed
 from tests.helpers.lazy_module import LazyModule
 
 torch: Any = LazyModule("torch")
@@ -43,3 +47,23 @@ def test_other_recipes_freeze_tied_weights() -> None:
     recipe.strategy.backward(recipe.strategy.forward())
     had = {name for name, parameter in tied.parameters.items() if parameter.grad is not None}
     assert had == {"back.bias"}
+
+
+@pytest.mark.parametrize("file", [Path("mine.py"), None])
+def test_checks_leave_out_a_cut_that_a_users_own_networks_cannot_have(
+    monkeypatch: pytest.MonkeyPatch, file: Path | None
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise WorkerFailed({"type": "Unavailable", "message": "tied over the cut"})
+
+    variant = SimpleNamespace(frozen_in_front=True, reason_against=lambda *_: None)
+    scenario = SimpleNamespace(file=file, variants={"-": variant})
+    monkeypatch.setattr(test_recipes, "spec", lambda _: scenario)
+    workers, mine = SimpleNamespace(gradients=refuse), ("mine", "-", "seed")
+    if file is None:  # ours have none: that would be a fault of this suite
+        with pytest.raises(WorkerFailed, match="tied over the cut"):
+            test_recipes.recipes(workers, mine, "torch")  # type: ignore[arg-type]
+    else:
+        names = test_recipes.recipes(workers, mine, "torch")  # type: ignore[arg-type]
+        assert "requires_grad_false" in names
+        assert not {"no_grad_forward", "detach"} & set(names)
