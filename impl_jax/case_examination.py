@@ -24,6 +24,7 @@ from impl_jax.case_losses import check_finite, check_losses
 from impl_jax.case_slopes import Slopes
 from impl_jax.case_values import CaseError, DrawAsFloat32, digest
 from impl_jax.graph_problem import GraphProblem, seed_everything
+from impl_jax.structure import why_not_cut
 
 Gradients = dict[str, dict[str, Array | None]]  # loss → parameter → gradient, or None
 
@@ -240,7 +241,15 @@ def boundary_problem(opened: OpenCase) -> str | None:
         return "the case gives losses and no stages, so that there is no boundary to cut at"
     if len(opened.problem.stages) < 2:
         return "there is one stage, so that there is no boundary to cut at"
-    return None
+    problem, reasons = opened.problem, list[str | None]()
+
+    def look() -> None:
+        outputs = problem.outputs(problem.trainable, problem.constants)
+        for stage in problem.stages[:-1]:
+            reasons.append(why_not_cut(outputs[stage.name], problem.network_of(stage)))
+
+    jax.eval_shape(look)  # runs no operation, so that nothing is compiled for it
+    return next((why for why in reasons if why), None)
 
 
 def step(opened: OpenCase, kind: str, facts: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

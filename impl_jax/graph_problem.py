@@ -152,6 +152,10 @@ class RepeatableProblem(Problem):
         own = self.networks[stage.name].parameters
         return {name: array for name, array in parameters.items() if name in own}
 
+    def network_of(self, stage: Stage) -> Any:
+        """Return the stage's network, for messages that name its class."""
+        return self.networks[stage.name].network
+
     def run_stage(
         self,
         stage: Stage,

@@ -207,6 +207,10 @@ class Problem:
         names = {self.tied.get(name, name) for name in stage.parameters}
         return {name: array for name, array in parameters.items() if name in names}
 
+    def network_of(self, stage: Stage) -> Any:
+        """Return the stage's network, for messages that name its class."""
+        return stage.network
+
     def reached(self, parameters: Parameters, loss: str) -> Parameters:
         """Return the trained parameters that this loss reaches, by name."""
         return {name: parameters[name] for name in self.flow[loss]}

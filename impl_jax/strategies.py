@@ -143,7 +143,7 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
             def run(own: Parameters, *entering: Any, stage=stage, value=value, out=crossed_out):  # type: ignore[no-untyped-def]
                 start = entering[0] if entering else value
                 output, losses, _ = problem.run_stage(stage, start, own, constants)
-                demand_tree(output, stage.network)
+                demand_tree(output, problem.network_of(stage))
                 return (output if out else None, losses), output
 
             primals = (own, value) if crossed_in else (own,)

@@ -27,19 +27,36 @@ def demand_tree(value: Any, network: Any) -> None:
         TypeError: it holds a value of another class; the message says where the network is
             defined, and what it may return.
     """
-    other = next((leaf for leaf in jax.tree.leaves(value) if not isinstance(leaf, ARRAYS)), None)
-    if other is not None:
-        raise TypeError(refusal(network, value, other))
+    if why := why_not_cut(value, network):
+        raise TypeError(why)
+
+
+def why_not_cut(value: Any, network: Any) -> str | None:
+    """Return why a gradient cannot be cut at a network's output, in a sentence; None if it can."""
+    for leaf in jax.tree.leaves(value):
+        if not isinstance(leaf, ARRAYS):
+            return refusal(network, value, leaf)
+    return None
 
 
 def refusal(network: Any, value: Any, leaf: Any) -> str:
-    """Return in a sentence why a network's output cannot be cut, where it is, and what to do."""
-    function = type(network).__call__
-    file, line = Path(inspect.getfile(function)).name, function.__code__.co_firstlineno
+    """Return in a sentence why a network's output cannot be cut, where it is, and what to do.
+
+    Args:
+        network: whose output it is.
+        value: the output.
+        leaf: what JAX takes for a leaf of it, and is no array.
+    """
     name, inside = type(value).__name__, type(leaf).__name__
     held = "" if name == inside else f", which holds {inside}"
     return (
-        f"{file}:{line}: {type(network).__name__} returns {name}{held}, which JAX takes for no "
+        f"{_place(network)}{type(network).__name__} returns {name}{held}, which JAX takes for no "
         "tree of arrays to cut the gradient at: return an array, or a tuple, list or dict of "
         "arrays, or register the dataclass with jax.tree_util.register_dataclass"
     )
+
+
+def _place(network: Any) -> str:
+    """Return file and line of the network's forward pass, with a colon; nothing if unknown."""
+    code = getattr(inspect.unwrap(type(network).__call__), "__code__", None)
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}: " if code else ""

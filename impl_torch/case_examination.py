@@ -20,6 +20,7 @@ from impl_torch.case import OpenCase
 from impl_torch.case_losses import check_losses
 from impl_torch.case_slopes import Slopes
 from impl_torch.case_values import CaseError, DrawAsFloat32
+from impl_torch.structure import why_not_cut
 
 Gradients = dict[str, dict[str, Tensor | None]]  # loss → parameter → gradient, or None
 
@@ -195,11 +196,8 @@ def boundary_problem(opened: OpenCase) -> str | None:
     opened.problem.restore_buffers()
     with torch.no_grad():
         outputs = opened.problem.outputs()
-    for name in list(outputs)[:-1]:
-        if not isinstance(outputs[name], Tensor):
-            kind = type(outputs[name]).__name__
-            return f"the output of {name} is {kind}, and only a tensor can be cut off as a leaf"
-    return None
+    reasons = (why_not_cut(outputs[s.name], s.network) for s in opened.problem.stages[:-1])
+    return next((why for why in reasons if why), None)
 
 
 def step(opened: OpenCase, kind: str, facts: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

@@ -20,6 +20,7 @@ from torch import nn
 
 from impl_torch import structure
 from impl_torch.problem import Losses, Problem
+from impl_torch.runtime import Unavailable
 from impl_torch.strategies import Strategy
 
 
@@ -156,11 +157,23 @@ def _front(problem: Problem) -> int:
 
 
 def _check_front(problem: Problem, recipe: str) -> None:
-    """Raise ValueError unless all frozen parameters stand in front of all trained ones."""
+    """Check that all frozen parameters stand in front of all trained ones, and nowhere else.
+
+    Raises:
+        ValueError: one stands in another place.
+        Unavailable: one is tied to a parameter of a network behind. A cut between the networks
+            does not keep a gradient from it.
+    """
     front = tuple(f"{stage.name}." for stage in problem.stages[: _front(problem)])
     frozen = [name for name in problem.parameters if name not in problem.trainable]
     if not front or not all(name.startswith(front) for name in frozen):
         raise ValueError(f"{recipe}: what is frozen must stand in front, in networks of its own")
+    for other, name in problem.tied.items():
+        if name not in problem.trainable and not other.startswith(front):
+            raise Unavailable(
+                f"{recipe} freezes by a cut behind the front, and {name}, which is frozen, is tied "
+                f"to {other}, behind that cut: it would get a gradient there"
+            )
 
 
 def _run_front(problem: Problem) -> Any:

@@ -90,7 +90,7 @@ def cut_off(value: Any, network: nn.Module) -> tuple[Any, list[Tensor], list[Ten
 
     try:
         return change_tensors(value, leaf), outputs, leaves
-    except (UnknownStructure, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise TypeError(refusal(network, value, error)) from None
 
 
@@ -98,18 +98,39 @@ def detached(value: Any, network: nn.Module) -> Any:
     """Return a network's output with every tensor in it detached; raise as `cut_off` does."""
     try:
         return change_tensors(value, Tensor.detach)
-    except (UnknownStructure, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise TypeError(refusal(network, value, error)) from None
 
 
+def why_not_cut(value: Any, network: nn.Module) -> str | None:
+    """Return why the graph cannot be cut at a network's output, in a sentence; None if it can."""
+    try:
+        detached(value, network)
+    except TypeError as error:
+        return str(error)
+    return None
+
+
 def refusal(network: nn.Module, value: Any, error: Exception) -> str:
-    """Return in a sentence why a network's output cannot be cut, where it is, and what to do."""
-    function = type(network).forward
-    file, line = Path(inspect.getfile(function)).name, function.__code__.co_firstlineno
-    name = type(value).__name__
-    inside = "" if str(error) == name else f", which holds {error}"
+    """Return in a sentence why a network's output cannot be cut, where it is, and what to do.
+
+    Args:
+        network: whose output it is.
+        value: the output.
+        error: what `change_tensors` raised.
+    """
+    name, why = type(value).__name__, str(error)
+    inside = "" if why == name else f", which holds {why}"
+    if not isinstance(error, UnknownStructure):  # its class cannot be built from its parts
+        inside = f" ({why.splitlines()[0] if why else type(error).__name__})"
     return (
-        f"{file}:{line}: {type(network).__name__} returns {name}{inside}, in which no tensors can "
-        "be found to cut the graph at: return a tensor, or a tuple, list, dict or dataclass of "
+        f"{_place(network)}{type(network).__name__} returns {name}{inside}, in which no tensors "
+        "can be found to cut the graph at: return a tensor, or a tuple, list, dict or dataclass of "
         "tensors"
     )
+
+
+def _place(network: nn.Module) -> str:
+    """Return file and line of the network's forward pass, with a colon; nothing if unknown."""
+    code = getattr(inspect.unwrap(type(network).forward), "__code__", None)
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}: " if code else ""

@@ -18,9 +18,10 @@ from benchmarks.harness.measurement import aa_comparison
 from benchmarks.harness.selection.options import SelectionError, check_positive, default_device
 from benchmarks.machine import activity, disturbances, environment, graphics, releases
 from benchmarks.machine.disturbances import OK, UNKNOWN, WARNING, Finding
-from benchmarks.machine.frameworks import NEEDED, install_command
+from benchmarks.machine.frameworks import NEEDED
 from benchmarks.machine.host import Host
 from benchmarks.scenarios import FRAMEWORKS
+from results.records.installing import install_command
 from results.records.record import plain
 
 NAME = "cascade-bench"

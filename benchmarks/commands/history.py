@@ -13,8 +13,8 @@ from typing import Any
 from benchmarks.commands import options as shared
 from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection.names import names_of_runs
-from benchmarks.machine.frameworks import install_command
 from results.formatting import one_line
+from results.records.installing import install_command
 from results.records.record import RecordError
 from results.terminal.stdout import width_and_colour
 

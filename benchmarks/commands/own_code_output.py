@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from results.formatting import one_line
+from results.records.installing import install_command
 from results.records.record import RecordError
 
 ERROR = 2
@@ -107,7 +108,7 @@ def _demand_libraries() -> None:
     if absent := absent_packages(NEEDED):
         raise RecordError(
             f"a page or chart needs {', '.join(absent)}, not installed here: "
-            "pip install 'cascade-bench[report]'"
+            f"{install_command('report')}"
         )
 
 

@@ -12,6 +12,7 @@ from benchmarks.harness.selection.options import SelectionError, check_not_empty
 from results.formatting import one_line
 
 EXIT_CODES = "exit codes: 0 done, 2 a mistake, said in one line"
+EMPTY = "'' (an empty value: a variable that is not set?)"
 _CHOICE = re.compile(r"invalid choice: (['\"])(?P<given>.*?)\1 \(choose from (?P<allowed>.*)\)")
 _UNKNOWN = re.compile(r"unrecognized arguments: (?P<given>\S+)")
 
@@ -40,7 +41,7 @@ class CommandParser(argparse.ArgumentParser):
         """Parse the arguments, all of which must be known, and none of them empty."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+            self.error(f"unrecognized arguments: {' '.join(one or EMPTY for one in unknown)}")
         try:
             for action in self._actions:
                 check_not_empty(_label(action), getattr(parsed, action.dest, None))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.machine import environment
-from benchmarks.paths import ROOT
+from results.records.installing import install_command
 
 NEEDED = {"torch": ("torch",), "jax": ("jax", "flax", "optax")}
-DISTRIBUTION = "cascade-bench"
 
 
 def present() -> list[str]:
@@ -21,22 +18,6 @@ def present() -> list[str]:
 def missing_packages(framework: str) -> list[str]:
     """Return the packages of a framework that are not installed."""
     return [name for name in NEEDED[framework] if environment.installed(name) is None]
-
-
-def install_command(*extras: str) -> str:
-    """Return the command that installs extras of this project, to be pasted into a shell.
-
-    It names ranges of versions, not the versions of ``constraints.txt``: a release of torch or jax
-    that is installed already, and in range, stays as it is.
-
-    Args:
-        extras: such as ``torch``, ``jax`` or ``report``.
-    """
-    chosen = f"[{','.join(extras)}]"
-    if not (ROOT / "pyproject.toml").is_file():  # not a clone
-        return shlex.join(["pip", "install", DISTRIBUTION + chosen])
-    folder = "." if Path.cwd() == ROOT else str(ROOT)
-    return shlex.join(["pip", "install", "-e", folder + chosen])
 
 
 def why_missing(framework: str) -> str:

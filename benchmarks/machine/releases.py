@@ -13,7 +13,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from benchmarks.machine import environment
-from benchmarks.machine.frameworks import DISTRIBUTION, NEEDED
+from benchmarks.machine.frameworks import NEEDED
+from results.records.installing import DISTRIBUTION
 
 
 def tested_ranges() -> dict[str, Requirement]:

@@ -58,10 +58,14 @@ def limit_memory() -> None:
 
 
 def _end_by_exception() -> None:
-    """Have SIGTERM and SIGHUP end the session as Ctrl-C does, so that the document is written."""
+    """Have SIGTERM and SIGHUP end the session as Ctrl-C does, so that the document is written.
+
+    A process started by ``nohup`` goes on ignoring SIGHUP.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, interrupt)

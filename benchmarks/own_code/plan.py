@@ -112,8 +112,13 @@ def _unsupported(framework: str, facts: CaseFacts, way: str, phase: str) -> str 
 
 
 def frozen_in_front(facts: CaseFacts) -> bool:
-    """Return whether everything frozen is in networks before the first that is trained."""
+    """Return whether everything frozen is in networks before the first that is trained.
+
+    Tied weights stand in each network that uses them.
+    """
     still = {*facts["frozen"], *facts["untouched"]}
+    tied = [pair for network in facts["networks"].values() for pair in network.get("tied", ())]
+    still |= {other for other, name in tied if name in still}
     names = {name for reached in facts["reach"].values() for name in reached} | still
     seen_trained = False
     for network in facts["networks"]:

@@ -12,14 +12,16 @@ from typing import Any
 from benchmarks.harness.launches.launch import WorkerError, WorkerFailed, WorkerTimeout
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.session.lock import Busy, Lock
-from benchmarks.machine import environment, releases
+from benchmarks.machine import environment, frameworks, releases
 from benchmarks.own_code import description
 from benchmarks.own_code.measure import FrameworkRun, Measured
 from benchmarks.own_code.request import COMPARE, Request, RequestError, sources
 from results.own_code import document
 from results.own_code.schema import Document, Mistake
+from results.records.installing import install_command
 from results.records.record import RecordError, new_run_id, utc_now
 
+WHOLE = "every package that it needs is installed: import it in a Python of yours, to see why"
 RESERVE = 1.5  # seconds for starting and ending
 
 
@@ -90,10 +92,9 @@ class Session:
                 "look for an endless loop, a download, or input(); or give a larger budget",
             )
         if isinstance(error, WorkerFailed):
-            return self._mistake(
-                f"{framework}: {error.message}",
-                f"install it: pip install cascade-bench[{framework}]",
-            )
+            missing = frameworks.missing_packages(framework)
+            mend = f"install it: {install_command(framework)}" if missing else WHOLE
+            return self._mistake(f"{framework}: {error.message}", mend)
         hint = "look for what ends the process (os._exit, a crash in native code, lack of memory)"
         return self._mistake(f"{framework}: {error}", hint)
 

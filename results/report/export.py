@@ -43,6 +43,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results.records.failures import outcome_reason
+from results.records.installing import install_command
 from results.records.record import CELL_FIELDS, AnyRecord, RecordError, Run, cell_id
 from results.records.storage import write_whole
 
@@ -236,6 +237,6 @@ def _as_parquet(table: pandas.DataFrame, beside: Path) -> bytes:
     except ImportError as error:
         raise RecordError(
             f"{PARQUET} needs pyarrow, which is not installed or too old ({beside} is written "
-            "all the same); install it with: pip install -e '.[report]'"
+            f"all the same); install it with: {install_command('report')}"
         ) from error
     return buffer.getvalue()

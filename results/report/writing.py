@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from results.records.installing import install_command
 from results.records.record import RecordError, Run
 from results.records.storage import write_whole
 from results.report.build import build
@@ -79,5 +80,5 @@ def demand_libraries(find: Callable[[str], object] = importlib.util.find_spec) -
     if absent := absent_packages(NEEDED, find):
         raise RecordError(
             f"the report needs {', '.join(absent)}, not installed here; install what it needs: "
-            "pip install -e '.[report]', or print it as Markdown: cascade-bench report --markdown"
+            f"{install_command('report')}, or print it as Markdown: cascade-bench report --markdown"
         )

@@ -161,7 +161,9 @@ def text(
 
 
 def _parts(document: Mapping[str, Any], analysis: Analysis) -> Iterator[RenderableType]:
-    """Yield the lines and the table of the page: versions, findings, reasons, summary, outcome."""
+    """Yield the lines and the table of the page: outcome, versions, findings, reasons, summary."""
+    yield outcome(document, analysis)
+    yield ""
     for line in version_lines(document):
         yield one_line(line)
     yield ""
@@ -178,7 +180,6 @@ def _parts(document: Mapping[str, Any], analysis: Analysis) -> Iterator[Renderab
     for line in remarks(document):
         yield one_line(line)
     yield one_line(summary(document, analysis))
-    yield outcome(document, analysis)
 
 
 def reasons(findings: Sequence[Finding]) -> Iterator[str]:

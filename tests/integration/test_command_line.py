@@ -62,6 +62,7 @@ def test_empty_value_of_any_argument_is_refused_by_name(
 def test_second_of_two_names_may_not_be_empty_either(capsys: Out) -> None:
     assert "HEAD is empty" in fails(capsys, "regress", "main", "")
     assert "RUN is empty" in fails(capsys, "report", "a", "")
+    assert "arguments: '' (an empty value" in fails(capsys, "doctor", "--json", "")
     assert "there is no name beside one of the commas" in fails(capsys, "list", "--size=seed,")
 
 

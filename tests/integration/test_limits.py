@@ -22,7 +22,7 @@ from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.external import kept_state, loading
 from benchmarks.scenarios.external.errors import SpecTimeout
 from benchmarks.scenarios.external.time_limit import Late, call_within
-from tests.helpers.external_scenarios import SPEC
+from tests.helpers.external_scenarios import SPEC, write_fake
 
 LIMIT = 0.5
 HANG = "import time; time.sleep(60)"
@@ -90,6 +90,36 @@ def test_a_part_that_takes_too_long_is_one_time_out_for_the_whole_session(
     assert time.monotonic() - begin < 20.0
     (other,) = measured("summed", **changes | {"scenario": "other"}).values()
     assert other["outcome"] == sibling
+
+
+CLOSING = """
+import time
+from impl_fake.session import OpenProblem
+def late(opened):
+    if opened.dtype == "DTYPE":
+        time.sleep(60)
+OpenProblem.__del__ = late
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.serial
+@pytest.mark.parametrize("dtype", ["float64", "float32"])  # of the reference, and of what is timed
+def test_closing_that_takes_too_long_is_a_time_out_unless_the_times_are_there(
+    measured: Any, tmp_path: Path, dtype: str
+) -> None:
+    file = write_fake(tmp_path, "one", code=CLOSING.replace("DTYPE", dtype))
+    loading.load([file])
+    begin, changes = time.monotonic(), {"file": str(file), "scenario": "one", "limit": 2.0}
+    for phase in ("gradient", "backward"):
+        (outcome,) = measured("summed", launches=1, phase=phase, **changes).values()
+        if dtype == "float32":
+            assert outcome["outcome"] == "ok", outcome
+        else:
+            assert outcome["outcome"] == "timeout"
+            assert "one_fake.py: one: closing it took longer than 2 s" in outcome["why"]
+    CATALOGUE.pop("one")
+    assert time.monotonic() - begin < 30.0
 
 
 def test_a_user_s_spec_that_takes_too_long_is_told_and_not_waited_for(

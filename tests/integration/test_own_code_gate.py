@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -58,6 +59,22 @@ def test_every_way_is_held_to_the_reference(
     assert {why for _, why in found.values()} == {None}
     assert ("freeze/step/unfrozen" in found) == (function != "regular")
     assert ("backward/gradient/boundary_split" in found) == (function == "stages")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_networks_in_series_are_cut_at_every_tensor_and_what_cannot_be_cut_is_said(
+    examined: Callable[..., CaseFiles], pool: Pool, framework: str
+) -> None:
+    found = check(pool, examined(framework, "several"), ("gradient",))
+    assert found["backward/gradient/boundary_split"] == ("ok", None)
+    assert {why for _, why in found.values()} == {None}
+    files = examined(framework, "opaque")
+    said = files.known["series"] or ""
+    assert re.match(rf"{framework}_cases\.py:\d+: _Several returns Opaque, (in )?which ", said)
+    found = check(pool, files, ("gradient",))
+    assert {why for _, why in found.values()} == {None}
+    assert "backward/gradient/boundary_split" not in found
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,27 @@ def test_stopped_by_ctrl_c_it_shows_and_keeps_what_there_is(
     document = json.loads(path.read_text())
     assert document["pairs"] == 7
     assert document["finished"] is None
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_that_end_a_process_stop_it_as_ctrl_c_does(
+    ending: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stop: int
+) -> None:
+    folder = ending(comparisons.comparison(pairs=7, taken=()))
+    run, before = session.ComparisonSession.run, signal.signal(stop, signal.SIG_DFL)
+
+    def stopped(own: session.ComparisonSession) -> None:
+        run(own)
+        assert signal.getsignal(stop) != signal.SIG_DFL  # which would end the tests
+        os.kill(os.getpid(), stop)
+
+    monkeypatch.setattr(session.ComparisonSession, "run", stopped)
+    try:
+        assert main(["regress", HERE, f"--results={folder}"]) == 130
+    finally:
+        signal.signal(stop, before)
+    assert "it was interrupted" in capsys.readouterr().out
+    assert len(list(folder.glob("*/*.json"))) == 1
 
 
 def test_a_base_that_does_not_run_is_an_error(

@@ -78,11 +78,14 @@ FAULTS = (
     ),
     Fault(
         "remedy_replaces_a_release_in_range",
-        "benchmarks/machine/frameworks.py",
+        "results/records/installing.py",
         '"install", "-e", folder + chosen',
         '"install", "-c", "constraints.txt", "-e", folder + chosen',
         "what doctor says to paste replaces the user's own torch by the pinned one",
-        (f"{FRAMEWORKS}::test_command_to_install_keeps_a_release_that_is_in_range",),
+        (
+            "tests/unit/results/records/test_installing.py"
+            "::test_command_to_install_keeps_a_release_that_is_in_range",
+        ),
     ),
     Fault(
         "framework_without_its_packages_taken_for_whole",

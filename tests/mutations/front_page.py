@@ -52,4 +52,15 @@ FAULTS = (
             "::test_code_of_a_spec_that_was_given_up_changes_nothing_when_it_ends",
         ),
     ),
+    Fault(
+        "few_launches_taken_for_one_way",
+        "results/report/sections/answer.py",
+        "    if not ratios:\n",
+        "    if len(ratios) < len(records):\n",
+        "whoever times three ways in two launches is told that there is nothing to compare",
+        (
+            "tests/unit/results/report/test_answer.py"
+            "::test_headline_of_a_run_of_few_launches_says_what_it_lacks",
+        ),
+    ),
 )

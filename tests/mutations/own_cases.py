@@ -10,6 +10,7 @@ GRAPH, GATE, PLAN = (
     "tests/unit/own_code/test_plan_and_document.py",
 )
 SLOPES = "tests/unit/test_case_slopes.py"
+STRUCTURE = "tests/unit/test_structure.py"
 
 FAULTS = (
     Fault(
@@ -90,5 +91,34 @@ FAULTS = (
         "    if request.ways is None and plan.launches == FEWEST:\n",
         "less important ways cost the intervals of all",
         (f"{PLAN}::test_what_is_dispensable_is_left_out_before_launches",),
+    ),
+    Fault(
+        "case_cut_at_plain_tensors_alone",
+        "impl_torch/case_examination.py",
+        "why_not_cut(outputs[s.name], s.network) for s",
+        "type(outputs[s.name]).__name__ for s",
+        "networks that return a tuple or a dict are not cut, although every tensor in it can be",
+        (f"{STRUCTURE}::test_case_of_a_user_has_a_boundary_where_its_outputs_can_be_cut",),
+        narrow="torch",
+    ),
+    Fault(
+        "case_cut_at_what_holds_no_arrays",
+        "impl_jax/case_examination.py",
+        "    jax.eval_shape(look)  #",
+        "    #",
+        "an output that JAX cannot look into is a crash of one way, not a reason to leave it out",
+        (f"{STRUCTURE}::test_case_of_a_user_has_a_boundary_where_its_outputs_can_be_cut",),
+        narrow="jax",
+    ),
+    Fault(
+        "framework_that_is_there_to_be_installed",
+        "benchmarks/own_code/session.py",
+        "if missing else WHOLE",
+        "if missing or framework else WHOLE",
+        "whoever has a broken installation is told to install what he has",
+        (
+            "tests/unit/own_code/test_worker_mistakes.py"
+            "::test_framework_that_fails_to_start_is_to_be_installed_only_where_it_is_missing",
+        ),
     ),
 )

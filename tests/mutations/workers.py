@@ -152,4 +152,12 @@ FAULTS = (
             "tests/integration/test_capacity.py::test_where_memory_is_short_one_launch_at_a_time_holds_the_problem",
         ),
     ),
+    Fault(
+        "garbage_blamed_on_the_cell_that_is_timed_now",
+        "benchmarks/harness/launches/launch.py",
+        "raise self._crash_error(reason, announced_cell) from None",
+        "raise self._crash_error(reason, self._link.heartbeat.cell) from None",
+        "a cell is blamed for a line that was written while another one was timed",
+        (f"{HERE}::test_garbage_while_timing_costs_its_group_alone",),
+    ),
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.machine.environment import installed
+from benchmarks.own_code import command
 from benchmarks.paths import ROOT
 from results.own_code import document
 
@@ -44,6 +45,24 @@ def test_ctrl_c_keeps_what_was_measured_and_leaves_no_process(tmp_path: Path) ->
     assert "summed" in output
     with pytest.raises(ProcessLookupError):  # nothing of its session is left
         os.killpg(process.pid, 0)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_other_signals_end_a_session_as_ctrl_c_does(stop: int, ignored: bool) -> None:
+    """One that was started by ``nohup`` goes on ignoring that the terminal is gone."""
+    before = signal.signal(stop, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        command._end_by_exception()
+        if ignored:
+            os.kill(os.getpid(), stop)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), stop)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.signal(stop, before)
 
 
 def timed(results: Path) -> bool:

@@ -77,7 +77,10 @@ ARROWS = {
         "results.terminal",
     ),
     "benchmarks.paths": (),
-    "benchmarks.machine": ("benchmarks.paths",),
+    "benchmarks.machine": (
+        "benchmarks.paths",
+        "results.records",
+    ),  # how to install what is missing, said alike
     "benchmarks.scenarios": (),
     "benchmarks.scenarios.external": ("benchmarks.scenarios",),
     "benchmarks.harness.protocol": ("benchmarks.scenarios",),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import wraps
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,6 +91,44 @@ def test_output_that_cannot_be_cut_is_refused_with_file_line_and_mend(
     if framework == "torch":
         with pytest.raises(TypeError, match=r"output_forms\.py:\d+: Front returns"):
             gradients(problem_of("torch", form, frozen=True), "detach")
+
+
+@pytest.mark.parametrize("form", [*FORMS, "opaque"])
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_case_of_a_user_has_a_boundary_where_its_outputs_can_be_cut(
+    framework: str, form: str
+) -> None:
+    pytest.importorskip(framework)
+    examination = import_module(f"impl_{framework}.case_examination")
+    problem = problem_of(framework, form)
+    said = examination.boundary_problem(
+        SimpleNamespace(case=SimpleNamespace(losses=None), problem=problem)
+    )
+    if form in FORMS:
+        assert said is None
+    else:
+        assert re.match(r"output_forms\.py:\d+: Front returns Opaque, ", said or ""), said
+
+
+class Doubled(tuple[Any, ...]):
+    """A tuple that is made of one part, and so cannot be made anew of its two."""
+
+    def __new__(cls, one: Any, *, twice: bool) -> Doubled:
+        return super().__new__(cls, (one, one))
+
+
+def test_refusal_names_the_forward_pass_that_is_wrapped_and_a_class_that_cannot_be_made_anew() -> (
+    None
+):
+    class Wrapped(torch.nn.Identity):  # type: ignore[misc]
+        @wraps(gradients)  # as a decorator of transformers does it, from another file
+        def forward(self, value: Any) -> Any:
+            return value
+
+    said = structure.why_not_cut(Doubled(torch.ones(2), twice=True), Wrapped())
+    line = gradients.__code__.co_firstlineno
+    assert re.match(rf"test_structure\.py:{line}: Wrapped returns Doubled \(.*'twice'\), in", said)
+    assert structure.why_not_cut((torch.ones(2),), Wrapped()) is None
 
 
 def test_what_uses_no_output_is_not_cut_twice() -> None:

@@ -102,7 +102,8 @@ class Measurements:
     def forget(self, members: Iterable[Cell]) -> None:
         """Drop the records and samples of cells, and what was noted of their group."""
         for cell in members:
-            self.paused.pop(" ".join(cell.group), None)
+            for noted in (self.paused, self.stopped):
+                noted.pop(" ".join(cell.group), None)
             self.records.pop(cell, None)
             self.samples.pop(sample_key(asdict(cell)), None)
 

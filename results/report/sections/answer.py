@@ -70,8 +70,21 @@ def headline(machine: Machine, found: Sequence[TopicAnswer]) -> tuple[str, str]:
     if wrong:
         return f"Wrong gradients in {wrong} of {len(machine.records)} cells: see the failures.", ""
     sentences = [s for s in (_series_sentence(found), _freezing_sentence(found)) if s]
-    first, *more = sentences or ["Nothing was timed here that has two ways to compare."]
+    first, *more = sentences or [_why_no_advice(machine.records)]
     return first, "".join(more)
+
+
+def _why_no_advice(records: Sequence[AnyRecord]) -> str:
+    """Return in a sentence why no way is recommended: what was timed has none, or too few times."""
+    ratios = [r["ratio"] for r in records if r["ratio"] and r["strategy"] != r["baseline"]]
+    if not ratios:
+        return "Nothing was timed here that has two ways to compare."
+    if all(ratio["low"] is None for ratio in ratios):
+        return (
+            "No way can be recommended yet: without an interval a ratio may be noise, and an "
+            "interval takes 6 launches (--launches 6)."
+        )
+    return "No way can be recommended: what was timed does not tell the ways apart."
 
 
 def _series_sentence(found: Sequence[TopicAnswer]) -> str:

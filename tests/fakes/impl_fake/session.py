@@ -220,6 +220,10 @@ class Program:
             except OSError:
                 continue
 
+    def be_garbage_timed(self) -> None:
+        if self.resets > WARM_RESETS:
+            self.be_garbage()
+
     def be_recompiled(self) -> None:
         self.graphs = 1 if self.calls < 6 else 2
 

@@ -75,6 +75,50 @@ def stages():
     )
 
 
+class _Several(nnx.Module):
+    """A network whose output is of a form that `make` gives it."""
+
+    def __init__(self, make):
+        self.layer, self.make = nnx.Linear(8, 16, rngs=nnx.Rngs(0)), make
+
+    def __call__(self, x):
+        z = self.layer(x)
+        return self.make(jnp.tanh(z), z)
+
+
+def _series(make, read):
+    """Return a case of two networks, the first of which returns two arrays in one value."""
+    return Case(
+        {"first": _Several(make), "second": nnx.Linear(16, 4, rngs=nnx.Rngs(1))},
+        batch=jnp.ones((6, 8)),
+        stages=[
+            Stage("first", {"code": lambda out, batch: jnp.square(read(out)[1]).mean()}),
+            Stage(
+                "second",
+                {"task": lambda out, batch: jnp.square(out).mean()},
+                inputs=lambda out, batch: batch if out is None else read(out)[0],
+            ),
+        ],
+    )
+
+
+def several():
+    """A dictionary between two networks, as models of other packages return it."""
+    return _series(lambda a, b: {"a": a, "rest": (b, None)}, lambda out: (out["a"], out["rest"][0]))
+
+
+class Opaque:
+    """A class that JAX takes for one value."""
+
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+
+def opaque():
+    """An output in which no arrays can be found, between two networks."""
+    return _series(Opaque, lambda out: (out.a, out.b))
+
+
 def cut():
     """The head's loss does not reach the encoder, on which it depends."""
     rngs = nnx.Rngs(0)

@@ -88,6 +88,53 @@ def stages():
     )
 
 
+class _Several(nn.Module):
+    """A network whose output is of a form that `make` gives it."""
+
+    def __init__(self, make: Any) -> None:
+        super().__init__()
+        self.layer, self.make = nn.Linear(8, 16), make
+
+    def forward(self, x: torch.Tensor) -> Any:
+        z = self.layer(x)
+        return self.make(z.tanh(), z)
+
+
+def _series(make: Any, read: Any) -> Case:
+    """Return a case of two networks, the first of which returns two tensors in one value."""
+    first, second = _Several(make), nn.Linear(16, 4)
+    batch = torch.randn(6, 8)
+    return Case(
+        {"first": first, "second": second},
+        batch=batch,
+        stages=[
+            Stage("first", {"code": lambda out, batch: read(out)[1].square().mean()}),
+            Stage(
+                "second",
+                {"task": lambda out, batch: out.square().mean()},
+                inputs=lambda out, batch: batch if out is None else read(out)[0],
+            ),
+        ],
+    )
+
+
+def several():
+    """A dictionary between two networks, as models of other packages return it."""
+    return _series(lambda a, b: {"a": a, "rest": (b, None)}, lambda out: (out["a"], out["rest"][0]))
+
+
+class Opaque:
+    """A class in which nobody can know where the tensors are."""
+
+    def __init__(self, a: Any, b: Any) -> None:
+        self.a, self.b = a, b
+
+
+def opaque():
+    """An output in which no tensors can be found, between two networks."""
+    return _series(Opaque, lambda out: (out.a, out.b))
+
+
 def cut():
     """The head's loss does not reach the encoder, on which it depends."""
     encoder, head = nn.Linear(8, 16), nn.Linear(16, 4)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
-
 import pytest
 
 from benchmarks.machine import environment, frameworks
@@ -28,30 +25,3 @@ def test_framework_is_present_with_all_of_its_packages(installed: dict[str, str]
     assert frameworks.present() == []
     assert frameworks.why_missing("jax").startswith("jax is not installed here: pip install")
     assert "(jax, flax and optax)" in frameworks.none_installed()
-
-
-def test_command_to_install_keeps_a_release_that_is_in_range() -> None:
-    """``constraints.txt`` pins one version: it would replace another one that the user has."""
-    command = frameworks.install_command("torch")
-    assert "-c" not in shlex.split(command)
-    assert command.startswith("pip install -e ")
-
-
-@pytest.mark.parametrize("name", ["clone", "a b", "a$HOME", "it's"])
-def test_command_to_install_can_be_pasted_whatever_the_folder_is_called(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "pyproject.toml").touch()
-    monkeypatch.setattr(frameworks, "ROOT", tmp_path / name)
-    there = shlex.split(frameworks.install_command("torch", "report"))
-    assert there == ["pip", "install", "-e", f"{tmp_path / name}[torch,report]"]
-    monkeypatch.chdir(tmp_path / name)
-    assert shlex.split(frameworks.install_command("jax"))[-1] == ".[jax]"
-
-
-def test_where_there_is_no_clone_the_distribution_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(frameworks, "ROOT", tmp_path)
-    assert frameworks.install_command("jax") == "pip install 'cascade-bench[jax]'"

@@ -55,6 +55,15 @@ def test_front_is_what_stands_before_all_that_is_trained(frozen: list[str], fron
     assert plan.frozen_in_front(FACTS | {"frozen": frozen}) == front
 
 
+def test_frozen_weights_tied_to_a_network_behind_do_not_stand_in_front() -> None:
+    tied = {"encoder": {}, "head": {"tied": [["head.embedding", "encoder.w"]]}}
+    facts = FACTS | {"networks": tied, "frozen": ["encoder.w"], "series": None}
+    assert not plan.frozen_in_front(facts)
+    (_, freeze, *_) = plan.groups_of("torch", facts, asked())
+    assert "does not stand in front" in freeze.unsupported["detach"]
+    assert "requires_grad_false" in freeze.ways
+
+
 def test_freezing_is_measured_only_where_something_is_frozen() -> None:
     assert {g.kind for g in plan.groups_of("torch", FACTS, asked())} == {"backward"}
     frozen = FACTS | {"frozen": ["encoder.w"], "series": None}

@@ -62,6 +62,19 @@ def test_without_its_baseline_a_cell_has_no_prediction() -> None:
     assert record["missing"]["predicted_ratio"] == "no FLOPs counted for this cell or its baseline"
 
 
+def test_what_is_noted_of_a_group_is_that_of_its_last_measurement() -> None:
+    """Pauses of the machine, and why no launch was added, belong to the samples that are kept."""
+    measurements, cells = Measurements(), [cell_of("summed")]
+    result = group_result("summed")
+    disturbed = result["about"] | {"paused": [1.5, 0.7], "stopped": "the time was up"}
+    measurements.add_group(cells, result | {"about": disturbed})
+    (group,) = measurements.paused
+    assert measurements.paused == {group: [1.5, 0.7]}
+    assert measurements.stopped == {group: "the time was up"}
+    measurements.add_group(cells, result)
+    assert (measurements.paused, measurements.stopped) == ({}, {})
+
+
 FAILED: Any = {"outcome": "crashed", "why": "signal 9", "samples": [], "steady": []}
 
 

@@ -75,6 +75,16 @@ def test_headline_of_a_run_with_wrong_gradients_says_so() -> None:
     assert answer.facts[0].kind == "bad"
 
 
+def test_headline_of_a_run_of_few_launches_says_what_it_lacks() -> None:
+    few = answer_of(whole_run(launches=2))
+    assert few.headline.startswith("No way can be recommended yet: without an interval")
+    assert "(--launches 6)" in few.headline
+    one_way = whole_run()
+    alone = [record for record in one_way.records if record["strategy"] == record["baseline"]]
+    nothing = answer_of(dataclasses.replace(one_way, records=alone))
+    assert nothing.headline == "Nothing was timed here that has two ways to compare."
+
+
 def test_each_mark_is_its_records_ratio_and_lies_within_its_interval() -> None:
     from results.report.answer_charts import mean_marks, panel_marks, way_label
 
