@@ -69,7 +69,7 @@ def _network(name: str, network: Any, values: Arrays) -> Any:
     return own.rebuilt(arrays | new)
 
 
-def by_parameter(gradient: Arrays) -> dict[str, NDArray[np.float64]]:
+def by_parameter(gradient: Arrays) -> dict[str, NDArray[Any]]:
     """Return gradients in JAX's layout from those in the canonical one."""
     return {name: layout.parameter_in(array, np.float64) for name, array in gradient.items()}
 

@@ -78,8 +78,9 @@ def gradient_errors(torch: CaseFiles, jax: CaseFiles) -> dict[str, float]:
         least = equivalence.DEAD * scales[equivalence.network_of(name, networks)]
         scale = max(float(np.linalg.norm(true[name])), least)
         difference = float(np.linalg.norm(array - true[name].astype(np.float64)))
-        errors[name] = difference / scale if scale else float(difference > 0) * float("inf")
-    return {name: 0.0 if np.isnan(error) else error for name, error in errors.items()}
+        nothing = 0.0 if difference == 0 else float("inf")
+        errors[name] = difference / scale if scale else nothing
+    return errors
 
 
 def _problems(

@@ -54,6 +54,7 @@ class CaseFacts(TypedDict):
     coarse: dict[str, dict[str, dict[str, Any]]]  # loss → network: noise, and whether it hides all
     prints: dict[str, str]  # parameter, buffer or part of the batch → its hash
     weights: list[list[str]]  # of a case with `start`: name here, how it is filled, names there
+    filled: str  # of a case with `start`: file of the values of its arrays; empty otherwise
     taken: list[str]  # of a case with `start`: parts of the batch that differed, and were replaced
 
 

@@ -123,26 +123,33 @@ class OwnCode(Base):
         Where there are any, the gradient by them is written to ``pulled.npz``.
         """
         if self._moves is None:
-            return {"weights": [], "taken": []}
+            return {"weights": [], "filled": "", "taken": []}
         weights = importlib.import_module(f"impl_{self.framework}.case_weights")
         pulled = self._moves.pulled_back(weights.by_parameter(gradient))
         write_arrays(f"{out}/pulled.npz", {f"gradient/{n}": a for n, a in pulled.items()})
-        return {"weights": self._moves.described(), "taken": self._taken}
+        write_arrays(f"{out}/filled.npz", self._moves.values)
+        told = {"filled": f"{out}/filled.npz", "taken": self._taken}
+        return {"weights": self._moves.described(), **told}
 
-    def _from_start(self, built: Any, file: str) -> Any:
+    def _from_start(self, built: Any, file: str, facts: case_messages.CaseFacts | None) -> Any:
         """Return a case with the weights and the batch of the other framework's case.
 
         Args:
             built: what the user's function returned.
             file: what the other case was examined to; see `do_examine_case`.
+            facts: None where it is not known yet how weights become those of this case.
 
         Raises:
             CaseMistakeError: the weights of one do not become those of the other.
         """
         implementation = importlib.import_module(f"impl_{self.framework}.case_weights")
-        start, function = Start(read_arrays(file)), getattr(built, "weights", None)
-        self._moves = Moves(start, *implementation.shapes(built), function, implementation.derived)
-        built, self._taken = implementation.filled(built, self._moves.values, start.batch)
+        start = Start(read_arrays(file))
+        if facts is None:
+            shapes, parameters = implementation.shapes(built)
+            function = getattr(built, "weights", None)
+            self._moves = Moves(start, shapes, parameters, function, implementation.derived)
+        values = self._moves.values if self._moves else read_arrays(facts["filled"])
+        built, self._taken = implementation.filled(built, values, start.batch)
         return built
 
     def _open(self, case: case_messages.CaseJob, facts: case_messages.CaseFacts | None) -> Any:
@@ -153,7 +160,7 @@ class OwnCode(Base):
             self._case_function = function
             built = function.check(implementation.build(function.make, case["seed"]))
             if start := case.get("start"):
-                built = self._from_start(built, start)
+                built = self._from_start(built, start, facts)
             return implementation.OpenCase(self.session, built, case["seed"], facts)
 
     @contextlib.contextmanager

@@ -71,10 +71,9 @@ class Start:
 
     def names_at(self, index: NDArray[np.int64]) -> list[str]:
         """Return the names of the tensors that hold these positions."""
-        starts = np.array(list(self.offsets.values()))
-        found = np.unique(np.searchsorted(starts, index.ravel(), side="right") - 1)
-        names = list(self.tensors)
-        return [names[i] for i in found]
+        held = np.zeros(self.size, bool)
+        held[index] = True
+        return [name for name, part in self.named(held).items() if part.any()]
 
 
 class Moves:
@@ -182,10 +181,9 @@ class Moves:
 
     def _pair(self, wanted: list[str]) -> None:
         """Fill what the user's function leaves out, by names and shapes."""
-        taken = {n for origin in self.origins.values() if origin.index is not None
-                 for n in self.start.names_at(origin.index)}  # fmt: skip
+        reached = self.start.named(self._reached())
         positions = self.start.named(np.arange(self.start.size))
-        free = {n: a.shape for n, a in positions.items() if n not in taken}
+        free = {n: a.shape for n, a in positions.items() if not reached[n].all() or not a.size}
         left = {n: shape for n, shape in self.shapes.items() if n not in self.values}
         for name, other, how in paired(free, left, wanted):
             index = positions[other]
@@ -197,10 +195,7 @@ class Moves:
 
     def _check_everything_goes_somewhere(self) -> None:
         """Raise `CaseMistakeError` for a parameter of torch that no array of JAX comes from."""
-        reached = np.zeros(self.start.size, bool)
-        for origin in self.origins.values():
-            if origin.index is not None:
-                reached[origin.index] = True
+        reached = self._reached()
         mixed = self._mixed()
         if mixed:
             ones = {name: np.ones(self.shapes[name]) for name in mixed}
@@ -214,6 +209,14 @@ class Moves:
                     "build the same network in both, or use it in the function weights=; or "
                     "measure one framework alone: --framework jax",
                 )
+
+    def _reached(self) -> NDArray[np.bool_]:
+        """Return for each element of torch's whether it is moved to an array of JAX."""
+        reached = np.zeros(self.start.size, bool)
+        for origin in self.origins.values():
+            if origin.index is not None:
+                reached[origin.index] = True
+        return reached
 
     def _mixed(self) -> list[str]:
         """Return the names of the arrays that hold sums or other mixtures of elements."""
