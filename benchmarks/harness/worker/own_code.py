@@ -144,11 +144,13 @@ class OwnCode(Base):
         """
         implementation = importlib.import_module(f"impl_{self.framework}.case_weights")
         start = Start(read_arrays(file))
-        if facts is None:
+        if facts is not None:
+            values = read_arrays(facts["filled"])
+        else:
             shapes, parameters = implementation.shapes(built)
             function = getattr(built, "weights", None)
             self._moves = Moves(start, shapes, parameters, function, implementation.derived)
-        values = self._moves.values if self._moves else read_arrays(facts["filled"])
+            values = self._moves.values
         built, self._taken = implementation.filled(built, values, start.batch)
         return built
 

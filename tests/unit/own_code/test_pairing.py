@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.launch import WorkerFailed
 from benchmarks.harness.protocol.arrays import write_arrays
+from benchmarks.machine import frameworks
 from benchmarks.own_code import description, pairing, session
 from benchmarks.own_code.request import Request
 from results.own_code import document
@@ -70,6 +72,7 @@ def test_rounding_is_no_difference_and_a_millionth_is_one() -> None:
 def test_a_gradient_that_only_one_side_has_is_a_difference() -> None:
     true = {"net.weight": np.array([1.0, 2.0])}
     pair = proven(true, true | {"net.unused": np.array([0.1])})
+    assert pair["problem"] is not None
     assert "the gradients by net.unused differ" in pair["problem"]
     pair = proven(true, true | {"net.unused": np.array([0.0])})
     assert pair["problem"] is None
@@ -131,14 +134,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(session, "FrameworkRun", FakeRun)
     lock = SimpleNamespace(take=lambda: None, release=lambda: None)
     monkeypatch.setattr(session, "Lock", lambda: lock)
-    monkeypatch.setattr(session.frameworks, "why_missing", lambda name: "")
-    part = {"rows": [], "flow_problem": None}
+    monkeypatch.setattr(frameworks, "why_missing", lambda name: "")
+    part: dict[str, Any] = {"rows": [], "flow_problem": None}
     monkeypatch.setattr(
         description, "framework_part", lambda one: part | {"framework": one.framework}
     )
     monkeypatch.setattr(description, "groups_of", lambda one: [])
-    pair = {"problem": None, "weights": [], "batch": []}
-    monkeypatch.setattr(session.pairing, "prove", lambda torch, jax: dict(pair))
+    pair: dict[str, Any] = {"problem": None, "weights": [], "batch": []}
+    monkeypatch.setattr(pairing, "prove", lambda torch, jax: dict(pair))
 
     def carry_out(**changes: Any) -> tuple[int, dict[str, Any], list[str]]:
         pair.update(changes)
@@ -146,7 +149,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         request = Request(
             {"file": "case.py"}, None, str(tmp_path), 60, None, None, None, out, 0, None
         )
-        code = session.Session(request, session.time.monotonic()).run()
+        code = session.Session(request, time.monotonic()).run()
         return code, json.loads(out.read_text()), log
 
     return carry_out
@@ -185,7 +188,7 @@ def test_a_framework_that_is_not_installed_is_left_out_and_said(
 ) -> None:
     why = "jax is not installed here: pip install cascade-bench[jax]"
     missing = {"jax": why, "torch": ""}
-    monkeypatch.setattr(session.frameworks, "why_missing", missing.__getitem__)
+    monkeypatch.setattr(frameworks, "why_missing", missing.__getitem__)
     code, made, log = run()
     assert code == document.RIGHT
     assert log == ["torch torch_case -", "torch examined []", "torch timed"]
@@ -197,7 +200,7 @@ def test_a_framework_that_is_not_installed_is_left_out_and_said(
 def test_where_neither_is_installed_a_worker_says_what_to_install(
     run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session.frameworks, "why_missing", lambda name: "not here")
+    monkeypatch.setattr(frameworks, "why_missing", lambda name: "not here")
     monkeypatch.setattr(FakeRun, "failing", "torch")
     code, made, _ = run()
     assert (code, made["absent"]) == (document.ERROR, [])
