@@ -13,7 +13,7 @@ from benchmarks.harness.launches.launch import WorkerError, WorkerFailed, Worker
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.protocol.case_messages import CaseSource
 from benchmarks.harness.session.lock import Busy, Lock
-from benchmarks.machine import environment, frameworks
+from benchmarks.machine import environment, frameworks, releases
 from benchmarks.own_code import description, pairing
 from benchmarks.own_code.measure import FrameworkRun, Measured
 from benchmarks.own_code.request import COMPARE, Request, RequestError, sources
@@ -48,6 +48,8 @@ class Session:
         lock, code = Lock(), document.STOPPED
         try:
             lock.take()
+            if line := releases.untested(sources(self.request)):
+                self._say(line)
             with Pool() as pool:
                 self._measure(pool)
             code = self._exit_code()
