@@ -32,8 +32,8 @@ FAULTS = (
     Fault(
         "gradients_turned_back_without_the_scale",
         MOVES,
-        "                parts = (array * origin.scale).ravel()\n",
-        "                parts = array.ravel()\n",
+        "                parts.append((array * origin.scale).ravel())\n",
+        "                parts.append(array.ravel())\n",
         "a rescaled weight makes right gradients look wrong",
         (BACK,),
     ),

@@ -32,7 +32,7 @@ class Origin:
     Attributes:
         index: positions among all elements of torch's parameters, in the shape of the array; None
             where an element is made of several.
-        scale: what each element is multiplied with.
+        scale: what each element is multiplied with, or all are.
         how: in words.
     """
 
@@ -67,13 +67,25 @@ class Start:
             name: flat[self.offsets[name] : self.offsets[name] + array.size].reshape(array.shape)
             for name, array in self.tensors.items()
         }
-        return tensors | {name: tensors[first] for name, first in self.aliases.items()}
+        return _Tensors(tensors | {name: tensors[first] for name, first in self.aliases.items()})
 
     def names_at(self, index: NDArray[np.int64]) -> list[str]:
         """Return the names of the tensors that hold these positions."""
-        held = np.zeros(self.size, bool)
-        held[index] = True
-        return [name for name, part in self.named(held).items() if part.any()]
+        starts = np.array(list(self.offsets.values()))
+        held = np.zeros(len(starts), bool)
+        held[np.searchsorted(starts, index.ravel(), side="right") - 1] = True
+        return [name for name, one in zip(self.offsets, held, strict=True) if one]
+
+
+class _Tensors(dict[str, Any]):
+    """Hold torch's tensors by name, and say which there are where one is asked for that is not."""
+
+    def __missing__(self, name: Any) -> Any:
+        near = difflib.get_close_matches(str(name), self, 3, 0.4) or [*self][:5]
+        raise CaseMistakeError(
+            f"weights asks for {name!r}, which the torch case does not have",
+            f"write one of {', '.join(near)}",
+        )
 
 
 class Moves:
@@ -191,7 +203,7 @@ class Moves:
                 index = index.transpose((*range(2, index.ndim), 1, 0))
             index = index.reshape(self.shapes[name])
             self.values[name] = self.flat[index]
-            self.origins[name] = Origin(index, np.ones(index.shape), how)
+            self.origins[name] = Origin(index, np.ones(()), how)
 
     def _check_everything_goes_somewhere(self) -> None:
         """Raise `CaseMistakeError` for a parameter of torch that no array of JAX comes from."""
@@ -242,12 +254,13 @@ class Moves:
             Name in torch → gradient, of every parameter.
         """
         own = {name: gradient[name] for name in self.origins if name in gradient}
-        total = np.zeros(self.start.size)
+        places, parts = [np.zeros(0, np.int64)], [np.zeros(0)]
         for name, array in own.items():
             origin = self.origins[name]
             if origin.index is not None:
-                parts = (array * origin.scale).ravel()
-                total += np.bincount(origin.index.ravel(), parts, self.start.size)
+                places.append(origin.index.ravel())
+                parts.append((array * origin.scale).ravel())
+        total = np.bincount(np.concatenate(places), np.concatenate(parts), self.start.size)
         if mixed := [name for name in self._mixed() if name in own]:
             total += self._through_function({name: own[name] for name in mixed})
         parameters = (*self.start.used, *self.start.unused)

@@ -151,3 +151,42 @@ def jax_wrong_weights():
         return case.weights({**w, "cell.hh.weight": w["cell.hh.weight"].T})
 
     return replace(case, weights=weights)
+
+
+def torch_convolution():
+    """Channels first, statistics of a trained network, and a layer behind a flattened image."""
+    import torch
+    from torch import nn
+
+    norm = nn.BatchNorm2d(4)
+    nn.init.normal_(norm.running_mean)
+    nn.init.uniform_(norm.running_var, 0.5, 2)
+    conv, last = nn.Conv2d(3, 4, 3), nn.Linear(4 * 2 * 3, 5)
+    net = nn.Sequential(conv, norm, nn.Tanh(), nn.Flatten(), last).eval()
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 3, 4, 5), np.float32))
+    return Case({"net": net}, lambda batch: {"task": net(batch["x"]).square().mean()}, {"x": x})
+
+
+def jax_convolution():
+    """Channels last: the images and the layer behind them are laid out anew."""
+    import jax.numpy as jnp
+    from flax import nnx
+
+    rngs = nnx.Rngs(0)
+    net = nnx.Sequential(
+        nnx.Conv(3, 4, (3, 3), padding="VALID", rngs=rngs),
+        nnx.BatchNorm(4, use_running_average=True, rngs=rngs),
+        nnx.tanh,
+        lambda x: x.reshape(len(x), -1),
+        nnx.Linear(2 * 3 * 4, 5, rngs=rngs),
+    )
+    x = np.random.default_rng(0).standard_normal((6, 3, 4, 5), np.float32)
+
+    def weights(w):
+        images = w["net.4.weight"].reshape(5, 4, 2, 3).transpose(2, 3, 1, 0)
+        return {"net.layers.4.kernel": images.reshape(24, 5)}
+
+    def losses(networks, batch):
+        return {"task": jnp.square(networks["net"](batch["x"])).mean()}
+
+    return Case({"net": net}, losses, {"x": jnp.asarray(x).transpose(0, 2, 3, 1)}, weights=weights)

@@ -92,6 +92,27 @@ def test_float32_somewhere_inside_widens_what_is_allowed() -> None:
     assert (pair["problem"], pair["allowed"]) == (None, pairing.ALLOWED_IN_FLOAT32)
 
 
+def test_losses_differ_by_name_or_by_value_and_dropout_is_suspected_first() -> None:
+    true = {"net.weight": np.array([1.0])}
+    pair = proven(true, true, {"values": {"task": 2.0}})
+    assert "the loss 'code' of torch is missing in JAX; return it there, or" in pair["problem"]
+    pair = proven(true, true, {"values": FACTS["values"] | {"more": 1.0}})
+    assert "the loss 'more' of JAX is missing in torch" in pair["problem"]
+    other = {"values": FACTS["values"] | {"task": 2.001}}
+    pair = proven(true, true, other)
+    assert "the loss 'task' is 2 in torch and 2.001 in JAX; look for" in pair["problem"]
+    assert pair["loss_error"] == pytest.approx(5e-4, rel=1e-3)
+    pair = proven(true, true, other | {"random": True})
+    assert "2.001 in JAX; the frameworks draw other random numbers" in pair["problem"]
+
+
+def test_what_one_side_freezes_the_other_must_freeze_too() -> None:
+    true = {"net.weight": np.array([1.0])}
+    assert proven(true, true, {"frozen": ["net.kernel"]})["problem"].startswith(
+        "net.weight is frozen in JAX and trained in torch; give both the same frozen=[…]"
+    )
+
+
 def test_not_a_number_is_no_agreement() -> None:
     true = {"net.weight": np.array([1.0])}
     assert proven(true, {"net.weight": np.array([np.nan])})["problem"] is not None

@@ -148,6 +148,10 @@ def test_statistics_are_filled_too_and_may_be_missing() -> None:
     ("returned", "says"),
     [
         (lambda w: [w["e.0.weight"]], "weights returns list, not name → array"),
+        (
+            lambda w: {"e.a": w["e.0.wieght"]},
+            "asks for 'e.0.wieght', which the torch case does not",
+        ),
         (lambda w: {"e.a": w["e.0.weight"]}, r"returns shape \[5, 3\] for e.a, which has \[3, 5\]"),
         (lambda w: {"e": {"b": w["e.0.bias"]}}, "returns 'e.b', which the JAX case does not have"),
         (lambda w: {"e.a": w["e.0.weight"].T[:, :4] @ np.ones((4, 5))}, "only elements"),
