@@ -58,6 +58,7 @@ def paired(
     free = _free(torch, found)
     for name in wanted:
         if name not in found:
+            _check_network(name, torch)
             raise _open_question(name, jax[name], {n: torch[n] for n in free})
     return [found[name] for name in jax if name in found]
 
@@ -99,7 +100,12 @@ def _free(torch: Iterable[str], found: Mapping[str, Pair]) -> list[str]:
 
 def _together(torch: str, jax: str) -> bool:
     """Return whether two names are of the same network."""
-    return torch.partition(".")[0] == jax.partition(".")[0]
+    return _network(torch) == _network(jax)
+
+
+def _network(name: str) -> str:
+    """Return the network that a name begins with."""
+    return name.partition(".")[0]
 
 
 def _same_place(torch: str, jax: str) -> bool:
@@ -152,6 +158,17 @@ def transposed(shape: Shape) -> Shape:
 def _without_ones(shape: Shape) -> Shape:
     """Return a shape without its axes of length 1."""
     return tuple(size for size in shape if size != 1)
+
+
+def _check_network(name: str, torch: Iterable[str]) -> None:
+    """Raise `CaseMistakeError` where torch has no network of the name that JAX's has."""
+    own, networks = _network(name), list(dict.fromkeys(map(_network, torch)))
+    if networks and own not in networks:
+        raise CaseMistakeError(
+            f"the JAX network {own!r} has no namesake in torch, whose networks are "
+            f"{', '.join(networks)}",
+            f"give both the same names, or {MEND.format(entry=f'{name!r}: …')}",
+        )
 
 
 def _open_question(name: str, shape: Shape, free: Mapping[str, Shape]) -> CaseMistakeError:

@@ -159,8 +159,7 @@ def torch_convolution():
     from torch import nn
 
     norm = nn.BatchNorm2d(4)
-    nn.init.normal_(norm.running_mean)
-    nn.init.uniform_(norm.running_var, 0.5, 2)
+    norm.running_mean, norm.running_var = torch.randn(4), 0.5 + torch.rand(4)
     conv, last = nn.Conv2d(3, 4, 3), nn.Linear(4 * 2 * 3, 5)
     net = nn.Sequential(conv, norm, nn.Tanh(), nn.Flatten(), last).eval()
     x = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 3, 4, 5), np.float32))

@@ -79,7 +79,13 @@ def test_names_decide_before_shapes_and_shapes_before_nothing() -> None:
         ),
         ({"e.x": (5, 5)}, {"e.w": (5, 5)}, "may be torch's e.x as it is or transposed", "--frame"),
         ({"e.x": (5, 4)}, {"e.w": (5, 5)}, "has no counterpart in torch, where e.x [5, 4]", "--f"),
-        ({"h.w": (5, 5)}, {"e.w": (5, 5)}, "in torch, where nothing is left", "'e.w': …"),
+        (
+            {"h.w": (5, 5)},
+            {"e.w": (5, 5)},
+            "network 'e' has no namesake in torch, whose networks are h",
+            "give both the same names, or give the JAX case weights=lambda w: {'e.w': …}",
+        ),
+        ({"e.w": (5, 5)}, {"e.kernel": (5, 5), "e.bias": (5,)}, "where nothing is left", "e.bias"),
     ],
 )
 def test_what_stays_open_is_said_with_what_to_write(
