@@ -17,7 +17,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def handed_over(opened: OpenCase, untouched: Sequence[str]) -> Arrays:
-    """Return what a case starts from, floating-point numbers in float32.
+    """Return what a case starts from, floating-point numbers in float64: nothing is rounded.
 
     Args:
         opened: the case, after its examination.
@@ -43,10 +43,10 @@ def handed_over(opened: OpenCase, untouched: Sequence[str]) -> Arrays:
 
 
 def plain(tensor: Tensor) -> NDArray[Any]:
-    """Return a tensor as an array of NumPy's, floating-point numbers in float32."""
+    """Return a tensor as an array of NumPy's, floating-point numbers in float64."""
     detached = tensor.detach().cpu()
     if detached.is_floating_point():
-        detached = detached.to(torch.float32)
+        detached = detached.to(torch.float64)
     return detached.numpy().copy()
 
 

@@ -57,7 +57,7 @@ def test_sides_start_from_the_same_weights_and_batch_and_agree(prove: Prove) -> 
     assert max(pair["loss_error"], pair["gradient_error"]) < 1e-13
     assert ["encoder.layers.4.kernel", "transposed", "encoder.4.weight"] in pair["weights"]
     assert ["encoder.layers.2.scale", "as it is", "encoder.2.weight"] in pair["weights"]
-    assert pair["batch"] == ["x", "y"]  # JAX's held zeros
+    assert pair["batch"] == ["x", "y"]  # JAX's held zeros; torch's x is of float64
     assert torch.known["values"] == pytest.approx(jax.known["values"], rel=1e-13)
 
 
@@ -111,5 +111,5 @@ def test_torch_hands_over_every_number_that_it_starts_from(prove: Prove) -> None
     _, torch, _ = prove("tree")
     start = read_arrays(torch.start)
     assert {name for name in start if name.startswith("unused/")} == {"unused/cell.unused"}
-    assert start["weights/cell.ih.weight"].dtype == np.float32
+    assert start["weights/cell.ih.weight"].dtype == np.float64
     assert start["batch/0"].shape == (12, 6)

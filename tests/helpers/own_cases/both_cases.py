@@ -29,7 +29,8 @@ def _torch(dropout=0.0, epsilon=1e-5):
         code = encoder(batch["x"])
         return {"code": code.square().mean(), "task": F.cross_entropy(head(code), batch["y"])}
 
-    batch = {name: torch.from_numpy(value) for name, value in data().items()}
+    x, y = data().values()
+    batch = {"x": torch.from_numpy(x.astype(np.float64) / 3), "y": torch.from_numpy(y)}
     return Case({"encoder": encoder, "head": head}, losses, batch)
 
 
