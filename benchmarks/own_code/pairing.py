@@ -101,7 +101,8 @@ def _problems(
         if not error <= allowed:
             yield (
                 f"from the same weights the loss {name!r} is {ours[name]:.9g} in torch and "
-                f"{theirs[name]:.9g} in JAX; {RANDOM if random else LOOK}"
+                f"{theirs[name]:.9g} in JAX, relative difference {error:.2g}; "
+                f"{RANDOM if random else LOOK}"
             )
     yield from _frozen_problems(torch, jax)
     wrong = {name: error for name, error in gradients.items() if not error <= allowed}
