@@ -56,6 +56,9 @@ class Case:
             ``step(batch)`` where it trains in place, as torch and nnx modules do;
             ``step(state, batch)`` → next state, or (next state, anything), where it is pure.
         state: where a pure step begins: any pytree that holds the arrays of ``networks``.
+        weights: of a JAX case beside a torch case in one file: a function of torch's weights,
+            name → array, that returns JAX's: ``{"head.kernel": w["head.weight"].T}``, or nested
+            dictionaries. What it leaves out is found by name and shape, as is all without it.
 
     Raises:
         TypeError: a part has the wrong type.
@@ -71,6 +74,7 @@ class Case:
     expect_flow: Mapping[str, Mapping[str, str]] | None = None
     step: Callable[..., Any] | None = None
     state: Any = None
+    weights: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is wrong at a glance, without knowing a framework."""
@@ -82,6 +86,11 @@ class Case:
             raise TypeError(
                 f"Case: losses is {_type(self.losses)}; give a function that computes the losses, "
                 "such as `def losses(batch): return {'task': …}`"
+            )
+        if self.weights is not None and not callable(self.weights):
+            raise TypeError(
+                f"Case: weights is {_type(self.weights)}; give a function of torch's weights by "
+                "name, such as lambda w: {'head.kernel': w['head.weight'].T}"
             )
         if isinstance(self.frozen, str):
             raise TypeError(f"Case: frozen is a string; give a list: frozen=[{self.frozen!r}]")

@@ -109,6 +109,47 @@ class Comparison:
             raise ValueError("the frameworks differ in their flow; see .flows")
         return flows[0] if flows else {}
 
+    @property
+    def pair(self) -> dict[str, Any] | None:
+        """Return how the two frameworks of a file compare; None where one was measured.
+
+        It holds how weights became each other's, how near losses and gradients are, ``problem``
+        (what differs, or None), and a row for each way; see ``Pair`` in ``docs/records.md``.
+        """
+        pair: dict[str, Any] | None = self.document.get("pair")
+        return pair
+
+    def framework_ratio(self, way: str, phase: str | None = None) -> Ratio:
+        """Return JAX's time of a way divided by torch's, of a file with both.
+
+        Args:
+            way: its name in torch, such as ``"summed"``.
+            phase: as in `ratio`.
+
+        Raises:
+            ValueError: there is no such ratio; the text says why.
+        """
+        pair = self.pair
+        if pair is None or pair["problem"]:
+            why = pair["problem"] if pair else "one framework was measured"
+            raise ValueError(f"JAX cannot be compared with torch: {why}")
+        rows = {row["phase"]: row for row in pair["rows"] if row["way"] == way}
+        if not rows or phase not in (None, *rows):
+            timed = [f"{row['way']} in phase {row['phase']}" for row in pair["rows"]]
+            asked = f"{way!r}" + (f" in phase {phase!r}" if phase else "")
+            listed = ", ".join(timed) or "nothing"
+            raise ValueError(f"{asked} was not timed in both frameworks; timed in both: {listed}")
+        usual = USUAL_PHASE.get(next(iter(rows.values()))["kind"], "")
+        row = rows[phase] if phase else rows.get(usual, next(iter(rows.values())))
+        ratio = row["ratio"]
+        return Ratio(
+            **_bounds(ratio),
+            baseline=f"torch's {way}",
+            verdict=row["verdict"],
+            confidence=ratio["confidence"],
+            launches=ratio["launches"],
+        )
+
     def ratio(self, way: str, phase: str | None = None, *, framework: str | None = None) -> Ratio:
         """Return the time of a way divided by that of its baseline.
 
@@ -236,7 +277,18 @@ class Comparison:
             for row in self.rows
         )
         answer = html.escape(self.answer)
-        return f"<p>{answer}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<p>{answer}</p>{table}{self._pair_html()}"
+
+    def _pair_html(self) -> str:
+        """Return the ratios of the two frameworks for a notebook; empty where there are none."""
+        rows = (self.pair or {}).get("rows") or ()
+        lines = [
+            f"{row['way']} in phase {row['phase']}: {_ratio_text(row['ratio'])}, {row['verdict']}"
+            for row in rows
+        ]
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+        return f"<p>JAX ÷ torch</p><ul>{items}</ul>" if items else ""
 
 
 def _bounds(figure: Mapping[str, Any]) -> dict[str, float]:

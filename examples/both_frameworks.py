@@ -1,6 +1,7 @@
 """The same encoder and head in PyTorch and in JAX, in one file.
 
-Each framework's ways are held to its own float64 reference, and timed beside each other.
+JAX starts from torch's weights and batch. Losses and gradients of the two are held to each other in
+float64, each framework's ways to its own reference; then all are timed, and JAX ÷ torch is shown.
 
 cascade-bench try both_frameworks.py
 """
@@ -65,4 +66,6 @@ def jax_case():
         task = optax.softmax_cross_entropy_with_integer_labels(scores, batch["y"])
         return {"code": jnp.square(code).mean(), "task": task.mean()}
 
+    # Names and shapes tell which weight of torch becomes which of JAX. Where they do not, add
+    # weights=lambda w: {"head.linear2.kernel": w["head.linear2.weight"].T}, as far as is needed.
     return Case(networks, losses, {name: jnp.asarray(value) for name, value in data().items()})

@@ -288,6 +288,7 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
     return {
         "networks": found.networks(),
         "losses": list(found.values),
+        "values": found.values,
         "reach": found.reach,
         "states": found.states(),
         "frozen": opened.frozen,

@@ -56,6 +56,11 @@ class OpenCase(OpenProblem):
     def __init__(self, session: Session, case: Any, seed: int, facts: Facts | None) -> None:
         self.case, self.seed = case, seed
         check_networks(case.networks)
+        if getattr(case, "weights", None) is not None:
+            raise CaseError(
+                "weights= is given to the torch case, which others start from",
+                "give it to the JAX case: it makes JAX's weights of torch's",
+            )
         self.networks = networks_in_order(case)
         self.prints = fingerprints(self.networks, case.batch)
         stated = list(facts["frozen"]) if facts else self._frozen_by_the_user()

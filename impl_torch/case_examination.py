@@ -236,6 +236,7 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
     return {
         "networks": found.networks(),
         "losses": list(found.values),
+        "values": {n: v.item() for n, v in found.values.items()},
         "reach": found.reach,
         "states": found.states(),
         "frozen": opened.frozen,

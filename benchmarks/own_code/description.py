@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.harness.measurement.job import OWN
@@ -11,7 +11,8 @@ from benchmarks.harness.protocol.cells import DEFAULT_MODES
 from benchmarks.own_code.code_lines import LINES
 from benchmarks.own_code.measure import Measured
 from results.own_code import document
-from results.own_code.schema import Framework, Reference, Row
+from results.own_code.schema import Framework, Pair, PairRow, Reference, Row
+from results.records.schema import Estimate
 
 AGREES = 1e-3  # relative error of a slope that confirms the gradient
 FLOAT64_NOISE = 1e-12  # relative noise of a loss that float64 explains
@@ -147,7 +148,12 @@ def _cut_note(loss: str, network: str, error: float | None, state: str) -> str:
 
 def _rows(measured: Measured) -> list[Row]:
     """Return the rows of all ways that could be built."""
-    groups = [
+    return document.rows(groups_of(measured), LINES[measured.framework])
+
+
+def groups_of(measured: Measured) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Return the groups that were measured, as `results.own_code.document.rows` takes them."""
+    return [
         (
             {
                 "kind": group.kind,
@@ -165,7 +171,6 @@ def _rows(measured: Measured) -> list[Row]:
         )
         for group, outcomes in measured.groups
     ]
-    return document.rows(groups, LINES[measured.framework])
 
 
 def _impossible(measured: Measured) -> list[Row]:
@@ -184,11 +189,35 @@ def _impossible(measured: Measured) -> list[Row]:
     ]
 
 
-def answer(parts: list[Framework], error: Mapping[str, Any] | None) -> str:
-    """Return the result in one sentence."""
+def answer(
+    parts: list[Framework],
+    error: Mapping[str, Any] | None,
+    pair: Pair | None = None,
+    absent: Sequence[str] = (),
+) -> str:
+    """Return the result in a few sentences.
+
+    Args:
+        parts: what was measured, by framework.
+        error: why nothing could be.
+        pair: how two frameworks compare.
+        absent: a line for each framework that is not installed.
+    """
     if not parts:
         return f"Nothing was measured: {error['message']}" if error else "Nothing was measured"
-    return " ".join(_answer(part) for part in parts)
+    if pair and pair["problem"]:
+        return f"torch and JAX do not compute the same: {pair['problem']}."
+    said = [_answer(part) for part in parts]
+    if pair and pair["rows"]:
+        said.append(_pair_answer(pair["rows"][0]))
+    return " ".join([*said, *(f"Left out: {line}." for line in absent)])
+
+
+def _pair_answer(row: PairRow) -> str:
+    """Return in a sentence how JAX compares with torch."""
+    times = "the time of torch's"
+    of = f"JAX's {row['jax_way']} ({row['phase']}) takes {ratio_words(row['ratio'])} × {times}"
+    return f"{of}: {row['verdict']}."
 
 
 def _answer(part: Framework) -> str:
@@ -220,9 +249,13 @@ def _answer(part: Framework) -> str:
 
 
 def _ratio(row: Row) -> str:
+    """Return a row's ratio with its interval."""
+    assert row["ratio"] is not None
+    return ratio_words(row["ratio"])
+
+
+def ratio_words(ratio: Estimate) -> str:
     """Return a ratio with its interval."""
-    ratio = row["ratio"]
-    assert ratio is not None
     if ratio["low"] is None or ratio["high"] is None:
         return f"{ratio['estimate']:.2f}"
     return f"{ratio['estimate']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.launches.case_files import CaseFiles
-from benchmarks.harness.launches.launch import WorkerError, WorkerFailed
+from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement.group import GroupMeasurement
 from benchmarks.harness.measurement.job import OWN, CellOutcome, GroupJob
@@ -99,6 +100,7 @@ class FrameworkRun:
         pool: the workers.
         deadline: when all must be done, by ``time.monotonic``.
         say: shows a line of progress.
+        start: file that the case takes its weights and batch from; see `CaseFiles.start`.
     """
 
     def __init__(
@@ -109,9 +111,12 @@ class FrameworkRun:
         pool: Pool,
         deadline: float,
         say: Say,
+        start: Path | None = None,
     ) -> None:
         self.request, self.framework, self.pool = request, framework, pool
         self.case: CaseJob = {"source": source, "folder": request.folder, "seed": request.seed}
+        if start is not None:
+            self.case["start"] = str(start)
         self.deadline, self.say = deadline, say
         self.measured = Measured(framework, pool.case_files(self.case, framework))
         self.measured.files.limit = max(30.0, request.budget)
@@ -122,17 +127,19 @@ class FrameworkRun:
         """Return the seconds until the deadline."""
         return self.deadline - time.monotonic()
 
-    def examine(self) -> None:
+    def examine(self, *, hand_over: bool = False, start_all: bool = True) -> None:
         """Find out what the case is, and set the bounds of the gate.
+
+        Args:
+            hand_over: whether to write the file that the other framework's case starts from.
+            start_all: whether the workers that measure load their framework meanwhile.
 
         Raises:
             WorkerError: the case cannot be run.
         """
         files, where = self.measured.files, (self.framework, "cpu", "float32")
-        count = self.request.launches or plan.LAUNCHES
-        # the others load their framework while the first examine
-        if self.left > 25.0:
-            self.pool.launches(*where, count)
+        if start_all and self.left > 25.0:
+            self._launches()
         self.say(f"{self.framework}: examining in float64")
         kinds = self._kinds_with_steps()
         # No flags that compile faster: with them `jax.random` draws other last bits, so that this
@@ -140,9 +147,9 @@ class FrameworkRun:
         where64: tuple[str, str, str, dict[str, str]] = (self.framework, "cpu", "float64", {})
         try:
             with self.pool.separate_worker(*where64) as reference:
-                files.examine(reference, "float64", kinds)
+                files.examine(reference, "float64", kinds, hand_over=hand_over)
         except WorkerFailed as error:
-            self._examine_in_float32(error, kinds)
+            self._examine_in_float32(error, kinds, hand_over)
         self.measured.described = self.pool.launch(*where, 0).wait_until_ready()
         if files.dtype == "float64":
             files.judge_the_sum(self.pool.launch(*where, 0))
@@ -150,13 +157,18 @@ class FrameworkRun:
                 self.measured.float64_error = (
                     f"the summed loss in float32 is off by {files.sum_error} from float64"
                 )
-                files.examine(self.pool.launch(*where, 0), "float32", kinds)
+                files.examine(self.pool.launch(*where, 0), "float32", kinds, hand_over=hand_over)
 
-    def _examine_in_float32(self, error: WorkerFailed, kinds: list[str]) -> None:
+    def _launches(self) -> list[Launch]:
+        """Return the workers that measure, all started."""
+        count = self.request.launches or plan.LAUNCHES
+        return self.pool.launches(self.framework, "cpu", "float32", count)
+
+    def _examine_in_float32(self, error: WorkerFailed, kinds: list[str], hand_over: bool) -> None:
         """Examine in float32, as float64 failed; raise its error where that fails too."""
         launch = self.pool.launch(self.framework, "cpu", "float32", 0)
         try:
-            self.measured.files.examine(launch, "float32", kinds)
+            self.measured.files.examine(launch, "float32", kinds, hand_over=hand_over)
         except WorkerFailed as second:
             raise second from error
         self.measured.float64_error = error.case["message"] if error.case else str(error)
@@ -166,6 +178,19 @@ class FrameworkRun:
         if self.request.phases is None:
             return ["freeze"]
         return ["backward", "freeze"] if "step" in self.request.phases else []
+
+    def start(self, until: float) -> None:
+        """Start the workers that measure anew, and wait until they have loaded their framework.
+
+        Args:
+            until: when all must be done, by ``time.monotonic``.
+
+        Raises:
+            WorkerError: one of them cannot start.
+        """
+        self.deadline = until
+        for launch in self._launches():
+            launch.wait_until_ready()
 
     def measure(self, save: Callable[[], None]) -> None:
         """Check and time all groups that fit into the time.

@@ -216,6 +216,16 @@ def _module_file(module: str, folder: str) -> Path:
     return Path(found.origin)
 
 
+def _defined(node: ast.stmt) -> list[str]:
+    """Return the names that a statement at the top of a file defines, imports or assigns."""
+    if isinstance(node, ast.FunctionDef):
+        return [node.name]
+    if isinstance(node, ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
 def _read_source(text: str, file: str) -> tuple[set[str], set[str]]:
     """Return the names of the functions that a source text defines, and of what it imports."""
     try:
@@ -224,7 +234,7 @@ def _read_source(text: str, file: str) -> tuple[set[str], set[str]]:
         raise RequestError(
             f"SyntaxError: {error.msg}", "mend this line", file, error.lineno
         ) from None
-    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    functions = {name for node in tree.body for name in _defined(node)}
     imported: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

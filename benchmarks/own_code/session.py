@@ -11,13 +11,15 @@ from typing import Any
 
 from benchmarks.harness.launches.launch import WorkerError, WorkerFailed, WorkerTimeout
 from benchmarks.harness.launches.pool import Pool
+from benchmarks.harness.protocol.case_messages import CaseSource
 from benchmarks.harness.session.lock import Busy, Lock
 from benchmarks.machine import environment, frameworks, releases
-from benchmarks.own_code import description
+from benchmarks.own_code import description, pairing
 from benchmarks.own_code.measure import FrameworkRun, Measured
 from benchmarks.own_code.request import COMPARE, Request, RequestError, sources
 from results.own_code import document
-from results.own_code.schema import Document, Mistake
+from results.own_code.pair_rows import pair_rows
+from results.own_code.schema import Document, Mistake, Pair, PairRow
 from results.records.installing import install_command
 from results.records.record import RecordError, new_run_id, utc_now
 
@@ -38,6 +40,8 @@ class Session:
         self.deadline = started + request.budget - RESERVE
         self.measured: list[Measured] = []
         self.error: Mistake | None = None
+        self.pair: Pair | None = None
+        self.absent: list[str] = []
         self._machine = environment.describe()
         self._date, self._id = utc_now(), new_run_id()
 
@@ -66,7 +70,11 @@ class Session:
 
     def _measure(self, pool: Pool) -> None:
         """Measure one framework after another, each with its share of the time."""
-        waiting = list(sources(self.request).items())
+        chosen = self._installed(sources(self.request))
+        if len(chosen) > 1 and self.request.command == COMPARE:
+            self._measure_both(pool, chosen)
+            return
+        waiting = list(chosen.items())
         while waiting:
             framework, source = waiting.pop(0)
             share = (self.deadline - time.monotonic()) / (len(waiting) + 1)
@@ -81,6 +89,51 @@ class Session:
                 self.error = self.error or self._worker_mistake(error, framework)
             finally:
                 pool.end_workers()
+
+    def _installed(self, chosen: dict[str, CaseSource]) -> dict[str, CaseSource]:
+        """Return the sides of a file with two whose framework is installed; say which is not.
+
+        Where neither is, both are returned: their workers say what to install.
+        """
+        absent = {name: frameworks.why_missing(name) for name in chosen}
+        kept = {name: source for name, source in chosen.items() if not absent[name]}
+        if self.request.command != COMPARE or not kept:
+            return chosen
+        self.absent = [line for line in absent.values() if line]
+        for line in self.absent:
+            self._say(f"left out: {line}")
+        return kept
+
+    def _measure_both(self, pool: Pool, chosen: dict[str, CaseSource]) -> None:
+        """Prove that two frameworks compute the same from the same weights, then time each."""
+        runs: list[FrameworkRun] = []
+        try:
+            for framework, source in chosen.items():
+                start = runs[0].measured.files.start if runs else None
+                run = FrameworkRun(
+                    self.request, framework, source, pool, self.deadline, self._say, start
+                )
+                run.examine(hand_over=not runs, start_all=False)
+                self.measured.append(run.measured)
+                runs.append(run)
+                pool.end_workers()
+            torch, jax = (run.measured.files for run in runs)
+            self.pair = pairing.prove(torch, jax)
+            if not self.pair["problem"]:
+                self._time_both(pool, runs)
+        except WorkerError as error:
+            self.error = self._worker_mistake(error, framework)
+        finally:
+            pool.end_workers()
+
+    def _time_both(self, pool: Pool, runs: list[FrameworkRun]) -> None:
+        """Time each of two frameworks with half of the time that is left."""
+        self._say("torch and jax: the same losses and gradients from the same weights")
+        for waiting, run in zip((2, 1), runs, strict=True):
+            now = time.monotonic()
+            run.start(now + (self.deadline - now) / waiting)
+            run.measure(lambda: self.save(None))
+            pool.end_workers()
 
     def _worker_mistake(self, error: WorkerError, framework: str) -> Mistake:
         """Return a failure of the worker that opened the case, as a mistake of the case."""
@@ -109,11 +162,13 @@ class Session:
         parts = [description.framework_part(one) for one in self.measured]
         wrong = any(r["outcome"] == "wrong_gradients" for p in parts for r in p["rows"])
         expected = any(part["flow_problem"] for part in parts)
-        return document.WRONG if wrong or expected else document.RIGHT
+        differ = self.pair is not None and self.pair["problem"] is not None
+        return document.WRONG if wrong or expected or differ else document.RIGHT
 
     def document(self, code: int | None) -> Document:
         """Return the document of what is known so far."""
         parts = [description.framework_part(one) for one in self.measured]
+        pair = self.pair and {**self.pair, "rows": self._pair_rows()}
         place: Mapping[str, Any] = self.measured[0].files.known if self.measured else {}
         return {
             "schema": document.SCHEMA,
@@ -126,11 +181,17 @@ class Session:
             "date": self._date,
             "machine": self._machine,
             "seconds": round(time.monotonic() - self.started, 2),
-            "answer": description.answer(parts, self.error),
+            "answer": description.answer(parts, self.error, pair, self.absent),
             "exit_code": code,
             "error": self.error,
             "frameworks": parts,
+            "pair": pair,
+            "absent": self.absent,
         }
+
+    def _pair_rows(self) -> list[PairRow]:
+        """Return JAX's time over torch's, of every way that both have."""
+        return pair_rows([group for one in self.measured for group in description.groups_of(one)])
 
     def save(self, code: int | None) -> None:
         """Write the document where the client waits for it, and into the folder of results."""

@@ -33,6 +33,20 @@ def rows(
             `benchmarks.harness.measurement.job.CellOutcome`.
         code: way → what to write.
     """
+    records, samples = cells(groups)
+    flops = {(r["kind"], r["phase"], r["strategy"]): r["flops"] for r in records}
+    estimated = estimate_run(_paired(records, samples), samples)
+    return [_row(record, flops, code) for record in estimated]
+
+
+def cells(
+    groups: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+) -> tuple[list[Record], dict[str, Any]]:
+    """Return the record of each way, not yet estimated, and the samples of those that were timed.
+
+    Args:
+        groups: as in `rows`.
+    """
     records: list[Record] = []
     samples: dict[str, Any] = {}
     for fields, outcomes in groups:
@@ -43,9 +57,7 @@ def rows(
                 samples[sample_key(record)] = outcome["samples"]
             elif record["outcome"] == "ok":
                 record["outcome"] = "interrupted"
-    flops = {(r["kind"], r["phase"], r["strategy"]): r["flops"] for r in records}
-    estimated = estimate_run(_paired(records, samples), samples)
-    return [_row(record, flops, code) for record in estimated]
+    return records, samples
 
 
 def _paired(records: list[Record], samples: dict[str, Any]) -> list[Record]:

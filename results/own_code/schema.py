@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from results.records.schema import Estimate
 
@@ -69,6 +69,30 @@ class Framework(TypedDict):
     rows: list[Row]  # one for each way in each phase
 
 
+class PairRow(TypedDict):
+    """A way that both frameworks were timed in: JAX's time over torch's."""
+
+    kind: str  # backward: a strategy; freeze: a recipe
+    phase: str  # backward, gradient or step
+    way: str  # its name in torch
+    jax_way: str  # its name in JAX, which may be another
+    ratio: Estimate  # of the times
+    verdict: str  # of JAX: faster, slower, or "not told"
+
+
+class Pair(TypedDict):
+    """How the two frameworks' sides of one file compare."""
+
+    weights: list[list[str]]  # each array of JAX: its name, how it is filled, names in torch
+    batch: list[str]  # parts of JAX's batch whose values differed, and were replaced by torch's
+    loss_error: float  # relative difference of the worst loss
+    gradient_error: float  # relative difference of the worst gradient by a parameter
+    gradient_of: str  # that parameter, by its name in torch
+    allowed: float  # largest of these differences that is none
+    problem: str | None  # what differs; then nothing is timed
+    rows: list[PairRow]  # one for each way and phase that both have
+
+
 class Document(TypedDict):
     """One comparison. ``frameworks`` is empty where ``error`` says why nothing was measured."""
 
@@ -82,3 +106,5 @@ class Document(TypedDict):
     exit_code: int | None  # null while it is measured
     error: Mistake | None  # null where the case could be run
     frameworks: list[Framework]  # one for each that was measured
+    pair: NotRequired[Pair | None]  # null where one framework was measured
+    absent: NotRequired[list[str]]  # a line for each framework of the file that is not installed

@@ -17,6 +17,7 @@ from results.formatting import (
     significant,
     time_text,
 )
+from results.report import own_code_pair
 from results.report.model import (
     Cell,
     Chart,
@@ -56,6 +57,7 @@ def build(document: Data) -> Report:
     frameworks: Sequence[Data] = document.get("frameworks") or ()
     sections = [
         _every_phase(document),
+        own_code_pair.section(document),
         _what_to_write(frameworks),
         _flow(frameworks),
         _proven(document, frameworks),
@@ -73,13 +75,14 @@ def chart(document: Data) -> Chart | None:
 
 
 def _warnings(document: Data) -> list[Paragraph]:
-    """Return the warnings: an error, a flow that is not as expected, or that it was stopped."""
+    """Return the warnings: an error, what is not as expected, or that it was stopped."""
     error = document.get("error")
     wrong: list[Paragraph] = [
         [Strong(f"{part['framework']}: "), str(part["flow_problem"])]
         for part in document.get("frameworks") or ()
         if part.get("flow_problem")
     ]
+    wrong += own_code_pair.warnings(document)
     if error:
         return [[Strong("The case could not be run: "), str(error.get("message"))]]
     if document.get("exit_code") == 130:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, ratio_text, seconds_text, significant
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
+from results.terminal import own_code_pair
 from results.terminal.tables import LINE, WIDTH, plain_text, rendered, shorten
 from results.terminal.verdict_marks import VERDICT_MARKS
 
@@ -48,6 +49,8 @@ def _parts(document: Data) -> Iterator[Any]:
     for part in document.get("frameworks") or ():
         yield from _framework(part)
         timed = timed or any(row.get("ratio") for row in part.get("rows") or ())
+    if pair := document.get("pair"):
+        yield from own_code_pair.parts(pair)
     if timed:
         yield plain_text("", most=LINE)
         yield plain_text(LEGEND, "dim", LINE)

@@ -124,3 +124,34 @@ def write_fake_suite(folder: Path) -> Path:
     (package / "cli.py").touch()
     (package / "own_code.py").write_text(FAKE_SUITE)
     return package.parent
+
+
+def example_of_both() -> dict[str, Any]:
+    """Return the document of a file with a side in torch and one in JAX, which agree."""
+    document = example_document()
+    close = {"confidence": 0.95, "launches": 6}
+    rows = [
+        {
+            "kind": "backward", "phase": phase, "way": "summed", "jax_way": "summed",
+            "ratio": {"estimate": ratio, "low": ratio * 0.8, "high": ratio * 1.25, **close},
+            "verdict": verdict,
+        }
+        for phase, ratio, verdict in (("backward", 0.5, "faster"), ("gradient", 0.9, "not told"))
+    ]  # fmt: skip
+    freeze = {"kind": "freeze", "phase": "step", "way": "detach", "jax_way": "stop_gradient"}
+    pair = {
+        "weights": [
+            ["head.bias", "as it is", "head.bias"],
+            *([f"head.k{i}", "transposed", f"head.w{i}"] for i in range(6)),
+        ],
+        "batch": ["x"],
+        "loss_error": 0.0,
+        "gradient_error": 2.5e-15,
+        "gradient_of": "head.w1",
+        "allowed": 1e-9,
+        "problem": None,
+        "rows": [*rows, rows[0] | freeze | {"verdict": "slower"}],
+    }
+    jax = _torch() | {"framework": "jax", "version": "0.10.2", "mode": "jit"}
+    frameworks = [*document["frameworks"], jax]
+    return document | {"frameworks": frameworks, "pair": pair, "absent": []}

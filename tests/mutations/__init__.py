@@ -8,6 +8,7 @@ fail. `python -m tests.audit NAME` tries it; `make audit` tries all and writes `
 from __future__ import annotations
 
 from tests.mutations import (
+    both_frameworks,
     canaries,
     checks,
     client,
@@ -52,6 +53,7 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "The records": records.FAULTS,
     "The door by which runs and texts enter": door.FAULTS,
     "Workers, launches and their pool": workers.FAULTS,
+    "One file for both frameworks": both_frameworks.FAULTS,
     "A user's own code, kept apart": own_code.FAULTS,
     "Runs that are stopped or fail": stopped.FAULTS,
     "Limits, full disks, pauses, and what a timed call returns": limits.FAULTS,

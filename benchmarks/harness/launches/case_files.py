@@ -65,19 +65,24 @@ class CaseFiles:
         assert self.facts is not None
         return self.facts
 
-    def examine(self, launch: Launch, dtype: str, kinds: list[str]) -> CaseFacts:
+    def examine(
+        self, launch: Launch, dtype: str, kinds: list[str], *, hand_over: bool = False
+    ) -> CaseFacts:
         """Have a worker find out what the case is, and compute its references.
 
         Args:
             launch: a worker of this dtype.
             dtype: of the reference.
             kinds: those whose reference includes an optimizer step.
+            hand_over: whether it writes the file that the other framework's case starts from.
 
         Raises:
             WorkerError: the case cannot be run.
         """
         self.dtype = dtype
-        arguments = {"case": self.case, "out": str(self.folder), "kinds": kinds}
+        arguments: dict[str, Any] = {"case": self.case, "out": str(self.folder), "kinds": kinds}
+        if hand_over:
+            arguments["hand_over"] = True
         self.facts = launch.ask("examine_case", self.limit, **arguments)
         gradient = select_prefix(read_arrays(self.folder / "reference.npz"), "gradient")
         networks = list(self.known["networks"])
@@ -109,6 +114,15 @@ class CaseFiles:
             self.sum_error = difference.relative
             wanted = max(equivalence.ROUNDING, TIMES_THE_SUM * difference.relative)
             self.allowed = min(equivalence.KINKS, wanted)
+
+    @property
+    def start(self) -> Path:
+        """Return the file of weights and batch, which the other framework's case starts from."""
+        return self.folder / "start.npz"
+
+    def gradient(self, file: str = "reference.npz") -> dict[str, Any]:
+        """Return name → gradient of the summed loss, of one of the files of an examination."""
+        return select_prefix(read_arrays(self.folder / file), "gradient")
 
     @property
     def unchanged(self) -> list[str]:

@@ -29,6 +29,7 @@ class CaseJob(TypedDict):
     source: CaseSource  # the function that builds it
     folder: str  # the user's working folder
     seed: int  # set before the function and before each forward pass
+    start: NotRequired[str]  # file of the other framework's weights and batch, to start from
 
 
 class CaseFacts(TypedDict):
@@ -38,6 +39,7 @@ class CaseFacts(TypedDict):
     line: int | None  # at which it begins
     networks: dict[str, dict[str, Any]]  # elements, tensors, what is frozen, what is tied
     losses: list[str]  # names
+    values: dict[str, float]  # loss → its value at the start
     reach: dict[str, list[str]]  # loss → parameters that it reaches, frozen ones too
     states: dict[str, dict[str, str]]  # loss → parameter → value, zero or absent
     frozen: list[str]  # parameters that are not trained
@@ -51,6 +53,9 @@ class CaseFacts(TypedDict):
     slope_errors: dict[str, dict[str, float | None]]  # loss → network; null: cut off
     coarse: dict[str, dict[str, dict[str, Any]]]  # loss → network: noise, and whether it hides all
     prints: dict[str, str]  # parameter, buffer or part of the batch → its hash
+    weights: list[list[str]]  # of a case with `start`: name here, how it is filled, names there
+    filled: str  # of a case with `start`: file of the values of its arrays; empty otherwise
+    taken: list[str]  # of a case with `start`: parts of the batch that differed, and were replaced
 
 
 class OpenCaseRequest(TypedDict):
@@ -81,5 +86,6 @@ class ExamineCaseRequest(TypedDict):
     """The case to examine, and where to write the references."""
 
     case: CaseJob  # the case
-    out: str  # folder of reference.npz and reference-<kind>.npz
+    out: str  # folder of reference.npz, reference-<kind>.npz, and what else is written
     kinds: list[str]  # whose reference includes an optimizer step: backward, freeze
+    hand_over: NotRequired[bool]  # whether to write start.npz, which another case starts from

@@ -6,13 +6,14 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from benchmarks.harness.protocol import case_messages, messages
-from benchmarks.harness.protocol.arrays import write_arrays
+from benchmarks.harness.protocol.arrays import read_arrays, write_arrays
 from benchmarks.harness.worker.base import Base
 from benchmarks.harness.worker.case_files import CaseFunction, CaseMistakeError, mistake, place_of
+from benchmarks.harness.worker.weight_moves import Moves, Start
 
 
 class OwnCode(Base):
@@ -21,6 +22,8 @@ class OwnCode(Base):
     _case_source: case_messages.CaseSource | None = None
     _case_function: CaseFunction | None = None
     _case_folder = ""
+    _moves: Moves | None = None  # of a case that starts from another's weights
+    _taken: list[str]  # and the parts of its batch that were replaced by the other's
 
     def do_open_case(
         self, case: case_messages.CaseJob, facts: case_messages.CaseFacts
@@ -45,7 +48,11 @@ class OwnCode(Base):
         return {}
 
     def do_examine_case(
-        self, case: case_messages.CaseJob, out: str, kinds: list[str]
+        self,
+        case: case_messages.CaseJob,
+        out: str,
+        kinds: list[str],
+        hand_over: bool = False,
     ) -> case_messages.CaseFacts:
         """Build the user's case, and find out what its losses reach; see `case_messages.CaseFacts`.
 
@@ -53,6 +60,9 @@ class OwnCode(Base):
             case: where the function that builds it stands.
             out: the folder for the references, ``reference.npz`` and ``reference-<kind>.npz``.
             kinds: those whose reference includes an optimizer step.
+            hand_over: whether to write ``start.npz`` too: weights and batch, for the other
+                framework's case. A case that starts from such a file writes ``pulled.npz``: its
+                gradients, by the parameters of the case that wrote the file.
         """
         module = importlib.import_module(f"impl_{self.framework}.case_examination")
         opened = self._open(case, None)
@@ -60,7 +70,11 @@ class OwnCode(Base):
             found, gradient = module.examine(opened, case["seed"])
         assert self._case_function is not None
         place = {"file": self._case_function.file, "line": self._case_function.line}
-        facts = cast("case_messages.CaseFacts", {**found, **place, "prints": opened.prints})
+        found |= place | self._moved_weights(gradient, out) | {"prints": opened.prints}
+        facts = cast("case_messages.CaseFacts", found)
+        if hand_over:
+            weights = importlib.import_module(f"impl_{self.framework}.case_weights")
+            write_arrays(f"{out}/start.npz", weights.handed_over(opened, facts["untouched"]))
         arrays = {f"gradient/{name}": array for name, array in gradient.items()}
         write_arrays(f"{out}/reference.npz", arrays)
         for kind in kinds:
@@ -103,6 +117,43 @@ class OwnCode(Base):
             "observation": seen,
         }
 
+    def _moved_weights(self, gradient: Mapping[str, Any], out: str) -> dict[str, Any]:
+        """Return what became of the other framework's weights and batch.
+
+        Where there are any, the gradient by them is written to ``pulled.npz``.
+        """
+        if self._moves is None:
+            return {"weights": [], "filled": "", "taken": []}
+        weights = importlib.import_module(f"impl_{self.framework}.case_weights")
+        pulled = self._moves.pulled_back(weights.by_parameter(gradient))
+        write_arrays(f"{out}/pulled.npz", {f"gradient/{n}": a for n, a in pulled.items()})
+        write_arrays(f"{out}/filled.npz", self._moves.values)
+        told = {"filled": f"{out}/filled.npz", "taken": self._taken}
+        return {"weights": self._moves.described(), **told}
+
+    def _from_start(self, built: Any, file: str, facts: case_messages.CaseFacts | None) -> Any:
+        """Return a case with the weights and the batch of the other framework's case.
+
+        Args:
+            built: what the user's function returned.
+            file: what the other case was examined to; see `do_examine_case`.
+            facts: None where it is not known yet how weights become those of this case.
+
+        Raises:
+            CaseMistakeError: the weights of one do not become those of the other.
+        """
+        implementation = importlib.import_module(f"impl_{self.framework}.case_weights")
+        start = Start(read_arrays(file))
+        if facts is not None:
+            values = read_arrays(facts["filled"])
+        else:
+            shapes, parameters = implementation.shapes(built)
+            function = getattr(built, "weights", None)
+            self._moves = Moves(start, shapes, parameters, function, implementation.derived)
+            values = self._moves.values
+        built, self._taken = implementation.filled(built, values, start.batch)
+        return built
+
     def _open(self, case: case_messages.CaseJob, facts: case_messages.CaseFacts | None) -> Any:
         """Return the framework's ``OpenCase``."""
         implementation = importlib.import_module(f"impl_{self.framework}.case")
@@ -110,6 +161,8 @@ class OwnCode(Base):
             function = CaseFunction(case["source"], case["folder"])
             self._case_function = function
             built = function.check(implementation.build(function.make, case["seed"]))
+            if start := case.get("start"):
+                built = self._from_start(built, start, facts)
             return implementation.OpenCase(self.session, built, case["seed"], facts)
 
     @contextlib.contextmanager
@@ -117,6 +170,7 @@ class OwnCode(Base):
         """Let a user's code run here: without requests to read, and in one process alone."""
         self.do_close()
         self.problem_spec, process = None, os.getpid()
+        self._moves, self._taken = None, []
         self._case_source, self._case_function = case["source"], None
         self._case_folder = case["folder"]
         # the user's code must not read the requests that are still to come

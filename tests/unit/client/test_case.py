@@ -32,6 +32,7 @@ def test_case_keeps_what_it_was_given() -> None:
         ({"losses": None}, "neither of losses and stages given; give one of the two"),
         ({"stages": [Stage("head", {"task": losses})]}, "both of losses and stages given"),
         ({"losses": {"a": 1}}, "losses is of type dict; give a function"),
+        ({"weights": {"a": "b"}}, "weights is of type dict; give a function of torch's weights"),
         ({"frozen": "encoder"}, r"give a list: frozen=\['encoder'\]"),
         ({"losses": None, "stages": ["head"]}, "stages must be a list of Stage"),
         ({"losses": None, "stages": [Stage("heat", {"a": losses})]}, "'heat'; networks has"),

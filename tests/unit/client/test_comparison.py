@@ -8,7 +8,7 @@ import pytest
 
 from cascade_bench import suite
 from cascade_bench.comparison import Comparison, seconds_text
-from tests.helpers.own_code import example_document
+from tests.helpers.own_code import example_document, example_of_both
 
 
 @pytest.fixture
@@ -125,3 +125,30 @@ def test_chart_is_drawn_by_the_suite_and_shown_by_altair(document: dict[str, Any
 )
 def test_times_have_three_digits_and_a_unit(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
+
+
+def test_two_frameworks_are_compared_by_the_way_s_name_in_torch() -> None:
+    result = Comparison(example_of_both())
+    ratio = result.framework_ratio("summed")
+    assert (ratio.estimate, ratio.low, ratio.high) == (0.5, 0.4, 0.625)
+    assert (ratio.baseline, ratio.verdict) == ("torch's summed", "faster")
+    assert result.framework_ratio("summed", "gradient").estimate == 0.9
+    assert result.framework_ratio("detach").verdict == "slower"
+    assert result.pair
+    assert result.pair["weights"][0] == ["head.bias", "as it is", "head.bias"]
+    shown = result._repr_html_()
+    assert "<li>summed in phase backward: 0.50 [0.40, 0.62], faster</li>" in shown
+
+
+def test_ratio_of_frameworks_that_is_not_there_is_explained(document: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="one framework was measured"):
+        Comparison(document).framework_ratio("summed")
+    assert Comparison(document).pair is None
+    both = example_of_both()
+    with pytest.raises(ValueError, match="'summed' in phase 'step' was not timed in both"):
+        Comparison(both).framework_ratio("summed", "step")
+    with pytest.raises(ValueError, match="timed in both: summed in phase backward, summed in"):
+        Comparison(both).framework_ratio("sum")
+    both["pair"]["problem"] = "the gradients by x differ"
+    with pytest.raises(ValueError, match="cannot be compared with torch: the gradients by x"):
+        Comparison(both).framework_ratio("summed")

@@ -97,6 +97,11 @@ def test_what_is_dispensable_is_left_out_before_launches() -> None:
             {"torch": "torch_case", "jax": "jax_case"},
         ),
         ("def torch_case(): ...\ndef jax_case(): ...", "jax_case", {"jax": "jax_case"}),
+        (
+            "from mine import make as torch_case\njax_case = other",
+            None,
+            {"torch": "torch_case", "jax": "jax_case"},
+        ),
     ],
 )
 def test_framework_is_read_off_the_file(

@@ -139,7 +139,7 @@ def test_the_command_compares_what_is_chosen_of_runs_of_one_machine(
     assert main(arguments) == 1
     assert f"head: run {head.id} of" in capsys.readouterr().out
     assert main([*arguments, "--framework=torch"]) == 3
-    assert "jax" not in capsys.readouterr().out.partition("\n\n")[2]
+    assert "jax" not in capsys.readouterr().out.partition(f"head: run {head.id}")[2]
     assert main([*arguments, "--scenario=gan"]) == 2
     assert "no saved cell has --scenario 'gan'" in capsys.readouterr().err
     assert main([*arguments, "--base-python=python"]) == 2

@@ -8,7 +8,7 @@ import pytest
 
 from results.report import own_code_answer, own_code_page
 from results.report.model import Chart, Points, Report, Section, Table
-from tests.helpers.own_code import example_document
+from tests.helpers.own_code import example_document, example_of_both
 from tests.helpers.report_pages import tables, texts
 
 
@@ -161,3 +161,31 @@ def test_page_needs_no_other_file_and_escapes_every_text(document: dict[str, Any
         "src=x onerror", ""
     )
     assert "default-src 'none'" in page
+
+
+def test_two_frameworks_have_a_section_of_ratios_proof_and_weights() -> None:
+    pytest.importorskip("altair")
+    document = example_of_both()
+    found = sections(own_code_page.build(document))
+    assert list(found)[:2] == ["ways", "pair"]
+    ratios, weights = (block for block in found["pair"].blocks if isinstance(block, Table))
+    first = [cell.text for cell in ratios.rows[0].cells]
+    assert first[2:] == ["backward", "0.50 ± 0.11", "faster"]
+    assert "stop_gradient" in ratios.rows[2].cells[1].text
+    assert [cell.text for cell in weights.rows[1].cells] == ["head.k0", "transposed", "head.w0"]
+    assert "the gradients to 2.5e-15 at head.w1; allowed is 1e-09" in words(found["pair"])
+    assert "torch's was taken, in x." in words(found["pair"])
+    assert not own_code_page.build(document).warnings
+
+
+def test_what_keeps_two_frameworks_from_being_compared_is_a_warning() -> None:
+    pytest.importorskip("altair")
+    document = example_of_both()
+    document["pair"] |= {"problem": "the gradients by x differ", "rows": []}
+    document["absent"] = ["jax is not installed here"]
+    report = own_code_page.build(document)
+    said = ["".join(map(str, warning)) for warning in report.warnings]
+    assert said == [
+        "torch and JAX do not compute the same: the gradients by x differ",
+        "Left out: jax is not installed here",
+    ]

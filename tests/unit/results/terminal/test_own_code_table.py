@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from results.terminal.own_code_table import table
-from tests.helpers.own_code import example_document
+from tests.helpers.own_code import example_document, example_of_both
 
 
 @pytest.fixture
@@ -79,3 +79,31 @@ def test_hostile_names_stay_text(document: dict[str, Any]) -> None:
     assert "\x1b" not in shown
     assert "[red]a" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_two_frameworks_are_compared_below_the_tables_of_each() -> None:
+    document = example_of_both()
+    shown = table(document)
+    assert max(map(len, shown.splitlines())) <= 100
+    assert shown.index("torch 2.13.0") < shown.index("jax 0.10.2") < shown.index("JAX ÷ torch")
+    below = shown.partition("JAX ÷ torch")[2]
+    assert lines_with(below, "summed") == [
+        "summed 0.500 [0.400, 0.625] ▼ 0.900 [0.720, 1.13] ? –",
+    ]
+    assert lines_with(below, "detach / stop_gradient")[0].endswith("– – 0.500 [0.400, 0.625] ▲")
+    assert "the same in both: losses to the last bit, gradients to 2e-15 (head.w1)" in below
+    assert "weights: 7 arrays of JAX filled from torch's, 1 by the same name" in below
+    assert "head.k3 ← head.w3 transposed" in below
+    assert "head.k4" not in below
+    assert "and 2 more, which --json and --report list" in below
+    assert "note: JAX's batch differed in x: torch's was taken" in below
+
+
+def test_sides_that_differ_have_no_ratio_and_prove_nothing() -> None:
+    document = example_of_both()
+    document["answer"] = "torch and JAX do not compute the same: the gradients by x differ."
+    document["pair"] |= {"problem": "the gradients by x differ", "rows": []}
+    shown = table(document)
+    assert shown.splitlines()[1] == document["answer"]
+    assert "the same in both" not in shown
+    assert "JAX ÷ torch" not in shown
