@@ -104,6 +104,17 @@ def state(gradient: Tensor | None) -> str:
     return "value" if bool(gradient.any()) else "zero"
 
 
+def number(group: Mapping[str, Any], key: str) -> float:
+    """Return a setting of an optimizer's group; 0 where it has none, or sets it by itself.
+
+    The learning rate of an optimizer that finds its own, such as Adafactor, is None.
+    """
+    try:
+        return float(group.get(key) or 0.0)
+    except (TypeError, ValueError, RuntimeError):  # a function, a text, several numbers
+        return 0.0
+
+
 def norm(tensors: list[Tensor]) -> float:
     """Return the norm of these tensors taken together."""
     return float(torch.stack([t.double().norm() for t in tensors]).norm())

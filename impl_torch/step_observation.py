@@ -17,7 +17,7 @@ import torch
 from impl_torch import step_replays
 from impl_torch.loss_reach import LossReach
 from impl_torch.step_case import STATED, StepCase, held_by, label, strangers
-from impl_torch.step_changes import Pass, Reducing
+from impl_torch.step_changes import Pass, Reducing, number
 from impl_torch.step_recording import Recorder
 
 REENTRANT = "None of the inputs have requires_grad=True"
@@ -221,7 +221,7 @@ def _rate(optimizer: torch.optim.Optimizer, parameter: Any) -> float:
     """Return the learning rate that an optimizer has for a parameter now."""
     groups: Sequence[Mapping[str, Any]] = optimizer.param_groups
     return max(
-        float(group.get("lr", 0.0))
+        number(group, "lr")
         for group in groups
         if any(one is parameter for one in group["params"])
     )

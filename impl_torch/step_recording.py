@@ -18,7 +18,7 @@ from torch.optim.optimizer import (
 )
 
 from impl_torch.step_case import StepCase, label
-from impl_torch.step_changes import Move, Pass, as_roots, change, graph, norm, state
+from impl_torch.step_changes import Move, Pass, as_roots, change, graph, norm, number, state
 
 
 class Recorder:
@@ -179,8 +179,8 @@ class Recorder:
                     fresh=fresh,
                     accumulated=any(counts[name] for counts in self.counts),
                     required=parameter.requires_grad,
-                    decay=float(group.get("weight_decay") or 0.0),
-                    rate=float(group.get("lr", 0.0)),
+                    decay=number(group, "weight_decay"),
+                    rate=number(group, "lr"),
                     inside=self._depth > 0,
                 )
             )

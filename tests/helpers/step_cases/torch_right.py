@@ -275,3 +275,30 @@ RIGHT: tuple[Callable[[], Case], ...] = (
     scaled_and_averaged,
     overflowing_scale,
 )
+
+
+class OwnRate(torch.optim.Optimizer):
+    """Set the learning rate in each step, so that the group's is None, as Adafactor does."""
+
+    def __init__(self, parameters: Any, rate: Any = None) -> None:
+        super().__init__(parameters, {"lr": rate, "weight_decay": None})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Move against the sign of each gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.sub_(0.01 * parameter.grad.sign())
+
+
+def rate_of_its_own() -> Case:
+    """The optimizer's learning rate is None in its groups."""
+    parts = Parts()
+    return parts.case(parts.summed(OwnRate(everything(parts))))
+
+
+def rate_by_function() -> Case:
+    """The optimizer's learning rate is a function in its groups."""
+    parts = Parts()
+    return parts.case(parts.summed(OwnRate(everything(parts), rate=lambda step: 0.1 / step)))

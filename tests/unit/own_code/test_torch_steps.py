@@ -24,7 +24,14 @@ QUICK = {
     *("step_in_the_backward_pass", "frozen_by_the_optimizer_alone", "separate_passes"),
     *("clipping_hook", "zero_weight", "nan_from_a_loss", "players_in_one_autocast_region"),
     *("clipped_before_unscaling", "micro_batches", "players", "follower", "scaled", "lookahead"),
-    *("closure", "unused_layer", "gradients_taken_apart", "touching_everything", "summed"),
+    *(
+        "rate_of_its_own",
+        "closure",
+        "unused_layer",
+        "gradients_taken_apart",
+        "touching_everything",
+        "summed",
+    ),
 }
 
 
