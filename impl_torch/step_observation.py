@@ -221,9 +221,7 @@ def _rate(optimizer: torch.optim.Optimizer, parameter: Any) -> float:
     """Return the learning rate that an optimizer has for a parameter now."""
     groups: Sequence[Mapping[str, Any]] = optimizer.param_groups
     return max(
-        number(group, "lr")
-        for group in groups
-        if any(one is parameter for one in group["params"])
+        number(group, "lr") for group in groups if any(one is parameter for one in group["params"])
     )
 
 

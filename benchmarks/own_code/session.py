@@ -71,7 +71,7 @@ class Session:
             try:
                 run.examine()
                 self.measured.append(run.measured)
-                if self.request.command == COMPARE:
+                if run.judge() and self.request.command == COMPARE:
                     run.measure(lambda: self.save(None))
             except WorkerError as error:
                 self.error = self.error or self._worker_mistake(error, framework)
@@ -84,7 +84,8 @@ class Session:
             return {**error.case}
         if isinstance(error, WorkerTimeout):
             return self._mistake(
-                f"{error} while {framework} built and ran the case",
+                f"{error} while {framework} built and ran the case, in a budget of "
+                f"{self.request.budget:g} s",
                 "look for an endless loop, a download, or input(); or give a larger budget",
             )
         if isinstance(error, WorkerFailed):

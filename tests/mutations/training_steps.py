@@ -14,6 +14,15 @@ RIGHT, WRONG = "test_right_step_is_left_alone", "test_mistake_is_found_and_nothi
 
 FAULTS = (
     Fault(
+        "learning_rate_must_be_a_number",
+        "impl_torch/step_changes.py",
+        "    except (TypeError, ValueError, RuntimeError):  # a function, a text, several numbers\n",
+        "    except ZeroDivisionError:\n",
+        "check ends with an error where an optimizer sets its own learning rate",
+        (f"{TORCH}::{RIGHT}",),
+        narrow="rate_by_function",
+    ),
+    Fault(
         "waste_of_next_to_nothing_is_told",
         "results/own_code/findings.py",
         "SHARE = 0.01  # of",

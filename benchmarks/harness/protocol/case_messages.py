@@ -83,3 +83,4 @@ class ExamineCaseRequest(TypedDict):
     case: CaseJob  # the case
     out: str  # folder of reference.npz and reference-<kind>.npz
     kinds: list[str]  # whose reference includes an optimizer step: backward, freeze
+    seconds: float | None  # after which no central difference is begun; null: no limit

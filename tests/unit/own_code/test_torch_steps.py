@@ -26,6 +26,7 @@ QUICK = {
     *("clipped_before_unscaling", "micro_batches", "players", "follower", "scaled", "lookahead"),
     *(
         "rate_of_its_own",
+        "rate_by_function",
         "closure",
         "unused_layer",
         "gradients_taken_apart",
