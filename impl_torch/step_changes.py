@@ -111,7 +111,7 @@ def number(group: Mapping[str, Any], key: str) -> float:
     """
     try:
         return float(group.get(key) or 0.0)
-    except (TypeError, ValueError, RuntimeError):  # a function, a text, several numbers
+    except (TypeError, ValueError, RuntimeError):  # such as a function
         return 0.0
 
 

@@ -14,13 +14,12 @@ RIGHT, WRONG = "test_right_step_is_left_alone", "test_mistake_is_found_and_nothi
 
 FAULTS = (
     Fault(
-        "learning_rate_must_be_a_number",
+        "unknown_learning_rate_taken_for_one_above_0",
         "impl_torch/step_changes.py",
-        "    except (TypeError, ValueError, RuntimeError):  # a function, a text, several numbers\n",
-        "    except ZeroDivisionError:\n",
-        "check ends with an error where an optimizer sets its own learning rate",
-        (f"{TORCH}::{RIGHT}",),
-        narrow="rate_by_function",
+        "RuntimeError):  # such as a function\n        return 0.0\n",
+        "RuntimeError):\n        return 1.0\n",
+        "a parameter that rests while its optimizer's rate is 0 is said to be cut off",
+        (f"{TORCH}::test_setting_that_is_no_number_counts_as_0",),
     ),
     Fault(
         "waste_of_next_to_nothing_is_told",

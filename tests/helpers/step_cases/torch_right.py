@@ -258,25 +258,6 @@ def overflowing_scale() -> Case:
     return parts.case(step)
 
 
-RIGHT: tuple[Callable[[], Case], ...] = (
-    summed,
-    multi_root,
-    micro_batches,
-    accumulation_over_steps,
-    players,
-    players_frozen_in_turns,
-    gradient_penalty,
-    follower,
-    follower_named_as_frozen,
-    tied_embedding,
-    warm_up,
-    dropout,
-    scaled,
-    scaled_and_averaged,
-    overflowing_scale,
-)
-
-
 class OwnRate(torch.optim.Optimizer):
     """Set the learning rate in each step, so that the group's is None, as Adafactor does."""
 
@@ -302,3 +283,24 @@ def rate_by_function() -> Case:
     """The optimizer's learning rate is a function in its groups."""
     parts = Parts()
     return parts.case(parts.summed(OwnRate(everything(parts), rate=lambda step: 0.1 / step)))
+
+
+RIGHT: tuple[Callable[[], Case], ...] = (
+    summed,
+    multi_root,
+    micro_batches,
+    accumulation_over_steps,
+    players,
+    players_frozen_in_turns,
+    gradient_penalty,
+    follower,
+    follower_named_as_frozen,
+    tied_embedding,
+    warm_up,
+    dropout,
+    scaled,
+    scaled_and_averaged,
+    overflowing_scale,
+    rate_of_its_own,
+    rate_by_function,
+)

@@ -63,6 +63,14 @@ def test_right_step_is_left_alone(step: tuple[str, str]) -> None:
     assert found(of(step)[0]) == []
 
 
+def test_setting_that_is_no_number_counts_as_0() -> None:
+    from impl_torch.step_changes import number
+
+    group = {"lr": None, "decay": lambda step: 0.1, "several": torch.ones(2), "one": "0.5"}
+    assert [number(group, key) for key in ("lr", "decay", "several", "absent")] == [0.0] * 4
+    assert number({"lr": torch.tensor(0.25)}, "lr") == 0.25
+
+
 @pytest.fixture
 def one_process() -> Iterator[None]:
     """Be the only process of a group, in which DDP reduces without waiting for anybody."""
