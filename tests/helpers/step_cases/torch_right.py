@@ -285,6 +285,22 @@ def rate_by_function() -> Case:
     return parts.case(parts.summed(OwnRate(everything(parts), rate=lambda step: 0.1 / step)))
 
 
+def constructor_that_failed() -> Case:
+    """Another optimizer was tried first, which does not run here; what it left is still alive."""
+    parts = Parts()
+    left = OwnRate.__new__(OwnRate)
+    optimizer = torch.optim.SGD(everything(parts), lr=0.1)
+
+    def step() -> None:
+        assert left is not optimizer
+        optimizer.zero_grad()
+        total: Any = sum(parts.losses(parts.batch).values())
+        total.backward()
+        optimizer.step()
+
+    return parts.case(step)
+
+
 RIGHT: tuple[Callable[[], Case], ...] = (
     summed,
     multi_root,
@@ -303,4 +319,5 @@ RIGHT: tuple[Callable[[], Case], ...] = (
     overflowing_scale,
     rate_of_its_own,
     rate_by_function,
+    constructor_that_failed,
 )

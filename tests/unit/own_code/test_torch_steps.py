@@ -27,6 +27,7 @@ QUICK = {
     *(
         "rate_of_its_own",
         "rate_by_function",
+        "constructor_that_failed",
         "closure",
         "unused_layer",
         "gradients_taken_apart",
