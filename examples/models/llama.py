@@ -22,7 +22,6 @@ def make():
     )
     model = LlamaForCausalLM(config).train()
     model.model.embed_tokens.requires_grad_(False)
-    model.gradient_checkpointing_enable()
     batch = {"input_ids": torch.randint(512, (8, 32))}
 
     def losses(batch):
