@@ -71,8 +71,10 @@ class Slopes:
         or to what a random direction's slope is on average where that is larger. Where rounding
         hides such slopes, each element's direction is the one in which the loss grows.
 
-        Fewer directions are taken where the time is over: each network has its share of it.
+        Fewer directions are taken where time is short: one of each network as long as there is
+        any, the others within the network's share of half of it.
         """
+        half = (time.monotonic() + self.until) / 2
         names_of = {
             network: [n for n in self.parameters if n.startswith(f"{network}.")]
             for network in self.opened.networks
@@ -81,9 +83,9 @@ class Slopes:
         for index, network in enumerate(networks):
             names = names_of[network]
             taken: list[tuple[dict[str, Tensor], Line]] = []
-            enough = self._share(len(networks) - index)
+            enough = self._share(half, len(networks) - index)
             slopes: dict[str, list[Slope]] = {loss: [] for loss in self.everything}
-            while len(taken) < DIRECTIONS and time.monotonic() < enough:
+            while len(taken) < DIRECTIONS and time.monotonic() < (enough if taken else self.until):
                 direction = self._direction(names)
                 taken.append((direction, self._line(direction)))
                 for loss, found in slopes.items():
@@ -97,10 +99,11 @@ class Slopes:
                     found = [self._uphill(loss, one, max(hidden)) for one in uphill]
                 yield loss, network, max(found, key=_doubt)
 
-    def _share(self, networks: int) -> float:
-        """Return until when directions are begun for the next of so many networks."""
+    @staticmethod
+    def _share(end: float, networks: int) -> float:
+        """Return when the next of so many networks has had its share of the time until an end."""
         now = time.monotonic()
-        return now + (self.until - now) / networks
+        return now + (end - now) / networks
 
     def hurried(self) -> list[str]:
         """Return sentences about what there was no time for in `found`."""

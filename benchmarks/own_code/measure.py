@@ -73,7 +73,7 @@ class CaseGroup(GroupMeasurement):
             self.overhead = max(0.0, seconds / alive - self.job["seconds"])
 
 
-EXAMINATION = 0.4  # of the time left, after which no central difference is begun
+EXAMINATION = 0.8  # of the time left, after which no central difference is begun
 # seconds that an answer may take at the end of a budget, and where the user has named launches
 LEAST_LIMIT, NAMED_LIMIT = 15.0, 60.0
 

@@ -57,8 +57,8 @@ FAULTS = (
     Fault(
         "directions_begun_after_the_budget",
         "impl_torch/case_slopes.py",
-        "            while len(taken) < DIRECTIONS and time.monotonic() < enough:\n",
-        "            while len(taken) < DIRECTIONS:\n",
+        " and time.monotonic() < (enough if taken else self.until):\n",
+        ":\n",
         "a model with slow passes is examined for as long as it takes, whatever the budget",
         (f"{SLOPES}::test_each_network_has_its_share_of_the_time_and_what_is_missing_is_said",),
         narrow="torch",

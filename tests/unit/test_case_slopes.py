@@ -159,16 +159,17 @@ def test_every_network_is_confirmed_along_all_directions_where_there_is_time(slo
 
 
 @pytest.mark.usefixtures("in_float64")
+@pytest.mark.parametrize(("seconds", "until"), [(1.0, 16.0), (4.0, 14.0)])
 def test_each_network_has_its_share_of_the_time_and_what_is_missing_is_said(
-    slopes: Any, monkeypatch: pytest.MonkeyPatch
+    slopes: Any, monkeypatch: pytest.MonkeyPatch, seconds: float, until: float
 ) -> None:
     now = [0.0]
 
     def evaluated() -> None:
-        now[0] += 1.0
+        now[0] += seconds
 
     monkeypatch.setattr(slopes, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    taken = of_two_networks(slopes, 8.0, evaluated)
+    taken = of_two_networks(slopes, until, evaluated)
     assert [network for _, network, _ in taken.found()] == ["one", "two"]
     assert all(0 < count < slopes.DIRECTIONS for count in taken.taken.values())
     (said,) = taken.hurried()

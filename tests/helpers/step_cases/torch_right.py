@@ -288,7 +288,7 @@ def rate_by_function() -> Case:
 def constructor_that_failed() -> Case:
     """Another optimizer was tried first, which does not run here; what it left is still alive."""
     parts = Parts()
-    left = OwnRate.__new__(OwnRate)
+    left: Any = OwnRate.__new__(OwnRate)
     optimizer = torch.optim.SGD(everything(parts), lr=0.1)
 
     def step() -> None:
