@@ -6,6 +6,7 @@ of every strategy, and is held against central differences of the losses themsel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -182,17 +183,17 @@ class Examination:
             for loss, gradients in self.everything.items()
         }
 
-    def slopes(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def slopes(self, until: float) -> dict[str, dict[str, dict[str, Any]]]:
         """Return what central differences say of the gradients, as `CaseFacts` holds it."""
         errors: dict[str, dict[str, Any]] = {loss: {} for loss in self.values}
         coarse: dict[str, dict[str, Any]] = {}
-        for loss, network, slope in Slopes(
-            self.opened, self.everything, self.seed, self._values
-        ).found():
+        slopes = Slopes(self.opened, self.everything, self.seed, self._values, until)
+        for loss, network, slope in slopes.found():
             errors[loss][network] = None if np.isinf(slope.error) else slope.error
             if slope.coarse is not None:
                 told = {"noise": slope.coarse, "hidden": slope.noise is not None}
                 coarse.setdefault(loss, {})[network] = told
+        self.notes += slopes.hurried()
         return {"slope_errors": errors, "coarse": coarse}
 
     def networks(self) -> dict[str, dict[str, Any]]:
@@ -270,8 +271,15 @@ def step(opened: OpenCase, kind: str, facts: Mapping[str, Any]) -> dict[str, NDA
     return start | updated
 
 
-def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def examine(
+    opened: OpenCase, seed: int, until: float = math.inf
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Examine a case that was opened without facts; see `Examination`.
+
+    Args:
+        opened: the case.
+        seed: of the directions of central differences.
+        until: after which none is begun, by ``time.monotonic``.
 
     Returns:
         Facts as JSON data, and the gradient of the summed loss by parameter.
@@ -285,6 +293,7 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
     )
     if keyed:
         found.notes.append("Every pass starts from the same state of the networks' random streams")
+    slopes = found.slopes(until)
     return {
         "networks": found.networks(),
         "losses": list(found.values),
@@ -299,5 +308,5 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
         "notes": found.notes,
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},
         "device": str(opened.session.device.platform),
-        **found.slopes(),
+        **slopes,
     }, found.gradient()

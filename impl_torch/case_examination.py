@@ -6,7 +6,9 @@ of every strategy, and is held against central differences of the losses themsel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,6 +59,7 @@ class Examination:
         self.values = check_losses(opened.all_losses())
         self.random = self._drew_numbers()
         self._check_repeats()
+        self._choose_threads()
         opened.all_losses()
         self.moved = self.problem.moved_buffers()  # type: ignore[attr-defined]
         self.problem.reach = {name: list(self.problem.parameters) for name in self.values}
@@ -86,6 +89,18 @@ class Examination:
                     "draw random numbers with torch's default generator, and keep no state "
                     "between two passes outside buffers",
                 )
+
+    def _choose_threads(self) -> None:
+        """Go on with one thread where a pass is no faster with all of them.
+
+        Threads wait for each other at each operation. Where other processes hold the cores, that
+        takes many times as long as to work alone. Nothing is timed here, so that it is no matter.
+        """
+        together = _seconds(self.opened.all_losses)
+        every = torch.get_num_threads()
+        torch.set_num_threads(1)
+        if _seconds(self.opened.all_losses) > together:
+            torch.set_num_threads(every)
 
     def _by_loss(self, names: list[str]) -> Gradients:
         """Return loss → parameter → gradient of each loss alone, these parameters trained."""
@@ -143,15 +158,17 @@ class Examination:
             for loss, gradients in self.everything.items()
         }
 
-    def slopes(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def slopes(self, until: float) -> dict[str, dict[str, dict[str, Any]]]:
         """Return what central differences say of the gradients, as `CaseFacts` holds it."""
         errors: dict[str, dict[str, Any]] = {loss: {} for loss in self.values}
         coarse: dict[str, dict[str, Any]] = {}
-        for loss, network, slope in Slopes(self.opened, self.everything, self.seed).found():
+        slopes = Slopes(self.opened, self.everything, self.seed, until)
+        for loss, network, slope in slopes.found():
             errors[loss][network] = None if np.isinf(slope.error) else slope.error
             if slope.coarse is not None:
                 told = {"noise": slope.coarse, "hidden": slope.noise is not None}
                 coarse.setdefault(loss, {})[network] = told
+        self.notes += slopes.hurried()
         return {"slope_errors": errors, "coarse": coarse}
 
     def networks(self) -> dict[str, dict[str, Any]]:
@@ -172,6 +189,13 @@ class Examination:
                 "type": type(module).__name__,
             }
         return described
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    """Return how long a call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def _state(gradient: Tensor | None) -> str:
@@ -219,13 +243,30 @@ def step(opened: OpenCase, kind: str, facts: Mapping[str, Any]) -> dict[str, NDA
     return start | updated
 
 
-def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def examine(
+    opened: OpenCase, seed: int, until: float = math.inf
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Examine a case that was opened without facts; see `Examination`.
+
+    Args:
+        opened: the case.
+        seed: of the directions of central differences.
+        until: after which none is begun, by ``time.monotonic``.
 
     Returns:
         Facts as JSON data, and the gradient of the summed loss by parameter.
     """
-    found = Examination(opened, seed)
+    threads = torch.get_num_threads()
+    try:
+        return _examined(opened, Examination(opened, seed), until)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _examined(
+    opened: OpenCase, found: Examination, until: float
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return what an examination has found, see `examine`."""
     if opened.aliases:
         pairs = [f"{new} is {old}" for new, old in opened.aliases.items()]
         found.notes.append(f"Tied weights, trained and frozen together: {_some(pairs)}")
@@ -233,6 +274,7 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
         found.notes.append("Random numbers are drawn from the same seed before each pass")
     for kind in opened.unlisted():
         found.notes.append(f"The losses use a {kind} that the case does not name: not compared")
+    slopes = found.slopes(until)
     return {
         "networks": found.networks(),
         "losses": list(found.values),
@@ -247,5 +289,5 @@ def examine(opened: OpenCase, seed: int) -> tuple[dict[str, Any], dict[str, NDAr
         "notes": found.notes,
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},
         "device": str(next(iter(opened.problem.parameters.values())).device),
-        **found.slopes(),
+        **slopes,
     }, found.gradient()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -49,10 +50,17 @@ class Slopes:
         opened: the case, opened without facts.
         everything: loss → parameter → gradient, or None.
         seed: of the directions.
+        until: after which no direction is begun, by ``time.monotonic``.
+
+    Attributes:
+        taken: network → directions that were taken.
     """
 
-    def __init__(self, opened: OpenCase, everything: Gradients, seed: int) -> None:
-        self.opened, self.everything = opened, everything
+    def __init__(
+        self, opened: OpenCase, everything: Gradients, seed: int, until: float = math.inf
+    ) -> None:
+        self.opened, self.everything, self.until = opened, everything, until
+        self.taken: dict[str, int] = {}
         self.parameters: Mapping[str, Tensor] = opened.problem.parameters
         self._generator = np.random.default_rng(seed)
 
@@ -62,19 +70,57 @@ class Slopes:
         A direction is random in all parameters of the network. An error is relative to the slope,
         or to what a random direction's slope is on average where that is larger. Where rounding
         hides such slopes, each element's direction is the one in which the loss grows.
+
+        Fewer directions are taken where time is short: one of each network as long as there is
+        any, the others within the network's share of half of it.
         """
-        for network in self.opened.networks:
-            names = [n for n in self.parameters if n.startswith(f"{network}.")]
-            if not names:
-                continue
-            directions = [self._direction(names) for _ in range(DIRECTIONS)]
-            lines = [self._line(direction) for direction in directions]
-            for loss in self.everything:
-                slopes = [self._slope(loss, *pair) for pair in zip(lines, directions, strict=True)]
-                hidden = [slope.noise for slope in slopes if slope.noise is not None]
-                if hidden and max(slopes, key=_doubt).noise is not None:
-                    slopes = [self._uphill(loss, one, max(hidden)) for one in directions]
-                yield loss, network, max(slopes, key=_doubt)
+        half = (time.monotonic() + self.until) / 2
+        names_of = {
+            network: [n for n in self.parameters if n.startswith(f"{network}.")]
+            for network in self.opened.networks
+        }
+        networks = [network for network, names in names_of.items() if names]
+        for index, network in enumerate(networks):
+            names = names_of[network]
+            taken: list[tuple[dict[str, Tensor], Line]] = []
+            enough = self._share(half, len(networks) - index)
+            slopes: dict[str, list[Slope]] = {loss: [] for loss in self.everything}
+            while len(taken) < DIRECTIONS and time.monotonic() < (enough if taken else self.until):
+                direction = self._direction(names)
+                taken.append((direction, self._line(direction)))
+                for loss, found in slopes.items():
+                    found.append(self._slope(loss, taken[-1][1], direction))
+            self.taken[network] = len(taken)
+            for loss, found in slopes.items() if taken else ():
+                hidden = [slope.noise for slope in found if slope.noise is not None]
+                if hidden and max(found, key=_doubt).noise is not None:
+                    late = time.monotonic() > enough
+                    uphill = [direction for direction, _ in (taken[:1] if late else taken)]
+                    found = [self._uphill(loss, one, max(hidden)) for one in uphill]
+                yield loss, network, max(found, key=_doubt)
+
+    @staticmethod
+    def _share(end: float, networks: int) -> float:
+        """Return when the next of so many networks has had its share of the time until an end."""
+        now = time.monotonic()
+        return now + (end - now) / networks
+
+    def hurried(self) -> list[str]:
+        """Return sentences about what there was no time for in `found`."""
+        without = [network for network, count in self.taken.items() if not count]
+        few = [network for network, count in self.taken.items() if 0 < count < DIRECTIONS]
+        told = []
+        if without:
+            told.append(
+                f"No time to confirm the gradients by {', '.join(without)} by central differences; "
+                "a larger budget has it"
+            )
+        if few:
+            told.append(
+                f"The gradients by {', '.join(few)} are confirmed along fewer than {DIRECTIONS} "
+                "directions, for lack of time"
+            )
+        return told
 
     def _direction(self, names: list[str]) -> dict[str, Tensor]:
         """Return a random direction of length 1 in the space of these parameters."""

@@ -25,6 +25,7 @@ from impl_torch.case import (
 )
 from impl_torch.case_values import CaseError, takes_networks
 from impl_torch.graph_problem import seed_everything
+from impl_torch.step_changes import groups_of
 
 STATED, UNREQUIRED = "stated", "unrequired"  # why a tensor counts as frozen
 STEP = "def step(): …, which does one whole training step, and Case(…, step=step)"
@@ -180,7 +181,7 @@ def held_by(
     groups: dict[str, set[int]] = {n: set() for n in parameters}
     everyone = {id(one): one for one in (*stepped, *_optimizers())}
     for optimizer in everyone.values():
-        for group in optimizer.param_groups:
+        for group in groups_of(optimizer):
             for parameter in group["params"]:
                 name = names.get(id(parameter))
                 if name and id(group) not in groups[name]:
@@ -194,7 +195,7 @@ def strangers(
 ) -> list[Tensor]:
     """Return the tensors that these optimizers hold and no network has."""
     known = {id(p) for p in parameters.values()}
-    held = [p for o in optimizers for group in o.param_groups for p in group["params"]]
+    held = [p for o in optimizers for group in groups_of(o) for p in group["params"]]
     return [p for p in held if id(p) not in known]
 
 

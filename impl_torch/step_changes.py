@@ -104,6 +104,31 @@ def state(gradient: Tensor | None) -> str:
     return "value" if bool(gradient.any()) else "zero"
 
 
+def casts() -> bool:
+    """Return whether autocast is on here, and keeps the weights that it has cast."""
+    on = any(torch.is_autocast_enabled(device) for device in ("cpu", "cuda"))
+    return on and torch.is_autocast_cache_enabled()
+
+
+def groups_of(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Return an optimizer's groups; none of one whose constructor has failed, or has not ended."""
+    try:
+        return list(optimizer.param_groups)
+    except AttributeError:
+        return []
+
+
+def number(group: Mapping[str, Any], key: str) -> float:
+    """Return a setting of an optimizer's group; 0 where it has none, or sets it by itself.
+
+    The learning rate of an optimizer that finds its own, such as Adafactor, is None.
+    """
+    try:
+        return float(group.get(key) or 0.0)
+    except (TypeError, ValueError, RuntimeError):  # such as a function
+        return 0.0
+
+
 def norm(tensors: list[Tensor]) -> float:
     """Return the norm of these tensors taken together."""
     return float(torch.stack([t.double().norm() for t in tensors]).norm())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from impl_torch import step_replays
 from impl_torch.loss_reach import LossReach
 from impl_torch.step_case import STATED, StepCase, held_by, label, strangers
-from impl_torch.step_changes import Pass, Reducing
+from impl_torch.step_changes import Pass, Reducing, groups_of, number
 from impl_torch.step_recording import Recorder
 
 REENTRANT = "None of the inputs have requires_grad=True"
@@ -219,10 +219,9 @@ def _put_off(passes: list[Pass]) -> list[int]:
 
 def _rate(optimizer: torch.optim.Optimizer, parameter: Any) -> float:
     """Return the learning rate that an optimizer has for a parameter now."""
-    groups: Sequence[Mapping[str, Any]] = optimizer.param_groups
     return max(
-        float(group.get("lr", 0.0))
-        for group in groups
+        number(group, "lr")
+        for group in groups_of(optimizer)
         if any(one is parameter for one in group["params"])
     )
 

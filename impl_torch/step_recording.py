@@ -18,7 +18,18 @@ from torch.optim.optimizer import (
 )
 
 from impl_torch.step_case import StepCase, label
-from impl_torch.step_changes import Move, Pass, as_roots, change, graph, norm, state
+from impl_torch.step_changes import (
+    Move,
+    Pass,
+    as_roots,
+    casts,
+    change,
+    graph,
+    groups_of,
+    norm,
+    number,
+    state,
+)
 
 
 class Recorder:
@@ -179,8 +190,8 @@ class Recorder:
                     fresh=fresh,
                     accumulated=any(counts[name] for counts in self.counts),
                     required=parameter.requires_grad,
-                    decay=float(group.get("weight_decay") or 0.0),
-                    rate=float(group.get("lr", 0.0)),
+                    decay=number(group, "weight_decay"),
+                    rate=number(group, "lr"),
                     inside=self._depth > 0,
                 )
             )
@@ -192,7 +203,7 @@ class Recorder:
         self, optimizer: torch.optim.Optimizer
     ) -> Iterator[tuple[str, nn.Parameter, dict[str, Any]]]:
         """Yield name, parameter and group of what an optimizer holds of the case."""
-        for group in optimizer.param_groups:
+        for group in groups_of(optimizer):
             for parameter in group["params"]:
                 if id(parameter) in self.names:
                     yield self.names[id(parameter)], parameter, group
@@ -204,7 +215,7 @@ class Recorder:
         self.called.update(names)
         if torch.is_grad_enabled():
             self.tracked.update(names)
-        if self._autocast and _casts() and torch.is_grad_enabled():
+        if self._autocast and casts() and torch.is_grad_enabled():
             for name in names:
                 if self._changed.get(name) == self._region and self.case.parameters[name].ndim > 1:
                     self.stale.add(name)
@@ -336,9 +347,3 @@ def _telling(tell: Callable[..., None]) -> Callable[[Any], Any]:
         return run
 
     return made
-
-
-def _casts() -> bool:
-    """Return whether autocast is on here, and keeps the weights that it has cast."""
-    on = any(torch.is_autocast_enabled(device) for device in ("cpu", "cuda"))
-    return on and torch.is_autocast_cache_enabled()

@@ -107,6 +107,8 @@ def _notes(measured: Measured, found: Mapping[str, Mapping[str, str]]) -> list[s
                 names = [n for n in facts["states"][loss] if n.startswith(f"{network}.")]
                 if names and not set(names) <= frozen:
                     notes.append(_cut_note(loss, network, error, found[loss][network]))
+    if measured.hurry:
+        notes.append(f"{measured.hurry}; a larger budget, or fewer --way, gives times")
     if measured.left_out:
         notes.append(
             f"Left out for lack of time: {', '.join(measured.left_out)}; a larger budget has them"

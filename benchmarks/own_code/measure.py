@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.launches.case_files import CaseFiles
-from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
+from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed, WorkerTimeout
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement.group import GroupMeasurement
 from benchmarks.harness.measurement.job import OWN, CellOutcome, GroupJob
@@ -31,19 +31,27 @@ class CaseGroup(GroupMeasurement):
         launches: how many to time if the time suffices.
         until: when the group should be done, by ``time.monotonic``.
         overhead: seconds for each way and launch beside sampling.
+        allowed_late: seconds by which the fewest launches may exceed the time.
     """
 
     def __init__(
-        self, job: GroupJob, pool: Pool, launches: int, until: float, overhead: float
+        self,
+        job: GroupJob,
+        pool: Pool,
+        launches: int,
+        until: float,
+        overhead: float,
+        allowed_late: float,
     ) -> None:
         super().__init__(job, pool)
         self.launches, self.until, self.overhead = launches, until, overhead
+        self.allowed_late = allowed_late
 
     def _measure(self, start: float) -> None:
         """Time one launch after another; a late one is left out if there are enough without it."""
         for index in range(self.launches):
             late = time.monotonic() - self.until
-            if late > (0.0 if index >= plan.FEWEST else LATE_SECONDS) and index:
+            if late > (0.0 if index >= plan.FEWEST else self.allowed_late) and index:
                 self.stopped = "time"
                 return
             self.workers.count = index + 1
@@ -66,7 +74,9 @@ class CaseGroup(GroupMeasurement):
             self.overhead = max(0.0, seconds / alive - self.job["seconds"])
 
 
-LATE_SECONDS = 15.0  # by which the fewest launches may exceed a group's time
+EXAMINATION = 0.8  # of the time left, after which no central difference is begun
+# seconds that an answer may take at the end of a budget, and where the user has named launches
+LEAST_LIMIT, NAMED_LIMIT = 15.0, 60.0
 
 
 @dataclass
@@ -79,6 +89,7 @@ class Measured:
         described: a worker's description of the framework; see `messages.Hello`.
         groups: each with the outcome of its ways, of as many launches as were timed.
         left_out: what there was no time for.
+        hurry: what else the budget did not allow, in a sentence; None where it allowed all.
         float64_error: why the case does not run in float64; None where it does.
     """
 
@@ -87,6 +98,7 @@ class Measured:
     described: dict[str, Any] = field(default_factory=dict)
     groups: list[tuple[Group, dict[str, CellOutcome]]] = field(default_factory=list)
     left_out: tuple[str, ...] = ()
+    hurry: str | None = None
     float64_error: str | None = None
 
 
@@ -119,16 +131,25 @@ class FrameworkRun:
             self.case["start"] = str(start)
         self.deadline, self.say = deadline, say
         self.measured = Measured(framework, pool.case_files(self.case, framework))
-        self.measured.files.limit = max(30.0, request.budget)
-        self._overhead = plan.EACH_SECONDS + plan.COMPILING[framework]
+        self._start, self._first = 0.0, 0.0  # seconds; see `plan.Pace`
+        self._hand_over = False
 
     @property
     def left(self) -> float:
         """Return the seconds until the deadline."""
         return self.deadline - time.monotonic()
 
+    @property
+    def _limit(self) -> float:
+        """Return the seconds that an answer may take from now on.
+
+        Launches that the user has named are taken beyond the budget too.
+        """
+        least = NAMED_LIMIT if self.request.launches else LEAST_LIMIT
+        return max(least, self.left + plan.late_seconds(self.request.budget))
+
     def examine(self, *, hand_over: bool = False, start_all: bool = True) -> None:
-        """Find out what the case is, and set the bounds of the gate.
+        """Find out what the case is.
 
         Args:
             hand_over: whether to write the file that the other framework's case starts from.
@@ -137,9 +158,10 @@ class FrameworkRun:
         Raises:
             WorkerError: the case cannot be run.
         """
-        files, where = self.measured.files, (self.framework, "cpu", "float32")
-        if start_all and self.left > 25.0:
-            self._launches()
+        files = self.measured.files
+        self._hand_over = hand_over
+        if start_all:  # the others load their framework while the first examines
+            self._launches(alone=self.left <= 25.0)
         self.say(f"{self.framework}: examining in float64")
         kinds = self._kinds_with_steps()
         # No flags that compile faster: with them `jax.random` draws other last bits, so that this
@@ -147,28 +169,53 @@ class FrameworkRun:
         where64: tuple[str, str, str, dict[str, str]] = (self.framework, "cpu", "float64", {})
         try:
             with self.pool.separate_worker(*where64) as reference:
-                files.examine(reference, "float64", kinds, hand_over=hand_over)
+                self.measured.described = reference.wait_until_ready()
+                files.limit = self._limit
+                share = EXAMINATION * max(0.0, self.left)
+                files.examine(reference, "float64", kinds, share, hand_over=hand_over)
         except WorkerFailed as error:
-            self._examine_in_float32(error, kinds, hand_over)
-        self.measured.described = self.pool.launch(*where, 0).wait_until_ready()
-        if files.dtype == "float64":
-            files.judge_the_sum(self.pool.launch(*where, 0))
-            if files.sum_error is None or files.sum_error > files.allowed:
-                self.measured.float64_error = (
-                    f"the summed loss in float32 is off by {files.sum_error} from float64"
-                )
-                files.examine(self.pool.launch(*where, 0), "float32", kinds, hand_over=hand_over)
+            self._examine_in_float32(error, kinds)
 
-    def _launches(self) -> list[Launch]:
-        """Return the workers that measure, all started."""
-        count = self.request.launches or plan.LAUNCHES
+    def judge(self) -> bool:
+        """Set the bounds of the gate by the summed loss in float32; return whether time is left.
+
+        Raises:
+            WorkerError: the case cannot be run in float32.
+        """
+        files = self.measured.files
+        if files.dtype != "float64":
+            return True
+        if self.left <= 0.0 and self.request.launches is None:
+            self.measured.hurry = "Nothing was timed: the budget was spent on the examination"
+            return False
+        files.limit = self._limit
+        start = time.monotonic()
+        launch = self.pool.launch(self.framework, "cpu", "float32", 0)
+        try:
+            launch.wait_until_ready()
+            self._first = files.judge_the_sum(launch)
+        except WorkerTimeout:
+            self.measured.hurry = "Nothing was timed: the budget was spent on building the case"
+            return False
+        self._start = time.monotonic() - start - self._first
+        if files.sum_error is None or files.sum_error > files.allowed:
+            self.measured.float64_error = (
+                f"the summed loss in float32 is off by {files.sum_error} from float64"
+            )
+            kinds = self._kinds_with_steps()
+            files.examine(launch, "float32", kinds, hand_over=self._hand_over)
+        return True
+
+    def _launches(self, *, alone: bool = False) -> list[Launch]:
+        """Return the workers that measure, all started; the first ``alone`` where time is short."""
+        count = 1 if alone else self.request.launches or plan.LAUNCHES
         return self.pool.launches(self.framework, "cpu", "float32", count)
 
-    def _examine_in_float32(self, error: WorkerFailed, kinds: list[str], hand_over: bool) -> None:
+    def _examine_in_float32(self, error: WorkerFailed, kinds: list[str]) -> None:
         """Examine in float32, as float64 failed; raise its error where that fails too."""
         launch = self.pool.launch(self.framework, "cpu", "float32", 0)
         try:
-            self.measured.files.examine(launch, "float32", kinds, hand_over=hand_over)
+            self.measured.files.examine(launch, "float32", kinds, hand_over=self._hand_over)
         except WorkerFailed as second:
             raise second from error
         self.measured.float64_error = error.case["message"] if error.case else str(error)
@@ -203,8 +250,10 @@ class FrameworkRun:
         """
         files = self.measured.files
         groups = plan.groups_of(self.framework, files.known, self.request)
-        chosen = plan.fit(groups, self.framework, self._call_seconds(), self.left, self.request)
+        pace = self._pace()
+        chosen = plan.fit(groups, pace, self.left, self.request)
         self.measured.left_out = chosen.left_out
+        self._overhead = plan.EACH_SECONDS + pace.later
         cells = [len(group.ways) * chosen.launches for group in chosen.groups]
         for index, group in enumerate(chosen.groups):
             share = self.left * cells[index] / sum(cells[index:])
@@ -216,8 +265,16 @@ class FrameworkRun:
             self._measure_group(group, chosen.launches, time.monotonic() + share)
             save()
 
-    def _call_seconds(self) -> float:
-        """Return about how long one forward and backward pass takes, in seconds."""
+    def _pace(self) -> plan.Pace:
+        """Return about how long a process, a way and a call take."""
+        call, once = self._call_seconds()
+        if self.framework != "jax":
+            return plan.Pace(call, self._start)
+        later = max(plan.COMPILING["jax"], once)
+        return plan.Pace(call, self._start, max(later, self._first), later)
+
+    def _call_seconds(self) -> tuple[float, float]:
+        """Return the seconds of one forward and backward pass, and of the first beside it."""
         launch = self.pool.launch(self.framework, "cpu", "float32", 0)
         files = self.measured.files
         try:
@@ -229,14 +286,17 @@ class FrameworkRun:
             once = time.monotonic() - start
             start = time.monotonic()
             launch.ask("gradients", files.limit, again=True, **arguments)
-            return max(0.0, time.monotonic() - start - once)
+            call = max(0.0, time.monotonic() - start - once)
+            return call, max(0.0, once - call)
         except WorkerError:
-            return 0.0  # the group will meet it again, and say so
+            return 0.0, 0.0  # the group will meet it again, and say so
 
     def _measure_group(self, group: Group, launches: int, until: float) -> None:
         """Check and time one group, and keep its outcomes even if Ctrl-C ends it."""
+        self.measured.files.limit = self._limit
+        late = plan.late_seconds(self.request.budget)
         job = self._job(group)
-        measurement = CaseGroup(job, self.pool, launches, until, self._overhead)
+        measurement = CaseGroup(job, self.pool, launches, until, self._overhead, late)
         try:
             measurement.run()
         except WorkerError as error:

@@ -30,10 +30,42 @@ USUAL = GROUPS[:4]
 # Ways that are left out first where time is short.
 DISPENSABLE = ("batched", "functional", "separate_pullbacks", "multi_root", "all_gradients")
 LAUNCHES, FEWEST = 6, 3  # an interval needs 6
+LATE_SHARE, MOST_LATE = 0.25, 15.0  # of a budget, and seconds, by which it may be exceeded
 CALLS = 12.0  # of a way in each launch, to check, warm up and time it
 EACH_SECONDS = 0.15  # of a way in each launch beside its calls
 LEAST_SECONDS, MOST_SECONDS = 0.02, 0.5  # of sampling, for a way in each launch
 COMPILING = {"torch": 0.0, "jax": 0.5}  # seconds of a way in each launch
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Hold how long the parts of a measurement take here, in seconds, as it was seen.
+
+    Attributes:
+        call: one forward and backward pass.
+        start: a further process, until the case is built in it: packages are loaded anew.
+        first: a way's first call in the first process, beside its later calls: JAX compiles.
+        later: the same in each other process, which finds what was compiled.
+    """
+
+    call: float
+    start: float = 0.0
+    first: float = 0.0
+    later: float = 0.0
+
+    def seconds(self, plan: Plan) -> float:
+        """Return how long a plan takes at least."""
+        ways = sum(len(group.ways) for group in plan.groups)
+        each = CALLS * self.call + EACH_SECONDS + LEAST_SECONDS
+        further = plan.launches - 1
+        return further * self.start + ways * (
+            plan.launches * each + self.first + further * self.later
+        )
+
+
+def late_seconds(budget: float) -> float:
+    """Return by how many seconds a budget may be exceeded, to keep what is nearly done."""
+    return min(MOST_LATE, LATE_SHARE * budget)
 
 
 @dataclass(frozen=True)
@@ -130,30 +162,34 @@ def frozen_in_front(facts: CaseFacts) -> bool:
     return True
 
 
-def fit(
-    groups: Iterable[Group], framework: str, call_seconds: float, left: float, request: Request
-) -> Plan:
+def fit(groups: Iterable[Group], pace: Pace, left: float, request: Request) -> Plan:
     """Return what fits into the time that is left.
 
-    Less important ways go first, then less important groups, then launches.
+    Less important ways go first, then less important groups, then launches. Where not even one
+    launch of the most important group fits, nothing is measured.
 
     Args:
         groups: that are asked for, most important first.
-        framework: ``torch`` or ``jax``.
-        call_seconds: of one forward and backward pass.
+        pace: of this case on this machine.
         left: seconds.
         request: the user's; ways and launches that it names are never left out.
     """
     plan = Plan(tuple(groups), request.launches or LAUNCHES)
-    each = CALLS * call_seconds + EACH_SECONDS + COMPILING[framework] + LEAST_SECONDS
-    while cost(plan, each) > left and (smaller := _smaller(plan, request)):
+    while pace.seconds(plan) > left and (smaller := _smaller(plan, request)):
         plan = smaller
+    if request.launches is None and pace.seconds(plan) > left + late_seconds(request.budget):
+        return Plan((), plan.launches, (*plan.left_out, *nothing(plan.groups)))
     return plan
 
 
-def cost(plan: Plan, each: float) -> float:
-    """Return the seconds that a plan takes, at ``each`` for a way in a launch."""
-    return plan.launches * each * sum(len(group.ways) for group in plan.groups)
+def nothing(groups: Iterable[Group]) -> tuple[str, ...]:
+    """Return the names of all that is left out with these groups."""
+    return tuple(_name(group) for group in groups)
+
+
+def _name(group: Group) -> str:
+    """Return what a group is called among what was left out."""
+    return f"{group.kind} in phase {group.phase}" if group.kind == "freeze" else group.phase
 
 
 def _smaller(plan: Plan, request: Request) -> Plan | None:
@@ -166,11 +202,10 @@ def _smaller(plan: Plan, request: Request) -> Plan | None:
                 )
                 return replace(plan, groups=groups, left_out=(*plan.left_out, way))
     if request.phases is None and len(plan.groups) > 1:
-        last = plan.groups[-1]
-        name = f"{last.kind} in phase {last.phase}" if last.kind == "freeze" else last.phase
-        return replace(plan, groups=plan.groups[:-1], left_out=(*plan.left_out, name))
-    if request.launches is None and plan.launches > FEWEST:
-        return replace(plan, launches=FEWEST)
+        left_out = (*plan.left_out, _name(plan.groups[-1]))
+        return replace(plan, groups=plan.groups[:-1], left_out=left_out)
+    if request.launches is None and plan.launches > 1:
+        return replace(plan, launches=FEWEST if plan.launches > FEWEST else 1)
     return None
 
 

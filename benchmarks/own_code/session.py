@@ -25,6 +25,7 @@ from results.records.record import RecordError, new_run_id, utc_now
 
 WHOLE = "every package that it needs is installed: import it in a Python of yours, to see why"
 RESERVE = 1.5  # seconds for starting and ending
+EXAMINING = 0.4  # of the time left, for the examination of each of two frameworks
 
 
 class Session:
@@ -83,7 +84,7 @@ class Session:
             try:
                 run.examine()
                 self.measured.append(run.measured)
-                if self.request.command == COMPARE:
+                if run.judge() and self.request.command == COMPARE:
                     run.measure(lambda: self.save(None))
             except WorkerError as error:
                 self.error = self.error or self._worker_mistake(error, framework)
@@ -107,19 +108,20 @@ class Session:
     def _measure_both(self, pool: Pool, chosen: dict[str, CaseSource]) -> None:
         """Prove that two frameworks compute the same from the same weights, then time each."""
         runs: list[FrameworkRun] = []
+        timed = True
         try:
             for framework, source in chosen.items():
                 start = runs[0].measured.files.start if runs else None
-                run = FrameworkRun(
-                    self.request, framework, source, pool, self.deadline, self._say, start
-                )
+                until = time.monotonic() + EXAMINING * (self.deadline - time.monotonic())
+                run = FrameworkRun(self.request, framework, source, pool, until, self._say, start)
                 run.examine(hand_over=not runs, start_all=False)
                 self.measured.append(run.measured)
                 runs.append(run)
+                timed = run.judge() and timed
                 pool.end_workers()
             torch, jax = (run.measured.files for run in runs)
             self.pair = pairing.prove(torch, jax)
-            if not self.pair["problem"]:
+            if timed and not self.pair["problem"]:
                 self._time_both(pool, runs)
         except WorkerError as error:
             self.error = self._worker_mistake(error, framework)
@@ -141,7 +143,8 @@ class Session:
             return {**error.case}
         if isinstance(error, WorkerTimeout):
             return self._mistake(
-                f"{error} while {framework} built and ran the case",
+                f"{error} while {framework} built and ran the case, in a budget of "
+                f"{self.request.budget:g} s",
                 "look for an endless loop, a download, or input(); or give a larger budget",
             )
         if isinstance(error, WorkerFailed):

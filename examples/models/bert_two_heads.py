@@ -1,6 +1,7 @@
 """BERT of transformers with two heads: one labels each token, one the whole sequence.
 
 cascade-bench try bert_two_heads.py
+cascade-bench check bert_two_heads.py
 """
 
 import torch
@@ -35,4 +36,14 @@ def make():
             "sequence": F.cross_entropy(sequence(out.pooler_output), kind),
         }
 
-    return Case({"bert": bert, "tokens": tokens, "sequence": sequence}, losses, batch)
+    networks = nn.ModuleDict({"bert": bert, "tokens": tokens, "sequence": sequence})
+    optimizer = torch.optim.AdamW(networks.parameters())
+
+    def step():
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            total = sum(losses(batch).values())
+        total.backward()
+        optimizer.step()
+
+    return Case(dict(networks), losses, batch, step=step)

@@ -1,6 +1,7 @@
 """Networks of equinox: a module is a tree that holds functions beside its arrays.
 
 cascade-bench try equinox_mlp.py
+cascade-bench check equinox_mlp.py
 """
 
 import equinox as eqx
@@ -26,4 +27,18 @@ def make():
         task = optax.softmax_cross_entropy_with_integer_labels(scores, batch["y"]).mean()
         return {"code": jnp.square(code).mean(), "task": task}
 
-    return Case(networks, losses, batch, frozen=["encoder"])
+    optimizer = optax.adamw(1e-3)
+
+    @eqx.filter_jit
+    def step(state, batch):
+        networks, opt = state
+
+        def task(head):
+            return losses({**networks, "head": head}, batch)["task"]
+
+        value, gradient = eqx.filter_value_and_grad(task)(networks["head"])
+        updates, opt = optimizer.update(gradient, opt, eqx.filter(networks["head"], eqx.is_array))
+        return ({**networks, "head": eqx.apply_updates(networks["head"], updates)}, opt), value
+
+    state = (networks, optimizer.init(eqx.filter(networks["head"], eqx.is_array)))
+    return Case(networks, losses, batch, frozen=["encoder"], step=step, state=state)

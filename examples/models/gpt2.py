@@ -1,10 +1,11 @@
 """GPT-2 of transformers: the output layer is the embedding's own tensor, Dropout is on.
 
 cascade-bench try gpt2.py
+cascade-bench check gpt2.py
 """
 
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, get_cosine_schedule_with_warmup
 
 from cascade_bench import Case
 
@@ -19,4 +20,17 @@ def make():
         out = model(**batch, labels=batch["input_ids"], output_hidden_states=True)
         return {"task": out.loss, "code": out.hidden_states[-1].square().mean()}
 
-    return Case({"gpt2": model}, losses, batch)
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.1)
+    schedule = get_cosine_schedule_with_warmup(optimizer, 2, 100)  # the first step's rate is 0
+
+    def step():
+        optimizer.zero_grad()
+        sum(losses(batch).values()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+
+    return Case({"gpt2": model}, losses, batch, step=step)

@@ -1,6 +1,7 @@
 """GPT-2 with LoRA adapters of peft: everything but the adapters is frozen, by requires_grad.
 
 cascade-bench try gpt2_lora.py
+cascade-bench check gpt2_lora.py
 """
 
 import torch
@@ -20,4 +21,11 @@ def make():
     def losses(batch):
         return {"task": model(**batch, labels=batch["input_ids"]).loss}
 
-    return Case({"model": model}, losses, batch)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+
+    def step():
+        optimizer.zero_grad()
+        losses(batch)["task"].backward()
+        optimizer.step()
+
+    return Case({"model": model}, losses, batch, step=step)

@@ -1,6 +1,7 @@
 """A recurrent network of haiku: transformed functions, parameters by module and name.
 
 cascade-bench try haiku_lstm.py
+cascade-bench check haiku_lstm.py
 """
 
 import haiku as hk
@@ -31,4 +32,13 @@ def make():
         each = optax.softmax_cross_entropy_with_integer_labels(scores[:, :-1], batch[:, 1:])
         return {"task": each.mean(), "code": jnp.square(code).mean()}
 
-    return Case(networks, losses, tokens)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
+
+    @jax.jit
+    def step(state, batch):
+        networks, opt = state
+        gradients = jax.grad(lambda networks: sum(losses(networks, batch).values()))(networks)
+        updates, opt = optimizer.update(gradients, opt)
+        return optax.apply_updates(networks, updates), opt
+
+    return Case(networks, losses, tokens, step=step, state=(networks, optimizer.init(networks)))

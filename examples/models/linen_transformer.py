@@ -1,12 +1,14 @@
 """A transformer of flax.linen: parameters are a tree, Dropout is drawn from a key of the batch.
 
 cascade-bench try linen_transformer.py
+cascade-bench check linen_transformer.py
 """
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from flax.training.train_state import TrainState
 
 from cascade_bench import Case
 
@@ -40,4 +42,14 @@ def make():
         each = optax.softmax_cross_entropy_with_integer_labels(scores[:, :-1], wanted[:, 1:])
         return {"task": each.mean(), "code": jnp.square(code).mean()}
 
-    return Case(networks, losses, {"tokens": tokens, "key": key})
+    def total(networks, batch):
+        return sum(losses(networks, batch).values())
+
+    @jax.jit
+    def step(state, batch):
+        key = jax.random.fold_in(batch["key"], state.step)  # other masks in each step
+        gradients = jax.grad(total)(state.params, {**batch, "key": key})
+        return state.apply_gradients(grads=gradients)
+
+    state = TrainState.create(apply_fn=encoder.apply, params=networks, tx=optax.adamw(1e-3))
+    return Case(networks, losses, {"tokens": tokens, "key": key}, step=step, state=state)

@@ -1,6 +1,7 @@
 """Llama of transformers: rotary positions, grouped queries; its embedding is frozen.
 
 cascade-bench try llama.py
+cascade-bench check llama.py
 """
 
 import torch
@@ -20,9 +21,18 @@ def make():
         num_key_value_heads=2,
     )
     model = LlamaForCausalLM(config).train()
+    model.model.embed_tokens.requires_grad_(False)
     batch = {"input_ids": torch.randint(512, (8, 32))}
 
     def losses(batch):
         return {"task": model(**batch, labels=batch["input_ids"], use_cache=False).loss}
 
-    return Case({"llama": model}, losses, batch, frozen=["llama.model.embed_tokens"])
+    optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)
+
+    def step():
+        for part in batch["input_ids"].chunk(2):  # two micro-batches, one step
+            (losses({"input_ids": part})["task"] / 2).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return Case({"llama": model}, losses, batch, step=step)

@@ -1,6 +1,7 @@
 """A convolutional network of flax.nnx: BatchNorm's statistics move, Dropout has a stream of keys.
 
 cascade-bench try nnx_convnet.py
+cascade-bench check nnx_convnet.py
 """
 
 import jax
@@ -38,4 +39,15 @@ def make():
         task = optax.softmax_cross_entropy_with_integer_labels(scores, batch["y"]).mean()
         return {"code": jnp.square(code).mean(), "task": task}
 
-    return Case(networks, losses, batch)
+    networks = nnx.Dict(networks)
+    optimizer = nnx.Optimizer(networks, optax.adam(1e-3), wrt=nnx.Param)
+
+    @nnx.jit
+    def step_of(networks, optimizer, batch):
+        gradients = nnx.grad(lambda networks: sum(losses(networks, batch).values()))(networks)
+        optimizer.update(networks, gradients)
+
+    def step(batch):
+        step_of(networks, optimizer, batch)
+
+    return Case(dict(networks), losses, batch, step=step)

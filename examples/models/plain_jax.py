@@ -1,6 +1,7 @@
 """Plain JAX: dictionaries and lists of arrays, layers under `scan` and `checkpoint`.
 
 cascade-bench try plain_jax.py
+cascade-bench check plain_jax.py
 """
 
 import jax
@@ -31,4 +32,10 @@ def make():
         again = code @ networks["head"][0] + networks["head"][1]
         return {"code": jnp.square(code).mean(), "task": jnp.square(again - batch).mean()}
 
-    return Case({"encoder": encoder, "head": head}, losses, jax.random.normal(keys[3], (64, 32)))
+    @jax.jit
+    def step(networks, batch):
+        gradients = jax.grad(lambda networks: sum(losses(networks, batch).values()))(networks)
+        return jax.tree.map(lambda p, g: p - 0.1 * g, networks, gradients)
+
+    networks, batch = {"encoder": encoder, "head": head}, jax.random.normal(keys[3], (64, 32))
+    return Case(networks, losses, batch, step=step, state=networks)

@@ -1,6 +1,7 @@
 """ResNet of transformers: convolutions and BatchNorm, whose statistics move in each pass.
 
 cascade-bench try resnet.py
+cascade-bench check resnet.py
 """
 
 import torch
@@ -23,7 +24,17 @@ def make():
         Stage("head", {"task": lambda scores, batch: F.cross_entropy(scores, batch["y"])}),
     ]
     networks = {"backbone": backbone, "head": nn.Linear(32, 10)}
-    return Case(networks, batch=batch, stages=stages, frozen=["backbone"])
+    optimizer = torch.optim.SGD(networks["head"].parameters(), lr=0.1, momentum=0.9)
+
+    def step():
+        backbone.eval()  # else its statistics move
+        with torch.no_grad():
+            code = backbone(batch["x"])
+        optimizer.zero_grad()
+        F.cross_entropy(networks["head"](code), batch["y"]).backward()
+        optimizer.step()
+
+    return Case(networks, batch=batch, stages=stages, frozen=["backbone"], step=step)
 
 
 class Pooled(nn.Module):

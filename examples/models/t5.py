@@ -1,10 +1,11 @@
 """T5 of transformers: encoder, decoder and output layer share one embedding.
 
 cascade-bench try t5.py
+cascade-bench check t5.py
 """
 
 import torch
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import Adafactor, T5Config, T5ForConditionalGeneration
 
 from cascade_bench import Case
 
@@ -27,4 +28,11 @@ def make():
         out = model(**batch)
         return {"task": out.loss, "code": out.encoder_last_hidden_state.square().mean()}
 
-    return Case({"t5": model}, losses, batch)
+    optimizer = Adafactor(model.parameters())
+
+    def step():
+        optimizer.zero_grad()
+        sum(losses(batch).values()).backward()
+        optimizer.step()
+
+    return Case({"t5": model}, losses, batch, step=step)

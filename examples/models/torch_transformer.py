@@ -1,6 +1,7 @@
 """torch.nn.Transformer with an embedding that is also the output layer.
 
 cascade-bench try torch_transformer.py
+cascade-bench check torch_transformer.py
 """
 
 import torch
@@ -24,4 +25,15 @@ def make():
         scores = F.linear(out, embedding.weight).transpose(1, 2)
         return {"task": F.cross_entropy(scores, wanted), "code": code.square().mean()}
 
-    return Case({"embedding": embedding, "body": body}, losses, batch)
+    optimizer = torch.optim.Adam([*embedding.parameters(), *body.parameters()])
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.99)
+
+    def step(batch):
+        losses_by_name = losses(batch)
+        total = losses_by_name["task"] + 0.01 * losses_by_name["code"]
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        schedule.step()
+
+    return Case({"embedding": embedding, "body": body}, losses, batch, step=step)

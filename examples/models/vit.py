@@ -1,6 +1,7 @@
 """A vision transformer of transformers, and a decoder that reconstructs its input: two losses.
 
 cascade-bench try vit.py
+cascade-bench check vit.py
 """
 
 import torch
@@ -37,4 +38,15 @@ def make():
             "patches": F.mse_loss(decoder(code[:, 1:]), patches),
         }
 
-    return Case(networks, losses, batch)
+    optimizer = torch.optim.AdamW(p for network in networks.values() for p in network.parameters())
+    scaler = torch.amp.GradScaler("cpu")
+
+    def step():
+        optimizer.zero_grad()
+        scaler.scale(sum(losses(batch).values())).backward()
+        scaler.unscale_(optimizer)
+        torch.nn.utils.clip_grad_norm_(vit.parameters(), 1.0)
+        scaler.step(optimizer)
+        scaler.update()
+
+    return Case(networks, losses, batch, step=step)

@@ -14,6 +14,14 @@ RIGHT, WRONG = "test_right_step_is_left_alone", "test_mistake_is_found_and_nothi
 
 FAULTS = (
     Fault(
+        "unknown_learning_rate_taken_for_one_above_0",
+        "impl_torch/step_changes.py",
+        "RuntimeError):  # such as a function\n        return 0.0\n",
+        "RuntimeError):\n        return 1.0\n",
+        "a parameter that rests while its optimizer's rate is 0 is said to be cut off",
+        (f"{TORCH}::test_setting_that_is_no_number_counts_as_0",),
+    ),
+    Fault(
         "waste_of_next_to_nothing_is_told",
         "results/own_code/findings.py",
         "SHARE = 0.01  # of",

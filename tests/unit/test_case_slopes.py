@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -107,3 +111,93 @@ def test_the_worst_direction_counts_wrong_before_hidden_before_right(slopes: Any
     wrong = slopes.Slope(0.01)
     assert max([right, hidden, wrong], key=slopes._doubt) is wrong
     assert max([right, hidden], key=slopes._doubt) is hidden
+
+
+@pytest.fixture
+def in_float64(slopes: Any) -> Iterator[None]:
+    exact = "jax" in slopes.__name__ and importlib.import_module("jax").enable_x64(True)
+    with exact or nullcontext():
+        yield
+
+
+def of_two_networks(slopes: Any, until: float, evaluated: Callable[[], None]) -> Any:
+    """Return the slopes of a smooth loss of two networks, each of one parameter."""
+    arrays = {"one.w": START[:200], "two.w": START[200:]}
+    gradients = {"one.w": gradient(START)[:200], "two.w": gradient(START)[200:]}
+    if slopes.__name__.startswith("impl_torch"):
+        torch = importlib.import_module("torch")
+        parameters = {n: torch.tensor(a) for n, a in arrays.items()}
+
+        def losses() -> dict[str, Any]:
+            evaluated()
+            joined = torch.cat(list(parameters.values()))
+            return {"loss": (joined.sin().square() + joined).mean()}
+
+        opened = SimpleNamespace(
+            networks={"one": None, "two": None},
+            problem=SimpleNamespace(parameters=parameters),
+            all_losses=losses,
+        )
+        everything = {"loss": {n: torch.tensor(g) for n, g in gradients.items()}}
+        return slopes.Slopes(opened, everything, 0, until)
+
+    def values(now: Any) -> dict[str, float]:
+        evaluated()
+        return {"loss": smooth(np.concatenate([np.asarray(now[n]) for n in arrays]))}
+
+    networks = {name: SimpleNamespace(parameters=[f"{name}.w"]) for name in ("one", "two")}
+    opened = SimpleNamespace(networks=networks, problem=SimpleNamespace(parameters=arrays))
+    return slopes.Slopes(opened, {"loss": gradients}, 0, values, until)
+
+
+@pytest.mark.usefixtures("in_float64")
+def test_every_network_is_confirmed_along_all_directions_where_there_is_time(slopes: Any) -> None:
+    taken = of_two_networks(slopes, math.inf, lambda: None)
+    assert [network for _, network, _ in taken.found()] == ["one", "two"]
+    assert taken.taken == {"one": slopes.DIRECTIONS, "two": slopes.DIRECTIONS}
+    assert taken.hurried() == []
+
+
+@pytest.mark.usefixtures("in_float64")
+@pytest.mark.parametrize(("seconds", "until"), [(1.0, 16.0), (4.0, 14.0)])
+def test_each_network_has_its_share_of_the_time_and_what_is_missing_is_said(
+    slopes: Any, monkeypatch: pytest.MonkeyPatch, seconds: float, until: float
+) -> None:
+    now = [0.0]
+
+    def evaluated() -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(slopes, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    taken = of_two_networks(slopes, until, evaluated)
+    assert [network for _, network, _ in taken.found()] == ["one", "two"]
+    assert all(0 < count < slopes.DIRECTIONS for count in taken.taken.values())
+    (said,) = taken.hurried()
+    assert said.startswith("The gradients by one, two are confirmed along fewer than 3 directions")
+
+
+def test_nothing_is_confirmed_after_the_time_and_that_is_said(slopes: Any) -> None:
+    taken = of_two_networks(slopes, time.monotonic() - 1.0, lambda: None)
+    assert list(taken.found()) == []
+    assert taken.hurried() == [
+        "No time to confirm the gradients by one, two by central differences; "
+        "a larger budget has it"
+    ]
+
+
+@pytest.mark.parametrize(("slow", "left"), [("several", 1), ("one", 2)])
+def test_examination_takes_one_thread_where_several_are_no_faster(slow: str, left: int) -> None:
+    torch = pytest.importorskip("torch")
+    examination = importlib.import_module("impl_torch.case_examination").Examination
+
+    def losses() -> None:
+        alone = torch.get_num_threads() == 1
+        time.sleep(0.05 if alone == (slow == "one") else 0.0)
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        examination._choose_threads(SimpleNamespace(opened=SimpleNamespace(all_losses=losses)))
+        assert torch.get_num_threads() == left
+    finally:
+        torch.set_num_threads(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,13 @@ class CaseFiles:
         return self.facts
 
     def examine(
-        self, launch: Launch, dtype: str, kinds: list[str], *, hand_over: bool = False
+        self,
+        launch: Launch,
+        dtype: str,
+        kinds: list[str],
+        seconds: float | None = None,
+        *,
+        hand_over: bool = False,
     ) -> CaseFacts:
         """Have a worker find out what the case is, and compute its references.
 
@@ -74,13 +81,16 @@ class CaseFiles:
             launch: a worker of this dtype.
             dtype: of the reference.
             kinds: those whose reference includes an optimizer step.
+            seconds: after which no central difference is begun; None: no limit.
             hand_over: whether it writes the file that the other framework's case starts from.
 
         Raises:
             WorkerError: the case cannot be run.
         """
         self.dtype = dtype
-        arguments: dict[str, Any] = {"case": self.case, "out": str(self.folder), "kinds": kinds}
+        out = str(self.folder)
+        arguments: dict[str, Any] = {"case": self.case, "out": out, "kinds": kinds}
+        arguments["seconds"] = seconds
         if hand_over:
             arguments["hand_over"] = True
         self.facts = launch.ask("examine_case", self.limit, **arguments)
@@ -91,15 +101,21 @@ class CaseFiles:
             self.allowed = equivalence.ROUNDING_OF_LONG_SUMS
         return self.known
 
-    def judge_the_sum(self, launch: Launch) -> None:
+    def judge_the_sum(self, launch: Launch) -> float:
         """Have a float32 worker run the summed loss, and set the bound of all cells by its error.
 
         The bound is never above that of a network with kinks. Where the sum itself is further off,
         float32 cannot be held to float64 here, and float32 becomes the reference.
+
+        Returns:
+            Seconds that the first pass took, the case being built: JAX compiles in it.
         """
         self.open_in(launch)
+        start = time.monotonic()
         out = str(self.folder / "sum.npz")
-        launch.ask("gradients", kind="backward", name="summed", phase="gradient", out=out)
+        arguments = {"kind": "backward", "name": "summed", "phase": "gradient", "out": out}
+        launch.ask("gradients", self.limit, **arguments)
+        seconds = time.monotonic() - start
         true = select_prefix(read_arrays(self.folder / "reference.npz"), "gradient")
         trained = {n: a for n, a in true.items() if n not in self.unchanged}
         difference = equivalence.compare(
@@ -114,6 +130,7 @@ class CaseFiles:
             self.sum_error = difference.relative
             wanted = max(equivalence.ROUNDING, TIMES_THE_SUM * difference.relative)
             self.allowed = min(equivalence.KINKS, wanted)
+        return seconds
 
     @property
     def start(self) -> Path:

@@ -88,4 +88,5 @@ class ExamineCaseRequest(TypedDict):
     case: CaseJob  # the case
     out: str  # folder of reference.npz, reference-<kind>.npz, and what else is written
     kinds: list[str]  # whose reference includes an optimizer step: backward, freeze
+    seconds: float | None  # after which no central difference is begun; null: no limit
     hand_over: NotRequired[bool]  # whether to write start.npz, which another case starts from

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -52,6 +54,7 @@ class OwnCode(Base):
         case: case_messages.CaseJob,
         out: str,
         kinds: list[str],
+        seconds: float | None,
         hand_over: bool = False,
     ) -> case_messages.CaseFacts:
         """Build the user's case, and find out what its losses reach; see `case_messages.CaseFacts`.
@@ -60,14 +63,16 @@ class OwnCode(Base):
             case: where the function that builds it stands.
             out: the folder for the references, ``reference.npz`` and ``reference-<kind>.npz``.
             kinds: those whose reference includes an optimizer step.
+            seconds: after which no central difference is begun; None: no limit.
             hand_over: whether to write ``start.npz`` too: weights and batch, for the other
                 framework's case. A case that starts from such a file writes ``pulled.npz``: its
                 gradients, by the parameters of the case that wrote the file.
         """
+        until = math.inf if seconds is None else time.monotonic() + seconds
         module = importlib.import_module(f"impl_{self.framework}.case_examination")
         opened = self._open(case, None)
         with self.working(), module.precision(self.session.dtype):
-            found, gradient = module.examine(opened, case["seed"])
+            found, gradient = module.examine(opened, case["seed"], until)
         assert self._case_function is not None
         place = {"file": self._case_function.file, "line": self._case_function.line}
         found |= place | self._moved_weights(gradient, out) | {"prints": opened.prints}

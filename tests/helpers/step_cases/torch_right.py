@@ -258,6 +258,49 @@ def overflowing_scale() -> Case:
     return parts.case(step)
 
 
+class OwnRate(torch.optim.Optimizer):
+    """Set the learning rate in each step, so that the group's is None, as Adafactor does."""
+
+    def __init__(self, parameters: Any, rate: Any = None) -> None:
+        super().__init__(parameters, {"lr": rate, "weight_decay": None})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Move against the sign of each gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.sub_(0.01 * parameter.grad.sign())
+
+
+def rate_of_its_own() -> Case:
+    """The optimizer's learning rate is None in its groups."""
+    parts = Parts()
+    return parts.case(parts.summed(OwnRate(everything(parts))))
+
+
+def rate_by_function() -> Case:
+    """The optimizer's learning rate is a function in its groups."""
+    parts = Parts()
+    return parts.case(parts.summed(OwnRate(everything(parts), rate=lambda step: 0.1 / step)))
+
+
+def constructor_that_failed() -> Case:
+    """Another optimizer was tried first, which does not run here; what it left is still alive."""
+    parts = Parts()
+    left: Any = OwnRate.__new__(OwnRate)
+    optimizer = torch.optim.SGD(everything(parts), lr=0.1)
+
+    def step() -> None:
+        assert left is not optimizer
+        optimizer.zero_grad()
+        total: Any = sum(parts.losses(parts.batch).values())
+        total.backward()
+        optimizer.step()
+
+    return parts.case(step)
+
+
 RIGHT: tuple[Callable[[], Case], ...] = (
     summed,
     multi_root,
@@ -274,4 +317,7 @@ RIGHT: tuple[Callable[[], Case], ...] = (
     scaled,
     scaled_and_averaged,
     overflowing_scale,
+    rate_of_its_own,
+    rate_by_function,
+    constructor_that_failed,
 )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.own_code import description, plan, request
+from benchmarks.own_code.measure import FrameworkRun
 from benchmarks.own_code.request import Request, RequestError
 from results.own_code import document
 from results.records.record import RecordError
@@ -74,16 +78,47 @@ def test_freezing_is_measured_only_where_something_is_frozen() -> None:
 
 def test_what_is_dispensable_is_left_out_before_launches() -> None:
     groups = plan.groups_of("torch", FACTS, asked())
-    whole = plan.fit(groups, "torch", 0.001, 60.0, asked())
+    whole = plan.fit(groups, plan.Pace(0.001), 60.0, asked())
     assert (whole.launches, whole.left_out) == (6, ())
-    short = plan.fit(groups, "torch", 0.2, 60.0, asked())
+    short = plan.fit(groups, plan.Pace(0.2), 60.0, asked())
     assert short.left_out[:3] == ("batched", "functional", "multi_root")
     assert short.groups[0].ways[:2] == ("summed", "separate_retained")
-    least = plan.fit(groups, "torch", 5.0, 60.0, asked())
+    least = plan.fit(groups, plan.Pace(0.5), 60.0, asked())
     assert (least.launches, len(least.groups)) == (3, 1)
     named = asked(ways=("batched",), phases=("gradient",), launches=6)
-    kept = plan.fit(plan.groups_of("torch", FACTS, named), "torch", 5.0, 60.0, named)
+    kept = plan.fit(plan.groups_of("torch", FACTS, named), plan.Pace(5.0), 60.0, named)
     assert (kept.launches, kept.groups[0].ways) == (6, ("summed", "batched"))
+
+
+def test_processes_that_start_slowly_and_compiling_are_planned_for() -> None:
+    groups = plan.groups_of("torch", FACTS, asked())
+    slow = plan.fit(groups, plan.Pace(0.001, start=15.0), 60.0, asked())
+    assert slow.launches == plan.FEWEST
+    slower = plan.fit(groups, plan.Pace(0.001, start=35.0), 60.0, asked())
+    assert (slower.launches, len(slower.groups)) == (1, 1)
+    compiling = plan.fit(groups, plan.Pace(0.001, first=9.0, later=2.0), 60.0, asked())
+    assert len(compiling.groups) == 1
+    assert plan.Pace(0.0, first=9.0, later=2.0).seconds(compiling) <= 60.0
+
+
+def test_nothing_is_measured_where_not_even_the_least_fits() -> None:
+    groups = plan.groups_of("torch", FACTS, asked())
+    chosen = plan.fit(groups, plan.Pace(1.5), 20.0, asked())
+    assert chosen.groups == ()
+    assert chosen.left_out[-2:] == ("gradient", "backward")
+    late = plan.fit(groups, plan.Pace(0.8), 20.0, asked())
+    assert (late.launches, len(late.groups)) == (1, 1)
+
+
+def test_nothing_is_timed_after_the_budget_and_that_is_said(tmp_path: Path) -> None:
+    pool: Any = SimpleNamespace(case_files=CaseFiles)
+    past = time.monotonic() - 1.0
+    spent = FrameworkRun(asked(), "torch", {"file": "case.py"}, pool, past, print)
+    assert not spent.judge()
+    spent.measured.files.facts = FACTS | {"slope_errors": {}, "coarse": {}}
+    notes = description._notes(spent.measured, {})
+    spent.measured.files.close()
+    assert notes[0].startswith("Nothing was timed: the budget was spent on the examination; ")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,16 @@ QUICK = {
     *("step_in_the_backward_pass", "frozen_by_the_optimizer_alone", "separate_passes"),
     *("clipping_hook", "zero_weight", "nan_from_a_loss", "players_in_one_autocast_region"),
     *("clipped_before_unscaling", "micro_batches", "players", "follower", "scaled", "lookahead"),
-    *("closure", "unused_layer", "gradients_taken_apart", "touching_everything", "summed"),
+    *(
+        "rate_of_its_own",
+        "rate_by_function",
+        "constructor_that_failed",
+        "closure",
+        "unused_layer",
+        "gradients_taken_apart",
+        "touching_everything",
+        "summed",
+    ),
 }
 
 
@@ -53,6 +62,14 @@ def test_mistake_is_found_and_nothing_else(step: tuple[str, str]) -> None:
 @pytest.mark.parametrize("step", cases("RIGHT", RIGHT, QUICK))
 def test_right_step_is_left_alone(step: tuple[str, str]) -> None:
     assert found(of(step)[0]) == []
+
+
+def test_setting_that_is_no_number_counts_as_0() -> None:
+    from impl_torch.step_changes import number
+
+    group = {"lr": None, "decay": lambda step: 0.1, "several": torch.ones(2), "one": "0.5"}
+    assert [number(group, key) for key in ("lr", "decay", "several", "absent")] == [0.0] * 4
+    assert number({"lr": torch.tensor(0.25)}, "lr") == 0.25
 
 
 @pytest.fixture
