@@ -71,7 +71,7 @@ FAULTS = (
     ),
     Fault(
         "times_as_fast_upside_down",
-        "results/report/sections/framework_counts.py",
+        "results/report/framework_counts.py",
         'faster, times = ("torch", ratio) if ratio > 1 else ("jax", 1 / ratio)',
         'faster, times = ("torch", ratio) if ratio > 1 else ("jax", ratio)',
         "0.8 of the time is told as 0.8 times as fast",

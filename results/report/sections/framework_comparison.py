@@ -13,6 +13,13 @@ from results.report import charts
 from results.report.by_size import charts_by_size, sorted_lines
 from results.report.collection import Machine
 from results.report.drawing import FRAMEWORK_COLOURS, Mark, record_mark
+from results.report.framework_counts import (
+    TITLES,
+    counts_table,
+    layers_table,
+    title,
+    winner,
+)
 from results.report.model import (
     FIGURES,
     Block,
@@ -27,13 +34,6 @@ from results.report.model import (
 )
 from results.report.ranking import largest_size
 from results.report.record_cells import figure_cell, is_baseline, network_name
-from results.report.sections.framework_counts import (
-    TITLES,
-    counts_table,
-    layers_table,
-    title,
-    winner,
-)
 from results.report.vocabulary import WITH_CONVOLUTIONS, layers_of
 from results.ways import way_title
 

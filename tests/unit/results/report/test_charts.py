@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from results.records.record import Run, sample_key
-from results.report import answer_charts
+from results.report import answer_charts, framework_counts
 from results.report.build import build
 from results.report.by_size import MOST_LINES, charts_by_size
 from results.report.collection import collect
 from results.report.html import charts_of
 from results.report.model import Chart
 from results.report.questions import answers
-from results.report.sections import every_cell, framework_comparison, framework_counts
+from results.report.sections import every_cell, framework_comparison
 from results.terminal.run_summary import document
 from results.ways import way_title
 from tests.helpers.factories.report_runs import LATER, later, whole_run

@@ -8,12 +8,12 @@ import pytest
 
 from results.estimates import cross_framework
 from results.records.record import Run
+from results.report import framework_counts
 from results.report.collection import Machine, collect
 from results.report.model import Section, Table
 from results.report.sections import (
     credibility,
     framework_comparison,
-    framework_counts,
     glossary,
 )
 from results.report.vocabulary import DEFINITIONS

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.scenarios import CATALOGUE
+from results.report import framework_counts
 from results.report.build import build
 from results.report.collection import collect
 from results.report.drawing import FRAMEWORK_COLOURS, SHAPES, size_scale
 from results.report.html import charts_of
-from results.report.sections import framework_counts
 from results.report.vocabulary import (
     LINEAR_ALONE,
     RECIPES,

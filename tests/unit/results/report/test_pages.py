@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from results.records.record import Run
-from results.report import html, markdown
+from results.report import framework_counts, html, markdown
 from results.report.build import build
 from results.report.collection import collect
 from results.report.gradient_errors import gradient_errors
@@ -19,7 +19,6 @@ from results.report.sections import (
     backward_passes,
     every_cell,
     flows,
-    framework_counts,
 )
 from tests.helpers.factories.report_runs import hostile_run, whole_run
 from tests.helpers.hostile_names import HOSTILE
