@@ -119,26 +119,6 @@ FAULTS = (
         ),
     ),
     Fault(
-        "refused_comment_fails_the_job",
-        ".github/action/comment.sh",
-        '| startswith(\\"$mark\\"))) | .id") || refused',
-        '| startswith(\\"$mark\\"))) | .id")',
-        "a job without the permission to comment is red, whatever was measured",
-        (
-            "tests/system/test_workflow.py::test_a_comment_that_github_refuses_is_a_warning_and_fails_no_job",
-        ),
-    ),
-    Fault(
-        "make_test_green_whatever_fails",
-        "Makefile",
-        'run_alone = $(TESTS) -m "$(1) and serial" $(ARGS) || [ $$? -eq 5 ]',
-        'run_alone = $(TESTS) -m "$(1) and serial" $(ARGS) || true',
-        "tests that run alone may fail, and make test ends with 0",
-        (
-            "tests/system/test_readme.py::test_make_test_runs_tests_in_two_parts_and_fails_with_either",
-        ),
-    ),
-    Fault(
         "next_lines_of_a_sentence_not_indented",
         "results/terminal/tables.py",
         'HANGING = "  "',
