@@ -227,7 +227,7 @@ def test_every_step_of_the_action_that_runs_something_names_its_shell() -> None:
 
 @pytest.mark.smoke
 def test_a_job_may_write_only_what_it_has_a_reason_for() -> None:
-    writes = {}
+    writes: dict[tuple[str, str], set[str]] = {}
     for path in WORKFLOWS.glob("*.yml"):
         for name, job in yaml.safe_load(path.read_text())["jobs"].items():
             for what, right in job.get("permissions", {}).items():
