@@ -24,6 +24,7 @@ from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.guesses import layout_guesses
 from benchmarks.scenarios.spec import Variant
+from results.terminal.tables import hanging
 
 MOST_LOSSES = 4  # of a variant that are shown; of more than these only the first and the last
 
@@ -113,6 +114,7 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
     """Print a table of scenarios, then the names of sizes, strategies, recipes and phases."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -127,8 +129,9 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
     default = [size for size in sizes if size in defaults]
     console.print(f"\nsizes: {', '.join(sizes)}  (default: {', '.join(default)})")
     for framework in FRAMEWORKS:
-        console.print(f"{framework} strategies: {', '.join(cells.STRATEGIES[framework])}")
-        console.print(f"{framework} recipes: {', '.join(cells.RECIPES[framework])}")
+        for what, names in (("strategies", cells.STRATEGIES), ("recipes", cells.RECIPES)):
+            line = Text(f"{framework} {what}: {', '.join(names[framework])}")
+            console.print(hanging(line, console))
     console.print(f"frameworks: {', '.join(FRAMEWORKS)}")
     for reason in filter(None, map(frameworks.why_missing, FRAMEWORKS)):
         console.print(reason, soft_wrap=True, markup=False)  # it ends with a command

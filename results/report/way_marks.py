@@ -52,8 +52,9 @@ def way_scales(marks: Iterable[Mark]) -> tuple[altair.Scale, altair.Scale]:
     import altair
 
     titles = {str(mark["named"]): str(mark["strategy"]) for mark in marks}
-    colours, shapes = zip(*(_mark_of(way, i) for i, way in enumerate(titles.values())), strict=True)
-    return tuple(altair.Scale(domain=list(titles), range=list(ends)) for ends in (colours, shapes))
+    marked = [_mark_of(way, place) for place, way in enumerate(titles.values())]
+    domain, colours, shapes = list(titles), [one[0] for one in marked], [one[1] for one in marked]
+    return altair.Scale(domain=domain, range=colours), altair.Scale(domain=domain, range=shapes)
 
 
 def _mark_of(way: str, place: int) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from results.terminal.tables import LINE, WIDTH, plain_text, rendered
+from results.terminal.tables import LINE, WIDTH, indented, plain_text, rendered
 
 Data = Mapping[str, Any]
 MOST = 8  # findings that are shown in full; a screen has 24 lines
@@ -44,8 +44,8 @@ def _finding(one: Data) -> Iterator[Any]:
     """Yield the lines of one finding."""
     yield plain_text("")
     yield plain_text(f"{one['code']} {one['title']}  {one['page']}", FOUND, LINE)
-    yield plain_text(f"  {one['message']}", most=LINE)
-    yield plain_text(f"  → {one['mend']}", most=LINE)
+    for line in (one["message"], f"→ {one['mend']}"):
+        yield indented(plain_text(line, most=LINE))
 
 
 def _style(document: Data) -> str:

@@ -30,6 +30,7 @@ GAP = 2  # between two columns of a table
 
 COLUMNS = 3  # of a table at most, beside the names of its rows
 CONTINUATION = " " * 6  # indents the next line of a long command
+HANGING = "  "  # indents the next line of a long sentence
 _ISOLATE, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 # Unicode's bidirectional classes: right to left, left to right, marks on the letter before
 _DIRECTIONS = {"R": "r", "AL": "r", "AN": "r", "L": "l", "NSM": "m"}
@@ -53,8 +54,33 @@ def rendered(parts: Iterable[Any], width: int = WIDTH, *, colour: bool = False) 
         file=file, width=width, force_terminal=colour, no_color=not colour, highlight=False
     )
     for part in parts:
-        console.print(_Isolated(part), crop=False)
+        console.print(_Isolated(hanging(part, console)), crop=False)
     return "\n".join(line.rstrip() for line in file.getvalue().split("\n")).rstrip("\n")
+
+
+def hanging(part: Any, console: Console) -> Any:
+    """Return a text that is too long for a line in lines of which the next ones are indented.
+
+    They begin two columns behind the first, and no line ends with spaces. Anything else, and a text
+    that fits or holds lines of its own, is returned as it is.
+    """
+    from rich.text import Text
+
+    if not isinstance(part, Text) or "\n" in part.plain or part.cell_len <= console.width:
+        return part
+    begins = len(part.plain) - len(part.plain.lstrip()) + len(HANGING)
+    if begins > console.width // 2:
+        return part
+    indent = Text(" " * begins)
+    (first, *_) = part.wrap(console, console.width)
+    rest = part[len(first.plain) :]
+    while rest.plain[:1] == " ":
+        rest = rest[1:]
+    first.rstrip()
+    others = rest.wrap(console, console.width - begins)
+    for line in others:
+        line.rstrip()
+    return Text("\n").join([first, *(indent + line for line in others)])
 
 
 def printed(
@@ -92,6 +118,13 @@ def plain_text(text: object, style: str = "", most: int = NAME) -> Text:
     from rich.text import Text
 
     return Text(shorten(text, most), style=style)
+
+
+def indented(text: Text) -> Text:
+    """Return the text two columns to the right, as what belongs to the line above it."""
+    from rich.text import Text
+
+    return Text(HANGING) + text
 
 
 def shorten(text: object, most: int = NAME) -> str:

@@ -121,4 +121,14 @@ FAULTS = (
             "tests/unit/test_pytest_collection.py::test_session_in_which_every_test_was_skipped_does_not_end_well",
         ),
     ),
+    Fault(
+        "next_lines_of_a_sentence_not_indented",
+        "results/terminal/tables.py",
+        'HANGING = "  "',
+        'HANGING = ""',
+        "what a sentence goes on with looks like a line of its own",
+        (
+            "tests/unit/results/terminal/test_tables.py::test_next_lines_of_a_long_sentence_are_indented_and_none_ends_with_a_space",
+        ),
+    ),
 )

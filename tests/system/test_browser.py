@@ -269,6 +269,17 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(chrome: Any, page_file: Pat
         assert seen.errors == []
 
 
+def test_on_paper_nothing_is_wider_than_the_page(chrome: Any, page_file: Path) -> None:
+    """Paper does not scroll: what is cut there cannot be read at all."""
+    paper = {"width": 718, "height": 1047}  # A4 within margins of a centimetre, at 96 dpi
+    with browser.opened(chrome, page_file, viewport=paper) as seen:
+        seen.page.emulate_media(media="print")
+        seen.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        assert seen.page.locator("table:visible").count() > 20
+        width = "document.documentElement.scrollWidth"
+        seen.page.wait_for_function(f"{width} <= {paper['width']}", timeout=10_000)
+
+
 def test_without_javascript_every_table_is_there(chrome: Any, page_file: Path) -> None:
     with browser.opened(chrome, page_file, java_script_enabled=False) as seen:
         assert "separate_retained" in seen.page.text_content("section#passes")

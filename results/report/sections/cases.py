@@ -64,7 +64,7 @@ def _case(
         _about(one, _of_topic(one, records)),
         snippet(one.framework, best.strategy) if best else "",
         _table(one, size, _of_topic(one, everything)),
-        _rerun(best and best.strategy, _of_topic(one, records)),
+        _rerun(best.strategy if best else None, _of_topic(one, records)),
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from results.formatting import NOTHING
 from results.grouping import group_by
 from results.report.collection import Machine
-from results.report.model import Cell, Fold, Row, Section, Table
+from results.report.model import Block, Cell, Fold, Row, Section, Table
 
 # the states of the gradient of a loss with respect to a network
 VALUE, ZERO, ABSENT = "value", "zero", "absent"
@@ -61,7 +61,7 @@ def section(machine: Machine) -> Section:
     if not flows:
         text = "None of these runs says which loss reached which network."
         return Section("flow", text, [[text]], topic)
-    blocks = [_picture(flows), _table(flows), Fold("How it was found", [TEXT])]
+    blocks: list[Block] = [_picture(flows), _table(flows), Fold("How it was found", [TEXT])]
     return Section("flow", title(flows), blocks, topic)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import cli
 from benchmarks.paths import ROOT
 from benchmarks.regression import versions
-from benchmarks.regression.versions import VersionError
+from benchmarks.regression.worktrees import VersionError
 from results.regression.document import FAILED, NEW, ORDER
 from results.statistics.verdict import INCONCLUSIVE
 from results.terminal.regression_table import LABELS
@@ -45,7 +46,8 @@ def test_verdicts_that_it_explains_are_those_of_the_table() -> None:
 
 
 def test_options_that_it_names_are_those_of_regress() -> None:
-    regress = cli.build_parser()._actions[-1].choices["regress"].format_help()  # type: ignore[union-attr]
+    commands: Any = cli.build_parser()._actions[-1].choices
+    regress = commands["regress"].format_help()
     # the others are of the programs that its blocks of commands begin with
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE))
     assert named == {"--base-python", "--scenario-path", "--budget", "--markdown", "--scenario"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from results.records.record import Run
-from results.report import html, markdown
+from results.report import framework_counts, html, markdown
 from results.report.build import build
 from results.report.collection import collect
 from results.report.gradient_errors import gradient_errors
@@ -18,8 +18,6 @@ from results.report.model import Chart, Points, Table
 from results.report.sections import (
     backward_passes,
     every_cell,
-    flows,
-    framework_counts,
 )
 from tests.helpers.factories.report_runs import hostile_run, whole_run
 from tests.helpers.hostile_names import HOSTILE
@@ -110,20 +108,6 @@ def test_the_crossover_map_has_a_field_a_variant_and_size() -> None:
     assert backward_passes.crossover_map(whole_run(variants=("n2",)).records, {}) == ([], [])
 
 
-def test_the_flow_shows_absent_and_exact_zero_apart() -> None:
-    _, table = tables(section_of(whole_run(), "flow"))
-    assert table.columns == ["network", "loss", "reach", "changes", "leaves as they are"]
-    name = "stacked_cascade n2"
-    assert texts(table) == [
-        [name, "loss1", "1 changed, 1 not", "net1", "net2 – / 0"],
-        [name, "loss2", "2 changed, 0 not", "net1, net2", ""],
-    ]
-    assert section_of(whole_run(), "flow").title == (
-        "Of 4 pairs of a loss and a network, the loss changes the network in 3; the frameworks "
-        "agree"
-    )
-
-
 def test_a_flow_on_which_the_frameworks_disagree_is_marked() -> None:
     run = whole_run()
     (flow,) = run.settings["flows"].values()
@@ -150,18 +134,6 @@ def test_the_flow_begins_with_a_row_for_each_network() -> None:
     (row, _) = tables(section_of(run, "flow"))[0].rows
     assert dict(row.cells[2].bar) == {"good": 3, "bad": 1}
     assert row.cells[3].kind == "failed"
-
-
-def test_names_that_count_up_are_shown_as_a_range() -> None:
-    assert flows.in_runs(["net1", "net2", "net3", "net9", "head"]) == "net1 to net3, net9, head"
-    assert flows.in_runs(["a1", "b2", "b3"]) == "a1, b2, b3"
-
-
-def test_where_no_flow_was_proven_the_page_says_so() -> None:
-    run = whole_run()
-    del run.settings["flows"]
-    assert tables(section_of(run, "flow")) == []
-    assert "None of these runs" in str(section_of(run, "flow").blocks)
 
 
 def test_gradient_errors_are_in_epsilons_worst_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from typing import Any
@@ -28,6 +29,37 @@ def test_long_name_keeps_both_of_its_ends() -> None:
     assert tables.shorten("stacked_cascade_of_many_networks_n4", 15) == "stacked…orks_n4"
     assert tables.shorten("fifteen letters", 15) == "fifteen letters"
     assert tables.shorten("网络网络网络", 9) == "网络…网络"
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("note: a sentence that fits", ["note: a sentence that fits"]),
+        (
+            "note: a sentence that is too long for one line of it",
+            ["note: a sentence that is too", "  long for one line of it"],
+        ),
+        ("→ a mend that is too long for one", ["→ a mend that is too long", "  for one"]),
+        (f"at {'x' * 60}", ["at", f"  {'x' * 26}", f"  {'x' * 26}", f"  {'x' * 8}"]),
+    ],
+)
+def test_next_lines_of_a_long_sentence_are_indented_and_none_ends_with_a_space(
+    text: str, lines: list[str], colour: bool
+) -> None:
+    shown = tables.rendered([tables.plain_text(text, "bold", 300)], 28, colour=colour)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown).split("\n")
+    assert plain == lines
+
+
+def test_what_belongs_to_a_line_stays_to_the_right_of_it_in_each_of_its_own() -> None:
+    mend = tables.indented(tables.plain_text("→ a mend that is too long for one", most=300))
+    shown = tables.rendered([tables.plain_text("CB101 what is wrong"), mend], 28)
+    assert shown.split("\n") == [
+        "CB101 what is wrong",
+        "  → a mend that is too long",
+        "    for one",
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
