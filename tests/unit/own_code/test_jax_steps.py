@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from results.own_code.findings import find
+from tests.helpers.jax_cache import programs_from_the_check_cache
 from tests.helpers.lazy_module import LazyModule
 from tests.helpers.step_cases.listing import cases, of
 
@@ -21,7 +22,8 @@ QUICK = {"masked_alone", "nothing_returned", "cut_by_stop_gradient", "partition"
 @pytest.fixture(autouse=True, scope="module")
 def quick_compilation() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
-    yield
+    with programs_from_the_check_cache():
+        yield
     jax.config.update("jax_disable_most_optimizations", False)
 
 
