@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.harness.protocol import cells
-from benchmarks.machine.environment import installed
 from benchmarks.scenarios import FRAMEWORKS
-from tests.helpers.jax_cache import programs_from_the_check_cache
 from tests.helpers.lazy_module import LazyModule
 from tests.helpers.open_problems import open_problem
 
+pytestmark = pytest.mark.usefixtures("stored_programs")
 jax, optax = LazyModule("jax"), LazyModule("optax")
 ARRANGEMENTS = ("groups", "separate", "together")
 NORMALIZING = ("attention_on_frozen_backbone", "batch_statistics")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation() -> Iterator[None]:
-    """Compile no program of JAX that an earlier run has compiled."""
-    with programs_from_the_check_cache() if installed("jax") else nullcontext():
-        yield
 
 
 def stepped(program: Any) -> dict[str, np.ndarray]:

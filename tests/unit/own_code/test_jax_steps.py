@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from results.own_code.findings import find
-from tests.helpers.jax_cache import programs_from_the_check_cache
 from tests.helpers.lazy_module import LazyModule
 from tests.helpers.step_cases.listing import cases, of
 
+pytestmark = pytest.mark.usefixtures("stored_programs")
 jax: Any = LazyModule("jax")
 
 STEPS = 4
@@ -22,8 +22,7 @@ QUICK = {"masked_alone", "nothing_returned", "cut_by_stop_gradient", "partition"
 @pytest.fixture(autouse=True, scope="module")
 def quick_compilation() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
-    with programs_from_the_check_cache():
-        yield
+    yield
     jax.config.update("jax_disable_most_optimizations", False)
 
 
