@@ -37,6 +37,16 @@ def stored_programs() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Measure]:
+    """Measure as `measured` does, in workers that the tests of a file share.
+
+    One that dies in a test is replaced in the next.
+    """
+    with pytest.MonkeyPatch.context() as patch, fake_framework(patch) as pool:
+        yield Measure(pool)
+
+
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure]:
     """Measure strategies of the fake framework in workers that end with the test."""

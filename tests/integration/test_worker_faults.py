@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,7 @@ from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.protocol import memory_limit
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.spec import Optimizer
-from tests.helpers.fake_framework import FAKES, Measure, fake_framework
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Measure]:
-    """Measure in workers that tests share; one that dies in a test is replaced in the next."""
-    with pytest.MonkeyPatch.context() as patch, fake_framework(patch) as pool:
-        yield Measure(pool)
+from tests.helpers.fake_framework import FAKES
 
 
 def assert_others_timed(outcomes: dict[str, Any], launches: int = 2) -> None:
