@@ -63,7 +63,7 @@ FAULTS = (
         COMMON,
         "return np.where(d <= at, above, at)",
         "return np.where(d < at, above, at)",
-        "a slower cell in the middle takes a part of its own change for common",
+        "a cell in the middle takes a part of its own change for common",
         (f"{COMMON_HERE}::test_others_by_rank_are_the_others_by_hand",),
     ),
     Fault(
