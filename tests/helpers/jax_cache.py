@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from benchmarks.harness.launches import check_cache
@@ -35,7 +35,7 @@ def programs_from_the_check_cache() -> Iterator[None]:
         compilation_cache.reset_cache()
 
 
-def _use(settings: dict[str, object]) -> None:
+def _use(settings: Mapping[str, object]) -> None:
     """Set JAX's settings, name → value."""
     import jax
 
