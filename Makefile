@@ -23,6 +23,10 @@ PARALLEL := -n auto --dist loadscope --no-loadscope-reorder
 run = $(TESTS) -m "$(1) and not serial" $(PARALLEL) $(ARGS) || [ $$? -eq 5 ]
 run_alone = $(TESTS) -m "$(1) and serial" $(ARGS) || [ $$? -eq 5 ]
 
+# The tests start hundreds of Python processes, and collect thousands of tests three times. Where the
+# environment forbids compiled files (many container images do), each would compile every file again.
+test test-all: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: bench test test-all audit matrix trial reference demonstration docs site lint types clean
 
 bench: $(VENV)/installed

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import pytest_collection, pytest_options
+from benchmarks.harness.launches import session_workers
 from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.harness.protocol import cells, memory_limit
 from benchmarks.harness.selection import check_tiers, options
@@ -340,8 +341,6 @@ def timed_cell(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(scope="session")
-def workers(request: pytest.FixtureRequest) -> Iterator[CheckWorkers]:
-    """Hold the workers of the checks, one for each framework and precision."""
-    started = CheckWorkers(request.config.getoption("cell_limit"))
-    yield started
-    started.close()
+def workers(request: pytest.FixtureRequest) -> CheckWorkers:
+    """Return the workers of the checks, one for each framework and precision."""
+    return session_workers.of_session(request.config, request.config.getoption("cell_limit"))

@@ -56,9 +56,9 @@ def compile_cache_shared_by_two_settings() -> dict[str, Any]:
     relative error is that of all gradients of net2.
     """
     results = {}
-    for second, tag in (("same_cache", ""), ("cache_keyed_by_the_setting", "not donated")):
-        with tempfile.TemporaryDirectory() as folder:
-            _summed_and_donated(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        _summed_and_donated(folder)
+        for second, tag in (("same_cache", ""), ("cache_keyed_by_the_setting", "not donated")):
             with torch.compiler.config.patch(cache_key_tag=tag):  # type: ignore[attr-defined]
                 results[second] = _retained_twice(folder)
     return results

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
+from benchmarks.harness.launches import session_workers
+from benchmarks.harness.launches.check_workers import CheckWorkers
+from benchmarks.machine.environment import installed
 from tests.helpers.fake_framework import Measure, fake_framework
+from tests.helpers.jax_cache import programs_from_the_check_cache
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -17,6 +22,29 @@ def temporary_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Ite
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
         yield
+
+
+@pytest.fixture(scope="session")
+def workers(request: pytest.FixtureRequest) -> CheckWorkers:
+    """Return the workers of the checks in ``benchmarks/``: to start one takes over a second."""
+    return session_workers.of_session(request.config)
+
+
+@pytest.fixture(scope="module")
+def stored_programs() -> Iterator[None]:
+    """Have tests that use JAX in this process compile nothing that an earlier run has compiled."""
+    with programs_from_the_check_cache() if installed("jax") else nullcontext():
+        yield
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Measure]:
+    """Measure as `measured` does, in workers that the tests of a file share.
+
+    One that dies in a test is replaced in the next.
+    """
+    with pytest.MonkeyPatch.context() as patch, fake_framework(patch) as pool:
+        yield Measure(pool)
 
 
 @pytest.fixture

@@ -100,16 +100,26 @@ def _shared_by_each(d: Array) -> Array:
 
     That is the median of the others or the median of all, whichever is nearer to 0.
     """
-    order = np.argsort(d, axis=-2)
-    ordered, rank = np.take_along_axis(d, order, -2), np.argsort(order, axis=-2)
+    ordered = np.sort(d, axis=-2)
     count = ordered.shape[-2]
-    # a cell at or below a place in the middle of the others moves that place one up in all
     low, high = ((count - 2) // 2, (count - 1) // 2)
-    others = _nearer(
-        *(np.take_along_axis(ordered, place + (rank <= place), -2) for place in (low, high))
-    )
+    others = _nearer(*(_without_each(d, ordered, place) for place in (low, high)))
     whole = _nearer(ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :])
     return _nearer(others, whole[..., None, :])
+
+
+def _without_each(d: Array, ordered: Array, place: int) -> Array:
+    """Return for each cell what stands at a place among the others, [..., cells, pairs].
+
+    A cell at or below that place among all moves it one up.
+
+    Args:
+        d: [..., cells, pairs].
+        ordered: the same, sorted by cell.
+        place: from 0, among the cells that are left.
+    """
+    at, above = ordered[..., place, None, :], ordered[..., place + 1, None, :]
+    return np.where(d <= at, above, at)
 
 
 def _nearer(one: Array, other: Array) -> Array:

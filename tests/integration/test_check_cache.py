@@ -11,6 +11,7 @@ import pytest
 from benchmarks.harness.launches import check_cache
 from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.machine.environment import installed
+from tests.helpers.jax_cache import programs_from_the_check_cache
 
 PROBLEM = ("linear_cascade", "-", "seed")
 
@@ -22,6 +23,22 @@ def gradients() -> dict[str, Any]:
         return workers.gradients(PROBLEM, "jax", ("backward", "summed"), "gradient", "float64")
     finally:
         workers.close()
+
+
+def test_programs_of_a_test_process_are_stored_and_its_settings_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jax = pytest.importorskip("jax")
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = [getattr(jax.config, name) for name in names]
+    monkeypatch.setenv(check_cache.VARIABLE, str(tmp_path))
+    with programs_from_the_check_cache():
+        jax.jit(lambda x: x * 3 + 1)(2.0)
+    stored = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert stored
+    jax.jit(lambda x: x * 5 - 1)(2.0)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == stored
+    assert [getattr(jax.config, name) for name in names] == before
 
 
 @pytest.mark.slow

@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmarks.cli import main
 from results.regression import validation
@@ -23,21 +21,12 @@ from results.regression.document import analysis
 from results.terminal.regression_table import document_json
 from tests.helpers.damage.files import CHANGES, Damage, inflict
 from tests.helpers.damage.readers import Readers
-from tests.helpers.damage.searching import PLACES, searched
+from tests.helpers.damage.searching import booleans, lists_of_damage, searched
 from tests.helpers.factories.comparisons import comparison
 
 Out = pytest.CaptureFixture[str]
 OF_ONE_FILE = ("flip", "insert", "cut", "become")
-DAMAGES = st.lists(
-    st.builds(
-        Damage,
-        st.sampled_from([*OF_ONE_FILE, *(4 * (*CHANGES, "replace", "replace"))]),
-        PLACES,
-        PLACES,
-    ),
-    min_size=1,
-    max_size=3,
-)
+DAMAGES = partial(lists_of_damage, [*OF_ONE_FILE, *(4 * (*CHANGES, "replace", "replace"))])
 
 
 @cache
@@ -106,15 +95,13 @@ def test_a_sound_comparison_is_shown_as_it_was_saved_and_as_it_was_written(
     assert capsys.readouterr().out == saved
 
 
-@searched(25)
-@given(DAMAGES, st.booleans())
+@searched(25, DAMAGES, booleans)
 def test_any_damage_is_a_line_or_nothing(damages: list[Damage], written: bool) -> None:
     read_damaged(damages, written=written)
 
 
 @pytest.mark.slow
-@searched(400)
-@given(DAMAGES, st.booleans())
+@searched(400, DAMAGES, booleans)
 def test_much_more_damage_is_a_line_or_nothing(damages: list[Damage], written: bool) -> None:
     read_damaged(damages, written=written)
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmarks.paths import ROOT
 from results.records.record import Run, sample_key
@@ -22,21 +20,12 @@ from results.records.samples import samples_path
 from results.records.storage import find_runs
 from tests.helpers.damage.files import CHANGES, FILE_CHANGES, Damage, inflict
 from tests.helpers.damage.readers import Readers, save_pair, without_pictures
-from tests.helpers.damage.searching import PLACES, searched
+from tests.helpers.damage.searching import lists_of_damage, searched
 from tests.helpers.factories.report_runs import LATER, whole_run
 
 REFERENCE = min(find_runs(ROOT / "results" / "reference" / "runs"), key=lambda p: p.stat().st_size)
-DAMAGES = st.lists(
-    st.builds(
-        Damage,
-        # four of five in the values of the JSON, where there is most to get wrong
-        st.sampled_from([*FILE_CHANGES, *(4 * (*CHANGES, "replace", "replace"))]),
-        PLACES,
-        PLACES,
-    ),
-    min_size=1,
-    max_size=3,
-)
+# four of five in the values of the JSON, where there is most to get wrong
+DAMAGES = partial(lists_of_damage, [*FILE_CHANGES, *(4 * (*CHANGES, "replace", "replace"))])
 
 
 @cache
@@ -86,21 +75,18 @@ def test_a_sound_run_is_read_by_all(reference: bool) -> None:
     assert [codes[name] for name in ("history", "show", "report")] == [0] * 3
 
 
-@searched(25)
-@given(DAMAGES)
+@searched(25, DAMAGES)
 def test_any_damage_is_a_line_or_nothing(damages: list[Damage]) -> None:
     read_damaged(damages)
 
 
 @pytest.mark.slow
-@searched(100)
-@given(DAMAGES)
+@searched(100, DAMAGES)
 def test_any_damage_of_a_run_of_the_reference_is_a_line_or_nothing(damages: list[Damage]) -> None:
     read_damaged(damages, reference=True)
 
 
 @pytest.mark.slow
-@searched(400)
-@given(DAMAGES)
+@searched(400, DAMAGES)
 def test_many_more_ways_of_damage(damages: list[Damage]) -> None:
     read_damaged(damages)

@@ -58,29 +58,29 @@ def test_folder_of_somebody_else_and_a_missing_one_are_told_apart(tmp_path: Path
 
 @pytest.mark.parametrize("where", ["arrays", "folder", "cache", "stderr"])
 def test_full_disk_costs_the_groups_that_it_stops_and_no_other(
-    measured: Any, monkeypatch: pytest.MonkeyPatch, where: str
+    shared: Any, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    assert measured("summed")["summed"]["outcome"] == "ok"
+    assert shared("summed")["summed"]["outcome"] == "ok"
     with monkeypatch.context() as full:
         if where == "arrays":
             full.setattr(np, "savez", no_room)
         elif where == "folder":
             full.setattr(tempfile, "TemporaryDirectory", no_room)
         elif where == "cache":
-            measured.pool.end_workers()
-            measured.pool._cache.cleanup()
-            measured.pool._cache = None
+            shared.pool.end_workers()
+            shared.pool._cache.cleanup()
+            shared.pool._cache = None
             full.setattr(tempfile, "TemporaryDirectory", no_room)
         else:
-            measured.pool.end_workers()
+            shared.pool.end_workers()
             full.setattr(tempfile, "TemporaryFile", no_room)
-        outcomes = measured("summed", "separate_retained", size="small")
+        outcomes = shared("summed", "separate_retained", size="small")
         for outcome in outcomes.values():
             assert outcome["outcome"] == "crashed"
             assert_named(outcome["why"], tempfile.gettempdir())
             assert "the harness failed" not in outcome["why"]
-    assert measured("summed")["summed"]["outcome"] == "ok"
-    assert measured("summed", size="small")["summed"]["outcome"] == "ok"
+    assert shared("summed")["summed"]["outcome"] == "ok"
+    assert shared("summed", size="small")["summed"]["outcome"] == "ok"
 
 
 def test_arrays_that_were_half_written_give_their_room_back(

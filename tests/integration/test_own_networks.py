@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.harness.launches.launch import Launch, WorkerFailed
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol import cells, equivalence
@@ -26,12 +27,9 @@ FILES: list[ProblemFiles] = []  # of the test that runs
 
 
 @pytest.fixture(scope="module")
-def launches() -> Iterator[dict[str, Launch]]:
-    """Yield a float64 worker of each framework."""
-    started = {framework: Launch(framework, dtype="float64") for framework in FRAMEWORKS}
-    yield started
-    for launch in started.values():
-        launch.close()
+def launches(workers: CheckWorkers) -> dict[str, Launch]:
+    """Return a float64 worker of each framework."""
+    return {framework: workers.borrow(framework) for framework in FRAMEWORKS}
 
 
 @pytest.fixture(autouse=True)
@@ -244,16 +242,13 @@ def test_tokens_reach_both_frameworks_alike_and_their_attention_agrees(
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_inputs_come_in_the_precision_of_the_session_and_labels_stay_whole(
-    framework: str,
+    workers: CheckWorkers, framework: str
 ) -> None:
     """The worker itself compares both when a problem is opened."""
-    files, launch = ProblemFiles("frozen_prefix", "-", "seed"), Launch(framework, dtype="float32")
-    try:
-        files.open_in(launch)  # raises where the worker finds another precision
-        assert launch.ask("probe") == {}
-    finally:
-        launch.close()
-        files.close()
+    files, launch = ProblemFiles("frozen_prefix", "-", "seed"), workers.borrow(framework, "float32")
+    FILES.append(files)
+    files.open_in(launch)  # raises where the worker finds another precision
+    assert launch.ask("probe") == {}
 
 
 def test_input_of_another_precision_ends_the_opening(monkeypatch: pytest.MonkeyPatch) -> None:

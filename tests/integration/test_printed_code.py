@@ -36,14 +36,6 @@ else:
 AGREE = 1e-12  # relative to each tensor, in float64
 
 
-@pytest.fixture(scope="module")
-def workers() -> Iterator[CheckWorkers]:
-    """Yield the workers that train the scenarios."""
-    workers = CheckWorkers()
-    yield workers
-    workers.close()
-
-
 @pytest.fixture(autouse=True)
 def float64() -> Iterator[None]:
     """Make float64 the default of new modules and tensors."""

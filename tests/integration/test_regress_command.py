@@ -15,10 +15,11 @@ import pytest
 from benchmarks.cli import main
 from benchmarks.harness.selection.options import SelectionError
 from benchmarks.harness.session.lock import Lock
-from benchmarks.regression import comparison, plan, session, versions
+from benchmarks.regression import comparison, plan, session, versions, worktrees
 from tests.helpers.factories import comparisons
 
 HERE = f"--base-python={sys.executable}"  # the same files: needs no repository
+copy_work_tree = worktrees.copy_work_tree  # which `ending` replaces by links
 NONE: dict[str, Any] = dict.fromkeys(
     ("kind", "scenario", "variant", "size", "framework", "mode", "strategy", "phase")
 )
@@ -262,6 +263,7 @@ def test_trees_are_gone_however_it_ends(
 ) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
+    monkeypatch.setattr(worktrees, "copy_work_tree", copy_work_tree)
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     for error in (None, KeyboardInterrupt(), session.CannotStart("x")):
         main(["regress", HERE, f"--results={ending(comparisons.comparison(), error)}"])

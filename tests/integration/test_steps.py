@@ -12,6 +12,7 @@ from benchmarks.scenarios import FRAMEWORKS
 from tests.helpers.lazy_module import LazyModule
 from tests.helpers.open_problems import open_problem
 
+pytestmark = pytest.mark.usefixtures("stored_programs")
 jax, optax = LazyModule("jax"), LazyModule("optax")
 ARRANGEMENTS = ("groups", "separate", "together")
 NORMALIZING = ("attention_on_frozen_backbone", "batch_statistics")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,21 @@ def test_each_process_is_pinned_and_hands_on_nothing_of_xdist(tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_what_the_tests_compile_is_kept_where_the_environment_forbids_it(tmp_path: Path) -> None:
+    (tmp_path / "installed").touch()
+    print_it = 'echo "[$$PYTHONDONTWRITEBYTECODE]";:'  # the colon takes pytest's arguments
+    done = subprocess.run(
+        ["make", "--silent", "test", f"VENV={tmp_path}", f"TESTS={print_it}"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["[]", "[]"]
 
 
 @pytest.mark.parametrize(

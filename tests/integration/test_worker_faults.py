@@ -50,9 +50,9 @@ def assert_others_timed(outcomes: dict[str, Any], launches: int = 2) -> None:
     ],
 )
 def test_fault_is_typed_and_the_group_goes_on(
-    measured: Any, strategy: str, outcome: str, why: str
+    shared: Any, strategy: str, outcome: str, why: str
 ) -> None:
-    outcomes = measured(strategy, "summed")
+    outcomes = shared(strategy, "summed")
     assert outcomes[strategy]["outcome"] == outcome
     assert why in outcomes[strategy]["why"]
     assert outcomes[strategy]["samples"] == []
@@ -187,8 +187,8 @@ def test_fault_of_the_harness_leaves_no_answer_for_the_next_group(
     assert_others_timed(measured("summed", launches=3), launches=3)
 
 
-def test_what_a_library_prints_is_no_answer_and_does_no_harm(measured: Any) -> None:
-    outcomes = measured("summed", "chatty")
+def test_what_a_library_prints_is_no_answer_and_does_no_harm(shared: Any) -> None:
+    outcomes = shared("summed", "chatty")
     assert outcomes["chatty"]["outcome"] == "ok"
     assert_others_timed(outcomes)
 
@@ -205,8 +205,8 @@ def test_where_nothing_can_be_compiled_a_cell_says_so_in_one_line(
     assert "\n" not in outcomes["summed"]["why"]
 
 
-def test_framework_that_is_not_there_fails_every_cell_and_no_more(measured: Any) -> None:
-    outcomes = measured("summed", framework="absent", references=["fake", "absent"])
+def test_framework_that_is_not_there_fails_every_cell_and_no_more(shared: Any) -> None:
+    outcomes = shared("summed", framework="absent", references=["fake", "absent"])
     assert outcomes["summed"]["outcome"] == "crashed"
     assert "impl_absent" in outcomes["summed"]["why"]
 
@@ -219,15 +219,15 @@ def test_work_done_twice_reads_twice_the_time(measured: Any) -> None:
     assert twice / slow == pytest.approx(2.0, rel=0.15)
 
 
-def test_group_can_be_measured_by_any_executor(measured: Any) -> None:
+def test_group_can_be_measured_by_any_executor(shared: Any) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
-        outcomes = executor.submit(measured, "summed").result()
+        outcomes = executor.submit(shared, "summed").result()
     assert_others_timed(outcomes)
 
 
-def test_device_that_the_framework_lacks_is_unsupported_with_its_reason(measured: Any) -> None:
+def test_device_that_the_framework_lacks_is_unsupported_with_its_reason(shared: Any) -> None:
     for _ in range(2):  # the second group must hear the same, not that the worker is gone
-        outcomes = measured("summed", device="moon")
+        outcomes = shared("summed", device="moon")
         assert outcomes["summed"]["outcome"] == "unsupported"
         assert "no device 'moon'" in outcomes["summed"]["why"]
 
@@ -241,10 +241,10 @@ def test_worker_killed_between_two_groups_is_replaced(measured: Any) -> None:
         assert_others_timed(measured("summed"))
 
 
-def test_worker_that_dies_unseen_is_replaced_and_the_reference_taken_again(measured: Any) -> None:
-    assert_others_timed(measured("summed"))
-    os.kill(measured.pool.launches("fake", "cpu", "float64", 1)[0].pid, signal.SIGKILL)
-    assert_others_timed(measured("summed", size="small"))
+def test_worker_that_dies_unseen_is_replaced_and_the_reference_taken_again(shared: Any) -> None:
+    assert_others_timed(shared("summed"))
+    os.kill(shared.pool.launches("fake", "cpu", "float64", 1)[0].pid, signal.SIGKILL)
+    assert_others_timed(shared("summed", size="small"))
 
 
 @pytest.mark.slow
@@ -275,7 +275,7 @@ def test_fault_of_one_launch_takes_the_samples_of_all(
 
 
 def test_each_launch_is_a_process_of_its_own_with_an_order_of_its_own(
-    measured: Any, monkeypatch: pytest.MonkeyPatch
+    shared: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests: list[tuple[int, list[int]]] = []
     ask = Launch.ask
@@ -286,7 +286,7 @@ def test_each_launch_is_a_process_of_its_own_with_an_order_of_its_own(
         return ask(launch, op, *rest, **arguments)
 
     monkeypatch.setattr(Launch, "ask", watch)
-    assert_others_timed(measured("summed", launches=3, seed=7), launches=3)
+    assert_others_timed(shared("summed", launches=3, seed=7), launches=3)
     assert len({pid for pid, _ in requests}) == 3
     assert [seed for _, seed in requests] == [[7, 0], [7, 1], [7, 2]]
 

@@ -59,6 +59,14 @@ FAULTS = (
         (f"{HERE}::test_common_mode_is_taken_out_and_kept",),
     ),
     Fault(
+        "cell_is_among_its_own_others",
+        COMMON,
+        "return np.where(d <= at, above, at)",
+        "return np.where(d < at, above, at)",
+        "a cell in the middle takes a part of its own change for common",
+        (f"{COMMON_HERE}::test_others_by_rank_are_the_others_by_hand",),
+    ),
+    Fault(
         "common_mode_forgotten",
         COMMON,
         "return own, np.stack(common, axis=-2)",

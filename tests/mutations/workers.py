@@ -13,6 +13,39 @@ BUSY_TIME = "tests/unit/harness/protocol/test_busy_time.py"
 
 FAULTS = (
     Fault(
+        "borrowed_worker_still_open",
+        "benchmarks/harness/launches/check_workers.py",
+        "        self._open.pop((framework, dtype, None), None)\n        return launch\n",
+        "        return launch\n",
+        "a check runs on the problem that another test has opened in its worker",
+        (
+            "tests/integration/test_session_workers.py::"
+            "test_problem_is_opened_anew_after_its_worker_was_borrowed",
+        ),
+    ),
+    Fault(
+        "workers_of_the_checks_left_alive",
+        "benchmarks/harness/launches/session_workers.py",
+        "        config.add_cleanup(config.stash[WORKERS].close)\n",
+        "",
+        "each run of the tests leaves its workers behind",
+        (
+            "tests/integration/test_session_workers.py::"
+            "test_problem_is_opened_anew_after_its_worker_was_borrowed",
+        ),
+    ),
+    Fault(
+        "cache_of_the_checks_stays_on",
+        "tests/helpers/jax_cache.py",
+        "        _use(before)\n",
+        "",
+        "what a later test compiles comes out of the cache of the checks",
+        (
+            "tests/integration/test_check_cache.py::"
+            "test_programs_of_a_test_process_are_stored_and_its_settings_restored",
+        ),
+    ),
+    Fault(
         "crash_ignored",
         "benchmarks/harness/measurement/group.py",
         "                self.results.blame(error)\n"

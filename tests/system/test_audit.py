@@ -9,6 +9,7 @@ import ast
 import re
 import threading
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,16 @@ HARMLESS = Fault(
 )
 
 
+@cache
 def functions(file: str) -> set[str]:
     nodes = ast.parse((ROOT / file).read_text()).body
     return {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+
+
+@cache
+def code_of_file(file: str) -> str:
+    """Return the part of a file of the project that is run, see `code`."""
+    return code((ROOT / file).read_text())
 
 
 def code(text: str) -> str:
@@ -55,7 +63,7 @@ def is_words(node: ast.AST) -> bool:
 @pytest.mark.smoke
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_fault_can_be_put_in_and_its_checks_are_there(fault: Fault) -> None:
-    assert code(fault.seeded()) != code((ROOT / fault.file).read_text())
+    assert code(fault.seeded()) != code_of_file(fault.file)
     for check in fault.checks:
         file, _, function = check.partition("::")
         assert function in functions(file), check

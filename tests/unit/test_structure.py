@@ -16,6 +16,7 @@ import pytest
 from tests.helpers.lazy_module import LazyModule
 from tests.helpers.output_forms import FORMS, problem_of
 
+pytestmark = pytest.mark.usefixtures("stored_programs")
 torch: Any = LazyModule("torch")
 structure: Any = LazyModule("impl_torch.structure")
 problem_module: Any = LazyModule("impl_torch.problem")

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import binomtest
-
 from benchmarks.evaluation.demonstration.faults import FAULTS
 
 NONE = "Not run yet: `python -m benchmarks.evaluation.demonstration.demonstrate {}`."
@@ -74,6 +72,8 @@ def _replayed(path: Path) -> Iterator[str]:
     )
     yield f"|---|--:|--:|--:|--:|{'--:|--:|' * len(slowed)}"
     for condition, result in conditions.items():
+        from scipy.stats import binomtest  # it takes a second, which pages without results save
+
         most = binomtest(result["alarms"], result["comparisons"]).proportion_ci().high
         cells = "".join(
             f" {100 * sum(p['cells']) / len(p['cells']):.1f} % | {100 * p['everything']:.1f} % |"

@@ -129,6 +129,17 @@ class CheckWorkers:
             )
         return self._launches[key]
 
+    def borrow(self, framework: str, dtype: str = "float64") -> CheckLaunch:
+        """Return a worker for requests that open problems in it past `open`, which knows of none.
+
+        Args:
+            framework: of the worker.
+            dtype: of its weights and data.
+        """
+        launch = self.worker(framework, dtype)
+        self._open.pop((framework, dtype, None), None)
+        return launch
+
     def _end_other_files(self, owner: str | None) -> None:
         """End the workers of every file of the user's but this one; those of this suite stay."""
         for key in [key for key in self._launches if key[-1] not in (None, owner)]:

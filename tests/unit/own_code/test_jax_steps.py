@@ -11,6 +11,7 @@ from results.own_code.findings import find
 from tests.helpers.lazy_module import LazyModule
 from tests.helpers.step_cases.listing import cases, of
 
+pytestmark = pytest.mark.usefixtures("stored_programs")
 jax: Any = LazyModule("jax")
 
 STEPS = 4

@@ -41,6 +41,7 @@ class Sleeper:
         self.log.append("reset")
 
 
+@pytest.mark.serial
 def test_sleep_of_known_length_is_read_right_and_preparing_is_not_timed() -> None:
     sleeper = Sleeper()
     best = min(clock.batch(sleeper, 3) for _ in range(5))  # a busy machine makes some sleeps longer
@@ -216,6 +217,7 @@ class Spinner(Sleeper):
             pass
 
 
+@pytest.mark.serial
 def test_a_turn_takes_wall_and_cpu_time_apart() -> None:
     wall, cpu = clock.turn(Sleeper(), 2, 0.05)
     assert len(wall) == len(cpu) >= 2

@@ -12,6 +12,8 @@ from results.report.snippets import SNIPPETS, snippet
 from results.report.vocabulary import RECIPES, STRATEGIES
 from results.ways import WORDS, way_title
 
+pytestmark = pytest.mark.usefixtures("stored_programs")
+
 FREEZING = {framework: [n for n in ways if n != "unfrozen"] for framework, ways in RECIPES.items()}
 
 
