@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.scenarios.layers import embedding, layer_norm, linear
 from benchmarks.scenarios.spec import (
     Optimizer,
     Parameter,
@@ -15,6 +14,9 @@ from benchmarks.scenarios.spec import (
     Segment,
     Training,
     Variant,
+    embedding,
+    layer_norm,
+    linear,
 )
 
 Rng = np.random.Generator
@@ -22,7 +24,7 @@ SIZES = {
     "seed": {"width": 32, "vocabulary": 64, "batch": 2, "tokens": 8},
     "small": {"width": 64, "vocabulary": 128, "batch": 4, "tokens": 16},
     "medium": {"width": 128, "vocabulary": 512, "batch": 8, "tokens": 64},
-    "large": {"width": 512, "vocabulary": 1024, "batch": 8, "tokens": 64},
+    "large": {"width": 512, "vocabulary": 256, "batch": 8, "tokens": 64},
     "gpu": {"width": 2048, "vocabulary": 32768, "batch": 8, "tokens": 1024},
 }
 
