@@ -34,6 +34,7 @@ LONG_TRAININGS = (
     "staged_unfreeze",
     "lenet_module_rates",
     "lenet_layer_rates",
+    "low_rank_adapters",
 )
 # Trainings of which a shorter or smaller one of the same scenario is in the fast tier.
 LIKE_A_SHORTER_ONE = (
@@ -43,7 +44,6 @@ LIKE_A_SHORTER_ONE = (
     "plain_jointly_then_the_decoder",
     "plain_jointly_then_a_second_adam",
     "d_then_g_on_a_fresh_draw",
-    "adapters_from_b05",
     "every_exit_of_four",
     "every_exit_by_a_head_of_its_own",
 )
