@@ -310,8 +310,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
         return (yield)
     finally:
         config = terminalreporter.config
-        for line in config.stash.get(GUESSES, []):
-            terminalreporter.write_line(line, yellow=True)
         bench = config.stash.get(BENCH, None)
         selected = config.stash[SELECTION].framework or () if SELECTION in config.stash else ()
         for line in config.stash.get(GUESSES, []):
