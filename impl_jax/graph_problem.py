@@ -125,7 +125,7 @@ class RepeatableProblem(Problem):
         self.names = list(every)
         self.built_frozen = []
         self.frozen = [name for name in self.names if name in set(frozen)]
-        self.flattened = {}
+        self.forms = {}
         self.tied = {}  # networks that share a variable are refused
         rest = {n: a for network in networks.values() for n, a in network.rest.items()}
         self.constants = {"data": data, "frozen": {}, "buffers": {}, "rest": rest}

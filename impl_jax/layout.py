@@ -2,43 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
+TABLE = "table"
 Image = tuple[int, int, int]  # channels, height, width
+Form = Image | str  # of a weight that is not merely transposed, see `parameter_in`
 
 
 def parameter_in(
-    array: NDArray[np.floating], dtype: jax.typing.DTypeLike, flattened: Image | None = None
+    array: NDArray[np.floating], dtype: jax.typing.DTypeLike, form: Form | None = None
 ) -> NDArray[np.floating]:
     """Transpose a weight [outputs, inputs, *kernel] to [*kernel, inputs, outputs].
 
     A bias is returned as it is. The same permutation serves Linear, Conv and ConvTranspose: the
     canonical weight of the last is [inputs, outputs, *kernel], and its nnx kernel with
-    ``transpose_kernel`` is [*kernel, outputs, inputs]. ``flattened`` is the image that is flattened
-    to a Linear layer's inputs: in the canonical layout its pixels are ordered channels · height ·
-    width, in JAX height · width · channels.
+    ``transpose_kernel`` is [*kernel, outputs, inputs].
+
+    Args:
+        array: the canonical weight or bias.
+        dtype: of the result.
+        form: `TABLE` for the table of an embedding, [entries, width] in both frameworks. For a
+            Linear layer behind an image that is flattened, the (channels, height, width) of the
+            image: in the canonical layout its pixels are ordered channels · height · width, in JAX
+            height · width · channels.
     """
-    if flattened:
-        images = array.reshape(len(array), *flattened)
+    if isinstance(form, tuple):
+        images = array.reshape(len(array), *form)
         array = images.transpose(0, 2, 3, 1).reshape(array.shape)
-    axes = (*range(2, array.ndim), 1, 0) if array.ndim > 1 else tuple(range(array.ndim))
+    axes = tuple(range(array.ndim))
+    if array.ndim > 1 and form != TABLE:
+        axes = (*range(2, array.ndim), 1, 0)
     return np.asarray(array.transpose(axes), dtype=dtype, order="C")
 
 
 def parameter_out(
-    array: jax.Array | NDArray[np.floating], flattened: Image | None = None
+    array: jax.Array | NDArray[np.floating], form: Form | None = None
 ) -> NDArray[np.floating]:
     """Return a weight or its gradient in the canonical layout, the inverse of `parameter_in`."""
-    last = (array.ndim - 1, array.ndim - 2)
-    axes = (*last, *range(array.ndim - 2)) if array.ndim > 1 else tuple(range(array.ndim))
+    axes = tuple(range(array.ndim))
+    if array.ndim > 1 and form != TABLE:
+        axes = (array.ndim - 1, array.ndim - 2, *range(array.ndim - 2))
     weight = np.asarray(array).transpose(axes)
-    if flattened:
-        channels, height, width = flattened
+    if isinstance(form, tuple):
+        channels, height, width = form
         images = weight.reshape(len(weight), height, width, channels)
         weight = images.transpose(0, 3, 1, 2).reshape(weight.shape)
     return np.asarray(weight, order="C")
+
+
+def shape_out(shape: Sequence[int], form: Form | None = None) -> list[int]:
+    """Return the canonical shape of a weight or bias of this shape, which `parameter_in` made."""
+    if len(shape) < 2 or form == TABLE:
+        return list(shape)
+    return [shape[-1], shape[-2], *shape[:-2]]
 
 
 def data_in(

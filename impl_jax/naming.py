@@ -10,7 +10,14 @@ from flax import nnx
 Path = tuple[Any, ...]  # nnx's path to a variable
 
 # nnx's name of a variable → its canonical name, which is torch's
-LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
+TABLE = "embedding"
+LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    TABLE: "weight",
+    "mean": "running_mean",
+    "var": "running_var",
+}
 
 
 def name_once(

@@ -13,13 +13,16 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from impl_jax.naming import Path, canonical, name_once
+from impl_jax import layout
+from impl_jax.layout import Form
+from impl_jax.naming import TABLE, Path, canonical, name_once
 
 Data = Mapping[str, Array]
 Losses = dict[str, Array]
 Parameters = dict[str, Array]
 Buffers = dict[str, Array]
 Constants = Mapping[str, Any]
+Shapes = dict[str, list[int]]
 
 
 def as_it_is(value: Any, data: Data) -> Any:
@@ -172,11 +175,7 @@ class Problem:
         self.names = list(variables)
         self.built_frozen = [n for n, v in variables.items() if not isinstance(v, nnx.Param)]
         self.frozen = [name for name in self.names if name in set(frozen)]
-        self.flattened = {
-            f"{stage.name}.{layer}.weight": shape
-            for stage in stages
-            for layer, shape in stage.flattened.items()
-        }
+        self.forms = forms(stages, self.tied)
         self.trainable: Parameters = {}
         self.constants: dict[str, Any] = {"data": data, "frozen": {}, "buffers": {}}
 
@@ -288,6 +287,34 @@ class Problem:
             value, _, _ = self.run_stage(stage, value, parameters, constants, among=())
             outputs[stage.name] = value
         return outputs
+
+
+def forms(stages: list[Stage], tied: Mapping[str, str]) -> dict[str, Form]:
+    """Return the form of every weight that JAX does not have merely transposed, by its name.
+
+    Args:
+        stages: the networks.
+        tied: other name of a parameter that occurs at several places → its canonical name.
+    """
+    found: dict[str, Form] = {
+        f"{stage.name}.{layer}.weight": shape
+        for stage in stages
+        for layer, shape in stage.flattened.items()
+    }
+    tables = [n for s in stages for n, (path, _) in s.parameters.items() if path[-1] == TABLE]
+    return found | {tied.get(name, name): layout.TABLE for name in tables}
+
+
+def shapes(stages: list[Stage], names: Collection[str]) -> Shapes:
+    """Return the shape of every parameter and buffer of the stages, in the canonical layout.
+
+    The keys are canonical names; ``names`` are those that the scenario gives to parameters.
+    """
+    variables, tied = name_once({stage.name: stage.network for stage in stages}, names)
+    buffers = {n: variable for stage in stages for n, (_, variable) in stage.buffers.items()}
+    native = {name: tuple(variable.shape) for name, variable in {**variables, **buffers}.items()}
+    of_weights = forms(stages, tied)
+    return {n: layout.shape_out(shape, of_weights.get(n)) for n, shape in native.items()}
 
 
 def leaves_bytes(tree: Any) -> int:

@@ -101,8 +101,8 @@ class Program(ABC):
 
     def _canonical(self, arrays: Parameters) -> dict[str, NDArray[np.floating]]:
         """Return these arrays by parameter name as NumPy arrays in torch's layout."""
-        flattened = self.problem.flattened
-        return {n: layout.parameter_out(a, flattened.get(n)) for n, a in arrays.items()}
+        forms = self.problem.forms
+        return {n: layout.parameter_out(a, forms.get(n)) for n, a in arrays.items()}
 
     @property
     def trace_seconds(self) -> float | None:

@@ -23,14 +23,12 @@ from impl_jax import (
     runtime,
     switches,
 )
-from impl_jax.naming import name_once
-from impl_jax.problem import Parameters, Problem, Stage
+from impl_jax.problem import Parameters, Problem, Shapes, Stage, shapes
 from impl_jax.recipes import RECIPES
 from impl_jax.strategies import STRATEGIES, Jit
 from impl_jax.training import Training
 
 Arrays = Mapping[str, NDArray[Any]]
-Shapes = dict[str, list[int]]
 
 
 class Session:
@@ -75,7 +73,7 @@ class Session:
             arguments: of ``build``.
             names: that the scenario gives to parameters; they decide the name of a tied one.
         """
-        return _shapes(self.build_stages(build, arguments), names)
+        return shapes(self.build_stages(build, arguments), names)
 
     def open(
         self, build: Callable[..., list[Stage]], problem_spec: Mapping[str, Any], data: Arrays
@@ -144,7 +142,7 @@ class OpenProblem:
 
     def shapes(self) -> Shapes:
         """Return the shape of every parameter and buffer by its name, in the canonical layout."""
-        return _shapes(self.problem.stages, self.problem.names)
+        return shapes(self.problem.stages, self.problem.names)
 
     @property
     def tied(self) -> dict[str, str]:
@@ -164,14 +162,14 @@ class OpenProblem:
 
     def _native(self, arrays: Arrays) -> Parameters:
         """Return canonical arrays, by name, in JAX's layout and this dtype on the device."""
-        flattened, dtype = self.problem.flattened, self.session.dtype
+        forms, dtype = self.problem.forms, self.session.dtype
         put = self.session._put
-        return {n: put(layout.parameter_in(a, dtype, flattened.get(n))) for n, a in arrays.items()}
+        return {n: put(layout.parameter_in(a, dtype, forms.get(n))) for n, a in arrays.items()}
 
     def _canonical(self, arrays: Mapping[str, jax.Array]) -> dict[str, NDArray[Any]]:
         """Return arrays of JAX's layout, by name, as NumPy arrays in the canonical layout."""
-        flattened = self.problem.flattened
-        return {n: layout.parameter_out(a, flattened.get(n)) for n, a in arrays.items()}
+        forms = self.problem.forms
+        return {n: layout.parameter_out(a, forms.get(n)) for n, a in arrays.items()}
 
     def load_matching(self, pretrained: Arrays) -> dict[str, list[str]]:
         """Load the part of a pretrained state whose names and shapes match.
@@ -334,17 +332,3 @@ class OpenProblem:
         turn = Problem(stages, data, problem_spec["reach"], problem_spec["frozen"])
         turn.load(self.problem.parameters, self.problem.constants["buffers"])
         return turn
-
-
-def _shapes(stages: list[Stage], names: Collection[str]) -> Shapes:
-    """Return the shape of every parameter and buffer of the stages, in the canonical layout.
-
-    The keys are canonical names; ``names`` are those that the scenario gives to parameters.
-    """
-    variables, _ = name_once({stage.name: stage.network for stage in stages}, names)
-    buffers = {n: variable for stage in stages for n, (_, variable) in stage.buffers.items()}
-    native = {name: tuple(variable.shape) for name, variable in {**variables, **buffers}.items()}
-    return {
-        name: list(shape if len(shape) < 2 else (shape[-1], shape[-2], *shape[:-2]))
-        for name, shape in native.items()
-    }

@@ -14,6 +14,7 @@ from benchmarks.evaluation.description import (
     Description,
 )
 from benchmarks.evaluation.freeze_descriptions import FREEZES, PARAMETER_GROUPS
+from benchmarks.evaluation.transformer_descriptions import TRANSFORMERS
 
 CASCADES = {
     "conv_cascade": Description(
@@ -199,4 +200,10 @@ ALTERNATIONS = {
     ),
 }
 
-DESCRIPTIONS: dict[str, Description] = {**CASCADES, **ALTERNATIONS, **FREEZES, **PARAMETER_GROUPS}
+DESCRIPTIONS: dict[str, Description] = {
+    **CASCADES,
+    **ALTERNATIONS,
+    **FREEZES,
+    **PARAMETER_GROUPS,
+    **TRANSFORMERS,
+}

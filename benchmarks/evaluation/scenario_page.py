@@ -21,7 +21,8 @@ Every scenario is written twice, in PyTorch and in JAX, under the same name, wit
 names, starting weights and data. The checks prove that both compute the same gradients and train to
 the same weights; only then is anything timed. The scenarios come from questions that people ask in
 public: about losses at several places of a series of networks, about two networks that are trained
-in turns, about freezing a part, and about layers with learning rates of their own.
+in turns, about freezing a part, and about layers with learning rates of their own. The
+transformers go on from there: the same questions on a model of the kind that is trained today.
 
 {overview}
 
@@ -139,9 +140,12 @@ def flow_table(variants: Mapping[str, Variant]) -> str:
 
 
 def _is_cumulative(variant: Variant) -> bool:
-    """Return whether each loss trains its own network and all in front of it."""
+    """Return whether each loss trains its own network and all in front of it.
+
+    Every network has one, but for the first, which may have none.
+    """
     whole = [variant.networks[:i] for i in range(1, len(variant.networks) + 1)]
-    return list(variant.flow.values()) == whole and not variant.frozen
+    return list(variant.flow.values()) in (whole, whole[1:]) and not variant.frozen
 
 
 def _flow_rows(variants: Mapping[str, Variant]) -> Iterator[list[str]]:

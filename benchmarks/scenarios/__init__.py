@@ -5,10 +5,16 @@ The order is that of ``docs/scenarios.md``, which numbers the scenarios by it.
 
 from __future__ import annotations
 
-from benchmarks.scenarios import alternation, cascade, parameter_groups, partial_freeze
+from benchmarks.scenarios import (
+    alternation,
+    cascade,
+    parameter_groups,
+    partial_freeze,
+    transformer,
+)
 from benchmarks.scenarios.spec import FRAMEWORKS, SIZES, Scenario, Variant
 
-FAMILIES = (cascade, alternation, partial_freeze, parameter_groups)
+FAMILIES = (cascade, alternation, partial_freeze, parameter_groups, transformer)
 CATALOGUE: dict[str, Scenario] = {
     scenario.name: scenario for family in FAMILIES for scenario in family.SCENARIOS
 }

@@ -23,12 +23,14 @@ class Parameter:
 Parameters = dict[str, Parameter]
 
 
-def linear(name: str, inputs: int, outputs: int, *, relu: bool) -> Parameters:
+def linear(name: str, inputs: int, outputs: int, *, relu: bool, bias: bool = True) -> Parameters:
     """Return weight [outputs, inputs] and bias [outputs] of a Linear layer.
 
-    With ``relu`` the weights are drawn for a layer that a ReLU follows: wider by √2.
+    With ``relu`` the weights are drawn for a layer that a ReLU follows: wider by √2. Without
+    ``bias`` the layer has none.
     """
-    return _layer(name, (outputs, inputs), inputs, outputs, relu)
+    layer = _layer(name, (outputs, inputs), inputs, outputs, relu)
+    return layer if bias else {f"{name}.weight": layer[f"{name}.weight"]}
 
 
 def conv(
@@ -70,6 +72,16 @@ def _layer(name: str, shape: tuple[int, ...], fan_in: int, outputs: int, relu: b
         f"{name}.weight": Parameter(shape, bound),
         f"{name}.bias": Parameter((outputs,), 1.0 / math.sqrt(fan_in)),
     }
+
+
+def embedding(name: str, entries: int, width: int) -> Parameters:
+    """Return the table [entries, width] of an embedding, whose rows are about 1 long."""
+    return {f"{name}.weight": Parameter((entries, width), math.sqrt(3.0 / width))}
+
+
+def layer_norm(name: str, width: int) -> Parameters:
+    """Return scale and shift [width] of a LayerNorm, drawn around 1 and 0."""
+    return batch_norm(name, width)
 
 
 def batch_norm(name: str, channels: int) -> Parameters:

@@ -22,6 +22,8 @@ from benchmarks.scenarios.layers import (
     batch_statistics,
     conv,
     conv_transpose,
+    embedding,
+    layer_norm,
     linear,
 )
 
@@ -42,6 +44,8 @@ __all__ = [
     "batch_statistics",
     "conv",
     "conv_transpose",
+    "embedding",
+    "layer_norm",
     "linear",
     "matches",
     "part_of",

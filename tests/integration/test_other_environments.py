@@ -46,6 +46,7 @@ REFUSED_TOO = [
     (["--benchmark-only", "--benchmark-json=/dev/full"], "", "No space left on device"),
     (["--benchmark-only", "--junitxml=/dev/null/x"], "", "--junitxml: cannot write"),
     (["--benchmark-only", "--benchmark-compare-fail=min:5%"], "", "nothing to compare with"),
+    (["--benchmark-only", "--benchmark-compare=9999"], "", "store one first, by --benchmark-autos"),
 ]
 
 

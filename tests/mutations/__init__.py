@@ -31,6 +31,7 @@ from tests.mutations import (
     stopped,
     torch_side,
     training_steps,
+    transformers,
     verdicts,
     versions,
     workers,
@@ -64,5 +65,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "The client, and how it is packaged": client.FAULTS,
     "Cases of a user's own code": own_cases.FAULTS,
     "Training steps of a user's own": training_steps.FAULTS,
+    "The transformers": transformers.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

@@ -38,8 +38,8 @@ FAULTS = (
     Fault(
         "square_weight_transposed",
         "impl_jax/layout.py",
-        "axes = (*range(2, array.ndim), 1, 0) if array.ndim > 1",
-        "axes = (*range(2, array.ndim), 0, 1) if array.ndim > 1",
+        "        axes = (*range(2, array.ndim), 1, 0)\n",
+        "        axes = (*range(2, array.ndim), 0, 1)\n",
         "a weight is loaded as it is: the shapes fit, the network is another one",
         (REFERENCES_AGREE,),
         scenario="linear_cascade",

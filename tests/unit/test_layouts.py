@@ -31,6 +31,12 @@ for declared, shape in (("image", (2, 4, 3)), ("sequence", (2, 3, 4)), ("as it i
     assert turned.shape == shape, declared
     assert np.array_equal(layout.data_out(turned, declared), array), declared
 assert layout.data_in(array, "float32").shape == (2, 4, 3)  # undeclared, as it always was
+for form, shape in ((None, (4, 2)), (layout.TABLE, (2, 4))):
+    weight = np.arange(8.0).reshape(2, 4)
+    native = layout.parameter_in(weight, "float32", form)
+    assert native.shape == shape, form
+    assert np.array_equal(layout.parameter_out(native, form), weight), form
+    assert layout.shape_out(shape, form) == [2, 4], form
 labels = layout.data_in(np.ones((2, 3, 4), np.int64), "float32", "as it is")
 assert labels.shape == (2, 3, 4)
 assert labels.dtype == np.int64

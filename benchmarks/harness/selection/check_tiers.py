@@ -15,10 +15,13 @@ from typing import Any
 from benchmarks.scenarios import CATALOGUE
 
 # (scenario, variant) that cost the most. Other variants of the same scenario are checked: n4, and
-# the one that stops a gradient. That frozen_net1 keeps still is proven among the freezes.
+# the one that stops a gradient, and that of two exits. That frozen_net1 keeps
+# still is proven among the freezes.
 LEFT_OUT = (
     ("stacked_cascade", "n8"),
     ("stacked_cascade", "n16"),
+    ("early_exit", "n4"),
+    ("early_exit", "untied"),
     ("three_network_cascade", "plain"),
     ("three_network_cascade", "frozen_net1"),
     ("three_network_cascade", "frozen_net3"),
@@ -31,6 +34,7 @@ LONG_TRAININGS = (
     "staged_unfreeze",
     "lenet_module_rates",
     "lenet_layer_rates",
+    "low_rank_adapters",
 )
 # Trainings of which a shorter or smaller one of the same scenario is in the fast tier.
 LIKE_A_SHORTER_ONE = (
@@ -40,6 +44,8 @@ LIKE_A_SHORTER_ONE = (
     "plain_jointly_then_the_decoder",
     "plain_jointly_then_a_second_adam",
     "d_then_g_on_a_fresh_draw",
+    "every_exit_of_four",
+    "every_exit_by_a_head_of_its_own",
 )
 # Tests that generate C++ code, which takes seconds. One of the traps generates some as well.
 COMPILED = (
@@ -62,10 +68,15 @@ STRATEGIES = (
     ("conv_cascade", "-"),
     ("gan", "turn_d"),
     ("frozen_second_network", "-"),
+    ("early_exit", "n2"),
 )
 # (scenario, variant) at which a freeze is proven. Of every other scenario that freezes something it
 # is the first such variant.
-FREEZES = (("three_network_cascade", "frozen_net1"), ("stacked_cascade", "frozen_net2"))
+FREEZES = (
+    ("three_network_cascade", "frozen_net1"),
+    ("stacked_cascade", "frozen_net2"),
+    ("low_rank_adapters", "b05"),
+)
 # The optimizer under which it is proven: with L2 in its gradient, Adam moves every tensor that it
 # is given, also one whose gradient is zero.
 DECAYING = "adam_with_l2"

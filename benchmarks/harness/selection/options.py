@@ -36,6 +36,8 @@ DEFAULT_VARIANTS_OF_UNNAMED = {
     "two_player": ("turn_b",),
     "gan": ("turn_d", "turn_g"),  # a fresh draw of noise costs what the other one does
     "autoencoder": ("joint", "decoder_only"),  # scaling the codewords costs next to nothing
+    "low_rank_adapters": ("b05",),  # an adapter of zeros costs what another one does
+    "early_exit": ("n4",),  # the law shows the more, the more exits there are
     "staged_unfreeze": ("phase2",),  # phase 1 is the network of `frozen_in_constructor`
 }
 # scenarios whose networks are those of another one: by default their backward pass alone is timed

@@ -73,21 +73,43 @@ def guard(config: pytest.Config) -> list[str]:
         A list that gets a line for each exception.
 
     Raises:
-        pytest.UsageError: ``--benchmark-compare-fail`` has nothing to compare with, which
-            pytest-benchmark itself would say at the end.
+        pytest.UsageError: there is nothing to compare with, see `_check_comparison`.
     """
     failures: list[str] = []
     native = config.pluginmanager.getplugin("pytest-benchmark")
-    if getattr(native, "compare_fail", None) and not getattr(native, "compared_mapping", None):
-        raise pytest.UsageError(
-            "--benchmark-compare-fail has nothing to compare with: give --benchmark-compare, and "
-            "save a run first, by --benchmark-autosave"
-        )
+    _check_comparison(native)
     for name in STEPS:
         step = getattr(native, name, None)
         if step is not None:
             setattr(native, name, _guarded(step, failures))
     return failures
+
+
+def _check_comparison(native: Any) -> None:
+    """Refuse to compare with nothing, or say so where this session's own run will be stored.
+
+    Args:
+        native: pytest-benchmark's session, which has looked for stored runs by now.
+
+    Raises:
+        pytest.UsageError: there is no stored run to compare with, and ``--benchmark-compare-fail``
+            could fail nothing, or nothing is stored for the next comparison either.
+    """
+    given = getattr(native, "compare", None)
+    failing = getattr(native, "compare_fail", None)
+    if not (given or failing) or getattr(native, "compared_mapping", None):
+        return
+    option = "--benchmark-compare-fail" if failing else "--benchmark-compare"
+    if not given:
+        raise pytest.UsageError(
+            f"{option} has nothing to compare with: give --benchmark-compare as well, and store a "
+            "run first, by --benchmark-autosave"
+        )
+    named = "" if given is True else f" that matches {given!r}"
+    missing = f"{option} has nothing to compare with: no stored run{named} in {native.storage}"
+    if failing or not (native.autosave or native.save):
+        raise pytest.UsageError(f"{missing}; store one first, by --benchmark-autosave")
+    native.logger.info(f"{missing}; the next session can compare with this one, which is stored")
 
 
 def _guarded(step: Callable[[], Any], failures: list[str]) -> Callable[[], None]:

@@ -43,7 +43,7 @@ def test_links_of_descriptions_name_networks_and_variants_that_exist() -> None:
 
 def test_files_that_the_page_links_to_exist() -> None:
     linked = set(LINK.findall(scenario_page.PAGE.read_text()))
-    assert len(linked) == 12  # a spec and two implementations for each of four families
+    assert len(linked) == 15  # a spec and two implementations for each of five families
     assert all((ROOT / path).is_file() for path in linked)
 
 

@@ -39,8 +39,8 @@ def test_default_is_what_the_documentation_says() -> None:
     }
     assert {c.phase for c in chosen if c.kind == "freeze"} == {"step"}
     counts = {kind: sum(1 for c in chosen if c.kind == kind) for kind in cells.KINDS}
-    assert counts == {"backward": 68, "freeze": 72}
-    assert sum(1 for c in chosen if c.unsupported_reason()) == 6
+    assert counts == {"backward": 78, "freeze": 80}
+    assert sum(1 for c in chosen if c.unsupported_reason()) == 7
 
 
 def test_networks_of_another_scenario_are_timed_in_the_backward_pass_alone_unless_named() -> None:
@@ -243,8 +243,8 @@ def test_cost_counts_what_each_strategy_and_mode_walks_and_dispatches() -> None:
 
 def test_cost_grows_with_what_is_selected() -> None:
     default = cost.estimate(Selection(), 6, 0.05)
-    assert default.cells == 134
-    assert default.unsupported == 6
+    assert default.cells == 151
+    assert default.unsupported == 7
     assert 100 < default.seconds < 300
     assert cost.estimate(Selection(everything=True), 6, 0.05).seconds > 10 * default.seconds
     assert cells.groups(Selection().cells()).keys() >= {c.group for c in Selection().cells()}

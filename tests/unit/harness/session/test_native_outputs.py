@@ -82,10 +82,29 @@ def test_exception_at_the_end_becomes_a_line() -> None:
 
 def test_comparison_with_nothing_is_refused_at_the_beginning() -> None:
     native = SimpleNamespace(compare_fail=["min:5%"], compared_mapping={})
-    with pytest.raises(pytest.UsageError, match="nothing to compare with"):
+    with pytest.raises(pytest.UsageError, match="give --benchmark-compare as well"):
         native_outputs.guard(config(native))
     native.compared_mapping = {"a run": {}}
     assert native_outputs.guard(config(native)) == []
+
+
+@pytest.mark.parametrize(("given", "named"), [(True, ""), ("0007", " that matches '0007'")])
+def test_comparison_without_a_stored_run_says_what_to_do(given: Any, named: str) -> None:
+    said: list[str] = []
+    native = SimpleNamespace(
+        compare=given, compared_mapping={}, storage="file://x", autosave=None, save=None
+    )
+    native.logger = SimpleNamespace(info=said.append)
+    missing = f"--benchmark-compare has nothing to compare with: no stored run{named} in file://x; "
+    with pytest.raises(pytest.UsageError) as refused:
+        native_outputs.guard(config(native))
+    assert str(refused.value) == missing + "store one first, by --benchmark-autosave"
+    native.autosave = "a name"
+    assert native_outputs.guard(config(native)) == []
+    assert said == [missing + "the next session can compare with this one, which is stored"]
+    native.compare_fail = ["min:5%"]
+    with pytest.raises(pytest.UsageError, match=r"^--benchmark-compare-fail has .*; store one"):
+        native_outputs.guard(config(native))
 
 
 def test_command_of_a_report_can_be_pasted(tmp_path: Path) -> None:
