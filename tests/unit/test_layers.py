@@ -129,6 +129,18 @@ ARROWS = {
         "results.regression",
         "results.terminal",
     ),
+    "benchmarks.cluster": (
+        "benchmarks.harness.launches",
+        "benchmarks.harness.measurement",
+        "benchmarks.harness.protocol",
+        "benchmarks.harness.selection",
+        "benchmarks.harness.session",
+        "benchmarks.machine",
+        "benchmarks.paths",
+        "benchmarks.scenarios.external",
+        "results",
+        "results.records",
+    ),
     "benchmarks.commands": (
         "benchmarks.harness.launches",
         "benchmarks.harness.measurement",
@@ -159,6 +171,7 @@ ARROWS = {
     ),
     # what pytest and the command line see
     "benchmarks": (
+        "benchmarks.cluster",
         "benchmarks.commands",
         "benchmarks.harness.launches",
         "benchmarks.harness.measurement",
