@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from typing import Any
 
 MODULE = "benchmarks.cluster.node"
@@ -27,13 +28,18 @@ class NodeProcess:
     """Hold a process that measures, in the folder of the suite.
 
     Args:
-        place: ``folder`` of the suite, ``python``, the interpreter, or None for this one.
+        place: ``folder`` of the suite; ``python``, the interpreter, or None for this one; and
+            ``environment``, variables beside those of this process.
         name: of this node.
+
+    Attributes:
+        said: after the end, the last line that the process wrote to its stderr.
     """
 
     def __init__(self, place: dict[str, Any], name: str) -> None:
         # the last line says why the process ended
         self.errors: Any = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the process
+        self._ending, self.said = threading.Lock(), "it said nothing"
         self.process = subprocess.Popen(
             [place.get("python") or sys.executable, "-m", MODULE, name],
             cwd=place["folder"],
@@ -52,7 +58,7 @@ class NodeProcess:
         answer = ""
         assert self.process.stdin
         assert self.process.stdout
-        with contextlib.suppress(OSError):  # it has ended
+        with contextlib.suppress(OSError, ValueError):  # it has ended
             self.process.stdin.write(job + "\n")
             self.process.stdin.flush()
             answer = self.process.stdout.readline()
@@ -60,28 +66,38 @@ class NodeProcess:
             found: dict[str, Any] = json.loads(answer)
         except ValueError:
             code = self.end()
-            return {"lost": f"the process that measures ended (exit code {code}): {self.said()}"}
+            return {"lost": f"the process that measures ended (exit code {code}): {self.said}"}
         return found
 
-    def said(self) -> str:
+    def _last_words(self) -> str:
         """Return the last line that the process wrote to its stderr."""
         self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - 4096))
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else self.said
 
     def alive(self) -> bool:
         """Return whether the process has not ended."""
         return self.process.poll() is None
 
     def end(self) -> int:
-        """End the process and its workers, and return its exit code."""
+        """End the process and its workers, close its pipes, and return its exit code.
+
+        May be called again, also by another thread, which waits for the answer meanwhile.
+        """
         with contextlib.suppress(OSError):
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(ENDING_SECONDS)
+            code = self.process.wait(ENDING_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            return self.process.wait()
+            code = self.process.wait()
+        with self._ending:
+            if not self.errors.closed:
+                self.said = self._last_words()
+                for file in (self.process.stdin, self.process.stdout, self.errors):
+                    with contextlib.suppress(OSError):  # a pipe that nobody reads any more
+                        file.close()
+        return code
 
 
 def problem_of(place: dict[str, Any]) -> str | None:

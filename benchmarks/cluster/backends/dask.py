@@ -11,7 +11,7 @@ import contextlib
 import json
 import queue
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from benchmarks.cluster import remote
@@ -30,6 +30,29 @@ END_SECONDS = 30.0  # for all nodes to end what they are doing
 HOW = "dask worker ADDRESS --nthreads 1 --resources measure=1"
 
 
+class ByValue:
+    """Wrap a function of `remote`, so that Dask carries its code along, and not its module's name.
+
+    Dask's own pickling looks only at the outermost object for what is to be carried by value.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        import cloudpickle
+
+        cloudpickle.register_pickle_by_value(remote)
+        self._code: bytes = cloudpickle.dumps(function)
+        self._load = cloudpickle.loads
+        self.__name__ = function.__name__  # stands in Dask's keys and dashboard
+
+    def __reduce__(self) -> tuple[Any, tuple[bytes]]:
+        """Become the function itself where this is unpickled."""
+        return self._load, (self._code,)
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Refuse: it is called where it is the function itself."""
+        raise TypeError(f"{self.__name__} runs on a Dask worker")
+
+
 class DaskBackend:
     """Give units to Dask workers; see `benchmarks.cluster.backend.Backend`.
 
@@ -43,14 +66,12 @@ class DaskBackend:
 
     def __init__(self, settings: ClusterSettings, session: str) -> None:
         try:
-            import cloudpickle
             import distributed
         except ImportError as error:
             raise ClusterError(
                 f"backend dask needs {error.name}, not installed here: "
                 f"{frameworks.install_command('cluster')}"
             ) from None
-        cloudpickle.register_pickle_by_value(remote)  # a worker need not have this project
         self._settings, self._session = settings, session
         self._client = self._connect(distributed)
         self._queue = UnitQueue()
@@ -143,7 +164,7 @@ class DaskBackend:
         """Have a worker measure a unit."""
         arguments = job["unit"], json.dumps(job), self._settings.place, self._session
         future = self._client.submit(
-            remote.measure_on_dask,
+            ByValue(remote.measure_on_dask),
             *arguments,
             workers=[address],
             resources={RESOURCE: 1},
@@ -216,7 +237,7 @@ class DaskBackend:
         with contextlib.suppress(Exception):  # nothing is to be done about a scheduler that is gone
             self._client.cancel([future for _, _, future in self._futures.values()])
             self._client.run(
-                remote.end_on_dask, self._session, on_error="return", workers=self._all()
+                ByValue(remote.end_on_dask), self._session, on_error="return", workers=self._all()
             )
         with contextlib.suppress(Exception):
             self._client.close(timeout=END_SECONDS)
