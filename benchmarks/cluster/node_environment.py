@@ -44,7 +44,7 @@ def difference(job: UnitJob, machine: dict[str, Any]) -> str | None:
     """
     wanted, here = job["expected"], _versions()
     texts = [
-        f"{name} {here[name] or 'not installed'} there, {version or 'not installed'} here"
+        f"{name} {here.get(name) or 'not installed'} there, {version or 'not installed'} here"
         for name, version in wanted["versions"].items()
         if here.get(name) != version
     ]
