@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.cluster.unit import FailedGroup, UnitAnswer
-from benchmarks.harness.measurement.job import GroupResult
 from benchmarks.harness.protocol.cells import Cell, groups
 from benchmarks.harness.session import resume
 from benchmarks.harness.session.checkpoint import Checkpoint
@@ -82,7 +81,7 @@ class ClassRun:
                 reason = f"the harness failed: {cast('FailedGroup', result)['failed']}"
                 self.measurements.fail(group, "crashed", reason)
             else:
-                self.machine |= self.measurements.add_group(group, cast("GroupResult", result))
+                self.machine |= self.measurements.add_group(group, result)
         for cell in cells:
             record = self.measurements.records[cell]
             self.measurements.records[cell] = {**record, "node": answer["node"]["name"]}

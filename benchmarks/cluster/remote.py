@@ -94,7 +94,8 @@ class NodeProcess:
         with self._ending:
             if not self.errors.closed:
                 self.said = self._last_words()
-                for file in (self.process.stdin, self.process.stdout, self.errors):
+                files: list[Any] = [self.process.stdin, self.process.stdout, self.errors]
+                for file in files:
                     with contextlib.suppress(OSError):  # a pipe that nobody reads any more
                         file.close()
         return code

@@ -97,9 +97,9 @@ def log(folder: Path) -> list[str]:
 
 
 measure_group = group.measure_group
-flow.BLOCKED["fake"] = "absent"  # type: ignore[index]
-pools.Launch = FakeLaunch  # type: ignore[attr-defined,misc]
-environment.describe = described
+flow.BLOCKED["fake"] = "absent"
+pools.Launch = FakeLaunch  # type: ignore[attr-defined]
+environment.describe = described  # type: ignore[assignment]
 environment.installed = with_other_torch
 canaries.measure_canaries = take_canaries  # type: ignore[assignment]
 lock.Lock.take = take_lock  # type: ignore[method-assign]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.cluster.class_runs import ClassRuns
-from benchmarks.cluster.unit import UnitAnswer, by_unit
+from benchmarks.cluster.unit import by_unit
 from benchmarks.harness.protocol.cells import Cell, groups
 from benchmarks.harness.selection.options import Selection
 from benchmarks.harness.session.resume import ResumeError
@@ -33,7 +33,7 @@ def runs(folder: Path, session: str = "s") -> ClassRuns:
     return ClassRuns(CELLS, folder, SETTINGS, about)
 
 
-def answer(unit: str, machine: str, outcome: str = "ok", node: str = "n1") -> UnitAnswer:
+def answer(unit: str, machine: str, outcome: str = "ok", node: str = "n1") -> Any:
     """Return the answer of a node about a unit, every cell of which has this outcome."""
     described = environment.describe() | {"id": machine}
     cell: Any = {

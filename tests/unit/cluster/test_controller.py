@@ -74,7 +74,7 @@ class Scripted:
     def close(self) -> None: ...
 
 
-def run(backend: Scripted, *units: UnitJob) -> tuple[Controller, list[str], dict[str, str]]:
+def run(backend: Scripted, *units: Any) -> tuple[Controller, list[str], dict[str, str]]:
     """Have units measured; return the controller, those measured, and those given up with why."""
     took: list[str] = []
     failed: dict[str, str] = {}
@@ -113,14 +113,14 @@ def test_node_that_refuses_gets_nothing_more_and_its_unit_is_measured_elsewhere(
 
 
 def test_refusal_is_no_loss() -> None:
-    events = [answered("a", "bad", "busy"), Lost("a", "n1", "gone")]
+    events: list[Event] = [answered("a", "bad", "busy"), Lost("a", "n1", "gone")]
     _, took, failed = run(Scripted({"a": events}), job("a"))
     assert (took, failed) == (["a"], {})
 
 
 def test_unit_that_every_node_refuses_is_given_up() -> None:
-    refusals = [answered("a", f"n{n}", "no GPU there") for n in range(MOST_REFUSALS)]
-    _, took, failed = run(Scripted({"a": [*refusals]}), job("a"))
+    refusals: list[Event] = [answered("a", f"n{n}", "no GPU there") for n in range(MOST_REFUSALS)]
+    _, took, failed = run(Scripted({"a": refusals}), job("a"))
     assert took == []
     assert failed == {"a": f"{MOST_REFUSALS} nodes refused; n4: no GPU there"}
 

@@ -6,13 +6,12 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.cluster import node, remote
+from benchmarks.cluster import node, node_environment, remote
 from benchmarks.cluster.unit import UnitJob
 from benchmarks.harness.session.lock import Lock
 from benchmarks.machine import environment
@@ -42,12 +41,12 @@ class Measured:
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Measured]:
+def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
     """Replace what measures, and the comparison of versions, for a node of this process."""
     seen = Measured()
     monkeypatch.setattr(node, "measure_canaries", seen.canaries)
     monkeypatch.setattr(node, "measure_group", seen.group)
-    monkeypatch.setattr(node.node_environment, "difference", lambda *_: None)
+    monkeypatch.setattr(node_environment, "difference", lambda *_: None)
     return seen
 
 
@@ -99,7 +98,7 @@ def test_node_refuses_while_another_run_measures_and_lets_the_machine_go(
 def test_node_that_differs_says_so_and_measures_nothing(
     measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node.node_environment, "difference", lambda *_: "torch 1 there, 2 here")
+    monkeypatch.setattr(node_environment, "difference", lambda *_: "torch 1 there, 2 here")
     answer = node.Node("n1").measure(unit("gradient"))
     assert answer["refused"] == "torch 1 there, 2 here"
     assert measured.asked == []
