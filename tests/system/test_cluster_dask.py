@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.paths import ROOT
 from results.records.record import Run
 from results.records.storage import find_runs, load_run
 from tests.helpers.cluster_files import units_of_nodes, write_cluster_file
@@ -120,6 +126,38 @@ def test_ctrl_c_ends_the_nodes_and_the_session_goes_on(cluster: DaskCluster) -> 
     assert after.id == before.id
     for key, launches in before.samples.items():
         assert [list(one) for one in after.samples[key]] == [list(one) for one in launches]
+
+
+def test_commands_of_the_page_start_a_cluster_that_measures(tmp_path: Path) -> None:
+    """Run the commands of docs/cluster.md on Dask, with fake workers under its cluster file."""
+    page = (ROOT / "docs" / "cluster.md").read_text().partition("## With Dask")[2]
+    commands = re.findall(r"^    (dask .+)$", page, re.MULTILINE)
+    lines = re.search(r"# cluster\.yml\n((?:    .+\n)+)", page)
+    assert len(commands) == 2
+    assert lines
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    processes = [
+        subprocess.Popen(
+            shlex.split(command) + (["--no-dashboard", "--port", "0"] * ("scheduler" in command)),
+            cwd=tmp_path,
+            env=os.environ | {"PATH": path, "TMPDIR": str(tmp_path)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for command in commands
+    ]
+    try:
+        wait_for((tmp_path / "scheduler.json").exists)
+        values = [line.strip() for line in lines[1].splitlines()]
+        values = [v.replace("scheduler.json", f"{tmp_path}/scheduler.json") for v in values]
+        file = write_cluster_file(tmp_path, *values)
+        done = session(f"--cluster={file}", f"--results={tmp_path / 'runs'}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert list(units_of_nodes(tmp_path)) == ["n1"]
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(30.0)
 
 
 def test_worker_that_must_not_measure_is_said_with_the_command_that_starts_one(
