@@ -71,7 +71,7 @@ class Controller:
         elif event.answer["refused"]:
             self._refused(event)
         else:
-            del self.waiting[event.unit]
+            self.waiting.pop(event.unit, None)
             self._took(event.answer)
 
     def _again_once(self, event: Lost) -> None:

@@ -138,6 +138,7 @@ def test_second_answer_about_a_unit_says_nothing() -> None:
     backend = Scripted()
     controller, took, _ = run(backend, job("a"))
     controller._take(answered("a", "good"))
+    assert took == ["a"]
     controller._take(Lost("a", "good", "gone"))
     assert took == ["a"]
     assert len(backend.submitted) == 1
