@@ -292,10 +292,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
         return (yield)
     finally:
         config = terminalreporter.config
-        for line in config.stash.get(GUESSES, []):
-            terminalreporter.write_line(line, yellow=True)
         bench = config.stash.get(BENCH, None)
         selected = config.stash[SELECTION].framework or () if SELECTION in config.stash else ()
+        for line in config.stash.get(GUESSES, []):
+            terminalreporter.write_line(line, yellow=True)
         for line in filter(None, (releases.untested(selected), *_unchecked(config, selected))):
             terminalreporter.write_line(line, yellow=True)
         if bench:

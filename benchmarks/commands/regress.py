@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.commands import options as shared
 from benchmarks.harness.selection.options import SelectionError
+from benchmarks.machine import frameworks, releases
 from benchmarks.paths import REGRESSIONS, RUNS
 from benchmarks.regression import comparison, output, plan
 from benchmarks.regression.versions import VersionRequest
@@ -139,6 +140,8 @@ def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
         print(line, file=sys.stderr)
     head_python = _interpreter(options.head_python) or sys.executable
     selected = shared.selected_names(options)
+    if odd := releases.untested(selected["framework"] or frameworks.present()):
+        print(odd, file=sys.stderr)
     return comparison.ComparisonRequest(
         base=VersionRequest(options.base, _interpreter(options.base_python) or head_python),
         head=VersionRequest(options.head, head_python),

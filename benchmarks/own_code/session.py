@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.harness.launches.launch import WorkerError, WorkerFailed, WorkerTimeout
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.session.lock import Busy, Lock
-from benchmarks.machine import environment
+from benchmarks.machine import environment, releases
 from benchmarks.own_code import description
 from benchmarks.own_code.measure import FrameworkRun, Measured
 from benchmarks.own_code.request import COMPARE, Request, RequestError, sources
@@ -44,6 +44,8 @@ class Session:
         lock, code = Lock(), document.STOPPED
         try:
             lock.take()
+            if line := releases.untested(sources(self.request)):
+                self._say(line)
             with Pool() as pool:
                 self._measure(pool)
             code = self._exit_code()

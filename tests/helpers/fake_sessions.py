@@ -78,15 +78,15 @@ def stop_while_measuring(
         faults: must make it hang after two cells.
 
     Returns:
-        Its output and its exit code.
+        Its output with what it then printed to stderr, and its exit code.
     """
     with started(f"--results={folder}", *arguments, **faults) as process:
         assert process.stderr is not None
         assert any("measuring 1/" in line for line in process.stderr), "it ended before measuring"
         wait_for(lambda: count_measured(folder) >= 2)
         process.send_signal(signal)
-        output, _ = process.communicate(timeout=WAIT)
-        return output, process.returncode
+        output, errors = process.communicate(timeout=WAIT)
+        return output + errors, process.returncode
 
 
 def count_measured(folder: Path) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import signal
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -121,6 +125,42 @@ def test_wakeup_pipe_of_before_is_in_place_again() -> None:
     with ThreadPoolExecutor(1) as pool:
         signal_safe_wait.result(pool.submit(time.sleep, AT))
     assert signal.set_wakeup_fd(before) == before
+
+
+@pytest.mark.smoke
+def test_ctrl_c_at_any_line_of_a_wait_leaves_nothing_open() -> None:
+    """A socket left open is a ResourceWarning, for which pytest would end with 1 instead of 2."""
+    before = signal.set_wakeup_fd(-1)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        stopped = list(itertools.takewhile(bool, map(waits_until_line, itertools.count(1))))
+        signal.set_wakeup_fd(before)
+        gc.collect()
+    assert len(stopped) > 8  # lines of the wait, each of which was the last one once
+    assert not [str(one.message) for one in warned]
+
+
+def waits_until_line(number: int) -> bool:
+    """Wait for a future that is done, interrupted at a line; return whether there was one."""
+    done: Future[int] = Future()
+    done.set_result(3)
+    lines = itertools.count(1)
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        of_wait = Path(frame.f_code.co_filename).name in ("signal_safe_wait.py", "socket.py")
+        if of_wait and event == "line" and next(lines) == number:
+            sys.settrace(None)
+            raise Stopped
+        return trace
+
+    sys.settrace(trace)
+    try:
+        signal_safe_wait.result(done)
+    except Stopped:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
 
 
 @pytest.mark.parametrize("where", ["thread", "process"])

@@ -1,4 +1,8 @@
-"""Run the trial, one stage or all of them: record, replay, live, report (``make trial``)."""
+"""Run the trial, one stage or all of them (``make trial``).
+
+The stages are record, replay, budgets, live and report. The traces of each machine have a folder of
+their own below ``results/reference/trial``; the report shows all machines side by side.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,22 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.evaluation.trial import agreement, evaluate, live, plan, real, recorder, report
+from benchmarks.evaluation.trial import (
+    agreement,
+    evaluate,
+    live,
+    machines,
+    plan,
+    real,
+    recorder,
+    report,
+    side_by_side,
+)
 from benchmarks.evaluation.trial.subjects import WrongGradients
 from benchmarks.evaluation.trial.traces import TraceError
 from benchmarks.harness.launches.launch import WorkerError
 
-STAGES = ("record", "replay", "live", "report")
+STAGES = ("record", "replay", "budgets", "live", "report")
 ERROR = 2
 
 
@@ -22,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stages; return 0, 2 after an error, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     stages = STAGES if options.stage == "all" else (options.stage,)
+    options.traces = options.traces or machines.folder_here(plan.FOLDER)
     try:
         _check(stages, options)
         for stage in stages:
@@ -46,7 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("stage", choices=(*STAGES, "all"))
     parser.add_argument("--minutes", type=float, default=plan.MINUTES, help="of recording")
     parser.add_argument("--live-minutes", type=float, default=plan.LIVE_MINUTES)
-    parser.add_argument("--traces", type=Path, default=plan.FOLDER, help="folder of raw traces")
+    parser.add_argument(
+        "--traces", type=Path, help=f"folder of one machine's traces (one below {plan.FOLDER.name})"
+    )
+    parser.add_argument(
+        "--comparisons", type=int, default=plan.COMPARISONS, help="of the stage budgets, a kind"
+    )
     parser.add_argument("--docs", type=Path, default=plan.DOCS, help="where the report goes")
     return parser
 
@@ -62,7 +82,7 @@ def _check(stages: Sequence[str], options: argparse.Namespace) -> None:
             "the trial keeps its workers on one core by taskset, of Linux's util-linux"
         )
     missing = real.missing_packages()
-    if missing and set(stages) - {"record"}:
+    if missing and set(stages) - {"record", "budgets"}:
         raise TraceError(
             f"{' and '.join(missing)} not installed; install them: pip install -e '.[all,trial]'"
         )
@@ -75,6 +95,8 @@ def _run(stage: str, options: argparse.Namespace) -> None:
     elif stage == "replay":
         evaluate.main(options.traces)
         agreement.check(options.traces)
+    elif stage == "budgets":
+        side_by_side.compute(options.traces, options.comparisons)
     elif stage == "live":
         live.run(options.traces, options.live_minutes)
     else:

@@ -3,13 +3,10 @@
 Sessions are documents like those of `cascade-bench regress`, filled with launches drawn from the
 trial's traces and looked at, scheduled and promised by the command's own functions. Only the clock
 is made: a pair takes as long as its parts did when the traces were recorded.
-
-``python -m benchmarks.evaluation.trial.budgets`` prints the table of docs/regress-trial.md.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -22,18 +19,15 @@ import numpy as np
 from benchmarks.evaluation.trial import plan as trial
 from benchmarks.evaluation.trial import replay, traces
 from benchmarks.evaluation.trial.tuning import Constants
-from benchmarks.paths import ROOT
 from benchmarks.regression import leaving, looks, pace, plan
 from benchmarks.regression.pace import Pace, Shape
 from benchmarks.regression.promises import Promises
 from results.regression import scheduling
 from results.regression.decision import WALL
 from results.regression.document import new_design, new_document
-from results.statistics import look_levels
 from results.statistics.estimators import Array
 from results.statistics.verdict import FASTER, SLOWER
 
-TRACES = ROOT / "results" / "reference" / "trial"
 CELLS = 5  # of each framework: the trial's four, and one of them again from other launches
 SECONDS = 600.0
 SLOWED = 0.03
@@ -250,35 +244,3 @@ def noises(folder: Path, half: str) -> list[Noise]:
         Noise("quiet, twice as noisy", logs["quiet"], factor=2.0),
         Noise("quiet, 1 time in 20 disturbed by 10 %", logs["quiet"], disturbed=0.05),
     ]
-
-
-def main() -> None:
-    """Print the table of the rates as Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--traces", type=Path, default=TRACES, help="folder of raw traces")
-    parser.add_argument("--half", choices=trial.HALVES, default="report")
-    parser.add_argument("--count", type=int, default=300, help="comparisons of each kind (300)")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    look_levels.DRAWN_CELLS = 64_000  # each number of pairs that a session can end with has its own
-    print(
-        "| launches | comparisons | alarms | launch pairs | of them with a control | +3 % found | "
-        "promised after 10 pairs | of these found |"
-    )
-    print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    for noise in noises(options.traces, options.half):
-        print(row(noise.name, rates(noise, options.count, options.seed)), flush=True)
-
-
-def row(name: str, one: Mapping[str, Any]) -> str:
-    """Return a row of the table from the figures of `rates`."""
-    promised = f"+{100 * one['promise']:.1f} %" if "promise" in one else "–"
-    kept = f"{100 * one['kept']:.0f} % of {one['promised']}" if "kept" in one else "–"
-    return (
-        f"| {name} | {one['sessions']} | {one['alarm_count']} | {one['pairs']:.0f} | "
-        f"{one['control']:.0f} | {100 * one['found']:.0f} % | {promised} | {kept} |"
-    )
-
-
-if __name__ == "__main__":
-    main()

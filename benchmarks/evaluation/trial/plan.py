@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.paths import ROOT
 
-FOLDER = ROOT / "results" / "trial"  # raw traces: not committed
+FOLDER = ROOT / "results" / "reference" / "trial"  # a folder of raw traces for each machine
 DOCS = ROOT / "docs"  # the report, and beside it the plots and the summary
 
 CONDITIONS = ("quiet", "bursty")
@@ -78,6 +78,7 @@ BURST = (0.2, 3.0)
 
 MINUTES = 35.0  # of recording
 LIVE_MINUTES = 12.0  # of the live subset
+COMPARISONS = 150  # replayed with the command's own budget, for each figure
 TRIALS = 2000  # replayed whole-suite comparisons for each figure
 SEED = 11
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.evaluation.trial import plan, traces, tuning
+from benchmarks.evaluation.trial import machines, plan, traces, tuning
 from benchmarks.evaluation.trial.plan import Subject
 from benchmarks.evaluation.trial.subjects import Subjects
 from benchmarks.evaluation.trial.traces import LaunchSet, Meta
@@ -29,8 +29,12 @@ LEAST_TURNS = 4
 
 
 def record(folder: Path, minutes: float) -> None:
-    """Record until the sets on disk, those of earlier calls included, have taken ``minutes``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Record until the sets on disk, those of earlier calls included, have taken ``minutes``.
+
+    Raises:
+        TraceError: the folder holds traces of another machine.
+    """
+    machines.identify(folder)
     sets = traces.load_all(folder)
     spent = sum(one.meta.seconds["total"] for one in sets)
     index = max((one.meta.index for one in sets), default=-1) + 1

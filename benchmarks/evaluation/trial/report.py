@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evaluation.trial import live as live_module
-from benchmarks.evaluation.trial import plan, rates, sections, summary, tools, traces
+from benchmarks.evaluation.trial import (
+    machines,
+    plan,
+    rates,
+    sections,
+    side_by_side,
+    summary,
+    tools,
+    traces,
+)
 from benchmarks.evaluation.trial.plan import OURS
 from benchmarks.evaluation.trial.traces import TraceError
 from benchmarks.evaluation.trial.tuning import Constants
@@ -35,11 +44,17 @@ def write(folder: Path, docs: Path) -> None:
         )
     constants = {m: Constants(**replayed["constants"][m]) for m in plan.METRICS}
     sets = traces.load_all(folder)
-    summarised = summary.summarise(sets, constants)
+    summarised = summary.summarise(sets, constants, machines.read(folder))
     (docs / "trial").mkdir(parents=True, exist_ok=True)
     (docs / "trial" / "summary.json").write_text(json.dumps(summarised, indent=1) + "\n")
     plots.draw(replayed, summarised["conditions"], docs / "trial")
-    text = page(replayed, summarised, _read(folder / "agreement.json"), _read(folder / "live.json"))
+    text = page(
+        replayed,
+        summarised,
+        _read(folder / "agreement.json"),
+        _read(folder / "live.json"),
+        side_by_side.section(folder.parent),
+    )
     (docs / "trial.md").write_text(text)
     print(f"written: {docs / 'trial.md'}")
 
@@ -54,6 +69,7 @@ def page(
     summarised: Mapping[str, Any],
     agreement: Mapping[str, Any] | None,
     live: Mapping[str, Any] | None,
+    machines_section: Sequence[str] = (),
 ) -> str:
     """Return the whole page as Markdown.
 
@@ -62,9 +78,11 @@ def page(
         summarised: the summary of the traces, see `summary.summarise`.
         agreement: the counts of `agreement.check`, or None.
         live: the results of `live.run`, or None.
+        machines_section: the lines about all machines, see `side_by_side.section`.
     """
     lines = [
         *_head(replayed, summarised),
+        *machines_section,
         *_marks(rates.marks(replayed, summarised["conditions"])),
         *sections.alarms(replayed),
         *sections.power(replayed, matched=False),
@@ -86,7 +104,7 @@ def _head(replayed: Mapping[str, Any], summarised: Mapping[str, Any]) -> list[st
     The arguments are those of `page`, as in all functions below it.
     """
     machine = summarised["machine"]
-    names = ", ".join(f"{name} {machine[name]}" for name in summary.PACKAGES)
+    names = ", ".join(f"{name} {machine[name]}" for name in machines.PACKAGES)
     lines = [
         "# The trial: who raises false alarms, and who finds what",
         "",
@@ -97,7 +115,8 @@ def _head(replayed: Mapping[str, Any], summarised: Mapping[str, Any]) -> list[st
         ),
         "",
         *sections.prose(
-            f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, {names}."
+            f"All rates but those of the first two tables are of one machine: {machine['cpu']}, "
+            f"{machine['cores']} cores, {machine['date']}, Python {machine['python']}, {names}."
         ),
         "",
     ]
@@ -262,7 +281,7 @@ def _limits(replayed: Mapping[str, Any]) -> list[str]:
         f"cells that it fails, by the seconds used: {'; '.join(seconds) or 'none recorded'}.",
         "The other tools were given this trial's single core and compiled programs from a cache; "
         "as their users run them, neither is given.",
-        "One machine, one hour.",
+        "One machine, one hour, but for the first two tables.",
     ]
     lines = ["## What this cannot show", ""]
     for text in points:

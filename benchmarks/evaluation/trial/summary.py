@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,19 +11,27 @@ from benchmarks.evaluation.trial import plan, tuning
 from benchmarks.evaluation.trial.plan import Subject
 from benchmarks.evaluation.trial.traces import LaunchSet
 from benchmarks.evaluation.trial.tuning import Constants
-from benchmarks.machine import environment
 from results.statistics.estimators import Array
 
-PACKAGES = ("torch", "jax", "flax", "numpy", "scipy", "pytest-benchmark", "pyperf", "asv")
 
-
-def summarise(sets: Sequence[LaunchSet], constants: Mapping[str, Constants]) -> dict[str, Any]:
+def summarise(
+    sets: Sequence[LaunchSet], constants: Mapping[str, Constants], machine: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the machine, the time that recording took, and the figures of each cell.
+
+    Args:
+        sets: all sets of launches.
+        constants: metric → how a launch is summarised.
+        machine: that the sets were recorded on, see `machines.read`.
 
     The figures are condition → cell → name; those named ``*_sd`` and ``*_cv`` are relative: 0.01 is
     1 %.
     """
-    figures: dict[str, Any] = {"machine": machine(), "seconds": _seconds(sets), "conditions": {}}
+    figures: dict[str, Any] = {
+        "machine": dict(machine),
+        "seconds": _seconds(sets),
+        "conditions": {},
+    }
     for condition in plan.CONDITIONS:
         chosen = [one for one in sets if one.meta.condition == condition]
         logs = {m: tuning.quantile_logs(chosen, m, constants[m]) for m in plan.METRICS}
@@ -82,23 +88,3 @@ def _seconds(sets: Sequence[LaunchSet]) -> dict[str, float]:
         for part, seconds in one.meta.seconds.items():
             parts[part] = parts.get(part, 0.0) + seconds
     return {part: round(seconds, 1) for part, seconds in parts.items()}
-
-
-def machine() -> dict[str, Any]:
-    """Return CPU, cores and versions of the machine, without any name that identifies its owner."""
-    described = environment.describe()
-    versions = {name: _version(name) for name in PACKAGES}
-    return {
-        "cpu": described.get("cpu"),
-        "cores": described.get("cores"),
-        "python": platform.python_version(),
-        **versions,
-    }
-
-
-def _version(package: str) -> str | None:
-    """Return the version of an installed package; None if it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

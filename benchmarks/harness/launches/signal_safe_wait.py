@@ -4,10 +4,15 @@ The kernel may deliver a signal to any thread, even to one that is just being st
 notes the signal for the main thread, but does not wake a main thread that waits for a lock, as
 ``future.result()`` does: Ctrl-C seems lost until the wait is over, minutes later perhaps. A byte in
 a pipe does wake it; asyncio uses ``signal.set_wakeup_fd`` in the same way.
+
+The pipe is made once, on import. Made for each wait, it would stay open whenever Ctrl-C came
+between its making and the ``with`` that closes it. For the ResourceWarning, pytest would end a
+session that turns warnings into errors with 1 instead of 2.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import selectors
 import signal
@@ -17,6 +22,10 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 T = TypeVar("T")
+_NEAR, _FAR = socket.socketpair()  # what is written to FAR wakes who waits at NEAR
+for _end in (_NEAR, _FAR):
+    _end.setblocking(False)
+    atexit.register(_end.close)
 
 
 def result(future: Future[T]) -> T:
@@ -31,27 +40,26 @@ def result(future: Future[T]) -> T:
 
 
 def _wait(future: Future[T]) -> None:
-    """Wait until the future is done, woken by its end and by any signal."""
-    near, far = socket.socketpair()
+    """Wait until the future is done, woken by its end and by any signal.
 
-    def wake(_: Future[T]) -> None:
-        # an error says that nobody waits any more, or that the pipe is full, which wakes as well
-        with contextlib.suppress(OSError):
-            far.send(b"\0")
+    A byte that was left from an earlier wait wakes once too often, which does no harm.
+    """
+    selector = selectors.DefaultSelector()
+    selector.register(_NEAR, selectors.EVENT_READ)
+    previous = -1
+    try:
+        previous = signal.set_wakeup_fd(_FAR.fileno(), warn_on_full_buffer=False)
+        future.add_done_callback(_wake)
+        while not future.done():
+            selector.select()
+            with contextlib.suppress(BlockingIOError):
+                _NEAR.recv(4096)
+    finally:
+        signal.set_wakeup_fd(previous)
+        selector.close()
 
-    with near, far:
-        near.setblocking(False)
-        far.setblocking(False)
-        selector = selectors.DefaultSelector()
-        selector.register(near, selectors.EVENT_READ)
-        previous = -1
-        try:
-            previous = signal.set_wakeup_fd(far.fileno(), warn_on_full_buffer=False)
-            future.add_done_callback(wake)
-            while not future.done():
-                selector.select()
-                with contextlib.suppress(BlockingIOError):
-                    near.recv(4096)
-        finally:
-            signal.set_wakeup_fd(previous)
-            selector.close()
+
+def _wake(_: Future[T]) -> None:
+    """Wake the main thread; an error says that the pipe is full, which wakes as well, or closed."""
+    with contextlib.suppress(OSError):
+        _FAR.send(b"\0")

@@ -15,6 +15,7 @@ from benchmarks.evaluation.trial import (
     agreement,
     cell,
     evaluate,
+    machines,
     plan,
     rates,
     replay,
@@ -158,7 +159,7 @@ def test_whole_replay_and_page(recorded: Path, monkeypatch: pytest.MonkeyPatch) 
     replayed = json.loads((recorded / "replay.json").read_text())
     sets = traces.load_all(recorded)
     constants = {m: tuning.Constants(**c) for m, c in replayed["constants"].items()}
-    about = summary.summarise(sets, constants)
+    about = summary.summarise(sets, constants, machines.identity())
     live = {"asv 0.05": {"missing": "no /opt/here/bin/asv |\n at all"},
             "this suite 0": {"cells": 8, "slower": []}}  # fmt: skip
     page = report.page(replayed, about, None, live)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 from packaging.requirements import Requirement
 
+from benchmarks.cli import build_parser
+from benchmarks.harness.protocol.case_messages import CaseSource
+from benchmarks.harness.selection.options import SelectionError
+from benchmarks.harness.session.lock import Lock
 from benchmarks.machine import environment, releases
+from benchmarks.own_code.request import Request
+from benchmarks.own_code.session import Session
 
 
 @pytest.fixture
@@ -46,3 +55,26 @@ def test_reading_is_that_of_the_newest_release_not_newer(monkeypatch: pytest.Mon
     monkeypatch.setattr(environment, "installed", lambda _: "0.8.0")
     with pytest.raises(LookupError, match=r"jax 0\.8\.0: no reading"):
         releases.reading("jax", readings)
+
+
+@pytest.mark.usefixtures("newest")
+def test_regress_says_so_before_it_compares(capsys: pytest.CaptureFixture[str]) -> None:
+    options = build_parser().parse_args(
+        ["regress", "HEAD", "--framework=torch", "--budget=nonsense"]
+    )
+    with pytest.raises(SelectionError, match="budget"):
+        options.run(options)
+    assert "not tested with torch 2.16.0+cpu" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("newest")
+def test_session_on_a_users_own_case_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "_measure", lambda *_: None)
+    monkeypatch.setattr(Lock, "take", lambda _: None)  # another session may be measuring
+    (tmp_path / "case.py").write_text("import torch\n")
+    source, out = CaseSource(file="case.py"), tmp_path / "out.json"
+    request = Request(source, "torch", str(tmp_path), 1.0, None, None, None, out, 0, None)
+    Session(request, time.monotonic()).run()
+    assert "not tested with torch 2.16.0+cpu" in capsys.readouterr().err
