@@ -16,7 +16,7 @@ import sys
 import threading
 from typing import Any, TextIO
 
-from benchmarks.cluster import node_environment
+from benchmarks.cluster import node_comparison, node_environment
 from benchmarks.cluster.unit import FailedGroup, UnitAnswer, UnitJob
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement.canaries import measure_canaries
@@ -64,6 +64,8 @@ class Node:
             self._fill(answer, job)
         finally:
             self._lock.release()
+        if "regress" in job and answer["refused"] is None:  # which takes the lock itself
+            answer["document"], answer["said"] = node_comparison.compare(job["regress"])
         return answer
 
     def _fill(self, answer: UnitAnswer, job: UnitJob) -> None:

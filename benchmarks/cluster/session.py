@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.cluster import node_environment
-from benchmarks.cluster.backend import Backend
 from benchmarks.cluster.class_runs import ClassRuns
 from benchmarks.cluster.controller import Controller
+from benchmarks.cluster.engines import Start, start_backend
 from benchmarks.cluster.progress import ClusterProgress
 from benchmarks.cluster.settings import ClusterSettings
 from benchmarks.cluster.unit import UnitAnswer, UnitJob, by_unit, unit_job
@@ -25,27 +24,6 @@ from benchmarks.machine import environment
 from benchmarks.paths import RUNS
 from results.records import canary_status, failures, storage
 from results.records.record import Record, new_run_id
-
-Start = Callable[[ClusterSettings, str], Backend]
-
-
-def start_backend(settings: ClusterSettings, session: str) -> Backend:
-    """Return the engine that a cluster file names; nothing of the others is imported.
-
-    Raises:
-        ClusterError: it is not installed, or nobody answers.
-    """
-    if settings.backend == "dask":
-        from benchmarks.cluster.backends.dask import DaskBackend
-
-        return DaskBackend(settings, session)
-    if settings.backend == "submitit":
-        from benchmarks.cluster.backends.submitit import SubmititBackend
-
-        return SubmititBackend(settings, session)
-    from benchmarks.cluster.backends.local import LocalBackend
-
-    return LocalBackend(settings, session)
 
 
 class ClusterSession:

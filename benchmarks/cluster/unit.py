@@ -36,6 +36,7 @@ class UnitJob(TypedDict):
     specs: list[str]  # files of the user's own scenarios
     expected: Expected
     seconds: float  # that it is estimated to take
+    regress: NotRequired[list[str]]  # in place of groups: arguments of a comparison of two versions
 
 
 class NodeReport(TypedDict):
@@ -59,6 +60,8 @@ class UnitAnswer(TypedDict):
     refused: str | None  # why the node does not measure: nothing of the unit was measured then
     canaries: list[CanaryResult]  # taken for this unit: empty where the node took them before
     groups: list[GroupResult | FailedGroup]  # in the order of the job
+    document: NotRequired[dict[str, Any] | None]  # of a comparison; null where it failed
+    said: NotRequired[str]  # by the comparison at its end, in a line
     lost: NotRequired[str]  # in place of all the rest: why there is no answer
 
 

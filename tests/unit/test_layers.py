@@ -137,11 +137,13 @@ ARROWS = {
         "benchmarks.harness.session",
         "benchmarks.machine",
         "benchmarks.paths",
+        "benchmarks.regression",
         "benchmarks.scenarios.external",
         "results",
         "results.records",
     ),
     "benchmarks.commands": (
+        "benchmarks.cluster",
         "benchmarks.harness.launches",
         "benchmarks.harness.measurement",
         "benchmarks.harness.protocol",
