@@ -8,11 +8,16 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks.cluster.backends.dask import DaskBackend
+from benchmarks.cluster.controller import Controller
+from benchmarks.cluster.settings import ClusterSettings
 from benchmarks.paths import ROOT
 from results.records.record import Run
 from results.records.storage import find_runs, load_run
@@ -27,6 +32,7 @@ from tests.helpers.fake_sessions import (
     started,
     wait_for,
 )
+from tests.unit.cluster.test_controller import job
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 MORE = ("--scenario=scaled_cascade",)  # 4 units with those of `fake_sessions`
@@ -128,6 +134,33 @@ def test_ctrl_c_ends_the_nodes_and_the_session_goes_on(cluster: DaskCluster) -> 
         assert [list(one) for one in after.samples[key]] == [list(one) for one in launches]
 
 
+@pytest.mark.serial
+def test_two_workers_take_at_most_six_tenths_of_the_time_of_one(tmp_path: Path) -> None:
+    """Forty units that each take half a second, whatever else the machine does."""
+    program = tmp_path / "python"
+    answer = '{"unit": "", "refused": null}'
+    program.write_text(f"#!/bin/sh\nwhile read job; do sleep 0.5; echo '{answer}'; done\n")
+    program.chmod(0o755)
+    seconds: list[float] = []
+    one = DaskCluster(tmp_path)
+    try:
+        for name in ("n1", "n2"):
+            one.start_worker(name)
+            values = {"dask_address": one.address, "python": str(program)}
+            backend = DaskBackend(ClusterSettings("dask", values), name)
+            took: list[Any] = []
+            wait_for(lambda: backend._look() or backend.nodes() == len(one.workers))  # noqa: B023
+            start = time.monotonic()
+            controller = Controller(backend, took.append, lambda unit, why: pytest.fail(why))
+            controller.run([job(f"u{n}") for n in range(40)])
+            seconds.append(time.monotonic() - start)
+            assert len(took) == 40
+            backend.close()
+    finally:
+        one.close()
+    assert seconds[1] <= 0.6 * seconds[0], seconds
+
+
 def test_commands_of_the_page_start_a_cluster_that_measures(tmp_path: Path) -> None:
     """Run the commands of docs/cluster.md on Dask, with fake workers under its cluster file."""
     page = (ROOT / "docs" / "cluster.md").read_text().partition("## With Dask")[2]
@@ -136,18 +169,19 @@ def test_commands_of_the_page_start_a_cluster_that_measures(tmp_path: Path) -> N
     assert len(commands) == 2
     assert lines
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    processes = [
-        subprocess.Popen(
-            shlex.split(command) + (["--no-dashboard", "--port", "0"] * ("scheduler" in command)),
-            cwd=tmp_path,
-            env=os.environ | {"PATH": path, "TMPDIR": str(tmp_path)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for command in commands
-    ]
+    processes: list[subprocess.Popen[bytes]] = []
     try:
-        wait_for((tmp_path / "scheduler.json").exists)
+        for command in commands:  # a worker is started where the scheduler has written its file
+            wait_for(lambda: not processes or (tmp_path / "scheduler.json").exists())
+            more = ["--no-dashboard", "--port", "0"] if "scheduler " in command else []
+            process = subprocess.Popen(
+                [*shlex.split(command), *more],
+                cwd=tmp_path,
+                env=os.environ | {"PATH": path, "TMPDIR": str(tmp_path)},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            processes.append(process)
         values = [line.strip() for line in lines[1].splitlines()]
         values = [v.replace("scheduler.json", f"{tmp_path}/scheduler.json") for v in values]
         file = write_cluster_file(tmp_path, *values)

@@ -6,6 +6,8 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
+
 from results.records.storage import find_runs
 from tests.helpers.cluster_files import units_of_nodes, write_cluster_file
 from tests.helpers.fake_sessions import (
@@ -82,3 +84,18 @@ def test_process_that_dies_costs_its_unit_which_is_measured_again(tmp_path: Path
     assert done.returncode == 0, done.stdout + done.stderr
     assert outcomes(tmp_path / "runs") == {"ok": 8}
     assert (tmp_path / "noted" / "died").exists()
+
+
+def test_jobs_of_submitit_are_tried_on_this_machine_one_after_another(tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="the extra `cluster` is not installed")
+    jobs = tmp_path / "jobs"
+    file = write_cluster_file(
+        tmp_path, "backend: submitit", "submitit_cluster: local", f"submitit_folder: {jobs}"
+    )
+    done = session(f"--cluster={file}", f"--results={tmp_path / 'runs'}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert outcomes(tmp_path / "runs") == {"ok": 8}
+    assert units_of_nodes(tmp_path) == {
+        socket.gethostname(): ["linear_cascade small", "linear_cascade seed"]
+    }
+    assert list(jobs.iterdir()) == [], "what the jobs left is removed"
