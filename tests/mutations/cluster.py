@@ -70,8 +70,8 @@ FAULTS = (
     Fault(
         "machine_kept_between_units",
         NODE,
-        "        finally:\n            self._lock.release()\n        return answer",
-        "        finally:\n            pass\n        return answer",
+        "        finally:\n            self._lock.release()\n        if",
+        "        finally:\n            pass\n        if",
         "a node that waits for its next unit keeps every other run from the machine",
         (
             f"{HERE}/test_node.py::test_node_refuses_while_another_run_measures_and_lets_the_machine_go",
