@@ -149,7 +149,7 @@ def test_two_workers_take_at_most_six_tenths_of_the_time_of_one(tmp_path: Path) 
             values = {"dask_address": one.address, "python": str(program)}
             backend = DaskBackend(ClusterSettings("dask", values), name)
             took: list[Any] = []
-            wait_for(lambda: backend._look() or backend.nodes() == len(one.workers))  # noqa: B023
+            wait_for(lambda: len(backend._fitting(look=True)) == len(one.workers))  # noqa: B023
             start = time.monotonic()
             controller = Controller(backend, took.append, lambda unit, why: pytest.fail(why))
             controller.run([job(f"u{n}") for n in range(40)])
