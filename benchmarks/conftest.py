@@ -5,20 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks import pytest_collection, pytest_options
+from benchmarks import pytest_collection, pytest_options, pytest_selection
+from benchmarks.cluster import settings as cluster_settings
+from benchmarks.cluster.errors import ClusterError
+from benchmarks.cluster.settings import ClusterSettings
 from benchmarks.harness.launches import session_workers
 from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.harness.protocol import cells, memory_limit
 from benchmarks.harness.selection import check_tiers, options
-from benchmarks.harness.selection.names import split_names
 from benchmarks.harness.session import native_outputs, resume
 from benchmarks.harness.session.lock import Busy
 from benchmarks.harness.session.session import BenchmarkSession
-from benchmarks.machine import frameworks, releases
+from benchmarks.machine import releases
 from benchmarks.regression import within_pytest
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, Scenario
 from benchmarks.scenarios.external import loading
@@ -28,12 +30,19 @@ from results.formatting import one_line
 from results.records.record import RecordError
 from results.terminal.stdout import replace_what_cannot_be_encoded
 
+if TYPE_CHECKING:
+    from benchmarks.cluster.session import ClusterSession
+
 SELECTION = pytest.StashKey[options.Selection]()
 GUESSES = pytest.StashKey[list[str]]()  # lines on layouts that no spec declares
 HAS_EXTERNAL = pytest.StashKey[bool]()  # whether --scenario-path has loaded scenarios
-BENCH = pytest.StashKey[BenchmarkSession]()
+BENCH = pytest.StashKey["BenchmarkSession | ClusterSession"]()
+CLUSTER = pytest.StashKey[ClusterSettings]()  # what the file of --cluster says, if there is one
 COLLECTED = pytest.StashKey[pytest_collection.Collected]()
 NATIVE_FAILURES = pytest.StashKey[list[str]]()  # of pytest-benchmark at its end, a line each
+
+# of the command line, or of the files that it names
+MISTAKES = (options.SelectionError, SpecError, RecordError, memory_limit.LimitError, ClusterError)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,58 +62,19 @@ def pytest_configure(config: pytest.Config) -> None:
         paths, limit = config.getoption("scenario_path") or (), config.getoption("cell_limit")
         own = loading.load(paths, limit)
         config.stash[HAS_EXTERNAL], config.stash[GUESSES] = bool(own), layout_guesses(own)
-        config.stash[SELECTION] = selection_of(config)
+        config.stash[SELECTION] = pytest_selection.selection_of(config)
+        if config.getoption("cluster"):
+            config.stash[CLUSTER] = cluster_settings.read(Path(config.getoption("cluster")))
         memory_limit.worker_memory()
         if not config.option.collectonly:
             native_outputs.check(config)
-    except (options.SelectionError, SpecError, RecordError, memory_limit.LimitError) as error:
+    except MISTAKES as error:
         raise pytest.UsageError(one_line(error)) from None
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Guard the end of pytest-benchmark, which has been configured by now."""
     session.config.stash[NATIVE_FAILURES] = native_outputs.guard(session.config)
-
-
-def selection_of(config: pytest.Config) -> options.Selection:
-    """Return the selection of cells that the options of a pytest session make.
-
-    Raises:
-        SelectionError: a name does not exist, a number is not above 0, or no cell is left, unless
-            ``--benchmark-skip`` says that nothing is timed.
-    """
-    names: dict[str, Any] = {name: split_names(config.getoption(name)) for name in cells.OPTIONS}
-    device = _device(config)
-    for option in ("launches", "most-launches", "group-seconds", "cell-seconds", "cell-limit"):
-        options.check_positive(option, config.getoption(option.replace("-", "_")))
-    present = tuple(frameworks.present())
-    if not present:
-        raise options.SelectionError(frameworks.none_installed())
-    named = names["framework"] is not None
-    names["framework"] = names["framework"] or present
-    selection = options.Selection(**names, device=device, everything=config.getoption("everything"))
-    if named:
-        _refuse_missing_frameworks(selection.framework or ())
-    if not config.getoption("benchmark_skip"):
-        selection.require_cells()
-    return selection
-
-
-def _device(config: pytest.Config) -> str:
-    """Return the device to measure on; raise `SelectionError` for one that is not there."""
-    device: str = config.getoption("device") or options.default_device()
-    options.check_name("device", device, options.DEVICES)
-    if device == "cuda" and options.default_device() != "cuda":
-        raise options.SelectionError("--device 'cuda': no GPU is to be seen here; use --device cpu")
-    return device
-
-
-def _refuse_missing_frameworks(names: Iterable[str]) -> None:
-    """Raise `SelectionError` for a framework that is selected by name and not installed."""
-    for framework in names:
-        reason = frameworks.why_missing(framework)
-        if reason:
-            raise options.SelectionError(f"--framework {framework}: {reason}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -240,9 +210,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if timed_cells:
         within_pytest.check(config, timed_cells)
         try:
-            config.stash[BENCH] = BenchmarkSession(timed_cells, config)
-        except (RecordError, resume.ResumeError, Busy) as error:
+            config.stash[BENCH] = _start_session(timed_cells, config)
+        except (RecordError, resume.ResumeError, Busy, ClusterError) as error:
             raise pytest.UsageError(str(error)) from None
+
+
+def _start_session(
+    timed_cells: list[cells.Cell], config: pytest.Config
+) -> BenchmarkSession | ClusterSession:
+    """Start the session that measures: on the nodes of a cluster, if one is named, else here."""
+    cluster = config.stash.get(CLUSTER, None)
+    if cluster is None:
+        return BenchmarkSession(timed_cells, config)
+    from benchmarks.cluster.session import ClusterSession
+
+    return ClusterSession(timed_cells, config, cluster)
 
 
 def pytest_report_collectionfinish(

@@ -35,6 +35,12 @@ def add_options(parser: pytest.Parser) -> pytest.OptionGroup:
     group = parser.getgroup("cascade-bench", "what to compare, check and time")
     _add_selection_options(group)
     _add_measurement_options(group)
+    group.addoption(
+        "--cluster",
+        default=None,
+        metavar="FILE",
+        help="measure on the nodes of a cluster that this YAML file names (docs/cluster.md)",
+    )
     within_pytest.add_options(group)
     return group
 
@@ -146,6 +152,7 @@ def check(config: pytest.Config) -> None:
     for option, name in text_options().items():
         check_not_empty(option, config.getoption(name, default=None))
     _check_grouping(config.getoption("benchmark_group_by"))
+    _check_cluster(config)
     if config.getoption("resume") and (
         config.getoption("benchmark_disable") or config.getoption("benchmark_skip")
     ):
@@ -154,9 +161,19 @@ def check(config: pytest.Config) -> None:
         )
 
 
+def _check_cluster(config: pytest.Config) -> None:
+    """Raise `pytest.UsageError` for switches that a session on a cluster does not have."""
+    others = ("benchmark_disable", "benchmark_skip", "regress_against")
+    for name in others if config.getoption("cluster") else ():
+        if config.getoption(name):
+            raise pytest.UsageError(
+                f"--cluster measures on its nodes: leave out --{name.replace('_', '-')}"
+            )
+
+
 def text_options() -> dict[str, str]:
     """Return the options that take a text, ours and `NATIVE`, each with its name in the config."""
-    named = [*cells.OPTIONS, "scenario-path", "device", "results", "resume"]
+    named = [*cells.OPTIONS, "scenario-path", "device", "results", "resume", "cluster"]
     named += ["regress-against", "regress-budget"]
     return {f"--{name}": name.replace("-", "_") for name in named} | NATIVE
 

@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cluster.errors import ClusterError
 from benchmarks.commands import options as shared
 from benchmarks.harness.selection.options import SelectionError
 from benchmarks.machine import frameworks, releases
@@ -61,6 +62,9 @@ def add_command(commands: Any) -> None:
         parser, "scenarios of your own; BASE and HEAD are then refs of the repository they are in"
     )
     shared.add_device(parser, default="cpu")
+    parser.add_argument(
+        "--cluster", metavar="FILE", help="compare on a node that this file names (docs/cluster.md)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the order of turns (0)")
     parser.add_argument(
         "--stored", metavar="RUN", help="the weak way: two saved runs, RUN and HEAD or the newest"
@@ -98,19 +102,30 @@ def run(options: argparse.Namespace) -> int:
             from benchmarks.regression import stored_comparison
 
             return stored_comparison.run(options, Path(options.results or RUNS))
-        document, saved = comparison.compare(_request(options))
+        document, saved = _compare(options)
         return output.show(document if saved else document | {"unsaved": True}, options)
     except KeyboardInterrupt:
         print("cascade-bench: stopped", file=sys.stderr)
         return STOPPED
     except (BrokenPipeError, SpecError, RecordError, SelectionError):
         raise  # `cli.main` handles these
-    except (*comparison.ERRORS, OSError) as error:
+    except (*comparison.ERRORS, ClusterError, OSError) as error:
         print(f"cascade-bench: {one_line(error)}", file=sys.stderr)
         return ERROR
     except Exception:  # a bug in this suite
         traceback.print_exc()
         return ERROR
+
+
+def _compare(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """Compare here, or on a node of a cluster; return the document, and whether it is saved."""
+    request = _request(options)
+    if not options.cluster:
+        return comparison.compare(request)
+    from benchmarks.cluster import comparison as on_cluster
+
+    seconds = request.budget + request.confirm
+    return on_cluster.compare(request.arguments, Path(options.cluster), request.folder, seconds)
 
 
 def _refuse_two_prints(options: argparse.Namespace) -> None:

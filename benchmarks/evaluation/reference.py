@@ -122,8 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out = Path(options.out).resolve()
         if options.report:
             return 0 if _write_report(storage.find_runs(folder), out) else FAILED
-        failed = _measure(sessions, folder)
-        if not _write_report(_paths_of_sessions(folder), out):
+        cluster = Path(options.cluster).resolve() if options.cluster else None
+        failed = _measure(sessions, folder, cluster)
+        if not _write_report(_paths_of_sessions(folder, cluster), out):
             failed.append("report")
     except RecordError as error:
         print(f"reference: {error}", file=sys.stderr)
@@ -154,6 +155,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="report the runs that are there, of any machine; measure nothing",
     )
+    parser.add_argument(
+        "--cluster", metavar="FILE", help="measure on the nodes that this file names (cluster.md)"
+    )
     parser.add_argument("--list", action="store_true", help="the sessions and their cost, no more")
     return parser
 
@@ -175,23 +179,26 @@ def _sessions_within(minutes: float) -> Iterator[ReferenceSession]:
         yield session
 
 
-def _measure(sessions: Iterable[ReferenceSession], folder: Path) -> list[str]:
+def _measure(
+    sessions: Iterable[ReferenceSession], folder: Path, cluster: Path | None = None
+) -> list[str]:
     """Measure every session that has no complete run.
 
     Args:
         sessions: in the order of measuring.
         folder: of all runs.
+        cluster: the file of a cluster whose nodes measure; None: this machine does.
 
     Returns:
         The names of the sessions that failed, with their exit codes.
     """
     failed = []
     for session in sessions:
-        run, start = newest_run(session, folder), time.monotonic()
-        if run and is_complete(run):
+        run, start = newest_run(session, folder, cluster), time.monotonic()
+        if run and all(map(is_complete, runs_of_session(run, folder))):
             print(f"== {session.name}: there already, run {run.id}", flush=True)
             continue
-        command = pytest_command(session, folder, run)
+        command = pytest_command(session, folder, run, cluster)
         about = f"about {session.cost().seconds / 60:.1f} min"
         print(f"== {session.name}, {about}: {shlex.join(command[2:])}", flush=True)
         code = execute(command)
@@ -201,7 +208,9 @@ def _measure(sessions: Iterable[ReferenceSession], folder: Path) -> list[str]:
     return failed
 
 
-def pytest_command(session: ReferenceSession, folder: Path, run: Run | None) -> list[str]:
+def pytest_command(
+    session: ReferenceSession, folder: Path, run: Run | None, cluster: Path | None = None
+) -> list[str]:
     """Return the command line that measures the session, or resumes its run.
 
     A run with a failed canary is not resumed: its times cannot be trusted.
@@ -210,26 +219,38 @@ def pytest_command(session: ReferenceSession, folder: Path, run: Run | None) -> 
     pytest = [sys.executable, "-m", "pytest"]
     # a run records its arguments and is published, so it should name no path of this machine
     results = _short(folder) if folder.is_relative_to(ROOT) else folder
-    return [*pytest, *session.arguments, f"--results={results}", *resuming]
+    on = [f"--cluster={cluster}"] if cluster else []
+    return [*pytest, *session.arguments, f"--results={results}", *on, *resuming]
 
 
-def newest_run(session: ReferenceSession, folder: Path) -> Run | None:
-    """Return the session's newest run on this machine that the present code has measured.
+def newest_run(session: ReferenceSession, folder: Path, cluster: Path | None = None) -> Run | None:
+    """Return the session's newest run that the present code has measured.
 
-    None if there is no such run.
+    None if there is no such run. It is of this machine, or with a cluster of the nodes of one.
     """
     machine, code = environment.describe()["id"], resume.code_digest([])
-    for path in reversed(storage.find_runs(folder)):
-        if path.parent.name == machine:
+    for path in sorted(storage.find_runs(folder), key=lambda path: path.stem, reverse=True):
+        if cluster or path.parent.name == machine:
             run = storage.load_run(path)
-            if run.settings.get("code") == code and _arguments_of(run) == session.arguments:
+            fits = bool(run.settings.get("cluster")) == bool(cluster)
+            same = run.settings.get("code") == code and _arguments_of(run) == session.arguments
+            if fits and same:
                 return run
     return None
 
 
+def runs_of_session(run: Run, folder: Path) -> list[Run]:
+    """Return a run, and those of other machines that one session on a cluster has made with it."""
+    session = (run.settings.get("cluster") or {}).get("session")
+    if not session:
+        return [run]
+    runs = map(storage.load_run, storage.find_runs(folder))
+    return [one for one in runs if (one.settings.get("cluster") or {}).get("session") == session]
+
+
 def _arguments_of(run: Run) -> list[str]:
     """Return a run's arguments without its folder and without ``--resume``."""
-    own = ("--results=", "--resume=")
+    own = ("--results=", "--resume=", "--cluster=")
     return [a for a in run.settings.get("arguments", []) if not str(a).startswith(own)]
 
 
@@ -239,9 +260,10 @@ def is_complete(run: Run) -> bool:
     return ended and not failures.failed(run.records) and not canary_status.failed(run.settings)
 
 
-def _paths_of_sessions(folder: Path) -> list[Path]:
-    """Return the file of the newest run of every session that has one."""
-    runs = [run for session in PLAN if (run := newest_run(session, folder))]
+def _paths_of_sessions(folder: Path, cluster: Path | None = None) -> list[Path]:
+    """Return the files of the newest run, or runs, of every session that has one."""
+    newest = [run for session in PLAN if (run := newest_run(session, folder, cluster))]
+    runs = [run for first in newest for run in runs_of_session(first, folder)]
     return [folder / run.machine["id"] / f"{run.id}.json" for run in runs]
 
 

@@ -40,6 +40,7 @@ class CanaryResult(TypedDict, total=False):
     canary: str  # its name
     passed: bool | None  # null where the session could not judge it
     said: str  # what it measured, or why it could not be judged
+    node: str  # of a cluster, that ran it
 
 
 class Record(TypedDict):
@@ -83,6 +84,7 @@ class Record(TypedDict):
     rerun: str  # the exact command that measures this cell again
     missing: dict[str, str]  # path of a null ("flops", "ratio.low") to its reason
     notes: NotRequired[list[str]]  # what to know when reading the figures, a sentence each
+    node: NotRequired[str]  # of a cluster, that measured the cell
 
 
 class RunFile(TypedDict):

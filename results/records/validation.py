@@ -121,13 +121,13 @@ RECORD: Rule = fields(
         "rerun": text,
         "missing": mapping_of(text),
     },
-    {"notes": list_of(text)},
+    {"notes": list_of(text), "node": text},
 )
 
 _CANARY = fields(
     {},
     {
-        **dict.fromkeys(("framework", "device", "dtype", "canary", "said"), text),
+        **dict.fromkeys(("framework", "device", "dtype", "canary", "said", "node"), text),
         "passed": or_null(flag),
         "ratio": or_null(_estimate(1 / MOST_RATIO, MOST_RATIO)),
         "tries": COUNT,
@@ -135,6 +135,15 @@ _CANARY = fields(
 )
 _FLOW = mapping_of(mapping_of(mapping_of(text)))  # framework → loss → network → state
 _SCENARIO = fields({}, {"summary": text, "sizes": mapping_of(mapping_of(anything))})
+_NODE = fields({}, {"units": list_of(text)})
+_CLUSTER = fields(
+    {},
+    {
+        **dict.fromkeys(("session", "backend"), text),
+        "refused": mapping_of(text),  # node → why it got nothing more
+        "nodes": mapping_of(_NODE),
+    },
+)
 
 # setting → its rule; each may be absent, as in older runs, or null
 SETTING_RULES: dict[str, Rule] = {
@@ -160,6 +169,7 @@ SETTING_RULES: dict[str, Rule] = {
     "alpha": number(0, 1, above=True),
     "margins": mapping_of(number(0, 1e6, above=True)),
     "resumed": list_of(text),
+    "cluster": _CLUSTER,
 }
 
 MACHINE = fields(

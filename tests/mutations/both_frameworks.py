@@ -67,8 +67,8 @@ FAULTS = (
     Fault(
         "frameworks_that_differ_timed_all_the_same",
         SESSION,
-        '            if not self.pair["problem"]:\n',
-        "            if self.pair:\n",
+        '            if timed and not self.pair["problem"]:\n',
+        "            if timed and self.pair:\n",
         "JAX ÷ torch of two different networks",
         (STOPS,),
     ),

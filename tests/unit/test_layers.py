@@ -19,36 +19,13 @@ GROUND = ("impl_torch", "impl_jax", "results")
 # Files in which every public function or class of one framework has its namesake in the other, or
 # at least half of them do, in the same order.
 TWINS = (
-    "cascade.py",
-    "alternation.py",
-    "partial_freeze.py",
-    "parameter_groups.py",
-    "problem.py",
-    "strategies.py",
-    "recipes.py",
-    "training.py",
-    "optimizers.py",
-    "compiling.py",
-    "program.py",
-    "naming.py",
-    "probing.py",
-    "layout.py",
-    "gemms.py",
-    "runtime.py",
-    "switches.py",
-    "session.py",
-    "canaries.py",
-    "graph_problem.py",
-    "case.py",
-    "case_values.py",
-    "case_examination.py",
-    "case_losses.py",
-    "step_case.py",
-    "step_recording.py",
-    "step_replays.py",
-    "step_observation.py",
-    "loss_reach.py",
-)
+    "cascade.py", "alternation.py", "partial_freeze.py", "parameter_groups.py", "problem.py",
+    "strategies.py", "recipes.py", "training.py", "optimizers.py", "compiling.py", "program.py",
+    "naming.py", "probing.py", "layout.py", "gemms.py", "runtime.py", "switches.py",
+    "session.py", "canaries.py", "graph_problem.py", "case.py", "case_values.py",
+    "case_examination.py", "case_losses.py", "step_case.py", "step_recording.py",
+    "step_replays.py", "step_observation.py", "loss_reach.py",
+)  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 
 # Package → the packages of this project that its files may import. A package's own files, and those
@@ -132,7 +109,21 @@ ARROWS = {
         "results.regression",
         "results.terminal",
     ),
+    "benchmarks.cluster": (
+        "benchmarks.harness.launches",
+        "benchmarks.harness.measurement",
+        "benchmarks.harness.protocol",
+        "benchmarks.harness.selection",
+        "benchmarks.harness.session",
+        "benchmarks.machine",
+        "benchmarks.paths",
+        "benchmarks.regression",
+        "benchmarks.scenarios.external",
+        "results",
+        "results.records",
+    ),
     "benchmarks.commands": (
+        "benchmarks.cluster",
         "benchmarks.harness.launches",
         "benchmarks.harness.measurement",
         "benchmarks.harness.protocol",
@@ -162,6 +153,7 @@ ARROWS = {
     ),
     # what pytest and the command line see
     "benchmarks": (
+        "benchmarks.cluster",
         "benchmarks.commands",
         "benchmarks.harness.launches",
         "benchmarks.harness.measurement",

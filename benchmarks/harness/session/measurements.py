@@ -11,8 +11,9 @@ import numpy as np
 from benchmarks.harness.measurement.job import GroupResult
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.session import recording, resume
-from results.estimates.run_estimates import Comparison, compare, estimate_run
+from results.estimates.run_estimates import Comparison, compare, estimate_run, margins_for
 from results.records.record import Record, Run, sample_key
+from results.statistics.verdict import ALPHA
 
 NOT_OF_THE_MACHINE = ("pid", "protocol")  # keys of a worker's hello that differ between workers
 STOPPED = "the run was stopped before this cell was measured"
@@ -115,6 +116,18 @@ class Measurements:
         timed = self._timed()
         estimated = estimate_run([self.records[cell] for cell in timed], self.samples)
         self.records |= dict(zip(timed, estimated, strict=True))
+
+    def settings(self) -> dict[str, Any]:
+        """Return what a run records of measuring as a whole, beside the session's settings."""
+        return {
+            "spent_seconds": self.spent,
+            "worker_seconds": self.worker_seconds,
+            "flows": self.flows,
+            "stopped": self.stopped,
+            "paused": self.paused,
+            "alpha": ALPHA,
+            "margins": margins_for(self.comparisons()),
+        }
 
     def comparisons(self) -> list[Comparison]:
         """Return the comparison of every timed cell with its baseline."""

@@ -49,14 +49,24 @@ class Progress:
             self._start = now  # the first group also started the workers, so it predicts nothing
         elif self._done > 1:
             each = (now - self._start) / (self._done - 1)
-            text += f", {_minutes(each * (self._total - self._done))} left"
+            text += f", {minutes_text(each * (self._total - self._done))} left"
         self._done += 1
+        self.show(text, first=self._done == 1)
+
+    def show(self, text: str, *, first: bool = False) -> None:
+        """Show a text: in a terminal at once, in a log at most every `EVERY_SECONDS`.
+
+        Args:
+            text: replaces the one before it.
+            first: whether it is the first of several, which a log shows in any case.
+        """
+        now = time.monotonic()
         if self._terminal:
             self._write("\r" + text.ljust(self._width))
             self._width = len(text)
-        elif self._done == 1 or now - self._last_line >= EVERY_SECONDS:
+        elif first or now - self._last_line >= EVERY_SECONDS:
             self._last_line = now
-            self._write("\n" + text if self._done == 1 else text, end="\n")
+            self._write("\n" + text if first else text, end="\n")
 
     def clear(self) -> None:
         """Clear the line."""
@@ -79,7 +89,7 @@ def _name(cell: Cell) -> str:
     return " ".join(part for part in parts if part != "-")
 
 
-def _minutes(seconds: float) -> str:
+def minutes_text(seconds: float) -> str:
     """Return a duration in words, such as ``3 min 05 s``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -99,11 +99,26 @@ def check_comparable(
         settings: of this session.
         cells: selected in this session.
     """
+    reason = _other_machine(run, machine)
+    if reason:
+        raise ResumeError(f"--resume: cannot go on with run {run.id}: {reason}")
+    check_code_and_settings(run, settings, cells)
+
+
+def check_code_and_settings(
+    run: Run, settings: Mapping[str, Any], cells: Sequence[Cell] | None = None
+) -> None:
+    """Raise `ResumeError` unless code and settings are those of the run; the machine may differ.
+
+    Args:
+        run: the run to continue.
+        settings: of this session.
+        cells: selected in this session, which must be those of the run; None: any.
+    """
     reason = (
-        _other_machine(run, machine)
-        or _other_code(run, settings["code"])
+        _other_code(run, settings["code"])
         or _other_settings(run, settings)
-        or _other_cells(run, cells)
+        or (_other_cells(run, cells) if cells is not None else None)
         or _lacking(run)
     )
     if reason:
@@ -225,8 +240,13 @@ def code_digest(cells: Iterable[Cell]) -> str:
     The commit would not do: a work tree may have uncommitted changes, and most commits change
     nothing that a time depends on.
     """
+    return digest_of(cell.spec.file for cell in cells if cell.spec.file)
+
+
+def digest_of(specs: Iterable[Path]) -> str:
+    """Return a hash of all code that measures, and of these specs of a user's with their parts."""
     files = sorted(path for part in MEASURING for path in (ROOT / part).rglob("*.py"))
-    for spec in sorted({cell.spec.file for cell in cells if cell.spec.file}):
+    for spec in sorted(set(specs)):
         files += [spec, *(part_of(spec, framework) for framework in FRAMEWORKS)]
     digest = hashlib.sha256()
     for path in files:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from concurrent.futures import Executor
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,10 +13,8 @@ from benchmarks.harness.launches import signal_safe_wait
 from benchmarks.harness.measurement import canaries
 from benchmarks.harness.measurement.job import GroupJob, StoppingRule
 from benchmarks.harness.measurement.measurer import Measurer
-from benchmarks.harness.measurement.stopping import PrecisionGoal
-from benchmarks.harness.protocol import memory_limit
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.harness.session import recording, resume, summary
+from benchmarks.harness.session import jobs, recording, resume, summary
 from benchmarks.harness.session.checkpoint import Checkpoint
 from benchmarks.harness.session.lock import Lock
 from benchmarks.harness.session.measurements import Measurements
@@ -26,11 +22,10 @@ from benchmarks.harness.session.progress import Progress
 from benchmarks.harness.session.replay import Replay
 from benchmarks.machine import environment
 from benchmarks.paths import RUNS
-from results.estimates.run_estimates import fit_priors, margins_for
+from results.estimates.run_estimates import fit_priors
 from results.records import canary_status, failures, storage
 from results.records.record import Record, Run, finish, new_run_id, sample_key, utc_now
 from results.statistics.moderation import NO_PRIOR
-from results.statistics.verdict import ALPHA
 
 
 class BenchmarkSession:
@@ -63,30 +58,13 @@ class BenchmarkSession:
         self.measurer = Measurer(executor)
         self.machine = environment.describe()
         self.id, self.started = new_run_id(), utc_now()
-        self.settings = self._settings()
+        self.settings = jobs.settings_of(config, cells)
         self.interrupted = False
         self._begin = time.monotonic()
         if config.getoption("resume"):
             self._resume(resume.find_run(config.getoption("resume"), folder, self.machine["id"]))
-        _interrupt_at(signal.SIGTERM, signal.SIGHUP)
+        interrupt_at_end_signals()
         self._complete = False
-
-    def _settings(self) -> dict[str, Any]:
-        """Return the settings that the run records, from the options of the command line."""
-        option = self.config.getoption
-        return {
-            "launches": option("launches"),
-            "cell_seconds": option("cell_seconds"),
-            "seed": option("bench_seed"),
-            "precision": option("precision"),
-            "most_launches": option("most_launches"),
-            "group_seconds": option("group_seconds"),
-            "worker_memory": memory_limit.worker_memory(),
-            "code": resume.code_digest(self.cells),
-            "memory": option("memory"),
-            "arguments": list(self.config.invocation_params.args),
-            "scenarios": recording.describe_scenarios(self.cells),
-        }
 
     def _resume(self, run: Run) -> None:
         """Continue a stopped run under its own id."""
@@ -163,32 +141,24 @@ class BenchmarkSession:
 
     def _job(self, members: list[Cell]) -> GroupJob:
         """Return the description of a group's measurement, which an executor may run elsewhere."""
-        cell, frameworks = members[0], list(dict.fromkeys(c.framework for c in self.cells))
-        fields = {name: value for name, value in asdict(cell).items() if name != "strategy"}
-        return GroupJob(
-            **fields,  # type: ignore[typeddict-item]  # the fields of a cell are keys of a job
-            strategies=[cell.strategy for cell in members],
-            references=[f for f in frameworks if cell.spec.lacks(f) is None],
-            file=str(cell.spec.file) if cell.spec.file else None,
-            launches=self.settings["launches"] if self.timing else 1,
-            seconds=self.settings["cell_seconds"] if self.timing else 0.0,
-            limit=self.config.getoption("cell_limit"),
-            seed=self.settings["seed"],
-            precision=self._stopping_rule(cell),
-            memory=self.settings["memory"],
+        frameworks = list(dict.fromkeys(cell.framework for cell in self.cells))
+        job = jobs.group_job(
+            members, frameworks, self.settings, self.config.getoption("cell_limit")
         )
+        job["precision"] = self._stopping_rule(members[0])
+        if not self.timing:
+            job |= {"launches": 1, "seconds": 0.0}
+        return job
 
     def _stopping_rule(self, cell: Cell) -> StoppingRule | None:
         """Return how precise the group of this cell must be, or None without ``--precision``.
 
         The rule includes the spread of the framework's ratios so far.
         """
-        precision = self.settings["precision"]
-        if precision is None:
+        if self.settings["precision"] is None:
             return None
-        most, seconds = self.settings["most_launches"], self.settings["group_seconds"]
         prior = fit_priors(self.measurements.comparisons()).get(cell.framework, NO_PRIOR)
-        return PrecisionGoal(precision, most, seconds, cell.baseline, prior).rule()
+        return jobs.stopping_rule(cell, self.settings, prior)
 
     def run(self, *, ended: bool = False) -> Run:
         """Return the run so far: a record of every selected cell, in the order of selection.
@@ -204,16 +174,8 @@ class BenchmarkSession:
             finished=utc_now() if ended else None,
             machine=self.machine,
             settings=self.settings
-            | {
-                "wall_seconds": time.monotonic() - self._begin,
-                "spent_seconds": measurements.spent,
-                "worker_seconds": measurements.worker_seconds,
-                "flows": measurements.flows,
-                "stopped": measurements.stopped,
-                "paused": measurements.paused,
-                "alpha": ALPHA,
-                "margins": margins_for(measurements.comparisons()),
-            },
+            | {"wall_seconds": time.monotonic() - self._begin}
+            | measurements.settings(),
             interrupted=self.interrupted,
             records=[finish(measurements.record(cell)) for cell in self.cells],
             samples=measurements.samples,
@@ -277,12 +239,12 @@ class BenchmarkSession:
             terminal.write_line(f"{purpose}: {command}")
 
 
-def _interrupt_at(*signals: signal.Signals) -> None:
-    """Make these signals raise `KeyboardInterrupt`, unless they are already handled or ignored.
+def interrupt_at_end_signals() -> None:
+    """Make SIGTERM and SIGHUP raise `KeyboardInterrupt`, unless they are handled or ignored.
 
     The run is then saved and the workers are ended. A process started by ``nohup`` goes on ignoring
     SIGHUP.
     """
-    for number in signals:
+    for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

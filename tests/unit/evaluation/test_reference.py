@@ -46,6 +46,7 @@ class Executed:
         self.folder = folder
         self.sessions: list[str] = []
         self.resumed: list[str] = []
+        self.clusters: list[str] = []  # files that sessions got
         self.reports: list[list[str]] = []
         self.failing: dict[str, int] = {}
 
@@ -57,6 +58,12 @@ class Executed:
         (session,) = [one for one in SMALL if set(one.arguments) <= set(command)]
         self.sessions.append(session.name)
         self.resumed += [a.partition("=")[2] for a in command if a.startswith("--resume=")]
+        self.clusters += [a.partition("=")[2] for a in command if a.startswith("--cluster=")]
+        for about in ({"cluster": {"session": session.name}} for _ in self.clusters[:1]):
+            for machine in ("aaaa", "bbbb"):  # a run for each class of machine
+                settings = {"machine": {"id": machine}, "settings": about}
+                save_run(run_of(session, self.folder, **settings), self.folder)
+            return 0
         if session.name not in self.failing:
             save_run(run_of(session, self.folder), self.folder)
         return self.failing.get(session.name, 0)
@@ -90,6 +97,22 @@ def test_session_whose_run_is_whole_is_not_measured_again(executed: Executed) ->
     assert run_main(executed) == 0
     assert executed.sessions == ["one", "two", "three"]
     assert executed.reports[0] == executed.reports[1]
+
+
+def test_cluster_measures_each_session_once_and_all_its_runs_are_reported(
+    executed: Executed, tmp_path: Path
+) -> None:
+    file = tmp_path / "cluster.yml"
+    for _ in range(2):
+        assert run_main(executed, f"--cluster={file}") == 0
+    assert executed.sessions == ["one", "two", "three"]
+    assert set(executed.clusters) == {str(file)}
+    *runs, _, _ = executed.reports[-1]
+    assert len(runs) == 6
+    assert {Path(path).parent.name for path in runs} == {"aaaa", "bbbb"}
+    executed.clusters.clear()
+    assert run_main(executed) == 0, "runs of a cluster are none of this machine's"
+    assert executed.sessions == ["one", "two", "three"] * 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import conftest
+from benchmarks import pytest_selection
 from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection import options as selection
 from benchmarks.machine import environment
@@ -25,6 +25,7 @@ def config(**options: Any) -> Any:
     defaults = dict.fromkeys(cells.OPTIONS) | {"device": "cpu", "launches": 6, "everything": False}
     defaults |= {"most_launches": 24, "group_seconds": 60.0}
     defaults |= {"cell_seconds": 0.05, "cell_limit": 120.0, "benchmark_skip": False}
+    defaults |= {"cluster": None}
     return SimpleNamespace(getoption=(defaults | options).__getitem__)
 
 
@@ -34,7 +35,7 @@ def test_framework_that_is_not_installed_is_said_with_the_way_to_get_it(
     without(monkeypatch, "jax")
     for names in ("torch,jax", "all"):
         with pytest.raises(selection.SelectionError) as raised:
-            conftest.selection_of(config(framework=[names]))
+            pytest_selection.selection_of(config(framework=[names]))
         assert "--framework jax: jax is not installed here" in str(raised.value)
         assert "pip install -e '" in str(raised.value)
         assert "[jax]'" in str(raised.value)
@@ -43,13 +44,15 @@ def test_framework_that_is_not_installed_is_said_with_the_way_to_get_it(
 
 def test_what_is_not_installed_is_not_selected_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "torch")
-    chosen = conftest.selection_of(config())
+    chosen = pytest_selection.selection_of(config())
     assert chosen.framework == ("jax",)
     assert {cell.framework for cell in chosen.cells()} == {"jax"}
 
 
 def test_names_are_given_by_commas_or_again_and_again() -> None:
-    chosen = conftest.selection_of(config(size=["seed,small", "large"], framework=["torch"]))
+    chosen = pytest_selection.selection_of(
+        config(size=["seed,small", "large"], framework=["torch"])
+    )
     assert chosen.size == ("seed", "small", "large")
 
 
@@ -57,9 +60,9 @@ def test_framework_that_lacks_one_of_its_packages_is_not_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     without(monkeypatch, "flax", "optax")
-    assert conftest.selection_of(config()).framework == ("torch",)
+    assert pytest_selection.selection_of(config()).framework == ("torch",)
     with pytest.raises(selection.SelectionError, match="jax needs flax and optax, not installed"):
-        conftest.selection_of(config(framework=["jax"]))
+        pytest_selection.selection_of(config(framework=["jax"]))
 
 
 @pytest.mark.parametrize("skip", [True, False])
@@ -68,7 +71,7 @@ def test_without_any_framework_the_ways_to_one_are_said(
 ) -> None:
     without(monkeypatch, "torch", "jax", "flax", "optax")
     with pytest.raises(selection.SelectionError, match=r"no framework .*\[torch\].*jax"):
-        conftest.selection_of(config(benchmark_skip=skip))
+        pytest_selection.selection_of(config(benchmark_skip=skip))
 
 
 @pytest.mark.parametrize("option", cells.OPTIONS)
@@ -89,7 +92,7 @@ def test_all_sizes_are_those_that_the_device_is_given() -> None:
 
 
 def test_checks_of_all_frameworks_have_each_of_them_as_parameter() -> None:
-    chosen = conftest.selection_of(config(framework=["all"], scenario=["all"]))
+    chosen = pytest_selection.selection_of(config(framework=["all"], scenario=["all"]))
     assert chosen.framework == FRAMEWORKS
     assert chosen.scenario == tuple(CATALOGUE)
 

@@ -1,0 +1,1 @@
+"""Measure on the nodes of a cluster: units, the node that measures them, and the engines."""

@@ -1,0 +1,1 @@
+"""Bring units to nodes: one file for each engine."""

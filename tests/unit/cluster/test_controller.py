@@ -1,0 +1,158 @@
+"""Test what the controller does with units that are lost, refused, or never begun."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pytest
+
+from benchmarks.cluster.backend import Event, Finished, Lost, Started
+from benchmarks.cluster.controller import MOST_REFUSALS, Controller
+from benchmarks.cluster.unit import UnitJob
+
+
+def job(name: str, seconds: float = 1.0) -> UnitJob:
+    """Return a unit without groups."""
+    expected: Any = {"versions": {}, "commit": None, "code": ""}
+    return {
+        "unit": name,
+        "groups": [],
+        "canaries": [],
+        "specs": [],
+        "expected": expected,
+        "seconds": seconds,
+    }
+
+
+def answered(unit: str, node: str, refused: str | None = None) -> Finished:
+    """Return the event that a node has answered."""
+    report: Any = {"name": node, "machine": {}}
+    return Finished(
+        unit,
+        node,
+        {"unit": unit, "node": report, "refused": refused, "canaries": [], "groups": []},
+    )
+
+
+class Scripted:
+    """An engine that returns at once: each unit that is submitted yields its next event.
+
+    Args:
+        script: unit → its events, one for each time that it is submitted; others are answered.
+        hopeless: what `hopeless` says.
+    """
+
+    def __init__(self, script: dict[str, list[Event]] | None = None, hopeless: str = "") -> None:
+        self.script, self.why = script or {}, hopeless
+        self.submitted: list[tuple[str, set[str]]] = []
+        self.excluded: list[str] = []
+        self._events: list[Event] = []
+
+    def submit(self, units: Sequence[UnitJob], avoiding: Collection[str] = ()) -> None:
+        for unit in units:
+            name = unit["unit"]
+            self.submitted.append((name, set(avoiding)))
+            events = self.script.get(name)
+            self._events.append(events.pop(0) if events else answered(name, "good"))
+
+    def wait(self, seconds: float) -> list[Event]:
+        events, self._events = self._events[:100], self._events[100:]
+        return events
+
+    def exclude(self, node: str) -> None:
+        self.excluded.append(node)
+
+    def nodes(self) -> int:
+        return 1
+
+    def hopeless(self) -> str | None:
+        return self.why or None
+
+    def close(self) -> None: ...
+
+
+def run(backend: Scripted, *units: Any) -> tuple[Controller, list[str], dict[str, str]]:
+    """Have units measured; return the controller, those measured, and those given up with why."""
+    took: list[str] = []
+    failed: dict[str, str] = {}
+    controller = Controller(backend, lambda answer: took.append(answer["unit"]), failed.__setitem__)
+    controller.run(units)
+    return controller, took, failed
+
+
+def test_units_are_submitted_all_at_once_and_the_longest_first() -> None:
+    backend = Scripted()
+    _, took, failed = run(backend, job("b", 2.0), job("c", 1.0), job("a", 9.0))
+    assert backend.submitted == [("a", set()), ("b", set()), ("c", set())]
+    assert (took, failed) == (["a", "b", "c"], {})
+
+
+def test_lost_unit_goes_to_another_node_once() -> None:
+    backend = Scripted({"a": [Lost("a", "n1", "gone")]})
+    _, took, failed = run(backend, job("a"), job("b"))
+    assert sorted(took) == ["a", "b"]
+    assert failed == {}
+    assert backend.submitted[-1] == ("a", {"n1"})
+
+    backend = Scripted({"a": [Lost("a", "n1", "gone"), Lost("a", "n2", "killed")]})
+    _, took, failed = run(backend, job("a"), job("b"))
+    assert took == ["b"]
+    assert failed == {"a": "lost on 2 nodes: n1: gone; n2: killed"}
+
+
+def test_node_that_refuses_gets_nothing_more_and_its_unit_is_measured_elsewhere() -> None:
+    backend = Scripted({"a": [answered("a", "bad", "torch 1 there, 2 here")]})
+    controller, took, failed = run(backend, job("a"))
+    assert (took, failed) == (["a"], {})
+    assert backend.excluded == ["bad"]
+    assert controller.refused == {"bad": "torch 1 there, 2 here"}
+    assert backend.submitted == [("a", set()), ("a", {"bad"})]
+
+
+def test_refusal_is_no_loss() -> None:
+    events: list[Event] = [answered("a", "bad", "busy"), Lost("a", "n1", "gone")]
+    _, took, failed = run(Scripted({"a": events}), job("a"))
+    assert (took, failed) == (["a"], {})
+
+
+def test_unit_that_every_node_refuses_is_given_up() -> None:
+    refusals: list[Event] = [answered("a", f"n{n}", "no GPU there") for n in range(MOST_REFUSALS)]
+    _, took, failed = run(Scripted({"a": refusals}), job("a"))
+    assert took == []
+    assert failed == {"a": f"{MOST_REFUSALS} nodes refused; n4: no GPU there"}
+
+
+def test_units_that_wait_for_no_node_are_given_up_with_the_refusals() -> None:
+    backend = Scripted(
+        {"a": [answered("a", "bad", "busy"), Started("a", "good")]}, hopeless="no node is left"
+    )
+    _, took, failed = run(backend, job("a"))
+    assert took == []
+    assert failed == {"a": "no node is left: bad: busy"}
+
+
+def test_second_answer_about_a_unit_says_nothing() -> None:
+    backend = Scripted()
+    controller, took, _ = run(backend, job("a"))
+    controller._take(answered("a", "good"))
+    assert took == ["a"]
+    controller._take(Lost("a", "good", "gone"))
+    assert took == ["a"]
+    assert len(backend.submitted) == 1
+
+
+@pytest.mark.serial
+def test_ten_thousand_units_take_little_time_and_memory() -> None:
+    groups: Any = [{"strategies": ["summed"] * 8, "text": "x" * 400} for _ in range(8)]
+    units = [
+        {**job(f"u{n}", n % 97), "groups": [dict(one) for one in groups]} for n in range(10**4)
+    ]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    _, took, failed = run(Scripted(), *units)
+    assert time.perf_counter() - start < 10.0
+    assert (len(took), failed) == (10**4, {})
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # in KiB
