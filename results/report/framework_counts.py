@@ -13,7 +13,7 @@ from results.formatting import significant
 from results.grouping import group_by
 from results.report.model import Cell, Row, Table, missing
 from results.report.record_cells import network_name
-from results.report.vocabulary import LINEAR_ALONE, WITH_CONVOLUTIONS, layers_of
+from results.report.vocabulary import LINEAR_ALONE, WITH_ATTENTION, WITH_CONVOLUTIONS, layers_of
 
 TITLES = {"torch": "torch faster", "jax": "JAX faster", "": "not told"}
 KEY = "Orange: torch is faster, blue: JAX is, grey: not told."
@@ -60,8 +60,8 @@ def layer_groups(pairs: Sequence[FrameworkRatio]) -> dict[str, list[FrameworkRat
     Networks of which it is not known, from outside the suite, have an empty name at the end.
     """
     groups = group_by(pairs, lambda pair: layers_of(network_name(pair.torch)))
-    order = [name for name in (WITH_CONVOLUTIONS, LINEAR_ALONE, "") if name in groups]
-    return {name: groups[name] for name in order}
+    order = (WITH_CONVOLUTIONS, WITH_ATTENTION, LINEAR_ALONE, "")
+    return {name: groups[name] for name in order if name in groups}
 
 
 def layers_table(pairs: Sequence[FrameworkRatio]) -> list[Table]:

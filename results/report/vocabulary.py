@@ -82,7 +82,9 @@ LINEAR = frozenset({
     "linear_cascade", "scaled_cascade", "severed_cascade", "stacked_cascade", "two_player", "gan",
     "autoencoder", "rate_decay",
 })  # fmt: skip
-WITH_CONVOLUTIONS, LINEAR_ALONE = "with convolutions", "with Linear layers alone"
+TRANSFORMERS = frozenset({"low_rank_adapters", "early_exit"})
+WITH_CONVOLUTIONS, WITH_ATTENTION = "with convolutions", "with attention"
+LINEAR_ALONE = "with Linear layers alone"
 
 # the scenario and the strategy that the report follows over the number of losses
 STACKED, SEPARATE = "stacked_cascade", "separate_retained"
@@ -147,6 +149,8 @@ def layers_of(network: str) -> str:
     scenario = network.partition(" ")[0]
     if {network, scenario} & CONVOLUTIONAL:
         return WITH_CONVOLUTIONS
+    if scenario in TRANSFORMERS:
+        return WITH_ATTENTION
     return LINEAR_ALONE if scenario in LINEAR else ""
 
 

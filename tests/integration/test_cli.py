@@ -46,6 +46,8 @@ def test_list_json_is_a_list_of_objects_with_the_agreed_keys(
         "lenet_module_rates",
         "lenet_layer_rates",
         "rate_decay",
+        "low_rank_adapters",
+        "early_exit",
     ]
     keys = {"name", "variants", "frameworks", "strategies", "recipes", "sizes"}
     assert all(keys <= set(one) for one in listed)

@@ -81,7 +81,7 @@ FAULTS = (
         '"frozen_in_constructor", "only_new_layer",',
         '"frozen_in_constructor",',
         "a network with convolutions counts among no layers, and its framework wins nowhere",
-        (f"{MARKS}::test_a_network_has_convolutions_exactly_where_a_weight_has_a_kernel",),
+        (f"{MARKS}::test_layers_of_a_network_are_told_as_its_weights_show_them",),
     ),
     Fault(
         "networks_of_other_sizes_not_counted",

@@ -125,7 +125,8 @@ class FakeRun:
     """Stand in for `FrameworkRun`: note what it is told, and fail where it should."""
 
     log: list[str]
-    failing: str = ""
+    failing: str = ""  # framework whose examination fails
+    late: str = ""  # framework whose examination takes the whole budget
 
     def __init__(self, request: Any, framework: str, source: Any, *rest: Any) -> None:
         self.framework, self.source = framework, source
@@ -141,6 +142,10 @@ class FakeRun:
             error: Any = {"type": "x", "message": "no counterpart", "line": "", "traceback": ""}
             raise WorkerFailed({**error, "outcome": "failed", "case": mistake})
         self.log.append(f"{self.framework} examined {sorted(n for n, v in options.items() if v)}")
+
+    def judge(self) -> bool:
+        self.log.append(f"{self.framework} judged")
+        return self.late != self.framework
 
     def start(self, until: float) -> None:
         self.log.append(f"{self.framework} started")
@@ -183,11 +188,22 @@ def test_both_are_examined_and_proven_before_either_is_timed(run: Any) -> None:
     code, made, log = run()
     assert code == document.RIGHT
     assert log == [
-        "torch torch_case -", "torch examined ['hand_over']",
-        "jax jax_case torch.npz", "jax examined []",
+        "torch torch_case -", "torch examined ['hand_over']", "torch judged",
+        "jax jax_case torch.npz", "jax examined []", "jax judged",
         "torch started", "torch timed", "jax started", "jax timed",
     ]  # fmt: skip
     assert made["pair"]["rows"] == []
+
+
+@pytest.mark.parametrize("late", ["torch", "jax"])
+def test_both_are_proven_and_neither_is_timed_where_one_takes_the_budget(
+    run: Any, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    monkeypatch.setattr(FakeRun, "late", late)
+    code, made, log = run()
+    assert code == document.RIGHT
+    assert made["pair"]["problem"] is None
+    assert not [line for line in log if "timed" in line]
 
 
 def test_what_differs_is_not_timed_and_ends_with_1(run: Any) -> None:

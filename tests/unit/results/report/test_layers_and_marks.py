@@ -16,6 +16,7 @@ from results.report.vocabulary import (
     SIZES,
     STRATEGIES,
     VERDICT_COLOURS,
+    WITH_ATTENTION,
     WITH_CONVOLUTIONS,
     layers_of,
 )
@@ -28,12 +29,13 @@ BASELINES = {"summed", "unfrozen"}  # no chart of ways has a mark for them
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_a_network_has_convolutions_exactly_where_a_weight_has_a_kernel(name: str) -> None:
+def test_layers_of_a_network_are_told_as_its_weights_show_them(name: str) -> None:
     scenario = CATALOGUE[name]
     for variant in scenario.variants:
-        shapes = [one.shape for one in scenario.parameters_of(variant, "seed").values()]
-        kernels = any(len(shape) > 2 for shape in shapes)
-        expected = WITH_CONVOLUTIONS if kernels else LINEAR_ALONE
+        weights = scenario.parameters_of(variant, "seed")
+        kernels = any(len(one.shape) > 2 for one in weights.values())
+        keys = any(one.endswith("attention.key.weight") for one in weights)
+        expected = WITH_CONVOLUTIONS if kernels else WITH_ATTENTION if keys else LINEAR_ALONE
         assert layers_of(f"{name} {variant}" if variant != "-" else name) == expected
 
 
