@@ -231,7 +231,7 @@ def test_a_framework_that_is_not_installed_is_left_out_and_said(
     monkeypatch.setattr(frameworks, "why_missing", missing.__getitem__)
     code, made, log = run()
     assert code == document.RIGHT
-    assert log == ["torch torch_case -", "torch examined []", "torch timed"]
+    assert log == ["torch torch_case -", "torch examined []", "torch judged", "torch timed"]
     assert made["answer"].endswith(f"Left out: {why}.")
     assert (made["absent"], made["pair"]) == ([why], None)
     assert f"left out: {why}" in capsys.readouterr().err
