@@ -133,9 +133,13 @@ class Session:
         self._say("torch and jax: the same losses and gradients from the same weights")
         for waiting, run in zip((2, 1), runs, strict=True):
             now = time.monotonic()
-            run.start(now + (self.deadline - now) / waiting)
-            run.measure(lambda: self.save(None))
-            pool.end_workers()
+            try:
+                run.start(now + (self.deadline - now) / waiting)
+                run.measure(lambda: self.save(None))
+            except WorkerError as error:
+                self.error = self.error or self._worker_mistake(error, run.framework)
+            finally:
+                pool.end_workers()
 
     def _worker_mistake(self, error: WorkerError, framework: str) -> Mistake:
         """Return a failure of the worker that opened the case, as a mistake of the case."""

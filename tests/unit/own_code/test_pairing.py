@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.launches.case_files import CaseFiles
-from benchmarks.harness.launches.launch import WorkerFailed
+from benchmarks.harness.launches.launch import WorkerCrashed, WorkerFailed
 from benchmarks.harness.protocol.arrays import write_arrays
 from benchmarks.machine import frameworks
 from benchmarks.own_code import description, pairing, session
@@ -79,7 +79,7 @@ def test_a_gradient_that_only_one_side_has_is_a_difference() -> None:
 
 
 def test_a_gradient_without_influence_is_rounding_on_both_sides() -> None:
-    """As by the bias of keys in attention, which changes no loss."""
+    """Take such a gradient for 0, as that by the bias of keys in attention, which changes no loss."""
     true = {"net.weight": np.array([1.0, 2.0]), "net.bias": np.array([1e-17])}
     assert proven(true, true | {"net.bias": np.array([-3e-17])})["problem"] is None
 
@@ -126,6 +126,7 @@ class FakeRun:
 
     log: list[str]
     failing: str = ""  # framework whose examination fails
+    dying: str = ""  # framework whose workers do not start again
     late: str = ""  # framework whose examination takes the whole budget
 
     def __init__(self, request: Any, framework: str, source: Any, *rest: Any) -> None:
@@ -148,6 +149,8 @@ class FakeRun:
         return self.late != self.framework
 
     def start(self, until: float) -> None:
+        if self.dying == self.framework:
+            raise WorkerCrashed("the worker ended by signal 9")
         self.log.append(f"{self.framework} started")
 
     def measure(self, save: Any) -> None:
@@ -204,6 +207,17 @@ def test_both_are_proven_and_neither_is_timed_where_one_takes_the_budget(
     assert code == document.RIGHT
     assert made["pair"]["problem"] is None
     assert not [line for line in log if "timed" in line]
+
+
+@pytest.mark.parametrize(("dying", "other"), [("torch", "jax"), ("jax", "torch")])
+def test_worker_lost_while_one_is_timed_is_told_of_that_framework_and_the_other_is_timed(
+    run: Any, monkeypatch: pytest.MonkeyPatch, dying: str, other: str
+) -> None:
+    monkeypatch.setattr(FakeRun, "dying", dying)
+    code, made, log = run()
+    assert code == document.ERROR
+    assert made["error"]["message"] == f"{dying}: the worker ended by signal 9"
+    assert [line for line in log if line.endswith("timed")] == [f"{other} timed"]
 
 
 def test_what_differs_is_not_timed_and_ends_with_1(run: Any) -> None:
