@@ -79,7 +79,7 @@ def test_a_gradient_that_only_one_side_has_is_a_difference() -> None:
 
 
 def test_a_gradient_without_influence_is_rounding_on_both_sides() -> None:
-    """Take such a gradient for 0, as that by the bias of keys in attention, which changes no loss."""
+    """Take it for 0, as the gradient by the bias of keys in attention, which changes no loss."""
     true = {"net.weight": np.array([1.0, 2.0]), "net.bias": np.array([1e-17])}
     assert proven(true, true | {"net.bias": np.array([-3e-17])})["problem"] is None
 
