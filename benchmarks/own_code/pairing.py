@@ -1,4 +1,4 @@
-"""Hold the two frameworks' sides of one file to each other: losses, gradients, what is frozen."""
+"""Compare the PyTorch and the JAX case of one file: losses, gradients, frozen parameters."""
 
 from __future__ import annotations
 
@@ -14,29 +14,36 @@ from results.own_code.schema import Pair
 
 Gradients = Mapping[str, NDArray[Any]]
 
-# Largest relative difference of a loss, or of the gradient by a parameter. Two programs of one
-# network differ in float64 by rounding; another epsilon or activation differs by 1e-7 and more.
-ALLOWED = 1e-9
-ALLOWED_IN_FLOAT32 = 1e-3  # where either side computes in float32, in whole or in part
-ALONE = "or measure one framework alone: --framework torch"
-LOOK = (
-    "look for another epsilon, activation, mean or sum, and for another layout of the batch or of "
-    f"the weights; {ALONE}"
+# Largest relative difference of a loss, or of the gradient with respect to a parameter. In float64
+# two implementations of one network differ by rounding alone; a different epsilon or activation
+# changes results by 1e-7 and more.
+FLOAT64_TOLERANCE = 1e-9
+# Where either side computes anything in float32: too wide to notice a different epsilon.
+FLOAT32_TOLERANCE = 1e-3
+SINGLE_FRAMEWORK_HINT = "or measure one framework alone: --framework torch or --framework jax"
+MISMATCH_HINT = (
+    "check that both use the same epsilon, activation, loss reduction (mean or sum), and the same "
+    f"layout of batch and weights; {SINGLE_FRAMEWORK_HINT}"
 )
-RANDOM = (
-    "the frameworks draw other random numbers from the same seed: leave Dropout and noise out of "
-    f"the case, {ALONE}"
+RANDOMNESS_HINT = (
+    "the case is random, and the frameworks draw different numbers from the same seed: leave "
+    f"Dropout and noise out of the case, {SINGLE_FRAMEWORK_HINT}"
 )
 
 
 def prove(torch: CaseFiles, jax: CaseFiles) -> Pair:
-    """Return whether both sides compute the same losses and gradients from the same weights.
+    """Compare the losses and gradients that PyTorch and JAX compute from the same weights.
 
     Args:
-        torch: the examined case in PyTorch.
-        jax: the one in JAX, which started from torch's weights.
+        torch: losses and float64 gradients of the PyTorch case.
+        jax: those of the JAX case, which started from torch's weights.
+
+    Returns:
+        The largest relative differences, what is allowed, and as ``problem`` the first thing that
+        differs, in a line; None where nothing does. ``rows`` stays empty: nothing is timed yet.
     """
-    allowed = ALLOWED if _exact(torch) and _exact(jax) else ALLOWED_IN_FLOAT32
+    in_float64 = _is_float64(torch) and _is_float64(jax)
+    allowed = FLOAT64_TOLERANCE if in_float64 else FLOAT32_TOLERANCE
     losses = _loss_errors(torch.known["values"], jax.known["values"])
     gradients = gradient_errors(torch, jax)
     worst = max(gradients, key=lambda name: gradients[name], default="")
@@ -52,8 +59,8 @@ def prove(torch: CaseFiles, jax: CaseFiles) -> Pair:
     }
 
 
-def _exact(files: CaseFiles) -> bool:
-    """Return whether a reference is of float64 throughout."""
+def _is_float64(files: CaseFiles) -> bool:
+    """Return whether a case computes in float64 throughout: no part of it is coarser."""
     return files.dtype == "float64" and not files.known["coarse"]
 
 
@@ -64,22 +71,25 @@ def _loss_errors(torch: Mapping[str, float], jax: Mapping[str, float]) -> dict[s
 
 
 def gradient_errors(torch: CaseFiles, jax: CaseFiles) -> dict[str, float]:
-    """Return the relative difference of the gradient by each parameter, under torch's names.
+    """Return torch's name of a parameter → relative difference of the gradients.
 
-    It is relative to the gradient by that parameter, or to a small share of its network's where
-    that is larger: the gradient by a parameter without influence is rounding.
+    It is the L2 norm of the difference, divided by that of torch's gradient with respect to the
+    parameter, or by `equivalence.DEAD` times that of its whole network where this is larger: a
+    parameter without influence has rounding for a gradient. Where both are 0, a difference is
+    infinite.
     """
-    true, found = torch.gradient(), jax.gradient("pulled.npz")
-    true = {name: true.get(name, np.zeros(array.shape)) for name, array in found.items()}
+    of_jax = jax.gradient("pulled.npz")  # under torch's names and in its layouts
+    of_torch = torch.gradient()
+    of_torch = {name: of_torch.get(name, np.zeros(a.shape)) for name, a in of_jax.items()}
     networks = list(torch.known["networks"])
-    scales = equivalence.norms(true, networks)
+    scales = equivalence.norms(of_torch, networks)
     errors = {}
-    for name, array in found.items():
+    for name, array in of_jax.items():
         least = equivalence.DEAD * scales[equivalence.network_of(name, networks)]
-        scale = max(float(np.linalg.norm(true[name])), least)
-        difference = float(np.linalg.norm(array - true[name].astype(np.float64)))
-        nothing = 0.0 if difference == 0 else float("inf")
-        errors[name] = difference / scale if scale else nothing
+        scale = max(float(np.linalg.norm(of_torch[name])), least)
+        difference = float(np.linalg.norm(array - of_torch[name].astype(np.float64)))
+        without_scale = 0.0 if difference == 0 else float("inf")
+        errors[name] = difference / scale if scale else without_scale
     return errors
 
 
@@ -90,28 +100,31 @@ def _problems(
     gradients: Mapping[str, float],
     allowed: float,
 ) -> Iterator[str]:
-    """Yield in a line each what differs between the two sides, and what to do."""
+    """Yield a line for each difference between the two cases, with what to do."""
     ours, theirs = torch.known["values"], jax.known["values"]
     for name in dict.fromkeys((*ours, *theirs)):
         if name not in losses:
             where, other = ("torch", "JAX") if name in ours else ("JAX", "torch")
-            yield f"the loss {name!r} of {where} is missing in {other}; return it there, {ALONE}"
+            yield (
+                f"the loss {name!r} of {where} is missing in {other}; return it from that case "
+                f"too, {SINGLE_FRAMEWORK_HINT}"
+            )
     random = torch.known["random"] or jax.known["random"]
     for name, error in losses.items():
         if not error <= allowed:
             yield (
                 f"from the same weights the loss {name!r} is {ours[name]:.9g} in torch and "
                 f"{theirs[name]:.9g} in JAX, relative difference {error:.2g}; "
-                f"{RANDOM if random else LOOK}"
+                f"{RANDOMNESS_HINT if random else MISMATCH_HINT}"
             )
     yield from _frozen_problems(torch, jax)
     wrong = {name: error for name, error in gradients.items() if not error <= allowed}
     if wrong:
         worst = max(wrong, key=lambda name: wrong[name])
         yield (
-            f"the gradients by {worst} differ between torch and JAX: relative difference "
-            f"{wrong[worst]:.2g}, allowed {allowed:.0e} ({len(wrong)} of {len(gradients)} "
-            f"parameters differ); {RANDOM if random else LOOK}"
+            f"the gradients with respect to {worst} differ between torch and JAX: relative "
+            f"difference {wrong[worst]:.2g}, allowed {allowed:.0e} ({len(wrong)} of "
+            f"{len(gradients)} parameters differ); {RANDOMNESS_HINT if random else MISMATCH_HINT}"
         )
 
 
@@ -123,6 +136,6 @@ def _frozen_problems(torch: CaseFiles, jax: CaseFiles) -> Iterator[str]:
             if (origin in ours) != (name in theirs):
                 frozen, trained = ("torch", "JAX") if origin in ours else ("JAX", "torch")
                 yield (
-                    f"{origin} is frozen in {frozen} and trained in {trained}; give both the same "
-                    f"frozen=[…], {ALONE}"
+                    f"{origin} ({name} in JAX) is frozen in {frozen} and trained in {trained}; "
+                    f"list it in frozen=[…] of both cases or of neither, {SINGLE_FRAMEWORK_HINT}"
                 )

@@ -53,7 +53,7 @@ def prove(workers: tuple[Pool, dict[str, Launch]]) -> Prove:
 def test_sides_start_from_the_same_weights_and_batch_and_agree(prove: Prove) -> None:
     pair, torch, jax = prove("regular")
     assert pair["problem"] is None
-    assert pair["allowed"] == pairing.ALLOWED
+    assert pair["allowed"] == pairing.FLOAT64_TOLERANCE
     assert max(pair["loss_error"], pair["gradient_error"]) < 1e-13
     assert ["encoder.layers.4.kernel", "transposed", "encoder.4.weight"] in pair["weights"]
     assert ["encoder.layers.2.scale", "as it is", "encoder.2.weight"] in pair["weights"]
@@ -89,9 +89,9 @@ def test_layouts_and_statistics_of_images_agree(prove: Prove) -> None:
 
 DIFFER = {
     "epsilon": "from the same weights the loss 'code' is",
-    "dropout": "the frameworks draw other random numbers from the same seed: leave Dropout",
-    "frozen": "encoder.0.bias is frozen in torch and trained in JAX; give both the same",
-    "less": "the loss 'code' of torch is missing in JAX; return it there, or measure one",
+    "dropout": "the case is random, and the frameworks draw different numbers",
+    "frozen": "encoder.0.bias (encoder.layers.0.bias in JAX) is frozen in torch and trained in JAX",
+    "less": "the loss 'code' of torch is missing in JAX; return it from that case too, or",
     "wrong_weights": "from the same weights the loss 'code' is",
 }
 
