@@ -54,6 +54,22 @@ def test_folder_that_does_not_say_whose_it_is_is_an_error(tmp_path: Path) -> Non
         machines.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ("Intel(R) Xeon(R) Processor", "Intel Xeon"),
+        ("AMD EPYC", "AMD EPYC"),
+        ("Intel(R) Core(TM) i7-8700 CPU @ 3.20GHz", "Intel Core i7-8700 @ 3.20GHz"),
+        (None, None),
+    ],
+)
+def test_a_processor_is_named_without_marks(
+    given: str | None, plain: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machines.environment, "describe", lambda: {"cpu": given, "cores": 2})
+    assert machines.identity()["cpu"] == plain
+
+
 def test_identity_names_what_times_depend_on_and_no_owner() -> None:
     known = machines.identity()
     assert {"cpu", "cores", "python", "torch", "jax", "date"} < set(known)
