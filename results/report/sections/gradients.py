@@ -76,7 +76,7 @@ def _chart(errors: list[GradientError]) -> Chart:
             "strategy": error.record["strategy"],
             "parameter": error.parameter,
             "eps": max(error.epsilons, LEAST_EPSILONS),
-            "told": significant(error.epsilons),
+            "text": significant(error.epsilons),
         }
         for error in errors
     ]
