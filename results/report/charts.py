@@ -270,6 +270,7 @@ def gradient_errors(marks: Sequence[Mark]) -> Drawing:
         "framework": "framework",
         "parameter": "parameter",
         "text": "error in eps",
+        "allowed_text": "limit",
         "strategy": "worst in",
     }
     base = (
