@@ -188,7 +188,7 @@ class Examination:
         errors: dict[str, dict[str, Any]] = {loss: {} for loss in self.values}
         coarse: dict[str, dict[str, Any]] = {}
         slopes = Slopes(self.opened, self.everything, self.seed, self._values, until)
-        for loss, network, slope in slopes.found():
+        for loss, network, slope in slopes.worst_slopes():
             errors[loss][network] = None if np.isinf(slope.error) else slope.error
             if slope.coarse is not None:
                 told = {"noise": slope.coarse, "hidden": slope.noise is not None}

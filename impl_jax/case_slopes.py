@@ -71,7 +71,7 @@ class Slopes:
         self.parameters: Mapping[str, Array] = opened.problem.parameters
         self._generator = np.random.default_rng(seed)
 
-    def found(self) -> Iterator[tuple[str, str, Slope]]:
+    def worst_slopes(self) -> Iterator[tuple[str, str, Slope]]:
         """Yield (loss, network, slope) of the worst of `DIRECTIONS` directions in the network.
 
         A direction is random in all parameters of the network. An error is relative to the slope,

@@ -34,9 +34,9 @@ def observe(make: Callable[[], Any], seed: int, steps: int) -> dict[str, Any]:
     Raises:
         CaseError: the case has no step, or cannot be run.
     """
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        return Observation(lambda: StepCase(make, seed), steps, said).data()
+        return Observation(lambda: StepCase(make, seed), steps, caught).data()
 
 
 class Observation:
@@ -45,10 +45,10 @@ class Observation:
     Args:
         build: builds the case anew.
         steps: how many to take.
-        said: warnings, as they come.
+        caught: warnings, as they come.
     """
 
-    def __init__(self, build: Callable[[], StepCase], steps: int, said: list[Any]) -> None:
+    def __init__(self, build: Callable[[], StepCase], steps: int, caught: list[Any]) -> None:
         self.build, self.steps = build, steps
         self.reach = LossReach(build())
         self.case = build()
@@ -57,7 +57,7 @@ class Observation:
         with Reducing(networks, parameters) as self.reducing:
             self.recorder.take(steps)
         self.optimizers = held_by(self.case.parameters, self.recorder.stepped.values())
-        self.reentrant = any(REENTRANT in str(one.message) for one in said)
+        self.reentrant = any(REENTRANT in str(one.message) for one in caught)
 
     def data(self) -> dict[str, Any]:
         """Return everything as plain data."""

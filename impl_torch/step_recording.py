@@ -128,7 +128,7 @@ class Recorder:
             return
         one = Pass(whole, adds, graph(roots))
         earlier = [p for p in self.passes[-1] if p.adds]
-        if adds and earlier and self._kept(earlier[-1]):
+        if adds and earlier and self._gradients_untouched_since(earlier[-1]):
             one.mergeable = any(one.nodes & p.nodes for p in earlier)
         self.passes[-1].append(one)
 
@@ -141,7 +141,7 @@ class Recorder:
                 for n, p in self.case.parameters.items()
             }
 
-    def _kept(self, before: Pass) -> bool:
+    def _gradients_untouched_since(self, before: Pass) -> bool:
         """Return whether gradients are as a pass left them, and nothing was stepped since."""
         if not before.left:  # an optimizer has stepped
             return False

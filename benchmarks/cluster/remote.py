@@ -33,13 +33,13 @@ class NodeProcess:
         name: of this node.
 
     Attributes:
-        said: after the end, the last line that the process wrote to its stderr.
+        last_line: after the end, the last line that the process wrote to its stderr.
     """
 
     def __init__(self, place: dict[str, Any], name: str) -> None:
         # the last line says why the process ended
         self.errors: Any = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the process
-        self._ending, self.said = threading.Lock(), "it said nothing"
+        self._ending, self.last_line = threading.Lock(), "it said nothing"
         self.process = subprocess.Popen(
             [place.get("python") or sys.executable, "-m", MODULE, name],
             cwd=place["folder"],
@@ -66,14 +66,14 @@ class NodeProcess:
             found: dict[str, Any] = json.loads(answer)
         except ValueError:
             code = self.end()
-            return {"lost": f"the process that measures ended (exit code {code}): {self.said}"}
+            return {"lost": f"the process that measures ended (exit code {code}): {self.last_line}"}
         return found
 
     def _last_words(self) -> str:
         """Return the last line that the process wrote to its stderr."""
         self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - 4096))
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else self.said
+        return lines[-1] if lines else self.last_line
 
     def alive(self) -> bool:
         """Return whether the process has not ended."""
@@ -93,7 +93,7 @@ class NodeProcess:
             code = self.process.wait()
         with self._ending:
             if not self.errors.closed:
-                self.said = self._last_words()
+                self.last_line = self._last_words()
                 files: list[Any] = [self.process.stdin, self.process.stdout, self.errors]
                 for file in files:
                     with contextlib.suppress(OSError):  # a pipe that nobody reads any more

@@ -21,7 +21,7 @@ class Promises:
 
     def __init__(self, document: dict[str, Any], say: Callable[[str], None]) -> None:
         self.document, self._say = document, say
-        self._told: Mapping[str, Any] | None = None
+        self._announced: Mapping[str, Any] | None = None
 
     def say(
         self, standing: Standing, cells: Sequence[int], seconds_left: float, pair_seconds: float
@@ -47,8 +47,8 @@ class Promises:
             spent = self.document["budget_seconds"] - seconds_left
             promise["seconds_for_3_percent"] = max(0.0, spent) + further
         self.document["promises"] = [*self.document.get("promises", []), promise]
-        if outlook.has_changed(self._told, promise):
-            self._told = promise
+        if outlook.has_changed(self._announced, promise):
+            self._announced = promise
             self._say(sentence(promise, self.document["budget_seconds"]))
 
 

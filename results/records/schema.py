@@ -26,6 +26,7 @@ class GradientError(TypedDict):
     relative: float | None  # of the worst tensor, relative to the norm of its reference
     tensor: str  # the name of the worst tensor
     parameters: NotRequired[dict[str, float | None]]  # of each parameter; older runs lack it
+    allowed: NotRequired[float]  # the largest that the check lets pass; older runs lack it
 
 
 class CanaryResult(TypedDict, total=False):

@@ -103,7 +103,7 @@ FIGURE_RULES: dict[str, Rule] = {
     "optimizer_state_bytes": BYTES,
     "gradient_error": fields(
         {"relative": or_null(ERROR), "tensor": text},
-        {"parameters": mapping_of(or_null(ERROR))},  # older runs lack it
+        {"parameters": mapping_of(or_null(ERROR)), "allowed": ERROR},  # older runs lack them
     ),
     "equivalence": text,
 }

@@ -44,8 +44,12 @@ TITLE = "Cascades and partial freezing: PyTorch and JAX"
 _VERSIONS = ("torch", "jax", "flax", "optax")
 
 
-def build(runs: Iterable[Run]) -> Report:
+def build(runs: Iterable[Run], catalogue: Sequence[str] = ()) -> Report:
     """Build the report of these runs: one part for each machine, and no ratio across machines.
+
+    Args:
+        runs: to report on.
+        catalogue: names of the suite's scenarios, of which those are named that no run holds.
 
     Raises:
         ValueError: there is no run.
@@ -57,7 +61,8 @@ def build(runs: Iterable[Run]) -> Report:
         *_warning_of_several_machines(machines),
         *(warning for machine in machines for warning in _warnings_of_runs(machine)),
     ]
-    return Report(TITLE, warnings, [_part(machine, i) for i, machine in enumerate(machines)])
+    parts = [_part(machine, i, catalogue) for i, machine in enumerate(machines)]
+    return Report(TITLE, warnings, parts)
 
 
 def _warning_of_several_machines(machines: Sequence[Machine]) -> list[Paragraph]:
@@ -101,11 +106,12 @@ def _description(machine: Machine) -> str:
     return ", ".join(parts)
 
 
-def _part(machine: Machine, place: int) -> Part:
+def _part(machine: Machine, place: int, catalogue: Sequence[str]) -> Part:
     """Return the part of the report on one machine, with all sections that have something to show.
 
     Args:
         place: the index of the machine in the report.
+        catalogue: names of the suite's scenarios.
     """
     newest = machine.newest
     count = f"{len(machine.runs)} runs, the newest" if len(machine.runs) > 1 else "run"
@@ -120,7 +126,7 @@ def _part(machine: Machine, place: int) -> Part:
         _what_to_write(machine, scenarios),
         credibility.section(machine),
         gradients.section(machine),
-        absent.section(machine),
+        absent.section(machine, catalogue),
         every_cell.side_by_side(machine),
         over_time.section(machine),
         conditions.section(machine),

@@ -12,6 +12,7 @@ from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.grouping import group_by
 from results.records.record import AnyRecord, Record, RecordError, Run, sample_key
 from results.records.storage import load_run
+from results.report.losses import count_losses
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,15 @@ class Machine:
         ]
         by_cell = group_by(ok, sample_key).values()
         return [(records[-2], records[-1]) for records in by_cell if len(records) > 1]
+
+    @cached_property
+    def losses(self) -> dict[str, int]:
+        """The number of losses of each network whose flow a run proved, by "scenario/variant"."""
+        return {
+            name: count
+            for run in self.runs
+            for name, count in count_losses(run.settings.get("flows") or {}).items()
+        }
 
     @property
     def repeated(self) -> list[str]:

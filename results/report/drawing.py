@@ -54,14 +54,14 @@ def record_mark(record: AnyRecord) -> Mark:
         "predicted": record["predicted_ratio"],
         "verdict": record["verdict"] or "no verdict",
         "seconds": seconds.get("estimate"),
-        "told_ratio": ratio_text(record["ratio"]),
-        "told_predicted": significant(record["predicted_ratio"])
+        "ratio_text": ratio_text(record["ratio"]),
+        "predicted_text": significant(record["predicted_ratio"])
         if record["predicted_ratio"]
         else "not counted",
-        "told_time": seconds_text(seconds.get("estimate")),
-        "told_flops": flops_text(record["flops"]),
-        "told_peak": share_text(record["peak_share"]),
-        "told_saved": bytes_text(record["residual_bytes"]),
+        "time_text": seconds_text(seconds.get("estimate")),
+        "flops_text": flops_text(record["flops"]),
+        "peak_text": share_text(record["peak_share"]),
+        "saved_text": bytes_text(record["residual_bytes"]),
     }
 
 
@@ -72,13 +72,13 @@ TOOLTIP_TITLES = {
     "way": "framework",
     "named": "written as",
     "phase": "phase",
-    "told_ratio": "ratio [interval]",
-    "told_predicted": "counted ratio",
+    "ratio_text": "ratio [interval]",
+    "predicted_text": "counted ratio",
     "verdict": "verdict",
-    "told_time": "time",
-    "told_flops": "FLOPs",
-    "told_peak": "share of the GEMM peak",
-    "told_saved": "saved for backward",
+    "time_text": "time",
+    "flops_text": "FLOPs",
+    "peak_text": "share of the GEMM peak",
+    "saved_text": "saved for backward",
 }
 
 

@@ -23,6 +23,7 @@ Every run has the same columns:
 | ``peak_bytes`` | highest memory use during a call |
 | ``optimizer_state_bytes`` | bytes of the optimizer's state, over all parameters |
 | ``gradient_error``, ``…_tensor`` | relative error of the worst gradient; its name |
+| ``gradient_error_allowed`` | the largest error that the check lets pass; empty in old runs |
 | ``equivalence`` | ``pass``, or the difference from the float64 gradients |
 | ``outcome`` | ``ok``, or in a word why there is no time |
 | ``reason`` | the same as a sentence |
@@ -72,6 +73,7 @@ COLUMNS: dict[str, str] = {
     "steady": FLAG,
     **dict.fromkeys(("residual_bytes", "peak_bytes", "optimizer_state_bytes"), COUNT),
     "gradient_error": NUMBER,
+    "gradient_error_allowed": NUMBER,
     **dict.fromkeys(("gradient_error_tensor", "equivalence", "outcome", "reason"), TEXT),
     "rerun": TEXT,
 }
@@ -152,6 +154,7 @@ def _flat(run: Run, record: AnyRecord) -> dict[str, Any]:
         "launches": (seconds or ratio).get("launches"),
         "gradient_error": error.get("relative"),
         "gradient_error_tensor": error.get("tensor"),
+        "gradient_error_allowed": error.get("allowed"),
         "reason": outcome_reason(record),
     }
 

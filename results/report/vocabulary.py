@@ -45,7 +45,7 @@ DEFINITIONS = {
     "mode": "how the framework runs the code: eager, compiled, jitted",
     "counted": "the ratio that counted FLOPs predict: XLA's cost analysis, torch's FlopCounterMode",
     "verdict": "slower, faster, equal within the margin, or inconclusive: see the glossary",
-    "in front": "of how many groups the way is in front (green): none is shown to be faster. A "
+    "in front": "of how many groups the way is in front (dark): none is shown to be faster. A "
     "group is what was measured side by side",
     "other ways": "the ways that the row does not name: how often slower (red), equal (blue), "
     "undecided (grey) or faster (green) than one pass of the sum, or than nothing frozen",

@@ -32,7 +32,7 @@ FAULTS = (
     Fault(
         "gradients_taken_apart_are_told_to_be_summed",
         "impl_torch/step_recording.py",
-        "        if adds and earlier and self._kept(earlier[-1]):\n",
+        "        if adds and earlier and self._gradients_untouched_since(earlier[-1]):\n",
         "        if adds and earlier:\n",
         "a method that needs each loss's own gradient is called a waste",
         (f"{TORCH}::{RIGHT}",),

@@ -153,7 +153,7 @@ def of_two_networks(slopes: Any, until: float, evaluated: Callable[[], None]) ->
 @pytest.mark.usefixtures("in_float64")
 def test_every_network_is_confirmed_along_all_directions_where_there_is_time(slopes: Any) -> None:
     taken = of_two_networks(slopes, math.inf, lambda: None)
-    assert [network for _, network, _ in taken.found()] == ["one", "two"]
+    assert [network for _, network, _ in taken.worst_slopes()] == ["one", "two"]
     assert taken.taken == {"one": slopes.DIRECTIONS, "two": slopes.DIRECTIONS}
     assert taken.hurried() == []
 
@@ -170,7 +170,7 @@ def test_each_network_has_its_share_of_the_time_and_what_is_missing_is_said(
 
     monkeypatch.setattr(slopes, "time", SimpleNamespace(monotonic=lambda: now[0]))
     taken = of_two_networks(slopes, until, evaluated)
-    assert [network for _, network, _ in taken.found()] == ["one", "two"]
+    assert [network for _, network, _ in taken.worst_slopes()] == ["one", "two"]
     assert all(0 < count < slopes.DIRECTIONS for count in taken.taken.values())
     (said,) = taken.hurried()
     assert said.startswith("The gradients by one, two are confirmed along fewer than 3 directions")
@@ -178,7 +178,7 @@ def test_each_network_has_its_share_of_the_time_and_what_is_missing_is_said(
 
 def test_nothing_is_confirmed_after_the_time_and_that_is_said(slopes: Any) -> None:
     taken = of_two_networks(slopes, time.monotonic() - 1.0, lambda: None)
-    assert list(taken.found()) == []
+    assert list(taken.worst_slopes()) == []
     assert taken.hurried() == [
         "No time to confirm the gradients by one, two by central differences; "
         "a larger budget has it"

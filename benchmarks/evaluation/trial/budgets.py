@@ -206,12 +206,12 @@ def _count(tally: dict[str, list[float]], noise: Noise, seed: list[int], cell: i
         "alarms": alarmed(unchanged),
         "pairs": unchanged["pairs"],
         "control": unchanged["design"].get("control_pairs", unchanged["pairs"]),
-        "found": found(slowed, cell),
+        "found": calls_slower(slowed, cell),
     }
     promise = next((one for one in slowed["promises"] if one["slowdown"]), None)
     if promise and promise["pairs"] == plan.FIRST_LOOK:
         at = replayed(noise, [*seed, 1], {cell: promise["slowdown"]})
-        seen |= {"kept": found(at, cell), "promise": promise["slowdown"]}
+        seen |= {"kept": calls_slower(at, cell), "promise": promise["slowdown"]}
     for name, value in seen.items():
         tally.setdefault(name, []).append(float(value))
 
@@ -222,7 +222,7 @@ def alarmed(document: Mapping[str, Any]) -> bool:
     return standing is not None and bool(np.isin(standing.session.verdicts, (SLOWER, FASTER)).any())
 
 
-def found(document: Mapping[str, Any], cell: int) -> bool:
+def calls_slower(document: Mapping[str, Any], cell: int) -> bool:
     """Return whether a comparison calls this cell slower."""
     standing = scheduling.standing_of(document)
     return standing is not None and standing.cells[cell] == SLOWER

@@ -255,6 +255,7 @@ class GradientError(TypedDict):
     relative: float  # difference of the worst tensor
     tensor: str  # name of the worst tensor
     parameters: dict[str, float]  # difference of each parameter whose true gradient is not 0
+    allowed: NotRequired[float]  # largest difference that the check lets pass; old workers lack it
 
 
 class PreparedCell(TypedDict):

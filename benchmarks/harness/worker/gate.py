@@ -141,6 +141,7 @@ def _check_gradients(
         "relative": difference.relative,
         "tensor": difference.tensor,
         "parameters": dict(difference.parameters),
+        "allowed": rules["allowed"],
     }
 
 

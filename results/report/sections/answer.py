@@ -10,6 +10,7 @@ from results.records import canary_status
 from results.records.record import AnyRecord
 from results.report import answer_charts
 from results.report.collection import Machine
+from results.report.losses import growth
 from results.report.model import Answer, Fact, Panel, Question
 from results.report.questions import (
     FREEZING,
@@ -20,6 +21,7 @@ from results.report.questions import (
     of_strategy,
     ratio_range,
 )
+from results.report.ranking import StrategySummary
 from results.report.vocabulary import FRAMEWORK_NAMES, SEPARATE, code_of
 from results.statistics.verdict import INCONCLUSIVE
 from results.ways import way_title
@@ -69,7 +71,8 @@ def headline(machine: Machine, found: Sequence[TopicAnswer]) -> tuple[str, str]:
     wrong = sum(record["outcome"] == "wrong_gradients" for record in machine.records)
     if wrong:
         return f"Wrong gradients in {wrong} of {len(machine.records)} cells: see the failures.", ""
-    sentences = [s for s in (_series_sentence(found), _freezing_sentence(found)) if s]
+    series = _series_sentence(found, machine.losses)
+    sentences = [s for s in (series, _freezing_sentence(found)) if s]
     first, *more = sentences or [_why_no_advice(machine.records)]
     return first, "".join(more)
 
@@ -87,15 +90,37 @@ def _why_no_advice(records: Sequence[AnyRecord]) -> str:
     return "No way can be recommended: what was timed does not tell the ways apart."
 
 
-def _series_sentence(found: Sequence[TopicAnswer]) -> str:
-    """Return the sentence on networks in series, with what a pass for each loss costs."""
+def _series_sentence(found: Sequence[TopicAnswer], losses: Mapping[str, int]) -> str:
+    """Return the sentence on networks in series, with what a pass for each loss costs.
+
+    Args:
+        losses: "scenario/variant" → number of its losses, by which that cost grows.
+    """
     advice = _advice(found, SERIES)
     if not advice:
         return ""
-    cost = ratio_range(of_strategy(found, SERIES, SEPARATE))
+    separate = of_strategy(found, SERIES, SEPARATE)
+    cost = ratio_range(separate)
     if cost is None:
         return f"{_capital(advice)}."
-    return f"{_capital(advice)}: a backward pass for each loss takes {_times(cost)} as long."
+    times = f"a backward pass for each loss takes {_times(cost)} as long"
+    return f"{_capital(advice)}: {times}{_growth_clause(separate, losses)}."
+
+
+def _growth_clause(separate: Sequence[StrategySummary], losses: Mapping[str, int]) -> str:
+    """Return how the cost of a pass for each loss grows with their number, as a clause.
+
+    It names the mean ratio at the smallest and at the largest number. Empty where one number was
+    measured, or where the cost does not grow.
+    """
+    means = growth((record for way in separate for record in way.records), losses)
+    if len(means) < 2 or means[0].mean >= means[-1].mean:
+        return ""
+    few, many = means[0], means[-1]
+    return (
+        f", the more the more losses: ×{significant(few.mean, 2)} with {few.losses}, "
+        f"×{significant(many.mean, 2)} with {many.losses}"
+    )
 
 
 def _freezing_sentence(found: Sequence[TopicAnswer]) -> str:

@@ -248,7 +248,7 @@ def _map_fields(record: AnyRecord, sizes: Dimensions) -> Mark:
     """Return the fields that the heatmap needs beside those of `record_mark`: row and label."""
     return {
         "line": size_text(record["size"], sizes),
-        "told_short": significant(record["ratio"]["estimate"]),
+        "short_text": significant(record["ratio"]["estimate"]),
     }
 
 

@@ -172,9 +172,9 @@ def _mark(pair: FrameworkRatio) -> Mark:
         "way": modes + ("" if pair.equal_modes else " (unequal modes)"),
         "predicted": None,
         "faster": TITLES[winner(pair)],
-        "told_ratio": ratio_text(pair.ratio),
-        "told_time": f"{_time(pair.torch)} torch, {_time(pair.jax)} jax",
-        "told_peak": f"{shares[0]} torch, {shares[1]} jax",
+        "ratio_text": ratio_text(pair.ratio),
+        "time_text": f"{_time(pair.torch)} torch, {_time(pair.jax)} jax",
+        "peak_text": f"{shares[0]} torch, {shares[1]} jax",
         "verdict": winner(pair) or "not told",
     }
 

@@ -59,6 +59,33 @@ def test_headline_says_what_to_write_and_what_the_other_way_costs() -> None:
     assert "requires_grad_(False) in PyTorch" in answer.more
 
 
+def of_losses(run: Run, counts: dict[str, int], ratios: dict[str, float]) -> Run:
+    """Return the run with so many losses, and such a cost of a pass for each, by variant."""
+    flows = {
+        f"stacked_cascade/{variant}": {"torch": {f"loss{i}": {} for i in range(count)}}
+        for variant, count in counts.items()
+    }
+    for record in run.records:
+        if record["strategy"] == "separate_retained" and record["ratio"]:
+            record["ratio"] = {**record["ratio"], "estimate": ratios[record["variant"]]}
+    return dataclasses.replace(run, settings={**run.settings, "flows": flows})
+
+
+def test_headline_says_that_a_pass_for_each_loss_costs_more_the_more_losses_there_are() -> None:
+    counts, ratios = {"n2": 2, "n4": 4, "n8": 8}, {"n2": 1.4, "n4": 2.5, "n8": 4.4}
+    run = of_losses(whole_run(variants=tuple(counts)), counts, ratios)
+    assert answer_of(run).headline == (
+        "Sum the losses: a backward pass for each loss takes 1.4 to 4.4 times as long, "
+        "the more the more losses: ×1.4 with 2, ×4.4 with 8."
+    )
+    alike = of_losses(whole_run(variants=tuple(counts)), counts, dict.fromkeys(counts, 1.4))
+    assert answer_of(alike).headline.endswith("takes 1.4 times as long.")
+    one_number = of_losses(whole_run(), {"n2": 2, "n4": 2}, ratios)
+    assert answer_of(one_number).headline.endswith("takes 1.4 to 2.5 times as long.")
+    unknown = of_losses(whole_run(), {}, ratios)
+    assert answer_of(unknown).headline.endswith("takes 1.4 to 2.5 times as long.")
+
+
 def test_headline_of_a_run_whose_canary_failed_warns_instead() -> None:
     run = whole_run()
     canary = {"framework": "torch", "canary": "twice", "passed": False, "said": "1.2 times"}
