@@ -153,13 +153,20 @@ class FakeRun:
         self.log.append(f"{self.framework} judged")
         return self.late != self.framework
 
-    def start(self, until: float) -> None:
+    def restart(self, until: float) -> None:
         if self.dying == self.framework:
             raise WorkerCrashed("the worker ended by signal 9")
         self.log.append(f"{self.framework} started")
 
-    def measure(self, save: Any) -> None:
-        self.log.append(f"{self.framework} timed")
+
+class FakeRounds:
+    """Stand in for `Rounds`: note which frameworks are timed together."""
+
+    def __init__(self, runs: list[FakeRun], until: float, save: Any) -> None:
+        self.runs = runs
+
+    def measure(self) -> None:
+        FakeRun.log.append(" and ".join(run.framework for run in self.runs) + " timed")
 
 
 @pytest.fixture
@@ -169,6 +176,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     log: list[str] = []
     monkeypatch.setattr(FakeRun, "log", log, raising=False)
     monkeypatch.setattr(session, "FrameworkRun", FakeRun)
+    monkeypatch.setattr(session, "Rounds", FakeRounds)
     lock = SimpleNamespace(take=lambda: None, release=lambda: None)
     monkeypatch.setattr(session, "Lock", lambda: lock)
     monkeypatch.setattr(frameworks, "why_missing", lambda name: "")
@@ -198,7 +206,7 @@ def test_both_are_examined_and_proven_before_either_is_timed(run: Any) -> None:
     assert log == [
         "torch torch_case -", "torch examined ['hand_over']", "torch judged",
         "jax jax_case torch.npz", "jax examined []", "jax judged",
-        "torch started", "torch timed", "jax started", "jax timed",
+        "torch started", "jax started", "torch and jax timed",
     ]  # fmt: skip
     assert made["pair"]["rows"] == []
 
