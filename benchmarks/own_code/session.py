@@ -121,7 +121,7 @@ class Session:
                 timed = run.judge() and timed
                 pool.end_workers()
             torch, jax = (run.measured.files for run in runs)
-            self.pair = pairing.prove(torch, jax)
+            self.pair = pairing.compare_sides(torch, jax)
             if timed and not self.pair["problem"]:
                 self._time_both(runs)
         except WorkerError as error:

@@ -16,6 +16,7 @@ import pytest
 from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.launch import WorkerCrashed, WorkerFailed
 from benchmarks.harness.protocol.arrays import write_arrays
+from benchmarks.harness.protocol.case_messages import BY_TORCH_PARAMETERS
 from benchmarks.machine import frameworks
 from benchmarks.own_code import description, pairing, session
 from benchmarks.own_code.request import Request
@@ -49,9 +50,9 @@ def proven(
 ) -> Any:
     with (
         side("reference.npz", torch, {}) as one,
-        side("pulled.npz", jax, jax_facts or {}) as other,
+        side(BY_TORCH_PARAMETERS, jax, jax_facts or {}) as other,
     ):
-        return pairing.prove(one, other)
+        return pairing.compare_sides(one, other)
 
 
 def test_rounding_is_no_difference_and_a_millionth_is_one() -> None:
@@ -186,7 +187,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     )
     monkeypatch.setattr(description, "groups_of", lambda one: [])
     pair: dict[str, Any] = {"problem": None, "weights": [], "batch": []}
-    monkeypatch.setattr(pairing, "prove", lambda torch, jax: dict(pair))
+    monkeypatch.setattr(pairing, "compare_sides", lambda torch, jax: dict(pair))
 
     def carry_out(**changes: Any) -> tuple[int, dict[str, Any], list[str]]:
         pair.update(changes)

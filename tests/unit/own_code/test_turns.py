@@ -114,8 +114,10 @@ def test_two_frameworks_fit_into_one_budget_with_as_many_launches_each() -> None
         (plan.groups_of("torch", FACTS, asked()), Pace(0.001)),
         (plan.groups_of("jax", FACTS, asked()), Pace(0.001, first=4.0, later=1.0)),
     ]
-    torch, jax = plan.fit_together(parts, 60.0, asked())
-    assert parts[0][1].seconds(torch) + parts[1][1].seconds(jax) <= 60.0
+    alone = [plan.fit([*groups], pace, 30.0, asked()) for groups, pace in parts]
+    assert sum(pace.seconds(one) for (_, pace), one in zip(parts, alone, strict=True)) > 30.0
+    torch, jax = plan.fit_together(parts, 30.0, asked())
+    assert parts[0][1].seconds(torch) + parts[1][1].seconds(jax) <= 30.0
     assert jax.left_out  # it is the one that takes long
     assert len(torch.left_out) < len(jax.left_out)
     assert torch.launches == jax.launches
