@@ -2,7 +2,7 @@
 #   make bench    install what is pinned, then time everything that is selected by default
 #   make test     the same set-up, then the core checks and the fast tests: minutes
 #   make test-all make test, then everything that it leaves out; it installs the packages whose models
-#                 are tried (examples/models)
+#                 are tried (examples/models), and what runs a notebook
 # And on a quiet machine, for an hour each: make trial, this suite's verdicts beside other tools';
 # make reference, every run that results/reference/ is made of (ARGS=--list shows them first);
 # for two: make demonstration, what `cascade-bench regress` says of what is known
@@ -82,7 +82,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/models: $(VENV)/installed
-	$(PIP) -e '.[models]'
+	$(PIP) -e '.[models,notebook]'
 	touch $@
 
 clean:

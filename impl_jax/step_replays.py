@@ -25,6 +25,7 @@ TIMED = 7  # calls of each kind, in turns
 ALIKE = 0.01  # relative difference of the work of one and the same way
 ALONG, SIGNS = 0.9999, 0.98  # cosines of a plain step, and of Adam's first step, with the gradient
 STARTS = 3  # weights at which a step is held against a gradient
+LATER = 3  # training steps after which it is looked again
 SPREAD = 0.5  # relative size of the noise on those weights
 
 Loss = Callable[[Any], Any]
@@ -123,8 +124,29 @@ class Replay:
 
         Plain gradient descent does, and Adam's first step goes along the signs.
         """
+        return self._is_along_from(self.case.state, way, names)
+
+    def is_along_later(self, way: Loss, names: Collection[str]) -> bool:
+        """Return the same of the steps from where some training steps have led."""
+        return self._is_along_from(self._later(), way, names)
+
+    def keeps_still(self, names: Collection[str]) -> bool:
+        """Return whether some training steps leave these parameters as they are, bit by bit."""
+        before, after = jax.tree.leaves(self.case.state), jax.tree.leaves(self._later())
+        places = [self.case.places[name] for name in names]
+        return all(np.array_equal(before[place], after[place]) for place in places)
+
+    def _later(self) -> Any:
+        """Return the state after some training steps."""
+        state = self.case.state
+        for _ in range(LATER):
+            state = self._step(state, *self.case.arguments)
+        return state
+
+    def _is_along_from(self, state: Any, way: Loss, names: Collection[str]) -> bool:
+        """Return whether steps from this state, with several weights, go along gradients."""
         rng = np.random.default_rng(self.case.seed)
-        return all(self._is_along(way, names, self._weights(rng)) for _ in range(STARTS))
+        return all(self._is_along(state, way, names, self._weights(rng)) for _ in range(STARTS))
 
     def _weights(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return weights near the start."""
@@ -134,9 +156,11 @@ class Replay:
             for n, a in start.items()
         }
 
-    def _is_along(self, way: Loss, names: Collection[str], weights: Mapping[str, Any]) -> bool:
+    def _is_along(
+        self, state: Any, way: Loss, names: Collection[str], weights: Mapping[str, Any]
+    ) -> bool:
         """Return whether the step from these weights goes along the gradients of a way."""
-        leaves, structure = jax.tree.flatten(self.case.state)
+        leaves, structure = jax.tree.flatten(state)
         for name, array in weights.items():
             leaves[self.case.places[name]] = array
         after = jax.tree.leaves(
@@ -202,9 +226,28 @@ def zero_weights(replay: Replay) -> dict[str, Any] | None:
     for loss in ways.names:
         left = ways.summed([n for n in ways.names if n != loss], ways.trained)
         least = replay.costs(left)
-        if least < replay.costs(whole) * (1 - ALIKE) and replay.is_along(left, ways.trained):
+        cheaper = least < replay.costs(whole) * (1 - ALIKE)
+        if cheaper and replay.is_along(left, ways.trained) and _stays_zero(replay, whole, left):
             return {"flops": replay.flops, "zero_flops": replay.costs(whole) - least, "loss": loss}
     return None
+
+
+def _stays_zero(replay: Replay, whole: Loss, left: Loss) -> bool:
+    """Return whether a loss that changes nothing at first changes nothing later either.
+
+    A weight may rise from 0 in the course of training. What this loss alone reaches must then
+    keep still. Where there is no such parameter, later steps must go along the gradient of the
+    other losses, which plain gradient descent shows, and an optimizer with a memory does not.
+
+    Args:
+        whole: the gradient of all losses.
+        left: that of the others.
+    """
+    (_, every), (_, others) = (jax.jit(way)(replay.ways.start) for way in (whole, left))
+    own = [n for n in every if np.any(every[n]) and not np.any(others[n])]
+    if own:
+        return replay.keeps_still(own)
+    return replay.is_along_later(left, replay.ways.trained)
 
 
 def work(function: Callable[..., Any], *arguments: Any) -> float:

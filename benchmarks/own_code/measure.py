@@ -1,7 +1,8 @@
-"""Measure one framework of a case: examine it, then check and time the ways, group by group."""
+"""Examine a case in one framework, and prepare what is measured of it."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,67 +12,15 @@ from typing import Any
 from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed, WorkerTimeout
 from benchmarks.harness.launches.pool import Pool
-from benchmarks.harness.measurement.group import GroupMeasurement
 from benchmarks.harness.measurement.job import OWN, CellOutcome, GroupJob
 from benchmarks.harness.protocol.case_messages import CaseJob, CaseSource
 from benchmarks.harness.protocol.cells import DEFAULT_MODES
 from benchmarks.own_code import plan
+from benchmarks.own_code.case_group import CaseGroup
 from benchmarks.own_code.plan import Group
 from benchmarks.own_code.request import Request
 
 Say = Callable[[str], None]
-
-
-class CaseGroup(GroupMeasurement):
-    """Measure one group launch after launch, as long as there is time.
-
-    Args:
-        job: of the group; its launches are those that are prepared before the first is timed.
-        pool: the workers.
-        launches: how many to time if the time suffices.
-        until: when the group should be done, by ``time.monotonic``.
-        overhead: seconds for each way and launch beside sampling.
-        allowed_late: seconds by which the fewest launches may exceed the time.
-    """
-
-    def __init__(
-        self,
-        job: GroupJob,
-        pool: Pool,
-        launches: int,
-        until: float,
-        overhead: float,
-        allowed_late: float,
-    ) -> None:
-        super().__init__(job, pool)
-        self.launches, self.until, self.overhead = launches, until, overhead
-        self.allowed_late = allowed_late
-
-    def _measure(self, start: float) -> None:
-        """Time one launch after another; a late one is left out if there are enough without it."""
-        for index in range(self.launches):
-            late = time.monotonic() - self.until
-            if late > (0.0 if index >= plan.FEWEST else self.allowed_late) and index:
-                self.stopped = "time"
-                return
-            self.workers.count = index + 1
-            self._set_seconds(self.launches - index)
-            begun = time.monotonic()
-            self._time_launches(range(index, index + 1))
-            self._learn(time.monotonic() - begun, index)
-
-    def _set_seconds(self, launches: int) -> None:
-        """Share the time that is left among the launches that are still to be timed."""
-        cells = launches * max(1, len(self.results.alive()))
-        left = self.until - time.monotonic()
-        seconds = plan.sampling_seconds(left, cells, self.overhead)
-        self.job = {**self.job, "seconds": seconds}
-
-    def _learn(self, seconds: float, index: int) -> None:
-        """Take over what a launch took beside sampling; the first one was prepared before."""
-        alive = len(self.results.alive())
-        if index and alive:
-            self.overhead = max(0.0, seconds / alive - self.job["seconds"])
 
 
 EXAMINATION = 0.8  # of the time left, after which no central difference is begun
@@ -103,7 +52,7 @@ class Measured:
 
 
 class FrameworkRun:
-    """Measure a case in one framework.
+    """Examine a case in one framework; `benchmarks.own_code.rounds` times it.
 
     Args:
         request: the user's.
@@ -226,46 +175,32 @@ class FrameworkRun:
             return ["freeze"]
         return ["backward", "freeze"] if "step" in self.request.phases else []
 
-    def start(self, until: float) -> None:
-        """Start the workers that measure anew, and wait until they have loaded their framework.
+    def restart(self, until: float) -> None:
+        """Start the first worker that measures anew, and wait until it has loaded its framework.
 
         Args:
-            until: when all must be done, by ``time.monotonic``.
+            until: the new deadline, by ``time.monotonic``.
 
         Raises:
-            WorkerError: one of them cannot start.
+            WorkerError: it cannot start.
         """
         self.deadline = until
-        for launch in self._launches():
-            launch.wait_until_ready()
+        self._launches(alone=True)[0].wait_until_ready()
 
-    def measure(self, save: Callable[[], None]) -> None:
-        """Check and time all groups that fit into the time.
+    def start(self, launches: int) -> None:
+        """Start so many workers at once, those that are missing: none starts beside a timed one.
 
-        Args:
-            save: is called after each group.
-
-        Raises:
-            KeyboardInterrupt: after what was measured so far has been kept.
+        One that cannot start fails when it is prepared, and that is told then.
         """
-        files = self.measured.files
-        groups = plan.groups_of(self.framework, files.known, self.request)
-        pace = self._pace()
-        chosen = plan.fit(groups, pace, self.left, self.request)
-        self.measured.left_out = chosen.left_out
-        self._overhead = plan.EACH_SECONDS + pace.later
-        cells = [len(group.ways) * chosen.launches for group in chosen.groups]
-        for index, group in enumerate(chosen.groups):
-            share = self.left * cells[index] / sum(cells[index:])
-            what = "strategies" if group.kind == "backward" else "ways to freeze"
-            self.say(
-                f"{self.framework}: {len(group.ways)} {what}, phase {group.phase}, "
-                f"{chosen.launches} launches"
-            )
-            self._measure_group(group, chosen.launches, time.monotonic() + share)
-            save()
+        for launch in self.pool.launches(self.framework, "cpu", "float32", launches):
+            with contextlib.suppress(WorkerError):
+                launch.wait_until_ready()
 
-    def _pace(self) -> plan.Pace:
+    def groups(self) -> list[Group]:
+        """Return the groups that are asked for, and that this case has."""
+        return plan.groups_of(self.framework, self.measured.files.known, self.request)
+
+    def pace(self) -> plan.Pace:
         """Return about how long a process, a way and a call take."""
         call, once = self._call_seconds()
         if self.framework != "jax":
@@ -291,22 +226,16 @@ class FrameworkRun:
         except WorkerError:
             return 0.0, 0.0  # the group will meet it again, and say so
 
-    def _measure_group(self, group: Group, launches: int, until: float) -> None:
-        """Check and time one group, and keep its outcomes even if Ctrl-C ends it."""
+    def group(self, group: Group, launches: int, overhead: float) -> CaseGroup:
+        """Return the measurement of a group, which has not begun.
+
+        Args:
+            group: the ways.
+            launches: how many to time if the time suffices.
+            overhead: seconds for each way and launch beside sampling.
+        """
         self.measured.files.limit = self._limit
-        late = plan.late_seconds(self.request.budget)
-        job = self._job(group)
-        measurement = CaseGroup(job, self.pool, launches, until, self._overhead, late)
-        try:
-            measurement.run()
-        except WorkerError as error:
-            measurement.results.fail_all(error.outcome, str(error))
-        except BaseException:
-            self.pool.end_workers()
-            raise
-        finally:
-            self.measured.groups.append((group, measurement.results.outcomes()))
-        self._overhead = measurement.overhead
+        return CaseGroup(self._job(group), self.pool, launches, overhead)
 
     def _job(self, group: Group) -> GroupJob:
         """Return the job of measuring a group, of which one launch is prepared at first."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.protocol import equivalence
+from benchmarks.harness.protocol.case_messages import BY_TORCH_PARAMETERS
 from results.own_code.schema import Pair
 
 Gradients = Mapping[str, NDArray[Any]]
@@ -31,7 +32,7 @@ RANDOMNESS_HINT = (
 )
 
 
-def prove(torch: CaseFiles, jax: CaseFiles) -> Pair:
+def compare_sides(torch: CaseFiles, jax: CaseFiles) -> Pair:
     """Compare the losses and gradients that PyTorch and JAX compute from the same weights.
 
     Args:
@@ -78,7 +79,7 @@ def gradient_errors(torch: CaseFiles, jax: CaseFiles) -> dict[str, float]:
     parameter without influence has rounding for a gradient. Where both are 0, a difference is
     infinite.
     """
-    of_jax = jax.gradient("pulled.npz")  # under torch's names and in its layouts
+    of_jax = jax.gradient(BY_TORCH_PARAMETERS)
     of_torch = torch.gradient()
     of_torch = {name: of_torch.get(name, np.zeros(a.shape)) for name, a in of_jax.items()}
     networks = list(torch.known["networks"])
@@ -101,10 +102,10 @@ def _problems(
     allowed: float,
 ) -> Iterator[str]:
     """Yield a line for each difference between the two cases, with what to do."""
-    ours, theirs = torch.known["values"], jax.known["values"]
-    for name in dict.fromkeys((*ours, *theirs)):
+    of_torch, of_jax = torch.known["values"], jax.known["values"]
+    for name in dict.fromkeys((*of_torch, *of_jax)):
         if name not in losses:
-            where, other = ("torch", "JAX") if name in ours else ("JAX", "torch")
+            where, other = ("torch", "JAX") if name in of_torch else ("JAX", "torch")
             yield (
                 f"the loss {name!r} of {where} is missing in {other}; return it from that case "
                 f"too, {SINGLE_FRAMEWORK_HINT}"
@@ -113,8 +114,8 @@ def _problems(
     for name, error in losses.items():
         if not error <= allowed:
             yield (
-                f"from the same weights the loss {name!r} is {ours[name]:.9g} in torch and "
-                f"{theirs[name]:.9g} in JAX, relative difference {error:.2g}; "
+                f"from the same weights the loss {name!r} is {of_torch[name]:.9g} in torch and "
+                f"{of_jax[name]:.9g} in JAX, relative difference {error:.2g}; "
                 f"{RANDOMNESS_HINT if random else MISMATCH_HINT}"
             )
     yield from _frozen_problems(torch, jax)
@@ -130,11 +131,11 @@ def _problems(
 
 def _frozen_problems(torch: CaseFiles, jax: CaseFiles) -> Iterator[str]:
     """Yield a line for a parameter that one side freezes and the other trains."""
-    ours, theirs = set(torch.known["frozen"]), set(jax.known["frozen"])
+    in_torch, in_jax = set(torch.known["frozen"]), set(jax.known["frozen"])
     for name, _, *origins in jax.known["weights"]:
         for origin in origins:
-            if (origin in ours) != (name in theirs):
-                frozen, trained = ("torch", "JAX") if origin in ours else ("JAX", "torch")
+            if (origin in in_torch) != (name in in_jax):
+                frozen, trained = ("torch", "JAX") if origin in in_torch else ("JAX", "torch")
                 yield (
                     f"{origin} ({name} in JAX) is frozen in {frozen} and trained in {trained}; "
                     f"list it in frozen=[…] of both cases or of neither, {SINGLE_FRAMEWORK_HINT}"

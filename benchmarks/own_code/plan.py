@@ -163,23 +163,65 @@ def frozen_in_front(facts: CaseFacts) -> bool:
 
 
 def fit(groups: Iterable[Group], pace: Pace, left: float, request: Request) -> Plan:
-    """Return what fits into the time that is left.
+    """Return what fits into the time that is left; see `fit_together`, for one framework."""
+    return fit_together([(groups, pace)], left, request)[0]
 
-    Less important ways go first, then less important groups, then launches. Where not even one
+
+def fit_together(
+    parts: Sequence[tuple[Iterable[Group], Pace]], left: float, request: Request
+) -> list[Plan]:
+    """Return what fits into the time that is left, of one framework or of two that take turns.
+
+    Less important ways go first, then less important groups, then launches; of two frameworks those
+    of the one that takes longer. Both have the same number of launches. Where not even one
     launch of the most important group fits, nothing is measured.
 
     Args:
-        groups: that are asked for, most important first.
-        pace: of this case on this machine.
-        left: seconds.
+        parts: of each framework the groups that are asked for, most important first, and the pace
+            of this case in it on this machine.
+        left: seconds for all of them.
         request: the user's; ways and launches that it names are never left out.
     """
-    plan = Plan(tuple(groups), request.launches or LAUNCHES)
-    while pace.seconds(plan) > left and (smaller := _smaller(plan, request)):
-        plan = smaller
-    if request.launches is None and pace.seconds(plan) > left + late_seconds(request.budget):
-        return Plan((), plan.launches, (*plan.left_out, *nothing(plan.groups)))
-    return plan
+    plans = [Plan(tuple(groups), request.launches or LAUNCHES) for groups, _ in parts]
+    paces = [pace for _, pace in parts]
+
+    def total() -> float:
+        return sum(map(Pace.seconds, paces, plans))
+
+    while total() > left and (smaller := _smaller_together(plans, paces, request)):
+        plans = smaller
+    if request.launches is None and total() > left + late_seconds(request.budget):
+        return [Plan((), p.launches, (*p.left_out, *nothing(p.groups))) for p in plans]
+    return plans
+
+
+def _smaller_together(
+    plans: Sequence[Plan], paces: Sequence[Pace], request: Request
+) -> list[Plan] | None:
+    """Return plans of which the longest that can be is made shorter; None where none can be."""
+    by_length = sorted(range(len(plans)), key=lambda i: -paces[i].seconds(plans[i]))
+    for index in by_length:
+        if less := _smaller(plans[index], request):
+            launches = less.launches
+            return [
+                less if i == index else replace(one, launches=launches)
+                for i, one in enumerate(plans)
+            ]
+    return None
+
+
+def rounds(plans: Sequence[Plan]) -> list[list[Group | None]]:
+    """Return the groups in order of importance, those of one kind and phase side by side.
+
+    Args:
+        plans: one for each framework.
+
+    Returns:
+        For each kind and phase the group of each plan, None where a plan has none.
+    """
+    tables = [{(group.kind, group.phase): group for group in plan.groups} for plan in plans]
+    keys = [key for key in GROUPS if any(key in table for table in tables)]
+    return [[table.get(key) for table in tables] for key in keys]
 
 
 def nothing(groups: Iterable[Group]) -> tuple[str, ...]:

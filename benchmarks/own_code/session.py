@@ -17,6 +17,7 @@ from benchmarks.machine import environment, frameworks, releases
 from benchmarks.own_code import description, pairing
 from benchmarks.own_code.measure import FrameworkRun, Measured
 from benchmarks.own_code.request import COMPARE, Request, RequestError, sources
+from benchmarks.own_code.rounds import Rounds
 from results.own_code import document
 from results.own_code.pair_rows import pair_rows
 from results.own_code.schema import Document, Mistake, Pair, PairRow
@@ -85,7 +86,7 @@ class Session:
                 run.examine()
                 self.measured.append(run.measured)
                 if run.judge() and self.request.command == COMPARE:
-                    run.measure(lambda: self.save(None))
+                    Rounds([run], until, lambda: self.save(None)).measure()
             except WorkerError as error:
                 self.error = self.error or self._worker_mistake(error, framework)
             finally:
@@ -106,7 +107,7 @@ class Session:
         return kept
 
     def _measure_both(self, pool: Pool, chosen: dict[str, CaseSource]) -> None:
-        """Prove that two frameworks compute the same from the same weights, then time each."""
+        """Hold two frameworks to each other, from the same weights, then time both in turns."""
         runs: list[FrameworkRun] = []
         timed = True
         try:
@@ -120,26 +121,26 @@ class Session:
                 timed = run.judge() and timed
                 pool.end_workers()
             torch, jax = (run.measured.files for run in runs)
-            self.pair = pairing.prove(torch, jax)
+            self.pair = pairing.compare_sides(torch, jax)
             if timed and not self.pair["problem"]:
-                self._time_both(pool, runs)
+                self._time_both(runs)
         except WorkerError as error:
             self.error = self._worker_mistake(error, framework)
         finally:
             pool.end_workers()
 
-    def _time_both(self, pool: Pool, runs: list[FrameworkRun]) -> None:
-        """Time each of two frameworks with half of the time that is left."""
+    def _time_both(self, runs: list[FrameworkRun]) -> None:
+        """Time both frameworks, process by process in turns: they see the machine alike."""
         self._say("torch and jax: the same losses and gradients from the same weights")
-        for waiting, run in zip((2, 1), runs, strict=True):
-            now = time.monotonic()
+        started = []
+        for run in runs:
             try:
-                run.start(now + (self.deadline - now) / waiting)
-                run.measure(lambda: self.save(None))
+                run.restart(self.deadline)
+                started.append(run)
             except WorkerError as error:
                 self.error = self.error or self._worker_mistake(error, run.framework)
-            finally:
-                pool.end_workers()
+        if started:
+            Rounds(started, self.deadline, lambda: self.save(None)).measure()
 
     def _worker_mistake(self, error: WorkerError, framework: str) -> Mistake:
         """Return a failure of the worker that opened the case, as a mistake of the case."""

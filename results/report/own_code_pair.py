@@ -11,8 +11,8 @@ from results.ways import way_title
 
 Data = Mapping[str, Any]
 ABOUT = (
-    "JAX's time over torch's, both from torch's weights and batch; under 1 JAX is faster. The "
-    "interval counts in what changes from session to session."
+    "JAX's time over torch's, both from torch's weights and batch; under 1 JAX is faster. The two "
+    "were timed in turns. The interval counts in what changes from session to session."
 )
 
 

@@ -13,6 +13,7 @@ from benchmarks.harness.launches.check_workers import quick_compile_flags
 from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.protocol.arrays import read_arrays
+from benchmarks.harness.protocol.case_messages import BY_TORCH_PARAMETERS
 from benchmarks.own_code import pairing
 from results.own_code.schema import Pair
 from tests.helpers.own_cases.checking import CASES
@@ -45,7 +46,7 @@ def prove(workers: tuple[Pool, dict[str, Launch]]) -> Prove:
     def both(name: str) -> tuple[Pair, CaseFiles, CaseFiles]:
         torch = examined("torch", name)
         jax = examined("jax", name, start=str(torch.start))
-        return pairing.prove(torch, jax), torch, jax
+        return pairing.compare_sides(torch, jax), torch, jax
 
     return both
 
@@ -69,10 +70,10 @@ def test_a_function_of_weights_may_join_add_and_shift_them(prove: Prove) -> None
     assert told == {
         "cell.w": "rearranged", "cell.gain": "shifted", "cell.b": "by the function weights",
     }  # fmt: skip
-    true, pulled = torch.gradient(), jax.gradient("pulled.npz")
-    assert set(pulled) == set(true) | {"cell.unused"}  # which no loss of torch reaches
+    true, found = torch.gradient(), jax.gradient(BY_TORCH_PARAMETERS)
+    assert set(found) == set(true) | {"cell.unused"}  # which no loss of torch reaches
     for name, array in true.items():
-        assert np.allclose(array, pulled[name], rtol=1e-12, atol=1e-18)
+        assert np.allclose(array, found[name], rtol=1e-12, atol=1e-18)
 
 
 @pytest.mark.slow

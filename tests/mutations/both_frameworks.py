@@ -8,6 +8,7 @@ NAMES = "benchmarks/harness/worker/weight_names.py"
 MOVES = "benchmarks/harness/worker/weight_moves.py"
 PAIRING = "benchmarks/own_code/pairing.py"
 SESSION = "benchmarks/own_code/session.py"
+TURNS, IN_TURNS = "benchmarks/own_code/case_group.py", "tests/unit/own_code/test_turns.py"
 WEIGHTS, PAIR = "tests/unit/own_code/test_weights.py", "tests/unit/own_code/test_pairing.py"
 BACK = f"{WEIGHTS}::test_gradients_go_back_the_way_that_weights_came"
 STOPS = f"{PAIR}::test_what_differs_is_not_timed_and_ends_with_1"
@@ -71,6 +72,30 @@ FAULTS = (
         "            if timed and self.pair:\n",
         "JAX ÷ torch of two different networks",
         (STOPS,),
+    ),
+    Fault(
+        "one_framework_always_timed_first",
+        TURNS,
+        "        for group in waiting[:: -1 if index % 2 else 1]:\n",
+        "        for group in waiting:\n",
+        "a machine that becomes slower in a session favours the framework that is timed first",
+        (f"{IN_TURNS}::test_launches_alternate_and_each_round_begins_with_the_other",),
+    ),
+    Fault(
+        "worker_that_fails_ends_both_frameworks",
+        TURNS,
+        "            self.results.fail_all(error.outcome, str(error))\n            return False\n",
+        "            raise\n",
+        "a crash of one framework's worker loses the other's times",
+        (f"{IN_TURNS}::test_worker_that_fails_costs_its_own_group_and_raises_nothing",),
+    ),
+    Fault(
+        "each_framework_given_the_whole_budget",
+        "benchmarks/own_code/plan.py",
+        "        return sum(map(Pace.seconds, paces, plans))\n",
+        "        return max(map(Pace.seconds, paces, plans))\n",
+        "a file with both frameworks takes twice the time that was asked for",
+        (f"{IN_TURNS}::test_two_frameworks_fit_into_one_budget_with_as_many_launches_each",),
     ),
     Fault(
         "frameworks_that_differ_end_with_0",

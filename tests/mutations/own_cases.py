@@ -93,8 +93,8 @@ FAULTS = (
     Fault(
         "timed_after_the_budget",
         "benchmarks/own_code/plan.py",
-        "        return Plan((), plan.launches, (*plan.left_out, *nothing(plan.groups)))\n",
-        "        return plan\n",
+        "        return [Plan((), p.launches, (*p.left_out, *nothing(p.groups))) for p in plans]\n",
+        "        return plans\n",
         "what does not fit is begun all the same, and the budget exceeded without a word",
         (f"{PLAN}::test_nothing_is_measured_where_not_even_the_least_fits",),
     ),

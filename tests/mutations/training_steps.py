@@ -93,6 +93,15 @@ FAULTS = (
         narrow="masked_alone",
     ),
     Fault(
+        "weight_that_rises_taken_for_one_of_0",
+        "impl_jax/step_replays.py",
+        " and _stays_zero(replay, whole, left):\n",
+        ":\n",
+        "a loss that is faded in is called a waste, as its weight is 0 in the first step",
+        (f"{JAX}::{RIGHT}",),
+        narrow="annealed_weight",
+    ),
+    Fault(
         "teacher_in_jax_taken_for_a_frozen_network",
         "impl_jax/step_observation.py",
         "        if follows(name, before, after, others):\n",

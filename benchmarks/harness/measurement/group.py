@@ -107,17 +107,25 @@ class GroupMeasurement:
 
     def run(self) -> None:
         """Start, compute the reference, prepare, time, measure memory, and close the problem."""
-        job, start = self.job, time.monotonic()
+        start = time.monotonic()
+        self.begin()
+        if self.job["seconds"] > 0:
+            self._measure(start)
+        self.end()
+
+    def begin(self) -> None:
+        """Start the workers, compute the reference, and prepare every launch of the job."""
         self.files = self._find_files()
         self._flows = self.files.references.flows
         self._start_workers()
         with self._spending("references"):
             reference = self._reference()
-        self.preparation = Preparation(job, self.workers, self.results, self.files, reference)
+        self.preparation = Preparation(self.job, self.workers, self.results, self.files, reference)
         with self._spending("preparing"):
             self.preparation.prepare_all()
-        if job["seconds"] > 0:
-            self._measure(start)
+
+    def end(self) -> None:
+        """Close the problem in every worker."""
         if not self.preparation.exceeds_memory:  # otherwise each worker was ended after its turn
             for launch in self.workers.all():
                 self.workers.close_problem(launch)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+# File of a JAX case that starts from a torch case: its gradients, turned back into those by torch's
+# parameters, under their names and in their layouts.
+BY_TORCH_PARAMETERS = "gradient_by_torch_parameters.npz"
+
 
 class CaseMistake(TypedDict):
     """A mistake in a case of the user's own: where it is, and what to do."""

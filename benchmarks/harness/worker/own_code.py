@@ -65,8 +65,8 @@ class OwnCode(Base):
             kinds: those whose reference includes an optimizer step.
             seconds: after which no central difference is begun; None: no limit.
             hand_over: whether to write ``start.npz`` too: weights and batch, for the other
-                framework's case. A case that starts from such a file writes ``pulled.npz``: its
-                gradients, by the parameters of the case that wrote the file.
+                framework's case. A case that starts from such a file writes
+                `case_messages.BY_TORCH_PARAMETERS` too.
         """
         until = math.inf if seconds is None else time.monotonic() + seconds
         module = importlib.import_module(f"impl_{self.framework}.case_examination")
@@ -125,13 +125,14 @@ class OwnCode(Base):
     def _moved_weights(self, gradient: Mapping[str, Any], out: str) -> dict[str, Any]:
         """Return what became of the other framework's weights and batch.
 
-        Where there are any, the gradient by them is written to ``pulled.npz``.
+        Where there are any, the gradient by them is written to a file of its own.
         """
         if self._moves is None:
             return {"weights": [], "filled": "", "taken": []}
         weights = importlib.import_module(f"impl_{self.framework}.case_weights")
-        pulled = self._moves.pulled_back(weights.by_parameter(gradient))
-        write_arrays(f"{out}/pulled.npz", {f"gradient/{n}": a for n, a in pulled.items()})
+        gradients = self._moves.pulled_back(weights.by_parameter(gradient))
+        arrays = {f"gradient/{name}": array for name, array in gradients.items()}
+        write_arrays(f"{out}/{case_messages.BY_TORCH_PARAMETERS}", arrays)
         write_arrays(f"{out}/filled.npz", self._moves.values)
         told = {"filled": f"{out}/filled.npz", "taken": self._taken}
         return {"weights": self._moves.described(), **told}

@@ -183,6 +183,34 @@ def clipping_at_the_boundary() -> Case:
     return case(optax.sgd(LR), losses, gradient)
 
 
+@jax.custom_vjp
+def normalised(value: Any) -> Any:
+    """Return a value whose gradient has the norm 1 for each example."""
+    return value
+
+
+normalised.defvjp(
+    lambda value: (value, None),
+    lambda _, grad: (grad / (jnp.linalg.norm(grad, axis=-1, keepdims=True) + 1e-12),),
+)
+
+
+def normalising_rule() -> Case:
+    """One forward pass is pulled back for each loss, through a rule that is not linear."""
+
+    def losses(params: Any, data: Any) -> dict[str, Any]:
+        code = normalised(parts.encode(params, data["x"]))
+        return {"code": jnp.square(code).mean(), "task": parts.task(params, code, data)}
+
+    def gradient(params: Any, data: Any) -> Any:
+        _, pull = jax.vjp(lambda p: losses(p, data), params)
+        one, zero = jnp.ones(()), jnp.zeros(())
+        both = [pull({"code": a, "task": b})[0] for a, b in ((one, zero), (zero, one))]
+        return jax.tree.map(jnp.add, *both)
+
+    return case(optax.sgd(LR), losses, gradient)
+
+
 def zero_weight(optimizer: Any = None) -> Case:
     """The task's loss is multiplied by 0."""
 
@@ -196,6 +224,21 @@ def zero_weight(optimizer: Any = None) -> Case:
 def zero_weight_under_adam() -> Case:
     """Do as `zero_weight`, under Adam."""
     return zero_weight(optax.adam(LR))
+
+
+def zero_weight_at_one_output() -> Case:
+    """Both losses reach every parameter; one is multiplied by 0."""
+
+    def losses(params: Any, data: Any) -> dict[str, Any]:
+        scores = parts.apply(params["head"], parts.encode(params, data["x"]))
+        other = parts.apply(params["head"], parts.encode(params, 0.5 * data["x"]))
+        return {"size": jnp.square(scores).mean(), "other": jnp.square(other).mean()}
+
+    def weighted(params: Any, data: Any) -> Any:
+        values = losses(params, data)
+        return values["size"] + 0.0 * values["other"]
+
+    return case(optax.sgd(LR), losses, gradient=jax.grad(weighted))
 
 
 def nan_from_a_loss() -> Case:
@@ -232,8 +275,10 @@ WRONG: dict[Any, list[tuple[str, str]]] = {
     separate_gradients: [("CB302", "separate")],
     separate_pullbacks: [("CB302", "separate")],
     clipping_at_the_boundary: [("CB303", "hook")],
+    normalising_rule: [("CB303", "hook")],
     zero_weight: [("CB304", "zero")],
     zero_weight_under_adam: [("CB304", "zero")],
+    zero_weight_at_one_output: [("CB304", "zero")],
     nan_from_a_loss: [("CB401", "nonfinite")],
     diverging: [("CB401", "nonfinite")],
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -74,3 +75,15 @@ def _whole(frozen: bool) -> tuple[Any, Case]:
         optimizer.step()
 
     return whole, Case({"whole": whole}, losses, parts.batch, step=step)
+
+
+WRONG: dict[Any, list[tuple[str, str]]] = {
+    beside_ddp: [("CB404", "local")],
+    unfrozen_after_wrapping: [("CB404", "local")],
+}
+# name → codes of the mistakes that it looks like
+RIGHT: dict[Callable[[], Case], tuple[str, ...]] = {
+    one_wrapper: ("CB404",),
+    frozen_beside_ddp: ("CB404",),
+    reduced_by_hand: ("CB404",),
+}

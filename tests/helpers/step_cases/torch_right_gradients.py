@@ -291,23 +291,24 @@ def closure() -> Case:
     return parts.case(step)
 
 
-RIGHT: tuple[Callable[[], Case], ...] = (
-    clipped_gradients,
-    halving_hook,
-    adapters,
-    checkpointed,
-    frozen_norm_in_eval,
-    frozen_and_held,
-    frozen_under_no_grad,
-    gradient_of_the_trained,
-    turns,
-    unfreezing,
-    unused_layer,
-    projected_gradients,
-    gradients_taken_apart,
-    shared_encoder_with_two_optimizers,
-    step_in_the_only_backward_pass,
-    lookahead,
-    sharpness_aware,
-    closure,
-)
+# name → codes of the mistakes that it looks like
+RIGHT: dict[Callable[[], Case], tuple[str, ...]] = {
+    clipped_gradients: ("CB303",),
+    halving_hook: ("CB303",),
+    adapters: ("CB301",),
+    checkpointed: ("CB202",),
+    frozen_norm_in_eval: ("CB102",),
+    frozen_and_held: ("CB101",),
+    frozen_under_no_grad: ("CB301",),
+    gradient_of_the_trained: ("CB301",),
+    turns: ("CB201",),
+    unfreezing: ("CB101",),
+    unused_layer: ("CB201", "CB202"),
+    projected_gradients: ("CB302",),
+    gradients_taken_apart: ("CB302",),
+    shared_encoder_with_two_optimizers: ("CB203",),
+    step_in_the_only_backward_pass: ("CB203",),
+    lookahead: ("CB203",),
+    sharpness_aware: ("CB302",),
+    closure: ("CB302",),
+}

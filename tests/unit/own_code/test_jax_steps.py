@@ -14,6 +14,8 @@ from tests.helpers.step_cases.listing import cases, of
 pytestmark = pytest.mark.usefixtures("stored_programs")
 jax: Any = LazyModule("jax")
 
+WRONG, RIGHT = ("jax_wrong",), ("jax_right", "jax_right_costs")
+
 STEPS = 4
 # one of each kind; `make test-all` has the others
 QUICK = {"masked_alone", "nothing_returned", "cut_by_stop_gradient", "partition", "follower"}
@@ -33,13 +35,13 @@ def found(make: Callable[[], Any], steps: int = STEPS) -> list[tuple[str, str]]:
     return [(one["code"], one["cause"]) for one in find(seen)]
 
 
-@pytest.mark.parametrize("step", cases("WRONG", ["jax_wrong"], QUICK))
+@pytest.mark.parametrize("step", cases("WRONG", WRONG, QUICK))
 def test_mistake_is_found_and_nothing_else(step: tuple[str, str]) -> None:
     make, expected = of(step)
     assert expected
     assert found(make) == expected
 
 
-@pytest.mark.parametrize("step", cases("RIGHT", ["jax_right"], QUICK))
+@pytest.mark.parametrize("step", cases("RIGHT", RIGHT, QUICK))
 def test_right_step_is_left_alone(step: tuple[str, str]) -> None:
     assert found(of(step)[0]) == []

@@ -16,6 +16,7 @@ import pytest
 from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.launch import WorkerCrashed, WorkerFailed
 from benchmarks.harness.protocol.arrays import write_arrays
+from benchmarks.harness.protocol.case_messages import BY_TORCH_PARAMETERS
 from benchmarks.machine import frameworks
 from benchmarks.own_code import description, pairing, session
 from benchmarks.own_code.request import Request
@@ -49,9 +50,9 @@ def proven(
 ) -> Any:
     with (
         side("reference.npz", torch, {}) as one,
-        side("pulled.npz", jax, jax_facts or {}) as other,
+        side(BY_TORCH_PARAMETERS, jax, jax_facts or {}) as other,
     ):
-        return pairing.prove(one, other)
+        return pairing.compare_sides(one, other)
 
 
 def test_rounding_is_no_difference_and_a_millionth_is_one() -> None:
@@ -153,13 +154,20 @@ class FakeRun:
         self.log.append(f"{self.framework} judged")
         return self.late != self.framework
 
-    def start(self, until: float) -> None:
+    def restart(self, until: float) -> None:
         if self.dying == self.framework:
             raise WorkerCrashed("the worker ended by signal 9")
         self.log.append(f"{self.framework} started")
 
-    def measure(self, save: Any) -> None:
-        self.log.append(f"{self.framework} timed")
+
+class FakeRounds:
+    """Stand in for `Rounds`: note which frameworks are timed together."""
+
+    def __init__(self, runs: list[FakeRun], until: float, save: Any) -> None:
+        self.runs = runs
+
+    def measure(self) -> None:
+        FakeRun.log.append(" and ".join(run.framework for run in self.runs) + " timed")
 
 
 @pytest.fixture
@@ -169,6 +177,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     log: list[str] = []
     monkeypatch.setattr(FakeRun, "log", log, raising=False)
     monkeypatch.setattr(session, "FrameworkRun", FakeRun)
+    monkeypatch.setattr(session, "Rounds", FakeRounds)
     lock = SimpleNamespace(take=lambda: None, release=lambda: None)
     monkeypatch.setattr(session, "Lock", lambda: lock)
     monkeypatch.setattr(frameworks, "why_missing", lambda name: "")
@@ -178,7 +187,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     )
     monkeypatch.setattr(description, "groups_of", lambda one: [])
     pair: dict[str, Any] = {"problem": None, "weights": [], "batch": []}
-    monkeypatch.setattr(pairing, "prove", lambda torch, jax: dict(pair))
+    monkeypatch.setattr(pairing, "compare_sides", lambda torch, jax: dict(pair))
 
     def carry_out(**changes: Any) -> tuple[int, dict[str, Any], list[str]]:
         pair.update(changes)
@@ -198,7 +207,7 @@ def test_both_are_examined_and_proven_before_either_is_timed(run: Any) -> None:
     assert log == [
         "torch torch_case -", "torch examined ['hand_over']", "torch judged",
         "jax jax_case torch.npz", "jax examined []", "jax judged",
-        "torch started", "torch timed", "jax started", "jax timed",
+        "torch started", "jax started", "torch and jax timed",
     ]  # fmt: skip
     assert made["pair"]["rows"] == []
 

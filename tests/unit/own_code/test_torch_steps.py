@@ -9,12 +9,13 @@ import pytest
 
 from results.own_code.findings import find
 from tests.helpers.lazy_module import LazyModule
-from tests.helpers.step_cases.listing import cases, of
+from tests.helpers.step_cases.listing import cases, names_in, of
 
 torch: Any = LazyModule("torch")
 
 WRONG = ("torch_wrong", "torch_wrong_passes")
 RIGHT = ("torch_right", "torch_right_gradients", "torch_right_costs")
+DDP = "torch_ddp"
 
 STEPS = 4
 # one of each kind; `make test-all` has the others
@@ -81,16 +82,13 @@ def one_process() -> Iterator[None]:
     torch.distributed.destroy_process_group()
 
 
+def ddp(variable: str) -> list[Any]:
+    """Return a parameter for each step with DDP; all are quick."""
+    return cases(variable, [DDP], names_in(DDP, variable))
+
+
 @pytest.mark.usefixtures("one_process")
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("beside_ddp", [("CB404", "local")]),
-        ("unfrozen_after_wrapping", [("CB404", "local")]),
-        ("one_wrapper", []),
-        ("frozen_beside_ddp", []),
-        ("reduced_by_hand", []),
-    ],
-)
-def test_what_ddp_leaves_out_is_found(name: str, expected: Any) -> None:
-    assert found(of(("torch_ddp", name))[0]) == expected
+@pytest.mark.parametrize("step", [*ddp("WRONG"), *ddp("RIGHT")])
+def test_what_ddp_leaves_out_is_found(step: tuple[str, str]) -> None:
+    make, expected = of(step)
+    assert found(make) == expected
