@@ -194,8 +194,8 @@ class Examination:
                 f"problems are not compared: {other}"
             )
         found.wrong[self.framework] = case_agreement.disagreement(base, head)
-        pace = max(self.paces.values(), key=lambda one: one.call)
-        found.cells += case_cells.choose(self.case, self.framework, base.known, pace)
+        chosen = case_cells.choose(self.case, self.framework, base.known, self._pace())
+        found.cells += chosen
 
     def _job(self, side: Side) -> CaseJob:
         """Return the case as a side's workers build it."""
@@ -254,18 +254,28 @@ class Examination:
         worker.wait_until_ready()
         files.examine(worker, dtype, kinds, self.slopes)
         self._check_origin(side)
-        begin = time.monotonic()
+        begin, first = time.monotonic(), 0.0
         worker = self.launches.get(side, self.framework, owner, "float32")
         worker.wait_until_ready()
         if dtype == "float64":
             first = files.judge_the_sum(worker)
         else:
             files.open_in(worker)
-            first = 0.0
         start = time.monotonic() - begin - first
-        call, later = files.pass_seconds(worker)
-        known = self.paces.get(side)
-        self.paces[side] = Pace(call, known.start if known else start, first, later)
+        call, once = files.pass_seconds(worker)
+        known, compiling = self.paces.get(side), self.framework == "jax"
+        self.paces[side] = Pace(
+            call, known.start if known else start, later=once if compiling else 0.0
+        )
+
+    def _pace(self) -> Pace:
+        """Return how long starting and compiling take at best, and the slower side's pass."""
+        paces = self.paces.values()
+        return Pace(
+            max(one.call for one in paces),
+            min(one.start for one in paces),
+            later=min(one.later for one in paces),
+        )
 
     def _float32_is_off(self) -> str | None:
         """Return why float32 cannot be held to float64 on a side; None where it can."""
