@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib import metadata
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from benchmarks.regression.versions import Side
 
@@ -48,6 +51,34 @@ def import_folders(side: Side, *places: Path) -> list[str]:
         if start is not None and side.tree is not None:
             found |= dict.fromkeys(map(str, _above(start, Path(side.tree))))
     return list(found)
+
+
+def installed_from(repository: str) -> Iterator[str]:
+    """Yield the top-level names of packages that were installed from a repository, as copies.
+
+    Where they are found at no other place, both versions would run the copy that is installed.
+    Those that are installed as editable are not among them: their files are the repository's own.
+    """
+    for one in metadata.distributions():
+        text = one.read_text("direct_url.json")
+        about = json.loads(text) if text else {}
+        place = urlsplit(about.get("url", ""))
+        editable = about.get("dir_info", {}).get("editable", False)
+        if place.scheme != "file" or editable:
+            continue
+        if Path(unquote(place.path)).is_relative_to(repository):
+            tops = {file.parts[0] for file in one.files or () if file.suffix == ".py"}
+            yield from sorted(name.removesuffix(".py") for name in tops)
+
+
+def without_place(names: Iterable[str], folders: Iterable[str]) -> list[str]:
+    """Return the names of packages and modules that none of these folders has."""
+    places = list(map(Path, folders))
+    return [
+        name
+        for name in names
+        if not any((place / name).is_dir() or (place / f"{name}.py").is_file() for place in places)
+    ]
 
 
 def _above(start: Path, top: Path) -> Iterator[Path]:

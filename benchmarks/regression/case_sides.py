@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,14 @@ from benchmarks.harness.protocol.case_messages import CaseJob
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.selection.options import SelectionError
 from benchmarks.own_code.plan import Pace
-from benchmarks.regression import case_agreement, case_cells, side_launches, versions, worker_pairs
+from benchmarks.regression import (
+    case_agreement,
+    case_cells,
+    case_trees,
+    side_launches,
+    versions,
+    worker_pairs,
+)
 from benchmarks.regression.case_cells import CaseCell
 from benchmarks.regression.case_paths import import_folders, in_tree, mapped_variable
 from benchmarks.regression.case_request import ComparedCase
@@ -90,13 +96,14 @@ def examined(
         VersionError: a side lacks the case or cannot run it, or the two are different problems.
     """
     begin = time.monotonic()
-    _check_files(case, sides)
+    case_trees.check_files(case, sides)
     frameworks = [name for name in case.sources if name in installed]
     if not frameworks:
         raise SelectionError(
             f"{case.name} is a case in {' and '.join(case.sources)}, installed on neither side"
         )
     sides = [replace(side, environment=mapped_variable(side)) for side in sides]
+    case_trees.check_installed(case, sides)
     found = CaseSides(sides, [], {}, {}, _notes(case, frameworks))
     launches = SideLaunches({side.name: side for side in sides})
     try:
@@ -117,39 +124,6 @@ def _notes(case: ComparedCase, frameworks: Sequence[str]) -> list[str]:
     same = [f"BASE too runs {case.file.name} of HEAD (--same-case)"] if case.same else []
     absent = [name for name in case.sources if name not in frameworks]
     return [*same, *(f"left out: {name}, installed on neither side" for name in absent)]
-
-
-def _check_files(case: ComparedCase, sides: Sequence[Side]) -> None:
-    """Check that each side has the file; where base is to run head's, copy it there.
-
-    Raises:
-        VersionError: a side lacks the file.
-    """
-    base, head = sides
-    for side in (head, base):
-        if side.tree is None:
-            continue
-        file = Path(side.moved[str(case.file)])
-        if side is base and case.same:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(head.moved[str(case.file)], file)
-        if not file.is_file():
-            place = file.relative_to(side.tree)
-            raise VersionError(f"{place} is not in {_called(side)}: {_mend(side, place)}")
-
-
-def _mend(side: Side, place: Path) -> str:
-    """Return what to do where a side lacks the case's file."""
-    if side.name == "base":
-        return "name a commit that has it, or give --same-case, which runs HEAD's file at both"
-    if side.label.startswith("the work tree"):
-        return f"git ignores it; `git check-ignore -v {place}` names the line to take out"
-    return "name a commit that has it"
-
-
-def _called(side: Side) -> str:
-    """Return how a side is called in messages, such as ``BASE, main (1a2b3c4d5)``."""
-    return f"{side.name.upper()}, {side.label}"
 
 
 class Examination:
@@ -309,7 +283,7 @@ class Examination:
             text = f"{place}: {found['message']}; {found['mend']}{COPIES if lacks else ''}"
         text = versions.without_trees(text, self.launches.sides.values())
         side = self.launches.sides[name]
-        return VersionError(f"{self.case.name} cannot be run at {_called(side)}: {text}")
+        return VersionError(f"{self.case.name} cannot be run at {case_trees.called(side)}: {text}")
 
 
 def _package_folder(file: Path) -> str:

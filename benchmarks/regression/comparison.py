@@ -105,7 +105,7 @@ def compare(request: ComparisonRequest) -> tuple[dict[str, Any], bool]:
             versions.prepare_sides(request.base, request.head, specs) as sides,
             _chosen(request, sides) as chosen,
         ):
-            check_budget(chosen.cells, request.budget)
+            check_budget(chosen.cells, request.budget, spent=chosen.seconds)
             document = _new_document(request, chosen)
             try:
                 _measure(document, chosen, request.began, store)
@@ -207,28 +207,31 @@ def _new_document(request: ComparisonRequest, chosen: Chosen) -> dict[str, Any]:
     )
 
 
-def check_budget(chosen: Sequence[Cell], budget: float, option: str = "--budget") -> None:
+def check_budget(
+    chosen: Sequence[Cell], budget: float, option: str = "--budget", spent: float = 0.0
+) -> None:
     """Check that the budget suffices for a verdict, and print for how many launch pairs it does.
 
     Args:
         chosen: the cells to measure.
         budget: seconds.
         option: the command-line option that sets the budget, for the error.
+        spent: seconds of it that are gone.
 
     Raises:
         SelectionError: the budget is too small for the first verdict.
     """
-    pair_seconds = plan.estimate_pair_seconds(chosen)
-    pairs = plan.pairs_within(budget - plan.SESSION_SECONDS, pair_seconds)
+    pair_seconds, beside = plan.estimate_pair_seconds(chosen), max(plan.SESSION_SECONDS, spent)
+    pairs = plan.pairs_within(budget - beside, pair_seconds)
     if pairs < plan.FIRST_LOOK:
-        needed = (plan.FIRST_LOOK * pair_seconds + plan.SESSION_SECONDS) / 60
+        needed = (plan.FIRST_LOOK * pair_seconds + beside) / 60
         raise SelectionError(
             f"a budget of {budget / 60:.3g}m has time for about {pairs} launch pairs of "
             f"{len(chosen)} cells, and the first verdict takes {plan.FIRST_LOOK}: give "
             f"{option} {needed + 0.5:.0f}m, or select fewer cells"
         )
     full_seconds = plan.estimate_full_pair_seconds(chosen)
-    full = plan.pairs_within(budget - plan.SESSION_SECONDS, full_seconds)
+    full = plan.pairs_within(budget - beside, full_seconds)
     if full > plan.FIRST_LOOK:
         pairs, pair_seconds = full, full_seconds
     output.print_line(output.forecast(len(chosen), pairs, pair_seconds))

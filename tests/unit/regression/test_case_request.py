@@ -192,3 +192,21 @@ def test_a_user_s_folder_comes_before_what_is_installed_and_after_python_s_own(
     folders = [str(tmp_path / "src"), str(tmp_path), "/late"]
     case_files.CaseFunction({"file": "c.py"}, str(tmp_path), folders)
     assert sys.path == [*before[:2], *folders[:2], *before[2:]]
+
+
+def test_a_package_that_is_installed_as_a_copy_is_seen(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hides the repository's own unless a folder that is looked into first has that."""
+    site = tmp_path / "env" / "site-packages"
+    for name, editable in (("copied", "false"), ("linked", "true")):
+        info = site / f"{name}-1.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Name: {name}\nVersion: 1\n")
+        (info / "RECORD").write_text(f"{name}/__init__.py,,\n{info.name}/METADATA,,\n")
+        url = f'"url": "file://{repo}", "dir_info": {{"editable": {editable}}}'
+        (info / "direct_url.json").write_text(f"{{{url}}}")
+    monkeypatch.setattr(sys, "path", [str(site)])
+    assert list(case_paths.installed_from(str(repo))) == ["copied"]
+    assert list(case_paths.installed_from(str(tmp_path / "elsewhere"))) == []
+    assert case_paths.without_place(["copied", "pkg"], [str(repo / "src")]) == ["copied"]
