@@ -59,7 +59,7 @@ def count_changes(repo: Path) -> int:
 
     What this suite keeps there of earlier comparisons does not count.
     """
-    lines = _git(repo, "status", "--porcelain", "-z", "--no-renames").split("\0")
+    lines = _git(repo, "status", "--porcelain", "-z", "--no-renames", "-uall").split("\0")
     return sum(1 for line in lines if line and not _is_kept(line[3:]))
 
 
