@@ -13,10 +13,11 @@ from typing import Any
 
 from benchmarks.cluster.errors import ClusterError
 from benchmarks.commands import options as shared
+from benchmarks.commands.parsing import exclusive
 from benchmarks.harness.selection.options import SelectionError
 from benchmarks.machine import frameworks, releases
-from benchmarks.paths import REGRESSIONS, RUNS
-from benchmarks.regression import comparison, output, plan
+from benchmarks.paths import KEPT_NAME, REGRESSIONS, RUNS
+from benchmarks.regression import case_request, comparison, output, plan
 from benchmarks.regression.versions import VersionRequest
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
@@ -33,6 +34,7 @@ EXAMPLES = (
     "cascade-bench regress main                              # the files against a branch",
     "cascade-bench regress HEAD~1 HEAD --markdown comment.md",
     "cascade-bench regress --base-python ../old/bin/python   # another torch or jax",
+    "cascade-bench regress main --case my_case.py            # two commits of your own repository",
 )
 
 
@@ -60,6 +62,17 @@ def add_command(commands: Any) -> None:
     shared.add_selection(parser)
     shared.add_scenario_path(
         parser, "scenarios of your own; BASE and HEAD are then refs of the repository they are in"
+    )
+    parser.add_argument(
+        "--case",
+        metavar="CASE",
+        help="a case of your own, FILE, FILE:function or package.module:function; BASE and HEAD "
+        "are then refs of the repository it is in",
+    )
+    parser.add_argument(
+        "--same-case",
+        action="store_true",
+        help="with --case: BASE too runs HEAD's file, such as where BASE has none yet",
     )
     shared.add_device(parser, default="cpu")
     parser.add_argument(
@@ -97,6 +110,7 @@ def run(options: argparse.Namespace) -> int:
             signal.signal(stop, signal.default_int_handler)
     try:
         _refuse_two_prints(options)
+        _refuse_beside_case(options)
         output.prepare_files(options)
         if options.stored:
             from benchmarks.regression import stored_comparison
@@ -138,11 +152,27 @@ def _refuse_two_prints(options: argparse.Namespace) -> None:
         )
 
 
+def _refuse_beside_case(options: argparse.Namespace) -> None:
+    """Raise `SelectionError` for what does not go together with ``--case``, or not without it."""
+    if options.case is None:
+        if options.same_case:
+            raise SelectionError("--same-case is of a case of your own: give --case FILE too")
+        return
+    exclusive(options, ("case", "scenario-path"))
+    exclusive(options, ("case", "cluster"))
+    exclusive(options, ("case", "stored"))
+    if options.device != "cpu":
+        raise SelectionError("--case is measured on the CPU: leave --device out")
+    if options.same_case and options.base is None:
+        raise SelectionError("--same-case: without BASE both versions have the same file")
+
+
 def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
     """Return the comparison that the options ask for.
 
     Raises:
-        SelectionError: neither a base nor its interpreter is named, or the budget is no time.
+        SelectionError: neither a base nor its interpreter is named, the budget is no time, or there
+            is no such case.
         SpecError: a user's own scenario cannot be loaded.
     """
     began = time.monotonic()
@@ -157,16 +187,23 @@ def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
     selected = shared.selected_names(options)
     if odd := releases.untested(selected["framework"] or frameworks.present()):
         print(odd, file=sys.stderr)
+    case, kept = None, REGRESSIONS
+    if options.case is not None:
+        case = case_request.read(
+            options.case, selected, Path.cwd(), seed=options.seed, same=options.same_case
+        )
+        kept = Path.cwd() / KEPT_NAME / "regressions"
     return comparison.ComparisonRequest(
         base=VersionRequest(options.base, _interpreter(options.base_python) or head_python),
         head=VersionRequest(options.head, head_python),
         choose_cells=lambda installed: plan.choose_cells(selected, options.device, installed),
         budget=plan.parse_seconds(options.budget),
-        folder=Path(options.results or REGRESSIONS),
+        folder=Path(options.results or kept),
         arguments=output.retypable(options),
         seed=options.seed,
         confirm=plan.parse_seconds(options.confirm, "--confirm") if options.confirm else 0.0,
         began=began,
+        case=case,
     )
 
 

@@ -81,12 +81,13 @@ def retypable(options: argparse.Namespace) -> list[str]:
     """Return the command-line arguments of ``regress`` that make the same comparison again."""
     arguments = [ref for ref in (options.base, options.head) if ref is not None]
     names = ["base_python", "head_python", "budget", "confirm", *cells.OPTIONS]
-    names += ["scenario_path", "device", *(["seed"] if options.seed else [])]
+    names += ["case", "scenario_path", "device", *(["seed"] if options.seed else [])]
     for name in names:
         value = getattr(options, name)
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
                 arguments += [f"--{name.replace('_', '-')}", str(one)]
+    arguments += ["--same-case"] if options.same_case else []
     return arguments
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.harness.launches.launch import WorkerError
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.regression import leaving, looks, pace, plan, references, worker_pairs
+from benchmarks.regression import leaving, looks, pace, plan, references, versions, worker_pairs
 from benchmarks.regression.failures import STATES, WRONG_GRADIENTS, CellFailed
 from benchmarks.regression.leaving import Chosen
 from benchmarks.regression.pace import Pace, PartTimer, Shape
@@ -30,6 +30,7 @@ from results.records.record import utc_now
 from results.regression import scheduling
 from results.regression.notes import notes_of_sides
 
+Compute = Callable[[Mapping[str, Side], Sequence[Cell], References], None]
 UNKNOWN_REQUEST = "has no attribute 'do_"  # in the error of a worker that lacks a request
 MOST = "a session takes no more launch pairs"
 STARTS = 3  # attempts at a launch pair whose workers do not start
@@ -51,6 +52,7 @@ class ComparisonSession:
         save: called with the document after every launch pair, and at the end.
         report: called with a line of progress now and then.
         warn: called with a line that the user must read.
+        compute: fills the references of the cells.
     """
 
     def __init__(
@@ -63,9 +65,10 @@ class ComparisonSession:
         save: Callable[[dict[str, Any]], None],
         report: Callable[[str], None],
         warn: Callable[[str], None],
+        compute: Compute = references.compute_references,
     ) -> None:
         self.sides, self.cells, self.document = sides, list(cells), document
-        self.save, self.report, self.warn = save, report, warn
+        self.save, self.report, self.warn, self.compute = save, report, warn, compute
         self.began, self.budget = began, float(document["budget_seconds"])
         self.whole = self.budget + float(document.get("confirm_seconds", 0.0))
         self.device = cells[0].device
@@ -86,7 +89,7 @@ class ComparisonSession:
         try:
             self.report("float64 references of both sides")
             with self.parts.spending("references"):
-                references.compute_references(self.sides, self.cells, refs)
+                self.compute(self.sides, self.cells, refs)
             for cell, (state, why) in refs.excluded.items():
                 self._exclude(cell, state, why)
             self._check_base()
@@ -127,7 +130,8 @@ class ComparisonSession:
             state: of the cell in the document, such as ``failed_in_head``.
             why: the reason, for the reader of the result.
         """
-        self._entry(cell).update(state=state, why=why, seconds={})
+        told = versions.without_trees(why, self.sides.values())
+        self._entry(cell).update(state=state, why=told, seconds={})
 
     def _check_base(self) -> None:
         """Raise `CannotStart` where no cell at all runs on base: then base itself is broken."""
@@ -304,9 +308,8 @@ class ComparisonSession:
         """
         times = {}
         for cell in cells:
-            files = refs.files[cell.scenario, cell.variant, cell.size]
             try:
-                turns = workers.measure(cell, files, refs.paths[cell], rng)
+                turns = workers.measure(cell, refs.files[cell.problem], refs.paths[cell], rng)
             except CellFailed as error:
                 if not error.idle:  # some worker still has to answer, so these are of no more use
                     raise

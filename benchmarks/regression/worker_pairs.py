@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.launches import affinity, own_code_notes, requests
+from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.worker_errors import format_error, outcome_of
@@ -28,6 +29,7 @@ ROLES = ("base", "head", "control")
 METRICS = ("wall", "cpu")
 ANSWER_SECONDS = 300.0  # compiling takes minutes; a cell that takes longer than this hangs
 
+Files = ProblemFiles | CaseFiles
 Turns = dict[str, list[list[float]]]  # metric → the samples of each turn, seconds per call
 # metric → seconds per call of base, head and the control, None where there was no control
 LaunchTimes = dict[str, list[float | None]]
@@ -59,7 +61,7 @@ class WorkerPairs:
     def measure(
         self,
         cell: Cell,
-        files: Mapping[str, ProblemFiles],
+        files: Mapping[str, Files],
         reference: str,
         rng: np.random.Generator,
     ) -> dict[str, Turns]:
@@ -110,7 +112,7 @@ class WorkerPairs:
         return samples
 
     def _prepare(
-        self, cell: Cell, files: Mapping[str, ProblemFiles], reference: str, limit: float
+        self, cell: Cell, files: Mapping[str, Files], reference: str, limit: float
     ) -> None:
         """Prepare the cell in all roles at once, each on its own core, as nothing is timed yet.
 
@@ -313,6 +315,7 @@ def start_worker(
         device=device,
         dtype=dtype,
         cache=side.cache,
+        environment=side.environment,
         prefix=() if core is None else affinity.taskset_prefix(core),
         root=side.root,
         python=side.python,

@@ -24,6 +24,7 @@ from tests.mutations import (
     own_cases,
     own_code,
     own_networks,
+    own_versions,
     printed_code,
     records,
     regressions,
@@ -67,6 +68,7 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "The client, and how it is packaged": client.FAULTS,
     "Cases of a user's own code": own_cases.FAULTS,
     "Training steps of a user's own": training_steps.FAULTS,
+    "Two commits of a user's own": own_versions.FAULTS,
     "The transformers": transformers.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

@@ -43,7 +43,7 @@ FAULTS = (
     Fault(
         "one_launch_pair_for_every_file",
         "benchmarks/regression/plan.py",
-        "        owners.setdefault(owner_of(cell), []).append(cell)\n",
+        "        owners.setdefault(cell.owner, []).append(cell)\n",
         "        owners.setdefault(None, []).append(cell)\n",
         "files share their workers where two versions are compared",
         (f"{HERE}::test_versions_are_compared_in_workers_of_each_file_s_own",),

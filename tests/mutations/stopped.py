@@ -240,7 +240,7 @@ FAULTS = (
     ),
     Fault(
         "signal_missed_while_references_are_taken",
-        "benchmarks/regression/references.py",
+        "benchmarks/regression/side_launches.py",
         "signal_safe_wait.result(future)",
         "future.result()",
         "Ctrl-C is lost where it comes while a thread is being started",

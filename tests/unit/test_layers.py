@@ -102,6 +102,7 @@ ARROWS = {
         "benchmarks.harness.selection",
         "benchmarks.harness.session",
         "benchmarks.machine",
+        "benchmarks.own_code",  # what a case of the user's own is, and which ways it has
         "benchmarks.paths",
         "benchmarks.scenarios",
         "benchmarks.scenarios.external",

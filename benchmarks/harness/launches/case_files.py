@@ -132,6 +132,25 @@ class CaseFiles:
             self.allowed = min(equivalence.KINKS, wanted)
         return seconds
 
+    def pass_seconds(self, launch: Launch) -> tuple[float, float]:
+        """Return the seconds of one forward and backward pass, and of the first beside it.
+
+        Args:
+            launch: a worker in which the case is open.
+
+        Raises:
+            WorkerError: the case cannot be run.
+        """
+        out = str(self.folder / "call.npz")
+        arguments = {"kind": "backward", "name": "summed", "phase": "gradient", "out": out}
+        start = time.monotonic()
+        launch.ask("gradients", self.limit, **arguments)
+        once = time.monotonic() - start
+        start = time.monotonic()
+        launch.ask("gradients", self.limit, again=True, **arguments)
+        call = max(0.0, time.monotonic() - start - once)
+        return call, max(0.0, once - call)
+
     @property
     def start(self) -> Path:
         """Return the file of weights and batch, which the other framework's case starts from."""

@@ -128,6 +128,16 @@ class Cell:
         return tuple(value for name, value in asdict(self).items() if name != "strategy")
 
     @property
+    def problem(self) -> tuple[str, str, str]:
+        """Return what all cells share that are built from the same networks and data."""
+        return self.scenario, self.variant, self.size
+
+    @property
+    def owner(self) -> str | None:
+        """Return the path of the user's file whose code this cell runs; None for this suite's."""
+        return str(self.spec.file) if self.spec.file else None
+
+    @property
     def spec(self) -> Scenario:
         """Return the scenario itself."""
         return CATALOGUE[self.scenario]
