@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tests.mutations import (
     both_frameworks,
+    branches,
     canaries,
     checks,
     client,
@@ -68,5 +69,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "Cases of a user's own code": own_cases.FAULTS,
     "Training steps of a user's own": training_steps.FAULTS,
     "The transformers": transformers.FAULTS,
+    "The networks that are no plain series": branches.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}
