@@ -158,8 +158,8 @@ def test_gradient_that_passes_straight_through_is_no_slope(
     x = read_arrays(files.data)["x"]
     name = "encoder.linear2.weight"
     moved = {**weights, name: weights[name] + 1e-6}
-    codes = [Numpy(one, x).values()[1] for one in (weights, moved)]
-    assert np.array_equal(*codes)
+    before, after = (Numpy(one, x).values()[1] for one in (weights, moved))
+    assert np.array_equal(before, after)
     gradient = workers.loss_gradients(ROUNDING, framework)["loss_reconstruction"][name]
     assert np.linalg.norm(gradient) > 1e-3
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import optax
 
 from impl_jax.problem import Buffers, Parameters
@@ -29,14 +31,33 @@ def follow(
         leader: the name of the one that is trained.
         share: of the leader's value.
         buffers: whether buffers are copied.
+
+    Raises ValueError where a network has no parameters, or the leader other ones.
     """
-
-    def pairs(arrays: Parameters) -> dict[str, str]:
-        own = (name for name in arrays if name.startswith(f"{network}."))
-        return {name: leader + name.removeprefix(network) for name in own}
-
-    followed = {n: parameters[n] for n in pairs(parameters)}
-    led = {n: parameters[other] for n, other in pairs(parameters).items()}
+    of_parameters = pairs(parameters, network, leader)
+    led = {own: parameters[other] for own, other in of_parameters.items()}
+    followed = {own: parameters[own] for own in of_parameters}
     averaged = optax.incremental_update(led, followed, step_size=share)
-    copied = {n: own_buffers[other] for n, other in pairs(own_buffers).items()} if buffers else {}
+    copied: Buffers = {}
+    if buffers and any(name.startswith(f"{network}.") for name in own_buffers):
+        of_buffers = pairs(own_buffers, network, leader)
+        copied = {own: own_buffers[other] for own, other in of_buffers.items()}
     return {**parameters, **averaged}, {**own_buffers, **copied}
+
+
+def pairs(names: Collection[str], network: str, leader: str) -> dict[str, str]:
+    """Return each name of a network's arrays, and that of the same array of its leader.
+
+    Raises ValueError where the two networks have not the same names inside, or none at all.
+    """
+    inside = {
+        one: {name.removeprefix(f"{one}.") for name in names if name.startswith(f"{one}.")}
+        for one in (network, leader)
+    }
+    if not inside[network] or inside[network] != inside[leader]:
+        raise ValueError(
+            f"{network!r} cannot follow {leader!r}: they must have arrays of the same names; "
+            f"{network}: {', '.join(sorted(inside[network])) or 'none'}; "
+            f"{leader}: {', '.join(sorted(inside[leader])) or 'none'}"
+        )
+    return {f"{network}.{name}": f"{leader}.{name}" for name in sorted(inside[network])}

@@ -68,8 +68,8 @@ FAULTS = (
     Fault(
         "average_by_interpolation",
         "impl_torch/averaging.py",
-        "own.mul_(1.0 - share).add_(share * other)",
-        "own.lerp_(other, 1.0 - share)",
+        "problem.parameters[own].mul_(1.0 - share).add_(share * led)",
+        "problem.parameters[own].lerp_(led, 1.0 - share)",
         "the two shares of an average are mistaken for each other",
         (f"{BRANCHES}::test_teacher_moves_by_the_average_alone_bit_for_bit",),
         narrow="torch",
@@ -77,8 +77,8 @@ FAULTS = (
     Fault(
         "buffers_never_copied",
         "impl_jax/averaging.py",
-        "for n, other in pairs(own_buffers).items()} if buffers else {}",
-        "for n, other in pairs(own_buffers).items() if not buffers}",
+        "    if buffers and any(name",
+        "    if not buffers and any(name",
         "the average is over parameters alone, and BatchNorm's statistics stay behind",
         (f"{BRANCHES}::test_teacher_moves_by_the_average_alone_bit_for_bit",),
         narrow="jax",
