@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from impl_torch import optimizers
+from impl_torch import averaging, optimizers
 from impl_torch.problem import Losses, Problem
 from impl_torch.recipes import RECIPES, Recipe
 from impl_torch.structure import detached
@@ -52,6 +52,7 @@ class Training:
         renew: bool,
         only: Sequence[str] = (),
         share_forward: bool = False,
+        follower: Mapping[str, Any] | None = None,
     ) -> None:
         """Run one segment: ``steps`` times all turns.
 
@@ -59,7 +60,8 @@ class Training:
         labels are in ``only``, or all if it is empty. This happens in place, which keeps the
         optimizers' state, or with ``renew`` by new optimizers, which loses it. Parameters that are
         trained for the first time join the first optimizer as a new group. With ``share_forward``
-        the network in front runs forward once for all turns of a round.
+        the network in front runs forward once for all turns of a round. After each round the
+        ``follower`` follows its leader; its entries are arguments of `averaging.follow`.
 
         Raises ValueError for a label that no group has, and for turns that cannot share.
         """
@@ -68,9 +70,11 @@ class Training:
         for _ in range(steps):
             if share_forward:
                 self._round_over_one_forward(recipes)
-                continue
-            for problem, recipe in recipes:
-                self._turn(problem, recipe)
+            else:
+                for problem, recipe in recipes:
+                    self._turn(problem, recipe)
+            if follower:
+                averaging.follow(turns[0], **follower)
 
     def _turn(self, problem: Problem, recipe: Recipe) -> None:
         """Step one turn: compute gradients by its recipe, then step the optimizers over them."""

@@ -18,6 +18,7 @@ class Description:
         links: The operation on a value's way into a network, by ``network``, or by
             ``variant/network`` where only one variant has it.
         variants: How each variant differs from the others, by its name.
+        drawings: Variant → a drawing of its networks, where they are no series.
     """
 
     shows: tuple[str, ...]
@@ -26,6 +27,7 @@ class Description:
     data: str
     links: Mapping[str, str] = field(default_factory=dict)
     variants: Mapping[str, str] = field(default_factory=dict)
+    drawings: Mapping[str, str] = field(default_factory=dict)
 
 
 CONV_STAGE = "ConvTranspose3d(1→1, kernel 2) · InstanceNorm3d without affine · ReLU"

@@ -6,6 +6,7 @@ that no measurement and no check reads. ``make docs`` makes the page from both.
 
 from __future__ import annotations
 
+from benchmarks.evaluation.branch_descriptions import BRANCHES
 from benchmarks.evaluation.description import (
     CONV_STAGE,
     LINEAR_DATA,
@@ -206,4 +207,5 @@ DESCRIPTIONS: dict[str, Description] = {
     **FREEZES,
     **PARAMETER_GROUPS,
     **TRANSFORMERS,
+    **BRANCHES,
 }

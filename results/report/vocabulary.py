@@ -77,10 +77,11 @@ CONVOLUTIONAL = frozenset({
     "conv_cascade", "conv_cascade_single", "three_network_cascade", "frozen_second_network",
     "attention_on_frozen_backbone", "frozen_prefix", "frozen_in_constructor", "only_new_layer",
     "staged_unfreeze", "lenet_module_rates", "lenet_layer_rates", "rate_decay one_group",
+    "shared_backbone", "momentum_teacher",
 })  # fmt: skip
 LINEAR = frozenset({
     "linear_cascade", "scaled_cascade", "severed_cascade", "stacked_cascade", "two_player", "gan",
-    "autoencoder", "rate_decay",
+    "autoencoder", "rate_decay", "straight_through",
 })  # fmt: skip
 TRANSFORMERS = frozenset({"low_rank_adapters", "early_exit"})
 WITH_CONVOLUTIONS, WITH_ATTENTION = "with convolutions", "with attention"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tests.mutations import (
     both_frameworks,
+    branches,
     canaries,
     checks,
     client,
@@ -70,5 +71,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "Training steps of a user's own": training_steps.FAULTS,
     "Two commits of a user's own": own_versions.FAULTS,
     "The transformers": transformers.FAULTS,
+    "The networks that are no plain series": branches.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

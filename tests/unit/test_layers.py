@@ -20,6 +20,7 @@ GROUND = ("impl_torch", "impl_jax", "results")
 # at least half of them do, in the same order.
 TWINS = (
     "cascade.py", "alternation.py", "partial_freeze.py", "parameter_groups.py", "problem.py",
+    "branches.py", "averaging.py",
     "strategies.py", "recipes.py", "training.py", "optimizers.py", "compiling.py", "program.py",
     "naming.py", "probing.py", "layout.py", "gemms.py", "runtime.py", "switches.py",
     "session.py", "canaries.py", "graph_problem.py", "case.py", "case_values.py",

@@ -153,6 +153,15 @@ class LossRequest(TypedDict):
     loss: str  # name of the loss
 
 
+class TrainFollower(TypedDict):
+    """A network whose weights follow another's by a moving average, after each step."""
+
+    network: str  # that follows
+    leader: str  # that is followed
+    share: float  # of the leader's value; the rest is the network's own
+    buffers: bool  # whether the leader's buffers are copied
+
+
 class TrainSegment(TypedDict):
     """A stretch of training: some steps of each turn, one turn after the other."""
 
@@ -162,6 +171,7 @@ class TrainSegment(TypedDict):
     renew: bool  # whether to begin with new optimizers, which have no state
     only: list[str]  # labels of the parameter groups that `rate` is for; empty for all
     share_forward: bool  # whether the network in front runs forward once for all turns of a step
+    follower: TrainFollower | None  # null: no network follows another
 
 
 class TrainPlan(TypedDict):

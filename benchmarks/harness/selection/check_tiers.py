@@ -22,6 +22,7 @@ LEFT_OUT = (
     ("stacked_cascade", "n16"),
     ("early_exit", "n4"),
     ("early_exit", "untied"),
+    ("shared_backbone", "frozen_backbone"),
     ("three_network_cascade", "plain"),
     ("three_network_cascade", "frozen_net1"),
     ("three_network_cascade", "frozen_net3"),
@@ -46,6 +47,9 @@ LIKE_A_SHORTER_ONE = (
     "d_then_g_on_a_fresh_draw",
     "every_exit_of_four",
     "every_exit_by_a_head_of_its_own",
+    "through_a_frozen_head",
+    "heads_on_a_frozen_backbone",
+    "buffers_forgotten",
 )
 # Tests that generate C++ code, which takes seconds. One of the traps generates some as well.
 COMPILED = (
@@ -69,6 +73,7 @@ STRATEGIES = (
     ("gan", "turn_d"),
     ("frozen_second_network", "-"),
     ("early_exit", "n2"),
+    ("shared_backbone", "plain"),
 )
 # (scenario, variant) at which a freeze is proven. Of every other scenario that freezes something it
 # is the first such variant.

@@ -38,10 +38,18 @@ DEFAULT_VARIANTS_OF_UNNAMED = {
     "autoencoder": ("joint", "decoder_only"),  # scaling the codewords costs next to nothing
     "low_rank_adapters": ("b05",),  # an adapter of zeros costs what another one does
     "early_exit": ("n4",),  # the law shows the more, the more exits there are
+    "shared_backbone": ("plain",),  # freezing convolutions is timed elsewhere
     "staged_unfreeze": ("phase2",),  # phase 1 is the network of `frozen_in_constructor`
 }
-# scenarios whose networks are those of another one: by default their backward pass alone is timed
-LIKE_ANOTHER = ("conv_cascade_single", "scaled_cascade", "severed_cascade")
+# scenarios whose networks are those of another one, or like them: by default their backward pass
+# alone is timed
+LIKE_ANOTHER = (
+    "conv_cascade_single",
+    "scaled_cascade",
+    "severed_cascade",
+    "shared_backbone",
+    "straight_through",
+)
 ALL = choices.ALL
 
 
