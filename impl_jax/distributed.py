@@ -29,7 +29,7 @@ AXIS = "ranks"
 EVERYWHERE, SHARED_OUT = PartitionSpec(), PartitionSpec(AXIS)
 ITEMS = {"f32": 4, "f64": 8}
 # `%name = f32[8,8]{1,0} all-reduce(…)`, or a tuple of such arrays
-REDUCTION = re.compile(r"= (?P<shapes>\(?[^=]*?\)?) all-reduce(?:-start)?\(")
+REDUCTION = re.compile(r" = (?P<shapes>.+?) all-reduce(?:-start)?\(")
 SHAPE = re.compile(r"(?P<type>f32|f64)\[(?P<sides>[\d,]*)\]")
 
 

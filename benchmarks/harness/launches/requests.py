@@ -111,9 +111,11 @@ def _reduced(name: str, files: ProblemFiles, group: Mapping[str, Any]) -> int:
     Args:
         name: of the strategy.
         files: the problem.
-        group: ``dtype`` of the group.
+        group: ``mode`` and ``dtype`` of the group.
     """
     parameters = files.spec.parameters_of(files.variant, files.size)
     shapes = {parameter: one.shape for parameter, one in parameters.items()}
     item = np.dtype(group["dtype"]).itemsize
-    return ranks.predicted_bytes(strategy_of(name), files.problem_spec["flow"], shapes, item)
+    wrapper, _ = ranks.split_mode(group["mode"])
+    flow = files.problem_spec["flow"]
+    return ranks.predicted_bytes(wrapper, strategy_of(name), flow, shapes, item)

@@ -11,8 +11,9 @@ from benchmarks.harness.protocol import ranks
 from benchmarks.scenarios import CATALOGUE, Scenario
 
 # "backward" measures strategies, which differ in how they walk back from several losses; "freeze"
-# measures recipes, which differ in how they keep a part of the network from being trained.
-KINDS = ("backward", "freeze")
+# measures recipes, which differ in how they keep a part of the network from being trained;
+# "distributed" measures strategies in several ranks at once, see `ranks`.
+KINDS = ("backward", "freeze", ranks.DISTRIBUTED)
 # How a framework runs a program. "compile" is torch.compile over networks and losses together,
 # "compile_networks" of each network on its own. The first is how the framework is used by default.
 MODES = {"torch": ("eager", "compile", "compile_networks"), "jax": ("jit", "eager")}

@@ -120,7 +120,7 @@ class SwitchChange(TypedDict):
 class CellName(TypedDict):
     """A strategy or recipe of the open problem, in a phase and a mode."""
 
-    kind: str  # backward (strategies) or freeze (recipes)
+    kind: str  # backward (strategies), freeze (recipes) or distributed (strategies in ranks)
     name: str  # strategy or recipe
     phase: str  # backward, gradient or step
     mode: NotRequired[str | None]  # null: the mode that the framework is used in by default

@@ -30,8 +30,9 @@ PHASES = ("gradient", "step")  # a wrapper reduces in the backward pass of a for
 # Every loss of these is a mean over the batch, and no layer looks across it: the gradient of the
 # whole batch is the mean of the gradients of equal shares.
 SCENARIOS = ("linear_cascade", "stacked_cascade")
-# strategies of which each backward pass reduces what it has reached
-REDUCING_IN_EACH_PASS = ("separate_retained", "reforward")
+# Strategies of which each backward pass reduces what it has reached. XLA reduces the gradients of
+# each `jax.grad` apart, also in one jit; `shard_map` has one mean at its end.
+REDUCING_IN_EACH_PASS = ("separate_retained", "reforward", "sharded_jit/separate_grad")
 
 READY_TWICE = (
     'one DDP wrapper raises RuntimeError: "Expected to mark a variable ready only once", as the '
@@ -119,6 +120,7 @@ def _reason_of_ddp(wrapper: str, strategy: str, passes: list[set[str]]) -> str |
 
 
 def predicted_bytes(
+    wrapper: str,
     strategy: str,
     flow: Mapping[str, Collection[str]],
     shapes: Mapping[str, Sequence[int]],
@@ -130,12 +132,13 @@ def predicted_bytes(
     in front are reduced by several passes.
 
     Args:
+        wrapper: of the cell.
         strategy: of the cell.
         flow: loss → the parameters that it may change.
         shapes: parameter → shape.
         item: bytes of an element.
     """
     passes = [set(names) for names in flow.values()]
-    if strategy not in REDUCING_IN_EACH_PASS:
+    if not {strategy, f"{wrapper}/{strategy}"} & set(REDUCING_IN_EACH_PASS):
         passes = [set[str]().union(*passes)]
     return item * sum(math.prod(shapes[name]) for names in passes for name in names)

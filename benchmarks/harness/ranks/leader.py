@@ -68,10 +68,8 @@ class Leader(Worker):
             self._ranks.end()
             self._ranks = None
         if self._ranks is None:
-            session = self.session
-            device = str(getattr(session.device, "platform", None) or session.device)
-            try:
-                self._ranks = Processes(self.framework, device, session.precision, number)
+            try:  # on a CPU, as no cell of several ranks is anywhere else
+                self._ranks = Processes(self.framework, "cpu", self.session.precision, number)
             except RankLost as error:
                 self._end(error)
             self._open_in_ranks = False
@@ -85,11 +83,13 @@ class Leader(Worker):
         verdict: gate.GateVerdict = program.judge(self.reference_file, rules)
         return verdict
 
-    def _unsupported(self, error: BaseException) -> str | None:
-        """Return why the framework rules this out, here or in a rank; None for other errors."""
+    def _error_message(self, error: BaseException) -> messages.ErrorMessage:
+        """Return an exception as the ``error`` of an answer; that of a rank keeps its outcome."""
+        message = super()._error_message(error)
         if isinstance(error, RankFailed):
-            return error.unsupported
-        return super()._unsupported(error)
+            message["unsupported"] = str(error) if error.outcome == "unsupported" else None
+            message["out_of_memory"] = error.outcome == "out_of_memory"
+        return message
 
     def _end(self, error: RankLost) -> NoReturn:
         """End this process, with the loss of a rank as its last words."""

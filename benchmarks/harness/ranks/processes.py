@@ -23,12 +23,14 @@ GRACE_SECONDS = 2.0
 class RankFailed(RuntimeError):
     """Raised when every rank lives and one at least raised an exception.
 
-    ``unsupported`` says why the framework cannot do this at all; None for other errors.
+    Args:
+        message: of the exception, behind the number of its rank.
+        outcome: of the cell, see `worker_errors.outcome_of`.
     """
 
-    def __init__(self, message: str, unsupported: str | None = None) -> None:
+    def __init__(self, message: str, outcome: str) -> None:
         super().__init__(message)
-        self.unsupported = unsupported
+        self.outcome = outcome
 
 
 class RankLost(RuntimeError):
@@ -105,7 +107,7 @@ class Processes:
             message = self._named(launch, failed[launch])
             if gone or late:
                 raise RankLost(message)
-            raise RankFailed(message, _unsupported(failed[launch]))
+            raise RankFailed(message, failed[launch].outcome)
         return [future.result() for future in futures]
 
     def _named(self, launch: Launch, error: WorkerError) -> str:
@@ -121,11 +123,6 @@ class Processes:
         for launch in self.launches:
             launch.kill()
         self._folder.cleanup()
-
-
-def _unsupported(error: WorkerError) -> str | None:
-    """Return why something cannot be done at all, if that is what an error says."""
-    return str(error) if error.outcome == "unsupported" else None
 
 
 def _cores(index: int, count: int) -> dict[str, str]:
