@@ -177,6 +177,9 @@ def share(array: Array, mesh: Mesh) -> Array:
 def _on_device(program: programs.Program, place: int) -> programs.Program:
     """Return a copy of a program with the results that one device holds."""
     view = copy.copy(program)
+    view.problem = copy.copy(program.problem)
+    start = view.problem.parameters, view.problem.constants["buffers"]
+    view.problem.load(*jax.tree.map(lambda array: _held(array, place), start))
     for name in ("result", "parameters", "state", "buffers"):
         if hasattr(program, name):
             held = jax.tree.map(lambda array: _held(array, place), getattr(program, name))
