@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from impl_jax import compiling, optimizers, recipes
 from impl_jax import program as programs
@@ -80,7 +80,9 @@ def program(opened: OpenProblem, name: str, phase: str, wrapper: str) -> RankPro
         Unavailable: the batch cannot be shared out equally.
         KeyError: the wrapper has no such strategy.
     """
-    way, mesh = WAYS[wrapper][name], jax.make_mesh((jax.device_count(),), (AXIS,))
+    way = WAYS[wrapper][name]
+    # of type Auto: XLA finds out how what a program computes is shared out
+    mesh = jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(AxisType.Auto,))
     problem = _share(opened, mesh)
     start = problem, opened.session.device, compiling.MODES["jit"]()
 
