@@ -16,6 +16,7 @@ from benchmarks.cluster.settings import ClusterSettings
 from benchmarks.harness.launches import session_workers
 from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.harness.protocol import cells, memory_limit
+from benchmarks.harness.protocol.ranks import DISTRIBUTED
 from benchmarks.harness.selection import check_tiers, options
 from benchmarks.harness.session import native_outputs, resume
 from benchmarks.harness.session.lock import Busy
@@ -41,6 +42,8 @@ CLUSTER = pytest.StashKey[ClusterSettings]()  # what the file of --cluster says,
 COLLECTED = pytest.StashKey[pytest_collection.Collected]()
 NATIVE_FAILURES = pytest.StashKey[list[str]]()  # of pytest-benchmark at its end, a line each
 
+# kinds of which one test times every cell
+OWN_TESTS = {"freeze": "test_freeze", DISTRIBUTED: "test_distributed"}
 # of the command line, or of the files that it names
 MISTAKES = (options.SelectionError, SpecError, RecordError, memory_limit.LimitError, ClusterError)
 
@@ -92,8 +95,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def timed_by(cell: cells.Cell) -> str:
     """Return the name of the test that times the cell."""
-    if cell.kind == "freeze":
-        return "test_freeze"
+    if cell.kind in OWN_TESTS:
+        return OWN_TESTS[cell.kind]
     return "test_step" if cell.phase == "step" else "test_backward"
 
 
@@ -246,7 +249,8 @@ def is_timed(item: pytest.Item) -> bool:
 def _cell(item: pytest.Item) -> cells.Cell:
     """Return the cell that a timed test measures."""
     assert isinstance(item, pytest.Function)
-    kind = "freeze" if item.function.__name__ == "test_freeze" else "backward"
+    name = item.function.__name__
+    kind = next((kind for kind, test in OWN_TESTS.items() if test == name), "backward")
     return cells.Cell(kind, **{n: str(v) for n, v in item.callspec.params.items()})
 
 

@@ -79,6 +79,13 @@ def _add_selection_options(group: pytest.OptionGroup) -> None:
         help="scenarios of your own: a spec file, or a folder of them (docs/your-own-network.md)",
     )
     group.addoption("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    group.addoption(
+        "--ranks",
+        type=int,
+        default=None,
+        metavar="N",
+        help="with --kind distributed: processes, in JAX devices, that share each batch (2)",
+    )
     group.addoption("--all", action="store_true", dest="everything", help="every cell there is")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.protocol import cells
+from benchmarks.harness.protocol import cells, ranks
 from benchmarks.harness.selection import options
 from benchmarks.harness.selection.names import split_names
 from benchmarks.machine import frameworks
@@ -29,12 +29,26 @@ def selection_of(config: pytest.Config) -> options.Selection:
         raise options.SelectionError(frameworks.none_installed())
     named = names["framework"] is not None
     names["framework"] = names["framework"] or present
-    selection = options.Selection(**names, device=device, everything=config.getoption("everything"))
+    selection = options.Selection(
+        **names,
+        device=device,
+        everything=config.getoption("everything"),
+        ranks=_ranks(config, names["kind"]),
+    )
     if named:
         _refuse_missing_frameworks(selection.framework or ())
     if not config.getoption("benchmark_skip"):
         selection.require_cells()
     return selection
+
+
+def _ranks(config: pytest.Config, kinds: Iterable[str] | None) -> int:
+    """Return the number of ranks; raise `SelectionError` for one that no cell can have."""
+    given: int | None = config.getoption("ranks")
+    if given is None:
+        return ranks.DEFAULT_RANKS
+    options.check_ranks(given, kinds)
+    return given
 
 
 def _device(config: pytest.Config) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 
 from benchmarks.commands import options as shared
 from benchmarks.commands.parsing import exclusive
-from benchmarks.harness.protocol import cells
+from benchmarks.harness.protocol import cells, ranks
 from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import (
     Selection,
     SelectionError,
     check_positive,
+    check_ranks,
     default_device,
     default_sizes,
 )
@@ -47,6 +48,9 @@ def add_command(commands: Any) -> None:
     shared.add_device(parser)
     parser.add_argument("--all", action="store_true", dest="everything", help="every cell there is")
     parser.add_argument(
+        "--ranks", type=int, metavar="N", help="with --kind distributed: how many share a batch (2)"
+    )
+    parser.add_argument(
         "--launches", type=int, default=6, help="with --cost: worker processes a framework (6)"
     )
     parser.add_argument(
@@ -71,8 +75,11 @@ def run(options: argparse.Namespace) -> int:
         print(line, file=sys.stderr)
     check_positive("launches", options.launches)
     check_positive("cell-seconds", options.cell_seconds)
+    if options.ranks is not None:
+        check_ranks(options.ranks, shared.selected_names(options)["kind"])
     selection = Selection(
         **shared.selected_names(options),
+        ranks=options.ranks or ranks.DEFAULT_RANKS,
         device=options.device or "cpu",
         everything=options.everything,
     )

@@ -24,6 +24,7 @@ TESTS = (
     "benchmarks/test_loss_traps.py",
     "benchmarks/test_schedule_traps.py",
     "benchmarks/test_module_traps.py",
+    "benchmarks/test_rank_traps.py",
 )
 HEAD = """\
 # Silent traps

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.harness.protocol.cells import DEFAULT_MODES, Cell
+from benchmarks.harness.protocol.ranks import DISTRIBUTED
 from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import ALL, Selection, SelectionError
 from benchmarks.regression.case_cells import CaseCell
@@ -103,6 +104,7 @@ def choose_cells(
         size = selected.get("size") or _size(Selection(scenario=selected.get("scenario")))
         fields: dict[str, Any] = {**selected, "size": size}
         cells = Selection(**fields, device=device).require_cells()
+    refuse_several_ranks(cells)
     frameworks = selected.get("framework") or tuple(installed)
     strategies = selected.get("strategy") or (ALL,)
     cells = [
@@ -118,6 +120,18 @@ def choose_cells(
             f"({', '.join(installed)}); see `cascade-bench list`"
         )
     return cells
+
+
+def refuse_several_ranks(cells: Iterable[Cell]) -> None:
+    """Raise `SelectionError` if a cell is of several ranks: no versions are compared by it.
+
+    The workers of two versions take turns; ranks of two versions would stand in each other's way.
+    """
+    if any(cell.kind == DISTRIBUTED for cell in cells):
+        raise SelectionError(
+            f"--kind {DISTRIBUTED}: two versions are compared in one process each; give --kind "
+            "backward, freeze, or both"
+        )
 
 
 def _refuse_frameworks_of_no_side(names: Iterable[str], installed: Collection[str]) -> None:

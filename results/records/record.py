@@ -88,7 +88,7 @@ RECORD_KEYS = (
 )
 
 # The keys that only some records have: those about which there is something to say.
-OPTIONAL_KEYS = ("notes", "node")
+OPTIONAL_KEYS = ("notes", "node", "communication")
 
 # A record that is only read, by keys that may be chosen at run time.
 AnyRecord = Mapping[str, Any]

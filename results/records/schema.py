@@ -44,6 +44,15 @@ class CanaryResult(TypedDict, total=False):
     node: str  # of a cluster, that ran it
 
 
+class Communication(TypedDict):
+    """What one of several ranks reduces in a call: gradients, into their mean over all ranks."""
+
+    ranks: int  # processes, or devices, that shared the batch
+    reductions: int  # how often; gradients are reduced in buckets
+    reduced_bytes: int  # of gradients, each time that they are reduced
+    predicted_bytes: int  # the same, worked out from the flow and the strategy
+
+
 class Record(TypedDict):
     """The record of one cell.
 
@@ -86,6 +95,7 @@ class Record(TypedDict):
     missing: dict[str, str]  # path of a null ("flops", "ratio.low") to its reason
     notes: NotRequired[list[str]]  # what to know when reading the figures, a sentence each
     node: NotRequired[str]  # of a cluster, that measured the cell
+    communication: NotRequired[Communication]  # of a cell of kind "distributed"
 
 
 class RunFile(TypedDict):

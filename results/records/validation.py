@@ -108,6 +108,11 @@ FIGURE_RULES: dict[str, Rule] = {
     "equivalence": text,
 }
 
+_COMMUNICATION = fields(
+    dict.fromkeys(("ranks", "reductions"), COUNT)
+    | dict.fromkeys(("reduced_bytes", "predicted_bytes"), BYTES)
+)
+
 RECORD: Rule = fields(
     {
         "schema": number(1, SCHEMA, whole=True),
@@ -121,7 +126,7 @@ RECORD: Rule = fields(
         "rerun": text,
         "missing": mapping_of(text),
     },
-    {"notes": list_of(text), "node": text},
+    {"notes": list_of(text), "node": text, "communication": _COMMUNICATION},
 )
 
 _CANARY = fields(

@@ -19,8 +19,8 @@ FAULTS = (
     Fault(
         "one_worker_for_every_file",
         POOL,
-        "            launches = self._of_kind((framework, device, dtype, owner))\n            if",
-        "            launches = self._of_kind((framework, device, dtype, None))\n            if",
+        "launches = self._of_kind((framework, device, dtype, module, owner))\n            if",
+        "launches = self._of_kind((framework, device, dtype, module, None))\n            if",
         "what one file switches, the next one is measured with",
         (APART,),
     ),

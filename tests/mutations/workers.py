@@ -151,8 +151,8 @@ FAULTS = (
     Fault(
         "gates_time_counted_as_work",
         "benchmarks/harness/worker/timing.py",
-        "        verdict = gate.judge(program, true, rules)\n",
-        "        with self.working():\n            verdict = gate.judge(program, true, rules)\n",
+        "        verdict = self._judge(program, true, rules)\n",
+        "        with self.working():\n            verdict = self._judge(program, true, rules)\n",
         "what the harness does for itself is hidden in its workers' time",
         ("tests/integration/test_busy_time.py::test_time_of_the_gate_is_none_of_a_workers",),
     ),

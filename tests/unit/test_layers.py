@@ -71,6 +71,11 @@ ARROWS = {
         "benchmarks.scenarios.external",
         "results.records",  # texts of a worker's answers are cleaned as those of a file
     ),
+    "benchmarks.harness.ranks": (  # a worker that is the parent of others, its ranks
+        "benchmarks.harness.launches",
+        "benchmarks.harness.protocol",
+        "benchmarks.harness.worker",
+    ),
     "benchmarks.harness.measurement": (
         "benchmarks.harness.launches",
         "benchmarks.harness.protocol",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.float64_references import reached
 from benchmarks.harness.launches.problems import ProblemFiles
-from benchmarks.harness.protocol import equivalence
+from benchmarks.harness.protocol import equivalence, ranks
 from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, strategy_of
 from benchmarks.harness.protocol.messages import GateRules, PrepareRequest
 from benchmarks.scenarios.spec import matches
@@ -37,6 +39,10 @@ def prepare_request(
         rules, cells = files.rules_of_group(group), {n: files.rules_of_cell(n) for n in names}
     else:
         rules, cells = _rules_of_group(group, files), {n: _rules_of_cell(n, files) for n in names}
+        if group["kind"] == ranks.DISTRIBUTED:
+            cells = {
+                n: {**own, "reduced_bytes": _reduced(n, files, group)} for n, own in cells.items()
+            }
     return {
         "kind": group["kind"],
         "phase": group["phase"],
@@ -97,3 +103,19 @@ def _rules_of_cell(name: str, files: ProblemFiles) -> GateRules:
         "no_gradient": without,
         "gradients": [n for n in reached(files.problem_spec["reach"]) if n not in without],
     }
+
+
+def _reduced(name: str, files: ProblemFiles, group: Mapping[str, Any]) -> int:
+    """Return the bytes of gradients that a rank must reduce in a call of a cell.
+
+    Args:
+        name: of the strategy.
+        files: the problem.
+        group: ``mode`` and ``dtype`` of the group.
+    """
+    parameters = files.spec.parameters_of(files.variant, files.size)
+    shapes = {parameter: one.shape for parameter, one in parameters.items()}
+    item = np.dtype(group["dtype"]).itemsize
+    wrapper, _ = ranks.split_mode(group["mode"])
+    flow = files.problem_spec["flow"]
+    return ranks.predicted_bytes(wrapper, strategy_of(name), flow, shapes, item)

@@ -26,6 +26,7 @@ from benchmarks.harness.measurement.job import GroupJob, GroupReport, GroupResul
 from benchmarks.harness.measurement.preparation import Preparation
 from benchmarks.harness.measurement.stopping import PrecisionGoal
 from benchmarks.harness.protocol import disk
+from benchmarks.harness.protocol.cells import reference_kind
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
 
@@ -165,7 +166,10 @@ class GroupMeasurement:
 
         One that took too long would take as long again.
         """
-        compute, cells = self.files.references.compute, (self.job["kind"], self.job["phase"])
+        compute, cells = (
+            self.files.references.compute,
+            (reference_kind(self.job["kind"]), self.job["phase"]),
+        )
         try:
             return compute(self.workers.references(), *cells)
         except (WorkerFailed, WorkerTimeout):

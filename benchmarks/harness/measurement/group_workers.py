@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks.harness.launches.launch import Launch, WorkerError
+from benchmarks.harness.launches.launch import WORKER, Launch, WorkerError
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement.job import GroupJob
+from benchmarks.harness.protocol.ranks import DISTRIBUTED
+
+LEADER = "benchmarks.harness.ranks"  # a worker whose cells run in several ranks
 
 
 class GroupWorkers:
@@ -16,14 +19,15 @@ class GroupWorkers:
         self.owner = job.get("file")
         self._where = job["framework"], job["device"], job["dtype"]
         self._references = job["references"]
+        self._module = LEADER if job["kind"] == DISTRIBUTED else WORKER
 
     def all(self) -> list[Launch]:
         """Return every launch that is timed, alive."""
-        return self.pool.launches(*self._where, self.count, self.owner)
+        return self.pool.launches(*self._where, self.count, self.owner, self._module)
 
     def one(self, index: int) -> Launch:
         """Return one of the timed launches, alive, without starting the others."""
-        return self.pool.launch(*self._where, index, self.owner)
+        return self.pool.launch(*self._where, index, self.owner, self._module)
 
     def references(self) -> dict[str, Launch]:
         """Return framework → the worker that computes its float64 reference."""

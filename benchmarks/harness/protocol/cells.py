@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.harness.protocol import ranks
 from benchmarks.scenarios import CATALOGUE, Scenario
 
 # "backward" measures strategies, which differ in how they walk back from several losses; "freeze"
-# measures recipes, which differ in how they keep a part of the network from being trained.
-KINDS = ("backward", "freeze")
+# measures recipes, which differ in how they keep a part of the network from being trained;
+# "distributed" measures strategies in several ranks at once, see `ranks`.
+KINDS = ("backward", "freeze", ranks.DISTRIBUTED)
 # How a framework runs a program. "compile" is torch.compile over networks and losses together,
 # "compile_networks" of each network on its own. The first is how the framework is used by default.
 MODES = {"torch": ("eager", "compile", "compile_networks"), "jax": ("jit", "eager")}
@@ -96,7 +98,7 @@ class Cell:
         variant: name of a variant of the scenario.
         size: name of a size of the scenario.
         framework: ``torch`` or ``jax``.
-        mode: one of the framework's `MODES`.
+        mode: one of the framework's `MODES`; of kind ``distributed`` see `ranks.mode_name`.
         strategy: a strategy, or where ``kind`` is ``freeze`` a recipe.
         phase: one of `PHASES`.
         device: ``cpu`` or ``cuda``.
@@ -147,6 +149,10 @@ class Cell:
         variant, lacking = self.spec.variants[self.variant], self.spec.lacks(self.framework)
         if lacking:
             return lacking
+        if self.kind == ranks.DISTRIBUTED:
+            batch = int(self.spec.sizes[self.size].get("batch", 1))
+            where = self.scenario, batch, self.device, self.mode, self.strategy
+            return ranks.reason_against(*where, variant.allowed)
         if self.phase == "backward" and self.strategy in OWN_FORWARD[self.framework]:
             return f"{self.strategy} runs a forward pass of its own inside the backward phase"
         if self.strategy in FRONT_ONLY and not variant.frozen_in_front:
@@ -171,8 +177,20 @@ class Cell:
         """Return the command that measures this cell again, together with its baseline."""
         file = self.spec.file
         options = [f"--scenario-path={shlex.quote(_relative_path(file))}"] if file else []
-        options += [f"--{name}={shlex.quote(getattr(self, name))}" for name in OPTIONS]
+        fields = {name: getattr(self, name) for name in OPTIONS}
+        if self.kind == ranks.DISTRIBUTED:
+            fields["mode"], number = ranks.split_mode(self.mode)
+            fields["ranks"] = str(number)
+        options += [f"--{name}={shlex.quote(value)}" for name, value in fields.items()]
         return " ".join(["pytest benchmarks --benchmark-only", *options, f"--device={self.device}"])
+
+
+def reference_kind(kind: str) -> str:
+    """Return the kind whose float64 reference cells of a kind are held to.
+
+    Several ranks are held to the gradients of one process over the whole batch.
+    """
+    return "backward" if kind == ranks.DISTRIBUTED else kind
 
 
 def strategy_of(name: str) -> str:

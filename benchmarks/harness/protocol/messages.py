@@ -120,7 +120,7 @@ class SwitchChange(TypedDict):
 class CellName(TypedDict):
     """A strategy or recipe of the open problem, in a phase and a mode."""
 
-    kind: str  # backward (strategies) or freeze (recipes)
+    kind: str  # backward (strategies), freeze (recipes) or distributed (strategies in ranks)
     name: str  # strategy or recipe
     phase: str  # backward, gradient or step
     mode: NotRequired[str | None]  # null: the mode that the framework is used in by default
@@ -223,12 +223,22 @@ class FactRequest(TypedDict):
     name: str  # function in backward_traps, freeze_traps or compile_traps
 
 
+class Communication(TypedDict):
+    """What one of several ranks reduces in a call: gradients, into their mean over all ranks."""
+
+    ranks: int  # processes, or devices
+    reductions: int  # how often; gradients are reduced in buckets
+    reduced_bytes: int  # of gradients, each time that they are reduced
+    predicted_bytes: int  # the same, worked out from the flow and the strategy
+
+
 class Counts(TypedDict):
     """What one call of a cell computes and saves, counted and not timed."""
 
     flops: int | float | None  # of matrix products and convolutions; null where not countable
     residual_bytes: int | None  # saved for the backward pass; null where it cannot be counted
     optimizer_state_bytes: NotRequired[int | None]  # in phase step, after one step
+    communication: NotRequired[Communication]  # of several ranks
 
 
 class GateRules(TypedDict):
@@ -244,6 +254,7 @@ class GateRules(TypedDict):
     still: NotRequired[list[str]]  # parameters that a step must leave bit-identical
     no_gradient: NotRequired[list[str]]  # parameters that must have no gradient
     gradients: NotRequired[list[str]]  # parameters that must have one, in cell and reference
+    reduced_bytes: NotRequired[int]  # of gradients that each of several ranks must reduce in a call
 
 
 class PrepareRequest(TypedDict):
@@ -281,6 +292,7 @@ class PreparedCell(TypedDict):
     flops: NotRequired[int | float | None]  # this and the following as in `Counts`
     residual_bytes: NotRequired[int | None]  # bytes saved for the backward pass
     optimizer_state_bytes: NotRequired[int | None]  # bytes of optimizer state
+    communication: NotRequired[Communication]  # of several ranks
 
 
 class TimeRequest(TypedDict):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.harness.protocol import ranks
 from benchmarks.harness.protocol.cells import (
     KINDS,
     MODES,
@@ -16,7 +17,7 @@ from benchmarks.harness.protocol.cells import (
     STRATEGIES,
     Cell,
 )
-from benchmarks.harness.selection import choices
+from benchmarks.harness.selection import choices, over_ranks
 from benchmarks.harness.selection.choices import choose_recipes, choose_strategies, includes, unique
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 
@@ -66,7 +67,9 @@ class Selection:
     it. By default the scenarios are the user's own, or those of this suite if there are none.
 
     Args:
-        everything: whether an option without names selects every name rather than its default.
+        everything: whether an option without names selects every name rather than its default; of
+            kinds the two that need one process.
+        ranks: how many measure each cell of kind ``distributed``.
 
     Raises:
         SelectionError: a name is unknown.
@@ -82,6 +85,7 @@ class Selection:
     phase: tuple[str, ...] | None = None
     device: str = "cpu"
     everything: bool = False
+    ranks: int = ranks.DEFAULT_RANKS
 
     def __post_init__(self) -> None:
         for name, allowed in self.allowed().items():
@@ -116,14 +120,15 @@ class Selection:
     def allowed(self) -> dict[str, list[str]]:
         """Return option → the names that it accepts, given the selected scenarios."""
         scenarios = self.scenarios() or list(CATALOGUE.values())  # a name may be unknown
-        strategies = [*STRATEGIES.values(), *RECIPES.values()]
+        strategies = [*STRATEGIES.values(), *RECIPES.values(), *ranks.STRATEGIES.values()]
+        named_modes = [*MODES.values(), *ranks.WRAPPERS.values()]
         return {
             "kind": list(KINDS),
             "scenario": list(CATALOGUE),
             "variant": unique(v for scenario in scenarios for v in scenario.variants),
             "size": [size for size in SIZES if any(size in s.sizes for s in scenarios)],
             "framework": list(FRAMEWORKS),
-            "mode": unique(mode for modes in MODES.values() for mode in modes),
+            "mode": unique(mode for modes in named_modes for mode in modes),
             "strategy": unique(name for names in strategies for name in names),
             "phase": list(PHASES),
         }
@@ -156,6 +161,9 @@ class Selection:
                     where = (scenario.name, variant, size, framework, mode)
                     for kind, phase, name in self._methods(scenario, variant, framework):
                         cells[Cell(kind, *where, name, phase, self.device)] = None
+                for mode, phase, name in self._over_ranks(scenario, framework):
+                    fields = (scenario.name, variant, size, framework, mode, name, phase)
+                    cells[Cell(ranks.DISTRIBUTED, *fields, self.device)] = None
         return list(cells)
 
     def _names(self, option: str) -> tuple[str, ...] | None:
@@ -199,6 +207,12 @@ class Selection:
         if includes(self.kind, "freeze") and scenario.variants[variant].frozen:
             for choice in choose_recipes(framework, phases, names):
                 yield "freeze", *choice
+
+    def _over_ranks(self, scenario: Scenario, framework: str) -> Iterator[tuple[str, str, str]]:
+        """Yield mode, phase and strategy of every cell of several ranks, if that kind is named."""
+        if self.kind and includes(self.kind, ranks.DISTRIBUTED):
+            given = self._names("mode"), self._names("phase"), self._names("strategy")
+            yield from over_ranks.choose(scenario, framework, self.ranks, *given)
 
     def _repeats(self, scenario: Scenario, choice: choices.Choice) -> bool:
         """Return whether a default choice would only time another scenario's networks again.
@@ -260,6 +274,21 @@ def check_positive(option: str, value: float) -> None:
     """Raise `SelectionError` unless a value is a finite number above 0."""
     if not 0 < value < float("inf"):
         raise SelectionError(f"--{option} {value}: must be a finite number above 0")
+
+
+def check_ranks(number: int, kinds: Iterable[str] | None) -> None:
+    """Raise `SelectionError` for a number of ranks that no cell can have, or that is for none.
+
+    Args:
+        number: given for ``--ranks``.
+        kinds: names given for ``--kind``.
+    """
+    if not {ranks.DISTRIBUTED, ALL} & set(kinds or ()):
+        raise SelectionError(
+            f"--ranks {number} is for cells of several ranks: add --kind {ranks.DISTRIBUTED}"
+        )
+    if not 2 <= number <= ranks.MOST_RANKS:
+        raise SelectionError(f"--ranks {number}: must be from 2 to {ranks.MOST_RANKS}")
 
 
 def default_sizes(scenario: Scenario, device: str) -> tuple[str, ...]:

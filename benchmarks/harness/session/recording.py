@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from benchmarks.harness.protocol.cells import EAGER, Cell
+from benchmarks.harness.protocol.ranks import DISTRIBUTED
 from benchmarks.harness.worker import clock, trend
 from results.records.record import Record, explain, new_record
 from results.records.schema import GradientError
@@ -100,6 +101,9 @@ def record_measurement(
         missing=_reasons(cell, result),
         **figures,
     )
+    communication = result["figures"].get("communication")
+    if communication:
+        record = {**record, "communication": communication}
     return explain(record, NOT_TIMED)
 
 
@@ -147,7 +151,8 @@ def _rounded(error: GradientError | None) -> GradientError | None:
 
 def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
     """Return figure → the reason to record if this figure is missing, for all that may be."""
-    eager, torch = cell.mode == EAGER, cell.framework == "torch"
+    torch = cell.framework == "torch"
+    eager = cell.mode == EAGER or (torch and cell.kind == DISTRIBUTED)
     untraced = COMPILE_TIMES_UNKNOWN
     if eager:
         untraced = NOT_COMPILED.get(cell.framework, "not compiled")
@@ -162,6 +167,8 @@ def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
         "optimizer_state_bytes": "no optimizer in this phase",
         "gradient_error": "the optimizer keeps no gradient; its update was checked instead",
     }
+    if cell.kind == DISTRIBUTED:
+        reasons["peak_share"] = "a share of the peak is not told of several ranks"
     return reasons | ({"steady": UNTESTED} if result["steady"] else {})
 
 

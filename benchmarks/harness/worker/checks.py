@@ -20,6 +20,7 @@ TRAP_FILES = (
     "loss_traps",
     "schedule_traps",
     "module_traps",
+    "rank_traps",
 )
 
 

@@ -50,7 +50,7 @@ class Timing(Base):
             Strategy or recipe → times of the first call, verdict of the gate, and counts. A cell
             that fails has an ``error`` instead, and the others go on.
         """
-        true = read_arrays(reference)
+        true, self.reference_file = read_arrays(reference), reference
         prepared: dict[str, messages.PreparedCell] = {}
         for name, own in cells.items():
             self.heartbeat.set_cell(name)
@@ -77,7 +77,7 @@ class Timing(Base):
             first_call = clock.guarded(call)
         # asked before the gradients are, so that nothing that computes them can add to it
         unreturned = gate.unreturned(program.returned(call.result), rules)
-        verdict = gate.judge(program, true, rules)
+        verdict = self._judge(program, true, rules)
         program.reset()
         return {
             "first_call_seconds": first_call,
@@ -86,6 +86,10 @@ class Timing(Base):
             "equivalence": gate.first_problem(verdict["equivalence"], unreturned),
             "gradient_error": verdict["gradient_error"],
         }
+
+    def _judge(self, program: Any, true: Arrays, rules: messages.GateRules) -> gate.GateVerdict:
+        """Return the gate's verdict on a program that has run; see `gate.judge`."""
+        return gate.judge(program, true, rules)
 
     def _count(self, name: str, products: bool) -> messages.PreparedCell:
         """Return FLOPs and saved bytes of a prepared cell, and the list of its matrix products.

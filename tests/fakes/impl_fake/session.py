@@ -236,6 +236,10 @@ class Program:
     def be_scaled(self) -> None:
         self.result["net2.linear.weight"] *= 1.001
 
+    def be_nudged(self) -> None:
+        weight = self.result["net2.linear.weight"]
+        weight[0, 0] = np.nextafter(weight[0, 0], np.float32(2.0))
+
     def be_slow(self) -> None:
         time.sleep(0.02)
 

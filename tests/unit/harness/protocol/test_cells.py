@@ -39,7 +39,7 @@ def test_default_is_what_the_documentation_says() -> None:
     }
     assert {c.phase for c in chosen if c.kind == "freeze"} == {"step"}
     counts = {kind: sum(1 for c in chosen if c.kind == kind) for kind in cells.KINDS}
-    assert counts == {"backward": 78, "freeze": 80}
+    assert counts == {"backward": 78, "freeze": 80, "distributed": 0}
     assert sum(1 for c in chosen if c.unsupported_reason()) == 7
 
 
@@ -157,7 +157,7 @@ def test_size_gpu_is_never_on_a_cpu() -> None:
         ("framework", "tensorflow", "allowed: torch, jax, all"),
         ("variant", "n3", "--variant 'n3' is unknown"),
         ("phase", "forward", "allowed: backward, gradient, step, all"),
-        ("mode", "compiled", "allowed: eager, compile, compile_networks, jit, all"),
+        ("mode", "compiled", "allowed: eager, compile, compile_networks, jit, ddp_one,"),
     ],
 )
 def test_unknown_name_is_told_with_what_is_allowed(option: str, value: str, message: str) -> None:
