@@ -16,6 +16,10 @@ Every run has the same columns:
 | ``verdict`` | slower, faster, equal or inconclusive, against the baseline |
 | ``predicted_ratio`` | FLOPs over those of the baseline |
 | ``flops`` | floating-point operations of one call |
+| ``limit_ratio`` | limit over that of the baseline |
+| ``limit_seconds`` | seconds that the operations of a call must take at least |
+| ``limit_share`` | share of the limit that was reached: 0.37 is 37 % |
+| ``bytes`` | bytes that the operations of a call read and write |
 | ``peak_share`` | share of the machine's peak rate in matrix products: 0.37 is 37 % |
 | ``trace_seconds``, ``compile_seconds``, ``first_call_seconds`` | costs before the timed calls |
 | ``steady`` | false where times still had a trend after warming up |
@@ -67,7 +71,10 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys(("ratio", "ratio_low", "ratio_high", "confidence"), NUMBER),
     "launches": COUNT,
     "verdict": TEXT,
-    **dict.fromkeys(("predicted_ratio", "flops", "peak_share"), NUMBER),
+    **dict.fromkeys(("predicted_ratio", "flops"), NUMBER),
+    **dict.fromkeys(("limit_ratio", "limit_seconds", "limit_share"), NUMBER),
+    "bytes": COUNT,
+    "peak_share": NUMBER,
     **dict.fromkeys(("trace_seconds", "compile_seconds", "first_call_seconds"), NUMBER),
     "steady": FLAG,
     **dict.fromkeys(("residual_bytes", "peak_bytes", "optimizer_state_bytes"), COUNT),

@@ -19,7 +19,7 @@ from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.unreliable import UnreliableReference
-from benchmarks.harness.measurement import peak_memory
+from benchmarks.harness.measurement import limits, peak_memory
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers
 from benchmarks.harness.measurement.job import GroupJob, GroupReport, GroupResult
@@ -117,6 +117,8 @@ class GroupMeasurement:
         with self._spending("preparing"):
             self.preparation.prepare_all()
         if job["seconds"] > 0:
+            with self._spending("limits"):
+                self._set_limits()
             self._measure(start)
         if not self.preparation.exceeds_memory:  # otherwise each worker was ended after its turn
             for launch in self.workers.all():
@@ -164,6 +166,16 @@ class GroupMeasurement:
             raise
         except WorkerError:
             return compute(self.workers.references(), *cells)
+
+    def _set_limits(self) -> None:
+        """Give each cell its limit, by what a worker measures that times no cell."""
+        known, job = self.results.operations, self.job
+        counted = {name: known[name] for name in self.results.alive() if name in known}
+        if counted:
+            where = self.workers.calibrating()
+            found = limits.of_cells(where, job["dtype"], counted, job["limit"])
+            for name, figures in found.items():
+                self.results[name].figures |= figures
 
     def _measure(self, start: float) -> None:
         """Time the cells, as many launches as the goal needs, then measure their peak memory.

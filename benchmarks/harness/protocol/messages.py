@@ -213,12 +213,47 @@ class FactRequest(TypedDict):
     name: str  # function in backward_traps, freeze_traps or compile_traps
 
 
+class OperationCount(TypedDict):
+    """Equal operations of one call of a cell, and what each of them computes and moves."""
+
+    name: str  # the operation and its shapes
+    count: int  # how often a call runs it
+    flops: int  # of one; 0 where torch's counter does not know the operation
+    bytes: int  # that one reads and writes; 0 of one that moves nothing
+    slow: NotRequired[int]  # elements of exponential functions and the like
+    dispatch: str  # the kind of call that issues it, a key of `MachineRates.dispatch`
+    work: Any  # by which operation `rates` runs it alone; null where bytes tell its time
+
+
+class MachineRates(TypedDict):
+    """How fast the machine is, through one framework."""
+
+    traffic: list[list[float]]  # pairs: bytes read and written, and the seconds that they take
+    dispatch: dict[str, float]  # kind of call → seconds of one
+    slow: NotRequired[float]  # seconds of an element of an exponential function
+
+
+class RatesRequest(TypedDict):
+    """The operations to run alone, each as often as it takes to know its best time."""
+
+    dtype: str  # of the cells that they are of
+    works: list[Any]  # see `OperationCount.work`
+
+
+class MeasuredRates(TypedDict):
+    """How fast the machine is, and the best times of operations that ran alone."""
+
+    machine: MachineRates
+    seconds: list[float | None]  # of each of the works
+
+
 class Counts(TypedDict):
     """What one call of a cell computes and saves, counted and not timed."""
 
     flops: int | float | None  # of matrix products and convolutions; null where not countable
     residual_bytes: int | None  # saved for the backward pass; null where it cannot be counted
     optimizer_state_bytes: NotRequired[int | None]  # in phase step, after one step
+    operations: NotRequired[list[OperationCount] | None]  # null where they cannot be counted
 
 
 class GateRules(TypedDict):
@@ -270,6 +305,7 @@ class PreparedCell(TypedDict):
     flops: NotRequired[int | float | None]  # this and the following as in `Counts`
     residual_bytes: NotRequired[int | None]  # bytes saved for the backward pass
     optimizer_state_bytes: NotRequired[int | None]  # bytes of optimizer state
+    operations: NotRequired[list[OperationCount] | None]  # null where they cannot be counted
 
 
 class TimeRequest(TypedDict):
