@@ -15,7 +15,8 @@ from jax import lax
 
 from impl_jax import runtime
 
-TRAFFIC = tuple(2**power for power in range(14, 27, 2))  # bytes that an addition moves
+SIZES = tuple(2**power for power in range(14, 25, 2))  # bytes of an array
+SIDES = (60, 120, 240, 480, 960)  # of a square array that is turned
 BUDGET = 4e-3  # seconds for each measurement, beside a first run
 RUNS = 5  # at least
 CHAIN = (4, 36)  # products in the programs that show what an operation costs
@@ -32,22 +33,25 @@ class Calibration:
 
     def __init__(self, device: jax.Device, dtype: str) -> None:
         self.device, self.dtype = device, runtime.DTYPES[dtype]
+        self._name = dtype
         self._machine: dict[str, Any] | None = None
         self._small = self._array([LEAST], dtype)
 
     def machine(self) -> dict[str, Any]:
-        """Return the seconds of memory traffic by bytes, and of a call by its kind.
+        """Return the seconds of reading and writing by bytes, and of a call by its kind.
 
-        ``traffic`` lists pairs (bytes, seconds); ``dispatch`` maps the kinds of
-        `operations.Module.operations` to seconds; ``slow`` is the seconds of an element of an
-        exponential function or the like.
+        ``reading``, ``writing`` and ``turning`` (from rows to columns) list pairs (bytes, seconds);
+        ``dispatch`` maps the kinds of `operations.Module.operations` to seconds; ``slow`` is the
+        seconds of an element of an exponential function or the like.
         """
         if self._machine is None:
-            traffic = [[size, self._traffic(size)] for size in TRAFFIC]
+            pairs = [self._memory(size) for size in SIZES]
             self._machine = {
-                "traffic": traffic,
+                "reading": [[size, read] for size, (read, _) in zip(SIZES, pairs, strict=True)],
+                "writing": [[size, wrote] for size, (_, wrote) in zip(SIZES, pairs, strict=True)],
+                "turning": [self._turning(side) for side in SIDES],
                 "dispatch": self._dispatch(),
-                "slow": self._slow(traffic),
+                "slow": self._slow(),
             }
         return self._machine
 
@@ -75,15 +79,24 @@ class Calibration:
             self._call_seconds = self._best(lambda x, y: x + y, self._small, self._small)
         return self._call_seconds
 
-    def _traffic(self, size: int) -> float:
-        """Return the seconds of an addition that moves so many bytes, without its call."""
-        count = max(1, size // 3 // jnp.dtype(self.dtype).itemsize)
-        pair = [self._array([count], str(jnp.dtype(self.dtype))) for _ in range(2)]
-        return max(self._best(lambda x, y: x + y, *pair) - self._call(), 0.0)
+    def _memory(self, size: int) -> tuple[float, float]:
+        """Return the seconds of reading so many bytes, and of writing them to a new array.
 
-    def _slow(self, traffic: list[list[float]]) -> float:
+        A sum reads, and a sign change reads and writes; what their calls cost is left out.
+        """
+        value = self._array([size // jnp.dtype(self.dtype).itemsize], self._name)
+        reading = max(self._best(jnp.sum, value) - self._call(), 0.0)
+        both = max(self._best(jnp.negative, value) - self._call(), 0.0)
+        return reading, max(both - reading, 0.0)
+
+    def _turning(self, side: int) -> list[float]:
+        """Return the bytes of a square array, and the seconds of laying it out by columns."""
+        value = self._array([side, side], self._name)
+        return [value.nbytes, max(self._best(lambda x: -x.T, value) - self._call(), 0.0)]
+
+    def _slow(self) -> float:
         """Return the seconds of an element of a hyperbolic tangent."""
-        value = self._array([ELEMENTS], str(jnp.dtype(self.dtype)))
+        value = self._array([ELEMENTS], self._name)
         return max(self._best(jnp.tanh, value) - self._call(), 0.0) / ELEMENTS
 
     def _dispatch(self) -> dict[str, float]:

@@ -139,8 +139,9 @@ class Module:
         """Return the operations of one call of the program, equal ones together.
 
         Each has ``name``, ``count``; ``flops``, ``slow`` (elements of exponentials and the like)
-        and ``bytes`` of one; ``dispatch``, the kind of call that issues it; and ``work``, by which
-        `calibration.measure` can run its products alone, or None.
+        of one, and the bytes ``read``, ``written`` and ``turned`` (from rows to columns);
+        ``dispatch``, the kind of call that issues it; and ``work``, by which `Calibration.measure`
+        can run its products alone, or None.
         """
         counts: Counter[str] = Counter()
         kept: dict[str, Counted] = {}
@@ -173,11 +174,14 @@ class Module:
         members = list(inside.instructions.values()) if inside else [one]
         where = inside or computation
         products = [work for member in members if (work := _product(member, where))]
+        read, written = _fused_bytes(one, inside) if inside else _bytes(one, computation)
         return {
             "name": _title(one, members),
             "flops": sum(_flops(member, where) for member in members),
             "slow": sum(member.elements for member in members if member.opcode in SLOW),
-            "bytes": _fused_bytes(one, inside, computation) if inside else _bytes(one, computation),
+            "read": read,
+            "written": written,
+            "turned": sum(_turned(member, where) for member in members),
             "dispatch": "operation",
             "work": products or None,
         }
@@ -249,29 +253,42 @@ def _title(one: Instruction, members: list[Instruction]) -> str:
     return f"{main} {shapes}".strip()[:120]
 
 
-def _bytes(one: Instruction, computation: Computation) -> int:
-    """Return the bytes that an instruction outside a fusion reads and writes."""
+def _bytes(one: Instruction, computation: Computation) -> tuple[int, int]:
+    """Return the bytes that an instruction outside a fusion reads, and writes."""
     operands = [computation.instructions[n] for n in one.operands if n in computation.instructions]
     sizes = [operand.bytes for operand in operands]
     if one.opcode in PICK:
-        return 2 * one.bytes + sum(sizes[1:])
-    if one.opcode in PATCH:
-        return 2 * sizes[PATCH[one.opcode]] if len(sizes) > PATCH[one.opcode] else one.bytes
+        return one.bytes + sum(sizes[1:]), one.bytes
+    if one.opcode in PATCH and len(sizes) > PATCH[one.opcode]:
+        part = sizes[PATCH[one.opcode]]
+        return sum(sizes[1:]), part
     names = dict(zip(one.operands, sizes, strict=False))  # x · x reads x once
-    return one.bytes + sum(names.values())
+    return sum(names.values()), one.bytes
 
 
-def _fused_bytes(one: Instruction, inside: Computation, computation: Computation) -> int:
-    """Return the bytes that a fusion reads and writes: parameters and result, or their parts."""
+def _fused_bytes(one: Instruction, inside: Computation) -> tuple[int, int]:
+    """Return the bytes that a fusion reads, and writes: parameters and result, or their parts."""
     patched = ""
     written = one.bytes
     if inside.root.opcode in PATCH:
         operands = inside.root.operands
         patched, part = operands[0], operands[PATCH[inside.root.opcode]]
         written = inside.instructions[part].bytes
-    return written + sum(
-        _read(parameter, inside) for parameter in inside.parameters if parameter.name != patched
-    )
+    read = [_read(one, inside) for one in inside.parameters if one.name != patched]
+    return sum(read), written
+
+
+def _turned(one: Instruction, computation: Computation) -> int:
+    """Return the bytes that an instruction turns: whose innermost dimension changes."""
+    if one.opcode not in ("copy", "transpose") or one.operands[0] not in computation.instructions:
+        return 0
+    before, after = computation.instructions[one.operands[0]].arrays[0], one.arrays[0]
+    if not after.layout:
+        return 0
+    innermost = after.layout[0]
+    if one.opcode == "transpose":
+        innermost = one.numbers("dimensions")[innermost]
+    return one.bytes if before.layout[0] != innermost else 0
 
 
 def _read(parameter: Instruction, inside: Computation) -> int:
@@ -411,5 +428,5 @@ def calls(arguments: int, results: int, *, cheap: bool) -> list[Counted]:
         cheap: whether it computes so little that the caller's thread runs it, see `CHEAP`.
     """
     counts = {"cheap call" if cheap else "call": 1, "argument": arguments, "result": results}
-    nothing = {"flops": 0, "bytes": 0, "work": None}
+    nothing = {"flops": 0, "read": 0, "written": 0, "work": None}
     return [{"name": n, "count": c, "dispatch": n, **nothing} for n, c in counts.items()]

@@ -15,7 +15,7 @@ from torch import nn
 from impl_torch import runtime
 from impl_torch.operations import Watch
 
-TRAFFIC = tuple(2**power for power in range(12, 27, 2))  # bytes that an addition moves
+SIZES = tuple(2**power for power in range(12, 25, 2))  # bytes of an array
 BUDGET = 4e-3  # seconds for each measurement, beside a first run
 RUNS = 5  # at least
 LAYERS = (4, 20)  # of the small networks that show what a call costs
@@ -30,14 +30,16 @@ class Calibration:
         self._machine: dict[str, Any] | None = None
 
     def machine(self) -> dict[str, Any]:
-        """Return the seconds of memory traffic by bytes, and of a call by its kind.
+        """Return the seconds of reading and writing by bytes, and of a call by its kind.
 
-        ``traffic`` lists pairs (bytes, seconds); ``dispatch`` maps the kinds of `Watch` to seconds.
+        ``reading`` and ``writing`` list pairs (bytes, seconds); ``dispatch`` maps the kinds of
+        `Watch` to seconds.
         """
         if self._machine is None:
-            bare = self._bare()
+            pairs = [self._memory(size) for size in SIZES]
             self._machine = {
-                "traffic": [[size, self._traffic(size, bare)] for size in TRAFFIC],
+                "reading": [[size, read] for size, (read, _) in zip(SIZES, pairs, strict=True)],
+                "writing": [[size, wrote] for size, (_, wrote) in zip(SIZES, pairs, strict=True)],
                 "dispatch": self._dispatch(),
             }
         return self._machine
@@ -62,12 +64,17 @@ class Calibration:
                 self._bare_seconds = self._best(lambda: one + one)
         return self._bare_seconds
 
-    def _traffic(self, size: int, bare: float) -> float:
-        """Return the seconds of an addition that moves so many bytes, without its call."""
-        count = max(1, size // 3 // self.dtype.itemsize)
-        left, right = (torch.ones(count, dtype=self.dtype, device=self.device) for _ in range(2))
+    def _memory(self, size: int) -> tuple[float, float]:
+        """Return the seconds of reading so many bytes, and of writing them to a new array.
+
+        A sum reads, and a sign change reads and writes; what their calls cost is left out.
+        """
+        value = torch.ones(size // self.dtype.itemsize, dtype=self.dtype, device=self.device)
+        single = value[:1]
         with torch.no_grad():
-            return max(self._best(lambda: left + right) - bare, 0.0)
+            reading = max(self._best(value.sum) - self._best(single.sum), 0.0)
+            both = max(self._best(lambda: -value) - self._bare(), 0.0)
+        return reading, max(both - reading, 0.0)
 
     def _dispatch(self) -> dict[str, float]:
         """Return the seconds of a call of each kind: what a network of tiny layers costs."""

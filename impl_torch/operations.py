@@ -57,45 +57,64 @@ class Watch(TorchDispatchMode):
     def operations(self) -> list[Counted]:
         """Return the operations seen so far, and one entry for the backward passes begun.
 
-        Each has ``name``, ``count``; ``flops`` and ``bytes`` of one; ``dispatch``, the kind of
-        call that issues it; and ``work``, by which `calibration.measure` can run it alone, or None.
+        Each has ``name``, ``count``; ``flops`` of one, and the bytes ``read`` and ``written``;
+        ``dispatch``, the kind of call that issues it; and ``work``, by which `Calibration.measure`
+        can run it alone, or None where its bytes tell how long it takes.
         """
         passes = {"name": "begin a backward pass", "count": len(self._passes), "dispatch": "pass"}
-        return [*self._counted.values(), passes | {"flops": 0, "bytes": 0, "work": None}]
+        return [
+            *self._counted.values(),
+            passes | {"flops": 0, "read": 0, "written": 0, "work": None},
+        ]
 
 
 def _described(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Counted:
     """Return an operation's name and counts, with a ``count`` of 0."""
     known = flop_registry.get(func._overloadpacket)
     shapes = " ".join("×".join(map(str, t.shape)) for t in _tensors((args, kwargs)) if t.dim())
+    read, written = moved_bytes(func, args, kwargs, out)
+    alone = known is not None or (bool(written) and _has_time_of_its_own(func))
     return {
         "name": f"{func._overloadpacket.__name__} {shapes}".strip()[:120],
         "count": 0,
         "flops": int(known(*args, **kwargs, out_val=out)) if known else 0,
-        "bytes": moved_bytes(func, args, kwargs, out),
-        "work": _work(func, args, kwargs) if known else None,
+        "read": read,
+        "written": written,
+        "work": _work(func, args, kwargs) if alone else None,
     }
 
 
-def moved_bytes(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> int:
-    """Return the bytes that an operation reads and writes; 0 of one that only makes a view."""
+def _has_time_of_its_own(func: Any) -> bool:
+    """Return whether bytes do not tell the time of an operation, as of a pool or a norm.
+
+    What overwrites its arguments is not run alone: repeated, its numbers may become such that the
+    processor takes longer over them. Of a norm these are running means, which settle.
+    """
+    changes = func._schema.is_mutable and "norm" not in func._schema.name
+    return not changes and torch.Tag.pointwise not in func.tags and not func.is_view
+
+
+def moved_bytes(
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
+) -> tuple[int, int]:
+    """Return the bytes that an operation reads, and writes; 0 of one that only makes a view."""
     name = func._schema.name
-    read, written = _arguments(func, args, kwargs)
-    results = [t for t in _tensors(out) if not any(t is one for one in written)]
+    read, overwritten = _arguments(func, args, kwargs)
+    results = [t for t in _tensors(out) if not any(t is one for one in overwritten)]
     inputs = {t.untyped_storage().data_ptr() for t in read}
     fresh = [t for t in results if t.untyped_storage().data_ptr() not in inputs]
-    if not fresh and not written:
-        return 0
+    if not fresh and not overwritten:
+        return 0, 0
     if name.startswith(("aten::empty", "aten::new_empty")):
-        return 0
+        return 0, 0
     if any(part in name for part in SHAPES_ONLY):
         read = []
     if name in PICK:
-        return sum(map(_bytes, [*fresh, *fresh, *read[1:]]))
+        return _total([*fresh, *read[1:]]), _total(fresh)
     if name == "aten::convolution_backward":
         read = _needed_by_convolution(args)
-    kept = [] if name in OVERWRITE else written
-    return sum(map(_bytes, [*_distinct(read), *kept, *written, *fresh]))
+    kept = [] if name in OVERWRITE else overwritten
+    return _total([*_distinct(read), *kept]), _total([*overwritten, *fresh])
 
 
 def _arguments(
@@ -121,6 +140,11 @@ def _needed_by_convolution(args: tuple[Any, ...]) -> list[torch.Tensor]:
     """Return what the backward pass of a convolution reads for the gradients asked of it."""
     gradient, value, weight, wanted = args[0], args[1], args[2], args[-1]
     return [gradient, *([weight] if wanted[0] else []), *([value] if wanted[1] else [])]
+
+
+def _total(tensors: list[torch.Tensor]) -> int:
+    """Return the bytes of these tensors."""
+    return sum(map(_bytes, tensors))
 
 
 def _distinct(tensors: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -83,15 +83,24 @@ def _part(one: OperationCount, rates: Rates) -> dict[str, Any]:
     machine, count = rates.machine, one["count"]
     alone = rates.alone.get(_key(one)) if one["work"] else None
     slow = one.get("slow", 0) * machine.get("slow", 0.0)
-    moving = traffic_seconds(machine["traffic"], one["bytes"])
-    each = max(alone or 0.0, slow, moving) + machine["dispatch"].get(one["dispatch"], 0.0)
+    moving = _memory_seconds(one, machine)
+    best = alone if alone is not None else max(slow, moving)
+    each = best + machine["dispatch"].get(one["dispatch"], 0.0)
     return {
         "name": one["name"],
         "count": count,
         "seconds": each * count,
         "flops": one["flops"] * count,
-        "bytes": one["bytes"] * count,
+        "bytes": (one["read"] + one["written"]) * count,
     }
+
+
+def _memory_seconds(one: OperationCount, machine: MachineRates) -> float:
+    """Return the seconds in which an operation reads, lays out anew, and writes its bytes."""
+    turned = one.get("turned", 0)
+    turning = traffic_seconds(machine.get("turning", []), turned)
+    reading = traffic_seconds(machine["reading"], max(one["read"] - turned, 0))
+    return turning + reading + traffic_seconds(machine["writing"], one["written"])
 
 
 def _key(one: OperationCount) -> str:
@@ -100,7 +109,7 @@ def _key(one: OperationCount) -> str:
 
 
 def traffic_seconds(table: Sequence[Sequence[float]], size: float) -> float:
-    """Return the seconds in which so many bytes are read and written.
+    """Return the seconds in which so many bytes are moved.
 
     Between the measured sizes the logarithm is interpolated; outside of them the rate of the
     nearest one holds.

@@ -219,7 +219,9 @@ class OperationCount(TypedDict):
     name: str  # the operation and its shapes
     count: int  # how often a call runs it
     flops: int  # of one; 0 where torch's counter does not know the operation
-    bytes: int  # that one reads and writes; 0 of one that moves nothing
+    read: int  # bytes that one reads; 0 of one that moves nothing
+    written: int  # bytes that one writes
+    turned: NotRequired[int]  # bytes that one lays out anew, from rows to columns
     slow: NotRequired[int]  # elements of exponential functions and the like
     dispatch: str  # the kind of call that issues it, a key of `MachineRates.dispatch`
     work: Any  # by which operation `rates` runs it alone; null where bytes tell its time
@@ -228,7 +230,9 @@ class OperationCount(TypedDict):
 class MachineRates(TypedDict):
     """How fast the machine is, through one framework."""
 
-    traffic: list[list[float]]  # pairs: bytes read and written, and the seconds that they take
+    reading: list[list[float]]  # pairs: bytes read, and the seconds that this takes
+    writing: list[list[float]]  # the same of bytes written to new memory
+    turning: NotRequired[list[list[float]]]  # of bytes laid out anew, reading them included
     dispatch: dict[str, float]  # kind of call → seconds of one
     slow: NotRequired[float]  # seconds of an element of an exponential function
 
