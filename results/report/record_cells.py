@@ -92,7 +92,8 @@ def ratio_cell(record: AnyRecord) -> Cell:
     verdict, predicted = record["verdict"], predicted_ratio(record)
     notes = [verdict or str(record["missing"].get("verdict", "no verdict"))]
     notes += [f"interval {ratio_text(record['ratio'])}"]
-    notes += [f"predicted {significant(predicted)}"] if predicted else []
+    by = "predicted" if record["limit_ratio"] else "counted"
+    notes += [f"{by} {significant(predicted)}"] if predicted else []
     text = " ".join(filter(None, [rounded_ratio(record["ratio"]), VERDICT_MARKS.get(verdict)]))
     return Cell(text, "; ".join(notes), verdict or "")
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.harness.protocol.cells import EAGER, Cell
 from benchmarks.harness.worker import clock, trend
@@ -167,7 +168,7 @@ def _limit_share(seconds: float | None, samples: Sequence[Sequence[float]]) -> f
     """Return the limit over the time: the median over launches, by their lower quartiles."""
     if not seconds or not samples:
         return None
-    return float(np.median([seconds / np.quantile(launch, 0.25) for launch in samples]))
+    return float(np.median(seconds / _lower_quartiles(samples)))
 
 
 def _rounded(error: GradientError | None) -> GradientError | None:
@@ -242,5 +243,9 @@ def _peak_share(result: Mapping[str, Any]) -> float | None:
     """
     if not result["peak_seconds"]:
         return None
-    quartiles = [np.quantile(launch, 0.25) for launch in result["samples"]]
-    return float(np.median(np.array(result["peak_seconds"]) / np.array(quartiles)))
+    return float(np.median(np.array(result["peak_seconds"]) / _lower_quartiles(result["samples"])))
+
+
+def _lower_quartiles(samples: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Return the lower quartile of each launch's samples, in seconds: [launches]."""
+    return np.array([np.quantile(launch, 0.25) for launch in samples])
