@@ -88,9 +88,14 @@ class Program(ABC):
         """Return ``flops`` of one call of the timed part, and ``residual_bytes`` saved for it.
 
         Both are by XLA's own analysis. The latter are the residuals that the forward pass returns;
-        None where the forward pass is inside the same jit.
+        None where the forward pass is inside the same jit. ``operations`` are those of the programs
+        as XLA has optimised them, see `operations.Module`; None where nothing is compiled.
         """
-        return {"flops": self.compiler.flops(), "residual_bytes": None}
+        return {
+            "flops": self.compiler.flops(),
+            "residual_bytes": None,
+            "operations": self.compiler.operations(),
+        }
 
     def products(self) -> list[gemms.Product]:
         """Return the matrix products of the timed part, to measure the machine's peak with."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from impl_torch import gemms, layout, optimizers, runtime
+from impl_torch import gemms, layout, operations, optimizers, runtime
 from impl_torch.compiling import EagerCompiler
 from impl_torch.problem import Problem
 from impl_torch.recipes import Recipe
@@ -92,15 +92,27 @@ class Program(ABC):
     def count(self) -> dict[str, Any]:
         """Return ``flops`` of one call of the timed part, and ``residual_bytes`` saved for it.
 
-        The latter are the tensors that autograd saves for the backward pass; None if unknown.
+        The latter are the tensors that autograd saves for the backward pass; None if unknown. So
+        are the ``operations``, see `operations.Watch`, of compiled programs: Inductor does not tell
+        what the operations that it fused read and write.
         """
-        return {"flops": self.flops(), "residual_bytes": self._saved_bytes()}
+        return {
+            "flops": self.flops(),
+            "residual_bytes": self._saved_bytes(),
+            "operations": self.operations() if self.compiler.fuses_nothing else None,
+        }
 
     def flops(self) -> int:
         """Return the FLOPs of the timed part's products and convolutions, over one call."""
         flops = _Flops()
         self._watched(flops)
         return flops.total
+
+    def operations(self) -> list[operations.Counted]:
+        """Return the operations of the timed part, over one call."""
+        watch = operations.Watch()
+        self._watched(watch)
+        return watch.operations()
 
     def _saved_bytes(self) -> int | None:
         """Return the bytes that one call saves for its backward pass, parameters left out.

@@ -29,6 +29,16 @@ class GradientError(TypedDict):
     allowed: NotRequired[float]  # the largest that the check lets pass; older runs lack it
 
 
+class Operation(TypedDict):
+    """Equal operations of a cell, and what all of them together take at best."""
+
+    name: str  # the operation and its shapes
+    count: int  # how often a call runs it
+    seconds: float  # of the cell's limit
+    flops: int  # of products and convolutions
+    bytes: int  # read and written
+
+
 class CanaryResult(TypedDict, total=False):
     """The result of one canary: a program whose right answer is known, run in the session itself.
 
@@ -79,6 +89,11 @@ class Record(TypedDict):
     verdict: str | None  # one of `results.statistics.verdict.VERDICTS`
     predicted_ratio: float | None  # the cell's FLOPs over its baseline's
     flops: float | None  # floating-point operations of one call
+    limit_ratio: float | None  # the cell's limit over its baseline's; older runs lack it
+    limit_seconds: float | None  # what its operations must take at least; older runs lack it
+    limit_share: float | None  # the limit over the time; older runs lack it
+    bytes: int | None  # that its operations read and write; older runs lack it
+    operations: list[Operation] | None  # that take most of the limit; older runs lack it
     peak_share: float | None  # the best times of its matrix products alone over its time
     trace_seconds: float | None  # of the first call; null where nothing is traced
     compile_seconds: float | None  # of the first call; null where nothing is compiled

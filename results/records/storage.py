@@ -26,6 +26,7 @@ from results.records.record import (
     Record,
     RecordError,
     Run,
+    completed,
     finite,
     plain,
     sample_key,
@@ -134,6 +135,7 @@ def load_run(path: Path | str, *, samples: bool = True) -> Run:
     known = {sample_key(record) for record in document["records"]}
     stored = read_samples(path) if samples else {}
     matching = {key: rows for key, rows in stored.items() if key in known}
+    document["records"] = [completed(record) for record in document["records"]]
     return Run(**{key: document[key] for key in RUN_RULES}, samples=matching)
 
 

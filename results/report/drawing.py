@@ -18,6 +18,7 @@ from results.formatting import (
     share_text,
     significant,
 )
+from results.records.limits import predicted_ratio
 from results.records.record import AnyRecord
 from results.report.model import FILTERS, Chart
 from results.report.record_cells import framework_and_mode, network_name
@@ -38,6 +39,7 @@ SHAPES = ("triangle-up", "cross", "diamond", "circle", "square", "triangle-down"
 def record_mark(record: AnyRecord) -> Mark:
     """Return the data of a record's mark in a chart: names, figures, and texts of its tooltip."""
     ratio, seconds = record["ratio"] or {}, record["seconds"] or {}
+    predicted = predicted_ratio(record)
     return {
         "problem": network_name(record),
         "scenario": record["scenario"],
@@ -51,18 +53,25 @@ def record_mark(record: AnyRecord) -> Mark:
         "ratio": ratio.get("estimate"),
         "low": ratio.get("low"),
         "high": ratio.get("high"),
-        "predicted": record["predicted_ratio"],
+        "predicted": predicted,
         "verdict": record["verdict"] or "no verdict",
         "seconds": seconds.get("estimate"),
         "ratio_text": ratio_text(record["ratio"]),
-        "predicted_text": significant(record["predicted_ratio"])
-        if record["predicted_ratio"]
-        else "not counted",
+        "predicted_text": significant(predicted) if predicted else "not counted",
         "time_text": seconds_text(seconds.get("estimate")),
         "flops_text": flops_text(record["flops"]),
-        "peak_text": share_text(record["peak_share"]),
+        "reached_text": reached_text(record),
         "saved_text": bytes_text(record["residual_bytes"]),
     }
+
+
+def reached_text(record: AnyRecord) -> str:
+    """Return the share of its limit that a record reached; without a limit, that of the peak."""
+    if record["limit_share"]:
+        return f"{share_text(record['limit_share'])} of the limit"
+    if record["peak_share"]:
+        return f"{share_text(record['peak_share'])} of the peak of matrix products"
+    return share_text(None)
 
 
 # field of a mark → its title in the tooltip
@@ -73,11 +82,11 @@ TOOLTIP_TITLES = {
     "named": "written as",
     "phase": "phase",
     "ratio_text": "ratio [interval]",
-    "predicted_text": "counted ratio",
+    "predicted_text": "predicted ratio",
     "verdict": "verdict",
     "time_text": "time",
     "flops_text": "FLOPs",
-    "peak_text": "share of the GEMM peak",
+    "reached_text": "reaches",
     "saved_text": "saved for backward",
 }
 

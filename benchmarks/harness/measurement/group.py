@@ -19,7 +19,7 @@ from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.unreliable import UnreliableReference
-from benchmarks.harness.measurement import peak_memory
+from benchmarks.harness.measurement import limits, peak_memory
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers
 from benchmarks.harness.measurement.job import GroupJob, GroupReport, GroupResult
@@ -115,7 +115,7 @@ class GroupMeasurement:
         self.end()
 
     def begin(self) -> None:
-        """Start the workers, compute the reference, and prepare every launch of the job."""
+        """Start the workers, compute the reference, prepare every launch, and set limits."""
         self.files = self._find_files()
         self._flows = self.files.references.flows
         self._start_workers()
@@ -124,6 +124,9 @@ class GroupMeasurement:
         self.preparation = Preparation(self.job, self.workers, self.results, self.files, reference)
         with self._spending("preparing"):
             self.preparation.prepare_all()
+        if self.job["seconds"] > 0:
+            with self._spending("limits"):
+                self._set_limits()
 
     def end(self) -> None:
         """Close the problem in every worker."""
@@ -176,6 +179,16 @@ class GroupMeasurement:
             raise
         except WorkerError:
             return compute(self.workers.references(), *cells)
+
+    def _set_limits(self) -> None:
+        """Give each cell its limit, by what a worker measures that times no cell."""
+        known, job = self.results.operations, self.job
+        counted = {name: known[name] for name in self.results.alive() if name in known}
+        if counted:
+            where = self.workers.calibrating()
+            found = limits.of_cells(where, job["dtype"], counted, job["limit"])
+            for name, figures in found.items():
+                self.results[name].figures |= figures
 
     def _measure(self, start: float) -> None:
         """Time the cells, as many launches as the goal needs, then measure their peak memory.

@@ -34,6 +34,14 @@ class GroupWorkers:
         kinds = {name: (name, "cpu", "float64", 1, self.owner) for name in self._references}
         return {name: self.pool.launches(*kind)[0] for name, kind in kinds.items()}
 
+    def calibrating(self) -> Launch:
+        """Return a worker of the timed framework and device that times nothing.
+
+        On a CPU it is the one that computes the framework's reference.
+        """
+        framework, device, _ = self._where
+        return self.pool.launches(framework, device, "float64", 1, self.owner)[0]
+
     def replace(self, launch: Launch) -> Launch:
         """End a worker that failed and start a fresh one in its place."""
         launch.kill()

@@ -143,6 +143,11 @@ OPERATIONS = {
         messages.CanaryAnswers,
         "Run programs whose right answers are known, through clock, guard and gate.",
     ),
+    "rates": Operation(
+        messages.RatesRequest,
+        messages.MeasuredRates,
+        "Measure the rates of memory and calls, and operations alone; in a worker that times none.",
+    ),
     "peak": Operation(
         messages.CellName, int, "Measure the bytes that one call holds at most, beyond the start."
     ),

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import Any, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.harness.protocol.cells import EAGER, Cell
 from benchmarks.harness.protocol.ranks import DISTRIBUTED
 from benchmarks.harness.worker import clock, trend
-from results.records.record import Record, explain, new_record
+from results.records.record import LIMIT_FIGURES, Record, explain, new_record
 from results.records.schema import GradientError
 
 # Why a figure is missing
@@ -26,6 +27,11 @@ NOT_COMPILED = {  # an eager cell has no time of tracing and compiling
 COMPILE_TIMES_UNKNOWN = "torch does not tell how long a program took that it found in its cache"
 NO_WHOLE_PROGRAM = "no whole program for XLA to analyse: operations are dispatched one by one"
 NOTHING_COUNTED = "the counter saw no operation that it knows"
+NOT_LIMITED = {  # framework → why its cells in other modes than these have no limit
+    "torch": "Inductor does not tell what the operations that it fused read and write",
+    "jax": NO_WHOLE_PROGRAM,
+}
+UNLIMITED = "its operations were not counted"
 RESIDUALS_INSIDE_PROGRAM = (
     "XLA does not show what is saved inside a program; it is counted in phase backward"
 )
@@ -76,7 +82,10 @@ def record_failure(cell: Cell, outcome: str, why: str) -> Record:
 
 
 def record_measurement(
-    cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
+    cell: Cell,
+    result: Mapping[str, Any],
+    baseline_flops: float | None,
+    baseline_limit: float | None = None,
 ) -> Record:
     """Return the record of a cell that was measured; it gets no estimates yet.
 
@@ -84,6 +93,7 @@ def record_measurement(
         cell: the cell.
         result: its outcome, see `benchmarks.harness.measurement.job.CellOutcome`.
         baseline_flops: FLOPs of one call of the group's baseline, None where they are unknown.
+        baseline_limit: seconds of the limit of that baseline, None where there is none.
     """
     if result["outcome"] != "ok":
         record = record_failure(cell, result["outcome"], result["why"])
@@ -91,7 +101,7 @@ def record_measurement(
         record["equivalence"] = checked["equivalence"]
         record["gradient_error"] = checked["gradient_error"]
         return record
-    figures = _figures(result, baseline_flops)
+    figures = _figures(result, baseline_flops) | limit_figures(result, baseline_limit)
     record = new_record(
         asdict(cell),
         family=cell.spec.family,
@@ -140,6 +150,31 @@ def _figures(result: Mapping[str, Any], baseline_flops: float | None) -> dict[st
     }
 
 
+def limit_figures(result: Mapping[str, Any], baseline: float | None) -> dict[str, Any]:
+    """Return the fields of a record about its limit: what its operations must take at least.
+
+    Args:
+        result: the cell's outcome, see `benchmarks.harness.measurement.job.CellOutcome`.
+        baseline: seconds of the limit of the group's baseline, None where there is none.
+    """
+    limit = result["figures"].get("limit") or {}
+    seconds = limit.get("seconds") or None
+    return {
+        "limit_ratio": _ratio(seconds, baseline),
+        "limit_seconds": seconds,
+        "limit_share": _limit_share(seconds, result["samples"]),
+        "bytes": limit.get("bytes"),
+        "operations": limit.get("operations"),
+    }
+
+
+def _limit_share(seconds: float | None, samples: Sequence[Sequence[float]]) -> float | None:
+    """Return the limit over the time: the median over launches, by their lower quartiles."""
+    if not seconds or not samples:
+        return None
+    return float(np.median(seconds / _lower_quartiles(samples)))
+
+
 def _rounded(error: GradientError | None) -> GradientError | None:
     """Round the error of each parameter to three digits: a cell may have a hundred of them."""
     if error is None:
@@ -160,6 +195,7 @@ def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
         "flops": NO_WHOLE_PROGRAM if eager and not torch else NOTHING_COUNTED,
         "predicted_ratio": "no FLOPs counted for this cell or its baseline",
         "peak_share": "not dominated by matrix products large enough to have a peak",
+        **dict.fromkeys(LIMIT_FIGURES, result["figures"].get("limit_why") or _why_no_limit(cell)),
         "trace_seconds": untraced,
         "compile_seconds": untraced,
         "residual_bytes": _why_no_residuals(cell),
@@ -170,6 +206,12 @@ def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
     if cell.kind == DISTRIBUTED:
         reasons["peak_share"] = "a share of the peak is not told of several ranks"
     return reasons | ({"steady": UNTESTED} if result["steady"] else {})
+
+
+def _why_no_limit(cell: Cell) -> str:
+    """Return why a cell has no limit, should it have none."""
+    eager, torch = cell.mode == EAGER, cell.framework == "torch"
+    return NOT_LIMITED.get(cell.framework, UNLIMITED) if eager != torch else UNLIMITED
 
 
 def _why_no_residuals(cell: Cell) -> str:
@@ -196,7 +238,7 @@ def steady_in_all(launches: Sequence[bool | None]) -> bool | None:
 
 
 def _ratio(flops: float | None, baseline: float | None) -> float | None:
-    """Return FLOPs over the baseline's FLOPs, the predicted ratio; None where either is unknown."""
+    """Return a figure over the baseline's, a predicted ratio; None where either is unknown."""
     return flops / baseline if flops and baseline else None
 
 
@@ -208,5 +250,9 @@ def _peak_share(result: Mapping[str, Any]) -> float | None:
     """
     if not result["peak_seconds"]:
         return None
-    quartiles = [np.quantile(launch, 0.25) for launch in result["samples"]]
-    return float(np.median(np.array(result["peak_seconds"]) / np.array(quartiles)))
+    return float(np.median(np.array(result["peak_seconds"]) / _lower_quartiles(result["samples"])))
+
+
+def _lower_quartiles(samples: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Return the lower quartile of each launch's samples, in seconds: [launches]."""
+    return np.array([np.quantile(launch, 0.25) for launch in samples])
