@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from benchmarks.harness.protocol import case_messages, messages
+from benchmarks.harness.protocol import case_messages, count_messages, messages
 
 
 class Operation(NamedTuple):
@@ -101,7 +101,9 @@ OPERATIONS = {
     "load": Operation(
         messages.LoadRequest, messages.NoResult, "Load weights and buffers into the open problem."
     ),
-    "count": Operation(messages.CellName, messages.Counts, "Count FLOPs and bytes of one call."),
+    "count": Operation(
+        messages.CellName, count_messages.Counts, "Count FLOPs and bytes of one call."
+    ),
     "products": Operation(
         messages.ProductsRequest,
         list[list[float]],
@@ -144,8 +146,8 @@ OPERATIONS = {
         "Run programs whose right answers are known, through clock, guard and gate.",
     ),
     "rates": Operation(
-        messages.RatesRequest,
-        messages.MeasuredRates,
+        count_messages.RatesRequest,
+        count_messages.MeasuredRates,
         "Measure the rates of memory and calls, and operations alone; in a worker that times none.",
     ),
     "peak": Operation(

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from benchmarks.harness.protocol import messages
+from benchmarks.harness.protocol import count_messages, messages
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.worker import clock, gate
 from benchmarks.harness.worker.server import Worker, main
@@ -109,9 +109,9 @@ class Rank(Worker):
         """Count what one call of a program reduces: ``reductions`` and ``reduced_bytes``."""
         return dict(self.programs[key].communication())
 
-    def do_counts(self, key: str) -> messages.Counts:
+    def do_counts(self, key: str) -> count_messages.Counts:
         """Return what a program counts of one call of this process."""
-        counts: messages.Counts = self.programs[key].count()
+        counts: count_messages.Counts = self.programs[key].count()
         return counts
 
     def do_times(self, key: str) -> dict[str, float | None]:

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from typing import Any, cast
 
-from benchmarks.harness.protocol import equivalence, messages
+from benchmarks.harness.protocol import count_messages, equivalence, messages
 from benchmarks.harness.protocol.arrays import read_arrays, select_prefix, write_arrays
 from benchmarks.harness.worker.base import Base
 
@@ -155,10 +155,10 @@ class Checks(Base):
 
     def do_count(
         self, kind: str, name: str, phase: str, mode: str | None = None
-    ) -> messages.Counts:
+    ) -> count_messages.Counts:
         """Count FLOPs and bytes of one call of a strategy or recipe, after it ran once."""
         program = self._run_once(kind, name, phase, mode)
-        return cast("messages.Counts", program.count())
+        return cast("count_messages.Counts", program.count())
 
     def do_products(self, kind: str, name: str, phase: str) -> list[list[float]]:
         """List the matrix products of the timed part, as [FLOPs, how often a call computes it]."""

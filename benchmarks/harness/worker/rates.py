@@ -6,7 +6,7 @@ import importlib
 import json
 from typing import Any
 
-from benchmarks.harness.protocol import messages
+from benchmarks.harness.protocol import count_messages
 from benchmarks.harness.worker.base import Base
 
 
@@ -16,7 +16,7 @@ class Rates(Base):
     _calibrations: dict[str, Any] | None = None  # dtype → the framework's `Calibration`
     _alone: dict[str, float] | None = None  # dtype and work of an operation → its seconds
 
-    def do_rates(self, dtype: str, works: list[Any]) -> messages.MeasuredRates:
+    def do_rates(self, dtype: str, works: list[Any]) -> count_messages.MeasuredRates:
         """Measure memory, calls, and operations alone; what was measured before is not again.
 
         Args:
