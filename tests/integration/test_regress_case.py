@@ -19,7 +19,14 @@ from benchmarks.regression.case_sides import CaseSides
 from benchmarks.regression.versions import VersionRequest
 from benchmarks.regression.worktrees import VersionError
 from results.statistics import launch_pairs
-from tests.helpers.case_repositories import MODEL, case_repository, change, commit
+from tests.helpers.case_repositories import (
+    MODEL,
+    TORCH_CASE,
+    TORCH_MODEL,
+    case_repository,
+    change,
+    commit,
+)
 from tests.helpers.git_repositories import git
 
 CASE = "--case=bench/my_case.py"
@@ -108,7 +115,7 @@ def test_a_case_that_git_ignores_is_in_no_copy(
 
 @contextlib.contextmanager
 def examined(
-    base: str, head: str | None = None, *, case: str = "bench/my_case.py", same: bool = False
+    base: str | None, head: str | None = None, *, case: str = "bench/my_case.py", same: bool = False
 ) -> Iterator[CaseSides]:
     """Examine a case at two versions of the repository in which the user stands."""
     selected = dict.fromkeys(cells.OPTIONS)
@@ -171,6 +178,35 @@ def test_what_changed_without_effect_has_the_same_gradients(
         assert ways(found) == expected
         assert found.wrong == {framework: None}
         assert found.notes == []
+
+
+@pytest.mark.slow
+def test_a_case_that_float64_does_not_suit_is_held_to_base_in_float32(repo: Path) -> None:
+    """One side that cannot run in float64 is enough, and both sides' references are of float32."""
+    pytest.importorskip("torch")
+    change(repo, CODE, "assert x.dtype == torch.float32")
+    with examined("v1") as found:
+        assert found.wrong == {"torch": None}
+        assert [one.dtype for one in found.files["torch"].values()] == ["float32", "float32"]
+        (note,) = found.notes
+        assert note.startswith("torch: float64 could not be used (AssertionError")
+    change(repo, "torch.tanh(self", "1.1 * torch.tanh(self")
+    with examined("v1") as found:
+        assert "head's float32 gradients are not those of base" in str(found.wrong["torch"])
+
+
+@pytest.mark.slow
+def test_without_a_repository_two_interpreters_run_the_file_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "model.py").write_text(TORCH_MODEL)
+    (tmp_path / "my_case.py").write_text(TORCH_CASE)
+    with examined(None, case="my_case.py") as found:
+        assert found.wrong == {"torch": None}
+        assert [side.tree for side in found.sides] == [None, None]
 
 
 @pytest.mark.slow
