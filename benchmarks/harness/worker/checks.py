@@ -20,6 +20,9 @@ TRAP_FILES = (
     "loss_traps",
     "schedule_traps",
     "module_traps",
+    "sharing_traps",
+    "update_traps",
+    "cost_traps",
 )
 
 
