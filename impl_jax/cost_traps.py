@@ -21,6 +21,7 @@ from jax.interpreters.partial_eval import dce_jaxpr
 from impl_jax.loss_traps import LR, WIDTH, Networks, _losses, _networks, _products, _run
 
 DEPTH = 12  # layers that are frozen one after another
+Stacked = dict[str, Array]  # network → its layers in one array
 LABELS = {"net1": "frozen", "net2": "trained"}
 
 
@@ -69,17 +70,17 @@ def mask_inside_a_scan() -> dict[str, Any]:
     products of forward and backward pass.
     """
     networks, x = _networks(3, 3)
-    stacked = {name: jnp.stack(layers) for name, layers in networks.items()}
+    stacked: Stacked = {name: jnp.stack(layers) for name, layers in networks.items()}
     mask = jnp.repeat(jnp.array([0.0, 1.0]), 3)[:, None, None]
 
     def scanned(layers: Array, x: Array) -> Array:
         return jax.lax.scan(lambda x, layer: (jax.nn.relu(x @ layer), None), x, layers)[0]
 
-    def one_scan(stacked: Networks, mask: Array) -> Any:
+    def one_scan(stacked: Stacked, mask: Array) -> Any:
         whole = jnp.concatenate([stacked["net1"], stacked["net2"]])
         return mask * jax.grad(lambda layers: jnp.mean(scanned(layers, x) ** 2))(whole)
 
-    def two_scans(stacked: Networks, mask: Array) -> Any:
+    def two_scans(stacked: Stacked, mask: Array) -> Any:
         between = scanned(stacked["net1"], x)
         return jax.grad(lambda layers: jnp.mean(scanned(layers, between) ** 2))(stacked["net2"])
 
@@ -210,7 +211,8 @@ def _in_jaxpr(jaxpr: Jaxpr) -> float:
     total = 0.0
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":
-            (rows, inner), (_, columns) = (v.aval.shape for v in equation.invars)
+            left, right = (v.aval.shape for v in equation.invars)  # type: ignore[attr-defined]
+            (rows, inner), (_, columns) = left, right
             total += 2.0 * rows * inner * columns
         often = equation.params["length"] if equation.primitive.name == "scan" else 1
         inside = list(equation.params.values())
@@ -218,5 +220,6 @@ def _in_jaxpr(jaxpr: Jaxpr) -> float:
             inside = [equation.params["branches"][1]]
         for value in inside:
             if isinstance(value, (Jaxpr, ClosedJaxpr)):
-                total += often * _in_jaxpr(getattr(value, "jaxpr", value))
+                own = value.jaxpr if isinstance(value, ClosedJaxpr) else value
+                total += often * _in_jaxpr(own)
     return total

@@ -34,7 +34,8 @@ def frozen_front_that_saves_nothing() -> dict[str, Any]:
         net1, net2, x = _networks(3, 3)
         net1.requires_grad_(way != "requires_grad_false")
         rate = 0.0 if way == "rate_0" else LR
-        groups = [{"params": [*net1.parameters()], "lr": rate}, {"params": [*net2.parameters()]}]
+        front: dict[str, Any] = {"params": [*net1.parameters()], "lr": rate}
+        groups = [front, {"params": [*net2.parameters()]}]
         stepped = groups[1:] if way == "left_out_of_the_optimizer" else groups
         optimizer = torch.optim.AdamW(stepped, LR, weight_decay=LR)
         start = _weight(net1, 0).detach().clone()
@@ -59,8 +60,8 @@ def gradual_freezing_when_compiled() -> dict[str, Any]:
     """
     results = {}
     for way in ("default", "fullgraph", "limit_raised"):
-        limit = {"recompile_limit": 2 * DEPTH} if way == "limit_raised" else {}
-        with torch._dynamo.config.patch(**limit):
+        limit: dict[str, Any] = {"recompile_limit": 2 * DEPTH} if way == "limit_raised" else {}
+        with torch._dynamo.config.patch(limit):
             results[way] = _frozen_layer_by_layer(fullgraph=way == "fullgraph")
     return results
 

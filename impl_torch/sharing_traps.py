@@ -171,11 +171,11 @@ def _average(teacher: nn.Module, student: nn.Module, way: str) -> None:
     with torch.no_grad():
         for ours, own in zip(teacher.parameters(), student.parameters(), strict=True):
             ours.lerp_(own, 1.0 - DECAY)
-        for ours, own in zip(teacher.buffers(), student.buffers(), strict=True):
-            if way == "buffers_averaged" and ours.is_floating_point():
-                ours.lerp_(own, 1.0 - DECAY)
+        for buffer, moved in zip(teacher.buffers(), student.buffers(), strict=True):
+            if way == "buffers_averaged" and buffer.is_floating_point():
+                buffer.lerp_(moved, 1.0 - DECAY)
             elif way != "parameters_alone":
-                ours.copy_(own)
+                buffer.copy_(moved)
 
 
 def _distance(one: Tensor, other: Tensor) -> float:

@@ -26,7 +26,8 @@ def decay_that_looks_like_freezing() -> dict[str, Any]:
         net1, net2 = _networks()
         starts = net1.detach().clone(), net2.detach().clone()
         if way == "group_without_decay":
-            groups = [{"params": [net1], "weight_decay": 0.0}, {"params": [net2]}]
+            apart: dict[str, Any] = {"params": [net1], "weight_decay": 0.0}
+            groups = [apart, {"params": [net2]}]
             optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, LR, weight_decay=DECAY)
         else:
             net1.requires_grad_(False)

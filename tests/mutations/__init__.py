@@ -33,6 +33,7 @@ from tests.mutations import (
     torch_side,
     training_steps,
     transformers,
+    traps,
     verdicts,
     versions,
     workers,
@@ -68,5 +69,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "Cases of a user's own code": own_cases.FAULTS,
     "Training steps of a user's own": training_steps.FAULTS,
     "The transformers": transformers.FAULTS,
+    "Traps and costs": traps.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}
