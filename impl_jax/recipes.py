@@ -294,8 +294,7 @@ def _by_the_optimizer(
 ) -> Recipe:
     """Return a recipe that differentiates by all parameters, and whose optimizer freezes.
 
-    ``wrap_optimizer`` makes of an optimizer the one that leaves frozen parameters unchanged, and
-    ``update_gradients`` are the names of the gradients that it reads.
+    ``wrap_optimizer`` makes it of the scenario's; it reads the gradients of ``update_gradients``.
     """
     return Recipe(
         gradient=GradientOfAll(problem),

@@ -204,7 +204,6 @@ FAULTS = (
         "storage_known_by_an_address_given_out_again",
         "impl_torch/program.py",
         "                storages[storage.data_ptr()] = storage\n"
-        "                storages[storage.data_ptr()] = storage\n"
         "            return tensor\n"
         "\n"
         "        forward = self.forward\n"
