@@ -219,6 +219,7 @@ COSTS: dict[tuple[str, str], dict[str, int]] = {
         "boundary_split": 11,
         "batched": 22,
         "functional": 11,
+        "checkpointed": 3 + 6 + 16,
     },
     ("torch", "gradient"): {"summed": 17, "reforward": 3 + 6 + 16},
     ("jax", "backward"): {
@@ -227,6 +228,7 @@ COSTS: dict[tuple[str, str], dict[str, int]] = {
         "separate_pullbacks": 22,
         "boundary_split": 11,
         "batched": 22,
+        "checkpointed": 3 + 6 + 16,
     },
     ("jax", "gradient"): {"summed": 17, "separate_grad": 22, "reforward": 3 + 6 + 16},
 }

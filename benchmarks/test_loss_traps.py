@@ -93,14 +93,3 @@ def test_loss_weighted_zero_costs_its_full_price(workers: CheckWorkers) -> None:
         for wrong in result.values():
             assert wrong["products"] == pytest.approx(11.0, abs=0.5)
             assert wrong["net2_moved"] > 0.0
-
-
-def test_gradient_of_each_loss_costs_a_pass_each_by_parameter_and_none_at_the_boundary(
-    workers: CheckWorkers,
-) -> None:
-    for framework in ("torch", "jax"):
-        result = workers.demonstrate(framework, "gradient_of_each_loss_alone")
-        products = {way: one["products"] for way, one in result.items()}
-        assert products["by_boundary"] == pytest.approx(products["summed"], rel=0.01)
-        assert products["by_parameter"] > 1.4 * products["summed"]
-        assert products["summed"] < products["by_last_layer"] < 1.25 * products["summed"]

@@ -157,39 +157,6 @@ def loss_weighted_zero() -> dict[str, Any]:
     return results
 
 
-def gradient_of_each_loss_alone() -> dict[str, Any]:
-    """Count the matrix products of gradients of each loss alone, as PCGrad or GradNorm need them.
-
-    Taken by all parameters they cost a pass for each loss. By net1's last layer a pass ends there.
-    At the output of net1 they are by-products of the split backward pass: these are gradients by
-    the value, not by the parameters, and their norms are others.
-    """
-    networks, x = _networks(layers=6)
-
-    def summed(n: Networks) -> Any:
-        return jax.grad(lambda n: sum(_losses(n, x)))(n)
-
-    def by_parameter(n: Networks) -> Any:
-        return [jax.grad(lambda n, i=i: _losses(n, x)[i])(n) for i in (0, 1)]
-
-    def by_last_layer(n: Networks) -> Any:
-        def loss(last: Array, i: int) -> Array:
-            return _losses({**n, "net1": [*n["net1"][:-1], last]}, x)[i]
-
-        return summed(n), [jax.grad(loss)(n["net1"][-1], i) for i in (0, 1)]
-
-    def by_boundary(n: Networks) -> Any:
-        between, pull1 = jax.vjp(lambda net1: _run(net1, x), n["net1"])
-        first = jax.grad(lambda b: jnp.mean(b**2))(between)
-        second, net2 = jax.grad(
-            lambda b, net2: 10.0 * jnp.mean((_run(net2, b) - 1.0) ** 2), argnums=(0, 1)
-        )(between, n["net2"])
-        return first, second, net2, pull1(first + second)
-
-    ways = (summed, by_parameter, by_last_layer, by_boundary)
-    return {way.__name__: {"products": _products(jax.jit(way), networks)} for way in ways}
-
-
 def _changing(change: Change) -> Change:
     """Return a function that returns its argument, and changes the gradient on its way back."""
 
@@ -206,11 +173,11 @@ def _net1_gradient(loss: Callable[[Networks], Any], networks: Networks) -> Array
     return ravel_pytree(jax.grad(loss)(networks)["net1"])[0]
 
 
-def _networks(layers: int = 2) -> tuple[Networks, Array]:
-    """Return net1 of this many layers, net2 of two, and a batch."""
-    keys = jax.random.split(jax.random.key(0), layers + 3)
+def _networks(front: int = 2, back: int = 2) -> tuple[Networks, Array]:
+    """Return net1 and net2, of so many layers each, and a batch."""
+    keys = jax.random.split(jax.random.key(0), front + back + 1)
     weights = [jax.random.normal(key, (WIDTH, WIDTH)) * WIDTH**-0.5 for key in keys]
-    return {"net1": weights[:layers], "net2": weights[layers:-1]}, weights[-1] * WIDTH**0.5
+    return {"net1": weights[:front], "net2": weights[front:-1]}, weights[-1] * WIDTH**0.5
 
 
 def _losses(networks: Networks, x: Array, change: Change | None = None) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from impl_jax.problem import Parameters, leaves_bytes
@@ -161,6 +162,21 @@ def _separate(
                 changed, after[label] = one.update(mine, states[label], own)
                 updates |= changed
         return updates, after
+
+    return Transformation(init, update)
+
+
+def masked_by_state(frozen: Collection[str]) -> Transformation:
+    """Return a transformation whose state is the mask that it multiplies updates by.
+
+    So the mask is an argument of a jitted step. It is 0 for the parameters named in ``frozen``.
+    """
+
+    def init(parameters: Parameters) -> Parameters:
+        return {n: jnp.asarray(float(n not in frozen)) for n in parameters}
+
+    def update(updates: Parameters, mask: Parameters, _: Any = None) -> tuple[Parameters, Any]:
+        return {n: u * mask[n].astype(u.dtype) for n, u in updates.items()}, mask
 
     return Transformation(init, update)
 

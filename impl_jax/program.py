@@ -91,8 +91,11 @@ class Program(ABC):
         None where the forward pass is inside the same jit. ``operations`` are those of the programs
         as XLA has optimised them, see `operations.Module`; None where nothing is compiled.
         """
+        flops = self.compiler.flops()
+        if flops is not None:
+            flops -= gemms.not_taken(self._traced())
         return {
-            "flops": self.compiler.flops(),
+            "flops": flops,
             "residual_bytes": None,
             "operations": self.compiler.operations(),
         }
@@ -100,9 +103,12 @@ class Program(ABC):
     def products(self) -> list[gemms.Product]:
         """Return the matrix products of the timed part, to measure the machine's peak with."""
         if self._products is None:
-            programs = [one.traced.jaxpr for one in self.compiler.functions if one.traced]
-            self._products = gemms.record(programs, self.device)
+            self._products = gemms.record(self._traced(), self.device)
         return self._products
+
+    def _traced(self) -> list[Any]:
+        """Return the traced programs of the timed part."""
+        return [one.traced.jaxpr for one in self.compiler.functions if one.traced]
 
     def _canonical(self, arrays: Parameters) -> dict[str, NDArray[np.floating]]:
         """Return these arrays by parameter name as NumPy arrays in torch's layout."""
@@ -267,8 +273,9 @@ class Step(Program):
         """
         if self.recipe.return_gradients:
             return self._canonical(self.result[3])
-        start = self.problem.parameters
-        return self._canonical(optimizers.gradient_of(self.state, self.optimizer, start))
+        start, computed = self.problem.parameters, self.recipe.update_gradients
+        grads = optimizers.gradient_of(self.state, self.optimizer, start)
+        return self._canonical({n: grad for n, grad in grads.items() if n in computed})
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
         """Return all parameters and buffers after the last step, in the canonical layout."""

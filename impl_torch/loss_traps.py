@@ -164,37 +164,6 @@ def loss_weighted_zero() -> dict[str, Any]:
     return results
 
 
-def gradient_of_each_loss_alone() -> dict[str, Any]:
-    """Count the matrix products of gradients of each loss alone, as PCGrad or GradNorm need them.
-
-    Taken by all parameters they cost a pass for each loss. By net1's last layer a pass ends there.
-    At the output of net1 they are by-products of the split backward pass: these are gradients by
-    the value, not by the parameters, and their norms are others.
-    """
-    results = {}
-    for way in ("summed", "by_parameter", "by_last_layer", "by_boundary"):
-        net1, net2, x = _networks(layers=6)
-        everything = [*net1.parameters(), *net2.parameters()]
-        with FlopCounterMode(display=False) as counter:
-            between = net1(x)
-            cut = between.detach().requires_grad_() if way == "by_boundary" else between
-            losses = cut.square().mean(), net2(cut).square().mean()
-            if way == "by_parameter":
-                for loss in losses:
-                    torch.autograd.grad(loss, everything, retain_graph=True, allow_unused=True)
-            elif way == "by_last_layer":
-                for loss in losses:
-                    torch.autograd.grad(loss, _weight(net1, -2), retain_graph=True)
-            if way == "by_boundary":
-                for loss in losses:  # cut.grad after each: the gradients by the value
-                    loss.backward()
-                between.backward(cut.grad)
-            elif way != "by_parameter":
-                sum(losses, torch.zeros(())).backward()
-        results[way] = {"products": counter.get_total_flops() / (2.0 * WIDTH**3)}
-    return results
-
-
 def _hook_parameters(net1: nn.Sequential, net2: nn.Sequential, change: Change) -> None:
     """Put a hook on each of net1's parameters."""
     for parameter in net1.parameters():
@@ -274,12 +243,12 @@ def _stepped_inside(kind: Callable[..., torch.optim.Optimizer], way: str) -> tup
     return end - start, len(steps)
 
 
-def _networks(layers: int = 2) -> tuple[nn.Sequential, nn.Sequential, Tensor]:
-    """Return net1 of this many layers, net2 of two, and a batch."""
+def _networks(front: int = 2, back: int = 2) -> tuple[nn.Sequential, nn.Sequential, Tensor]:
+    """Return net1 and net2, of so many layers each, and a batch."""
     torch.manual_seed(0)
     net1, net2 = (
         nn.Sequential(*[m for _ in range(n) for m in (nn.Linear(WIDTH, WIDTH), nn.ReLU())])
-        for n in (layers, 2)
+        for n in (front, back)
     )
     return net1, net2, torch.randn(WIDTH, WIDTH)
 

@@ -109,6 +109,19 @@ def extend(
         optimizers[0].add_param_group({"params": added, "lr": lr})
 
 
+def set_rate_zero(
+    optimizers: list[torch.optim.Optimizer], parameters: Collection[nn.Parameter]
+) -> None:
+    """Move these parameters into groups of their own whose learning rate is 0; state stays."""
+    still = {id(parameter) for parameter in parameters}
+    for optimizer in optimizers:
+        for group in list(optimizer.param_groups):
+            own = [p for p in group["params"] if id(p) in still]
+            if own and group["lr"] != 0.0:
+                group["params"] = [p for p in group["params"] if id(p) not in still]
+                optimizer.add_param_group({**group, "params": own, "lr": 0.0})
+
+
 def scale_rates(
     optimizers: list[torch.optim.Optimizer], factor: float, only: Collection[str] = ()
 ) -> None:

@@ -132,9 +132,19 @@ class Program(ABC):
                 storages[storage.data_ptr()] = storage
             return tensor
 
+        forward = self.forward
+
+        def keeping() -> Any:
+            carry = forward()
+            for tensor in self.strategy.kept(carry):  # no hook sees these
+                pack(tensor)
+            return carry
+
         self.reset()
+        self.forward = keeping
         with saved_tensors_hooks(pack, lambda tensor: tensor):
             self.run(self.prepare())
+        self.forward = forward
         self.reset()
         return sum(storage.nbytes() for storage in storages.values())
 

@@ -32,11 +32,13 @@ class Recipe:
         strategy: how the losses are computed and pulled back.
         requires_grad: names of the parameters that require a gradient.
         optimized: the parameters that the optimizer is over, by name.
+        rate_zero: names of those of them that have a learning rate of 0.
     """
 
     strategy: Strategy
     requires_grad: Collection[str]
     optimized: Mapping[str, nn.Parameter]
+    rate_zero: Collection[str] = ()
 
 
 def from_strategy(problem: Problem, strategy: Strategy) -> Recipe:
@@ -143,6 +145,51 @@ def optimizer_only(problem: Problem) -> Recipe:
     )
 
 
+def rate_zero(problem: Problem) -> Recipe:
+    """Give the frozen parameters a learning rate of 0: 11 products, 7 activations.
+
+    Nothing is saved, and the optimizer keeps a state for what is frozen, too.
+    """
+    return Recipe(
+        strategy=Strategy(lambda: problem.losses(among=problem.reach), _backward),
+        requires_grad=problem.parameters,
+        optimized=problem.parameters,
+        rate_zero=[name for name in problem.parameters if name not in problem.trainable],
+    )
+
+
+def inference_mode(problem: Problem) -> Recipe:
+    """Run the frozen front networks in ``torch.inference_mode``, whose output cannot be saved.
+
+    What is trained behind nearly always saves its input for the backward pass. Where something is
+    computed in between, as noise is added, its result is an ordinary tensor: then 5 products.
+
+    Raises:
+        ValueError: a frozen parameter does not stand in front of everything that is trained.
+        Unavailable: when it runs, what is trained would save an inference tensor.
+    """
+    _check_front(problem, "inference_mode")
+
+    def forward() -> Losses:
+        with torch.inference_mode():
+            value = _run_front(problem)
+        try:
+            return _losses_behind(problem, value)
+        except RuntimeError as error:
+            if "Inference tensors cannot be saved" not in str(error):
+                raise
+            raise Unavailable(
+                "what is trained saves its input for the backward pass, and a tensor made in "
+                "torch.inference_mode cannot be saved: use no_grad_forward"
+            ) from None
+
+    return Recipe(
+        strategy=Strategy(forward, _backward),
+        requires_grad=problem.parameters,
+        optimized=problem.trainable,
+    )
+
+
 def _backward(losses: Losses) -> None:
     """Run one backward pass of the sum of these losses."""
     reduce(add, losses.values()).backward()
@@ -206,5 +253,7 @@ RECIPES: dict[str, Callable[[Problem], Recipe]] = {
         detach,
         grad_of_trainable,
         optimizer_only,
+        rate_zero,
+        inference_mode,
     )
 }

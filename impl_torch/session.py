@@ -326,7 +326,9 @@ class OpenProblem:
         settings = dict(self.problem_spec["optimizer"])
         if kind == "freeze":
             settings |= {"arrangement": "together", "rates": {}}
-        return optimizers.build(settings, self.problem_spec["networks"], recipe.optimized)
+        steppers = optimizers.build(settings, self.problem_spec["networks"], recipe.optimized)
+        optimizers.set_rate_zero(steppers, [recipe.optimized[n] for n in recipe.rate_zero])
+        return steppers
 
     def _clear(self) -> None:
         """Drop all gradients, and undo what a recipe has set to require one."""

@@ -120,6 +120,11 @@ class Training:
             renew: whether new optimizers replace the present ones.
             only: labels of the groups whose rates change; empty for all.
         """
+        if len(recipes) > 1 and any(recipe.rate_zero for _, recipe in recipes):
+            raise ValueError(
+                f"{self.recipe.__name__} sets rates in the optimizer, which the turns share; "
+                "use requires_grad_false for several turns"
+            )
         trained = {n: p for _, recipe in recipes for n, p in recipe.optimized.items()}
         if renew or not self.steppers:
             self.steppers = optimizers.build(self.optimizer, self.networks, trained)
@@ -129,6 +134,9 @@ class Training:
         optimizers.extend(self.steppers, trained, common)
         optimizers.check_labels(optimizers.labels(self.steppers), only)
         optimizers.scale_rates(self.steppers, rate, only)
+        for _, recipe in recipes:
+            still = [recipe.optimized[name] for name in recipe.rate_zero]
+            optimizers.set_rate_zero(self.steppers, still)
         self.changes.append((rate, only))
 
 

@@ -102,6 +102,7 @@ STRATEGIES = {
         "reforward": "a forward and a backward pass a loss",
         "batched": "torch.autograd.grad(..., is_grads_batched=True)",
         "functional": "torch.func.vjp of the sum",
+        "checkpointed": "checkpoint(network, x) each, then a backward pass a loss",
     },
     "jax": {
         "summed": "jax.grad(lambda p: loss1(p) + loss2(p))(params)",
@@ -111,6 +112,7 @@ STRATEGIES = {
         "boundary_split": "a jax.vjp a network, the cotangent handed on, last first",
         "reforward": "a jitted jax.grad a loss",
         "batched": "jax.vmap of the vjp over unit cotangents",
+        "checkpointed": "jax.checkpoint(network) each, then a pullback a loss",
     },
 }
 RECIPES = {
@@ -121,6 +123,7 @@ RECIPES = {
         "detach": "net2(frozen(x).detach())",
         "grad_of_trainable": "torch.autograd.grad(loss, trainable)",
         "optimizer_only": "optimizer over the trainable parameters, gradients of all",
+        "rate_zero": "Adam([{'params': rest}, {'params': frozen, 'lr': 0.0}])",
     },
     "jax": {
         "unfrozen": "everything is trained: what the others are compared with",
@@ -132,6 +135,10 @@ RECIPES = {
         "optax.masked(optax.set_to_zero(), frozen))",
         "chain_freeze": "optax.chain(adam, optax.freeze(frozen))",
         "all_gradients": "optax.partition, and the gradients of everything returned from the jit",
+        "rate_zero": "optax.partition({'train': adam(1e-3), 'freeze': adam(0.0)}, labels)",
+        "scale_zero": "optax.partition({'train': adam, 'freeze': optax.scale(0.0)}, labels)",
+        "traced_mask": "the updates times a mask that is an argument of the jit",
+        "cond": "jax.lax.cond(frozen, grad_of_rest, grad_of_all, params)",
     },
 }
 

@@ -35,6 +35,7 @@ from tests.mutations import (
     torch_side,
     training_steps,
     transformers,
+    traps,
     verdicts,
     versions,
     workers,
@@ -72,5 +73,6 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "Two commits of a user's own": own_versions.FAULTS,
     "The transformers": transformers.FAULTS,
     "The networks that are no plain series": branches.FAULTS,
+    "Traps and costs": traps.FAULTS,
 }
 FAULTS = {fault.name: fault for area in AREAS.values() for fault in area}

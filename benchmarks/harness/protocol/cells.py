@@ -33,6 +33,7 @@ STRATEGIES = {
         "reforward",
         "batched",
         "functional",
+        "checkpointed",
     ),
     "jax": (
         "summed",
@@ -42,6 +43,7 @@ STRATEGIES = {
         "boundary_split",
         "reforward",
         "batched",
+        "checkpointed",
     ),
 }
 # Strategies whose forward passes happen inside the backward pass: they have no phase "backward",
@@ -56,6 +58,8 @@ RECIPES = {
         "detach",
         "grad_of_trainable",
         "optimizer_only",
+        "rate_zero",
+        "inference_mode",
     ),
     "jax": (
         "unfrozen",
@@ -66,6 +70,10 @@ RECIPES = {
         "masked",
         "chain_freeze",
         "all_gradients",
+        "rate_zero",
+        "scale_zero",
+        "traced_mask",
+        "cond",
     ),
 }
 # Strategies that torch.compile cannot handle in any mode, with the reason; found by trying.
@@ -80,10 +88,20 @@ NOT_IN_ONE_GRAPH = {
 UNFROZEN = "unfrozen"  # the recipe that freezes nothing: ratios of recipes refer to it
 # Recipes that cut the graph between two networks, behind the frozen ones: these must stand in front
 # of all that is trained.
-FRONT_ONLY = ("no_grad_forward", "detach")
+FRONT_ONLY = ("no_grad_forward", "detach", "inference_mode")
 # Recipes that compute the gradients of frozen parameters too, and drop them: the gate expects
 # these gradients.
-WASTEFUL = (UNFROZEN, "optimizer_only", "chain_freeze", "all_gradients")
+WASTEFUL = (
+    UNFROZEN,
+    "optimizer_only",
+    "rate_zero",
+    "chain_freeze",
+    "all_gradients",
+    "scale_zero",
+    "traced_mask",
+)
+# Ways that are measured only where they are named: each shows a price, and none is the one to take.
+ON_REQUEST = ("checkpointed", "rate_zero", "inference_mode", "scale_zero", "traced_mask", "cond")
 # Fields of a cell that are options of the command line, and so part of the command that reruns it.
 OPTIONS = ("kind", "scenario", "variant", "size", "framework", "mode", "strategy", "phase")
 

@@ -21,6 +21,9 @@ TRAP_FILES = (
     "schedule_traps",
     "module_traps",
     "rank_traps",
+    "sharing_traps",
+    "update_traps",
+    "cost_traps",
 )
 
 
