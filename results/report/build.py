@@ -37,6 +37,7 @@ from results.report.sections import (
     over_time,
     recommendations,
     scaling,
+    several_ranks,
 )
 from results.report.vocabulary import STACKED
 
@@ -117,6 +118,7 @@ def _part(machine: Machine, place: int) -> Part:
         framework_comparison.section(machine),
         flows.section(machine),
         scaling.section(machine),
+        several_ranks.section(machine),
         _what_to_write(machine, scenarios),
         credibility.section(machine),
         gradients.section(machine),
