@@ -76,8 +76,10 @@ def mean_of_gradients_in_shard_map() -> dict[str, Any]:
     }
     found = {}
     for name, (function, check) in ways.items():
-        specs = {"in_specs": (everywhere, shared_out), "out_specs": everywhere}
-        mapped = jax.shard_map(function, mesh=mesh, check_vma=check, **specs)
+        places = (everywhere, shared_out)
+        mapped = jax.shard_map(
+            function, mesh=mesh, in_specs=places, out_specs=everywhere, check_vma=check
+        )
         found[name] = {"times_the_gradient": float((mapped(weight, x) / true).mean())}
     return found
 

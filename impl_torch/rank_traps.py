@@ -20,6 +20,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.nn.parallel import DistributedDataParallel
@@ -97,7 +98,7 @@ def separate_passes_behind_two_wrappers() -> dict[str, Any]:
 @on_two_ranks
 def separate_passes_behind_one_wrapper() -> dict[str, Any]:
     """Run a backward pass for each loss behind one DDP wrapper around both networks."""
-    raised = {}
+    raised: dict[str, Any] = {}
     for passes in ("summed", "separate"):
         net1, net2, x = _networks()
         ddp = DistributedDataParallel(_Both(net1, net2))
@@ -121,7 +122,7 @@ def separate_passes_when_fully_sharded() -> dict[str, Any]:
     for passes in ("summed", "first_then_second", "second_then_first"):
         net1, net2, x = _networks()
         true = _gradient_of_the_whole_batch(net1, net2, x)
-        mesh = dist.init_device_mesh("cpu", (RANKS,))
+        mesh = init_device_mesh("cpu", (RANKS,))
         for network in (net1, net2):
             fully_shard(network, mesh=mesh)
         with CommDebugMode() as counter:
@@ -134,14 +135,14 @@ def separate_passes_when_fully_sharded() -> dict[str, Any]:
                 other.backward()
         counts = counter.get_comm_counts().items()
         reduced = sum(n for name, n in counts if "reduce_scatter" in str(name))
-        found[passes] = {"error": _off(net1[0].weight.grad.full_tensor(), true), "reduced": reduced}
+        found[passes] = {"error": _off(net1, true), "reduced": reduced}
     return found
 
 
 @on_two_ranks
 def frozen_after_wrapping() -> dict[str, Any]:
     """Freeze net1 before it is wrapped in DDP together with net2, and after that."""
-    raised = {}
+    raised: dict[str, Any] = {}
     for frozen in ("before", "after"):
         net1, net2, x = _networks()
         if frozen == "before":
@@ -219,7 +220,7 @@ def _gradient_of_the_whole_batch(net1: nn.Sequential, net2: nn.Sequential, x: Te
 
 def _weight(network: nn.Sequential) -> Tensor:
     """Return a copy of the weight of a network's first layer."""
-    return network[0].weight.detach().clone()  # type: ignore[operator, union-attr]
+    return network[0].weight.detach().clone()  # type: ignore[operator]
 
 
 def _apart(network: nn.Sequential, start: Tensor) -> float:
@@ -229,9 +230,10 @@ def _apart(network: nn.Sequential, start: Tensor) -> float:
     return float((weights[0] - weights[1]).norm() / (weights[0] - start).norm())
 
 
-def _off(gradient: Tensor, true: Tensor) -> float:
-    """Return the difference of a gradient to the true one, relative to it."""
-    return float((gradient - true).norm() / true.norm())
+def _off(network: nn.Sequential, true: Tensor) -> float:
+    """Return how far the gradient of a sharded network's first weight is off, relative to it."""
+    gradient: Any = network[0].weight.grad
+    return float((gradient.full_tensor() - true).norm() / true.norm())
 
 
 def _run_rank(rank: int, meeting: str) -> None:

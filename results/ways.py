@@ -15,6 +15,7 @@ WORDS = {
     "separate_pullbacks": "a pullback for each loss",
     "boundary_split": "cut between networks",
     "reforward": "forward again for each loss",
+    "reforward_no_sync": "reduced in the last pass",
     "batched": "all cotangents in one batch",
     "functional": "torch.func.vjp of the sum",
     "checkpointed": "inside of networks computed again",

@@ -38,6 +38,7 @@ from results.report.sections import (
     over_time,
     recommendations,
     scaling,
+    several_ranks,
 )
 from results.report.vocabulary import STACKED
 
@@ -125,6 +126,7 @@ def _part(machine: Machine, place: int, catalogue: Sequence[str]) -> Part:
         flows.section(machine),
         limits.section(machine),
         scaling.section(machine),
+        several_ranks.section(machine),
         _what_to_write(machine, scenarios),
         credibility.section(machine),
         gradients.section(machine),

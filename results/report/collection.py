@@ -13,6 +13,7 @@ from results.grouping import group_by
 from results.records.record import AnyRecord, Record, RecordError, Run, sample_key
 from results.records.storage import load_run
 from results.report.losses import count_losses
+from results.report.vocabulary import DISTRIBUTED
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,17 @@ class Machine:
 
     @cached_property
     def records(self) -> list[AnyRecord]:
-        """The newest record of each cell; those from the newest run come first."""
+        """The newest record of each cell in one process; those from the newest run come first."""
+        return [record for record in self._newest if record["kind"] != DISTRIBUTED]
+
+    @cached_property
+    def over_ranks(self) -> list[AnyRecord]:
+        """The newest record of each cell in several ranks; those from the newest run come first."""
+        return [record for record in self._newest if record["kind"] == DISTRIBUTED]
+
+    @cached_property
+    def _newest(self) -> list[AnyRecord]:
+        """The newest record of each cell of either sort."""
         return [record for run in reversed(self.runs) for record in self._newest_records(run)]
 
     @cached_property

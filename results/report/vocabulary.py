@@ -12,6 +12,7 @@ FAMILIES = {
     "parameter_groups": "Parameter groups: parts that learn at different rates",
 }
 FREEZE = "freeze"  # the kind of a cell that times a recipe for freezing
+DISTRIBUTED = "distributed"  # the kind of a cell that is timed in several ranks
 KINDS = {"backward": "backward pass", FREEZE: "freezing a part"}
 # in the order of preference: the backward pass alone shows the differences of strategies best
 PHASES = {

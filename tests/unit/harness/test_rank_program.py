@@ -1,0 +1,31 @@
+"""One program of several ranks: whose time counts, and what they have returned and counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.harness.ranks.rank_program import RankProgram
+from benchmarks.harness.worker import clock
+
+
+def program(**answers: list[Any]) -> RankProgram:
+    """Return a program whose processes give these answers, by operation."""
+    return RankProgram(lambda op, **_: answers[op], "key", 2)
+
+
+def test_slowest_rank_s_time_counts_call_by_call() -> None:
+    slow = program(calls=[[0.1, 0.4], [0.3, 0.2]])
+    assert clock.batch(slow, 2) == (0.3 + 0.4) / 2
+
+
+def test_a_gradient_that_one_rank_did_not_return_was_not_returned() -> None:
+    answers = [{"returned": ["a", "b"], "finished": True}, {"returned": ["b"], "finished": False}]
+    ran = program(call=answers)
+    assert ran.returned(ran.run(None)) == ["b"]
+    assert not ran.finished()
+
+
+def test_counts_of_all_ranks_are_added_up_and_one_that_is_unknown_stays_so() -> None:
+    counts = [{"flops": 3, "residual_bytes": None}, {"flops": 4, "residual_bytes": 5}]
+    counted = program(counts=counts).count()
+    assert counted == {"flops": 7, "residual_bytes": None, "communication": {"ranks": 2}}
