@@ -99,7 +99,9 @@ class Program(ABC):
             self._products = gemms.record(programs, self.device)
         return self._products
 
-    def _canonical(self, arrays: Parameters) -> dict[str, NDArray[np.floating]]:
+    def _canonical(
+        self, arrays: Parameters | Mapping[str, NDArray[np.floating]]
+    ) -> dict[str, NDArray[np.floating]]:
         """Return these arrays by parameter name as NumPy arrays in torch's layout."""
         forms = self.problem.forms
         return {n: layout.parameter_out(a, forms.get(n)) for n, a in arrays.items()}
