@@ -18,13 +18,15 @@ from benchmarks.paths import ROOT
 from tests.helpers.fake_framework import FAKES, Measure, fake_framework
 
 HIDING = FAKES / "without_linux"
-# starts a worker of the fake framework as a session does, says its number, and waits to be killed
+# starts a worker as a session does, has it hang, says its number, and waits to be killed
 PARENT = """
 import time
 from benchmarks.harness.launches.launch import Launch
-launch = Launch("fake")
-launch.wait_until_ready()
-print(launch.pid, flush=True)
+from benchmarks.harness.launches.problems import ProblemFiles
+files, hangs = ProblemFiles("linear_cascade", "-", "seed"), Launch("fake")
+files.open_in(hangs)
+hangs.send("gradients", kind="backward", name="hang", phase="gradient", out="-")
+print(hangs.pid, flush=True)
 time.sleep(60)
 """
 
@@ -64,13 +66,13 @@ def test_memory_that_cannot_be_read_is_missing_with_its_reason(measured: Measure
     assert "only Linux counts a process's peak" in cells["summed"]["figures"]["peak_why"]
 
 
-def test_worker_dies_with_a_parent_that_was_killed() -> None:
-    """The shell that waits beside it takes the kernel's place."""
+def test_worker_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    """The worker hangs and would never read the end of its requests: a shell kills it."""
     path = os.pathsep.join(map(str, (HIDING, FAKES, ROOT)))
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         text=True,
     )
