@@ -233,7 +233,7 @@ FAULTS = (
     Fault(
         "watcher_that_kills_nothing",
         "benchmarks/harness/protocol/heartbeat.py",
-        ' && kill -KILL "-$2"\n',
+        ' && kill -KILL "-$1"\n',
         "\n",
         "where the kernel sends no signal, workers of a killed session disturb the next one",
         (f"{ELSEWHERE}::test_worker_dies_with_a_parent_that_was_killed",),

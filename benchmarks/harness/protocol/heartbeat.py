@@ -24,11 +24,12 @@ from time import monotonic  # by its own name: a user's code may put another fun
 # older versions read the same variable, so its name stays.
 VARIABLE = "CASCADE_BENCH_TETHER"
 LAYOUT = struct.Struct("=d120s")  # when the cell began (monotonic seconds), the cell's name
-# Waits for the end of the pipe $1, and kills the process group $2 if its leader still is the parent
+# Waits for the end of its input, and kills the process group $1 if its leader still is the parent
 # of this shell: the leader may have ended by itself, and its number be another process's by now.
+# The pipe is the shell's input, as a shell need not know descriptors of two digits (dash does not).
 WATCH = """
-read -r line <&"$1"
-[ "$(ps -o ppid= -p $$ | tr -d ' ')" = "$2" ] && kill -KILL "-$2"
+read -r line
+[ "$(ps -o ppid= -p $$ | tr -d ' ')" = "$1" ] && kill -KILL "-$1"
 """
 
 
@@ -130,11 +131,10 @@ def _start_watcher(pipe: int) -> None:
     and the shell with it.
     """
     subprocess.Popen(
-        ["/bin/sh", "-c", WATCH, "watcher", str(pipe), str(os.getpid())],
-        stdin=subprocess.DEVNULL,
+        ["/bin/sh", "-c", WATCH, "watcher", str(os.getpid())],
+        stdin=pipe,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        pass_fds=(pipe,),
     )
 
 

@@ -49,6 +49,8 @@ def load(name: Any, *arguments: Any, **options: Any) -> Any:
     return WithoutPrctl() if name is None else load_any(name, *arguments, **options)
 
 
+usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+os.cpu_count = lambda: usable  # the cores of that other system are all its own
 for module, names in ABSENT.items():
     for name in names:
         if hasattr(module, name):
