@@ -55,6 +55,6 @@ for module, names in ABSENT.items():
     for name in names:
         if hasattr(module, name):
             delattr(module, name)
-status, os.stat = os.stat, exists_elsewhere  # type: ignore[assignment]
+status, os.stat = os.stat, exists_elsewhere
 load_any, ctypes.CDLL = ctypes.CDLL, load  # type: ignore[assignment, misc]
 sys.addaudithook(refuse)
