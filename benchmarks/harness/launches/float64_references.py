@@ -98,20 +98,23 @@ class Float64References:
         sound = [framework for framework in launches if framework not in self.failures]
         paths = {framework: self._paths[framework, kind, step] for framework in sound}
         self._demand_agreement(paths, kind, step)
-        for framework in computed if self._store else ():
-            flow, path = self.flows[framework], paths[framework]
-            self._store.save(framework, kind, step=step, path=path, flow=flow)
+        if self._store:
+            for framework in computed:
+                proven, path = self.flows[framework], paths[framework]
+                self._store.save(framework, kind, step=step, path=path, flow=proven)
         return paths
 
     def _load_stored(self, frameworks: Iterable[str], kind: str, step: bool) -> None:
         """Take over the references, with their flows, that an earlier session has stored."""
-        for framework in frameworks if self._store else ():
+        if self._store is None:
+            return
+        for framework in frameworks:
             if (framework, kind, step) not in self._paths:
                 path = self._path(framework, kind, step)
-                flow = self._store.load(framework, kind, step=step, path=path)
-                if flow is not None:
+                proven = self._store.load(framework, kind, step=step, path=path)
+                if proven is not None:
                     self._paths[framework, kind, step] = str(path)
-                    self.flows[framework] = flow
+                    self.flows[framework] = proven
 
     def _path(self, framework: str, kind: str, step: bool) -> Path:
         """Return the file of a reference in the folder of the problem."""

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness.launches import check_cache, reference_store
+from benchmarks.harness.launches import reference_store
 from benchmarks.harness.launches.float64_references import Float64References, reached
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.unreliable import ReferencesDisagree
 from benchmarks.harness.protocol import flow
 from benchmarks.harness.protocol.arrays import read_arrays, write_arrays
+from benchmarks.machine import environment
 
 PROBLEM = ("linear_cascade", "-", "seed")
 
@@ -90,7 +91,7 @@ def test_another_problem_code_or_release_is_computed_anew(monkeypatch: pytest.Mo
     monkeypatch.setattr(reference_store, "CODE", ("benchmarks/scenarios",))
     assert counts() == [1, 1]
     reference_store.surroundings.cache_clear()
-    monkeypatch.setattr(check_cache.environment, "installed", lambda name: "9.9")
+    monkeypatch.setattr(environment, "installed", lambda name: "9.9")
     assert counts() == [1, 1]
 
 
