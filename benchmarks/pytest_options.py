@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.harness.measurement.stopping import parse_precision
 from benchmarks.harness.protocol import cells
+from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import check_not_empty
 from benchmarks.harness.session import resume
 from benchmarks.regression import within_pytest
@@ -93,7 +94,10 @@ def _add_measurement_options(group: pytest.OptionGroup) -> None:
     """Add the options of measuring: launches, seconds, precision, memory, results, resuming."""
     group.addoption("--launches", type=int, default=6, help="worker processes a framework (6)")
     group.addoption(
-        "--cell-seconds", type=float, default=0.05, help="timing per cell and launch (0.05 s)"
+        "--cell-seconds",
+        type=float,
+        default=cost.CELL_SECONDS,
+        help=f"timing per cell and launch ({cost.CELL_SECONDS:g} s)",
     )
     group.addoption(
         "--cell-limit",

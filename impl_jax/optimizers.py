@@ -14,7 +14,9 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from numpy.typing import NDArray
 
 from impl_jax.problem import Parameters, leaves_bytes
 
@@ -244,12 +246,15 @@ def memory(state: Any) -> tuple[Parameters, dict[str, int]]:
     return moments, steps
 
 
-def gradient_of(state: Any, optimizer: Mapping[str, Any], start: Parameters) -> Parameters:
+def gradient_of(
+    state: Any, optimizer: Mapping[str, Any], start: Parameters
+) -> dict[str, NDArray[np.floating]]:
     """Return the gradients of the first step, recovered from the first moments that it left.
 
     Adam's moment is then m = (1 − β₁) g and SGD's is g. L2 decay has been added to g in both, and
     is taken off again. The result is empty for an optimizer without moments, and for one of a kind
-    that is not in `KINDS`.
+    that is not in `KINDS`. It is computed by NumPy: each operation of eager JAX would be compiled
+    for every shape, in every launch.
 
     Args:
         state: the optimizer's state after its first step.
@@ -261,7 +266,7 @@ def gradient_of(state: Any, optimizer: Mapping[str, Any], start: Parameters) -> 
     settings, moments = optimizer["settings"], memory(state)[0]
     share = 1.0 if optimizer["kind"] == "sgd" else 1.0 - settings.get("betas", BETAS)[0]
     decay = 0.0 if optimizer["kind"] == "adamw" else settings.get("weight_decay", 0.0)
-    return {n: m / share - decay * start[n] for n, m in moments.items()}
+    return {n: np.asarray(m) / share - decay * np.asarray(start[n]) for n, m in moments.items()}
 
 
 def state_bytes(state: Any) -> int:

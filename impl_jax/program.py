@@ -110,7 +110,9 @@ class Program(ABC):
         """Return the traced programs of the timed part."""
         return [one.traced.jaxpr for one in self.compiler.functions if one.traced]
 
-    def _canonical(self, arrays: Parameters) -> dict[str, NDArray[np.floating]]:
+    def _canonical(
+        self, arrays: Parameters | Mapping[str, NDArray[np.floating]]
+    ) -> dict[str, NDArray[np.floating]]:
         """Return these arrays by parameter name as NumPy arrays in torch's layout."""
         forms = self.problem.forms
         return {n: layout.parameter_out(a, forms.get(n)) for n, a in arrays.items()}

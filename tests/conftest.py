@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from benchmarks.harness.launches import session_workers
+from benchmarks.harness.launches import reference_store, session_workers
 from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.machine.environment import installed
 from tests.helpers.fake_framework import Measure, fake_framework
@@ -17,8 +17,12 @@ from tests.helpers.jax_cache import programs_from_the_check_cache
 
 @pytest.fixture(autouse=True, scope="session")
 def temporary_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep a session that a test starts from waiting for other runs on this machine."""
+    """Keep a session that a test starts from waiting for other runs on this machine.
+
+    Nor does it take float64 references over from sessions that somebody has run here.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(reference_store.VARIABLE, "off")
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
         yield

@@ -56,8 +56,8 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--cell-seconds",
         type=float,
-        default=0.05,
-        help="with --cost: of each cell and launch (0.05)",
+        default=cost.CELL_SECONDS,
+        help=f"with --cost: of each cell and launch ({cost.CELL_SECONDS:g})",
     )
     parser.add_argument("--memory", action="store_true", help="with --cost: peak memory as well")
     parser.set_defaults(run=run)

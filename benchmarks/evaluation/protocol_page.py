@@ -90,7 +90,8 @@ array, and `dict[str, X]` an object whose keys are names.
    so that it disturbs no measurement, and the parent can read it when the worker hangs or is dead.
 2. The **parent-death pipe** is the reading end of a pipe to which nothing is ever written. The
    worker asks the kernel for SIGKILL when the pipe is closed (F_SETSIG, O_ASYNC), so it dies with
-   its parent, whatever either of them is doing.
+   its parent, whatever either of them is doing. Where the kernel has no such signal (macOS), a
+   shell beside the worker waits for the close and kills the worker's process group.
 
 ## Versions
 

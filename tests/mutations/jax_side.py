@@ -220,8 +220,8 @@ FAULTS = (
     Fault(
         "decay_not_taken_out_of_the_recovered_gradient",
         "impl_jax/optimizers.py",
-        "return {n: m / share - decay * start[n] for n, m in moments.items()}",
-        "return {n: m / share for n, m in moments.items()}",
+        " - decay * np.asarray(start[n])",
+        "",
         "L2 is taken for a part of the loss's gradient",
         (STEP_IS_FIRST,),
         narrow="jax",

@@ -268,8 +268,8 @@ FAULTS = (
     Fault(
         "more_threads_than_cores",
         "impl_torch/runtime.py",
-        "threads or len(os.sched_getaffinity(0))",
-        "threads or 2 * len(os.sched_getaffinity(0))",
+        "threads or usable_cores()",
+        "threads or 2 * usable_cores()",
         "one framework gets other threads than the other",
         ("benchmarks/test_runtime.py::test_both_get_the_same_cores_and_full_precision",),
     ),

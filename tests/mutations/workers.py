@@ -10,6 +10,7 @@ ONE_LAUNCH = f"{HERE}::test_fault_of_one_launch_takes_the_samples_of_all"
 OWN_PROCESS = f"{HERE}::test_each_launch_is_a_process_of_its_own_with_an_order_of_its_own"
 BETWEEN = f"{HERE}::test_worker_killed_between_two_groups_is_replaced"
 BUSY_TIME = "tests/unit/harness/protocol/test_busy_time.py"
+STORE = "tests/unit/harness/launches/test_reference_store.py"
 
 FAULTS = (
     Fault(
@@ -192,5 +193,29 @@ FAULTS = (
         "raise self._crash_error(reason, self._link.heartbeat.cell) from None",
         "a cell is blamed for a line that was written while another one was timed",
         (f"{HERE}::test_garbage_while_timing_costs_its_group_alone",),
+    ),
+    Fault(
+        "stored_reference_found_whatever_the_weights",
+        "benchmarks/harness/launches/reference_store.py",
+        "            [_digest(Path(name)) for name in (self.files.weights, self.files.data)],\n",
+        "",
+        "a problem with other weights is held to the gradients of an earlier one",
+        (f"{STORE}::test_other_weights_are_another_reference",),
+    ),
+    Fault(
+        "stored_reference_found_whatever_the_code",
+        "benchmarks/harness/launches/reference_store.py",
+        "_text([code, check_cache.key(flags)])",
+        "_text([check_cache.key(flags)])",
+        "a fault that was mended lives on in the references of earlier sessions",
+        (f"{STORE}::test_another_problem_code_or_release_is_computed_anew",),
+    ),
+    Fault(
+        "damaged_reference_ends_the_session",
+        "benchmarks/harness/launches/reference_store.py",
+        "DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)",
+        "DAMAGED = (OSError,)",
+        "a file that was cut off by a full disk costs every session its cells",
+        (f"{STORE}::test_damaged_file_is_computed_anew",),
     ),
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.paths import ROOT
 from results.report.build import build
 from results.report.html import answer_charts_of, html
 from results.report.images import render_drawings, vega_scripts
@@ -239,12 +240,17 @@ def test_the_page_follows_the_scheme_of_the_system(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation_of_wcag_2_1_aa(chrome: Any, page_file: Path, scheme: str) -> None:
+@pytest.mark.parametrize("page", ["drawn", "committed"])
+def test_axe_finds_no_violation_of_wcag_2_1_aa(
+    chrome: Any, page_file: Path, page: str, scheme: str
+) -> None:
     pytest.importorskip("axe_playwright_python", reason="pip install axe-playwright-python")
     from axe_playwright_python.sync_playwright import Axe
 
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-    with browser.opened(chrome, page_file, color_scheme=scheme) as seen:
+    committed = ROOT / "results" / "reference" / "report.html"
+    path = committed if page == "committed" else page_file
+    with browser.opened(chrome, path, color_scheme=scheme) as seen:
         seen.page.evaluate("document.querySelectorAll('details').forEach((f) => (f.open = true))")
         options = {"runOnly": {"type": "tag", "values": tags}}
         results = Axe().run(seen.page, options=options).response

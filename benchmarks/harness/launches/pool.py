@@ -194,8 +194,9 @@ class Pool:
             self._files = None  # also if the new files cannot be written
             current.close()
         self._files = ProblemFiles(
-            scenario, variant, size, self._flows, limit=limit, time_outs=self._time_outs
-        )
+            scenario, variant, size, self._flows, limit=limit, time_outs=self._time_outs,
+            stored=True,
+        )  # fmt: skip
         return self._files
 
     def case_files(self, case: CaseJob, framework: str) -> CaseFiles:

@@ -36,6 +36,7 @@ MEMORY_CALLS = 6
 REFERENCE_SECONDS = 1.0  # per problem: references of both frameworks in float64, flow proven
 REFERENCE_CALLS = 5  # float32 calls, of the summed loss and of each loss alone, that take as long
 LEAST_BLOCKS = 4  # of a cell in each launch
+CELL_SECONDS = clock.CELL_SECONDS  # of sampling, for each cell and launch, by default
 
 
 @dataclass(frozen=True)

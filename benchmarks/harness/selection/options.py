@@ -38,7 +38,7 @@ DEFAULT_VARIANTS_OF_UNNAMED = {
     "gan": ("turn_d", "turn_g"),  # a fresh draw of noise costs what the other one does
     "autoencoder": ("joint", "decoder_only"),  # scaling the codewords costs next to nothing
     "low_rank_adapters": ("b05",),  # an adapter of zeros costs what another one does
-    "early_exit": ("n4",),  # the law shows the more, the more exits there are
+    "early_exit": ("n2",),  # twice as many exits cost three times as much compiling
     "shared_backbone": ("plain",),  # freezing convolutions is timed elsewhere
     "staged_unfreeze": ("phase2",),  # phase 1 is the network of `frozen_in_constructor`
 }

@@ -24,6 +24,9 @@ BATCH_SECONDS = 1e-3  # a sample lasts at least so long
 RESIDUAL_LIMIT = 256 * 2**20  # bytes of graphs that may be built before the clock starts
 WARM_CALLS, WARM_SECONDS = 3, 0.05  # a look for a trend takes at least these
 ATTEMPTS = 3  # times `least` blocks, at most, until so many are without a pause
+# Seconds of sampling for each cell and launch, unless a session asks for others. docs/method.md
+# shows what twice as many would add.
+CELL_SECONDS = 0.025
 WARM_LIMIT = 0.5  # seconds after which a cell is timed although its times still have a trend
 
 
