@@ -131,6 +131,8 @@ class Examination:
         trained = reached - set(self.opened.frozen)
         if not trained:
             why = "every parameter is frozen" if reached else "no loss depends on a parameter"
+            if not self.problem.parameters:
+                why = "no network has a parameter"
             raise CaseError(f"nothing is trained: {why}", "leave a parameter that a loss reaches")
         if self.untouched:
             self.notes.append(f"No loss reaches {_some(self.untouched)}: left out")
