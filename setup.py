@@ -35,14 +35,17 @@ setup(
         "cascade_bench",
         f"{SUITE}.examples",
         f"{SUITE}.examples.models",
+        f"{SUITE}.docs",
         *(f"{SUITE}.{name}" for name in suite),
     ],
     package_dir={
         f"{SUITE}.examples.models": "examples/models",
         f"{SUITE}.examples": "examples",
+        f"{SUITE}.docs": "docs",
         **{f"{SUITE}.{name}": name for name in FOLDERS},
     },
-    package_data={f"{SUITE}.results.report": ["templates/*"]},
+    # the page that findings name: `cascade-bench check --explain`
+    package_data={f"{SUITE}.results.report": ["templates/*"], f"{SUITE}.docs": ["check.md"]},
     include_package_data=False,
     cmdclass={"build_py": CleanBuild},
 )

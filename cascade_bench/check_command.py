@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from cascade_bench import client
-from cascade_bench.command_parts import answered, check_output, parser_of, print_table, write_json
+from cascade_bench.command_parts import (
+    answered,
+    check_output,
+    parser_of,
+    print_table,
+    print_text,
+    write_json,
+)
+from cascade_bench.explaining import explanation
 from cascade_bench.process import run_request
 from cascade_bench.target import from_text
 
@@ -21,9 +29,10 @@ examples:
   cascade-bench check my_case.py                     make(), or torch_case() and jax_case()
   cascade-bench check my_case.py:small --steps 16    where gradients are accumulated over 16 calls
   cascade-bench check my_package.cases:make --format github    annotations in a workflow
+  cascade-bench check --explain CB101                what a finding means, and its mend
 
-The Case that the function returns has step=: one training step of your own. docs/check.md explains
-every finding. Exit codes: 0 nothing found, 1 findings, 2 the case cannot be run.
+The Case that the function returns has step=: one training step of your own.
+Exit codes: 0 nothing found, 1 findings, 2 the case cannot be run.
 """
 
 
@@ -34,18 +43,26 @@ def run(arguments: Sequence[str]) -> int:
         arguments: the words after ``check``.
     """
     options = parser().parse_args(arguments)
-    return answered(lambda: _run(options))
+    return answered(lambda: _explain(options.explain) if options.explain else _run(options))
+
+
+def _explain(code: str) -> int:
+    """Print what is known of a finding; return 0."""
+    print_text(explanation(code))
+    return 0
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the words after ``check``."""
-    made = parser_of("check", "What your training step really does, tensor by tensor.", EXAMPLES)
+    about = "What your training step really does, tensor by tensor."
+    made = parser_of("check", about, EXAMPLES, needs_case=False)
     made.add_argument("--steps", type=int, metavar="N", help="training steps to take (4)")
     made.add_argument("--seed", type=int, default=0, help="of what the case draws (0)")
     made.add_argument(
         "--budget", type=float, default=300.0, metavar="SECONDS", help="given up after (300)"
     )
     made.add_argument("--json", metavar="FILE", help="write everything as one JSON document")
+    made.add_argument("--explain", metavar="CODE", help="print what is known of a finding, and end")
     made.add_argument("--format", choices=(TEXT, GITHUB), default=TEXT, help="of the output")
     return made
 
@@ -54,7 +71,7 @@ def _run(options: argparse.Namespace) -> int:
     """Check the case that the options name; see `run`."""
     folder = Path.cwd()
     check_output("json", options.json, folder=False)
-    case = from_text(options.case, folder)
+    case = from_text(options.case or "", folder)
     with tempfile.TemporaryDirectory(prefix="cascade-bench-") as private:
         file = Path(private) / "document.json"
         request = client.build_request(

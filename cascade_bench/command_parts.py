@@ -32,15 +32,29 @@ def answered(carry_out: Callable[[], int]) -> int:
         return ERROR
 
 
-def parser_of(name: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """Return a command's parser, with the case and the framework as its first arguments."""
+def parser_of(
+    name: str, description: str, epilog: str, *, needs_case: bool = True
+) -> argparse.ArgumentParser:
+    """Return a command's parser, with the case and the framework as its first arguments.
+
+    Args:
+        name: of the command.
+        description: what it does, in a line.
+        epilog: examples.
+        needs_case: whether the parser demands a case, or leaves that to the command.
+    """
     made = argparse.ArgumentParser(
         prog=f"cascade-bench {name}",
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("case", metavar="CASE", help="FILE, FILE:function or package.module:function")
+    made.add_argument(
+        "case",
+        metavar="CASE",
+        nargs=None if needs_case else "?",
+        help="FILE, FILE:function or package.module:function",
+    )
     made.add_argument("--framework", choices=client.FRAMEWORKS, help="of a file with both")
     return made
 
@@ -76,6 +90,11 @@ def print_table(file: Path) -> None:
         width = max(min(shutil.get_terminal_size().columns, WIDTH), NARROWEST)
         colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     text = output(OUTPUT, [str(file), "--table", str(width), *(["--colour"] if colour else [])])
+    print_text(text)
+
+
+def print_text(text: str) -> None:
+    """Print a text as it is; what the terminal's encoding lacks becomes a question mark."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "replace").decode(encoding), end="")
 

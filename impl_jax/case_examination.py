@@ -6,14 +6,12 @@ of every strategy, and is held against central differences of the losses themsel
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax import Array
 from jax.interpreters import partial_eval
@@ -22,11 +20,13 @@ from numpy.typing import NDArray
 from impl_jax import layout
 from impl_jax.case import OpenCase
 from impl_jax.case_losses import check_finite, check_losses
-from impl_jax.case_slopes import Slopes
+from impl_jax.case_slopes import Directions
 from impl_jax.case_values import CaseError, DrawAsFloat32, digest
 from impl_jax.graph_problem import GraphProblem, seed_everything
 from impl_jax.structure import why_not_cut
 
+# directions → the facts that central differences give, and notes on them
+Confirm = Callable[[Directions], tuple[dict[str, Any], list[str]]]
 Gradients = dict[str, dict[str, Array | None]]  # loss → parameter → gradient, or None
 
 REPEATS = {"float32": 1e-4, "float64": 1e-9}  # relative difference of two equal passes
@@ -183,18 +183,9 @@ class Examination:
             for loss, gradients in self.everything.items()
         }
 
-    def slopes(self, until: float) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return what central differences say of the gradients, as `CaseFacts` holds it."""
-        errors: dict[str, dict[str, Any]] = {loss: {} for loss in self.values}
-        coarse: dict[str, dict[str, Any]] = {}
-        slopes = Slopes(self.opened, self.everything, self.seed, self._values, until)
-        for loss, network, slope in slopes.worst_slopes():
-            errors[loss][network] = None if np.isinf(slope.error) else slope.error
-            if slope.coarse is not None:
-                told = {"noise": slope.coarse, "hidden": slope.noise is not None}
-                coarse.setdefault(loss, {})[network] = told
-        self.notes += slopes.hurried()
-        return {"slope_errors": errors, "coarse": coarse}
+    def directions(self) -> Directions:
+        """Return directions through the parameters, along which gradients can be confirmed."""
+        return Directions(self.opened, self.everything, self.seed, self._values)
 
     def networks(self) -> dict[str, dict[str, Any]]:
         """Return network → number of elements and tensors, what is frozen, what is tied."""
@@ -272,14 +263,14 @@ def step(opened: OpenCase, kind: str, facts: Mapping[str, Any]) -> dict[str, NDA
 
 
 def examine(
-    opened: OpenCase, seed: int, until: float = math.inf
+    opened: OpenCase, seed: int, confirm: Confirm
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Examine a case that was opened without facts; see `Examination`.
 
     Args:
         opened: the case.
         seed: of the directions of central differences.
-        until: after which none is begun, by ``time.monotonic``.
+        confirm: holds the gradients to central differences.
 
     Returns:
         Facts as JSON data, and the gradient of the summed loss by parameter.
@@ -293,7 +284,7 @@ def examine(
     )
     if keyed:
         found.notes.append("Every pass starts from the same state of the networks' random streams")
-    slopes = found.slopes(until)
+    slopes, notes = confirm(found.directions())
     return {
         "networks": found.networks(),
         "losses": list(found.values),
@@ -305,7 +296,7 @@ def examine(
         "moved": found.moved,
         "random": keyed,
         "series": boundary_problem(opened),
-        "notes": found.notes,
+        "notes": [*found.notes, *notes],
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},
         "device": str(opened.session.device.platform),
         **slopes,

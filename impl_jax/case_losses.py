@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -14,7 +15,7 @@ from impl_jax.case_values import CaseError
 def check_losses(losses: Any) -> None:
     """Raise `CaseError` unless these shapes are scalars by name."""
     if not isinstance(losses, Mapping) or not losses:
-        given = "an empty dictionary" if isinstance(losses, Mapping) else type(losses).__name__
+        given = "an empty dictionary" if isinstance(losses, Mapping) else _kind(losses)
         raise CaseError(
             f"losses returns {given}, not name → scalar", "return {'task': loss} from it"
         )
@@ -31,6 +32,11 @@ def check_losses(losses: Any) -> None:
                 f"the loss {name!r} is of {value.dtype}, which has no gradient",
                 "return a floating-point number",
             )
+
+
+def _kind(value: Any) -> str:
+    """Return what a value is called; what stands for an array while it is traced is one."""
+    return "an array" if isinstance(value, jax.ShapeDtypeStruct) else type(value).__name__
 
 
 def check_finite(losses: Mapping[str, float]) -> None:

@@ -6,13 +6,11 @@ of every strategy, and is held against central differences of the losses themsel
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -20,10 +18,12 @@ from torch import Tensor
 from impl_torch import layout
 from impl_torch.case import OpenCase
 from impl_torch.case_losses import check_losses
-from impl_torch.case_slopes import Slopes
+from impl_torch.case_slopes import Directions
 from impl_torch.case_values import CaseError, DrawAsFloat32
 from impl_torch.structure import why_not_cut
 
+# directions → the facts that central differences give, and notes on them
+Confirm = Callable[[Directions], tuple[dict[str, Any], list[str]]]
 Gradients = dict[str, dict[str, Tensor | None]]  # loss → parameter → gradient, or None
 
 REPEATS = {torch.float32: 1e-4, torch.float64: 1e-9}  # relative difference of two equal passes
@@ -131,6 +131,8 @@ class Examination:
         trained = reached - set(self.opened.frozen)
         if not trained:
             why = "every parameter is frozen" if reached else "no loss depends on a parameter"
+            if not self.problem.parameters:
+                why = "no network has a parameter"
             raise CaseError(f"nothing is trained: {why}", "leave a parameter that a loss reaches")
         if self.untouched:
             self.notes.append(f"No loss reaches {_some(self.untouched)}: left out")
@@ -158,18 +160,9 @@ class Examination:
             for loss, gradients in self.everything.items()
         }
 
-    def slopes(self, until: float) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return what central differences say of the gradients, as `CaseFacts` holds it."""
-        errors: dict[str, dict[str, Any]] = {loss: {} for loss in self.values}
-        coarse: dict[str, dict[str, Any]] = {}
-        slopes = Slopes(self.opened, self.everything, self.seed, until)
-        for loss, network, slope in slopes.worst_slopes():
-            errors[loss][network] = None if np.isinf(slope.error) else slope.error
-            if slope.coarse is not None:
-                told = {"noise": slope.coarse, "hidden": slope.noise is not None}
-                coarse.setdefault(loss, {})[network] = told
-        self.notes += slopes.hurried()
-        return {"slope_errors": errors, "coarse": coarse}
+    def directions(self) -> Directions:
+        """Return directions through the parameters, along which gradients can be confirmed."""
+        return Directions(self.opened, self.everything, self.seed)
 
     def networks(self) -> dict[str, dict[str, Any]]:
         """Return network → number of elements and tensors, what is frozen, what is tied."""
@@ -244,27 +237,27 @@ def step(opened: OpenCase, kind: str, facts: Mapping[str, Any]) -> dict[str, NDA
 
 
 def examine(
-    opened: OpenCase, seed: int, until: float = math.inf
+    opened: OpenCase, seed: int, confirm: Confirm
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Examine a case that was opened without facts; see `Examination`.
 
     Args:
         opened: the case.
         seed: of the directions of central differences.
-        until: after which none is begun, by ``time.monotonic``.
+        confirm: holds the gradients to central differences.
 
     Returns:
         Facts as JSON data, and the gradient of the summed loss by parameter.
     """
     threads = torch.get_num_threads()
     try:
-        return _examined(opened, Examination(opened, seed), until)
+        return _examined(opened, Examination(opened, seed), confirm)
     finally:
         torch.set_num_threads(threads)
 
 
 def _examined(
-    opened: OpenCase, found: Examination, until: float
+    opened: OpenCase, found: Examination, confirm: Confirm
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what an examination has found, see `examine`."""
     if opened.aliases:
@@ -274,7 +267,7 @@ def _examined(
         found.notes.append("Random numbers are drawn from the same seed before each pass")
     for kind in opened.unlisted():
         found.notes.append(f"The losses use a {kind} that the case does not name: not compared")
-    slopes = found.slopes(until)
+    slopes, notes = confirm(found.directions())
     return {
         "networks": found.networks(),
         "losses": list(found.values),
@@ -286,7 +279,7 @@ def _examined(
         "moved": found.moved,
         "random": found.random,
         "series": boundary_problem(opened),
-        "notes": found.notes,
+        "notes": [*found.notes, *notes],
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},
         "device": str(next(iter(opened.problem.parameters.values())).device),
         **slopes,

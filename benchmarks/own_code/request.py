@@ -216,6 +216,22 @@ def _module_file(module: str, folder: str) -> Path:
     return Path(found.origin)
 
 
+def line_of(source: CaseSource, folder: str) -> int | None:
+    """Return the line at which the user's function, or what has its name, is defined.
+
+    It is read off the text, so that it is known where the code has ended its process. None where
+    the text does not tell.
+    """
+    name = source.get("function") or DEFAULT_FUNCTION
+    try:
+        path = Path(folder, source["file"]) if "file" in source else None
+        tree = ast.parse((path or _module_file(source["module"], folder)).read_text())
+    except (OSError, ValueError, KeyError, SyntaxError, RequestError):
+        return None
+    lines = [node.lineno for node in tree.body if name in _defined(node)]
+    return lines[-1] if lines else None
+
+
 def _defined(node: ast.stmt) -> list[str]:
     """Return the names that a statement at the top of a file defines, imports or assigns."""
     if isinstance(node, ast.FunctionDef):

@@ -16,7 +16,7 @@ from benchmarks.harness.session.lock import Busy, Lock
 from benchmarks.machine import environment, frameworks, releases
 from benchmarks.own_code import description, pairing
 from benchmarks.own_code.measure import FrameworkRun, Measured
-from benchmarks.own_code.request import COMPARE, Request, RequestError, sources
+from benchmarks.own_code.request import COMPARE, Request, RequestError, line_of, sources
 from benchmarks.own_code.rounds import Rounds
 from results.own_code import document
 from results.own_code.pair_rows import pair_rows
@@ -144,6 +144,14 @@ class Session:
 
     def _worker_mistake(self, error: WorkerError, framework: str) -> Mistake:
         """Return a failure of the worker that opened the case, as a mistake of the case."""
+        mistake = self._mistake_of(error, framework)
+        if mistake["line"] is None and not (isinstance(error, WorkerFailed) and not error.case):
+            source = sources(self.request)[framework]
+            mistake["line"] = line_of(source, self.request.folder)
+        return mistake
+
+    def _mistake_of(self, error: WorkerError, framework: str) -> Mistake:
+        """Return what `_worker_mistake` does, without a line where the worker names none."""
         if isinstance(error, WorkerFailed) and error.case:
             return {**error.case}
         if isinstance(error, WorkerTimeout):

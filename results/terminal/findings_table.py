@@ -35,6 +35,11 @@ def _parts(document: Data) -> Iterator[Any]:
             yield from _finding(one)
         if len(findings) > MOST:
             yield plain_text(f"and {len(findings) - MOST} more: --json FILE has all", most=LINE)
+        if findings:
+            yield plain_text("")
+            yield plain_text(
+                f"cascade-bench check --explain {findings[0]['code']} says more", "dim"
+            )
         yield plain_text("")
         yield plain_text(f"{part['framework']} {part['version']}: {part['looked_at']}", "dim", LINE)
         yield from (plain_text(f"note: {note}", most=LINE) for note in part.get("notes") or ())

@@ -155,7 +155,9 @@ def test_what_runs_in_float32_alone_is_held_to_the_sum_in_float32(
         ("unheld", "random in a way that no seed holds"),
         ("ends", "SystemExit: code 3"),
         ("asks", "EOFError"),
-        ("absent", "defines no 'absent'"),
+        ("no_parameters", "nothing is trained: no network has a parameter"),
+        ("no_function", "no_function is int, not a function"),
+        ("absent", "defines no 'absent'; it defines regular,"),
     ],
 )
 def test_what_cannot_be_run_is_one_line_with_file_and_mend(
@@ -168,7 +170,69 @@ def test_what_cannot_be_run_is_one_line_with_file_and_mend(
     assert mistake["file"] == str(CASES / "torch_cases.py")
     assert "\n" not in str(caught.value)
     assert mistake["mend"]
-    assert (mistake["line"] is None) == (function == "absent")
+    assert (mistake["line"] is None) == (function in ("absent", "no_function"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        ("no_case", "no_case returns int, not a Case"),
+        ("vector", r"the loss 'task' has shape \[2, 4\]"),
+        ("nan", "the loss 'task' is nan at the start"),
+        ("whole_number", "the loss 'task' is of int64, which has no gradient"),
+        ("concrete", "ConcretizationTypeError: Abstract tracer value"),
+        ("bare", "losses returns an array, not name → scalar"),
+        ("wrong_name", "frozen names 'net.v', which no parameter begins with"),
+        ("all_frozen", "nothing is trained: every parameter is frozen"),
+        ("apart", "no loss reaches the network 'other'"),
+        ("twice", "networks 'net' and 'again' are the same object"),
+        ("no_parameters", "is dict without a floating-point array"),
+        ("unheld", "random in a way that no seed holds"),
+        ("ends", "SystemExit: code 3"),
+        ("asks", "EOFError"),
+        ("no_function", "no_function is int, not a function"),
+        ("absent", "defines no 'absent'; it defines no_case,"),
+    ],
+)
+def test_what_cannot_be_run_in_jax_is_one_line_with_file_and_mend(
+    pool: Pool, function: str, says: str
+) -> None:
+    pytest.importorskip("jax")
+    source = {"file": str(CASES / "jax_mistakes.py"), "function": function}
+    files = pool.case_files({"source": source, "folder": str(CASES), "seed": 0}, "jax")  # type: ignore[typeddict-item]
+    with pytest.raises(WorkerFailed, match=says) as caught:
+        files.examine(pool.launches("jax", "cpu", "float64", 1)[0], "float64", [])
+    mistake = caught.value.case
+    assert mistake is not None
+    assert mistake["file"] == source["file"]
+    assert "\n" not in str(caught.value)
+    assert "impl_jax" not in str(caught.value)
+    assert mistake["mend"]
+    assert mistake["mend"].startswith("mend this line") is False
+    assert (mistake["line"] is None) == (function in ("absent", "no_function"))
+
+
+@pytest.mark.parametrize("framework", ["torch", pytest.param("jax", marks=pytest.mark.slow)])
+def test_case_that_needs_a_gpu_says_that_there_is_none(pool: Pool, framework: str) -> None:
+    module = pytest.importorskip(framework)
+    has = module.cuda.is_available() if framework == "torch" else "gpu" in module.default_backend()
+    if has:
+        pytest.skip("there is one here")
+    name = {"torch": "torch_cases.py", "jax": "jax_mistakes.py"}[framework]
+    source: Any = {"file": str(CASES / name), "function": "on_a_gpu"}
+    files = pool.case_files({"source": source, "folder": str(CASES), "seed": 0}, framework)
+    with pytest.raises(WorkerFailed) as caught:
+        files.examine(pool.launches(framework, "cpu", "float64", 1)[0], "float64", [])
+    mistake = caught.value.case
+    assert mistake is not None
+    assert mistake["mend"].startswith("build the case on the CPU")
+
+
+def test_case_that_prints_and_forks_is_examined_like_any_other(
+    examined: Callable[..., CaseFiles],
+) -> None:
+    assert examined("torch", "prints_and_forks").known["losses"] == ["task"]
 
 
 @pytest.mark.slow

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.paths import ROOT
-from tests.helpers.own_code import write_fake_suite
+from tests.helpers.own_code import example_of_both, write_fake_suite
 
 CONFTEST = """
 import pytest
@@ -72,6 +74,65 @@ def test_under_xdist_it_refuses_to_time_in_one_line(project: Path) -> None:
     assert "cascade.compare measures time, and under pytest-xdist other tests run" in done.stdout
     assert "there is no file" not in done.stdout
     assert "2 passed" in done.stdout
+
+
+BOTH = """
+from pathlib import Path
+import pytest
+from cascade_bench import suite
+
+def test_both_frameworks_of_a_file(cascade):
+    result = cascade.compare("both.py", budget=7, progress=False)
+    assert result.framework_ratio("summed").baseline == "torch's summed"
+    assert result.pair["problem"] is None
+    assert set(result.flows) == {"torch", "jax"}
+    with pytest.raises(ValueError, match="give framework="):
+        result.ratio("separate_retained")
+    assert result.ratio("separate_retained", framework="jax").estimate > 1.0
+"""
+FAKED = """
+import pytest
+from pathlib import Path
+
+@pytest.fixture(autouse=True)
+def _fake(monkeypatch):
+    from cascade_bench import suite
+    monkeypatch.setattr(suite, "folder", lambda: Path(FOLDER))
+"""
+
+
+def write_both(folder: Path) -> None:
+    """Write the file with both frameworks that the documentation shows first, and its test."""
+    shutil.copy(ROOT / "examples" / "both_frameworks.py", folder / "both.py")
+    (folder / "test_both.py").write_text(BOTH)
+
+
+def test_fixture_compares_both_frameworks_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_both(tmp_path)
+    fake = write_fake_suite(tmp_path)
+    (tmp_path / "conftest.py").write_text(FAKED.replace("FOLDER", repr(str(fake))))
+    (tmp_path / "document.json").write_text(json.dumps(example_of_both()))
+    monkeypatch.setenv("FAKE_DOCUMENT", str(tmp_path / "document.json"))
+    monkeypatch.setenv("FAKE_SEEN", str(tmp_path / "seen.json"))
+    done = run_pytest(tmp_path, "test_both.py")
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    request = json.loads((tmp_path / "seen.json").read_text())["request"]
+    assert request["case"] == {"file": str(tmp_path / "both.py"), "function": None}
+    assert (request["framework"], request["budget_seconds"]) == (None, 7.0)
+
+
+@pytest.mark.slow
+@pytest.mark.serial
+def test_fixture_measures_both_frameworks_of_a_file(tmp_path: Path) -> None:
+    for framework in ("torch", "jax"):
+        pytest.importorskip(framework)
+    write_both(tmp_path)
+    text = BOTH.replace("budget=7", 'launches=2, phases=["gradient"], ways=["separate_retained"]')
+    (tmp_path / "test_both.py").write_text(text.replace("> 1.0", "> 0.0"))
+    done = run_pytest(tmp_path, "test_both.py")
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.serial

@@ -81,14 +81,15 @@ def test_page_does_what_it_says(folder: Path, command: tuple[str, list[str]]) ->
 def test_page_has_a_file_for_each_part_of_it() -> None:
     assert list(files(OWN_CODE)) == [
         "my_model.py", "my_case.py", "my_frozen_case.py", "analysis.py", "test_training.py",
-        "my_both.py",
+        "my_jax_model.py", "my_jax_case.py", "my_both.py",
     ]  # fmt: skip
     assert len(commands(OWN_CODE)) == 7
 
 
 @pytest.mark.smoke
-def test_a_user_writes_eight_lines_beside_a_model_and_a_loss() -> None:
-    text = files(OWN_CODE)["my_case.py"]
+@pytest.mark.parametrize("name", ["my_case.py", "my_jax_case.py"])
+def test_a_user_writes_eight_lines_beside_a_model_and_a_loss(name: str) -> None:
+    text = files(OWN_CODE)[name]
     own = next(
         node
         for node in ast.walk(ast.parse(text))

@@ -15,7 +15,7 @@ from benchmarks.paths import ROOT
 from tests.helpers.case_repositories import case_repository, change, commit
 
 pytest.importorskip("setuptools")
-SOURCES = ("benchmarks", "impl_torch", "impl_jax", "results", "cascade_bench", "examples")
+SOURCES = ("benchmarks", "impl_torch", "impl_jax", "results", "cascade_bench", "examples", "docs")
 FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 INSIDE = "cascade_bench/_suite/"
 GIT = shutil.ignore_patterns(".git")
@@ -91,6 +91,7 @@ def test_wheel_holds_the_whole_suite_but_its_research(wheel: Path) -> None:
     folders = [name for name in SOURCES if name != "cascade_bench"]
     sources = [path for name in folders for path in (ROOT / name).rglob("*.py")]
     sources += (ROOT / "results" / "report" / "templates").iterdir()
+    sources.append(ROOT / "docs" / "check.md")
     ours = {INSIDE + path.relative_to(ROOT).as_posix() for path in sources}
     research = {name for name in ours if name.startswith(f"{INSIDE}benchmarks/evaluation/")}
     assert len(research) > 10
@@ -101,6 +102,8 @@ def test_commands_work_beside_a_users_own_packages(installed: Path, project: Pat
     assert "linear_cascade" in cascade_bench(installed, project, "list").stdout
     doctor = cascade_bench(installed, project, "doctor", "--seconds", "0.5")
     assert "this machine:" in doctor.stdout
+    explained = cascade_bench(installed, project, "check", "--explain", "CB101").stdout
+    assert explained.startswith("CB101")
     assert "cascade-bench 0." in cascade_bench(installed, project, "--version").stdout
     before = {path for path in installed.rglob("*") if "__pycache__" not in path.parts}
     missing = cascade_bench(installed, project, "show", code=2).stderr

@@ -17,11 +17,24 @@ from benchmarks.scenarios.external import files
 from benchmarks.scenarios.external.errors import one_line
 
 WRITE = "write a function that returns Case(networks, losses, batch), and name it"
+# JAX's errors about a value that is asked for while a function is traced
+TRACED = (
+    "ConcretizationTypeError",
+    "TracerArrayConversionError",
+    "TracerBoolConversionError",
+    "TracerIntegerConversionError",
+)
+BY_VALUE = (
+    "leave out float(), int(), .item(), NumPy and `if` on values in the losses: JAX traces them "
+    "without values; use jax.numpy, jnp.where and jax.lax.cond"
+)
+EXPLAINED = " The error occurred while tracing"  # what follows tells of this suite's own functions
 MENDS = {
     "ModuleNotFoundError": "install it in this environment, or run from the folder that it is in",
     "FileNotFoundError": "give a path that is absolute, or relative to where you run the command",
     "EOFError": "leave out input(): nobody can answer it",
     "SystemExit": "leave out what ends the process: the function must return a Case",
+    **dict.fromkeys(TRACED, BY_VALUE),
     "MemoryError": "use a smaller batch, or set CASCADE_BENCH_WORKER_MEMORY higher",
 }
 
@@ -95,7 +108,11 @@ def _named(module: Any, name: str, where: str) -> Any:
     """Return the function of this name in a module."""
     if not hasattr(module, name):
         functions = [(n, f) for n, f in vars(module).items() if inspect.isfunction(f)]
-        own = [n for n, f in functions if (f.__name__, f.__module__) == (n, module.__name__)][:5]
+        own = [
+            n
+            for n, f in functions
+            if (f.__name__, f.__module__) == (n, module.__name__) and not n.startswith("_")
+        ][:5]
         raise CaseMistakeError(
             f"{where} defines no {name!r}; it defines {', '.join(own) or 'no function'}",
             f"{WRITE} {name}, or name another: {where}:{own[0] if own else name}",
@@ -127,7 +144,7 @@ def mistake(
         file, line = error.filename, error.lineno
     mend = getattr(error, "mend", None)
     text = one_line(error) if isinstance(error, Exception) else f"code {error}"
-    message = text if mend else f"{type(error).__name__}: {text}"
+    message = text if mend else f"{type(error).__name__}: {text.partition(EXPLAINED)[0]}"
     return {"file": file, "line": line, "message": message, "mend": mend or _mend(error)}
 
 
@@ -136,6 +153,6 @@ def _mend(error: BaseException) -> str:
     text = str(error).lower()
     if "can't allocate memory" in text or "resource_exhausted" in text:
         return MENDS["MemoryError"]
-    if "cuda" in text or "nvidia" in text:
+    if any(word in text for word in ("cuda", "nvidia", "unknown backend")):
         return "build the case on the CPU: this machine, or this build, has no such device"
     return MENDS.get(type(error).__name__, "mend this line; run the function alone to see it fail")

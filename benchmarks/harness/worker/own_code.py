@@ -9,12 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, cast
 
 from benchmarks.harness.protocol import case_messages, messages
 from benchmarks.harness.protocol.arrays import read_arrays, write_arrays
 from benchmarks.harness.worker.base import Base
 from benchmarks.harness.worker.case_files import CaseFunction, CaseMistakeError, mistake, place_of
+from benchmarks.harness.worker.slopes import described
 from benchmarks.harness.worker.weight_moves import Moves, Start
 
 
@@ -72,7 +74,8 @@ class OwnCode(Base):
         module = importlib.import_module(f"impl_{self.framework}.case_examination")
         opened = self._open(case, None)
         with self.working(), module.precision(self.session.dtype):
-            found, gradient = module.examine(opened, case["seed"], until)
+            confirm = partial(described, until=until)
+            found, gradient = module.examine(opened, case["seed"], confirm)
         assert self._case_function is not None
         place = {"file": self._case_function.file, "line": self._case_function.line}
         found |= place | self._moved_weights(gradient, out) | {"prints": opened.prints}

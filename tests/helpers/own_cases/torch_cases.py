@@ -237,3 +237,38 @@ def of_this_process():
     net = nn.Linear(4, 4)
     batch = torch.full((2, 4), float(os.getpid()))
     return Case({"net": net}, lambda x: {"task": net(x).square().mean()}, batch)
+
+
+no_function = 3
+
+
+def no_parameters():
+    net = nn.ReLU()
+    return Case({"net": net}, lambda x: {"task": net(x).sum()}, torch.ones(2, 4))
+
+
+def on_a_gpu():
+    return _bad(lambda out: {"task": out.to("cuda").sum()})
+
+
+def prints_and_forks():
+    """What prints, and leaves a process behind, is no answer of the worker's."""
+    print("a line\n" * 3)
+    if os.fork() == 0:
+        print("a line of a child")
+        os._exit(0)
+
+    def losses(out):
+        print("a line", flush=True)
+        return {"task": out.square().sum()}
+
+    return _bad(losses)
+
+
+def vanishes():
+    os._exit(7)
+
+
+def hangs():
+    while True:
+        pass

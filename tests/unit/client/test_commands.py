@@ -15,6 +15,7 @@ import pytest
 from benchmarks.cli import COMMANDS
 from benchmarks.paths import ROOT
 from cascade_bench import cli, suite
+from cascade_bench.new_command import EXAMPLES
 from tests.unit.test_layers import FRAMEWORKS
 
 Seen = Callable[[], dict[str, Any]]
@@ -130,9 +131,16 @@ def test_new_writes_an_example_that_try_finds(
     text = (tmp_path / "a case.py").read_text()
     compile(text, "a case.py", "exec")
     assert "from cascade_bench import Case" in text
+    assert text == (ROOT / "examples" / EXAMPLES[framework]).read_text()  # which is tried by a test
+    from benchmarks.own_code import request
     from cascade_bench.target import from_text
 
-    assert from_text("a case.py", tmp_path)["function"] == (None if framework == "both" else "make")
+    case: Any = from_text("a case.py", tmp_path)
+    asked: Any = {"schema": 1, "budget_seconds": 60, "document": "d.json", "case": case}
+    found = request.sources(request._checked(asked | {"folder": str(tmp_path)}))
+    both = {"torch": "torch_case", "jax": "jax_case"}
+    wanted = both if framework == "both" else {framework: "make"}
+    assert {name: source["function"] for name, source in found.items()} == wanted
 
 
 def test_client_imports_neither_a_framework_nor_the_suite() -> None:

@@ -12,6 +12,7 @@ import pytest
 import cascade_bench
 from cascade_bench import cli
 from cascade_bench.check_command import workflow_commands
+from results.own_code import finding_texts
 
 Seen = Callable[[], dict[str, Any]]
 FINDING = {
@@ -59,6 +60,25 @@ def test_command_asks_for_the_steps_and_ends_with_0_or_1(
     assert (request["command"], request["steps"], request["seed"]) == ("check", 16, 3)
     assert request["results"] is None
     assert json.loads(Path("out.json").read_text())["kind"] == "check"
+
+
+@pytest.mark.parametrize("code", finding_texts.TITLES)
+def test_each_finding_is_explained_in_the_terminal(
+    capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    assert cli.main(["check", "--explain", code.lower()]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{code}\n\n*{finding_texts.TITLES[code]}")
+    assert "](" not in printed  # a link's text alone
+    assert "\n## " not in printed
+    assert "torch: " in printed
+
+
+def test_what_is_no_finding_and_no_case_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "--explain", "CB999"]) == 2
+    assert "'CB999' is no finding; write one of CB101, CB102" in capsys.readouterr().err
+    assert cli.main(["check"]) == 2
+    assert "no case is named; give a file, such as my_case.py" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("steps", ["1", "0", "1001"])

@@ -133,6 +133,7 @@ class FakeRun:
     log: list[str]
     failing: str = ""  # framework whose examination fails
     dying: str = ""  # framework whose workers do not start again
+    vanishing: str = ""  # framework whose case ends its process
     late: str = ""  # framework whose examination takes the whole budget
 
     def __init__(self, request: Any, framework: str, source: Any, *rest: Any) -> None:
@@ -148,6 +149,8 @@ class FakeRun:
             mistake = {"file": "c.py", "line": 7, "message": "no counterpart", "mend": "write"}
             error: Any = {"type": "x", "message": "no counterpart", "line": "", "traceback": ""}
             raise WorkerFailed({**error, "outcome": "failed", "case": mistake})
+        if self.vanishing == self.framework:
+            raise WorkerCrashed("the worker ended with exit code 7")
         self.log.append(f"{self.framework} examined {sorted(n for n, v in options.items() if v)}")
 
     def judge(self) -> bool:
@@ -210,6 +213,19 @@ def test_both_are_examined_and_proven_before_either_is_timed(run: Any) -> None:
         "torch started", "jax started", "torch and jax timed",
     ]  # fmt: skip
     assert made["pair"]["rows"] == []
+
+
+@pytest.mark.parametrize(("failing", "line"), [("torch", 1), ("jax", 2)], ids=["torch", "jax"])
+def test_case_that_ends_its_process_is_named_with_the_line_of_its_function(
+    run: Any, monkeypatch: pytest.MonkeyPatch, failing: str, line: int
+) -> None:
+    monkeypatch.setattr(FakeRun, "vanishing", failing)
+    code, made, _ = run()
+    error = made["error"]
+    assert (code, error["line"]) == (document.ERROR, line)
+    assert error["file"].endswith("case.py")
+    assert error["message"] == f"{failing}: the worker ended with exit code 7"
+    assert "os._exit" in error["mend"]
 
 
 @pytest.mark.parametrize("late", ["torch", "jax"])

@@ -244,3 +244,14 @@ def test_a_flow_that_was_not_demanded_is_told() -> None:
     told = description.flow_problem(found, {"task": {"encoder": "absent"}})
     assert told == "task → encoder is value, expect_flow says absent"
     assert "names the loss" in str(description.flow_problem(found, {"other": {}}))
+
+
+def test_line_of_a_function_is_read_off_its_file(tmp_path: Path) -> None:
+    (tmp_path / "case.py").write_text("import torch\n\ndef make(): ...\n\n\nmake = small = 3\n")
+    for name, line in (("make", 6), ("small", 6), ("torch", None), ("absent", None)):
+        source: Any = {"file": "case.py", "function": name}
+        assert request.line_of(source, str(tmp_path)) == line
+    module: Any = {"module": "case", "function": "make"}
+    assert request.line_of(module, str(tmp_path)) == 6
+    for none in ({"file": "gone.py"}, {"pickle": "x"}):
+        assert request.line_of(none, str(tmp_path)) is None  # type: ignore[arg-type]

@@ -140,7 +140,7 @@ def test_outcomes_of_both_are_kept_where_one_is_stopped() -> None:
                 raise KeyboardInterrupt
 
     class Run:
-        request, measured = asked(), None
+        request = asked()
 
         def __init__(self, framework: str) -> None:
             self.framework, self.pool = framework, pool
