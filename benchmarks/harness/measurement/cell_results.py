@@ -13,7 +13,8 @@ from benchmarks.harness.launches.worker_errors import (
     outcome_of,
 )
 from benchmarks.harness.measurement.job import CellOutcome
-from benchmarks.harness.protocol.messages import OperationCount, PreparedCell
+from benchmarks.harness.protocol.messages import PreparedCell
+from benchmarks.harness.protocol.rate_messages import OperationCount
 from benchmarks.harness.worker import gate
 
 # Below so many FLOPs the time of a call is dispatch, and a share of the matrix peak says nothing.

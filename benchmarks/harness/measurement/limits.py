@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.harness.launches.launch import Launch, WorkerError
-from benchmarks.harness.protocol.messages import MachineRates, OperationCount
+from benchmarks.harness.protocol.rate_messages import MachineRates, OperationCount
 
 LISTED = 3  # operations that a record names
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from benchmarks.harness.protocol import case_messages, messages
+from benchmarks.harness.protocol import case_messages, messages, rate_messages
 
 
 class Operation(NamedTuple):
@@ -144,8 +144,8 @@ OPERATIONS = {
         "Run programs whose right answers are known, through clock, guard and gate.",
     ),
     "rates": Operation(
-        messages.RatesRequest,
-        messages.MeasuredRates,
+        rate_messages.RatesRequest,
+        rate_messages.MeasuredRates,
         "Measure the rates of memory and calls, and operations alone; in a worker that times none.",
     ),
     "peak": Operation(
