@@ -36,7 +36,8 @@ speaks to its workers by the protocol on this page, version {version}. A worker 
 of this suite, or for another framework, has to speak it too.
 
 `make docs` makes this page from `messages.py`, `case_messages.py`, `rate_messages.py` and
-`operations.py` in `benchmarks/harness/protocol`; a test holds the methods of `benchmarks/harness/worker` to them.
+`operations.py` in `benchmarks/harness/protocol`; a test holds the methods of
+`benchmarks/harness/worker` to them.
 
 ## Messages
 
