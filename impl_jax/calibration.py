@@ -167,7 +167,7 @@ def _dot(work: Mapping[str, Any]) -> Callable[..., jax.Array]:
     Where XLA laid an array out otherwise than row by row, its dimensions are permuted.
     """
     orders = [_order(layout) for _, _, layout in work["arrays"]]
-    pairs = [
+    pairs: list[Any] = [
         tuple(
             tuple(order.index(d) for d in dims)
             for order, dims in zip(orders, work[name], strict=False)
@@ -178,9 +178,9 @@ def _dot(work: Mapping[str, Any]) -> Callable[..., jax.Array]:
 
     def multiply(left: jax.Array, right: jax.Array) -> jax.Array:
         if turned:
-            swapped = tuple(tuple(reversed(pair)) for pair in pairs)
-            return lax.dot_general(right, left, swapped)
-        return lax.dot_general(left, right, tuple(pairs))
+            (a, b), (c, d) = pairs
+            return lax.dot_general(right, left, ((b, a), (d, c)))
+        return lax.dot_general(left, right, (pairs[0], pairs[1]))
 
     return multiply
 

@@ -152,7 +152,8 @@ class Calibration:
             shape, strides, name = value["tensor"]
             dtype = getattr(torch, name)
             tensor = torch.empty_strided(shape, strides, dtype=dtype, device=self.device)
-            return tensor.normal_() if dtype.is_floating_point else tensor.zero_()
+            # between 0 and 1, as some losses demand; 0 is a valid index of anything
+            return tensor.uniform_(0.25, 0.75) if dtype.is_floating_point else tensor.zero_()
         if isinstance(value, Mapping):
             return {name: self._decoded(item) for name, item in value.items()}
         return [self._decoded(item) for item in value] if isinstance(value, list) else value

@@ -49,8 +49,8 @@ class Watch(TorchDispatchMode):
 
     def _part(self) -> str:
         """Return the part of a training step that runs now: forward, backward or update."""
-        if torch._C._current_autograd_node() is not None:  # type: ignore[attr-defined]
-            self._passes.add(torch._C._current_graph_task_id())  # type: ignore[attr-defined]
+        if torch._C._current_autograd_node() is not None:
+            self._passes.add(torch._C._current_graph_task_id())
             return "backward"
         return "forward" if torch.is_grad_enabled() else "update"
 

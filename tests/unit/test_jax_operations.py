@@ -14,6 +14,7 @@ import jax.numpy as jnp  # noqa: E402
 
 from impl_jax import calibration, operations  # noqa: E402
 from impl_jax.operations import Module  # noqa: E402
+from impl_jax.program_text import Window  # noqa: E402
 
 TEXT = """\
 HloModule jit_f, is_scheduled=true
@@ -168,7 +169,7 @@ def test_places_of_a_window_that_meet_the_input(
     size: int, stride: str, pad: str, dilate: str, kernel: int, out: int, taps: int
 ) -> None:
     text = f"window={{size={kernel} stride={stride} pad={pad} lhs_dilate={dilate}}}"
-    assert operations.Window.of(text).taps(0, size, kernel, out) == taps
+    assert Window.of(text).taps(0, size, kernel, out) == taps
 
 
 def test_calls_count_what_is_handed_over_and_small_programs_are_called_for_less() -> None:

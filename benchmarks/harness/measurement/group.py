@@ -181,10 +181,13 @@ class GroupMeasurement:
             return compute(self.workers.references(), *cells)
 
     def _set_limits(self) -> None:
-        """Give each cell its limit, by what a worker measures that times no cell."""
+        """Give each cell its limit, by what a worker measures that times no cell.
+
+        A case of the user's own has none: its session has no such worker.
+        """
         known, job = self.results.operations, self.job
         counted = {name: known[name] for name in self.results.alive() if name in known}
-        if counted:
+        if counted and not job.get("case"):
             where = self.workers.calibrating()
             found = limits.of_cells(where, job["dtype"], counted, job["limit"])
             for name, figures in found.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from typing import Any
+from typing import Any, cast
 
 from benchmarks.harness.protocol import count_messages
 from benchmarks.harness.worker.base import Base
@@ -14,7 +14,7 @@ class Rates(Base):
     """Add the operation ``rates``."""
 
     _calibrations: dict[str, Any] | None = None  # dtype → the framework's `Calibration`
-    _alone: dict[str, float] | None = None  # dtype and work of an operation → its seconds
+    _alone: dict[str, float | None] | None = None  # dtype and work of an operation → its seconds
 
     def do_rates(self, dtype: str, works: list[Any]) -> count_messages.MeasuredRates:
         """Measure memory, calls, and operations alone; what was measured before is not again.
@@ -24,7 +24,8 @@ class Rates(Base):
             works: of operations, as ``prepare`` counts them.
 
         Returns:
-            ``machine``, the rates of memory and of calls, and ``seconds`` of each of the works.
+            ``machine``, the rates of memory and of calls, and ``seconds`` of each of the works;
+            None of one that cannot be run alone, for whose time its bytes must stand.
         """
         self._calibrations, self._alone = self._calibrations or {}, self._alone or {}
         with self.working():
@@ -36,5 +37,18 @@ class Rates(Base):
             keys = [json.dumps([dtype, work], sort_keys=True) for work in works]
             for key, work in zip(keys, works, strict=True):
                 if key not in self._alone:
-                    self._alone[key] = calibration.measure(work)
+                    self._alone[key] = _seconds_alone(calibration, work)
         return {"machine": machine, "seconds": [self._alone[key] for key in keys]}
+
+
+def _seconds_alone(calibration: Any, work: Any) -> float | None:
+    """Return the seconds of an operation alone; None where it refuses the numbers made up for it.
+
+    Args:
+        calibration: the framework's `Calibration`.
+        work: of the operation.
+    """
+    try:
+        return cast("float", calibration.measure(work))
+    except Exception:  # of any kind: each operation has demands of its own on its arguments
+        return None

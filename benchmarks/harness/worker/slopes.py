@@ -149,7 +149,7 @@ class Slopes:
         return now + (end - now) / networks
 
     def hurried(self) -> list[str]:
-        """Return sentences about what there was no time for in `found`."""
+        """Return sentences about what there was no time for in `worst_slopes`."""
         without = [network for network, count in self.taken.items() if not count]
         few = [network for network, count in self.taken.items() if 0 < count < DIRECTIONS]
         told = []

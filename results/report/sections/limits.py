@@ -13,7 +13,7 @@ from results.records.record import AnyRecord
 from results.report.collection import Machine
 from results.report.drawing import Mark, record_mark
 from results.report.limit_chart import measured_against_limits
-from results.report.model import Cell, Fold, Paragraph, Row, Section, Table, missing
+from results.report.model import Block, Cell, Fold, Paragraph, Row, Section, Table, missing
 from results.report.record_cells import (
     figure_cell,
     filter_values,
@@ -49,7 +49,7 @@ def section(machine: Machine) -> Section | None:
     table = Table(
         f"Further than {NEAR:.0%} from it, the furthest first", COLUMNS, rows, (5, 6, 7, 8, 9)
     )
-    blocks = [
+    blocks: list[Block] = [
         measured_against_limits("limits", title(compared), ABOUT, marks, within=NEAR),
         _flops_paragraph(compared),
         *([Fold(table.title, [table])] if rows else []),

@@ -1,0 +1,69 @@
+"""Faults of limits: what operations move, how long they take, and what is predicted from that."""
+
+from __future__ import annotations
+
+from tests.mutations.fault import Fault
+
+TORCH = "tests/unit/test_torch_operations.py"
+JAX = "tests/unit/test_jax_operations.py"
+LIMITS = "tests/unit/harness/measurement/test_limits.py"
+REPORT = "tests/unit/results/report/test_limits.py"
+
+FAULTS = (
+    Fault(
+        "overwritten_array_not_read",
+        "impl_torch/operations.py",
+        "    kept = [] if name in OVERWRITE else overwritten\n",
+        "    kept: list[torch.Tensor] = []\n",
+        "an update in place is taken for one that only writes",
+        (f"{TORCH}::test_a_step_of_adamw_counts_what_each_of_its_operations_overwrites",),
+    ),
+    Fault(
+        "fused_optimizer_writes_its_gradients",
+        "impl_torch/operations.py",
+        '        if schema.name in FUSED and argument.name == "grads" and',
+        '        if argument.name == "no grads" and',
+        "a fused step is charged with writing back gradients that it only reads",
+        (f"{TORCH}::test_a_fused_step_of_adamw_reads_and_writes_each_array_once",),
+    ),
+    Fault(
+        "convolution_reads_what_no_gradient_needs",
+        "impl_torch/operations.py",
+        "        read = _needed_by_convolution(args)\n",
+        "        read = list(args[:3])\n",
+        "a frozen layer's backward pass seems to move what it never touches",
+        (f"{TORCH}::test_a_convolution_reads_only_what_the_gradients_asked_for_need",),
+    ),
+    Fault(
+        "loop_counted_once",
+        "impl_jax/operations.py",
+        "times * int(trips[1] if trips else 1)",
+        "times",
+        "a loop of a hundred turns costs one",
+        (f"{JAX}::test_a_loop_counts_its_body_as_often_as_it_runs_and_rows_as_what_they_are",),
+    ),
+    Fault(
+        "padding_counted_as_work",
+        "impl_jax/program_text.py",
+        "return sum(p % dilated == 0 and 0 <= p // dilated < size for p in places)",
+        "return sum(p % dilated == 0 for p in places)",
+        "zeros around an image are counted as if XLA multiplied by them",
+        (f"{JAX}::test_a_convolution_leaves_out_what_falls_into_the_padding",),
+    ),
+    Fault(
+        "call_of_an_operation_left_out",
+        "benchmarks/harness/measurement/limits.py",
+        '    each = best + machine["dispatch"].get(one["dispatch"], 0.0)\n',
+        "    each = best\n",
+        "a cell of a thousand tiny operations is predicted to take no time",
+        (f"{LIMITS}::test_an_operation_takes_the_longest_of_its_parts_and_its_call",),
+    ),
+    Fault(
+        "band_on_one_side_alone",
+        "results/records/limits.py",
+        '    apart = abs(math.log(record["ratio"]["estimate"] / record[key]))\n',
+        '    apart = math.log(record["ratio"]["estimate"] / record[key])\n',
+        "whatever is faster than predicted counts as predicted",
+        (f"{REPORT}::test_ratios_within_ten_percent_are_counted_for_each_framework",),
+    ),
+)
