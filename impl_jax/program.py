@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from impl_jax import gemms, layout, optimizers, runtime
+from impl_jax import gemms, layout, operations, optimizers, runtime
 from impl_jax.compiling import EagerCompiler
 from impl_jax.problem import Buffers, Constants, Parameters, Problem, leaves_bytes
 from impl_jax.recipes import Recipe
@@ -91,6 +91,16 @@ class Program(ABC):
         None where the forward pass is inside the same jit.
         """
         return {"flops": self.compiler.flops(), "residual_bytes": None}
+
+    def footprint(self) -> dict[str, Any]:
+        """Return the counts of `count`, and what the timed part consists of and holds.
+
+        Returns:
+            Beside them ``operations``, ``held_bytes`` and ``aliased_bytes``, as of
+            `operations.describe`.
+        """
+        executables = [one.executable for one in self.compiler.functions]
+        return {**self.count(), **operations.describe(executables)}
 
     def products(self) -> list[gemms.Product]:
         """Return the matrix products of the timed part, to measure the machine's peak with."""

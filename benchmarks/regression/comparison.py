@@ -42,6 +42,7 @@ class ComparisonRequest:
         folder: where comparisons are saved.
         arguments: those of `cascade-bench regress` that make the same request.
         seed: draws the order of turns.
+        counts_only: whether nothing is timed.
         began: when the request was made, by ``time.monotonic``.
     """
 
@@ -53,6 +54,7 @@ class ComparisonRequest:
     arguments: Sequence[str]
     seed: int = 0
     confirm: float = 0.0
+    counts_only: bool = False
     began: float = field(default_factory=time.monotonic)
 
 
@@ -80,7 +82,8 @@ def compare(request: ComparisonRequest) -> tuple[dict[str, Any], bool]:
         with versions.prepare_sides(request.base, request.head, specs) as sides:
             installed = [f for f in FRAMEWORKS if any(_has(side, f) for side in sides)]
             chosen = request.choose_cells(installed)
-            check_budget(chosen, request.budget)
+            if not request.counts_only:
+                check_budget(chosen, request.budget)
             document = _new_document(request, sides, chosen)
             try:
                 _measure(document, sides, chosen, request.began, store)
@@ -157,6 +160,7 @@ def _new_document(
         budget_seconds=request.budget,
         confirm_seconds=request.confirm,
         promises=[],
+        **({"counts_only": True} if request.counts_only else {}),
         design=new_design(
             quantile=plan.QUANTILE,
             dropped=plan.DROPPED,

@@ -77,7 +77,7 @@ def retypable(options: argparse.Namespace) -> list[str]:
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
                 arguments += [f"--{name.replace('_', '-')}", str(one)]
-    return arguments
+    return arguments + (["--counts-only"] if options.counts_only else [])
 
 
 class DocumentStore:

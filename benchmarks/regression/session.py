@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.harness.launches.launch import WorkerError
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.regression import leaving, looks, pace, plan, references, worker_pairs
+from benchmarks.regression import counting, leaving, looks, pace, plan, references, worker_pairs
 from benchmarks.regression.failures import STATES, WRONG_GRADIENTS, CellFailed
 from benchmarks.regression.leaving import Chosen
 from benchmarks.regression.pace import Pace, PartTimer, Shape
@@ -84,13 +84,17 @@ class ComparisonSession:
         """
         refs = References()
         try:
-            self.report("float64 references of both sides")
+            self.report("float64 references of both sides, then their counts")
             with self.parts.spending("references"):
                 references.compute_references(self.sides, self.cells, refs)
             for cell, (state, why) in refs.excluded.items():
                 self._exclude(cell, state, why)
             self._check_base()
-            self._measure_all(refs)
+            with self.parts.spending("counting"):
+                counter = counting.Counting(self.sides, self.device, refs, self._count_failure)
+                counter.fill(self.document, self.cells, self.remaining(), self.warn)
+            if not self.document.get("counts_only"):
+                self._measure_all(refs)
             self.document["finished"] = utc_now()
         finally:
             refs.close()

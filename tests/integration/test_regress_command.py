@@ -176,7 +176,7 @@ def test_a_regression_is_told_and_saved(ending: Any, capsys: pytest.CaptureFixtu
     assert main(["regress", HERE, f"--results={folder}"]) == 1
     captured = capsys.readouterr()
     assert "▲ slower" in captured.out
-    assert "a regression (exit code 1)" in captured.out
+    assert "a regression: wall time, CPU time (exit code 1)" in captured.out
     (path,) = folder.glob("*/*.json")
     assert f"comparison saved: {path}" in captured.err
     assert json.loads(path.read_text())["sides"]["base"]["label"].startswith("the ")

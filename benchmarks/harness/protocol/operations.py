@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from benchmarks.harness.protocol import case_messages, messages
+from benchmarks.harness.protocol import case_messages, messages, profile_messages
 
 
 class Operation(NamedTuple):
@@ -102,6 +102,16 @@ OPERATIONS = {
         messages.LoadRequest, messages.NoResult, "Load weights and buffers into the open problem."
     ),
     "count": Operation(messages.CellName, messages.Counts, "Count FLOPs and bytes of one call."),
+    "footprint": Operation(
+        messages.CellName,
+        profile_messages.Footprint,
+        "Count what one call does and holds, beside the counts of `count`, after it ran once.",
+    ),
+    "profile": Operation(
+        profile_messages.ProfileRequest,
+        profile_messages.ProfiledCalls,
+        "Write a trace of some calls by the framework's profiler; nothing else is timed after it.",
+    ),
     "products": Operation(
         messages.ProductsRequest,
         list[list[float]],
