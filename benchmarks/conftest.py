@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks import pytest_collection, pytest_options, pytest_selection
+from benchmarks import pytest_collection, pytest_options, pytest_profile, pytest_selection
 from benchmarks.cluster import settings as cluster_settings
 from benchmarks.cluster.errors import ClusterError
 from benchmarks.cluster.settings import ClusterSettings
@@ -63,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
         own = loading.load(paths, limit)
         config.stash[HAS_EXTERNAL], config.stash[GUESSES] = bool(own), layout_guesses(own)
         config.stash[SELECTION] = pytest_selection.selection_of(config)
+        pytest_profile.check(config)
         if config.getoption("cluster"):
             config.stash[CLUSTER] = cluster_settings.read(Path(config.getoption("cluster")))
         memory_limit.worker_memory()
@@ -302,6 +303,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
         if bench:
             bench.summary(terminalreporter)
             within_pytest.summary(terminalreporter)
+            pytest_profile.summary(terminalreporter)
         for failure in config.stash.get(NATIVE_FAILURES, []):
             terminalreporter.write_line(one_line(failure), red=True)
 
