@@ -326,5 +326,9 @@ def timed_cell(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="session")
 def workers(request: pytest.FixtureRequest) -> CheckWorkers:
-    """Return the workers of the checks, one for each framework and precision."""
-    return session_workers.of_session(request.config, request.config.getoption("cell_limit"))
+    """Return the workers of the checks, one for each framework and precision.
+
+    They compute on the CPU, as do the references of timed cells, unless ``--device`` is given.
+    """
+    limit, device = map(request.config.getoption, ("cell_limit", "device"))
+    return session_workers.of_session(request.config, limit, device or "cpu")
