@@ -34,6 +34,26 @@ def test_torch_counts_what_it_dispatches_and_what_that_holds() -> None:
     assert found["aliased_bytes"] is None
 
 
+def test_memory_that_is_freed_is_held_no_more() -> None:
+    torch = pytest.importorskip("torch")
+    from impl_torch.operations import Watch
+
+    known, watch = torch.ones(1024), Watch()
+    with watch:
+        for _ in range(3):
+            known.view(32, 32).add_(1.0)  # of memory that was held before
+            first = known * 2.0
+            view = first[:10]
+            del first
+            assert view.shape == (10,)
+            del view
+    assert watch.most_held == 4 * 1024  # one result at a time
+    with watch:
+        kept = [known * 2.0, known * 3.0]
+        del kept
+    assert watch.most_held == 2 * 4 * 1024
+
+
 def test_jax_counts_instructions_and_what_a_step_overwrites_in_place() -> None:
     parameters = 4 * (2 * (3 * 3 + 3))
     found = footprint("jax", "summed", "step")

@@ -142,7 +142,7 @@ class FirstLook:
             output.seek(0)
             printed = output.read()
         log.write(printed)
-        if step.output:
+        if step.output and printed:
             (self.out / step.output).write_bytes(printed[: packing.MOST_BYTES])
         return code, printed.decode(errors="replace")
 

@@ -64,6 +64,7 @@ class Request:
 
 def steps(request: Request) -> list[Step]:
     """Return the steps in their order; the report is one of them, though it needs the others."""
+    runs = f"--results={request.work / 'runs'}"
     return [
         Step("machine", (*COMMAND, "doctor", "--seconds=3", "--json", _device(request)), 30.0,
              output="machine.json"),
@@ -76,8 +77,8 @@ def steps(request: Request) -> list[Step]:
                   "--phase=gradient", "--strategy=summed,reforward", scenarios="linear_cascade"),
         *_comparisons(request),
         *(_explained(request, framework) for framework in request.frameworks),
-        Step("report in Markdown", (*COMMAND, "report", "--markdown"), 15.0, output="report.md"),
-        Step("report", (*COMMAND, "report", f"--out={request.work / 'report'}"), 20.0),
+        Step("report in Markdown", (*COMMAND, "report", "--markdown", runs), 15.0, output="report.md"),
+        Step("report", (*COMMAND, "report", f"--out={request.work / 'report'}", runs), 20.0),
     ]  # fmt: skip
 
 
