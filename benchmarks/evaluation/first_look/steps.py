@@ -77,7 +77,8 @@ def steps(request: Request) -> list[Step]:
                   "--phase=gradient", "--strategy=summed,reforward", scenarios="linear_cascade"),
         *_comparisons(request),
         *(_explained(request, framework) for framework in request.frameworks),
-        Step("report in Markdown", (*COMMAND, "report", "--markdown", runs), 15.0, output="report.md"),
+        Step("report in Markdown", (*COMMAND, "report", "--markdown", runs), 15.0,
+             output="report.md"),
         Step("report", (*COMMAND, "report", f"--out={request.work / 'report'}", runs), 20.0),
     ]  # fmt: skip
 
