@@ -45,7 +45,7 @@ def add_command(commands: Any) -> None:
         exit_codes=EXIT_CODES,
     )
     parser.add_argument(
-        "cell", nargs="+", metavar="CELL", help="names of its fields in any order, or its test"
+        "cell", nargs="*", metavar="CELL", help="names of its fields in any order, or its test"
     )
     parser.add_argument("--all", action="store_true", help="a row for every operation")
     parser.add_argument(

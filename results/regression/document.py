@@ -143,7 +143,7 @@ class Analysis:
     @property
     def worse_metrics(self) -> list[str]:
         """Return what a regression is one of: gradients, times, and counts, each once."""
-        timed = [*self.findings, *self.shifts]
+        timed: list[Finding | FrameworkShift] = [*self.findings, *self.shifts]
         slower = {m for one in timed for m, r in one.ratios.items() if r.verdict == SLOWER}
         wrong = [WRONG] if any(one.verdict == WRONG for one in self.findings) else []
         found = {one.label for finding in self.findings for one in finding.counts if one.decides}

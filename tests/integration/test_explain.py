@@ -65,6 +65,7 @@ def test_operations_of_both_sides_add_up_and_traces_lie_beside(
 def test_a_name_of_none_is_one_line_with_the_nearest(capsys: Out) -> None:
     assert "did you mean 'linear_cascade'" in refused(capsys, "torch", "linear_casade")
     assert "name one, such as" in refused(capsys, "torch", "linear_cascade")
+    assert "name a cell, such as" in refused(capsys)
 
 
 def test_beside_another_session_it_is_refused(capsys: Out, tmp_path: Path) -> None:
