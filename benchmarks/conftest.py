@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks import pytest_collection, pytest_options, pytest_selection
+from benchmarks import pytest_collection, pytest_options, pytest_profile, pytest_selection
 from benchmarks.cluster import settings as cluster_settings
 from benchmarks.cluster.errors import ClusterError
 from benchmarks.cluster.settings import ClusterSettings
@@ -66,6 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         own = loading.load(paths, limit)
         config.stash[HAS_EXTERNAL], config.stash[GUESSES] = bool(own), layout_guesses(own)
         config.stash[SELECTION] = pytest_selection.selection_of(config)
+        pytest_profile.check(config)
         if config.getoption("cluster"):
             config.stash[CLUSTER] = cluster_settings.read(Path(config.getoption("cluster")))
         memory_limit.worker_memory()
@@ -306,6 +307,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
         if bench:
             bench.summary(terminalreporter)
             within_pytest.summary(terminalreporter)
+            pytest_profile.summary(terminalreporter)
         for failure in config.stash.get(NATIVE_FAILURES, []):
             terminalreporter.write_line(one_line(failure), red=True)
 
@@ -328,5 +330,9 @@ def timed_cell(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="session")
 def workers(request: pytest.FixtureRequest) -> CheckWorkers:
-    """Return the workers of the checks, one for each framework and precision."""
-    return session_workers.of_session(request.config, request.config.getoption("cell_limit"))
+    """Return the workers of the checks, one for each framework and precision.
+
+    They compute on the CPU, as do the references of timed cells, unless ``--device`` is given.
+    """
+    limit, device = map(request.config.getoption, ("cell_limit", "device"))
+    return session_workers.of_session(request.config, limit, device or "cpu")

@@ -1,4 +1,4 @@
-"""Name the folders of this project: its root, and those of runs, reports and comparisons.
+"""Name the folders of this project: its root, and those of runs, reports, comparisons and traces.
 
 In a clone they are kept below ``results``. Installed from a wheel the suite is data inside the
 package `cascade_bench`, and what it measures is kept in the folder that it was started in: nothing
@@ -16,3 +16,4 @@ KEPT = Path.cwd() / KEPT_NAME if INSTALLED else ROOT / "results"
 RUNS = KEPT / "runs"
 REPORTS = KEPT / "reports"
 REGRESSIONS = KEPT / "regressions"
+PROFILES = KEPT / "profiles"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from benchmarks import pytest_profile
 from benchmarks.harness.measurement.stopping import parse_precision
 from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection import cost
@@ -43,6 +44,7 @@ def add_options(parser: pytest.Parser) -> pytest.OptionGroup:
         help="measure on the nodes of a cluster that this YAML file names (docs/cluster.md)",
     )
     within_pytest.add_options(group)
+    pytest_profile.add_option(group)
     return group
 
 
@@ -174,7 +176,7 @@ def check(config: pytest.Config) -> None:
 
 def _check_cluster(config: pytest.Config) -> None:
     """Raise `pytest.UsageError` for switches that a session on a cluster does not have."""
-    others = ("benchmark_disable", "benchmark_skip", "regress_against")
+    others = ("benchmark_disable", "benchmark_skip", "regress_against", "profile")
     for name in others if config.getoption("cluster") else ():
         if config.getoption(name):
             raise pytest.UsageError(
@@ -185,7 +187,7 @@ def _check_cluster(config: pytest.Config) -> None:
 def text_options() -> dict[str, str]:
     """Return the options that take a text, ours and `NATIVE`, each with its name in the config."""
     named = [*cells.OPTIONS, "scenario-path", "device", "results", "resume", "cluster"]
-    named += ["regress-against", "regress-budget"]
+    named += ["regress-against", "regress-budget", "profile"]
     return {f"--{name}": name.replace("-", "_") for name in named} | NATIVE
 
 

@@ -84,6 +84,7 @@ class EagerFunction:
     trace_seconds: float | None = None
     compile_seconds: float | None = None
     traced: Any = None
+    executable: Any = None
 
     def __init__(self, function: Function) -> None:
         self.function = function
@@ -110,7 +111,6 @@ class CompiledFunction(EagerFunction):
     def __init__(self, function: Function, donate: tuple[int, ...] = ()) -> None:
         super().__init__(function)
         self._jitted = jax.jit(function, donate_argnums=donate)
-        self.executable: Any = None
         self.trace_seconds = self.compile_seconds = 0.0
 
     def __call__(self, *args: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from impl_jax import gemms, layout, optimizers, runtime
+from impl_jax import footprint, gemms, layout, optimizers, runtime
 from impl_jax.compiling import EagerCompiler
 from impl_jax.problem import Buffers, Constants, Parameters, Problem, leaves_bytes
 from impl_jax.recipes import Recipe
@@ -99,6 +99,16 @@ class Program(ABC):
             "residual_bytes": None,
             "operations": self.compiler.operations(),
         }
+
+    def footprint(self) -> dict[str, Any]:
+        """Return the counts of `count`, and what the timed part consists of and holds.
+
+        Returns:
+            Beside them ``operations``, ``held_bytes`` and ``aliased_bytes``, as of
+            `footprint.describe`.
+        """
+        executables = [one.executable for one in self.compiler.functions]
+        return {**self.count(), **footprint.describe(executables)}
 
     def products(self) -> list[gemms.Product]:
         """Return the matrix products of the timed part, to measure the machine's peak with."""

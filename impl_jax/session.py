@@ -18,6 +18,7 @@ from impl_jax import (
     optimizers,
     partial_freeze,
     probing,
+    profiling,
     program,
     recipes,
     runtime,
@@ -51,6 +52,7 @@ class Session:
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
     unsupported = staticmethod(runtime.unsupported)
     switches = staticmethod(switches.read)
+    profile = staticmethod(profiling.trace_calls)
 
     def gauge(self) -> runtime.Gauge | None:
         """Return the gauge that reads this device's memory; None on a CPU."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from impl_torch import gemms, layout, operations, optimizers, runtime
+from impl_torch import footprint, gemms, layout, operations, optimizers, runtime
 from impl_torch.compiling import EagerCompiler
 from impl_torch.problem import Problem
 from impl_torch.recipes import Recipe
@@ -101,6 +101,19 @@ class Program(ABC):
             "residual_bytes": self._saved_bytes(),
             "operations": self.operations() if self.compiler.fuses_nothing else None,
         }
+
+    def footprint(self) -> dict[str, Any]:
+        """Return the counts of `count`, and what one call of the timed part dispatches and holds.
+
+        Returns:
+            Beside them ``operations``, name → how often it is dispatched, in a compiled graph as it
+            reaches Inductor; ``held_bytes``, the most that tensors made by the call hold at once;
+            and ``aliased_bytes``, which is None: only compiled programs of JAX have it.
+        """
+        counts, watch = self.count(), footprint.Watch()
+        self._watched(watch)
+        own = {"operations": dict(watch.counts), "held_bytes": watch.most_held}
+        return {**counts, **own, "aliased_bytes": None}
 
     def flops(self) -> int:
         """Return the FLOPs of the timed part's products and convolutions, over one call."""

@@ -19,6 +19,7 @@ from impl_torch import (
     optimizers,
     partial_freeze,
     probing,
+    profiling,
     program,
     recipes,
     runtime,
@@ -56,6 +57,7 @@ class Session:
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
     unsupported = staticmethod(runtime.unsupported)
     switches = staticmethod(switches.read)
+    profile = staticmethod(profiling.trace_calls)
 
     def gauge(self) -> runtime.Gauge | None:
         """Return the gauge that reads this device's memory; None on a CPU."""

@@ -28,13 +28,15 @@ from results.regression.document import ERROR, STOPPED
 
 BUDGET = "10m"
 EXIT_CODES = """\
-exit codes: 0 nothing got slower, 1 a regression (slower, or wrong gradients), 2 an error
-(bad arguments, a base that does not run, a cell that failed), 3 inconclusive, 130 Ctrl-C"""
+exit codes: 0 nothing got slower, 1 a regression (slower, more FLOPs or memory, or wrong gradients;
+the first line says which), 2 an error (bad arguments, a base that does not run, a cell that
+failed), 3 inconclusive, 130 Ctrl-C"""
 EXAMPLES = (
     "cascade-bench regress main                              # the files against a branch",
     "cascade-bench regress HEAD~1 HEAD --markdown comment.md",
     "cascade-bench regress --base-python ../old/bin/python   # another torch or jax",
     "cascade-bench regress main --case my_case.py            # two commits of your own repository",
+    "cascade-bench regress main --counts-only                # in seconds, without a clock",
 )
 
 
@@ -58,6 +60,11 @@ def add_command(commands: Any) -> None:
         "--confirm",
         metavar="TIME",
         help="after the budget, such as 3m, for cells that look slower and could not be told",
+    )
+    parser.add_argument(
+        "--counts-only",
+        action="store_true",
+        help="gradients and counts (FLOPs, memory, operations, compiling), in seconds; no clock",
     )
     shared.add_selection(parser)
     shared.add_scenario_path(
@@ -111,6 +118,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         _refuse_two_prints(options)
         _refuse_beside_case(options)
+        exclusive(options, ("counts-only", "confirm"))
+        exclusive(options, ("counts-only", "stored"))
         output.prepare_files(options)
         if options.stored:
             from benchmarks.regression import stored_comparison
@@ -202,6 +211,7 @@ def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
         arguments=output.retypable(options),
         seed=options.seed,
         confirm=plan.parse_seconds(options.confirm, "--confirm") if options.confirm else 0.0,
+        counts_only=options.counts_only,
         began=began,
         case=case,
     )

@@ -18,13 +18,15 @@ from benchmarks.harness.protocol import (
     heartbeat,
     memory_limit,
     messages,
+    profile_messages,
 )
 from benchmarks.harness.protocol.operations import OPERATIONS, Operation
 from benchmarks.paths import ROOT
 
 PAGE = ROOT / "docs" / "protocol.md"
 DECLARED = Declarations(
-    (messages, case_messages, count_messages), placeholders=("NoArguments", "NoResult")
+    (messages, profile_messages, case_messages, count_messages),
+    placeholders=("NoArguments", "NoResult"),
 )
 WIDTH = 96  # letters in a line of the example
 PAGE_TEXT = """\
@@ -35,9 +37,9 @@ checks and times cells. Its *parent*, the process that runs the session, imports
 speaks to its workers by the protocol on this page, version {version}. A worker of another version
 of this suite, or for another framework, has to speak it too.
 
-`make docs` makes this page from `messages.py`, `case_messages.py`, `count_messages.py` and
-`operations.py` in `benchmarks/harness/protocol`; a test holds the methods of
-`benchmarks/harness/worker` to them.
+`make docs` makes this page from `messages.py`, `case_messages.py`, `count_messages.py`,
+`profile_messages.py` and `operations.py` in `benchmarks/harness/protocol`; a test holds the methods
+of `benchmarks/harness/worker` to them.
 
 ## Messages
 
@@ -97,7 +99,8 @@ array, and `dict[str, X]` an object whose keys are names.
 
 `protocol` in the hello is the version that a worker speaks; one that names none speaks version 1.
 A change that keeps older workers working, such as an optional key, does not change the version.
-Both sides of `cascade-bench regress` must know the operations `warm` and `turn`.
+Both sides of `cascade-bench regress` must know the operations `warm` and `turn`; counts are
+compared where both know `footprint`, or as far as `count` goes.
 
 ## Operations
 

@@ -18,7 +18,7 @@ from benchmarks.harness.selection.options import SelectionError
 from benchmarks.harness.session.lock import Busy, Lock
 from benchmarks.machine import environment
 from benchmarks.machine.frameworks import NEEDED
-from benchmarks.regression import case_sides, output, plan, references, session, versions
+from benchmarks.regression import case_sides, failures, output, plan, references, session, versions
 from benchmarks.regression.case_request import ComparedCase
 from benchmarks.regression.versions import Side, VersionRequest
 from benchmarks.regression.worktrees import VersionError
@@ -28,7 +28,7 @@ from results.records.record import new_run_id, utc_now
 from results.regression.document import INTERRUPTED, new_design, new_document
 
 # errors that keep a comparison from being made; each message is one line for the user
-ERRORS = (VersionError, Busy, session.CannotStart)
+ERRORS = (VersionError, Busy, failures.CannotStart)
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class ComparisonRequest:
         folder: where comparisons are saved.
         arguments: those of `cascade-bench regress` that make the same request.
         seed: draws the order of turns.
+        counts_only: whether nothing is timed.
         began: when the request was made, by ``time.monotonic``.
         case: a case of the user's own, whose cells are compared.
     """
@@ -57,6 +58,7 @@ class ComparisonRequest:
     arguments: Sequence[str]
     seed: int = 0
     confirm: float = 0.0
+    counts_only: bool = False
     began: float = field(default_factory=time.monotonic)
     case: ComparedCase | None = None
 
@@ -105,7 +107,8 @@ def compare(request: ComparisonRequest) -> tuple[dict[str, Any], bool]:
             versions.prepare_sides(request.base, request.head, specs) as sides,
             _chosen(request, sides) as chosen,
         ):
-            check_budget(chosen.cells, request.budget, spent=chosen.seconds)
+            if not request.counts_only:
+                check_budget(chosen.cells, request.budget, spent=chosen.seconds)
             document = _new_document(request, chosen)
             try:
                 _measure(document, chosen, request.began, store)
@@ -174,7 +177,7 @@ def _measure(
     except KeyboardInterrupt:
         document["stopped"] = INTERRUPTED
         store.save(document)
-    except session.CannotStart as error:
+    except failures.CannotStart as error:
         if not document["pairs"]:
             raise
         document["broke_off"] = str(error)  # the result is shown, with this reason beside it
@@ -198,6 +201,7 @@ def _new_document(request: ComparisonRequest, chosen: Chosen) -> dict[str, Any]:
         budget_seconds=request.budget,
         confirm_seconds=request.confirm,
         promises=[],
+        **({"counts_only": True} if request.counts_only else {}),
         design=new_design(
             quantile=plan.QUANTILE,
             dropped=plan.DROPPED,

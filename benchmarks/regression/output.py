@@ -88,7 +88,7 @@ def retypable(options: argparse.Namespace) -> list[str]:
             if one is not None:
                 arguments += [f"--{name.replace('_', '-')}", str(one)]
     arguments += ["--same-case"] if options.same_case else []
-    return arguments
+    return arguments + (["--counts-only"] if options.counts_only else [])
 
 
 class DocumentStore:

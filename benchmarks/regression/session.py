@@ -18,8 +18,17 @@ import numpy as np
 
 from benchmarks.harness.launches.launch import WorkerError
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.regression import leaving, looks, pace, plan, references, versions, worker_pairs
-from benchmarks.regression.failures import STATES, WRONG_GRADIENTS, CellFailed
+from benchmarks.regression import (
+    counting,
+    leaving,
+    looks,
+    pace,
+    plan,
+    references,
+    versions,
+    worker_pairs,
+)
+from benchmarks.regression.failures import STATES, WRONG_GRADIENTS, CannotStart, CellFailed
 from benchmarks.regression.leaving import Chosen
 from benchmarks.regression.pace import Pace, PartTimer, Shape
 from benchmarks.regression.promises import Promises
@@ -28,16 +37,12 @@ from benchmarks.regression.versions import Side
 from benchmarks.regression.worker_pairs import METRICS, ROLES, LaunchTimes
 from results.records.record import utc_now
 from results.regression import scheduling
-from results.regression.notes import notes_of_sides
+from results.regression.notes import add_notes
 
 Compute = Callable[[Mapping[str, Side], Sequence[Cell], References], None]
 UNKNOWN_REQUEST = "has no attribute 'do_"  # in the error of a worker that lacks a request
 MOST = "a session takes no more launch pairs"
 STARTS = 3  # attempts at a launch pair whose workers do not start
-
-
-class CannotStart(Exception):
-    """The workers of a side do not start; the message is one line that says which and why."""
 
 
 class ComparisonSession:
@@ -87,13 +92,17 @@ class ComparisonSession:
         """
         refs = References()
         try:
-            self.report("float64 references of both sides")
+            self.report("float64 references of both sides, then their counts")
             with self.parts.spending("references"):
                 self.compute(self.sides, self.cells, refs)
             for cell, (state, why) in refs.excluded.items():
                 self._exclude(cell, state, why)
             self._check_base()
-            self._measure_all(refs)
+            with self.parts.spending("counting"):
+                counter = counting.Counting(self.sides, self.device, refs, self._count_failure)
+                counter.fill(self.document, self.cells, self.remaining(), self.warn)
+            if not self.document.get("counts_only"):
+                self._measure_all(refs)
             self.document["finished"] = utc_now()
         finally:
             refs.close()
@@ -282,7 +291,7 @@ class ComparisonSession:
             ) as workers:
                 times |= self._measure_cells(cells, workers, refs, rng)
                 if owner is not None:
-                    self._add_notes(workers.notes(owner))
+                    add_notes(self.document, workers.notes(owner))
         return times
 
     def _measure_cells(
@@ -327,16 +336,6 @@ class ComparisonSession:
             for metric, seconds in metrics.items():
                 rows.setdefault(metric, []).append(seconds)
         self.document["pairs"] += 1
-
-    def _add_notes(self, notes: Mapping[str, Sequence[str]]) -> None:
-        """Add to the document, once, what a user's file has switched in its workers.
-
-        Args:
-            notes: ``base`` and ``head`` → the notes on their workers.
-        """
-        known = self.document.get("notes", [])
-        if found := notes_of_sides(notes):
-            self.document["notes"] = list(dict.fromkeys([*known, *found]))
 
     def _count_failure(self, error: CellFailed) -> None:
         """Exclude the cell if it would fail again, or if this is its second failure in a role."""

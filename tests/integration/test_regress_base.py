@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.regression import failures, plan, references, side_launches, worker_pairs
-from benchmarks.regression.session import CannotStart
+from benchmarks.regression.failures import CannotStart
 from benchmarks.regression.versions import Side
 from tests.helpers.fake_comparisons import Measure, cell
 

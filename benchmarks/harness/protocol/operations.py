@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from benchmarks.harness.protocol import case_messages, count_messages, messages
+from benchmarks.harness.protocol import (
+    case_messages,
+    count_messages,
+    messages,
+    profile_messages,
+)
 
 
 class Operation(NamedTuple):
@@ -103,6 +108,16 @@ OPERATIONS = {
     ),
     "count": Operation(
         messages.CellName, count_messages.Counts, "Count FLOPs and bytes of one call."
+    ),
+    "footprint": Operation(
+        messages.CellName,
+        profile_messages.Footprint,
+        "Count what one call does and holds, beside the counts of `count`, after it ran once.",
+    ),
+    "profile": Operation(
+        profile_messages.ProfileRequest,
+        profile_messages.ProfiledCalls,
+        "Write a trace of some calls by the framework's profiler; nothing else is timed after it.",
     ),
     "products": Operation(
         messages.ProductsRequest,

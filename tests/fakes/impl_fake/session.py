@@ -284,6 +284,22 @@ class Program:
     def count(self) -> dict[str, Any]:
         return {"flops": 100, "residual_bytes": None}
 
+    def footprint(self) -> dict[str, Any]:
+        """Return made-up counts; ``wasteful`` and ``copying`` do more, ``moody`` never the same."""
+        wasteful, copying = self.strategy == "wasteful", self.strategy == "copying"
+        if self.strategy == "uncountable":
+            raise RuntimeError("no count of this")
+        if self.strategy == "hang":
+            self.be_hang()
+        return {
+            "flops": 200 if wasteful else 100,
+            "residual_bytes": None,
+            "operations": {"product": 5 if wasteful else 3, "sum": 2},
+            "held_bytes": 4096 if copying else 2048,
+            "aliased_bytes": 0 if copying else 2048,
+            "optimizer_state_bytes": os.getpid() if self.strategy == "moody" else 8,
+        }
+
     def products(self) -> list[Any]:
         return []
 
