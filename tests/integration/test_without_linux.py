@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
 import subprocess
 import sys
 import time
@@ -115,7 +117,7 @@ def test_end_of_a_process_is_noticed_without_its_descriptor_and_it_can_still_be_
     monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.delattr(os, "pidfd_open", raising=False)
-    monkeypatch.delattr(strays.select, "kqueue", raising=False)
+    monkeypatch.delattr(select, "kqueue", raising=False)
     if way == "kqueue":
         fake_kqueue(monkeypatch)
     process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
@@ -135,13 +137,13 @@ def fake_kqueue(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def close(self) -> None: ...
 
-    monkeypatch.setattr(strays.select, "kqueue", Queue, raising=False)
+    monkeypatch.setattr(select, "kqueue", Queue, raising=False)
     monkeypatch.setattr(
-        strays.select, "kevent", lambda ident, **fields: {"ident": ident, **fields}, raising=False
+        select, "kevent", lambda ident, **fields: {"ident": ident, **fields}, raising=False
     )
     names = {"KQ_FILTER_PROC": 1, "KQ_EV_ADD": 2, "KQ_EV_ONESHOT": 4, "KQ_NOTE_EXIT": 8}
     for name, value in names.items():
-        monkeypatch.setattr(strays.select, name, value, raising=False)
+        monkeypatch.setattr(select, name, value, raising=False)
 
 
 def test_where_nothing_can_be_pinned_workers_run_where_the_system_puts_them(
@@ -172,7 +174,7 @@ def test_file_system_without_locks_is_said_with_what_to_do(
     def refuse(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     one = lock.Lock()
     one.path = tmp_path / "lock"
     with pytest.raises(lock.Busy, match="No locks available; the file system"):

@@ -61,7 +61,7 @@ def test_headline_says_what_to_write_and_what_the_other_way_costs() -> None:
 
 def of_losses(run: Run, counts: dict[str, int], ratios: dict[str, float]) -> Run:
     """Return the run with so many losses, and such a cost of a pass for each, by variant."""
-    flows = {
+    flows: dict[str, Any] = {
         f"stacked_cascade/{variant}": {"torch": {f"loss{i}": {} for i in range(count)}}
         for variant, count in counts.items()
     }
