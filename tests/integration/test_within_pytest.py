@@ -11,7 +11,7 @@ from benchmarks.harness.protocol.cells import OPTIONS as SELECTING
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.selection.options import Selection
 from benchmarks.regression import comparison, plan, versions, within_pytest
-from benchmarks.regression.session import CannotStart
+from benchmarks.regression.failures import CannotStart
 from results.regression import document
 from tests.helpers.factories import comparisons
 from tests.helpers.git_repositories import git

@@ -68,7 +68,7 @@ FAULTS = (
         (f"{COSTS}::test_zeros_that_are_multiplied_are_computed_first",),
     ),
     Fault(
-        "loop_counted_once",
+        "products_of_a_scan_counted_once",
         "impl_jax/cost_traps.py",
         "total += often * _in_jaxpr(own)",
         "total += _in_jaxpr(own)",

@@ -52,11 +52,16 @@ class Communication(TypedDict):
     predicted_bytes: int  # the same, worked out from the flow and the strategy
 
 
-class Counts(TypedDict):
+class CountedWork(TypedDict):
     """What one call of a cell computes and saves, counted and not timed."""
 
     flops: int | float | None  # of matrix products and convolutions; null where not countable
     residual_bytes: int | None  # saved for the backward pass; null where it cannot be counted
     optimizer_state_bytes: NotRequired[int | None]  # in phase step, after one step
     communication: NotRequired[Communication]  # of several ranks
+
+
+class Counts(CountedWork):
+    """What one call of a cell computes and saves, and its operations one by one."""
+
     operations: NotRequired[list[OperationCount] | None]  # null where they cannot be counted

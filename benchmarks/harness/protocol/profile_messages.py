@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from benchmarks.harness.protocol.messages import CellName, Counts
+from benchmarks.harness.protocol.count_messages import CountedWork
+from benchmarks.harness.protocol.messages import CellName
 
 
-class Footprint(Counts):
+class Footprint(CountedWork):
     """What one call of a cell does and holds, counted and not timed, and what compiling it took."""
 
     # torch: operation → how often one call dispatches it; JAX: HLO opcode → instructions of the

@@ -13,6 +13,7 @@ import scipy.stats
 from benchmarks.evaluation.trial import budgets, locating, machines, plan, side_by_side
 from benchmarks.evaluation.trial.budgets import Noise
 from benchmarks.evaluation.trial.traces import TraceError
+from benchmarks.machine import environment
 from results.statistics import look_levels
 from tests.helpers.factories import traces as made_traces
 
@@ -66,7 +67,7 @@ def test_folder_that_does_not_say_whose_it_is_is_an_error(tmp_path: Path) -> Non
 def test_a_processor_is_named_without_marks(
     given: str | None, plain: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machines.environment, "describe", lambda: {"cpu": given, "cores": 2})
+    monkeypatch.setattr(environment, "describe", lambda: {"cpu": given, "cores": 2})
     assert machines.identity()["cpu"] == plain
 
 
