@@ -89,6 +89,13 @@ def test_the_first_screen_holds_the_whole_answer(seen: browser.Seen) -> None:
     assert drawings.last.bounding_box()["width"] > 400
 
 
+def test_the_first_screen_of_the_committed_report_ends_within_800_pixels(chrome: Any) -> None:
+    page = ROOT / "results" / "reference" / "report.html"
+    with browser.opened(chrome, page, viewport={"width": 1280, "height": 800}) as seen:
+        bottom = "document.querySelector('.facts').getBoundingClientRect().bottom"
+        assert seen.page.evaluate(bottom) <= 800
+
+
 def test_a_chosen_case_is_shown_alone_and_stands_in_the_address(
     chrome: Any, page_file: Path, seen: browser.Seen
 ) -> None:

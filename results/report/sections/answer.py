@@ -29,7 +29,7 @@ from results.ways import way_title
 _VERSIONS = ("torch", "jax", "flax", "optax")
 KEY = (
     "Large dots: mean over the networks; small ones: one network each, with its 95 % interval; in "
-    "colour: what to write. (2 of 7): timed on fewer networks, so its mean compares with no other."
+    "colour: what to write. (2 of 7): timed on fewer networks alone."
 )
 # what to write, as the end of a sentence
 PHRASES = {
