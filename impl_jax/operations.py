@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-from impl_jax.program_text import (
+from impl_jax.operation_arguments import (
     Array,
     Computation,
     Instruction,

@@ -12,7 +12,7 @@ REPORT = "tests/unit/results/report/test_limits.py"
 FAULTS = (
     Fault(
         "overwritten_array_not_read",
-        "impl_torch/operations.py",
+        "impl_torch/operation_arguments.py",
         "    kept = [] if name in OVERWRITE else overwritten\n",
         "    kept: list[torch.Tensor] = []\n",
         "an update in place is taken for one that only writes",
@@ -20,7 +20,7 @@ FAULTS = (
     ),
     Fault(
         "fused_optimizer_writes_its_gradients",
-        "impl_torch/operations.py",
+        "impl_torch/operation_arguments.py",
         '        if schema.name in FUSED and argument.name == "grads" and',
         '        if argument.name == "no grads" and',
         "a fused step is charged with writing back gradients that it only reads",
@@ -28,7 +28,7 @@ FAULTS = (
     ),
     Fault(
         "convolution_reads_what_no_gradient_needs",
-        "impl_torch/operations.py",
+        "impl_torch/operation_arguments.py",
         "        read = _needed_by_convolution(args)\n",
         "        read = list(args[:3])\n",
         "a frozen layer's backward pass seems to move what it never touches",
@@ -44,7 +44,7 @@ FAULTS = (
     ),
     Fault(
         "padding_counted_as_work",
-        "impl_jax/program_text.py",
+        "impl_jax/operation_arguments.py",
         "return sum(p % dilated == 0 and 0 <= p // dilated < size for p in places)",
         "return sum(p % dilated == 0 for p in places)",
         "zeros around an image are counted as if XLA multiplied by them",

@@ -13,8 +13,8 @@ optax = pytest.importorskip("optax")
 import jax.numpy as jnp  # noqa: E402
 
 from impl_jax import calibration, operations  # noqa: E402
+from impl_jax.operation_arguments import Window  # noqa: E402
 from impl_jax.operations import Module  # noqa: E402
-from impl_jax.program_text import Window  # noqa: E402
 
 TEXT = """\
 HloModule jit_f, is_scheduled=true
