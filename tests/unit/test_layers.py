@@ -168,6 +168,7 @@ ARROWS = {
         "benchmarks.harness.selection",
         "benchmarks.harness.session",
         "benchmarks.machine",
+        "benchmarks.paths",
         "benchmarks.regression",
         "benchmarks.scenarios",
         "benchmarks.scenarios.external",

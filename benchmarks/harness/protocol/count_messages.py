@@ -39,7 +39,7 @@ class RatesRequest(TypedDict):
 class MeasuredRates(TypedDict):
     """How fast the machine is, and the best times of operations that ran alone."""
 
-    machine: MachineRates
+    machine: MachineRates  # of the whole machine, whatever the operation
     seconds: list[float | None]  # of each of the works
 
 
