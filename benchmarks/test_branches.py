@@ -236,7 +236,8 @@ def test_every_way_to_stop_at_the_teacher_trains_alike(workers: CheckWorkers) ->
     """`no_grad`, `detach`, `stop_gradient`, outside the differentiated argument, and the rest."""
     reference = taught(workers, "torch", 3)["weights"]
     for framework in FRAMEWORKS:
-        for recipe in cells.RECIPES[framework][1:]:
+        recipes = set(cells.RECIPES[framework]) - {cells.UNFROZEN, "inference_mode"}
+        for recipe in sorted(recipes):  # behind inference_mode nothing can be trained
             end = taught(workers, framework, 3, recipe=recipe)["weights"]
             for name, array in reference.items():
                 off = equivalence.relative(end[name], array)

@@ -252,7 +252,7 @@ def _map(function: Callable[..., Parameters], mesh: Mesh) -> Callable[..., Param
     Unchecked, as the gradients are reduced in plain sight: with the check of `shard_map` those of
     parameters that are everywhere would be summed already.
     """
-    constants = {"data": SHARED_OUT, "frozen": EVERYWHERE, "buffers": EVERYWHERE}
+    constants = {"data": SHARED_OUT, **dict.fromkeys(("frozen", "buffers", "stopped"), EVERYWHERE)}
     specs = (EVERYWHERE, constants)
     return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=EVERYWHERE, check_vma=False)
 

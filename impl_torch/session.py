@@ -280,13 +280,14 @@ class OpenProblem:
         problem = self.problem
         start = {n: t.detach().clone() for n, t in (problem.parameters | problem.buffers).items()}
         training = Training(plan["optimizer"], self.problem_spec["networks"], plan["recipe"])
-        for segment in plan["segments"]:
-            turns = [self._turn(problem_spec) for problem_spec in segment["turns"]]
-            training.run(turns, **{n: value for n, value in segment.items() if n != "turns"})
-        trained = self._trained(training)
-        problem.load(start)
-        problem.require_grad(problem.trainable)
-        return trained
+        try:
+            for segment in plan["segments"]:
+                turns = [self._turn(problem_spec) for problem_spec in segment["turns"]]
+                training.run(turns, **{n: value for n, value in segment.items() if n != "turns"})
+            return self._trained(training)
+        finally:  # also after a recipe that cannot be trained
+            problem.load(start)
+            problem.require_grad(problem.trainable)
 
     def _trained(self, training: Training) -> dict[str, Any]:
         """Return the results of a training that has ended, as `train` describes them."""

@@ -83,7 +83,7 @@ def test_page_has_a_file_for_each_part_of_it() -> None:
         "my_model.py", "my_case.py", "my_frozen_case.py", "analysis.py", "test_training.py",
         "my_jax_model.py", "my_jax_case.py", "my_both.py",
     ]  # fmt: skip
-    assert len(commands(OWN_CODE)) == 7
+    assert len(commands(OWN_CODE)) == 8
 
 
 @pytest.mark.smoke

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.harness.protocol import messages
 from benchmarks.harness.worker import gate
 
+OPERATIONS = "operations"  # the key of `Counts` that a program of ranks has no value for
 Ask = Callable[..., list[Any]]  # (operation, its arguments) → the answer of each process
 
 
@@ -104,8 +105,11 @@ class RankProgram:
     def count(self) -> dict[str, Any]:
         """Return FLOPs and saved bytes of all ranks together, and what a rank reduces."""
         answers = self._ask("counts", key=self._key)
-        counts = {name: _total([answer[name] for answer in answers]) for name in answers[0]}
-        return {**counts, "communication": {"ranks": self.ranks, **self._communication}}
+        names = [name for name in answers[0] if name != OPERATIONS]
+        counts = {name: _total([answer[name] for answer in answers]) for name in names}
+        shared = {"ranks": self.ranks, **self._communication}
+        # ranks share the machine's memory and cores, so that no rate of one process limits them
+        return {**counts, OPERATIONS: None, "communication": shared}
 
     def products(self) -> list[Any]:
         """Return no matrix products: a share of the peak is not told of several ranks."""

@@ -15,7 +15,13 @@ from benchmarks.own_code.plan import Group, Pace, Plan
 from benchmarks.own_code.rounds import Rounds
 from tests.unit.own_code.test_plan_and_document import FACTS, asked
 
-JOB: Any = {"framework": "torch", "device": "cpu", "dtype": "float32", "strategies": ["summed"]}
+JOB: Any = {
+    "kind": "case",
+    "framework": "torch",
+    "device": "cpu",
+    "dtype": "float32",
+    "strategies": ["summed"],
+}
 
 
 class FakeGroup:
