@@ -202,6 +202,8 @@ def test_a_package_that_is_installed_as_a_copy_is_seen(
     for name, editable in (("copied", "false"), ("linked", "true")):
         info = site / f"{name}-1.dist-info"
         info.mkdir(parents=True)
+        (site / name).mkdir()
+        (site / name / "__init__.py").touch()  # later Pythons leave out what is not there
         (info / "METADATA").write_text(f"Name: {name}\nVersion: 1\n")
         (info / "RECORD").write_text(f"{name}/__init__.py,,\n{info.name}/METADATA,,\n")
         url = f'"url": "file://{repo}", "dir_info": {{"editable": {editable}}}'
