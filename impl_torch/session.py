@@ -278,6 +278,7 @@ class OpenProblem:
         of its state, ``state_bytes``.
         """
         problem = self.problem
+        problem.restore_buffers()  # a forward pass of another request may have moved them
         start = {n: t.detach().clone() for n, t in (problem.parameters | problem.buffers).items()}
         training = Training(plan["optimizer"], self.problem_spec["networks"], plan["recipe"])
         try:
