@@ -14,7 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.evaluation.trial import budgets, locating, machines, plan, sections
+from benchmarks.evaluation.trial import (
+    budgets,
+    locating,
+    machines,
+    plan,
+    sections,
+    tools_by_machine,
+)
 from benchmarks.evaluation.trial.budgets import Noise
 from results.formatting import NOTHING
 from results.regression.decision import WALL
@@ -82,6 +89,7 @@ def section(root: Path) -> list[str]:
         ),
         "",
         *_rates(read),
+        *tools_by_machine.section(root),
         *_ways(read),
     ]
 

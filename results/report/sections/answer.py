@@ -118,7 +118,7 @@ def _growth_clause(separate: Sequence[StrategySummary], losses: Mapping[str, int
         return ""
     few, many = means[0], means[-1]
     return (
-        f", more with more losses: ×{significant(few.mean, 2)} with {few.losses}, "
+        f", more with more losses: on average ×{significant(few.mean, 2)} with {few.losses}, "
         f"×{significant(many.mean, 2)} with {many.losses}"
     )
 

@@ -76,7 +76,7 @@ def test_headline_says_that_a_pass_for_each_loss_costs_more_the_more_losses_ther
     run = of_losses(whole_run(variants=tuple(counts)), counts, ratios)
     assert answer_of(run).headline == (
         "Sum the losses: a backward pass for each loss takes 1.4 to 4.4 times as long, "
-        "more with more losses: ×1.4 with 2, ×4.4 with 8."
+        "more with more losses: on average ×1.4 with 2, ×4.4 with 8."
     )
     alike = of_losses(whole_run(variants=tuple(counts)), counts, dict.fromkeys(counts, 1.4))
     assert answer_of(alike).headline.endswith("takes 1.4 times as long.")
