@@ -17,7 +17,7 @@ from impl_jax import runtime
 
 SIZES = tuple(2**power for power in range(14, 25, 2))  # bytes of an array
 SIDES = (60, 120, 240, 480, 960)  # of a square array that is turned
-BUDGET = 4e-3  # seconds for each measurement, beside a first run
+BUDGET = 2e-3  # seconds for each measurement, beside a first run
 RUNS = 5  # at least
 CHAIN = (4, 36)  # products in the programs that show what an operation costs
 SIDE = 8  # of what is multiplied there

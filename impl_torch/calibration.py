@@ -16,7 +16,7 @@ from impl_torch import runtime
 from impl_torch.operations import Watch
 
 SIZES = tuple(2**power for power in range(12, 25, 2))  # bytes of an array
-BUDGET = 4e-3  # seconds for each measurement, beside a first run
+BUDGET = 2e-3  # seconds for each measurement, beside a first run
 RUNS = 5  # at least
 LAYERS = (4, 20)  # of the small networks that show what a call costs
 BATCH = 16  # calls of what takes microseconds

@@ -66,4 +66,26 @@ FAULTS = (
         "whatever is faster than predicted counts as predicted",
         (f"{REPORT}::test_ratios_within_ten_percent_are_counted_for_each_framework",),
     ),
+    Fault(
+        "limit_that_was_passed_is_kept",
+        "benchmarks/harness/session/recording.py",
+        '(seconds > _lower_quartiles(result["samples"])).all()',
+        "False",
+        "a cell reaches forty times its limit, and its predicted ratio is that of a disturbance",
+        (
+            "tests/unit/harness/session/test_recording.py::"
+            "test_limit_that_every_launch_has_passed_is_none",
+        ),
+    ),
+    Fault(
+        "operation_alone_measured_once",
+        "benchmarks/harness/worker/rates.py",
+        "left = fallen",
+        "left = set()",
+        "what a neighbour slowed is taken for the rate of the machine",
+        (
+            "tests/unit/harness/worker/test_rates.py::"
+            "test_what_a_neighbour_slowed_is_measured_until_it_falls_no_more",
+        ),
+    ),
 )

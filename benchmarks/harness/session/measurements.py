@@ -79,8 +79,7 @@ class Measurements:
         notes = about.get("notes")  # none of a group that failed as a whole
         baseline = cells.get(members[0].baseline)
         baseline_flops = baseline["figures"].get("flops") if baseline else None
-        limit = baseline["figures"].get("limit") if baseline else None
-        baseline_limit = limit["seconds"] if limit else None
+        baseline_limit = recording.sound_limit(baseline) if baseline else None
         for cell in members:
             outcome = cells[cell.strategy]
             record = recording.record_measurement(cell, outcome, baseline_flops, baseline_limit)

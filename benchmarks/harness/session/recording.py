@@ -26,6 +26,10 @@ NOT_COMPILED = {  # an eager cell has no time of tracing and compiling
 }
 COMPILE_TIMES_UNKNOWN = "torch does not tell how long a program took that it found in its cache"
 NO_WHOLE_PROGRAM = "no whole program for XLA to analyse: operations are dispatched one by one"
+PASSED = (
+    "every launch was faster than what its operations took alone: they were measured too slowly, "
+    "as on a disturbed machine, or are not what they take in the cell"
+)
 NOTHING_COUNTED = "the counter saw no operation that it knows"
 NOT_LIMITED = {  # framework → why its cells in other modes than these have no limit
     "torch": "Inductor does not tell what the operations that it fused read and write",
@@ -158,14 +162,29 @@ def limit_figures(result: Mapping[str, Any], baseline: float | None) -> dict[str
         baseline: seconds of the limit of the group's baseline, None where there is none.
     """
     limit = result["figures"].get("limit") or {}
-    seconds = limit.get("seconds") or None
+    seconds = sound_limit(result)
     return {
         "limit_ratio": _ratio(seconds, baseline),
         "limit_seconds": seconds,
         "limit_share": _limit_share(seconds, result["samples"]),
         "bytes": limit.get("bytes"),
-        "operations": limit.get("operations"),
+        "operations": limit.get("operations") if seconds else None,
     }
+
+
+def sound_limit(result: Mapping[str, Any]) -> float | None:
+    """Return the seconds of a cell's limit; None where there is none, or every launch passed it.
+
+    A limit that is passed is none: what its operations take was then measured too slowly, as on a
+    machine that was disturbed, or is not what they take in the cell.
+
+    Args:
+        result: the cell's outcome, see `benchmarks.harness.measurement.job.CellOutcome`.
+    """
+    seconds: float | None = (result["figures"].get("limit") or {}).get("seconds") or None
+    if seconds and result.get("samples") and (seconds > _lower_quartiles(result["samples"])).all():
+        return None
+    return seconds
 
 
 def _limit_share(seconds: float | None, samples: Sequence[Sequence[float]]) -> float | None:
@@ -184,6 +203,14 @@ def _rounded(error: GradientError | None) -> GradientError | None:
     return {**error, "parameters": rounded}
 
 
+def _why_none_is_sound(cell: Cell, result: Mapping[str, Any]) -> str:
+    """Return why a cell has no limit, or none that holds."""
+    if result["figures"].get("limit"):
+        return PASSED
+    why: str = result["figures"].get("limit_why") or _why_no_limit(cell)
+    return why
+
+
 def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
     """Return figure → the reason to record if this figure is missing, for all that may be."""
     torch = cell.framework == "torch"
@@ -195,7 +222,7 @@ def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
         "flops": NO_WHOLE_PROGRAM if eager and not torch else NOTHING_COUNTED,
         "predicted_ratio": "no FLOPs counted for this cell or its baseline",
         "peak_share": "not dominated by matrix products large enough to have a peak",
-        **dict.fromkeys(LIMIT_FIGURES, result["figures"].get("limit_why") or _why_no_limit(cell)),
+        **dict.fromkeys(LIMIT_FIGURES, _why_none_is_sound(cell, result)),
         "trace_seconds": untraced,
         "compile_seconds": untraced,
         "residual_bytes": _why_no_residuals(cell),

@@ -122,6 +122,19 @@ def test_share_of_the_limit_is_the_limit_over_each_launchs_lower_quartile() -> N
     assert record["predicted_ratio"] == 2.0  # that of FLOPs stands beside it
 
 
+def test_limit_that_every_launch_has_passed_is_none() -> None:
+    """Take quartiles of 2 and 4 s: a limit of 3 s may hold, one of 5 s does not."""
+    for seconds, holds in ((3.0, True), (5.0, False)):
+        measured = result(figures={"limit": {**LIMIT, "seconds": seconds}})
+        record: Any = finish(record_measurement(CELL, measured, 110.0, 0.8))
+        assert (record["limit_seconds"] is not None) == holds
+        assert (record["limit_ratio"] is not None) == holds
+        assert (record["operations"] is not None) == holds
+        assert record["bytes"] == LIMIT["bytes"]
+        if not holds:
+            assert record["missing"]["limit_share"].startswith("every launch was faster")
+
+
 @pytest.mark.parametrize(
     ("framework", "mode", "figures", "reason"),
     [
