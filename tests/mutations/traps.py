@@ -93,13 +93,11 @@ FAULTS = (
         narrow="torch",
     ),
     Fault(
-        "checkpointed_loss_stops_the_walk_too_late",
+        "checkpointed_cuts_between_networks",
         "impl_jax/strategies.py",
-        """                if name in stage.losses:
-                    break
-            return stage.losses[name]""",
-        """            return stage.losses[name]""",
-        "a loss is computed of the last network's output",
+        "jax.checkpoint(run)(problem.used_by(stage, reached), value)",
+        "jax.checkpoint(run)(problem.used_by(stage, reached), jax.lax.stop_gradient(value))",
+        "no gradient passes a checkpoint, so that a network in front misses the losses behind it",
         (STRATEGIES_AGREE,),
         scenario="linear_cascade",
         narrow="jax",
