@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evaluation.trial import machines, plan, rates, sections
+from benchmarks.evaluation.trial.plan import OURS
 
 SLOWER = 0.03  # of the head, of which the share that is found is shown
 
@@ -38,7 +39,7 @@ def section(root: Path) -> list[str]:
 def _rows(replayed: dict[str, Any]) -> Iterator[list[str]]:
     """Yield launches, tool, alarms and slowdowns found, from the replay of one machine."""
     for condition, one in replayed.get("conditions", {}).items():
-        tools = {sections.OURS: one["ours"][rates.MAIN], **one["tools"]}
+        tools = {OURS: one["ours"][rates.MAIN], **one["tools"]}
         for tool, entry in tools.items():
             count = entry["alarms"]
             alarms = sections.percent(count["suite_slower"], count["suites"])
