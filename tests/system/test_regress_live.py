@@ -149,7 +149,7 @@ def test_a_base_whose_worker_was_one_module_is_compared(clone: Path) -> None:
     pytest.importorskip("torch")
     if subprocess.run(["git", "cat-file", "-e", OLD], cwd=clone, check=False).returncode:
         pytest.skip(f"the history of this clone does not reach back to {OLD}")
-    arguments = [*ONE_CELL, "--framework=torch", "--budget=2m", "--json"]
+    arguments = [*ONE_CELL, "--framework=torch", "--budget=4m", "--json"]
     words = command(clone.parent, *arguments)
     words[words.index("HEAD")] = OLD
     done = subprocess.run(
