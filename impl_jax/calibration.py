@@ -65,8 +65,8 @@ class Calibration:
 
     def _product(self, work: Mapping[str, Any]) -> float:
         """Return the seconds of one product or convolution."""
-        make = _dot if work["op"] == "dot" else _convolution
-        shapes = [[shape[d] for d in _order(layout)] for _, shape, layout in work["arrays"]]
+        make = product_of if work["op"] == "dot" else convolution_of
+        shapes = [[shape[d] for d in order_of(layout)] for _, shape, layout in work["arrays"]]
         operands = [
             self._array(shape, TYPES.get(name, name))
             for shape, (name, _, _) in zip(shapes[:2], work["arrays"][:2], strict=True)
@@ -156,17 +156,17 @@ def _chain(count: int) -> Callable[[jax.Array], jax.Array]:
     return chain
 
 
-def _order(layout: Sequence[int]) -> list[int]:
+def order_of(layout: Sequence[int]) -> list[int]:
     """Return the dimensions in the order in which they lie in memory, the outermost first."""
     return list(reversed(layout))
 
 
-def _dot(work: Mapping[str, Any]) -> Callable[..., jax.Array]:
+def product_of(work: Mapping[str, Any]) -> Callable[..., jax.Array]:
     """Return the function of two arrays that computes a product, over what lies in memory.
 
     Where XLA laid an array out otherwise than row by row, its dimensions are permuted.
     """
-    orders = [_order(layout) for _, _, layout in work["arrays"]]
+    orders = [order_of(layout) for _, _, layout in work["arrays"]]
     pairs: list[Any] = [
         tuple(
             tuple(order.index(d) for d in dims)
@@ -185,9 +185,9 @@ def _dot(work: Mapping[str, Any]) -> Callable[..., jax.Array]:
     return multiply
 
 
-def _convolution(work: Mapping[str, Any]) -> Callable[..., jax.Array]:
+def convolution_of(work: Mapping[str, Any]) -> Callable[..., jax.Array]:
     """Return the function of two arrays that computes a convolution, over what lies in memory."""
-    orders = [_order(layout) for _, _, layout in work["arrays"]]
+    orders = [order_of(layout) for _, _, layout in work["arrays"]]
     labels = [
         "".join(text[d] for d in order) for text, order in zip(work["labels"], orders, strict=True)
     ]

@@ -101,20 +101,20 @@ def _work(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Counte
     Tensors become their shape, strides and dtype.
     """
     try:
-        return {"op": str(func), "args": _encoded(args), "kwargs": _encoded(kwargs)}
+        return {"op": str(func), "args": encoded(args), "kwargs": encoded(kwargs)}
     except TypeError:
         return None
 
 
-def _encoded(value: Any) -> Any:
+def encoded(value: Any) -> Any:
     """Return a value as JSON data; raise TypeError for what has no such form."""
     if isinstance(value, torch.Tensor):
         dtype = str(value.dtype).removeprefix("torch.")
         return {"tensor": [list(value.shape), list(value.stride()), dtype]}
     if isinstance(value, Mapping):
-        return {name: _encoded(item) for name, item in value.items()}
+        return {name: encoded(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_encoded(item) for item in value]
+        return [encoded(item) for item in value]
     if value is None or type(value) in (bool, int, float, str):
         return value
     raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -69,7 +69,8 @@ def time_cell(record: AnyRecord) -> Cell:
 
 def ratio_cells(record: AnyRecord) -> list[Cell]:
     """Return three cells: the ratio to the baseline, its verdict, and the predicted ratio."""
-    key = "limit_ratio" if record["limit_ratio"] else "predicted_ratio"
+    by_limits = record["limit_ratio"] and not record["predicted_ratio"]
+    key = "limit_ratio" if by_limits else "predicted_ratio"
     predicted = significant(record[key] or 0)
     verdict = record["verdict"]
     ratio = figure_cell(record, "ratio", rounded_ratio(record["ratio"]))
@@ -92,7 +93,7 @@ def ratio_cell(record: AnyRecord) -> Cell:
     verdict, predicted = record["verdict"], predicted_ratio(record)
     notes = [verdict or str(record["missing"].get("verdict", "no verdict"))]
     notes += [f"interval {ratio_text(record['ratio'])}"]
-    by = "predicted" if record["limit_ratio"] else "counted"
+    by = "counted" if record["predicted_ratio"] else "predicted"
     notes += [f"{by} {significant(predicted)}"] if predicted else []
     text = " ".join(filter(None, [rounded_ratio(record["ratio"]), VERDICT_MARKS.get(verdict)]))
     return Cell(text, "; ".join(notes), verdict or "")

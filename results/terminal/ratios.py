@@ -213,7 +213,5 @@ def _legend(compared: Sequence[AnyRecord]) -> str:
 
 def _predicted(compared: Sequence[AnyRecord]) -> str:
     """Return what the predicted ratios of these records are made from."""
-    by_limits = sum(bool(record["limit_ratio"]) for record in compared)
-    if not by_limits:
-        return "predicted ratio (FLOPs)"
-    return "predicted ratio (limits)" if by_limits == len(compared) else "predicted ratio"
+    by_limits = any(r["limit_ratio"] and not r["predicted_ratio"] for r in compared)
+    return "predicted ratio" if by_limits else "predicted ratio (FLOPs)"

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-jax = pytest.importorskip("jax")
-optax = pytest.importorskip("optax")
+from tests.helpers.lazy_module import LazyModule
 
-import jax.numpy as jnp  # noqa: E402
-
-from impl_jax import calibration, operations  # noqa: E402
-from impl_jax.operation_arguments import Window  # noqa: E402
-from impl_jax.operations import Module  # noqa: E402
+jax: Any = LazyModule("jax")
+jnp: Any = LazyModule("jax.numpy")
+optax: Any = LazyModule("optax")
+calibration: Any = LazyModule("impl_jax.calibration")
+operations: Any = LazyModule("impl_jax.operations")
+operation_arguments: Any = LazyModule("impl_jax.operation_arguments")
 
 TEXT = """\
 HloModule jit_f, is_scheduled=true
@@ -67,7 +67,7 @@ def moved(one: dict[str, Any]) -> int:
 
 def counted(text: str) -> dict[str, dict[str, Any]]:
     """Return the operations of a program by their names."""
-    return {one["name"]: one for one in Module(text).operations()}
+    return {one["name"]: one for one in operations.Module(text).operations()}
 
 
 def compiled(function: Any, *arguments: Any, donate: tuple[int, ...] = ()) -> str:
@@ -78,7 +78,7 @@ def compiled(function: Any, *arguments: Any, donate: tuple[int, ...] = ()) -> st
 
 def total(text: str) -> int:
     """Return the bytes that a program moves."""
-    return sum(one["count"] * moved(one) for one in Module(text).operations())
+    return sum(one["count"] * moved(one) for one in operations.Module(text).operations())
 
 
 def test_a_loop_counts_its_body_as_often_as_it_runs_and_rows_as_what_they_are() -> None:
@@ -97,16 +97,16 @@ def test_a_product_runs_alone_as_its_operands_lie_in_memory() -> None:
     """The second operand lies column by column: as 4 × 3, whose first dimension is summed over."""
     (work,) = json.loads(json.dumps(counted(TEXT)["dot 10×3"]["work"]))
     left, right = jnp.arange(40.0).reshape(10, 4), jnp.arange(12.0).reshape(3, 4)
-    alone = calibration._dot(work)(left, right.T)
+    alone = calibration.product_of(work)(left, right.T)
     assert jnp.array_equal(alone, left @ right.T)
-    assert [calibration._order(array[2]) for array in work["arrays"]] == [[0, 1], [1, 0], [0, 1]]
+    assert [calibration.order_of(array[2]) for array in work["arrays"]] == [[0, 1], [1, 0], [0, 1]]
 
 
 def test_backward_pass_of_a_layer_moves_its_input_gradient_and_results() -> None:
     """Take 64 rows of 32 features into 16: xᵀg, and the sum of g over the rows."""
     value, gradient = jnp.ones((64, 32)), jnp.ones((64, 16))
     text = compiled(lambda x, g: (x.T @ g, g.sum(0)), value, gradient)
-    found = Module(text).operations()
+    found = operations.Module(text).operations()
     product = next(one for one in found if one["work"])
     assert product["flops"] == 2 * 64 * 32 * 16
     assert moved(product) == 4 * (64 * 32 + 64 * 16 + 32 * 16)
@@ -117,9 +117,9 @@ def test_backward_pass_of_a_layer_moves_its_input_gradient_and_results() -> None
 
 def test_what_is_laid_out_anew_is_told_apart() -> None:
     text = compiled(lambda x: x.T + 1.0, jnp.ones((64, 32)))
-    assert [one["turned"] for one in Module(text).operations()] == [4 * 64 * 32]
+    assert [one["turned"] for one in operations.Module(text).operations()] == [4 * 64 * 32]
     text = compiled(lambda x: x[None] + 1.0, jnp.ones((64, 32)))
-    assert [one["turned"] for one in Module(text).operations()] == [0]
+    assert [one["turned"] for one in operations.Module(text).operations()] == [0]
 
 
 def test_a_step_of_adamw_reads_four_arrays_and_writes_three() -> None:
@@ -137,7 +137,7 @@ def test_a_step_of_adamw_reads_four_arrays_and_writes_three() -> None:
 
     text = compiled(step, weight, optimizer.init(weight), weight, donate=(0, 1))
     assert 7 <= total(text) / weight.nbytes < 11.01
-    roots = sum(one["slow"] * one["count"] for one in Module(text).operations())
+    roots = sum(one["slow"] * one["count"] for one in operations.Module(text).operations())
     assert weight.size <= roots < 1.01 * weight.size + 16
 
 
@@ -151,10 +151,14 @@ def test_a_convolution_leaves_out_what_falls_into_the_padding() -> None:
             value, kernel, (1, 1), "SAME", dimension_numbers=numbers
         )
 
-    found = [one for one in Module(compiled(convolve, value, kernel)).operations() if one["work"]]
+    found = [
+        one
+        for one in operations.Module(compiled(convolve, value, kernel)).operations()
+        if one["work"]
+    ]
     assert [one["flops"] for one in found] == [2 * 10 * 10 * 2 * 5]
     (work,) = json.loads(json.dumps(found[0]["work"]))
-    assert jnp.array_equal(calibration._convolution(work)(value, kernel), convolve(value, kernel))
+    assert jnp.array_equal(calibration.convolution_of(work)(value, kernel), convolve(value, kernel))
 
 
 @pytest.mark.parametrize(
@@ -169,7 +173,7 @@ def test_places_of_a_window_that_meet_the_input(
     size: int, stride: str, pad: str, dilate: str, kernel: int, out: int, taps: int
 ) -> None:
     text = f"window={{size={kernel} stride={stride} pad={pad} lhs_dilate={dilate}}}"
-    assert Window.of(text).taps(0, size, kernel, out) == taps
+    assert operation_arguments.Window.of(text).taps(0, size, kernel, out) == taps
 
 
 def test_calls_count_what_is_handed_over_and_small_programs_are_called_for_less() -> None:

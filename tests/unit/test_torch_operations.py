@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.helpers.lazy_module import LazyModule
 
-from impl_torch import calibration, operations, runtime  # noqa: E402
-from impl_torch.operations import Watch  # noqa: E402
+torch: Any = LazyModule("torch")
+calibration: Any = LazyModule("impl_torch.calibration")
+operations: Any = LazyModule("impl_torch.operations")
+runtime: Any = LazyModule("impl_torch.runtime")
 
 
 def moved(one: dict[str, Any]) -> int:
@@ -19,14 +21,14 @@ def moved(one: dict[str, Any]) -> int:
 
 def counted(run: Any) -> dict[str, dict[str, Any]]:
     """Return the operations of a call that move bytes, by the first word of their names."""
-    with Watch() as watch:
+    with operations.Watch() as watch:
         run()
     return {one["name"].split()[0]: one for one in watch.operations() if moved(one)}
 
 
 def total(run: Any) -> int:
     """Return the bytes that a call moves."""
-    with Watch() as watch:
+    with operations.Watch() as watch:
         run()
     return sum(one["count"] * moved(one) for one in watch.operations())
 
@@ -49,7 +51,7 @@ def test_backward_pass_of_a_layer_reads_its_input_and_writes_its_gradients() -> 
 def test_every_part_of_a_step_is_told_apart_and_passes_are_counted() -> None:
     layer = torch.nn.Linear(3, 2)
     stepper = torch.optim.SGD(layer.parameters(), lr=0.1)
-    with Watch() as watch:
+    with operations.Watch() as watch:
         layer(torch.ones(5, 3)).sum().backward(retain_graph=True)
         layer(torch.ones(5, 3)).sum().backward()
         stepper.step()
@@ -120,12 +122,12 @@ def test_bytes_are_those_that_cannot_be_avoided(run: Any, elements: int) -> None
 def test_an_operation_runs_alone_from_what_json_keeps_of_it() -> None:
     layer, value = torch.nn.Conv2d(2, 3, 3), torch.ones(1, 2, 4, 4)
     out = layer(value)
-    with Watch() as watch:
+    with operations.Watch() as watch:
         out.backward(torch.ones(1, 3, 2, 2))
     works = [one["work"] for one in watch.operations() if one["work"]]
     assert [work["op"] for work in works] == ["aten.convolution_backward.default"]
     measured = calibration.Calibration(torch.device("cpu"), "float32")
     measured._bare_seconds = 0.0
     assert 0 < measured.measure(works[0]) < 1
-    assert operations._encoded(torch.ones(2, 3).t()) == {"tensor": [[3, 2], [1, 3], "float32"]}
+    assert operations.encoded(torch.ones(2, 3).t()) == {"tensor": [[3, 2], [1, 3], "float32"]}
     assert runtime.DTYPES["float32"] is measured.dtype

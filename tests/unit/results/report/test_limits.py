@@ -72,6 +72,8 @@ def test_without_limits_there_is_no_section_and_flops_predict() -> None:
     record: Any = dict(run.records[1])
     assert predicted_ratio(record) == record["predicted_ratio"]
     record["limit_ratio"] = 3.0
+    assert predicted_ratio(record) == record["predicted_ratio"]
+    record["predicted_ratio"] = None  # where FLOPs are not counted
     assert predicted_ratio(record) == 3.0
     assert told_operation(record) == ""
     assert not is_near({**record, "ratio": {"estimate": 1.0}})
