@@ -143,6 +143,9 @@ class Counting:
             isinstance(one, WorkerFailed) and NO_FOOTPRINT in str(one) for one in found.values()
         ):
             found = self._ask("count", launches, cell, named)
+            for one in found.values():
+                if isinstance(one, dict):
+                    one.pop("operations", None)  # of another form, and older workers have none
         for one in found.values():
             if isinstance(one, WorkerFailed):
                 raise one
