@@ -53,6 +53,23 @@ def add_command(commands: Any) -> None:
     parser.add_argument("head", nargs="?", metavar="HEAD", help="a git ref (default: the files)")
     parser.add_argument("--base-python", metavar="PATH", help="the interpreter that runs BASE")
     parser.add_argument("--head-python", metavar="PATH", help="the interpreter that runs HEAD")
+    _add_time(parser)
+    shared.add_selection(parser)
+    _add_own_code(parser)
+    shared.add_device(parser, default="cpu")
+    parser.add_argument(
+        "--cluster", metavar="FILE", help="compare on a node that this file names (docs/cluster.md)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the order of turns (0)")
+    parser.add_argument(
+        "--stored", metavar="RUN", help="the weak way: two saved runs, RUN and HEAD or the newest"
+    )
+    _add_outputs(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_time(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how long is measured, or whether at all."""
     parser.add_argument(
         "--budget", default=BUDGET, metavar="TIME", help=f"of the whole session ({BUDGET})"
     )
@@ -66,7 +83,10 @@ def add_command(commands: Any) -> None:
         action="store_true",
         help="gradients and counts (FLOPs, memory, operations, compiling), in seconds; no clock",
     )
-    shared.add_selection(parser)
+
+
+def _add_own_code(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name code of the user's own to compare."""
     shared.add_scenario_path(
         parser, "scenarios of your own; BASE and HEAD are then refs of the repository they are in"
     )
@@ -81,14 +101,10 @@ def add_command(commands: Any) -> None:
         action="store_true",
         help="with --case: BASE too runs HEAD's file, such as where BASE has none yet",
     )
-    shared.add_device(parser, default="cpu")
-    parser.add_argument(
-        "--cluster", metavar="FILE", help="compare on a node that this file names (docs/cluster.md)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the order of turns (0)")
-    parser.add_argument(
-        "--stored", metavar="RUN", help="the weak way: two saved runs, RUN and HEAD or the newest"
-    )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say in which form, and where, the result is written."""
     for form in output.FORMS:
         parser.add_argument(
             f"--{form}",
@@ -100,7 +116,6 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--results", metavar="DIR", help="folder of comparisons, or of runs with --stored"
     )
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -36,7 +36,7 @@ def test_what_costs_more_is_said_at_once_and_is_a_regression(measure: Measure) -
 
 
 def test_memory_that_is_no_more_overwritten_is_a_regression_of_its_own(measure: Measure) -> None:
-    """As where a step in JAX no longer donates its arguments."""
+    """Take what a step in JAX does that no longer donates its arguments."""
     document, _ = counted(measure, head="summed/gradient=copying")
     result = analysis(document)
     assert result.worse_metrics == ["bytes held at once", "bytes overwritten in place"]

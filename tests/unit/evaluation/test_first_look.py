@@ -175,7 +175,7 @@ def test_the_whole_is_rehearsed_with_tiny_limits(tmp_path: Path) -> None:
 
 @pytest.mark.serial
 def test_stopped_by_a_signal_it_leaves_what_it_has(tmp_path: Path) -> None:
-    """As where a machine is taken back."""
+    """End it as a machine does that is taken back."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.evaluation.first_look", f"--out={tmp_path}",
          "--device=cpu"],

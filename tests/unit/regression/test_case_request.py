@@ -197,7 +197,7 @@ def test_a_user_s_folder_comes_before_what_is_installed_and_after_python_s_own(
 def test_a_package_that_is_installed_as_a_copy_is_seen(
     repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It hides the repository's own unless a folder that is looked into first has that."""
+    """Find what hides the repository's own package, unless a folder in front of it has that too."""
     site = tmp_path / "env" / "site-packages"
     for name, editable in (("copied", "false"), ("linked", "true")):
         info = site / f"{name}-1.dist-info"

@@ -71,7 +71,7 @@ def test_compiling_that_takes_a_little_longer_is_no_change(pair: list[float]) ->
 
 
 def test_with_another_release_the_clock_alone_decides() -> None:
-    """It may count the same work in another way."""
+    """Decide nothing by counts that another release may take in another way."""
     document = compared(flops=[100.0, 120.0])
     base = document["sides"]["base"]
     document["sides"]["base"] = base | {"versions": base["versions"] | {"torch": "2.12.0"}}
