@@ -49,8 +49,8 @@ class Rates(Base):
 def _settled(calibration: Any, works: Mapping[str, Any]) -> dict[str, float | None]:
     """Return the seconds of each operation alone, by key; measured again until they fall no more.
 
-    Another process that has just worked may keep a core busy for some 0.2 s: its threads wait for
-    more work without sleeping. What is measured meanwhile takes far too long.
+    What is measured while another process is busy, such as one that has just worked and whose
+    threads still wait for more, takes far too long.
     """
     seconds = {key: _seconds_alone(calibration, work) for key, work in works.items()}
     left = {key for key, known in seconds.items() if known is not None}
