@@ -1,4 +1,4 @@
-"""Count what each cell does and holds on both sides, before any clock runs.
+"""Count the operations and the memory of each cell in base and head, before anything is timed.
 
 Base and head count at the same time, in fresh workers. Where a count is not the same on both sides,
 both count once more, in other processes and without code that is compiled already: what does not
@@ -24,8 +24,8 @@ from results.regression.document import analysis
 from results.terminal import count_table
 
 Footprints = dict[str, dict[str, Any]]  # ``base`` and ``head`` → what a worker counted
-MOST_LINES = 12  # said at once
-NO_FOOTPRINT = "has no attribute 'do_footprint'"  # in the error of a worker from before it
+MOST_LINES = 12  # on counts that changed, before the number of the rest
+NO_FOOTPRINT = "has no attribute 'do_footprint'"  # in the error of a worker too old to have it
 
 
 class Counting:
@@ -53,7 +53,7 @@ class Counting:
 
     def count(self, cells: Sequence[Cell]) -> dict[Cell, dict[str, Any]]:
         """Return cell → its entries in the document, see `results.regression.counts.joined`."""
-        first = self._round(self.sides, cells)
+        first = self._count_round(self.sides, cells)
         again = [cell for cell, both in first.items() if _differ(both)]
         second: dict[Cell, Footprints] = {}
         if again:
@@ -63,7 +63,7 @@ class Counting:
                     name: replace(side, cache=f"{folder}/{name}")
                     for name, side in self.sides.items()
                 }
-                second = self._round(fresh, again)
+                second = self._count_round(fresh, again)
         for cell in again:
             if cell not in second:
                 del first[cell]
@@ -98,7 +98,9 @@ class Counting:
         for line in changes(document):
             say(line)
 
-    def _round(self, sides: Mapping[str, Side], cells: Sequence[Cell]) -> dict[Cell, Footprints]:
+    def _count_round(
+        self, sides: Mapping[str, Side], cells: Sequence[Cell]
+    ) -> dict[Cell, Footprints]:
         """Count the cells once on each side, in workers of their framework and owner."""
         found: dict[Cell, Footprints] = {}
         for owner, of_owner in plan.by_owner(cells).items():
@@ -107,16 +109,16 @@ class Counting:
                 while waiting:
                     try:
                         with self._workers(sides, framework, owner) as launches:
-                            found |= self._count_until_one_dies(waiting, launches)
-                    except WorkerError as error:  # the clock's workers will fail as these did
+                            found |= self._count_waiting(waiting, launches)
+                    except WorkerError as error:  # timing will fail alike, and report it
                         self.uncounted |= dict.fromkeys(waiting, str(error))
                         break
         return found
 
-    def _count_until_one_dies(
+    def _count_waiting(
         self, waiting: list[Cell], launches: Mapping[str, Launch]
     ) -> dict[Cell, Footprints]:
-        """Count the cells that wait, and take them off the list; a dead worker ends the loop."""
+        """Count the waiting cells, removing each; stop when a worker died or owes an answer."""
         found: dict[Cell, Footprints] = {}
         while waiting:
             cell = waiting.pop(0)
@@ -137,27 +139,27 @@ class Counting:
         files = self.references.files[cell.problem]
         for side, launch in launches.items():
             files[side].open_in(launch)
-        named = {"kind": cell.kind, "name": cell.strategy, "phase": cell.phase, "mode": cell.mode}
-        found = self._ask("footprint", launches, cell, named)
+        request = {"kind": cell.kind, "name": cell.strategy, "phase": cell.phase, "mode": cell.mode}
+        found = self._ask("footprint", launches, cell, request)
         if any(
             isinstance(one, WorkerFailed) and NO_FOOTPRINT in str(one) for one in found.values()
         ):
-            found = self._ask("count", launches, cell, named)
+            found = self._ask("count", launches, cell, request)
             for one in found.values():
                 if isinstance(one, dict):
-                    one.pop("operations", None)  # of another form, and older workers have none
+                    one.pop("operations", None)  # `footprint` has them in another form
         for one in found.values():
             if isinstance(one, WorkerFailed):
                 raise one
         return found
 
     def _ask(
-        self, op: str, launches: Mapping[str, Launch], cell: Cell, named: Mapping[str, str]
+        self, op: str, launches: Mapping[str, Launch], cell: Cell, request: Mapping[str, str]
     ) -> dict[str, Any]:
         """Return side → the result of an operation, or the error that its worker survived."""
         found: dict[str, Any] = {}
         for launch in launches.values():
-            launch.send(op, **named)
+            launch.send(op, **request)
         for side, launch in launches.items():
             try:
                 found[side] = launch.receive(worker_pairs.ANSWER_SECONDS)
@@ -212,4 +214,4 @@ def changes(document: Mapping[str, Any]) -> Iterator[str]:
     if more > 0:
         yield f"{more} more counts changed: see the table at the end"
     if document.get("uncounted"):
-        yield f"{document['uncounted']}"
+        yield document["uncounted"]

@@ -1,4 +1,7 @@
-"""Measure how fast the machine is, for the limits of cells; a worker that does so times none."""
+"""Measure memory, calls and single operations, of which a cell's shortest possible time is made.
+
+A worker that does so times no cell.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,12 @@ from typing import Any, cast
 from benchmarks.harness.protocol import count_messages
 from benchmarks.harness.worker.base import Base
 
-ROUNDS = 5  # in which an operation is measured once more, at most
-PAUSE = 0.1  # seconds between rounds, but for the first
-FALLEN = 0.8  # of the time before: at less, the machine was disturbed then
+ROUNDS = 5  # further measurements of an operation, at most
+PAUSE = 0.1  # seconds from the begin of a round of measurements to the next one, at least
+REFUSALS = (  # by an operation, of the arguments that were made up for it
+    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+FALLEN = 0.8  # below this share of the best time so far, the machine had been disturbed
 
 
 class Rates(Base):
@@ -47,16 +53,19 @@ class Rates(Base):
 
 
 def _settled(calibration: Any, works: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return the seconds of each operation alone, by key; measured again until they fall no more.
+    """Return the shortest time of each operation run by itself, by key; None if it cannot be.
+
+    Each is measured again as long as a repeat is more than 20 % faster.
 
     What is measured while another process is busy, such as one that has just worked and whose
     threads still wait for more, takes far too long.
     """
+    begun = time.monotonic()
     seconds = {key: _seconds_alone(calibration, work) for key, work in works.items()}
     left = {key for key, known in seconds.items() if known is not None}
-    for round_ in range(ROUNDS):
-        if round_:
-            time.sleep(PAUSE)
+    for _ in range(ROUNDS if left else 0):
+        time.sleep(max(0.0, begun + PAUSE - time.monotonic()))
+        begun = time.monotonic()
         again = {key: _seconds_alone(calibration, works[key]) for key in works if key in left}
         fallen = {k for k, s in again.items() if s is not None and s < FALLEN * (seconds[k] or 0.0)}
         seconds |= {k: min(s, seconds[k] or s) for k, s in again.items() if s is not None}
@@ -75,5 +84,5 @@ def _seconds_alone(calibration: Any, work: Any) -> float | None:
     """
     try:
         return cast("float", calibration.measure(work))
-    except Exception:  # of any kind: each operation has demands of its own on its arguments
+    except REFUSALS:
         return None
