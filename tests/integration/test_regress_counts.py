@@ -45,6 +45,13 @@ def test_memory_that_is_no_more_overwritten_is_a_regression_of_its_own(measure: 
     assert (result.exit_code, better.exit_code) == (1, 0)
 
 
+def test_base_that_knows_no_footprint_is_counted_by_what_both_can(measure: Measure) -> None:
+    document, said = counted(measure, base="summed/gradient=old")
+    assert document["cells"][0]["counts"] == {"flops": [100, 100]}
+    assert said == []
+    assert analysis(document).exit_code == 0
+
+
 @pytest.mark.slow
 def test_a_count_that_is_never_the_same_is_left_out(measure: Measure) -> None:
     document, said = counted(measure, head="summed/gradient=moody")

@@ -282,13 +282,15 @@ class Program:
         return {n: w - 0.1 * self.result[n] for n, w in self.opened.weights.items()}
 
     def count(self) -> dict[str, Any]:
-        return {"flops": 100, "residual_bytes": None}
+        return {"flops": 100, "residual_bytes": None, "operations": [{"name": "product"}]}
 
     def footprint(self) -> dict[str, Any]:
         """Return made-up counts; ``wasteful`` and ``copying`` do more, ``moody`` never the same."""
         wasteful, copying = self.strategy == "wasteful", self.strategy == "copying"
         if self.strategy == "uncountable":
             raise RuntimeError("no count of this")
+        if self.strategy == "old":  # as a worker of before footprints answers
+            raise AttributeError("'Worker' object has no attribute 'do_footprint'")
         if self.strategy == "hang":
             self.be_hang()
         return {
