@@ -53,7 +53,10 @@ def test_unchanged_code_is_measured_in_every_role_and_saved_after_each_pair(
     assert document["saved"][: document["pairs"]] == list(range(1, document["pairs"] + 1))
     wall = document["cells"][0]["seconds"]["wall"]
     assert len(wall) == document["pairs"]
-    assert all(len(row) == 3 and min(row) > 0 for row in wall)
+    controlled = document["design"].get("control_pairs") or len(wall)  # not in the pairs after
+    assert controlled >= LOOKS[0]
+    assert all(len(row) == 3 and min(row) > 0 for row in wall[:controlled])
+    assert all(min(row[:2]) > 0 and row[2] is None for row in wall[controlled:])
     assert analysis(document).exit_code in (0, 3)
 
 
