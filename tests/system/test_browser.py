@@ -319,6 +319,18 @@ def test_a_hostile_name_runs_no_script_and_widens_no_page(
 
 
 @pytest.mark.serial
+def test_the_committed_page_is_small_and_soon_interactive(chrome: Any) -> None:
+    path = ROOT / "results" / "reference" / "report.html"
+    assert path.stat().st_size < 3e6
+    entry = "performance.getEntriesByType('navigation')[0].domInteractive"
+    waits = []
+    for _ in range(3):  # the machine may be busy with something else for a moment
+        with browser.opened(chrome, path) as seen:
+            waits.append(seen.page.evaluate(entry) / 1e3)
+    assert 0 < min(waits) < 1.5, waits
+
+
+@pytest.mark.serial
 def test_a_thousand_cells_and_fifty_runs_in_ten_seconds(chrome: Any, folder: Path) -> None:
     scenarios = [f"network{i}" for i in range(21)]
     runs = [
