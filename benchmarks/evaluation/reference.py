@@ -100,6 +100,7 @@ PLAN = (
             "phase": "step",
         },
     ),
+    ReferenceSession("distributed", {"kind": "distributed", "size": "small"}),
     ReferenceSession(
         "crossover_batch32", CROSSOVER | {"variant": f"n2,n4,{MAPPED}", "size": "large_batch32"}
     ),
