@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from functools import partial, reduce
-from operator import add
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import jax
-import jax.numpy as jnp
 import optax
-from jax import Array
 
 from impl_jax import optimizers
 from impl_jax.problem import Buffers, Constants, Parameters, Problem
+from impl_jax.recipe_passes import (
+    ConditionalGradient,
+    GradientOfAll,
+    GradientOfTrained,
+    StoppedGradient,
+)
 from impl_jax.strategies import Jit, Strategy
 
 Gradient = Callable[[Parameters, Constants], tuple[Parameters, Buffers]]
@@ -88,25 +89,6 @@ def from_strategy(problem: Problem, strategy: Strategy, jit: Jit) -> Recipe:
     )
 
 
-# The gradients below are instances of frozen dataclasses and not closures, because `jax.jit` keys
-# its cache on the function's hash and equality. A closure that is made anew for each recipe is a
-# new key each time, and is traced and compiled again. Two instances over the same problem are
-# equal, so whoever makes the same recipe twice finds the program of the first (see `Training`).
-
-
-@dataclass(frozen=True)
-class GradientOfAll:
-    """Compute the gradient of every loss by every parameter."""
-
-    problem: Problem
-
-    def __call__(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
-        def total(parameters: Parameters) -> tuple[Array, Buffers]:
-            return _total(self.problem, parameters, constants, self.problem.reach)
-
-        return jax.grad(total, has_aux=True)(parameters)
-
-
 def unfrozen(problem: Problem) -> Recipe:
     """Train everything by every loss, the baseline: 11 products."""
     return Recipe(
@@ -114,24 +96,6 @@ def unfrozen(problem: Problem) -> Recipe:
         step_parameters=problem.names,
         update_gradients=problem.names,
     )
-
-
-@dataclass(frozen=True)
-class StoppedGradient:
-    """Return the trained parameters' gradients, with the frozen ones behind ``stop_gradient``."""
-
-    problem: Problem
-
-    def __call__(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
-        problem = self.problem
-
-        def total(both: Parameters) -> tuple[Array, Buffers]:
-            stopped = {n: jax.lax.stop_gradient(both[n]) for n in problem.frozen}
-            return _total(problem, {**both, **stopped}, constants, problem.flow)
-
-        both = {**constants["frozen"], **parameters}
-        grads, buffers = jax.grad(total, has_aux=True)(both)
-        return {n: grads[n] for n in parameters}, buffers
 
 
 def stop_gradient(problem: Problem) -> Recipe:
@@ -144,19 +108,6 @@ def stop_gradient(problem: Problem) -> Recipe:
     return Recipe(
         gradient=StoppedGradient(problem), step_parameters=trained, update_gradients=trained
     )
-
-
-@dataclass(frozen=True)
-class GradientOfTrained:
-    """Compute the gradient by the trained parameters of the losses that reach one of them."""
-
-    problem: Problem
-
-    def __call__(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
-        def total(parameters: Parameters) -> tuple[Array, Buffers]:
-            return _total(self.problem, parameters, constants, self.problem.flow)
-
-        return jax.grad(total, has_aux=True)(parameters)
 
 
 def grad_of_trainable(problem: Problem) -> Recipe:
@@ -254,26 +205,6 @@ def traced_mask(problem: Problem) -> Recipe:
     return _by_the_optimizer(problem, lambda own: optax.chain(own, mask), problem.names)
 
 
-@dataclass(frozen=True)
-class ConditionalGradient:
-    """Decide by an argument, in each call, whether gradients of the frozen are computed or 0."""
-
-    problem: Problem
-
-    def __call__(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
-        problem = self.problem
-
-        def of_trained(parameters: Parameters) -> tuple[Parameters, Buffers]:
-            zeros = {n: jnp.zeros_like(parameters[n]) for n in problem.frozen}
-            trained = {n: p for n, p in parameters.items() if n not in zeros}
-            frozen = {n: parameters[n] for n in zeros}
-            grads, buffers = GradientOfTrained(problem)(trained, {**constants, "frozen": frozen})
-            return {n: (zeros | grads)[n] for n in parameters}, buffers
-
-        of_all = partial(GradientOfAll(problem), constants=constants)
-        return jax.lax.cond(constants["stopped"], of_trained, of_all, parameters)
-
-
 def cond(problem: Problem) -> Recipe:
     """Choose by ``lax.cond`` whether frozen parameters are differentiated: 5 products while not.
 
@@ -302,14 +233,6 @@ def _by_the_optimizer(
         update_gradients=update_gradients,
         wrap_optimizer=wrap_optimizer,
     )
-
-
-def _total(
-    problem: Problem, parameters: Parameters, constants: Constants, among: Any
-) -> tuple[Array, Buffers]:
-    """Return the sum of the losses named in ``among``, and the buffers after the forward pass."""
-    losses, buffers = problem.forward(parameters, constants, among=among)
-    return reduce(add, losses.values()), buffers
 
 
 def _parted(

@@ -13,13 +13,19 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any
 
 import torch
 from torch import nn
 
 from impl_torch import structure
 from impl_torch.problem import Losses, Problem
+from impl_torch.recipe_passes import (
+    backward_of_sum,
+    check_front,
+    losses_behind,
+    networks_in_front,
+    run_front,
+)
 from impl_torch.runtime import Unavailable
 from impl_torch.strategies import Strategy
 
@@ -53,7 +59,7 @@ def from_strategy(problem: Problem, strategy: Strategy) -> Recipe:
 def unfrozen(problem: Problem) -> Recipe:
     """Train everything by every loss, the baseline: 11 products, 7 activations."""
     return Recipe(
-        strategy=Strategy(lambda: problem.losses(among=problem.reach), _backward),
+        strategy=Strategy(lambda: problem.losses(among=problem.reach), backward_of_sum),
         requires_grad=problem.parameters,
         optimized=problem.parameters,
     )
@@ -66,7 +72,7 @@ def requires_grad_false(problem: Problem) -> Recipe:
     left out, those of its inputs are needed on the way to the front network.
     """
     return Recipe(
-        strategy=Strategy(problem.losses, _backward),
+        strategy=Strategy(problem.losses, backward_of_sum),
         requires_grad=problem.trainable,
         optimized=problem.trainable,
     )
@@ -78,15 +84,15 @@ def no_grad_forward(problem: Problem) -> Recipe:
     Raises:
         ValueError: a frozen parameter does not stand in front of everything that is trained.
     """
-    _check_front(problem, "no_grad_forward")
+    check_front(problem, "no_grad_forward")
 
     def forward() -> Losses:
         with torch.no_grad():
-            value = _run_front(problem)
-        return _losses_behind(problem, value)
+            value = run_front(problem)
+        return losses_behind(problem, value)
 
     return Recipe(
-        strategy=Strategy(forward, _backward),
+        strategy=Strategy(forward, backward_of_sum),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )
@@ -100,15 +106,15 @@ def detach(problem: Problem) -> Recipe:
     Raises:
         ValueError: a frozen parameter does not stand in front of everything that is trained.
     """
-    _check_front(problem, "detach")
+    check_front(problem, "detach")
 
     def forward() -> Losses:
-        output = _run_front(problem)
-        network = problem.stages[_front(problem) - 1].network
-        return _losses_behind(problem, structure.detached(output, network))
+        output = run_front(problem)
+        network = problem.stages[networks_in_front(problem) - 1].network
+        return losses_behind(problem, structure.detached(output, network))
 
     return Recipe(
-        strategy=Strategy(forward, _backward),
+        strategy=Strategy(forward, backward_of_sum),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )
@@ -139,7 +145,7 @@ def optimizer_only(problem: Problem) -> Recipe:
     Nothing is saved: every gradient is computed, and those of the frozen parameters are not read.
     """
     return Recipe(
-        strategy=Strategy(lambda: problem.losses(among=problem.reach), _backward),
+        strategy=Strategy(lambda: problem.losses(among=problem.reach), backward_of_sum),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )
@@ -151,7 +157,7 @@ def rate_zero(problem: Problem) -> Recipe:
     Nothing is saved, and the optimizer keeps a state for what is frozen, too.
     """
     return Recipe(
-        strategy=Strategy(lambda: problem.losses(among=problem.reach), _backward),
+        strategy=Strategy(lambda: problem.losses(among=problem.reach), backward_of_sum),
         requires_grad=problem.parameters,
         optimized=problem.parameters,
         rate_zero=[name for name in problem.parameters if name not in problem.trainable],
@@ -168,13 +174,13 @@ def inference_mode(problem: Problem) -> Recipe:
         ValueError: a frozen parameter does not stand in front of everything that is trained.
         Unavailable: when it runs, what is trained would save an inference tensor.
     """
-    _check_front(problem, "inference_mode")
+    check_front(problem, "inference_mode")
 
     def forward() -> Losses:
         with torch.inference_mode():
-            value = _run_front(problem)
+            value = run_front(problem)
         try:
-            return _losses_behind(problem, value)
+            return losses_behind(problem, value)
         except RuntimeError as error:
             if "Inference tensors cannot be saved" not in str(error):
                 raise
@@ -184,64 +190,10 @@ def inference_mode(problem: Problem) -> Recipe:
             ) from None
 
     return Recipe(
-        strategy=Strategy(forward, _backward),
+        strategy=Strategy(forward, backward_of_sum),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )
-
-
-def _backward(losses: Losses) -> None:
-    """Run one backward pass of the sum of these losses."""
-    reduce(add, losses.values()).backward()
-
-
-def _front(problem: Problem) -> int:
-    """Return how many networks stand in front of the first one that is trained."""
-    trained = [
-        any(n.startswith(f"{stage.name}.") for n in problem.trainable) for stage in problem.stages
-    ]
-    return trained.index(True)
-
-
-def _check_front(problem: Problem, recipe: str) -> None:
-    """Check that all frozen parameters stand in front of all trained ones, and nowhere else.
-
-    Raises:
-        ValueError: one stands in another place.
-        Unavailable: one is tied to a parameter of a network behind. A cut between the networks
-            does not keep a gradient from it.
-    """
-    front = tuple(f"{stage.name}." for stage in problem.stages[: _front(problem)])
-    frozen = [name for name in problem.parameters if name not in problem.trainable]
-    if not front or not all(name.startswith(front) for name in frozen):
-        raise ValueError(f"{recipe}: what is frozen must stand in front, in networks of its own")
-    for other, name in problem.tied.items():
-        if name not in problem.trainable and not other.startswith(front):
-            raise Unavailable(
-                f"{recipe} freezes by a cut behind the front, and {name}, which is frozen, is tied "
-                f"to {other}, behind that cut: it would get a gradient there"
-            )
-
-
-def _run_front(problem: Problem) -> Any:
-    """Return the output of the networks in front of the first one that is trained."""
-    value = problem.data["x"]
-    for stage in problem.stages[: _front(problem)]:
-        value, _ = problem.run_stage(stage, value, among=())
-    return value
-
-
-def _losses_behind(problem: Problem, value: Any) -> Losses:
-    """Run the networks behind the frozen front; return their losses by name.
-
-    ``value`` is the output of the front, as `_run_front` returns it. Only losses that reach a
-    trained parameter are computed.
-    """
-    losses: Losses = {}
-    for stage in problem.stages[_front(problem) :]:
-        value, stage_losses = problem.run_stage(stage, value)
-        losses |= stage_losses
-    return losses
 
 
 RECIPES: dict[str, Callable[[Problem], Recipe]] = {

@@ -166,8 +166,8 @@ FAULTS = (
     Fault(
         "no_grad_forgotten_in_front",
         "impl_torch/recipes.py",
-        "        with torch.no_grad():\n            value = _run_front(problem)\n",
-        "        value = _run_front(problem)\n",
+        "        with torch.no_grad():\n            value = run_front(problem)\n",
+        "        value = run_front(problem)\n",
         "the frozen front runs with gradients on",
         (RECIPES_GIVE,),
         scenario="two_player",
@@ -176,8 +176,8 @@ FAULTS = (
     Fault(
         "detach_of_the_front_forgotten",
         "impl_torch/recipes.py",
-        "_losses_behind(problem, structure.detached(output, network))",
-        "_losses_behind(problem, output if network else output)",
+        "losses_behind(problem, structure.detached(output, network))",
+        "losses_behind(problem, output if network else output)",
         "the frozen front's output is handed on with its graph",
         (RECIPES_GIVE,),
         scenario="two_player",

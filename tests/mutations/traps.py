@@ -124,7 +124,7 @@ FAULTS = (
     ),
     Fault(
         "conditional_gradient_of_the_other_branch",
-        "impl_jax/recipes.py",
+        "impl_jax/recipe_passes.py",
         'jax.lax.cond(constants["stopped"], of_trained, of_all, parameters)',
         'jax.lax.cond(constants["stopped"], of_all, of_trained, parameters)',
         "lax.cond computes what it should leave out",
