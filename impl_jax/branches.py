@@ -15,7 +15,7 @@ import optax
 from flax import nnx
 from jax import Array
 
-from impl_jax.partial_freeze import CLASSIFY, Convolutions
+from impl_jax.partial_freeze import BATCH_NORM, CLASSIFY, Convolutions
 from impl_jax.problem import Data, Stage, against
 from impl_jax.transformer import Embedding
 
@@ -123,22 +123,14 @@ def straight_through(
 
 
 class BatchNorm(nnx.BatchNorm):
-    """A BatchNorm that computes what torch's does.
+    """A BatchNorm that computes what torch's does, its running statistics too.
 
-    flax's momentum is one minus torch's, 0.1. The fast variance, E[x²] − E[x]², subtracts two
-    nearly equal numbers and loses digits. The running variance is unbiased in torch, flax keeps the
-    biased one: a network that normalises by it would compute something else.
+    The running variance is unbiased in torch, flax keeps the biased one: a network that normalises
+    by it would compute something else.
     """
 
     def __init__(self, channels: int, train: bool, rngs: nnx.Rngs) -> None:
-        super().__init__(
-            channels,
-            use_running_average=not train,
-            momentum=0.9,
-            epsilon=1e-5,
-            use_fast_variance=False,
-            rngs=rngs,
-        )
+        super().__init__(channels, use_running_average=not train, **BATCH_NORM, rngs=rngs)
 
     def __call__(self, x: Array, *arguments: Any, **named: Any) -> Array:
         kept = self.momentum * self.var[...]

@@ -23,7 +23,7 @@ from impl_jax import program as programs
 from impl_jax.problem import Constants, Parameters, Problem
 from impl_jax.runtime import Unavailable
 from impl_jax.session import OpenProblem
-from impl_jax.strategies import STRATEGIES, Jit, Strategy, _add, _inputs, _loss
+from impl_jax.strategies import STRATEGIES, Jit, Strategy, _add, _inputs, _loss, call_each
 
 AXIS = "ranks"
 EVERYWHERE, SHARED_OUT = PartitionSpec(), PartitionSpec(AXIS)
@@ -237,13 +237,7 @@ def reforward_mapped(problem: Problem, jit: Jit, mesh: Mesh) -> Strategy:
 
     calls = [call(name) for name in problem.flow]
 
-    def backward(inputs: tuple[Parameters, Constants]) -> Parameters:
-        grads: Parameters = {}
-        for grad in calls:
-            grads = grad(*inputs, grads)
-        return grads
-
-    return Strategy(_inputs, backward, own_forward=True, one_jit=False)
+    return Strategy(_inputs, call_each(calls), own_forward=True, one_jit=False)
 
 
 def _map(function: Callable[..., Parameters], mesh: Mesh) -> Callable[..., Parameters]:

@@ -14,7 +14,7 @@ pass cannot be separated, its 6 products are included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -79,18 +79,7 @@ def separate_retained(problem: Problem, jit: Jit) -> Strategy:
             for name, reached in _each(problem, parameters)
         ]
 
-    def pull(pullback: Any, grads: Parameters) -> Parameters:
-        return _add(grads, pullback(jnp.ones(()))[0])
-
-    pulls = [jit(pull) for _ in problem.flow]
-
-    def backward(pullbacks: list[Any]) -> Parameters:
-        grads: Parameters = {}
-        for call, pullback in zip(pulls, pullbacks, strict=True):
-            grads = call(pullback, grads)
-        return grads
-
-    return Strategy(jit(forward), backward, one_jit=False)
+    return Strategy(jit(forward), _pull_each(problem, jit), one_jit=False)
 
 
 def separate_grad(problem: Problem, jit: Jit) -> Strategy:
@@ -178,13 +167,7 @@ def reforward(problem: Problem, jit: Jit) -> Strategy:
 
     calls = [call(name) for name in problem.flow]
 
-    def backward(inputs: tuple[Parameters, Constants]) -> Parameters:
-        grads: Parameters = {}
-        for grad in calls:
-            grads = grad(*inputs, grads)
-        return grads
-
-    return Strategy(_inputs, backward, own_forward=True, one_jit=False)
+    return Strategy(_inputs, call_each(calls), own_forward=True, one_jit=False)
 
 
 def batched(problem: Problem, jit: Jit) -> Strategy:
@@ -228,6 +211,32 @@ def checkpointed(problem: Problem, jit: Jit) -> Strategy:
     def forward(parameters: Parameters, constants: Constants) -> list[Any]:
         return [one_loss(parameters, constants, name) for name in problem.flow]
 
+    return Strategy(jit(forward), _pull_each(problem, jit), one_jit=False)
+
+
+def call_each(
+    calls: Sequence[Callable[..., Parameters]],
+) -> Callable[[tuple[Parameters, Constants]], Parameters]:
+    """Return a ``backward`` that has each call add its gradients to the sum of those before.
+
+    ``calls`` take parameters, constants and the sum so far, and return the new sum.
+    """
+
+    def backward(inputs: tuple[Parameters, Constants]) -> Parameters:
+        grads: Parameters = {}
+        for call in calls:
+            grads = call(*inputs, grads)
+        return grads
+
+    return backward
+
+
+def _pull_each(problem: Problem, jit: Jit) -> Callable[[list[Any]], Parameters]:
+    """Return a ``backward`` of a list of pullbacks, one for each loss, each in a jit of its own.
+
+    Each call adds its gradients to the sum so far.
+    """
+
     def pull(pullback: Any, grads: Parameters) -> Parameters:
         return _add(grads, pullback(jnp.ones(()))[0])
 
@@ -239,7 +248,7 @@ def checkpointed(problem: Problem, jit: Jit) -> Strategy:
             grads = call(pullback, grads)
         return grads
 
-    return Strategy(jit(forward), backward, one_jit=False)
+    return backward
 
 
 def _inputs(parameters: Parameters, constants: Constants) -> tuple[Parameters, Constants]:

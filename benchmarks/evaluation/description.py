@@ -39,6 +39,10 @@ CROSS_ENTROPY = {"loss": "cross-entropy over 10 classes"}
 GRAY_IMAGES = "Normal 1×32×32 images with random labels."
 COLOUR_IMAGES = "Normal 3×32×32 images with random labels."
 LINEAR_PAIR = {"net1": "Linear(`width`→`width`)", "net2": "Linear(`width`→`width`)"}
+CONV_LOSSES = {
+    "loss1": "smooth L1 (β = 1) of net1's output to 1",
+    "loss2": "smooth L1 (β = 1) of net2's output to 1",
+}
 LINEAR_LOSSES = {
     "loss1": "mean squared error of net1's output to 0.5",
     "loss2": "mean squared error of net2's output to 1",

@@ -24,7 +24,7 @@ from benchmarks.regression.promises import Promises
 from benchmarks.regression.references import References
 from benchmarks.regression.versions import Side
 from results.records.record import utc_now
-from results.regression import scheduling
+from results.regression.scheduling import Standing
 
 Compute = Callable[[Mapping[str, Side], Sequence[Cell], References], None]
 MOST = "a session takes no more launch pairs"
@@ -108,14 +108,9 @@ class ComparisonSession:
         """
         if self._measure_until(refs, self.budget, None) or self.whole == self.budget:
             return
-        standing = scheduling.standing_of(self.document)
-        chosen = None
-        if standing is not None:
-            chosen = leaving.choose_to_confirm(self.document, standing)
-        if standing is None or chosen is None:
-            return
-        leaving.leave(self.document, standing, *leaving.undecided(standing, chosen))
-        self._measure_until(refs, self.whole, chosen)
+        chosen = leaving.start_confirming(self.document)
+        if chosen is not None:
+            self._measure_until(refs, self.whole, chosen)
 
     def _measure_until(self, refs: References, end: float, chosen: Chosen | None) -> bool:
         """Measure launch pairs until all is decided or the time is over.
@@ -134,7 +129,7 @@ class ComparisonSession:
             if count and (spent or count >= plan.MOST_PAIRS):
                 self.document["stopped"] = "the budget was spent" if spent else MOST
                 taken = looks.take_last_look(self.document, end / self.whole)
-                return taken and self._all_decided(chosen, 0.0)
+                return taken and leaving.all_decided(self.document, chosen, None)
             if count == 2:
                 looks.warn_of_no_verdict(count, left, self.pace.expected(self._shape()), self.warn)
             minutes = max(0.0, left) / 60
@@ -149,23 +144,19 @@ class ComparisonSession:
         return True
 
     def _all_decided(self, chosen: Chosen | None, end: float) -> bool:
-        """Return whether a look has left nothing to decide; else let what it decided leave.
+        """Return whether a look has left nothing to decide; else promise what the rest will find.
 
         Args:
             chosen: as of `_measure_until`.
-            end: of the time, in seconds after the session began; 0 where nothing follows.
+            end: of the time, in seconds after the session began.
         """
-        standing = scheduling.standing_of(self.document)
-        if standing is None:
-            return False
-        cells, frameworks = leaving.undecided(standing, chosen)
-        if not cells and not frameworks:
-            return True
-        if end:
-            leaving.leave(self.document, standing, cells, frameworks)
-            left = self.began + end - time.monotonic()
-            self.promises.say(standing, cells, left, self.pace.expected(self._shape()))
-        return False
+
+        def announce(standing: Standing, cells: Sequence[int]) -> None:
+            seconds_left = self.began + end - time.monotonic()
+            pair_seconds = self.pace.expected(self._shape())
+            self.promises.announce(standing, cells, seconds_left, pair_seconds)
+
+        return leaving.all_decided(self.document, chosen, announce)
 
     def _measure_one(self, refs: References, index: int) -> None:
         """Measure the next launch pair, and learn from it how long pairs take."""

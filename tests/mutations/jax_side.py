@@ -157,8 +157,8 @@ FAULTS = (
     Fault(
         "batch_norm_momentum_the_other_way_round",
         "impl_jax/partial_freeze.py",
-        "momentum=0.9,",
-        "momentum=0.1,",
+        '"momentum": 0.9',
+        '"momentum": 0.1',
         "torch's momentum is one minus flax's",
         (f"{RECIPES}::test_batch_norm_moves_its_statistics_in_train_mode_though_frozen",),
     ),

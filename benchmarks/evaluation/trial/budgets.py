@@ -109,10 +109,8 @@ def replayed(
     )
     clock = Clock(document, times, confirm)
     if not clock.measure_until(SECONDS, None) and confirm:
-        standing = scheduling.standing_of(document)
-        chosen = standing and leaving.choose_to_confirm(document, standing)
-        if standing and isinstance(chosen, leaving.Chosen):
-            leaving.leave(document, standing, *leaving.undecided(standing, chosen))
+        chosen = leaving.start_confirming(document)
+        if chosen is not None:
             clock.measure_until(SECONDS + confirm, chosen)
     return document
 
@@ -133,7 +131,7 @@ class Clock:
             spent = end - self.now < self.pace.expected(shape)
             if count and (spent or count >= plan.MOST_PAIRS):
                 taken = looks.take_last_look(self.document, end / self.whole)
-                return taken and self._all_decided(chosen, 0.0)
+                return taken and leaving.all_decided(self.document, chosen, None)
             self._add_pair(shape)
             due = looks.take_due_look(self.document, self.now / self.whole)
             if due and self._all_decided(chosen, end):
@@ -168,16 +166,12 @@ class Clock:
 
     def _all_decided(self, chosen: leaving.Chosen | None, end: float) -> bool:
         """Do as `session.ComparisonSession` does after a look."""
-        standing = scheduling.standing_of(self.document)
-        if standing is None:
-            return False
-        places, frameworks = leaving.undecided(standing, chosen)
-        if not places and not frameworks:
-            return True
-        if end:
-            leaving.leave(self.document, standing, places, frameworks)
-            self.promises.say(standing, places, end - self.now, self.pace.expected(self._shape()))
-        return False
+
+        def announce(standing: scheduling.Standing, cells: Sequence[int]) -> None:
+            pair_seconds = self.pace.expected(self._shape())
+            self.promises.announce(standing, cells, end - self.now, pair_seconds)
+
+        return leaving.all_decided(self.document, chosen, announce)
 
 
 def rates(noise: Noise, count: int, seed: int) -> dict[str, Any]:

@@ -159,9 +159,9 @@ def test_a_promise_is_made_of_all_cells_first_and_said_again_when_it_changes() -
     document, said = noisy(7, spread=0.08), list[str]()
     told = promises.Promises(document, said.append)
     now = standing(document)
-    told.say(now, [7], 240.0, 20.0)
-    told.say(now, [7], 240.0, 20.0)
-    told.say(now, [7], 239.0, 20.0)
+    told.announce(now, [7], 240.0, 20.0)
+    told.announce(now, [7], 240.0, 20.0)
+    told.announce(now, [7], 239.0, 20.0)
     first, second, _ = document["promises"]
     assert (first["cells"], second["cells"]) == (10, 1)
     assert first["pairs_in_all"] == 36
@@ -172,7 +172,7 @@ def test_a_promise_is_made_of_all_cells_first_and_said_again_when_it_changes() -
     assert "of any one of 10 cells are found" in said[0]
     assert "for +3 %: --budget" in said[1]  # which this one cannot see
     assert second["seconds_for_3_percent"] > 600
-    told.say(now, [], 240.0, 20.0)
+    told.announce(now, [], 240.0, 20.0)
     assert len(document["promises"]) == 3
 
 
