@@ -11,9 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = ROOT.name == "_suite"  # as setup.py lays it out
-KEPT_NAME = ".cascade-bench"  # of the folder that keeps what was measured of a user's own code
-KEPT = Path.cwd() / KEPT_NAME if INSTALLED else ROOT / "results"
-RUNS = KEPT / "runs"
-REPORTS = KEPT / "reports"
-REGRESSIONS = KEPT / "regressions"
-PROFILES = KEPT / "profiles"
+OUTPUT_NAME = ".cascade-bench"  # of the folder that keeps what was measured of a user's own code
+OUTPUT = Path.cwd() / OUTPUT_NAME if INSTALLED else ROOT / "results"
+RUNS = OUTPUT / "runs"
+REPORTS = OUTPUT / "reports"
+REGRESSIONS = OUTPUT / "regressions"
+PROFILES = OUTPUT / "profiles"

@@ -15,7 +15,7 @@ from benchmarks.harness.launches.check_workers import CheckWorkers, Problem
 from benchmarks.harness.launches.launch import WorkerFailed
 from benchmarks.harness.protocol import cells, equivalence, flow
 from benchmarks.harness.protocol.arrays import write_arrays
-from benchmarks.harness.protocol.zero_elements import whole
+from benchmarks.harness.protocol.zero_elements import entirely_zero
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from benchmarks.scenarios.spec import Scenario, matches
 
@@ -142,7 +142,7 @@ def test_every_tensor_is_alive_and_no_activation_at_a_kink(
     assert wrong is None, wrong
     zero = spec(problem).zero_gradient
     if spec(problem).file:  # ours declares each tensor that is 0 as a whole
-        zero += tuple(whole(zero_elements(workers, problem)))
+        zero += tuple(entirely_zero(zero_elements(workers, problem)))
     dead = equivalence.dead_tensors(grads, networks(problem), zero)
     dead = [name for name in dead if not matches(name, exact)]
     assert not dead, (

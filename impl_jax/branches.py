@@ -194,7 +194,7 @@ def momentum_teacher(*, channels: int, rngs: nnx.Rngs) -> list[Stage]:
     return [
         Stage("teacher", Teacher(channels, False, rngs), enter=_other_view),
         Stage("student", student, {"loss_consistency": _distance}, _view_and_target),
-        Stage("probe", Probe(channels, rngs), {"loss_probe": CLASSIFY}, _first),
+        Stage("probe", Probe(channels, rngs), {"loss_probe": CLASSIFY}, _without_target),
     ]
 
 
@@ -213,6 +213,6 @@ def _distance(output: Pair, _: Data) -> Array:
     return jnp.mean(optax.squared_error(*output))
 
 
-def _first(output: Pair, _: Data) -> Array:
+def _without_target(output: Pair, _: Data) -> Array:
     """Return the student's output without its target."""
     return output[0]

@@ -71,12 +71,12 @@ class Calibration:
             self._array(shape, TYPES.get(name, name))
             for shape, (name, _, _) in zip(shapes[:2], work["arrays"][:2], strict=True)
         ]
-        return max(self._best(make(work), *operands) - self._call(), 0.0)
+        return max(self._fastest_call(make(work), *operands) - self._call(), 0.0)
 
     def _call(self) -> float:
         """Return the seconds of a call of a program that computes little."""
         if not hasattr(self, "_call_seconds"):
-            self._call_seconds = self._best(lambda x, y: x + y, self._small, self._small)
+            self._call_seconds = self._fastest_call(lambda x, y: x + y, self._small, self._small)
         return self._call_seconds
 
     def _memory(self, size: int) -> tuple[float, float]:
@@ -85,28 +85,28 @@ class Calibration:
         A sum reads, and a sign change reads and writes; what their calls cost is left out.
         """
         value = self._array([size // jnp.dtype(self.dtype).itemsize], self._name)
-        reading = max(self._best(jnp.sum, value) - self._call(), 0.0)
-        both = max(self._best(jnp.negative, value) - self._call(), 0.0)
+        reading = max(self._fastest_call(jnp.sum, value) - self._call(), 0.0)
+        both = max(self._fastest_call(jnp.negative, value) - self._call(), 0.0)
         return reading, max(both - reading, 0.0)
 
     def _turning(self, side: int) -> list[float]:
         """Return the bytes of a square array, and the seconds of laying it out by columns."""
         value = self._array([side, side], self._name)
-        return [value.nbytes, max(self._best(lambda x: -x.T, value) - self._call(), 0.0)]
+        return [value.nbytes, max(self._fastest_call(lambda x: -x.T, value) - self._call(), 0.0)]
 
     def _slow(self) -> float:
         """Return the seconds of an element of a hyperbolic tangent."""
         value = self._array([ELEMENTS], self._name)
-        return max(self._best(jnp.tanh, value) - self._call(), 0.0) / ELEMENTS
+        return max(self._fastest_call(jnp.tanh, value) - self._call(), 0.0) / ELEMENTS
 
     def _dispatch(self) -> dict[str, float]:
         """Return the seconds of a call, an argument, a result, and an operation in a program."""
         tiny = self._array([SIDE, SIDE], "float32")
-        few, many = (self._best(_chain(count), tiny) for count in CHAIN)
-        one = self._best(lambda x: x + 1, self._small)
-        cheap = self._best(lambda x: x + 1, tiny)
-        arguments = self._best(lambda *x: x[0] + 1, *[self._small] * MANY, keep=True)
-        results = self._best(lambda x: tuple(x[:64] + i for i in range(MANY)), self._small)
+        few, many = (self._fastest_call(_chain(count), tiny) for count in CHAIN)
+        one = self._fastest_call(lambda x: x + 1, self._small)
+        cheap = self._fastest_call(lambda x: x + 1, tiny)
+        arguments = self._fastest_call(lambda *x: x[0] + 1, *[self._small] * MANY, keep=True)
+        results = self._fastest_call(lambda x: tuple(x[:64] + i for i in range(MANY)), self._small)
         each = {
             "argument": (arguments - one) / (MANY - 1),
             "result": (results - one) / (MANY - 1),
@@ -120,7 +120,9 @@ class Calibration:
         """Return an array of ones on the device."""
         return jax.device_put(jnp.ones(tuple(shape), dtype), self.device)
 
-    def _best(self, function: Callable[..., Any], *arguments: Any, keep: bool = False) -> float:
+    def _fastest_call(
+        self, function: Callable[..., Any], *arguments: Any, keep: bool = False
+    ) -> float:
         """Return the seconds of the fastest call of a function, compiled whole.
 
         Args:

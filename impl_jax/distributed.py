@@ -100,24 +100,24 @@ class RankProgram:
     """Hold the program of all devices, and count what it reduces.
 
     Args:
-        own: the program.
+        local_program: the program.
     """
 
-    def __init__(self, own: programs.Program) -> None:
-        self.own = own
+    def __init__(self, local_program: programs.Program) -> None:
+        self.local_program = local_program
 
     def __getattr__(self, name: str) -> Any:
         """Return what the program has under this name."""
-        return getattr(self.own, name)
+        return getattr(self.local_program, name)
 
     @property
     def replicas(self) -> list[programs.Program]:
         """Return the program as each device sees its results, which must all be alike."""
-        return [_on_device(self.own, place) for place in range(jax.device_count())]
+        return [_on_device(self.local_program, place) for place in range(jax.device_count())]
 
     def count(self) -> dict[str, Any]:
         """Return the counts of all devices together; XLA tells those of one."""
-        counts = self.own.count()
+        counts = self.local_program.count()
         flops = counts["flops"]
         return {**counts, "flops": None if flops is None else flops * jax.device_count()}
 
@@ -126,7 +126,7 @@ class RankProgram:
 
         Both are read in the programs that XLA has compiled.
         """
-        texts = [one.executable.as_text() for one in self.own.compiler.functions
+        texts = [one.executable.as_text() for one in self.local_program.compiler.functions
                  if isinstance(one, compiling.CompiledFunction) and one.executable]  # fmt: skip
         sizes = [size for text in texts for size in reductions(text)]
         return {"reductions": len(sizes), "reduced_bytes": sum(sizes)}
@@ -145,10 +145,10 @@ class _Step(programs.Step):
 
 def reductions(text: str) -> Iterator[int]:
     """Yield the bytes of each all-reduce in the text of a compiled program."""
-    for found in REDUCTION.finditer(text):
+    for match in REDUCTION.finditer(text):
         yield sum(
             ITEMS[shape["type"]] * prod(map(int, filter(None, shape["sides"].split(","))))
-            for shape in SHAPE.finditer(found["shapes"])
+            for shape in SHAPE.finditer(match["shapes"])
         )
 
 
@@ -181,15 +181,17 @@ def _on_device(program: programs.Program, place: int) -> programs.Program:
     view = copy.copy(program)
     view.problem = copy.copy(program.problem)
     start = view.problem.parameters, view.problem.constants["buffers"]
-    view.problem.load(*jax.tree.map(lambda array: _held(array, place), start))
+    view.problem.load(*jax.tree.map(lambda array: _whole_on_device(array, place), start))
     for name in ("result", "parameters", "state", "buffers"):
         if hasattr(program, name):
-            held = jax.tree.map(lambda array: _held(array, place), getattr(program, name))
+            held = jax.tree.map(
+                lambda array: _whole_on_device(array, place), getattr(program, name)
+            )
             setattr(view, name, held)
     return view
 
 
-def _held(array: Array, place: int) -> Array:
+def _whole_on_device(array: Array, place: int) -> Array:
     """Return what a device holds of an array, which must be all of it.
 
     Raises:

@@ -183,7 +183,12 @@ def momentum_teacher(*, channels: int) -> list[Stage]:
     return [
         Stage("teacher", Teacher(channels).eval(), enter=_other_view),
         Stage("student", Student(channels), {"loss_consistency": _distance}, _view_and_target),
-        Stage("probe", Probe(channels), {"loss_probe": against("labels", F.cross_entropy)}, _first),
+        Stage(
+            "probe",
+            Probe(channels),
+            {"loss_probe": against("labels", F.cross_entropy)},
+            _without_target,
+        ),
     ]
 
 
@@ -202,6 +207,6 @@ def _distance(output: Pair, _: Data) -> Tensor:
     return F.mse_loss(*output)
 
 
-def _first(output: Pair, _: Data) -> Tensor:
+def _without_target(output: Pair, _: Data) -> Tensor:
     """Return the student's output without its target."""
     return output[0]

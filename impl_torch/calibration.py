@@ -54,14 +54,14 @@ class Calibration:
         operation = getattr(getattr(torch.ops.aten, packet), overload)
         args, kwargs = self._decoded(work["args"]), self._decoded(work["kwargs"])
         with torch.no_grad():
-            return max(self._best(lambda: operation(*args, **kwargs)) - self._bare(), 0.0)
+            return max(self._fastest_call(lambda: operation(*args, **kwargs)) - self._bare(), 0.0)
 
     def _bare(self) -> float:
         """Return the seconds of an operation without gradient on a single number."""
         if not hasattr(self, "_bare_seconds"):
             one = torch.ones(1, dtype=self.dtype, device=self.device)
             with torch.no_grad():
-                self._bare_seconds = self._best(lambda: one + one)
+                self._bare_seconds = self._fastest_call(lambda: one + one)
         return self._bare_seconds
 
     def _memory(self, size: int) -> tuple[float, float]:
@@ -72,13 +72,13 @@ class Calibration:
         value = torch.ones(size // self.dtype.itemsize, dtype=self.dtype, device=self.device)
         single = value[:1]
         with torch.no_grad():
-            reading = max(self._best(value.sum) - self._best(single.sum), 0.0)
-            both = max(self._best(lambda: -value) - self._bare(), 0.0)
+            reading = max(self._fastest_call(value.sum) - self._fastest_call(single.sum), 0.0)
+            both = max(self._fastest_call(lambda: -value) - self._bare(), 0.0)
         return reading, max(both - reading, 0.0)
 
     def _dispatch(self) -> dict[str, float]:
         """Return the seconds of a call of each kind: what a network of tiny layers costs."""
-        few, many = (self._parts(layers) for layers in LAYERS)
+        few, many = (self._step_parts(layers) for layers in LAYERS)
         per = {
             part: (many[part][0] - few[part][0]) / (many[part][1] - few[part][1])
             for part in ("forward", "backward", "update")
@@ -86,7 +86,7 @@ class Calibration:
         begun = few["backward"][0] - per["backward"] * few["backward"][1]
         return {**{part: max(each, 0.0) for part, each in per.items()}, "pass": max(begun, 0.0)}
 
-    def _parts(self, layers: int) -> dict[str, tuple[float, int]]:
+    def _step_parts(self, layers: int) -> dict[str, tuple[float, int]]:
         """Return the seconds and the operations of each part of a step of a tiny network."""
         stack = [m for _ in range(layers) for m in (nn.Linear(4, 4), nn.ReLU())]
         network = nn.Sequential(*stack).to(device=self.device, dtype=self.dtype)
@@ -105,9 +105,9 @@ class Calibration:
         backward(forward())
         stepper.step()
         seconds = {
-            "forward": self._best(forward, batch=1),
-            "backward": self._best(backward, forward, batch=1),
-            "update": self._best(stepper.step, batch=1),
+            "forward": self._fastest_call(forward, batch=1),
+            "backward": self._fastest_call(backward, forward, batch=1),
+            "update": self._fastest_call(stepper.step, batch=1),
         }
         with Watch() as watch:
             backward(forward())
@@ -118,7 +118,7 @@ class Calibration:
                 counts[one["dispatch"]] += one["count"]
         return {part: (seconds[part], counts[part]) for part in seconds}
 
-    def _best(
+    def _fastest_call(
         self, run: Callable[..., Any], prepare: Callable[[], Any] | None = None, batch: int = BATCH
     ) -> float:
         """Return the seconds of the fastest call; ``prepare`` makes its argument, untimed.

@@ -115,22 +115,24 @@ class RankProgram:
     """Hold the program of a rank, and count what it reduces.
 
     Args:
-        own: the program, which runs in this process.
-        again: builds the same program once more, for a `Count`.
+        local_program: the program, which runs in this process.
+        rebuild: builds the same program once more, for a `Count`.
     """
 
-    def __init__(self, own: programs.Program, again: Callable[[Count], RankProgram]) -> None:
-        self.own = own
-        self._again = again
+    def __init__(
+        self, local_program: programs.Program, rebuild: Callable[[Count], RankProgram]
+    ) -> None:
+        self.local_program = local_program
+        self._rebuild = rebuild
 
     def __getattr__(self, name: str) -> Any:
         """Return what the program of this rank has under this name."""
-        return getattr(self.own, name)
+        return getattr(self.local_program, name)
 
     @property
     def replicas(self) -> list[programs.Program]:
         """Return the programs whose gradients must all be those of the whole batch: this rank's."""
-        return [self.own]
+        return [self.local_program]
 
     def communication(self) -> dict[str, int]:
         """Return ``reductions`` of one call, and the ``reduced_bytes`` of a rank.
@@ -139,7 +141,7 @@ class RankProgram:
         first call is left out: behind it DDP puts the gradients into other buckets.
         """
         count = Count()
-        twin = self._again(count)
+        twin = self._rebuild(count)
         for _ in range(2):
             count.reductions = count.reduced_bytes = 0
             twin.reset()
@@ -197,7 +199,7 @@ def _wrap(module: nn.Module, count: Count | None) -> DistributedDataParallel:
     return wrapped
 
 
-def _one(strategy: str) -> Callable[[Problem, Count | None], Strategy]:
+def _behind_one_wrapper(strategy: str) -> Callable[[Problem, Count | None], Strategy]:
     """Return the function that puts a strategy's whole forward pass behind one wrapper."""
 
     def make(problem: Problem, count: Count | None) -> Strategy:
@@ -207,7 +209,7 @@ def _one(strategy: str) -> Callable[[Problem, Count | None], Strategy]:
     return make
 
 
-def _each(strategy: str) -> Callable[[Problem, Count | None], Strategy]:
+def _behind_wrapper_each(strategy: str) -> Callable[[Problem, Count | None], Strategy]:
     """Return the function that puts each network of a strategy behind a wrapper of its own."""
 
     def make(problem: Problem, count: Count | None) -> Strategy:
@@ -288,8 +290,8 @@ Ways = dict[str, Callable[[Problem, Count | None], Strategy]]
 SHARED = ("summed", "multi_root", "separate_retained", "boundary_split")
 # wrapper → strategy → the function (problem, what counts) → strategy
 WAYS: dict[str, Ways] = {
-    "ddp_one": {name: _one(name) for name in SHARED}
+    "ddp_one": {name: _behind_one_wrapper(name) for name in SHARED}
     | {"reforward": reforward_one, "reforward_no_sync": reforward_no_sync_one},
-    "ddp_each": {name: _each(name) for name in (*SHARED, "reforward")}
+    "ddp_each": {name: _behind_wrapper_each(name) for name in (*SHARED, "reforward")}
     | {"reforward_no_sync": reforward_no_sync_each},
 }

@@ -76,17 +76,17 @@ def split(
     with. The names under no prefix make the group ``rest``, and empty groups are left out. torch
     accepts an empty group silently; with ``complain`` a prefix without names raises ValueError.
     """
-    left, groups = list(names), {}
+    remaining, groups = list(names), {}
     for prefix in prefixes:
-        under = [name for name in left if name == prefix or name.startswith(f"{prefix}.")]
-        if complain and not under:
+        members = [name for name in remaining if name == prefix or name.startswith(f"{prefix}.")]
+        if complain and not members:
             raise ValueError(
                 f"parameter group {prefix!r} selects no parameters: a layer such as an activation "
                 f"has none; name one of {', '.join(dict.fromkeys(map(_layer, names)))}"
             )
-        groups[prefix] = under
-        left = [name for name in left if name not in under]
-    return {label: under for label, under in (groups | {"rest": left}).items() if under}
+        groups[prefix] = members
+        remaining = [name for name in remaining if name not in members]
+    return {label: members for label, members in (groups | {"rest": remaining}).items() if members}
 
 
 def _layer(name: str) -> str:

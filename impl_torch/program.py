@@ -149,7 +149,7 @@ class Program(ABC):
 
         def keeping() -> Any:
             carry = forward()
-            for tensor in self.strategy.kept(carry):  # no hook sees these
+            for tensor in self.strategy.kept_tensors(carry):  # no hook sees these
                 pack(tensor)
             return carry
 

@@ -54,14 +54,18 @@ def run_front(problem: Problem) -> Any:
     return value
 
 
-def losses_behind(problem: Problem, value: Any) -> Losses:
-    """Run the networks behind the frozen front; return their losses by name.
+def losses_behind(problem: Problem, value: Any, front: int) -> Losses:
+    """Run the networks behind the first ones; return their losses by name.
 
-    ``value`` is the output of the front, as `run_front` returns it. Only losses that reach a
-    trained parameter are computed.
+    Only losses that reach a trained parameter are computed.
+
+    Args:
+        problem: whose networks.
+        value: the output of the first ones, such as `run_front` returns it.
+        front: how many networks have been run.
     """
     losses: Losses = {}
-    for stage in problem.stages[networks_in_front(problem) :]:
+    for stage in problem.stages[front:]:
         value, stage_losses = problem.run_stage(stage, value)
         losses |= stage_losses
     return losses

@@ -89,7 +89,7 @@ def no_grad_forward(problem: Problem) -> Recipe:
     def forward() -> Losses:
         with torch.no_grad():
             value = run_front(problem)
-        return losses_behind(problem, value)
+        return losses_behind(problem, value, networks_in_front(problem))
 
     return Recipe(
         strategy=Strategy(forward, backward_of_sum),
@@ -109,9 +109,9 @@ def detach(problem: Problem) -> Recipe:
     check_front(problem, "detach")
 
     def forward() -> Losses:
-        output = run_front(problem)
-        network = problem.stages[networks_in_front(problem) - 1].network
-        return losses_behind(problem, structure.detached(output, network))
+        output, front = run_front(problem), networks_in_front(problem)
+        network = problem.stages[front - 1].network
+        return losses_behind(problem, structure.detached(output, network), front)
 
     return Recipe(
         strategy=Strategy(forward, backward_of_sum),
@@ -180,7 +180,7 @@ def inference_mode(problem: Problem) -> Recipe:
         with torch.inference_mode():
             value = run_front(problem)
         try:
-            return losses_behind(problem, value)
+            return losses_behind(problem, value, networks_in_front(problem))
         except RuntimeError as error:
             if "Inference tensors cannot be saved" not in str(error):
                 raise

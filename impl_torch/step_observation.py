@@ -99,10 +99,10 @@ class Observation:
     def _parameters(self) -> list[dict[str, Any]]:
         """Return what is known of each parameter."""
         recorder = self.recorder
-        found = []
+        parameters = []
         for name, parameter in self.case.parameters.items():
             holders = self.optimizers[name]
-            found.append(
+            parameters.append(
                 {
                     "name": name,
                     "kind": "parameter",
@@ -115,7 +115,8 @@ class Observation:
                     "optimizers": [label(one) for one in holders],
                     "stepped": any(id(one) in recorder.stepped for one in holders),
                     "rate": max((_rate(one, parameter) for one in holders), default=0.0),
-                    "cleared": name in recorder.valued and name not in recorder.met,
+                    "cleared": name in recorder.with_gradient
+                    and name not in recorder.met_with_gradient,
                     "gradients": [counts[name] for counts in recorder.counts],
                     "moved": [_plain(totals[name]) for totals in recorder.totals],
                     "outside": [_plain(one.get(name, 0.0)) for one in recorder.outside],
@@ -124,7 +125,7 @@ class Observation:
                     "tied": [new for new, old in self.case.aliases.items() if old == name],
                 }
             )
-        return found
+        return parameters
 
     def _cut(self, name: str) -> str | None:
         """Return by what all losses are cut off from a parameter that they depend on."""
@@ -213,7 +214,7 @@ class Observation:
 
 def _put_off(passes: list[Pass]) -> list[int]:
     """Return the positions of the passes that could be run together with the next one."""
-    following = itertools.pairwise(one for one in passes if one.whole)
+    following = itertools.pairwise(one for one in passes if one.is_backward)
     return [i for i, (one, after) in enumerate(following) if one.adds and after.mergeable]
 
 

@@ -42,7 +42,8 @@ class Strategy:
         retains: whether a backward pass leaves the graph for another one (``retain_graph``), so
             that compiled code must not overwrite the saved tensors.
         hookable: whether saved-tensor hooks see what ``forward`` saves; torch.func rejects them.
-        kept: the tensors in the argument of ``backward`` that are kept beside what autograd saves.
+        kept_tensors: returns the tensors in the argument of ``backward`` that are kept beside what
+            autograd saves.
     """
 
     forward: Callable[[], Any]
@@ -51,7 +52,7 @@ class Strategy:
     one_jit: bool = True
     retains: bool = False
     hookable: bool = True
-    kept: Callable[[Any], Iterable[Tensor]] = lambda carry: ()
+    kept_tensors: Callable[[Any], Iterable[Tensor]] = lambda carry: ()
 
 
 def summed(problem: Problem, jit: Jit) -> Strategy:
@@ -189,18 +190,21 @@ def checkpointed(problem: Problem, jit: Jit) -> Strategy:
     def forward() -> tuple[Losses, list[Tensor]]:
         value: Any = problem.data["x"]
         losses: Losses = {}
-        kept: list[Tensor] = []
+        inputs: list[Tensor] = []
         for stage in problem.stages:
             entering = stage.enter(value, problem.data)
-            kept += structure.tensors(entering)
+            inputs += structure.tensors(entering)
             run = partial(problem.run_network, stage, parameters=None, among=())
             value, _ = checkpoint(run, entering, use_reentrant=False)
             own = {n: f(value, problem.data) for n, f in stage.losses.items() if n in problem.flow}
             losses |= own
-        return losses, kept
+        return losses, inputs
 
     return Strategy(
-        forward, lambda carry: _each_retained(carry[0]), retains=True, kept=lambda carry: carry[1]
+        forward,
+        lambda carry: _each_retained(carry[0]),
+        retains=True,
+        kept_tensors=lambda carry: carry[1],
     )
 
 

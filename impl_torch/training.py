@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from impl_torch import averaging, optimizers
-from impl_torch.problem import Losses, Problem
+from impl_torch.problem import Problem
+from impl_torch.recipe_passes import losses_behind
 from impl_torch.recipes import RECIPES, Recipe
 from impl_torch.structure import detached
 
@@ -95,7 +96,7 @@ class Training:
         for problem, recipe in recipes:
             problem.require_grad(recipe.requires_grad)
             entering = value if trains_front(problem) else detached(value, front.stages[0].network)
-            reduce(add, _losses_behind(problem, entering).values()).backward()
+            reduce(add, losses_behind(problem, entering, 1).values()).backward()
             self._step(problem, recipe)
 
     def _step(self, problem: Problem, recipe: Recipe) -> None:
@@ -157,12 +158,3 @@ def front_of_turns(turns: list[Problem]) -> Problem:
 def trains_front(problem: Problem) -> bool:
     """Return whether a parameter of the first network is trained."""
     return any(name.startswith(f"{problem.stages[0].name}.") for name in problem.trainable)
-
-
-def _losses_behind(problem: Problem, value: Any) -> Losses:
-    """Run every network but the first on that one's output; return their losses by name."""
-    losses: Losses = {}
-    for stage in problem.stages[1:]:
-        value, stage_losses = problem.run_stage(stage, value)
-        losses |= stage_losses
-    return losses

@@ -21,7 +21,7 @@ from typing import Any
 
 MODULE = "benchmarks.cluster.node"
 ENDING_SECONDS = 20.0  # in which a process that was told to end does so
-KEPT = "cascade_bench_nodes"  # attribute of a Dask worker: session → process
+PROCESSES_ATTRIBUTE = "cascade_bench_nodes"  # attribute of a Dask worker: session → process
 
 
 class NodeProcess:
@@ -153,10 +153,10 @@ def measure_on_dask(unit: str, job: str, place: dict[str, Any], session: str) ->
     name = _name_of(worker)
     if reason := problem_of(place):
         return refusal(unit, name, reason)
-    kept = worker.__dict__.setdefault(KEPT, {})
-    if session not in kept or not kept[session].alive():
-        kept[session] = NodeProcess(place, name)
-    answer: dict[str, Any] = kept[session].ask(job)
+    processes = worker.__dict__.setdefault(PROCESSES_ATTRIBUTE, {})
+    if session not in processes or not processes[session].alive():
+        processes[session] = NodeProcess(place, name)
+    answer: dict[str, Any] = processes[session].ask(job)
     return answer
 
 
@@ -169,6 +169,6 @@ def _name_of(worker: Any) -> str:
 
 def end_on_dask(session: str, dask_worker: Any) -> None:
     """End the process of a session on a Dask worker, which `distributed` passes."""
-    process = dask_worker.__dict__.get(KEPT, {}).pop(session, None)
+    process = dask_worker.__dict__.get(PROCESSES_ATTRIBUTE, {}).pop(session, None)
     if process:
         process.end()

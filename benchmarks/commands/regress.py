@@ -16,7 +16,7 @@ from benchmarks.commands import options as shared
 from benchmarks.commands.parsing import exclusive
 from benchmarks.harness.selection.options import SelectionError
 from benchmarks.machine import frameworks, releases
-from benchmarks.paths import KEPT_NAME, REGRESSIONS, RUNS
+from benchmarks.paths import OUTPUT_NAME, REGRESSIONS, RUNS
 from benchmarks.regression import case_request, comparison, output, plan
 from benchmarks.regression.versions import VersionRequest
 from benchmarks.scenarios.external import loading
@@ -216,7 +216,7 @@ def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
         case = case_request.read(
             options.case, selected, Path.cwd(), seed=options.seed, same=options.same_case
         )
-        kept = Path.cwd() / KEPT_NAME / "regressions"
+        kept = Path.cwd() / OUTPUT_NAME / "regressions"
     return comparison.ComparisonRequest(
         base=VersionRequest(options.base, _interpreter(options.base_python) or head_python),
         head=VersionRequest(options.head, head_python),

@@ -45,12 +45,12 @@ def compare_sides(torch: CaseFiles, jax: CaseFiles) -> Pair:
     """
     in_float64 = is_float64(torch) and is_float64(jax)
     allowed = FLOAT64_TOLERANCE if in_float64 else FLOAT32_TOLERANCE
-    losses = _loss_errors(torch.known["values"], jax.known["values"])
+    losses = _loss_errors(torch.known_facts["values"], jax.known_facts["values"])
     gradients = gradient_errors(torch, jax)
     worst = max(gradients, key=lambda name: gradients[name], default="")
     return {
-        "weights": jax.known["weights"],
-        "batch": jax.known["taken"],
+        "weights": jax.known_facts["weights"],
+        "batch": jax.known_facts["taken"],
         "loss_error": max(losses.values(), default=0.0),
         "gradient_error": gradients.get(worst, 0.0),
         "gradient_of": worst,
@@ -62,7 +62,7 @@ def compare_sides(torch: CaseFiles, jax: CaseFiles) -> Pair:
 
 def is_float64(files: CaseFiles) -> bool:
     """Return whether a case computes in float64 throughout: no part of it is coarser."""
-    return files.dtype == "float64" and not files.known["coarse"]
+    return files.dtype == "float64" and not files.known_facts["coarse"]
 
 
 def _loss_errors(torch: Mapping[str, float], jax: Mapping[str, float]) -> dict[str, float]:
@@ -74,7 +74,7 @@ def _loss_errors(torch: Mapping[str, float], jax: Mapping[str, float]) -> dict[s
 def gradient_errors(torch: CaseFiles, jax: CaseFiles) -> dict[str, float]:
     """Return torch's name of a parameter → relative difference, see `relative_errors`."""
     of_jax = jax.gradient(BY_TORCH_PARAMETERS)  # under torch's names and in its layouts
-    return relative_errors(torch.gradient(), of_jax, list(torch.known["networks"]))
+    return relative_errors(torch.gradient(), of_jax, list(torch.known_facts["networks"]))
 
 
 def relative_errors(true: Gradients, other: Gradients, networks: list[str]) -> dict[str, float]:
@@ -105,7 +105,7 @@ def _problems(
     allowed: float,
 ) -> Iterator[str]:
     """Yield a line for each difference between the two cases, with what to do."""
-    of_torch, of_jax = torch.known["values"], jax.known["values"]
+    of_torch, of_jax = torch.known_facts["values"], jax.known_facts["values"]
     for name in dict.fromkeys((*of_torch, *of_jax)):
         if name not in losses:
             where, other = ("torch", "JAX") if name in of_torch else ("JAX", "torch")
@@ -113,7 +113,7 @@ def _problems(
                 f"the loss {name!r} of {where} is missing in {other}; return it from that case "
                 f"too, {SINGLE_FRAMEWORK_HINT}"
             )
-    random = torch.known["random"] or jax.known["random"]
+    random = torch.known_facts["random"] or jax.known_facts["random"]
     for name, error in losses.items():
         if not error <= allowed:
             yield (
@@ -134,8 +134,8 @@ def _problems(
 
 def _frozen_problems(torch: CaseFiles, jax: CaseFiles) -> Iterator[str]:
     """Yield a line for a parameter that one side freezes and the other trains."""
-    in_torch, in_jax = set(torch.known["frozen"]), set(jax.known["frozen"])
-    for name, _, *origins in jax.known["weights"]:
+    in_torch, in_jax = set(torch.known_facts["frozen"]), set(jax.known_facts["frozen"])
+    for name, _, *origins in jax.known_facts["weights"]:
         for origin in origins:
             if (origin in in_torch) != (name in in_jax):
                 frozen, trained = ("torch", "JAX") if origin in in_torch else ("JAX", "torch")

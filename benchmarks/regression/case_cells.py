@@ -58,7 +58,9 @@ def choose(case: ComparedCase, framework: str, facts: CaseFacts, pace: Pace) -> 
     Raises:
         SelectionError: this case has nothing of what is asked for.
     """
-    ways = _asked(case, framework, facts) if case.selects else _default(framework, facts)
+    ways = (
+        _selected_ways(case, framework, facts) if case.selects else _default_ways(framework, facts)
+    )
     mode = DEFAULT_MODES[framework]
     return [
         CaseCell(
@@ -69,14 +71,14 @@ def choose(case: ComparedCase, framework: str, facts: CaseFacts, pace: Pace) -> 
     ]  # fmt: skip
 
 
-def _default(framework: str, facts: CaseFacts) -> list[Way]:
+def _default_ways(framework: str, facts: CaseFacts) -> list[Way]:
     """Return the gradient of the summed loss, and the step that trains by it."""
     frozen = bool(facts["frozen"])
     step = ("freeze", "step", FREEZING[framework]) if frozen else ("backward", "step", "summed")
     return [("backward", "gradient", "summed"), step]
 
 
-def _asked(case: ComparedCase, framework: str, facts: CaseFacts) -> list[Way]:
+def _selected_ways(case: ComparedCase, framework: str, facts: CaseFacts) -> list[Way]:
     """Return the ways that are asked for; no baseline is among them unless it is asked for too.
 
     Raises:
@@ -84,10 +86,10 @@ def _asked(case: ComparedCase, framework: str, facts: CaseFacts) -> list[Way]:
     """
     groups = [
         group
-        for group in plan.groups_of(framework, facts, case.asked)
+        for group in plan.groups_of(framework, facts, case.request)
         if case.kinds is None or group.kind in case.kinds
     ]
-    chosen = [way for group in groups for way in _of_group(group, case.asked.ways)]
+    chosen = [way for group in groups for way in _of_group(group, case.request.ways)]
     if not chosen:
         reasons = [f"{way}: {why}" for group in groups for way, why in group.unsupported.items()]
         why = "; ".join(dict.fromkeys(reasons)) or (

@@ -43,14 +43,14 @@ class ComparedCase:
     Attributes:
         file: the user's file, as it is now.
         sources: framework → the function that builds the case, and where it stands.
-        asked: phases and ways, None where they are left open; seed and folder.
+        request: phases and ways, None where they are left open; seed and folder.
         kinds: ``backward``, ``freeze``, or both; None where it is left open.
         same: whether base runs head's file too.
     """
 
     file: Path
     sources: Mapping[str, CaseSource]
-    asked: Request
+    request: Request
     kinds: tuple[str, ...] | None
     same: bool
 
@@ -60,7 +60,7 @@ class ComparedCase:
 
         It is made of what a cell's name may be made of.
         """
-        source = self.asked.source
+        source = self.request.source
         function = source.get("function") or DEFAULT_FUNCTION
         usual = function in (DEFAULT_FUNCTION, *FUNCTIONS.values())
         whole = source.get("module") or self.file.stem
@@ -69,7 +69,7 @@ class ComparedCase:
     @property
     def selects(self) -> bool:
         """Return whether kinds, phases or ways are named."""
-        return any(one is not None for one in (self.kinds, self.asked.phases, self.asked.ways))
+        return any(one is not None for one in (self.kinds, self.request.phases, self.request.ways))
 
 
 def read(text: str, selected: Names, folder: Path, *, seed: int, same: bool) -> ComparedCase:
@@ -92,36 +92,36 @@ def read(text: str, selected: Names, folder: Path, *, seed: int, same: bool) -> 
     try:
         source: CaseSource = target.from_text(text, folder)  # type: ignore[assignment]
         file = _file_of(source, folder)
-        asked = Request(
+        request = Request(
             source, frameworks[0] if len(frameworks) == 1 else None, str(folder), BUDGET,
             names["phase"], names["strategy"], None, Path(), seed, None,
         )  # fmt: skip
-        found = sources(replace(asked, source=_in_file(source, file)))
+        functions = sources(replace(request, source=_in_file(source, file)))
     except target.CaseError as error:
         raise SelectionError(f"--case {text}: {error}") from None
     except RequestError as error:
         place = ":".join(str(one) for one in (error.file, error.line) if one)
         raise SelectionError(f"--case {text}: {place}: {error}; {error.mend}") from None
-    named = {framework: _as_named(source, one) for framework, one in found.items()}
-    return ComparedCase(file, named, asked, names["kind"], same)
+    named = {framework: _as_named(source, one) for framework, one in functions.items()}
+    return ComparedCase(file, named, request, names["kind"], same)
 
 
-def _names(field: str, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _names(field: str, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """Return the names given for a field of a cell; None for all.
 
     Raises:
         SelectionError: a name is unknown, or the field is none that a case has.
     """
-    if given is None:
+    if names is None:
         return None
     if field not in ALLOWED:
         raise SelectionError(
             f"--{field} is of the suite's own scenarios; with --case select by "
             f"{', '.join(f'--{one}' for one in ALLOWED)}"
         )
-    for name in given:
+    for name in names:
         check_name(field, name, (*ALLOWED[field], ALL))
-    return None if ALL in given else tuple(dict.fromkeys(given))
+    return None if ALL in names else tuple(dict.fromkeys(names))
 
 
 def _file_of(source: CaseSource, folder: Path) -> Path:
@@ -159,8 +159,11 @@ def _in_file(source: CaseSource, file: Path) -> CaseSource:
     return {"file": str(file), "function": source.get("function") or DEFAULT_FUNCTION}
 
 
-def _as_named(source: CaseSource, found: CaseSource) -> CaseSource:
+def _as_named(source: CaseSource, function: CaseSource) -> CaseSource:
     """Return a function as it was found, in the module or file by which the user named it."""
     if "module" in source:
-        return {"module": source["module"], "function": found.get("function") or DEFAULT_FUNCTION}
-    return found
+        return {
+            "module": source["module"],
+            "function": function.get("function") or DEFAULT_FUNCTION,
+        }
+    return function

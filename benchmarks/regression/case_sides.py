@@ -53,7 +53,7 @@ class CaseSides:
         sides: base and head, whose workers find the case.
         cells: those to compare.
         files: framework → facts and bounds, of ``base`` and ``head``.
-        wrong: framework → why head's gradients are wrong; None where they are not.
+        disagreements: framework → why head's gradients are wrong; None where they are not.
         notes: sentences for the reader of the result.
         seconds: that the examination took.
     """
@@ -61,7 +61,7 @@ class CaseSides:
     sides: Sequence[Side]
     cells: list[CaseCell]
     files: dict[str, dict[str, CaseFiles]]
-    wrong: dict[str, str | None]
+    disagreements: dict[str, str | None]
     notes: list[str]
     seconds: float = 0.0
 
@@ -72,8 +72,8 @@ class CaseSides:
         for cell in cells:
             files = self.files[cell.framework]
             references.files[cell.problem] = files
-            if wrong := self.wrong[cell.framework]:
-                references.excluded[cell] = "wrong_in_head", wrong
+            if disagreement := self.disagreements[cell.framework]:
+                references.excluded[cell] = "wrong_in_head", disagreement
             else:
                 of_base = files["base"].compute({}, cell.kind, cell.phase)
                 references.paths[cell] = of_base[cell.framework]
@@ -104,17 +104,17 @@ def examined(
         )
     sides = [replace(side, environment=mapped_variable(side)) for side in sides]
     case_trees.check_installed(case, sides)
-    found = CaseSides(sides, [], {}, {}, _notes(case, frameworks))
+    case_sides = CaseSides(sides, [], {}, {}, _notes(case, frameworks))
     launches = SideLaunches({side.name: side for side in sides})
     try:
         for framework in frameworks:
-            Examination(case, launches, framework, budget).add_to(found)
-        found.seconds = time.monotonic() - begin
+            Examination(case, launches, framework, budget).add_to(case_sides)
+        case_sides.seconds = time.monotonic() - begin
         launches.end()  # before anything is timed
-        yield found
+        yield case_sides
     finally:
         launches.end()
-        for files in found.files.values():
+        for files in case_sides.files.values():
             for one in files.values():
                 one.close()
 
@@ -145,7 +145,7 @@ class Examination:
         self.files: dict[str, CaseFiles] = {}
         self.paces: dict[str, Pace] = {}
 
-    def add_to(self, found: CaseSides) -> None:
+    def add_to(self, case_sides: CaseSides) -> None:
         """Examine the case and add to what was found: files, cells, notes, and what is wrong.
 
         Raises:
@@ -155,9 +155,9 @@ class Examination:
         for side in self.launches.sides.values():
             job = self._job(side)
             self.files[side.name] = CaseFiles(job, self.framework, self.limit)
-        found.files[self.framework] = self.files
+        case_sides.files[self.framework] = self.files
         if why := self._examine_both():
-            found.notes.append(
+            case_sides.notes.append(
                 f"{self.framework}: float64 could not be used ({why}): gradients are held to those "
                 "of BASE in float32"
             )
@@ -167,15 +167,15 @@ class Examination:
                 f"{self.case.name} is another problem in HEAD than in BASE, and times of two "
                 f"problems are not compared: {other}"
             )
-        found.wrong[self.framework] = case_agreement.disagreement(base, head)
-        chosen = case_cells.choose(self.case, self.framework, base.known, self._pace())
-        found.cells += chosen
+        case_sides.disagreements[self.framework] = case_agreement.disagreement(base, head)
+        chosen = case_cells.choose(self.case, self.framework, base.known_facts, self._pace())
+        case_sides.cells += chosen
 
     def _job(self, side: Side) -> CaseJob:
         """Return the case as a side's workers build it."""
         source = self.case.sources[self.framework]
-        folder = Path(self.case.asked.folder)
-        made: CaseJob = {"source": source, "folder": str(folder), "seed": self.case.asked.seed}
+        folder = Path(self.case.request.folder)
+        made: CaseJob = {"source": source, "folder": str(folder), "seed": self.case.request.seed}
         if side.tree is None:
             return made
         if "file" in source:
@@ -223,7 +223,7 @@ class Examination:
         """Examine one side, and learn how long starting, the first pass and a pass take."""
         owner, files = str(self.case.file), self.files[side]
         worker = self.launches.get(side, self.framework, owner, dtype)
-        phases = self.case.asked.phases
+        phases = self.case.request.phases
         kinds = ["backward", "freeze"] if phases is None or "step" in phases else []
         worker.wait_until_ready()
         files.examine(worker, dtype, kinds, self.slopes)
@@ -277,10 +277,10 @@ class Examination:
         """Return the error that a side cannot run the case: one line with file, line and mend."""
         text = f"{self.framework}: {error}"
         if isinstance(error, WorkerFailed) and error.case:
-            found = error.case
-            place = ":".join(str(one) for one in (found["file"], found["line"]) if one)
-            lacks = found["message"].startswith(LACKING)
-            text = f"{place}: {found['message']}; {found['mend']}{COPIES if lacks else ''}"
+            mistake = error.case
+            place = ":".join(str(one) for one in (mistake["file"], mistake["line"]) if one)
+            lacks = mistake["message"].startswith(LACKING)
+            text = f"{place}: {mistake['message']}; {mistake['mend']}{COPIES if lacks else ''}"
         text = versions.without_trees(text, self.launches.sides.values())
         side = self.launches.sides[name]
         return VersionError(f"{self.case.name} cannot be run at {case_trees.called(side)}: {text}")

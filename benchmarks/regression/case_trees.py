@@ -46,7 +46,7 @@ def check_installed(case: ComparedCase, sides: Sequence[Side]) -> None:
     for side in sides:
         if side.repository is None or side.origin is None:
             continue
-        folders = import_folders(side, case.file.parent, Path(case.asked.folder))
+        folders = import_folders(side, case.file.parent, Path(case.request.folder))
         folders += filter(None, side.environment.get(VARIABLE, "").split(os.pathsep))
         lacking = without_place(installed_from(side.repository), folders)
         if lacking:

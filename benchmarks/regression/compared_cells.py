@@ -35,7 +35,7 @@ class ComparedCells:
     def remaining(self) -> list[Cell]:
         """Return the cells that are still measured."""
         entries = zip(self.selected, self.document["cells"], strict=True)
-        return [c for c, one in entries if one["state"] == "ok" and not one.get("left_after")]
+        return [c for c, entry in entries if entry["state"] == "ok" and not entry.get("left_after")]
 
     def roles(self) -> tuple[str, ...]:
         """Return the roles that are measured: base, head, and the control while it is needed."""

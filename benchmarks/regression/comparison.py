@@ -171,7 +171,7 @@ def _measure(
         warn=output.print_warning,
         compute=chosen.compute,
     )
-    measuring.parts.seconds["references"] += chosen.seconds
+    measuring.part_timer.seconds["references"] += chosen.seconds
     try:
         measuring.run()
     except KeyboardInterrupt:

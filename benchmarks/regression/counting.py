@@ -53,23 +53,23 @@ class Counting:
 
     def count(self, cells: Sequence[Cell]) -> dict[Cell, dict[str, Any]]:
         """Return cell → its entries in the document, see `results.regression.counts.joined`."""
-        first = self._count_round(self.sides, cells)
-        again = [cell for cell, both in first.items() if _differ(both)]
-        second: dict[Cell, Footprints] = {}
-        if again:
+        first_round = self._count_round(self.sides, cells)
+        differing = [cell for cell, both in first_round.items() if _differ(both)]
+        second_round: dict[Cell, Footprints] = {}
+        if differing:
             with tempfile.TemporaryDirectory(prefix="cascade-bench-counting-") as folder:
                 # both at once, but in folders of their own: one must not find the other's code
                 fresh = {
                     name: replace(side, cache=f"{folder}/{name}")
                     for name, side in self.sides.items()
                 }
-                second = self._count_round(fresh, again)
-        for cell in again:
-            if cell not in second:
-                del first[cell]
+                second_round = self._count_round(fresh, differing)
+        for cell in differing:
+            if cell not in second_round:
+                del first_round[cell]
         return {
-            cell: counts.joined([both, second[cell]] if cell in second else [both])
-            for cell, both in first.items()
+            cell: counts.joined([both, second_round[cell]] if cell in second_round else [both])
+            for cell, both in first_round.items()
         }
 
     def fill(
@@ -77,7 +77,7 @@ class Counting:
         document: dict[str, Any],
         cells: Sequence[Cell],
         chosen: Sequence[Cell],
-        say: Callable[[str], None],
+        report_line: Callable[[str], None],
     ) -> None:
         """Count the chosen cells into a document, and say at once what has changed.
 
@@ -85,50 +85,51 @@ class Counting:
             document: of the comparison.
             cells: those of the document, in its order.
             chosen: those that have not failed.
-            say: called with a line for each count that changed, and for what was not counted.
+            report_line: called with a line for each count that changed, and for what was not
+                counted.
         """
         counted = self.count(chosen)
         for cell, entry in zip(cells, document["cells"], strict=True):
             if entry["state"] == "ok":
                 entry.update(counted.get(cell, {}))
-        lost = [cell for cell in self.uncounted if cell not in counted]
-        if lost:
-            number = f"{len(lost)} of {len(cells)} cells could not be counted"
-            document["uncounted"] = f"{number}: {self.uncounted[lost[0]]}"
+        uncounted = [cell for cell in self.uncounted if cell not in counted]
+        if uncounted:
+            number = f"{len(uncounted)} of {len(cells)} cells could not be counted"
+            document["uncounted"] = f"{number}: {self.uncounted[uncounted[0]]}"
         for line in changes(document):
-            say(line)
+            report_line(line)
 
     def _count_round(
         self, sides: Mapping[str, Side], cells: Sequence[Cell]
     ) -> dict[Cell, Footprints]:
         """Count the cells once on each side, in workers of their framework and owner."""
-        found: dict[Cell, Footprints] = {}
+        footprints: dict[Cell, Footprints] = {}
         for owner, of_owner in plan.by_owner(cells).items():
             for framework in plan.distinct_frameworks(of_owner):
                 waiting = [cell for cell in of_owner if cell.framework == framework]
                 while waiting:
                     try:
                         with self._workers(sides, framework, owner) as launches:
-                            found |= self._count_waiting(waiting, launches)
+                            footprints |= self._count_waiting(waiting, launches)
                     except WorkerError as error:  # timing will fail alike, and report it
                         self.uncounted |= dict.fromkeys(waiting, str(error))
                         break
-        return found
+        return footprints
 
     def _count_waiting(
         self, waiting: list[Cell], launches: Mapping[str, Launch]
     ) -> dict[Cell, Footprints]:
         """Count the waiting cells, removing each; stop when a worker died or owes an answer."""
-        found: dict[Cell, Footprints] = {}
+        footprints: dict[Cell, Footprints] = {}
         while waiting:
             cell = waiting.pop(0)
             try:
-                found[cell] = self._count_one(cell, launches)
+                footprints[cell] = self._count_one(cell, launches)
             except (WorkerError, OSError) as error:
                 self.uncounted[cell] = str(error)
                 if not all(launch.idle for launch in launches.values()):
                     break  # one is dead, or still owes an answer
-        return found
+        return footprints
 
     def _count_one(self, cell: Cell, launches: Mapping[str, Launch]) -> Footprints:
         """Count one cell on both sides at once.
@@ -140,37 +141,37 @@ class Counting:
         for side, launch in launches.items():
             files[side].open_in(launch)
         request = {"kind": cell.kind, "name": cell.strategy, "phase": cell.phase, "mode": cell.mode}
-        found = self._ask("footprint", launches, cell, request)
+        answers = self._ask_both("footprint", launches, cell, request)
         if any(
-            isinstance(one, WorkerFailed) and NO_FOOTPRINT in str(one) for one in found.values()
+            isinstance(one, WorkerFailed) and NO_FOOTPRINT in str(one) for one in answers.values()
         ):
-            found = self._ask("count", launches, cell, request)
-            for one in found.values():
+            answers = self._ask_both("count", launches, cell, request)
+            for one in answers.values():
                 if isinstance(one, dict):
                     one.pop("operations", None)  # `footprint` has them in another form
-        for one in found.values():
+        for one in answers.values():
             if isinstance(one, WorkerFailed):
                 raise one
-        return found
+        return answers
 
-    def _ask(
+    def _ask_both(
         self, op: str, launches: Mapping[str, Launch], cell: Cell, request: Mapping[str, str]
     ) -> dict[str, Any]:
         """Return side → the result of an operation, or the error that its worker survived."""
-        found: dict[str, Any] = {}
+        answers: dict[str, Any] = {}
         for launch in launches.values():
             launch.send(op, **request)
         for side, launch in launches.items():
             try:
-                found[side] = launch.receive(worker_pairs.ANSWER_SECONDS)
+                answers[side] = launch.receive(worker_pairs.ANSWER_SECONDS)
             except WorkerFailed as error:
-                found[side] = error
+                answers[side] = error
             except WorkerError as error:
                 if error.outcome == "timeout":
                     why = str(error)
                     self.fail(CellFailed(cell, side, error.outcome, why, repeatable=True))
                 raise
-        return found
+        return answers
 
     @contextlib.contextmanager
     def _workers(

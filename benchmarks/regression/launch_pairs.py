@@ -28,7 +28,7 @@ class LaunchPairs:
         sides: base and head, by name.
         cells: of the comparison.
         document: of the comparison.
-        parts: to which the seconds of starting, preparing and timing are added.
+        part_timer: to which the seconds of starting, preparing and timing are added.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class LaunchPairs:
         sides: Mapping[str, Side],
         cells: ComparedCells,
         document: dict[str, Any],
-        parts: PartTimer,
+        part_timer: PartTimer,
     ) -> None:
-        self.sides, self.cells, self.document, self.parts = sides, cells, document, parts
+        self.sides, self.cells, self.document, self.part_timer = sides, cells, document, part_timer
         self.device = cells.selected[0].device
         self.metrics = METRICS if self.device == "cpu" else METRICS[:1]
         self.seed = int(document["seed"])
@@ -99,7 +99,7 @@ class LaunchPairs:
                 frameworks,
                 self.device,
                 index,
-                self.parts,
+                self.part_timer,
                 owner,
                 roles=self.cells.roles(),
                 cell_seconds=cell_seconds,

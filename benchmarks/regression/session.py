@@ -61,9 +61,9 @@ class ComparisonSession:
         self.document = document
         self.save, self.report, self.warn, self.compute = save, report, warn, compute
         self.began, self.budget = began, float(document["budget_seconds"])
-        self.whole = self.budget + float(document.get("confirm_seconds", 0.0))
-        self.parts, self.pace = PartTimer(), Pace()
-        self.launch_pairs = LaunchPairs(sides, self.cells, document, self.parts)
+        self.whole_seconds = self.budget + float(document.get("confirm_seconds", 0.0))
+        self.part_timer, self.pace = PartTimer(), Pace()
+        self.launch_pairs = LaunchPairs(sides, self.cells, document, self.part_timer)
         self.promises = Promises(document, warn)
         self.cell_seconds = plan.CELL_SECONDS
 
@@ -76,12 +76,12 @@ class ComparisonSession:
         refs = References()
         try:
             self.report("float64 references of both sides, then their counts")
-            with self.parts.spending("references"):
+            with self.part_timer.spending("references"):
                 self.compute(self.sides, self.cells.selected, refs)
             for cell, (state, why) in refs.excluded.items():
                 self.cells.exclude(cell, state, why)
             self.cells.check_base()
-            with self.parts.spending("counting"):
+            with self.part_timer.spending("counting"):
                 counter = counting.Counting(
                     self.sides, self.launch_pairs.device, refs, self.cells.count_failure
                 )
@@ -91,7 +91,7 @@ class ComparisonSession:
             self.document["finished"] = utc_now()
         finally:
             refs.close()
-            self.document["seconds_by_part"] = self.parts.copy()
+            self.document["seconds_by_part"] = self.part_timer.copy()
             self.save(self.document)
 
     def _shape(self) -> Shape:
@@ -106,11 +106,11 @@ class ComparisonSession:
 
         The reason why no more was measured goes into ``document["stopped"]``.
         """
-        if self._measure_until(refs, self.budget, None) or self.whole == self.budget:
+        if self._measure_until(refs, self.budget, None) or self.whole_seconds == self.budget:
             return
         chosen = leaving.start_confirming(self.document)
         if chosen is not None:
-            self._measure_until(refs, self.whole, chosen)
+            self._measure_until(refs, self.whole_seconds, chosen)
 
     def _measure_until(self, refs: References, end: float, chosen: Chosen | None) -> bool:
         """Measure launch pairs until all is decided or the time is over.
@@ -124,18 +124,20 @@ class ComparisonSession:
             Whether there is nothing left to decide.
         """
         while self.cells.remaining():
-            count, left = self.document["pairs"], self.began + end - time.monotonic()
-            spent = left < self.pace.expected(self._shape())
+            count, seconds_left = self.document["pairs"], self.began + end - time.monotonic()
+            spent = seconds_left < self.pace.expected(self._shape())
             if count and (spent or count >= plan.MOST_PAIRS):
                 self.document["stopped"] = "the budget was spent" if spent else MOST
-                taken = looks.take_last_look(self.document, end / self.whole)
+                taken = looks.take_last_look(self.document, end / self.whole_seconds)
                 return taken and leaving.all_decided(self.document, chosen, None)
             if count == 2:
-                looks.warn_of_no_verdict(count, left, self.pace.expected(self._shape()), self.warn)
-            minutes = max(0.0, left) / 60
+                looks.warn_of_no_verdict(
+                    count, seconds_left, self.pace.expected(self._shape()), self.warn
+                )
+            minutes = max(0.0, seconds_left) / 60
             self.report(f"launch pair {count + 1}, {minutes:.1f} min of the budget left")
             self._measure_one(refs, count)
-            passed = (time.monotonic() - self.began) / self.whole
+            passed = (time.monotonic() - self.began) / self.whole_seconds
             if not self.cells.remaining() or not looks.take_due_look(self.document, passed):
                 continue
             if self._all_decided(chosen, end):
@@ -160,18 +162,18 @@ class ComparisonSession:
 
     def _measure_one(self, refs: References, index: int) -> None:
         """Measure the next launch pair, and learn from it how long pairs take."""
-        before, start, shape = self.parts.copy(), time.monotonic(), self._shape()
+        before, start, shape = self.part_timer.copy(), time.monotonic(), self._shape()
         self.launch_pairs.measure(refs, index, self.cell_seconds)
-        seconds, after = time.monotonic() - start, self.parts.copy()
+        seconds, after = time.monotonic() - start, self.part_timer.copy()
         known = sum(after[part] - before[part] for part in pace.PARTS)
-        self.parts.seconds["other"] += max(0.0, seconds - known)
+        self.part_timer.seconds["other"] += max(0.0, seconds - known)
         self.pace.add(shape, seconds, after["starting"] - before["starting"])
         if index:  # the first launch pair compiles
-            overhead = pace.overhead_of(before, self.parts.seconds)
+            overhead = pace.overhead_of(before, self.part_timer.seconds)
             allowed = looks.seconds_to_first(index + 1, self.began + self.budget - time.monotonic())
             self.cell_seconds = pace.cell_seconds(
                 overhead, shape, plan.CELL_SECONDS, plan.MOST_CELL_SECONDS, allowed
             )
         self.document["pair_seconds"] = [*self.document.get("pair_seconds", []), seconds]
-        self.document["seconds_by_part"] = self.parts.copy()
+        self.document["seconds_by_part"] = self.part_timer.copy()
         self.save(self.document)

@@ -42,7 +42,7 @@ class WorkerPairs:
         launches: framework → its workers by role.
         device: ``cpu`` or ``cuda``.
         spans: to which the workers add when they build.
-        parts: to which the seconds spent are added.
+        part_timer: to which the seconds spent are added.
         cell_seconds: for how long each role is timed in each cell.
     """
 
@@ -51,11 +51,11 @@ class WorkerPairs:
         launches: Mapping[str, Mapping[str, Launch]],
         device: str,
         spans: list[Span],
-        parts: PartTimer,
+        part_timer: PartTimer,
         cell_seconds: float,
     ) -> None:
         self.launches, self.device = launches, device
-        self.spans, self.parts, self.cell_seconds = spans, parts, cell_seconds
+        self.spans, self.part_timer, self.cell_seconds = spans, part_timer, cell_seconds
         self.roles = tuple(role for role in ROLES if role in next(iter(launches.values())))
 
     def measure(
@@ -80,11 +80,11 @@ class WorkerPairs:
             CellFailed: wrong gradients, an exception, or a worker that died or hangs.
         """
         limit = ANSWER_SECONDS
-        with self.parts.preparing(self.spans):
+        with self.part_timer.preparing(self.spans):
             self._prepare(cell, files, reference, limit)
-        with self.parts.spending("warming up"):
+        with self.part_timer.spending("warming up"):
             calls = self._warm(cell, limit)
-        with self.parts.spending("timing"):
+        with self.part_timer.spending("timing"):
             return self._take_turns(cell, calls, rng, limit)
 
     def _take_turns(
@@ -251,7 +251,7 @@ def start_worker_pairs(
     frameworks: Sequence[str],
     device: str,
     index: int,
-    parts: PartTimer,
+    part_timer: PartTimer,
     owner: str | None = None,
     *,
     roles: Sequence[str] = ROLES,
@@ -266,7 +266,7 @@ def start_worker_pairs(
         frameworks: of the cells that will be measured.
         device: ``cpu`` or ``cuda``.
         index: number of the launch pair.
-        parts: to which the seconds spent are added.
+        part_timer: to which the seconds spent are added.
         owner: path of the user's spec that they run; None: this suite's own scenarios.
         roles: those of `ROLES` that are measured.
         cell_seconds: for how long each of them is timed in each cell.
@@ -278,7 +278,7 @@ def start_worker_pairs(
     cores, spans = affinity.available_cores(), list[Span]()
     order = [roles[(place + index) % len(roles)] for place in range(len(roles))]
     try:
-        with parts.spending("starting"):
+        with part_timer.spending("starting"):
             for framework in frameworks:
                 for place, role in enumerate(order):
                     core = cores[place % len(cores)] if device == "cpu" else None
@@ -289,9 +289,9 @@ def start_worker_pairs(
             for launch in _all(launches):
                 launch.wait_until_ready()
         spans.clear()
-        yield WorkerPairs(launches, device, spans, parts, cell_seconds)
+        yield WorkerPairs(launches, device, spans, part_timer, cell_seconds)
     finally:
-        with parts.spending("other"):
+        with part_timer.spending("other"):
             for launch in _all(launches):
                 launch.kill()
 

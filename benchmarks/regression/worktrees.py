@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from benchmarks.paths import KEPT_NAME
+from benchmarks.paths import OUTPUT_NAME
 
 FREE_SPACE = "free some space there, or set TMPDIR to another folder"
 
@@ -110,7 +110,7 @@ def copy_work_tree(repo: Path, into: Path) -> None:
 
 def _is_kept(name: str) -> bool:
     """Return whether a path in a work tree is of the folder that keeps earlier results."""
-    return KEPT_NAME in PurePosixPath(name).parts
+    return OUTPUT_NAME in PurePosixPath(name).parts
 
 
 def _git(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> str:

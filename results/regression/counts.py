@@ -105,7 +105,7 @@ def joined(rounds: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
     """
     both = [{side: values_of(one) for side, one in each.items()} for each in rounds]
     counts: dict[str, list[float]] = {}
-    lost = []
+    not_repeated = []
     for metric in METRICS:
         pairs = [[one["base"].get(metric), one["head"].get(metric)] for one in both]
         known = [(base, head) for base, head in pairs if base is not None and head is not None]
@@ -116,11 +116,11 @@ def joined(rounds: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
         elif len(set(known)) == 1:
             counts[metric] = list(known[0])
         else:
-            lost.append(metric)
-    found: dict[str, Any] = {"counts": counts}
+            not_repeated.append(metric)
+    part: dict[str, Any] = {"counts": counts}
     if "operations" in counts and is_changed("operations", *counts["operations"]):
-        found["operations"] = _changed_operations(rounds[0])
-    return found | ({"not_repeated": lost} if lost else {})
+        part["operations"] = _changed_operations(rounds[0])
+    return part | ({"not_repeated": not_repeated} if not_repeated else {})
 
 
 def _nearest(pairs: Sequence[tuple[float, float]]) -> list[float]:
@@ -147,15 +147,15 @@ def changes_of(entry: Mapping[str, Any], sides: Mapping[str, Any]) -> list[Count
     """
     counts = entry.get("counts", {})
     same = _same_release(entry["cell"]["framework"], sides)
-    found = []
+    changes = []
     for metric in METRICS:
         if metric in counts and is_changed(metric, *counts[metric]):
             base, head = counts[metric]
             verdict = _verdict(METRICS[metric].worse, base, head)
             named = entry.get("operations", {}) if metric == "operations" else {}
             decides = same and verdict == WORSE
-            found.append(CountChange(metric, base, head, verdict, decides, named))
-    return found
+            changes.append(CountChange(metric, base, head, verdict, decides, named))
+    return changes
 
 
 def _verdict(worse: str | None, base: float, head: float) -> str:

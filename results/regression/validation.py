@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from results.records import storage
-from results.records.record import CELL_FIELDS, RecordError
+from results.records.record import CELL_FIELDS
 from results.records.rules import (
     Rule,
     also,
@@ -28,7 +28,6 @@ from results.records.rules import (
     scalar,
     text,
 )
-from results.records.texts import TooDeep, cleaned
 from results.records.validation import COUNT, MACHINE, RUN_RULES, SECONDS, SPENT, STARTED
 from results.regression import counts
 from results.regression.decision import WALL
@@ -285,11 +284,5 @@ def load(path: Path | str) -> Document:
     document = storage.read_json(Path(path))
     if isinstance(document, dict) and isinstance(document.get("comparison"), dict):
         document = document["comparison"]
-    try:
-        problem = document_problem(document)
-        document = cleaned(document)
-    except (TooDeep, RecursionError):
-        problem = "is nested too deeply for a comparison; compare the versions again"
-    if problem:
-        raise RecordError(f"{path} {problem}")
-    return cast(Document, document)
+    advice = "a comparison; compare the versions again"
+    return cast(Document, storage.checked_document(path, document, document_problem, advice))

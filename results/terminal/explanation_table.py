@@ -32,22 +32,22 @@ def text(
         colour: whether to emit colour codes.
         everything: whether every operation has a row; else the `MOST_ROWS` that matter most.
     """
-    found = explain(document)
-    parts = _parts(document, found, everything=everything)
+    explanation = explain(document)
+    parts = _parts(document, explanation, everything=everything)
     return tables.printed(parts, width, colour=colour, unwrapped=lambda line: len(line) <= width)
 
 
 def _parts(
-    document: Mapping[str, Any], found: Explanation, *, everything: bool
+    document: Mapping[str, Any], explanation: Explanation, *, everything: bool
 ) -> Iterator[RenderableType]:
     """Yield what a call takes, the gap to the prediction, the table, and where the traces are."""
     yield one_line(f"{document['name']}, beside {document['baseline']['strategy']}")
     yield ""
     for side in ("strategy", "baseline"):
         yield one_line(_call_line(document[side]))
-    yield one_line(_gap_line(document, found))
+    yield one_line(_gap_line(document, explanation))
     yield ""
-    yield _table(document, found, everything=everything)
+    yield _table(document, explanation, everything=everything)
     yield ""
     for side in ("strategy", "baseline"):
         yield one_line(f"trace: {document[side]['trace']}")
@@ -68,23 +68,26 @@ def _call_line(side: Mapping[str, Any]) -> str:
     )
 
 
-def _gap_line(document: Mapping[str, Any], found: Explanation) -> str:
+def _gap_line(document: Mapping[str, Any], explanation: Explanation) -> str:
     """Return what was predicted and measured, and the difference."""
     plain = document["strategy"]["seconds"] / document["baseline"]["seconds"]
-    gap = f"{seconds_text(abs(found.gap))} {'more' if found.gap >= 0 else 'less'}"
-    if found.predicted is None:
+    gap = f"{seconds_text(abs(explanation.gap))} {'more' if explanation.gap >= 0 else 'less'}"
+    if explanation.predicted is None:
         return (
             f"ratio to the baseline {significant(plain)}, under the profiler "
-            f"{significant(found.measured)}, where a call takes {gap}; FLOPs cannot be counted here"
+            f"{significant(explanation.measured)}, where a call takes {gap}; FLOPs cannot be "
+            "counted here"
         )
     return (
-        f"ratio to the baseline by counted FLOPs {significant(found.predicted)}, measured "
-        f"{significant(plain)}, under the profiler {significant(found.measured)}: there a call "
-        f"takes {gap} than predicted"
+        f"ratio to the baseline by counted FLOPs {significant(explanation.predicted)}, measured "
+        f"{significant(plain)}, under the profiler {significant(explanation.measured)}: there a "
+        f"call takes {gap} than predicted"
     )
 
 
-def _table(document: Mapping[str, Any], found: Explanation, *, everything: bool) -> RenderableType:
+def _table(
+    document: Mapping[str, Any], explanation: Explanation, *, everything: bool
+) -> RenderableType:
     """Return the table of operations, with what is left in one row and the whole in another."""
     from rich.table import Table
     from rich.text import Text
@@ -95,13 +98,15 @@ def _table(document: Mapping[str, Any], found: Explanation, *, everything: bool)
     table.add_column("calls", justify="right", no_wrap=True)
     for heading in (*names, "beyond predicted"):
         table.add_column(heading, justify="right", overflow="fold")
-    rows = found.rows if everything else found.rows[:MOST_ROWS]
-    left = found.rows[len(rows) :]
+    rows = explanation.rows if everything else explanation.rows[:MOST_ROWS]
+    hidden_rows = explanation.rows[len(rows) :]
     for row in rows:
         table.add_row(Text(tables.shorten(row.name, NAME)), *_figures(row))
-    if left:
-        table.add_row(Text(f"{len(left)} more: --all", "dim"), *_figures(_sum("", left)))
-    table.add_row(Text("the whole call", "bold"), *_figures(_sum("", found.rows)))
+    if hidden_rows:
+        table.add_row(
+            Text(f"{len(hidden_rows)} more: --all", "dim"), *_figures(_sum("", hidden_rows))
+        )
+    table.add_row(Text("the whole call", "bold"), *_figures(_sum("", explanation.rows)))
     return table
 
 

@@ -176,7 +176,7 @@ def test_what_changed_without_effect_has_the_same_gradients(
     change(folder, CODE, "# of x", file)
     with examined("HEAD", case=case) as found:
         assert ways(found) == expected
-        assert found.wrong == {framework: None}
+        assert found.disagreements == {framework: None}
         assert found.notes == []
 
 
@@ -186,13 +186,13 @@ def test_a_case_that_float64_does_not_suit_is_held_to_base_in_float32(repo: Path
     pytest.importorskip("torch")
     change(repo, CODE, "assert x.dtype == torch.float32")
     with examined("v1") as found:
-        assert found.wrong == {"torch": None}
+        assert found.disagreements == {"torch": None}
         assert [one.dtype for one in found.files["torch"].values()] == ["float32", "float32"]
         (note,) = found.notes
         assert note.startswith("torch: float64 could not be used (AssertionError")
     change(repo, "torch.tanh(self", "1.1 * torch.tanh(self")
     with examined("v1") as found:
-        assert "head's float32 gradients are not those of base" in str(found.wrong["torch"])
+        assert "head's float32 gradients are not those of base" in str(found.disagreements["torch"])
 
 
 @pytest.mark.slow
@@ -205,7 +205,7 @@ def test_without_a_repository_two_interpreters_run_the_file_as_it_is(
     (tmp_path / "mine" / "model.py").write_text(TORCH_MODEL)
     (tmp_path / "my_case.py").write_text(TORCH_CASE)
     with examined(None, case="my_case.py") as found:
-        assert found.wrong == {"torch": None}
+        assert found.disagreements == {"torch": None}
         assert [side.tree for side in found.sides] == [None, None]
 
 
@@ -249,7 +249,7 @@ def test_a_package_that_comes_from_the_repository_itself_is_refused(
     monkeypatch.setenv("PYTHONPATH", "python")
     change(repo, CODE, "# of x", "python/mine/model.py")
     with examined("HEAD") as found:
-        assert found.wrong == {"torch": None}
+        assert found.disagreements == {"torch": None}
     monkeypatch.delenv("PYTHONPATH")
     case = f"import sys; sys.path.append({str(repo / 'python')!r})\n"
     (repo / "bench" / "my_case.py").write_text(case + (repo / "bench/my_case.py").read_text())

@@ -244,8 +244,8 @@ FAULTS = (
     Fault(
         "least_gradient_error_kept",
         "benchmarks/harness/worker/gate.py",
-        'error["relative"] > known["relative"]',
-        'error["relative"] < known["relative"]',
+        'error["relative"] > other["relative"]',
+        'error["relative"] < other["relative"]',
         "the best launch's error stands for all",
         (f"{PROBLEMS}::test_gradient_error_is_the_worst_of_all_launches_and_figures_the_firsts",),
     ),

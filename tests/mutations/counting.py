@@ -82,7 +82,7 @@ FAULTS = (
     Fault(
         "failed_canaries_pass_on_a_new_machine",
         "benchmarks/evaluation/first_look/__main__.py",
-        'return ended and not said.startswith("FAILED")',
+        'return ended and not outcome.startswith("FAILED")',
         "return ended",
         "the first times of a GPU are believed though the harness misreads what is known",
         (f"{LOOKED}::test_canaries_that_left_no_run_have_failed",),

@@ -25,7 +25,7 @@ FAULTS = (
     Fault(
         "every_way_in_colour",
         "results/report/answer_charts.py",
-        "    return one.recommendation.best is way\n",
+        "    return topic_answer.recommendation.best is way\n",
         "    return True\n",
         "nothing tells the recommended way from the others",
         (f"{ANSWER}::test_only_the_recommended_way_has_the_colour",),

@@ -21,7 +21,7 @@ FAULTS = (
     Fault(
         "another_batch_compared",
         AGREEING,
-        'if was["prints"][n] != now["prints"][n]]',
+        'if base_facts["prints"][n] != head_facts["prints"][n]]',
         "if False]",
         "half the batch is called a regression of the gradients",
         (f"{AGREEMENT}::test_another_problem_is_named_with_what_to_do",),
@@ -45,8 +45,8 @@ FAULTS = (
     Fault(
         "wrong_gradients_of_a_case_timed",
         "benchmarks/regression/case_sides.py",
-        "            if wrong := self.wrong[cell.framework]:\n",
-        '            if wrong := self.wrong[cell.framework] and "":\n',
+        "            if disagreement := self.disagreements[cell.framework]:\n",
+        '            if disagreement := self.disagreements[cell.framework] and "":\n',
         "a time is given for gradients that are not base's",
         (f"{SIDES}::test_head_s_own_package_is_run_and_what_it_computes_otherwise_is_no_time",),
     ),

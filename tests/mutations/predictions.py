@@ -53,7 +53,7 @@ FAULTS = (
     Fault(
         "call_of_an_operation_left_out",
         "benchmarks/harness/measurement/limits.py",
-        '    each = best + machine["dispatch"].get(one["dispatch"], 0.0)\n',
+        '    each = best + machine["dispatch"].get(operation["dispatch"], 0.0)\n',
         "    each = best\n",
         "a cell of a thousand tiny operations is predicted to take no time",
         (f"{LIMITS}::test_an_operation_takes_the_longest_of_its_parts_and_its_call",),

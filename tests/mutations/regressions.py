@@ -20,11 +20,8 @@ RESULT, STORED_RUNS, CHANGES = (
     "results/statistics/change_points.py",
 )
 GOING_ON = "tests/unit/results/regression/test_scheduling.py"
-PAIRS, RUNNING, CELLS = (
-    "benchmarks/regression/worker_pairs.py",
-    "benchmarks/regression/session.py",
-    "benchmarks/regression/compared_cells.py",
-)
+PAIRS, RUNNING = "benchmarks/regression/worker_pairs.py", "benchmarks/regression/session.py"
+CELLS = "benchmarks/regression/compared_cells.py"
 
 FAULTS = (
     Fault(

@@ -176,8 +176,8 @@ FAULTS = (
     Fault(
         "detach_of_the_front_forgotten",
         "impl_torch/recipes.py",
-        "losses_behind(problem, structure.detached(output, network))",
-        "losses_behind(problem, output if network else output)",
+        "losses_behind(problem, structure.detached(output, network), front)",
+        "losses_behind(problem, output if network else output, front)",
         "the frozen front's output is handed on with its graph",
         (RECIPES_GIVE,),
         scenario="two_player",

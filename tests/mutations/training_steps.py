@@ -50,8 +50,8 @@ FAULTS = (
     Fault(
         "wrapping_optimizer_taken_for_a_second_one",
         "impl_torch/step_recording.py",
-        '            gradient, fresh = seen.get(name, ("none", False))\n',
-        "            gradient, fresh = seen[name][0], self._fresh[name]\n",
+        '            gradient, fresh = gradients.get(name, ("none", False))\n',
+        "            gradient, fresh = gradients[name][0], self._fresh[name]\n",
         "an optimizer that wraps another is said to step twice",
         (f"{TORCH}::{RIGHT}",),
         narrow="lookahead",
@@ -95,8 +95,8 @@ FAULTS = (
     Fault(
         "weight_that_rises_taken_for_one_of_0",
         "impl_jax/step_replays.py",
-        " and _stays_zero(replay, whole, left):\n",
-        ":\n",
+        "            and _stays_zero(replay, all_losses, without_loss)\n",
+        "",
         "a loss that is faded in is called a waste, as its weight is 0 in the first step",
         (f"{JAX}::{RIGHT}",),
         narrow="annealed_weight",

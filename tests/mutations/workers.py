@@ -86,8 +86,8 @@ FAULTS = (
     Fault(
         "one_process_for_all_launches",
         "benchmarks/harness/measurement/group.py",
-        "            launch = self.workers.one(index)\n            try:\n",
-        "            launch = self.workers.one(0)\n            try:\n",
+        "            launch = self.workers.launch(index)\n            try:\n",
+        "            launch = self.workers.launch(0)\n            try:\n",
         "six rounds of one process are called six launches",
         (OWN_PROCESS,),
     ),
@@ -168,8 +168,8 @@ FAULTS = (
     Fault(
         "replaced_worker_not_prepared",
         "benchmarks/harness/measurement/group.py",
-        "                self.preparation.ensure_prepared(self.workers.one(index))\n",
-        "                self.workers.one(index)\n",
+        "                self.preparation.ensure_prepared(self.workers.launch(index))\n",
+        "                self.workers.launch(index)\n",
         "a worker that died unseen costs the cells that its successor was never told of",
         (
             "tests/integration/test_capacity.py::"

@@ -151,7 +151,7 @@ def test_every_network_is_confirmed_along_all_directions_where_there_is_time(
     found = list(taken.worst_slopes())
     assert [network for _, network, _ in found] == ["one", "two"]
     assert max(slope.error for _, _, slope in found) < 1e-6
-    assert taken.taken == {"one": slopes.DIRECTIONS, "two": slopes.DIRECTIONS}
+    assert taken.direction_counts == {"one": slopes.DIRECTIONS, "two": slopes.DIRECTIONS}
     assert taken.hurried() == []
 
 
@@ -184,7 +184,7 @@ def test_each_network_has_its_share_of_the_time_and_what_is_missing_is_said(
     monkeypatch.setattr(slopes, "time", SimpleNamespace(monotonic=lambda: now[0]))
     taken = of_two_networks(framework, until, evaluated)
     assert [network for _, network, _ in taken.worst_slopes()] == ["one", "two"]
-    assert all(0 < count < slopes.DIRECTIONS for count in taken.taken.values())
+    assert all(0 < count < slopes.DIRECTIONS for count in taken.direction_counts.values())
     (said,) = taken.hurried()
     assert said.startswith("The gradients by one, two are confirmed along fewer than 3 directions")
 

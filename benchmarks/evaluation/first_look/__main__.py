@@ -83,7 +83,7 @@ class FirstLook:
         self.request, self.out, self.seconds = request, out, seconds
         self.began = time.monotonic()
         self.machine = environment.describe()  # whatever comes of the first step
-        self.found: list[dict[str, Any]] = []
+        self.outcomes: list[dict[str, Any]] = []
         self.left_out: list[str] = []
         self.stopped = False
 
@@ -100,7 +100,7 @@ class FirstLook:
         print(self._markdown(), flush=True)
         if self.stopped:
             return STOPPED
-        return FAILED if any(not one["passed"] for one in self.found) else 0
+        return FAILED if any(not one["passed"] for one in self.outcomes) else 0
 
     def _take_one(self, step: Step, seconds: float) -> None:
         """Take one step in this time at most, and write what came of it."""
@@ -113,17 +113,17 @@ class FirstLook:
                 code, printed = self._execute(step, max(1.0, seconds), log)
         except (OSError, RecordError) as error:
             code, printed = -1, str(error)
-        said = self._said(step, code, printed)
-        self.found.append(
+        outcome = self._outcome_line(step, code, printed)
+        self.outcomes.append(
             {
                 "step": step.name,
                 "code": code,
-                "passed": _passed(step, code, said),
+                "passed": _passed(step, code, outcome),
                 "seconds": round(time.monotonic() - start, 1),
-                "said": said,
+                "said": outcome,
             }
         )
-        print(f"== {step.name}: {said}", flush=True)
+        print(f"== {step.name}: {outcome}", flush=True)
         self._write()
 
     def _execute(self, step: Step, seconds: float, log: IO[bytes]) -> tuple[int | None, str]:
@@ -152,7 +152,7 @@ class FirstLook:
             return []
         return [str(path) for path in storage.find_runs(self.request.work / "runs")]
 
-    def _said(self, step: Step, code: int | None, printed: str) -> str:
+    def _outcome_line(self, step: Step, code: int | None, printed: str) -> str:
         """Return in a line what came of a step."""
         lines = [line.strip() for line in printed.splitlines() if line.strip()]
         last = lines[-1][:200] if lines else "no output"
@@ -193,7 +193,7 @@ class FirstLook:
             "machine": self.machine,
             "packages": {name: environment.installed(name) for name in PACKAGES},
             "stopped": self.stopped,
-            "steps": self.found,
+            "steps": self.outcomes,
             "left_out": self.left_out,
         }
 
@@ -212,17 +212,17 @@ class FirstLook:
             "| | step | s | what came of it |",
             "|---|---|--:|---|",
         ]
-        for one in self.found:
-            said, mark = one["said"].replace("|", "\\|"), "✓" if one["passed"] else "✗"
-            lines.append(f"| {mark} | {one['step']} | {one['seconds']} | {said} |")
+        for one in self.outcomes:
+            outcome, mark = one["said"].replace("|", "\\|"), "✓" if one["passed"] else "✗"
+            lines.append(f"| {mark} | {one['step']} | {one['seconds']} | {outcome} |")
         lines += [""] + ["Stopped by Ctrl-C."] * self.stopped
         return "\n".join([*lines, *(f"- {line}" for line in self.left_out)]) + "\n"
 
 
-def _passed(step: Step, code: int | None, said: str) -> bool:
+def _passed(step: Step, code: int | None, outcome: str) -> bool:
     """Return whether a step went well, by its exit code and what is said of it."""
     ended = step.may_be_cut if code is None else code in step.fine
-    return ended and not said.startswith("FAILED")
+    return ended and not outcome.startswith("FAILED")
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> int | None:

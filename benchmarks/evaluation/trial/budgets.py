@@ -119,7 +119,7 @@ class Clock:
     """Run a comparison on recorded times and a made clock, as `session.ComparisonSession` does."""
 
     def __init__(self, document: dict[str, Any], times: Mapping[str, Array], confirm: float):
-        self.document, self.times, self.whole = document, times, SECONDS + confirm
+        self.document, self.times, self.whole_seconds = document, times, SECONDS + confirm
         self.now, self.pace, self.cell_seconds = FIXED, Pace(), plan.CELL_SECONDS
         self.promises = Promises(document, lambda _: None)
 
@@ -130,10 +130,10 @@ class Clock:
             count = self.document["pairs"]
             spent = end - self.now < self.pace.expected(shape)
             if count and (spent or count >= plan.MOST_PAIRS):
-                taken = looks.take_last_look(self.document, end / self.whole)
+                taken = looks.take_last_look(self.document, end / self.whole_seconds)
                 return taken and leaving.all_decided(self.document, chosen, None)
             self._add_pair(shape)
-            due = looks.take_due_look(self.document, self.now / self.whole)
+            due = looks.take_due_look(self.document, self.now / self.whole_seconds)
             if due and self._all_decided(chosen, end):
                 return True
 

@@ -61,7 +61,7 @@ class CaseFiles:
         return self
 
     @property
-    def known(self) -> CaseFacts:
+    def known_facts(self) -> CaseFacts:
         """Return the facts; `examine` must have been called."""
         assert self.facts is not None
         return self.facts
@@ -95,11 +95,11 @@ class CaseFiles:
             arguments["hand_over"] = True
         self.facts = launch.ask("examine_case", self.limit, **arguments)
         gradient = select_prefix(read_arrays(self.folder / "reference.npz"), "gradient")
-        networks = list(self.known["networks"])
+        networks = list(self.known_facts["networks"])
         self.zero_gradient = equivalence.dead_tensors(gradient, networks, ())
         if dtype == "float32":
             self.allowed = equivalence.ROUNDING_OF_LONG_SUMS
-        return self.known
+        return self.known_facts
 
     def judge_the_sum(self, launch: Launch) -> float:
         """Have a float32 worker run the summed loss, and set the bound of all cells by its error.
@@ -123,7 +123,7 @@ class CaseFiles:
             trained,
             allowed=float("inf"),
             dtype="float32",
-            networks=list(self.known["networks"]),
+            networks=list(self.known_facts["networks"]),
             zero_gradient=tuple(self.zero_gradient),
         )
         if np.isfinite(difference.relative):
@@ -163,7 +163,7 @@ class CaseFiles:
     @property
     def unchanged(self) -> list[str]:
         """Return the parameters that are frozen, or that no loss reaches."""
-        return [*self.known["frozen"], *self.known["untouched"]]
+        return [*self.known_facts["frozen"], *self.known_facts["untouched"]]
 
     def compute(self, launches: Mapping[str, Launch], kind: str, phase: str) -> dict[str, str]:
         """Return framework → file of the reference; see `Float64References.compute`.
@@ -175,7 +175,7 @@ class CaseFiles:
 
     def open_in(self, launch: Launch, timeout: float | None = None) -> None:
         """Have a worker build the case."""
-        launch.ask("open_case", timeout or self.limit, case=self.case, facts=self.known)
+        launch.ask("open_case", timeout or self.limit, case=self.case, facts=self.known_facts)
 
     def rules_of_group(self, group: Mapping[str, Any]) -> GateRules:
         """Return the bounds by which the gate judges every cell of a group.
@@ -187,7 +187,7 @@ class CaseFiles:
             "allowed": self.allowed,
             "dtype": group["dtype"],
             "phase": group["phase"],
-            "networks": list(self.known["networks"]),
+            "networks": list(self.known_facts["networks"]),
             "zero_gradient": self.zero_gradient,
             "exact_zero": [],
             "optimizer": "adam",  # whatever it is: some scale a gradient near 0 to a whole step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +21,11 @@ from benchmarks.harness.protocol.arrays import read_arrays, select_prefix, write
 from benchmarks.harness.protocol.cells import UNFROZEN
 from benchmarks.scenarios import Scenario
 from benchmarks.scenarios.spec import part_of
+from results.records.texts import first_names
 
 if TYPE_CHECKING:
     from benchmarks.harness.launches.problems import ProblemFiles
     from benchmarks.harness.launches.reference_store import ReferenceStore
-
-FEW = 3  # names of parameters that a message lists
 
 Matrix = dict[str, dict[str, str]]  # loss → network → value, zero or absent
 Flows = dict[tuple[str, str], dict[str, Matrix]]  # (scenario, variant) → framework → its matrix
@@ -219,10 +218,12 @@ class Float64References:
         demanded, there = set(reached(flow_of)), set(select_prefix(arrays, "gradient"))
         place = f"{_implementation(self.files.spec, framework)}: the float64 reference"
         if demanded - there:
-            raise IncompleteReference(f"{place} lacks the gradient of {_few(demanded - there)}")
+            raise IncompleteReference(
+                f"{place} lacks the gradient of {first_names(sorted(demanded - there))}"
+            )
         if there - demanded:
             raise IncompleteReference(
-                f"{place} has a gradient of {_few(there - demanded)}, "
+                f"{place} has a gradient of {first_names(sorted(there - demanded))}, "
                 "which no loss reaches or which is frozen"
             )
 
@@ -294,12 +295,6 @@ class Float64References:
         if problem:
             raise WronglyDeclared(problem)
         self._agreeing.add(key)
-
-
-def _few(names: Collection[str]) -> str:
-    """Return the first names, and how many more there are."""
-    first, rest = sorted(names)[:FEW], len(names) - FEW
-    return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
 
 
 def reached(reach: Mapping[str, Iterable[str]]) -> list[str]:

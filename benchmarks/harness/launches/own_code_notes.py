@@ -22,7 +22,7 @@ def notes(owner: str, launches: Iterable[Launch]) -> list[str]:
         owner: path of the user's spec or case.
         launches: workers; those of other owners, and those that cannot answer, are passed over.
     """
-    found: dict[str, None] = {}
+    sentences: dict[str, None] = {}
     for launch in launches:
         if launch.owner != owner or not launch.idle:
             continue
@@ -32,8 +32,8 @@ def notes(owner: str, launches: Iterable[Launch]) -> list[str]:
             continue
         part = external_part(launch.framework, owner)  # a case is one file, without parts
         file = part if part and part.is_file() else Path(owner)
-        found |= dict.fromkeys(sentence(file.name, change) for change in changes)
-    return list(found)
+        sentences |= dict.fromkeys(sentence(file.name, change) for change in changes)
+    return list(sentences)
 
 
 def sentence(file: str, change: SwitchChange) -> str:

@@ -105,7 +105,7 @@ class CellResults:
                 self.operations[name] = operations
         error, worst = cell["gradient_error"], result.figures["gradient_error"]
         if error and worst:
-            result.figures["gradient_error"] = gate.worst(error, worst)
+            result.figures["gradient_error"] = gate.larger_errors(error, worst)
         if cell["equivalence"] != "pass":
             result.figures["equivalence"] = cell["equivalence"]
             result.fail("wrong_gradients", cell["equivalence"])

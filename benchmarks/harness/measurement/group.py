@@ -131,7 +131,7 @@ class GroupMeasurement:
     def end(self) -> None:
         """Close the problem in every worker."""
         if not self.preparation.exceeds_memory:  # otherwise each worker was ended after its turn
-            for launch in self.workers.all():
+            for launch in self.workers.launches():
                 self.workers.close_problem(launch)
 
     def _find_files(self) -> ProblemFiles | CaseFiles:
@@ -146,7 +146,7 @@ class GroupMeasurement:
 
     def _start_workers(self) -> None:
         """Wait until all workers have loaded their framework, and keep their description."""
-        launches = self.workers.all()
+        launches = self.workers.launches()
         with self._spending("starting"):
             for launch in (*self.workers.references().values(), *launches):
                 self._described = launch.wait_until_ready()
@@ -223,24 +223,24 @@ class GroupMeasurement:
             timed, self.workers.count = self.workers.count, count
             if not self.preparation.exceeds_memory:
                 with self._spending("preparing"):
-                    self.preparation.prepare_more(self.workers.all()[timed:])
+                    self.preparation.prepare_more(self.workers.launches()[timed:])
             self._time_launches(range(timed, count))
 
     def _time_launches(self, indices: range) -> None:
         """Time the cells in each of these launches, after preparing those that are not prepared."""
         for index in indices:
             with self._spending("preparing"):
-                self.preparation.ensure_prepared(self.workers.one(index))
+                self.preparation.ensure_prepared(self.workers.launch(index))
             with self._spending("timing"):
                 self._time_launch(index)
             if self.preparation.exceeds_memory:
                 # closing the problem is not enough: the C library would keep the memory
-                self.workers.one(index).kill()
+                self.workers.launch(index).kill()
 
     def _time_launch(self, index: int) -> None:
         """Time one launch; if it fails, fail its cell, and time the other cells in a new worker."""
         while self.results.alive():
-            launch = self.workers.one(index)
+            launch = self.workers.launch(index)
             try:
                 self._time(launch, index)
                 break

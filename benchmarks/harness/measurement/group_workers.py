@@ -21,11 +21,11 @@ class GroupWorkers:
         self._references = job["references"]
         self._module = LEADER if job["kind"] == DISTRIBUTED else WORKER
 
-    def all(self) -> list[Launch]:
+    def launches(self) -> list[Launch]:
         """Return every launch that is timed, alive."""
         return self.pool.launches(*self._where, self.count, self.owner, self._module)
 
-    def one(self, index: int) -> Launch:
+    def launch(self, index: int) -> Launch:
         """Return one of the timed launches, alive, without starting the others."""
         return self.pool.launch(*self._where, index, self.owner, self._module)
 

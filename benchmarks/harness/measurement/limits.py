@@ -21,11 +21,11 @@ LISTED = 3  # operations that a record names
 class Rates(NamedTuple):
     """Hold what was measured: the machine's rates, and the seconds of operations run alone.
 
-    ``alone`` has the work of an operation, as JSON, for a key.
+    ``seconds_alone`` has the work of an operation, as JSON, for a key.
     """
 
     machine: MachineRates
-    alone: Mapping[str, float | None]
+    seconds_alone: Mapping[str, float | None]
 
 
 def of_cells(
@@ -69,7 +69,7 @@ def limit_of(operations: Sequence[OperationCount], rates: Rates) -> dict[str, An
         ``seconds``; ``bytes`` that all of them read and write; and ``operations``, the few that
         take longest: ``name``, ``count``, and ``seconds``, ``flops`` and ``bytes`` of all of them.
     """
-    parts = [_part(one, rates) for one in operations]
+    parts = [_operation_limit(one, rates) for one in operations]
     longest = sorted(parts, key=lambda part: -part["seconds"])
     return {
         "seconds": math.fsum(part["seconds"] for part in parts),
@@ -78,34 +78,34 @@ def limit_of(operations: Sequence[OperationCount], rates: Rates) -> dict[str, An
     }
 
 
-def _part(one: OperationCount, rates: Rates) -> dict[str, Any]:
+def _operation_limit(operation: OperationCount, rates: Rates) -> dict[str, Any]:
     """Return the seconds and counts of an operation over all of its calls."""
-    machine, count = rates.machine, one["count"]
-    alone = rates.alone.get(_key(one)) if one["work"] else None
-    slow = one.get("slow", 0) * machine.get("slow", 0.0)
-    moving = _memory_seconds(one, machine)
-    best = alone if alone is not None else max(slow, moving)
-    each = best + machine["dispatch"].get(one["dispatch"], 0.0)
+    machine, count = rates.machine, operation["count"]
+    measured = rates.seconds_alone.get(_key(operation)) if operation["work"] else None
+    slow = operation.get("slow", 0) * machine.get("slow", 0.0)
+    moving = _memory_seconds(operation, machine)
+    best = measured if measured is not None else max(slow, moving)
+    each = best + machine["dispatch"].get(operation["dispatch"], 0.0)
     return {
-        "name": one["name"],
+        "name": operation["name"],
         "count": count,
         "seconds": each * count,
-        "flops": one["flops"] * count,
-        "bytes": (one["read"] + one["written"]) * count,
+        "flops": operation["flops"] * count,
+        "bytes": (operation["read"] + operation["written"]) * count,
     }
 
 
-def _memory_seconds(one: OperationCount, machine: MachineRates) -> float:
+def _memory_seconds(operation: OperationCount, machine: MachineRates) -> float:
     """Return the seconds in which an operation reads, lays out anew, and writes its bytes."""
-    turned = one.get("turned", 0)
+    turned = operation.get("turned", 0)
     turning = traffic_seconds(machine.get("turning", []), turned)
-    reading = traffic_seconds(machine["reading"], max(one["read"] - turned, 0))
-    return turning + reading + traffic_seconds(machine["writing"], one["written"])
+    reading = traffic_seconds(machine["reading"], max(operation["read"] - turned, 0))
+    return turning + reading + traffic_seconds(machine["writing"], operation["written"])
 
 
-def _key(one: OperationCount) -> str:
+def _key(operation: OperationCount) -> str:
     """Return the work of an operation as a key."""
-    return json.dumps(one["work"], sort_keys=True)
+    return json.dumps(operation["work"], sort_keys=True)
 
 
 def traffic_seconds(table: Sequence[Sequence[float]], size: float) -> float:

@@ -41,10 +41,10 @@ class Preparation:
         Where the launches would not fit into memory beside each other, only the first is prepared
         here, and each of the others when its turn to be timed comes.
         """
-        launches = self.workers.all()
+        launches = self.workers.launches()
         self.prepare(launches[:1])
         if self.job["device"] == "cpu" and self.job["seconds"] > 0:
-            first = self.workers.one(0)
+            first = self.workers.launch(0)
             self.exceeds_memory = capacity.exceeds_memory(first.pid, len(launches) - 1)
         if not self.exceeds_memory:
             self.prepare_more(launches[1:])

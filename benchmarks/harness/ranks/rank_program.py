@@ -84,7 +84,7 @@ class RankProgram:
         error = verdicts[0]["gradient_error"]
         for verdict in verdicts[1:]:
             if error and verdict["gradient_error"]:
-                error = gate.worst(verdict["gradient_error"], error)
+                error = gate.larger_errors(verdict["gradient_error"], error)
         self._note_times()
         return {"equivalence": problem or "pass", "gradient_error": error}
 

@@ -9,6 +9,7 @@ from results.formatting import NOTHING
 from results.grouping import group_by
 from results.records.failures import outcome_reason
 from results.records.record import CELL_FIELDS, AnyRecord
+from results.records.texts import first_names
 from results.report.collection import Machine
 from results.report.model import Cell, Code, Paragraph, Row, Section, Table, missing
 from results.report.record_cells import filter_values, network_name
@@ -127,7 +128,11 @@ def _gap_lines(machine: Machine, catalogue: Sequence[str]) -> list[tuple[str, st
     lines.append(_line("phases", [str(r["phase"]) for r in timed], list(PHASES)))
     lines.append(_line("modes", [str(r["mode"]) for r in timed], list(MODES)))
     lines += [
-        (f"{framework} {mode}", f"{len(found)} of {len(networks)} networks", _few(networks - found))
+        (
+            f"{framework} {mode}",
+            f"{len(found)} of {len(networks)} networks",
+            first_names(sorted(networks - found), 4),
+        )
         for (framework, mode), members in group_by(
             timed, lambda r: (str(r["framework"]), str(r["mode"]))
         ).items()
@@ -162,12 +167,6 @@ def _line(what: str, found: Sequence[str], known: Sequence[str]) -> tuple[str, s
     """Return the line on one thing that cells vary in: values found, and those that were not."""
     there = [name for name in known if name in found] + sorted(set(found) - set(known))
     return what, ", ".join(there) or NOTHING, ", ".join(name for name in known if name not in found)
-
-
-def _few(names: set[str]) -> str:
-    """Return names in a row, the first few of many."""
-    shown = sorted(names)
-    return ", ".join(shown[:4]) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
 
 
 def _failures(records: Iterable[AnyRecord]) -> list[Any]:
