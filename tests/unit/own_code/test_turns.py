@@ -151,7 +151,7 @@ def test_outcomes_of_both_are_kept_where_one_is_stopped() -> None:
         def __init__(self, framework: str) -> None:
             self.framework, self.pool = framework, pool
             self.measured: Any = SimpleNamespace(groups=[], left_out=())
-            self.say = lambda line: None
+            self.report_line = lambda line: None
 
         def start(self, launches: int) -> None: ...
 
