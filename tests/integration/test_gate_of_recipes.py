@@ -30,9 +30,7 @@ def test_every_recipe_of_a_step_passes_the_gate_under_an_optimizer_with_moments(
         "dtype": "float32",
     }
     names = [name for name in cells.RECIPES[framework] if name not in RAISING]
-    answers = launch.ask(
-        "prepare", **requests.prepare_request(group, files, reference, names)
-    )
+    answers = launch.ask("prepare", **requests.prepare_request(group, files, reference, names))
     launch.ask("close")
     assert len(names) >= 7
     assert {name: one["equivalence"] for name, one in answers.items()} == dict.fromkeys(
