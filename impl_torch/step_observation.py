@@ -115,8 +115,7 @@ class Observation:
                     "optimizers": [label(one) for one in holders],
                     "stepped": any(id(one) in recorder.stepped for one in holders),
                     "rate": max((_rate(one, parameter) for one in holders), default=0.0),
-                    "cleared": name in recorder.with_gradient
-                    and name not in recorder.met_with_gradient,
+                    "cleared": name in recorder.with_gradient and name not in recorder.met_gradient,
                     "gradients": [counts[name] for counts in recorder.counts],
                     "moved": [_plain(totals[name]) for totals in recorder.totals],
                     "outside": [_plain(one.get(name, 0.0)) for one in recorder.outside],

@@ -46,7 +46,7 @@ class Recorder:
         totals: for each step, parameter or buffer → change over the whole step.
         forwards: buffer → change inside forward passes of its module, the largest.
         with_gradient: parameters that had a gradient which is not 0 throughout.
-        met_with_gradient: parameters that an optimizer found with such a gradient.
+        met_gradient: parameters that an optimizer found with such a gradient.
         called: parameters whose module ran forward, with gradients enabled or not.
         tracked: those of them whose module ran forward with gradients enabled.
         stepped: the optimizers that stepped.
@@ -65,7 +65,7 @@ class Recorder:
         self.totals: list[dict[str, float]] = []
         self.forwards: dict[str, float] = {}
         self.with_gradient: set[str] = set()
-        self.met_with_gradient: set[str] = set()
+        self.met_gradient: set[str] = set()
         self.called: set[str] = set()
         self.tracked: set[str] = set()
         self.stepped: dict[int, torch.optim.Optimizer] = {}
@@ -159,18 +159,16 @@ class Recorder:
         """Look at what an optimizer is about to step."""
         self._note_outside()
         self.stepped[id(optimizer)] = optimizer
-        gradients = {
+        states = {
             name: (state(parameter.grad), self._fresh.get(name, False))
             for name, parameter, _ in self._held_parameters(optimizer)
         }
-        self.met_with_gradient.update(
-            name for name, (gradient, _) in gradients.items() if gradient == "value"
-        )
-        self._stack.append(gradients)
+        self.met_gradient.update(name for name, (found, _) in states.items() if found == "value")
+        self._stack.append(states)
 
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Note what an optimizer has changed; what one inside it has changed is that one's."""
-        gradients = self._stack.pop()
+        states = self._stack.pop()
         for one in self.passes[-1]:
             one.gradients_after.clear()
         for name, parameter, group in self._held_parameters(optimizer):
@@ -178,7 +176,7 @@ class Recorder:
             if not size:
                 continue
             self._last_values[name] = parameter.detach().clone()
-            gradient, fresh = gradients.get(name, ("none", False))
+            gradient, fresh = states.get(name, ("none", False))
             if self._fresh.get(name):  # by passes inside the step, as LBFGS runs them
                 gradient, fresh = state(parameter.grad), True
             self.moves.append(

@@ -50,8 +50,8 @@ FAULTS = (
     Fault(
         "wrapping_optimizer_taken_for_a_second_one",
         "impl_torch/step_recording.py",
-        '            gradient, fresh = gradients.get(name, ("none", False))\n',
-        "            gradient, fresh = gradients[name][0], self._fresh[name]\n",
+        '            gradient, fresh = states.get(name, ("none", False))\n',
+        "            gradient, fresh = states[name][0], self._fresh[name]\n",
         "an optimizer that wraps another is said to step twice",
         (f"{TORCH}::{RIGHT}",),
         narrow="lookahead",
