@@ -62,7 +62,6 @@ WHOLE_KINDS = (
     "test_step_inside_the_backward_pass_steps_once_for_each_loss",
     "test_gradient_of_each_loss_costs_a_pass_each_by_parameter_and_none_at_the_boundary",
     "test_group_added_at_the_unfreeze_has_no_schedule_behind_it",
-    "test_every_schedule_of_the_release_is_among_them",
     "test_teacher_without_buffers_normalizes_by_the_first_statistics",
     "test_zeros_that_are_multiplied_are_computed_first",
     "test_each_frozen_set_is_compiled_until_a_limit",
