@@ -13,7 +13,7 @@ from benchmarks.harness.launches.check_workers import CheckWorkers, assert_raise
 # Optimizer → its steps with the sum, and with a pass for each loss, where there are not 8 and 12.
 STEPS = {"Muon": (4, 6), "SparseAdam": (1, 2)}
 # Their step is the gradient times a number: two steps are nearly the step of the sum.
-BY_THE_GRADIENT = ("SGD", "ASGD", "fused SGD")
+BY_THE_GRADIENT = ("SGD", "ASGD", "fused SGD", "sgd", "polyak_sgd", "noisy_sgd")
 # An embedding's backward pass does not read its weight, so that no error tells of the change.
 SILENT = ("fused SGD", "fused Adam", "fused AdamW", "fused Adagrad", "SparseAdam")
 
@@ -41,4 +41,4 @@ def test_step_inside_the_backward_pass_steps_once_for_each_loss(workers: CheckWo
     for name in ("fused Adam", "SparseAdam"):
         assert torch[name]["retained_off"] > 0.5, name
     for name, one in jax.items():
-        assert one["move_off"] > 0.01, name
+        assert one["move_off"] > (0.01 if name in BY_THE_GRADIENT else 0.05), name

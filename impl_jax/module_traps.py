@@ -36,15 +36,15 @@ def weights_cached_over_steps() -> dict[str, Any]:
         start = nnx.initializers.constant(0.5)
         net = nnx.Linear(WIDTH, WIDTH, use_bias=False, kernel_init=start, rngs=nnx.Rngs(0))
         passed, nnx_passed = jax.jit(_loss), nnx.jit(lambda net: _loss(net.kernel[...]))
-        run: Callable[[], Array] = {
+        ways: dict[str, Callable[[], Array]] = {
             "closed_over": jax.jit(lambda: _loss(net.kernel[...])),  # noqa: B023
             "passed": lambda: passed(net.kernel[...]),  # noqa: B023
             "nnx_closed_over": nnx.jit(lambda: _loss(net.kernel[...])),  # noqa: B023
             "nnx_passed": lambda: nnx_passed(net),  # noqa: B023
-        }[way]
+        }
         values = []
         for _ in range(4):
-            values.append(float(run()))
+            values.append(float(ways[way]()))
             net.kernel[...] = net.kernel[...] - 0.1 * jax.grad(_loss)(net.kernel[...])
         losses[way] = {"first_loss": values[0], "fourth_loss": values[-1]}
     return losses
@@ -83,8 +83,9 @@ def _counted(checkpoint: Callable[[Function], Function], passes: int) -> int:
     """
     x = jax.random.normal(jax.random.key(0), (8, WIDTH))
     linear = nnx.Linear(WIDTH, WIDTH, rngs=nnx.Rngs(0))
-    net1 = nnx.Sequential(linear, nnx.BatchNorm(WIDTH, momentum=0.5, rngs=nnx.Rngs(0)))
-    definition, parameters, rest = nnx.split(net1, nnx.Param, ...)
+    norm = nnx.BatchNorm(WIDTH, momentum=0.5, rngs=nnx.Rngs(0))
+    split: Any = nnx.split(nnx.Sequential(linear, norm), nnx.Param, ...)
+    definition, parameters, rest = split
 
     def losses(parameters: Any) -> Any:
         net = nnx.merge(definition, parameters, rest, copy=True)
@@ -95,8 +96,8 @@ def _counted(checkpoint: Callable[[Function], Function], passes: int) -> int:
     _, pull_back, statistics = jax.vjp(losses, parameters, has_aux=True)
     for cotangents in ((1.0, 1.0),) if passes == 1 else ((1.0, 0.0), (0.0, 1.0)):
         pull_back(cotangents)
-    nnx.update(net1, statistics)
-    share = float(net1.layers[1].mean[0] / jnp.mean(linear(x), axis=0)[0])
+    mean = statistics["layers"][1]["mean"][...]
+    share = float(mean[0] / jnp.mean(linear(x), axis=0)[0])
     return round(-log2(1.0 - share))
 
 

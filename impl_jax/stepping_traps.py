@@ -63,7 +63,7 @@ def steps_inside_the_backward_pass() -> dict[str, Any]:
     call with the sum of the gradients is one. All begin with a step of the sum, as the first one of
     some optimizers moves nothing. The table shows how far net1's move is from that of the sum.
     """
-    networks, x = _networks(1, 1)
+    networks, x = _networks()
     # compiled once for all optimizers; the third is the sum
     losses: list[Loss] = [
         lambda n: _losses(n, x)[0],
