@@ -1,8 +1,9 @@
-"""Run a strategy in several processes at once, each with its share of the batch: DDP over gloo.
+"""Run a strategy in several processes at once, each with its share of the batch, over gloo.
 
 Each process, a rank, builds the networks anew with the same weights. A wrapper reduces gradients:
 after a backward pass ``.grad`` holds the mean over all ranks, which is the gradient of the whole
-batch, as every loss is a mean over its share.
+batch, as every loss is a mean over its share. Wrappers are DDP, which leaves every rank the whole
+of it, and FSDP2, which leaves each a part, see `fully_sharded`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
-from impl_torch import compiling, optimizers, recipes
+from impl_torch import compiling, fully_sharded, optimizers, recipes
 from impl_torch import program as programs
 from impl_torch.problem import Losses, Problem, Stage
 from impl_torch.runtime import Unavailable
@@ -95,19 +96,21 @@ def program(
         KeyError: the wrapper has no such strategy.
     """
     make = WAYS[wrapper][name]
-    problem = _share(opened)
+    problem, kinds = _share(opened), programs
+    if wrapper == FULLY_SHARDED:
+        problem, kinds = fully_sharded.shard(problem), fully_sharded
     recipe = recipes.from_strategy(problem, make(problem, count))
     compiler = compiling.MODES["eager"]("")
     if phase == "step":
         settings, networks = opened.problem_spec["optimizer"], opened.problem_spec["networks"]
         steppers = optimizers.build(dict(settings), networks, recipe.optimized)
-        return RankProgram(
-            programs.Step(problem, recipe, compiler, steppers),
-            lambda one: program(opened, name, phase, wrapper, one),
-        )
+        own = kinds.Step(problem, recipe, compiler, steppers)
+    else:
+        own = kinds.Gradient(problem, recipe, compiler)
+    if wrapper == FULLY_SHARDED:
+        return RankProgram(own, lambda: fully_sharded.communication(own))
     return RankProgram(
-        programs.Gradient(problem, recipe, compiler),
-        lambda one: program(opened, name, phase, wrapper, one),
+        own, lambda: _communication(lambda one: program(opened, name, phase, wrapper, one))
     )
 
 
@@ -116,12 +119,14 @@ class RankProgram:
 
     Args:
         own: the program, which runs in this process.
-        again: builds the same program once more, for a `Count`.
+        communication: counts what one of its calls reduces, see `communication`.
     """
 
-    def __init__(self, own: programs.Program, again: Callable[[Count], RankProgram]) -> None:
+    def __init__(
+        self, own: programs.Program, communication: Callable[[], dict[str, int]]
+    ) -> None:
         self.own = own
-        self._again = again
+        self._communication = communication
 
     def __getattr__(self, name: str) -> Any:
         """Return what the program of this rank has under this name."""
@@ -135,18 +140,29 @@ class RankProgram:
     def communication(self) -> dict[str, int]:
         """Return ``reductions`` of one call, and the ``reduced_bytes`` of a rank.
 
-        Counted is a second copy, as a hook that counts in Python cannot be taken off again. The
-        first call is left out: behind it DDP puts the gradients into other buckets.
+        Where parameters are sharded, also ``gatherings`` and ``gathered_bytes``, of parameters.
         """
-        count = Count()
-        twin = self._again(count)
-        for _ in range(2):
-            count.reductions = count.reduced_bytes = 0
-            twin.reset()
-            twin.run(twin.prepare())
-        del twin
-        gc.collect()
-        return {"reductions": count.reductions, "reduced_bytes": count.reduced_bytes}
+        return self._communication()
+
+
+def _communication(again: Callable[[Count], RankProgram]) -> dict[str, int]:
+    """Return what a call reduces behind DDP, see `RankProgram.communication`.
+
+    Counted is a second copy, as a hook that counts in Python cannot be taken off again. The first
+    call is left out: behind it DDP puts the gradients into other buckets.
+
+    Args:
+        again: builds the same program once more, for a `Count`.
+    """
+    count = Count()
+    twin = again(count)
+    for _ in range(2):
+        count.reductions = count.reduced_bytes = 0
+        twin.reset()
+        twin.run(twin.prepare())
+    del twin
+    gc.collect()
+    return {"reductions": count.reductions, "reduced_bytes": count.reduced_bytes}
 
 
 def _share(opened: OpenProblem) -> Problem:
@@ -217,6 +233,15 @@ def _each(strategy: str) -> Callable[[Problem, Count | None], Strategy]:
     return make
 
 
+def _sharded(strategy: str) -> Callable[[Problem, Count | None], Strategy]:
+    """Return the function that leaves a strategy as it is: its networks are sharded by now."""
+
+    def make(problem: Problem, count: Count | None) -> Strategy:
+        return STRATEGIES[strategy](problem, lambda function: function)
+
+    return make
+
+
 def _wrap_each(problem: Problem, count: Count | None) -> None:
     """Put each network that has something to train behind a wrapper of its own."""
     problem.stages = [_wrapped(stage, count) for stage in problem.stages]
@@ -264,6 +289,17 @@ def reforward_no_sync_each(problem: Problem, count: Count | None) -> Strategy:
     return _passes(problem, run)
 
 
+def reforward_no_sync_sharded(problem: Problem, count: Count | None) -> Strategy:
+    """Run a pass for each loss over sharded networks, and reduce each network's gradients once."""
+    last = _last_pass(problem)
+
+    def run(name: str) -> None:
+        fully_sharded.reduce_where(problem, lambda stage: last.get(stage, name) == name)
+        problem.losses(until=name)[name].backward()
+
+    return _passes(problem, run)
+
+
 def _last_pass(problem: Problem) -> Mapping[str, str]:
     """Return the name of each trained stage → the last loss that reaches it."""
     return {
@@ -285,6 +321,7 @@ def _passes(problem: Problem, run: Callable[[str], None]) -> Strategy:
 
 
 Ways = dict[str, Callable[[Problem, Count | None], Strategy]]
+FULLY_SHARDED = "fsdp_each"  # the wrapper that is no DDP
 SHARED = ("summed", "multi_root", "separate_retained", "boundary_split")
 # wrapper → strategy → the function (problem, what counts) → strategy
 WAYS: dict[str, Ways] = {
@@ -292,4 +329,6 @@ WAYS: dict[str, Ways] = {
     | {"reforward": reforward_one, "reforward_no_sync": reforward_no_sync_one},
     "ddp_each": {name: _each(name) for name in (*SHARED, "reforward")}
     | {"reforward_no_sync": reforward_no_sync_each},
+    FULLY_SHARDED: {name: _sharded(name) for name in (*SHARED, "reforward")}
+    | {"reforward_no_sync": reforward_no_sync_sharded},
 }

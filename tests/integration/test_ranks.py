@@ -59,7 +59,7 @@ def assert_right(cells: list[Cell], outcomes: dict[str, Any]) -> None:
         assert counts["ranks"] == 2
 
 
-@pytest.mark.parametrize(("framework", "mode"), [("torch", "ddp_each_x2"), ("jax", "shard_map_x2")])
+@pytest.mark.parametrize(("framework", "mode"), [("torch", "ddp_each_x2"), ("torch", "fsdp_each_x2"), ("jax", "shard_map_x2")])
 def test_gradients_of_every_rank_are_those_of_one_process(
     pool: Pool, framework: str, mode: str
 ) -> None:
