@@ -1,4 +1,4 @@
-"""Say what there is of kind ``distributed``: wrappers, strategies, what cannot be, what is reduced.
+"""Say what there is of kind ``distributed``: wrappers, strategies, and what cannot be.
 
 A cell of this kind is measured by several ranks, each with its share of the batch: in torch
 processes, in JAX devices of one process. Its mode names the wrapper and how many ranks there are,

@@ -1,4 +1,4 @@
-"""Work out how many bytes a rank reduces and gathers in a call of a cell of kind ``distributed``."""
+"""Work out how many bytes a rank of kind ``distributed`` reduces and gathers in one call."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ def _passes(
 
     A backward pass begins at the network of its loss, and ends at the first that is trained.
     """
+    flow = {loss: names for loss, names in flow.items() if names}
     place = {network: number for number, network in enumerate(networks)}
     ends = {loss: max(place[_network(name)] for name in reach[loss]) + 1 for loss in flow}
     starts = {loss: min(place[_network(name)] for name in flow[loss]) for loss in flow}
