@@ -35,8 +35,8 @@ FAULTS = (
     Fault(
         "bytes_that_were_not_reduced_not_noticed",
         PROGRAM,
-        '        if should is not None and should != did:\n            return f"a call reduced',
-        '        if should is not None and should < did:\n            return f"a call reduced',
+        'should != (reduced := counted["reduced_bytes"])',
+        'should < (reduced := counted["reduced_bytes"])',
         "where every row of a batch is alike, a gradient that is never reduced is right as well",
         (f"{FAULTY}::test_fault_in_one_rank_is_typed_and_the_other_cells_are_timed",),
     ),
@@ -75,8 +75,8 @@ FAULTS = (
     Fault(
         "gathered_bytes_not_judged",
         PROGRAM,
-        '        if should is not None and should != did:\n            return f"a call gathered',
-        '        if should is None and should != did:\n            return f"a call gathered',
+        'should != (gathered := counted.get("gathered_bytes"))',
+        'should is None and (gathered := counted.get("gathered_bytes"))',
         "sharded parameters are gathered more often than they must be, and nobody notices",
         ("tests/unit/harness/test_rank_program.py::test_bytes_that_are_not_those_predicted_fail",),
     ),

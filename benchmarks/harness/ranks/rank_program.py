@@ -92,12 +92,15 @@ class RankProgram:
 
     def _wrong_bytes(self, rules: messages.GateRules) -> str | None:
         """Return a sentence about bytes that a call must reduce and does not, or None."""
-        should, did = rules.get("reduced_bytes"), self._communication["reduced_bytes"]
-        if should is not None and should != did:
-            return f"a call reduced {did} bytes of gradients in each rank, should be {should}"
-        should, did = rules.get("gathered_bytes"), self._communication.get("gathered_bytes")
-        if should is not None and should != did:
-            return f"a call gathered {did} bytes of parameters in each rank, should be {should}"
+        counted = self._communication
+        should = rules.get("reduced_bytes")
+        if should is not None and should != (reduced := counted["reduced_bytes"]):
+            return f"a call reduced {reduced} bytes of gradients in each rank, should be {should}"
+        should = rules.get("gathered_bytes")
+        if should is not None and should != (gathered := counted.get("gathered_bytes")):
+            return (
+                f"a call gathered {gathered} bytes of parameters in each rank, should be {should}"
+            )
         return None
 
     def _note_times(self) -> None:
