@@ -14,16 +14,17 @@ from benchmarks.harness.launches.affinity import available_cores
 from benchmarks.paths import ROOT
 from results.records.record import Run
 from tests.helpers.dask_cluster import DaskCluster
-from tests.helpers.fake_sessions import WAIT, only_run
+from tests.helpers.fake_sessions import only_run
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.serial]
-# 4 units: linear_cascade, scaled_cascade, and stacked_cascade with 2 and with 4 networks
+LIMIT = 600.0  # seconds of a session; alone it takes one or two minutes
+# 3 units: linear_cascade, and stacked_cascade with 2 and with 4 networks
 ARGUMENTS = [
     "benchmarks", "--benchmark-only", "-p", "no:cacheprovider", "--kind=backward",
-    "--framework=torch", "--scenario=linear_cascade,scaled_cascade,stacked_cascade",
+    "--framework=torch", "--scenario=linear_cascade,stacked_cascade",
     "--size=small", "--phase=gradient", "--strategy=summed,separate_retained,reforward",
-    "--launches=4", "--cell-seconds=0.1",
+    "--launches=6", "--cell-seconds=0.1",
 ]  # fmt: skip
 
 
@@ -34,7 +35,7 @@ def measured(folder: Path, *more: str, prefix: tuple[str, ...] = ()) -> Run:
     words = [*prefix, sys.executable, "-m", "pytest", *ARGUMENTS, *more, f"--results={folder}"]
     done = subprocess.run(
         words, cwd=ROOT, env=os.environ | {"TMPDIR": str(temporary)}, capture_output=True,
-        text=True, check=False, timeout=WAIT,
+        text=True, check=False, timeout=LIMIT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     run = only_run(folder)
@@ -69,7 +70,8 @@ def test_two_pinned_workers_measure_the_ratios_of_a_plain_session_pinned_likewis
     shared = ratios(run)
     assert {record["node"] for record in run.records} == {"n1", "n2"}
     assert shared.keys() == plain.keys()
-    assert len(plain) == 8
+    assert len(plain) == 6
+    assert all(one["low"] for one in (*plain.values(), *shared.values()))
     apart = {
         name: (one, shared[name])
         for name, one in plain.items()
