@@ -73,6 +73,7 @@ def test_workers_that_hold_too_much_after_a_group_are_fresh_for_the_next_one(
     monkeypatch.setattr(capacity, "holding_too_much", hold)
     for _ in range(2):
         assert measured("summed", launches=2)["summed"]["outcome"] == "ok"
+    assert len(idle) == 2, "asked once after each group"
     first, second = map(set, idle)
     assert len(first) == len(second) >= 2
     assert first.isdisjoint(second) if too_much else first == second
