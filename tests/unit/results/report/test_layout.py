@@ -185,7 +185,7 @@ def _close_to(value: Any) -> Any:
     return pytest.approx(value, rel=1e-5) if isinstance(value, float) else value
 
 
-def test_data_are_packed_without_loss_of_more_than_a_pixel_shows() -> None:
+def test_data_are_packed_without_visible_loss() -> None:
     pytest.importorskip("altair")
     for chart in charts_of(build([whole_run()])):
         spec = packed(chart.spec)
