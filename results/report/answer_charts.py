@@ -14,7 +14,7 @@ from results.report.drawing import FACTOR_LABELS, FRAMEWORK_COLOURS, Mark, recor
 from results.report.model import Chart
 from results.report.questions import TOPICS, TopicAnswer
 from results.report.ranking import StrategySummary
-from results.report.vocabulary import FRAMEWORK_NAMES, code_of
+from results.report.vocabulary import FRAMEWORK_NAMES, PRICES, code_of
 from results.ways import way_title
 
 WIDTH, LINE = 256, 18  # pixels: of the plot without its labels, and of a line
@@ -94,7 +94,7 @@ def panel_marks(topic_answer: TopicAnswer) -> list[Mark]:
     return [
         record_mark(record)
         | {"label": way_label(topic_answer, way), "best": _is_best(topic_answer, way)}
-        for way in topic_answer.ways
+        for way in _drawn(topic_answer)
         for record in way.records
     ]
 
@@ -109,7 +109,7 @@ def mean_marks(topic_answer: TopicAnswer) -> list[Mark]:
             "mean": way.mean_ratio,
             "best": _is_best(topic_answer, way),
         }
-        for way in topic_answer.ways
+        for way in _drawn(topic_answer)
     ]
     marks.append(
         {
@@ -129,6 +129,12 @@ def way_label(topic_answer: TopicAnswer, way: StrategySummary) -> str:
     most = max(len(other.records) for other in topic_answer.ways)
     count = len(way.records)
     return way_title(way.strategy) + (f" ({count} of {most})" if count < most else "")
+
+
+def _drawn(topic_answer: TopicAnswer) -> list[StrategySummary]:
+    """Return the ways of a panel: those that somebody might take, or all if there is no such."""
+    ways = topic_answer.ways
+    return [way for way in ways if way.strategy not in PRICES] or ways
 
 
 def _is_best(topic_answer: TopicAnswer, way: Any) -> bool:
