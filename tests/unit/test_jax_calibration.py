@@ -19,7 +19,7 @@ CALL, TURN = 5e-5, 2e-6  # seconds of a call of the programs below, and of a tur
 def timed(times: list[int], turn: float) -> Any:
     """Return a loop whose runs take a call and so many turns, and are noted in ``times``."""
 
-    class Timed(calibration.Loop):  # type: ignore[misc, name-defined]
+    class Timed(calibration.Loop):  # type: ignore[misc]
         """Stand for a compiled loop."""
 
         def __init__(self) -> None:
