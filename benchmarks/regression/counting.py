@@ -53,7 +53,7 @@ class Counting:
 
     def count(self, cells: Sequence[Cell]) -> dict[Cell, dict[str, Any]]:
         """Return cell → its entries in the document, see `results.regression.counts.joined`."""
-        first = self._count_round(self.sides, cells)
+        first = self.count_once(cells)
         again = [cell for cell, both in first.items() if _differ(both)]
         second: dict[Cell, Footprints] = {}
         if again:
@@ -63,7 +63,10 @@ class Counting:
                     name: replace(side, cache=f"{folder}/{name}")
                     for name, side in self.sides.items()
                 }
-                second = self._count_round(fresh, again)
+                # compiling anew takes longer, so one that hangs here may well be timed
+                recount = Counting(fresh, self.device, self.references, fail=lambda _: None)
+                second = recount.count_once(again)
+                self.uncounted |= recount.uncounted
         for cell in again:
             if cell not in second:
                 del first[cell]
@@ -93,24 +96,25 @@ class Counting:
                 entry.update(counted.get(cell, {}))
         lost = [cell for cell in self.uncounted if cell not in counted]
         if lost:
-            number = f"{len(lost)} of {len(cells)} cells could not be counted"
+            number = f"{len(lost)} of {len(chosen)} cells could not be counted"
             document["uncounted"] = f"{number}: {self.uncounted[lost[0]]}"
         for line in changes(document):
             say(line)
 
-    def _count_round(
-        self, sides: Mapping[str, Side], cells: Sequence[Cell]
-    ) -> dict[Cell, Footprints]:
-        """Count the cells once on each side, in workers of their framework and owner."""
+    def count_once(self, cells: Sequence[Cell]) -> dict[Cell, Footprints]:
+        """Count the cells once on each side, in workers of their framework and owner.
+
+        A cell that cannot be counted is missing, with its reason in `uncounted`.
+        """
         found: dict[Cell, Footprints] = {}
         for owner, of_owner in plan.by_owner(cells).items():
             for framework in plan.distinct_frameworks(of_owner):
                 waiting = [cell for cell in of_owner if cell.framework == framework]
                 while waiting:
                     try:
-                        with self._workers(sides, framework, owner) as launches:
+                        with self._workers(framework, owner) as launches:
                             found |= self._count_waiting(waiting, launches)
-                    except WorkerError as error:  # timing will fail alike, and report it
+                    except (WorkerError, OSError) as error:  # timing will fail alike, and report it
                         self.uncounted |= dict.fromkeys(waiting, str(error))
                         break
         return found
@@ -173,9 +177,7 @@ class Counting:
         return found
 
     @contextlib.contextmanager
-    def _workers(
-        self, sides: Mapping[str, Side], framework: str, owner: str | None
-    ) -> Iterator[dict[str, Launch]]:
+    def _workers(self, framework: str, owner: str | None) -> Iterator[dict[str, Launch]]:
         """Start a worker of each side, and kill both at the end.
 
         Raises:
@@ -185,7 +187,7 @@ class Counting:
         try:
             for name in SIDES:
                 launches[name] = worker_pairs.start_worker(
-                    sides[name], framework, self.device, owner=owner
+                    self.sides[name], framework, self.device, owner=owner
                 )
             for launch in launches.values():
                 launch.wait_until_ready()

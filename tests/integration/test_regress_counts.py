@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.paths import ROOT
 from benchmarks.regression import worker_pairs
+from benchmarks.regression.counting import Counting
+from benchmarks.regression.references import References
+from benchmarks.regression.versions import Side
 from results.regression import validation
 from results.regression.document import analysis
 from tests.helpers.fake_comparisons import Measure, cell
@@ -82,3 +89,32 @@ def test_a_cell_that_hangs_is_not_waited_for_again(
     assert "no answer within 4 s" in document["cells"][0]["why"]
     assert document["cells"][1]["counts"]["flops"] == [100, 100]
     assert analysis(document).exit_code == 2
+
+
+@pytest.mark.slow
+def test_a_cell_that_hangs_when_it_is_counted_again_can_still_be_timed(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(worker_pairs, "ANSWER_SECONDS", PATIENCE)
+    monkeypatch.setenv("FIRST_LAUNCH", str(tmp_path / "first"))
+    document, said = counted(measure, "summed", "other", head="summed/gradient=slow_again")
+    assert [one["state"] for one in document["cells"]] == ["ok", "ok"]
+    assert "counts" not in document["cells"][0]
+    (line,) = said
+    assert line.startswith("1 of 2 cells could not be counted: ")
+    assert "no answer within 4 s" in line
+
+
+def test_workers_that_do_not_start_leave_the_cells_uncounted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_memory(*arguments: Any, **options: Any) -> Any:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(worker_pairs, "start_worker", no_memory)
+    here = Side("base", "base", None, 0, sys.executable, {}, ROOT, "", {})
+    failures: list[Any] = []
+    counter = Counting({"base": here, "head": here}, "cpu", References(), failures.append)
+    assert counter.count_once([cell()]) == {}
+    assert counter.uncounted == {cell(): "[Errno 12] Cannot allocate memory"}
+    assert failures == []

@@ -325,10 +325,21 @@ FAULTS = (
     Fault(
         "every_recipe_may_compute_what_is_frozen",
         "benchmarks/harness/launches/requests.py",
-        "without = [] if strategy_of(name) in WASTEFUL else frozen",
+        "without = [] if shows_frozen_gradients(strategy_of(name), phase) else frozen",
         "without: list[str] = []",
         "a recipe that saves nothing passes for one that does",
         (GATED,),
+    ),
+    Fault(
+        "gradients_demanded_that_a_step_does_not_show",
+        "benchmarks/harness/protocol/cells.py",
+        'return way in WASTEFUL and not (phase == "step" and way in STATELESS)',
+        "return way in WASTEFUL",
+        "a right recipe gets no time, as a step of Adam leaves no moment of a frozen parameter",
+        (
+            "tests/integration/test_gate_of_recipes.py::"
+            "test_every_recipe_of_a_step_passes_the_gate_under_an_optimizer_with_moments",
+        ),
     ),
     Fault(
         "nothing_must_keep_still",

@@ -52,12 +52,23 @@ FAULTS = (
     Fault(
         "base_counted_for_head",
         "benchmarks/regression/counting.py",
-        "sides[name], framework, self.device, owner=owner",
-        'sides["base"], framework, self.device, owner=owner',
+        "self.sides[name], framework, self.device, owner=owner",
+        'self.sides["base"], framework, self.device, owner=owner',
         "base is compared with itself, and no count ever changes",
         (
             "tests/integration/test_regress_counts.py::"
             "test_what_costs_more_is_said_at_once_and_is_a_regression",
+        ),
+    ),
+    Fault(
+        "cell_that_hangs_when_counted_again_is_not_timed",
+        "benchmarks/regression/counting.py",
+        "fail=lambda _: None",
+        "fail=self.fail",
+        "a program that takes long to compile anew gets no time, and the comparison ends in 2",
+        (
+            "tests/integration/test_regress_counts.py::"
+            "test_a_cell_that_hangs_when_it_is_counted_again_can_still_be_timed",
         ),
     ),
     Fault(

@@ -177,6 +177,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "memory_of_the_group_before_kept",
+        "benchmarks/harness/measurement/group.py",
+        "    group.workers.free_memory()\n",
+        "",
+        "idle workers of the other framework fill the memory, and the kernel kills the one at work",
+        (
+            "tests/integration/test_capacity.py::"
+            "test_workers_that_hold_too_much_after_a_group_are_fresh_for_the_next_one",
+        ),
+    ),
+    Fault(
         "all_launches_hold_what_one_hardly_can",
         "benchmarks/harness/measurement/group.py",
         "            if self.preparation.exceeds_memory:\n",

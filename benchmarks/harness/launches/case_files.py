@@ -15,7 +15,7 @@ from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.protocol import equivalence
 from benchmarks.harness.protocol.arrays import read_arrays, select_prefix
 from benchmarks.harness.protocol.case_messages import CaseFacts, CaseJob
-from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, strategy_of
+from benchmarks.harness.protocol.cells import UNFROZEN, shows_frozen_gradients, strategy_of
 from benchmarks.harness.protocol.messages import GateRules
 
 # A strategy may be this much further from the reference than the summed loss in float32: it adds
@@ -193,12 +193,12 @@ class CaseFiles:
             "optimizer": "adam",  # whatever it is: some scale a gradient near 0 to a whole step
         }
 
-    def rules_of_cell(self, name: str) -> GateRules:
+    def rules_of_cell(self, name: str, phase: str) -> GateRules:
         """Return the parameters that a cell must leave unchanged, and those without a gradient."""
         way = strategy_of(name)
         return {
             "still": [] if way == UNFROZEN else self.unchanged,
-            "no_gradient": [] if way in WASTEFUL else self.unchanged,
+            "no_gradient": [] if shows_frozen_gradients(way, phase) else self.unchanged,
         }
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.float64_references import reached
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol import equivalence, ranks
-from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, strategy_of
+from benchmarks.harness.protocol.cells import UNFROZEN, shows_frozen_gradients, strategy_of
 from benchmarks.harness.protocol.messages import GateRules, PrepareRequest
 from benchmarks.scenarios.spec import matches
 
@@ -36,9 +36,11 @@ def prepare_request(
         products: whether to list the matrix products.
     """
     if isinstance(files, CaseFiles):
-        rules, cells = files.rules_of_group(group), {n: files.rules_of_cell(n) for n in names}
+        rules = files.rules_of_group(group)
+        cells = {n: files.rules_of_cell(n, group["phase"]) for n in names}
     else:
-        rules, cells = _rules_of_group(group, files), {n: _rules_of_cell(n, files) for n in names}
+        rules = _rules_of_group(group, files)
+        cells = {n: _rules_of_cell(n, group["phase"], files) for n in names}
         if group["kind"] == ranks.DISTRIBUTED:
             cells = {
                 n: {**own, "reduced_bytes": _reduced(n, files, group)} for n, own in cells.items()
@@ -86,7 +88,7 @@ def _exact_zero(files: ProblemFiles) -> list[str]:
     ]
 
 
-def _rules_of_cell(name: str, files: ProblemFiles) -> GateRules:
+def _rules_of_cell(name: str, phase: str, files: ProblemFiles) -> GateRules:
     """Return the parameters that a cell leaves unchanged, those without and those with a gradient.
 
     The first two are the frozen ones, the last the others that a loss reaches. A recipe that
@@ -94,10 +96,11 @@ def _rules_of_cell(name: str, files: ProblemFiles) -> GateRules:
 
     Args:
         name: of the strategy or recipe.
+        phase: of the cell.
         files: the problem.
     """
     frozen = files.problem_spec["frozen"]
-    without = [] if strategy_of(name) in WASTEFUL else frozen
+    without = [] if shows_frozen_gradients(strategy_of(name), phase) else frozen
     return {
         "still": [] if strategy_of(name) == UNFROZEN else frozen,
         "no_gradient": without,

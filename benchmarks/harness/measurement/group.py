@@ -58,6 +58,7 @@ def measure_group(job: GroupJob, pool: Pool) -> GroupResult:
             raise
         group.results.fail_all("crashed", disk.message(error))
     group.note_switches()
+    group.workers.free_memory()
     return {"about": group.report(), "cells": group.results.outcomes()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.harness.launches.launch import WORKER, Launch, WorkerError
 from benchmarks.harness.launches.pool import Pool
+from benchmarks.harness.measurement import capacity
 from benchmarks.harness.measurement.job import GroupJob
 from benchmarks.harness.protocol.ranks import DISTRIBUTED
 
@@ -46,6 +47,12 @@ class GroupWorkers:
         """End a worker that failed and start a fresh one in its place."""
         launch.kill()
         return self.pool.replace(launch)
+
+    def free_memory(self) -> None:
+        """End idle workers that hold too much memory; who needs them next starts them anew."""
+        idle = {launch.pid: launch for launch in self.pool.workers() if launch.idle}
+        for pid in capacity.holding_too_much(list(idle)):
+            idle[pid].kill()
 
     def close_problem(self, launch: Launch) -> None:
         """Drop the open problem in a worker that has been timed; replace it if that fails."""

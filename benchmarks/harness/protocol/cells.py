@@ -100,6 +100,9 @@ WASTEFUL = (
     "scale_zero",
     "traced_mask",
 )
+# Those of `WASTEFUL` whose optimizer has no state for a frozen parameter: a step in JAX returns no
+# gradients, and leaves no moment that the gate could compute these gradients from.
+STATELESS = ("scale_zero",)
 # Ways that are measured only where they are named: each shows a price, and none is the one to take.
 ON_REQUEST = ("checkpointed", "rate_zero", "inference_mode", "scale_zero", "traced_mask", "cond")
 # Fields of a cell that are options of the command line, and so part of the command that reruns it.
@@ -218,6 +221,16 @@ def strategy_of(name: str) -> str:
     of its own. Its times differ from the original's by noise alone, which measures that noise.
     """
     return name.partition("@")[0]
+
+
+def shows_frozen_gradients(way: str, phase: str) -> bool:
+    """Return whether a recipe's gradients of frozen parameters can be compared after a call.
+
+    Args:
+        way: the strategy or recipe, without an alias.
+        phase: of the call. A ``step`` shows gradients by the moments of its optimizer alone.
+    """
+    return way in WASTEFUL and not (phase == "step" and way in STATELESS)
 
 
 def groups(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:

@@ -286,13 +286,16 @@ class Program:
         return {**counts, "operations": []} if self.strategy == "old" else counts
 
     def footprint(self) -> dict[str, Any]:
-        """Return made-up counts; ``wasteful`` and ``copying`` do more, ``moody`` never the same."""
-        wasteful, copying = self.strategy == "wasteful", self.strategy == "copying"
+        """Return made-up counts; ``wasteful`` and ``copying`` do more, ``moody`` never the same.
+
+        ``slow_again`` does more too, and never answers a process after the first one.
+        """
+        wasteful, copying = self.strategy in ("wasteful", "slow_again"), self.strategy == "copying"
         if self.strategy == "uncountable":
             raise RuntimeError("no count of this")
         if self.strategy == "old":  # as a worker of before footprints answers
             raise AttributeError("'Worker' object has no attribute 'do_footprint'")
-        if self.strategy == "hang":
+        if self.strategy == "hang" or (self.strategy == "slow_again" and later_launch()):
             self.be_hang()
         return {
             "flops": 200 if wasteful else 100,
