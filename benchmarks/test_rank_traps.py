@@ -43,6 +43,24 @@ def test_separate_passes_are_right_when_fully_sharded_and_reduce_more_often(
     assert reduced == {"summed": 2, "first_then_second": 3, "second_then_first": 3}
 
 
+def test_weights_changed_behind_a_forward_pass_are_not_seen_when_sharded(
+    workers: CheckWorkers,
+) -> None:
+    """The weights of a frozen network that are changed in place behind FSDP2
+
+    Notice: Compare the network's output before and after a change, as of a teacher that follows by
+    a moving average: it does not move. Its parameters, listed before the first pass, do.
+
+    Instead: Call `reshard()` behind each change, or shard with `reshard_after_forward=True`, which
+    gathers anew for each forward pass.
+    """
+    result = workers.demonstrate("torch", "changed_behind_a_forward_pass_when_sharded")
+    moved = {way: one["output_moved"] for way, one in result.items()}
+    assert moved.pop("changed") == 0.0
+    assert len(moved) == 2
+    assert all(distance > 0.1 for distance in moved.values()), moved
+
+
 def test_freezing_after_wrapping_raises_in_the_next_iteration(workers: CheckWorkers) -> None:
     result = workers.demonstrate("torch", "frozen_after_wrapping")
     assert result["before"] is None

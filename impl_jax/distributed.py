@@ -7,12 +7,8 @@ to XLA. ``shard_map`` runs the strategy on each share, and takes the mean of its
 
 from __future__ import annotations
 
-import copy
 import os
-import re
-from collections.abc import Callable, Iterator
-from math import prod
-from typing import Any
+from collections.abc import Callable
 
 import jax
 from jax import Array
@@ -21,16 +17,13 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from impl_jax import compiling, optimizers, recipes
 from impl_jax import program as programs
 from impl_jax.problem import Constants, Parameters, Problem
+from impl_jax.rank_programs import EVERYWHERE, RankProgram, Step
 from impl_jax.runtime import Unavailable
 from impl_jax.session import OpenProblem
 from impl_jax.strategies import STRATEGIES, Jit, Strategy, _add, _inputs, _loss
 
 AXIS = "ranks"
-EVERYWHERE, SHARED_OUT = PartitionSpec(), PartitionSpec(AXIS)
-ITEMS = {"f32": 4, "f64": 8}
-# `%name = f32[8,8]{1,0} all-reduce(…)`, or a tuple of such arrays
-REDUCTION = re.compile(r" = (?P<shapes>.+?) all-reduce(?:-start)?\(")
-SHAPE = re.compile(r"(?P<type>f32|f64)\[(?P<sides>[\d,]*)\]")
+SHARED_OUT = PartitionSpec(AXIS)
 
 
 def processes(ranks: int) -> int:
@@ -93,63 +86,7 @@ def program(opened: OpenProblem, name: str, phase: str, wrapper: str) -> RankPro
         return RankProgram(programs.Gradient(*start, make))
     settings, networks = opened.problem_spec["optimizer"], opened.problem_spec["networks"]
     transformation = lambda names: optimizers.build(dict(settings), networks, names)  # noqa: E731
-    return RankProgram(_Step(*start, make, settings, transformation))
-
-
-class RankProgram:
-    """Hold the program of all devices, and count what it reduces.
-
-    Args:
-        own: the program.
-    """
-
-    def __init__(self, own: programs.Program) -> None:
-        self.own = own
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what the program has under this name."""
-        return getattr(self.own, name)
-
-    @property
-    def replicas(self) -> list[programs.Program]:
-        """Return the program as each device sees its results, which must all be alike."""
-        return [_on_device(self.own, place) for place in range(jax.device_count())]
-
-    def count(self) -> dict[str, Any]:
-        """Return the counts of all devices together; XLA tells those of one."""
-        counts = self.own.count()
-        flops = counts["flops"]
-        return {**counts, "flops": None if flops is None else flops * jax.device_count()}
-
-    def communication(self) -> dict[str, int]:
-        """Return ``reductions`` of one call, and the ``reduced_bytes`` of a device.
-
-        Both are read in the programs that XLA has compiled.
-        """
-        texts = [one.executable.as_text() for one in self.own.compiler.functions
-                 if isinstance(one, compiling.CompiledFunction) and one.executable]  # fmt: skip
-        sizes = [size for text in texts for size in reductions(text)]
-        return {"reductions": len(sizes), "reduced_bytes": sum(sizes)}
-
-
-class _Step(programs.Step):
-    """Time forward pass, backward pass and update, with parameters and state on all devices."""
-
-    def reset(self) -> None:
-        """Restore parameters and state on every device."""
-        super().reset()
-        mesh = next(iter(self.parameters.values())).sharding.mesh  # type: ignore[attr-defined]
-        everywhere = NamedSharding(mesh, EVERYWHERE)
-        self.parameters, self.state = jax.device_put((self.parameters, self.state), everywhere)
-
-
-def reductions(text: str) -> Iterator[int]:
-    """Yield the bytes of each all-reduce in the text of a compiled program."""
-    for found in REDUCTION.finditer(text):
-        yield sum(
-            ITEMS[shape["type"]] * prod(map(int, filter(None, shape["sides"].split(","))))
-            for shape in SHAPE.finditer(found["shapes"])
-        )
+    return RankProgram(Step(*start, make, settings, transformation))
 
 
 def _share(opened: OpenProblem, mesh: Mesh) -> Problem:
@@ -174,30 +111,6 @@ def share(array: Array, mesh: Mesh) -> Array:
             f"a batch of {array.shape[0]} cannot be shared equally by {mesh.size} ranks"
         )
     return jax.device_put(array, NamedSharding(mesh, SHARED_OUT))
-
-
-def _on_device(program: programs.Program, place: int) -> programs.Program:
-    """Return a copy of a program with the results that one device holds."""
-    view = copy.copy(program)
-    view.problem = copy.copy(program.problem)
-    start = view.problem.parameters, view.problem.constants["buffers"]
-    view.problem.load(*jax.tree.map(lambda array: _held(array, place), start))
-    for name in ("result", "parameters", "state", "buffers"):
-        if hasattr(program, name):
-            held = jax.tree.map(lambda array: _held(array, place), getattr(program, name))
-            setattr(view, name, held)
-    return view
-
-
-def _held(array: Array, place: int) -> Array:
-    """Return what a device holds of an array, which must be all of it.
-
-    Raises:
-        ValueError: a device holds only a part.
-    """
-    if not array.is_fully_replicated:
-        raise ValueError(f"an array of shape {array.shape} is not whole on every device")
-    return array.addressable_data(place)
 
 
 def _sharded(strategy: str) -> Callable[[Problem, Jit, Mesh], Strategy]:

@@ -1,4 +1,4 @@
-"""Demonstrate the traps of several losses in JAX: scaling, hooks, steps inside, weights of 0.
+"""Demonstrate the traps of several losses in JAX: scaling, hooks, weights of 0.
 
 Each function runs the wrong way and the right way side by side and returns the results as plain
 data, which docs/traps.md shows as a table. The test of the same subject in
@@ -8,7 +8,6 @@ data, which docs/traps.md shows as a table. The test of the same subject in
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -20,24 +19,6 @@ from jax.flatten_util import ravel_pytree
 LR, SCALE, WIDTH = 0.1, 1024.0, 32
 Networks = dict[str, list[Array]]
 Change = Callable[[Array], Array]
-OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
-    "sgd": optax.sgd,
-    "momentum": partial(optax.sgd, momentum=0.9),
-    "adam": optax.adam,
-    "adamw": optax.adamw,
-    "adamax": optax.adamax,
-    "nadam": optax.nadam,
-    "radam": optax.radam,
-    "adagrad": optax.adagrad,
-    "adadelta": optax.adadelta,
-    "rmsprop": optax.rmsprop,
-    "adafactor": optax.adafactor,
-    "adabelief": optax.adabelief,
-    "lion": optax.lion,
-    "lamb": optax.lamb,
-    "yogi": optax.yogi,
-    "novograd": optax.novograd,
-}
 CHANGES: dict[str, Change] = {
     "clip_norm": lambda g: g * jnp.minimum(1.0, 1e-3 / jnp.linalg.norm(g)),
     "clamp": lambda g: jnp.clip(g, -1e-5, 1e-5),
@@ -96,31 +77,6 @@ def hooks_that_change_gradients() -> dict[str, Any]:
         once = change(gradient(None, 0) + gradient(None, 1))
         errors["after_the_last_pass"][name] = _off(once, change(gradient(None, 0, 1)))
     return errors
-
-
-def steps_inside_the_backward_pass() -> dict[str, Any]:
-    """Call an optimizer once for each loss, where torch's hooks would step once for each pass.
-
-    There are no hooks: a step is a call. Two calls are two steps, and net1 gets both, while one
-    call with the sum of the gradients is one. The table shows how far net1's move is from that of
-    the sum.
-    """
-    networks, x = _networks()
-    results = {}
-    gradients = [jax.jit(jax.grad(lambda n, i=i: _losses(n, x)[i])) for i in (0, 1)]
-    for name, build in OPTIMIZERS.items():
-        optimizer = build(0.01)
-        update = jax.jit(optimizer.update)
-        moved, state = networks, optimizer.init(networks)
-        for gradient in gradients:
-            updates, state = update(gradient(moved), state, moved)
-            moved = optax.apply_updates(moved, updates)
-        total = jax.tree.map(jnp.add, *(gradient(networks) for gradient in gradients))
-        right, _ = update(total, optimizer.init(networks), networks)
-        difference = jax.tree.map(jnp.subtract, moved, networks)
-        flat, expected = (ravel_pytree(tree["net1"])[0] for tree in (difference, right))
-        results[name] = {"steps_summed": 1, "steps_separate": 2, "move_off": _off(flat, expected)}
-    return results
 
 
 def loss_weighted_zero() -> dict[str, Any]:

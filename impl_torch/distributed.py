@@ -1,13 +1,13 @@
-"""Run a strategy in several processes at once, each with its share of the batch: DDP over gloo.
+"""Run a strategy in several processes at once, each with its share of the batch, over gloo.
 
 Each process, a rank, builds the networks anew with the same weights. A wrapper reduces gradients:
 after a backward pass ``.grad`` holds the mean over all ranks, which is the gradient of the whole
-batch, as every loss is a mean over its share.
+batch, as every loss is a mean over its share. Wrappers are DDP, which leaves every rank the whole
+of it, and FSDP2, which leaves each a part of it and of the parameters.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -15,31 +15,26 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from impl_torch import compiling, optimizers, recipes
 from impl_torch import program as programs
 from impl_torch.problem import Losses, Problem, Stage
+from impl_torch.rank_programs import (
+    Count,
+    RankProgram,
+    ShardedGradient,
+    ShardedStep,
+    exchanged,
+    reduced,
+)
 from impl_torch.runtime import Unavailable
 from impl_torch.session import OpenProblem
 from impl_torch.strategies import STRATEGIES, Strategy
-
-
-class Count:
-    """Count what a wrapper reduces in a call: how often, and how many bytes."""
-
-    def __init__(self) -> None:
-        self.reductions = self.reduced_bytes = 0
-
-    def reduce(self, bucket: Any) -> torch.futures.Future[Tensor]:
-        """Count a bucket of gradients, and reduce it as DDP does by itself."""
-        self.reductions += 1
-        self.reduced_bytes += bucket.buffer().nbytes
-        return allreduce_hook(dist.distributed_c10d._get_default_group(), bucket)
 
 
 def processes(ranks: int) -> int:
@@ -94,59 +89,32 @@ def program(
         Unavailable: the batch cannot be shared out equally.
         KeyError: the wrapper has no such strategy.
     """
-    make = WAYS[wrapper][name]
-    problem = _share(opened)
+    make, sharded = WAYS[wrapper][name], wrapper == FULLY_SHARDED
+    problem = _shard(_share(opened)) if sharded else _share(opened)
     recipe = recipes.from_strategy(problem, make(problem, count))
-    compiler = compiling.MODES["eager"]("")
-    if phase == "step":
-        settings, networks = opened.problem_spec["optimizer"], opened.problem_spec["networks"]
-        steppers = optimizers.build(dict(settings), networks, recipe.optimized)
-        return RankProgram(
-            programs.Step(problem, recipe, compiler, steppers),
-            lambda one: program(opened, name, phase, wrapper, one),
-        )
-    return RankProgram(
-        programs.Gradient(problem, recipe, compiler),
-        lambda one: program(opened, name, phase, wrapper, one),
-    )
+    own = _in_phase(phase, problem, recipe, opened.problem_spec, sharded)
+    if sharded:
+        return RankProgram(own, lambda: exchanged(own))
+    return RankProgram(own, lambda: reduced(lambda n: program(opened, name, phase, wrapper, n)))
 
 
-class RankProgram:
-    """Hold the program of a rank, and count what it reduces.
+def _in_phase(
+    phase: str, problem: Problem, recipe: recipes.Recipe, spec: Mapping[str, Any], sharded: bool
+) -> programs.Program:
+    """Return the program of a recipe in a phase, and where networks are sharded of the kind for it.
 
     Args:
-        own: the program, which runs in this process.
-        again: builds the same program once more, for a `Count`.
+        phase: ``gradient`` or ``step``.
+        problem: with this rank's share of the batch.
+        recipe: what is computed of it.
+        spec: of the problem; its optimizer is that of a step.
+        sharded: whether its networks are.
     """
-
-    def __init__(self, own: programs.Program, again: Callable[[Count], RankProgram]) -> None:
-        self.own = own
-        self._again = again
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what the program of this rank has under this name."""
-        return getattr(self.own, name)
-
-    @property
-    def replicas(self) -> list[programs.Program]:
-        """Return the programs whose gradients must all be those of the whole batch: this rank's."""
-        return [self.own]
-
-    def communication(self) -> dict[str, int]:
-        """Return ``reductions`` of one call, and the ``reduced_bytes`` of a rank.
-
-        Counted is a second copy, as a hook that counts in Python cannot be taken off again. The
-        first call is left out: behind it DDP puts the gradients into other buckets.
-        """
-        count = Count()
-        twin = self._again(count)
-        for _ in range(2):
-            count.reductions = count.reduced_bytes = 0
-            twin.reset()
-            twin.run(twin.prepare())
-        del twin
-        gc.collect()
-        return {"reductions": count.reductions, "reduced_bytes": count.reduced_bytes}
+    compiler = compiling.MODES["eager"]("")
+    if phase == "gradient":
+        return (ShardedGradient if sharded else programs.Gradient)(problem, recipe, compiler)
+    steppers = optimizers.build(dict(spec["optimizer"]), spec["networks"], recipe.optimized)
+    return (ShardedStep if sharded else programs.Step)(problem, recipe, compiler, steppers)
 
 
 def _share(opened: OpenProblem) -> Problem:
@@ -158,6 +126,18 @@ def _share(opened: OpenProblem) -> Problem:
     problem = Problem(stages, data, spec["reach"], spec["frozen"])
     problem.load(whole.parameters | whole.buffers)
     return problem
+
+
+def _shard(problem: Problem) -> Problem:
+    """Return a problem with its networks sharded, those included in which all is frozen.
+
+    The parameters of its networks are replaced by those of which each rank has a part.
+    """
+    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+    for stage in problem.stages:
+        fully_shard(stage.network, mesh=mesh)
+    frozen = [name for name in problem.parameters if name not in problem.trainable]
+    return Problem(problem.stages, problem.data, problem.reach, frozen)
 
 
 def share(tensor: Tensor, rank: int, ranks: int) -> Tensor:
@@ -217,6 +197,15 @@ def _each(strategy: str) -> Callable[[Problem, Count | None], Strategy]:
     return make
 
 
+def _sharded(strategy: str) -> Callable[[Problem, Count | None], Strategy]:
+    """Return the function that leaves a strategy as it is: its networks are sharded by now."""
+
+    def make(problem: Problem, count: Count | None) -> Strategy:
+        return STRATEGIES[strategy](problem, lambda function: function)
+
+    return make
+
+
 def _wrap_each(problem: Problem, count: Count | None) -> None:
     """Put each network that has something to train behind a wrapper of its own."""
     problem.stages = [_wrapped(stage, count) for stage in problem.stages]
@@ -264,6 +253,19 @@ def reforward_no_sync_each(problem: Problem, count: Count | None) -> Strategy:
     return _passes(problem, run)
 
 
+def reforward_no_sync_sharded(problem: Problem, count: Count | None) -> Strategy:
+    """Run a pass for each loss over sharded networks, and reduce each network's gradients once."""
+    last = _last_pass(problem)
+
+    def run(name: str) -> None:
+        for stage in problem.stages:
+            assert isinstance(stage.network, FSDPModule)
+            stage.network.set_requires_gradient_sync(last.get(stage.name, name) == name)
+        problem.losses(until=name)[name].backward()
+
+    return _passes(problem, run)
+
+
 def _last_pass(problem: Problem) -> Mapping[str, str]:
     """Return the name of each trained stage → the last loss that reaches it."""
     return {
@@ -285,6 +287,7 @@ def _passes(problem: Problem, run: Callable[[str], None]) -> Strategy:
 
 
 Ways = dict[str, Callable[[Problem, Count | None], Strategy]]
+FULLY_SHARDED = "fsdp_each"  # the wrapper that is no DDP
 SHARED = ("summed", "multi_root", "separate_retained", "boundary_split")
 # wrapper → strategy → the function (problem, what counts) → strategy
 WAYS: dict[str, Ways] = {
@@ -292,4 +295,6 @@ WAYS: dict[str, Ways] = {
     | {"reforward": reforward_one, "reforward_no_sync": reforward_no_sync_one},
     "ddp_each": {name: _each(name) for name in (*SHARED, "reforward")}
     | {"reforward_no_sync": reforward_no_sync_each},
+    FULLY_SHARDED: {name: _sharded(name) for name in (*SHARED, "reforward")}
+    | {"reforward_no_sync": reforward_no_sync_sharded},
 }

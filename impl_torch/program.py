@@ -137,11 +137,10 @@ class Program(ABC):
         # The storages stay alive, so that no address is used twice: two storages at one address
         # would be counted once.
         storages: dict[int, torch.UntypedStorage] = {}
-        own = {p.untyped_storage().data_ptr() for p in self.problem.parameters.values()}
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:
             storage = tensor.untyped_storage()
-            if storage.data_ptr() not in own:
+            if storage.data_ptr() not in self._own_storages():
                 storages[storage.data_ptr()] = storage
             return tensor
 
@@ -160,6 +159,10 @@ class Program(ABC):
         self.forward = forward
         self.reset()
         return sum(storage.nbytes() for storage in storages.values())
+
+    def _own_storages(self) -> set[int]:
+        """Return the addresses of the parameters, which are kept whatever is saved."""
+        return {p.untyped_storage().data_ptr() for p in self.problem.parameters.values()}
 
     def _watched(self, mode: AbstractContextManager[Any]) -> None:
         """Run the timed part once under a dispatch mode, which sees its operations."""

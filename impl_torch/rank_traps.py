@@ -1,4 +1,4 @@
-"""Demonstrate the traps of several processes in PyTorch: DDP over gloo, on two ranks.
+"""Demonstrate the traps of several processes in PyTorch: DDP and FSDP2 over gloo, on two ranks.
 
 Each function runs in two processes at once, the wrong way and the right way side by side, and
 returns the results as plain data, which docs/traps.md shows as a table. The test of the same
@@ -137,6 +137,32 @@ def separate_passes_when_fully_sharded() -> dict[str, Any]:
         reduced = sum(n for name, n in counts if "reduce_scatter" in str(name))
         found[passes] = {"error": _off(net1, true), "reduced": reduced}
     return found
+
+
+@on_two_ranks
+def changed_behind_a_forward_pass_when_sharded() -> dict[str, Any]:
+    """Double the weights of a network that only runs forward passes behind FSDP2, as a teacher.
+
+    FSDP2 gathers the weights for the first forward pass, and lets go of them after a backward pass,
+    which never comes: later passes go on with the weights of the first. The table shows by how much
+    the output moves, relative to what it was.
+    """
+    moved = {}
+    for way in ("changed", "changed_and_resharded", "resharded_after_each_forward_pass"):
+        network, _, x = _networks()
+        sharded = fully_shard(
+            network.requires_grad_(False),
+            mesh=init_device_mesh("cpu", (RANKS,)),
+            reshard_after_forward=True if way == "resharded_after_each_forward_pass" else None,
+        )
+        weights = list(network.parameters())
+        before = network(x)
+        for weight in weights:
+            weight.mul_(2.0)
+        if way == "changed_and_resharded":
+            sharded.reshard()
+        moved[way] = {"output_moved": float((network(x) - before).norm() / before.norm())}
+    return moved
 
 
 @on_two_ranks

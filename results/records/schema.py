@@ -61,6 +61,9 @@ class Communication(TypedDict):
     reductions: int  # how often; gradients are reduced in buckets
     reduced_bytes: int  # of gradients, each time that they are reduced
     predicted_bytes: int  # the same, worked out from the flow and the strategy
+    gatherings: NotRequired[int]  # how often parameters that are sharded are gathered
+    gathered_bytes: NotRequired[int]  # of parameters, each time that they are gathered
+    predicted_gathered_bytes: NotRequired[int]  # the same, worked out as ``predicted_bytes``
 
 
 class Record(TypedDict):

@@ -125,7 +125,9 @@ FIGURE_RULES: dict[str, Rule] = {
 
 _COMMUNICATION = fields(
     dict.fromkeys(("ranks", "reductions"), COUNT)
-    | dict.fromkeys(("reduced_bytes", "predicted_bytes"), BYTES)
+    | dict.fromkeys(("reduced_bytes", "predicted_bytes"), BYTES),
+    {"gatherings": COUNT}  # where parameters are sharded
+    | dict.fromkeys(("gathered_bytes", "predicted_gathered_bytes"), BYTES),
 )
 
 RECORD: Rule = fields(

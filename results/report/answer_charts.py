@@ -14,7 +14,7 @@ from results.report.drawing import FACTOR_LABELS, FRAMEWORK_COLOURS, Mark, recor
 from results.report.model import Chart
 from results.report.questions import TOPICS, TopicAnswer
 from results.report.ranking import StrategySummary
-from results.report.vocabulary import FRAMEWORK_NAMES, code_of
+from results.report.vocabulary import FRAMEWORK_NAMES, PRICES, code_of
 from results.ways import way_title
 
 WIDTH, LINE = 256, 18  # pixels: of the plot without its labels, and of a line
@@ -91,7 +91,7 @@ def panel_marks(one: TopicAnswer) -> list[Mark]:
     """
     return [
         record_mark(record) | {"label": way_label(one, way), "best": _is_best(one, way)}
-        for way in one.ways
+        for way in _drawn(one)
         for record in way.records
     ]
 
@@ -102,7 +102,7 @@ def mean_marks(one: TopicAnswer) -> list[Mark]:
     best = one.recommendation.best
     marks = [
         {"label": way_label(one, way), "mean": way.mean_ratio, "best": _is_best(one, way)}
-        for way in one.ways
+        for way in _drawn(one)
     ]
     marks.append(
         {
@@ -122,6 +122,11 @@ def way_label(one: TopicAnswer, way: StrategySummary) -> str:
     most = max(len(other.records) for other in one.ways)
     count = len(way.records)
     return way_title(way.strategy) + (f" ({count} of {most})" if count < most else "")
+
+
+def _drawn(one: TopicAnswer) -> list[StrategySummary]:
+    """Return the ways of a panel: those that somebody might take, or all if there is no such."""
+    return [way for way in one.ways if way.strategy not in PRICES] or one.ways
 
 
 def _is_best(one: TopicAnswer, way: Any) -> bool:

@@ -32,6 +32,8 @@ VERDICT_COLOURS = {
 FRAMEWORK_NAMES = {"torch": "PyTorch", "jax": "JAX"}
 # the mode in which most people run each framework
 USUAL_MODES = {"torch": "eager", "jax": "jit"}
+# ways that each show a price, and that nobody should take: in tables, and not on the first screen
+PRICES = ("checkpointed", "rate_zero", "inference_mode", "scale_zero", "traced_mask", "cond")
 
 # what the verdict of a comparison means
 VERDICT_WORDS = {

@@ -1,4 +1,4 @@
-"""Measure every strategy in two real ranks: torch under DDP over gloo, JAX on two devices."""
+"""Measure every strategy in two real ranks: torch behind DDP or FSDP2, JAX on two devices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from results.records.validation import RECORD
 from tests.helpers.fake_framework import JOB
 
 MODES = [(f, ranks.mode_name(w, 2)) for f, wrappers in ranks.WRAPPERS.items() for w in wrappers]
-PLACES = [(v, "gradient") for v in ("n2", "n4", "frozen_net1", "frozen_net2")] + [("n2", "step")]
+PLACES = [(v, "gradient") for v in ("n2", "n4", "frozen_net1", "frozen_net2")]
+PLACES += [(v, "step") for v in ("n2", "frozen_net1")]
 QUICK = ("summed", "reforward")  # of each framework in the fast tier
 
 
@@ -42,14 +43,21 @@ def measured(pool: Pool, cells: list[Cell], seconds: float = 0.0) -> dict[str, A
     return dict(measure_group(job, pool)["cells"])
 
 
-def cells_of(framework: str, mode: str, variant: str, phase: str, names: Any) -> list[Cell]:
-    fields = ("distributed", "stacked_cascade", variant, "seed", framework, mode)
+def cells_of(
+    framework: str,
+    mode: str,
+    variant: str,
+    phase: str,
+    names: Any,
+    scenario: str = "stacked_cascade",
+) -> list[Cell]:
+    fields = ("distributed", scenario, variant, "seed", framework, mode)
     cells = [Cell(*fields, name, phase, "cpu") for name in names]
     return [cell for cell in cells if cell.unsupported_reason() is None]
 
 
 def assert_right(cells: list[Cell], outcomes: dict[str, Any]) -> None:
-    """Assert that every cell passed the gate, and reduced as many bytes as it must."""
+    """Assert that every cell passed the gate, and reduced and gathered what it must."""
     for cell in cells:
         outcome = outcomes[cell.strategy]
         assert outcome["outcome"] == "ok", (cell, outcome["why"])
@@ -57,13 +65,25 @@ def assert_right(cells: list[Cell], outcomes: dict[str, Any]) -> None:
         assert counts["reduced_bytes"] == counts["predicted_bytes"] > 0
         assert counts["reductions"] >= 1
         assert counts["ranks"] == 2
+        sharded = cell.mode.startswith(ranks.SHARDING)
+        assert ("gathered_bytes" in counts) == sharded
+        if sharded:
+            assert counts["gathered_bytes"] == counts["predicted_gathered_bytes"] > 0
+            assert counts["gatherings"] >= 1
 
 
-@pytest.mark.parametrize(("framework", "mode"), [("torch", "ddp_each_x2"), ("jax", "shard_map_x2")])
+@pytest.mark.parametrize(
+    ("framework", "mode", "more"),
+    [
+        ("torch", "ddp_each_x2", ()),
+        ("torch", "fsdp_each_x2", ("reforward_no_sync",)),
+        ("jax", "shard_map_x2", ()),
+    ],
+)
 def test_gradients_of_every_rank_are_those_of_one_process(
-    pool: Pool, framework: str, mode: str
+    pool: Pool, framework: str, mode: str, more: tuple[str, ...]
 ) -> None:
-    cells = cells_of(framework, mode, "n2", "gradient", QUICK)
+    cells = cells_of(framework, mode, "n2", "gradient", (*QUICK, *more))
     outcomes = measured(pool, cells, seconds=0.01)
     assert_right(cells, outcomes)
     twice, once = (outcomes[n]["figures"]["communication"] for n in reversed(QUICK))
@@ -85,6 +105,31 @@ def test_every_strategy_is_right_in_every_wrapper(
     cells = cells_of(*mode, variant, phase, ranks.STRATEGIES[mode[0]])
     assert cells
     assert_right(cells, measured(pool, cells))
+
+
+@pytest.mark.slow
+def test_rows_that_ranks_do_not_divide_are_filled_up(pool: Pool) -> None:
+    """Networks of one Linear layer of 3: three rows of weights on two ranks are sent as four."""
+    names = ranks.STRATEGIES["torch"]
+    cells = cells_of("torch", "fsdp_each_x2", "-", "gradient", names, "linear_cascade")
+    outcomes = measured(pool, cells)
+    assert len(cells) == len(names)
+    assert_right(cells, outcomes)
+    assert outcomes["summed"]["figures"]["communication"]["reduced_bytes"] == 2 * (4 * 3 + 4) * 4
+
+
+@pytest.mark.slow
+def test_sharded_ranks_compute_and_save_what_whole_ones_do_and_hold_half_the_state(
+    pool: Pool,
+) -> None:
+    whole, sharded = (
+        measured(pool, cells_of("torch", mode, "n2", "step", ["summed"]))["summed"]["figures"]
+        for mode in ("ddp_each_x2", "fsdp_each_x2")
+    )
+    for count in ("flops", "residual_bytes"):
+        assert sharded[count] == whole[count] > 0
+    # the counters of Adam's steps are on every rank
+    assert 0.5 <= sharded["optimizer_state_bytes"] / whole["optimizer_state_bytes"] < 0.51
 
 
 @pytest.mark.slow

@@ -259,7 +259,7 @@ FAULTS = (
     Fault(
         "parameters_counted_as_saved",
         "impl_torch/program.py",
-        "if storage.data_ptr() not in own:",
+        "if storage.data_ptr() not in self._own_storages():",
         "if storage.data_ptr():",
         "weights are counted among the activations that a forward pass keeps",
         (f"{RECIPES}::test_recipes_cost_what_is_predicted",),

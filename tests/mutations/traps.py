@@ -8,6 +8,9 @@ from tests.mutations.torch_side import FROZEN_STILL, RECIPES_GIVE, STRATEGIES_AG
 SHARING = "benchmarks/test_sharing_traps.py"
 UPDATES = "benchmarks/test_update_traps.py"
 COSTS = "benchmarks/test_cost_traps.py"
+KINDS = "benchmarks/test_whole_kinds.py::test_every_member_of_the_release_is_shown_or_declared"
+STATES, MODULES = "benchmarks/test_state_traps.py", "benchmarks/test_module_traps.py"
+SCHEDULES = "benchmarks/test_schedule_traps.py"
 RECIPES_COST = f"{RECIPES}::test_recipes_cost_what_is_predicted"
 
 FAULTS = (
@@ -139,5 +142,72 @@ FAULTS = (
         "a conditional is predicted by the branch that costs most",
         (RECIPES_COST,),
         narrow="jax and frozen_net1",
+    ),
+    Fault(
+        "scheduler_that_is_not_shown",
+        "impl_torch/schedule_traps.py",
+        """    "SWALR": lambda o: swa_utils.SWALR(o, swa_lr=0.01, anneal_epochs=8),\n""",
+        "",
+        "a whole kind is shown but for the one that a release added",
+        (KINDS,),
+        narrow="torch",
+    ),
+    Fault(
+        "optimizer_that_is_not_shown",
+        "impl_jax/stepping_traps.py",
+        '"momo", "momo_adam", "muon", "prodigy",',
+        '"momo", "momo_adam", "prodigy",',
+        "a whole kind is shown but for the one that a release added",
+        (KINDS,),
+        narrow="jax",
+    ),
+    Fault(
+        "mode_of_a_base_class_not_read",
+        "impl_torch/state_traps.py",
+        "bases = [base for base in module.__mro__ if base not in (nn.Module, object)]",
+        "bases = [module]",
+        "modules that inherit their mode are not looked for",
+        (KINDS,),
+        narrow="torch",
+    ),
+    Fault(
+        "count_of_a_schedule_lost_in_both_ways",
+        "impl_jax/schedule_traps.py",
+        "state = fresh if rebuilt else (fresh[0], state[1])",
+        "state = fresh",
+        "an optimizer made anew is taken for one whose schedule goes on",
+        (f"{SCHEDULES}::test_group_added_at_the_unfreeze_has_no_schedule_behind_it",),
+    ),
+    Fault(
+        "frozen_module_not_set_to_eval_again",
+        "impl_torch/state_traps.py",
+        'if way == "eval_again_after_train":',
+        'if way == "eval_again":',
+        "train() is called last, and what is frozen moves",
+        (f"{STATES}::test_train_undoes_eval_of_a_frozen_module",),
+    ),
+    Fault(
+        "module_handed_back_by_a_plain_jit",
+        "impl_jax/state_traps.py",
+        "jax.jit(_run), nnx.jit(_run), jax.jit(_run_and_return)",
+        "nnx.jit(_run), nnx.jit(_run), jax.jit(_run_and_return)",
+        "the jit that keeps a module's state is taken for the one that loses it",
+        (f"{STATES}::test_plain_jit_repeats_the_mask_of_dropout",),
+    ),
+    Fault(
+        "frozen_parameter_not_put_back",
+        "impl_jax/state_traps.py",
+        'if way == "put_back":',
+        'if way == "put":',
+        "a frozen parameter keeps the normalized weight that was written into it",
+        (f"{STATES}::test_normalization_is_written_into_a_frozen_parameter_of_nnx",),
+    ),
+    Fault(
+        "module_given_to_a_plain_checkpoint",
+        "impl_jax/module_traps.py",
+        '"nnx.remat": nnx.remat,',
+        '"nnx.remat": jax.checkpoint,',
+        "a checkpoint that gets a copy of the module drops what BatchNorm counted",
+        (f"{MODULES}::test_checkpoint_behind_a_frozen_front_and_around_batch_norm",),
     ),
 )

@@ -42,6 +42,8 @@ A test of a trap that reads otherwise in another release declares both readings:
 
 - **jax 0.11**: a call on a donated array says "Array has been deleted with shape=…"; in 0.10 it was
   "Buffer has been deleted or donated". Both are a RuntimeError.
+- **flax 0.12.11**: the scales of `nnx.WeightNorm` are parameters, which a step over `nnx.Param`
+  trains; before, they stay at their start.
 """
 COLUMNS = ("python", "torch", "jax", "flax", "optax")
 

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.float64_references import reached
 from benchmarks.harness.launches.problems import ProblemFiles
-from benchmarks.harness.protocol import equivalence, ranks
+from benchmarks.harness.protocol import equivalence, ranks, traffic
 from benchmarks.harness.protocol.cells import UNFROZEN, shows_frozen_gradients, strategy_of
 from benchmarks.harness.protocol.messages import GateRules, PrepareRequest
 from benchmarks.scenarios.spec import matches
@@ -42,9 +42,7 @@ def prepare_request(
         rules = _rules_of_group(group, files)
         cells = {n: _rules_of_cell(n, group["phase"], files) for n in names}
         if group["kind"] == ranks.DISTRIBUTED:
-            cells = {
-                n: {**own, "reduced_bytes": _reduced(n, files, group)} for n, own in cells.items()
-            }
+            cells = {n: {**own, **_traffic(n, files, group)} for n, own in cells.items()}
     return {
         "kind": group["kind"],
         "phase": group["phase"],
@@ -108,8 +106,8 @@ def _rules_of_cell(name: str, phase: str, files: ProblemFiles) -> GateRules:
     }
 
 
-def _reduced(name: str, files: ProblemFiles, group: Mapping[str, Any]) -> int:
-    """Return the bytes of gradients that a rank must reduce in a call of a cell.
+def _traffic(name: str, files: ProblemFiles, group: Mapping[str, Any]) -> GateRules:
+    """Return the bytes that a rank must reduce, and gather, in a call of a cell.
 
     Args:
         name: of the strategy.
@@ -119,6 +117,9 @@ def _reduced(name: str, files: ProblemFiles, group: Mapping[str, Any]) -> int:
     parameters = files.spec.parameters_of(files.variant, files.size)
     shapes = {parameter: one.shape for parameter, one in parameters.items()}
     item = np.dtype(group["dtype"]).itemsize
-    wrapper, _ = ranks.split_mode(group["mode"])
-    flow = files.problem_spec["flow"]
-    return ranks.predicted_bytes(wrapper, strategy_of(name), flow, shapes, item)
+    mode, strategy, spec = group["mode"], strategy_of(name), files.problem_spec
+    gathered = traffic.gathered_bytes(mode, strategy, spec["reach"], spec["flow"], shapes, item)
+    rules: GateRules = {
+        "reduced_bytes": traffic.reduced_bytes(mode, strategy, spec["flow"], shapes, item)
+    }
+    return {**rules, "gathered_bytes": gathered} if gathered else rules

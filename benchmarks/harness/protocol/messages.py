@@ -238,6 +238,7 @@ class GateRules(TypedDict):
     no_gradient: NotRequired[list[str]]  # parameters that must have no gradient
     gradients: NotRequired[list[str]]  # parameters that must have one, in cell and reference
     reduced_bytes: NotRequired[int]  # of gradients that each of several ranks must reduce in a call
+    gathered_bytes: NotRequired[int]  # of sharded parameters that each must gather in a call
 
 
 class PrepareRequest(TypedDict):

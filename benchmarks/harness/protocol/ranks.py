@@ -1,4 +1,4 @@
-"""Say what there is of kind ``distributed``: wrappers, strategies, what cannot be, what is reduced.
+"""Say what there is of kind ``distributed``: wrappers, strategies, and what cannot be.
 
 A cell of this kind is measured by several ranks, each with its share of the batch: in torch
 processes, in JAX devices of one process. Its mode names the wrapper and how many ranks there are,
@@ -7,14 +7,15 @@ such as ``ddp_one_x2``, so that cells of 2 and of 4 ranks never share a name.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 DISTRIBUTED = "distributed"  # the kind
 DEFAULT_RANKS, MOST_RANKS = 2, 64
-# What reduces the gradients. torch: DDP around everything, or around each network. JAX: shardings
-# of the arguments of jit, or `shard_map` with one mean over the ranks at its end.
-WRAPPERS = {"torch": ("ddp_one", "ddp_each"), "jax": ("sharded_jit", "shard_map")}
+# What reduces the gradients. torch: DDP around everything, or around each network, or FSDP2 around
+# each network, which shards parameters and gradients. JAX: shardings of the arguments of jit, or
+# `shard_map` with one mean over the ranks at its end.
+WRAPPERS = {"torch": ("ddp_one", "ddp_each", "fsdp_each"), "jax": ("sharded_jit", "shard_map")}
+DDP, SHARDING = ("ddp_one", "ddp_each"), ("fsdp_each",)
 STRATEGIES = {
     "torch": (
         "summed",
@@ -30,9 +31,6 @@ PHASES = ("gradient", "step")  # a wrapper reduces in the backward pass of a for
 # Every loss of these is a mean over the batch, and no layer looks across it: the gradient of the
 # whole batch is the mean of the gradients of equal shares.
 SCENARIOS = ("linear_cascade", "stacked_cascade")
-# Strategies of which each backward pass reduces what it has reached. XLA reduces the gradients of
-# each `jax.grad` apart, also in one jit; `shard_map` has one mean at its end.
-REDUCING_IN_EACH_PASS = ("separate_retained", "reforward", "sharded_jit/separate_grad")
 
 READY_TWICE = (
     'one DDP wrapper raises RuntimeError: "Expected to mark a variable ready only once", as the '
@@ -96,7 +94,7 @@ def reason_against(
         return f"a batch of {batch} cannot be shared equally by {ranks} ranks"
     if (wrapper, strategy) == ("shard_map", "separate_retained"):
         return RESIDUALS_LEAVE
-    if wrapper in WRAPPERS["torch"]:
+    if wrapper in DDP:
         return _reason_of_ddp(wrapper, strategy, [set(nets) for nets in flow.values() if nets])
     return None
 
@@ -117,28 +115,3 @@ def _reason_of_ddp(wrapper: str, strategy: str, passes: list[set[str]]) -> str |
     if strategy == "reforward" and wrapper == "ddp_one" and not whole:
         return UNFINISHED
     return None
-
-
-def predicted_bytes(
-    wrapper: str,
-    strategy: str,
-    flow: Mapping[str, Collection[str]],
-    shapes: Mapping[str, Sequence[int]],
-    item: int,
-) -> int:
-    """Return the bytes of gradients that a rank reduces in one call.
-
-    Summed, each gradient is reduced once. With a backward pass for each loss those of the networks
-    in front are reduced by several passes.
-
-    Args:
-        wrapper: of the cell.
-        strategy: of the cell.
-        flow: loss → the parameters that it may change.
-        shapes: parameter → shape.
-        item: bytes of an element.
-    """
-    passes = [set(names) for names in flow.values()]
-    if not {strategy, f"{wrapper}/{strategy}"} & set(REDUCING_IN_EACH_PASS):
-        passes = [set[str]().union(*passes)]
-    return item * sum(math.prod(shapes[name]) for names in passes for name in names)

@@ -78,8 +78,10 @@ class RankProgram:
         answers = self._ask("judge", key=self._key, reference=reference, rules=rules)
         verdicts = [verdict for answer in answers for verdict in answer]
         self._communication = _common(self._ask("communication", key=self._key))
-        if (predicted := rules.get("reduced_bytes")) is not None:
-            self._communication["predicted_bytes"] = predicted
+        if (reduced := rules.get("reduced_bytes")) is not None:
+            self._communication["predicted_bytes"] = reduced
+        if (gathered := rules.get("gathered_bytes")) is not None:
+            self._communication["predicted_gathered_bytes"] = gathered
         problem = _wrong_rank(verdicts) or _apart(verdicts) or self._wrong_bytes(rules)
         error = verdicts[0]["gradient_error"]
         for verdict in verdicts[1:]:
@@ -90,10 +92,16 @@ class RankProgram:
 
     def _wrong_bytes(self, rules: messages.GateRules) -> str | None:
         """Return a sentence about bytes that a call must reduce and does not, or None."""
-        should, did = rules.get("reduced_bytes"), self._communication["reduced_bytes"]
-        if should is None or should == did:
-            return None
-        return f"a call reduced {did} bytes of gradients in each rank, should be {should}"
+        counted = self._communication
+        should = rules.get("reduced_bytes")
+        if should is not None and should != (reduced := counted["reduced_bytes"]):
+            return f"a call reduced {reduced} bytes of gradients in each rank, should be {should}"
+        should = rules.get("gathered_bytes")
+        if should is not None and should != (gathered := counted.get("gathered_bytes")):
+            return (
+                f"a call gathered {gathered} bytes of parameters in each rank, should be {should}"
+            )
+        return None
 
     def _note_times(self) -> None:
         """Note how long the slowest process took to trace and to compile; None where none did."""

@@ -56,13 +56,13 @@ COMPILED = (
     "test_compiled_strategy_gives_the_reference",
     "test_what_is_said_not_to_compile_does_not",
 )
-# Traps shown for whole kinds: every optimizer, schedule or hook, each compiled by itself.
+# Traps shown for whole kinds: every optimizer, schedule, module or hook, each compiled by itself.
 WHOLE_KINDS = (
     "test_hook_that_is_not_linear_makes_separate_passes_differ",
     "test_step_inside_the_backward_pass_steps_once_for_each_loss",
     "test_gradient_of_each_loss_costs_a_pass_each_by_parameter_and_none_at_the_boundary",
     "test_group_added_at_the_unfreeze_has_no_schedule_behind_it",
-    "test_every_schedule_of_the_release_is_among_them",
+    "test_train_undoes_eval_of_a_frozen_module",
     "test_teacher_without_buffers_normalizes_by_the_first_statistics",
     "test_zeros_that_are_multiplied_are_computed_first",
     "test_each_frozen_set_is_compiled_until_a_limit",

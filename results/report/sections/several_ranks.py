@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from results.formatting import bytes_text, significant
+from results.formatting import NOTHING, bytes_text, significant
 from results.grouping import group_by
 from results.records.record import AnyRecord, cell_fields
 from results.report.collection import Machine
@@ -32,7 +33,8 @@ COLUMNS = (
     "predicted",
     "reductions",
 )
-NUMBERS = [place for place, name in enumerate(COLUMNS) if place > 3 and name != "verdict"]
+# behind those of a wrapper that shards parameters
+GATHERED = ("gathered", "predicted gathered", "gatherings")
 
 TEXTS: list[Paragraph] = [
     [
@@ -41,8 +43,8 @@ TEXTS: list[Paragraph] = [
     ],
     [
         "Before anything is timed the gradients of every rank are held to those of one process "
-        "over the whole batch, to each other bit by bit, and the bytes that a call reduces to "
-        "those that its backward passes must reduce.",
+        "over the whole batch, to each other bit by bit, and the bytes that a call reduces and "
+        "gathers to those that its passes must.",
     ],
     [
         "The mode names the wrapper and the ranks: ",
@@ -50,6 +52,9 @@ TEXTS: list[Paragraph] = [
         " is one DDP around all networks in 2 processes, ",
         Code("ddp_each_x2"),
         " one around each; ",
+        Code("fsdp_each_x2"),
+        " is FSDP2 around each, so that a rank has a part of all parameters, and gathers those "
+        "of a network for the passes that go through it; ",
         Code("sharded_jit_x2"),
         " leaves the reductions to XLA, ",
         Code("shard_map_x2"),
@@ -96,23 +101,47 @@ def _group(record: AnyRecord) -> tuple[str, ...]:
 
 def _table(name: str, records: Sequence[AnyRecord]) -> Table:
     """Return the table of one framework and wrapper, a row for each cell."""
-    return Table(name, list(COLUMNS), [_row(record) for record in records], NUMBERS)
+    sharded = any("gathered_bytes" in (record.get("communication") or {}) for record in records)
+    columns = [*COLUMNS, *(GATHERED if sharded else ())]
+    numbers = [place for place, column in enumerate(columns) if place > 3 and column != "verdict"]
+    return Table(name, columns, [_row(record, sharded) for record in records], numbers)
 
 
-def _row(record: AnyRecord) -> Row:
-    """Return the row of one way on one network; of a cell without a time with the reason."""
+def _row(record: AnyRecord, sharded: bool) -> Row:
+    """Return the row of one way on one network; of a cell without a time with the reason.
+
+    Args:
+        record: of the cell.
+        sharded: whether the table has the columns `GATHERED`.
+    """
     names = network_name(record), record["size"], record["phase"], way_title(record["strategy"])
     counts = record.get("communication")
     if record["outcome"] != "ok" or not counts:
         reason = str(record["missing"].get("seconds", ""))
         kind = "missing" if record["outcome"] == "unsupported" else "failed"
-        figures = [Cell(record["outcome"], reason, kind), *[missing(reason)] * 6]
+        empty = [missing(reason)] * (9 if sharded else 6)
+        figures = [Cell(record["outcome"], reason, kind), *empty]
     else:
-        figures = [
-            time_cell(record),
-            *ratio_cells(record),
-            Cell(bytes_text(counts["reduced_bytes"])),
-            Cell(bytes_text(counts["predicted_bytes"])),
-            Cell(str(counts["reductions"])),
-        ]
+        figures = [time_cell(record), *ratio_cells(record), *_traffic(counts, sharded)]
     return Row([*map(Cell, names), *figures], filter_values(record))
+
+
+def _traffic(counts: Mapping[str, Any], sharded: bool) -> list[Cell]:
+    """Return the cells of what a rank reduces, and where parameters are sharded of what it gathers.
+
+    Args:
+        counts: the ``communication`` of a record.
+        sharded: whether the table has the columns `GATHERED`.
+    """
+    cells = [
+        Cell(bytes_text(counts["reduced_bytes"])),
+        Cell(bytes_text(counts["predicted_bytes"])),
+        Cell(str(counts["reductions"])),
+    ]
+    if sharded:
+        cells += [
+            Cell(bytes_text(counts.get("gathered_bytes"))),
+            Cell(bytes_text(counts.get("predicted_gathered_bytes"))),
+            Cell(str(counts.get("gatherings", NOTHING))),
+        ]
+    return cells

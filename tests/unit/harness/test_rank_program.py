@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from benchmarks.harness.ranks.rank_program import RankProgram
 from benchmarks.harness.worker import clock
 
@@ -35,3 +37,30 @@ def test_counts_of_all_ranks_are_added_up_and_one_that_is_unknown_stays_so() -> 
     assert counted == {
         "flops": 7, "residual_bytes": None, "operations": None, "communication": communication,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("predicted", "said"),
+    [
+        ({"reduced_bytes": 8, "gathered_bytes": 16}, "pass"),
+        ({"reduced_bytes": 9, "gathered_bytes": 16}, "a call reduced 8 bytes of gradients in each"),
+        ({"reduced_bytes": 8, "gathered_bytes": 24}, "a call gathered 16 bytes of parameters in"),
+    ],
+)
+def test_bytes_that_are_not_those_predicted_fail(predicted: dict[str, int], said: str) -> None:
+    verdict = {"equivalence": "pass", "gradient_error": None, "digest": "alike"}
+    counts = {"reductions": 1, "reduced_bytes": 8, "gatherings": 1, "gathered_bytes": 16}
+    times = {"trace_seconds": None, "compile_seconds": None}
+    ran = program(
+        judge=[[verdict]] * 2,
+        communication=[dict(counts)] * 2,
+        times=[times] * 2,
+        counts=[{"operations": []}] * 2,
+    )
+    rules: Any = predicted
+    assert ran.judge("reference", rules)["equivalence"].startswith(said)
+    shown = {
+        "predicted_bytes": predicted["reduced_bytes"],
+        "predicted_gathered_bytes": predicted["gathered_bytes"],
+    }
+    assert ran.count()["communication"] == {"ranks": 2, **counts, **shown}

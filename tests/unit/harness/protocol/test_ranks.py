@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.harness.protocol import ranks
+from benchmarks.harness.protocol import ranks, traffic
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import Selection, SelectionError, check_ranks
@@ -16,7 +16,7 @@ PER_NETWORK = 3 * (8 * 8 + 8) * 4  # three Linear layers of 8, float32
 
 
 def cell(strategy: str, mode: str, variant: str = "n2", size: str = "seed") -> Cell:
-    framework = "torch" if mode.startswith("ddp") else "jax"
+    framework = "torch" if mode.startswith(("ddp", "fsdp")) else "jax"
     fields = ("stacked_cascade", variant, size, framework, mode, strategy, "gradient", "cpu")
     return Cell("distributed", *fields)
 
@@ -25,7 +25,7 @@ def predicted(strategy: str, wrapper: str, variant: str) -> int:
     spec = CATALOGUE["stacked_cascade"]
     shapes = {name: one.shape for name, one in spec.parameters_of(variant, "seed").items()}
     flow = spec.problem_spec(variant, "seed")["flow"]
-    return ranks.predicted_bytes(wrapper, strategy, flow, shapes, 4)
+    return traffic.reduced_bytes(ranks.mode_name(wrapper, 2), strategy, flow, shapes, 4)
 
 
 def test_mode_names_wrapper_and_ranks_and_is_split_again() -> None:
@@ -89,7 +89,7 @@ def test_several_ranks_are_measured_where_the_kind_is_named_alone() -> None:
     assert {(c.scenario, c.variant) for c in chosen} == {
         ("linear_cascade", "-"), ("stacked_cascade", "n2"), ("stacked_cascade", "n4"),
     }  # fmt: skip
-    assert {c.mode for c in chosen} == {"ddp_one_x4", "ddp_each_x4"}
+    assert {c.mode for c in chosen} == {"ddp_one_x4", "ddp_each_x4", "fsdp_each_x4"}
     assert {c.phase for c in chosen} == {"gradient"}
     assert cost.estimate_cells(chosen, 6, 0.05).cells > 0
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.harness.protocol import cells
 from results.formatting import rounded_ratio
 from results.records.record import Run
 from results.report.build import build
@@ -17,6 +18,7 @@ from results.report.html import html
 from results.report.images import fixed_size_spec, render_drawings
 from results.report.model import Answer, Cases
 from results.report.questions import answers
+from results.report.vocabulary import PRICES
 from tests.helpers.factories.report_runs import whole_run
 from tests.helpers.hostile_names import HOSTILE
 
@@ -133,6 +135,26 @@ def test_each_mark_is_its_records_ratio_and_lies_within_its_interval() -> None:
         for way in one.ways:
             logs = np.log([record["ratio"]["estimate"] for record in way.records])
             assert means[way_label(one, way)] == pytest.approx(np.exp(logs.mean()))
+
+
+def test_ways_that_only_show_a_price_are_not_on_the_first_screen() -> None:
+    from results.report.answer_charts import mean_marks, panel_marks
+
+    assert set(PRICES) == set(cells.ON_REQUEST)
+    run = whole_run()
+    renamed = {"optimizer_only": "rate_zero", "chain_freeze": "traced_mask"}
+    run.records[:] = [
+        {**record, "strategy": renamed.get(record["strategy"], record["strategy"])}
+        for record in run.records
+    ]
+    found = answers(collect([run])[0].records)
+    ways = {way.strategy for one in found for way in one.ways}
+    assert ways >= set(renamed.values())
+    drawn = {mark["strategy"] for one in found for mark in panel_marks(one)}
+    assert drawn == ways - set(PRICES)
+    labels = str([mark["label"] for one in found for mark in mean_marks(one)])
+    assert "rate_zero" not in labels
+    assert "requires_grad_false" in labels
 
 
 def test_only_the_recommended_way_has_the_colour() -> None:

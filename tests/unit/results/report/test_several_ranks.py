@@ -45,6 +45,21 @@ def test_table_holds_what_was_reduced_and_why_a_cell_has_no_time() -> None:
     assert failed.title == "Of 2 cells of several ranks 1 failed, and have no time"
 
 
+def test_what_sharded_networks_gather_stands_behind_what_they_reduce() -> None:
+    mode = {**RANKED, "mode": "fsdp_each_x2"}
+    more = {"gatherings": 3, "gathered_bytes": 3072, "predicted_gathered_bytes": 4096}
+    sharded = ranked("reforward", 2048)
+    sharded = {**sharded, **mode, "strategy": "reforward",
+               "communication": {**sharded["communication"], **more}}  # fmt: skip
+    lost = {**ranked("summed", outcome="crashed"), **mode, "strategy": "summed"}
+    _, section = section_of(ranked("summed", 2048), sharded, lost)
+    whole, parts = section.blocks[:2]
+    assert list(parts.columns) == [*whole.columns, *several_ranks.GATHERED]
+    assert [cell.text for cell in parts.rows[0].cells[-3:]] == ["3.00 KiB", "4.00 KiB", "3"]
+    assert {len(row.cells) for row in parts.rows} == {len(parts.columns)}
+    assert {len(row.cells) for row in whole.rows} == {len(whole.columns)}
+
+
 def test_other_sections_are_of_one_process_alone() -> None:
     machine, section = section_of(record(), ranked("summed", 1000))
     assert [one["kind"] for one in machine.records] == [CELL["kind"]]
