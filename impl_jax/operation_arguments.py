@@ -1,16 +1,35 @@
-"""Read the text of a program as XLA has optimised it: computations, instructions, convolutions."""
+"""Read the text of a program as XLA has optimised it, and build single operations of it anew.
+
+The function of such an operation works on what lies in memory: where XLA laid an array out
+otherwise than row by row, its dimensions are permuted.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
 
 SIZES = {"pred": 1, "s4": 1, "u4": 1, "token": 0, "c64": 8, "c128": 16}  # others: their bits
 ARRAY = re.compile(r"([a-z]+\d*[a-z0-9]*)\[([\d,]*)\](?:\{([\d,]*)[^}]*\})?")
 NUMBERS = re.compile(r"\d+")
+COMMENT = re.compile(r"/\*.*?\*/")  # before every fifth operand: /*index=5*/
+
+Work = Mapping[str, Any]  # an operation as `operations.Module` describes it
+
+TYPES = {"f32": "float32", "f64": "float64", "bf16": "bfloat16", "f16": "float16"}
+REDUCERS: dict[str, tuple[Callable[..., Any], float]] = {
+    "maximum": (lax.max, -np.inf),
+    "minimum": (lax.min, np.inf),
+    "add": (lax.add, 0.0),
+}
 
 
 @dataclass(frozen=True)
@@ -98,7 +117,7 @@ def read_instruction(line: str) -> Instruction | None:
     shape, rest = rest[:end], rest[end:].strip()
     opening = rest.find("(")
     closing = _closing(rest, opening)
-    inner = rest[opening + 1 : closing]
+    inner = COMMENT.sub("", rest[opening + 1 : closing])
     return Instruction(
         name=head.removeprefix("ROOT ").lstrip("%"),
         arrays=[_array(*found) for found in ARRAY.findall(shape)],
@@ -193,3 +212,98 @@ class Window:
         dilated, apart = self.number("lhs_dilate", i), self.number("rhs_dilate", i)
         places = (o * stride - low + k * apart for o in range(out) for k in range(kernel))
         return sum(p % dilated == 0 and 0 <= p // dilated < size for p in places)
+
+
+def order_of(layout: Sequence[int]) -> list[int]:
+    """Return the dimensions in the order in which they lie in memory, the outermost first."""
+    return list(reversed(layout))
+
+
+def operands_of(work: Work) -> list[tuple[list[int], str]]:
+    """Return the shape, as it lies in memory, and the type of each operand."""
+    return [
+        ([shape[d] for d in order_of(layout)], TYPES.get(name, name))
+        for name, shape, layout in work["arrays"][:-1]
+    ]
+
+
+def function_of(work: Work) -> Callable[..., jax.Array]:
+    """Return the function of the operands that computes an operation."""
+    build = {"dot": product_of, "convolution": convolution_of, "reduce-window": pool_of}
+    return build[work["op"]](work)
+
+
+def product_of(work: Work) -> Callable[..., jax.Array]:
+    """Return the function of two arrays that computes a product, over what lies in memory.
+
+    Where XLA laid an array out otherwise than row by row, its dimensions are permuted.
+    """
+    orders = [order_of(layout) for _, _, layout in work["arrays"]]
+    pairs: list[Any] = [
+        tuple(
+            tuple(order.index(d) for d in dims)
+            for order, dims in zip(orders, work[name], strict=False)
+        )
+        for name in ("contracting", "batch")
+    ]
+    turned = orders[2] == [1, 0]  # the result lies column by column: the other operand goes first
+
+    def multiply(left: jax.Array, right: jax.Array) -> jax.Array:
+        if turned:
+            (a, b), (c, d) = pairs
+            return lax.dot_general(right, left, ((b, a), (d, c)))
+        return lax.dot_general(left, right, (pairs[0], pairs[1]))
+
+    return multiply
+
+
+def convolution_of(work: Work) -> Callable[..., jax.Array]:
+    """Return the function of two arrays that computes a convolution, over what lies in memory."""
+    orders = [order_of(layout) for _, _, layout in work["arrays"]]
+    labels = [
+        "".join(text[d] for d in order) for text, order in zip(work["labels"], orders, strict=True)
+    ]
+    digits = sorted(sign for sign in labels[0] if sign.isdigit())
+    specs = [
+        tuple(map(text.index, (*ends, *digits)))
+        for text, ends in zip(labels, ("bf", "oi", "bf"), strict=True)
+    ]
+
+    def convolve(value: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(
+            value,
+            kernel,
+            window_strides=work["strides"],
+            padding=[tuple(pair) for pair in work["padding"]],
+            lhs_dilation=work["lhs_dilation"],
+            rhs_dilation=work["rhs_dilation"],
+            dimension_numbers=lax.ConvDimensionNumbers(*specs),
+            feature_group_count=work["feature_group_count"],
+            batch_group_count=work["batch_group_count"],
+        )
+
+    return convolve
+
+
+def pool_of(work: Work) -> Callable[[jax.Array], jax.Array]:
+    """Return the function of an array that reduces each window of it to a number."""
+    order = order_of(work["arrays"][0][2])
+    reducer, start = REDUCERS[work["reducer"]]
+
+    def along(name: str) -> list[Any]:
+        return [work[name][d] for d in order]
+
+    def pool(value: jax.Array) -> jax.Array:
+        result: jax.Array = lax.reduce_window(
+            value,
+            np.asarray(start, value.dtype),  # a number of its own: XLA knows the reduction by it
+            reducer,
+            window_dimensions=along("size"),
+            window_strides=along("strides"),
+            padding=[tuple(pair) for pair in along("padding")],
+            base_dilation=along("lhs_dilation"),
+            window_dilation=along("rhs_dilation"),
+        )
+        return result
+
+    return pool

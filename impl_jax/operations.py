@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
 from impl_jax.operation_arguments import (
+    REDUCERS,
     Array,
     Computation,
     Instruction,
@@ -41,6 +42,7 @@ SLOW = {
     "exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "tanh", "power",
     "sqrt", "rsqrt", "cbrt", "sine", "cosine", "tan", "erf", "atan2",
 }  # fmt: skip
+KNOWN = ("convolution", "dot", "reduce-window")  # after which a fusion is called
 TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
 
@@ -69,7 +71,7 @@ class Module:
         Each has ``name``, ``count``; ``flops``, ``slow`` (elements of exponentials and the like)
         of one, and the bytes ``read``, ``written`` and ``turned`` (from rows to columns);
         ``dispatch``, the kind of call that issues it; and ``work``, by which `Calibration.measure`
-        can run its products alone, or None.
+        can run alone what it holds of products, convolutions and pools, or None.
         """
         counts: Counter[str] = Counter()
         kept: dict[str, Counted] = {}
@@ -101,7 +103,7 @@ class Module:
         inside = self.computations.get(one.called("calls")) if one.opcode == "fusion" else None
         members = list(inside.instructions.values()) if inside else [one]
         where = inside or computation
-        products = [work for member in members if (work := _product(member, where))]
+        works = [_work(member, where, self.computations) for member in members]
         read, written = _fused_bytes(one, inside) if inside else _bytes(one, computation)
         return {
             "name": _title(one, members),
@@ -111,7 +113,7 @@ class Module:
             "written": written,
             "turned": sum(_turned(member, where) for member in members),
             "dispatch": "operation",
-            "work": products or None,
+            "work": [work for work in works if work] or None,
         }
 
 
@@ -124,7 +126,7 @@ def _first_branch(one: Instruction) -> str:
 def _title(one: Instruction, members: list[Instruction]) -> str:
     """Return what an instruction is called in words: its main operation and the result's shape."""
     opcodes = [member.opcode for member in members]
-    main = next((o for o in ("convolution", "dot") if o in opcodes), one.opcode)
+    main = next((o for o in KNOWN if o in opcodes), one.opcode)
     if one.opcode == "fusion" and main == "fusion":
         inner = dict.fromkeys(o for o in opcodes if o not in FREE and o not in MOVES)
         main = "fusion of " + (", ".join(list(inner)[:4]) or "moves")
@@ -208,37 +210,80 @@ def _convolution_flops(one: Instruction, value: Array, kernel: Array) -> int:
     return 2 * outer * channels * taps
 
 
-def _product(one: Instruction, computation: Computation) -> Counted | None:
-    """Return a product or convolution as JSON data; None for any other instruction."""
+def _work(
+    one: Instruction, computation: Computation, computations: Mapping[str, Computation]
+) -> Counted | None:
+    """Return an instruction as JSON data, by which `function_of` builds it anew.
+
+    Args:
+        one: the instruction.
+        computation: that it stands in.
+        computations: all of the program, by name.
+
+    Returns:
+        ``op``, the name of the operation; ``arrays``, type, shape and layout of each operand and of
+        the result; and what else it needs. None for an instruction whose bytes tell its time.
+    """
+    if one.opcode == "reduce-window":
+        return _pool(one, computation, computations)
     if one.opcode not in ("dot", "convolution"):
         return None
-    operands = [computation.instructions[n].arrays[0] for n in one.operands[:2]]
-    work: Counted = {
-        "op": one.opcode,
-        "arrays": [[a.dtype, a.shape, a.layout] for a in (*operands, one.arrays[0])],
-    }
+    work = _described(one, computation, 2)
     if one.opcode == "dot":
         names = ("contracting", "batch")
         return work | {
             name: [one.numbers(f"{side}_{name}_dims") for side in ("lhs", "rhs")] for name in names
         }
     labels, window = Labels.of(one.attributes), Window.of(one.attributes)
-    count = range(len(labels.value))
-    groups = {
-        name: int(found[1]) if (found := re.search(rf"{name}=(\d+)", one.attributes)) else 1
+    return work | _groups(one) | {"labels": labels.text} | _window(window, len(labels.value))
+
+
+def _described(one: Instruction, computation: Computation, operands: int) -> Counted:
+    """Return the name and the arrays of an instruction, of its first operands and its result."""
+    known = [computation.instructions[name].arrays[0] for name in one.operands[:operands]]
+    arrays = [[a.dtype, a.shape, a.layout] for a in (*known, one.arrays[0])]
+    return {"op": one.opcode, "arrays": arrays}
+
+
+def _groups(one: Instruction) -> Counted:
+    """Return the numbers of groups of a convolution, 1 by default."""
+    found = {
+        name: re.search(rf"{name}=(\d+)", one.attributes)
         for name in ("feature_group_count", "batch_group_count")
     }
-    return (
-        work
-        | groups
-        | {
-            "labels": labels.text,
-            "strides": [window.number("stride", i) for i in count],
-            "padding": [window.pad(i) for i in count],
-            "lhs_dilation": [window.number("lhs_dilate", i) for i in count],
-            "rhs_dilation": [window.number("rhs_dilate", i) for i in count],
-        }
-    )
+    return {name: int(number[1]) if number else 1 for name, number in found.items()}
+
+
+def _window(window: Window, dimensions: int) -> Counted:
+    """Return how a window moves along each dimension: strides, padding, and dilation."""
+    count = range(dimensions)
+    return {
+        "strides": [window.number("stride", i) for i in count],
+        "padding": [window.pad(i) for i in count],
+        "lhs_dilation": [window.number("lhs_dilate", i) for i in count],
+        "rhs_dilation": [window.number("rhs_dilate", i) for i in count],
+    }
+
+
+def _pool(
+    one: Instruction, computation: Computation, computations: Mapping[str, Computation]
+) -> Counted | None:
+    """Return a reduction of windows of one array; None where it cannot be built anew.
+
+    That is so of several arrays, of a reduction by anything but one known operation, and of a
+    result that lies otherwise than the array.
+    """
+    region = computations.get(one.called("to_apply"))
+    reducer = region.root.opcode if region else ""
+    if len(one.arrays) > 1 or reducer not in REDUCERS:
+        return None
+    work = _described(one, computation, 1)
+    (_, shape, layout), (_, _, result) = work["arrays"]
+    if layout != result:
+        return None
+    window, count = Window.of(one.attributes), len(shape)
+    sizes = [window.number("size", i) for i in range(count)]
+    return work | {"reducer": reducer, "size": sizes} | _window(window, count)
 
 
 def calls(arguments: int, results: int, *, cheap: bool) -> list[Counted]:

@@ -12,8 +12,7 @@ NEAR = 0.1  # how far a measured ratio may be from a predicted one, relative
 def predicted_ratio(record: AnyRecord) -> float | None:
     """Return the predicted ratio: that of FLOPs, or of the limits where FLOPs are not counted.
 
-    Limits are nearer than FLOPs in torch and missing for most cells of JAX (see docs/method.md);
-    FLOPs are the same on every machine.
+    Limits are nearer than FLOPs (see docs/method.md); FLOPs are the same on every machine.
     """
     ratio: float | None = record["predicted_ratio"] or record["limit_ratio"]
     return ratio

@@ -6,6 +6,7 @@ from tests.mutations.fault import Fault
 
 TORCH = "tests/unit/test_torch_operations.py"
 JAX = "tests/unit/test_jax_operations.py"
+CALIBRATION = "tests/unit/test_jax_calibration.py"
 LIMITS = "tests/unit/harness/measurement/test_limits.py"
 REPORT = "tests/unit/results/report/test_limits.py"
 
@@ -49,6 +50,38 @@ FAULTS = (
         "return sum(p % dilated == 0 for p in places)",
         "zeros around an image are counted as if XLA multiplied by them",
         (f"{JAX}::test_a_convolution_leaves_out_what_falls_into_the_padding",),
+    ),
+    Fault(
+        "product_moved_out_of_its_loop",
+        "impl_jax/calibration.py",
+        "            return _with_element(operand, made), made\n",
+        "            return operand, made\n",
+        "XLA computes once what is the same in all turns, and every product seems to take no time",
+        (f"{CALIBRATION}::test_every_turn_of_a_loop_computes_the_product",),
+    ),
+    Fault(
+        "call_counted_into_an_operation",
+        "impl_jax/calibration.py",
+        "        return max(self._many - self._few, 0.0) / ((MORE - 1) * turns)\n",
+        "        return self._few / turns\n",
+        "an operation is charged with waking threads, so that a cell of many passes its limit",
+        (f"{CALIBRATION}::test_what_a_call_costs_is_no_part_of_an_operation",),
+    ),
+    Fault(
+        "program_compiled_for_each_measurement",
+        "impl_jax/calibration.py",
+        "        if key not in self._programs:\n            self._programs[key] = Loop(",
+        "        if key:\n            self._programs[key] = Loop(",
+        "setting limits takes twice as long as it must",
+        (f"{CALIBRATION}::test_a_program_is_compiled_once_and_an_empty_turn_left_out",),
+    ),
+    Fault(
+        "pool_takes_as_long_as_its_bytes",
+        "impl_jax/operations.py",
+        '    if one.opcode == "reduce-window":\n',
+        '    if one.opcode == "no pool":\n',
+        "a network with pools is predicted to take half its time",
+        (f"{JAX}::test_a_pool_runs_alone_with_its_window",),
     ),
     Fault(
         "call_of_an_operation_left_out",

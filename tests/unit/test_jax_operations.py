@@ -12,7 +12,6 @@ from tests.helpers.lazy_module import LazyModule
 jax: Any = LazyModule("jax")
 jnp: Any = LazyModule("jax.numpy")
 optax: Any = LazyModule("optax")
-calibration: Any = LazyModule("impl_jax.calibration")
 operations: Any = LazyModule("impl_jax.operations")
 operation_arguments: Any = LazyModule("impl_jax.operation_arguments")
 
@@ -97,9 +96,13 @@ def test_a_product_runs_alone_as_its_operands_lie_in_memory() -> None:
     """The second operand lies column by column: as 4 × 3, whose first dimension is summed over."""
     (work,) = json.loads(json.dumps(counted(TEXT)["dot 10×3"]["work"]))
     left, right = jnp.arange(40.0).reshape(10, 4), jnp.arange(12.0).reshape(3, 4)
-    alone = calibration.product_of(work)(left, right.T)
+    alone = operation_arguments.product_of(work)(left, right.T)
     assert jnp.array_equal(alone, left @ right.T)
-    assert [calibration.order_of(array[2]) for array in work["arrays"]] == [[0, 1], [1, 0], [0, 1]]
+    assert [operation_arguments.order_of(array[2]) for array in work["arrays"]] == [
+        [0, 1],
+        [1, 0],
+        [0, 1],
+    ]
 
 
 def test_backward_pass_of_a_layer_moves_its_input_gradient_and_results() -> None:
@@ -158,7 +161,9 @@ def test_a_convolution_leaves_out_what_falls_into_the_padding() -> None:
     ]
     assert [one["flops"] for one in found] == [2 * 10 * 10 * 2 * 5]
     (work,) = json.loads(json.dumps(found[0]["work"]))
-    assert jnp.array_equal(calibration.convolution_of(work)(value, kernel), convolve(value, kernel))
+    assert jnp.array_equal(
+        operation_arguments.convolution_of(work)(value, kernel), convolve(value, kernel)
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,3 +185,37 @@ def test_calls_count_what_is_handed_over_and_small_programs_are_called_for_less(
     counts = {one["dispatch"]: one["count"] for one in operations.calls(3, 2, cheap=False)}
     assert counts == {"call": 1, "argument": 3, "result": 2}
     assert operations.calls(1, 1, cheap=True)[0]["dispatch"] == "cheap call"
+
+
+@pytest.mark.parametrize("kind", ["max", "sum"])
+def test_a_pool_runs_alone_with_its_window(kind: str) -> None:
+    """Reduce 2 × 3 windows at strides of 2 × 1, whose bytes do not tell how long that takes."""
+    value = jnp.arange(2.0 * 7 * 6 * 3).reshape(2, 7, 6, 3)
+    reducer, start = {"max": (jax.lax.max, -jnp.inf), "sum": (jax.lax.add, 0.0)}[kind]
+    window = {"window_dimensions": (1, 2, 3, 1), "window_strides": (1, 2, 1, 1)}
+    padding = ((0, 0), (1, 0), (1, 1), (0, 0))
+
+    def pool(value: Any) -> Any:
+        return jax.lax.reduce_window(value, start, reducer, padding=padding, **window)
+
+    found = operations.Module(compiled(pool, value)).operations()
+    (work,) = json.loads(json.dumps([one["work"] for one in found if one["work"]]))
+    assert jnp.array_equal(operation_arguments.function_of(work[0])(value), pool(value))
+    assert operation_arguments.operands_of(work[0]) == [([2, 7, 6, 3], "float32")]
+
+
+MANY = """\
+HloModule jit_f, is_scheduled=true
+
+ENTRY %main (p: f32[8]) -> (f32[8], f32[8], f32[8], f32[8], f32[8], f32[8]) {
+  %p = f32[8]{0} parameter(0)
+  %c = f32[48]{0} concatenate(%p, %p, %p, %p, %p, /*index=5*/%p), dimensions={0}
+  %n = f32[8]{0} negate(/*index=0*/%p)
+  ROOT %t = (f32[48]{0}, f32[8]{0}) tuple(%c, %n)
+}
+"""
+
+
+def test_every_fifth_operand_is_counted_although_its_number_stands_before_it() -> None:
+    found = counted(MANY)
+    assert [one["read"] for one in found.values()] == [4 * 8, 4 * 8]
