@@ -56,8 +56,12 @@ def test_idle_workers_hold_too_much_beyond_a_quarter_of_the_machine(
     assert capacity.holding_too_much(range(len(held)), Host(tmp_path)) == too_much
 
 
-def test_memory_that_is_unknown_is_not_too_much(tmp_path: Path) -> None:
-    assert capacity.holding_too_much([os.getpid()], Host(tmp_path)) == []
+def test_where_the_memory_of_the_machine_is_unknown_no_worker_holds_too_much(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "proc" / "7").mkdir(parents=True)
+    (tmp_path / "proc" / "7" / "status").write_text(f"VmRSS: {64 * 2**20} kB\n")
+    assert capacity.holding_too_much([7], Host(tmp_path)) == []
 
 
 @pytest.mark.parametrize("too_much", [False, True])

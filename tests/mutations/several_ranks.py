@@ -83,7 +83,7 @@ FAULTS = (
     Fault(
         "gathered_again_in_every_pass",
         TRAFFIC,
-        "if network not in whole]",
+        "if network not in unsharded]",
         "if network]",
         "parameters that a forward pass has gathered count again in the backward pass behind it",
         (f"{TRAFFIC_TEST}::test_bytes_gathered_are_those_of_networks_that_are_not_whole",),

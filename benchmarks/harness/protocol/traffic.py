@@ -1,4 +1,9 @@
-"""Work out how many bytes a rank of kind ``distributed`` reduces and gathers in one call."""
+"""Predict how many bytes one rank reduces and gathers in one call of a cell of several ranks.
+
+A call is what is timed: the forward and backward passes of one training step. Counted are whole
+tensors, padding included, as they are handed to all-reduce, reduce-scatter and all-gather; how much
+of that travels depends on the backend's algorithm.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +12,27 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from benchmarks.harness.protocol.ranks import SHARDING, split_mode
 
-# Strategies of which each backward pass reduces what it has reached. XLA reduces the gradients of
-# each `jax.grad` apart, also in one jit; `shard_map` has one mean at its end.
+# Strategies that reduce gradients after every backward pass, as ``strategy``, or as
+# ``wrapper/strategy`` where only that wrapper does. XLA reduces the gradients of each `jax.grad`
+# separately, even inside one jit; under `shard_map` one mean at the end serves all.
 REDUCING_IN_EACH_PASS = ("separate_retained", "reforward", "sharded_jit/separate_grad")
-OWN_FORWARD_PASSES = ("reforward", "reforward_no_sync")  # one in front of each backward pass
+# Strategies that repeat the forward pass before the backward pass of each loss.
+FORWARD_FOR_EACH_LOSS = ("reforward", "reforward_no_sync")
 
-Parameters = Mapping[str, Collection[str]]  # loss → names of parameters
-Shapes = Mapping[str, Sequence[int]]
+ByLoss = Mapping[str, Collection[str]]  # loss → names of parameters
+Shapes = Mapping[str, Sequence[int]]  # parameter → shape
 
 
-def reduced_bytes(mode: str, strategy: str, flow: Parameters, shapes: Shapes, item: int) -> int:
+def reduced_bytes(mode: str, strategy: str, flow: ByLoss, shapes: Shapes, item: int) -> int:
     """Return the bytes of gradients that a rank reduces in one call.
 
-    Summed, each gradient is reduced once. With a backward pass for each loss those of the networks
-    in front are reduced by several passes.
+    Most strategies reduce each gradient once. Those in `REDUCING_IN_EACH_PASS` reduce a gradient
+    once for each loss that trains its parameter, so several times for the first networks.
 
     Args:
-        mode: wrapper and ranks of the cell.
-        strategy: of the cell.
-        flow: loss → the parameters that it may change.
+        mode: the cell's wrapper and number of ranks, such as ``ddp_one_x2``.
+        strategy: how the losses are differentiated, one of `ranks.STRATEGIES`.
+        flow: loss → the parameters that it trains.
         shapes: parameter → shape.
         item: bytes of an element.
     """
@@ -37,19 +44,20 @@ def reduced_bytes(mode: str, strategy: str, flow: Parameters, shapes: Shapes, it
 
 
 def gathered_bytes(
-    mode: str, strategy: str, reach: Parameters, flow: Parameters, shapes: Shapes, item: int
+    mode: str, strategy: str, reach: ByLoss, flow: ByLoss, shapes: Shapes, item: int
 ) -> int:
     """Return the bytes of parameters that a rank gathers in one call; 0 where none are sharded.
 
-    A pass gathers the networks that it comes to, unless they are whole. A backward pass shares out
-    again what it has gone through. What none goes through, a frozen network in front of all that is
-    trained, stays whole from the first call on.
+    A pass gathers each network that it uses and that is still sharded. The forward pass leaves it
+    unsharded, as FSDP2 does for a module that is sharded by itself; the backward pass shards it
+    again. No backward pass uses a frozen network in front of all that is trained, so that one is
+    gathered in the first call alone.
 
     Args:
-        mode: wrapper and ranks of the cell.
-        strategy: of the cell.
-        reach: loss → the parameters that it would reach if nothing were frozen.
-        flow: loss → the parameters that it may change.
+        mode: the cell's wrapper and number of ranks, such as ``fsdp_each_x2``.
+        strategy: how the losses are differentiated, one of `ranks.STRATEGIES`.
+        reach: loss → the parameters that it depends on, frozen ones among them.
+        flow: loss → the parameters that it trains.
         shapes: parameter → shape, of the networks in series, first to last.
         item: bytes of an element.
     """
@@ -58,46 +66,47 @@ def gathered_bytes(
     sizes: dict[str, int] = {}
     for name, shape in shapes.items():
         sizes[_network(name)] = sizes.get(_network(name), 0) + _elements(shape, mode)
-    whole, gathered = set[str](), list[str]()
-    for _ in range(2):  # the second call is as all that follow it
+    unsharded, gathered = set[str](), list[str]()
+    for _ in range(2):  # the second call is like every later one; the first is dropped
         gathered.clear()
-        for shares_out, networks in _passes(strategy, reach, flow, list(sizes)):
-            gathered += [network for network in networks if network not in whole]
-            whole = whole - set(networks) if shares_out else whole | set(networks)
+        for is_backward, networks in _passes(strategy, reach, flow, list(sizes)):
+            gathered += [network for network in networks if network not in unsharded]
+            unsharded = unsharded - set(networks) if is_backward else unsharded | set(networks)
     return item * sum(sizes[network] for network in gathered)
 
 
 def _passes(
-    strategy: str, reach: Parameters, flow: Parameters, networks: list[str]
+    strategy: str, reach: ByLoss, flow: ByLoss, networks: list[str]
 ) -> Iterator[tuple[bool, list[str]]]:
-    """Yield the passes of a call: whether it is a backward pass, and the networks it goes through.
+    """Yield the passes of a call: whether it is a backward pass, and the networks that it uses.
 
-    A backward pass begins at the network of its loss, and ends at the first that is trained.
+    A backward pass runs from the last network that its loss depends on back to the first that the
+    loss trains.
     """
     flow = {loss: names for loss, names in flow.items() if names}
-    place = {network: number for number, network in enumerate(networks)}
-    ends = {loss: max(place[_network(name)] for name in reach[loss]) + 1 for loss in flow}
-    starts = {loss: min(place[_network(name)] for name in flow[loss]) for loss in flow}
-    if strategy in OWN_FORWARD_PASSES:
+    position = {network: number for number, network in enumerate(networks)}
+    ends = {loss: max(position[_network(name)] for name in reach[loss]) + 1 for loss in flow}
+    firsts = {loss: min(position[_network(name)] for name in flow[loss]) for loss in flow}
+    if strategy in FORWARD_FOR_EACH_LOSS:
         for loss in flow:
             yield False, networks[: ends[loss]]
-            yield True, networks[starts[loss] : ends[loss]]
+            yield True, networks[firsts[loss] : ends[loss]]
         return
     yield False, networks
     if strategy in REDUCING_IN_EACH_PASS:
         for loss in flow:
-            yield True, networks[starts[loss] : ends[loss]]
+            yield True, networks[firsts[loss] : ends[loss]]
     else:
-        yield True, networks[min(starts.values()) : max(ends.values())]
+        yield True, networks[min(firsts.values()) : max(ends.values())]
 
 
 def _network(parameter: str) -> str:
-    """Return the name of the network that a parameter is of."""
+    """Return the network that a parameter belongs to: its name up to the first dot."""
     return parameter.partition(".")[0]
 
 
 def _elements(shape: Sequence[int], mode: str) -> int:
-    """Return the elements of a parameter, filled up to equal parts of rows where it is sharded."""
+    """Return the elements of a parameter; where it is sharded, rows are padded to equal shards."""
     wrapper, ranks = split_mode(mode)
     if wrapper not in SHARDING:
         return math.prod(shape)
