@@ -17,3 +17,8 @@ RUNS = OUTPUT / "runs"
 REPORTS = OUTPUT / "reports"
 REGRESSIONS = OUTPUT / "regressions"
 PROFILES = OUTPUT / "profiles"
+
+
+def named(folder: Path) -> str:
+    """Return how a help text names one of the folders above, such as ``results/runs``."""
+    return f"{folder.relative_to(OUTPUT.parent)}{'' if INSTALLED else ' of the clone'}"

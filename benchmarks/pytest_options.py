@@ -14,6 +14,7 @@ from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import check_not_empty
 from benchmarks.harness.session import resume
+from benchmarks.paths import RUNS, named
 from benchmarks.regression import within_pytest
 from benchmarks.scenarios.external import loading
 
@@ -73,7 +74,7 @@ def _add_selection_options(group: pytest.OptionGroup) -> None:
             f"--{name}",
             action="append",
             metavar="NAME[,NAME]",
-            help=f"only these; see `cascade-bench list` ({name}; 'all' for every one)",
+            help=f"only this {name}, or these, or all; see: cascade-bench list",
         )
     group.addoption(
         loading.OPTION,
@@ -81,7 +82,9 @@ def _add_selection_options(group: pytest.OptionGroup) -> None:
         metavar="PATH",
         help="scenarios of your own: a spec file, or a folder of them (docs/your-own-network.md)",
     )
-    group.addoption("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    group.addoption(
+        "--device", metavar="cpu|cuda", help="where to run (default: cuda where there is one)"
+    )
     group.addoption(
         "--ranks",
         type=int,
@@ -89,23 +92,33 @@ def _add_selection_options(group: pytest.OptionGroup) -> None:
         metavar="N",
         help="with --kind distributed: processes, in JAX devices, that share each batch (2)",
     )
-    group.addoption("--all", action="store_true", dest="everything", help="every cell there is")
+    group.addoption(
+        "--all", action="store_true", dest="everything", help="select every cell there is"
+    )
 
 
 def _add_measurement_options(group: pytest.OptionGroup) -> None:
     """Add the options of measuring: launches, seconds, precision, memory, results, resuming."""
-    group.addoption("--launches", type=int, default=6, help="worker processes a framework (6)")
+    group.addoption(
+        "--launches",
+        type=int,
+        default=6,
+        metavar="N",
+        help="worker processes started for each framework, one after another (6)",
+    )
     group.addoption(
         "--cell-seconds",
         type=float,
         default=cost.CELL_SECONDS,
-        help=f"timing per cell and launch ({cost.CELL_SECONDS:g} s)",
+        metavar="SECONDS",
+        help=f"seconds of timing for each cell in each launch ({cost.CELL_SECONDS:g})",
     )
     group.addoption(
         "--cell-limit",
         type=float,
         default=120.0,
-        help="seconds for each cell, and each part of working with your own files (120 s)",
+        metavar="SECONDS",
+        help="seconds after which a cell, or a part of your own file, is given up (120)",
     )
     group.addoption(
         "--precision",
@@ -115,19 +128,32 @@ def _add_measurement_options(group: pytest.OptionGroup) -> None:
         help="more launches until every ratio's 95 %% interval reaches no further than this",
     )
     group.addoption(
-        "--most-launches", type=int, default=24, help="no more launches for --precision (24)"
+        "--most-launches",
+        type=int,
+        default=24,
+        metavar="N",
+        help="most launches that --precision may take (24)",
     )
     group.addoption(
         "--group-seconds",
         type=float,
         default=60.0,
-        help="no further launches for --precision once a group took so long (60 s)",
+        metavar="SECONDS",
+        help="seconds after which --precision starts no more launches for a group of cells (60)",
     )
     group.addoption(
-        "--memory", action="store_true", help="peak memory too, in a process of its own for each"
+        "--memory",
+        action="store_true",
+        help="measure peak memory too, each cell in a process of its own",
     )
-    group.addoption("--bench-seed", type=int, default=0, help="order of blocks (0)")
-    group.addoption("--results", default=None, help="folder of runs (results/runs)")
+    group.addoption(
+        "--bench-seed",
+        type=int,
+        default=0,
+        metavar="SEED",
+        help="seed of the order in which cells are timed (0)",
+    )
+    group.addoption("--results", metavar="DIR", help=f"folder to save the run in ({named(RUNS)})")
     group.addoption(
         "--resume",
         nargs="?",

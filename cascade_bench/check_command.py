@@ -20,10 +20,15 @@ from cascade_bench.command_parts import (
     write_json,
 )
 from cascade_bench.explaining import explanation
+from cascade_bench.parsing import seconds
 from cascade_bench.process import run_request
 from cascade_bench.target import from_text
 
 TEXT, GITHUB = "text", "github"
+ABOUT = (
+    "Take your own training step a few times, and say what is wrong with it, such as something\n"
+    "frozen that moves, or a parameter that no optimizer holds."
+)
 EXAMPLES = """\
 examples:
   cascade-bench check my_case.py                     make(), or torch_case() and jax_case()
@@ -54,16 +59,28 @@ def _explain(code: str) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the words after ``check``."""
-    about = "What your training step really does, tensor by tensor."
-    made = parser_of("check", about, EXAMPLES, needs_case=False)
-    made.add_argument("--steps", type=int, metavar="N", help="training steps to take (4)")
-    made.add_argument("--seed", type=int, default=0, help="of what the case draws (0)")
+    made = parser_of("check", ABOUT, EXAMPLES, needs_case=False)
+    made.add_argument("--steps", type=int, metavar="N", help="training steps to take (default: 4)")
     made.add_argument(
-        "--budget", type=float, default=300.0, metavar="SECONDS", help="given up after (300)"
+        "--seed", type=int, default=0, help="seed of what the case draws (default: 0)"
+    )
+    made.add_argument(
+        "--budget",
+        type=seconds,
+        default=300.0,
+        metavar="TIME",
+        help="give up after this time, such as 90s or 5m (default: 5m)",
     )
     made.add_argument("--json", metavar="FILE", help="write everything as one JSON document")
-    made.add_argument("--explain", metavar="CODE", help="print what is known of a finding, and end")
-    made.add_argument("--format", choices=(TEXT, GITHUB), default=TEXT, help="of the output")
+    made.add_argument(
+        "--explain", metavar="CODE", help="print what a finding means, such as CB101; check nothing"
+    )
+    made.add_argument(
+        "--format",
+        choices=(TEXT, GITHUB),
+        default=TEXT,
+        help="text, or annotations for a GitHub workflow (default: text)",
+    )
     return made
 
 

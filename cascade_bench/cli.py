@@ -11,18 +11,18 @@ ERROR = 2
 SUITE = "benchmarks.cli"
 # command → what it does; a test holds the second table to what the suite has
 OWN = {
-    "try": "your own networks: which way is right, and what does each cost",
-    "check": "your own training step: does it do what you think it does",
-    "new": "write a case of your own to start from",
+    "try": "your own networks: check and time the ways to run their backward passes",
+    "check": "your own training step: find what is wrong with it",
+    "new": "write a file that builds a case of your own, to start from",
 }
 PASSED_ON = {
-    "list": "scenarios, variants, flows, strategies, recipes, sizes",
-    "doctor": "what this machine is, what disturbs, how noisy it is now",
-    "show": "the essentials of one saved run, in the terminal",
-    "report": "the comparison: a page, Markdown, charts, tables; of one run or several",
-    "explain": "why a cell takes what it takes: its operations beside the baseline's, and traces",
-    "regress": "whether a change, or an upgrade, made it slower",
-    "history": "every cell over all runs, and where it changed",
+    "list": "what the suite can measure: scenarios, variants, strategies, recipes, sizes",
+    "doctor": "describe this machine, what disturbs timing on it, and how noisy it is now",
+    "show": "print the essentials of one saved run",
+    "report": "write a report on saved runs: a web page, Markdown, charts, tables",
+    "explain": "why a cell takes the time it takes: its operations beside the baseline's, traces",
+    "regress": "did a change, or an upgrade of torch or jax, make it slower?",
+    "history": "the time of each cell over all saved runs, and where it changed",
 }
 HEAD = """\
 usage: cascade-bench COMMAND [OPTION …]
@@ -32,12 +32,13 @@ Backward passes of several networks in PyTorch and JAX: gradients proven equal, 
 EXAMPLES = """\
 examples:
   cascade-bench new my_case.py                 a case to start from, with comments
-  cascade-bench try my_case.py                 which way is right, and what does each cost
-  cascade-bench check my_case.py               what does my training step really do
+  cascade-bench try my_case.py                 check and time the ways to run its backward passes
+  cascade-bench check my_case.py               find what is wrong with its training step
   cascade-bench list                           what the suite can measure of its own
 
-Every command has a --help of its own. Exit codes: 0 all is well, 1 something is wrong with what
-was measured, 2 the command cannot be carried out, 130 stopped by Ctrl-C.
+Every command has its own --help, which lists its exit codes. In general: 0 all is well,
+1 something is wrong with what was measured, 2 the command cannot be carried out,
+130 stopped by Ctrl-C, and for regress 3: undecided.
 """
 
 
@@ -56,9 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _own(name)(words[1:])
         if name in PASSED_ON:
             become(SUITE, words)
-        if name in ("-h", "--help"):
-            print(help_text(), end="")
-            return 0
+        if name in ("-h", "--help", "help"):
+            return _print_help(words[1:])
         if name == "--version":
             return _print_version()
         return _unknown(name)
@@ -71,6 +71,14 @@ def help_text() -> str:
     """Return the help: every command with a line about it, and examples."""
     lines = [f"  {name:9}{text}" for name, text in {**OWN, **PASSED_ON}.items()]
     return "\n".join([HEAD, "commands:", *lines, "", EXAMPLES])
+
+
+def _print_help(words: Sequence[str]) -> int:
+    """Print the help, or that of the command that the words begin with; return 0."""
+    if words and words[0] in {**OWN, **PASSED_ON}:
+        return main([words[0], "--help"])
+    print(help_text(), end="")
+    return 0
 
 
 def _own(name: str) -> Callable[[Sequence[str]], int]:
@@ -101,7 +109,12 @@ def _unknown(name: str) -> int:
 
     known = [*OWN, *PASSED_ON]
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    if near:
+        hint = f"did you mean {near[0]}?"
+    elif name.partition(":")[0].endswith(".py"):
+        hint = f"for a case of your own: cascade-bench try {name}"
+    else:
+        hint = f"there are {', '.join(known)}"
     kind = "option" if name.startswith("-") else "command"
     print(f"cascade-bench: there is no {kind} {name!r}; {hint}", file=sys.stderr)
     return ERROR

@@ -137,7 +137,7 @@ def build_request(
     if steps is not None and not 2 <= steps <= MOST_STEPS:
         raise ValueError(f"steps is {steps!r}; give 2 to {MOST_STEPS}")
     if launches is not None and launches < 1:
-        raise ValueError(f"launches is {launches!r}; give a number above 0, or None")
+        raise ValueError(f"launches is {launches!r}; give a whole number above 0")
     for name, value in (("phases", phases), ("ways", ways)):
         if isinstance(value, str):
             raise ValueError(f"{name} is the text {value!r}; give a list: {name}=[{value!r}]")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -12,11 +11,16 @@ from pathlib import Path
 
 from cascade_bench import client
 from cascade_bench.comparison import OUTPUT, WIDTH
+from cascade_bench.parsing import CommandParser
 from cascade_bench.suite import SuiteError, output
 from cascade_bench.target import CaseError
 
 ERROR = 2
 NARROWEST = 60
+NO_CASE = (
+    "give the file of your case, such as my_case.py; cascade-bench new my_case.py writes one to "
+    "start from"
+)
 
 
 def answered(carry_out: Callable[[], int]) -> int:
@@ -34,7 +38,7 @@ def answered(carry_out: Callable[[], int]) -> int:
 
 def parser_of(
     name: str, description: str, epilog: str, *, needs_case: bool = True
-) -> argparse.ArgumentParser:
+) -> CommandParser:
     """Return a command's parser, with the case and the framework as its first arguments.
 
     Args:
@@ -43,12 +47,7 @@ def parser_of(
         epilog: examples.
         needs_case: whether the parser demands a case, or leaves that to the command.
     """
-    made = argparse.ArgumentParser(
-        prog=f"cascade-bench {name}",
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = CommandParser(name, description, epilog, NO_CASE)
     made.add_argument(
         "case",
         metavar="CASE",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cascade_bench import suite
+from cascade_bench.parsing import CommandParser
 
 ERROR = 2
 EXAMPLES = {
@@ -16,6 +17,13 @@ EXAMPLES = {
     "jax": "jax_two_networks.py",
     "both": "both_frameworks.py",
 }
+HELP = """\
+examples:
+  cascade-bench new my_case.py                       a case in PyTorch
+  cascade-bench new my_case.py --framework both      the same case in PyTorch and in JAX
+
+exit codes: 0 the file is written, 2 it cannot be written
+"""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -45,11 +53,19 @@ def run(arguments: Sequence[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the words after ``new``."""
-    found = argparse.ArgumentParser(
-        prog="cascade-bench new", description="Write a case to start from, with comments."
+    found = CommandParser(
+        "new",
+        "Write a case to start from, with comments.",
+        HELP,
+        "name the file to write, such as my_case.py",
     )
     found.add_argument("file", metavar="FILE", help="the file to write; it must not exist")
-    found.add_argument("--framework", choices=tuple(EXAMPLES), default="torch", help="(torch)")
+    found.add_argument(
+        "--framework",
+        choices=tuple(EXAMPLES),
+        default="torch",
+        help="of the case; both writes torch_case and jax_case (default: torch)",
+    )
     return found
 
 

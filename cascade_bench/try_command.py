@@ -11,10 +11,15 @@ from pathlib import Path
 from cascade_bench import client
 from cascade_bench.command_parts import answered, check_output, parser_of, print_table, write_json
 from cascade_bench.comparison import OUTPUT
+from cascade_bench.parsing import seconds
 from cascade_bench.process import run_request
 from cascade_bench.suite import output
 from cascade_bench.target import CaseError, from_text
 
+ABOUT = (
+    "Check which ways of running the backward passes of your networks give the right gradients,\n"
+    "and time those that do."
+)
 EXAMPLES = """\
 examples:
   cascade-bench try my_case.py                       make(), or torch_case() and jax_case()
@@ -38,26 +43,44 @@ def run(arguments: Sequence[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the words after ``try``."""
-    made = parser_of(
-        "try", "Which way to run the backward passes is right, and what does each cost.", EXAMPLES
+    made = parser_of("try", ABOUT, EXAMPLES)
+    made.add_argument(
+        "--budget",
+        type=seconds,
+        default=60.0,
+        metavar="TIME",
+        help="time for everything, such as 90s or 2m (default: 60s)",
     )
     made.add_argument(
-        "--budget", type=float, default=60.0, metavar="SECONDS", help="for the whole (60)"
+        "--phase",
+        action="append",
+        metavar="NAME[,NAME]",
+        help="what to time: backward, gradient (forward and backward), step (and the update)",
     )
     made.add_argument(
-        "--phase", action="append", metavar="NAME[,NAME]", help="backward, gradient, step"
+        "--way",
+        action="append",
+        metavar="NAME[,NAME]",
+        help="only these strategies, or recipes for freezing (default: all)",
     )
     made.add_argument(
-        "--way", action="append", metavar="NAME[,NAME]", help="strategies and recipes (all)"
+        "--launches",
+        type=int,
+        metavar="N",
+        help="processes to measure in, one after another (default: as many as the budget allows)",
     )
-    made.add_argument("--launches", type=int, metavar="N", help="processes to measure in")
-    made.add_argument("--seed", type=int, default=0, help="of the order of measuring (0)")
+    made.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of the order of measuring, and of what the case draws (default: 0)",
+    )
     made.add_argument("--json", metavar="FILE", help="write everything as one JSON document")
-    made.add_argument("--report", metavar="PAGE.html", help="write a page with a chart")
+    made.add_argument("--report", metavar="PAGE.html", help="write a web page with a chart")
     made.add_argument(
         "--results",
         metavar="FOLDER",
-        help=f"folder that runs are kept in ({client.RESULTS_FOLDER})",
+        help=f"folder in which each result is kept (default: {client.RESULTS_FOLDER})",
     )
     return made
 

@@ -40,9 +40,9 @@ def add_command(commands: Any) -> None:
         exit_codes="exit codes: 0 whatever is found, 2 a mistake in the options, 130 Ctrl-C",
     )
     parser.add_argument(
-        "--seconds", type=float, default=20.0, help="of timing, after the workers' start (20)"
+        "--seconds", type=float, default=20.0, help="how long the noise is measured (default: 20)"
     )
-    shared.add_json(parser, "one object")
+    shared.add_json(parser, "print one JSON object instead of the text")
     shared.add_device(parser)
     parser.set_defaults(run=run)
 

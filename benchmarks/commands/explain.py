@@ -17,7 +17,7 @@ from benchmarks.harness.selection.one_cell import EXAMPLE, find_cell
 from benchmarks.harness.selection.options import SelectionError, default_device
 from benchmarks.harness.session.lock import Busy, Lock
 from benchmarks.machine import frameworks
-from benchmarks.paths import PROFILES
+from benchmarks.paths import PROFILES, named
 from benchmarks.scenarios.external import loading
 from results.formatting import one_line
 from results.records.record import RecordError
@@ -45,15 +45,23 @@ def add_command(commands: Any) -> None:
         exit_codes=EXIT_CODES,
     )
     parser.add_argument(
-        "cell", nargs="*", metavar="CELL", help="names of its fields in any order, or its test"
+        "cell",
+        nargs="*",
+        metavar="CELL",
+        help="its framework, scenario, size … as words in any order, or the name of its test",
     )
-    parser.add_argument("--all", action="store_true", help="a row for every operation")
     parser.add_argument(
-        "--out", metavar="DIR", default=str(PROFILES), help="for the traces (results/profiles)"
+        "--all", action="store_true", help="show every operation, not only the 15 that matter most"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        default=str(PROFILES),
+        help=f"folder for the traces (default: {named(PROFILES)})",
     )
     shared.add_scenario_path(parser)
     shared.add_device(parser)
-    shared.add_json(parser, "one object, with every operation")
+    shared.add_json(parser, "print one JSON object, with every operation, instead of the table")
     parser.set_defaults(run=run)
 
 

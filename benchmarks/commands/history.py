@@ -33,10 +33,14 @@ def add_command(commands: Any) -> None:
         ),
     )
     shared.add_results(parser)
-    parser.add_argument("--machine", metavar="ID", help="whose runs (default: the newest run's)")
+    parser.add_argument(
+        "--machine",
+        metavar="ID",
+        help="show the runs of this machine (default: that of the newest run)",
+    )
     shared.add_selection(parser)
-    parser.add_argument("--changed", action="store_true", help="only cells that changed")
-    shared.add_json(parser, "a list of objects")
+    parser.add_argument("--changed", action="store_true", help="show only cells whose time changed")
+    shared.add_json(parser, "print a JSON list, with an object for each cell, not the table")
     parser.set_defaults(run=run)
 
 

@@ -41,25 +41,37 @@ def add_command(commands: Any) -> None:
             "cascade-bench list --cost --size large --framework torch",
         ),
     )
-    shared.add_json(parser, "a list of objects")
-    parser.add_argument("--cost", action="store_true", help="how long a selection takes")
+    shared.add_json(parser, "print a JSON list, with an object for each scenario, not the table")
+    parser.add_argument(
+        "--cost", action="store_true", help="print how long measuring the selection takes"
+    )
     shared.add_selection(parser)
     shared.add_scenario_path(parser)
     shared.add_device(parser)
-    parser.add_argument("--all", action="store_true", dest="everything", help="every cell there is")
     parser.add_argument(
-        "--ranks", type=int, metavar="N", help="with --kind distributed: how many share a batch (2)"
+        "--all", action="store_true", dest="everything", help="select every cell there is"
     )
     parser.add_argument(
-        "--launches", type=int, default=6, help="with --cost: worker processes a framework (6)"
+        "--ranks",
+        type=int,
+        metavar="N",
+        help="with --kind distributed: processes that share each batch (default: 2)",
+    )
+    parser.add_argument(
+        "--launches",
+        type=int,
+        default=6,
+        help="with --cost: worker processes started for each framework (default: 6)",
     )
     parser.add_argument(
         "--cell-seconds",
         type=float,
         default=cost.CELL_SECONDS,
-        help=f"with --cost: of each cell and launch ({cost.CELL_SECONDS:g})",
+        help=f"with --cost: seconds of timing a cell in a launch (default: {cost.CELL_SECONDS:g})",
     )
-    parser.add_argument("--memory", action="store_true", help="with --cost: peak memory as well")
+    parser.add_argument(
+        "--memory", action="store_true", help="with --cost: include measuring peak memory"
+    )
     parser.set_defaults(run=run)
 
 

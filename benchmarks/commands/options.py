@@ -10,7 +10,7 @@ import argparse
 from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection.names import split_names
 from benchmarks.harness.selection.options import DEVICES
-from benchmarks.paths import RUNS
+from benchmarks.paths import RUNS, named
 from benchmarks.scenarios.external import loading
 
 
@@ -31,7 +31,8 @@ def selected_names(options: argparse.Namespace) -> dict[str, tuple[str, ...] | N
 
 
 def add_scenario_path(
-    parser: argparse.ArgumentParser, description: str = "scenarios of your own"
+    parser: argparse.ArgumentParser,
+    description: str = "file or folder that describes scenarios of your own",
 ) -> None:
     """Add ``--scenario-path``; pass its list of paths to `loading.load`."""
     parser.add_argument(
@@ -60,5 +61,5 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         "--results",
         metavar="DIR",
         default=str(RUNS),
-        help="folder of runs, or one that holds it as runs/ (default: results/runs of the clone)",
+        help=f"folder of saved runs, or one that holds it as runs/ (default: {named(RUNS)})",
     )

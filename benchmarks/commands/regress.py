@@ -45,14 +45,19 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "regress",
         help="did this change, or this upgrade, make it slower? base against head, in turns",
-        description="Measure BASE and HEAD in one session, their workers in turns on one core.",
+        description=(
+            "Compare two versions, BASE and HEAD: both are measured in one session, in turns, on\n"
+            "one core. Without HEAD, the files as they are now are compared with BASE."
+        ),
         examples=EXAMPLES,
         exit_codes=EXIT_CODES,
     )
     parser.add_argument("base", nargs="?", metavar="BASE", help="a git ref, such as main")
-    parser.add_argument("head", nargs="?", metavar="HEAD", help="a git ref (default: the files)")
-    parser.add_argument("--base-python", metavar="PATH", help="the interpreter that runs BASE")
-    parser.add_argument("--head-python", metavar="PATH", help="the interpreter that runs HEAD")
+    parser.add_argument(
+        "head", nargs="?", metavar="HEAD", help="a git ref (default: the files as they are now)"
+    )
+    parser.add_argument("--base-python", metavar="PATH", help="Python interpreter that runs BASE")
+    parser.add_argument("--head-python", metavar="PATH", help="Python interpreter that runs HEAD")
     _add_time(parser)
     shared.add_selection(parser)
     _add_own_code(parser)
@@ -60,9 +65,13 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--cluster", metavar="FILE", help="compare on a node that this file names (docs/cluster.md)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the order of turns (0)")
     parser.add_argument(
-        "--stored", metavar="RUN", help="the weak way: two saved runs, RUN and HEAD or the newest"
+        "--seed", type=int, default=0, help="seed of the order of turns (default: 0)"
+    )
+    parser.add_argument(
+        "--stored",
+        metavar="RUN",
+        help="measure nothing: compare the saved run RUN with HEAD, or with the newest; finds less",
     )
     _add_outputs(parser)
     parser.set_defaults(run=run)
@@ -71,24 +80,29 @@ def add_command(commands: Any) -> None:
 def _add_time(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how long is measured, or whether at all."""
     parser.add_argument(
-        "--budget", default=BUDGET, metavar="TIME", help=f"of the whole session ({BUDGET})"
+        "--budget",
+        default=BUDGET,
+        metavar="TIME",
+        help=f"time for the whole comparison (default: {BUDGET})",
     )
     parser.add_argument(
         "--confirm",
         metavar="TIME",
-        help="after the budget, such as 3m, for cells that look slower and could not be told",
+        help="more time after the budget, such as 3m, for cells that look slower and are undecided",
     )
     parser.add_argument(
         "--counts-only",
         action="store_true",
-        help="gradients and counts (FLOPs, memory, operations, compiling), in seconds; no clock",
+        help="compare gradients, FLOPs, memory, operations and compiling alone: seconds, no timing",
     )
 
 
 def _add_own_code(parser: argparse.ArgumentParser) -> None:
     """Add the options that name code of the user's own to compare."""
     shared.add_scenario_path(
-        parser, "scenarios of your own; BASE and HEAD are then refs of the repository they are in"
+        parser,
+        "file or folder that describes scenarios of your own; BASE and HEAD are then refs of the "
+        "repository it is in",
     )
     parser.add_argument(
         "--case",
@@ -111,10 +125,12 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
             nargs="?",
             const="-",
             metavar="FILE",
-            help=f"as {form}, into a file; without FILE printed instead of the table",
+            help=f"write the result as {form} into FILE; without FILE, print it, not the table",
         )
     parser.add_argument(
-        "--results", metavar="DIR", help="folder of comparisons, or of runs with --stored"
+        "--results",
+        metavar="DIR",
+        help="folder to save the comparison in; with --stored, the folder of the runs",
     )
 
 

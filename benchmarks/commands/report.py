@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.commands import options as shared
 from benchmarks.commands.parsing import exclusive
-from benchmarks.paths import REPORTS
+from benchmarks.paths import REPORTS, named
 from benchmarks.scenarios import CATALOGUE
 from results.formatting import one_line
 from results.records import storage
@@ -37,10 +37,10 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
-        help="folder for the report (default: reports/<newest run>)",
+        help=f"folder to write the report into (default: {named(REPORTS / '<newest run>')})",
     )
     parser.add_argument(
-        "--markdown", action="store_true", help="print it as Markdown and write nothing"
+        "--markdown", action="store_true", help="print the report as Markdown, and write nothing"
     )
     shared.add_results(parser)
     parser.set_defaults(run=run)

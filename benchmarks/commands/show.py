@@ -24,7 +24,7 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "show",
         help="the essentials of one saved run, in the terminal",
-        description="Print the essentials of one saved run.",
+        description="Print the essentials of one saved run, or a saved comparison of two versions.",
         examples=(
             "cascade-bench show                                 # the newest run",
             "cascade-bench show --results results/reference     # a run that is there already",
@@ -35,8 +35,8 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="file or id of a run (default: the newest)"
     )
-    parser.add_argument("--times", action="store_true", help="the time of each cell as well")
-    shared.add_json(parser, "one object, with every record")
+    parser.add_argument("--times", action="store_true", help="show the time of each cell as well")
+    shared.add_json(parser, "print one JSON object, with every record, instead of the text")
     shared.add_results(parser)
     parser.set_defaults(run=run)
 

@@ -48,7 +48,7 @@ def add_options(group: Any) -> None:
         help="then compare the cells timed with those of this git ref, in turns (docs/regress.md)",
     )
     group.addoption(
-        "--regress-budget", default="10m", metavar="TIME", help="of that comparison (10m)"
+        "--regress-budget", default="10m", metavar="TIME", help="time for that comparison (10m)"
     )
 
 
