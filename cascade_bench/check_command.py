@@ -17,6 +17,7 @@ from cascade_bench.command_parts import (
     parser_of,
     print_table,
     print_text,
+    terminal_width,
     write_json,
 )
 from cascade_bench.explaining import explanation
@@ -26,7 +27,7 @@ from cascade_bench.target import from_text
 
 TEXT, GITHUB = "text", "github"
 ABOUT = (
-    "Take your own training step a few times, and say what is wrong with it, such as something\n"
+    "Take your own training step a few times, and say what is wrong with it, such as something "
     "frozen that moves, or a parameter that no optimizer holds."
 )
 EXAMPLES = """\
@@ -37,7 +38,7 @@ examples:
   cascade-bench check --explain CB101                what a finding means, and its mend
 
 The Case that the function returns has step=: one training step of your own.
-Exit codes: 0 nothing found, 1 findings, 2 the case cannot be run.
+exit codes: 0 nothing found, 1 findings, 2 the case cannot be run.
 """
 
 
@@ -53,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _explain(code: str) -> int:
     """Print what is known of a finding; return 0."""
-    print_text(explanation(code))
+    print_text(explanation(code, terminal_width()))
     return 0
 
 

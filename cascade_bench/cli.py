@@ -108,7 +108,7 @@ def _unknown(name: str) -> int:
     import difflib
 
     known = [*OWN, *PASSED_ON]
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, [*known, "--help", "--version"], n=1)
     if near:
         hint = f"did you mean {near[0]}?"
     elif name.partition(":")[0].endswith(".py"):

@@ -84,12 +84,18 @@ def check_output(option: str, value: str | None, *, folder: bool) -> None:
 
 def print_table(file: Path) -> None:
     """Print the table of a document at the terminal's width."""
-    width, colour = WIDTH, False
-    if sys.stdout.isatty():
-        width = max(min(shutil.get_terminal_size().columns, WIDTH), NARROWEST)
-        colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    text = output(OUTPUT, [str(file), "--table", str(width), *(["--colour"] if colour else [])])
+    colour = sys.stdout.isatty()
+    colour = colour and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    width = str(terminal_width())
+    text = output(OUTPUT, [str(file), "--table", width, *(["--colour"] if colour else [])])
     print_text(text)
+
+
+def terminal_width() -> int:
+    """Return the columns to print into: the terminal's, but no more than `WIDTH`."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return max(min(shutil.get_terminal_size().columns, WIDTH), NARROWEST)
 
 
 def print_text(text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -12,6 +13,19 @@ EMPTY = "'' (an empty value: a variable that is not set?)"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _CHOICE = re.compile(r"invalid choice: (['\"])(?P<given>.*?)\1 \(choose from (?P<allowed>.*)\)")
 _UNKNOWN = re.compile(r"unrecognized arguments: (?P<given>\S+)")
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Show the description and the epilog line by line, each filled to the terminal's width."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = text.splitlines()
+        return "\n".join(line if len(line) <= width else _hanging(line, width) for line in lines)
+
+
+def _hanging(line: str, width: int) -> str:
+    """Return a line filled to a width; what does not fit stands deeper below an example."""
+    return textwrap.fill(line, width, subsequent_indent="      " if line.startswith(" ") else "")
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -31,7 +45,7 @@ class CommandParser(argparse.ArgumentParser):
             prog=f"cascade-bench {name}",
             description=description,
             epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,
         )
         self._nothing = nothing

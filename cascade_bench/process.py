@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from cascade_bench import suite
 from cascade_bench.launcher import PARENT
 
 MODULE = "benchmarks.own_code"
+SILENCE = 5.0  # seconds without a line, after which one says that the work goes on
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,41 @@ def run_request(
     with _started(suite.command(module, [str(file)]), request["folder"]) as process:
         code, last = _follow(process, show)
     return Outcome(code, read_document(Path(request["document"])), last)
+
+
+class Waiting:
+    """Show a line whenever the process has said nothing for a while: it has not stopped.
+
+    Args:
+        show: is called with each such line.
+        seconds: of silence before a line, and between two.
+    """
+
+    def __init__(self, show: Callable[[str], object], seconds: float = SILENCE) -> None:
+        self._show, self._seconds = show, seconds
+        self._start = self._heard = time.monotonic()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._tell, daemon=True)
+
+    def __enter__(self) -> Waiting:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def heard(self, line: str) -> None:
+        """Take note of a line of the process: the silence begins anew."""
+        self._heard = time.monotonic()
+
+    def _tell(self) -> None:
+        """Show a line at the end of each silence, until the process has ended."""
+        while not self._ended.wait(max(0.01, self._heard + self._seconds - time.monotonic())):
+            now = time.monotonic()
+            if now - self._heard >= self._seconds:
+                self._heard = now
+                self._show(f"{now - self._start:5.1f} s  … still at it\n")
 
 
 def read_document(path: Path) -> dict[str, Any] | None:
@@ -105,17 +143,19 @@ def _follow(process: subprocess.Popen[str], show: Callable[[str], object]) -> tu
     """Pass on the process's lines until it ends; return its exit code and its last line."""
     assert process.stderr is not None
     last, stopping = "", False
-    while True:
-        try:
-            for line in process.stderr:
-                last = line.strip() or last
-                show(line)
-            return process.wait(), last
-        except KeyboardInterrupt:
-            if stopping:
-                raise
-            stopping = True
-            process.send_signal(signal.SIGINT)
+    with Waiting(show) as waiting:
+        while True:
+            try:
+                for line in process.stderr:
+                    last = line.strip() or last
+                    waiting.heard(line)
+                    show(line)
+                return process.wait(), last
+            except KeyboardInterrupt:
+                if stopping:
+                    raise
+                stopping = True
+                process.send_signal(signal.SIGINT)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

@@ -17,7 +17,7 @@ from cascade_bench.suite import output
 from cascade_bench.target import CaseError, from_text
 
 ABOUT = (
-    "Check which ways of running the backward passes of your networks give the right gradients,\n"
+    "Check which ways of running the backward passes of your networks give the right gradients, "
     "and time those that do."
 )
 EXAMPLES = """\
@@ -26,7 +26,7 @@ examples:
   cascade-bench try my_case.py:small --budget 20     another function, 20 seconds
   cascade-bench try my_package.cases:make --report page.html
 
-Exit codes: 0 every way gave the right gradients, 1 one did not or an expectation failed,
+exit codes: 0 every way gave the right gradients, 1 one did not or an expectation failed, \
 2 the case cannot be run, 130 stopped by Ctrl-C (what was measured is shown and kept).
 """
 
@@ -116,6 +116,7 @@ def _run(options: argparse.Namespace) -> int:
             write_json(Path(options.json), document)
         print_table(file)
         if options.report:
+            print("drawing the page", file=sys.stderr, flush=True)
             output(OUTPUT, [str(file), "--report", str(Path(options.report).absolute())])
             print(f"page: {options.report}")
     return outcome.code

@@ -34,7 +34,7 @@ def add_command(commands: Any) -> None:
         "explain",
         help="why a cell takes what it takes: its operations beside the baseline's, and traces",
         description=(
-            "Profile a cell and its baseline in processes of their own, and show what each\n"
+            "Profile a cell and its baseline in processes of their own, and show what each "
             "operation contributes to the difference from the predicted ratio."
         ),
         examples=(

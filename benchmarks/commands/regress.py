@@ -27,10 +27,11 @@ from results.records.record import RecordError
 from results.regression.document import ERROR, STOPPED
 
 BUDGET = "10m"
-EXIT_CODES = """\
-exit codes: 0 nothing got slower, 1 a regression (slower, more FLOPs or memory, or wrong gradients;
-the first line says which), 2 an error (bad arguments, a base that does not run, a cell that
-failed), 3 inconclusive, 130 Ctrl-C"""
+EXIT_CODES = (
+    "exit codes: 0 nothing got slower, 1 a regression (slower, more FLOPs or memory, or wrong "
+    "gradients; the first line says which), 2 an error (bad arguments, a base that does not run, a "
+    "cell that failed), 3 inconclusive: noise hides whether something got slower, 130 Ctrl-C"
+)
 EXAMPLES = (
     "cascade-bench regress main                              # the files against a branch",
     "cascade-bench regress HEAD~1 HEAD --markdown comment.md",
@@ -46,7 +47,7 @@ def add_command(commands: Any) -> None:
         "regress",
         help="did this change, or this upgrade, make it slower? base against head, in turns",
         description=(
-            "Compare two versions, BASE and HEAD: both are measured in one session, in turns, on\n"
+            "Compare two versions, BASE and HEAD: both are measured in one session, in turns, on "
             "one core. Without HEAD, the files as they are now are compared with BASE."
         ),
         examples=EXAMPLES,

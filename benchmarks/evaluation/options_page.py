@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from cascade_bench import check_command, new_command, try_command
 from cascade_bench import cli as client
 
 PAGE = ROOT / "docs" / "options.md"
+WIDTH = 100
 HEAD = """\
 # Every option of every command
 
@@ -52,8 +54,14 @@ def _command(parser: argparse.ArgumentParser) -> str:
     """Return the section of one command: what it does, a table of arguments, examples."""
     actions = [one for one in parser._actions if not isinstance(one, argparse._HelpAction)]
     table = _table((_names(one), _help_text(one, parser)) for one in actions)
-    notes = f"\n```text\n{(parser.epilog or '').strip()}\n```\n"
-    return f"\n## {parser.prog}\n\n{parser.description}\n{table}{notes if parser.epilog else ''}"
+    notes = f"\n```text\n{_filled(parser.epilog or '').strip()}\n```\n"
+    about = _filled(parser.description or "")
+    return f"\n## {parser.prog}\n\n{about}\n{table}{notes if parser.epilog else ''}"
+
+
+def _filled(text: str) -> str:
+    """Return a text with each line filled to the width of the pages."""
+    return "\n".join(textwrap.fill(line, WIDTH) for line in text.splitlines())
 
 
 def _names(action: argparse.Action) -> str:

@@ -91,7 +91,12 @@ class CaseGroup(GroupMeasurement):
         return True
 
 
-def take_turns(groups: Sequence[CaseGroup], until: float, allowed_late: float) -> None:
+def take_turns(
+    groups: Sequence[CaseGroup],
+    until: float,
+    allowed_late: float,
+    tell: Callable[[int], None] = lambda timed: None,
+) -> None:
     """Time one launch of each group, then the next of each, as long as there is time.
 
     All are prepared before the first of them is timed, so that the times of one round are of the
@@ -102,6 +107,7 @@ def take_turns(groups: Sequence[CaseGroup], until: float, allowed_late: float) -
         groups: of one framework, or one of each.
         until: when they should be done, by ``time.monotonic``.
         allowed_late: seconds by which the fewest launches may exceed that.
+        tell: is called with the number of launches that were timed of each group so far.
     """
     index = 0
     while waiting := [group for group in groups if not group.is_done]:
@@ -115,6 +121,7 @@ def take_turns(groups: Sequence[CaseGroup], until: float, allowed_late: float) -
         for group in waiting[:: -1 if index % 2 else 1]:
             group.time_next(_sampling_seconds(waiting, until))
         index += 1
+        tell(index)
 
 
 def _sampling_seconds(groups: Sequence[CaseGroup], until: float) -> float:

@@ -41,8 +41,8 @@ def main(arguments: list[str]) -> int:
         kind = CheckSession if request.command == CHECK else Session
         return kind(request, started).run()
     except requests.RequestError as error:
-        refused(path, error)
-        print(f"{error}; {error.mend}", file=sys.stderr)
+        if not refused(path, error):  # else the client reads it in the document
+            print(f"{error}; {error.mend}", file=sys.stderr)
     except (RecordError, memory_limit.LimitError) as error:
         print(str(error), file=sys.stderr)
     return document.ERROR

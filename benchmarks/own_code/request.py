@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib.util
 import json
 from dataclasses import dataclass
@@ -142,7 +143,9 @@ def _check_names(field: str, names: list[str], allowed: tuple[str, ...]) -> None
     """Raise `RequestError` for a name that is not known."""
     for name in names:
         if name not in allowed:
-            raise RequestError(f"no {field} {name!r}", f"write one of {', '.join(allowed)}")
+            near = difflib.get_close_matches(name, allowed, 1)
+            hint = f"did you mean {near[0]}? There are" if near else "write one of"
+            raise RequestError(f"no {field} {name!r}", f"{hint} {', '.join(allowed)}")
 
 
 def sources(request: Request) -> dict[str, CaseSource]:
@@ -175,7 +178,10 @@ def _framework(imported: set[str], file: str) -> str:
         which = "both frameworks" if imported_frameworks else "neither framework"
         raise RequestError(
             f"the file imports packages of {which}",
-            "give --framework torch or --framework jax (framework= in Python)",
+            "import torch or jax at its top, or give --framework torch or --framework jax "
+            "(framework= in Python)"
+            if not imported_frameworks
+            else "give --framework torch or --framework jax (framework= in Python)",
             file,
         )
     return imported_frameworks[0]

@@ -11,6 +11,7 @@ from benchmarks.own_code.measure import FrameworkRun
 from benchmarks.own_code.plan import Group
 
 Member = tuple[FrameworkRun, Group]  # a group of one framework
+TELL_SECONDS = 3.0  # at least, between two lines about launches that were timed
 
 
 class Rounds:
@@ -60,7 +61,8 @@ class Rounds:
         try:
             for one in groups:
                 one.begin()
-            take_turns(groups, until, plan.late_seconds(self.request.budget))
+            late = plan.late_seconds(self.request.budget)
+            take_turns(groups, until, late, self._tell_of(launches))
             for one in groups:
                 one.end()
         except BaseException:
@@ -70,6 +72,18 @@ class Rounds:
             for (run, group), one in zip(members, groups, strict=True):
                 run.measured.groups.append((group, one.results.outcomes()))
                 self._overheads[run.framework] = one.overhead
+
+    def _tell_of(self, launches: int) -> Callable[[int], None]:
+        """Return a function that reports how many launches were timed, but not every moment."""
+        told = time.monotonic()
+
+        def tell(timed: int) -> None:
+            nonlocal told
+            if timed < launches and time.monotonic() - told >= TELL_SECONDS:
+                told = time.monotonic()
+                self.runs[0].report_line(f"launch {timed} of {launches} timed")
+
+        return tell
 
 
 def _progress_line(members: Sequence[Member], launches: int) -> str:

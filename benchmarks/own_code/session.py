@@ -46,6 +46,7 @@ class Session:
         self.absent: list[str] = []
         self._machine = environment.describe()
         self._date, self._id = utc_now(), new_run_id()
+        self._not_kept = ""  # why nothing could be kept, told once
 
     def run(self) -> int:
         """Measure, write the document, and return the exit code; Ctrl-C keeps what there is."""
@@ -60,7 +61,7 @@ class Session:
         except KeyboardInterrupt:
             self._report_line("interrupted: what was measured is kept")
         except Busy as busy:
-            self.error = self._mistake(str(busy), "try again when it has ended")
+            self.error = {"file": "", "line": None, "message": str(busy), "mend": ""}
             code = document.ERROR
         except RequestError as error:
             self.error = self._mistake(str(error), error.mend, error.file, error.line)
@@ -220,22 +221,24 @@ class Session:
         try:
             document.write(made, [self.request.results / f"{self._id}.json"])
         except RecordError as error:
-            self._report_line(f"not kept among the results: {error}")
+            if str(error) != self._not_kept:
+                self._report_line(f"not kept among the results: {error}")
+            self._not_kept = str(error)
 
     def _report_line(self, text: str) -> None:
         """Show a line of progress on stderr, with the seconds since the start."""
         print(f"{time.monotonic() - self.started:5.1f} s  {text}", file=sys.stderr, flush=True)
 
 
-def refused(path: Path, error: RequestError) -> None:
-    """Write a document about a request that could not be read, if it names a document."""
+def refused(path: Path, error: RequestError) -> bool:
+    """Write a document about a request that could not be read; return whether it names one."""
     try:
         target = Path(json.loads(path.read_text())["document"])
         name = str(path)
     except (OSError, ValueError, KeyError, TypeError):
-        return
+        return False
     mistake: Mistake = {
-        "file": error.file or name,
+        "file": error.file,  # empty: an option is wrong, and no file
         "line": error.line,
         "message": str(error),
         "mend": error.mend,
@@ -253,3 +256,4 @@ def refused(path: Path, error: RequestError) -> None:
         "frameworks": [],
     }
     document.write(made, [target])
+    return True

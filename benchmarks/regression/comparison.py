@@ -230,8 +230,9 @@ def check_budget(
     if pairs < plan.FIRST_LOOK:
         needed = (plan.FIRST_LOOK * pair_seconds + beside) / 60
         raise SelectionError(
-            f"a budget of {budget / 60:.3g}m has time for about {pairs} launch pairs of "
-            f"{len(chosen)} cells, and the first verdict takes {plan.FIRST_LOOK}: give "
+            f"a budget of {output.budget_text(budget)} has time for about "
+            f"{output.counted(pairs, 'launch pair')} of {output.counted(len(chosen), 'cell')}, and "
+            f"the first verdict takes {plan.FIRST_LOOK}: give "
             f"{option} {needed + 0.5:.0f}m, or select fewer cells"
         )
     full_seconds = plan.estimate_full_pair_seconds(chosen)

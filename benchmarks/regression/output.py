@@ -62,6 +62,17 @@ def clear_progress() -> None:
         print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words, such as ``1 cell`` or ``2 cells``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def budget_text(seconds: float) -> str:
+    """Return a time as ``--budget`` takes it: ``10m``, or ``90s`` where it is no whole minutes."""
+    whole_minutes = seconds >= 60 and seconds % 60 == 0
+    return f"{seconds / 60:g}m" if whole_minutes else f"{seconds:g}s"
+
+
 def forecast(count: int, pairs: int, pair_seconds: float) -> str:
     """Return in a sentence what is known before measuring, which this machine's noise is not.
 
@@ -71,9 +82,9 @@ def forecast(count: int, pairs: int, pair_seconds: float) -> str:
         pair_seconds: estimated time of a launch pair.
     """
     return (
-        f"{count} cells; the budget has time for about {pairs} launch pairs of {pair_seconds:.0f} "
-        f"s, by an estimate. Which slowdowns they can tell depends on this machine's noise: that "
-        f"is said after the first {plan.FIRST_LOOK}."
+        f"{counted(count, 'cell')}; the budget has time for about {pairs} launch pairs of "
+        f"{pair_seconds:.0f} s, by an estimate. Which slowdowns they can tell depends on this "
+        f"machine's noise: that is said after the first {plan.FIRST_LOOK}."
     )
 
 

@@ -9,6 +9,7 @@ here is unpickled or evaluated.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -274,9 +275,11 @@ def _move(source: Path, destination: Path) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> NoReturn:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    advice = "free some space there, or name" if full else "name"
     raise RecordError(
         f"cannot write results to {path}: {error.strerror or error}; "
-        "free some space there, or name a folder that can be written"
+        f"{advice} a folder that can be written"
     ) from error
 
 

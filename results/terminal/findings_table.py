@@ -36,7 +36,7 @@ def _parts(document: Data) -> Iterator[Any]:
         if findings:
             yield plain_text("")
             yield plain_text(
-                f"cascade-bench check --explain {findings[0]['code']} says more", "dim"
+                f"cascade-bench check --explain {findings[0]['code']} says more", "dim", LINE
             )
         yield plain_text("")
         yield plain_text(f"{part['framework']} {part['version']}: {part['looked_at']}", "dim", LINE)

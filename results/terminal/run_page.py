@@ -161,7 +161,7 @@ def _times(records: Iterable[AnyRecord]) -> Iterator[Any]:
         yield plain_text("the time of one call [interval]", "bold")
     yield from _titled_tables(supported, _time)
     if any(record["steady"] is False for record in supported):
-        yield plain_text(f"{UNSTEADY} not steady: still changing after warming up", "dim")
+        yield plain_text(f"{UNSTEADY} not steady: still changing after warming up", "dim", LINE)
 
 
 def _titled_tables(

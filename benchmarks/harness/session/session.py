@@ -90,7 +90,7 @@ class BenchmarkSession(OpenRun):
         try:
             if self.timing and groups:
                 progress.begin("starting the workers and taking the canaries")
-                self._measure_canaries([members[0] for members in groups])
+                self._measure_canaries([members[0] for members in groups], progress)
             for members in groups:
                 progress.begin_group(members)
                 self._measure_group(members)
@@ -102,11 +102,12 @@ class BenchmarkSession(OpenRun):
         finally:
             progress.clear()
 
-    def _measure_canaries(self, cells: list[Cell]) -> None:
+    def _measure_canaries(self, cells: list[Cell], progress: Progress) -> None:
         """Check, before any cell is timed, that the harness measures known programs correctly.
 
         Args:
             cells: one of each group that will be timed.
+            progress: is told when those of a framework are taken.
         """
         settings = {
             "launches": self.settings["launches"],
@@ -119,6 +120,8 @@ class BenchmarkSession(OpenRun):
             verdicts += result["verdicts"]
             product_seconds |= result["product_seconds"]
             self.measurements.add_time(result["spent"], result["worker_seconds"])
+            taken = dict.fromkeys(verdict["framework"] for verdict in result["verdicts"])
+            progress.show(f"canaries of {' and '.join(taken)} taken")
 
     def _measure_group(self, members: list[Cell]) -> None:
         """Measure the cells of a group and record them; record a bug of the harness as a crash."""

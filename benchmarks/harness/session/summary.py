@@ -69,11 +69,10 @@ def time_text(spent: Mapping[str, float], worker_seconds: float, wall: float) ->
         worker_seconds: of the session in which a worker was busy.
         wall: seconds of the whole session.
     """
-    each = ", ".join(f"{activity} {seconds:.0f} s" for activity, seconds in spent.items())
-    return (
-        f"time went to: {each}; workers measured, warmed up, traced or compiled "
-        f"for {worker_seconds:.0f} of {wall:.0f} s"
-    )
+    shown = {activity: f"{seconds:.0f} s" for activity, seconds in spent.items()}
+    each = ", ".join(f"{activity} {text}" for activity, text in shown.items() if text != "0 s")
+    busy = f"workers were busy for {worker_seconds:.0f} of {wall:.0f} s"
+    return f"time went to: {each}; {busy}" if each else busy
 
 
 def pause_lines(paused: Mapping[str, list[float]]) -> Iterator[str]:

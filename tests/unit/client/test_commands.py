@@ -50,12 +50,23 @@ def test_help_fits_the_terminal_and_names_every_command(
         assert f"  {name} " in printed
 
 
+def test_help_of_a_command_is_asked_for_in_two_ways(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["help", "try"], ["try", "--help"]):
+        with pytest.raises(SystemExit) as end:
+            cli.main(words)
+        assert end.value.code == 0
+        assert capsys.readouterr().out.startswith("usage: cascade-bench try ")
+    assert cli.main(["help"]) == cli.main(["help", "--help"]) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["lst"], "there is no command 'lst'; did you mean list?"),
         (["qqq"], "there is no command 'qqq'; there are try, check, new, list"),
-        (["--hlep"], "there is no option '--hlep'"),
+        (["--hlep"], "there is no option '--hlep'; did you mean --help?"),
+        (["--versoin"], "there is no option '--versoin'; did you mean --version?"),
+        (["mine.py"], "no command 'mine.py'; for a case of your own: cascade-bench try mine.py"),
         (["try", "gone.py"], "there is no file"),
         (["try", "case.py", "--budget", "0"], "budget is 0.0"),
         (["try", "case.py", "--json", ""], "--json is empty; name a file"),

@@ -12,6 +12,7 @@ import pytest
 import cascade_bench
 from cascade_bench import cli
 from cascade_bench.check_command import workflow_commands
+from cascade_bench.explaining import explanation
 from results.own_code import finding_texts
 
 Seen = Callable[[], dict[str, Any]]
@@ -72,6 +73,10 @@ def test_each_finding_is_explained_in_the_terminal(
     assert "](" not in printed  # a link's text alone
     assert "\n## " not in printed
     assert "torch: " in printed
+    prose = [line for line in printed.splitlines() if not line.startswith("|")]
+    assert max(map(len, prose)) <= 100
+    assert max(map(len, explanation(code, 70).partition("\n|")[0].splitlines())) <= 70
+    assert "\n".join(printed.split()) == "\n".join(explanation(code, 10**6).split())
 
 
 def test_what_is_no_finding_and_no_case_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

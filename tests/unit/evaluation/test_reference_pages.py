@@ -34,7 +34,7 @@ def test_every_command_and_each_of_its_options_stands_on_the_page() -> None:
 
 def test_switch_takes_no_value_on_the_page() -> None:
     page = options_page.page()
-    assert "| `--all` | every cell there is |" in page
+    assert "| `--all` | select every cell there is |" in page
     assert "| `--resume [RUN]` |" in page
     assert "| `--markdown [FILE]` |" in page
     assert str(ROOT) not in page  # no path of the machine that made it

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.protocol import cells
-from benchmarks.own_code import description, plan, request
+from benchmarks.own_code import command, description, plan, request
 from benchmarks.own_code.measure import FrameworkRun
 from benchmarks.own_code.request import Request, RequestError
 from results.own_code import document
@@ -178,6 +178,21 @@ def test_framework_that_cannot_be_told_is_refused(tmp_path: Path, text: str, say
     with pytest.raises(RequestError, match=says) as caught:
         request.sources(asked(folder=str(tmp_path)))
     assert caught.value.mend
+
+
+def test_unknown_name_of_a_request_is_told_with_the_nearest_and_no_file_is_blamed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked_for = {
+        "schema": 1, "case": {"file": "case.py"}, "folder": str(tmp_path), "ways": ["sumed"],
+        "document": str(tmp_path / "document.json"),
+    }  # fmt: skip
+    (tmp_path / "request.json").write_text(json.dumps(asked_for))
+    assert command.main([str(tmp_path / "request.json")]) == 2
+    assert capsys.readouterr().err == ""  # the client reads it in the document
+    error = json.loads((tmp_path / "document.json").read_text())["error"]
+    assert (error["file"], error["message"]) == ("", "no way 'sumed'")
+    assert error["mend"].startswith("did you mean summed? There are all_gradients, ")
 
 
 def outcome(samples: list[list[float]], **changes: Any) -> dict[str, Any]:

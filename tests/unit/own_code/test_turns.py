@@ -24,6 +24,13 @@ JOB: Any = {
 }
 
 
+def test_number_of_launches_that_were_timed_is_told_after_each_round() -> None:
+    told: list[int] = []
+    both, _ = groups(("t", 3), ("j", 2))
+    take_turns(both, time.monotonic() + 60.0, 0.0, told.append)
+    assert told == [1, 2, 3]
+
+
 class FakeGroup:
     """Stand in for `CaseGroup`: write down what it is told."""
 
