@@ -14,6 +14,13 @@ COMPARE, FROZEN, TARGET, COMPARISON, FLOW, COMMANDS, WHEEL, PAGE = (
     "tests/system/test_wheel.py",
     "tests/unit/results/report/test_own_code_page.py",
 )
+PARSING, PROCESS, WHOLE, PLAN, STORAGE = (
+    "tests/unit/client/test_parsing.py",
+    "tests/unit/client/test_process.py",
+    "tests/unit/results/terminal/test_whole_texts.py",
+    "tests/unit/own_code/test_plan_and_document.py",
+    "tests/unit/results/records/test_storage.py",
+)
 
 FAULTS = (
     Fault(
@@ -131,5 +138,61 @@ FAULTS = (
         "    if not INSTALLED and not specs:\n",
         "an installed suite compares commits of the repository that it happens to lie in",
         (f"{WHEEL}::test_users_repository_is_not_taken_for_the_suites",),
+    ),
+    Fault(
+        "mistake_in_an_option_without_what_was_meant",
+        "cascade_bench/parsing.py",
+        "{text}{self._hint(text)}",
+        "{text}",
+        "--budgt is refused, and nobody learns that it is --budget",
+        (f"{PARSING}::test_mistake_is_one_line_that_says_what_may_have_been_meant",),
+    ),
+    Fault(
+        "options_of_a_case_abbreviated",
+        "cascade_bench/parsing.py",
+        "            allow_abbrev=False,\n",
+        "            allow_abbrev=True,\n",
+        "--bud means --budget, until an option is added that begins so too",
+        (f"{PARSING}::test_mistake_is_one_line_that_says_what_may_have_been_meant",),
+    ),
+    Fault(
+        "minutes_taken_for_seconds",
+        "cascade_bench/parsing.py",
+        '"m": 60.0,',
+        '"m": 1.0,',
+        "--budget 2m measures for two seconds",
+        (f"{PARSING}::test_time_has_a_unit_or_is_in_seconds",),
+    ),
+    Fault(
+        "long_work_without_a_word",
+        "cascade_bench/process.py",
+        "            if now - self._heard >= self._seconds:\n",
+        "            if now - self._heard >= 1e9:\n",
+        "a minute of examining looks as if the command hung",
+        (f"{PROCESS}::test_each_silence_is_broken_by_a_line_with_the_seconds_since_the_start",),
+    ),
+    Fault(
+        "command_shortened_as_a_name",
+        "results/terminal/findings_table.py",
+        """says more", "dim", LINE\n""",
+        """says more", "dim"\n""",
+        "the command that explains a finding is cut in its middle, and cannot be typed",
+        (f"{WHOLE}::test_a_sentence_names_how_long_it_may_be",),
+    ),
+    Fault(
+        "file_blamed_for_a_wrong_option",
+        "benchmarks/own_code/session.py",
+        '        "file": error.file,  # empty: an option is wrong, and no file\n',
+        '        "file": error.file or name,\n',
+        "a way that does not exist is told as a mistake in a temporary file",
+        (f"{PLAN}::test_unknown_name_of_a_request_is_told_with_the_nearest_and_no_file_is_blamed",),
+    ),
+    Fault(
+        "space_asked_for_where_there_is_enough",
+        "results/records/storage.py",
+        "    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)\n",
+        "    full = True\n",
+        "whoever may not write into a folder is told to free space",
+        (f"{STORAGE}::test_space_is_asked_for_only_where_it_is_what_lacks",),
     ),
 )

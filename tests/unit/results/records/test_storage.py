@@ -98,6 +98,13 @@ def test_a_full_disk_is_said_in_one_line_and_keeps_the_last_checkpoint(
     assert len(files_under(tmp_path)) == 2
 
 
+def test_space_is_asked_for_only_where_it_is_what_lacks(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordError, match="name a folder that can be written") as caught:
+        save_run(run(), tmp_path / "file" / "below")
+    assert "free some space" not in str(caught.value)
+
+
 def test_the_json_appears_only_after_the_samples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
