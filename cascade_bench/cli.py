@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from cascade_bench.suite import SuiteError, become
 
-ERROR = 2
+ERROR, STOPPED = 2, 130
 SUITE = "benchmarks.cli"
 # command → what it does; a test holds the second table to what the suite has
 OWN = {
@@ -65,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SuiteError as error:
         print(f"cascade-bench: {error}", file=sys.stderr)
         return ERROR
+    except KeyboardInterrupt:
+        print("cascade-bench: stopped", file=sys.stderr)
+        return STOPPED
 
 
 def help_text() -> str:

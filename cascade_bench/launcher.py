@@ -5,6 +5,8 @@ The suite's folder comes first on this process's path, and on that of no other: 
 
 Where ``CASCADE_BENCH_PARENT`` names an inherited pipe, this process interrupts itself, as Ctrl-C
 would, once the other end is closed: its parent has ended, however that happened.
+
+Ctrl-C that the module does not handle ends it with exit code 130, and a line, not a traceback.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import sys
 import threading
 
 PARENT = "CASCADE_BENCH_PARENT"
+STOPPED = 130
 
 
 def interrupt_after_parent(pipe: int) -> None:
@@ -35,7 +38,13 @@ def main() -> None:
     os.environ.pop("PYTHONSAFEPATH", None)  # workers find the suite in the folder they start in
     sys.path.insert(0, suite)
     sys.argv[1:] = arguments
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:  # Ctrl-C, also while modules are still being imported
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if pipe is None:  # else the parent says so
+            print("cascade-bench: stopped", file=sys.stderr)
+        sys.exit(STOPPED)
 
 
 if __name__ == "__main__":

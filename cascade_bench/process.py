@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -18,6 +19,7 @@ from cascade_bench import suite
 from cascade_bench.launcher import PARENT
 
 MODULE = "benchmarks.own_code"
+STAMP = re.compile(r" *(\d+\.\d) s  ")  # begins a line that tells of progress
 SILENCE = 5.0  # seconds without a line, after which one says that the work goes on
 
 
@@ -68,7 +70,8 @@ class Waiting:
 
     def __init__(self, show: Callable[[str], object], seconds: float = SILENCE) -> None:
         self._show, self._seconds = show, seconds
-        self._start = self._heard = time.monotonic()
+        self._heard = time.monotonic()
+        self._stamp = 0.0  # seconds since the start, by the process itself, when it was last heard
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._tell, daemon=True)
 
@@ -81,16 +84,19 @@ class Waiting:
         self._thread.join()
 
     def heard(self, line: str) -> None:
-        """Take note of a line of the process: the silence begins anew."""
-        self._heard = time.monotonic()
+        """Take note of a line of the process, and of its time: the silence begins anew."""
+        stamp = STAMP.match(line)
+        now = time.monotonic()
+        self._stamp = float(stamp[1]) if stamp else self._stamp + now - self._heard
+        self._heard = now
 
     def _tell(self) -> None:
         """Show a line at the end of each silence, until the process has ended."""
         while not self._ended.wait(max(0.01, self._heard + self._seconds - time.monotonic())):
             now = time.monotonic()
             if now - self._heard >= self._seconds:
-                self._heard = now
-                self._show(f"{now - self._start:5.1f} s  … still at it\n")
+                self.heard("")
+                self._show(f"{self._stamp:5.1f} s  … still at it\n")
 
 
 def read_document(path: Path) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from benchmarks.harness.selection.options import SelectionError, check_not_empty
 from results.formatting import one_line
 
-EXIT_CODES = "exit codes: 0 done, 2 a mistake, said in one line"
+EXIT_CODES = "exit codes: 0 done, 2 a mistake, said in one line, 130 Ctrl-C"
 EMPTY = "'' (an empty value: a variable that is not set?)"
 _CHOICE = re.compile(r"invalid choice: (['\"])(?P<given>.*?)\1 \(choose from (?P<allowed>.*)\)")
 _UNKNOWN = re.compile(r"unrecognized arguments: (?P<given>\S+)")

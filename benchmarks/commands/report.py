@@ -29,7 +29,8 @@ def add_command(commands: Any) -> None:
             "cascade-bench report --out page RUN RUN    # of two runs, into the folder page",
             "cascade-bench report --markdown --results results/reference",
         ),
-        exit_codes="exit codes: 0 done, 2 a mistake, said in one line, or a run was left out",
+        exit_codes="exit codes: 0 done, 2 a mistake, said in one line, or a run was left out, 130 "
+        "Ctrl-C",
     )
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="files or ids of runs (default: the newest)"

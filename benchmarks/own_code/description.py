@@ -236,6 +236,8 @@ def _answer(part: Framework) -> str:
     if not checked:
         return f"{part['framework']}: the flow was found out, and nothing timed."
     right = len({(r["kind"], r["way"]) for r in checked if r["outcome"] == "ok"})
+    if not right:
+        return f"{part['framework']}: nothing was timed."
     sentence = f"{part['framework']}: {right} ways give the right gradients"
     slower = [r for r in timed if r["verdict"] == "slower" and r["way"] == "separate_retained"]
     if slower:

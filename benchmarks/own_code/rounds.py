@@ -92,4 +92,5 @@ def _progress_line(members: Sequence[Member], launches: int) -> str:
     what = "strategies" if first.kind == "backward" else "ways to freeze"
     counts = " and ".join(f"{run.framework}: {len(group.ways)}" for run, group in members)
     turns = ", in turns" if len(members) > 1 else ""
-    return f"{counts} {what}, phase {first.phase}, {launches} launches{turns}"
+    processes = "1 launch" if launches == 1 else f"{launches} launches"
+    return f"{counts} {what}, phase {first.phase}, {processes}{turns}"

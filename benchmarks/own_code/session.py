@@ -59,7 +59,8 @@ class Session:
                 self._measure(pool)
             code = self._exit_code()
         except KeyboardInterrupt:
-            self._report_line("interrupted: what was measured is kept")
+            kept = "what was measured is kept" if self.measured else "nothing was measured"
+            self._report_line(f"interrupted: {kept}")
         except Busy as busy:
             self.error = {"file": "", "line": None, "message": str(busy), "mend": ""}
             code = document.ERROR

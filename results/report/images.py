@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
-from collections.abc import Iterable, Mapping
+import signal
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
@@ -49,23 +50,38 @@ class ChartRenderer:
 
     def __init__(self) -> None:
         self._pool = ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"))
-        self.scripts: Future[str] = self._pool.submit(vega_scripts)
+        self.scripts: Future[str] = self._submit(vega_scripts)
 
     def __enter__(self) -> ChartRenderer:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is not None:  # as by Ctrl-C: what is still drawn is of no use
+            for process in multiprocessing.active_children():
+                process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, draw: Callable[..., Any], *arguments: object) -> Future[Any]:
+        """Start to run a function in one of the processes, which this may start.
+
+        Ctrl-C in a terminal goes to every process. It is blocked while one is started, which
+        inherits that: this process alone is to be interrupted, and say so.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._pool.submit(draw, *arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def drawings(self, charts: Iterable[Chart]) -> Future[dict[str, str]]:
         """Start to draw these charts for the page; the result maps a chart's name to its SVG."""
-        return self._pool.submit(render_drawings, {chart.name: chart.spec for chart in charts})
+        return self._submit(render_drawings, {chart.name: chart.spec for chart in charts})
 
     def render(self, charts: Iterable[Chart]) -> list[Future[dict[str, bytes]]]:
         """Start to render these charts; each result maps names of files to their contents."""
         specs = [(chart.name, fixed_size_spec(chart)) for chart in charts]
         shares = [dict(specs[first::PROCESSES]) for first in range(PROCESSES)]
-        return [self._pool.submit(render_files, share) for share in shares]
+        return [self._submit(render_files, share) for share in shares]
 
 
 def vega_scripts() -> str:

@@ -1,10 +1,18 @@
-"""While a process of the suite says nothing, a line says that the work goes on."""
+"""Processes of the suite: a line where they are silent for long, and one line for Ctrl-C."""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
+import pytest
+
+from cascade_bench import cli, suite
 from cascade_bench.process import Waiting
 
 
@@ -18,8 +26,48 @@ def test_each_silence_is_broken_by_a_line_with_the_seconds_since_the_start() -> 
     assert all(re.fullmatch(r" *\d+\.\d s  … still at it\n", line) for line in shown)
 
 
+def test_seconds_go_on_from_those_of_the_process_and_never_go_back() -> None:
+    shown: list[str] = []
+    with Waiting(shown.append, 0.3) as waiting:
+        waiting.heard(" 16.5 s  torch: examining in float64\n")
+        deadline = time.monotonic() + 10.0
+        while not shown and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert 16.7 <= float(shown[0].split()[0]) < 30.0
+
+
 def test_a_line_of_the_process_begins_the_silence_anew_and_nothing_follows_the_end() -> None:
     shown: list[str] = []
     with Waiting(shown.append, 60.0) as waiting:
         waiting.heard("reading the case\n")
     assert shown == []
+
+
+def stopped_while_importing(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a module by the launcher that Ctrl-C reaches while it is imported."""
+    (tmp_path / "half_imported.py").write_text("raise KeyboardInterrupt\n")
+    return subprocess.run(
+        [sys.executable, "-P", str(suite.LAUNCHER), str(tmp_path), "half_imported"],
+        env=os.environ | variables, stdin=0, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_ctrl_c_at_any_moment_of_a_command_is_a_line_and_no_traceback(tmp_path: Path) -> None:
+    done = stopped_while_importing(tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "cascade-bench: stopped\n")
+
+
+def test_ctrl_c_in_the_process_of_a_request_is_told_by_the_client_alone(tmp_path: Path) -> None:
+    done = stopped_while_importing(tmp_path, CASCADE_BENCH_PARENT="0")
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_ctrl_c_in_the_client_itself_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(words: Sequence[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_own", lambda name: interrupted)
+    assert cli.main(["new", "case.py"]) == 130
+    assert capsys.readouterr().err == "cascade-bench: stopped\n"

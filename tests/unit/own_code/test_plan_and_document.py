@@ -180,6 +180,13 @@ def test_framework_that_cannot_be_told_is_refused(tmp_path: Path, text: str, say
     assert caught.value.mend
 
 
+def test_what_was_interrupted_before_it_was_timed_is_not_called_right() -> None:
+    row = {"equivalence": "pass", "outcome": "interrupted", "ratio": None}
+    row |= {"kind": "backward", "way": "summed", "verdict": None}
+    part: Any = {"framework": "torch", "flow_problem": None, "rows": [row]}
+    assert description.answer([part], None) == "torch: nothing was timed."
+
+
 def test_unknown_name_of_a_request_is_told_with_the_nearest_and_no_file_is_blamed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
