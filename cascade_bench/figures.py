@@ -59,7 +59,10 @@ def find_row(
     """
     of_framework = [row for row in rows if framework in (None, row["framework"])]
     if not of_framework:
-        raise ValueError(f"nothing was measured of {framework or 'this case'}")
+        raise ValueError(
+            f"nothing was measured of {framework or 'this case'}: print the result to see why; "
+            "where time was short, give a larger budget, such as budget=120"
+        )
     of_way = _rows_of_way(of_framework, way)
     frameworks = list(dict.fromkeys(row["framework"] for row in of_way))
     if len(frameworks) > 1:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from benchmarks.harness.measurement.aa_comparison import LAUNCHES
 from results.formatting import NOTHING, seconds_text, significant
+from results.terminal.stdout import width_and_colour
 
 WIDTH = 100
 STATES = {"ok": ("OK", "green"), "warning": ("WARNING", "bold yellow"), "unknown": ("?", "dim")}
@@ -32,9 +33,11 @@ class Page:
     """
 
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
-        self._out = console or Console(quiet=quiet)
+        _, colour = width_and_colour(WIDTH, narrowest=WIDTH)
+        shown: Any = "auto" if colour else None  # NO_COLOR leaves out what is bold, too
+        self._out = console or Console(quiet=quiet, color_system=shown)
         self._out.width = min(self._out.width, WIDTH) if self._out.is_terminal else WIDTH
-        self._err = Console(stderr=True, quiet=quiet)
+        self._err = Console(stderr=True, quiet=quiet, color_system=shown)
 
     def print_machine(self, report: Report) -> None:
         """Print what is known before measuring: machine, frameworks, and what disturbs timing."""
@@ -47,9 +50,8 @@ class Page:
         self._findings(report["findings"])
 
     def print_progress(self, subject: str) -> None:
-        """Print on stderr what is being measured, if stderr is a terminal."""
-        if self._err.is_terminal:
-            self._err.print(f"measuring {subject} …", style="dim")
+        """Print on stderr what is being measured."""
+        self._err.print(f"measuring {subject} …", style="dim")
 
     def print_noise(self, report: Report) -> None:
         """Print the measured noise, and the changes that can be seen through it."""

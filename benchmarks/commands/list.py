@@ -25,8 +25,10 @@ from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.guesses import layout_guesses
 from benchmarks.scenarios.spec import Variant
-from results.terminal.tables import hanging
+from results.terminal.stdout import width_and_colour
+from results.terminal.tables import WIDTH, hanging
 
+NARROWEST = 60  # columns; a narrower terminal breaks the lines itself
 MOST_LOSSES = 4  # of a variant that are shown; of more than these only the first and the last
 
 
@@ -135,7 +137,8 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    width, colour = width_and_colour(WIDTH, narrowest=NARROWEST)
+    console = Console(width=width, color_system="auto" if colour else None, highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("scenario", "variant", "flow: loss → networks it may change"):
         table.add_column(heading, overflow="fold")

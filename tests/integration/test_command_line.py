@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli import build_parser, main
+from benchmarks.commands.doctor_output import Page
 from benchmarks.regression import comparison
 from results.records.storage import save_run
 from results.report import collection
@@ -152,3 +153,18 @@ def test_folder_of_a_report_has_the_runs_that_it_is_made_of(tmp_path: Path, caps
     assert main(["show", f"--results={tmp_path}"]) == 0
     assert saved.stem in capsys.readouterr().out
     assert "it is the folder of one machine" in fails(capsys, "show", f"--results={saved.parent}")
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_terminal_without_colour_gets_no_code_at_all_not_even_for_bold(
+    asked: bool, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as if this were a terminal
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if not asked:
+        monkeypatch.setenv("NO_COLOR", "1")
+    assert main(["list", "--scenario", "gan"]) == 0
+    Page().print_progress("torch seed")
+    printed = capsys.readouterr()
+    assert ["\x1b[" in text for text in (printed.out, printed.err)] == [asked, asked]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -28,7 +29,9 @@ def test_what_is_still_drawn_ends_where_the_command_is_stopped(
     monkeypatch.setattr(images, "vega_scripts", os.getpid)
     renderer = images.ChartRenderer()
     process = renderer.scripts.result(timeout=60)
-    renderer._submit(signal.pause)  # would go on for ever
+    renderer._submit(time.sleep, 60.0)
+    start = time.monotonic()
     renderer.__exit__(KeyboardInterrupt)
+    assert time.monotonic() - start < 30.0
     with pytest.raises(ProcessLookupError):
         os.kill(int(process), 0)
