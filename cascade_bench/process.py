@@ -71,7 +71,7 @@ class Waiting:
     def __init__(self, show: Callable[[str], object], seconds: float = SILENCE) -> None:
         self._show, self._seconds = show, seconds
         self._heard = time.monotonic()
-        self._stamp = 0.0  # seconds since the start, by the process itself, when it was last heard
+        self._stamp: float | None = None  # seconds since its start that the process told last
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._tell, daemon=True)
 
@@ -87,7 +87,10 @@ class Waiting:
         """Take note of a line of the process, and of its time: the silence begins anew."""
         stamp = STAMP.match(line)
         now = time.monotonic()
-        self._stamp = float(stamp[1]) if stamp else self._stamp + now - self._heard
+        if stamp:
+            self._stamp = float(stamp[1])
+        elif self._stamp is not None:
+            self._stamp += now - self._heard
         self._heard = now
 
     def _tell(self) -> None:
@@ -96,7 +99,8 @@ class Waiting:
             now = time.monotonic()
             if now - self._heard >= self._seconds:
                 self.heard("")
-                self._show(f"{self._stamp:5.1f} s  … still at it\n")
+                stamp = "" if self._stamp is None else f"{self._stamp:5.1f} s"
+                self._show(f"{stamp:7}  … still at it\n")
 
 
 def read_document(path: Path) -> dict[str, Any] | None:

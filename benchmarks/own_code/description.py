@@ -234,7 +234,7 @@ def _answer(part: Framework) -> str:
         return f"{part['framework']}: wrong gradients by {', '.join(wrong)}."
     timed = [r for r in part["rows"] if r["ratio"]]
     if not checked:
-        return f"{part['framework']}: which loss reaches which network was found out, and nothing timed."
+        return f"{part['framework']}: the flow of gradients was found out, and nothing timed."
     right = len({(r["kind"], r["way"]) for r in checked if r["outcome"] == "ok"})
     if not right:
         return f"{part['framework']}: nothing was timed."

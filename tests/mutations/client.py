@@ -14,6 +14,8 @@ COMPARE, FROZEN, TARGET, COMPARISON, FLOW, COMMANDS, WHEEL, PAGE = (
     "tests/system/test_wheel.py",
     "tests/unit/results/report/test_own_code_page.py",
 )
+IMAGES = "tests/unit/results/report/test_images.py"
+COMMAND_LINE = "tests/integration/test_command_line.py"
 PARSING, PROCESS, WHOLE, PLAN, STORAGE = (
     "tests/unit/client/test_parsing.py",
     "tests/unit/client/test_process.py",
@@ -194,5 +196,29 @@ FAULTS = (
         "    full = True\n",
         "whoever may not write into a folder is told to free space",
         (f"{STORAGE}::test_space_is_asked_for_only_where_it_is_what_lacks",),
+    ),
+    Fault(
+        "ctrl_c_while_importing_as_a_traceback",
+        "cascade_bench/launcher.py",
+        "    except KeyboardInterrupt:  # Ctrl-C",
+        "    except GeneratorExit:  # Ctrl-C",
+        "whoever stops a command in its first second gets twenty lines of a traceback",
+        (f"{PROCESS}::test_ctrl_c_at_any_moment_of_a_command_is_a_line_and_no_traceback",),
+    ),
+    Fault(
+        "ctrl_c_reaches_what_draws",
+        "results/report/images.py",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, ())",
+        "each process that draws a chart answers Ctrl-C with a traceback of its own",
+        (f"{IMAGES}::test_processes_that_draw_leave_ctrl_c_to_the_one_that_waits",),
+    ),
+    Fault(
+        "bold_where_no_colour_is_asked_for",
+        "benchmarks/commands/list.py",
+        'color_system="auto" if colour else None',
+        'color_system="auto"',
+        "a log with NO_COLOR=1 is full of codes",
+        (f"{COMMAND_LINE}::test_terminal_without_colour_gets_no_code_at_all_not_even_for_bold",),
     ),
 )

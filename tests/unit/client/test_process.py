@@ -18,12 +18,23 @@ from cascade_bench.process import Waiting
 
 def test_each_silence_is_broken_by_a_line_with_the_seconds_since_the_start() -> None:
     shown: list[str] = []
-    with Waiting(shown.append, 0.05):
+    with Waiting(shown.append, 0.05) as waiting:
+        waiting.heard("  0.0 s  torch: examining in float64\n")
         deadline = time.monotonic() + 10.0
         while len(shown) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
     assert len(shown) >= 2
     assert all(re.fullmatch(r" *\d+\.\d s  … still at it\n", line) for line in shown)
+
+
+def test_no_seconds_are_told_before_the_process_has_told_any() -> None:
+    """Its own begin when its packages are loaded: they would seem to go back."""
+    shown: list[str] = []
+    with Waiting(shown.append, 0.05):
+        deadline = time.monotonic() + 10.0
+        while not shown and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert shown[0] == "         … still at it\n"
 
 
 def test_seconds_go_on_from_those_of_the_process_and_never_go_back() -> None:
