@@ -33,7 +33,7 @@ def folder() -> Path:
             return path
     raise SuiteError(
         f"the suite's folders are neither in {PACKAGE / '_suite'} nor beside {PACKAGE}; "
-        "install again: pip install --force-reinstall cascade-bench"
+        "install again, from a clone or a wheel: pip install --force-reinstall PATH"
     )
 
 

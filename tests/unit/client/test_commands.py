@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -165,6 +166,15 @@ def test_client_imports_neither_a_framework_nor_the_suite() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert not set(done.stdout.split()) & {*FRAMEWORKS, *SUITE, "numpy", "pandas", "cloudpickle"}
+
+
+def test_no_page_installs_the_package_from_an_index_that_does_not_have_it() -> None:
+    """With an extra it may stand there: pip takes what is installed, and adds the packages."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").iterdir()]
+    texts = {page: page.read_text() for page in pages if page.is_file()}
+    assert len(texts) > 30
+    bare = re.compile(r"pip install (?:-\S+ )*['\"]?cascade-bench(?!\[report)")
+    assert [page for page, text in texts.items() if bare.search(text)] == []
 
 
 def test_suites_folder_is_the_clone_or_inside_the_package(
