@@ -134,8 +134,11 @@ def _chosen(request: ComparisonRequest, sides: Sequence[Side]) -> Iterator[Chose
         cells = request.choose_cells(installed)
         yield Chosen(sides, cells, references.compute_references)
         return
-    output.print_progress(f"examining {request.case.name} at both versions")
-    with case_sides.examined(request.case, sides, installed, request.budget) as found:
+    examined = case_sides.examined(request.case, sides, installed, request.budget)
+    with contextlib.ExitStack() as stack:
+        what = f"examining {request.case.name} at both versions"
+        with output.waiting(output.print_progress, what):
+            found = stack.enter_context(examined)
         output.clear_progress()
         yield Chosen(found.sides, found.cells, found.fill, found.notes, found.seconds)
 

@@ -13,7 +13,9 @@ import shutil
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from results.terminal.stdout import width_and_colour
 
 NARROWEST = 80
 FORMS = ("markdown", "json")
+SILENCE = 5.0  # seconds without a line, after which one says that the work goes on
 
 
 def print_line(line: str) -> None:
@@ -40,6 +43,33 @@ def print_progress(line: str) -> None:
         print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
     else:
         print_line(line)
+
+
+@contextlib.contextmanager
+def waiting(report: Callable[[str], None], what: str, seconds: float = SILENCE) -> Iterator[None]:
+    """Report what is done now, and again with the time that it has taken, until it is done.
+
+    For parts of a comparison in which nothing is timed: a thread of this process reports.
+
+    Args:
+        report: such as `print_progress`.
+        what: is done, in a few words.
+        seconds: between two reports.
+    """
+    ended, start = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while not ended.wait(seconds):
+            report(f"{what}: {time.monotonic() - start:.0f} s")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    report(what)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def print_warning(line: str) -> None:
@@ -83,8 +113,9 @@ def forecast(count: int, pairs: int, pair_seconds: float) -> str:
     """
     return (
         f"{counted(count, 'cell')}; the budget has time for about {pairs} launch pairs of "
-        f"{pair_seconds:.0f} s, by an estimate. Which slowdowns they can tell depends on this "
-        f"machine's noise: that is said after the first {plan.FIRST_LOOK}."
+        f"{pair_seconds:.0f} s, by an estimate. In a launch pair fresh processes of both versions "
+        "take turns. Which slowdowns these pairs can tell depends on this machine's noise: that is "
+        f"said after the first {plan.FIRST_LOOK}."
     )
 
 

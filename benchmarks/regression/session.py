@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.regression import counting, leaving, looks, pace, plan, references
+from benchmarks.regression import counting, leaving, looks, output, pace, plan, references
 from benchmarks.regression.compared_cells import ComparedCells
 from benchmarks.regression.launch_pairs import LaunchPairs
 from benchmarks.regression.leaving import Chosen
@@ -75,13 +75,14 @@ class ComparisonSession:
         """
         refs = References()
         try:
-            self.report("float64 references of both sides, then their counts")
-            with self.part_timer.spending("references"):
+            what = output.waiting(self.report, "float64 references of both sides")
+            with self.part_timer.spending("references"), what:
                 self.compute(self.sides, self.cells.selected, refs)
             for cell, (state, why) in refs.excluded.items():
                 self.cells.exclude(cell, state, why)
             self.cells.check_base()
-            with self.part_timer.spending("counting"):
+            what = output.waiting(self.report, "counts of both sides")
+            with self.part_timer.spending("counting"), what:
                 counter = counting.Counting(
                     self.sides, self.launch_pairs.device, refs, self.cells.count_failure
                 )

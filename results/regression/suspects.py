@@ -97,7 +97,6 @@ def time_text(document: Mapping[str, Any]) -> str | None:
     whole = sum(parts.values()) if parts else 0.0
     if not parts or not whole:
         return None
-    shares = ", ".join(
-        f"{name} {100 * seconds / whole:.0f} %" for name, seconds in parts.items() if seconds
-    )
+    percent = {name: round(100 * seconds / whole) for name, seconds in parts.items()}
+    shares = ", ".join(f"{name} {share} %" for name, share in percent.items() if share)
     return f"time: {whole:.0f} s: {shares}"
