@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,7 +79,14 @@ def check_output(option: str, value: str | None, *, folder: bool) -> None:
     there = path.absolute()
     while not there.exists():
         there = there.parent
-    if not os.access(there, os.W_OK):
+    try:  # more than what the rights say: a file system may be read-only, or full
+        if there.is_dir():
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        writable = os.access(there, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
         raise CaseError(f"{named} cannot be written: {there} is not writable")
 
 

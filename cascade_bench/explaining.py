@@ -44,5 +44,6 @@ def _filled(block: str, width: int) -> str:
             lines[-1] += f" {line}"
         else:
             lines.append(line)
-    fill = {"break_long_words": False, "break_on_hyphens": False}
-    return "\n".join(textwrap.fill(line, width, **fill) for line in lines)
+    return "\n".join(
+        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines
+    )

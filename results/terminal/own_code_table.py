@@ -117,7 +117,7 @@ def _remarks(part: Data, rows: Sequence[Data]) -> Iterator[tuple[str, str]]:
     if part.get("flow_problem"):
         yield f"✗ {part['flow_problem']}", FAILED
     for row in rows:
-        if row["outcome"] not in ("ok", UNSUPPORTED):
+        if row["outcome"] not in ("ok", UNSUPPORTED) and _reason(row) != row["outcome"]:
             yield f"✗ {row['way']} in phase {row['phase']}: {_reason(row)}", FAILED
     yield _proven(part, rows), ""
     yield from ((f"note: {note}", "") for note in part.get("notes") or ())
@@ -125,14 +125,14 @@ def _remarks(part: Data, rows: Sequence[Data]) -> Iterator[tuple[str, str]]:
     measured = {row["way"] for row in rows if row["outcome"] != UNSUPPORTED}
     for way, reason in reasons.items():
         if way not in measured:
-            yield f"not there: {way}: {reason}", "dim"
+            yield f"cannot be used: {way}: {reason}", "dim"
 
 
 def _proven(part: Data, rows: Sequence[Data]) -> str:
     """Return in a line what the gradients were held to, and how near they came."""
     reference = part.get("reference") or {}
     error = reference.get("central_difference_error")
-    held = f"held to the summed loss in {reference.get('dtype') or 'float64'}"
+    held = f"compared with gradients of the summed loss in {reference.get('dtype') or 'float64'}"
     confirmed = f", which central differences confirm to {error:.0e}" if error is not None else ""
     errors = [row["gradient_error"] for row in rows if row.get("gradient_error") is not None]
     nearest = f"; largest error of a gradient {max(errors):.0e}" if errors else ""

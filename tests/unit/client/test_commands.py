@@ -75,6 +75,7 @@ def test_help_of_a_command_is_asked_for_in_two_ways(capsys: pytest.CaptureFixtur
         (["try", "case.py", "--report", "gone/x.html"], "there is no folder"),
         (["try", "case.py", "--results", "case.py"], "--results 'case.py' is a file"),
         (["try", "case.py", "--way", "a,,b"], "--way 'a,,b' has an empty name"),
+        (["try", "case.py", "--results", "/dev/fd/x"], "/dev/fd/x' cannot be written"),
         (["new", "case.py"], "case.py exists, and is left as it is"),
         (["new", "case.txt"], "is no name of a Python file"),
         (["new", "gone/case.py"], "there is no folder"),

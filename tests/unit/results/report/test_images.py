@@ -19,7 +19,7 @@ def test_processes_that_draw_leave_ctrl_c_to_the_one_that_waits(
     with images.ChartRenderer() as renderer:
         asked = renderer._submit(signal.pthread_sigmask, signal.SIG_BLOCK, ())
         assert signal.SIGINT in asked.result(timeout=60)
-        assert renderer.scripts.result() != os.getpid()
+        assert int(renderer.scripts.result()) != os.getpid()
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 

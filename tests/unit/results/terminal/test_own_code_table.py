@@ -38,7 +38,7 @@ def test_answer_flow_and_figures_are_on_one_screen(document: dict[str, Any]) -> 
     (freeze,) = lines_with(shown, "requires_grad")
     assert freeze == "requires_grad_false 0.600 [0.580, 0.630] ▼ (0.606)"
     (absent,) = lines_with(shown, "boundary_split")
-    assert absent == "not there: boundary_split: the case has no stages"
+    assert absent == "cannot be used: boundary_split: the case has no stages"
     said = "central differences confirm to 1e-08; largest error of a gradient 3e-07"
     assert said in " ".join(shown.split())
 
@@ -52,6 +52,14 @@ def test_way_that_is_wrong_is_shown_with_its_reason(document: dict[str, Any]) ->
     assert first.startswith("separate_retained ✗ wrong gradients")
     said = "✗ separate_retained in phase backward: encoder.0.weight is off by 0.1"
     assert said in shown.splitlines()
+
+
+def test_what_was_interrupted_is_said_once_in_the_table(document: dict[str, Any]) -> None:
+    row = document["frameworks"][0]["rows"][1]
+    row |= {"outcome": "interrupted", "equivalence": "pass", "seconds": None, "ratio": None}
+    shown = table(document)
+    assert lines_with(shown, "separate_retained")[0].startswith("separate_retained ✗ interrupted")
+    assert "separate_retained in phase backward" not in shown
 
 
 def test_flow_that_is_not_as_expected_comes_first(document: dict[str, Any]) -> None:
