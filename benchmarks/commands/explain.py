@@ -21,6 +21,7 @@ from benchmarks.paths import PROFILES, named
 from benchmarks.scenarios.external import loading
 from results.formatting import one_line
 from results.records.record import RecordError
+from results.records.storage import check_writable
 from results.terminal.stdout import width_and_colour
 
 ERROR, STOPPED = 2, 130
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         SelectionError: no cell, or no single one, has these names.
         SpecError: a user's own scenario cannot be loaded.
+        RecordError: the folder for the traces cannot be written.
     """
     loading.load(options.scenario_path)
     device = options.device or default_device()
@@ -79,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
         raise SelectionError("--device 'cuda': no GPU is to be seen here; use --device cpu")
     if reason := frameworks.why_missing(cell.framework):
         raise SelectionError(reason)
+    check_writable(Path(options.out))
     try:
         document = measure(cell, Path(options.out))
     except KeyboardInterrupt:

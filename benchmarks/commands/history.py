@@ -70,13 +70,13 @@ def run(options: argparse.Namespace) -> int:
     selected = names_of_runs(shared.selected_names(options), there)
     series = history.series(loaded, machine, **selected)
     lines = history_table.cell_histories(series)
-    lines = [line for line in lines if line.changes or not options.changed]
     if options.json:
-        print(json.dumps([history_table.history_json(line) for line in lines], indent=1))
+        shown = [line for line in lines if line.changes or not options.changed]
+        print(json.dumps([history_table.history_json(line) for line in shown], indent=1))
         return 0
-    if not lines and not options.changed:
+    if not lines:
         raise RecordError(f"no cell of this selection has a time on machine {machine}")
-    print(_text(lines, _title(machine, machines)))
+    print(_text(lines, _title(machine, machines), changed=options.changed))
     return 0
 
 
@@ -104,9 +104,9 @@ def _title(machine: str, machines: Mapping[str, int]) -> str:
     return f"machine {machine}: {machines[machine]} runs" + (f"; others: {more}" if more else "")
 
 
-def _text(lines: Any, title: str) -> str:
+def _text(lines: Any, title: str, *, changed: bool) -> str:
     """Return the table of histories for the terminal, at the terminal's width."""
     from results.terminal import history_table
 
     width, colour = width_and_colour(history_table.WIDTH, narrowest=NARROWEST)
-    return history_table.text(lines, title, width, colour=colour)
+    return history_table.text(lines, title, width, colour=colour, changed=changed)

@@ -130,32 +130,38 @@ def drift_note(cells: Sequence[CellHistory]) -> str:
 
 
 def text(
-    cells: Sequence[CellHistory], about: str, width: int = WIDTH, *, colour: bool = False
+    cells: Sequence[CellHistory],
+    about: str,
+    width: int = WIDTH,
+    *,
+    colour: bool = False,
+    changed: bool = False,
 ) -> str:
     """Return what a terminal of that width shows of these cells.
 
     Args:
+        cells: all that were selected.
         about: the first line: which machine, and how many runs.
         width: columns of the terminal.
         colour: whether to emit colour codes.
+        changed: whether only cells that changed have a row; the others are counted all the same.
     """
 
     def is_command(line: str) -> bool:  # which cannot be pasted once it is wrapped
         return line.startswith(INDENT)
 
-    return tables.printed(_parts(cells, about), width, colour=colour, unwrapped=is_command)
+    return tables.printed(
+        _parts(cells, about, changed=changed), width, colour=colour, unwrapped=is_command
+    )
 
 
-def _parts(cells: Sequence[CellHistory], about: str) -> Iterator[RenderableType]:
-    """Yield the lines and the table of the page on the history of these cells.
-
-    Args:
-        about: the first line: which machine, and how many runs.
-    """
+def _parts(cells: Sequence[CellHistory], about: str, *, changed: bool) -> Iterator[RenderableType]:
+    """Yield the lines and the table of the page on the history of these cells; see `text`."""
     yield one_line(about)
     yield ""
-    yield _table(cells)
-    yield ""
+    if shown := [line for line in cells if line.changes or not changed]:
+        yield _table(shown)
+        yield ""
     moved = [line for line in cells if line.newest]
     yield _counts(cells, len(moved))
     yield drift_note(cells)
@@ -169,7 +175,7 @@ def _counts(cells: Sequence[CellHistory], moved: int) -> str:
         moved: the number of cells that changed.
     """
     short = sum(len(line.series.runs) < LEAST for line in cells)
-    few = f"; {short} have fewer than the {LEAST} runs that a change takes to be told"
+    few = f"; {short} have fewer than {LEAST} runs, too few to tell a change"
     return (
         f"{moved} of {len(cells)} cells changed their level{few if short else ''}"
         ". A change over sessions is a suspicion: the machine changes too."

@@ -68,6 +68,17 @@ def test_a_name_of_none_is_one_line_with_the_nearest(capsys: Out) -> None:
     assert "name a cell, such as" in refused(capsys)
 
 
+def test_folder_of_the_traces_is_tried_before_anything_is_profiled(
+    capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr(explain, "measure", lambda *_: pytest.fail("it has profiled"))
+    (tmp_path / "file").touch()
+    line = refused(capsys, "torch", *CELL, f"--out={tmp_path}/file/traces")
+    assert "cannot write results to" in line
+    assert "name a folder that can be written" in line
+
+
 def test_beside_another_session_it_is_refused(capsys: Out, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     lock = Lock()
