@@ -16,6 +16,8 @@ COMPARE, FROZEN, TARGET, COMPARISON, FLOW, COMMANDS, WHEEL, PAGE = (
 )
 IMAGES = "tests/unit/results/report/test_images.py"
 COMMAND_LINE = "tests/integration/test_command_line.py"
+HISTORY = "tests/unit/results/regression/test_history.py"
+OUTPUT = "tests/unit/regression/test_output.py"
 PARSING, PROCESS, WHOLE, PLAN, STORAGE = (
     "tests/unit/client/test_parsing.py",
     "tests/unit/client/test_process.py",
@@ -220,5 +222,22 @@ FAULTS = (
         'color_system="auto"',
         "a log with NO_COLOR=1 is full of codes",
         (f"{COMMAND_LINE}::test_terminal_without_colour_gets_no_code_at_all_not_even_for_bold",),
+    ),
+    Fault(
+        "only_changed_cells_counted",
+        "benchmarks/commands/history.py",
+        "    print(_text(lines, _title(machine, machines), changed=options.changed))\n",
+        "    lines = [line for line in lines if line.changes or not options.changed]\n"
+        "    print(_text(lines, _title(machine, machines), changed=options.changed))\n",
+        "where nothing changed, history says that 0 of 0 cells did",
+        (f"{HISTORY}::test_where_nothing_changed_the_cells_that_were_looked_at_are_counted",),
+    ),
+    Fault(
+        "comparison_silent_while_it_counts",
+        "benchmarks/regression/output.py",
+        "        while not ended.wait(seconds):\n",
+        "        while not ended.wait(1e6 * seconds):\n",
+        "for half a minute nobody knows whether regress hangs",
+        (f"{OUTPUT}::test_what_takes_long_is_told_again_with_its_seconds_until_it_is_done",),
     ),
 )
