@@ -54,6 +54,7 @@ def test_what_takes_long_is_told_again_with_its_seconds_until_it_is_done() -> No
         deadline = time.monotonic() + 10.0
         while len(told) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
+    assert len(told) >= 3
     assert told[0] == "counts of both sides"
     assert re.fullmatch(r"counts of both sides: \d+ s", told[2])
     number = len(told)
