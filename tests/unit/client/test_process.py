@@ -54,12 +54,21 @@ def test_a_line_of_the_process_begins_the_silence_anew_and_nothing_follows_the_e
     assert shown == []
 
 
-def stopped_while_importing(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a module by the launcher that Ctrl-C reaches while it is imported."""
+def stopped_while_importing(
+    tmp_path: Path, pipe: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a module by the launcher that Ctrl-C reaches while it is imported.
+
+    Args:
+        tmp_path: takes the module.
+        pipe: of the parent that waits for the process; None where it has a terminal.
+    """
     (tmp_path / "half_imported.py").write_text("raise KeyboardInterrupt\n")
+    parent = {} if pipe is None else {"CASCADE_BENCH_PARENT": str(pipe)}
     return subprocess.run(
         [sys.executable, "-P", str(suite.LAUNCHER), str(tmp_path), "half_imported"],
-        env=os.environ | variables, stdin=0, capture_output=True, text=True, check=False,
+        env=os.environ | parent, pass_fds=[] if pipe is None else [pipe],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
@@ -69,7 +78,12 @@ def test_ctrl_c_at_any_moment_of_a_command_is_a_line_and_no_traceback(tmp_path: 
 
 
 def test_ctrl_c_in_the_process_of_a_request_is_told_by_the_client_alone(tmp_path: Path) -> None:
-    done = stopped_while_importing(tmp_path, CASCADE_BENCH_PARENT="0")
+    read, write = os.pipe()
+    try:
+        done = stopped_while_importing(tmp_path, read)
+    finally:
+        os.close(read)
+        os.close(write)
     assert (done.returncode, done.stderr) == (130, "")
 
 
