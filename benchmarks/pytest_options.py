@@ -104,7 +104,7 @@ def _add_measurement_options(group: pytest.OptionGroup) -> None:
         type=int,
         default=6,
         metavar="N",
-        help="worker processes started for each framework, one after another (6)",
+        help="worker processes for each framework, of which one measures at a time (6)",
     )
     group.addoption(
         "--cell-seconds",

@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         "--launches",
         type=int,
         metavar="N",
-        help="processes to measure in, one after another (default: as many as the budget allows)",
+        help="processes to measure in (default: as many as the budget allows, up to 6)",
     )
     made.add_argument(
         "--seed",
