@@ -10,6 +10,7 @@ from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
 from results.terminal import own_code_pair
 from results.terminal.tables import LINE, WIDTH, case_title, plain_text, rendered, shorten
 from results.terminal.verdict_marks import VERDICT_MARKS
+from results.ways import way_title
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,6 +53,14 @@ def _parts(document: Data) -> Iterator[Any]:
     if timed:
         yield plain_text("", most=LINE)
         yield plain_text(LEGEND, "dim", LINE)
+        yield plain_text(_ways_in_words(document), "dim", 2 * LINE)
+
+
+def _ways_in_words(document: Data) -> str:
+    """Return each way that was measured with the words about it, as reports have them."""
+    rows = [row for part in document.get("frameworks") or () for row in part.get("rows") or ()]
+    ways = dict.fromkeys(shorten(row["way"]) for row in rows if row["outcome"] != UNSUPPORTED)
+    return "; ".join(title for way in ways if (title := way_title(way)) != way)
 
 
 def _framework(part: Data) -> Iterator[Any]:

@@ -18,8 +18,13 @@ def document() -> dict[str, Any]:
     return document
 
 
+WORDS = "summed · one pass of the sum; "  # begins the last line, the ways in words
+
+
 def lines_with(shown: str, word: str) -> list[str]:
-    return [" ".join(line.split()) for line in shown.splitlines() if word in line]
+    """Return the lines with a word in them, before the ways are told in words."""
+    lines = shown.partition(WORDS)[0].splitlines()
+    return [" ".join(line.split()) for line in lines if word in line]
 
 
 def test_answer_flow_and_figures_are_on_one_screen(document: dict[str, Any]) -> None:
@@ -39,6 +44,9 @@ def test_answer_flow_and_figures_are_on_one_screen(document: dict[str, Any]) -> 
     assert freeze == "requires_grad_false 0.600 [0.580, 0.630] ▼ (0.606)"
     (absent,) = lines_with(shown, "boundary_split")
     assert absent == "cannot be used: boundary_split: the case has no stages"
+    words = "separate_retained · a pass for each loss; requires_grad_false · autograd told"
+    assert " ".join(shown.partition(WORDS)[2].split()).startswith(words)
+    assert "boundary_split ·" not in shown
     said = "central differences confirm to 1e-08; largest error of a gradient 3e-07"
     assert said in " ".join(shown.split())
 
