@@ -16,7 +16,7 @@ COMPARE, FROZEN, TARGET, COMPARISON, FLOW, COMMANDS, WHEEL, PAGE = (
 )
 IMAGES = "tests/unit/results/report/test_images.py"
 COMMAND_LINE = "tests/integration/test_command_line.py"
-HISTORY = "tests/unit/results/regression/test_history.py"
+HISTORY = "tests/unit/results/terminal/test_history_table.py"
 OUTPUT = "tests/unit/regression/test_output.py"
 PARSING, PROCESS, WHOLE, PLAN, STORAGE = (
     "tests/unit/client/test_parsing.py",

@@ -108,20 +108,6 @@ def test_a_file_that_is_no_run_is_named_and_left_out(
     assert "machine box-1: 2 runs" in printed.out
 
 
-def test_where_nothing_changed_the_cells_that_were_looked_at_are_counted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    saved(tmp_path)
-    assert main(["history", f"--results={tmp_path}"]) == 0
-    cells = len(history.series(history.load(tmp_path), "box-1"))
-    assert main(["history", "--changed", f"--results={tmp_path}"]) == 0
-    *_, whole, changed = capsys.readouterr().out.split("machine box-1: ")
-    said = f"0 of {cells} cells changed their level; {cells} have fewer than 8 runs"
-    assert said in " ".join(whole.split())
-    assert said in " ".join(changed.split())
-    assert len(changed.splitlines()) < len(whole.splitlines()) - cells
-
-
 def test_machines_are_never_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     saved(tmp_path)
     storage.save_run(run_of(20, drift=5.0, machine="box-2"), tmp_path)
