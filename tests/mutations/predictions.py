@@ -121,4 +121,12 @@ FAULTS = (
             "test_what_a_neighbour_slowed_is_measured_until_it_falls_no_more",
         ),
     ),
+    Fault(
+        "programs_of_cells_kept_from_session_to_session",
+        "impl_jax/runtime.py",
+        "            _use_cache(before)\n",
+        "            pass\n",
+        "a compile time is that of reading a program which an earlier session compiled",
+        (f"{CALIBRATION}::test_only_what_measures_the_machine_is_kept_from_session_to_session",),
+    ),
 )
