@@ -288,6 +288,7 @@ def _repeated(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     """
 
     def repeat(turns: jax.Array, first: jax.Array, *others: jax.Array) -> jax.Array:
+        """Evaluate the function in a loop of so many turns, and return its last result."""
         result = jax.eval_shape(function, first, *others)
 
         def turn(_: Any, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:

@@ -48,7 +48,7 @@ def compile_cache(folder: str | None) -> Iterator[None]:
     Args:
         folder: that replaces the one of `configure`; None to keep that one.
     """
-    before = jax.config.jax_compilation_cache_dir
+    before = jax.config.values["jax_compilation_cache_dir"]
     if folder:
         _use_cache(folder)
     try:

@@ -70,8 +70,8 @@ FAULTS = (
     Fault(
         "program_compiled_for_each_measurement",
         "impl_jax/calibration.py",
-        "        if key not in self._programs:\n            self._programs[key] = Loop(",
-        "        if key:\n            self._programs[key] = Loop(",
+        "        if key not in self._programs:\n            with",
+        "        if key:\n            with",
         "setting limits takes twice as long as it must",
         (f"{CALIBRATION}::test_a_program_is_compiled_once_and_an_empty_turn_left_out",),
     ),
