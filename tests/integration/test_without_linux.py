@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -120,6 +121,21 @@ def test_end_of_a_process_is_noticed_without_its_descriptor_and_it_can_still_be_
     monkeypatch.delattr(select, "kqueue", raising=False)
     if way == "kqueue":
         fake_kqueue(monkeypatch)
+    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    strays._waiter(process.pid)()
+    assert process.wait() == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system has no waitid(2)")
+def test_kernel_that_refuses_a_descriptor_of_a_process_is_asked_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python knows pidfd_open(2); the kernel does not, or a container forbids it."""
+
+    def refuse(pid: int) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse, raising=False)
     process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     strays._waiter(process.pid)()
     assert process.wait() == 3
