@@ -37,9 +37,10 @@ def pin_to_core(index: int) -> None:
 
     Does nothing on a system that cannot pin.
     """
-    if hasattr(os, "sched_getaffinity") and hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {cores[index % len(cores)]})
+    if hasattr(os, "sched_setaffinity"):
+        system: Any = os
+        cores = sorted(system.sched_getaffinity(0))
+        system.sched_setaffinity(0, {cores[index % len(cores)]})
 
 
 @pytest.hookimpl(optionalhook=True)

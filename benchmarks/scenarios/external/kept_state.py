@@ -141,10 +141,12 @@ def _set_numpy_state(state: tuple[Any, ...]) -> None:
 
 def _cores() -> list[_Part]:
     """Return the part that is the cores of this process; none but on Linux."""
-    if not (hasattr(os, "sched_getaffinity") and hasattr(os, "sched_setaffinity")):
+    system: Any = os
+    if not hasattr(os, "sched_setaffinity"):
         return []
-    read, write = os.sched_getaffinity, os.sched_setaffinity
-    return [_Part(lambda: read(0), lambda cores: write(0, cores))]
+    return [
+        _Part(lambda: system.sched_getaffinity(0), lambda cores: system.sched_setaffinity(0, cores))
+    ]
 
 
 _PARTS = (
