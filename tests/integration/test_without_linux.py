@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-import conftest as tiers
 from benchmarks.harness.launches import affinity, strays
 from benchmarks.harness.launches.launch import Launch, WorkerFailed
 from benchmarks.harness.ranks import processes, rank
@@ -201,16 +200,6 @@ def test_cores_of_a_process_are_neither_read_nor_kept_nor_shared_out(
     assert processes._cores(0, 2) == {}  # of two ranks each may use all
     monkeypatch.setenv(rank.CORES, "0,1")
     rank._stay_on_own_cores()
-
-
-def test_tests_are_not_pinned_and_as_many_run_as_there_are_cores(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    without_affinity(monkeypatch)
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    monkeypatch.setattr(os, "sysconf", lambda name: 2**12 if name == "SC_PAGE_SIZE" else 2**24)
-    tiers.pin_to_core(0)
-    assert tiers.pytest_xdist_auto_num_workers() == 3
 
 
 @pytest.mark.slow
