@@ -38,7 +38,8 @@ def check(environment: Environment, python: Path) -> dict[str, Any]:
     steps: dict[str, Any] = {}
     if environment.frameworks:
         steps["checks"] = _pytest(python, CHECKS)
-        steps["traps"] = _pytest(python, TRAPS)
+        if len(environment.frameworks) == 2:  # each holds the two beside each other
+            steps["traps"] = _pytest(python, TRAPS)
         steps["times"] = _pytest(python, TIMES)
         for framework in environment.frameworks:
             steps[f"own code, {framework}"] = _own_code(python, framework)

@@ -22,9 +22,9 @@ ARGS=torch-2.14` tries one anew, `ARGS=--list` shows them all.
 In each environment run: the checks of {scenarios}
 in the fast tier (references, every strategy, every recipe, trainings) and the quick
 [traps](traps.md); the traps of whole kinds, as of every optimizer, schedule and module that the
-release has (a dash: not run); a small benchmark; and an example of a user's own code, by
-`cascade-bench try`. All on a CPU. An environment that `ARGS=--list` names and this table does not
-has not been tried.
+release has, where both frameworks are (a dash: not run); a small benchmark; and an example of a
+user's own code, by `cascade-bench try`. All on a CPU. An environment that `ARGS=--list` names and
+this table does not has not been tried.
 
 With a release outside the ranges of `pyproject.toml` the suite runs all the same, and says in one
 line that nobody has seen it with that release; `cascade-bench doctor` lists what is installed.
