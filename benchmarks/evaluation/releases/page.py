@@ -46,6 +46,10 @@ A test of a trap that reads otherwise in another release declares both readings:
   "Buffer has been deleted or donated". Both are a RuntimeError.
 - **flax 0.12.11**: the scales of `nnx.WeightNorm` are parameters, which a step over `nnx.Param`
   trains; before, they stay at their start.
+
+And one of counts holds in both:
+
+- **jax 0.12**: XLA counts more of what an optimizer does by element. Checks ask for whole products.
 """
 COLUMNS = ("python", "torch", "jax", "flax", "optax")
 
