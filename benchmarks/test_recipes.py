@@ -237,7 +237,8 @@ def test_recipes_cost_what_is_predicted(workers: CheckWorkers, case: tuple[str, 
     for recipe, (products, saved) in COSTS[framework, variant].items():
         launch = workers.open(problem, framework, "float32")
         counted = launch.ask("count", kind="freeze", name=recipe, phase="step")
-        assert round(counted["flops"] / product, 0) == products, recipe
+        # XLA counts what is elementwise as well, each release in its way: under one product
+        assert counted["flops"] // product == products, recipe
         if saved is not None:
             # each squared error that is computed saves its target as well
             losses = 2 if recipe in cells.WASTEFUL else reaching

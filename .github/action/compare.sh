@@ -5,14 +5,16 @@
 set -euo pipefail
 mkdir -p cascade-bench
 printf '*\n' > cascade-bench/.gitignore # what is compared is the tree without these files
-words=()
+words=() # filled and expanded as bash 3.2 can, that of macOS: without mapfile, and not if empty
 if [ -n "$ARGUMENTS" ]; then
   # quotes hold, but nothing is expanded or run
-  mapfile -t words < <(python -c 'import shlex, sys; print("\n".join(shlex.split(sys.argv[1])))' "$ARGUMENTS")
+  while IFS= read -r word; do words+=("$word"); done < <(
+    python -c 'import shlex, sys; print("\n".join(shlex.split(sys.argv[1])))' "$ARGUMENTS"
+  )
 fi
 code=0
 cascade-bench regress "$BASE" --budget "$BUDGET" --results cascade-bench/comparisons \
-  --markdown cascade-bench/comment.md --json cascade-bench/regression.json "${words[@]}" || code=$?
+  --markdown cascade-bench/comment.md --json cascade-bench/regression.json ${words[@]+"${words[@]}"} || code=$?
 echo "code=$code" >> "$GITHUB_OUTPUT"
 if [ -s cascade-bench/comment.md ]; then cat cascade-bench/comment.md >> "$GITHUB_STEP_SUMMARY"; fi
 if [ "$code" = 3 ] && [ "$INCONCLUSIVE" = pass ]; then code=0; fi

@@ -2,8 +2,9 @@
 # Installs the suite: INSTALL (words for pip), or the copy that this action is of.
 # CONSTRAINTS: a file for pip, or empty. TORCH_INDEX: where torch comes from, or empty for pip's own.
 set -euo pipefail
+# an array is expanded only where it holds something: bash 3.2, that of macOS, takes an empty one for unset
 constraints=(${CONSTRAINTS:+-c "$CONSTRAINTS"})
-pip() { python -m pip install --disable-pip-version-check "${constraints[@]}" "$@"; }
+pip() { python -m pip install --disable-pip-version-check ${constraints[@]+"${constraints[@]}"} "$@"; }
 
 pip ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
 extras=all
@@ -13,4 +14,4 @@ if [ -n "$INSTALL" ]; then
 else
   words=("$GITHUB_ACTION_PATH[$extras]")
 fi
-pip "${words[@]}"
+pip ${words[@]+"${words[@]}"}

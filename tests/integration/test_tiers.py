@@ -78,3 +78,14 @@ def test_there_is_a_process_for_each_core_that_may_be_used_and_memory_for_each()
     assert 1 <= count <= (os.cpu_count() or 1)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert count == 1 or count * tiers.BYTES_PER_PROCESS <= memory
+
+
+def test_tests_are_not_pinned_and_as_many_run_as_there_are_cores_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("sched_getaffinity", "sched_setaffinity"):  # Linux alone has them
+        monkeypatch.delattr(os, name, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(os, "sysconf", lambda name: 2**12 if name == "SC_PAGE_SIZE" else 2**24)
+    tiers.pin_to_core(0)
+    assert tiers.pytest_xdist_auto_num_workers() == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -15,8 +16,11 @@ import pytest
 
 from benchmarks.harness.launches import affinity, strays
 from benchmarks.harness.launches.launch import Launch, WorkerFailed
+from benchmarks.harness.ranks import processes, rank
 from benchmarks.harness.session import lock
+from benchmarks.harness.worker import process_switches
 from benchmarks.paths import ROOT
+from benchmarks.scenarios.external import kept_state
 from tests.helpers.fake_framework import FAKES, Measure, fake_framework
 
 HIDING = FAKES / "without_linux"
@@ -32,6 +36,19 @@ files.open_in(hangs)
 hangs.send("gradients", kind="backward", name="hang", phase="gradient", out="-")
 print(hangs.pid, flush=True)
 time.sleep(60)
+"""
+# imports all that needs no framework, and no package that few have, and says how many that are
+IMPORTS = """
+import importlib, pkgutil
+import benchmarks, cascade_bench, results
+LEFT = "benchmarks.evaluation.trial.commands.", "benchmarks.evaluation.trial.plots"
+names = [module.name for package in (benchmarks, cascade_bench, results)
+         for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+names = [name for name in names if not name.startswith(LEFT)
+         and not name.rpartition(".")[2].startswith(("test_", "__main__", "conftest"))]
+for name in names:
+    importlib.import_module(name)
+print(len(names))
 """
 
 
@@ -125,6 +142,21 @@ def test_end_of_a_process_is_noticed_without_its_descriptor_and_it_can_still_be_
     assert process.wait() == 3
 
 
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system has no waitid(2)")
+def test_kernel_that_refuses_a_descriptor_of_a_process_is_asked_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python knows pidfd_open(2); the kernel does not, or a container forbids it."""
+
+    def refuse(pid: int) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse, raising=False)
+    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    strays._waiter(process.pid)()
+    assert process.wait() == 3
+
+
 def fake_kqueue(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give `select` the calls of macOS, which wait by waitid(2)."""
 
@@ -149,11 +181,46 @@ def fake_kqueue(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_nothing_can_be_pinned_workers_run_where_the_system_puts_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("sched_getaffinity", "sched_setaffinity"):
-        monkeypatch.delattr(os, name, raising=False)
+    without_affinity(monkeypatch)
     assert affinity.available_cores() == list(range(os.cpu_count() or 1))
     assert affinity.taskset_prefix(0) == ()
     affinity.pin(None, 0)  # type: ignore[arg-type]  # no thread is looked for
+
+
+def test_cores_of_a_process_are_neither_read_nor_kept_nor_shared_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "the number of cores of the process"
+    if hasattr(os, "sched_getaffinity"):
+        assert process_switches.read()[name] == len(os.sched_getaffinity(0))
+        assert len(kept_state._cores()) == 1
+    without_affinity(monkeypatch)
+    assert name not in process_switches.read()
+    assert kept_state._cores() == []
+    assert processes._cores(0, 2) == {}  # of two ranks each may use all
+    monkeypatch.setenv(rank.CORES, "0,1")
+    rank._stay_on_own_cores()
+
+
+@pytest.mark.slow
+def test_every_module_of_the_suite_can_be_imported() -> None:
+    """What Linux alone has is looked for when it is used, not when a file is read."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (HIDING, ROOT)))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 300
+
+
+def without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take from `os` what tells and sets the cores of a process."""
+    for name in ("sched_getaffinity", "sched_setaffinity"):
+        monkeypatch.delattr(os, name, raising=False)
 
 
 def test_torch_takes_every_core_where_a_process_has_no_affinity(

@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evaluation.releases.environments import Environment
+from benchmarks.evaluation.traps_page import PAGES
 from benchmarks.paths import ROOT
 
 STEP_SECONDS = 1800.0  # after which a step is stopped
-# of each family one: references, every strategy, every recipe, a training; all the traps
+# of each family one: references, every strategy, every recipe, a training; traps
 SCENARIOS = "linear_cascade,gan,frozen_second_network,frozen_prefix"
 CHECKS = ["benchmarks", "--benchmark-skip", "-m", "not slow", f"--scenario={SCENARIOS}"]
+# those that the fast tier leaves out: of whole kinds, such as every optimizer of a release
+TRAPS = [file for shown in PAGES for file in shown.tests]
+TRAPS += ["--benchmark-skip", "-m", "slow"]
 TIMES = ["benchmarks", "--benchmark-only", "--size=seed", "--launches=2"]
 TIMES += ["--scenario=linear_cascade,frozen_in_constructor"]
+OWN_CODE = "examples/{framework}_two_networks.py"
 NO_FRAMEWORK = 4  # pytest's exit code for what cannot be done
 REASON_LENGTH = 160
 
@@ -33,6 +38,8 @@ def check(environment: Environment, python: Path) -> dict[str, Any]:
     steps: dict[str, Any] = {}
     if environment.frameworks:
         steps["checks"] = _pytest(python, CHECKS)
+        if len(environment.frameworks) == 2:  # each holds the two beside each other
+            steps["traps"] = _pytest(python, TRAPS)
         steps["times"] = _pytest(python, TIMES)
         for framework in environment.frameworks:
             steps[f"own code, {framework}"] = _own_code(python, framework)
@@ -101,7 +108,7 @@ def _pytest(python: Path, arguments: list[str]) -> dict[str, Any]:
 
 def _own_code(python: Path, framework: str) -> dict[str, Any]:
     """Try the example of a framework as a user would, by ``cascade-bench try``."""
-    case = f"examples/{framework}_two_networks.py"
+    case = OWN_CODE.format(framework=framework)
     with tempfile.TemporaryDirectory() as folder:
         options = ["--budget=20", "--launches=2", f"--results={folder}"]
         done = _run(python, ["cascade_bench.cli", "try", case, *options])

@@ -58,6 +58,7 @@ ENVIRONMENTS = (
     Environment("python-3.14", "3.14", torch=None),
     Environment("jax-0.11", "3.12", torch=None, jax="0.11.2", helpers=NEWEST),
     Environment("jax-0.12", "3.12", torch=None, jax="0.12.0.1", helpers=NEWEST),
+    Environment("jax-0.12-python-3.13", "3.13", torch=None, jax="0.12.0.1", helpers=NEWEST),
     Environment("torch-2.11-jax-0.11", "3.12", torch="2.11.0", jax="0.11.2", helpers=NEWEST),
     Environment("newest", "3.13", torch=NEWEST, jax=NEWEST, helpers=NEWEST),
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.harness.launches.affinity import available_cores
 from benchmarks.paths import ROOT
 
 FOLDER = ROOT / "results" / "reference" / "trial"  # a folder of raw traces for each machine
@@ -55,7 +55,7 @@ SUBJECTS = tuple(Subject(*shape, framework) for framework in FRAMEWORKS for shap
 
 # The workers measure on one core, one thread each. With as many threads as cores, a neighbour that
 # takes one core makes torch's threads wait for each other, for hundreds of times the cell's time.
-CORES = sorted(os.sched_getaffinity(0))
+CORES = available_cores()
 CORE = CORES[-1]
 
 # Seconds that each worker measures a cell, in turns with the other workers. The tuning half tries

@@ -31,7 +31,7 @@ def taskset_prefix(core: int) -> tuple[str, ...]:
 
 def pin(launch: Launch, core: int) -> None:
     """Move every thread of a running worker to one core, where the system can pin."""
-    if not _can_pin():
+    if not (_can_pin() and hasattr(os, "sched_setaffinity")):
         return
     for thread in Path(f"/proc/{launch.pid}/task").iterdir():
         with contextlib.suppress(ProcessLookupError):  # the thread has ended meanwhile

@@ -68,10 +68,12 @@ def _waiter(pid: int) -> Callable[[], None]:
     """Return a function that returns once a child has ended, and leaves it to be waited for.
 
     On Linux by a descriptor of the process, on macOS and the BSDs by a kernel event, elsewhere by
-    waitid(2). What must be taken while the child's number is its own is taken here.
+    waitid(2), also where Python knows of descriptors and the kernel does not, as before Linux 5.3.
+    What must be taken while the child's number is its own is taken here.
     """
     if hasattr(os, "pidfd_open"):
-        return partial(_wait_for_descriptor, os.pidfd_open(pid))
+        with contextlib.suppress(OSError):
+            return partial(_wait_for_descriptor, os.pidfd_open(pid))
     if hasattr(select, "kqueue"):
         return partial(_wait_for_event, select.kqueue(), pid)
     return partial(_wait_without_reaping, pid)
@@ -89,20 +91,22 @@ def _wait_for_descriptor(process: int) -> None:
 
 def _wait_for_event(queue: Any, pid: int) -> None:
     """Wait for the kernel's event that a process has ended; return at once if it is gone."""
+    kernel: Any = select  # of which macOS and the BSDs have more than is declared for Linux
     with contextlib.closing(queue), contextlib.suppress(ProcessLookupError):
-        ending = select.kevent(  # type: ignore[attr-defined]  # of macOS and the BSDs
+        ending = kernel.kevent(
             pid,
-            filter=select.KQ_FILTER_PROC,  # type: ignore[attr-defined]
-            flags=select.KQ_EV_ADD | select.KQ_EV_ONESHOT,  # type: ignore[attr-defined]
-            fflags=select.KQ_NOTE_EXIT,  # type: ignore[attr-defined]
+            filter=kernel.KQ_FILTER_PROC,
+            flags=kernel.KQ_EV_ADD | kernel.KQ_EV_ONESHOT,
+            fflags=kernel.KQ_NOTE_EXIT,
         )
         queue.control([ending], 1)
 
 
 def _wait_without_reaping(pid: int) -> None:
     """Wait by waitid(2) until a child has ended; return at once if it was waited for."""
+    system: Any = os  # Python has waitid on macOS from 3.13 on alone, and there a kernel event is
     with contextlib.suppress(ChildProcessError):
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        system.waitid(os.P_PID, pid, system.WEXITED | system.WNOWAIT)
 
 
 def _marked(entry: bytes, processes: Path) -> Iterator[int]:

@@ -23,6 +23,7 @@ from time import monotonic  # by its own name: a user's code may put another fun
 # Holds the worker's file descriptors of the heartbeat and of the pipe, as in "7,8". Workers of
 # older versions read the same variable, so its name stays.
 VARIABLE = "CASCADE_BENCH_TETHER"
+SET_SIGNAL: int | None = getattr(fcntl, "F_SETSIG", None)  # Linux alone has it
 LAYOUT = struct.Struct("=d120s")  # when the cell began (monotonic seconds), the cell's name
 # Waits for the end of its input, and kills the process group $1 if its leader still is the parent
 # of this shell: the leader may have ended by itself, and its number be another process's by now.
@@ -105,7 +106,7 @@ def connect_to_parent() -> Heartbeat:
     memory, pipe = map(int, descriptors.split(","))
     for descriptor in (memory, pipe):
         os.set_inheritable(descriptor, False)
-    if hasattr(fcntl, "F_SETSIG"):
+    if SET_SIGNAL is not None:
         _die_when_closed(pipe)
         os.register_at_fork(after_in_child=partial(_die_when_closed_too, pipe))
     else:
@@ -145,7 +146,8 @@ def _die_when_closed(pipe: int) -> None:
     interpreter's lock, which a worker that hangs may never give back.
     """
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+    if SET_SIGNAL is not None:
+        fcntl.fcntl(pipe, SET_SIGNAL, signal.SIGKILL)
     fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
 
 

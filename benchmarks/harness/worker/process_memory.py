@@ -43,7 +43,8 @@ class ProcessMemory:
         root is nearly five standard deviations of a difference.
         """
         batch = max(COUNTED_AT_ONCE, 2 * (os.cpu_count() or 1))
-        processors = len(os.sched_getaffinity(0))
+        affinity = getattr(os, "sched_getaffinity", None)  # Linux, the only one measured, has it
+        processors = len(affinity(0)) if affinity else os.cpu_count() or 1
         return int(4 * batch * math.sqrt(processors)) * resource.getpagesize()
 
     def in_use(self) -> int:

@@ -5,6 +5,7 @@ Names and values are such that a sentence can use them, as in `impl_torch/switch
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import re
@@ -35,7 +36,7 @@ SWITCHES: dict[str, Callable[[], Any]] = {
     "Python's profile function": lambda: sys.getprofile() is not None,
     "Python's garbage collector": gc.isenabled,
     "Python's switch interval": sys.getswitchinterval,
-    "the number of cores of the process": lambda: len(os.sched_getaffinity(0)),
+    "the number of cores of the process": lambda: _cores(),
     "the niceness of the process": lambda: os.getpriority(os.PRIO_PROCESS, 0),
     "the memory limit of the process": lambda: _limit(resource.RLIMIT_AS),
     "the data limit of the process": lambda: _limit(resource.RLIMIT_DATA),
@@ -66,6 +67,13 @@ def changed(before: dict[str, Value], after: dict[str, Value]) -> list[tuple[str
     names = dict.fromkeys((*before, *after))
     pairs = [(name, before.get(name, UNSET), after.get(name, UNSET)) for name in names]
     return [(name, one, two) for name, one, two in pairs if one != two]
+
+
+def _cores() -> int:
+    """Return how many cores this process may use; raise OSError where none can be forbidden it."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    raise OSError(errno.ENOSYS, "a process of this system has no affinity")
 
 
 def _limit(which: int) -> int | str:

@@ -139,16 +139,22 @@ def _set_numpy_state(state: tuple[Any, ...]) -> None:
     np.random.set_state((kind, np.frombuffer(keys, np.uint32), *rest))
 
 
+def _cores() -> list[_Part]:
+    """Return the part that is the cores of this process; none but on Linux."""
+    system: Any = os
+    if not hasattr(os, "sched_setaffinity"):
+        return []
+    return [
+        _Part(lambda: system.sched_getaffinity(0), lambda cores: system.sched_setaffinity(0, cores))
+    ]
+
+
 _PARTS = (
     _Part(lambda: dict(os.environ), _set_environment),
     _Part(os.getcwd, os.chdir),
     _Part(_umask, os.umask),
     _Part(lambda: [resource.getrlimit(limit) for limit in LIMITS], _set_limits),
-    *(  # Linux alone has it
-        [_Part(lambda: os.sched_getaffinity(0), lambda cores: os.sched_setaffinity(0, cores))]
-        if hasattr(os, "sched_setaffinity")
-        else []
-    ),
+    *_cores(),
     _Part(
         lambda: os.getpriority(os.PRIO_PROCESS, 0),
         lambda niceness: os.setpriority(os.PRIO_PROCESS, 0, niceness),

@@ -103,7 +103,9 @@ def test_what_a_step_has_started_ends_with_it(tmp_path: Path) -> None:
 def test_output_of_a_step_becomes_its_file_and_the_summary_names_the_machine(
     tmp_path: Path,
 ) -> None:
-    code, found = taken(tmp_path, script("machine", "print('{}')", output="machine.json"))
+    works = "import time\nwhile time.process_time() < 0.3: pass\nprint('{}')"
+    code, found = taken(tmp_path, script("machine", works, output="machine.json"))
+    assert 0.3 <= found["machine"]["cpu_seconds"] < 10.0
     assert (code, found["machine"]["said"]) == (0, "see machine.json")
     assert (tmp_path / "out" / "machine.json").read_text() == "{}\n"
     page = (tmp_path / "out" / "summary.md").read_text()

@@ -158,7 +158,7 @@ def test_runs_and_reports_are_no_change_of_the_code(
 def test_without_proc_and_affinity_all_is_null_and_nothing_raises(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     bare = Host(tmp_path, {}, lambda _: None)
     machine = environment.describe(bare)
     assert machine["usable"] == {"cpus": os.cpu_count(), "cores": None, "kinds": {}}
