@@ -44,6 +44,12 @@ A test of a trap that reads otherwise in another release declares both readings:
   "Buffer has been deleted or donated". Both are a RuntimeError.
 - **flax 0.12.11**: the scales of `nnx.WeightNorm` are parameters, which a step over `nnx.Param`
   trains; before, they stay at their start.
+
+What only some releases have is declared with those that have it (`benchmarks/test_whole_kinds.py`):
+
+- **torch 2.14**: `torch.autograd.graph.node_creation_hook`, which hands over each new node.
+- **jax 0.11**: `jax.custom_remat`, which 0.12 has no more.
+- **flax 0.12.5**: `nnx.jit_partial`.
 """
 COLUMNS = ("python", "torch", "jax", "flax", "optax")
 
