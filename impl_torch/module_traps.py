@@ -28,7 +28,7 @@ HALF = ("cpu", torch.bfloat16)
 # What keeps, inside a region, what was computed of a weight.
 CACHES: dict[str, Region] = {
     "torch.amp.autocast": partial(torch.amp.autocast, *HALF),
-    "torch.cpu.amp.autocast": torch.cpu.amp.autocast,
+    "torch.cpu.amp.autocast": torch.cpu.amp.autocast,  # type: ignore[attr-defined]
     "parametrize.cached": parametrize.cached,
 }
 FURTHER_CACHES: dict[str, Region] = {
