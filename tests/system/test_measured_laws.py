@@ -1,8 +1,8 @@
 """Times of the transformers at size `large`, held to what their counted FLOPs predict.
 
 Of `early_exit` it is the law of N(N+1)/2 blocks against N, of `low_rank_adapters` what freezing
-saves in a step. Whole sessions are measured: on a machine that does nothing else each takes some
-minutes. The limits in which a verdict is given are wider; here the estimate itself counts.
+saves. Whole sessions are measured: on a machine that does nothing else each takes some minutes, and
+on a shared one the figures say nothing.
 """
 
 from __future__ import annotations
@@ -40,15 +40,22 @@ def compared(folder: Path, framework: str, scenario: str, *more: str) -> list[Re
     )
     assert done.returncode == 0, done.stdout + done.stderr
     records = only_run(folder).records
-    assert {record["outcome"] for record in records} == {"ok"}
-    return [record for record in records if record["strategy"] != record["baseline"]]
+    assert {record["outcome"] for record in records} <= {"ok", "unsupported"}
+    timed = [record for record in records if record["outcome"] == "ok"]
+    return [record for record in timed if record["strategy"] != record["baseline"]]
 
 
 def off(record: Record) -> float:
-    """Return by what share a cell's ratio to the baseline is off the ratio of counted FLOPs."""
+    """Return by what share a cell's ratio to the baseline is off the predicted one.
+
+    What is predicted is the ratio of counted FLOPs. An update has next to none, and moves bytes: of
+    a step it is the ratio of the limits of its operations, where they were measured.
+    """
+    limit = record["limit_ratio"] if record["phase"] == "step" else None
+    predicted = limit or record["predicted_ratio"]
     assert record["ratio"] is not None
-    assert record["predicted_ratio"] is not None
-    return abs(record["ratio"]["estimate"] / record["predicted_ratio"] - 1.0)
+    assert predicted is not None
+    return abs(record["ratio"]["estimate"] / predicted - 1.0)
 
 
 def walks(size: dict[str, int], blocks: int) -> float:
@@ -85,7 +92,10 @@ def test_freezing_all_but_the_adapters_saves_the_time_of_what_it_leaves_out(
 ) -> None:
     recipes = ("unfrozen", *FREEZING[framework])
     more = ("--kind=freeze", "--variant=b05", f"--strategy={','.join(recipes)}")
-    records = compared(tmp_path, framework, "low_rank_adapters", *more)
-    found = {record["strategy"]: record for record in records}
-    assert found.keys() == set(FREEZING[framework])
-    assert not {recipe: off(one) for recipe, one in found.items() if off(one) > WITHIN}
+    phases = ("--phase=gradient,step",)
+    records = compared(tmp_path, framework, "low_rank_adapters", *more, *phases)
+    found = {(record["strategy"], record["phase"]): record for record in records}
+    steps = {recipe for recipe, phase in found if phase == "step"}
+    assert steps == set(FREEZING[framework])
+    assert {phase for _, phase in found} == {"gradient", "step"}
+    assert not {cell: off(one) for cell, one in found.items() if off(one) > WITHIN}
