@@ -232,11 +232,13 @@ def _refuse_several_processes(config: pytest.Config) -> None:
     """Refuse to time cells in several processes of pytest-xdist, which would slow each other.
 
     Raises:
-        pytest.UsageError: ``-n`` is given, and neither is timing switched off.
+        pytest.UsageError: ``-n`` or ``--tx`` is given, and neither is timing switched off.
     """
     untimed = ("benchmark_skip", "benchmark_disable", "collectonly")
-    if config.getoption("numprocesses", default=None) and not any(map(config.getoption, untimed)):
+    several = {"-n": "numprocesses", "--tx": "tx"}  # -n fills in the other as well
+    given = [option for option, name in several.items() if config.getoption(name, default=None)]
+    if given and not any(map(config.getoption, untimed)):
         raise pytest.UsageError(
-            "-n: several processes would time cells at once and slow each other; leave out -n, or "
-            "add --benchmark-skip to run the checks alone"
+            f"{given[0]}: several processes would time cells at once and slow each other; leave "
+            f"out {given[0]}, or add --benchmark-skip to run the checks alone"
         )

@@ -94,7 +94,8 @@ def test_masked_alone_lets_frozen_parameters_climb(workers: CheckWorkers) -> Non
     small one the loss may still fall, so the loss alone does not show it.
 
     Instead: `optax.selective_transform(optimizer, freeze_mask=frozen)`, or `optax.partition` with
-    `set_to_zero()` for the frozen label.
+    `set_to_zero()` for the frozen label. People ran into it: [optax
+    159](https://github.com/google-deepmind/optax/issues/159).
     """
     result = workers.demonstrate("jax", "masked_alone")
     start, climbing = result.pop("no_step")["loss"], result.pop("masked_alone")

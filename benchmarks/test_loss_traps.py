@@ -1,4 +1,4 @@
-"""Check what several losses do to scaling and hooks, and what a weight of 0 costs.
+"""Check what several losses do to scaling, and what a weight of 0 costs.
 
 The code under test is in ``loss_traps.py`` of each implementation. It runs in a worker process and
 returns plain data, which is judged here. A docstring with ``Notice:`` and ``Instead:`` marks a
@@ -30,26 +30,6 @@ def test_one_scaler_is_updated_once_for_all_losses(workers: CheckWorkers) -> Non
     idle = torch["optimizer_of_a_frozen_network"]["raised"]
     assert_raised(idle, "AssertionError", "No inf checks were recorded")
     assert jax["each_by_its_scale"]["step_off"] < 1e-6
-
-
-def test_hook_that_is_not_linear_makes_separate_passes_differ(workers: CheckWorkers) -> None:
-    """A hook on gradients, and a backward pass for each loss
-
-    Notice: Compare the gradients of separate passes with those of the summed loss.
-
-    Instead: Change or clip gradients once, after the last pass; or run one pass of the sum. People
-    ran into it: [non-stationary_texture_syn
-    15](https://github.com/jessemelpolio/non-stationary_texture_syn/issues/15).
-    """
-    torch = workers.demonstrate("torch", "hooks_that_change_gradients")
-    jax = workers.demonstrate("jax", "hooks_that_change_gradients")
-    for result in (torch, jax):
-        assert max(result.pop("after_the_last_pass").values()) < 1e-5
-        halved = {place: errors.pop("halve") for place, errors in result.items()}
-        assert halved.pop("after_accumulation", 1.0) > 0.1
-        assert max(halved.values()) < 1e-5
-        assert min(min(errors.values()) for errors in result.values()) > 0.1
-    assert set(torch) == {"parameter", "after_accumulation", "boundary", "module"}
 
 
 def test_loss_weighted_zero_costs_its_full_price(workers: CheckWorkers) -> None:

@@ -51,7 +51,7 @@ def test_weights_changed_behind_a_forward_pass_are_not_seen_when_sharded(
     Notice: Compare the network's output before and after a change, as of a teacher that follows by
     a moving average: it does not move. Its parameters, listed before the first pass, do.
 
-    Instead: Call `reshard()` behind each change, or shard with `reshard_after_forward=True`, which
+    Instead: Call `reshard()` after each change, or shard with `reshard_after_forward=True`, which
     gathers anew for each forward pass.
     """
     result = workers.demonstrate("torch", "changed_behind_a_forward_pass_when_sharded")

@@ -19,7 +19,7 @@ RAISING = {  # what a scheduler raises at its step after a group was added
     "CyclicLR": ("ValueError", "zip"),
     "OneCycleLR": ("KeyError", "max_lr"),
     "SWALR": ("KeyError", "swa_lr"),
-    "ReduceLROnPlateau, min_lr a list": ("RuntimeError", "number of param groups"),
+    "ReduceLROnPlateau, min_lr=[…]": ("RuntimeError", "number of param groups"),
 }
 
 

@@ -31,7 +31,7 @@ def test_layer_picked_by_place_may_hold_no_parameter(workers: CheckWorkers) -> N
 
 
 def test_weights_set_by_apply_reach_what_is_frozen(workers: CheckWorkers) -> None:
-    """Setting the weights of all modules draws frozen ones anew
+    """Initializing all modules draws frozen weights anew
 
     Notice: Copy the frozen weights when they are loaded, and compare bit for bit before training.
 
@@ -51,7 +51,9 @@ def test_optimizer_state_of_another_phase_is_loaded_by_place(workers: CheckWorke
     fit, and the first step is wrong.
 
     Instead: Save and load moments by the names of the parameters. Or keep one optimizer over
-    everything, which skips what has no gradient in torch, and in JAX is `optax.partition`.
+    everything, which skips what has no gradient in torch, and in JAX is `optax.partition`. People
+    ran into it: [pytorch 34660](https://github.com/pytorch/pytorch/issues/34660),
+    [self-critical.pytorch 174](https://github.com/ruotianluo/self-critical.pytorch/issues/174).
     """
     torch = workers.demonstrate("torch", "optimizer_state_of_another_phase")
     jax = workers.demonstrate("jax", "optimizer_state_of_another_phase")

@@ -15,7 +15,7 @@ from benchmarks.harness.launches.check_workers import CheckWorkers
 
 
 def test_mask_of_the_decay_alone_freezes_nothing(workers: CheckWorkers) -> None:
-    """A mask of the decay, and decay behind a partition
+    """A mask of the weight decay, and weight decay after a partition
 
     Notice: Compare the frozen weights before and after a step, bit for bit.
 

@@ -53,7 +53,7 @@ def conv_cascade(*, rngs: nnx.Rngs) -> list[Stage]:
     """Build two networks of 3-D convolutions in series, with a SmoothL1 loss after each.
 
     The scenario shows that one backward pass of the summed loss gives the same gradients as a
-    backward pass for each loss.
+    backward pass for each loss, unless a `custom_vjp` that is not linear changes them.
     """
     return [
         Stage("net1", ConvStage(rngs), {"loss1": against("target1", optax.huber_loss)}),

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from flax import nnx
 from jax import Array
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
@@ -29,8 +30,10 @@ def frozen_front_that_saves_nothing() -> dict[str, Any]:
     """Freeze the front one of two networks of three layers each, and count a step's products.
 
     XLA leaves out what is surely 0 or read by nothing. A 0 that multiplies is neither, as 0 times
-    infinity is not 0; and a mask that is an argument is unknown when the step is compiled.
-    `lax.cond` decides when it runs. In the table the products of the branch that is taken count.
+    infinity is not 0; and a mask that is an argument is unknown when the step is compiled, whether
+    it multiplies or chooses. `lax.cond` decides when it runs. In the table the products of the
+    branch that is taken count. Where the update alone is set to 0, Adam's moments still read the
+    gradient; where the gradient is, AdamW's decay moves the network.
     """
     networks, x = _networks(3, 3)
     adamw, zero = partial(optax.adamw, weight_decay=LR), optax.set_to_zero()
@@ -40,15 +43,21 @@ def frozen_front_that_saves_nothing() -> dict[str, Any]:
         "nothing_frozen": adamw(LR),
         "rate_0": parts({"trained": adamw(LR), "frozen": adamw(0.0)}),
         "scale_0": parts({"trained": adamw(LR), "frozen": behind}),
-        "traced_mask": _masked(adamw(LR)),
-        "cond": _masked(adamw(LR)),
+        "times_0": _zeroed(adamw(LR), lambda update, frozen: 0.0 * update),
+        "traced_mask": _zeroed(adamw(LR), lambda update, frozen: update * (1.0 - frozen)),
+        "traced_where": _zeroed(adamw(LR), lambda update, frozen: jnp.where(frozen, 0.0, update)),
+        "cond": _zeroed(adamw(LR), lambda update, frozen: update * (1.0 - frozen)),
+        "update_set_to_0": _zeroed(adamw(LR), lambda update, frozen: jnp.zeros_like(update)),
+        "gradient_set_to_0": adamw(LR),
+        "stop_gradient": adamw(LR),
         "set_to_zero": parts({"trained": adamw(LR), "frozen": zero}),
     }
+    passes = {"cond": _conditional, "gradient_set_to_0": _set_to_0, "stop_gradient": _stopped}
     frozen, results = jnp.ones((), bool), {}
     for way, optimizer in optimizers.items():
 
         def step(networks: Networks, state: Any, frozen: Array, way=way, optimizer=optimizer):  # type: ignore[no-untyped-def]
-            grads = _conditional(networks, x, frozen) if way == "cond" else _gradient(networks, x)
+            grads = passes.get(way, _gradient)(networks, x, frozen)
             updates, state = optimizer.update(grads, state, networks, frozen=frozen)
             return optax.apply_updates(networks, updates), state
 
@@ -114,34 +123,39 @@ def checkpoint_around_a_frozen_front() -> dict[str, Any]:
     """Checkpoint parts of two networks of three layers each, the front one frozen.
 
     What is checkpointed is computed once more in the backward pass, if it holds anything that is
-    differentiated. Around the frozen front alone it costs nothing, as nothing of it was kept. The
-    table shows the products of forward and backward pass.
+    differentiated. Around the frozen front alone it costs nothing, as nothing of it was kept.
+    `nnx.remat` gets modules, and computes the same. The table shows the products of forward and
+    backward pass.
     """
     networks, x = _networks(3, 3)
-    kept = jax.checkpoint(_run)
-    ways: dict[str, Callable[[Any, Any, Array], Array]] = {
-        "nothing": lambda net1, net2, x: _run(net2, _run(net1, x)),
-        "net2": lambda net1, net2, x: kept(net2, _run(net1, x)),
-        "both": jax.checkpoint(lambda net1, net2, x: _run(net2, _run(net1, x))),
-        "front": lambda net1, net2, x: _run(net2, kept(net1, x)),
-    }
-    results = {}
-    for name, way in ways.items():
+    results: dict[str, Any] = {}
+    for form, (checkpoint, build) in CHECKPOINTS.items():
+        kept, both = checkpoint(_called), checkpoint(_both_called)
+        ways: dict[str, Callable[[Any, Any, Array], Array]] = {
+            "nothing": _both_called,
+            "net2": lambda net1, net2, x: kept(net2, _called(net1, x)),  # noqa: B023
+            "both": both,
+            "front": lambda net1, net2, x: _called(net2, kept(net1, x)),  # noqa: B023
+        }
+        for around, way in ways.items():
 
-        def gradient(net1: Any, net2: Any, x: Array, way=way) -> Any:  # type: ignore[no-untyped-def]
-            return jax.grad(lambda net2: jnp.mean(way(net1, net2, x) ** 2))(net2)
+            def gradient(layers1: Any, layers2: Any, x: Array, build=build, way=way) -> Any:  # type: ignore[no-untyped-def]
+                grad = nnx.grad if build is _Layers else jax.grad
+                loss = lambda net1, net2: jnp.mean(way(net1, net2, x) ** 2)  # noqa: E731
+                return grad(loss, argnums=1)(build(layers1), build(layers2))
 
-        products = _traced_products(gradient, networks["net1"], networks["net2"], x)
-        results[name] = {"products": products}
+            products = _traced_products(gradient, networks["net1"], networks["net2"], x)
+            results.setdefault(form, {})[f"around_{around}"] = {"products": products}
     return results
 
 
 def gradient_of_each_loss_alone() -> dict[str, Any]:
     """Count the matrix products of gradients of each loss alone, as PCGrad or GradNorm need them.
 
-    Taken by all parameters they cost a pass for each loss. By net1's last layer a pass ends there.
-    At the output of net1 they are by-products of the split backward pass: these are gradients by
-    the value, not by the parameters, and their norms are others.
+    With respect to all parameters they cost a pass for each loss. With respect to the weight of
+    net1's last layer a pass ends there. With respect to net1's output they cost nothing: a backward
+    pass that is cut there computes each loss's gradient anyway, before it goes on with their sum.
+    Their norms are not those of the gradients with respect to the parameters.
     """
     networks, x = _networks(6)
 
@@ -169,29 +183,74 @@ def gradient_of_each_loss_alone() -> dict[str, Any]:
     return {way.__name__: {"products": _products(jax.jit(way), networks)} for way in ways}
 
 
-def _gradient(networks: Networks, x: Array) -> Networks:
+class _Layers(nnx.Module):
+    """Hold a network's weights as parameters of nnx."""
+
+    def __init__(self, layers: list[Array]) -> None:
+        self.layers = nnx.List([nnx.Param(layer) for layer in layers])
+
+    def __call__(self, x: Array) -> Array:
+        return _run([layer[...] for layer in self.layers], x)
+
+
+CHECKPOINTS: dict[str, tuple[Callable[..., Any], Callable[[list[Array]], Any]]] = {
+    "jax.checkpoint": (jax.checkpoint, lambda layers: layers),
+    "nnx.remat": (nnx.remat, _Layers),
+}
+
+
+def _called(net: Any, x: Array) -> Array:
+    """Return a network's output; it is a module, or a list of weights."""
+    output: Array = net(x) if isinstance(net, _Layers) else _run(net, x)
+    return output
+
+
+def _both_called(net1: Any, net2: Any, x: Array) -> Array:
+    """Return the output of two networks in series."""
+    return _called(net2, _called(net1, x))
+
+
+def _gradient(networks: Networks, x: Array, frozen: Array) -> Networks:
     """Return the gradient of the mean square of net2's output by both networks."""
     return jax.grad(lambda n: jnp.mean(_run(n["net2"], _run(n["net1"], x)) ** 2))(networks)
 
 
+def _stopped(networks: Networks, x: Array, frozen: Array) -> Networks:
+    """Return the same gradient; that by net1 is 0, as it stops behind net1."""
+
+    def loss(networks: Networks) -> Array:
+        between = jax.lax.stop_gradient(_run(networks["net1"], x))
+        return jnp.mean(_run(networks["net2"], between) ** 2)
+
+    return jax.grad(loss)(networks)
+
+
+def _set_to_0(networks: Networks, x: Array, frozen: Array) -> Networks:
+    """Return the same gradient, with zeros put in the place of that by net1."""
+    gradient = _gradient(networks, x, frozen)
+    return {**gradient, "net1": jax.tree.map(jnp.zeros_like, gradient["net1"])}
+
+
 def _conditional(networks: Networks, x: Array, frozen: Array) -> Networks:
     """Return the same gradient; that by net1 is 0, and not computed, while it is frozen."""
-
-    def of_net2(networks: Networks) -> Networks:
-        between = _run(networks["net1"], x)
-        own = jax.grad(lambda net2: jnp.mean(_run(net2, between) ** 2))(networks["net2"])
-        return {"net1": jax.tree.map(jnp.zeros_like, networks["net1"]), "net2": own}
-
-    return jax.lax.cond(frozen, of_net2, lambda n: _gradient(n, x), networks)
+    branches = (partial(way, x=x, frozen=frozen) for way in (_stopped, _gradient))
+    gradient: Networks = jax.lax.cond(frozen, *branches, networks)
+    return gradient
 
 
-def _masked(optimizer: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    """Return the optimizer with net1's update multiplied by 0 where an argument says so."""
+def _zeroed(
+    optimizer: optax.GradientTransformation, zero: Callable[[Array, Array], Array]
+) -> optax.GradientTransformationExtraArgs:
+    """Return the optimizer with net1's update changed.
+
+    Args:
+        optimizer: of both networks.
+        zero: the update of a weight, and whether net1 is frozen → the update in its place.
+    """
 
     def update(grads: Any, state: Any, params: Any = None, *, frozen: Array, **_: Any) -> Any:
         updates, state = optimizer.update(grads, state, params)
-        mask = 1.0 - frozen.astype(jnp.float32)
-        return {**updates, "net1": jax.tree.map(lambda u: mask * u, updates["net1"])}, state
+        return {**updates, "net1": [zero(one, frozen) for one in updates["net1"]]}, state
 
     return optax.GradientTransformationExtraArgs(optimizer.init, update)
 

@@ -1,4 +1,4 @@
-"""Demonstrate the traps of several losses in JAX: scaling, hooks, weights of 0.
+"""Demonstrate the traps of several losses in JAX: scaling, and weights of 0.
 
 Each function runs the wrong way and the right way side by side and returns the results as plain
 data, which docs/traps.md shows as a table. The test of the same subject in
@@ -19,21 +19,14 @@ from jax.flatten_util import ravel_pytree
 LR, SCALE, WIDTH = 0.1, 1024.0, 32
 Networks = dict[str, list[Array]]
 Change = Callable[[Array], Array]
-CHANGES: dict[str, Change] = {
-    "clip_norm": lambda g: g * jnp.minimum(1.0, 1e-3 / jnp.linalg.norm(g)),
-    "clamp": lambda g: jnp.clip(g, -1e-5, 1e-5),
-    "sign": jnp.sign,
-    "drop_small": lambda g: jnp.where(jnp.abs(g) > 3e-3, g, 0.0),
-    "halve": lambda g: 0.5 * g,
-}
 
 
 def one_scaler_and_several_losses() -> dict[str, Any]:
     """Scale two losses by hand, and change the scale between them or clip before dividing by it.
 
     The gradients are values: only what is divided by the wrong scale is wrong. Clipped first, a
-    gradient is clipped to a norm of 0.01 and then divided by the scale. The table shows net1's
-    step, relative to the right one.
+    gradient is clipped to a norm of 0.01 and then divided by the scale. The table shows how far
+    net1's step is from the right one, relative to it.
     """
     networks, x = _networks()
     grads = [
@@ -52,31 +45,6 @@ def one_scaler_and_several_losses() -> dict[str, Any]:
             "step_off": _off(clip(first + second) / SCALE, clip(right)),
         },
     }
-
-
-def hooks_that_change_gradients() -> dict[str, Any]:
-    """Change the cotangent at net1's output by a `custom_vjp`, for the sum and for each loss.
-
-    The rule sees what one pullback brings. Only where it is linear is the sum of what it makes of
-    two gradients what it makes of their sum. The table shows how far net1's gradient of two passes
-    is from that of one, relative to it; changed once, after the last pass, they agree.
-    """
-    networks, x = _networks()
-    errors: dict[str, dict[str, float]] = {"boundary": {}, "after_the_last_pass": {}}
-
-    def gradient(change: Change | None, *losses: int) -> Array:
-        def loss(n: Networks) -> Array:
-            both = _losses(n, x, change)  # one forward pass, so one cotangent at its output
-            return jnp.sum(jnp.stack([both[i] for i in losses]))
-
-        return _net1_gradient(loss, networks)
-
-    for name, change in CHANGES.items():
-        apart = gradient(change, 0) + gradient(change, 1)
-        errors["boundary"][name] = _off(apart, gradient(change, 0, 1))
-        once = change(gradient(None, 0) + gradient(None, 1))
-        errors["after_the_last_pass"][name] = _off(once, change(gradient(None, 0, 1)))
-    return errors
 
 
 def loss_weighted_zero() -> dict[str, Any]:
@@ -113,22 +81,6 @@ def loss_weighted_zero() -> dict[str, Any]:
     return results
 
 
-def _changing(change: Change) -> Change:
-    """Return a function that returns its argument, and changes the gradient on its way back."""
-
-    @jax.custom_vjp
-    def passed(value: Array) -> Array:
-        return value
-
-    passed.defvjp(lambda value: (value, None), lambda _, cotangent: (change(cotangent),))
-    return passed
-
-
-def _net1_gradient(loss: Callable[[Networks], Any], networks: Networks) -> Array:
-    """Return a loss's gradient by net1, as one vector."""
-    return ravel_pytree(jax.grad(loss)(networks)["net1"])[0]
-
-
 def _networks(front: int = 2, back: int = 2) -> tuple[Networks, Array]:
     """Return net1 and net2, of so many layers each, and a batch."""
     keys = jax.random.split(jax.random.key(0), front + back + 1)
@@ -136,13 +88,9 @@ def _networks(front: int = 2, back: int = 2) -> tuple[Networks, Array]:
     return {"net1": weights[:front], "net2": weights[front:-1]}, weights[-1] * WIDTH**0.5
 
 
-def _losses(networks: Networks, x: Array, change: Change | None = None) -> tuple[Array, Array]:
-    """Return the mean square of net1's output, and ten times that of (net2's output − 1).
-
-    ``change`` is what becomes of the gradient at net1's output.
-    """
+def _losses(networks: Networks, x: Array) -> tuple[Array, Array]:
+    """Return the mean square of net1's output, and ten times that of (net2's output − 1)."""
     between = _run(networks["net1"], x)
-    between = _changing(change)(between) if change else between
     return jnp.mean(between**2), 10.0 * jnp.mean((_run(networks["net2"], between) - 1.0) ** 2)
 
 

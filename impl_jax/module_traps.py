@@ -8,6 +8,7 @@ data, which docs/traps.md shows as a table. The test of the same subject in
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import log2
 from typing import Any
 
@@ -18,36 +19,79 @@ from jax import Array
 
 WIDTH = 4
 Function = Callable[..., Any]
+# What compiles a function: → the function with these arguments, compiled.
+CACHES: dict[str, Callable[..., Callable[[], Array]]] = {
+    "jax.jit": lambda function, *arguments: partial(jax.jit(function), *arguments),
+    "nnx.jit": lambda function, *arguments: partial(nnx.jit(function), *arguments),
+    "nnx.jit_partial": lambda function, *arguments: nnx.jit_partial(
+        function, *arguments, graph=False
+    ),
+    "nnx.cached_partial": lambda function, *arguments: nnx.cached_partial(
+        nnx.jit(function), *arguments
+    ),
+}
+ONLY_IN_CACHES = {"nnx.jit_partial": "flax>=0.12.5"}  # name → the releases that have it
+DECLARED_CACHES = {  # name → why nothing is shown for it
+    "jax.disable_jit": "compiles nothing",
+    "jax.pmap": "compiles as jit does, for several devices",
+    "nnx.pmap": "compiles as jit does, for several devices",
+}
 CHECKPOINTS: dict[str, Callable[[Function], Function]] = {
-    "kept": lambda function: function,
     "nnx.remat": nnx.remat,
     "jax.checkpoint": jax.checkpoint,
 }
+FURTHER_CHECKPOINTS: dict[str, Callable[[Function], Function]] = {
+    "no checkpoint": lambda function: function,
+}
+DECLARED_CHECKPOINTS = {  # name → why nothing is shown for it
+    "jax.remat": "is jax.checkpoint",
+    "jax.custom_remat": "says how a checkpoint around it computes it again",
+}
+ONLY_IN_CHECKPOINTS = {"jax.custom_remat": "jax>=0.11,<0.12"}  # name → the releases that have it
 
 
 def weights_cached_over_steps() -> dict[str, Any]:
-    """Take four steps with a jitted loss that closes over the weights, and one that gets them.
+    """Take four steps with a compiled loss that closes over the network, and one that gets it.
 
-    What a jitted function closes over is a constant of the compiled program, a module too: all four
-    losses are those of the weights it was traced with.
+    What a compiled function closes over is a constant of the program: all four losses are those of
+    the weights it was traced with.
     """
-    losses = {}
-    for way in ("closed_over", "passed", "nnx_closed_over", "nnx_passed"):
-        start = nnx.initializers.constant(0.5)
-        net = nnx.Linear(WIDTH, WIDTH, use_bias=False, kernel_init=start, rngs=nnx.Rngs(0))
-        passed, nnx_passed = jax.jit(_loss), nnx.jit(lambda net: _loss(net.kernel[...]))
-        ways: dict[str, Callable[[], Array]] = {
-            "closed_over": jax.jit(lambda: _loss(net.kernel[...])),  # noqa: B023
-            "passed": lambda: passed(net.kernel[...]),  # noqa: B023
-            "nnx_closed_over": nnx.jit(lambda: _loss(net.kernel[...])),  # noqa: B023
-            "nnx_passed": lambda: nnx_passed(net),  # noqa: B023
-        }
-        values = []
-        for _ in range(4):
-            values.append(float(ways[way]()))
-            net.kernel[...] = net.kernel[...] - 0.1 * jax.grad(_loss)(net.kernel[...])
-        losses[way] = {"first_loss": values[0], "fourth_loss": values[-1]}
+    losses: dict[str, Any] = {}
+    here = caches_of_this_release()["found"]
+    for name, compiled in CACHES.items():
+        for way in ("closed_over", "passed") if name in here else ():
+            start = nnx.initializers.constant(0.5)
+            net = nnx.Linear(WIDTH, WIDTH, use_bias=False, kernel_init=start, rngs=nnx.Rngs(0))
+            loss = (
+                compiled(_loss, net) if way == "passed" else compiled(lambda: _loss(net))  # noqa: B023
+            )
+            values = []
+            for _ in range(4):
+                values.append(float(loss()))
+                slope = jax.grad(_mean_square)(net.kernel[...])
+                net.kernel[...] = net.kernel[...] - 0.1 * slope
+            losses.setdefault(name, {})[way] = {"first_loss": values[0], "fourth_loss": values[-1]}
     return losses
+
+
+def caches_of_this_release() -> dict[str, Any]:
+    """Return the names of all that compiles a function in these releases, of those shown, declared.
+
+    They are what has "jit" or "cached" in its name in ``jax`` and in ``flax.nnx``, and ``pmap``.
+    """
+    found = [
+        f"{library}.{name}"
+        for library, module in (("jax", jax), ("nnx", nnx))
+        for name in vars(module)
+        if not name.startswith("_")
+        if name == "pmap" or "jit" in name or "cached" in name
+    ]
+    return {
+        "found": sorted(found),
+        "shown": sorted(CACHES),
+        "declared": DECLARED_CACHES,
+        "only_in": ONLY_IN_CACHES,
+    }
 
 
 def checkpoint_behind_a_frozen_front() -> dict[str, Any]:
@@ -59,21 +103,43 @@ def checkpoint_behind_a_frozen_front() -> dict[str, Any]:
     table shows net1's gradient, and how often a BatchNorm counted one batch.
     """
     results: dict[str, Any] = {}
-    for way, checkpoint in CHECKPOINTS.items():
-        front, net1, net2 = (nnx.Linear(WIDTH, WIDTH, rngs=nnx.Rngs(seed)) for seed in range(3))
-        run = checkpoint(_run)
-
-        def loss(net1: Any, net2: Any, front: Any = front, run: Function = run) -> Array:
-            return jnp.sum(net2(run(net1, front(jnp.ones((2, WIDTH))))))
-
-        gradients = nnx.grad(loss, argnums=(0, 1))(net1, net2)
-        there = [bool(jnp.any(gradient["kernel"][...] != 0.0)) for gradient in gradients]
-        results[way] = {"net1_has_gradient": there[0], "net2_has_gradient": there[1]}
-    for passes in (1, 2):
-        for way, checkpoint in CHECKPOINTS.items():
-            counted = _counted(checkpoint, passes)
-            results[f"batch_norm_{way}_{passes}_passes"] = {"counted": counted}
+    for way, checkpoint in {**FURTHER_CHECKPOINTS, **CHECKPOINTS}.items():
+        counted = {f"counted_in_{n}_passes": _counted(checkpoint, n) for n in (1, 2)}
+        results[way] = {**_gradients_there(checkpoint(_run)), **counted}
     return results
+
+
+def checkpoints_of_this_release() -> dict[str, Any]:
+    """Return the names of all checkpoints of these releases, of those shown, and declared.
+
+    They are the functions of ``jax`` and ``flax.nnx`` with "remat" or "checkpoint" in their names.
+    """
+    found = [
+        f"{library}.{name}"
+        for library, module in (("jax", jax), ("nnx", nnx))
+        for name, value in vars(module).items()
+        if ("remat" in name or "checkpoint" in name) and callable(value)
+    ]
+    return {
+        "found": sorted(found),
+        "shown": sorted(CHECKPOINTS),
+        "declared": DECLARED_CHECKPOINTS,
+        "only_in": ONLY_IN_CHECKPOINTS,
+    }
+
+
+def _gradients_there(run: Function) -> dict[str, bool]:
+    """Return whether net1 and net2 have gradients, where net1 is run so behind a frozen front."""
+    front, net1, net2 = (nnx.Linear(WIDTH, WIDTH, rngs=nnx.Rngs(seed)) for seed in range(3))
+
+    def loss(net1: Any, net2: Any) -> Array:
+        return jnp.sum(net2(run(net1, front(jnp.ones((2, WIDTH))))))
+
+    gradients = nnx.grad(loss, argnums=(0, 1))(net1, net2)
+    return {
+        f"{name}_has_gradient": bool(jnp.any(gradient["kernel"][...] != 0.0))
+        for name, gradient in zip(("net1", "net2"), gradients, strict=True)
+    }
 
 
 def _counted(checkpoint: Callable[[Function], Function], passes: int) -> int:
@@ -101,9 +167,14 @@ def _counted(checkpoint: Callable[[Function], Function], passes: int) -> int:
     return round(-log2(1.0 - share))
 
 
-def _loss(weight: Array) -> Array:
+def _mean_square(weight: Array) -> Array:
     """Return the mean squared distance from 1 of what a weight makes of ones."""
     return jnp.mean((jnp.ones((8, WIDTH)) @ weight - 1.0) ** 2)
+
+
+def _loss(net: Any) -> Array:
+    """Return the same for the weight of a layer."""
+    return _mean_square(net.kernel[...])
 
 
 def _run(net: Any, x: Array) -> Array:

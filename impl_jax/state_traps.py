@@ -97,7 +97,7 @@ def spectral_norm_of_a_frozen_network() -> dict[str, Any]:
         start = _kernel(net)
         for _ in range(PASSES):
             run(x)
-        moved[f"SpectralNorm_{way}"] = {"weight_moved": _off(_kernel(net), start)}
+        moved[f"SpectralNorm, {way}"] = {"weight_moved": _off(_kernel(net), start)}
     return moved
 
 

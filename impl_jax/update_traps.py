@@ -23,9 +23,9 @@ LABELS = {"net1": "frozen", "net2": "trained"}
 
 
 def decay_that_looks_like_freezing() -> dict[str, Any]:
-    """Freeze net1 by the mask of `adamw`, and add decay behind a partition.
+    """Freeze net1 by the mask of `adamw`, and chain weight decay after a partition.
 
-    ``adamw(mask=)`` masks the decay alone: net1 moves by the whole rate. What stands behind a
+    ``adamw(mask=)`` masks the decay alone: net1 moves by the whole rate. What is chained after a
     partition sees every parameter, the frozen ones too. The table shows one step.
     """
     adamw, zero = optax.adamw(LR, weight_decay=DECAY), optax.set_to_zero()

@@ -89,8 +89,8 @@ def step_between_backward_passes() -> dict[str, Any]:
 def fused_step_between_backward_passes() -> dict[str, Any]:
     """A fused step changes the weights but not their version counter, which autograd checks.
 
-    So the second backward pass mixes new weights with old activations and returns no function's
-    gradient. The relative error is that of loss2's gradient in net1.
+    So the second backward pass mixes new weights with old activations: it returns the gradient at
+    neither. The relative error is that of loss2's gradient in net1.
     """
     results: dict[str, Any] = {"step_between": {}, "no_step_between": {}}
     for when, kind in product(results, KINDS):
@@ -161,7 +161,7 @@ def last_network_steps_between_backward_passes() -> dict[str, Any]:
 
 
 def in_place_relu_opening_net2() -> dict[str, Any]:
-    """An in-place ReLU overwrites net1's output, of which loss1 is computed.
+    """An in-place ReLU overwrites net1's output, from which loss1 is computed.
 
     The order of two lines decides. Computed before net2 runs, loss1 raises in its backward pass;
     computed after, it has another value and raises nothing.

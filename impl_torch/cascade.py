@@ -49,7 +49,7 @@ def conv_cascade() -> list[Stage]:
     """Build two networks of 3-D convolutions in series, with a SmoothL1 loss after each.
 
     The scenario shows that one backward pass of the summed loss gives the same gradients as a
-    backward pass for each loss.
+    backward pass for each loss, unless a hook that is not linear changes them.
     """
     return [
         Stage("net1", ConvStage(), {"loss1": against("target1", F.smooth_l1_loss)}),

@@ -13,26 +13,36 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 from torch.utils.flop_counter import FlopCounterMode
 
 from impl_torch.backward_traps import _raised
 from impl_torch.loss_traps import LR, WIDTH, _mean_square, _networks, _weight
 
 DEPTH = 12  # layers that are frozen one after another
+CHECKPOINTS: dict[str, Callable[[nn.Sequential, Tensor], Any]] = {
+    "checkpoint": partial(checkpoint, use_reentrant=False),
+    "checkpoint_sequential, 2 segments": lambda net, x: checkpoint_sequential(
+        net, 2, x, use_reentrant=False
+    ),
+}
 
 
 def frozen_front_that_saves_nothing() -> dict[str, Any]:
     """Freeze the front one of two networks of three layers each, and count a step's products.
 
-    A rate of 0, a gradient that is set to 0 and one that is multiplied by a mask are all computed
-    first. Where AdamW is given a gradient of 0, its decay moves the network as well.
+    A rate of 0, a gradient that is set to 0, one that is multiplied by a mask and one for which a
+    hook returns zeros are all computed first. Where AdamW is given a gradient of 0, its decay moves
+    the network as well.
     """
     results = {}
-    ways = ("nothing_frozen", "rate_0", "gradient_set_to_0", "gradient_times_0")
-    for way in (*ways, "left_out_of_the_optimizer", "requires_grad_false"):
+    zeros = ("gradient_set_to_0", "gradient_times_0", "hook_returns_0")
+    others = ("left_out_of_the_optimizer", "requires_grad_false")
+    for way in ("nothing_frozen", "rate_0", *zeros, *others):
         net1, net2, x = _networks(3, 3)
         net1.requires_grad_(way != "requires_grad_false")
+        for parameter in net1.parameters() if way == "hook_returns_0" else ():
+            parameter.register_hook(torch.zeros_like)
         rate = 0.0 if way == "rate_0" else LR
         front: dict[str, Any] = {"params": [*net1.parameters()], "lr": rate}
         groups = [front, {"params": [*net2.parameters()]}]
@@ -70,30 +80,34 @@ def checkpoint_around_a_frozen_front() -> dict[str, Any]:
     """Checkpoint parts of two networks of three layers each, the front one frozen.
 
     What is checkpointed is computed once more in the backward pass, if it holds anything that is
-    differentiated. Around the frozen front alone it costs nothing, as nothing of it was kept. The
-    table shows the products of forward and backward pass.
+    differentiated. Around the frozen front alone it costs nothing, as nothing of it was kept. Of
+    two segments of a `checkpoint_sequential` the second is not checkpointed. The table shows the
+    products of forward and backward pass.
     """
-    results = {}
-    for way in ("nothing", "net2", "both", "front"):
-        net1, net2, x = _networks(3, 3)
-        net1.requires_grad_(False)
-        kept: Callable[..., Any] = partial(checkpoint, use_reentrant=False)
-        ways: dict[str, Callable[[], Tensor]] = {
-            "nothing": lambda: net2(net1(x)),  # noqa: B023
-            "net2": lambda: kept(net2, net1(x)),  # noqa: B023
-            "both": lambda: kept(nn.Sequential(net1, net2), x),  # noqa: B023
-            "front": lambda: net2(kept(net1, x)),  # noqa: B023
-        }
-        results[way] = {"products": _counted(lambda: ways[way]().square().mean().backward())}  # noqa: B023
+    results: dict[str, Any] = {}
+    for form, kept in CHECKPOINTS.items():
+        for around in ("nothing", "net2", "both", "front"):
+            net1, net2, x = _networks(3, 3)
+            net1.requires_grad_(False)
+            ways: dict[str, Callable[[], Tensor]] = {
+                "nothing": lambda: net2(net1(x)),  # noqa: B023
+                "net2": lambda: kept(net2, net1(x)),  # noqa: B023
+                "both": lambda: kept(nn.Sequential(*net1, *net2), x),  # noqa: B023
+                "front": lambda: net2(kept(net1, x)),  # noqa: B023
+            }
+            results.setdefault(form, {})[f"around_{around}"] = {
+                "products": _counted(lambda: ways[around]().square().mean().backward())  # noqa: B023
+            }
     return results
 
 
 def gradient_of_each_loss_alone() -> dict[str, Any]:
     """Count the matrix products of gradients of each loss alone, as PCGrad or GradNorm need them.
 
-    Taken by all parameters they cost a pass for each loss. By net1's last layer a pass ends there.
-    At the output of net1 they are by-products of the split backward pass: these are gradients by
-    the value, not by the parameters, and their norms are others.
+    With respect to all parameters they cost a pass for each loss. With respect to the weight of
+    net1's last layer a pass ends there. With respect to net1's output they cost nothing: a backward
+    pass that is cut there computes each loss's gradient anyway, before it goes on with their sum.
+    Their norms are not those of the gradients with respect to the parameters.
     """
     results = {}
     for way in ("summed", "by_parameter", "by_last_layer", "by_boundary"):

@@ -74,7 +74,7 @@ def separate_passes_behind_two_wrappers() -> dict[str, Any]:
 
     DDP reduces net1's gradients in the first backward pass. What the second pass adds to them is
     not reduced any more. The table shows how far the weights of the two ranks are apart after 20
-    steps, relative to the way that they have gone.
+    steps, relative to how far they have moved.
     """
     apart = {}
     for passes in ("summed", "separate"):
@@ -189,7 +189,8 @@ def unfrozen_after_wrapping() -> dict[str, Any]:
     """Wrap a network whose front part is frozen, train it, unfreeze the front, and train on.
 
     DDP reduces what required a gradient when it was wrapped. The table shows how far the weights
-    of the front part in the two ranks are apart after 20 more steps, relative to their way.
+    of the front part in the two ranks are apart after 20 more steps, relative to how far they have
+    moved.
     """
     apart = {}
     for way in ("wrapped_anew", "not_wrapped_anew"):

@@ -54,7 +54,7 @@ FURTHER: dict[str, Build] = {
         [schedulers.ConstantLR(o, factor=0.5), schedulers.LambdaLR(o, lambda step: 0.7**step)],
         milestones=[2],
     ),
-    "ReduceLROnPlateau, min_lr a list": lambda o: schedulers.ReduceLROnPlateau(
+    "ReduceLROnPlateau, min_lr=[…]": lambda o: schedulers.ReduceLROnPlateau(
         o, factor=0.5, patience=0, min_lr=[0.0] * len(o.param_groups)
     ),
 }

@@ -139,7 +139,7 @@ def spectral_norm_of_a_frozen_network() -> dict[str, Any]:
                 start = _weight(net)
                 for _ in range(PASSES):
                     net(x)
-            moved[f"{name}_{way}"] = {"weight_moved": _off(_weight(net), start)}
+            moved[f"{name}, {way}"] = {"weight_moved": _off(_weight(net), start)}
     return moved
 
 

@@ -16,7 +16,7 @@ LR, DECAY = 0.1, 0.1
 
 
 def decay_that_looks_like_freezing() -> dict[str, Any]:
-    """Give net1 a group without decay, and decay all weights by hand behind the step.
+    """Give net1 a group without decay, and decay all weights by hand after the step.
 
     A group with ``weight_decay=0`` is decayed no more, and moves by the whole rate. Decay by hand
     knows nothing of what is frozen. The table shows one step.

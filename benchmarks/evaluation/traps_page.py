@@ -60,6 +60,7 @@ TRAPS = Page(
         "benchmarks/test_selection_traps.py",
         "benchmarks/test_sharing_traps.py",
         "benchmarks/test_loss_traps.py",
+        "benchmarks/test_hook_traps.py",
         "benchmarks/test_stepping_traps.py",
         "benchmarks/test_schedule_traps.py",
         "benchmarks/test_state_traps.py",
@@ -179,8 +180,9 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _words(name: str) -> str:
-    """Return a name with spaces between its words."""
-    return name.replace("_", " ")
+    """Return a name with spaces between its words; a part of it that is code stays as it is."""
+    parts = name.split(", ")
+    return ", ".join(part if set(part) & set(".=(") else part.replace("_", " ") for part in parts)
 
 
 def main() -> None:

@@ -131,4 +131,14 @@ FAULTS = (
             "tests/unit/results/terminal/test_tables.py::test_next_lines_of_a_long_sentence_are_indented_and_none_ends_with_a_space",
         ),
     ),
+    Fault(
+        "processes_of_xdist_counted_by_one_option_alone",
+        "benchmarks/pytest_options.py",
+        'several = {"-n": "numprocesses", "--tx": "tx"}',
+        'several = {"-n": "numprocesses"}',
+        "two processes time cells at once, and each slows the other",
+        (
+            "tests/unit/test_pytest_options.py::test_timing_in_several_processes_is_refused_in_one_line",
+        ),
+    ),
 )

@@ -11,6 +11,8 @@ COSTS = "benchmarks/test_cost_traps.py"
 KINDS = "benchmarks/test_whole_kinds.py::test_every_member_of_the_release_is_shown_or_declared"
 STATES, MODULES = "benchmarks/test_state_traps.py", "benchmarks/test_module_traps.py"
 SCHEDULES = "benchmarks/test_schedule_traps.py"
+LOSSES, HOOKS = "benchmarks/test_loss_traps.py", "benchmarks/test_hook_traps.py"
+SELECTIONS = "benchmarks/test_selection_traps.py"
 RECIPES_COST = f"{RECIPES}::test_recipes_cost_what_is_predicted"
 
 FAULTS = (
@@ -209,5 +211,89 @@ FAULTS = (
         '"nnx.remat": jax.checkpoint,',
         "a checkpoint that gets a copy of the module drops what BatchNorm counted",
         (f"{MODULES}::test_checkpoint_behind_a_frozen_front_and_around_batch_norm",),
+    ),
+    Fault(
+        "gradients_clipped_before_they_are_unscaled_in_both_ways",
+        "impl_torch/loss_traps.py",
+        'if way == "clip_right":',
+        'if way == "clip":',
+        "a gradient is clipped with the loss scale on it, and nothing says so",
+        (f"{LOSSES}::test_one_scaler_is_updated_once_for_all_losses",),
+    ),
+    Fault(
+        "loss_weighted_zero_that_is_left_out",
+        "impl_jax/loss_traps.py",
+        '"weight_0": lambda n, w: both(n, 0.0),',
+        '"weight_0": lambda n, w: jnp.mean(_run(n["net1"], x) ** 2),',
+        "a loss weighted 0 is taken for one that is left out",
+        (f"{LOSSES}::test_loss_weighted_zero_costs_its_full_price",),
+    ),
+    Fault(
+        "region_for_each_forward_pass_in_both_ways",
+        "impl_torch/module_traps.py",
+        'if way == "one_region" else (nullcontext, region)',
+        'if way == "one" else (nullcontext, region)',
+        "weights that a region keeps are not kept, so that the trap is none",
+        (f"{MODULES}::test_cached_weights_outlive_the_steps",),
+    ),
+    Fault(
+        "state_of_another_phase_loaded_by_its_name",
+        "impl_torch/selection_traps.py",
+        'names = {"net2": saved["state"][0]}',
+        'names = {"net1": saved["state"][0]}',
+        "moments of one network are handed to another under its name",
+        (f"{SELECTIONS}::test_optimizer_state_of_another_phase_is_loaded_by_place",),
+    ),
+    Fault(
+        "two_passes_taken_for_one",
+        "impl_jax/hook_traps.py",
+        "by(0, **passed) + by(1, **passed), by(0, 1, **passed)",
+        "by(0, 1, **passed), by(0, 1, **passed)",
+        "a clipping rule is run once where it would run for each loss",
+        (f"{HOOKS}::test_hook_that_is_not_linear_makes_separate_passes_differ",),
+    ),
+    Fault(
+        "hook_that_is_not_shown",
+        "impl_torch/hook_traps.py",
+        """    "Node.register_prehook": _on_output(_before_node),\n""",
+        "",
+        "a whole kind is shown but for the one that a release added",
+        (KINDS,),
+        narrow="torch",
+    ),
+    Fault(
+        "rule_of_one_release_expected_of_all",
+        "impl_jax/hook_traps.py",
+        '"jax>=0.11,<0.12"',
+        '"jax>=0.10,<0.12"',
+        "a release is said to have what it lacks, and every check of the others is red",
+        (KINDS,),
+        narrow="jax",
+    ),
+    Fault(
+        "remat_of_modules_that_recomputes_nothing",
+        "impl_jax/cost_traps.py",
+        '"nnx.remat": (nnx.remat, _Layers),',
+        '"nnx.remat": (lambda function: function, _Layers),',
+        "a checkpoint is taken for free",
+        (f"{COSTS}::test_checkpoint_costs_nothing_around_what_is_not_differentiated",),
+    ),
+    Fault(
+        "gradient_of_each_loss_pulled_back_from_the_boundary",
+        "impl_jax/cost_traps.py",
+        "return first, second, net2, pull1(first + second)",
+        "return first, second, net2, pull1(first), pull1(second)",
+        "each loss's gradient at the boundary is pulled back through net1, and costs a pass more",
+        (
+            f"{COSTS}::test_gradient_of_each_loss_costs_a_pass_each_by_parameter_and_none_at_the_boundary",
+        ),
+    ),
+    Fault(
+        "power_iteration_goes_on_without_updates",
+        "impl_jax/state_traps.py",
+        "partial(net, update_stats=False)",
+        "partial(net, update_stats=True)",
+        "a frozen spectral normalization is said to stand still, and drifts",
+        (f"{STATES}::test_spectral_norm_of_a_frozen_network_drifts",),
     ),
 )

@@ -93,3 +93,16 @@ def test_unknown_option_gets_the_nearest_of_ours(words: list[str], hint: dict[st
     group = pytest_options.add_options(parser)
     pytest_options.hint_at_near_misses(parser, group, words)
     assert parser.extra_info == hint
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"numprocesses": 2, "tx": ["2*popen"]}, "-n"), ({"tx": ["2*popen"]}, "--tx")],
+)
+def test_timing_in_several_processes_is_refused_in_one_line(
+    options: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(pytest.UsageError, match=f"^{named}: several processes .* --benchmark-skip"):
+        pytest_options.check(config(**options))
+    for untimed in ("benchmark_skip", "benchmark_disable", "collectonly"):
+        pytest_options.check(config(**options, **{untimed: True}))

@@ -50,6 +50,12 @@ A test of a trap that reads otherwise in another release declares both readings:
 And one of counts holds in both:
 
 - **jax 0.12**: XLA counts more of what an optimizer does by element. Checks ask for whole products.
+
+What only some releases have is declared with those that have it (`benchmarks/test_whole_kinds.py`):
+
+- **torch 2.14**: `torch.autograd.graph.node_creation_hook`, which hands over each new node.
+- **jax 0.11**: `jax.custom_remat`, which 0.12 has no more.
+- **flax 0.12.5**: `nnx.jit_partial`.
 """
 COLUMNS = ("python", "torch", "jax", "flax", "optax")
 

@@ -18,6 +18,7 @@ TRAP_FILES = (
     "selection_traps",
     "compile_traps",
     "loss_traps",
+    "hook_traps",
     "stepping_traps",
     "schedule_traps",
     "state_traps",
