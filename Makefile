@@ -6,6 +6,7 @@
 # And on a quiet machine, for an hour each: make trial, this suite's verdicts beside other tools';
 # make reference, every run that results/reference/ is made of (ARGS=--list shows them first);
 # for two: make demonstration, what `cascade-bench regress` says of what is known
+# for half an hour: make laws, the transformers' times at size large held to their counted FLOPs
 # On a machine with a GPU, within 8 minutes, with what is installed there: make gpu OUT=DIR; make gpu
 # DEVICE=cpu rehearses it
 # make docs writes the pages that are made from the code, make site all pages as a site, build/site
@@ -30,7 +31,7 @@ run_alone = $(TESTS) -m "$(1) and serial" $(ARGS) || [ $$? -eq 5 ]
 # environment forbids compiled files (many container images do), each would compile every file again.
 test test-all: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench test test-all audit gpu matrix trial reference demonstration docs site lint types clean
+.PHONY: bench test test-all audit gpu matrix trial reference demonstration laws docs site lint types clean
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only $(ARGS)
@@ -65,6 +66,9 @@ reference: $(VENV)/installed
 
 demonstration: $(VENV)/installed
 	$(BIN)/python -m benchmarks.evaluation.demonstration.demonstrate $(ARGS)
+
+laws: $(VENV)/installed
+	$(BIN)/python -m pytest benchmarks/evaluation/measured_laws.py $(ARGS)
 
 docs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.evaluation.traps_page

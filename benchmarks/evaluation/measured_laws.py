@@ -1,8 +1,9 @@
 """Times of the transformers at size `large`, held to what their counted FLOPs predict.
 
 Of `early_exit` it is the law of N(N+1)/2 blocks against N, of `low_rank_adapters` what freezing
-saves. Whole sessions are measured: on a machine that does nothing else each takes some minutes, and
-on a shared one the figures say nothing.
+saves. Whole sessions are measured, each for some minutes, and on a machine that does anything else
+the figures say nothing. So no tier of tests has them; they run by
+``pytest benchmarks/evaluation/measured_laws.py`` (``make laws``).
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ import pytest
 from benchmarks.machine import frameworks
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
+from results.records import storage
 from results.records.record import Record
-from tests.helpers.fake_sessions import only_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.serial]
 WITHIN = 0.1
 BLOCKS = 4
 LIMIT = 1800.0  # seconds of a session
@@ -39,7 +39,8 @@ def compared(folder: Path, framework: str, scenario: str, *more: str) -> list[Re
         words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    records = only_run(folder).records
+    (run,) = storage.find_runs(folder)
+    records = storage.load_run(run).records
     assert {record["outcome"] for record in records} <= {"ok", "unsupported"}
     timed = [record for record in records if record["outcome"] == "ok"]
     return [record for record in timed if record["strategy"] != record["baseline"]]
