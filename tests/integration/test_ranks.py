@@ -88,8 +88,14 @@ def test_gradients_of_every_rank_are_those_of_one_process(
     assert_right(cells, outcomes)
     twice, once = (outcomes[n]["figures"]["communication"] for n in reversed(QUICK))
     assert twice["reduced_bytes"] == 1.5 * once["reduced_bytes"]  # net1, net2, and net1 again
-    record = finish(record_measurement(cells[0], outcomes["summed"], 1.0))
-    assert record["communication"] == once
+    alone, again = (outcomes[n]["figures"]["alone"] for n in QUICK)
+    assert all(alone.values())
+    flops = [outcomes[n]["figures"]["flops"] for n in QUICK]
+    assert again["compute_seconds"] / alone["compute_seconds"] == pytest.approx(flops[1] / flops[0])
+    assert again["exchange_seconds"] > alone["exchange_seconds"]
+    known = sum(alone.values())
+    record = finish(record_measurement(cells[0], outcomes["summed"], 1.0, None, known))
+    assert record["communication"] == {**once, **alone, "predicted_ratio": 1.0}
     assert RECORD(record, "record") is None
     assert record["missing"]["peak_bytes"]
 

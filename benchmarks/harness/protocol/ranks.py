@@ -28,6 +28,7 @@ STRATEGIES = {
     "jax": ("summed", "separate_retained", "separate_grad", "boundary_split", "reforward"),
 }
 PHASES = ("gradient", "step")  # a wrapper reduces in the backward pass of a forward pass of its own
+PREDICTED_PHASE = "gradient"  # the update of a step is neither FLOPs nor bytes that are exchanged
 # Every loss of these is a mean over the batch, and no layer looks across it: the gradient of the
 # whole batch is the mean of the gradients of equal shares.
 SCENARIOS = ("linear_cascade", "stacked_cascade")
