@@ -60,6 +60,13 @@ class DaskCluster:
         wait_for(self.file.exists)
         return str(json.loads(self.file.read_text())["address"])
 
+    def count_of_workers(self) -> int:
+        """Return how many workers the scheduler knows."""
+        import distributed
+
+        with distributed.Client(self.address, set_as_default=False) as client:
+            return len(client.scheduler_info(n_workers=-1)["workers"])
+
     def close(self) -> None:
         """End every process."""
         for process in (*self.workers.values(), self._scheduler):

@@ -201,11 +201,9 @@ class GroupMeasurement:
             return
         launch = self.workers.launch(0)
         self.preparation.ensure_prepared(launch)
-        found, failed = rank_parts.of_cells(launch, self.results.alive(), self.job["limit"])
+        found = rank_parts.of_cells(launch, self.results.alive(), self.job["limit"])
         for name, figures in found.items():
             self.results[name].figures |= figures
-        if failed:
-            self.preparation.replace_and_prepare(launch)
 
     def _measure(self, start: float) -> None:
         """Time the cells, as many launches as the goal needs, then measure their peak memory.
