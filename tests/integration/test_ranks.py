@@ -14,6 +14,7 @@ from benchmarks.harness.launches.worker_errors import WorkerFailed
 from benchmarks.harness.measurement.group import measure_group
 from benchmarks.harness.protocol import ranks
 from benchmarks.harness.protocol.cells import Cell
+from benchmarks.harness.ranks.processes import Processes
 from benchmarks.harness.session.recording import record_measurement
 from results.records.record import finish
 from results.records.validation import RECORD
@@ -111,6 +112,34 @@ def test_every_strategy_is_right_in_every_wrapper(
     cells = cells_of(*mode, variant, phase, ranks.STRATEGIES[mode[0]])
     assert cells
     assert_right(cells, measured(pool, cells))
+
+
+@pytest.mark.slow
+def test_what_computes_alone_reduces_nothing() -> None:
+    """XLA's program of the summed loss holds an all-reduce, and that of its share alone none."""
+    files = ProblemFiles("linear_cascade", "-", "small")
+    devices = Processes("jax", "cpu", "float32", 2)
+    try:
+        weights, data = (str(path) for path in (files.weights, files.data))
+        devices.ask("open", facts=files.problem_spec, weights=weights, data=data)
+        counted = {}
+        for key, op, more in (
+            ("together", "build", {"name": "summed", "phase": "gradient", "wrapper": "shard_map"}),
+            ("alone", "build_computing", {}),
+        ):
+            devices.ask(op, key=key, **more)
+            devices.ask("call", key=key)
+            (told,), (counts,) = (
+                devices.ask(what, key=key) for what in ("communication", "counts")
+            )
+            counted[key] = told["reduced_bytes"], counts["flops"]
+    finally:
+        devices.end()
+        files.close()
+    assert counted["together"][0] == 2 * (384 * 384 + 384) * 4
+    assert counted["alone"][0] == 0
+    # what is reduced counts as one operation for each element
+    assert counted["alone"][1] == pytest.approx(counted["together"][1], rel=0.01)
 
 
 @pytest.mark.slow

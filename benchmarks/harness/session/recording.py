@@ -35,6 +35,9 @@ NOT_LIMITED = {  # framework → why its cells in other modes than these have no
     "torch": "Inductor does not tell what the operations that it fused read and write",
     "jax": NO_WHOLE_PROGRAM,
 }
+NOT_LIMITED_OVER_RANKS = (
+    "ranks share the machine's memory and cores, so that no rate of one process limits them"
+)
 UNLIMITED = "its operations were not counted"
 RESIDUALS_INSIDE_PROGRAM = (
     "XLA does not show what is saved inside a program; it is counted in phase backward"
@@ -263,6 +266,7 @@ def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
     }
     if cell.kind == DISTRIBUTED:
         reasons["peak_share"] = "a share of the peak is not told of several ranks"
+        reasons |= dict.fromkeys(LIMIT_FIGURES, NOT_LIMITED_OVER_RANKS)
     return reasons | ({"steady": UNTESTED} if result["steady"] else {})
 
 

@@ -104,6 +104,8 @@ def test_what_predicts_no_ratio_of_several_ranks_is_null_with_its_reason(
 ) -> None:
     measured = result(figures={"communication": COUNTS, **figures})
     record: Any = finish(record_measurement(cell, measured, 110.0, None, 2.0))
+    for name in LIMIT_FIGURES:
+        assert record["missing"][name].startswith("ranks share the machine's memory and cores")
     for name in (*ALONE, "predicted_ratio"):
         assert record["communication"][name] is None
         assert record["missing"][f"communication.{name}"].startswith(why)
