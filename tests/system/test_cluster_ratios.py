@@ -43,9 +43,21 @@ def test_two_pinned_workers_measure_the_ratios_of_a_plain_session_pinned_likewis
     assert shared.keys() == plain.keys()
     assert len(plain) == 6
     assert all(one["low"] for one in (*plain.values(), *shared.values()))
-    apart = {
+    assert not apart(plain, shared)
+
+
+def apart(plain: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    """Return the ratios whose intervals do not overlap in two runs, with both."""
+    return {
         name: (one, shared[name])
         for name, one in plain.items()
         if not (one["low"] <= shared[name]["high"] and shared[name]["low"] <= one["high"])
     }
-    assert not apart, apart
+
+
+def test_ratio_that_is_scaled_on_a_node_is_apart() -> None:
+    plain = {"a": {"low": 1.2, "high": 1.3}, "b": {"low": 1.9, "high": 2.1}}
+    near = {"a": {"low": 1.29, "high": 1.4}, "b": {"low": 1.8, "high": 1.91}}
+    assert apart(plain, near) == {}
+    assert list(apart(plain, {**near, "b": {"low": 1.7, "high": 1.89}})) == ["b"]
+    assert list(apart(plain, {**near, "a": {"low": 1.31, "high": 1.4}})) == ["a"]
