@@ -125,11 +125,9 @@ def record_measurement(
     communication = result["figures"].get("communication")
     if communication:
         told, reasons = _predicted_over_ranks(cell, result, baseline_alone)
-        record = {
-            **record,
-            "communication": {**communication, **told},
-            "missing": {**record["missing"], **reasons},
-        }
+        whole: Any = {**communication, **told}
+        missing = {**record["missing"], **reasons}
+        record = {**record, "communication": whole, "missing": missing}
     return explain(record, NOT_TIMED)
 
 
