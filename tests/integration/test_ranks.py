@@ -21,8 +21,11 @@ from results.records.validation import RECORD
 from tests.helpers.fake_framework import JOB
 
 MODES = [(f, ranks.mode_name(w, 2)) for f, wrappers in ranks.WRAPPERS.items() for w in wrappers]
-PLACES = [(v, "gradient") for v in ("n2", "n4", "frozen_net1", "frozen_net2")]
-PLACES += [(v, "step") for v in ("n2", "frozen_net1")]
+STACK, FORK = "stacked_cascade", "shared_backbone"
+PLACES = [(STACK, v, "gradient") for v in ("n2", "n4", "frozen_net1", "frozen_net2")]
+PLACES += [(STACK, v, "step") for v in ("n2", "frozen_net1")]
+PLACES += [(FORK, v, "gradient") for v in ("plain", "frozen_head", "frozen_backbone")]
+PLACES += [(FORK, "plain", "step")]
 QUICK = ("summed", "reforward")  # of each framework in the fast tier
 
 
@@ -103,13 +106,13 @@ def test_gradients_of_every_rank_are_those_of_one_process(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("mode", "variant", "phase"),
+    ("mode", "scenario", "variant", "phase"),
     [(mode, *place) for mode in MODES for place in PLACES],
 )
 def test_every_strategy_is_right_in_every_wrapper(
-    pool: Pool, mode: tuple[str, str], variant: str, phase: str
+    pool: Pool, mode: tuple[str, str], scenario: str, variant: str, phase: str
 ) -> None:
-    cells = cells_of(*mode, variant, phase, ranks.STRATEGIES[mode[0]])
+    cells = cells_of(*mode, variant, phase, ranks.STRATEGIES[mode[0]], scenario)
     assert cells
     assert_right(cells, measured(pool, cells))
 
@@ -169,23 +172,29 @@ def test_sharded_ranks_compute_and_save_what_whole_ones_do_and_hold_half_the_sta
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("mode", "strategy", "declared"),
+    ("scenario", "variant", "mode", "strategy", "declared"),
     [
-        ("ddp_one_x2", "separate_retained", ranks.READY_TWICE),
-        ("ddp_one_x2", "reforward", ranks.UNFINISHED),
-        ("ddp_each_x2", "separate_retained", ranks.NOT_REDUCED),
+        (STACK, "n2", "ddp_one_x2", "separate_retained", ranks.READY_TWICE),
+        (STACK, "n2", "ddp_one_x2", "reforward", ranks.UNFINISHED),
+        (STACK, "n2", "ddp_each_x2", "separate_retained", ranks.NOT_REDUCED),
+        (FORK, "plain", "ddp_one_x2", "separate_retained", ranks.READY_TWICE),
+        (FORK, "plain", "ddp_each_x2", "separate_retained", ranks.NOT_REDUCED),
+        (FORK, "plain", "ddp_one_x2", "reforward", ranks.PARTLY_REACHED),
+        (FORK, "plain", "ddp_each_x2", "reforward", ranks.PARTLY_REACHED),
+        (FORK, "plain", "ddp_one_x2", "reforward_no_sync", ranks.PARTLY_REACHED),
+        (FORK, "plain", "ddp_each_x2", "reforward_no_sync", ranks.PARTLY_REACHED),
     ],
 )
 def test_what_is_declared_not_to_work_does_not(
-    pool: Pool, mode: str, strategy: str, declared: str
+    pool: Pool, scenario: str, variant: str, mode: str, strategy: str, declared: str
 ) -> None:
-    cell = Cell("distributed", "stacked_cascade", "n2", "seed", "torch", mode, strategy,
-                "gradient", "cpu")  # fmt: skip
+    fields = (scenario, variant, "seed", "torch", mode, strategy, "gradient", "cpu")
+    cell = Cell("distributed", *fields)
     assert cell.unsupported_reason() == declared
     outcome = measured(pool, [cell])[strategy]
     if declared is ranks.NOT_REDUCED:
         assert outcome["outcome"] == "wrong_gradients"
-        assert outcome["why"].startswith("rank 0: net1")
+        assert outcome["why"].startswith(("rank 0: net1", "rank 0: backbone"))
     else:
         assert outcome["outcome"] == "crashed"
         assert declared.split('"')[1] in outcome["why"]

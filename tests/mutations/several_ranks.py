@@ -125,6 +125,14 @@ FAULTS = (
         (LIVE,),
     ),
     Fault(
+        "half_reached_wrapper_measured",
+        PROTOCOL,
+        "all(networks <= reached for networks in wrapped.values() if networks & reached)",
+        "all(networks & reached for networks in wrapped.values())",
+        "a pass that reaches one of two heads behind one wrapper is among those that are timed",
+        (f"{RANKS}::test_wrapper_of_a_fork_must_be_reached_whole_by_the_pass_that_reduces",),
+    ),
+    Fault(
         "exchange_of_a_size_counted_once",
         ALONE,
         "                for size in each\n            ),",
