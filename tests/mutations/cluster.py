@@ -96,6 +96,16 @@ FAULTS = (
         ),
     ),
     Fault(
+        "workers_looked_up_where_the_client_notes_others",
+        "benchmarks/cluster/backends/dask.py",
+        "self._client.sync(ask, n_workers=-1, callback_timeout=CONNECT_SECONDS)",
+        "self._client.scheduler_info(n_workers=-1)",
+        "on a busy machine every worker seems to be gone for a moment, and all units are lost",
+        (
+            f"{HERE}/test_dask_workers.py::test_answer_to_another_question_of_the_client_is_not_taken_for_ours",
+        ),
+    ),
+    Fault(
         "workers_begun_anew_for_every_group",
         NODE,
         "return measure_group(job, self.pool)",
