@@ -19,6 +19,8 @@ ARGUMENTS = [
     "--size=small", "--phase=gradient", "--strategy=summed,separate_retained,reforward",
     "--launches=6", "--cell-seconds=0.1",
 ]  # fmt: skip
+# the end of an interval over its begin; on a quiet machine about 1.04
+MOST_SPREAD = 1.3
 
 
 def ratios(run: Run) -> dict[str, Any]:
@@ -43,7 +45,14 @@ def test_two_pinned_workers_measure_the_ratios_of_a_plain_session_pinned_likewis
     assert shared.keys() == plain.keys()
     assert len(plain) == 6
     assert all(one["low"] for one in (*plain.values(), *shared.values()))
+    if vague := {name: one for run in (plain, shared) for name, one in vague_of(run).items()}:
+        pytest.skip(f"the machine was too busy to tell ratios by their intervals: {vague}")
     assert not apart(plain, shared)
+
+
+def vague_of(ratios: dict[str, Any]) -> dict[str, Any]:
+    """Return the ratios whose intervals are so wide that they overlap with almost any other."""
+    return {name: one for name, one in ratios.items() if one["high"] > MOST_SPREAD * one["low"]}
 
 
 def apart(plain: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
@@ -53,6 +62,11 @@ def apart(plain: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
         for name, one in plain.items()
         if not (one["low"] <= shared[name]["high"] and shared[name]["low"] <= one["high"])
     }
+
+
+def test_interval_that_overlaps_with_almost_any_tells_nothing() -> None:
+    busy = {"a": {"low": 0.61, "high": 3.16}, "b": {"low": 1.42, "high": 1.47}}
+    assert list(vague_of(busy)) == ["a"]
 
 
 def test_ratio_that_is_scaled_on_a_node_is_apart() -> None:
