@@ -74,9 +74,8 @@ def program(opened: OpenProblem, name: str, phase: str, wrapper: str) -> RankPro
         KeyError: the wrapper has no such strategy.
     """
     way = WAYS[wrapper][name]
-    # of type Auto: XLA finds out how what a program computes is shared out
-    mesh = jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(AxisType.Auto,))
-    problem = _share(opened, mesh)
+    mesh = all_devices()
+    problem = own_problem(opened, mesh)
     start = problem, opened.session.device, compiling.MODES["jit"]()
 
     def make(problem: Problem, jit: Jit) -> recipes.Recipe:
@@ -89,7 +88,12 @@ def program(opened: OpenProblem, name: str, phase: str, wrapper: str) -> RankPro
     return RankProgram(Step(*start, make, settings, transformation))
 
 
-def _share(opened: OpenProblem, mesh: Mesh) -> Problem:
+def all_devices() -> Mesh:
+    """Return all devices in a row; XLA finds out how what a program computes is shared out."""
+    return jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def own_problem(opened: OpenProblem, mesh: Mesh) -> Problem:
     """Return the problem with its batch shared out, and its parameters on every device."""
     spec, whole = opened.problem_spec, opened.problem
     stages = opened.session.build_stages(opened.build, spec["arguments"])
@@ -131,7 +135,7 @@ def _mapped(strategy: str) -> Callable[[Problem, Jit, Mesh], Strategy]:
         def local(parameters: Parameters, constants: Constants) -> Parameters:
             return jax.lax.pmean(own.backward(own.forward(parameters, constants)), AXIS)
 
-        mapped = _map(local, mesh)
+        mapped = on_each_share(local, mesh)
         return Strategy(_inputs, lambda inputs: mapped(*inputs), own_forward=True)
 
     return make
@@ -145,7 +149,7 @@ def reforward_mapped(problem: Problem, jit: Jit, mesh: Mesh) -> Strategy:
             loss = _loss(problem, parameters, constants, name)
             return jax.lax.pmean(jax.grad(loss)(problem.reached(parameters, name)), AXIS)
 
-        mapped = _map(local, mesh)
+        mapped = on_each_share(local, mesh)
         return jit(lambda parameters, constants, grads: _add(grads, mapped(parameters, constants)))
 
     calls = [call(name) for name in problem.flow]
@@ -153,15 +157,22 @@ def reforward_mapped(problem: Problem, jit: Jit, mesh: Mesh) -> Strategy:
     return Strategy(_inputs, call_each(calls), own_forward=True, one_jit=False)
 
 
-def _map(function: Callable[..., Parameters], mesh: Mesh) -> Callable[..., Parameters]:
+def on_each_share(
+    function: Callable[..., Parameters], mesh: Mesh, out: PartitionSpec = EVERYWHERE
+) -> Callable[..., Parameters]:
     """Return a function of parameters and constants that runs on each share of the data.
 
     Unchecked, as the gradients are reduced in plain sight: with the check of `shard_map` those of
     parameters that are everywhere would be summed already.
+
+    Args:
+        function: of parameters and constants; returns gradients by name.
+        mesh: the devices.
+        out: where its results are: the same everywhere, or those of all devices behind each other.
     """
     constants = {"data": SHARED_OUT, **dict.fromkeys(("frozen", "buffers", "stopped"), EVERYWHERE)}
     specs = (EVERYWHERE, constants)
-    return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=EVERYWHERE, check_vma=False)
+    return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=out, check_vma=False)
 
 
 Ways = dict[str, Callable[[Problem, Jit, Mesh], Strategy]]

@@ -47,15 +47,16 @@ class RankProgram:
         flops = counts["flops"]
         return {**counts, "flops": None if flops is None else flops * jax.device_count()}
 
-    def communication(self) -> dict[str, int]:
-        """Return ``reductions`` of one call, and the ``reduced_bytes`` of a device.
+    def communication(self) -> dict[str, Any]:
+        """Return ``reductions`` of one call, and the ``reduced_bytes`` of a device, with ``sizes``.
 
         Both are read in the programs that XLA has compiled.
         """
         texts = [one.executable.as_text() for one in self.own.compiler.functions
                  if isinstance(one, compiling.CompiledFunction) and one.executable]  # fmt: skip
         sizes = [size for text in texts for size in reductions(text)]
-        return {"reductions": len(sizes), "reduced_bytes": sum(sizes)}
+        total = {"reductions": len(sizes), "reduced_bytes": sum(sizes)}
+        return {**total, "sizes": {"reduce": sizes}}
 
 
 class Step(programs.Step):

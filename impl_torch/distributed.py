@@ -90,7 +90,7 @@ def program(
         KeyError: the wrapper has no such strategy.
     """
     make, sharded = WAYS[wrapper][name], wrapper == FULLY_SHARDED
-    problem = _shard(_share(opened)) if sharded else _share(opened)
+    problem = _shard(own_problem(opened)) if sharded else own_problem(opened)
     recipe = recipes.from_strategy(problem, make(problem, count))
     own = _in_phase(phase, problem, recipe, opened.problem_spec, sharded)
     if sharded:
@@ -117,7 +117,7 @@ def _in_phase(
     return (ShardedStep if sharded else programs.Step)(problem, recipe, compiler, steppers)
 
 
-def _share(opened: OpenProblem) -> Problem:
+def own_problem(opened: OpenProblem) -> Problem:
     """Return the problem over this rank's share of the batch, with networks of its own."""
     spec, whole = opened.problem_spec, opened.problem
     stages = opened.session.build_stages(opened.build, spec["arguments"])

@@ -22,7 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from impl_torch import layout
 from impl_torch import program as programs
 
-Counted = dict[str, int]  # what is counted → how much
+# what is counted → how much; and `sizes`, "reduce" or "gather" → the bytes of each of a call's
+Counted = dict[str, Any]
 
 
 class RankProgram:
@@ -51,12 +52,11 @@ class Count:
     """Count what a DDP wrapper reduces in a call: how often, and how many bytes."""
 
     def __init__(self) -> None:
-        self.reductions = self.reduced_bytes = 0
+        self.sizes: list[int] = []  # bytes of each bucket
 
     def reduce(self, bucket: Any) -> torch.futures.Future[Tensor]:
         """Count a bucket of gradients, and reduce it as DDP does by itself."""
-        self.reductions += 1
-        self.reduced_bytes += bucket.buffer().nbytes
+        self.sizes.append(bucket.buffer().nbytes)
         return allreduce_hook(dist.distributed_c10d._get_default_group(), bucket)
 
 
@@ -72,12 +72,18 @@ def reduced(again: Callable[[Count], RankProgram]) -> Counted:
     count = Count()
     twin = again(count)
     for _ in range(2):
-        count.reductions = count.reduced_bytes = 0
+        count.sizes.clear()
         twin.reset()
         twin.run(twin.prepare())
     del twin
     gc.collect()
-    return {"reductions": count.reductions, "reduced_bytes": count.reduced_bytes}
+    return told(count.sizes)
+
+
+def told(sizes: list[int]) -> Counted:
+    """Return ``reductions``, ``reduced_bytes`` and ``sizes`` of a call that reduces these bytes."""
+    total = {"reductions": len(sizes), "reduced_bytes": sum(sizes)}
+    return {**total, "sizes": {"reduce": sizes}}
 
 
 class Traffic(TorchDispatchMode):
@@ -111,19 +117,16 @@ def exchanged(program: programs.Program) -> Counted:
 
     Returns:
         ``reductions`` and ``reduced_bytes``, of gradients; ``gatherings`` and ``gathered_bytes``,
-        of parameters.
+        of parameters; and ``sizes``.
     """
     program.reset()
     program.run(program.prepare())
     program.reset()
     with Traffic() as traffic:
         program.run(program.prepare())
-    return {
-        "reductions": len(traffic.reduced),
-        "reduced_bytes": sum(traffic.reduced),
-        "gatherings": len(traffic.gathered),
-        "gathered_bytes": sum(traffic.gathered),
-    }
+    gathered = {"gatherings": len(traffic.gathered), "gathered_bytes": sum(traffic.gathered)}
+    counted = told(traffic.reduced)
+    return {**counted, **gathered, "sizes": {**counted["sizes"], "gather": traffic.gathered}}
 
 
 class _Sharded(programs.Program):

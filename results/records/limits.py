@@ -24,8 +24,12 @@ def is_near(record: AnyRecord, key: str = "limit_ratio") -> bool:
     Args:
         key: of the predicted ratio, which the record has.
     """
-    apart = abs(math.log(record["ratio"]["estimate"] / record[key]))
-    return apart <= math.log1p(NEAR)
+    return are_near(record["ratio"]["estimate"], record[key])
+
+
+def are_near(measured: float, predicted: float) -> bool:
+    """Return whether two ratios are within `NEAR` of each other, either over the other."""
+    return abs(math.log(measured / predicted)) <= math.log1p(NEAR)
 
 
 def told_operation(record: AnyRecord) -> str:

@@ -241,7 +241,7 @@ def finish(record: AnyRecord) -> Record:
 
 def null_paths(record: AnyRecord) -> Iterator[str]:
     """Yield the paths of all null figures and null parts of figures, such as ``"ratio.low"``."""
-    for key in FIGURES:
+    for key in (*FIGURES, *(("communication",) if "communication" in record else ())):
         if record[key] is None:
             yield key
         elif isinstance(record[key], Mapping):

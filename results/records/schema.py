@@ -64,6 +64,10 @@ class Communication(TypedDict):
     gatherings: NotRequired[int]  # how often parameters that are sharded are gathered
     gathered_bytes: NotRequired[int]  # of parameters, each time that they are gathered
     predicted_gathered_bytes: NotRequired[int]  # the same, worked out as ``predicted_bytes``
+    # what the FLOPs and the bytes take, each timed alone by the same ranks; older runs lack them
+    compute_seconds: NotRequired[float | None]  # FLOPs, at the rate of a sum that is not reduced
+    exchange_seconds: NotRequired[float | None]  # all that is reduced and gathered
+    predicted_ratio: NotRequired[float | None]  # of the two together, over the baseline's
 
 
 class Record(TypedDict):

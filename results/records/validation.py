@@ -127,7 +127,9 @@ _COMMUNICATION = fields(
     dict.fromkeys(("ranks", "reductions"), COUNT)
     | dict.fromkeys(("reduced_bytes", "predicted_bytes"), BYTES),
     {"gatherings": COUNT}  # where parameters are sharded
-    | dict.fromkeys(("gathered_bytes", "predicted_gathered_bytes"), BYTES),
+    | dict.fromkeys(("gathered_bytes", "predicted_gathered_bytes"), BYTES)
+    | dict.fromkeys(("compute_seconds", "exchange_seconds"), or_null(SPENT))
+    | {"predicted_ratio": or_null(RATIO)},
 )
 
 RECORD: Rule = fields(

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.helpers.fake_sessions import wait_for
 
@@ -47,7 +48,7 @@ class DaskCluster:
         self, name: str, *, threads: int = 1, resources: str = "measure=1", core: int | None = None
     ) -> None:
         """Start a worker; its temporary folder makes it a machine of its own for the lock."""
-        wait_for(self.file.exists)
+        wait_for(self._described)
         self.workers[name] = self._start(
             "worker", "--scheduler-file", str(self.file), "--name", name, "--no-nanny",
             "--no-dashboard", "--nthreads", str(threads), "--resources", resources,
@@ -57,8 +58,23 @@ class DaskCluster:
     @property
     def address(self) -> str:
         """Return the address of the scheduler."""
-        wait_for(self.file.exists)
-        return str(json.loads(self.file.read_text())["address"])
+        wait_for(lambda: self._described().get("address"))
+        return str(self._described()["address"])
+
+    def _described(self) -> dict[str, Any]:
+        """Return what the scheduler has written into its file; nothing while it still writes."""
+        try:
+            described: dict[str, Any] = json.loads(self.file.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return described
+
+    def count_of_workers(self) -> int:
+        """Return how many workers the scheduler knows."""
+        import distributed
+
+        with distributed.Client(self.address, set_as_default=False) as client:
+            return len(client.scheduler_info(n_workers=-1)["workers"])
 
     def close(self) -> None:
         """End every process."""

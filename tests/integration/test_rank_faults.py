@@ -35,6 +35,9 @@ def assert_summed_timed(outcomes: dict[str, Any]) -> None:
     assert len(samples) >= 4
     counts = {"ranks": 2, "reductions": 1, "reduced_bytes": 96, "predicted_bytes": 96}
     assert outcomes["summed"]["figures"]["communication"] == counts
+    parts = outcomes["summed"]["figures"]["alone"]
+    assert parts["compute_seconds"] > 0
+    assert parts["exchange_seconds"] > 0
 
 
 def test_fault_in_one_rank_is_typed_and_the_other_cells_are_timed(measured: Any) -> None:
@@ -52,6 +55,23 @@ def test_rank_that_dies_costs_its_cell_alone_and_is_named_in_one_line(measured: 
     assert "rank 1 of 2: the worker ended by signal 9" in outcomes["crash_in_rank_1"]["why"]
     assert "\n" not in outcomes["crash_in_rank_1"]["why"]
     assert_summed_timed(outcomes)
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("fails", "rank 0 of 2: RuntimeError: no rank can exchange alone"),
+        ("dies", "of 2: the worker ended by signal 9"),
+    ],
+)
+def test_cells_are_timed_where_their_ranks_cannot_be_timed_alone(
+    measured: Any, fault: str, why: str
+) -> None:
+    outcomes = measured("summed", mode=f"alone_{fault}_x2")
+    assert outcomes["summed"]["outcome"] == "ok"
+    assert len(outcomes["summed"]["samples"][0]) >= 4
+    assert "alone" not in outcomes["summed"]["figures"]
+    assert why in outcomes["summed"]["figures"]["alone_why"]
 
 
 @pytest.mark.slow

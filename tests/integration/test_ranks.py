@@ -14,14 +14,18 @@ from benchmarks.harness.launches.worker_errors import WorkerFailed
 from benchmarks.harness.measurement.group import measure_group
 from benchmarks.harness.protocol import ranks
 from benchmarks.harness.protocol.cells import Cell
+from benchmarks.harness.ranks.processes import Processes
 from benchmarks.harness.session.recording import record_measurement
 from results.records.record import finish
 from results.records.validation import RECORD
 from tests.helpers.fake_framework import JOB
 
 MODES = [(f, ranks.mode_name(w, 2)) for f, wrappers in ranks.WRAPPERS.items() for w in wrappers]
-PLACES = [(v, "gradient") for v in ("n2", "n4", "frozen_net1", "frozen_net2")]
-PLACES += [(v, "step") for v in ("n2", "frozen_net1")]
+STACK, FORK = "stacked_cascade", "shared_backbone"
+PLACES = [(STACK, v, "gradient") for v in ("n2", "n4", "frozen_net1", "frozen_net2")]
+PLACES += [(STACK, v, "step") for v in ("n2", "frozen_net1")]
+PLACES += [(FORK, v, "gradient") for v in ("plain", "frozen_head", "frozen_backbone")]
+PLACES += [(FORK, "plain", "step")]
 QUICK = ("summed", "reforward")  # of each framework in the fast tier
 
 
@@ -88,23 +92,57 @@ def test_gradients_of_every_rank_are_those_of_one_process(
     assert_right(cells, outcomes)
     twice, once = (outcomes[n]["figures"]["communication"] for n in reversed(QUICK))
     assert twice["reduced_bytes"] == 1.5 * once["reduced_bytes"]  # net1, net2, and net1 again
-    record = finish(record_measurement(cells[0], outcomes["summed"], 1.0))
-    assert record["communication"] == once
+    alone, again = (outcomes[n]["figures"]["alone"] for n in QUICK)
+    assert all(alone.values())
+    flops = [outcomes[n]["figures"]["flops"] for n in QUICK]
+    assert again["compute_seconds"] / alone["compute_seconds"] == pytest.approx(flops[1] / flops[0])
+    assert again["exchange_seconds"] > alone["exchange_seconds"]
+    known = sum(alone.values())
+    record = finish(record_measurement(cells[0], outcomes["summed"], 1.0, None, known))
+    assert record["communication"] == {**once, **alone, "predicted_ratio": 1.0}
     assert RECORD(record, "record") is None
     assert record["missing"]["peak_bytes"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("mode", "variant", "phase"),
+    ("mode", "scenario", "variant", "phase"),
     [(mode, *place) for mode in MODES for place in PLACES],
 )
 def test_every_strategy_is_right_in_every_wrapper(
-    pool: Pool, mode: tuple[str, str], variant: str, phase: str
+    pool: Pool, mode: tuple[str, str], scenario: str, variant: str, phase: str
 ) -> None:
-    cells = cells_of(*mode, variant, phase, ranks.STRATEGIES[mode[0]])
+    cells = cells_of(*mode, variant, phase, ranks.STRATEGIES[mode[0]], scenario)
     assert cells
     assert_right(cells, measured(pool, cells))
+
+
+@pytest.mark.slow
+def test_what_computes_alone_reduces_nothing() -> None:
+    """XLA's program of the summed loss holds an all-reduce, and that of its share alone none."""
+    files = ProblemFiles("linear_cascade", "-", "small")
+    devices = Processes("jax", "cpu", "float32", 2)
+    try:
+        weights, data = (str(path) for path in (files.weights, files.data))
+        devices.ask("open", facts=files.problem_spec, weights=weights, data=data)
+        counted = {}
+        for key, op, more in (
+            ("together", "build", {"name": "summed", "phase": "gradient", "wrapper": "shard_map"}),
+            ("alone", "build_computing", {}),
+        ):
+            devices.ask(op, key=key, **more)
+            devices.ask("call", key=key)
+            (told,), (counts,) = (
+                devices.ask(what, key=key) for what in ("communication", "counts")
+            )
+            counted[key] = told["reduced_bytes"], counts["flops"]
+    finally:
+        devices.end()
+        files.close()
+    assert counted["together"][0] == 2 * (384 * 384 + 384) * 4
+    assert counted["alone"][0] == 0
+    # what is reduced counts as one operation for each element
+    assert counted["alone"][1] == pytest.approx(counted["together"][1], rel=0.01)
 
 
 @pytest.mark.slow
@@ -134,23 +172,29 @@ def test_sharded_ranks_compute_and_save_what_whole_ones_do_and_hold_half_the_sta
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("mode", "strategy", "declared"),
+    ("scenario", "variant", "mode", "strategy", "declared"),
     [
-        ("ddp_one_x2", "separate_retained", ranks.READY_TWICE),
-        ("ddp_one_x2", "reforward", ranks.UNFINISHED),
-        ("ddp_each_x2", "separate_retained", ranks.NOT_REDUCED),
+        (STACK, "n2", "ddp_one_x2", "separate_retained", ranks.READY_TWICE),
+        (STACK, "n2", "ddp_one_x2", "reforward", ranks.UNFINISHED),
+        (STACK, "n2", "ddp_each_x2", "separate_retained", ranks.NOT_REDUCED),
+        (FORK, "plain", "ddp_one_x2", "separate_retained", ranks.READY_TWICE),
+        (FORK, "plain", "ddp_each_x2", "separate_retained", ranks.NOT_REDUCED),
+        (FORK, "plain", "ddp_one_x2", "reforward", ranks.PARTLY_REACHED),
+        (FORK, "plain", "ddp_each_x2", "reforward", ranks.PARTLY_REACHED),
+        (FORK, "plain", "ddp_one_x2", "reforward_no_sync", ranks.PARTLY_REACHED),
+        (FORK, "plain", "ddp_each_x2", "reforward_no_sync", ranks.PARTLY_REACHED),
     ],
 )
 def test_what_is_declared_not_to_work_does_not(
-    pool: Pool, mode: str, strategy: str, declared: str
+    pool: Pool, scenario: str, variant: str, mode: str, strategy: str, declared: str
 ) -> None:
-    cell = Cell("distributed", "stacked_cascade", "n2", "seed", "torch", mode, strategy,
-                "gradient", "cpu")  # fmt: skip
+    fields = (scenario, variant, "seed", "torch", mode, strategy, "gradient", "cpu")
+    cell = Cell("distributed", *fields)
     assert cell.unsupported_reason() == declared
     outcome = measured(pool, [cell])[strategy]
     if declared is ranks.NOT_REDUCED:
         assert outcome["outcome"] == "wrong_gradients"
-        assert outcome["why"].startswith("rank 0: net1")
+        assert outcome["why"].startswith(("rank 0: net1", "rank 0: backbone"))
     else:
         assert outcome["outcome"] == "crashed"
         assert declared.split('"')[1] in outcome["why"]

@@ -95,4 +95,42 @@ FAULTS = (
             f"{HERE}/test_class_runs.py::test_session_goes_on_with_all_its_runs_and_measures_whole_units",
         ),
     ),
+    Fault(
+        "workers_looked_up_where_the_client_notes_others",
+        "benchmarks/cluster/backends/dask.py",
+        "self._client.sync(ask, n_workers=-1, callback_timeout=CONNECT_SECONDS)",
+        "self._client.scheduler_info(n_workers=-1)",
+        "on a busy machine every worker seems to be gone for a moment, and all units are lost",
+        (
+            f"{HERE}/test_dask_workers.py::test_answer_to_another_question_of_the_client_is_not_taken_for_ours",
+        ),
+    ),
+    Fault(
+        "workers_begun_anew_for_every_group",
+        NODE,
+        "return measure_group(job, self.pool)",
+        "return measure_group(job, Pool())",
+        "most of a small unit is the start of its workers, on two nodes as on one",
+        (f"{HERE}/test_node.py::test_workers_stay_from_unit_to_unit",),
+    ),
+    Fault(
+        "canaries_taken_before_every_unit",
+        NODE,
+        "                    self._taken.add(key)\n",
+        "                    pass\n",
+        "a node takes its canaries as often as it has units",
+        (
+            f"{HERE}/test_node.py::test_canaries_come_first_and_once_and_a_bug_costs_its_group_alone",
+        ),
+    ),
+    Fault(
+        "answer_taken_for_another_group",
+        "benchmarks/cluster/class_run.py",
+        'zip(members, answer["groups"], strict=True)',
+        'zip(members, reversed(answer["groups"]), strict=True)',
+        "a node's times of one phase stand in the records of the other, and every ratio is wrong",
+        (
+            f"{HERE}/test_class_runs.py::test_ratio_of_each_group_is_of_the_times_that_its_node_sent",
+        ),
+    ),
 )

@@ -10,6 +10,8 @@ PROTOCOL, TRAFFIC, PROGRAM, PROCESSES = (
     "benchmarks/harness/ranks/rank_program.py",
     "benchmarks/harness/ranks/processes.py",
 )
+ALONE, ALONE_TEST = "benchmarks/harness/ranks/alone.py", "tests/unit/harness/test_ranks_alone.py"
+RECORDING = "tests/unit/harness/session/test_recording.py"
 FAULTY = "tests/integration/test_rank_faults.py"
 RANKS = "tests/unit/harness/protocol/test_ranks.py"
 TRAFFIC_TEST = "tests/unit/harness/protocol/test_traffic.py"
@@ -121,5 +123,46 @@ FAULTS = (
         "    return tensor.chunk(ranks)[0].contiguous()\n",
         "every rank has the same share, and the rest of the batch is left out",
         (LIVE,),
+    ),
+    Fault(
+        "half_reached_wrapper_measured",
+        PROTOCOL,
+        "all(networks <= reached for networks in wrapped.values() if networks & reached)",
+        "all(networks & reached for networks in wrapped.values())",
+        "a pass that reaches one of two heads behind one wrapper is among those that are timed",
+        (f"{RANKS}::test_wrapper_of_a_fork_must_be_reached_whole_by_the_pass_that_reduces",),
+    ),
+    Fault(
+        "exchange_of_a_size_counted_once",
+        ALONE,
+        "                for size in each\n            ),",
+        "                for size in set(each)\n            ),",
+        "what a call reduces three times is predicted to take as long as once",
+        (f"{ALONE_TEST}::test_computing_goes_by_flops_and_exchanging_is_the_sum_over_sizes",),
+    ),
+    Fault(
+        "computing_predicted_without_flops",
+        ALONE,
+        'took["computing"] * work.flops / flops',
+        'took["computing"]',
+        "every way is predicted to compute as much as the sum",
+        (f"{ALONE_TEST}::test_computing_goes_by_flops_and_exchanging_is_the_sum_over_sizes",),
+    ),
+    Fault(
+        "bytes_left_out_of_the_predicted_ratio",
+        "benchmarks/harness/session/recording.py",
+        "float(sum(parts.values()))",
+        'float(parts["compute_seconds"])',
+        "the ratio that FLOPs and bytes predict is that of FLOPs alone",
+        (f"{RECORDING}::test_ratio_of_several_ranks_is_predicted_by_what_their_parts_take_alone",),
+    ),
+    Fault(
+        "ranks_that_reduce_while_they_compute_alone",
+        "impl_jax/rank_alone.py",
+        "            return own.backward(own.forward(parameters, constants))\n",
+        "            grads = own.backward(own.forward(parameters, constants))\n"
+        "            return jax.lax.pmean(grads, AXIS)\n",
+        "what is said to be computing alone holds a reduction",
+        ("tests/integration/test_ranks.py::test_what_computes_alone_reduces_nothing",),
     ),
 )

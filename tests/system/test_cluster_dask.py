@@ -84,11 +84,20 @@ def test_units_are_shared_by_the_workers_and_a_dead_worker_costs_none(
     assert {node for nodes in by_unit.values() for node in nodes} == {"n1", "n2"}
 
 
-def test_node_whose_canary_fails_gets_nothing_more_and_is_named(cluster: DaskCluster) -> None:
-    file, folder = written(cluster, CANARY="n1"), cluster.folder / "runs"
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("CANARY", "node n1: canaries failed: torch: sleep: 1.1 of 1 s: it got nothing"),
+        ("TORCH", "node n1: torch 0.1 there, "),
+    ],
+)
+def test_node_that_must_not_measure_gets_nothing_more_and_is_named(
+    cluster: DaskCluster, fault: str, said: str
+) -> None:
+    file, folder = written(cluster, **{fault: "n1"}), cluster.folder / "runs"
     done = session(*MORE, f"--cluster={file}", f"--results={folder}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "node n1: canaries failed: torch: sleep: 1.1 of 1 s: it got nothing" in done.stdout
+    assert said in done.stdout
     run = only_run(folder)
     assert outcomes(run) == {"ok": 16}
     assert {record["node"] for record in run.records} == {"n2"}

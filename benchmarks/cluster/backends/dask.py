@@ -136,11 +136,16 @@ class DaskBackend:
         ]
 
     def _look(self) -> None:
-        """Ask the scheduler which workers there are."""
+        """Ask the scheduler which workers there are.
+
+        `Client.scheduler_info` would not do: the client asks again by itself every two seconds, for
+        no workers at all, and that answer may take the place of ours before we see it.
+        """
         self._looked = time.monotonic()
         try:
-            self._workers = dict(self._client.scheduler_info(n_workers=-1)["workers"])
-            self._gone = ""
+            ask = self._client.scheduler.identity
+            found = self._client.sync(ask, n_workers=-1, callback_timeout=CONNECT_SECONDS)
+            self._workers, self._gone = dict(found["workers"]), ""
         except Exception as error:  # whatever Dask raises where its scheduler is gone
             self._workers = {}
             self._gone = f"the Dask scheduler does not answer any more ({one_line(error)})"

@@ -19,7 +19,7 @@ from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.unreliable import UnreliableReference
-from benchmarks.harness.measurement import limits, peak_memory
+from benchmarks.harness.measurement import limits, peak_memory, rank_parts
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers
 from benchmarks.harness.measurement.job import GroupJob, GroupReport, GroupResult
@@ -128,6 +128,7 @@ class GroupMeasurement:
         if self.job["seconds"] > 0:
             with self._spending("limits"):
                 self._set_limits()
+                self._time_alone()
 
     def end(self) -> None:
         """Close the problem in every worker."""
@@ -193,6 +194,16 @@ class GroupMeasurement:
             found = limits.of_cells(where, job["dtype"], counted, job["limit"])
             for name, figures in found.items():
                 self.results[name].figures |= figures
+
+    def _time_alone(self) -> None:
+        """Let the ranks of the first launch time what they compute and exchange, each alone."""
+        if not (rank_parts.are_predicted(self.job) and self.results.alive()):
+            return
+        launch = self.workers.launch(0)
+        self.preparation.ensure_prepared(launch)
+        found = rank_parts.of_cells(launch, self.results.alive(), self.job["limit"])
+        for name, figures in found.items():
+            self.results[name].figures |= figures
 
     def _measure(self, start: float) -> None:
         """Time the cells, as many launches as the goal needs, then measure their peak memory.

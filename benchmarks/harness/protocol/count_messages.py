@@ -44,6 +44,19 @@ class MeasuredRates(TypedDict):
     seconds: list[float | None]  # of each of the works
 
 
+class AloneRequest(TypedDict):
+    """Prepared cells of several ranks, all of one wrapper."""
+
+    cells: list[str]  # strategies
+
+
+class AloneSeconds(TypedDict):
+    """What the two parts of a call of several ranks take, each timed without the other."""
+
+    compute_seconds: float  # its FLOPs, at the rate of the summed loss of which nothing is reduced
+    exchange_seconds: float  # all that a rank reduces and gathers, one after another
+
+
 class Communication(TypedDict):
     """What one of several ranks reduces in a call: gradients, into their mean over all ranks."""
 

@@ -165,6 +165,11 @@ OPERATIONS = {
         count_messages.MeasuredRates,
         "Measure the rates of memory and calls, and operations alone; in a worker that times none.",
     ),
+    "alone": Operation(
+        count_messages.AloneRequest,
+        dict[str, count_messages.AloneSeconds],
+        "Time what ranks compute and what they exchange, each alone; of one process nothing is.",
+    ),
     "peak": Operation(
         messages.CellName, int, "Measure the bytes that one call holds at most, beyond the start."
     ),

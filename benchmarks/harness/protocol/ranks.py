@@ -28,9 +28,10 @@ STRATEGIES = {
     "jax": ("summed", "separate_retained", "separate_grad", "boundary_split", "reforward"),
 }
 PHASES = ("gradient", "step")  # a wrapper reduces in the backward pass of a forward pass of its own
+PREDICTED_PHASE = "gradient"  # the update of a step is neither FLOPs nor bytes that are exchanged
 # Every loss of these is a mean over the batch, and no layer looks across it: the gradient of the
 # whole batch is the mean of the gradients of equal shares.
-SCENARIOS = ("linear_cascade", "stacked_cascade")
+SCENARIOS = ("linear_cascade", "stacked_cascade", "shared_backbone")
 
 READY_TWICE = (
     'one DDP wrapper raises RuntimeError: "Expected to mark a variable ready only once", as the '
@@ -43,6 +44,10 @@ NOT_REDUCED = (
 UNFINISHED = (
     'one DDP wrapper raises RuntimeError: "Expected to have finished reduction in the prior '
     'iteration", as the first pass does not reach every network; use reforward_no_sync'
+)
+PARTLY_REACHED = (
+    'a DDP wrapper raises RuntimeError: "Expected to have finished reduction in the prior '
+    'iteration", as a pass that should reduce reaches only a part of what it wraps; sum the losses'
 )
 RESIDUALS_LEAVE = (
     "the residuals of a pullback that leaves a mapped function would each need a spec of their "
@@ -109,9 +114,31 @@ def _reason_of_ddp(wrapper: str, strategy: str, passes: list[set[str]]) -> str |
     """
     everything = set[str]().union(*passes)
     again = len(passes) > 1 and sum(map(len, passes)) > len(everything)
-    whole = all(one == everything for one in passes)
     if strategy == "separate_retained" and again:
         return READY_TWICE if wrapper == "ddp_one" and passes[0] != everything else NOT_REDUCED
-    if strategy == "reforward" and wrapper == "ddp_one" and not whole:
-        return UNFINISHED
+    wrapped = _wrapped(wrapper, everything)
+    if strategy == "reforward" and not all(_reaches_whole(one, wrapped) for one in passes):
+        return UNFINISHED if _reaches_whole(passes[-1], wrapped) else PARTLY_REACHED
+    if strategy == "reforward_no_sync":
+        last = {stage: [one for one in passes if one & nets][-1] for stage, nets in wrapped.items()}
+        if not all(nets <= last[stage] for stage, nets in wrapped.items()):
+            return PARTLY_REACHED
     return None
+
+
+def _wrapped(wrapper: str, trained: set[str]) -> dict[str, set[str]]:
+    """Return the trained networks inside each wrapper, by the stage that it is around.
+
+    A network such as ``heads.values`` is a part of the stage ``heads``.
+    """
+    if wrapper == "ddp_one":
+        return {"": trained}
+    wrapped: dict[str, set[str]] = {}
+    for network in trained:
+        wrapped.setdefault(network.partition(".")[0], set()).add(network)
+    return wrapped
+
+
+def _reaches_whole(reached: set[str], wrapped: Mapping[str, set[str]]) -> bool:
+    """Return whether a pass reaches all or nothing of each wrapper."""
+    return all(networks <= reached for networks in wrapped.values() if networks & reached)

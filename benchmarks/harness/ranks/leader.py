@@ -7,8 +7,9 @@ import sys
 from itertools import count
 from typing import Any, NoReturn
 
-from benchmarks.harness.protocol import messages, ranks
+from benchmarks.harness.protocol import count_messages, messages, ranks
 from benchmarks.harness.protocol.equivalence import Arrays
+from benchmarks.harness.ranks.alone import Work, seconds_alone
 from benchmarks.harness.ranks.processes import Processes, RankFailed, RankLost
 from benchmarks.harness.ranks.rank_program import RankProgram
 from benchmarks.harness.worker import gate
@@ -46,6 +47,17 @@ class Leader(Worker):
             self.ask_ranks("close")
         return {}
 
+    def do_alone(self, cells: list[str]) -> dict[str, count_messages.AloneSeconds]:
+        """Time what the ranks of prepared cells compute and exchange alone; see `alone`."""
+        programs = {name: self.programs[name] for name in cells}
+        work = {
+            name: Work(one.flops or one.count()["flops"], one.sizes)
+            for name, one in programs.items()
+        }
+        some = programs[cells[0]]
+        with self.working():
+            return seconds_alone(self.ask_ranks, some.ranks, some.wrapper, work)
+
     def ask_ranks(self, op: str, **arguments: Any) -> list[Any]:
         """Ask every process of the ranks the same; see `Processes.ask`."""
         assert self._ranks is not None
@@ -60,7 +72,7 @@ class Leader(Worker):
         self._demand_ranks(number)
         key = f"{name}-{next(self._keys)}"
         self.ask_ranks("build", key=key, name=name, phase=phase, wrapper=wrapper)
-        return RankProgram(self.ask_ranks, key, number)
+        return RankProgram(self.ask_ranks, key, number, wrapper)
 
     def _demand_ranks(self, number: int) -> None:
         """Start so many ranks, unless they are there, and open the problem in them."""

@@ -45,6 +45,11 @@ class Rank(Worker):
         """Return the framework's module of programs for several ranks."""
         return importlib.import_module(f"impl_{self.framework}.distributed")
 
+    @property
+    def alone(self) -> Any:
+        """Return the framework's module of programs that compute or exchange alone."""
+        return importlib.import_module(f"impl_{self.framework}.rank_alone")
+
     def do_join(self, rank: int, ranks: int, meeting: str) -> messages.NoResult:
         """Meet the other ranks.
 
@@ -59,6 +64,25 @@ class Rank(Worker):
     def do_build(self, key: str, name: str, phase: str, wrapper: str) -> messages.NoResult:
         """Build the program of a strategy in a wrapper; it is known by its key from here on."""
         self.programs[key] = self.implementation.program(self.problem, name, phase, wrapper)
+        return {}
+
+    def do_build_computing(self, key: str) -> messages.NoResult:
+        """Build the program that computes the summed loss of this rank's share, reducing none."""
+        self.programs[key] = self.alone.computing(self.problem)
+        return {}
+
+    def do_build_exchange(
+        self, key: str, wrapper: str, operation: str, size: int
+    ) -> messages.NoResult:
+        """Build the program that exchanges so many bytes as a wrapper does."""
+        dtype = self.session.precision
+        self.programs[key] = self.alone.Exchange(wrapper, operation, size, dtype)
+        return {}
+
+    def do_drop(self, keys: list[str]) -> messages.NoResult:
+        """Drop programs that were built."""
+        for key in keys:
+            self.programs.pop(key, None)
         return {}
 
     def do_reset(self, key: str) -> messages.NoResult:
@@ -105,8 +129,8 @@ class Rank(Worker):
             for replica in self.programs[key].replicas
         ]
 
-    def do_communication(self, key: str) -> dict[str, int]:
-        """Count what one call of a program reduces: ``reductions`` and ``reduced_bytes``."""
+    def do_communication(self, key: str) -> dict[str, Any]:
+        """Count what a call of a program reduces: ``reductions``, ``reduced_bytes``, ``sizes``."""
         return dict(self.programs[key].communication())
 
     def do_counts(self, key: str) -> count_messages.Counts:

@@ -19,15 +19,18 @@ class RankProgram:
         ask: asks all processes of the ranks the same.
         key: by which they know the program.
         ranks: how many there are.
+        wrapper: what exchanges gradients and parameters, a name of `ranks.WRAPPERS`.
     """
 
-    def __init__(self, ask: Ask, key: str, ranks: int) -> None:
-        self._ask, self.ranks = ask, ranks
+    def __init__(self, ask: Ask, key: str, ranks: int, wrapper: str = "") -> None:
+        self._ask, self.ranks, self.wrapper = ask, ranks, wrapper
+        self.flops: float | None = None  # of a call in all ranks together, once it is counted
         self._key = key
         self.trace_seconds: float | None = None
         self.compile_seconds: float | None = None
         self._finished = True
-        self._communication: dict[str, int] = {}
+        self._communication: dict[str, Any] = {}
+        self.sizes: dict[str, list[int]] = {}  # "reduce" or "gather" → bytes of each of a call's
 
     def prepare(self) -> None:
         """Do nothing: the ranks prepare a call themselves."""
@@ -78,6 +81,7 @@ class RankProgram:
         answers = self._ask("judge", key=self._key, reference=reference, rules=rules)
         verdicts = [verdict for answer in answers for verdict in answer]
         self._communication = _common(self._ask("communication", key=self._key))
+        self.sizes = self._communication.pop("sizes", {})
         if (reduced := rules.get("reduced_bytes")) is not None:
             self._communication["predicted_bytes"] = reduced
         if (gathered := rules.get("gathered_bytes")) is not None:
@@ -115,6 +119,7 @@ class RankProgram:
         answers = self._ask("counts", key=self._key)
         names = [name for name in answers[0] if name != OPERATIONS]
         counts = {name: _total([answer[name] for answer in answers]) for name in names}
+        self.flops = counts.get("flops")
         shared = {"ranks": self.ranks, **self._communication}
         # ranks share the machine's memory and cores, so that no rate of one process limits them
         return {**counts, OPERATIONS: None, "communication": shared}
@@ -145,7 +150,7 @@ def _apart(verdicts: Sequence[dict[str, Any]]) -> str | None:
     return None
 
 
-def _common(answers: Sequence[dict[str, int]]) -> dict[str, int]:
+def _common(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the counts of the rank that reduces the most."""
     return max(answers, key=lambda answer: answer["reduced_bytes"])
 

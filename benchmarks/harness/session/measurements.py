@@ -80,9 +80,12 @@ class Measurements:
         baseline = cells.get(members[0].baseline)
         baseline_flops = baseline["figures"].get("flops") if baseline else None
         baseline_limit = recording.sound_limit(baseline) if baseline else None
+        alone = recording.alone_seconds(baseline) if baseline else None
         for cell in members:
             outcome = cells[cell.strategy]
-            record = recording.record_measurement(cell, outcome, baseline_flops, baseline_limit)
+            record = recording.record_measurement(
+                cell, outcome, baseline_flops, baseline_limit, alone
+            )
             self.records[cell] = {**record, "notes": notes} if notes else record
             if outcome["outcome"] == "ok" and outcome["samples"]:
                 series = [np.asarray(launch) for launch in outcome["samples"]]

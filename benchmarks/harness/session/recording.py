@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.protocol.cells import EAGER, Cell
-from benchmarks.harness.protocol.ranks import DISTRIBUTED
+from benchmarks.harness.protocol.ranks import DISTRIBUTED, PREDICTED_PHASE
 from benchmarks.harness.worker import clock, trend
 from results.records.record import LIMIT_FIGURES, Record, explain, new_record
 from results.records.schema import GradientError
@@ -35,6 +35,9 @@ NOT_LIMITED = {  # framework → why its cells in other modes than these have no
     "torch": "Inductor does not tell what the operations that it fused read and write",
     "jax": NO_WHOLE_PROGRAM,
 }
+NOT_LIMITED_OVER_RANKS = (
+    "ranks share the machine's memory and cores, so that no rate of one process limits them"
+)
 UNLIMITED = "its operations were not counted"
 RESIDUALS_INSIDE_PROGRAM = (
     "XLA does not show what is saved inside a program; it is counted in phase backward"
@@ -44,6 +47,8 @@ RESIDUALS_OF_EAGER_JAX = (
     "what an eager call saves for its backward pass is not to be seen from outside"
 )
 NOT_TIMED = "not timed in this run"
+ALONE = ("compute_seconds", "exchange_seconds")
+UPDATE_NOT_PREDICTED = "the update of a step is neither FLOPs nor bytes that are exchanged"
 
 # figures that a worker reports under the name that they have in a record
 REPORTED = (
@@ -90,6 +95,7 @@ def record_measurement(
     result: Mapping[str, Any],
     baseline_flops: float | None,
     baseline_limit: float | None = None,
+    baseline_alone: float | None = None,
 ) -> Record:
     """Return the record of a cell that was measured; it gets no estimates yet.
 
@@ -98,6 +104,7 @@ def record_measurement(
         result: its outcome, see `benchmarks.harness.measurement.job.CellOutcome`.
         baseline_flops: FLOPs of one call of the group's baseline, None where they are unknown.
         baseline_limit: seconds of the limit of that baseline, None where there is none.
+        baseline_alone: seconds of its parts over several ranks, see `alone_seconds`.
     """
     if result["outcome"] != "ok":
         record = record_failure(cell, result["outcome"], result["why"])
@@ -117,8 +124,33 @@ def record_measurement(
     )
     communication = result["figures"].get("communication")
     if communication:
-        record = {**record, "communication": communication}
+        told, reasons = _predicted_over_ranks(cell, result, baseline_alone)
+        whole: Any = {**communication, **told}
+        missing = {**record["missing"], **reasons}
+        record = {**record, "communication": whole, "missing": missing}
     return explain(record, NOT_TIMED)
+
+
+def alone_seconds(result: Mapping[str, Any]) -> float | None:
+    """Return the seconds of a cell's parts one after the other; None where they were not timed.
+
+    Args:
+        result: the cell's outcome, see `benchmarks.harness.measurement.job.CellOutcome`.
+    """
+    parts = result["figures"].get("alone")
+    return float(sum(parts.values())) if parts else None
+
+
+def _predicted_over_ranks(
+    cell: Cell, result: Mapping[str, Any], baseline: float | None
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Return what `Communication` tells of a prediction, and why it tells nothing."""
+    parts = result["figures"].get("alone") or dict.fromkeys(ALONE)
+    told = {**parts, "predicted_ratio": _ratio(alone_seconds(result), baseline)}
+    why = result["figures"].get("alone_why", NOT_TIMED)
+    if cell.phase != PREDICTED_PHASE:
+        why = UPDATE_NOT_PREDICTED
+    return told, {f"communication.{key}": why for key, value in told.items() if value is None}
 
 
 class Checked(TypedDict):
@@ -232,6 +264,7 @@ def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
     }
     if cell.kind == DISTRIBUTED:
         reasons["peak_share"] = "a share of the peak is not told of several ranks"
+        reasons |= dict.fromkeys(LIMIT_FIGURES, NOT_LIMITED_OVER_RANKS)
     return reasons | ({"steady": UNTESTED} if result["steady"] else {})
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from benchmarks.harness.protocol import messages
+from benchmarks.harness.protocol import count_messages, messages
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.cells import strategy_of
 from benchmarks.harness.protocol.equivalence import Arrays
@@ -23,7 +23,7 @@ class Recompiled(RuntimeError):
 
 
 class Timing(Base):
-    """Add the operations ``prepare``, ``time``, ``warm`` and ``turn``."""
+    """Add the operations ``prepare``, ``alone``, ``time``, ``warm`` and ``turn``."""
 
     def do_prepare(
         self,
@@ -100,6 +100,14 @@ class Timing(Base):
         with self.working():
             listed = [[p.flops, p.count] for p in program.products()] if products else None
             return cast("messages.PreparedCell", {"products": listed, **program.count()})
+
+    def do_alone(self, cells: list[str]) -> dict[str, count_messages.AloneSeconds]:
+        """Return nothing: what exchanges with nobody has no parts. A leader of ranks overrides it.
+
+        Args:
+            cells: prepared ones.
+        """
+        return {}
 
     def do_time(
         self,

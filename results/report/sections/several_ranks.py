@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.formatting import NOTHING, bytes_text, significant
+from results.formatting import NOTHING, bytes_text, seconds_text, significant
 from results.grouping import group_by
+from results.records.limits import NEAR, are_near
 from results.records.record import AnyRecord, cell_fields
 from results.report.collection import Machine
 from results.report.model import Cell, Code, Paragraph, Points, Row, Section, Table, missing
@@ -29,6 +30,7 @@ COLUMNS = (
     "÷ summed",
     "verdict",
     "FLOPs",
+    "FLOPs and bytes",
     "reduced",
     "predicted",
     "reductions",
@@ -71,7 +73,9 @@ def section(machine: Machine) -> Section | None:
     tables = [
         _table(name, members) for name, members in group_by(records, framework_and_mode).items()
     ]
-    return Section("ranks", title(records), [*tables, Points(TEXTS)], "Several ranks")
+    return Section(
+        "ranks", title(records), [*tables, *_near(records), Points(TEXTS)], "Several ranks"
+    )
 
 
 def title(records: Sequence[AnyRecord]) -> str:
@@ -92,6 +96,28 @@ def title(records: Sequence[AnyRecord]) -> str:
     low, high = significant(min(more)), significant(max(more))
     times = low if low == high else f"{low} to {high}"
     return f"In several ranks a pass for each loss reduces {times} times the bytes of the sum"
+
+
+def _near(records: Sequence[AnyRecord]) -> list[Paragraph]:
+    """Return how many measured ratios FLOPs and bytes predict; nothing where none are predicted."""
+    predicted = [record for record in records if _is_predicted(record)]
+    if not predicted:
+        return []
+    counts = []
+    for name, members in group_by(predicted, framework_and_mode).items():
+        near = sum(
+            are_near(record["ratio"]["estimate"], record["communication"]["predicted_ratio"])
+            for record in members
+        )
+        counts.append(f"{near} of {len(members)} in {name}")
+    listed = ", ".join(counts)
+    return [[f"Within {NEAR:.0%} of the ratio that FLOPs and bytes predict: {listed}."]]
+
+
+def _is_predicted(record: AnyRecord) -> bool:
+    """Return whether a record has a measured ratio to another cell, and one that is predicted."""
+    counts = record.get("communication") or {}
+    return bool(record["ratio"] and counts.get("predicted_ratio") and not is_baseline(record))
 
 
 def _group(record: AnyRecord) -> tuple[str, ...]:
@@ -119,11 +145,23 @@ def _row(record: AnyRecord, sharded: bool) -> Row:
     if record["outcome"] != "ok" or not counts:
         reason = str(record["missing"].get("seconds", ""))
         kind = "missing" if record["outcome"] == "unsupported" else "failed"
-        empty = [missing(reason)] * (9 if sharded else 6)
+        empty = [missing(reason)] * (len(COLUMNS) - 5 + (len(GATHERED) if sharded else 0))
         figures = [Cell(record["outcome"], reason, kind), *empty]
     else:
-        figures = [time_cell(record), *ratio_cells(record), *_traffic(counts, sharded)]
+        predicted = [_predicted(record, counts), *_traffic(counts, sharded)]
+        figures = [time_cell(record), *ratio_cells(record), *predicted]
     return Row([*map(Cell, names), *figures], filter_values(record))
+
+
+def _predicted(record: AnyRecord, counts: Mapping[str, Any]) -> Cell:
+    """Return the cell of the ratio that FLOPs and bytes predict, with what either takes alone."""
+    if counts.get("predicted_ratio") is None:
+        older = "measured by a version that timed no part alone"
+        return missing(str(record["missing"].get("communication.predicted_ratio", older)))
+    keys = "compute_seconds", "exchange_seconds"
+    computing, exchanging = (seconds_text(counts[key]) for key in keys)
+    note = f"alone {computing} of computing and {exchanging} of exchanging"
+    return Cell(significant(counts["predicted_ratio"]), note)
 
 
 def _traffic(counts: Mapping[str, Any], sharded: bool) -> list[Cell]:

@@ -40,6 +40,7 @@ class RankProgram:
     def replicas(self) -> list[Any]:
         return [self.own]
 
-    def communication(self) -> dict[str, int]:
+    def communication(self) -> dict[str, Any]:
         reduced = 96 if self.own.strategy != "unreduced" else 48
-        return {"reductions": 1, "reduced_bytes": int(os.environ.get("FAKE_REDUCED", reduced))}
+        return {"reductions": 1, "reduced_bytes": int(os.environ.get("FAKE_REDUCED", reduced)),
+                "sizes": {"reduce": [reduced]}}  # fmt: skip

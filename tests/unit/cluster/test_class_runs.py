@@ -16,15 +16,19 @@ from benchmarks.machine import environment
 from results.records.storage import find_runs, load_run
 
 SETTINGS: dict[str, Any] = {"launches": 2, "code": "c0de", "arguments": ["benchmarks"]}
-CELLS = [
-    cell
-    for cell in Selection(
-        scenario=("linear_cascade",), framework=("torch",), phase=("gradient",), device="cpu",
+
+
+def selected(*phases: str) -> list[Cell]:
+    """Return the cells of two ways in these phases, of a scenario in two sizes."""
+    chosen = Selection(
+        scenario=("linear_cascade",), framework=("torch",), phase=phases, device="cpu",
         strategy=("summed", "separate_retained"), size=("seed", "small"),
-    ).cells()
-    if cell.kind == "backward"
-]  # fmt: skip
-UNITS = by_unit(CELLS)
+    )  # fmt: skip
+    return [cell for cell in chosen.cells() if cell.kind == "backward"]
+
+
+CELLS = selected("gradient")
+UNITS, UNITS_OF_TWO_PHASES = by_unit(CELLS), by_unit(selected("backward", "gradient"))
 
 
 def runs(folder: Path, session: str = "s") -> ClassRuns:
@@ -33,8 +37,10 @@ def runs(folder: Path, session: str = "s") -> ClassRuns:
     return ClassRuns(CELLS, folder, SETTINGS, about)
 
 
-def answer(unit: str, machine: str, outcome: str = "ok", node: str = "n1") -> Any:
-    """Return the answer of a node about a unit, every cell of which has this outcome."""
+def answer(
+    unit: str, machine: str, outcome: str = "ok", node: str = "n1", units: Any = UNITS
+) -> Any:
+    """Return the answer of a node about one of some units, with this outcome of every cell."""
     described = environment.describe() | {"id": machine}
     cell: Any = {
         "outcome": outcome,
@@ -48,7 +54,7 @@ def answer(unit: str, machine: str, outcome: str = "ok", node: str = "n1") -> An
         "described": {}, "spent": {"timing": 1.0}, "worker_seconds": 1.0, "stopped": None,
         "flows": {}, "notes": [], "paused": [],
     }  # fmt: skip
-    members = groups(UNITS[unit]).values()
+    members = groups(units[unit]).values()
     return {
         "unit": unit,
         "node": {"name": node, "machine": described},
@@ -85,6 +91,19 @@ def test_each_class_has_a_run_and_what_nobody_measured_stands_in_the_first(tmp_p
     assert both["bbbb"].settings["cluster"]["nodes"]["n2"]["units"] == [seed]
     assert {record["node"] for record in both["bbbb"].records} == {"n2"}
     assert both["aaaa"].id != both["bbbb"].id
+
+
+def test_ratio_of_each_group_is_of_the_times_that_its_node_sent(tmp_path: Path) -> None:
+    one, (unit, cells) = runs(tmp_path), next(iter(UNITS_OF_TWO_PHASES.items()))
+    sent = answer(unit, "aaaa", units=UNITS_OF_TWO_PHASES)
+    for group, times in zip(sent["groups"], (1.5, 2.5), strict=True):
+        group["cells"]["separate_retained"]["samples"] = [[times * 1e-3] * 4] * 2
+    one.take(sent, cells)
+    one.save(ended=True)
+    (run,) = saved(tmp_path).values()
+    found = {r["phase"]: r["ratio"]["estimate"] for r in run.records if r["ratio"]}
+    first, second = (group[0].phase for group in groups(cells).values())
+    assert found == {first: pytest.approx(1.5), second: pytest.approx(2.5)}
 
 
 def test_session_goes_on_with_all_its_runs_and_measures_whole_units(tmp_path: Path) -> None:

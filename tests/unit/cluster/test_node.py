@@ -26,15 +26,18 @@ class Measured:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.pools: list[Any] = []
         self.passes = True
 
-    def canaries(self, wanted: Any, _: Any) -> Any:
+    def canaries(self, wanted: Any, pool: Any) -> Any:
         self.asked.append("canaries")
+        self.pools.append(pool)
         verdict = {**CANARY, "canary": "sleep", "passed": self.passes, "said": "9 of 1 s"}
         return {"verdicts": [verdict], "product_seconds": {}, "spent": {}, "worker_seconds": 0.0}
 
-    def group(self, wanted: Any, _: Any) -> Any:
+    def group(self, wanted: Any, pool: Any) -> Any:
         self.asked.append(wanted["phase"])
+        self.pools.append(pool)
         if wanted["phase"] == "step":
             raise KeyError("a bug")
         return {"about": {}, "cells": {}}
@@ -65,6 +68,14 @@ def test_canaries_come_first_and_once_and_a_bug_costs_its_group_alone(measured: 
     assert (len(first["canaries"]), second["canaries"]) == (1, [])
     assert first["node"]["name"] == "n1"
     assert first["node"]["machine"]["id"] == environment.describe()["id"]
+    one.close()
+
+
+def test_workers_stay_from_unit_to_unit(measured: Measured) -> None:
+    one = node.Node("n1")
+    one.measure(unit("gradient"))
+    one.measure(unit("gradient", "backward"))
+    assert measured.pools == [one.pool] * 4
     one.close()
 
 

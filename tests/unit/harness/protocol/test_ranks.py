@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.harness.protocol import ranks, traffic
@@ -82,12 +84,36 @@ def test_what_cannot_work_or_is_silently_wrong_is_declared(
     assert (reason in found) if reason and found else found is reason
 
 
+@pytest.mark.parametrize(
+    ("strategy", "mode", "variant", "reason"),
+    [
+        ("separate_retained", "ddp_one_x2", "plain", ranks.READY_TWICE),
+        ("separate_retained", "ddp_each_x2", "plain", ranks.NOT_REDUCED),
+        ("separate_retained", "ddp_each_x2", "frozen_backbone", None),
+        ("reforward", "ddp_one_x2", "plain", ranks.PARTLY_REACHED),
+        ("reforward", "ddp_each_x2", "plain", ranks.PARTLY_REACHED),
+        ("reforward", "ddp_each_x2", "frozen_head", None),
+        ("reforward_no_sync", "ddp_one_x2", "frozen_head", ranks.PARTLY_REACHED),
+        ("reforward_no_sync", "ddp_each_x2", "plain", ranks.PARTLY_REACHED),
+        ("reforward_no_sync", "ddp_each_x2", "frozen_head", None),
+        ("reforward", "fsdp_each_x2", "plain", None),
+        ("separate_retained", "fsdp_each_x2", "plain", None),
+    ],
+)
+def test_wrapper_of_a_fork_must_be_reached_whole_by_the_pass_that_reduces(
+    strategy: str, mode: str, variant: str, reason: str | None
+) -> None:
+    fork = replace(cell(strategy, mode), scenario="shared_backbone", variant=variant)
+    assert fork.unsupported_reason() == reason
+
+
 def test_several_ranks_are_measured_where_the_kind_is_named_alone() -> None:
     assert not [c for c in Selection(everything=True).cells() if c.kind == "distributed"]
     chosen = Selection(kind=("distributed",), framework=("torch",), ranks=4).cells()
     assert {c.kind for c in chosen} == {"distributed"}
     assert {(c.scenario, c.variant) for c in chosen} == {
         ("linear_cascade", "-"), ("stacked_cascade", "n2"), ("stacked_cascade", "n4"),
+        ("shared_backbone", "plain"),
     }  # fmt: skip
     assert {c.mode for c in chosen} == {"ddp_one_x4", "ddp_each_x4", "fsdp_each_x4"}
     assert {c.phase for c in chosen} == {"gradient"}

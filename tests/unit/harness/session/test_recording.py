@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.session.recording import (
+    alone_seconds,
     describe_scenarios,
     record_failure,
     record_measurement,
@@ -18,6 +19,7 @@ from benchmarks.harness.session.replay import Replay, replay
 from benchmarks.machine import environment
 from benchmarks.machine.host import Host
 from results.records.record import FIGURES, LIMIT_FIGURES, finish
+from results.records.validation import RECORD
 
 CELL = Cell(
     "backward", "linear_cascade", "-", "seed", "torch", "eager", "batched", "backward", "cpu"
@@ -74,6 +76,40 @@ def test_figure_that_could_not_be_had_is_null_with_its_reason_and_never_0() -> N
     for name, reason in reasons.items():
         assert record[name] is None, name
         assert record["missing"][name].startswith(reason), name
+
+
+RANKED = replace(CELL, kind="distributed", mode="ddp_one_x2", strategy="summed", phase="gradient")
+COUNTS = {"ranks": 2, "reductions": 1, "reduced_bytes": 8, "predicted_bytes": 8}
+ALONE = {"compute_seconds": 3.0, "exchange_seconds": 1.0}
+
+
+def test_ratio_of_several_ranks_is_predicted_by_what_their_parts_take_alone() -> None:
+    measured = result(figures={"communication": COUNTS, "alone": ALONE})
+    assert alone_seconds(measured) == 4.0
+    record: Any = finish(record_measurement(RANKED, measured, 110.0, None, 2.0))
+    assert record["communication"] == {**COUNTS, **ALONE, "predicted_ratio": 2.0}
+    assert RECORD(record, "record") is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "figures", "why"),
+    [
+        (RANKED, {"alone_why": "a rank died"}, "a rank died"),
+        (replace(RANKED, phase="step"), {}, "the update of a step is neither FLOPs nor bytes"),
+        (RANKED, {}, "not timed in this run"),
+    ],
+)
+def test_what_predicts_no_ratio_of_several_ranks_is_null_with_its_reason(
+    cell: Cell, figures: dict[str, str], why: str
+) -> None:
+    measured = result(figures={"communication": COUNTS, **figures})
+    record: Any = finish(record_measurement(cell, measured, 110.0, None, 2.0))
+    for name in LIMIT_FIGURES:
+        assert record["missing"][name].startswith("ranks share the machine's memory and cores")
+    for name in (*ALONE, "predicted_ratio"):
+        assert record["communication"][name] is None
+        assert record["missing"][f"communication.{name}"].startswith(why)
+    assert RECORD(record, "record") is None
 
 
 def test_errors_of_the_parameters_are_kept_with_three_digits() -> None:

@@ -45,6 +45,31 @@ def test_table_holds_what_was_reduced_and_why_a_cell_has_no_time() -> None:
     assert failed.title == "Of 2 cells of several ranks 1 failed, and have no time"
 
 
+def test_measured_ratio_stands_beside_the_one_that_flops_and_bytes_predict() -> None:
+    parts = {"compute_seconds": 0.3, "exchange_seconds": 0.2}
+    far, near = (ratioed(name, parts, 1.5, predicted) for name, predicted in FAR_AND_NEAR)
+    _, section = section_of(ranked("summed", 1000), far, near)
+    table, told, *_ = section.blocks
+    place = table.columns.index("FLOPs and bytes")
+    older, _, shown = (row.cells[place] for row in table.rows)
+    assert shown.text == "1.60"
+    assert shown.note == "alone 300 ms of computing and 200 ms of exchanging"
+    assert told == ["Within 10% of the ratio that FLOPs and bytes predict: 1 of 2 in "
+                    "torch ddp_each_x2."]  # fmt: skip
+    assert older.note == "measured by a version that timed no part alone"
+
+
+FAR_AND_NEAR = (("separate_retained", 2.0), ("reforward", 1.6))
+
+
+def ratioed(strategy: str, parts: dict[str, float], measured: float, predicted: float) -> Any:
+    """Return the record of a way with a measured ratio and a predicted one."""
+    estimate = {"estimate": measured, "low": None, "high": None, "confidence": 0.95, "launches": 2}
+    made = ranked(strategy, 1500, ratio=estimate)
+    counts = {**made["communication"], **parts, "predicted_ratio": predicted}
+    return {**made, "communication": counts}
+
+
 def test_what_sharded_networks_gather_stands_behind_what_they_reduce() -> None:
     mode = {**RANKED, "mode": "fsdp_each_x2"}
     more = {"gatherings": 3, "gathered_bytes": 3072, "predicted_gathered_bytes": 4096}
