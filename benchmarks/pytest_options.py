@@ -79,6 +79,12 @@ def _add_selection_options(group: pytest.OptionGroup) -> None:
         help="scenarios of your own: a spec file, or a folder of them (docs/your-own-network.md)",
     )
     group.addoption("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    group.addoption(
+        "--precision-mode",
+        default=None,
+        metavar="MODE",
+        help="what the networks compute in: ieee (default), tf32 (GPU alone) or bf16",
+    )
     group.addoption("--all", action="store_true", dest="everything", help="every cell there is")
 
 
@@ -173,7 +179,8 @@ def _check_cluster(config: pytest.Config) -> None:
 
 def text_options() -> dict[str, str]:
     """Return the options that take a text, ours and `NATIVE`, each with its name in the config."""
-    named = [*cells.OPTIONS, "scenario-path", "device", "results", "resume", "cluster"]
+    named = [*cells.OPTIONS, "scenario-path", "device", "precision-mode", "results"]
+    named += ["resume", "cluster"]
     named += ["regress-against", "regress-budget"]
     return {f"--{name}": name.replace("-", "_") for name in named} | NATIVE
 

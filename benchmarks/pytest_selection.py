@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.protocol import cells
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.selection import options
 from benchmarks.harness.selection.names import split_names
 from benchmarks.machine import frameworks
@@ -29,7 +30,12 @@ def selection_of(config: pytest.Config) -> options.Selection:
         raise options.SelectionError(frameworks.none_installed())
     named = names["framework"] is not None
     names["framework"] = names["framework"] or present
-    selection = options.Selection(**names, device=device, everything=config.getoption("everything"))
+    selection = options.Selection(
+        **names,
+        device=device,
+        everything=config.getoption("everything"),
+        precision_mode=config.getoption("precision_mode") or IEEE,
+    )
     if named:
         _refuse_missing_frameworks(selection.framework or ())
     if not config.getoption("benchmark_skip"):

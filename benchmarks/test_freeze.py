@@ -19,6 +19,7 @@ def test_freeze(
     phase: str,
     device: str,
     dtype: str,
+    precision_mode: str,
 ) -> None:
     """Report the cell's measured samples through pytest-benchmark."""
     replay(timed_cell, benchmark)

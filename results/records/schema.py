@@ -61,6 +61,9 @@ class Record(TypedDict):
     phase: str  # the part of a training step that is timed
     device: str  # "cpu" or "cuda"
     dtype: str  # of weights and data
+    precision_mode: (
+        str  # of the networks: "ieee", "tf32" or "bf16"; older runs lack it, and have ieee
+    )
     family: str  # of the scenario
     baseline: str | None  # the strategy that the ratio refers to; null: compared with none
     # figures

@@ -121,7 +121,7 @@ RECORD: Rule = fields(
         "rerun": text,
         "missing": mapping_of(text),
     },
-    {"notes": list_of(text), "node": text},
+    {"precision_mode": name(), "notes": list_of(text), "node": text},
 )
 
 _CANARY = fields(

@@ -11,6 +11,7 @@ from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol import equivalence
 from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, strategy_of
 from benchmarks.harness.protocol.messages import GateRules, PrepareRequest
+from benchmarks.harness.protocol.precision import IEEE, bounds
 from benchmarks.scenarios.spec import matches
 
 
@@ -26,7 +27,8 @@ def prepare_request(
     """Return the arguments of the operation ``prepare``, which builds and checks cells.
 
     Args:
-        group: ``kind``, ``phase``, ``mode`` and ``dtype``, which all cells share.
+        group: ``kind``, ``phase``, ``mode``, ``dtype`` and ``precision_mode``, which all cells
+            share; without the last one it is ``ieee``.
         files: the problem, open in the worker.
         reference: the file of float64 gradients that the cells are compared with.
         names: the strategies or recipes to prepare.
@@ -37,7 +39,7 @@ def prepare_request(
         rules, cells = files.rules_of_group(group), {n: files.rules_of_cell(n) for n in names}
     else:
         rules, cells = _rules_of_group(group, files), {n: _rules_of_cell(n, files) for n in names}
-    return {
+    request: PrepareRequest = {
         "kind": group["kind"],
         "phase": group["phase"],
         "mode": group["mode"],
@@ -47,6 +49,24 @@ def prepare_request(
         "count": count,
         "products": products,
     }
+    mode = group.get("precision_mode", IEEE)
+    if mode != IEEE:  # a worker of an older version does not know this key
+        request["precision"] = {"mode": mode, "rules": _lower_bounds(mode, files)}
+    return request
+
+
+def _lower_bounds(mode: str, files: ProblemFiles | CaseFiles) -> GateRules:
+    """Return the bounds of cells that are timed in a lower precision than float32.
+
+    Args:
+        mode: ``tf32`` or ``bf16``.
+        files: the problem, which must be a scenario's.
+    """
+    if isinstance(files, CaseFiles):
+        raise ValueError(f"precision mode {mode!r}: a case of the user's own has ieee alone")
+    parameters = {name for names in files.problem_spec["reach"].values() for name in names}
+    layers = sum(name.endswith(".weight") for name in parameters)
+    return bounds(mode, layers, files.spec.optimizer_of(files.variant).kind)
 
 
 def _rules_of_group(group: Mapping[str, Any], files: ProblemFiles) -> GateRules:

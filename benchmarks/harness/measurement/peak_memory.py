@@ -10,6 +10,7 @@ from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.measurement.job import GroupJob
+from benchmarks.harness.protocol.precision import IEEE
 
 # Only for the worker that measures memory, never for a timed one: glibc then returns every freed
 # block of 64 KiB and more to the system. Otherwise it would keep some blocks, and memory that the
@@ -32,6 +33,8 @@ def measure(
     if not (in_timed_process or job["memory"]):
         return {"peak_bytes": None, "peak_why": NOT_ASKED}
     cell = {"name": name, "kind": job["kind"], "phase": job["phase"], "mode": job["mode"]}
+    if job.get("precision_mode", IEEE) != IEEE:
+        cell["precision_mode"] = job["precision_mode"]
     try:
         with _worker(job, pool, in_timed_process) as launch:
             files.open_in(launch)

@@ -124,6 +124,7 @@ class CellName(TypedDict):
     name: str  # strategy or recipe
     phase: str  # backward, gradient or step
     mode: NotRequired[str | None]  # null: the mode that the framework is used in by default
+    precision_mode: NotRequired[str]  # ieee, tf32 or bf16; absent: ieee, which is full float32
 
 
 class GradientsRequest(CellName):
@@ -234,6 +235,17 @@ class GateRules(TypedDict):
     still: NotRequired[list[str]]  # parameters that a step must leave bit-identical
     no_gradient: NotRequired[list[str]]  # parameters that must have no gradient
     gradients: NotRequired[list[str]]  # parameters that must have one, in cell and reference
+    # in a lower precision than float32 only; absent: the bounds of the dtype
+    zero_allowed: NotRequired[float]  # largest element of a zero gradient, by its network's norm
+    update_allowed: NotRequired[float]  # largest relative difference of an update, for sgd
+    wrong_signs: NotRequired[float]  # share of a tensor that Adam may move the wrong way
+
+
+class PrecisionRules(TypedDict):
+    """A lower precision than float32 to time cells in, after they were checked in full float32."""
+
+    mode: str  # tf32 or bf16
+    rules: GateRules  # bounds of all cells in this precision, in place of those of float32
 
 
 class PrepareRequest(TypedDict):
@@ -247,6 +259,7 @@ class PrepareRequest(TypedDict):
     rules: GateRules  # bounds of all cells
     count: bool  # whether to count FLOPs and saved bytes
     products: bool  # whether to list matrix products as well
+    precision: NotRequired[PrecisionRules]  # absent: the cells are timed in full float32
 
 
 class GradientError(TypedDict):

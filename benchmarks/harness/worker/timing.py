@@ -12,9 +12,11 @@ from benchmarks.harness.protocol import messages
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.cells import strategy_of
 from benchmarks.harness.protocol.equivalence import Arrays
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.worker import clock, gate
 from benchmarks.harness.worker.base import Base
 
+CellKey = tuple[str, str, str, str]  # kind, strategy or recipe, phase, mode
 PRODUCT_RUNS = 3  # runs of a matrix product in a sample, of which the best counts
 
 
@@ -35,6 +37,7 @@ class Timing(Base):
         rules: messages.GateRules,
         count: bool,
         products: bool,
+        precision: messages.PrecisionRules | None = None,
     ) -> dict[str, messages.PreparedCell]:
         """Build each cell, run it once, and compare its gradients with the reference.
 
@@ -45,6 +48,7 @@ class Timing(Base):
             rules: bounds of all cells.
             count: whether to count FLOPs and saved bytes too, which takes two more calls.
             products: whether to list matrix products too; only where ``count`` is true.
+            precision: the lower precision to time the cells in; None: full float32.
 
         Returns:
             Strategy or recipe → times of the first call, verdict of the gate, and counts. A cell
@@ -58,20 +62,52 @@ class Timing(Base):
             # line was written that is no message. Nothing is timed yet.
             self.send({"event": "at", "cell": name})
             try:
-                cell = self._prepare((kind, name, phase, mode), true, rules | own)
-                prepared[name] = cell | self._count(name, products) if count else cell
+                where = kind, name, phase, mode
+                if precision:
+                    cell = self._prepare_lower(where, true, rules | own, precision, count)
+                else:
+                    cell = self._prepare(where, true, rules | own)
+                prepared[name] = self._counted(cell, name, products) if count else cell
             except Exception as error:
                 self.programs.pop(name, None)
                 prepared[name] = {"error": self._error_message(error)}
         return prepared
 
+    def _prepare_lower(
+        self,
+        cell: CellKey,
+        true: Arrays,
+        rules: messages.GateRules,
+        precision: messages.PrecisionRules,
+        count: bool,
+    ) -> messages.PreparedCell:
+        """Prove a cell in full float32, by the tight bounds; then prepare it in a lower precision.
+
+        The bounds of a lower precision would let a small error of a strategy pass. FLOPs are those
+        of full float32: a compiler that adds casts counts them as operations.
+        """
+        proven = self._prepare(cell, true, rules)
+        counted = {"flops": self.programs[cell[1]].count()["flops"]} if count else {}
+        lower = self._prepare(cell, true, rules | precision["rules"], precision["mode"])
+        if proven["equivalence"] != "pass":
+            lower |= {
+                "equivalence": f"in full float32: {proven['equivalence']}",
+                "gradient_error": proven["gradient_error"],
+            }
+        return cast("messages.PreparedCell", lower | counted)
+
     def _prepare(
-        self, cell: tuple[str, str, str, str], true: Arrays, rules: messages.GateRules
+        self,
+        cell: CellKey,
+        true: Arrays,
+        rules: messages.GateRules,
+        precision_mode: str = IEEE,
     ) -> messages.PreparedCell:
         """Build a cell (kind, name, phase, mode), time its first call, and judge its gradients."""
         kind, name, phase, mode = cell
+        way = kind, strategy_of(name), phase, mode
         with self.working():
-            program = self.programs[name] = self._program(kind, strategy_of(name), phase, mode)
+            program = self.programs[name] = self._program(*way, precision_mode)
             program.reset()
             call = clock.ResultHolder(program)
             first_call = clock.guarded(call)
@@ -87,15 +123,18 @@ class Timing(Base):
             "gradient_error": verdict["gradient_error"],
         }
 
-    def _count(self, name: str, products: bool) -> messages.PreparedCell:
-        """Return FLOPs and saved bytes of a prepared cell, and the list of its matrix products.
+    def _counted(
+        self, cell: messages.PreparedCell, name: str, products: bool
+    ) -> messages.PreparedCell:
+        """Return a prepared cell with FLOPs, saved bytes, and the list of its matrix products.
 
-        The list is None unless ``products``.
+        The list is None unless ``products``. FLOPs that are known stay.
         """
         program = self.programs[name]
         with self.working():
             listed = [[p.flops, p.count] for p in program.products()] if products else None
-            return cast("messages.PreparedCell", {"products": listed, **program.count()})
+            counted = {"products": listed, **program.count()}
+            return cast("messages.PreparedCell", cell | counted | cell)
 
     def do_time(
         self,
