@@ -24,7 +24,7 @@ TWINS = (
     "naming.py", "probing.py", "layout.py", "gemms.py", "runtime.py", "switches.py",
     "session.py", "canaries.py", "graph_problem.py", "case.py", "case_values.py",
     "case_examination.py", "case_losses.py", "step_case.py", "step_recording.py",
-    "step_replays.py", "step_observation.py", "loss_reach.py",
+    "step_replays.py", "step_observation.py", "loss_reach.py", "precision.py",
 )  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 

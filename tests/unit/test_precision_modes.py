@@ -120,7 +120,7 @@ PROBLEMS = [
     (name, variant)
     for name, spec in CATALOGUE.items()
     for variant in spec.variants
-    if not precision.reason_against("bf16", "float32", "cpu", "torch", name, variant)
+    if not precision.reason_against("bf16", "float32", "cpu", "torch", "eager", name, variant)
 ]
 
 

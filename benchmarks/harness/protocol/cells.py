@@ -164,7 +164,8 @@ class Cell:
 
     def _not_in_precision(self) -> str | None:
         """Return why this cell cannot be computed in its precision mode; None if it can."""
-        where = (self.dtype, self.device, self.framework, self.scenario, self.variant)
+        framework = (self.framework, self.mode)
+        where = (self.dtype, self.device, *framework, self.scenario, self.variant)
         return reason_against(self.precision_mode, *where)
 
     @property

@@ -20,6 +20,10 @@ UNSAFE = (
     "torch refuses a binary cross-entropy of probabilities under autocast on CUDA, where 1 - p "
     "would lose its digits"
 )
+NOT_COMPILED = (
+    "a forward pass that is compiled under autocast failed where it was tried, in torch 2.13: "
+    "'Expected gradient function to be set'"
+)
 DEEP = ("n8", "n16", "front4", "back4")  # variants of `stacked_cascade`, of 15 layers and more
 TOO_DEEP = (
     "in bfloat16 activations of so deep a stack fall on the other side of a kink, and change its "
@@ -35,24 +39,32 @@ ZERO_GRADIENT = 16  # of an element whose true gradient is 0, as a share of its 
 
 
 def reason_against(
-    mode: str, dtype: str, device: str, framework: str, scenario: str, variant: str
+    precision_mode: str,
+    dtype: str,
+    device: str,
+    framework: str,
+    mode: str,
+    scenario: str,
+    variant: str,
 ) -> str | None:
     """Return why a cell with these fields cannot be computed in a precision mode; None if it can.
 
     Args:
-        mode: one of `PRECISION_MODES`.
+        precision_mode: one of `PRECISION_MODES`.
         dtype: of weights and data.
         device: ``cpu`` or ``cuda``.
-        framework, scenario, variant: of the cell.
+        framework, mode, scenario, variant: of the cell.
     """
-    if mode == IEEE:
+    if precision_mode == IEEE:
         return None
     if dtype != "float32":
-        return f"{mode} lowers the precision of float32, and weights and data are {dtype}"
-    if mode == TF32:
+        return f"{precision_mode} lowers the precision of float32, and weights and data are {dtype}"
+    if precision_mode == TF32:
         return NO_TF32 if device == "cpu" else None
     if scenario == "stacked_cascade" and variant in DEEP:
         return TOO_DEEP
+    if framework == "torch" and mode != "eager":
+        return NOT_COMPILED
     banned = framework == "torch" and device == "cuda" and scenario in UNSAFE_LOSSES
     return UNSAFE if banned else None
 

@@ -36,6 +36,8 @@ def test_cells_of_two_precisions_are_never_in_one_group() -> None:
         ({"precision_mode": "ieee", "variant": "n16"}, None),
         ({"precision_mode": "bf16"}, None),
         ({"precision_mode": "bf16", "variant": "n8"}, "nothing could be proven"),
+        ({"precision_mode": "bf16", "mode": "compile"}, "is compiled under autocast failed"),
+        ({"precision_mode": "bf16", "framework": "jax", "mode": "eager"}, None),
         ({"precision_mode": "bf16", "dtype": "float64"}, "weights and data are float64"),
         ({"precision_mode": "tf32"}, "only a GPU multiplies in TF32"),
         ({"precision_mode": "tf32", "device": "cuda"}, None),

@@ -91,7 +91,7 @@ def test_cell_is_built_in_full_float32_and_then_as_it_is_timed(tmp_path: Path) -
     ],
 )
 def test_fault_in_either_precision_is_found(
-    tmp_path: Path, factors: dict[str, float], beginning: str
+    tmp_path: Path, factors: dict[str, Any], beginning: str
 ) -> None:
     cell, _ = prepared(tmp_path, **factors)
     assert cell["equivalence"].startswith(beginning)

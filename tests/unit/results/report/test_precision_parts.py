@@ -53,7 +53,7 @@ def test_frameworks_are_compared_within_a_precision() -> None:
     one, other = run_in("ieee", "bf16").records[0], run_in("bf16", "ieee").records[1]
     assert (one["framework"], other["framework"]) == ("torch", "jax")
     samples = {sample_key(each): [[1e-3]] * 6 for each in (one, other)}
-    assert not list(framework_ratios([one, other], samples))  # type: ignore[arg-type]
+    assert not list(framework_ratios([one, other], samples))
     assert len(list(framework_ratios(run_in("bf16").records, run_in("bf16").samples))) == 1
 
 
