@@ -6,6 +6,8 @@
 # And on a quiet machine, for an hour each: make trial, this suite's verdicts beside other tools';
 # make reference, every run that results/reference/ is made of (ARGS=--list shows them first);
 # for two: make demonstration, what `cascade-bench regress` says of what is known
+# On a machine with a GPU, within 8 minutes, with what is installed there: make gpu OUT=DIR; make gpu
+# DEVICE=cpu rehearses it
 # make docs writes the pages that are made from the code, make site all pages as a site, build/site
 # Another index for torch (CPU-only or CUDA builds): make bench TORCH_INDEX=URL
 
@@ -27,7 +29,7 @@ run_alone = $(TESTS) -m "$(1) and serial" $(ARGS) || [ $$? -eq 5 ]
 # environment forbids compiled files (many container images do), each would compile every file again.
 test test-all: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench test test-all audit matrix trial reference demonstration docs site lint types clean
+.PHONY: bench test test-all audit gpu matrix trial reference demonstration docs site lint types clean
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only $(ARGS)
@@ -42,6 +44,13 @@ test-all: test $(VENV)/models
 
 audit: $(VENV)/installed
 	$(BIN)/python -m tests.audit $(ARGS)
+
+# with the interpreter that has the frameworks: that of $(VENV) where there is one, else PYTHON's
+OUT ?= build/first_look
+DEVICE ?= cuda
+gpu:
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.evaluation.first_look \
+	  --out=$(OUT) --device=$(DEVICE) $(ARGS)
 
 matrix: $(VENV)/installed
 	$(BIN)/python -m benchmarks.evaluation.releases.matrix $(ARGS)

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from benchmarks.commands import doctor, history, regress, report, show
+from benchmarks.commands import doctor, explain, history, regress, report, show
 from benchmarks.commands import list as list_command
 from benchmarks.commands.parsing import CommandParser
 from benchmarks.harness.selection.options import SelectionError
@@ -21,7 +21,7 @@ from results.records.record import RecordError
 from results.terminal.stdout import replace_what_cannot_be_encoded
 
 ERROR = 2
-COMMANDS = (list_command, doctor, show, report, regress, history)
+COMMANDS = (list_command, doctor, show, report, explain, regress, history)
 EXAMPLES = (
     "cascade-bench show --results results/reference    # a run that is there already",
     "pytest benchmarks --benchmark-only --scenario gan # measure some of it yourself",

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks import pytest_collection, pytest_options, pytest_selection
+from benchmarks import (
+    pytest_collection,
+    pytest_options,
+    pytest_parameters,
+    pytest_profile,
+    pytest_selection,
+)
 from benchmarks.cluster import settings as cluster_settings
 from benchmarks.cluster.errors import ClusterError
 from benchmarks.cluster.settings import ClusterSettings
@@ -21,8 +27,9 @@ from benchmarks.harness.session import native_outputs, resume
 from benchmarks.harness.session.lock import Busy
 from benchmarks.harness.session.session import BenchmarkSession
 from benchmarks.machine import releases
+from benchmarks.pytest_parameters import cell_of, is_timed
 from benchmarks.regression import within_pytest
-from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, Scenario
+from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
 from benchmarks.scenarios.external.guesses import layout_guesses
@@ -63,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
         own = loading.load(paths, limit)
         config.stash[HAS_EXTERNAL], config.stash[GUESSES] = bool(own), layout_guesses(own)
         config.stash[SELECTION] = pytest_selection.selection_of(config)
+        pytest_profile.check(config)
         if config.getoption("cluster"):
             config.stash[CLUSTER] = cluster_settings.read(Path(config.getoption("cluster")))
         memory_limit.worker_memory()
@@ -80,63 +88,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each timed test its cells and each check its problems, as strings only."""
     selection = metafunc.config.stash[SELECTION]
-    names = list(cells.Cell.__dataclass_fields__)[1:]
     if "timed_cell" in metafunc.fixturenames:
-        test = metafunc.function.__name__
-        own_cells = [cell for cell in selection.cells() if timed_by(cell) == test]
-        values = [[getattr(cell, name) for name in names] for cell in own_cells]
-        metafunc.parametrize(names, values, ids=[cell.id for cell in own_cells])
+        pytest_parameters.parametrize_timed(metafunc, selection)
     else:
-        parametrize_checks(metafunc, selection)
-
-
-def timed_by(cell: cells.Cell) -> str:
-    """Return the name of the test that times the cell."""
-    if cell.kind == "freeze":
-        return "test_freeze"
-    return "test_step" if cell.phase == "step" else "test_backward"
-
-
-def parametrize_checks(metafunc: pytest.Metafunc, selection: options.Selection) -> None:
-    """Give a check every problem that fits each of its arguments, and each chosen framework.
-
-    Every variant is checked unless ``--variant`` names some, at the check sizes unless ``--size``
-    names others.
-    """
-    for name, problems in problems_by_argument(selection).items():
-        if name in metafunc.fixturenames:
-            values = [(s.name, variant, size) for s, variant, size in problems]
-            metafunc.parametrize(name, values, ids=["-".join(value) for value in values])
-    marked = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
-    if "framework" in metafunc.fixturenames and "framework" not in marked:
-        metafunc.parametrize("framework", list(selection.framework or FRAMEWORKS))
-
-
-def problems_by_argument(
-    selection: options.Selection,
-) -> dict[str, list[tuple[Scenario, str, str]]]:
-    """Return, for each argument that a check may have, the problems to run the check with.
-
-    Returns:
-        ``problem``, ``several`` (with several losses) and ``freezing`` (with something frozen, at
-        the size at which freezes are proven), each → (scenario, variant, size).
-    """
-    every_variant = options.Selection(
-        scenario=selection.scenario,
-        variant=selection.variant or (options.ALL,),
-        size=selection.size or (options.ALL,),
-    )
-    problems = list(every_variant.problems())
-    checked = [p for p in problems if selection.size or p[2] in p[0].check_sizes]
-    return {
-        "problem": checked,
-        "several": [p for p in checked if len(p[0].variants[p[1]].flow) > 1],
-        "freezing": [
-            (s, variant, size)
-            for s, variant, size in problems
-            if s.variants[variant].frozen and (selection.size or size == s.freeze_size)
-        ],
-    }
+        pytest_parameters.parametrize_checks(metafunc, selection)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -206,7 +161,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     if config.option.collectonly or config.getoption("benchmark_skip"):
         return
-    timed_cells = [_cell(item) for item in session.items if is_timed(item)]
+    timed_cells = [cell_of(item) for item in session.items if is_timed(item)]
     if timed_cells:
         within_pytest.check(config, timed_cells)
         try:
@@ -233,21 +188,9 @@ def pytest_report_collectionfinish(
     """Return lines that say what the session is going to do, or why it does nothing."""
     if config.option.collectonly and items:
         return []
-    timed_cells = [_cell(item) for item in items if is_timed(item)]
+    timed_cells = [cell_of(item) for item in items if is_timed(item)]
     collected = config.stash.get(COLLECTED, pytest_collection.Collected())
     return list(pytest_collection.announcement(config, collected, items, timed_cells))
-
-
-def is_timed(item: pytest.Item) -> bool:
-    """Return whether the test times a cell; every other test is a check."""
-    return isinstance(item, pytest.Function) and "timed_cell" in item.fixturenames
-
-
-def _cell(item: pytest.Item) -> cells.Cell:
-    """Return the cell that a timed test measures."""
-    assert isinstance(item, pytest.Function)
-    kind = "freeze" if item.function.__name__ == "test_freeze" else "backward"
-    return cells.Cell(kind, **{n: str(v) for n, v in item.callspec.params.items()})
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -302,18 +245,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
         if bench:
             bench.summary(terminalreporter)
             within_pytest.summary(terminalreporter)
+            pytest_profile.summary(terminalreporter)
         for failure in config.stash.get(NATIVE_FAILURES, []):
             terminalreporter.write_line(one_line(failure), red=True)
 
 
 @pytest.fixture
-def timed_cell(request: pytest.FixtureRequest) -> Any:
+def timed_cell(
+    request: pytest.FixtureRequest,
+    scenario: str,
+    variant: str,
+    size: str,
+    framework: str,
+    mode: str,
+    strategy: str,
+    phase: str,
+    device: str,
+    dtype: str,
+) -> Any:
     """Return the cell's record and its samples, which the test replays into `benchmark`.
 
     A test must request this fixture before `benchmark`, which reads the marker that is set here. A
-    cell that cannot exist is skipped, with the reason.
+    cell that cannot exist is skipped, with the reason. The fields of the cell are arguments here
+    because `pytest_generate_tests` gives them values; they stand in the test's id.
     """
-    bench, cell = request.config.stash[BENCH], _cell(request.node)
+    bench, cell = request.config.stash[BENCH], cell_of(request.node)
     record, series = bench.result(cell)
     if record["outcome"] == "unsupported":
         pytest.skip(record["missing"]["seconds"])
@@ -324,5 +280,9 @@ def timed_cell(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="session")
 def workers(request: pytest.FixtureRequest) -> CheckWorkers:
-    """Return the workers of the checks, one for each framework and precision."""
-    return session_workers.of_session(request.config, request.config.getoption("cell_limit"))
+    """Return the workers of the checks, one for each framework and precision.
+
+    They compute on the CPU, as do the references of timed cells, unless ``--device`` is given.
+    """
+    limit, device = map(request.config.getoption, ("cell_limit", "device"))
+    return session_workers.of_session(request.config, limit, device or "cpu")

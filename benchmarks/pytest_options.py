@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from benchmarks import pytest_profile
 from benchmarks.harness.measurement.stopping import parse_precision
 from benchmarks.harness.protocol import cells
+from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import check_not_empty
 from benchmarks.harness.session import resume
 from benchmarks.regression import within_pytest
@@ -42,6 +44,7 @@ def add_options(parser: pytest.Parser) -> pytest.OptionGroup:
         help="measure on the nodes of a cluster that this YAML file names (docs/cluster.md)",
     )
     within_pytest.add_options(group)
+    pytest_profile.add_option(group)
     return group
 
 
@@ -85,6 +88,13 @@ def _add_selection_options(group: pytest.OptionGroup) -> None:
         metavar="MODE",
         help="what the networks compute in: ieee (default), tf32 (GPU alone) or bf16",
     )
+    group.addoption(
+        "--ranks",
+        type=int,
+        default=None,
+        metavar="N",
+        help="with --kind distributed: processes, in JAX devices, that share each batch (2)",
+    )
     group.addoption("--all", action="store_true", dest="everything", help="every cell there is")
 
 
@@ -92,7 +102,10 @@ def _add_measurement_options(group: pytest.OptionGroup) -> None:
     """Add the options of measuring: launches, seconds, precision, memory, results, resuming."""
     group.addoption("--launches", type=int, default=6, help="worker processes a framework (6)")
     group.addoption(
-        "--cell-seconds", type=float, default=0.05, help="timing per cell and launch (0.05 s)"
+        "--cell-seconds",
+        type=float,
+        default=cost.CELL_SECONDS,
+        help=f"timing per cell and launch ({cost.CELL_SECONDS:g} s)",
     )
     group.addoption(
         "--cell-limit",
@@ -169,7 +182,7 @@ def check(config: pytest.Config) -> None:
 
 def _check_cluster(config: pytest.Config) -> None:
     """Raise `pytest.UsageError` for switches that a session on a cluster does not have."""
-    others = ("benchmark_disable", "benchmark_skip", "regress_against")
+    others = ("benchmark_disable", "benchmark_skip", "regress_against", "profile")
     for name in others if config.getoption("cluster") else ():
         if config.getoption(name):
             raise pytest.UsageError(
@@ -181,7 +194,7 @@ def text_options() -> dict[str, str]:
     """Return the options that take a text, ours and `NATIVE`, each with its name in the config."""
     named = [*cells.OPTIONS, "scenario-path", "device", "precision-mode", "results"]
     named += ["resume", "cluster"]
-    named += ["regress-against", "regress-budget"]
+    named += ["regress-against", "regress-budget", "profile"]
     return {f"--{name}": name.replace("-", "_") for name in named} | NATIVE
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.protocol import cells
+from benchmarks.harness.protocol import cells, ranks
 from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.selection import options
 from benchmarks.harness.selection.names import split_names
@@ -35,12 +35,22 @@ def selection_of(config: pytest.Config) -> options.Selection:
         device=device,
         everything=config.getoption("everything"),
         precision_mode=config.getoption("precision_mode") or IEEE,
+        ranks=_ranks(config, names["kind"]),
     )
     if named:
         _refuse_missing_frameworks(selection.framework or ())
     if not config.getoption("benchmark_skip"):
         selection.require_cells()
     return selection
+
+
+def _ranks(config: pytest.Config, kinds: Iterable[str] | None) -> int:
+    """Return the number of ranks; raise `SelectionError` for one that no cell can have."""
+    given: int | None = config.getoption("ranks")
+    if given is None:
+        return ranks.DEFAULT_RANKS
+    options.check_ranks(given, kinds)
+    return given
 
 
 def _device(config: pytest.Config) -> str:

@@ -7,19 +7,6 @@ from typing import Any
 from benchmarks.harness.session.replay import replay
 
 
-def test_backward(
-    timed_cell: Any,
-    benchmark: Any,
-    scenario: str,
-    variant: str,
-    size: str,
-    framework: str,
-    mode: str,
-    strategy: str,
-    phase: str,
-    device: str,
-    dtype: str,
-    precision_mode: str,
-) -> None:
+def test_backward(timed_cell: Any, benchmark: Any) -> None:
     """Report the cell's measured samples through pytest-benchmark."""
     replay(timed_cell, benchmark)

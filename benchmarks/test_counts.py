@@ -24,7 +24,8 @@ ONES = 8  # bytes of the cotangents of two losses, passed on beside the saved te
 # the two cotangents at net1's output are added before they go on.
 # Saved: torch keeps references to x, out1, out2 and both targets; a second forward pass for loss2
 # adds another out1. JAX's residuals are copies: x, out1, the two differences, and net2's weight; of
-# two pullbacks each has its own x.
+# two pullbacks each has its own x. A checkpoint around one Linear layer changes neither: the
+# backward pass needs the layer's input alone.
 COUNTS: dict[str, dict[tuple[str, str], tuple[int, tuple[int, int, int] | None]]] = {
     "torch": {
         ("backward", "summed"): (3, (5, 0, 0)),
@@ -34,6 +35,7 @@ COUNTS: dict[str, dict[tuple[str, str], tuple[int, tuple[int, int, int] | None]]
         ("backward", "boundary_split"): (3, (5, 0, 0)),
         ("backward", "batched"): (6, (5, 0, 0)),
         ("backward", "functional"): (3, None),
+        ("backward", "checkpointed"): (4, (5, 0, 0)),
         ("gradient", "summed"): (5, (5, 0, 0)),
         ("gradient", "reforward"): (7, (6, 0, 0)),
         ("step", "summed"): (5, (5, 0, 0)),
@@ -44,6 +46,7 @@ COUNTS: dict[str, dict[tuple[str, str], tuple[int, tuple[int, int, int] | None]]
         ("backward", "separate_pullbacks"): (6, (4, 1, 0)),
         ("backward", "boundary_split"): (3, (4, 1, ONES)),
         ("backward", "batched"): (6, (4, 1, 0)),
+        ("backward", "checkpointed"): (4, (5, 1, 0)),
         ("gradient", "summed"): (5, None),
         ("gradient", "reforward"): (7, None),
         ("step", "summed"): (5, None),
@@ -85,6 +88,26 @@ def test_what_is_let_go_on_the_way_is_counted_all_the_same(workers: CheckWorkers
     counted = launch.ask("count", kind="backward", name="reforward", phase="gradient")
     activations = 3 * (1 + 2 + 3 + 4) + 1 + 4
     assert counted["residual_bytes"] == activations * 4 * size["batch"] * size["width"]
+
+
+def test_checkpointed_keeps_what_passes_between_the_networks(workers: CheckWorkers) -> None:
+    """x, the outputs of both networks and two targets; without checkpoints four activations more.
+
+    In JAX the residuals are copies, and those of a checkpointed network are its parameters too.
+    """
+    problem = ("stacked_cascade", "n2", "small")
+    size = CATALOGUE[problem[0]].sizes["small"]
+    activation = 4 * size["batch"] * size["width"]
+    launch = workers.open(problem, "torch", "float32")
+    for strategy, activations in (("separate_retained", 9), ("checkpointed", 5)):
+        counted = launch.ask("count", kind="backward", name=strategy, phase="gradient")
+        assert counted["residual_bytes"] == activations * activation, strategy
+    launch = workers.open(problem, "jax", "float32")
+    saved, all_saved = (
+        launch.ask("count", kind="backward", name=strategy, phase="backward")["residual_bytes"]
+        for strategy in ("checkpointed", "separate_retained")
+    )
+    assert saved < all_saved - 4 * activation
 
 
 # Bytes of `linear_cascade` at size seed, whose four tensors hold 24 numbers: each moment of all of

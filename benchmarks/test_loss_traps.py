@@ -1,4 +1,4 @@
-"""Check what several losses do to scaling, hooks and steps, and what a weight of 0 costs.
+"""Check what several losses do to scaling and hooks, and what a weight of 0 costs.
 
 The code under test is in ``loss_traps.py`` of each implementation. It runs in a worker process and
 returns plain data, which is judged here. A docstring with ``Notice:`` and ``Instead:`` marks a
@@ -52,30 +52,6 @@ def test_hook_that_is_not_linear_makes_separate_passes_differ(workers: CheckWork
     assert set(torch) == {"parameter", "after_accumulation", "boundary", "module"}
 
 
-def test_step_inside_the_backward_pass_steps_once_for_each_loss(workers: CheckWorkers) -> None:
-    """A step inside the backward pass, and several losses
-
-    Notice: Count the steps: 8 parameters and two losses make 12, where 8 were meant.
-
-    Instead: One backward pass of the summed loss. People ran into it: [pytorch
-    124523](https://github.com/pytorch/pytorch/issues/124523), [GaLore
-    78](https://github.com/jiaweizzhao/GaLore/issues/78).
-    """
-    torch = workers.demonstrate("torch", "steps_inside_the_backward_pass")
-    jax = workers.demonstrate("jax", "steps_inside_the_backward_pass")
-    assert {one["steps_summed"] for one in torch.values()} == {8}
-    assert {one["steps_separate"] for one in torch.values()} == {12}
-    for name, one in torch.items():
-        if name.startswith("fused"):
-            assert one["retained_raised"] is None
-        else:
-            assert_raised(one["retained_raised"], "RuntimeError", "modified by an inplace")
-    for name in ("Adam", "AdamW", "Adamax", "RMSprop", "Adagrad"):
-        assert torch[name]["move_off"] > 0.5
-    assert torch["fused Adam"]["retained_off"] > 0.5
-    assert min(one["move_off"] for one in jax.values()) > 0.01
-
-
 def test_loss_weighted_zero_costs_its_full_price(workers: CheckWorkers) -> None:
     """A loss weighted 0
 
@@ -93,14 +69,3 @@ def test_loss_weighted_zero_costs_its_full_price(workers: CheckWorkers) -> None:
         for wrong in result.values():
             assert wrong["products"] == pytest.approx(11.0, abs=0.5)
             assert wrong["net2_moved"] > 0.0
-
-
-def test_gradient_of_each_loss_costs_a_pass_each_by_parameter_and_none_at_the_boundary(
-    workers: CheckWorkers,
-) -> None:
-    for framework in ("torch", "jax"):
-        result = workers.demonstrate(framework, "gradient_of_each_loss_alone")
-        products = {way: one["products"] for way, one in result.items()}
-        assert products["by_boundary"] == pytest.approx(products["summed"], rel=0.01)
-        assert products["by_parameter"] > 1.4 * products["summed"]
-        assert products["summed"] < products["by_last_layer"] < 1.25 * products["summed"]

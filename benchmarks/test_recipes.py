@@ -17,6 +17,13 @@ from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.spec import Optimizer, Scenario, Segment
 
 STEPS = 5
+# (scenario, variant) at which recipes that only show a price are held to the rest
+PRICED = (
+    ("stacked_cascade", "frozen_net2"),
+    ("two_player", "turn_a"),
+    ("attention_on_frozen_backbone", "batch_statistics"),
+)
+REMEMBERING = ("chain_freeze", "rate_zero", "traced_mask", "cond")
 DECAYING = {
     "adam_with_l2": Optimizer("adam", {"lr": 1e-3, "weight_decay": 1e-2}, "together"),
     "adamw": Optimizer("adamw", {"lr": 1e-3, "weight_decay": 1e-2}, "together"),
@@ -34,7 +41,13 @@ def spec(problem: Problem) -> Scenario:
 def recipes(workers: CheckWorkers, problem: Problem, framework: str) -> list[str]:
     """Return the recipes that can exist for the problem, without the baseline."""
     variant = spec(problem).variants[problem[1]]
-    possible = [r for r in cells.RECIPES[framework] if not variant.reason_against(framework, r)]
+    possible = [
+        recipe
+        for recipe in cells.RECIPES[framework]
+        if not variant.reason_against(framework, recipe)
+    ]
+    if problem[:2] not in PRICED and spec(problem).file is None:
+        possible = [recipe for recipe in possible if recipe not in cells.ON_REQUEST]
     return [r for r in possible[1:] if r not in cells.FRONT_ONLY or cuts(workers, problem, r)]
 
 
@@ -48,7 +61,8 @@ def cuts(workers: CheckWorkers, problem: Problem, recipe: str) -> bool:
     try:
         workers.gradients(problem, "torch", ("freeze", recipe), "gradient", "float32")
     except WorkerFailed as error:
-        if spec(problem).file is None or error.outcome != "unsupported":
+        known = spec(problem).file is not None or recipe == "inference_mode"
+        if not known or error.outcome != "unsupported":
             raise
         return False
     return True
@@ -104,8 +118,8 @@ def test_frozen_keeps_still_and_trained_agrees_in_every_recipe_and_framework(
                 assert not np.array_equal(array, start[name]), f"{who}: {name} did not move"
                 off = equivalence.relative(array, reference[name])
                 assert off <= 1e-9, f"{who}: {name} is off by {off:.2g}"
-        # chain_freeze freezes, but keeps moments of the frozen parameters as well
-        remembered = set(start) if recipe == "chain_freeze" else set(start) - set(still)
+        # some freeze, but keep moments of the frozen parameters as well
+        remembered = set(start) if recipe in REMEMBERING else set(start) - set(still)
         assert set(end["moments"]) == remembered & set(end["weights"]), who
         assert_bytes(end, 1 if decaying == "momentum_with_decay" else 2, who)
 
@@ -151,6 +165,22 @@ def test_cutting_freezes_just_what_stands_in_front(
                 workers.gradients(*arguments)
 
 
+def test_inference_mode_is_refused_unless_something_stands_between(workers: CheckWorkers) -> None:
+    """A Linear layer saves its input; noise that is added in between makes an ordinary tensor."""
+    way, phase = ("freeze", "inference_mode"), "gradient"
+    for problem in (("stacked_cascade", "frozen_net1", "seed"), ("gan", "turn_d", "seed")):
+        with pytest.raises(WorkerFailed, match="use no_grad_forward") as raised:
+            workers.gradients(problem, "torch", way, phase, "float32")
+        assert raised.value.outcome == "unsupported"
+    problem = ("autoencoder", "decoder_only", "seed")
+    found, right = (
+        workers.gradients(problem, "torch", ("freeze", name), phase, "float32")
+        for name in ("inference_mode", "no_grad_forward")
+    )
+    assert set(found) == set(right)
+    assert all(np.array_equal(found[name], right[name]) for name in right)
+
+
 # (matrix products of a step, saved activations) for two networks of three Linear layers; XLA counts
 # Adam's arithmetic as well, which is less than one product
 COSTS: dict[tuple[str, str], dict[str, tuple[int, int | None]]] = {
@@ -161,6 +191,7 @@ COSTS: dict[tuple[str, str], dict[str, tuple[int, int | None]]] = {
         "detach": (11, 7),
         "grad_of_trainable": (11, 7),
         "optimizer_only": (17, 7),
+        "rate_zero": (17, 7),
     },
     ("torch", "frozen_net2"): {
         "unfrozen": (17, 7),
@@ -177,6 +208,10 @@ COSTS: dict[tuple[str, str], dict[str, tuple[int, int | None]]] = {
         "masked": (11, None),
         "chain_freeze": (17, None),
         "all_gradients": (17, None),
+        "rate_zero": (17, None),
+        "scale_zero": (17, None),
+        "traced_mask": (17, None),
+        "cond": (11, None),
     },
     ("jax", "frozen_net2"): {
         "unfrozen": (17, None),

@@ -20,6 +20,7 @@ PASSED_ON = {
     "doctor": "what this machine is, what disturbs, how noisy it is now",
     "show": "the essentials of one saved run, in the terminal",
     "report": "the comparison: a page, Markdown, charts, tables; of one run or several",
+    "explain": "why a cell takes what it takes: its operations beside the baseline's, and traces",
     "regress": "whether a change, or an upgrade, made it slower",
     "history": "every cell over all runs, and where it changed",
 }

@@ -25,7 +25,7 @@ from cascade_bench.target import (
 
 __all__ = ["CaseError", "compare"]
 FRAMEWORKS = ("torch", "jax")
-KEPT = ".cascade-bench"  # the folder of runs, in the user's own
+RESULTS_FOLDER = ".cascade-bench"  # the folder of runs, in the user's own
 SCHEMA = 1
 MOST_STEPS = 1000
 INTERRUPTED = 130
@@ -152,7 +152,7 @@ def build_request(
         "budget_seconds": float(budget),
         "phases": None if phases is None else list(phases),
         "ways": None if ways is None else list(ways),
-        "results": str((folder / (KEPT if results is None else results)).absolute())
+        "results": str((folder / (RESULTS_FOLDER if results is None else results)).absolute())
         if command == "compare"
         else None,
         "document": str(document),

@@ -55,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", metavar="FILE", help="write everything as one JSON document")
     made.add_argument("--report", metavar="PAGE.html", help="write a page with a chart")
     made.add_argument(
-        "--results", metavar="FOLDER", help=f"folder that runs are kept in ({client.KEPT})"
+        "--results",
+        metavar="FOLDER",
+        help=f"folder that runs are kept in ({client.RESULTS_FOLDER})",
     )
     return made
 

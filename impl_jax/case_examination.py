@@ -275,7 +275,7 @@ def examine(
     Returns:
         Facts as JSON data, and the gradient of the summed loss by parameter.
     """
-    found = Examination(opened, seed)
+    examination = Examination(opened, seed)
     keyed = any(
         isinstance(variable, nnx.RngState)
         for network in opened.networks.values()
@@ -283,21 +283,23 @@ def examine(
         for _, variable in nnx.to_flat_state(nnx.state(network.network))
     )
     if keyed:
-        found.notes.append("Every pass starts from the same state of the networks' random streams")
-    slopes, notes = confirm(found.directions())
+        examination.notes.append(
+            "Every pass starts from the same state of the networks' random streams"
+        )
+    slopes, notes = confirm(examination.directions())
     return {
-        "networks": found.networks(),
-        "losses": list(found.values),
-        "values": found.values,
-        "reach": found.reach,
-        "states": found.states(),
+        "networks": examination.networks(),
+        "losses": list(examination.values),
+        "values": examination.values,
+        "reach": examination.reach,
+        "states": examination.states(),
         "frozen": opened.frozen,
-        "untouched": found.untouched,
-        "moved": found.moved,
+        "untouched": examination.untouched,
+        "moved": examination.moved,
         "random": keyed,
         "series": boundary_problem(opened),
-        "notes": [*found.notes, *notes],
+        "notes": [*examination.notes, *notes],
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},
         "device": str(opened.session.device.platform),
         **slopes,
-    }, found.gradient()
+    }, examination.gradient()

@@ -107,17 +107,17 @@ class DrawAsFloat32:
     OTHERS = ("bits", "key", "wrap_key_data", "multinomial")
 
     def __enter__(self) -> None:
-        self._kept: dict[str, Any] = {}
+        self._originals: dict[str, Any] = {}
         for name in dir(jax.random):
             function = getattr(jax.random, name)
             if name.startswith("_") or name in self.OTHERS or not callable(function):
                 continue
             if replaced := self._replaced(name, function):
-                self._kept[name] = function
+                self._originals[name] = function
                 setattr(jax.random, name, replaced)
 
     def __exit__(self, *error: Any) -> None:
-        for name, function in self._kept.items():
+        for name, function in self._originals.items():
             setattr(jax.random, name, function)
 
     def _replaced(self, name: str, function: Callable[..., Any]) -> Callable[..., Any] | None:

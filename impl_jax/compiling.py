@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 
+from impl_jax import operations
 from impl_jax.precision import Precision
 
 Function = Callable[..., Any]
@@ -58,6 +59,12 @@ class EagerCompiler:
         """Return the FLOPs of one call of each function together; None where XLA sees no whole."""
         return _total(one.flops() for one in self.functions)
 
+    def operations(self) -> list[operations.Counted] | None:
+        """Return the operations of one call of each function; None where XLA sees no whole."""
+        counted = [one.operations() for one in self.functions]
+        known = [part for part in counted if part is not None]
+        return None if len(known) < len(counted) else [one for part in known for one in part]
+
 
 class WholeCompiler(EagerCompiler):
     """Compile each function of the program as a whole."""
@@ -80,6 +87,7 @@ class EagerFunction:
     trace_seconds: float | None = None
     compile_seconds: float | None = None
     traced: Any = None
+    executable: Any = None
 
     def __init__(self, function: Function) -> None:
         self.function = function
@@ -88,6 +96,10 @@ class EagerFunction:
         return self.function(*args)
 
     def flops(self) -> float | None:
+        """Return None, for unknown: there is no whole program to analyse."""
+        return None
+
+    def operations(self) -> list[operations.Counted] | None:
         """Return None, for unknown: there is no whole program to analyse."""
         return None
 
@@ -102,7 +114,6 @@ class CompiledFunction(EagerFunction):
     def __init__(self, function: Function, donate: tuple[int, ...] = ()) -> None:
         super().__init__(function)
         self._jitted = jax.jit(function, donate_argnums=donate)
-        self.executable: Any = None
         self.trace_seconds = self.compile_seconds = 0.0
 
     def __call__(self, *args: Any) -> Any:
@@ -123,6 +134,13 @@ class CompiledFunction(EagerFunction):
     def flops(self) -> float:
         """Return the FLOPs of one call by XLA's own cost analysis."""
         return float((self.executable.cost_analysis() or {}).get("flops", 0.0))
+
+    def operations(self) -> list[operations.Counted]:
+        """Return the operations of one call, see `operations.Module`, and what the call costs."""
+        jaxpr = self.traced.jaxpr.jaxpr
+        cheap = self.flops() < operations.CHEAP
+        calls = operations.calls(len(jaxpr.invars), len(jaxpr.outvars), cheap=cheap)
+        return [*calls, *operations.Module(self.executable.as_text()).operations()]
 
 
 def _total(parts: Iterable[float | None]) -> float | None:

@@ -16,6 +16,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
+TAKEN = 1  # the branch of True, which `recipes.cond` takes
 Layout = tuple[tuple[int, ...], np.dtype[Any]]
 
 
@@ -59,12 +60,46 @@ def record(programs: list[ClosedJaxpr], device: jax.Device) -> list[Product]:
     return [Product(ops, dims, count, device) for (ops, dims), count in counts.items()]
 
 
+def not_taken(programs: list[ClosedJaxpr]) -> float:
+    """Return the FLOPs of products that XLA counts and that do not run.
+
+    Of a conditional XLA counts the branch that costs most, whichever is taken.
+    """
+    conditionals = [
+        equation
+        for program in programs
+        for equation in _equations(program.jaxpr)
+        if equation.primitive.name == "cond"
+    ]
+    costs = [[_flops(one) for one in c.params["branches"]] for c in conditionals]
+    return sum(max(branches) - branches[TAKEN] for branches in costs)
+
+
+def _flops(program: ClosedJaxpr) -> float:
+    """Return the FLOPs of the products in a branch of a conditional."""
+    shapes = [
+        (equation.outvars[0].aval.shape, equation.invars[0].aval.shape, equation.params)
+        for equation in _equations(program.jaxpr)
+        if equation.primitive.name == "dot_general"
+    ]
+    return sum(
+        2.0 * prod(out) * prod(left[axis] for axis in params["dimension_numbers"][0][0])
+        for out, left, params in shapes
+    )
+
+
 def _equations(jaxpr: Jaxpr) -> Iterator[Any]:
-    """Yield every equation of a jaxpr, also those of jaxprs inside it, such as a nested jit."""
+    """Yield every equation of a jaxpr, also those of jaxprs inside it, such as a nested jit.
+
+    Of a conditional it is the branch that is taken.
+    """
     for equation in jaxpr.eqns:
         yield equation
+        inside = dict(equation.params)
+        if equation.primitive.name == "cond":
+            inside["branches"] = inside["branches"][TAKEN]
         for value in jax.tree.leaves(
-            list(equation.params.values()), is_leaf=lambda v: isinstance(v, (Jaxpr, ClosedJaxpr))
+            list(inside.values()), is_leaf=lambda v: isinstance(v, (Jaxpr, ClosedJaxpr))
         ):
             if isinstance(value, ClosedJaxpr):
                 yield from _equations(value.jaxpr)

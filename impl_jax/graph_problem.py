@@ -128,7 +128,10 @@ class RepeatableProblem(Problem):
         self.forms = {}
         self.tied = {}  # networks that share a variable are refused
         rest = {n: a for network in networks.values() for n, a in network.rest.items()}
-        self.constants = {"data": data, "frozen": {}, "buffers": {}, "rest": rest}
+        stopped = jnp.ones((), bool)
+        self.constants = {
+            "data": data, "frozen": {}, "buffers": {}, "rest": rest, "stopped": stopped,
+        }  # fmt: skip
         self.load(every, {})
 
     def keep_buffers(self, names: Collection[str]) -> None:

@@ -62,11 +62,11 @@ class LossReach:
         """Return loss → parameter → gradient of each loss alone, of parameters that it uses."""
 
         def by_each(parameters: Any) -> Any:
-            return {loss: jax.grad(self._one(loss))(parameters) for loss in self.values}
+            return {loss: jax.grad(self._loss_alone(loss))(parameters) for loss in self.values}
 
         found = jax.jit(by_each)(self.start)
         used = {
-            loss: _used(lambda p, _, loss=loss: self._one(loss)(p), self.start, {})
+            loss: _used(lambda p, _, loss=loss: self._loss_alone(loss)(p), self.start, {})
             for loss in self.values
         }
         return {
@@ -83,7 +83,7 @@ class LossReach:
         most = max(largest.values(), default=0.0)
         return {name for name, size in largest.items() if size < SLIGHT * most}
 
-    def _one(self, loss: str) -> Any:
+    def _loss_alone(self, loss: str) -> Any:
         """Return one loss as a function of the parameters."""
         return lambda parameters: self.case.losses(parameters)[loss]
 

@@ -1,4 +1,4 @@
-"""Demonstrate the traps of several losses in JAX: scaling, hooks, steps inside, weights of 0.
+"""Demonstrate the traps of several losses in JAX: scaling, hooks, weights of 0.
 
 Each function runs the wrong way and the right way side by side and returns the results as plain
 data, which docs/traps.md shows as a table. The test of the same subject in
@@ -8,7 +8,6 @@ data, which docs/traps.md shows as a table. The test of the same subject in
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -20,24 +19,6 @@ from jax.flatten_util import ravel_pytree
 LR, SCALE, WIDTH = 0.1, 1024.0, 32
 Networks = dict[str, list[Array]]
 Change = Callable[[Array], Array]
-OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
-    "sgd": optax.sgd,
-    "momentum": partial(optax.sgd, momentum=0.9),
-    "adam": optax.adam,
-    "adamw": optax.adamw,
-    "adamax": optax.adamax,
-    "nadam": optax.nadam,
-    "radam": optax.radam,
-    "adagrad": optax.adagrad,
-    "adadelta": optax.adadelta,
-    "rmsprop": optax.rmsprop,
-    "adafactor": optax.adafactor,
-    "adabelief": optax.adabelief,
-    "lion": optax.lion,
-    "lamb": optax.lamb,
-    "yogi": optax.yogi,
-    "novograd": optax.novograd,
-}
 CHANGES: dict[str, Change] = {
     "clip_norm": lambda g: g * jnp.minimum(1.0, 1e-3 / jnp.linalg.norm(g)),
     "clamp": lambda g: jnp.clip(g, -1e-5, 1e-5),
@@ -98,31 +79,6 @@ def hooks_that_change_gradients() -> dict[str, Any]:
     return errors
 
 
-def steps_inside_the_backward_pass() -> dict[str, Any]:
-    """Call an optimizer once for each loss, where torch's hooks would step once for each pass.
-
-    There are no hooks: a step is a call. Two calls are two steps, and net1 gets both, while one
-    call with the sum of the gradients is one. The table shows how far net1's move is from that of
-    the sum.
-    """
-    networks, x = _networks()
-    results = {}
-    gradients = [jax.jit(jax.grad(lambda n, i=i: _losses(n, x)[i])) for i in (0, 1)]
-    for name, build in OPTIMIZERS.items():
-        optimizer = build(0.01)
-        update = jax.jit(optimizer.update)
-        moved, state = networks, optimizer.init(networks)
-        for gradient in gradients:
-            updates, state = update(gradient(moved), state, moved)
-            moved = optax.apply_updates(moved, updates)
-        total = jax.tree.map(jnp.add, *(gradient(networks) for gradient in gradients))
-        right, _ = update(total, optimizer.init(networks), networks)
-        difference = jax.tree.map(jnp.subtract, moved, networks)
-        flat, expected = (ravel_pytree(tree["net1"])[0] for tree in (difference, right))
-        results[name] = {"steps_summed": 1, "steps_separate": 2, "move_off": _off(flat, expected)}
-    return results
-
-
 def loss_weighted_zero() -> dict[str, Any]:
     """Weigh loss2, which alone reaches net2, with 0, and take a step.
 
@@ -157,39 +113,6 @@ def loss_weighted_zero() -> dict[str, Any]:
     return results
 
 
-def gradient_of_each_loss_alone() -> dict[str, Any]:
-    """Count the matrix products of gradients of each loss alone, as PCGrad or GradNorm need them.
-
-    Taken by all parameters they cost a pass for each loss. By net1's last layer a pass ends there.
-    At the output of net1 they are by-products of the split backward pass: these are gradients by
-    the value, not by the parameters, and their norms are others.
-    """
-    networks, x = _networks(layers=6)
-
-    def summed(n: Networks) -> Any:
-        return jax.grad(lambda n: sum(_losses(n, x)))(n)
-
-    def by_parameter(n: Networks) -> Any:
-        return [jax.grad(lambda n, i=i: _losses(n, x)[i])(n) for i in (0, 1)]
-
-    def by_last_layer(n: Networks) -> Any:
-        def loss(last: Array, i: int) -> Array:
-            return _losses({**n, "net1": [*n["net1"][:-1], last]}, x)[i]
-
-        return summed(n), [jax.grad(loss)(n["net1"][-1], i) for i in (0, 1)]
-
-    def by_boundary(n: Networks) -> Any:
-        between, pull1 = jax.vjp(lambda net1: _run(net1, x), n["net1"])
-        first = jax.grad(lambda b: jnp.mean(b**2))(between)
-        second, net2 = jax.grad(
-            lambda b, net2: 10.0 * jnp.mean((_run(net2, b) - 1.0) ** 2), argnums=(0, 1)
-        )(between, n["net2"])
-        return first, second, net2, pull1(first + second)
-
-    ways = (summed, by_parameter, by_last_layer, by_boundary)
-    return {way.__name__: {"products": _products(jax.jit(way), networks)} for way in ways}
-
-
 def _changing(change: Change) -> Change:
     """Return a function that returns its argument, and changes the gradient on its way back."""
 
@@ -206,11 +129,11 @@ def _net1_gradient(loss: Callable[[Networks], Any], networks: Networks) -> Array
     return ravel_pytree(jax.grad(loss)(networks)["net1"])[0]
 
 
-def _networks(layers: int = 2) -> tuple[Networks, Array]:
-    """Return net1 of this many layers, net2 of two, and a batch."""
-    keys = jax.random.split(jax.random.key(0), layers + 3)
+def _networks(front: int = 2, back: int = 2) -> tuple[Networks, Array]:
+    """Return net1 and net2, of so many layers each, and a batch."""
+    keys = jax.random.split(jax.random.key(0), front + back + 1)
     weights = [jax.random.normal(key, (WIDTH, WIDTH)) * WIDTH**-0.5 for key in keys]
-    return {"net1": weights[:layers], "net2": weights[layers:-1]}, weights[-1] * WIDTH**0.5
+    return {"net1": weights[:front], "net2": weights[front:-1]}, weights[-1] * WIDTH**0.5
 
 
 def _losses(networks: Networks, x: Array, change: Change | None = None) -> tuple[Array, Array]:

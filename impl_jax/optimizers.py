@@ -13,7 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
+from numpy.typing import NDArray
 
 from impl_jax.problem import Parameters, leaves_bytes
 
@@ -116,17 +119,17 @@ def split(
     accepts a label without parameters silently; with ``complain`` a prefix without names raises
     ValueError.
     """
-    left, groups = list(names), {}
+    remaining, groups = list(names), {}
     for prefix in prefixes:
-        under = [name for name in left if name == prefix or name.startswith(f"{prefix}.")]
-        if complain and not under:
+        members = [name for name in remaining if name == prefix or name.startswith(f"{prefix}.")]
+        if complain and not members:
             raise ValueError(
                 f"parameter group {prefix!r} selects no parameters: a layer such as an activation "
                 f"has none; name one of {', '.join(dict.fromkeys(map(_layer, names)))}"
             )
-        groups[prefix] = under
-        left = [name for name in left if name not in under]
-    return {label: under for label, under in (groups | {"rest": left}).items() if under}
+        groups[prefix] = members
+        remaining = [name for name in remaining if name not in members]
+    return {label: members for label, members in (groups | {"rest": remaining}).items() if members}
 
 
 def _layer(name: str) -> str:
@@ -161,6 +164,21 @@ def _separate(
                 changed, after[label] = one.update(mine, states[label], own)
                 updates |= changed
         return updates, after
+
+    return Transformation(init, update)
+
+
+def masked_by_state(frozen: Collection[str]) -> Transformation:
+    """Return a transformation whose state is the mask that it multiplies updates by.
+
+    So the mask is an argument of a jitted step. It is 0 for the parameters named in ``frozen``.
+    """
+
+    def init(parameters: Parameters) -> Parameters:
+        return {n: jnp.asarray(float(n not in frozen)) for n in parameters}
+
+    def update(updates: Parameters, mask: Parameters, _: Any = None) -> tuple[Parameters, Any]:
+        return {n: u * mask[n].astype(u.dtype) for n, u in updates.items()}, mask
 
     return Transformation(init, update)
 
@@ -228,12 +246,15 @@ def memory(state: Any) -> tuple[Parameters, dict[str, int]]:
     return moments, steps
 
 
-def gradient_of(state: Any, optimizer: Mapping[str, Any], start: Parameters) -> Parameters:
+def gradient_of(
+    state: Any, optimizer: Mapping[str, Any], start: Parameters
+) -> dict[str, NDArray[np.floating]]:
     """Return the gradients of the first step, recovered from the first moments that it left.
 
     Adam's moment is then m = (1 − β₁) g and SGD's is g. L2 decay has been added to g in both, and
     is taken off again. The result is empty for an optimizer without moments, and for one of a kind
-    that is not in `KINDS`.
+    that is not in `KINDS`. It is computed by NumPy: each operation of eager JAX would be compiled
+    for every shape, in every launch.
 
     Args:
         state: the optimizer's state after its first step.
@@ -245,7 +266,7 @@ def gradient_of(state: Any, optimizer: Mapping[str, Any], start: Parameters) -> 
     settings, moments = optimizer["settings"], memory(state)[0]
     share = 1.0 if optimizer["kind"] == "sgd" else 1.0 - settings.get("betas", BETAS)[0]
     decay = 0.0 if optimizer["kind"] == "adamw" else settings.get("weight_decay", 0.0)
-    return {n: m / share - decay * start[n] for n, m in moments.items()}
+    return {n: np.asarray(m) / share - decay * np.asarray(start[n]) for n, m in moments.items()}
 
 
 def state_bytes(state: Any) -> int:

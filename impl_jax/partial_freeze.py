@@ -20,6 +20,10 @@ from impl_jax.cascade import conv_cascade
 from impl_jax.problem import Stage, against
 
 CLASSIFY = against("labels", optax.softmax_cross_entropy_with_integer_labels)
+# Arguments with which a BatchNorm of flax computes what torch's does by default. flax's momentum is
+# one minus torch's, 0.1. The fast variance, E[x²] − E[x]², subtracts two nearly equal numbers and
+# loses digits; torch uses the two-pass one.
+BATCH_NORM: dict[str, Any] = {"momentum": 0.9, "epsilon": 1e-5, "use_fast_variance": False}
 
 
 def frozen_second_network(*, rngs: nnx.Rngs) -> list[Stage]:
@@ -41,16 +45,7 @@ class ResidualBlock(nnx.Module):
             return nnx.Conv(channels, channels, (3, 3), use_bias=False, rngs=rngs)
 
         def norm() -> nnx.BatchNorm:
-            # flax's momentum is one minus torch's, 0.1. The fast variance, E[x²] − E[x]², subtracts
-            # two nearly equal numbers and loses digits; torch uses the two-pass one.
-            return nnx.BatchNorm(
-                channels,
-                use_running_average=not train,
-                momentum=0.9,
-                epsilon=1e-5,
-                use_fast_variance=False,
-                rngs=rngs,
-            )
+            return nnx.BatchNorm(channels, use_running_average=not train, **BATCH_NORM, rngs=rngs)
 
         self.conv1, self.bn1 = conv(), norm()
         self.conv2, self.bn2 = conv(), norm()

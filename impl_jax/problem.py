@@ -177,7 +177,11 @@ class Problem:
         self.frozen = [name for name in self.names if name in set(frozen)]
         self.forms = forms(stages, self.tied)
         self.trainable: Parameters = {}
-        self.constants: dict[str, Any] = {"data": data, "frozen": {}, "buffers": {}}
+        # "stopped" is traced: `recipes.cond` asks it whether what is frozen is so in this step
+        stopped = jnp.ones((), bool)
+        self.constants: dict[str, Any] = {
+            "data": data, "frozen": {}, "buffers": {}, "stopped": stopped,
+        }  # fmt: skip
 
     @property
     def parameters(self) -> Parameters:

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from impl_jax import gemms, layout, optimizers, runtime
+from impl_jax import footprint, gemms, layout, optimizers, runtime
 from impl_jax.compiling import EagerCompiler
 from impl_jax.problem import Buffers, Constants, Parameters, Problem, leaves_bytes
 from impl_jax.recipes import Recipe
@@ -88,18 +88,41 @@ class Program(ABC):
         """Return ``flops`` of one call of the timed part, and ``residual_bytes`` saved for it.
 
         Both are by XLA's own analysis. The latter are the residuals that the forward pass returns;
-        None where the forward pass is inside the same jit.
+        None where the forward pass is inside the same jit. ``operations`` are those of the programs
+        as XLA has optimised them, see `operations.Module`; None where nothing is compiled.
         """
-        return {"flops": self.compiler.flops(), "residual_bytes": None}
+        flops = self.compiler.flops()
+        if flops is not None:
+            flops -= gemms.not_taken(self._traced())
+        return {
+            "flops": flops,
+            "residual_bytes": None,
+            "operations": self.compiler.operations(),
+        }
+
+    def footprint(self) -> dict[str, Any]:
+        """Return the counts of `count`, and what the timed part consists of and holds.
+
+        Returns:
+            Beside them ``operations``, ``held_bytes`` and ``aliased_bytes``, as of
+            `footprint.describe`.
+        """
+        executables = [one.executable for one in self.compiler.functions]
+        return {**self.count(), **footprint.describe(executables)}
 
     def products(self) -> list[gemms.Product]:
         """Return the matrix products of the timed part, to measure the machine's peak with."""
         if self._products is None:
-            programs = [one.traced.jaxpr for one in self.compiler.functions if one.traced]
-            self._products = gemms.record(programs, self.device)
+            self._products = gemms.record(self._traced(), self.device)
         return self._products
 
-    def _canonical(self, arrays: Parameters) -> dict[str, NDArray[np.floating]]:
+    def _traced(self) -> list[Any]:
+        """Return the traced programs of the timed part."""
+        return [one.traced.jaxpr for one in self.compiler.functions if one.traced]
+
+    def _canonical(
+        self, arrays: Parameters | Mapping[str, NDArray[np.floating]]
+    ) -> dict[str, NDArray[np.floating]]:
         """Return these arrays by parameter name as NumPy arrays in torch's layout."""
         forms = self.problem.forms
         return {n: layout.parameter_out(a, forms.get(n)) for n, a in arrays.items()}
@@ -262,8 +285,9 @@ class Step(Program):
         """
         if self.recipe.return_gradients:
             return self._canonical(self.result[3])
-        start = self.problem.parameters
-        return self._canonical(optimizers.gradient_of(self.state, self.optimizer, start))
+        start, computed = self.problem.parameters, self.recipe.update_gradients
+        grads = optimizers.gradient_of(self.state, self.optimizer, start)
+        return self._canonical({n: grad for n, grad in grads.items() if n in computed})
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
         """Return all parameters and buffers after the last step, in the canonical layout."""

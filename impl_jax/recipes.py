@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import jax
 import optax
-from jax import Array
 
+from impl_jax import optimizers
 from impl_jax.problem import Buffers, Constants, Parameters, Problem
+from impl_jax.recipe_passes import (
+    ConditionalGradient,
+    GradientOfAll,
+    GradientOfTrained,
+    StoppedGradient,
+)
 from impl_jax.strategies import Jit, Strategy
 
 Gradient = Callable[[Parameters, Constants], tuple[Parameters, Buffers]]
@@ -41,8 +44,9 @@ class Recipe:
     Attributes:
         gradient: (step parameters, constants) → (gradients, buffers after the forward pass).
         step_parameters: names of the parameters that the step takes and returns updated.
-        update_gradients: names of the gradients that the update reads. A jit without the update
-            must return just these: XLA removes the computation of the others, as it does in a step.
+        update_gradients: names of the gradients that the update reads and that are not 0 whatever
+            the loss is. A jit without the update must return just these: XLA removes the
+            computation of the others, as it does in a step.
         wrap_optimizer: makes of the scenario's optimizer the one that leaves frozen parameters.
         return_gradients: whether the step returns all gradients beside the updated parameters.
         one_jit: whether ``gradient`` is a plain function, to be compiled together with the update.
@@ -85,25 +89,6 @@ def from_strategy(problem: Problem, strategy: Strategy, jit: Jit) -> Recipe:
     )
 
 
-# The gradients below are instances of frozen dataclasses and not closures, because `jax.jit` keys
-# its cache on the function's hash and equality. A closure that is made anew for each recipe is a
-# new key each time, and is traced and compiled again. Two instances over the same problem are
-# equal, so whoever makes the same recipe twice finds the program of the first (see `Training`).
-
-
-@dataclass(frozen=True)
-class GradientOfAll:
-    """Compute the gradient of every loss by every parameter."""
-
-    problem: Problem
-
-    def __call__(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
-        def total(parameters: Parameters) -> tuple[Array, Buffers]:
-            return _total(self.problem, parameters, constants, self.problem.reach)
-
-        return jax.grad(total, has_aux=True)(parameters)
-
-
 def unfrozen(problem: Problem) -> Recipe:
     """Train everything by every loss, the baseline: 11 products."""
     return Recipe(
@@ -111,27 +96,6 @@ def unfrozen(problem: Problem) -> Recipe:
         step_parameters=problem.names,
         update_gradients=problem.names,
     )
-
-
-@dataclass(frozen=True)
-class StoppedGradient:
-    """Differentiate by every parameter, the frozen ones behind ``stop_gradient``.
-
-    Return the gradients of the trained parameters.
-    """
-
-    problem: Problem
-
-    def __call__(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
-        problem = self.problem
-
-        def total(both: Parameters) -> tuple[Array, Buffers]:
-            stopped = {n: jax.lax.stop_gradient(both[n]) for n in problem.frozen}
-            return _total(problem, {**both, **stopped}, constants, problem.flow)
-
-        both = {**constants["frozen"], **parameters}
-        grads, buffers = jax.grad(total, has_aux=True)(both)
-        return {n: grads[n] for n in parameters}, buffers
 
 
 def stop_gradient(problem: Problem) -> Recipe:
@@ -144,19 +108,6 @@ def stop_gradient(problem: Problem) -> Recipe:
     return Recipe(
         gradient=StoppedGradient(problem), step_parameters=trained, update_gradients=trained
     )
-
-
-@dataclass(frozen=True)
-class GradientOfTrained:
-    """Compute the gradient by the trained parameters of the losses that reach one of them."""
-
-    problem: Problem
-
-    def __call__(self, parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
-        def total(parameters: Parameters) -> tuple[Array, Buffers]:
-            return _total(self.problem, parameters, constants, self.problem.flow)
-
-        return jax.grad(total, has_aux=True)(parameters)
 
 
 def grad_of_trainable(problem: Problem) -> Recipe:
@@ -177,12 +128,7 @@ def partition(problem: Problem) -> Recipe:
     All gradients are computed by the program as written; XLA removes those that the update does not
     read, as long as they do not leave the jit.
     """
-    labels = {n: "frozen" if n in problem.frozen else "trained" for n in problem.names}
-
-    def wrap(own: Transformation) -> Transformation:
-        return optax.partition({"trained": own, "frozen": optax.set_to_zero()}, labels)
-
-    return _by_the_optimizer(problem, wrap, update_gradients=list(problem.trainable))
+    return _parted(problem, lambda _: optax.set_to_zero(), list(problem.trainable))
 
 
 def selective_transform(problem: Problem) -> Recipe:
@@ -191,14 +137,13 @@ def selective_transform(problem: Problem) -> Recipe:
     def wrap(own: Transformation) -> Transformation:
         return optax.selective_transform(own, freeze_mask=_mask(problem, frozen=True))
 
-    return _by_the_optimizer(problem, wrap, update_gradients=list(problem.trainable))
+    return _by_the_optimizer(problem, wrap, list(problem.trainable))
 
 
 def masked(problem: Problem) -> Recipe:
     """Mask the frozen parameters by ``optax.masked``, and set their updates to 0: 5 products.
 
-    `optax.masked` alone does not freeze: it returns the raw gradients of the parameters that it
-    masks out as their updates.
+    `optax.masked` alone returns the raw gradients of what it masks out as their updates.
     """
 
     def wrap(own: Transformation) -> Transformation:
@@ -207,7 +152,7 @@ def masked(problem: Problem) -> Recipe:
             optax.masked(optax.set_to_zero(), _mask(problem, frozen=True)),
         )
 
-    return _by_the_optimizer(problem, wrap, update_gradients=list(problem.trainable))
+    return _by_the_optimizer(problem, wrap, list(problem.trainable))
 
 
 def chain_freeze(problem: Problem) -> Recipe:
@@ -216,11 +161,11 @@ def chain_freeze(problem: Problem) -> Recipe:
     Nothing is saved: the optimizer has read every gradient, and has a state for each, before the
     update is dropped. Plain SGD has no state, so in a step XLA removes those gradients after all.
     """
-
-    def wrap(own: Transformation) -> Transformation:
-        return optax.chain(own, optax.freeze(_mask(problem, frozen=True)))
-
-    return _by_the_optimizer(problem, wrap, update_gradients=problem.names)
+    return _by_the_optimizer(
+        problem,
+        lambda own: optax.chain(own, optax.freeze(_mask(problem, frozen=True))),
+        problem.names,
+    )
 
 
 def all_gradients(problem: Problem) -> Recipe:
@@ -229,8 +174,48 @@ def all_gradients(problem: Problem) -> Recipe:
     Nothing is saved: XLA must compute what is returned.
     """
     wrap = partition(problem).wrap_optimizer
-    recipe = _by_the_optimizer(problem, wrap, update_gradients=problem.names)
+    recipe = _by_the_optimizer(problem, wrap, problem.names)
     return replace(recipe, return_gradients=True)
+
+
+def rate_zero(problem: Problem) -> Recipe:
+    """Give the frozen parameters an optimizer whose learning rate is 0: 11 products.
+
+    Nothing is saved, and the optimizer keeps a state for what is frozen, too.
+    """
+    stop = optax.scale(0.0)
+    return _parted(problem, lambda own: optax.chain(own, stop), problem.names)
+
+
+def scale_zero(problem: Problem) -> Recipe:
+    """Multiply the gradients of the frozen parameters by 0, by ``optax.scale``: 11 products.
+
+    Nothing is saved: 0 times infinity is not 0, so XLA must compute what is multiplied.
+    """
+    return _parted(problem, lambda _: optax.scale(0.0), problem.names)
+
+
+def traced_mask(problem: Problem) -> Recipe:
+    """Multiply the updates by a mask that is an argument of the jitted step: 11 products.
+
+    Nothing is saved, as the mask is unknown when the step is compiled; so it can change without
+    compiling anew. The optimizer has a state for each parameter.
+    """
+    mask = optimizers.masked_by_state(problem.frozen)
+    return _by_the_optimizer(problem, lambda own: optax.chain(own, mask), problem.names)
+
+
+def cond(problem: Problem) -> Recipe:
+    """Choose by ``lax.cond`` whether frozen parameters are differentiated: 5 products while not.
+
+    Both branches are compiled, and one runs. Updates are masked as in `traced_mask`, since with a
+    gradient of 0 a parameter would still move; the optimizer has a state for each.
+    """
+    return replace(
+        traced_mask(problem),
+        gradient=ConditionalGradient(problem),
+        update_gradients=list(problem.trainable),
+    )
 
 
 def _by_the_optimizer(
@@ -240,10 +225,7 @@ def _by_the_optimizer(
 ) -> Recipe:
     """Return a recipe that differentiates by all parameters, and whose optimizer freezes.
 
-    Args:
-        problem: the problem whose parameters are trained or frozen.
-        wrap_optimizer: makes of an optimizer the one that leaves frozen parameters unchanged.
-        update_gradients: names of the gradients that the wrapped optimizer reads.
+    ``wrap_optimizer`` makes it of the scenario's; it reads the gradients of ``update_gradients``.
     """
     return Recipe(
         gradient=GradientOfAll(problem),
@@ -253,12 +235,18 @@ def _by_the_optimizer(
     )
 
 
-def _total(
-    problem: Problem, parameters: Parameters, constants: Constants, among: Any
-) -> tuple[Array, Buffers]:
-    """Return the sum of the losses named in ``among``, and the buffers after the forward pass."""
-    losses, buffers = problem.forward(parameters, constants, among=among)
-    return reduce(add, losses.values()), buffers
+def _parted(
+    problem: Problem,
+    of_frozen: Callable[[Transformation], Transformation],
+    update_gradients: list[str],
+) -> Recipe:
+    """Return a recipe by ``optax.partition``; ``of_frozen`` makes what steps the frozen part."""
+    labels = {n: "frozen" if n in problem.frozen else "trained" for n in problem.names}
+
+    def wrap(own: Transformation) -> Transformation:
+        return optax.partition({"trained": own, "frozen": of_frozen(own)}, labels)
+
+    return _by_the_optimizer(problem, wrap, update_gradients)
 
 
 def _mask(problem: Problem, *, frozen: bool) -> dict[str, bool]:
@@ -277,5 +265,9 @@ RECIPES: dict[str, Callable[[Problem], Recipe]] = {
         masked,
         chain_freeze,
         all_gradients,
+        rate_zero,
+        scale_zero,
+        traced_mask,
+        cond,
     )
 }

@@ -18,6 +18,7 @@ from impl_jax import (
     optimizers,
     partial_freeze,
     probing,
+    profiling,
     program,
     recipes,
     runtime,
@@ -52,6 +53,7 @@ class Session:
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
     unsupported = staticmethod(runtime.unsupported)
     switches = staticmethod(switches.read)
+    profile = staticmethod(profiling.trace_calls)
 
     def gauge(self) -> runtime.Gauge | None:
         """Return the gauge that reads this device's memory; None on a CPU."""
@@ -187,12 +189,7 @@ class OpenProblem:
         return self._canonical(self.problem.parameters)
 
     def program(
-        self,
-        kind: str,
-        name: str,
-        phase: str,
-        mode: str = "jit",
-        precision_mode: str = IEEE,
+        self, kind: str, name: str, phase: str, mode: str = "jit", precision_mode: str = IEEE
     ) -> program.Program:
         """Return the program of a strategy or recipe in this phase, mode and precision.
 

@@ -141,7 +141,7 @@ class StepCase:
             {n: now[n] for n in self.buffers if n in now},
         )
 
-    def others(self) -> list[tuple[str, Any]]:
+    def other_arrays(self) -> list[tuple[str, Any]]:
         """Return (path, array) of what the state holds beside parameters and buffers."""
         taken = set(self.places.values())
         return [
@@ -219,12 +219,12 @@ def held_by(case: StepCase) -> dict[str, bool | None]:
 
     None for all where it holds none for any: plain gradient descent keeps nothing.
     """
-    others = [(path, leaf.shape) for path, leaf in case.others()]
-    found = {
+    others = [(path, leaf.shape) for path, leaf in case.other_arrays()]
+    is_held = {
         name: any(_ends(path, name) and shape == array.shape for path, shape in others)
         for name, array in case.parameters.items()
     }
-    return {n: held if any(found.values()) else None for n, held in found.items()}
+    return {n: held if any(is_held.values()) else None for n, held in is_held.items()}
 
 
 def _everything(network: Network) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from impl_jax.step_case import StepCase
 from impl_jax.step_changes import cosine
 
 TIMED = 7  # calls of each kind, in turns
-ALIKE = 0.01  # relative difference of the work of one and the same way
+SAME_WORK = 0.01  # relative difference of the work of one and the same way
 ALONG, SIGNS = 0.9999, 0.98  # cosines of a plain step, and of Adam's first step, with the gradient
 STARTS = 3  # weights at which a step is held against a gradient
 LATER = 3  # training steps after which it is looked again
@@ -117,7 +117,7 @@ class Replay:
         """Return whether the step does as much work as a way does."""
         assert self.flops is not None
         flops = self.costs(way)
-        return abs(self.flops - flops) <= ALIKE * flops
+        return abs(self.flops - flops) <= SAME_WORK * flops
 
     def is_along(self, way: Loss, names: Collection[str]) -> bool:
         """Return whether steps from several weights go along the gradients of a way.
@@ -191,7 +191,7 @@ def merged_passes(replay: Replay) -> dict[str, Any] | None:
         return None
     one = ways.summed(ways.names, ways.trained)
     for several in (ways.separate(ways.trained), ways.pulled_back(ways.trained)):
-        if replay.costs(several) <= replay.costs(one) * (1 + ALIKE) or not replay.goes(several):
+        if replay.costs(several) <= replay.costs(one) * (1 + SAME_WORK) or not replay.goes(several):
             continue
         if replay.is_along(several, ways.trained):
             worst, where = _difference(several, one, ways.start)
@@ -210,7 +210,7 @@ def without_frozen_gradients(replay: Replay) -> dict[str, Any] | None:
     pairs += [(ways.summed([n], every), ways.summed([n], part)) for n in ways.names]
     pairs += [(ways.separate(every), ways.separate(part))]
     for whole, cheaper in pairs:
-        if replay.costs(whole) > replay.costs(cheaper) * (1 + ALIKE) and replay.goes(whole):
+        if replay.costs(whole) > replay.costs(cheaper) * (1 + SAME_WORK) and replay.goes(whole):
             return {"names": frozen, **replay.saving(whole, cheaper)}
     return None
 
@@ -220,19 +220,27 @@ def zero_weights(replay: Replay) -> dict[str, Any] | None:
     ways = replay.ways
     if replay.flops is None or len(ways.names) < 2:
         return None
-    whole = ways.summed(ways.names, ways.trained)
-    if not replay.goes(whole) or replay.is_along(whole, ways.trained):
+    all_losses = ways.summed(ways.names, ways.trained)
+    if not replay.goes(all_losses) or replay.is_along(all_losses, ways.trained):
         return None
     for loss in ways.names:
-        left = ways.summed([n for n in ways.names if n != loss], ways.trained)
-        least = replay.costs(left)
-        cheaper = least < replay.costs(whole) * (1 - ALIKE)
-        if cheaper and replay.is_along(left, ways.trained) and _stays_zero(replay, whole, left):
-            return {"flops": replay.flops, "zero_flops": replay.costs(whole) - least, "loss": loss}
+        without_loss = ways.summed([n for n in ways.names if n != loss], ways.trained)
+        least = replay.costs(without_loss)
+        cheaper = least < replay.costs(all_losses) * (1 - SAME_WORK)
+        if (
+            cheaper
+            and replay.is_along(without_loss, ways.trained)
+            and _stays_zero(replay, all_losses, without_loss)
+        ):
+            return {
+                "flops": replay.flops,
+                "zero_flops": replay.costs(all_losses) - least,
+                "loss": loss,
+            }
     return None
 
 
-def _stays_zero(replay: Replay, whole: Loss, left: Loss) -> bool:
+def _stays_zero(replay: Replay, all_losses: Loss, without_loss: Loss) -> bool:
     """Return whether a loss that changes nothing at first changes nothing later either.
 
     A weight may rise from 0 in the course of training. What this loss alone reaches must then
@@ -240,14 +248,16 @@ def _stays_zero(replay: Replay, whole: Loss, left: Loss) -> bool:
     other losses, which plain gradient descent shows, and an optimizer with a memory does not.
 
     Args:
-        whole: the gradient of all losses.
-        left: that of the others.
+        all_losses: the gradient of all losses.
+        without_loss: that of the others.
     """
-    (_, every), (_, others) = (jax.jit(way)(replay.ways.start) for way in (whole, left))
+    (_, every), (_, others) = (
+        jax.jit(way)(replay.ways.start) for way in (all_losses, without_loss)
+    )
     own = [n for n in every if np.any(every[n]) and not np.any(others[n])]
     if own:
         return replay.keeps_still(own)
-    return replay.is_along_later(left, replay.ways.trained)
+    return replay.is_along_later(without_loss, replay.ways.trained)
 
 
 def work(function: Callable[..., Any], *arguments: Any) -> float:
@@ -295,11 +305,11 @@ def _times(functions: list[Any], parameters: Any) -> list[float]:
     for function in functions:
         jax.block_until_ready(function(parameters))
     for _ in range(TIMED):
-        for function, kept in zip(functions, times, strict=True):
+        for function, seconds in zip(functions, times, strict=True):
             start = time.perf_counter()
             jax.block_until_ready(function(parameters))
-            kept.append(time.perf_counter() - start)
-    return [min(kept) for kept in times]
+            seconds.append(time.perf_counter() - start)
+    return [min(seconds) for seconds in times]
 
 
 def _difference(one: Loss, other: Loss, parameters: Any) -> tuple[float, str | None]:

@@ -14,7 +14,7 @@ pass cannot be separated, its 6 products are included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -79,18 +79,7 @@ def separate_retained(problem: Problem, jit: Jit) -> Strategy:
             for name, reached in _each(problem, parameters)
         ]
 
-    def pull(pullback: Any, grads: Parameters) -> Parameters:
-        return _add(grads, pullback(jnp.ones(()))[0])
-
-    pulls = [jit(pull) for _ in problem.flow]
-
-    def backward(pullbacks: list[Any]) -> Parameters:
-        grads: Parameters = {}
-        for call, pullback in zip(pulls, pullbacks, strict=True):
-            grads = call(pullback, grads)
-        return grads
-
-    return Strategy(jit(forward), backward, one_jit=False)
+    return Strategy(jit(forward), _pull_each(problem, jit), one_jit=False)
 
 
 def separate_grad(problem: Problem, jit: Jit) -> Strategy:
@@ -178,13 +167,7 @@ def reforward(problem: Problem, jit: Jit) -> Strategy:
 
     calls = [call(name) for name in problem.flow]
 
-    def backward(inputs: tuple[Parameters, Constants]) -> Parameters:
-        grads: Parameters = {}
-        for grad in calls:
-            grads = grad(*inputs, grads)
-        return grads
-
-    return Strategy(_inputs, backward, own_forward=True, one_jit=False)
+    return Strategy(_inputs, call_each(calls), own_forward=True, one_jit=False)
 
 
 def batched(problem: Problem, jit: Jit) -> Strategy:
@@ -199,6 +182,73 @@ def batched(problem: Problem, jit: Jit) -> Strategy:
         return jax.tree.map(lambda grad: grad.sum(0), jax.vmap(pullback)(basis)[0])
 
     return Strategy(_all_losses(problem), backward)
+
+
+def checkpointed(problem: Problem, jit: Jit) -> Strategy:
+    """Keep only what passes between the networks, and a pullback for each loss: 25 products.
+
+    Each pullback computes the inside of the networks that it walks once more, 9 products in all
+    (`jax.checkpoint`). The residuals are parameters and the networks' inputs alone, so this needs
+    the least memory.
+    """
+
+    def one_loss(parameters: Parameters, constants: Constants, name: str) -> Any:
+        def loss(reached: Parameters) -> Array:
+            value: Any = constants["data"]["x"]
+            for stage in problem.stages:
+
+                def run(own: Parameters, value: Any, stage=stage) -> Any:  # type: ignore[no-untyped-def]
+                    both = {**parameters, **own}
+                    return problem.run_stage(stage, value, both, constants, among=())[0]
+
+                value = jax.checkpoint(run)(problem.used_by(stage, reached), value)
+                if name in stage.losses:
+                    break
+            return stage.losses[name](value, constants["data"])
+
+        return jax.vjp(loss, problem.reached(parameters, name))[1]
+
+    def forward(parameters: Parameters, constants: Constants) -> list[Any]:
+        return [one_loss(parameters, constants, name) for name in problem.flow]
+
+    return Strategy(jit(forward), _pull_each(problem, jit), one_jit=False)
+
+
+def call_each(
+    calls: Sequence[Callable[..., Parameters]],
+) -> Callable[[tuple[Parameters, Constants]], Parameters]:
+    """Return a ``backward`` that has each call add its gradients to the sum of those before.
+
+    ``calls`` take parameters, constants and the sum so far, and return the new sum.
+    """
+
+    def backward(inputs: tuple[Parameters, Constants]) -> Parameters:
+        grads: Parameters = {}
+        for call in calls:
+            grads = call(*inputs, grads)
+        return grads
+
+    return backward
+
+
+def _pull_each(problem: Problem, jit: Jit) -> Callable[[list[Any]], Parameters]:
+    """Return a ``backward`` of a list of pullbacks, one for each loss, each in a jit of its own.
+
+    Each call adds its gradients to the sum so far.
+    """
+
+    def pull(pullback: Any, grads: Parameters) -> Parameters:
+        return _add(grads, pullback(jnp.ones(()))[0])
+
+    pulls = [jit(pull) for _ in problem.flow]
+
+    def backward(pullbacks: list[Any]) -> Parameters:
+        grads: Parameters = {}
+        for call, pullback in zip(pulls, pullbacks, strict=True):
+            grads = call(pullback, grads)
+        return grads
+
+    return backward
 
 
 def _inputs(parameters: Parameters, constants: Constants) -> tuple[Parameters, Constants]:
@@ -253,5 +303,6 @@ STRATEGIES: dict[str, Callable[[Problem, Jit], Strategy]] = {
         boundary_split,
         reforward,
         batched,
+        checkpointed,
     )
 }

@@ -15,7 +15,7 @@ import jax
 import optax
 from jax import Array
 
-from impl_jax import optimizers
+from impl_jax import averaging, optimizers
 from impl_jax.problem import Buffers, Constants, Losses, Parameters, Problem
 from impl_jax.recipes import RECIPES, Gradient, Recipe, unwrapped
 
@@ -85,6 +85,7 @@ class Training:
         renew: bool,
         only: Sequence[str] = (),
         share_forward: bool = False,
+        follower: Mapping[str, Any] | None = None,
     ) -> None:
         """Run one segment: ``steps`` times all turns.
 
@@ -92,7 +93,9 @@ class Training:
         labels are in ``only``, or all if it is empty. This happens in the state, which keeps the
         rest of it, or with ``renew`` by a new optimizer, which loses it. Parameters that are
         trained for the first time get a state of their own beside those of the others. With
-        ``share_forward`` the network in front runs forward once for all turns of a round.
+        ``share_forward`` the network in front runs forward once for all turns of a round. After
+        each round the ``follower`` follows its leader; its entries are arguments of
+        `averaging.follow`.
 
         Raises ValueError for several turns that would need one common update, for a label that no
         group has, and for turns that cannot share.
@@ -118,9 +121,13 @@ class Training:
         for _ in range(steps):
             if share_forward:
                 self._round_over_one_forward(compiled)
-                continue
-            for turn in compiled:
-                self._turn(turn, turn.gradient)
+            else:
+                for turn in compiled:
+                    self._turn(turn, turn.gradient)
+            if follower:
+                self.parameters, self.buffers = averaging.follow(
+                    self.parameters, self.buffers, **follower
+                )
 
     def _jitted(self, gradient: Any) -> Any:
         """Return this gradient function jitted, from ``compiled`` if it is there already."""

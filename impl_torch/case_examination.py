@@ -32,7 +32,7 @@ REPEATS = {torch.float32: 1e-4, torch.float64: 1e-9}  # relative difference of t
 @contextmanager
 def precision(dtype: torch.dtype) -> Iterator[None]:
     """Let user code that names no dtype compute in this one, and draw what float32 draws."""
-    before = torch.get_default_dtype()
+    default_dtype = torch.get_default_dtype()
     if dtype != torch.float64:
         yield
         return
@@ -41,7 +41,7 @@ def precision(dtype: torch.dtype) -> Iterator[None]:
         with DrawAsFloat32():
             yield
     finally:
-        torch.set_default_dtype(before)
+        torch.set_default_dtype(default_dtype)
 
 
 class Examination:
@@ -257,30 +257,32 @@ def examine(
 
 
 def _examined(
-    opened: OpenCase, found: Examination, confirm: Confirm
+    opened: OpenCase, examination: Examination, confirm: Confirm
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what an examination has found, see `examine`."""
     if opened.aliases:
         pairs = [f"{new} is {old}" for new, old in opened.aliases.items()]
-        found.notes.append(f"Tied weights, trained and frozen together: {_some(pairs)}")
-    if found.random:
-        found.notes.append("Random numbers are drawn from the same seed before each pass")
+        examination.notes.append(f"Tied weights, trained and frozen together: {_some(pairs)}")
+    if examination.random:
+        examination.notes.append("Random numbers are drawn from the same seed before each pass")
     for kind in opened.unlisted():
-        found.notes.append(f"The losses use a {kind} that the case does not name: not compared")
-    slopes, notes = confirm(found.directions())
+        examination.notes.append(
+            f"The losses use a {kind} that the case does not name: not compared"
+        )
+    slopes, notes = confirm(examination.directions())
     return {
-        "networks": found.networks(),
-        "losses": list(found.values),
-        "values": {n: v.item() for n, v in found.values.items()},
-        "reach": found.reach,
-        "states": found.states(),
+        "networks": examination.networks(),
+        "losses": list(examination.values),
+        "values": {n: v.item() for n, v in examination.values.items()},
+        "reach": examination.reach,
+        "states": examination.states(),
         "frozen": opened.frozen,
-        "untouched": found.untouched,
-        "moved": found.moved,
-        "random": found.random,
+        "untouched": examination.untouched,
+        "moved": examination.moved,
+        "random": examination.random,
         "series": boundary_problem(opened),
-        "notes": [*found.notes, *notes],
+        "notes": [*examination.notes, *notes],
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},
         "device": str(next(iter(opened.problem.parameters.values())).device),
         **slopes,
-    }, found.gradient()
+    }, examination.gradient()

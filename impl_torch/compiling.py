@@ -33,6 +33,7 @@ class EagerCompiler:
     trace_seconds: float | None = None
     compile_seconds: float | None = None
     graphs = 0
+    fuses_nothing = True  # whether the operations that a dispatch mode sees are those that run
 
     def __init__(self, folder: str = "", precision: Precision = FULL) -> None:
         self.folder, self.precision = folder, precision
@@ -73,6 +74,8 @@ class WholeCompiler(EagerCompiler):
     (see `compile_traps.compile_cache_shared_by_two_settings`). And a program that finds the kernels
     of another one in the cache has no compile time of its own.
     """
+
+    fuses_nothing = False
 
     def __init__(self, folder: str, precision: Precision = FULL) -> None:
         super().__init__(folder, precision)

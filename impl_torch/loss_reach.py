@@ -50,13 +50,13 @@ class LossReach:
 
     def _differentiate(self, loss: str) -> None:
         """Run one loss forward and backward, alone."""
-        wanted = {n: p for n, p in self.case.parameters.items() if p.requires_grad}
+        required = {n: p for n, p in self.case.parameters.items() if p.requires_grad}
         with _restored(self.case):
             value = check_losses(self.case.losses(), finite=False)[loss]
-            grads: Any = [None] * len(wanted)
-            if value.requires_grad and wanted:
-                grads = _gradients(value, list(wanted.values()))
-        own = dict(zip(wanted, grads, strict=True))
+            grads: Any = [None] * len(required)
+            if value.requires_grad and required:
+                grads = _gradients(value, list(required.values()))
+        own = dict(zip(required, grads, strict=True))
         self.states[loss] = {n: _state(own.get(n)) for n in self.case.parameters}
         finite = all(bool(g.isfinite().all()) for g in grads if g is not None)
         self.finite[loss] = finite and math.isfinite(self.values[loss])
@@ -103,19 +103,19 @@ def _restored(case: StepCase) -> Iterator[None]:
         seed_everything(case.seed)
 
 
-def _gradients(value: Tensor, wanted: list[Tensor]) -> list[Tensor | None]:
+def _gradients(value: Tensor, parameters: list[Tensor]) -> list[Tensor | None]:
     """Return the gradients by these parameters, and leave their ``.grad`` as it is.
 
     It is ``.backward()`` that is asked, as the step does: a reentrant checkpoint takes no other.
     """
-    before = [p.grad for p in wanted]
-    for parameter in wanted:
+    before = [p.grad for p in parameters]
+    for parameter in parameters:
         parameter.grad = None
     try:
         value.backward()
-        return [p.grad for p in wanted]
+        return [p.grad for p in parameters]
     finally:
-        for parameter, grad in zip(wanted, before, strict=True):
+        for parameter, grad in zip(parameters, before, strict=True):
             parameter.grad = grad
 
 

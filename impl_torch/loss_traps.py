@@ -1,4 +1,4 @@
-"""Demonstrate the traps of several losses in PyTorch: scaling, hooks, steps inside, weights of 0.
+"""Demonstrate the traps of several losses in PyTorch: scaling, hooks, weights of 0.
 
 Each function runs the wrong way and the right way side by side and returns the results as plain
 data, which docs/traps.md shows as a table. The test of the same subject in
@@ -20,26 +20,6 @@ from impl_torch.backward_traps import _raised
 
 LR, SCALE, WIDTH = 0.1, 1024.0, 32
 Change = Callable[[Tensor], Tensor]
-# all but LBFGS (a closure), SparseAdam (sparse gradients) and Muon (matrices alone)
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "SGD": torch.optim.SGD,
-    "momentum": partial(torch.optim.SGD, momentum=0.9),
-    "Adam": torch.optim.Adam,
-    "AdamW": torch.optim.AdamW,
-    "Adamax": torch.optim.Adamax,
-    "NAdam": torch.optim.NAdam,
-    "RAdam": torch.optim.RAdam,
-    "Adagrad": torch.optim.Adagrad,
-    "Adadelta": torch.optim.Adadelta,
-    "RMSprop": torch.optim.RMSprop,
-    "Rprop": torch.optim.Rprop,
-    "ASGD": torch.optim.ASGD,
-    "Adafactor": torch.optim.Adafactor,
-    "fused SGD": partial(torch.optim.SGD, fused=True),
-    "fused Adam": partial(torch.optim.Adam, fused=True),
-    "fused AdamW": partial(torch.optim.AdamW, fused=True),
-    "fused Adagrad": partial(torch.optim.Adagrad, fused=True),
-}
 CHANGES: dict[str, Change] = {
     "clip_norm": lambda g: g * (1e-3 / g.norm()).clamp(max=1.0),
     "clamp": lambda g: g.clamp(-1e-5, 1e-5),
@@ -111,28 +91,6 @@ def hooks_that_change_gradients() -> dict[str, Any]:
     return errors
 
 
-def steps_inside_the_backward_pass() -> dict[str, Any]:
-    """Step each parameter in a hook, as soon as its gradient is there, to save memory.
-
-    With a pass for each loss, net1's parameters step once for each loss that reaches them. The
-    table shows the steps of 8 parameters, how far net1's move is from that of one backward pass of
-    the sum; and with a retained graph, whether an error says so and how far net1 is off if not.
-    """
-    results: dict[str, Any] = {}
-    for name, kind in OPTIMIZERS.items():
-        right, steps = _stepped_inside(kind, "summed")
-        moved, twice = _stepped_inside(kind, "two_forward_passes")
-        raised = _raised(partial(_stepped_inside, kind, "retained"))
-        results[name] = {
-            "steps_summed": steps,
-            "steps_separate": twice,
-            "move_off": _off(moved, right),
-            "retained_raised": raised,
-            "retained_off": None if raised else _off(_stepped_inside(kind, "retained")[0], right),
-        }
-    return results
-
-
 def loss_weighted_zero() -> dict[str, Any]:
     """Weigh loss2, which alone reaches net2, with 0, and take a step.
 
@@ -161,37 +119,6 @@ def loss_weighted_zero() -> dict[str, Any]:
             "products": counter.get_total_flops() / (2.0 * WIDTH**3),
             "net2_moved": (_weight(net2, 0) - start).abs().max().item(),
         }
-    return results
-
-
-def gradient_of_each_loss_alone() -> dict[str, Any]:
-    """Count the matrix products of gradients of each loss alone, as PCGrad or GradNorm need them.
-
-    Taken by all parameters they cost a pass for each loss. By net1's last layer a pass ends there.
-    At the output of net1 they are by-products of the split backward pass: these are gradients by
-    the value, not by the parameters, and their norms are others.
-    """
-    results = {}
-    for way in ("summed", "by_parameter", "by_last_layer", "by_boundary"):
-        net1, net2, x = _networks(layers=6)
-        everything = [*net1.parameters(), *net2.parameters()]
-        with FlopCounterMode(display=False) as counter:
-            between = net1(x)
-            cut = between.detach().requires_grad_() if way == "by_boundary" else between
-            losses = cut.square().mean(), net2(cut).square().mean()
-            if way == "by_parameter":
-                for loss in losses:
-                    torch.autograd.grad(loss, everything, retain_graph=True, allow_unused=True)
-            elif way == "by_last_layer":
-                for loss in losses:
-                    torch.autograd.grad(loss, _weight(net1, -2), retain_graph=True)
-            if way == "by_boundary":
-                for loss in losses:  # cut.grad after each: the gradients by the value
-                    loss.backward()
-                between.backward(cut.grad)
-            elif way != "by_parameter":
-                sum(losses, torch.zeros(())).backward()
-        results[way] = {"products": counter.get_total_flops() / (2.0 * WIDTH**3)}
     return results
 
 
@@ -251,35 +178,12 @@ def _hooked(place: str, change: Change, one_pass: bool) -> Tensor:
     return torch.cat([p.grad.flatten() for p in net1.parameters() if p.grad is not None])
 
 
-def _stepped_inside(kind: Callable[..., torch.optim.Optimizer], way: str) -> tuple[Tensor, int]:
-    """Return how net1 moved with a step in a hook of each of 8 parameters, and how many steps."""
-    net1, net2, x = _networks()
-    steps: list[None] = []
-
-    def step(optimizer: torch.optim.Optimizer, parameter: Tensor) -> None:
-        optimizer.step()
-        optimizer.zero_grad()
-        steps.append(None)
-
-    for parameter in (*net1.parameters(), *net2.parameters()):
-        parameter.register_post_accumulate_grad_hook(partial(step, kind([parameter], lr=0.01)))
-    start = nn.utils.parameters_to_vector(net1.parameters()).detach().clone()
-    first, second = _two_losses(net1, net2, x)
-    if way == "summed":
-        (first + second).backward()
-    else:
-        first.backward(retain_graph=way == "retained")
-        (second if way == "retained" else _two_losses(net1, net2, x)[1]).backward()
-    end = nn.utils.parameters_to_vector(net1.parameters()).detach()
-    return end - start, len(steps)
-
-
-def _networks(layers: int = 2) -> tuple[nn.Sequential, nn.Sequential, Tensor]:
-    """Return net1 of this many layers, net2 of two, and a batch."""
+def _networks(front: int = 2, back: int = 2) -> tuple[nn.Sequential, nn.Sequential, Tensor]:
+    """Return net1 and net2, of so many layers each, and a batch."""
     torch.manual_seed(0)
     net1, net2 = (
         nn.Sequential(*[m for _ in range(n) for m in (nn.Linear(WIDTH, WIDTH), nn.ReLU())])
-        for n in (layers, 2)
+        for n in (front, back)
     )
     return net1, net2, torch.randn(WIDTH, WIDTH)
 

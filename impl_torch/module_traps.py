@@ -1,4 +1,4 @@
-"""Demonstrate the traps of what a frozen network still does in PyTorch: state, draws, caches.
+"""Demonstrate the traps of weights cached over steps, and of checkpoints, in PyTorch.
 
 Each function runs the wrong way and the right way side by side and returns the results as plain
 data, which docs/traps.md shows as a table. The test of the same subject in
@@ -8,86 +8,13 @@ data, which docs/traps.md shows as a table. The test of the same subject in
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import parametrizations, spectral_norm
+from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 WIDTH = 4
-# every module of torch.nn that behaves otherwise in train() than in eval(); → shape of its input
-MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "BatchNorm1d": (lambda: nn.BatchNorm1d(WIDTH), (8, WIDTH)),
-    "BatchNorm2d": (lambda: nn.BatchNorm2d(WIDTH), (8, WIDTH, 2, 2)),
-    "BatchNorm3d": (lambda: nn.BatchNorm3d(WIDTH), (8, WIDTH, 2, 2, 2)),
-    "InstanceNorm1d": (lambda: nn.InstanceNorm1d(WIDTH, track_running_stats=True), (8, WIDTH, 3)),
-    "InstanceNorm2d": (
-        lambda: nn.InstanceNorm2d(WIDTH, track_running_stats=True),
-        (8, WIDTH, 2, 2),
-    ),
-    "Dropout": (nn.Dropout, (8, WIDTH)),
-    "Dropout1d": (nn.Dropout1d, (8, WIDTH, 3)),
-    "Dropout2d": (nn.Dropout2d, (8, WIDTH, 2, 2)),
-    "Dropout3d": (nn.Dropout3d, (8, WIDTH, 2, 2, 2)),
-    "AlphaDropout": (nn.AlphaDropout, (8, WIDTH)),
-    "FeatureAlphaDropout": (nn.FeatureAlphaDropout, (8, WIDTH, 3)),
-    "RReLU": (nn.RReLU, (8, WIDTH)),
-    "TransformerEncoderLayer": (
-        lambda: nn.TransformerEncoderLayer(WIDTH, 2, 8, batch_first=True),
-        (8, 3, WIDTH),
-    ),
-    "LSTM": (lambda: nn.LSTM(WIDTH, WIDTH, 2, dropout=0.5), (3, 8, WIDTH)),
-    "GRU": (lambda: nn.GRU(WIDTH, WIDTH, 2, dropout=0.5), (3, 8, WIDTH)),
-    "spectral_norm": (lambda: spectral_norm(nn.Linear(WIDTH, WIDTH)), (8, WIDTH)),
-}
-
-
-def train_undoes_eval() -> dict[str, Any]:
-    """Set a frozen module to `eval()`, and call `train()` on the model around it.
-
-    `train()` reaches every module below. The table shows how far the frozen module's buffers move
-    in a forward pass, and how far two forward passes of one batch are apart.
-    """
-    results: dict[str, Any] = {}
-    for name, (build, shape) in MODULES.items():
-        for way in ("eval", "eval_then_train", "eval_again_after_train"):
-            torch.manual_seed(0)
-            frozen = build().requires_grad_(False)
-            model = nn.Sequential(frozen)
-            frozen.eval()
-            if way != "eval":
-                model.train()
-            if way == "eval_again_after_train":
-                frozen.eval()
-            results.setdefault(name, {})[way] = _behaviour(frozen, torch.randn(shape) + 1.0)
-    return results
-
-
-def spectral_norm_of_a_frozen_network() -> dict[str, Any]:
-    """Run a frozen network with spectral normalization forward 20 times.
-
-    Its power iteration keeps a vector in a buffer, and each pass in training mode moves it, and so
-    the weight that the network computes with. The table shows how far that weight moves, relative
-    to its norm.
-    """
-    moved = {}
-    kinds: dict[str, Callable[..., Any]]
-    kinds = {"spectral_norm": spectral_norm, "parametrization": parametrizations.spectral_norm}
-    for name, wrap in kinds.items():
-        for way in ("train", "eval"):
-            torch.manual_seed(1)
-            net = wrap(nn.Linear(32, 32)).requires_grad_(False)
-            net.train(way == "train")
-            x = torch.randn(8, 32)
-            net(x)
-            start = net.weight.detach().clone()
-            for _ in range(20):
-                net(x)
-            change = (net.weight.detach() - start).norm() / start.norm()
-            moved[f"{name}_{way}"] = {"weight_moved": change.item()}
-    return moved
 
 
 def weights_cached_over_steps() -> dict[str, Any]:
@@ -163,21 +90,3 @@ def _counted(way: str, passes: int) -> int:
     assert isinstance(norm, nn.BatchNorm1d)
     assert norm.num_batches_tracked is not None
     return int(norm.num_batches_tracked)
-
-
-def _behaviour(module: nn.Module, x: Tensor) -> dict[str, float]:
-    """Return how far a forward pass moves a module's buffers, and two passes are apart."""
-    before = [buffer.detach().clone().float() for buffer in module.buffers()]
-    first, second = (_first(module(x)) for _ in range(2))
-    after = [buffer.detach().float() for buffer in module.buffers()]
-    moved = [(a - b).abs().max().item() for a, b in zip(after, before, strict=True)]
-    return {
-        "buffers_moved": max(moved, default=0.0),
-        "passes_apart": (first - second).abs().max().item(),
-    }
-
-
-def _first(output: Any) -> Tensor:
-    """Return a module's output, the first where there are several."""
-    tensor: Tensor = output[0] if isinstance(output, tuple) else output
-    return tensor.detach()

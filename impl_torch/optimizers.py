@@ -76,17 +76,17 @@ def split(
     with. The names under no prefix make the group ``rest``, and empty groups are left out. torch
     accepts an empty group silently; with ``complain`` a prefix without names raises ValueError.
     """
-    left, groups = list(names), {}
+    remaining, groups = list(names), {}
     for prefix in prefixes:
-        under = [name for name in left if name == prefix or name.startswith(f"{prefix}.")]
-        if complain and not under:
+        members = [name for name in remaining if name == prefix or name.startswith(f"{prefix}.")]
+        if complain and not members:
             raise ValueError(
                 f"parameter group {prefix!r} selects no parameters: a layer such as an activation "
                 f"has none; name one of {', '.join(dict.fromkeys(map(_layer, names)))}"
             )
-        groups[prefix] = under
-        left = [name for name in left if name not in under]
-    return {label: under for label, under in (groups | {"rest": left}).items() if under}
+        groups[prefix] = members
+        remaining = [name for name in remaining if name not in members]
+    return {label: members for label, members in (groups | {"rest": remaining}).items() if members}
 
 
 def _layer(name: str) -> str:
@@ -107,6 +107,19 @@ def extend(
     if added:
         lr = optimizers[0].defaults["lr"] * factor
         optimizers[0].add_param_group({"params": added, "lr": lr})
+
+
+def set_rate_zero(
+    optimizers: list[torch.optim.Optimizer], parameters: Collection[nn.Parameter]
+) -> None:
+    """Move these parameters into groups of their own whose learning rate is 0; state stays."""
+    still = {id(parameter) for parameter in parameters}
+    for optimizer in optimizers:
+        for group in list(optimizer.param_groups):
+            own = [p for p in group["params"] if id(p) in still]
+            if own and group["lr"] != 0.0:
+                group["params"] = [p for p in group["params"] if id(p) not in still]
+                optimizer.add_param_group({**group, "params": own, "lr": 0.0})
 
 
 def scale_rates(

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from impl_torch.branches import Nearest
 from impl_torch.problem import Problem
 
 REPEATS = 20  # runs in which a rare draw has to show, such as that of a Dropout of 1 %
@@ -133,7 +134,8 @@ def kink_distance(problem: Problem) -> float:
     It is relative to the largest absolute value of the activation's tensor. At a kink two
     frameworks may return different gradients, and both be right. ReLU and LeakyReLU have a kink
     at 0; max-pooling has one where the two largest values of a window are equal. Two zeros in a
-    window behind a ReLU are no kink: the ReLU stops the gradient of either.
+    window behind a ReLU are no kink: the ReLU stops the gradient of either. A choice of the nearest
+    has one where the two smallest distances are equal.
     """
     distances = [1.0]
     with torch.no_grad(), _inputs_of_kinked() as inputs:
@@ -149,7 +151,7 @@ def _inputs_of_kinked() -> Iterator[list[tuple[nn.Module, torch.Tensor]]]:
     recorded: list[tuple[nn.Module, torch.Tensor]] = []
 
     def record(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        if isinstance(module, (nn.ReLU, nn.LeakyReLU, nn.MaxPool2d)):
+        if isinstance(module, (nn.ReLU, nn.LeakyReLU, nn.MaxPool2d, Nearest)):
             recorded.append((module, inputs[0].detach().clone()))
 
     handle = nn.modules.module.register_module_forward_pre_hook(record)
@@ -161,6 +163,9 @@ def _inputs_of_kinked() -> Iterator[list[tuple[nn.Module, torch.Tensor]]]:
 
 def _kink_distance(module: nn.Module, value: torch.Tensor) -> torch.Tensor:
     """Return the smallest distance of any element of the module's input from a kink."""
+    if isinstance(module, Nearest):
+        smallest, second = value.topk(2, dim=-1, largest=False).values.unbind(-1)
+        return (second - smallest).min()
     if not isinstance(module, nn.MaxPool2d):
         return value.abs().min()
     windows = F.unfold(value.flatten(0, 1)[:, None], module.kernel_size, stride=module.stride)

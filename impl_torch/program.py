@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from impl_torch import gemms, layout, optimizers, runtime
+from impl_torch import footprint, gemms, layout, operations, optimizers, runtime
 from impl_torch.compiling import EagerCompiler
 from impl_torch.problem import Problem
 from impl_torch.recipes import Recipe
@@ -92,15 +92,40 @@ class Program(ABC):
     def count(self) -> dict[str, Any]:
         """Return ``flops`` of one call of the timed part, and ``residual_bytes`` saved for it.
 
-        The latter are the tensors that autograd saves for the backward pass; None if unknown.
+        The latter are the tensors that autograd saves for the backward pass; None if unknown. So
+        are the ``operations``, see `operations.Watch`, of compiled programs: Inductor does not tell
+        what the operations that it fused read and write.
         """
-        return {"flops": self.flops(), "residual_bytes": self._saved_bytes()}
+        return {
+            "flops": self.flops(),
+            "residual_bytes": self._saved_bytes(),
+            "operations": self.operations() if self.compiler.fuses_nothing else None,
+        }
+
+    def footprint(self) -> dict[str, Any]:
+        """Return the counts of `count`, and what one call of the timed part dispatches and holds.
+
+        Returns:
+            Beside them ``operations``, name → how often it is dispatched, in a compiled graph as it
+            reaches Inductor; ``held_bytes``, the most that tensors made by the call hold at once;
+            and ``aliased_bytes``, which is None: only compiled programs of JAX have it.
+        """
+        counts, watch = self.count(), footprint.Watch()
+        self._watched(watch)
+        own = {"operations": dict(watch.counts), "held_bytes": watch.most_held}
+        return {**counts, **own, "aliased_bytes": None}
 
     def flops(self) -> int:
         """Return the FLOPs of the timed part's products and convolutions, over one call."""
         flops = _Flops()
         self._watched(flops)
         return flops.total
+
+    def operations(self) -> list[operations.Counted]:
+        """Return the operations of the timed part, over one call."""
+        watch = operations.Watch()
+        self._watched(watch)
+        return watch.operations()
 
     def _saved_bytes(self) -> int | None:
         """Return the bytes that one call saves for its backward pass, parameters left out.
@@ -112,19 +137,32 @@ class Program(ABC):
         # The storages stay alive, so that no address is used twice: two storages at one address
         # would be counted once.
         storages: dict[int, torch.UntypedStorage] = {}
-        own = {p.untyped_storage().data_ptr() for p in self.problem.parameters.values()}
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:
             storage = tensor.untyped_storage()
-            if storage.data_ptr() not in own:
+            if storage.data_ptr() not in self._own_storages():
                 storages[storage.data_ptr()] = storage
             return tensor
 
+        forward = self.forward
+
+        def keeping() -> Any:
+            carry = forward()
+            for tensor in self.strategy.kept_tensors(carry):  # no hook sees these
+                pack(tensor)
+            return carry
+
         self.reset()
+        self.forward = keeping
         with saved_tensors_hooks(pack, lambda tensor: tensor):
             self.run(self.prepare())
+        self.forward = forward
         self.reset()
         return sum(storage.nbytes() for storage in storages.values())
+
+    def _own_storages(self) -> set[int]:
+        """Return the addresses of the parameters, which are kept whatever is saved."""
+        return {p.untyped_storage().data_ptr() for p in self.problem.parameters.values()}
 
     def _watched(self, mode: AbstractContextManager[Any]) -> None:
         """Run the timed part once under a dispatch mode, which sees its operations."""

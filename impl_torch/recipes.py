@@ -13,13 +13,19 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any
 
 import torch
 from torch import nn
 
 from impl_torch import structure
 from impl_torch.problem import Losses, Problem
+from impl_torch.recipe_passes import (
+    backward_of_sum,
+    check_front,
+    losses_behind,
+    networks_in_front,
+    run_front,
+)
 from impl_torch.runtime import Unavailable
 from impl_torch.strategies import Strategy
 
@@ -32,11 +38,13 @@ class Recipe:
         strategy: how the losses are computed and pulled back.
         requires_grad: names of the parameters that require a gradient.
         optimized: the parameters that the optimizer is over, by name.
+        rate_zero: names of those of them that have a learning rate of 0.
     """
 
     strategy: Strategy
     requires_grad: Collection[str]
     optimized: Mapping[str, nn.Parameter]
+    rate_zero: Collection[str] = ()
 
 
 def from_strategy(problem: Problem, strategy: Strategy) -> Recipe:
@@ -51,7 +59,7 @@ def from_strategy(problem: Problem, strategy: Strategy) -> Recipe:
 def unfrozen(problem: Problem) -> Recipe:
     """Train everything by every loss, the baseline: 11 products, 7 activations."""
     return Recipe(
-        strategy=Strategy(lambda: problem.losses(among=problem.reach), _backward),
+        strategy=Strategy(lambda: problem.losses(among=problem.reach), backward_of_sum),
         requires_grad=problem.parameters,
         optimized=problem.parameters,
     )
@@ -64,7 +72,7 @@ def requires_grad_false(problem: Problem) -> Recipe:
     left out, those of its inputs are needed on the way to the front network.
     """
     return Recipe(
-        strategy=Strategy(problem.losses, _backward),
+        strategy=Strategy(problem.losses, backward_of_sum),
         requires_grad=problem.trainable,
         optimized=problem.trainable,
     )
@@ -76,15 +84,15 @@ def no_grad_forward(problem: Problem) -> Recipe:
     Raises:
         ValueError: a frozen parameter does not stand in front of everything that is trained.
     """
-    _check_front(problem, "no_grad_forward")
+    check_front(problem, "no_grad_forward")
 
     def forward() -> Losses:
         with torch.no_grad():
-            value = _run_front(problem)
-        return _losses_behind(problem, value)
+            value = run_front(problem)
+        return losses_behind(problem, value, networks_in_front(problem))
 
     return Recipe(
-        strategy=Strategy(forward, _backward),
+        strategy=Strategy(forward, backward_of_sum),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )
@@ -98,15 +106,15 @@ def detach(problem: Problem) -> Recipe:
     Raises:
         ValueError: a frozen parameter does not stand in front of everything that is trained.
     """
-    _check_front(problem, "detach")
+    check_front(problem, "detach")
 
     def forward() -> Losses:
-        output = _run_front(problem)
-        network = problem.stages[_front(problem) - 1].network
-        return _losses_behind(problem, structure.detached(output, network))
+        output, front = run_front(problem), networks_in_front(problem)
+        network = problem.stages[front - 1].network
+        return losses_behind(problem, structure.detached(output, network), front)
 
     return Recipe(
-        strategy=Strategy(forward, _backward),
+        strategy=Strategy(forward, backward_of_sum),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )
@@ -137,64 +145,55 @@ def optimizer_only(problem: Problem) -> Recipe:
     Nothing is saved: every gradient is computed, and those of the frozen parameters are not read.
     """
     return Recipe(
-        strategy=Strategy(lambda: problem.losses(among=problem.reach), _backward),
+        strategy=Strategy(lambda: problem.losses(among=problem.reach), backward_of_sum),
         requires_grad=problem.parameters,
         optimized=problem.trainable,
     )
 
 
-def _backward(losses: Losses) -> None:
-    """Run one backward pass of the sum of these losses."""
-    reduce(add, losses.values()).backward()
+def rate_zero(problem: Problem) -> Recipe:
+    """Give the frozen parameters a learning rate of 0: 11 products, 7 activations.
+
+    Nothing is saved, and the optimizer keeps a state for what is frozen, too.
+    """
+    return Recipe(
+        strategy=Strategy(lambda: problem.losses(among=problem.reach), backward_of_sum),
+        requires_grad=problem.parameters,
+        optimized=problem.parameters,
+        rate_zero=[name for name in problem.parameters if name not in problem.trainable],
+    )
 
 
-def _front(problem: Problem) -> int:
-    """Return how many networks stand in front of the first one that is trained."""
-    trained = [
-        any(n.startswith(f"{stage.name}.") for n in problem.trainable) for stage in problem.stages
-    ]
-    return trained.index(True)
+def inference_mode(problem: Problem) -> Recipe:
+    """Run the frozen front networks in ``torch.inference_mode``, whose output cannot be saved.
 
-
-def _check_front(problem: Problem, recipe: str) -> None:
-    """Check that all frozen parameters stand in front of all trained ones, and nowhere else.
+    What is trained behind nearly always saves its input for the backward pass. Where something is
+    computed in between, as noise is added, its result is an ordinary tensor: then 5 products.
 
     Raises:
-        ValueError: one stands in another place.
-        Unavailable: one is tied to a parameter of a network behind. A cut between the networks
-            does not keep a gradient from it.
+        ValueError: a frozen parameter does not stand in front of everything that is trained.
+        Unavailable: when it runs, what is trained would save an inference tensor.
     """
-    front = tuple(f"{stage.name}." for stage in problem.stages[: _front(problem)])
-    frozen = [name for name in problem.parameters if name not in problem.trainable]
-    if not front or not all(name.startswith(front) for name in frozen):
-        raise ValueError(f"{recipe}: what is frozen must stand in front, in networks of its own")
-    for other, name in problem.tied.items():
-        if name not in problem.trainable and not other.startswith(front):
+    check_front(problem, "inference_mode")
+
+    def forward() -> Losses:
+        with torch.inference_mode():
+            value = run_front(problem)
+        try:
+            return losses_behind(problem, value, networks_in_front(problem))
+        except RuntimeError as error:
+            if "Inference tensors cannot be saved" not in str(error):
+                raise
             raise Unavailable(
-                f"{recipe} freezes by a cut behind the front, and {name}, which is frozen, is tied "
-                f"to {other}, behind that cut: it would get a gradient there"
-            )
+                "what is trained saves its input for the backward pass, and a tensor made in "
+                "torch.inference_mode cannot be saved: use no_grad_forward"
+            ) from None
 
-
-def _run_front(problem: Problem) -> Any:
-    """Return the output of the networks in front of the first one that is trained."""
-    value = problem.data["x"]
-    for stage in problem.stages[: _front(problem)]:
-        value, _ = problem.run_stage(stage, value, among=())
-    return value
-
-
-def _losses_behind(problem: Problem, value: Any) -> Losses:
-    """Run the networks behind the frozen front; return their losses by name.
-
-    ``value`` is the output of the front, as `_run_front` returns it. Only losses that reach a
-    trained parameter are computed.
-    """
-    losses: Losses = {}
-    for stage in problem.stages[_front(problem) :]:
-        value, stage_losses = problem.run_stage(stage, value)
-        losses |= stage_losses
-    return losses
+    return Recipe(
+        strategy=Strategy(forward, backward_of_sum),
+        requires_grad=problem.parameters,
+        optimized=problem.trainable,
+    )
 
 
 RECIPES: dict[str, Callable[[Problem], Recipe]] = {
@@ -206,5 +205,7 @@ RECIPES: dict[str, Callable[[Problem], Recipe]] = {
         detach,
         grad_of_trainable,
         optimizer_only,
+        rate_zero,
+        inference_mode,
     )
 }

@@ -24,8 +24,15 @@ def configure(threads: int | None = None) -> None:
     ``threads`` is another number to use instead. Full precision (``ieee``) means that no GPU
     multiplies float32 numbers in TF32.
     """
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or usable_cores())
     torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # never mixed with the older allow_tf32 switches
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may run on; all where a system has no limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def device(name: str) -> torch.device:

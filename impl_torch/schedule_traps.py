@@ -7,12 +7,16 @@ data, which docs/traps.md shows as a table. The test of the same subject in
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import lr_scheduler as schedulers
+from torch.optim import swa_utils
+
+from impl_torch.backward_traps import _raised
 
 LR, BEFORE, AFTER = 0.1, 4, 4  # the rate at first; steps before the unfreeze, and after it
 Build = Callable[[torch.optim.Optimizer], Any]
@@ -30,6 +34,7 @@ SCHEDULERS: dict[str, Build] = {
     "CyclicLR": lambda o: schedulers.CyclicLR(o, 0.01, LR, step_size_up=3),
     "OneCycleLR": lambda o: schedulers.OneCycleLR(o, max_lr=LR, total_steps=10),
     "ReduceLROnPlateau": lambda o: schedulers.ReduceLROnPlateau(o, factor=0.5, patience=0),
+    "SWALR": lambda o: swa_utils.SWALR(o, swa_lr=0.01, anneal_epochs=8),
     "ChainedScheduler": lambda o: schedulers.ChainedScheduler(
         [schedulers.ExponentialLR(o, gamma=0.7)]
     ),
@@ -39,8 +44,24 @@ SCHEDULERS: dict[str, Build] = {
         milestones=[2],
     ),
 }
-# base classes, and SWALR, which ends a training; torch names LRScheduler twice
-NOT_SCHEDULES = ("LRScheduler", "_LRScheduler", "SWALR")
+# Two that pass on what the scheduler inside them does, and one with a value for each group.
+FURTHER: dict[str, Build] = {
+    "ChainedScheduler of LambdaLR": lambda o: schedulers.ChainedScheduler(
+        [schedulers.LambdaLR(o, lambda step: 0.7**step)]
+    ),
+    "SequentialLR of LambdaLR": lambda o: schedulers.SequentialLR(
+        o,
+        [schedulers.ConstantLR(o, factor=0.5), schedulers.LambdaLR(o, lambda step: 0.7**step)],
+        milestones=[2],
+    ),
+    "ReduceLROnPlateau, min_lr a list": lambda o: schedulers.ReduceLROnPlateau(
+        o, factor=0.5, patience=0, min_lr=[0.0] * len(o.param_groups)
+    ),
+}
+DECLARED = {  # name → why nothing is shown for it
+    "LRScheduler": "the base class",
+    "_LRScheduler": "the base class, by its old name",
+}
 
 
 def group_added_at_the_unfreeze() -> dict[str, Any]:
@@ -50,30 +71,25 @@ def group_added_at_the_unfreeze() -> dict[str, Any]:
     look up what each group started with raise, having never seen this one. The table shows the
     group's rate after 4 further steps, over that of a group that was there from the start.
     """
-    return {name: {**_late_over_early(build)} for name, build in SCHEDULERS.items()}
+    return {name: _late_over_early(build) for name, build in {**SCHEDULERS, **FURTHER}.items()}
 
 
 def schedulers_of_this_release() -> dict[str, Any]:
-    """Return the names of all schedulers that this release of torch has."""
-    found = {
+    """Return the names of all schedulers of this release of torch, of those shown, and declared."""
+    modules = vars(schedulers) | vars(swa_utils)
+    found = [
         name
-        for name, value in vars(schedulers).items()
-        if isinstance(value, type) and issubclass(value, (schedulers.LRScheduler,))
-    }
-    return {"names": sorted((found | {"ReduceLROnPlateau"}) - set(NOT_SCHEDULES))}
+        for name, value in modules.items()
+        if inspect.isclass(value) and issubclass(value, schedulers.LRScheduler)
+    ]
+    return {"found": sorted(found), "shown": sorted(SCHEDULERS), "declared": DECLARED}
 
 
 def _late_over_early(build: Build) -> dict[str, Any]:
     """Return the late group's rate over the early one's, or the error that a step raised."""
-    early = _rate(build, late=False)
-    try:
-        late = _rate(build, late=True)
-    except Exception as error:
-        return {
-            "raised": {"type": type(error).__name__, "message": str(error)},
-            "late_over_early": None,
-        }
-    return {"raised": None, "late_over_early": late / early}
+    raised = _raised(lambda: _rate(build, late=True))
+    ratio = None if raised else _rate(build, late=True) / _rate(build, late=False)
+    return {"raised": raised, "late_over_early": ratio}
 
 
 def _rate(build: Build, *, late: bool) -> float:

@@ -19,6 +19,7 @@ from impl_torch import (
     optimizers,
     partial_freeze,
     probing,
+    profiling,
     program,
     recipes,
     runtime,
@@ -57,6 +58,7 @@ class Session:
     is_out_of_memory = staticmethod(runtime.is_out_of_memory)
     unsupported = staticmethod(runtime.unsupported)
     switches = staticmethod(switches.read)
+    profile = staticmethod(profiling.trace_calls)
 
     def gauge(self) -> runtime.Gauge | None:
         """Return the gauge that reads this device's memory; None on a CPU."""
@@ -166,12 +168,7 @@ class OpenProblem:
         return {n: layout.parameter_out(p) for n, p in self.problem.parameters.items()}
 
     def program(
-        self,
-        kind: str,
-        name: str,
-        phase: str,
-        mode: str = "eager",
-        precision_mode: str = IEEE,
+        self, kind: str, name: str, phase: str, mode: str = "eager", precision_mode: str = IEEE
     ) -> program.Program:
         """Return the program of a strategy or recipe in this phase, mode and precision.
 
@@ -286,15 +283,17 @@ class OpenProblem:
         of its state, ``state_bytes``.
         """
         problem = self.problem
+        problem.restore_buffers()  # a forward pass of another request may have moved them
         start = {n: t.detach().clone() for n, t in (problem.parameters | problem.buffers).items()}
         training = Training(plan["optimizer"], self.problem_spec["networks"], plan["recipe"])
-        for segment in plan["segments"]:
-            turns = [self._turn(problem_spec) for problem_spec in segment["turns"]]
-            training.run(turns, **{n: value for n, value in segment.items() if n != "turns"})
-        trained = self._trained(training)
-        problem.load(start)
-        problem.require_grad(problem.trainable)
-        return trained
+        try:
+            for segment in plan["segments"]:
+                turns = [self._turn(problem_spec) for problem_spec in segment["turns"]]
+                training.run(turns, **{n: value for n, value in segment.items() if n != "turns"})
+            return self._trained(training)
+        finally:  # also after a recipe that cannot be trained
+            problem.load(start)
+            problem.require_grad(problem.trainable)
 
     def _trained(self, training: Training) -> dict[str, Any]:
         """Return the results of a training that has ended, as `train` describes them."""
@@ -336,7 +335,9 @@ class OpenProblem:
         settings = dict(self.problem_spec["optimizer"])
         if kind == "freeze":
             settings |= {"arrangement": "together", "rates": {}}
-        return optimizers.build(settings, self.problem_spec["networks"], recipe.optimized)
+        steppers = optimizers.build(settings, self.problem_spec["networks"], recipe.optimized)
+        optimizers.set_rate_zero(steppers, [recipe.optimized[n] for n in recipe.rate_zero])
+        return steppers
 
     def _clear(self) -> None:
         """Drop all gradients, and undo what a recipe has set to require one."""

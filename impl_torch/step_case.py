@@ -132,12 +132,12 @@ class StepCase:
         """
         found = {}
         for name in self.buffers:
-            beside = self._beside(name)
+            beside = self._parameters_beside(name)
             if beside and all(n in self.frozen for n in beside):
                 found[name] = beside
         return found
 
-    def _beside(self, buffer: str) -> list[str]:
+    def _parameters_beside(self, buffer: str) -> list[str]:
         """Return the parameters of the smallest module around a buffer that has any."""
         path = buffer.rpartition(".")[0]
         while path:
@@ -177,7 +177,7 @@ def held_by(
     One that hands its groups on to another, as wrappers do, counts once: the first.
     """
     names = {id(p): n for n, p in parameters.items()}
-    found: dict[str, list[torch.optim.Optimizer]] = {n: [] for n in parameters}
+    holders: dict[str, list[torch.optim.Optimizer]] = {n: [] for n in parameters}
     groups: dict[str, set[int]] = {n: set() for n in parameters}
     everyone = {id(one): one for one in (*stepped, *_optimizers())}
     for optimizer in everyone.values():
@@ -186,8 +186,8 @@ def held_by(
                 name = names.get(id(parameter))
                 if name and id(group) not in groups[name]:
                     groups[name].add(id(group))
-                    found[name].append(optimizer)
-    return found
+                    holders[name].append(optimizer)
+    return holders
 
 
 def strangers(

@@ -17,19 +17,19 @@ class Pass:
     """Hold one backward pass of a step that was not started inside another.
 
     Attributes:
-        whole: whether it was started by ``.backward()``, and not by ``autograd.grad``.
+        is_backward: whether it was started by ``.backward()``, and not by ``autograd.grad``.
         adds: whether it adds into ``.grad`` of whatever it reaches, and leaves no graph of itself.
         nodes: the graph that it walked, without its leaves.
         mergeable: whether it walked again what an earlier pass of this step had walked, nothing
             having been stepped, cleared or changed in between: one pass from both would do.
-        left: ``.grad`` of each parameter as it left it.
+        gradients_after: ``.grad`` of each parameter as it left it.
     """
 
-    whole: bool
+    is_backward: bool
     adds: bool
     nodes: Graph
     mergeable: bool = False
-    left: dict[str, Tensor | None] = field(default_factory=dict)
+    gradients_after: dict[str, Tensor | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -82,14 +82,14 @@ def change(before: Tensor, after: Tensor) -> float:
 def graph(roots: list[Tensor]) -> Graph:
     """Return the operations that a backward pass from these tensors walks, without its leaves."""
     waiting = [root.grad_fn for root in roots if isinstance(root, Tensor) and root.grad_fn]
-    found: Graph = set()
+    nodes: Graph = set()
     while waiting:
         node = waiting.pop()
-        if node in found or not node.next_functions:  # a leaf is followed by nothing
+        if node in nodes or not node.next_functions:  # a leaf is followed by nothing
             continue
-        found.add(node)
+        nodes.add(node)
         waiting += [following for following, _ in node.next_functions if following is not None]
-    return found
+    return nodes
 
 
 def as_roots(tensors: Any) -> list[Tensor]:
@@ -149,8 +149,8 @@ class Reducing:
         self, networks: Iterable[nn.Module], parameters: Mapping[str, nn.Parameter]
     ) -> None:
         self.names = {id(p): n for n, p in parameters.items()}
-        self.seen: set[str] = set()
-        self.known = False
+        self.reduced_names: set[str] = set()
+        self.is_hooked = False
         self._by_hand, self._in_hook = False, False
         self._original: Any = None
         self._wrapped = _wrapped(networks)
@@ -161,9 +161,9 @@ class Reducing:
         try:
             for module in self._wrapped:
                 module.register_comm_hook(None, self._hook())
-            self.known = True
+            self.is_hooked = True
         except RuntimeError:  # the user has registered one
-            self.known = False
+            self.is_hooked = False
         self._original = torch.distributed.all_reduce
         torch.distributed.all_reduce = self._all_reduce
         return self
@@ -174,7 +174,7 @@ class Reducing:
 
     def reduced(self) -> list[str] | None:
         """Return the parameters that were reduced; None where that is not known."""
-        return sorted(self.seen) if self.known and not self._by_hand else None
+        return sorted(self.reduced_names) if self.is_hooked and not self._by_hand else None
 
     def _all_reduce(self, *args: Any, **kwargs: Any) -> Any:
         """Note that the user reduces by hand."""
@@ -186,7 +186,9 @@ class Reducing:
         from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
         def hook(state: Any, bucket: Any) -> Any:
-            self.seen.update(self.names[id(p)] for p in bucket.parameters() if id(p) in self.names)
+            self.reduced_names.update(
+                self.names[id(p)] for p in bucket.parameters() if id(p) in self.names
+            )
             self._in_hook = True
             try:
                 return allreduce_hook(state, bucket)

@@ -34,9 +34,9 @@ def observe(make: Callable[[], Any], seed: int, steps: int) -> dict[str, Any]:
     Raises:
         CaseError: the case has no step, or cannot be run.
     """
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        return Observation(lambda: StepCase(make, seed), steps, said).data()
+        return Observation(lambda: StepCase(make, seed), steps, caught).data()
 
 
 class Observation:
@@ -45,10 +45,10 @@ class Observation:
     Args:
         build: builds the case anew.
         steps: how many to take.
-        said: warnings, as they come.
+        caught: warnings, as they come.
     """
 
-    def __init__(self, build: Callable[[], StepCase], steps: int, said: list[Any]) -> None:
+    def __init__(self, build: Callable[[], StepCase], steps: int, caught: list[Any]) -> None:
         self.build, self.steps = build, steps
         self.reach = LossReach(build())
         self.case = build()
@@ -57,7 +57,7 @@ class Observation:
         with Reducing(networks, parameters) as self.reducing:
             self.recorder.take(steps)
         self.optimizers = held_by(self.case.parameters, self.recorder.stepped.values())
-        self.reentrant = any(REENTRANT in str(one.message) for one in said)
+        self.reentrant = any(REENTRANT in str(one.message) for one in caught)
 
     def data(self) -> dict[str, Any]:
         """Return everything as plain data."""
@@ -99,10 +99,10 @@ class Observation:
     def _parameters(self) -> list[dict[str, Any]]:
         """Return what is known of each parameter."""
         recorder = self.recorder
-        found = []
+        parameters = []
         for name, parameter in self.case.parameters.items():
             holders = self.optimizers[name]
-            found.append(
+            parameters.append(
                 {
                     "name": name,
                     "kind": "parameter",
@@ -115,7 +115,7 @@ class Observation:
                     "optimizers": [label(one) for one in holders],
                     "stepped": any(id(one) in recorder.stepped for one in holders),
                     "rate": max((_rate(one, parameter) for one in holders), default=0.0),
-                    "cleared": name in recorder.valued and name not in recorder.met,
+                    "cleared": name in recorder.with_gradient and name not in recorder.met_gradient,
                     "gradients": [counts[name] for counts in recorder.counts],
                     "moved": [_plain(totals[name]) for totals in recorder.totals],
                     "outside": [_plain(one.get(name, 0.0)) for one in recorder.outside],
@@ -124,7 +124,7 @@ class Observation:
                     "tied": [new for new, old in self.case.aliases.items() if old == name],
                 }
             )
-        return found
+        return parameters
 
     def _cut(self, name: str) -> str | None:
         """Return by what all losses are cut off from a parameter that they depend on."""
@@ -213,7 +213,7 @@ class Observation:
 
 def _put_off(passes: list[Pass]) -> list[int]:
     """Return the positions of the passes that could be run together with the next one."""
-    following = itertools.pairwise(one for one in passes if one.whole)
+    following = itertools.pairwise(one for one in passes if one.is_backward)
     return [i for i, (one, after) in enumerate(following) if one.adds and after.mergeable]
 
 

@@ -45,8 +45,8 @@ class Recorder:
         outside: for each step, parameter → change that no optimizer made.
         totals: for each step, parameter or buffer → change over the whole step.
         forwards: buffer → change inside forward passes of its module, the largest.
-        valued: parameters that had a gradient which is not 0 throughout.
-        met: parameters that an optimizer found with such a gradient.
+        with_gradient: parameters that had a gradient which is not 0 throughout.
+        met_gradient: parameters that an optimizer found with such a gradient.
         called: parameters whose module ran forward, with gradients enabled or not.
         tracked: those of them whose module ran forward with gradients enabled.
         stepped: the optimizers that stepped.
@@ -64,16 +64,16 @@ class Recorder:
         self.outside: list[dict[str, float]] = []
         self.totals: list[dict[str, float]] = []
         self.forwards: dict[str, float] = {}
-        self.valued: set[str] = set()
-        self.met: set[str] = set()
+        self.with_gradient: set[str] = set()
+        self.met_gradient: set[str] = set()
         self.called: set[str] = set()
         self.tracked: set[str] = set()
         self.stepped: dict[int, torch.optim.Optimizer] = {}
         self.stale: set[str] = set()
         self.clipped: list[dict[str, float]] = []
-        self._last: dict[str, Tensor] = {}
+        self._last_values: dict[str, Tensor] = {}
         self._fresh: dict[str, bool] = {}
-        self._before: dict[str, Tensor] = {}
+        self._buffers_before: dict[str, Tensor] = {}
         self._stack: list[dict[str, tuple[str, bool]]] = []
         self._depth = 0
         self._region, self._autocast = 0, 0
@@ -94,7 +94,7 @@ class Recorder:
         self.outside.append({})
         start = {n: p.detach().clone() for n, p in parameters.items()}
         buffers = {n: self.case.buffer(n).detach().clone() for n in self.case.buffers}
-        self._last = dict(start)
+        self._last_values = dict(start)
         self.case.take()
         self._note_outside()
         moved = {n: change(start[n], p) for n, p in parameters.items()}
@@ -102,33 +102,33 @@ class Recorder:
         self.totals.append(moved)
         for one in self.passes[-1]:
             one.nodes.clear()
-            one.left.clear()
+            one.gradients_after.clear()
 
     def _note_outside(self) -> None:
         """Note what has changed since the last look, and was no optimizer's step."""
         for name, parameter in self.case.parameters.items():
-            size = change(self._last[name], parameter)
+            size = change(self._last_values[name], parameter)
             if size:
                 self.outside[-1][name] = max(size, self.outside[-1].get(name, 0.0))
-                self._last[name] = parameter.detach().clone()
+                self._last_values[name] = parameter.detach().clone()
 
     # gradients
 
-    def added(self, name: str) -> None:
+    def note_gradient(self, name: str) -> None:
         """Note that a backward pass has added to a gradient."""
         self.counts[-1][name] += 1
-        if name not in self.valued and state(self.case.parameters[name].grad) == "value":
-            self.valued.add(name)
+        if name not in self.with_gradient and state(self.case.parameters[name].grad) == "value":
+            self.with_gradient.add(name)
         self._fresh[name] = True
 
-    def begin_pass(self, roots: list[Tensor], whole: bool, adds: bool) -> None:
+    def begin_pass(self, roots: list[Tensor], is_backward: bool, adds: bool) -> None:
         """Note that a backward pass begins, unless it is inside another."""
         self._depth += 1
         if self._depth > 1:
             return
-        one = Pass(whole, adds, graph(roots))
+        one = Pass(is_backward, adds, graph(roots))
         earlier = [p for p in self.passes[-1] if p.adds]
-        if adds and earlier and self._kept(earlier[-1]):
+        if adds and earlier and self._gradients_untouched_since(earlier[-1]):
             one.mergeable = any(one.nodes & p.nodes for p in earlier)
         self.passes[-1].append(one)
 
@@ -136,22 +136,22 @@ class Recorder:
         """Note that a backward pass has ended."""
         self._depth -= 1
         if not self._depth and self.passes[-1][-1].adds:
-            self.passes[-1][-1].left = {
+            self.passes[-1][-1].gradients_after = {
                 n: None if p.grad is None else p.grad.detach().clone()
                 for n, p in self.case.parameters.items()
             }
 
-    def _kept(self, before: Pass) -> bool:
+    def _gradients_untouched_since(self, earlier: Pass) -> bool:
         """Return whether gradients are as a pass left them, and nothing was stepped since."""
-        if not before.left:  # an optimizer has stepped
+        if not earlier.gradients_after:  # an optimizer has stepped
             return False
         for name, parameter in self.case.parameters.items():
-            old, new = before.left[name], parameter.grad
+            old, new = earlier.gradients_after[name], parameter.grad
             if (old is None) != (new is None):
                 return False
             if old is not None and new is not None and change(old, new):
                 return False
-        return any(old is not None for old in before.left.values())
+        return any(old is not None for old in earlier.gradients_after.values())
 
     # optimizers
 
@@ -159,24 +159,24 @@ class Recorder:
         """Look at what an optimizer is about to step."""
         self._note_outside()
         self.stepped[id(optimizer)] = optimizer
-        seen = {
+        states = {
             name: (state(parameter.grad), self._fresh.get(name, False))
-            for name, parameter, _ in self._held(optimizer)
+            for name, parameter, _ in self._held_parameters(optimizer)
         }
-        self.met.update(name for name, (gradient, _) in seen.items() if gradient == "value")
-        self._stack.append(seen)
+        self.met_gradient.update(name for name, (found, _) in states.items() if found == "value")
+        self._stack.append(states)
 
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Note what an optimizer has changed; what one inside it has changed is that one's."""
-        seen = self._stack.pop()
+        states = self._stack.pop()
         for one in self.passes[-1]:
-            one.left.clear()
-        for name, parameter, group in self._held(optimizer):
-            size = change(self._last[name], parameter)
+            one.gradients_after.clear()
+        for name, parameter, group in self._held_parameters(optimizer):
+            size = change(self._last_values[name], parameter)
             if not size:
                 continue
-            self._last[name] = parameter.detach().clone()
-            gradient, fresh = seen.get(name, ("none", False))
+            self._last_values[name] = parameter.detach().clone()
+            gradient, fresh = states.get(name, ("none", False))
             if self._fresh.get(name):  # by passes inside the step, as LBFGS runs them
                 gradient, fresh = state(parameter.grad), True
             self.moves.append(
@@ -199,7 +199,7 @@ class Recorder:
             if self._autocast and self._ran.get(name) == self._region:
                 self._changed[name] = self._region
 
-    def _held(
+    def _held_parameters(
         self, optimizer: torch.optim.Optimizer
     ) -> Iterator[tuple[str, nn.Parameter, dict[str, Any]]]:
         """Yield name, parameter and group of what an optimizer holds of the case."""
@@ -223,11 +223,11 @@ class Recorder:
 
     def before_buffers(self, name: str) -> None:
         """Keep a buffer as it is before its module runs."""
-        self._before[name] = self.case.buffer(name).detach().clone()
+        self._buffers_before[name] = self.case.buffer(name).detach().clone()
 
     def after_buffers(self, name: str) -> None:
         """Note whether a pass of its module has changed a buffer."""
-        size = change(self._before[name], self.case.buffer(name))
+        size = change(self._buffers_before[name], self.case.buffer(name))
         if size:
             self.forwards[name] = max(size, self.forwards.get(name, 0.0))
 
@@ -244,11 +244,11 @@ class Recorder:
 
     def before_unscale(self, scaler: Any, optimizer: torch.optim.Optimizer) -> None:
         """Note whether gradients were changed between the backward pass and `unscale_`."""
-        last = next((p for p in reversed(self.passes[-1]) if p.adds and p.left), None)
+        last = next((p for p in reversed(self.passes[-1]) if p.adds and p.gradients_after), None)
         scale = float(scaler.get_scale())
         if last is None or scale == 1.0:
             return
-        pairs = [(last.left[n], p.grad) for n, p, _ in self._held(optimizer)]
+        pairs = [(last.gradients_after[n], p.grad) for n, p, _ in self._held_parameters(optimizer)]
         both = [(a, b) for a, b in pairs if a is not None and b is not None]
         if any(change(a, b) for a, b in both):
             self.clipped.append(
@@ -273,12 +273,12 @@ def recording(recorder: Recorder) -> Iterator[None]:
             (register_optimizer_step_post_hook, recorder.after_step),
         ):
             undo.callback(register(call).remove)
-        for name, whole in (("backward", True), ("grad", False)):
-            _replace(undo, torch.autograd, name, _passing(recorder, whole))
+        for name, is_backward in (("backward", True), ("grad", False)):
+            _replace(undo, torch.autograd, name, _pass_wrapper(recorder, is_backward))
         autocast, scaler = torch.amp.autocast_mode.autocast, torch.amp.grad_scaler.GradScaler
-        _replace(undo, autocast, "__enter__", _telling(recorder.enter_autocast))
-        _replace(undo, autocast, "__exit__", _telling(recorder.leave_autocast))
-        _replace(undo, scaler, "unscale_", _telling(recorder.before_unscale))
+        _replace(undo, autocast, "__enter__", _notifying_wrapper(recorder.enter_autocast))
+        _replace(undo, autocast, "__exit__", _notifying_wrapper(recorder.leave_autocast))
+        _replace(undo, scaler, "unscale_", _notifying_wrapper(recorder.before_unscale))
         yield
 
 
@@ -288,7 +288,7 @@ def _hook_gradients(recorder: Recorder, undo: ExitStack) -> None:
         required = parameter.requires_grad
         parameter.requires_grad_(True)  # torch refuses the hook of one that requires none
         handle = parameter.register_post_accumulate_grad_hook(
-            lambda _, name=name: recorder.added(name)
+            lambda _, name=name: recorder.note_gradient(name)
         )
         parameter.requires_grad_(required)
         undo.callback(handle.remove)
@@ -311,21 +311,21 @@ def _hook_modules(recorder: Recorder, undo: ExitStack) -> None:
         undo.callback(after.remove)
 
 
-def _replace(undo: ExitStack, holder: Any, name: str, made: Callable[[Any], Any]) -> None:
+def _replace(undo: ExitStack, holder: Any, name: str, wrap: Callable[[Any], Any]) -> None:
     """Replace a function by what is made of it, until the stack is unwound."""
     original = getattr(holder, name)
-    setattr(holder, name, made(original))
+    setattr(holder, name, wrap(original))
     undo.callback(setattr, holder, name, original)
 
 
-def _passing(recorder: Recorder, whole: bool) -> Callable[[Any], Any]:
+def _pass_wrapper(recorder: Recorder, is_backward: bool) -> Callable[[Any], Any]:
     """Return what makes a function that starts a backward pass tell of it."""
 
-    def made(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         def run(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             create = kwargs.get("create_graph", args[2] if len(args) > 2 else False)
-            adds = whole and not create and kwargs.get("inputs") is None
-            recorder.begin_pass(as_roots(tensors), whole, adds)
+            adds = is_backward and not create and kwargs.get("inputs") is None
+            recorder.begin_pass(as_roots(tensors), is_backward, adds)
             try:
                 return original(tensors, *args, **kwargs)
             finally:
@@ -333,17 +333,17 @@ def _passing(recorder: Recorder, whole: bool) -> Callable[[Any], Any]:
 
         return run
 
-    return made
+    return wrap
 
 
-def _telling(tell: Callable[..., None]) -> Callable[[Any], Any]:
+def _notifying_wrapper(notify: Callable[..., None]) -> Callable[[Any], Any]:
     """Return what makes a method tell its arguments before it runs."""
 
-    def made(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
-            tell(*args)
+            notify(*args)
             return original(*args, **kwargs)
 
         return run
 
-    return made
+    return wrap

@@ -127,13 +127,13 @@ class Replay:
     def _watch_weights(self, roots: list[Tensor]) -> list[Any]:
         """Have every product of a scalar tell if it hands on a gradient of exactly 0."""
 
-        def look(handed: tuple[Any, ...], received: tuple[Any, ...]) -> None:
+        def note_zero(handed: tuple[Any, ...], received: tuple[Any, ...]) -> None:
             some = any(g is not None and g.numel() == 1 and bool(g.any()) for g in received)
             none = any(g is not None and g.numel() == 1 and not bool(g.any()) for g in handed)
             self.weightless[-1] |= some and none
 
         products = [node for node in graph(roots) if "MulBackward" in node.name()]
-        return [node.register_hook(look) for node in products]
+        return [node.register_hook(note_zero) for node in products]
 
     def _keep_gradients(self) -> None:
         """Note the gradients that the last backward pass of the step has left."""
@@ -202,13 +202,16 @@ def zero_weights(build: Build, steps: int) -> dict[str, Any] | None:
 
 
 def _saving(
-    one: Replay, other: Replay, again: Callable[[], Replay], changed: Callable[[], Replay]
+    original: Replay,
+    altered: Replay,
+    rebuild: Callable[[], Replay],
+    rebuild_changed: Callable[[], Replay],
 ) -> dict[str, Any]:
     """Return FLOPs and seconds of a step as it is and as it could be."""
-    flops = [sum(w.total for w in replay.work) / len(replay.work) for replay in (one, other)]
+    flops = [sum(w.total for w in replay.work) / len(replay.work) for replay in (original, altered)]
     seconds: list[float] | list[None] = [None, None]
     if flops[1] < flops[0]:
-        seconds = _times(again(), changed())
+        seconds = _times(rebuild(), rebuild_changed())
     return {
         "flops": flops[0],
         "least_flops": flops[1],
@@ -224,9 +227,9 @@ def _times(one: Replay, other: Replay) -> list[float]:
         replay.take(1, counted=False)
     start, times = time.perf_counter(), ([], [])  # type: tuple[float, tuple[list[float], list[float]]]
     while len(times[0]) < TIMED and time.perf_counter() - start < LONGEST:
-        for replay, kept in zip((one, other), times, strict=True):
-            kept.append(replay.take(1, counted=False))
-    return [min(kept) for kept in times]
+        for replay, seconds in zip((one, other), times, strict=True):
+            seconds.append(replay.take(1, counted=False))
+    return [min(seconds) for seconds in times]
 
 
 def _difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[float, str | None]:

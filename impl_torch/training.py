@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
-from impl_torch import optimizers
-from impl_torch.problem import Losses, Problem
+from impl_torch import averaging, optimizers
+from impl_torch.problem import Problem
+from impl_torch.recipe_passes import losses_behind
 from impl_torch.recipes import RECIPES, Recipe
 from impl_torch.structure import detached
 
@@ -52,6 +53,7 @@ class Training:
         renew: bool,
         only: Sequence[str] = (),
         share_forward: bool = False,
+        follower: Mapping[str, Any] | None = None,
     ) -> None:
         """Run one segment: ``steps`` times all turns.
 
@@ -59,7 +61,8 @@ class Training:
         labels are in ``only``, or all if it is empty. This happens in place, which keeps the
         optimizers' state, or with ``renew`` by new optimizers, which loses it. Parameters that are
         trained for the first time join the first optimizer as a new group. With ``share_forward``
-        the network in front runs forward once for all turns of a round.
+        the network in front runs forward once for all turns of a round. After each round the
+        ``follower`` follows its leader; its entries are arguments of `averaging.follow`.
 
         Raises ValueError for a label that no group has, and for turns that cannot share.
         """
@@ -68,9 +71,11 @@ class Training:
         for _ in range(steps):
             if share_forward:
                 self._round_over_one_forward(recipes)
-                continue
-            for problem, recipe in recipes:
-                self._turn(problem, recipe)
+            else:
+                for problem, recipe in recipes:
+                    self._turn(problem, recipe)
+            if follower:
+                averaging.follow(turns[0], **follower)
 
     def _turn(self, problem: Problem, recipe: Recipe) -> None:
         """Step one turn: compute gradients by its recipe, then step the optimizers over them."""
@@ -91,7 +96,7 @@ class Training:
         for problem, recipe in recipes:
             problem.require_grad(recipe.requires_grad)
             entering = value if trains_front(problem) else detached(value, front.stages[0].network)
-            reduce(add, _losses_behind(problem, entering).values()).backward()
+            reduce(add, losses_behind(problem, entering, 1).values()).backward()
             self._step(problem, recipe)
 
     def _step(self, problem: Problem, recipe: Recipe) -> None:
@@ -116,6 +121,11 @@ class Training:
             renew: whether new optimizers replace the present ones.
             only: labels of the groups whose rates change; empty for all.
         """
+        if len(recipes) > 1 and any(recipe.rate_zero for _, recipe in recipes):
+            raise ValueError(
+                f"{self.recipe.__name__} sets rates in the optimizer, which the turns share; "
+                "use requires_grad_false for several turns"
+            )
         trained = {n: p for _, recipe in recipes for n, p in recipe.optimized.items()}
         if renew or not self.steppers:
             self.steppers = optimizers.build(self.optimizer, self.networks, trained)
@@ -125,6 +135,9 @@ class Training:
         optimizers.extend(self.steppers, trained, common)
         optimizers.check_labels(optimizers.labels(self.steppers), only)
         optimizers.scale_rates(self.steppers, rate, only)
+        for _, recipe in recipes:
+            still = [recipe.optimized[name] for name in recipe.rate_zero]
+            optimizers.set_rate_zero(self.steppers, still)
         self.changes.append((rate, only))
 
 
@@ -145,12 +158,3 @@ def front_of_turns(turns: list[Problem]) -> Problem:
 def trains_front(problem: Problem) -> bool:
     """Return whether a parameter of the first network is trained."""
     return any(name.startswith(f"{problem.stages[0].name}.") for name in problem.trainable)
-
-
-def _losses_behind(problem: Problem, value: Any) -> Losses:
-    """Run every network but the first on that one's output; return their losses by name."""
-    losses: Losses = {}
-    for stage in problem.stages[1:]:
-        value, stage_losses = problem.run_stage(stage, value)
-        losses |= stage_losses
-    return losses

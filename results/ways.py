@@ -15,8 +15,10 @@ WORDS = {
     "separate_pullbacks": "a pullback for each loss",
     "boundary_split": "cut between networks",
     "reforward": "forward again for each loss",
+    "reforward_no_sync": "reduced in the last pass",
     "batched": "all cotangents in one batch",
     "functional": "torch.func.vjp of the sum",
+    "checkpointed": "inside of networks computed again",
     "unfrozen": "nothing frozen",
     "requires_grad_false": "autograd told",
     "no_grad_forward": "frozen under no_grad",
@@ -29,6 +31,11 @@ WORDS = {
     "masked": "two masks in optax",
     "chain_freeze": "update zeroed after Adam",
     "all_gradients": "no update, all returned",
+    "rate_zero": "learning rate 0",
+    "inference_mode": "frozen in inference mode",
+    "scale_zero": "update times 0",
+    "traced_mask": "update times a mask",
+    "cond": "gradient by lax.cond",
 }
 JOINT = " · "  # between name and words, wherever both stand
 

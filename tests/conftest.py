@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
 
-from benchmarks.harness.launches import session_workers
+from benchmarks.harness.launches import reference_store, session_workers
 from benchmarks.harness.launches.check_workers import CheckWorkers
 from benchmarks.machine.environment import installed
 from tests.helpers.fake_framework import Measure, fake_framework
@@ -17,11 +18,28 @@ from tests.helpers.jax_cache import programs_from_the_check_cache
 
 @pytest.fixture(autouse=True, scope="session")
 def temporary_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep a session that a test starts from waiting for other runs on this machine."""
+    """Keep a session that a test starts from waiting for other runs on this machine.
+
+    Nor does it take float64 references over from sessions that somebody has run here.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(reference_store.VARIABLE, "off")
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interrupts_are_heard() -> Iterator[None]:
+    """Have processes that a test starts hear Ctrl-C also where the tests run in the background.
+
+    A shell lets what it starts with ``&`` ignore it, and a process hands that on to its children.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -11,14 +10,14 @@ from benchmarks.cluster.unit import FailedGroup, UnitAnswer
 from benchmarks.harness.protocol.cells import Cell, groups
 from benchmarks.harness.session import resume
 from benchmarks.harness.session.checkpoint import Checkpoint
-from benchmarks.harness.session.measurements import Measurements
-from results.records.record import Record, Run, finish, new_run_id, utc_now
+from benchmarks.harness.session.open_run import OpenRun
+from results.records.record import Record, Run
 
 # what differs from node to node of a class, or from hour to hour, and is kept for each node
 OF_A_NODE = ("load", "memory_available_bytes", "swap_used_bytes", "clock_mhz", "kernel")
 
 
-class ClassRun:
+class ClassRun(OpenRun):
     """Collect what the nodes of one class have measured, and save it.
 
     A class of machine is what `environment.identity` names: same processor, share of it, GPU,
@@ -42,30 +41,21 @@ class ClassRun:
         settings: Mapping[str, Any],
         about: Mapping[str, Any],
     ) -> None:
-        self.id, self.started = new_run_id(), utc_now()
-        self.machine, self.about = machine, about
-        self.settings = {**settings, "canaries": [], "product_seconds": {}}
-        self.measurements = Measurements()
+        super().__init__(machine, {**settings, "canaries": [], "product_seconds": {}})
+        self.about = about
         self.checkpoint = Checkpoint(folder, enabled=True)
         self.nodes: dict[str, dict[str, Any]] = {}
         self.unmeasured: dict[Cell, Record] = {}
-        self.interrupted = False
-        self._begin = time.monotonic()
 
     @classmethod
     def resumed(
         cls, run: Run, folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]
     ) -> ClassRun:
         """Return the run of a class that an earlier session began."""
-        one = cls(dict(run.machine), folder, settings, about)
-        one.id, one.started = run.id, run.started
-        one.measurements.restore(run, [resume.cell_of(record) for record in run.records])
-        one._begin -= run.settings["wall_seconds"]
-        one.settings["canaries"] = list(run.settings.get("canaries") or [])
-        one.settings["product_seconds"] = dict(run.settings.get("product_seconds") or {})
-        one.settings["resumed"] = [*(run.settings.get("resumed") or []), utc_now()]
-        one.nodes = dict((run.settings.get("cluster") or {}).get("nodes") or {})
-        return one
+        class_run = cls(dict(run.machine), folder, settings, about)
+        class_run.go_on_with(run, [resume.cell_of(record) for record in run.records])
+        class_run.nodes = dict((run.settings.get("cluster") or {}).get("nodes") or {})
+        return class_run
 
     def take(self, answer: UnitAnswer, cells: Sequence[Cell]) -> None:
         """Record what a node of this class says about a unit.
@@ -104,23 +94,10 @@ class ClassRun:
         Args:
             ended: whether the session is over, so that the run gets the time of its end.
         """
-        measurements = self.measurements
-        measurements.estimate()
-        return Run(
-            id=self.id,
-            started=self.started,
-            finished=utc_now() if ended else None,
-            machine=self.machine,
-            settings=self.settings
-            | {"wall_seconds": time.monotonic() - self._begin}
-            | measurements.settings()
-            | {"cluster": {**self.about, "nodes": self.nodes}},
-            interrupted=self.interrupted,
-            records=[
-                finish(record) for record in (measurements.records | self.unmeasured).values()
-            ],
-            samples=measurements.samples,
-        )
+        self.measurements.estimate()
+        records = (self.measurements.records | self.unmeasured).values()
+        about = {"cluster": {**self.about, "nodes": self.nodes}}
+        return self.run_of(records, about, ended=ended)
 
     def save(self, *, ended: bool = False) -> None:
         """Save the run now; where that fails at the end, in a temporary folder."""

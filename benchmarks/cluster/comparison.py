@@ -60,7 +60,7 @@ def compare(
     document = answers[0].get("document")
     if document is None:
         node = answers[0]["node"]["name"]
-        raise ClusterError(f"node {node}: {answers[0].get('said') or 'it saved no comparison'}")
+        raise ClusterError(f"node {node}: {answers[0].get('message') or 'it saved no comparison'}")
     store = output.DocumentStore(folder)
     store.save(document)
     return document, store.report()

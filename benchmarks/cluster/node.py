@@ -65,7 +65,7 @@ class Node:
         finally:
             self._lock.release()
         if "regress" in job and answer["refused"] is None:  # which takes the lock itself
-            answer["document"], answer["said"] = node_comparison.compare(job["regress"])
+            answer["document"], answer["message"] = node_comparison.compare(job["regress"])
         return answer
 
     def _fill(self, answer: UnitAnswer, job: UnitJob) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 MODULE = "benchmarks.cluster.node"
 ENDING_SECONDS = 20.0  # in which a process that was told to end does so
-KEPT = "cascade_bench_nodes"  # attribute of a Dask worker: session → process
+PROCESSES_ATTRIBUTE = "cascade_bench_nodes"  # attribute of a Dask worker: session → process
 
 
 class NodeProcess:
@@ -33,13 +33,13 @@ class NodeProcess:
         name: of this node.
 
     Attributes:
-        said: after the end, the last line that the process wrote to its stderr.
+        last_line: after the end, the last line that the process wrote to its stderr.
     """
 
     def __init__(self, place: dict[str, Any], name: str) -> None:
         # the last line says why the process ended
         self.errors: Any = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the process
-        self._ending, self.said = threading.Lock(), "it said nothing"
+        self._ending, self.last_line = threading.Lock(), "it said nothing"
         self.process = subprocess.Popen(
             [place.get("python") or sys.executable, "-m", MODULE, name],
             cwd=place["folder"],
@@ -66,14 +66,14 @@ class NodeProcess:
             found: dict[str, Any] = json.loads(answer)
         except ValueError:
             code = self.end()
-            return {"lost": f"the process that measures ended (exit code {code}): {self.said}"}
+            return {"lost": f"the process that measures ended (exit code {code}): {self.last_line}"}
         return found
 
     def _last_words(self) -> str:
         """Return the last line that the process wrote to its stderr."""
         self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - 4096))
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else self.said
+        return lines[-1] if lines else self.last_line
 
     def alive(self) -> bool:
         """Return whether the process has not ended."""
@@ -93,7 +93,7 @@ class NodeProcess:
             code = self.process.wait()
         with self._ending:
             if not self.errors.closed:
-                self.said = self._last_words()
+                self.last_line = self._last_words()
                 files: list[Any] = [self.process.stdin, self.process.stdout, self.errors]
                 for file in files:
                     with contextlib.suppress(OSError):  # a pipe that nobody reads any more
@@ -153,10 +153,10 @@ def measure_on_dask(unit: str, job: str, place: dict[str, Any], session: str) ->
     name = _name_of(worker)
     if reason := problem_of(place):
         return refusal(unit, name, reason)
-    kept = worker.__dict__.setdefault(KEPT, {})
-    if session not in kept or not kept[session].alive():
-        kept[session] = NodeProcess(place, name)
-    answer: dict[str, Any] = kept[session].ask(job)
+    processes = worker.__dict__.setdefault(PROCESSES_ATTRIBUTE, {})
+    if session not in processes or not processes[session].alive():
+        processes[session] = NodeProcess(place, name)
+    answer: dict[str, Any] = processes[session].ask(job)
     return answer
 
 
@@ -169,6 +169,6 @@ def _name_of(worker: Any) -> str:
 
 def end_on_dask(session: str, dask_worker: Any) -> None:
     """End the process of a session on a Dask worker, which `distributed` passes."""
-    process = dask_worker.__dict__.get(KEPT, {}).pop(session, None)
+    process = dask_worker.__dict__.get(PROCESSES_ATTRIBUTE, {}).pop(session, None)
     if process:
         process.end()

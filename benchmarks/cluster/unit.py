@@ -62,7 +62,7 @@ class UnitAnswer(TypedDict):
     canaries: list[CanaryResult]  # taken for this unit: empty where the node took them before
     groups: list[GroupResult | FailedGroup]  # in the order of the job
     document: NotRequired[dict[str, Any] | None]  # of a comparison; null where it failed
-    said: NotRequired[str]  # by the comparison at its end, in a line
+    message: NotRequired[str]  # by the comparison at its end, in a line
     lost: NotRequired[str]  # in place of all the rest: why there is no answer
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from benchmarks.commands import options as shared
 from benchmarks.commands.parsing import exclusive
-from benchmarks.harness.protocol import cells
+from benchmarks.harness.protocol import cells, ranks
 from benchmarks.harness.protocol.precision import IEEE, PRECISION_MODES
 from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import (
     Selection,
     SelectionError,
     check_positive,
+    check_ranks,
     default_device,
     default_sizes,
 )
@@ -49,13 +50,16 @@ def add_command(commands: Any) -> None:
     shared.add_precision_mode(parser)
     parser.add_argument("--all", action="store_true", dest="everything", help="every cell there is")
     parser.add_argument(
+        "--ranks", type=int, metavar="N", help="with --kind distributed: how many share a batch (2)"
+    )
+    parser.add_argument(
         "--launches", type=int, default=6, help="with --cost: worker processes a framework (6)"
     )
     parser.add_argument(
         "--cell-seconds",
         type=float,
-        default=0.05,
-        help="with --cost: of each cell and launch (0.05)",
+        default=cost.CELL_SECONDS,
+        help=f"with --cost: of each cell and launch ({cost.CELL_SECONDS:g})",
     )
     parser.add_argument("--memory", action="store_true", help="with --cost: peak memory as well")
     parser.set_defaults(run=run)
@@ -73,8 +77,11 @@ def run(options: argparse.Namespace) -> int:
         print(line, file=sys.stderr)
     check_positive("launches", options.launches)
     check_positive("cell-seconds", options.cell_seconds)
+    if options.ranks is not None:
+        check_ranks(options.ranks, shared.selected_names(options)["kind"])
     selection = Selection(
         **shared.selected_names(options),
+        ranks=options.ranks or ranks.DEFAULT_RANKS,
         device=options.device or "cpu",
         everything=options.everything,
         precision_mode=options.precision_mode,

@@ -13,10 +13,11 @@ from typing import Any
 
 from benchmarks.cluster.errors import ClusterError
 from benchmarks.commands import options as shared
+from benchmarks.commands.parsing import exclusive
 from benchmarks.harness.selection.options import SelectionError
 from benchmarks.machine import frameworks, releases
-from benchmarks.paths import REGRESSIONS, RUNS
-from benchmarks.regression import comparison, output, plan
+from benchmarks.paths import OUTPUT_NAME, REGRESSIONS, RUNS
+from benchmarks.regression import case_request, comparison, output, plan
 from benchmarks.regression.versions import VersionRequest
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
@@ -27,12 +28,15 @@ from results.regression.document import ERROR, STOPPED
 
 BUDGET = "10m"
 EXIT_CODES = """\
-exit codes: 0 nothing got slower, 1 a regression (slower, or wrong gradients), 2 an error
-(bad arguments, a base that does not run, a cell that failed), 3 inconclusive, 130 Ctrl-C"""
+exit codes: 0 nothing got slower, 1 a regression (slower, more FLOPs or memory, or wrong gradients;
+the first line says which), 2 an error (bad arguments, a base that does not run, a cell that
+failed), 3 inconclusive, 130 Ctrl-C"""
 EXAMPLES = (
     "cascade-bench regress main                              # the files against a branch",
     "cascade-bench regress HEAD~1 HEAD --markdown comment.md",
     "cascade-bench regress --base-python ../old/bin/python   # another torch or jax",
+    "cascade-bench regress main --case my_case.py            # two commits of your own repository",
+    "cascade-bench regress main --counts-only                # in seconds, without a clock",
 )
 
 
@@ -49,18 +53,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument("head", nargs="?", metavar="HEAD", help="a git ref (default: the files)")
     parser.add_argument("--base-python", metavar="PATH", help="the interpreter that runs BASE")
     parser.add_argument("--head-python", metavar="PATH", help="the interpreter that runs HEAD")
-    parser.add_argument(
-        "--budget", default=BUDGET, metavar="TIME", help=f"of the whole session ({BUDGET})"
-    )
-    parser.add_argument(
-        "--confirm",
-        metavar="TIME",
-        help="after the budget, such as 3m, for cells that look slower and could not be told",
-    )
+    _add_time(parser)
     shared.add_selection(parser)
-    shared.add_scenario_path(
-        parser, "scenarios of your own; BASE and HEAD are then refs of the repository they are in"
-    )
+    _add_own_code(parser)
     shared.add_device(parser, default="cpu")
     parser.add_argument(
         "--cluster", metavar="FILE", help="compare on a node that this file names (docs/cluster.md)"
@@ -69,6 +64,47 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--stored", metavar="RUN", help="the weak way: two saved runs, RUN and HEAD or the newest"
     )
+    _add_outputs(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_time(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how long is measured, or whether at all."""
+    parser.add_argument(
+        "--budget", default=BUDGET, metavar="TIME", help=f"of the whole session ({BUDGET})"
+    )
+    parser.add_argument(
+        "--confirm",
+        metavar="TIME",
+        help="after the budget, such as 3m, for cells that look slower and could not be told",
+    )
+    parser.add_argument(
+        "--counts-only",
+        action="store_true",
+        help="gradients and counts (FLOPs, memory, operations, compiling), in seconds; no clock",
+    )
+
+
+def _add_own_code(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name code of the user's own to compare."""
+    shared.add_scenario_path(
+        parser, "scenarios of your own; BASE and HEAD are then refs of the repository they are in"
+    )
+    parser.add_argument(
+        "--case",
+        metavar="CASE",
+        help="a case of your own, FILE, FILE:function or package.module:function; BASE and HEAD "
+        "are then refs of the repository it is in",
+    )
+    parser.add_argument(
+        "--same-case",
+        action="store_true",
+        help="with --case: BASE too runs HEAD's file, such as where BASE has none yet",
+    )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say in which form, and where, the result is written."""
     for form in output.FORMS:
         parser.add_argument(
             f"--{form}",
@@ -80,7 +116,6 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--results", metavar="DIR", help="folder of comparisons, or of runs with --stored"
     )
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -97,6 +132,9 @@ def run(options: argparse.Namespace) -> int:
             signal.signal(stop, signal.default_int_handler)
     try:
         _refuse_two_prints(options)
+        _refuse_beside_case(options)
+        exclusive(options, ("counts-only", "confirm"))
+        exclusive(options, ("counts-only", "stored"))
         output.prepare_files(options)
         if options.stored:
             from benchmarks.regression import stored_comparison
@@ -138,11 +176,27 @@ def _refuse_two_prints(options: argparse.Namespace) -> None:
         )
 
 
+def _refuse_beside_case(options: argparse.Namespace) -> None:
+    """Raise `SelectionError` for what does not go together with ``--case``, or not without it."""
+    if options.case is None:
+        if options.same_case:
+            raise SelectionError("--same-case is of a case of your own: give --case FILE too")
+        return
+    exclusive(options, ("case", "scenario-path"))
+    exclusive(options, ("case", "cluster"))
+    exclusive(options, ("case", "stored"))
+    if options.device != "cpu":
+        raise SelectionError("--case is measured on the CPU: leave --device out")
+    if options.same_case and options.base is None:
+        raise SelectionError("--same-case: without BASE both versions have the same file")
+
+
 def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
     """Return the comparison that the options ask for.
 
     Raises:
-        SelectionError: neither a base nor its interpreter is named, or the budget is no time.
+        SelectionError: neither a base nor its interpreter is named, the budget is no time, or there
+            is no such case.
         SpecError: a user's own scenario cannot be loaded.
     """
     began = time.monotonic()
@@ -157,16 +211,24 @@ def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
     selected = shared.selected_names(options)
     if odd := releases.untested(selected["framework"] or frameworks.present()):
         print(odd, file=sys.stderr)
+    case, kept = None, REGRESSIONS
+    if options.case is not None:
+        case = case_request.read(
+            options.case, selected, Path.cwd(), seed=options.seed, same=options.same_case
+        )
+        kept = Path.cwd() / OUTPUT_NAME / "regressions"
     return comparison.ComparisonRequest(
         base=VersionRequest(options.base, _interpreter(options.base_python) or head_python),
         head=VersionRequest(options.head, head_python),
         choose_cells=lambda installed: plan.choose_cells(selected, options.device, installed),
         budget=plan.parse_seconds(options.budget),
-        folder=Path(options.results or REGRESSIONS),
+        folder=Path(options.results or kept),
         arguments=output.retypable(options),
         seed=options.seed,
         confirm=plan.parse_seconds(options.confirm, "--confirm") if options.confirm else 0.0,
+        counts_only=options.counts_only,
         began=began,
+        case=case,
     )
 
 

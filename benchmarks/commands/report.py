@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.commands import options as shared
 from benchmarks.commands.parsing import exclusive
 from benchmarks.paths import REPORTS
+from benchmarks.scenarios import CATALOGUE
 from results.formatting import one_line
 from results.records import storage
 from results.records.record import RecordError
@@ -65,13 +66,14 @@ def run(options: argparse.Namespace) -> int:
         from results.report.build import build
         from results.report.markdown import markdown
 
-        print(markdown(build(collection.load(paths, left_out.append)), pictures=False), end="")
+        report = build(collection.load(paths, left_out.append), tuple(CATALOGUE))
+        print(markdown(report, pictures=False), end="")
     else:
         from results.report.writing import write
 
         folder = Path(options.out) if options.out else REPORTS / max(path.stem for path in paths)
         check_writable(folder)
-        files = write(lambda: collection.load(paths, left_out.append), folder)
+        files = write(lambda: collection.load(paths, left_out.append), folder, tuple(CATALOGUE))
         print("".join(f"{path}\n" for path in files if path.parent == folder), end="")
     for error in left_out:
         print(f"cascade-bench: left out: {one_line(error)}", file=sys.stderr)

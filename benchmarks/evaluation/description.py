@@ -18,6 +18,7 @@ class Description:
         links: The operation on a value's way into a network, by ``network``, or by
             ``variant/network`` where only one variant has it.
         variants: How each variant differs from the others, by its name.
+        drawings: Variant → a drawing of its networks, where they are no series.
     """
 
     shows: tuple[str, ...]
@@ -26,6 +27,7 @@ class Description:
     data: str
     links: Mapping[str, str] = field(default_factory=dict)
     variants: Mapping[str, str] = field(default_factory=dict)
+    drawings: Mapping[str, str] = field(default_factory=dict)
 
 
 CONV_STAGE = "ConvTranspose3d(1→1, kernel 2) · InstanceNorm3d without affine · ReLU"
@@ -37,6 +39,10 @@ CROSS_ENTROPY = {"loss": "cross-entropy over 10 classes"}
 GRAY_IMAGES = "Normal 1×32×32 images with random labels."
 COLOUR_IMAGES = "Normal 3×32×32 images with random labels."
 LINEAR_PAIR = {"net1": "Linear(`width`→`width`)", "net2": "Linear(`width`→`width`)"}
+CONV_LOSSES = {
+    "loss1": "smooth L1 (β = 1) of net1's output to 1",
+    "loss2": "smooth L1 (β = 1) of net2's output to 1",
+}
 LINEAR_LOSSES = {
     "loss1": "mean squared error of net1's output to 0.5",
     "loss2": "mean squared error of net2's output to 1",

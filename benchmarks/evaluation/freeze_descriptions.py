@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.evaluation.description import (
     COLOUR_IMAGES,
+    CONV_LOSSES,
     CONV_STAGE,
     CROSS_ENTROPY,
     GRAY_IMAGES,
@@ -21,10 +22,7 @@ FREEZES = {
             "Adam over all that requires gradients is Adam over net1 alone.",
         ),
         networks={"net1": CONV_STAGE, "net2": CONV_STAGE},
-        losses={
-            "loss1": "smooth L1 (β = 1) of net1's output to 1",
-            "loss2": "smooth L1 (β = 1) of net2's output to 1",
-        },
+        losses=CONV_LOSSES,
         data="The weights and data of `conv_cascade`.",
     ),
     "attention_on_frozen_backbone": Description(

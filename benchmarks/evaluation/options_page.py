@@ -51,7 +51,7 @@ def _of_the_suite() -> dict[str, argparse.ArgumentParser]:
 def _command(parser: argparse.ArgumentParser) -> str:
     """Return the section of one command: what it does, a table of arguments, examples."""
     actions = [one for one in parser._actions if not isinstance(one, argparse._HelpAction)]
-    table = _table((_names(one), _said(one, parser)) for one in actions)
+    table = _table((_names(one), _help_text(one, parser)) for one in actions)
     notes = f"\n```text\n{(parser.epilog or '').strip()}\n```\n"
     return f"\n## {parser.prog}\n\n{parser.description}\n{table}{notes if parser.epilog else ''}"
 
@@ -65,7 +65,7 @@ def _names(action: argparse.Action) -> str:
     return " ".join(filter(None, (", ".join(action.option_strings), text)))
 
 
-def _said(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
+def _help_text(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
     """Return the help of an argument, with its values filled in."""
     return parser._get_formatter()._expand_help(action) if action.help else ""
 

@@ -12,12 +12,22 @@ from typing import Any
 from benchmarks.evaluation import protocol_example
 from benchmarks.evaluation.declared_types import Declarations
 from benchmarks.harness.launches import launch
-from benchmarks.harness.protocol import case_messages, heartbeat, memory_limit, messages
+from benchmarks.harness.protocol import (
+    case_messages,
+    count_messages,
+    heartbeat,
+    memory_limit,
+    messages,
+    profile_messages,
+)
 from benchmarks.harness.protocol.operations import OPERATIONS, Operation
 from benchmarks.paths import ROOT
 
 PAGE = ROOT / "docs" / "protocol.md"
-DECLARED = Declarations((messages, case_messages), placeholders=("NoArguments", "NoResult"))
+DECLARED = Declarations(
+    (messages, profile_messages, case_messages, count_messages),
+    placeholders=("NoArguments", "NoResult"),
+)
 WIDTH = 96  # letters in a line of the example
 PAGE_TEXT = """\
 # The worker protocol
@@ -27,8 +37,9 @@ checks and times cells. Its *parent*, the process that runs the session, imports
 speaks to its workers by the protocol on this page, version {version}. A worker of another version
 of this suite, or for another framework, has to speak it too.
 
-`make docs` makes this page from `messages.py`, `case_messages.py` and `operations.py` in
-`benchmarks/harness/protocol`; a test holds the methods of `benchmarks/harness/worker` to them.
+`make docs` makes this page from `messages.py`, `case_messages.py`, `count_messages.py`,
+`profile_messages.py` and `operations.py` in `benchmarks/harness/protocol`; a test holds the methods
+of `benchmarks/harness/worker` to them.
 
 ## Messages
 
@@ -81,13 +92,15 @@ array, and `dict[str, X]` an object whose keys are names.
    so that it disturbs no measurement, and the parent can read it when the worker hangs or is dead.
 2. The **parent-death pipe** is the reading end of a pipe to which nothing is ever written. The
    worker asks the kernel for SIGKILL when the pipe is closed (F_SETSIG, O_ASYNC), so it dies with
-   its parent, whatever either of them is doing.
+   its parent, whatever either of them is doing. Where the kernel has no such signal (macOS), a
+   shell beside the worker waits for the close and kills the worker's process group.
 
 ## Versions
 
 `protocol` in the hello is the version that a worker speaks; one that names none speaks version 1.
 A change that keeps older workers working, such as an optional key, does not change the version.
-Both sides of `cascade-bench regress` must know the operations `warm` and `turn`.
+Both sides of `cascade-bench regress` must know the operations `warm` and `turn`; counts are
+compared where both know `footprint`, or as far as `count` goes.
 
 ## Operations
 

@@ -32,7 +32,7 @@ from results.records.record import RecordError, Run
 OUT = ROOT / "results" / "reference"
 RUNS = OUT / "runs"
 MINUTES = 60.0  # for all sessions together, on 2 CPU cores
-LAUNCHES, CELL_SECONDS = 6, 0.05  # pytest's defaults, for the estimate
+LAUNCHES = 6  # pytest's default, for the estimate
 ENDING_SECONDS = 60.0  # in which a stopped session saves its records and ends its workers
 FAILED, ERROR, STOPPED = 1, 2, 130
 
@@ -56,7 +56,7 @@ class ReferenceSession:
     def cost(self) -> cost.Cost:
         """Estimate how long the session takes on 2 CPU cores."""
         names = {option: split_names([value]) for option, value in self.selection.items()}
-        return cost.estimate(Selection(**names), LAUNCHES, CELL_SECONDS)  # type: ignore[arg-type]
+        return cost.estimate(Selection(**names), LAUNCHES, cost.CELL_SECONDS)  # type: ignore[arg-type]
 
 
 CROSSOVER = {
@@ -100,6 +100,7 @@ PLAN = (
             "phase": "step",
         },
     ),
+    ReferenceSession("distributed", {"kind": "distributed", "size": "small"}),
     ReferenceSession(
         "crossover_batch32", CROSSOVER | {"variant": f"n2,n4,{MAPPED}", "size": "large_batch32"}
     ),

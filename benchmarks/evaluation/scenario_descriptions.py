@@ -6,7 +6,9 @@ that no measurement and no check reads. ``make docs`` makes the page from both.
 
 from __future__ import annotations
 
+from benchmarks.evaluation.branch_descriptions import BRANCHES
 from benchmarks.evaluation.description import (
+    CONV_LOSSES,
     CONV_STAGE,
     LINEAR_DATA,
     LINEAR_LOSSES,
@@ -27,10 +29,7 @@ CASCADES = {
             "mathematics and rounding noise in practice.",
         ),
         networks={"net1": CONV_STAGE, "net2": CONV_STAGE},
-        losses={
-            "loss1": "smooth L1 (β = 1) of net1's output to 1",
-            "loss2": "smooth L1 (β = 1) of net2's output to 1",
-        },
+        losses=CONV_LOSSES,
         data="A volume with edges of `side`: ones at size `seed`, normal noise at larger sizes. "
         "Each stage makes every edge longer by one.",
     ),
@@ -206,4 +205,5 @@ DESCRIPTIONS: dict[str, Description] = {
     **FREEZES,
     **PARAMETER_GROUPS,
     **TRANSFORMERS,
+    **BRANCHES,
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.evaluation import scenario_sentences as sentences
+from benchmarks.evaluation.description import Description
 from benchmarks.evaluation.scenario_descriptions import DESCRIPTIONS
 from benchmarks.evaluation.scenario_diagram import MOST_NETWORKS, diagram
 from benchmarks.evaluation.scenario_sentences import code_names
@@ -22,7 +23,8 @@ names, starting weights and data. The checks prove that both compute the same gr
 the same weights; only then is anything timed. The scenarios come from questions that people ask in
 public: about losses at several places of a series of networks, about two networks that are trained
 in turns, about freezing a part, and about layers with learning rates of their own. The
-transformers go on from there: the same questions on a model of the kind that is trained today.
+transformers go on from there: the same questions on a model of the kind that is trained today. The
+last ones are no plain series: a fork, values that are rounded on the way, a teacher beside.
 
 {overview}
 
@@ -109,7 +111,7 @@ def section(number: int, scenario: Scenario) -> str:
         about=sentences.paragraph(
             f"Number {number}, family `{scenario.family}`: *{scenario.summary}.*"
         ),
-        diagrams="\n\n".join(_diagrams(scenario, words.links)),
+        diagrams="\n\n".join(_diagrams(scenario, words)),
         shows=sentences.titled("What it shows", words.shows),
         networks=sentences.titled_names("Networks", words.networks),
         losses=sentences.titled_names("Losses", words.losses),
@@ -195,17 +197,19 @@ def _frozen(scenario: Scenario) -> str:
     return "; ".join(f"{f} in {code_names(names)}" for f, names in names_of.items() if f)
 
 
-def _diagrams(scenario: Scenario, links: Mapping[str, str]) -> Iterator[str]:
+def _diagrams(scenario: Scenario, words: Description) -> Iterator[str]:
     """Yield each different drawing, below the names of the variants that look like it.
 
     Args:
         scenario: with its variants.
-        links: network, or ``variant/network`` → the operation on the way into it.
+        words: its links, and its drawings where the networks are no series.
     """
     names_of: dict[str, list[str]] = {}
+    links = words.links
     for name, variant in scenario.variants.items():
         own = {n: links.get(f"{name}/{n}") or links.get(n) for n in variant.networks}
-        drawing = diagram(variant, {network: link for network, link in own.items() if link})
+        series = diagram(variant, {network: link for network, link in own.items() if link})
+        drawing = words.drawings.get(name, series)
         names_of.setdefault(drawing, []).append(name)
     for drawing, names in names_of.items():
         yield drawing if len(names_of) == 1 else f"{', '.join(names)}:\n\n{drawing}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.harness.protocol.cells import FRONT_ONLY
 from benchmarks.scenarios import Scenario
-from benchmarks.scenarios.spec import Optimizer, Segment, Training
+from benchmarks.scenarios.spec import Follower, Optimizer, Segment, Training
 
 WIDTH = 110  # letters of a line
 ARRANGEMENTS = {
@@ -95,7 +95,19 @@ def _segment(segment: Segment) -> str:
     rate = f" at {segment.rate:g} times the learning rate{of}" if segment.rate != 1 else ""
     renewed = " with a new optimizer" if segment.renew else ""
     shared = " over one forward pass of the network in front" if segment.share_forward else ""
-    return f"{segment.steps} steps{turns}{rate}{renewed}{shared}"
+    return f"{segment.steps} steps{turns}{rate}{renewed}{shared}{_follower(segment.follower)}"
+
+
+def _follower(one: Follower | None) -> str:
+    """Return words about a network that follows another after each step; empty without one."""
+    if one is None:
+        return ""
+    kept, buffers = (
+        1.0 - one.share,
+        "buffers are copied" if one.buffers else "no buffers are copied",
+    )
+    average = f"{kept:g} · {one.network} + {one.share:g} · {one.leader}"
+    return f", after each of which {one.network} becomes {average}; {buffers}"
 
 
 def impossible(scenario: Scenario) -> list[str]:

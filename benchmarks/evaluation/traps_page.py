@@ -1,14 +1,17 @@
-"""Write ``docs/traps.md`` from the tests that prove the traps (``make docs``).
+"""Write ``docs/traps.md`` and ``docs/costs.md`` from tests that prove them (``make docs``).
 
-A trap is training code that runs without an error and trains the wrong thing. A test whose
-docstring has a title, ``Notice:`` and ``Instead:`` gets a section on the page. The section shows
-the code of each experiment that the test runs, and the values which it returned.
+A trap is training code that runs without an error and trains the wrong thing; a cost is code that
+trains the right thing and computes what nothing comes of. A test whose docstring has a title,
+``Notice:`` and ``Instead:`` gets a section on the page. The section shows the code of each
+experiment that the test runs, and the values which it returned.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.launches.check_workers import CheckWorkers
@@ -16,24 +19,56 @@ from benchmarks.harness.worker.checks import TRAP_FILES
 from benchmarks.machine.environment import installed
 from benchmarks.paths import ROOT
 
-PAGE = ROOT / "docs" / "traps.md"
-TESTS = (
-    "benchmarks/test_backward_traps.py",
-    "benchmarks/test_freeze_traps.py",
-    "benchmarks/test_selection_traps.py",
-    "benchmarks/test_loss_traps.py",
-    "benchmarks/test_schedule_traps.py",
-    "benchmarks/test_module_traps.py",
-)
-HEAD = """\
+TRAPS_HEAD = """\
 # Silent traps
 
 Training code that runs without an error and trains the wrong thing. Every trap is a test of this
 suite: the code is what the test runs, the table is what that returned, and the right way is run
-beside the wrong one. Names that begin with an underscore are helpers in the same file.
+beside the wrong one. Names that begin with an underscore are helpers in the same file. What trains
+the right thing at a price that nobody meant to pay is on the page of [costs](costs.md).
 
 Measured with {versions}, on a CPU, in float32. `make docs` writes this page anew.
 """
+COSTS_HEAD = """\
+# Hidden costs
+
+Training code that trains the right thing, and computes what nothing comes of. Every section is a
+test of this suite: the code is what the test runs, the table is what that returned. Counted are
+matrix products, which no machine and no noise changes; what they take in seconds is in the
+[report](report.md). What trains the wrong thing is on the page of [traps](traps.md).
+
+Counted with {versions}, on a CPU, in float32. `make docs` writes this page anew.
+"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Hold what a page is made of: its file, its head, and the files of tests, in order."""
+
+    file: Path
+    head: str
+    tests: tuple[str, ...]
+
+
+TRAPS = Page(
+    ROOT / "docs" / "traps.md",
+    TRAPS_HEAD,
+    (
+        "benchmarks/test_backward_traps.py",
+        "benchmarks/test_freeze_traps.py",
+        "benchmarks/test_update_traps.py",
+        "benchmarks/test_selection_traps.py",
+        "benchmarks/test_sharing_traps.py",
+        "benchmarks/test_loss_traps.py",
+        "benchmarks/test_stepping_traps.py",
+        "benchmarks/test_schedule_traps.py",
+        "benchmarks/test_state_traps.py",
+        "benchmarks/test_module_traps.py",
+        "benchmarks/test_rank_traps.py",
+    ),
+)
+COSTS = Page(ROOT / "docs" / "costs.md", COSTS_HEAD, ("benchmarks/test_cost_traps.py",))
+PAGES = (TRAPS, COSTS)
 SECTION = """
 ## {title}
 
@@ -57,11 +92,11 @@ FACT = """\
 Code: [{file}](../{file})."""
 
 
-def page(workers: CheckWorkers) -> str:
-    """Return the page as Markdown; every experiment on it is run anew by ``workers``."""
+def write(page: Page, workers: CheckWorkers) -> str:
+    """Return a page as Markdown; every experiment on it is run anew by ``workers``."""
     versions = ((n, installed(n) or "") for n in ("torch", "jax", "flax", "optax"))
-    head = HEAD.format(versions=", ".join(f"{n} {v.partition('+')[0]}" for n, v in versions))
-    return head + "".join(section(test, file, workers) for test, file in _traps())
+    head = page.head.format(versions=", ".join(f"{n} {v.partition('+')[0]}" for n, v in versions))
+    return head + "".join(section(test, file, workers) for test, file in _shown_tests(page))
 
 
 def section(test: ast.FunctionDef, file: str, workers: CheckWorkers) -> str:
@@ -82,9 +117,9 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _traps() -> Iterator[tuple[ast.FunctionDef, str]]:
+def _shown_tests(page: Page) -> Iterator[tuple[ast.FunctionDef, str]]:
     """Yield every test that has a section on the page, with its file."""
-    for file in TESTS:
+    for file in page.tests:
         for node in ast.parse((ROOT / file).read_text()).body:
             if isinstance(node, ast.FunctionDef) and "Notice: " in (ast.get_docstring(node) or ""):
                 yield node, file
@@ -149,10 +184,11 @@ def _words(name: str) -> str:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write both pages."""
     workers = CheckWorkers()
     try:
-        PAGE.write_text(page(workers))
+        for page in PAGES:
+            page.file.write_text(write(page, workers))
     finally:
         workers.close()
 

@@ -55,7 +55,7 @@ class CaseGroup(GroupMeasurement):
         """Prepare the launch that is timed next, unless it is."""
         start, self.workers.count = time.monotonic(), self.timed + 1
         self._unless_worker_fails(
-            lambda: self.preparation.ensure_prepared(self.workers.one(self.timed))
+            lambda: self.preparation.ensure_prepared(self.workers.launch(self.timed))
         )
         self._preparing_seconds = time.monotonic() - start
 
@@ -70,7 +70,7 @@ class CaseGroup(GroupMeasurement):
         self._unless_worker_fails(lambda: self._time_launches(range(index, index + 1)))
         self.timed += 1
         self._learn(self._preparing_seconds + time.monotonic() - start)
-        self._unless_worker_fails(lambda: self.workers.close_problem(self.workers.one(index)))
+        self._unless_worker_fails(lambda: self.workers.close_problem(self.workers.launch(index)))
 
     def _learn(self, seconds: float) -> None:
         """Take over what a launch took beside sampling; the first one was prepared before."""

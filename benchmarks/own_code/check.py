@@ -31,7 +31,7 @@ class CheckSession(Session):
         while waiting:
             framework, source = waiting.pop(0)
             share = max(1.0, (self.deadline - time.monotonic()) / (len(waiting) + 1))
-            self._say(f"{framework}: taking {self.request.steps} training steps")
+            self._report_line(f"{framework}: taking {self.request.steps} training steps")
             try:
                 self.checked.append(self._observe(pool, framework, source, share))
             except WorkerError as error:

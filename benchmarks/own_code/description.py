@@ -20,8 +20,8 @@ FLOAT64_NOISE = 1e-12  # relative noise of a loss that float64 explains
 
 def framework_part(measured: Measured) -> Framework:
     """Return the part of the document about one framework."""
-    facts = measured.files.known
-    found = flow.matrix(facts["states"], list(facts["networks"]))
+    facts = measured.files.known_facts
+    matrix = flow.matrix(facts["states"], list(facts["networks"]))
     return {
         "framework": measured.framework,
         "version": str(measured.described.get(measured.framework)),
@@ -30,24 +30,24 @@ def framework_part(measured: Measured) -> Framework:
         "dtype": "float32",
         "networks": facts["networks"],
         "losses": facts["losses"],
-        "flow": found,
-        "flow_problem": flow_problem(found, facts["expected"]),
+        "flow": matrix,
+        "flow_problem": flow_problem(matrix, facts["expected"]),
         "reference": reference(measured),
-        "notes": [*facts["notes"], *_notes(measured, found)],
+        "notes": [*facts["notes"], *_notes(measured, matrix)],
         "rows": [*_rows(measured), *_impossible(measured)],
     }
 
 
 def flow_problem(
-    found: Mapping[str, Mapping[str, str]], expected: Mapping[str, Mapping[str, str]]
+    matrix: Mapping[str, Mapping[str, str]], expected: Mapping[str, Mapping[str, str]]
 ) -> str | None:
     """Return where the flow that was found differs from the one that the case demands."""
     for loss, networks in expected.items():
-        if loss not in found:
-            return f"expect_flow names the loss {loss!r}; there is {', '.join(found)}"
+        if loss not in matrix:
+            return f"expect_flow names the loss {loss!r}; there is {', '.join(matrix)}"
         for network, state in networks.items():
-            if found[loss][network] != state:
-                return f"{loss} → {network} is {found[loss][network]}, expect_flow says {state}"
+            if matrix[loss][network] != state:
+                return f"{loss} → {network} is {matrix[loss][network]}, expect_flow says {state}"
     return None
 
 
@@ -69,8 +69,8 @@ def _worst_slope(measured: Measured) -> float | None:
     """
     if measured.files.dtype != "float64":
         return None
-    errors = measured.files.known["slope_errors"]
-    hidden = measured.files.known["coarse"]
+    errors = measured.files.known_facts["slope_errors"]
+    hidden = measured.files.known_facts["coarse"]
     known = [
         error
         for loss, networks in errors.items()
@@ -92,10 +92,10 @@ def _reference_note(measured: Measured) -> str | None:
     return None
 
 
-def _notes(measured: Measured, found: Mapping[str, Mapping[str, str]]) -> list[str]:
+def _notes(measured: Measured, matrix: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Return sentences about slopes that do not agree, and about what was left out."""
     notes = []
-    facts = measured.files.known
+    facts = measured.files.known_facts
     if measured.files.dtype == "float64":
         frozen = set(facts["frozen"])
         for loss, errors in facts["slope_errors"].items():
@@ -106,7 +106,7 @@ def _notes(measured: Measured, found: Mapping[str, Mapping[str, str]]) -> list[s
                     continue
                 names = [n for n in facts["states"][loss] if n.startswith(f"{network}.")]
                 if names and not set(names) <= frozen:
-                    notes.append(_cut_note(loss, network, error, found[loss][network]))
+                    notes.append(_cut_note(loss, network, error, matrix[loss][network]))
     if measured.hurry:
         notes.append(f"{measured.hurry}; a larger budget, or fewer --way, gives times")
     if measured.left_out:
@@ -209,10 +209,10 @@ def answer(
         return f"Nothing was measured: {error['message']}" if error else "Nothing was measured"
     if pair and pair["problem"]:
         return f"torch and JAX do not compute the same: {pair['problem']}."
-    said = [_answer(part) for part in parts]
+    sentences = [_answer(part) for part in parts]
     if pair and pair["rows"]:
-        said.append(_pair_answer(pair["rows"][0]))
-    return " ".join([*said, *(f"Left out: {line}." for line in absent)])
+        sentences.append(_pair_answer(pair["rows"][0]))
+    return " ".join([*sentences, *(f"Left out: {line}." for line in absent)])
 
 
 def _pair_answer(row: PairRow) -> str:
@@ -236,18 +236,18 @@ def _answer(part: Framework) -> str:
     if not checked:
         return f"{part['framework']}: the flow was found out, and nothing timed."
     right = len({(r["kind"], r["way"]) for r in checked if r["outcome"] == "ok"})
-    said = f"{part['framework']}: {right} ways give the right gradients"
+    sentence = f"{part['framework']}: {right} ways give the right gradients"
     slower = [r for r in timed if r["verdict"] == "slower" and r["way"] == "separate_retained"]
     if slower:
         row = slower[0]
-        said += (
+        sentence += (
             f"; a backward pass for each loss takes {_ratio(row)} times as long as one of the sum"
         )
     faster = [r for r in timed if r["verdict"] == "faster"]
     if faster:
         best = min(faster, key=lambda row: row["ratio"]["estimate"] if row["ratio"] else 1.0)
-        said += f"; {best['way']} is faster than {best['baseline']} ({_ratio(best)} ×)"
-    return f"{said}."
+        sentence += f"; {best['way']} is faster than {best['baseline']} ({_ratio(best)} ×)"
+    return f"{sentence}."
 
 
 def _ratio(row: Row) -> str:

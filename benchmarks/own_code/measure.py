@@ -20,7 +20,7 @@ from benchmarks.own_code.case_group import CaseGroup
 from benchmarks.own_code.plan import Group
 from benchmarks.own_code.request import Request
 
-Say = Callable[[str], None]
+ReportLine = Callable[[str], None]
 
 
 EXAMINATION = 0.8  # of the time left, after which no central difference is begun
@@ -60,7 +60,7 @@ class FrameworkRun:
         source: the function.
         pool: the workers.
         deadline: when all must be done, by ``time.monotonic``.
-        say: shows a line of progress.
+        report_line: shows a line of progress.
         start: file that the case takes its weights and batch from; see `CaseFiles.start`.
     """
 
@@ -71,20 +71,20 @@ class FrameworkRun:
         source: CaseSource,
         pool: Pool,
         deadline: float,
-        say: Say,
+        report_line: ReportLine,
         start: Path | None = None,
     ) -> None:
         self.request, self.framework, self.pool = request, framework, pool
         self.case: CaseJob = {"source": source, "folder": request.folder, "seed": request.seed}
         if start is not None:
             self.case["start"] = str(start)
-        self.deadline, self.say = deadline, say
+        self.deadline, self.report_line = deadline, report_line
         self.measured = Measured(framework, pool.case_files(self.case, framework))
         self._start, self._first = 0.0, 0.0  # seconds; see `plan.Pace`
         self._hand_over = False
 
     @property
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Return the seconds until the deadline."""
         return self.deadline - time.monotonic()
 
@@ -95,7 +95,7 @@ class FrameworkRun:
         Launches that the user has named are taken beyond the budget too.
         """
         least = NAMED_LIMIT if self.request.launches else LEAST_LIMIT
-        return max(least, self.left + plan.late_seconds(self.request.budget))
+        return max(least, self.seconds_left + plan.late_seconds(self.request.budget))
 
     def examine(self, *, hand_over: bool = False, start_all: bool = True) -> None:
         """Find out what the case is.
@@ -110,8 +110,8 @@ class FrameworkRun:
         files = self.measured.files
         self._hand_over = hand_over
         if start_all:  # the others load their framework while the first examines
-            self._launches(alone=self.left <= 25.0)
-        self.say(f"{self.framework}: examining in float64")
+            self._launches(alone=self.seconds_left <= 25.0)
+        self.report_line(f"{self.framework}: examining in float64")
         kinds = self._kinds_with_steps()
         # No flags that compile faster: with them `jax.random` draws other last bits, so that this
         # process would examine another case than the others time.
@@ -120,7 +120,7 @@ class FrameworkRun:
             with self.pool.separate_worker(*where64) as reference:
                 self.measured.described = reference.wait_until_ready()
                 files.limit = self._limit
-                share = EXAMINATION * max(0.0, self.left)
+                share = EXAMINATION * max(0.0, self.seconds_left)
                 files.examine(reference, "float64", kinds, share, hand_over=hand_over)
         except WorkerFailed as error:
             self._examine_in_float32(error, kinds)
@@ -134,7 +134,7 @@ class FrameworkRun:
         files = self.measured.files
         if files.dtype != "float64":
             return True
-        if self.left <= 0.0 and self.request.launches is None:
+        if self.seconds_left <= 0.0 and self.request.launches is None:
             self.measured.hurry = "Nothing was timed: the budget was spent on the examination"
             return False
         files.limit = self._limit
@@ -198,7 +198,7 @@ class FrameworkRun:
 
     def groups(self) -> list[Group]:
         """Return the groups that are asked for, and that this case has."""
-        return plan.groups_of(self.framework, self.measured.files.known, self.request)
+        return plan.groups_of(self.framework, self.measured.files.known_facts, self.request)
 
     def pace(self) -> plan.Pace:
         """Return about how long a process, a way and a call take."""
@@ -211,18 +211,9 @@ class FrameworkRun:
     def _call_seconds(self) -> tuple[float, float]:
         """Return the seconds of one forward and backward pass, and of the first beside it."""
         launch = self.pool.launch(self.framework, "cpu", "float32", 0)
-        files = self.measured.files
         try:
-            files.open_in(launch)
-            out = str(files.folder / "call.npz")
-            arguments = {"kind": "backward", "name": "summed", "phase": "gradient", "out": out}
-            start = time.monotonic()
-            launch.ask("gradients", files.limit, **arguments)
-            once = time.monotonic() - start
-            start = time.monotonic()
-            launch.ask("gradients", files.limit, again=True, **arguments)
-            call = max(0.0, time.monotonic() - start - once)
-            return call, max(0.0, once - call)
+            self.measured.files.open_in(launch)
+            return self.measured.files.pass_seconds(launch)
         except WorkerError:
             return 0.0, 0.0  # the group will meet it again, and say so
 

@@ -43,14 +43,14 @@ def compare_sides(torch: CaseFiles, jax: CaseFiles) -> Pair:
         The largest relative differences, what is allowed, and as ``problem`` the first thing that
         differs, in a line; None where nothing does. ``rows`` stays empty: nothing is timed yet.
     """
-    in_float64 = _is_float64(torch) and _is_float64(jax)
+    in_float64 = is_float64(torch) and is_float64(jax)
     allowed = FLOAT64_TOLERANCE if in_float64 else FLOAT32_TOLERANCE
-    losses = _loss_errors(torch.known["values"], jax.known["values"])
+    losses = _loss_errors(torch.known_facts["values"], jax.known_facts["values"])
     gradients = gradient_errors(torch, jax)
     worst = max(gradients, key=lambda name: gradients[name], default="")
     return {
-        "weights": jax.known["weights"],
-        "batch": jax.known["taken"],
+        "weights": jax.known_facts["weights"],
+        "batch": jax.known_facts["taken"],
         "loss_error": max(losses.values(), default=0.0),
         "gradient_error": gradients.get(worst, 0.0),
         "gradient_of": worst,
@@ -60,9 +60,9 @@ def compare_sides(torch: CaseFiles, jax: CaseFiles) -> Pair:
     }
 
 
-def _is_float64(files: CaseFiles) -> bool:
+def is_float64(files: CaseFiles) -> bool:
     """Return whether a case computes in float64 throughout: no part of it is coarser."""
-    return files.dtype == "float64" and not files.known["coarse"]
+    return files.dtype == "float64" and not files.known_facts["coarse"]
 
 
 def _loss_errors(torch: Mapping[str, float], jax: Mapping[str, float]) -> dict[str, float]:
@@ -72,23 +72,26 @@ def _loss_errors(torch: Mapping[str, float], jax: Mapping[str, float]) -> dict[s
 
 
 def gradient_errors(torch: CaseFiles, jax: CaseFiles) -> dict[str, float]:
-    """Return torch's name of a parameter → relative difference of the gradients.
+    """Return torch's name of a parameter → relative difference, see `relative_errors`."""
+    of_jax = jax.gradient(BY_TORCH_PARAMETERS)  # under torch's names and in its layouts
+    return relative_errors(torch.gradient(), of_jax, list(torch.known_facts["networks"]))
 
-    It is the L2 norm of the difference, divided by that of torch's gradient with respect to the
+
+def relative_errors(true: Gradients, other: Gradients, networks: list[str]) -> dict[str, float]:
+    """Return name of a parameter of ``other`` → relative difference from the true gradient.
+
+    It is the L2 norm of the difference, divided by that of the true gradient with respect to the
     parameter, or by `equivalence.DEAD` times that of its whole network where this is larger: a
     parameter without influence has rounding for a gradient. Where both are 0, a difference is
-    infinite.
+    infinite. A gradient that ``true`` lacks is 0.
     """
-    of_jax = jax.gradient(BY_TORCH_PARAMETERS)
-    of_torch = torch.gradient()
-    of_torch = {name: of_torch.get(name, np.zeros(a.shape)) for name, a in of_jax.items()}
-    networks = list(torch.known["networks"])
-    scales = equivalence.norms(of_torch, networks)
+    true = {name: true.get(name, np.zeros(array.shape)) for name, array in other.items()}
+    scales = equivalence.norms(true, networks)
     errors = {}
-    for name, array in of_jax.items():
+    for name, array in other.items():
         least = equivalence.DEAD * scales[equivalence.network_of(name, networks)]
-        scale = max(float(np.linalg.norm(of_torch[name])), least)
-        difference = float(np.linalg.norm(array - of_torch[name].astype(np.float64)))
+        scale = max(float(np.linalg.norm(true[name])), least)
+        difference = float(np.linalg.norm(array - true[name].astype(np.float64)))
         without_scale = 0.0 if difference == 0 else float("inf")
         errors[name] = difference / scale if scale else without_scale
     return errors
@@ -102,7 +105,7 @@ def _problems(
     allowed: float,
 ) -> Iterator[str]:
     """Yield a line for each difference between the two cases, with what to do."""
-    of_torch, of_jax = torch.known["values"], jax.known["values"]
+    of_torch, of_jax = torch.known_facts["values"], jax.known_facts["values"]
     for name in dict.fromkeys((*of_torch, *of_jax)):
         if name not in losses:
             where, other = ("torch", "JAX") if name in of_torch else ("JAX", "torch")
@@ -110,7 +113,7 @@ def _problems(
                 f"the loss {name!r} of {where} is missing in {other}; return it from that case "
                 f"too, {SINGLE_FRAMEWORK_HINT}"
             )
-    random = torch.known["random"] or jax.known["random"]
+    random = torch.known_facts["random"] or jax.known_facts["random"]
     for name, error in losses.items():
         if not error <= allowed:
             yield (
@@ -131,8 +134,8 @@ def _problems(
 
 def _frozen_problems(torch: CaseFiles, jax: CaseFiles) -> Iterator[str]:
     """Yield a line for a parameter that one side freezes and the other trains."""
-    in_torch, in_jax = set(torch.known["frozen"]), set(jax.known["frozen"])
-    for name, _, *origins in jax.known["weights"]:
+    in_torch, in_jax = set(torch.known_facts["frozen"]), set(jax.known_facts["frozen"])
+    for name, _, *origins in jax.known_facts["weights"]:
         for origin in origins:
             if (origin in in_torch) != (name in in_jax):
                 frozen, trained = ("torch", "JAX") if origin in in_torch else ("JAX", "torch")

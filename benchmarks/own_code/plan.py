@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from benchmarks.harness.protocol.case_messages import CaseFacts
 from benchmarks.harness.protocol.cells import (
     FRONT_ONLY,
+    ON_REQUEST,
     OWN_FORWARD,
     RECIPES,
     STRATEGIES,
@@ -114,7 +115,7 @@ def _group(
     if framework == "jax" and (kind, phase) == ("freeze", "backward"):
         return None  # a recipe of JAX is one jit of forward and backward pass
     names = STRATEGIES[framework] if kind == "backward" else RECIPES[framework]
-    wanted = [n for n in names if asked is None or n in asked]
+    wanted = [n for n in names if (n not in ON_REQUEST if asked is None else n in asked)]
     if not wanted:
         return None
     wanted = list(dict.fromkeys([BASELINES[kind], *wanted]))
@@ -131,7 +132,9 @@ def _unsupported(framework: str, facts: CaseFacts, way: str, phase: str) -> str 
     """Return why a way does not exist for this case; None if it does."""
     if phase == "backward" and way in OWN_FORWARD[framework]:
         return f"{way} runs a forward pass of its own inside the backward phase"
-    if way == "boundary_split" or way in FRONT_ONLY:
+    if way == "checkpointed" and facts["moved"]:
+        return "what is computed once more would move the buffers once more, such as BatchNorm's"
+    if way in ("boundary_split", "checkpointed") or way in FRONT_ONLY:
         if facts["series"]:
             return facts["series"]
         if way in FRONT_ONLY and not frozen_in_front(facts):

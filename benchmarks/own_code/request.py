@@ -91,8 +91,8 @@ def read(path: Path) -> Request:
         RequestError: it is no request, or asks for what does not exist.
     """
     try:
-        given = json.loads(path.read_text())
-        return _checked(given)
+        fields = json.loads(path.read_text())
+        return _checked(fields)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(
             f"{path} is no request: {type(error).__name__}: {error}",
@@ -100,49 +100,49 @@ def read(path: Path) -> Request:
         ) from None
 
 
-def _checked(given: dict[str, Any]) -> Request:
+def _checked(fields: dict[str, Any]) -> Request:
     """Return the request that this JSON object is."""
-    if given["schema"] != SCHEMA:
+    if fields["schema"] != SCHEMA:
         raise RequestError(
-            f"the request is of schema {given['schema']}, this suite reads {SCHEMA}",
+            f"the request is of schema {fields['schema']}, this suite reads {SCHEMA}",
             "install the client and the suite in the same version",
         )
-    command, framework = given.get("command") or COMPARE, given.get("framework")
+    command, framework = fields.get("command") or COMPARE, fields.get("framework")
     _check_names("command", [command], (COMPARE, FLOW, CHECK))
     _check_names("framework", [framework] if framework else [], FRAMEWORKS)
-    phases, ways = given.get("phases"), given.get("ways")
+    phases, ways = fields.get("phases"), fields.get("ways")
     _check_names("phase", phases or [], PHASES)
     every = {n for table in (STRATEGIES, RECIPES) for names in table.values() for n in names}
     _check_names("way", ways or [], tuple(sorted(every)))
-    budget, launches = float(given.get("budget_seconds") or BUDGET), given.get("launches")
+    budget, launches = float(fields.get("budget_seconds") or BUDGET), fields.get("launches")
     if not 1 <= budget <= 86400 or (launches is not None and not 1 <= launches <= 100):
         raise RequestError(
             f"a budget of {budget:g} s and {launches} launches", "give 1 to 86400 s, 1 to 100"
         )
-    steps = given.get("steps") or STEPS
+    steps = fields.get("steps") or STEPS
     if not isinstance(steps, int) or not 2 <= steps <= MOST_STEPS:
         raise RequestError(f"{steps!r} steps", f"give 2 to {MOST_STEPS}: momentum needs a second")
     return Request(
-        source=given["case"],
+        source=fields["case"],
         framework=framework,
-        folder=given["folder"],
+        folder=fields["folder"],
         budget=budget,
         phases=tuple(phases) if phases else None,
         ways=tuple(ways) if ways else None,
-        results=Path(given["results"]) if given.get("results") else None,
-        document=Path(given["document"]),
-        seed=int(given.get("seed") or 0),
+        results=Path(fields["results"]) if fields.get("results") else None,
+        document=Path(fields["document"]),
+        seed=int(fields.get("seed") or 0),
         launches=launches,
         command=command,
         steps=steps,
     )
 
 
-def _check_names(what: str, names: list[str], known: tuple[str, ...]) -> None:
+def _check_names(field: str, names: list[str], allowed: tuple[str, ...]) -> None:
     """Raise `RequestError` for a name that is not known."""
     for name in names:
-        if name not in known:
-            raise RequestError(f"no {what} {name!r}", f"write one of {', '.join(known)}")
+        if name not in allowed:
+            raise RequestError(f"no {field} {name!r}", f"write one of {', '.join(allowed)}")
 
 
 def sources(request: Request) -> dict[str, CaseSource]:
@@ -155,30 +155,30 @@ def sources(request: Request) -> dict[str, CaseSource]:
     """
     text, file = _text(request)
     functions, imported = _read_source(text, file)
-    source, wanted = request.source, request.framework
+    source, selected = request.source, request.framework
     both = {f: n for f, n in FUNCTIONS.items() if n in functions}
     named = source.get("function")
     if both and (named in (None, DEFAULT_FUNCTION)) and DEFAULT_FUNCTION not in functions:
-        chosen = {f: n for f, n in both.items() if wanted in (None, f)}
+        chosen = {f: n for f, n in both.items() if selected in (None, f)}
         if chosen:
             return {f: {**source, "function": name} for f, name in chosen.items()}
     for framework, name in FUNCTIONS.items():
-        if named == name and wanted is None:
+        if named == name and selected is None:
             return {framework: source}
-    return {wanted or _framework(imported, file): source}
+    return {selected or _framework(imported, file): source}
 
 
 def _framework(imported: set[str], file: str) -> str:
     """Return the framework whose packages a file imports."""
-    found = [name for name, packages in IMPORTS.items() if packages & imported]
-    if len(found) != 1:
-        which = "both frameworks" if found else "neither framework"
+    imported_frameworks = [name for name, packages in IMPORTS.items() if packages & imported]
+    if len(imported_frameworks) != 1:
+        which = "both frameworks" if imported_frameworks else "neither framework"
         raise RequestError(
             f"the file imports packages of {which}",
             "give --framework torch or --framework jax (framework= in Python)",
             file,
         )
-    return found[0]
+    return imported_frameworks[0]
 
 
 def _text(request: Request) -> tuple[str, str]:
@@ -206,14 +206,14 @@ def _module_file(module: str, folder: str) -> Path:
         if file.is_file():
             return file
     try:
-        found = importlib.util.find_spec(module)
+        module_spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
-        found = None
-    if found is None or not found.origin:
+        module_spec = None
+    if module_spec is None or not module_spec.origin:
         raise RequestError(
             f"no module {module!r}", "run from the folder that holds it, or give a file", module
         )
-    return Path(found.origin)
+    return Path(module_spec.origin)
 
 
 def line_of(source: CaseSource, folder: str) -> int | None:

@@ -53,7 +53,7 @@ class Rounds:
 
     def _measure_round(self, members: Sequence[Member], launches: int, until: float) -> None:
         """Check and time the groups of one kind and phase, and keep what there is after Ctrl-C."""
-        self.runs[0].say(_told(members, launches))
+        self.runs[0].report_line(_progress_line(members, launches))
         groups = [
             run.group(group, launches, self._overheads[run.framework]) for run, group in members
         ]
@@ -72,7 +72,7 @@ class Rounds:
                 self._overheads[run.framework] = one.overhead
 
 
-def _told(members: Sequence[Member], launches: int) -> str:
+def _progress_line(members: Sequence[Member], launches: int) -> str:
     """Return a line about what is measured now."""
     first = members[0][1]
     what = "strategies" if first.kind == "backward" else "ways to freeze"

@@ -53,12 +53,12 @@ class Session:
         try:
             lock.take()
             if line := releases.untested(sources(self.request)):
-                self._say(line)
+                self._report_line(line)
             with Pool() as pool:
                 self._measure(pool)
             code = self._exit_code()
         except KeyboardInterrupt:
-            self._say("interrupted: what was measured is kept")
+            self._report_line("interrupted: what was measured is kept")
         except Busy as busy:
             self.error = self._mistake(str(busy), "try again when it has ended")
             code = document.ERROR
@@ -81,7 +81,7 @@ class Session:
             framework, source = waiting.pop(0)
             share = (self.deadline - time.monotonic()) / (len(waiting) + 1)
             until = time.monotonic() + share
-            run = FrameworkRun(self.request, framework, source, pool, until, self._say)
+            run = FrameworkRun(self.request, framework, source, pool, until, self._report_line)
             try:
                 run.examine()
                 self.measured.append(run.measured)
@@ -103,7 +103,7 @@ class Session:
             return chosen
         self.absent = [line for line in absent.values() if line]
         for line in self.absent:
-            self._say(f"left out: {line}")
+            self._report_line(f"left out: {line}")
         return kept
 
     def _measure_both(self, pool: Pool, chosen: dict[str, CaseSource]) -> None:
@@ -114,7 +114,9 @@ class Session:
             for framework, source in chosen.items():
                 start = runs[0].measured.files.start if runs else None
                 until = time.monotonic() + EXAMINING * (self.deadline - time.monotonic())
-                run = FrameworkRun(self.request, framework, source, pool, until, self._say, start)
+                run = FrameworkRun(
+                    self.request, framework, source, pool, until, self._report_line, start
+                )
                 run.examine(hand_over=not runs, start_all=False)
                 self.measured.append(run.measured)
                 runs.append(run)
@@ -131,7 +133,7 @@ class Session:
 
     def _time_both(self, runs: list[FrameworkRun]) -> None:
         """Time both frameworks, process by process in turns: they see the machine alike."""
-        self._say("torch and jax: the same losses and gradients from the same weights")
+        self._report_line("torch and jax: the same losses and gradients from the same weights")
         started = []
         for run in runs:
             try:
@@ -185,7 +187,7 @@ class Session:
         """Return the document of what is known so far."""
         parts = [description.framework_part(one) for one in self.measured]
         pair = self.pair and {**self.pair, "rows": self._pair_rows()}
-        place: Mapping[str, Any] = self.measured[0].files.known if self.measured else {}
+        place: Mapping[str, Any] = self.measured[0].files.known_facts if self.measured else {}
         return {
             "schema": document.SCHEMA,
             "kind": document.KIND,
@@ -218,9 +220,9 @@ class Session:
         try:
             document.write(made, [self.request.results / f"{self._id}.json"])
         except RecordError as error:
-            self._say(f"not kept among the results: {error}")
+            self._report_line(f"not kept among the results: {error}")
 
-    def _say(self, text: str) -> None:
+    def _report_line(self, text: str) -> None:
         """Show a line of progress on stderr, with the seconds since the start."""
         print(f"{time.monotonic() - self.started:5.1f} s  {text}", file=sys.stderr, flush=True)
 

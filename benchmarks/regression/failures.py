@@ -19,6 +19,10 @@ STATES = {
 }
 
 
+class CannotStart(Exception):
+    """The workers of a side do not start; the message is one line that says which and why."""
+
+
 class CellFailed(Exception):
     """Report that a cell cannot be timed in this launch pair; the message says why.
 

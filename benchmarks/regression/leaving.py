@@ -6,7 +6,7 @@ Each function reads and updates the document of the comparison.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,45 @@ def choose_to_confirm(document: dict[str, Any], standing: Standing) -> Chosen | 
         "pairs": document["pairs"],
     }
     return chosen
+
+
+def start_confirming(document: dict[str, Any]) -> Chosen | None:
+    """Choose what is confirmed after the budget, and let all other cells leave.
+
+    Returns:
+        What is confirmed; None where nothing is, such as before the first look.
+    """
+    standing = scheduling.standing_of(document)
+    chosen = None if standing is None else choose_to_confirm(document, standing)
+    if standing is None or chosen is None:
+        return None
+    leave(document, standing, *undecided(standing, chosen))
+    return chosen
+
+
+def all_decided(
+    document: dict[str, Any],
+    chosen: Chosen | None,
+    announce: Callable[[Standing, list[int]], None] | None,
+) -> bool:
+    """Return whether a look has left nothing to decide; else let what it decided leave.
+
+    Args:
+        document: of the comparison.
+        chosen: what alone is to be decided; None: all.
+        announce: called with the state after the look and with the undecided cells, as places in
+            its rows, after the others have left; None where no launch pair follows: nothing leaves.
+    """
+    standing = scheduling.standing_of(document)
+    if standing is None:
+        return False
+    cells, frameworks = undecided(standing, chosen)
+    if not cells and not frameworks:
+        return True
+    if announce:
+        leave(document, standing, cells, frameworks)
+        announce(standing, cells)
+    return False
 
 
 def leave(

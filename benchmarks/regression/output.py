@@ -9,8 +9,10 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,8 +30,8 @@ FORMS = ("markdown", "json")
 
 
 def print_line(line: str) -> None:
-    """Print a line on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line on stderr; a terminal gets it broken between words, where it is too long."""
+    print(_fitted(line), file=sys.stderr, flush=True)
 
 
 def print_progress(line: str) -> None:
@@ -44,6 +46,14 @@ def print_warning(line: str) -> None:
     """Print a line that `print_progress` does not overwrite."""
     clear_progress()
     print_line(line)
+
+
+def _fitted(line: str) -> str:
+    """Return a line as several that fit into the terminal of stderr; as it is if that is none."""
+    if not sys.stderr.isatty():
+        return line
+    width = max(NARROWEST, shutil.get_terminal_size().columns) - 1
+    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
 
 
 def clear_progress() -> None:
@@ -71,13 +81,14 @@ def retypable(options: argparse.Namespace) -> list[str]:
     """Return the command-line arguments of ``regress`` that make the same comparison again."""
     arguments = [ref for ref in (options.base, options.head) if ref is not None]
     names = ["base_python", "head_python", "budget", "confirm", *cells.OPTIONS]
-    names += ["scenario_path", "device", *(["seed"] if options.seed else [])]
+    names += ["case", "scenario_path", "device", *(["seed"] if options.seed else [])]
     for name in names:
         value = getattr(options, name)
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
                 arguments += [f"--{name.replace('_', '-')}", str(one)]
-    return arguments
+    arguments += ["--same-case"] if options.same_case else []
+    return arguments + (["--counts-only"] if options.counts_only else [])
 
 
 class DocumentStore:

@@ -14,7 +14,9 @@ from benchmarks.harness.protocol.messages import Span
 # What the seconds of a session go to. Starting includes the imports of the frameworks; building is
 # tracing and compiling, in the workers; checking is the rest of a cell's preparation: arrays read,
 # and gradients compared with the references.
-PARTS = ("references", "starting", "building", "checking", "warming up", "timing", "other")
+PARTS = (
+    "references", "counting", "starting", "building", "checking", "warming up", "timing", "other",
+)  # fmt: skip
 
 
 class PartTimer:

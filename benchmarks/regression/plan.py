@@ -8,9 +8,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.harness.protocol.cells import DEFAULT_MODES, Cell
+from benchmarks.harness.protocol.ranks import DISTRIBUTED
 from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import ALL, Selection, SelectionError
+from benchmarks.regression.case_cells import CaseCell
 from benchmarks.scenarios import CATALOGUE, SIZES
+from results.records.record import CELL_FIELDS
 
 
 class DefaultCell(NamedTuple):
@@ -101,6 +104,7 @@ def choose_cells(
         size = selected.get("size") or _size(Selection(scenario=selected.get("scenario")))
         fields: dict[str, Any] = {**selected, "size": size}
         cells = Selection(**fields, device=device).require_cells()
+    refuse_several_ranks(cells)
     frameworks = selected.get("framework") or tuple(installed)
     strategies = selected.get("strategy") or (ALL,)
     cells = [
@@ -116,6 +120,18 @@ def choose_cells(
             f"({', '.join(installed)}); see `cascade-bench list`"
         )
     return cells
+
+
+def refuse_several_ranks(cells: Iterable[Cell]) -> None:
+    """Raise `SelectionError` if a cell is of several ranks: no versions are compared by it.
+
+    The workers of two versions take turns; ranks of two versions would stand in each other's way.
+    """
+    if any(cell.kind == DISTRIBUTED for cell in cells):
+        raise SelectionError(
+            f"--kind {DISTRIBUTED}: two versions are compared in one process each; give --kind "
+            "backward, freeze, or both"
+        )
 
 
 def _refuse_frameworks_of_no_side(names: Iterable[str], installed: Collection[str]) -> None:
@@ -156,8 +172,8 @@ def _size(selection: Selection) -> tuple[str, ...]:
 
 
 def distinct_problems(cells: Iterable[Cell]) -> list[tuple[str, str, str]]:
-    """Return the (scenario, variant, size) of the cells, each once."""
-    return list(dict.fromkeys((cell.scenario, cell.variant, cell.size) for cell in cells))
+    """Return the problems of the cells, see `Cell.problem`, each once."""
+    return list(dict.fromkeys(cell.problem for cell in cells))
 
 
 def distinct_frameworks(cells: Iterable[Cell]) -> list[str]:
@@ -165,23 +181,21 @@ def distinct_frameworks(cells: Iterable[Cell]) -> list[str]:
     return list(dict.fromkeys(cell.framework for cell in cells))
 
 
-def owner_of(cell: Cell) -> str | None:
-    """Return the path of the user's spec that a cell is of; None for one of this suite."""
-    return str(cell.spec.file) if cell.spec.file else None
-
-
 def by_owner(cells: Iterable[Cell]) -> dict[str | None, list[Cell]]:
-    """Return the cells by their owner, see `owner_of`; each owner gets workers of its own."""
+    """Return the cells by their owner, see `Cell.owner`; each gets workers of its own."""
     owners: dict[str | None, list[Cell]] = {}
     for cell in cells:
-        owners.setdefault(owner_of(cell), []).append(cell)
+        owners.setdefault(cell.owner, []).append(cell)
     return owners
 
 
 def estimate_pair_seconds(cells: Sequence[Cell]) -> float:
     """Estimate the seconds that one launch pair of all cells takes on 2 CPU cores."""
-    starts = sum(len(distinct_frameworks(of_one)) for of_one in by_owner(cells).values())
-    return START_SECONDS * starts + sum(map(_cell_seconds, cells))
+    starts: dict[tuple[str | None, str], float] = {}
+    for cell in cells:
+        workers = cell.owner, cell.framework
+        starts[workers] = max(starts.get(workers, START_SECONDS), _start_seconds(cell))
+    return sum(starts.values()) + sum(map(_cell_seconds, cells))
 
 
 def estimate_full_pair_seconds(cells: Sequence[Cell]) -> float:
@@ -194,10 +208,18 @@ def estimate_full_pair_seconds(cells: Sequence[Cell]) -> float:
     return overhead + max(least, min(overhead, ROLES * MOST_CELL_SECONDS * len(cells)))
 
 
+def _start_seconds(cell: Cell) -> float:
+    """Estimate the seconds to start the three workers that a cell needs, two at a time."""
+    return ROLES / 2 * cell.pace.start if isinstance(cell, CaseCell) else START_SECONDS
+
+
 def _cell_seconds(cell: Cell) -> float:
     """Estimate the seconds to prepare, warm up and time one cell in the three roles."""
-    call = cost.call_seconds(cell)
-    return PREPARE_SECONDS + ROLES * max(CELL_SECONDS, LEAST_TURNS * call) + 2 * ROLES * call
+    if isinstance(cell, CaseCell):
+        call, prepare = cell.pace.call, PREPARE_SECONDS + ROLES / 2 * cell.pace.later
+    else:
+        call, prepare = cost.call_seconds(cell), PREPARE_SECONDS
+    return prepare + ROLES * max(CELL_SECONDS, LEAST_TURNS * call) + 2 * ROLES * call
 
 
 def pairs_within(seconds: float, pair_seconds: float) -> int:
@@ -206,5 +228,5 @@ def pairs_within(seconds: float, pair_seconds: float) -> int:
 
 
 def plain_cells(cells: Iterable[Cell]) -> list[dict[str, Any]]:
-    """Return the cells as dictionaries of their fields."""
-    return [vars(cell).copy() for cell in cells]
+    """Return the cells as dictionaries of the fields that name them."""
+    return [{name: getattr(cell, name) for name in CELL_FIELDS} for cell in cells]

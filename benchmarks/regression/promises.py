@@ -12,21 +12,21 @@ from results.regression.scheduling import Standing
 
 
 class Promises:
-    """Keep the promises of a comparison in its document, and say each that differs from the last.
+    """Keep the promises of a comparison in its document; print each that differs from the last.
 
     Args:
         document: of the comparison.
-        say: called with a line that the user must read.
+        warn: called with a line that the user must read.
     """
 
-    def __init__(self, document: dict[str, Any], say: Callable[[str], None]) -> None:
-        self.document, self._say = document, say
-        self._told: Mapping[str, Any] | None = None
+    def __init__(self, document: dict[str, Any], warn: Callable[[str], None]) -> None:
+        self.document, self._warn = document, warn
+        self._announced: Mapping[str, Any] | None = None
 
-    def say(
+    def announce(
         self, standing: Standing, cells: Sequence[int], seconds_left: float, pair_seconds: float
     ) -> None:
-        """Add a promise, and say it if it is news.
+        """Add a promise, and print it if it differs from the last that was printed.
 
         The first is on all cells, as any may have got slower; the others on those still undecided.
 
@@ -47,9 +47,9 @@ class Promises:
             spent = self.document["budget_seconds"] - seconds_left
             promise["seconds_for_3_percent"] = max(0.0, spent) + further
         self.document["promises"] = [*self.document.get("promises", []), promise]
-        if outlook.has_changed(self._told, promise):
-            self._told = promise
-            self._say(sentence(promise, self.document["budget_seconds"]))
+        if outlook.has_changed(self._announced, promise):
+            self._announced = promise
+            self._warn(sentence(promise, self.document["budget_seconds"]))
 
 
 def sentence(promise: Mapping[str, Any], budget: float) -> str:

@@ -6,28 +6,26 @@ has no times to compare.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from benchmarks.harness.launches import signal_safe_wait
+from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.float64_references import disagreement
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.unreliable import UnreliableReference
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.paths import ROOT
-from benchmarks.regression import plan, worker_pairs
+from benchmarks.regression import plan, side_launches
 from benchmarks.regression.failures import WRONG_GRADIENTS
+from benchmarks.regression.side_launches import SideLaunches
 from benchmarks.regression.versions import Side
 from benchmarks.regression.worktrees import VersionError
 from benchmarks.scenarios import FRAMEWORKS
 from benchmarks.scenarios.external.errors import SpecError
 
-Problem = tuple[str, str, str]  # scenario, variant, size
+Problem = tuple[str, str, str]  # see `Cell.problem`
+Files = ProblemFiles | CaseFiles
 ATTEMPTS = 2  # to compute a reference: something outside may have killed the first worker
 
 
@@ -53,7 +51,7 @@ class References:
     `results.regression.document.OF_STATE`, and the reason.
     """
 
-    files: dict[Problem, dict[str, ProblemFiles]] = field(default_factory=dict)
+    files: dict[Problem, Mapping[str, Files]] = field(default_factory=dict)
     paths: dict[Cell, str] = field(default_factory=dict)
     excluded: dict[Cell, tuple[str, str]] = field(default_factory=dict)
 
@@ -78,15 +76,16 @@ def compute_references(
         cells: the cells to compare.
         references: empty; it is filled.
     """
-    launches = _Launches(sides)
+    launches = SideLaunches(sides)
     try:
         for problem in plan.distinct_problems(cells):
-            members = [c for c in cells if (c.scenario, c.variant, c.size) == problem]
-            references.files[problem] = {}
+            members = [cell for cell in cells if cell.problem == problem]
+            files: dict[str, ProblemFiles] = {}
+            references.files[problem] = files  # before they are there: what there is gets closed
             for name, side in sides.items():
-                references.files[problem][name] = _problem_files(problem, side)
+                files[name] = _problem_files(problem, side)
             for group in _same_reference(members):
-                _add_group(group, references.files[problem], launches, references)
+                _add_group(group, files, launches, references)
     finally:
         launches.end()
 
@@ -111,53 +110,13 @@ def _problem_files(problem: Problem, side: Side) -> ProblemFiles:
     return files
 
 
-class _Launches:
-    """Start the float64 worker of each side and framework when it is first needed.
-
-    One thread per side asks for workers. After `end` no worker is started any more. A worker runs
-    the code of one owner, see `Launch`, and is replaced when that of another is asked for.
-    """
-
-    def __init__(self, sides: Mapping[str, Side]) -> None:
-        self.sides = sides
-        self.started: dict[tuple[str, str], Launch] = {}
-        self.ended = False
-        self.lock = threading.Lock()
-
-    def get(self, side: str, framework: str, owner: str | None) -> Launch:
-        """Return the float64 worker of a side (``base`` or ``head``) and framework.
-
-        A new one is started if there is none, if it died, or if it runs another owner's code.
-        """
-        key = side, framework
-        with self.lock:
-            if self.ended:
-                raise WorkerError("the session was stopped")
-            if key in self.started and self.started[key].owner != owner:
-                self.started[key].kill()
-            if key not in self.started or self.started[key].dead:
-                self.started[key] = worker_pairs.start_worker(
-                    self.sides[side], framework, "cpu", "float64", owner=owner
-                )
-            return self.started[key]
-
-    def end(self) -> None:
-        """Kill all workers."""
-        self.ended = True  # before waiting for the lock: a second Ctrl-C may interrupt the wait
-        with self.lock:
-            for launch in self.started.values():
-                launch.kill_nowait()
-            for launch in self.started.values():
-                launch.kill()
-
-
 Result = str | ReferenceFailure  # the file of float64 gradients, or why there is none
 
 
 def _add_group(
     cells: Sequence[Cell],
     files: Mapping[str, ProblemFiles],
-    launches: _Launches,
+    launches: SideLaunches,
     references: References,
 ) -> None:
     """Compute the reference that these cells share on each side, and decide on every cell.
@@ -191,7 +150,7 @@ def _add_group(
 
 
 def _both_sides(
-    cells: Sequence[Cell], files: Mapping[str, ProblemFiles], launches: _Launches
+    cells: Sequence[Cell], files: Mapping[str, ProblemFiles], launches: SideLaunches
 ) -> dict[tuple[str, str], Result]:
     """Compute the reference of each side and framework; both sides run at once, on a core each.
 
@@ -206,21 +165,12 @@ def _both_sides(
             for framework in plan.distinct_frameworks(cells)
         }
 
-    results: dict[tuple[str, str], Result] = {}
-    with ThreadPoolExecutor(len(files)) as pool:
-        try:
-            futures = [pool.submit(of_side, side) for side in files]
-            for future in futures:
-                of_one_side = signal_safe_wait.result(future)
-                results |= of_one_side
-        except BaseException:  # Ctrl-C: else the threads may wait minutes for their workers
-            launches.end()
-            raise
-    return results
+    found = side_launches.on_both_sides(files, of_side, launches.end)
+    return {key: result for results in found.values() for key, result in results.items()}
 
 
 def _reference(
-    cell: Cell, files: ProblemFiles, launches: _Launches, side: str, framework: str
+    cell: Cell, files: ProblemFiles, launches: SideLaunches, side: str, framework: str
 ) -> Result:
     """Compute the float64 gradients that a cell is checked against, by one side's code.
 
@@ -241,7 +191,7 @@ def _reference(
         # without this check Python would import an installed implementation instead
         return ReferenceFailure("crashed", f"this tree has no impl_{framework}/session.py")
     for attempt in range(ATTEMPTS):
-        launch = launches.get(side, framework, plan.owner_of(cell))
+        launch = launches.get(side, framework, cell.owner)
         try:
             launch.wait_until_ready()
             references = files.references.compute({framework: launch}, cell.kind, cell.phase)
@@ -270,11 +220,7 @@ def _check_origin(side: Side, launch: Launch) -> None:
     Raises:
         VersionError: the worker has loaded a file from the repository itself.
     """
-    if side.origin is None:
-        return
-    ours = [str(ROOT / name) for name in ("benchmarks", "results", "impl_torch", "impl_jax")]
-    loaded = launch.ask("loaded", folder=side.origin)
-    theirs = [file for file in loaded if not any(Path(file).is_relative_to(o) for o in ours)]
+    theirs = side_launches.loaded_from_origin(side, launch)
     if theirs:
         more = f" and {len(theirs) - 1} more" if len(theirs) > 1 else ""
         raise VersionError(

@@ -7,8 +7,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,9 @@ class Side:
     ``cache``. ``moved`` maps each of the user's own spec files to its copy in this side. ``origin``
     is the repository these specs come from; where it is set, both sides are different commits, and
     a worker that loads a file from the repository itself would measure the same code twice.
+    ``repository`` is the same, whether or not that matters, and ``tree`` this side's copy of it;
+    both are None where the files are used as they are.
+    Workers get the variables of ``environment`` beside those of this process.
     """
 
     name: str
@@ -68,6 +71,9 @@ class Side:
     cache: str
     moved: Mapping[str, str]
     origin: str | None = None
+    repository: str | None = None
+    tree: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def document_entry(self) -> dict[str, Any]:
         """Return this side as plain data for the saved document.
@@ -75,7 +81,7 @@ class Side:
         Temporary folders are left out. So is the interpreter's path, unless one was asked for:
         nothing else in the document names a path of this machine.
         """
-        temporary = ("root", "cache", "moved", "origin")
+        temporary = ("root", "cache", "moved", "origin", "repository", "tree", "environment")
         entry = {key: value for key, value in asdict(self).items() if key not in temporary}
         return entry | {"python": None if self.python == sys.executable else self.python}
 
@@ -118,6 +124,13 @@ def check_ref(ref: str, specs: Sequence[Path] = ()) -> None:
     worktrees.resolve_commit(worktrees.repository(_folder(specs)), ref)
 
 
+def without_trees(text: str, sides: Iterable[Side]) -> str:
+    """Return a text in which files of a side's tree are named as in the repository."""
+    for side in sides:
+        text = text.replace(f"{side.tree}/", "") if side.tree else text
+    return text
+
+
 def _folder(specs: Sequence[Path]) -> Path:
     """Return a folder in the repository that refs belong to.
 
@@ -128,8 +141,8 @@ def _folder(specs: Sequence[Path]) -> Path:
     if INSTALLED and not specs:
         raise VersionError(
             "this suite was installed from a package, so its own code has no refs; compare in a "
-            "clone of it, or networks of your own: --scenario-path PATH, or another interpreter: "
-            "--base-python PATH"
+            "clone of it, or code of your own: --case FILE or --scenario-path PATH, or another "
+            "interpreter: --base-python PATH"
         )
     return specs[0].parent if specs else ROOT
 
@@ -186,6 +199,7 @@ def _prepare_side(
     return Side(
         name, label, commit, changed, request.python, versions, root, str(cache), moved,
         origin=str(repo) if moved else None,
+        repository=str(repo) if moved else None, tree=str(into) if moved else None,
     )  # fmt: skip
 
 

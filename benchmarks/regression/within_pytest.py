@@ -70,6 +70,7 @@ def check(config: pytest.Config, cells: Sequence[Cell]) -> None:
         )
     try:
         versions.check_ref(ref, comparison.external_specs())
+        plan.refuse_several_ranks(cells)
         budget = plan.parse_seconds(config.getoption("regress_budget"), "--regress-budget")
         comparison.check_budget(_compared_cells(config, cells), budget, option="--regress-budget")
     except (VersionError, SelectionError) as error:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.launches import affinity, own_code_notes, requests
+from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.worker_errors import format_error, outcome_of
@@ -28,6 +29,7 @@ ROLES = ("base", "head", "control")
 METRICS = ("wall", "cpu")
 ANSWER_SECONDS = 300.0  # compiling takes minutes; a cell that takes longer than this hangs
 
+Files = ProblemFiles | CaseFiles
 Turns = dict[str, list[list[float]]]  # metric → the samples of each turn, seconds per call
 # metric → seconds per call of base, head and the control, None where there was no control
 LaunchTimes = dict[str, list[float | None]]
@@ -40,7 +42,7 @@ class WorkerPairs:
         launches: framework → its workers by role.
         device: ``cpu`` or ``cuda``.
         spans: to which the workers add when they build.
-        parts: to which the seconds spent are added.
+        part_timer: to which the seconds spent are added.
         cell_seconds: for how long each role is timed in each cell.
     """
 
@@ -49,17 +51,17 @@ class WorkerPairs:
         launches: Mapping[str, Mapping[str, Launch]],
         device: str,
         spans: list[Span],
-        parts: PartTimer,
+        part_timer: PartTimer,
         cell_seconds: float,
     ) -> None:
         self.launches, self.device = launches, device
-        self.spans, self.parts, self.cell_seconds = spans, parts, cell_seconds
+        self.spans, self.part_timer, self.cell_seconds = spans, part_timer, cell_seconds
         self.roles = tuple(role for role in ROLES if role in next(iter(launches.values())))
 
     def measure(
         self,
         cell: Cell,
-        files: Mapping[str, ProblemFiles],
+        files: Mapping[str, Files],
         reference: str,
         rng: np.random.Generator,
     ) -> dict[str, Turns]:
@@ -78,11 +80,11 @@ class WorkerPairs:
             CellFailed: wrong gradients, an exception, or a worker that died or hangs.
         """
         limit = ANSWER_SECONDS
-        with self.parts.preparing(self.spans):
+        with self.part_timer.preparing(self.spans):
             self._prepare(cell, files, reference, limit)
-        with self.parts.spending("warming up"):
+        with self.part_timer.spending("warming up"):
             calls = self._warm(cell, limit)
-        with self.parts.spending("timing"):
+        with self.part_timer.spending("timing"):
             return self._take_turns(cell, calls, rng, limit)
 
     def _take_turns(
@@ -110,7 +112,7 @@ class WorkerPairs:
         return samples
 
     def _prepare(
-        self, cell: Cell, files: Mapping[str, ProblemFiles], reference: str, limit: float
+        self, cell: Cell, files: Mapping[str, Files], reference: str, limit: float
     ) -> None:
         """Prepare the cell in all roles at once, each on its own core, as nothing is timed yet.
 
@@ -249,7 +251,7 @@ def start_worker_pairs(
     frameworks: Sequence[str],
     device: str,
     index: int,
-    parts: PartTimer,
+    part_timer: PartTimer,
     owner: str | None = None,
     *,
     roles: Sequence[str] = ROLES,
@@ -264,7 +266,7 @@ def start_worker_pairs(
         frameworks: of the cells that will be measured.
         device: ``cpu`` or ``cuda``.
         index: number of the launch pair.
-        parts: to which the seconds spent are added.
+        part_timer: to which the seconds spent are added.
         owner: path of the user's spec that they run; None: this suite's own scenarios.
         roles: those of `ROLES` that are measured.
         cell_seconds: for how long each of them is timed in each cell.
@@ -276,7 +278,7 @@ def start_worker_pairs(
     cores, spans = affinity.available_cores(), list[Span]()
     order = [roles[(place + index) % len(roles)] for place in range(len(roles))]
     try:
-        with parts.spending("starting"):
+        with part_timer.spending("starting"):
             for framework in frameworks:
                 for place, role in enumerate(order):
                     core = cores[place % len(cores)] if device == "cpu" else None
@@ -287,9 +289,9 @@ def start_worker_pairs(
             for launch in _all(launches):
                 launch.wait_until_ready()
         spans.clear()
-        yield WorkerPairs(launches, device, spans, parts, cell_seconds)
+        yield WorkerPairs(launches, device, spans, part_timer, cell_seconds)
     finally:
-        with parts.spending("other"):
+        with part_timer.spending("other"):
             for launch in _all(launches):
                 launch.kill()
 
@@ -313,6 +315,7 @@ def start_worker(
         device=device,
         dtype=dtype,
         cache=side.cache,
+        environment=side.environment,
         prefix=() if core is None else affinity.taskset_prefix(core),
         root=side.root,
         python=side.python,

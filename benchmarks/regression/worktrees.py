@@ -10,7 +10,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from benchmarks.paths import OUTPUT_NAME
 
 FREE_SPACE = "free some space there, or set TMPDIR to another folder"
 
@@ -53,8 +55,12 @@ def resolve_commit(repo: Path, ref: str) -> str:
 
 
 def count_changes(repo: Path) -> int:
-    """Count the files of the work tree that differ from the last commit, new files included."""
-    return len(_git(repo, "status", "--porcelain", "-z", "--no-renames").split("\0")) - 1
+    """Count the files of the work tree that differ from the last commit, new files included.
+
+    What this suite keeps there of earlier comparisons does not count.
+    """
+    lines = _git(repo, "status", "--porcelain", "-z", "--no-renames", "-uall").split("\0")
+    return sum(1 for line in lines if line and not _is_kept(line[3:]))
 
 
 def export_commit(repo: Path, commit: str, into: Path) -> None:
@@ -91,7 +97,8 @@ def copy_work_tree(repo: Path, into: Path) -> None:
         into.mkdir(parents=True)
         for name in filter(None, dict.fromkeys(names.split("\0"))):
             source, target = repo / name, into / name
-            if source.is_file():  # git also lists submodules, which are folders, and removed files
+            # git also lists submodules, which are folders, and removed files
+            if source.is_file() and not _is_kept(name):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
     except OSError as error:
@@ -99,6 +106,11 @@ def copy_work_tree(repo: Path, into: Path) -> None:
             f"cannot copy the work tree {repo} into {into.parent}: {error.strerror or error}; "
             f"{FREE_SPACE}"
         ) from error
+
+
+def _is_kept(name: str) -> bool:
+    """Return whether a path in a work tree is of the folder that keeps earlier results."""
+    return OUTPUT_NAME in PurePosixPath(name).parts
 
 
 def _git(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from benchmarks.scenarios import (
     alternation,
+    branches,
     cascade,
     parameter_groups,
     partial_freeze,
@@ -14,7 +15,7 @@ from benchmarks.scenarios import (
 )
 from benchmarks.scenarios.spec import FRAMEWORKS, SIZES, Scenario, Variant
 
-FAMILIES = (cascade, alternation, partial_freeze, parameter_groups, transformer)
+FAMILIES = (cascade, alternation, partial_freeze, parameter_groups, transformer, branches)
 CATALOGUE: dict[str, Scenario] = {
     scenario.name: scenario for family in FAMILIES for scenario in family.SCENARIOS
 }

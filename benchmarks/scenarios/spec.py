@@ -26,6 +26,7 @@ from benchmarks.scenarios.layers import (
     layer_norm,
     linear,
 )
+from benchmarks.scenarios.trainings import Follower, Segment, Training
 
 __all__ = [
     "FRAMEWORKS",
@@ -33,6 +34,7 @@ __all__ = [
     "SIZES",
     "Array",
     "Expected",
+    "Follower",
     "Optimizer",
     "Parameter",
     "Parameters",
@@ -93,6 +95,8 @@ class Variant:
         flow: For each loss the networks that its gradient reaches.
         frozen: Networks or layers whose parameters must not change, although a loss reaches them.
         exact_zero: Layers whose gradient is exactly 0 in this variant.
+        estimated: For a loss, networks that it reaches by a gradient which is no slope: moved a
+            little, they leave the loss as it is, as in front of a rounding.
         arguments: Arguments of the builder beside those of the size.
         drawing: Arguments of the drawing of weights and data alone.
         impossible: Reasons why strategies and recipes cannot exist in this variant, by
@@ -104,6 +108,7 @@ class Variant:
     flow: Mapping[str, tuple[str, ...]]
     frozen: tuple[str, ...] = ()
     exact_zero: tuple[str, ...] = ()
+    estimated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     arguments: Arguments = field(default_factory=dict)
     drawing: Arguments = field(default_factory=dict)
     impossible: Mapping[str, str] = field(default_factory=dict)
@@ -129,48 +134,6 @@ class Variant:
         return (
             specific or self.impossible.get(strategy) or self.impossible.get(f"{framework}/{mode}")
         )
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Describe a part of a training: ``steps`` rounds, each of which takes every turn in order.
-
-    ``turns`` are names of variants. Before the first round the learning rates are multiplied by
-    ``rate``: those of the parameter groups in ``only``, named as in `Optimizer.rates`, or all if
-    it is empty; in place, or with ``renew`` by starting new optimizers without state. With
-    ``share_forward`` the network in front runs forward once a round, for both turns.
-    """
-
-    steps: int
-    turns: tuple[str, ...] = ("-",)
-    rate: float = 1.0
-    renew: bool = False
-    only: tuple[str, ...] = ()
-    share_forward: bool = False
-
-
-@dataclass(frozen=True)
-class Training:
-    """Describe a training with the scenario's optimizer, and the end that it must come to.
-
-    Attributes:
-        name: The name of the training, which stands in the id of its test.
-        segments: The parts of the training, in order.
-        losses: The losses that are summed; None for all of them.
-        reaches: {network: (target, tolerance)} for every element of the network's output.
-        unmoved: Networks that must end bit-identical to their start.
-        steps_counted: {network: steps} that Adam must have counted.
-        band: How far the weights may end in float32 from those in float64, as a share of the
-            distance travelled; the rounding of the weights themselves comes on top.
-    """
-
-    name: str
-    segments: tuple[Segment, ...]
-    losses: tuple[str, ...] | None = None
-    reaches: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    unmoved: tuple[str, ...] = ()
-    steps_counted: Mapping[str, int] = field(default_factory=dict)
-    band: float = 1e-4
 
 
 @dataclass(frozen=True)

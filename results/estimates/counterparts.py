@@ -44,11 +44,18 @@ COUNTERPARTS = (
         False,
         "every gradient is computed, and the optimizer holds the trained parameters alone",
     ),
+    Counterpart(
+        "rate_zero",
+        "rate_zero",
+        False,
+        "every gradient is computed, and the optimizer holds all parameters, some at a rate of 0",
+    ),
 )
 # Recipes without a counterpart, with the reason.
 ALONE = {
     "torch": {
         "no_grad_forward": "JAX records nothing of what it does not differentiate anyway",
+        "inference_mode": "JAX has no such mode",
         "grad_of_trainable": "JAX's recipe of this name is torch's `requires_grad_false`: JAX "
         "keeps nothing for the frozen part, torch keeps all",
     },
@@ -57,6 +64,9 @@ ALONE = {
         "selective_transform": "as `partition`",
         "masked": "as `partition`",
         "chain_freeze": "the optimizer keeps a state for what is frozen, too",
+        "scale_zero": "as `all_gradients`, and nothing is returned",
+        "traced_mask": "as `chain_freeze`, by an argument",
+        "cond": "torch decides anew in each step anyway, by `requires_grad_`",
     },
 }
 # Strategies of one name that do different work in a mode of JAX, with the reason.

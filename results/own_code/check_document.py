@@ -10,15 +10,17 @@ from results.own_code.check_schema import Checked, Finding, Observation
 KIND = "check"
 
 
-def checked(framework: str, version: str, seen: Observation, findings: list[Finding]) -> Checked:
+def checked(
+    framework: str, version: str, observation: Observation, findings: list[Finding]
+) -> Checked:
     """Return the part of the document about one framework."""
     return {
         "framework": framework,
         "version": version,
         "findings": findings,
-        "looked_at": looked_at(seen),
-        "notes": notes(seen),
-        "observation": seen,
+        "looked_at": looked_at(observation),
+        "notes": notes(observation),
+        "observation": observation,
     }
 
 
@@ -31,29 +33,29 @@ def answer(parts: Sequence[Checked], error: Mapping[str, Any] | None) -> str:
 
 def _answer(part: Checked) -> str:
     """Return the result of one framework."""
-    found = part["findings"]
-    if not found:
+    findings = part["findings"]
+    if not findings:
         return f"{part['framework']}: nothing found."
-    codes = ", ".join(dict.fromkeys(one["code"] for one in found))
-    return f"{part['framework']}: {_count(len(found), 'finding')}: {codes}."
+    codes = ", ".join(dict.fromkeys(one["code"] for one in findings))
+    return f"{part['framework']}: {_count(len(findings), 'finding')}: {codes}."
 
 
-def looked_at(seen: Observation) -> str:
+def looked_at(observation: Observation) -> str:
     """Return what was looked at, in a sentence."""
-    parameters = [one for one in seen["tensors"] if one["kind"] == "parameter"]
-    buffers = len(seen["tensors"]) - len(parameters)
+    parameters = [one for one in observation["tensors"] if one["kind"] == "parameter"]
+    buffers = len(observation["tensors"]) - len(parameters)
     frozen = sum(bool(one["frozen"]) for one in parameters)
     moved = sum(any(one["moved"]) for one in parameters)
-    passes = seen["passes"]
-    told = [
-        f"{seen['steps']} steps",
-        f"{_count(len(seen['losses']), 'loss', 'losses')} alone",
+    passes = observation["passes"]
+    counts = [
+        f"{observation['steps']} steps",
+        f"{_count(len(observation['losses']), 'loss', 'losses')} alone",
         f"{_count(len(parameters), 'parameter')} ({frozen} frozen, {moved} moved)",
         *([_count(buffers, "buffer")] if buffers else []),
         *([_passes(passes)] if passes else []),
-        *([_optimizers(seen["stepped"])] if seen["stepped"] is not None else []),
+        *([_optimizers(observation["stepped"])] if observation["stepped"] is not None else []),
     ]
-    return "looked at " + ", ".join(told)
+    return "looked at " + ", ".join(counts)
 
 
 def _passes(passes: list[int]) -> str:
@@ -71,17 +73,17 @@ def _optimizers(names: list[str]) -> str:
     return f"steps of {', '.join(names)}" if names else "no step of an optimizer"
 
 
-def notes(seen: Observation) -> list[str]:
+def notes(observation: Observation) -> list[str]:
     """Return what the reader should know, and is no finding."""
-    told = list(seen.get("notes") or ())
-    parameters = [one for one in seen["tensors"] if one["kind"] == "parameter"]
+    sentences = list(observation.get("notes") or ())
+    parameters = [one for one in observation["tensors"] if one["kind"] == "parameter"]
     moved = any(any(one["moved"]) for one in parameters)
-    if not moved and not seen["first_nonfinite"]:
-        told.append(
-            f"No parameter moved in {seen['steps']} steps: if the step accumulates gradients or "
-            "warms up, give --steps N with enough of them"
+    if not moved and not observation["first_nonfinite"]:
+        sentences.append(
+            f"No parameter moved in {observation['steps']} steps: if the step accumulates "
+            "gradients or warms up, give --steps N with enough of them"
         )
-    return told
+    return sentences
 
 
 def _count(number: int, one: str, several: str = "") -> str:

@@ -11,35 +11,35 @@ from itertools import groupby
 
 from results.own_code.check_schema import Finding, Move, Observation, Saving, Tensor
 from results.own_code.finding_texts import CAUSES, MENDS, TITLES, anchor
+from results.records.texts import first_names
 
 SHARE = 0.01  # of a step's FLOPs: less wasted work than this is not reported
 DIFFERS = 0.05  # relative; a larger difference of gradients is no rounding error, even in bfloat16
 SAME = 1e-5  # relative; gradients whose norms differ by less were clipped to one value
-SHOWN = 3  # names in a message
 STATED = "stated"  # of a tensor that the user's Case names as frozen
 
 
 def find(observation: Observation) -> list[Finding]:
     """Return everything that is wrong, in the order of the codes."""
-    found = [one for rule in RULES for one in rule(observation)]
-    return sorted(found, key=lambda one: one["code"])
+    findings = [one for rule in RULES for one in rule(observation)]
+    return sorted(findings, key=lambda one: one["code"])
 
 
-def _frozen_moves(seen: Observation) -> Iterator[Finding]:
+def _frozen_moves(observation: Observation) -> Iterator[Finding]:
     """CB101: the user's Case freezes a parameter, and it moves all the same."""
     causes: dict[str, str] = {}
-    for move in seen["moves"]:
-        tensor = _named(seen, move["name"])
+    for move in observation["moves"]:
+        tensor = _tensor_of_name(observation, move["name"])
         if tensor["frozen"] and (tensor["frozen"] == STATED or not move["required"]):
             causes.setdefault(move["name"], _cause_of_move(move))
-    for tensor in _parameters(seen):
+    for tensor in _parameters(observation):
         if tensor["frozen"] and tensor.get("cause"):
             causes[tensor["name"]] = str(tensor["cause"])
         by_hand = any(tensor.get("outside") or ()) and any(tensor.get("gradients") or ())
         if tensor["frozen"] == STATED and by_hand:
             causes.setdefault(tensor["name"], "by_hand")
     for cause, names in _grouped(causes):
-        yield _finding(seen, "CB101", cause, names, _movement(seen, names))
+        yield _finding(observation, "CB101", cause, names, _movement(observation, names))
 
 
 def _cause_of_move(move: Move) -> str:
@@ -51,54 +51,58 @@ def _cause_of_move(move: Move) -> str:
     return "optimizer"
 
 
-def _statistics_move(seen: Observation) -> Iterator[Finding]:
+def _statistics_move(observation: Observation) -> Iterator[Finding]:
     """CB102: a frozen module's forward pass moves a buffer; the module's parameters do not move."""
     names = [
         one["name"]
-        for one in seen["tensors"]
+        for one in observation["tensors"]
         if one["kind"] == "buffer"
         and one["frozen"]
         and one.get("in_forward")
         and not one.get("beside_moved")
     ]
     if names:
-        yield _finding(seen, "CB102", "forward", names, _movement(seen, names))
+        yield _finding(observation, "CB102", "forward", names, _movement(observation, names))
 
 
-def _does_not_move(seen: Observation) -> Iterator[Finding]:
+def _does_not_move(observation: Observation) -> Iterator[Finding]:
     """CB201: a parameter gets a gradient, is not frozen, and never moves."""
     causes = {}
-    for one in _parameters(seen):
+    for one in _parameters(observation):
         if one["frozen"] or any(one["moved"]):
             continue
-        if cause := _cause_of_no_movement(seen, one):
+        if cause := _cause_of_no_movement(observation, one):
             causes[one["name"]] = cause
     for cause, names in _grouped(causes):
-        evidence = f"unmoved in {seen['steps']} steps"
-        yield _finding(seen, "CB201", cause, names, evidence)
+        evidence = f"unmoved in {observation['steps']} steps"
+        yield _finding(observation, "CB201", cause, names, evidence)
 
 
-def _cause_of_no_movement(seen: Observation, one: Tensor) -> str | None:
+def _cause_of_no_movement(observation: Observation, parameter: Tensor) -> str | None:
     """Return why a parameter that a loss depends on never moves; None where that may be right."""
-    weightless = (seen["zero_weight"] or {}).get("loss")
-    reached = any(s == "value" for loss, s in one.get("reach", {}).items() if loss != weightless)
-    gradients = one.get("gradients")
+    weightless = (observation["zero_weight"] or {}).get("loss")
+    reached = any(
+        s == "value" for loss, s in parameter.get("reach", {}).items() if loss != weightless
+    )
+    gradients = parameter.get("gradients")
     if gradients is None:  # JAX shows only the state before and after a step
-        nothing = not any(any(t["moved"]) for t in _parameters(seen))
-        if not reached or one.get("slight") or (nothing and seen.get("state_changes")):
+        nothing = not any(any(t["moved"]) for t in _parameters(observation))
+        if not reached or parameter.get("slight") or (nothing and observation.get("state_changes")):
             return None
-        return "nothing" if nothing and "state_changes" in seen else "unmoved"
+        return "nothing" if nothing and "state_changes" in observation else "unmoved"
     if not any(gradients):
         return None
-    if not one["held"]:
-        return "another" if one["shape"] in seen["strangers"] else "not_held"
-    return "cleared" if one["cleared"] and one["stepped"] and one["rate"] else None
+    if not parameter["held"]:
+        return "another" if parameter["shape"] in observation["strangers"] else "not_held"
+    return (
+        "cleared" if parameter["cleared"] and parameter["stepped"] and parameter["rate"] else None
+    )
 
 
-def _not_reached(seen: Observation) -> Iterator[Finding]:
+def _not_reached(observation: Observation) -> Iterator[Finding]:
     """CB202: an optimizer holds a parameter that the losses depend on, and no gradient arrives."""
     causes = {}
-    for one in _parameters(seen):
+    for one in _parameters(observation):
         gradients = one.get("gradients")
         if one["frozen"] or any(gradients or ()) or one.get("held") is False:
             continue
@@ -107,40 +111,46 @@ def _not_reached(seen: Observation) -> Iterator[Finding]:
         elif gradients is not None and not any(one["moved"]) and _cut_in_step(one):
             causes[one["name"]] = "step"
     for cause, names in _grouped(causes):
-        yield _finding(seen, "CB202", cause, names, f"no gradient arrived in {seen['steps']} steps")
+        yield _finding(
+            observation,
+            "CB202",
+            cause,
+            names,
+            f"no gradient arrived in {observation['steps']} steps",
+        )
 
 
-def _cut_in_step(one: Tensor) -> bool:
+def _cut_in_step(parameter: Tensor) -> bool:
     """Return whether some loss, differentiated by itself, gives this parameter a gradient.
 
     Its module must run in the step, and its optimizer step with a learning rate above 0. That no
     gradient arrived in the step is known by then.
     """
-    reached = "value" in one.get("reach", {}).values()
-    return bool(reached and one["stepped"] and one["rate"] and one["called"])
+    reached = "value" in parameter.get("reach", {}).values()
+    return bool(reached and parameter["stepped"] and parameter["rate"] and parameter["called"])
 
 
-def _moves_twice(seen: Observation) -> Iterator[Finding]:
+def _moves_twice(observation: Observation) -> Iterator[Finding]:
     """CB203: within a training step one gradient updates a parameter twice.
 
     Or a hook of the backward pass updates it, once for each of several passes.
     """
     causes: dict[str, str] = {}
     most = 0
-    order = sorted(seen["moves"], key=lambda m: (m["name"], m["step"]))
+    order = sorted(observation["moves"], key=lambda m: (m["name"], m["step"]))
     for (name, _), group in groupby(order, key=lambda m: (m["name"], m["step"])):
         moves = list(group)
         inside = [m for m in moves if m["inside"]]
         again = [m for m in moves if _uses_gradient_again(m)]
         if len(inside) > 1:
             causes[name], most = "hook", max(most, len(inside))
-        elif again and _named(seen, name)["frozen"] is None:
+        elif again and _tensor_of_name(observation, name)["frozen"] is None:
             others = len({m["optimizer"] for m in moves}) > 1
-            several = len(_named(seen, name).get("optimizers") or ()) > 1
+            several = len(_tensor_of_name(observation, name).get("optimizers") or ()) > 1
             causes[name] = "optimizers" if others or several else "again"
             most = max(most, 1 + len(again))
     for cause, names in _grouped(causes):
-        yield _finding(seen, "CB203", cause, names, f"{most} updates in one training step")
+        yield _finding(observation, "CB203", cause, names, f"{most} updates in one training step")
 
 
 def _uses_gradient_again(move: Move) -> bool:
@@ -148,65 +158,71 @@ def _uses_gradient_again(move: Move) -> bool:
     return not move["fresh"] and move["accumulated"] and move["gradient"] == "value"
 
 
-def _frozen_gradients(seen: Observation) -> Iterator[Finding]:
+def _frozen_gradients(observation: Observation) -> Iterator[Finding]:
     """CB301: gradients of frozen parameters are computed; without them a step needs fewer FLOPs."""
-    saving = seen["frozen_gradients"]
+    saving = observation["frozen_gradients"]
     if saving and _saved(saving) >= SHARE:
-        names = saving.get("names") or [t["name"] for t in _parameters(seen) if t["frozen"]]
-        yield _finding(seen, "CB301", "frozen", names, _price(saving))
+        names = saving.get("names") or [t["name"] for t in _parameters(observation) if t["frozen"]]
+        yield _finding(observation, "CB301", "frozen", names, _price(saving))
 
 
-def _separate_passes(seen: Observation) -> Iterator[Finding]:
+def _separate_passes(observation: Observation) -> Iterator[Finding]:
     """CB302, CB303: several backward passes walk one autograd graph.
 
     One pass of the summed losses needs fewer FLOPs (CB302), or gives other gradients (CB303).
     """
-    saving = seen["merged"]
+    saving = observation["merged"]
     if saving is None:
         return
     difference = saving.get("difference", 0.0)
     if difference > DIFFERS:
         where = [saving["where"]] if saving.get("where") else []
         evidence = f"relative difference of the gradients {min(difference, 999.0):.2g}"
-        yield _finding(seen, "CB303", "hook", [n for n in where if n], evidence)
+        yield _finding(observation, "CB303", "hook", [n for n in where if n], evidence)
     elif _saved(saving) >= SHARE:
         evidence = f"{saving.get('passes', 2)} backward passes where 1 is enough; {_price(saving)}"
-        yield _finding(seen, "CB302", "separate", [], evidence)
+        yield _finding(observation, "CB302", "separate", [], evidence)
 
 
-def _zero_weight(seen: Observation) -> Iterator[Finding]:
+def _zero_weight(observation: Observation) -> Iterator[Finding]:
     """CB304: a loss is multiplied by 0 in every step, and FLOPs are spent on it all the same."""
-    counted = seen["zero_weight"]
+    counted = observation["zero_weight"]
     if counted and counted["zero_flops"] >= SHARE * max(counted["flops"], 1):
         share = counted["zero_flops"] / counted["flops"]
         evidence = f"{share:.0%} of the step's FLOPs"
         names = [counted["loss"]] if counted.get("loss") else []
-        yield _finding(seen, "CB304", "zero", names, evidence)
+        yield _finding(observation, "CB304", "zero", names, evidence)
 
 
-def _nonfinite(seen: Observation) -> Iterator[Finding]:
+def _nonfinite(observation: Observation) -> Iterator[Finding]:
     """CB401: a tensor that is finite at the start is not so after a step."""
-    first = seen["first_nonfinite"]
+    first = observation["first_nonfinite"]
     if first:
         names = first["losses"]
         evidence = (
             f"by the gradient of {', '.join(names)}" if names else "by no loss differentiated alone"
         )
         yield _finding(
-            seen, "CB401", "nonfinite", first["names"], f"in step {first['step'] + 1}, {evidence}"
+            observation,
+            "CB401",
+            "nonfinite",
+            first["names"],
+            f"in step {first['step'] + 1}, {evidence}",
         )
 
 
-def _autocast(seen: Observation) -> Iterator[Finding]:
+def _autocast(observation: Observation) -> Iterator[Finding]:
     """CB402: an optimizer steps in an autocast region, which goes on with its cached copy."""
-    names = [one["name"] for one in _parameters(seen) if one.get("stale_cast")]
+    names = [one["name"] for one in _parameters(observation) if one.get("stale_cast")]
     if names:
-        yield _finding(seen, "CB402", "cached", names, _movement(seen, names))
+        yield _finding(observation, "CB402", "cached", names, _movement(observation, names))
 
 
-def _clipping(seen: Observation) -> Iterator[Finding]:
+def _clipping(observation: Observation) -> Iterator[Finding]:
     """CB403: gradients are clipped, by norm or by value, before the scaler unscales them."""
-    events = [one for one in seen["clipped"] if all(v == v and v < 1e300 for v in one.values())]
+    events = [
+        one for one in observation["clipped"] if all(v == v and v < 1e300 for v in one.values())
+    ]
     if len(events) < 2:
         return
     for size in ("after", "largest"):
@@ -216,7 +232,7 @@ def _clipping(seen: Observation) -> Iterator[Finding]:
                 f"gradient norm {one['before']:.3g} clipped to {one['after']:.3g} while "
                 f"multiplied by the loss scale {one['scale']:.3g}"
             )
-            yield _finding(seen, "CB403", "scaled", [], evidence)
+            yield _finding(observation, "CB403", "scaled", [], evidence)
             return
 
 
@@ -226,24 +242,24 @@ def _spread(events: list[dict[str, float]], key: str) -> float:
     return max(values) / max(min(values), 1e-300) - 1.0
 
 
-def _not_reduced(seen: Observation) -> Iterator[Finding]:
+def _not_reduced(observation: Observation) -> Iterator[Finding]:
     """CB404: DDP all-reduces the gradients of some parameters; others are trained without."""
-    if seen["reduced"] is None:
+    if observation["reduced"] is None:
         return
     names = [
         one["name"]
-        for one in _parameters(seen)
+        for one in _parameters(observation)
         if any(one["moved"])
         and any(one.get("gradients") or ())
-        and one["name"] not in seen["reduced"]
+        and one["name"] not in observation["reduced"]
     ]
     if names:
         yield _finding(
-            seen,
+            observation,
             "CB404",
             "local",
             names,
-            f"gradients of {len(seen['reduced'])} tensors are all-reduced",
+            f"gradients of {len(observation['reduced'])} tensors are all-reduced",
         )
 
 
@@ -263,34 +279,30 @@ RULES: tuple[Callable[[Observation], Iterable[Finding]], ...] = (
 )
 
 
-def _finding(seen: Observation, code: str, cause: str, names: list[str], evidence: str) -> Finding:
+def _finding(
+    observation: Observation, code: str, cause: str, names: list[str], evidence: str
+) -> Finding:
     """Return a finding with its texts."""
-    about = f"{some(names)}: " if names else ""
+    about = f"{first_names(names)}: " if names else ""
     return {
         "code": code,
         "title": TITLES[code],
         "cause": cause,
         "tensors": names,
         "message": f"{about}{CAUSES[code][cause]} ({evidence})",
-        "mend": MENDS[seen["framework"]][code],
+        "mend": MENDS[observation["framework"]][code],
         "page": anchor(code),
     }
 
 
-def some(names: list[str]) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
-
-
-def _parameters(seen: Observation) -> list[Tensor]:
+def _parameters(observation: Observation) -> list[Tensor]:
     """Return the parameters of an observation."""
-    return [one for one in seen["tensors"] if one["kind"] == "parameter"]
+    return [one for one in observation["tensors"] if one["kind"] == "parameter"]
 
 
-def _named(seen: Observation, name: str) -> Tensor:
+def _tensor_of_name(observation: Observation, name: str) -> Tensor:
     """Return the tensor of this name."""
-    return next(one for one in seen["tensors"] if one["name"] == name)
+    return next(one for one in observation["tensors"] if one["name"] == name)
 
 
 def _grouped(causes: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
@@ -299,13 +311,13 @@ def _grouped(causes: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
         yield cause, [name for name, own in causes.items() if own == cause]
 
 
-def _movement(seen: Observation, names: list[str]) -> str:
+def _movement(observation: Observation, names: list[str]) -> str:
     """Return by how much, and in how many steps, tensors move."""
-    moved = [one["moved"] for one in seen["tensors"] if one["name"] in names]
+    moved = [one["moved"] for one in observation["tensors"] if one["name"] in names]
     largest = max((size for sizes in moved for size in sizes), default=0.0)
     steps = max((sum(bool(size) for size in sizes) for sizes in moved), default=0)
     size = f"{largest:.2g}" if largest < 1e300 else "infinity"
-    return f"elements by up to {size}, in {steps} of {seen['steps']} steps"
+    return f"elements by up to {size}, in {steps} of {observation['steps']} steps"
 
 
 def _saved(saving: Saving) -> float:

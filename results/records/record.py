@@ -59,6 +59,9 @@ VERDICTS = ("slower", "faster", "equal", "inconclusive")
 # The keys of an `Estimate`.
 ESTIMATE_KEYS = ("estimate", "low", "high", "confidence", "launches")
 
+# Those of the limit that the machine sets to a cell; runs of older versions lack them.
+LIMIT_FIGURES = ("limit_ratio", "limit_seconds", "limit_share", "bytes", "operations")
+
 # What is measured or decided for a cell: each of these is null only with a reason.
 FIGURES = (
     "seconds",
@@ -66,6 +69,7 @@ FIGURES = (
     "verdict",
     "predicted_ratio",
     "flops",
+    *LIMIT_FIGURES,
     "peak_share",
     "trace_seconds",
     "compile_seconds",
@@ -91,7 +95,7 @@ RECORD_KEYS = (
 )
 
 # The keys that only some records have: those about which there is something to say.
-OPTIONAL_KEYS = ("notes", "node")
+OPTIONAL_KEYS = ("notes", "node", "communication")
 
 # A record that is only read, by keys that may be chosen at run time.
 AnyRecord = Mapping[str, Any]
@@ -220,6 +224,14 @@ def explain(record: Record, reason: str) -> Record:
     """Return a copy in which every null figure without a reason has this one."""
     missing = dict.fromkeys(null_paths(record), clean(reason)) | record["missing"]
     return {**record, "missing": missing}
+
+
+def completed(record: AnyRecord) -> Record:
+    """Return a copy of a record with the figures that an older version did not write: null."""
+    absent = [key for key in LIMIT_FIGURES if key not in record]
+    reasons = dict.fromkeys(absent, "measured by a version that set no limits")
+    copy: Any = {**record, **dict.fromkeys(absent)}
+    return copy | {"missing": {**record["missing"], **reasons}}
 
 
 def finish(record: AnyRecord) -> Record:

@@ -25,7 +25,7 @@ def scalar(allowed: str, fits: Callable[[Any], bool]) -> Rule:
         allowed: what is allowed, in words.
         fits: whether a value is.
     """
-    return lambda value, place: None if fits(value) else _wrong(value, place, allowed)
+    return lambda value, place: None if fits(value) else _not_allowed(value, place, allowed)
 
 
 def number(low: float, high: float, *, above: bool = False, whole: bool = False) -> Rule:
@@ -85,8 +85,8 @@ def list_of(rule: Rule) -> Rule:
 
     def problem(value: Any, place: str) -> str | None:
         if not isinstance(value, list):
-            return _wrong(value, place, "a list")
-        return _first(rule(item, f"{place}[{at}]") for at, item in enumerate(value))
+            return _not_allowed(value, place, "a list")
+        return _first_problem(rule(item, f"{place}[{at}]") for at, item in enumerate(value))
 
     return problem
 
@@ -96,8 +96,8 @@ def mapping_of(rule: Rule) -> Rule:
 
     def problem(value: Any, place: str) -> str | None:
         if not isinstance(value, dict):
-            return _wrong(value, place, "an object")
-        return _first(rule(item, f"{place}.{key:.{SHOWN}}") for key, item in value.items())
+            return _not_allowed(value, place, "an object")
+        return _first_problem(rule(item, f"{place}.{key:.{SHOWN}}") for key, item in value.items())
 
     return problem
 
@@ -113,12 +113,12 @@ def fields(required: Mapping[str, Rule], optional: Mapping[str, Rule] | None = N
 
     def problem(value: Any, place: str) -> str | None:
         if not isinstance(value, dict):
-            return _wrong(value, place, "an object")
+            return _not_allowed(value, place, "an object")
         absent = [key for key in required if key not in value]
         if absent:
             return f"{place or 'it'} lacks {', '.join(absent)}"
         prefix = f"{place}." if place else ""
-        return _first(
+        return _first_problem(
             rule(value[key], f"{prefix}{key}") for key, rule in rules.items() if key in value
         )
 
@@ -135,17 +135,17 @@ def also(rule: Rule, check: Callable[[Any, str], str | None]) -> Rule:
     return problem
 
 
-def _first(problems: Any) -> str | None:
+def _first_problem(problems: Any) -> str | None:
     """Return the first of these problems that is one."""
     return next((problem for problem in problems if problem), None)
 
 
-def _wrong(value: Any, place: str, allowed: str) -> str:
+def _not_allowed(value: Any, place: str, allowed: str) -> str:
     """Return what stands at a place of the file, and what is allowed there."""
-    return f"{place or 'it'} is {_shown(value)}; allowed: {allowed}"
+    return f"{place or 'it'} is {_short_text(value)}; allowed: {allowed}"
 
 
-def _shown(value: Any) -> str:
+def _short_text(value: Any) -> str:
     """Return a wrong value for a message: short, in plain letters."""
     if isinstance(value, list | dict):
         kind = "a list" if isinstance(value, list) else "an object"

@@ -26,6 +26,17 @@ class GradientError(TypedDict):
     relative: float | None  # of the worst tensor, relative to the norm of its reference
     tensor: str  # the name of the worst tensor
     parameters: NotRequired[dict[str, float | None]]  # of each parameter; older runs lack it
+    allowed: NotRequired[float]  # the largest that the check lets pass; older runs lack it
+
+
+class Operation(TypedDict):
+    """Equal operations of a cell, and what all of them together take at best."""
+
+    name: str  # the operation and its shapes
+    count: int  # how often a call runs it
+    seconds: float  # of the cell's limit
+    flops: int  # of products and convolutions
+    bytes: int  # read and written
 
 
 class CanaryResult(TypedDict, total=False):
@@ -41,6 +52,18 @@ class CanaryResult(TypedDict, total=False):
     passed: bool | None  # null where the session could not judge it
     said: str  # what it measured, or why it could not be judged
     node: str  # of a cluster, that ran it
+
+
+class Communication(TypedDict):
+    """What one of several ranks reduces in a call: gradients, into their mean over all ranks."""
+
+    ranks: int  # processes, or devices, that shared the batch
+    reductions: int  # how often; gradients are reduced in buckets
+    reduced_bytes: int  # of gradients, each time that they are reduced
+    predicted_bytes: int  # the same, worked out from the flow and the strategy
+    gatherings: NotRequired[int]  # how often parameters that are sharded are gathered
+    gathered_bytes: NotRequired[int]  # of parameters, each time that they are gathered
+    predicted_gathered_bytes: NotRequired[int]  # the same, worked out as ``predicted_bytes``
 
 
 class Record(TypedDict):
@@ -70,6 +93,11 @@ class Record(TypedDict):
     verdict: str | None  # one of `results.statistics.verdict.VERDICTS`
     predicted_ratio: float | None  # the cell's FLOPs over its baseline's
     flops: float | None  # floating-point operations of one call
+    limit_ratio: float | None  # the cell's limit over its baseline's; older runs lack it
+    limit_seconds: float | None  # what its operations must take at least; older runs lack it
+    limit_share: float | None  # the limit over the time; older runs lack it
+    bytes: int | None  # that its operations read and write; older runs lack it
+    operations: list[Operation] | None  # that take most of the limit; older runs lack it
     peak_share: float | None  # the best times of its matrix products alone over its time
     trace_seconds: float | None  # of the first call; null where nothing is traced
     compile_seconds: float | None  # of the first call; null where nothing is compiled
@@ -86,6 +114,7 @@ class Record(TypedDict):
     missing: dict[str, str]  # path of a null ("flops", "ratio.low") to its reason
     notes: NotRequired[list[str]]  # what to know when reading the figures, a sentence each
     node: NotRequired[str]  # of a cluster, that measured the cell
+    communication: NotRequired[Communication]  # of a cell of kind "distributed"
 
 
 class RunFile(TypedDict):

@@ -14,7 +14,7 @@ import os
 import secrets
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +27,7 @@ from results.records.record import (
     Record,
     RecordError,
     Run,
+    completed,
     finite,
     plain,
     sample_key,
@@ -124,19 +125,14 @@ def load_run(path: Path | str, *, samples: bool = True) -> Run:
             run of this suite, of a newer schema, or its samples cannot be read.
     """
     path = Path(path)
-    document = read_json(path)
-    try:
-        problem = document_problem(document)
-        document = cleaned(document)
-    except (TooDeep, RecursionError):
-        problem = "is nested too deeply for a run of this suite; measure the run again"
-    if problem:
-        raise RecordError(f"{path} {problem}")
+    advice = "a run of this suite; measure the run again"
+    document = checked_document(path, read_json(path), document_problem, advice)
     for record in document["records"]:
         record.setdefault("precision_mode", IEEE)  # runs from before there were others
     known = {sample_key(record) for record in document["records"]}
     stored = read_samples(path) if samples else {}
     matching = {key: rows for key, rows in stored.items() if key in known}
+    document["records"] = [completed(record) for record in document["records"]]
     return Run(**{key: document[key] for key in RUN_RULES}, samples=matching)
 
 
@@ -291,6 +287,30 @@ def _remove(path: Path) -> None:
     # Where even this fails, the error that matters is being raised already.
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
+
+
+def checked_document(
+    path: Path | str, document: Any, problem_of: Callable[[Any], str | None], advice: str
+) -> Any:
+    """Return what a file holds with every text cleaned, once it is known to be valid.
+
+    Args:
+        path: of the file.
+        document: what it holds.
+        problem_of: returns what is wrong with a document; None if nothing is.
+        advice: what it should be, and what to do, for the message on a file nested too deeply.
+
+    Raises:
+        RecordError: the document is not valid.
+    """
+    try:
+        problem = problem_of(document)
+        document = cleaned(document)
+    except (TooDeep, RecursionError):
+        problem = f"is nested too deeply for {advice}"
+    if problem:
+        raise RecordError(f"{path} {problem}")
+    return document
 
 
 def read_json(path: Path) -> Any:

@@ -7,7 +7,7 @@ enters: `cleaned` for what is read from a file, `clean` for the texts of a worke
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MOST = 4000  # characters of one text; a longer one is cut
@@ -65,6 +65,17 @@ def cleaned(value: Any, *, most: int = MOST, lines: bool = False, deepest: int =
     if isinstance(value, list):
         return [inner(item) for item in value]
     return {inner(key): inner(item) for key, item in value.items()}
+
+
+def first_names(names: Sequence[object], most: int = 3) -> str:
+    """Return the first of some names in a row, for a message, and how many more there are.
+
+    Args:
+        names: in the order in which they are shown.
+        most: names that are shown.
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
 
 
 def is_name(value: Any, most: int = 200) -> bool:

@@ -13,7 +13,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from results.records.record import OUTCOMES, SCHEMA, VERDICTS, AnyRecord, Record, sample_key
+from results.records.record import (
+    LIMIT_FIGURES,
+    OUTCOMES,
+    SCHEMA,
+    VERDICTS,
+    AnyRecord,
+    Record,
+    sample_key,
+)
 from results.records.rules import (
     Rule,
     also,
@@ -93,6 +101,13 @@ FIGURE_RULES: dict[str, Rule] = {
     "verdict": one_of(VERDICTS),
     "predicted_ratio": RATIO,
     "flops": number(0, 1e30),
+    "limit_ratio": RATIO,
+    "limit_seconds": number(LEAST_SECONDS, MOST_SECONDS),
+    "limit_share": number(0, 1e6),
+    "bytes": BYTES,
+    "operations": list_of(
+        fields({"name": text, "count": COUNT, "seconds": SPENT, "flops": BYTES, "bytes": BYTES})
+    ),
     "peak_share": number(0, 1e6),
     "trace_seconds": SPENT,
     "compile_seconds": SPENT,
@@ -103,10 +118,17 @@ FIGURE_RULES: dict[str, Rule] = {
     "optimizer_state_bytes": BYTES,
     "gradient_error": fields(
         {"relative": or_null(ERROR), "tensor": text},
-        {"parameters": mapping_of(or_null(ERROR))},  # older runs lack it
+        {"parameters": mapping_of(or_null(ERROR)), "allowed": ERROR},  # older runs lack them
     ),
     "equivalence": text,
 }
+
+_COMMUNICATION = fields(
+    dict.fromkeys(("ranks", "reductions"), COUNT)
+    | dict.fromkeys(("reduced_bytes", "predicted_bytes"), BYTES),
+    {"gatherings": COUNT}  # where parameters are sharded
+    | dict.fromkeys(("gathered_bytes", "predicted_gathered_bytes"), BYTES),
+)
 
 RECORD: Rule = fields(
     {
@@ -116,12 +138,18 @@ RECORD: Rule = fields(
         **dict.fromkeys(("strategy", "phase", "device", "dtype"), name()),
         "family": text,
         "baseline": or_null(name()),
-        **{key: or_null(rule) for key, rule in FIGURE_RULES.items()},
+        **{k: or_null(rule) for k, rule in FIGURE_RULES.items() if k not in LIMIT_FIGURES},
         "outcome": one_of(OUTCOMES),
         "rerun": text,
         "missing": mapping_of(text),
     },
-    {"precision_mode": name(), "notes": list_of(text), "node": text},
+    {
+        "precision_mode": name(),
+        "notes": list_of(text),
+        "node": text,
+        "communication": _COMMUNICATION,
+        **{key: or_null(FIGURE_RULES[key]) for key in LIMIT_FIGURES},
+    },
 )
 
 _CANARY = fields(

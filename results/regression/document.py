@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
 from results.records.record import RecordError, lower_precision
+from results.regression import counts
+from results.regression.counts import CountChange
 from results.regression.decision import WALL, Rows, decide_rows, rows_of
 from results.regression.schema import ComparedCell, Document
 from results.statistics import launch_pairs
@@ -37,6 +39,7 @@ NOTHING_SLOWER, REGRESSION, ERROR, UNDECIDED, STOPPED = 0, 1, 2, 3, 130
 INTERRUPTED = "it was interrupted"  # the document's ``stopped`` after Ctrl-C
 # The packages whose versions may make two versions of the code differ in speed.
 PACKAGES = ("python", "torch", "jax", "jaxlib", "flax", "optax", "numpy")
+TIMES = {WALL: "wall time", "cpu": "CPU time"}  # metric → its name
 TOO_FEW = "too few launch pairs for a first look"
 DISTURBED = "base against base differs: something disturbed this cell"
 
@@ -62,6 +65,7 @@ class Finding:
         ratios: by metric, ``wall`` and ``cpu``.
         base: the median over launches, in seconds per call; None where it was not measured.
         head: the same of head.
+        counts: what it does and holds that is not the same on both sides.
     """
 
     cell: Mapping[str, str]
@@ -70,6 +74,7 @@ class Finding:
     ratios: Mapping[str, Ratio]
     base: float | None
     head: float | None
+    counts: Sequence[CountChange] = ()
 
     @property
     def name(self) -> str:
@@ -107,26 +112,44 @@ class Analysis:
         findings: one for each cell, the worst first.
         shifts: one for each framework with enough cells, the worst first.
         pairs: how many launch pairs they rest on.
+        uncounted: of a comparison of counts alone, how many cells could not be counted; None
+            where cells were timed.
     """
 
     findings: Sequence[Finding]
     shifts: Sequence[FrameworkShift]
     pairs: int
+    uncounted: int | None = None
 
     @property
     def exit_code(self) -> int:
-        """Return 1 for a regression, 2 a failed cell, 3 inconclusive, 0 if nothing got slower.
+        """Return 1 for a regression, 2 a failed cell, 3 inconclusive, 0 if nothing got worse.
 
         Cells that base lacks, or had wrong, are compared with nothing and do not count; where there
         are no others, the comparison is inconclusive.
         """
+        if any(one.decides for finding in self.findings for one in finding.counts):
+            return REGRESSION
         verdicts = {one.verdict for one in self.findings} | {s.verdict for s in self.shifts}
         if verdicts & {WRONG, SLOWER}:
             return REGRESSION
         if FAILED in verdicts:
             return ERROR
+        if self.uncounted is not None:
+            counted = sum(one.verdict == INCONCLUSIVE for one in self.findings) - self.uncounted
+            return NOTHING_SLOWER if counted and not self.uncounted else UNDECIDED
         decided = verdicts & {EQUAL, FASTER} and INCONCLUSIVE not in verdicts
         return NOTHING_SLOWER if decided else UNDECIDED
+
+    @property
+    def worse_metrics(self) -> list[str]:
+        """Return what a regression is one of: gradients, times, and counts, each once."""
+        timed: list[Finding | FrameworkShift] = [*self.findings, *self.shifts]
+        slower = {m for one in timed for m, r in one.ratios.items() if r.verdict == SLOWER}
+        wrong = [WRONG] if any(one.verdict == WRONG for one in self.findings) else []
+        found = {one.label for finding in self.findings for one in finding.counts if one.decides}
+        labels = [one.label for one in counts.METRICS.values() if one.label in found]
+        return [*wrong, *(text for metric, text in TIMES.items() if metric in slower), *labels]
 
 
 def session_exit_code(document: Mapping[str, Any], result: Analysis) -> int:
@@ -225,7 +248,25 @@ def _analysis(document: Document) -> Analysis:
         if rows is not None and looks
         else (_before_first_look(measured), [])
     )
-    return worst_first([*findings, *map(_not_compared, others)], shifts, looks[-1] if looks else 0)
+    found = _with_counts([*findings, *map(_not_compared, others)], document)
+    uncounted = _uncounted(document) if document.get("counts_only") else None
+    pairs = looks[-1] if looks else 0
+    return replace(worst_first(found, shifts, pairs), uncounted=uncounted)
+
+
+def _with_counts(findings: Sequence[Finding], document: Document) -> list[Finding]:
+    """Return the findings with the counts that changed, of cells that both sides compute right."""
+    of_cell = {
+        tuple(entry["cell"].values()): counts.changes_of(entry, document["sides"])
+        for entry in document["cells"]
+        if entry["state"] == "ok"
+    }
+    return [replace(one, counts=of_cell.get(tuple(one.cell.values()), ())) for one in findings]
+
+
+def _uncounted(document: Document) -> int:
+    """Return how many cells that both sides compute right have no count of both."""
+    return sum(not one.get("counts") for one in document["cells"] if one["state"] == "ok")
 
 
 def worst_first(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def notes_of_sides(notes: Mapping[str, Sequence[str]]) -> list[str]:
@@ -20,3 +21,14 @@ def notes_of_sides(notes: Mapping[str, Sequence[str]]) -> list[str]:
         note if len(names) == len(notes) else f"{', '.join(names)}: {note}"
         for note, names in sides.items()
     ]
+
+
+def add_notes(document: dict[str, Any], notes: Mapping[str, Sequence[str]]) -> None:
+    """Add to a comparison's document, once, what a user's file has switched in its workers.
+
+    Args:
+        document: of the comparison.
+        notes: ``base`` and ``head`` → the notes on their workers.
+    """
+    if new := notes_of_sides(notes):
+        document["notes"] = list(dict.fromkeys([*document.get("notes", []), *new]))

@@ -67,16 +67,16 @@ def promise(
     """
     noise = noise_of(standing, cells)
     test = last_test(document, standing.rows, max(pairs, noise.pairs + 1))
-    found = detectable.detectable(noise, test, max(pairs, noise.pairs))
+    detected = detectable.detectable(noise, test, max(pairs, noise.pairs))
     needed = detectable.pairs_needed(WANTED, noise, test)
     return {
         "pairs": document["pairs"],
         "pairs_in_all": pairs,
         "cells": len(cells),
         "power": POWER,
-        "slowdown": _finite(found.slowdown),
-        "low": _finite(found.low),
-        "high": _finite(found.high),
+        "slowdown": _finite(detected.slowdown),
+        "low": _finite(detected.low),
+        "high": _finite(detected.high),
         "pairs_for_3_percent": _finite(needed),
         "seconds_for_3_percent": None,
     }

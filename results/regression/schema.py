@@ -51,6 +51,9 @@ class ComparedCell(TypedDict):
     # base was no more measured against base
     seconds: dict[str, list[list[float | None]]]  # for each launch pair base, head, base again
     left_after: NotRequired[int]  # launch pairs after which it was measured no more, as decided
+    counts: NotRequired[dict[str, list[float]]]  # key of `counts.METRICS` → of base, of head
+    operations: NotRequired[dict[str, list[int]]]  # whose number changed: name → in base, in head
+    not_repeated: NotRequired[list[str]]  # counts that changed and came out otherwise a second time
 
 
 class Promise(TypedDict):
@@ -89,6 +92,8 @@ class Document(TypedDict):
     seconds_by_part: NotRequired[dict[str, float]]  # what the session's seconds went to
     pairs: int  # launch pairs measured
     stopped: str | None  # why no more were
+    counts_only: NotRequired[bool]  # no clock was asked for
+    uncounted: NotRequired[str]  # why counts could not be taken of some cells, a sentence
     broke_off: NotRequired[str]  # the error that ended the comparison after some launch pairs
     unsaved: NotRequired[bool]  # the document could not be saved in its place
     cells: list[ComparedCell]  # one for each cell compared

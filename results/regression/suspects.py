@@ -28,11 +28,11 @@ def suspects_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     if standing is None:
         return []
     chosen = outlook.suspicious(standing, math.log1p(document["design"]["margin"]))
-    found = []
+    suspects = []
     for place in chosen["cells"]:
         pairs = outlook.pairs_to_decide(document, standing, place)
         cell = standing.rows.entries[place]["cell"]
-        found.append(
+        suspects.append(
             {
                 "name": Finding(cell, "", "", {}, None, None).name,
                 "slowdown": _slowdown(standing, standing.rows.of_cell(place)),
@@ -42,7 +42,7 @@ def suspects_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         )
     for framework in chosen["frameworks"]:
         places = standing.rows.of_framework(framework)
-        found.append(
+        suspects.append(
             {
                 "name": f"all {framework} cells together",
                 "slowdown": _slowdown(standing, places),
@@ -50,7 +50,7 @@ def suspects_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "budget_seconds": None,
             }
         )
-    return sorted(found, key=lambda one: -one["slowdown"])
+    return sorted(suspects, key=lambda one: -one["slowdown"])
 
 
 def _slowdown(standing: scheduling.Standing, places: Mapping[str, int]) -> float:

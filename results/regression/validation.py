@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from results.records import storage
-from results.records.record import CELL_FIELDS, IEEE, RecordError, cell_fields
+from results.records.record import CELL_FIELDS, IEEE, cell_fields
 from results.records.rules import (
     Rule,
     also,
@@ -28,8 +28,8 @@ from results.records.rules import (
     scalar,
     text,
 )
-from results.records.texts import TooDeep, cleaned
 from results.records.validation import COUNT, MACHINE, RUN_RULES, SECONDS, SPENT, STARTED
+from results.regression import counts
 from results.regression.decision import WALL
 from results.regression.document import KIND, SCHEMA, VERDICT_OF_STATE
 from results.regression.schema import Document
@@ -94,6 +94,12 @@ def _shares(value: Sequence[float], place: str) -> str | None:
     return f"{place} is {value!r:.60}; allowed: at most {MOST_LOOKS} numbers, none below the last"
 
 
+def _known_counts(value: Mapping[str, Any], place: str) -> str | None:
+    """Return that something is counted that this suite has no name for; None if not."""
+    other = [key for key in value if key not in counts.METRICS]
+    return f"{place} has {other[0]!r:.60}; allowed: {', '.join(counts.METRICS)}" if other else None
+
+
 def _one(values: Any) -> bool:
     """Return whether all values are the same, of which there is at least one."""
     return len(set(values)) == 1
@@ -106,6 +112,14 @@ _ROW: Rule = also(
         None
         if len(value) == OF_A_PAIR
         else f"{place} has {len(value)} times; allowed: {OF_A_PAIR}, of base, head and base again"
+    ),
+)
+_PAIR: Rule = also(
+    list_of(number(0, 1e30)),
+    lambda value, place: (
+        None
+        if len(value) == len(SIDES)
+        else f"{place} has {len(value)} counts; allowed: 2, of {' and '.join(SIDES)}"
     ),
 )
 _VERSION = fields(
@@ -143,7 +157,12 @@ CELL: Rule = fields(
         "why": or_null(text),
         "seconds": also(also(mapping_of(list_of(_ROW)), _of_one_length), _control_last),
     },
-    {"left_after": number(1, MOST_PAIRS, whole=True)},
+    {
+        "left_after": number(1, MOST_PAIRS, whole=True),
+        "counts": also(mapping_of(_PAIR), _known_counts),
+        "operations": mapping_of(_PAIR),
+        "not_repeated": list_of(text),
+    },
 )
 _PROMISE = fields(
     {
@@ -161,6 +180,8 @@ _CONFIRMING = fields({"cells": list_of(COUNT), "frameworks": list_of(text), "pai
 OPTIONAL: dict[str, Rule] = {
     "broke_off": text,
     "unsaved": flag,
+    "counts_only": flag,
+    "uncounted": text,
     "notes": list_of(text),
     "confirm_seconds": SPENT,
     "confirming": _CONFIRMING,
@@ -266,13 +287,8 @@ def load(path: Path | str) -> Document:
     document = storage.read_json(Path(path))
     if isinstance(document, dict) and isinstance(document.get("comparison"), dict):
         document = document["comparison"]
-    try:
-        problem = document_problem(document)
-        document = cleaned(document)
-    except (TooDeep, RecursionError):
-        problem = "is nested too deeply for a comparison; compare the versions again"
-    if problem:
-        raise RecordError(f"{path} {problem}")
+    advice = "a comparison; compare the versions again"
+    document = storage.checked_document(path, document, document_problem, advice)
     for entry in document["cells"]:
         entry["cell"].setdefault("precision_mode", IEEE)  # one from before there were others
     return cast(Document, document)

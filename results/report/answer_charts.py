@@ -14,7 +14,7 @@ from results.report.drawing import FACTOR_LABELS, FRAMEWORK_COLOURS, Mark, recor
 from results.report.model import Chart
 from results.report.questions import TOPICS, TopicAnswer
 from results.report.ranking import StrategySummary
-from results.report.vocabulary import FRAMEWORK_NAMES, code_of
+from results.report.vocabulary import FRAMEWORK_NAMES, PRICES, code_of
 from results.ways import way_title
 
 WIDTH, LINE = 256, 18  # pixels: of the plot without its labels, and of a line
@@ -24,9 +24,11 @@ TICKS = (0.0625, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 FINE_TICKS = (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 1.7, 2)  # of a short axis
 
 
-def common_domain(found: Sequence[TopicAnswer]) -> tuple[float, float]:
+def common_domain(topic_answers: Sequence[TopicAnswer]) -> tuple[float, float]:
     """Return the ends of an axis that holds the interval of every ratio, and 1."""
-    return domain_of(record["ratio"] for one in found for way in one.ways for record in way.records)
+    return domain_of(
+        record["ratio"] for one in topic_answers for way in one.ways for record in way.records
+    )
 
 
 def domain_of(ratios: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
@@ -37,19 +39,19 @@ def domain_of(ratios: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
     return 0.9 * min(ends), 1.1 * max(ends)
 
 
-def panel_chart(one: TopicAnswer, domain: tuple[float, float]) -> Chart:
+def panel_chart(topic_answer: TopicAnswer, domain: tuple[float, float]) -> Chart:
     """Return the chart of one question in one framework.
 
     Args:
         domain: the ends of the axis, lowest first.
     """
-    title = f"{TOPICS[one.topic].title}, {one.framework}"
-    about = f"Time relative to {TOPICS[one.topic].baseline}."
-    name = f"answer-{one.topic}-{one.framework}"
-    return Chart(name, title, about, lambda: _specification(one, domain, about))
+    title = f"{TOPICS[topic_answer.topic].title}, {topic_answer.framework}"
+    about = f"Time relative to {TOPICS[topic_answer.topic].baseline}."
+    name = f"answer-{topic_answer.topic}-{topic_answer.framework}"
+    return Chart(name, title, about, lambda: _specification(topic_answer, domain, about))
 
 
-def picture(found: Sequence[TopicAnswer], domain: tuple[float, float], title: str) -> Chart:
+def picture(topic_answers: Sequence[TopicAnswer], domain: tuple[float, float], title: str) -> Chart:
     """Return the panels of all questions as one chart, for files and for other pages.
 
     Args:
@@ -57,16 +59,16 @@ def picture(found: Sequence[TopicAnswer], domain: tuple[float, float], title: st
         title: of the whole picture: what it shows.
     """
     about = "Time of each way relative to the baseline of its question, in both frameworks."
-    return Chart("answer", title, about, lambda: _picture_specification(found, domain))
+    return Chart("answer", title, about, lambda: _picture_specification(topic_answers, domain))
 
 
 def _picture_specification(
-    found: Sequence[TopicAnswer], domain: tuple[float, float]
+    topic_answers: Sequence[TopicAnswer], domain: tuple[float, float]
 ) -> dict[str, Any]:
     """Return the Vega-Lite specification of the picture: a row for each question."""
     rows = []
     datasets: dict[str, Any] = {}  # must stand at the top of a specification
-    for topic, members in group_by(found, lambda one: one.topic).items():
+    for topic, members in group_by(topic_answers, lambda one: one.topic).items():
         title = f"{TOPICS[topic].title} (time ÷ {TOPICS[topic].baseline})"
         panels = [_titled_panel(one, domain) for one in members]
         for panel in panels:
@@ -75,34 +77,39 @@ def _picture_specification(
     return {"vconcat": rows, "spacing": 24, "datasets": datasets}
 
 
-def _titled_panel(one: TopicAnswer, domain: tuple[float, float]) -> dict[str, Any]:
+def _titled_panel(topic_answer: TopicAnswer, domain: tuple[float, float]) -> dict[str, Any]:
     """Return a panel below a title: the framework, and the line of code to write."""
-    best = one.recommendation.best
-    code = code_of(one.framework, best.strategy) if best else "nothing can be recommended"
-    name = FRAMEWORK_NAMES.get(one.framework, one.framework)
+    best = topic_answer.recommendation.best
+    code = code_of(topic_answer.framework, best.strategy) if best else "nothing can be recommended"
+    name = FRAMEWORK_NAMES.get(topic_answer.framework, topic_answer.framework)
     title = {"text": f"{name}: {code}", "anchor": "start", "fontWeight": "normal", "fontSize": 12}
-    return _specification(one, domain, "") | {"title": title}
+    return _specification(topic_answer, domain, "") | {"title": title}
 
 
-def panel_marks(one: TopicAnswer) -> list[Mark]:
+def panel_marks(topic_answer: TopicAnswer) -> list[Mark]:
     """Return a mark for each ratio of each way, the baseline first among equals.
 
     Each has the fields of `record_mark`, and ``label`` and ``best``, whether to recommend the way.
     """
     return [
-        record_mark(record) | {"label": way_label(one, way), "best": _is_best(one, way)}
-        for way in one.ways
+        record_mark(record)
+        | {"label": way_label(topic_answer, way), "best": _is_best(topic_answer, way)}
+        for way in _drawn(topic_answer)
         for record in way.records
     ]
 
 
-def mean_marks(one: TopicAnswer) -> list[Mark]:
+def mean_marks(topic_answer: TopicAnswer) -> list[Mark]:
     """Return a mark for the geometric mean of each way, and one for the baseline at 1."""
-    baseline = one.recommendation.baseline
-    best = one.recommendation.best
+    baseline = topic_answer.recommendation.baseline
+    best = topic_answer.recommendation.best
     marks = [
-        {"label": way_label(one, way), "mean": way.mean_ratio, "best": _is_best(one, way)}
-        for way in one.ways
+        {
+            "label": way_label(topic_answer, way),
+            "mean": way.mean_ratio,
+            "best": _is_best(topic_answer, way),
+        }
+        for way in _drawn(topic_answer)
     ]
     marks.append(
         {
@@ -114,24 +121,34 @@ def mean_marks(one: TopicAnswer) -> list[Mark]:
     return sorted(marks, key=lambda mark: float(mark["mean"]))
 
 
-def way_label(one: TopicAnswer, way: StrategySummary) -> str:
+def way_label(topic_answer: TopicAnswer, way: StrategySummary) -> str:
     """Return the name of a way; with a count where it was timed on fewer networks than others.
 
     The mean of such a way is over other networks, so that it does not compare with the rest.
     """
-    most = max(len(other.records) for other in one.ways)
+    most = max(len(other.records) for other in topic_answer.ways)
     count = len(way.records)
     return way_title(way.strategy) + (f" ({count} of {most})" if count < most else "")
 
 
-def _is_best(one: TopicAnswer, way: Any) -> bool:
+def _drawn(topic_answer: TopicAnswer) -> list[StrategySummary]:
+    """Return the ways of a panel: those that somebody might take, or all if there is no such."""
+    ways = topic_answer.ways
+    return [way for way in ways if way.strategy not in PRICES] or ways
+
+
+def _is_best(topic_answer: TopicAnswer, way: Any) -> bool:
     """Return whether this way is the recommended one."""
-    return one.recommendation.best is way
+    return topic_answer.recommendation.best is way
 
 
-def _specification(one: TopicAnswer, domain: tuple[float, float], about: str) -> dict[str, Any]:
+def _specification(
+    topic_answer: TopicAnswer, domain: tuple[float, float], about: str
+) -> dict[str, Any]:
     """Return the Vega-Lite specification of a panel, of a fixed width."""
-    return specification(panel_marks(one), mean_marks(one), one.framework, domain, about)
+    return specification(
+        panel_marks(topic_answer), mean_marks(topic_answer), topic_answer.framework, domain, about
+    )
 
 
 def specification(

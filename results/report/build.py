@@ -34,9 +34,11 @@ from results.report.sections import (
     glossary,
     gradients,
     headlines,
+    limits,
     over_time,
     recommendations,
     scaling,
+    several_ranks,
 )
 from results.report.vocabulary import STACKED
 
@@ -44,8 +46,12 @@ TITLE = "Cascades and partial freezing: PyTorch and JAX"
 _VERSIONS = ("torch", "jax", "flax", "optax")
 
 
-def build(runs: Iterable[Run]) -> Report:
+def build(runs: Iterable[Run], catalogue: Sequence[str] = ()) -> Report:
     """Build the report of these runs: one part for each machine and precision, and none across.
+
+    Args:
+        runs: to report on.
+        catalogue: names of the suite's scenarios, of which those are named that no run holds.
 
     Raises:
         ValueError: there is no run.
@@ -58,7 +64,8 @@ def build(runs: Iterable[Run]) -> Report:
         *_warning_of_several_precisions(machines),
         *(warning for machine in machines for warning in _warnings_of_runs(machine)),
     ]
-    return Report(TITLE, warnings, [_part(machine, i) for i, machine in enumerate(machines)])
+    parts = [_part(machine, i, catalogue) for i, machine in enumerate(machines)]
+    return Report(TITLE, warnings, parts)
 
 
 def _warning_of_several_machines(machines: Sequence[Machine]) -> list[Paragraph]:
@@ -122,11 +129,12 @@ def _of_machine(machine: Machine) -> str:
     return ", ".join(parts)
 
 
-def _part(machine: Machine, place: int) -> Part:
+def _part(machine: Machine, place: int, catalogue: Sequence[str]) -> Part:
     """Return the part of the report on one machine, with all sections that have something to show.
 
     Args:
         place: the index of the machine in the report.
+        catalogue: names of the suite's scenarios.
     """
     newest = machine.newest
     count = f"{len(machine.runs)} runs, the newest" if len(machine.runs) > 1 else "run"
@@ -137,11 +145,13 @@ def _part(machine: Machine, place: int) -> Part:
         freezing.section(machine),
         framework_comparison.section(machine),
         flows.section(machine),
+        limits.section(machine),
         scaling.section(machine),
+        several_ranks.section(machine),
         _what_to_write(machine, scenarios),
         credibility.section(machine),
         gradients.section(machine),
-        absent.section(machine),
+        absent.section(machine, catalogue),
         every_cell.side_by_side(machine),
         over_time.section(machine),
         conditions.section(machine),

@@ -124,7 +124,7 @@ def half_widths(marks: Sequence[Mark]) -> Drawing:
     """Draw half the width of the interval of each ratio as a tick, a line a framework and size."""
     import altair as alt
 
-    titles = {"problem": "network", "named": "written as", "line": "in", "told_half": "known to"}
+    titles = {"problem": "network", "named": "written as", "line": "in", "half_text": "known to"}
     scale, axis = log_scale(marks, "half"), alt.Axis(labelExpr="'±' + format(datum.value, '~%')")
     base = (
         filtered_chart(marks)
@@ -193,7 +193,7 @@ def heatmap(marks: Sequence[Mark], *, x: Sequence[str], y: str) -> Drawing:
     colour = alt.Color("ratio:Q", title="ratio", scale=scale, legend=None)
     fields = base.mark_rect().encode(color=colour)
     words = base.mark_text(fontWeight="bold").encode(
-        text="told_short:N",
+        text="short_text:N",
         color=alt.condition(f"datum.ratio > {most**0.6}", alt.value("black"), alt.value("white")),
     )
     height = 44 * len({mark["line"] for mark in marks}) + 50
@@ -269,7 +269,8 @@ def gradient_errors(marks: Sequence[Mark]) -> Drawing:
         "size": "size",
         "framework": "framework",
         "parameter": "parameter",
-        "told": "error in eps",
+        "text": "error in eps",
+        "allowed_text": "limit",
         "strategy": "worst in",
     }
     base = (
@@ -295,7 +296,7 @@ def drift(marks: Sequence[Mark]) -> Drawing:
     import altair as alt
 
     scale = alt.Scale(type="log", nice=False, padding=16)
-    titles = {"run": "run", "line": "cells", "told": "time ÷ first run", "cells": "cells in common"}
+    titles = {"run": "run", "line": "cells", "text": "time ÷ first run", "cells": "cells in common"}
     few = len({mark["run"] for mark in marks}) <= LEVEL_LABELS
     axis = alt.Axis(labelExpr=RUN_LABELS, labelLimit=120, labelAngle=0 if few else -90)
     base = filtered_chart(marks).encode(
@@ -318,7 +319,7 @@ def over_time(marks: Sequence[Mark]) -> Drawing:
         "line": "cell",
         "run": "run",
         "commit": "commit",
-        "told": "time",
+        "text": "time",
         "begins": "level begins, times the one before",
     }
     chosen = alt.selection_point(fields=["line"], name="chosen", on="click")

@@ -20,6 +20,8 @@ from results.records.record import (
     sample_key,
 )
 from results.records.storage import load_run
+from results.report.losses import count_losses
+from results.report.vocabulary import DISTRIBUTED
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,17 @@ class Machine:
 
     @cached_property
     def records(self) -> list[AnyRecord]:
-        """The newest record of each cell; those from the newest run come first."""
+        """The newest record of each cell in one process; those from the newest run come first."""
+        return [record for record in self._newest if record["kind"] != DISTRIBUTED]
+
+    @cached_property
+    def over_ranks(self) -> list[AnyRecord]:
+        """The newest record of each cell in several ranks; those from the newest run come first."""
+        return [record for record in self._newest if record["kind"] == DISTRIBUTED]
+
+    @cached_property
+    def _newest(self) -> list[AnyRecord]:
+        """The newest record of each cell of either sort."""
         return [record for run in reversed(self.runs) for record in self._newest_records(run)]
 
     @cached_property
@@ -81,6 +93,15 @@ class Machine:
         ]
         by_cell = group_by(ok, sample_key).values()
         return [(records[-2], records[-1]) for records in by_cell if len(records) > 1]
+
+    @cached_property
+    def losses(self) -> dict[str, int]:
+        """The number of losses of each network whose flow a run proved, by "scenario/variant"."""
+        return {
+            name: count
+            for run in self.runs
+            for name, count in count_losses(run.settings.get("flows") or {}).items()
+        }
 
     @property
     def repeated(self) -> list[str]:

@@ -18,6 +18,7 @@ from results.formatting import (
     share_text,
     significant,
 )
+from results.records.limits import predicted_ratio
 from results.records.record import AnyRecord
 from results.report.model import FILTERS, Chart
 from results.report.record_cells import framework_and_mode, network_name
@@ -38,6 +39,7 @@ SHAPES = ("triangle-up", "cross", "diamond", "circle", "square", "triangle-down"
 def record_mark(record: AnyRecord) -> Mark:
     """Return the data of a record's mark in a chart: names, figures, and texts of its tooltip."""
     ratio, seconds = record["ratio"] or {}, record["seconds"] or {}
+    predicted = predicted_ratio(record)
     return {
         "problem": network_name(record),
         "scenario": record["scenario"],
@@ -51,18 +53,25 @@ def record_mark(record: AnyRecord) -> Mark:
         "ratio": ratio.get("estimate"),
         "low": ratio.get("low"),
         "high": ratio.get("high"),
-        "predicted": record["predicted_ratio"],
+        "predicted": predicted,
         "verdict": record["verdict"] or "no verdict",
         "seconds": seconds.get("estimate"),
-        "told_ratio": ratio_text(record["ratio"]),
-        "told_predicted": significant(record["predicted_ratio"])
-        if record["predicted_ratio"]
-        else "not counted",
-        "told_time": seconds_text(seconds.get("estimate")),
-        "told_flops": flops_text(record["flops"]),
-        "told_peak": share_text(record["peak_share"]),
-        "told_saved": bytes_text(record["residual_bytes"]),
+        "ratio_text": ratio_text(record["ratio"]),
+        "predicted_text": significant(predicted) if predicted else "not counted",
+        "time_text": seconds_text(seconds.get("estimate")),
+        "flops_text": flops_text(record["flops"]),
+        "reached_text": reached_text(record),
+        "saved_text": bytes_text(record["residual_bytes"]),
     }
+
+
+def reached_text(record: AnyRecord) -> str:
+    """Return the share of its limit that a record reached; without a limit, that of the peak."""
+    if record["limit_share"]:
+        return f"{share_text(record['limit_share'])} of the limit"
+    if record["peak_share"]:
+        return f"{share_text(record['peak_share'])} of the peak of matrix products"
+    return share_text(None)
 
 
 # field of a mark → its title in the tooltip
@@ -72,13 +81,13 @@ TOOLTIP_TITLES = {
     "way": "framework",
     "named": "written as",
     "phase": "phase",
-    "told_ratio": "ratio [interval]",
-    "told_predicted": "counted ratio",
+    "ratio_text": "ratio [interval]",
+    "predicted_text": "predicted ratio",
     "verdict": "verdict",
-    "told_time": "time",
-    "told_flops": "FLOPs",
-    "told_peak": "share of the GEMM peak",
-    "told_saved": "saved for backward",
+    "time_text": "time",
+    "flops_text": "FLOPs",
+    "reached_text": "reaches",
+    "saved_text": "saved for backward",
 }
 
 

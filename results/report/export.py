@@ -16,6 +16,11 @@ Every run has the same columns:
 | ``verdict`` | slower, faster, equal or inconclusive, against the baseline |
 | ``predicted_ratio`` | FLOPs over those of the baseline |
 | ``flops`` | floating-point operations of one call |
+| ``limit_ratio`` | limit over that of the baseline |
+| ``limit_seconds`` | seconds that the operations of a call must take at least |
+| ``limit_share`` | share of the limit that was reached: 0.37 is 37 % |
+| ``bytes`` | bytes that the operations of a call read and write |
+| ``operations`` | the operation that takes the most of the limit, and its share |
 | ``peak_share`` | share of the machine's peak rate in matrix products: 0.37 is 37 % |
 | ``trace_seconds``, ``compile_seconds``, ``first_call_seconds`` | costs before the timed calls |
 | ``steady`` | false where times still had a trend after warming up |
@@ -23,6 +28,7 @@ Every run has the same columns:
 | ``peak_bytes`` | highest memory use during a call |
 | ``optimizer_state_bytes`` | bytes of the optimizer's state, over all parameters |
 | ``gradient_error``, ``…_tensor`` | relative error of the worst gradient; its name |
+| ``gradient_error_allowed`` | the largest error that the check lets pass; empty in old runs |
 | ``equivalence`` | ``pass``, or the difference from the float64 gradients |
 | ``outcome`` | ``ok``, or in a word why there is no time |
 | ``reason`` | the same as a sentence |
@@ -44,6 +50,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.records.failures import outcome_reason
 from results.records.installing import install_command
+from results.records.limits import told_operation
 from results.records.record import CELL_FIELDS, AnyRecord, RecordError, Run, cell_id
 from results.records.storage import write_whole
 
@@ -67,11 +74,16 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys(("ratio", "ratio_low", "ratio_high", "confidence"), NUMBER),
     "launches": COUNT,
     "verdict": TEXT,
-    **dict.fromkeys(("predicted_ratio", "flops", "peak_share"), NUMBER),
+    **dict.fromkeys(("predicted_ratio", "flops"), NUMBER),
+    **dict.fromkeys(("limit_ratio", "limit_seconds", "limit_share"), NUMBER),
+    "bytes": COUNT,
+    "operations": TEXT,
+    "peak_share": NUMBER,
     **dict.fromkeys(("trace_seconds", "compile_seconds", "first_call_seconds"), NUMBER),
     "steady": FLAG,
     **dict.fromkeys(("residual_bytes", "peak_bytes", "optimizer_state_bytes"), COUNT),
     "gradient_error": NUMBER,
+    "gradient_error_allowed": NUMBER,
     **dict.fromkeys(("gradient_error_tensor", "equivalence", "outcome", "reason"), TEXT),
     "rerun": TEXT,
 }
@@ -150,8 +162,10 @@ def _flat(run: Run, record: AnyRecord) -> dict[str, Any]:
         "cell": cell_id(record),
         "confidence": (seconds or ratio).get("confidence"),
         "launches": (seconds or ratio).get("launches"),
+        "operations": told_operation(record),
         "gradient_error": error.get("relative"),
         "gradient_error_tensor": error.get("tensor"),
+        "gradient_error_allowed": error.get("allowed"),
         "reason": outcome_reason(record),
     }
 

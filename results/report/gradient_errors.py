@@ -19,16 +19,37 @@ def epsilon_of(record: AnyRecord) -> float:
     return LOWER_EPSILON.get(precision_mode(record), usual)
 
 
+class Limit(NamedTuple):
+    """Hold how far off a gradient may be, relative to its tensor's norm, and where that holds."""
+
+    allowed: float
+    dtype: str
+    where: str
+
+
+# Those of `benchmarks.harness.protocol.equivalence`, which nothing here may import. A record of an
+# older run does not say which of them its check had.
+LIMITS = (
+    Limit(100 * EPSILON["float32"], "float32", "no activation near a kink: sizes seed and small"),
+    Limit(1e-3, "float32", "sums of 60,000 terms and more: from size medium up"),
+    Limit(1e-2, "float32", "an activation may fall on the other side of its kink"),
+    Limit(1e-11, "float64", "everywhere"),
+)
+
+
 class GradientError(NamedTuple):
     """Hold the worst relative error of one parameter's gradient, and the record that has it.
 
     Attributes:
         epsilons: the error relative to the tensor's norm, over the epsilon of its dtype.
+        allowed: the largest error that the check of the record lets pass, in the same unit; None
+            where the record, of an older run, does not say it.
     """
 
     epsilons: float
     parameter: str
     record: AnyRecord
+    allowed: float | None = None
 
 
 def gradient_errors(records: Iterable[AnyRecord]) -> list[GradientError]:
@@ -52,6 +73,8 @@ def _errors_of(record: AnyRecord) -> Iterator[GradientError]:
         return
     epsilon = epsilon_of(record)
     by_parameter = error.get("parameters") or {error["tensor"]: error["relative"]}
+    allowed = error.get("allowed")
+    limit = None if allowed is None else allowed / epsilon
     for parameter, relative in by_parameter.items():
         if relative is not None:
-            yield GradientError(relative / epsilon, parameter, record)
+            yield GradientError(relative / epsilon, parameter, record, limit)

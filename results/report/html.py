@@ -20,6 +20,8 @@ from results.report.model import (
 )
 from results.report.vocabulary import DEFINITIONS, size_rank
 
+DIGITS = 6  # of a figure that a chart draws: a pixel is a thousandth of its width
+
 
 def html(report: Report, scripts: str, drawings: Mapping[str, str] | None = None) -> str:
     """Return the report as one HTML page that needs no other file; requires jinja2.
@@ -117,7 +119,15 @@ def _columns(rows: Any) -> Any:
     columns = list(rows[0]) if rows else []
     if not columns or any(list(row) != columns for row in rows):
         return rows
-    return {"columns": columns, "rows": [list(row.values()) for row in rows]}
+    return {
+        "columns": columns,
+        "rows": [[_rounded(value) for value in row.values()] for row in rows],
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Return a figure with the digits that a chart can show; anything else as it is."""
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
 def _json(value: Any) -> str:

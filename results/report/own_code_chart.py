@@ -27,9 +27,9 @@ TITLES = {
     "way": "way",
     "phase": "phase",
     "framework": "framework",
-    "told_ratio": "ratio [interval]",
-    "told_predicted": "counted ratio",
-    "told_time": "time",
+    "ratio_text": "ratio [interval]",
+    "predicted_text": "counted ratio",
+    "time_text": "time",
     "verdict": "verdict",
 }
 
@@ -57,9 +57,9 @@ def _mark(part: Mapping[str, Any], row: Mapping[str, Any]) -> Mark:
         "high": ratio["high"],
         "predicted": predicted,
         "verdict": row.get("verdict") or "not told",
-        "told_ratio": ratio_text(ratio),
-        "told_predicted": significant(predicted) if predicted else "not counted",
-        "told_time": seconds_text(seconds.get("estimate")),
+        "ratio_text": ratio_text(ratio),
+        "predicted_text": significant(predicted) if predicted else "not counted",
+        "time_text": seconds_text(seconds.get("estimate")),
     }
 
 

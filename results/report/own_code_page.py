@@ -17,6 +17,7 @@ from results.formatting import (
     significant,
     time_text,
 )
+from results.records.texts import first_names
 from results.report import own_code_pair
 from results.report.model import (
     Cell,
@@ -36,6 +37,7 @@ from results.report.own_code_answer import about, answer, command, version
 from results.report.own_code_chart import ways_chart
 from results.ways import way_title
 
+MOST_NAMES = 6  # in a row, of parameters
 Data = Mapping[str, Any]
 FLOWS = {
     "value": Cell("✓", "its gradient has a value", "reached"),
@@ -178,8 +180,8 @@ def _network(network: Data) -> str:
     words = [f"{network.get('parameters', 0):,} parameters in {network.get('tensors', 0)} tensors"]
     frozen, tied = network.get("frozen") or (), network.get("tied") or ()
     if frozen:
-        words.append(f"frozen: {_listed(frozen)}")
-    words += [f"one tensor under several names: {_listed(names)}" for names in tied]
+        words.append(f"frozen: {first_names(frozen, MOST_NAMES)}")
+    words += [f"one tensor under several names: {first_names(names, MOST_NAMES)}" for names in tied]
     return "; ".join(words)
 
 
@@ -243,9 +245,3 @@ def _pairs(frameworks: Sequence[Data]) -> Iterator[tuple[Data, Data]]:
 def _row(part: Data, cells: Sequence[Cell]) -> Row:
     """Return a row of a table that the page's filter of frameworks obeys."""
     return Row(cells, {"framework": str(part["framework"])})
-
-
-def _listed(names: Sequence[Any]) -> str:
-    """Return names in a row, the first few of many."""
-    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return ", ".join(map(str, names[:6])) + more

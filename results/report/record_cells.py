@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from results.formatting import ratio_text, rounded_ratio, seconds_text, significant
+from results.records.limits import predicted_ratio
 from results.records.record import AnyRecord
 from results.report.model import FILTERS, Cell, missing
 from results.report.vocabulary import VERDICT_COLOURS
@@ -67,8 +68,10 @@ def time_cell(record: AnyRecord) -> Cell:
 
 
 def ratio_cells(record: AnyRecord) -> list[Cell]:
-    """Return three cells: the ratio to the baseline, its verdict, and the ratio of FLOPs."""
-    predicted = significant(record["predicted_ratio"] or 0)
+    """Return three cells: the ratio to the baseline, its verdict, and the predicted ratio."""
+    by_limits = record["limit_ratio"] and not record["predicted_ratio"]
+    key = "limit_ratio" if by_limits else "predicted_ratio"
+    predicted = significant(record[key] or 0)
     verdict = record["verdict"]
     ratio = figure_cell(record, "ratio", rounded_ratio(record["ratio"]))
     if record["ratio"]:
@@ -78,19 +81,20 @@ def ratio_cells(record: AnyRecord) -> list[Cell]:
         Cell("")
         if is_baseline(record)
         else figure_cell(record, "verdict", str(verdict))._replace(kind=verdict or ""),
-        figure_cell(record, "predicted_ratio", predicted),
+        figure_cell(record, key, predicted),
     ]
 
 
 def ratio_cell(record: AnyRecord) -> Cell:
     """Return the cell of a record's ratio with the mark of its verdict: ``1.46 ± 0.02 ▲``.
 
-    The note holds the interval and the ratio of counted FLOPs, or why there is no verdict.
+    The note holds the interval and the predicted ratio, or why there is no verdict.
     """
-    verdict, predicted = record["verdict"], record["predicted_ratio"]
+    verdict, predicted = record["verdict"], predicted_ratio(record)
     notes = [verdict or str(record["missing"].get("verdict", "no verdict"))]
     notes += [f"interval {ratio_text(record['ratio'])}"]
-    notes += [f"counted {significant(predicted)}"] if predicted else []
+    by = "counted" if record["predicted_ratio"] else "predicted"
+    notes += [f"{by} {significant(predicted)}"] if predicted else []
     text = " ".join(filter(None, [rounded_ratio(record["ratio"]), VERDICT_MARKS.get(verdict)]))
     return Cell(text, "; ".join(notes), verdict or "")
 

@@ -95,6 +95,12 @@ def sum_of_losses(parameters):
 total, pullback = torch.func.vjp(sum_of_losses, parameters)
 for name, grad in pullback(torch.ones_like(total))[0].items():
     parameters[name].grad = grad.detach()""",
+        "checkpointed": """\
+checkpoint = torch.utils.checkpoint.checkpoint
+out1 = checkpoint(net1, x, use_reentrant=False)
+out2 = checkpoint(net2, out1, use_reentrant=False)
+criterion(out1, y1).backward(retain_graph=True)  # computes net1 again
+criterion(out2, y2).backward()  # and both""",
         "requires_grad_false": f"net1.requires_grad_(False)\n{_TORCH_REST}{_TORCH_STEP}",
         "no_grad_forward": f"""\
 {_TORCH_REST}optimizer.zero_grad()
@@ -113,6 +119,11 @@ for parameter, grad in zip(trained, grads):
     parameter.grad = grad
 optimizer.step()""",
         "optimizer_only": f"{_TORCH_REST}{_TORCH_STEP}",
+        "rate_zero": f"""\
+optimizer = torch.optim.Adam(
+    [{{"params": net2.parameters()}}, {{"params": net1.parameters(), "lr": 0.0}}]
+)
+{_TORCH_STEP}""",
     },
     "jax": {
         "summed": f"{_JAX_LOSSES}gradients = jax.jit(jax.grad(lambda p: sum(losses(p))))(params)",
@@ -148,6 +159,17 @@ second = jax.jit(jax.grad(lambda p: losses(p)[1]))(params)  # net1 runs twice
 {_JAX_LOSSES}_, pull = jax.vjp(lambda p: jnp.stack(losses(p)), params)
 (rows,) = jax.vmap(pull)(jnp.eye(2))  # a row of cotangents for each loss
 gradients = jax.tree.map(lambda row: row.sum(0), rows)""",
+        "checkpointed": f"""\
+def losses(params):
+    out1 = jax.checkpoint(net1)(params["net1"], x)
+    return criterion(out1, y1), criterion(jax.checkpoint(net2)(params["net2"], out1), y2)
+
+@jax.jit
+def pullbacks(params):
+    return [jax.vjp(lambda p: losses(p)[i], params)[1] for i in (0, 1)]
+
+first, second = (pull(jnp.ones(()))[0] for pull in pullbacks(params))
+{_JAX_SUM}""",
         "grad_of_trainable": f"{_JAX_LOSS}{_JAX_STEP_OF_THE_REST}",
         "partition": f"{_JAX_LOSS}{_JAX_PARTITION}{_JAX_STEP}",
         "stop_gradient": f"""\
@@ -179,6 +201,42 @@ def step(params, state):
     return optax.apply_updates(params, updates), state, gradients  # so that none is left out
 
 params, state, gradients = step(params, state)""",
+        "rate_zero": f"""\
+{_JAX_LOSS}optimizer = optax.partition({{"train": optax.adam(1e-3), "freeze": optax.adam(0.0)}},
+                            {{"net1": "freeze", "net2": "train"}})
+{_JAX_STEP}""",
+        "scale_zero": f"""\
+{_JAX_LOSS}optimizer = optax.partition({{"train": optax.adam(1e-3), "freeze": optax.scale(0.0)}},
+                            {{"net1": "freeze", "net2": "train"}})  # use optax.set_to_zero()
+{_JAX_STEP}""",
+        "traced_mask": f"""\
+{_JAX_LOSS}optimizer = optax.adam(1e-3)
+state = optimizer.init(params)
+
+@jax.jit
+def step(params, state, mask):  # the mask may change without compiling anew
+    gradients = jax.grad(loss)(params)
+    updates, state = optimizer.update(gradients, state, params)
+    updates = {{name: jax.tree.map(lambda u: mask[name] * u, updates[name]) for name in mask}}
+    return optax.apply_updates(params, updates), state
+
+params, state = step(params, state, {{"net1": 0.0, "net2": 1.0}})""",
+        "cond": f"""\
+{_JAX_LOSS}optimizer = optax.adam(1e-3)
+state = optimizer.init(params)
+
+def of_net2(params):  # zeros for net1, and no backward pass through it
+    rest = jax.grad(lambda rest: loss({{**params, "net2": rest}}))(params["net2"])
+    return {{"net1": jax.tree.map(jnp.zeros_like, params["net1"]), "net2": rest}}
+
+@jax.jit
+def step(params, state, frozen):
+    gradients = jax.lax.cond(frozen, of_net2, jax.grad(loss), params)
+    updates, state = optimizer.update(gradients, state, params)
+    updates["net1"] = jax.tree.map(lambda u: jnp.where(frozen, 0.0, u), updates["net1"])
+    return optax.apply_updates(params, updates), state
+
+params, state = step(params, state, True)""",
     },
 }
 

@@ -12,6 +12,7 @@ FAMILIES = {
     "parameter_groups": "Parameter groups: parts that learn at different rates",
 }
 FREEZE = "freeze"  # the kind of a cell that times a recipe for freezing
+DISTRIBUTED = "distributed"  # the kind of a cell that is timed in several ranks
 KINDS = {"backward": "backward pass", FREEZE: "freezing a part"}
 # in the order of preference: the backward pass alone shows the differences of strategies best
 PHASES = {
@@ -31,6 +32,8 @@ VERDICT_COLOURS = {
 FRAMEWORK_NAMES = {"torch": "PyTorch", "jax": "JAX"}
 # the mode in which most people run each framework
 USUAL_MODES = {"torch": "eager", "jax": "jit"}
+# ways that each show a price, and that nobody should take: in tables, and not on the first screen
+PRICES = ("checkpointed", "rate_zero", "inference_mode", "scale_zero", "traced_mask", "cond")
 
 # what the verdict of a comparison means
 VERDICT_WORDS = {
@@ -45,7 +48,7 @@ DEFINITIONS = {
     "mode": "how the framework runs the code: eager, compiled, jitted",
     "counted": "the ratio that counted FLOPs predict: XLA's cost analysis, torch's FlopCounterMode",
     "verdict": "slower, faster, equal within the margin, or inconclusive: see the glossary",
-    "in front": "of how many groups the way is in front (green): none is shown to be faster. A "
+    "in front": "of how many groups the way is in front (dark): none is shown to be faster. A "
     "group is what was measured side by side",
     "other ways": "the ways that the row does not name: how often slower (red), equal (blue), "
     "undecided (grey) or faster (green) than one pass of the sum, or than nothing frozen",
@@ -77,10 +80,11 @@ CONVOLUTIONAL = frozenset({
     "conv_cascade", "conv_cascade_single", "three_network_cascade", "frozen_second_network",
     "attention_on_frozen_backbone", "frozen_prefix", "frozen_in_constructor", "only_new_layer",
     "staged_unfreeze", "lenet_module_rates", "lenet_layer_rates", "rate_decay one_group",
+    "shared_backbone", "momentum_teacher",
 })  # fmt: skip
 LINEAR = frozenset({
     "linear_cascade", "scaled_cascade", "severed_cascade", "stacked_cascade", "two_player", "gan",
-    "autoencoder", "rate_decay",
+    "autoencoder", "rate_decay", "straight_through",
 })  # fmt: skip
 TRANSFORMERS = frozenset({"low_rank_adapters", "early_exit"})
 WITH_CONVOLUTIONS, WITH_ATTENTION = "with convolutions", "with attention"
@@ -101,6 +105,7 @@ STRATEGIES = {
         "reforward": "a forward and a backward pass a loss",
         "batched": "torch.autograd.grad(..., is_grads_batched=True)",
         "functional": "torch.func.vjp of the sum",
+        "checkpointed": "checkpoint(network, x) each, then a backward pass a loss",
     },
     "jax": {
         "summed": "jax.grad(lambda p: loss1(p) + loss2(p))(params)",
@@ -110,6 +115,7 @@ STRATEGIES = {
         "boundary_split": "a jax.vjp a network, the cotangent handed on, last first",
         "reforward": "a jitted jax.grad a loss",
         "batched": "jax.vmap of the vjp over unit cotangents",
+        "checkpointed": "jax.checkpoint(network) each, then a pullback a loss",
     },
 }
 RECIPES = {
@@ -120,6 +126,7 @@ RECIPES = {
         "detach": "net2(frozen(x).detach())",
         "grad_of_trainable": "torch.autograd.grad(loss, trainable)",
         "optimizer_only": "optimizer over the trainable parameters, gradients of all",
+        "rate_zero": "Adam([{'params': rest}, {'params': frozen, 'lr': 0.0}])",
     },
     "jax": {
         "unfrozen": "everything is trained: what the others are compared with",
@@ -131,6 +138,10 @@ RECIPES = {
         "optax.masked(optax.set_to_zero(), frozen))",
         "chain_freeze": "optax.chain(adam, optax.freeze(frozen))",
         "all_gradients": "optax.partition, and the gradients of everything returned from the jit",
+        "rate_zero": "optax.partition({'train': adam(1e-3), 'freeze': adam(0.0)}, labels)",
+        "scale_zero": "optax.partition({'train': adam, 'freeze': optax.scale(0.0)}, labels)",
+        "traced_mask": "the updates times a mask that is an argument of the jit",
+        "cond": "jax.lax.cond(frozen, grad_of_rest, grad_of_all, params)",
     },
 }
 

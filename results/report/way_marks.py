@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 VIOLET, OCHRE, TEAL, PINK = "#7c5cc9", "#a67c00", "#1a8f83", "#d1569b"
 BROWN, MOSS, GREY, PLUM = "#8f5f3d", "#6b9440", "#868c95", "#a04a78"
+STEEL, ROSE, OLIVE = "#5b7f95", "#c97064", "#8c8a2e"
 # strategy or recipe → its colour and shape; those that stand in one chart have different colours
 WAY_MARKS = {
     "separate_retained": (VIOLET, "circle"),
@@ -26,6 +27,7 @@ WAY_MARKS = {
     "batched": (MOSS, "cross"),
     "functional": (GREY, "triangle-right"),
     "multi_root": (PLUM, "triangle-left"),
+    "checkpointed": (STEEL, "square"),
     "grad_of_trainable": (VIOLET, "square"),
     "requires_grad_false": (TEAL, "circle"),
     "no_grad_forward": (OCHRE, "triangle-up"),
@@ -37,6 +39,10 @@ WAY_MARKS = {
     "masked": (OCHRE, "diamond"),
     "chain_freeze": (MOSS, "triangle-left"),
     "all_gradients": (GREY, "circle"),
+    "rate_zero": (STEEL, "circle"),
+    "scale_zero": (PLUM, "triangle-up"),
+    "traced_mask": (ROSE, "square"),
+    "cond": (OLIVE, "circle"),
 }
 # for ways from outside the suite, in the order of their first mark
 OTHER_COLOURS = (PLUM, BROWN, MOSS, PINK, OCHRE, TEAL, VIOLET, GREY)

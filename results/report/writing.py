@@ -24,11 +24,15 @@ NEEDED = {
 }
 
 
-def write(load: Callable[[], Sequence[Run]], folder: Path) -> list[Path]:
+def write(
+    load: Callable[[], Sequence[Run]], folder: Path, catalogue: Sequence[str] = ()
+) -> list[Path]:
     """Write ``report.html``, ``report.md``, ``charts/``, ``cells.csv`` and ``cells.parquet``.
 
     Args:
         load: loads the runs. Another process prepares the scripts of the page meanwhile.
+        folder: to write into.
+        catalogue: names of the suite's scenarios, see `build`.
 
     Returns:
         The paths of the files, the page first.
@@ -40,7 +44,7 @@ def write(load: Callable[[], Sequence[Run]], folder: Path) -> list[Path]:
     demand_libraries()
     with ChartRenderer() as renderer:
         runs = load()
-        report = build(runs)
+        report = build(runs, catalogue)
         drawings = renderer.drawings(answer_charts_of(report))
         pictures = renderer.render(pictures_of(report))
         tables = write_tables(runs, folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from results.terminal.tables import LINE, WIDTH, indented, plain_text, rendered
+from results.terminal.tables import LINE, WIDTH, case_title, indented, plain_text, rendered
 
 Data = Mapping[str, Any]
 MOST = 8  # findings that are shown in full; a screen has 24 lines
@@ -25,9 +25,7 @@ def table(document: Data, width: int = WIDTH, *, colour: bool = False) -> str:
 
 def _parts(document: Data) -> Iterator[Any]:
     """Yield lines of rich."""
-    name = (document.get("case") or {}).get("name") or "a case"
-    took = document.get("seconds")
-    yield plain_text(f"{name}  ({took:.0f} s)" if took else name, "bold", LINE)
+    yield case_title(document)
     yield plain_text(document.get("answer") or "Nothing was checked.", _style(document), LINE)
     for part in document.get("frameworks") or ():
         findings: Sequence[Data] = part.get("findings") or ()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from results.formatting import NOTHING, ratio_text, seconds_text, significant
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
 from results.terminal import own_code_pair
-from results.terminal.tables import LINE, WIDTH, plain_text, rendered, shorten
+from results.terminal.tables import LINE, WIDTH, case_title, plain_text, rendered, shorten
 from results.terminal.verdict_marks import VERDICT_MARKS
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def table(document: Data, width: int = WIDTH, *, colour: bool = False) -> str:
 
 def _parts(document: Data) -> Iterator[Any]:
     """Yield lines and tables of rich."""
-    name = (document.get("case") or {}).get("name") or "a case"
-    took = document.get("seconds")
-    yield plain_text(f"{name}  ({took:.0f} s)" if took else name, "bold", LINE)
+    yield case_title(document)
     yield plain_text(document.get("answer") or "Nothing was measured.", most=LINE)
     timed = False
     for part in document.get("frameworks") or ():

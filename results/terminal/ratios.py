@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.formatting import NOTHING, significant
 from results.grouping import group_by_fields
+from results.records.limits import predicted_ratio
 from results.records.record import AnyRecord, lower_precision
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER, VERDICTS
 from results.terminal.tables import (
@@ -164,7 +165,7 @@ def untimed(record: AnyRecord) -> Text | None:
 
 
 def _ratio_cell(record: AnyRecord) -> Text:
-    """Return the field of a record's ratio: ratio, mark of its verdict, and ratio of FLOPs.
+    """Return the field of a record's ratio: ratio, mark of its verdict, and predicted ratio.
 
     Where there is no ratio, it is the outcome, or "no ratio".
     """
@@ -176,7 +177,7 @@ def _ratio_cell(record: AnyRecord) -> Text:
     text = plain_text(_with_half_width(ratio["estimate"], ratio["high"]), most=2 * FIGURE)
     text.pad_right(max(0, RATIO_WIDTH - len(text)))
     text.append(" ").append(VERDICT_MARKS.get(verdict, " "), style=STYLES.get(verdict, ""))
-    predicted = record["predicted_ratio"]
+    predicted = predicted_ratio(record)
     shown = shorten(significant(predicted), FIGURE) if predicted else NOTHING
     text.append(f" {shown}", style="dim")
     return text
@@ -207,5 +208,11 @@ def _legend(compared: Sequence[AnyRecord]) -> str:
     level = f"{100 * levels.pop():g} % " if len(levels) == 1 else ""
     marks = "  ".join(f"{mark} {word}" for word, mark in VERDICT_MARKS.items())
     if all(r["verdict"] is None for r in compared):
-        return "ratio, predicted ratio (FLOPs); intervals and verdicts need 6 launches"
-    return f"ratio ± half its {level}interval · {marks} · ratio of FLOPs"
+        return f"ratio, {_predicted(compared)}; intervals and verdicts need 6 launches"
+    return f"ratio ± half its {level}interval · {marks} · {_predicted(compared)}"
+
+
+def _predicted(compared: Sequence[AnyRecord]) -> str:
+    """Return what the predicted ratios of these records are made from."""
+    by_limits = any(r["limit_ratio"] and not r["predicted_ratio"] for r in compared)
+    return "predicted ratio" if by_limits else "predicted ratio (FLOPs)"

@@ -33,7 +33,8 @@ from results.regression.document import (
 )
 from results.regression.needed import what_is_needed
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
-from results.terminal import tables
+from results.terminal import count_table, tables
+from results.terminal.regression_json import finding_json, shift_json
 from results.terminal.verdict_marks import VERDICT_MARKS
 
 if TYPE_CHECKING:
@@ -67,11 +68,19 @@ OUTCOMES = {
     ERROR: "a cell failed",
     UNDECIDED: "inconclusive: not everything could be told",
 }
+ONLY_COUNTED = {  # of a comparison without a clock
+    NOTHING_SLOWER: "no count got worse; nothing was timed",
+    UNDECIDED: "inconclusive: not everything could be counted, and nothing was timed",
+}
 
 
 def outcome(document: Mapping[str, Any], analysis: Analysis) -> str:
-    """Return the outcome of the comparison in words: ``a regression (exit code 1)``."""
+    """Return the outcome in words: ``a regression: wall time, FLOPs (exit code 1)``."""
     words, exit_code = OUTCOMES[analysis.exit_code], session_exit_code(document, analysis)
+    if analysis.exit_code == REGRESSION:
+        words = f"{words}: {', '.join(analysis.worse_metrics)}"
+    elif analysis.uncounted is not None:
+        words = ONLY_COUNTED.get(analysis.exit_code, words)
     if exit_code == STOPPED:
         words = f"stopped by Ctrl-C, until then: {words}"
     elif document.get("broke_off"):
@@ -107,6 +116,8 @@ def summary(document: Mapping[str, Any], analysis: Analysis) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in verdicts.items())
     if "how" in document:
         return f"{counts}; {document['how']}"
+    if document.get("counts_only"):
+        return f"{len(analysis.findings)} cells; nothing was timed: --counts-only"
     design = document["design"]
     stopped = f", {document['stopped']}" if document["stopped"] else ""
     return (
@@ -115,10 +126,12 @@ def summary(document: Mapping[str, Any], analysis: Analysis) -> str:
     )
 
 
-def remarks(document: Mapping[str, Any]) -> list[str]:
-    """Return the lines on what looks slower and was not told, and on what the time went to."""
+def remarks(document: Mapping[str, Any], analysis: Analysis) -> list[str]:
+    """Return the lines on what looks slower, on what was counted, and on what the time went to."""
     budget = float(document.get("budget_seconds") or 0.0)
     lines = [suspects.suspect_text(one, budget) for one in suspects.suspects_of(document)]
+    counted = count_table.summary(document, analysis.findings)
+    lines += [counted] if counted else []
     spent = suspects.time_text(document)
     return [*lines, spent] if spent else lines
 
@@ -167,19 +180,27 @@ def _parts(document: Mapping[str, Any], analysis: Analysis) -> Iterator[Renderab
     for line in version_lines(document):
         yield one_line(line)
     yield ""
-    yield _table(analysis.findings)
+    yield from count_table.parts(analysis.findings)
+    timed = [one for one in analysis.findings if _is_shown(one, analysis)]
+    if timed:
+        yield _table(timed)
     for shift in analysis.shifts:
         yield shift_text(shift)
     yield ""
-    for line in reasons(analysis.findings):
+    for line in reasons(timed):
         yield one_line(line)
     for note in document.get("notes") or ():
         yield one_line(f"note: {note}")
     if document.get("broke_off"):
         yield one_line(f"broken off: {document['broke_off']}")
-    for line in remarks(document):
+    for line in remarks(document, analysis):
         yield one_line(line)
     yield one_line(summary(document, analysis))
+
+
+def _is_shown(finding: Finding, analysis: Analysis) -> bool:
+    """Return whether a cell has a row: without a clock only what failed has one."""
+    return analysis.uncounted is None or finding.verdict != INCONCLUSIVE
 
 
 def reasons(findings: Sequence[Finding]) -> Iterator[str]:
@@ -246,18 +267,20 @@ def markdown(document: Mapping[str, Any], analysis: Analysis) -> str:
     stands in a part that the reader has to open.
     """
     heading = outcome(document, analysis)
-    needed = what_is_needed(document, analysis)
-    rows = [one for one in analysis.findings if one.verdict not in (EQUAL, FASTER)]
+    needed = None if document.get("counts_only") else what_is_needed(document, analysis)
+    shown = [one for one in analysis.findings if _is_shown(one, analysis)]
+    rows = [one for one in shown if one.verdict not in (EQUAL, FASTER)]
     others = [one for one in analysis.findings if one.verdict in (EQUAL, FASTER)]
     lines = [f"### {heading[0].upper()}{heading[1:]}", ""]
     lines += [escape(f"Broken off: {document['broke_off']}"), ""] if "broke_off" in document else []
     lines += [escape(f"{needed}."), ""] if needed else []
+    lines += count_table.markdown_rows(analysis.findings)
     lines += [*_rows(rows), ""] if rows else []
     for shift in (one for one in analysis.shifts if one.verdict not in (EQUAL, FASTER)):
         lines += [escape(f"{shift_text(shift)}."), ""]
     lines += [f"<details><summary>{_folded_title(others)}</summary>", ""]
     lines += [f"- {escape(line)}" for line in version_lines(document)]
-    lines += [f"- {escape(line)}" for line in remarks(document)]
+    lines += [f"- {escape(line)}" for line in remarks(document, analysis)]
     lines += [f"- {escape(summary(document, analysis))}"]
     lines += [f"- Note: {escape(note)}" for note in document.get("notes") or ()]
     lines += [f"- {escape(shift_text(shift))}" for shift in analysis.shifts]
@@ -306,38 +329,17 @@ def document_json(document: Mapping[str, Any], analysis: Analysis) -> dict[str, 
     """Return the conclusions, and the comparison they are drawn from, as an object of JSON.
 
     Returns:
-        ``exit_code`` and ``outcome``; ``launch_pairs``, how many the conclusions rest on;
-        ``findings``, one a cell; ``shifts``, one a framework; ``suspects``, what looks slower and
-        was not told; and ``comparison``, the document.
+        ``exit_code`` and ``outcome``; ``worse``, what it is a regression of; ``launch_pairs``, how
+        many the conclusions rest on; ``findings``, one a cell; ``shifts``, one a framework;
+        ``suspects``, what looks slower and was not told; and ``comparison``, the document.
     """
     return {
         "exit_code": session_exit_code(document, analysis),
         "outcome": outcome(document, analysis),
+        "worse": analysis.worse_metrics,
         "launch_pairs": analysis.pairs,
-        "findings": [_finding_json(finding) for finding in analysis.findings],
-        "shifts": [_shift_json(shift) for shift in analysis.shifts],
+        "findings": [finding_json(finding) for finding in analysis.findings],
+        "shifts": [shift_json(shift) for shift in analysis.shifts],
         "suspects": suspects.suspects_of(document),
         "comparison": dict(document),
-    }
-
-
-def _shift_json(shift: FrameworkShift) -> dict[str, Any]:
-    """Return the change that all cells of a framework share as an object of JSON."""
-    return {
-        "framework": shift.framework,
-        "cells": shift.cells,
-        "verdict": shift.verdict,
-        "ratios": {name: vars(ratio) for name, ratio in shift.ratios.items()},
-    }
-
-
-def _finding_json(finding: Finding) -> dict[str, Any]:
-    """Return the conclusion on one cell as an object of JSON."""
-    return {
-        "cell": dict(finding.cell),
-        "verdict": finding.verdict,
-        "why": finding.why or None,
-        "base_seconds": finding.base,
-        "head_seconds": finding.head,
-        "ratios": {name: vars(ratio) for name, ratio in finding.ratios.items()},
     }

@@ -113,6 +113,17 @@ def printed(
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
+def case_title(document: Mapping[str, Any]) -> Text:
+    """Return the first line of a page about a user's case: its name, and how long all took.
+
+    Args:
+        document: of ``cascade-bench try`` or ``check``; anything may be missing from it.
+    """
+    name = (document.get("case") or {}).get("name") or "a case"
+    took = document.get("seconds")
+    return plain_text(f"{name}  ({took:.0f} s)" if took else name, "bold", LINE)
+
+
 def plain_text(text: object, style: str = "", most: int = NAME) -> Text:
     """Return a text of rich that shows ``text`` literally, shortened to ``most`` columns."""
     from rich.text import Text

@@ -71,6 +71,12 @@ def opened(browser: Any, path: Path, *, address: str = "", **context: Any) -> It
     browser_context.close()
 
 
+def open_folds(page: Any) -> None:
+    """Open every fold, and wait until what is behind them is drawn."""
+    page.wait_for_selector("body[data-drawn]")
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
+
+
 def _note(seen: Seen, message: Any) -> None:
     if message.type in ("error", "warning"):
         seen.errors.append(message.text)

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.paths import ROOT
 from benchmarks.regression import plan
+from benchmarks.regression.counting import Counting
 from benchmarks.regression.session import ComparisonSession
 from benchmarks.regression.versions import Side
 from results.regression.document import new_design, new_document
@@ -29,7 +30,11 @@ def cell(strategy: str = "summed") -> Cell:
 
 
 def measure_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure]:
-    """Return a function that measures cells; ``base`` and ``head`` are the faults of that side."""
+    """Return a function that measures cells; ``base`` and ``head`` are the faults of that side.
+
+    Nothing is counted before the clock unless ``counting`` is true: two more processes for each.
+    """
+    count = Counting.count
     monkeypatch.setattr(plan, "FIRST_LOOK", LOOKS[0])
     monkeypatch.setattr(plan, "MOST_PAIRS", LOOKS[-1])
     monkeypatch.setattr(plan, "CELL_SECONDS", 0.02)
@@ -50,8 +55,10 @@ def measure_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             plan.plain_cells(cells),
             sides={}, machine={"id": "box"}, seed=0, budget_seconds=budget,
             confirm_seconds=hooks.get("confirm", 0.0),
-            design=new_design(), arguments=[],
+            design=new_design(), arguments=[], counts_only=hooks.get("counts_only", False),
         )  # fmt: skip
+        counting = count if hooks.get("counting") else lambda self, cells: {}
+        monkeypatch.setattr(Counting, "count", counting)
         sides = {"base": side("base", base), "head": side("head", head)}
         saved: list[int] = hooks.get("saved", [])
         measuring = ComparisonSession(

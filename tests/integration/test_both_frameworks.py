@@ -59,7 +59,7 @@ def test_sides_start_from_the_same_weights_and_batch_and_agree(prove: Prove) -> 
     assert ["encoder.layers.4.kernel", "transposed", "encoder.4.weight"] in pair["weights"]
     assert ["encoder.layers.2.scale", "as it is", "encoder.2.weight"] in pair["weights"]
     assert pair["batch"] == ["x", "y"]  # JAX's held zeros; torch's x is of float64
-    assert torch.known["values"] == pytest.approx(jax.known["values"], rel=1e-13)
+    assert torch.known_facts["values"] == pytest.approx(jax.known_facts["values"], rel=1e-13)
 
 
 def test_a_function_of_weights_may_join_add_and_shift_them(prove: Prove) -> None:

@@ -36,6 +36,53 @@ def test_unknown_memory_counts_as_enough(tmp_path: Path) -> None:
     assert capacity.exceeds_memory(os.getpid(), 0) is False
 
 
+@pytest.mark.parametrize(
+    ("total", "held", "too_much"),
+    [
+        (24, [2, 2, 2], []),  # a quarter of the machine
+        (24, [2, 2, 2, 1], [0, 1, 2]),  # one of a GiB may stay
+        (6, [1, 1], []),
+        (6, [1, 2], [1]),
+    ],
+)
+def test_idle_workers_hold_too_much_beyond_a_quarter_of_the_machine(
+    tmp_path: Path, total: int, held: list[int], too_much: list[int]
+) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "meminfo").write_text(f"MemTotal: {total * 2**20} kB\n")
+    for pid, size in enumerate(held):
+        (tmp_path / "proc" / str(pid)).mkdir()
+        (tmp_path / "proc" / str(pid) / "status").write_text(f"VmRSS: {size * 2**20} kB\n")
+    assert capacity.holding_too_much(range(len(held)), Host(tmp_path)) == too_much
+
+
+def test_where_the_memory_of_the_machine_is_unknown_no_worker_holds_too_much(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "proc" / "7").mkdir(parents=True)
+    (tmp_path / "proc" / "7" / "status").write_text(f"VmRSS: {64 * 2**20} kB\n")
+    assert capacity.holding_too_much([7], Host(tmp_path)) == []
+
+
+@pytest.mark.parametrize("too_much", [False, True])
+def test_workers_that_hold_too_much_after_a_group_are_fresh_for_the_next_one(
+    measured: Measure, monkeypatch: pytest.MonkeyPatch, too_much: bool
+) -> None:
+    idle: list[list[int]] = []
+
+    def hold(pids: list[int]) -> list[int]:
+        idle.append(pids)
+        return pids if too_much else []
+
+    monkeypatch.setattr(capacity, "holding_too_much", hold)
+    for _ in range(2):
+        assert measured("summed", launches=2)["summed"]["outcome"] == "ok"
+    assert len(idle) == 2, "asked once after each group"
+    first, second = map(set, idle)
+    assert len(first) == len(second) >= 2
+    assert first.isdisjoint(second) if too_much else first == second
+
+
 def test_where_memory_is_short_one_launch_at_a_time_holds_the_problem(
     measured: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,9 @@ def test_list_json_is_a_list_of_objects_with_the_agreed_keys(
         "rate_decay",
         "low_rank_adapters",
         "early_exit",
+        "shared_backbone",
+        "straight_through",
+        "momentum_teacher",
     ]
     keys = {"name", "variants", "frameworks", "strategies", "recipes", "sizes"}
     assert all(keys <= set(one) for one in listed)

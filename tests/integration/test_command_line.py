@@ -82,7 +82,7 @@ def test_second_of_two_names_may_not_be_empty_either(capsys: Out) -> None:
         ("regress main --json=x --markdown=x", "would both be written to x"),
         ("list --launches 0", "--launches 0: must be"),
         ("list gan", "names are given by an option, such as --scenario gan"),
-        ("history --machine 2f1a5895f66e --results results/reference", "mean '2f1a5895f66d'?"),
+        ("history --machine fda07e9310ce --results results/reference", "mean 'fda07e9310cf'?"),
         ("show results/reference", "for the newest one in it: --results results/reference"),
         ("show --results /nonexistent", "no run under /nonexistent; there is no such folder"),
         ("list --scen gan", "unrecognized arguments"),

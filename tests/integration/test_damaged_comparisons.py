@@ -42,11 +42,18 @@ def sound() -> str:
         for rows in entry["seconds"].values():
             rows[3][2] = None
     document["design"] |= {"control_pairs": 3}
+    document["cells"][0] |= {
+        "counts": {"flops": [1e6, 2e6], "operations": [60, 62], "compile_seconds": [0.5, 2.0]},
+        "operations": {"aten.mm.default": [5, 7]},
+        "not_repeated": ["held_bytes"],
+    }
     promise = {"pairs": 3, "pairs_in_all": 9, "cells": 4, "power": 0.8, "slowdown": 0.05,
                "low": 0.04, "high": None, "pairs_for_3_percent": 20.5,
                "seconds_for_3_percent": None}  # fmt: skip
     more = {
         "broke_off": "workers start no more",
+        "counts_only": False,
+        "uncounted": "1 of 5 cells could not be counted: no memory",
         "notes": ["own.py switched a switch on"],
         "promises": [promise],
         "pair_seconds": [20.0, 21.0, 19.0, 20.0],

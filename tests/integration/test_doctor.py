@@ -12,6 +12,7 @@ from benchmarks.cli import main
 from benchmarks.commands import doctor
 from benchmarks.commands.doctor_output import printable
 from benchmarks.harness.measurement import aa_comparison
+from benchmarks.harness.worker import clock
 from benchmarks.machine import environment, releases
 
 Measured = Callable[..., dict[str, Any]]
@@ -145,7 +146,8 @@ def test_names_of_processes_cannot_write_on_the_terminal() -> None:
 
 
 def test_long_measuring_is_cut_into_stretches_as_a_run_measures() -> None:
+    assert aa_comparison.RUN_SECONDS == clock.CELL_SECONDS  # what a session does by default
     samples = [[[1.0] * 40] * 2] * 2
-    assert aa_comparison._stretches(samples, 0.04) == 1
-    assert aa_comparison._stretches(samples, 0.21) == 4
+    assert aa_comparison._stretches(samples, 0.9 * aa_comparison.RUN_SECONDS) == 1
+    assert aa_comparison._stretches(samples, 4.2 * aa_comparison.RUN_SECONDS) == 4
     assert aa_comparison._stretches(samples, 10.0) == 10  # four blocks are a run's least

@@ -22,6 +22,12 @@ from tests.helpers.external_scenarios import Change, write
 
 FLOW = '{"loss1": ("net1",), "loss2": BOTH}'
 ADAM = '"adam", {"lr": 1e-3}'
+FOLLOWER = """
+from dataclasses import replace
+from benchmarks.scenarios.spec import Follower, Segment, Training
+segment = Segment(1, follower=Follower("net3", "net1", 0.1))
+SCENARIOS = (replace(mine, trainings=(Training("t", (segment,)),)),)
+"""
 
 # mistake: (text in the spec, text that replaces it, message)
 MISTAKES: dict[str, tuple[str, str, str]] = {
@@ -79,6 +85,21 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     ),
     "no_x": ('("x", "t', '("y", "t', "the first network's input must be there as 'x'"),
     "lists": ("rng.standard_normal(shape) for", "[1.0] for", "'x' as a list, should be a NumPy"),
+    "estimate_of_a_loss": (
+        FLOW,
+        f"{FLOW}, estimated={{'loss3': BOTH}}",
+        "estimated has 'loss3'; a",
+    ),
+    "estimate": (
+        FLOW,
+        f"{FLOW}, estimated={{'loss1': ('net9',)}}",
+        "estimated['loss1'] names 'net9'",
+    ),
+    "follower": (
+        "SCENARIOS = (mine,)",
+        FOLLOWER,
+        "training 't' has a follower of 'net3'; allowed: net",
+    ),
     "raises": ("shape = (batch,", "shape = 1 / 0, (batch,", "mine.py:14: ZeroDivisionError"),
 }
 

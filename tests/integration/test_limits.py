@@ -249,7 +249,7 @@ def test_code_of_a_spec_that_was_given_up_changes_nothing_when_it_ends() -> None
         time.sleep(0.5)
 
     with pytest.raises(Late):
-        call_within(0.1, kept_state.kept(draw))
+        call_within(0.1, kept_state.restoring(draw))
     assert "LEFT" not in os.environ
     os.environ["SET_MEANWHILE"] = "1"
     try:

@@ -70,7 +70,7 @@ def test_networks_in_series_are_cut_at_every_tensor_and_what_cannot_be_cut_is_sa
     assert found["backward/gradient/boundary_split"] == ("ok", None)
     assert {why for _, why in found.values()} == {None}
     files = examined(framework, "opaque")
-    said = files.known["series"] or ""
+    said = files.known_facts["series"] or ""
     assert re.match(rf"{framework}_cases\.py:\d+: _Several returns Opaque, (in )?which ", said)
     found = check(pool, files, ("gradient",))
     assert {why for _, why in found.values()} == {None}
@@ -82,8 +82,8 @@ def test_dropout_noise_and_tied_weights_are_the_same_for_every_way(
     examined: Callable[..., CaseFiles], pool: Pool
 ) -> None:
     files = examined("torch", "tied_transformer")
-    assert files.known["networks"]["head"]["tied"] == [["head.weight", "embedding.weight"]]
-    assert any("Tied weights" in note for note in files.known["notes"])
+    assert files.known_facts["networks"]["head"]["tied"] == [["head.weight", "embedding.weight"]]
+    assert any("Tied weights" in note for note in files.known_facts["notes"])
     found = check(pool, files, ("gradient",))
     assert {why for _, why in found.values()} == {None}
     assert files.sum_error is not None
@@ -95,7 +95,7 @@ def test_keys_and_functions_among_the_leaves_of_a_tree(
     examined: Callable[..., CaseFiles], pool: Pool
 ) -> None:
     files = examined("jax", "tree")
-    assert files.known["reach"]["code"] == ["encoder.w"]
+    assert files.known_facts["reach"]["code"] == ["encoder.w"]
     check(pool, files, ("gradient",))
     assert files.sum_error is not None
     assert files.sum_error < 1e-4
@@ -108,7 +108,7 @@ def test_keys_and_functions_among_the_leaves_of_a_tree(
 def test_flow_is_found_out_and_a_cut_is_told_from_no_dependence(
     examined: Callable[..., CaseFiles], framework: str, state: str
 ) -> None:
-    facts = examined(framework, "cut").known
+    facts = examined(framework, "cut").known_facts
     found = flow.matrix(facts["states"], list(facts["networks"]))
     assert found == {
         "code": {"encoder": "value", "head": "absent"},
@@ -123,7 +123,7 @@ def test_flow_is_found_out_and_a_cut_is_told_from_no_dependence(
 def test_a_backward_pass_that_is_not_the_slope_is_not_confirmed(
     examined: Callable[..., CaseFiles],
 ) -> None:
-    error = examined("torch", "replaced").known["slope_errors"]["task"]["net"]
+    error = examined("torch", "replaced").known_facts["slope_errors"]["task"]["net"]
     assert error is not None
     assert error > 0.01
 
@@ -232,7 +232,7 @@ def test_case_that_needs_a_gpu_says_that_there_is_none(pool: Pool, framework: st
 def test_case_that_prints_and_forks_is_examined_like_any_other(
     examined: Callable[..., CaseFiles],
 ) -> None:
-    assert examined("torch", "prints_and_forks").known["losses"] == ["task"]
+    assert examined("torch", "prints_and_forks").known_facts["losses"] == ["task"]
 
 
 @pytest.mark.slow

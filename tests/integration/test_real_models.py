@@ -75,7 +75,7 @@ def test_every_way_is_right_and_central_differences_confirm_it(pool: Pool, name:
     assert ("freeze/gradient/unfrozen" in found) == (name in FROZEN)
     notes = description._notes(Measured(framework, files), {})
     assert not [note for note in notes if "is not the slope" in note or "it is cut" in note]
-    assert set(files.known["coarse"]) <= COARSE.get(name, set())
+    assert set(files.known_facts["coarse"]) <= COARSE.get(name, set())
     pool.end_workers()
 
 

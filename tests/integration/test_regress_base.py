@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.launches.problems import ProblemFiles
-from benchmarks.regression import failures, plan, references, worker_pairs
-from benchmarks.regression.session import CannotStart
+from benchmarks.regression import failures, plan, references, side_launches, worker_pairs
+from benchmarks.regression.failures import CannotStart
 from benchmarks.regression.versions import Side
 from tests.helpers.fake_comparisons import Measure, cell
 
@@ -32,7 +32,7 @@ def test_a_base_on_which_nothing_runs_is_named(
 
 def test_a_tree_without_the_framework_does_not_run_the_installed_one(tmp_path: Path) -> None:
     side = Side("base", "base", None, 0, sys.executable, {}, tmp_path, str(tmp_path), {})
-    launches = references._Launches({"base": side})
+    launches = side_launches.SideLaunches({"base": side})
     files = ProblemFiles("linear_cascade", "-", "seed")
     failure = references._reference(cell(), files, launches, "base", "torch")
     files.close()

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.cli import main
 from benchmarks.harness.selection.options import SelectionError
 from benchmarks.harness.session.lock import Lock
-from benchmarks.regression import comparison, plan, session, versions, worktrees
+from benchmarks.regression import comparison, failures, plan, session, versions, worktrees
 from tests.helpers.factories import comparisons
 
 HERE = f"--base-python={sys.executable}"  # the same files: needs no repository
@@ -160,7 +160,7 @@ def test_an_interpreter_may_be_given_from_where_one_stands(
 
     def compare(request: comparison.ComparisonRequest) -> Any:
         requests.append(request)
-        raise session.CannotStart("seen")
+        raise failures.CannotStart("seen")
 
     monkeypatch.setattr(comparison, "compare", compare)
     main(["regress", "--base-python=env/python", "--head-python=python3"])
@@ -176,7 +176,7 @@ def test_a_regression_is_told_and_saved(ending: Any, capsys: pytest.CaptureFixtu
     assert main(["regress", HERE, f"--results={folder}"]) == 1
     captured = capsys.readouterr()
     assert "▲ slower" in captured.out
-    assert "a regression (exit code 1)" in captured.out
+    assert "a regression: wall time, CPU time (exit code 1)" in captured.out
     (path,) = folder.glob("*/*.json")
     assert f"comparison saved: {path}" in captured.err
     assert json.loads(path.read_text())["sides"]["base"]["label"].startswith("the ")
@@ -226,7 +226,7 @@ def test_other_signals_that_end_a_process_stop_it_as_ctrl_c_does(
 def test_a_base_that_does_not_run_is_an_error(
     ending: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    why = session.CannotStart("nothing of this selection runs on BASE: x")
+    why = failures.CannotStart("nothing of this selection runs on BASE: x")
     folder = ending(comparisons.comparison(pairs=0, taken=()), why)
     assert "nothing of this selection runs on BASE" in refused(capsys, HERE, f"--results={folder}")
 
@@ -244,7 +244,7 @@ def test_workers_that_start_no_more_cost_nothing_that_was_measured(
     ending: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = ending(
-        comparisons.comparison(pairs=16, taken=(10, 16)), session.CannotStart("no more workers")
+        comparisons.comparison(pairs=16, taken=(10, 16)), failures.CannotStart("no more workers")
     )
     assert main(["regress", HERE, f"--results={folder}"]) == 2
     captured = capsys.readouterr()
@@ -253,7 +253,7 @@ def test_workers_that_start_no_more_cost_nothing_that_was_measured(
     assert "= equal" in captured.out
     assert "comparison saved: " in captured.err
     folder = ending(
-        comparisons.comparison({0: 0.3}, pairs=16, taken=(10, 16)), session.CannotStart("x")
+        comparisons.comparison({0: 0.3}, pairs=16, taken=(10, 16)), failures.CannotStart("x")
     )
     assert main(["regress", HERE, f"--results={folder}"]) == 1
 
@@ -265,7 +265,7 @@ def test_trees_are_gone_however_it_ends(
     temporary.mkdir()
     monkeypatch.setattr(worktrees, "copy_work_tree", copy_work_tree)
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    for error in (None, KeyboardInterrupt(), session.CannotStart("x")):
+    for error in (None, KeyboardInterrupt(), failures.CannotStart("x")):
         main(["regress", HERE, f"--results={ending(comparisons.comparison(), error)}"])
         assert not list(temporary.glob("cascade-bench-regress-*"))
 

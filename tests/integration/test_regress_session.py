@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.harness.launches.float64_references import Float64References
 from benchmarks.harness.protocol.cells import Cell
-from benchmarks.regression import leaving, plan, references, worker_pairs
+from benchmarks.regression import leaving, plan, side_launches, worker_pairs
 from results.regression.document import analysis
 from results.statistics import launch_pairs
 from results.statistics.verdict import INCONCLUSIVE, SLOWER
@@ -53,7 +53,10 @@ def test_unchanged_code_is_measured_in_every_role_and_saved_after_each_pair(
     assert document["saved"][: document["pairs"]] == list(range(1, document["pairs"] + 1))
     wall = document["cells"][0]["seconds"]["wall"]
     assert len(wall) == document["pairs"]
-    assert all(len(row) == 3 and min(row) > 0 for row in wall)
+    controlled = document["design"].get("control_pairs") or len(wall)  # not in the pairs after
+    assert controlled >= LOOKS[0]
+    assert all(len(row) == 3 and min(row) > 0 for row in wall[:controlled])
+    assert all(min(row[:2]) > 0 and row[2] is None for row in wall[controlled:])
     assert analysis(document).exit_code in (0, 3)
 
 
@@ -120,10 +123,10 @@ def test_a_base_that_dies_is_no_new_cell_of_head(measure: Measure) -> None:
 def test_a_reference_whose_worker_is_killed_is_taken_again(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = references._Launches.get
+    original = side_launches.SideLaunches.get
     killed: list[int] = []
 
-    def get(self: references._Launches, side: str, framework: str, owner: str | None) -> Any:
+    def get(self: side_launches.SideLaunches, side: str, framework: str, owner: str | None) -> Any:
         launch = original(self, side, framework, owner)
         if side == "base" and len(killed) < times:
             launch.wait_until_ready()
@@ -131,7 +134,7 @@ def test_a_reference_whose_worker_is_killed_is_taken_again(
             os.kill(launch.pid, 9)
         return launch
 
-    monkeypatch.setattr(references._Launches, "get", get)
+    monkeypatch.setattr(side_launches.SideLaunches, "get", get)
     times = 1
     assert measure(cell())["cells"][0]["state"] == "ok"
     killed.clear()

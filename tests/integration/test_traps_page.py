@@ -1,4 +1,4 @@
-"""The page of traps is what its generator makes of the tests now."""
+"""The pages of traps and costs are what their generator makes of the tests now."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ def workers() -> Iterator[CheckWorkers]:
 
 def without_measurements(page: str) -> list[str]:
     """Lines of the page; in what was measured, machines and versions may differ by a number."""
-    measured = ("| ", "Measured with ")
+    measured = ("| ", "Measured with ", "Counted with ")
     return [
         NUMBER.sub("#", line) if line.startswith(measured) else line for line in page.splitlines()
     ]
 
 
 @pytest.mark.slow
-def test_page_of_traps_is_what_the_tests_say(workers: CheckWorkers) -> None:
-    made, kept = traps_page.page(workers), traps_page.PAGE.read_text()
+@pytest.mark.parametrize("page", traps_page.PAGES, ids=lambda page: page.file.stem)
+def test_page_is_what_the_tests_say(workers: CheckWorkers, page: traps_page.Page) -> None:
+    made, kept = traps_page.write(page, workers), page.file.read_text()
     assert without_measurements(made) == without_measurements(kept), "run: make docs"
 
 

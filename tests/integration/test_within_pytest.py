@@ -11,7 +11,7 @@ from benchmarks.harness.protocol.cells import OPTIONS as SELECTING
 from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.selection.options import Selection
 from benchmarks.regression import comparison, plan, versions, within_pytest
-from benchmarks.regression.session import CannotStart
+from benchmarks.regression.failures import CannotStart
 from results.regression import document
 from tests.helpers.factories import comparisons
 from tests.helpers.git_repositories import git
@@ -107,7 +107,7 @@ def test_a_regression_fails_the_session_and_unchanged_code_does_not(
     assert (request.base.ref, request.head.ref, request.seed) == ("main", None, 3)
     assert list(request.choose_cells(["torch", "jax"])) == CELLS
     assert session.exitstatus == status
-    outcome = "a regression" if slower else "nothing got slower"
+    outcome = "a regression: wall time, CPU time" if slower else "nothing got slower"
     first = f"== regressions\n{outcome} (exit code {status})\n\nboth: python"
     assert printed_summary(session).startswith(first)
     assert ("▲ slower" in printed_summary(session)) == bool(slower)

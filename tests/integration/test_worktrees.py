@@ -57,6 +57,17 @@ def test_the_work_tree_is_copied_as_it_is_now(repo: Path, tmp_path: Path) -> Non
     assert worktrees.count_changes(repo) == 3
 
 
+def test_what_was_kept_of_earlier_comparisons_is_neither_copied_nor_counted(
+    repo: Path, tmp_path: Path
+) -> None:
+    for kept in (repo / ".cascade-bench", repo / "below" / ".cascade-bench"):
+        kept.mkdir(parents=True)
+        (kept / "comparison.json").write_text("{}")
+    worktrees.copy_work_tree(repo, tmp_path / "head")
+    assert names(tmp_path / "head") == {"code.py", "a new\nfile.py", ".gitignore", WORKER_FILES[0]}
+    assert worktrees.count_changes(repo) == 3
+
+
 def test_nothing_of_the_repository_is_touched(repo: Path, tmp_path: Path) -> None:
     def state() -> tuple[str, str, str]:
         index = (repo / ".git" / "index").read_bytes().hex()

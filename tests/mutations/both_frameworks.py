@@ -60,8 +60,8 @@ FAULTS = (
     Fault(
         "gradient_that_torch_lacks_left_out",
         PAIRING,
-        "of_torch.get(name, np.zeros(a.shape)) for name, a in of_jax.items()}\n",
-        "of_torch.get(name, a) for name, a in of_jax.items()}\n",
+        "true.get(name, np.zeros(array.shape)) for name, array in other.items()}\n",
+        "true.get(name, array) for name, array in other.items()}\n",
         "a gradient that only JAX has is no difference",
         (f"{PAIR}::test_a_gradient_that_only_one_side_has_is_a_difference",),
     ),

@@ -86,7 +86,7 @@ FAULTS = (
     ),
     Fault(
         "missing_bound_passes_an_assertion",
-        "cascade_bench/comparison.py",
+        "cascade_bench/figures.py",
         '        "low": 0.0 if low is None else low,\n',
         '        "low": figure["estimate"] if low is None else low,\n',
         "an interval that was not had is taken to be as narrow as can be",

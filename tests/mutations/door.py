@@ -54,6 +54,14 @@ FAULTS = (
         (f"{DOOR}::test_texts_of_a_file_are_clean_once_it_is_read",),
     ),
     Fault(
+        "names_beyond_the_first_not_counted",
+        "results/records/texts.py",
+        'return ", ".join(map(str, names[:most])) + more',
+        'return ", ".join(map(str, names[:most]))',
+        "a message about forty parameters reads as if it were about three",
+        (f"{TEXTS}::test_of_many_names_the_first_are_shown_and_the_others_counted",),
+    ),
+    Fault(
         "escape_sequences_of_a_worker_kept",
         "benchmarks/harness/launches/answers.py",
         "    return message if plain else",
@@ -117,8 +125,9 @@ FAULTS = (
     Fault(
         "texts_of_a_comparison_printed_as_they_are",
         COMPARISONS,
-        "        document = cleaned(document)\n",
-        "        cleaned(document)\n",
+        "document = storage.checked_document(path, document, document_problem, advice)",
+        "storage.checked_document(path, document, document_problem, advice)\n"
+        "    return cast(Document, document)",
         "an escape sequence in a saved comparison reaches the terminal",
         (f"{DAMAGED}::test_texts_of_a_comparison_are_cleaned",),
     ),

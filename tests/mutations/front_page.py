@@ -25,7 +25,7 @@ FAULTS = (
     Fault(
         "every_way_in_colour",
         "results/report/answer_charts.py",
-        "    return one.recommendation.best is way\n",
+        "    return topic_answer.recommendation.best is way\n",
         "    return True\n",
         "nothing tells the recommended way from the others",
         (f"{ANSWER}::test_only_the_recommended_way_has_the_colour",),
@@ -61,6 +61,50 @@ FAULTS = (
         (
             "tests/unit/results/report/test_answer.py"
             "::test_headline_of_a_run_of_few_launches_says_what_it_lacks",
+        ),
+    ),
+    Fault(
+        "growth_said_where_the_cost_is_the_same",
+        "results/report/sections/answer.py",
+        "    if len(means) < 2 or means[0].mean >= means[-1].mean:\n",
+        "    if len(means) < 2:\n",
+        "the headline claims that more losses cost more where they do not",
+        (
+            f"{ANSWER}::test_headline_says_that_a_pass_for_each_loss_costs_more"
+            "_the_more_losses_there_are",
+        ),
+    ),
+    Fault(
+        "groups_in_front_in_the_colour_of_a_verdict",
+        "results/report/sections/headlines.py",
+        '    front = [("front", one.best.front), ("behind", ',
+        '    front = [("good", one.best.front), ("behind", ',
+        "green means two things in one table",
+        (
+            "tests/unit/results/report/test_ranking.py"
+            "::test_a_bar_of_groups_has_no_colour_of_a_verdict",
+        ),
+    ),
+    Fault(
+        "limit_of_a_gradient_left_out",
+        "results/report/gradient_errors.py",
+        '    allowed = error.get("allowed")\n',
+        "    allowed = None\n",
+        "an error stands alone, and nobody can tell how near to its limit it is",
+        (
+            "tests/unit/results/report/test_gradient_limits.py"
+            "::test_each_error_stands_beside_its_limit_and_an_older_run_says_that_it_has_none",
+        ),
+    ),
+    Fault(
+        "scenarios_that_were_measured_called_missing",
+        "results/report/sections/absent.py",
+        "    return [name for name in catalogue if name not in measured]\n",
+        "    return [name for name in catalogue if name in measured]\n",
+        "the page asks for what it has and is silent about what it lacks",
+        (
+            "tests/unit/results/report/test_missing_scenarios.py"
+            "::test_scenarios_without_a_run_are_named_with_the_command_that_measures_them",
         ),
     ),
 )

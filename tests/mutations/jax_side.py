@@ -157,8 +157,8 @@ FAULTS = (
     Fault(
         "batch_norm_momentum_the_other_way_round",
         "impl_jax/partial_freeze.py",
-        "momentum=0.9,",
-        "momentum=0.1,",
+        '"momentum": 0.9',
+        '"momentum": 0.1',
         "torch's momentum is one minus flax's",
         (f"{RECIPES}::test_batch_norm_moves_its_statistics_in_train_mode_though_frozen",),
     ),
@@ -220,8 +220,8 @@ FAULTS = (
     Fault(
         "decay_not_taken_out_of_the_recovered_gradient",
         "impl_jax/optimizers.py",
-        "return {n: m / share - decay * start[n] for n, m in moments.items()}",
-        "return {n: m / share for n, m in moments.items()}",
+        " - decay * np.asarray(start[n])",
+        "",
         "L2 is taken for a part of the loss's gradient",
         (STEP_IS_FIRST,),
         narrow="jax",

@@ -88,8 +88,8 @@ FAULTS = (
     Fault(
         "closing_told_as_that_of_no_file",
         "benchmarks/harness/launches/float64_references.py",
-        '            launch.ask("close")\n        name =',
-        '        launch.ask("close")\n        name =',
+        '            launch.ask("close")\n        path =',
+        '        launch.ask("close")\n        path =',
         "a file that hangs when it is closed is not named, and hangs in each group anew",
         (f"{LIMITS}::test_closing_that_takes_too_long_is_a_time_out_unless_the_times_are_there",),
         narrow="float64",

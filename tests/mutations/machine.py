@@ -21,6 +21,7 @@ BUSIEST = (
 )
 READ_RIGHT = f"{MEMORY}::test_memory_of_known_size_is_read_right"
 CANNOT_RESET = f"{MEMORY}::test_gauge_that_cannot_be_reset_sees_one_call_and_nothing_before_it"
+ELSEWHERE = "tests/integration/test_without_linux.py"
 
 FAULTS = (
     Fault(
@@ -204,17 +205,39 @@ FAULTS = (
         "storage_known_by_an_address_given_out_again",
         "impl_torch/program.py",
         "                storages[storage.data_ptr()] = storage\n"
-        "            return tensor\n\n"
+        "            return tensor\n"
+        "\n"
+        "        forward = self.forward\n"
+        "\n"
+        "        def keeping() -> Any:\n"
+        "            carry = forward()\n"
+        "            for tensor in self.strategy.kept_tensors(carry):  # no hook sees these\n"
+        "                pack(tensor)\n"
+        "            return carry\n"
+        "\n"
         "        self.reset()\n"
+        "        self.forward = keeping\n"
         "        with saved_tensors_hooks(pack, lambda tensor: tensor):\n"
         "            self.run(self.prepare())\n"
+        "        self.forward = forward\n"
         "        self.reset()\n"
         "        return sum(storage.nbytes() for storage in storages.values())\n",
         "                storages[storage.data_ptr()] = storage.nbytes()\n"
-        "            return tensor\n\n"
+        "            return tensor\n"
+        "\n"
+        "        forward = self.forward\n"
+        "\n"
+        "        def keeping() -> Any:\n"
+        "            carry = forward()\n"
+        "            for tensor in self.strategy.kept_tensors(carry):  # no hook sees these\n"
+        "                pack(tensor)\n"
+        "            return carry\n"
+        "\n"
         "        self.reset()\n"
+        "        self.forward = keeping\n"
         "        with saved_tensors_hooks(pack, lambda tensor: tensor):\n"
         "            self.run(self.prepare())\n"
+        "        self.forward = forward\n"
         "        self.reset()\n"
         "        return sum(storages.values())\n",
         "two graphs that stood at one place, one after the other, are counted once",
@@ -228,5 +251,40 @@ FAULTS = (
         "whatever an optimizer keeps first is thought to be its count of steps",
         ("benchmarks/test_counts.py::test_optimizer_keeps_the_bytes_worked_out",),
         narrow="torch",
+    ),
+    Fault(
+        "watcher_that_kills_nothing",
+        "benchmarks/harness/protocol/heartbeat.py",
+        ' && kill -KILL "-$1"\n',
+        "\n",
+        "where the kernel sends no signal, workers of a killed session disturb the next one",
+        (f"{ELSEWHERE}::test_worker_dies_with_a_parent_that_was_killed",),
+    ),
+    Fault(
+        "file_system_without_locks_unforeseen",
+        "benchmarks/harness/session/lock.py",
+        "        except OSError as error:\n            os.close(fd)\n",
+        "        except OverflowError as error:\n            os.close(fd)\n",
+        "on a network's file system a session ends in a traceback about locks",
+        (f"{ELSEWHERE}::test_file_system_without_locks_is_said_with_what_to_do",),
+    ),
+    Fault(
+        "end_of_a_worker_taken_from_its_parent",
+        "benchmarks/harness/launches/strays.py",
+        "os.WEXITED | os.WNOWAIT",
+        "os.WEXITED",
+        "who waits for a worker's end reaps it, and how it ended is lost",
+        (
+            f"{ELSEWHERE}::test_end_of_a_process_is_noticed_without_its_descriptor"
+            "_and_it_can_still_be_waited_for",
+        ),
+    ),
+    Fault(
+        "taskset_where_there_is_none",
+        "benchmarks/harness/launches/affinity.py",
+        '    return ("taskset", "-c", str(core)) if _can_pin() else ()\n',
+        '    return "taskset", "-c", str(core)\n',
+        "on macOS no worker of a comparison starts",
+        (f"{ELSEWHERE}::test_where_nothing_can_be_pinned_workers_run_where_the_system_puts_them",),
     ),
 )

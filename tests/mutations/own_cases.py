@@ -40,7 +40,7 @@ FAULTS = (
     Fault(
         "cut_gradient_taken_for_no_dependence",
         "benchmarks/harness/worker/slopes.py",
-        " if missed <= ROUNDINGS * rounding / self.step else math.inf)\n",
+        " if difference <= ROUNDINGS * rounding / self.step else math.inf)\n",
         ")\n",
         "a detached path is not told from one that is not there",
         (f"{GATE}::test_flow_is_found_out_and_a_cut_is_told_from_no_dependence",),
@@ -49,7 +49,7 @@ FAULTS = (
     Fault(
         "float32_inside_taken_for_a_cut",
         "benchmarks/harness/worker/slopes.py",
-        "        hidden = missed * self.step <= SURELY * noise\n",
+        "        hidden = difference * self.step <= SURELY * noise\n",
         "        hidden = False\n",
         "a right gradient of a model that computes in float32 is said to be cut",
         (f"{SLOPES}::test_what_is_computed_in_float32_is_hidden_along_a_random_direction",),
@@ -57,7 +57,8 @@ FAULTS = (
     Fault(
         "directions_begun_after_the_budget",
         "benchmarks/harness/worker/slopes.py",
-        " and time.monotonic() < (enough if taken else self.until):\n",
+        " and time.monotonic() < (\n"
+        "                deadline if sampled else self.until\n            ):\n",
         ":\n",
         "a model with slow passes is examined for as long as it takes, whatever the budget",
         (f"{SLOPES}::test_each_network_has_its_share_of_the_time_and_what_is_missing_is_said",),
@@ -65,8 +66,8 @@ FAULTS = (
     Fault(
         "fewer_directions_unsaid",
         "benchmarks/harness/worker/slopes.py",
-        "            self.taken[network] = len(taken)\n",
-        "            self.taken[network] = DIRECTIONS\n",
+        "            self.direction_counts[network] = len(sampled)\n",
+        "            self.direction_counts[network] = DIRECTIONS\n",
         "a gradient that was not confirmed for lack of time passes for one that was",
         (f"{SLOPES}::test_nothing_is_confirmed_after_the_time_and_that_is_said",),
     ),

@@ -19,8 +19,8 @@ FAULTS = (
     Fault(
         "one_worker_for_every_file",
         POOL,
-        "            launches = self._of_kind((framework, device, dtype, owner))\n            if",
-        "            launches = self._of_kind((framework, device, dtype, None))\n            if",
+        "launches = self._of_kind((framework, device, dtype, module, owner))\n            if",
+        "launches = self._of_kind((framework, device, dtype, module, None))\n            if",
         "what one file switches, the next one is measured with",
         (APART,),
     ),
@@ -43,7 +43,7 @@ FAULTS = (
     Fault(
         "one_launch_pair_for_every_file",
         "benchmarks/regression/plan.py",
-        "        owners.setdefault(owner_of(cell), []).append(cell)\n",
+        "        owners.setdefault(cell.owner, []).append(cell)\n",
         "        owners.setdefault(None, []).append(cell)\n",
         "files share their workers where two versions are compared",
         (f"{HERE}::test_versions_are_compared_in_workers_of_each_file_s_own",),

@@ -155,7 +155,7 @@ FAULTS = (
     ),
     Fault(
         "tied_weights_frozen_by_a_cut",
-        "impl_torch/recipes.py",
+        "impl_torch/recipe_passes.py",
         "if name not in problem.trainable and not other.startswith(front):",
         "if name not in problem.trainable and not other:",
         "a right network is called wrong, as a cut in front of tied weights freezes them not",

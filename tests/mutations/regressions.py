@@ -21,6 +21,7 @@ RESULT, STORED_RUNS, CHANGES = (
 )
 GOING_ON = "tests/unit/results/regression/test_scheduling.py"
 PAIRS, RUNNING = "benchmarks/regression/worker_pairs.py", "benchmarks/regression/session.py"
+CELLS = "benchmarks/regression/compared_cells.py"
 
 FAULTS = (
     Fault(
@@ -97,7 +98,7 @@ FAULTS = (
     ),
     Fault(
         "one_death_fails_a_cell",
-        RUNNING,
+        CELLS,
         "if error.repeatable or self.failures[key] > 1:",
         "if True:",
         "a worker killed from outside costs its cell",
@@ -207,7 +208,7 @@ FAULTS = (
     ),
     Fault(
         "base_that_dies_has_not_got_the_cell",
-        RUNNING,
+        CELLS,
         '(self.document["pairs"] or not error.reported)',
         'self.document["pairs"]',
         "a base whose worker was killed is compared with nothing, and the session ends with 0",

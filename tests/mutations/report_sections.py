@@ -30,10 +30,10 @@ FAULTS = (
     Fault(
         "fields_packed_in_another_order",
         "results/report/html.py",
-        '"rows": [list(row.values()) for row in rows]}',
-        '"rows": [list(row.values())[::-1] for row in rows]}',
+        "_rounded(value) for value in row.values()]",
+        "_rounded(value) for value in list(row.values())[::-1]]",
         "each figure stands in the field of another",
-        (f"{LAYOUT}::test_data_are_packed_without_loss",),
+        (f"{LAYOUT}::test_data_are_packed_without_visible_loss",),
     ),
     Fault(
         "frameworks_that_disagree_not_marked",

@@ -240,7 +240,7 @@ FAULTS = (
     ),
     Fault(
         "signal_missed_while_references_are_taken",
-        "benchmarks/regression/references.py",
+        "benchmarks/regression/side_launches.py",
         "signal_safe_wait.result(future)",
         "future.result()",
         "Ctrl-C is lost where it comes while a thread is being started",
@@ -268,9 +268,9 @@ FAULTS = (
         "worker_started_after_the_end",
         POOL,
         "        with self._changing:\n            self._demand_open()\n            launches = "
-        "self._of_kind((framework, device, dtype, owner))\n            if",
+        "self._of_kind((framework, device, dtype, module, owner))\n            if",
         "        with threading.RLock():\n            self._demand_open()\n            launches = "
-        "self._of_kind((framework, device, dtype, owner))\n            if",
+        "self._of_kind((framework, device, dtype, module, owner))\n            if",
         "a worker that nobody knows of is waited for when all else has ended",
         (f"{CLOSING}::test_worker_that_starts_while_the_pool_is_closed_is_ended",),
         narrow="several",

@@ -166,8 +166,8 @@ FAULTS = (
     Fault(
         "no_grad_forgotten_in_front",
         "impl_torch/recipes.py",
-        "        with torch.no_grad():\n            value = _run_front(problem)\n",
-        "        value = _run_front(problem)\n",
+        "        with torch.no_grad():\n            value = run_front(problem)\n",
+        "        value = run_front(problem)\n",
         "the frozen front runs with gradients on",
         (RECIPES_GIVE,),
         scenario="two_player",
@@ -176,8 +176,8 @@ FAULTS = (
     Fault(
         "detach_of_the_front_forgotten",
         "impl_torch/recipes.py",
-        "_losses_behind(problem, structure.detached(output, network))",
-        "_losses_behind(problem, output if network else output)",
+        "losses_behind(problem, structure.detached(output, network), front)",
+        "losses_behind(problem, output if network else output, front)",
         "the frozen front's output is handed on with its graph",
         (RECIPES_GIVE,),
         scenario="two_player",
@@ -259,7 +259,7 @@ FAULTS = (
     Fault(
         "parameters_counted_as_saved",
         "impl_torch/program.py",
-        "if storage.data_ptr() not in own:",
+        "if storage.data_ptr() not in self._own_storages():",
         "if storage.data_ptr():",
         "weights are counted among the activations that a forward pass keeps",
         (f"{RECIPES}::test_recipes_cost_what_is_predicted",),
@@ -268,8 +268,8 @@ FAULTS = (
     Fault(
         "more_threads_than_cores",
         "impl_torch/runtime.py",
-        "threads or len(os.sched_getaffinity(0))",
-        "threads or 2 * len(os.sched_getaffinity(0))",
+        "threads or usable_cores()",
+        "threads or 2 * usable_cores()",
         "one framework gets other threads than the other",
         ("benchmarks/test_runtime.py::test_both_get_the_same_cores_and_full_precision",),
     ),

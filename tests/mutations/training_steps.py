@@ -32,7 +32,7 @@ FAULTS = (
     Fault(
         "gradients_taken_apart_are_told_to_be_summed",
         "impl_torch/step_recording.py",
-        "        if adds and earlier and self._kept(earlier[-1]):\n",
+        "        if adds and earlier and self._gradients_untouched_since(earlier[-1]):\n",
         "        if adds and earlier:\n",
         "a method that needs each loss's own gradient is called a waste",
         (f"{TORCH}::{RIGHT}",),
@@ -50,8 +50,8 @@ FAULTS = (
     Fault(
         "wrapping_optimizer_taken_for_a_second_one",
         "impl_torch/step_recording.py",
-        '            gradient, fresh = seen.get(name, ("none", False))\n',
-        "            gradient, fresh = seen[name][0], self._fresh[name]\n",
+        '            gradient, fresh = states.get(name, ("none", False))\n',
+        "            gradient, fresh = states[name][0], self._fresh[name]\n",
         "an optimizer that wraps another is said to step twice",
         (f"{TORCH}::{RIGHT}",),
         narrow="lookahead",
@@ -95,8 +95,8 @@ FAULTS = (
     Fault(
         "weight_that_rises_taken_for_one_of_0",
         "impl_jax/step_replays.py",
-        " and _stays_zero(replay, whole, left):\n",
-        ":\n",
+        "            and _stays_zero(replay, all_losses, without_loss)\n",
+        "",
         "a loss that is faded in is called a waste, as its weight is 0 in the first step",
         (f"{JAX}::{RIGHT}",),
         narrow="annealed_weight",

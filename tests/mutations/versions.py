@@ -10,6 +10,7 @@ HERE, PAGES, ANSWERS = (
     "tests/unit/results/report/test_ranking.py",
 )
 NOTES = "tests/integration/test_notes_shown.py"
+GOING_ON = "tests/unit/results/regression/test_scheduling.py"
 PAIRS, CLOCK = "results/statistics/launch_pairs.py", "benchmarks/harness/worker/clock.py"
 COMMON, LEVELS = "results/statistics/common_mode.py", "results/statistics/look_levels.py"
 LEVELS_HERE = "tests/unit/results/statistics/test_look_levels.py"
@@ -214,5 +215,21 @@ FAULTS = (
             "tests/unit/results/regression/test_document.py"
             "::test_a_reason_is_said_once_and_not_once_a_cell",
         ),
+    ),
+    Fault(
+        "decided_at_a_look_and_measured_on",
+        "benchmarks/regression/leaving.py",
+        "        leave(document, standing, cells, frameworks)\n        announce(standing, cells)\n",
+        "        announce(standing, cells)\n",
+        "a look decides cells, and each launch pair goes on measuring them",
+        (f"{GOING_ON}::test_after_a_look_decided_cells_leave_and_the_others_are_announced",),
+    ),
+    Fault(
+        "all_cells_measured_while_confirming",
+        "benchmarks/regression/leaving.py",
+        "    leave(document, standing, *undecided(standing, chosen))\n",
+        "",
+        "the time for what looks slower is spent on all cells alike",
+        (f"{GOING_ON}::test_what_is_confirmed_is_all_that_is_still_measured",),
     ),
 )

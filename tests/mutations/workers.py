@@ -10,6 +10,7 @@ ONE_LAUNCH = f"{HERE}::test_fault_of_one_launch_takes_the_samples_of_all"
 OWN_PROCESS = f"{HERE}::test_each_launch_is_a_process_of_its_own_with_an_order_of_its_own"
 BETWEEN = f"{HERE}::test_worker_killed_between_two_groups_is_replaced"
 BUSY_TIME = "tests/unit/harness/protocol/test_busy_time.py"
+STORE = "tests/unit/harness/launches/test_reference_store.py"
 
 FAULTS = (
     Fault(
@@ -85,8 +86,8 @@ FAULTS = (
     Fault(
         "one_process_for_all_launches",
         "benchmarks/harness/measurement/group.py",
-        "            launch = self.workers.one(index)\n            try:\n",
-        "            launch = self.workers.one(0)\n            try:\n",
+        "            launch = self.workers.launch(index)\n            try:\n",
+        "            launch = self.workers.launch(0)\n            try:\n",
         "six rounds of one process are called six launches",
         (OWN_PROCESS,),
     ),
@@ -151,8 +152,8 @@ FAULTS = (
     Fault(
         "gates_time_counted_as_work",
         "benchmarks/harness/worker/timing.py",
-        "        verdict = gate.judge(program, true, rules)\n",
-        "        with self.working():\n            verdict = gate.judge(program, true, rules)\n",
+        "        verdict = self._judge(program, true, rules)\n",
+        "        with self.working():\n            verdict = self._judge(program, true, rules)\n",
         "what the harness does for itself is hidden in its workers' time",
         ("tests/integration/test_busy_time.py::test_time_of_the_gate_is_none_of_a_workers",),
     ),
@@ -167,12 +168,23 @@ FAULTS = (
     Fault(
         "replaced_worker_not_prepared",
         "benchmarks/harness/measurement/group.py",
-        "                self.preparation.ensure_prepared(self.workers.one(index))\n",
-        "                self.workers.one(index)\n",
+        "                self.preparation.ensure_prepared(self.workers.launch(index))\n",
+        "                self.workers.launch(index)\n",
         "a worker that died unseen costs the cells that its successor was never told of",
         (
             "tests/integration/test_capacity.py::"
             "test_a_worker_that_died_since_it_was_prepared_is_replaced_by_a_prepared_one",
+        ),
+    ),
+    Fault(
+        "memory_of_the_group_before_kept",
+        "benchmarks/harness/measurement/group.py",
+        "    group.workers.free_memory()\n",
+        "",
+        "idle workers of the other framework fill the memory, and the kernel kills the one at work",
+        (
+            "tests/integration/test_capacity.py::"
+            "test_workers_that_hold_too_much_after_a_group_are_fresh_for_the_next_one",
         ),
     ),
     Fault(
@@ -192,5 +204,29 @@ FAULTS = (
         "raise self._crash_error(reason, self._link.heartbeat.cell) from None",
         "a cell is blamed for a line that was written while another one was timed",
         (f"{HERE}::test_garbage_while_timing_costs_its_group_alone",),
+    ),
+    Fault(
+        "stored_reference_found_whatever_the_weights",
+        "benchmarks/harness/launches/reference_store.py",
+        "            [_digest(Path(name)) for name in (self.files.weights, self.files.data)],\n",
+        "",
+        "a problem with other weights is held to the gradients of an earlier one",
+        (f"{STORE}::test_other_weights_are_another_reference",),
+    ),
+    Fault(
+        "stored_reference_found_whatever_the_code",
+        "benchmarks/harness/launches/reference_store.py",
+        "_text([code, check_cache.key(flags)])",
+        "_text([check_cache.key(flags)])",
+        "a fault that was mended lives on in the references of earlier sessions",
+        (f"{STORE}::test_another_problem_code_or_release_is_computed_anew",),
+    ),
+    Fault(
+        "damaged_reference_ends_the_session",
+        "benchmarks/harness/launches/reference_store.py",
+        "DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)",
+        "DAMAGED = (OSError,)",
+        "a file that was cut off by a full disk costs every session its cells",
+        (f"{STORE}::test_damaged_file_is_computed_anew",),
     ),
 )

@@ -11,11 +11,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks.paths import ROOT
+from tests.helpers.git_repositories import git
 from tests.helpers.tutorial import OWN_CODE, assert_printed, commands, files
 
 MOST_LINES = 8  # that a user writes beside a model and a loss
 SHORT = "try --budget 25 --launches 3"
 WAYS = "--way separate_retained,boundary_split"
+COMMANDS = [
+    # ten launch pairs take a minute and more
+    pytest.param(one, id=one[0].split()[-1], marks=pytest.mark.slow if "regress" in one[0] else ())
+    for one in commands(OWN_CODE)
+]
 EXAMPLES = [
     # two frameworks take twice as long, and the page has such a file of its own
     pytest.param(path.name, marks=pytest.mark.slow if path.stem == "both_frameworks" else ())
@@ -27,6 +33,9 @@ EXAMPLES = [
 def folder(tmp_path: Path) -> Path:
     for name, text in files(OWN_CODE).items():
         (tmp_path / name).write_text(text)
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "the files of the page")
     return tmp_path
 
 
@@ -34,7 +43,8 @@ def output(command: str, folder: Path) -> str:
     """Return what a command prints there; the programs are those of this interpreter."""
     python = sys.executable
     name, _, rest = command.partition(" ")
-    rest = rest.replace("try", SHORT, 1) if name == "cascade-bench" else rest
+    if name == "cascade-bench":
+        rest = rest.replace("try", SHORT, 1).replace("regress", "regress --budget 4m", 1)
     programs = {
         "cascade-bench": f"{python} -m cascade_bench.cli",
         "python": python,
@@ -46,12 +56,15 @@ def output(command: str, folder: Path) -> str:
         f"{programs[name]} {rest}", shell=True, cwd=folder, env=variables,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, f"$ {command}\n{done.stdout[-3000:]}"
+    # unchanged files are nothing slower, or not told where the machine is noisy
+    assert done.returncode in ((0, 3) if "regress" in rest else (0,)), (
+        f"$ {command}\n{done.stdout[-3000:]}"
+    )
     return done.stdout
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize("command", commands(OWN_CODE), ids=lambda pair: pair[0].split()[-1])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_page_does_what_it_says(folder: Path, command: tuple[str, list[str]]) -> None:
     words, lines = command
     assert lines
@@ -70,7 +83,7 @@ def test_page_has_a_file_for_each_part_of_it() -> None:
         "my_model.py", "my_case.py", "my_frozen_case.py", "analysis.py", "test_training.py",
         "my_jax_model.py", "my_jax_case.py", "my_both.py",
     ]  # fmt: skip
-    assert len(commands(OWN_CODE)) == 7
+    assert len(commands(OWN_CODE)) == 8
 
 
 @pytest.mark.smoke

@@ -124,12 +124,32 @@ def test_a_wrong_gradient_in_the_work_tree_is_found_at_once(clone: Path, framewo
     assert "head's float64 gradients are not those of base: net1.linear" in printed
 
 
+def test_a_step_that_no_longer_donates_is_told_by_a_count_in_seconds(clone: Path) -> None:
+    """Its gradients and its updates stay right, and its time may stay the same."""
+    pytest.importorskip("jax")
+    changed(
+        clone,
+        "impl_jax/program.py",
+        "self.step = compiler.jit(self._step, donate=(0, 1))",
+        "self.step = compiler.jit(self._step)",
+    )
+    step = ("--scenario=linear_cascade", "--size=seed", "--phase=step", "--strategy=summed")
+    done = regress(clone, *step, "--framework=jax", "--counts-only", "--json")
+    assert done.returncode == 1, done.stderr
+    answer = json.loads(done.stdout)
+    assert "bytes overwritten in place" in answer["worse"]
+    by_metric = {one["metric"]: one for one in answer["findings"][0]["counts"]}
+    assert by_metric["aliased_bytes"]["head"] == 0 < by_metric["aliased_bytes"]["base"]
+    assert answer["launch_pairs"] == 0
+    assert "bytes overwritten in place 296 B → 0 B" in done.stderr  # at once, too
+
+
 def test_a_base_whose_worker_was_one_module_is_compared(clone: Path) -> None:
     """Workers of before the packages speak the same protocol, version 1."""
     pytest.importorskip("torch")
     if subprocess.run(["git", "cat-file", "-e", OLD], cwd=clone, check=False).returncode:
         pytest.skip(f"the history of this clone does not reach back to {OLD}")
-    arguments = [*ONE_CELL, "--framework=torch", "--budget=2m", "--json"]
+    arguments = [*ONE_CELL, "--framework=torch", "--budget=4m", "--json"]
     words = command(clone.parent, *arguments)
     words[words.index("HEAD")] = OLD
     done = subprocess.run(

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.paths import ROOT
+from tests.helpers.case_repositories import case_repository, change, commit
 
 pytest.importorskip("setuptools")
 SOURCES = ("benchmarks", "impl_torch", "impl_jax", "results", "cascade_bench", "examples", "docs")
 FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 INSIDE = "cascade_bench/_suite/"
+GIT = shutil.ignore_patterns(".git")
 OWN = 'raise SystemExit("a package of the user was imported")\n'
 
 
@@ -123,6 +125,20 @@ def test_case_is_tried_beside_a_users_own_packages(installed: Path, project: Pat
     assert "gradient of code → encoder; none in head" in printed
     assert len(list((project / ".cascade-bench").glob("*.json"))) == 1
     assert before == {path for path in installed.rglob("*") if "__pycache__" not in path.parts}
+
+
+@pytest.mark.slow
+def test_two_commits_of_a_users_repository_are_compared(installed: Path, project: Path) -> None:
+    """The suite comes from the wheel, and the user's packages from each commit."""
+    pytest.importorskip("torch")
+    shutil.copytree(case_repository(project / "made"), project, dirs_exist_ok=True, ignore=GIT)
+    shutil.rmtree(project / "made")
+    commit(project)
+    words = ("--case", "bench/my_case.py", "--budget", "60m")
+    change(project, "torch.tanh(self", "1.001 * torch.tanh(self")
+    printed = cascade_bench(installed, project, "regress", "HEAD", *words, code=1).stdout
+    assert "head's float64 gradients are not those of base: encoder." in " ".join(printed.split())
+    assert len(list((project / ".cascade-bench" / "regressions").glob("*/*.json"))) == 1
 
 
 def test_users_repository_is_not_taken_for_the_suites(installed: Path, project: Path) -> None:

@@ -148,10 +148,10 @@ def test_every_network_is_confirmed_along_all_directions_where_there_is_time(
     framework: str,
 ) -> None:
     taken = of_two_networks(framework, math.inf, lambda: None)
-    found = list(taken.found())
+    found = list(taken.worst_slopes())
     assert [network for _, network, _ in found] == ["one", "two"]
     assert max(slope.error for _, _, slope in found) < 1e-6
-    assert taken.taken == {"one": slopes.DIRECTIONS, "two": slopes.DIRECTIONS}
+    assert taken.direction_counts == {"one": slopes.DIRECTIONS, "two": slopes.DIRECTIONS}
     assert taken.hurried() == []
 
 
@@ -183,15 +183,15 @@ def test_each_network_has_its_share_of_the_time_and_what_is_missing_is_said(
 
     monkeypatch.setattr(slopes, "time", SimpleNamespace(monotonic=lambda: now[0]))
     taken = of_two_networks(framework, until, evaluated)
-    assert [network for _, network, _ in taken.found()] == ["one", "two"]
-    assert all(0 < count < slopes.DIRECTIONS for count in taken.taken.values())
+    assert [network for _, network, _ in taken.worst_slopes()] == ["one", "two"]
+    assert all(0 < count < slopes.DIRECTIONS for count in taken.direction_counts.values())
     (said,) = taken.hurried()
     assert said.startswith("The gradients by one, two are confirmed along fewer than 3 directions")
 
 
 def test_nothing_is_confirmed_after_the_time_and_that_is_said(framework: str) -> None:
     taken = of_two_networks(framework, time.monotonic() - 1.0, lambda: None)
-    assert list(taken.found()) == []
+    assert list(taken.worst_slopes()) == []
     assert taken.hurried() == [
         "No time to confirm the gradients by one, two by central differences; "
         "a larger budget has it"

@@ -23,7 +23,8 @@ else:
         for name in ("case_values", "cascade", "graph_problem", "strategies", "problem")
     )
 
-WAYS = [way for way in cells.STRATEGIES["torch"] if way != "boundary_split"]
+OVER_STAGES = ("boundary_split", "checkpointed")  # ways that take the networks one by one
+WAYS = [way for way in cells.STRATEGIES["torch"] if way not in OVER_STAGES]
 
 
 def gradients(problem: whole_problem.Problem, way: str) -> dict[str, Any]:

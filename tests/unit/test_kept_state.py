@@ -96,7 +96,7 @@ def test_it_is_put_back_after_an_error_too() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        kept_state.kept(fail)()
+        kept_state.restoring(fail)()
     assert "LEFT" not in os.environ
 
 

@@ -20,11 +20,13 @@ GROUND = ("impl_torch", "impl_jax", "results")
 # at least half of them do, in the same order.
 TWINS = (
     "cascade.py", "alternation.py", "partial_freeze.py", "parameter_groups.py", "problem.py",
+    "branches.py", "averaging.py",
     "strategies.py", "recipes.py", "training.py", "optimizers.py", "compiling.py", "program.py",
     "naming.py", "probing.py", "layout.py", "gemms.py", "runtime.py", "switches.py",
     "session.py", "canaries.py", "graph_problem.py", "case.py", "case_values.py",
     "case_examination.py", "case_losses.py", "step_case.py", "step_recording.py",
-    "step_replays.py", "step_observation.py", "loss_reach.py", "precision.py",
+    "step_replays.py", "step_observation.py", "loss_reach.py", "calibration.py",
+    "precision.py",
 )  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 
@@ -70,6 +72,11 @@ ARROWS = {
         "benchmarks.scenarios.external",
         "results.records",  # texts of a worker's answers are cleaned as those of a file
     ),
+    "benchmarks.harness.ranks": (  # a worker that is the parent of others, its ranks
+        "benchmarks.harness.launches",
+        "benchmarks.harness.protocol",
+        "benchmarks.harness.worker",
+    ),
     "benchmarks.harness.measurement": (
         "benchmarks.harness.launches",
         "benchmarks.harness.protocol",
@@ -102,6 +109,7 @@ ARROWS = {
         "benchmarks.harness.selection",
         "benchmarks.harness.session",
         "benchmarks.machine",
+        "benchmarks.own_code",  # what a case of the user's own is, and which ways it has
         "benchmarks.paths",
         "benchmarks.scenarios",
         "benchmarks.scenarios.external",
@@ -161,6 +169,7 @@ ARROWS = {
         "benchmarks.harness.selection",
         "benchmarks.harness.session",
         "benchmarks.machine",
+        "benchmarks.paths",
         "benchmarks.regression",
         "benchmarks.scenarios",
         "benchmarks.scenarios.external",

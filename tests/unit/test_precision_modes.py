@@ -130,7 +130,7 @@ def bounds(scenario: str, variant: str) -> Any:
     way = {"kind": "backward", "phase": "gradient", "mode": "eager", "dtype": "float32"}
     request = prepare_request(way | {"precision_mode": "bf16"}, files, "reference.npz", ["summed"])
     files.close()
-    return request["rules"] | request["cells"]["summed"] | request["precision"]["rules"]
+    return request["rules"] | request["cells"]["summed"] | request["precision_rules"]
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from benchmarks.cluster.backends.unit_queue import UnitQueue
 from benchmarks.cluster.errors import ClusterError
 from benchmarks.cluster.settings import SLURM, ClusterSettings
 from benchmarks.cluster.unit import UnitJob
-from benchmarks.paths import KEPT
+from benchmarks.paths import OUTPUT
 from results.formatting import one_line
 from results.records.installing import install_command
 
@@ -61,7 +61,7 @@ class SubmititBackend:
                 "file out with `submitit_cluster: local`"
             )
         self._place, self._name = settings.place, f"cascade-bench-{session}"
-        given = settings.values.get("submitit_folder", KEPT / "cluster")
+        given = settings.values.get("submitit_folder", OUTPUT / "cluster")
         self._folder = (Path(given).expanduser() / session).resolve()
         self._executor = self._make_executor(submitit, settings)
         self._queue = UnitQueue()  # of the local jobs: Slurm queues its own

@@ -65,11 +65,11 @@ FAULTS = (
     Fault(
         "the first of four losses counted twice in `separate_retained`",
         "impl_torch/strategies.py",
-        "        for loss in earlier:\n            loss.backward(retain_graph=True)\n",
-        """        if len(losses) == 4:
-            earlier[0].backward(retain_graph=True)
-        for loss in earlier:
-            loss.backward(retain_graph=True)
+        "    for loss in earlier:\n        loss.backward(retain_graph=True)\n",
+        """    if len(losses) == 4:
+        earlier[0].backward(retain_graph=True)
+    for loss in earlier:
+        loss.backward(retain_graph=True)
 """,
         "torch stacked_cascade n4 small eager gradient separate_retained",
         "wrong gradients",

@@ -93,9 +93,9 @@ def _pytest(python: Path, arguments: list[str]) -> dict[str, Any]:
             plain.append(f"--results={folder}/runs")
         done = _run(python, ["pytest", *arguments, *plain])
         if not junit.exists():
-            return {**done, "reasons": {"pytest": one_line(done.pop("said"))}}
+            return {**done, "reasons": {"pytest": one_line(done.pop("output"))}}
         counts, failed = failures(junit)
-    done.pop("said")
+    done.pop("output")
     return {**done, **counts, "reasons": failed}
 
 
@@ -105,14 +105,14 @@ def _own_code(python: Path, framework: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         options = ["--budget=20", "--launches=2", f"--results={folder}"]
         done = _run(python, ["cascade_bench.cli", "try", case, *options])
-    said = done.pop("said")
+    said = done.pop("output")
     return {**done, "reasons": {"try": one_line(said)} if done["code"] else {}}
 
 
 def _says_so(python: Path) -> dict[str, Any]:
     """Ask for what needs a framework where there is none: the answer is one line."""
     done = _run(python, ["pytest", *TIMES, "-q", "-p", "no:cacheprovider"])
-    said = done.pop("said")
+    said = done.pop("output")
     told = done["code"] == NO_FRAMEWORK and "no framework is installed here" in said
     return {**done, "code": 0 if told else 1, "reasons": {} if told else {"pytest": one_line(said)}}
 
@@ -122,7 +122,7 @@ def _run(python: Path, words: list[str]) -> dict[str, Any]:
 
     Returns:
         ``code``, the exit code, None if it was stopped after `STEP_SECONDS`; ``seconds``; and
-        ``said``, what it wrote to stderr, or to stdout if that is empty.
+        ``output``, what it wrote to stderr, or to stdout if that is empty.
     """
     start = time.monotonic()
     # as a user of that environment would be, whatever this process was started with
@@ -133,6 +133,10 @@ def _run(python: Path, words: list[str]) -> dict[str, Any]:
             check=False, timeout=STEP_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return {"code": None, "seconds": STEP_SECONDS, "said": f"stopped after {STEP_SECONDS:g} s"}
+        return {
+            "code": None,
+            "seconds": STEP_SECONDS,
+            "output": f"stopped after {STEP_SECONDS:g} s",
+        }
     seconds = round(time.monotonic() - start, 1)
-    return {"code": done.returncode, "seconds": seconds, "said": done.stderr or done.stdout}
+    return {"code": done.returncode, "seconds": seconds, "output": done.stderr or done.stdout}

@@ -11,7 +11,7 @@ from benchmarks.evaluation.releases.checking import SCENARIOS
 from benchmarks.evaluation.releases.environments import ENVIRONMENTS
 from benchmarks.paths import ROOT
 
-PAGE, SEEN = ROOT / "docs" / "releases.md", ROOT / "docs" / "releases" / "seen.json"
+PAGE, RESULTS_FILE = ROOT / "docs" / "releases.md", ROOT / "docs" / "releases" / "seen.json"
 HEAD = """\
 # Releases
 
@@ -42,63 +42,65 @@ A test of a trap that reads otherwise in another release declares both readings:
 
 - **jax 0.11**: a call on a donated array says "Array has been deleted with shape=…"; in 0.10 it was
   "Buffer has been deleted or donated". Both are a RuntimeError.
+- **flax 0.12.11**: the scales of `nnx.WeightNorm` are parameters, which a step over `nnx.Param`
+  trains; before, they stay at their start.
 """
 COLUMNS = ("python", "torch", "jax", "flax", "optax")
 
-Seen = dict[str, dict[str, Any]]  # name of an environment → what `matrix.attempt` returned
+Results = dict[str, dict[str, Any]]  # name of an environment → what `matrix.attempt` returned
 
 
-def read(path: Path = SEEN) -> Seen:
+def read(path: Path = RESULTS_FILE) -> Results:
     """Return what was seen so far, by the name of the environment; empty if there is no file."""
-    seen: Seen = json.loads(path.read_text()) if path.exists() else {}
-    return seen
+    results: Results = json.loads(path.read_text()) if path.exists() else {}
+    return results
 
 
-def write(seen: Seen) -> None:
+def write(results: Results) -> None:
     """Write what was seen, and the page."""
-    SEEN.parent.mkdir(exist_ok=True)
-    SEEN.write_text(json.dumps(seen, indent=1, sort_keys=True) + "\n")
-    PAGE.write_text(text(seen))
+    RESULTS_FILE.parent.mkdir(exist_ok=True)
+    RESULTS_FILE.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    PAGE.write_text(text(results))
 
 
-def text(seen: Seen) -> str:
+def text(results: Results) -> str:
     """Return the page as Markdown: a row for each environment, then what failed."""
     head = HEAD.format(scenarios=SCENARIOS.replace(",", ", "))
-    order = [one.name for one in ENVIRONMENTS if one.name in seen]
-    rows = "".join(_row(name, seen[name]) + "\n" for name in order)
-    lines = [line for name in order for line in _failures(name, seen[name])]
+    order = [one.name for one in ENVIRONMENTS if one.name in results]
+    rows = "".join(_row(name, results[name]) + "\n" for name in order)
+    lines = [line for name in order for line in _failures(name, results[name])]
     failed = FAILED.format(lines="\n".join(lines)) if lines else ""
     return head + rows + failed + BEHAVIOUR
 
 
-def passed(one: dict[str, Any]) -> bool:
+def passed(result: dict[str, Any]) -> bool:
     """Return whether an environment was made, and every step in it ended well."""
-    return bool(one.get("steps")) and all(step["code"] == 0 for step in one["steps"].values())
+    return bool(result.get("steps")) and all(step["code"] == 0 for step in result["steps"].values())
 
 
-def outcome(one: dict[str, Any]) -> str:
+def outcome(result: dict[str, Any]) -> str:
     """Return in words what came of an environment: passed, failed and where, or not seen."""
-    if "missing" in one:
-        return f"not seen: {one['missing']}"
-    failed = [name for name, step in one["steps"].items() if step["code"] != 0]
+    if "missing" in result:
+        return f"not seen: {result['missing']}"
+    failed = [name for name, step in result["steps"].items() if step["code"] != 0]
     return f"failed: {', '.join(failed)}" if failed else "passed"
 
 
-def _row(name: str, one: dict[str, Any]) -> str:
+def _row(name: str, result: dict[str, Any]) -> str:
     """Return an environment's row of the table."""
-    versions = one.get("versions", {})
+    versions = result.get("versions", {})
     cells = [name, *(_short(versions.get(column)) for column in COLUMNS)]
-    if "missing" in one:
+    if "missing" in result:
         cells += ["not seen"] * 3
     else:
-        steps = one["steps"]
+        steps = result["steps"]
         own = [step for key, step in steps.items() if key.startswith("own code")]
         cells += [_step(steps.get("checks")), _step(steps.get("times"))]
         cells.append("passed" if own and all(s["code"] == 0 for s in own) else _ends(own))
         if "says so" in steps:
             said = steps["says so"]["code"] == 0
             cells[-3:] = ["says what to install" if said else "**failed**", "–", "–"]
-    return f"| {' | '.join([*cells, one['when']])} |"
+    return f"| {' | '.join([*cells, result['when']])} |"
 
 
 def _step(step: dict[str, Any] | None) -> str:
@@ -116,11 +118,11 @@ def _ends(steps: list[dict[str, Any]]) -> str:
     return "**failed**" if steps else "–"
 
 
-def _failures(name: str, one: dict[str, Any]) -> Iterator[str]:
+def _failures(name: str, environment: dict[str, Any]) -> Iterator[str]:
     """Yield a line for each thing that failed in an environment, or why it was not made."""
-    if "missing" in one:
-        yield f"- {name}: not seen, {one['missing']}"
-    for step, result in one.get("steps", {}).items():
+    if "missing" in environment:
+        yield f"- {name}: not seen, {environment['missing']}"
+    for step, result in environment.get("steps", {}).items():
         for test, reason in result["reasons"].items():
             yield f"- {name}, {step}: `{test}`: {reason}"
 

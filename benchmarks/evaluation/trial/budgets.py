@@ -109,10 +109,8 @@ def replayed(
     )
     clock = Clock(document, times, confirm)
     if not clock.measure_until(SECONDS, None) and confirm:
-        standing = scheduling.standing_of(document)
-        chosen = standing and leaving.choose_to_confirm(document, standing)
-        if standing and isinstance(chosen, leaving.Chosen):
-            leaving.leave(document, standing, *leaving.undecided(standing, chosen))
+        chosen = leaving.start_confirming(document)
+        if chosen is not None:
             clock.measure_until(SECONDS + confirm, chosen)
     return document
 
@@ -121,7 +119,7 @@ class Clock:
     """Run a comparison on recorded times and a made clock, as `session.ComparisonSession` does."""
 
     def __init__(self, document: dict[str, Any], times: Mapping[str, Array], confirm: float):
-        self.document, self.times, self.whole = document, times, SECONDS + confirm
+        self.document, self.times, self.whole_seconds = document, times, SECONDS + confirm
         self.now, self.pace, self.cell_seconds = FIXED, Pace(), plan.CELL_SECONDS
         self.promises = Promises(document, lambda _: None)
 
@@ -132,10 +130,10 @@ class Clock:
             count = self.document["pairs"]
             spent = end - self.now < self.pace.expected(shape)
             if count and (spent or count >= plan.MOST_PAIRS):
-                taken = looks.take_last_look(self.document, end / self.whole)
-                return taken and self._all_decided(chosen, 0.0)
+                taken = looks.take_last_look(self.document, end / self.whole_seconds)
+                return taken and leaving.all_decided(self.document, chosen, None)
             self._add_pair(shape)
-            due = looks.take_due_look(self.document, self.now / self.whole)
+            due = looks.take_due_look(self.document, self.now / self.whole_seconds)
             if due and self._all_decided(chosen, end):
                 return True
 
@@ -168,16 +166,12 @@ class Clock:
 
     def _all_decided(self, chosen: leaving.Chosen | None, end: float) -> bool:
         """Do as `session.ComparisonSession` does after a look."""
-        standing = scheduling.standing_of(self.document)
-        if standing is None:
-            return False
-        places, frameworks = leaving.undecided(standing, chosen)
-        if not places and not frameworks:
-            return True
-        if end:
-            leaving.leave(self.document, standing, places, frameworks)
-            self.promises.say(standing, places, end - self.now, self.pace.expected(self._shape()))
-        return False
+
+        def announce(standing: scheduling.Standing, cells: Sequence[int]) -> None:
+            pair_seconds = self.pace.expected(self._shape())
+            self.promises.announce(standing, cells, end - self.now, pair_seconds)
+
+        return leaving.all_decided(self.document, chosen, announce)
 
 
 def rates(noise: Noise, count: int, seed: int) -> dict[str, Any]:
@@ -206,12 +200,12 @@ def _count(tally: dict[str, list[float]], noise: Noise, seed: list[int], cell: i
         "alarms": alarmed(unchanged),
         "pairs": unchanged["pairs"],
         "control": unchanged["design"].get("control_pairs", unchanged["pairs"]),
-        "found": found(slowed, cell),
+        "found": calls_slower(slowed, cell),
     }
     promise = next((one for one in slowed["promises"] if one["slowdown"]), None)
     if promise and promise["pairs"] == plan.FIRST_LOOK:
         at = replayed(noise, [*seed, 1], {cell: promise["slowdown"]})
-        seen |= {"kept": found(at, cell), "promise": promise["slowdown"]}
+        seen |= {"kept": calls_slower(at, cell), "promise": promise["slowdown"]}
     for name, value in seen.items():
         tally.setdefault(name, []).append(float(value))
 
@@ -222,7 +216,7 @@ def alarmed(document: Mapping[str, Any]) -> bool:
     return standing is not None and bool(np.isin(standing.session.verdicts, (SLOWER, FASTER)).any())
 
 
-def found(document: Mapping[str, Any], cell: int) -> bool:
+def calls_slower(document: Mapping[str, Any], cell: int) -> bool:
     """Return whether a comparison calls this cell slower."""
     standing = scheduling.standing_of(document)
     return standing is not None and standing.cells[cell] == SLOWER

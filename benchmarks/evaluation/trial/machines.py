@@ -20,13 +20,14 @@ from benchmarks.machine import environment
 FILE = "machine.json"
 PACKAGES = ("torch", "jax", "flax", "numpy", "scipy", "pytest-benchmark", "pyperf", "asv")
 SAME = ("cpu", "cores")  # what must agree for traces to be of one machine
+MARKS = re.compile(r"\((r|tm)\)|\b(processor|cpu)\b", re.IGNORECASE)  # what no CPU's name needs
 
 
 def identity() -> dict[str, Any]:
     """Return CPU, cores and versions of this machine, and today's date; nothing names its owner."""
     described = environment.describe()
     return {
-        "cpu": described.get("cpu"),
+        "cpu": _plain_name(described.get("cpu")),
         "cores": described.get("cores"),
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
@@ -89,6 +90,11 @@ def in_words(folder: Path) -> str:
     """Return the machine of a folder in words: ``AMD EPYC, 2 cores, 2026-11-21``."""
     machine = read(folder)
     return f"{_in_words(machine)}, {machine['date']}"
+
+
+def _plain_name(cpu: str | None) -> str | None:
+    """Return a CPU's name without marks of registration: ``Intel Xeon``; None if it is unknown."""
+    return None if cpu is None else " ".join(MARKS.sub(" ", cpu).split())
 
 
 def _in_words(machine: dict[str, Any]) -> str:

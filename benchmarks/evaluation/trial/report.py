@@ -115,8 +115,9 @@ def _head(replayed: Mapping[str, Any], summarised: Mapping[str, Any]) -> list[st
         ),
         "",
         *sections.prose(
-            f"All rates but those of the first two tables are of one machine: {machine['cpu']}, "
-            f"{machine['cores']} cores, {machine['date']}, Python {machine['python']}, {names}."
+            "All rates but those of the section *Machine by machine* are of one machine: "
+            f"{machine['cpu']}, {machine['cores']} cores, {machine['date']}, "
+            f"Python {machine['python']}, {names}."
         ),
         "",
     ]
@@ -281,7 +282,7 @@ def _limits(replayed: Mapping[str, Any]) -> list[str]:
         f"cells that it fails, by the seconds used: {'; '.join(seconds) or 'none recorded'}.",
         "The other tools were given this trial's single core and compiled programs from a cache; "
         "as their users run them, neither is given.",
-        "One machine, one hour, but for the first two tables.",
+        "One machine, one hour, but for the section *Machine by machine*.",
     ]
     lines = ["## What this cannot show", ""]
     for text in points:

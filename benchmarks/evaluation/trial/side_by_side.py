@@ -14,7 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.evaluation.trial import budgets, locating, machines, plan, sections
+from benchmarks.evaluation.trial import (
+    budgets,
+    locating,
+    machines,
+    plan,
+    sections,
+    tools_by_machine,
+)
 from benchmarks.evaluation.trial.budgets import Noise
 from results.formatting import NOTHING
 from results.regression.decision import WALL
@@ -35,18 +42,18 @@ def compute(folder: Path, comparisons: int) -> None:
         comparisons: of each kind.
     """
     look_levels.DRAWN_CELLS = 64_000  # each number of pairs that a session can end with has its own
-    found: Figures = {"rates": {}, "ways": {}}
+    figures: Figures = {"rates": {}, "ways": {}}
     for half in plan.HALVES:
-        found["ways"][half] = {
+        figures["ways"][half] = {
             noise.name: locating.figures(noise, LOCATED, [plan.SEED, place])
             for place, noise in enumerate(budgets.noises(folder, half))
             if noise.factor == 1.0  # a factor changes all ways alike
         }
     for noise in budgets.noises(folder, "report"):
-        seen = budgets.rates(noise, comparisons, 0)
-        found["rates"][noise.name] = {"pair_sd": pair_spread(noise), **seen}
-        print(f"{noise.name}: {seen}", flush=True)
-        (folder / FILE).write_text(json.dumps(found, indent=1) + "\n")
+        rates = budgets.rates(noise, comparisons, 0)
+        figures["rates"][noise.name] = {"pair_sd": pair_spread(noise), **rates}
+        print(f"{noise.name}: {rates}", flush=True)
+        (folder / FILE).write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def pair_spread(noise: Noise) -> list[float]:
@@ -62,12 +69,12 @@ def pair_spread(noise: Noise) -> list[float]:
 
 def section(root: Path) -> list[str]:
     """Return the lines of the page about all machines below ``root``, none without any figures."""
-    read = {
+    figures_by_machine = {
         machines.in_words(folder): json.loads((folder / FILE).read_text())
         for folder in machines.recorded(root)
         if (folder / FILE).exists()
     }
-    if not read:
+    if not figures_by_machine:
         return []
     return [
         "## Machine by machine",
@@ -81,16 +88,17 @@ def section(root: Path) -> list[str]:
             "launches changed on purpose."
         ),
         "",
-        *_rates(read),
-        *_ways(read),
+        *_rates(figures_by_machine),
+        *tools_by_machine.section(root),
+        *_ways(figures_by_machine),
     ]
 
 
-def _rates(read: Mapping[str, Figures]) -> list[str]:
+def _rates(figures_by_machine: Mapping[str, Figures]) -> list[str]:
     """Return the table of rates, a row for each machine and condition."""
     rows = [
         [machine, name, *_row(one)]
-        for machine, figures in read.items()
+        for machine, figures in figures_by_machine.items()
         for name, one in figures["rates"].items()
     ]
     titles = ["machine", "launches", "SD of a pair", "alarms", "launch pairs", "+3 % found"]
@@ -112,10 +120,10 @@ def _row(one: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _ways(read: Mapping[str, Figures]) -> list[str]:
+def _ways(figures_by_machine: Mapping[str, Figures]) -> list[str]:
     """Return the lines on the ways to locate a log ratio, a row for each machine, noise and way."""
     rows = []
-    for machine, figures in read.items():
+    for machine, figures in figures_by_machine.items():
         for noise, report in figures["ways"]["report"].items():
             tuning = figures["ways"]["tuning"][noise]
             for way, one in report.items():

@@ -15,7 +15,7 @@ from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.protocol import equivalence
 from benchmarks.harness.protocol.arrays import read_arrays, select_prefix
 from benchmarks.harness.protocol.case_messages import CaseFacts, CaseJob
-from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, strategy_of
+from benchmarks.harness.protocol.cells import UNFROZEN, shows_frozen_gradients, strategy_of
 from benchmarks.harness.protocol.messages import GateRules
 
 # A strategy may be this much further from the reference than the summed loss in float32: it adds
@@ -61,7 +61,7 @@ class CaseFiles:
         return self
 
     @property
-    def known(self) -> CaseFacts:
+    def known_facts(self) -> CaseFacts:
         """Return the facts; `examine` must have been called."""
         assert self.facts is not None
         return self.facts
@@ -95,11 +95,11 @@ class CaseFiles:
             arguments["hand_over"] = True
         self.facts = launch.ask("examine_case", self.limit, **arguments)
         gradient = select_prefix(read_arrays(self.folder / "reference.npz"), "gradient")
-        networks = list(self.known["networks"])
+        networks = list(self.known_facts["networks"])
         self.zero_gradient = equivalence.dead_tensors(gradient, networks, ())
         if dtype == "float32":
             self.allowed = equivalence.ROUNDING_OF_LONG_SUMS
-        return self.known
+        return self.known_facts
 
     def judge_the_sum(self, launch: Launch) -> float:
         """Have a float32 worker run the summed loss, and set the bound of all cells by its error.
@@ -123,7 +123,7 @@ class CaseFiles:
             trained,
             allowed=float("inf"),
             dtype="float32",
-            networks=list(self.known["networks"]),
+            networks=list(self.known_facts["networks"]),
             zero_gradient=tuple(self.zero_gradient),
         )
         if np.isfinite(difference.relative):
@@ -131,6 +131,25 @@ class CaseFiles:
             wanted = max(equivalence.ROUNDING, TIMES_THE_SUM * difference.relative)
             self.allowed = min(equivalence.KINKS, wanted)
         return seconds
+
+    def pass_seconds(self, launch: Launch) -> tuple[float, float]:
+        """Return the seconds of one forward and backward pass, and of the first beside it.
+
+        Args:
+            launch: a worker in which the case is open.
+
+        Raises:
+            WorkerError: the case cannot be run.
+        """
+        out = str(self.folder / "call.npz")
+        arguments = {"kind": "backward", "name": "summed", "phase": "gradient", "out": out}
+        start = time.monotonic()
+        launch.ask("gradients", self.limit, **arguments)
+        once = time.monotonic() - start
+        start = time.monotonic()
+        launch.ask("gradients", self.limit, again=True, **arguments)
+        call = max(0.0, time.monotonic() - start - once)
+        return call, max(0.0, once - call)
 
     @property
     def start(self) -> Path:
@@ -144,7 +163,7 @@ class CaseFiles:
     @property
     def unchanged(self) -> list[str]:
         """Return the parameters that are frozen, or that no loss reaches."""
-        return [*self.known["frozen"], *self.known["untouched"]]
+        return [*self.known_facts["frozen"], *self.known_facts["untouched"]]
 
     def compute(self, launches: Mapping[str, Launch], kind: str, phase: str) -> dict[str, str]:
         """Return framework → file of the reference; see `Float64References.compute`.
@@ -156,7 +175,7 @@ class CaseFiles:
 
     def open_in(self, launch: Launch, timeout: float | None = None) -> None:
         """Have a worker build the case."""
-        launch.ask("open_case", timeout or self.limit, case=self.case, facts=self.known)
+        launch.ask("open_case", timeout or self.limit, case=self.case, facts=self.known_facts)
 
     def rules_of_group(self, group: Mapping[str, Any]) -> GateRules:
         """Return the bounds by which the gate judges every cell of a group.
@@ -168,18 +187,18 @@ class CaseFiles:
             "allowed": self.allowed,
             "dtype": group["dtype"],
             "phase": group["phase"],
-            "networks": list(self.known["networks"]),
+            "networks": list(self.known_facts["networks"]),
             "zero_gradient": self.zero_gradient,
             "exact_zero": [],
             "optimizer": "adam",  # whatever it is: some scale a gradient near 0 to a whole step
         }
 
-    def rules_of_cell(self, name: str) -> GateRules:
+    def rules_of_cell(self, name: str, phase: str) -> GateRules:
         """Return the parameters that a cell must leave unchanged, and those without a gradient."""
         way = strategy_of(name)
         return {
             "still": [] if way == UNFROZEN else self.unchanged,
-            "no_gradient": [] if way in WASTEFUL else self.unchanged,
+            "no_gradient": [] if shows_frozen_gradients(way, phase) else self.unchanged,
         }
 
     def close(self) -> None:

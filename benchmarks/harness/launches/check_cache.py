@@ -47,15 +47,23 @@ def folder(xla_flags: str, *, most_bytes: int = MOST_BYTES) -> Path | None:
     return path if os.access(path, os.W_OK | os.X_OK) else None
 
 
-def root(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the folder that holds a folder for each key; None where the cache is switched off."""
-    chosen = environ.get(VARIABLE)
+def root(
+    environ: Mapping[str, str] = os.environ, variable: str = VARIABLE, name: str = "checks"
+) -> Path | None:
+    """Return the folder that holds a folder for each key; None where the cache is switched off.
+
+    Args:
+        environ: the environment variables.
+        variable: the one that names another folder, or switches the cache off.
+        name: of the cache.
+    """
+    chosen = environ.get(variable)
     if chosen == OFF:
         return None
     if chosen:
-        return Path(chosen) / "cascade-bench-checks"
+        return Path(chosen) / f"cascade-bench-{name}"
     base = environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or "~").expanduser() / ".cache"
-    return Path(base) / "cascade-bench" / "checks"
+    return Path(base) / "cascade-bench" / name
 
 
 def key(xla_flags: str, host: Host | None = None) -> str:
@@ -114,10 +122,12 @@ def _bytes(file: Path) -> int:
 
 
 def main() -> None:
-    """Remove the whole cache."""
-    top = root()
-    if top is not None:
-        shutil.rmtree(top, ignore_errors=True)
+    """Remove the whole cache, and the one of the float64 references."""
+    from benchmarks.harness.launches import reference_store  # which uses this module
+
+    for top in (root(), root(variable=reference_store.VARIABLE, name=reference_store.NAME)):
+        if top is not None:
+            shutil.rmtree(top, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -76,10 +76,11 @@ class CheckWorkers:
 
     Args:
         limit: seconds for each part of working with a user's own scenario, see `ProblemFiles`.
+        device: ``cpu`` or ``cuda``.
     """
 
-    def __init__(self, limit: float = ANSWER_SECONDS) -> None:
-        self._limit = limit
+    def __init__(self, limit: float = ANSWER_SECONDS, device: str = "cpu") -> None:
+        self._limit, self._device = limit, device
         self._time_outs = TimeOuts()
         self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-checks-")
         self._launches: dict[Key, CheckLaunch] = {}
@@ -122,6 +123,7 @@ class CheckWorkers:
             flags = quick_compile_flags()
             self._launches[key] = CheckLaunch(
                 framework,
+                device=self._device,
                 dtype=dtype,
                 cache=self._compile_cache(framework, flags),
                 environment={"XLA_FLAGS": flags},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness.launches import zero_gradients
@@ -20,11 +21,11 @@ from benchmarks.harness.protocol.arrays import read_arrays, select_prefix, write
 from benchmarks.harness.protocol.cells import UNFROZEN
 from benchmarks.scenarios import Scenario
 from benchmarks.scenarios.spec import part_of
+from results.records.texts import first_names
 
 if TYPE_CHECKING:
     from benchmarks.harness.launches.problems import ProblemFiles
-
-FEW = 3  # names of parameters that a message lists
+    from benchmarks.harness.launches.reference_store import ReferenceStore
 
 Matrix = dict[str, dict[str, str]]  # loss → network → value, zero or absent
 Flows = dict[tuple[str, str], dict[str, Matrix]]  # (scenario, variant) → framework → its matrix
@@ -41,14 +42,20 @@ class Float64References:
     Args:
         files: the problem.
         flows: the flows proven so far, of this problem and of others.
+        store: where references are kept from session to session; None: nowhere.
 
     Attributes:
         failures: framework → why its part of a user's own scenario is wrong, or takes too long. It
             has no reference then, but the other framework's part can still be measured.
     """
 
-    def __init__(self, files: ProblemFiles, flows: Flows | None = None) -> None:
-        self.files = files
+    def __init__(
+        self,
+        files: ProblemFiles,
+        flows: Flows | None = None,
+        store: ReferenceStore | None = None,
+    ) -> None:
+        self.files, self._store = files, store
         self.failures: dict[str, Exception] = {}
         self._flows: Flows = {} if flows is None else flows
         self._paths: dict[tuple[str, str, bool], str] = {}  # framework, kind, whether of a step
@@ -85,28 +92,55 @@ class Float64References:
             WorkerError: a worker failed over a scenario of this suite, or is gone.
         """
         step = phase == "step"
-        self._compute_missing(launches, kind, step)
+        self._load_stored(launches, kind, step)
+        computed = self._compute_missing(launches, kind, step)
         sound = [framework for framework in launches if framework not in self.failures]
         paths = {framework: self._paths[framework, kind, step] for framework in sound}
         self._demand_agreement(paths, kind, step)
+        if self._store:
+            for framework in computed:
+                proven, path = self.flows[framework], paths[framework]
+                self._store.save(framework, kind, step=step, path=path, flow=proven)
         return paths
 
-    def _compute_missing(self, launches: Mapping[str, Launch], kind: str, step: bool) -> None:
+    def _load_stored(self, frameworks: Iterable[str], kind: str, step: bool) -> None:
+        """Take over the references, with their flows, that an earlier session has stored."""
+        if self._store is None:
+            return
+        for framework in frameworks:
+            if (framework, kind, step) not in self._paths:
+                path = self._path(framework, kind, step)
+                proven = self._store.load(framework, kind, step=step, path=path)
+                if proven is not None:
+                    self._paths[framework, kind, step] = str(path)
+                    self.flows[framework] = proven
+
+    def _path(self, framework: str, kind: str, step: bool) -> Path:
+        """Return the file of a reference in the folder of the problem."""
+        return self.files.folder / f"reference-{framework}-{kind}{'-step' if step else ''}.npz"
+
+    def _compute_missing(self, launches: Mapping[str, Launch], kind: str, step: bool) -> list[str]:
         """Compute and save the missing references; a user's own part may fail, see `failures`.
 
         Args:
             launches: framework → a float64 worker.
             kind: ``backward`` or ``freeze``.
             step: whether the reference includes the parameters after an optimizer step.
+
+        Returns:
+            The frameworks whose reference was computed.
         """
+        computed = []
         for framework, future in self._run_missing(launches, kind, step).items():
             try:
                 path = self._save(launches[framework], kind, step, future.result())
                 self._paths[framework, kind, step] = path
+                computed.append(framework)
             except (WorkerFailed, WorkerTimeout, WrongFlow, IncompleteReference) as error:
                 if self.files.spec.file is None:
                     raise
                 self.failures[framework] = error
+        return computed
 
     def _run_missing(
         self, launches: Mapping[str, Launch], kind: str, step: bool
@@ -164,8 +198,7 @@ class Float64References:
                 start = read_arrays(self.files.weights)
                 arrays |= {f"start/{name}": array for name, array in start.items()}
             launch.ask("close")
-        name = f"reference-{launch.framework}-{kind}{'-step' if step else ''}.npz"
-        path = self.files.folder / name
+        path = self._path(launch.framework, kind, step)
         write_arrays(path, arrays)
         return str(path)
 
@@ -185,10 +218,12 @@ class Float64References:
         demanded, there = set(reached(flow_of)), set(select_prefix(arrays, "gradient"))
         place = f"{_implementation(self.files.spec, framework)}: the float64 reference"
         if demanded - there:
-            raise IncompleteReference(f"{place} lacks the gradient of {_few(demanded - there)}")
+            raise IncompleteReference(
+                f"{place} lacks the gradient of {first_names(sorted(demanded - there))}"
+            )
         if there - demanded:
             raise IncompleteReference(
-                f"{place} has a gradient of {_few(there - demanded)}, "
+                f"{place} has a gradient of {first_names(sorted(there - demanded))}, "
                 "which no loss reaches or which is frozen"
             )
 
@@ -260,12 +295,6 @@ class Float64References:
         if problem:
             raise WronglyDeclared(problem)
         self._agreeing.add(key)
-
-
-def _few(names: Collection[str]) -> str:
-    """Return the first names, and how many more there are."""
-    first, rest = sorted(names)[:FEW], len(names) - FEW
-    return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
 
 
 def reached(reach: Mapping[str, Iterable[str]]) -> list[str]:

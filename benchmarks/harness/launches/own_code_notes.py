@@ -19,10 +19,10 @@ def notes(owner: str, launches: Iterable[Launch]) -> list[str]:
     """Return a sentence for each switch that differs from its value at a worker's start.
 
     Args:
-        owner: path of the user's spec.
+        owner: path of the user's spec or case.
         launches: workers; those of other owners, and those that cannot answer, are passed over.
     """
-    found: dict[str, None] = {}
+    sentences: dict[str, None] = {}
     for launch in launches:
         if launch.owner != owner or not launch.idle:
             continue
@@ -30,9 +30,10 @@ def notes(owner: str, launches: Iterable[Launch]) -> list[str]:
             changes: list[SwitchChange] = launch.ask("switched", ANSWER_SECONDS)
         except WorkerError:  # its cells have their outcomes already
             continue
-        file = external_part(launch.framework, owner) or Path(owner)
-        found |= dict.fromkeys(sentence(file.name, change) for change in changes)
-    return list(found)
+        part = external_part(launch.framework, owner)  # a case is one file, without parts
+        file = part if part and part.is_file() else Path(owner)
+        sentences |= dict.fromkeys(sentence(file.name, change) for change in changes)
+    return list(sentences)
 
 
 def sentence(file: str, change: SwitchChange) -> str:

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from benchmarks.harness.launches.case_files import CaseFiles, key_of
 from benchmarks.harness.launches.float64_references import Flows
-from benchmarks.harness.launches.launch import ANSWER_SECONDS, Launch
+from benchmarks.harness.launches.launch import ANSWER_SECONDS, WORKER, Launch
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.time_outs import TimeOuts
 from benchmarks.harness.protocol import busy_time
 from benchmarks.harness.protocol.case_messages import CaseJob
 from benchmarks.harness.protocol.messages import Span
 
-Kind = tuple[str, str, str, str | None]  # framework, device, dtype, owner
+Kind = tuple[str, str, str, str, str | None]  # framework, device, dtype, module, owner
 
 
 class PoolClosed(Exception):
@@ -62,7 +62,13 @@ class Pool:
         self.close()
 
     def launches(
-        self, framework: str, device: str, dtype: str, count: int, owner: str | None = None
+        self,
+        framework: str,
+        device: str,
+        dtype: str,
+        count: int,
+        owner: str | None = None,
+        module: str = WORKER,
     ) -> list[Launch]:
         """Return ``count`` workers of this kind; missing or dead ones all start at once.
 
@@ -70,31 +76,38 @@ class Pool:
             framework, device, dtype: of the workers.
             count: how many.
             owner: path of the user's spec that they run; None: this suite's own scenarios.
+            module: that they run.
 
         Raises:
             PoolClosed: the pool has been closed, for example by Ctrl-C during measuring.
         """
         with self._changing:
             self._demand_open()
-            launches = self._of_kind((framework, device, dtype, owner))
+            launches = self._of_kind((framework, device, dtype, module, owner))
             if self._cache is None:  # empty for each pool, so that compile times mean something
                 self._cache = tempfile.TemporaryDirectory(prefix="cascade-bench-cache-")
             for launch in launches:
                 if launch.dead:
                     self.replace(launch)
             while len(launches) < count:
-                launches.append(self._launch(framework, device, dtype, owner))
+                launches.append(self._launch(framework, device, dtype, module, owner))
             return launches[:count]
 
     def launch(
-        self, framework: str, device: str, dtype: str, index: int, owner: str | None = None
+        self,
+        framework: str,
+        device: str,
+        dtype: str,
+        index: int,
+        owner: str | None = None,
+        module: str = WORKER,
     ) -> Launch:
         """Return worker number ``index`` of `launches`, alive; dead ones before it stay dead."""
         with self._changing:
             self._demand_open()
-            launches = self._of_kind((framework, device, dtype, owner))
+            launches = self._of_kind((framework, device, dtype, module, owner))
             while len(launches) <= index:
-                launches.append(self._launch(framework, device, dtype, owner))
+                launches.append(self._launch(framework, device, dtype, module, owner))
             return self.replace(launches[index]) if launches[index].dead else launches[index]
 
     def _of_kind(self, kind: Kind) -> list[Launch]:
@@ -148,7 +161,7 @@ class Pool:
         """
         with self._changing:
             self._demand_open()
-            launch = self._launch(framework, device, dtype, owner, environment)
+            launch = self._launch(framework, device, dtype, WORKER, owner, environment)
             self._separate.append(launch)
         try:
             yield launch
@@ -181,8 +194,9 @@ class Pool:
             self._files = None  # also if the new files cannot be written
             current.close()
         self._files = ProblemFiles(
-            scenario, variant, size, self._flows, limit=limit, time_outs=self._time_outs
-        )
+            scenario, variant, size, self._flows, limit=limit, time_outs=self._time_outs,
+            stored=True,
+        )  # fmt: skip
         return self._files
 
     def case_files(self, case: CaseJob, framework: str) -> CaseFiles:
@@ -197,6 +211,7 @@ class Pool:
         framework: str,
         device: str,
         dtype: str,
+        module: str = WORKER,
         owner: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Launch:
@@ -207,6 +222,7 @@ class Pool:
             dtype=dtype,
             cache=self._cache_of(owner),
             environment=environment,
+            module=module,
             busy_spans=self._busy_spans,
             owner=owner,
         )

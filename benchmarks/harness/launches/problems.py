@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.harness.launches.drawing import draw_arrays
 from benchmarks.harness.launches.float64_references import Float64References, Flows
 from benchmarks.harness.launches.launch import ANSWER_SECONDS, Launch
+from benchmarks.harness.launches.reference_store import ReferenceStore
 from benchmarks.harness.launches.time_outs import TimeOuts
 from benchmarks.harness.launches.worker_errors import WorkerTimeout
 from benchmarks.harness.protocol import disk
@@ -34,6 +35,8 @@ class ProblemFiles:
             arrays, importing it, building it, its reference. Scenarios of this suite, which need
             time to compile and are known to end, have `ANSWER_SECONDS` at least.
         time_outs: those of the session so far, to which those of this problem are added.
+        stored: whether references of this suite's scenarios are taken from, and added to, those
+            of earlier sessions; see `reference_store`.
 
     Raises:
         SpecError: a user's own spec cannot draw the arrays, or not in time.
@@ -49,6 +52,7 @@ class ProblemFiles:
         *,
         limit: float = ANSWER_SECONDS,
         time_outs: TimeOuts | None = None,
+        stored: bool = False,
     ) -> None:
         self.spec = CATALOGUE[scenario]
         self.variant, self.size = variant, size
@@ -67,7 +71,8 @@ class ProblemFiles:
         except BaseException:
             self.close()  # half-written arrays would take the room that a smaller problem needs
             raise
-        self.references = Float64References(self, flows)
+        keep = stored and self.spec.file is None
+        self.references = Float64References(self, flows, ReferenceStore(self) if keep else None)
 
     @property
     def problem(self) -> tuple[str, str, str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from benchmarks.harness.launches.case_files import CaseFiles
 from benchmarks.harness.launches.float64_references import reached
 from benchmarks.harness.launches.problems import ProblemFiles
-from benchmarks.harness.protocol import equivalence
-from benchmarks.harness.protocol.cells import UNFROZEN, WASTEFUL, strategy_of
+from benchmarks.harness.protocol import equivalence, ranks, traffic
+from benchmarks.harness.protocol.cells import UNFROZEN, shows_frozen_gradients, strategy_of
 from benchmarks.harness.protocol.messages import GateRules, PrepareRequest
 from benchmarks.harness.protocol.precision import IEEE, bounds
 from benchmarks.scenarios.spec import matches
@@ -36,9 +38,13 @@ def prepare_request(
         products: whether to list the matrix products.
     """
     if isinstance(files, CaseFiles):
-        rules, cells = files.rules_of_group(group), {n: files.rules_of_cell(n) for n in names}
+        rules = files.rules_of_group(group)
+        cells = {n: files.rules_of_cell(n, group["phase"]) for n in names}
     else:
-        rules, cells = _rules_of_group(group, files), {n: _rules_of_cell(n, files) for n in names}
+        rules = _rules_of_group(group, files)
+        cells = {n: _rules_of_cell(n, group["phase"], files) for n in names}
+        if group["kind"] == ranks.DISTRIBUTED:
+            cells = {n: {**own, **_traffic(n, files, group)} for n, own in cells.items()}
     request: PrepareRequest = {
         "kind": group["kind"],
         "phase": group["phase"],
@@ -50,8 +56,8 @@ def prepare_request(
         "products": products,
     }
     mode = group.get("precision_mode", IEEE)
-    if mode != IEEE:  # a worker of an older version does not know this key
-        request["precision"] = {"mode": mode, "rules": _lower_bounds(mode, files)}
+    if mode != IEEE:  # a worker of an older version does not know these keys
+        request |= {"precision_mode": mode, "precision_rules": _lower_bounds(mode, files)}
     return request
 
 
@@ -100,7 +106,7 @@ def _exact_zero(files: ProblemFiles) -> list[str]:
     ]
 
 
-def _rules_of_cell(name: str, files: ProblemFiles) -> GateRules:
+def _rules_of_cell(name: str, phase: str, files: ProblemFiles) -> GateRules:
     """Return the parameters that a cell leaves unchanged, those without and those with a gradient.
 
     The first two are the frozen ones, the last the others that a loss reaches. A recipe that
@@ -108,12 +114,32 @@ def _rules_of_cell(name: str, files: ProblemFiles) -> GateRules:
 
     Args:
         name: of the strategy or recipe.
+        phase: of the cell.
         files: the problem.
     """
     frozen = files.problem_spec["frozen"]
-    without = [] if strategy_of(name) in WASTEFUL else frozen
+    without = [] if shows_frozen_gradients(strategy_of(name), phase) else frozen
     return {
         "still": [] if strategy_of(name) == UNFROZEN else frozen,
         "no_gradient": without,
         "gradients": [n for n in reached(files.problem_spec["reach"]) if n not in without],
     }
+
+
+def _traffic(name: str, files: ProblemFiles, group: Mapping[str, Any]) -> GateRules:
+    """Return the bytes that a rank must reduce, and gather, in a call of a cell.
+
+    Args:
+        name: of the strategy.
+        files: the problem.
+        group: ``mode`` and ``dtype`` of the group.
+    """
+    parameters = files.spec.parameters_of(files.variant, files.size)
+    shapes = {parameter: one.shape for parameter, one in parameters.items()}
+    item = np.dtype(group["dtype"]).itemsize
+    mode, strategy, spec = group["mode"], strategy_of(name), files.problem_spec
+    gathered = traffic.gathered_bytes(mode, strategy, spec["reach"], spec["flow"], shapes, item)
+    rules: GateRules = {
+        "reduced_bytes": traffic.reduced_bytes(mode, strategy, spec["flow"], shapes, item)
+    }
+    return {**rules, "gathered_bytes": gathered} if gathered else rules

@@ -17,6 +17,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,25 +49,60 @@ def end_strays(mark: dict[str, str], processes: Path = Path("/proc")) -> None:
 
 
 def call_at_end(pid: int, function: Callable[[], Any]) -> None:
-    """Call a function, in a thread, a moment after a process has ended; never on an old Linux.
+    """Call a function, in a thread, a moment after a child of this process has ended.
 
-    The process is not waited for, so that its parent can still do that.
+    The child is not waited for, so that whoever started it can still do that.
+    """
+    wait_for_end = _waiter(pid)
+
+    def wait() -> None:
+        """Wait until the process has ended, then call the function."""
+        wait_for_end()
+        time.sleep(DRAIN_SECONDS)
+        function()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _waiter(pid: int) -> Callable[[], None]:
+    """Return a function that returns once a child has ended, and leaves it to be waited for.
+
+    On Linux by a descriptor of the process, on macOS and the BSDs by a kernel event, elsewhere by
+    waitid(2). What must be taken while the child's number is its own is taken here.
     """
     if hasattr(os, "pidfd_open"):
-        process = os.pidfd_open(pid)
+        return partial(_wait_for_descriptor, os.pidfd_open(pid))
+    if hasattr(select, "kqueue"):
+        return partial(_wait_for_event, select.kqueue(), pid)
+    return partial(_wait_without_reaping, pid)
 
-        def wait() -> None:
-            """Wait until the process has ended, then call the function."""
-            try:
-                ended = select.poll()
-                ended.register(process, select.POLLIN)
-                ended.poll()
-            finally:
-                os.close(process)
-            time.sleep(DRAIN_SECONDS)
-            function()
 
-        threading.Thread(target=wait, daemon=True).start()
+def _wait_for_descriptor(process: int) -> None:
+    """Wait until the process of a descriptor has ended, and close the descriptor."""
+    try:
+        ended = select.poll()
+        ended.register(process, select.POLLIN)
+        ended.poll()
+    finally:
+        os.close(process)
+
+
+def _wait_for_event(queue: Any, pid: int) -> None:
+    """Wait for the kernel's event that a process has ended; return at once if it is gone."""
+    with contextlib.closing(queue), contextlib.suppress(ProcessLookupError):
+        ending = select.kevent(  # type: ignore[attr-defined]  # of macOS and the BSDs
+            pid,
+            filter=select.KQ_FILTER_PROC,  # type: ignore[attr-defined]
+            flags=select.KQ_EV_ADD | select.KQ_EV_ONESHOT,  # type: ignore[attr-defined]
+            fflags=select.KQ_NOTE_EXIT,  # type: ignore[attr-defined]
+        )
+        queue.control([ending], 1)
+
+
+def _wait_without_reaping(pid: int) -> None:
+    """Wait by waitid(2) until a child has ended; return at once if it was waited for."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def _marked(entry: bytes, processes: Path) -> Iterator[int]:

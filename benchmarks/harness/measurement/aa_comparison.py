@@ -13,13 +13,14 @@ from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.measurement import group
 from benchmarks.harness.measurement.job import CellOutcome, GroupJob
 from benchmarks.harness.protocol.cells import DEFAULT_MODES
+from benchmarks.harness.worker import clock
 
 # four, as most groups hold about so many: their order in a block and the time between them count
 COPIES = ("summed", "summed@2", "summed@3", "summed@4")
 SCENARIO, PHASE = "linear_cascade", "backward"
 # a call of microseconds, which is dispatch, and one of milliseconds, which is matrix products
 SIZES = ("seed", "medium")
-RUN_SECONDS = 0.05  # what a run measures of a cell in each launch, by default
+RUN_SECONDS = clock.CELL_SECONDS  # what a run measures of a cell in each launch, by default
 LAUNCHES = (6, 10, 16)  # how many a run may have, to say what each is good for
 FIGURES = (
     "seconds",

@@ -76,7 +76,7 @@ def sleep_explained(launch: CanaryAnswers, late: float, allowed: float) -> bool:
     return late > 0.0 and min(launch["samples"]["sleep"]) <= slept * (1.0 + allowed)
 
 
-def not_told(why: str, launches: Sequence[CanaryAnswers]) -> str:
+def undecided_message(why: str, launches: Sequence[CanaryAnswers]) -> str:
     """Return in words why a deviation is no proof of a fault, and what to do.
 
     Args:

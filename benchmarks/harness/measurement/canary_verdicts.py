@@ -96,12 +96,12 @@ def _twice(launches: Sequence[CanaryAnswers]) -> Verdict:
         once, twice = _work(launches)
     except NoLonger as error:
         why = _explained(launches)
-        said = f"{error}; {canary_noise.not_told(why, launches)}" if why else str(error)
+        said = f"{error}; {canary_noise.undecided_message(why, launches)}" if why else str(error)
         return {"passed": None if why else False, "said": said}
     ratio = moderated_interval(np.log(twice / once), NO_PRIOR, CONFIDENCE)
     passed, message = (_two if ratio["low"] is not None else _about_two)(ratio)
     if passed is False and (why := _explained(launches)):
-        passed, message = None, f"{message}; {canary_noise.not_told(why, launches)}"
+        passed, message = None, f"{message}; {canary_noise.undecided_message(why, launches)}"
     beside = 1e6 * float(np.median(_call_overhead(launches)))
     message = (
         f"work done twice reads {ratio['estimate']:.3g} times as long, without the {beside:.0f} µs "
@@ -208,7 +208,7 @@ def _unsynchronised(launches: Sequence[CanaryAnswers]) -> Verdict:
     # the guard may have come to its question late, when the work was done after all
     if missed and not any(call["asked"] < QUICK * least for call, least in missed):
         why = f"{message}, but may have asked only when the work was done"
-        return {"passed": None, "said": canary_noise.not_told(why, launches)}
+        return {"passed": None, "said": canary_noise.undecided_message(why, launches)}
     return {"passed": not missed, "said": message}
 
 
@@ -229,7 +229,10 @@ def _sleep(launches: Sequence[CanaryAnswers]) -> Verdict:
     )
     off = (late < -SLEEP_EARLY) | (late > SLEEP_LATE)
     if off.any() and (why := _sleep_explained(late, off, launches)):
-        return {"passed": None, "said": f"{message}; {canary_noise.not_told(why, launches)}"}
+        return {
+            "passed": None,
+            "said": f"{message}; {canary_noise.undecided_message(why, launches)}",
+        }
     return {"passed": not off.any(), "said": message}
 
 

@@ -19,13 +19,15 @@ from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool, pool_of_this_thread
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.unreliable import UnreliableReference
-from benchmarks.harness.measurement import peak_memory
+from benchmarks.harness.measurement import limits, peak_memory
 from benchmarks.harness.measurement.cell_results import CellResults
 from benchmarks.harness.measurement.group_workers import GroupWorkers
 from benchmarks.harness.measurement.job import GroupJob, GroupReport, GroupResult
 from benchmarks.harness.measurement.preparation import Preparation
 from benchmarks.harness.measurement.stopping import PrecisionGoal
 from benchmarks.harness.protocol import disk
+from benchmarks.harness.protocol.cells import reference_kind
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
 
@@ -57,6 +59,7 @@ def measure_group(job: GroupJob, pool: Pool) -> GroupResult:
             raise
         group.results.fail_all("crashed", disk.message(error))
     group.note_switches()
+    group.workers.free_memory()
     return {"about": group.report(), "cells": group.results.outcomes()}
 
 
@@ -114,7 +117,7 @@ class GroupMeasurement:
         self.end()
 
     def begin(self) -> None:
-        """Start the workers, compute the reference, and prepare every launch of the job."""
+        """Start the workers, compute the reference, prepare every launch, and set limits."""
         self.files = self._find_files()
         self._flows = self.files.references.flows
         self._start_workers()
@@ -123,11 +126,14 @@ class GroupMeasurement:
         self.preparation = Preparation(self.job, self.workers, self.results, self.files, reference)
         with self._spending("preparing"):
             self.preparation.prepare_all()
+        if self.job["seconds"] > 0:
+            with self._spending("limits"):
+                self._set_limits()
 
     def end(self) -> None:
         """Close the problem in every worker."""
         if not self.preparation.exceeds_memory:  # otherwise each worker was ended after its turn
-            for launch in self.workers.all():
+            for launch in self.workers.launches():
                 self.workers.close_problem(launch)
 
     def _find_files(self) -> ProblemFiles | CaseFiles:
@@ -142,7 +148,7 @@ class GroupMeasurement:
 
     def _start_workers(self) -> None:
         """Wait until all workers have loaded their framework, and keep their description."""
-        launches = self.workers.all()
+        launches = self.workers.launches()
         with self._spending("starting"):
             for launch in (*self.workers.references().values(), *launches):
                 self._described = launch.wait_until_ready()
@@ -165,13 +171,30 @@ class GroupMeasurement:
 
         One that took too long would take as long again.
         """
-        compute, cells = self.files.references.compute, (self.job["kind"], self.job["phase"])
+        compute, cells = (
+            self.files.references.compute,
+            (reference_kind(self.job["kind"]), self.job["phase"]),
+        )
         try:
             return compute(self.workers.references(), *cells)
         except (WorkerFailed, WorkerTimeout):
             raise
         except WorkerError:
             return compute(self.workers.references(), *cells)
+
+    def _set_limits(self) -> None:
+        """Give each cell its limit, by what a worker measures that times no cell.
+
+        A case of the user's own has none: its session has no such worker.
+        """
+        known, job = self.results.operations, self.job
+        counted = {name: known[name] for name in self.results.alive() if name in known}
+        in_full = job.get("precision_mode", IEEE) == IEEE  # see `recording.LIMITED_IN_FLOAT32`
+        if counted and in_full and not job.get("case"):
+            where = self.workers.calibrating()
+            found = limits.of_cells(where, job["dtype"], counted, job["limit"])
+            for name, figures in found.items():
+                self.results[name].figures |= figures
 
     def _measure(self, start: float) -> None:
         """Time the cells, as many launches as the goal needs, then measure their peak memory.
@@ -203,24 +226,24 @@ class GroupMeasurement:
             timed, self.workers.count = self.workers.count, count
             if not self.preparation.exceeds_memory:
                 with self._spending("preparing"):
-                    self.preparation.prepare_more(self.workers.all()[timed:])
+                    self.preparation.prepare_more(self.workers.launches()[timed:])
             self._time_launches(range(timed, count))
 
     def _time_launches(self, indices: range) -> None:
         """Time the cells in each of these launches, after preparing those that are not prepared."""
         for index in indices:
             with self._spending("preparing"):
-                self.preparation.ensure_prepared(self.workers.one(index))
+                self.preparation.ensure_prepared(self.workers.launch(index))
             with self._spending("timing"):
                 self._time_launch(index)
             if self.preparation.exceeds_memory:
                 # closing the problem is not enough: the C library would keep the memory
-                self.workers.one(index).kill()
+                self.workers.launch(index).kill()
 
     def _time_launch(self, index: int) -> None:
         """Time one launch; if it fails, fail its cell, and time the other cells in a new worker."""
         while self.results.alive():
-            launch = self.workers.one(index)
+            launch = self.workers.launch(index)
             try:
                 self._time(launch, index)
                 break

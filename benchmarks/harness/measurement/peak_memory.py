@@ -11,12 +11,14 @@ from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.measurement.job import GroupJob
 from benchmarks.harness.protocol.precision import IEEE
+from benchmarks.harness.protocol.ranks import DISTRIBUTED
 
 # Only for the worker that measures memory, never for a timed one: glibc then returns every freed
 # block of 64 KiB and more to the system. Otherwise it would keep some blocks, and memory that the
 # next call takes from them would not be counted.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 NOT_ASKED = "not asked for: --memory measures it, in a process of its own for each cell"
+SEVERAL_RANKS = "not measured over several ranks, which are processes or devices of their own"
 # exceptions of a worker whose message is the whole reason
 COMPLETE_REASONS = ("Unmeasurable", "Unavailable")
 
@@ -29,6 +31,8 @@ def measure(
     For torch on a GPU the allocator counts in a process that was timed. Every other measurement
     needs a process of its own, and is made only if ``job["memory"]`` is true.
     """
+    if job["kind"] == DISTRIBUTED:
+        return {"peak_bytes": None, "peak_why": SEVERAL_RANKS}
     in_timed_process = (job["framework"], job["device"]) == ("torch", "cuda")
     if not (in_timed_process or job["memory"]):
         return {"peak_bytes": None, "peak_why": NOT_ASKED}

@@ -12,6 +12,7 @@ from benchmarks.harness.measurement.group_workers import GroupWorkers
 from benchmarks.harness.measurement.job import OWN, GroupJob
 from benchmarks.harness.protocol.cells import EAGER
 from benchmarks.harness.protocol.messages import PrepareRequest
+from benchmarks.harness.protocol.ranks import DISTRIBUTED
 
 # sizes at which no call has a matrix peak, and that of a case of the user's own
 UNCOUNTED_SIZES = ("seed", "small", OWN)
@@ -40,10 +41,10 @@ class Preparation:
         Where the launches would not fit into memory beside each other, only the first is prepared
         here, and each of the others when its turn to be timed comes.
         """
-        launches = self.workers.all()
+        launches = self.workers.launches()
         self.prepare(launches[:1])
         if self.job["device"] == "cpu" and self.job["seconds"] > 0:
-            first = self.workers.one(0)
+            first = self.workers.launch(0)
             self.exceeds_memory = capacity.exceeds_memory(first.pid, len(launches) - 1)
         if not self.exceeds_memory:
             self.prepare_more(launches[1:])
@@ -52,9 +53,9 @@ class Preparation:
         """Prepare launches after the first one, which has filled the cache of compiled programs.
 
         In compiled modes all are prepared at once; in eager mode one after another, as eager work
-        uses every core.
+        uses every core, and so do several ranks.
         """
-        if self.job["mode"] != EAGER:
+        if self.job["mode"] != EAGER and self.job["kind"] != DISTRIBUTED:
             self.prepare(launches)  # tracing takes one core each: all at once
         else:
             for launch in launches:  # eager work uses every core: two at once would slow each other
@@ -122,5 +123,5 @@ class Preparation:
             self.reference,
             names,
             count=not any(self.results[name].figures for name in names),
-            products=self.job["size"] not in UNCOUNTED_SIZES,
+            products=self.job["size"] not in UNCOUNTED_SIZES and self.job["kind"] != DISTRIBUTED,
         )

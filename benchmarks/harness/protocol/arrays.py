@@ -29,7 +29,8 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
 
     Nothing is unpickled, so no code in the file can run.
     """
-    with np.load(path, allow_pickle=False) as file:
+    # opened here: NumPy leaves a file open in which it finds a damaged archive
+    with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 

@@ -34,6 +34,7 @@ class CaseJob(TypedDict):
     folder: str  # the user's working folder
     seed: int  # set before the function and before each forward pass
     start: NotRequired[str]  # file of the other framework's weights and batch, to start from
+    path: NotRequired[list[str]]  # folders that packages come from before the installed ones
 
 
 class CaseFacts(TypedDict):

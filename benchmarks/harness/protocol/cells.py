@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.harness.protocol import ranks
 from benchmarks.harness.protocol.precision import IEEE, reason_against
 from benchmarks.scenarios import CATALOGUE, Scenario
 
 # "backward" measures strategies, which differ in how they walk back from several losses; "freeze"
-# measures recipes, which differ in how they keep a part of the network from being trained.
-KINDS = ("backward", "freeze")
+# measures recipes, which differ in how they keep a part of the network from being trained;
+# "distributed" measures strategies in several ranks at once, see `ranks`.
+KINDS = ("backward", "freeze", ranks.DISTRIBUTED)
 # How a framework runs a program. "compile" is torch.compile over networks and losses together,
 # "compile_networks" of each network on its own. The first is how the framework is used by default.
 MODES = {"torch": ("eager", "compile", "compile_networks"), "jax": ("jit", "eager")}
@@ -32,6 +34,7 @@ STRATEGIES = {
         "reforward",
         "batched",
         "functional",
+        "checkpointed",
     ),
     "jax": (
         "summed",
@@ -41,6 +44,7 @@ STRATEGIES = {
         "boundary_split",
         "reforward",
         "batched",
+        "checkpointed",
     ),
 }
 # Strategies whose forward passes happen inside the backward pass: they have no phase "backward",
@@ -55,6 +59,8 @@ RECIPES = {
         "detach",
         "grad_of_trainable",
         "optimizer_only",
+        "rate_zero",
+        "inference_mode",
     ),
     "jax": (
         "unfrozen",
@@ -65,6 +71,10 @@ RECIPES = {
         "masked",
         "chain_freeze",
         "all_gradients",
+        "rate_zero",
+        "scale_zero",
+        "traced_mask",
+        "cond",
     ),
 }
 # Strategies that torch.compile cannot handle in any mode, with the reason; found by trying.
@@ -79,10 +89,23 @@ NOT_IN_ONE_GRAPH = {
 UNFROZEN = "unfrozen"  # the recipe that freezes nothing: ratios of recipes refer to it
 # Recipes that cut the graph between two networks, behind the frozen ones: these must stand in front
 # of all that is trained.
-FRONT_ONLY = ("no_grad_forward", "detach")
+FRONT_ONLY = ("no_grad_forward", "detach", "inference_mode")
 # Recipes that compute the gradients of frozen parameters too, and drop them: the gate expects
 # these gradients.
-WASTEFUL = (UNFROZEN, "optimizer_only", "chain_freeze", "all_gradients")
+WASTEFUL = (
+    UNFROZEN,
+    "optimizer_only",
+    "rate_zero",
+    "chain_freeze",
+    "all_gradients",
+    "scale_zero",
+    "traced_mask",
+)
+# Those of `WASTEFUL` whose optimizer has no state for a frozen parameter: a step in JAX returns no
+# gradients, and leaves no moment that the gate could compute these gradients from.
+STATELESS = ("scale_zero",)
+# Ways that are measured only where they are named: each shows a price, and none is the one to take.
+ON_REQUEST = ("checkpointed", "rate_zero", "inference_mode", "scale_zero", "traced_mask", "cond")
 # Fields of a cell that are options of the command line, and so part of the command that reruns it.
 OPTIONS = ("kind", "scenario", "variant", "size", "framework", "mode", "strategy", "phase")
 
@@ -97,7 +120,7 @@ class Cell:
         variant: name of a variant of the scenario.
         size: name of a size of the scenario.
         framework: ``torch`` or ``jax``.
-        mode: one of the framework's `MODES`.
+        mode: one of the framework's `MODES`; of kind ``distributed`` see `ranks.mode_name`.
         strategy: a strategy, or where ``kind`` is ``freeze`` a recipe.
         phase: one of `PHASES`.
         device: ``cpu`` or ``cuda``.
@@ -136,6 +159,16 @@ class Cell:
         return {n: v for n, v in fields.items() if (n, v) != ("precision_mode", IEEE)}
 
     @property
+    def problem(self) -> tuple[str, str, str]:
+        """Return what all cells share that are built from the same networks and data."""
+        return self.scenario, self.variant, self.size
+
+    @property
+    def owner(self) -> str | None:
+        """Return the path of the user's file whose code this cell runs; None for this suite's."""
+        return str(self.spec.file) if self.spec.file else None
+
+    @property
     def spec(self) -> Scenario:
         """Return the scenario itself."""
         return CATALOGUE[self.scenario]
@@ -145,6 +178,12 @@ class Cell:
         variant, lacking = self.spec.variants[self.variant], self.spec.lacks(self.framework)
         if lacking:
             return lacking
+        if self.kind == ranks.DISTRIBUTED:
+            if self.precision_mode != IEEE:
+                return "several ranks compute in full float32 alone"
+            batch = int(self.spec.sizes[self.size].get("batch", 1))
+            where = self.scenario, batch, self.device, self.mode, self.strategy
+            return ranks.reason_against(*where, variant.allowed)
         if self.phase == "backward" and self.strategy in OWN_FORWARD[self.framework]:
             return f"{self.strategy} runs a forward pass of its own inside the backward phase"
         if self.strategy in FRONT_ONLY and not variant.frozen_in_front:
@@ -177,12 +216,22 @@ class Cell:
         """Return the command that measures this cell again, together with its baseline."""
         file = self.spec.file
         options = [f"--scenario-path={shlex.quote(_relative_path(file))}"] if file else []
-        options += [f"--{name}={shlex.quote(getattr(self, name))}" for name in OPTIONS]
+        fields = {name: getattr(self, name) for name in OPTIONS}
+        if self.kind == ranks.DISTRIBUTED:
+            fields["mode"], number = ranks.split_mode(self.mode)
+            fields["ranks"] = str(number)
+        options += [f"--{name}={shlex.quote(value)}" for name, value in fields.items()]
         options += [f"--device={self.device}"]
-        options += (
-            [] if self.precision_mode == IEEE else [f"--precision-mode={self.precision_mode}"]
-        )
-        return " ".join(["pytest benchmarks --benchmark-only", *options])
+        lower = "" if self.precision_mode == IEEE else f" --precision-mode={self.precision_mode}"
+        return " ".join(["pytest benchmarks --benchmark-only", *options]) + lower
+
+
+def reference_kind(kind: str) -> str:
+    """Return the kind whose float64 reference cells of a kind are held to.
+
+    Several ranks are held to the gradients of one process over the whole batch.
+    """
+    return "backward" if kind == ranks.DISTRIBUTED else kind
 
 
 def strategy_of(name: str) -> str:
@@ -192,6 +241,16 @@ def strategy_of(name: str) -> str:
     of its own. Its times differ from the original's by noise alone, which measures that noise.
     """
     return name.partition("@")[0]
+
+
+def shows_frozen_gradients(way: str, phase: str) -> bool:
+    """Return whether a recipe's gradients of frozen parameters can be compared after a call.
+
+    Args:
+        way: the strategy or recipe, without an alias.
+        phase: of the call. A ``step`` shows gradients by the moments of its optimizer alone.
+    """
+    return way in WASTEFUL and not (phase == "step" and way in STATELESS)
 
 
 def groups(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:

@@ -3,8 +3,9 @@
 The heartbeat is memory that both processes have mapped; it holds the cell that the worker is at.
 Writing it wakes nobody, so that a worker can write it before every sample, and the parent can still
 read it when the worker has been killed. Nothing is ever written to the parent-death pipe. When the
-parent's end closes, also because the parent was killed, the kernel kills the worker, whatever the
-worker is doing, so that no old worker disturbs the next measurement.
+parent's end closes, also because the parent was killed, the worker is killed, whatever it is doing,
+so that no old worker disturbs the next measurement: on Linux by the kernel, elsewhere by a shell
+that waits for the close beside the worker.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import mmap
 import os
 import signal
 import struct
+import subprocess
+import tempfile
 from functools import partial
 from time import monotonic  # by its own name: a user's code may put another function into `time`
 
@@ -21,6 +24,13 @@ from time import monotonic  # by its own name: a user's code may put another fun
 # older versions read the same variable, so its name stays.
 VARIABLE = "CASCADE_BENCH_TETHER"
 LAYOUT = struct.Struct("=d120s")  # when the cell began (monotonic seconds), the cell's name
+# Waits for the end of its input, and kills the process group $1 if its leader still is the parent
+# of this shell: the leader may have ended by itself, and its number be another process's by now.
+# The pipe is the shell's input, as a shell need not know descriptors of two digits (dash does not).
+WATCH = """
+read -r line
+[ "$(ps -o ppid= -p $$ | tr -d ' ')" = "$1" ] && kill -KILL "-$1"
+"""
 
 
 class Heartbeat:
@@ -31,7 +41,7 @@ class Heartbeat:
     """
 
     def __init__(self, fd: int | None = None) -> None:
-        self.fd = os.memfd_create("cascade-bench-heartbeat") if fd is None else fd
+        self.fd = _nameless_file() if fd is None else fd
         if fd is None:
             os.ftruncate(self.fd, LAYOUT.size)
         self._shared = mmap.mmap(self.fd, LAYOUT.size)
@@ -95,11 +105,37 @@ def connect_to_parent() -> Heartbeat:
     memory, pipe = map(int, descriptors.split(","))
     for descriptor in (memory, pipe):
         os.set_inheritable(descriptor, False)
-    _die_when_closed(pipe)
-    os.register_at_fork(after_in_child=partial(_die_when_closed_too, pipe))
+    if hasattr(fcntl, "F_SETSIG"):
+        _die_when_closed(pipe)
+        os.register_at_fork(after_in_child=partial(_die_when_closed_too, pipe))
+    else:
+        _start_watcher(pipe)
     heartbeat = Heartbeat(memory)
     os.register_at_fork(after_in_child=heartbeat.detach)
     return heartbeat
+
+
+def _nameless_file() -> int:
+    """Return the descriptor of a file without a name, in memory where the system has such files."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("cascade-bench-heartbeat")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _start_watcher(pipe: int) -> None:
+    """Start a shell that kills this process, and its group, once the pipe's last writer closes it.
+
+    For systems whose kernel sends no signal then (macOS, the BSDs). Forked children are in the
+    group; one in a session of its own lives on. When the parent ends the worker, it ends the group,
+    and the shell with it.
+    """
+    subprocess.Popen(
+        ["/bin/sh", "-c", WATCH, "watcher", str(os.getpid())],
+        stdin=pipe,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def _die_when_closed(pipe: int) -> None:

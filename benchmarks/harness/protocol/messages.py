@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 from benchmarks.harness.protocol.case_messages import CaseMistake
+from benchmarks.harness.protocol.count_messages import Communication, OperationCount
 
 # Both sides of a comparison must speak the same version. A worker that does not name one in its
 # hello speaks version 1.
@@ -120,7 +121,7 @@ class SwitchChange(TypedDict):
 class CellName(TypedDict):
     """A strategy or recipe of the open problem, in a phase and a mode."""
 
-    kind: str  # backward (strategies) or freeze (recipes)
+    kind: str  # backward (strategies), freeze (recipes) or distributed (strategies in ranks)
     name: str  # strategy or recipe
     phase: str  # backward, gradient or step
     mode: NotRequired[str | None]  # null: the mode that the framework is used in by default
@@ -154,6 +155,15 @@ class LossRequest(TypedDict):
     loss: str  # name of the loss
 
 
+class TrainFollower(TypedDict):
+    """A network whose weights follow another's by a moving average, after each step."""
+
+    network: str  # that follows
+    leader: str  # that is followed
+    share: float  # of the leader's value; the rest is the network's own
+    buffers: bool  # whether the leader's buffers are copied
+
+
 class TrainSegment(TypedDict):
     """A stretch of training: some steps of each turn, one turn after the other."""
 
@@ -163,6 +173,7 @@ class TrainSegment(TypedDict):
     renew: bool  # whether to begin with new optimizers, which have no state
     only: list[str]  # labels of the parameter groups that `rate` is for; empty for all
     share_forward: bool  # whether the network in front runs forward once for all turns of a step
+    follower: TrainFollower | None  # null: no network follows another
 
 
 class TrainPlan(TypedDict):
@@ -214,14 +225,6 @@ class FactRequest(TypedDict):
     name: str  # function in backward_traps, freeze_traps or compile_traps
 
 
-class Counts(TypedDict):
-    """What one call of a cell computes and saves, counted and not timed."""
-
-    flops: int | float | None  # of matrix products and convolutions; null where not countable
-    residual_bytes: int | None  # saved for the backward pass; null where it cannot be counted
-    optimizer_state_bytes: NotRequired[int | None]  # in phase step, after one step
-
-
 class GateRules(TypedDict):
     """The bounds of gradients and update: those of a group, and beside them those of a cell."""
 
@@ -235,17 +238,12 @@ class GateRules(TypedDict):
     still: NotRequired[list[str]]  # parameters that a step must leave bit-identical
     no_gradient: NotRequired[list[str]]  # parameters that must have no gradient
     gradients: NotRequired[list[str]]  # parameters that must have one, in cell and reference
+    reduced_bytes: NotRequired[int]  # of gradients that each of several ranks must reduce in a call
+    gathered_bytes: NotRequired[int]  # of sharded parameters that each must gather in a call
     # in a lower precision than float32 only; absent: the bounds of the dtype
     zero_allowed: NotRequired[float]  # largest element of a zero gradient, by its network's norm
     update_allowed: NotRequired[float]  # largest relative difference of an update, for sgd
     wrong_signs: NotRequired[float]  # share of a tensor that Adam may move the wrong way
-
-
-class PrecisionRules(TypedDict):
-    """A lower precision than float32 to time cells in, after they were checked in full float32."""
-
-    mode: str  # tf32 or bf16
-    rules: GateRules  # bounds of all cells in this precision, in place of those of float32
 
 
 class PrepareRequest(TypedDict):
@@ -259,7 +257,8 @@ class PrepareRequest(TypedDict):
     rules: GateRules  # bounds of all cells
     count: bool  # whether to count FLOPs and saved bytes
     products: bool  # whether to list matrix products as well
-    precision: NotRequired[PrecisionRules]  # absent: the cells are timed in full float32
+    precision_mode: NotRequired[str]  # tf32 or bf16, to time in; absent: full float32
+    precision_rules: NotRequired[GateRules]  # bounds in it, in place of those of float32
 
 
 class GradientError(TypedDict):
@@ -268,6 +267,7 @@ class GradientError(TypedDict):
     relative: float  # difference of the worst tensor
     tensor: str  # name of the worst tensor
     parameters: dict[str, float]  # difference of each parameter whose true gradient is not 0
+    allowed: NotRequired[float]  # largest difference that the check lets pass; old workers lack it
 
 
 class PreparedCell(TypedDict):
@@ -283,6 +283,8 @@ class PreparedCell(TypedDict):
     flops: NotRequired[int | float | None]  # this and the following as in `Counts`
     residual_bytes: NotRequired[int | None]  # bytes saved for the backward pass
     optimizer_state_bytes: NotRequired[int | None]  # bytes of optimizer state
+    communication: NotRequired[Communication]  # of several ranks
+    operations: NotRequired[list[OperationCount] | None]  # null where they cannot be counted
 
 
 class TimeRequest(TypedDict):

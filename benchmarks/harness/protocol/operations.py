@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from benchmarks.harness.protocol import case_messages, messages
+from benchmarks.harness.protocol import (
+    case_messages,
+    count_messages,
+    messages,
+    profile_messages,
+)
 
 
 class Operation(NamedTuple):
@@ -101,7 +106,19 @@ OPERATIONS = {
     "load": Operation(
         messages.LoadRequest, messages.NoResult, "Load weights and buffers into the open problem."
     ),
-    "count": Operation(messages.CellName, messages.Counts, "Count FLOPs and bytes of one call."),
+    "count": Operation(
+        messages.CellName, count_messages.Counts, "Count FLOPs and bytes of one call."
+    ),
+    "footprint": Operation(
+        messages.CellName,
+        profile_messages.Footprint,
+        "Count what one call does and holds, beside the counts of `count`, after it ran once.",
+    ),
+    "profile": Operation(
+        profile_messages.ProfileRequest,
+        profile_messages.ProfiledCalls,
+        "Write a trace of some calls by the framework's profiler; nothing else is timed after it.",
+    ),
     "products": Operation(
         messages.ProductsRequest,
         list[list[float]],
@@ -142,6 +159,11 @@ OPERATIONS = {
         messages.CanariesRequest,
         messages.CanaryAnswers,
         "Run programs whose right answers are known, through clock, guard and gate.",
+    ),
+    "rates": Operation(
+        count_messages.RatesRequest,
+        count_messages.MeasuredRates,
+        "Measure the rates of memory and calls, and operations alone; in a worker that times none.",
     ),
     "peak": Operation(
         messages.CellName, int, "Measure the bytes that one call holds at most, beyond the start."

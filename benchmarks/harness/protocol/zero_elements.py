@@ -52,7 +52,7 @@ def find(references: Sequence[Arrays], networks: list[str], *, long_sums: bool) 
     return masks
 
 
-def whole(masks: Masks) -> list[str]:
+def entirely_zero(masks: Masks) -> list[str]:
     """Return the parameters all of whose elements have the true gradient 0."""
     return [name for name, mask in masks.items() if bool(np.all(mask))]
 
@@ -83,6 +83,6 @@ def wrongly_declared(
     return None
 
 
-def without(array: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any]:
+def without_zeros(array: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any]:
     """Return the array without the elements of a mask, flat; all of it where there is no mask."""
     return array if mask is None else array[~mask]

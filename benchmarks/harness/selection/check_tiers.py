@@ -22,6 +22,7 @@ LEFT_OUT = (
     ("stacked_cascade", "n16"),
     ("early_exit", "n4"),
     ("early_exit", "untied"),
+    ("shared_backbone", "frozen_backbone"),
     ("three_network_cascade", "plain"),
     ("three_network_cascade", "frozen_net1"),
     ("three_network_cascade", "frozen_net3"),
@@ -46,19 +47,25 @@ LIKE_A_SHORTER_ONE = (
     "d_then_g_on_a_fresh_draw",
     "every_exit_of_four",
     "every_exit_by_a_head_of_its_own",
+    "through_a_frozen_head",
+    "heads_on_a_frozen_backbone",
+    "buffers_forgotten",
 )
 # Tests that generate C++ code, which takes seconds. One of the traps generates some as well.
 COMPILED = (
     "test_compiled_strategy_gives_the_reference",
     "test_what_is_said_not_to_compile_does_not",
 )
-# Traps shown for whole kinds: every optimizer, schedule or hook, each compiled by itself.
+# Traps shown for whole kinds: every optimizer, schedule, module or hook, each compiled by itself.
 WHOLE_KINDS = (
     "test_hook_that_is_not_linear_makes_separate_passes_differ",
     "test_step_inside_the_backward_pass_steps_once_for_each_loss",
     "test_gradient_of_each_loss_costs_a_pass_each_by_parameter_and_none_at_the_boundary",
     "test_group_added_at_the_unfreeze_has_no_schedule_behind_it",
-    "test_every_schedule_of_the_release_is_among_them",
+    "test_train_undoes_eval_of_a_frozen_module",
+    "test_teacher_without_buffers_normalizes_by_the_first_statistics",
+    "test_zeros_that_are_multiplied_are_computed_first",
+    "test_each_frozen_set_is_compiled_until_a_limit",
 )
 # (scenario, variant) at which every strategy is held to the reference: in each family one at which
 # every strategy can exist, and the cascade of convolutions. A family without several losses has
@@ -69,6 +76,7 @@ STRATEGIES = (
     ("gan", "turn_d"),
     ("frozen_second_network", "-"),
     ("early_exit", "n2"),
+    ("shared_backbone", "plain"),
 )
 # (scenario, variant) at which a freeze is proven. Of every other scenario that freezes something it
 # is the first such variant.

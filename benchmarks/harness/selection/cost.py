@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.harness.protocol.cells import EAGER, Cell, groups
+from benchmarks.harness.protocol.ranks import DISTRIBUTED, split_mode
 from benchmarks.harness.selection.options import Selection
 from benchmarks.harness.worker import clock, trend
 
@@ -35,6 +36,7 @@ MEMORY_CALLS = 6
 REFERENCE_SECONDS = 1.0  # per problem: references of both frameworks in float64, flow proven
 REFERENCE_CALLS = 5  # float32 calls, of the summed loss and of each loss alone, that take as long
 LEAST_BLOCKS = 4  # of a cell in each launch
+CELL_SECONDS = clock.CELL_SECONDS  # of sampling, for each cell and launch, by default
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ def estimate_cells(
     problems = {(cell.scenario, cell.variant, cell.size): cell for cell in possible}
     frameworks = {cell.framework for cell in possible}
     seconds = (START_SECONDS / 2 + CANARY_SECONDS) * launches * len(frameworks)
+    leaders = {(cell.framework, cell.mode) for cell in possible if cell.kind == DISTRIBUTED}
+    seconds += sum(split_mode(mode)[1] * START_SECONDS for _, mode in leaders) * launches
     seconds += sum(map(_reference_seconds, problems.values()))
     seconds += sum(_group_seconds(members, launches, cell_seconds) for members in by_group.values())
     if memory:

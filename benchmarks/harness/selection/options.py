@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.harness.protocol import ranks
 from benchmarks.harness.protocol.cells import (
     KINDS,
     MODES,
@@ -17,7 +18,7 @@ from benchmarks.harness.protocol.cells import (
     Cell,
 )
 from benchmarks.harness.protocol.precision import IEEE, NO_TF32, PRECISION_MODES, TF32
-from benchmarks.harness.selection import choices
+from benchmarks.harness.selection import choices, over_ranks
 from benchmarks.harness.selection.choices import choose_recipes, choose_strategies, includes, unique
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
 
@@ -38,11 +39,19 @@ DEFAULT_VARIANTS_OF_UNNAMED = {
     "gan": ("turn_d", "turn_g"),  # a fresh draw of noise costs what the other one does
     "autoencoder": ("joint", "decoder_only"),  # scaling the codewords costs next to nothing
     "low_rank_adapters": ("b05",),  # an adapter of zeros costs what another one does
-    "early_exit": ("n4",),  # the law shows the more, the more exits there are
+    "early_exit": ("n2",),  # twice as many exits cost three times as much compiling
+    "shared_backbone": ("plain",),  # freezing convolutions is timed elsewhere
     "staged_unfreeze": ("phase2",),  # phase 1 is the network of `frozen_in_constructor`
 }
-# scenarios whose networks are those of another one: by default their backward pass alone is timed
-LIKE_ANOTHER = ("conv_cascade_single", "scaled_cascade", "severed_cascade")
+# scenarios whose networks are those of another one, or like them: by default their backward pass
+# alone is timed
+LIKE_ANOTHER = (
+    "conv_cascade_single",
+    "scaled_cascade",
+    "severed_cascade",
+    "shared_backbone",
+    "straight_through",
+)
 ALL = choices.ALL
 
 
@@ -59,7 +68,9 @@ class Selection:
     it. By default the scenarios are the user's own, or those of this suite if there are none.
 
     Args:
-        everything: whether an option without names selects every name rather than its default.
+        everything: whether an option without names selects every name rather than its default; of
+            kinds the two that need one process.
+        ranks: how many measure each cell of kind ``distributed``.
         precision_mode: of every cell; see `benchmarks.harness.protocol.precision`.
 
     Raises:
@@ -77,6 +88,7 @@ class Selection:
     device: str = "cpu"
     everything: bool = False
     precision_mode: str = IEEE
+    ranks: int = ranks.DEFAULT_RANKS
 
     def __post_init__(self) -> None:
         for name, allowed in self.allowed().items():
@@ -112,14 +124,15 @@ class Selection:
     def allowed(self) -> dict[str, list[str]]:
         """Return option → the names that it accepts, given the selected scenarios."""
         scenarios = self.scenarios() or list(CATALOGUE.values())  # a name may be unknown
-        strategies = [*STRATEGIES.values(), *RECIPES.values()]
+        strategies = [*STRATEGIES.values(), *RECIPES.values(), *ranks.STRATEGIES.values()]
+        named_modes = [*MODES.values(), *ranks.WRAPPERS.values()]
         return {
             "kind": list(KINDS),
             "scenario": list(CATALOGUE),
             "variant": unique(v for scenario in scenarios for v in scenario.variants),
             "size": [size for size in SIZES if any(size in s.sizes for s in scenarios)],
             "framework": list(FRAMEWORKS),
-            "mode": unique(mode for modes in MODES.values() for mode in modes),
+            "mode": unique(mode for modes in named_modes for mode in modes),
             "strategy": unique(name for names in strategies for name in names),
             "phase": list(PHASES),
         }
@@ -144,6 +157,7 @@ class Selection:
         Cells that cannot exist are among them, see `Cell.unsupported`.
         """
         cells: dict[Cell, None] = {}
+        on = {"device": self.device, "precision_mode": self.precision_mode}
         for scenario, variant, size in self.problems():
             for framework in FRAMEWORKS:
                 if not includes(self.framework, framework):
@@ -151,15 +165,10 @@ class Selection:
                 for mode in self._modes(framework):
                     where = (scenario.name, variant, size, framework, mode)
                     for kind, phase, name in self._methods(scenario, variant, framework):
-                        cell = Cell(
-                            kind,
-                            *where,
-                            name,
-                            phase,
-                            self.device,
-                            precision_mode=self.precision_mode,
-                        )
-                        cells[cell] = None
+                        cells[Cell(kind, *where, name, phase, **on)] = None
+                for mode, phase, name in self._over_ranks(scenario, framework):
+                    fields = (scenario.name, variant, size, framework, mode, name, phase)
+                    cells[Cell(ranks.DISTRIBUTED, *fields, **on)] = None
         return list(cells)
 
     def _names(self, option: str) -> tuple[str, ...] | None:
@@ -203,6 +212,12 @@ class Selection:
         if includes(self.kind, "freeze") and scenario.variants[variant].frozen:
             for choice in choose_recipes(framework, phases, names):
                 yield "freeze", *choice
+
+    def _over_ranks(self, scenario: Scenario, framework: str) -> Iterator[tuple[str, str, str]]:
+        """Yield mode, phase and strategy of every cell of several ranks, if that kind is named."""
+        if self.kind and includes(self.kind, ranks.DISTRIBUTED):
+            given = self._names("mode"), self._names("phase"), self._names("strategy")
+            yield from over_ranks.choose(scenario, framework, self.ranks, *given)
 
     def _repeats(self, scenario: Scenario, choice: choices.Choice) -> bool:
         """Return whether a default choice would only time another scenario's networks again.
@@ -273,6 +288,21 @@ def check_positive(option: str, value: float) -> None:
     """Raise `SelectionError` unless a value is a finite number above 0."""
     if not 0 < value < float("inf"):
         raise SelectionError(f"--{option} {value}: must be a finite number above 0")
+
+
+def check_ranks(number: int, kinds: Iterable[str] | None) -> None:
+    """Raise `SelectionError` for a number of ranks that no cell can have, or that is for none.
+
+    Args:
+        number: given for ``--ranks``.
+        kinds: names given for ``--kind``.
+    """
+    if not {ranks.DISTRIBUTED, ALL} & set(kinds or ()):
+        raise SelectionError(
+            f"--ranks {number} is for cells of several ranks: add --kind {ranks.DISTRIBUTED}"
+        )
+    if not 2 <= number <= ranks.MOST_RANKS:
+        raise SelectionError(f"--ranks {number}: must be from 2 to {ranks.MOST_RANKS}")
 
 
 def default_sizes(scenario: Scenario, device: str) -> tuple[str, ...]:

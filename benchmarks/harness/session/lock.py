@@ -35,7 +35,7 @@ class Lock:
         """Take the lock, and write into the file which process holds it.
 
         Raises:
-            Busy: another process holds the lock, or the file cannot be opened.
+            Busy: another process holds the lock, or the file cannot be opened or locked.
         """
         try:  # do not follow a link: another user may have put it there
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -52,6 +52,13 @@ class Lock:
             raise Busy(
                 f"another run is measuring on this machine ({holder}), and each would disturb the "
                 "other's times; wait until it has ended, or stop it"
+            ) from None
+        except OSError as error:
+            os.close(fd)
+            raise Busy(
+                f"cannot lock {self.path}: {error.strerror}; the file system of that folder has no "
+                "locks, which keep two runs from disturbing each other: set TMPDIR to a folder on "
+                "a local disk"
             ) from None
         self._fd = fd
         note = {"pid": os.getpid(), "since": utc_now(), "folder": str(Path.cwd())}

@@ -79,9 +79,10 @@ class Measurements:
         notes = about.get("notes")  # none of a group that failed as a whole
         baseline = cells.get(members[0].baseline)
         baseline_flops = baseline["figures"].get("flops") if baseline else None
+        baseline_limit = recording.sound_limit(baseline) if baseline else None
         for cell in members:
             outcome = cells[cell.strategy]
-            record = recording.record_measurement(cell, outcome, baseline_flops)
+            record = recording.record_measurement(cell, outcome, baseline_flops, baseline_limit)
             self.records[cell] = {**record, "notes": notes} if notes else record
             if outcome["outcome"] == "ok" and outcome["samples"]:
                 series = [np.asarray(launch) for launch in outcome["samples"]]

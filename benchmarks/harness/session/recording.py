@@ -7,10 +7,13 @@ from dataclasses import asdict
 from typing import Any, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.harness.protocol.cells import EAGER, Cell
+from benchmarks.harness.protocol.precision import IEEE
+from benchmarks.harness.protocol.ranks import DISTRIBUTED
 from benchmarks.harness.worker import clock, trend
-from results.records.record import Record, explain, new_record
+from results.records.record import LIMIT_FIGURES, Record, explain, new_record
 from results.records.schema import GradientError
 
 # Why a figure is missing
@@ -24,7 +27,17 @@ NOT_COMPILED = {  # an eager cell has no time of tracing and compiling
 }
 COMPILE_TIMES_UNKNOWN = "torch does not tell how long a program took that it found in its cache"
 NO_WHOLE_PROGRAM = "no whole program for XLA to analyse: operations are dispatched one by one"
+PASSED = (
+    "every launch was faster than what its operations took alone: they were measured too slowly, "
+    "as on a disturbed machine, or are not what they take in the cell"
+)
 NOTHING_COUNTED = "the counter saw no operation that it knows"
+LIMITED_IN_FLOAT32 = "what operations must take is measured in float32 alone"
+NOT_LIMITED = {  # framework → why its cells in other modes than these have no limit
+    "torch": "Inductor does not tell what the operations that it fused read and write",
+    "jax": NO_WHOLE_PROGRAM,
+}
+UNLIMITED = "its operations were not counted"
 RESIDUALS_INSIDE_PROGRAM = (
     "XLA does not show what is saved inside a program; it is counted in phase backward"
 )
@@ -75,7 +88,10 @@ def record_failure(cell: Cell, outcome: str, why: str) -> Record:
 
 
 def record_measurement(
-    cell: Cell, result: Mapping[str, Any], baseline_flops: float | None
+    cell: Cell,
+    result: Mapping[str, Any],
+    baseline_flops: float | None,
+    baseline_limit: float | None = None,
 ) -> Record:
     """Return the record of a cell that was measured; it gets no estimates yet.
 
@@ -83,6 +99,7 @@ def record_measurement(
         cell: the cell.
         result: its outcome, see `benchmarks.harness.measurement.job.CellOutcome`.
         baseline_flops: FLOPs of one call of the group's baseline, None where they are unknown.
+        baseline_limit: seconds of the limit of that baseline, None where there is none.
     """
     if result["outcome"] != "ok":
         record = record_failure(cell, result["outcome"], result["why"])
@@ -90,7 +107,7 @@ def record_measurement(
         record["equivalence"] = checked["equivalence"]
         record["gradient_error"] = checked["gradient_error"]
         return record
-    figures = _figures(result, baseline_flops)
+    figures = _figures(result, baseline_flops) | limit_figures(result, baseline_limit)
     record = new_record(
         asdict(cell),
         family=cell.spec.family,
@@ -100,6 +117,9 @@ def record_measurement(
         missing=_reasons(cell, result),
         **figures,
     )
+    communication = result["figures"].get("communication")
+    if communication:
+        record = {**record, "communication": communication}
     return explain(record, NOT_TIMED)
 
 
@@ -136,6 +156,46 @@ def _figures(result: Mapping[str, Any], baseline_flops: float | None) -> dict[st
     }
 
 
+def limit_figures(result: Mapping[str, Any], baseline: float | None) -> dict[str, Any]:
+    """Return the fields of a record about its limit: what its operations must take at least.
+
+    Args:
+        result: the cell's outcome, see `benchmarks.harness.measurement.job.CellOutcome`.
+        baseline: seconds of the limit of the group's baseline, None where there is none.
+    """
+    limit = result["figures"].get("limit") or {}
+    seconds = sound_limit(result)
+    return {
+        "limit_ratio": _ratio(seconds, baseline),
+        "limit_seconds": seconds,
+        "limit_share": _limit_share(seconds, result["samples"]),
+        "bytes": limit.get("bytes"),
+        "operations": limit.get("operations") if seconds else None,
+    }
+
+
+def sound_limit(result: Mapping[str, Any]) -> float | None:
+    """Return the seconds of a cell's limit; None where there is none, or every launch passed it.
+
+    A limit that is passed is none: what its operations take was then measured too slowly, as on a
+    machine that was disturbed, or is not what they take in the cell.
+
+    Args:
+        result: the cell's outcome, see `benchmarks.harness.measurement.job.CellOutcome`.
+    """
+    seconds: float | None = (result["figures"].get("limit") or {}).get("seconds") or None
+    if seconds and result.get("samples") and (seconds > _lower_quartiles(result["samples"])).all():
+        return None
+    return seconds
+
+
+def _limit_share(seconds: float | None, samples: Sequence[Sequence[float]]) -> float | None:
+    """Return the limit over the time: the median over launches, by their lower quartiles."""
+    if not seconds or not samples:
+        return None
+    return float(np.median(seconds / _lower_quartiles(samples)))
+
+
 def _rounded(error: GradientError | None) -> GradientError | None:
     """Round the error of each parameter to three digits: a cell may have a hundred of them."""
     if error is None:
@@ -145,9 +205,18 @@ def _rounded(error: GradientError | None) -> GradientError | None:
     return {**error, "parameters": rounded}
 
 
+def _why_none_is_sound(cell: Cell, result: Mapping[str, Any]) -> str:
+    """Return why a cell has no limit, or none that holds."""
+    if result["figures"].get("limit"):
+        return PASSED
+    why: str = result["figures"].get("limit_why") or _why_no_limit(cell)
+    return why
+
+
 def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
     """Return figure → the reason to record if this figure is missing, for all that may be."""
-    eager, torch = cell.mode == EAGER, cell.framework == "torch"
+    torch = cell.framework == "torch"
+    eager = cell.mode == EAGER or (torch and cell.kind == DISTRIBUTED)
     untraced = COMPILE_TIMES_UNKNOWN
     if eager:
         untraced = NOT_COMPILED.get(cell.framework, "not compiled")
@@ -155,6 +224,7 @@ def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
         "flops": NO_WHOLE_PROGRAM if eager and not torch else NOTHING_COUNTED,
         "predicted_ratio": "no FLOPs counted for this cell or its baseline",
         "peak_share": "not dominated by matrix products large enough to have a peak",
+        **dict.fromkeys(LIMIT_FIGURES, _why_none_is_sound(cell, result)),
         "trace_seconds": untraced,
         "compile_seconds": untraced,
         "residual_bytes": _why_no_residuals(cell),
@@ -162,7 +232,17 @@ def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
         "optimizer_state_bytes": "no optimizer in this phase",
         "gradient_error": "the optimizer keeps no gradient; its update was checked instead",
     }
+    if cell.kind == DISTRIBUTED:
+        reasons["peak_share"] = "a share of the peak is not told of several ranks"
     return reasons | ({"steady": UNTESTED} if result["steady"] else {})
+
+
+def _why_no_limit(cell: Cell) -> str:
+    """Return why a cell has no limit, should it have none."""
+    if cell.precision_mode != IEEE:
+        return LIMITED_IN_FLOAT32
+    eager, torch = cell.mode == EAGER, cell.framework == "torch"
+    return NOT_LIMITED.get(cell.framework, UNLIMITED) if eager != torch else UNLIMITED
 
 
 def _why_no_residuals(cell: Cell) -> str:
@@ -189,7 +269,7 @@ def steady_in_all(launches: Sequence[bool | None]) -> bool | None:
 
 
 def _ratio(flops: float | None, baseline: float | None) -> float | None:
-    """Return FLOPs over the baseline's FLOPs, the predicted ratio; None where either is unknown."""
+    """Return a figure over the baseline's, a predicted ratio; None where either is unknown."""
     return flops / baseline if flops and baseline else None
 
 
@@ -201,5 +281,9 @@ def _peak_share(result: Mapping[str, Any]) -> float | None:
     """
     if not result["peak_seconds"]:
         return None
-    quartiles = [np.quantile(launch, 0.25) for launch in result["samples"]]
-    return float(np.median(np.array(result["peak_seconds"]) / np.array(quartiles)))
+    return float(np.median(np.array(result["peak_seconds"]) / _lower_quartiles(result["samples"])))
+
+
+def _lower_quartiles(samples: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Return the lower quartile of each launch's samples, in seconds: [launches]."""
+    return np.array([np.quantile(launch, 0.25) for launch in samples])

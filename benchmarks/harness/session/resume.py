@@ -29,6 +29,7 @@ MEASURING = (
     "benchmarks/harness/worker",
     "benchmarks/harness/launches",
     "benchmarks/harness/measurement",
+    "benchmarks/harness/ranks",
     "benchmarks/scenarios",
     "impl_torch",
     "impl_jax",

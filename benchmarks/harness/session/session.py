@@ -17,18 +17,18 @@ from benchmarks.harness.protocol.cells import Cell
 from benchmarks.harness.session import jobs, recording, resume, summary
 from benchmarks.harness.session.checkpoint import Checkpoint
 from benchmarks.harness.session.lock import Lock
-from benchmarks.harness.session.measurements import Measurements
+from benchmarks.harness.session.open_run import OpenRun
 from benchmarks.harness.session.progress import Progress
 from benchmarks.harness.session.replay import Replay
 from benchmarks.machine import environment
 from benchmarks.paths import RUNS
 from results.estimates.run_estimates import fit_priors
 from results.records import canary_status, failures, storage
-from results.records.record import Record, Run, finish, new_run_id, sample_key, utc_now
+from results.records.record import Record, Run, sample_key
 from results.statistics.moderation import NO_PRIOR
 
 
-class BenchmarkSession:
+class BenchmarkSession(OpenRun):
     """Measure all cells of one pytest session, when the first result is needed.
 
     Args:
@@ -53,14 +53,9 @@ class BenchmarkSession:
         if self.timing:
             storage.check_writable(folder)
             self._lock.take()
-        self.measurements = Measurements()
         self.checkpoint = Checkpoint(folder, enabled=self.timing)
         self.measurer = Measurer(executor)
-        self.machine = environment.describe()
-        self.id, self.started = new_run_id(), utc_now()
-        self.settings = jobs.settings_of(config, cells)
-        self.interrupted = False
-        self._begin = time.monotonic()
+        super().__init__(environment.describe(), jobs.settings_of(config, cells))
         if config.getoption("resume"):
             self._resume(resume.find_run(config.getoption("resume"), folder, self.machine["id"]))
         interrupt_at_end_signals()
@@ -69,13 +64,8 @@ class BenchmarkSession:
     def _resume(self, run: Run) -> None:
         """Continue a stopped run under its own id."""
         resume.check_comparable(run, self.machine, self.settings, self.cells)
-        self.id, self.started = run.id, run.started
         self.machine = run.machine | self.machine
-        self.measurements.restore(run, self.cells)
-        self._begin -= run.settings["wall_seconds"]
-        self.settings["canaries"] = list(run.settings.get("canaries") or [])
-        self.settings["product_seconds"] = dict(run.settings.get("product_seconds") or {})
-        self.settings["resumed"] = [*(run.settings.get("resumed") or []), utc_now()]
+        self.go_on_with(run, self.cells)
 
     def result(self, cell: Cell) -> tuple[Record, Replay]:
         """Return the cell's record and its samples; the first call measures every cell."""
@@ -166,20 +156,8 @@ class BenchmarkSession:
         Args:
             ended: whether the session is over, so that the run gets the time of its end.
         """
-        measurements = self.measurements
-        measurements.estimate()
-        return Run(
-            id=self.id,
-            started=self.started,
-            finished=utc_now() if ended else None,
-            machine=self.machine,
-            settings=self.settings
-            | {"wall_seconds": time.monotonic() - self._begin}
-            | measurements.settings(),
-            interrupted=self.interrupted,
-            records=[finish(measurements.record(cell)) for cell in self.cells],
-            samples=measurements.samples,
-        )
+        self.measurements.estimate()
+        return self.run_of(map(self.measurements.record, self.cells), ended=ended)
 
     def _whole_run(self) -> Run:
         """Return the run as it is at the end of the session, with the time of its end."""

@@ -48,6 +48,7 @@ class Base:
         self.inputs: list[str] = []  # names of the data
         self.programs: dict[str, Any] = {}  # prepared cells: name → the framework's `Program`
         self.switches_at_start: dict[str, Any] = {}  # see `note_switches`
+        self.reference_file = ""  # that the cells prepared last were compared with
         self.busy_timer = BusyTimer()
         self.working = self.busy_timer.working
 

@@ -7,11 +7,12 @@ import inspect
 import pickle
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.protocol.case_messages import CaseMistake, CaseSource
+from benchmarks.harness.worker.base import INSTALLED
 from benchmarks.scenarios.external import files
 from benchmarks.scenarios.external.errors import one_line
 
@@ -53,13 +54,15 @@ class CaseFunction:
         source: file and function, module and function, or pickle.
         folder: the user's working folder; it goes to the end of the path, where it hides no
             installed package.
+        path: folders that packages come from before the installed ones, and after Python's own.
 
     Attributes:
         make: the function.
         file, line: where it is defined; the line is None where that is not known.
     """
 
-    def __init__(self, source: CaseSource, folder: str) -> None:
+    def __init__(self, source: CaseSource, folder: str, path: Sequence[str] = ()) -> None:
+        _put_before_installed(path)
         if folder not in sys.path:
             sys.path.append(folder)
         name = source.get("function") or "make"
@@ -69,10 +72,10 @@ class CaseFunction:
         elif "module" in source:
             self.make = _named(importlib.import_module(source["module"]), name, source["module"])
         else:
-            path = Path(folder, source["file"])
-            if not path.is_file():
-                raise CaseMistakeError(f"{path} is no file", "give the path of a Python file")
-            self.make = _named(files.import_file(path), name, path.name)
+            file = Path(folder, source["file"])
+            if not file.is_file():
+                raise CaseMistakeError(f"{file} is no file", "give the path of a Python file")
+            self.make = _named(files.import_file(file), name, file.name)
         if not callable(self.make):
             raise CaseMistakeError(
                 f"{name} is {type(self.make).__name__}, not a function", f"{WRITE} {name}"
@@ -88,6 +91,17 @@ class CaseFunction:
                 "end it with: return Case({'encoder': encoder}, losses, batch)",
             )
         return case
+
+
+def _put_before_installed(path: Sequence[str]) -> None:
+    """Put folders on the path in front of the installed packages, once each.
+
+    A module of the user's that is called like one of Python's own does not take its place, as it
+    would in ``PYTHONPATH``.
+    """
+    first = (i for i, entry in enumerate(sys.path) if INSTALLED & set(Path(entry).parts))
+    place = next(first, len(sys.path))
+    sys.path[place:place] = [entry for entry in dict.fromkeys(path) if entry not in sys.path]
 
 
 def _named(module: Any, name: str, where: str) -> Any:

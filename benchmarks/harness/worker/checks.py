@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from typing import Any, cast
 
-from benchmarks.harness.protocol import equivalence, messages
+from benchmarks.harness.protocol import count_messages, equivalence, messages
 from benchmarks.harness.protocol.arrays import read_arrays, select_prefix, write_arrays
 from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.worker.base import Base
@@ -19,8 +19,14 @@ TRAP_FILES = (
     "selection_traps",
     "compile_traps",
     "loss_traps",
+    "stepping_traps",
     "schedule_traps",
+    "state_traps",
     "module_traps",
+    "rank_traps",
+    "sharing_traps",
+    "update_traps",
+    "cost_traps",
 )
 
 
@@ -162,10 +168,10 @@ class Checks(Base):
         phase: str,
         mode: str | None = None,
         precision_mode: str = IEEE,
-    ) -> messages.Counts:
+    ) -> count_messages.Counts:
         """Count FLOPs and bytes of one call of a strategy or recipe, after it ran once."""
         program = self._run_once(kind, name, phase, mode, precision_mode)
-        return cast("messages.Counts", program.count())
+        return cast("count_messages.Counts", program.count())
 
     def do_products(self, kind: str, name: str, phase: str) -> list[list[float]]:
         """List the matrix products of the timed part, as [FLOPs, how often a call computes it]."""

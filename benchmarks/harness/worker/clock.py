@@ -24,6 +24,9 @@ BATCH_SECONDS = 1e-3  # a sample lasts at least so long
 RESIDUAL_LIMIT = 256 * 2**20  # bytes of graphs that may be built before the clock starts
 WARM_CALLS, WARM_SECONDS = 3, 0.05  # a look for a trend takes at least these
 ATTEMPTS = 3  # times `least` blocks, at most, until so many are without a pause
+# Seconds of sampling for each cell and launch, unless a session asks for others. docs/method.md
+# shows what twice as many would add.
+CELL_SECONDS = 0.025
 WARM_LIMIT = 0.5  # seconds after which a cell is timed although its times still have a trend
 
 
@@ -84,8 +87,12 @@ def batch(program: Timed, calls: int) -> float:
 def batch_times(program: Timed, calls: int) -> tuple[float, float]:
     """Call a program several times, and return the mean wall seconds and CPU seconds per call.
 
-    CPU seconds are those of all threads of this process.
+    CPU seconds are those of all threads of this process. A program that runs elsewhere, in several
+    processes, takes the times itself.
     """
+    if hasattr(program, "batch_times"):
+        times: tuple[float, float] = program.batch_times(calls)
+        return times
     carries = [program.prepare() for _ in range(calls)]
     carries.reverse()  # popped as they are used, so that a used graph is freed
     run, wait, now = program.run, program.wait, perf_counter

@@ -13,7 +13,7 @@ from benchmarks.harness.protocol import equivalence
 from benchmarks.harness.protocol.arrays import select_prefix
 from benchmarks.harness.protocol.equivalence import EPS, Arrays
 from benchmarks.harness.protocol.messages import GateRules, GradientError
-from benchmarks.harness.protocol.zero_elements import without
+from benchmarks.harness.protocol.zero_elements import without_zeros
 
 # Largest difference of an update, relative to the reference's. Adam turns a gradient near zero into
 # a whole step of either sign, so a few elements differ.
@@ -142,16 +142,17 @@ def _check_gradients(
         "relative": difference.relative,
         "tensor": difference.tensor,
         "parameters": dict(difference.parameters),
+        "allowed": rules["allowed"],
     }
 
 
-def worst(error: GradientError, known: GradientError) -> GradientError:
+def larger_errors(error: GradientError, other: GradientError) -> GradientError:
     """Merge the gradient errors of two launches of a cell, and return the larger of each parameter.
 
     The worst tensor is that of the launch whose worst tensor is further off.
     """
-    larger = error if error["relative"] > known["relative"] else known
-    both = [one["parameters"] for one in (known, error)]
+    larger = error if error["relative"] > other["relative"] else other
+    both = [one["parameters"] for one in (other, error)]
     each = {name: max(one.get(name, 0.0) for one in both) for name in both[0] | both[1]}
     return {**larger, "parameters": each}
 
@@ -176,7 +177,7 @@ def _wrong_update(updated: Arrays, true: Arrays, rules: GateRules) -> str | None
     for name in trained - noise:
         # float64's noise is so small beside Adam's own epsilon that its steps vanish
         mask = zero.get(name) if rules["dtype"] == "float32" else None
-        was, right, found = (without(a[name], mask) for a in (start, expected, updated))
+        was, right, found = (without_zeros(a[name], mask) for a in (start, expected, updated))
         off = _norm(found - right)
         allowed = _update_tolerance(rules, right.size)
         limit = allowed * _norm(right - was) + EPS[rules["dtype"]] * _norm(was)

@@ -104,7 +104,7 @@ class OwnCode(Base):
         """
         observation = importlib.import_module(f"impl_{self.framework}.step_observation")
         with self._own_process(case):
-            function = CaseFunction(case["source"], case["folder"])
+            function = CaseFunction(case["source"], case["folder"], case.get("path", ()))
             self._case_function = function
             place: tuple[str, int | None] = ("", None)
 
@@ -167,7 +167,7 @@ class OwnCode(Base):
         """Return the framework's ``OpenCase``."""
         implementation = importlib.import_module(f"impl_{self.framework}.case")
         with self._own_process(case):
-            function = CaseFunction(case["source"], case["folder"])
+            function = CaseFunction(case["source"], case["folder"], case.get("path", ()))
             self._case_function = function
             built = function.check(implementation.build(function.make, case["seed"]))
             if start := case.get("start"):

@@ -65,8 +65,12 @@ class ProcessMemory:
 
 
 def forbid_huge_pages() -> None:
-    """Stop using huge pages in this process: one counts whole, however little of it is used."""
-    LIBC.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+    """Stop using huge pages in this process: one counts whole, however little of it is used.
+
+    Does nothing on a system without prctl(2), where `ProcessMemory` measures nothing either.
+    """
+    if hasattr(LIBC, "prctl"):
+        LIBC.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
 def _read_bytes(name: str) -> int:

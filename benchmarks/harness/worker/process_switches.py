@@ -45,16 +45,16 @@ SWITCHES: dict[str, Callable[[], Any]] = {
 
 def read() -> dict[str, Value]:
     """Return the name of every switch, and its value; a switch that a system lacks is left out."""
-    found: dict[str, Value] = {}
+    values: dict[str, Value] = {}
     for name, switch in SWITCHES.items():
         try:
-            found[name] = switch()
+            values[name] = switch()
         except (AttributeError, OSError):  # another system than Linux
             continue
     for (owner, name), original in FUNCTIONS.items():
-        found[f"{owner.__name__}.{name}"] = OWN if getattr(owner, name) is original else ANOTHER
+        values[f"{owner.__name__}.{name}"] = OWN if getattr(owner, name) is original else ANOTHER
     variables = {name: value for name, value in os.environ.items() if VARIABLES.fullmatch(name)}
-    return found | variables
+    return values | variables
 
 
 def changed(before: dict[str, Value], after: dict[str, Value]) -> list[tuple[str, Value, Value]]:

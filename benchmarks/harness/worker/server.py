@@ -21,11 +21,13 @@ from benchmarks.harness.worker.canaries import Canaries
 from benchmarks.harness.worker.checks import Checks
 from benchmarks.harness.worker.memory import Memory
 from benchmarks.harness.worker.own_code import OwnCode
+from benchmarks.harness.worker.profiling import Profiling
+from benchmarks.harness.worker.rates import Rates
 
 Send = Callable[[messages.Answer | messages.CellEvent], None]
 
 
-class Worker(OwnCode, Checks, Canaries, Memory):
+class Worker(OwnCode, Profiling, Checks, Canaries, Memory, Rates):
     """Carry out every operation of `operations.OPERATIONS`."""
 
 

@@ -89,7 +89,7 @@ def described(directions: Directions, until: float = math.inf) -> tuple[dict[str
     errors: dict[str, dict[str, Any]] = {loss: {} for loss in directions.losses}
     coarse: dict[str, dict[str, Any]] = {}
     slopes = Slopes(directions, until)
-    for loss, network, slope in slopes.found():
+    for loss, network, slope in slopes.worst_slopes():
         errors[loss][network] = None if math.isinf(slope.error) else slope.error
         if slope.coarse is not None:
             hidden = slope.noise is not None
@@ -105,14 +105,14 @@ class Slopes:
         until: after which no direction is begun, by ``time.monotonic``.
 
     Attributes:
-        taken: network → directions that were taken.
+        direction_counts: network → directions that were taken.
     """
 
     def __init__(self, directions: Directions, until: float = math.inf) -> None:
         self.directions, self.until = directions, until
-        self.taken: dict[str, int] = {}
+        self.direction_counts: dict[str, int] = {}
 
-    def found(self) -> Iterator[tuple[str, str, Slope]]:
+    def worst_slopes(self) -> Iterator[tuple[str, str, Slope]]:
         """Yield (loss, network, slope) of the worst of `DIRECTIONS` directions in the network.
 
         A direction is random in all parameters of the network. An error is relative to the slope,
@@ -125,22 +125,24 @@ class Slopes:
         half = (time.monotonic() + self.until) / 2
         networks = list(self.directions.networks)
         for index, network in enumerate(networks):
-            taken: list[tuple[Direction, Line]] = []
-            enough = self._share(half, len(networks) - index)
+            sampled: list[tuple[Direction, Line]] = []
+            deadline = self._share(half, len(networks) - index)
             slopes: dict[str, list[Slope]] = {loss: [] for loss in self.directions.losses}
-            while len(taken) < DIRECTIONS and time.monotonic() < (enough if taken else self.until):
+            while len(sampled) < DIRECTIONS and time.monotonic() < (
+                deadline if sampled else self.until
+            ):
                 direction = self.directions.random(network)
-                taken.append((direction, self._line(direction)))
-                for loss, found in slopes.items():
-                    found.append(self._slope(loss, taken[-1][1], direction))
-            self.taken[network] = len(taken)
-            for loss, found in slopes.items() if taken else ():
-                hidden = [slope.noise for slope in found if slope.noise is not None]
-                if hidden and max(found, key=_doubt).noise is not None:
-                    late = time.monotonic() > enough
-                    uphill = [direction for direction, _ in (taken[:1] if late else taken)]
-                    found = [self._uphill(loss, one, max(hidden)) for one in uphill]
-                yield loss, network, max(found, key=_doubt)
+                sampled.append((direction, self._line(direction)))
+                for loss, network_slopes in slopes.items():
+                    network_slopes.append(self._slope(loss, sampled[-1][1], direction))
+            self.direction_counts[network] = len(sampled)
+            for loss, network_slopes in slopes.items() if sampled else ():
+                hidden = [slope.noise for slope in network_slopes if slope.noise is not None]
+                if hidden and max(network_slopes, key=_doubt).noise is not None:
+                    late = time.monotonic() > deadline
+                    uphill = [direction for direction, _ in (sampled[:1] if late else sampled)]
+                    network_slopes = [self._uphill(loss, one, max(hidden)) for one in uphill]
+                yield loss, network, max(network_slopes, key=_doubt)
 
     @staticmethod
     def _share(end: float, networks: int) -> float:
@@ -149,21 +151,23 @@ class Slopes:
         return now + (end - now) / networks
 
     def hurried(self) -> list[str]:
-        """Return sentences about what there was no time for in `found`."""
-        without = [network for network, count in self.taken.items() if not count]
-        few = [network for network, count in self.taken.items() if 0 < count < DIRECTIONS]
-        told = []
-        if without:
-            told.append(
-                f"No time to confirm the gradients by {', '.join(without)} by central differences; "
-                "a larger budget has it"
+        """Return sentences about what there was no time for in `worst_slopes`."""
+        unconfirmed = [network for network, count in self.direction_counts.items() if not count]
+        partly = [
+            network for network, count in self.direction_counts.items() if 0 < count < DIRECTIONS
+        ]
+        sentences = []
+        if unconfirmed:
+            sentences.append(
+                f"No time to confirm the gradients by {', '.join(unconfirmed)} by central "
+                "differences; a larger budget has it"
             )
-        if few:
-            told.append(
-                f"The gradients by {', '.join(few)} are confirmed along fewer than {DIRECTIONS} "
+        if partly:
+            sentences.append(
+                f"The gradients by {', '.join(partly)} are confirmed along fewer than {DIRECTIONS} "
                 "directions, for lack of time"
             )
-        return told
+        return sentences
 
     def _line(self, direction: Direction) -> Line:
         """Return the line from the start in a direction."""
@@ -211,15 +215,15 @@ class Line:
             expected: slope by the gradient.
             scale: what an error is relative to; 0 where there is no gradient.
         """
-        missed = abs(self._difference(loss, self.step) - expected)
+        difference = abs(self._difference(loss, self.step) - expected)
         rounding = EPSILON * abs(self._at(self.step)[loss])
         if not scale:
-            return Slope(0.0 if missed <= ROUNDINGS * rounding / self.step else math.inf)
-        error = missed / scale
+            return Slope(0.0 if difference <= ROUNDINGS * rounding / self.step else math.inf)
+        error = difference / scale
         if error <= AGREES:
             return Slope(error)
         noise = max(rounding, *(self._noise(loss, grown * self.step) for grown in (1.0, 100.0)))
-        hidden = missed * self.step <= SURELY * noise
+        hidden = difference * self.step <= SURELY * noise
         return Slope(error, noise if hidden and self._relative(loss, noise) <= COARSEST else None)
 
     def coarse_slope(self, loss: str, expected: float, noise: float) -> Slope:
@@ -227,9 +231,9 @@ class Line:
 
         A part of a case may compute in float32 whatever it is given.
         """
-        enough = SURELY * noise / (AGREES * abs(expected)) if expected else math.inf
+        least_step = SURELY * noise / (AGREES * abs(expected)) if expected else math.inf
         least = math.inf
-        for step in (max(self.step, enough) * grown for grown in (1.0, 10.0, 0.3)):
+        for step in (max(self.step, least_step) * grown for grown in (1.0, 10.0, 0.3)):
             if step > LARGEST * self.step:
                 continue
             second, double = self._difference(loss, step), self._difference(loss, 2 * step)

@@ -37,7 +37,8 @@ class Timing(Base):
         rules: messages.GateRules,
         count: bool,
         products: bool,
-        precision: messages.PrecisionRules | None = None,
+        precision_mode: str = IEEE,
+        precision_rules: messages.GateRules | None = None,
     ) -> dict[str, messages.PreparedCell]:
         """Build each cell, run it once, and compare its gradients with the reference.
 
@@ -48,13 +49,14 @@ class Timing(Base):
             rules: bounds of all cells.
             count: whether to count FLOPs and saved bytes too, which takes two more calls.
             products: whether to list matrix products too; only where ``count`` is true.
-            precision: the lower precision to time the cells in; None: full float32.
+            precision_mode: to time the cells in, after they were checked in full float32.
+            precision_rules: the bounds in a lower precision, in place of those of float32.
 
         Returns:
             Strategy or recipe → times of the first call, verdict of the gate, and counts. A cell
             that fails has an ``error`` instead, and the others go on.
         """
-        true = read_arrays(reference)
+        true, self.reference_file = read_arrays(reference), reference
         prepared: dict[str, messages.PreparedCell] = {}
         for name, own in cells.items():
             self.heartbeat.set_cell(name)
@@ -63,38 +65,17 @@ class Timing(Base):
             self.send({"event": "at", "cell": name})
             try:
                 where = kind, name, phase, mode
-                if precision:
-                    cell = self._prepare_lower(where, true, rules | own, precision, count)
-                else:
-                    cell = self._prepare(where, true, rules | own)
+                cell = self._prepare(where, true, rules | own)
+                if precision_mode != IEEE:
+                    lower = rules | own | (precision_rules or {})
+                    counted = {"flops": self.programs[name].count()["flops"]} if count else {}
+                    timed = self._prepare(where, true, lower, precision_mode)
+                    cell = cast("messages.PreparedCell", _proven(cell, timed) | counted)
                 prepared[name] = self._counted(cell, name, products) if count else cell
             except Exception as error:
                 self.programs.pop(name, None)
                 prepared[name] = {"error": self._error_message(error)}
         return prepared
-
-    def _prepare_lower(
-        self,
-        cell: CellKey,
-        true: Arrays,
-        rules: messages.GateRules,
-        precision: messages.PrecisionRules,
-        count: bool,
-    ) -> messages.PreparedCell:
-        """Prove a cell in full float32, by the tight bounds; then prepare it in a lower precision.
-
-        The bounds of a lower precision would let a small error of a strategy pass. FLOPs are those
-        of full float32: a compiler that adds casts counts them as operations.
-        """
-        proven = self._prepare(cell, true, rules)
-        counted = {"flops": self.programs[cell[1]].count()["flops"]} if count else {}
-        lower = self._prepare(cell, true, rules | precision["rules"], precision["mode"])
-        if proven["equivalence"] != "pass":
-            lower |= {
-                "equivalence": f"in full float32: {proven['equivalence']}",
-                "gradient_error": proven["gradient_error"],
-            }
-        return cast("messages.PreparedCell", lower | counted)
 
     def _prepare(
         self,
@@ -113,7 +94,7 @@ class Timing(Base):
             first_call = clock.guarded(call)
         # asked before the gradients are, so that nothing that computes them can add to it
         unreturned = gate.unreturned(program.returned(call.result), rules)
-        verdict = gate.judge(program, true, rules)
+        verdict = self._judge(program, true, rules)
         program.reset()
         return {
             "first_call_seconds": first_call,
@@ -122,6 +103,10 @@ class Timing(Base):
             "equivalence": gate.first_problem(verdict["equivalence"], unreturned),
             "gradient_error": verdict["gradient_error"],
         }
+
+    def _judge(self, program: Any, true: Arrays, rules: messages.GateRules) -> gate.GateVerdict:
+        """Return the gate's verdict on a program that has run; see `gate.judge`."""
+        return gate.judge(program, true, rules)
 
     def _counted(
         self, cell: messages.PreparedCell, name: str, products: bool
@@ -252,3 +237,14 @@ class Timing(Base):
             return min(clock.batch(call, 1) for _ in range(PRODUCT_RUNS))
 
         return {f"product/{i}": partial(sample, p) for i, p in enumerate(program.products())}
+
+
+def _proven(full: messages.PreparedCell, timed: messages.PreparedCell) -> messages.PreparedCell:
+    """Return a cell that is timed in a lower precision, wrong where it is so in full float32.
+
+    The bounds of a lower precision would let a small error of a strategy pass.
+    """
+    if full["equivalence"] == "pass":
+        return timed
+    verdict = f"in full float32: {full['equivalence']}"
+    return {**timed, "equivalence": verdict, "gradient_error": full["gradient_error"]}

@@ -141,7 +141,7 @@ class Moves:
             guess = self.flat[known] * scale + shift if self.start.size else shift
             size = np.abs(value).max(initial=0.0) + np.abs(shift).max(initial=0.0)
             if np.all(np.abs(guess - value) <= AGREES * size) and np.all(scale != 0):
-                how = "shifted" if np.any(shift != 0) else self._told(known, scale, name)
+                how = "shifted" if np.any(shift != 0) else self._kind_of_move(known, scale, name)
                 self.origins[name] = Origin(known, scale, how)
             else:
                 self.origins[name] = Origin(None, scale, "by the function weights")
@@ -177,7 +177,7 @@ class Moves:
                 )
         return found
 
-    def _told(self, index: NDArray[np.int64], scale: NDArray[Any], name: str) -> str:
+    def _kind_of_move(self, index: NDArray[np.int64], scale: NDArray[Any], name: str) -> str:
         """Return in words what the user's function does to fill an array."""
         if np.any(scale != 1):
             return "rescaled"

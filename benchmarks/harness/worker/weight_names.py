@@ -12,7 +12,7 @@ from typing import NamedTuple
 from benchmarks.harness.worker.case_files import CaseMistakeError
 
 Shape = tuple[int, ...]
-Alike = Callable[[str, str], bool]
+NameTest = Callable[[str, str], bool]
 AS_IT_IS, TRANSPOSED, RESHAPED = "as it is", "transposed", "reshaped"
 # name in torch → names in flax, equinox and haiku
 LEAVES = {
@@ -22,7 +22,7 @@ LEAVES = {
     "running_var": ("var", "running_var"),
 }
 # These keep torch's layout also where their transpose would fit; a kernel is transposed.
-KEPT = ("embedding", "scale", "weight", "bias", "b", "offset", "mean", "var")
+SAME_LAYOUT = ("embedding", "scale", "weight", "bias", "b", "offset", "mean", "var")
 CONTAINERS = ("params", "layers", "module", "modules", "batch_stats")  # names that wrap others
 MEND = (
     "give the JAX case weights=lambda w: {{{entry}}}, where w maps torch's names to arrays, or "
@@ -39,48 +39,51 @@ class Pair(NamedTuple):
 
 
 def paired(
-    torch: Mapping[str, Shape], jax: Mapping[str, Shape], wanted: Iterable[str]
+    torch: Mapping[str, Shape], jax: Mapping[str, Shape], required: Iterable[str]
 ) -> list[Pair]:
     """Return the pair of each array of JAX that has one.
 
     Args:
         torch: name → shape of each parameter and buffer that is still free.
         jax: name → shape of each array that is still to be filled.
-        wanted: names in JAX that must be filled.
+        required: names in JAX that must be filled.
 
     Raises:
         CaseMistakeError: one of these has no counterpart, or several.
     """
-    found: dict[str, Pair] = {}
-    for alike in (_same_place, _same_leaf, _any):
-        while _take(found, torch, jax, alike):
+    pairs_by_name: dict[str, Pair] = {}
+    for may_match in (_same_place, _same_leaf, _any_two):
+        while _add_only_choices(pairs_by_name, torch, jax, may_match):
             pass
-    free = _free(torch, found)
-    for name in wanted:
-        if name not in found:
+    free = _free(torch, pairs_by_name)
+    for name in required:
+        if name not in pairs_by_name:
             _check_network(name, torch)
             raise _open_question(name, jax[name], {n: torch[n] for n in free})
-    return [found[name] for name in jax if name in found]
+    return [pairs_by_name[name] for name in jax if name in pairs_by_name]
 
 
-def _take(
-    found: dict[str, Pair], torch: Mapping[str, Shape], jax: Mapping[str, Shape], alike: Alike
+def _add_only_choices(
+    pairs_by_name: dict[str, Pair],
+    torch: Mapping[str, Shape],
+    jax: Mapping[str, Shape],
+    may_match: NameTest,
 ) -> bool:
     """Add every pair that is alike and fits, where each is the other's only choice.
 
     Returns:
         Whether there was one.
     """
-    free = _free(torch, found)
+    free = _free(torch, pairs_by_name)
     choices = {
         name: [
             Pair(name, other, how)
             for other in free
-            if _together(other, name) and alike(other, name)
+            if _together(other, name) and may_match(other, name)
             if (how := fitting(torch[other], shape, name))
         ]
         for name, shape in jax.items()
-        if name not in found
+        if name not in pairs_by_name
     }
     rivals = [pair.torch for pairs in choices.values() for pair in pairs]
     taken = {
@@ -88,13 +91,13 @@ def _take(
         for name, pairs in choices.items()
         if len(pairs) == 1 and rivals.count(pairs[0].torch) == 1
     }
-    found |= taken
+    pairs_by_name |= taken
     return bool(taken)
 
 
-def _free(torch: Iterable[str], found: Mapping[str, Pair]) -> list[str]:
+def _free(torch: Iterable[str], pairs_by_name: Mapping[str, Pair]) -> list[str]:
     """Return the names in torch that no pair holds."""
-    taken = {pair.torch for pair in found.values()}
+    taken = {pair.torch for pair in pairs_by_name.values()}
     return [name for name in torch if name not in taken]
 
 
@@ -119,7 +122,7 @@ def _same_leaf(torch: str, jax: str) -> bool:
     return leaf == other or other in LEAVES.get(leaf, ())
 
 
-def _any(torch: str, jax: str) -> bool:
+def _any_two(torch: str, jax: str) -> bool:
     """Return that any two names may mean the same: the shape alone decides."""
     return True
 
@@ -143,7 +146,7 @@ def fitting(torch: Shape, jax: Shape, name: str) -> str | None:
             return AS_IT_IS
         return RESHAPED if _without_ones(torch) == _without_ones(jax) else None
     same, moved = torch == jax, transposed(torch) == jax
-    if same and moved and leaf != "kernel" and leaf not in KEPT:
+    if same and moved and leaf != "kernel" and leaf not in SAME_LAYOUT:
         return None
     if moved and (leaf == "kernel" or not same):
         return TRANSPOSED
@@ -175,13 +178,13 @@ def _open_question(name: str, shape: Shape, free: Mapping[str, Shape]) -> CaseMi
     """Return the error that a parameter of JAX has no counterpart, or several."""
     own = {n: s for n, s in free.items() if _together(n, name)}
     fits = [n for n, s in own.items() if shape in (s, transposed(s) if len(s) > 1 else s)]
-    what = f"the JAX parameter {name} {list(shape)}"
+    subject = f"the JAX parameter {name} {list(shape)}"
     if not fits:
-        left = ", ".join(f"{n} {list(s)}" for n, s in list(own.items())[:3]) or "nothing"
+        free_names = ", ".join(f"{n} {list(s)}" for n, s in list(own.items())[:3]) or "nothing"
         return CaseMistakeError(
-            f"{what} has no counterpart in torch, where {left} is left",
+            f"{subject} has no counterpart in torch, where {free_names} is left",
             MEND.format(entry=f"{name!r}: …"),
         )
     ways = f"{fits[0]} as it is or transposed" if len(fits) == 1 else " or ".join(fits[:3])
     entry = f"{name!r}: w[{fits[0]!r}]" + (".T" if len(shape) == 2 else "")
-    return CaseMistakeError(f"{what} may be torch's {ways}", MEND.format(entry=entry))
+    return CaseMistakeError(f"{subject} may be torch's {ways}", MEND.format(entry=entry))

@@ -42,10 +42,10 @@ def format_error(error: BaseException, file: Path) -> str:
     """
     if isinstance(error, PartError):
         return str(error)
-    return f"{_place(error, file) or file.name}: {_said(error)}"
+    return f"{_place(error, file) or file.name}: {_message_of(error)}"
 
 
-def _said(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     """Return the type and the message of an error, in one line.
 
     A debugger that finds no terminal quits with an error that says nothing.

@@ -40,7 +40,7 @@ class _Part(NamedTuple):
     restore: Callable[[Any], Any]
 
 
-def kept(function: Callable[P, T]) -> Callable[P, T]:
+def restoring(function: Callable[P, T]) -> Callable[P, T]:
     """Return the function such that the state of the process is the same after each call."""
 
     @wraps(function)

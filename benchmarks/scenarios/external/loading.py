@@ -134,9 +134,9 @@ def _checked(scenario: Any, file: Path) -> Scenario:
         scenario,
         file=file,
         family=file.stem,
-        parameters=kept_state.kept(scenario.parameters),
-        data=kept_state.kept(scenario.data),
-        buffers=scenario.buffers and kept_state.kept(scenario.buffers),
+        parameters=kept_state.restoring(scenario.parameters),
+        data=kept_state.restoring(scenario.data),
+        buffers=scenario.buffers and kept_state.restoring(scenario.buffers),
     )
     mistake = validation.first_mistake(complete)
     if mistake:

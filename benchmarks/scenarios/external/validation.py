@@ -50,13 +50,17 @@ def _mistakes(scenario: Scenario) -> Iterator[str]:
 
 
 def _groups_mistakes(scenario: Scenario, training: Training) -> Iterator[str]:
-    """Yield parameter groups whose rates a training changes, and that its optimizer has not."""
+    """Yield groups whose rates a training changes, and followers, that are not there."""
     for segment in training.segments:
         optimizer = scenario.optimizer_of(segment.turns[0])
         groups = tuple(optimizer.rates) or scenario.variants[segment.turns[0]].networks
         present = () if optimizer.arrangement == "together" else groups
         label = f"training {training.name!r} changes the rate of"
         yield from _unknown(label, segment.only, present)
+        if segment.follower:
+            pair = (segment.follower.network, segment.follower.leader)
+            networks = scenario.variants[segment.turns[0]].networks
+            yield from _unknown(f"training {training.name!r} has a follower of", pair, networks)
 
 
 def _names_mistakes(scenario: Scenario) -> Iterator[str]:
@@ -124,6 +128,7 @@ def _tuples_mistakes(variant: Variant) -> Iterator[str]:
     fields = {"networks": variant.networks, "frozen": variant.frozen}
     fields |= {"exact_zero": variant.exact_zero}
     fields |= {f"flow[{loss!r}]": reached for loss, reached in variant.flow.items()}
+    fields |= {f"estimated[{loss!r}]": names for loss, names in variant.estimated.items()}
     for field, names in fields.items():
         if isinstance(names, str):
             yield f"{field} is {names!r}, should be a tuple: ({names!r},)"
@@ -164,6 +169,9 @@ def _networks_mistakes(scenario: Scenario, variant: Variant, names: list[str]) -
     yield from _unmatched("networks", variant.networks, names)
     for loss, reached in variant.flow.items():
         yield from _unmatched(f"flow[{loss!r}]", reached, names)
+    yield from _unknown("estimated has", variant.estimated, variant.flow)
+    for loss, reached in variant.estimated.items():
+        yield from _unmatched(f"estimated[{loss!r}]", reached, names)
     yield from _unmatched("frozen", variant.frozen, names)
     yield from _unmatched("exact_zero", variant.exact_zero, names)
     yield from _unknown("zero_gradient has", scenario.zero_gradient, names)

@@ -9,8 +9,9 @@ from results.formatting import NOTHING
 from results.grouping import group_by
 from results.records.failures import outcome_reason
 from results.records.record import CELL_FIELDS, AnyRecord
+from results.records.texts import first_names
 from results.report.collection import Machine
-from results.report.model import Cell, Row, Section, Table, missing
+from results.report.model import Cell, Code, Paragraph, Row, Section, Table, missing
 from results.report.record_cells import filter_values, network_name
 from results.report.vocabulary import MODES, PHASES, SIZES
 from results.ways import way_title
@@ -21,23 +22,62 @@ NO_REASON = "no reason given"
 FAILED, UNSUPPORTED = "failed", "unsupported"
 
 
-def section(machine: Machine) -> Section:
+def section(machine: Machine, catalogue: Sequence[str] = ()) -> Section:
     """Return the section on what was not measured.
 
     It holds the gaps of these runs, then the cells that failed and those that cannot exist.
+
+    Args:
+        machine: its runs.
+        catalogue: names of the suite's scenarios; empty where they are not known.
     """
     records = machine.records
-    blocks: list[Any] = [_gaps(machine), *_failures(records), *_unsupported(records)]
-    return Section("absent", title(records), blocks, "Not measured")
+    missing_names = missing_scenarios(records, catalogue)
+    blocks: list[Any] = [
+        _gaps(machine, catalogue),
+        *_command_for(missing_names),
+        *_failures(records),
+        *_unsupported(records),
+    ]
+    return Section("absent", title(records, len(missing_names)), blocks, "Not measured")
 
 
-def title(records: Sequence[AnyRecord]) -> str:
-    """Return the finding: how many cells have a time, failed, or cannot exist."""
+def missing_scenarios(records: Iterable[AnyRecord], catalogue: Sequence[str]) -> list[str]:
+    """Return the scenarios of the suite that no record is of, in the order of the catalogue."""
+    measured = {record["scenario"] for record in records}
+    return [name for name in catalogue if name not in measured]
+
+
+def _command_for(names: Sequence[str]) -> list[Paragraph]:
+    """Return how to measure these scenarios and to show them beside the rest; empty for none."""
+    if not names:
+        return []
+    command = f"pytest benchmarks --benchmark-only --scenario {','.join(names)}"
+    return [
+        [
+            "Scenarios of the suite that these runs do not hold, such as those added since, are "
+            "measured alone, ",
+            Code(command),
+            ", and shown beside the others by a report of all these runs: ",
+            Code("cascade-bench report RUN RUN"),
+            ".",
+        ]
+    ]
+
+
+def title(records: Sequence[AnyRecord], lacking: int = 0) -> str:
+    """Return the finding: how many cells have a time, failed, or cannot exist.
+
+    Args:
+        records: of all cells.
+        lacking: how many scenarios of the suite have no record.
+    """
     failed, unsupported = len(_failed(records)), len(_without_time(records))
     timed = sum(record["outcome"] == "ok" for record in records)
     parts = [f"{failed} failed"] if failed else []
     parts += [f"{unsupported} cannot exist"] if unsupported else []
-    return f"{timed} cells have a time; {' and '.join(parts) or 'none failed'}"
+    scenarios = f"; {lacking} of the suite's scenarios are not in these runs" if lacking else ""
+    return f"{timed} cells have a time; {' and '.join(parts) or 'none failed'}{scenarios}"
 
 
 def _failed(records: Iterable[AnyRecord]) -> list[AnyRecord]:
@@ -50,7 +90,7 @@ def _without_time(records: Iterable[AnyRecord]) -> list[AnyRecord]:
     return [record for record in records if record["outcome"] == UNSUPPORTED]
 
 
-def _gaps(machine: Machine) -> Table:
+def _gaps(machine: Machine, catalogue: Sequence[str]) -> Table:
     """Return the table of what these runs have not looked at, or only in part."""
     records = machine.records
     outcomes = {name: len(ones) for name, ones in group_by(records, _outcome).items()}
@@ -68,7 +108,7 @@ def _gaps(machine: Machine) -> Table:
             ]
         )
     ]
-    rows += [Row([*map(Cell, (what, found, why))]) for what, found, why in _gap_lines(machine)]
+    rows += [Row([*map(Cell, line)]) for line in _gap_lines(machine, catalogue)]
     return Table(
         "What these runs hold, and what they do not", ["", "measured", "not measured"], rows
     )
@@ -79,16 +119,20 @@ def _outcome(record: AnyRecord) -> str:
     return str(record["outcome"]) if record["outcome"] in ("ok", UNSUPPORTED) else FAILED
 
 
-def _gap_lines(machine: Machine) -> list[tuple[str, str, str]]:
+def _gap_lines(machine: Machine, catalogue: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return what was looked at and what was not, for each thing that a cell may vary in."""
     timed = [record for record in machine.records if record["outcome"] == "ok"]
     networks = {network_name(record) for record in timed}
-    lines = [_device_line(machine, timed)]
+    lines = [_device_line(machine, timed), *_scenario_lines(machine.records, catalogue)]
     lines.append(_line("sizes", [str(r["size"]) for r in timed], SIZES))
     lines.append(_line("phases", [str(r["phase"]) for r in timed], list(PHASES)))
     lines.append(_line("modes", [str(r["mode"]) for r in timed], list(MODES)))
     lines += [
-        (f"{framework} {mode}", f"{len(found)} of {len(networks)} networks", _few(networks - found))
+        (
+            f"{framework} {mode}",
+            f"{len(found)} of {len(networks)} networks",
+            first_names(sorted(networks - found), 4),
+        )
         for (framework, mode), members in group_by(
             timed, lambda r: (str(r["framework"]), str(r["mode"]))
         ).items()
@@ -99,6 +143,17 @@ def _gap_lines(machine: Machine) -> list[tuple[str, str, str]]:
     how = "" if peak else "all: --memory measures it"
     lines.append(("peak memory", f"{peak} of {len(timed)} cells", how))
     return lines
+
+
+def _scenario_lines(
+    records: Sequence[AnyRecord], catalogue: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """Return the line on the suite's scenarios; none where they are not known."""
+    if not catalogue:
+        return []
+    lacking = missing_scenarios(records, catalogue)
+    there = len(catalogue) - len(lacking)
+    return [("scenarios", f"{there} of {len(catalogue)} of the suite", ", ".join(lacking))]
 
 
 def _device_line(machine: Machine, timed: Sequence[AnyRecord]) -> tuple[str, str, str]:
@@ -112,12 +167,6 @@ def _line(what: str, found: Sequence[str], known: Sequence[str]) -> tuple[str, s
     """Return the line on one thing that cells vary in: values found, and those that were not."""
     there = [name for name in known if name in found] + sorted(set(found) - set(known))
     return what, ", ".join(there) or NOTHING, ", ".join(name for name in known if name not in found)
-
-
-def _few(names: set[str]) -> str:
-    """Return names in a row, the first few of many."""
-    shown = sorted(names)
-    return ", ".join(shown[:4]) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
 
 
 def _failures(records: Iterable[AnyRecord]) -> list[Any]:

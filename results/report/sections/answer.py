@@ -10,6 +10,7 @@ from results.records import canary_status
 from results.records.record import AnyRecord
 from results.report import answer_charts
 from results.report.collection import Machine
+from results.report.losses import growth
 from results.report.model import Answer, Fact, Panel, Question
 from results.report.questions import (
     FREEZING,
@@ -20,6 +21,7 @@ from results.report.questions import (
     of_strategy,
     ratio_range,
 )
+from results.report.ranking import StrategySummary
 from results.report.vocabulary import FRAMEWORK_NAMES, SEPARATE, code_of
 from results.statistics.verdict import INCONCLUSIVE
 from results.ways import way_title
@@ -27,7 +29,7 @@ from results.ways import way_title
 _VERSIONS = ("torch", "jax", "flax", "optax")
 KEY = (
     "Large dots: mean over the networks; small ones: one network each, with its 95 % interval; in "
-    "colour: what to write. (2 of 7): timed on fewer networks, so its mean compares with no other."
+    "colour: what to write. (2 of 7): timed on fewer networks alone."
 )
 # what to write, as the end of a sentence
 PHRASES = {
@@ -44,21 +46,21 @@ PHRASES = {
 
 def answer(machine: Machine) -> Answer:
     """Return the first screen on one machine."""
-    found = answers(machine.records)
-    first, more = headline(machine, found)
-    domain = answer_charts.common_domain(found)
+    topic_answers = answers(machine.records)
+    first, more = headline(machine, topic_answers)
+    domain = answer_charts.common_domain(topic_answers)
     return Answer(
         first,
         more,
         _about(machine),
-        _questions(found, domain),
+        _questions(topic_answers, domain),
         facts(machine),
-        answer_charts.picture(found, domain, first) if found else None,
+        answer_charts.picture(topic_answers, domain, first) if topic_answers else None,
         KEY,
     )
 
 
-def headline(machine: Machine, found: Sequence[TopicAnswer]) -> tuple[str, str]:
+def headline(machine: Machine, topic_answers: Sequence[TopicAnswer]) -> tuple[str, str]:
     """Return the main result in a sentence or two, computed from the verdicts.
 
     Where a canary failed or gradients are wrong, the headline says that instead. The second
@@ -69,7 +71,8 @@ def headline(machine: Machine, found: Sequence[TopicAnswer]) -> tuple[str, str]:
     wrong = sum(record["outcome"] == "wrong_gradients" for record in machine.records)
     if wrong:
         return f"Wrong gradients in {wrong} of {len(machine.records)} cells: see the failures.", ""
-    sentences = [s for s in (_series_sentence(found), _freezing_sentence(found)) if s]
+    series = _series_sentence(topic_answers, machine.losses)
+    sentences = [s for s in (series, _freezing_sentence(topic_answers)) if s]
     first, *more = sentences or [_why_no_advice(machine.records)]
     return first, "".join(more)
 
@@ -87,33 +90,55 @@ def _why_no_advice(records: Sequence[AnyRecord]) -> str:
     return "No way can be recommended: what was timed does not tell the ways apart."
 
 
-def _series_sentence(found: Sequence[TopicAnswer]) -> str:
-    """Return the sentence on networks in series, with what a pass for each loss costs."""
-    advice = _advice(found, SERIES)
+def _series_sentence(topic_answers: Sequence[TopicAnswer], losses: Mapping[str, int]) -> str:
+    """Return the sentence on networks in series, with what a pass for each loss costs.
+
+    Args:
+        losses: "scenario/variant" → number of its losses, by which that cost grows.
+    """
+    advice = _advice(topic_answers, SERIES)
     if not advice:
         return ""
-    cost = ratio_range(of_strategy(found, SERIES, SEPARATE))
+    separate = of_strategy(topic_answers, SERIES, SEPARATE)
+    cost = ratio_range(separate)
     if cost is None:
         return f"{_capital(advice)}."
-    return f"{_capital(advice)}: a backward pass for each loss takes {_times(cost)} as long."
+    times = f"a backward pass for each loss takes {_times(cost)} as long"
+    return f"{_capital(advice)}: {times}{_growth_clause(separate, losses)}."
 
 
-def _freezing_sentence(found: Sequence[TopicAnswer]) -> str:
+def _growth_clause(separate: Sequence[StrategySummary], losses: Mapping[str, int]) -> str:
+    """Return how the cost of a pass for each loss grows with their number, as a clause.
+
+    It names the mean ratio at the smallest and at the largest number. Empty where one number was
+    measured, or where the cost does not grow.
+    """
+    means = growth((record for way in separate for record in way.records), losses)
+    if len(means) < 2 or means[0].mean >= means[-1].mean:
+        return ""
+    few, many = means[0], means[-1]
+    return (
+        f", more with more losses: on average ×{significant(few.mean, 2)} with {few.losses}, "
+        f"×{significant(many.mean, 2)} with {many.losses}"
+    )
+
+
+def _freezing_sentence(topic_answers: Sequence[TopicAnswer]) -> str:
     """Return the sentence on freezing a part, with what the recommended ways save."""
-    advice = _advice(found, FREEZING)
+    advice = _advice(topic_answers, FREEZING)
     if not advice:
         return ""
-    bests = [one.recommendation.best for one in found if one.topic == FREEZING]
+    bests = [one.recommendation.best for one in topic_answers if one.topic == FREEZING]
     cost = ratio_range(best for best in bests if best)
     share = f": {_times(cost)} the time of a step with nothing frozen" if cost else ""
     return f"To freeze a part for good, {advice}{share}."
 
 
-def _advice(found: Sequence[TopicAnswer], topic: str) -> str:
+def _advice(topic_answers: Sequence[TopicAnswer], topic: str) -> str:
     """Return what to write, for both frameworks at once where it is the same in both."""
     best = {
         FRAMEWORK_NAMES.get(one.framework, one.framework): one.recommendation.best.strategy
-        for one in found
+        for one in topic_answers
         if one.topic == topic and one.recommendation.best
     }
     phrases = {name: PHRASES.get(way, f"use {way}") for name, way in best.items()}
@@ -144,7 +169,7 @@ def _about(machine: Machine) -> str:
     )
 
 
-def _questions(found: Sequence[TopicAnswer], domain: tuple[float, float]) -> list[Question]:
+def _questions(topic_answers: Sequence[TopicAnswer], domain: tuple[float, float]) -> list[Question]:
     """Return the questions that have an answer, each with a panel for every framework.
 
     Args:
@@ -155,34 +180,34 @@ def _questions(found: Sequence[TopicAnswer], domain: tuple[float, float]) -> lis
             topic,
             TOPICS[topic].title,
             TOPICS[topic].baseline,
-            [_panel(one, domain) for one in found if one.topic == topic],
+            [_panel(one, domain) for one in topic_answers if one.topic == topic],
         )
         for topic in TOPICS
-        if any(one.topic == topic for one in found)
+        if any(one.topic == topic for one in topic_answers)
     ]
 
 
-def _panel(one: TopicAnswer, domain: tuple[float, float]) -> Panel:
+def _panel(topic_answer: TopicAnswer, domain: tuple[float, float]) -> Panel:
     """Return the panel of one question and framework.
 
     Args:
         domain: the ends of the axis, the same in every panel.
     """
-    best = one.recommendation.best.strategy if one.recommendation.best else ""
+    best = topic_answer.recommendation.best.strategy if topic_answer.recommendation.best else ""
     return Panel(
-        FRAMEWORK_NAMES.get(one.framework, one.framework),
+        FRAMEWORK_NAMES.get(topic_answer.framework, topic_answer.framework),
         way_title(best) if best else "",
-        code_of(one.framework, best) if best else "",
-        _figures(one),
-        answer_charts.panel_chart(one, domain),
+        code_of(topic_answer.framework, best) if best else "",
+        _figures(topic_answer),
+        answer_charts.panel_chart(topic_answer, domain),
     )
 
 
-def _figures(one: TopicAnswer) -> str:
+def _figures(topic_answer: TopicAnswer) -> str:
     """Return the ratios of a panel in words: each way with its range over the networks."""
-    ranges = [(way, ratio_range([way])) for way in one.ways]
+    ranges = [(way, ratio_range([way])) for way in topic_answer.ways]
     texts = [f"{way_title(way.strategy)} {_times(ends)}" for way, ends in ranges if ends]
-    return f"Time relative to {TOPICS[one.topic].baseline}: {'; '.join(texts)}."
+    return f"Time relative to {TOPICS[topic_answer.topic].baseline}: {'; '.join(texts)}."
 
 
 def facts(machine: Machine) -> list[Fact]:

@@ -47,7 +47,8 @@ def section(machine: Machine, sizes: Dimensions) -> Section | None:
     if not compared:
         return None
     marks = [record_mark(record) for record in compared if record["ratio"]]
-    predicted = [mark for mark in marks if mark["predicted"]]
+    limited = any(record["limit_ratio"] for record in compared)  # then the limits have a section
+    predicted = [] if limited else [mark for mark in marks if mark["predicted"]]
     by_mode = group_by(compared, framework_and_mode)
     maps, map_tables = crossover_map(machine.records, sizes)
     tables = [_table(f"Every way, {name}", members) for name, members in by_mode.items()]
@@ -93,7 +94,9 @@ def by_losses(records: Sequence[AnyRecord]) -> list[Any]:
         return []
     chosen.sort(key=_losses)
     marks = [
-        record_mark(r) | {"losses": _losses(r), "line": f"{framework_and_mode(r)} {r['size']}"}
+        record_mark(r)
+        | {"losses": _losses(r), "line": f"{framework_and_mode(r)} {r['size']}"}
+        | {"predicted": r["predicted_ratio"]}  # the law is one of FLOPs
         for r in chosen
     ]
     text = (
@@ -248,7 +251,7 @@ def _map_fields(record: AnyRecord, sizes: Dimensions) -> Mark:
     """Return the fields that the heatmap needs beside those of `record_mark`: row and label."""
     return {
         "line": size_text(record["size"], sizes),
-        "told_short": significant(record["ratio"]["estimate"]),
+        "short_text": significant(record["ratio"]["estimate"]),
     }
 
 

@@ -50,7 +50,10 @@ def cases(machine: Machine) -> Cases | None:
 
 
 def _case(
-    size: str, one: TopicAnswer, records: Sequence[AnyRecord], everything: Sequence[AnyRecord]
+    size: str,
+    topic_answer: TopicAnswer,
+    records: Sequence[AnyRecord],
+    everything: Sequence[AnyRecord],
 ) -> Case:
     """Return the case of one question and framework at one size.
 
@@ -58,13 +61,13 @@ def _case(
         records: all records of this size.
         everything: the records of all sizes.
     """
-    best = one.recommendation.best
+    best = topic_answer.recommendation.best
     return Case(
-        {"question": one.topic, "framework": one.framework, "size": size},
-        _about(one, _of_topic(one, records)),
-        snippet(one.framework, best.strategy) if best else "",
-        _table(one, size, _of_topic(one, everything)),
-        _rerun(best.strategy if best else None, _of_topic(one, records)),
+        {"question": topic_answer.topic, "framework": topic_answer.framework, "size": size},
+        _about(topic_answer, _of_topic(topic_answer, records)),
+        snippet(topic_answer.framework, best.strategy) if best else "",
+        _table(topic_answer, size, _of_topic(topic_answer, everything)),
+        _rerun(best.strategy if best else None, _of_topic(topic_answer, records)),
     )
 
 
@@ -74,47 +77,47 @@ def _rerun(best: str | None, records: Sequence[AnyRecord]) -> str:
     return str(chosen[-1]["rerun"] or "") if chosen else ""
 
 
-def _of_topic(one: TopicAnswer, records: Sequence[AnyRecord]) -> list[AnyRecord]:
+def _of_topic(topic_answer: TopicAnswer, records: Sequence[AnyRecord]) -> list[AnyRecord]:
     """Return the records that answer the same question in the same framework and mode."""
-    mode = one.recommendation.mode
+    mode = topic_answer.recommendation.mode
     return [
         record
         for record in records
-        if topic_of(record) == one.topic
-        and (record["framework"], record["mode"]) == (one.framework, mode)
+        if topic_of(record) == topic_answer.topic
+        and (record["framework"], record["mode"]) == (topic_answer.framework, mode)
     ]
 
 
-def _about(one: TopicAnswer, records: Sequence[AnyRecord]) -> Paragraph:
+def _about(topic_answer: TopicAnswer, records: Sequence[AnyRecord]) -> Paragraph:
     """Return what to write, in how many groups it is in front, and whether gradients were right."""
-    best = one.recommendation.best
+    best = topic_answer.recommendation.best
     wrong = [record for record in records if record["outcome"] == "wrong_gradients"]
     timed = sum(record["outcome"] == "ok" for record in records)
     checked = f"Gradients were right in all {timed} cells of this choice that were timed."
     if wrong:
         names = ", ".join(sorted({way_title(record["strategy"]) for record in wrong}))
         checked = f"Gradients were wrong in {len(wrong)} cells, which have no time: {names}."
-    mode = one.recommendation.mode
-    usual = USUAL_MODES.get(one.framework) == mode
+    mode = topic_answer.recommendation.mode
+    usual = USUAL_MODES.get(topic_answer.framework) == mode
     run = "" if usual else f" In mode {mode}."
     if best is None:
         return [f"No way can be recommended: none has an interval to compare with.{run} {checked}"]
     front = f", among the fastest in {best.front} of {best.groups} networks.{run} {checked}"
-    masked = MASKED if one.framework == "jax" and one.topic != SERIES else ""
+    masked = MASKED if topic_answer.framework == "jax" and topic_answer.topic != SERIES else ""
     name, joint, words = way_title(best.strategy).partition(JOINT)
     return ["Write ", Code(name), joint + words + front + masked]
 
 
-def _table(one: TopicAnswer, size: str, of_all_sizes: Sequence[AnyRecord]) -> Table:
+def _table(topic_answer: TopicAnswer, size: str, of_all_sizes: Sequence[AnyRecord]) -> Table:
     """Return the table of the ways of a case: a row for each network, a column for each way.
 
     Args:
         of_all_sizes: the records of the question, framework and mode at every size.
     """
-    best, baseline = one.recommendation.best, one.recommendation.baseline
-    ways = [way.strategy for way in one.ways]
+    best, baseline = topic_answer.recommendation.best, topic_answer.recommendation.baseline
+    ways = [way.strategy for way in topic_answer.ways]
     networks: dict[str, dict[str, AnyRecord]] = {}
-    for way in one.ways:
+    for way in topic_answer.ways:
         for record in way.records:
             networks.setdefault(network_name(record), {})[way.strategy] = record
     rows = [
@@ -129,8 +132,8 @@ def _table(one: TopicAnswer, size: str, of_all_sizes: Sequence[AnyRecord]) -> Ta
     title = f"Time of each way ÷ {way_title(baseline)}, size {size}"
     columns = ["network", *map(way_title, ways)]
     about = (
-        f"1 is {TOPICS[one.topic].baseline}; below 1 is faster. ± is half the 95 % interval. "
-        "Green: faster, red: slower, bold: equal, grey: inconclusive."
+        f"1 is {TOPICS[topic_answer.topic].baseline}; below 1 is faster. ± is half the 95 % "
+        "interval. Green: faster, red: slower, bold: equal, grey: inconclusive."
     )
     texts = [about, _with_convolutions(networks), _other_sizes(networks, size, of_all_sizes)]
     about = " ".join(filter(None, texts))

@@ -194,7 +194,7 @@ def _noise_chart(records: Sequence[AnyRecord]) -> list[Chart]:
             "named": way_title(record["strategy"]),
             "line": f"{framework_and_mode(record)} {record['size']}",
             "half": half,
-            "told_half": f"±{significant(100 * half, 2)} %",
+            "half_text": f"±{significant(100 * half, 2)} %",
         }
         for record in _rated(records)
         for half in half_widths([record])

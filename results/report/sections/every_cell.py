@@ -231,7 +231,7 @@ def _drift_marks(line: str, keys: Sequence[str], runs: Sequence[Run], times: Tim
         if logs:
             ratio = float(np.exp(np.mean(logs)))
             mark = {"run": run.id, "line": line, "framework": framework, "size": size}
-            marks.append(mark | {"ratio": ratio, "told": significant(ratio), "cells": len(logs)})
+            marks.append(mark | {"ratio": ratio, "text": significant(ratio), "cells": len(logs)})
     return marks
 
 

@@ -12,7 +12,7 @@ from results.records.record import AnyRecord
 from results.report import charts
 from results.report.by_size import charts_by_size, sorted_lines
 from results.report.collection import Machine
-from results.report.drawing import FRAMEWORK_COLOURS, Mark, record_mark
+from results.report.drawing import FRAMEWORK_COLOURS, Mark, reached_text, record_mark
 from results.report.framework_counts import (
     TITLES,
     counts_table,
@@ -46,8 +46,8 @@ COLUMNS = (
     "jax",
     "jax ÷ torch",
     "faster",
-    "torch's share of peak",
-    "jax's share of peak",
+    "torch reaches",
+    "jax reaches",
     "libraries alone",
 )
 # the phase that represents a network: both passes say more of a framework than one of them
@@ -162,7 +162,7 @@ def _mark(pair: FrameworkRatio) -> Mark:
     """
     mark = record_mark(pair.torch) | {end: pair.ratio[end] for end in ("low", "high")}
     modes = f"{pair.torch['mode']} / {pair.jax['mode']}"
-    shares = [share_text(record["peak_share"]) for record in (pair.torch, pair.jax)]
+    shares = [reached_text(record) for record in (pair.torch, pair.jax)]
     del mark["framework"]
     return mark | {
         "strategy": " / ".join(pair.names),
@@ -172,9 +172,9 @@ def _mark(pair: FrameworkRatio) -> Mark:
         "way": modes + ("" if pair.equal_modes else " (unequal modes)"),
         "predicted": None,
         "faster": TITLES[winner(pair)],
-        "told_ratio": ratio_text(pair.ratio),
-        "told_time": f"{_time(pair.torch)} torch, {_time(pair.jax)} jax",
-        "told_peak": f"{shares[0]} torch, {shares[1]} jax",
+        "ratio_text": ratio_text(pair.ratio),
+        "time_text": f"{_time(pair.torch)} torch, {_time(pair.jax)} jax",
+        "reached_text": f"torch {shares[0]}, jax {shares[1]}",
         "verdict": winner(pair) or "not told",
     }
 
@@ -233,7 +233,7 @@ def _time(record: AnyRecord) -> str:
 
 
 def _table(title: str, pairs: Sequence[FrameworkRatio]) -> Table:
-    """Return the table of these pairs: both times, their ratio, and shares of the peak speed."""
+    """Return the table of these pairs: both times, their ratio, and shares of the limit."""
     return Table(title, COLUMNS, [_row(pair) for pair in pairs], (4, 5, 6, 8, 9, 10), folded=True)
 
 
@@ -250,10 +250,18 @@ def _row(pair: FrameworkRatio) -> Row:
         *map(Cell, (*names, _time(torch), _time(jax))),
         Cell(rounded_ratio(pair.ratio), f"interval {ratio_text(pair.ratio)}"),
         Cell(faster, "", faster) if faster else missing("the interval holds 1, or there is none"),
-        *(figure_cell(r, "peak_share", share_text(r["peak_share"])) for r in (torch, jax)),
+        *map(_reached_cell, (torch, jax)),
         _libraries_cell(torch, jax),
     ]
     return Row(cells, {name: torch[name] for name in ("scenario", "size")})
+
+
+def _reached_cell(record: AnyRecord) -> Cell:
+    """Return the cell of the share of its limit that a record reached, or of the peak."""
+    if record["limit_share"]:
+        return Cell(share_text(record["limit_share"]), reached_text(record))
+    cell = figure_cell(record, "peak_share", share_text(record["peak_share"]))
+    return cell._replace(note=reached_text(record)) if record["peak_share"] else cell
 
 
 def _libraries_cell(torch: AnyRecord, jax: AnyRecord) -> Cell:

@@ -9,8 +9,14 @@ from results.formatting import significant
 from results.records.record import AnyRecord
 from results.report import charts
 from results.report.collection import Machine
-from results.report.gradient_errors import GradientError, gradient_errors
-from results.report.model import Cell, Chart, Fold, Points, Row, Section, Table
+from results.report.gradient_errors import (
+    EPSILON,
+    LIMITS,
+    GradientError,
+    Limit,
+    gradient_errors,
+)
+from results.report.model import Cell, Chart, Fold, Points, Row, Section, Table, missing
 from results.report.record_cells import filter_values, framework_and_mode, network_name
 from results.ways import way_title
 
@@ -22,8 +28,7 @@ TEXTS = (
     ],
     [
         "Rounding alone leaves some ten of them, long sums some hundred. Where single activations "
-        "fall on the other side of a kink in float32 it shows as thousands, and is allowed up to "
-        "1 %, in sizes that the scenario names.",
+        "fall on the other side of a kink in float32 it shows as thousands.",
     ],
     [
         "A tensor whose true gradient is 0 has no relative error and is held to its network's norm "
@@ -39,7 +44,8 @@ def section(machine: Machine) -> Section:
     wrong = [r for r in machine.records if r["equivalence"] not in (None, "pass")]
     blocks: list[Any] = [_table_of_wrong_gradients(wrong)] if wrong else []
     if errors:
-        blocks += [_chart(errors[:CHART_MARKS]), _table(errors[:TABLE_ROWS], len(errors))]
+        blocks += [_chart(errors[:CHART_MARKS]), _table_of_limits(errors)]
+        blocks.append(_table(errors[:TABLE_ROWS], len(errors)))
     else:
         blocks.append(["No gradient error was recorded in these runs."])
     blocks.append(Fold("What counts as an error", [Points(TEXTS)]))
@@ -76,7 +82,8 @@ def _chart(errors: list[GradientError]) -> Chart:
             "strategy": error.record["strategy"],
             "parameter": error.parameter,
             "eps": max(error.epsilons, LEAST_EPSILONS),
-            "told": significant(error.epsilons),
+            "text": significant(error.epsilons),
+            "allowed_text": _limit_text(error.allowed),
         }
         for error in errors
     ]
@@ -95,6 +102,7 @@ def _table(errors: list[GradientError], count: int) -> Table:
         Row(
             [
                 Cell(f"{significant(error.epsilons)} eps"),
+                _limit_cell(error.allowed),
                 Cell(error.parameter),
                 *_name_cells(error.record),
             ],
@@ -103,8 +111,60 @@ def _table(errors: list[GradientError], count: int) -> Table:
         for error in errors
     ]
     title = f"The worst {len(rows)} of {count} parameters" if count > len(rows) else "Worst first"
-    columns = ["error", "parameter", "network", "size", "framework", "way", "phase"]
-    return Table(title, columns, rows, (0,), folded=True)
+    columns = ["error", "limit", "parameter", "network", "size", "framework", "way", "phase"]
+    return Table(title, columns, rows, (0, 1), folded=True)
+
+
+def _table_of_limits(errors: Sequence[GradientError]) -> Table:
+    """Return the table of how far off a gradient may be, and the largest error under each limit.
+
+    A limit of a type that was not timed is left out.
+
+    Args:
+        errors: the errors, the largest first.
+    """
+    dtypes = {error.record["dtype"] for error in errors}
+    rows = [_limit_row(limit, errors) for limit in LIMITS if limit.dtype in dtypes]
+    about = (
+        "The gate holds every gradient to one of these before anything is timed; what is further "
+        "off has no time. Which one follows from the scenario and its size."
+    )
+    columns = ["where", "limit", "share of the norm", "largest error here"]
+    return Table("How far off a gradient may be", columns, rows, (1, 2, 3), about=about)
+
+
+def _limit_row(limit: Limit, errors: Sequence[GradientError]) -> Row:
+    """Return the row of a limit, with the largest error of the records that were held to it."""
+    epsilon = EPSILON[limit.dtype]
+    held = [
+        error
+        for error in errors
+        if error.record["dtype"] == limit.dtype
+        and error.allowed is not None
+        and abs(error.allowed * epsilon / limit.allowed - 1) < 1e-3
+    ]
+    reason = "no record here says that it was held to this limit; older runs do not say it"
+    largest = Cell(f"{significant(held[0].epsilons)} eps") if held else missing(reason)
+    return Row(
+        [
+            Cell(f"{limit.dtype}, {limit.where}"),
+            Cell(_limit_text(limit.allowed / epsilon)),
+            Cell(f"{100 * limit.allowed:.2g} %"),
+            largest,
+        ]
+    )
+
+
+def _limit_text(epsilons: float | None) -> str:
+    """Return a limit in units of epsilon; a record of an older run does not say which it had."""
+    return "not recorded" if epsilons is None else f"{significant(epsilons)} eps"
+
+
+def _limit_cell(epsilons: float | None) -> Cell:
+    """Return the cell of the limit that an error was held to."""
+    if epsilons is None:
+        return missing("an older run, which does not record the limit")
+    return Cell(_limit_text(epsilons))
 
 
 def _name_cells(record: AnyRecord) -> list[Cell]:

@@ -101,7 +101,7 @@ def table(records: Sequence[AnyRecord]) -> Table:
     ]
     about = (
         "At the largest size of each network; the last rows at the smallest one of all. In front: "
-        "on how many networks none is faster (green), or one is (grey). Other ways: those not "
+        "on how many networks none is faster (dark), or one is (outlined). Other ways: those not "
         "named in the row, against the baseline: red slower, blue equal, grey undecided, green "
         "faster."
     )
@@ -120,7 +120,7 @@ def _row(purpose: str, one: Recommendation) -> Row:
     if one.best is None:
         reason = "there is no second way with an interval to compare with"
         return Row([*words, Cell("not told", reason, "missing"), *[missing(reason)] * 3], filters)
-    front = [("good", one.best.front), ("inconclusive", one.best.groups - one.best.front)]
+    front = [("front", one.best.front), ("behind", one.best.groups - one.best.front)]
     others = [other for other in one.others if other.records]
     good = [other.strategy for other in others if other.always_in_front]
     return Row(

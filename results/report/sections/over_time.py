@@ -83,7 +83,7 @@ def _marks(line: CellHistory) -> list[Mark]:
             "line": series.name,
             "run": run,
             "ratio": float(seconds) / first,
-            "told": seconds_text(float(seconds)),
+            "text": seconds_text(float(seconds)),
             "commit": commit[:9] or "not told",
             "begins": significant(ratio_at[place]) if place in ratio_at else "",
             **filter_values(series.cell),

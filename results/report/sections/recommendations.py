@@ -97,7 +97,7 @@ def _row(recommendation: Recommendation, summary: StrategySummary) -> Row:
     behind = summary.groups - summary.front
     front = Cell(
         f"{summary.front} of {summary.groups}",
-        bar=[("good", summary.front), ("inconclusive", behind)],
+        bar=[("front", summary.front), ("behind", behind)],
     )
     names = [
         Cell(way_title(summary.strategy), *(("write this", "best") if is_best else ())),

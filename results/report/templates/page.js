@@ -99,11 +99,18 @@
   };
   const holders = () => [...document.querySelectorAll("[data-chart]")];
   const isSeen = (holder) => holder.clientWidth > 0;
+  // lets the browser paint and answer between two charts, each of which takes about 50 ms
+  const drawEach = async (some) => {
+    for (const holder of some) {
+      await new Promise((resolve) => setTimeout(resolve));
+      await draw(holder);
+    }
+  };
   // what can be seen first; the promise does not wait for the rest
   const drawAll = async () => {
     const rest = holders().filter((holder) => !isSeen(holder));
-    await Promise.all(holders().filter(isSeen).map(draw));
-    setTimeout(async () => { for (const holder of rest) await draw(holder); document.body.dataset.drawn = "all"; });
+    await drawEach(holders().filter(isSeen));
+    drawEach(rest).then(() => { document.body.dataset.drawn = "all"; });
   };
   // says that a table goes on where it does
   const hint = () => {

@@ -236,6 +236,10 @@ class Program:
     def be_scaled(self) -> None:
         self.result["net2.linear.weight"] *= 1.001
 
+    def be_nudged(self) -> None:
+        weight = self.result["net2.linear.weight"]
+        weight[0, 0] = np.nextafter(weight[0, 0], np.float32(2.0))
+
     def be_slow(self) -> None:
         time.sleep(0.02)
 
@@ -278,7 +282,29 @@ class Program:
         return {n: w - 0.1 * self.result[n] for n, w in self.opened.weights.items()}
 
     def count(self) -> dict[str, Any]:
-        return {"flops": 100, "residual_bytes": None}
+        counts: dict[str, Any] = {"flops": 100, "residual_bytes": None}
+        return {**counts, "operations": []} if self.strategy == "old" else counts
+
+    def footprint(self) -> dict[str, Any]:
+        """Return made-up counts; ``wasteful`` and ``copying`` do more, ``moody`` never the same.
+
+        ``slow_again`` does more too, and never answers a process after the first one.
+        """
+        wasteful, copying = self.strategy in ("wasteful", "slow_again"), self.strategy == "copying"
+        if self.strategy == "uncountable":
+            raise RuntimeError("no count of this")
+        if self.strategy == "old":  # as a worker of before footprints answers
+            raise AttributeError("'Worker' object has no attribute 'do_footprint'")
+        if self.strategy == "hang" or (self.strategy == "slow_again" and later_launch()):
+            self.be_hang()
+        return {
+            "flops": 200 if wasteful else 100,
+            "residual_bytes": None,
+            "operations": {"product": 5 if wasteful else 3, "sum": 2},
+            "held_bytes": 4096 if copying else 2048,
+            "aliased_bytes": 0 if copying else 2048,
+            "optimizer_state_bytes": os.getpid() if self.strategy == "moody" else 8,
+        }
 
     def products(self) -> list[Any]:
         return []

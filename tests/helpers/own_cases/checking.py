@@ -21,7 +21,7 @@ def check(pool: Pool, files: CaseFiles, phases: tuple[str, ...]) -> dict[str, tu
     ways = WAYS_FOR_JAX if files.framework == "jax" else None
     request: Any = Request({}, None, "", 60, phases, ways, None, CASES, 0, 1)
     found = {}
-    for group in plan.groups_of(files.framework, files.known, request):
+    for group in plan.groups_of(files.framework, files.known_facts, request):
         job: Any = {
             "kind": group.kind,
             "scenario": "own",

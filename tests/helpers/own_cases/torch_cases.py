@@ -252,7 +252,7 @@ def on_a_gpu():
 
 
 def prints_and_forks():
-    """What prints, and leaves a process behind, is no answer of the worker's."""
+    """Print, and leave a process behind: neither is an answer of the worker's."""
     print("a line\n" * 3)
     if os.fork() == 0:
         print("a line of a child")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cascade_bench import suite
-from cascade_bench.comparison import Comparison, seconds_text
+from cascade_bench.comparison import Comparison
+from cascade_bench.row_text import seconds_text
 from tests.helpers.own_code import example_document, example_of_both
 
 

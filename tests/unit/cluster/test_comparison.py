@@ -30,7 +30,7 @@ def compare(tmp_path: Path, backend: Any) -> tuple[dict[str, Any], bool]:
 def with_document(document: Any, said: str) -> Any:
     """Return the event that a node has compared."""
     event: Any = answered(comparison.UNIT, "n1")
-    event.answer.update({"document": document, "said": said})
+    event.answer.update({"document": document, "message": said})
     return event
 
 

@@ -30,8 +30,8 @@ def noise(spread: float) -> Noise:
 @pytest.mark.smoke
 def test_a_slowdown_is_found_and_what_is_decided_leaves() -> None:
     document = budgets.replayed(noise(0.01), [1], {3: 0.05})
-    assert budgets.found(document, 3)
-    assert not budgets.found(document, 4)
+    assert budgets.calls_slower(document, 3)
+    assert not budgets.calls_slower(document, 4)
     assert document["promises"][0]["slowdown"] < 0.03
     assert document["design"]["control_pairs"] <= document["pairs"]
     assert not budgets.alarmed(budgets.replayed(noise(0.01), [2], {}))

@@ -131,14 +131,14 @@ def test_bounds_of_the_project_hold_every_release_that_passed() -> None:
 def test_environment_that_failed_ends_with_1_and_the_others_are_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "SEEN", tmp_path / "releases" / "seen.json")
+    monkeypatch.setattr(page, "RESULTS_FILE", tmp_path / "releases" / "seen.json")
     monkeypatch.setattr(page, "PAGE", tmp_path / "releases.md")
-    monkeypatch.setattr(page.read, "__defaults__", (page.SEEN,))
+    monkeypatch.setattr(page.read, "__defaults__", (page.RESULTS_FILE,))
     outcomes = {"neither": {"when": "2026-01-02", "missing": "no room"}}
     monkeypatch.setattr(
         matrix, "attempt", lambda one, *_, **__: outcomes.get(one.name, result(checks=PASSED))
     )
     assert matrix.main(["neither", "pinned"]) == matrix.FAILED
-    assert set(json.loads(page.SEEN.read_text())) == {"neither", "pinned"}
+    assert set(json.loads(page.RESULTS_FILE.read_text())) == {"neither", "pinned"}
     assert matrix.main(["pinned"]) == 0
-    assert set(json.loads(page.SEEN.read_text())) == {"neither", "pinned"}
+    assert set(json.loads(page.RESULTS_FILE.read_text())) == {"neither", "pinned"}

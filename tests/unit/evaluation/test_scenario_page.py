@@ -41,9 +41,20 @@ def test_links_of_descriptions_name_networks_and_variants_that_exist() -> None:
             assert all(network in v.networks for v in chosen), link
 
 
+def test_drawings_show_every_network_and_loss_and_what_is_frozen() -> None:
+    for name, words in DESCRIPTIONS.items():
+        variants = CATALOGUE[name].variants
+        assert words.drawings.keys() <= variants.keys(), name
+        for variant, drawing in words.drawings.items():
+            chosen = variants[variant]
+            assert all(part in drawing for part in (*chosen.networks, *chosen.flow)), drawing
+            marked = {n for n in chosen.networks if f"{n} (frozen)" in drawing}
+            assert marked == set(chosen.frozen), drawing
+
+
 def test_files_that_the_page_links_to_exist() -> None:
     linked = set(LINK.findall(scenario_page.PAGE.read_text()))
-    assert len(linked) == 15  # a spec and two implementations for each of five families
+    assert len(linked) == 18  # a spec and two implementations for each of six families
     assert all((ROOT / path).is_file() for path in linked)
 
 

@@ -10,9 +10,17 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from benchmarks.evaluation.trial import budgets, locating, machines, plan, side_by_side
+from benchmarks.evaluation.trial import (
+    budgets,
+    locating,
+    machines,
+    plan,
+    side_by_side,
+    tools_by_machine,
+)
 from benchmarks.evaluation.trial.budgets import Noise
 from benchmarks.evaluation.trial.traces import TraceError
+from benchmarks.machine import environment
 from results.statistics import look_levels
 from tests.helpers.factories import traces as made_traces
 
@@ -52,6 +60,22 @@ def test_traces_of_two_machines_never_share_a_folder(here: dict[str, Any], tmp_p
 def test_folder_that_does_not_say_whose_it_is_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="does not say which machine"):
         machines.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ("Intel(R) Xeon(R) Processor", "Intel Xeon"),
+        ("AMD EPYC", "AMD EPYC"),
+        ("Intel(R) Core(TM) i7-8700 CPU @ 3.20GHz", "Intel Core i7-8700 @ 3.20GHz"),
+        (None, None),
+    ],
+)
+def test_a_processor_is_named_without_marks(
+    given: str | None, plain: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "describe", lambda: {"cpu": given, "cores": 2})
+    assert machines.identity()["cpu"] == plain
 
 
 def test_identity_names_what_times_depend_on_and_no_owner() -> None:
@@ -138,6 +162,19 @@ def test_figures_of_all_machines_are_shown_side_by_side(
         assert len(ways) == len(locating.WAYS)
         (ours,) = [x for x in ways if locating.OURS in x]
         assert "| 1.00 | 1.00 | 1.00 |" in ours
+
+
+def test_every_tool_is_shown_on_each_committed_machine() -> None:
+    rows = [line for line in tools_by_machine.section(COMMITTED) if line.startswith("| ")][2:]
+    folders = machines.recorded(COMMITTED)
+    assert len(rows) == len(folders) * 2 * 5
+    for folder in folders:
+        own = [row for row in rows if machines.in_words(folder) in row]
+        quiet = json.loads((folder / "replay.json").read_text())["conditions"]["quiet"]
+        count = quiet["tools"]["pyperf"]["alarms"]
+        share = 100 * count["suite_slower"] / count["suites"]
+        (row,) = [row for row in own if "| quiet | pyperf |" in row]
+        assert f"| pyperf | {share:.1f} [" in row
 
 
 def test_without_figures_there_is_no_section(tmp_path: Path) -> None:

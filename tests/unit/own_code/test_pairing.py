@@ -139,7 +139,7 @@ class FakeRun:
     def __init__(self, request: Any, framework: str, source: Any, *rest: Any) -> None:
         self.framework, self.source = framework, source
         self.measured = SimpleNamespace(
-            framework=framework, files=SimpleNamespace(start=Path("torch.npz"), known={})
+            framework=framework, files=SimpleNamespace(start=Path("torch.npz"), known_facts={})
         )
         start = rest[3] if len(rest) > 3 else None
         self.log.append(f"{framework} {source['function']} {start or '-'}")

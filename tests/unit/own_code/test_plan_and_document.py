@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.launches.case_files import CaseFiles
+from benchmarks.harness.protocol import cells
 from benchmarks.own_code import description, plan, request
 from benchmarks.own_code.measure import FrameworkRun
 from benchmarks.own_code.request import Request, RequestError
@@ -50,6 +51,26 @@ def test_ways_that_cannot_exist_are_named_with_the_reason() -> None:
     assert group.ways[0] == "summed"
     assert set(group.unsupported) == {"boundary_split", "functional", "reforward"}
     assert group.unsupported["boundary_split"] == "no stages"
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_ways_that_only_show_a_price_are_measured_where_they_are_named(framework: str) -> None:
+    facts = FACTS | {"series": "", "frozen": ["encoder.w"]}
+    usual = plan.groups_of(framework, facts, asked())
+    assert not {way for group in usual for way in (*group.ways, *group.unsupported)} & set(
+        cells.ON_REQUEST
+    )
+    named = plan.groups_of(framework, facts, asked(ways=cells.ON_REQUEST))
+    found = {way for group in named for way in (*group.ways, *group.unsupported)}
+    assert set(cells.ON_REQUEST) - found == {
+        "torch": {"scale_zero", "traced_mask", "cond"}, "jax": {"inference_mode"},
+    }[framework]  # fmt: skip
+
+
+def test_checkpoint_would_move_buffers_once_more() -> None:
+    facts = FACTS | {"series": "", "moved": ["encoder.mean"]}
+    named = plan.groups_of("torch", facts, asked(ways=("checkpointed",)))
+    assert all("once more" in group.unsupported["checkpointed"] for group in named)
 
 
 @pytest.mark.parametrize(

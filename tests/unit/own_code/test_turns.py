@@ -15,7 +15,13 @@ from benchmarks.own_code.plan import Group, Pace, Plan
 from benchmarks.own_code.rounds import Rounds
 from tests.unit.own_code.test_plan_and_document import FACTS, asked
 
-JOB: Any = {"framework": "torch", "device": "cpu", "dtype": "float32", "strategies": ["summed"]}
+JOB: Any = {
+    "kind": "case",
+    "framework": "torch",
+    "device": "cpu",
+    "dtype": "float32",
+    "strategies": ["summed"],
+}
 
 
 class FakeGroup:
@@ -145,7 +151,7 @@ def test_outcomes_of_both_are_kept_where_one_is_stopped() -> None:
         def __init__(self, framework: str) -> None:
             self.framework, self.pool = framework, pool
             self.measured: Any = SimpleNamespace(groups=[], left_out=())
-            self.say = lambda line: None
+            self.report_line = lambda line: None
 
         def start(self, launches: int) -> None: ...
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.harness.protocol import cells
 from benchmarks.harness.selection import cost
-from benchmarks.harness.selection.options import Selection, SelectionError
+from benchmarks.harness.selection.options import LIKE_ANOTHER, Selection, SelectionError
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS
 from benchmarks.scenarios.spec import Variant
 
@@ -39,7 +39,7 @@ def test_default_is_what_the_documentation_says() -> None:
     }
     assert {c.phase for c in chosen if c.kind == "freeze"} == {"step"}
     counts = {kind: sum(1 for c in chosen if c.kind == kind) for kind in cells.KINDS}
-    assert counts == {"backward": 78, "freeze": 80}
+    assert counts == {"backward": 90, "freeze": 88, "distributed": 0}
     assert sum(1 for c in chosen if c.unsupported_reason()) == 7
 
 
@@ -47,7 +47,8 @@ def test_networks_of_another_scenario_are_timed_in_the_backward_pass_alone_unles
     def gradients(selection: Selection) -> set[str]:
         return {c.scenario for c in selection.cells() if c.phase == "gradient"}
 
-    repeated = {"conv_cascade_single", "scaled_cascade", "severed_cascade"}
+    repeated = set(LIKE_ANOTHER)
+    assert {"severed_cascade", "shared_backbone", "straight_through"} < repeated
     every = {c.scenario for c in Selection().cells() if c.kind == "backward"}
     assert gradients(Selection()) == every - repeated
     for named in (
@@ -157,7 +158,7 @@ def test_size_gpu_is_never_on_a_cpu() -> None:
         ("framework", "tensorflow", "allowed: torch, jax, all"),
         ("variant", "n3", "--variant 'n3' is unknown"),
         ("phase", "forward", "allowed: backward, gradient, step, all"),
-        ("mode", "compiled", "allowed: eager, compile, compile_networks, jit, all"),
+        ("mode", "compiled", "allowed: eager, compile, compile_networks, jit, ddp_one,"),
     ],
 )
 def test_unknown_name_is_told_with_what_is_allowed(option: str, value: str, message: str) -> None:
@@ -243,7 +244,7 @@ def test_cost_counts_what_each_strategy_and_mode_walks_and_dispatches() -> None:
 
 def test_cost_grows_with_what_is_selected() -> None:
     default = cost.estimate(Selection(), 6, 0.05)
-    assert default.cells == 151
+    assert default.cells == 171
     assert default.unsupported == 7
     assert 100 < default.seconds < 300
     assert cost.estimate(Selection(everything=True), 6, 0.05).seconds > 10 * default.seconds

@@ -98,6 +98,6 @@ def test_request_names_a_lower_precision_alone_so_that_older_workers_understand_
     )
     files.close()
     assert full == same
-    assert "precision" not in full
+    assert "precision_mode" not in full
     rules = precision.bounds("bf16", 2, "adam")
-    assert lower == full | {"precision": {"mode": "bf16", "rules": rules}}
+    assert lower == full | {"precision_mode": "bf16", "precision_rules": rules}

@@ -90,7 +90,7 @@ def test_gradient_that_is_wrongly_zero_is_no_zero_of_the_reference() -> None:
 def test_tensor_of_noise_alone_passes_undeclared_and_has_no_relative_error() -> None:
     true = reference(NOISE, -NOISE)
     masks = zero_elements.find([true], ["net1"], long_sums=False)
-    assert zero_elements.whole(masks) == ["net1.b"]
+    assert zero_elements.entirely_zero(masks) == ["net1.b"]
     float32 = {n: a.astype(np.float32) for n, a in reference(3e-7, 1e-7).items()}
     options: dict[str, Any] = {"allowed": 1e-5, "dtype": "float32", "networks": ["net1"]}
     difference = compare(float32, true, **options, zero_elements=masks)

@@ -54,6 +54,18 @@ def test_prediction_is_cell_over_baseline_wherever_the_baseline_stands(
     assert predicted == {"boundary_split": 1.1, "summed": 1.0, "separate_retained": 1.6}
 
 
+def test_ratio_of_limits_is_cell_over_baseline_wherever_the_baseline_stands() -> None:
+    measurements, cells = Measurements(), [cell_of(strategy) for strategy in STRATEGIES]
+    result = group_result(*STRATEGIES)
+    for name, outcome in result["cells"].items():
+        limit = {"seconds": FLOPS[name] / 1e3, "bytes": 8, "operations": []}
+        outcome["figures"] = {"limit": limit}
+    measurements.add_group(cells, result)
+    ratios = {c.strategy: measurements.record(c)["limit_ratio"] for c in cells}
+    expected = {"boundary_split": 1.1, "summed": 1.0, "separate_retained": 1.6}
+    assert ratios == pytest.approx(expected)
+
+
 def test_without_its_baseline_a_cell_has_no_prediction() -> None:
     measurements, cells = Measurements(), [cell_of(s) for s in ("separate_retained",)]
     measurements.add_group(cells, group_result("separate_retained"))

@@ -17,7 +17,7 @@ from benchmarks.harness.session.recording import (
 from benchmarks.harness.session.replay import Replay, replay
 from benchmarks.machine import environment
 from benchmarks.machine.host import Host
-from results.records.record import FIGURES, finish
+from results.records.record import FIGURES, LIMIT_FIGURES, finish
 
 CELL = Cell(
     "backward", "linear_cascade", "-", "seed", "torch", "eager", "batched", "backward", "cpu"
@@ -104,6 +104,54 @@ def test_share_of_the_peak_is_the_products_over_each_launchs_lower_quartile() ->
     """Take quartiles of 2 and 4 s, and products of 1 and 3 s: shares of 50 % and 75 %."""
     record = record_measurement(CELL, result(peak_seconds=[1.0, 3.0]), 110.0)
     assert record["peak_share"] == pytest.approx(0.625)
+
+
+LIMIT = {
+    "seconds": 1.0,
+    "bytes": 4096,
+    "operations": [{"name": "mm", "count": 2, "seconds": 0.9, "flops": 220, "bytes": 4000}],
+}
+
+
+def test_share_of_the_limit_is_the_limit_over_each_launchs_lower_quartile() -> None:
+    """Take quartiles of 2 and 4 s, and a limit of 1 s: shares of 50 % and 25 %."""
+    record: Any = finish(record_measurement(CELL, result(figures={"limit": LIMIT}), 110.0, 0.8))
+    assert record["limit_share"] == pytest.approx(0.375)
+    assert (record["limit_seconds"], record["limit_ratio"]) == (1.0, pytest.approx(1.25))
+    assert (record["bytes"], record["operations"]) == (4096, LIMIT["operations"])
+    assert record["predicted_ratio"] == 2.0  # that of FLOPs stands beside it
+
+
+def test_limit_that_every_launch_has_passed_is_none() -> None:
+    """Take quartiles of 2 and 4 s: a limit of 3 s may hold, one of 5 s does not."""
+    for seconds, holds in ((3.0, True), (5.0, False)):
+        measured = result(figures={"limit": {**LIMIT, "seconds": seconds}})
+        record: Any = finish(record_measurement(CELL, measured, 110.0, 0.8))
+        assert (record["limit_seconds"] is not None) == holds
+        assert (record["limit_ratio"] is not None) == holds
+        assert (record["operations"] is not None) == holds
+        assert record["bytes"] == LIMIT["bytes"]
+        if not holds:
+            assert record["missing"]["limit_share"].startswith("every launch was faster")
+
+
+@pytest.mark.parametrize(
+    ("framework", "mode", "figures", "reason"),
+    [
+        ("torch", "compile", {}, "Inductor does not tell"),
+        ("jax", "eager", {}, "no whole program for XLA"),
+        ("torch", "eager", {}, "its operations were not counted"),
+        ("torch", "eager", {"limit": None, "limit_why": "the worker died"}, "the worker died"),
+    ],
+)
+def test_a_cell_without_a_limit_says_why(
+    framework: str, mode: str, figures: dict[str, Any], reason: str
+) -> None:
+    cell = replace(CELL, framework=framework, mode=mode, strategy="separate_retained")
+    record: Any = finish(record_measurement(cell, result(figures=figures), 110.0, 0.8))
+    for name in LIMIT_FIGURES:
+        assert record[name] is None, name
+        assert record["missing"][name].startswith(reason), name
 
 
 class Fixture:

@@ -100,6 +100,7 @@ def test_wrong_gradient_is_told_with_the_worst_tensor() -> None:
     assert verdict["gradient_error"] is not None
     assert verdict["gradient_error"]["tensor"] == "net2.w"
     assert verdict["gradient_error"]["relative"] == pytest.approx(0.5)
+    assert verdict["gradient_error"]["allowed"] == 1e-5
     assert verdict["gradient_error"]["parameters"] == pytest.approx({"net1.w": 0.0, "net2.w": 0.5})
 
 

@@ -15,7 +15,7 @@ from benchmarks.harness.worker import gate
 from benchmarks.harness.worker.server import Worker
 
 WEIGHT = np.array([3.0, 4.0])
-LOWER = {"mode": "bf16", "rules": {"allowed": 0.1, "zero_allowed": 0.1, "update_allowed": 0.1}}
+LOWER = {"allowed": 0.1, "zero_allowed": 0.1, "update_allowed": 0.1}
 
 
 class Problem:
@@ -59,7 +59,7 @@ class Program:
 
 
 def prepared(
-    folder: Path, *, count: bool = True, precision: Any = LOWER, **factors: float
+    folder: Path, *, count: bool = True, mode: str = "bf16", **factors: float
 ) -> tuple[dict[str, Any], Problem]:
     """Return what a worker answers about the cell, and the problem that made its programs."""
     worker = Worker("fake", None, Heartbeat(), lambda message: None)
@@ -71,7 +71,7 @@ def prepared(
     }  # fmt: skip
     answer = worker.do_prepare(
         "backward", "gradient", "eager", {"summed": {}}, str(folder / "reference.npz"), rules,
-        count, False, precision,
+        count, False, mode, None if mode == "ieee" else LOWER,
     )  # fmt: skip
     return dict(answer["summed"]), problem
 
@@ -104,7 +104,7 @@ def test_flops_are_those_of_full_float32_and_bytes_those_of_what_is_timed(tmp_pa
 
 
 def test_without_a_lower_precision_nothing_is_built_twice(tmp_path: Path) -> None:
-    cell, problem = prepared(tmp_path, precision=None, ieee=1.0)
+    cell, problem = prepared(tmp_path, mode="ieee", ieee=1.0)
     assert problem.made == ["ieee"]
     assert cell["flops"] == 60
 

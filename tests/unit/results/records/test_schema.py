@@ -21,7 +21,9 @@ def test_types_of_a_comparison_have_the_keys_that_are_written() -> None:
     )
     document = new_document([{"kind": "backward"}], **known, design=new_design())
     optional = {"broke_off", "unsaved", "confirm_seconds", "confirming", "promises", "notes"}
-    optional |= {"pair_seconds", "seconds_by_part"}
+    optional |= {"pair_seconds", "seconds_by_part", "counts_only", "uncounted"}
     assert set(document) == set(Document.__annotations__) - optional
-    assert set(document["cells"][0]) == set(ComparedCell.__annotations__) - {"left_after"}
+    assert set(document["cells"][0]) == set(ComparedCell.__annotations__) - {
+        "left_after", "counts", "not_repeated", "operations",
+    }  # fmt: skip
     assert set(document["design"]) <= set(DesignSettings.__annotations__)

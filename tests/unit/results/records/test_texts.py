@@ -12,7 +12,7 @@ from benchmarks.harness.launches.launch import WorkerCrashed, WorkerFailed
 from benchmarks.scenarios.external import errors
 from results.formatting import one_line
 from results.records.record import RecordError, explain
-from results.records.texts import TooDeep, clean, cleaned, is_name
+from results.records.texts import TooDeep, clean, cleaned, first_names, is_name
 from tests.helpers.factories.records import record
 from tests.helpers.hostile_names import NAMES
 from tests.helpers.terminal_text import unprintable
@@ -31,6 +31,17 @@ def test_no_letter_is_left_that_a_terminal_obeys(text: str) -> None:
 def test_what_is_harmless_stays_as_it_is() -> None:
     for text in ("net1.linear.weight", "网络 α ≤ 1", "a  b", "=1+1"):
         assert clean(text) == text
+
+
+@pytest.mark.parametrize(
+    ("names", "most", "shown"),
+    [([], 3, ""), (["b", "a"], 3, "b, a"), (["b", "a", 1, 0], 3, "b, a, 1 and 1 more"),
+     (["a", "b", "c"], 2, "a, b and 1 more")],
+)  # fmt: skip
+def test_of_many_names_the_first_are_shown_and_the_others_counted(
+    names: list[object], most: int, shown: str
+) -> None:
+    assert first_names(names, most) == shown
 
 
 def test_a_text_that_is_too_long_is_cut_and_says_so() -> None:

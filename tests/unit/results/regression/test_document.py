@@ -177,7 +177,7 @@ def test_the_terminal_s_table_fits_and_says_everything() -> None:
     assert (
         "wrong gradients: torch conv_cascade small eager gradient summed: net1.weight: 0.1" in shown
     )
-    assert "a regression (exit code 1)" in shown
+    assert "a regression: wrong gradients, wall time, CPU time (exit code 1)" in shown
     assert "both: python 3.11.7, torch 2.13.0, jax 0.10.2" in shown
 
 
@@ -236,7 +236,7 @@ def test_markdown_folds_what_is_equal_and_escapes_names() -> None:
     document = comparison({3: 0.05})
     document["sides"]["head"] = {**document["sides"]["head"], "label": "<b>|x`"}
     shown = regression_table.markdown(document, regression.analysis(document))
-    assert shown.startswith("### A regression (exit code 1)\n")
+    assert shown.startswith("### A regression: wall time, CPU time (exit code 1)\n")
     loud, folded = shown.split("<details>")
     assert "▲ slower | torch gan small" in loud
     assert "= equal" not in loud

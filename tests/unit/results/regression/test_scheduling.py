@@ -155,13 +155,38 @@ def test_what_is_confirmed_is_chosen_and_kept() -> None:
     assert "confirming" not in calm
 
 
+def test_what_is_confirmed_is_all_that_is_still_measured() -> None:
+    document = noisy(7, slowdown=0.04)
+    chosen = leaving.start_confirming(document)
+    assert chosen is not None
+    assert [one["cell"] for one in chosen.entries] == [document["cells"][7]["cell"]]
+    left = [place for place, one in enumerate(document["cells"]) if one.get("left_after")]
+    assert left[:5] == [0, 1, 2, 3, 4]  # all of torch; of jax two stay as companions
+    assert 7 not in left
+    calm = comparison()
+    assert leaving.start_confirming(calm) is None
+    assert not any(one.get("left_after") for one in calm["cells"])
+
+
+def test_after_a_look_decided_cells_leave_and_the_others_are_announced() -> None:
+    document, announced = noisy(7, slowdown=0.04), list[list[int]]()
+    going_on = leaving.all_decided(document, None, lambda _, cells: announced.append(cells))
+    assert (going_on, announced) == (False, [[7]])
+    assert document["cells"][0].get("left_after") == 24
+    last = noisy(7, slowdown=0.04)
+    assert not leaving.all_decided(last, None, None)  # nothing follows, so nothing leaves
+    assert not any(one.get("left_after") for one in last["cells"])
+    chosen = leaving.Chosen([], [])
+    assert leaving.all_decided(last, chosen, None)
+
+
 def test_a_promise_is_made_of_all_cells_first_and_said_again_when_it_changes() -> None:
     document, said = noisy(7, spread=0.08), list[str]()
     told = promises.Promises(document, said.append)
     now = standing(document)
-    told.say(now, [7], 240.0, 20.0)
-    told.say(now, [7], 240.0, 20.0)
-    told.say(now, [7], 239.0, 20.0)
+    told.announce(now, [7], 240.0, 20.0)
+    told.announce(now, [7], 240.0, 20.0)
+    told.announce(now, [7], 239.0, 20.0)
     first, second, _ = document["promises"]
     assert (first["cells"], second["cells"]) == (10, 1)
     assert first["pairs_in_all"] == 36
@@ -172,7 +197,7 @@ def test_a_promise_is_made_of_all_cells_first_and_said_again_when_it_changes() -
     assert "of any one of 10 cells are found" in said[0]
     assert "for +3 %: --budget" in said[1]  # which this one cannot see
     assert second["seconds_for_3_percent"] > 600
-    told.say(now, [], 240.0, 20.0)
+    told.announce(now, [], 240.0, 20.0)
     assert len(document["promises"]) == 3
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.harness.protocol import cells
 from results.formatting import rounded_ratio
 from results.records.record import Run
 from results.report.build import build
@@ -17,6 +18,7 @@ from results.report.html import html
 from results.report.images import fixed_size_spec, render_drawings
 from results.report.model import Answer, Cases
 from results.report.questions import answers
+from results.report.vocabulary import PRICES
 from tests.helpers.factories.report_runs import whole_run
 from tests.helpers.hostile_names import HOSTILE
 
@@ -57,6 +59,33 @@ def test_headline_says_what_to_write_and_what_the_other_way_costs() -> None:
     assert float(ends[1]) == pytest.approx(min(ratios), rel=0.05)
     assert float(ends[2]) == pytest.approx(max(ratios), rel=0.05)
     assert "requires_grad_(False) in PyTorch" in answer.more
+
+
+def of_losses(run: Run, counts: dict[str, int], ratios: dict[str, float]) -> Run:
+    """Return the run with so many losses, and such a cost of a pass for each, by variant."""
+    flows: dict[str, Any] = {
+        f"stacked_cascade/{variant}": {"torch": {f"loss{i}": {} for i in range(count)}}
+        for variant, count in counts.items()
+    }
+    for record in run.records:
+        if record["strategy"] == "separate_retained" and record["ratio"]:
+            record["ratio"] = {**record["ratio"], "estimate": ratios[record["variant"]]}
+    return dataclasses.replace(run, settings={**run.settings, "flows": flows})
+
+
+def test_headline_says_that_a_pass_for_each_loss_costs_more_the_more_losses_there_are() -> None:
+    counts, ratios = {"n2": 2, "n4": 4, "n8": 8}, {"n2": 1.4, "n4": 2.5, "n8": 4.4}
+    run = of_losses(whole_run(variants=tuple(counts)), counts, ratios)
+    assert answer_of(run).headline == (
+        "Sum the losses: a backward pass for each loss takes 1.4 to 4.4 times as long, "
+        "more with more losses: on average ×1.4 with 2, ×4.4 with 8."
+    )
+    alike = of_losses(whole_run(variants=tuple(counts)), counts, dict.fromkeys(counts, 1.4))
+    assert answer_of(alike).headline.endswith("takes 1.4 times as long.")
+    one_number = of_losses(whole_run(), {"n2": 2, "n4": 2}, ratios)
+    assert answer_of(one_number).headline.endswith("takes 1.4 to 2.5 times as long.")
+    unknown = of_losses(whole_run(), {}, ratios)
+    assert answer_of(unknown).headline.endswith("takes 1.4 to 2.5 times as long.")
 
 
 def test_headline_of_a_run_whose_canary_failed_warns_instead() -> None:
@@ -106,6 +135,26 @@ def test_each_mark_is_its_records_ratio_and_lies_within_its_interval() -> None:
         for way in one.ways:
             logs = np.log([record["ratio"]["estimate"] for record in way.records])
             assert means[way_label(one, way)] == pytest.approx(np.exp(logs.mean()))
+
+
+def test_ways_that_only_show_a_price_are_not_on_the_first_screen() -> None:
+    from results.report.answer_charts import mean_marks, panel_marks
+
+    assert set(PRICES) == set(cells.ON_REQUEST)
+    run = whole_run()
+    renamed = {"optimizer_only": "rate_zero", "chain_freeze": "traced_mask"}
+    run.records[:] = [
+        {**record, "strategy": renamed.get(record["strategy"], record["strategy"])}
+        for record in run.records
+    ]
+    found = answers(collect([run])[0].records)
+    ways = {way.strategy for one in found for way in one.ways}
+    assert ways >= set(renamed.values())
+    drawn = {mark["strategy"] for one in found for mark in panel_marks(one)}
+    assert drawn == ways - set(PRICES)
+    labels = str([mark["label"] for one in found for mark in mean_marks(one)])
+    assert "rate_zero" not in labels
+    assert "requires_grad_false" in labels
 
 
 def test_only_the_recommended_way_has_the_colour() -> None:

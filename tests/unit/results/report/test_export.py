@@ -43,7 +43,7 @@ def test_row_holds_the_flat_figures() -> None:
     known: dict[str, Any] = {
         "seconds": FIGURE,
         "ratio": FIGURE | {"estimate": 1.5, "low": 1.4, "high": 1.6},
-        "gradient_error": {"relative": 2.1e-7, "tensor": "net1.weight"},
+        "gradient_error": {"relative": 2.1e-7, "tensor": "net1.weight", "allowed": 1e-5},
         "predicted_ratio": 1.45, "verdict": "slower", "steady": False, "peak_bytes": 3,
     }  # fmt: skip
     machine = {"id": "m", "commit": "e7177d6", "dirty": True}
@@ -73,6 +73,7 @@ def test_row_holds_the_flat_figures() -> None:
         "peak_bytes": 3,
         "gradient_error": 2.1e-7,
         "gradient_error_tensor": "net1.weight",
+        "gradient_error_allowed": 1e-5,
         "outcome": "ok",
         "rerun": "pytest -k x",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -180,7 +181,11 @@ def test_the_chart_by_losses_is_titled_with_its_means() -> None:
     )
 
 
-def test_data_are_packed_without_loss() -> None:
+def _close_to(value: Any) -> Any:
+    return pytest.approx(value, rel=1e-5) if isinstance(value, float) else value
+
+
+def test_data_are_packed_without_visible_loss() -> None:
     pytest.importorskip("altair")
     for chart in charts_of(build([whole_run()])):
         spec = packed(chart.spec)
@@ -189,7 +194,9 @@ def test_data_are_packed_without_loss() -> None:
             held = spec["datasets"][name]
             if isinstance(held, dict):
                 held = [dict(zip(held["columns"], row, strict=True)) for row in held["rows"]]
-            assert held == rows
+            assert len(held) == len(rows)
+            for one, row in zip(held, rows, strict=True):
+                assert one == {name: _close_to(value) for name, value in row.items()}
     assert packed({"datasets": {"a": [{"x": 1}, {"y": 2}]}})["datasets"]["a"][1] == {"y": 2}
 
 

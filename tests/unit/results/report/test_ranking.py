@@ -160,6 +160,12 @@ def test_a_bar_counts_each_verdict_of_the_ways_that_are_not_as_good() -> None:
     assert cell.text == "3 slower, 1 equal"
 
 
+def test_a_bar_of_groups_has_no_colour_of_a_verdict() -> None:
+    records = whole_run(sizes=("medium",)).records
+    kinds = {kind for row in headlines.table(records).rows for kind, _ in row.cells[4].bar}
+    assert kinds == {"front", "behind"}
+
+
 def test_without_a_comparison_there_is_no_recommendation() -> None:
     alone = [r for r in whole_run().records if r["strategy"] == "summed"]
     (torch, _) = recommend(alone)
