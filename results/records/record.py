@@ -178,6 +178,15 @@ def lower_precision(record: AnyRecord) -> list[str]:
     return [] if mode == IEEE else [mode]
 
 
+def named_fields(record: AnyRecord, without: Collection[str] = ()) -> list[str]:
+    """Return the fields that name a cell in a text: those of `cell_fields` that say something.
+
+    A variant ``-`` says nothing, nor does the precision mode ``ieee``.
+    """
+    fields = cell_fields(record, without=("precision_mode", *without))
+    return [*(value for value in fields if value != "-"), *lower_precision(record)]
+
+
 def sample_key(record: AnyRecord) -> str:
     """Return the name of a cell's samples, ``<kind>/<cell id>``.
 

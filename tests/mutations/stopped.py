@@ -139,7 +139,7 @@ FAULTS = (
     Fault(
         "failures_told_without_end",
         FAILURES,
-        "for group, members in list(groups.items())[:GROUPS]:",
+        "for members in list(groups.values())[:GROUPS]:",
         "for group, members in list(groups.items()):",
         "one cause is told once for each of a hundred cells",
         (READABLE,),

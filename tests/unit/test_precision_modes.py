@@ -134,7 +134,7 @@ def bounds(scenario: str, variant: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("scenario", "variant"), PROBLEMS, ids="-".join)
+@pytest.mark.parametrize(("scenario", "variant"), PROBLEMS, ids=lambda name: name)
 def test_right_gradient_passes_and_a_seeded_fault_is_found_at_the_bounds_of_bfloat16(
     scenario: str, variant: str
 ) -> None:

@@ -37,8 +37,7 @@ def measure(
     if not (in_timed_process or job["memory"]):
         return {"peak_bytes": None, "peak_why": NOT_ASKED}
     cell = {"name": name, "kind": job["kind"], "phase": job["phase"], "mode": job["mode"]}
-    if job.get("precision_mode", IEEE) != IEEE:
-        cell["precision_mode"] = job["precision_mode"]
+    cell["precision_mode"] = job.get("precision_mode", IEEE)
     try:
         with _worker(job, pool, in_timed_process) as launch:
             files.open_in(launch)

@@ -258,7 +258,7 @@ class PrepareRequest(TypedDict):
     count: bool  # whether to count FLOPs and saved bytes
     products: bool  # whether to list matrix products as well
     precision_mode: NotRequired[str]  # tf32 or bf16, to time in; absent: full float32
-    precision_rules: NotRequired[GateRules]  # bounds in it, in place of those of float32
+    precision_rules: NotRequired[GateRules | None]  # bounds in it, in place of float32's
 
 
 class GradientError(TypedDict):

@@ -15,7 +15,7 @@ from benchmarks.harness.worker import gate
 from benchmarks.harness.worker.server import Worker
 
 WEIGHT = np.array([3.0, 4.0])
-LOWER = {"allowed": 0.1, "zero_allowed": 0.1, "update_allowed": 0.1}
+LOWER: Any = {"allowed": 0.1, "zero_allowed": 0.1, "update_allowed": 0.1}
 
 
 class Problem:
