@@ -1,4 +1,7 @@
-"""Turn the rows of a comparison into text: for a notebook, for pandas, with readable units."""
+"""Turn the result of ``cascade-bench try`` into HTML for a notebook, rows for pandas, and text.
+
+It has a row for each framework, way of writing the backward pass, and phase.
+"""
 
 from __future__ import annotations
 

@@ -41,11 +41,17 @@ LONG = 0.1  # seconds after which two runs of a loop are enough; of which a call
 
 
 class Calibration:
-    """Hold what was measured in this process, so that nothing is measured twice."""
+    """Hold what was measured in this process, so that nothing is measured twice.
 
-    def __init__(self, device: jax.Device, dtype: str) -> None:
+    Args:
+        device: to measure.
+        dtype: of the cells that the rates are for.
+        cache: a folder in which programs are found, and kept, compiled; None for the session's.
+    """
+
+    def __init__(self, device: jax.Device, dtype: str, cache: str | None = None) -> None:
         self.device, self.dtype = device, runtime.DTYPES[dtype]
-        self._name = dtype
+        self._name, self._cache = dtype, cache
         self._machine: dict[str, Any] | None = None
         self._small = self._array([LEAST], dtype)
         self._programs: dict[str, Any] = {}  # a `Loop` or a `Call` by what it times
@@ -99,19 +105,23 @@ class Calibration:
 
     def _turn(self, key: str, function: Callable[..., jax.Array], *operands: jax.Array) -> float:
         """Return the seconds of a turn of a loop over a function; arguments as of `_seconds`."""
-        if key not in self._programs:
-            self._programs[key] = Loop(function, operands)
-        seconds: float = self._programs[key].seconds(operands)
+        seconds: float = self._program(key, lambda: Loop(function, operands)).seconds(operands)
         return seconds
 
     def _call(
         self, key: str, function: Callable[..., Any], *operands: jax.Array, keep: bool = False
     ) -> float:
         """Return the seconds of a call of a function; arguments as of `_seconds` and `Call`."""
-        if key not in self._programs:
-            self._programs[key] = Call(function, operands, keep=keep)
-        seconds: float = self._programs[key].seconds(operands)
+        program = self._program(key, lambda: Call(function, operands, keep=keep))
+        seconds: float = program.seconds(operands)
         return seconds
+
+    def _program(self, key: str, compiled: Callable[[], Any]) -> Any:
+        """Return the `Loop` or `Call` of this key, compiled where this process has none yet."""
+        if key not in self._programs:
+            with runtime.compile_cache(self._cache):
+                self._programs[key] = compiled()
+        return self._programs[key]
 
     def _empty_turn(self) -> float:
         """Return the seconds of a turn of a loop in which little is computed."""
@@ -171,7 +181,8 @@ class Calibration:
 
     def _array(self, shape: Sequence[int], dtype: str) -> jax.Array:
         """Return an array of ones on the device."""
-        return jax.device_put(jnp.ones(tuple(shape), dtype), self.device)
+        # made by NumPy: JAX would compile a program for each shape
+        return jax.device_put(np.ones(tuple(shape), jnp.dtype(dtype)), self.device)
 
 
 def _chain(count: int) -> Callable[[jax.Array], jax.Array]:
@@ -277,6 +288,7 @@ def _repeated(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     """
 
     def repeat(turns: jax.Array, first: jax.Array, *others: jax.Array) -> jax.Array:
+        """Evaluate the function in a loop of so many turns, and return its last result."""
         result = jax.eval_shape(function, first, *others)
 
         def turn(_: Any, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:

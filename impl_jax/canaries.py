@@ -75,7 +75,7 @@ class Chain:
         runtime.synchronize(self.result)  # an unwaited call may have left work behind
 
     def run(self, carry: None) -> jax.Array:
-        """Compute the products; return the last one."""
+        """Start the products, and return the last one without waiting for it; see `wait`."""
         value = self.operand
         for _ in range(self.count):
             value = self.multiply(value, self.operand)

@@ -139,6 +139,7 @@ def _drawing(function: Callable[..., Any], dtype: Any, whole: bool) -> Callable[
 
     @functools.wraps(function)
     def draw(*args: Any, **kwargs: Any) -> Any:
+        """Draw in the default dtype where none or a 64-bit one is asked for, then convert."""
         given = inspect.signature(function).bind(*args, **kwargs)
         asked = given.arguments.get("dtype")
         if asked is not None and jnp.dtype(asked) not in (jnp.float64, jnp.int64):
@@ -155,6 +156,7 @@ def _of_float32(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def draw(key: Any, p: Any = 0.5, *args: Any, **kwargs: Any) -> Any:
+        """Draw with the probabilities or logits converted to float32."""
         kwargs = {n: jnp.float32(a) if n in ("p", "logits") else a for n, a in kwargs.items()}
         if "logits" in kwargs or "p" in kwargs:
             return function(key, *args, **kwargs)

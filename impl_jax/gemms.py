@@ -1,5 +1,7 @@
 """Collect the matrix products inside a cell, to measure the peak of the machine with them.
 
+And count the FLOPs of branches of a ``cond`` that XLA counts, but that never run.
+
 The peak is the rate that this framework's own GEMM reaches on operands of the same shapes and
 layouts. A share of the vendor's peak would mix the machine's speed with the library's.
 """

@@ -92,8 +92,16 @@ class Network:
             return nnx.merge(self._graph, nnx.from_flat_state(leaves))
         return jax.tree_util.tree_unflatten(self._graph, [leaf for _, leaf in leaves])
 
-    def after(self, network: Any, names: Collection[str]) -> Buffers:
-        """Return these arrays of a rebuilt network as a pass has left them, by name."""
+    def buffers_after(self, network: Any, names: Collection[str]) -> Buffers:
+        """Return these buffers, such as running means, as a forward pass has left them.
+
+        Args:
+            network: that `rebuilt` has made, after the pass.
+            names: of the buffers.
+
+        Returns:
+            Name → array; {} for a pytree, which no pass changes.
+        """
         if not self.is_module or not any(name in self._paths for name in names):
             return {}
         state = dict(nnx.to_flat_state(nnx.state(network)))
@@ -173,7 +181,7 @@ class RepeatableProblem(Problem):
         output = network(stage.enter(value, data))
         selected = self.flow if among is None else among
         losses = {n: f(output, data) for n, f in stage.losses.items() if n in selected}
-        return output, losses, own.after(network, constants["buffers"])
+        return output, losses, own.buffers_after(network, constants["buffers"])
 
 
 class GraphProblem(RepeatableProblem):
@@ -218,5 +226,5 @@ class GraphProblem(RepeatableProblem):
         selected = self.flow if among is None else among
         buffers: Buffers = {}
         for name, network in self.networks.items():
-            buffers |= network.after(built[name], constants["buffers"])
+            buffers |= network.buffers_after(built[name], constants["buffers"])
         return {name: value for name, value in values.items() if name in selected}, buffers

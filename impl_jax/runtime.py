@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # before jax is imported: otherwise XLA reserves three quarters of a GPU's memory at its first use
@@ -13,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import jaxlib.version
 import optax
+from jax.experimental.compilation_cache import compilation_cache
 
 DTYPES = {"float32": jnp.float32, "float64": jnp.float64}
 BLOCK = 8 * 2**20  # bytes
@@ -35,10 +38,33 @@ def configure(dtype: str, cache: str | None = None) -> None:
     jax.config.update("jax_enable_x64", dtype == "float64")
     jax.config.update("jax_default_matmul_precision", "highest")
     if cache:
-        jax.config.update("jax_compilation_cache_dir", cache)
-        # by default only programs that took a second to compile are stored
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+        _use_cache(cache)
+
+
+@contextmanager
+def compile_cache(folder: str | None) -> Iterator[None]:
+    """Find compiled programs in another folder, and keep new ones there, within this context.
+
+    Args:
+        folder: that replaces the one of `configure`; None to keep that one.
+    """
+    before = jax.config.values["jax_compilation_cache_dir"]
+    if folder:
+        _use_cache(folder)
+    try:
+        yield
+    finally:
+        if folder:
+            _use_cache(before)
+
+
+def _use_cache(folder: str | None) -> None:
+    """Make a folder JAX's compile cache; None for no cache."""
+    compilation_cache.reset_cache()  # JAX reads the setting once, at the first compilation
+    jax.config.update("jax_compilation_cache_dir", folder)
+    # by default only programs that took a second to compile are stored
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
 def device(name: str) -> jax.Device:

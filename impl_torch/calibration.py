@@ -23,9 +23,15 @@ BATCH = 16  # calls of what takes microseconds
 
 
 class Calibration:
-    """Hold what was measured in this process, so that nothing is measured twice."""
+    """Hold what was measured in this process, so that nothing is measured twice.
 
-    def __init__(self, device: torch.device, dtype: str) -> None:
+    Args:
+        device: to measure.
+        dtype: of the cells that the rates are for.
+        cache: unused, as nothing is compiled here.
+    """
+
+    def __init__(self, device: torch.device, dtype: str, cache: str | None = None) -> None:
         self.device, self.dtype = device, runtime.DTYPES[dtype]
         self._machine: dict[str, Any] | None = None
 

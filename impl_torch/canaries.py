@@ -71,7 +71,7 @@ class Chain:
         runtime.synchronize(self.device)  # an unwaited call may have left work behind
 
     def run(self, carry: None) -> torch.Tensor:
-        """Compute the products; return the last one."""
+        """Start the products, and return the last one without waiting for it; see `wait`."""
         value = self.operand
         for _ in range(self.count):
             value = value @ self.operand

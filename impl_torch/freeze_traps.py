@@ -209,7 +209,11 @@ def adam_over_what_requires_gradients() -> dict[str, Any]:
 
 
 def optimizer_trajectories() -> dict[str, list[list[float]]]:
-    """Return the path of each optimizer from one start along the same 20 gradients, in float64."""
+    """Return the three weights after each of 20 steps in float64, for each optimizer by name.
+
+    All start alike and are given the same gradients, which are returned as ``gradients``. A test
+    compares the frameworks' optimizers by them.
+    """
     optim = torch.optim
     optimizers: dict[str, Build] = {
         "sgd_nesterov": partial(optim.SGD, lr=LR, momentum=0.9, nesterov=True),

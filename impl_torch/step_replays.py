@@ -110,7 +110,7 @@ class Replay:
     def _run(self, roots: list[Tensor], grads: list[Any], args: Any, kwargs: Any) -> None:
         """Run a backward pass from these roots, and look at what it does."""
         counted = bool(self.work) and len(self.work) == len(self.gradients)
-        handles = self._watch_weights(roots) if counted else []
+        handles = self._watch_factors(roots) if counted else []
         self._depth += 1
         if counted:
             self.work[-1].backward = True
@@ -124,8 +124,12 @@ class Replay:
                 self.work[-1].backward = False
                 self._keep_gradients()
 
-    def _watch_weights(self, roots: list[Tensor]) -> list[Any]:
-        """Have every product of a scalar tell if it hands on a gradient of exactly 0."""
+    def _watch_factors(self, roots: list[Tensor]) -> list[Any]:
+        """Note whether this pass multiplies the gradient of a scalar by 0, as a zero weight does.
+
+        Returns:
+            The handles of the hooks that watch for it.
+        """
 
         def note_zero(handed: tuple[Any, ...], received: tuple[Any, ...]) -> None:
             some = any(g is not None and g.numel() == 1 and bool(g.any()) for g in received)

@@ -1,4 +1,7 @@
-"""Have one node of a cluster compare two versions: base and head stay in one job."""
+"""Send a comparison of two versions to a node of a cluster, wait for it, and save it here.
+
+Base and head are timed in one job on one node: times of two nodes cannot be compared.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Hooks of mkdocs (``make site``): pages from the root of the clone, and links that leave ``docs``.
 
 The pages are written to be read in the clone too, so that they link files beside ``docs``, which a
-site does not have. A link to such a file leads to the repository where its address is known, and
-else to a copy of the file within the site, so that no link of the site is ever dead.
+site does not have. A link to such a file leads to the repository if ``SOURCE_URL`` is set, and to
+a copy of the file within the site otherwise. Files that a browser opens (images, HTML, JSON, CSV,
+notebooks) are always copied. A link to a missing file is a warning, which fails a strict build.
 
 Environment:
     SOURCE_URL: where files of the commit can be read, such as

@@ -1,7 +1,11 @@
-"""Run ``python -m benchmarks.own_code REQUEST.json``: nothing on stdout, progress on stderr.
+"""Carry out a request on a user's case: ``python -m benchmarks.own_code REQUEST.json``.
 
-Exit codes: 0 where every way is right or nothing was found, 1 where a way's gradients are wrong,
-an expectation failed or something was found, 2 where the case cannot be run, 130 after Ctrl-C.
+The request asks to compare ways, to show the flow of gradients, or to check a training step, and
+names the file for the result. Progress goes to stderr, and nothing to stdout.
+
+Exit codes: 0 where every way is right or `check` has no finding, 1 where a way's gradients are
+wrong, an expectation failed or `check` has a finding, 2 where the case cannot be run, 130 after
+Ctrl-C.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Check and time what fits into the budget, in one framework or in two that take turns."""
+"""Check and time the groups of a user's case in rounds, as many as its budget of seconds allows.
+
+A round is one kind and phase: the groups of one framework, or of two that take turns. What was
+measured is saved after each round.
+"""
 
 from __future__ import annotations
 

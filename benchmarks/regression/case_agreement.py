@@ -101,7 +101,10 @@ def disagreement(base: CaseFiles, head: CaseFiles) -> str | None:
 
 
 def _disagreements(base: CaseFiles, head: CaseFiles) -> Iterator[str]:
-    """Yield a sentence for each disagreement; the gradients come first."""
+    """Yield a sentence for each way in which head is not base.
+
+    These are its gradients, which come first, its losses, and a flow that its case does not expect.
+    """
     exact = pairing.is_float64(base) and pairing.is_float64(head)
     allowed = pairing.FLOAT64_TOLERANCE if exact else pairing.FLOAT32_TOLERANCE
     random = base.known_facts["random"] or head.known_facts["random"]

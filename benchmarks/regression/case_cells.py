@@ -44,7 +44,9 @@ class CaseCell(Cell):
 
 
 def choose(case: ComparedCase, framework: str, facts: CaseFacts, pace: Pace) -> list[CaseCell]:
-    """Return the cells of one framework: those asked for, or a training step and its gradient.
+    """Return the cells to measure in one framework: those that are selected, or two by default.
+
+    The two are the gradient of the summed loss, and a training step.
 
     By default there are two, fewer than it takes to tell what cells have in common: what slows
     down a model slows down all of its cells, and is to be seen in each.
@@ -53,7 +55,8 @@ def choose(case: ComparedCase, framework: str, facts: CaseFacts, pace: Pace) -> 
         case: which case, and what is asked for.
         framework: ``torch`` or ``jax``.
         facts: what is known of the case.
-        pace: of the case on this machine.
+        pace: seconds that a process and a call took when the case was examined; each cell keeps
+            them, for planning.
 
     Raises:
         SelectionError: this case has nothing of what is asked for.

@@ -140,7 +140,10 @@ ATTENTION = Scenario(
 
 
 def _vgg_parameters(*, channels: int, **_: Any) -> Parameters:
-    """Return the parameters of ten convolutions, eight of them in front, and a Linear layer."""
+    """Return the specification (shape, range of the random start) of each parameter of a VGG.
+
+    The network ``front`` has eight convolutions; ``back`` has two and a Linear layer.
+    """
     c = channels
     widths = [3, c, c, 2 * c, 2 * c, *[4 * c] * 6]
     layers = Parameters()

@@ -276,9 +276,9 @@ def null_paths(record: AnyRecord) -> Iterator[str]:
 
 
 def finite(record: AnyRecord) -> Record:
-    """Return a copy in plain types, in which NaN and infinity are null with a reason.
+    """Return a copy in types that JSON has: NaN and infinity become null.
 
-    JSON has neither of them.
+    The reason of each stands in ``missing``, under the path of the value, such as ``ratio.low``.
     """
     reasons: dict[str, str] = {}
     cleaned: Record = plain(record, reasons=reasons)

@@ -30,11 +30,13 @@ def members_of(groups: Sequence[int], group: int) -> NDArray[np.int64]:
 
 
 def row_counts(groups: Sequence[int], counts: ArrayLike) -> Counts:
-    """Return how many pairs each row rests on: the cells, then the common mode of each group.
+    """Return the number of launch pairs behind each row of an estimate, [cells + groups].
 
-    A common mode counts the pairs in which all cells of its group were measured.
+    The rows are the cells, then the common mode of each group, which has as many pairs as that of
+    its cells with the fewest.
 
     Args:
+        groups: the group of each cell, an index from 0, [cells].
         counts: pairs of each cell, [cells].
     """
     cells = np.asarray(counts, dtype=np.int64)

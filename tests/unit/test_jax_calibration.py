@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,3 +100,15 @@ def test_a_program_is_compiled_once_and_an_empty_turn_left_out(
     assert Fake.seen == ["compiled", "run", "run"]
     assert own.measure([WORK, {**WORK, "batch": [[0], [0]]}]) == pytest.approx(4e-6)
     assert Fake.seen[3:] == ["run", "compiled", "run"]
+
+
+def test_only_what_measures_the_machine_is_kept_from_session_to_session(tmp_path: Path) -> None:
+    """What a cell compiles must be compiled in its session: its compile time is a figure."""
+    before = jax.config.jax_compilation_cache_dir
+    own = calibration.Calibration(jax.devices("cpu")[0], "float32", str(tmp_path))
+    own.measure([WORK])
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept
+    jax.jit(lambda value: value * 5).lower(jnp.ones(7)).compile()
+    assert {path.name for path in tmp_path.iterdir()} == kept
+    assert jax.config.jax_compilation_cache_dir == before

@@ -29,9 +29,10 @@ class Constants(NamedTuple):
 
 
 def quantile_logs(sets: Sequence[LaunchSet], metric: str, constants: Constants) -> Array:
-    """Return the log time of each launch for each cell: [sets, workers, cells].
+    """Return the log of each launch's time in seconds per call: [sets, workers, cells].
 
-    The time is the quantile of the launch's samples that ``constants`` name, in seconds per call.
+    The time is the percentile ``constants.quantile`` of the launch's samples, without the first
+    ``constants.drop`` of each turn.
     """
     return np.array(
         [

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from benchmarks.harness.launches import check_cache
 from benchmarks.harness.launches.launch import Launch, WorkerError
 from benchmarks.harness.protocol.count_messages import MachineRates, OperationCount
 
@@ -58,7 +60,11 @@ def measure(
     """
     works = {_key(one): one["work"] for one in operations if one["work"]}
     launch.wait_until_ready()
-    answer = launch.ask("rates", limit, dtype=dtype, works=list(works.values()))
+    # no figure of a cell: what is compiled to measure the machine may come from earlier sessions
+    cache = check_cache.folder(os.environ.get("XLA_FLAGS", ""))
+    answer = launch.ask(
+        "rates", limit, dtype=dtype, works=list(works.values()), cache=str(cache) if cache else None
+    )
     return Rates(answer["machine"], dict(zip(works, answer["seconds"], strict=True)))
 
 

@@ -34,6 +34,7 @@ class RatesRequest(TypedDict):
 
     dtype: str  # of the cells that they are of
     works: list[Any]  # see `OperationCount.work`
+    cache: NotRequired[str | None]  # folder of compiled programs that live from session to session
 
 
 class MeasuredRates(TypedDict):

@@ -1,4 +1,7 @@
-"""Hold a run while it is measured: what it is saved from at any moment."""
+"""Collect what is known of a run while it is measured, so that it can be saved at any moment.
+
+A run that was stopped is continued under its own id.
+"""
 
 from __future__ import annotations
 

@@ -28,12 +28,16 @@ class Rates(Base):
     _calibrations: dict[str, Any] | None = None  # dtype → the framework's `Calibration`
     _alone: dict[str, float | None] | None = None  # dtype and work of an operation → its seconds
 
-    def do_rates(self, dtype: str, works: list[Any]) -> count_messages.MeasuredRates:
+    def do_rates(
+        self, dtype: str, works: list[Any], cache: str | None = None
+    ) -> count_messages.MeasuredRates:
         """Measure memory, calls, and operations alone; what was measured before is not again.
 
         Args:
             dtype: of the cells that the rates are for.
             works: of operations, as ``prepare`` counts them.
+            cache: a folder in which the programs that run them are found, and kept compiled; None
+                for no such folder.
 
         Returns:
             ``machine``, the rates of memory and of calls, and ``seconds`` of each of the works;
@@ -43,7 +47,7 @@ class Rates(Base):
         with self.working():
             if dtype not in self._calibrations:
                 module = importlib.import_module(f"impl_{self.framework}.calibration")
-                self._calibrations[dtype] = module.Calibration(self.session.device, dtype)
+                self._calibrations[dtype] = module.Calibration(self.session.device, dtype, cache)
             calibration = self._calibrations[dtype]
             machine = calibration.machine()
             keys = [json.dumps([dtype, work], sort_keys=True) for work in works]

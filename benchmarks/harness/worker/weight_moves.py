@@ -148,10 +148,10 @@ class Moves:
 
     def _called(self, flat: Any) -> dict[str, Any]:
         """Return what the user's function makes of torch's elements, as arrays by name."""
-        named = self._names(self.start.named(flat))
+        named = self._checked_weights(self.start.named(flat))
         return {name: np.asarray(value, dtype=np.float64) for name, value in named.items()}
 
-    def _names(self, tensors: dict[str, Any]) -> dict[str, Any]:
+    def _checked_weights(self, tensors: dict[str, Any]) -> dict[str, Any]:
         """Return name → array of what the user's function returns, whichever tree it is."""
         assert self.weights is not None
         returned = self.weights(tensors)
@@ -239,7 +239,7 @@ class Moves:
         names = list(gradients)
 
         def filled(flat: Any) -> list[Any]:
-            found = self._names(self.start.named(flat))
+            found = self._checked_weights(self.start.named(flat))
             return [found[name] for name in names]
 
         return self._derive(filled, self.flat, list(gradients.values()))

@@ -55,11 +55,11 @@ def _case(
     records: Sequence[AnyRecord],
     everything: Sequence[AnyRecord],
 ) -> Case:
-    """Return the case of one question and framework at one size.
+    """Return the page's card that answers one question in one framework at one size.
 
     Args:
         records: all records of this size.
-        everything: the records of all sizes.
+        everything: the records of all sizes, for the table.
     """
     best = topic_answer.recommendation.best
     return Case(

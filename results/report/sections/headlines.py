@@ -1,4 +1,8 @@
-"""Say what to write for each family, framework and size, in a table with a row for each."""
+"""Build the start of the report: the finding, a chart of verdicts, and what to write.
+
+The latter is a table with a row for each family, framework and size; the ways that beat the sum of
+losses and a paragraph on correctness follow it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Build the section on limits: each measured ratio beside the one that the machine predicts."""
+"""Build the section that compares each measured ratio with the ratio of two cells' limits.
+
+A cell's limit is the sum of the best times of its operations on this machine.
+"""
 
 from __future__ import annotations
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
+from benchmarks.harness.launches import check_cache
 from benchmarks.harness.launches.worker_errors import WorkerCrashed
 from benchmarks.harness.measurement import limits
 
@@ -90,7 +92,9 @@ def test_each_operation_is_asked_for_once_and_a_cell_gets_its_own() -> None:
     worker: Any = Worker([7e-6])
     cells = {"summed": [operation(work=ALONE)], "apart": [operation(work=ALONE, count=2)]}
     found = limits.of_cells(worker, "float32", cells, 20.0)
-    assert worker.asked == [("rates", 20.0, {"dtype": "float32", "works": [ALONE]})]
+    cache = check_cache.folder(os.environ.get("XLA_FLAGS", ""))
+    asked = {"dtype": "float32", "works": [ALONE], "cache": str(cache) if cache else None}
+    assert worker.asked == [("rates", 20.0, asked)]
     assert found["summed"]["limit"]["seconds"] == pytest.approx(7.1e-6)
     assert found["apart"]["limit"]["seconds"] == pytest.approx(14.2e-6)
 

@@ -18,7 +18,7 @@ MEASURED: list[Any] = []
 class Calibration:
     """Stand for a framework's: an operation takes as many seconds as its name says."""
 
-    def __init__(self, device: Any, dtype: str) -> None:
+    def __init__(self, device: Any, dtype: str, cache: str | None) -> None:
         MADE.append((device, dtype))
 
     def machine(self) -> dict[str, Any]:
