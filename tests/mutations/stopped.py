@@ -140,7 +140,7 @@ FAULTS = (
         "failures_told_without_end",
         FAILURES,
         "for members in list(groups.values())[:GROUPS]:",
-        "for group, members in list(groups.items()):",
+        "for members in list(groups.values()):",
         "one cause is told once for each of a hundred cells",
         (READABLE,),
     ),

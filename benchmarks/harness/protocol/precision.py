@@ -29,6 +29,10 @@ TOO_DEEP = (
     "in bfloat16 activations of so deep a stack fall on the other side of a kink, and change its "
     "gradients by 30 % and more: more than a missing loss would, so that nothing could be proven"
 )
+HIDDEN = (
+    "the commitment loss changes every gradient by less than bfloat16 may, and a code near a tie "
+    "may be another one: that this loss is missing could not be told"
+)
 # Largest relative error of one rounding, half the distance from 1 to the next number.
 ROUNDING = {TF32: 2.0**-11, BF16: 2.0**-8}
 # Bounds of a relative difference, in roundings: see `bounds`. With `MOST`, 0.28 in bfloat16, a loss
@@ -63,6 +67,8 @@ def reason_against(
         return NO_TF32 if device == "cpu" else None
     if scenario == "stacked_cascade" and variant in DEEP:
         return TOO_DEEP
+    if scenario == "straight_through":
+        return HIDDEN
     if framework == "torch" and mode != "eager":
         return NOT_COMPILED
     banned = framework == "torch" and device == "cuda" and scenario in UNSAFE_LOSSES

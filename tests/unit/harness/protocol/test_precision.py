@@ -37,6 +37,11 @@ def test_cells_of_two_precisions_are_never_in_one_group() -> None:
         ({"precision_mode": "bf16"}, None),
         ({"precision_mode": "bf16", "variant": "n8"}, "nothing could be proven"),
         ({"precision_mode": "bf16", "mode": "compile"}, "is compiled under autocast failed"),
+        (
+            {"precision_mode": "bf16", "scenario": "straight_through", "variant": "-"},
+            "the commitment loss changes every gradient by less",
+        ),
+        ({"precision_mode": "bf16", "kind": "distributed", "mode": "ddp_2"}, "several ranks"),
         ({"precision_mode": "bf16", "framework": "jax", "mode": "eager"}, None),
         ({"precision_mode": "bf16", "dtype": "float64"}, "weights and data are float64"),
         ({"precision_mode": "tf32"}, "only a GPU multiplies in TF32"),
