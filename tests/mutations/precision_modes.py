@@ -47,7 +47,7 @@ FAULTS = (
     Fault(
         "bounds_of_bfloat16_without_end",
         "benchmarks/harness/protocol/precision.py",
-        "min(MOST, FIXED + PER_LAYER * layers)",
+        "min(most, FIXED + PER_LAYER * layers)",
         "(FIXED + PER_LAYER * layers)",
         "the bounds of a deep network let a missing loss pass",
         (f"{BOUNDS}::test_bounds_grow_with_the_layers_up_to_what_tells_a_missing_loss",),

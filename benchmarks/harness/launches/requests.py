@@ -72,7 +72,8 @@ def _lower_bounds(mode: str, files: ProblemFiles | CaseFiles) -> GateRules:
         raise ValueError(f"precision mode {mode!r}: a case of the user's own has ieee alone")
     parameters = {name for names in files.problem_spec["reach"].values() for name in names}
     layers = sum(name.endswith(".weight") for name in parameters)
-    return bounds(mode, layers, files.spec.optimizer_of(files.variant).kind)
+    losses = len(files.problem_spec["reach"])
+    return bounds(mode, layers, losses, files.spec.optimizer_of(files.variant).kind)
 
 
 def _rules_of_group(group: Mapping[str, Any], files: ProblemFiles) -> GateRules:

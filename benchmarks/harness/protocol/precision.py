@@ -39,6 +39,7 @@ ROUNDING = {TF32: 2.0**-11, BF16: 2.0**-8}
 # that is left out or counted twice changes some tensor by more in every scenario at size `seed`,
 # but in the stacks of `DEEP`.
 FIXED, PER_LAYER, MOST = 16, 8, 72
+MOST_OF_ONE = 128  # where there is one loss: to leave it out, or count it twice, changes all by 1
 ZERO_GRADIENT = 16  # of an element whose true gradient is 0, as a share of its network's norm
 
 
@@ -75,7 +76,7 @@ def reason_against(
     return UNSAFE if banned else None
 
 
-def bounds(mode: str, layers: int, optimizer: str) -> GateRules:
+def bounds(mode: str, layers: int, losses: int, optimizer: str) -> GateRules:
     """Return the bounds of the gate for cells that are timed in a lower precision.
 
     They replace those of float32, by which the same cells are checked in float32 before. Each layer
@@ -85,13 +86,15 @@ def bounds(mode: str, layers: int, optimizer: str) -> GateRules:
     Args:
         mode: ``tf32`` or ``bf16``.
         layers: how many layers with weights the problem has.
+        losses: how many losses it has.
         optimizer: ``sgd``, ``adam`` or ``adamw``. A step of plain SGD is as far off as its
             gradient. Adam's first step has the size of its rate and the sign of the gradient,
             which is noise in a share of the elements: half of the relative error at most.
     """
     rounding = ROUNDING[mode]
-    allowed = min(MOST, FIXED + PER_LAYER * layers) * rounding
-    update: GateRules = {"wrong_signs": allowed / 2.0}
+    most = MOST if losses > 1 else MOST_OF_ONE
+    allowed = min(most, FIXED + PER_LAYER * layers) * rounding
+    update: GateRules = {"wrong_signs": min(allowed, MOST * rounding) / 2.0}
     if optimizer == "sgd":
         update = {"update_allowed": allowed}
     return {"allowed": allowed, "zero_allowed": ZERO_GRADIENT * rounding, **update}

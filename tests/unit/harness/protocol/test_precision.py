@@ -81,15 +81,17 @@ def test_precision_that_is_not_there_is_refused_in_a_line(mode: str, message: st
 
 def test_bounds_grow_with_the_layers_up_to_what_tells_a_missing_loss() -> None:
     rounding = 2.0**-8
-    bounds = [precision.bounds("bf16", layers, "sgd")["allowed"] for layers in (2, 5, 7, 50)]
+    bounds = [precision.bounds("bf16", layers, 2, "sgd")["allowed"] for layers in (2, 5, 7, 50)]
     assert bounds == [32 * rounding, 56 * rounding, 72 * rounding, 72 * rounding]
-    in_tf32 = precision.bounds("tf32", 5, "sgd")
+    in_tf32 = precision.bounds("tf32", 5, 2, "sgd")
     assert in_tf32 == {
         "allowed": 56 * 2.0**-11,
         "zero_allowed": 16 * 2.0**-11,
         "update_allowed": 56 * 2.0**-11,
     }
-    adam = precision.bounds("bf16", 2, "adam")
+    assert precision.bounds("bf16", 50, 1, "sgd")["allowed"] == 128 * rounding
+    assert precision.bounds("bf16", 50, 1, "adam")["wrong_signs"] == 36 * rounding
+    adam = precision.bounds("bf16", 2, 2, "adam")
     assert adam["wrong_signs"] == 16 * rounding
     assert "update_allowed" not in adam
 
@@ -104,5 +106,5 @@ def test_request_names_a_lower_precision_alone_so_that_older_workers_understand_
     files.close()
     assert full == same
     assert "precision_mode" not in full
-    rules = precision.bounds("bf16", 2, "adam")
+    rules = precision.bounds("bf16", 2, 2, "adam")
     assert lower == full | {"precision_mode": "bf16", "precision_rules": rules}
