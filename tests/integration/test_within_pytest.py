@@ -17,7 +17,7 @@ from tests.helpers.factories import comparisons
 from tests.helpers.git_repositories import git
 
 OPTIONS: dict[str, Any] = {
-    "regress_against": "main", "regress_budget": "10m", "scenario_path": None, "results": None,
+    "regress_against": "main", "precision_mode": None, "regress_budget": "10m", "scenario_path": None, "results": None,
     "bench_seed": 3, "everything": False, "keyword": "", **dict.fromkeys(SELECTING),
     "size": ["small"],
 }  # fmt: skip
@@ -205,3 +205,8 @@ def test_a_session_that_selects_nothing_is_compared_by_the_default_cells(
     for selecting in ({"scenario": ["gan"]}, {"keyword": "gan"}, {"scenario_path": ["net.py"]}):
         config = Config(size=None, **selecting)
         assert within_pytest._compared_cells(config, hundreds[:3]) == hundreds[:3]
+
+
+def test_lower_precision_is_refused_before_anything_is_measured() -> None:
+    with pytest.raises(pytest.UsageError, match="two versions are compared in full float32"):
+        within_pytest.check(Config(precision_mode="bf16"), [])
