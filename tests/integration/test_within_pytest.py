@@ -17,8 +17,8 @@ from tests.helpers.factories import comparisons
 from tests.helpers.git_repositories import git
 
 OPTIONS: dict[str, Any] = {
-    "regress_against": "main", "precision_mode": None, "regress_budget": "10m", "scenario_path": None, "results": None,
-    "bench_seed": 3, "everything": False, "keyword": "", **dict.fromkeys(SELECTING),
+    "regress_against": "main", "regress_budget": "10m", "scenario_path": None, "results": None,
+    "bench_seed": 3, "precision_mode": None, "everything": False, "keyword": "", **dict.fromkeys(SELECTING),
     "size": ["small"],
 }  # fmt: skip
 CELLS = plan.choose_cells(dict.fromkeys(("kind", "size")), "cpu", ["torch", "jax"])
@@ -208,5 +208,6 @@ def test_a_session_that_selects_nothing_is_compared_by_the_default_cells(
 
 
 def test_lower_precision_is_refused_before_anything_is_measured() -> None:
+    config: Any = Config(precision_mode="bf16")
     with pytest.raises(pytest.UsageError, match="two versions are compared in full float32"):
-        within_pytest.check(Config(precision_mode="bf16"), [])
+        within_pytest.check(config, [])
