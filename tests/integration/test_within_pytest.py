@@ -18,8 +18,8 @@ from tests.helpers.git_repositories import git
 
 OPTIONS: dict[str, Any] = {
     "regress_against": "main", "regress_budget": "10m", "scenario_path": None, "results": None,
-    "bench_seed": 3, "precision_mode": None, "everything": False, "keyword": "", **dict.fromkeys(SELECTING),
-    "size": ["small"],
+    "bench_seed": 3, "everything": False, "keyword": "", **dict.fromkeys(SELECTING),
+    "size": ["small"], "precision_mode": None,
 }  # fmt: skip
 CELLS = plan.choose_cells(dict.fromkeys(("kind", "size")), "cpu", ["torch", "jax"])
 
