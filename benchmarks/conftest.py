@@ -262,6 +262,7 @@ def timed_cell(
     phase: str,
     device: str,
     dtype: str,
+    precision_mode: str,
 ) -> Any:
     """Return the cell's record and its samples, which the test replays into `benchmark`.
 

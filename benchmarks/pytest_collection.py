@@ -16,7 +16,7 @@ from benchmarks.harness.selection import cost
 CHECK_SECONDS = 0.75  # of a check on 2 CPU cores, on the average of all checks
 FILTERS = {"-k": "keyword", "-m": "markexpr", "--deselect": "deselect"}
 # options that choose what is timed, and that no check looks at
-OF_TIMING = ("kind", "mode", "strategy", "phase")
+OF_TIMING = ("kind", "mode", "strategy", "phase", "precision_mode")
 
 
 @dataclass
@@ -64,7 +64,7 @@ def _narrower_than_asked(config: pytest.Config, collected: Collected) -> Iterato
     if collected.without_problem:
         names = ", ".join(collected.without_problem)
         yield f"nothing to check in this selection for {len(collected.without_problem)}: {names}"
-    given = [f"--{name}" for name in OF_TIMING if config.getoption(name)]
+    given = [f"--{name.replace('_', '-')}" for name in OF_TIMING if config.getoption(name)]
     if given:
         yield f"{', '.join(given)}: chosen for what is timed; the checks run all of them"
 
@@ -105,7 +105,8 @@ def _given(config: pytest.Config) -> list[str]:
     given = [option for option in switches if config.getoption(option)]
     for name in cells.OPTIONS:
         given += [f"--{name}={value}" for value in config.getoption(name) or ()]
-    return given
+    mode = config.getoption("precision_mode")
+    return [*given, f"--precision-mode={mode}"] if mode else given
 
 
 def _nearest(expression: str, names: Iterable[str]) -> list[str]:

@@ -86,6 +86,12 @@ def _add_selection_options(group: pytest.OptionGroup) -> None:
         "--device", metavar="cpu|cuda", help="where to run (default: cuda where there is one)"
     )
     group.addoption(
+        "--precision-mode",
+        default=None,
+        metavar="MODE",
+        help="what the networks compute in: ieee (default), tf32 (GPU alone) or bf16",
+    )
+    group.addoption(
         "--ranks",
         type=int,
         default=None,
@@ -212,7 +218,8 @@ def _check_cluster(config: pytest.Config) -> None:
 
 def text_options() -> dict[str, str]:
     """Return the options that take a text, ours and `NATIVE`, each with its name in the config."""
-    named = [*cells.OPTIONS, "scenario-path", "device", "results", "resume", "cluster"]
+    named = [*cells.OPTIONS, "scenario-path", "device", "precision-mode", "results"]
+    named += ["resume", "cluster"]
     named += ["regress-against", "regress-budget", "profile"]
     return {f"--{name}": name.replace("-", "_") for name in named} | NATIVE
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.protocol import cells, ranks
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.selection import options
 from benchmarks.harness.selection.names import split_names
 from benchmarks.machine import frameworks
@@ -33,6 +34,7 @@ def selection_of(config: pytest.Config) -> options.Selection:
         **names,
         device=device,
         everything=config.getoption("everything"),
+        precision_mode=config.getoption("precision_mode") or IEEE,
         ranks=_ranks(config, names["kind"]),
     )
     if named:

@@ -13,8 +13,10 @@ from typing import Any
 import jax
 
 from impl_jax import operations
+from impl_jax.precision import Precision
 
 Function = Callable[..., Any]
+FULL = Precision()
 
 
 class EagerCompiler:
@@ -22,7 +24,8 @@ class EagerCompiler:
 
     graphs = 0  # no function is compiled a second time: another shape or type raises TypeError
 
-    def __init__(self) -> None:
+    def __init__(self, precision: Precision = FULL) -> None:
+        self.precision = precision
         self.functions: list[EagerFunction] = []  # those that the timed part of the program calls
 
     def jit(self, function: Function, donate: tuple[int, ...] = ()) -> EagerFunction:
@@ -30,7 +33,7 @@ class EagerCompiler:
 
         ``donate`` are the positions of the arguments whose memory the outputs may overwrite.
         """
-        prepared = self._prepared(function, donate)
+        prepared = self._prepared(self.precision.within(function), donate)
         self.functions.append(prepared)
         return prepared
 

@@ -24,6 +24,7 @@ from impl_jax import (
     runtime,
     switches,
 )
+from impl_jax.precision import IEEE, Precision
 from impl_jax.problem import Parameters, Problem, Shapes, Stage, shapes
 from impl_jax.recipes import RECIPES
 from impl_jax.strategies import STRATEGIES, Jit
@@ -187,18 +188,24 @@ class OpenProblem:
         """Return the current value of every parameter, in the canonical layout."""
         return self._canonical(self.problem.parameters)
 
-    def program(self, kind: str, name: str, phase: str, mode: str = "jit") -> program.Program:
-        """Return the program of a strategy or recipe in this phase and mode.
+    def program(
+        self, kind: str, name: str, phase: str, mode: str = "jit", precision_mode: str = IEEE
+    ) -> program.Program:
+        """Return the program of a strategy or recipe in this phase, mode and precision.
 
         Args:
             kind: ``freeze`` for a recipe, ``backward`` for a strategy.
             name: a key of `RECIPES` or `STRATEGIES`.
             phase: ``backward``, ``gradient`` or ``step``.
             mode: a key of `compiling.MODES`.
+            precision_mode: one of `impl_jax.precision.MODES`.
 
-        Raises ValueError where they do not go together.
+        Raises ValueError where they do not go together, `runtime.Unavailable` where the device
+        lacks the precision.
         """
-        start = self.problem, self.session.device, compiling.MODES[mode]()
+        device = self.session.device
+        chosen = Precision(precision_mode, device.platform)
+        start = chosen.problem(self.problem), device, compiling.MODES[mode](chosen)
         if phase == "backward":
             backward = program.Backward(*start, STRATEGIES[name])
             if backward.strategy.own_forward:

@@ -106,7 +106,10 @@ def severed_cascade(*, width: int) -> list[Stage]:
     """
 
     def through_the_host(value: Tensor, _: Data) -> Tensor:
-        array = value.detach().cpu().numpy() * 0.5
+        host = value.detach().cpu()
+        if host.dtype == torch.bfloat16:  # under autocast; NumPy has no such type
+            host = host.float()
+        array = host.numpy() * 0.5
         return torch.from_numpy(array).to(value.device).requires_grad_()
 
     return _linear_pair(width, enter=through_the_host)

@@ -19,10 +19,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impl_torch.precision import Precision
 from impl_torch.problem import Losses, Problem, Stage
 
 Function = Callable[..., Any]
 METRICS_KEPT = 64  # torch drops the metrics of older compilations
+FULL = Precision()
 
 
 class EagerCompiler:
@@ -33,8 +35,8 @@ class EagerCompiler:
     graphs = 0
     fuses_nothing = True  # whether the operations that a dispatch mode sees are those that run
 
-    def __init__(self, folder: str = "") -> None:
-        self.folder = folder
+    def __init__(self, folder: str = "", precision: Precision = FULL) -> None:
+        self.folder, self.precision = folder, precision
 
     def problem(self, problem: Problem) -> Problem:
         """Return the problem that strategies and recipes are to call in place of this one."""
@@ -42,13 +44,14 @@ class EagerCompiler:
 
     def jit(self, function: Function) -> Function:
         """Return the function that the program is to call in place of this one."""
-        return function
+        return self.precision.within(function)
 
     def apply_settings(self, *, retains: bool) -> None:
         """Set the process's settings to those of this program, before it compiles or runs.
 
         ``retains`` says that a backward pass must leave the saved tensors for another one.
         """
+        self.precision.apply()
 
     def by_operation(self) -> AbstractContextManager[None]:
         """Run compiled graphs operation by operation while the context lasts; see `watching`."""
@@ -74,8 +77,8 @@ class WholeCompiler(EagerCompiler):
 
     fuses_nothing = False
 
-    def __init__(self, folder: str) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: str, precision: Precision = FULL) -> None:
+        super().__init__(folder, precision)
         self.graphs = 0
         self.watch: AbstractContextManager[Any] = nullcontext()
         self.runs_by_operation = False
@@ -88,10 +91,11 @@ class WholeCompiler(EagerCompiler):
 
     def jit(self, function: Function) -> Function:
         """Return the function compiled as one graph, at its first call."""
-        return CompiledFunction(self, function)
+        return CompiledFunction(self, self.precision.within(function))
 
     def apply_settings(self, *, retains: bool) -> None:
-        """Set donation of saved tensors, and Inductor's cache folder, for this program."""
+        """Set precision, donation of saved tensors, and Inductor's folder, for this program."""
+        self.precision.apply()
         # not `config.patch` around each call: Inductor reads both again in the backward pass
         import torch._functorch.config
 
@@ -143,11 +147,12 @@ class NetworkCompiler(WholeCompiler):
 
     def problem(self, problem: Problem) -> Problem:
         """Return the problem with each stage's network and losses compiled as one graph."""
-        return _ByNetwork(problem, super().jit)
+        # under autocast the call that runs all networks is the region, see `jit`
+        return _ByNetwork(problem, partial(CompiledFunction, self))
 
     def jit(self, function: Function) -> Function:
-        """Return the function itself: only the networks that it calls are compiled."""
-        return function
+        """Return the function, not compiled: only the networks that it calls are."""
+        return self.precision.within(function)
 
 
 MODES: dict[str, type[EagerCompiler]] = {

@@ -107,6 +107,8 @@ def unsupported(error: BaseException) -> str | None:
         return str(error)
     if f"{type(error).__module__}.{type(error).__name__}" == "torch._dynamo.exc.Unsupported":
         return f"no one graph can be made of it: {str(error).splitlines()[0]}"
+    if "unsafe to autocast" in str(error):  # torch bans a few operations on CUDA
+        return str(error).splitlines()[0]
     return None
 
 

@@ -25,6 +25,7 @@ from impl_torch import (
     runtime,
     switches,
 )
+from impl_torch.precision import IEEE, Precision
 from impl_torch.problem import Problem, Stage
 from impl_torch.recipes import RECIPES
 from impl_torch.strategies import STRATEGIES
@@ -166,19 +167,23 @@ class OpenProblem:
         """Return the current value of every parameter, in the canonical layout."""
         return {n: layout.parameter_out(p) for n, p in self.problem.parameters.items()}
 
-    def program(self, kind: str, name: str, phase: str, mode: str = "eager") -> program.Program:
-        """Return the program of a strategy or recipe in this phase and mode.
+    def program(
+        self, kind: str, name: str, phase: str, mode: str = "eager", precision_mode: str = IEEE
+    ) -> program.Program:
+        """Return the program of a strategy or recipe in this phase, mode and precision.
 
         Args:
             kind: ``freeze`` for a recipe, ``backward`` for a strategy.
             name: a key of `RECIPES` or `STRATEGIES`.
             phase: ``backward``, ``gradient`` or ``step``.
             mode: a key of `compiling.MODES`.
+            precision_mode: one of `impl_torch.precision.MODES`.
 
         Raises ValueError where they do not go together, `runtime.Unavailable` where nothing can be
-        compiled here.
+        compiled here, or the device lacks the precision.
         """
-        compiler = self._compiler(mode, f"{kind} {name} {phase}")
+        chosen = Precision(precision_mode, self.session.device)
+        compiler = self._compiler(mode, f"{kind} {name} {phase}{chosen.suffix}", chosen)
         problem = compiler.problem(self.problem)
         if kind == "freeze":
             recipe = RECIPES[name](problem)
@@ -191,8 +196,8 @@ class OpenProblem:
         make = program.Backward if phase == "backward" else program.Gradient
         return make(self.problem, recipe, compiler)
 
-    def _compiler(self, mode: str, name: str) -> compiling.EagerCompiler:
-        """Return a new compiler of this mode for one program.
+    def _compiler(self, mode: str, name: str, chosen: Precision) -> compiling.EagerCompiler:
+        """Return a new compiler of this mode and precision for one program.
 
         Its cache folder depends on the problem, on the program's ``name``, the mode and the dtype.
         """
@@ -200,7 +205,7 @@ class OpenProblem:
             runtime.check_compiler(self.session.device)
         key = json.dumps([self.problem_spec, name, mode, str(self.session.dtype)], sort_keys=True)
         folder = self.session.cache / sha256(key.encode()).hexdigest()[:16]
-        return compiling.MODES[mode](str(folder))
+        return compiling.MODES[mode](str(folder), chosen)
 
     def losses(self) -> dict[str, float]:
         """Return the value of each loss that reaches a trained parameter, by name."""

@@ -12,10 +12,11 @@ from typing import Any, NotRequired, TypedDict
 from benchmarks.harness.measurement.canaries import WORKER_KEYS
 from benchmarks.harness.measurement.job import CanaryJob, CanaryResult, GroupJob, GroupResult
 from benchmarks.harness.protocol.cells import Cell, groups
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.selection import cost
 from benchmarks.harness.session import jobs
 
-# of a unit's name
+# of a unit's name, to which a precision mode is added that is not ieee
 FIELDS = ("scenario", "variant", "size", "device", "dtype")
 
 
@@ -67,7 +68,8 @@ class UnitAnswer(TypedDict):
 
 def unit_name(cell: Cell) -> str:
     """Return the name of the unit that a cell belongs to."""
-    return " ".join(getattr(cell, field) for field in FIELDS)
+    lower = [] if cell.precision_mode == IEEE else [cell.precision_mode]
+    return " ".join([*(getattr(cell, field) for field in FIELDS), *lower])
 
 
 def by_unit(cells: Sequence[Cell]) -> dict[str, list[Cell]]:

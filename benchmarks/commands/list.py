@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.commands import options as shared
 from benchmarks.commands.parsing import exclusive
 from benchmarks.harness.protocol import cells, ranks
+from benchmarks.harness.protocol.precision import IEEE, PRECISION_MODES
 from benchmarks.harness.selection import cost
 from benchmarks.harness.selection.options import (
     Selection,
@@ -50,6 +51,7 @@ def add_command(commands: Any) -> None:
     shared.add_selection(parser)
     shared.add_scenario_path(parser)
     shared.add_device(parser)
+    shared.add_precision_mode(parser)
     parser.add_argument(
         "--all", action="store_true", dest="everything", help="select every cell there is"
     )
@@ -96,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
         ranks=options.ranks or ranks.DEFAULT_RANKS,
         device=options.device or "cpu",
         everything=options.everything,
+        precision_mode=options.precision_mode,
     )
     names = list(dict.fromkeys(scenario.name for scenario, _, _ in selection.problems()))
     scenarios = [CATALOGUE[name] for name in names]
@@ -159,6 +162,9 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
         console.print(reason, soft_wrap=True, markup=False)  # it ends with a command
     console.print(
         f"phases: {', '.join(cells.PHASES)}   measure: pytest benchmarks --benchmark-only"
+    )
+    console.print(
+        f"precision modes: {', '.join(PRECISION_MODES)}  (default: {IEEE}; tf32 on a GPU alone)"
     )
 
 

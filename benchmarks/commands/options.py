@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.harness.protocol import cells
+from benchmarks.harness.protocol.precision import IEEE, PRECISION_MODES
 from benchmarks.harness.selection.names import split_names
 from benchmarks.harness.selection.options import DEVICES
 from benchmarks.paths import RUNS, named
@@ -62,4 +63,14 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         default=str(RUNS),
         help=f"folder of saved runs, or one that holds it as runs/ (default: {named(RUNS)})",
+    )
+
+
+def add_precision_mode(parser: argparse.ArgumentParser) -> None:
+    """Add ``--precision-mode``; the selection checks its value."""
+    parser.add_argument(
+        "--precision-mode",
+        default=IEEE,
+        metavar="MODE",
+        help=f"what the networks compute in: {', '.join(PRECISION_MODES)} (default: {IEEE})",
     )

@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks.harness.protocol.cells import OPTIONS as SELECTING
 from benchmarks.harness.protocol.cells import Cell
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.selection.options import SelectionError
 from benchmarks.paths import REGRESSIONS
 from benchmarks.regression import comparison, plan, versions
@@ -61,6 +62,12 @@ def check(config: pytest.Config, cells: Sequence[Cell]) -> None:
     ref = config.getoption("regress_against")
     if ref is None:
         return
+    mode = config.getoption("precision_mode")
+    if mode not in (None, IEEE):
+        raise pytest.UsageError(
+            f"--precision-mode {mode}: two versions are compared in full float32; leave out "
+            "--regress-against, or --precision-mode"
+        )
     try:
         versions.check_ref(ref, comparison.external_specs())
         plan.refuse_several_ranks(cells)

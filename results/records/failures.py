@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from results.records.record import AnyRecord, cell_fields
+from results.records.record import AnyRecord, cell_fields, named_fields
 
 # Many cells fail for one reason, and the first few of them show it.
 REASONS, GROUPS = 10, 3  # how many are shown: reasons in all, groups under one reason
@@ -57,9 +57,10 @@ def _groups(groups: dict[tuple[str, ...], list[AnyRecord]]) -> Iterator[str]:
     Args:
         groups: the fields of a cell but the strategy → the records of a group.
     """
-    for group, members in list(groups.items())[:GROUPS]:
+    for members in list(groups.values())[:GROUPS]:
+        name = " ".join(named_fields(members[0], without=("strategy",)))
         strategies = ", ".join(record["strategy"] for record in members)
-        yield f"  {' '.join(part for part in group if part != '-')}: {strategies}"
+        yield f"  {name}: {strategies}"
         yield f"{COMMAND}{_command(members)}"
     if len(groups) > GROUPS:
         yield f"  and {_count(list(groups.values())[GROUPS:])} more"

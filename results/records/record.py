@@ -38,7 +38,10 @@ CELL_FIELDS = (
     "phase",
     "device",
     "dtype",
+    "precision_mode",
 )
+# The precision mode that is not named: full float32. Files from before there were others lack it.
+IEEE = "ieee"
 
 OUTCOMES = (
     "ok",
@@ -151,14 +154,37 @@ def new_run_id() -> str:
 def cell_id(record: AnyRecord) -> str:
     """Return the name of a cell as in a test's brackets, without the kind, which names the test.
 
-    For example ``stacked_cascade-n4-large-torch-eager-summed-backward-cpu-float32``.
+    For example ``stacked_cascade-n4-large-torch-eager-summed-backward-cpu-float32``. A precision
+    mode stands at the end, ``ieee`` does not.
     """
-    return "-".join(cell_fields(record, without=("kind",)))
+    usual = ("precision_mode",) if precision_mode(record) == IEEE else ()
+    return "-".join(cell_fields(record, without=("kind", *usual)))
 
 
 def cell_fields(record: AnyRecord, without: Collection[str] = ()) -> tuple[str, ...]:
     """Return the values of `CELL_FIELDS`, in that order, but for those named in ``without``."""
-    return tuple(record[name] for name in CELL_FIELDS if name not in without)
+    fields = {"precision_mode": IEEE, **record}
+    return tuple(fields[name] for name in CELL_FIELDS if name not in without)
+
+
+def precision_mode(record: AnyRecord) -> str:
+    """Return in what the networks of a cell compute; ``ieee`` where the record does not say it."""
+    return str(record.get("precision_mode", IEEE))
+
+
+def lower_precision(record: AnyRecord) -> list[str]:
+    """Return the precision mode as a list of one word for a name; of none where it is ``ieee``."""
+    mode = precision_mode(record)
+    return [] if mode == IEEE else [mode]
+
+
+def named_fields(record: AnyRecord, without: Collection[str] = ()) -> list[str]:
+    """Return the fields that name a cell in a text: those of `cell_fields` that say something.
+
+    A variant ``-`` says nothing, nor does the precision mode ``ieee``.
+    """
+    fields = cell_fields(record, without=("precision_mode", *without))
+    return [*(value for value in fields if value != "-"), *lower_precision(record)]
 
 
 def sample_key(record: AnyRecord) -> str:
@@ -175,7 +201,7 @@ def new_record(
     """Return a record of the cell with every key present, null where no value is passed.
 
     Args:
-        cell: the ten `CELL_FIELDS`.
+        cell: the `CELL_FIELDS`; without ``precision_mode`` it is ``ieee``.
         family: the family of the scenario.
         baseline: the strategy that the ratio refers to, or None.
         rerun: the exact command that measures this cell again.
@@ -185,6 +211,7 @@ def new_record(
         ValueError: a field of the cell is absent, empty or holds a ``-`` beside other characters
             (it separates the fields in `cell_id`), or a key is unknown.
     """
+    cell = {"precision_mode": IEEE, **cell}
     for name in CELL_FIELDS:
         value = cell.get(name)
         if not isinstance(value, str) or not value or ("-" in value and value != "-"):

@@ -88,6 +88,7 @@ class Record(TypedDict):
     phase: str  # the part of a training step that is timed
     device: str  # "cpu" or "cuda"
     dtype: str  # of weights and data
+    precision_mode: str  # in what its networks compute: "ieee", "tf32" or "bf16"
     family: str  # of the scenario
     baseline: str | None  # the strategy that the ratio refers to; null: compared with none
     # figures

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from results.records.files import Unreadable, read_regular
 from results.records.record import (
+    IEEE,
     RECORD_KEYS,
     SCHEMA,
     AnyRecord,
@@ -127,6 +128,8 @@ def load_run(path: Path | str, *, samples: bool = True) -> Run:
     path = Path(path)
     advice = "a run of this suite; measure the run again"
     document = checked_document(path, read_json(path), document_problem, advice)
+    for record in document["records"]:
+        record.setdefault("precision_mode", IEEE)  # runs from before there were others
     known = {sample_key(record) for record in document["records"]}
     stored = read_samples(path) if samples else {}
     matching = {key: rows for key, rows in stored.items() if key in known}

@@ -146,6 +146,7 @@ RECORD: Rule = fields(
         "missing": mapping_of(text),
     },
     {
+        "precision_mode": name(),
         "notes": list_of(text),
         "node": text,
         "communication": _COMMUNICATION,

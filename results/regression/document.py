@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from results.records.record import RecordError
+from results.records.record import RecordError, lower_precision
 from results.regression import counts
 from results.regression.counts import CountChange
 from results.regression.decision import WALL, Rows, decide_rows, rows_of
@@ -80,7 +80,8 @@ class Finding:
     def name(self) -> str:
         """Return the cell's name without the fields that are the same for nearly all cells."""
         parts = ("framework", "scenario", "variant", "size", "mode", "phase", "strategy")
-        return " ".join(self.cell[part] for part in parts if self.cell[part] != "-")
+        named = [self.cell[part] for part in parts if self.cell[part] != "-"]
+        return " ".join([*named, *lower_precision(self.cell)])
 
 
 @dataclass(frozen=True)

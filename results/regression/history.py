@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from results.records import storage
-from results.records.record import CELL_FIELDS, RecordError, Run, cell_fields
+from results.records.record import CELL_FIELDS, RecordError, Run, cell_fields, lower_precision
 from results.regression import history_cache
 from results.regression.history_cache import NUMBERS, TEXTS
 from results.statistics.estimators import Array
@@ -70,7 +70,8 @@ class Series:
     def name(self) -> str:
         """Return the cell's name in tables."""
         parts = ("scenario", "variant", "size", "framework", "mode", "phase", "strategy")
-        return " ".join(self.cell[part] for part in parts if self.cell[part] != "-")
+        named = [self.cell[part] for part in parts if self.cell[part] != "-"]
+        return " ".join([*named, *lower_precision(self.cell)])
 
 
 def load(folder: Path | str) -> History:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from results.records import storage
-from results.records.record import CELL_FIELDS
+from results.records.record import CELL_FIELDS, IEEE, cell_fields
 from results.records.rules import (
     Rule,
     also,
@@ -149,7 +149,10 @@ _DESIGN = fields(
 )
 CELL: Rule = fields(
     {
-        "cell": fields(dict.fromkeys(CELL_FIELDS, name())),
+        "cell": fields(
+            dict.fromkeys([field for field in CELL_FIELDS if field != "precision_mode"], name()),
+            {"precision_mode": name()},  # older comparisons lack it
+        ),
         "state": one_of(("ok", *VERDICT_OF_STATE)),
         "why": or_null(text),
         "seconds": also(also(mapping_of(list_of(_ROW)), _of_one_length), _control_last),
@@ -245,7 +248,7 @@ def _not_together(document: Mapping[str, Any]) -> str | None:
     Args:
         document: one that obeys the rule of each key.
     """
-    cells = [tuple(entry["cell"][field] for field in CELL_FIELDS) for entry in document["cells"]]
+    cells = [cell_fields(entry["cell"]) for entry in document["cells"]]
     if len(set(cells)) < len(cells):
         return f"two entries are of one cell, {max(cells, key=cells.count)}"
     timed = [one for one in document["cells"] if one["state"] == "ok" and one["seconds"]]
@@ -285,4 +288,7 @@ def load(path: Path | str) -> Document:
     if isinstance(document, dict) and isinstance(document.get("comparison"), dict):
         document = document["comparison"]
     advice = "a comparison; compare the versions again"
-    return cast(Document, storage.checked_document(path, document, document_problem, advice))
+    document = storage.checked_document(path, document, document_problem, advice)
+    for entry in document["cells"]:
+        entry["cell"].setdefault("precision_mode", IEEE)  # one from before there were others
+    return cast(Document, document)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from results.records import canary_status
-from results.records.record import Run
+from results.records.record import IEEE, Run
 from results.report.collection import Machine, collect
 from results.report.model import (
     Answer,
@@ -47,7 +47,7 @@ _VERSIONS = ("torch", "jax", "flax", "optax")
 
 
 def build(runs: Iterable[Run], catalogue: Sequence[str] = ()) -> Report:
-    """Build the report of these runs: one part for each machine, and no ratio across machines.
+    """Build the report of these runs: one part for each machine and precision, and none across.
 
     Args:
         runs: to report on.
@@ -61,6 +61,7 @@ def build(runs: Iterable[Run], catalogue: Sequence[str] = ()) -> Report:
         raise ValueError("a report needs a run")
     warnings = [
         *_warning_of_several_machines(machines),
+        *_warning_of_several_precisions(machines),
         *(warning for machine in machines for warning in _warnings_of_runs(machine)),
     ]
     parts = [_part(machine, i, catalogue) for i, machine in enumerate(machines)]
@@ -69,14 +70,28 @@ def build(runs: Iterable[Run], catalogue: Sequence[str] = ()) -> Report:
 
 def _warning_of_several_machines(machines: Sequence[Machine]) -> list[Paragraph]:
     """Return the warning that the runs are of several machines; empty where there is one."""
-    if len(machines) == 1:
+    each = {machine.id: machine for machine in machines}
+    if len(each) == 1:
         return []
-    names = "; ".join(f"{machine.id} ({_description(machine)})" for machine in machines)
+    names = "; ".join(f"{name} ({_of_machine(machine)})" for name, machine in each.items())
     return [
         [
-            Strong(f"These runs are of {len(machines)} machines: {names}. "),
+            Strong(f"These runs are of {len(each)} machines: {names}. "),
             "Versions of the frameworks are part of what a machine is. Times of different machines "
             "are not compared: each has a part of its own, and no ratio here is across them.",
+        ]
+    ]
+
+
+def _warning_of_several_precisions(machines: Sequence[Machine]) -> list[Paragraph]:
+    """Return the warning that the runs are in several precisions; empty where it is one."""
+    modes = list(dict.fromkeys(machine.precision_mode for machine in machines))
+    if len(modes) == 1:
+        return []
+    return [
+        [
+            Strong(f"These runs are in {len(modes)} precisions: {', '.join(modes)}. "),
+            "Each has a part of its own, and no ratio here is across them.",
         ]
     ]
 
@@ -99,6 +114,12 @@ def _warnings_of_runs(machine: Machine) -> list[Paragraph]:
 
 
 def _description(machine: Machine) -> str:
+    """Return what a part is of: the machine, and the precision where it is not full float32."""
+    mode = machine.precision_mode
+    return _of_machine(machine) + ("" if mode == IEEE else f", precision {mode}")
+
+
+def _of_machine(machine: Machine) -> str:
     """Return processor, cores, GPU and versions of a machine, in one line."""
     about = machine.newest.machine
     parts = [str(about.get("cpu") or "processor not told")]

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.grouping import group_by
-from results.records.record import AnyRecord, Record, RecordError, Run, sample_key
+from results.records.record import (
+    IEEE,
+    AnyRecord,
+    Record,
+    RecordError,
+    Run,
+    precision_mode,
+    sample_key,
+)
 from results.records.storage import load_run
 from results.report.losses import count_losses
 from results.report.vocabulary import DISTRIBUTED
@@ -18,10 +26,18 @@ from results.report.vocabulary import DISTRIBUTED
 
 @dataclass(frozen=True)
 class Machine:
-    """Hold the runs of one machine, oldest first."""
+    """Hold the runs of one machine in one precision, oldest first.
+
+    Runs in another precision mode make another object, with sections of its own: no ratio, and no
+    headline, is across two precisions.
+
+    Attributes:
+        precision_mode: in what the networks of all its cells compute, such as ``ieee``.
+    """
 
     id: str
     runs: list[Run] = field(default_factory=list)
+    precision_mode: str = IEEE
 
     @property
     def newest(self) -> Run:
@@ -104,19 +120,33 @@ class Machine:
 
 
 def collect(runs: Iterable[Run]) -> list[Machine]:
-    """Group runs by machine; the machine of the oldest run comes first.
+    """Group runs by machine and precision; those of the oldest run come first.
 
     A run that is passed twice counts once. The runs of a machine are sorted, the oldest first.
     """
-    machines: dict[str, Machine] = {}
+    machines: dict[tuple[str, str], Machine] = {}
     seen: set[tuple[str, str]] = set()
     for run in sorted(runs, key=lambda one: one.id):
-        name = run.machine["id"], run.id
-        if name not in seen:
-            seen.add(name)
-            machine = machines.setdefault(run.machine["id"], Machine(run.machine["id"]))
-            machine.runs.append(run)
+        if _name(run) not in seen:
+            seen.add(_name(run))
+            for mode, part in _by_precision(run).items():
+                place = run.machine["id"], mode
+                machine = machines.setdefault(place, Machine(place[0], [], mode))
+                machine.runs.append(part)
     return list(machines.values())
+
+
+def _name(run: Run) -> tuple[str, str]:
+    """Return what names a run: its machine's id and its own."""
+    return run.machine["id"], run.id
+
+
+def _by_precision(run: Run) -> dict[str, Run]:
+    """Return a run for each precision mode of its cells; the run itself where there is one."""
+    modes = group_by(run.records, precision_mode)
+    if len(modes) < 2:
+        return {next(iter(modes), IEEE): run}
+    return {mode: replace(run, records=records) for mode, records in modes.items()}
 
 
 def load(
@@ -149,8 +179,11 @@ def load(
     bare = {path: run for path in paths if (run := attempt(path, samples=False))}
     while True:  # without a run whose samples cannot be read, older ones hold the newest records
         machines = collect(bare.values())
-        shown = {id(run) for machine in machines for run in machine.run_of.values()}
-        runs = {p: attempt(p, samples=True) if id(run) in shown else run for p, run in bare.items()}
+        shown = {_name(run) for machine in machines for run in machine.run_of.values()}
+        runs = {
+            path: attempt(path, samples=True) if _name(run) in shown else run
+            for path, run in bare.items()
+        }
         if all(runs.values()):
             break
         bare = {path: run for path, run in bare.items() if runs[path]}

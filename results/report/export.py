@@ -7,7 +7,7 @@ Every run has the same columns:
 | ``run``, ``machine`` | ids of the run and of its machine |
 | ``started`` | when the run started: ISO 8601, UTC |
 | ``commit``, ``dirty`` | commit of the suite; whether it had uncommitted changes |
-| ``cell`` | all fields of the cell in one name; each field follows, ``kind`` to ``dtype`` |
+| ``cell`` | all fields of the cell in one name; each follows, ``kind`` to ``precision_mode`` |
 | ``family``, ``baseline`` | family of the scenario; the strategy that ratios refer to |
 | ``seconds``, ``…_low``, ``…_high`` | time of one call; its interval |
 | ``ratio``, ``…_low``, ``…_high`` | time over that of the baseline; its interval |

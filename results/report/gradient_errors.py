@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from results.records.record import AnyRecord
+from results.records.record import AnyRecord, precision_mode
 from results.report.record_cells import network_name
 
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}  # distance from 1 to the next number
+# of what the networks compute in, where that is less than the dtype of weights and data
+LOWER_EPSILON = {"tf32": 2.0**-10, "bf16": 2.0**-7}
+
+
+def epsilon_of(record: AnyRecord) -> float:
+    """Return the epsilon of what the networks of a record's cell compute in."""
+    usual = EPSILON.get(record["dtype"], EPSILON["float32"])
+    return LOWER_EPSILON.get(precision_mode(record), usual)
 
 
 class Limit(NamedTuple):
@@ -63,7 +71,7 @@ def _errors_of(record: AnyRecord) -> Iterator[GradientError]:
     error = record["gradient_error"]
     if not error or error.get("relative") is None:
         return
-    epsilon = EPSILON.get(record["dtype"], EPSILON["float32"])
+    epsilon = epsilon_of(record)
     by_parameter = error.get("parameters") or {error["tensor"]: error["relative"]}
     allowed = error.get("allowed")
     limit = None if allowed is None else allowed / epsilon

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from results.formatting import one_line, seconds_text
+from results.records.record import lower_precision
 from results.regression.history import Series
 from results.statistics.change_points import LEAST, Change, changes, level_of
 from results.terminal import tables
@@ -88,7 +89,8 @@ def confirming_command(line: CellHistory) -> str | None:
     where there are such runs from a work tree without uncommitted changes.
 
     Returns:
-        The command; None where there is no change, or no such commit on either side of it.
+        The command; None where there is no change, no such commit on either side of it, or a
+        precision that two versions are not compared in.
     """
     change = line.newest
     if change is None:
@@ -98,9 +100,9 @@ def confirming_command(line: CellHistory) -> str | None:
     after = _first_clean(
         commits, [*range(at + NEAR, len(commits)), *range(at + NEAR - 1, at - 1, -1)]
     )
-    if before is None or after is None or before == after:
-        return None
     cell = line.series.cell
+    if before is None or after is None or before == after or lower_precision(cell):
+        return None
     options = [f"--{name}={cell[name]}" for name in ("kind", *NAMED, "device")]
     return shlex.join(["cascade-bench", "regress", before[:12], after[:12], *options])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from results.formatting import NOTHING, significant
 from results.grouping import group_by_fields
 from results.records.limits import predicted_ratio
-from results.records.record import AnyRecord
+from results.records.record import AnyRecord, lower_precision
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER, VERDICTS
 from results.terminal.tables import (
     FIGURE,
@@ -31,7 +31,7 @@ STYLES = {SLOWER: "red", FASTER: "green", EQUAL: "bold", INCONCLUSIVE: "dim"}
 RATIO_WIDTH = 12  # columns of a ratio, so that the marks of verdicts stand below each other
 
 # what all cells of a table share, and what names a row of it; strategies are the columns
-TABLE_FIELDS = ("kind", "framework", "mode", "size", "device", "dtype")
+TABLE_FIELDS = ("kind", "framework", "mode", "size", "device", "dtype", "precision_mode")
 PROBLEM_FIELDS = ("scenario", "variant")
 
 
@@ -117,6 +117,7 @@ def title(members: Sequence[AnyRecord], last: str = "") -> Text:
     parts += [f"{first['kind']}, phase {_most_frequent_phase(members)}"]
     if first["device"] != "cpu" or first["dtype"] != "float32":
         parts += [f"{first['device']} {first['dtype']}"]
+    parts += lower_precision(first)
     parts += [last] if last else []
     return plain_text(" · ".join(map(shorten, parts)), "bold", LINE)
 

@@ -10,7 +10,7 @@ from results.estimates.cross_framework import FrameworkRatio, framework_ratios
 from results.formatting import NOTHING, bytes_text, ratio_text, time_text
 from results.grouping import group_by, group_by_fields
 from results.records.failures import COMMAND, failed, failures
-from results.records.record import AnyRecord, Run
+from results.records.record import AnyRecord, Run, lower_precision
 from results.terminal import ratios, run_summary
 from results.terminal.ratios import TABLE_FIELDS, cells, problem, title, untimed
 from results.terminal.show_head import ALARM, head
@@ -119,6 +119,7 @@ def _pair_title(pair: FrameworkRatio) -> str:
     modes = f"torch {shorten(pair.torch['mode'])}, jax {shorten(pair.jax['mode'])}"
     equal = "equal modes" if pair.equal_modes else "unequal modes"
     unusual = [] if (device, dtype) == ("cpu", "float32") else [f"{device} {dtype}"]
+    unusual += lower_precision(torch)
     return " · ".join([f"{modes}: {equal}", size, f"{kind}, phase {phase}", *unusual])
 
 

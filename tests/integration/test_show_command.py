@@ -83,6 +83,7 @@ def test_json_holds_each_pair_of_the_frameworks_with_its_interval(whole: Run) ->
     assert ("requires_grad_false", "grad_of_trainable") in names
     assert list(pairs[0]) == [
         "kind", "scenario", "variant", "size", "strategy", "phase", "device", "dtype",
+        "precision_mode",
         "torch_mode", "jax_mode", "jax_strategy", "equal_modes", "ratio",
     ]  # fmt: skip
     assert pairs[0]["equal_modes"] is False

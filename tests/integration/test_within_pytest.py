@@ -19,7 +19,7 @@ from tests.helpers.git_repositories import git
 OPTIONS: dict[str, Any] = {
     "regress_against": "main", "regress_budget": "10m", "scenario_path": None, "results": None,
     "bench_seed": 3, "everything": False, "keyword": "", **dict.fromkeys(SELECTING),
-    "size": ["small"],
+    "size": ["small"], "precision_mode": None,
 }  # fmt: skip
 CELLS = plan.choose_cells(dict.fromkeys(("kind", "size")), "cpu", ["torch", "jax"])
 
@@ -205,3 +205,9 @@ def test_a_session_that_selects_nothing_is_compared_by_the_default_cells(
     for selecting in ({"scenario": ["gan"]}, {"keyword": "gan"}, {"scenario_path": ["net.py"]}):
         config = Config(size=None, **selecting)
         assert within_pytest._compared_cells(config, hundreds[:3]) == hundreds[:3]
+
+
+def test_lower_precision_is_refused_before_anything_is_measured() -> None:
+    config: Any = Config(precision_mode="bf16")
+    with pytest.raises(pytest.UsageError, match="two versions are compared in full float32"):
+        within_pytest.check(config, [])

@@ -125,7 +125,7 @@ FAULTS = (
     Fault(
         "texts_of_a_comparison_printed_as_they_are",
         COMPARISONS,
-        "return cast(Document, storage.checked_document(path, document, document_problem, advice))",
+        "document = storage.checked_document(path, document, document_problem, advice)",
         "storage.checked_document(path, document, document_problem, advice)\n"
         "    return cast(Document, document)",
         "an escape sequence in a saved comparison reaches the terminal",

@@ -57,8 +57,8 @@ FAULTS = (
     Fault(
         "update_may_be_off_ten_times_as_far",
         "benchmarks/harness/worker/gate.py",
-        "allowed = UPDATE_TOLERANCE[rules",
-        "allowed = 10 * UPDATE_TOLERANCE[rules",
+        "    return UPDATE_TOLERANCE[rules",
+        "    return 10 * UPDATE_TOLERANCE[rules",
         "a bound is loosened until the check is green",
         (UPDATE_SHARE,),
     ),

@@ -139,8 +139,8 @@ FAULTS = (
     Fault(
         "failures_told_without_end",
         FAILURES,
-        "for group, members in list(groups.items())[:GROUPS]:",
-        "for group, members in list(groups.items()):",
+        "for members in list(groups.values())[:GROUPS]:",
+        "for members in list(groups.values()):",
         "one cause is told once for each of a hundred cells",
         (READABLE,),
     ),

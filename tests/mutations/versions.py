@@ -160,8 +160,8 @@ FAULTS = (
     Fault(
         "machines_in_one_part",
         "results/report/collection.py",
-        'machine = machines.setdefault(run.machine["id"], Machine(run.machine["id"]))',
-        'machine = machines.setdefault("", Machine(run.machine["id"]))',
+        "machines.setdefault(place, Machine(place[0], [], mode))",
+        'machines.setdefault(("", mode), Machine(place[0], [], mode))',
         "times of two machines are compared",
         (f"{PAGES}::test_two_machines_are_warned_of_and_no_ratio_crosses_them",),
     ),

@@ -26,6 +26,7 @@ TWINS = (
     "session.py", "canaries.py", "graph_problem.py", "case.py", "case_values.py",
     "case_examination.py", "case_losses.py", "step_case.py", "step_recording.py",
     "step_replays.py", "step_observation.py", "loss_reach.py", "calibration.py",
+    "precision.py",
 )  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
 

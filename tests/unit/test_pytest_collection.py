@@ -21,7 +21,7 @@ NAMES = ["test_backward[gan-turn_d-seed-torch-eager-summed-backward-cpu-float32]
 def config(**options: Any) -> Any:
     known = dict.fromkeys(cells.OPTIONS) | {"benchmark_only": False, "benchmark_skip": False}
     known |= {"benchmark_disable": False, "launches": 6, "cell_seconds": 0.05, "memory": False}
-    known |= {"keyword": "", "markexpr": "", "deselect": None} | options
+    known |= {"keyword": "", "markexpr": "", "deselect": None, "precision_mode": None} | options
     return SimpleNamespace(getoption=lambda name: known[name.lstrip("-").replace("-", "_")])
 
 

@@ -13,6 +13,7 @@ from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.protocol import equivalence, ranks, traffic
 from benchmarks.harness.protocol.cells import UNFROZEN, shows_frozen_gradients, strategy_of
 from benchmarks.harness.protocol.messages import GateRules, PrepareRequest
+from benchmarks.harness.protocol.precision import IEEE, bounds
 from benchmarks.scenarios.spec import matches
 
 
@@ -28,7 +29,8 @@ def prepare_request(
     """Return the arguments of the operation ``prepare``, which builds and checks cells.
 
     Args:
-        group: ``kind``, ``phase``, ``mode`` and ``dtype``, which all cells share.
+        group: ``kind``, ``phase``, ``mode``, ``dtype`` and ``precision_mode``, which all cells
+            share; without the last one it is ``ieee``.
         files: the problem, open in the worker.
         reference: the file of float64 gradients that the cells are compared with.
         names: the strategies or recipes to prepare.
@@ -43,7 +45,7 @@ def prepare_request(
         cells = {n: _rules_of_cell(n, group["phase"], files) for n in names}
         if group["kind"] == ranks.DISTRIBUTED:
             cells = {n: {**own, **_traffic(n, files, group)} for n, own in cells.items()}
-    return {
+    request: PrepareRequest = {
         "kind": group["kind"],
         "phase": group["phase"],
         "mode": group["mode"],
@@ -53,6 +55,25 @@ def prepare_request(
         "count": count,
         "products": products,
     }
+    mode = group.get("precision_mode", IEEE)
+    if mode != IEEE:  # a worker of an older version does not know these keys
+        request |= {"precision_mode": mode, "precision_rules": _lower_bounds(mode, files)}
+    return request
+
+
+def _lower_bounds(mode: str, files: ProblemFiles | CaseFiles) -> GateRules:
+    """Return the bounds of cells that are timed in a lower precision than float32.
+
+    Args:
+        mode: ``tf32`` or ``bf16``.
+        files: the problem, which must be a scenario's.
+    """
+    if isinstance(files, CaseFiles):
+        raise ValueError(f"precision mode {mode!r}: a case of the user's own has ieee alone")
+    parameters = {name for names in files.problem_spec["reach"].values() for name in names}
+    layers = sum(name.endswith(".weight") for name in parameters)
+    losses = len(files.problem_spec["reach"])
+    return bounds(mode, layers, losses, files.spec.optimizer_of(files.variant).kind)
 
 
 def _rules_of_group(group: Mapping[str, Any], files: ProblemFiles) -> GateRules:

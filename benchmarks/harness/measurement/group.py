@@ -27,6 +27,7 @@ from benchmarks.harness.measurement.preparation import Preparation
 from benchmarks.harness.measurement.stopping import PrecisionGoal
 from benchmarks.harness.protocol import disk
 from benchmarks.harness.protocol.cells import reference_kind
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.scenarios.external import loading
 from benchmarks.scenarios.external.errors import SpecError
 
@@ -189,7 +190,8 @@ class GroupMeasurement:
         """
         known, job = self.results.operations, self.job
         counted = {name: known[name] for name in self.results.alive() if name in known}
-        if counted and not job.get("case"):
+        in_full = job.get("precision_mode", IEEE) == IEEE  # see `recording.LIMITED_IN_FLOAT32`
+        if counted and in_full and not job.get("case"):
             where = self.workers.calibrating()
             found = limits.of_cells(where, job["dtype"], counted, job["limit"])
             for name, figures in found.items():

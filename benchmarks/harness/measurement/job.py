@@ -31,6 +31,7 @@ class GroupJob(TypedDict):
     phase: str
     device: str
     dtype: str
+    precision_mode: NotRequired[str]  # absent: ieee, which is full float32
     strategies: list[str]  # or recipes; what stands before an "@" is what is built
     references: list[str]  # frameworks that compute a float64 reference
     launches: int

@@ -10,6 +10,7 @@ from benchmarks.harness.launches.launch import Launch, WorkerError, WorkerFailed
 from benchmarks.harness.launches.pool import Pool
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.measurement.job import GroupJob
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.protocol.ranks import DISTRIBUTED
 
 # Only for the worker that measures memory, never for a timed one: glibc then returns every freed
@@ -36,6 +37,7 @@ def measure(
     if not (in_timed_process or job["memory"]):
         return {"peak_bytes": None, "peak_why": NOT_ASKED}
     cell = {"name": name, "kind": job["kind"], "phase": job["phase"], "mode": job["mode"]}
+    cell["precision_mode"] = job.get("precision_mode", IEEE)
     try:
         with _worker(job, pool, in_timed_process) as launch:
             files.open_in(launch)

@@ -10,6 +10,7 @@ from benchmarks.harness.launches.launch import Launch
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.measurement import traces
 from benchmarks.harness.protocol.cells import Cell
+from benchmarks.harness.protocol.precision import IEEE
 
 CALLS = 20  # under the profiler
 LIMIT = 300.0  # seconds for an answer; compiling takes minutes
@@ -50,11 +51,16 @@ def profile(cell: Cell, folder: Path, report: Callable[[str], None]) -> dict[str
 def _profile_one(cell: Cell, strategy: str, files: ProblemFiles, folder: Path) -> dict[str, Any]:
     """Profile one strategy or recipe in the place of the cell's own, in a fresh process."""
     parts = (cell.framework, cell.scenario, cell.variant, cell.size, cell.mode, cell.phase)
-    name = "-".join(part for part in (*parts, strategy, cell.device) if part != "-")
+    name = "-".join(
+        part
+        for part in (*parts, strategy, cell.device, cell.precision_mode)
+        if part not in ("-", IEEE)
+    )
     trace = folder / f"{name}.trace.json.gz"
     owner = str(cell.spec.file) if cell.spec.file else None
     launch = Launch(cell.framework, device=cell.device, dtype=cell.dtype, owner=owner)
     named = {"kind": cell.kind, "name": strategy, "phase": cell.phase, "mode": cell.mode}
+    named["precision_mode"] = cell.precision_mode
     try:
         launch.wait_until_ready()
         files.open_in(launch)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.harness.protocol import ranks
+from benchmarks.harness.protocol.precision import IEEE, reason_against
 from benchmarks.scenarios import CATALOGUE, Scenario
 
 # "backward" measures strategies, which differ in how they walk back from several losses; "freeze"
@@ -123,7 +124,8 @@ class Cell:
         strategy: a strategy, or where ``kind`` is ``freeze`` a recipe.
         phase: one of `PHASES`.
         device: ``cpu`` or ``cuda``.
-        dtype: ``float32`` or ``float64``.
+        dtype: ``float32`` or ``float64``, of weights and data.
+        precision_mode: one of `precision.PRECISION_MODES`: in what the networks compute.
     """
 
     kind: str
@@ -136,11 +138,12 @@ class Cell:
     phase: str
     device: str
     dtype: str = "float32"
+    precision_mode: str = IEEE
 
     @property
     def id(self) -> str:
-        """Return the part of the test's name that stands in brackets."""
-        return "-".join(value for name, value in asdict(self).items() if name != "kind")
+        """Return the part of the test's name that stands in brackets; full float32 is not named."""
+        return "-".join(value for name, value in self._named().items() if name != "kind")
 
     @property
     def group(self) -> tuple[str, ...]:
@@ -148,7 +151,12 @@ class Cell:
 
         The cells of a group are measured interleaved, in the same processes.
         """
-        return tuple(value for name, value in asdict(self).items() if name != "strategy")
+        return tuple(value for name, value in self._named().items() if name != "strategy")
+
+    def _named(self) -> dict[str, str]:
+        """Return the fields by name, without the precision mode where it is full float32."""
+        fields = asdict(self)
+        return {n: v for n, v in fields.items() if (n, v) != ("precision_mode", IEEE)}
 
     @property
     def problem(self) -> tuple[str, str, str]:
@@ -171,6 +179,8 @@ class Cell:
         if lacking:
             return lacking
         if self.kind == ranks.DISTRIBUTED:
+            if self.precision_mode != IEEE:
+                return "several ranks compute in full float32 alone"
             batch = int(self.spec.sizes[self.size].get("batch", 1))
             where = self.scenario, batch, self.device, self.mode, self.strategy
             return ranks.reason_against(*where, variant.allowed)
@@ -178,8 +188,10 @@ class Cell:
             return f"{self.strategy} runs a forward pass of its own inside the backward phase"
         if self.strategy in FRONT_ONLY and not variant.frozen_in_front:
             return "what is frozen does not stand in front of all that is trained"
-        return self._not_compilable() or variant.reason_against(
-            self.framework, self.strategy, self.mode
+        return (
+            self._not_compilable()
+            or variant.reason_against(self.framework, self.strategy, self.mode)
+            or self._not_in_precision()
         )
 
     def _not_compilable(self) -> str | None:
@@ -188,6 +200,12 @@ class Cell:
             return None
         joint = NOT_IN_ONE_GRAPH if self.mode == "compile" else {}
         return (NOT_COMPILED | joint).get(self.strategy)
+
+    def _not_in_precision(self) -> str | None:
+        """Return why this cell cannot be computed in its precision mode; None if it can."""
+        framework = (self.framework, self.mode)
+        where = (self.dtype, self.device, *framework, self.scenario, self.variant)
+        return reason_against(self.precision_mode, *where)
 
     @property
     def baseline(self) -> str:
@@ -203,7 +221,9 @@ class Cell:
             fields["mode"], number = ranks.split_mode(self.mode)
             fields["ranks"] = str(number)
         options += [f"--{name}={shlex.quote(value)}" for name, value in fields.items()]
-        return " ".join(["pytest benchmarks --benchmark-only", *options, f"--device={self.device}"])
+        options += [f"--device={self.device}"]
+        lower = "" if self.precision_mode == IEEE else f" --precision-mode={self.precision_mode}"
+        return " ".join(["pytest benchmarks --benchmark-only", *options]) + lower
 
 
 def reference_kind(kind: str) -> str:

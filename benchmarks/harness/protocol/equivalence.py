@@ -116,6 +116,7 @@ def compare(
     zero_gradient: tuple[str, ...] = (),
     zero_elements: Mapping[str, NDArray[np.bool_]] | None = None,
     long_sums: bool | None = None,
+    zero_allowed: float | None = None,
 ) -> Difference:
     """Compare gradients with the float64 reference, tensor by tensor.
 
@@ -130,6 +131,8 @@ def compare(
             them in the references. The other elements are compared as if these did not exist.
         long_sums: whether such a gradient is the sum of 6·10⁴ terms or more, as from size `medium`
             up. None reads it off ``allowed``, which says nothing of it in float64.
+        zero_allowed: largest element of such a gradient, as a share of its network's norm; None: by
+            `zero_bound`.
 
     Returns:
         The relative difference of every parameter and of the worst one, and a sentence that names
@@ -141,7 +144,8 @@ def compare(
     long = allowed > ROUNDING if long_sums is None else long_sums
     masks = {n: np.ones(a.shape, bool) for n, a in reference.items() if n in zero_gradient}
     masks = {**(zero_elements or {}), **masks}
-    bound, scales = zero_bound(dtype, long_sums=long), norms(reference, networks) if masks else {}
+    bound = zero_bound(dtype, long_sums=long) if zero_allowed is None else zero_allowed
+    scales = norms(reference, networks) if masks else {}
     worst, problems = (0.0, ""), []
     parameters: dict[str, float] = {}
     for name, true in reference.items():

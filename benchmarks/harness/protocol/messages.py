@@ -125,6 +125,7 @@ class CellName(TypedDict):
     name: str  # strategy or recipe
     phase: str  # backward, gradient or step
     mode: NotRequired[str | None]  # null: the mode that the framework is used in by default
+    precision_mode: NotRequired[str]  # ieee, tf32 or bf16; absent: ieee, which is full float32
 
 
 class GradientsRequest(CellName):
@@ -239,6 +240,10 @@ class GateRules(TypedDict):
     gradients: NotRequired[list[str]]  # parameters that must have one, in cell and reference
     reduced_bytes: NotRequired[int]  # of gradients that each of several ranks must reduce in a call
     gathered_bytes: NotRequired[int]  # of sharded parameters that each must gather in a call
+    # in a lower precision than float32 only; absent: the bounds of the dtype
+    zero_allowed: NotRequired[float]  # largest element of a zero gradient, by its network's norm
+    update_allowed: NotRequired[float]  # largest relative difference of an update, for sgd
+    wrong_signs: NotRequired[float]  # share of a tensor that Adam may move the wrong way
 
 
 class PrepareRequest(TypedDict):
@@ -252,6 +257,8 @@ class PrepareRequest(TypedDict):
     rules: GateRules  # bounds of all cells
     count: bool  # whether to count FLOPs and saved bytes
     products: bool  # whether to list matrix products as well
+    precision_mode: NotRequired[str]  # tf32 or bf16, to time in; absent: full float32
+    precision_rules: NotRequired[GateRules | None]  # bounds in it, in place of float32's
 
 
 class GradientError(TypedDict):

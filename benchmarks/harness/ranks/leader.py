@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from benchmarks.harness.protocol import count_messages, messages, ranks
 from benchmarks.harness.protocol.equivalence import Arrays
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.ranks.alone import Work, seconds_alone
 from benchmarks.harness.ranks.processes import Processes, RankFailed, RankLost
 from benchmarks.harness.ranks.rank_program import RankProgram
@@ -66,7 +67,9 @@ class Leader(Worker):
         except RankLost as error:
             self._end(error)
 
-    def _program(self, kind: str, name: str, phase: str, mode: str | None) -> RankProgram:
+    def _program(
+        self, kind: str, name: str, phase: str, mode: str | None, precision_mode: str = IEEE
+    ) -> RankProgram:
         """Return the program that a strategy's program in each rank makes up together."""
         wrapper, number = ranks.split_mode(mode or "")
         self._demand_ranks(number)

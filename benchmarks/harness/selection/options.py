@@ -17,6 +17,7 @@ from benchmarks.harness.protocol.cells import (
     STRATEGIES,
     Cell,
 )
+from benchmarks.harness.protocol.precision import IEEE, NO_TF32, PRECISION_MODES, TF32
 from benchmarks.harness.selection import choices, over_ranks
 from benchmarks.harness.selection.choices import choose_recipes, choose_strategies, includes, unique
 from benchmarks.scenarios import CATALOGUE, FRAMEWORKS, SIZES, Scenario
@@ -70,6 +71,7 @@ class Selection:
         everything: whether an option without names selects every name rather than its default; of
             kinds the two that need one process.
         ranks: how many measure each cell of kind ``distributed``.
+        precision_mode: of every cell; see `benchmarks.harness.protocol.precision`.
 
     Raises:
         SelectionError: a name is unknown.
@@ -85,12 +87,14 @@ class Selection:
     phase: tuple[str, ...] | None = None
     device: str = "cpu"
     everything: bool = False
+    precision_mode: str = IEEE
     ranks: int = ranks.DEFAULT_RANKS
 
     def __post_init__(self) -> None:
         for name, allowed in self.allowed().items():
             for value in getattr(self, name) or ():
                 check_name(name, value, (*allowed, ALL))
+        check_precision_mode(self.precision_mode, self.device)
         if "gpu" in (self.size or ()) and self.device == "cpu":
             raise SelectionError(
                 "--size 'gpu' is never on a CPU; use --device cuda, or --size large"
@@ -153,6 +157,7 @@ class Selection:
         Cells that cannot exist are among them, see `Cell.unsupported`.
         """
         cells: dict[Cell, None] = {}
+        on = {"device": self.device, "precision_mode": self.precision_mode}
         for scenario, variant, size in self.problems():
             for framework in FRAMEWORKS:
                 if not includes(self.framework, framework):
@@ -160,10 +165,10 @@ class Selection:
                 for mode in self._modes(framework):
                     where = (scenario.name, variant, size, framework, mode)
                     for kind, phase, name in self._methods(scenario, variant, framework):
-                        cells[Cell(kind, *where, name, phase, self.device)] = None
+                        cells[Cell(kind, *where, name, phase, **on)] = None
                 for mode, phase, name in self._over_ranks(scenario, framework):
                     fields = (scenario.name, variant, size, framework, mode, name, phase)
-                    cells[Cell(ranks.DISTRIBUTED, *fields, self.device)] = None
+                    cells[Cell(ranks.DISTRIBUTED, *fields, **on)] = None
         return list(cells)
 
     def _names(self, option: str) -> tuple[str, ...] | None:
@@ -246,6 +251,15 @@ def check_name(option: str, value: str, allowed: Sequence[str]) -> None:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise SelectionError(
             f"--{option} {value!r} is unknown{hint} (allowed: {', '.join(allowed)})"
+        )
+
+
+def check_precision_mode(mode: str, device: str) -> None:
+    """Raise `SelectionError` unless there is such a precision mode, and the device has it."""
+    check_name("precision-mode", mode, PRECISION_MODES)
+    if mode == TF32 and device == "cpu":
+        raise SelectionError(
+            f"--precision-mode 'tf32': {NO_TF32}; use --device cuda, or --precision-mode bf16"
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.protocol.cells import EAGER, Cell
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.protocol.ranks import DISTRIBUTED, PREDICTED_PHASE
 from benchmarks.harness.worker import clock, trend
 from results.records.record import LIMIT_FIGURES, Record, explain, new_record
@@ -31,6 +32,7 @@ PASSED = (
     "as on a disturbed machine, or are not what they take in the cell"
 )
 NOTHING_COUNTED = "the counter saw no operation that it knows"
+LIMITED_IN_FLOAT32 = "what operations must take is measured in float32 alone"
 NOT_LIMITED = {  # framework → why its cells in other modes than these have no limit
     "torch": "Inductor does not tell what the operations that it fused read and write",
     "jax": NO_WHOLE_PROGRAM,
@@ -270,6 +272,8 @@ def _reasons(cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
 
 def _why_no_limit(cell: Cell) -> str:
     """Return why a cell has no limit, should it have none."""
+    if cell.precision_mode != IEEE:
+        return LIMITED_IN_FLOAT32
     eager, torch = cell.mode == EAGER, cell.framework == "torch"
     return NOT_LIMITED.get(cell.framework, UNLIMITED) if eager != torch else UNLIMITED
 

@@ -13,6 +13,7 @@ from benchmarks.harness.protocol import messages
 from benchmarks.harness.protocol.arrays import read_arrays
 from benchmarks.harness.protocol.busy_time import BusyTimer
 from benchmarks.harness.protocol.heartbeat import Heartbeat
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.worker import process_switches
 from benchmarks.scenarios.external import errors, parts
 
@@ -180,7 +181,9 @@ class Base:
         if self._user_file:
             self.send({"event": "at", "cell": None, "part": part})
 
-    def _program(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
+    def _program(
+        self, kind: str, name: str, phase: str, mode: str | None, precision_mode: str = IEEE
+    ) -> Any:
         """Return the framework's `Program` of a strategy or recipe of the open problem.
 
         Args:
@@ -188,8 +191,11 @@ class Base:
             name: of the strategy or recipe.
             phase: ``backward``, ``gradient`` or ``step``.
             mode: of the framework; None for its default.
+            precision_mode: in what the networks compute.
         """
-        return self.problem.program(kind, name, phase, **({"mode": mode} if mode else {}))
+        options = {"mode": mode} if mode else {}
+        options |= {} if precision_mode == IEEE else {"precision_mode": precision_mode}
+        return self.problem.program(kind, name, phase, **options)
 
     @property
     def _user_file(self) -> Path | None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from benchmarks.harness.protocol import count_messages, equivalence, messages
 from benchmarks.harness.protocol.arrays import read_arrays, select_prefix, write_arrays
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.worker.base import Base
 
 # The modules of an implementation that demonstrate traps: code that runs without an error and
@@ -41,11 +42,13 @@ class Checks(Base):
         out: str,
         again: bool = False,
         mode: str | None = None,
+        precision_mode: str = IEEE,
     ) -> messages.NoResult:
         """Run a strategy or recipe; write its gradients and, in phase ``step``, its parameters.
 
         Args:
-            kind, name, phase, mode: of the cell; mode None is the framework's default.
+            kind, name, phase, mode, precision_mode: of the cell; mode None is the framework's
+                default.
             out: ``.npz`` file to write, of arrays ``gradient/<parameter>`` and
                 ``updated/<parameter>``.
             again: write the result of a second call. In a batch calls follow one another, so the
@@ -53,7 +56,7 @@ class Checks(Base):
                 start in between.
         """
         with self.working():
-            program = self._run_once(kind, name, phase, mode)
+            program = self._run_once(kind, name, phase, mode, precision_mode)
             if again:
                 if phase == "step":
                     program.reset()
@@ -160,10 +163,15 @@ class Checks(Base):
         return {}
 
     def do_count(
-        self, kind: str, name: str, phase: str, mode: str | None = None
+        self,
+        kind: str,
+        name: str,
+        phase: str,
+        mode: str | None = None,
+        precision_mode: str = IEEE,
     ) -> count_messages.Counts:
         """Count FLOPs and bytes of one call of a strategy or recipe, after it ran once."""
-        program = self._run_once(kind, name, phase, mode)
+        program = self._run_once(kind, name, phase, mode, precision_mode)
         return cast("count_messages.Counts", program.count())
 
     def do_products(self, kind: str, name: str, phase: str) -> list[list[float]]:
@@ -204,9 +212,11 @@ class Checks(Base):
                 return cast("dict[str, Any]", getattr(module, name)())
         raise ValueError(f"fact {name!r}: in none of {TRAP_FILES} of impl_{self.framework}")
 
-    def _run_once(self, kind: str, name: str, phase: str, mode: str | None) -> Any:
+    def _run_once(
+        self, kind: str, name: str, phase: str, mode: str | None, precision_mode: str = IEEE
+    ) -> Any:
         """Return the `Program` of a strategy or recipe after one call from the initial weights."""
-        program = self._program(kind, name, phase, mode)
+        program = self._program(kind, name, phase, mode, precision_mode)
         program.reset()
         program.wait(program.run(program.prepare()))
         return program

@@ -136,6 +136,7 @@ def _check_gradients(
         networks=rules["networks"],
         zero_gradient=tuple(zero),
         zero_elements=select_prefix(true, "zero"),
+        zero_allowed=rules.get("zero_allowed"),
     )
     return difference.problem, {
         "relative": difference.relative,
@@ -169,7 +170,6 @@ def _wrong_update(updated: Arrays, true: Arrays, rules: GateRules) -> str | None
     for name in rules["still"]:
         if not np.array_equal(updated[name], start[name].astype(updated[name].dtype)):
             return f"{name} is frozen and moved"
-    allowed = UPDATE_TOLERANCE[rules["optimizer"]]
     zero = select_prefix(true, "zero")
     # a zero gradient is rounding noise, which Adam scales up to whole steps
     noise = {*rules["zero_gradient"], *(n for n, mask in zero.items() if np.all(mask))}
@@ -179,6 +179,7 @@ def _wrong_update(updated: Arrays, true: Arrays, rules: GateRules) -> str | None
         mask = zero.get(name) if rules["dtype"] == "float32" else None
         was, right, found = (without_zeros(a[name], mask) for a in (start, expected, updated))
         off = _norm(found - right)
+        allowed = _update_tolerance(rules, right.size)
         limit = allowed * _norm(right - was) + EPS[rules["dtype"]] * _norm(was)
         if not off <= limit:
             return f"{name}: the update is off by {off:.2g} (norm), allowed {limit:.2g}"
@@ -192,6 +193,23 @@ def _wrong_update(updated: Arrays, true: Arrays, rules: GateRules) -> str | None
             off = float(np.max(np.abs(found - right)))
             return f"{name}: {WILD} is off by {off:.2g}, allowed {longest:.2g}"
     return None
+
+
+def _update_tolerance(rules: GateRules, elements: int) -> float:
+    """Return the largest difference of an update, relative to the reference's.
+
+    In a lower precision than float32 the sign of a small element of the gradient is noise, and with
+    it, by Adam, a whole step: an element that goes the wrong way is off by twice its own.
+
+    Args:
+        rules: those of the cell.
+        elements: of the tensor, one of which may go the wrong way beside their share.
+    """
+    if "update_allowed" in rules:
+        return rules["update_allowed"]
+    if "wrong_signs" in rules:
+        return 2.0 * float(np.sqrt(min(1.0, rules["wrong_signs"] + 1.0 / max(1, elements))))
+    return UPDATE_TOLERANCE[rules["optimizer"]]
 
 
 def _longest_step_of_noise(moved: Iterable[NDArray[Any]], rules: GateRules) -> float:
@@ -208,8 +226,10 @@ def _longest_step_of_noise(moved: Iterable[NDArray[Any]], rules: GateRules) -> f
     steps = list(moved)
     if rules["optimizer"] != "sgd":
         return 2.0 * max((float(np.max(np.abs(step))) for step in steps), default=0.0)
-    long = rules["allowed"] > equivalence.ROUNDING
     norm = float(np.sqrt(sum(_norm(step) ** 2 for step in steps)))
+    if "zero_allowed" in rules:
+        return rules["zero_allowed"] * norm
+    long = rules["allowed"] > equivalence.ROUNDING
     return equivalence.zero_bound(rules["dtype"], long_sums=long) * norm
 
 

@@ -6,6 +6,7 @@ import time
 from statistics import median_low
 from typing import Any, Protocol
 
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.worker import clock
 from benchmarks.harness.worker.base import Base
 from benchmarks.harness.worker.process_memory import ProcessMemory, Unmeasurable, forbid_huge_pages
@@ -35,7 +36,14 @@ class Gauge(Protocol):
 class Memory(Base):
     """Add the operation ``peak``."""
 
-    def do_peak(self, kind: str, name: str, phase: str, mode: str | None = None) -> int:
+    def do_peak(
+        self,
+        kind: str,
+        name: str,
+        phase: str,
+        mode: str | None = None,
+        precision_mode: str = IEEE,
+    ) -> int:
         """Return the bytes that one call holds at its peak, beyond those held before it.
 
         Held before are weights, data, optimizer state, compiled programs, and what a library keeps
@@ -47,7 +55,8 @@ class Memory(Base):
         """
         with self.working():
             gauge: Gauge = self.session.gauge() or _process_gauge()
-            return self._peak_of(self._program(kind, name, phase, mode), gauge)
+            program = self._program(kind, name, phase, mode, precision_mode)
+            return self._peak_of(program, gauge)
 
     def _peak_of(self, program: Any, gauge: Gauge) -> int:
         """Return the bytes that a call holds at its peak: the median of warm calls.

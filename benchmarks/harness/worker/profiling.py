@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from benchmarks.harness.protocol import profile_messages
 from benchmarks.harness.protocol.cells import strategy_of
+from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.worker import clock
 from benchmarks.harness.worker.checks import Checks
 
@@ -21,11 +22,16 @@ class Profiling(Checks):
     """Add the operations ``footprint`` and ``profile``."""
 
     def do_footprint(
-        self, kind: str, name: str, phase: str, mode: str | None = None
+        self,
+        kind: str,
+        name: str,
+        phase: str,
+        mode: str | None = None,
+        precision_mode: str = IEEE,
     ) -> profile_messages.Footprint:
         """Count what one call of a strategy or recipe does and holds, after it ran once."""
         with self.working():
-            program = self._run_once(kind, strategy_of(name), phase, mode)
+            program = self._run_once(kind, strategy_of(name), phase, mode, precision_mode)
             times = {
                 "trace_seconds": program.trace_seconds,
                 "compile_seconds": program.compile_seconds,
@@ -40,16 +46,18 @@ class Profiling(Checks):
         calls: int,
         trace: str,
         mode: str | None = None,
+        precision_mode: str = IEEE,
     ) -> profile_messages.ProfiledCalls:
         """Trace some calls of a strategy or recipe, each from the start, into a file.
 
         Args:
-            kind, name, phase, mode: of the cell; mode None is the framework's default.
+            kind, name, phase, mode, precision_mode: of the cell; mode None is the framework's
+                default.
             calls: to trace, after the cell is warm.
             trace: ``.json.gz`` file to write.
         """
         with self.working():
-            program = self._run_once(kind, strategy_of(name), phase, mode)
+            program = self._run_once(kind, strategy_of(name), phase, mode, precision_mode)
             clock.warm_up(program)
             with clock.collector_off():
                 seconds = median(_single_call(program) for _ in range(UNPROFILED))

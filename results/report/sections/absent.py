@@ -8,7 +8,7 @@ from typing import Any
 from results.formatting import NOTHING
 from results.grouping import group_by
 from results.records.failures import outcome_reason
-from results.records.record import CELL_FIELDS, AnyRecord
+from results.records.record import AnyRecord, named_fields
 from results.records.texts import first_names
 from results.report.collection import Machine
 from results.report.model import Cell, Code, Paragraph, Row, Section, Table, missing
@@ -181,7 +181,7 @@ def _failures(records: Iterable[AnyRecord]) -> list[Any]:
     rows = [
         Row(
             [
-                Cell(" ".join(r[name] for name in CELL_FIELDS if r[name] != "-")),
+                Cell(" ".join(named_fields(r))),
                 Cell(r["outcome"], kind="failed"),
                 Cell(outcome_reason(r) or NO_REASON),
                 Cell(r["rerun"], kind="code"),

@@ -16,7 +16,7 @@ from results.records.record import AnyRecord, Run
 from results.report import charts
 from results.report.collection import Machine
 from results.report.drawing import Mark
-from results.report.gradient_errors import EPSILON, GradientError, gradient_errors
+from results.report.gradient_errors import GradientError, epsilon_of, gradient_errors
 from results.report.model import Cell, Chart, Row, Section, Table
 from results.report.record_cells import filter_values, framework_and_mode, network_name
 from results.statistics.verdict import INCONCLUSIVE
@@ -91,8 +91,7 @@ def _check(name: str, bar: Sequence[tuple[str, int]], words: str, text: str) -> 
 
 def _percent(error: GradientError) -> str:
     """Return a gradient error relative to its tensor's norm, as a percentage: ``0.0001 %``."""
-    epsilon = EPSILON.get(error.record["dtype"], EPSILON["float32"])  # as they were computed
-    return f"{100 * error.epsilons * epsilon:.2g} %"
+    return f"{100 * error.epsilons * epsilon_of(error.record):.2g} %"
 
 
 def _canaries(runs: Sequence[Run]) -> Row:

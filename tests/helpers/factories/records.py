@@ -11,7 +11,7 @@ from results.records.record import FIGURES, Record, Run, new_record, sample_key,
 CELL = {
     "kind": "backward", "scenario": "stacked_cascade", "variant": "n4", "size": "large",
     "framework": "torch", "mode": "eager", "strategy": "separate_retained",
-    "phase": "backward", "device": "cpu", "dtype": "float32",
+    "phase": "backward", "device": "cpu", "dtype": "float32", "precision_mode": "ieee",
 }  # fmt: skip
 
 

@@ -42,10 +42,11 @@ def test_peak_memory_is_that_of_the_timed_cell_in_its_mode(
     asked: Any = Asked()
     job: Any = {
         "kind": "freeze", "phase": "step", "mode": mode, "memory": True, "limit": 7.0,
-        "framework": "torch", "device": device, "dtype": "float32",
+        "framework": "torch", "device": device, "dtype": "float32", "precision_mode": "bf16",
     }  # fmt: skip
     assert peak_memory.measure(job, asked, "detach", asked) == {"peak_bytes": 4096}
     cell = {"kind": "freeze", "name": "detach", "phase": "step", "mode": mode}
+    cell["precision_mode"] = "bf16"
     assert asked.requests == [("peak", 7.0, cell)]
     assert bool(asked.separate) == apart
     assert set(cell) == set(OPERATIONS["peak"].request.__annotations__)

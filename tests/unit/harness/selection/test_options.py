@@ -25,7 +25,7 @@ def config(**options: Any) -> Any:
     defaults = dict.fromkeys(cells.OPTIONS) | {"device": "cpu", "launches": 6, "everything": False}
     defaults |= {"most_launches": 24, "group_seconds": 60.0}
     defaults |= {"cell_seconds": 0.05, "cell_limit": 120.0, "benchmark_skip": False}
-    defaults |= {"cluster": None, "ranks": None}
+    defaults |= {"cluster": None, "ranks": None, "precision_mode": None}
     return SimpleNamespace(getoption=(defaults | options).__getitem__)
 
 

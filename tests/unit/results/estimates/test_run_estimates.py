@@ -15,7 +15,7 @@ def cell(strategy: str, framework: str = "torch", **known: Any) -> Record:
     fields = {
         "kind": "backward", "scenario": "stacked_cascade", "variant": "n2", "size": "seed",
         "framework": framework, "mode": "eager", "strategy": strategy, "phase": "backward",
-        "device": "cpu", "dtype": "float32",
+        "device": "cpu", "dtype": "float32", "precision_mode": "ieee",
     }  # fmt: skip
     known = {"outcome": "ok", "missing": dict.fromkeys(FIGURES, "not measured")} | known
     changed = {name: known.pop(name) for name in list(known) if name in fields}
@@ -53,6 +53,7 @@ def test_every_ok_cell_gets_its_time_and_its_ratio_to_the_baseline() -> None:
         ({"mode": "compile"}, "its baseline 'summed' is not part of this run"),
         ({"device": "cuda"}, "its baseline 'summed' is not part of this run"),
         ({"dtype": "float64"}, "its baseline 'summed' is not part of this run"),
+        ({"precision_mode": "bf16"}, "its baseline 'summed' is not part of this run"),
     ],
 )
 def test_a_cell_is_never_compared_outside_its_group(change: dict[str, str], why: str) -> None:
