@@ -98,9 +98,7 @@ class Program(ABC):
         """
         listed = self.operations() if self.compiler.fuses_nothing else None
         return {
-            "flops": self.flops()
-            if listed is None
-            else sum(o["count"] * o["flops"] for o in listed),
+            "flops": _sum(listed) if listed else self.flops(),  # sharded programs list none
             "residual_bytes": self._saved_bytes(),
             "operations": listed,
         }

@@ -75,7 +75,11 @@ def run(options: argparse.Namespace) -> int:
         folder = Path(options.out) if options.out else REPORTS / max(path.stem for path in paths)
         check_writable(folder)
         of = "one run" if len(paths) == 1 else f"{len(paths)} runs"
-        print(f"drawing the charts of {of}: this takes a while", file=sys.stderr, flush=True)
+        print(
+            f"cascade-bench: drawing the charts of {of}: this takes a while",
+            file=sys.stderr,
+            flush=True,
+        )
         files = write(lambda: collection.load(paths, left_out.append), folder, tuple(CATALOGUE))
         print("".join(f"{path}\n" for path in files if path.parent == folder), end="")
     for error in left_out:

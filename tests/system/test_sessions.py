@@ -45,7 +45,7 @@ def test_session_saves_records_and_feeds_native_tables_and_json(tmp_path: Path) 
         "benchmark 'linear_cascade seed torch eager backward cpu float32': 3 tests" in done.stdout
     )
     assert "run saved:" in done.stdout
-    assert "; workers measured, warmed up, traced or compiled for " in done.stdout
+    assert "; workers were busy for " in done.stdout
     settings = only_run(runs)["settings"]
     assert 0 < settings["worker_seconds"] < settings["wall_seconds"]
     native, _, ours = done.stdout.partition("ratios")

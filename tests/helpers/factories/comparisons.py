@@ -19,6 +19,7 @@ def cells(frameworks: Sequence[str] = ("torch", "jax")) -> list[dict[str, str]]:
             "kind": "backward", "scenario": scenario, "variant": "-", "size": "small",
             "framework": framework, "mode": "eager" if framework == "torch" else "jit",
             "strategy": "summed", "phase": "gradient", "device": "cpu", "dtype": "float32",
+            "precision_mode": "ieee",
         }
         for framework in frameworks
         for scenario in SCENARIOS
