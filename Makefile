@@ -6,7 +6,8 @@
 # And on a quiet machine, for an hour each: make trial, this suite's verdicts beside other tools';
 # make reference, every run that results/reference/ is made of (ARGS=--list shows them first);
 # for two: make demonstration, what `cascade-bench regress` says of what is known
-# for half an hour: make laws, the transformers' times at size large held to their counted FLOPs
+# for half an hour: make laws, the transformers' times at size large held to their counted FLOPs, and
+# the time that two workers of a cluster save
 # On a machine with a GPU, within 8 minutes, with what is installed there: make gpu OUT=DIR; make gpu
 # DEVICE=cpu rehearses it
 # make docs writes the pages that are made from the code, make site all pages as a site, build/site
@@ -25,7 +26,7 @@ PORTABLE := benchmarks cascade_bench impl_torch impl_jax results conftest.py
 TESTS := $(BIN)/python -m pytest benchmarks tests --benchmark-skip
 PARALLEL := -n auto --dist loadscope --no-loadscope-reorder
 run = $(TESTS) -m "$(1) and not serial" $(PARALLEL) $(ARGS) || [ $$? -eq 5 ]
-run_alone = $(TESTS) -m "$(1) and serial" $(ARGS) || [ $$? -eq 5 ]
+run_alone = $(TESTS) -m "$(1) and serial and not quiet" $(ARGS) || [ $$? -eq 5 ]
 
 # The tests start hundreds of Python processes, and collect thousands of tests three times. Where the
 # environment forbids compiled files (many container images do), each would compile every file again.
@@ -69,6 +70,7 @@ demonstration: $(VENV)/installed
 
 laws: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks/evaluation/measured_laws.py $(ARGS)
+	$(BIN)/python -m pytest tests/system -m quiet -s $(ARGS)
 
 docs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.evaluation.traps_page

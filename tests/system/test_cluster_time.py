@@ -10,7 +10,7 @@ from benchmarks.harness.launches.affinity import available_cores
 from tests.helpers.pinned_sessions import measured_by_workers
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
-pytestmark = [pytest.mark.slow, pytest.mark.serial]
+pytestmark = [pytest.mark.slow, pytest.mark.serial, pytest.mark.quiet]
 # every problem of two losses in two sizes: most of a unit is what it costs to begin it
 ARGUMENTS = [
     "--kind=backward", "--framework=torch", "--size=seed,small", "--phase=gradient",
