@@ -104,7 +104,7 @@ def _add_selection_options(group: pytest.OptionGroup) -> None:
 
 
 def _add_measurement_options(group: pytest.OptionGroup) -> None:
-    """Add the options of measuring: launches, seconds, precision, memory, results, resuming."""
+    """Add the options of measuring: launches, seconds, memory, results, resuming."""
     group.addoption(
         "--launches",
         type=int,
@@ -126,6 +126,31 @@ def _add_measurement_options(group: pytest.OptionGroup) -> None:
         metavar="SECONDS",
         help="seconds after which a cell, or a part of your own file, is given up (120)",
     )
+    _add_precision_options(group)
+    group.addoption(
+        "--memory",
+        action="store_true",
+        help="measure peak memory too, each cell in a process of its own",
+    )
+    group.addoption(
+        "--bench-seed",
+        type=int,
+        default=0,
+        metavar="SEED",
+        help="seed of the order in which cells are timed (0)",
+    )
+    group.addoption("--results", metavar="DIR", help=f"folder to save the run in ({named(RUNS)})")
+    group.addoption(
+        "--resume",
+        nargs="?",
+        const=resume.NEWEST,
+        metavar="RUN",
+        help="go on with a run that was stopped: a run file or id (this machine's newest)",
+    )
+
+
+def _add_precision_options(group: pytest.OptionGroup) -> None:
+    """Add the options that ask for more launches until the ratios are precise enough."""
     group.addoption(
         "--precision",
         type=_precision,
@@ -146,26 +171,6 @@ def _add_measurement_options(group: pytest.OptionGroup) -> None:
         default=60.0,
         metavar="SECONDS",
         help="seconds after which --precision starts no more launches for a group of cells (60)",
-    )
-    group.addoption(
-        "--memory",
-        action="store_true",
-        help="measure peak memory too, each cell in a process of its own",
-    )
-    group.addoption(
-        "--bench-seed",
-        type=int,
-        default=0,
-        metavar="SEED",
-        help="seed of the order in which cells are timed (0)",
-    )
-    group.addoption("--results", metavar="DIR", help=f"folder to save the run in ({named(RUNS)})")
-    group.addoption(
-        "--resume",
-        nargs="?",
-        const=resume.NEWEST,
-        metavar="RUN",
-        help="go on with a run that was stopped: a run file or id (this machine's newest)",
     )
 
 

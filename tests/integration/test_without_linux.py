@@ -204,7 +204,7 @@ def test_cores_of_a_process_are_neither_read_nor_kept_nor_shared_out(
 
 @pytest.mark.slow
 def test_every_module_of_the_suite_can_be_imported() -> None:
-    """What Linux alone has is looked for when it is used, not when a file is read."""
+    """Import each without what Linux alone has: that is looked for only when it is used."""
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS],
         cwd=ROOT,

@@ -103,7 +103,7 @@ def test_a_program_is_compiled_once_and_an_empty_turn_left_out(
 
 
 def test_only_what_measures_the_machine_is_kept_from_session_to_session(tmp_path: Path) -> None:
-    """What a cell compiles must be compiled in its session: its compile time is a figure."""
+    """Compile a cell's programs anew in each session: their compile time is a figure."""
     before = jax.config.jax_compilation_cache_dir
     own = calibration.Calibration(jax.devices("cpu")[0], "float32", str(tmp_path))
     own.measure([WORK])

@@ -143,7 +143,7 @@ def test_range_of_a_package_is_from_the_oldest_to_the_newest_release_that_passed
 
 @pytest.mark.smoke
 def test_classifiers_are_the_pythons_in_which_the_checks_passed() -> None:
-    """So is what pip is told to refuse, and what the workflow of the tests sets up."""
+    """Compare them with what pip is told to refuse, and what the tests' workflow sets up, too."""
     passed = {".".join(version.split(".")[:2]) for version in seen("python")}
     named = "Programming Language :: Python :: "
     known = [line.removeprefix(named) for line in PROJECT["classifiers"] if line.startswith(named)]
