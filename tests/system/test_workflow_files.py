@@ -39,7 +39,7 @@ def test_the_page_lists_every_input_with_its_default() -> None:
 
 @pytest.mark.smoke
 def test_scripts_of_the_action_keep_to_the_bash_of_macos() -> None:
-    """Find nothing newer than bash 3.2, which has no mapfile, no dictionaries, no empty arrays."""
+    """Find nothing newer than bash 3.2: no mapfile, no dictionary, no use of an empty array."""
     newer = re.compile(
         r"\b(mapfile|readarray|coproc)\b|declare -[Ang]|local -n|\$\{\w+(\^|,)|\|&|&>>"
     )
