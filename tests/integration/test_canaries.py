@@ -279,7 +279,6 @@ if "benchmarks.harness.worker" in " ".join(sys.orig_argv):
 
 
 @pytest.mark.slow
-@pytest.mark.serial
 def test_session_with_a_lying_clock_measures_on_says_so_and_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,6 @@ def test_step_that_cannot_run_is_named_with_its_line(
 
 
 @pytest.mark.slow
-@pytest.mark.serial
 def test_step_that_never_ends_is_given_up(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     step = "    def step(): time.sleep(1000)\n"

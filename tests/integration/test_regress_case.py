@@ -259,7 +259,6 @@ def test_a_package_that_comes_from_the_repository_itself_is_refused(
 
 
 @pytest.mark.slow
-@pytest.mark.serial
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize(
     ("new", "codes"),

@@ -185,7 +185,6 @@ def test_a_cell_that_raises_in_head_failed_there(measure: Measure) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.serial
 def test_a_cell_that_base_cannot_do_is_new(measure: Measure) -> None:
     document = measure(cell("summed"), cell("other"), base="summed/gradient=untraceable")
     assert document["cells"][0]["state"] == "only_in_head"
@@ -221,7 +220,6 @@ def test_a_cell_that_kills_its_worker_again_and_again_failed(measure: Measure) -
 
 
 @pytest.mark.slow
-@pytest.mark.serial
 def test_a_cell_that_hangs_in_head_has_had_its_time(
     measure: Measure, monkeypatch: pytest.MonkeyPatch, started: list[Any]
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.paths import ROOT
 from tests.helpers.other_environments import FRAMEWORKS, execute
 
-pytestmark = [pytest.mark.slow, pytest.mark.serial]
+pytestmark = pytest.mark.slow
 CASES = "from dataclasses import replace\nfrom tests.helpers.own_cases.both_cases import "
 
 

@@ -81,7 +81,6 @@ def test_case_that_prints_forks_and_leaves_a_process_behind_is_measured(tmp_path
     assert [row["outcome"] for row in part["rows"]] == ["ok"]
 
 
-@pytest.mark.serial
 def test_case_that_never_ends_is_given_up_with_the_line_of_its_function(tmp_path: Path) -> None:
     done = tried(tmp_path, "    while True: pass\n", "--budget", "4")
     assert done.returncode == document.ERROR

@@ -69,7 +69,6 @@ def test_notebook_is_kept_with_what_it_shows(kept: dict[str, Any]) -> None:
     assert "CB101" in shown(cells(kept)[-1])
 
 
-@pytest.mark.serial
 def test_notebook_runs_as_it_stands(
     kept: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

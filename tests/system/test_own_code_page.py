@@ -63,7 +63,6 @@ def output(command: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.serial
 @pytest.mark.parametrize("command", COMMANDS)
 def test_page_does_what_it_says(folder: Path, command: tuple[str, list[str]]) -> None:
     words, lines = command
@@ -104,7 +103,6 @@ def test_a_user_writes_eight_lines_beside_a_model_and_a_loss(name: str) -> None:
     assert 5 <= len(written) <= MOST_LINES
 
 
-@pytest.mark.serial
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_is_right_and_timed(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text((ROOT / "examples" / name).read_text())

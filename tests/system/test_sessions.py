@@ -88,7 +88,6 @@ def test_group_by_and_k_are_native(tmp_path: Path) -> None:
     assert len(only_run(tmp_path)["records"]) == 2
 
 
-@pytest.mark.serial
 def test_steps_are_timed_and_their_updates_checked(tmp_path: Path) -> None:
     done = session(
         "--benchmark-only",

@@ -112,7 +112,6 @@ def test_commands_work_beside_a_users_own_packages(installed: Path, project: Pat
     assert before == {path for path in installed.rglob("*") if "__pycache__" not in path.parts}
 
 
-@pytest.mark.serial
 def test_case_is_tried_beside_a_users_own_packages(installed: Path, project: Path) -> None:
     pytest.importorskip("torch")
     example = (ROOT / "examples" / "torch_two_networks.py").read_text()

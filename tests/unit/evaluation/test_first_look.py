@@ -149,7 +149,6 @@ def test_checks_compute_on_the_device_that_is_named() -> None:
     workers.close()
 
 
-@pytest.mark.serial
 def test_the_whole_is_rehearsed_with_tiny_limits(tmp_path: Path) -> None:
     """Every step is begun and ended in time, whatever there was time for."""
     pytest.importorskip("torch")
