@@ -110,8 +110,8 @@ def _row(name: str, result: dict[str, Any]) -> str:
         cells += [_step(steps.get(name)) for name in ("checks", "traps", "times")]
         cells.append("passed" if own and all(s["code"] == 0 for s in own) else _ends(own))
         if "says so" in steps:
-            said = steps["says so"]["code"] == 0
-            cells[-4:] = ["says what to install" if said else "**failed**", "–", "–", "–"]
+            says_so = steps["says so"]["code"] == 0
+            cells[-4:] = ["says what to install" if says_so else "**failed**", "–", "–", "–"]
     return f"| {' | '.join([*cells, result['when']])} |"
 
 
