@@ -131,8 +131,8 @@ def workflow_commands(document: Mapping[str, Any]) -> Iterator[str]:
             text = _data(f"{one['message']}\n{one['mend']}\n{one['page']}")
             yield f"::error {at},title={title}::{text}"
         if not part["findings"]:
-            told = _data(f"{part['framework']}: nothing found; {part['looked_at']}")
-            yield f"::notice {at}::{told}"
+            notice = _data(f"{part['framework']}: nothing found; {part['looked_at']}")
+            yield f"::notice {at}::{notice}"
 
 
 def _data(text: str) -> str:
