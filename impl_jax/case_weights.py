@@ -33,8 +33,8 @@ def shapes(case: Any) -> tuple[dict[str, tuple[int, ...]], list[str]]:
     check_networks(case.networks)
     by_name: dict[str, tuple[int, ...]] = {}
     parameters: list[str] = []
-    for name, one in case.networks.items():
-        network = Network(name, one, None)
+    for name, module in case.networks.items():
+        network = Network(name, module, None)
         parameters += network.parameters
         arrays = network.parameters | network.rest
         by_name |= {n: a.shape for n, a in arrays.items() if jnp.issubdtype(a.dtype, jnp.floating)}

@@ -117,9 +117,9 @@ class Module:
         }
 
 
-def _first_branch(one: Instruction) -> str:
+def _first_branch(instruction: Instruction) -> str:
     """Return the first computation of a conditional with numbered branches."""
-    match = re.search(r"branch_computations=\{%?([\w.\-]+)", one.attributes)
+    match = re.search(r"branch_computations=\{%?([\w.\-]+)", instruction.attributes)
     return match[1] if match else ""
 
 
@@ -245,10 +245,10 @@ def _described(one: Instruction, computation: Computation, operands: int) -> Cou
     return {"op": one.opcode, "arrays": arrays}
 
 
-def _groups(one: Instruction) -> Counted:
+def _groups(instruction: Instruction) -> Counted:
     """Return the numbers of groups of a convolution, 1 by default."""
     matches = {
-        name: re.search(rf"{name}=(\d+)", one.attributes)
+        name: re.search(rf"{name}=(\d+)", instruction.attributes)
         for name in ("feature_group_count", "batch_group_count")
     }
     return {name: int(match[1]) if match else 1 for name, match in matches.items()}

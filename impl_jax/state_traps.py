@@ -115,13 +115,13 @@ def normalization_of_a_frozen_parameter() -> dict[str, Any]:
             net = normalize(_linear())
             net.eval()
             run = jax.jit(_run) if way == "jax.jit" else _run
-            given = jax.tree.map(jnp.array, nnx.state(net, nnx.Param))
+            start = jax.tree.map(jnp.array, nnx.state(net, nnx.Param))
             snapshots = [_kernel(net)]
             for passes in (1, PASSES):
                 for _ in range(passes):
                     run(net, jnp.ones(FLAT))
                     if way == "put_back":
-                        nnx.update(net, given)
+                        nnx.update(net, start)
                 snapshots.append(_kernel(net))
             results.setdefault(name, {})[way] = {
                 "first_pass": _off(snapshots[1], snapshots[0]),

@@ -118,9 +118,11 @@ class StepCase:
         places: dict[str, int] = {}
         for name, network in self.networks.items():
             arrays = {**network.parameters, **network.rest}
-            own = {n: a for n, a in arrays.items() if n in self.parameters or n in self.buffers}
-            positions = _matched(own, leaves)
-            missing = [n for n in own if n in self.parameters and n not in positions]
+            own_arrays = {
+                n: a for n, a in arrays.items() if n in self.parameters or n in self.buffers
+            }
+            positions = _matched(own_arrays, leaves)
+            missing = [n for n in own_arrays if n in self.parameters and n not in positions]
             if missing:
                 raise CaseError(
                     f"the state does not hold {missing[0]}",

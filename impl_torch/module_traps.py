@@ -109,10 +109,10 @@ def checkpoint_behind_a_frozen_front() -> dict[str, Any]:
     for way, run in {**FURTHER_CHECKPOINTS, **CHECKPOINTS}.items():
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            there = _gradients_there(run)
+            gradients = _gradients_there(run)
             counted = {f"counted_in_{n}_passes": _counted(run, n) for n in (1, 2)}
         has_warning = any("None of the inputs" in str(one.message) for one in warned)
-        results[way] = {**there, "warned": has_warning, **counted}
+        results[way] = {**gradients, "warned": has_warning, **counted}
     return results
 
 

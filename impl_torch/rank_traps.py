@@ -130,9 +130,9 @@ def separate_passes_when_fully_sharded() -> dict[str, Any]:
             if passes == "summed":
                 (losses[0] + losses[1]).backward()
             else:
-                one, other = losses if passes == "first_then_second" else reversed(losses)
-                one.backward(retain_graph=True)
-                other.backward()
+                earlier, later = losses if passes == "first_then_second" else reversed(losses)
+                earlier.backward(retain_graph=True)
+                later.backward()
         counts = counter.get_comm_counts().items()
         reduced = sum(n for name, n in counts if "reduce_scatter" in str(name))
         results[passes] = {"error": _off(net1, true), "reduced": reduced}

@@ -194,9 +194,9 @@ def strangers(
     optimizers: Iterable[torch.optim.Optimizer], parameters: dict[str, nn.Parameter]
 ) -> list[Tensor]:
     """Return the tensors that these optimizers hold and no network has."""
-    known = {id(p) for p in parameters.values()}
+    known_ids = {id(p) for p in parameters.values()}
     stepped_parameters = [p for o in optimizers for group in groups_of(o) for p in group["params"]]
-    return [p for p in stepped_parameters if id(p) not in known]
+    return [p for p in stepped_parameters if id(p) not in known_ids]
 
 
 def _optimizers() -> list[torch.optim.Optimizer]:

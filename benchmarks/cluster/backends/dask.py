@@ -116,8 +116,8 @@ class DaskBackend:
             f"{worker['resources'] or 'none'}"
             for worker in self._workers.values()
         ]
-        there = f"only {'; '.join(descriptions[:5])}" if descriptions else "no worker at all"
-        return f"no Dask worker may measure{when}: {there}; start one a node with `{HOW}`"
+        workers_text = f"only {'; '.join(descriptions[:5])}" if descriptions else "no worker at all"
+        return f"no Dask worker may measure{when}: {workers_text}; start one a node with `{HOW}`"
 
     def _fitting(self, *, look: bool = False) -> list[str]:
         """Return the addresses of the workers that may measure, and are not excluded.

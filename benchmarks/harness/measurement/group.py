@@ -188,8 +188,8 @@ class GroupMeasurement:
 
         A case of the user's own has none: its session has no such worker.
         """
-        known, job = self.results.operations, self.job
-        counted = {name: known[name] for name in self.results.alive() if name in known}
+        operations, job = self.results.operations, self.job
+        counted = {name: operations[name] for name in self.results.alive() if name in operations}
         in_full = job.get("precision_mode", IEEE) == IEEE  # see `recording.LIMITED_IN_FLOAT32`
         if counted and in_full and not job.get("case"):
             launch = self.workers.calibrating()

@@ -127,9 +127,9 @@ def record_measurement(
     communication = result["figures"].get("communication")
     if communication:
         prediction, reasons = _predicted_over_ranks(cell, result, baseline_alone)
-        whole: Any = {**communication, **prediction}
+        entry: Any = {**communication, **prediction}
         missing = {**record["missing"], **reasons}
-        record = {**record, "communication": whole, "missing": missing}
+        record = {**record, "communication": entry, "missing": missing}
     return explain(record, NOT_TIMED)
 
 

@@ -46,8 +46,8 @@ def cases(machine: Machine) -> Cases | None:
         },
         "size": {size: size for size in sizes if any(size == case[0] for case in answers)},
     }
-    made = [_case(size, one, records, machine.records) for size, one, records in answers]
-    return Cases("case", "Your case", fields, made)
+    all_cases = [_case(size, one, records, machine.records) for size, one, records in answers]
+    return Cases("case", "Your case", fields, all_cases)
 
 
 def _case(
