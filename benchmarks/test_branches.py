@@ -78,9 +78,9 @@ class Numpy:
         z, table = self.perceptron("encoder", self.x), self.weights["codebook.table.weight"]
         return z, table[np.square(z[:, None] - table).sum(-1).argmin(1)]
 
-    def losses(self, held: tuple[Array, Array]) -> dict[str, float]:
+    def losses(self, stopped: tuple[Array, Array]) -> dict[str, float]:
         """Return every loss, with what is stopped held at these values of encoder and codes."""
-        (z, code), (still, rounded) = self.values(), held
+        (z, code), (still, rounded) = self.values(), stopped
         output = self.perceptron("decoder", z + (rounded - still))
         squares = {
             "loss_codebook": (code - still) ** 2,
@@ -96,13 +96,13 @@ def test_gradients_are_the_slopes_of_the_losses_with_what_is_stopped_held_still(
     """By NumPy, whose differences need no automatic differentiation; each loss by each tensor."""
     files, step = workers.files(ROUNDING), 1e-6
     start, x = read_arrays(files.weights), read_arrays(files.data)["x"]
-    held, rng = Numpy(start, x).values(), np.random.default_rng(0)
+    stopped, rng = Numpy(start, x).values(), np.random.default_rng(0)
     by_loss = workers.loss_gradients(ROUNDING, framework)
     reach = CATALOGUE[ROUNDING[0]].variants["-"].flow
     for name, array in start.items():
         direction = rng.standard_normal(array.shape) / np.sqrt(array.size)
         ends = [
-            Numpy({**start, name: array + signed * direction}, x).losses(held)
+            Numpy({**start, name: array + signed * direction}, x).losses(stopped)
             for signed in (step, -step)
         ]
         for loss, grads in by_loss.items():

@@ -173,12 +173,12 @@ def test_inference_mode_is_refused_unless_something_stands_between(workers: Chec
             workers.gradients(problem, "torch", way, phase, "float32")
         assert raised.value.outcome == "unsupported"
     problem = ("autoencoder", "decoder_only", "seed")
-    found, right = (
+    gradients, right = (
         workers.gradients(problem, "torch", ("freeze", name), phase, "float32")
         for name in ("inference_mode", "no_grad_forward")
     )
-    assert set(found) == set(right)
-    assert all(np.array_equal(found[name], right[name]) for name in right)
+    assert set(gradients) == set(right)
+    assert all(np.array_equal(gradients[name], right[name]) for name in right)
 
 
 # (matrix products of a step, saved activations) for two networks of three Linear layers; XLA counts

@@ -143,8 +143,8 @@ def test_separate_passes_walk_every_block_in_front_and_their_own_head(
         "checkpointed": walked * (block + block // 2) + n * 2 * head - left_out,
     }
     for name, flops in expected.items():
-        found = counted(workers, problem, framework, "backward", name, "backward")
-        assert found == flops, (name, found / flops)
+        counted_flops = counted(workers, problem, framework, "backward", name, "backward")
+        assert counted_flops == flops, (name, counted_flops / flops)
 
 
 RECIPES = {
@@ -174,5 +174,5 @@ def test_adapters_save_the_products_of_frozen_weights_alone(
     first = 9 * linear + 3 * scores + 6 * half
     expected = {"all": 3 * forward, "few": forward + head + second + first}
     for recipe, which in RECIPES[framework].items():
-        found = counted(workers, problem, framework, "freeze", recipe, "step")
-        assert found == expected[which], (recipe, found / expected[which])
+        counted_flops = counted(workers, problem, framework, "freeze", recipe, "step")
+        assert counted_flops == expected[which], (recipe, counted_flops / expected[which])

@@ -58,17 +58,17 @@ def test_every_member_of_the_release_is_shown_or_declared(
     workers: CheckWorkers, library: str, kind: str
 ) -> None:
     release = workers.demonstrate(library, f"{kind}_of_this_release")
-    found, shown, declared = (set(release[name]) for name in ("found", "shown", "declared"))
+    members, shown, declared = (set(release[name]) for name in ("found", "shown", "declared"))
     file = f"impl_{library}/{KINDS[kind]}"
-    assert len(found) >= AT_LEAST[library, kind]
-    missing = sorted(found - shown - declared)
+    assert len(members) >= AT_LEAST[library, kind]
+    missing = sorted(members - shown - declared)
     assert not missing, f"show {missing} in {file}, or declare there why not"
     absent = not_in_this_release(release.get("only_in", {}))
-    gone = sorted((shown | declared) - found - absent)
+    gone = sorted((shown | declared) - members - absent)
     assert not gone, (
         f"{file} names {gone}, which this release lacks: declare which releases have it"
     )
-    there = sorted(found & absent)
-    assert not there, f"{file} declares that this release lacks {there}, and it does not"
+    present = sorted(members & absent)
+    assert not present, f"{file} declares that this release lacks {present}, and it does not"
     assert not shown & declared
     assert all(len(why) > 10 for why in release["declared"].values())

@@ -126,13 +126,13 @@ def workflow_commands(document: Mapping[str, Any]) -> Iterator[str]:
     file = os.path.relpath(place["file"]) if place.get("file") else ""
     at = f"file={_property(file)},line={place.get('line') or 1}"
     for part in document["frameworks"]:
-        for one in part["findings"]:
-            title = _property(f"{one['code']} {one['title']}")
-            text = _data(f"{one['message']}\n{one['mend']}\n{one['page']}")
+        for finding in part["findings"]:
+            title = _property(f"{finding['code']} {finding['title']}")
+            text = _data(f"{finding['message']}\n{finding['mend']}\n{finding['page']}")
             yield f"::error {at},title={title}::{text}"
         if not part["findings"]:
-            told = _data(f"{part['framework']}: nothing found; {part['looked_at']}")
-            yield f"::notice {at}::{told}"
+            notice = _data(f"{part['framework']}: nothing found; {part['looked_at']}")
+            yield f"::notice {at}::{notice}"
 
 
 def _data(text: str) -> str:

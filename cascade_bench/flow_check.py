@@ -51,9 +51,9 @@ def unlike(
         _demand("loss", loss, flow)
         for network, kind in networks.items():
             _demand("network", network, flow[loss])
-            found = flow[loss][network]
-            if found != kind:
-                yield f"{loss} → {network} is {found}, expected {kind} ({framework})"
+            actual = flow[loss][network]
+            if actual != kind:
+                yield f"{loss} → {network} is {actual}, expected {kind} ({framework})"
 
 
 def _check_expected(expected: Mapping[str, Mapping[str, str]]) -> None:

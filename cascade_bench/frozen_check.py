@@ -149,8 +149,8 @@ def _demand_still(before: Values, after: Values, number: int) -> None:
     if missing:
         raise AssertionError(f"gone after step {number}: {_listed(missing)}")
     if moved:
-        told = [f"{name} ({_difference(before[name], after[name])})" for name in moved]
-        raise AssertionError(f"not frozen: moved in step {number}: {_listed(told)}")
+        differences = [f"{name} ({_difference(before[name], after[name])})" for name in moved]
+        raise AssertionError(f"not frozen: moved in step {number}: {_listed(differences)}")
 
 
 def _demand_moved(before: Values, after: Values, steps: int) -> None:

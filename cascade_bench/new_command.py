@@ -53,20 +53,20 @@ def run(arguments: Sequence[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the words after ``new``."""
-    found = CommandParser(
+    command_parser = CommandParser(
         "new",
         "Write a case to start from, with comments.",
         HELP,
         "name the file to write, such as my_case.py",
     )
-    found.add_argument("file", metavar="FILE", help="the file to write; it must not exist")
-    found.add_argument(
+    command_parser.add_argument("file", metavar="FILE", help="the file to write; it must not exist")
+    command_parser.add_argument(
         "--framework",
         choices=tuple(EXAMPLES),
         default="torch",
         help="of the case; both writes torch_case and jax_case (default: torch)",
     )
-    return found
+    return command_parser
 
 
 def _problem(name: str) -> str | None:

@@ -102,8 +102,8 @@ def assert_no_findings(make: Make, *, ignore: Collection[str] = (), **options: A
 
 def line(finding: Mapping[str, Any]) -> str:
     """Return a finding in one line."""
-    told = (
+    text = (
         f"{finding['code']} {finding['title']} ({finding['framework']}): {finding['message']}; "
         f"{finding['mend']}; {finding['page']}"
     )
-    return " ".join(told.split())
+    return " ".join(text.split())

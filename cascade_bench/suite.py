@@ -92,10 +92,10 @@ def environment(path: Sequence[str] = ()) -> Mapping[str, str]:
 
 def user_path() -> list[str]:
     """Return the folders of `sys.path` that are not Python's own: where the user's modules are."""
-    own = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
-    kept = []
+    python_folders = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
+    folders = []
     for entry in sys.path:
         path = Path(entry or ".").resolve()
-        if path.is_dir() and not any(prefix in (path, *path.parents) for prefix in own):
-            kept.append(str(path))
-    return list(dict.fromkeys(kept))
+        if path.is_dir() and not any(prefix in (path, *path.parents) for prefix in python_folders):
+            folders.append(str(path))
+    return list(dict.fromkeys(folders))

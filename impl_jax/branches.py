@@ -133,11 +133,11 @@ class BatchNorm(nnx.BatchNorm):
         super().__init__(channels, use_running_average=not train, **BATCH_NORM, rngs=rngs)
 
     def __call__(self, x: Array, *arguments: Any, **named: Any) -> Array:
-        kept = self.momentum * self.var[...]
+        old_share = self.momentum * self.var[...]
         output = super().__call__(x, *arguments, **named)
         if not self.use_running_average:
             values = x.size // x.shape[-1]
-            self.var[...] = kept + (self.var[...] - kept) * (values / (values - 1))
+            self.var[...] = old_share + (self.var[...] - old_share) * (values / (values - 1))
         return output
 
 

@@ -193,11 +193,11 @@ def frozen_names(stated: Iterable[str], names: list[str], others: Mapping[str, s
 
 def _prefixes(names: Iterable[str]) -> list[str]:
     """Return every beginning of these dotted names that can be frozen."""
-    found: dict[str, None] = {}
+    prefixes: dict[str, None] = {}
     for name in names:
         parts = name.split(".")
-        found |= dict.fromkeys(".".join(parts[: i + 1]) for i in range(len(parts)))
-    return list(found)
+        prefixes |= dict.fromkeys(".".join(parts[: i + 1]) for i in range(len(parts)))
+    return list(prefixes)
 
 
 def networks_in_order(case: Any) -> dict[str, Any]:
@@ -212,9 +212,9 @@ def fingerprints(networks: Mapping[str, Any], batch: Any) -> dict[str, str]:
     Two processes in which they differ measure two different cases.
     """
     prints: dict[str, str] = {}
-    for name, network in networks.items():
-        found = Network(name, network, None)
-        prints |= {n: digest(a) for n, a in (found.parameters | found.rest).items()}
+    for name, module in networks.items():
+        network = Network(name, module, None)
+        prints |= {n: digest(a) for n, a in (network.parameters | network.rest).items()}
     return prints | {name: digest(array) for name, array in tensors(batch, "batch")}
 
 

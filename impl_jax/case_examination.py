@@ -122,12 +122,12 @@ class Examination:
             return []
 
         def after(parameters: Any, constants: Any) -> dict[str, Array]:
-            kept = {n: constants["rest"][n] for n in names}
-            constants = {**constants, "buffers": kept}
+            buffers = {n: constants["rest"][n] for n in names}
+            constants = {**constants, "buffers": buffers}
             return self.problem.forward(parameters, constants, among=list(self.values))[1]
 
-        found = jax.jit(after)(self.start, self.constants)
-        return [n for n in names if digest(found[n]) != digest(self.constants["rest"][n])]
+        new_buffers = jax.jit(after)(self.start, self.constants)
+        return [n for n in names if digest(new_buffers[n]) != digest(self.constants["rest"][n])]
 
     def _by_loss(self) -> Gradients:
         """Return loss → parameter → gradient of each loss alone; None where it is not used."""
@@ -139,8 +139,8 @@ class Examination:
                 return self.opened.all_losses(parameters, constants)[loss]
 
             used = _used(value, self.start, self.constants)
-            found = jax.jit(jax.grad(value))(self.start, self.constants)
-            gradients[loss] = {n: found[n] if n in used else None for n in self.problem.names}
+            grads = jax.jit(jax.grad(value))(self.start, self.constants)
+            gradients[loss] = {n: grads[n] if n in used else None for n in self.problem.names}
         return gradients
 
     def _check_reach(self) -> None:

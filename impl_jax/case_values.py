@@ -68,14 +68,14 @@ def _is_leaf(value: Any) -> bool:
 
 def tensors(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Yield (name, array) of every array in a nested value, in the order of `map_tensors`."""
-    found: list[Any] = []
+    items: list[Any] = []
 
     def keep(array: Any) -> Any:
-        found.append(array)
+        items.append(array)
         return array
 
     map_tensors(value, keep)
-    yield from ((f"{name}[{i}]" if len(found) > 1 else name, one) for i, one in enumerate(found))
+    yield from ((f"{name}[{i}]" if len(items) > 1 else name, one) for i, one in enumerate(items))
 
 
 def converted(array: Any, dtype: Any) -> Any:

@@ -31,14 +31,14 @@ def shapes(case: Any) -> tuple[dict[str, tuple[int, ...]], list[str]]:
         CaseError: its networks cannot be used.
     """
     check_networks(case.networks)
-    found: dict[str, tuple[int, ...]] = {}
+    by_name: dict[str, tuple[int, ...]] = {}
     parameters: list[str] = []
-    for name, one in case.networks.items():
-        network = Network(name, one, None)
+    for name, module in case.networks.items():
+        network = Network(name, module, None)
         parameters += network.parameters
         arrays = network.parameters | network.rest
-        found |= {n: a.shape for n, a in arrays.items() if jnp.issubdtype(a.dtype, jnp.floating)}
-    return found, parameters
+        by_name |= {n: a.shape for n, a in arrays.items() if jnp.issubdtype(a.dtype, jnp.floating)}
+    return by_name, parameters
 
 
 def filled(case: Any, values: Arrays, batch: Arrays) -> tuple[Any, list[str]]:
@@ -99,8 +99,8 @@ def derived(
                 "weights computes an element from several, in NumPy",
                 "use jax.numpy in it, which can be differentiated; or only move elements",
             ) from None
-        (found,) = back([jnp.asarray(one, jnp.float64) for one in gradients])
-        return np.asarray(found)
+        (gradient,) = back([jnp.asarray(one, jnp.float64) for one in gradients])
+        return np.asarray(gradient)
 
 
 def with_batch(value: Any, arrays: Arrays, taken: list[str], path: str = "") -> Any:

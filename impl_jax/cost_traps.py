@@ -130,12 +130,12 @@ def checkpoint_around_a_frozen_front() -> dict[str, Any]:
     networks, x = _networks(3, 3)
     results: dict[str, Any] = {}
     for form, (checkpoint, build) in CHECKPOINTS.items():
-        kept, both = checkpoint(_called), checkpoint(_both_called)
+        call_checkpointed, both = checkpoint(_called), checkpoint(_both_called)
         ways: dict[str, Callable[[Any, Any, Array], Array]] = {
             "nothing": _both_called,
-            "net2": lambda net1, net2, x: kept(net2, _called(net1, x)),  # noqa: B023
+            "net2": lambda net1, net2, x: call_checkpointed(net2, _called(net1, x)),  # noqa: B023
             "both": both,
-            "front": lambda net1, net2, x: _called(net2, kept(net1, x)),  # noqa: B023
+            "front": lambda net1, net2, x: _called(net2, call_checkpointed(net1, x)),  # noqa: B023
         }
         for around, way in ways.items():
 

@@ -145,9 +145,9 @@ class RepeatableProblem(Problem):
     def keep_buffers(self, names: Collection[str]) -> None:
         """Hand on these arrays from step to step: they are what a pass changes."""
         rest = self.constants["rest"]
-        kept = {n: a for n, a in rest.items() if n in names}
+        buffers = {n: a for n, a in rest.items() if n in names}
         others = {n: a for n, a in rest.items() if n not in names}
-        self.constants = {**self.constants, "buffers": kept, "rest": others}
+        self.constants = {**self.constants, "buffers": buffers, "rest": others}
 
     def arrays(self, parameters: Parameters, constants: Constants) -> dict[str, Any]:
         """Return every array of the networks by name."""

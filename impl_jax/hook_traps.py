@@ -59,14 +59,14 @@ def hooks_of_this_release() -> dict[str, Any]:
 
     They are what is named ``custom_…`` in ``jax`` and in ``flax.nnx``.
     """
-    found = [
+    names = [
         f"{library}.{name}"
         for library, module in (("jax", jax), ("nnx", nnx))
         for name, value in vars(module).items()
         if name.startswith("custom_") and callable(value)
     ]
     shown = [*HOOKS, "jax.custom_jvp"]
-    return {"found": sorted(found), "shown": shown, "declared": DECLARED, "only_in": ONLY_IN}
+    return {"found": sorted(names), "shown": shown, "declared": DECLARED, "only_in": ONLY_IN}
 
 
 def _by_custom_vjp(change: Change) -> Change:

@@ -64,14 +64,14 @@ class LossReach:
         def by_each(parameters: Any) -> Any:
             return {loss: jax.grad(self._loss_alone(loss))(parameters) for loss in self.values}
 
-        found = jax.jit(by_each)(self.start)
+        by_loss = jax.jit(by_each)(self.start)
         used = {
             loss: _used(lambda p, _, loss=loss: self._loss_alone(loss)(p), self.start, {})
             for loss in self.values
         }
         return {
             loss: {n: g for n, g in grads.items() if n in used[loss]}
-            for loss, grads in found.items()
+            for loss, grads in by_loss.items()
         }
 
     def _slight(self) -> set[str]:

@@ -79,7 +79,7 @@ def caches_of_this_release() -> dict[str, Any]:
 
     They are what has "jit" or "cached" in its name in ``jax`` and in ``flax.nnx``, and ``pmap``.
     """
-    found = [
+    names = [
         f"{library}.{name}"
         for library, module in (("jax", jax), ("nnx", nnx))
         for name in vars(module)
@@ -87,7 +87,7 @@ def caches_of_this_release() -> dict[str, Any]:
         if name == "pmap" or "jit" in name or "cached" in name
     ]
     return {
-        "found": sorted(found),
+        "found": sorted(names),
         "shown": sorted(CACHES),
         "declared": DECLARED_CACHES,
         "only_in": ONLY_IN_CACHES,
@@ -114,14 +114,14 @@ def checkpoints_of_this_release() -> dict[str, Any]:
 
     They are the functions of ``jax`` and ``flax.nnx`` with "remat" or "checkpoint" in their names.
     """
-    found = [
+    names = [
         f"{library}.{name}"
         for library, module in (("jax", jax), ("nnx", nnx))
         for name, value in vars(module).items()
         if ("remat" in name or "checkpoint" in name) and callable(value)
     ]
     return {
-        "found": sorted(found),
+        "found": sorted(names),
         "shown": sorted(CHECKPOINTS),
         "declared": DECLARED_CHECKPOINTS,
         "only_in": ONLY_IN_CHECKPOINTS,

@@ -77,13 +77,13 @@ class Instruction:
 
     def numbers(self, attribute: str) -> list[int]:
         """Return the numbers of an attribute such as ``lhs_contracting_dims={1}``."""
-        found = re.search(rf"{attribute}=\{{([\d,]*)\}}", self.attributes)
-        return [int(n) for n in NUMBERS.findall(found[1])] if found else []
+        match = re.search(rf"{attribute}=\{{([\d,]*)\}}", self.attributes)
+        return [int(n) for n in NUMBERS.findall(match[1])] if match else []
 
     def called(self, attribute: str) -> str:
         """Return the name of the computation that an attribute such as ``calls`` names."""
-        found = re.search(rf"\b{attribute}=%?([\w.\-]+)", self.attributes)
-        return found[1] if found else ""
+        match = re.search(rf"\b{attribute}=%?([\w.\-]+)", self.attributes)
+        return match[1] if match else ""
 
 
 @dataclass
@@ -100,8 +100,8 @@ class Computation:
     @cached_property
     def parameters(self) -> list[Instruction]:
         """The parameters in order."""
-        found = [one for one in self.instructions.values() if one.opcode == "parameter"]
-        return sorted(found, key=lambda one: int(one.literal or 0))
+        instructions = [one for one in self.instructions.values() if one.opcode == "parameter"]
+        return sorted(instructions, key=lambda one: int(one.literal or 0))
 
     def users(self, name: str) -> list[Instruction]:
         """Return the instructions that have this one as an operand."""
@@ -120,7 +120,7 @@ def read_instruction(line: str) -> Instruction | None:
     inner = COMMENT.sub("", rest[opening + 1 : closing])
     return Instruction(
         name=head.removeprefix("ROOT ").lstrip("%"),
-        arrays=[_array(*found) for found in ARRAY.findall(shape)],
+        arrays=[_array(*groups) for groups in ARRAY.findall(shape)],
         opcode=rest[:opening],
         operands=[part.split()[-1].lstrip("%") for part in _parts(inner)],
         attributes=rest[closing + 1 :],
@@ -170,9 +170,9 @@ class Labels:
     @classmethod
     def of(cls, attributes: str) -> Labels:
         """Read ``dim_labels=b01f_01io->b01f``."""
-        found = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", attributes)
-        assert found, attributes
-        value, kernel, out = found.groups()
+        match = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", attributes)
+        assert match, attributes
+        value, kernel, out = match.groups()
         digits = sorted(sign for sign in value if sign.isdigit())
         where: Callable[[str], tuple[int, ...]] = lambda text: tuple(map(text.index, digits))  # noqa: E731
         return cls((value, kernel, out), where(value), where(kernel), where(out), kernel.index("i"))
@@ -187,8 +187,8 @@ class Window:
     @classmethod
     def of(cls, attributes: str) -> Window:
         """Read ``window={size=3x3 stride=2x2 pad=1_1x1_1 lhs_dilate=2x2}``."""
-        found = re.search(r"window=\{([^}]*)\}", attributes)
-        pairs = (part.split("=") for part in (found[1].split() if found else []))
+        match = re.search(r"window=\{([^}]*)\}", attributes)
+        pairs = (part.split("=") for part in (match[1].split() if match else []))
         return cls({name: values.split("x") for name, values in pairs})
 
     def number(self, name: str, i: int) -> int:

@@ -74,12 +74,12 @@ class Module:
         can run alone what it holds of products, convolutions and pools, or None.
         """
         counts: Counter[str] = Counter()
-        kept: dict[str, Counted] = {}
+        counted_by_key: dict[str, Counted] = {}
         for times, counted in self._executed(self.entry, 1):
             key = repr(sorted(counted.items(), key=lambda item: item[0]))
             counts[key] += times
-            kept[key] = counted
-        return [kept[key] | {"count": count} for key, count in counts.items()]
+            counted_by_key[key] = counted
+        return [counted_by_key[key] | {"count": count} for key, count in counts.items()]
 
     def _executed(self, name: str, times: int) -> Iterator[tuple[int, Counted]]:
         """Yield how often each operation of a computation runs, and what it computes."""
@@ -117,10 +117,10 @@ class Module:
         }
 
 
-def _first_branch(one: Instruction) -> str:
+def _first_branch(instruction: Instruction) -> str:
     """Return the first computation of a conditional with numbered branches."""
-    found = re.search(r"branch_computations=\{%?([\w.\-]+)", one.attributes)
-    return found[1] if found else ""
+    match = re.search(r"branch_computations=\{%?([\w.\-]+)", instruction.attributes)
+    return match[1] if match else ""
 
 
 def _title(one: Instruction, members: list[Instruction]) -> str:
@@ -245,13 +245,13 @@ def _described(one: Instruction, computation: Computation, operands: int) -> Cou
     return {"op": one.opcode, "arrays": arrays}
 
 
-def _groups(one: Instruction) -> Counted:
+def _groups(instruction: Instruction) -> Counted:
     """Return the numbers of groups of a convolution, 1 by default."""
-    found = {
-        name: re.search(rf"{name}=(\d+)", one.attributes)
+    matches = {
+        name: re.search(rf"{name}=(\d+)", instruction.attributes)
         for name in ("feature_group_count", "batch_group_count")
     }
-    return {name: int(number[1]) if number else 1 for name, number in found.items()}
+    return {name: int(match[1]) if match else 1 for name, match in matches.items()}
 
 
 def _window(window: Window, dimensions: int) -> Counted:

@@ -300,13 +300,13 @@ def forms(stages: list[Stage], tied: Mapping[str, str]) -> dict[str, Form]:
         stages: the networks.
         tied: other name of a parameter that occurs at several places → its canonical name.
     """
-    found: dict[str, Form] = {
+    flattened_forms: dict[str, Form] = {
         f"{stage.name}.{layer}.weight": shape
         for stage in stages
         for layer, shape in stage.flattened.items()
     }
     tables = [n for s in stages for n, (path, _) in s.parameters.items() if path[-1] == TABLE]
-    return found | {tied.get(name, name): layout.TABLE for name in tables}
+    return flattened_forms | {tied.get(name, name): layout.TABLE for name in tables}
 
 
 def shapes(stages: list[Stage], names: Collection[str]) -> Shapes:

@@ -72,10 +72,10 @@ class Step(programs.Step):
 
 def reductions(text: str) -> Iterator[int]:
     """Yield the bytes of each all-reduce in the text of a compiled program."""
-    for found in REDUCTION.finditer(text):
+    for match in REDUCTION.finditer(text):
         yield sum(
             ITEMS[shape["type"]] * prod(map(int, filter(None, shape["sides"].split(","))))
-            for shape in SHAPE.finditer(found["shapes"])
+            for shape in SHAPE.finditer(match["shapes"])
         )
 
 
@@ -87,8 +87,8 @@ def _on_device(program: programs.Program, place: int) -> programs.Program:
     view.problem.load(*jax.tree.map(lambda array: _held(array, place), start))
     for name in ("result", "parameters", "state", "buffers"):
         if hasattr(program, name):
-            held = jax.tree.map(lambda array: _held(array, place), getattr(program, name))
-            setattr(view, name, held)
+            replica = jax.tree.map(lambda array: _held(array, place), getattr(program, name))
+            setattr(view, name, replica)
     return view
 
 

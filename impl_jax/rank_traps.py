@@ -74,14 +74,14 @@ def mean_of_gradients_in_shard_map() -> dict[str, Any]:
         "pmean of the gradients": (mean, True),
         "psum of the gradients": (total, True),
     }
-    found = {}
+    results = {}
     for name, (function, check) in ways.items():
         places = (everywhere, shared_out)
         mapped = jax.shard_map(
             function, mesh=mesh, in_specs=places, out_specs=everywhere, check_vma=check
         )
-        found[name] = {"times_the_gradient": float((mapped(weight, x) / true).mean())}
-    return found
+        results[name] = {"times_the_gradient": float((mapped(weight, x) / true).mean())}
+    return results
 
 
 def _loss(weight: Array, x: Array) -> Array:

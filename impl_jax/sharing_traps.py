@@ -33,8 +33,8 @@ def tied_weight_frozen_by_name() -> dict[str, Any]:
         model = _Tied()
         frozen: Any = nnx.PathContains("head")
         if way == "by_identity":  # the paths of the variables that the head holds, wherever
-            held = {id(v) for _, v in nnx.iter_graph(model.head) if isinstance(v, nnx.Param)}
-            paths = [path for path, v in nnx.iter_graph(model) if id(v) in held]
+            head_ids = {id(v) for _, v in nnx.iter_graph(model.head) if isinstance(v, nnx.Param)}
+            paths = [path for path, v in nnx.iter_graph(model) if id(v) in head_ids]
             frozen = nnx.filterlib.PathIn(*paths)
         trained = nnx.All(nnx.Param, nnx.Not(frozen))
         start = model.head.weight[...]

@@ -72,12 +72,12 @@ def modules_of_this_release() -> dict[str, Any]:
     `train()` and `eval()` set ``deterministic`` and ``use_running_average``: a module that reads
     one of the two has a mode.
     """
-    found = [
+    names = [
         name
         for name, value in vars(nnx).items()
         if inspect.isclass(value) and issubclass(value, nnx.Module) and _reads_its_mode(value)
     ]
-    return {"found": sorted(found), "shown": sorted(MODULES), "declared": DECLARED}
+    return {"found": sorted(names), "shown": sorted(MODULES), "declared": DECLARED}
 
 
 def spectral_norm_of_a_frozen_network() -> dict[str, Any]:
@@ -115,17 +115,18 @@ def normalization_of_a_frozen_parameter() -> dict[str, Any]:
             net = normalize(_linear())
             net.eval()
             run = jax.jit(_run) if way == "jax.jit" else _run
-            given = jax.tree.map(jnp.array, nnx.state(net, nnx.Param))
-            kept = [_kernel(net)]
+            start = jax.tree.map(jnp.array, nnx.state(net, nnx.Param))
+            snapshots = [_kernel(net)]
             for passes in (1, PASSES):
                 for _ in range(passes):
                     run(net, jnp.ones(FLAT))
                     if way == "put_back":
-                        nnx.update(net, given)
-                kept.append(_kernel(net))
+                        nnx.update(net, start)
+                snapshots.append(_kernel(net))
             results.setdefault(name, {})[way] = {
-                "first_pass": _off(kept[1], kept[0]), "further_passes": _off(kept[2], kept[1]),
-            }  # fmt: skip
+                "first_pass": _off(snapshots[1], snapshots[0]),
+                "further_passes": _off(snapshots[2], snapshots[1]),
+            }
     return results
 
 

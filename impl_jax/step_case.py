@@ -60,8 +60,8 @@ class StepCase:
         self.parameters, self.buffers = self._sorted()
         names = list(self.parameters)
         self.stated = list(self.case.frozen or ())
-        held = frozen_names(self.stated, [*names, *self.buffers], {})
-        self.frozen = {n: STATED for n in held if n in self.parameters}
+        frozen = frozen_names(self.stated, [*names, *self.buffers], {})
+        self.frozen = {n: STATED for n in frozen if n in self.parameters}
         self.places = self._places() if self.pure else {}
 
     def _read(self) -> dict[str, Network]:
@@ -101,8 +101,8 @@ class StepCase:
         buffers: dict[str, Any] = {}
         for network in self.networks.values():
             for name, array in network.parameters.items():
-                kept = buffers if STATISTICS in name.split(".") else parameters
-                kept[name] = np.array(array)
+                target = buffers if STATISTICS in name.split(".") else parameters
+                target[name] = np.array(array)
             for name, array in network.rest.items():
                 if jnp.issubdtype(array.dtype, jnp.floating):
                     buffers[name] = np.array(array)
@@ -118,15 +118,17 @@ class StepCase:
         places: dict[str, int] = {}
         for name, network in self.networks.items():
             arrays = {**network.parameters, **network.rest}
-            own = {n: a for n, a in arrays.items() if n in self.parameters or n in self.buffers}
-            found = _matched(own, leaves)
-            missing = [n for n in own if n in self.parameters and n not in found]
+            own_arrays = {
+                n: a for n, a in arrays.items() if n in self.parameters or n in self.buffers
+            }
+            positions = _matched(own_arrays, leaves)
+            missing = [n for n in own_arrays if n in self.parameters and n not in positions]
             if missing:
                 raise CaseError(
                     f"the state does not hold {missing[0]}",
                     f"build it of the very arrays of networks[{name!r}]: state={{'params': …}}",
                 )
-            places |= found
+            places |= positions
         return places
 
     def current(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -224,7 +226,7 @@ def held_by(case: StepCase) -> dict[str, bool | None]:
         name: any(_ends(path, name) and shape == array.shape for path, shape in others)
         for name, array in case.parameters.items()
     }
-    return {n: held if any(is_held.values()) else None for n, held in is_held.items()}
+    return {n: holds if any(is_held.values()) else None for n, holds in is_held.items()}
 
 
 def _everything(network: Network) -> dict[str, Any]:

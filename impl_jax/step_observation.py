@@ -106,10 +106,10 @@ class Observation:
 
     def _expected_to_move(self) -> list[str]:
         """Return the parameters that get a gradient and are not frozen."""
-        own = self.reach.states.values()
-        kept = self.case.frozen.keys() | self.reach.slight
-        trained = [n for n in self.case.parameters if n not in kept]
-        return [n for n in trained if any(states[n] == "value" for states in own)]
+        all_states = self.reach.states.values()
+        still_names = self.case.frozen.keys() | self.reach.slight
+        trained = [n for n in self.case.parameters if n not in still_names]
+        return [n for n in trained if any(states[n] == "value" for states in all_states)]
 
     def _parameters(self) -> list[dict[str, Any]]:
         """Return what is known of each parameter."""

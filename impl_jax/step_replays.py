@@ -59,12 +59,12 @@ class Ways:
 
     def separate(self, by: Collection[str]) -> Loss:
         """Return the gradients of each loss alone, added up, as a function."""
-        each = [self.summed([name], by) for name in self.names]
+        functions = [self.summed([name], by) for name in self.names]
 
         def run(parameters: Any) -> Any:
-            found = [one(parameters) for one in each]
-            grads = [g for _, g in found]
-            return sum(v for v, _ in found), jax.tree.map(lambda *a: sum(a), *grads)
+            pairs = [one(parameters) for one in functions]
+            grads = [g for _, g in pairs]
+            return sum(v for v, _ in pairs), jax.tree.map(lambda *a: sum(a), *grads)
 
         return run
 
@@ -295,8 +295,8 @@ def _inside(equation: Any) -> list[Jaxpr]:
     values = jax.tree.leaves(
         list(equation.params.values()), is_leaf=lambda value: isinstance(value, kinds)
     )
-    found = [value for value in values if isinstance(value, kinds)]
-    return [one.jaxpr if isinstance(one, ClosedJaxpr) else one for one in found]
+    jaxprs = [value for value in values if isinstance(value, kinds)]
+    return [one.jaxpr if isinstance(one, ClosedJaxpr) else one for one in jaxprs]
 
 
 def _times(functions: list[Any], parameters: Any) -> list[float]:

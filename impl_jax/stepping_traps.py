@@ -89,7 +89,7 @@ def optimizers_of_this_release() -> dict[str, Any]:
     They are the functions of ``optax`` and ``optax.contrib`` that ask for a learning rate or for
     another optimizer; what is named ``scale_by_…`` is a part of one.
     """
-    found = [
+    members = [
         name
         for name, value in (vars(optax) | vars(optax.contrib)).items()
         if name[0].islower() and callable(value) and not name.startswith("scale_by_")
@@ -97,7 +97,7 @@ def optimizers_of_this_release() -> dict[str, Any]:
             "learning_rate" in p or "optimizer" in p for p in inspect.signature(value).parameters
         )
     ]
-    return {"found": sorted(found), "shown": sorted(OPTIMIZERS), "declared": DECLARED}
+    return {"found": sorted(members), "shown": sorted(OPTIMIZERS), "declared": DECLARED}
 
 
 def _start(name: str, optimizer: Any, networks: Networks) -> tuple[Any, Any]:

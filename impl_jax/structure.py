@@ -48,11 +48,11 @@ def refusal(network: Any, value: Any, leaf: Any) -> str:
         leaf: what JAX takes for a leaf of it, and is no array.
     """
     name, inside = type(value).__name__, type(leaf).__name__
-    held = "" if name == inside else f", which holds {inside}"
+    inside_clause = "" if name == inside else f", which holds {inside}"
     return (
-        f"{_place(network)}{type(network).__name__} returns {name}{held}, which JAX takes for no "
-        "tree of arrays to cut the gradient at: return an array, or a tuple, list or dict of "
-        "arrays, or register the dataclass with jax.tree_util.register_dataclass"
+        f"{_place(network)}{type(network).__name__} returns {name}{inside_clause}, which JAX "
+        "takes for no tree of arrays to cut the gradient at: return an array, or a tuple, list or "
+        "dict of arrays, or register the dataclass with jax.tree_util.register_dataclass"
     )
 
 

@@ -57,8 +57,8 @@ def gradient_stopped_in_a_constructor() -> dict[str, Any]:
     for way in ("in_the_constructor", "where_it_is_used", "of_another_type"):
         model = _Stopped(way)
         grads = nnx.grad(lambda m: jnp.sum(m(jnp.ones(3)) ** 2))(model)
-        found = jax.tree.leaves(grads.get("frozen", {}))
-        largest = float(jnp.abs(found[0]).max()) if found else None
+        leaves = jax.tree.leaves(grads.get("frozen", {}))
+        largest = float(jnp.abs(leaves[0]).max()) if leaves else None
         gradients[way] = {"gradient": largest}
     return gradients
 

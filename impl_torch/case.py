@@ -222,11 +222,11 @@ def frozen_names(stated: Iterable[str], names: list[str], others: Mapping[str, s
 
 def _prefixes(names: Iterable[str]) -> list[str]:
     """Return every beginning of these dotted names that can be frozen."""
-    found: dict[str, None] = {}
+    prefixes: dict[str, None] = {}
     for name in names:
         parts = name.split(".")
-        found |= dict.fromkeys(".".join(parts[: i + 1]) for i in range(len(parts)))
-    return list(found)
+        prefixes |= dict.fromkeys(".".join(parts[: i + 1]) for i in range(len(parts)))
+    return list(prefixes)
 
 
 def networks_in_order(case: Any) -> dict[str, nn.Module]:

@@ -70,14 +70,14 @@ def _like(value: Mapping[Any, Any], changed: dict[Any, Any]) -> Any:
 
 def tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
     """Yield (name, tensor) of every tensor in a nested value, in the order of `map_tensors`."""
-    found: list[Tensor] = []
+    items: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
-        found.append(tensor)
+        items.append(tensor)
         return tensor
 
     map_tensors(value, keep)
-    yield from ((f"{name}[{i}]" if len(found) > 1 else name, one) for i, one in enumerate(found))
+    yield from ((f"{name}[{i}]" if len(items) > 1 else name, one) for i, one in enumerate(items))
 
 
 def converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
@@ -95,17 +95,17 @@ def convert_closure(function: Callable[..., Any], dtype: torch.dtype) -> None:
     Functions inside the closure are followed.
     """
     for cell in _cells(function, set()):
-        held = cell.cell_contents
-        if isinstance(held, nn.Module):
-            held.to(dtype)
-        elif not callable(held):
-            cell.cell_contents = map_tensors(held, lambda tensor: converted(tensor, dtype))
+        contents = cell.cell_contents
+        if isinstance(contents, nn.Module):
+            contents.to(dtype)
+        elif not callable(contents):
+            cell.cell_contents = map_tensors(contents, lambda tensor: converted(tensor, dtype))
 
 
 def closed_over_modules(function: Callable[..., Any]) -> list[nn.Module]:
     """Return the modules that a function closes over, itself or through other functions."""
-    held = [cell.cell_contents for cell in _cells(function, set())]
-    return [value for value in held if isinstance(value, nn.Module)]
+    contents = [cell.cell_contents for cell in _cells(function, set())]
+    return [value for value in contents if isinstance(value, nn.Module)]
 
 
 def _cells(function: Any, seen: set[int]) -> Iterator[CellType]:
@@ -115,12 +115,12 @@ def _cells(function: Any, seen: set[int]) -> Iterator[CellType]:
     seen.add(id(function))
     for cell in getattr(inspect.unwrap(function), "__closure__", None) or ():
         try:
-            held = cell.cell_contents
+            contents = cell.cell_contents
         except ValueError:  # the cell is empty: the name is bound later, or never
             continue
         yield cell
-        if inspect.isfunction(held):
-            yield from _cells(held, seen)
+        if inspect.isfunction(contents):
+            yield from _cells(contents, seen)
 
 
 def digest(tensor: Tensor) -> str:

@@ -30,16 +30,16 @@ def handed_over(opened: OpenCase, untouched: Sequence[str]) -> Arrays:
     """
     problem = opened.problem
     problem.restore_buffers()
-    found: Arrays = {}
+    arrays: Arrays = {}
     for name, parameter in problem.parameters.items():
-        found[f"{'unused' if name in untouched else 'weights'}/{name}"] = plain(parameter)
+        arrays[f"{'unused' if name in untouched else 'weights'}/{name}"] = plain(parameter)
     for name, first in opened.aliases.items():
-        found[f"alias/{name}"] = np.array(first)
+        arrays[f"alias/{name}"] = np.array(first)
     for name, buffer in problem.buffers.items():
         if buffer.is_floating_point():
-            found[f"buffers/{name}"] = plain(buffer)
-    found |= {f"batch/{path}": plain(tensor) for path, tensor in named_tensors(opened.case.batch)}
-    return found
+            arrays[f"buffers/{name}"] = plain(buffer)
+    arrays |= {f"batch/{path}": plain(tensor) for path, tensor in named_tensors(opened.case.batch)}
+    return arrays
 
 
 def plain(tensor: Tensor) -> NDArray[Any]:

@@ -85,15 +85,15 @@ def checkpoint_around_a_frozen_front() -> dict[str, Any]:
     products of forward and backward pass.
     """
     results: dict[str, Any] = {}
-    for form, kept in CHECKPOINTS.items():
+    for form, call_checkpointed in CHECKPOINTS.items():
         for around in ("nothing", "net2", "both", "front"):
             net1, net2, x = _networks(3, 3)
             net1.requires_grad_(False)
             ways: dict[str, Callable[[], Tensor]] = {
                 "nothing": lambda: net2(net1(x)),  # noqa: B023
-                "net2": lambda: kept(net2, net1(x)),  # noqa: B023
-                "both": lambda: kept(nn.Sequential(*net1, *net2), x),  # noqa: B023
-                "front": lambda: net2(kept(net1, x)),  # noqa: B023
+                "net2": lambda: call_checkpointed(net2, net1(x)),  # noqa: B023
+                "both": lambda: call_checkpointed(nn.Sequential(*net1, *net2), x),  # noqa: B023
+                "front": lambda: net2(call_checkpointed(net1, x)),  # noqa: B023
             }
             results.setdefault(form, {})[f"around_{around}"] = {
                 "products": _counted(lambda: ways[around]().square().mean().backward())  # noqa: B023

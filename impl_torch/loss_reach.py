@@ -93,11 +93,11 @@ class LossReach:
 def _restored(case: StepCase) -> Iterator[None]:
     """Put every buffer and the random numbers back after the context."""
     buffers = [b for network in case.networks.values() for b in network.buffers()]
-    kept = [(b, b.detach().clone()) for b in buffers]
+    copies = [(b, b.detach().clone()) for b in buffers]
     try:
         yield
     finally:
-        for buffer, old in kept:
+        for buffer, old in copies:
             if buffer.shape == old.shape:
                 buffer.data.copy_(old)
         seed_everything(case.seed)

@@ -87,14 +87,14 @@ def caches_of_this_release() -> dict[str, Any]:
         "torch.cpu.amp": torch.cpu.amp,
         "torch.cuda.amp": torch.cuda.amp,
     }
-    found = [
+    names = [
         f"{owner}.{name}"
         for owner, module in owners.items()
         for name, value in vars(module).items()
         if "autocast" in name and inspect.isclass(value)
     ]
-    found += [f"parametrize.{name}" for name in vars(parametrize) if name == "cached"]
-    return {"found": sorted(found), "shown": sorted(CACHES), "declared": DECLARED_CACHES}
+    names += [f"parametrize.{name}" for name in vars(parametrize) if name == "cached"]
+    return {"found": sorted(names), "shown": sorted(CACHES), "declared": DECLARED_CACHES}
 
 
 def checkpoint_behind_a_frozen_front() -> dict[str, Any]:
@@ -109,10 +109,10 @@ def checkpoint_behind_a_frozen_front() -> dict[str, Any]:
     for way, run in {**FURTHER_CHECKPOINTS, **CHECKPOINTS}.items():
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            there = _gradients_there(run)
+            gradients = _gradients_there(run)
             counted = {f"counted_in_{n}_passes": _counted(run, n) for n in (1, 2)}
-        said = any("None of the inputs" in str(one.message) for one in warned)
-        results[way] = {**there, "warned": said, **counted}
+        has_warning = any("None of the inputs" in str(one.message) for one in warned)
+        results[way] = {**gradients, "warned": has_warning, **counted}
     return results
 
 
@@ -121,8 +121,8 @@ def checkpoints_of_this_release() -> dict[str, Any]:
 
     They are what ``torch.utils.checkpoint`` has in small letters with this word in its name.
     """
-    found = [name for name in checkpoints.__all__ if "checkpoint" in name and name.islower()]
-    return {"found": sorted(found), "shown": sorted(CHECKPOINTS), "declared": DECLARED_CHECKPOINTS}
+    names = [name for name in checkpoints.__all__ if "checkpoint" in name and name.islower()]
+    return {"found": sorted(names), "shown": sorted(CHECKPOINTS), "declared": DECLARED_CHECKPOINTS}
 
 
 def _four_steps(name: str, region: Region, way: str) -> dict[str, Any]:

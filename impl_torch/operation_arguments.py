@@ -37,8 +37,8 @@ def moved_bytes(
         return _total([*fresh, *read[1:]]), _total(fresh)
     if name == "aten::convolution_backward":
         read = _needed_by_convolution(args)
-    kept = [] if name in OVERWRITE else overwritten
-    return _total([*_distinct(read), *kept]), _total([*overwritten, *fresh])
+    also_read = [] if name in OVERWRITE else overwritten
+    return _total([*_distinct(read), *also_read]), _total([*overwritten, *fresh])
 
 
 def _arguments(

@@ -77,10 +77,10 @@ def reduced(again: Callable[[Count], RankProgram]) -> Counted:
         twin.run(twin.prepare())
     del twin
     gc.collect()
-    return told(count.sizes)
+    return reduction_counts(count.sizes)
 
 
-def told(sizes: list[int]) -> Counted:
+def reduction_counts(sizes: list[int]) -> Counted:
     """Return ``reductions``, ``reduced_bytes`` and ``sizes`` of a call that reduces these bytes."""
     total = {"reductions": len(sizes), "reduced_bytes": sum(sizes)}
     return {**total, "sizes": {"reduce": sizes}}
@@ -125,7 +125,7 @@ def exchanged(program: programs.Program) -> Counted:
     with Traffic() as traffic:
         program.run(program.prepare())
     gathered = {"gatherings": len(traffic.gathered), "gathered_bytes": sum(traffic.gathered)}
-    counted = told(traffic.reduced)
+    counted = reduction_counts(traffic.reduced)
     return {**counted, **gathered, "sizes": {**counted["sizes"], "gather": traffic.gathered}}
 
 
@@ -166,8 +166,8 @@ class ShardedStep(_Sharded, programs.Step):
         """Return the counts of `Program.count`, and ``optimizer_state_bytes`` of this rank."""
         states = [state.values() for one in self.steppers for state in one.state.values()]
         parts = [v.to_local() if isinstance(v, DTensor) else v for state in states for v in state]
-        held = sum(part.nbytes for part in parts if isinstance(part, Tensor))
-        return super().count() | {"optimizer_state_bytes": held}
+        state_bytes = sum(part.nbytes for part in parts if isinstance(part, Tensor))
+        return super().count() | {"optimizer_state_bytes": state_bytes}
 
 
 def _whole(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.floating]]:

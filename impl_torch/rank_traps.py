@@ -118,7 +118,7 @@ def separate_passes_when_fully_sharded() -> dict[str, Any]:
     The table shows by how much net1's gradient differs from that of the whole batch, relative to
     it, and how often a gradient was reduced.
     """
-    found = {}
+    results = {}
     for passes in ("summed", "first_then_second", "second_then_first"):
         net1, net2, x = _networks()
         true = _gradient_of_the_whole_batch(net1, net2, x)
@@ -130,13 +130,13 @@ def separate_passes_when_fully_sharded() -> dict[str, Any]:
             if passes == "summed":
                 (losses[0] + losses[1]).backward()
             else:
-                one, other = losses if passes == "first_then_second" else reversed(losses)
-                one.backward(retain_graph=True)
-                other.backward()
+                earlier, later = losses if passes == "first_then_second" else reversed(losses)
+                earlier.backward(retain_graph=True)
+                later.backward()
         counts = counter.get_comm_counts().items()
         reduced = sum(n for name, n in counts if "reduce_scatter" in str(name))
-        found[passes] = {"error": _off(net1, true), "reduced": reduced}
-    return found
+        results[passes] = {"error": _off(net1, true), "reduced": reduced}
+    return results
 
 
 @on_two_ranks

@@ -77,12 +77,12 @@ def group_added_at_the_unfreeze() -> dict[str, Any]:
 def schedulers_of_this_release() -> dict[str, Any]:
     """Return the names of all schedulers of this release of torch, of those shown, and declared."""
     modules = vars(schedulers) | vars(swa_utils)
-    found = [
+    names = [
         name
         for name, value in modules.items()
         if inspect.isclass(value) and issubclass(value, schedulers.LRScheduler)
     ]
-    return {"found": sorted(found), "shown": sorted(SCHEDULERS), "declared": DECLARED}
+    return {"found": sorted(names), "shown": sorted(SCHEDULERS), "declared": DECLARED}
 
 
 def _late_over_early(build: Build) -> dict[str, Any]:

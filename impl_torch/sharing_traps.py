@@ -36,8 +36,8 @@ def tied_weight_frozen_by_name() -> dict[str, Any]:
             frozen = [p for name, p in named if name.startswith("head.")]
         else:
             frozen = list(model.head.parameters())
-        held = {id(p) for p in frozen}  # by identity the name under which it stands is found
-        names = [name for name, p in named if id(p) in held] if way == "by_identity" else []
+        head_ids = {id(p) for p in frozen}  # by identity the name under which it stands is found
+        names = [name for name, p in named if id(p) in head_ids] if way == "by_identity" else []
         for parameter in frozen:
             parameter.requires_grad_(False)
         start = model.head.weight.detach().clone()

@@ -111,13 +111,13 @@ def modules_of_this_release() -> dict[str, Any]:
     A module reads it as ``training``, or builds a Dropout. A lazy one becomes that without "Lazy"
     in its name at its first call. Every parametrization counts as one.
     """
-    found = {
+    names = {
         name.removeprefix("Lazy")
         for name, value in vars(nn).items()
         if inspect.isclass(value) and issubclass(value, nn.Module) and _reads_its_mode(value)
     }
     forms = {f"parametrizations.{name}" for name in parametrizations.__all__}
-    return {"found": sorted(found | forms), "shown": sorted(MODULES), "declared": DECLARED}
+    return {"found": sorted(names | forms), "shown": sorted(MODULES), "declared": DECLARED}
 
 
 def spectral_norm_of_a_frozen_network() -> dict[str, Any]:
@@ -153,14 +153,15 @@ def normalization_of_a_frozen_parameter() -> dict[str, Any]:
     for name, normalize in NORMALIZED.items():
         torch.manual_seed(0)
         net = normalize(LINEAR()).requires_grad_(False).eval()
-        kept = [_parameters(net)]
+        snapshots = [_parameters(net)]
         for passes in (1, PASSES):
             for _ in range(passes):
                 net(torch.ones(FLAT))
-            kept.append(_parameters(net))
+            snapshots.append(_parameters(net))
         results[name] = {
-            "first_pass": _off(kept[1], kept[0]), "further_passes": _off(kept[2], kept[1]),
-        }  # fmt: skip
+            "first_pass": _off(snapshots[1], snapshots[0]),
+            "further_passes": _off(snapshots[2], snapshots[1]),
+        }
     return results
 
 

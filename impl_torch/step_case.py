@@ -95,20 +95,20 @@ class StepCase:
 
     def _saved_buffers(self) -> dict[str, tuple[nn.Module, str]]:
         """Return every floating-point buffer that a saved state holds: no caches, no counters."""
-        found: dict[str, tuple[nn.Module, str]] = {}
+        buffers: dict[str, tuple[nn.Module, str]] = {}
         for network, module in self.networks.items():
             saved = set(module.state_dict(keep_vars=True))
             for name, buffer in module.named_buffers():
                 path, _, leaf = name.rpartition(".")
                 if name in saved and buffer.is_floating_point():
-                    found[f"{network}.{name}"] = (module.get_submodule(path), leaf)
-        return found
+                    buffers[f"{network}.{name}"] = (module.get_submodule(path), leaf)
+        return buffers
 
     def buffer(self, name: str) -> Tensor:
         """Return a buffer as it is now; a pass may have put another tensor there."""
         module, leaf = self.buffers[name]
-        held: Tensor = getattr(module, leaf)
-        return held
+        tensor: Tensor = getattr(module, leaf)
+        return tensor
 
     def take(self) -> Any:
         """Take one training step, and return what the user's function returns."""
@@ -130,12 +130,12 @@ class StepCase:
         A buffer belongs to the parameters of its module, or of the smallest module around it that
         has any.
         """
-        found = {}
+        parameters_by_buffer = {}
         for name in self.buffers:
             beside = self._parameters_beside(name)
             if beside and all(n in self.frozen for n in beside):
-                found[name] = beside
-        return found
+                parameters_by_buffer[name] = beside
+        return parameters_by_buffer
 
     def _parameters_beside(self, buffer: str) -> list[str]:
         """Return the parameters of the smallest module around a buffer that has any."""
@@ -194,9 +194,9 @@ def strangers(
     optimizers: Iterable[torch.optim.Optimizer], parameters: dict[str, nn.Parameter]
 ) -> list[Tensor]:
     """Return the tensors that these optimizers hold and no network has."""
-    known = {id(p) for p in parameters.values()}
-    held = [p for o in optimizers for group in groups_of(o) for p in group["params"]]
-    return [p for p in held if id(p) not in known]
+    known_ids = {id(p) for p in parameters.values()}
+    stepped_parameters = [p for o in optimizers for group in groups_of(o) for p in group["params"]]
+    return [p for p in stepped_parameters if id(p) not in known_ids]
 
 
 def _optimizers() -> list[torch.optim.Optimizer]:

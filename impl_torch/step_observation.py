@@ -159,8 +159,8 @@ class Observation:
 
     def _strangers(self) -> list[list[int]]:
         """Return the shapes of what the optimizers hold beside the parameters."""
-        held = strangers(self.recorder.stepped.values(), self.case.parameters)
-        return [list(one.shape) for one in held]
+        tensors = strangers(self.recorder.stepped.values(), self.case.parameters)
+        return [list(one.shape) for one in tensors]
 
     def _merged(self) -> dict[str, Any] | None:
         """Return what merging backward passes would save; None where there is nothing to merge."""

@@ -163,7 +163,7 @@ class Recorder:
             name: (state(parameter.grad), self._fresh.get(name, False))
             for name, parameter, _ in self._held_parameters(optimizer)
         }
-        self.met_gradient.update(name for name, (found, _) in states.items() if found == "value")
+        self.met_gradient.update(name for name, (grad, _) in states.items() if grad == "value")
         self._stack.append(states)
 
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:

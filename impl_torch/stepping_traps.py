@@ -73,13 +73,13 @@ def optimizers_of_this_release() -> dict[str, Any]:
 
     What can be ``fused`` is another optimizer here: autograd does not notice its steps.
     """
-    found = {
+    members = {
         name: value
         for name, value in vars(torch.optim).items()
         if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)
     }
-    fused = [f"fused {n}" for n, v in found.items() if "fused" in inspect.signature(v).parameters]
-    return {"found": sorted([*found, *fused]), "shown": sorted(OPTIMIZERS), "declared": DECLARED}
+    fused = [f"fused {n}" for n, v in members.items() if "fused" in inspect.signature(v).parameters]
+    return {"found": sorted([*members, *fused]), "shown": sorted(OPTIMIZERS), "declared": DECLARED}
 
 
 def _stepped_inside(name: str, way: str) -> tuple[Tensor, int]:

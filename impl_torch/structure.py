@@ -53,14 +53,14 @@ def change_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 def tensors(value: Any) -> Iterator[Tensor]:
     """Yield every tensor in a value, in the order of `change_tensors`; raise as that does."""
-    found: list[Tensor] = []
+    items: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
-        found.append(tensor)
+        items.append(tensor)
         return tensor
 
     change_tensors(value, keep)
-    yield from found
+    yield from items
 
 
 def cut_off(value: Any, network: nn.Module) -> tuple[Any, list[Tensor], list[Tensor]]:

@@ -55,8 +55,8 @@ def gradient_stopped_in_a_constructor() -> dict[str, Any]:
     for way in ("in_the_constructor", "where_it_is_used", "as_a_buffer"):
         model = _Stopped(way)
         model(torch.ones(3)).square().sum().backward()
-        found = model.frozen.grad
-        gradients[way] = {"gradient": None if found is None else found.abs().max().item()}
+        gradient = model.frozen.grad
+        gradients[way] = {"gradient": None if gradient is None else gradient.abs().max().item()}
     return gradients
 
 

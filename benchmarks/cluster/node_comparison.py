@@ -25,10 +25,10 @@ def compare(arguments: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
     """
     with tempfile.TemporaryDirectory(prefix="cascade-bench-compared-") as folder:
         command = [sys.executable, "-m", "benchmarks.cli", "regress", *arguments]
-        said = _run([*command, "--results", folder])
+        last_line = _run([*command, "--results", folder])
         saved = sorted(Path(folder).rglob("*.json"))
         document = json.loads(saved[-1].read_text()) if saved else None
-    return document, said
+    return document, last_line
 
 
 def _run(command: Sequence[str]) -> str:

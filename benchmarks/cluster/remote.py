@@ -55,19 +55,19 @@ class NodeProcess:
 
         Where the process ends instead, the answer has only the key ``lost``, with the reason.
         """
-        answer = ""
+        line = ""
         assert self.process.stdin
         assert self.process.stdout
         with contextlib.suppress(OSError, ValueError):  # it has ended
             self.process.stdin.write(job + "\n")
             self.process.stdin.flush()
-            answer = self.process.stdout.readline()
+            line = self.process.stdout.readline()
         try:
-            found: dict[str, Any] = json.loads(answer)
+            answer: dict[str, Any] = json.loads(line)
         except ValueError:
             code = self.end()
             return {"lost": f"the process that measures ended (exit code {code}): {self.last_line}"}
-        return found
+        return answer
 
     def _last_words(self) -> str:
         """Return the last line that the process wrote to its stderr."""

@@ -119,8 +119,8 @@ def read(path: Path) -> ClusterSettings:
 def problem_of(values: Any) -> str | None:
     """Return what is wrong with the contents of a cluster file; None where nothing is."""
     if not isinstance(values, dict) or "backend" not in values:
-        found = "is empty" if values is None else "names no backend"
-        return f"{found}; allowed: `backend: NAME` with one of {', '.join(BACKENDS)}; see {PAGE}"
+        reason = "is empty" if values is None else "names no backend"
+        return f"{reason}; allowed: `backend: NAME` with one of {', '.join(BACKENDS)}; see {PAGE}"
     backend = values["backend"]
     rules = COMMON | {"dask": DASK, "submitit": SUBMITIT}.get(str(backend), {})
     for key, value in values.items():

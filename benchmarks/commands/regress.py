@@ -226,20 +226,20 @@ def _request(options: argparse.Namespace) -> comparison.ComparisonRequest:
         print(line, file=sys.stderr)
     head_python = _interpreter(options.head_python) or sys.executable
     selected = shared.selected_names(options)
-    if odd := releases.untested(selected["framework"] or frameworks.present()):
-        print(odd, file=sys.stderr)
-    case, kept = None, REGRESSIONS
+    if warning := releases.untested(selected["framework"] or frameworks.present()):
+        print(warning, file=sys.stderr)
+    case, default_folder = None, REGRESSIONS
     if options.case is not None:
         case = case_request.read(
             options.case, selected, Path.cwd(), seed=options.seed, same=options.same_case
         )
-        kept = Path.cwd() / OUTPUT_NAME / "regressions"
+        default_folder = Path.cwd() / OUTPUT_NAME / "regressions"
     return comparison.ComparisonRequest(
         base=VersionRequest(options.base, _interpreter(options.base_python) or head_python),
         head=VersionRequest(options.head, head_python),
         choose_cells=lambda installed: plan.choose_cells(selected, options.device, installed),
         budget=plan.parse_seconds(options.budget),
-        folder=Path(options.results or kept),
+        folder=Path(options.results or default_folder),
         arguments=output.retypable(options),
         seed=options.seed,
         confirm=plan.parse_seconds(options.confirm, "--confirm") if options.confirm else 0.0,

@@ -79,11 +79,11 @@ def _show_comparison(path: Path, options: argparse.Namespace) -> int:
     if options.times:
         raise RecordError(f"{path} is a comparison, and --times is of a run; leave it out")
     document = validation.load(path)
-    found = analysis(document)
+    conclusions = analysis(document)
     if options.json:
-        print(json.dumps(document_json(document, found), indent=2, allow_nan=False))
+        print(json.dumps(document_json(document, conclusions), indent=2, allow_nan=False))
     else:
-        print(table(document, found))
+        print(table(document, conclusions))
     return 0
 
 

@@ -35,8 +35,8 @@ class Declarations:
     def types(self) -> list[type]:
         """Return every TypedDict of the modules that has keys."""
         nodes = (node for node in self._tree.body if isinstance(node, ast.ClassDef))
-        found = (self._declared(node.name) for node in nodes)
-        return [one for one in found if is_typeddict(one) and get_type_hints(one)]
+        classes = (self._declared(node.name) for node in nodes)
+        return [one for one in classes if is_typeddict(one) and get_type_hints(one)]
 
     @cached_property
     def comments(self) -> dict[tuple[str, str], str]:
@@ -97,8 +97,8 @@ class Declarations:
 
     def _declared(self, name: str) -> type:
         """Return the class of this name in one of the modules."""
-        found: type = next(getattr(one, name) for one in self.modules if hasattr(one, name))
-        return found
+        cls: type = next(getattr(one, name) for one in self.modules if hasattr(one, name))
+        return cls
 
     def _with_bases(self, name: str) -> Iterator[str]:
         """Yield the names of a class and of its bases that the modules declare."""

@@ -76,15 +76,15 @@ def test_separate_passes_take_as_long_as_the_blocks_that_they_walk(
     tmp_path: Path, framework: str
 ) -> None:
     ways = "summed,separate_retained,reforward"
-    more = ("--kind=backward", f"--variant=n{BLOCKS}", f"--strategy={ways}")
+    options = ("--kind=backward", f"--variant=n{BLOCKS}", f"--strategy={ways}")
     phases = ("--phase=backward,gradient",)
-    records = compared(tmp_path, framework, "early_exit", *more, *phases)
-    found = {(record["strategy"], record["phase"]): record for record in records}
-    assert {("separate_retained", "backward"), ("reforward", "gradient")} <= found.keys()
+    records = compared(tmp_path, framework, "early_exit", *options, *phases)
+    by_cell = {(record["strategy"], record["phase"]): record for record in records}
+    assert {("separate_retained", "backward"), ("reforward", "gradient")} <= by_cell.keys()
     law = walks(dict(CATALOGUE["early_exit"].sizes["large"]), BLOCKS)
-    counted = found["separate_retained", "backward"]["predicted_ratio"]
+    counted = by_cell["separate_retained", "backward"]["predicted_ratio"]
     assert counted == pytest.approx(law, rel=0.02)  # XLA counts other arithmetic as well
-    assert not {cell: off(one) for cell, one in found.items() if off(one) > WITHIN}
+    assert not {cell: off(one) for cell, one in by_cell.items() if off(one) > WITHIN}
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -92,11 +92,11 @@ def test_freezing_all_but_the_adapters_saves_the_time_of_what_it_leaves_out(
     tmp_path: Path, framework: str
 ) -> None:
     recipes = ("unfrozen", *FREEZING[framework])
-    more = ("--kind=freeze", "--variant=b05", f"--strategy={','.join(recipes)}")
+    options = ("--kind=freeze", "--variant=b05", f"--strategy={','.join(recipes)}")
     phases = ("--phase=gradient,step",)
-    records = compared(tmp_path, framework, "low_rank_adapters", *more, *phases)
-    found = {(record["strategy"], record["phase"]): record for record in records}
-    steps = {recipe for recipe, phase in found if phase == "step"}
+    records = compared(tmp_path, framework, "low_rank_adapters", *options, *phases)
+    by_cell = {(record["strategy"], record["phase"]): record for record in records}
+    steps = {recipe for recipe, phase in by_cell if phase == "step"}
     assert steps == set(FREEZING[framework])
-    assert {phase for _, phase in found} == {"gradient", "step"}
-    assert not {cell: off(one) for cell, one in found.items() if off(one) > WITHIN}
+    assert {phase for _, phase in by_cell} == {"gradient", "step"}
+    assert not {cell: off(one) for cell, one in by_cell.items() if off(one) > WITHIN}

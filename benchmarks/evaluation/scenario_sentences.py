@@ -98,16 +98,16 @@ def _segment(segment: Segment) -> str:
     return f"{segment.steps} steps{turns}{rate}{renewed}{shared}{_follower(segment.follower)}"
 
 
-def _follower(one: Follower | None) -> str:
+def _follower(follower: Follower | None) -> str:
     """Return words about a network that follows another after each step; empty without one."""
-    if one is None:
+    if follower is None:
         return ""
-    kept, buffers = (
-        1.0 - one.share,
-        "buffers are copied" if one.buffers else "no buffers are copied",
+    own_share, buffers = (
+        1.0 - follower.share,
+        "buffers are copied" if follower.buffers else "no buffers are copied",
     )
-    average = f"{kept:g} · {one.network} + {one.share:g} · {one.leader}"
-    return f", after each of which {one.network} becomes {average}; {buffers}"
+    average = f"{own_share:g} · {follower.network} + {follower.share:g} · {follower.leader}"
+    return f", after each of which {follower.network} becomes {average}; {buffers}"
 
 
 def impossible(scenario: Scenario) -> list[str]:

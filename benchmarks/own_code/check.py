@@ -64,8 +64,8 @@ class CheckSession(Session):
         """Return the exit code of a check that was not stopped."""
         if self.error:
             return document.ERROR
-        found = any(part["findings"] for part in self.checked)
-        return document.WRONG if found else document.RIGHT
+        has_findings = any(part["findings"] for part in self.checked)
+        return document.WRONG if has_findings else document.RIGHT
 
     def document(self, code: int | None) -> Any:
         """Return the document of what is known so far."""

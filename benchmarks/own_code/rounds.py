@@ -79,12 +79,12 @@ class Rounds:
 
     def _tell_of(self, launches: int) -> Callable[[int], None]:
         """Return a function that reports how many launches were timed, but not every moment."""
-        told = time.monotonic()
+        last_report = time.monotonic()
 
         def tell(timed: int) -> None:
-            nonlocal told
-            if timed < launches and time.monotonic() - told >= TELL_SECONDS:
-                told = time.monotonic()
+            nonlocal last_report
+            if timed < launches and time.monotonic() - last_report >= TELL_SECONDS:
+                last_report = time.monotonic()
                 self.runs[0].report_line(f"launch {timed} of {launches} timed")
 
         return tell

@@ -59,8 +59,8 @@ class Session:
                 self._measure(pool)
             code = self._exit_code()
         except KeyboardInterrupt:
-            kept = "what was measured is kept" if self.measured else "nothing was measured"
-            self._report_line(f"interrupted: {kept}")
+            outcome = "what was measured is kept" if self.measured else "nothing was measured"
+            self._report_line(f"interrupted: {outcome}")
         except Busy as busy:
             self.error = {"file": "", "line": None, "message": str(busy), "mend": ""}
             code = document.ERROR
@@ -100,13 +100,13 @@ class Session:
         Where neither is, both are returned: their workers say what to install.
         """
         absent = {name: frameworks.why_missing(name) for name in chosen}
-        kept = {name: source for name, source in chosen.items() if not absent[name]}
-        if self.request.command != COMPARE or not kept:
+        installed = {name: source for name, source in chosen.items() if not absent[name]}
+        if self.request.command != COMPARE or not installed:
             return chosen
         self.absent = [line for line in absent.values() if line]
         for line in self.absent:
             self._report_line(f"left out: {line}")
-        return kept
+        return installed
 
     def _measure_both(self, pool: Pool, chosen: dict[str, CaseSource]) -> None:
         """Hold two frameworks to each other, from the same weights, then time both in turns."""

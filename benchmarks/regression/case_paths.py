@@ -45,12 +45,12 @@ def import_folders(side: Side, *places: Path) -> list[str]:
         side: with a tree.
         places: folders in the repository, such as that of the case; others are passed over.
     """
-    found: dict[str, None] = {}
+    folders: dict[str, None] = {}
     for place in places:
         start = in_tree(side, place)
         if start is not None and side.tree is not None:
-            found |= dict.fromkeys(map(str, _above(start, Path(side.tree))))
-    return list(found)
+            folders |= dict.fromkeys(map(str, _above(start, Path(side.tree))))
+    return list(folders)
 
 
 def installed_from(repository: str) -> Iterator[str]:

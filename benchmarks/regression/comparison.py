@@ -134,13 +134,15 @@ def _chosen(request: ComparisonRequest, sides: Sequence[Side]) -> Iterator[Chose
         cells = request.choose_cells(installed)
         yield Chosen(sides, cells, references.compute_references)
         return
-    examined = case_sides.examined(request.case, sides, installed, request.budget)
+    examination = case_sides.examined(request.case, sides, installed, request.budget)
     with contextlib.ExitStack() as stack:
-        what = f"examining {request.case.name} at both versions"
-        with output.waiting(output.print_progress, what):
-            found = stack.enter_context(examined)
+        activity = f"examining {request.case.name} at both versions"
+        with output.waiting(output.print_progress, activity):
+            examined = stack.enter_context(examination)
         output.clear_progress()
-        yield Chosen(found.sides, found.cells, found.fill, found.notes, found.seconds)
+        yield Chosen(
+            examined.sides, examined.cells, examined.fill, examined.notes, examined.seconds
+        )
 
 
 def _has(side: Side, framework: str) -> bool:

@@ -59,12 +59,12 @@ def sentence(promise: Mapping[str, Any], budget: float) -> str:
         promise: an entry of ``document["promises"]``.
         budget: of the session, in seconds.
     """
-    of = "one cell" if promise["cells"] == 1 else f"any one of {promise['cells']} cells"
+    scope = "one cell" if promise["cells"] == 1 else f"any one of {promise['cells']} cells"
     start = f"after {promise['pairs']} launch pairs: with about {promise['pairs_in_all']} in all, "
     if promise["slowdown"] is None:
-        return f"{start}no slowdown of {of} could be found; give a larger --budget"
-    found, low, high = (_percent(promise[key]) for key in ("slowdown", "low", "high"))
-    words = f"{start}4 of 5 slowdowns by {found} % ({low} to {high}) of {of} are found"
+        return f"{start}no slowdown of {scope} could be found; give a larger --budget"
+    slowdown, low, high = (_percent(promise[key]) for key in ("slowdown", "low", "high"))
+    words = f"{start}4 of 5 slowdowns by {slowdown} % ({low} to {high}) of {scope} are found"
     needed = promise["seconds_for_3_percent"]
     if promise["slowdown"] <= outlook.WANTED:
         return words

@@ -165,8 +165,8 @@ def _both_sides(
             for framework in plan.distinct_frameworks(cells)
         }
 
-    found = side_launches.on_both_sides(files, of_side, launches.end)
-    return {key: result for results in found.values() for key, result in results.items()}
+    by_side = side_launches.on_both_sides(files, of_side, launches.end)
+    return {key: result for results in by_side.values() for key, result in results.items()}
 
 
 def _reference(

@@ -74,8 +74,8 @@ def or_null(rule: Rule) -> Rule:
     """Return the rule that allows null too."""
 
     def problem(value: Any, place: str) -> str | None:
-        found = None if value is None else rule(value, place)
-        return f"{found} or null" if found and not isinstance(value, list | dict) else found
+        message = None if value is None else rule(value, place)
+        return f"{message} or null" if message and not isinstance(value, list | dict) else message
 
     return problem
 
@@ -129,8 +129,8 @@ def also(rule: Rule, check: Callable[[Any, str], str | None]) -> Rule:
     """Return a rule with a second check, made only of what the first one allows, null excluded."""
 
     def problem(value: Any, place: str) -> str | None:
-        found = rule(value, place)
-        return found if found or value is None else check(value, place)
+        message = rule(value, place)
+        return message if message or value is None else check(value, place)
 
     return problem
 

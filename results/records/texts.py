@@ -35,8 +35,8 @@ def clean(text: object, most: int | None = MOST, *, lines: bool = False) -> str:
     if whole.isascii() and whole.isprintable():  # nearly every text, and five times as fast
         return whole if lines else whole.strip()
     whole = whole.encode("utf-8", "replace").decode()
-    kept = "\n" if lines else ""
-    whole = "".join(c if c.isprintable() or c in kept else " " for c in whole)
+    allowed = "\n" if lines else ""
+    whole = "".join(c if c.isprintable() or c in allowed else " " for c in whole)
     return whole if lines else whole.strip()
 
 

@@ -147,8 +147,10 @@ class Analysis:
         timed: list[Finding | FrameworkShift] = [*self.findings, *self.shifts]
         slower = {m for one in timed for m, r in one.ratios.items() if r.verdict == SLOWER}
         wrong = [WRONG] if any(one.verdict == WRONG for one in self.findings) else []
-        found = {one.label for finding in self.findings for one in finding.counts if one.decides}
-        labels = [one.label for one in counts.METRICS.values() if one.label in found]
+        decisive_labels = {
+            one.label for finding in self.findings for one in finding.counts if one.decides
+        }
+        labels = [one.label for one in counts.METRICS.values() if one.label in decisive_labels]
         return [*wrong, *(text for metric, text in TIMES.items() if metric in slower), *labels]
 
 
@@ -248,10 +250,10 @@ def _analysis(document: Document) -> Analysis:
         if rows is not None and looks
         else (_before_first_look(measured), [])
     )
-    found = _with_counts([*findings, *map(_not_compared, others)], document)
+    all_findings = _with_counts([*findings, *map(_not_compared, others)], document)
     uncounted = _uncounted(document) if document.get("counts_only") else None
     pairs = looks[-1] if looks else 0
-    return replace(worst_first(found, shifts, pairs), uncounted=uncounted)
+    return replace(worst_first(all_findings, shifts, pairs), uncounted=uncounted)
 
 
 def _with_counts(findings: Sequence[Finding], document: Document) -> list[Finding]:

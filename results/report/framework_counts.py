@@ -117,10 +117,10 @@ def _counts(pairs: Sequence[FrameworkRatio]) -> list[Cell]:
     bar = [(name or "inconclusive", count) for name, count in counts.items()]
     furthest = {name: [pair for pair in pairs if winner(pair) == name] for name in ("torch", "jax")}
     ends = [
-        Cell(extreme(max(found, key=lambda pair: abs(np.log(_estimate(pair))))))
-        if found
+        Cell(extreme(max(wins, key=lambda pair: abs(np.log(_estimate(pair))))))
+        if wins
         else missing("no pair")
-        for found in furthest.values()
+        for wins in furthest.values()
     ]
     return [Cell(words, bar=bar), *ends]
 

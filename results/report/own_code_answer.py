@@ -55,13 +55,13 @@ def _split(headline: str) -> tuple[str, str]:
 def about(document: Data) -> str:
     """Return in one line on what it was measured, when, and how long that took."""
     machine = document.get("machine") or {}
-    told = [str(machine[key]) for key in ("cpu", "gpu") if machine.get(key)]
-    told += [f"{machine['cores']} cores"] if machine.get("cores") else []
-    told += [version(part) for part in document.get("frameworks") or ()]
+    setup = [str(machine[key]) for key in ("cpu", "gpu") if machine.get(key)]
+    setup += [f"{machine['cores']} cores"] if machine.get("cores") else []
+    setup += [version(part) for part in document.get("frameworks") or ()]
     seconds = document.get("seconds")
     took = f", in {seconds_text(seconds)}" if isinstance(seconds, int | float) else ""
     when = f"Measured {document.get('date', 'at a date that was not kept')}{took}."
-    return ". ".join([", ".join(told), when]) if told else when
+    return ". ".join([", ".join(setup), when]) if setup else when
 
 
 def version(part: Data) -> str:
@@ -166,9 +166,9 @@ def _facts(document: Data, frameworks: Sequence[Data]) -> list[Fact]:
     if rows:
         right = sum(row.get("outcome") == "ok" for row in rows)
         wrong = sum(row.get("outcome") == "wrong_gradients" for row in rows)
-        told = f"{right} of {right + wrong}"
+        score = f"{right} of {right + wrong}"
         facts.append(
-            Fact(told, "timed cells have right gradients", "bad" if wrong else "good", "proven")
+            Fact(score, "timed cells have right gradients", "bad" if wrong else "good", "proven")
         )
         verdicts = [row["verdict"] for row in rows if row.get("verdict")]
         decided = sum(verdict in (SLOWER, FASTER, EQUAL) for verdict in verdicts)

@@ -86,13 +86,13 @@ def answers(records: Iterable[AnyRecord]) -> list[TopicAnswer]:
 def answers_at(records: Iterable[AnyRecord]) -> list[TopicAnswer]:
     """Return the answers that these records give, as `answers` does, whatever their sizes."""
     by_topic = group_by(records, topic_of)
-    found = [
+    topic_answers = [
         TopicAnswer(topic, one)
         for topic in TOPICS
         for one in first_of_each(recommend(by_topic.get(topic, [])))
     ]
     return sorted(
-        [one for one in found if one.ways],
+        [one for one in topic_answers if one.ways],
         key=lambda one: (list(TOPICS).index(one.topic), one.framework != "torch"),
     )
 

@@ -100,13 +100,13 @@ def detectable(noise: Noise, test: LastTest, pairs: int) -> Detectable:
         test: at the last look.
         pairs: launch pairs by then.
     """
-    found = _smallest(lambda slowdown: chance(slowdown, noise, test, pairs))
+    estimate = _smallest(lambda slowdown: chance(slowdown, noise, test, pairs))
     dof = np.minimum(np.asarray(noise.dof, dtype=np.float64), 1e6)[:, None]
     ends = []
     for tail in ((1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2):
         spreads = noise.spreads[:, None] * np.sqrt(dof / scipy.special.chdtri(dof, tail))
         ends.append(_smallest(_power_of(spreads, dof, noise.pairs, test, pairs)))
-    return Detectable(found, min(found, *ends), max(found, *ends))
+    return Detectable(estimate, min(estimate, *ends), max(estimate, *ends))
 
 
 def _power_of(

@@ -26,9 +26,9 @@ TEXTS: dict[str, Callable[[float], str]] = {
 
 def changes(findings: Sequence[Finding]) -> list[tuple[Finding, CountChange]]:
     """Return each count that changed with its cell, what is worse first."""
-    found = [(finding, one) for finding in findings for one in finding.counts]
+    pairs = [(finding, one) for finding in findings for one in finding.counts]
     order = list(LABELS)
-    return sorted(found, key=lambda pair: (order.index(pair[1].verdict), not pair[1].decides))
+    return sorted(pairs, key=lambda pair: (order.index(pair[1].verdict), not pair[1].decides))
 
 
 def values(change: CountChange) -> tuple[str, str]:
@@ -82,8 +82,8 @@ def parts(findings: Sequence[Finding]) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    found = changes(findings)
-    if not found:
+    changed_counts = changes(findings)
+    if not changed_counts:
         return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("count", no_wrap=True)
@@ -91,7 +91,7 @@ def parts(findings: Sequence[Finding]) -> Iterator[RenderableType]:
     table.add_column("of what", overflow="fold")
     for heading in ("base", "head", "head against base"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for finding, change in found:
+    for finding, change in changed_counts:
         label = Text(LABELS[change.verdict], STYLES[change.verdict])
         name = Text(one_line(finding.name))
         if change.operations:
@@ -104,12 +104,12 @@ def parts(findings: Sequence[Finding]) -> Iterator[RenderableType]:
 
 def markdown_rows(findings: Sequence[Finding]) -> Iterator[str]:
     """Yield the lines of the Markdown table of the counts that changed, and an empty one."""
-    found = changes(findings)
-    if not found:
+    changed_counts = changes(findings)
+    if not changed_counts:
         return
     yield "| count | cell | of what | base | head | | |"
     yield "|---|---|---|--:|--:|--:|---|"
-    for finding, change in found:
+    for finding, change in changed_counts:
         figures = [*values(change), relative(change), escape(detail(change))]
         cells = [LABELS[change.verdict], escape(finding.name), change.label, *figures]
         yield f"| {' | '.join(cells)} |"

@@ -82,12 +82,12 @@ def _near(error: float) -> str:
 
 def weights(pair: Data) -> Iterator[str]:
     """Yield lines that tell how JAX's arrays were filled: those that are not obvious by name."""
-    every: Sequence[Sequence[str]] = pair.get("weights") or ()
-    told = [one for one in every if one[1] != AS_IT_IS or one[0] not in one[2:]]
-    if every:
-        same = len(every) - len(told)
-        yield f"weights: {len(every)} arrays of JAX filled from torch's, {same} by the same name"
-    for name, how, *origins in told[:MOST_NAMES]:
+    arrays: Sequence[Sequence[str]] = pair.get("weights") or ()
+    notable_arrays = [one for one in arrays if one[1] != AS_IT_IS or one[0] not in one[2:]]
+    if arrays:
+        same = len(arrays) - len(notable_arrays)
+        yield f"weights: {len(arrays)} arrays of JAX filled from torch's, {same} by the same name"
+    for name, how, *origins in notable_arrays[:MOST_NAMES]:
         yield f"  {name} ← {', '.join(origins) or 'torch'} {how}"
-    if len(told) > MOST_NAMES:
-        yield f"  and {len(told) - MOST_NAMES} more, which --json and --report list"
+    if len(notable_arrays) > MOST_NAMES:
+        yield f"  and {len(notable_arrays) - MOST_NAMES} more, which --json and --report list"

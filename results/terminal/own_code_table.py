@@ -85,10 +85,10 @@ def _flow(part: Data) -> Iterator[Any]:
         states = {"value": [], "zero": [], "absent": []}  # type: dict[str, list[str]]
         for network, state in reached.items():
             states.setdefault(state, []).append(shorten(network))
-        told = [", ".join(states["value"]) or "no network"]
-        told += [f"exact zeros in {', '.join(states['zero'])}"] if states["zero"] else []
-        told += [f"none in {', '.join(states['absent'])}"] if states["absent"] else []
-        yield plain_text(f"gradient of {shorten(loss)} → {'; '.join(told)}", most=LINE)
+        clauses = [", ".join(states["value"]) or "no network"]
+        clauses += [f"exact zeros in {', '.join(states['zero'])}"] if states["zero"] else []
+        clauses += [f"none in {', '.join(states['absent'])}"] if states["absent"] else []
+        yield plain_text(f"gradient of {shorten(loss)} → {'; '.join(clauses)}", most=LINE)
 
 
 def _table(rows: Sequence[Data], title: str) -> Table:
@@ -141,12 +141,12 @@ def _proven(part: Data, rows: Sequence[Data]) -> str:
     """Return in a line what the gradients were held to, and how near they came."""
     reference = part.get("reference") or {}
     error = reference.get("central_difference_error")
-    held = f"compared with gradients of the summed loss in {reference.get('dtype') or 'float64'}"
+    basis = f"compared with gradients of the summed loss in {reference.get('dtype') or 'float64'}"
     confirmed = f", which central differences confirm to {error:.0e}" if error is not None else ""
     errors = [row["gradient_error"] for row in rows if row.get("gradient_error") is not None]
     nearest = f"; largest error of a gradient {max(errors):.0e}" if errors else ""
     note = f"; {reference['note']}" if reference.get("note") else ""
-    return f"{held}{confirmed}{nearest}{note}"
+    return f"{basis}{confirmed}{nearest}{note}"
 
 
 def _reason(row: Data) -> str:

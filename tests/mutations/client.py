@@ -57,8 +57,8 @@ FAULTS = (
     Fault(
         "flow_of_one_network_judged",
         "cascade_bench/flow_check.py",
-        "            if found != kind:\n",
-        '            if found != kind and found != "absent":\n',
+        "            if actual != kind:\n",
+        '            if actual != kind and actual != "absent":\n',
         "a gradient that does not arrive at all is no mistake",
         (f"{FLOW}::test_gradient_that_goes_astray_is_named",),
     ),

@@ -65,7 +65,7 @@ FAULTS = (
     Fault(
         "update_held_to_the_weight_and_not_to_its_change",
         "benchmarks/harness/worker/gate.py",
-        "limit = allowed * _norm(right - was)",
+        "limit = allowed * _norm(right - before)",
         "limit = allowed * _norm(right)",
         "a step that does nothing is close enough to the right weights",
         (UPDATE_SHARE,),

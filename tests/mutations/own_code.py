@@ -27,8 +27,8 @@ FAULTS = (
     Fault(
         "workers_of_the_file_before_go_on",
         POOL,
-        "if key[-1] != kind[-1]}",
-        "if key[-1] == 0}",
+        "if key[-1] != kind[-1]\n",
+        "if key[-1] == 0\n",
         "what a file has started beside its worker runs on while another is measured",
         (APART,),
     ),

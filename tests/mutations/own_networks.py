@@ -140,8 +140,8 @@ FAULTS = (
     Fault(
         "step_of_noise_of_any_length",
         "benchmarks/harness/worker/gate.py",
-        "if not np.all(np.abs(found - right) <= longest",
-        "if np.any(np.abs(found - right) > np.inf",
+        "if not np.all(np.abs(after - right) <= longest",
+        "if np.any(np.abs(after - right) > np.inf",
         "an optimizer that makes a weight NaN or huge passes where the gradient is 0",
         (f"{GATE}::test_update_of_a_zero_gradients_element_moves_by_a_step_of_noise_at_most",),
     ),

@@ -14,8 +14,8 @@ FAULTS = (
     Fault(
         "overwritten_array_not_read",
         "impl_torch/operation_arguments.py",
-        "    kept = [] if name in OVERWRITE else overwritten\n",
-        "    kept: list[torch.Tensor] = []\n",
+        "    also_read = [] if name in OVERWRITE else overwritten\n",
+        "    also_read: list[torch.Tensor] = []\n",
         "an update in place is taken for one that only writes",
         (f"{TORCH}::test_a_step_of_adamw_counts_what_each_of_its_operations_overwrites",),
     ),

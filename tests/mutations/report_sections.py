@@ -96,8 +96,8 @@ FAULTS = (
     Fault(
         "cost_of_all_sizes_under_the_headline_of_the_largest",
         "results/report/sections/backward_passes.py",
-        "    found = [one for one in answers(records) if one.topic == SERIES]\n",
-        "    found = [one for r in [*records] for one in answers([b for b in records if "
+        "    series_answers = [one for one in answers(records) if one.topic == SERIES]\n",
+        "    series_answers = [one for r in [*records] for one in answers([b for b in records if "
         "b['size'] == r['size']]) if one.topic == SERIES]\n",
         "two titles of one page give two ranges for the same cost",
         (f"{ANSWERS}::test_the_section_on_backward_passes_has_the_range_of_the_headline",),

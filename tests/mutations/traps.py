@@ -27,8 +27,8 @@ FAULTS = (
     Fault(
         "tied_variable_selected_by_its_path",
         "impl_jax/sharing_traps.py",
-        "held = {id(v) for _, v in nnx.iter_graph(model.head) if isinstance(v, nnx.Param)}",
-        "held = {id(model.body)}",
+        "head_ids = {id(v) for _, v in nnx.iter_graph(model.head) if isinstance(v, nnx.Param)}",
+        "head_ids = {id(model.body)}",
         "a selection by identity that misses what the head holds",
         (f"{SHARING}::test_tied_weight_has_one_name_and_is_not_found_under_the_other",),
     ),

@@ -111,13 +111,13 @@ class DaskBackend:
 
     def _none_fits(self, when: str = "") -> str:
         """Return that no worker may measure, and how to start one that may."""
-        found = [
+        descriptions = [
             f"{worker['name']} with {worker['nthreads']} threads and resources "
             f"{worker['resources'] or 'none'}"
             for worker in self._workers.values()
         ]
-        there = f"only {'; '.join(found[:5])}" if found else "no worker at all"
-        return f"no Dask worker may measure{when}: {there}; start one a node with `{HOW}`"
+        workers_text = f"only {'; '.join(descriptions[:5])}" if descriptions else "no worker at all"
+        return f"no Dask worker may measure{when}: {workers_text}; start one a node with `{HOW}`"
 
     def _fitting(self, *, look: bool = False) -> list[str]:
         """Return the addresses of the workers that may measure, and are not excluded.
@@ -144,8 +144,8 @@ class DaskBackend:
         self._looked = time.monotonic()
         try:
             ask = self._client.scheduler.identity
-            found = self._client.sync(ask, n_workers=-1, callback_timeout=CONNECT_SECONDS)
-            self._workers, self._gone = dict(found["workers"]), ""
+            identity = self._client.sync(ask, n_workers=-1, callback_timeout=CONNECT_SECONDS)
+            self._workers, self._gone = dict(identity["workers"]), ""
         except Exception as error:  # whatever Dask raises where its scheduler is gone
             self._workers = {}
             self._gone = f"the Dask scheduler does not answer any more ({one_line(error)})"

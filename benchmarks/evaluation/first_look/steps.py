@@ -107,14 +107,14 @@ def _measured(
 
 def _comparisons(request: Request) -> list[Step]:
     """Return the steps that compare the files with themselves: by counts, then by the clock."""
-    head = (*COMMAND, "regress", f"--base-python={sys.executable}", _device(request))
+    command = (*COMMAND, "regress", f"--base-python={sys.executable}", _device(request))
     cells = ("--scenario=linear_cascade", "--strategy=summed", f"--size={request.size}")
-    kept = f"--results={request.work / 'regressions'}"
+    results = f"--results={request.work / 'regressions'}"
     return [
-        Step("regress, counts", (*head, *cells, kept, "--counts-only"), 40.0),
+        Step("regress, counts", (*command, *cells, results, "--counts-only"), 40.0),
         Step(
             "regress",
-            (*head, *cells, kept, "--phase=gradient", f"--framework={request.frameworks[0]}",
+            (*command, *cells, results, "--phase=gradient", f"--framework={request.frameworks[0]}",
              "--budget=60s"),
             75.0,
             fine=(0, NOT_TOLD),

@@ -54,12 +54,12 @@ def versions(python: Path) -> dict[str, str]:
         "import importlib.metadata as m, json, platform\n"
         "names = 'torch', 'jax', 'jaxlib', 'flax', 'optax', 'numpy'\n"
         "have = {d.metadata['Name'].lower(): d.version for d in m.distributions()}\n"
-        "found = {n: have[n] for n in names if n in have}\n"
-        "print(json.dumps({'python': platform.python_version(), **found}))"
+        "installed = {n: have[n] for n in names if n in have}\n"
+        "print(json.dumps({'python': platform.python_version(), **installed}))"
     )
-    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
-    found: dict[str, str] = json.loads(done.stdout)
-    return found
+    process = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    installed: dict[str, str] = json.loads(process.stdout)
+    return installed
 
 
 def failures(junit: Path) -> tuple[dict[str, int], dict[str, str]]:
@@ -98,12 +98,12 @@ def _pytest(python: Path, arguments: list[str]) -> dict[str, Any]:
         plain = ["-q", "-p", "no:cacheprovider", f"--junitxml={junit}"]
         if "--benchmark-only" in arguments:
             plain.append(f"--results={folder}/runs")
-        done = _run(python, ["pytest", *arguments, *plain])
+        result = _run(python, ["pytest", *arguments, *plain])
         if not junit.exists():
-            return {**done, "reasons": {"pytest": one_line(done.pop("output"))}}
+            return {**result, "reasons": {"pytest": one_line(result.pop("output"))}}
         counts, failed = failures(junit)
-    done.pop("output")
-    return {**done, **counts, "reasons": failed}
+    result.pop("output")
+    return {**result, **counts, "reasons": failed}
 
 
 def _own_code(python: Path, framework: str) -> dict[str, Any]:
@@ -111,17 +111,21 @@ def _own_code(python: Path, framework: str) -> dict[str, Any]:
     case = OWN_CODE.format(framework=framework)
     with tempfile.TemporaryDirectory() as folder:
         options = ["--budget=20", "--launches=2", f"--results={folder}"]
-        done = _run(python, ["cascade_bench.cli", "try", case, *options])
-    said = done.pop("output")
-    return {**done, "reasons": {"try": one_line(said)} if done["code"] else {}}
+        result = _run(python, ["cascade_bench.cli", "try", case, *options])
+    output = result.pop("output")
+    return {**result, "reasons": {"try": one_line(output)} if result["code"] else {}}
 
 
 def _says_so(python: Path) -> dict[str, Any]:
     """Ask for what needs a framework where there is none: the answer is one line."""
-    done = _run(python, ["pytest", *TIMES, "-q", "-p", "no:cacheprovider"])
-    said = done.pop("output")
-    told = done["code"] == NO_FRAMEWORK and "no framework is installed here" in said
-    return {**done, "code": 0 if told else 1, "reasons": {} if told else {"pytest": one_line(said)}}
+    result = _run(python, ["pytest", *TIMES, "-q", "-p", "no:cacheprovider"])
+    output = result.pop("output")
+    says_so = result["code"] == NO_FRAMEWORK and "no framework is installed here" in output
+    return {
+        **result,
+        "code": 0 if says_so else 1,
+        "reasons": {} if says_so else {"pytest": one_line(output)},
+    }
 
 
 def _run(python: Path, words: list[str]) -> dict[str, Any]:

@@ -66,9 +66,9 @@ def interpreter(version: str) -> str:
 def _candidates(version: str) -> Iterator[str]:
     """Yield paths where a Python of this version may be: this one, PATH, pyenv's folder."""
     yield sys.executable
-    found = shutil.which(f"python{version}")
-    if found:
-        yield found
+    executable = shutil.which(f"python{version}")
+    if executable:
+        yield executable
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     yield from map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python")))
 

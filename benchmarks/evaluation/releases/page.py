@@ -106,12 +106,12 @@ def _row(name: str, result: dict[str, Any]) -> str:
         cells += ["not seen"] * 4
     else:
         steps = result["steps"]
-        own = [step for key, step in steps.items() if key.startswith("own code")]
+        tries = [step for key, step in steps.items() if key.startswith("own code")]
         cells += [_step(steps.get(name)) for name in ("checks", "traps", "times")]
-        cells.append("passed" if own and all(s["code"] == 0 for s in own) else _ends(own))
+        cells.append("passed" if tries and all(s["code"] == 0 for s in tries) else _ends(tries))
         if "says so" in steps:
-            said = steps["says so"]["code"] == 0
-            cells[-4:] = ["says what to install" if said else "**failed**", "–", "–", "–"]
+            says_so = steps["says so"]["code"] == 0
+            cells[-4:] = ["says what to install" if says_so else "**failed**", "–", "–", "–"]
     return f"| {' | '.join([*cells, result['when']])} |"
 
 

@@ -72,12 +72,12 @@ def read(folder: Path) -> dict[str, Any]:
         TraceError: the folder does not say.
     """
     try:
-        found: dict[str, Any] = json.loads((folder / FILE).read_text())
+        machine: dict[str, Any] = json.loads((folder / FILE).read_text())
     except (OSError, ValueError) as error:
         raise TraceError(
             f"{folder} does not say which machine its traces come from: {FILE}: {error}"
         ) from None
-    return found
+    return machine
 
 
 def recorded(root: Path) -> list[Path]:

@@ -105,18 +105,20 @@ def _rates(figures_by_machine: Mapping[str, Figures]) -> list[str]:
     return sections.table([*titles, "promised", "of these found"], rows, 2)
 
 
-def _row(one: Mapping[str, Any]) -> list[str]:
+def _row(figures: Mapping[str, Any]) -> list[str]:
     """Return the figures of one row, from those of `budgets.rates`."""
-    spread = np.array(one["pair_sd"]) * 100
-    promised = f"+{100 * one['promise']:.1f} %" if "promise" in one else NOTHING
-    kept = f"{100 * one['kept']:.0f} % of {one['promised']}" if "kept" in one else NOTHING
+    spread = np.array(figures["pair_sd"]) * 100
+    promised = f"+{100 * figures['promise']:.1f} %" if "promise" in figures else NOTHING
+    promises_kept = (
+        f"{100 * figures['kept']:.0f} % of {figures['promised']}" if "kept" in figures else NOTHING
+    )
     return [
         f"{spread.min():.1f} to {spread.max():.1f} %",
-        f"{one['alarm_count']} of {one['sessions']}",
-        f"{one['pairs']:.0f}",
-        f"{100 * one['found']:.0f} %",
+        f"{figures['alarm_count']} of {figures['sessions']}",
+        f"{figures['pairs']:.0f}",
+        f"{100 * figures['found']:.0f} %",
         promised,
-        kept,
+        promises_kept,
     ]
 
 

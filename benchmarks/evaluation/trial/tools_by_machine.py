@@ -38,10 +38,10 @@ def section(root: Path) -> list[str]:
 
 def _rows(replayed: dict[str, Any]) -> Iterator[list[str]]:
     """Yield launches, tool, alarms and slowdowns found, from the replay of one machine."""
-    for condition, one in replayed.get("conditions", {}).items():
-        tools = {OURS: one["ours"][rates.MAIN], **one["tools"]}
+    for condition, result in replayed.get("conditions", {}).items():
+        tools = {OURS: result["ours"][rates.MAIN], **result["tools"]}
         for tool, entry in tools.items():
             count = entry["alarms"]
             alarms = sections.percent(count["suite_slower"], count["suites"])
-            found = sections.percent(*rates.power_of(entry["power"], str(SLOWER)))
-            yield [condition, tool, alarms, found]
+            power = sections.percent(*rates.power_of(entry["power"], str(SLOWER)))
+            yield [condition, tool, alarms, power]

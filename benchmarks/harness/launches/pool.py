@@ -112,8 +112,10 @@ class Pool:
 
     def _of_kind(self, kind: Kind) -> list[Launch]:
         """Return the list of the workers of a kind, after ending those of every other owner."""
-        others = {key: list(found) for key, found in self._launches.items() if key[-1] != kind[-1]}
-        ending = [launch for found in others.values() for launch in found]
+        others = {
+            key: list(launches) for key, launches in self._launches.items() if key[-1] != kind[-1]
+        }
+        ending = [launch for launches in others.values() for launch in launches]
         for launch in ending:
             launch.kill_nowait()
         for launch in ending:

@@ -40,11 +40,11 @@ def end_strays(mark: dict[str, str], processes: Path = Path("/proc")) -> None:
     """
     ((name, value),) = mark.items()
     for _ in range(ROUNDS):
-        found = list(_marked(f"{name}={value}".encode(), processes))
-        for pid in found:
+        pids = list(_marked(f"{name}={value}".encode(), processes))
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        if not found:
+        if not pids:
             return
 
 

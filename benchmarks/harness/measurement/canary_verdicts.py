@@ -96,8 +96,8 @@ def _twice(launches: Sequence[CanaryAnswers]) -> Verdict:
         once, twice = _work(launches)
     except NoLonger as error:
         why = _explained(launches)
-        said = f"{error}; {canary_noise.undecided_message(why, launches)}" if why else str(error)
-        return {"passed": None if why else False, "said": said}
+        message = f"{error}; {canary_noise.undecided_message(why, launches)}" if why else str(error)
+        return {"passed": None if why else False, "said": message}
     ratio = moderated_interval(np.log(twice / once), NO_PRIOR, CONFIDENCE)
     passed, message = (_two if ratio["low"] is not None else _about_two)(ratio)
     if passed is False and (why := _explained(launches)):

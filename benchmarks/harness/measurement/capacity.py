@@ -42,8 +42,8 @@ def holding_too_much(pids: Sequence[int], host: Host | None = None) -> list[int]
         host: where to read memory from; None: this machine.
     """
     machine = host or Host(Path("/"))
-    held = {pid: activity.process_memory(machine, pid, "VmRSS") or 0 for pid in pids}
+    resident_bytes = {pid: activity.process_memory(machine, pid, "VmRSS") or 0 for pid in pids}
     total = activity.memory(machine)["memory_bytes"]
-    if total is None or sum(held.values()) <= IDLE_SHARE * total:
+    if total is None or sum(resident_bytes.values()) <= IDLE_SHARE * total:
         return []
-    return [pid for pid, size in held.items() if size > IDLE_BYTES]
+    return [pid for pid, size in resident_bytes.items() if size > IDLE_BYTES]

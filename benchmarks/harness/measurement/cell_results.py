@@ -97,8 +97,8 @@ class CellResults:
         Wrong gradients in any launch fail the cell.
         """
         if not result.figures:
-            kept = ("products", "operations")  # too much for a record; what follows of them stays
-            result.figures = {key: value for key, value in cell.items() if key not in kept}
+            bulk = ("products", "operations")  # too much for a record; what follows of them stays
+            result.figures = {key: value for key, value in cell.items() if key not in bulk}
             if products := cell.get("products"):
                 self.products[name] = products
             if operations := cell.get("operations"):

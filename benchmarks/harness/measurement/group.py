@@ -188,13 +188,13 @@ class GroupMeasurement:
 
         A case of the user's own has none: its session has no such worker.
         """
-        known, job = self.results.operations, self.job
-        counted = {name: known[name] for name in self.results.alive() if name in known}
+        operations, job = self.results.operations, self.job
+        counted = {name: operations[name] for name in self.results.alive() if name in operations}
         in_full = job.get("precision_mode", IEEE) == IEEE  # see `recording.LIMITED_IN_FLOAT32`
         if counted and in_full and not job.get("case"):
-            where = self.workers.calibrating()
-            found = limits.of_cells(where, job["dtype"], counted, job["limit"])
-            for name, figures in found.items():
+            launch = self.workers.calibrating()
+            figures_by_cell = limits.of_cells(launch, job["dtype"], counted, job["limit"])
+            for name, figures in figures_by_cell.items():
                 self.results[name].figures |= figures
 
     def _time_alone(self) -> None:
@@ -203,8 +203,8 @@ class GroupMeasurement:
             return
         launch = self.workers.launch(0)
         self.preparation.ensure_prepared(launch)
-        found = rank_parts.of_cells(launch, self.results.alive(), self.job["limit"])
-        for name, figures in found.items():
+        figures_by_cell = rank_parts.of_cells(launch, self.results.alive(), self.job["limit"])
+        for name, figures in figures_by_cell.items():
             self.results[name].figures |= figures
 
     def _measure(self, start: float) -> None:

@@ -126,10 +126,10 @@ def record_measurement(
     )
     communication = result["figures"].get("communication")
     if communication:
-        told, reasons = _predicted_over_ranks(cell, result, baseline_alone)
-        whole: Any = {**communication, **told}
+        prediction, reasons = _predicted_over_ranks(cell, result, baseline_alone)
+        entry: Any = {**communication, **prediction}
         missing = {**record["missing"], **reasons}
-        record = {**record, "communication": whole, "missing": missing}
+        record = {**record, "communication": entry, "missing": missing}
     return explain(record, NOT_TIMED)
 
 
@@ -148,11 +148,13 @@ def _predicted_over_ranks(
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     """Return what `Communication` tells of a prediction, and why it tells nothing."""
     parts = result["figures"].get("alone") or dict.fromkeys(ALONE)
-    told = {**parts, "predicted_ratio": _ratio(alone_seconds(result), baseline)}
+    prediction = {**parts, "predicted_ratio": _ratio(alone_seconds(result), baseline)}
     why = result["figures"].get("alone_why", NOT_TIMED)
     if cell.phase != PREDICTED_PHASE:
         why = UPDATE_NOT_PREDICTED
-    return told, {f"communication.{key}": why for key, value in told.items() if value is None}
+    return prediction, {
+        f"communication.{key}": why for key, value in prediction.items() if value is None
+    }
 
 
 class Checked(TypedDict):

@@ -177,20 +177,20 @@ def _wrong_update(updated: Arrays, true: Arrays, rules: GateRules) -> str | None
     for name in trained - noise:
         # float64's noise is so small beside Adam's own epsilon that its steps vanish
         mask = zero.get(name) if rules["dtype"] == "float32" else None
-        was, right, found = (without_zeros(a[name], mask) for a in (start, expected, updated))
-        off = _norm(found - right)
+        before, right, after = (without_zeros(a[name], mask) for a in (start, expected, updated))
+        off = _norm(after - right)
         allowed = _update_tolerance(rules, right.size)
-        limit = allowed * _norm(right - was) + EPS[rules["dtype"]] * _norm(was)
+        limit = allowed * _norm(right - before) + EPS[rules["dtype"]] * _norm(before)
         if not off <= limit:
             return f"{name}: the update is off by {off:.2g} (norm), allowed {limit:.2g}"
     moved = [expected[name] - start[name] for name in trained]
     longest = _longest_step_of_noise(moved, rules)
     for name in sorted(trained & (noise | zero.keys())):
         mask = np.ones(start[name].shape, bool) if name in noise else zero[name]
-        was, right, found = (a[name][mask] for a in (start, expected, updated))
+        before, right, after = (a[name][mask] for a in (start, expected, updated))
         # written so that NaN, which is not within anything, is found
-        if not np.all(np.abs(found - right) <= longest + EPS[rules["dtype"]] * np.abs(was)):
-            off = float(np.max(np.abs(found - right)))
+        if not np.all(np.abs(after - right) <= longest + EPS[rules["dtype"]] * np.abs(before)):
+            off = float(np.max(np.abs(after - right)))
             return f"{name}: {WILD} is off by {off:.2g}, allowed {longest:.2g}"
     return None
 

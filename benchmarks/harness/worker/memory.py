@@ -116,12 +116,12 @@ def _settled(gauge: Gauge) -> int:
 
     XLA's threads still free buffers of a call after its result is there.
     """
-    held, still = gauge.in_use(), 0
+    lowest, still = gauge.in_use(), 0
     for _ in range(MOST):
         time.sleep(PAUSE)
         now = gauge.in_use()
-        still = still + 1 if now >= held else 0
-        held = min(held, now)
+        still = still + 1 if now >= lowest else 0
+        lowest = min(lowest, now)
         if still == STILL:
             break
-    return held
+    return lowest

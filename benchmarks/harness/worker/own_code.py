@@ -75,11 +75,11 @@ class OwnCode(Base):
         opened = self._open(case, None)
         with self.working(), module.precision(self.session.dtype):
             confirm = partial(described, until=until)
-            found, gradient = module.examine(opened, case["seed"], confirm)
+            untyped_facts, gradient = module.examine(opened, case["seed"], confirm)
         assert self._case_function is not None
         place = {"file": self._case_function.file, "line": self._case_function.line}
-        found |= place | self._moved_weights(gradient, out) | {"prints": opened.prints}
-        facts = cast("case_messages.CaseFacts", found)
+        untyped_facts |= place | self._moved_weights(gradient, out) | {"prints": opened.prints}
+        facts = cast("case_messages.CaseFacts", untyped_facts)
         if hand_over:
             weights = importlib.import_module(f"impl_{self.framework}.case_weights")
             write_arrays(f"{out}/start.npz", weights.handed_over(opened, facts["untouched"]))
@@ -137,8 +137,11 @@ class OwnCode(Base):
         arrays = {f"gradient/{name}": array for name, array in gradients.items()}
         write_arrays(f"{out}/{case_messages.BY_TORCH_PARAMETERS}", arrays)
         write_arrays(f"{out}/filled.npz", self._moves.values)
-        told = {"filled": f"{out}/filled.npz", "taken": self._taken}
-        return {"weights": self._moves.described(), **told}
+        return {
+            "weights": self._moves.described(),
+            "filled": f"{out}/filled.npz",
+            "taken": self._taken,
+        }
 
     def _from_start(self, built: Any, file: str, facts: case_messages.CaseFacts | None) -> Any:
         """Return a case with the weights and the batch of the other framework's case.
@@ -194,8 +197,8 @@ class OwnCode(Base):
         """Return an exception as the ``error`` of an answer, with its place in the user's code."""
         message = super()._error_message(error)
         if self._case_source is not None:
-            found = mistake(error, self._case_function, self._case_source, self._case_folder)
-            message["case"] = found
-            where = f"{found['file']}:{found['line']}" if found["line"] else found["file"]
-            message["line"] = f"{where}: {found['message']}"
+            fault = mistake(error, self._case_function, self._case_source, self._case_folder)
+            message["case"] = fault
+            place = f"{fault['file']}:{fault['line']}" if fault["line"] else fault["file"]
+            message["line"] = f"{place}: {fault['message']}"
         return message

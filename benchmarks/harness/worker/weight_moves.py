@@ -72,9 +72,9 @@ class Start:
     def names_at(self, index: NDArray[np.int64]) -> list[str]:
         """Return the names of the tensors that hold these positions."""
         starts = np.array(list(self.offsets.values()))
-        held = np.zeros(len(starts), bool)
-        held[np.searchsorted(starts, index.ravel(), side="right") - 1] = True
-        return [name for name, one in zip(self.offsets, held, strict=True) if one]
+        mask = np.zeros(len(starts), bool)
+        mask[np.searchsorted(starts, index.ravel(), side="right") - 1] = True
+        return [name for name, one in zip(self.offsets, mask, strict=True) if one]
 
 
 class _Tensors(dict[str, Any]):
@@ -160,8 +160,8 @@ class Moves:
                 f"weights returns {type(returned).__name__}, not name → array",
                 "return a dictionary such as {'encoder.linear.kernel': w['encoder.weight'].T}",
             )
-        found = dict(_leaves(returned))
-        for name, value in found.items():
+        arrays = dict(_leaves(returned))
+        for name, value in arrays.items():
             if name not in self.shapes:
                 near = difflib.get_close_matches(name, self.shapes, 3, 0.4) or [*self.shapes][:5]
                 raise CaseMistakeError(
@@ -175,7 +175,7 @@ class Moves:
                     "transpose or reshape it: a Linear weight of torch is [outputs, inputs], a "
                     "kernel of flax [inputs, outputs]",
                 )
-        return found
+        return arrays
 
     def _kind_of_move(self, index: NDArray[np.int64], scale: NDArray[Any], name: str) -> str:
         """Return in words what the user's function does to fill an array."""
@@ -239,8 +239,8 @@ class Moves:
         names = list(gradients)
 
         def filled(flat: Any) -> list[Any]:
-            found = self._checked_weights(self.start.named(flat))
-            return [found[name] for name in names]
+            arrays = self._checked_weights(self.start.named(flat))
+            return [arrays[name] for name in names]
 
         return self._derive(filled, self.flat, list(gradients.values()))
 
@@ -268,11 +268,11 @@ class Moves:
 
     def described(self) -> list[list[str]]:
         """Return [name in JAX, how, names in torch …] of each array that is filled."""
-        told = []
+        descriptions = []
         for name, origin in self.origins.items():
             names = [] if origin.index is None else self.start.names_at(origin.index)
-            told.append([name, origin.how, *names])
-        return told
+            descriptions.append([name, origin.how, *names])
+        return descriptions
 
 
 def _whole(value: NDArray[Any]) -> NDArray[Any]:

@@ -130,14 +130,14 @@ def _gap_lines(machine: Machine, catalogue: Sequence[str]) -> list[tuple[str, st
     lines += [
         (
             f"{framework} {mode}",
-            f"{len(found)} of {len(networks)} networks",
-            first_names(sorted(networks - found), 4),
+            f"{len(timed_networks)} of {len(networks)} networks",
+            first_names(sorted(networks - timed_networks), 4),
         )
         for (framework, mode), members in group_by(
             timed, lambda r: (str(r["framework"]), str(r["mode"]))
         ).items()
-        for found in [{network_name(record) for record in members}]
-        if found < networks
+        for timed_networks in [{network_name(record) for record in members}]
+        if timed_networks < networks
     ]
     peak = sum(record["peak_bytes"] is not None for record in timed)
     how = "" if peak else "all: --memory measures it"
@@ -163,10 +163,14 @@ def _device_line(machine: Machine, timed: Sequence[AnyRecord]) -> tuple[str, str
     return "devices", devices, "" if gpu else "GPU: this machine has none that was found"
 
 
-def _line(what: str, found: Sequence[str], known: Sequence[str]) -> tuple[str, str, str]:
+def _line(heading: str, values: Sequence[str], known: Sequence[str]) -> tuple[str, str, str]:
     """Return the line on one thing that cells vary in: values found, and those that were not."""
-    there = [name for name in known if name in found] + sorted(set(found) - set(known))
-    return what, ", ".join(there) or NOTHING, ", ".join(name for name in known if name not in found)
+    present = [name for name in known if name in values] + sorted(set(values) - set(known))
+    return (
+        heading,
+        ", ".join(present) or NOTHING,
+        ", ".join(name for name in known if name not in values),
+    )
 
 
 def _failures(records: Iterable[AnyRecord]) -> list[Any]:

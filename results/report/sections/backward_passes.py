@@ -70,9 +70,9 @@ def title(records: Iterable[AnyRecord]) -> str:
     Args:
         records: all of a machine.
     """
-    found = [one for one in answers(records) if one.topic == SERIES]
-    separate = of_strategy(found, SERIES, SEPARATE)
-    cost = ratio_range(separate or [way for one in found for way in one.ways])
+    series_answers = [one for one in answers(records) if one.topic == SERIES]
+    separate = of_strategy(series_answers, SERIES, SEPARATE)
+    cost = ratio_range(separate or [way for one in series_answers for way in one.ways])
     if cost is None:
         return "No way was timed beside the summed loss"
     name = "a pass for each loss takes" if separate else "other ways take"

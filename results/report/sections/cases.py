@@ -34,19 +34,20 @@ def cases(machine: Machine) -> Cases | None:
     """Return a case for each question, framework and size that was measured; None without any."""
     by_size = group_by(machine.records, lambda record: str(record["size"]))
     sizes = sorted(by_size, key=size_rank, reverse=True)
-    found = [(size, one, by_size[size]) for size in sizes for one in answers_at(by_size[size])]
-    if not found:
+    answers = [(size, one, by_size[size]) for size in sizes for one in answers_at(by_size[size])]
+    if not answers:
         return None
-    found.sort(key=lambda case: list(TOPICS).index(case[1].topic))
+    answers.sort(key=lambda case: list(TOPICS).index(case[1].topic))
     fields = {
-        "question": {topic: TOPICS[topic].title for _, one, _ in found for topic in [one.topic]},
+        "question": {topic: TOPICS[topic].title for _, one, _ in answers for topic in [one.topic]},
         "framework": {
-            one.framework: FRAMEWORK_NAMES.get(one.framework, one.framework) for _, one, _ in found
+            one.framework: FRAMEWORK_NAMES.get(one.framework, one.framework)
+            for _, one, _ in answers
         },
-        "size": {size: size for size in sizes if any(size == case[0] for case in found)},
+        "size": {size: size for size in sizes if any(size == case[0] for case in answers)},
     }
-    made = [_case(size, one, records, machine.records) for size, one, records in found]
-    return Cases("case", "Your case", fields, made)
+    all_cases = [_case(size, one, records, machine.records) for size, one, records in answers]
+    return Cases("case", "Your case", fields, all_cases)
 
 
 def _case(

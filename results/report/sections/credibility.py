@@ -85,8 +85,8 @@ def _check(name: str, bar: Sequence[tuple[str, int]], words: str, text: str) -> 
         words: what the segments of the bar count, with commas between.
     """
     counts = zip(bar, words.split(", "), strict=True)
-    told = ", ".join(f"{count} {word}" for (_, count), word in counts if count) or "none"
-    return Row([Cell(name), Cell(told, bar=bar), Cell(text)])
+    counts_text = ", ".join(f"{count} {word}" for (_, count), word in counts if count) or "none"
+    return Row([Cell(name), Cell(counts_text, bar=bar), Cell(text)])
 
 
 def _percent(error: GradientError) -> str:

@@ -73,10 +73,10 @@ def title(flows: Mapping[str, Mapping[str, Flow]]) -> str:
             for loss, row in flow.items():
                 for network, state in row.items():
                     pairs.setdefault((name, loss, network), set()).add(state == VALUE)
-    differ = sum(len(found) > 1 for found in pairs.values())
+    differ = sum(len(changes) > 1 for changes in pairs.values())
     if differ:
         return f"The frameworks disagree on who may change whom in {differ} of {len(pairs)} pairs"
-    changed = sum(True in found for found in pairs.values())
+    changed = sum(True in changes for changes in pairs.values())
     return (
         f"Of {len(pairs)} pairs of a loss and a network, the loss changes the network in {changed}"
         "; the frameworks agree"
@@ -174,9 +174,9 @@ def _loss_reach(flow: Mapping[str, Flow], loss: str) -> _Reach:
         network: [flow[name].get(loss, {}).get(network) for name in frameworks]
         for network in networks
     }
-    changed = [network for network, found in states.items() if set(found) == {VALUE}]
-    differ = any(VALUE in found for network, found in states.items() if network not in changed)
-    left = {net: _symbols(found) for net, found in states.items() if net not in changed}
+    changed = [network for network, kinds in states.items() if set(kinds) == {VALUE}]
+    differ = any(VALUE in kinds for network, kinds in states.items() if network not in changed)
+    left = {net: _symbols(kinds) for net, kinds in states.items() if net not in changed}
     return _Reach(loss, changed, left, differ)
 
 

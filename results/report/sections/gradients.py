@@ -136,7 +136,7 @@ def _table_of_limits(errors: Sequence[GradientError]) -> Table:
 def _limit_row(limit: Limit, errors: Sequence[GradientError]) -> Row:
     """Return the row of a limit, with the largest error of the records that were held to it."""
     epsilon = EPSILON[limit.dtype]
-    held = [
+    limit_errors = [
         error
         for error in errors
         if error.record["dtype"] == limit.dtype
@@ -144,7 +144,9 @@ def _limit_row(limit: Limit, errors: Sequence[GradientError]) -> Row:
         and abs(error.allowed * epsilon / limit.allowed - 1) < 1e-3
     ]
     reason = "no record here says that it was held to this limit; older runs do not say it"
-    largest = Cell(f"{significant(held[0].epsilons)} eps") if held else missing(reason)
+    largest = (
+        Cell(f"{significant(limit_errors[0].epsilons)} eps") if limit_errors else missing(reason)
+    )
     return Row(
         [
             Cell(f"{limit.dtype}, {limit.where}"),

@@ -137,14 +137,14 @@ def _tables_by_network(records: Sequence[AnyRecord], summaries: Mapping[str, str
     Args:
         summaries: the name of a scenario → its description, in a line.
     """
-    found: dict[tuple[str, str], list[tuple[AnyRecord, Recommendation]]] = {}
+    networks_by_table: dict[tuple[str, str], list[tuple[AnyRecord, Recommendation]]] = {}
     for members in group_by_fields(records, ("scenario", "variant", "kind")).values():
         largest = largest_size(members)
         for one in first_of_each(recommend(largest)):
-            found.setdefault((one.kind, one.framework), []).append((largest[0], one))
+            networks_by_table.setdefault((one.kind, one.framework), []).append((largest[0], one))
     return [
         _table_by_network(kind, framework, networks, summaries)
-        for (kind, framework), networks in found.items()
+        for (kind, framework), networks in networks_by_table.items()
     ]
 
 

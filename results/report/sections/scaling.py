@@ -201,7 +201,7 @@ def _break_even(machine: Machine) -> list[Any]:
     Returns:
         A list of the table, or of a sentence where no run measured a cell in both modes.
     """
-    found = [
+    cells_in_both_modes = [
         break_even
         for run in machine.runs
         for break_even in break_evens(
@@ -209,14 +209,14 @@ def _break_even(machine: Machine) -> list[Any]:
         )
         if break_even.eager is not None
     ]
-    if not found:
+    if not cells_in_both_modes:
         command = Code("pytest benchmarks --benchmark-only --mode all")
         return [["When compiling pays is told by a run of both modes: ", command, "."]]
     text = (
         "The first call at which the compiled mode has taken less time in all than the eager one, "
         "tracing and compiling counted in. Never: compiled is slower. Not told: too near for noise."
     )
-    rows = [_break_even_row(break_even) for break_even in found]
+    rows = [_break_even_row(break_even) for break_even in cells_in_both_modes]
     numbers = (5, 6, 7, 8, 9)
     title = "When compiling pays"
     return [Table(title, BREAK_EVEN_COLUMNS, rows, numbers, folded=True, about=text)]
