@@ -227,6 +227,17 @@ def test_run_in_two_precisions_is_shown_with_the_answer_of_the_first(
     assert answer.startswith("Sum the losses")
 
 
+@pytest.mark.parametrize("kind", ["own_code", "check"])
+def test_what_came_out_of_a_case_is_said_to_be_no_run(
+    tmp_path: Path, capsys: Out, kind: str
+) -> None:
+    path = tmp_path / "20261121T010203-ab12cd.json"
+    path.write_text(json.dumps({"schema": 1, "kind": kind, "frameworks": []}))
+    for command in ("show", "report"):
+        assert main([command, str(path)]) == 2
+        assert "a case of your own, and no run; see it in Python: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--json"], []])
 def test_reader_that_has_seen_enough_is_no_error(
     tmp_path: Path, whole: Run, arguments: list[str]
