@@ -38,7 +38,7 @@ examples:
   cascade-bench check --explain CB101                what a finding means, and its mend
 
 The Case that the function returns has step=: one training step of your own.
-exit codes: 0 nothing found, 1 findings, 2 the case cannot be run.
+exit codes: 0 nothing found, 1 findings, 2 the case cannot be run, 130 stopped by Ctrl-C.
 """
 
 
