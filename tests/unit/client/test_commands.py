@@ -201,3 +201,12 @@ def test_command_of_the_suite_ends_with_the_suites_code_and_words(tmp_path: Path
     assert done.returncode == 2
     assert done.stderr.startswith("cascade-bench: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["try", "--help"], ["check", "--explain", "CB101"]])
+def test_text_that_the_encoding_lacks_ends_no_command(words: list[str]) -> None:
+    command = [sys.executable, "-m", "cascade_bench.cli", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
