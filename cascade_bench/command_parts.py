@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import shutil
@@ -91,12 +92,14 @@ def check_output(option: str, value: str | None, *, folder: bool) -> None:
 
 
 def print_table(file: Path) -> None:
-    """Print the table of a document at the terminal's width."""
+    """Print the table of a document at the terminal's width, in characters that it has."""
     colour = sys.stdout.isatty()
     colour = colour and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    width = str(terminal_width())
-    text = output(OUTPUT, [str(file), "--table", width, *(["--colour"] if colour else [])])
-    print_text(text)
+    words = ["--table", str(terminal_width()), *(["--colour"] if colour else [])]
+    encoding = sys.stdout.encoding or "utf-8"
+    if codecs.lookup(encoding).name != "utf-8":
+        words += ["--encoding", encoding]
+    print_text(output(OUTPUT, [str(file), *words]))
 
 
 def terminal_width() -> int:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import pytest
 from benchmarks.cli import COMMANDS
 from benchmarks.paths import ROOT
 from cascade_bench import cli, suite
+from cascade_bench.command_parts import print_table
 from cascade_bench.new_command import EXAMPLES
+from tests.helpers.own_code import example_document
 from tests.unit.test_layers import FRAMEWORKS
 
 Seen = Callable[[], dict[str, Any]]
@@ -210,3 +213,18 @@ def test_text_that_the_encoding_lacks_ends_no_command(words: list[str]) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.isascii()
+
+
+def test_marks_of_verdicts_differ_in_every_encoding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What got slower once stood beside ``?``, the mark of what could not be told."""
+    file = tmp_path / "document.json"
+    file.write_text(json.dumps(example_document()))
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(BytesIO(), encoding="ascii"))
+    print_table(file)
+    sys.stdout.flush()
+    shown = sys.stdout.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    (line,) = (one for one in shown.splitlines() if one.startswith("separate_retained  "))
+    assert "1.32 [1.30, 1.35] ^ (1.33)" in line
+    assert "^ slower, v faster, = equal, ? not told" in shown
