@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -79,6 +80,8 @@ def test_help_of_a_command_is_asked_for_in_two_ways(capsys: pytest.CaptureFixtur
         (["try", "case.py", "--results", "case.py"], "--results 'case.py' is a file"),
         (["try", "case.py", "--way", "a,,b"], "--way 'a,,b' has an empty name"),
         (["try", "case.py", "--results", "/dev/fd/x"], "/dev/fd/x' cannot be written"),
+        (["try", "case.py", "--json", "x" * 300], "cannot be written: File name too long"),
+        (["try", "x" * 300], "is no case; give FILE.py"),
         (["new", "case.py"], "case.py exists, and is left as it is"),
         (["new", "case.txt"], "is no name of a Python file"),
         (["new", "gone/case.py"], "there is no folder"),
@@ -204,6 +207,36 @@ def test_command_of_the_suite_ends_with_the_suites_code_and_words(tmp_path: Path
     assert done.returncode == 2
     assert done.stderr.startswith("cascade-bench: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_new_file_whose_name_is_too_long_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["new", f"{'x' * 300}.py"]) == 2
+    assert capsys.readouterr().err.endswith("cannot be written: File name too long\n")
+
+
+@pytest.mark.parametrize("command", ["try", "check"])
+@pytest.mark.parametrize("function", [os.lstat, os.stat])
+def test_folder_that_may_not_be_searched_is_one_line(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    command: str, function: Callable[..., Any],
+) -> None:  # fmt: skip
+    """A test that runs as root may search every folder, so the call itself is refused."""
+    Path("case.py").write_text("def make(): ...\n")
+
+    def refuse(path: Any, *rest: Any, **options: Any) -> Any:
+        if "locked" in str(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return function(path, *rest, **options)
+
+    monkeypatch.setattr(os, function.__name__, refuse)
+    Path("locked").mkdir()
+    assert cli.main([command, "case.py", "--json", "locked/out.json"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("cascade-bench: --json 'locked/out.json'")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("words", [[], ["try", "--help"], ["check", "--explain", "CB101"]])
