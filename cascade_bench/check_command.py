@@ -38,7 +38,7 @@ examples:
   cascade-bench check --explain CB101                what a finding means, and its mend
 
 The Case that the function returns has step=: one training step of your own.
-exit codes: 0 nothing found, 1 findings, 2 the case cannot be run.
+exit codes: 0 nothing found, 1 findings, 2 the case cannot be run, 130 stopped by Ctrl-C.
 """
 
 
@@ -110,7 +110,7 @@ def _run(options: argparse.Namespace) -> int:
         if options.json:
             write_json(Path(options.json), document)
         if options.format == GITHUB:
-            print("\n".join(workflow_commands(document)))
+            print_text("".join(f"{line}\n" for line in workflow_commands(document)))
         else:
             print_table(file)
     return outcome.code
@@ -123,7 +123,7 @@ def workflow_commands(document: Mapping[str, Any]) -> Iterator[str]:
         document: of a check.
     """
     place = document["case"]
-    file = os.path.relpath(place["file"]) if place.get("file") else ""
+    file = _from_root(place["file"]) if place.get("file") else ""
     at = f"file={_property(file)},line={place.get('line') or 1}"
     for part in document["frameworks"]:
         for finding in part["findings"]:
@@ -133,6 +133,16 @@ def workflow_commands(document: Mapping[str, Any]) -> Iterator[str]:
         if not part["findings"]:
             notice = _data(f"{part['framework']}: nothing found; {part['looked_at']}")
             yield f"::notice {at}::{notice}"
+
+
+def _from_root(file: str) -> str:
+    """Return the path of a file as annotations name it: from the top of the repository.
+
+    A workflow may run the command in a folder below that.
+    """
+    root = os.environ.get("GITHUB_WORKSPACE") or os.curdir
+    inside = Path(file).absolute().is_relative_to(root)
+    return os.path.relpath(file, root if inside else os.curdir)
 
 
 def _data(text: str) -> str:

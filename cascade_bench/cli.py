@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the words after ``cascade-bench``; None for those of this process.
     """
+    if hasattr(sys.stdout, "reconfigure"):  # what its encoding lacks ends no command
+        sys.stdout.reconfigure(errors="replace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = words[0] if words else "--help"
     try:

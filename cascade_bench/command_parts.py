@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import shutil
@@ -70,14 +71,27 @@ def check_output(option: str, value: str | None, *, folder: bool) -> None:
     path, named = Path(value), f"--{option} {value!r}"
     if not value:
         raise CaseError(f"--{option} is empty; name a {'folder' if folder else 'file'}")
-    if folder and path.exists() and not path.is_dir():
+    # os.path, as pathlib raises where a folder may not be searched or a name is too long
+    if folder and os.path.exists(path) and not os.path.isdir(path):
         raise CaseError(f"{named} is a file; name a folder")
-    if not folder and path.is_dir():
+    if not folder and os.path.isdir(path):
         raise CaseError(f"{named} is a folder; name a file")
-    if not folder and not path.absolute().parent.is_dir():
+    if not folder and not os.path.isdir(path.absolute().parent):
         raise CaseError(f"{named}: there is no folder {path.absolute().parent}")
+    if why := _why_not_writable(path):
+        raise CaseError(f"{named} cannot be written: {why}")
+
+
+def _why_not_writable(path: Path) -> str:
+    """Return why a path cannot be written; an empty text where it can."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        return str(error.strerror)
     there = path.absolute()
-    while not there.exists():
+    while not os.path.exists(there):
         there = there.parent
     try:  # more than what the rights say: a file system may be read-only, or full
         if there.is_dir():
@@ -86,17 +100,18 @@ def check_output(option: str, value: str | None, *, folder: bool) -> None:
         writable = os.access(there, os.W_OK)
     except OSError:
         writable = False
-    if not writable:
-        raise CaseError(f"{named} cannot be written: {there} is not writable")
+    return "" if writable else f"{there} is not writable"
 
 
 def print_table(file: Path) -> None:
-    """Print the table of a document at the terminal's width."""
+    """Print the table of a document at the terminal's width, in characters that it has."""
     colour = sys.stdout.isatty()
     colour = colour and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    width = str(terminal_width())
-    text = output(OUTPUT, [str(file), "--table", width, *(["--colour"] if colour else [])])
-    print_text(text)
+    words = ["--table", str(terminal_width()), *(["--colour"] if colour else [])]
+    encoding = sys.stdout.encoding or "utf-8"
+    if codecs.lookup(encoding).name != "utf-8":
+        words += ["--encoding", encoding]
+    print_text(output(OUTPUT, [str(file), *words]))
 
 
 def terminal_width() -> int:

@@ -126,7 +126,10 @@ def figure_of(row: Row, name: str) -> Mapping[str, Any]:
     """
     if row.get(name) is None:
         reasons = [row.get("outcome"), row.get("equivalence"), row.get("why")]
-        because = ": ".join(str(one) for one in reasons if one and one != "pass")
+        because = ": ".join(str(one) for one in reasons if one not in (None, "", "ok", "pass"))
+        if name == "ratio" and row.get("way") == row.get("baseline"):
+            because = because or "it is the baseline that the others are compared with"
+        because = because or f"{row.get('baseline')!r}, the baseline, was not measured"
         raise ValueError(f"{row['way']!r} in phase {row['phase']} has no {name}: {because}")
     figure: Mapping[str, Any] = row[name]
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -74,8 +75,8 @@ def _problem(name: str) -> str | None:
     path = Path(name)
     if path.suffix != ".py":
         return f"{name!r} is no name of a Python file; give one that ends in .py"
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):
         return f"{path} exists, and is left as it is; give another name"
-    if not path.absolute().parent.is_dir():
+    if not os.path.isdir(path.absolute().parent):
         return f"there is no folder {path.absolute().parent}"
     return None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -41,7 +42,7 @@ def from_text(text: str, folder: Path) -> dict[str, Any]:
     name, function = text, ""
     if not text.endswith(".py") and ":" in text:
         name, _, function = text.rpartition(":")
-    if name.endswith(".py") or "/" in name or (folder / name).exists():
+    if name.endswith(".py") or "/" in name or os.path.exists(folder / name):
         return from_file(folder / name, function)
     if not function or not all(part.isidentifier() for part in name.split(".")):
         raise CaseError(

@@ -93,10 +93,11 @@ def run(options: argparse.Namespace) -> int:
     check_positive("cell-seconds", options.cell_seconds)
     if options.ranks is not None:
         check_ranks(options.ranks, shared.selected_names(options)["kind"])
+    device = options.device or default_device()
     selection = Selection(
         **shared.selected_names(options),
         ranks=options.ranks or ranks.DEFAULT_RANKS,
-        device=options.device or "cpu",
+        device=device,
         everything=options.everything,
         precision_mode=options.precision_mode,
     )
@@ -107,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.cost:
         _print_cost(selection, options)
     else:
-        _print_scenarios(scenarios)
+        _print_scenarios(scenarios, device)
     return 0
 
 
@@ -134,8 +135,13 @@ def plain_scenario(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
-    """Print a table of scenarios, then the names of sizes, strategies, recipes and phases."""
+def _print_scenarios(scenarios: Sequence[Scenario], device: str) -> None:
+    """Print a table of scenarios, then the names of sizes, strategies, recipes and phases.
+
+    Args:
+        scenarios: to print.
+        device: whose default sizes are named.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -150,7 +156,7 @@ def _print_scenarios(scenarios: Sequence[Scenario]) -> None:
             table.add_row(scenario.name if i == 0 else "", name, _flow_text(variant))
     console.print(table)
     sizes = [size for size in SIZES if any(size in scenario.sizes for scenario in scenarios)]
-    defaults = {size for one in scenarios for size in default_sizes(one, default_device())}
+    defaults = {size for one in scenarios for size in default_sizes(one, device)}
     default = [size for size in sizes if size in defaults]
     console.print(f"\nsizes: {', '.join(sizes)}  (default: {', '.join(default)})")
     for framework in FRAMEWORKS:

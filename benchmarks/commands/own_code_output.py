@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--report", type=Path, metavar="PAGE", help="write the page")
     form.add_argument("--check-report", action="store_true", help="fail if a page lacks packages")
     parser.add_argument("--colour", action="store_true", help="of the table")
+    parser.add_argument("--encoding", metavar="NAME", help="of the terminal that shows the table")
     return parser
 
 
@@ -61,14 +62,20 @@ def _show(options: argparse.Namespace) -> None:
     elif options.chart:
         _demand_libraries()
         print(json.dumps(_chart(document), allow_nan=False))
-    elif document.get("kind") == "check":
-        from results.terminal.findings_table import table as findings_table
+    else:
+        print(_table(document, options))
 
-        print(findings_table(document, options.table, colour=options.colour))
+
+def _table(document: dict[str, Any], options: argparse.Namespace) -> str:
+    """Return the table of the document, in characters that the terminal has."""
+    from results.terminal.stdout import encodable
+
+    if document.get("kind") == "check":
+        from results.terminal.findings_table import table
     else:
         from results.terminal.own_code_table import table
-
-        print(table(document, options.table, colour=options.colour))
+    text = table(document, options.table, colour=options.colour)
+    return encodable(text, options.encoding) if options.encoding else text
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def _page(saved: Run, path: Path, *, times: bool) -> str:
     from results.report.sections.answer import headline
     from results.terminal.run_page import text
 
-    (machine,) = collect([saved])
+    machine, *_ = collect([saved])  # one for each precision of the run's cells
     answer = " ".join(headline(machine, answers(machine.records))).strip()
     width, colour = width_and_colour(WIDTH, narrowest=NARROWEST, widest=WIDTH)
     report = f"cascade-bench report {shlex.quote(str(_relative(path)))}"

@@ -160,7 +160,20 @@ def _part(machine: Machine, place: int, catalogue: Sequence[str]) -> Part:
     ]
     unique = [_with_unique_names(section, place) for section in sections if section]
     screen = _with_unique_panels(answer.answer(machine), place)
-    return Part(_description(machine), about, unique, screen, cases.cases(machine))
+    own = cases.cases(machine)
+    own = own and replace(own, name=_unique(own.name, place))
+    return Part(_description(machine), about, unique, screen, own)
+
+
+def _unique(name: str, place: int) -> str:
+    """Return a name that no other machine's part has; those of the first machine stay as they are.
+
+    A number alone would not do: parts of one long chart are told apart by it.
+
+    Args:
+        place: the index of the machine in the report.
+    """
+    return f"{name}-m{place + 1}" if place and name else name
 
 
 def _what_to_write(machine: Machine, scenarios: Mapping[str, Mapping[str, Any]]) -> Section:
@@ -181,21 +194,25 @@ def _what_to_write(machine: Machine, scenarios: Mapping[str, Mapping[str, Any]])
 
 
 def _with_unique_panels(screen: Answer, place: int) -> Answer:
-    """Return the first screen with the machine's number appended to the names of its charts."""
+    """Return the first screen with the machine's number appended to all names in it.
+
+    These are the names of its charts, and of the sections that its facts lead to.
+    """
     if place == 0:
         return screen
     questions = [
         replace(
             question,
             panels=[
-                replace(one, chart=replace(one.chart, name=f"{one.chart.name}-{place + 1}"))
+                replace(one, chart=replace(one.chart, name=_unique(one.chart.name, place)))
                 for one in question.panels
             ],
         )
         for question in screen.questions
     ]
-    picture = screen.picture and replace(screen.picture, name=f"{screen.picture.name}-{place + 1}")
-    return replace(screen, questions=questions, picture=picture)
+    picture = screen.picture and replace(screen.picture, name=_unique(screen.picture.name, place))
+    facts = [replace(fact, section=_unique(fact.section, place)) for fact in screen.facts]
+    return replace(screen, questions=questions, picture=picture, facts=facts)
 
 
 def _with_unique_names(section: Section, place: int) -> Section:
@@ -211,7 +228,7 @@ def _with_unique_names(section: Section, place: int) -> Section:
         return section
     return replace(
         section,
-        name=f"{section.name}-{place + 1}",
+        name=_unique(section.name, place),
         blocks=[_with_unique_name(block, place) for block in section.blocks],
     )
 
@@ -227,7 +244,7 @@ def _with_unique_name(block: Block, place: int) -> Block:
     if isinstance(block, Fold):
         return replace(block, blocks=[_with_unique_name(one, place) for one in block.blocks])
     if isinstance(block, Chart):
-        return replace(block, name=f"{block.name}-{place + 1}")
+        return replace(block, name=_unique(block.name, place))
     return block
 
 

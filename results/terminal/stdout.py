@@ -54,6 +54,15 @@ def _plain_character(letter: str) -> str:
     return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?"
 
 
+def encodable(text: str, encoding: str) -> str:
+    """Return the text with `plain` characters for those that an encoding lacks.
+
+    It is for a text that another process prints.
+    """
+    codecs.register_error(HANDLER, _encodable)
+    return text.encode(encoding, HANDLER).decode(encoding)
+
+
 def replace_what_cannot_be_encoded(*streams: TextIO | Any) -> None:
     """Make text streams write `plain` characters for those that their encoding lacks.
 

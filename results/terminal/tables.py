@@ -105,6 +105,7 @@ def printed(
         no_color=not colour,
         highlight=False,
         markup=False,
+        emoji=False,  # `:key:` in a message is no picture
         color_system="standard" if colour else None,
     )
     with console.capture() as captured:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli import main
+from benchmarks.commands import list as list_command
 from benchmarks.machine import environment
 
 
@@ -144,3 +145,15 @@ def test_list_marks_what_is_not_installed(
     shown = capsys.readouterr().out
     assert re.search(r"^torch is not installed here: pip install -e \S+\[torch\]'$", shown, re.M)
     assert "jax is not" not in shown
+
+
+def test_list_is_of_the_device_that_a_session_would_measure_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for device, code in (("cpu", 2), ("cuda", 0)):
+        monkeypatch.setattr(list_command, "default_device", lambda device=device: device)
+        assert main(["list", "--size", "gpu"]) == code
+        capsys.readouterr()
+    for device, sizes in (("cpu", "small"), ("cuda", "seed, medium")):
+        assert main(["list", "--device", device]) == 0
+        assert f"(default: {sizes})" in capsys.readouterr().out

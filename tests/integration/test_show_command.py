@@ -211,6 +211,33 @@ def test_samples_that_hold_no_time_cost_only_their_comparison(
     assert "the samples are not beside the run" in capsys.readouterr().out
 
 
+def test_run_in_two_precisions_is_shown_with_the_answer_of_the_first(
+    tmp_path: Path, capsys: Out, whole: Run
+) -> None:
+    lower = [one | {"precision_mode": "bf16"} for one in whole.records]
+    samples = {
+        sample_key(one): whole.samples[sample_key(old)]
+        for old, one in zip(whole.records, lower, strict=True)
+        if sample_key(old) in whole.samples
+    }
+    both = replace(whole, records=[*whole.records, *lower], samples=whole.samples | samples)
+    path = save_run(both, tmp_path)
+    assert main(["show", str(path)]) == 0
+    answer, *_ = capsys.readouterr().out.split("\n\n")
+    assert answer.startswith("Sum the losses")
+
+
+@pytest.mark.parametrize("kind", ["own_code", "check"])
+def test_what_came_out_of_a_case_is_said_to_be_no_run(
+    tmp_path: Path, capsys: Out, kind: str
+) -> None:
+    path = tmp_path / "20261121T010203-ab12cd.json"
+    path.write_text(json.dumps({"schema": 1, "kind": kind, "frameworks": []}))
+    for command in ("show", "report"):
+        assert main([command, str(path)]) == 2
+        assert "a case of your own, and no run; see it in Python: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--json"], []])
 def test_reader_that_has_seen_enough_is_no_error(
     tmp_path: Path, whole: Run, arguments: list[str]

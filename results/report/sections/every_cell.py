@@ -236,8 +236,8 @@ def _drift_marks(line: str, keys: Sequence[str], runs: Sequence[Run], times: Tim
 
 
 def _records_by_key(machine: Machine) -> dict[str, AnyRecord]:
-    """Return the newest record of each cell, by `sample_key`."""
-    return {sample_key(record): record for record in machine.records}
+    """Return the newest record of each cell, also of several ranks, by `sample_key`."""
+    return {sample_key(record): record for record in (*machine.records, *machine.over_ranks)}
 
 
 def _runs_table(machine: Machine, repeated: Sequence[str], times: Times) -> Table:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ import pytest
 from benchmarks.cli import COMMANDS
 from benchmarks.paths import ROOT
 from cascade_bench import cli, suite
+from cascade_bench.command_parts import print_table
 from cascade_bench.new_command import EXAMPLES
+from tests.helpers.own_code import example_document
 from tests.unit.test_layers import FRAMEWORKS
 
 Seen = Callable[[], dict[str, Any]]
@@ -76,6 +80,8 @@ def test_help_of_a_command_is_asked_for_in_two_ways(capsys: pytest.CaptureFixtur
         (["try", "case.py", "--results", "case.py"], "--results 'case.py' is a file"),
         (["try", "case.py", "--way", "a,,b"], "--way 'a,,b' has an empty name"),
         (["try", "case.py", "--results", "/dev/fd/x"], "/dev/fd/x' cannot be written"),
+        (["try", "case.py", "--json", "x" * 300], "cannot be written: File name too long"),
+        (["try", "x" * 300], "is no case; give FILE.py"),
         (["new", "case.py"], "case.py exists, and is left as it is"),
         (["new", "case.txt"], "is no name of a Python file"),
         (["new", "gone/case.py"], "there is no folder"),
@@ -201,3 +207,57 @@ def test_command_of_the_suite_ends_with_the_suites_code_and_words(tmp_path: Path
     assert done.returncode == 2
     assert done.stderr.startswith("cascade-bench: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_new_file_whose_name_is_too_long_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["new", f"{'x' * 300}.py"]) == 2
+    assert capsys.readouterr().err.endswith("cannot be written: File name too long\n")
+
+
+@pytest.mark.parametrize("command", ["try", "check"])
+@pytest.mark.parametrize("function", [os.lstat, os.stat])
+def test_folder_that_may_not_be_searched_is_one_line(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    command: str, function: Callable[..., Any],
+) -> None:  # fmt: skip
+    """A test that runs as root may search every folder, so the call itself is refused."""
+    Path("case.py").write_text("def make(): ...\n")
+
+    def refuse(path: Any, *rest: Any, **options: Any) -> Any:
+        if "locked" in str(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return function(path, *rest, **options)
+
+    monkeypatch.setattr(os, function.__name__, refuse)
+    Path("locked").mkdir()
+    assert cli.main([command, "case.py", "--json", "locked/out.json"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("cascade-bench: --json 'locked/out.json'")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["try", "--help"], ["check", "--explain", "CB101"]])
+def test_text_that_the_encoding_lacks_ends_no_command(words: list[str]) -> None:
+    command = [sys.executable, "-m", "cascade_bench.cli", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+
+
+def test_marks_of_verdicts_differ_in_every_encoding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What got slower once stood beside ``?``, the mark of what could not be told."""
+    file = tmp_path / "document.json"
+    file.write_text(json.dumps(example_document()))
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(BytesIO(), encoding="ascii"))
+    print_table(file)
+    sys.stdout.flush()
+    shown = sys.stdout.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    (line,) = (one for one in shown.splitlines() if one.startswith("separate_retained  "))
+    assert "1.32 [1.30, 1.35] ^ (1.33)" in line
+    assert "^ slower, v faster, = equal, ? not told" in shown

@@ -59,6 +59,15 @@ def test_figure_that_is_not_there_is_explained(
         Comparison(document).ratio(*arguments)
 
 
+def test_baseline_has_no_ratio_and_that_is_the_reason(document: dict[str, Any]) -> None:
+    document["frameworks"][0]["rows"][0]["ratio"] = None
+    with pytest.raises(ValueError, match="has no ratio: it is the baseline"):
+        Comparison(document).ratio("summed")
+    document["frameworks"][0]["rows"][1]["ratio"] = None
+    with pytest.raises(ValueError, match="has no ratio: 'summed', the baseline, was not measured"):
+        Comparison(document).ratio("separate_retained")
+
+
 def test_two_frameworks_are_told_apart(document: dict[str, Any]) -> None:
     torch = document["frameworks"][0]
     other = {**torch, "framework": "jax", "flow": {"code": {"encoder": "value", "head": "zero"}}}

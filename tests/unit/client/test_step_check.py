@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import cascade_bench
-from cascade_bench import cli
-from cascade_bench.check_command import workflow_commands
+from cascade_bench import check_command, cli
+from cascade_bench.check_command import parser, workflow_commands
 from cascade_bench.explaining import explanation
 from results.own_code import finding_texts
 
@@ -106,6 +108,30 @@ def test_annotations_are_one_line_each_at_the_line_of_the_step(
     )
     (notice,) = workflow_commands(document())
     assert notice == "::notice file=c.py,line=7::torch: nothing found; looked at 4 steps"
+
+
+@pytest.mark.parametrize("variable", ["", "ROOT", "/elsewhere"])
+def test_annotations_name_the_file_from_the_top_of_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """A job whose steps have a working-directory would else annotate no file."""
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    monkeypatch.setenv("GITHUB_WORKSPACE", variable.replace("ROOT", str(tmp_path)))
+    case = {"name": "c.py:make", "file": str(tmp_path / "below" / "c.py"), "line": 7}
+    (notice,) = workflow_commands(document() | {"case": case})
+    assert notice.startswith(f"::notice file={'below/' if variable == 'ROOT' else ''}c.py,line=7")
+
+
+def test_annotations_are_printed_in_every_encoding(
+    answers: Callable[..., Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(FINDING | {"mend": "checkpoint(…)"})
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(BytesIO(), encoding="ascii"))
+    options = parser().parse_args(["case.py", "--format", "github"])
+    assert check_command._run(options) == 1
+    sys.stdout.flush()
+    assert b"checkpoint(?)" in sys.stdout.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 def test_check_returns_findings_by_code(answers: Callable[..., Seen]) -> None:

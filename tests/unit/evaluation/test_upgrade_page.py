@@ -50,7 +50,8 @@ def test_options_that_it_names_are_those_of_regress() -> None:
     regress = commands["regress"].format_help()
     # the others are of the programs that its blocks of commands begin with
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE))
-    assert named == {"--base-python", "--scenario-path", "--budget", "--markdown", "--scenario"}
+    own = {"--case", "--scenario-path"}
+    assert named == own | {"--base-python", "--budget", "--markdown", "--scenario"}
     assert [option for option in sorted(named) if option not in regress] == []
 
 

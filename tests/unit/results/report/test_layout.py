@@ -11,13 +11,15 @@ import pytest
 from results.records.record import Run
 from results.report import markdown
 from results.report.build import build
+from results.report.by_size import MOST_LINES
 from results.report.html import charts_of, packed, pictures_of
 from results.report.model import Block, Cell, Chart, Fold, Points, Section, Table, blocks_of
 from results.report.record_cells import verdict_bar
 from results.ways import WORDS, way_title
-from tests.helpers.factories.report_runs import later, whole_run
+from tests.helpers.factories.report_runs import LATER, later, whole_run
 from tests.helpers.report_pages import SECTIONS, section_of, tables
 
+FIRST = "20261121T010203-ab12cd"
 LONGEST = 300  # letters of a paragraph: three lines of the page
 LED_BY_TABLE = ("flow", "belief", "absent", "conditions", "cells", "words")
 NUMBER = re.compile(r"(?<![\w.])\d[\d.,]*(?:\(?\w*\)?)")
@@ -160,8 +162,30 @@ def test_names_of_charts_differ_between_machines_also_behind_a_fold() -> None:
     other = whole_run("20261122T010203-ab12cd", machine="box-2")
     names = [chart.name for chart in charts_of(build([whole_run(), other]))]
     assert "freezing-torch-seed" in names
-    assert "freezing-torch-seed-2" in names
+    assert "freezing-torch-seed-m2" in names
     assert len(names) == len(set(names))
+
+
+def test_part_of_a_long_chart_is_not_named_as_another_machine_s_chart() -> None:
+    """Both would be drawn from one specification, and one file would replace the other."""
+    variants = [f"n{count}" for count in range(2, 3 + MOST_LINES)]
+    runs = [
+        whole_run(run_id, machine=machine, variants=variants, sizes=("medium",))
+        for run_id, machine in ((FIRST, "box-1"), (LATER, "box-2"))
+    ]
+    names = [chart.name for chart in charts_of(build(runs))]
+    assert {"frameworks", "frameworks-2", "frameworks-m2", "frameworks-2-m2"} <= set(names)
+    assert len(names) == len(set(names))
+
+
+def test_names_that_a_first_screen_leads_to_are_of_its_own_machine() -> None:
+    parts = build([whole_run(), whole_run(LATER, machine="box-2")]).parts
+    for part in parts:
+        assert part.answer
+        there = {section.name for section in part.sections}
+        assert {fact.section for fact in part.answer.facts if fact.section} <= there
+    cases = [part.cases.name for part in parts if part.cases]
+    assert len(set(cases)) == len(parts)
 
 
 def test_the_freezing_section_says_openly_that_masked_alone_does_not_freeze() -> None:

@@ -9,7 +9,9 @@ from results.report.build import build
 from results.report.collection import collect
 from results.report.markdown import markdown
 from results.report.sections import several_ranks
+from results.report.sections.every_cell import RUN_COLUMNS
 from tests.helpers.factories.records import CELL, record, run
+from tests.helpers.report_pages import tables
 
 RANKED = {**CELL, "kind": "distributed", "mode": "ddp_each_x2", "phase": "gradient"}
 
@@ -92,3 +94,16 @@ def test_other_sections_are_of_one_process_alone() -> None:
     assert several_ranks.section(collect([run(records=[record()])])[0]) is None
     page = markdown(build([run(records=[ranked("summed", 1000)])]))
     assert section.title in page
+
+
+def test_cells_of_several_ranks_that_two_runs_timed_stand_beside_each_other() -> None:
+    seconds = {"estimate": 1e-3, "low": None, "high": None, "confidence": 0.95, "launches": 2}
+    records = [ranked(name, 1000, seconds=seconds) for name in ("summed", "reforward")]
+    ids = (f"2026112{day}T010203-ab12cd" for day in range(1, 3 + RUN_COLUMNS))
+    runs = [run(run_id, records=records, samples={}) for run_id in ids]
+    for several in (runs[:2], runs):  # a column a run, and what moved most
+        (part,) = build(several).parts
+        (section,) = (one for one in part.sections if one.name == "runs")
+        names = [row.cells[0].text for table in tables(section) for row in table.rows]
+        assert len(names) == len(records)
+        assert all("ddp_each_x2" in name for name in names)

@@ -143,3 +143,9 @@ def test_short_or_invalid_command_stands_on_one_line() -> None:
     assert tables.rendered(tables.command_lines("pytest -k x")) == "  pytest -k x"
     assert tables.rendered(tables.command_lines("it's \x1b[31m")) == "  it's [31m"
     assert tables.rendered(tables.command_lines("", lead="again: ")) == "again:"
+
+
+def test_names_between_colons_are_no_pictures() -> None:
+    line = "KeyError: 'a:key:b' [red]"
+    shown = tables.printed([line], 60, colour=False, unwrapped=lambda _: True)
+    assert shown == line
