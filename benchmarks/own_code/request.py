@@ -79,10 +79,18 @@ class Request:
 
     @property
     def name(self) -> str:
-        """Return a short name of the case: ``file.py:function``, of a pickle the function alone."""
+        """Return a short name of the case: ``file.py:function``, of a pickle the function alone.
+
+        Typed in the user's folder, it names the case. Of a file whose functions are looked for, it
+        is the file alone.
+        """
+        function = self.source.get("function")
         if "pickle" in self.source:
-            return self.source.get("function") or DEFAULT_FUNCTION
-        return f"{Path(self.file).name}:{self.source.get('function') or DEFAULT_FUNCTION}"
+            return function or DEFAULT_FUNCTION
+        file = Path(self.file)
+        is_below = "file" in self.source and file.is_relative_to(self.folder)
+        place = str(file.relative_to(self.folder) if is_below else file)
+        return f"{place}:{function}" if function else place
 
 
 def read(path: Path) -> Request:
