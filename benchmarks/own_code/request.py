@@ -100,7 +100,7 @@ def read(path: Path) -> Request:
         RequestError: it is no request, or asks for what does not exist.
     """
     try:
-        fields = json.loads(path.read_text())
+        fields = json.loads(path.read_text(encoding="utf-8"))
         return _checked(fields)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(
@@ -195,19 +195,22 @@ def _framework(imported: set[str], file: str) -> str:
     return imported_frameworks[0]
 
 
-def _text(request: Request) -> tuple[str, str]:
-    """Return the source text of the user's module and its file; the text is empty for a pickle."""
+def _text(request: Request) -> tuple[bytes, str]:
+    """Return the source text of the user's module and its file; of a pickle what it imports.
+
+    The text is not decoded: Python's own parser knows byte order marks and declared encodings.
+    """
     source = request.source
     if "pickle" in source:
         raw = Path(source["pickle"]).read_bytes()
         words = [name for names in IMPORTS.values() for name in names if name.encode() in raw]
-        return "\n".join(f"import {word}" for word in words), source["pickle"]
+        return "\n".join(f"import {word}" for word in words).encode(), source["pickle"]
     file = Path(request.file)
     if "module" in source:
         file = _module_file(source["module"], request.folder)
     try:
-        return file.read_text(), str(file)
-    except (OSError, UnicodeDecodeError) as error:
+        return file.read_bytes(), str(file)
+    except OSError as error:
         raise RequestError(
             f"cannot be read: {error}", "give the path of a Python file", str(file)
         ) from None
@@ -239,7 +242,7 @@ def line_of(source: CaseSource, folder: str) -> int | None:
     name = source.get("function") or DEFAULT_FUNCTION
     try:
         path = Path(folder, source["file"]) if "file" in source else None
-        tree = ast.parse((path or _module_file(source["module"], folder)).read_text())
+        tree = ast.parse((path or _module_file(source["module"], folder)).read_bytes())
     except (OSError, ValueError, KeyError, SyntaxError, RequestError):
         return None
     lines = [node.lineno for node in tree.body if name in _defined(node)]
@@ -256,7 +259,7 @@ def _defined(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _read_source(text: str, file: str) -> tuple[set[str], set[str]]:
+def _read_source(text: bytes, file: str) -> tuple[set[str], set[str]]:
     """Return the names of the functions that a source text defines, and of what it imports."""
     try:
         tree = ast.parse(text)
