@@ -6,6 +6,7 @@ import ast
 import difflib
 import importlib.util
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -245,17 +246,29 @@ def line_of(source: CaseSource, folder: str) -> int | None:
         tree = ast.parse((path or _module_file(source["module"], folder)).read_bytes())
     except (OSError, ValueError, KeyError, SyntaxError, RequestError):
         return None
-    lines = [node.lineno for node in tree.body if name in _defined(node)]
+    lines = [node.lineno for node in _top_level(tree.body) if name in _defined(node)]
     return lines[-1] if lines else None
+
+
+def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements at the top of a file, also those below ``if``, ``try`` and ``with``."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            for field in ("body", "orelse", "finalbody"):
+                yield from _top_level(getattr(node, field, ()))
+            for handler in getattr(node, "handlers", ()):
+                yield from _top_level(handler.body)
 
 
 def _defined(node: ast.stmt) -> list[str]:
     """Return the names that a statement at the top of a file defines, imports or assigns."""
-    if isinstance(node, ast.FunctionDef):
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.ImportFrom):
         return [alias.asname or alias.name for alias in node.names]
-    targets = node.targets if isinstance(node, ast.Assign) else []
+    targets: list[ast.expr] = node.targets if isinstance(node, ast.Assign) else []
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
@@ -267,7 +280,7 @@ def _read_source(text: bytes, file: str) -> tuple[set[str], set[str]]:
         raise RequestError(
             f"SyntaxError: {error.msg}", "mend this line", file, error.lineno
         ) from None
-    functions = {name for node in tree.body for name in _defined(node)}
+    functions = {name for node in _top_level(tree.body) for name in _defined(node)}
     imported: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

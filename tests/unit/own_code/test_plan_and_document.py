@@ -159,6 +159,17 @@ def test_nothing_is_timed_after_the_budget_and_that_is_said(tmp_path: Path) -> N
             None,
             {"torch": "torch_case", "jax": "jax_case"},
         ),
+        (
+            "try:\n    import jax\n    def jax_case(): ...\nexcept ImportError:\n    pass\n"
+            "torch_case: object = 1",
+            None,
+            {"torch": "torch_case", "jax": "jax_case"},
+        ),
+        (
+            "try:\n    from a import jax_case\nexcept ImportError:\n    def jax_case(): ...\n",
+            None,
+            {"jax": "jax_case"},
+        ),
         ("\ufeffimport torch\ndef make(): ...", "make", {"torch": "make"}),
         ("# coding: latin-1\nimport jax  # \xe4\ndef make(): ...", "make", {"jax": "make"}),
     ],
@@ -294,7 +305,7 @@ def test_line_of_a_function_is_read_off_its_file(tmp_path: Path) -> None:
         assert request.line_of(source, str(tmp_path)) == line
     module: Any = {"module": "case", "function": "make"}
     assert request.line_of(module, str(tmp_path)) == 6
-    (tmp_path / "case.py").write_text("\ufeff\ndef make(): ...\n", encoding="utf-8")
+    (tmp_path / "case.py").write_text("\ufeffif True:\n    def make(): ...\n", encoding="utf-8")
     assert request.line_of(module, str(tmp_path)) == 2
     for none in ({"file": "gone.py"}, {"pickle": "x"}):
         assert request.line_of(none, str(tmp_path)) is None  # type: ignore[arg-type]
