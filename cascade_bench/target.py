@@ -99,6 +99,8 @@ def _names(body: Iterable[ast.stmt]) -> Iterable[str]:
         elif isinstance(node, ast.If | ast.Try | ast.With):
             for field in ("body", "orelse", "finalbody"):
                 yield from _names(getattr(node, field, []))
+            for handler in getattr(node, "handlers", []):
+                yield from _names(handler.body)
 
 
 def _no_file(path: Path) -> str:

@@ -6,6 +6,7 @@ import ast
 import difflib
 import importlib.util
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,10 +80,18 @@ class Request:
 
     @property
     def name(self) -> str:
-        """Return a short name of the case: ``file.py:function``, of a pickle the function alone."""
+        """Return a short name of the case: ``file.py:function``, of a pickle the function alone.
+
+        Typed in the user's folder, it names the case. Of a file whose functions are looked for, it
+        is the file alone.
+        """
+        function = self.source.get("function")
         if "pickle" in self.source:
-            return self.source.get("function") or DEFAULT_FUNCTION
-        return f"{Path(self.file).name}:{self.source.get('function') or DEFAULT_FUNCTION}"
+            return function or DEFAULT_FUNCTION
+        file = Path(self.file)
+        is_below = "file" in self.source and file.is_relative_to(self.folder)
+        place = str(file.relative_to(self.folder) if is_below else file)
+        return f"{place}:{function}" if function else place
 
 
 def read(path: Path) -> Request:
@@ -92,7 +101,7 @@ def read(path: Path) -> Request:
         RequestError: it is no request, or asks for what does not exist.
     """
     try:
-        fields = json.loads(path.read_text())
+        fields = json.loads(path.read_text(encoding="utf-8"))
         return _checked(fields)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(
@@ -187,19 +196,22 @@ def _framework(imported: set[str], file: str) -> str:
     return imported_frameworks[0]
 
 
-def _text(request: Request) -> tuple[str, str]:
-    """Return the source text of the user's module and its file; the text is empty for a pickle."""
+def _text(request: Request) -> tuple[bytes, str]:
+    """Return the source text of the user's module and its file; of a pickle what it imports.
+
+    The text is not decoded: Python's own parser knows byte order marks and declared encodings.
+    """
     source = request.source
     if "pickle" in source:
         raw = Path(source["pickle"]).read_bytes()
         words = [name for names in IMPORTS.values() for name in names if name.encode() in raw]
-        return "\n".join(f"import {word}" for word in words), source["pickle"]
+        return "\n".join(f"import {word}" for word in words).encode(), source["pickle"]
     file = Path(request.file)
     if "module" in source:
         file = _module_file(source["module"], request.folder)
     try:
-        return file.read_text(), str(file)
-    except (OSError, UnicodeDecodeError) as error:
+        return file.read_bytes(), str(file)
+    except OSError as error:
         raise RequestError(
             f"cannot be read: {error}", "give the path of a Python file", str(file)
         ) from None
@@ -231,24 +243,36 @@ def line_of(source: CaseSource, folder: str) -> int | None:
     name = source.get("function") or DEFAULT_FUNCTION
     try:
         path = Path(folder, source["file"]) if "file" in source else None
-        tree = ast.parse((path or _module_file(source["module"], folder)).read_text())
+        tree = ast.parse((path or _module_file(source["module"], folder)).read_bytes())
     except (OSError, ValueError, KeyError, SyntaxError, RequestError):
         return None
-    lines = [node.lineno for node in tree.body if name in _defined(node)]
+    lines = [node.lineno for node in _top_level(tree.body) if name in _defined(node)]
     return lines[-1] if lines else None
+
+
+def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements at the top of a file, also those below ``if``, ``try`` and ``with``."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            for field in ("body", "orelse", "finalbody"):
+                yield from _top_level(getattr(node, field, ()))
+            for handler in getattr(node, "handlers", ()):
+                yield from _top_level(handler.body)
 
 
 def _defined(node: ast.stmt) -> list[str]:
     """Return the names that a statement at the top of a file defines, imports or assigns."""
-    if isinstance(node, ast.FunctionDef):
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.ImportFrom):
         return [alias.asname or alias.name for alias in node.names]
-    targets = node.targets if isinstance(node, ast.Assign) else []
+    targets: list[ast.expr] = node.targets if isinstance(node, ast.Assign) else []
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _read_source(text: str, file: str) -> tuple[set[str], set[str]]:
+def _read_source(text: bytes, file: str) -> tuple[set[str], set[str]]:
     """Return the names of the functions that a source text defines, and of what it imports."""
     try:
         tree = ast.parse(text)
@@ -256,7 +280,7 @@ def _read_source(text: str, file: str) -> tuple[set[str], set[str]]:
         raise RequestError(
             f"SyntaxError: {error.msg}", "mend this line", file, error.lineno
         ) from None
-    functions = {name for node in tree.body for name in _defined(node)}
+    functions = {name for node in _top_level(tree.body) for name in _defined(node)}
     imported: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -154,7 +154,7 @@ def read(path: Path) -> Document:
         RecordError: it is no such document.
     """
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordError(f"{path} cannot be read: {error}") from None
     if problem := problem_of(document):

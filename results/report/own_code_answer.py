@@ -73,7 +73,8 @@ def version(part: Data) -> str:
 def command(document: Data) -> str:
     """Return the command that measures the case again; empty for one from a notebook or a test."""
     name = str((document.get("case") or {}).get("name") or "")
-    return f"cascade-bench try {shlex.quote(name)}" if ":" in name else ""
+    has_place = ":" in name or name.endswith(".py")
+    return f"cascade-bench try {shlex.quote(name)}" if has_place else ""
 
 
 def _question(kind: str, frameworks: Sequence[Data], domain: tuple[float, float]) -> Question:

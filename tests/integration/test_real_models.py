@@ -55,7 +55,7 @@ def test_there_are_enough_models_and_each_is_short() -> None:
 def case_of(name: str) -> tuple[CaseJob, str]:
     """Return a model's case and its framework; skip where one of its packages is not installed."""
     path = FOLDER / f"{name}.py"
-    imported = _read_source(path.read_text(), str(path))[1]
+    imported = _read_source(path.read_bytes(), str(path))[1]
     framework = _framework(imported, str(path))
     for package in sorted(imported & IMPORTS[framework]):
         pytest.importorskip(package, reason=f"{package} is not installed: pip install '.[models]'")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
+import os
 import pickle
 import sys
 import traceback
@@ -16,6 +18,7 @@ from benchmarks.harness.worker.base import INSTALLED
 from benchmarks.scenarios.external import files
 from benchmarks.scenarios.external.errors import one_line
 
+SUITE = str(Path(__file__).resolve().parents[3])  # the folder that a worker starts in
 WRITE = "write a function that returns Case(networks, losses, batch), and name it"
 # JAX's errors about a value that is asked for while a function is traced
 TRACED = (
@@ -91,6 +94,24 @@ class CaseFunction:
                 "end it with: return Case({'encoder': encoder}, losses, batch)",
             )
         return case
+
+
+def leave_process_to(source: CaseSource) -> None:
+    """Take off what is this worker's own, and a user's code would take for its own.
+
+    That is the command line, which an ``argparse`` at the top of a file reads, and the suite's
+    folder at the beginning of the path, where it hides packages of the user's that are called like
+    ``results`` or ``tests``. What is needed of that folder is in packages that are imported by
+    then. Where ``PYTHONPATH`` names the folder, it stays.
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("cascade_bench")  # in a clone it may be in that folder alone
+    sys.argv[:] = [source.get("file") or source.get("module", "")]
+    while sys.path[:1] == [SUITE]:
+        del sys.path[0]
+    wanted = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if SUITE in wanted and SUITE not in sys.path:
+        sys.path.insert(0, SUITE)
 
 
 def _put_before_installed(path: Sequence[str]) -> None:

@@ -15,7 +15,13 @@ from typing import Any, cast
 from benchmarks.harness.protocol import case_messages, messages
 from benchmarks.harness.protocol.arrays import read_arrays, write_arrays
 from benchmarks.harness.worker.base import Base
-from benchmarks.harness.worker.case_files import CaseFunction, CaseMistakeError, mistake, place_of
+from benchmarks.harness.worker.case_files import (
+    CaseFunction,
+    CaseMistakeError,
+    leave_process_to,
+    mistake,
+    place_of,
+)
 from benchmarks.harness.worker.slopes import described
 from benchmarks.harness.worker.weight_moves import Moves, Start
 
@@ -187,6 +193,7 @@ class OwnCode(Base):
         self._case_folder = case["folder"]
         # the user's code must not read the requests that are still to come
         sys.stdin = open(os.devnull)  # noqa: SIM115
+        leave_process_to(case["source"])
         try:
             yield
         finally:

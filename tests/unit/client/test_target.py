@@ -14,6 +14,7 @@ import pytest
 from cascade_bench.target import CaseError, from_function, from_text
 
 CASE = "import os\ndef make(): ...\ndef build(): ...\nif os:\n    hidden = build\n"
+CASE += "try: ...\nexcept ImportError:\n    def without(): ...\n"
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
         ("my_case.py", "make"),
         ("my_case.py:build", "build"),
         ("my_case.py:hidden", "hidden"),
+        ("my_case.py:without", "without"),
         ("./my_case.py", "make"),
         ("both.py", None),
         ("both.py:jax_case", "jax_case"),

@@ -17,6 +17,7 @@ from benchmarks.own_code.measure import FrameworkRun
 from benchmarks.own_code.request import Request, RequestError
 from results.own_code import document
 from results.records.record import RecordError
+from results.report import own_code_answer
 
 FACTS: Any = {
     "networks": {"encoder": {}, "head": {}},
@@ -158,12 +159,26 @@ def test_nothing_is_timed_after_the_budget_and_that_is_said(tmp_path: Path) -> N
             None,
             {"torch": "torch_case", "jax": "jax_case"},
         ),
+        (
+            "try:\n    import jax\n    def jax_case(): ...\nexcept ImportError:\n    pass\n"
+            "torch_case: object = 1",
+            None,
+            {"torch": "torch_case", "jax": "jax_case"},
+        ),
+        (
+            "try:\n    from a import jax_case\nexcept ImportError:\n    def jax_case(): ...\n",
+            None,
+            {"jax": "jax_case"},
+        ),
+        ("\ufeffimport torch\ndef make(): ...", "make", {"torch": "make"}),
+        ("# coding: latin-1\nimport jax  # \xe4\ndef make(): ...", "make", {"jax": "make"}),
     ],
 )
 def test_framework_is_read_off_the_file(
     tmp_path: Path, text: str, function: str | None, found: dict[str, str]
 ) -> None:
-    (tmp_path / "case.py").write_text(text)
+    encoding = "latin-1" if "latin-1" in text else "utf-8"
+    (tmp_path / "case.py").write_text(text, encoding=encoding)
     source: Any = {"file": "case.py"} | ({"function": function} if function else {})
     chosen = request.sources(asked(source=source, folder=str(tmp_path)))
     assert {name: one["function"] for name, one in chosen.items()} == found
@@ -260,6 +275,21 @@ def test_document_is_written_whole_and_read(tmp_path: Path) -> None:
         document.read(path)
 
 
+def test_files_are_read_as_they_are_written_in_a_locale_without_utf8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_in_latin_1(path: Path, encoding: str = "latin-1") -> str:
+        return path.read_bytes().decode(encoding)
+
+    monkeypatch.setattr(Path, "read_text", read_in_latin_1)
+    made: Any = dict.fromkeys(document.KEYS) | {"schema": document.SCHEMA, "kind": document.KIND}
+    document.write(made | {"frameworks": [], "answer": "größer"}, [tmp_path / "out.json"])
+    assert document.read(tmp_path / "out.json")["answer"] == "größer"
+    asked_for = {"schema": 1, "case": {"file": "größe.py"}, "folder": "/", "document": "ö.json"}
+    (tmp_path / "request.json").write_bytes(json.dumps(asked_for, ensure_ascii=False).encode())
+    assert request.read(tmp_path / "request.json").file == "/größe.py"
+
+
 def test_a_flow_that_was_not_demanded_is_told() -> None:
     found = {"task": {"encoder": "value"}}
     assert description.flow_problem(found, {"task": {"encoder": "value"}}) is None
@@ -275,5 +305,28 @@ def test_line_of_a_function_is_read_off_its_file(tmp_path: Path) -> None:
         assert request.line_of(source, str(tmp_path)) == line
     module: Any = {"module": "case", "function": "make"}
     assert request.line_of(module, str(tmp_path)) == 6
+    (tmp_path / "case.py").write_text("\ufeffif True:\n    def make(): ...\n", encoding="utf-8")
+    assert request.line_of(module, str(tmp_path)) == 2
     for none in ({"file": "gone.py"}, {"pickle": "x"}):
         assert request.line_of(none, str(tmp_path)) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ({"file": "HERE/my_case.py", "function": "make"}, "my_case.py:make"),
+        ({"file": "HERE/sub/my_case.py", "function": "make"}, "sub/my_case.py:make"),
+        ({"file": "HERE/../my_case.py", "function": "make"}, "../my_case.py:make"),
+        ({"file": "/elsewhere/my_case.py", "function": "make"}, "/elsewhere/my_case.py:make"),
+        ({"file": "HERE/my_both.py", "function": None}, "my_both.py"),
+        ({"module": "package.cases", "function": "make"}, "package.cases:make"),
+        ({"pickle": "/tmp/case.cloudpickle", "function": "make"}, "make"),
+    ],
+)
+def test_name_of_a_case_names_it_where_the_command_was_typed(
+    tmp_path: Path, source: dict[str, str | None], name: str
+) -> None:
+    here = {k: v and v.replace("HERE", str(tmp_path)) for k, v in source.items()}
+    assert asked(source=here, folder=str(tmp_path)).name == name
+    command = own_code_answer.command({"case": {"name": name}})
+    assert command == (f"cascade-bench try {name}" if name != "make" else "")
