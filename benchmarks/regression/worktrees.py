@@ -15,6 +15,15 @@ from pathlib import Path, PurePosixPath
 from benchmarks.paths import OUTPUT_NAME
 
 FREE_SPACE = "free some space there, or set TMPDIR to another folder"
+# Variables that point git at another repository, as a hook has them (`git rev-parse
+# --local-env-vars`). All others stay: a container trusts a folder, and a user leaves large files
+# alone, by GIT_CONFIG_COUNT and GIT_LFS_SKIP_SMUDGE.
+OF_A_REPOSITORY = (
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE",
+    "GIT_PREFIX", "GIT_INTERNAL_SUPER_PREFIX", "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH", "GIT_GRAFT_FILE",
+    "GIT_SHALLOW_FILE", "GIT_NAMESPACE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE",
+)  # fmt: skip
 
 
 class VersionError(Exception):
@@ -116,10 +125,9 @@ def _is_kept(name: str) -> bool:
 def _git(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
     """Run git in a folder and return its standard output.
 
-    Git variables of our own environment are removed: a hook may have pointed them at another
-    repository.
+    Variables of our own environment that point at another repository, as in a hook, are removed.
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    inherited = {name: value for name, value in os.environ.items() if name not in OF_A_REPOSITORY}
     try:
         done = subprocess.run(
             # --no-optional-locks: `git status` must not refresh the repository's index

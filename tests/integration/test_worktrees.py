@@ -87,6 +87,17 @@ def test_a_hook_s_own_repository_does_not_count(
     assert len(worktrees.resolve_commit(repo, "v1")) == 40
 
 
+def test_settings_of_git_that_stand_in_the_environment_hold(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container trusts a folder, and a user leaves large files alone, by such variables."""
+    (tmp_path / "excluded").write_text("a new*\n")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.excludesFile")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(tmp_path / "excluded"))
+    assert worktrees.count_changes(repo) == 2
+
+
 @pytest.mark.parametrize("ref", ["nowhere", "--help", "main:code.py", ""])
 def test_a_ref_that_is_no_commit_is_named_with_those_there_are(repo: Path, ref: str) -> None:
     with pytest.raises(VersionError, match=r"is no commit of .*it has main, v1"):
