@@ -147,12 +147,13 @@ _DESIGN = fields(
         "cell_seconds": SPENT,
     },
 )
+_NAMED: Rule = fields(
+    dict.fromkeys([field for field in CELL_FIELDS if field != "precision_mode"], name()),
+    {"precision_mode": name()},  # older comparisons lack it
+)
 CELL: Rule = fields(
     {
-        "cell": fields(
-            dict.fromkeys([field for field in CELL_FIELDS if field != "precision_mode"], name()),
-            {"precision_mode": name()},  # older comparisons lack it
-        ),
+        "cell": _NAMED,
         "state": one_of(("ok", *VERDICT_OF_STATE)),
         "why": or_null(text),
         "seconds": also(also(mapping_of(list_of(_ROW)), _of_one_length), _control_last),
@@ -176,7 +177,7 @@ _PROMISE = fields(
         ),
     }
 )
-_CONFIRMING = fields({"cells": list_of(COUNT), "frameworks": list_of(text), "pairs": COUNT})
+_CONFIRMING = fields({"cells": list_of(_NAMED), "frameworks": list_of(text), "pairs": COUNT})
 OPTIONAL: dict[str, Rule] = {
     "broke_off": text,
     "unsaved": flag,

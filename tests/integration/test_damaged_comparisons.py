@@ -59,7 +59,7 @@ def sound() -> str:
         "pair_seconds": [20.0, 21.0, 19.0, 20.0],
         "seconds_by_part": {"starting": 30.0, "timing": 50.0},
         "confirm_seconds": 60.0,
-        "confirming": {"cells": [0], "frameworks": [], "pairs": 3},
+        "confirming": {"cells": [document["cells"][0]["cell"]], "frameworks": [], "pairs": 3},
     }
     return json.dumps(document | more)
 

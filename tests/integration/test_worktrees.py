@@ -87,6 +87,75 @@ def test_a_hook_s_own_repository_does_not_count(
     assert len(worktrees.resolve_commit(repo, "v1")) == 40
 
 
+def test_settings_of_git_that_stand_in_the_environment_hold(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container trusts a folder, and a user leaves large files alone, by such variables."""
+    (tmp_path / "excluded").write_text("a new*\n")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.excludesFile")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(tmp_path / "excluded"))
+    assert worktrees.count_changes(repo) == 2
+
+
+def test_links_are_those_of_a_check_out_on_both_sides(repo: Path, tmp_path: Path) -> None:
+    for folder in (repo / "src" / "mine", tmp_path / "data"):
+        folder.mkdir(parents=True)
+        (folder / "one.txt").write_text("one\n")
+    (tmp_path / "single").write_text("single\n")
+    (repo / "mine").symlink_to("src/mine")
+    (repo / "data").symlink_to(tmp_path / "data")
+    (repo / "again.txt").symlink_to("src/mine/one.txt")
+    (repo / "gone.txt").symlink_to("nowhere")
+    (repo / "single").symlink_to("../single")
+    git(repo, "add", "mine", "data", "again.txt", "gone.txt", "src")
+    git(repo, "commit", "-q", "-m", "links")
+    worktrees.export_commit(repo, "HEAD", tmp_path / "base")
+    worktrees.copy_work_tree(repo, tmp_path / "head")
+    for side in (tmp_path / "base", tmp_path / "head"):
+        assert (side / "mine" / "one.txt").read_text() == "one\n"
+        assert (side / "data" / "one.txt").read_text() == "one\n"
+        for name in ("mine", "data", "again.txt", "gone.txt"):
+            assert (side / name).readlink() == (repo / name).readlink()
+    assert (tmp_path / "head" / "single").read_text() == "single\n"  # which leads out, and is new
+
+
+def test_no_file_is_written_through_a_link(repo: Path, tmp_path: Path) -> None:
+    """A folder of tracked files has been replaced by a link to another folder."""
+    (repo / "kept").mkdir()
+    (repo / "kept" / "code.py").write_text("kept\n")
+    git(repo, "add", "kept")
+    git(repo, "commit", "-q", "-m", "a folder")
+    (repo / "kept").rename(tmp_path / "kept")
+    (repo / "kept").symlink_to(tmp_path / "kept")
+    worktrees.copy_work_tree(repo, tmp_path / "head")
+    assert not (tmp_path / "head" / "kept").is_symlink()
+    assert (tmp_path / "head" / "kept" / "code.py").read_text() == "kept\n"
+
+
+def test_submodules_are_written_out_as_they_were_and_as_they_are(
+    repo: Path, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    git(library, "init", "-q", "-b", "main")
+    (library / "part.py").write_text("one\n")
+    git(library, "add", ".")
+    git(library, "commit", "-q", "-m", "first")
+    allowed = ("-c", "protocol.file.allow=always")
+    git(repo, *allowed, "submodule", "--quiet", "add", str(library), "below/library")
+    git(repo, "commit", "-q", "-m", "a submodule")
+    (repo / "below" / "library" / "part.py").write_text("two\n")
+    worktrees.export_commit(repo, worktrees.resolve_commit(repo, "HEAD"), tmp_path / "base")
+    worktrees.copy_work_tree(repo, tmp_path / "head")
+    assert (tmp_path / "base" / "below" / "library" / "part.py").read_text() == "one\n"
+    assert (tmp_path / "head" / "below" / "library" / "part.py").read_text() == "two\n"
+    assert not list(tmp_path.rglob("*.index"))
+    git(repo, "submodule", "--quiet", "deinit", "--force", "--all")
+    worktrees.export_commit(repo, worktrees.resolve_commit(repo, "HEAD"), tmp_path / "without")
+    assert "below/library/part.py" not in names(tmp_path / "without")
+
+
 @pytest.mark.parametrize("ref", ["nowhere", "--help", "main:code.py", ""])
 def test_a_ref_that_is_no_commit_is_named_with_those_there_are(repo: Path, ref: str) -> None:
     with pytest.raises(VersionError, match=r"is no commit of .*it has main, v1"):

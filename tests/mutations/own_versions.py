@@ -69,8 +69,8 @@ FAULTS = (
     Fault(
         "earlier_results_copied_with_the_work_tree",
         "benchmarks/regression/worktrees.py",
-        "if source.is_file() and not _is_kept(name):",
-        "if source.is_file():",
+        "if name and not _is_kept(name)]",
+        "if name]",
         "every comparison copies all that were made before",
         (
             "tests/integration/test_worktrees.py"

@@ -117,9 +117,9 @@ class Measurements:
 
         An estimate uses the spread of every other cell of its framework.
         """
-        timed = self._timed()
-        estimated = estimate_run([self.records[cell] for cell in timed], self.samples)
-        self.records |= dict(zip(timed, estimated, strict=True))
+        known = self._known()
+        estimated = estimate_run([self.records[cell] for cell in known], self.samples)
+        self.records |= dict(zip(known, estimated, strict=True))
 
     def settings(self) -> dict[str, Any]:
         """Return what a run records of measuring as a whole, beside the session's settings."""
@@ -135,12 +135,16 @@ class Measurements:
 
     def comparisons(self) -> list[Comparison]:
         """Return the comparison of every timed cell with its baseline."""
-        return compare([self.records[cell].copy() for cell in self._timed()], self.samples)
+        return compare([self.records[cell].copy() for cell in self._known()], self.samples)
 
     def record(self, cell: Cell) -> Record:
         """Return the cell's record; its outcome is ``interrupted`` if it was never measured."""
         return self.records.get(cell) or recording.record_failure(cell, "interrupted", STOPPED)
 
-    def _timed(self) -> list[Cell]:
-        """Return the cells that have samples."""
-        return [cell for cell, record in self.records.items() if sample_key(record) in self.samples]
+    def _known(self) -> list[Cell]:
+        """Return the cells that have samples, and those that failed: a baseline may have."""
+        return [
+            cell
+            for cell, record in self.records.items()
+            if record["outcome"] != "ok" or sample_key(record) in self.samples
+        ]

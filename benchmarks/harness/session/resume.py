@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.protocol.cells import Cell, groups
+from benchmarks.harness.session import own_files
 from benchmarks.machine import environment
 from benchmarks.paths import ROOT
 from benchmarks.scenarios import FRAMEWORKS
@@ -245,10 +246,14 @@ def code_digest(cells: Iterable[Cell]) -> str:
 
 
 def digest_of(specs: Iterable[Path]) -> str:
-    """Return a hash of all code that measures, and of these specs of a user's with their parts."""
+    """Return a hash of all code that measures, and of these specs of a user's with their parts.
+
+    What specs and parts import from their folder is among it.
+    """
     files = sorted(path for part in MEASURING for path in (ROOT / part).rglob("*.py"))
     for spec in sorted(set(specs)):
-        files += [spec, *(part_of(spec, framework) for framework in FRAMEWORKS)]
+        own = [spec, *(part_of(spec, framework) for framework in FRAMEWORKS)]
+        files += [*own, *own_files.imported_beside(own)]
     digest = hashlib.sha256()
     for path in files:
         content = path.read_bytes() if path.is_file() else b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,9 @@ from benchmarks.harness.protocol.precision import IEEE
 from benchmarks.harness.worker import process_switches
 from benchmarks.scenarios.external import errors, parts
 
-INSTALLED = {"site-packages", "dist-packages"}  # an environment may stand in a repository
+# an environment may stand in a repository, with all of Python in it
+INSTALLED = {"site-packages", "dist-packages"}
+OF_PYTHON = tuple(os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
 
 
 class Base:
@@ -146,14 +149,15 @@ class Base:
         return {}
 
     def do_loaded(self, folder: str) -> list[str]:
-        """List the files under a folder that modules were loaded from, without installed packages.
+        """List the files under a folder that modules were loaded from, without what is installed.
 
-        A comparison of two versions checks by it that a user's network comes from its own tree.
+        A comparison of two versions checks by it that a user's network comes from its own tree. A
+        file that was found by way of a link is the one that the link leads to.
         """
-        modules = list(sys.modules.values())
-        files = {Path(file) for module in modules if (file := _file_of(module))}
-        own = [file for file in files if not INSTALLED & set(file.parts)]
-        return sorted(str(file) for file in own if file.is_relative_to(folder))
+        modules, top = list(sys.modules.values()), os.path.realpath(folder)
+        files = {Path(os.path.realpath(file)) for module in modules if (file := _file_of(module))}
+        inside = [file for file in files if file.is_relative_to(top) and not _is_installed(file)]
+        return sorted(map(str, inside))
 
     def note_switches(self) -> None:
         """Note the switches of the process and its framework, before a user's code is imported."""
@@ -242,3 +246,9 @@ def _file_of(module: Any) -> str | None:
     """Return the path of a module's source file; None for a module without one."""
     file = getattr(module, "__file__", None)
     return file if isinstance(file, str) else None
+
+
+def _is_installed(file: Path) -> bool:
+    """Return whether a file is of an installed package, or of Python itself."""
+    of_python = any(file.is_relative_to(folder) for folder in OF_PYTHON)
+    return of_python or bool(INSTALLED & set(file.parts))

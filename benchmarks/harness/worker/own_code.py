@@ -185,7 +185,7 @@ class OwnCode(Base):
 
     @contextlib.contextmanager
     def _own_process(self, case: case_messages.CaseJob) -> Iterator[None]:
-        """Let a user's code run here: without requests to read, and in one process alone."""
+        """Let a user's code run here: in its folder, without requests to read, in one process."""
         self.do_close()
         self.problem_spec, process = None, os.getpid()
         self._moves, self._taken = None, []
@@ -194,6 +194,8 @@ class OwnCode(Base):
         # the user's code must not read the requests that are still to come
         sys.stdin = open(os.devnull)  # noqa: SIM115
         leave_process_to(case["source"])
+        with contextlib.suppress(OSError):  # a version's tree may have no file of that folder
+            os.chdir(case["folder"])
         try:
             yield
         finally:

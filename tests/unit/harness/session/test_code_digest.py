@@ -62,3 +62,32 @@ def test_worker_runs_no_code_that_the_digest_leaves_out() -> None:
     own = [path for path in own if path.parts[0] != ".venv"]
     assert len(own) > 10
     assert [str(p) for p in own if not str(p).startswith(resume.MEASURING)] == []
+
+
+def test_digest_is_another_after_a_change_in_what_a_spec_or_its_part_imports_from_beside(
+    copied: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    texts = {
+        "net.py": "import numpy as np\nfrom sizes import WIDTH\n",
+        "net_torch.py": "import torch\nfrom blocks.dense import Block\n",
+        "sizes.py": "WIDTH = 4\n",
+        "blocks/__init__.py": "",
+        "blocks/dense.py": "from . import units\nimport helper\n",
+        "blocks/units.py": "",
+        "helper.py": "import sizes, no_file_of_this_name\n",
+        "beside.py": "WIDTH = 5\n",
+    }
+    (folder / "blocks").mkdir(parents=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    digest = resume.digest_of([folder / "net.py"])
+    changing = set()
+    for name, text in texts.items():
+        (folder / name).write_text(f"{text}# changed\n")
+        if resume.digest_of([folder / "net.py"]) != digest:
+            changing.add(name)
+        (folder / name).write_text(text)
+    assert changing == set(texts) - {"beside.py"}
+    (folder / "net_torch.py").write_text("def broken(:")
+    assert resume.digest_of([folder / "net.py"]) != digest

@@ -110,6 +110,16 @@ def test_cell_that_fails_when_it_is_measured_again_has_no_time_of_before(way: st
     assert key not in measurements.samples
 
 
+def test_cell_whose_baseline_failed_says_so_of_its_ratio() -> None:
+    measurements, cells = Measurements(), [cell_of(s) for s in ("summed", "separate_retained")]
+    result = group_result(*(cell.strategy for cell in cells))
+    result["cells"]["summed"] |= FAILED
+    measurements.add_group(cells, result)
+    measurements.estimate()
+    missing = measurements.record(cells[1])["missing"]
+    assert missing["ratio"] == missing["verdict"] == "its baseline 'summed' has outcome crashed"
+
+
 def test_samples_of_a_cell_that_had_failed_are_not_taken_over(monkeypatch: Any) -> None:
     from benchmarks.harness.session import resume
     from results.records.record import Run

@@ -149,6 +149,7 @@ def test_what_is_confirmed_is_chosen_and_kept() -> None:
     assert chosen is not None
     assert document["confirming"]["pairs"] == 24
     assert document["confirming"]["cells"] == [document["cells"][7]["cell"]]
+    assert validation.document_problem(document) is None  # `show` reads it again
     assert leaving.undecided(now, chosen) == ([7], [])
     calm = comparison()
     assert leaving.choose_to_confirm(calm, standing(calm)) is None
