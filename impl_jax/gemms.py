@@ -18,7 +18,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
-TAKEN = 1  # the branch of True, which `recipes.cond` takes
+from impl_jax.operations import TAKEN
+
 Layout = tuple[tuple[int, ...], np.dtype[Any]]
 
 

@@ -42,6 +42,7 @@ SLOW = {
     "exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "tanh", "power",
     "sqrt", "rsqrt", "cbrt", "sine", "cosine", "tan", "erf", "atan2",
 }  # fmt: skip
+TAKEN = 1  # the branch of True, which `recipes.cond` takes
 KNOWN = ("convolution", "dot", "reduce-window")  # after which a fusion is called
 TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
@@ -93,8 +94,8 @@ class Module:
             elif one.opcode == "call":
                 yield from self._executed(one.called("to_apply"), times)
             elif one.opcode == "conditional":
-                branch = one.called("true_computation") or _first_branch(one)
-                yield from self._executed(branch, times) if branch else ()
+                branch = one.called("true_computation") or _branches(one)[TAKEN]
+                yield from self._executed(branch, times)
             else:
                 yield times, self._counted(one, computation)
 
@@ -117,10 +118,13 @@ class Module:
         }
 
 
-def _first_branch(instruction: Instruction) -> str:
-    """Return the first computation of a conditional with numbered branches."""
-    match = re.search(r"branch_computations=\{%?([\w.\-]+)", instruction.attributes)
-    return match[1] if match else ""
+def _branches(instruction: Instruction) -> list[str]:
+    """Return the computations of a conditional with numbered branches; that of False is the first.
+
+    JAX compiles `jax.lax.cond` to this.
+    """
+    match = re.search(r"branch_computations=\{([^}]*)\}", instruction.attributes)
+    return [name.strip().lstrip("%") for name in match[1].split(",")] if match else []
 
 
 def _title(one: Instruction, members: list[Instruction]) -> str:

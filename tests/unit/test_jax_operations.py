@@ -219,3 +219,16 @@ ENTRY %main (p: f32[8]) -> (f32[8], f32[8], f32[8], f32[8], f32[8], f32[8]) {
 def test_every_fifth_operand_is_counted_although_its_number_stands_before_it() -> None:
     found = counted(MANY)
     assert [one["read"] for one in found.values()] == [4 * 8, 4 * 8]
+
+
+def test_of_a_conditional_the_branch_of_true_is_counted() -> None:
+    """Multiply once where the condition holds, which `recipes.cond` sees to, else three times."""
+    value, weight = jnp.ones((8, 64)), jnp.ones((64, 64))
+
+    def choose(condition: Any, value: Any, weight: Any) -> Any:
+        return jax.lax.cond(
+            condition, lambda x: x @ weight, lambda x: x @ weight @ weight @ weight, value
+        )
+
+    found = operations.Module(compiled(choose, jnp.asarray(True), value, weight)).operations()
+    assert sum(one["count"] for one in found if one["work"]) == 1
