@@ -208,10 +208,8 @@ def _convolution_flops(one: Instruction, value: Array, kernel: Array) -> int:
         sizes = (value.shape[labels.value[i]], kernel.shape[labels.kernel[i]])
         taps *= window.taps(i, *sizes, one.arrays[0].shape[labels.out[i]])
     spatial = prod(one.arrays[0].shape[d] for d in labels.out)
-    groups = re.search(r"batch_group_count=(\d+)", one.attributes)
-    channels = kernel.shape[labels.kernel_in]
-    outer = one.elements // max(spatial, 1) // (int(groups[1]) if groups else 1)
-    return 2 * outer * channels * taps
+    channels = kernel.shape[labels.kernel_in]  # of one group of features
+    return 2 * (one.elements // max(spatial, 1)) * channels * taps
 
 
 def _work(

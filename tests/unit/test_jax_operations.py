@@ -166,6 +166,36 @@ def test_a_convolution_leaves_out_what_falls_into_the_padding() -> None:
     )
 
 
+GROUPS = """\
+HloModule jit_f, is_scheduled=true
+
+ENTRY %main (x: f32[4,8,8,2], k: f32[3,3,2,6]) -> f32[2,6,6,6] {
+  %x = f32[4,8,8,2]{3,2,1,0} parameter(0)
+  %k = f32[3,3,2,6]{3,2,1,0} parameter(1)
+  ROOT %convolution.1 = f32[2,6,6,6]{3,2,1,0} convolution(%x, %k), window={size=3x3}, \
+dim_labels=b01f_01io->b01f, batch_group_count=2
+}
+"""
+
+
+def test_a_convolution_in_groups_of_the_batch_costs_what_its_results_do() -> None:
+    """Sum 3 × 3 × 2 products for each of 2 × 6 × 6 × 6 results: the groups are in these numbers.
+
+    A CPU's XLA writes the groups as a dimension of the window; its own count must be the same.
+    """
+    (found,) = operations.Module(GROUPS).operations()
+    assert found["flops"] == 2 * (2 * 6 * 6 * 6) * (3 * 3 * 2)
+
+    def convolve(value: Any, kernel: Any) -> Any:
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(
+            value, kernel, (1, 1), "VALID", dimension_numbers=numbers, batch_group_count=2
+        )
+
+    lowered = jax.jit(convolve).lower(jnp.ones((4, 8, 8, 2)), jnp.ones((3, 3, 2, 6)))
+    assert lowered.compile().cost_analysis()["flops"] == found["flops"]
+
+
 @pytest.mark.parametrize(
     ("size", "stride", "pad", "dilate", "kernel", "out", "taps"),
     [
