@@ -18,7 +18,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from impl_jax.operations import TAKEN
+from impl_jax.operations import TAKEN, TRUE
 
 Layout = tuple[tuple[int, ...], np.dtype[Any]]
 
@@ -66,7 +66,8 @@ def record(programs: list[ClosedJaxpr], device: jax.Device) -> list[Product]:
 def not_taken(programs: list[ClosedJaxpr]) -> float:
     """Return the FLOPs of products that XLA counts and that do not run.
 
-    Of a conditional XLA counts the branch that costs most, whichever is taken.
+    Of a conditional XLA counts the branch that costs most, whichever is taken. Known is which one
+    is taken by `recipes.cond`, not by a conditional of a user's network.
     """
     conditionals = [
         equation
@@ -74,8 +75,15 @@ def not_taken(programs: list[ClosedJaxpr]) -> float:
         for equation in _equations(program.jaxpr)
         if equation.primitive.name == "cond"
     ]
-    costs = [[_flops(one) for one in c.params["branches"]] for c in conditionals]
-    return sum(max(branches) - branches[TAKEN] for branches in costs)
+    return sum(max(map(_flops, c.params["branches"])) - _flops(_branch(c)) for c in conditionals)
+
+
+def _branch(conditional: Any) -> ClosedJaxpr:
+    """Return the branch that is counted: that of True if known, else the one that costs most."""
+    branches: tuple[ClosedJaxpr, ...] = conditional.params["branches"]
+    if str(conditional.source_info.name_stack).endswith(TRUE):
+        return branches[TAKEN]
+    return max(branches, key=_flops)
 
 
 def _flops(program: ClosedJaxpr) -> float:
@@ -94,13 +102,13 @@ def _flops(program: ClosedJaxpr) -> float:
 def _equations(jaxpr: Jaxpr) -> Iterator[Any]:
     """Yield every equation of a jaxpr, also those of jaxprs inside it, such as a nested jit.
 
-    Of a conditional it is the branch that is taken.
+    Of a conditional it is the branch that is counted, see `_branch`.
     """
     for equation in jaxpr.eqns:
         yield equation
         inside = dict(equation.params)
         if equation.primitive.name == "cond":
-            inside["branches"] = inside["branches"][TAKEN]
+            inside["branches"] = _branch(equation)
         for value in jax.tree.leaves(
             list(inside.values()), is_leaf=lambda v: isinstance(v, (Jaxpr, ClosedJaxpr))
         ):

@@ -42,7 +42,8 @@ SLOW = {
     "exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "tanh", "power",
     "sqrt", "rsqrt", "cbrt", "sine", "cosine", "tan", "erf", "atan2",
 }  # fmt: skip
-TAKEN = 1  # the branch of True, which `recipes.cond` takes
+TAKEN = 1  # the branch of True
+TRUE = "condition_holds"  # the scope of a `jax.lax.cond` whose condition is known to be True
 KNOWN = ("convolution", "dot", "reduce-window")  # after which a fusion is called
 TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
@@ -94,10 +95,23 @@ class Module:
             elif one.opcode == "call":
                 yield from self._executed(one.called("to_apply"), times)
             elif one.opcode == "conditional":
-                branch = one.called("true_computation") or _branches(one)[TAKEN]
-                yield from self._executed(branch, times)
+                yield from self._executed(self._branch(one), times)
             else:
                 yield times, self._counted(one, computation)
+
+    def _branch(self, conditional: Instruction) -> str:
+        """Return the branch that is counted: that of True if known, else the one that costs most.
+
+        XLA counts the latter too.
+        """
+        branches = _branches(conditional)
+        if f'{TRUE}/cond"' in conditional.attributes:
+            return branches[TAKEN]
+        return max(branches, key=self._cost)
+
+    def _cost(self, name: str) -> int:
+        """Return the FLOPs of a computation."""
+        return sum(times * int(counted["flops"]) for times, counted in self._executed(name, 1))
 
     def _counted(self, one: Instruction, computation: Computation) -> Counted:
         """Return the counts of an instruction of a computation, without how often it runs."""
@@ -119,10 +133,10 @@ class Module:
 
 
 def _branches(instruction: Instruction) -> list[str]:
-    """Return the computations of a conditional with numbered branches; that of False is the first.
-
-    JAX compiles `jax.lax.cond` to this.
-    """
+    """Return the computations of a conditional, that of False before that of True."""
+    two = [instruction.called(f"{value}_computation") for value in ("false", "true")]
+    if all(two):
+        return two
     match = re.search(r"branch_computations=\{([^}]*)\}", instruction.attributes)
     return [name.strip().lstrip("%") for name in match[1].split(",")] if match else []
 

@@ -12,6 +12,7 @@ from tests.helpers.lazy_module import LazyModule
 jax: Any = LazyModule("jax")
 jnp: Any = LazyModule("jax.numpy")
 optax: Any = LazyModule("optax")
+gemms: Any = LazyModule("impl_jax.gemms")
 operations: Any = LazyModule("impl_jax.operations")
 operation_arguments: Any = LazyModule("impl_jax.operation_arguments")
 
@@ -251,14 +252,22 @@ def test_every_fifth_operand_is_counted_although_its_number_stands_before_it() -
     assert [one["read"] for one in found.values()] == [4 * 8, 4 * 8]
 
 
-def test_of_a_conditional_the_branch_of_true_is_counted() -> None:
+@pytest.mark.parametrize(("known", "products"), [(True, 1), (False, 3)])
+def test_of_a_conditional_the_branch_that_runs_is_counted_where_it_is_known(
+    known: bool, products: int
+) -> None:
     """Multiply once where the condition holds, which `recipes.cond` sees to, else three times."""
     value, weight = jnp.ones((8, 64)), jnp.ones((64, 64))
 
     def choose(condition: Any, value: Any, weight: Any) -> Any:
-        return jax.lax.cond(
-            condition, lambda x: x @ weight, lambda x: x @ weight @ weight @ weight, value
-        )
+        with jax.named_scope(operations.TRUE if known else "of_a_user"):
+            return jax.lax.cond(
+                condition, lambda x: x @ weight, lambda x: x @ weight @ weight @ weight, value
+            )
 
-    found = operations.Module(compiled(choose, jnp.asarray(True), value, weight)).operations()
-    assert sum(one["count"] for one in found if one["work"]) == 1
+    arguments = (jnp.asarray(True), value, weight)
+    found = operations.Module(compiled(choose, *arguments)).operations()
+    assert sum(one["count"] for one in found if one["work"]) == products
+    traced = [jax.jit(choose).trace(*arguments).jaxpr]
+    assert gemms.not_taken(traced) == (3 - products) * 2 * 8 * 64 * 64
+    assert sum(one.count for one in gemms.record(traced, jax.devices("cpu")[0])) == products
