@@ -56,10 +56,10 @@ def record(programs: list[ClosedJaxpr], device: jax.Device) -> list[Product]:
     for program in programs:
         # XLA removes computations that no output needs; the traced program still has them
         live, _ = dce_jaxpr(program.jaxpr, [True] * len(program.jaxpr.outvars))
-        for equation in _equations(live):
+        for times, equation in _executed(live):
             if equation.primitive.name == "dot_general":
                 left, right = ((v.aval.shape, v.aval.dtype) for v in equation.invars)
-                counts[(left, right), equation.params["dimension_numbers"]] += 1
+                counts[(left, right), equation.params["dimension_numbers"]] += times
     return [Product(ops, dims, count, device) for (ops, dims), count in counts.items()]
 
 
@@ -100,12 +100,19 @@ def _flops(program: ClosedJaxpr) -> float:
 
 
 def _equations(jaxpr: Jaxpr) -> Iterator[Any]:
-    """Yield every equation of a jaxpr, also those of jaxprs inside it, such as a nested jit.
+    """Yield every equation that `_executed` yields."""
+    return (equation for _, equation in _executed(jaxpr))
 
-    Of a conditional it is the branch that is counted, see `_branch`.
+
+def _executed(jaxpr: Jaxpr, times: int = 1) -> Iterator[tuple[int, Any]]:
+    """Yield how often each equation of a jaxpr runs, and it, also of jaxprs inside, as of a jit.
+
+    Of a conditional it is the branch that is counted, see `_branch`. The turns of a `while` are
+    not known: its body counts once.
     """
     for equation in jaxpr.eqns:
-        yield equation
+        yield times, equation
+        turns = times * (equation.params["length"] if equation.primitive.name == "scan" else 1)
         inside = dict(equation.params)
         if equation.primitive.name == "cond":
             inside["branches"] = _branch(equation)
@@ -113,6 +120,6 @@ def _equations(jaxpr: Jaxpr) -> Iterator[Any]:
             list(inside.values()), is_leaf=lambda v: isinstance(v, (Jaxpr, ClosedJaxpr))
         ):
             if isinstance(value, ClosedJaxpr):
-                yield from _equations(value.jaxpr)
+                yield from _executed(value.jaxpr, turns)
             elif isinstance(value, Jaxpr):
-                yield from _equations(value)
+                yield from _executed(value, turns)

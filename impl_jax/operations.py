@@ -83,6 +83,17 @@ class Module:
             counted_by_key[key] = counted
         return [counted_by_key[key] | {"count": count} for key, count in counts.items()]
 
+    def repeated_flops(self) -> int:
+        """Return the FLOPs of products and convolutions that XLA's own count leaves out.
+
+        XLA counts the body of a loop once.
+        """
+        return sum(
+            (times - 1) * int(counted["flops"])
+            for times, counted in self._executed(self.entry, 1)
+            if any(work["op"] in ("dot", "convolution") for work in counted["work"] or ())
+        )
+
     def _executed(self, name: str, times: int) -> Iterator[tuple[int, Counted]]:
         """Yield how often each operation of a computation runs, and what it computes."""
         computation = self.computations[name]

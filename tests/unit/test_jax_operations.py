@@ -12,6 +12,7 @@ from tests.helpers.lazy_module import LazyModule
 jax: Any = LazyModule("jax")
 jnp: Any = LazyModule("jax.numpy")
 optax: Any = LazyModule("optax")
+compiling: Any = LazyModule("impl_jax.compiling")
 gemms: Any = LazyModule("impl_jax.gemms")
 operations: Any = LazyModule("impl_jax.operations")
 operation_arguments: Any = LazyModule("impl_jax.operation_arguments")
@@ -271,3 +272,18 @@ def test_of_a_conditional_the_branch_that_runs_is_counted_where_it_is_known(
     traced = [jax.jit(choose).trace(*arguments).jaxpr]
     assert gemms.not_taken(traced) == (3 - products) * 2 * 8 * 64 * 64
     assert sum(one.count for one in gemms.record(traced, jax.devices("cpu")[0])) == products
+
+
+@pytest.mark.parametrize("unroll", [1, 2])
+def test_products_of_a_loop_are_counted_as_often_as_it_runs(unroll: int) -> None:
+    """Multiply 5 times by a weight, in turns of one or two, and what is left over."""
+    value, weights = jnp.ones((8, 64)), jnp.ones((5, 64, 64))
+
+    def loop(value: Any, weights: Any) -> Any:
+        return jax.lax.scan(lambda x, w: (x @ w, None), value, weights, unroll=unroll)[0]
+
+    program = compiling.CompiledFunction(loop)
+    program(value, weights)
+    assert program.flops() // (2 * 8 * 64 * 64) == 5
+    products = gemms.record([program.traced.jaxpr], jax.devices("cpu")[0])
+    assert [one.count for one in products] == [5]
