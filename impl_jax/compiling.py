@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -132,15 +133,21 @@ class CompiledFunction(EagerFunction):
         self.compile_seconds = time.perf_counter() - middle
 
     def flops(self) -> float:
-        """Return the FLOPs of one call by XLA's own cost analysis."""
-        return float((self.executable.cost_analysis() or {}).get("flops", 0.0))
+        """Return the FLOPs of one call by XLA's own cost analysis, a loop's as often as it runs."""
+        once = float((self.executable.cost_analysis() or {}).get("flops", 0.0))
+        return once + self._module.repeated_flops()
 
     def operations(self) -> list[operations.Counted]:
         """Return the operations of one call, see `operations.Module`, and what the call costs."""
         jaxpr = self.traced.jaxpr.jaxpr
         cheap = self.flops() < operations.CHEAP
         calls = operations.calls(len(jaxpr.invars), len(jaxpr.outvars), cheap=cheap)
-        return [*calls, *operations.Module(self.executable.as_text()).operations()]
+        return [*calls, *self._module.operations()]
+
+    @cached_property
+    def _module(self) -> operations.Module:
+        """The program as XLA has optimised it."""
+        return operations.Module(self.executable.as_text())
 
 
 def _total(parts: Iterable[float | None]) -> float | None:

@@ -18,7 +18,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
-TAKEN = 1  # the branch of True, which `recipes.cond` takes
+from impl_jax.operations import TAKEN, TRUE
+
 Layout = tuple[tuple[int, ...], np.dtype[Any]]
 
 
@@ -55,17 +56,18 @@ def record(programs: list[ClosedJaxpr], device: jax.Device) -> list[Product]:
     for program in programs:
         # XLA removes computations that no output needs; the traced program still has them
         live, _ = dce_jaxpr(program.jaxpr, [True] * len(program.jaxpr.outvars))
-        for equation in _equations(live):
+        for times, equation in _executed(live):
             if equation.primitive.name == "dot_general":
                 left, right = ((v.aval.shape, v.aval.dtype) for v in equation.invars)
-                counts[(left, right), equation.params["dimension_numbers"]] += 1
+                counts[(left, right), equation.params["dimension_numbers"]] += times
     return [Product(ops, dims, count, device) for (ops, dims), count in counts.items()]
 
 
 def not_taken(programs: list[ClosedJaxpr]) -> float:
     """Return the FLOPs of products that XLA counts and that do not run.
 
-    Of a conditional XLA counts the branch that costs most, whichever is taken.
+    Of a conditional XLA counts the branch that costs most, whichever is taken. Known is which one
+    is taken by `recipes.cond`, not by a conditional of a user's network.
     """
     conditionals = [
         equation
@@ -73,8 +75,15 @@ def not_taken(programs: list[ClosedJaxpr]) -> float:
         for equation in _equations(program.jaxpr)
         if equation.primitive.name == "cond"
     ]
-    costs = [[_flops(one) for one in c.params["branches"]] for c in conditionals]
-    return sum(max(branches) - branches[TAKEN] for branches in costs)
+    return sum(max(map(_flops, c.params["branches"])) - _flops(_branch(c)) for c in conditionals)
+
+
+def _branch(conditional: Any) -> ClosedJaxpr:
+    """Return the branch that is counted: that of True if known, else the one that costs most."""
+    branches: tuple[ClosedJaxpr, ...] = conditional.params["branches"]
+    if str(conditional.source_info.name_stack).endswith(TRUE):
+        return branches[TAKEN]
+    return max(branches, key=_flops)
 
 
 def _flops(program: ClosedJaxpr) -> float:
@@ -91,19 +100,26 @@ def _flops(program: ClosedJaxpr) -> float:
 
 
 def _equations(jaxpr: Jaxpr) -> Iterator[Any]:
-    """Yield every equation of a jaxpr, also those of jaxprs inside it, such as a nested jit.
+    """Yield every equation that `_executed` yields."""
+    return (equation for _, equation in _executed(jaxpr))
 
-    Of a conditional it is the branch that is taken.
+
+def _executed(jaxpr: Jaxpr, times: int = 1) -> Iterator[tuple[int, Any]]:
+    """Yield how often each equation of a jaxpr runs, and it, also of jaxprs inside, as of a jit.
+
+    Of a conditional it is the branch that is counted, see `_branch`. The turns of a `while` are
+    not known: its body counts once.
     """
     for equation in jaxpr.eqns:
-        yield equation
+        yield times, equation
+        turns = times * (equation.params["length"] if equation.primitive.name == "scan" else 1)
         inside = dict(equation.params)
         if equation.primitive.name == "cond":
-            inside["branches"] = inside["branches"][TAKEN]
+            inside["branches"] = _branch(equation)
         for value in jax.tree.leaves(
             list(inside.values()), is_leaf=lambda v: isinstance(v, (Jaxpr, ClosedJaxpr))
         ):
             if isinstance(value, ClosedJaxpr):
-                yield from _equations(value.jaxpr)
+                yield from _executed(value.jaxpr, turns)
             elif isinstance(value, Jaxpr):
-                yield from _equations(value)
+                yield from _executed(value, turns)

@@ -42,6 +42,8 @@ SLOW = {
     "exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "tanh", "power",
     "sqrt", "rsqrt", "cbrt", "sine", "cosine", "tan", "erf", "atan2",
 }  # fmt: skip
+TAKEN = 1  # the branch of True
+TRUE = "condition_holds"  # the scope of a `jax.lax.cond` whose condition is known to be True
 KNOWN = ("convolution", "dot", "reduce-window")  # after which a fusion is called
 TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
@@ -81,6 +83,17 @@ class Module:
             counted_by_key[key] = counted
         return [counted_by_key[key] | {"count": count} for key, count in counts.items()]
 
+    def repeated_flops(self) -> int:
+        """Return the FLOPs of products and convolutions that XLA's own count leaves out.
+
+        XLA counts the body of a loop once.
+        """
+        return sum(
+            (times - 1) * int(counted["flops"])
+            for times, counted in self._executed(self.entry, 1)
+            if any(work["op"] in ("dot", "convolution") for work in counted["work"] or ())
+        )
+
     def _executed(self, name: str, times: int) -> Iterator[tuple[int, Counted]]:
         """Yield how often each operation of a computation runs, and what it computes."""
         computation = self.computations[name]
@@ -93,10 +106,23 @@ class Module:
             elif one.opcode == "call":
                 yield from self._executed(one.called("to_apply"), times)
             elif one.opcode == "conditional":
-                branch = one.called("true_computation") or _first_branch(one)
-                yield from self._executed(branch, times) if branch else ()
+                yield from self._executed(self._branch(one), times)
             else:
                 yield times, self._counted(one, computation)
+
+    def _branch(self, conditional: Instruction) -> str:
+        """Return the branch that is counted: that of True if known, else the one that costs most.
+
+        XLA counts the latter too.
+        """
+        branches = _branches(conditional)
+        if f'{TRUE}/cond"' in conditional.attributes:
+            return branches[TAKEN]
+        return max(branches, key=self._cost)
+
+    def _cost(self, name: str) -> int:
+        """Return the FLOPs of a computation."""
+        return sum(times * int(counted["flops"]) for times, counted in self._executed(name, 1))
 
     def _counted(self, one: Instruction, computation: Computation) -> Counted:
         """Return the counts of an instruction of a computation, without how often it runs."""
@@ -117,10 +143,13 @@ class Module:
         }
 
 
-def _first_branch(instruction: Instruction) -> str:
-    """Return the first computation of a conditional with numbered branches."""
-    match = re.search(r"branch_computations=\{%?([\w.\-]+)", instruction.attributes)
-    return match[1] if match else ""
+def _branches(instruction: Instruction) -> list[str]:
+    """Return the computations of a conditional, that of False before that of True."""
+    two = [instruction.called(f"{value}_computation") for value in ("false", "true")]
+    if all(two):
+        return two
+    match = re.search(r"branch_computations=\{([^}]*)\}", instruction.attributes)
+    return [name.strip().lstrip("%") for name in match[1].split(",")] if match else []
 
 
 def _title(one: Instruction, members: list[Instruction]) -> str:
@@ -204,10 +233,8 @@ def _convolution_flops(one: Instruction, value: Array, kernel: Array) -> int:
         sizes = (value.shape[labels.value[i]], kernel.shape[labels.kernel[i]])
         taps *= window.taps(i, *sizes, one.arrays[0].shape[labels.out[i]])
     spatial = prod(one.arrays[0].shape[d] for d in labels.out)
-    groups = re.search(r"batch_group_count=(\d+)", one.attributes)
-    channels = kernel.shape[labels.kernel_in]
-    outer = one.elements // max(spatial, 1) // (int(groups[1]) if groups else 1)
-    return 2 * outer * channels * taps
+    channels = kernel.shape[labels.kernel_in]  # of one group of features
+    return 2 * (one.elements // max(spatial, 1)) * channels * taps
 
 
 def _work(

@@ -159,12 +159,29 @@ def containing(
 
 
 def reset(optimizers: list[torch.optim.Optimizer]) -> None:
-    """Set all state to zero, as before the first step, without allocating it anew."""
+    """Set all state to what it is before the first step, without allocating it anew."""
     for optimizer in optimizers:
-        for state in optimizer.state.values():
-            for value in state.values():
-                if isinstance(value, torch.Tensor):
-                    value.zero_()
+        for group in optimizer.param_groups:
+            starts = _starts(optimizer, group)
+            for state in (optimizer.state.get(p, {}) for p in group["params"]):
+                for key, value in state.items():
+                    if isinstance(value, torch.Tensor):
+                        value.fill_(starts.get(key, 0.0))
+                    elif key == "step":  # of SparseAdam: a plain number
+                        state[key] = 0
+
+
+def _starts(optimizer: torch.optim.Optimizer, group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of an optimizer's state does not start at 0, as of a parameter group."""
+    if isinstance(optimizer, torch.optim.NAdam):
+        return {"mu_product": 1.0}
+    if isinstance(optimizer, torch.optim.ASGD):
+        return {"mu": 1.0, "eta": group["lr"]}
+    if isinstance(optimizer, torch.optim.Rprop):
+        return {"step_size": group["lr"]}
+    if isinstance(optimizer, torch.optim.Adagrad):
+        return {"sum": group["initial_accumulator_value"]}
+    return {}
 
 
 def memory(

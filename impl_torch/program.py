@@ -271,7 +271,7 @@ class Step(Gradient):
             stepper.step()
 
     def reset(self) -> None:
-        """Restore parameters and buffers, and set the optimizers' state to zero."""
+        """Restore parameters, buffers and optimizers' state as before the first step."""
         super().reset()
         with torch.no_grad():
             for name, start in self.start.items():

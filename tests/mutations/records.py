@@ -142,8 +142,8 @@ FAULTS = (
     Fault(
         "products_that_nothing_needs_are_counted",
         "impl_jax/gemms.py",
-        "for equation in _equations(live):",
-        "for equation in _equations(program.jaxpr):",
+        "in _executed(live):",
+        "in _executed(program.jaxpr):",
         "what was traced and removed again is taken for work",
         (PRODUCTS,),
         narrow="jax",
@@ -151,7 +151,7 @@ FAULTS = (
     Fault(
         "product_of_one_shape_counted_once",
         "impl_jax/gemms.py",
-        'counts[(left, right), equation.params["dimension_numbers"]] += 1',
+        'counts[(left, right), equation.params["dimension_numbers"]] += times',
         'counts[(left, right), equation.params["dimension_numbers"]] = 1',
         "equal products of a cell are taken for one",
         (PRODUCTS,),

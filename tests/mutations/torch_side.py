@@ -232,8 +232,8 @@ FAULTS = (
     Fault(
         "optimizer_state_not_reset",
         "impl_torch/optimizers.py",
-        "                    value.zero_()",
-        "                    value.add_(0)",
+        "value.fill_(starts.get(key, 0.0))",
+        "value.add_(0)",
         "a block of steps starts with the moments of the block before",
         (STEP_IS_FIRST,),
         narrow="torch",

@@ -12,6 +12,8 @@ from tests.helpers.lazy_module import LazyModule
 jax: Any = LazyModule("jax")
 jnp: Any = LazyModule("jax.numpy")
 optax: Any = LazyModule("optax")
+compiling: Any = LazyModule("impl_jax.compiling")
+gemms: Any = LazyModule("impl_jax.gemms")
 operations: Any = LazyModule("impl_jax.operations")
 operation_arguments: Any = LazyModule("impl_jax.operation_arguments")
 
@@ -166,6 +168,36 @@ def test_a_convolution_leaves_out_what_falls_into_the_padding() -> None:
     )
 
 
+GROUPS = """\
+HloModule jit_f, is_scheduled=true
+
+ENTRY %main (x: f32[4,8,8,2], k: f32[3,3,2,6]) -> f32[2,6,6,6] {
+  %x = f32[4,8,8,2]{3,2,1,0} parameter(0)
+  %k = f32[3,3,2,6]{3,2,1,0} parameter(1)
+  ROOT %convolution.1 = f32[2,6,6,6]{3,2,1,0} convolution(%x, %k), window={size=3x3}, \
+dim_labels=b01f_01io->b01f, batch_group_count=2
+}
+"""
+
+
+def test_a_convolution_in_groups_of_the_batch_costs_what_its_results_do() -> None:
+    """Sum 3 × 3 × 2 products for each of 2 × 6 × 6 × 6 results: the groups are in these numbers.
+
+    A CPU's XLA writes the groups as a dimension of the window; its own count must be the same.
+    """
+    (found,) = operations.Module(GROUPS).operations()
+    assert found["flops"] == 2 * (2 * 6 * 6 * 6) * (3 * 3 * 2)
+
+    def convolve(value: Any, kernel: Any) -> Any:
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(
+            value, kernel, (1, 1), "VALID", dimension_numbers=numbers, batch_group_count=2
+        )
+
+    lowered = jax.jit(convolve).lower(jnp.ones((4, 8, 8, 2)), jnp.ones((3, 3, 2, 6)))
+    assert lowered.compile().cost_analysis()["flops"] == found["flops"]
+
+
 @pytest.mark.parametrize(
     ("size", "stride", "pad", "dilate", "kernel", "out", "taps"),
     [
@@ -219,3 +251,39 @@ ENTRY %main (p: f32[8]) -> (f32[8], f32[8], f32[8], f32[8], f32[8], f32[8]) {
 def test_every_fifth_operand_is_counted_although_its_number_stands_before_it() -> None:
     found = counted(MANY)
     assert [one["read"] for one in found.values()] == [4 * 8, 4 * 8]
+
+
+@pytest.mark.parametrize(("known", "products"), [(True, 1), (False, 3)])
+def test_of_a_conditional_the_branch_that_runs_is_counted_where_it_is_known(
+    known: bool, products: int
+) -> None:
+    """Multiply once where the condition holds, which `recipes.cond` sees to, else three times."""
+    value, weight = jnp.ones((8, 64)), jnp.ones((64, 64))
+
+    def choose(condition: Any, value: Any, weight: Any) -> Any:
+        with jax.named_scope(operations.TRUE if known else "of_a_user"):
+            return jax.lax.cond(
+                condition, lambda x: x @ weight, lambda x: x @ weight @ weight @ weight, value
+            )
+
+    arguments = (jnp.asarray(True), value, weight)
+    found = operations.Module(compiled(choose, *arguments)).operations()
+    assert sum(one["count"] for one in found if one["work"]) == products
+    traced = [jax.jit(choose).trace(*arguments).jaxpr]
+    assert gemms.not_taken(traced) == (3 - products) * 2 * 8 * 64 * 64
+    assert sum(one.count for one in gemms.record(traced, jax.devices("cpu")[0])) == products
+
+
+@pytest.mark.parametrize("unroll", [1, 2])
+def test_products_of_a_loop_are_counted_as_often_as_it_runs(unroll: int) -> None:
+    """Multiply 5 times by a weight, in turns of one or two, and what is left over."""
+    value, weights = jnp.ones((8, 64)), jnp.ones((5, 64, 64))
+
+    def loop(value: Any, weights: Any) -> Any:
+        return jax.lax.scan(lambda x, w: (x @ w, None), value, weights, unroll=unroll)[0]
+
+    program = compiling.CompiledFunction(loop)
+    program(value, weights)
+    assert program.flops() // (2 * 8 * 64 * 64) == 5
+    products = gemms.record([program.traced.jaxpr], jax.devices("cpu")[0])
+    assert [one.count for one in products] == [5]
