@@ -28,6 +28,7 @@ FRAMEWORKS = ("torch", "jax")
 RESULTS_FOLDER = ".cascade-bench"  # the folder of runs, in the user's own
 SCHEMA = 1
 MOST_STEPS = 1000
+MOST_SEED = 2**32 - 1  # NumPy takes no other
 INTERRUPTED = 130
 
 
@@ -136,6 +137,8 @@ def build_request(
         raise ValueError(f"framework is {framework!r}; give one of {', '.join(FRAMEWORKS)}")
     if steps is not None and not 2 <= steps <= MOST_STEPS:
         raise ValueError(f"steps is {steps!r}; give 2 to {MOST_STEPS}")
+    if not isinstance(seed, int) or not 0 <= seed <= MOST_SEED:
+        raise ValueError(f"seed is {seed!r}; give 0 to {MOST_SEED}")
     if launches is not None and launches < 1:
         raise ValueError(f"launches is {launches!r}; give a whole number above 0")
     for name, value in (("phases", phases), ("ways", ways)):

@@ -18,6 +18,7 @@ from benchmarks.scenarios import FRAMEWORKS
 SCHEMA = 1
 COMPARE, FLOW, CHECK = "compare", "flow", "check"
 BUDGET = 60.0  # seconds
+MOST_SEED = 2**32 - 1  # NumPy takes no other
 STEPS, MOST_STEPS = 4, 1000  # what happens every fourth step is seen
 IMPORTS = {
     "torch": {
@@ -132,6 +133,9 @@ def _checked(fields: dict[str, Any]) -> Request:
     steps = fields.get("steps") or STEPS
     if not isinstance(steps, int) or not 2 <= steps <= MOST_STEPS:
         raise RequestError(f"{steps!r} steps", f"give 2 to {MOST_STEPS}: momentum needs a second")
+    seed = int(fields.get("seed") or 0)
+    if not 0 <= seed <= MOST_SEED:
+        raise RequestError(f"a seed of {seed}", f"give 0 to {MOST_SEED}")
     return Request(
         source=fields["case"],
         framework=framework,
@@ -141,7 +145,7 @@ def _checked(fields: dict[str, Any]) -> Request:
         ways=tuple(ways) if ways else None,
         results=Path(fields["results"]) if fields.get("results") else None,
         document=Path(fields["document"]),
-        seed=int(fields.get("seed") or 0),
+        seed=seed,
         launches=launches,
         command=command,
         steps=steps,

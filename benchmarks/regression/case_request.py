@@ -15,6 +15,7 @@ from benchmarks.own_code.request import (
     BUDGET,
     DEFAULT_FUNCTION,
     FUNCTIONS,
+    MOST_SEED,
     Request,
     RequestError,
     sources,
@@ -83,10 +84,13 @@ def read(text: str, selected: Names, folder: Path, *, seed: int, same: bool) -> 
         same: whether base runs head's file too.
 
     Raises:
-        SelectionError: there is no such case, or a selection that no case has.
+        SelectionError: there is no such case, a selection that no case has, or a seed that
+            NumPy does not take.
     """
     from cascade_bench import target  # here, as other comparisons do without the client
 
+    if not 0 <= seed <= MOST_SEED:
+        raise SelectionError(f"--seed {seed}: with --case from 0 to {MOST_SEED}")
     names = {field: _names(field, given) for field, given in selected.items()}
     frameworks = names["framework"] or ()
     try:

@@ -67,6 +67,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["HEAD", CASE, "--scenario-path=x.py"], "--case and --scenario-path exclude each other"),
         (["HEAD", CASE, "--cluster=c.yml"], "--case and --cluster exclude each other"),
         (["HEAD", CASE, "--stored=run"], "--case and --stored exclude each other"),
+        (["HEAD", CASE, "--seed=-1"], "--seed -1: with --case from 0 to 4294967295"),
         (["HEAD", CASE, "--device=cuda"], "--case is measured on the CPU"),
         (["HEAD", "--same-case"], "give --case FILE too"),
         ([CASE, f"--base-python={sys.executable}", "--same-case"], "without BASE both versions"),

@@ -74,6 +74,8 @@ def test_help_of_a_command_is_asked_for_in_two_ways(capsys: pytest.CaptureFixtur
         (["mine.py"], "no command 'mine.py'; for a case of your own: cascade-bench try mine.py"),
         (["try", "gone.py"], "there is no file"),
         (["try", "case.py", "--budget", "0"], "budget is 0.0"),
+        (["try", "case.py", "--seed", "-1"], "seed is -1; give 0 to 4294967295"),
+        (["check", "case.py", "--seed", str(2**32)], "give 0 to 4294967295"),
         (["try", "case.py", "--json", ""], "--json is empty; name a file"),
         (["try", "case.py", "--json", "."], "--json '.' is a folder; name a file"),
         (["try", "case.py", "--report", "gone/x.html"], "there is no folder"),

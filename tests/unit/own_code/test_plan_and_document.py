@@ -330,3 +330,10 @@ def test_name_of_a_case_names_it_where_the_command_was_typed(
     assert asked(source=here, folder=str(tmp_path)).name == name
     command = own_code_answer.command({"case": {"name": name}})
     assert command == (f"cascade-bench try {name}" if name != "make" else "")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seed_that_no_generator_takes_is_no_mistake_of_the_case(seed: int) -> None:
+    fields = {"schema": 1, "case": {"file": "c.py"}, "folder": "/", "document": "d", "seed": seed}
+    with pytest.raises(RequestError, match=f"a seed of {seed}"):
+        request._checked(fields)
