@@ -179,8 +179,19 @@ def _compare(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
         return comparison.compare(request)
     from benchmarks.cluster import comparison as on_cluster
 
-    seconds = request.budget + request.confirm
-    return on_cluster.compare(request.arguments, Path(options.cluster), request.folder, seconds)
+    seconds, arguments = request.budget + request.confirm, _for_another_folder(options)
+    return on_cluster.compare(arguments, Path(options.cluster), request.folder, seconds)
+
+
+def _for_another_folder(options: argparse.Namespace) -> list[str]:
+    """Return the arguments of the same comparison, as they are to be given in another folder."""
+    paths = options.scenario_path and [os.path.abspath(path) for path in options.scenario_path]
+    pythons = {
+        name: _interpreter(getattr(options, name)) for name in ("base_python", "head_python")
+    }
+    return output.retypable(
+        argparse.Namespace(**{**vars(options), **pythons, "scenario_path": paths})
+    )
 
 
 def _refuse_two_prints(options: argparse.Namespace) -> None:

@@ -33,7 +33,7 @@ class Promises:
         Args:
             standing: after the look that was just taken.
             cells: that are undecided, as places in its rows.
-            seconds_left: of the budget.
+            seconds_left: of the budget, or of the time for confirming after it.
             pair_seconds: that the next launch pair will take.
         """
         if not cells:
@@ -44,12 +44,17 @@ class Promises:
         needed = promise["pairs_for_3_percent"]
         if needed is not None:
             further = max(0.0, needed - self.document["pairs"]) * pair_seconds
-            spent = self.document["budget_seconds"] - seconds_left
-            promise["seconds_for_3_percent"] = max(0.0, spent) + further
+            promise["seconds_for_3_percent"] = max(0.0, self._given() - seconds_left) + further
         self.document["promises"] = [*self.document.get("promises", []), promise]
         if outlook.has_changed(self._announced, promise):
             self._announced = promise
             self._warn(sentence(promise, self.document["budget_seconds"]))
+
+    def _given(self) -> float:
+        """Return the seconds that end where those left do: the budget, then with confirming."""
+        document = self.document
+        confirming = document["confirm_seconds"] if "confirming" in document else 0.0
+        return float(document["budget_seconds"] + confirming)
 
 
 def sentence(promise: Mapping[str, Any], budget: float) -> str:

@@ -54,7 +54,7 @@ def what_is_needed(document: Mapping[str, Any], analysis: Analysis) -> str | Non
 
 def _pairs(ratio: Ratio | None, document: Mapping[str, Any], measured: int) -> int:
     """Return how many launch pairs would narrow an interval enough; 0 without an interval."""
-    if ratio is None:
+    if ratio is None or math.isinf(ratio.high):
         return 0
     margin = math.log1p(document["design"]["margin"])
     half = (math.log(ratio.high) - math.log(ratio.low)) / 2

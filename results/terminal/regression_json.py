@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from results.regression.document import Finding, FrameworkShift
+from results.regression.document import Finding, FrameworkShift, Ratio
 from results.terminal import count_table
 
 
@@ -14,7 +15,7 @@ def shift_json(shift: FrameworkShift) -> dict[str, Any]:
         "framework": shift.framework,
         "cells": shift.cells,
         "verdict": shift.verdict,
-        "ratios": {name: vars(ratio) for name, ratio in shift.ratios.items()},
+        "ratios": {name: _ratio_json(ratio) for name, ratio in shift.ratios.items()},
     }
 
 
@@ -27,5 +28,11 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "counts": [count_table.as_json(one) for one in finding.counts],
         "base_seconds": finding.base,
         "head_seconds": finding.head,
-        "ratios": {name: vars(ratio) for name, ratio in finding.ratios.items()},
+        "ratios": {name: _ratio_json(ratio) for name, ratio in finding.ratios.items()},
     }
+
+
+def _ratio_json(ratio: Ratio) -> dict[str, Any]:
+    """Return a ratio as an object of JSON, whose ends are null where there is no interval."""
+    ends = {"low": None, "high": None} if math.isinf(ratio.high) else {}
+    return {**vars(ratio), **ends}

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
+from benchmarks import cli
 from benchmarks.cluster import comparison, node, node_comparison
 from benchmarks.cluster.backend import Lost
 from benchmarks.cluster.errors import ClusterError
+from benchmarks.commands import regress
 from tests.unit.cluster.test_controller import Scripted, answered, job
 
 ARGUMENTS = ["main", "--budget", "3m"]
@@ -42,6 +45,22 @@ def test_document_of_the_node_is_saved_here(tmp_path: Path) -> None:
     assert (found, saved) == (document, True)
     (path,) = (tmp_path / "kept").rglob("*.json")
     assert json.loads(path.read_text())["id"] == document["id"]
+
+
+def test_node_gets_paths_as_they_are_known_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sent, request = Mock(), SimpleNamespace(budget=1.0, confirm=0.0, folder=tmp_path)
+    monkeypatch.setattr(comparison, "compare", sent)
+    monkeypatch.setattr(regress, "_request", lambda _: request)
+    command = ["regress", "main", "--cluster=c.yml", "--scenario-path=net.py"]
+    pythons = ["--base-python=env/bin/python", "--head-python=python3"]
+    regress._compare(cli.build_parser().parse_args([*command, *pythons]))
+    assert sent.call_args.args[0] == [
+        "main", "--base-python", str(tmp_path / "env/bin/python"), "--head-python", "python3",
+        "--budget", "10m", "--scenario-path", str(tmp_path / "net.py"), "--device", "cpu",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

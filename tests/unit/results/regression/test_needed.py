@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -86,3 +87,14 @@ def test_what_a_framework_s_cells_share_is_not_folded_where_it_decides(verdict: 
     assert "all 5 torch cells together: +3.0 %" in seen
     needed = "what all torch cells share not told: "
     assert (needed in seen) == (verdict == "inconclusive")
+
+
+def test_times_without_any_spread_have_no_interval_and_are_said_all_the_same() -> None:
+    made = comparison(frameworks=("torch",))
+    for entry in made["cells"]:
+        entry["seconds"] = {metric: [[1e-3] * 3] * 24 for metric in entry["seconds"]}
+    result = regression.analysis(made)
+    assert "5 of 5 cells not told" in regression_table.markdown(made, result)
+    written = json.dumps(regression_table.document_json(made, result), allow_nan=False)
+    ratio = json.loads(written)["findings"][0]["ratios"]["wall"]
+    assert (ratio["estimate"], ratio["low"], ratio["high"]) == (1.0, None, None)

@@ -202,6 +202,16 @@ def test_a_promise_is_made_of_all_cells_first_and_said_again_when_it_changes() -
     assert len(document["promises"]) == 3
 
 
+def test_budget_for_3_percent_counts_the_time_of_confirming_that_has_passed() -> None:
+    document = noisy(7, spread=0.08) | {"confirm_seconds": 300.0, "promises": [{}]}
+    now = standing(document)
+    promises.Promises(document, lambda _: None).announce(now, [7], 240.0, 20.0)
+    document["confirming"] = {}  # from here on seconds are left of both times
+    promises.Promises(document, lambda _: None).announce(now, [7], 240.0, 20.0)
+    _, within, confirming = document["promises"]
+    assert confirming["seconds_for_3_percent"] == within["seconds_for_3_percent"] + 300.0
+
+
 def test_a_promise_that_moved_is_news() -> None:
     one = {"slowdown": 0.03, "low": 0.028, "high": 0.033}
     assert outlook.has_changed(None, one)
