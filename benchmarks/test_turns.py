@@ -60,8 +60,17 @@ def test_forward_pass_is_shared_only_where_a_turn_trains_the_first_network(
     workers: CheckWorkers, framework: str
 ) -> None:
     alone = Segment(1, ("turn_b",), share_forward=True)
-    with pytest.raises(WorkerFailed, match="a turn must train the network in front"):
+    with pytest.raises(WorkerFailed, match="one turn must train the network in front, not 0 of 1"):
         ended(workers, framework, "two_player", alone)
+
+
+def test_forward_pass_is_not_shared_where_two_turns_train_the_first_network(
+    workers: CheckWorkers, framework: str
+) -> None:
+    """The first of them steps the network: its pass for the second would be one of old weights."""
+    twice = Segment(1, ("turn_a", "turn_b", "turn_a"), share_forward=True)
+    with pytest.raises(WorkerFailed, match="one turn must train the network in front, not 2 of 3"):
+        ended(workers, framework, "two_player", twice)
 
 
 def test_gradients_of_the_second_player_add_up_over_both_turns(

@@ -196,15 +196,16 @@ class Training:
 
 
 def front_of_turns(turns: list[Turn]) -> Turn:
-    """Return the first turn that trains the network in front, whose forward pass all share.
+    """Return the turn that trains the network in front, whose forward pass all share.
 
-    Raises ValueError where there is none, or where that network has a loss of its own.
+    Raises ValueError unless there is just one, and where that network has a loss of its own: a
+    second one would pull its gradient back through weights that the first has stepped.
     """
     training = [turn for turn in turns if trains_front(turn.problem)]
-    if not training or any(turn.problem.stages[0].losses for turn in turns):
+    if len(training) != 1 or any(turn.problem.stages[0].losses for turn in turns):
         raise ValueError(
-            "share_forward: a turn must train the network in front, and no turn may have a loss "
-            f"at its output; turns: {len(turns)}, of which {len(training)} train it"
+            f"share_forward: one turn must train the network in front, not {len(training)} of "
+            f"{len(turns)}, and no turn may have a loss at its output; leave share_forward out"
         )
     return training[0]
 

@@ -32,8 +32,8 @@ class Segment:
     ``turns`` are names of variants. Before the first round the learning rates are multiplied by
     ``rate``: those of the parameter groups in ``only``, named as in `Optimizer.rates`, or all if
     it is empty; in place, or with ``renew`` by starting new optimizers without state. With
-    ``share_forward`` the network in front runs forward once a round, for both turns. After each
-    round the ``follower``, if there is one, follows its leader.
+    ``share_forward`` the network in front runs forward once a round, for all turns, of which just
+    one trains it. After each round the ``follower``, if there is one, follows its leader.
     """
 
     steps: int
