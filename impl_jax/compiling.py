@@ -14,6 +14,7 @@ from typing import Any
 import jax
 
 from impl_jax import operations
+from impl_jax.operations import Module
 from impl_jax.precision import Precision
 
 Function = Callable[..., Any]
@@ -145,9 +146,9 @@ class CompiledFunction(EagerFunction):
         return [*calls, *self._module.operations()]
 
     @cached_property
-    def _module(self) -> operations.Module:
-        """The program as XLA has optimised it."""
-        return operations.Module(self.executable.as_text())
+    def _module(self) -> Module:
+        """Return the program as XLA has optimised it."""
+        return Module(self.executable.as_text())
 
 
 def _total(parts: Iterable[float | None]) -> float | None:

@@ -256,10 +256,11 @@ def test_marks_of_verdicts_differ_in_every_encoding(
     """What got slower once stood beside ``?``, the mark of what could not be told."""
     file = tmp_path / "document.json"
     file.write_text(json.dumps(example_document()))
-    monkeypatch.setattr(sys, "stdout", TextIOWrapper(BytesIO(), encoding="ascii"))
+    written = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, encoding="ascii"))
     print_table(file)
     sys.stdout.flush()
-    shown = sys.stdout.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    shown = written.getvalue().decode()
     (line,) = (one for one in shown.splitlines() if one.startswith("separate_retained  "))
     assert "1.32 [1.30, 1.35] ^ (1.33)" in line
     assert "^ slower, v faster, = equal, ? not told" in shown

@@ -127,11 +127,12 @@ def test_annotations_are_printed_in_every_encoding(
     answers: Callable[..., Seen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers(FINDING | {"mend": "checkpoint(…)"})
-    monkeypatch.setattr(sys, "stdout", TextIOWrapper(BytesIO(), encoding="ascii"))
+    written = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, encoding="ascii"))
     options = parser().parse_args(["case.py", "--format", "github"])
     assert check_command._run(options) == 1
     sys.stdout.flush()
-    assert b"checkpoint(?)" in sys.stdout.buffer.getvalue()  # type: ignore[attr-defined]
+    assert b"checkpoint(?)" in written.getvalue()
 
 
 def test_check_returns_findings_by_code(answers: Callable[..., Seen]) -> None:

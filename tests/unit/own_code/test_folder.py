@@ -19,8 +19,8 @@ def test_relative_path_of_a_case_is_of_the_user_s_folder(
     (tmp_path / "mine").mkdir()
     nothing: Any = None
     worker = OwnCode("fake", nothing, nothing, nothing)
-    case: Any = {"source": {"file": "my_case.py"}}
     for folder in ("mine", "absent"):  # without such a folder, the one before stays
-        with worker._own_process({**case, "folder": str(tmp_path / folder)}):
+        case: Any = {"source": {"file": "my_case.py"}, "folder": str(tmp_path / folder)}
+        with worker._own_process(case):
             assert Path.cwd() == tmp_path / "mine"
         sys.stdin.close()
