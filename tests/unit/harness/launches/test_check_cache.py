@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -54,6 +55,15 @@ def test_a_variable_names_another_folder_or_switches_it_off(
 
 def test_where_it_cannot_be_written_there_is_none(cache_home: Path) -> None:
     cache_home.write_text("a file in the way")
+    assert check_cache.folder("") is None
+
+
+def test_user_without_a_home_folder_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs with a number that no user has."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(pwd, "getpwuid", dict[int, Any]().__getitem__)
+    assert check_cache.root() is None
     assert check_cache.folder("") is None
 
 
