@@ -100,7 +100,10 @@ def prune(top: Path, current: Path, most_bytes: int) -> None:
         if excess <= 0:
             return
         excess -= _size(entry)
-        entry.unlink(missing_ok=True)
+        if entry.is_dir():  # what a session that was killed has not written to its end
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 def _changed(path: Path) -> float:

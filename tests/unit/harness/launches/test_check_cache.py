@@ -25,7 +25,7 @@ def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def filled(folder: Path, used: float, *entries: str) -> Path:
     """A folder with entries of 100 bytes each, the first the oldest, last used at that time."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for age, entry in enumerate(entries):
         (folder / entry).write_bytes(b"x" * 100)
         os.utime(folder / entry, (used + age, used + age))
@@ -109,6 +109,16 @@ def test_oldest_entries_of_the_folder_in_use_are_removed_too(cache_home: Path) -
     filled(current, 1e9, "first", "second", "third")
     check_cache.folder("", most_bytes=200)
     assert sorted(path.name for path in current.iterdir()) == ["second", "third"]
+
+
+def test_folder_that_a_killed_session_left_is_removed_as_an_entry_is(cache_home: Path) -> None:
+    current = check_cache.folder("")
+    assert current is not None
+    current.rmdir()
+    filled(current / "left", 1e9, "half")
+    filled(current, 2e9, "first")
+    assert check_cache.folder("", most_bytes=100) == current
+    assert [path.name for path in current.iterdir()] == ["first"]
 
 
 def test_entry_that_another_process_removed_meanwhile_is_no_error(
