@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.machine.cgroup import throttled_periods
+from benchmarks.machine import cgroup
 from benchmarks.machine.host import Host
 from benchmarks.machine.processor import CPUS
 
@@ -46,15 +46,24 @@ def load_average(host: Host) -> list[float] | None:
 
 
 def memory(host: Host) -> dict[str, int | None]:
-    """Return the bytes of memory in total, of memory available now, and of swap in use."""
+    """Return the bytes of memory in total, of memory available now, and of swap in use.
+
+    In a container it is the memory that its limit leaves to it, where that is less.
+    """
     lines = (line.partition(":") for line in (host.text("proc/meminfo") or "").splitlines())
     sizes = {name: int(value.split()[0]) * 1024 for name, _, value in lines if value.split()}
     total, free = sizes.get("SwapTotal"), sizes.get("SwapFree")
+    most, left = cgroup.memory(host) or (None, None)
     return {
-        "memory_bytes": sizes.get("MemTotal") or _physical(host),
-        "memory_available_bytes": sizes.get("MemAvailable"),
+        "memory_bytes": _less(sizes.get("MemTotal") or _physical(host), most),
+        "memory_available_bytes": _less(sizes.get("MemAvailable"), left),
         "swap_used_bytes": None if total is None or free is None else total - free,
     }
+
+
+def _less(one: int | None, other: int | None) -> int | None:
+    """Return the smaller one of two numbers, of which either may not be known."""
+    return min((number for number in (one, other) if number is not None), default=None)
 
 
 def process_memory(host: Host, pid: int | str, field: str) -> int | None:
@@ -162,7 +171,7 @@ def counters(host: Host) -> dict[str, int | None]:
         "stolen_ticks": ticks[7] if len(ticks) == 8 else None,
         "swapped_pages": sum(swapped) if swapped else None,
         "heat_throttles": sum(counted) if counted else None,
-        "quota_throttles": throttled_periods(host),
+        "quota_throttles": cgroup.throttled_periods(host),
     }
 
 

@@ -1,11 +1,12 @@
-"""Read the CPU quota of the control group (cgroup) that this process is in.
+"""Read the CPU quota, and the limit of memory, of the control group (cgroup) of this process.
 
 A quota is no affinity: the process sees every CPU, starts a thread on each, and is stopped for the
 rest of each period once its threads have used the quota up together. A quota holds for all groups
-below the one that it is set on, so the tightest on the way up counts.
+below the one that it is set on, so the tightest on the way up counts. So it is with memory, of
+which ``/proc/meminfo`` tells that of the whole machine.
 
-Sources: the kernel's ``admin-guide/cgroup-v2`` (``cpu.max``) and ``scheduler/sched-bwc``
-(``cpu.cfs_quota_us``).
+Sources: the kernel's ``admin-guide/cgroup-v2`` (``cpu.max``, ``memory.max``),
+``scheduler/sched-bwc`` (``cpu.cfs_quota_us``) and ``admin-guide/cgroup-v1/memory``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.machine.host import Host
+
+# names of the files with the limit and with what is held, and of what could be given back at once
+MEMORY = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+UNLIMITED = 2**60  # bytes; the first version writes a number near 2^63 where there is no limit
 
 
 def quota_cpus(host: Host) -> float | None:
@@ -31,7 +39,24 @@ def throttled_periods(host: Host) -> int | None:
     return None
 
 
-def _folders(host: Host) -> Iterator[str]:
+def memory(host: Host) -> tuple[int, int] | None:
+    """Return the most bytes that may be held, and how many of them are free; None if unlimited."""
+    found = [one for folder in _folders(host, "memory") if (one := _memory(host, folder))]
+    return (min(most for most, _ in found), min(free for _, free in found)) if found else None
+
+
+def _memory(host: Host, folder: str) -> tuple[int, int] | None:
+    """Return the limit that is set on the group itself, and what is free; None if there is none."""
+    for limit, current, reclaimable in MEMORY:
+        most, held = (host.number(f"{folder}/{name}") for name in (limit, current))
+        if most is not None and held is not None and most < UNLIMITED:
+            lines = (host.text(f"{folder}/memory.stat") or "").splitlines()
+            known = dict(line.split(" ", 1) for line in lines if " " in line)
+            return most, max(0, most - held + int(known.get(reclaimable, 0)))
+    return None
+
+
+def _folders(host: Host, controller: str = "cpu") -> Iterator[str]:
     """Yield the folders of this process's group and of those above it, nearest first.
 
     Both versions of cgroups are covered. In a container the path may be the host's, of which only
@@ -41,8 +66,8 @@ def _folders(host: Host) -> Iterator[str]:
         controllers, _, path = line.partition(":")[2].partition(":")
         if not controllers:
             bases = ["sys/fs/cgroup", "sys/fs/cgroup/unified"]
-        elif "cpu" in controllers.split(","):
-            bases = [f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu"]
+        elif controller in controllers.split(","):
+            bases = [f"sys/fs/cgroup/{controllers}", f"sys/fs/cgroup/{controller}"]
         else:
             continue
         parts = [part for part in path.split("/") if part not in ("", "..")]

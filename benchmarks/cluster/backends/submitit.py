@@ -143,12 +143,14 @@ class SubmititBackend:
             return  # squeue did not answer: ask again later
         for unit, job in list(self._jobs.items()):
             node = states.get(str(job.job_id))
+            if node is None:
+                self._take(unit, job)
+                continue
+            self._ended.pop(unit, None)  # squeue had not shown it yet
             if node and unit not in self._running:
                 self._running[unit] = node
                 self._seen.add(node)
                 self._events.append(Started(unit, node))
-            elif node is None:
-                self._take(unit, job)
 
     def _slurm_states(self) -> dict[str, str] | None:
         """Return job → its node, empty while it waits; jobs that have ended are not there.

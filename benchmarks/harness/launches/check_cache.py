@@ -50,7 +50,9 @@ def folder(xla_flags: str, *, most_bytes: int = MOST_BYTES) -> Path | None:
 def root(
     environ: Mapping[str, str] = os.environ, variable: str = VARIABLE, name: str = "checks"
 ) -> Path | None:
-    """Return the folder that holds a folder for each key; None where the cache is switched off.
+    """Return the folder that holds a folder for each key; None where there is none to be.
+
+    The cache is switched off then, or the user has no home folder.
 
     Args:
         environ: the environment variables.
@@ -62,8 +64,11 @@ def root(
         return None
     if chosen:
         return Path(chosen) / f"cascade-bench-{name}"
-    base = environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or "~").expanduser() / ".cache"
-    return Path(base) / "cascade-bench" / name
+    base = environ.get("XDG_CACHE_HOME")
+    home = os.path.expanduser(environ.get("HOME") or "~")
+    if not base and home == "~":  # a user without a home folder, as a container may have
+        return None
+    return Path(base or Path(home) / ".cache") / "cascade-bench" / name
 
 
 def key(xla_flags: str, host: Host | None = None) -> str:
@@ -95,7 +100,10 @@ def prune(top: Path, current: Path, most_bytes: int) -> None:
         if excess <= 0:
             return
         excess -= _size(entry)
-        entry.unlink(missing_ok=True)
+        if entry.is_dir():  # what a session that was killed has not written to its end
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 def _changed(path: Path) -> float:

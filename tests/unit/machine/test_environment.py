@@ -15,6 +15,7 @@ from tests.helpers.fake_machines import CPU, FILES, NOTHING, PROCESS, SLICE, gpu
 from tests.helpers.git_repositories import git
 
 CARD = {"nvidia-smi": gpu()}
+GIB = 2**30
 
 
 libraries = environment._libraries
@@ -210,6 +211,58 @@ def test_quota_is_the_tightest_on_the_way_up(
     tmp_path: Path, files: dict[str, str], quota: float | None
 ) -> None:
     assert environment.describe(host(tmp_path, files))["quota_cpus"] == quota
+
+
+V1 = "sys/fs/cgroup/memory"
+
+
+@pytest.mark.parametrize(
+    ("files", "total", "free"),
+    [
+        ({"sys/fs/cgroup/a.slice/memory.max": "max"}, 32 * GIB, 30_000_000 * 2**10),
+        (
+            {
+                "sys/fs/cgroup/a.slice/memory.max": str(4 * GIB),
+                "sys/fs/cgroup/a.slice/memory.current": str(3 * GIB),
+                "sys/fs/cgroup/a.slice/memory.stat": f"anon 7\ninactive_file {GIB}\nslab 9",
+                "sys/fs/cgroup/a.slice/b.scope/memory.max": str(8 * GIB),
+                "sys/fs/cgroup/a.slice/b.scope/memory.current": str(GIB),
+            },
+            4 * GIB,
+            2 * GIB,
+        ),
+        (
+            {
+                "proc/self/cgroup": "4:memory:/docker/abc\n2:cpu:/docker/abc",
+                f"{V1}/memory.limit_in_bytes": str(2 * GIB),
+                f"{V1}/memory.usage_in_bytes": str(GIB),
+                f"{V1}/docker/abc/memory.limit_in_bytes": "9223372036854771712",
+                f"{V1}/docker/abc/memory.usage_in_bytes": str(GIB),
+            },
+            2 * GIB,
+            GIB,
+        ),
+        (
+            {"sys/fs/cgroup/memory.max": str(GIB), "sys/fs/cgroup/memory.current": str(2 * GIB)},
+            GIB,
+            0,
+        ),
+        (
+            {
+                "sys/fs/cgroup/memory.max": str(64 * GIB),
+                "sys/fs/cgroup/memory.current": "0",
+                "proc/meminfo": None,
+            },
+            64 * GIB,
+            64 * GIB,
+        ),
+    ],
+)
+def test_memory_is_what_the_limit_of_a_container_leaves(
+    tmp_path: Path, files: dict[str, str | None], total: int, free: int
+) -> None:
+    found = activity.memory(host(tmp_path, files))
+    assert (found["memory_bytes"], found["memory_available_bytes"]) == (total, free)
 
 
 def test_gpu_that_nvidia_smi_cannot_tell_is_read_from_the_driver(tmp_path: Path) -> None:

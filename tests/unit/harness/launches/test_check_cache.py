@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +25,7 @@ def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def filled(folder: Path, used: float, *entries: str) -> Path:
     """A folder with entries of 100 bytes each, the first the oldest, last used at that time."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for age, entry in enumerate(entries):
         (folder / entry).write_bytes(b"x" * 100)
         os.utime(folder / entry, (used + age, used + age))
@@ -54,6 +55,15 @@ def test_a_variable_names_another_folder_or_switches_it_off(
 
 def test_where_it_cannot_be_written_there_is_none(cache_home: Path) -> None:
     cache_home.write_text("a file in the way")
+    assert check_cache.folder("") is None
+
+
+def test_user_without_a_home_folder_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs with a number that no user has."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(pwd, "getpwuid", dict[int, Any]().__getitem__)
+    assert check_cache.root() is None
     assert check_cache.folder("") is None
 
 
@@ -99,6 +109,16 @@ def test_oldest_entries_of_the_folder_in_use_are_removed_too(cache_home: Path) -
     filled(current, 1e9, "first", "second", "third")
     check_cache.folder("", most_bytes=200)
     assert sorted(path.name for path in current.iterdir()) == ["second", "third"]
+
+
+def test_folder_that_a_killed_session_left_is_removed_as_an_entry_is(cache_home: Path) -> None:
+    current = check_cache.folder("")
+    assert current is not None
+    current.rmdir()
+    filled(current / "left", 1e9, "half")
+    filled(current, 2e9, "first")
+    assert check_cache.folder("", most_bytes=100) == current
+    assert [path.name for path in current.iterdir()] == ["first"]
 
 
 def test_entry_that_another_process_removed_meanwhile_is_no_error(
