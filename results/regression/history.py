@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CACHE = ".history.parquet"
+OWN_SCENARIO = "--scenario-path="  # in the command that measures a cell again
 UNREADABLE = "unreadable"  # in place of size and time of a file
 
 
@@ -174,6 +175,8 @@ def _rows(run: Run, file: str) -> dict[str, list[Any]]:
     for record in run.records:
         seconds: Mapping[str, Any] = record["seconds"] or {}
         row: dict[str, Any] = about | dict(zip(CELL_FIELDS, cell_fields(record), strict=True))
+        if OWN_SCENARIO in record["rerun"]:
+            row["commit"] = ""  # it is of the suite, and says nothing of the user's file
         row["outcome"] = record["outcome"]
         row["seconds"] = seconds.get("estimate")
         row["low"], row["high"] = seconds.get("low"), seconds.get("high")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 METADATA = "cascade-bench"  # the key of the cache's own data in the Parquet file
-LAYOUT = 4  # the version of the cache's columns; a cache of another version is built again
+LAYOUT = 5  # the version of the cache's columns; a cache of another version is built again
 # The columns, beside "file"; "frozen" has the seconds of the machine reference.
 TEXTS = ("machine", "run", "started", "commit", "code", "outcome", *CELL_FIELDS)
 NUMBERS = ("seconds", "low", "high", "frozen")

@@ -243,6 +243,17 @@ def test_a_change_within_one_commit_has_no_command() -> None:
     )
 
 
+def test_commits_of_the_suite_are_not_those_of_a_user_s_own_scenario() -> None:
+    """What `regress` would compare is the repository of the scenario's file."""
+    runs = [run_of(day, drift=1.5 if day > 12 else 1.0, seed=day) for day in range(1, 25)]
+    for record in (made.records[0] for made in runs):
+        record["rerun"] = "pytest benchmarks --benchmark-only --scenario-path=mine.py"
+    own, other, *_ = history.series_of_runs(runs)
+    for line, has in ((own, False), (other, True)):
+        changed = history_table.CellHistory(line, [change_points.Change(12, 1.5)])
+        assert (history_table.confirming_command(changed) is not None) == has
+
+
 @pytest.mark.parametrize(
     ("commits", "expected"),
     [
