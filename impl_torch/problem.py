@@ -145,9 +145,12 @@ class Problem:
         """
         before = tuple(f"{stage.name}." for stage in self.stages[: boundary + 1])
         behind = {loss for stage in self.stages[boundary + 1 :] for loss in stage.losses}
-        return any(
-            name.startswith(before) for loss in behind & set(self.flow) for name in self.flow[loss]
-        )
+        reached = {name for loss in behind & set(self.flow) for name in self.flow[loss]}
+        return any(name.startswith(before) for name in self.with_tied(reached))
+
+    def with_tied(self, names: Collection[str]) -> set[str]:
+        """Return canonical names of parameters, and their other names in any network."""
+        return {*names, *(other for other, name in self.tied.items() if name in names)}
 
     def run_stage(
         self,

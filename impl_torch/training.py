@@ -158,4 +158,5 @@ def front_of_turns(turns: list[Problem]) -> Problem:
 
 def trains_front(problem: Problem) -> bool:
     """Return whether a parameter of the first network is trained."""
-    return any(name.startswith(f"{problem.stages[0].name}.") for name in problem.trainable)
+    names = problem.with_tied(problem.trainable)
+    return any(name.startswith(f"{problem.stages[0].name}.") for name in names)

@@ -13,6 +13,9 @@ from benchmarks.harness.launches.worker_errors import WorkerFailed
 from tests.helpers.lazy_module import LazyModule
 
 torch: Any = LazyModule("torch")
+nnx: Any = LazyModule("flax.nnx")
+jax_problems: Any = LazyModule("impl_jax.problem")
+passes: Any = LazyModule("impl_torch.recipe_passes")
 problems: Any = LazyModule("impl_torch.problem")
 recipes: Any = LazyModule("impl_torch.recipes")
 runtime: Any = LazyModule("impl_torch.runtime")
@@ -47,6 +50,29 @@ def test_other_recipes_freeze_tied_weights() -> None:
     recipe.strategy.backward(recipe.strategy.forward())
     had = {name for name, parameter in tied.parameters.items() if parameter.grad is not None}
     assert had == {"back.bias"}
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+@pytest.mark.parametrize("trained", [True, False])
+def test_gradient_crosses_to_a_front_whose_weight_is_named_in_the_network_behind(
+    framework: str, trained: bool
+) -> None:
+    """Both networks have one weight, and the scenario calls it by its name in the last."""
+    frozen = [] if trained else ["back.weight"]
+    if framework == "torch":
+        layers = [torch.nn.Linear(4, 4, bias=False) for _ in range(2)]
+        layers[1].weight = layers[0].weight
+    else:
+        layers = [nnx.Linear(4, 4, use_bias=False, rngs=nnx.Rngs(0)) for _ in range(2)]
+        layers[1].kernel = layers[0].kernel
+    module = {"torch": problems, "jax": jax_problems}[framework]
+    losses = {"loss": lambda out, _: (out**2).mean()}
+    stages = [module.Stage("front", layers[0]), module.Stage("back", layers[1], losses)]
+    made = module.Problem(stages, {}, {"loss": ["back.weight"]}, frozen)
+    assert made.tied == {"front.weight": "back.weight"}
+    assert made.gradient_crosses(0) is trained
+    if framework == "torch" and trained:
+        assert passes.networks_in_front(made) == 0
 
 
 @pytest.mark.parametrize("file", [Path("mine.py"), None])
