@@ -203,3 +203,15 @@ def test_command_of_the_suite_ends_with_the_suites_code_and_words(tmp_path: Path
     assert done.returncode == 2
     assert done.stderr.startswith("cascade-bench: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_process_of_the_suite_that_takes_our_place_is_marked_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A case file that calls `compare` at its top is told so by ``regress --case`` too."""
+    seen: list[Any] = []
+    monkeypatch.setattr(os, "execve", lambda *words: seen.append(words[2][suite.INSIDE]))
+    monkeypatch.setattr(subprocess, "call", lambda *_, **__: 0)
+    with pytest.raises(SystemExit):
+        suite.become("benchmarks.cli", ["regress"])
+    assert seen == ["1"]
