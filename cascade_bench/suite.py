@@ -50,11 +50,12 @@ def become(module: str, arguments: Sequence[str] = ()) -> NoReturn:
     words = command(module, arguments)
     sys.stdout.flush()
     sys.stderr.flush()
+    variables = {**os.environ, INSIDE: "1"}
     if os.name == "posix":
-        os.execv(words[0], words)
+        os.execve(words[0], words, variables)
     import subprocess  # not at the top: to start takes a while, and is done before every command
 
-    sys.exit(subprocess.call(words))  # elsewhere exec returns to the shell at once
+    sys.exit(subprocess.call(words, env=variables))  # elsewhere exec returns to the shell at once
 
 
 def output(module: str, arguments: Sequence[str]) -> str:

@@ -6,8 +6,10 @@ import ast
 import difflib
 import importlib.util
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -227,15 +229,28 @@ def _module_file(module: str, folder: str) -> Path:
     for file in (below.with_suffix(".py"), below / "__init__.py"):
         if file.is_file():
             return file
-    try:
-        module_spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        module_spec = None
+    module_spec = _installed_spec(module)
     if module_spec is None or not module_spec.origin:
         raise RequestError(
             f"no module {module!r}", "run from the folder that holds it, or give a file", module
         )
     return Path(module_spec.origin)
+
+
+def _installed_spec(module: str) -> ModuleSpec | None:
+    """Return where a module is installed; the packages around it are not imported for that."""
+    name, *others = module.split(".")
+    try:
+        module_spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    for other in others:
+        if module_spec is None or module_spec.submodule_search_locations is None:
+            return None
+        name, folders = f"{name}.{other}", list(module_spec.submodule_search_locations)
+        found = (finder.find_spec(name, folders) for finder in sys.meta_path)
+        module_spec = next(filter(None, found), None)
+    return module_spec
 
 
 def line_of(source: CaseSource, folder: str) -> int | None:

@@ -264,3 +264,15 @@ def test_marks_of_verdicts_differ_in_every_encoding(
     (line,) = (one for one in shown.splitlines() if one.startswith("separate_retained  "))
     assert "1.32 [1.30, 1.35] ^ (1.33)" in line
     assert "^ slower, v faster, = equal, ? not told" in shown
+
+
+def test_process_of_the_suite_that_takes_our_place_is_marked_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A case file that calls `compare` at its top is told so by ``regress --case`` too."""
+    seen: list[Any] = []
+    monkeypatch.setattr(os, "execve", lambda *words: seen.append(words[2][suite.INSIDE]))
+    monkeypatch.setattr(subprocess, "call", lambda *_, **__: 0)
+    with pytest.raises(SystemExit):
+        suite.become("benchmarks.cli", ["regress"])
+    assert seen == ["1"]

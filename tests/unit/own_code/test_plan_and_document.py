@@ -17,7 +17,6 @@ from benchmarks.own_code.measure import FrameworkRun
 from benchmarks.own_code.request import Request, RequestError
 from results.own_code import document
 from results.records.record import RecordError
-from results.report import own_code_answer
 
 FACTS: Any = {
     "networks": {"encoder": {}, "head": {}},
@@ -309,31 +308,3 @@ def test_line_of_a_function_is_read_off_its_file(tmp_path: Path) -> None:
     assert request.line_of(module, str(tmp_path)) == 2
     for none in ({"file": "gone.py"}, {"pickle": "x"}):
         assert request.line_of(none, str(tmp_path)) is None  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("source", "name"),
-    [
-        ({"file": "HERE/my_case.py", "function": "make"}, "my_case.py:make"),
-        ({"file": "HERE/sub/my_case.py", "function": "make"}, "sub/my_case.py:make"),
-        ({"file": "HERE/../my_case.py", "function": "make"}, "../my_case.py:make"),
-        ({"file": "/elsewhere/my_case.py", "function": "make"}, "/elsewhere/my_case.py:make"),
-        ({"file": "HERE/my_both.py", "function": None}, "my_both.py"),
-        ({"module": "package.cases", "function": "make"}, "package.cases:make"),
-        ({"pickle": "/tmp/case.cloudpickle", "function": "make"}, "make"),
-    ],
-)
-def test_name_of_a_case_names_it_where_the_command_was_typed(
-    tmp_path: Path, source: dict[str, str | None], name: str
-) -> None:
-    here = {k: v and v.replace("HERE", str(tmp_path)) for k, v in source.items()}
-    assert asked(source=here, folder=str(tmp_path)).name == name
-    command = own_code_answer.command({"case": {"name": name}})
-    assert command == (f"cascade-bench try {name}" if name != "make" else "")
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32])
-def test_seed_that_no_generator_takes_is_no_mistake_of_the_case(seed: int) -> None:
-    fields = {"schema": 1, "case": {"file": "c.py"}, "folder": "/", "document": "d", "seed": seed}
-    with pytest.raises(RequestError, match=f"a seed of {seed}"):
-        request._checked(fields)
