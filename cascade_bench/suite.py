@@ -16,6 +16,9 @@ PACKAGE = Path(__file__).resolve().parent
 LAUNCHER = PACKAGE / "launcher.py"
 # set in the suite's processes: a case file that calls `compare` at its top must not start it again
 INSIDE = "CASCADE_BENCH_INSIDE"
+# folders at the top of an interpreter's prefix, or in `local` there; and those of packages
+OF_PYTHON = {"lib", "lib64", "bin", "Lib", "DLLs", "Scripts"}
+PACKAGES = {"site-packages", "dist-packages"}
 
 
 class SuiteError(Exception):
@@ -93,10 +96,18 @@ def environment(path: Sequence[str] = ()) -> Mapping[str, str]:
 
 def user_path() -> list[str]:
     """Return the folders of `sys.path` that are not Python's own: where the user's modules are."""
-    python_folders = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
-    folders = []
-    for entry in sys.path:
-        path = Path(entry or ".").resolve()
-        if path.is_dir() and not any(prefix in (path, *path.parents) for prefix in python_folders):
-            folders.append(str(path))
+    paths = [Path(entry or ".").resolve() for entry in sys.path]
+    folders = [str(path) for path in paths if path.is_dir() and not _is_of_python(path)]
     return list(dict.fromkeys(folders))
+
+
+def _is_of_python(path: Path) -> bool:
+    """Return whether a folder is the interpreter's: its library, its packages, its commands.
+
+    What else is below its prefix is the user's, such as ``/usr/src/app`` where that is ``/usr``, or
+    a project in whose folder the virtual environment was made.
+    """
+    prefixes = {Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)}
+    tops = {top for prefix in prefixes for top in (prefix, prefix / "local")}
+    below = [path.relative_to(top).parts for top in tops if path.is_relative_to(top)]
+    return any(set(parts) & PACKAGES or set(parts[:1]) & OF_PYTHON for parts in below)

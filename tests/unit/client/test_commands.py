@@ -276,3 +276,17 @@ def test_process_of_the_suite_that_takes_our_place_is_marked_too(
     with pytest.raises(SystemExit):
         suite.become("benchmarks.cli", ["regress"])
     assert seen == ["1"]
+
+
+def test_users_folder_below_the_interpreters_prefix_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As /usr/src/app is where the prefix is /usr."""
+    own = ("lib/python3.11", "lib/python3/dist-packages", "local/lib/python3.11/site-packages",
+           "local/bin")  # fmt: skip
+    users = ("src/app", "project", "")
+    for name in (*own, *users):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path / name) for name in (*own, *users)])
+    assert suite.user_path() == [str(tmp_path / name) for name in users]
