@@ -257,7 +257,7 @@ def test_marks_of_verdicts_differ_in_every_encoding(
     monkeypatch.setattr(sys, "stdout", TextIOWrapper(BytesIO(), encoding="ascii"))
     print_table(file)
     sys.stdout.flush()
-    shown = sys.stdout.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    shown = sys.stdout.buffer.getvalue().decode()  # type: ignore[union-attr]
     (line,) = (one for one in shown.splitlines() if one.startswith("separate_retained  "))
     assert "1.32 [1.30, 1.35] ^ (1.33)" in line
     assert "^ slower, v faster, = equal, ? not told" in shown

@@ -131,7 +131,7 @@ def test_annotations_are_printed_in_every_encoding(
     options = parser().parse_args(["case.py", "--format", "github"])
     assert check_command._run(options) == 1
     sys.stdout.flush()
-    assert b"checkpoint(?)" in sys.stdout.buffer.getvalue()  # type: ignore[attr-defined]
+    assert b"checkpoint(?)" in sys.stdout.buffer.getvalue()  # type: ignore[union-attr]
 
 
 def test_check_returns_findings_by_code(answers: Callable[..., Seen]) -> None:
