@@ -27,6 +27,7 @@ from impl_torch.case_values import (
 )
 from impl_torch.graph_problem import GraphProblem, RepeatableProblem, seed_everything
 from impl_torch.problem import Stage
+from impl_torch.runtime import Unavailable
 from impl_torch.session import OpenProblem, Session
 
 Facts = Mapping[str, Any]
@@ -142,14 +143,23 @@ class OpenCase(OpenProblem):
     def _optimizers(self, kind: str, recipe: recipes.Recipe) -> list[torch.optim.Optimizer]:
         """Return the user's optimizer over the parameters that the recipe optimizes, or Adam."""
         if self.case.optimizer is None:
-            return optimizers.build(ADAM, list(self.networks), recipe.optimized)
+            steppers = optimizers.build(ADAM, list(self.networks), recipe.optimized)
+        else:
+            steppers = [self._own_optimizer(recipe)]
+        optimizers.set_rate_zero(steppers, [recipe.optimized[n] for n in recipe.rate_zero])
+        return steppers
+
+    def _own_optimizer(self, recipe: recipes.Recipe) -> torch.optim.Optimizer:
+        """Return the user's optimizer over the parameters that the recipe optimizes."""
         made = self.case.optimizer(list(recipe.optimized.values()))
         if not isinstance(made, torch.optim.Optimizer):
             raise CaseError(
                 f"optimizer returns {type(made).__name__}, not a torch.optim.Optimizer",
                 "give a function of the parameters: optimizer=lambda p: torch.optim.SGD(p, lr=0.1)",
             )
-        return [made]
+        if recipe.rate_zero and any("lr" not in group for group in made.param_groups):
+            raise Unavailable(f"{type(made).__name__} has no learning rate that could be 0")
+        return made
 
 
 def check_networks(networks: Mapping[str, Any]) -> None:

@@ -1,0 +1,97 @@
+"""Cases in PyTorch of less usual, and legal, make: opened, examined and run in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.harness.worker.slopes import described
+from cascade_bench import Case
+from tests.helpers.lazy_module import LazyModule
+
+torch: Any = LazyModule("torch")
+nn: Any = LazyModule("torch.nn")
+case_module: Any = LazyModule("impl_torch.case")
+case_values: Any = LazyModule("impl_torch.case_values")
+examination: Any = LazyModule("impl_torch.case_examination")
+session: Any = LazyModule("impl_torch.session")
+
+Make = Callable[[], Case]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def threads() -> Any:
+    """Put back the number of threads that a session sets."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def examined(make: Make, dtype: str = "float64") -> tuple[Any, dict[str, Any]]:
+    """Return the open case, and what its examination finds out."""
+    own = session.Session("cpu", dtype)
+    built = case_module.build(make, 0)
+    with examination.precision(own.dtype):
+        opened = case_module.OpenCase(own, built, 0, None)
+        facts, _ = examination.examine(opened, 0, described)
+    return opened, facts
+
+
+def program(make: Make, kind: str, way: str, phase: str) -> Any:
+    """Return a program of the case in float32, set to its start."""
+    opened, facts = examined(make, "float32")
+    known = case_module.OpenCase(opened.session, opened.case, 0, facts)
+    made = known.program(kind, way, phase)
+    made.reset()
+    return made
+
+
+def gradients(make: Make, way: str) -> dict[str, Any]:
+    """Return the gradients of a strategy."""
+    made = program(make, "backward", way, "gradient")
+    made.run(made.prepare())
+    return dict(made.gradients())
+
+
+def of(network: Any, losses: Any = None, batch: Any = None, **more: Any) -> Case:
+    """Return a case of one network, by default with the mean square of its output as the loss."""
+    x = torch.randn(6, 4) if batch is None else batch
+    default = lambda x: {"task": network(x).square().mean()}  # noqa: E731
+    return Case({"net": network}, losses or default, x, **more)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["adam", "own"])
+def test_a_rate_of_0_keeps_what_is_frozen_still(own: bool) -> None:
+    def make() -> Case:
+        net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+        optimizer = (lambda p: torch.optim.SGD(p, lr=0.1)) if own else None
+        return of(net, frozen=["net.0"], optimizer=optimizer)
+
+    step = program(make, "freeze", "rate_zero", "step")
+    before = step.updates()
+    step.run(step.prepare())
+    after = step.updates()
+    moved = {name for name, array in after.items() if not np.array_equal(array, before[name])}
+    assert moved == {"net.1.weight", "net.1.bias"}
+
+
+def test_a_rate_that_an_optimizer_does_not_have_cannot_be_0() -> None:
+    class Plain(torch.optim.Optimizer):  # type: ignore[misc,name-defined]
+        def __init__(self, parameters: Any) -> None:
+            super().__init__(parameters, {})
+
+    def make() -> Case:
+        net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+        return of(net, frozen=["net.0"], optimizer=Plain)
+
+    with pytest.raises(RuntimeError, match="Plain has no learning rate that could be 0") as no:
+        program(make, "freeze", "rate_zero", "step")
+    assert session.Session.unsupported(no.value) == str(no.value)
+
+
+def _sequence() -> Any:
+    """Return a batch of three sequences."""
+    return torch.randn(3, 5, 8)
