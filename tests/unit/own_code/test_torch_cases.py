@@ -92,6 +92,20 @@ def test_a_rate_that_an_optimizer_does_not_have_cannot_be_0() -> None:
     assert session.Session.unsupported(no.value) == str(no.value)
 
 
+def test_attention_without_dropout_is_not_taken_for_float32() -> None:
+    def make() -> Case:
+        return of(nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), batch=_sequence())
+
+    _, facts = examined(make)
+    assert facts["coarse"] == {}
+    assert facts["slope_errors"]["task"]["net"] < 1e-6
+
+
 def _sequence() -> Any:
     """Return a batch of three sequences."""
     return torch.randn(3, 5, 8)
+
+
+def test_a_random_slope_has_the_gradient_that_it_drew() -> None:
+    _, facts = examined(lambda: of(nn.Sequential(nn.Linear(4, 16), nn.RReLU())))
+    assert facts["slope_errors"]["task"]["net"] < 1e-6
