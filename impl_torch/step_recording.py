@@ -256,7 +256,7 @@ class Recorder:
                     "step": len(self.totals),
                     "before": norm([a for a, _ in both]),
                     "after": norm([b for _, b in both]),
-                    "largest": max(float(b.abs().max()) for _, b in both),
+                    "largest": max(float(b.abs().max()) for _, b in both if b.numel()),
                     "scale": scale,
                 }
             )
