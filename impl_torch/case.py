@@ -317,7 +317,13 @@ def _functions_of(stages: Iterable[Any]) -> list[Callable[..., Any]]:
 
 
 def _run_stages(stages: list[Stage], batch: Any) -> dict[str, Tensor]:
-    """Run all stages on a batch; return every loss."""
+    """Run all stages on a batch; return every loss.
+
+    It is no `Problem` that runs them: that would decide what requires a gradient.
+    """
     data = stage_data(batch)
-    problem = RepeatableProblem(stages, data, {}, [], 0)
-    return problem.losses(among=[name for stage in stages for name in stage.losses])
+    value, losses = data["x"], dict[str, Tensor]()
+    for stage in stages:
+        value = stage.network(stage.enter(value, data))
+        losses |= {name: loss(value, data) for name, loss in stage.losses.items()}
+    return losses
