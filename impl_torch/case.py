@@ -66,7 +66,8 @@ class OpenCase(OpenProblem):
         self.prints = fingerprints(self.networks, case.batch)
         stated = list(facts["frozen"]) if facts else self._frozen_by_the_user()
         function = self._function(session.dtype)
-        _fill_lazy_parameters(self.networks, partial(_run_once, function, self.batch, seed))
+        if any(map(is_lazy, self.networks.values())):
+            _run_once(function, self.batch, seed)
         self.aliases = aliases(self.networks)
         names = list(dict(named(self.networks)))
         self.frozen = frozen_names(stated, names, self.aliases)
@@ -252,7 +253,8 @@ def fingerprints(networks: Mapping[str, nn.Module], batch: Any) -> dict[str, str
     """
     prints = {name: digest(parameter) for name, parameter in named_or_lazy(networks)}
     for network, module in networks.items():
-        prints |= {f"{network}.{name}": digest(b) for name, b in module.named_buffers()}
+        filled = [(n, b) for n, b in module.named_buffers() if not nn.parameter.is_lazy(b)]
+        prints |= {f"{network}.{name}": digest(buffer) for name, buffer in filled}
     return prints | {name: digest(tensor) for name, tensor in tensors(batch, "batch")}
 
 
@@ -261,10 +263,9 @@ def named_or_lazy(networks: Mapping[str, nn.Module]) -> list[tuple[str, nn.Param
     return [pair for pair in named(networks) if not nn.parameter.is_lazy(pair[1])]
 
 
-def _fill_lazy_parameters(networks: Mapping[str, nn.Module], run: Callable[[], Any]) -> None:
-    """Run forward once if a parameter gets its shape only then."""
-    if any(nn.parameter.is_lazy(p) for _, p in named(networks)):
-        run()
+def is_lazy(network: nn.Module) -> bool:
+    """Return whether a parameter or a buffer of a network gets its shape in the first pass."""
+    return any(nn.parameter.is_lazy(t) for t in (*network.parameters(), *network.buffers()))
 
 
 def _run_once(function: Callable[[Any], Any], batch: Any, seed: int) -> None:

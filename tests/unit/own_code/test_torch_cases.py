@@ -92,6 +92,14 @@ def test_a_rate_that_an_optimizer_does_not_have_cannot_be_0() -> None:
     assert session.Session.unsupported(no.value) == str(no.value)
 
 
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_norm_that_gets_its_shape_in_the_first_pass(affine: bool) -> None:
+    _, facts = examined(
+        lambda: of(nn.Sequential(nn.LazyBatchNorm1d(affine=affine), nn.Linear(4, 2)))
+    )
+    assert "net.0.running_mean" in facts["moved"]
+
+
 def test_attention_without_dropout_is_not_taken_for_float32() -> None:
     def make() -> Case:
         return of(nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), batch=_sequence())
