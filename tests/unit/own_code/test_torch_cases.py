@@ -100,6 +100,17 @@ def test_a_norm_that_gets_its_shape_in_the_first_pass(affine: bool) -> None:
     assert "net.0.running_mean" in facts["moved"]
 
 
+def test_a_parameter_of_whole_numbers_is_left_alone() -> None:
+    def make() -> Case:
+        net = nn.Linear(4, 2)
+        net.places = nn.Parameter(torch.arange(3), requires_grad=False)
+        return of(net)
+
+    opened, facts = examined(make)
+    assert list(opened.problem.parameters) == ["net.weight", "net.bias"]
+    assert facts["untouched"] == []
+
+
 def test_attention_without_dropout_is_not_taken_for_float32() -> None:
     def make() -> Case:
         return of(nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), batch=_sequence())
