@@ -19,6 +19,7 @@ from impl_torch.case_values import (
     CaseError,
     closed_over_modules,
     convert_closure,
+    convert_module,
     converted,
     digest,
     map_tensors,
@@ -63,6 +64,7 @@ class OpenCase(OpenProblem):
                 "give it to the JAX case: it makes JAX's weights of torch's",
             )
         self.networks = networks_in_order(case)
+        check_real(self.networks)
         self.prints = fingerprints(self.networks, case.batch)
         stated = list(facts["frozen"]) if facts else self._frozen_by_the_user()
         function = self._function(session.dtype)
@@ -88,7 +90,7 @@ class OpenCase(OpenProblem):
         """Convert modules, batch and what the losses close over; return (batch) → losses."""
         case = self.case
         for network in self.networks.values():
-            network.to(dtype)
+            convert_module(network, dtype)
         self.batch = map_tensors(case.batch, lambda tensor: converted(tensor, dtype))
         functions = [case.losses] if case.losses is not None else _functions_of(case.stages)
         for one in functions:
@@ -182,6 +184,17 @@ def check_networks(networks: Mapping[str, Any]) -> None:
                 f"name it once; leave out {name!r}",
             )
         holders[id(network)] = name
+
+
+def check_real(networks: Mapping[str, nn.Module]) -> None:
+    """Raise `CaseError` for a complex parameter: gradients by complex numbers are not compared."""
+    for name, parameter in named(networks):
+        if parameter.is_complex():
+            kind = str(parameter.dtype).removeprefix("torch.")
+            raise CaseError(
+                f"the parameter {name} is {kind}: gradients by complex numbers are not compared",
+                "hold a real parameter [..., 2], and compute with torch.view_as_complex of it",
+            )
 
 
 def named(networks: Mapping[str, nn.Module]) -> list[tuple[str, nn.Parameter]]:

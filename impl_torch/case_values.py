@@ -81,11 +81,27 @@ def tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a floating-point tensor in this dtype, any other as it is."""
-    if not tensor.is_floating_point() or tensor.dtype == dtype:
+    """Return a floating-point tensor in this dtype, a complex one of such parts, others as is."""
+    wanted = _in_kind(tensor, dtype)
+    if tensor.dtype == wanted:
         return tensor
-    changed = tensor.detach().to(dtype)
+    changed = tensor.detach().to(wanted)
     return changed.requires_grad_() if tensor.requires_grad and tensor.is_leaf else changed
+
+
+def convert_module(module: nn.Module, dtype: torch.dtype) -> None:
+    """Convert the floating-point and complex parameters and buffers of a module, in place.
+
+    ``module.to(dtype)`` would leave of a complex buffer, as rotary positions are, the real part.
+    """
+    module._apply(lambda tensor: tensor.to(_in_kind(tensor, dtype)))
+
+
+def _in_kind(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype that a tensor gets where floating-point numbers get this one."""
+    if tensor.is_floating_point():
+        return dtype
+    return dtype.to_complex() if tensor.is_complex() else tensor.dtype
 
 
 def convert_closure(function: Callable[..., Any], dtype: torch.dtype) -> None:
@@ -97,7 +113,7 @@ def convert_closure(function: Callable[..., Any], dtype: torch.dtype) -> None:
     for cell in _cells(function, set()):
         held = cell.cell_contents
         if isinstance(held, nn.Module):
-            held.to(dtype)
+            convert_module(held, dtype)
         elif not callable(held):
             cell.cell_contents = map_tensors(held, lambda tensor: converted(tensor, dtype))
 

@@ -111,6 +111,29 @@ def test_a_parameter_of_whole_numbers_is_left_alone() -> None:
     assert facts["untouched"] == []
 
 
+def test_a_complex_parameter_is_refused_and_a_complex_buffer_stays_whole() -> None:
+    def holding(**held: Any) -> Case:
+        net = nn.Linear(4, 2)
+        for name, one in held.items():
+            setattr(net, name, one)
+        return of(net)
+
+    turn = torch.full((4,), 1j)
+    with pytest.raises(case_values.CaseError, match=r"net\.turn is complex64") as refused:
+        examined(lambda: holding(turn=nn.Parameter(turn)))
+    assert "view_as_complex" in refused.value.mend
+
+    def rotated() -> Case:
+        net = nn.Linear(4, 2)
+        net.register_buffer("turn", turn.clone())
+        return of(net, lambda x: {"task": net((x * net.turn).imag).square().mean()})
+
+    opened, facts = examined(rotated)
+    assert opened.networks["net"].turn.dtype == torch.complex128
+    assert facts["values"]["task"] > 0.0
+    assert facts["slope_errors"]["task"]["net"] < 1e-6
+
+
 def test_attention_without_dropout_is_not_taken_for_float32() -> None:
     def make() -> Case:
         return of(nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), batch=_sequence())
