@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from impl_torch.structure import stored
+
 
 class CaseError(Exception):
     """Report a case that cannot be run: what is wrong, and what to write (``mend``)."""
@@ -141,12 +143,11 @@ def _cells(function: Any, seen: set[int]) -> Iterator[CellType]:
 
 def digest(tensor: Tensor) -> str:
     """Return a short hash of a tensor's shape, dtype and elements."""
-    plain = tensor.detach().cpu().contiguous()
-    raw = plain.reshape(-1).view(torch.uint8) if plain.numel() else plain
-    parts = (str(tuple(plain.shape)), str(plain.dtype), raw.numpy().tobytes())
-    hashed = hashlib.sha256()
-    for part in parts:
-        hashed.update(part if isinstance(part, bytes) else part.encode())
+    hashed = hashlib.sha256(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+    for part in stored(tensor.detach().resolve_conj().resolve_neg().cpu()):
+        if part.numel():
+            raw = part.contiguous().reshape(-1).view(torch.uint8)
+            hashed.update(raw.numpy().tobytes())
     return hashed.hexdigest()[:16]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from impl_torch.structure import stored
+
 # Operations that make a tensor of the shape of another one, whose elements they do not read.
 SHAPES_ONLY = ("_like", "aten::new_", "aten::empty")
 # In-place operations that do not read what they overwrite.
@@ -83,9 +85,9 @@ def _bytes(tensor: torch.Tensor) -> int:
 
 
 def tensors(value: Any) -> Iterator[torch.Tensor]:
-    """Yield the tensors in nested lists, tuples and dicts."""
+    """Yield the tensors in nested lists, tuples and dicts, those that a sparse one is stored as."""
     if isinstance(value, torch.Tensor):
-        yield value
+        yield from stored(value)
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from tensors(item)

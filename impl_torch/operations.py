@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from impl_torch.operation_arguments import moved_bytes, tensors
+from impl_torch.structure import stored
 
 Counted = dict[str, Any]
 
@@ -89,7 +90,8 @@ def _has_time_of_its_own(func: Any) -> bool:
 def _layouts(value: Any) -> Any:
     """Return arguments with a short description in the place of each tensor."""
     if isinstance(value, torch.Tensor):
-        return tuple(value.shape), value.stride(), value.dtype
+        parts = [(tuple(t.shape), t.stride(), t.dtype) for t in stored(value)]
+        return tuple(value.shape), value.layout, parts
     if isinstance(value, Mapping):
         return [(name, _layouts(item)) for name, item in value.items()]
     return [_layouts(item) for item in value] if isinstance(value, (list, tuple)) else value
@@ -108,7 +110,7 @@ def _work(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Counte
 
 def encoded(value: Any) -> Any:
     """Return a value as JSON data; raise TypeError for what has no such form."""
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, torch.Tensor) and value.layout is torch.strided:
         dtype = str(value.dtype).removeprefix("torch.")
         return {"tensor": [list(value.shape), list(value.stride()), dtype]}
     if isinstance(value, Mapping):

@@ -134,6 +134,33 @@ def test_a_complex_parameter_is_refused_and_a_complex_buffer_stays_whole() -> No
     assert facts["slope_errors"]["task"]["net"] < 1e-6
 
 
+def test_complex_numbers_of_a_batch_follow_the_dtype() -> None:
+    one = torch.full((3,), 1 + 2j)
+    changed = case_values.converted(one, torch.float64)
+    assert changed.dtype == torch.complex128
+    assert torch.equal(changed.imag, torch.full((3,), 2.0, dtype=torch.float64))
+    assert case_values.digest(one.conj()) == case_values.digest(one.conj().resolve_conj())
+
+
+@pytest.mark.parametrize("layout", ["sparse_coo", "sparse_csr", "sparse_csc"])
+def test_a_sparse_matrix_of_the_batch_is_read_and_counted(layout: str) -> None:
+    def make() -> Case:
+        net, near = nn.Linear(4, 2), torch.eye(6).to_sparse(layout=getattr(torch, layout))
+
+        def losses(batch: Any) -> Any:
+            return {"task": (batch["near"] @ net(batch["x"])).square().mean()}
+
+        return of(net, losses, {"x": torch.randn(6, 4), "near": near})
+
+    opened, facts = examined(make)
+    assert facts["slope_errors"]["task"]["net"] < 1e-6
+    counts = program(make, "backward", "summed", "gradient").footprint()
+    assert counts["flops"] > 0
+    assert counts["residual_bytes"] > 0
+    other = torch.eye(6).roll(1, 0).to_sparse(layout=getattr(torch, layout))
+    assert case_values.digest(other) != opened.prints["batch[1]"]
+
+
 def test_attention_without_dropout_is_not_taken_for_float32() -> None:
     def make() -> Case:
         return of(nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), batch=_sequence())
