@@ -11,9 +11,8 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
-from impl_torch.operation_arguments import moved_bytes, tensors
+from impl_torch.operation_arguments import flops, moved_bytes, tensors
 from impl_torch.structure import stored
 
 Counted = dict[str, Any]
@@ -63,14 +62,14 @@ class Watch(TorchDispatchMode):
 
 def _described(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Counted:
     """Return an operation's name and counts, with a ``count`` of 0."""
-    known = flop_registry.get(func._overloadpacket)
+    known = flops(func, args, kwargs, out)
     shapes = " ".join("×".join(map(str, t.shape)) for t in tensors((args, kwargs)) if t.dim())
     read, written = moved_bytes(func, args, kwargs, out)
     alone = known is not None or (bool(written) and _has_time_of_its_own(func))
     return {
         "name": f"{func._overloadpacket.__name__} {shapes}".strip()[:120],
         "count": 0,
-        "flops": int(known(*args, **kwargs, out_val=out)) if known else 0,
+        "flops": known or 0,
         "read": read,
         "written": written,
         "work": _work(func, args, kwargs) if alone else None,

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from impl_torch.graph_problem import seed_everything
+from impl_torch.operation_arguments import flops
 from impl_torch.step_case import STATED, StepCase
 from impl_torch.step_changes import as_roots, change, graph
 
@@ -45,11 +45,10 @@ class Work(TorchDispatchMode):
         """Run one operation and count it."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        count = flop_registry.get(func._overloadpacket)
-        if count is not None:
-            flops = int(count(*args, **kwargs, out_val=result))
-            self.total += flops
-            self.zero += flops * (self.backward and any(map(_all_zero, args)))
+        count = flops(func, args, kwargs, result) or 0
+        self.total += count
+        if count and self.backward and any(map(_all_zero, args)):
+            self.zero += count
         return result
 
 
