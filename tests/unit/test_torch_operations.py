@@ -10,6 +10,7 @@ from tests.helpers.lazy_module import LazyModule
 
 torch: Any = LazyModule("torch")
 calibration: Any = LazyModule("impl_torch.calibration")
+gemms: Any = LazyModule("impl_torch.gemms")
 operations: Any = LazyModule("impl_torch.operations")
 runtime: Any = LazyModule("impl_torch.runtime")
 
@@ -164,3 +165,13 @@ def test_a_layer_of_an_encoder_in_one_kernel_is_counted_as_its_parts_are() -> No
         assert any("transformer_encoder_layer" in name for name in names) == whole
         counts.append(sum(one["count"] * one["flops"] for one in watch.operations()))
     assert counts[0] == counts[1] > 0
+
+
+def test_a_product_with_what_is_expanded_is_built_anew() -> None:
+    """One row that stands for 16 into 8 → 4; the gradient of the sum is expanded too."""
+    layer = torch.nn.Linear(8, 4)
+    with gemms.Watch() as watch:
+        layer(torch.randn(1, 8).expand(16, 8)).sum().backward()
+    products = watch.products()
+    assert {one.flops for one in products} == {2 * 16 * 8 * 4}
+    assert {tuple(one.run().shape) for one in products} == {(16, 4), (4, 8)}
