@@ -161,6 +161,23 @@ def test_a_sparse_matrix_of_the_batch_is_read_and_counted(layout: str) -> None:
     assert case_values.digest(other) != opened.prints["batch[1]"]
 
 
+def test_a_loss_that_differentiates_the_network_is_confirmed() -> None:
+    def make() -> Case:
+        net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+
+        def losses(x: Any) -> Any:
+            x = x.clone().requires_grad_()
+            out = net(x)
+            (slope,) = torch.autograd.grad(out.sum(), x, create_graph=True)
+            (inner,) = torch.autograd.grad(out.square().sum(), net[0].weight, create_graph=True)
+            return {"task": out.square().mean(), "slope": slope.norm(), "inner": inner.norm()}
+
+        return of(net, losses)
+
+    _, facts = examined(make)
+    assert max(error["net"] for error in facts["slope_errors"].values()) < 1e-6
+
+
 def test_attention_without_dropout_is_not_taken_for_float32() -> None:
     def make() -> Case:
         return of(nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), batch=_sequence())
