@@ -178,6 +178,20 @@ def test_a_loss_that_differentiates_the_network_is_confirmed() -> None:
     assert max(error["net"] for error in facts["slope_errors"].values()) < 1e-6
 
 
+def test_losses_of_two_dtypes_are_pulled_back_in_one_batch() -> None:
+    def make() -> Case:
+        net = nn.Linear(4, 2)
+
+        def losses(x: Any) -> Any:
+            out = net(x)
+            return {"one": out.square().mean(), "two": out.double().abs().mean()}
+
+        return of(net, losses)
+
+    right, found = (gradients(make, way) for way in ("summed", "batched"))
+    assert all(np.allclose(found[name], right[name], rtol=1e-5) for name in right)
+
+
 def test_attention_without_dropout_is_not_taken_for_float32() -> None:
     def make() -> Case:
         return of(nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), batch=_sequence())
