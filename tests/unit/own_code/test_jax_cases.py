@@ -1,0 +1,94 @@
+"""Cases in JAX of less usual, and legal, make: opened and run in this process, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cascade_bench import Case
+from tests.helpers.lazy_module import LazyModule
+
+pytestmark = pytest.mark.usefixtures("stored_programs")
+jax: Any = LazyModule("jax")
+jnp: Any = LazyModule("jax.numpy")
+nnx: Any = LazyModule("flax.nnx")
+optax: Any = LazyModule("optax")
+case_module: Any = LazyModule("impl_jax.case")
+case_losses: Any = LazyModule("impl_jax.case_losses")
+case_values: Any = LazyModule("impl_jax.case_values")
+session: Any = LazyModule("impl_jax.session")
+
+WAYS = ("separate_retained", "separate_grad", "separate_pullbacks", "reforward", "batched")
+SERIES = ("boundary_split", "checkpointed")
+
+
+@dataclass
+class Batch:
+    """A batch that JAX takes for one value, as nobody has registered its class."""
+
+    x: Any
+    name: str = "a batch"
+
+
+def opened(case: Case, frozen: list[str] | None = None) -> Any:
+    """Return the case, open in float32, as if each loss reached every parameter."""
+    own = session.Session("cpu", "float32")
+    found = case_module.OpenCase(own, case, 0, None)
+    losses = list(found.all_losses(found.problem.parameters, found.problem.constants))
+    facts = {
+        "reach": dict.fromkeys(losses, found.problem.names),
+        "frozen": frozen or [],
+        "untouched": [],
+        "moved": [],
+    }
+    return case_module.OpenCase(own, case, 0, facts)
+
+
+def gradients(case: Case, way: str, phase: str = "gradient") -> dict[str, Any]:
+    """Return the gradients of a strategy."""
+    program = opened(case).program("backward", way, phase)
+    program.reset()
+    program.wait(program.run(program.prepare()))
+    return dict(program.gradients())
+
+
+def tree(losses: Callable[[Any, Any], Any], batch: Any = None, **more: Any) -> Case:
+    """Return a case of one matrix; the losses are of it and the batch."""
+    networks = {"net": {"w": jnp.eye(4)}}
+    x = jnp.ones((6, 4)) if batch is None else batch
+    return Case(networks, lambda nets, x: losses(nets["net"]["w"], x), x, **more)
+
+
+def two_dtypes() -> Case:
+    """A loss that is computed in bfloat16, and one in float32."""
+
+    def losses(w: Any, x: Any) -> Any:
+        half = jnp.square(x.astype(jnp.bfloat16) @ w.astype(jnp.bfloat16)).mean()
+        return {"half": half, "whole": jnp.square(x @ w).mean()}
+
+    return tree(losses)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_loss_in_bfloat16_is_pulled_back(way: str) -> None:
+    right, found = (gradients(two_dtypes(), one)["net.w"] for one in ("summed", way))
+    assert right.dtype == found.dtype == np.float32
+    assert np.allclose(found, right, rtol=1e-2)
+    assert right.any()
+
+
+@pytest.mark.parametrize("way", ["summed", *SERIES])
+def test_a_loss_in_bfloat16_is_pulled_back_alone_and_through_stages(way: str) -> None:
+    from cascade_bench import Stage
+
+    rngs = nnx.Rngs(0)
+    networks = {"one": nnx.Linear(4, 4, rngs=rngs), "two": nnx.Linear(4, 4, rngs=rngs)}
+    task = {"task": lambda out, _: jnp.square(out.astype(jnp.bfloat16)).mean()}
+    stages = [Stage("one", {}), Stage("two", task)]
+    found = gradients(Case(networks, batch=jnp.ones((6, 4)), stages=stages), way, "backward")
+    assert all(one.any() for one in found.values())
+    assert len(found) == 4
