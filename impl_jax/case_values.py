@@ -103,7 +103,7 @@ class DrawAsFloat32:
     what they draw in float32, and convert; integers are those of int32.
     """
 
-    WHOLE = ("randint", "poisson", "geometric", "binomial", "multinomial", "rademacher")
+    WHOLE = ("randint", "poisson", "geometric", "multinomial", "rademacher")
     OTHERS = ("bits", "key", "wrap_key_data", "multinomial")
 
     def __enter__(self) -> None:
@@ -128,6 +128,8 @@ class DrawAsFloat32:
             return None
         if name in ("bernoulli", "categorical"):
             return _of_float32(function)
+        if name == "choice":
+            return _choosing(function)
         if "dtype" not in parameters:
             return None
         whole = name in self.WHOLE
@@ -147,6 +149,20 @@ def _drawing(function: Callable[..., Any], dtype: Any, whole: bool) -> Callable[
         given.arguments["dtype"] = dtype
         drawn = function(*given.args, **given.kwargs)
         return drawn if whole else drawn.astype(jnp.float64)
+
+    return draw
+
+
+def _choosing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `jax.random.choice` that takes its probabilities in float32."""
+
+    @functools.wraps(function)
+    def draw(*args: Any, **kwargs: Any) -> Any:
+        """Draw with the probabilities, where there are any, converted to float32."""
+        given = inspect.signature(function).bind(*args, **kwargs)
+        if given.arguments.get("p") is not None:
+            given.arguments["p"] = jnp.asarray(given.arguments["p"], jnp.float32)
+        return function(*given.args, **given.kwargs)
 
     return draw
 

@@ -92,3 +92,24 @@ def test_a_loss_in_bfloat16_is_pulled_back_alone_and_through_stages(way: str) ->
     found = gradients(Case(networks, batch=jnp.ones((6, 4)), stages=stages), way, "backward")
     assert all(one.any() for one in found.values())
     assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("draw", "more"),
+    [
+        ("normal", {"shape": (9,)}),
+        ("binomial", {"n": 5.0, "p": 0.4, "shape": (9,)}),
+        ("choice", {"a": 7, "shape": (9,), "p": "weights"}),
+        ("randint", {"shape": (9,), "minval": 0, "maxval": 7}),
+    ],
+)
+def test_float64_draws_what_float32_draws(draw: str, more: dict[str, Any]) -> None:
+    def drawn() -> Any:
+        weights = {"p": jnp.arange(1.0, 8.0) / 28} if more.get("p") == "weights" else {}
+        return np.asarray(getattr(jax.random, draw)(jax.random.key(3), **(more | weights)))
+
+    narrow = drawn()
+    with jax.enable_x64(True), case_values.DrawAsFloat32():
+        wide = drawn()
+    assert np.array_equal(wide, narrow)
+    assert wide.dtype == (np.float64 if narrow.dtype == np.float32 else narrow.dtype)
