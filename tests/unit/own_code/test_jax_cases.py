@@ -94,6 +94,19 @@ def test_a_loss_in_bfloat16_is_pulled_back_alone_and_through_stages(way: str) ->
     assert len(found) == 4
 
 
+def test_an_optimizer_that_keeps_the_first_parameters_takes_its_steps() -> None:
+    def losses(w: Any, x: Any) -> Any:
+        return {"task": jnp.square(x @ w).mean()}
+
+    for optimizer in (optax.contrib.prodigy(), optax.contrib.dog()):
+        step = opened(tree(losses, optimizer=optimizer)).program("backward", "summed", "step")
+        for _ in range(2):
+            step.reset()
+            for _ in range(2):
+                step.wait(step.run(step.prepare()))
+        assert not np.array_equal(step.updates()["net.w"], np.eye(4))
+
+
 @pytest.mark.parametrize(
     ("draw", "more"),
     [
