@@ -126,3 +126,10 @@ def test_float64_draws_what_float32_draws(draw: str, more: dict[str, Any]) -> No
         wide = drawn()
     assert np.array_equal(wide, narrow)
     assert wide.dtype == (np.float64 if narrow.dtype == np.float32 else narrow.dtype)
+
+
+@pytest.mark.parametrize("value", [None, ("scalar", "beside it")], ids=["none", "tuple"])
+def test_a_loss_that_is_no_array_is_named(value: Any) -> None:
+    shapes = {"task": value}
+    with pytest.raises(case_values.CaseError, match=r"the loss 'task' is (NoneType|tuple), not an"):
+        case_losses.check_losses(shapes)
