@@ -39,6 +39,7 @@ class Network:
         parameters: name → array, those to differentiate by.
         rest: name → array, all others: BatchNorm's statistics, counters, keys.
         values: name → anything of the network that is no array.
+        complex: names of complex parameters, which are not differentiated by; they are in ``rest``.
     """
 
     def __init__(self, name: str, network: Any, dtype: Any) -> None:
@@ -49,6 +50,7 @@ class Network:
         self.parameters: dict[str, Any] = {}
         self.rest: dict[str, Any] = {}
         self.values: dict[str, Any] = {}
+        self.complex: list[str] = []
         for path, leaf, trainable in self._module() if self.is_module else self._tree():
             own = f"{name}.{path}" if path else name
             self._paths[own] = leaf[0]
@@ -77,6 +79,8 @@ class Network:
             self.values[name] = leaf
         elif not jnp.issubdtype(leaf.dtype, jnp.floating):
             self.rest[name] = jnp.asarray(leaf)
+            is_complex = jnp.issubdtype(leaf.dtype, jnp.complexfloating)
+            self.complex += [name] if trainable and is_complex else []
         elif trainable:
             self.parameters[name] = jnp.asarray(leaf, dtype=dtype)
         else:

@@ -133,3 +133,49 @@ def test_a_loss_that_is_no_array_is_named(value: Any) -> None:
     shapes = {"task": value}
     with pytest.raises(case_values.CaseError, match=r"the loss 'task' is (NoneType|tuple), not an"):
         case_losses.check_losses(shapes)
+
+
+@pytest.mark.parametrize(
+    ("batch", "mend"),
+    [
+        (lambda: {"x": jnp.ones((6, 4)), "kind": "train"}, "leave it out of the batch"),
+        (lambda: Batch(jnp.ones((6, 4))), "register its class: jax.tree_util.register_dataclass"),
+    ],
+    ids=["str", "Batch"],
+)
+def test_a_batch_that_jax_cannot_trace_is_refused(batch: Any, mend: str) -> None:
+    with pytest.raises(case_values.CaseError, match=r"the batch holds (str|Batch), which") as no:
+        opened(tree(lambda w, _: {"task": w.sum()}, batch()))
+    assert no.value.mend.startswith(mend)
+
+
+def test_numbers_and_none_in_a_batch_are_taken() -> None:
+    def losses(w: Any, batch: Any) -> Any:
+        return {"task": batch["times"] * jnp.square(batch["x"] @ w).mean()}
+
+    batch = {"x": jnp.ones((6, 4)), "times": 3, "mask": None}
+    assert gradients(tree(losses, batch), "summed")["net.w"].any()
+
+
+@pytest.mark.parametrize("module", [False, True], ids=["tree", "module"])
+def test_a_complex_parameter_is_refused(module: bool) -> None:
+    class Turn(nnx.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            self.w, self.turn = nnx.Param(jnp.ones(4)), nnx.Param(jnp.full(4, 1j))
+
+    net = Turn() if module else {"w": jnp.ones(4), "turn": jnp.full(4, 1j)}
+    case = Case({"net": net}, lambda nets, x: {"task": x.sum()}, jnp.ones((6, 4)))
+    with pytest.raises(case_values.CaseError, match=r"net\.turn is complex64"):
+        opened(case)
+
+
+def test_a_complex_constant_of_a_module_stays() -> None:
+    class Turn(nnx.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            self.w, self.turn = nnx.Param(jnp.ones(4)), nnx.Variable(jnp.full(4, 1j))
+
+    def losses(nets: Any, x: Any) -> Any:
+        return {"task": jnp.square((x * nets["net"].w[...] * nets["net"].turn[...]).imag).mean()}
+
+    found = gradients(Case({"net": Turn()}, losses, jnp.ones((6, 4))), "summed")
+    assert found["net.w"].any()
