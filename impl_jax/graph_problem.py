@@ -60,7 +60,7 @@ class Network:
         """Return (name, (path, array), whether it is a parameter) of a module's variables."""
         self._graph, state = nnx.split(self.network)
         return [
-            (".".join(map(str, path)), (path, variable[...]), isinstance(variable, nnx.Param))
+            (".".join(map(str, path)), (path, _held(variable)), isinstance(variable, nnx.Param))
             for path, variable in nnx.to_flat_state(state)
         ]
 
@@ -110,6 +110,18 @@ class Network:
             return {}
         state = dict(nnx.to_flat_state(nnx.state(network)))
         return {n: state[p][...] for n, p in self._paths.items() if n in names}
+
+
+def _held(variable: Any) -> Any:
+    """Return what a leaf of a module's state holds: an array as a rule, a number or a tree too.
+
+    A parameter that is a Python number becomes an array, as it does in the first update.
+    """
+    if not isinstance(variable, nnx.Variable):
+        return variable
+    value = variable.get_value()
+    is_number = isinstance(variable, nnx.Param) and isinstance(value, float)
+    return jnp.asarray(value) if is_number else value
 
 
 class RepeatableProblem(Problem):

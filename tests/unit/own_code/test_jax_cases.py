@@ -179,3 +179,21 @@ def test_a_complex_constant_of_a_module_stays() -> None:
 
     found = gradients(Case({"net": Turn()}, losses, jnp.ones((6, 4))), "summed")
     assert found["net.w"].any()
+
+
+def test_variables_that_hold_numbers_trees_or_nothing() -> None:
+    class Held(nnx.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            self.scale, self.rate = nnx.Param(2.0), nnx.Variable(0.5)
+            self.cache, self.none = nnx.Cache({"seen": jnp.ones(2)}), nnx.Variable(None)
+
+        def __call__(self, x: Any) -> Any:
+            assert self.none.get_value() is None
+            assert float(self.rate.get_value()) == 0.5
+            return self.scale[...] * x * self.cache.get_value()["seen"].sum()
+
+    def losses(nets: Any, x: Any) -> Any:
+        return {"task": nets["net"](x).mean()}
+
+    found = gradients(Case({"net": Held()}, losses, jnp.ones((6, 4))), "summed")
+    assert {name: array.tolist() for name, array in found.items()} == {"net.scale": 2.0}
