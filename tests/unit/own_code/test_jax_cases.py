@@ -197,3 +197,22 @@ def test_variables_that_hold_numbers_trees_or_nothing() -> None:
 
     found = gradients(Case({"net": Held()}, losses, jnp.ones((6, 4))), "summed")
     assert {name: array.tolist() for name, array in found.items()} == {"net.scale": 2.0}
+
+
+def test_a_parameter_without_elements_is_no_obstacle_to_a_step() -> None:
+    from impl_jax.step_observation import observe
+
+    def make() -> Case:
+        networks = {"net": {"w": jnp.eye(4), "none": jnp.zeros(0)}}
+
+        def losses(nets: Any, x: Any) -> Any:
+            square = jnp.square(x @ nets["net"]["w"])
+            return {"mean": square.mean() + nets["net"]["none"].sum(), "max": square.max()}
+
+        def step(state: Any, x: Any) -> Any:
+            parts = [jax.grad(lambda s, n=n: losses(s, x)[n])(state) for n in ("mean", "max")]
+            return jax.tree.map(lambda w, a, b: w - 0.1 * (a + b), state, *parts)
+
+        return Case(networks, losses, jnp.ones((6, 4)), step=step, state=networks)
+
+    assert observe(make, 0, 2)["losses"]["mean"]["finite"]
