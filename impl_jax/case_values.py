@@ -147,6 +147,8 @@ def _drawing(function: Callable[..., Any], dtype: Any, whole: bool) -> Callable[
         if asked is not None and jnp.dtype(asked) not in (jnp.float64, jnp.int64):
             return function(*args, **kwargs)
         given.arguments["dtype"] = dtype
+        if "p" in given.arguments:  # in whose dtype `geometric` and `binomial` draw
+            given.arguments["p"] = jnp.asarray(given.arguments["p"], jnp.float32)
         drawn = function(*given.args, **given.kwargs)
         return drawn if whole else drawn.astype(jnp.float64)
 

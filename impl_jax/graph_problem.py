@@ -89,7 +89,7 @@ class Network:
     def rebuilt(self, arrays: Mapping[str, Any]) -> Any:
         """Return the network with these arrays, which may be those of other networks too."""
         leaves = [
-            (place, arrays[n] if n in arrays else self.values[n])
+            (place, arrays[n] if n in arrays else _anew(self.values[n]))
             for n, place in self._paths.items()
         ]
         if self.is_module:
@@ -113,15 +113,21 @@ class Network:
 
 
 def _held(variable: Any) -> Any:
-    """Return what a leaf of a module's state holds: an array as a rule, a number or a tree too.
+    """Return the array that a leaf of a module's state holds; the leaf itself where it holds none.
 
     A parameter that is a Python number becomes an array, as it does in the first update.
     """
     if not isinstance(variable, nnx.Variable):
         return variable
     value = variable.get_value()
-    is_number = isinstance(variable, nnx.Param) and isinstance(value, float)
-    return jnp.asarray(value) if is_number else value
+    if isinstance(variable, nnx.Param) and isinstance(value, float):
+        return jnp.asarray(value)
+    return value if isinstance(value, (Array, np.ndarray)) else variable
+
+
+def _anew(value: Any) -> Any:
+    """Return what a network is rebuilt with; a pass must not write into the user's own variable."""
+    return value.copy() if isinstance(value, nnx.Variable) else value
 
 
 class RepeatableProblem(Problem):

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
+from impl_jax.gemms import TAKEN
 from impl_jax.operation_arguments import (
     REDUCERS,
     Array,
@@ -93,7 +94,7 @@ class Module:
             elif one.opcode == "call":
                 yield from self._executed(one.called("to_apply"), times)
             elif one.opcode == "conditional":
-                branch = one.called("true_computation") or _first_branch(one)
+                branch = one.called("true_computation") or _branch_taken(one)
                 yield from self._executed(branch, times) if branch else ()
             else:
                 yield times, self._counted(one, computation)
@@ -117,10 +118,14 @@ class Module:
         }
 
 
-def _first_branch(one: Instruction) -> str:
-    """Return the first computation of a conditional with numbered branches."""
-    found = re.search(r"branch_computations=\{%?([\w.\-]+)", one.attributes)
-    return found[1] if found else ""
+def _branch_taken(one: Instruction) -> str:
+    """Return the branch of a conditional with numbered ones that stands for True, if there are two.
+
+    `jax.lax.cond` numbers its branches, and False is the first; see `gemms.TAKEN`.
+    """
+    found = re.search(r"branch_computations=\{([^}]*)\}", one.attributes)
+    names = re.findall(r"[\w.\-]+", found[1]) if found else []
+    return names[min(TAKEN, len(names) - 1)] if names else ""
 
 
 def _title(one: Instruction, members: list[Instruction]) -> str:

@@ -81,7 +81,7 @@ _BY_TENSORS = {operation: shape_wrapper(formula) for operation, formula in FORMU
 
 def flops(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> int | None:
     """Return the FLOPs of a product, a convolution or attention; None of any other operation."""
-    packet = getattr(func, "_overloadpacket", None)
+    packet: Any = getattr(func, "_overloadpacket", None)
     formula = _BY_TENSORS.get(packet) or flop_registry.get(packet)
     return int(formula(*args, **kwargs, out_val=out)) if formula else None
 

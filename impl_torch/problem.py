@@ -145,9 +145,12 @@ class Problem:
         """
         before = tuple(f"{stage.name}." for stage in self.stages[: boundary + 1])
         behind = {loss for stage in self.stages[boundary + 1 :] for loss in stage.losses}
-        return any(
-            name.startswith(before) for loss in behind & set(self.flow) for name in self.flow[loss]
-        )
+        reached = {name for loss in behind & set(self.flow) for name in self.flow[loss]}
+        return any(place.startswith(before) for name in reached for place in self.places(name))
+
+    def places(self, name: str) -> list[str]:
+        """Return every name of a parameter, given the one that it is kept under."""
+        return [name, *(other for other, same in self.tied.items() if same == name)]
 
     def run_stage(
         self,

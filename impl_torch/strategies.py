@@ -150,11 +150,11 @@ def batched(problem: Problem, jit: Jit) -> Strategy:
 
     def backward(losses: Losses) -> None:
         roots, names = list(losses.values()), list(problem.trainable)
-        rows = torch.eye(len(roots), dtype=roots[0].dtype, device=roots[0].device).unbind(1)
+        rows = torch.eye(len(roots), dtype=roots[0].dtype, device=roots[0].device)
         grads = torch.autograd.grad(
             roots,
             list(problem.trainable.values()),
-            grad_outputs=[row.to(root.dtype) for row, root in zip(rows, roots, strict=True)],
+            grad_outputs=list(rows.unbind(1)),
             is_grads_batched=True,
         )
         _add(problem, {n: grad.sum(0) for n, grad in zip(names, grads, strict=True)})

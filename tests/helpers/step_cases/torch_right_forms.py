@@ -67,17 +67,19 @@ def frozen_in_front_of_a_lazy_layer() -> Case:
 
 def unused_layer_behind_an_encoder_in_eval() -> Case:
     """A layer that no loss uses, behind attention that takes another path under ``no_grad``."""
-    encoder = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True).requires_grad_(False).eval()
+    encoder = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True).eval()
     head = nn.ModuleDict({"used": nn.Linear(16, 4), "pooler": nn.Linear(16, 16)})
     x = torch.randn(6, 5, 16)
-    optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD([*encoder.parameters(), *head.parameters()], lr=0.1)
 
     def losses(x: Any) -> Any:
-        return {"task": head["used"](encoder(x)).square().mean()}
+        parts = head["used"](encoder(x)).square().mean((0, 1))
+        return {f"part{i}": part for i, part in enumerate(parts)}
 
     def step() -> None:
         optimizer.zero_grad()
-        losses(x)["task"].backward()
+        total: Any = sum(losses(x).values())
+        total.backward()
         optimizer.step()
 
     return Case({"encoder": encoder, "head": head}, losses, x, step=step)

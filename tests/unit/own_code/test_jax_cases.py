@@ -112,6 +112,7 @@ def test_an_optimizer_that_keeps_the_first_parameters_takes_its_steps() -> None:
     [
         ("normal", {"shape": (9,)}),
         ("binomial", {"n": 5.0, "p": 0.4, "shape": (9,)}),
+        ("geometric", {"p": 0.4, "shape": (9,)}),
         ("choice", {"a": 7, "shape": (9,), "p": "weights"}),
         ("randint", {"shape": (9,), "minval": 0, "maxval": 7}),
     ],
@@ -125,7 +126,7 @@ def test_float64_draws_what_float32_draws(draw: str, more: dict[str, Any]) -> No
     with jax.enable_x64(True), case_values.DrawAsFloat32():
         wide = drawn()
     assert np.array_equal(wide, narrow)
-    assert wide.dtype == (np.float64 if narrow.dtype == np.float32 else narrow.dtype)
+    assert wide.dtype == np.float64 or wide.dtype.kind == narrow.dtype.kind == "i"
 
 
 @pytest.mark.parametrize("value", [None, ("scalar", "beside it")], ids=["none", "tuple"])
@@ -196,7 +197,8 @@ def test_variables_that_hold_numbers_trees_or_nothing() -> None:
         return {"task": nets["net"](x).mean()}
 
     found = gradients(Case({"net": Held()}, losses, jnp.ones((6, 4))), "summed")
-    assert {name: array.tolist() for name, array in found.items()} == {"net.scale": 2.0}
+    assert set(found) == {"net.scale"}
+    assert found["net.scale"].item() == pytest.approx(2.0)
 
 
 def test_a_parameter_without_elements_is_no_obstacle_to_a_step() -> None:

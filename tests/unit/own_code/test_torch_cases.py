@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness.worker.slopes import described
+from benchmarks.harness.worker.slopes import AGREES, described
 from cascade_bench import Case
 from tests.helpers.lazy_module import LazyModule
 
@@ -32,7 +32,7 @@ def threads() -> Any:
 
 def examined(make: Make, dtype: str = "float64") -> tuple[Any, dict[str, Any]]:
     """Return the open case, and what its examination finds out."""
-    own = session.Session("cpu", dtype)
+    own = session.Session("cpu", dtype, "unused")  # no folder is made for compiled code
     built = case_module.build(make, 0)
     with examination.precision(own.dtype):
         opened = case_module.OpenCase(own, built, 0, None)
@@ -47,13 +47,6 @@ def program(make: Make, kind: str, way: str, phase: str) -> Any:
     made = known.program(kind, way, phase)
     made.reset()
     return made
-
-
-def gradients(make: Make, way: str) -> dict[str, Any]:
-    """Return the gradients of a strategy."""
-    made = program(make, "backward", way, "gradient")
-    made.run(made.prepare())
-    return dict(made.gradients())
 
 
 def of(network: Any, losses: Any = None, batch: Any = None, **more: Any) -> Case:
@@ -142,6 +135,7 @@ def test_complex_numbers_of_a_batch_follow_the_dtype() -> None:
     assert case_values.digest(one.conj()) == case_values.digest(one.conj().resolve_conj())
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
 @pytest.mark.parametrize("layout", ["sparse_coo", "sparse_csr", "sparse_csc"])
 def test_a_sparse_matrix_of_the_batch_is_read_and_counted(layout: str) -> None:
     def make() -> Case:
@@ -178,34 +172,6 @@ def test_a_loss_that_differentiates_the_network_is_confirmed() -> None:
     assert max(error["net"] for error in facts["slope_errors"].values()) < 1e-6
 
 
-def test_losses_of_two_dtypes_are_pulled_back_in_one_batch() -> None:
-    def make() -> Case:
-        net = nn.Linear(4, 2)
-
-        def losses(x: Any) -> Any:
-            out = net(x)
-            return {"one": out.square().mean(), "two": out.double().abs().mean()}
-
-        return of(net, losses)
-
-    right, found = (gradients(make, way) for way in ("summed", "batched"))
-    assert all(np.allclose(found[name], right[name], rtol=1e-5) for name in right)
-
-
-def test_attention_without_dropout_is_not_taken_for_float32() -> None:
-    def make() -> Case:
-        return of(nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), batch=_sequence())
-
-    _, facts = examined(make)
-    assert facts["coarse"] == {}
-    assert facts["slope_errors"]["task"]["net"] < 1e-6
-
-
-def _sequence() -> Any:
-    """Return a batch of three sequences."""
-    return torch.randn(3, 5, 8)
-
-
 def test_a_random_slope_has_the_gradient_that_it_drew() -> None:
     _, facts = examined(lambda: of(nn.Sequential(nn.Linear(4, 16), nn.RReLU())))
-    assert facts["slope_errors"]["task"]["net"] < 1e-6
+    assert facts["slope_errors"]["task"]["net"] < AGREES
