@@ -6,6 +6,7 @@ parameters are read off modules and pytrees. What is wrong with a case is said a
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -20,6 +21,7 @@ from impl_jax.case_values import CaseError, converted, digest, map_tensors, take
 from impl_jax.graph_problem import GraphProblem, Network, RepeatableProblem, seed_everything
 from impl_jax.problem import Stage
 from impl_jax.session import OpenProblem, Session
+from impl_jax.structure import ARRAYS
 
 Facts = Mapping[str, Any]
 ADAM = {"kind": "adam", "settings": {"lr": 1e-3}, "rates": {}, "arrangement": "together"}
@@ -50,10 +52,12 @@ class OpenCase(OpenProblem):
     def __init__(self, session: Session, case: Any, seed: int, facts: Facts | None) -> None:
         self.case, self.seed = case, seed
         check_networks(case.networks)
+        check_batch(case.batch)
         plain = networks_in_order(case)
         self.prints = fingerprints(plain, case.batch)
         self.networks = {n: Network(n, one, session.dtype) for n, one in plain.items()}
         check_sharing(self.networks)
+        check_real(self.networks)
         names = [n for network in self.networks.values() for n in network.parameters]
         stated = list(facts["frozen"]) if facts else list(case.frozen or ())
         self.aliases: dict[str, str] = {}
@@ -153,6 +157,26 @@ def check_sharing(networks: Mapping[str, Network]) -> None:
                     f"networks {owners[id(node)]!r} and {name!r} share {'.'.join(map(str, path))}",
                     "give one network that holds both modules",
                 )
+
+
+def check_real(networks: Mapping[str, Network]) -> None:
+    """Raise `CaseError` for a complex parameter: gradients by complex numbers are not compared."""
+    for name, kind in [(n, one.rest[n].dtype) for one in networks.values() for n in one.complex]:
+        raise CaseError(
+            f"the parameter {name} is {kind}: gradients by complex numbers are not compared",
+            "hold two real arrays, and compute with jax.lax.complex of them; what is no parameter "
+            "does not belong into the networks",
+        )
+
+
+def check_batch(batch: Any) -> None:
+    """Raise `CaseError` unless the batch is a tree of arrays and numbers, which JAX can trace."""
+    for leaf in jax.tree.leaves(batch):
+        if not isinstance(leaf, ARRAYS):
+            kind, mend = type(leaf).__name__, "leave it out of the batch, and use it in the losses"
+            if dataclasses.is_dataclass(leaf):
+                mend = f"register its class: jax.tree_util.register_dataclass({kind})"
+            raise CaseError(f"the batch holds {kind}, which JAX takes for no array", mend)
 
 
 def check_callable(stages: Iterable[Any], networks: Mapping[str, Any]) -> None:

@@ -22,6 +22,11 @@ def check_losses(losses: Any) -> None:
     for name, value in losses.items():
         if not isinstance(name, str) or "/" in name:
             raise CaseError(f"the loss name {name!r} cannot be used", "use a plain name: 'task'")
+        if not hasattr(value, "shape"):  # a tree of arrays, which JAX looks into, or None
+            raise CaseError(
+                f"the loss {name!r} is {type(value).__name__}, not an array",
+                "return the scalar itself; leave out what is returned beside it",
+            )
         if value.shape:
             raise CaseError(
                 f"the loss {name!r} has shape {list(value.shape)}, not that of a scalar",

@@ -103,7 +103,7 @@ class DrawAsFloat32:
     what they draw in float32, and convert; integers are those of int32.
     """
 
-    WHOLE = ("randint", "poisson", "geometric", "binomial", "multinomial", "rademacher")
+    WHOLE = ("randint", "poisson", "geometric", "multinomial", "rademacher")
     OTHERS = ("bits", "key", "wrap_key_data", "multinomial")
 
     def __enter__(self) -> None:
@@ -128,6 +128,8 @@ class DrawAsFloat32:
             return None
         if name in ("bernoulli", "categorical"):
             return _of_float32(function)
+        if name == "choice":
+            return _choosing(function)
         if "dtype" not in parameters:
             return None
         whole = name in self.WHOLE
@@ -145,8 +147,24 @@ def _drawing(function: Callable[..., Any], dtype: Any, whole: bool) -> Callable[
         if asked is not None and jnp.dtype(asked) not in (jnp.float64, jnp.int64):
             return function(*args, **kwargs)
         given.arguments["dtype"] = dtype
+        if "p" in given.arguments:  # in whose dtype `geometric` and `binomial` draw
+            given.arguments["p"] = jnp.asarray(given.arguments["p"], jnp.float32)
         drawn = function(*given.args, **given.kwargs)
         return drawn if whole else drawn.astype(jnp.float64)
+
+    return draw
+
+
+def _choosing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `jax.random.choice` that takes its probabilities in float32."""
+
+    @functools.wraps(function)
+    def draw(*args: Any, **kwargs: Any) -> Any:
+        """Draw with the probabilities, where there are any, converted to float32."""
+        given = inspect.signature(function).bind(*args, **kwargs)
+        if given.arguments.get("p") is not None:
+            given.arguments["p"] = jnp.asarray(given.arguments["p"], jnp.float32)
+        return function(*given.args, **given.kwargs)
 
     return draw
 

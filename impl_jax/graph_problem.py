@@ -39,6 +39,7 @@ class Network:
         parameters: name → array, those to differentiate by.
         rest: name → array, all others: BatchNorm's statistics, counters, keys.
         values: name → anything of the network that is no array.
+        complex: names of complex parameters, which are not differentiated by; they are in ``rest``.
     """
 
     def __init__(self, name: str, network: Any, dtype: Any) -> None:
@@ -49,6 +50,7 @@ class Network:
         self.parameters: dict[str, Any] = {}
         self.rest: dict[str, Any] = {}
         self.values: dict[str, Any] = {}
+        self.complex: list[str] = []
         for path, leaf, trainable in self._module() if self.is_module else self._tree():
             own = f"{name}.{path}" if path else name
             self._paths[own] = leaf[0]
@@ -58,7 +60,7 @@ class Network:
         """Return (name, (path, array), whether it is a parameter) of a module's variables."""
         self._graph, state = nnx.split(self.network)
         return [
-            (".".join(map(str, path)), (path, variable[...]), isinstance(variable, nnx.Param))
+            (".".join(map(str, path)), (path, _held(variable)), isinstance(variable, nnx.Param))
             for path, variable in nnx.to_flat_state(state)
         ]
 
@@ -77,6 +79,8 @@ class Network:
             self.values[name] = leaf
         elif not jnp.issubdtype(leaf.dtype, jnp.floating):
             self.rest[name] = jnp.asarray(leaf)
+            is_complex = jnp.issubdtype(leaf.dtype, jnp.complexfloating)
+            self.complex += [name] if trainable and is_complex else []
         elif trainable:
             self.parameters[name] = jnp.asarray(leaf, dtype=dtype)
         else:
@@ -85,7 +89,7 @@ class Network:
     def rebuilt(self, arrays: Mapping[str, Any]) -> Any:
         """Return the network with these arrays, which may be those of other networks too."""
         leaves = [
-            (place, arrays[n] if n in arrays else self.values[n])
+            (place, arrays[n] if n in arrays else _anew(self.values[n]))
             for n, place in self._paths.items()
         ]
         if self.is_module:
@@ -106,6 +110,24 @@ class Network:
             return {}
         state = dict(nnx.to_flat_state(nnx.state(network)))
         return {n: state[p][...] for n, p in self._paths.items() if n in names}
+
+
+def _held(variable: Any) -> Any:
+    """Return the array that a leaf of a module's state holds; the leaf itself where it holds none.
+
+    A parameter that is a Python number becomes an array, as it does in the first update.
+    """
+    if not isinstance(variable, nnx.Variable):
+        return variable
+    value = variable.get_value()
+    if isinstance(variable, nnx.Param) and isinstance(value, float):
+        return jnp.asarray(value)
+    return value if isinstance(value, (Array, np.ndarray)) else variable
+
+
+def _anew(value: Any) -> Any:
+    """Return what a network is rebuilt with; a pass must not write into the user's own variable."""
+    return value.copy() if isinstance(value, nnx.Variable) else value
 
 
 class RepeatableProblem(Problem):

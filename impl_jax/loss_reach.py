@@ -79,7 +79,7 @@ class LossReach:
         largest = dict.fromkeys(self.start, 0.0)
         for grads in self.gradients.values():
             for name, gradient in grads.items():
-                largest[name] = max(largest[name], float(jnp.abs(gradient).max()))
+                largest[name] = max(largest[name], float(jnp.abs(gradient).max(initial=0.0)))
         most = max(largest.values(), default=0.0)
         return {name for name, size in largest.items() if size < SLIGHT * most}
 

@@ -274,6 +274,7 @@ class Step(Program):
         start = self.problem.parameters
         self.parameters = {n: jnp.copy(start[n]) for n in self.recipe.step_parameters}
         self.state = self.transformation.init(self.parameters)
+        self.state = _held_once(self.state, self.parameters)
         self.buffers = self.problem.constants["buffers"]
         runtime.synchronize((self.parameters, self.state))
 
@@ -297,3 +298,18 @@ class Step(Program):
     def count(self) -> dict[str, Any]:
         """Return the counts of `Program.count`, and ``optimizer_state_bytes``."""
         return super().count() | {"optimizer_state_bytes": optimizers.state_bytes(self.state)}
+
+
+def _held_once(state: Any, parameters: Parameters) -> Any:
+    """Return an optimizer's state in which no array is one of the parameters, or stands twice.
+
+    Both are donated, which no array can be twice; some optimizers keep the first parameters.
+    """
+    known = {id(array) for array in parameters.values()}
+
+    def own(array: Any) -> Any:
+        held = jnp.copy(array) if id(array) in known else array
+        known.add(id(held))
+        return held
+
+    return jax.tree.map(own, state)

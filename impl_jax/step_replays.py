@@ -317,8 +317,9 @@ def _difference(one: Loss, other: Loss, parameters: Any) -> tuple[float, str | N
     first, second = (jax.jit(way)(parameters)[1] for way in (one, other))
     worst, where = 0.0, None
     for name, gradient in first.items():
-        scale = float(jnp.maximum(jnp.abs(gradient).max(), jnp.abs(second[name]).max()))
-        size = float(jnp.abs(gradient - second[name]).max())
+        both = jnp.stack([gradient, second[name]])
+        scale = float(jnp.abs(both).max(initial=0.0))
+        size = float(jnp.abs(gradient - second[name]).max(initial=0.0))
         if size and size / scale > worst:
             worst, where = size / scale, name
     return worst, where

@@ -55,7 +55,7 @@ def summed(problem: Problem, jit: Jit) -> Strategy:
 
     def forward(parameters: Parameters, constants: Constants) -> Any:
         def total(parameters: Parameters) -> Array:
-            return reduce(add, problem.losses(parameters, constants).values())
+            return in_full(reduce(add, problem.losses(parameters, constants).values()))
 
         return jax.vjp(total, parameters)[1]
 
@@ -204,7 +204,7 @@ def checkpointed(problem: Problem, jit: Jit) -> Strategy:
                 value = jax.checkpoint(run)(problem.used_by(stage, reached), value)
                 if name in stage.losses:
                     break
-            return stage.losses[name](value, constants["data"])
+            return in_full(stage.losses[name](value, constants["data"]))
 
         return jax.vjp(loss, problem.reached(parameters, name))[1]
 
@@ -263,7 +263,10 @@ def _all_losses(problem: Problem) -> Callable[[Parameters, Constants], Any]:
     """
 
     def forward(parameters: Parameters, constants: Constants) -> Any:
-        return jax.vjp(lambda p: problem.losses(p, constants), parameters)[1]
+        def losses(parameters: Parameters) -> Losses:
+            return {n: in_full(one) for n, one in problem.losses(parameters, constants).items()}
+
+        return jax.vjp(losses, parameters)[1]
 
     return forward
 
@@ -283,9 +286,14 @@ def _loss(
 
     def loss(reached: Parameters) -> Array:
         losses: Losses = problem.losses({**parameters, **reached}, constants, until=name)
-        return losses[name]
+        return in_full(losses[name])
 
     return loss
+
+
+def in_full(loss: Array) -> Array:
+    """Return a loss in the dtype of a cotangent of 1, which one in bfloat16 would not take."""
+    return jnp.asarray(loss, jnp.result_type(float))
 
 
 def _add(grads: Parameters, more: Parameters) -> Parameters:

@@ -19,6 +19,7 @@ from impl_torch.case_values import (
     CaseError,
     closed_over_modules,
     convert_closure,
+    convert_module,
     converted,
     digest,
     map_tensors,
@@ -27,6 +28,7 @@ from impl_torch.case_values import (
 )
 from impl_torch.graph_problem import GraphProblem, RepeatableProblem, seed_everything
 from impl_torch.problem import Stage
+from impl_torch.runtime import Unavailable
 from impl_torch.session import OpenProblem, Session
 
 Facts = Mapping[str, Any]
@@ -62,10 +64,12 @@ class OpenCase(OpenProblem):
                 "give it to the JAX case: it makes JAX's weights of torch's",
             )
         self.networks = networks_in_order(case)
+        check_real(self.networks)
         self.prints = fingerprints(self.networks, case.batch)
         stated = list(facts["frozen"]) if facts else self._frozen_by_the_user()
         function = self._function(session.dtype)
-        _fill_lazy_parameters(self.networks, partial(_run_once, function, self.batch, seed))
+        if any(map(is_lazy, self.networks.values())):
+            _run_once(function, self.batch, seed)
         self.aliases = aliases(self.networks)
         names = list(dict(named(self.networks)))
         self.frozen = frozen_names(stated, names, self.aliases)
@@ -86,7 +90,7 @@ class OpenCase(OpenProblem):
         """Convert modules, batch and what the losses close over; return (batch) → losses."""
         case = self.case
         for network in self.networks.values():
-            network.to(dtype)
+            convert_module(network, dtype)
         self.batch = map_tensors(case.batch, lambda tensor: converted(tensor, dtype))
         functions = [case.losses] if case.losses is not None else _functions_of(case.stages)
         for one in functions:
@@ -142,14 +146,23 @@ class OpenCase(OpenProblem):
     def _optimizers(self, kind: str, recipe: recipes.Recipe) -> list[torch.optim.Optimizer]:
         """Return the user's optimizer over the parameters that the recipe optimizes, or Adam."""
         if self.case.optimizer is None:
-            return optimizers.build(ADAM, list(self.networks), recipe.optimized)
+            steppers = optimizers.build(ADAM, list(self.networks), recipe.optimized)
+        else:
+            steppers = [self._own_optimizer(recipe)]
+        optimizers.set_rate_zero(steppers, [recipe.optimized[n] for n in recipe.rate_zero])
+        return steppers
+
+    def _own_optimizer(self, recipe: recipes.Recipe) -> torch.optim.Optimizer:
+        """Return the user's optimizer over the parameters that the recipe optimizes."""
         made = self.case.optimizer(list(recipe.optimized.values()))
         if not isinstance(made, torch.optim.Optimizer):
             raise CaseError(
                 f"optimizer returns {type(made).__name__}, not a torch.optim.Optimizer",
                 "give a function of the parameters: optimizer=lambda p: torch.optim.SGD(p, lr=0.1)",
             )
-        return [made]
+        if recipe.rate_zero and any("lr" not in group for group in made.param_groups):
+            raise Unavailable(f"{type(made).__name__} has no learning rate that could be 0")
+        return made
 
 
 def check_networks(networks: Mapping[str, Any]) -> None:
@@ -171,6 +184,17 @@ def check_networks(networks: Mapping[str, Any]) -> None:
                 f"name it once; leave out {name!r}",
             )
         holders[id(network)] = name
+
+
+def check_real(networks: Mapping[str, nn.Module]) -> None:
+    """Raise `CaseError` for a complex parameter: gradients by complex numbers are not compared."""
+    for name, parameter in named(networks):
+        if parameter.is_complex():
+            kind = str(parameter.dtype).removeprefix("torch.")
+            raise CaseError(
+                f"the parameter {name} is {kind}: gradients by complex numbers are not compared",
+                "hold a real parameter [..., 2], and compute with torch.view_as_complex of it",
+            )
 
 
 def named(networks: Mapping[str, nn.Module]) -> list[tuple[str, nn.Parameter]]:
@@ -242,7 +266,8 @@ def fingerprints(networks: Mapping[str, nn.Module], batch: Any) -> dict[str, str
     """
     prints = {name: digest(parameter) for name, parameter in named_or_lazy(networks)}
     for network, module in networks.items():
-        prints |= {f"{network}.{name}": digest(b) for name, b in module.named_buffers()}
+        filled = [(n, b) for n, b in module.named_buffers() if not nn.parameter.is_lazy(b)]
+        prints |= {f"{network}.{name}": digest(buffer) for name, buffer in filled}
     return prints | {name: digest(tensor) for name, tensor in tensors(batch, "batch")}
 
 
@@ -251,10 +276,9 @@ def named_or_lazy(networks: Mapping[str, nn.Module]) -> list[tuple[str, nn.Param
     return [pair for pair in named(networks) if not nn.parameter.is_lazy(pair[1])]
 
 
-def _fill_lazy_parameters(networks: Mapping[str, nn.Module], run: Callable[[], Any]) -> None:
-    """Run forward once if a parameter gets its shape only then."""
-    if any(nn.parameter.is_lazy(p) for _, p in named(networks)):
-        run()
+def is_lazy(network: nn.Module) -> bool:
+    """Return whether a parameter or a buffer of a network gets its shape in the first pass."""
+    return any(nn.parameter.is_lazy(t) for t in (*network.parameters(), *network.buffers()))
 
 
 def _run_once(function: Callable[[Any], Any], batch: Any, seed: int) -> None:
@@ -307,7 +331,13 @@ def _functions_of(stages: Iterable[Any]) -> list[Callable[..., Any]]:
 
 
 def _run_stages(stages: list[Stage], batch: Any) -> dict[str, Tensor]:
-    """Run all stages on a batch; return every loss."""
+    """Run all stages on a batch; return every loss.
+
+    It is no `Problem` that runs them: that would decide what requires a gradient.
+    """
     data = stage_data(batch)
-    problem = RepeatableProblem(stages, data, {}, [], 0)
-    return problem.losses(among=[name for stage in stages for name in stage.losses])
+    value, losses = data["x"], dict[str, Tensor]()
+    for stage in stages:
+        value = stage.network(stage.enter(value, data))
+        losses |= {name: loss(value, data) for name, loss in stage.losses.items()}
+    return losses

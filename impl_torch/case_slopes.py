@@ -39,6 +39,7 @@ class Directions:
             for network in opened.networks
         }
         self.networks = {network: own for network, own in names.items() if own}
+        self._needs_graph = False  # whether a loss differentiates something itself
         self._generator = np.random.default_rng(seed)
 
     def random(self, network: str) -> dict[str, Tensor]:
@@ -83,7 +84,20 @@ class Directions:
         with torch.no_grad():
             for name, move in direction.items():
                 parameters[name].add_(move, alpha=step)
-            values = {n: float(value) for n, value in self.opened.all_losses().items()}
+        values = self._values()
+        with torch.no_grad():
             for name, tensor in start.items():
                 parameters[name].copy_(tensor)
         return values
+
+    def _values(self) -> dict[str, float]:
+        """Return every loss; with a graph where it cannot be had without, as a gradient penalty."""
+        if not self._needs_graph:
+            try:
+                with torch.no_grad():
+                    return {n: float(value) for n, value in self.opened.all_losses().items()}
+            except RuntimeError:
+                self._needs_graph = True
+        problem = self.opened.problem
+        problem.require_grad(problem.trainable)
+        return {n: float(value.detach()) for n, value in self.opened.all_losses().items()}

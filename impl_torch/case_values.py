@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from impl_torch.structure import stored
+
 
 class CaseError(Exception):
     """Report a case that cannot be run: what is wrong, and what to write (``mend``)."""
@@ -81,11 +83,27 @@ def tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a floating-point tensor in this dtype, any other as it is."""
-    if not tensor.is_floating_point() or tensor.dtype == dtype:
+    """Return a floating-point tensor in this dtype, a complex one of such parts, others as is."""
+    wanted = _in_kind(tensor, dtype)
+    if tensor.dtype == wanted:
         return tensor
-    changed = tensor.detach().to(dtype)
+    changed = tensor.detach().to(wanted)
     return changed.requires_grad_() if tensor.requires_grad and tensor.is_leaf else changed
+
+
+def convert_module(module: nn.Module, dtype: torch.dtype) -> None:
+    """Convert the floating-point and complex parameters and buffers of a module, in place.
+
+    ``module.to(dtype)`` would leave of a complex buffer, as rotary positions are, the real part.
+    """
+    module._apply(lambda tensor: tensor.to(_in_kind(tensor, dtype)))
+
+
+def _in_kind(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype that a tensor gets where floating-point numbers get this one."""
+    if tensor.is_floating_point():
+        return dtype
+    return dtype.to_complex() if tensor.is_complex() else tensor.dtype
 
 
 def convert_closure(function: Callable[..., Any], dtype: torch.dtype) -> None:
@@ -97,7 +115,7 @@ def convert_closure(function: Callable[..., Any], dtype: torch.dtype) -> None:
     for cell in _cells(function, set()):
         contents = cell.cell_contents
         if isinstance(contents, nn.Module):
-            contents.to(dtype)
+            convert_module(contents, dtype)
         elif not callable(contents):
             cell.cell_contents = map_tensors(contents, lambda tensor: converted(tensor, dtype))
 
@@ -125,13 +143,16 @@ def _cells(function: Any, seen: set[int]) -> Iterator[CellType]:
 
 def digest(tensor: Tensor) -> str:
     """Return a short hash of a tensor's shape, dtype and elements."""
-    plain = tensor.detach().cpu().contiguous()
-    raw = plain.reshape(-1).view(torch.uint8) if plain.numel() else plain
-    parts = (str(tuple(plain.shape)), str(plain.dtype), raw.numpy().tobytes())
-    hashed = hashlib.sha256()
-    for part in parts:
-        hashed.update(part if isinstance(part, bytes) else part.encode())
+    hashed = hashlib.sha256(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+    for part in stored(tensor.detach().resolve_conj().resolve_neg().cpu()):
+        if part.numel():
+            raw = part.contiguous().reshape(-1).view(torch.uint8)
+            hashed.update(raw.numpy().tobytes())
     return hashed.hexdigest()[:16]
+
+
+# arguments of operations that may draw → the value with which they draw nothing
+DRAWING_NOTHING = {"dropout_p": 0.0, "dropout": 0.0, "train": False, "training": False}
 
 
 class DrawAsFloat32(TorchDispatchMode):
@@ -144,37 +165,79 @@ class DrawAsFloat32(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Run one operation; a random one in float32."""
+        """Run one operation; one that draws numbers of float64 in float32."""
         kwargs = kwargs or {}
-        if torch.Tag.nondeterministic_seeded not in func.tags:
-            return func(*args, **kwargs)
-        first = args[0] if args and isinstance(args[0], Tensor) else None
-        if first is None:
-            return self._draw_new(func, args, kwargs)
-        if first.dtype != torch.float64:
-            return func(*args, **kwargs)
-        if func._schema.name.rpartition("::")[2].endswith("_"):
-            drawn = func(first.to(torch.float32), *args[1:], **kwargs)
-            return first.copy_(drawn)
-        if func is torch.ops.aten.native_dropout.default:  # its mask does not depend on the dtype
-            return func(*args, **kwargs)
-        drawn = func(*_in(torch.float32, args), **kwargs)
-        return _in(torch.float64, drawn)
+        draws = torch.Tag.nondeterministic_seeded in func.tags
+        if draws and _makes_float64(func, args, kwargs) and not _draws_nothing(func, args, kwargs):
+            return _drawn_in_float32(func, args, kwargs)
+        return func(*args, **kwargs)
 
-    @staticmethod
-    def _draw_new(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run an operation that makes a new tensor of random numbers, in float32."""
-        wanted = kwargs.get("dtype") or torch.get_default_dtype()
-        whole = "rand" in func.__name__ and ("int" in func.__name__ or "perm" in func.__name__)
-        if (
-            whole
-            or wanted != torch.float64
-            or "dtype" not in {a.name for a in func._schema.arguments}
-        ):
-            return func(*args, **kwargs)
-        return func(*args, **(kwargs | {"dtype": torch.float32})).to(torch.float64)
+
+def _makes_float64(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Return whether an operation draws numbers of float64, by its tensors or by its dtype."""
+    if func is torch.ops.aten.native_dropout.default:  # its mask does not depend on the dtype
+        return False
+    dtype, given = kwargs.get("dtype"), [t.dtype for _, t in tensors((args, dict(kwargs)), "")]
+    if given and dtype is None:
+        return torch.float64 in given
+    whole = "rand" in func.__name__ and ("int" in func.__name__ or "perm" in func.__name__)
+    if whole or "dtype" not in {argument.name for argument in func._schema.arguments}:
+        return False
+    return (dtype or torch.get_default_dtype()) == torch.float64
+
+
+def _draws_nothing(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Return whether an operation that may draw is told not to, such as attention without dropout.
+
+    What it computes must not be rounded to float32.
+    """
+    given = _by_name(func, args, kwargs)
+    return any(given.get(name) == value for name, value in DRAWING_NOTHING.items())
+
+
+def _drawn_in_float32(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Run an operation in float32; return its results, and what it writes into, in float64."""
+    narrow_args, narrow_kwargs = _in(torch.float32, (args, dict(kwargs)))
+    if "dtype" in kwargs:
+        narrow_kwargs["dtype"] = torch.float32
+    drawn = func(*narrow_args, **narrow_kwargs)
+    written = _written_back(func, (args, kwargs), (narrow_args, narrow_kwargs))
+
+    def widened(tensor: Tensor) -> Tensor:
+        return written[id(tensor)] if id(tensor) in written else _in(torch.float64, tensor)
+
+    return map_tensors(drawn, widened)
+
+
+def _written_back(func: Any, call: Any, narrow_call: Any) -> dict[int, Tensor]:
+    """Copy what a call in float32 has written into the tensors that the user's call names.
+
+    Returns:
+        Identity of each tensor of the call in float32 that is written into → the user's.
+    """
+    own, narrow = (_by_name(func, *one) for one in (call, narrow_call))
+    written: dict[int, Tensor] = {}
+    for argument in func._schema.arguments:
+        into = own.get(argument.name)
+        if argument.alias_info is None or not argument.alias_info.is_write or into is None:
+            continue
+        made = narrow[argument.name]
+        if into.shape != made.shape:  # ``out=`` of another shape takes that of the result
+            into.resize_(made.shape)
+        if into is not made:
+            into.copy_(made)
+        written[id(made)] = into
+    return written
+
+
+def _by_name(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return name → value of the arguments of a call of an operation, defaults included."""
+    known = func._schema.arguments
+    defaults = {a.name: a.default_value for a in known if a.has_default_value()}
+    return {**defaults, **dict(zip((a.name for a in known), args, strict=False)), **kwargs}
 
 
 def _in(dtype: torch.dtype, values: Any) -> Any:
-    """Return nested values with their floating-point tensors in this dtype."""
-    return map_tensors(values, lambda t: t.to(dtype) if t.is_floating_point() else t)
+    """Return nested values with their tensors of float32 and float64 in this dtype."""
+    both = (torch.float32, torch.float64)
+    return map_tensors(values, lambda t: t.to(dtype) if t.dtype in both else t)

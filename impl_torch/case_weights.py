@@ -43,8 +43,8 @@ def handed_over(opened: OpenCase, untouched: Sequence[str]) -> Arrays:
 
 
 def plain(tensor: Tensor) -> NDArray[Any]:
-    """Return a tensor as an array of NumPy's, floating-point numbers in float64."""
-    detached = tensor.detach().cpu()
+    """Return a tensor as an array of NumPy's, whole, floating-point numbers in float64."""
+    detached = tensor.detach().to_dense().cpu()
     if detached.is_floating_point():
         detached = detached.to(torch.float64)
     return detached.numpy().copy()

@@ -15,6 +15,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from impl_torch.structure import stored
+
 
 class Watch(TorchDispatchMode):
     """Count the operations, and the bytes they hold, while this dispatch mode is active.
@@ -48,7 +50,7 @@ class Watch(TorchDispatchMode):
 
 
 def _storages(value: Any) -> Iterator[torch.UntypedStorage]:
-    """Yield the storage of each plain tensor in a nest of lists, tuples and dicts."""
+    """Yield the storages of each plain tensor in a nest of lists, tuples and dicts."""
     for leaf in tree_leaves(value):
         if type(leaf) in (torch.Tensor, torch.nn.Parameter):
-            yield leaf.untyped_storage()
+            yield from (part.untyped_storage() for part in stored(leaf))

@@ -63,4 +63,7 @@ class Watch(TorchDispatchMode):
 def _like(layout: Layout) -> torch.Tensor:
     """Return a tensor of this shape, strides, dtype and device with random elements."""
     shape, strides, dtype, device = layout
-    return torch.empty_strided(shape, strides, dtype=dtype, device=device).normal_()
+    last = sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+    # what is expanded lies in memory once, and cannot be filled element by element
+    held = torch.randn(last + 1 if all(shape) else 0, dtype=dtype, device=device)
+    return held.as_strided(shape, strides)

@@ -75,16 +75,18 @@ class LossReach:
         self._budget -= 1
         parameters = self.case.parameters
         start = {n: parameters[n].detach().clone() for n in names}
-        with _restored(self.case), torch.no_grad():
-            generator = torch.Generator().manual_seed(self.case.seed)
+        generator = torch.Generator().manual_seed(self.case.seed)
+        with _restored(self.case):
             for name in names:
                 noise = torch.randn(start[name].shape, generator=generator).to(start[name])
-                parameters[name].add_(noise * NUDGE * (1.0 + start[name].abs()))
+                parameters[name].data.add_(noise * NUDGE * (1.0 + start[name].abs()))
+            # with gradients, as before: without them some modules take another path, which rounds
+            # otherwise, and a loss that differentiates something itself fails
             values = check_losses(self.case.losses(), finite=False)
             for name, old in start.items():
-                parameters[name].copy_(old)
+                parameters[name].data.copy_(old)
         return any(
-            float(value) != self.values[name] for name, value in values.items()
+            float(value.detach()) != self.values[name] for name, value in values.items()
             if math.isfinite(self.values.get(name, math.nan))
         )  # fmt: skip
 

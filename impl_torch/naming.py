@@ -13,7 +13,8 @@ def name_once(
     """Return every parameter of the networks once, by its canonical name, and its other names.
 
     A parameter that occurs at several places is tied: it is one tensor. Its canonical name is that
-    of its names which is known, or else the first.
+    of its names which is known, or else the first. One of whole numbers has no gradient, and is
+    left out.
 
     Args:
         networks: name of each stage → its network, first to last.
@@ -25,7 +26,8 @@ def name_once(
     names: dict[nn.Parameter, list[str]] = {}
     for stage, network in networks.items():
         for name, parameter in network.named_parameters(remove_duplicate=False):
-            names.setdefault(parameter, []).append(f"{stage}.{name}")
+            if parameter.is_floating_point() or parameter.is_complex():
+                names.setdefault(parameter, []).append(f"{stage}.{name}")
     parameters: dict[str, nn.Parameter] = {}
     tied: dict[str, str] = {}
     for parameter, own in names.items():

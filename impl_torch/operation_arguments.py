@@ -1,4 +1,4 @@
-"""Tell what an operation reads and writes by its arguments and results."""
+"""Tell what an operation reads, writes and computes by its arguments and results."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from math import prod
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import (
+    flop_registry,
+    sdpa_backward_flop_count,
+    sdpa_flop_count,
+    shape_wrapper,
+)
+
+from impl_torch.structure import stored
+
+Shape = tuple[int, ...]
 
 # Operations that make a tensor of the shape of another one, whose elements they do not read.
 SHAPES_ONLY = ("_like", "aten::new_", "aten::empty")
@@ -16,6 +26,64 @@ OVERWRITE = {"aten::fill_", "aten::zero_", "aten::copy_", "aten::normal_", "aten
 PICK = {"aten::embedding", "aten::gather", "aten::index_select", "aten::index"}
 # The gradients are declared as written, which they are with a loss scaler alone.
 FUSED = {"aten::_fused_adam_", "aten::_fused_adamw_", "aten::_fused_sgd_", "aten::_fused_adagrad_"}
+
+
+def _attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    """Return the FLOPs of attention, by the shapes of its arguments."""
+    return int(sdpa_flop_count(query, key, value))
+
+
+def _attention_backward(
+    grad: Shape, query: Shape, key: Shape, value: Shape, *_: Any, **__: Any
+) -> int:
+    """Return the FLOPs of the backward pass of attention."""
+    return int(sdpa_backward_flop_count(grad, query, key, value))
+
+
+def _recurrent(value: Shape, of_value: Shape, of_state: Shape, *_: Any, **__: Any) -> int:
+    """Return the FLOPs of a layer of an LSTM, by the shapes of its input and its two weights."""
+    return 2 * prod(value[:-1]) * (prod(of_value) + prod(of_state))
+
+
+def _recurrent_backward(*shapes: Any, **__: Any) -> int:
+    """Return the FLOPs of the backward pass of a layer of an LSTM: by its input and its weights."""
+    return 2 * _recurrent(*shapes)
+
+
+def _self_attention(value: Shape, width: int, *weights: Shape) -> int:
+    """Return the FLOPs of attention of sequences to themselves, with the products by weights."""
+    batch, length = value[0], value[1]
+    return 2 * batch * length * sum(map(prod, weights)) + 4 * batch * length**2 * width
+
+
+def _multi_head(query: Shape, key: Shape, value: Shape, width: int, *rest: Any, **__: Any) -> int:
+    """Return the FLOPs of multi-head attention of sequences to themselves in one kernel."""
+    return _self_attention(query, width, rest[1], rest[3])
+
+
+def _encoder_layer(value: Shape, width: int, *rest: Any, **__: Any) -> int:
+    """Return the FLOPs of a layer of an encoder in one kernel."""
+    return _self_attention(value, width, rest[1], rest[3], rest[12], rest[14])
+
+
+aten = torch.ops.aten
+# Operations that torch's own counter leaves out: kernels of a CPU, and those for inference.
+FORMULAS = {
+    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+    aten.mkldnn_rnn_layer: _recurrent,
+    aten.mkldnn_rnn_layer_backward: _recurrent_backward,
+    aten._native_multi_head_attention: _multi_head,
+    aten._transformer_encoder_layer_fwd: _encoder_layer,
+}
+_BY_TENSORS = {operation: shape_wrapper(formula) for operation, formula in FORMULAS.items()}
+
+
+def flops(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> int | None:
+    """Return the FLOPs of a product, a convolution or attention; None of any other operation."""
+    packet: Any = getattr(func, "_overloadpacket", None)
+    formula = _BY_TENSORS.get(packet) or flop_registry.get(packet)
+    return int(formula(*args, **kwargs, out_val=out)) if formula else None
 
 
 def moved_bytes(
@@ -83,9 +151,9 @@ def _bytes(tensor: torch.Tensor) -> int:
 
 
 def tensors(value: Any) -> Iterator[torch.Tensor]:
-    """Yield the tensors in nested lists, tuples and dicts."""
+    """Yield the tensors in nested lists, tuples and dicts, those that a sparse one is stored as."""
     if isinstance(value, torch.Tensor):
-        yield value
+        yield from stored(value)
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from tensors(item)

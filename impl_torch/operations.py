@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
-from impl_torch.operation_arguments import moved_bytes, tensors
+from impl_torch.operation_arguments import flops, moved_bytes, tensors
+from impl_torch.structure import stored
 
 Counted = dict[str, Any]
 
@@ -62,14 +62,14 @@ class Watch(TorchDispatchMode):
 
 def _described(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Counted:
     """Return an operation's name and counts, with a ``count`` of 0."""
-    known = flop_registry.get(func._overloadpacket)
+    known = flops(func, args, kwargs, out)
     shapes = " ".join("×".join(map(str, t.shape)) for t in tensors((args, kwargs)) if t.dim())
     read, written = moved_bytes(func, args, kwargs, out)
     alone = known is not None or (bool(written) and _has_time_of_its_own(func))
     return {
         "name": f"{func._overloadpacket.__name__} {shapes}".strip()[:120],
         "count": 0,
-        "flops": int(known(*args, **kwargs, out_val=out)) if known else 0,
+        "flops": known or 0,
         "read": read,
         "written": written,
         "work": _work(func, args, kwargs) if alone else None,
@@ -89,7 +89,8 @@ def _has_time_of_its_own(func: Any) -> bool:
 def _layouts(value: Any) -> Any:
     """Return arguments with a short description in the place of each tensor."""
     if isinstance(value, torch.Tensor):
-        return tuple(value.shape), value.stride(), value.dtype
+        parts = [(tuple(t.shape), t.stride(), t.dtype) for t in stored(value)]
+        return tuple(value.shape), value.layout, parts
     if isinstance(value, Mapping):
         return [(name, _layouts(item)) for name, item in value.items()]
     return [_layouts(item) for item in value] if isinstance(value, (list, tuple)) else value
@@ -108,7 +109,7 @@ def _work(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Counte
 
 def encoded(value: Any) -> Any:
     """Return a value as JSON data; raise TypeError for what has no such form."""
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, torch.Tensor) and value.layout is torch.strided:
         dtype = str(value.dtype).removeprefix("torch.")
         return {"tensor": [list(value.shape), list(value.stride()), dtype]}
     if isinstance(value, Mapping):

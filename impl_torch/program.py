@@ -18,8 +18,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from impl_torch import footprint, gemms, layout, operations, optimizers, runtime
 from impl_torch.compiling import EagerCompiler
+from impl_torch.operation_arguments import FORMULAS
 from impl_torch.problem import Problem
 from impl_torch.recipes import Recipe
+from impl_torch.structure import stored
 
 
 class Program(ABC):
@@ -140,9 +142,9 @@ class Program(ABC):
         storages: dict[int, torch.UntypedStorage] = {}
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in self._own_storages():
-                storages[storage.data_ptr()] = storage
+            for storage in (part.untyped_storage() for part in stored(tensor)):
+                if storage.data_ptr() not in self._own_storages():
+                    storages[storage.data_ptr()] = storage
             return tensor
 
         forward = self.forward
@@ -216,7 +218,7 @@ class _Flops:
         self.total = 0
 
     def __enter__(self) -> None:
-        self._counter = FlopCounterMode(display=False)
+        self._counter = FlopCounterMode(display=False, custom_mapping=FORMULAS)
         self._counter.__enter__()
 
     def __exit__(self, *error: Any) -> None:

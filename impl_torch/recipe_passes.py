@@ -30,8 +30,9 @@ def check_front(problem: Problem, recipe: str) -> None:
 
     Raises:
         ValueError: one stands in another place.
-        Unavailable: one is tied to a parameter of a network behind. A cut between the networks
-            does not keep a gradient from it.
+        Unavailable: one is tied to a parameter of a network behind, or a trained one to a parameter
+            in front. A cut between the networks does not keep a gradient from the former, and takes
+            a part of its gradient from the latter.
     """
     front = tuple(f"{stage.name}." for stage in problem.stages[: networks_in_front(problem)])
     frozen = [name for name in problem.parameters if name not in problem.trainable]
@@ -42,6 +43,11 @@ def check_front(problem: Problem, recipe: str) -> None:
             raise Unavailable(
                 f"{recipe} freezes by a cut behind the front, and {name}, which is frozen, is tied "
                 f"to {other}, behind that cut: it would get a gradient there"
+            )
+        if name in problem.trainable and other.startswith(front):
+            raise Unavailable(
+                f"{recipe} freezes by a cut behind the front, and {name}, which is trained, is "
+                f"tied to {other}, in front of that cut: it would lose the gradient from there"
             )
 
 

@@ -20,6 +20,7 @@ from impl_torch.case import (
     build,
     check_networks,
     frozen_names,
+    is_lazy,
     named_or_lazy,
     networks_in_order,
 )
@@ -87,9 +88,8 @@ class StepCase:
         raise CaseError(f"step takes {needed} arguments", "write step() or step(batch)")
 
     def _fill_lazy(self) -> None:
-        """Run forward once if a parameter gets its shape only then."""
-        modules = [m for network in self.networks.values() for m in network.modules()]
-        if any(nn.parameter.is_lazy(p) for m in modules for p in m.parameters(recurse=False)):
+        """Run forward once if a parameter or a buffer gets its shape only then."""
+        if any(map(is_lazy, self.networks.values())):
             with torch.no_grad():
                 self.losses()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,6 +91,22 @@ def graph(roots: list[Tensor]) -> Graph:
         nodes.add(node)
         waiting += [following for following, _ in node.next_functions if following is not None]
     return nodes
+
+
+def roots_of_call(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[list[Tensor], bool]:
+    """Return what a call starts a backward pass from, and whether ``backward`` adds into ``.grad``.
+
+    It does so of whatever it reaches, unless it is given ``inputs`` or leaves a graph of itself.
+
+    Args:
+        function: `torch.autograd.backward` or `torch.autograd.grad`.
+        args, kwargs: of the call, by position or by name.
+    """
+    given = inspect.signature(function).bind(*args, **kwargs).arguments
+    adds = not given.get("create_graph") and given.get("inputs") is None
+    return as_roots(next(iter(given.values()))), adds
 
 
 def as_roots(tensors: Any) -> list[Tensor]:

@@ -21,13 +21,13 @@ from impl_torch.step_case import StepCase, label
 from impl_torch.step_changes import (
     Move,
     Pass,
-    as_roots,
     casts,
     change,
     graph,
     groups_of,
     norm,
     number,
+    roots_of_call,
     state,
 )
 
@@ -256,7 +256,7 @@ class Recorder:
                     "step": len(self.totals),
                     "before": norm([a for a, _ in both]),
                     "after": norm([b for _, b in both]),
-                    "largest": max(float(b.abs().max()) for _, b in both),
+                    "largest": max(float(b.abs().max()) for _, b in both if b.numel()),
                     "scale": scale,
                 }
             )
@@ -322,12 +322,11 @@ def _pass_wrapper(recorder: Recorder, is_backward: bool) -> Callable[[Any], Any]
     """Return what makes a function that starts a backward pass tell of it."""
 
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
-        def run(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-            create = kwargs.get("create_graph", args[2] if len(args) > 2 else False)
-            adds = is_backward and not create and kwargs.get("inputs") is None
-            recorder.begin_pass(as_roots(tensors), is_backward, adds)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            roots, adds = roots_of_call(original, args, kwargs)
+            recorder.begin_pass(roots, is_backward, adds and is_backward)
             try:
-                return original(tensors, *args, **kwargs)
+                return original(*args, **kwargs)
             finally:
                 recorder.end_pass()
 
@@ -341,7 +340,7 @@ def _notifying_wrapper(notify: Callable[..., None]) -> Callable[[Any], Any]:
 
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
-            notify(*args)
+            notify(*args, **kwargs)
             return original(*args, **kwargs)
 
         return run

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from impl_torch.graph_problem import seed_everything
+from impl_torch.operation_arguments import flops
 from impl_torch.step_case import STATED, StepCase
 from impl_torch.step_changes import as_roots, change, graph
 
@@ -45,11 +45,10 @@ class Work(TorchDispatchMode):
         """Run one operation and count it."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        count = flop_registry.get(func._overloadpacket)
-        if count is not None:
-            flops = int(count(*args, **kwargs, out_val=result))
-            self.total += flops
-            self.zero += flops * (self.backward and any(map(_all_zero, args)))
+        count = flops(func, args, kwargs, result) or 0
+        self.total += count
+        if count and self.backward and any(map(_all_zero, args)):
+            self.zero += count
         return result
 
 
@@ -59,7 +58,7 @@ class Replay:
     Args:
         case: built for this alone.
         merged: for each step, the positions of backward passes to put off: they are run together
-            with the next one that is not.
+            with the next one that is not. Later steps are taken to be as these, from the first on.
     """
 
     def __init__(self, case: StepCase, merged: list[list[int]] | None = None) -> None:
@@ -67,14 +66,14 @@ class Replay:
         self.work: list[Work] = []
         self.weightless: list[bool] = []  # for each step: whether a scalar was multiplied by 0
         self.gradients: Gradients = []
-        self._position, self._depth = 0, 0
+        self._taken, self._position, self._depth = 0, 0, 0
         self._put_off: list[tuple[Tensor, Any]] = []
         self._original = torch.autograd.backward
 
     def take(self, steps: int, *, counted: bool = True) -> float:
         """Take steps; return the seconds of the last."""
         seconds = 0.0
-        if not self.gradients:
+        if not self._taken:
             seed_everything(self.case.seed)
         for _ in range(steps):
             with ExitStack() as undo:
@@ -89,7 +88,13 @@ class Replay:
                 start = time.perf_counter()
                 self.case.take()
                 seconds = time.perf_counter() - start
+            self._taken += 1
         return seconds
+
+    @property
+    def merges(self) -> bool:
+        """Whether the next step has passes to put off, or would have where nothing is merged."""
+        return self.merged is None or bool(self.merged[self._taken % len(self.merged)])
 
     def _backward(self, tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
         """Run a backward pass, or put it off."""
@@ -100,8 +105,7 @@ class Replay:
         roots = as_roots(tensors)
         given = [grad_tensors] if isinstance(grad_tensors, Tensor) else grad_tensors
         pairs = list(zip(roots, given or [None] * len(roots), strict=True))
-        step = min(len(self.gradients) - 1, len(self.merged or ()) - 1)
-        if self.merged and step >= 0 and position in self.merged[step]:
+        if self.merged and position in self.merged[self._taken % len(self.merged)]:
             self._put_off += pairs
             return
         pairs, self._put_off = [*self._put_off, *pairs], []
@@ -159,9 +163,10 @@ def merged_passes(build: Build, merged: list[list[int]], steps: int) -> dict[str
         together.take(steps)
     except Exception:  # of the user's own step
         return None
-    difference, where = _difference(apart.gradients[0], together.gradients[0])
+    first = next(step for step, positions in enumerate(merged) if positions)
+    difference, where = _difference(apart.gradients[first], together.gradients[first])
     return {
-        "passes": len(merged[0]) + 1 if merged[0] else max(len(one) + 1 for one in merged),
+        "passes": len(merged[first]) + 1,
         "difference": difference,
         "where": where,
         **_saving(apart, together, lambda: Replay(build()), lambda: Replay(build(), merged)),
@@ -225,14 +230,18 @@ def _saving(
 
 
 def _times(one: Replay, other: Replay) -> list[float]:
-    """Return the least seconds of a step of each, taken in turns: others only add to them."""
+    """Return the least seconds of a step of each, taken in turns: others only add to them.
+
+    The first step of each is left out, and so is one in which the other has nothing to merge.
+    """
     for replay in (one, other):
-        replay.gradients.append({})  # the step whose passes are merged
         replay.take(1, counted=False)
     start, times = time.perf_counter(), ([], [])  # type: tuple[float, tuple[list[float], list[float]]]
-    while len(times[0]) < TIMED and time.perf_counter() - start < LONGEST:
+    while not times[0] or (len(times[0]) < TIMED and time.perf_counter() - start < LONGEST):
+        compared = other.merges
         for replay, seconds in zip((one, other), times, strict=True):
-            seconds.append(replay.take(1, counted=False))
+            taken = replay.take(1, counted=False)
+            seconds += [taken] if compared else []
     return [min(seconds) for seconds in times]
 
 

@@ -13,9 +13,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 PLAIN = (str, bytes, bool, int, float, complex, type(None))  # values without a tensor in them
+
+
+# layout of a sparse tensor → the methods that return what it is stored as
+PARTS = {
+    torch.sparse_coo: ("_indices", "_values"),
+    torch.sparse_csr: ("crow_indices", "col_indices", "values"),
+    torch.sparse_bsr: ("crow_indices", "col_indices", "values"),
+    torch.sparse_csc: ("ccol_indices", "row_indices", "values"),
+    torch.sparse_bsc: ("ccol_indices", "row_indices", "values"),
+}
 
 
 class UnknownStructure(TypeError):
@@ -61,6 +72,16 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
     change_tensors(value, keep)
     yield from items
+
+
+def stored(tensor: Tensor) -> list[Tensor]:
+    """Return the tensors whose memory a tensor is: itself, or indices and values of a sparse one.
+
+    There are none of a tensor in a layout of a library, such as oneDNN's.
+    """
+    if tensor.layout is torch.strided:
+        return [tensor]
+    return [getattr(tensor, part)() for part in PARTS.get(tensor.layout, ())]
 
 
 def cut_off(value: Any, network: nn.Module) -> tuple[Any, list[Tensor], list[Tensor]]:

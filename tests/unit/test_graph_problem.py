@@ -99,6 +99,10 @@ def test_float64_draws_what_float32_draws() -> None:
             torch.zeros_like(like).normal_(),
             torch.nn.functional.dropout(like + 1, 0.5),
             torch.randint(100, (37,)),
+            torch.empty_like(like).bernoulli_(like + 0.4),
+            torch.normal(0.0, like + 1),
+            torch.randn_like(torch.zeros(37, dtype=torch.float32), dtype=dtype),
+            torch.rand(37, out=torch.empty(0, dtype=dtype)),
         ]
 
     with case_values.DrawAsFloat32():
@@ -106,6 +110,33 @@ def test_float64_draws_what_float32_draws() -> None:
     for one, other in zip(wide, drawn(torch.float32), strict=True):
         assert torch.equal(one, other.to(one.dtype))
     assert wide[0].dtype == torch.float64
+
+
+def test_what_draws_nothing_is_computed_in_float64() -> None:
+    functional = torch.nn.functional
+    one = torch.randn(2, 2, 5, 8, dtype=torch.float64)
+    runs = (
+        lambda: functional.scaled_dot_product_attention(one, one, one),
+        lambda: functional.rrelu(one / 3, training=False),
+        lambda: torch.randn_like(one, dtype=torch.float32),
+    )
+    for run in runs:
+        torch.manual_seed(0)
+        right = run()
+        torch.manual_seed(0)
+        with case_values.DrawAsFloat32():
+            found = run()
+        assert found.dtype == right.dtype
+        assert torch.equal(found, right)
+
+
+def test_a_random_slope_is_kept_for_the_backward_pass() -> None:
+    x = torch.randn(50, dtype=torch.float64, requires_grad=True)
+    with case_values.DrawAsFloat32():
+        y = torch.nn.functional.rrelu(x, training=True)
+        y.sum().backward()
+    slope: Any = x.grad
+    assert torch.allclose(slope * x, y, rtol=1e-6)
 
 
 def test_nested_values_keep_their_types() -> None:

@@ -19,6 +19,7 @@ passes: Any = LazyModule("impl_torch.recipe_passes")
 problems: Any = LazyModule("impl_torch.problem")
 recipes: Any = LazyModule("impl_torch.recipes")
 runtime: Any = LazyModule("impl_torch.runtime")
+strategies: Any = LazyModule("impl_torch.strategies")
 
 
 def problem(tied: bool) -> Any:
@@ -41,6 +42,39 @@ def test_weights_that_are_tied_over_the_cut_cannot_be_frozen_by_it(name: str) ->
     with pytest.raises(runtime.Unavailable, match=r"front\.weight, .* tied to back\.weight") as no:
         recipes.RECIPES[name](problem(tied=True))
     assert runtime.unsupported(no.value) == str(no.value)  # the cell is unsupported, not wrong
+
+
+def trained_at_both() -> Any:
+    """Return two Linear layers with one trained weight, kept under its name in the second.
+
+    All else of the first is frozen, and each has a loss.
+    """
+    torch.manual_seed(0)
+    front, back = torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)
+    back.weight = front.weight
+    losses = [{f"loss{i}": lambda out, _, i=i: (out - i).square().mean()} for i in (1, 2)]
+    stages = [problems.Stage("front", front, losses[0]), problems.Stage("back", back, losses[1])]
+    reach = {"loss1": ["back.weight"], "loss2": ["back.weight", "back.bias"]}
+    return problems.Problem(stages, {"x": torch.randn(6, 4)}, reach, ["front.bias"])
+
+
+@pytest.mark.parametrize("name", ["no_grad_forward", "detach"])
+def test_what_is_trained_behind_a_cut_cannot_be_tied_to_the_front(name: str) -> None:
+    with pytest.raises(runtime.Unavailable, match=r"back\.weight, .* is trained, is tied to front"):
+        recipes.RECIPES[name](trained_at_both())
+
+
+def test_a_boundary_is_crossed_to_a_weight_by_each_of_its_names() -> None:
+    found = {}
+    for way in ("summed", "boundary_split"):
+        both = trained_at_both()
+        assert both.gradient_crosses(0)
+        both.require_grad(both.trainable)
+        strategy = strategies.STRATEGIES[way](both, lambda function: function)
+        strategy.backward(strategy.forward())
+        found[way] = {n: p.grad for n, p in both.trainable.items()}
+    for name, right in found["summed"].items():
+        assert torch.equal(found["boundary_split"][name], right), name
 
 
 def test_other_recipes_freeze_tied_weights() -> None:
@@ -93,3 +127,16 @@ def test_checks_leave_out_a_cut_that_a_users_own_networks_cannot_have(
         names = test_recipes.recipes(workers, mine, "torch")  # type: ignore[arg-type]
         assert "requires_grad_false" in names
         assert not {"no_grad_forward", "detach"} & set(names)
+
+
+def test_a_boundary_is_crossed_by_each_name_in_jax() -> None:
+    pytest.importorskip("jax")
+    from impl_jax.problem import Problem
+
+    both: Any = Problem.__new__(Problem)
+    both.stages = [SimpleNamespace(name="front", losses={}),
+                   SimpleNamespace(name="back", losses={"loss": None})]  # fmt: skip
+    both.flow, both.tied = {"loss": ["back.weight"]}, {}
+    assert not both.gradient_crosses(0)
+    both.tied = {"front.weight": "back.weight"}
+    assert both.gradient_crosses(0)

@@ -10,6 +10,7 @@ from tests.helpers.lazy_module import LazyModule
 
 torch: Any = LazyModule("torch")
 calibration: Any = LazyModule("impl_torch.calibration")
+gemms: Any = LazyModule("impl_torch.gemms")
 operations: Any = LazyModule("impl_torch.operations")
 runtime: Any = LazyModule("impl_torch.runtime")
 
@@ -131,3 +132,46 @@ def test_an_operation_runs_alone_from_what_json_keeps_of_it() -> None:
     assert 0 < measured.measure(works[0]) < 1
     assert operations.encoded(torch.ones(2, 3).t()) == {"tensor": [[3, 2], [1, 3], "float32"]}
     assert runtime.DTYPES["float32"] is measured.dtype
+
+
+@pytest.mark.parametrize("compute_backward", [False, True], ids=["forward", "backward"])
+def test_kernels_of_a_cpu_are_counted_as_the_products_that_they_are(compute_backward: bool) -> None:
+    """3 × 5 positions of 8 features: attention of 2 heads, and an LSTM of 4 units."""
+    positions, products = 3 * 5, 4 * 3 * 2 * 5 * 5 * 4
+    query = torch.randn(3, 2, 5, 4, requires_grad=True)
+    lstm, value = torch.nn.LSTM(8, 4, batch_first=True), torch.randn(3, 5, 8, requires_grad=True)
+    layer = 2 * positions * (8 * 16 + 4 * 16)
+    # the backward pass of attention computes the scores once more
+    for run, forward, backward in (
+        (lambda: torch.nn.functional.scaled_dot_product_attention(query, query, query),
+         products, products * 5 // 2),
+        (lambda: lstm(value)[0], layer, 2 * layer),
+    ):  # fmt: skip
+        with operations.Watch() as watch:
+            out = run()
+            if compute_backward:
+                out.sum().backward()
+        counted = sum(one["count"] * one["flops"] for one in watch.operations())
+        assert counted == forward + compute_backward * backward
+
+
+def test_a_layer_of_an_encoder_in_one_kernel_is_counted_as_its_parts_are() -> None:
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    value, counts = torch.randn(3, 5, 8), []
+    for whole in (True, False):
+        with torch.set_grad_enabled(not whole), operations.Watch() as watch:
+            layer(value)
+        names = [one["name"] for one in watch.operations()]
+        assert any("transformer_encoder_layer" in name for name in names) == whole
+        counts.append(sum(one["count"] * one["flops"] for one in watch.operations()))
+    assert counts[0] == counts[1] > 0
+
+
+def test_a_product_with_what_is_expanded_is_built_anew() -> None:
+    """One row that stands for 16 into 8 → 4; the gradient of the sum is expanded too."""
+    layer = torch.nn.Linear(8, 4)
+    with gemms.Watch() as watch:
+        layer(torch.randn(1, 8).expand(16, 8)).sum().backward()
+    products = watch.products()
+    assert {one.flops for one in products} == {2 * 16 * 8 * 4}
+    assert {tuple(one.run().shape) for one in products} == {(16, 4), (4, 8)}

@@ -172,7 +172,7 @@ def _zero_problem(name: str, gradient: NDArray[Any], limit: float, whole: bool) 
         limit: largest absolute value that rounding explains.
         whole: whether these are all elements of the parameter.
     """
-    size = float(np.max(np.abs(gradient)))
+    size = float(np.max(np.abs(gradient), initial=0.0))
     if size <= limit:
         return None
     which = (

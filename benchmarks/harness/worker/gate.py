@@ -225,7 +225,7 @@ def _longest_step_of_noise(moved: Iterable[NDArray[Any]], rules: GateRules) -> f
     """
     steps = list(moved)
     if rules["optimizer"] != "sgd":
-        return 2.0 * max((float(np.max(np.abs(step))) for step in steps), default=0.0)
+        return 2.0 * max((float(np.max(np.abs(s), initial=0.0)) for s in steps), default=0.0)
     norm = float(np.sqrt(sum(_norm(step) ** 2 for step in steps)))
     if "zero_allowed" in rules:
         return rules["zero_allowed"] * norm

@@ -139,6 +139,20 @@ def clipping_hook() -> Case:
     return parts.case(parts.separate(torch.optim.SGD(everything(parts), lr=0.1)))
 
 
+def clipping_hook_after_a_warm_up() -> Case:
+    """Do as `clipping_hook`, after a first step by one loss alone."""
+    parts = Parts()
+    for parameter in parts.encoder.parameters():
+        parameter.register_hook(lambda grad: grad * (1e-2 / (grad.norm() + 1e-12)))
+    optimizer = torch.optim.SGD(everything(parts), lr=0.1)
+    steps = [parts.task_only(optimizer), parts.separate(optimizer)]
+
+    def step() -> None:
+        (steps.pop(0) if len(steps) > 1 else steps[0])()
+
+    return parts.case(step)
+
+
 def clipping_at_the_boundary() -> Case:
     """The gradient is clipped where it enters the encoder, in each of two passes."""
     parts = Parts()
@@ -257,6 +271,7 @@ WRONG: dict[Any, list[tuple[str, str]]] = {
     separate_passes_with_dropout: [("CB302", "separate")],
     separate_passes_behind_a_penalty: [("CB302", "separate")],
     clipping_hook: [("CB303", "hook")],
+    clipping_hook_after_a_warm_up: [("CB303", "hook")],
     clipping_at_the_boundary: [("CB303", "hook")],
     zero_weight: [("CB304", "zero")],
     zero_weight_in_a_tensor: [("CB304", "zero")],

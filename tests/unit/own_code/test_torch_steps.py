@@ -14,7 +14,7 @@ from tests.helpers.step_cases.listing import cases, names_in, of
 torch: Any = LazyModule("torch")
 
 WRONG = ("torch_wrong", "torch_wrong_passes")
-RIGHT = ("torch_right", "torch_right_gradients", "torch_right_costs")
+RIGHT = ("torch_right", "torch_right_gradients", "torch_right_costs", "torch_right_forms")
 DDP = "torch_ddp"
 
 STEPS = 4
@@ -25,6 +25,9 @@ QUICK = {
     *("step_in_the_backward_pass", "frozen_by_the_optimizer_alone", "separate_passes"),
     *("clipping_hook", "zero_weight", "nan_from_a_loss", "players_in_one_autocast_region"),
     *("clipped_before_unscaling", "micro_batches", "players", "follower", "scaled", "lookahead"),
+    *("penalty_by_name", "unscaled_by_name", "frozen_in_front_of_a_lazy_layer"),
+    *("unused_layer_behind_an_encoder_in_eval", "unused_layer_beside_a_penalty"),
+    "clipping_hook_after_a_warm_up",
     *(
         "rate_of_its_own",
         "rate_by_function",

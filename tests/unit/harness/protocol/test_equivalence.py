@@ -90,6 +90,17 @@ def test_each_parameter_has_its_own_error_but_one_whose_true_gradient_is_0() -> 
     assert compare({}, reference, allowed=1.0, dtype="float64", networks=[]).parameters == {}
 
 
+def test_parameter_without_elements_is_no_obstacle() -> None:
+    empty, one = np.zeros(0, np.float32), np.ones(2, np.float32)
+    gradients = {"net.none": empty, "net.w": one}
+    dead = tuple(equivalence.dead_tensors(gradients, ["net"], ()))
+    assert dead == ("net.none",)
+    found = equivalence.compare(
+        gradients, gradients, allowed=1e-6, dtype="float32", networks=["net"], zero_gradient=dead
+    )
+    assert found.problem is None
+
+
 def test_absent_zero_and_value_are_three_things() -> None:
     states = [equivalence.gradient_state(a) for a in (None, np.zeros(2), np.array([0.0, 1e-30]))]
     assert states == ["absent", "zero", "value"]

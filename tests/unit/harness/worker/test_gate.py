@@ -72,6 +72,26 @@ def test_wasted_gradient_must_be_right_as_well() -> None:
     assert "net1.w: relative difference" in judged(program, no_gradient=[])
 
 
+def test_parameter_without_elements_is_no_obstacle_to_a_step() -> None:
+    empty = np.zeros(0)
+    true = {
+        f"{part}/net.{name}": array
+        for part, w in (("gradient", WEIGHT), ("start", 10 * WEIGHT), ("updated", 9 * WEIGHT))
+        for name, array in (("w", w), ("none", empty))
+    }
+
+    class Ran(FinishedProgram):
+        def gradients(self) -> dict[str, Any]:
+            return super().gradients() | {"net.none": empty.astype(np.float32)}
+
+        def updates(self) -> dict[str, Any]:
+            return super().updates() | {"net.none": empty.astype(np.float32)}
+
+    own = rules(networks=["net"], zero_gradient=["net.none"], optimizer="adam", still=[])
+    found = gate.judge(Ran({"net.w": 1.0}, {"net.w": 9.0}), true, own | {"no_gradient": []})
+    assert found["equivalence"] == "pass"
+
+
 def test_wrong_update_is_named() -> None:
     verdict = judged(FinishedProgram({"net2.w": 1.0}, {"net1.w": 10.0, "net2.w": 9.1}))
     assert verdict.startswith("net2.w: the update is off by")

@@ -1,0 +1,110 @@
+"""Right training steps in PyTorch whose calls, networks or losses have a less usual form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from cascade_bench import Case, Stage
+from tests.helpers.step_cases.torch_parts import Parts, everything
+
+
+def penalty_by_name() -> Case:
+    """A gradient penalty, and a pass, whose calls name their arguments."""
+    parts = Parts()
+    optimizer = torch.optim.SGD(everything(parts), lr=0.1)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        x = parts.batch["x"].clone().requires_grad_()
+        out = parts.head(parts.encoder(x))
+        (slope,) = torch.autograd.grad(outputs=out.sum(), inputs=x, create_graph=True)
+        total: Any = sum(parts.losses(parts.batch).values())
+        torch.autograd.backward(tensors=total + (slope.norm() - 1).square())
+        optimizer.step()
+
+    return parts.case(step)
+
+
+def unscaled_by_name() -> Case:
+    """A loss scale that is taken off by a call that names its argument."""
+    parts = Parts()
+    optimizer = torch.optim.SGD(everything(parts), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        total: Any = sum(parts.losses(parts.batch).values())
+        scaler.scale(total).backward()
+        scaler.unscale_(optimizer=optimizer)
+        nn.utils.clip_grad_norm_(everything(parts), 1.0)
+        scaler.step(optimizer)
+        scaler.update()
+
+    return parts.case(step)
+
+
+def frozen_in_front_of_a_lazy_layer() -> Case:
+    """Stages, of which the first requires no gradient and the second is still without a shape."""
+    encoder, head = nn.Linear(8, 16).requires_grad_(False), nn.LazyLinear(4)
+    x = torch.randn(8, 8)
+    optimizers: list[torch.optim.Optimizer] = []
+
+    def step() -> None:
+        out = head(encoder(x))
+        optimizers[:] = optimizers or [torch.optim.SGD(head.parameters(), lr=0.1)]
+        optimizers[0].zero_grad()
+        out.square().mean().backward()
+        optimizers[0].step()
+
+    stages = [Stage("encoder", {}), Stage("head", {"task": lambda out, _: out.square().mean()})]
+    return Case({"encoder": encoder, "head": head}, batch=x, stages=stages, step=step)
+
+
+def unused_layer_behind_an_encoder_in_eval() -> Case:
+    """A layer that no loss uses, behind attention that takes another path under ``no_grad``."""
+    encoder = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True).eval()
+    head = nn.ModuleDict({"used": nn.Linear(16, 4), "pooler": nn.Linear(16, 16)})
+    x = torch.randn(6, 5, 16)
+    optimizer = torch.optim.SGD([*encoder.parameters(), *head.parameters()], lr=0.1)
+
+    def losses(x: Any) -> Any:
+        parts = head["used"](encoder(x)).square().mean((0, 1))
+        return {f"part{i}": part for i, part in enumerate(parts)}
+
+    def step() -> None:
+        optimizer.zero_grad()
+        total: Any = sum(losses(x).values())
+        total.backward()
+        optimizer.step()
+
+    return Case({"encoder": encoder, "head": head}, losses, x, step=step)
+
+
+def unused_layer_beside_a_penalty() -> Case:
+    """A layer that no loss uses, and a loss that differentiates the network itself."""
+    parts = Parts()
+    parts.head = nn.ModuleDict({"used": nn.Linear(16, 4), "pooler": nn.Linear(16, 16)})
+
+    def losses(batch: Any) -> Any:
+        x = batch["x"].clone().requires_grad_()
+        out = parts.head["used"](parts.encoder(x))
+        (slope,) = torch.autograd.grad(out.sum(), x, create_graph=True)
+        return {"task": F.cross_entropy(out, batch["y"]) + slope.square().mean()}
+
+    parts.losses = losses
+    return parts.case(parts.summed(torch.optim.AdamW(everything(parts), lr=0.1)))
+
+
+# name → codes of the mistakes that it looks like
+RIGHT: dict[Callable[[], Case], tuple[str, ...]] = {
+    penalty_by_name: ("CB302",),
+    unscaled_by_name: ("CB403",),
+    frozen_in_front_of_a_lazy_layer: ("CB201", "CB301"),
+    unused_layer_behind_an_encoder_in_eval: ("CB202",),
+    unused_layer_beside_a_penalty: ("CB202",),
+}
