@@ -20,8 +20,9 @@ def backward_of_sum(losses: Losses) -> None:
 
 def networks_in_front(problem: Problem) -> int:
     """Return how many networks stand in front of the first one that is trained."""
-    names = problem.with_tied(problem.trainable)
-    trained = [any(n.startswith(f"{stage.name}.") for n in names) for stage in problem.stages]
+    trained = [
+        any(n.startswith(f"{stage.name}.") for n in problem.trainable) for stage in problem.stages
+    ]
     return trained.index(True)
 
 

@@ -120,15 +120,6 @@ def test_backward_pass_of_a_layer_moves_its_input_gradient_and_results() -> None
     assert least <= total(text) <= least + 4 * (2 * 2 * 16 + 2)
 
 
-def test_of_a_conditional_the_branch_of_true_is_counted() -> None:
-    """One product of 8 × 64 by 64 × 64 where it is True, three where it is False."""
-    once = lambda x, w: x @ w  # noqa: E731
-    choose = lambda p, x, w: jax.lax.cond(p, once, lambda x, w: x @ w @ w @ w, x, w)  # noqa: E731
-    text = compiled(choose, jnp.ones((), bool), jnp.ones((8, 64)), jnp.ones((64, 64)))
-    found = [one for one in operations.Module(text).operations() if one["work"]]
-    assert sum(one["count"] * one["flops"] for one in found) == 2 * 8 * 64 * 64
-
-
 def test_what_is_laid_out_anew_is_told_apart() -> None:
     text = compiled(lambda x: x.T + 1.0, jnp.ones((64, 32)))
     assert [one["turned"] for one in operations.Module(text).operations()] == [4 * 64 * 32]

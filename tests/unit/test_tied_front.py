@@ -105,8 +105,6 @@ def test_gradient_crosses_to_a_front_whose_weight_is_named_in_the_network_behind
     made = module.Problem(stages, {}, {"loss": ["back.weight"]}, frozen)
     assert made.tied == {"front.weight": "back.weight"}
     assert made.gradient_crosses(0) is trained
-    if framework == "torch" and trained:
-        assert passes.networks_in_front(made) == 0
 
 
 @pytest.mark.parametrize("file", [Path("mine.py"), None])
