@@ -15,7 +15,6 @@ from tests.helpers.lazy_module import LazyModule
 torch: Any = LazyModule("torch")
 nnx: Any = LazyModule("flax.nnx")
 jax_problems: Any = LazyModule("impl_jax.problem")
-passes: Any = LazyModule("impl_torch.recipe_passes")
 problems: Any = LazyModule("impl_torch.problem")
 recipes: Any = LazyModule("impl_torch.recipes")
 runtime: Any = LazyModule("impl_torch.runtime")

@@ -11,6 +11,7 @@ import numpy as np
 from results.estimates.run_estimates import estimate_run
 from results.records.record import FIGURES, Record, Run, finish, new_record, sample_key
 
+COMMITS = ("a" * 40, "b" * 40)  # of the suite
 # strategy → its true ratio to the summed loss, and the ratio of its FLOPs
 STRATEGIES = {"summed": (1.0, 1.0), "separate_retained": (1.5, 1.45), "boundary_split": (1.0, 1.0)}
 RECIPES = {
@@ -168,3 +169,10 @@ def hostile_run(name: str) -> Run:
 def _samples(rng: np.random.Generator, time: float, launches: int) -> list[np.ndarray]:
     level = rng.normal(0.0, 0.002, launches)
     return [time * np.exp(level[i] + rng.normal(0.0, 0.01, 8) ** 2) for i in range(launches)]
+
+
+def run_of_day(day: int, drift: float = 1.0, *, seed: int = 0, **about: Any) -> Run:
+    """Return a run of that day of a month; from the 13th on it is of another commit."""
+    made = whole_run(f"202611{day:02d}T010203-ab12cd", drift=drift, seed=seed, **about)
+    made.machine.update({"commit": COMMITS[day > 12], "dirty": False})
+    return made

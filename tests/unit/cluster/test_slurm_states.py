@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import pytest
 
 from benchmarks.cluster.backend import Lost, Started
-from benchmarks.cluster.backends import submitit
 from benchmarks.cluster.backends.submitit import FILE_SECONDS, SubmititBackend
 
 
@@ -17,7 +17,7 @@ def test_answer_is_waited_for_also_where_the_queue_showed_the_job_late(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, states = [0.0], dict[str, str]()
-    monkeypatch.setattr(submitit.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(SubmititBackend, "_slurm_states", lambda _: states)
     backend: Any = SubmititBackend.__new__(SubmititBackend)
     job = SimpleNamespace(job_id="7_0", paths=SimpleNamespace(result_pickle=tmp_path / "answer"))

@@ -160,7 +160,7 @@ def test_numbers_and_none_in_a_batch_are_taken() -> None:
 
 @pytest.mark.parametrize("module", [False, True], ids=["tree", "module"])
 def test_a_complex_parameter_is_refused(module: bool) -> None:
-    class Turn(nnx.Module):  # type: ignore[misc,name-defined]
+    class Turn(nnx.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             self.w, self.turn = nnx.Param(jnp.ones(4)), nnx.Param(jnp.full(4, 1j))
 
@@ -171,7 +171,7 @@ def test_a_complex_parameter_is_refused(module: bool) -> None:
 
 
 def test_a_complex_constant_of_a_module_stays() -> None:
-    class Turn(nnx.Module):  # type: ignore[misc,name-defined]
+    class Turn(nnx.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             self.w, self.turn = nnx.Param(jnp.ones(4)), nnx.Variable(jnp.full(4, 1j))
 
@@ -183,7 +183,7 @@ def test_a_complex_constant_of_a_module_stays() -> None:
 
 
 def test_variables_that_hold_numbers_trees_or_nothing() -> None:
-    class Held(nnx.Module):  # type: ignore[misc,name-defined]
+    class Held(nnx.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             self.scale, self.rate = nnx.Param(2.0), nnx.Variable(0.5)
             self.cache, self.none = nnx.Cache({"seen": jnp.ones(2)}), nnx.Variable(None)

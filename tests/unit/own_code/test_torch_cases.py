@@ -72,7 +72,7 @@ def test_a_rate_of_0_keeps_what_is_frozen_still(own: bool) -> None:
 
 
 def test_a_rate_that_an_optimizer_does_not_have_cannot_be_0() -> None:
-    class Plain(torch.optim.Optimizer):  # type: ignore[misc,name-defined]
+    class Plain(torch.optim.Optimizer):  # type: ignore[misc]
         def __init__(self, parameters: Any) -> None:
             super().__init__(parameters, {})
 

@@ -16,28 +16,19 @@ import pytest
 from benchmarks import cli
 from benchmarks.cli import main
 from results.records import storage
-from results.records.record import RecordError, Run
+from results.records.record import RecordError
 from results.statistics import change_points
 from results.terminal import history_table
 from tests.helpers.factories.records import run
-from tests.helpers.factories.report_runs import whole_run
+from tests.helpers.factories.report_runs import run_of_day, whole_run
 
 pytest.importorskip("pyarrow")
 history = pytest.importorskip("results.regression.history")
 pytest.importorskip("ruptures")
 
-COMMITS = ("a" * 40, "b" * 40)
-
-
-def run_of(day: int, drift: float = 1.0, *, seed: int = 0, **about: Any) -> Run:
-    """A run of that day; from the 13th on by another commit."""
-    made = whole_run(f"202611{day:02d}T010203-ab12cd", drift=drift, seed=seed, **about)
-    made.machine.update({"commit": COMMITS[day > 12], "dirty": False})
-    return made
-
 
 def saved(folder: Path, days: int = 3, **about: Any) -> list[Path]:
-    return [storage.save_run(run_of(day + 1, seed=day, **about), folder) for day in range(days)]
+    return [storage.save_run(run_of_day(day + 1, seed=day, **about), folder) for day in range(days)]
 
 
 def test_the_cache_holds_what_the_runs_hold(tmp_path: Path) -> None:
@@ -46,7 +37,7 @@ def test_the_cache_holds_what_the_runs_hold(tmp_path: Path) -> None:
     assert (first.runs_read, second.runs_read) == (3, 0)
     assert first.rows.astype(str).equals(second.rows.astype(str))
     (cell, *_) = history.series(second, "box-1")
-    records: list[Any] = list(run_of(1).records)
+    records: list[Any] = list(run_of_day(1).records)
     (record,) = [r for r in records if all(r[k] == v for k, v in cell.cell.items())]
     assert cell.seconds[0] == record["seconds"]["estimate"]
     assert len(cell.runs) == 3
@@ -56,9 +47,9 @@ def test_the_cache_holds_what_the_runs_hold(tmp_path: Path) -> None:
 def test_an_older_run_that_comes_later_has_its_own_place(tmp_path: Path) -> None:
     """Add an older run to a cache of newer ones, as a run of another machine or branch does."""
     for day in (2, 3):
-        storage.save_run(run_of(day), tmp_path)
+        storage.save_run(run_of_day(day), tmp_path)
     history.load(tmp_path)
-    storage.save_run(run_of(1), tmp_path)
+    storage.save_run(run_of_day(1), tmp_path)
     (cell, *_) = history.series(history.load(tmp_path), "box-1")
     assert [run[:8] for run in cell.runs] == ["20261101", "20261102", "20261103"]
 
@@ -66,7 +57,7 @@ def test_an_older_run_that_comes_later_has_its_own_place(tmp_path: Path) -> None
 def test_a_run_that_changed_is_read_again_and_one_that_is_gone_is_dropped(tmp_path: Path) -> None:
     paths = saved(tmp_path)
     history.load(tmp_path)
-    storage.save_run(run_of(2, drift=3.0), tmp_path)
+    storage.save_run(run_of_day(2, drift=3.0), tmp_path)
     paths[0].unlink()
     again = history.load(tmp_path)
     assert again.runs_read == 1
@@ -110,7 +101,7 @@ def test_a_file_that_is_no_run_is_named_and_left_out(
 
 def test_machines_are_never_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     saved(tmp_path)
-    storage.save_run(run_of(20, drift=5.0, machine="box-2"), tmp_path)
+    storage.save_run(run_of_day(20, drift=5.0, machine="box-2"), tmp_path)
     kept = history.load(tmp_path)
     assert history.machines(kept) == {"box-2": 1, "box-1": 3}
     assert all(len(one.runs) == 1 for one in history.series(kept, "box-2"))
@@ -122,7 +113,7 @@ def test_machines_are_never_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_the_frozen_reference_is_that_of_the_session(tmp_path: Path) -> None:
     for day in (1, 2):
-        run = run_of(day)
+        run = run_of_day(day)
         run.settings["product_seconds"] = {"torch cpu float32": [2e-4, 3e-4 * day, 9e-4]}
         storage.save_run(run, tmp_path)
     series_of = {
@@ -191,7 +182,7 @@ def test_the_machine_s_drift_is_taken_out_with_the_frozen_reference() -> None:
 def stepped(tmp_path: Path) -> Path:
     """24 days; from the 13th on everything takes 1.5 times as long."""
     for day in range(1, 25):
-        storage.save_run(run_of(day, drift=1.5 if day > 12 else 1.0, seed=day), tmp_path)
+        storage.save_run(run_of_day(day, drift=1.5 if day > 12 else 1.0, seed=day), tmp_path)
     return tmp_path
 
 
@@ -241,17 +232,6 @@ def test_a_change_within_one_commit_has_no_command() -> None:
         )
         is None
     )
-
-
-def test_commits_of_the_suite_are_not_those_of_a_user_s_own_scenario() -> None:
-    """What `regress` would compare is the repository of the scenario's file."""
-    runs = [run_of(day, drift=1.5 if day > 12 else 1.0, seed=day) for day in range(1, 25)]
-    for record in (made.records[0] for made in runs):
-        record["rerun"] = "pytest benchmarks --benchmark-only --scenario-path=mine.py"
-    own, other, *_ = history.series_of_runs(runs)
-    for line, has in ((own, False), (other, True)):
-        changed = history_table.CellHistory(line, [change_points.Change(12, 1.5)])
-        assert (history_table.confirming_command(changed) is not None) == has
 
 
 @pytest.mark.parametrize(

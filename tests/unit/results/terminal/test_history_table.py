@@ -8,9 +8,12 @@ import pytest
 
 from benchmarks.cli import main
 from results.records.storage import save_run
-from tests.helpers.factories.report_runs import whole_run
+from results.statistics import change_points
+from results.terminal import history_table
+from tests.helpers.factories.report_runs import run_of_day, whole_run
 
 history = pytest.importorskip("results.regression.history")
+pytest.importorskip("ruptures")
 
 
 def test_where_nothing_changed_the_cells_that_were_looked_at_are_counted(
@@ -26,3 +29,14 @@ def test_where_nothing_changed_the_cells_that_were_looked_at_are_counted(
     assert said in " ".join(whole.split())
     assert said in " ".join(changed.split())
     assert len(changed.splitlines()) < len(whole.splitlines()) - cells
+
+
+def test_commits_of_the_suite_are_not_those_of_a_user_s_own_scenario() -> None:
+    """What `regress` would compare is the repository of the scenario's file."""
+    runs = [run_of_day(day, drift=1.5 if day > 12 else 1.0, seed=day) for day in range(1, 25)]
+    for record in (made.records[0] for made in runs):
+        record["rerun"] = "pytest benchmarks --benchmark-only --scenario-path=mine.py"
+    own, other, *_ = history.series_of_runs(runs)
+    for line, has in ((own, False), (other, True)):
+        changed = history_table.CellHistory(line, [change_points.Change(12, 1.5)])
+        assert (history_table.confirming_command(changed) is not None) == has
