@@ -235,9 +235,9 @@ def players_in_one_autocast_region() -> Case:
     return parts.case(step)
 
 
-def clipped_before_unscaling(by_value: bool = False) -> Case:
+def clipped_before_unscaling(by_value: bool = False, parts: Parts | None = None) -> Case:
     """Gradients are clipped while they still hold the loss scale."""
-    parts = Parts()
+    parts = parts or Parts()
     optimizer = torch.optim.SGD(everything(parts), lr=0.1)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
 
@@ -252,6 +252,15 @@ def clipped_before_unscaling(by_value: bool = False) -> Case:
         scaler.update()
 
     return parts.case(step)
+
+
+def clipped_beside_an_empty_parameter() -> Case:
+    """Do as `clipped_before_unscaling`, with a parameter that has no elements."""
+    parts = Parts()
+    none = parts.head.none = nn.Parameter(torch.zeros(0))
+    plain = parts.losses
+    parts.losses = lambda batch: {**plain(batch), "none": none.sum()}
+    return clipped_before_unscaling(parts=parts)
 
 
 def clipped_by_value_before_unscaling() -> Case:
@@ -281,4 +290,5 @@ WRONG: dict[Any, list[tuple[str, str]]] = {
     players_in_one_autocast_region: [("CB402", "cached")],
     clipped_before_unscaling: [("CB403", "scaled")],
     clipped_by_value_before_unscaling: [("CB403", "scaled")],
+    clipped_beside_an_empty_parameter: [("CB403", "scaled")],
 }

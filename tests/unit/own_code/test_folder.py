@@ -16,6 +16,8 @@ def test_relative_path_of_a_case_is_of_the_user_s_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where the test began is gone back to at its end
     monkeypatch.setattr(sys, "stdin", sys.stdin)
+    for name in ("path", "argv"):  # the process is left to the user's code, here the test's own
+        monkeypatch.setattr(sys, name, [*getattr(sys, name)])
     (tmp_path / "mine").mkdir()
     nothing: Any = None
     worker = OwnCode("fake", nothing, nothing, nothing)
