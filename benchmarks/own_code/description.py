@@ -107,6 +107,7 @@ def _notes(measured: Measured, matrix: Mapping[str, Mapping[str, str]]) -> list[
                 names = [n for n in facts["states"][loss] if n.startswith(f"{network}.")]
                 if names and not set(names) <= frozen:
                     notes.append(_cut_note(loss, network, error, matrix[loss][network]))
+    notes += measured.absent
     if measured.hurry:
         notes.append(f"{measured.hurry}; a larger budget, or fewer --way, gives times")
     if measured.left_out:

@@ -38,6 +38,7 @@ class Measured:
         described: a worker's description of the framework; see `messages.Hello`.
         groups: each with the outcome of its ways, of as many launches as were timed.
         left_out: what there was no time for.
+        absent: a sentence about each way that was asked for and does not exist here.
         hurry: what else the budget did not allow, in a sentence; None where it allowed all.
         float64_error: why the case does not run in float64; None where it does.
     """
@@ -47,6 +48,7 @@ class Measured:
     described: dict[str, Any] = field(default_factory=dict)
     groups: list[tuple[Group, dict[str, CellOutcome]]] = field(default_factory=list)
     left_out: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     hurry: str | None = None
     float64_error: str | None = None
 
@@ -197,8 +199,10 @@ class FrameworkRun:
                 launch.wait_until_ready()
 
     def groups(self) -> list[Group]:
-        """Return the groups that are asked for, and that this case has."""
-        return plan.groups_of(self.framework, self.measured.files.known_facts, self.request)
+        """Return the groups that are asked for, and that this case has; note the ways it lacks."""
+        asked = self.framework, self.measured.files.known_facts, self.request
+        self.measured.absent = tuple(plan.absent_ways(*asked))
+        return plan.groups_of(*asked)
 
     def pace(self) -> plan.Pace:
         """Return about how long a process, a way and a call take."""

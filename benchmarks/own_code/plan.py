@@ -128,6 +128,26 @@ def _group(
     )
 
 
+def absent_ways(framework: str, facts: CaseFacts, request: Request) -> list[str]:
+    """Return a sentence about each way that the user has named and that no group here can have."""
+    groups = groups_of(framework, facts, request)
+    present = {way for group in groups for way in (*group.ways, *group.unsupported)}
+    return [
+        f"{way} is not timed: {_absence(framework, facts, way)}"
+        for way in request.ways or ()
+        if way not in present
+    ]
+
+
+def _absence(framework: str, facts: CaseFacts, way: str) -> str:
+    """Return why a way has no place in any group."""
+    if way not in (*STRATEGIES[framework], *RECIPES[framework]):
+        return f"there is no such way in {framework}"
+    if way in RECIPES[framework] and not facts["frozen"]:
+        return "it freezes, and nothing of this case is frozen; see frozen= of Case"
+    return "it does not exist in the phases that were asked for"
+
+
 def _unsupported(framework: str, facts: CaseFacts, way: str, phase: str) -> str | None:
     """Return why a way does not exist for this case; None if it does."""
     if phase == "backward" and way in OWN_FORWARD[framework]:

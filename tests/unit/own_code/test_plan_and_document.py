@@ -67,6 +67,24 @@ def test_ways_that_only_show_a_price_are_measured_where_they_are_named(framework
     }[framework]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("framework", "way", "changes", "why"),
+    [
+        ("torch", "partition", {}, "partition is not timed: there is no such way in torch"),
+        ("torch", "detach", {}, "it freezes, and nothing of this case is frozen"),
+        ("torch", "detach", {"frozen": ["encoder.w"]}, None),
+        ("jax", "partition", {"frozen": ["encoder.w"]}, "does not exist in the phases that were"),
+    ],
+)
+def test_way_that_has_no_place_is_told(
+    framework: str, way: str, changes: dict[str, Any], why: str | None
+) -> None:
+    """Nothing was timed, the exit code was 0, and no word said why."""
+    request = asked(ways=(way,), phases=("backward",))
+    told = plan.absent_ways(framework, FACTS | changes, request)
+    assert [why in one for one in told] == [True] if why else told == []
+
+
 def test_checkpoint_would_move_buffers_once_more() -> None:
     facts = FACTS | {"series": "", "moved": ["encoder.mean"]}
     named = plan.groups_of("torch", facts, asked(ways=("checkpointed",)))
