@@ -93,7 +93,7 @@ class Replay:
 
     @property
     def merges(self) -> bool:
-        """Whether the next step has passes to put off, or would have where nothing is merged."""
+        """Return whether the next step has passes to put off; True where nothing is merged."""
         return self.merged is None or bool(self.merged[self._taken % len(self.merged)])
 
     def _backward(self, tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:

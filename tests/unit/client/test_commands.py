@@ -253,7 +253,7 @@ def test_text_that_the_encoding_lacks_ends_no_command(words: list[str]) -> None:
 def test_marks_of_verdicts_differ_in_every_encoding(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What got slower once stood beside ``?``, the mark of what could not be told."""
+    """Show "slower" by another mark than ``?``, that of an undecided verdict."""
     file = tmp_path / "document.json"
     file.write_text(json.dumps(example_document()))
     written = BytesIO()
@@ -281,7 +281,7 @@ def test_process_of_the_suite_that_takes_our_place_is_marked_too(
 def test_users_folder_below_the_interpreters_prefix_is_the_users(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As /usr/src/app is where the prefix is /usr."""
+    """Take /usr/src/app for the user's where the interpreter's prefix is /usr."""
     own = ("lib/python3.11", "lib/python3/dist-packages", "local/lib/python3.11/site-packages",
            "local/bin")  # fmt: skip
     users = ("src/app", "project", "")

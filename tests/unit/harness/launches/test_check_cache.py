@@ -59,7 +59,7 @@ def test_where_it_cannot_be_written_there_is_none(cache_home: Path) -> None:
 
 
 def test_user_without_a_home_folder_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container that runs with a number that no user has."""
+    """Run as in a container whose user id has no entry in the password file."""
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(pwd, "getpwuid", dict[int, Any]().__getitem__)

@@ -22,7 +22,7 @@ from benchmarks.paths import ROOT
 def test_suite_s_folder_hides_no_package_of_the_user_s(
     monkeypatch: pytest.MonkeyPatch, variable: str, before: list[str], after: list[str]
 ) -> None:
-    """It stays where the user has put it on the path."""
+    """Leave the suite's folder on the path only where the user has put it there."""
     monkeypatch.setenv("PYTHONPATH", variable)
     monkeypatch.setattr(sys, "argv", ["worker", "--device", "cpu"])
     monkeypatch.setattr(sys, "path", list(before))

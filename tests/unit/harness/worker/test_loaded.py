@@ -36,7 +36,7 @@ def loaded(folder: Path) -> list[str]:
 def test_file_of_the_repository_is_told_also_where_a_link_leads_to_it(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: str
 ) -> None:
-    """As where the home folder is a link, or git has an absolute link to a folder."""
+    """Load through a link, as where the home folder is one."""
     place, link = repository / "python", tmp_path / "link"
     if linked != "nothing":
         link.symlink_to(repository if linked == "repository" else place)
@@ -49,7 +49,7 @@ def test_file_of_the_repository_is_told_also_where_a_link_leads_to_it(
 
 
 def test_python_and_its_packages_are_none_of_a_repository_that_they_stand_in() -> None:
-    """As with an environment of conda in a folder of the repository."""
+    """Put the repository around Python itself, as a conda environment inside it does."""
     folder = Path(sysconfig.get_path("stdlib"))
     assert Path(os.__file__).is_relative_to(folder)
     assert loaded(folder) == []

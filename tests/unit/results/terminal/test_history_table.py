@@ -32,7 +32,7 @@ def test_where_nothing_changed_the_cells_that_were_looked_at_are_counted(
 
 
 def test_commits_of_the_suite_are_not_those_of_a_user_s_own_scenario() -> None:
-    """What `regress` would compare is the repository of the scenario's file."""
+    """Name no commits of the suite: `regress` would compare another repository."""
     runs = [run_of_day(day, drift=1.5 if day > 12 else 1.0, seed=day) for day in range(1, 25)]
     for record in (made.records[0] for made in runs):
         record["rerun"] = "pytest benchmarks --benchmark-only --scenario-path=mine.py"
