@@ -47,7 +47,6 @@
       const same = cases.filter((one) => others.every((s) => one.getAttribute(`data-choice-${caseField(s)}`) === s.value));
       none.querySelector("span").textContent = same.map((one) => one.getAttribute("data-choice-size")).join(", ") || "no size";
     }
-    hint();
   };
   const wanted = () => Object.fromEntries(selects.map((s) => [s.dataset.filter, s.value]));
 
@@ -112,18 +111,18 @@
     await drawEach(holders().filter(isSeen));
     drawEach(rest).then(() => { document.body.dataset.drawn = "all"; });
   };
-  // says that a table goes on where it does
-  const hint = () => {
-    for (const box of document.querySelectorAll(".scroll")) {
-      const told = box.previousElementSibling;
-      if (told?.classList.contains("hint")) told.hidden = box.scrollWidth <= box.clientWidth + 1;
-    }
+  // says that a table goes on where it does, once the browser has laid it out: when the page is loaded,
+  // its width changes, a fold is opened or a case is chosen; all widths are read before one is changed
+  const hint = (entries) => {
+    const isCut = ({ target }) => target.scrollWidth > target.clientWidth + 1;
+    const boxes = entries.map((entry) => [entry.target.previousElementSibling, isCut(entry)]);
+    for (const [line, cut] of boxes) if (line?.classList.contains("hint")) line.hidden = !cut;
   };
+  const widths = new ResizeObserver(hint);
+  for (const box of document.querySelectorAll(".scroll")) widths.observe(box);
   document.addEventListener("toggle", (event) => {
-    hint();
     if (event.target.open) for (const holder of event.target.querySelectorAll("[data-chart]")) draw(holder);
   }, true);
-  window.addEventListener("resize", hint);
 
   // the address holds what is chosen, so that it can be shared
   const remember = (filters) => {
