@@ -1,7 +1,7 @@
 """Estimate the change of every cell from its launch pairs, and the change that all cells share.
 
 Each cell of each launch pair gives one number, d = log(time of head / time of base). The common
-mode of a pair, the median of the d of its cells, is subtracted from them and is a row of its own.
+mode, what the d of all cells share, is subtracted from them and is a row of its own.
 
 A cell that was decided is measured no more, so that cells differ in how many pairs they have:
 ``counts`` says for each how many, from the first pair on. Without it all cells have all pairs.
@@ -16,10 +16,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from results.statistics.estimators import Array
-from results.statistics.moderation import ModeratedRows, moderate_alone, moderate_sessions
+from results.statistics.moderation import (
+    ModeratedRows,
+    locations_at,
+    moderate_alone,
+    moderate_sessions,
+)
 
 # With fewer cells nothing is subtracted: it would be half of what a lone changed cell shows.
 CELLS_FOR_COMMON = 3
+# Levels and fluctuations are estimated in turns; a third time changes nothing that can be seen.
+ROUNDS = 2
 
 Counts = NDArray[np.int64]
 
@@ -47,16 +54,10 @@ def row_counts(groups: Sequence[int], counts: ArrayLike) -> Counts:
 def take_out_common(
     d: ArrayLike, groups: Sequence[int], counts: ArrayLike | None = None
 ) -> tuple[Array, Array]:
-    """Subtract the common mode of each group from its cells.
+    """Subtract the common mode of each group from its cells, see `_shared`.
 
     A group of fewer than `CELLS_FOR_COMMON` cells stays as it is, as does a pair in which fewer of
-    a group were measured. The common mode is the median, but of an even number of cells it is the
-    one of the two in the middle that is nearer to no change, not their mean: with two of four cells
-    slower, half of their change would else count as common.
-
-    What is subtracted from a cell is the median of the *other* cells, where that is nearer to no
-    change than the median of all. A slower cell moves the median of all its way: where it is
-    slower by the standard deviation of a pair, a quarter of its change would be lost among five.
+    a group were measured.
 
     Args:
         d: [..., cells, pairs]; what a cell has beyond its count is not looked at.
@@ -67,18 +68,12 @@ def take_out_common(
         pairs that a cell of the group lacks.
     """
     whole = np.asarray(d, dtype=np.float64)
-    own, common = whole.copy(), []
+    own, common = np.empty_like(whole), []
     pairs = _counts(whole, counts)
     for group in range(max(groups) + 1):
         members = members_of(groups, group)
-        full = int(pairs[members].min())
-        shared = np.full((*whole.shape[:-2], whole.shape[-1]), np.nan)
-        shared[..., :full] = _middle(whole[..., members, :full])
+        own[..., members, :], shared = _of_group(whole[..., members, :], pairs[members])
         common.append(shared)
-        for start, end in pairwise([0, *np.unique(pairs[members])]):
-            present = members[pairs[members] >= end]
-            if len(present) >= CELLS_FOR_COMMON:
-                own[..., present, start:end] -= _shared_by_each(whole[..., present, start:end])
     return own, np.stack(common, axis=-2)
 
 
@@ -89,39 +84,109 @@ def _counts(d: Array, counts: ArrayLike | None) -> Counts:
     return np.asarray(counts, dtype=np.int64)
 
 
-def _middle(d: Array) -> Array:
-    """Return the median over the cells [..., cells, pairs], of two the one nearer to 0."""
-    ordered = np.sort(d, axis=-2)
-    count = ordered.shape[-2]
-    low, high = ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :]
-    return _nearer(low, high)
+def _of_group(d: Array, counts: Counts) -> tuple[Array, Array]:
+    """Return what `take_out_common` does, of one group: [..., cells, pairs] and [..., pairs].
 
-
-def _shared_by_each(d: Array) -> Array:
-    """Return for each cell what it shares with the others, [..., cells, pairs].
-
-    That is the median of the others or the median of all, whichever is nearer to 0.
+    A cell that is measured no more has what was found with its last pair, so that its verdict
+    stays. Each cell's is found from all pairs up to its last one that `CELLS_FOR_COMMON` cells
+    have.
     """
-    ordered = np.sort(d, axis=-2)
-    count = ordered.shape[-2]
-    low, high = ((count - 2) // 2, (count - 1) // 2)
-    others = _nearer(*(_without_each(d, ordered, place) for place in (low, high)))
-    whole = _nearer(ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :])
-    return _nearer(others, whole[..., None, :])
+    own, common = d.copy(), np.full((*d.shape[:-2], d.shape[-1]), np.nan)
+    common[..., : counts.min()] = _shared(d[..., : counts.min()], counts)[0]
+    if len(counts) < CELLS_FOR_COMMON:
+        return own, common
+    enough = np.sort(counts)[-CELLS_FOR_COMMON]
+    for count in np.unique(counts):
+        end, last = min(count, enough), counts == count
+        by_others = _shared(d[..., :end], counts)[1]
+        own[..., last, :end] -= by_others[..., last, :]
+    return own, common
 
 
-def _without_each(d: Array, ordered: Array, place: int) -> Array:
-    """Return for each cell what stands at a place among the others, [..., cells, pairs].
+def _shared(d: Array, counts: Counts) -> tuple[Array, Array]:
+    """Return the common mode of one group by all its cells, and by the others of each cell.
 
-    A cell at or below that place among all moves it one up.
+    It is the sum of a change, which is the same in every pair, and the fluctuation of each pair. A
+    cell that changed has another level than the others, and its level, the location of its d over
+    all pairs, is known far better than a single pair is. So the change is the median of the levels,
+    not of each pair's d: in one pair noise puts a slower cell in the middle, and with two of five
+    cells slower by the standard deviation of a pair, half of that would count as common. The
+    fluctuation of a pair is the median of what the levels leave of its d.
+
+    What is subtracted from a cell is the change by the *other* cells, where that is nearer to none
+    than the change by all: a slower cell moves the median of all its way.
 
     Args:
         d: [..., cells, pairs].
-        ordered: the same, sorted by cell.
-        place: from 0, among the cells that are left.
+        counts: pairs of each cell, [cells]; more than there are here count as all.
+
+    Returns:
+        By all cells, [..., pairs], and by the others of each cell, [..., cells, pairs]. The latter
+        is for groups of `CELLS_FOR_COMMON` cells or more, and for cells that have all pairs.
     """
-    at, above = ordered[..., place, None, :], ordered[..., place + 1, None, :]
-    return np.where(d <= at, above, at)
+    counts = np.minimum(counts, d.shape[-1])
+    by_all = _fluctuations(d, np.zeros(d.shape[:-1]), counts)[0]
+    for _ in range(ROUNDS):
+        levels = locations_at(d - by_all[..., None, :], counts).estimate
+        by_all, by_others = _fluctuations(d, levels, counts)
+    change = _middle(levels[..., None])
+    if len(counts) < CELLS_FOR_COMMON:
+        return by_all + change, by_others
+    change_by_others = _nearer(_middle_without_each(levels[..., None]), change[..., None, :])
+    return by_all + change, by_others + change_by_others
+
+
+def _fluctuations(d: Array, levels: Array, counts: Counts) -> tuple[Array, Array]:
+    """Return what the cells of a pair have in common beyond their levels, on average 0.
+
+    Returns:
+        By all cells, [..., pairs], and by the others of each cell, [..., cells, pairs].
+    """
+    rest = d - levels[..., None]
+    by_all, by_others = np.empty_like(d[..., 0, :]), np.zeros_like(d)
+    for start, end in pairwise([0, *np.unique(counts)]):
+        present = np.flatnonzero(counts >= end)
+        by_all[..., start:end] = np.median(rest[..., present, start:end], axis=-2)
+        if len(present) > 1:
+            medians = _medians_without_each(rest[..., present, start:end])
+            by_others[..., present, start:end] = medians
+    return tuple(one - one.mean(axis=-1, keepdims=True) for one in (by_all, by_others))
+
+
+def _medians_without_each(values: Array) -> Array:
+    """Return for each cell the median of the others, [..., cells, pairs]."""
+    return np.mean(_middle_pair_without_each(values), axis=0)
+
+
+def _middle_without_each(values: Array) -> Array:
+    """Return for each cell what `_middle` returns for the others, [..., cells, pairs]."""
+    return _nearer(*_middle_pair_without_each(values))
+
+
+def _middle_pair_without_each(values: Array) -> tuple[Array, Array]:
+    """Return for each cell the two in the middle of the others, the same one of an odd number.
+
+    A cell at or below a place among all moves it one up.
+
+    Args:
+        values: [..., cells, pairs], of two cells at least.
+    """
+    ordered, others = np.sort(values, axis=-2), values.shape[-2] - 1
+    places = ((others - 1) // 2, others // 2)
+    pairs = [(ordered[..., p, None, :], ordered[..., p + 1, None, :]) for p in places]
+    low, high = (np.where(values <= at, above, at) for at, above in pairs)
+    return low, high
+
+
+def _middle(values: Array) -> Array:
+    """Return the median over the cells [..., cells, pairs], of two the one nearer to 0.
+
+    Their mean would not do: with two of four cells slower, half of their change would count as
+    common.
+    """
+    ordered = np.sort(values, axis=-2)
+    count = ordered.shape[-2]
+    return _nearer(ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :])
 
 
 def _nearer(one: Array, other: Array) -> Array:

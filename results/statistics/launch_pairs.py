@@ -2,10 +2,10 @@
 
 Base and head are measured in one session, their launches (worker processes) in pairs, in turns. A
 second launch of base beside each pair is the control, which must show no difference. Each cell of
-each pair gives one number, d = log(quantile of head / quantile of base). The common mode of a pair,
-the median of the d of its cells, is subtracted from them and is a row of its own, "everything
-shifted by x %": a framework that got slower as a whole is not hidden, and a neighbour's load does
-not pass for a change of a cell.
+each pair gives one number, d = log(quantile of head / quantile of base). What the d of all cells
+share, the common mode, is subtracted from them and is a row of its own, "everything shifted by
+x %": a framework that got slower as a whole is not hidden, and a neighbour's load does not pass for
+a change of a cell.
 
 The session is group sequential: it has interim analyses, or looks, while its budget lasts, the last
 one where the budget ends. A row that a look decides is measured no more. Each look would be one

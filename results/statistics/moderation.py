@@ -147,7 +147,7 @@ def locations(d: ArrayLike) -> Locations:
     return Locations(inner.mean(axis=-1), variance, float(dof))
 
 
-def _locations_at(d: ArrayLike, counts: NDArray[np.int64]) -> Locations:
+def locations_at(d: ArrayLike, counts: NDArray[np.int64]) -> Locations:
     """Return the locations of cells that have different numbers of launches.
 
     Args:
@@ -277,13 +277,13 @@ def moderate_sessions(d: ArrayLike, counts: NDArray[np.int64] | None = None) -> 
         counts: launches of each cell, [cells], where they differ: the first ones count.
     """
     launches = np.full(np.shape(d)[-2], np.shape(d)[-1]) if counts is None else counts
-    located = _locations_at(d, launches)
+    located = locations_at(d, launches)
     return _shrunk(located, fit_priors(located.variance, located.dof), launches)
 
 
 def moderate_alone(d: ArrayLike, counts: NDArray[np.int64]) -> ModeratedRows:
     """Return the ordinary t of each cell, without a prior; the arguments of `moderate_sessions`."""
-    return _shrunk(_locations_at(d, counts), NO_PRIOR, counts)
+    return _shrunk(locations_at(d, counts), NO_PRIOR, counts)
 
 
 def _shrunk(

@@ -233,7 +233,7 @@ def test_versions_that_differ_stand_beside_their_side() -> None:
 
 
 def test_markdown_folds_what_is_equal_and_escapes_names() -> None:
-    document = comparison({3: 0.05})
+    document = comparison({3: 0.05}, spread=0.008)
     document["sides"]["head"] = {**document["sides"]["head"], "label": "<b>|x`"}
     shown = regression_table.markdown(document, regression.analysis(document))
     assert shown.startswith("### A regression: wall time, CPU time (exit code 1)\n")

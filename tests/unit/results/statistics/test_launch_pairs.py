@@ -189,7 +189,9 @@ def test_unchanged_sessions_alarm_as_often_as_they_may_without_a_margin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(look_levels, "DRAWN_CELLS", 160_000)
-    d, _ = sessions(np.random.default_rng(14), 3000)
+    rng = np.random.default_rng(14)
+    spreads = np.exp(rng.normal(0, 0.4, (3000, CELLS, 1)))
+    d = sessions(rng, 3000)[0] * spreads + rng.normal(0, 0.05, (3000, 1, 24))
     design = launch_pairs.Design((0,) * CELLS, margin=1e-12, alpha=0.05)
     verdicts = launch_pairs.decide(d, np.zeros_like(d), design).verdicts
     alarms = np.isin(verdicts, ("slower", "faster")).any(axis=-1).mean()

@@ -81,3 +81,20 @@ def test_a_longer_session_begins_as_a_shorter_one() -> None:
         look_levels._unchanged(np.random.default_rng(3), 4, (0, 0, 1), pairs) for pairs in (5, 9)
     )
     assert (long[..., :5] == short).all()
+
+
+@pytest.mark.parametrize("load", [0.0, 1.0, 5.0])
+def test_three_cells_under_a_load_alarm_no_more_than_they_may(load: float) -> None:
+    """A load moves all cells of a pair alike, by up to five times the noise of one."""
+    groups, rng, looks = (0,) * 3, np.random.default_rng(15), (10, 16, 24)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(look_levels, "DRAWN_CELLS", 160_000)
+        look_levels.per_look_level.cache_clear()
+        level = look_levels.per_look_level(groups, looks, 0.05)
+        look_levels.per_look_level.cache_clear()
+    d = rng.normal(0, 0.01, (3000, 3, 24)) + rng.normal(0, 0.01 * load, (3000, 1, 24))
+    alarms = np.zeros(3000, bool)
+    for count in looks:
+        rows = common_mode.estimate(d[..., :count], groups)
+        alarms |= verdict.holm(verdict.difference_ps(rows)).min(axis=-1) < level
+    assert 0.01 < alarms.mean() < 0.055  # α = 0.05
