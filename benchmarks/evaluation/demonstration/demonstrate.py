@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.evaluation.demonstration import page, releases
 from benchmarks.evaluation.demonstration.faults import COMMENT, FAULTS, Fault, insert_faults
-from benchmarks.evaluation.trial import plan, replay, traces
+from benchmarks.evaluation.trial import machines, plan, replay, traces
 from benchmarks.evaluation.trial.plan import SUBJECTS
 from benchmarks.evaluation.trial.tuning import Constants
 from benchmarks.paths import ROOT
@@ -30,7 +30,6 @@ from results.statistics.launch_pairs import Design
 from results.statistics.verdict import FASTER, SLOWER
 
 OUT = ROOT / "results" / "reference" / "demonstration"
-TRACES = ROOT / "results" / "reference" / "trial"
 PAGE = ROOT / "docs" / "regress-trial.md"
 PARTS = ("replay", "live", "upgrade", "page")
 RUNS, BUDGET = 5, "10m"
@@ -43,7 +42,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=", ".join(PARTS))
     parser.add_argument(
-        "--traces", default=str(TRACES), help="recorded by python -m benchmarks.evaluation.trial"
+        "--traces",
+        default=str(plan.FOLDER),
+        help="folder of folders recorded by python -m benchmarks.evaluation.trial",
     )
     parser.add_argument("--out", default=str(OUT), help="folder of results")
     parser.add_argument(
@@ -57,8 +58,11 @@ def main() -> int:
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     if "replay" in options.parts:
-        conditions = replay_comparisons(Path(options.traces))
-        (out / "replay.json").write_text(json.dumps(conditions, indent=1) + "\n")
+        folders = machines.recorded(Path(options.traces))
+        if not folders:
+            parser.error(f"no traces of a machine below {options.traces}; record them: make trial")
+        replayed = {machines.in_words(folder): replay_comparisons(folder) for folder in folders}
+        (out / "replay.json").write_text(json.dumps(replayed, indent=1) + "\n")
     if "live" in options.parts:
         for index in range(options.runs):
             for kind, faults in KINDS.items():
@@ -75,7 +79,7 @@ def replay_comparisons(folder: Path) -> dict[str, Any]:
     """Draw comparisons of unchanged code from recorded traces, and decide them as `regress` does.
 
     Args:
-        folder: of the trial's traces.
+        folder: of one machine's traces.
 
     Returns:
         For each condition of the machine the number of false alarms, and under ``found`` how often

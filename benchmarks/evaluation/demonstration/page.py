@@ -46,32 +46,32 @@ def _replayed(path: Path) -> Iterator[str]:
     """Yield the lines of the section about replayed comparisons: alarms and slowdowns found.
 
     Args:
-        path: ``replay.json``, as `demonstrate.replay_comparisons` makes it.
+        path: ``replay.json``: machine → what `demonstrate.replay_comparisons` returned.
     """
     yield from ("## Unchanged code, replayed", "")
     if not path.exists():
         yield from (NONE.format("replay"), "")
         return
-    conditions = json.loads(path.read_text())
+    replayed = json.loads(path.read_text())
     yield (
         "Comparisons of 8 cells drawn from recorded launches of one and the same code (the report "
-        "half of [the trial](trial.md)'s traces: one machine, AMD EPYC, 2 cores), decided by the "
-        "command's estimator: 24 launch pairs, looks after 10, 16 and 24, all cells measured to "
+        "half of [the trial](trial.md)'s traces of each machine), decided by the command's "
+        "estimator: 24 launch pairs, looks after 10, 16 and 24, all cells measured to "
         "the end. (Whole budgets, as the command spends them, stand in [method.md](method.md).) "
         "They share launches, so the interval, exact for independent "
         "ones, is a guide. Then one cell made slower, and every torch cell."
     )
-    slowed = list(next(iter(conditions.values()))["found"])
+    slowed = list(next(iter(next(iter(replayed.values())).values()))["found"])
     heads = "".join(
         f" +{100 * float(f):g} % found | all torch +{100 * float(f):g} % |" for f in slowed
     )
     yield ""
     yield (
-        "| condition | comparisons | alarms (slower or faster) | at most, 95 % | of them slower "
-        f"(exit code 1) |{heads}"
+        "| machine | condition | comparisons | alarms (slower or faster) | at most, 95 % | "
+        f"of them slower (exit code 1) |{heads}"
     )
-    yield f"|---|--:|--:|--:|--:|{'--:|--:|' * len(slowed)}"
-    for condition, result in conditions.items():
+    yield f"|---|---|--:|--:|--:|--:|{'--:|--:|' * len(slowed)}"
+    for machine, condition, result in _by_condition(replayed):
         from scipy.stats import binomtest  # it takes a second, which pages without results save
 
         most = binomtest(result["alarms"], result["comparisons"]).proportion_ci().high
@@ -80,10 +80,17 @@ def _replayed(path: Path) -> Iterator[str]:
             for p in result["found"].values()
         )
         yield (
-            f"| {condition} | {result['comparisons']} | {result['alarms']} | {100 * most:.2f} % | "
-            f"{result['regressions']} |{cells}"
+            f"| {machine} | {condition} | {result['comparisons']} | {result['alarms']} | "
+            f"{100 * most:.2f} % | {result['regressions']} |{cells}"
         )
     yield ""
+
+
+def _by_condition(replayed: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yield machine, condition and figures of each row of the replayed comparisons."""
+    for machine, conditions in replayed.items():
+        for condition, result in conditions.items():
+            yield machine, condition, result
 
 
 def _unchanged(runs: list[dict[str, Any]]) -> Iterator[str]:

@@ -15,7 +15,8 @@ import pytest
 from benchmarks.evaluation.demonstration import demonstrate, releases
 from benchmarks.evaluation.demonstration import page as demonstrated
 from benchmarks.evaluation.demonstration.faults import COMMENT, FAULTS, insert_faults
-from benchmarks.evaluation.trial import change_points
+from benchmarks.evaluation.trial import change_points, machines
+from benchmarks.evaluation.trial import plan as trial_plan
 from benchmarks.paths import ROOT
 from benchmarks.regression import plan
 from results.regression.document import Finding, analysis
@@ -61,11 +62,33 @@ def test_the_replay_is_silent_on_unchanged_code_and_finds_what_is_slower(
         assert min(one["found"]["0.1"]["cells"]) > 0.9
         assert one["found"]["0.1"]["everything"] > 0.9
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "replay.json").write_text(json.dumps(conditions))
+    (tmp_path / "out" / "replay.json").write_text(json.dumps({"a machine": conditions}))
     page = demonstrated.page(tmp_path / "out")
-    assert "| quiet | 40 |" in page
-    assert "| bursty | 40 |" in page
+    assert "| a machine | quiet | 40 |" in page
+    assert "| a machine | bursty | 40 |" in page
     assert page.count("Not run yet") == 3
+
+
+def test_every_machine_whose_traces_there_are_is_replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[Path] = []
+    monkeypatch.setattr(demonstrate, "replay_comparisons", lambda folder: folders.append(folder))
+    monkeypatch.setattr("sys.argv", ["demonstrate", "replay", "--out", str(tmp_path)])
+    assert demonstrate.main() == 0
+    assert folders == machines.recorded(trial_plan.FOLDER)
+    assert len(folders) >= 2
+    written = json.loads((tmp_path / "replay.json").read_text())
+    assert list(written) == [machines.in_words(folder) for folder in folders]
+
+
+def test_no_traces_are_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["demonstrate", "replay", "--traces", str(tmp_path)])
+    with pytest.raises(SystemExit, match="2"):
+        demonstrate.main()
+    assert f"no traces of a machine below {tmp_path}" in capsys.readouterr().err
 
 
 VERSIONS = {"torch": "2.13.0", "jax": "0.10.2", "jaxlib": "0.10.2", "flax": "0.12.8"}
