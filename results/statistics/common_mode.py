@@ -25,7 +25,7 @@ from results.statistics.moderation import (
 
 # With fewer cells nothing is subtracted: it would be half of what a lone changed cell shows.
 CELLS_FOR_COMMON = 3
-# Levels and fluctuations are estimated in turns; a third time changes nothing that can be seen.
+# Changes and fluctuations are estimated in turns; a third time changes nothing that can be seen.
 ROUNDS = 2
 
 Counts = NDArray[np.int64]
@@ -106,15 +106,15 @@ def _of_group(d: Array, counts: Counts) -> tuple[Array, Array]:
 def _shared(d: Array, counts: Counts) -> tuple[Array, Array]:
     """Return the common mode of one group by all its cells, and by the others of each cell.
 
-    It is the sum of a change, which is the same in every pair, and the fluctuation of each pair. A
-    cell that changed has another level than the others, and its level, the location of its d over
-    all pairs, is known far better than a single pair is. So the change is the median of the levels,
-    not of each pair's d: in one pair noise puts a slower cell in the middle, and with two of five
-    cells slower by the standard deviation of a pair, half of that would count as common. The
-    fluctuation of a pair is the median of what the levels leave of its d.
+    It is the sum of a common change, which is the same in every pair, and the fluctuation of each
+    pair. A cell's own change is the location of its d over all pairs, which is known far better
+    than a single d is. So the common change is the median of the cells' changes, not of each pair's
+    d: in one pair noise puts a slower cell in the middle, and with two of five cells slower by the
+    standard deviation of a pair, half of that would count as common. The fluctuation of a pair is
+    the median of its d less the cells' changes.
 
-    What is subtracted from a cell is the change by the *other* cells, where that is nearer to none
-    than the change by all: a slower cell moves the median of all its way.
+    What is subtracted from a cell is the common change of the *other* cells, where that is nearer
+    to none than that of all: a slower cell moves the median of all its way.
 
     Args:
         d: [..., cells, pairs].
@@ -127,22 +127,27 @@ def _shared(d: Array, counts: Counts) -> tuple[Array, Array]:
     counts = np.minimum(counts, d.shape[-1])
     by_all = _fluctuations(d, np.zeros(d.shape[:-1]), counts)[0]
     for _ in range(ROUNDS):
-        levels = locations_at(d - by_all[..., None, :], counts).estimate
-        by_all, by_others = _fluctuations(d, levels, counts)
-    change = _middle(levels[..., None])
+        changes = locations_at(d - by_all[..., None, :], counts).estimate
+        by_all, by_others = _fluctuations(d, changes, counts)
+    of_all = _middle(changes[..., None])
     if len(counts) < CELLS_FOR_COMMON:
-        return by_all + change, by_others
-    change_by_others = _nearer(_middle_without_each(levels[..., None]), change[..., None, :])
-    return by_all + change, by_others + change_by_others
+        return by_all + of_all, by_others
+    of_others = _nearer(_middle_without_each(changes[..., None]), of_all[..., None, :])
+    return by_all + of_all, by_others + of_others
 
 
-def _fluctuations(d: Array, levels: Array, counts: Counts) -> tuple[Array, Array]:
-    """Return what the cells of a pair have in common beyond their levels, on average 0.
+def _fluctuations(d: Array, changes: Array, counts: Counts) -> tuple[Array, Array]:
+    """Return what the cells of a pair have in common beside their changes, on average 0.
+
+    Args:
+        d: [..., cells, pairs].
+        changes: of each cell, [..., cells].
+        counts: pairs of each cell, [cells].
 
     Returns:
         By all cells, [..., pairs], and by the others of each cell, [..., cells, pairs].
     """
-    rest = d - levels[..., None]
+    rest = d - changes[..., None]
     by_all, by_others = np.empty_like(d[..., 0, :]), np.zeros_like(d)
     for start, end in pairwise([0, *np.unique(counts)]):
         present = np.flatnonzero(counts >= end)

@@ -38,8 +38,8 @@ FAULTS = (
     Fault(
         "slower_cell_part_of_its_own_measure",
         COMMON,
-        "_nearer(_middle_without_each(levels[..., None]), change[..., None, :])",
-        "np.broadcast_to(change[..., None, :], levels[..., None].shape)",
+        "_nearer(_middle_without_each(changes[..., None]), of_all[..., None, :])",
+        "np.broadcast_to(of_all[..., None, :], changes[..., None].shape)",
         "a slower cell in the middle is taken for common, and not found",
         (f"{COMMON_HERE}::test_a_slower_cell_keeps_all_of_its_change",),
     ),
@@ -70,13 +70,13 @@ FAULTS = (
     Fault(
         "common_change_by_each_pair_alone",
         COMMON,
-        "by_all, by_others = _fluctuations(d, levels, counts)",
-        "by_all, by_others = _fluctuations(d, 0 * levels, counts)",
+        "by_all, by_others = _fluctuations(d, changes, counts)",
+        "by_all, by_others = _fluctuations(d, 0 * changes, counts)",
         "a slower cell counts as common wherever noise puts it in the middle of a pair",
         (f"{COMMON_HERE}::test_noise_of_the_size_of_the_change_makes_the_others_no_faster",),
     ),
     Fault(
-        "levels_with_the_drift_of_their_pairs",
+        "changes_with_the_drift_of_their_pairs",
         COMMON,
         "locations_at(d - by_all[..., None, :], counts)",
         "locations_at(d, counts)",

@@ -63,16 +63,16 @@ def test_what_all_share_is_the_same_by_any_noise_of_the_pairs() -> None:
 def test_shared_change_and_fluctuation_are_those_by_hand(cells: int) -> None:
     d = np.random.default_rng(4).normal(size=(cells, 7))
     own, common = common_mode.take_out_common(d, (0,) * cells)
-    levels = np.zeros(cells)
+    changes = np.zeros(cells)
     for _ in range(2):
-        fluctuation = _centred(np.median(d - levels[:, None], axis=0))
-        levels = (d - fluctuation).mean(axis=-1)
+        fluctuation = _centred(np.median(d - changes[:, None], axis=0))
+        changes = (d - fluctuation).mean(axis=-1)
     for cell in range(cells):
-        rest = np.delete(d - levels[:, None], cell, axis=0)
-        change = min(_middle(np.delete(levels, cell)), _middle(levels), key=abs)
+        rest = np.delete(d - changes[:, None], cell, axis=0)
+        change = min(_middle(np.delete(changes, cell)), _middle(changes), key=abs)
         expected = d[cell] - _centred(np.median(rest, axis=0)) - change
         assert own[cell] == pytest.approx(expected)
-    all_cells = _centred(np.median(d - levels[:, None], axis=0)) + _middle(levels)
+    all_cells = _centred(np.median(d - changes[:, None], axis=0)) + _middle(changes)
     assert common[0] == pytest.approx(all_cells)
 
 
@@ -80,10 +80,10 @@ def _centred(values: np.ndarray) -> np.ndarray:
     return values - values.mean()
 
 
-def _middle(levels: np.ndarray) -> float:
+def _middle(changes: np.ndarray) -> float:
     """Return the median, of two in the middle the one nearer to 0."""
-    ordered = sorted(levels)
-    return float(min(ordered[(len(levels) - 1) // 2], ordered[len(levels) // 2], key=abs))
+    ordered = sorted(changes)
+    return float(min(ordered[(len(changes) - 1) // 2], ordered[len(changes) // 2], key=abs))
 
 
 @pytest.mark.parametrize("decided", [2, 4])
