@@ -163,8 +163,11 @@ def cell_id(record: AnyRecord) -> str:
 
 def cell_fields(record: AnyRecord, without: Collection[str] = ()) -> tuple[str, ...]:
     """Return the values of `CELL_FIELDS`, in that order, but for those named in ``without``."""
-    fields = {"precision_mode": IEEE, **record}
-    return tuple(fields[name] for name in CELL_FIELDS if name not in without)
+    return tuple(
+        precision_mode(record) if name == "precision_mode" else record[name]
+        for name in CELL_FIELDS
+        if name not in without
+    )
 
 
 def precision_mode(record: AnyRecord) -> str:
