@@ -54,7 +54,10 @@ def row_counts(groups: Sequence[int], counts: ArrayLike) -> Counts:
 def take_out_common(
     d: ArrayLike, groups: Sequence[int], counts: ArrayLike | None = None
 ) -> tuple[Array, Array]:
-    """Subtract the common mode of each group from its cells, see `_shared`.
+    """Subtract the common mode of each group from its cells.
+
+    It is the change that the cells of the group have in common, over all pairs, and the fluctuation
+    that they have in common in a pair; a cell is not part of what is subtracted from it.
 
     A group of fewer than `CELLS_FOR_COMMON` cells stays as it is, as does a pair in which fewer of
     a group were measured.
@@ -92,14 +95,15 @@ def _of_group(d: Array, counts: Counts) -> tuple[Array, Array]:
     have.
     """
     own, common = d.copy(), np.full((*d.shape[:-2], d.shape[-1]), np.nan)
-    common[..., : counts.min()] = _shared(d[..., : counts.min()], counts)[0]
-    if len(counts) < CELLS_FOR_COMMON:
-        return own, common
-    enough = np.sort(counts)[-CELLS_FOR_COMMON]
+    is_large = len(counts) >= CELLS_FOR_COMMON
+    enough = np.sort(counts)[-CELLS_FOR_COMMON] if is_large else counts.min()
     for count in np.unique(counts):
         end, last = min(count, enough), counts == count
-        by_others = _shared(d[..., :end], counts)[1]
-        own[..., last, :end] -= by_others[..., last, :]
+        by_all, by_others = _shared(d[..., :end], counts)
+        if count == counts.min():
+            common[..., :end] = by_all
+        if is_large:
+            own[..., last, :end] -= by_others[..., last, :]
     return own, common
 
 

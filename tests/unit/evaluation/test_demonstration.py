@@ -85,7 +85,8 @@ def test_every_machine_whose_traces_there_are_is_replayed(
 def test_no_traces_are_said_to_be_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["demonstrate", "replay", "--traces", str(tmp_path)])
+    folders = ["--traces", str(tmp_path), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", ["demonstrate", "replay", *folders])
     with pytest.raises(SystemExit, match="2"):
         demonstrate.main()
     assert f"no traces of a machine below {tmp_path}" in capsys.readouterr().err
