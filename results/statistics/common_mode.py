@@ -1,10 +1,12 @@
 """Estimate the change of every cell from its launch pairs, and the change that all cells share.
 
-Each cell of each launch pair gives one number, d = log(time of head / time of base). The common
-mode, what the d of all cells share, is subtracted from them and is a row of its own.
+A cell is one thing that is timed, such as a strategy on a network; a launch pair is one launch
+(worker process) of base and one of head. Each cell of each pair gives one number, d = log(time of
+head / time of base). A group is the cells that share a common mode: those of one framework and one
+metric. The common mode is subtracted from the d of its cells, and has a row of its own.
 
 A cell that was decided is measured no more, so that cells differ in how many pairs they have:
-``counts`` says for each how many, from the first pair on. Without it all cells have all pairs.
+``counts`` says for each how many, from the first pair on. Without it every cell has all pairs.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from results.statistics.moderation import (
 
 # With fewer cells nothing is subtracted: it would be half of what a lone changed cell shows.
 CELLS_FOR_COMMON = 3
-# Changes and fluctuations are estimated in turns; a third time changes nothing that can be seen.
+# How often changes and fluctuations are estimated in turns; a third time makes no difference.
 ROUNDS = 2
 
 Counts = NDArray[np.int64]
@@ -63,7 +65,8 @@ def take_out_common(
     a group were measured.
 
     Args:
-        d: [..., cells, pairs]; what a cell has beyond its count is not looked at.
+        d: [..., cells, pairs]; what a cell has beyond its count is ignored.
+        groups: the group of each cell, an index from 0, [cells].
         counts: pairs of each cell, [cells]; None: all.
 
     Returns:
@@ -90,9 +93,9 @@ def _counts(d: Array, counts: ArrayLike | None) -> Counts:
 def _of_group(d: Array, counts: Counts) -> tuple[Array, Array]:
     """Return what `take_out_common` does, of one group: [..., cells, pairs] and [..., pairs].
 
-    A cell that is measured no more has what was found with its last pair, so that its verdict
-    stays. Each cell's is found from all pairs up to its last one that `CELLS_FOR_COMMON` cells
-    have.
+    What is subtracted from a cell uses no pair after its last one, so that later pairs cannot alter
+    the verdict of a cell that is measured no more. Only pairs that at least `CELLS_FOR_COMMON`
+    cells have are used.
     """
     own, common = d.copy(), np.full((*d.shape[:-2], d.shape[-1]), np.nan)
     is_large = len(counts) >= CELLS_FOR_COMMON
@@ -117,16 +120,17 @@ def _shared(d: Array, counts: Counts) -> tuple[Array, Array]:
     standard deviation of a pair, half of that would count as common. The fluctuation of a pair is
     the median of its d less the cells' changes.
 
-    What is subtracted from a cell is the common change of the *other* cells, where that is nearer
-    to none than that of all: a slower cell moves the median of all its way.
+    What is subtracted from a cell is the fluctuation by the *other* cells and the common change by
+    the others or by all, whichever is nearer to 0: a slower cell pulls the median of all toward
+    itself. Of an even number of changes the median is the one in the middle nearer to 0.
 
     Args:
         d: [..., cells, pairs].
-        counts: pairs of each cell, [cells]; more than there are here count as all.
+        counts: pairs of each cell, [cells]; clipped to the number of pairs in d.
 
     Returns:
         By all cells, [..., pairs], and by the others of each cell, [..., cells, pairs]. The latter
-        is for groups of `CELLS_FOR_COMMON` cells or more, and for cells that have all pairs.
+        is valid only for groups of `CELLS_FOR_COMMON` cells or more, and for cells with all pairs.
     """
     counts = np.minimum(counts, d.shape[-1])
     by_all = _fluctuations(d, np.zeros(d.shape[:-1]), counts)[0]
@@ -141,7 +145,7 @@ def _shared(d: Array, counts: Counts) -> tuple[Array, Array]:
 
 
 def _fluctuations(d: Array, changes: Array, counts: Counts) -> tuple[Array, Array]:
-    """Return what the cells of a pair have in common beside their changes, on average 0.
+    """Return each pair's median of d less the cells' changes, centred to mean 0 over the pairs.
 
     Args:
         d: [..., cells, pairs].
@@ -149,7 +153,8 @@ def _fluctuations(d: Array, changes: Array, counts: Counts) -> tuple[Array, Arra
         counts: pairs of each cell, [cells].
 
     Returns:
-        By all cells, [..., pairs], and by the others of each cell, [..., cells, pairs].
+        By all cells, [..., pairs], and by the others of each cell, [..., cells, pairs]; the latter
+        is valid only for cells that have all pairs.
     """
     rest = d - changes[..., None]
     by_all, by_others = np.empty_like(d[..., 0, :]), np.zeros_like(d)
@@ -173,12 +178,15 @@ def _middle_without_each(values: Array) -> Array:
 
 
 def _middle_pair_without_each(values: Array) -> tuple[Array, Array]:
-    """Return for each cell the two in the middle of the others, the same one of an odd number.
+    """Return the lower and the upper middle value of the others, one value of an odd number.
 
-    A cell at or below a place among all moves it one up.
+    Without a cell whose value is at most the one of a rank, that rank is the next value's.
 
     Args:
         values: [..., cells, pairs], of two cells at least.
+
+    Returns:
+        Both for each cell, [..., cells, pairs].
     """
     ordered, others = np.sort(values, axis=-2), values.shape[-2] - 1
     places = ((others - 1) // 2, others // 2)
@@ -188,10 +196,10 @@ def _middle_pair_without_each(values: Array) -> tuple[Array, Array]:
 
 
 def _middle(values: Array) -> Array:
-    """Return the median over the cells [..., cells, pairs], of two the one nearer to 0.
+    """Return the median over the cells of [..., cells, pairs], of two the one nearer to 0.
 
-    Their mean would not do: with two of four cells slower, half of their change would count as
-    common.
+    The mean of the two would not do: with two of four cells slower, half of their change would
+    count as common.
     """
     ordered = np.sort(values, axis=-2)
     count = ordered.shape[-2]
@@ -204,12 +212,14 @@ def _nearer(one: Array, other: Array) -> Array:
 
 
 def estimate(d: ArrayLike, groups: Sequence[int], counts: ArrayLike | None = None) -> ModeratedRows:
-    """Return the mean d of each row with its standard error: [..., rows].
+    """Return the location of each row's d with its standard error, [..., cells + groups].
 
-    Rows are the cells, moderated with their group's prior, then the common modes without one.
+    Rows are the cells, their variances moderated with their group's prior, then the common modes,
+    without a prior.
 
     Args:
         d: [..., cells, pairs].
+        groups: the group of each cell, an index from 0, [cells].
         counts: pairs of each cell, [cells]; None: all.
     """
     own, common = take_out_common(d, groups, counts)
