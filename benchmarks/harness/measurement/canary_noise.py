@@ -62,18 +62,21 @@ def sleep_explained(launch: CanaryAnswers, late: float, allowed: float) -> bool:
     """Return whether noise can explain that a sleep reads late in a launch.
 
     Between the raw clock and the one under test the worker may be interrupted; that makes a sample
-    longer, never all of them, and never shorter. Only where the machine stood still may the samples
-    of the two clocks not be the same ones.
+    longer, never all of them, and never shorter. So noise explains it if any one sleep reads right.
+    Only where the machine stood still may the samples of the two clocks not be the same ones; then
+    the shortest sample is held to the longer ones of the raw clock.
 
     Args:
         launch: its answers.
         late: how much longer the sleep reads, relative.
         allowed: how much longer it may read.
     """
-    if launch["paused"] and abs(math.log1p(late)) <= DISTURBED:
+    read, slept = np.array(launch["samples"]["sleep"]), np.array(launch["slept"])
+    if not launch["paused"]:
+        return late > 0.0 and float((read / slept).min()) <= 1.0 + allowed
+    if abs(math.log1p(late)) <= DISTURBED:
         return True
-    slept = float(np.percentile(launch["slept"], 75))
-    return late > 0.0 and min(launch["samples"]["sleep"]) <= slept * (1.0 + allowed)
+    return late > 0.0 and float(read.min() / np.percentile(slept, 75)) <= 1.0 + allowed
 
 
 def undecided_message(why: str, launches: Sequence[CanaryAnswers]) -> str:
