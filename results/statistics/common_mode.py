@@ -78,7 +78,7 @@ def take_out_common(
     pairs = _counts(whole, counts)
     for group in range(max(groups) + 1):
         members = members_of(groups, group)
-        own[..., members, :], shared = _of_group(whole[..., members, :], pairs[members])
+        own[..., members, :], shared = _take_out_of_group(whole[..., members, :], pairs[members])
         common.append(shared)
     return own, np.stack(common, axis=-2)
 
@@ -90,7 +90,7 @@ def _counts(d: Array, counts: ArrayLike | None) -> Counts:
     return np.asarray(counts, dtype=np.int64)
 
 
-def _of_group(d: Array, counts: Counts) -> tuple[Array, Array]:
+def _take_out_of_group(d: Array, counts: Counts) -> tuple[Array, Array]:
     """Return what `take_out_common` does, of one group: [..., cells, pairs] and [..., pairs].
 
     What is subtracted from a cell uses no pair after its last one, so that later pairs cannot alter
@@ -102,7 +102,7 @@ def _of_group(d: Array, counts: Counts) -> tuple[Array, Array]:
     enough = np.sort(counts)[-CELLS_FOR_COMMON] if is_large else counts.min()
     for count in np.unique(counts):
         end, last = min(count, enough), counts == count
-        by_all, by_others = _shared(d[..., :end], counts)
+        by_all, by_others = _common_modes(d[..., :end], counts)
         if count == counts.min():
             common[..., :end] = by_all
         if is_large:
@@ -110,7 +110,7 @@ def _of_group(d: Array, counts: Counts) -> tuple[Array, Array]:
     return own, common
 
 
-def _shared(d: Array, counts: Counts) -> tuple[Array, Array]:
+def _common_modes(d: Array, counts: Counts) -> tuple[Array, Array]:
     """Return the common mode of one group by all its cells, and by the others of each cell.
 
     It is the sum of a common change, which is the same in every pair, and the fluctuation of each
@@ -137,10 +137,11 @@ def _shared(d: Array, counts: Counts) -> tuple[Array, Array]:
     for _ in range(ROUNDS):
         changes = locations_at(d - by_all[..., None, :], counts).estimate
         by_all, by_others = _fluctuations(d, changes, counts)
-    of_all = _middle(changes[..., None])
+    of_all = _median_nearer_zero(changes[..., None])
     if len(counts) < CELLS_FOR_COMMON:
         return by_all + of_all, by_others
-    of_others = _nearer(_middle_without_each(changes[..., None]), of_all[..., None, :])
+    without_each = _median_nearer_zero_without_each(changes[..., None])
+    of_others = _nearer_zero(without_each, of_all[..., None, :])
     return by_all + of_all, by_others + of_others
 
 
@@ -169,15 +170,15 @@ def _fluctuations(d: Array, changes: Array, counts: Counts) -> tuple[Array, Arra
 
 def _medians_without_each(values: Array) -> Array:
     """Return for each cell the median of the others, [..., cells, pairs]."""
-    return np.mean(_middle_pair_without_each(values), axis=0)
+    return np.mean(_middle_values_without_each(values), axis=0)
 
 
-def _middle_without_each(values: Array) -> Array:
-    """Return for each cell what `_middle` returns for the others, [..., cells, pairs]."""
-    return _nearer(*_middle_pair_without_each(values))
+def _median_nearer_zero_without_each(values: Array) -> Array:
+    """Return for each cell the `_median_nearer_zero` of the others, [..., cells, pairs]."""
+    return _nearer_zero(*_middle_values_without_each(values))
 
 
-def _middle_pair_without_each(values: Array) -> tuple[Array, Array]:
+def _middle_values_without_each(values: Array) -> tuple[Array, Array]:
     """Return the lower and the upper middle value of the others, one value of an odd number.
 
     Without a cell whose value is at most the one of a rank, that rank is the next value's.
@@ -195,7 +196,7 @@ def _middle_pair_without_each(values: Array) -> tuple[Array, Array]:
     return low, high
 
 
-def _middle(values: Array) -> Array:
+def _median_nearer_zero(values: Array) -> Array:
     """Return the median over the cells of [..., cells, pairs], of two the one nearer to 0.
 
     The mean of the two would not do: with two of four cells slower, half of their change would
@@ -203,10 +204,10 @@ def _middle(values: Array) -> Array:
     """
     ordered = np.sort(values, axis=-2)
     count = ordered.shape[-2]
-    return _nearer(ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :])
+    return _nearer_zero(ordered[..., (count - 1) // 2, :], ordered[..., count // 2, :])
 
 
-def _nearer(one: Array, other: Array) -> Array:
+def _nearer_zero(one: Array, other: Array) -> Array:
     """Return, element by element, the one nearer to 0."""
     return np.where(np.abs(one) <= np.abs(other), one, other)
 

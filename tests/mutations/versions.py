@@ -38,7 +38,7 @@ FAULTS = (
     Fault(
         "slower_cell_part_of_its_own_measure",
         COMMON,
-        "_nearer(_middle_without_each(changes[..., None]), of_all[..., None, :])",
+        "_nearer_zero(without_each, of_all[..., None, :])",
         "np.broadcast_to(of_all[..., None, :], changes[..., None].shape)",
         "a slower cell in the middle is taken for common, and not found",
         (f"{COMMON_HERE}::test_a_slower_cell_keeps_all_of_its_change",),
