@@ -23,9 +23,9 @@ ONES = 8  # bytes of the cotangents of two losses, passed on beside the saved te
 # gradient; that of loss2 takes 3, for two weights and net2's input; that of their sum takes 3, as
 # the two cotangents at net1's output are added before they go on.
 # Saved: torch keeps references to x, out1, out2 and both targets; a second forward pass for loss2
-# adds another out1. JAX's residuals are copies: x, out1, the two differences, and net2's weight; of
-# two pullbacks each has its own x. A checkpoint around one Linear layer changes neither: the
-# backward pass needs the layer's input alone.
+# adds another out1. JAX's residuals are copies: x, out1, the two differences, and net2's weight,
+# once for both losses. A checkpoint around one Linear layer changes neither: the backward pass
+# needs the layer's input alone.
 COUNTS: dict[str, dict[tuple[str, str], tuple[int, tuple[int, int, int] | None]]] = {
     "torch": {
         ("backward", "summed"): (3, (5, 0, 0)),
@@ -42,11 +42,11 @@ COUNTS: dict[str, dict[tuple[str, str], tuple[int, tuple[int, int, int] | None]]
     },
     "jax": {
         ("backward", "summed"): (3, (4, 1, 0)),
-        ("backward", "separate_retained"): (4, (5, 1, 0)),
+        ("backward", "separate_retained"): (4, (4, 1, 0)),
         ("backward", "separate_pullbacks"): (6, (4, 1, 0)),
         ("backward", "boundary_split"): (3, (4, 1, ONES)),
         ("backward", "batched"): (6, (4, 1, 0)),
-        ("backward", "checkpointed"): (4, (5, 1, 0)),
+        ("backward", "checkpointed"): (4, (4, 1, 0)),
         ("gradient", "summed"): (5, None),
         ("gradient", "reforward"): (7, None),
         ("step", "summed"): (5, None),

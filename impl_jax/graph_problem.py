@@ -189,21 +189,13 @@ class RepeatableProblem(Problem):
         """Return the stage's network, for messages that name its class."""
         return self.networks[stage.name].network
 
-    def run_stage(
-        self,
-        stage: Stage,
-        value: Any,
-        parameters: Parameters,
-        constants: Constants,
-        among: Collection[str] | None = None,
-    ) -> tuple[Any, Losses, Buffers]:
-        """Run one stage; arguments and results are those of `Problem.run_stage`."""
-        data, own = constants["data"], self.networks[stage.name]
+    def run_network(
+        self, stage: Stage, value: Any, parameters: Parameters, constants: Constants
+    ) -> tuple[Any, Buffers]:
+        """Run a stage's network; arguments and results are those of `Problem.run_network`."""
+        own = self.networks[stage.name]
         network = own.rebuilt(self.arrays(parameters, constants))
-        output = network(stage.enter(value, data))
-        selected = self.flow if among is None else among
-        losses = {n: f(output, data) for n, f in stage.losses.items() if n in selected}
-        return output, losses, own.buffers_after(network, constants["buffers"])
+        return network(value), own.buffers_after(network, constants["buffers"])
 
 
 class GraphProblem(RepeatableProblem):

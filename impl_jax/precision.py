@@ -75,23 +75,28 @@ class _Bfloat16(Problem):
     def __init__(self, problem: Problem) -> None:
         vars(self).update(vars(problem))
 
-    def run_stage(
+    def run_network(
+        self, stage: Stage, value: Any, parameters: Parameters, constants: Constants
+    ) -> tuple[Any, Buffers]:
+        """Run a stage's network in bfloat16; the rest as `Problem.run_network`.
+
+        Only the parameters that the network uses are cast.
+        """
+        every = self.every_name(parameters, constants)
+        own = _cast({name: every[name] for name in stage.parameters}, jnp.float32, jnp.bfloat16)
+        entering = _cast(value, jnp.float32, jnp.bfloat16)
+        return stage.call(own, constants["buffers"], entering)
+
+    def losses_of(
         self,
         stage: Stage,
-        value: Any,
-        parameters: Parameters,
+        output: Any,
         constants: Constants,
         among: Collection[str] | None = None,
-    ) -> tuple[Any, Losses, Buffers]:
-        """Run one stage in bfloat16; arguments and results are those of `Problem.run_stage`."""
-        data = constants["data"]
-        weights = _cast(self.every_name(parameters, constants), jnp.float32, jnp.bfloat16)
-        entering = _cast(stage.enter(value, data), jnp.float32, jnp.bfloat16)
-        output, buffers = stage.call(weights, constants["buffers"], entering)
-        selected = self.flow if among is None else among
+    ) -> Losses:
+        """Return the losses of an output that is cast to float32; see `Problem.losses_of`."""
         full = _cast(output, jnp.bfloat16, jnp.float32)
-        losses = {n: f(full, data) for n, f in stage.losses.items() if n in selected}
-        return output, losses, buffers
+        return super().losses_of(stage, full, constants, among)
 
 
 def _cast(tree: Any, old: Any, new: Any) -> Any:

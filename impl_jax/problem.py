@@ -250,11 +250,29 @@ class Problem:
             constants: data, frozen parameters and buffers.
             among: the losses to compute; by default those that reach a trained parameter.
         """
-        data, both = constants["data"], self.every_name(parameters, constants)
-        output, buffers = stage.call(both, constants["buffers"], stage.enter(value, data))
-        selected = self.flow if among is None else among
-        losses = {n: f(output, data) for n, f in stage.losses.items() if n in selected}
-        return output, losses, buffers
+        entering = stage.enter(value, constants["data"])
+        output, buffers = self.run_network(stage, entering, parameters, constants)
+        return output, self.losses_of(stage, output, constants, among), buffers
+
+    def run_network(
+        self, stage: Stage, value: Any, parameters: Parameters, constants: Constants
+    ) -> tuple[Any, Buffers]:
+        """Run a stage's network on what `Stage.enter` returned; the rest is as in `run_stage`.
+
+        Returns the output of the network, and its buffers afterwards.
+        """
+        return stage.call(self.every_name(parameters, constants), constants["buffers"], value)
+
+    def losses_of(
+        self,
+        stage: Stage,
+        output: Any,
+        constants: Constants,
+        among: Collection[str] | None = None,
+    ) -> Losses:
+        """Return the losses at the output of a stage's network; the rest is as in `run_stage`."""
+        data, selected = constants["data"], self.flow if among is None else among
+        return {n: f(output, data) for n, f in stage.losses.items() if n in selected}
 
     def forward(
         self,

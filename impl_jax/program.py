@@ -172,7 +172,9 @@ class Backward(Program):
 
     def count(self) -> dict[str, Any]:
         """Return the counts of `Program.count`, with the bytes of the pullbacks' residuals."""
-        return super().count() | {"residual_bytes": leaves_bytes(self.prepare())}
+        carry, moved_buffers = self.prepare(), self.strategy.moved_buffers
+        buffers = moved_buffers(carry) if moved_buffers else {}
+        return super().count() | {"residual_bytes": leaves_bytes(carry) - leaves_bytes(buffers)}
 
 
 class Gradient(Program):

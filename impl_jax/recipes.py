@@ -67,18 +67,22 @@ def from_strategy(problem: Problem, strategy: Strategy, jit: Jit) -> Recipe:
     So scenarios with several losses and scenarios with frozen parameters run by the same programs.
     """
 
-    def moved_buffers(parameters: Parameters, constants: Constants) -> Buffers:
+    def forward_again(parameters: Parameters, constants: Constants) -> Buffers:
         return problem.forward(parameters, constants)[1]
 
-    # A strategy returns no buffers, so they take a forward pass of their own. In the same jit XLA
-    # shares it with the strategy's. Otherwise it is a jit of its own, made only where there are
-    # buffers: a jit that is never called has no FLOPs that could be counted.
-    own_jit = bool(problem.constants["buffers"]) and not strategy.one_jit
-    buffers_after = jit(moved_buffers) if own_jit else moved_buffers
+    # A strategy whose forward pass returns no buffers takes another one for them. In the same jit
+    # XLA shares the two. Otherwise it is a jit of its own, made only where there are buffers: a jit
+    # that is never called has no FLOPs that could be counted.
+    moved, own_jit = strategy.moved_buffers, not strategy.one_jit
+    if moved is None and own_jit and problem.constants["buffers"]:
+        forward_again = jit(forward_again)
 
     def gradient(parameters: Parameters, constants: Constants) -> tuple[Parameters, Buffers]:
-        grads = strategy.backward(strategy.forward(parameters, constants))
-        return grads, buffers_after(parameters, constants) if constants["buffers"] else {}
+        carry = strategy.forward(parameters, constants)
+        grads = strategy.backward(carry)
+        if not constants["buffers"]:
+            return grads, {}
+        return grads, moved(carry) if moved else forward_again(parameters, constants)
 
     trained = list(problem.trainable)
     return Recipe(

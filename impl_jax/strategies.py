@@ -17,17 +17,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import add
+from operator import add, itemgetter
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.interpreters import ad
 
-from impl_jax.problem import Constants, Losses, Parameters, Problem
+from impl_jax.problem import Buffers, Constants, Losses, Parameters, Problem
+from impl_jax.runtime import Unavailable
 from impl_jax.structure import demand_tree
 
-Jit = Callable[[Callable[..., Any]], Callable[..., Any]]
+# jit(function, donate=positions): the memory of these arguments may be overwritten by the outputs
+Jit = Callable[..., Callable[..., Any]]
+ForwardPass = Callable[[Parameters, Constants], tuple[Losses, Buffers]]
+
+SYMBOLIC_ZEROS = (0, 10, 2)  # the first release of JAX whose pullbacks take symbolic zeros
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,15 @@ class Strategy:
             of its time.
         one_jit: whether both are plain functions, to be compiled, together where both are timed.
             Otherwise they call functions that are compiled already.
+        moved_buffers: (argument of ``backward``) → the buffers after the forward pass; None where
+            ``forward`` does not return them.
     """
 
     forward: Callable[[Parameters, Constants], Any]
     backward: Callable[[Any], Parameters]
     own_forward: bool = False
     one_jit: bool = True
+    moved_buffers: Callable[[Any], Buffers] | None = None
 
 
 def summed(problem: Problem, jit: Jit) -> Strategy:
@@ -68,18 +77,11 @@ def summed(problem: Problem, jit: Jit) -> Strategy:
 def separate_retained(problem: Problem, jit: Jit) -> Strategy:
     """Run a pullback for each loss over one forward pass: 16 products.
 
-    This is the counterpart of a retained graph. The pullbacks leave the jit of the forward pass, so
-    their residuals are its outputs and stay in memory. A jitted call for each pullback adds its
-    gradients to the sum so far.
+    This is the counterpart of a retained graph. One vjp of all losses leaves the jit of the forward
+    pass, so its residuals are that jit's outputs and stay in memory, once for all losses. A vjp for
+    each loss would return a copy of what several losses share for each of them.
     """
-
-    def forward(parameters: Parameters, constants: Constants) -> list[Any]:
-        return [
-            jax.vjp(_loss(problem, parameters, constants, name), reached)[1]
-            for name, reached in _each(problem, parameters)
-        ]
-
-    return Strategy(jit(forward), _pull_each(problem, jit), one_jit=False)
+    return _pulled_for_each_loss(problem, jit, problem.forward)
 
 
 def separate_grad(problem: Problem, jit: Jit) -> Strategy:
@@ -155,7 +157,7 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
 def reforward(problem: Problem, jit: Jit) -> Strategy:
     """Run a forward and a backward pass for each loss in a jit of its own: 25 products.
 
-    9 of them are forward.
+    9 of them are forward. Each adds its gradients to the sum so far, in place.
     """
 
     def call(name: str) -> Callable[..., Parameters]:
@@ -163,7 +165,7 @@ def reforward(problem: Problem, jit: Jit) -> Strategy:
             loss = _loss(problem, parameters, constants, name)
             return _add(grads, jax.grad(loss)(problem.reached(parameters, name)))
 
-        return jit(grad)
+        return jit(grad, donate=(2,))
 
     calls = [call(name) for name in problem.flow]
 
@@ -188,30 +190,25 @@ def checkpointed(problem: Problem, jit: Jit) -> Strategy:
     """Keep only what passes between the networks, and a pullback for each loss: 25 products.
 
     Each pullback computes the inside of the networks that it walks once more, 9 products in all
-    (`jax.checkpoint`). The residuals are parameters and the networks' inputs alone, so this needs
-    the least memory.
+    (`jax.checkpoint`). The residuals are the networks' inputs and, as the jit of the forward pass
+    returns copies, their parameters.
     """
 
-    def one_loss(parameters: Parameters, constants: Constants, name: str) -> Any:
-        def loss(reached: Parameters) -> Array:
-            value: Any = constants["data"]["x"]
-            for stage in problem.stages:
+    def forward(parameters: Parameters, constants: Constants) -> tuple[Losses, Buffers]:
+        value, losses, buffers = constants["data"]["x"], Losses(), Buffers()
+        for stage in problem.stages:
 
-                def run(own: Parameters, value: Any, stage=stage) -> Any:  # type: ignore[no-untyped-def]
-                    both = {**parameters, **own}
-                    return problem.run_stage(stage, value, both, constants, among=())[0]
+            def run(own: Parameters, value: Any, stage=stage) -> Any:  # type: ignore[no-untyped-def]
+                return problem.run_network(stage, value, own, constants)
 
-                value = jax.checkpoint(run)(problem.used_by(stage, reached), value)
-                if name in stage.losses:
-                    break
-            return in_full(stage.losses[name](value, constants["data"]))
+            entering = stage.enter(value, constants["data"])
+            own = problem.used_by(stage, parameters)
+            value, moved = jax.checkpoint(run)(own, entering)
+            losses |= problem.losses_of(stage, value, constants)
+            buffers |= moved
+        return losses, buffers
 
-        return jax.vjp(loss, problem.reached(parameters, name))[1]
-
-    def forward(parameters: Parameters, constants: Constants) -> list[Any]:
-        return [one_loss(parameters, constants, name) for name in problem.flow]
-
-    return Strategy(jit(forward), _pull_each(problem, jit), one_jit=False)
+    return _pulled_for_each_loss(problem, jit, forward)
 
 
 def call_each(
@@ -231,24 +228,52 @@ def call_each(
     return backward
 
 
-def _pull_each(problem: Problem, jit: Jit) -> Callable[[list[Any]], Parameters]:
-    """Return a ``backward`` of a list of pullbacks, one for each loss, each in a jit of its own.
+def _pulled_for_each_loss(problem: Problem, jit: Jit, forward_pass: ForwardPass) -> Strategy:
+    """Return the strategy that keeps a forward pass in memory and walks it back for each loss.
 
-    Each call adds its gradients to the sum so far.
+    Each pullback is a jit of its own. For the losses that are not its own it takes symbolic zeros,
+    behind which JAX walks nothing; an array of zeros is walked as any other. It adds its gradients
+    to the sum so far, in place.
+
+    Args:
+        problem: whose losses.
+        jit: compiles a function.
+        forward_pass: returns the losses and the buffers afterwards.
+
+    Raises:
+        Unavailable: this release of JAX is older than `SYMBOLIC_ZEROS`.
     """
+    if jax.__version_info__ < SYMBOLIC_ZEROS:
+        oldest = ".".join(map(str, SYMBOLIC_ZEROS))
+        raise Unavailable(
+            f"the pullbacks of jax {jax.__version__} take no symbolic zeros, and would walk the "
+            f"networks behind a loss too; those of jax {oldest} and later take them"
+        )
 
-    def pull(pullback: Any, grads: Parameters) -> Parameters:
-        return _add(grads, pullback(jnp.ones(()))[0])
+    def forward(parameters: Parameters, constants: Constants) -> tuple[Any, Buffers]:
+        def losses(parameters: Parameters) -> tuple[Losses, Buffers]:
+            own, buffers = forward_pass(parameters, constants)
+            return {name: in_full(loss) for name, loss in own.items()}, buffers
 
-    pulls = [jit(pull) for _ in problem.flow]
+        return jax.vjp(losses, parameters, has_aux=True)[1:]
 
-    def backward(pullbacks: list[Any]) -> Parameters:
+    def pull_of(name: str) -> Callable[..., Parameters]:
+        def pull(pullback: Any, grads: Parameters) -> Parameters:
+            one = jnp.ones(())
+            zeros = dict.fromkeys(problem.flow, ad.Zero(jax.typeof(one)))
+            return _add(grads, problem.reached(pullback({**zeros, name: one})[0], name))
+
+        return jit(pull, donate=(1,))
+
+    pulls = [pull_of(name) for name in problem.flow]
+
+    def backward(carry: tuple[Any, Buffers]) -> Parameters:
         grads: Parameters = {}
-        for call, pullback in zip(pulls, pullbacks, strict=True):
-            grads = call(pullback, grads)
+        for pull in pulls:
+            grads = pull(carry[0], grads)
         return grads
 
-    return backward
+    return Strategy(jit(forward), backward, one_jit=False, moved_buffers=itemgetter(1))
 
 
 def _inputs(parameters: Parameters, constants: Constants) -> tuple[Parameters, Constants]:

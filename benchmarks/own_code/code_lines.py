@@ -38,8 +38,9 @@ TORCH = {
 JAX = {
     "summed": "jax.grad(lambda p: sum(losses(p, batch).values()))(params)",
     "separate_retained": (
-        "_, pullback = jax.vjp(lambda p: losses(p, batch)[name], params)\n"
-        "# for each loss; then add what the pullbacks return"
+        "_, pullback = jax.vjp(lambda p: losses(p, batch), params)\n"
+        "zero = jax.interpreters.ad.Zero(jax.typeof(1.0))  # of each other loss\n"
+        "grads = pullback({**dict.fromkeys(names, zero), name: 1.0})  # for each loss"
     ),
     "separate_grad": "grads = [jax.grad(loss)(params) for loss in each]  # in one jit",
     "separate_pullbacks": "_, pullback = jax.vjp(lambda p: losses(p, batch), params)",

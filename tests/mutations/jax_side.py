@@ -12,6 +12,7 @@ from tests.mutations.torch_side import (
     STRATEGIES_COST,
 )
 
+RETAINED = "tests/unit/test_retained_residuals.py"
 REFERENCES_AGREE = f"{EQUIVALENCE}::test_float64_references_agree_between_frameworks"
 
 FAULTS = (
@@ -233,5 +234,21 @@ FAULTS = (
         '"jax_default_matmul_precision", "default"',
         "one framework multiplies in TF32 on a GPU and the other does not",
         ("benchmarks/test_runtime.py::test_both_get_the_same_cores_and_full_precision",),
+    ),
+    Fault(
+        "zeros_walked_as_arrays",
+        "impl_jax/strategies.py",
+        "dict.fromkeys(problem.flow, ad.Zero(jax.typeof(one)))",
+        "dict.fromkeys(problem.flow, jnp.zeros(()))",
+        "the pullback of a loss walks the networks behind it too",
+        (f"{RETAINED}::test_pullback_of_a_loss_walks_the_networks_in_front_of_it_alone",),
+    ),
+    Fault(
+        "forward_pass_for_the_buffers_alone",
+        "impl_jax/strategies.py",
+        "one_jit=False, moved_buffers=itemgetter(1))",
+        "one_jit=False)",
+        "a whole forward pass more is timed where a BatchNorm moves its statistics",
+        (f"{RETAINED}::test_buffers_come_from_the_forward_pass_that_is_there",),
     ),
 )

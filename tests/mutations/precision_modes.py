@@ -13,6 +13,22 @@ ROUNDS = f"{HERE}::test_networks_round_to_bfloat16_and_gradients_stay_float32"
 
 FAULTS = (
     Fault(
+        "losses_behind_a_checkpoint_in_bfloat16",
+        "impl_jax/strategies.py",
+        "losses |= problem.losses_of(stage, value, constants)",
+        'losses |= {n: f(value, constants["data"]) for n, f in stage.losses.items()}',
+        "one strategy computes its losses with eight bits, where all others have 24",
+        (f"{HERE}::test_jax_losses_of_every_strategy_are_computed_in_float32",),
+    ),
+    Fault(
+        "every_network_cast_for_each",
+        "impl_jax/precision.py",
+        "{name: every[name] for name in stage.parameters}",
+        "every",
+        "each network casts the parameters of all, which eager JAX runs and times",
+        (f"{HERE}::test_jax_casts_each_parameter_to_bfloat16_once",),
+    ),
+    Fault(
         "autocast_never_entered",
         "impl_torch/precision.py",
         "        if self.mode != BF16:\n            return function\n        kind",

@@ -100,8 +100,8 @@ FAULTS = (
     Fault(
         "checkpointed_cuts_between_networks",
         "impl_jax/strategies.py",
-        "jax.checkpoint(run)(problem.used_by(stage, reached), value)",
-        "jax.checkpoint(run)(problem.used_by(stage, reached), jax.lax.stop_gradient(value))",
+        "jax.checkpoint(run)(own, entering)",
+        "jax.checkpoint(run)(own, jax.lax.stop_gradient(entering))",
         "no gradient passes a checkpoint, so that a network in front misses the losses behind it",
         (STRATEGIES_AGREE,),
         scenario="linear_cascade",

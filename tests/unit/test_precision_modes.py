@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from benchmarks.harness.launches.problems import ProblemFiles
 from benchmarks.harness.launches.requests import prepare_request
-from benchmarks.harness.protocol import equivalence, precision
+from benchmarks.harness.protocol import cells, equivalence, precision
 from benchmarks.scenarios import CATALOGUE
 from benchmarks.scenarios.external import parts
 
@@ -88,6 +89,42 @@ def test_jax_computes_networks_in_bfloat16_and_losses_in_float32() -> None:
     )  # fmt: skip
     assert (str(value.dtype), seen["loss"]) == ("bfloat16", "float32")
     assert str(losses["loss1"].dtype) == "float32"
+
+
+JAX_STRATEGIES = cells.STRATEGIES["jax"]
+
+
+@pytest.mark.parametrize("name", JAX_STRATEGIES)
+def test_jax_losses_of_every_strategy_are_computed_in_float32(name: str) -> None:
+    """Exponentials stand in the losses alone; a network in bfloat16 has none."""
+    problem = opened("jax", "linear_cascade").problem
+    jax: Any = pytest.importorskip("jax")
+    from impl_jax.precision import Precision
+    from impl_jax.strategies import STRATEGIES
+
+    def loss(output: Any, data: Any) -> Any:
+        return jax.numpy.exp(output).sum()
+
+    problem.stages = [
+        replace(stage, losses=dict.fromkeys(stage.losses, loss)) for stage in problem.stages
+    ]
+    strategy = STRATEGIES[name](Precision("bf16").problem(problem), lambda f, donate=(): f)
+    arguments = problem.trainable, problem.constants
+    traced = str(
+        jax.make_jaxpr(lambda *given: strategy.backward(strategy.forward(*given)))(*arguments)
+    )
+    assert set(re.findall(r":(\w+)\[[^\]]*\] = exp ", traced)) == {"f32"}
+
+
+def test_jax_casts_each_parameter_to_bfloat16_once() -> None:
+    problem = opened("jax", "linear_cascade").problem
+    jax: Any = pytest.importorskip("jax")
+    from impl_jax.precision import Precision
+
+    lower = Precision("bf16").problem(problem)
+    traced = str(jax.make_jaxpr(lower.losses)(problem.trainable, problem.constants))
+    inputs = 1  # of the first network; the second takes the first one's output as it is
+    assert traced.count("new_dtype=bfloat16") == len(problem.trainable) + inputs
 
 
 def test_jax_products_of_tf32_are_traced_so_forward_and_backward() -> None:

@@ -51,7 +51,6 @@ ENVIRONMENTS = (
     Environment("torch-2.12", torch="2.12.1"),
     Environment("torch-2.14", torch="2.14.1"),
     Environment("torch-2.15", torch="2.15.0"),
-    Environment("jax-0.10.0", torch=None, jax="0.10.0"),
     # the index has jax 0.11 and newer for Python 3.12 and newer alone
     Environment("python-3.12", "3.12", torch=None),
     Environment("python-3.13", "3.13", torch=None),
