@@ -48,8 +48,8 @@ class OpenCase(OpenProblem):
         session: of this process; its dtype is that of the problem.
         case: what the user's function returned.
         seed: is set before each forward pass that must repeat another.
-        facts: what an examination has found out, ``reach`` and ``moved``; None to open the case
-            for an examination: every loss is then said to reach every parameter.
+        facts: what an examination has found out, such as ``reach``, ``moved`` and ``draws``; None
+            to open the case for an examination: every loss is then said to reach every parameter.
 
     Raises:
         CaseError: the case cannot be run.
@@ -79,6 +79,7 @@ class OpenCase(OpenProblem):
         super().__init__(session, list, problem, self._problem_spec(facts))
         if facts:
             problem.keep_buffers(facts["moved"])
+            problem.draws = facts["draws"]
 
     def _frozen_by_the_user(self) -> list[str]:
         """Return what is frozen: as the case says, or the parameters that require no gradient."""
