@@ -10,6 +10,7 @@ RECIPES_GIVE = f"{RECIPES}::test_every_recipe_gives_the_gradients_it_should_and_
 FROZEN_STILL = (
     f"{RECIPES}::test_frozen_keeps_still_and_trained_agrees_in_every_recipe_and_framework"
 )
+OPTIMIZERS = "tests/unit/test_torch_optimizers.py"
 STEP_IS_FIRST = f"{TRAINING}::test_timed_step_is_the_first_step_of_training_every_time"
 RATE_HOLDS = f"{TRAINING}::test_lowered_rate_holds_for_what_joins_later_and_for_new_optimizers"
 
@@ -232,11 +233,27 @@ FAULTS = (
     Fault(
         "optimizer_state_not_reset",
         "impl_torch/optimizers.py",
-        "value.fill_(starts.get(key, 0.0))",
+        "value.fill_(values.get(key, 0.0))",
         "value.add_(0)",
         "a block of steps starts with the moments of the block before",
         (STEP_IS_FIRST,),
         narrow="torch",
+    ),
+    Fault(
+        "dampened_momentum_starts_at_zeros",
+        "impl_torch/optimizers.py",
+        '                state.pop("momentum_buffer", None)',
+        "                pass",
+        "the first step of SGD after a reset takes a part of the gradient alone",
+        (f"{OPTIMIZERS}::test_state_that_is_set_back_steps_as_a_new_one",),
+    ),
+    Fault(
+        "every_optimizer_starts_at_zeros",
+        "impl_torch/optimizers.py",
+        '        if type(start.optimizer).__module__.startswith("torch.optim."):\n',
+        "        if True:\n",
+        "an optimizer of the user's is taken for one of torch's, whose state starts at 0",
+        (f"{OPTIMIZERS}::test_an_optimizer_of_the_users_steps_after_a_reset_as_a_new_one",),
     ),
     Fault(
         "weights_not_put_back",

@@ -65,12 +65,14 @@ def seedings_of_a_run(program: Any, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return how often the generators are seeded while the clock would run."""
     seeds = list[int]()
     seed_everything = graph_problem.seed_everything
+
+    def counted(seed: int) -> None:
+        seeds.append(seed)
+        seed_everything(seed)
+
     carry = program.prepare()
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "impl_torch.graph_problem.seed_everything",
-            lambda seed: (seeds.append(seed), seed_everything(seed)),
-        )
+        patch.setattr("impl_torch.graph_problem.seed_everything", counted)
         program.run(carry)
     return len(seeds)
 
