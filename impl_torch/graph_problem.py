@@ -68,8 +68,7 @@ class RepeatableProblem(Problem):
             for stage in stages
             for name, _ in stage.network.named_buffers()
         }
-        self.buffers = {name: place[2] for name, place in self._places.items()}
-        self._buffers_at_start = {name: b.clone() for name, b in self.buffers.items()}
+        self.buffers = dict(self.every_buffer)  # each that a pass moves, see `keep_buffers`
 
     def moved_buffers(self) -> list[str]:
         """Return the names of the buffers that differ from their values at the start."""

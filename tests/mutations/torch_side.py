@@ -10,6 +10,7 @@ RECIPES_GIVE = f"{RECIPES}::test_every_recipe_gives_the_gradients_it_should_and_
 FROZEN_STILL = (
     f"{RECIPES}::test_frozen_keeps_still_and_trained_agrees_in_every_recipe_and_framework"
 )
+GRAPH = "tests/unit/test_graph_problem.py"
 OPTIMIZERS = "tests/unit/test_torch_optimizers.py"
 STEP_IS_FIRST = f"{TRAINING}::test_timed_step_is_the_first_step_of_training_every_time"
 RATE_HOLDS = f"{TRAINING}::test_lowered_rate_holds_for_what_joins_later_and_for_new_optimizers"
@@ -267,11 +268,20 @@ FAULTS = (
     Fault(
         "running_statistics_not_put_back",
         "impl_torch/problem.py",
-        "            self.buffers[name].copy_(start)",
-        "            start.copy_(self.buffers[name])",
+        "            self.every_buffer[name].copy_(start)",
+        "            start.copy_(self.every_buffer[name])",
         "BatchNorm's statistics drift from block to block",
         (f"{RECIPES}::test_step_of_every_recipe_moves_the_statistics_alike",),
         narrow="torch",
+    ),
+    Fault(
+        "counter_of_batches_not_put_back",
+        "impl_torch/problem.py",
+        "            for name, buffer in stage.network.named_buffers()\n        }\n",
+        "            for name, buffer in stage.network.named_buffers()\n"
+        "            if buffer.ndim\n        }\n",
+        "the counter is taken for unused, and an average over all batches weighs the next one less",
+        (f"{GRAPH}::test_a_mean_of_all_batches_starts_again_with_the_count_of_batches",),
     ),
     Fault(
         "parameters_counted_as_saved",
