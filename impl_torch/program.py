@@ -157,9 +157,11 @@ class Program(ABC):
 
         self.reset()
         self.forward = keeping
-        with saved_tensors_hooks(pack, lambda tensor: tensor):
-            self.run(self.prepare())
-        self.forward = forward
+        try:
+            with saved_tensors_hooks(pack, lambda tensor: tensor):
+                self.run(self.prepare())
+        finally:
+            self.forward = forward
         self.reset()
         return sum(storage.nbytes() for storage in storages.values())
 

@@ -102,6 +102,23 @@ def test_a_step_after_a_reset_is_the_first_one_also_with_dampened_momentum() -> 
     assert step.count()["optimizer_state_bytes"] == 10 * 4  # counted though a reset removes it
 
 
+def test_a_count_that_fails_leaves_the_forward_pass_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gradient = program(lambda: of(nn.Linear(4, 2)), "backward", "summed", "gradient")
+    forward = gradient.forward
+
+    def fail(carry: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(gradient, "operations", list)
+    monkeypatch.setattr(gradient, "flops", lambda: 0)
+    monkeypatch.setattr(gradient, "run", fail)
+    with pytest.raises(MemoryError):
+        gradient.count()
+    assert gradient.forward is forward
+
+
 @pytest.mark.parametrize("affine", [True, False])
 def test_a_norm_that_gets_its_shape_in_the_first_pass(affine: bool) -> None:
     _, facts = examined(
