@@ -4,7 +4,7 @@ A strategy or recipe sees the interface of `Problem`. What a forward pass change
 (buffers, the state of random number generators) is put back before each pass that must repeat an
 earlier one, so that every strategy differentiates the very same function. A strategy that repeats
 passes does so within its time, and pays there for what is put back: the buffers that a pass moves,
-and where a pass draws random numbers the generators, which takes some 15 microseconds.
+and where a pass draws random numbers the generators, which takes 15 to 30 microseconds.
 """
 
 from __future__ import annotations
