@@ -76,7 +76,7 @@ class OpenCase(OpenProblem):
         if case.losses is None:
             check_callable(case.stages, case.networks)
             data = stage_data(self.batch)
-            return RepeatableProblem(self.networks, _stages(case), data, reach, frozen)
+            return RepeatableProblem(self.networks, stages_of(case), data, reach, frozen)
         if not takes_networks(case.losses):
             raise CaseError(
                 "losses takes the batch alone; in JAX it must be a pure function of the networks",
@@ -248,7 +248,7 @@ def stage_data(batch: Any) -> dict[str, Any]:
     return {"x": first, "batch": batch}
 
 
-def _stages(case: Any) -> list[Stage]:
+def stages_of(case: Any) -> list[Stage]:
     """Return the user's stages in the form that `Problem` runs, without their networks."""
     first = next(iter(case.stages)).network
     return [

@@ -297,6 +297,7 @@ def examine(
         "untouched": examination.untouched,
         "moved": examination.moved,
         "random": keyed,
+        "draws": keyed,
         "series": boundary_problem(opened),
         "notes": [*examination.notes, *notes],
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},

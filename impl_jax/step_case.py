@@ -12,13 +12,13 @@ import numpy as np
 from flax import nnx
 
 from impl_jax.case import (
-    _stages,
     build,
     check_networks,
     check_sharing,
     frozen_names,
     networks_in_order,
     stage_data,
+    stages_of,
 )
 from impl_jax.case_values import CaseError
 from impl_jax.graph_problem import Network, RepeatableProblem
@@ -194,7 +194,7 @@ class StepCase:
         if case.losses is None:
             every = [name for stage in case.stages for name in stage.losses]
             data = stage_data(case.batch)
-            problem = RepeatableProblem(self.networks, _stages(case), data, {}, [])
+            problem = RepeatableProblem(self.networks, stages_of(case), data, {}, [])
             own = {n: whole[n] for n in problem.names}
             return problem.forward(own, {**problem.constants, "frozen": {}}, among=every)[0]
         built = {n: network.rebuilt(whole) for n, network in self.networks.items()}

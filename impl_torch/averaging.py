@@ -29,8 +29,8 @@ def follow(problem: Problem, *, network: str, leader: str, share: float, buffers
         led = problem.parameters[other]
         problem.parameters[own].mul_(1.0 - share).add_(share * led)
     if buffers and any(name.startswith(f"{network}.") for name in problem.buffers):
-        for own, other in pairs(problem.buffers, network, leader).items():
-            problem.buffers[own].copy_(problem.buffers[other])
+        for own, other in pairs(problem.every_buffer, network, leader).items():
+            problem.every_buffer[own].copy_(problem.every_buffer[other])
 
 
 def pairs(names: Collection[str], network: str, leader: str) -> dict[str, str]:

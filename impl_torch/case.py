@@ -48,8 +48,8 @@ class OpenCase(OpenProblem):
         session: of this process; its dtype is that of the problem.
         case: what the user's function returned.
         seed: is set before each forward pass that must repeat another.
-        facts: what an examination has found out, ``reach`` and ``moved``; None to open the case
-            for an examination: every loss is then said to reach every parameter.
+        facts: what an examination has found out, such as ``reach``, ``moved`` and ``draws``; None
+            to open the case for an examination: every loss is then said to reach every parameter.
 
     Raises:
         CaseError: the case cannot be run.
@@ -79,6 +79,7 @@ class OpenCase(OpenProblem):
         super().__init__(session, list, problem, self._problem_spec(facts))
         if facts:
             problem.keep_buffers(facts["moved"])
+            problem.draws = facts["draws"]
 
     def _frozen_by_the_user(self) -> list[str]:
         """Return what is frozen: as the case says, or the parameters that require no gradient."""
@@ -96,7 +97,7 @@ class OpenCase(OpenProblem):
         for one in functions:
             convert_closure(one, dtype)
         if case.losses is None:
-            return partial(_run_stages, _stages(case))
+            return partial(losses_of_stages, stages_of(case))
         if takes_networks(case.losses):
             return partial(case.losses, dict(self.networks))
         return case.losses
@@ -112,7 +113,7 @@ class OpenCase(OpenProblem):
         case = self.case
         if case.losses is None:
             data = stage_data(self.batch)
-            return RepeatableProblem(_stages(case), data, reach, frozen, seed)
+            return RepeatableProblem(stages_of(case), data, reach, frozen, seed)
         return GraphProblem(self.networks, function, self.batch, reach, frozen, seed)
 
     def _problem_spec(self, facts: Facts | None) -> dict[str, Any]:
@@ -294,7 +295,7 @@ def stage_data(batch: Any) -> dict[str, Any]:
     return {"x": first, "batch": batch}
 
 
-def _stages(case: Any) -> list[Stage]:
+def stages_of(case: Any) -> list[Stage]:
     """Return the user's stages in the form that `Problem` runs."""
     first = next(iter(case.stages)).network
     return [
@@ -330,7 +331,7 @@ def _functions_of(stages: Iterable[Any]) -> list[Callable[..., Any]]:
     ]
 
 
-def _run_stages(stages: list[Stage], batch: Any) -> dict[str, Tensor]:
+def losses_of_stages(stages: list[Stage], batch: Any) -> dict[str, Tensor]:
     """Run all stages on a batch; return every loss.
 
     It is no `Problem` that runs them: that would decide what requires a gradient.

@@ -20,6 +20,7 @@ from impl_torch.case import OpenCase
 from impl_torch.case_losses import check_losses
 from impl_torch.case_slopes import Directions
 from impl_torch.case_values import CaseError, DrawAsFloat32
+from impl_torch.graph_problem import generator_states
 from impl_torch.structure import why_not_cut
 
 # directions → the facts that central differences give, and notes on them
@@ -57,7 +58,7 @@ class Examination:
         self.seed = seed
         self.notes: list[str] = []
         self.values = check_losses(opened.all_losses())
-        self.random = self._drew_numbers()
+        self.drawn_from = self._libraries_drawn_from()
         self._check_repeats()
         self._choose_threads()
         opened.all_losses()
@@ -70,11 +71,12 @@ class Examination:
         }
         self._check_reach()
 
-    def _drew_numbers(self) -> bool:
-        """Return whether the last pass drew from torch's generator on the CPU."""
-        after = torch.get_rng_state()
+    def _libraries_drawn_from(self) -> set[str]:
+        """Return whose generators have moved since the last pass began: torch, numpy, python."""
+        after = generator_states()
         self.problem.restore_buffers()
-        return not torch.equal(after, torch.get_rng_state())
+        seeded = generator_states()
+        return {library for library, state in after.items() if state != seeded[library]}
 
     def _check_repeats(self) -> None:
         """Raise `CaseError` unless the same pass gives the same losses twice."""
@@ -110,6 +112,7 @@ class Examination:
             value = self.opened.all_losses()[loss]
             if value.requires_grad:
                 value.backward()
+            self.drawn_from |= self._libraries_drawn_from()  # also in the backward pass
             gradients[loss] = {n: p.grad for n, p in self.problem.parameters.items()}
         self.problem.require_grad([])
         return gradients
@@ -263,7 +266,7 @@ def _examined(
     if opened.aliases:
         pairs = [f"{new} is {old}" for new, old in opened.aliases.items()]
         examination.notes.append(f"Tied weights, trained and frozen together: {_some(pairs)}")
-    if examination.random:
+    if examination.drawn_from:
         examination.notes.append("Random numbers are drawn from the same seed before each pass")
     for kind in opened.unlisted():
         examination.notes.append(
@@ -279,7 +282,8 @@ def _examined(
         "frozen": opened.frozen,
         "untouched": examination.untouched,
         "moved": examination.moved,
-        "random": examination.random,
+        "random": "torch" in examination.drawn_from,
+        "draws": bool(examination.drawn_from),
         "series": boundary_problem(opened),
         "notes": [*examination.notes, *notes],
         "expected": {k: dict(v) for k, v in (opened.case.expect_flow or {}).items()},

@@ -8,6 +8,7 @@ first moments, counted steps and bytes, by which the harness compares both frame
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -158,20 +159,82 @@ def containing(
     ]
 
 
-def reset(optimizers: list[torch.optim.Optimizer]) -> None:
-    """Set all state to what it is before the first step, without allocating it anew."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            starts = _starts(optimizer, group)
-            for state in (optimizer.state.get(p, {}) for p in group["params"]):
-                for key, value in state.items():
-                    if isinstance(value, torch.Tensor):
-                        value.fill_(starts.get(key, 0.0))
-                    elif key == "step":  # of SparseAdam: a plain number
-                        state[key] = 0
+@dataclass(frozen=True)
+class Start:
+    """Hold an optimizer, and copies of its state and of its groups' settings before any step.
+
+    Attributes:
+        optimizer: the optimizer itself.
+        state: parameter → key → value, as ``optimizer.state``; empty where the first step makes it.
+        groups: the settings of each parameter group, without its parameters.
+    """
+
+    optimizer: torch.optim.Optimizer
+    state: Mapping[Any, Mapping[str, Any]]
+    groups: list[dict[str, Any]]
+
+    def restore(self) -> None:
+        """Give the optimizer copies of this state and of these settings."""
+        self.optimizer.state.clear()
+        self.optimizer.state.update(_copy(self.state))
+        for group, settings in zip(self.optimizer.param_groups, self.groups, strict=True):
+            group.update(_copy(settings))
 
 
-def _starts(optimizer: torch.optim.Optimizer, group: Mapping[str, Any]) -> dict[str, Any]:
+def starts(optimizers: list[torch.optim.Optimizer]) -> list[Start]:
+    """Return what `reset` needs of optimizers that have not stepped yet."""
+    settings = [
+        [{k: v for k, v in group.items() if k != "params"} for group in o.param_groups]
+        for o in optimizers
+    ]
+    return [
+        Start(o, _copy(dict(o.state)), _copy(groups))
+        for o, groups in zip(optimizers, settings, strict=True)
+    ]
+
+
+def _copy(value: Any) -> Any:
+    """Return a copy of nested dicts, lists and tuples, and of every tensor in them."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, Mapping):
+        return {key: _copy(one) for key, one in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_copy(one) for one in value)
+    return value  # a number, or what may not be copied at all
+
+
+def reset(starts: Iterable[Start]) -> None:
+    """Set all state to what it is before the first step.
+
+    Tensors of torch's own optimizers are filled in place, so that a step within the clock does not
+    allocate them anew. Two kinds of state cannot be filled: the momentum of SGD with dampening,
+    which the first step sets to the gradient, and the state of an optimizer class that is not
+    torch's, which may start at anything. These are set to what they were, most often nothing, and
+    the next step allocates them. What such a class keeps in attributes of its own stays.
+    """
+    for start in starts:
+        if type(start.optimizer).__module__.startswith("torch.optim."):
+            _fill(start.optimizer)
+        else:
+            start.restore()
+
+
+def _fill(optimizer: torch.optim.Optimizer) -> None:
+    """Fill the state of an optimizer of torch's with the values of its start, in place."""
+    for group in optimizer.param_groups:
+        values = _values_at_start(optimizer, group)
+        for state in (optimizer.state.get(p, {}) for p in group["params"]):
+            if group.get("dampening"):
+                state.pop("momentum_buffer", None)  # the first step sets it to the gradient
+            for key, value in state.items():
+                if isinstance(value, torch.Tensor):
+                    value.fill_(values.get(key, 0.0))
+                elif key == "step":  # of SparseAdam: a plain number
+                    state[key] = 0
+
+
+def _values_at_start(optimizer: torch.optim.Optimizer, group: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of an optimizer's state does not start at 0, as of a parameter group."""
     if isinstance(optimizer, torch.optim.NAdam):
         return {"mu_product": 1.0}

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from impl_torch.branches import Nearest
+from impl_torch.graph_problem import generator_states
 from impl_torch.problem import Problem
 
 REPEATS = 20  # runs in which a rare draw has to show, such as that of a Dropout of 1 %
@@ -31,12 +30,12 @@ def random_part(problem: Problem) -> str | None:
     generators have moved although both came out alike, as a small Dropout may do, more follow.
     The innermost module that gives different outputs for equal inputs is named with its class.
     """
-    before = _generators()
+    before = generator_states()
     first = _run(problem)
     for _ in range(REPEATS):
         if not _same(first, _run(problem)):
             return _differing_module(problem)
-        if _generators() == before:
+        if generator_states() == before:
             return None
     return None
 
@@ -48,12 +47,6 @@ def _run(problem: Problem) -> list[torch.Tensor]:
         losses = problem.losses(among=problem.reach)
         problem.restore_buffers()
     return list(losses.values())
-
-
-def _generators() -> tuple[Any, ...]:
-    """Return the states of torch's, NumPy's and Python's random number generators."""
-    numpy = np.random.get_state()
-    return (torch.get_rng_state().numpy().tobytes(), str(numpy), random.getstate())
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,9 @@ class Problem:
     ``flow`` is ``reach`` without the frozen parameters. A loss whose flow is empty has no gradient
     and is left out of `losses`. ``built_frozen`` names the parameters that the networks froze
     themselves when they were built. ``tied`` maps the other names of a parameter that occurs at
-    several places to the one under which it is kept, see `name_once`.
+    several places to the one under which it is kept, see `name_once`. ``every_buffer`` holds the
+    buffers by name, ``buffers`` those with an axis: single numbers, such as BatchNorm's counter of
+    batches, which JAX lacks, are restored as the others and not compared.
     """
 
     def __init__(
@@ -85,15 +87,15 @@ class Problem:
         self.parameters, self.tied = name_once(
             {stage.name: stage.network for stage in stages}, known
         )
-        self.buffers = {
+        self.every_buffer = {
             f"{stage.name}.{name}": buffer
             for stage in stages
             for name, buffer in stage.network.named_buffers()
-            if buffer.ndim  # BatchNorm's counter is not used
         }
+        self.buffers = {name: buffer for name, buffer in self.every_buffer.items() if buffer.ndim}
         self.built_frozen = [n for n, p in self.parameters.items() if not p.requires_grad]
         self.trainable = {n: p for n, p in self.parameters.items() if n not in set(frozen)}
-        self._buffers_at_start = {n: b.clone() for n, b in self.buffers.items()}
+        self._buffers_at_start = {n: b.clone() for n, b in self.every_buffer.items()}
         self.require_grad(self.trainable)
 
     def require_grad(self, names: Collection[str]) -> None:
@@ -108,19 +110,21 @@ class Problem:
     def load(self, arrays: Mapping[str, Tensor]) -> None:
         """Copy these tensors into the parameters and buffers of the same names, in place.
 
-        The buffers are remembered; `restore_buffers` sets them back to these values.
+        The buffers are remembered; `restore_buffers` sets them back to these values. Single numbers
+        are not loaded: they are set back to those of the start.
         """
+        self.restore_buffers()
         with torch.no_grad():
             for name, tensor in (self.parameters | self.buffers).items():
                 tensor.copy_(arrays[name])
-        self._buffers_at_start = {n: b.clone() for n, b in self.buffers.items()}
+        self._buffers_at_start = {n: b.clone() for n, b in self.every_buffer.items()}
 
     def share_with(self, stage: Stage) -> None:
         """Replace the parameters and buffers of another problem's stage by those of this problem.
 
         Then both problems train the same tensors, as the turns of an alternating training do.
         """
-        shared = self.parameters | self.buffers
+        shared = self.parameters | self.every_buffer
         shared |= {name: shared[other] for name, other in self.tied.items()}
         every = stage.network.named_parameters(remove_duplicate=False)
         for name, _ in [*every, *stage.network.named_buffers()]:
@@ -129,9 +133,9 @@ class Problem:
                 setattr(stage.network.get_submodule(module), leaf, shared[f"{stage.name}.{name}"])
 
     def restore_buffers(self) -> None:
-        """Set BatchNorm's running statistics back to the values that were loaded."""
+        """Set BatchNorm's running statistics and counters back to the values of the start."""
         for name, start in self._buffers_at_start.items():
-            self.buffers[name].copy_(start)
+            self.every_buffer[name].copy_(start)
 
     def reached(self, loss: str) -> dict[str, nn.Parameter]:
         """Return the trained parameters that this loss reaches, by name."""

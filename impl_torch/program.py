@@ -157,9 +157,11 @@ class Program(ABC):
 
         self.reset()
         self.forward = keeping
-        with saved_tensors_hooks(pack, lambda tensor: tensor):
-            self.run(self.prepare())
-        self.forward = forward
+        try:
+            with saved_tensors_hooks(pack, lambda tensor: tensor):
+                self.run(self.prepare())
+        finally:
+            self.forward = forward
         self.reset()
         return sum(storage.nbytes() for storage in storages.values())
 
@@ -262,7 +264,7 @@ class Step(Gradient):
         steppers: list[torch.optim.Optimizer],
     ) -> None:
         super().__init__(problem, recipe, compiler)
-        self.steppers = steppers
+        self.steppers, self.steppers_at_start = steppers, optimizers.starts(steppers)
         # of every parameter: another program over the same networks may train what is frozen here
         self.start = {n: p.detach().clone() for n, p in problem.parameters.items()}
 
@@ -278,7 +280,7 @@ class Step(Gradient):
         with torch.no_grad():
             for name, start in self.start.items():
                 self.problem.parameters[name].copy_(start)
-        optimizers.reset(self.steppers)
+        optimizers.reset(self.steppers_at_start)
 
     def updates(self) -> dict[str, NDArray[np.floating]]:
         """Return all parameters and buffers after the last step, in the canonical layout."""
@@ -288,4 +290,7 @@ class Step(Gradient):
     def count(self) -> dict[str, Any]:
         """Return the counts of `Program.count`, and ``optimizer_state_bytes``."""
         counts = super().count()
-        return counts | {"optimizer_state_bytes": optimizers.state_bytes(self.steppers)}
+        self.run(self.prepare())  # the last reset has removed the state of some optimizers
+        state_bytes = optimizers.state_bytes(self.steppers)
+        self.reset()
+        return counts | {"optimizer_state_bytes": state_bytes}

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from impl_torch.case import (
-    _run_stages,
-    _stages,
     aliases,
     build,
     check_networks,
     frozen_names,
     is_lazy,
+    losses_of_stages,
     named_or_lazy,
     networks_in_order,
+    stages_of,
 )
 from impl_torch.case_values import CaseError, takes_networks
 from impl_torch.graph_problem import seed_everything
@@ -119,7 +119,7 @@ class StepCase:
         seed_everything(self.seed)
         case = self.case
         if case.losses is None:
-            return _run_stages(_stages(case), case.batch)
+            return losses_of_stages(stages_of(case), case.batch)
         if takes_networks(case.losses):
             return case.losses(dict(self.networks), case.batch)
         return case.losses(case.batch)

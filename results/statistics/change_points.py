@@ -72,11 +72,11 @@ def changes(level: ArrayLike) -> list[Change]:
     values = np.asarray(level, dtype=np.float64)
     if len(values) < LEAST:
         return []
-    scale = spread(values)
+    scale = robust_sd(values)
     return _beyond_margin(values, _segments(values / scale)) if scale else []
 
 
-def spread(values: Array) -> float:
+def robust_sd(values: Array) -> float:
     """Return a robust standard deviation of single sessions, from a series [runs] of log times.
 
     It comes from the median of successive differences, in which a few changes of level do not show.

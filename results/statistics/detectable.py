@@ -140,14 +140,10 @@ def pairs_needed(slowdown: float, noise: Noise, test: LastTest) -> float:
     low, high = 1, MOST_PAIRS
     while low < high:
         middle = (low + high) // 2
-        low, high = (
-            (low, middle)
-            if chance(slowdown, noise, test, middle) >= POWER
-            else (
-                middle + 1,
-                high,
-            )
-        )
+        if chance(slowdown, noise, test, middle) >= POWER:
+            high = middle
+        else:
+            low = middle + 1
     return high
 
 

@@ -277,7 +277,7 @@ def decide(
             pairs[..., :count],
             against[..., :count],
             design,
-            look if design.shares else -1,
+            look if design.shares else -1,  # without shares all looks have one level
             np.minimum(cells, count),
             np.minimum(of_control, count),
         )

@@ -56,7 +56,7 @@ class _Draws(NamedTuple):
     half_widths: Array
 
 
-def spread(log_ratios: Sequence[ArrayLike]) -> Spread:
+def pooled_spread(log_ratios: Sequence[ArrayLike]) -> Spread:
     """Return the standard deviation of the log ratio of a launch, pooled over several cells.
 
     Args:

@@ -24,7 +24,8 @@ from results.statistics.moderation import Moderated, ModeratedRows
 SLOWER, FASTER, EQUAL, INCONCLUSIVE = "slower", "faster", "equal", "inconclusive"
 VERDICTS = (SLOWER, FASTER, EQUAL, INCONCLUSIVE)
 
-# The chance that a family in which nothing differs holds any "slower" or "faster".
+# About the chance that a family in which nothing differs holds an adjusted p under it; how near, by
+# simulation, says docs/method.md. "Slower" and "faster" are rarer: they need the margin as well.
 ALPHA = 0.01
 # The largest relative difference that counts as none, on a quiet and on a noisy machine.
 MARGIN, NOISY_MARGIN = 0.01, 0.02

@@ -158,7 +158,7 @@ FAULTS = (
     Fault(
         "collector_left_off",
         "benchmarks/harness/worker/clock.py",
-        "        yield\n    finally:\n        enable()\n",
+        "        yield\n    finally:\n        if was_on:\n            enable()\n",
         "        yield\n    finally:\n        pass\n",
         "a worker's memory grows from the first group on",
         (COLLECTOR,),
@@ -166,7 +166,7 @@ FAULTS = (
     Fault(
         "collector_left_off_after_a_failure",
         "benchmarks/harness/worker/clock.py",
-        "    try:\n        yield\n    finally:\n        enable()\n",
+        "    try:\n        yield\n    finally:\n        if was_on:\n            enable()\n",
         "    yield\n    enable()\n",
         "the collector is switched on again only if all goes well",
         (f"{CLOCK}::test_collector_works_again_after_a_sample_that_failed",),

@@ -9,6 +9,7 @@ GRAPH, GATE, PLAN = (
     "tests/integration/test_own_code_gate.py",
     "tests/unit/own_code/test_plan_and_document.py",
 )
+REPEATED = "tests/unit/own_code/test_repeated_passes.py"
 SLOPES = "tests/unit/test_case_slopes.py"
 STRUCTURE = "tests/unit/test_structure.py"
 
@@ -20,6 +21,32 @@ FAULTS = (
         "",
         "each strategy sees another mask of Dropout",
         (f"{GRAPH}::test_buffers_and_random_numbers_are_put_back_before_a_repeated_pass",),
+    ),
+    Fault(
+        "generators_seeded_within_the_clock",
+        "impl_torch/graph_problem.py",
+        "        if self.draws:\n",
+        "        if True:\n",
+        "a pass for each loss pays for seeding where nothing is drawn, and is never compiled",
+        (f"{REPEATED}::test_nothing_is_seeded_within_the_clock_where_nothing_is_drawn",),
+    ),
+    Fault(
+        "draws_of_other_libraries_overlooked",
+        "impl_torch/case_examination.py",
+        '"draws": bool(examination.drawn_from)',
+        '"draws": "torch" in examination.drawn_from',
+        "the noise that NumPy draws differs from one pass for a loss to the next",
+        (f"{REPEATED}::test_every_loss_sees_the_same_numbers_where_some_are_drawn",),
+        narrow="numpy",
+    ),
+    Fault(
+        "draws_of_the_backward_pass_overlooked",
+        "impl_torch/case_examination.py",
+        "            self.drawn_from |= self._libraries_drawn_from()",
+        "            self._libraries_drawn_from()",
+        "a hook that draws makes the second loss's gradient another one",
+        (f"{REPEATED}::test_every_loss_sees_the_same_numbers_where_some_are_drawn",),
+        narrow="backward",
     ),
     Fault(
         "buffers_put_back_in_the_sight_of_autograd",

@@ -10,6 +10,8 @@ RECIPES_GIVE = f"{RECIPES}::test_every_recipe_gives_the_gradients_it_should_and_
 FROZEN_STILL = (
     f"{RECIPES}::test_frozen_keeps_still_and_trained_agrees_in_every_recipe_and_framework"
 )
+GRAPH = "tests/unit/test_graph_problem.py"
+OPTIMIZERS = "tests/unit/test_torch_optimizers.py"
 STEP_IS_FIRST = f"{TRAINING}::test_timed_step_is_the_first_step_of_training_every_time"
 RATE_HOLDS = f"{TRAINING}::test_lowered_rate_holds_for_what_joins_later_and_for_new_optimizers"
 
@@ -232,11 +234,27 @@ FAULTS = (
     Fault(
         "optimizer_state_not_reset",
         "impl_torch/optimizers.py",
-        "value.fill_(starts.get(key, 0.0))",
+        "value.fill_(values.get(key, 0.0))",
         "value.add_(0)",
         "a block of steps starts with the moments of the block before",
         (STEP_IS_FIRST,),
         narrow="torch",
+    ),
+    Fault(
+        "dampened_momentum_starts_at_zeros",
+        "impl_torch/optimizers.py",
+        '                state.pop("momentum_buffer", None)',
+        "                pass",
+        "the first step of SGD after a reset takes a part of the gradient alone",
+        (f"{OPTIMIZERS}::test_state_that_is_set_back_steps_as_a_new_one",),
+    ),
+    Fault(
+        "every_optimizer_starts_at_zeros",
+        "impl_torch/optimizers.py",
+        '        if type(start.optimizer).__module__.startswith("torch.optim."):\n',
+        "        if True:\n",
+        "an optimizer of the user's is taken for one of torch's, whose state starts at 0",
+        (f"{OPTIMIZERS}::test_an_optimizer_of_the_users_steps_after_a_reset_as_a_new_one",),
     ),
     Fault(
         "weights_not_put_back",
@@ -250,11 +268,20 @@ FAULTS = (
     Fault(
         "running_statistics_not_put_back",
         "impl_torch/problem.py",
-        "            self.buffers[name].copy_(start)",
-        "            start.copy_(self.buffers[name])",
+        "            self.every_buffer[name].copy_(start)",
+        "            start.copy_(self.every_buffer[name])",
         "BatchNorm's statistics drift from block to block",
         (f"{RECIPES}::test_step_of_every_recipe_moves_the_statistics_alike",),
         narrow="torch",
+    ),
+    Fault(
+        "counter_of_batches_not_put_back",
+        "impl_torch/problem.py",
+        "            for name, buffer in stage.network.named_buffers()\n        }\n",
+        "            for name, buffer in stage.network.named_buffers()\n"
+        "            if buffer.ndim\n        }\n",
+        "the counter is taken for unused, and an average over all batches weighs the next one less",
+        (f"{GRAPH}::test_a_mean_of_all_batches_starts_again_with_the_count_of_batches",),
     ),
     Fault(
         "parameters_counted_as_saved",

@@ -89,7 +89,7 @@ FAULTS = (
     Fault(
         "state_set_back_to_0",
         "impl_torch/optimizers.py",
-        "value.fill_(starts.get(key, 0.0))",
+        "value.fill_(values.get(key, 0.0))",
         "value.zero_()",
         "blocks begin in a state that no optimizer starts in, as NAdam's product of momenta",
         ("tests/unit/test_torch_optimizers.py::test_state_that_is_set_back_steps_as_a_new_one",),

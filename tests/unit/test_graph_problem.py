@@ -74,6 +74,43 @@ def test_buffers_and_random_numbers_are_put_back_before_a_repeated_pass() -> Non
     assert problem.moved_buffers() == []
 
 
+def averaging() -> whole_problem.Problem:
+    """Return a problem with a BatchNorm whose running mean is that of all batches so far."""
+    torch.manual_seed(0)
+    stage = whole_problem.Stage(
+        "net",
+        nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, momentum=None)),
+        {"a": lambda output, data: output.square().mean()},
+    )
+    data = {"x": torch.randn(6, 4)}
+    return whole_problem.Problem([stage], data, {"a": ["net.0.weight", "net.1.weight"]}, [])
+
+
+def mean_after_a_pass(problem: whole_problem.Problem) -> Any:
+    problem.restore_buffers()
+    problem.losses()
+    return problem.buffers["net.1.running_mean"].clone()
+
+
+def test_a_mean_of_all_batches_starts_again_with_the_count_of_batches() -> None:
+    problem = averaging()
+    first = mean_after_a_pass(problem)
+    assert torch.equal(mean_after_a_pass(problem), first)
+    problem.restore_buffers()
+    start = {n: t.detach().clone() for n, t in (problem.parameters | problem.buffers).items()}
+    problem.losses()
+    problem.load(start)  # what was counted before belongs to other values
+    assert torch.equal(mean_after_a_pass(problem), first)
+    assert "net.1.num_batches_tracked" not in problem.buffers  # they are compared, it is not
+
+
+def test_problems_that_share_their_networks_share_the_count_of_batches() -> None:
+    problem, other = averaging(), averaging()
+    problem.share_with(other.stages[0])
+    problem.losses()
+    assert other.stages[0].network[1].num_batches_tracked.item() == 1  # type: ignore[index]
+
+
 def test_a_graph_built_before_survives_the_putting_back_of_buffers() -> None:
     net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).eval()
     batch = torch.randn(6, 4)

@@ -51,6 +51,7 @@ class CaseFacts(TypedDict):
     untouched: list[str]  # parameters that no loss reaches
     moved: list[str]  # buffers that a forward pass changes
     random: bool  # whether a forward pass draws random numbers of the framework's own state
+    draws: bool  # whether a pass draws from any generator that is seeded before it
     series: str | None  # why there are no boundaries to cut at; null where there are
     notes: list[str]  # sentences for the reader
     expected: dict[str, dict[str, str]]  # loss → network → state that the user's case demands

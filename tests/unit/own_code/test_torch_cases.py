@@ -85,6 +85,40 @@ def test_a_rate_that_an_optimizer_does_not_have_cannot_be_0() -> None:
     assert session.Session.unsupported(no.value) == str(no.value)
 
 
+def test_a_step_after_a_reset_is_the_first_one_also_with_dampened_momentum() -> None:
+    def make() -> Case:
+        net = nn.Linear(4, 2)
+        sgd = lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.5)  # noqa: E731
+        return of(net, optimizer=sgd)
+
+    step = program(make, "backward", "summed", "step")
+    updated = []
+    for _ in range(2):
+        step.run(step.prepare())
+        updated.append(step.updates())
+        step.reset()
+    for name, first in updated[0].items():
+        assert np.array_equal(updated[1][name], first), name
+    assert step.count()["optimizer_state_bytes"] == 10 * 4  # counted though a reset removes it
+
+
+def test_a_count_that_fails_leaves_the_forward_pass_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gradient = program(lambda: of(nn.Linear(4, 2)), "backward", "summed", "gradient")
+    forward = gradient.forward
+
+    def fail(carry: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(gradient, "operations", list)
+    monkeypatch.setattr(gradient, "flops", lambda: 0)
+    monkeypatch.setattr(gradient, "run", fail)
+    with pytest.raises(MemoryError):
+        gradient.count()
+    assert gradient.forward is forward
+
+
 @pytest.mark.parametrize("affine", [True, False])
 def test_a_norm_that_gets_its_shape_in_the_first_pass(affine: bool) -> None:
     _, facts = examined(

@@ -199,6 +199,16 @@ def test_collector_rests_while_samples_are_taken_and_works_again_after() -> None
     assert gc.isenabled()
 
 
+def test_collector_that_was_off_before_stays_off() -> None:
+    gc.disable()
+    try:
+        with clock.collector_off():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
 def test_collector_works_again_after_a_sample_that_failed() -> None:
     def fails() -> float:
         raise RuntimeError

@@ -20,7 +20,7 @@ def test_spread_of_two_copies_is_the_deviation_of_their_log_ratio() -> None:
     spread = noise.spread_of_copies([launch, launch + d])
     assert spread.sd == pytest.approx(float(d.std(ddof=1)))
     assert spread.dof == 3
-    assert noise.spread([d]) == pytest.approx(spread)
+    assert noise.pooled_spread([d]) == pytest.approx(spread)
 
 
 def test_spread_of_many_copies_is_that_of_any_two() -> None:
@@ -31,7 +31,7 @@ def test_spread_of_many_copies_is_that_of_any_two() -> None:
 
 
 def test_spread_pools_cells_by_their_launches() -> None:
-    spread = noise.spread([[0.0, 2.0], [1.0, 1.0, 1.0], [5.0]])
+    spread = noise.pooled_spread([[0.0, 2.0], [1.0, 1.0, 1.0], [5.0]])
     assert spread.sd == pytest.approx(math.sqrt(2 / 3))
     assert spread.dof == 3
 
@@ -39,7 +39,7 @@ def test_spread_pools_cells_by_their_launches() -> None:
 @pytest.mark.parametrize("bad", [[], [[1.0]], [[1.0], [2.0]]])
 def test_too_little_for_a_spread_is_refused(bad: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="none with 2 launches"):
-        noise.spread(bad)
+        noise.pooled_spread(bad)
     with pytest.raises(ValueError, match="at least 2"):
         noise.spread_of_copies(bad)
 
