@@ -73,7 +73,8 @@ def opened(browser: Any, path: Path, *, address: str = "", **context: Any) -> It
 
 def open_folds(page: Any) -> None:
     """Open every fold, and wait until what is behind them is drawn."""
-    page.wait_for_selector("body[data-drawn]")
+    # thousands of cells on a busy machine take longer than the 30 s of the default
+    page.wait_for_selector("body[data-drawn]", timeout=120_000)
     page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
 
 

@@ -76,6 +76,10 @@ class DaskCluster:
         with distributed.Client(self.address, set_as_default=False) as client:
             return len(client.scheduler_info(n_workers=-1)["workers"])
 
+    def await_workers(self) -> None:
+        """Wait until the scheduler knows every worker that was started."""
+        wait_for(lambda: self.count_of_workers() == len(self.workers))
+
     def close(self) -> None:
         """End every process."""
         for process in (*self.workers.values(), self._scheduler):

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.paths import ROOT
 from results.records.record import Run
 from tests.helpers.dask_cluster import DaskCluster
-from tests.helpers.fake_sessions import only_run, wait_for
+from tests.helpers.fake_sessions import only_run
 
 LIMIT = 1200.0  # seconds of a session; alone it takes minutes at most
 EVERY = ("benchmarks", "--benchmark-only", "-p", "no:cacheprovider")
@@ -55,7 +55,7 @@ def measured_by_workers(
     try:
         for number, core in enumerate(cores, 1):
             cluster.start_worker(f"n{number}", core=core)
-        wait_for(lambda: cluster.count_of_workers() == len(cores))
+        cluster.await_workers()
         file = folder / "cluster.yml"
         file.write_text(f"backend: dask\ndask_address: {cluster.address}\n")
         return measured(folder / "runs", [*arguments, f"--cluster={file}"])

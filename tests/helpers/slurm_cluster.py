@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel")
+WAIT = 180.0  # seconds for a daemon to be there; a busy machine needs less
 CONFIGURATION = """\
 ClusterName=tried
 SlurmctldHost={host}(127.0.0.1)
@@ -116,10 +117,10 @@ class SlurmCluster:
         self._wait_for(lambda: self.output("sinfo", "-h", "-o", "%D %t") == "2 idle", "the nodes")
 
     def _wait_for(self, condition: object, what: str) -> None:
-        """Wait 60 s at most until something is true."""
-        deadline = time.monotonic() + 60.0
+        """Wait until something is true, `WAIT` seconds at most."""
+        deadline = time.monotonic() + WAIT
         while not condition():  # type: ignore[operator]
-            assert time.monotonic() < deadline, f"waited 60 s for {what}: see {self.folder}"
+            assert time.monotonic() < deadline, f"waited {WAIT:.0f} s for {what}: see {self.folder}"
             time.sleep(0.2)
 
     def output(self, *command: str) -> str:

@@ -27,11 +27,11 @@ def test_group_tells_how_long_its_workers_worked(measured: Measure) -> None:
 
 @pytest.mark.serial
 def test_time_of_the_gate_is_none_of_a_workers(measured: Measure) -> None:
-    """The gate reads the gradients, which takes this strategy half a second in each launch."""
+    """The gate reads the gradients, which takes this strategy two seconds in each launch."""
     measured("slow_to_read")
     about = measured.about
-    assert about["spent"]["preparing"] > 1.0
-    assert 0.0 < about["worker_seconds"] < 1.0
+    assert about["spent"]["preparing"] > 4.0
+    assert 0.0 < about["worker_seconds"] < 2.0  # of one gate; its own work takes a tenth of that
 
 
 def worked_in(pool: Pool, launch: Launch, strategy: str, out: Path) -> None:

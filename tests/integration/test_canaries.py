@@ -274,7 +274,7 @@ LYING = """
 import sys, time
 honest = time.perf_counter
 if "benchmarks.harness.worker" in " ".join(sys.orig_argv):
-    time.perf_counter = lambda: 1.1 * honest()
+    time.perf_counter = lambda: 1.5 * honest()  # far beyond what a busy machine does to a sleep
 """
 
 

@@ -24,7 +24,7 @@ from benchmarks.scenarios.external.errors import SpecTimeout
 from benchmarks.scenarios.external.time_limit import Late, call_within
 from tests.helpers.external_scenarios import SPEC, write_fake
 
-LIMIT = 0.5
+LIMIT = 3.0  # seconds; what does not hang must be done by then on a busy machine too
 HANG = "import time; time.sleep(60)"
 # the scenario of the helper twice in one file
 TWO = SPEC.replace("NAME", "one").replace(
@@ -62,10 +62,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("part", "message", "sibling"),
     [
-        (HANG, "late_fake.py: importing it took longer than 0.5 s", "timeout"),
+        (HANG, "late_fake.py: importing it took longer than 3 s", "timeout"),
         (
             BUILD.format("one", HANG) + BUILD.format("other", "pass"),
-            "late_fake.py: one: building it took longer than 0.5 s",
+            "late_fake.py: one: building it took longer than 3 s",
             "crashed",  # it was built, and is no list of stages
         ),
     ],
@@ -87,7 +87,7 @@ def test_a_part_that_takes_too_long_is_one_time_out_for_the_whole_session(
             assert message in outcome["why"]
             assert "--cell-limit" in outcome["why"]
     assert requests.count("open") == 1
-    assert time.monotonic() - begin < 20.0
+    assert time.monotonic() - begin < 30.0  # and not the 60 s of what hangs
     (other,) = measured("summed", **changes | {"scenario": "other"}).values()
     assert other["outcome"] == sibling
 
@@ -110,16 +110,16 @@ def test_closing_that_takes_too_long_is_a_time_out_unless_the_times_are_there(
 ) -> None:
     file = write_fake(tmp_path, "one", code=CLOSING.replace("DTYPE", dtype))
     loading.load([file])
-    begin, changes = time.monotonic(), {"file": str(file), "scenario": "one", "limit": 2.0}
+    begin, changes = time.monotonic(), {"file": str(file), "scenario": "one", "limit": 4.0}
     for phase in ("gradient", "backward"):
         (outcome,) = measured("summed", launches=1, phase=phase, **changes).values()
         if dtype == "float32":
             assert outcome["outcome"] == "ok", outcome
         else:
             assert outcome["outcome"] == "timeout"
-            assert "one_fake.py: one: closing it took longer than 2 s" in outcome["why"]
+            assert "one_fake.py: one: closing it took longer than 4 s" in outcome["why"]
     CATALOGUE.pop("one")
-    assert time.monotonic() - begin < 30.0
+    assert time.monotonic() - begin < 40.0  # and not the 60 s of what hangs
 
 
 def test_a_user_s_spec_that_takes_too_long_is_told_and_not_waited_for(

@@ -155,10 +155,10 @@ def test_a_user_s_code_has_an_empty_stdin_and_no_part_in_the_answers(
 ) -> None:
     mine = write_fake(tmp_path, "mine", code=code)
     start = time.monotonic()
-    outcome = measured("summed", **job(mine))["summed"]
+    outcome = measured("summed", **job(mine, limit=90.0))["summed"]
     assert outcome["outcome"] == ("crashed" if why else "ok"), outcome
     assert (why or "") in (outcome["why"] or "")
-    assert time.monotonic() - start < 15.0  # and not the limit of 20 s
+    assert time.monotonic() - start < 60.0  # and not the limit
 
 
 # a child that writes down where its descriptors lead: one that was executed, and one that was not

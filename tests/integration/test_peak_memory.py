@@ -87,12 +87,12 @@ def test_nothing_is_measured_where_nobody_asked(
 @pytest.mark.slow
 @pytest.mark.serial
 @pytest.mark.parametrize(
-    ("strategy", "why"), [("crash_apart", "signal 9"), ("hang_apart", "no answer within 1.4 s")]
+    ("strategy", "why"), [("crash_apart", "signal 9"), ("hang_apart", "no answer within 5 s")]
 )
 def test_fault_while_measuring_memory_costs_that_figure_alone(
     measured: Any, strategy: str, why: str
 ) -> None:
-    outcomes = measured(strategy, memory=True, limit=1.4, **ONCE)
+    outcomes = measured(strategy, memory=True, limit=5.0, **ONCE)
     assert figures(outcomes, strategy)["peak_bytes"] is None
     assert why in figures(outcomes, strategy)["peak_why"]
 

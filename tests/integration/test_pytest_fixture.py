@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.paths import ROOT
+from tests.helpers.machine_speed import least_reading
 from tests.helpers.own_code import example_of_both, write_fake_suite
 
 CONFTEST = """
@@ -141,14 +142,19 @@ def test_plugin_costs_a_session_less_than_50_ms() -> None:
         "import pytest, time; start = time.process_time(); import cascade_bench.plugin;"
         "print(time.process_time() - start)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert float(done.stdout) < 0.05
+
+    def read() -> float:
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        return float(done.stdout)
+
+    assert least_reading(read, bar=0.05) < 0.05
 
 
 @pytest.mark.serial
 def test_passing_a_command_on_costs_less_than_60_ms(tmp_path: Path) -> None:
+    """Hold what it costs to the start of an interpreter, which takes 35 ms where it took 42."""
     suite = write_fake_suite(tmp_path)
     (suite / "benchmarks" / "cli.py").write_text("import sys; assert sys.argv[1:] == ['list']")
     passing_on = (
@@ -158,8 +164,10 @@ def test_passing_a_command_on_costs_less_than_60_ms(tmp_path: Path) -> None:
     direct = f"import sys; sys.path.insert(0, {str(suite)!r}); sys.argv[1:] = ['list'];" + (
         "import benchmarks.cli"
     )
-    extra = min(cpu_seconds(passing_on) - cpu_seconds(direct) for _ in range(3))
-    assert extra < 0.06
+    commands = (passing_on, direct, "pass")
+    rounds = [[cpu_seconds(script) for script in commands] for _ in range(3)]
+    longer, shorter, start = map(min, zip(*rounds, strict=True))
+    assert longer - shorter < 2.0 * start, rounds  # 1.1 to 1.2; a third start would make it 2.1
 
 
 def cpu_seconds(script: str) -> float:

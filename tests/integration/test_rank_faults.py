@@ -85,7 +85,7 @@ def test_rank_that_others_wait_for_in_vain_is_named(measured: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.serial
 def test_rank_that_hangs_costs_its_cell_alone_at_the_limit(measured: Any) -> None:
-    outcomes = measured("hang_in_rank_1", "summed", mode="right_x2", limit=8.0)
+    outcomes = measured("hang_in_rank_1", "summed", mode="right_x2", limit=15.0)
     assert outcomes["hang_in_rank_1"]["outcome"] == "timeout"
-    assert "no answer within 8 s" in outcomes["hang_in_rank_1"]["why"]
+    assert "no answer within 15 s" in outcomes["hang_in_rank_1"]["why"]
     assert_summed_timed(outcomes)

@@ -72,9 +72,9 @@ def test_garbage_while_timing_costs_its_group_alone(measured: Any) -> None:
 @pytest.mark.serial
 @pytest.mark.parametrize("strategy", ["hang", "hang_timed"])
 def test_hanging_worker_is_killed_at_its_limit(measured: Any, strategy: str) -> None:
-    outcomes = measured(strategy, "summed", limit=1.5, launches=1)
+    outcomes = measured(strategy, "summed", limit=5.0, launches=1)
     assert outcomes[strategy]["outcome"] == "timeout"
-    assert "no answer within 1.5 s" in outcomes[strategy]["why"]
+    assert "no answer within 5 s" in outcomes[strategy]["why"]
     assert_others_timed(outcomes, launches=1)
 
 
@@ -250,7 +250,7 @@ def test_worker_that_dies_unseen_is_replaced_and_the_reference_taken_again(share
 @pytest.mark.slow
 @pytest.mark.serial
 def test_timing_longer_than_the_limit_of_an_answer_is_no_hang(measured: Any) -> None:
-    outcomes = measured("summed", "chatty", launches=1, seconds=1.0, limit=1.5)
+    outcomes = measured("summed", "chatty", launches=1, seconds=3.0, limit=4.0)
     assert outcomes["chatty"]["outcome"] == "ok"
     assert_others_timed(outcomes, launches=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -110,8 +111,17 @@ def test_a_chosen_case_is_shown_alone_and_stands_in_the_address(
 
 
 def test_hovering_a_mark_shows_its_record(seen: browser.Seen) -> None:
-    seen.page.locator("#chart-passes svg .mark-symbol.role-mark path").last.hover(force=True)
-    tip = seen.page.wait_for_selector("#vg-tooltip-element.visible", timeout=5000)
+    from playwright.sync_api import TimeoutError as TooLate
+
+    seen.page.wait_for_selector("body[data-drawn]")
+    mark = seen.page.locator("#chart-passes svg .mark-symbol.role-mark path").last
+    tip = seen.page.locator("#vg-tooltip-element.visible")
+    for _ in range(5):  # a chart that is laid out meanwhile moves away under the pointer
+        seen.page.mouse.move(0, 0)
+        mark.hover(force=True)
+        with contextlib.suppress(TooLate):
+            tip.wait_for(timeout=2000)
+            break
     text = tip.inner_text()
     assert "separate_retained · a pass" in text or "boundary_split · cut" in text
     assert "ratio [interval]" in text
@@ -206,8 +216,10 @@ def test_no_paragraph_of_a_section_is_longer_than_three_lines(seen: browser.Seen
 
 
 def test_a_click_on_a_mark_chooses_its_network(seen: browser.Seen) -> None:
+    seen.page.wait_for_selector("body[data-drawn]")
     seen.page.locator("#chart-passes svg .mark-symbol.role-mark path").last.click(force=True)
-    assert seen.page.input_value("select[data-filter=scenario]") == "conv_cascade"
+    chosen = "document.querySelector('select[data-filter=scenario]').value"
+    seen.page.wait_for_function(f"{chosen} == 'conv_cascade'")
 
 
 def test_the_keyboard_reaches_filters_and_contents(seen: browser.Seen) -> None:

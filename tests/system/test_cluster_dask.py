@@ -45,6 +45,7 @@ def cluster(tmp_path: Path) -> Iterator[DaskCluster]:
     try:
         one.start_worker("n1")
         one.start_worker("n2")
+        one.await_workers()
         yield one
     finally:
         one.close()
@@ -209,6 +210,7 @@ def test_worker_that_must_not_measure_is_said_with_the_command_that_starts_one(
     one = DaskCluster(tmp_path)
     try:
         one.start_worker("wide", threads=2)
+        one.await_workers()
         file = write_cluster_file(
             tmp_path, "backend: dask", f"dask_address: {one.address}", "dask_wait_seconds: 8"
         )

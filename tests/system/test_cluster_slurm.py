@@ -70,7 +70,7 @@ def test_job_cancelled_from_outside_costs_its_unit_once(
     slurm: SlurmCluster, tmp_path: Path
 ) -> None:
     """The job is cancelled while it measures; its unit is measured by another one."""
-    file, folder = written(tmp_path, SECONDS="3"), tmp_path / "runs"
+    file, folder = written(tmp_path, SECONDS="6"), tmp_path / "runs"
     arguments = (*MORE, f"--cluster={file}", f"--results={folder}")
     with started(*arguments, **slurm.environment) as process:
         wait_for(lambda: len(units_of_nodes(tmp_path)) == 2 or process.poll() is not None)

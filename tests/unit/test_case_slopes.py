@@ -199,13 +199,17 @@ def test_nothing_is_confirmed_after_the_time_and_that_is_said(framework: str) ->
 
 
 @pytest.mark.parametrize(("slow", "left"), [("several", 1), ("one", 2)])
-def test_examination_takes_one_thread_where_several_are_no_faster(slow: str, left: int) -> None:
+def test_examination_takes_one_thread_where_several_are_no_faster(
+    monkeypatch: pytest.MonkeyPatch, slow: str, left: int
+) -> None:
     torch = pytest.importorskip("torch")
-    examination = importlib.import_module("impl_torch.case_examination").Examination
+    module, now = importlib.import_module("impl_torch.case_examination"), [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    examination = module.Examination
 
     def losses() -> None:
         alone = torch.get_num_threads() == 1
-        time.sleep(0.05 if alone == (slow == "one") else 0.0)
+        now[0] += 0.05 if alone == (slow == "one") else 0.01
 
     before = torch.get_num_threads()
     try:

@@ -7,7 +7,7 @@ import signal
 import time
 from typing import Any
 
-from benchmarks.harness.worker import clock, gate, process_time
+from benchmarks.harness.worker import clock, gate, pauses, process_time
 
 FAULT = os.environ.get("FAKE_FAULT")
 PRODUCT, DISPATCH = 2e-4, 1e-6  # seconds
@@ -26,6 +26,7 @@ class Now:
 time.sleep = Now.sleep  # type: ignore[assignment]
 time.clock_gettime_ns = lambda which: round(1e9 * Now.seconds)
 clock.perf_counter = lambda: Now.seconds * (1.1 if FAULT == "fast_clock" else 1.0)  # type: ignore[attr-defined]
+pauses.now = lambda: Now.seconds  # where this process really stands still, no sample is left out
 
 setattr(process_time, "read", lambda: None)  # noqa: B010  a real load has no part in made-up times
 

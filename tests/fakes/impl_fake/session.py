@@ -249,7 +249,7 @@ class Program:
 
     def be_unwaited(self) -> None:
         """Go on in the background, unknown to `wait`."""
-        self.work = threading.Thread(target=time.sleep, args=(0.3,), daemon=True)
+        self.work = threading.Thread(target=time.sleep, args=(5.0,), daemon=True)
         self.work.start()
 
     def be_twice(self) -> None:
@@ -272,7 +272,7 @@ class Program:
 
     def gradients(self) -> dict[str, Any]:
         if self.strategy == "slow_to_read":
-            time.sleep(0.5)
+            time.sleep(2.0)
         return self.result
 
     def updates(self) -> dict[str, Any]:
