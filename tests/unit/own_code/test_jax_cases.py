@@ -170,6 +170,16 @@ def test_a_complex_parameter_is_refused(module: bool) -> None:
         opened(case)
 
 
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+@pytest.mark.parametrize("module", [False, True], ids=["tree", "module"])
+def test_a_parameter_of_half_precision_is_refused(kind: str, module: bool) -> None:
+    half = jnp.ones((4, 2), kind)
+    net = nnx.Linear(4, 2, param_dtype=half.dtype, rngs=nnx.Rngs(0)) if module else {"kernel": half}
+    case = Case({"net": net}, lambda nets, x: {"task": x.sum()}, jnp.ones((6, 4)))
+    with pytest.raises(case_values.CaseError, match=rf"net\.\w+ is {kind}.*float32"):
+        opened(case)
+
+
 def test_a_complex_constant_of_a_module_stays() -> None:
     class Turn(nnx.Module):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -127,6 +127,16 @@ def test_a_complex_parameter_is_refused_and_a_complex_buffer_stays_whole() -> No
     assert facts["slope_errors"]["task"]["net"] < 1e-6
 
 
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_a_parameter_of_half_precision_is_refused(kind: str) -> None:
+    def make() -> Case:
+        net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2, dtype=getattr(torch, kind)))
+        return of(net, lambda x: {"task": net[1](net[0](x).to(net[1].weight.dtype)).mean()})
+
+    with pytest.raises(case_values.CaseError, match=rf"net\.1\.weight is {kind}.*float32"):
+        examined(make)
+
+
 def test_complex_numbers_of_a_batch_follow_the_dtype() -> None:
     one = torch.full((3,), 1 + 2j)
     changed = case_values.converted(one, torch.float64)
