@@ -111,6 +111,7 @@ class Examination:
             if value.requires_grad:
                 value.backward()
             gradients[loss] = {n: p.grad for n, p in self.problem.parameters.items()}
+            _check_dense(loss, gradients[loss])
         self.problem.require_grad([])
         return gradients
 
@@ -182,6 +183,17 @@ class Examination:
                 "type": type(module).__name__,
             }
         return described
+
+
+def _check_dense(loss: str, gradients: Mapping[str, Tensor | None]) -> None:
+    """Raise `CaseError` for a gradient of a sparse layout: not every strategy can have one."""
+    for name, gradient in gradients.items():
+        if gradient is not None and gradient.layout != torch.strided:
+            raise CaseError(
+                f"the gradient of {loss!r} by {name} is sparse, and dense gradients are compared",
+                "build the module with sparse=False here; `cascade-bench check` takes a step "
+                "with sparse gradients",
+            )
 
 
 def _seconds(run: Callable[[], Any]) -> float:

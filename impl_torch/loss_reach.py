@@ -13,6 +13,7 @@ from torch import Tensor
 from impl_torch.case_losses import check_losses
 from impl_torch.graph_problem import seed_everything
 from impl_torch.step_case import StepCase
+from impl_torch.step_changes import dense
 
 NUDGE = 1e-2  # relative change of a parameter that must change a loss which depends on it
 MOST_PASSES = 200  # forward passes that may be spent on finding what is cut off
@@ -58,7 +59,7 @@ class LossReach:
                 grads = _gradients(value, list(required.values()))
         own = dict(zip(required, grads, strict=True))
         self.states[loss] = {n: _state(own.get(n)) for n in self.case.parameters}
-        finite = all(bool(g.isfinite().all()) for g in grads if g is not None)
+        finite = all(bool(dense(g).isfinite().all()) for g in grads if g is not None)
         self.finite[loss] = finite and math.isfinite(self.values[loss])
 
     def _mattering(self, names: list[str]) -> list[str]:
@@ -125,4 +126,4 @@ def _state(gradient: Tensor | None) -> str:
     """Return ``absent``, ``zero`` (every element exactly) or ``value``."""
     if gradient is None:
         return "absent"
-    return "value" if bool(gradient.any()) else "zero"
+    return "value" if bool(dense(gradient).any()) else "zero"

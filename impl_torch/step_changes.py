@@ -72,12 +72,17 @@ def change(before: Tensor, after: Tensor) -> float:
     """
     if before.shape != after.shape or before.dtype != after.dtype:
         return float("inf")
-    one, two = before.detach(), after.detach()
+    one, two = dense(before.detach()), dense(after.detach())
     differs = (one != two) & ~(one.isnan() & two.isnan())
     if not bool(differs.any()):
         return 0.0
     largest = float((one - two).abs()[differs].double().max())
     return largest if largest == largest else float("inf")
+
+
+def dense(tensor: Tensor) -> Tensor:
+    """Return a tensor with every element in its place, also one of a sparse layout."""
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
 
 
 def graph(roots: list[Tensor]) -> Graph:
@@ -118,7 +123,7 @@ def state(gradient: Tensor | None) -> str:
     """Return ``none``, ``zero`` (every element exactly) or ``value``."""
     if gradient is None:
         return "none"
-    return "value" if bool(gradient.any()) else "zero"
+    return "value" if bool(dense(gradient).any()) else "zero"
 
 
 def casts() -> bool:
@@ -148,7 +153,7 @@ def number(group: Mapping[str, Any], key: str) -> float:
 
 def norm(tensors: list[Tensor]) -> float:
     """Return the norm of these tensors taken together."""
-    return float(torch.stack([t.double().norm() for t in tensors]).norm())
+    return float(torch.stack([dense(t).double().norm() for t in tensors]).norm())
 
 
 class Reducing:

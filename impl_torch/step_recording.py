@@ -23,6 +23,7 @@ from impl_torch.step_changes import (
     Pass,
     casts,
     change,
+    dense,
     graph,
     groups_of,
     norm,
@@ -256,7 +257,7 @@ class Recorder:
                     "step": len(self.totals),
                     "before": norm([a for a, _ in both]),
                     "after": norm([b for _, b in both]),
-                    "largest": max(float(b.abs().max()) for _, b in both if b.numel()),
+                    "largest": max(float(dense(b).abs().max()) for _, b in both if b.numel()),
                     "scale": scale,
                 }
             )

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from impl_torch.graph_problem import seed_everything
 from impl_torch.step_case import STATED, StepCase
-from impl_torch.step_changes import as_roots, change, graph
+from impl_torch.step_changes import as_roots, change, dense, graph
 from impl_torch.step_work import Work
 
 Build = Callable[[], StepCase]
@@ -119,7 +119,7 @@ class Replay:
     def _keep_gradients(self) -> None:
         """Note the gradients that the last backward pass of the step has left."""
         self.gradients[-1] = {
-            n: p.grad.detach().clone()
+            n: dense(p.grad.detach()).clone()
             for n, p in self.case.parameters.items()
             if p.grad is not None
         }

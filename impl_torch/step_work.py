@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from impl_torch.operation_arguments import flops
+from impl_torch.step_changes import dense
 
 
 class Work(TorchDispatchMode):
@@ -38,4 +39,6 @@ class Work(TorchDispatchMode):
 
 def _all_zero(value: Any) -> bool:
     """Return whether this is a tensor of floats that are all 0."""
-    return isinstance(value, Tensor) and value.is_floating_point() and not bool(value.any())
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return False
+    return not bool(dense(value).any())

@@ -137,6 +137,15 @@ def test_a_parameter_of_half_precision_is_refused(kind: str) -> None:
         examined(make)
 
 
+def test_a_sparse_gradient_is_refused_with_what_to_write() -> None:
+    def make() -> Case:
+        return of(nn.Embedding(9, 4, sparse=True), batch=torch.arange(6))
+
+    with pytest.raises(case_values.CaseError, match=r"'task' by net\.weight is sparse") as refused:
+        examined(make)
+    assert "sparse=False" in refused.value.mend
+
+
 def test_complex_numbers_of_a_batch_follow_the_dtype() -> None:
     one = torch.full((3,), 1 + 2j)
     changed = case_values.converted(one, torch.float64)
