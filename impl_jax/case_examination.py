@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from impl_jax import layout
 from impl_jax.case import OpenCase
-from impl_jax.case_losses import check_finite, check_losses
+from impl_jax.case_losses import check_finite, check_losses, check_names
 from impl_jax.case_slopes import Directions
 from impl_jax.case_values import CaseError, DrawAsFloat32, digest
 from impl_jax.graph_problem import GraphProblem, seed_everything
@@ -87,6 +87,7 @@ class Examination:
         seed_everything(self.seed)
         anew = jax.jit(lambda *arguments: self.opened.all_losses(*arguments))
         again = anew(self.start, self.constants)
+        check_names(self.values, again)
         allowed = REPEATS[jnp.dtype(self.opened.session.dtype).name]
         for name, one in self.values.items():
             two = float(again[name])
@@ -136,7 +137,9 @@ class Examination:
             seed_everything(self.seed)
 
             def value(parameters: Any, constants: Any, loss: str = loss) -> Array:
-                return self.opened.all_losses(parameters, constants)[loss]
+                losses = self.opened.all_losses(parameters, constants)
+                check_names(self.values, losses)
+                return losses[loss]
 
             used = _used(value, self.start, self.constants)
             grads = jax.jit(jax.grad(value))(self.start, self.constants)

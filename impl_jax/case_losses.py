@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -22,6 +22,11 @@ def check_losses(losses: Any) -> None:
     for name, value in losses.items():
         if not isinstance(name, str) or "/" in name:
             raise CaseError(f"the loss name {name!r} cannot be used", "use a plain name: 'task'")
+        if value is None:
+            raise CaseError(
+                f"the loss {name!r} is None",
+                "leave it out, in every call, or return jnp.zeros(()) in its place",
+            )
         if not hasattr(value, "shape"):  # a tree of arrays, which JAX looks into, or None
             raise CaseError(
                 f"the loss {name!r} is {type(value).__name__}, not an array",
@@ -37,6 +42,22 @@ def check_losses(losses: Any) -> None:
                 f"the loss {name!r} is of {value.dtype}, which has no gradient",
                 "return a floating-point number",
             )
+
+
+def check_names(first: Iterable[str], now: Iterable[str]) -> None:
+    """Raise `CaseError` unless another call returns the same losses.
+
+    Args:
+        first: names of the losses in the first call.
+        now: those in this call.
+    """
+    one, two = list(first), list(now)
+    if set(one) != set(two):
+        raise CaseError(
+            f"losses returns {', '.join(one)} in one call, and {', '.join(two)} in another",
+            "return the same names in every call: leave a loss out always, or return jnp.zeros(()) "
+            "where it does not count",
+        )
 
 
 def _kind(value: Any) -> str:

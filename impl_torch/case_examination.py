@@ -17,7 +17,7 @@ from torch import Tensor
 
 from impl_torch import layout
 from impl_torch.case import OpenCase
-from impl_torch.case_losses import check_losses
+from impl_torch.case_losses import check_losses, check_names
 from impl_torch.case_slopes import Directions
 from impl_torch.case_values import CaseError, DrawAsFloat32
 from impl_torch.structure import why_not_cut
@@ -79,6 +79,7 @@ class Examination:
     def _check_repeats(self) -> None:
         """Raise `CaseError` unless the same pass gives the same losses twice."""
         again = self.opened.all_losses()
+        check_names(self.values, again)
         allowed = REPEATS[self.opened.session.dtype]
         for name, value in self.values.items():
             one, two = value.item(), again[name].item()
@@ -107,7 +108,9 @@ class Examination:
         gradients: Gradients = {}
         for loss in self.values:
             self.problem.require_grad(names)
-            value = self.opened.all_losses()[loss]
+            losses = self.opened.all_losses()
+            check_names(self.values, losses)
+            value = losses[loss]
             if value.requires_grad:
                 value.backward()
             gradients[loss] = {n: p.grad for n, p in self.problem.parameters.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -26,6 +26,11 @@ def check_losses(losses: Any, *, finite: bool = True) -> dict[str, Tensor]:
     for name, value in losses.items():
         if not isinstance(name, str) or "/" in name:
             raise CaseError(f"the loss name {name!r} cannot be used", "use a plain name: 'task'")
+        if value is None:
+            raise CaseError(
+                f"the loss {name!r} is None",
+                "leave it out, in every call, or return torch.zeros(()) in its place",
+            )
         if not isinstance(value, Tensor):
             raise CaseError(
                 f"the loss {name!r} is {type(value).__name__}, not a tensor",
@@ -42,3 +47,19 @@ def check_losses(losses: Any, *, finite: bool = True) -> dict[str, Tensor]:
                 "start from weights and a batch at which every loss is finite",
             )
     return dict(losses)
+
+
+def check_names(first: Iterable[str], now: Iterable[str]) -> None:
+    """Raise `CaseError` unless another call returns the same losses.
+
+    Args:
+        first: names of the losses in the first call.
+        now: those in this call.
+    """
+    one, two = list(first), list(now)
+    if set(one) != set(two):
+        raise CaseError(
+            f"losses returns {', '.join(one)} in one call, and {', '.join(two)} in another",
+            "return the same names in every call: leave a loss out always, or return torch.zeros(()) "
+            "where it does not count",
+        )

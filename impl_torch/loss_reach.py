@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impl_torch.case_losses import check_losses
+from impl_torch.case_losses import check_losses, check_names
 from impl_torch.graph_problem import seed_everything
 from impl_torch.step_case import StepCase
 from impl_torch.step_changes import dense
@@ -53,7 +53,10 @@ class LossReach:
         """Run one loss forward and backward, alone."""
         required = {n: p for n, p in self.case.parameters.items() if p.requires_grad}
         with _restored(self.case):
-            value = check_losses(self.case.losses(), finite=False)[loss]
+            losses = check_losses(self.case.losses(), finite=False)
+            check_names(self.values, losses)
+            value = losses.pop(loss)
+            del losses
             grads: Any = [None] * len(required)
             if value.requires_grad and required:
                 grads = _gradients(value, list(required.values()))

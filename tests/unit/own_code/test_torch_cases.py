@@ -146,6 +146,31 @@ def test_a_sparse_gradient_is_refused_with_what_to_write() -> None:
     assert "sparse=False" in refused.value.mend
 
 
+@pytest.mark.parametrize("period", [2, 3])
+def test_losses_that_differ_from_call_to_call_are_named(period: int) -> None:
+    def make() -> Case:
+        net, calls = nn.Linear(4, 2), iter(range(1000))
+
+        def losses(x: Any) -> dict[str, Any]:
+            own = {"task": net(x).square().mean()}
+            return own if next(calls) % period else {**own, "aux": net(x).mean()}
+
+        return of(net, losses)
+
+    with pytest.raises(case_values.CaseError, match="returns task, aux in one call, and task in"):
+        examined(make)
+
+
+def test_a_loss_of_none_is_to_be_left_out() -> None:
+    def make() -> Case:
+        net = nn.Linear(4, 2)
+        return of(net, lambda x: {"task": net(x).mean(), "aux": None})
+
+    with pytest.raises(case_values.CaseError, match="'aux' is None") as refused:
+        examined(make)
+    assert refused.value.mend.startswith("leave it out, in every call, or return torch.zeros(())")
+
+
 def test_complex_numbers_of_a_batch_follow_the_dtype() -> None:
     one = torch.full((3,), 1 + 2j)
     changed = case_values.converted(one, torch.float64)
