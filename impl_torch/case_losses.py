@@ -60,6 +60,6 @@ def check_names(first: Iterable[str], now: Iterable[str]) -> None:
     if set(one) != set(two):
         raise CaseError(
             f"losses returns {', '.join(one)} in one call, and {', '.join(two)} in another",
-            "return the same names in every call: leave a loss out always, or return torch.zeros(()) "
-            "where it does not count",
+            "return the same names in every call: leave a loss out always, or return "
+            "torch.zeros(()) where it does not count",
         )
