@@ -73,3 +73,24 @@ def check_finite(losses: Mapping[str, float]) -> None:
                 f"the loss {name!r} is {value} at the start",
                 "start from weights and a batch at which every loss is finite",
             )
+
+
+def check_gradients(gradients: Mapping[str, Mapping[str, Any]], dtype: str) -> None:
+    """Raise `CaseError` for a gradient that is not finite.
+
+    Args:
+        gradients: loss → trained parameter → gradient, or None.
+        dtype: in which they were computed.
+    """
+    for loss, by_parameter in gradients.items():
+        for name, gradient in by_parameter.items():
+            if gradient is None or bool(np.isfinite(gradient).all()):
+                continue
+            value = "NaN" if bool(np.isnan(gradient).any()) else "infinite"
+            raise CaseError(
+                f"the gradient of the loss {loss!r} by {name} is {value} in {dtype}, though the "
+                "loss is finite",
+                "guard what has no finite slope here, such as sqrt or log of 0; a possible cause: "
+                "jnp.where differentiates both branches, so guard inside too: "
+                "jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1)), 0)",
+            )

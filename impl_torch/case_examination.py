@@ -17,7 +17,7 @@ from torch import Tensor
 
 from impl_torch import layout
 from impl_torch.case import OpenCase
-from impl_torch.case_losses import check_losses, check_names
+from impl_torch.case_losses import check_gradients, check_losses, check_names
 from impl_torch.case_slopes import Directions
 from impl_torch.case_values import CaseError, DrawAsFloat32
 from impl_torch.structure import why_not_cut
@@ -69,6 +69,7 @@ class Examination:
             for loss, gradients in self.everything.items()
         }
         self._check_reach()
+        check_gradients(self._of_trained(), str(opened.session.dtype).removeprefix("torch."))
 
     def _drew_numbers(self) -> bool:
         """Return whether the last pass drew from torch's generator on the CPU."""
@@ -140,6 +141,14 @@ class Examination:
             raise CaseError(f"nothing is trained: {why}", "leave a parameter that a loss reaches")
         if self.untouched:
             self.notes.append(f"No loss reaches {_some(self.untouched)}: left out")
+
+    def _of_trained(self) -> Gradients:
+        """Return loss → parameter → gradient, without what is frozen."""
+        frozen = set(self.opened.frozen)
+        return {
+            loss: {n: g for n, g in gradients.items() if n not in frozen}
+            for loss, gradients in self.everything.items()
+        }
 
     def gradient(self) -> dict[str, NDArray[Any]]:
         """Return the gradient of the summed loss by every parameter that a loss reaches."""

@@ -63,3 +63,24 @@ def check_names(first: Iterable[str], now: Iterable[str]) -> None:
             "return the same names in every call: leave a loss out always, or return "
             "torch.zeros(()) where it does not count",
         )
+
+
+def check_gradients(gradients: Mapping[str, Mapping[str, Any]], dtype: str) -> None:
+    """Raise `CaseError` for a gradient that is not finite.
+
+    Args:
+        gradients: loss → trained parameter → gradient, or None.
+        dtype: in which they were computed.
+    """
+    for loss, by_parameter in gradients.items():
+        for name, gradient in by_parameter.items():
+            if gradient is None or bool(gradient.isfinite().all()):
+                continue
+            value = "NaN" if bool(gradient.isnan().any()) else "infinite"
+            raise CaseError(
+                f"the gradient of the loss {loss!r} by {name} is {value} in {dtype}, though the "
+                "loss is finite",
+                "guard what has no finite slope here, such as sqrt or log of 0; a possible cause: "
+                "torch.where differentiates both branches, so guard inside too: "
+                "torch.where(x > 0, torch.where(x > 0, x, 1).sqrt(), 0)",
+            )

@@ -136,6 +136,20 @@ def test_a_loss_that_is_no_array_is_named(value: Any) -> None:
         case_losses.check_losses(shapes)
 
 
+def test_a_gradient_that_is_not_a_number_is_named_with_its_loss() -> None:
+    from impl_jax.case_examination import Examination
+
+    def losses(nets: Any, x: Any) -> dict[str, Any]:
+        h = x @ nets["net"]
+        return {"root": jnp.where(h > 0, jnp.sqrt(h), 0.0).mean()}
+
+    case = Case({"net": jnp.ones((4, 2))}, losses, jnp.zeros((6, 4)))
+    found = case_module.OpenCase(session.Session("cpu", "float32"), case, 0, None)
+    with pytest.raises(case_values.CaseError, match="'root' by net is NaN in float32") as refused:
+        Examination(found, 0)
+    assert "jnp.where" in refused.value.mend
+
+
 @pytest.mark.parametrize("period", [2, 3])
 def test_losses_that_differ_from_call_to_call_are_named(period: int) -> None:
     from impl_jax.case_examination import Examination

@@ -161,6 +161,23 @@ def test_losses_that_differ_from_call_to_call_are_named(period: int) -> None:
         examined(make)
 
 
+def test_a_gradient_that_is_not_a_number_is_named_with_its_loss() -> None:
+    def make(frozen: list[str] | None = None) -> Case:
+        nets = {"a": nn.Linear(4, 4, bias=False), "b": nn.Linear(4, 1)}
+
+        def losses(x: Any) -> dict[str, Any]:
+            h = nets["a"](x)
+            return {"root": nets["b"](torch.where(h > 0, h.sqrt(), 0.0)).mean()}
+
+        return Case(nets, losses, torch.cat([torch.zeros(1, 4), torch.rand(5, 4)]), frozen=frozen)
+
+    said = r"gradient of the loss 'root' by a\.weight is NaN in float64"
+    with pytest.raises(case_values.CaseError, match=said) as refused:
+        examined(make)
+    assert "torch.where" in refused.value.mend
+    examined(lambda: make(frozen=["a"]))  # nothing trained has it
+
+
 def test_a_loss_of_none_is_to_be_left_out() -> None:
     def make() -> Case:
         net = nn.Linear(4, 2)
