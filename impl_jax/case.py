@@ -17,6 +17,7 @@ import optax
 from flax import nnx
 
 from impl_jax import optimizers
+from impl_jax.case_dtypes import check_dtypes
 from impl_jax.case_values import CaseError, converted, digest, map_tensors, takes_networks, tensors
 from impl_jax.graph_problem import GraphProblem, Network, RepeatableProblem, seed_everything
 from impl_jax.problem import Stage
@@ -55,9 +56,9 @@ class OpenCase(OpenProblem):
         check_batch(case.batch)
         plain = networks_in_order(case)
         self.prints = fingerprints(plain, case.batch)
+        check_dtypes(Network(n, one, None) for n, one in plain.items())
         self.networks = {n: Network(n, one, session.dtype) for n, one in plain.items()}
         check_sharing(self.networks)
-        check_real(self.networks)
         names = [n for network in self.networks.values() for n in network.parameters]
         stated = list(facts["frozen"]) if facts else list(case.frozen or ())
         self.aliases: dict[str, str] = {}
@@ -157,16 +158,6 @@ def check_sharing(networks: Mapping[str, Network]) -> None:
                     f"networks {owners[id(node)]!r} and {name!r} share {'.'.join(map(str, path))}",
                     "give one network that holds both modules",
                 )
-
-
-def check_real(networks: Mapping[str, Network]) -> None:
-    """Raise `CaseError` for a complex parameter: gradients by complex numbers are not compared."""
-    for name, kind in [(n, one.rest[n].dtype) for one in networks.values() for n in one.complex]:
-        raise CaseError(
-            f"the parameter {name} is {kind}: gradients by complex numbers are not compared",
-            "hold two real arrays, and compute with jax.lax.complex of them; what is no parameter "
-            "does not belong into the networks",
-        )
 
 
 def check_batch(batch: Any) -> None:

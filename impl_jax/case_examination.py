@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from impl_jax import layout
 from impl_jax.case import OpenCase
-from impl_jax.case_losses import check_finite, check_losses
+from impl_jax.case_losses import check_finite, check_gradients, check_losses, check_names
 from impl_jax.case_slopes import Directions
 from impl_jax.case_values import CaseError, DrawAsFloat32, digest
 from impl_jax.graph_problem import GraphProblem, seed_everything
@@ -68,6 +68,7 @@ class Examination:
             for loss, gradients in self.everything.items()
         }
         self._check_reach()
+        check_gradients(self._of_trained(), jnp.dtype(opened.session.dtype).name)
 
     def _shapes(self) -> Any:
         """Return the losses as shapes, without computing them."""
@@ -87,6 +88,7 @@ class Examination:
         seed_everything(self.seed)
         anew = jax.jit(lambda *arguments: self.opened.all_losses(*arguments))
         again = anew(self.start, self.constants)
+        check_names(self.values, again)
         allowed = REPEATS[jnp.dtype(self.opened.session.dtype).name]
         for name, one in self.values.items():
             two = float(again[name])
@@ -136,7 +138,9 @@ class Examination:
             seed_everything(self.seed)
 
             def value(parameters: Any, constants: Any, loss: str = loss) -> Array:
-                return self.opened.all_losses(parameters, constants)[loss]
+                losses = self.opened.all_losses(parameters, constants)
+                check_names(self.values, losses)
+                return losses[loss]
 
             used = _used(value, self.start, self.constants)
             grads = jax.jit(jax.grad(value))(self.start, self.constants)
@@ -161,6 +165,14 @@ class Examination:
             )
         if self.untouched:
             self.notes.append(f"No loss reaches {_some(self.untouched)}: left out")
+
+    def _of_trained(self) -> Gradients:
+        """Return loss → parameter → gradient, without what is frozen."""
+        frozen = set(self.opened.frozen)
+        return {
+            loss: {n: g for n, g in gradients.items() if n not in frozen}
+            for loss, gradients in self.everything.items()
+        }
 
     def gradient(self) -> dict[str, NDArray[Any]]:
         """Return the gradient of the summed loss by every parameter.

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from impl_jax.case_examination import _state, _used
-from impl_jax.case_losses import check_losses
+from impl_jax.case_losses import check_losses, check_names
 from impl_jax.step_case import StepCase
 
 SLIGHT = 1e-6  # a gradient below this share of the largest is rounding
@@ -85,7 +85,13 @@ class LossReach:
 
     def _loss_alone(self, loss: str) -> Any:
         """Return one loss as a function of the parameters."""
-        return lambda parameters: self.case.losses(parameters)[loss]
+
+        def alone(parameters: Any) -> Any:
+            losses = self.case.losses(parameters)
+            check_names(self.values, losses)
+            return losses[loss]
+
+        return alone
 
     def _mattering(self, names: list[str]) -> list[str]:
         """Return those of these parameters that a loss depends on, by halves."""

@@ -8,18 +8,16 @@ needs, as XLA removes that.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
-from math import prod
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr
-from jax.interpreters.partial_eval import dce_jaxpr
 
 from impl_jax.step_case import StepCase
 from impl_jax.step_changes import cosine
+from impl_jax.step_work import Products, flops_of, products_of
 
 TIMED = 7  # calls of each kind, in turns
 SAME_WORK = 0.01  # relative difference of the work of one and the same way
@@ -27,6 +25,7 @@ ALONG, SIGNS = 0.9999, 0.98  # cosines of a plain step, and of Adam's first step
 STARTS = 3  # weights at which a step is held against a gradient
 LATER = 3  # training steps after which it is looked again
 SPREAD = 0.5  # relative size of the noise on those weights
+BRIEF = 2e-4  # seconds of a call; in a shorter one the call's own overhead hides what is saved
 
 Loss = Callable[[Any], Any]
 
@@ -68,6 +67,21 @@ class Ways:
 
         return run
 
+    def evaluated_again(self, way: Loss) -> Loss:
+        """Return a way with one more forward pass, as a checkpoint or a value that is kept has."""
+
+        def run(parameters: Any) -> Any:
+            values = self.case.losses(dict(parameters))
+            return way(parameters), [values[name] for name in self.names]
+
+        return run
+
+    def of_one_pass(self, by: Collection[str]) -> list[Loss]:
+        """Return the ways with one backward pass by some parameters: of the sum, or of one loss."""
+        among = [self.names, *([name] for name in self.names)]
+        once = [self.summed(names, by) for names in among]
+        return [*once, *map(self.evaluated_again, once)]
+
     def pulled_back(self, by: Collection[str]) -> Loss:
         """Return the same by one forward pass, pulled back once for each loss."""
 
@@ -100,24 +114,42 @@ class Replay:
         self.case = build()
         self.ways = Ways(self.case, losses)
         self.flops: float | None = None
-        self._costs: dict[Loss, float] = {}
+        self._products: dict[Loss, Products] = {}
         try:
-            self.flops = work(self.case.next_state, self.case.state, *self.case.arguments)
+            state, arguments = self.case.state, self.case.arguments
+            self._own_products = products_of(self.case.next_state, state, *arguments)
         except Exception:  # a step that depends on values, or is compiled by other means
             return
+        self.flops = flops_of(self._own_products)
         self._step = jax.jit(self.case.next_state)
 
     def costs(self, way: Loss) -> float:
         """Return the work of a way to compute the gradients; each is traced once."""
-        if way not in self._costs:
-            self._costs[way] = work(way, self.ways.start)
-        return self._costs[way]
+        return flops_of(self._products_of(way))
 
     def goes(self, way: Loss) -> bool:
         """Return whether the step does as much work as a way does."""
         assert self.flops is not None
         flops = self.costs(way)
         return abs(self.flops - flops) <= SAME_WORK * flops
+
+    def goes_only(self, way: Loss, others: Iterable[Loss]) -> bool:
+        """Return whether the step does as much work as a way, and the work of no other explains it.
+
+        Two ways may happen to do as much work. Then it is the one whose products have the shapes
+        of the step's, all of them, if the others' do not.
+        """
+        if not self.goes(way):
+            return False
+        rivals = [self._products_of(one) for one in others if self.goes(one)]
+        own = self._own_products
+        return not rivals or (self._products_of(way) == own and own not in rivals)
+
+    def _products_of(self, way: Loss) -> Products:
+        """Return the products that a way computes."""
+        if way not in self._products:
+            self._products[way] = products_of(way, self.ways.start)
+        return self._products[way]
 
     def is_along(self, way: Loss, names: Collection[str]) -> bool:
         """Return whether steps from several weights go along the gradients of a way.
@@ -146,7 +178,8 @@ class Replay:
     def _is_along_from(self, state: Any, way: Loss, names: Collection[str]) -> bool:
         """Return whether steps from this state, with several weights, go along gradients."""
         rng = np.random.default_rng(self.case.seed)
-        return all(self._is_along(state, way, names, self._weights(rng)) for _ in range(STARTS))
+        starts = [self._weights(rng) for _ in range(STARTS)]
+        return bool(names) and all(self._is_along(state, way, names, one) for one in starts)
 
     def _weights(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return weights near the start."""
@@ -172,10 +205,18 @@ class Replay:
         move, slope = (np.concatenate([a.ravel() for a in part]) for part in (moves, slopes))
         return cosine(move, -slope) > ALONG or cosine(move, -np.sign(slope)) > SIGNS
 
-    def saving(self, way: Loss, cheaper: Loss) -> dict[str, Any]:
-        """Return FLOPs of a step as it is and as it could be, and seconds of the gradients."""
+    def saving(self, way: Loss, cheaper: Loss) -> dict[str, Any] | None:
+        """Return FLOPs of a step as it is and as it could be, and seconds of the gradients.
+
+        None where nothing is saved, as XLA has merged what is computed twice. The seconds are None
+        where the calls are too short to tell.
+        """
         assert self.flops is not None
-        seconds = _times([jax.jit(way), jax.jit(cheaper)], self.ways.start)
+        seconds: list[Any] = _times([jax.jit(way), jax.jit(cheaper)], self.ways.start)
+        if seconds[1] >= seconds[0]:
+            if seconds[0] >= BRIEF:
+                return None
+            seconds = [None, None]
         return {
             "flops": self.flops,
             "least_flops": self.flops - self.costs(way) + self.costs(cheaper),
@@ -185,33 +226,45 @@ class Replay:
 
 
 def merged_passes(replay: Replay) -> dict[str, Any] | None:
-    """Return what one backward pass would save; None where the step runs one already."""
+    """Return what one backward pass would save; None where the step may run one already."""
     ways = replay.ways
     if replay.flops is None or len(ways.names) < 2:
         return None
     one = ways.summed(ways.names, ways.trained)
+    right = [*ways.of_one_pass(ways.trained), *ways.of_one_pass(list(ways.start))]
     for several in (ways.separate(ways.trained), ways.pulled_back(ways.trained)):
-        if replay.costs(several) <= replay.costs(one) * (1 + SAME_WORK) or not replay.goes(several):
+        if replay.costs(several) <= replay.costs(one) * (1 + SAME_WORK):
             continue
-        if replay.is_along(several, ways.trained):
+        if replay.goes_only(several, right) and replay.is_along(several, ways.trained):
             worst, where = _difference(several, one, ways.start)
             saving = replay.saving(several, one)
-            return {"passes": len(ways.names), "difference": worst, "where": where, **saving}
+            return saving and {
+                "passes": len(ways.names), "difference": worst, "where": where, **saving
+            }  # fmt: skip
     return None
 
 
 def without_frozen_gradients(replay: Replay) -> dict[str, Any] | None:
-    """Return what differentiating by the trained part alone would save; None where it is done."""
+    """Return what differentiating by the trained part alone would save.
+
+    None where the step may do so already.
+    """
     ways, frozen = replay.ways, list(replay.case.frozen)
     if replay.flops is None or not frozen:
         return None
     every, part = list(ways.start), ways.trained
     pairs = [(ways.summed(ways.names, every), ways.summed(ways.names, part))]
-    pairs += [(ways.summed([n], every), ways.summed([n], part)) for n in ways.names]
     pairs += [(ways.separate(every), ways.separate(part))]
-    for whole, cheaper in pairs:
-        if replay.costs(whole) > replay.costs(cheaper) * (1 + SAME_WORK) and replay.goes(whole):
-            return {"names": frozen, **replay.saving(whole, cheaper)}
+    single = [(ways.summed([n], every), ways.summed([n], part)) for n in ways.names]
+    right = [*ways.of_one_pass(part), ways.separate(part), ways.pulled_back(part)]
+    for whole, cheaper in [*pairs, *single]:
+        if replay.costs(whole) <= replay.costs(cheaper) * (1 + SAME_WORK):
+            continue
+        if not replay.goes_only(whole, right):
+            continue
+        if (whole, cheaper) in pairs or replay.is_along(whole, part):
+            saving = replay.saving(whole, cheaper)
+            return saving and {"names": frozen, **saving}
     return None
 
 
@@ -223,12 +276,16 @@ def zero_weights(replay: Replay) -> dict[str, Any] | None:
     all_losses = ways.summed(ways.names, ways.trained)
     if not replay.goes(all_losses) or replay.is_along(all_losses, ways.trained):
         return None
+    every = list(ways.start)
     for loss in ways.names:
-        without_loss = ways.summed([n for n in ways.names if n != loss], ways.trained)
+        others = [n for n in ways.names if n != loss]
+        without_loss = ways.summed(others, ways.trained)
+        right = [ways.summed(others, every), ways.evaluated_again(without_loss)]
         least = replay.costs(without_loss)
         cheaper = least < replay.costs(all_losses) * (1 - SAME_WORK)
         if (
             cheaper
+            and replay.goes_only(all_losses, right)
             and replay.is_along(without_loss, ways.trained)
             and _stays_zero(replay, all_losses, without_loss)
         ):
@@ -258,45 +315,6 @@ def _stays_zero(replay: Replay, all_losses: Loss, without_loss: Loss) -> bool:
     if own:
         return replay.keeps_still(own)
     return replay.is_along_later(without_loss, replay.ways.trained)
-
-
-def work(function: Callable[..., Any], *arguments: Any) -> float:
-    """Return the FLOPs of the products and convolutions that a function's outputs need."""
-    traced = jax.make_jaxpr(function)(*arguments)
-    live, _ = dce_jaxpr(traced.jaxpr, [True] * len(traced.jaxpr.outvars))
-    return _flops(live)
-
-
-def _flops(jaxpr: Jaxpr) -> float:
-    """Return the FLOPs of a program, what runs in a scan as often as it runs."""
-    total = 0.0
-    equation: Any
-    for equation in jaxpr.eqns:
-        name, out = equation.primitive.name, equation.outvars
-        if name == "dot_general":
-            (contracted, _), _ = equation.params["dimension_numbers"]
-            shape = equation.invars[0].aval.shape
-            total += 2.0 * prod(out[0].aval.shape) * prod(shape[i] for i in contracted)
-        elif name == "conv_general_dilated":
-            numbers = equation.params["dimension_numbers"]
-            kernel = equation.invars[1].aval.shape
-            per_output = prod(kernel) / kernel[numbers.rhs_spec[0]]
-            total += 2.0 * prod(out[0].aval.shape) * per_output
-        inner = [_flops(one) for one in _inside(equation)]
-        if inner:
-            times = equation.params.get("length", 1) if name == "scan" else 1
-            total += times * (max(inner) if name == "cond" else sum(inner))
-    return total
-
-
-def _inside(equation: Any) -> list[Jaxpr]:
-    """Return the programs inside an equation."""
-    kinds = (Jaxpr, ClosedJaxpr)
-    values = jax.tree.leaves(
-        list(equation.params.values()), is_leaf=lambda value: isinstance(value, kinds)
-    )
-    jaxprs = [value for value in values if isinstance(value, kinds)]
-    return [one.jaxpr if isinstance(one, ClosedJaxpr) else one for one in jaxprs]
 
 
 def _times(functions: list[Any], parameters: Any) -> list[float]:

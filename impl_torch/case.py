@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from impl_torch import optimizers, recipes
+from impl_torch.case_dtypes import check_dtypes
 from impl_torch.case_values import (
     CaseError,
     closed_over_modules,
@@ -64,7 +65,7 @@ class OpenCase(OpenProblem):
                 "give it to the JAX case: it makes JAX's weights of torch's",
             )
         self.networks = networks_in_order(case)
-        check_real(self.networks)
+        check_dtypes(named(self.networks))
         self.prints = fingerprints(self.networks, case.batch)
         stated = list(facts["frozen"]) if facts else self._frozen_by_the_user()
         function = self._function(session.dtype)
@@ -185,17 +186,6 @@ def check_networks(networks: Mapping[str, Any]) -> None:
                 f"name it once; leave out {name!r}",
             )
         holders[id(network)] = name
-
-
-def check_real(networks: Mapping[str, nn.Module]) -> None:
-    """Raise `CaseError` for a complex parameter: gradients by complex numbers are not compared."""
-    for name, parameter in named(networks):
-        if parameter.is_complex():
-            kind = str(parameter.dtype).removeprefix("torch.")
-            raise CaseError(
-                f"the parameter {name} is {kind}: gradients by complex numbers are not compared",
-                "hold a real parameter [..., 2], and compute with torch.view_as_complex of it",
-            )
 
 
 def named(networks: Mapping[str, nn.Module]) -> list[tuple[str, nn.Parameter]]:

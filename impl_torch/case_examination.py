@@ -17,7 +17,7 @@ from torch import Tensor
 
 from impl_torch import layout
 from impl_torch.case import OpenCase
-from impl_torch.case_losses import check_losses
+from impl_torch.case_losses import check_gradients, check_losses, check_names
 from impl_torch.case_slopes import Directions
 from impl_torch.case_values import CaseError, DrawAsFloat32
 from impl_torch.graph_problem import generator_states
@@ -70,6 +70,7 @@ class Examination:
             for loss, gradients in self.everything.items()
         }
         self._check_reach()
+        check_gradients(self._of_trained(), str(opened.session.dtype).removeprefix("torch."))
 
     def _libraries_drawn_from(self) -> set[str]:
         """Return whose generators have moved since the last pass began: torch, numpy, python."""
@@ -81,6 +82,7 @@ class Examination:
     def _check_repeats(self) -> None:
         """Raise `CaseError` unless the same pass gives the same losses twice."""
         again = self.opened.all_losses()
+        check_names(self.values, again)
         allowed = REPEATS[self.opened.session.dtype]
         for name, value in self.values.items():
             one, two = value.item(), again[name].item()
@@ -109,11 +111,14 @@ class Examination:
         gradients: Gradients = {}
         for loss in self.values:
             self.problem.require_grad(names)
-            value = self.opened.all_losses()[loss]
+            losses = self.opened.all_losses()
+            check_names(self.values, losses)
+            value = losses[loss]
             if value.requires_grad:
                 value.backward()
             self.drawn_from |= self._libraries_drawn_from()  # also in the backward pass
             gradients[loss] = {n: p.grad for n, p in self.problem.parameters.items()}
+            _check_dense(loss, gradients[loss])
         self.problem.require_grad([])
         return gradients
 
@@ -139,6 +144,14 @@ class Examination:
             raise CaseError(f"nothing is trained: {why}", "leave a parameter that a loss reaches")
         if self.untouched:
             self.notes.append(f"No loss reaches {_some(self.untouched)}: left out")
+
+    def _of_trained(self) -> Gradients:
+        """Return loss → parameter → gradient, without what is frozen."""
+        frozen = set(self.opened.frozen)
+        return {
+            loss: {n: g for n, g in gradients.items() if n not in frozen}
+            for loss, gradients in self.everything.items()
+        }
 
     def gradient(self) -> dict[str, NDArray[Any]]:
         """Return the gradient of the summed loss by every parameter that a loss reaches."""
@@ -185,6 +198,17 @@ class Examination:
                 "type": type(module).__name__,
             }
         return described
+
+
+def _check_dense(loss: str, gradients: Mapping[str, Tensor | None]) -> None:
+    """Raise `CaseError` for a gradient of a sparse layout: not every strategy can have one."""
+    for name, gradient in gradients.items():
+        if gradient is not None and gradient.layout != torch.strided:
+            raise CaseError(
+                f"the gradient of {loss!r} by {name} is sparse, and dense gradients are compared",
+                "build the module with sparse=False here; `cascade-bench check` takes a step "
+                "with sparse gradients",
+            )
 
 
 def _seconds(run: Callable[[], Any]) -> float:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impl_torch.case_losses import check_losses
+from impl_torch.case_losses import check_losses, check_names
 from impl_torch.graph_problem import seed_everything
 from impl_torch.step_case import StepCase
+from impl_torch.step_changes import dense
 
 NUDGE = 1e-2  # relative change of a parameter that must change a loss which depends on it
 MOST_PASSES = 200  # forward passes that may be spent on finding what is cut off
@@ -52,13 +53,16 @@ class LossReach:
         """Run one loss forward and backward, alone."""
         required = {n: p for n, p in self.case.parameters.items() if p.requires_grad}
         with _restored(self.case):
-            value = check_losses(self.case.losses(), finite=False)[loss]
+            losses = check_losses(self.case.losses(), finite=False)
+            check_names(self.values, losses)
+            value = losses.pop(loss)
+            del losses
             grads: Any = [None] * len(required)
             if value.requires_grad and required:
                 grads = _gradients(value, list(required.values()))
         own = dict(zip(required, grads, strict=True))
         self.states[loss] = {n: _state(own.get(n)) for n in self.case.parameters}
-        finite = all(bool(g.isfinite().all()) for g in grads if g is not None)
+        finite = all(bool(dense(g).isfinite().all()) for g in grads if g is not None)
         self.finite[loss] = finite and math.isfinite(self.values[loss])
 
     def _mattering(self, names: list[str]) -> list[str]:
@@ -125,4 +129,4 @@ def _state(gradient: Tensor | None) -> str:
     """Return ``absent``, ``zero`` (every element exactly) or ``value``."""
     if gradient is None:
         return "absent"
-    return "value" if bool(gradient.any()) else "zero"
+    return "value" if bool(dense(gradient).any()) else "zero"

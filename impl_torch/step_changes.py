@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,12 +73,17 @@ def change(before: Tensor, after: Tensor) -> float:
     """
     if before.shape != after.shape or before.dtype != after.dtype:
         return float("inf")
-    one, two = before.detach(), after.detach()
+    one, two = dense(before.detach()), dense(after.detach())
     differs = (one != two) & ~(one.isnan() & two.isnan())
     if not bool(differs.any()):
         return 0.0
     largest = float((one - two).abs()[differs].double().max())
     return largest if largest == largest else float("inf")
+
+
+def dense(tensor: Tensor) -> Tensor:
+    """Return a tensor with every element in its place, also one of a sparse layout."""
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
 
 
 def graph(roots: list[Tensor]) -> Graph:
@@ -118,7 +124,7 @@ def state(gradient: Tensor | None) -> str:
     """Return ``none``, ``zero`` (every element exactly) or ``value``."""
     if gradient is None:
         return "none"
-    return "value" if bool(gradient.any()) else "zero"
+    return "value" if bool(dense(gradient).any()) else "zero"
 
 
 def casts() -> bool:
@@ -148,7 +154,101 @@ def number(group: Mapping[str, Any], key: str) -> float:
 
 def norm(tensors: list[Tensor]) -> float:
     """Return the norm of these tensors taken together."""
-    return float(torch.stack([t.double().norm() for t in tensors]).norm())
+    return float(torch.stack([dense(t).double().norm() for t in tensors]).norm())
+
+
+def replace(undo: ExitStack, holder: Any, name: str, wrap: Callable[[Any], Any]) -> None:
+    """Replace a function by what is made of it, until the stack is unwound."""
+    original = getattr(holder, name)
+    setattr(holder, name, wrap(original))
+    undo.callback(setattr, holder, name, original)
+
+
+def notifying(notify: Callable[..., None]) -> Callable[[Any], Any]:
+    """Return what makes a method tell its arguments before it runs."""
+
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            notify(*args, **kwargs)
+            return original(*args, **kwargs)
+
+        return run
+
+    return wrap
+
+
+class Piling:
+    """Note which gradients pile up, as nothing clears them between a step and the next pass.
+
+    A gradient counts as cleared where it is None or 0, or where it is not what the optimizer's
+    step has left, when the next pass begins; and where it is None, 0 or another tensor when that
+    pass has ended and an optimizer steps.
+
+    Args:
+        parameters: by name.
+
+    Attributes:
+        steps: parameter → steps along a gradient that was added to one of an earlier step.
+        cleared: parameters whose gradient was cleared between a step and the next, once at least.
+    """
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
+        self.parameters = parameters
+        self.steps: dict[str, int] = {}
+        self.cleared: set[str] = set()
+        self._left: dict[str, Tensor | None] = {}  # gradients as a step has left them, copied
+        self._untouched: set[str] = set()  # those of them that a pass finds so
+        self._piled: dict[str, Tensor | None] = {}  # gradients that were added to, themselves
+
+    def begin_pass(self) -> None:
+        """Look at the gradients before a backward pass adds to them."""
+        self._forget_cleared(list(self._piled))
+        gradients = {n: self.parameters[n].grad for n in self._left}
+        self._untouched = {
+            n
+            for n, left in self._left.items()
+            if (now := gradients[n]) is not None and left is not None and not change(left, now)
+        }
+
+    def note_gradient(self, name: str) -> None:
+        """Note that a pass has added to a gradient."""
+        if name not in self._left:
+            return
+        del self._left[name]
+        if name in self._untouched:
+            self._piled[name] = None
+        else:
+            self.cleared.add(name)
+
+    def end_pass(self) -> None:
+        """Keep the tensors that the gradients are in after a pass."""
+        self._piled = {n: self.parameters[n].grad for n in self._piled}
+
+    def before_step(self, names: Iterable[str]) -> None:
+        """Count the gradients of earlier steps that an optimizer is about to step along."""
+        held = [n for n in names if n in self._piled]
+        self._forget_cleared(held)
+        for name in held:
+            if name in self._piled:
+                self.steps[name] = self.steps.get(name, 0) + 1
+
+    def after_step(self, names: Iterable[str]) -> None:
+        """Keep the gradients that an optimizer's step has left."""
+        for name in names:
+            gradient = self.parameters[name].grad
+            self._piled.pop(name, None)
+            is_left = gradient is not None and state(gradient) == "value"
+            self._left[name] = (
+                gradient.detach().clone() if gradient is not None and is_left else None
+            )
+
+    def _forget_cleared(self, names: Iterable[str]) -> None:
+        """Note which of these gradients have been cleared since a pass added to them."""
+        for name in names:
+            gradient = self.parameters[name].grad
+            if gradient is not self._piled[name] or state(gradient) != "value":
+                del self._piled[name]
+                self.cleared.add(name)
 
 
 class Reducing:

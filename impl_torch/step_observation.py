@@ -116,6 +116,9 @@ class Observation:
                     "stepped": any(id(one) in recorder.stepped for one in holders),
                     "rate": max((_rate(one, parameter) for one in holders), default=0.0),
                     "cleared": name in recorder.with_gradient and name not in recorder.met_gradient,
+                    "piled": 0
+                    if name in recorder.piling.cleared
+                    else recorder.piling.steps.get(name, 0),
                     "gradients": [counts[name] for counts in recorder.counts],
                     "moved": [_plain(totals[name]) for totals in recorder.totals],
                     "outside": [_plain(one.get(name, 0.0)) for one in recorder.outside],

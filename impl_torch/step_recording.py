@@ -21,12 +21,16 @@ from impl_torch.step_case import StepCase, label
 from impl_torch.step_changes import (
     Move,
     Pass,
+    Piling,
     casts,
     change,
+    dense,
     graph,
     groups_of,
     norm,
+    notifying,
     number,
+    replace,
     roots_of_call,
     state,
 )
@@ -51,6 +55,7 @@ class Recorder:
         tracked: those of them whose module ran forward with gradients enabled.
         stepped: the optimizers that stepped.
         stale: parameters that were used in an autocast region after a step had changed them in it.
+        piling: which gradients are added to those of earlier steps.
         clipped: for each ``unscale_`` that found its gradients changed since the backward pass:
             step, norm before, norm after, largest element after, scale.
     """
@@ -70,6 +75,7 @@ class Recorder:
         self.tracked: set[str] = set()
         self.stepped: dict[int, torch.optim.Optimizer] = {}
         self.stale: set[str] = set()
+        self.piling = Piling(case.parameters)
         self.clipped: list[dict[str, float]] = []
         self._last_values: dict[str, Tensor] = {}
         self._fresh: dict[str, bool] = {}
@@ -117,6 +123,7 @@ class Recorder:
     def note_gradient(self, name: str) -> None:
         """Note that a backward pass has added to a gradient."""
         self.counts[-1][name] += 1
+        self.piling.note_gradient(name)
         if name not in self.with_gradient and state(self.case.parameters[name].grad) == "value":
             self.with_gradient.add(name)
         self._fresh[name] = True
@@ -126,6 +133,7 @@ class Recorder:
         self._depth += 1
         if self._depth > 1:
             return
+        self.piling.begin_pass()
         one = Pass(is_backward, adds, graph(roots))
         earlier = [p for p in self.passes[-1] if p.adds]
         if adds and earlier and self._gradients_untouched_since(earlier[-1]):
@@ -135,6 +143,8 @@ class Recorder:
     def end_pass(self) -> None:
         """Note that a backward pass has ended."""
         self._depth -= 1
+        if not self._depth:
+            self.piling.end_pass()
         if not self._depth and self.passes[-1][-1].adds:
             self.passes[-1][-1].gradients_after = {
                 n: None if p.grad is None else p.grad.detach().clone()
@@ -164,11 +174,13 @@ class Recorder:
             for name, parameter, _ in self._held_parameters(optimizer)
         }
         self.met_gradient.update(name for name, (grad, _) in states.items() if grad == "value")
+        self.piling.before_step(states)
         self._stack.append(states)
 
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Note what an optimizer has changed; what one inside it has changed is that one's."""
         states = self._stack.pop()
+        self.piling.after_step(states)
         for one in self.passes[-1]:
             one.gradients_after.clear()
         for name, parameter, group in self._held_parameters(optimizer):
@@ -256,7 +268,7 @@ class Recorder:
                     "step": len(self.totals),
                     "before": norm([a for a, _ in both]),
                     "after": norm([b for _, b in both]),
-                    "largest": max(float(b.abs().max()) for _, b in both if b.numel()),
+                    "largest": max(float(dense(b).abs().max()) for _, b in both if b.numel()),
                     "scale": scale,
                 }
             )
@@ -274,11 +286,11 @@ def recording(recorder: Recorder) -> Iterator[None]:
         ):
             undo.callback(register(call).remove)
         for name, is_backward in (("backward", True), ("grad", False)):
-            _replace(undo, torch.autograd, name, _pass_wrapper(recorder, is_backward))
+            replace(undo, torch.autograd, name, _pass_wrapper(recorder, is_backward))
         autocast, scaler = torch.amp.autocast_mode.autocast, torch.amp.grad_scaler.GradScaler
-        _replace(undo, autocast, "__enter__", _notifying_wrapper(recorder.enter_autocast))
-        _replace(undo, autocast, "__exit__", _notifying_wrapper(recorder.leave_autocast))
-        _replace(undo, scaler, "unscale_", _notifying_wrapper(recorder.before_unscale))
+        replace(undo, autocast, "__enter__", notifying(recorder.enter_autocast))
+        replace(undo, autocast, "__exit__", notifying(recorder.leave_autocast))
+        replace(undo, scaler, "unscale_", notifying(recorder.before_unscale))
         yield
 
 
@@ -311,13 +323,6 @@ def _hook_modules(recorder: Recorder, undo: ExitStack) -> None:
         undo.callback(after.remove)
 
 
-def _replace(undo: ExitStack, holder: Any, name: str, wrap: Callable[[Any], Any]) -> None:
-    """Replace a function by what is made of it, until the stack is unwound."""
-    original = getattr(holder, name)
-    setattr(holder, name, wrap(original))
-    undo.callback(setattr, holder, name, original)
-
-
 def _pass_wrapper(recorder: Recorder, is_backward: bool) -> Callable[[Any], Any]:
     """Return what makes a function that starts a backward pass tell of it."""
 
@@ -329,19 +334,6 @@ def _pass_wrapper(recorder: Recorder, is_backward: bool) -> Callable[[Any], Any]
                 return original(*args, **kwargs)
             finally:
                 recorder.end_pass()
-
-        return run
-
-    return wrap
-
-
-def _notifying_wrapper(notify: Callable[..., None]) -> Callable[[Any], Any]:
-    """Return what makes a method tell its arguments before it runs."""
-
-    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*args: Any, **kwargs: Any) -> Any:
-            notify(*args, **kwargs)
-            return original(*args, **kwargs)
 
         return run
 

@@ -12,44 +12,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from impl_torch.graph_problem import seed_everything
-from impl_torch.operation_arguments import flops
 from impl_torch.step_case import STATED, StepCase
-from impl_torch.step_changes import as_roots, change, graph
+from impl_torch.step_changes import as_roots, change, dense, graph
+from impl_torch.step_work import Work
 
 Build = Callable[[], StepCase]
 Gradients = list[dict[str, Tensor]]
 TIMED = 7  # steps of each kind, in turns
 LONGEST = 10.0  # seconds for all timed steps
 FLOOR = 1e-4  # a gradient below this share of the largest is rounding, as before a BatchNorm
-
-
-class Work(TorchDispatchMode):
-    """Count the floating-point operations of matrix products, convolutions and attention.
-
-    Attributes:
-        total: all of them.
-        zero: those in backward passes in which one of the factors is 0 throughout.
-        backward: whether a backward pass runs; `Replay` sets it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total, self.zero, self.backward = 0, 0, False
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Run one operation and count it."""
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        count = flops(func, args, kwargs, result) or 0
-        self.total += count
-        if count and self.backward and any(map(_all_zero, args)):
-            self.zero += count
-        return result
 
 
 class Replay:
@@ -146,7 +119,7 @@ class Replay:
     def _keep_gradients(self) -> None:
         """Note the gradients that the last backward pass of the step has left."""
         self.gradients[-1] = {
-            n: p.grad.detach().clone()
+            n: dense(p.grad.detach()).clone()
             for n, p in self.case.parameters.items()
             if p.grad is not None
         }
@@ -259,8 +232,3 @@ def _difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[float
         if size and size / scale > worst:
             worst, where = size / scale, name
     return worst, where
-
-
-def _all_zero(value: Any) -> bool:
-    """Return whether this is a tensor of floats that are all 0."""
-    return isinstance(value, Tensor) and value.is_floating_point() and not bool(value.any())

@@ -21,7 +21,7 @@ FLOAT64_NOISE = 1e-12  # relative noise of a loss that float64 explains
 def framework_part(measured: Measured) -> Framework:
     """Return the part of the document about one framework."""
     facts = measured.files.known_facts
-    matrix = flow.matrix(facts["states"], list(facts["networks"]))
+    matrix = flow.of_case(facts["states"], facts["networks"])
     return {
         "framework": measured.framework,
         "version": str(measured.described.get(measured.framework)),

@@ -51,10 +51,28 @@ class Rounds:
             run.start(launches)
         cells = [sum(len(group.ways) for group in one if group) for one in rounds]
         for index, groups in enumerate(rounds):
+            if index and not self._has_time_for(groups, paces):
+                self._leave_out(rounds[index:])
+                break
             members = [(run, one) for run, one in zip(self.runs, groups, strict=True) if one]
             share = (self.until - time.monotonic()) * cells[index] / sum(cells[index:])
             self._measure_round(members, launches, time.monotonic() + share)
             self.save()
+
+    def _has_time_for(self, groups: Sequence[Group | None], paces: Sequence[plan.Pace]) -> bool:
+        """Return whether a launch of each group may begin; those that the user names always may."""
+        if self.request.launches is not None:
+            return True
+        pairs = zip(groups, paces, strict=True)
+        least = sum(pace.seconds(plan.Plan((one,), 1)) for one, pace in pairs if one)
+        left = self.until - time.monotonic()
+        return left > 0.0 and least <= left + plan.late_seconds(self.request.budget)
+
+    def _leave_out(self, rounds: Sequence[Sequence[Group | None]]) -> None:
+        """Note what these rounds would have measured as left out for lack of time."""
+        for run, *groups in zip(self.runs, *rounds, strict=True):
+            names = plan.nothing(group for group in groups if group)
+            run.measured.left_out = (*run.measured.left_out, *names)
 
     def _measure_round(self, members: Sequence[Member], launches: int, until: float) -> None:
         """Check and time the groups of one kind and phase, and keep what there is after Ctrl-C."""

@@ -122,6 +122,7 @@ class Session:
                 run.examine(hand_over=not runs, start_all=False)
                 self.measured.append(run.measured)
                 runs.append(run)
+                run.deadline = self.deadline  # its share was that of the examination
                 timed = run.judge() and timed
                 pool.end_workers()
             torch, jax = (run.measured.files for run in runs)

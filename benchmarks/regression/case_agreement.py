@@ -125,7 +125,7 @@ def _disagreements(base: CaseFiles, head: CaseFiles) -> Iterator[str]:
     if losses:
         yield f"head's losses are not those of base{changed}{hint}"
     facts = head.known_facts
-    matrix = flow.matrix(facts["states"], list(facts["networks"]))
+    matrix = flow.of_case(facts["states"], facts["networks"])
     if wrong := description.flow_problem(matrix, facts["expected"]):
         yield f"head's flow is not the one expected: {wrong}"
 

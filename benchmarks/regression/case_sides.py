@@ -255,7 +255,7 @@ class Examination:
         """Return why float32 cannot be held to float64 on a side; None where it can."""
         for side, files in self.files.items():
             if files.sum_error is None or files.sum_error > files.allowed:
-                return f"the summed loss of {side} in float32 is off by {files.sum_error}"
+                return f"the summed loss of {side} in float32 {files.off_from_float64}"
         return None
 
     def _check_origin(self, side: str) -> None:

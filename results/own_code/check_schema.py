@@ -57,6 +57,7 @@ class Tensor(TypedDict):
     gradients: NotRequired[list[int] | None]  # for each step, how often a gradient was added
     slight: NotRequired[bool]  # whether its gradients are rounding beside all others'
     cleared: NotRequired[bool]  # whether one was not 0, and no optimizer found it so
+    piled: NotRequired[int]  # steps along a gradient added to an earlier step's; 0: once cleared
     outside: NotRequired[list[float]]  # for each step, change that no optimizer made
     called: NotRequired[bool]  # whether its module ran in the steps
     stale_cast: NotRequired[bool]  # used in an autocast region after a step changed it there

@@ -8,6 +8,7 @@ TITLES = {
     "CB201": "it gets a gradient, and does not move",
     "CB202": "no loss reaches it",
     "CB203": "it is moved twice by one gradient",
+    "CB204": "gradients of all steps pile up",
     "CB301": "gradients of a frozen part are computed and thrown away",
     "CB302": "several backward passes where one would do",
     "CB303": "separate backward passes differ from one of the sum",
@@ -51,6 +52,7 @@ CAUSES = {
         "again": "its optimizer steps again by the same gradient",
         "hook": "an optimizer steps it inside the backward pass, once for each pass",
     },
+    "CB204": {"piled": "nothing clears its gradient between a step and the next backward pass"},
     "CB301": {"frozen": "it gets gradients that nothing uses"},
     "CB302": {"separate": "the passes walk the same graph, and one from the sum gives the same"},
     "CB303": {
@@ -76,6 +78,7 @@ MENDS = {
         "meant, name it: frozen=[…]",
         "CB203": "give each parameter to one optimizer, and step it once after the last backward "
         "pass",
+        "CB204": "call optimizer.zero_grad() before each backward pass that follows a step",
         "CB301": "call requires_grad_(False) on it, or run it under torch.no_grad()",
         "CB302": "sum(losses.values()).backward()",
         "CB303": "run one backward pass of the sum, or clip once after the last pass",
@@ -94,6 +97,7 @@ MENDS = {
         "in, or name it: frozen=[…]",
         "CB202": "take away what cuts it off, or, if it is meant, name it: frozen=[…]",
         "CB203": "update each parameter once",
+        "CB204": "hand on no gradients in the state, or set them to 0 after each update",
         "CB301": "differentiate by what is trained alone: jax.grad(loss)(trained, frozen)",
         "CB302": "jax.grad(lambda p: sum(losses(p, batch).values()))(params)",
         "CB303": "differentiate the sum, or clip once, after all gradients are added",
@@ -104,6 +108,11 @@ MENDS = {
         "CB403": "divide by the loss scale, then clip",
         "CB404": "reduce every gradient once: jax.lax.pmean, or shard_map's own sum",
     },
+}
+
+# cause → what to write where that is more than the code alone tells
+MENDS_BY_CAUSE = {
+    "cleared": "call zero_grad before backward, not between backward and step",
 }
 
 

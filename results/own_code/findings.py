@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from results.own_code.check_schema import Finding, Move, Observation, Saving, Tensor
-from results.own_code.finding_texts import CAUSES, MENDS, TITLES, anchor
+from results.own_code.finding_texts import CAUSES, MENDS, MENDS_BY_CAUSE, TITLES, anchor
 from results.records.texts import first_names
 
 SHARE = 0.01  # of a step's FLOPs: less wasted work than this is not reported
 DIFFERS = 0.05  # relative; a larger difference of gradients is no rounding error, even in bfloat16
 SAME = 1e-5  # relative; gradients whose norms differ by less were clipped to one value
+LEAST_PILED = 2  # steps along a gradient that was not cleared: one may be meant
 STATED = "stated"  # of a tensor that the user's Case names as frozen
 
 
@@ -158,6 +159,15 @@ def _uses_gradient_again(move: Move) -> bool:
     return not move["fresh"] and move["accumulated"] and move["gradient"] == "value"
 
 
+def _piles_up(observation: Observation) -> Iterator[Finding]:
+    """CB204: nothing clears gradients, and optimizers step along the sum of those of all steps."""
+    piled = {t["name"]: t.get("piled", 0) for t in _parameters(observation) if any(t["moved"])}
+    names = [name for name, steps in piled.items() if steps >= LEAST_PILED]
+    if names:
+        evidence = f"the gradient of earlier steps is in it in {max(piled.values())} steps"
+        yield _finding(observation, "CB204", "piled", names, evidence)
+
+
 def _frozen_gradients(observation: Observation) -> Iterator[Finding]:
     """CB301: gradients of frozen parameters are computed; without them a step needs fewer FLOPs."""
     saving = observation["frozen_gradients"]
@@ -269,6 +279,7 @@ RULES: tuple[Callable[[Observation], Iterable[Finding]], ...] = (
     _does_not_move,
     _not_reached,
     _moves_twice,
+    _piles_up,
     _frozen_gradients,
     _separate_passes,
     _zero_weight,
@@ -290,7 +301,7 @@ def _finding(
         "cause": cause,
         "tensors": names,
         "message": f"{about}{CAUSES[code][cause]} ({evidence})",
-        "mend": MENDS[observation["framework"]][code],
+        "mend": MENDS_BY_CAUSE.get(cause) or MENDS[observation["framework"]][code],
         "page": anchor(code),
     }
 

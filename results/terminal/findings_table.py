@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from results.terminal.tables import LINE, WIDTH, case_title, indented, plain_text, rendered
+from results.terminal.tables import (
+    LINE,
+    PARAGRAPH,
+    WIDTH,
+    case_title,
+    indented,
+    plain_text,
+    rendered,
+)
 
 Data = Mapping[str, Any]
 MOST = 8  # findings that are shown in full; a screen has 24 lines
@@ -26,7 +34,7 @@ def table(document: Data, width: int = WIDTH, *, colour: bool = False) -> str:
 def _parts(document: Data) -> Iterator[Any]:
     """Yield lines of rich."""
     yield case_title(document)
-    yield plain_text(document.get("answer") or "Nothing was checked.", _style(document), LINE)
+    yield plain_text(document.get("answer") or "Nothing was checked.", _style(document), PARAGRAPH)
     for part in document.get("frameworks") or ():
         findings: Sequence[Data] = part.get("findings") or ()
         for one in findings[:MOST]:
@@ -40,7 +48,7 @@ def _parts(document: Data) -> Iterator[Any]:
             )
         yield plain_text("")
         yield plain_text(f"{part['framework']} {part['version']}: {part['looked_at']}", "dim", LINE)
-        yield from (plain_text(f"note: {note}", most=LINE) for note in part.get("notes") or ())
+        yield from (plain_text(f"note: {note}", most=PARAGRAPH) for note in part.get("notes") or ())
 
 
 def _finding(one: Data) -> Iterator[Any]:
@@ -48,7 +56,7 @@ def _finding(one: Data) -> Iterator[Any]:
     yield plain_text("")
     yield plain_text(f"{one['code']} {one['title']}  {one['page']}", FOUND, LINE)
     for line in (one["message"], f"→ {one['mend']}"):
-        yield indented(plain_text(line, most=LINE))
+        yield indented(plain_text(line, most=PARAGRAPH))
 
 
 def _style(document: Data) -> str:

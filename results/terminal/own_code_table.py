@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from results.formatting import NOTHING, ratio_text, seconds_text, significant
 from results.statistics.verdict import EQUAL, FASTER, INCONCLUSIVE, SLOWER
 from results.terminal import own_code_pair
-from results.terminal.tables import LINE, WIDTH, case_title, plain_text, rendered, shorten
+from results.terminal.tables import (
+    LINE,
+    PARAGRAPH,
+    WIDTH,
+    case_title,
+    plain_text,
+    rendered,
+    shorten,
+)
 from results.terminal.verdict_marks import VERDICT_MARKS
 from results.ways import way_title
 
@@ -43,7 +51,7 @@ def table(document: Data, width: int = WIDTH, *, colour: bool = False) -> str:
 def _parts(document: Data) -> Iterator[Any]:
     """Yield lines and tables of rich."""
     yield case_title(document)
-    yield plain_text(document.get("answer") or "Nothing was measured.", most=LINE)
+    yield plain_text(document.get("answer") or "Nothing was measured.", most=PARAGRAPH)
     timed = False
     for part in document.get("frameworks") or ():
         yield from _framework(part)
@@ -76,7 +84,7 @@ def _framework(part: Data) -> Iterator[Any]:
             yield plain_text("")
             yield _table(members, title)
     yield plain_text("")
-    yield from (plain_text(line, style, LINE) for line, style in _remarks(part, rows))
+    yield from (plain_text(line, style, PARAGRAPH) for line, style in _remarks(part, rows))
 
 
 def _flow(part: Data) -> Iterator[Any]:

@@ -25,6 +25,7 @@ WIDTH = 100  # of the output where there is no terminal
 LABEL = 30  # kept free for the name of a row; a longer name may wrap into a second line
 NAME = 44  # of a name at most; those of the suite are shorter
 LINE = 300  # of a sentence with texts from a file
+PARAGRAPH = 2000  # of what the suite says in full, with a few names of the user's in it
 FIGURE = 14  # of a figure; only a damaged file has longer ones
 GAP = 2  # between two columns of a table
 

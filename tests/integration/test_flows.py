@@ -28,6 +28,15 @@ def test_network_is_as_strong_as_the_strongest_of_its_parameters() -> None:
     assert flow.matrix({"loss1": {}}, ("net1",)) == {"loss1": {"net1": "absent"}}
 
 
+def test_tied_tensor_has_one_flow_in_every_network_that_holds_it() -> None:
+    states = {"lm": {"emb.weight": "value"}, "act": {"emb.weight": "absent"}}
+    networks = {"emb": {}, "out": {"tied": [["out.weight", "emb.weight"]]}}
+    assert flow.of_case(states, networks) == {
+        "lm": {"emb": "value", "out": "value"},
+        "act": {"emb": "absent", "out": "absent"},
+    }
+
+
 def test_loss_that_reaches_nothing_trained_must_be_absent_everywhere() -> None:
     spec = CATALOGUE["stacked_cascade"]
     assert flow.reaching_nothing(spec, "frozen_net1") == ["loss1"]

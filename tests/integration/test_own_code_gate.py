@@ -109,7 +109,7 @@ def test_flow_is_found_out_and_a_cut_is_told_from_no_dependence(
     examined: Callable[..., CaseFiles], framework: str, state: str
 ) -> None:
     facts = examined(framework, "cut").known_facts
-    found = flow.matrix(facts["states"], list(facts["networks"]))
+    found = flow.of_case(facts["states"], facts["networks"])
     assert found == {
         "code": {"encoder": "value", "head": "absent"},
         "task": {"encoder": state, "head": "value"},

@@ -25,6 +25,7 @@ TWINS = (
     "strategies.py", "recipes.py", "training.py", "optimizers.py", "compiling.py", "program.py",
     "naming.py", "probing.py", "layout.py", "gemms.py", "runtime.py", "switches.py",
     "session.py", "canaries.py", "graph_problem.py", "case.py", "case_values.py",
+    "case_dtypes.py",
     "case_examination.py", "case_losses.py", "step_case.py", "step_recording.py",
     "step_replays.py", "step_observation.py", "loss_reach.py", "calibration.py",
     "precision.py",

@@ -101,6 +101,13 @@ class CaseFiles:
             self.allowed = equivalence.ROUNDING_OF_LONG_SUMS
         return self.known_facts
 
+    @property
+    def off_from_float64(self) -> str:
+        """Return in words how far the gradient of the summed loss in float32 is off, as a verb."""
+        if self.sum_error is None:
+            return "has a gradient that is not finite, or not of the same parameters as in float64"
+        return f"is off by {self.sum_error:.2g} from float64"
+
     def judge_the_sum(self, launch: Launch) -> float:
         """Have a float32 worker run the summed loss, and set the bound of all cells by its error.
 

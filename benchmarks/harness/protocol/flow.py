@@ -7,6 +7,7 @@ all), ``zero`` (every element exactly 0) or ``value``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from benchmarks.scenarios.spec import Scenario, matches
 
@@ -78,6 +79,24 @@ def matrix(states: States, networks: Sequence[str]) -> dict[str, dict[str, str]]
         loss: {network: _strongest(by_parameter, network) for network in networks}
         for loss, by_parameter in states.items()
     }
+
+
+def of_case(states: States, networks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Return what `matrix` does for a user's case, in which networks may share tensors.
+
+    A tied tensor has the same flow under each of its names.
+
+    Args:
+        states: loss → parameter → state, each tensor under its first name.
+        networks: name → what is known of it, ``tied`` among it: pairs of another and the first
+            name.
+    """
+    pairs = [pair for one in networks.values() for pair in one.get("tied", ())]
+    complete = {
+        loss: {**own, **{other: own[first] for other, first in pairs if first in own}}
+        for loss, own in states.items()
+    }
+    return matrix(complete, list(networks))
 
 
 def _strongest(by_parameter: Mapping[str, str], network: str) -> str:

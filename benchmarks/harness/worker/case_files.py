@@ -171,7 +171,8 @@ def mistake(
 
 def _mend(error: BaseException) -> str:
     """Return what to do about an error of the user's code or of the framework in it."""
-    text = str(error).lower()
+    # torch lists every backend that it knows, whatever the error is
+    text = str(error).lower().partition("is only available for these backends")[0]
     if "can't allocate memory" in text or "resource_exhausted" in text:
         return MENDS["MemoryError"]
     if any(word in text for word in ("cuda", "nvidia", "unknown backend")):

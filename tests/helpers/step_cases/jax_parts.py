@@ -98,6 +98,37 @@ def case(
     return Case(params, losses, batch(), **options)
 
 
+def penalised(*, normed: bool, clipped: bool) -> Case:
+    """Return one pass of the sum of two losses, the encoder frozen by ``partition``.
+
+    A loss is the size of the code. The layers are so wide that different ways to compute the
+    gradients do as much work: without clipping that of the sum by the head, and that of the size
+    by everything; with it and with the norm that of the sum by everything, and that of each
+    loss by the head.
+
+    Args:
+        normed: whether the code is normalised in front of the head.
+        clipped: whether the global norm is clipped, which needs the encoder's gradients too.
+    """
+    keys = jax.random.split(jax.random.key(0), 3)
+    params = {"encoder": layer(keys[0], 8, 32), "head": layer(keys[1], 32, 4)}
+    params["head"]["scale"] = jnp.ones(32)
+    data = {"x": jax.random.normal(keys[2], (16, 8)), "y": jnp.arange(16) % 4}
+
+    def losses(params: Any, data: Any) -> dict[str, Any]:
+        code = jnp.tanh(apply(params["encoder"], data["x"]))
+        into = code * params["head"]["scale"] if normed else code
+        return {"task": task(params, into, data), "size": jnp.square(code).mean()}
+
+    both = {"trained": optax.adam(LR), "frozen": optax.set_to_zero()}
+    optimizer = optax.partition(both, LABELS)
+    if clipped:
+        optimizer = optax.chain(optax.clip_by_global_norm(1.0), optimizer)
+    step = stepping(optimizer, jax.grad(total(losses)))
+    state = {"params": params, "opt": optimizer.init(params)}
+    return Case(params, losses, data, step=step, state=state, frozen=["encoder"])
+
+
 class Normed(nnx.Module):
     """A Linear layer with BatchNorm."""
 

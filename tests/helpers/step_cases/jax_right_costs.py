@@ -39,6 +39,11 @@ def unused_layer() -> Case:
     return Case(params, losses, parts.batch(), step=step, state=state)
 
 
+def trained_part_as_expensive_as_a_loss_by_everything() -> Case:
+    """The gradients that are used do as much work as those of one loss by everything."""
+    return parts.penalised(normed=False, clipped=False)
+
+
 @jax.custom_vjp
 def halved(value: Any) -> Any:
     """Return a value whose gradient is halved: a rule that is linear."""
@@ -141,6 +146,7 @@ def skipped_where_infinite() -> Case:
 RIGHT: dict[Callable[[], Case], tuple[str, ...]] = {
     straight_through: ("CB202",),
     unused_layer: ("CB202", "CB201"),
+    trained_part_as_expensive_as_a_loss_by_everything: ("CB301", "CB302"),
     halving_rule: ("CB303",),
     annealed_weight: ("CB304",),
     annealed_weight_at_one_output: ("CB304",),

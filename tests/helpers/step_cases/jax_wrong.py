@@ -134,6 +134,11 @@ def clipped_with_the_frozen() -> Case:
     return case(clip, parts.task_alone, frozen=["encoder"])
 
 
+def clipped_as_expensive_as_separate_gradients() -> Case:
+    """Clipping needs the frozen gradients; a gradient for each loss would do as much work."""
+    return parts.penalised(normed=True, clipped=True)
+
+
 def separate(params: Any, data: Any) -> Any:
     """Return the gradients of two losses, taken apart and added."""
     each = [jax.grad(lambda p, n=n: two_losses(p, data)[n])(params) for n in ("code", "task")]
@@ -272,6 +277,7 @@ WRONG: dict[Any, list[tuple[str, str]]] = {
     cut_by_rounding: [("CB202", "stop_gradient")],
     frozen_behind_the_optimizer: [("CB301", "frozen")],
     clipped_with_the_frozen: [("CB301", "frozen")],
+    clipped_as_expensive_as_separate_gradients: [("CB301", "frozen")],
     separate_gradients: [("CB302", "separate")],
     separate_pullbacks: [("CB302", "separate")],
     clipping_at_the_boundary: [("CB303", "hook")],

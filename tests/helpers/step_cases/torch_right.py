@@ -305,9 +305,9 @@ def constructor_that_failed() -> Case:
 RIGHT: dict[Callable[[], Case], tuple[str, ...]] = {
     summed: (),
     multi_root: ("CB302",),
-    micro_batches: ("CB302",),
-    accumulation_over_steps: ("CB201",),
-    players: ("CB301", "CB302"),
+    micro_batches: ("CB302", "CB204"),
+    accumulation_over_steps: ("CB201", "CB204"),
+    players: ("CB301", "CB302", "CB204"),
     players_frozen_in_turns: ("CB101",),
     gradient_penalty: ("CB302",),
     follower: ("CB102",),

@@ -100,11 +100,132 @@ def unused_layer_beside_a_penalty() -> Case:
     return parts.case(parts.summed(torch.optim.AdamW(everything(parts), lr=0.1)))
 
 
+def sparse_gradients() -> Case:
+    """The gradient of an embedding is sparse, and SparseAdam steps it."""
+    embedding, head = nn.EmbeddingBag(50, 8, sparse=True, mode="sum"), nn.Linear(8, 4)
+    batch = {"words": torch.randint(50, (8, 3)), "y": torch.randint(4, (8,))}
+    sparse = torch.optim.SparseAdam(list(embedding.parameters()))
+    optimizer = torch.optim.Adam(head.parameters())
+
+    def losses(batch: Any) -> dict[str, Any]:
+        code = embedding(batch["words"])
+        return {"code": code.square().mean(), "task": F.cross_entropy(head(code), batch["y"])}
+
+    def step() -> None:
+        sparse.zero_grad()
+        optimizer.zero_grad()
+        total: Any = sum(losses(batch).values())
+        total.backward()
+        sparse.step()
+        optimizer.step()
+
+    return Case({"embedding": embedding, "head": head}, losses, batch, step=step)
+
+
+def sparse_gradients_of_each_loss() -> Case:
+    """The same, a gradient taken for each loss, which is scaled before they are added."""
+    embedding = nn.Embedding(50, 8, sparse=True)
+    batch = torch.randint(50, (8,))
+    optimizer = torch.optim.SGD(embedding.parameters(), lr=0.1)
+
+    def losses(batch: Any) -> dict[str, Any]:
+        code = embedding(batch)
+        return {"size": code.square().mean(), "sum": code.mean()}
+
+    def step() -> None:
+        optimizer.zero_grad()
+        first, second = losses(batch).values()
+        first.backward(retain_graph=True)
+        embedding.weight.grad = 0.5 * embedding.weight.grad
+        second.backward()
+        optimizer.step()
+
+    return Case({"embedding": embedding}, losses, batch, step=step)
+
+
+def cleared_behind_the_step() -> Case:
+    """Gradients are set to 0, and stay there, after the optimizer has stepped."""
+    parts = Parts()
+    optimizer = torch.optim.Adam(everything(parts))
+
+    def step() -> None:
+        total: Any = sum(parts.losses(parts.batch).values())
+        total.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=False)
+
+    return parts.case(step)
+
+
+def cleared_between_forward_and_backward() -> Case:
+    """The gradient of each parameter is dropped by hand, in front of the backward pass."""
+    parts = Parts()
+    optimizer = torch.optim.SGD(everything(parts), lr=0.1)
+
+    def step() -> None:
+        total: Any = sum(parts.losses(parts.batch).values())
+        parts.zero_grad()
+        total.backward()
+        optimizer.step()
+
+    return parts.case(step)
+
+
+def gradients_set_by_hand() -> Case:
+    """Gradients are results of a function, and replace the old ones."""
+    parts = Parts()
+    optimizer = torch.optim.SGD(everything(parts), lr=0.1)
+
+    def step() -> None:
+        total: Any = sum(parts.losses(parts.batch).values())
+        grads = torch.autograd.grad(total, everything(parts))
+        for parameter, grad in zip(everything(parts), grads, strict=True):
+            parameter.grad = grad
+        optimizer.step()
+
+    return parts.case(step)
+
+
+def players_cleared_in_front_of_their_own_pass() -> Case:
+    """The pass of one player leaves gradients in the other, which clears them before its own."""
+    parts = Parts()
+    optimizers = [torch.optim.Adam(one.parameters()) for one in (parts.encoder, parts.head)]
+
+    def step() -> None:
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+            parts.losses(parts.batch)["task"].backward()
+            optimizer.step()
+
+    return parts.case(step)
+
+
+def lbfgs() -> Case:
+    """LBFGS clears the gradients in its closure, several times in a step."""
+    parts = Parts()
+    optimizer = torch.optim.LBFGS(everything(parts), max_iter=3)
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        total: Any = sum(parts.losses(parts.batch).values())
+        total.backward()
+        return total
+
+    return parts.case(lambda: optimizer.step(closure))
+
+
 # name → codes of the mistakes that it looks like
 RIGHT: dict[Callable[[], Case], tuple[str, ...]] = {
     penalty_by_name: ("CB302",),
     unscaled_by_name: ("CB403",),
     frozen_in_front_of_a_lazy_layer: ("CB201", "CB301"),
     unused_layer_behind_an_encoder_in_eval: ("CB202",),
+    cleared_behind_the_step: ("CB204", "CB201"),
+    cleared_between_forward_and_backward: ("CB204",),
+    gradients_set_by_hand: ("CB204",),
+    players_cleared_in_front_of_their_own_pass: ("CB204",),
+    lbfgs: ("CB204",),
+    sparse_gradients: ("CB201", "CB302"),
+    sparse_gradients_of_each_loss: ("CB302",),
     unused_layer_beside_a_penalty: ("CB202",),
 }

@@ -310,5 +310,5 @@ RIGHT: dict[Callable[[], Case], tuple[str, ...]] = {
     step_in_the_only_backward_pass: ("CB203",),
     lookahead: ("CB203",),
     sharpness_aware: ("CB302",),
-    closure: ("CB302",),
+    closure: ("CB302", "CB204"),
 }

@@ -268,11 +268,40 @@ def clipped_by_value_before_unscaling() -> Case:
     return clipped_before_unscaling(by_value=True)
 
 
+def never_cleared() -> Case:
+    """Nothing clears the gradients, and they pile up."""
+    parts = Parts()
+    optimizer = torch.optim.Adam(everything(parts))
+
+    def step() -> None:
+        sum(parts.losses(parts.batch).values()).backward()
+        optimizer.step()
+
+    return parts.case(step)
+
+
+def never_cleared_and_clipped() -> Case:
+    """The same with clipping in front of the step, and micro-batches."""
+    parts = Parts()
+    optimizer = torch.optim.SGD(everything(parts), lr=0.1)
+
+    def step() -> None:
+        for i in (0, 4):
+            part = {name: value[i : i + 4] for name, value in parts.batch.items()}
+            sum(parts.losses(part).values()).backward()
+        nn.utils.clip_grad_norm_(everything(parts), 0.1)
+        optimizer.step()
+
+    return parts.case(step)
+
+
 # name → (code, cause) of every finding, in order
 WRONG: dict[Any, list[tuple[str, str]]] = {
     two_optimizers: [("CB203", "optimizers")],
     tied_weights_in_two_optimizers: [("CB203", "optimizers")],
     step_in_the_backward_pass: [("CB203", "hook")],
+    never_cleared: [("CB204", "piled")],
+    never_cleared_and_clipped: [("CB204", "piled")],
     frozen_by_the_optimizer_alone: [("CB301", "frozen")],
     frozen_and_cleared: [("CB301", "frozen")],
     separate_passes: [("CB302", "separate")],

@@ -142,6 +142,17 @@ def test_second_step_by_one_gradient_is_told_from_one_by_its_own() -> None:
     assert codes(observation(moves=[again | {"fresh": True}])) == []
 
 
+@pytest.mark.parametrize(("steps", "found"), [(3, ["CB204"]), (1, []), (0, [])])
+def test_gradients_that_pile_up_in_several_steps_are_told(steps: int, found: list[str]) -> None:
+    assert codes(observation(tensor("a", piled=steps))) == found
+
+
+def test_gradient_that_is_gone_at_the_step_has_a_mend_of_its_own() -> None:
+    (one,) = find(observation(tensor("a", cleared=True, moved=[0.0, 0.0])))
+    assert one["code"] == "CB201"
+    assert one["mend"] == "call zero_grad before backward, not between backward and step"
+
+
 def test_message_names_three_tensors_the_evidence_and_the_page() -> None:
     tensors = [tensor(f"net.{i}", held=False, moved=[0.0, 0.0]) for i in range(5)]
     (one,) = find(observation(*tensors))

@@ -132,8 +132,38 @@ def test_float64_draws_what_float32_draws(draw: str, more: dict[str, Any]) -> No
 @pytest.mark.parametrize("value", [None, ("scalar", "beside it")], ids=["none", "tuple"])
 def test_a_loss_that_is_no_array_is_named(value: Any) -> None:
     shapes = {"task": value}
-    with pytest.raises(case_values.CaseError, match=r"the loss 'task' is (NoneType|tuple), not an"):
+    with pytest.raises(case_values.CaseError, match=r"the loss 'task' is (None$|tuple, not an)"):
         case_losses.check_losses(shapes)
+
+
+def test_a_gradient_that_is_not_a_number_is_named_with_its_loss() -> None:
+    from impl_jax.case_examination import Examination
+
+    def losses(nets: Any, x: Any) -> dict[str, Any]:
+        h = x @ nets["net"]
+        return {"root": jnp.where(h > 0, jnp.sqrt(h), 0.0).mean()}
+
+    case = Case({"net": jnp.ones((4, 2))}, losses, jnp.zeros((6, 4)))
+    found = case_module.OpenCase(session.Session("cpu", "float32"), case, 0, None)
+    with pytest.raises(case_values.CaseError, match="'root' by net is NaN in float32") as refused:
+        Examination(found, 0)
+    assert "jnp.where" in refused.value.mend
+
+
+@pytest.mark.parametrize("period", [2, 3])
+def test_losses_that_differ_from_call_to_call_are_named(period: int) -> None:
+    from impl_jax.case_examination import Examination
+
+    calls = iter(range(1000))
+
+    def losses(nets: Any, x: Any) -> dict[str, Any]:
+        own = {"task": jnp.square(x @ nets["net"]).mean()}
+        return own if next(calls) % period else {**own, "aux": nets["net"].mean()}
+
+    case = Case({"net": jnp.ones((4, 2))}, losses, jnp.ones((6, 4)))
+    found = case_module.OpenCase(session.Session("cpu", "float32"), case, 0, None)
+    with pytest.raises(case_values.CaseError, match=r"returns .* in one call, and .* in another"):
+        Examination(found, 0)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +197,16 @@ def test_a_complex_parameter_is_refused(module: bool) -> None:
     net = Turn() if module else {"w": jnp.ones(4), "turn": jnp.full(4, 1j)}
     case = Case({"net": net}, lambda nets, x: {"task": x.sum()}, jnp.ones((6, 4)))
     with pytest.raises(case_values.CaseError, match=r"net\.turn is complex64"):
+        opened(case)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+@pytest.mark.parametrize("module", [False, True], ids=["tree", "module"])
+def test_a_parameter_of_half_precision_is_refused(kind: str, module: bool) -> None:
+    half = jnp.ones((4, 2), kind)
+    net = nnx.Linear(4, 2, param_dtype=half.dtype, rngs=nnx.Rngs(0)) if module else {"kernel": half}
+    case = Case({"net": net}, lambda nets, x: {"task": x.sum()}, jnp.ones((6, 4)))
+    with pytest.raises(case_values.CaseError, match=rf"net\.\w+ is {kind}.*float32"):
         opened(case)
 
 

@@ -45,3 +45,27 @@ def test_mistake_is_found_and_nothing_else(step: tuple[str, str]) -> None:
 @pytest.mark.parametrize("step", cases("RIGHT", RIGHT, QUICK))
 def test_right_step_is_left_alone(step: tuple[str, str]) -> None:
     assert found(of(step)[0]) == []
+
+
+def saving_of(times: list[float], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what a step with separate gradients would save, its calls taking these seconds."""
+    from impl_jax import step_replays
+    from impl_jax.step_case import StepCase
+
+    make, _ = of(("jax_wrong", "separate_gradients"))
+    monkeypatch.setattr(step_replays, "_times", lambda *_: times)
+    replay = step_replays.Replay(lambda: StepCase(make, 0), ["code", "task"])
+    return step_replays.merged_passes(replay)
+
+
+def test_what_is_not_faster_in_calls_of_a_second_saves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert saving_of([1.0, 1.0], monkeypatch) is None
+    assert saving_of([1.0, 0.5], monkeypatch)["least_seconds"] == 0.5
+
+
+def test_calls_that_are_too_short_to_tell_have_no_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    saving = saving_of([1e-5, 2e-5], monkeypatch)
+    assert saving["seconds"] is saving["least_seconds"] is None
+    assert saving["least_flops"] < saving["flops"]

@@ -142,6 +142,7 @@ class FakeRun:
             framework=framework, files=SimpleNamespace(start=Path("torch.npz"), known_facts={})
         )
         start = rest[3] if len(rest) > 3 else None
+        self.deadline = rest[1]
         self.log.append(f"{framework} {source['function']} {start or '-'}")
 
     def examine(self, **options: Any) -> None:
@@ -213,6 +214,21 @@ def test_both_are_examined_and_proven_before_either_is_timed(run: Any) -> None:
         "torch started", "jax started", "torch and jax timed",
     ]  # fmt: skip
     assert made["pair"]["rows"] == []
+
+
+def test_what_is_left_of_the_whole_budget_decides_whether_both_are_timed(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The share of one examination may be spent while the other half of the budget is left."""
+    left: list[float] = []
+
+    def judge(self: FakeRun) -> bool:
+        left.append(self.deadline - time.monotonic())
+        return True
+
+    monkeypatch.setattr(FakeRun, "judge", judge)
+    run()
+    assert min(left) == pytest.approx(60.0 - session.RESERVE, abs=2.0)
 
 
 @pytest.mark.parametrize(("failing", "line"), [("torch", 1), ("jax", 2)], ids=["torch", "jax"])

@@ -161,6 +161,67 @@ def test_a_complex_parameter_is_refused_and_a_complex_buffer_stays_whole() -> No
     assert facts["slope_errors"]["task"]["net"] < 1e-6
 
 
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_a_parameter_of_half_precision_is_refused(kind: str) -> None:
+    def make() -> Case:
+        net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2, dtype=getattr(torch, kind)))
+        return of(net, lambda x: {"task": net[1](net[0](x).to(net[1].weight.dtype)).mean()})
+
+    with pytest.raises(case_values.CaseError, match=rf"net\.1\.weight is {kind}.*float32"):
+        examined(make)
+
+
+def test_a_sparse_gradient_is_refused_with_what_to_write() -> None:
+    def make() -> Case:
+        return of(nn.Embedding(9, 4, sparse=True), batch=torch.arange(6))
+
+    with pytest.raises(case_values.CaseError, match=r"'task' by net\.weight is sparse") as refused:
+        examined(make)
+    assert "sparse=False" in refused.value.mend
+
+
+@pytest.mark.parametrize("period", [2, 3])
+def test_losses_that_differ_from_call_to_call_are_named(period: int) -> None:
+    def make() -> Case:
+        net, calls = nn.Linear(4, 2), iter(range(1000))
+
+        def losses(x: Any) -> dict[str, Any]:
+            own = {"task": net(x).square().mean()}
+            return own if next(calls) % period else {**own, "aux": net(x).mean()}
+
+        return of(net, losses)
+
+    with pytest.raises(case_values.CaseError, match="returns task, aux in one call, and task in"):
+        examined(make)
+
+
+def test_a_gradient_that_is_not_a_number_is_named_with_its_loss() -> None:
+    def make(frozen: list[str] | None = None) -> Case:
+        nets = {"a": nn.Linear(4, 4, bias=False), "b": nn.Linear(4, 1)}
+
+        def losses(x: Any) -> dict[str, Any]:
+            h = nets["a"](x)
+            return {"root": nets["b"](torch.where(h > 0, h.sqrt(), 0.0)).mean()}
+
+        return Case(nets, losses, torch.cat([torch.zeros(1, 4), torch.rand(5, 4)]), frozen=frozen)
+
+    said = r"gradient of the loss 'root' by a\.weight is NaN in float64"
+    with pytest.raises(case_values.CaseError, match=said) as refused:
+        examined(make)
+    assert "torch.where" in refused.value.mend
+    examined(lambda: make(frozen=["a"]))  # nothing trained has it
+
+
+def test_a_loss_of_none_is_to_be_left_out() -> None:
+    def make() -> Case:
+        net = nn.Linear(4, 2)
+        return of(net, lambda x: {"task": net(x).mean(), "aux": None})
+
+    with pytest.raises(case_values.CaseError, match="'aux' is None") as refused:
+        examined(make)
+    assert refused.value.mend.startswith("leave it out, in every call, or return torch.zeros(())")
+
+
 def test_complex_numbers_of_a_batch_follow_the_dtype() -> None:
     one = torch.full((3,), 1 + 2j)
     changed = case_values.converted(one, torch.float64)

@@ -28,6 +28,7 @@ QUICK = {
     *("penalty_by_name", "unscaled_by_name", "frozen_in_front_of_a_lazy_layer"),
     *("unused_layer_behind_an_encoder_in_eval", "unused_layer_beside_a_penalty"),
     "clipping_hook_after_a_warm_up",
+    *("sparse_gradients", "never_cleared", "cleared_behind_the_step"),
     *(
         "rate_of_its_own",
         "rate_by_function",

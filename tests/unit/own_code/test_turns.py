@@ -139,40 +139,69 @@ def test_two_frameworks_fit_into_one_budget_with_as_many_launches_each() -> None
         assert (late.groups, bool(late.left_out)) == ((), True)
 
 
+class KeptGroup(FakeGroup):
+    """A group whose outcomes can be read after it has ended."""
+
+    results = SimpleNamespace(outcomes=lambda: {"summed": "timed"})
+
+    def begin(self) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class FakeRun:
+    """Stand in for `FrameworkRun`: a group for each of these phases, of this class."""
+
+    def __init__(self, framework: str, kind: type[FakeGroup], pool: Any, *phases: str) -> None:
+        self.framework, self.kind, self.pool, self.phases = framework, kind, pool, phases
+        self.request = asked()
+        self.measured: Any = SimpleNamespace(groups=[], left_out=())
+        self.report_line = lambda line: None
+
+    def start(self, launches: int) -> None: ...
+
+    def pace(self) -> Pace:
+        return Pace(0.001)
+
+    def groups(self) -> list[Group]:
+        return [Group("backward", phase, ("summed",), {}) for phase in self.phases]
+
+    def group(self, group: Group, launches: int, overhead: float) -> Any:
+        return self.kind(self.framework, launches, [])
+
+
+@pytest.mark.parametrize("launches", [None, 6])
+def test_no_round_begins_after_the_budget_and_what_is_left_out_is_named(
+    launches: int | None,
+) -> None:
+    class Slow(KeptGroup):
+        def time_next(self, seconds: float) -> None:
+            super().time_next(seconds)
+            time.sleep(1.0 if self.timed == 1 else 0.0)
+
+    phases = ("backward", "gradient", "step")
+    run: Any = FakeRun("torch", Slow, SimpleNamespace(), *phases)
+    run.request = asked(launches=launches, phases=phases)
+    Rounds([run], time.monotonic() + 0.9, lambda: None).measure()
+    timed = [group.phase for group, _ in run.measured.groups]
+    if launches:  # those that the user names are all taken
+        assert (timed, run.measured.left_out) == (list(phases), ())
+    else:
+        assert timed == ["backward"]
+        assert run.measured.left_out == ("gradient", "step")
+
+
 def test_outcomes_of_both_are_kept_where_one_is_stopped() -> None:
     """Ctrl-C in the middle of a round: what was timed of either framework is kept."""
     ended: list[bool] = []
     pool = SimpleNamespace(end_workers=lambda: ended.append(True))
 
-    class Interrupted(FakeGroup):
-        results = SimpleNamespace(outcomes=lambda: {"summed": "timed"})
-
-        def begin(self) -> None: ...
-
+    class Interrupted(KeptGroup):
         def prepare_next(self) -> None:
             if self.name == "jax" and self.timed:
                 raise KeyboardInterrupt
 
-    class Run:
-        request = asked()
-
-        def __init__(self, framework: str) -> None:
-            self.framework, self.pool = framework, pool
-            self.measured: Any = SimpleNamespace(groups=[], left_out=())
-            self.report_line = lambda line: None
-
-        def start(self, launches: int) -> None: ...
-
-        def pace(self) -> Pace:
-            return Pace(0.001)
-
-        def groups(self) -> list[Group]:
-            return [Group("backward", "gradient", ("summed",), {})]
-
-        def group(self, group: Group, launches: int, overhead: float) -> Any:
-            return Interrupted(self.framework, launches, [])
-
-    runs: Any = [Run("torch"), Run("jax")]
+    runs: Any = [FakeRun(name, Interrupted, pool, "gradient") for name in ("torch", "jax")]
     with pytest.raises(KeyboardInterrupt):
         Rounds(runs, time.monotonic() + 60.0, lambda: None).measure()
     assert ended == [True]

@@ -123,3 +123,13 @@ def test_sides_that_differ_have_no_ratio_and_prove_nothing() -> None:
     assert shown.splitlines()[1] == document["answer"]
     assert "the same in both" not in shown
     assert "JAX ÷ torch" not in shown
+
+
+def test_what_the_suite_says_itself_is_shown_in_full() -> None:
+    said = "check that both use the same epsilon, activation and loss reduction; " * 8
+    document = example_of_both()
+    document["answer"] = f"torch and JAX do not compute the same: {said}or measure one alone."
+    document["frameworks"][0]["notes"] = [f"{said}once more."]
+    shown = " ".join(table(document).split())
+    assert document["answer"] in shown
+    assert f"note: {said}once more." in shown
