@@ -36,7 +36,8 @@ class Case:
     Draw weights and data from a seed that it sets, or leave that to the one that is set before it.
 
     Attributes:
-        networks: name → `torch.nn.Module`, `flax.nnx.Module`, or any pytree of arrays (JAX).
+        networks: name → `torch.nn.Module`, `flax.nnx.Module`, or any pytree of arrays (JAX); a
+            dictionary, another mapping, or a `torch.nn.ModuleDict`.
         losses: returns name of a loss → scalar. In torch a function of the batch that uses the
             modules themselves; in JAX a function of (networks, batch), where ``networks`` maps
             the same names to parameters. Leave it out where ``stages`` are given.
@@ -78,6 +79,7 @@ class Case:
 
     def __post_init__(self) -> None:
         """Refuse what is wrong at a glance, without knowing a framework."""
+        object.__setattr__(self, "networks", _as_mapping(self.networks))
         _check_networks(self.networks)
         if (self.losses is None) == (self.stages is None):
             given = "neither" if self.losses is None else "both"
@@ -96,6 +98,14 @@ class Case:
             raise TypeError(f"Case: frozen is a string; give a list: frozen=[{self.frozen!r}]")
         _check_stages(self.stages, self.networks)
         _check_flow(self.expect_flow, self.networks)
+
+
+def _as_mapping(networks: Any) -> Any:
+    """Return a dictionary of what has names and items, such as a ModuleDict; else what is given."""
+    if isinstance(networks, Mapping):
+        return networks
+    is_alike = all(hasattr(networks, name) for name in ("keys", "items", "__getitem__"))
+    return dict(networks.items()) if is_alike and not isinstance(networks, type) else networks
 
 
 def _check_networks(networks: Any) -> None:

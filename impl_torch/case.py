@@ -138,11 +138,11 @@ class OpenCase(OpenProblem):
         """Return the types of modules that the losses use and the case does not name."""
         if self.case.losses is None:
             return []
-        known = {id(m) for network in self.networks.values() for m in network.modules()}
+        known = {id(p) for network in self.networks.values() for p in network.parameters()}
         return [
             type(module).__name__
             for module in closed_over_modules(self.case.losses)
-            if id(module) not in known and any(p.requires_grad for p in module.parameters())
+            if any(p.requires_grad and id(p) not in known for p in module.parameters())
         ]
 
     def _optimizers(self, kind: str, recipe: recipes.Recipe) -> list[torch.optim.Optimizer]:

@@ -13,9 +13,11 @@ from benchmarks.commands.parsing import exclusive
 from benchmarks.harness.session import resume
 from results.records import storage
 from results.records.record import RecordError, Run
+from results.records.texts import cleaned
 from results.terminal.stdout import width_and_colour
 from results.terminal.tables import WIDTH
 
+OWN_KINDS = ("own_code", "check")  # documents of ``try`` and of ``check``
 NARROWEST = 60  # columns; a narrower terminal breaks the lines itself
 
 
@@ -24,12 +26,14 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "show",
         help="the essentials of one saved run, in the terminal",
-        description="Print the essentials of one saved run, or a saved comparison of two versions.",
+        description="Print the essentials of one saved run, a saved comparison of two versions, or "
+        "what try and check have found out about a case of your own.",
         examples=(
             "cascade-bench show                                 # the newest run",
             "cascade-bench show --results results/reference     # a run that is there already",
             "cascade-bench show --times RUN                     # a file or an id",
             "cascade-bench show COMPARISON                      # a file that regress saved",
+            "cascade-bench show .cascade-bench/RESULT.json      # a file that try saved",
         ),
     )
     parser.add_argument(
@@ -58,8 +62,11 @@ def run(options: argparse.Namespace) -> int:
     path = storage.find_run(next(iter(options.runs), None), Path(options.results))
     from results.regression import validation  # here, as this imports all of SciPy
 
-    if validation.is_comparison(storage.read_json(path)):
+    document = storage.read_json(path)
+    if validation.is_comparison(document):
         return _show_comparison(path, options)
+    if isinstance(document, dict) and document.get("kind") in OWN_KINDS:
+        return _show_own_case(path, document, options)
     saved = storage.load_run(path)
     print(_json(saved) if options.json else _page(saved, path, times=options.times))
     return 0
@@ -84,6 +91,39 @@ def _show_comparison(path: Path, options: argparse.Namespace) -> int:
         print(json.dumps(document_json(document, conclusions), indent=2, allow_nan=False))
     else:
         print(table(document, conclusions))
+    return 0
+
+
+def _show_own_case(path: Path, document: dict[str, Any], options: argparse.Namespace) -> int:
+    """Print what came out of a case of the user's own as ``try`` or ``check`` does; return 0.
+
+    Raises:
+        RecordError: the file is damaged, or ``--times`` was given.
+    """
+    from results.own_code.document import problem_of
+    from results.terminal import findings_table, own_code_table
+
+    is_check = document["kind"] == "check"
+    if options.times:
+        raise RecordError(f"{path} is of a case of your own, and --times of a run; leave it out")
+    if options.json:
+        print(json.dumps(document, indent=2, allow_nan=False))
+        return 0
+    width, colour = width_and_colour(WIDTH, narrowest=NARROWEST, widest=WIDTH)
+    page = findings_table if is_check else own_code_table
+    lacking = [key for key in ("case", "answer", "frameworks") if key not in document]
+    problem: str | None = f"it lacks {', '.join(lacking)}" if lacking else None
+    try:
+        problem = problem or (None if is_check else problem_of(document))
+        text = problem or page.table(cleaned(document), width, colour=colour)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    if problem:
+        raise RecordError(
+            f"{path} is no valid result of a case of your own ({problem}); measure the case again, "
+            "or move its file away"
+        )
+    print(text)
     return 0
 
 

@@ -266,10 +266,8 @@ def document_problem(document: Any) -> str | None:
     if isinstance(document, dict) and document.get("kind") == "regression":
         return "is a comparison of two versions, and no run; see it with: cascade-bench show FILE"
     if isinstance(document, dict) and document.get("kind") in ("own_code", "check"):
-        return (
-            "is what came out of a case of your own, and no run; see it in Python: "
-            "print(cascade_bench.Comparison(json.load(open(FILE))))"
-        )
+        told = "is what came out of a case of your own, and no run"
+        return f"{told}; see it with: cascade-bench show FILE"
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
         return "is JSON, but not a run of this suite; give a file that a run has written"

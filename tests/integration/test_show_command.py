@@ -21,9 +21,10 @@ from results.records.samples import samples_path
 from results.records.storage import find_run, save_run
 from results.report.build import build
 from results.statistics.verdict import VERDICTS
-from results.terminal import run_summary
+from results.terminal import own_code_table, run_summary
 from tests.helpers.factories.records import record, run
 from tests.helpers.factories.whole_runs import whole_run
+from tests.helpers.own_code import example_document
 from tests.helpers.terminal_text import unprintable, widest
 
 Out = pytest.CaptureFixture[str]
@@ -233,9 +234,11 @@ def test_what_came_out_of_a_case_is_said_to_be_no_run(
 ) -> None:
     path = tmp_path / "20261121T010203-ab12cd.json"
     path.write_text(json.dumps({"schema": 1, "kind": kind, "frameworks": []}))
-    for command in ("show", "report"):
-        assert main([command, str(path)]) == 2
-        assert "a case of your own, and no run; see it in Python: " in capsys.readouterr().err
+    assert main(["report", str(path)]) == 2
+    said = "a case of your own, and no run; see it with: cascade-bench show FILE"
+    assert said in capsys.readouterr().err
+    assert main(["show", str(path)]) == 2
+    assert "is no valid result of a case of your own (it lacks case" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--json"], []])
@@ -262,6 +265,18 @@ def test_letters_that_the_terminal_lacks_are_replaced(tmp_path: Path) -> None:
         cwd=ROOT, capture_output=True, check=True, env={"PYTHONIOENCODING": "ascii"},
     )  # fmt: skip
     assert b"torch eager | large | backward" in done.stdout
+
+
+def test_result_of_a_case_of_ones_own_is_shown_as_try_shows_it(tmp_path: Path, capsys: Out) -> None:
+    document, path = example_document(), tmp_path / "result.json"
+    path.write_text(json.dumps(document))
+    assert main(["show", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines() == own_code_table.table(document).splitlines()
+    assert main(["show", str(path), "--json"]) == 0
+    assert strict(capsys.readouterr().out) == document
+    path.write_text(json.dumps(document | {"frameworks": [{"rows": [1]}]}))
+    assert main(["show", str(path)]) == 2
+    assert "is no valid result of a case of your own" in capsys.readouterr().err
 
 
 def test_no_framework_is_imported(tmp_path: Path) -> None:

@@ -145,6 +145,7 @@ ARROWS = {
         "benchmarks.scenarios",
         "benchmarks.scenarios.external",
         "results",
+        "results.own_code",
         "results.records",
         "results.regression",
         "results.report",

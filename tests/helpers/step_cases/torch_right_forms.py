@@ -136,7 +136,8 @@ def sparse_gradients_of_each_loss() -> Case:
         optimizer.zero_grad()
         first, second = losses(batch).values()
         first.backward(retain_graph=True)
-        embedding.weight.grad = 0.5 * embedding.weight.grad
+        gradient: Any = embedding.weight.grad
+        embedding.weight.grad = 0.5 * gradient
         second.backward()
         optimizer.step()
 

@@ -212,6 +212,16 @@ def test_a_gradient_that_is_not_a_number_is_named_with_its_loss() -> None:
     examined(lambda: make(frozen=["a"]))  # nothing trained has it
 
 
+def test_a_module_dict_names_the_networks_and_is_no_further_module_of_the_losses() -> None:
+    def make() -> Case:
+        nets = nn.ModuleDict({"a": nn.Linear(4, 4), "b": nn.Linear(4, 2)})
+        return Case(nets, lambda x: {"task": nets["b"](nets["a"](x)).mean()}, torch.randn(6, 4))
+
+    opened, facts = examined(make)
+    assert list(opened.networks) == ["a", "b"]
+    assert facts["notes"] == []
+
+
 def test_a_loss_of_none_is_to_be_left_out() -> None:
     def make() -> Case:
         net = nn.Linear(4, 2)
