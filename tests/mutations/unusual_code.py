@@ -113,4 +113,41 @@ FAULTS = (
         "nothing is timed, the exit code is 0, and no word says why",
         ("tests/unit/own_code/test_plan_and_document.py::test_way_that_has_no_place_is_told",),
     ),
+    Fault(
+        "half_precision_converted_unseen_in_torch",
+        "impl_torch/case_dtypes.py",
+        "torch.finfo(parameter.dtype).bits < 32",
+        "torch.finfo(parameter.dtype).bits < 16",
+        "a network in bfloat16 is timed in float32, and nobody is told",
+        (f"{TORCH}::test_a_parameter_of_half_precision_is_refused",),
+    ),
+    Fault(
+        "half_precision_converted_unseen_in_jax",
+        "impl_jax/case_dtypes.py",
+        "jnp.finfo(array.dtype).bits < 32",
+        "jnp.finfo(array.dtype).bits < 16",
+        "a network in bfloat16 is timed in float32, and nobody is told",
+        (f"{JAX}::test_a_parameter_of_half_precision_is_refused",),
+    ),
+    Fault(
+        "tied_weight_without_a_flow",
+        "benchmarks/harness/protocol/flow.py",
+        "for other, first in pairs if first in own",
+        "for other, first in pairs if other in own",
+        "a network whose only weights are another's gets no gradient, says the table",
+        (
+            "tests/integration/test_flows.py::test_tied_tensor_has_one_flow_in_every_network_that_holds_it",
+        ),
+    ),
+    Fault(
+        "rounds_begun_after_the_budget",
+        "benchmarks/own_code/rounds.py",
+        "return left > 0.0 and least <= left + plan.late_seconds(self.request.budget)",
+        "return True",
+        "a command with a budget of 20 seconds ends after 47",
+        (
+            "tests/unit/own_code/test_turns.py"
+            "::test_no_round_begins_after_the_budget_and_what_is_left_out_is_named",
+        ),
+    ),
 )
