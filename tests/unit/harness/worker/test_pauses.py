@@ -94,10 +94,11 @@ paused = []
 taken = 0
 def sample():
     global taken
-    time.sleep(0.02)
     taken += 1
     if taken == 5:  # the loop goes on for long, so most samples are whole
         print("ready", flush=True)
+        time.sleep(0.2)  # the signal comes while this sample is taken, not between two
+    time.sleep(0.02)
     return 0.02
 samples = clock.interleave({"a": sample}, seconds=3.0, least=4, rng=np.random.default_rng(0),
                            paused=paused)
