@@ -27,7 +27,7 @@ def check_losses(losses: Any) -> None:
                 f"the loss {name!r} is None",
                 "leave it out, in every call, or return jnp.zeros(()) in its place",
             )
-        if not hasattr(value, "shape"):  # a tree of arrays, which JAX looks into, or None
+        if not hasattr(value, "shape"):  # a tree of arrays, which JAX looks into
             raise CaseError(
                 f"the loss {name!r} is {type(value).__name__}, not an array",
                 "return the scalar itself; leave out what is returned beside it",

@@ -46,8 +46,8 @@ class Strategy:
         backward: returns the gradients by the name of the parameter.
         own_forward: whether ``backward`` runs the forward passes, so that they cannot be left out
             of its time.
-        one_jit: whether both are plain functions, to be compiled, together where both are timed.
-            Otherwise they call functions that are compiled already.
+        one_jit: True where ``forward`` and ``backward`` are not compiled yet: the caller compiles
+            them, as one function where both are timed. False where all is compiled already.
         moved_buffers: (argument of ``backward``) → the buffers after the forward pass; None where
             ``forward`` does not return them.
     """
@@ -75,11 +75,11 @@ def summed(problem: Problem, jit: Jit) -> Strategy:
 
 
 def separate_retained(problem: Problem, jit: Jit) -> Strategy:
-    """Run a pullback for each loss over one forward pass: 16 products.
+    """Call one pullback once for each loss, after a single forward pass: 16 products.
 
-    This is the counterpart of a retained graph. One vjp of all losses leaves the jit of the forward
-    pass, so its residuals are that jit's outputs and stay in memory, once for all losses. A vjp for
-    each loss would return a copy of what several losses share for each of them.
+    This is the counterpart of a retained graph in PyTorch. All losses share one vjp. Its residuals
+    are outputs of the compiled forward pass, so they stay in memory, and only once. With a vjp for
+    each loss, residuals that several losses share would be stored once for each loss.
     """
     return _pulled_for_each_loss(problem, jit, problem.forward)
 
@@ -155,9 +155,9 @@ def boundary_split(problem: Problem, jit: Jit) -> Strategy:
 
 
 def reforward(problem: Problem, jit: Jit) -> Strategy:
-    """Run a forward and a backward pass for each loss in a jit of its own: 25 products.
+    """Run for each loss one compiled function, its forward and backward pass: 25 products.
 
-    9 of them are forward. Each adds its gradients to the sum so far, in place.
+    9 of the products are forward. Each function adds its gradients to the sum so far, in place.
     """
 
     def call(name: str) -> Callable[..., Parameters]:
@@ -187,11 +187,11 @@ def batched(problem: Problem, jit: Jit) -> Strategy:
 
 
 def checkpointed(problem: Problem, jit: Jit) -> Strategy:
-    """Keep only what passes between the networks, and a pullback for each loss: 25 products.
+    """Store only the inputs of the networks, and recompute the rest for each loss: 25 products.
 
-    Each pullback computes the inside of the networks that it walks once more, 9 products in all
-    (`jax.checkpoint`). The residuals are the networks' inputs and, as the jit of the forward pass
-    returns copies, their parameters.
+    For each loss, the pullback recomputes the inside of the networks that it passes through
+    (`jax.checkpoint`), 9 products in all. Stored are the inputs of the networks and a copy of their
+    parameters, since the compiled forward pass returns its residuals as new arrays.
     """
 
     def forward(parameters: Parameters, constants: Constants) -> tuple[Losses, Buffers]:
@@ -231,9 +231,10 @@ def call_each(
 def _pulled_for_each_loss(problem: Problem, jit: Jit, forward_pass: ForwardPass) -> Strategy:
     """Return the strategy that keeps a forward pass in memory and walks it back for each loss.
 
-    Each pullback is a jit of its own. For the losses that are not its own it takes symbolic zeros,
-    behind which JAX walks nothing; an array of zeros is walked as any other. It adds its gradients
-    to the sum so far, in place.
+    The pullback is called once for each loss, each time in a compiled function of its own. The
+    cotangents of the other losses are symbolic zeros, so JAX skips the networks that only those
+    losses reach; it would not skip them for arrays of zeros. Each function adds its gradients to
+    the sum so far, in place.
 
     Args:
         problem: whose losses.
@@ -317,7 +318,10 @@ def _loss(
 
 
 def in_full(loss: Array) -> Array:
-    """Return a loss in the dtype of a cotangent of 1, which one in bfloat16 would not take."""
+    """Return a loss in JAX's default float dtype, the dtype of the cotangent ``jnp.ones(())``.
+
+    The pullback of a loss in bfloat16 would reject that cotangent.
+    """
     return jnp.asarray(loss, jnp.result_type(float))
 
 
